@@ -1,0 +1,179 @@
+"""The bundle: the only thing that passes from trainer to server.
+
+A folder, or one zip of it, with `encoder.onnx` (clips → unit vectors), `manifest.json` and `canonical.npz` (a few raw
+clips with the vectors that the exporting side gave for them).
+"""
+
+import dataclasses
+import hashlib
+import io
+import json
+import os
+import zipfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from gfp_serve.errors import BundleError
+from gfp_serve.preprocess import PreprocessConfig, prepare
+from gfp_serve.skeleton import layout_named
+
+FORMAT_VERSION = 1
+MODEL_FILE, MANIFEST_FILE, CANONICAL_FILE = "encoder.onnx", "manifest.json", "canonical.npz"
+
+# The largest difference of a canonical vector's component at which an encoder still counts as the exported one:
+# ten times what export allows between torch and onnxruntime, for other processors and GPUs.
+CANONICAL_TOLERANCE = 1e-4
+
+# The graph's names; axes are batch, bodies, frames, joints, 3 → batch, embedding_size.
+INPUT_NAME, OUTPUT_NAME = "clips", "embeddings"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What an encoder is: everything a server must know, so that it needs no flag."""
+
+    name: str  # what it is called in logs and replies, e.g. "gfp"
+    embedding_size: int
+    objective: str  # which objective trained it; "none" for an embedding without training
+    step: int  # optimiser updates behind it
+    preprocess: PreprocessConfig
+    data: dict[str, Any]  # what it was trained on: sources, clips, content hash, licences
+    opset: int
+    producer: str
+    model_sha256: str
+    format_version: int = FORMAT_VERSION
+
+    @property
+    def encoder_digest(self) -> str:
+        """Identity of the embedding space: equal only for the same model file behind the same preprocessing."""
+        return hashlib.sha256(f"{self.model_sha256}:{self.preprocess.digest}".encode()).hexdigest()
+
+    def to_json(self) -> dict[str, Any]:
+        return {**dataclasses.asdict(self), "preprocess": self.preprocess.to_json()}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Manifest":
+        return cls(**{**values, "preprocess": PreprocessConfig.from_json(values["preprocess"])})
+
+
+@dataclass(frozen=True, slots=True)
+class CanonicalClip:
+    """A raw clip and the vector that the exporting side gave for it."""
+
+    sequence: Float32[np.ndarray, "frames bodies joints 3"]
+    layout: str
+    embedding: Float32[np.ndarray, " embedding_size"]
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle in memory."""
+
+    manifest: Manifest
+    model: bytes
+    canonical: tuple[CanonicalClip, ...]
+
+    def write(self, path: Path) -> None:
+        """Write a folder, or a zip when the path ends in `.zip`. What stands there is replaced only when all is written.
+
+        Raises `BundleError` when the path holds something that is no bundle.
+        """
+        files = {
+            MODEL_FILE: self.model,
+            MANIFEST_FILE: (json.dumps(self.manifest.to_json(), indent=2, sort_keys=True) + "\n").encode(),
+            CANONICAL_FILE: _pack_canonical(self.canonical),
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        if path.suffix == ".zip":
+            with zipfile.ZipFile(temporary, "w") as archive:
+                for name, content in files.items():
+                    # A fixed time stamp: the same bundle is the same file.
+                    archive.writestr(zipfile.ZipInfo(name), content)
+            temporary.replace(path)
+            return
+        if path.exists() and {file.name for file in path.iterdir()} - set(files):
+            raise BundleError(f"{path} holds files that are no part of a bundle; name a new or empty folder for --out.")
+        path.mkdir(exist_ok=True)
+        # The manifest goes last: a folder without it, or whose model it does not match, is refused by `read`.
+        for name in (CANONICAL_FILE, MODEL_FILE, MANIFEST_FILE):
+            temporary.write_bytes(files[name])
+            temporary.replace(path / name)
+
+    @classmethod
+    def read(cls, path: Path) -> "Bundle":
+        """Read and verify a bundle folder or zip; `BundleError` says what is missing, altered or too new."""
+        files = _read_files(path)
+        try:
+            values = json.loads(files[MANIFEST_FILE])
+            if values["format_version"] != FORMAT_VERSION:
+                raise BundleError(
+                    f"{path} has bundle format {values['format_version']}; this release reads format {FORMAT_VERSION}: "
+                    f"export the checkpoint again with this release."
+                )
+            manifest = Manifest.from_json(values)
+            canonical = _unpack_canonical(files[CANONICAL_FILE])
+        except (ValueError, KeyError, TypeError, OSError, zipfile.BadZipFile) as error:
+            raise BundleError(f"{path} is not a usable bundle: {error}") from error
+        digest = hashlib.sha256(files[MODEL_FILE]).hexdigest()
+        if digest != manifest.model_sha256:
+            raise BundleError(
+                f"{path}: {MODEL_FILE} has sha256 {digest[:12]}…, its manifest says {manifest.model_sha256[:12]}…; the "
+                f"file was altered or cut off: copy or export the bundle again."
+            )
+        return cls(manifest, files[MODEL_FILE], canonical)
+
+    def check(self, encode: Callable[[Float32[np.ndarray, "1 bodies frames joints 3"]], np.ndarray]) -> float:
+        """Run the canonical raw clips through preprocessing and `encode`; return the largest difference of a component.
+
+        Raises `BundleError` when it is above `CANONICAL_TOLERANCE`.
+        """
+        worst = 0.0
+        for clip in self.canonical:
+            model_input = prepare(clip.sequence, layout_named(clip.layout), self.manifest.preprocess)
+            worst = max(worst, float(np.abs(encode(model_input[None])[0] - clip.embedding).max()))
+        if not worst <= CANONICAL_TOLERANCE:
+            raise BundleError(
+                f"the encoder {self.manifest.name!r} gives other vectors here than where it was exported: they differ by "
+                f"{worst:.2g} where {CANONICAL_TOLERANCE:g} is allowed. This machine's runtime or preprocessing is not "
+                f"the exporter's: use the same release of this package, or export again."
+            )
+        return worst
+
+
+def _read_files(path: Path) -> dict[str, bytes]:
+    names = (MODEL_FILE, MANIFEST_FILE, CANONICAL_FILE)
+    try:
+        if path.is_dir():
+            return {name: (path / name).read_bytes() for name in names}
+        with zipfile.ZipFile(path) as archive:
+            return {name: archive.read(name) for name in names}
+    except (OSError, KeyError, zipfile.BadZipFile) as error:
+        raise BundleError(f"{path} is not a bundle (a folder or zip with {', '.join(names)}): {error}") from error
+
+
+def _pack_canonical(clips: Iterable[CanonicalClip]) -> bytes:
+    arrays: dict[str, Any] = {}
+    for number, clip in enumerate(clips):
+        arrays[f"sequence_{number}"] = clip.sequence
+        arrays[f"layout_{number}"] = np.array(clip.layout)
+        arrays[f"embedding_{number}"] = clip.embedding
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def _unpack_canonical(content: bytes) -> tuple[CanonicalClip, ...]:
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        count = sum(name.startswith("sequence_") for name in arrays.files)
+        if count == 0:
+            raise BundleError(f"{CANONICAL_FILE} holds no clip; export the bundle again.")
+        return tuple(
+            CanonicalClip(arrays[f"sequence_{i}"], str(arrays[f"layout_{i}"]), arrays[f"embedding_{i}"])
+            for i in range(count)
+        )

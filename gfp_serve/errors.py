@@ -1,0 +1,60 @@
+"""The mistakes that a caller can make, one class each; the gRPC status of each is chosen in `service/status.py`.
+
+Every message says what was wrong, what was expected and what to do.
+"""
+
+
+class GfpError(Exception):
+    """Root of every error that this project raises on purpose."""
+
+
+class InvalidSkeletonError(GfpError):
+    """A sequence that cannot be used: wrong shape, infinite coordinates, nobody in it."""
+
+
+class UnknownLayoutError(InvalidSkeletonError):
+    """A joint layout that has no entry in `skeleton.LAYOUTS`."""
+
+
+class InvalidRequestError(GfpError):
+    """A request whose fields contradict each other or leave their range."""
+
+
+class DamagedFileError(GfpError):
+    """A recording that cannot be read; the message names the file and the line or array."""
+
+
+class BundleError(GfpError):
+    """A bundle that is incomplete, altered, or whose encoder does not give its canonical vectors."""
+
+
+class DeviceError(GfpError):
+    """The device that was asked for cannot be used."""
+
+
+class OverloadedError(GfpError):
+    """The queue is full; `retry_after_s` is a guess at when there is room."""
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class ClosedError(GfpError):
+    """The server is shutting down and takes no more work."""
+
+
+class GalleryError(GfpError):
+    """A gallery folder that cannot be opened or written: damaged, locked, or not a gallery."""
+
+
+class EncoderMismatchError(GalleryError):
+    """The gallery was filled by another encoder than the one that asks."""
+
+
+class EmptyGalleryError(GfpError):
+    """A search in a gallery that holds nothing."""
+
+
+class ItemNotFoundError(GfpError):
+    """No item of the gallery has this id."""

@@ -1,0 +1,82 @@
+"""The one mapping from a config dataclass to click options, so that name, type, default and help are written once."""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+C = typing.TypeVar("C")
+
+
+def setting(default: Any, help_text: str, *, parse: click.ParamType[Any] | None = None) -> Any:
+    """A dataclass field that becomes the option `--field-name`, with `parse` where the type alone is not enough."""
+    return dataclasses.field(default=default, metadata={"help": help_text, "parse": parse})
+
+
+def options_from(
+    config_type: type[C], *, presets: Mapping[str, C] | None = None
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command one option for each `setting` of a dataclass, and call it with `config=config_type(...)`.
+
+    With `presets`, an option `--preset NAME` chooses the values that the other options then override.
+    A `ValueError` from `__post_init__` becomes one line and exit code 2.
+    """
+    hints = typing.get_type_hints(config_type)
+    fields = [field for field in dataclasses.fields(config_type) if "help" in field.metadata]  # type: ignore[arg-type]
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        def call(**given: Any) -> Any:
+            context = click.get_current_context()
+            values = {field.name: given.pop(field.name) for field in fields}
+            preset = given.pop("preset", None)
+            try:
+                if presets is not None and preset is not None:
+                    chosen = {
+                        name: value
+                        for name, value in values.items()
+                        if context.get_parameter_source(name) is not ParameterSource.DEFAULT
+                    }
+                    config = dataclasses.replace(presets[preset], **chosen)  # type: ignore[type-var]
+                else:
+                    config = config_type(**values)
+            except ValueError as error:
+                raise click.UsageError(str(error)) from error
+            return command(config=config, **given)
+
+        call.__name__, call.__doc__ = command.__name__, command.__doc__
+        call.__click_params__ = list(getattr(command, "__click_params__", []))  # type: ignore[attr-defined]
+        for field in reversed(fields):
+            call = _option(field, hints[field.name])(call)
+        if presets is not None:
+            names = click.Choice(list(presets))
+            call = click.option("--preset", type=names, help="Named set of values; other options override it.")(call)
+        return call
+
+    return decorate
+
+
+def _option(field: dataclasses.Field[Any], hint: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    name = field.name.replace("_", "-")
+    shown = field.default is not None and field.default != ""
+    common: dict[str, Any] = {"default": field.default, "show_default": shown, "help": field.metadata["help"]}
+    if hint is bool:
+        return click.option(f"--{name}/--no-{name}", field.name, **common)
+    return click.option(f"--{name}", field.name, type=field.metadata["parse"] or _click_type(hint), **common)
+
+
+def _click_type(hint: Any) -> Any:
+    if isinstance(hint, types.UnionType):
+        (hint,) = [part for part in typing.get_args(hint) if part is not types.NoneType]
+    if typing.get_origin(hint) is typing.Literal:
+        return click.Choice(list(typing.get_args(hint)))
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return click.Choice([member.value for member in hint])
+    if hint is Path:
+        return click.Path(path_type=Path)
+    return hint
