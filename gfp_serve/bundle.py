@@ -79,7 +79,7 @@ class Bundle:
     canonical: tuple[CanonicalClip, ...]
 
     def write(self, path: Path) -> None:
-        """Write a folder, or a zip when the path ends in `.zip`. What stands there is replaced only when all is written.
+        """Write a folder, or a zip when the path ends in `.zip`. What stood there is replaced last.
 
         Raises `BundleError` when the path holds something that is no bundle.
         """
@@ -139,8 +139,8 @@ class Bundle:
             worst = max(worst, float(np.abs(encode(model_input[None])[0] - clip.embedding).max()))
         if not worst <= CANONICAL_TOLERANCE:
             raise BundleError(
-                f"the encoder {self.manifest.name!r} gives other vectors here than where it was exported: they differ by "
-                f"{worst:.2g} where {CANONICAL_TOLERANCE:g} is allowed. This machine's runtime or preprocessing is not "
+                f"the encoder {self.manifest.name!r} gives other vectors here than where it was exported: they differ "
+                f"by {worst:.2g} where {CANONICAL_TOLERANCE:g} is allowed. This machine's runtime or preprocessing is not "
                 f"the exporter's: use the same release of this package, or export again."
             )
         return worst

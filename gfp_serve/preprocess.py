@@ -135,8 +135,8 @@ def fill_gaps(
     present = seen.any(axis=(0, 2))
     if not present.any():
         raise InvalidSkeletonError(
-            f"nobody is seen in any of the {len(sequence)} frames: every coordinate is NaN or every joint of every frame "
-            f"is zero; drop the clip, or check how it was read."
+            f"nobody is seen in any of the {len(sequence)} frames: every coordinate is NaN or every joint of every "
+            f"frame is zero; drop the clip, or check how it was read."
         )
     sequence, seen = sequence[:, present], seen[:, present]
     if seen.all():
