@@ -1,0 +1,112 @@
+"""A run's state on disk: written whole or not at all, read strictly."""
+
+import dataclasses
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gfp_serve.errors import GfpError
+from gfp_serve.preprocess import PreprocessConfig
+from trainer.config import TrainConfig
+from trainer.encoder import SkeletonEncoder
+from trainer.objectives.gfp import Gfp
+from trainer.store import ClipStore
+
+FORMAT_VERSION = 1
+CHECKPOINT_FILE = "checkpoint.pt"
+
+
+class CheckpointError(GfpError):
+    """A checkpoint that is missing, cut off, or of another format or model."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """All that a run needs to go on, and all that an export needs to know. The encoder's weights stand apart."""
+
+    config: TrainConfig
+    preprocess: PreprocessConfig
+    data: dict[str, Any]  # what it is trained on: content digest, sources with clips and licences
+    step: int
+    encoder: dict[str, torch.Tensor]
+    objective: dict[str, torch.Tensor]  # decoder and target network
+    optimizer: dict[str, Any]
+
+    def write(self, run: Path) -> Path:
+        """Write `checkpoint.pt` into a run folder; a crash leaves the old one or the new one, never a half."""
+        path = run / CHECKPOINT_FILE
+        temporary = path.with_suffix(".tmp")
+        values = {
+            "format_version": FORMAT_VERSION,
+            "config": self.config.to_json(),
+            "preprocess": self.preprocess.to_json(),
+            "data": self.data,
+            "step": self.step,
+            "encoder": self.encoder,
+            "objective": self.objective,
+            "optimizer": self.optimizer,
+        }
+        with temporary.open("wb") as file:
+            torch.save(values, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        return path
+
+    @classmethod
+    def read(cls, path: Path) -> "Checkpoint":
+        """Read a checkpoint file, or the one in a run folder, onto the CPU. Raises `CheckpointError`."""
+        file = path / CHECKPOINT_FILE if path.is_dir() else path
+        try:
+            # weights_only: a stranger's checkpoint must not run code.
+            values = torch.load(file, map_location="cpu", weights_only=True)
+        except FileNotFoundError as error:
+            raise CheckpointError(f"there is no checkpoint {file}; name a run folder of gfp-train.") from error
+        except Exception as error:  # torch raises many types for a damaged file; all mean the same here
+            raise CheckpointError(f"{file} is not a readable checkpoint (damaged or cut off?): {error}") from error
+        if not isinstance(values, dict) or values.get("format_version") != FORMAT_VERSION:
+            raise CheckpointError(f"{file} is not a checkpoint of format {FORMAT_VERSION}; train again with this release.")
+        try:
+            return cls(
+                config=TrainConfig.from_json(values["config"]),
+                preprocess=PreprocessConfig.from_json(values["preprocess"]),
+                **{name: values[name] for name in ("data", "step", "encoder", "objective", "optimizer")},
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{file} does not fit this release: {error}") from error
+
+    def build_encoder(self) -> SkeletonEncoder:
+        """The trained encoder, every weight accounted for."""
+        encoder = SkeletonEncoder(self.config.encoder, num_frames=self.preprocess.num_frames)
+        _load(encoder, self.encoder, "encoder")
+        return encoder.eval()
+
+    def load_objective(self, objective: Gfp) -> None:
+        """Put all weights, the encoder's too, into a freshly built objective."""
+        _load(objective, self.objective | {f"encoder.{name}": value for name, value in self.encoder.items()}, "objective")
+
+
+def data_summary(store: ClipStore) -> dict[str, Any]:
+    """What a checkpoint and a bundle say of the clips that they were trained on."""
+    return {
+        "content_sha256": store.content_digest,
+        "num_clips": len(store),
+        "sources": [dataclasses.asdict(source) for source in store.sources],
+    }
+
+
+def split_state(objective: Gfp) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """An objective's weights as (encoder, the rest)."""
+    state = objective.state_dict()
+    rest = {name: value for name, value in state.items() if not name.startswith("encoder.")}
+    return objective.encoder.state_dict(), rest
+
+
+def _load(module: torch.nn.Module, state: dict[str, torch.Tensor], what: str) -> None:
+    try:
+        module.load_state_dict(state, strict=True)
+    except RuntimeError as error:
+        raise CheckpointError(f"the checkpoint's {what} weights do not fit the model that its config names: {error}") from error

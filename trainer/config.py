@@ -1,0 +1,83 @@
+"""What a pre-training run is: one frozen dataclass, and the named presets."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from gfp_serve.options import setting, settings_of
+from trainer.encoder import EncoderConfig
+from trainer.objectives.gfp import GfpConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainConfig:
+    """Settings of a pre-training run. Optimiser and schedule default to the published ones (MAMP, GFP).
+
+    Frames, centring, alignment and absent bodies are settings of the store (`gfp-data import`), not of the run.
+    """
+
+    encoder: EncoderConfig = settings_of(EncoderConfig)
+    gfp: GfpConfig = settings_of(GfpConfig)
+    epochs: int = setting(400, "Passes over the training clips.")
+    batch_clips: int = setting(128, "Clips in a step. Variance and covariance are taken over them: small is bad.")
+    peak_lr: float = setting(1e-3, "Learning rate after warm-up.")
+    floor_lr: float = setting(5e-4, "Learning rate at the end.")
+    warmup_epochs: int = setting(20, "Epochs in which the learning rate rises from 0.")
+    weight_decay: float = setting(0.05, "Decay of matrices; biases, norms and embeddings have none.")
+    seed: int = setting(0, "Start of every random draw: weights, order, windows, rotations, masks.")
+    device: Literal["auto", "cpu", "cuda"] = setting("auto", "Where to train; auto takes the GPU when there is one.")
+    precision: Literal["auto", "fp32", "bf16"] = setting("auto", "bf16 needs CUDA; auto is bf16 there and fp32 else.")
+    num_threads: int = setting(0, "CPU threads; 0 leaves the choice to torch.")
+    log_every_steps: int = setting(20, "Steps between two lines of metrics.")
+    save_every_epochs: int = setting(20, "Epochs between two checkpoints; one is also written at the end and on Ctrl-C.")
+    evaluate_every_epochs: int = setting(0, "Epochs between two retrieval scores on the test split; 0 is never.")
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_clips", "log_every_steps", "save_every_epochs"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be at least 1.")
+        if self.batch_clips < 2:
+            raise ValueError("--batch-clips is 1; batch statistics need at least 2 clips (the published runs use 128).")
+        for name in ("warmup_epochs", "num_threads", "evaluate_every_epochs", "seed", "weight_decay"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must not be negative.")
+        if self.warmup_epochs > self.epochs:
+            raise ValueError(
+                f"--warmup-epochs is {self.warmup_epochs}, longer than the whole run of {self.epochs} epochs; "
+                f"choose at most --epochs (the published runs warm up for 20 of 400)."
+            )
+        if not 0 < self.floor_lr <= self.peak_lr:
+            raise ValueError(
+                f"--floor-lr is {self.floor_lr:g} and --peak-lr {self.peak_lr:g}; needed is 0 < floor <= peak "
+                f"(the published runs fall from 1e-3 to 5e-4)."
+            )
+        if self.precision == "bf16" and self.device == "cpu":
+            raise ValueError("--precision bf16 needs --device cuda: on a CPU it is ten times slower than fp32.")
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "TrainConfig":
+        inner = {"encoder": EncoderConfig(**values["encoder"]), "gfp": GfpConfig(**values["gfp"])}
+        return cls(**{**values, **inner})
+
+
+_SMALL_ENCODER = EncoderConfig(width=128, depth=4, num_heads=4)
+_PUBLISHED_START = EncoderConfig(position_std=0.02, input_scale=1.0)
+
+PRESETS: dict[str, TrainConfig] = {
+    # For a look at the whole path on two cores in a minute; the encoder has 0.8 M parameters.
+    "demo": TrainConfig(
+        encoder=_SMALL_ENCODER, epochs=40, batch_clips=32, warmup_epochs=2, log_every_steps=5, num_threads=0
+    ),
+    # The same encoder for an hour or two on a CPU.
+    "small": TrainConfig(encoder=_SMALL_ENCODER, epochs=40, batch_clips=64, warmup_epochs=2, save_every_epochs=2),
+    # The published runs on NTU RGB+D; NTU-60 is 400 epochs of 40,091 clips. Other splits of a set use the same values.
+    "ntu60-xsub": TrainConfig(),
+    "ntu120-xsub": TrainConfig(gfp=GfpConfig(mask_temperature=0.75)),
+    # The paper to the letter: weights as printed, and the upstream start of the encoder.
+    "published-weights": TrainConfig(
+        encoder=_PUBLISHED_START, gfp=GfpConfig(variance_weight=1.0, covariance_weight=5.0)
+    ),
+}

@@ -1,0 +1,135 @@
+"""The encoder: segments of joints become tokens, eight pre-norm transformer blocks read them (MAMP's backbone)."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gfp_serve.options import setting
+from gfp_serve.preprocess import MODEL_LAYOUT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderConfig:
+    """The encoder's size. Defaults are the published encoder of MAMP and GFP; 6.34 M parameters."""
+
+    width: int = setting(256, "Numbers in a token.")
+    depth: int = setting(8, "Transformer blocks of the encoder.")
+    num_heads: int = setting(8, "Attention heads of each block.")
+    segment_frames: int = setting(4, "Consecutive frames of one joint that make a token.")
+    position_std: float = setting(0.5, "Spread of position embeddings at the start; published code has 0.02.")
+    input_scale: float = setting(3.0, "Factor on the coordinates before the first layer; published code has 1.")
+
+    def __post_init__(self) -> None:
+        if min(self.width, self.depth, self.num_heads, self.segment_frames) < 1:
+            raise ValueError("--width, --depth, --num-heads and --segment-frames must each be at least 1.")
+        if self.width % self.num_heads:
+            raise ValueError(f"--width is {self.width}; it must be a multiple of --num-heads, which is {self.num_heads}.")
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention, fused (no attention matrix is stored)."""
+
+    def __init__(self, width: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.proj = nn.Linear(width, width)
+
+    def forward(self, x: Float[Tensor, "rows tokens width"]) -> Float[Tensor, "rows tokens width"]:
+        rows, tokens, width = x.shape
+        qkv = self.qkv(x).view(rows, tokens, 3, self.num_heads, width // self.num_heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each: rows, heads, tokens, width of a head
+        attended = F.scaled_dot_product_attention(q, k, v)
+        return self.proj(attended.transpose(1, 2).reshape(rows, tokens, width))
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block: attention, then an MLP four times as wide with exact GELU."""
+
+    def __init__(self, width: int, num_heads: int) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width)
+        self.attention = Attention(width, num_heads)
+        self.norm2 = nn.LayerNorm(width)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+
+    def forward(self, x: Float[Tensor, "rows tokens width"]) -> Float[Tensor, "rows tokens width"]:
+        x = x + self.attention(self.norm1(x))
+        return x + self.mlp(self.norm2(x))
+
+
+class Positions(nn.Module):
+    """Learned position embeddings, a sum of one for the segment in time and one for the joint."""
+
+    def __init__(self, num_segments: int, num_joints: int, width: int, *, std: float) -> None:
+        super().__init__()
+        self.time = nn.Parameter(torch.empty(num_segments, 1, width))
+        self.joint = nn.Parameter(torch.empty(1, num_joints, width))
+        for table in (self.time, self.joint):
+            nn.init.trunc_normal_(table, std=std, a=-2 * std, b=2 * std)
+
+    def forward(self) -> Float[Tensor, "tokens width"]:
+        """One row a token, in token order: all joints of the first segment, then of the second, ..."""
+        return (self.time + self.joint).flatten(0, 1)
+
+
+class SkeletonEncoder(nn.Module):
+    """Bodies → tokens. Token t · num_joints + j is joint j in segment t; hidden tokens never enter (masking.py).
+
+    Axes: a *row* is one body of one clip; bodies see nothing of each other.
+    """
+
+    def __init__(self, config: EncoderConfig, *, num_frames: int) -> None:
+        super().__init__()
+        if num_frames % config.segment_frames:
+            raise ValueError(
+                f"--num-frames is {num_frames}; it must be a multiple of --segment-frames, {config.segment_frames}."
+            )
+        self.config = config
+        self.num_segments, self.num_joints = num_frames // config.segment_frames, MODEL_LAYOUT.num_joints
+        self.num_tokens = self.num_segments * self.num_joints
+        self.embed = nn.Linear(3 * config.segment_frames, config.width)
+        self.positions = Positions(self.num_segments, self.num_joints, config.width, std=config.position_std)
+        self.blocks = nn.Sequential(*(Block(config.width, config.num_heads) for _ in range(config.depth)))
+        self.norm = nn.LayerNorm(config.width)
+        self.blocks.apply(init_weights)
+        init_weights(self.embed)
+
+    def segments(self, bodies: Float[Tensor, "rows frames joints 3"]) -> Float[Tensor, "rows tokens coordinates"]:
+        """Cut time into segments: the coordinates of one joint in `segment_frames` frames become one token's input."""
+        rows, _, joints, _ = bodies.shape
+        cut = bodies.view(rows, self.num_segments, self.config.segment_frames, joints, 3).transpose(2, 3)
+        return cut.reshape(rows, self.num_tokens, 3 * self.config.segment_frames)
+
+    def forward(
+        self,
+        segments: Float[Tensor, "rows tokens coordinates"],
+        visible: Int[Tensor, "rows visible"] | None = None,
+    ) -> Float[Tensor, "rows encoded width"]:
+        """Encode the visible tokens only, or all of them when `visible` is not given."""
+        positions = self.positions()
+        if visible is not None:
+            segments = gather_tokens(segments, visible)
+            positions = positions[visible]
+        return self.norm(self.blocks(self.embed(segments * self.config.input_scale) + positions))
+
+    def features(self, bodies: Float[Tensor, "rows frames joints 3"]) -> Float[Tensor, "rows width"]:
+        """One vector a body: the mean over all tokens (MAMP's linear-probe feature)."""
+        return self(self.segments(bodies)).mean(dim=1)
+
+
+def gather_tokens(
+    tokens: Float[Tensor, "rows tokens width"], index: Int[Tensor, "rows chosen"]
+) -> Float[Tensor, "rows chosen width"]:
+    """The tokens at `index`, in its order."""
+    return tokens.gather(1, index.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))
+
+
+def init_weights(module: nn.Module) -> None:
+    """MAMP's start for linear layers: Xavier-uniform weights, zero biases."""
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        nn.init.zeros_(module.bias)

@@ -1,0 +1,65 @@
+"""Clips of a store → vectors, by a torch model or by a bundle."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int
+from torch import nn
+
+from gfp_serve.preprocess import PreprocessConfig, finish
+from trainer.embedding import ClipEmbedding
+from trainer.store import ClipStore
+
+# clips [batch, bodies, frames, joints, 3] -> unit vectors [batch, embedding_size]
+Embed = Callable[[Float32[np.ndarray, "batch bodies frames joints 3"]], Float32[np.ndarray, "batch size"]]
+
+BATCH_CLIPS = 16
+
+
+def torch_embedder(model: nn.Module, device: torch.device) -> Embed:
+    """Embed with a torch model that has `features`: an encoder or pose statistics."""
+    graph = ClipEmbedding(model).to(device)
+
+    def embed(clips: Float32[np.ndarray, "batch bodies frames joints 3"]) -> Float32[np.ndarray, "batch size"]:
+        was_training = graph.training
+        graph.eval()
+        with torch.inference_mode():
+            vectors = graph(torch.from_numpy(clips).to(device)).float().cpu().numpy()
+        graph.train(was_training)
+        return vectors
+
+    return embed
+
+
+def embed_store(
+    embed: Embed,
+    store: ClipStore,
+    preprocess: PreprocessConfig,
+    index: Int[np.ndarray, " chosen"],
+    *,
+    show: Callable[[int], None] = lambda _: None,
+) -> Float32[np.ndarray, "chosen size"]:
+    """Vectors of the chosen clips, in their order; `show` is called with the number of clips of each finished batch.
+
+    `preprocess` is the model's: its crop and frame count are applied to the cleaned clips of the store.
+    """
+    vectors: dict[int, Float32[np.ndarray, " size"]] = {}
+    for places in _batches_of_equal_bodies(store, preprocess, index):
+        clips = np.stack([finish(store.clip(int(index[place])), preprocess) for place in places])
+        vectors.update(zip(places, embed(clips), strict=True))
+        show(len(places))
+    return np.stack([vectors[place] for place in range(len(index))])
+
+
+def _batches_of_equal_bodies(
+    store: ClipStore, preprocess: PreprocessConfig, index: Int[np.ndarray, " chosen"]
+) -> Iterator[list[int]]:
+    # One call of a model takes clips of one shape.
+    bodies = store.num_bodies[index]
+    if preprocess.keep_absent_bodies:
+        bodies = np.full_like(bodies, bodies.max(initial=0))
+    for count in np.unique(bodies):
+        places = np.flatnonzero(bodies == count).tolist()
+        for start in range(0, len(places), BATCH_CLIPS):
+            yield places[start : start + BATCH_CLIPS]

@@ -1,0 +1,223 @@
+"""Pre-training: the step, and around it the log, the checkpoints and the ways to stop."""
+
+import json
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.tensorboard import SummaryWriter
+
+from gfp_serve.errors import DeviceError, GfpError
+from trainer.batches import TrainingClips
+from trainer.checkpoint import Checkpoint, data_summary, split_state
+from trainer.config import TrainConfig
+from trainer.encoder import SkeletonEncoder
+from trainer.evaluate.embeddings import embed_store, torch_embedder
+from trainer.evaluate.retrieval import retrieve, split_folds
+from trainer.health import health
+from trainer.objectives import Outcome
+from trainer.objectives.gfp import Gfp
+from trainer.schedule import mask_draws, steps_per_epoch, warmup_cosine
+from trainer.store import ClipStore
+
+METRICS_FILE = "metrics.jsonl"
+
+
+class NonFiniteLossError(GfpError):
+    """The loss became NaN or infinite; names the step and its clips."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What the console shows after a step."""
+
+    step: int
+    total_steps: int
+    clips_per_s: float | None  # None between two logged steps
+    metrics: dict[str, float] = field(default_factory=dict)  # empty between two logged steps
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run ended."""
+
+    step: int
+    total_steps: int
+    signal: signal.Signals | None  # the signal that stopped it early
+
+
+def pick_device(name: str) -> torch.device:
+    """The device for `auto`, `cpu` or `cuda`; `DeviceError` when CUDA is asked for and absent."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise DeviceError(
+            "--device cuda was asked for, but torch finds no CUDA device; check the driver (nvidia-smi) and that torch is a "
+            "CUDA build, or use --device cpu."
+        )
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+class Trainer:
+    """One run: builds the model for a config and a store, and takes it from its step to the last."""
+
+    def __init__(self, config: TrainConfig, store: ClipStore, run: Path, *, resume: Checkpoint | None = None) -> None:
+        self.config, self.store, self.run = config, store, run
+        self.device = pick_device(config.device)
+        self.bf16 = config.precision == "bf16" or (config.precision == "auto" and self.device.type == "cuda")
+        if config.num_threads:
+            torch.set_num_threads(config.num_threads)
+        self.clips = TrainingClips(store, batch_clips=config.batch_clips, seed=config.seed)
+        self.steps_per_epoch = steps_per_epoch(len(self.clips.index), config.batch_clips)
+        self.total_steps = config.epochs * self.steps_per_epoch
+        torch.manual_seed(config.seed)
+        encoder = SkeletonEncoder(config.encoder, num_frames=store.preprocess.num_frames)
+        self.objective = Gfp(encoder, config.gfp).to(self.device)
+        self.optimizer = _adamw(self.objective, config)
+        self.step = 0
+        if resume is not None:
+            resume.load_objective(self.objective)
+            self.optimizer.load_state_dict(resume.optimizer)
+            self.step = resume.step
+
+    def fit(self, show: Callable[[Progress], None] = lambda _: None) -> Ended:
+        """Train to the last step, or to the next step after SIGINT or SIGTERM; writes a checkpoint either way.
+
+        Raises `NonFiniteLossError`; the checkpoint on disk is then the last one before the loss went bad.
+        """
+        config = self.config
+        self.run.mkdir(parents=True, exist_ok=True)
+        _forget_metrics_after(self.run / METRICS_FILE, self.step)
+        losses: dict[int, torch.Tensor] = {}
+        with (
+            SummaryWriter(self.run, purge_step=self.step) as board,
+            (self.run / METRICS_FILE).open("a") as log,
+            _stop_signals() as stopped,
+        ):
+            last_time, last_step = time.perf_counter(), self.step
+            while self.step < self.total_steps and not stopped:
+                outcome = self.train_step()
+                losses[self.step] = outcome.total.detach()
+                self.step += 1
+                if self.step % config.log_every_steps and self.step != self.total_steps:
+                    show(Progress(self.step, self.total_steps, None))
+                else:
+                    self._check_finite(losses)  # also waits for the device, so that the clock is honest
+                    now = time.perf_counter()
+                    speed = (self.step - last_step) * config.batch_clips / (now - last_time)
+                    metrics = self._measure(outcome) | {"clips_per_s": speed}
+                    for name, value in metrics.items():
+                        board.add_scalar(name, value, self.step)
+                    log.write(json.dumps({"step": self.step, **metrics}) + "\n")
+                    log.flush()
+                    show(Progress(self.step, self.total_steps, speed, metrics))
+                    last_time, last_step = time.perf_counter(), self.step
+                if self.step % (config.save_every_epochs * self.steps_per_epoch) == 0:
+                    self._check_finite(losses)
+                    self.save()
+            self._check_finite(losses)
+            self.save()
+            return Ended(self.step, self.total_steps, stopped[0] if stopped else None)
+
+    def train_step(self) -> Outcome:
+        """One update: batch, masks, forward, backward, AdamW. No synchronisation with the device."""
+        config = self.config
+        for group in self.optimizer.param_groups:
+            group["lr"] = warmup_cosine(
+                self.step + 1,
+                peak=config.peak_lr,
+                floor=config.floor_lr,
+                warmup_steps=config.warmup_epochs * self.steps_per_epoch,
+                total_steps=self.total_steps,
+            )
+        bodies = self.clips.batch(self.step).to(self.device, non_blocking=True)
+        draws = mask_draws(self.step, seed=config.seed, device=self.device)
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16):
+            outcome: Outcome = self.objective(bodies, draws)
+        self.optimizer.zero_grad(set_to_none=True)
+        outcome.total.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        return outcome
+
+    def save(self) -> Path:
+        """Write the run's checkpoint."""
+        encoder, rest = split_state(self.objective)
+        return Checkpoint(
+            config=self.config,
+            preprocess=self.store.preprocess,
+            data=data_summary(self.store),
+            step=self.step,
+            encoder=encoder,
+            objective=rest,
+            optimizer=self.optimizer.state_dict(),
+        ).write(self.run)
+
+    def _measure(self, outcome: Outcome) -> dict[str, float]:
+        metrics = {"loss": outcome.total.item(), "learning_rate": self.optimizer.param_groups[0]["lr"]}
+        metrics |= {f"terms/{name}": value.item() for name, value in outcome.terms.items()}
+        metrics |= health(outcome.levels)
+        every = self.config.evaluate_every_epochs * self.steps_per_epoch
+        if every and self.step % every < self.config.log_every_steps:
+            metrics["retrieval/top1"] = self._retrieval()
+        return metrics
+
+    def _retrieval(self) -> float:
+        folds = split_folds(self.store)
+        embed = torch_embedder(self.objective.encoder, self.device)
+        vectors = embed_store(embed, self.store, self.store.preprocess, np.arange(len(self.store)))
+        return retrieve(vectors, self.store, folds).accuracy
+
+    def _check_finite(self, losses: dict[int, torch.Tensor]) -> None:
+        for step, loss in losses.items():
+            if not math.isfinite(loss.item()):
+                names = self.clips.names_of_step(step)
+                raise NonFiniteLossError(
+                    f"the loss became {loss.item()} at step {step} of {self.total_steps}, whose clips were "
+                    f"{', '.join(names[:8])}{' ...' if len(names) > 8 else ''}; the last checkpoint is from before. Look at these "
+                    f"clips with gfp-data plot, or lower --peak-lr and resume from it."
+                )
+        losses.clear()
+
+
+def _adamw(objective: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
+    """AdamW (0.9, 0.95) that decays the matrices of linear layers only."""
+    matrices = {id(part.weight) for part in objective.modules() if isinstance(part, nn.Linear)}
+    parameters = list(objective.parameters())
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in parameters if id(p) in matrices], "weight_decay": config.weight_decay},
+        {"params": [p for p in parameters if id(p) not in matrices], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.peak_lr, betas=(0.9, 0.95), fused=True)
+
+
+@contextmanager
+def _stop_signals() -> Iterator[list[signal.Signals]]:
+    """Collect SIGINT and SIGTERM instead of dying from them; a second one takes its usual course."""
+    received: list[signal.Signals] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        received.append(signal.Signals(number))
+        signal.signal(number, before[number])
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _forget_metrics_after(path: Path, step: int) -> None:
+    """A resumed run repeats the steps after its checkpoint: their old lines go."""
+    if path.exists():
+        kept = [line for line in path.read_text().splitlines() if line and json.loads(line)["step"] <= step]
+        path.write_text("".join(line + "\n" for line in kept))
