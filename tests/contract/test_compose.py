@@ -1,0 +1,154 @@
+"""The container files agree with each other and with the tree. No engine is needed: files are read, not built."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from gfp_serve.config import ServeConfig
+
+ROOT = Path(__file__).parents[2]
+SPECIFICATION = json.loads((Path(__file__).parent / "compose_spec" / "compose-spec.json").read_text())
+
+INSTRUCTIONS = {"FROM", "ARG", "ENV", "RUN", "COPY", "WORKDIR", "USER", "VOLUME", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT"}
+INSTRUCTIONS |= {"CMD"}
+
+
+@pytest.fixture(scope="module")
+def compose():
+    return yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+
+
+@pytest.fixture(scope="module")
+def stages():
+    """Name of each stage of the Dockerfile -> its (instruction, rest of the line), in order."""
+    text = (ROOT / "Dockerfile").read_text()
+    lines = re.sub(r"\\\n", " ", re.sub(r"(?m)^#.*\n", "", text)).splitlines()
+    found = {}
+    for line in filter(str.strip, lines):
+        instruction, rest = line.split(maxsplit=1)
+        if instruction == "FROM":
+            name = re.fullmatch(r"(?P<base>\S+) AS (?P<name>\S+)", rest)
+            assert name is not None, f"a stage without a name: {line}"
+            found[name["name"]] = []
+        found[list(found)[-1]].append((instruction, rest))
+    return found
+
+
+def validate(compose):
+    # Named, because the schema's own "$schema" ends in "#", which jsonschema does not take for that draft.
+    jsonschema.Draft201909Validator(SPECIFICATION).validate(compose)
+
+
+def values(stage, instruction):
+    return [rest for name, rest in stage if name == instruction]
+
+
+def test_docker_compose_yml_keeps_to_the_compose_specification(compose):
+    validate(compose)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"port": ["1:1"]}, {"build": {"stage": "x"}}, {"stop_grace_period": 30}, {"profiles": "gpu"}]
+)
+def test_the_compose_specification_refuses_a_misspelt_key_or_a_wrong_type(compose, wrong):
+    broken = {**compose, "services": {"server": {**compose["services"]["server"], **wrong}}}
+
+    with pytest.raises(jsonschema.ValidationError):
+        validate(broken)
+
+
+def test_only_the_cpu_server_starts_by_default(compose):
+    assert [name for name, service in compose["services"].items() if "profiles" not in service] == ["server"]
+
+
+def test_every_target_that_compose_builds_is_a_stage_of_the_dockerfile(compose, stages):
+    targets = {service["build"]["target"] for service in compose["services"].values()}
+
+    assert targets == {"server", "server-gpu", "trainer"}
+    assert targets <= set(stages)
+
+
+def test_every_port_is_published_on_loopback_only(compose):
+    ports = [port for service in compose["services"].values() for port in service.get("ports", [])]
+
+    assert ports
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_a_server_is_killed_only_after_it_has_had_time_to_drain(compose):
+    for name in ("server", "server-gpu"):
+        seconds = re.fullmatch(r"(\d+)s", compose["services"][name]["stop_grace_period"])
+        assert seconds is not None
+        assert int(seconds[1]) > ServeConfig().drain_s
+
+
+def test_every_named_volume_is_declared_and_lies_on_a_volume_of_its_image(compose, stages):
+    for service in compose["services"].values():
+        for mount in service["volumes"]:
+            name, target = mount.split(":")
+            assert name in compose["volumes"]
+            assert target in " ".join(values(stages[service["build"]["target"]], "VOLUME"))
+
+
+def test_every_instruction_is_one_that_docker_knows(stages):
+    assert {instruction for stage in stages.values() for instruction, _ in stage} <= INSTRUCTIONS
+
+
+def test_every_stage_starts_from_a_pinned_image_or_from_an_earlier_stage(stages):
+    earlier = []
+    for name, stage in stages.items():
+        base = values(stage, "FROM")[0].split()[0]
+        assert base in earlier or re.fullmatch(r"[\w./-]+:[\w.-]*\d[\w.-]*", base), base
+        earlier.append(name)
+
+
+def test_everything_copied_exists_and_is_let_through_by_dockerignore(stages):
+    let_through = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copied = set()
+    earlier = []
+    for name, stage in stages.items():
+        for rest in values(stage, "COPY"):
+            *sources, _ = rest.split()
+            if sources[0].startswith("--from="):
+                assert sources[0].removeprefix("--from=") in earlier
+            else:
+                copied.update(sources)
+        earlier.append(name)
+
+    assert copied == let_through
+    assert all((ROOT / source).exists() for source in copied)
+
+
+@pytest.mark.parametrize("name", ["server", "server-gpu", "trainer"])
+def test_an_image_runs_one_of_our_commands_without_root_and_without_a_shell(stages, name):
+    stage = stages[name]
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+
+    assert values(stage, "USER") == ["gfp"]
+    (entrypoint,) = values(stage, "ENTRYPOINT")
+    assert json.loads(entrypoint)[0] in scripts
+    assert all(isinstance(json.loads(command), list) for command in values(stage, "CMD"))
+
+
+@pytest.mark.parametrize("name", ["server", "server-gpu"])
+def test_a_server_image_says_whether_it_is_healthy_on_the_port_that_it_exposes(stages, name):
+    assert values(stages[name], "EXPOSE") == ["50051"]
+    (check,) = values(stages[name], "HEALTHCHECK")
+    assert json.loads(check[check.index("CMD") + len("CMD") :]) == ["gfp", "health"]
+
+
+def test_every_install_of_an_image_keeps_to_the_tested_versions_and_names_an_extra_that_exists(stages):
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    installs = [rest for stage in stages.values() for rest in values(stage, "RUN") if "pip install" in rest]
+
+    assert len(installs) == 3
+    for install in installs:
+        assert re.search(r"-c \S*constraints\.txt", install)
+        named = re.search(r"\[([\w,]+)\]", install)
+        assert named is not None
+        assert set(named[1].split(",")) <= set(extras)
