@@ -7,6 +7,9 @@ Every message says what was wrong, what was expected and what to do.
 class GfpError(Exception):
     """Root of every error that this project raises on purpose."""
 
+    # Path of the request's field that is wrong, as `sequences[3]`; empty where there is none.
+    field = ""
+
 
 class InvalidSkeletonError(GfpError):
     """A sequence that cannot be used: wrong shape, infinite coordinates, nobody in it."""
@@ -58,3 +61,19 @@ class EmptyGalleryError(GfpError):
 
 class ItemNotFoundError(GfpError):
     """No item of the gallery has this id."""
+
+
+class UnavailableError(GfpError):
+    """No server answers at the client's address."""
+
+
+class OutOfTimeError(GfpError):
+    """The answer did not come within the client's timeout."""
+
+
+class ServerError(GfpError):
+    """The server failed inside, or answered what this release does not understand."""
+
+
+class StoreError(GfpError):
+    """A clip store that cannot be opened or written: damaged, cleaned by other preprocessing, or not a store."""

@@ -1,0 +1,44 @@
+"""Recordings on disk -> clips. One reader a file format, chosen by the file's suffix.
+
+A reader is a function `read(path) -> Iterator[Clip]` that checks the whole file before it gives the first clip.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from gfp_serve.errors import DamagedFileError
+from gfp_serve.formats import clip_file, ntu
+from gfp_serve.formats.clip import UNKNOWN_SUBJECT, Clip
+from gfp_serve.formats.clip_file import write as write_clip_file
+
+__all__ = ["READERS", "UNKNOWN_SUBJECT", "Clip", "find_files", "read_clips", "write_clip_file"]
+
+READERS: dict[str, Callable[[Path], Iterator[Clip]]] = {".npz": clip_file.read, ".skeleton": ntu.read}
+
+
+def find_files(path: Path) -> list[Path]:
+    """The file itself, or all recordings in and below a folder, sorted; other files there are passed over.
+
+    Raises `DamagedFileError` when the path does not exist or is a file of a format without a reader.
+    """
+    if path.is_dir():
+        return sorted(file for file in path.rglob("*") if file.suffix in READERS and file.is_file())
+    _reader_of(path)
+    return [path]
+
+
+def read_clips(path: Path) -> Iterator[Clip]:
+    """The clips of one recording, in the file's order.
+
+    Raises `DamagedFileError`, which names the file and the line or array, before the first clip is given.
+    """
+    yield from _reader_of(path)(path)
+
+
+def _reader_of(path: Path) -> Callable[[Path], Iterator[Clip]]:
+    suffixes = " or ".join(READERS)
+    if not path.exists():
+        raise DamagedFileError(f"{path} does not exist; name a recording ({suffixes}) or a folder of recordings.")
+    if path.suffix not in READERS:
+        raise DamagedFileError(f"{path} is of no known format; recordings end in {suffixes}.")
+    return READERS[path.suffix]

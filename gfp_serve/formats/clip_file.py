@@ -1,0 +1,239 @@
+"""The project's own interchange format: many clips of one layout in a `.npz` without pickles.
+
+Required arrays: `positions` [rows, joints, 3], `offsets` [clips + 1] (clip i is rows `offsets[i]:offsets[i + 1]`),
+`joint_names`, `parents`, `fps`. Optional: `positions2` (a second body, NaN where there is none), `label` with
+`class_names`, `subject`, `camera`, `split`, `clip_name`, `description`. Other arrays are passed over.
+"""
+
+import itertools
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from gfp_serve.errors import DamagedFileError, InvalidRequestError, UnknownLayoutError
+from gfp_serve.formats.clip import UNKNOWN_SUBJECT, Clip
+from gfp_serve.skeleton import Layout, layout_of
+
+_REQUIRED = ("positions", "offsets", "joint_names", "parents", "fps")
+_OPTIONAL = ("positions2", "label", "class_names", "subject", "camera", "split", "clip_name", "description")
+
+# What a numpy dtype's kind is called in messages.
+_KINDS = {"f": "floating-point numbers", "iu": "integers", "U": "text", "iuU": "integers or text", "fiu": "a number"}
+
+
+def read(path: Path) -> Iterator[Clip]:
+    """The clips of a clip file. A body that is NaN throughout a clip is left out of it.
+
+    Raises `DamagedFileError`, which names the file and the array, for whatever contradicts the format.
+    """
+    file = _Arrays(path, _load(path))
+    layout = _layout(file)
+    joints = (layout.num_joints, 3)
+    positions = file.take("positions", "f", (None, *joints))
+    second = file.optional("positions2", "f", positions.shape)
+    offsets = _offsets(file, num_rows=len(positions))
+    count = len(offsets) - 1
+    fps = float(file.take("fps", "fiu", ()))
+    if not 0 < fps < np.inf:
+        raise file.damaged("fps", f"is {fps}; expected a finite number above 0")
+
+    labels = _labels(file, count)
+    subjects = file.optional("subject", "iuU", (count,))
+    cameras = file.optional("camera", "iu", (count,))
+    splits = file.optional("split", "iu", (count,))
+    if splits is not None and not np.isin(splits, (-1, 0, 1)).all():
+        raise file.damaged("split", "holds other values than 0 (train), 1 (test) and -1 (none)")
+    names = _clip_names(file, count)
+    descriptions = file.optional("description", "U", (count,))
+
+    for index in range(count):
+        rows = slice(offsets[index], offsets[index + 1])
+        bodies = [positions[rows]]
+        if second is not None and not np.isnan(second[rows]).all():
+            bodies.append(second[rows])
+        yield Clip(
+            name=names[index],
+            sequence=np.stack(bodies, axis=1).astype(np.float32, copy=False),  # frames, bodies, joints, 3
+            layout=layout,
+            fps=fps,
+            label=labels[index],
+            subject=UNKNOWN_SUBJECT if subjects is None else str(subjects[index]),
+            camera=0 if cameras is None else int(cameras[index]),
+            split=-1 if splits is None else int(splits[index]),
+            description="" if descriptions is None else str(descriptions[index]),
+        )
+
+
+def write(path: Path, clips: Sequence[Clip]) -> None:
+    """Write clips of one layout and frame rate as a clip file; the file appears complete or not at all.
+
+    Raises `InvalidRequestError` when there is no clip, when layouts or frame rates differ, when names repeat, or when
+    a clip has more than two bodies.
+    """
+    _check_writable(clips)
+    layout = clips[0].layout
+    classes = sorted({clip.label for clip in clips if clip.label is not None})
+    arrays: dict[str, np.ndarray] = {
+        "positions": np.concatenate([clip.sequence[:, 0] for clip in clips]),
+        "offsets": np.cumsum([0, *(len(clip.sequence) for clip in clips)], dtype=np.int64),
+        "joint_names": np.array(layout.joint_names),
+        "parents": np.array(layout.parents, dtype=np.int16),
+        "fps": np.array(clips[0].fps, dtype=np.float32),
+        "subject": _subject_array([clip.subject for clip in clips]),
+        "camera": np.array([clip.camera for clip in clips], dtype=np.int16),
+        "split": np.array([clip.split for clip in clips], dtype=np.int8),
+        "clip_name": np.array([clip.name for clip in clips]),
+        "description": np.array([clip.description for clip in clips]),
+    }
+    if classes:
+        arrays["class_names"] = np.array(classes)
+        arrays["label"] = np.array([-1 if c.label is None else classes.index(c.label) for c in clips], dtype=np.int16)
+    if any(clip.sequence.shape[1] == 2 for clip in clips):
+        arrays["positions2"] = np.concatenate(
+            [c.sequence[:, 1] if c.sequence.shape[1] == 2 else np.full_like(c.sequence[:, 0], np.nan) for c in clips]
+        )
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+class _Arrays:
+    """The arrays of one file, each checked as it is taken."""
+
+    def __init__(self, path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+        self.path, self.arrays = path, arrays
+
+    def take(self, name: str, kinds: str, shape: tuple[int | None, ...]) -> np.ndarray:
+        """The array with this name, if its dtype's kind is one of `kinds` and it has this shape (None: any size)."""
+        if name not in self.arrays:
+            raise DamagedFileError(
+                f"{self.path} is not a clip file: it has no array {name!r}; a clip file has {', '.join(_REQUIRED)}."
+            )
+        array = self.arrays[name]
+        if array.dtype.kind not in kinds:
+            raise self.damaged(name, f"holds {array.dtype}; expected {_KINDS[kinds]}")
+        sizes_fit = all(want is None or want == size for want, size in zip(shape, array.shape, strict=False))
+        if array.ndim != len(shape) or not sizes_fit:
+            want_text = " × ".join("n" if size is None else str(size) for size in shape) or "one number"
+            raise self.damaged(name, f"has shape {_shape(array.shape)}; expected {want_text}")
+        return array
+
+    def optional(self, name: str, kinds: str, shape: tuple[int | None, ...]) -> np.ndarray | None:
+        return self.take(name, kinds, shape) if name in self.arrays else None
+
+    def damaged(self, name: str, what: str) -> DamagedFileError:
+        return DamagedFileError(f"{self.path}: array {name!r} {what}.")
+
+
+def _load(path: Path) -> dict[str, np.ndarray]:
+    if not zipfile.is_zipfile(path):
+        raise DamagedFileError(f"{path} is not a clip file: it is no zip archive, or it was cut off; copy it again.")
+    name = ""
+    try:
+        arrays = {}
+        with np.load(path, allow_pickle=False) as archive:
+            for name in (*_REQUIRED, *_OPTIONAL):
+                if name in archive.files:
+                    arrays[name] = archive[name]
+        return arrays
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        where = f"array {name!r} " if name else ""
+        raise DamagedFileError(f"{path}: {where}cannot be read: {error}.") from error
+
+
+def _layout(file: _Arrays) -> Layout:
+    names = [str(name) for name in file.take("joint_names", "U", (None,))]
+    parents = [int(parent) for parent in file.take("parents", "iu", (len(names),))]
+    if len(set(names)) < len(names):
+        raise file.damaged("joint_names", f"names {next(n for n in names if names.count(n) > 1)!r} twice")
+    if not all(-1 <= parent < len(names) for parent in parents):
+        raise file.damaged("parents", f"must hold joint numbers from 0 to {len(names) - 1}, or -1 for a root")
+    try:
+        return layout_of(names, parents)
+    except UnknownLayoutError as error:
+        raise file.damaged("joint_names", f"is no usable layout: {error}".removesuffix(".")) from error
+
+
+def _offsets(file: _Arrays, *, num_rows: int) -> list[int]:
+    offsets = file.take("offsets", "iu", (None,)).tolist()
+    if len(offsets) < 2 or offsets[0] != 0 or offsets[-1] != num_rows:
+        raise file.damaged(
+            "offsets",
+            f"must run from 0 to the {num_rows} rows of 'positions', got {_ends(offsets)}; the file is cut off",
+        )
+    for clip, (start, stop) in enumerate(itertools.pairwise(offsets)):
+        if stop <= start:
+            raise file.damaged("offsets", f"must rise, but goes from {start} to {stop} at clip {clip}")
+    return offsets
+
+
+def _labels(file: _Arrays, count: int) -> list[str | None]:
+    numbers = file.optional("label", "iu", (count,))
+    if numbers is None:
+        return [None] * count
+    if (numbers < 0).all():
+        return [None] * count
+    classes = file.take("class_names", "U", (None,))
+    wrong = np.flatnonzero((numbers < -1) | (numbers >= len(classes)))
+    if len(wrong):
+        clip = int(wrong[0])
+        raise file.damaged(
+            "label",
+            f"gives clip {clip} class {numbers[clip]}; expected 0 to {len(classes) - 1} (see 'class_names') or -1",
+        )
+    return [None if number < 0 else str(classes[number]) for number in numbers]
+
+
+def _clip_names(file: _Arrays, count: int) -> list[str]:
+    given = file.optional("clip_name", "U", (count,))
+    if given is None:
+        return [f"{number:0{len(str(count - 1))}}" for number in range(count)]
+    names = [str(name) for name in given]
+    seen: dict[str, int] = {}
+    for clip, name in enumerate(names):
+        if seen.setdefault(name, clip) != clip:
+            raise file.damaged("clip_name", f"gives clips {seen[name]} and {clip} the same name {name!r}")
+    return names
+
+
+def _check_writable(clips: Sequence[Clip]) -> None:
+    if not clips:
+        raise InvalidRequestError("there is no clip to write; give at least one.")
+    names = set()
+    for clip in clips:
+        if clip.layout != clips[0].layout or clip.fps != clips[0].fps:
+            raise InvalidRequestError(
+                f"clip {clip.name!r} has layout {clip.layout.name} and {clip.fps:g} frames a second, clip "
+                f"{clips[0].name!r} has {clips[0].layout.name} and {clips[0].fps:g}; write one file for each."
+            )
+        if clip.sequence.shape[1] > 2:
+            raise InvalidRequestError(
+                f"clip {clip.name!r} has {clip.sequence.shape[1]} bodies; a clip file holds at most 2: choose two."
+            )
+        if clip.name in names:
+            raise InvalidRequestError(f"two clips are named {clip.name!r}; names must differ within a file.")
+        names.add(clip.name)
+
+
+def _subject_array(subjects: Sequence[str]) -> np.ndarray:
+    # Numbers where all are plain numbers, as the format has it; text for the others, so that none is changed.
+    limit = np.iinfo(np.int16).max
+    if all(subject.isdecimal() and str(int(subject)) == subject and int(subject) <= limit for subject in subjects):
+        return np.array([int(subject) for subject in subjects], dtype=np.int16)
+    return np.array(subjects)
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return " × ".join(map(str, shape)) or "one number"
+
+
+def _ends(offsets: list[int]) -> str:
+    return f"{offsets[0]} to {offsets[-1]}" if offsets else "nothing"
