@@ -1,0 +1,354 @@
+"""The commands `gfp-serve` and `gfp`: parse, call the library, print."""
+
+import asyncio
+import dataclasses
+import importlib
+import json
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from jaxtyping import Float32
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from gfp_serve import __version__
+from gfp_serve.client import DEFAULT_ADDRESS, Client, ClipItem
+from gfp_serve.config import ServeConfig
+from gfp_serve.errors import DamagedFileError, GfpError, InvalidSkeletonError
+from gfp_serve.formats import Clip, find_files, read_clips
+from gfp_serve.options import options_from
+from gfp_serve.preprocess import MODEL_LAYOUT, PreprocessConfig, clean, fill_gaps
+from gfp_serve.skeleton import LAYOUTS, map_joints
+
+# Clips that are sent together: few enough for the progress bar to move.
+_CLIPS_AT_ONCE = 32
+
+_SPLITS = {"train": 0, "test": 1}
+
+
+class _OneLineErrors(click.Command):
+    """The library's errors become one line and exit code 1; a traceback is a bug of ours."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except GfpError as error:
+            raise click.ClickException(str(error)) from error
+
+
+class _Group(_OneLineErrors, click.Group):
+    pass
+
+
+@click.command(cls=_OneLineErrors, context_settings={"auto_envvar_prefix": "GFP_SERVE"})
+@click.version_option(__version__, message="%(version)s")
+@options_from(ServeConfig)
+def gfp_serve(config: ServeConfig) -> None:
+    """Serve a skeleton encoder and its gallery over gRPC.
+
+    One line on standard output says when calls can be made. SIGTERM finishes those in progress, then exits.
+    Every option is also an environment variable: --port is GFP_SERVE_PORT.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        # Late, so that --help and `gfp` answer at once and where there is no onnxruntime.
+        server = importlib.import_module("gfp_serve.server")
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"{error.name} is not installed; a server needs gfp-serve[cpu] or gfp-serve[gpu] (not both)."
+        ) from error
+    asyncio.run(server.serve(config, click.echo))
+
+
+@click.group(cls=_Group)
+@click.version_option(__version__, message="%(version)s")
+def gfp() -> None:
+    """Embed recordings, find the actions nearest to them, and keep the gallery, through a running gfp-serve.
+
+    A FILE is a recording (.npz clip file, NTU .skeleton) or a folder of recordings.
+    """
+
+
+def _talks_to_server(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of every command that calls a server."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line instead of a table."),
+        click.option("--timeout-s", default=30.0, show_default=True, help="Seconds that one request may take."),
+        click.option(
+            "--address",
+            default=DEFAULT_ADDRESS,
+            envvar="GFP_ADDRESS",
+            show_default=True,
+            show_envvar=True,
+            metavar="HOST:PORT",
+            help="Where gfp-serve listens.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _reads_clips(command: Callable[..., None]) -> Callable[..., None]:
+    """The recordings that a command goes through."""
+    split = click.option(
+        "--split",
+        type=click.Choice(["all", *_SPLITS]),
+        default="all",
+        show_default=True,
+        help="Take only clips of this side of the recordings' own split.",
+    )
+    files = click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+    return files(split(command))
+
+
+@gfp.command()
+@_reads_clips
+@click.option("--out", type=click.Path(path_type=Path), help="Write the vectors: .npy, or .npz with names and labels.")
+@_talks_to_server
+def embed(files: Sequence[Path], split: str, out: Path | None, address: str, timeout_s: float, as_json: bool) -> None:
+    """Embed every clip of recordings as a unit vector."""
+    if out is not None and out.suffix not in (".npy", ".npz"):
+        raise click.BadParameter(f"{out} must end in .npy or .npz.", param_hint="--out")
+    answers = _Answers(("clip", "label", "frames", "bodies", "embedding"), as_json)
+    names, labels, vectors = [], [], []
+    with Client(address, timeout_s) as client:
+        for batch in _batches(files, split):
+            for taken, vector in zip(batch, client.embed(_sequences(batch), batch[0].layout), strict=True):
+                names.append(taken.name)
+                labels.append(taken.clip.label or "")
+                vectors.append(vector)
+                shown = " ".join(f"{component:+.3f}" for component in vector[:4])
+                answers.add(
+                    {"clip": taken.name, "label": taken.clip.label, "embedding": vector.tolist()},
+                    [(taken.name, labels[-1], *map(str, taken.clip.sequence.shape[:2]), f"{shown} …")],
+                )
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if out.suffix == ".npy":
+            np.save(out, np.stack(vectors))
+        else:
+            np.savez(out, embeddings=np.stack(vectors), names=np.array(names), labels=np.array(labels))
+    answers.show()
+
+
+@gfp.command()
+@_reads_clips
+@click.option("--top-k", default=5, show_default=True, help="Neighbours of each clip.")
+@_talks_to_server
+def search(files: Sequence[Path], split: str, top_k: int, address: str, timeout_s: float, as_json: bool) -> None:
+    """Find the items of the gallery that are nearest to each clip."""
+    answers = _Answers(("clip", "similarity", "label", "neighbour"), as_json)
+    with Client(address, timeout_s) as client:
+        for batch in _batches(files, split):
+            for taken, found in zip(batch, client.search(_sequences(batch), top_k, batch[0].layout), strict=True):
+                answers.add(
+                    {"clip": taken.name, "neighbours": [dataclasses.asdict(neighbour) for neighbour in found]},
+                    [
+                        ("" if rank else taken.name, f"{neighbour.similarity:.3f}", neighbour.label, neighbour.id)
+                        for rank, neighbour in enumerate(found)
+                    ],
+                )
+    answers.show()
+
+
+@gfp.command()
+@_reads_clips
+@click.option("--num-neighbours", default=5, show_default=True, help="Nearest items that vote.")
+@click.option(
+    "--weighting",
+    type=click.Choice(["similarity", "uniform"]),
+    default="similarity",
+    show_default=True,
+    help="Whether nearer items have more votes.",
+)
+@click.option("--temperature", default=0.07, show_default=True, help="The smaller, the more the nearest item counts.")
+@click.option("--unknown-below", type=float, help="Say unknown when no voter is at least this similar (-1 to 1).")
+@_talks_to_server
+def classify(files: Sequence[Path], split: str, address: str, timeout_s: float, as_json: bool, **how: Any) -> None:
+    """Name the action of each clip by the vote of its nearest items."""
+    answers = _Answers(("clip", "class", "score", "runner-up", "score"), as_json)
+    num_right = num_labelled = 0
+    with Client(address, timeout_s) as client:
+        for batch in _batches(files, split):
+            results = client.classify(_sequences(batch), layout=batch[0].layout, **how)
+            for taken, result in zip(batch, results, strict=True):
+                best = [(each.label, f"{each.score:.2f}") for each in result.scores[:2]]
+                first, second = (*best, ("", ""), ("", ""))[:2]
+                answers.add(
+                    {"clip": taken.name, "true_label": taken.clip.label, **dataclasses.asdict(result)},
+                    [(taken.name, "unknown" if result.label is None else first[0], first[1], *second)],
+                )
+                num_labelled += taken.clip.label is not None
+                num_right += taken.clip.label is not None and taken.clip.label == result.label
+    note = f"{num_right} of {num_labelled} labelled clips were named as their recordings do." if num_labelled else ""
+    answers.show(note)
+
+
+@gfp.command()
+@_reads_clips
+@_talks_to_server
+def add(files: Sequence[Path], split: str, address: str, timeout_s: float, as_json: bool) -> None:
+    """Add every clip to the gallery, under the id FILE/CLIP; an item with that id is replaced."""
+    answers = _Answers(("clip", "label"), as_json)
+    generation = 0
+    with Client(address, timeout_s) as client:
+        for batch in _batches(files, split):
+            generation = client.upsert([_item(taken) for taken in batch])
+            for taken in batch:
+                answers.add({"id": taken.name, "label": taken.clip.label}, [(taken.name, taken.clip.label or "")])
+    answers.show(f"{answers.count} items were added; the gallery is at generation {generation}.", table=False)
+
+
+@gfp.command()
+@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+@_talks_to_server
+def remove(ids: Sequence[str], address: str, timeout_s: float, as_json: bool) -> None:
+    """Remove items from the gallery by id."""
+    with Client(address, timeout_s) as client:
+        num_removed = client.delete(list(ids))
+    click.echo(json.dumps({"removed": num_removed}) if as_json else f"{num_removed} of {len(ids)} were there.")
+
+
+@gfp.command()
+@_talks_to_server
+def info(address: str, timeout_s: float, as_json: bool) -> None:
+    """Say what the server is: encoder, device, gallery, limits."""
+    with Client(address, timeout_s) as client:
+        values = dataclasses.asdict(client.info())
+    if as_json:
+        click.echo(json.dumps(values))
+        return
+    table = Table(show_header=False, box=None)
+    for name, value in values.items():
+        pairs = (
+            [f"{key} {inner:g}" if isinstance(inner, float) else f"{key} {inner}" for key, inner in value.items()]
+            if isinstance(value, dict)
+            else None
+        )
+        table.add_row(name, ", ".join(pairs or value) if pairs or isinstance(value, tuple) else str(value))
+    Console().print(table)
+
+
+@gfp.command()
+@_talks_to_server
+@click.pass_context
+def health(context: click.Context, address: str, timeout_s: float, as_json: bool) -> None:
+    """Exit with 0 if the server takes calls now, else with 1."""
+    with Client(address, timeout_s) as client:
+        serving = client.health()
+    click.echo(json.dumps({"serving": serving}) if as_json else "serving" if serving else "not serving")
+    context.exit(0 if serving else 1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Taken:
+    """A clip as it is sent: `sequence` is in `layout`, one that the server knows."""
+
+    name: str
+    clip: Clip
+    sequence: Float32[np.ndarray, "frames bodies joints 3"]
+    layout: str
+
+
+def _sequences(batch: Sequence[_Taken]) -> list[np.ndarray]:
+    return [taken.sequence for taken in batch]
+
+
+def _item(taken: _Taken) -> ClipItem:
+    clip = taken.clip
+    attributes: dict[str, str | float | bool | list[str]] = {"subject": clip.subject, "camera": clip.camera}
+    if clip.description:
+        attributes["description"] = clip.description
+    return ClipItem(taken.name, taken.sequence, clip.label or "", attributes, taken.layout)
+
+
+def _batches(files: Iterable[Path], split: str) -> Iterator[list[_Taken]]:
+    """The usable clips in batches of one layout. Those that are not are named on standard error.
+
+    Raises `click.ClickException` when there is none at all.
+    """
+    found = [file for path in files for file in find_files(path)]
+    console = Console(stderr=True)
+    num_taken = 0
+    with _progress(console) as progress:
+        task = progress.add_task("clips", total=sum(file.stat().st_size for file in found))
+        for file in found:
+            try:
+                clips = list(read_clips(file))
+            except DamagedFileError as error:
+                _skip(console, str(error))
+                clips = []
+            wanted = [clip for clip in clips if split == "all" or clip.split == _SPLITS[split]]
+            taken = [usable for clip in wanted if (usable := _take(file, clip, console)) is not None]
+            for _, same in groupby(taken, key=lambda each: each.layout):
+                together = list(same)
+                for start in range(0, len(together), _CLIPS_AT_ONCE):
+                    batch = together[start : start + _CLIPS_AT_ONCE]
+                    yield batch
+                    num_taken += len(batch)
+                    progress.advance(task, file.stat().st_size * len(batch) / len(taken))
+    if num_taken == 0:
+        chosen = "" if split == "all" else f" of the {split} split"
+        raise click.ClickException(f"no usable clip{chosen} was found in {len(found)} recordings.")
+
+
+def _take(file: Path, clip: Clip, console: Console) -> _Taken | None:
+    try:
+        # What the server would refuse is found here, so that one bad clip does not fail a whole request.
+        clean(clip.sequence, clip.layout, PreprocessConfig())
+    except InvalidSkeletonError as error:
+        _skip(console, f"{file}, clip {clip.name!r}: {error}")
+        return None
+    sequence, layout = clip.sequence, clip.layout
+    if LAYOUTS.get(layout.name) != layout:
+        sequence, layout = map_joints(fill_gaps(sequence), layout, MODEL_LAYOUT), MODEL_LAYOUT
+    return _Taken(f"{file.stem}/{clip.name}", clip, sequence, layout.name)
+
+
+def _skip(console: Console, problem: str) -> None:
+    console.print(f"skipped: {problem}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+
+def _progress(console: Console) -> Progress:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:.0f} %, ETA"),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
+@dataclass
+class _Answers:
+    """What a command found, one clip after another: JSON lines at once, or a table at the end."""
+
+    columns: Sequence[str]
+    as_json: bool
+    count: int = 0
+    _rows: list[Sequence[str]] = field(default_factory=list)
+
+    def add(self, values: dict[str, Any], rows: Iterable[Sequence[str]]) -> None:
+        self.count += 1
+        if self.as_json:
+            click.echo(json.dumps(values))
+        else:
+            self._rows.extend(rows)
+
+    def show(self, note: str = "", *, table: bool = True) -> None:
+        if self.as_json:
+            return
+        if table:
+            drawn = Table(*self.columns, box=None)
+            for row in self._rows:
+                drawn.add_row(*row)
+            Console().print(drawn)
+        if note:
+            click.echo(note)

@@ -1,0 +1,7 @@
+"""The Python clients. They speak arrays; messages do not show."""
+
+from gfp_serve.client.asynchronous import AsyncClient
+from gfp_serve.client.blocking import DEFAULT_ADDRESS, Client
+from gfp_serve.client.conversation import Classification, ClipItem, Info, Query
+
+__all__ = ["DEFAULT_ADDRESS", "AsyncClient", "Classification", "Client", "ClipItem", "Info", "Query"]

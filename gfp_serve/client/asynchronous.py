@@ -1,0 +1,117 @@
+"""The client for asyncio: `blocking.Client` with `await`, whose docstrings hold here too."""
+
+from collections.abc import Generator, Iterable, Sequence
+from typing import Any, Self, TypeVar, overload
+
+import grpc
+import numpy as np
+
+from gfp_serve.classify import Weighting
+from gfp_serve.client.blocking import CHANNEL_OPTIONS, DEFAULT_ADDRESS, methods_of
+from gfp_serve.client.conversation import Call, Classification, ClipItem, Conversation, Info, Query
+from gfp_serve.gallery import Item, Neighbour
+from gfp_serve.service.status import to_error
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """Calls a server without blocking the event loop. Use it in an `async with` block, or `await close()`.
+
+    Methods, arguments, results and errors are those of `Client`.
+    """
+
+    def __init__(self, address: str = DEFAULT_ADDRESS, timeout_s: float = 30.0) -> None:
+        self.address = address
+        self._timeout_s = timeout_s
+        self._channel = grpc.aio.insecure_channel(address, CHANNEL_OPTIONS)
+        self._methods = methods_of(self._channel)
+        self._conversation = Conversation()
+
+    async def embed(self, sequences: np.ndarray | Sequence[np.ndarray], layout: str = "ntu25") -> np.ndarray:
+        return await self._run(self._conversation.embed(sequences, layout))
+
+    @overload
+    async def search(self, query: Query, top_k: int = 5, layout: str = "ntu25") -> list[Neighbour]: ...
+    @overload
+    async def search(self, query: list[Any], top_k: int = 5, layout: str = "ntu25") -> list[list[Neighbour]]: ...
+    async def search(
+        self, query: Query | list[Any], top_k: int = 5, layout: str = "ntu25"
+    ) -> list[Neighbour] | list[list[Neighbour]]:
+        found = await self._run(self._conversation.search(query if isinstance(query, list) else [query], top_k, layout))
+        return found if isinstance(query, list) else found[0]
+
+    @overload
+    async def classify(
+        self,
+        query: Query,
+        *,
+        num_neighbours: int = 5,
+        weighting: Weighting = "similarity",
+        temperature: float = 0.07,
+        unknown_below: float | None = None,
+        layout: str = "ntu25",
+    ) -> Classification: ...
+    @overload
+    async def classify(
+        self,
+        query: list[Any],
+        *,
+        num_neighbours: int = 5,
+        weighting: Weighting = "similarity",
+        temperature: float = 0.07,
+        unknown_below: float | None = None,
+        layout: str = "ntu25",
+    ) -> list[Classification]: ...
+    async def classify(
+        self,
+        query: Query | list[Any],
+        *,
+        num_neighbours: int = 5,
+        weighting: Weighting = "similarity",
+        temperature: float = 0.07,
+        unknown_below: float | None = None,
+        layout: str = "ntu25",
+    ) -> Classification | list[Classification]:
+        queries = query if isinstance(query, list) else [query]
+        classified = await self._run(
+            self._conversation.classify(queries, num_neighbours, weighting, temperature, unknown_below, layout)
+        )
+        return classified if isinstance(query, list) else classified[0]
+
+    async def upsert(self, items: Iterable[Item | ClipItem]) -> int:
+        return await self._run(self._conversation.upsert(items))
+
+    async def delete(self, ids: Sequence[str]) -> int:
+        return await self._run(self._conversation.delete(ids))
+
+    async def get(self, ids: Sequence[str]) -> list[Item]:
+        return await self._run(self._conversation.get(ids))
+
+    async def info(self) -> Info:
+        return await self._run(self._conversation.info())
+
+    async def health(self) -> bool:
+        return await self._run(self._conversation.health())
+
+    async def close(self) -> None:
+        await self._channel.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _run(self, steps: Generator[Call, Any, T]) -> T:
+        try:
+            call = next(steps)
+            while True:
+                try:
+                    reply = await self._methods[call.method](call.request, timeout=self._timeout_s)
+                except grpc.RpcError as failure:
+                    call = steps.throw(to_error(failure, self.address))
+                else:
+                    call = steps.send(reply)
+        except StopIteration as done:
+            return done.value

@@ -1,0 +1,159 @@
+"""The client that waits for its answers."""
+
+from collections.abc import Callable, Generator, Iterable, Sequence
+from typing import Any, Self, TypeVar, overload
+
+import grpc
+import numpy as np
+from grpc_health.v1 import health_pb2_grpc
+
+from gfp_serve.classify import Weighting
+from gfp_serve.client.conversation import Call, Classification, ClipItem, Conversation, Info, Query
+from gfp_serve.gallery import Item, Neighbour
+from gfp_serve.service.status import to_error
+from gfp_serve.v1 import embedding_pb2_grpc, gallery_pb2_grpc
+
+DEFAULT_ADDRESS = "127.0.0.1:50051"
+
+# The server's limits hold; a client's own would only refuse what the server has already sent.
+CHANNEL_OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+
+T = TypeVar("T")
+
+
+def methods_of(channel: grpc.Channel | grpc.aio.Channel) -> dict[str, Callable[..., Any]]:
+    """Every RPC that clients call, by name."""
+    return {
+        **vars(embedding_pb2_grpc.EmbeddingServiceStub(channel)),  # type: ignore[no-untyped-call]
+        **vars(gallery_pb2_grpc.GalleryServiceStub(channel)),  # type: ignore[no-untyped-call]
+        "Check": health_pb2_grpc.HealthStub(channel).Check,
+    }
+
+
+class Client:
+    """Calls a server and waits for its answers. Use it in a `with` block, or `close` it.
+
+    `timeout_s` bounds each request. Lists beyond the server's limits are sent as several requests. A client stays with
+    the encoder that it first met: when the server at its address has another one, calls raise `EncoderMismatchError`,
+    and a new client is needed.
+
+    Every method raises `UnavailableError` when no server answers, `OutOfTimeError`, `OverloadedError` (it says when to
+    try again), and the errors that the server raised, as the same classes with the server's message.
+    """
+
+    def __init__(self, address: str = DEFAULT_ADDRESS, timeout_s: float = 30.0) -> None:
+        self.address = address
+        self._timeout_s = timeout_s
+        self._channel = grpc.insecure_channel(address, CHANNEL_OPTIONS)
+        self._methods = methods_of(self._channel)
+        self._conversation = Conversation()
+
+    def embed(self, sequences: np.ndarray | Sequence[np.ndarray], layout: str = "ntu25") -> np.ndarray:
+        """Unit vectors: one of [embedding_size] for one array, [sequences, embedding_size] for a list of arrays.
+
+        An array is frames × bodies × joints × 3 (or frames × joints × 3) in metres, y up, NaN for what was not seen.
+        Raises `InvalidSkeletonError` when one cannot be used; its message names the place in the list.
+        """
+        return self._run(self._conversation.embed(sequences, layout))
+
+    @overload
+    def search(self, query: Query, top_k: int = 5, layout: str = "ntu25") -> list[Neighbour]: ...
+    @overload
+    def search(self, query: list[Any], top_k: int = 5, layout: str = "ntu25") -> list[list[Neighbour]]: ...
+    def search(
+        self, query: Query | list[Any], top_k: int = 5, layout: str = "ntu25"
+    ) -> list[Neighbour] | list[list[Neighbour]]:
+        """The nearest items, nearest first; for a list of queries one list each.
+
+        A query is a sequence (see `embed`), an embedding [embedding_size], or the id of a stored item, which is left
+        out of its own neighbours. Raises `EmptyGalleryError`, `ItemNotFoundError`.
+        """
+        found = self._run(self._conversation.search(query if isinstance(query, list) else [query], top_k, layout))
+        return found if isinstance(query, list) else found[0]
+
+    @overload
+    def classify(
+        self,
+        query: Query,
+        *,
+        num_neighbours: int = 5,
+        weighting: Weighting = "similarity",
+        temperature: float = 0.07,
+        unknown_below: float | None = None,
+        layout: str = "ntu25",
+    ) -> Classification: ...
+    @overload
+    def classify(
+        self,
+        query: list[Any],
+        *,
+        num_neighbours: int = 5,
+        weighting: Weighting = "similarity",
+        temperature: float = 0.07,
+        unknown_below: float | None = None,
+        layout: str = "ntu25",
+    ) -> list[Classification]: ...
+    def classify(
+        self,
+        query: Query | list[Any],
+        *,
+        num_neighbours: int = 5,
+        weighting: Weighting = "similarity",
+        temperature: float = 0.07,
+        unknown_below: float | None = None,
+        layout: str = "ntu25",
+    ) -> Classification | list[Classification]:
+        """The class of a query by vote of its `num_neighbours` nearest items; for a list of queries one each.
+
+        `search` says what a query is, `gfp_serve.classify.vote` what the rest means.
+        """
+        queries = query if isinstance(query, list) else [query]
+        classified = self._run(
+            self._conversation.classify(queries, num_neighbours, weighting, temperature, unknown_below, layout)
+        )
+        return classified if isinstance(query, list) else classified[0]
+
+    def upsert(self, items: Iterable[Item | ClipItem]) -> int:
+        """Add items, or replace those of the same id; durable when this returns. Gives the gallery's generation.
+
+        All or nothing within one request; a list beyond the server's limits is several.
+        """
+        return self._run(self._conversation.upsert(items))
+
+    def delete(self, ids: Sequence[str]) -> int:
+        """Remove items; gives how many of the ids there were."""
+        return self._run(self._conversation.delete(ids))
+
+    def get(self, ids: Sequence[str]) -> list[Item]:
+        """Stored items with their vectors, in the order of the ids. `ItemNotFoundError` names the missing."""
+        return self._run(self._conversation.get(ids))
+
+    def info(self) -> Info:
+        """What the server is: encoder, device, gallery, limits."""
+        return self._run(self._conversation.info())
+
+    def health(self) -> bool:
+        """Whether the server takes calls now; False while it warms up or shuts down."""
+        return self._run(self._conversation.health())
+
+    def close(self) -> None:
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _run(self, steps: Generator[Call, Any, T]) -> T:
+        try:
+            call = next(steps)
+            while True:
+                try:
+                    reply = self._methods[call.method](call.request, timeout=self._timeout_s)
+                except grpc.RpcError as failure:
+                    call = steps.throw(to_error(failure, self.address))
+                else:
+                    call = steps.send(reply)
+        except StopIteration as done:
+            return done.value

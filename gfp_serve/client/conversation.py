@@ -1,0 +1,301 @@
+"""What a client says and how it reads the answers, without a network: both clients carry these conversations out.
+
+A conversation is a generator that yields calls, is sent their replies (or thrown their errors), and returns the result.
+"""
+
+import re
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
+
+import numpy as np
+from google.protobuf.message import Message
+from grpc_health.v1 import health_pb2
+from jaxtyping import Float32
+
+from gfp_serve.classify import ClassScore, Weighting
+from gfp_serve.config import Limits
+from gfp_serve.errors import GfpError, InvalidRequestError
+from gfp_serve.gallery import Attribute, Item, Neighbour
+from gfp_serve.service.convert import (
+    in_field,
+    read_embedding,
+    read_neighbour,
+    read_struct,
+    write_embedding,
+    write_sequence,
+    write_struct,
+)
+from gfp_serve.skeleton import check_sequence, layout_named
+from gfp_serve.v1 import embedding_pb2, gallery_pb2
+
+# A sequence (3 or 4 axes), an embedding (1 axis), or the id of a stored item.
+Query = np.ndarray | str
+
+# What a request needs beside its repeated part: digests, numbers, lengths.
+_ENVELOPE_BYTES = 1024
+
+_WEIGHTINGS: dict[Weighting, gallery_pb2.Weighting] = {
+    "similarity": gallery_pb2.WEIGHTING_SIMILARITY,
+    "uniform": gallery_pb2.WEIGHTING_UNIFORM,
+}
+
+T = TypeVar("T")
+M = TypeVar("M", bound=Message)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to send, by the name of its RPC."""
+
+    method: str
+    request: Message
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClipItem:
+    """An item given as a clip, which the server embeds; see `Client.embed` for the array."""
+
+    id: str
+    sequence: np.ndarray
+    label: str = ""
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    layout: str = "ntu25"
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """The class with the highest score (`None` = unknown), all scores best first, and the neighbours that voted."""
+
+    label: str | None
+    scores: tuple[ClassScore, ...]
+    neighbours: tuple[Neighbour, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Info:
+    """What a server is; the fields are those of `GetInfoResponse`."""
+
+    server_version: str
+    encoder_name: str
+    encoder_digest: str
+    embedding_size: int
+    preprocessing: dict[str, Any]
+    preprocessing_digest: str
+    layouts: tuple[str, ...]
+    provider: str
+    device: str
+    num_items: int
+    generation: int
+    durable: bool
+    limits: Limits
+
+
+class Conversation:
+    """The conversations of one client with one encoder."""
+
+    def __init__(self) -> None:
+        self._met: Info | None = None
+
+    def info(self) -> Generator[Call, Any, Info]:
+        reply = yield Call("GetInfo", embedding_pb2.GetInfoRequest())
+        info = _read_info(reply)
+        self._met = self._met or info
+        return info
+
+    def health(self) -> Generator[Call, Any, bool]:
+        reply = yield Call("Check", health_pb2.HealthCheckRequest())
+        return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
+
+    def embed(
+        self, sequences: np.ndarray | Sequence[np.ndarray], layout: str
+    ) -> Generator[Call, Any, Float32[np.ndarray, "*sequences embedding_size"]]:
+        single = isinstance(sequences, np.ndarray)
+        given = [sequences] if isinstance(sequences, np.ndarray) else sequences
+        info = yield from self._meet()
+        vectors = []
+        messages = (_write_sequence(sequence, layout) for sequence in given)
+        for start, part in _parts("sequences", messages, info.limits):
+            request = embedding_pb2.EmbedRequest(sequences=part, expected_encoder_digest=info.encoder_digest)
+            reply = yield from _ask("Embed", request, start)
+            vectors += [read_embedding(embedding, info.embedding_size) for embedding in reply.embeddings]
+        stacked = np.array(vectors, dtype=np.float32).reshape(len(vectors), info.embedding_size)
+        return stacked[0] if single else stacked
+
+    def search(self, queries: Sequence[Query], top_k: int, layout: str) -> Generator[Call, Any, list[list[Neighbour]]]:
+        info = yield from self._meet()
+        results = []
+        messages = (_write_query(query, layout) for query in queries)
+        for start, part in _parts("queries", messages, info.limits):
+            request = gallery_pb2.SearchRequest(
+                queries=part, top_k=_natural("top_k", top_k), expected_encoder_digest=info.encoder_digest
+            )
+            reply = yield from _ask("Search", request, start)
+            results += [list(map(read_neighbour, result.neighbours)) for result in reply.results]
+        return results
+
+    def classify(
+        self,
+        queries: Sequence[Query],
+        num_neighbours: int,
+        weighting: Weighting,
+        temperature: float,
+        unknown_below: float | None,
+        layout: str,
+    ) -> Generator[Call, Any, list[Classification]]:
+        info = yield from self._meet()
+        results = []
+        messages = (_write_query(query, layout) for query in queries)
+        for start, part in _parts("queries", messages, info.limits):
+            request = gallery_pb2.ClassifyRequest(
+                queries=part,
+                num_neighbours=_natural("num_neighbours", num_neighbours),
+                weighting=_WEIGHTINGS[weighting],
+                temperature=temperature,
+                unknown_below=unknown_below,
+                expected_encoder_digest=info.encoder_digest,
+            )
+            reply = yield from _ask("Classify", request, start)
+            results += [_read_classification(result) for result in reply.results]
+        return results
+
+    def upsert(self, items: Iterable[Item | ClipItem]) -> Generator[Call, Any, int]:
+        info = yield from self._meet()
+        generation = info.generation
+        for start, part in _parts("items", map(_write_item, items), info.limits):
+            request = gallery_pb2.UpsertRequest(items=part, expected_encoder_digest=info.encoder_digest)
+            reply = yield from _ask("Upsert", request, start)
+            generation = reply.generation
+        return generation
+
+    def delete(self, ids: Sequence[str]) -> Generator[Call, Any, int]:
+        info = yield from self._meet()
+        num_deleted = 0
+        for part in _id_parts(ids, info.limits):
+            reply = yield Call(
+                "Delete", gallery_pb2.DeleteRequest(ids=part, expected_encoder_digest=info.encoder_digest)
+            )
+            num_deleted += reply.num_deleted
+        return num_deleted
+
+    def get(self, ids: Sequence[str]) -> Generator[Call, Any, list[Item]]:
+        info = yield from self._meet()
+        items = []
+        for part in _id_parts(ids, info.limits):
+            request = gallery_pb2.GetRequest(
+                ids=part, with_embeddings=True, expected_encoder_digest=info.encoder_digest
+            )
+            reply = yield Call("Get", request)
+            items += [
+                Item(
+                    item.id,
+                    read_embedding(item.embedding, info.embedding_size),
+                    item.label,
+                    read_struct(item.attributes),
+                )
+                for item in reply.items
+            ]
+        return items
+
+    def _meet(self) -> Generator[Call, Any, Info]:
+        """The server as it was when it was first met: its limits, and the encoder that this client stays with."""
+        return self._met or (yield from self.info())
+
+
+def _ask(method: str, request: Message, start: int) -> Generator[Call, Any, Any]:
+    """Make a call for the part of a list that begins at `start`, so that errors count from the list's begin."""
+    try:
+        return (yield Call(method, request))
+    except GfpError as error:
+        at = re.match(r"(\w+)\[(\d+)\]", str(error))
+        if at is None or start == 0:
+            raise
+        raise type(error)(f"{at[1]}[{start + int(at[2])}]{str(error)[at.end() :]}") from error
+
+
+def _parts(field: str, messages: Iterable[M], limits: Limits) -> Iterator[tuple[int, list[M]]]:
+    """Pieces of a list that the server takes in one request, each with the place where it begins."""
+    room = limits.max_message_bytes - _ENVELOPE_BYTES
+    start, num_bytes = 0, 0
+    part: list[M] = []
+    numbered = enumerate(messages)
+    while True:
+        number = start + len(part)
+        with in_field(f"{field}[{number}]"):
+            _, message = next(numbered, (None, None))
+        if message is None:
+            break
+        size = message.ByteSize() + 16  # tag and length
+        if size > room:
+            raise InvalidRequestError(
+                f"{field}[{number}] has {size} bytes; the server takes messages of at most {limits.max_message_bytes}. "
+                f"Cut it, or raise --max-message-bytes of the server."
+            )
+        if part and (len(part) == limits.max_sequences or num_bytes + size > room):
+            yield start, part
+            start, part, num_bytes = number, [], 0
+        part.append(message)
+        num_bytes += size
+    if part:
+        yield start, part
+
+
+def _id_parts(ids: Sequence[str], limits: Limits) -> Iterator[Sequence[str]]:
+    if isinstance(ids, str):
+        raise InvalidRequestError(f"ids is the text {ids!r}; give a list of ids, even for one.")
+    for start in range(0, len(ids), limits.max_sequences):
+        yield ids[start : start + limits.max_sequences]
+
+
+def _natural(name: str, value: int) -> int:
+    if not 1 <= value < 2**31:
+        raise InvalidRequestError(f"{name} is {value}; it must be at least 1.")
+    return value
+
+
+def _write_sequence(sequence: np.ndarray, layout: str) -> embedding_pb2.Sequence:
+    known = layout_named(layout)
+    return write_sequence(check_sequence(sequence, known), known)
+
+
+def _write_query(query: Query, layout: str) -> gallery_pb2.Query:
+    if isinstance(query, str):
+        return gallery_pb2.Query(id=query)
+    if isinstance(query, np.ndarray) and query.ndim == 1:
+        return gallery_pb2.Query(embedding=write_embedding(query.astype(np.float32)))
+    return gallery_pb2.Query(sequence=_write_sequence(query, layout))
+
+
+def _write_item(item: Item | ClipItem) -> gallery_pb2.Item:
+    message = gallery_pb2.Item(id=item.id, label=item.label, attributes=write_struct(item.attributes))
+    if isinstance(item, ClipItem):
+        message.sequence.CopyFrom(_write_sequence(item.sequence, item.layout))
+    else:
+        message.embedding.CopyFrom(write_embedding(item.vector))
+    return message
+
+
+def _read_classification(message: gallery_pb2.Classification) -> Classification:
+    return Classification(
+        None if message.unknown else message.label,
+        tuple(ClassScore(each.label, each.score) for each in message.scores),
+        tuple(map(read_neighbour, message.neighbours)),
+    )
+
+
+def _read_info(reply: embedding_pb2.GetInfoResponse) -> Info:
+    return Info(
+        server_version=reply.server_version,
+        encoder_name=reply.encoder.name,
+        encoder_digest=reply.encoder_digest,
+        embedding_size=reply.encoder.embedding_size,
+        preprocessing=read_struct(reply.encoder.preprocessing),
+        preprocessing_digest=reply.encoder.preprocessing_digest,
+        layouts=tuple(reply.encoder.layouts),
+        provider=reply.encoder.provider,
+        device=reply.encoder.device,
+        num_items=reply.gallery.num_items,
+        generation=reply.gallery.generation,
+        durable=reply.gallery.durable,
+        limits=Limits(**{limit.name: getattr(reply.limits, limit.name) for limit in fields(Limits)}),
+    )

@@ -1,0 +1,112 @@
+"""The onnxruntime session: model input -> unit vectors. The only file that imports onnxruntime."""
+
+import logging
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, distribution
+from typing import Any, Literal
+
+import numpy as np
+import onnxruntime
+from jaxtyping import Float32
+
+from gfp_serve.bundle import INPUT_NAME, MODEL_FILE, OUTPUT_NAME, Bundle
+from gfp_serve.errors import BundleError, DeviceError
+
+_log = logging.getLogger(__name__)
+
+Device = Literal["auto", "cpu", "cuda"]
+
+_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+_CUDA_OPTIONS = {
+    # Clips of other batch sizes would double the arena again and again; it never shrinks.
+    "arena_extend_strategy": "kSameAsRequested",
+    # TF32 moves components by more than `bundle.CANONICAL_TOLERANCE`.
+    "use_tf32": "0",
+}
+
+
+class Encoder:
+    """A bundle's model, ready to run. `provider` is what the session really runs on, not what was asked for.
+
+    `num_threads` are the threads of one call on the CPU; 0 takes every core.
+    Raises `DeviceError` when `device` is "cuda" and CUDA cannot be used ("auto" warns and takes the CPU), or when the
+    environment holds both onnxruntime packages; `BundleError` when the model cannot be loaded.
+    """
+
+    def __init__(self, bundle: Bundle, *, device: Device = "auto", num_threads: int = 0) -> None:
+        check_packages()
+        self.embedding_size = bundle.manifest.embedding_size
+        self._session = _open_session(bundle, device, num_threads)
+        self.provider: str = self._session.get_providers()[0]
+        self.device = "cuda" if self.provider == _CUDA else "cpu"
+        if self.device == "cuda" or device == "cpu":
+            return
+        problem = _no_cuda(f"the session runs on {self.provider}")
+        if device == "cuda":
+            raise DeviceError(problem)
+        # With the package of the CPU "auto" can mean nothing else; with that of the GPU something is broken.
+        _log.log(logging.WARNING if _has_cuda() else logging.INFO, "%s", problem)
+
+    def encode(
+        self, clips: Float32[np.ndarray, "batch bodies frames joints 3"]
+    ) -> Float32[np.ndarray, "batch embedding_size"]:
+        """Unit vectors of prepared clips (see `preprocess.prepare`), all with equally many bodies, all present."""
+        (vectors,) = self._session.run([OUTPUT_NAME], {INPUT_NAME: clips})
+        return vectors
+
+
+def check_packages(is_installed: Callable[[str], bool] | None = None) -> None:
+    """Raise `DeviceError` when both onnxruntime wheels are installed: they overwrite each other's files."""
+    is_installed = is_installed or _is_installed
+    if is_installed("onnxruntime") and is_installed("onnxruntime-gpu"):
+        raise DeviceError(
+            "both onnxruntime and onnxruntime-gpu are installed; they write to the same folder, so that one of them is "
+            "broken. Uninstall both, then install gfp-serve[cpu] or gfp-serve[gpu], not both."
+        )
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        distribution(name)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def _open_session(bundle: Bundle, device: Device, num_threads: int) -> Any:
+    # Asking for a provider that the package lacks is only a warning to onnxruntime.
+    if device == "cuda" and not _has_cuda():
+        raise DeviceError(_no_cuda("this onnxruntime is built without it"))
+    providers: list[Any] = [_CPU]
+    if _has_cuda() and device != "cpu":
+        # The CUDA libraries that pip installed are found only after this.
+        onnxruntime.preload_dlls()
+        providers.insert(0, (_CUDA, _CUDA_OPTIONS))
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = num_threads
+    try:
+        # From memory: the bytes whose sha256 was checked are those that run, and no other file is opened.
+        session = onnxruntime.InferenceSession(bundle.model, sess_options=options, providers=providers)
+    except Exception as error:  # onnxruntime's errors have no common class of their own
+        raise BundleError(
+            f"{MODEL_FILE} of {bundle.manifest.name!r} cannot be loaded by onnxruntime {onnxruntime.__version__}: "
+            f"{error}. Export it again, or install the onnxruntime that it was exported for."
+        ) from error
+    names = [port.name for port in session.get_inputs()], [port.name for port in session.get_outputs()]
+    if names != ([INPUT_NAME], [OUTPUT_NAME]):
+        raise BundleError(
+            f"{MODEL_FILE} of {bundle.manifest.name!r} has inputs {names[0]} and outputs {names[1]}; an encoder has "
+            f"one input {INPUT_NAME!r} and one output {OUTPUT_NAME!r}. Export it with gfp-export."
+        )
+    return session
+
+
+def _has_cuda() -> bool:
+    return _CUDA in onnxruntime.get_available_providers()
+
+
+def _no_cuda(why: str) -> str:
+    return (
+        f"CUDA cannot be used: {why}. Check that nvidia-smi lists a GPU and that gfp-serve[gpu] is installed "
+        f"(not [cpu]), or choose --device cpu."
+    )

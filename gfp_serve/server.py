@@ -1,0 +1,179 @@
+"""The server process: wiring, health, reflection, warm-up, drain."""
+
+import asyncio
+import dataclasses
+import logging
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import grpc
+import numpy as np
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from gfp_serve import __version__
+from gfp_serve.batcher import Batcher
+from gfp_serve.bundle import Bundle, Manifest
+from gfp_serve.config import DEFAULT_BUNDLE, Limits, ServeConfig
+from gfp_serve.encoder import Encoder
+from gfp_serve.errors import UnavailableError
+from gfp_serve.gallery import FaissGallery, Gallery
+from gfp_serve.preprocess import MAX_BODIES, MODEL_LAYOUT
+from gfp_serve.service.convert import write_struct
+from gfp_serve.service.embedder import Embedder
+from gfp_serve.service.embedding import EmbeddingServicer
+from gfp_serve.service.gallery import GalleryServicer
+from gfp_serve.service.guard import Guard
+from gfp_serve.skeleton import LAYOUTS
+from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc, gallery_pb2, gallery_pb2_grpc
+
+_log = logging.getLogger(__name__)
+
+# Full names of our services, as health and reflection know them.
+SERVICES = tuple(
+    service.full_name for file in (embedding_pb2, gallery_pb2) for service in file.DESCRIPTOR.services_by_name.values()
+)
+
+
+class Server:
+    """One encoder and one gallery behind one port. Made, started and stopped in one event loop.
+
+    `durable` is what `GetInfo` says about the gallery. The gallery is the caller's to close, after `stop`.
+    """
+
+    def __init__(
+        self, config: ServeConfig, manifest: Manifest, encoder: Encoder, gallery: Gallery, *, durable: bool
+    ) -> None:
+        self.port = 0
+        self._config = config
+        self._manifest = manifest
+        self._encoder = encoder
+        self._batcher = Batcher(
+            encoder.encode, max_batch_bodies=config.max_batch_bodies, max_admitted_bodies=config.max_admitted_bodies
+        )
+        self._guard = Guard(SERVICES)
+        self._health = health.aio.HealthServicer()
+        self._server = grpc.aio.server(
+            interceptors=[self._guard],
+            options=[
+                ("grpc.max_receive_message_length", config.limits.max_message_bytes),
+                ("grpc.max_send_message_length", config.limits.max_message_bytes),
+                # Else a second server on the same port starts without a word and takes half of the calls.
+                ("grpc.so_reuseport", 0),
+            ],
+        )
+        embedder = Embedder(manifest, self._batcher, config.limits)
+        about = _about(manifest, encoder, config.limits, durable=durable)
+        embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server(  # type: ignore[no-untyped-call]
+            EmbeddingServicer(embedder, gallery, about), self._server
+        )
+        gallery_pb2_grpc.add_GalleryServiceServicer_to_server(  # type: ignore[no-untyped-call]
+            GalleryServicer(embedder, gallery), self._server
+        )
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
+
+    async def start(self) -> None:
+        """Listen, run the encoder once for each number of bodies, then say SERVING. `port` is then the real one.
+
+        Raises `UnavailableError` when the address cannot be listened on.
+        """
+        for service in ("", *SERVICES):
+            await self._health.set(service, health_pb2.HealthCheckResponse.NOT_SERVING)
+        host = f"[{self._config.host}]" if ":" in self._config.host else self._config.host
+        try:
+            self.port = self._server.add_insecure_port(f"{host}:{self._config.port}")
+        except RuntimeError as error:
+            raise UnavailableError(
+                f"{host}:{self._config.port} cannot be listened on; another program may have the port, or the address "
+                f"is not this machine's. Choose another --port (0 takes a free one)."
+            ) from error
+        await self._server.start()
+        await self._warm_up()
+        for service in ("", *SERVICES):
+            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+
+    async def stop(self) -> None:
+        """Say NOT_SERVING, refuse new calls, finish those in progress within `drain_s`, release the port."""
+        # Health first, so that load balancers stop sending before calls are refused.
+        await self._health.enter_graceful_shutdown()
+        await self._guard.close(self._config.drain_s)
+        # What is left are the last bytes of replies, and health watches, which never end by themselves.
+        await self._server.stop(grace=0.5)
+        await self._batcher.close()
+
+    async def _warm_up(self) -> None:
+        preprocess = self._manifest.preprocess
+        fewest = MAX_BODIES if preprocess.keep_absent_bodies else 1
+        for num_bodies in range(fewest, MAX_BODIES + 1):
+            clip = np.zeros((num_bodies, preprocess.num_frames, MODEL_LAYOUT.num_joints, 3), dtype=np.float32)
+            with self._batcher.admit(num_bodies):
+                await self._batcher.encode(clip)
+
+
+async def serve(config: ServeConfig, announce: Callable[[str], object]) -> None:
+    """Serve until SIGTERM or SIGINT, then drain. `announce` gets one line when calls can be made.
+
+    Raises the errors of `Bundle.read`, `Bundle.check`, `Encoder`, `FaissGallery.open_or_create`, `Server.start`.
+    """
+    asked_to_stop = asyncio.Event()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signal_number, asked_to_stop.set)
+    bundle = Bundle.read(config.bundle or DEFAULT_BUNDLE)
+    encoder = Encoder(bundle, device=config.device, num_threads=config.num_threads)
+    difference = bundle.check(encoder.encode)
+    _log.info(
+        "encoder=%s digest=%s provider=%s canonical_difference=%.2g",
+        bundle.manifest.name,
+        bundle.manifest.encoder_digest[:12],
+        encoder.provider,
+        difference,
+    )
+    with _open_gallery(config.gallery, bundle.manifest) as gallery:
+        server = Server(config, bundle.manifest, encoder, gallery, durable=config.gallery is not None)
+        try:
+            await server.start()
+            announce(f"serving {bundle.manifest.name} on {config.host}:{server.port} ({encoder.device})")
+            await asked_to_stop.wait()
+            _log.info("shutting down: calls in progress have %g s to finish", config.drain_s)
+        finally:
+            await server.stop()
+
+
+@contextmanager
+def _open_gallery(path: Path | None, manifest: Manifest) -> Iterator[Gallery]:
+    if path is None:
+        with tempfile.TemporaryDirectory(prefix="gfp-gallery-") as folder:
+            _log.warning("no --gallery was given: items live in a temporary folder and are lost at exit")
+            with _open_gallery(Path(folder) / "gallery", manifest) as gallery:
+                yield gallery
+        return
+    opened = FaissGallery.open_or_create(
+        path, encoder_digest=manifest.encoder_digest, embedding_size=manifest.embedding_size
+    )
+    _log.info("gallery=%s items=%d generation=%d", path, len(opened), opened.generation)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def _about(manifest: Manifest, encoder: Encoder, limits: Limits, *, durable: bool) -> embedding_pb2.GetInfoResponse:
+    return embedding_pb2.GetInfoResponse(
+        server_version=__version__,
+        encoder_digest=manifest.encoder_digest,
+        encoder=embedding_pb2.EncoderInfo(
+            name=manifest.name,
+            embedding_size=manifest.embedding_size,
+            preprocessing_digest=manifest.preprocess.digest,
+            preprocessing=write_struct(manifest.preprocess.to_json()),
+            layouts=sorted(LAYOUTS),
+            provider=encoder.provider,
+            device=encoder.device,
+        ),
+        gallery=embedding_pb2.GalleryInfo(durable=durable),
+        limits=embedding_pb2.Limits(**dataclasses.asdict(limits)),
+    )

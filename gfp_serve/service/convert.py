@@ -1,0 +1,124 @@
+"""Messages of the wire <-> arrays and dataclasses, for server and client alike."""
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.struct_pb2 import Struct
+from jaxtyping import Float32
+
+from gfp_serve.config import Limits
+from gfp_serve.errors import GfpError, InvalidRequestError, InvalidSkeletonError
+from gfp_serve.gallery import Neighbour
+from gfp_serve.skeleton import Layout, layout_named
+from gfp_serve.v1 import embedding_pb2, gallery_pb2
+
+# The wire's byte order, whatever the machine's.
+_FLOAT = np.dtype("<f4")
+
+
+@contextmanager
+def in_field(path: str) -> Iterator[None]:
+    """Note in every error of the block which field of the request it is about."""
+    try:
+        yield
+    except GfpError as error:
+        error.field = error.field or path
+        raise
+
+
+def read_sequence(
+    message: embedding_pb2.Sequence, limits: Limits
+) -> tuple[Float32[np.ndarray, "frames bodies joints 3"], Layout]:
+    """The array, read-only and without a copy, and its layout. What the coordinates say is checked by `preprocess`.
+
+    Raises `UnknownLayoutError`, `InvalidSkeletonError` (shape and bytes), `InvalidRequestError` (limits).
+    """
+    layout = layout_named(message.layout)
+    shape = (message.num_frames, message.num_bodies, message.num_joints, 3)
+    if 0 in shape or message.num_joints != layout.num_joints:
+        raise InvalidSkeletonError(
+            f"the sequence says {shape[0]} frames × {shape[1]} bodies × {shape[2]} joints; a {layout.name} sequence "
+            f"has at least 1 frame, at least 1 body and {layout.num_joints} joints. Check counts and layout."
+        )
+    expected = math.prod(shape) * _FLOAT.itemsize
+    if len(message.positions) != expected:
+        raise InvalidSkeletonError(
+            f"positions has {len(message.positions)} bytes; {' × '.join(map(str, shape))} float32 are {expected}. Send "
+            f"raw little-endian float32, row-major."
+        )
+    for name, count, most in (
+        ("frames", message.num_frames, limits.max_frames),
+        ("bodies", message.num_bodies, limits.max_bodies),
+    ):
+        if count > most:
+            raise InvalidRequestError(
+                f"the sequence has {count} {name}; this server takes at most {most}. Cut it, or raise --max-{name} of "
+                f"the server."
+            )
+    return np.frombuffer(message.positions, _FLOAT).reshape(shape).astype(np.float32, copy=False), layout
+
+
+def write_sequence(sequence: Float32[np.ndarray, "frames bodies joints 3"], layout: Layout) -> embedding_pb2.Sequence:
+    """The message that `read_sequence` reads."""
+    num_frames, num_bodies, num_joints, _ = sequence.shape
+    return embedding_pb2.Sequence(
+        positions=sequence.astype(_FLOAT, copy=False).tobytes(),
+        num_frames=num_frames,
+        num_bodies=num_bodies,
+        num_joints=num_joints,
+        layout=layout.name,
+    )
+
+
+def read_embedding(message: embedding_pb2.Embedding, size: int) -> Float32[np.ndarray, " size"]:
+    """The vector, read-only. Raises `InvalidRequestError` when it has another size or no direction."""
+    if message.size != size or len(message.values) != size * _FLOAT.itemsize:
+        raise InvalidRequestError(
+            f"the embedding says size {message.size} and has {len(message.values)} bytes; this encoder's have "
+            f"size {size}, {size * _FLOAT.itemsize} bytes of raw little-endian float32."
+        )
+    vector = np.frombuffer(message.values, _FLOAT).astype(np.float32, copy=False)
+    if not np.isfinite(vector).all() or not vector.any():
+        raise InvalidRequestError("the embedding has no direction: it is zero, or a component is not finite.")
+    return vector
+
+
+def write_embedding(vector: Float32[np.ndarray, " size"]) -> embedding_pb2.Embedding:
+    """The message that `read_embedding` reads."""
+    return embedding_pb2.Embedding(values=vector.astype(_FLOAT, copy=False).tobytes(), size=len(vector))
+
+
+def read_struct(message: Struct) -> dict[str, Any]:
+    """Numbers come back as floats: a Struct knows no integers."""
+    return MessageToDict(message)
+
+
+def write_struct(values: Mapping[str, Any]) -> Struct:
+    """Raises `InvalidRequestError` for values that are not JSON."""
+    struct = Struct()
+    try:
+        struct.update(values)
+    except (ValueError, TypeError) as error:
+        raise InvalidRequestError(
+            f"attributes {dict(values)} cannot be sent: {error}; use strings, numbers, booleans and lists of strings."
+        ) from error
+    return struct
+
+
+def write_neighbour(neighbour: Neighbour) -> gallery_pb2.Neighbour:
+    """The message that `read_neighbour` reads."""
+    return gallery_pb2.Neighbour(
+        id=neighbour.id,
+        label=neighbour.label,
+        similarity=neighbour.similarity,
+        attributes=write_struct(neighbour.attributes),
+    )
+
+
+def read_neighbour(message: gallery_pb2.Neighbour) -> Neighbour:
+    """A neighbour as the gallery gave it."""
+    return Neighbour(message.id, message.label, message.similarity, read_struct(message.attributes))

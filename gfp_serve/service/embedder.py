@@ -1,0 +1,114 @@
+"""From the wire's sequences to embeddings: limits, admission, preprocessing, batcher. Both servicers use it."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32
+
+from gfp_serve.batcher import Batcher
+from gfp_serve.bundle import Manifest
+from gfp_serve.config import Limits
+from gfp_serve.errors import EncoderMismatchError, InvalidRequestError, InvalidSkeletonError
+from gfp_serve.preprocess import MAX_BODIES, prepare
+from gfp_serve.service.convert import in_field, read_sequence
+from gfp_serve.skeleton import Layout
+from gfp_serve.v1 import embedding_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """Unit vectors and where the time went; queue and inference are those of the slowest sequence."""
+
+    vectors: Float32[np.ndarray, "sequences embedding_size"]
+    preprocess_s: float = 0.0
+    queue_s: float = 0.0
+    inference_s: float = 0.0
+
+
+class Embedder:
+    """Embeds sequences as the bundle asks, within `limits`."""
+
+    def __init__(self, manifest: Manifest, batcher: Batcher, limits: Limits) -> None:
+        self.embedding_size = manifest.embedding_size
+        self.encoder_digest = manifest.encoder_digest
+        self.limits = limits
+        self._preprocess = manifest.preprocess
+        self._batcher = batcher
+
+    def expect(self, encoder_digest: str) -> None:
+        """Raise `EncoderMismatchError` when the caller expects another encoder than this; empty expects nothing."""
+        if encoder_digest not in ("", self.encoder_digest):
+            raise EncoderMismatchError(
+                f"the caller expects encoder {encoder_digest[:12]}…, this server runs {self.encoder_digest[:12]}…; "
+                f"their embeddings cannot be compared. Connect to the one that you mean, or embed again."
+            )
+
+    def check_count(self, field: str, count: int) -> None:
+        """Raise `InvalidRequestError` when a repeated field is empty or too long."""
+        if not 1 <= count <= self.limits.max_sequences:
+            with in_field(field):
+                raise InvalidRequestError(
+                    f"a request holds 1 to {self.limits.max_sequences} of them, got {count}; split it into several."
+                    if count
+                    else f"the request holds none; send 1 to {self.limits.max_sequences}."
+                )
+
+    async def embed(self, messages: Sequence[tuple[str, embedding_pb2.Sequence]]) -> Embedded:
+        """Embeddings of the sequences, in order; each comes with the request's field it stands in, for errors.
+
+        Raises `InvalidSkeletonError` or `InvalidRequestError` for the first that cannot be used, `OverloadedError`, and
+        `ClosedError`. Cancelled calls are not computed.
+        """
+        if not messages:
+            return Embedded(np.zeros((0, self.embedding_size), dtype=np.float32))
+        fields, raw = [], []
+        for field, message in messages:
+            with in_field(field):
+                raw.append(read_sequence(message, self.limits))
+                fields.append(field)
+        always_two = self._preprocess.keep_absent_bodies
+        num_bodies = sum(MAX_BODIES if always_two else min(len(sequence[0]), MAX_BODIES) for sequence, _ in raw)
+        # Before preprocessing: a request that will be refused costs nothing.
+        with self._batcher.admit(num_bodies):
+            started = time.perf_counter()
+            clips = await asyncio.to_thread(self._prepare, fields, raw)
+            preprocess_s = time.perf_counter() - started
+            encoded = await asyncio.gather(*map(self._batcher.encode, clips))
+        vectors = np.stack([clip.vector for clip in encoded])
+        _check_directions(fields, vectors)
+        return Embedded(
+            vectors, preprocess_s, max(clip.queue_s for clip in encoded), max(clip.inference_s for clip in encoded)
+        )
+
+    def _prepare(
+        self, fields: list[str], raw: list[tuple[Float32[np.ndarray, "_frames _bodies _joints 3"], Layout]]
+    ) -> list[Float32[np.ndarray, "_out_bodies num_frames joints 3"]]:
+        clips = []
+        for field, (sequence, layout) in zip(fields, raw, strict=True):
+            with in_field(field):
+                clips.append(prepare(sequence, layout, self._preprocess))
+        return clips
+
+
+def write_timing(started_ns: int, embedded: Embedded | None = None, search_s: float = 0.0) -> embedding_pb2.Timing:
+    """Timing of a call that began at `started_ns` of `time.perf_counter_ns` and ends now."""
+    timing = embedding_pb2.Timing(search_ns=round(search_s * 1e9), total_ns=time.perf_counter_ns() - started_ns)
+    if embedded is not None:
+        timing.queue_ns = round(embedded.queue_s * 1e9)
+        timing.preprocess_ns = round(embedded.preprocess_s * 1e9)
+        timing.inference_ns = round(embedded.inference_s * 1e9)
+    return timing
+
+
+def _check_directions(fields: list[str], vectors: Float32[np.ndarray, "sequences embedding_size"]) -> None:
+    for field, length in zip(fields, np.linalg.norm(vectors, axis=1), strict=True):
+        # NaN is not near 1 either.
+        if not abs(length - 1) < 1e-3:
+            with in_field(field):
+                raise InvalidSkeletonError(
+                    f"the encoder gives it no direction (a vector of length {length:.3g}, not 1); that happens when "
+                    f"all joints stand in one point. Check how the sequence was read."
+                )

@@ -1,0 +1,41 @@
+"""EmbeddingService of the wire."""
+
+import time
+
+from gfp_serve.gallery import Gallery
+from gfp_serve.service.convert import write_embedding
+from gfp_serve.service.embedder import Embedder, write_timing
+from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc
+
+
+class EmbeddingServicer(embedding_pb2_grpc.EmbeddingServiceServicer):
+    """`about` is the part of GetInfo's reply that never changes."""
+
+    def __init__(self, embedder: Embedder, gallery: Gallery, about: embedding_pb2.GetInfoResponse) -> None:
+        self._embedder = embedder
+        self._gallery = gallery
+        self._about = about
+
+    async def Embed(  # noqa: N802
+        self, request: embedding_pb2.EmbedRequest, _context: object
+    ) -> embedding_pb2.EmbedResponse:
+        started_ns = time.perf_counter_ns()
+        self._embedder.expect(request.expected_encoder_digest)
+        self._embedder.check_count("sequences", len(request.sequences))
+        embedded = await self._embedder.embed(
+            [(f"sequences[{number}]", sequence) for number, sequence in enumerate(request.sequences)]
+        )
+        return embedding_pb2.EmbedResponse(
+            embeddings=map(write_embedding, embedded.vectors),
+            encoder_digest=self._embedder.encoder_digest,
+            timing=write_timing(started_ns, embedded),
+        )
+
+    async def GetInfo(  # noqa: N802
+        self, _request: embedding_pb2.GetInfoRequest, _context: object
+    ) -> embedding_pb2.GetInfoResponse:
+        reply = embedding_pb2.GetInfoResponse()
+        reply.CopyFrom(self._about)
+        reply.gallery.num_items = len(self._gallery)
+        reply.gallery.generation = self._gallery.generation
+        return reply

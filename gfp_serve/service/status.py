@@ -1,0 +1,111 @@
+"""The one map between this project's errors and gRPC statuses, in both directions.
+
+Wire form: the status code for programs that know only gRPC, `google.rpc.ErrorInfo` with the reason for those that know
+us, `BadRequest` with the field, `RetryInfo` with the delay.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import DecodeError, Message
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
+from google.rpc.status_pb2 import Status
+from grpc_status import rpc_status
+
+from gfp_serve.errors import (
+    ClosedError,
+    EmptyGalleryError,
+    EncoderMismatchError,
+    GfpError,
+    InvalidRequestError,
+    InvalidSkeletonError,
+    ItemNotFoundError,
+    OutOfTimeError,
+    OverloadedError,
+    ServerError,
+    UnavailableError,
+    UnknownLayoutError,
+)
+
+DOMAIN = "gfp_serve"
+
+# Errors that are not here are the server's own fault; a client sees INTERNAL with a request id and nothing else.
+STATUS_CODES: dict[type[GfpError], grpc.StatusCode] = {
+    InvalidSkeletonError: grpc.StatusCode.INVALID_ARGUMENT,
+    UnknownLayoutError: grpc.StatusCode.INVALID_ARGUMENT,
+    InvalidRequestError: grpc.StatusCode.INVALID_ARGUMENT,
+    EncoderMismatchError: grpc.StatusCode.FAILED_PRECONDITION,
+    EmptyGalleryError: grpc.StatusCode.FAILED_PRECONDITION,
+    ItemNotFoundError: grpc.StatusCode.NOT_FOUND,
+    OverloadedError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    ClosedError: grpc.StatusCode.UNAVAILABLE,
+    OutOfTimeError: grpc.StatusCode.DEADLINE_EXCEEDED,
+    ServerError: grpc.StatusCode.INTERNAL,
+}
+
+
+def reason_of(error_type: type[GfpError]) -> str:
+    """`InvalidSkeletonError` is `INVALID_SKELETON` on the wire."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", error_type.__name__.removesuffix("Error")).upper()
+
+
+_BY_REASON = {reason_of(error_type): error_type for error_type in STATUS_CODES}
+
+
+def is_answerable(error: GfpError) -> bool:
+    """Whether the caller is told this error, because it concerns them."""
+    return type(error) in STATUS_CODES
+
+
+def to_status(error: GfpError) -> Status:
+    """The wire form of an answerable error."""
+    message = f"{error.field}: {error}" if error.field else str(error)
+    details: list[Message] = [ErrorInfo(reason=reason_of(type(error)), domain=DOMAIN)]
+    if error.field:
+        violation = BadRequest.FieldViolation(field=error.field, description=str(error))
+        details.append(BadRequest(field_violations=[violation]))
+    if isinstance(error, OverloadedError):
+        delay = Duration()
+        delay.FromNanoseconds(round(error.retry_after_s * 1e9))
+        details.append(RetryInfo(retry_delay=delay))
+    status = Status(code=STATUS_CODES[type(error)].value[0], message=message)
+    for detail in details:
+        status.details.add().Pack(detail)
+    return status
+
+
+def to_error(failure: grpc.RpcError, address: str) -> GfpError:
+    """The error that a failed call stands for; the other end's message is kept."""
+    code, message = failure.code(), failure.details() or "no message"
+    info, retry = ErrorInfo(), RetryInfo()
+    for detail in _details(failure):
+        detail.Unpack(info)
+        detail.Unpack(retry)
+    error_type = _BY_REASON.get(info.reason) if info.domain == DOMAIN else None
+    if error_type is OverloadedError:
+        return OverloadedError(message, retry_after_s=retry.retry_delay.ToNanoseconds() / 1e9)
+    if error_type is not None:
+        return error_type(message)
+    # Without our ErrorInfo it was gRPC itself that gave up.
+    if code is grpc.StatusCode.UNAVAILABLE:
+        return UnavailableError(f"no server answers at {address} ({message}); is gfp-serve running?")
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return OutOfTimeError(f"{address} did not answer within the timeout; raise it, or send less at once.")
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return InvalidRequestError(
+            f"{address} does not take or send a message of that size ({message}); send less at once."
+        )
+    if code is grpc.StatusCode.UNIMPLEMENTED:
+        return ServerError(f"{address} does not know this call ({message}); is it gfp-serve, and of this release?")
+    return ServerError(f"{address} answered {code.name}: {message}")
+
+
+def _details(failure: grpc.RpcError) -> Iterable[Any]:
+    try:
+        status = rpc_status.from_call(failure)
+    except (ValueError, DecodeError):  # a status whose two halves contradict each other is not one of ours
+        return ()
+    return () if status is None else status.details

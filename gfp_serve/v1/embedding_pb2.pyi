@@ -1,0 +1,122 @@
+from google.protobuf import struct_pb2 as _struct_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Sequence(_message.Message):
+    __slots__ = ("positions", "num_frames", "num_bodies", "num_joints", "layout")
+    POSITIONS_FIELD_NUMBER: _ClassVar[int]
+    NUM_FRAMES_FIELD_NUMBER: _ClassVar[int]
+    NUM_BODIES_FIELD_NUMBER: _ClassVar[int]
+    NUM_JOINTS_FIELD_NUMBER: _ClassVar[int]
+    LAYOUT_FIELD_NUMBER: _ClassVar[int]
+    positions: bytes
+    num_frames: int
+    num_bodies: int
+    num_joints: int
+    layout: str
+    def __init__(self, positions: _Optional[bytes] = ..., num_frames: _Optional[int] = ..., num_bodies: _Optional[int] = ..., num_joints: _Optional[int] = ..., layout: _Optional[str] = ...) -> None: ...
+
+class Embedding(_message.Message):
+    __slots__ = ("values", "size")
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    values: bytes
+    size: int
+    def __init__(self, values: _Optional[bytes] = ..., size: _Optional[int] = ...) -> None: ...
+
+class Timing(_message.Message):
+    __slots__ = ("queue_ns", "preprocess_ns", "inference_ns", "search_ns", "total_ns")
+    QUEUE_NS_FIELD_NUMBER: _ClassVar[int]
+    PREPROCESS_NS_FIELD_NUMBER: _ClassVar[int]
+    INFERENCE_NS_FIELD_NUMBER: _ClassVar[int]
+    SEARCH_NS_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_NS_FIELD_NUMBER: _ClassVar[int]
+    queue_ns: int
+    preprocess_ns: int
+    inference_ns: int
+    search_ns: int
+    total_ns: int
+    def __init__(self, queue_ns: _Optional[int] = ..., preprocess_ns: _Optional[int] = ..., inference_ns: _Optional[int] = ..., search_ns: _Optional[int] = ..., total_ns: _Optional[int] = ...) -> None: ...
+
+class EmbedRequest(_message.Message):
+    __slots__ = ("sequences", "expected_encoder_digest")
+    SEQUENCES_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_ENCODER_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    sequences: _containers.RepeatedCompositeFieldContainer[Sequence]
+    expected_encoder_digest: str
+    def __init__(self, sequences: _Optional[_Iterable[_Union[Sequence, _Mapping]]] = ..., expected_encoder_digest: _Optional[str] = ...) -> None: ...
+
+class EmbedResponse(_message.Message):
+    __slots__ = ("embeddings", "encoder_digest", "timing")
+    EMBEDDINGS_FIELD_NUMBER: _ClassVar[int]
+    ENCODER_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    TIMING_FIELD_NUMBER: _ClassVar[int]
+    embeddings: _containers.RepeatedCompositeFieldContainer[Embedding]
+    encoder_digest: str
+    timing: Timing
+    def __init__(self, embeddings: _Optional[_Iterable[_Union[Embedding, _Mapping]]] = ..., encoder_digest: _Optional[str] = ..., timing: _Optional[_Union[Timing, _Mapping]] = ...) -> None: ...
+
+class GetInfoRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetInfoResponse(_message.Message):
+    __slots__ = ("server_version", "encoder_digest", "encoder", "gallery", "limits")
+    SERVER_VERSION_FIELD_NUMBER: _ClassVar[int]
+    ENCODER_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    ENCODER_FIELD_NUMBER: _ClassVar[int]
+    GALLERY_FIELD_NUMBER: _ClassVar[int]
+    LIMITS_FIELD_NUMBER: _ClassVar[int]
+    server_version: str
+    encoder_digest: str
+    encoder: EncoderInfo
+    gallery: GalleryInfo
+    limits: Limits
+    def __init__(self, server_version: _Optional[str] = ..., encoder_digest: _Optional[str] = ..., encoder: _Optional[_Union[EncoderInfo, _Mapping]] = ..., gallery: _Optional[_Union[GalleryInfo, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ...) -> None: ...
+
+class EncoderInfo(_message.Message):
+    __slots__ = ("name", "embedding_size", "preprocessing_digest", "preprocessing", "layouts", "provider", "device")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDING_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PREPROCESSING_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    PREPROCESSING_FIELD_NUMBER: _ClassVar[int]
+    LAYOUTS_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    embedding_size: int
+    preprocessing_digest: str
+    preprocessing: _struct_pb2.Struct
+    layouts: _containers.RepeatedScalarFieldContainer[str]
+    provider: str
+    device: str
+    def __init__(self, name: _Optional[str] = ..., embedding_size: _Optional[int] = ..., preprocessing_digest: _Optional[str] = ..., preprocessing: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., layouts: _Optional[_Iterable[str]] = ..., provider: _Optional[str] = ..., device: _Optional[str] = ...) -> None: ...
+
+class GalleryInfo(_message.Message):
+    __slots__ = ("num_items", "generation", "durable")
+    NUM_ITEMS_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    DURABLE_FIELD_NUMBER: _ClassVar[int]
+    num_items: int
+    generation: int
+    durable: bool
+    def __init__(self, num_items: _Optional[int] = ..., generation: _Optional[int] = ..., durable: bool = ...) -> None: ...
+
+class Limits(_message.Message):
+    __slots__ = ("max_message_bytes", "max_sequences", "max_frames", "max_bodies", "max_top_k")
+    MAX_MESSAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MAX_SEQUENCES_FIELD_NUMBER: _ClassVar[int]
+    MAX_FRAMES_FIELD_NUMBER: _ClassVar[int]
+    MAX_BODIES_FIELD_NUMBER: _ClassVar[int]
+    MAX_TOP_K_FIELD_NUMBER: _ClassVar[int]
+    max_message_bytes: int
+    max_sequences: int
+    max_frames: int
+    max_bodies: int
+    max_top_k: int
+    def __init__(self, max_message_bytes: _Optional[int] = ..., max_sequences: _Optional[int] = ..., max_frames: _Optional[int] = ..., max_bodies: _Optional[int] = ..., max_top_k: _Optional[int] = ...) -> None: ...
