@@ -46,6 +46,7 @@ class Manifest:
     opset: int
     producer: str
     model_sha256: str
+    training: dict[str, Any] | None = None  # the trainer's config; None for an embedding without training
     format_version: int = FORMAT_VERSION
 
     @property

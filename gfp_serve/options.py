@@ -10,7 +10,27 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from gfp_serve.errors import GfpError
+
 C = typing.TypeVar("C")
+
+
+class _OneLineErrors(click.Command):
+    """Turns the mistakes of a caller into one line and exit code 1, without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except GfpError as error:
+            raise click.ClickException(str(error)) from error
+
+
+class Command(_OneLineErrors):
+    """A click command whose library errors are one line."""
+
+
+class Group(_OneLineErrors, click.Group):
+    """A click group whose library errors are one line."""
 
 
 def setting(default: Any, help_text: str, *, parse: click.ParamType[Any] | None = None) -> Any:

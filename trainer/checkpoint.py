@@ -68,7 +68,9 @@ class Checkpoint:
         except Exception as error:  # torch raises many types for a damaged file; all mean the same here
             raise CheckpointError(f"{file} is not a readable checkpoint (damaged or cut off?): {error}") from error
         if not isinstance(values, dict) or values.get("format_version") != FORMAT_VERSION:
-            raise CheckpointError(f"{file} is not a checkpoint of format {FORMAT_VERSION}; train again with this release.")
+            raise CheckpointError(
+                f"{file} is not a checkpoint of format {FORMAT_VERSION}; train again with this release."
+            )
         try:
             return cls(
                 config=TrainConfig.from_json(values["config"]),
@@ -86,7 +88,9 @@ class Checkpoint:
 
     def load_objective(self, objective: Gfp) -> None:
         """Put all weights, the encoder's too, into a freshly built objective."""
-        _load(objective, self.objective | {f"encoder.{name}": value for name, value in self.encoder.items()}, "objective")
+        _load(
+            objective, self.objective | {f"encoder.{name}": value for name, value in self.encoder.items()}, "objective"
+        )
 
 
 def data_summary(store: ClipStore) -> dict[str, Any]:
@@ -109,4 +113,6 @@ def _load(module: torch.nn.Module, state: dict[str, torch.Tensor], what: str) ->
     try:
         module.load_state_dict(state, strict=True)
     except RuntimeError as error:
-        raise CheckpointError(f"the checkpoint's {what} weights do not fit the model that its config names: {error}") from error
+        raise CheckpointError(
+            f"the checkpoint's {what} weights do not fit the model that its config names: {error}"
+        ) from error

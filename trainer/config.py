@@ -13,11 +13,13 @@ from trainer.objectives.gfp import GfpConfig
 class TrainConfig:
     """Settings of a pre-training run. Optimiser and schedule default to the published ones (MAMP, GFP).
 
-    Frames, centring, alignment and absent bodies are settings of the store (`gfp-data import`), not of the run.
+    How clips were cleaned (alignment, scale) is a setting of the store (`gfp-data import`), not of the run.
     """
 
     encoder: EncoderConfig = settings_of(EncoderConfig)
     gfp: GfpConfig = settings_of(GfpConfig)
+    num_frames: int = setting(120, "Frames that every window of a clip is resampled to.")
+    keep_absent_bodies: bool = setting(False, "Train on two bodies a clip, zeros where there is none, as MAMP does.")
     epochs: int = setting(400, "Passes over the training clips.")
     batch_clips: int = setting(128, "Clips in a step. Variance and covariance are taken over them: small is bad.")
     peak_lr: float = setting(1e-3, "Learning rate after warm-up.")
@@ -29,11 +31,13 @@ class TrainConfig:
     precision: Literal["auto", "fp32", "bf16"] = setting("auto", "bf16 needs CUDA; auto is bf16 there and fp32 else.")
     num_threads: int = setting(0, "CPU threads; 0 leaves the choice to torch.")
     log_every_steps: int = setting(20, "Steps between two lines of metrics.")
-    save_every_epochs: int = setting(20, "Epochs between two checkpoints; one is also written at the end and on Ctrl-C.")
+    save_every_epochs: int = setting(
+        20, "Epochs between two checkpoints; one is also written at the end and on Ctrl-C."
+    )
     evaluate_every_epochs: int = setting(0, "Epochs between two retrieval scores on the test split; 0 is never.")
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_clips", "log_every_steps", "save_every_epochs"):
+        for name in ("num_frames", "epochs", "batch_clips", "log_every_steps", "save_every_epochs"):
             if getattr(self, name) < 1:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be at least 1.")
         if self.batch_clips < 2:

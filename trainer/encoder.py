@@ -26,7 +26,9 @@ class EncoderConfig:
         if min(self.width, self.depth, self.num_heads, self.segment_frames) < 1:
             raise ValueError("--width, --depth, --num-heads and --segment-frames must each be at least 1.")
         if self.width % self.num_heads:
-            raise ValueError(f"--width is {self.width}; it must be a multiple of --num-heads, which is {self.num_heads}.")
+            raise ValueError(
+                f"--width is {self.width}; it must be a multiple of --num-heads, which is {self.num_heads}."
+            )
 
 
 class Attention(nn.Module):

@@ -6,20 +6,22 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
-from gfp_serve.errors import DeviceError, GfpError
+from gfp_serve.errors import GfpError
 from trainer.batches import TrainingClips
 from trainer.checkpoint import Checkpoint, data_summary, split_state
 from trainer.config import TrainConfig
+from trainer.devices import pick_device
 from trainer.encoder import SkeletonEncoder
 from trainer.evaluate.embeddings import embed_store, torch_embedder
 from trainer.evaluate.retrieval import retrieve, split_folds
@@ -55,18 +57,6 @@ class Ended:
     signal: signal.Signals | None  # the signal that stopped it early
 
 
-def pick_device(name: str) -> torch.device:
-    """The device for `auto`, `cpu` or `cuda`; `DeviceError` when CUDA is asked for and absent."""
-    if name == "cuda" and not torch.cuda.is_available():
-        raise DeviceError(
-            "--device cuda was asked for, but torch finds no CUDA device; check the driver (nvidia-smi) and that torch is a "
-            "CUDA build, or use --device cpu."
-        )
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
-
-
 class Trainer:
     """One run: builds the model for a config and a store, and takes it from its step to the last."""
 
@@ -76,11 +66,14 @@ class Trainer:
         self.bf16 = config.precision == "bf16" or (config.precision == "auto" and self.device.type == "cuda")
         if config.num_threads:
             torch.set_num_threads(config.num_threads)
-        self.clips = TrainingClips(store, batch_clips=config.batch_clips, seed=config.seed)
+        self.preprocess = replace(
+            store.preprocess, num_frames=config.num_frames, keep_absent_bodies=config.keep_absent_bodies
+        )
+        self.clips = TrainingClips(store, self.preprocess, batch_clips=config.batch_clips, seed=config.seed)
         self.steps_per_epoch = steps_per_epoch(len(self.clips.index), config.batch_clips)
         self.total_steps = config.epochs * self.steps_per_epoch
         torch.manual_seed(config.seed)
-        encoder = SkeletonEncoder(config.encoder, num_frames=store.preprocess.num_frames)
+        encoder = SkeletonEncoder(config.encoder, num_frames=config.num_frames)
         self.objective = Gfp(encoder, config.gfp).to(self.device)
         self.optimizer = _adamw(self.objective, config)
         self.step = 0
@@ -153,7 +146,7 @@ class Trainer:
         encoder, rest = split_state(self.objective)
         return Checkpoint(
             config=self.config,
-            preprocess=self.store.preprocess,
+            preprocess=self.preprocess,
             data=data_summary(self.store),
             step=self.step,
             encoder=encoder,
@@ -173,7 +166,7 @@ class Trainer:
     def _retrieval(self) -> float:
         folds = split_folds(self.store)
         embed = torch_embedder(self.objective.encoder, self.device)
-        vectors = embed_store(embed, self.store, self.store.preprocess, np.arange(len(self.store)))
+        vectors = embed_store(embed, self.store, self.preprocess, np.arange(len(self.store)))
         return retrieve(vectors, self.store, folds).accuracy
 
     def _check_finite(self, losses: dict[int, torch.Tensor]) -> None:
@@ -182,10 +175,18 @@ class Trainer:
                 names = self.clips.names_of_step(step)
                 raise NonFiniteLossError(
                     f"the loss became {loss.item()} at step {step} of {self.total_steps}, whose clips were "
-                    f"{', '.join(names[:8])}{' ...' if len(names) > 8 else ''}; the last checkpoint is from before. Look at these "
-                    f"clips with gfp-data plot, or lower --peak-lr and resume from it."
+                    f"{', '.join(names[:8])}{' ...' if len(names) > 8 else ''}; the last checkpoint is from before. "
+                    f"Look at these clips with gfp-data plot, or lower --peak-lr and resume from it."
                 )
         losses.clear()
+
+
+def read_terms(run: Path) -> tuple[Int[np.ndarray, " steps"], dict[str, Float[np.ndarray, " steps"]]]:
+    """The logged steps of a run, and the loss and its terms at each of them."""
+    lines = [json.loads(line) for line in (run / METRICS_FILE).read_text().splitlines()]
+    names = [name for name in lines[0] if name == "loss" or name.startswith("terms/")] if lines else []
+    steps = np.array([line["step"] for line in lines], dtype=np.int64)
+    return steps, {name.removeprefix("terms/"): np.array([line[name] for line in lines]) for name in names}
 
 
 def _adamw(objective: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
@@ -206,7 +207,7 @@ def _stop_signals() -> Iterator[list[signal.Signals]]:
 
     def note(number: int, _frame: FrameType | None) -> None:
         received.append(signal.Signals(number))
-        signal.signal(number, before[number])
+        signal.signal(number, before[signal.Signals(number)])
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

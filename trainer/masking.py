@@ -1,4 +1,4 @@
-"""Which tokens the encoder sees. Each function returns visible and target token indices; nothing is multiplied by a mask."""
+"""Which tokens the encoder sees: visible and target token indices; nothing is ever multiplied by a mask."""
 
 import torch
 from jaxtyping import Float, Int
@@ -30,7 +30,7 @@ def motion_aware_mask(
     temperature: float,
     generator: torch.Generator,
 ) -> tuple[Int[Tensor, "rows visible"], Int[Tensor, "rows target"]]:
-    """Joints that move are hidden more often (MAMP, section 3.3): the odds of a token grow as exp(motion / temperature).
+    """Joints that move are hidden more often (MAMP, section 3.3): odds grow as exp(motion / temperature).
 
     Motion is the mean absolute difference to the same joint's segment before, divided by the body's largest; so the
     most moving token's odds of being hidden are exp(1 / temperature) times a resting one's, 3.5 at 0.8.

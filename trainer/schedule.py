@@ -19,7 +19,7 @@ def warmup_cosine(step: int, *, peak: float, floor: float, warmup_steps: int, to
 
 
 def clips_of_step(step: int, *, num_clips: int, batch_clips: int, seed: int) -> Int[np.ndarray, " batch"]:
-    """The clips of one step: each epoch is a fresh shuffle, cut into whole batches; the rest of it waits for another."""
+    """The clips of one step: each epoch is a fresh shuffle, cut into whole batches; its rest is dropped."""
     steps = steps_per_epoch(num_clips, batch_clips)
     epoch, place = divmod(step, steps)
     order = np.random.default_rng([seed, 0, epoch]).permutation(num_clips)

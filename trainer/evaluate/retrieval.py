@@ -45,8 +45,8 @@ def split_folds(store: ClipStore) -> list[Fold]:
     )
     if not len(fold.query) or not len(fold.gallery):
         raise InvalidRequestError(
-            f"the store has {len(fold.query)} labelled test clips and {len(fold.gallery)} others; retrieval needs both. Mark "
-            f"subjects as test with gfp-data import --test-subject SOURCE/SUBJECT, or use --protocol cross-subject."
+            f"the store has {len(fold.query)} labelled test clips and {len(fold.gallery)} others; retrieval needs "
+            f"both. Mark subjects as test with gfp-data import --test-subject, or use --protocol cross-subject."
         )
     return [fold]
 

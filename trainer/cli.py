@@ -1,0 +1,268 @@
+"""The trainer's commands. Thin: parse, call the library, print."""
+
+import importlib.util
+import sys
+
+if importlib.util.find_spec("torch") is None:
+    sys.exit("Error: the trainer's packages are not installed; run: pip install 'gfp-serve[cpu,train]'")
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+from click.core import ParameterSource
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from gfp_serve.formats import Clip, find_files, read_clips
+from gfp_serve.options import Command, options_from
+from gfp_serve.preprocess import PreprocessConfig
+from trainer import loop, pictures
+from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint, CheckpointError
+from trainer.config import PRESETS, TrainConfig
+from trainer.data_cli import gfp_data
+from trainer.embedding import PoseStatistics
+from trainer.evaluate.report import Row, candidates, evaluate
+from trainer.evaluate.retrieval import cross_subject_folds, split_folds
+from trainer.export import choose_canonical, export_bundle
+from trainer.loop import Trainer
+from trainer.store import ClipStore
+
+__all__ = ["gfp_data", "gfp_evaluate", "gfp_export", "gfp_train"]
+
+_PATH = click.Path(path_type=Path)
+_errors = Console(stderr=True)
+
+
+@click.command(cls=Command, no_args_is_help=True)
+@click.argument("store", metavar="STORE", type=_PATH)
+@click.option("--out", "run", metavar="RUN", required=True, type=_PATH, help="Folder for checkpoint and metrics.")
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint in RUN, with the settings it was started with.")
+@options_from(TrainConfig, presets=PRESETS)
+def gfp_train(store: Path, run: Path, resume: bool, config: TrainConfig) -> None:
+    """Pre-train a skeleton encoder on the unlabelled clips of STORE with GFP.
+
+    Test clips of the store are never trained on. Ctrl-C and SIGTERM finish the step and write a checkpoint; --resume
+    goes on from it and reaches the same losses as an unbroken run. Watch it with: tensorboard --logdir RUN
+    """
+    checkpoint = _checkpoint_to_resume(run, resume)
+    clips = ClipStore.open(store)
+    if checkpoint is not None:
+        if checkpoint.data["content_sha256"] != clips.content_digest:
+            raise CheckpointError(
+                f"{run} was trained on a store with content {checkpoint.data['content_sha256'][:12]}…, {store} holds "
+                f"{clips.content_digest[:12]}…; name the store that the run was started with."
+            )
+        config = checkpoint.config
+    try:
+        trainer = Trainer(config, clips, run, resume=checkpoint)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    _errors.print(
+        f"{len(trainer.clips.index)} training clips, {trainer.steps_per_epoch} steps an epoch, on {trainer.device} in "
+        f"{'bf16' if trainer.bf16 else 'fp32'}" + (f", from step {trainer.step}" if trainer.step else ""),
+        highlight=False,
+    )
+    with _training_progress(trainer) as show:
+        ended = trainer.fit(show)
+    pictures.loss_curves(*loop.read_terms(run)).savefig(run / "losses.png")
+    if ended.signal is not None:
+        click.echo(
+            f"Stopped by {ended.signal.name} at step {ended.step} of {ended.total_steps}; go on with --resume.",
+            err=True,
+        )
+        raise click.exceptions.Exit(128 + ended.signal)
+    click.echo(
+        f"{run / CHECKPOINT_FILE}: {ended.step} steps. Next: gfp-evaluate {run} STORE, gfp-export {run} --out BUNDLE"
+    )
+
+
+def _checkpoint_to_resume(run: Path, resume: bool) -> Checkpoint | None:
+    if resume:
+        context = click.get_current_context()
+        given = [
+            f"--{name.replace('_', '-')}"
+            for name in context.params
+            if name not in ("store", "run", "resume")
+            and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        ]
+        if given:
+            raise click.UsageError(
+                f"{', '.join(given)} cannot be changed on --resume: the run goes on with its checkpoint's settings."
+            )
+        return Checkpoint.read(run)
+    if (run / CHECKPOINT_FILE).exists():
+        raise click.UsageError(
+            f"{run} holds a run already; add --resume to go on with it, or name another folder for --out."
+        )
+    return None
+
+
+@contextmanager
+def _training_progress(trainer: Trainer) -> Iterator[Callable[[loop.Progress], None]]:
+    """A bar with loss, clips/s and ETA on a terminal; a line for each logged step elsewhere."""
+    total = trainer.total_steps
+    if not _errors.is_terminal:
+
+        def show_line(now: loop.Progress) -> None:
+            if now.clips_per_s is not None:
+                left_s = (total - now.step) * trainer.config.batch_clips / now.clips_per_s
+                click.echo(
+                    f"step {now.step}/{total}  loss {now.metrics['loss']:.3f}  {now.clips_per_s:.0f} clips/s  "
+                    f"ETA {left_s / 60:.1f} min",
+                    err=True,
+                )
+
+        yield show_line
+        return
+    columns = (TextColumn("train"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[status]}"))
+    with Progress(*columns, TimeElapsedColumn(), TextColumn("ETA"), TimeRemainingColumn(), console=_errors) as progress:
+        task = progress.add_task("train", total=total, completed=trainer.step, status="")
+
+        def show_bar(now: loop.Progress) -> None:
+            progress.update(task, completed=now.step)
+            if now.clips_per_s is not None:
+                status = f"loss {now.metrics['loss']:.3f}  {now.clips_per_s:.0f} clips/s"
+                progress.update(task, status=status)
+
+        yield show_bar
+
+
+@click.command(cls=Command, no_args_is_help=True)
+@click.argument("encoder", metavar="ENCODER", type=_PATH)
+@click.argument("store", metavar="STORE", type=_PATH)
+@click.option(
+    "--protocol",
+    type=click.Choice(["split", "cross-subject"]),
+    default="split",
+    show_default=True,
+    help="split: the store's test clips ask, its other clips answer. cross-subject: each fold of subjects asks once.",
+)
+@click.option("--folds", default=2, show_default=True, help="Folds of the cross-subject protocol.")
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where to run."
+)
+@click.option(
+    "--out", metavar="FOLDER", type=_PATH, help="Write report.json, a confusion matrix and a map of the embeddings."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON instead of a table.")
+def gfp_evaluate(
+    encoder: Path,
+    store: Path,
+    protocol: Literal["split", "cross-subject"],
+    folds: int,
+    device: Literal["auto", "cpu", "cuda"],
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Measure action retrieval (1-NN by cosine) with ENCODER, a run folder, checkpoint or bundle, on STORE's clips.
+
+    Beside it stand chance, plain pose statistics without learning, and the same encoder untrained: an encoder that does
+    not beat all three is not worth serving.
+    """
+    clips = ClipStore.open(store)
+    parts = split_folds(clips) if protocol == "split" else cross_subject_folds(clips, folds)
+    contestants = candidates(encoder, device)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("clips, ETA"))
+    with Progress(*columns, TimeRemainingColumn(), console=_errors, transient=True) as progress:
+        asked = len({int(i) for fold in parts for i in (*fold.query, *fold.gallery)})
+        tasks = {row.name: progress.add_task(row.name, total=asked) for row in contestants}
+        table = evaluate(clips, parts, contestants, show=lambda name, done: progress.advance(tasks[name], done))
+    report = {
+        "protocol": protocol if protocol == "split" else f"cross-subject, {folds} folds",
+        "queries": sum(len(fold.query) for fold in parts),
+        "store_content_sha256": clips.content_digest,
+        "preprocess": contestants[-1].preprocess.to_json(),
+        "top1_percent": {row.name: row.accuracy for row in table},
+        "encoder": table[-1].identity,
+    }
+    if out is not None:
+        _write_evaluation(out, report, table[-1], clips)
+    if as_json:
+        click.echo(json.dumps(report))
+        return
+    shown = Table(
+        "embedding", "1-NN top-1 %", title=f"Action retrieval: {report['queries']} queries, {report['protocol']}"
+    )
+    for row in table:
+        shown.add_row(row.name, f"{row.accuracy:.1f}")
+    Console().print(shown)
+
+
+def _write_evaluation(out: Path, report: dict[str, Any], row: Row, clips: ClipStore) -> None:
+    if row.retrieval is None or row.vectors is None:  # only `chance` has none, and it is never last
+        raise ValueError("the last row of the table is no encoder")
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    names = list(clips.class_names)
+    matrix = pictures.confusion_matrix(row.retrieval.labels, row.retrieval.predictions, names)
+    matrix.savefig(out / "confusion.png")
+    used = row.vectors.any(axis=1)
+    pictures.embedding_map(row.vectors[used], clips.labels[used], names).savefig(out / "map.png")
+
+
+@click.command(cls=Command, no_args_is_help=True)
+@click.argument("run", metavar="[RUN]", required=False, type=_PATH)
+@click.option("--pose-statistics", is_flag=True, help="Export the embedding without learning instead of a run.")
+@click.option("--out", metavar="BUNDLE", required=True, type=_PATH, help="Folder, or file ending in .zip, to write.")
+@click.option(
+    "--clips",
+    "recordings",
+    metavar="FILE",
+    multiple=True,
+    required=True,
+    type=_PATH,
+    help="Recording whose raw clips prove that torch and onnxruntime agree; a few of them go into the bundle.",
+)
+@click.option("--name", help="What the encoder is called in the server's replies. [default: its objective]")
+def gfp_export(
+    run: Path | None, pose_statistics: bool, out: Path, recordings: tuple[Path, ...], name: str | None
+) -> None:
+    """Export the encoder of RUN (a run folder or checkpoint) as a bundle for gfp-serve.
+
+    The bundle is written only if onnxruntime gives torch's vectors for raw clips to 1e-5. Its encoder.onnx opens in
+    plain onnxruntime: input "clips" [batch, bodies, frames, joints, 3], output "embeddings" [batch, size] of length 1.
+    """
+    if (run is None) != pose_statistics:
+        raise click.UsageError("name a RUN, or say --pose-statistics for the embedding without learning; one of both.")
+    canonical = choose_canonical(_raw_clips(recordings))
+    if run is None:
+        bundle, difference = export_bundle(
+            PoseStatistics(),
+            canonical,
+            name=name or "pose-statistics",
+            preprocess=PreprocessConfig(),
+            objective="none",
+            step=0,
+            data={},
+            training=None,
+        )
+    else:
+        checkpoint = Checkpoint.read(run)
+        bundle, difference = export_bundle(
+            checkpoint.build_encoder(),
+            canonical,
+            name=name or "gfp",
+            preprocess=checkpoint.preprocess,
+            objective="gfp",
+            step=checkpoint.step,
+            data=checkpoint.data,
+            training=checkpoint.config.to_json(),
+        )
+    bundle.write(out)
+    manifest = bundle.manifest
+    click.echo(
+        f"{out}: {manifest.name}, {manifest.embedding_size} numbers a clip, {len(bundle.model) / 1e6:.1f} MB, digest "
+        f"{manifest.encoder_digest[:12]}; onnxruntime and torch differ by at most {difference:.1e} on "
+        f"{len(canonical)} raw clips."
+    )
+
+
+def _raw_clips(recordings: tuple[Path, ...]) -> list[Clip]:
+    clips = [clip for path in recordings for file in find_files(path) for clip in read_clips(file)]
+    # A canonical clip must show somebody; what nobody is in, preprocessing refuses.
+    return [clip for clip in clips if (clip.sequence == clip.sequence).any() and clip.sequence.any()]

@@ -1,0 +1,18 @@
+"""The device that torch works on."""
+
+import torch
+
+from gfp_serve.encoder import Device
+from gfp_serve.errors import DeviceError
+
+
+def pick_device(name: Device) -> torch.device:
+    """The device for `auto`, `cpu` or `cuda`; `DeviceError` when CUDA is asked for and absent."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise DeviceError(
+            "--device cuda was asked for, but torch finds no CUDA device; check the driver (nvidia-smi) and that torch "
+            "is a CUDA build, or use --device cpu."
+        )
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)

@@ -1,0 +1,107 @@
+"""The retrieval table: an encoder never stands alone, but beside chance, pose statistics and its untrained self."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from gfp_serve.bundle import Bundle
+from gfp_serve.encoder import Device, Encoder
+from gfp_serve.errors import InvalidRequestError
+from gfp_serve.preprocess import PreprocessConfig
+from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint
+from trainer.config import TrainConfig
+from trainer.devices import pick_device
+from trainer.embedding import PoseStatistics
+from trainer.encoder import SkeletonEncoder
+from trainer.evaluate.embeddings import Embed, embed_store, torch_embedder
+from trainer.evaluate.retrieval import Fold, Retrieval, chance, retrieve
+from trainer.store import ClipStore
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An embedding under test, and the preprocessing that belongs to it."""
+
+    name: str
+    embed: Embed
+    preprocess: PreprocessConfig
+    identity: dict[str, Any]  # what it is, for the report
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table."""
+
+    name: str
+    accuracy: float  # percent
+    identity: dict[str, Any]
+    retrieval: Retrieval | None = None  # None for chance
+    vectors: np.ndarray | None = None
+
+
+def candidates(path: Path, device_name: Device) -> list[Candidate]:
+    """The encoder of a checkpoint or bundle, after what it has to beat: pose statistics and its untrained self."""
+    device = pick_device(device_name)
+    if (path.is_dir() and (path / CHECKPOINT_FILE).exists()) or path.suffix == ".pt":
+        checkpoint = Checkpoint.read(path)
+        config: TrainConfig | None = checkpoint.config
+        preprocess = checkpoint.preprocess
+        trained = Candidate(
+            "trained",
+            torch_embedder(checkpoint.build_encoder(), device),
+            preprocess,
+            {"step": checkpoint.step, "data": checkpoint.data},
+        )
+    else:
+        bundle = Bundle.read(path)
+        preprocess = bundle.manifest.preprocess
+        encoder = Encoder(bundle, device=device_name)
+        trained = Candidate(
+            bundle.manifest.name if bundle.manifest.training is None else "trained",
+            encoder.encode,
+            preprocess,
+            {
+                "encoder_digest": bundle.manifest.encoder_digest,
+                "step": bundle.manifest.step,
+                "data": bundle.manifest.data,
+            },
+        )
+        config = None if bundle.manifest.training is None else TrainConfig.from_json(bundle.manifest.training)
+    rows = [Candidate("pose statistics", torch_embedder(PoseStatistics(), device), preprocess, {})]
+    if config is not None:
+        torch.manual_seed(config.seed)
+        untrained = SkeletonEncoder(config.encoder, num_frames=preprocess.num_frames)
+        rows.append(Candidate("untrained", torch_embedder(untrained, device), preprocess, {"seed": config.seed}))
+    return [*rows, trained]
+
+
+def evaluate(
+    store: ClipStore, folds: list[Fold], rows: list[Candidate], *, show: Callable[[str, int], None] = lambda *_: None
+) -> list[Row]:
+    """Chance and every candidate on the same folds; `InvalidRequestError` when the store was cleaned otherwise."""
+    asked = np.unique(np.concatenate([np.concatenate([fold.query, fold.gallery]) for fold in folds]))
+    table = [Row("chance", chance(store, folds), {})]
+    for row in rows:
+        _check_cleaned_alike(store, row)
+        vectors = embed_store(row.embed, store, row.preprocess, asked, show=partial(show, row.name))
+        of_store = np.zeros((len(store), vectors.shape[1]), dtype=np.float32)
+        of_store[asked] = vectors
+        retrieval = retrieve(of_store, store, folds)
+        table.append(Row(row.name, retrieval.accuracy, row.identity, retrieval, of_store))
+    return table
+
+
+def _check_cleaned_alike(store: ClipStore, row: Candidate) -> None:
+    for name in ("align_view", "scale_torso"):
+        of_store, of_model = getattr(store.preprocess, name), getattr(row.preprocess, name)
+        if of_store != of_model:
+            flag = name.replace("_", "-")
+            raise InvalidRequestError(
+                f"the store was imported with {flag} {of_store}, but the encoder was trained with {flag} {of_model}; "
+                f"import the data again with {'--' if of_model else '--no-'}{flag}."
+            )

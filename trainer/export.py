@@ -1,0 +1,130 @@
+"""Model → bundle: the clip graph as ONNX, checked on raw clips, or no bundle at all."""
+
+import hashlib
+import logging
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from torch import nn
+
+from gfp_serve import __version__
+from gfp_serve.bundle import INPUT_NAME, OUTPUT_NAME, Bundle, CanonicalClip, Manifest
+from gfp_serve.encoder import Encoder
+from gfp_serve.errors import BundleError
+from gfp_serve.formats import Clip
+from gfp_serve.preprocess import MODEL_LAYOUT, PreprocessConfig, prepare
+from trainer.embedding import ClipEmbedding
+
+# The largest difference between a component of torch's unit vector and onnxruntime's.
+PARITY_TOLERANCE = 1e-5
+
+OPSET = 20
+
+
+def export_bundle(
+    model: nn.Module,
+    clips: Sequence[Clip],
+    *,
+    name: str,
+    preprocess: PreprocessConfig,
+    objective: str,
+    step: int,
+    data: dict[str, Any],
+    training: dict[str, Any] | None,
+) -> tuple[Bundle, float]:
+    """A bundle of a model with `features`, and the largest difference seen between torch and onnxruntime.
+
+    The raw `clips` become its canonical ones. Raises `BundleError` when a difference exceeds `PARITY_TOLERANCE`.
+    """
+    graph = ClipEmbedding(model).eval()
+    inputs = [prepare(clip.sequence, clip.layout, preprocess) for clip in clips]
+    with torch.inference_mode():
+        vectors = [graph(torch.from_numpy(x[None]))[0].numpy() for x in inputs]
+    onnx_model = _to_onnx(graph, preprocess.num_frames)
+    content = onnx_model.SerializeToString()
+    manifest = Manifest(
+        name=name,
+        embedding_size=len(vectors[0]),
+        objective=objective,
+        step=step,
+        preprocess=preprocess,
+        data=data,
+        opset=OPSET,
+        producer=f"gfp-serve {__version__}, torch {torch.__version__}, onnx {onnx.__version__}",
+        model_sha256=hashlib.sha256(content).hexdigest(),
+        training=training,
+    )
+    canonical = tuple(
+        CanonicalClip(clip.sequence, clip.layout.name, vector) for clip, vector in zip(clips, vectors, strict=True)
+    )
+    bundle = Bundle(manifest, content, canonical)
+    return bundle, _check_parity(bundle, inputs, vectors)
+
+
+def _to_onnx(graph: nn.Module, num_frames: int) -> onnx.ModelProto:
+    """The graph with named dynamic axes `batch` and `bodies`, weights inside."""
+    # Neither axis may be 1 in the example, or the exporter takes it for a constant.
+    example = torch.randn(2, 3, num_frames, MODEL_LAYOUT.num_joints, 3)
+    axes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("bodies")}
+    # The exporter warns of packages that we do not use, and of deprecations inside itself.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            graph,
+            (example,),
+            input_names=[INPUT_NAME],
+            output_names=[OUTPUT_NAME],
+            dynamic_shapes=(axes,),
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+    model = program.model_proto  # type: ignore[union-attr]  # None only for programs saved to a file
+    # The exporter notes source files and their folders in every node; a bundle tells nothing of the machine it is from,
+    # and the same weights give the same file.
+    for part in (
+        model,
+        model.graph,
+        *model.graph.node,
+        *model.graph.value_info,
+        *model.graph.input,
+        *model.graph.output,
+    ):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    return model
+
+
+def _check_parity(bundle: Bundle, inputs: list[np.ndarray], vectors: list[np.ndarray]) -> float:
+    """The largest difference between onnxruntime and torch, clip by clip and with all clips of one shape in a batch."""
+    encoder = Encoder(bundle, device="cpu")
+    worst = 0.0
+    for bodies in {len(clip) for clip in inputs}:
+        same = [place for place, clip in enumerate(inputs) if len(clip) == bodies]
+        batched = encoder.encode(np.stack([inputs[place] for place in same]))
+        for place, from_batch in zip(same, batched, strict=True):
+            for vector in (from_batch, encoder.encode(inputs[place][None])[0]):
+                worst = max(worst, float(np.abs(vector - vectors[place]).max()))
+    if not worst <= PARITY_TOLERANCE:
+        raise BundleError(
+            f"onnxruntime's vectors differ from torch's by {worst:.2g} where {PARITY_TOLERANCE:g} is allowed, so no "
+            f"bundle is written. Use the package versions of constraints.txt; weights that are not finite do this too."
+        )
+    return worst
+
+
+def choose_canonical(clips: Sequence[Clip], count: int = 4) -> list[Clip]:
+    """A few clips spread over what there is, the shortest and one of two bodies among them where there is one."""
+    if not clips:
+        raise BundleError("a bundle needs at least one raw clip to check itself with; name a recording for --clips.")
+    by_length = sorted(range(len(clips)), key=lambda i: len(clips[i].sequence))
+    chosen = {
+        by_length[place] for place in np.linspace(0, len(clips) * 3 // 4, count).astype(int) if place < len(clips)
+    }
+    pairs = [i for i, clip in enumerate(clips) if clip.sequence.shape[1] > 1]
+    return [clips[i] for i in sorted(chosen | set(pairs[:1]))]
