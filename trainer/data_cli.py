@@ -1,5 +1,6 @@
 """`gfp-data`: recordings into a clip store, and a look at what is in a store or a recording."""
 
+import difflib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -7,26 +8,29 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
 
-from gfp_serve.errors import GfpError
-from gfp_serve.options import options_from, setting
-from gfp_serve.preprocess import PreprocessConfig
-from trainer.importing import ImportConfig, find_sources, import_recordings, total_bytes
+from gfp_serve.errors import InvalidRequestError
+from gfp_serve.formats import Clip, find_files, read_clips
+from gfp_serve.options import Group, options_from, setting
+from gfp_serve.preprocess import MODEL_LAYOUT, PreprocessConfig
+from gfp_serve.skeleton import Layout
+from trainer.facts import describe_clips, describe_store
+from trainer.importing import ImportConfig, Problem, find_sources, import_recordings, total_bytes
+from trainer.pictures import Strip, draw_strips
+from trainer.store import ClipStore, is_store
+
+# Clips that `plot` draws when none is named.
+DEFAULT_STRIPS = 8
+
+_PATH = click.Path(path_type=Path)
+_PICTURES = (".png", ".pdf", ".svg")
 
 
-class _DataGroup(click.Group):
-    """Turns the mistakes of a caller into one line and exit code 1."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except GfpError as error:
-            raise click.ClickException(str(error)) from error
-
-
-@click.group(cls=_DataGroup, name="gfp-data")
+@click.group(cls=Group, name="gfp-data")
 def gfp_data() -> None:
     """Import recordings into a clip store, and look at stores and recordings."""
 
@@ -43,8 +47,8 @@ class _CleanConfig:
 
 
 @gfp_data.command("import", no_args_is_help=True)
-@click.argument("paths", metavar="SOURCE...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", required=True, metavar="STORE", type=click.Path(path_type=Path), help="Folder to write.")
+@click.argument("paths", metavar="SOURCE...", nargs=-1, required=True, type=_PATH)
+@click.option("--out", required=True, metavar="STORE", type=_PATH, help="Folder to write.")
 @options_from(_CleanConfig)
 @click.option(
     "--test-subject",
@@ -78,11 +82,14 @@ def import_command(
     after the file, or after the folder for .skeleton files. Damaged files and clips in which nobody is seen are named
     and left out. The store appears complete or not at all.
     """
-    for licence in licences:
-        if "=" not in licence:
-            raise click.BadParameter(f"{licence!r} must look like SOURCE=TEXT.", param_hint="--licence")
+    _check_form(test_subjects, "/", "--test-subject", "SOURCE/SUBJECT")
+    _check_form(licences, "=", "--licence", "SOURCE=TEXT")
     sources = find_sources(paths)
     console = Console(stderr=True)
+
+    def report(problem: Problem) -> None:
+        console.print(f"left out: {problem}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+
     with _progress(console) as progress:
         task = progress.add_task("import", total=total_bytes(sources))
         summary = import_recordings(
@@ -96,11 +103,104 @@ def import_command(
             ),
             overwrite=overwrite,
             advance=lambda num_bytes: progress.advance(task, num_bytes),
-            report=lambda problem: console.print(
-                f"left out: {problem}", style="yellow", markup=False, highlight=False, soft_wrap=True
-            ),
+            report=report,
         )
     click.echo(f"{out}: {summary}.")
+
+
+@gfp_data.command("info", no_args_is_help=True)
+@click.argument("path", metavar="STORE|FILE", type=_PATH)
+@click.option("--verify", is_flag=True, help="Read a store's content and compare it with its digest.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+def info_command(path: Path, verify: bool, as_json: bool) -> None:
+    """Say what is in a store or in recordings."""
+    if is_store(path):
+        store = ClipStore.open(path)
+        if verify:
+            store.verify()
+        facts = describe_store(store)
+    elif verify:
+        raise click.UsageError(f"--verify is for stores, and {path} is none: `gfp-data import` makes one.")
+    else:
+        facts = describe_clips(_clips(path))
+    if as_json:
+        click.echo(json.dumps(facts, ensure_ascii=False))
+        return
+    console = Console()
+    tables = {name: facts.pop(name, None) for name in ("sources", "classes")}
+    overview = Table(title=str(path), show_header=False, title_justify="left")
+    for name, value in facts.items():
+        overview.add_row(name.replace("_", " "), _words(value))
+    console.print(overview)
+    if tables["sources"]:
+        sources = Table("source", "clips", "licence", "sha256")
+        for source in tables["sources"]:
+            licence = source["licence"] or "not stated"
+            sources.add_row(source["name"], str(source["num_clips"]), licence, source["sha256"][:12])
+        console.print(sources)
+    if tables["classes"]:
+        classes = Table("class", "clips")
+        for name, count in tables["classes"].items():
+            classes.add_row(name, str(count))
+        console.print(classes)
+
+
+@gfp_data.command("plot", no_args_is_help=True)
+@click.argument("path", metavar="STORE|FILE", type=_PATH)
+@click.option("--out", required=True, metavar="PICTURE", type=_PATH, help="Picture to write, .png, .pdf or .svg.")
+@click.option(
+    "--clip",
+    "names",
+    metavar="NAME",
+    multiple=True,
+    help=f"Clip to draw; may be given several times. [default: one of each of the first {DEFAULT_STRIPS} classes]",
+)
+def plot_command(path: Path, out: Path, names: Sequence[str]) -> None:
+    """Draw clips of a store or of recordings as strips of poses.
+
+    Left limbs are blue, right limbs orange; each clip is turned to its front.
+    """
+    if out.suffix not in _PICTURES:
+        raise click.BadParameter(f"{out} must end in {', '.join(_PICTURES)}.", param_hint="--out")
+    if is_store(path):
+        store = ClipStore.open(path)
+        labels = [None if label < 0 else store.class_names[label] for label in store.labels]
+        chosen = _choose([str(name) for name in store.names], labels, names)
+        strips = [
+            _strip(str(store.names[i]), labels[i], store.clip(i), MODEL_LAYOUT, float(store.fps[i])) for i in chosen
+        ]
+    else:
+        clips = _clips(path)
+        chosen = _choose([clip.name for clip in clips], [clip.label for clip in clips], names)
+        strips = [_strip(c.name, c.label, c.sequence, c.layout, c.fps) for c in (clips[index] for index in chosen)]
+    draw_strips(strips).savefig(out, dpi=150)
+    click.echo(f"{out}: {len(strips)} clips.")
+
+
+def _clips(path: Path) -> list[Clip]:
+    return [clip for file in find_files(path) for clip in read_clips(file)]
+
+
+def _choose(names: Sequence[str], labels: Sequence[str | None], wanted: Sequence[str]) -> list[int]:
+    if not wanted:
+        first_of_class = {label: index for index, label in reversed(list(enumerate(labels)))}
+        return sorted(first_of_class.values())[:DEFAULT_STRIPS]
+    for name in wanted:
+        if name not in names:
+            close = difflib.get_close_matches(name, names, n=3, cutoff=0.0)
+            raise InvalidRequestError(f"there is no clip {name!r}; similar names are {', '.join(close)}.")
+    return [names.index(name) for name in wanted]
+
+
+def _strip(name: str, label: str | None, sequence: np.ndarray, layout: Layout, fps: float) -> Strip:
+    title = name if label is None else f"{name}: {label}"
+    return Strip(title=title, sequence=sequence, layout=layout, fps=fps)
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {_words(part)}" for name, part in value.items())
+    return ", ".join(map(_words, value)) if isinstance(value, list) else str(value)
 
 
 def _progress(console: Console) -> Progress:
@@ -113,4 +213,11 @@ def _progress(console: Console) -> Progress:
         TimeRemainingColumn(),
         console=console,
         transient=True,
+        disable=not console.is_terminal,
     )
+
+
+def _check_form(values: Sequence[str], separator: str, option: str, form: str) -> None:
+    for value in values:
+        if separator not in value:
+            raise click.BadParameter(f"{value!r} must look like {form}.", param_hint=option)

@@ -67,11 +67,8 @@ def find_sources(paths: Iterable[Path]) -> dict[str, list[Path]]:
     """
     sources: dict[str, list[Path]] = {}
     for path in paths:
-        files = find_files(path)
-        if not files:
-            raise DamagedFileError(f"{path} is a folder without recordings; name one that holds some.")
         folder = (path if path.is_dir() else path.parent).resolve().name
-        for file in files:
+        for file in find_files(path):
             one_clip = file.suffix in ONE_CLIP_SUFFIXES
             known = sources.setdefault(folder if one_clip else file.stem, [])
             if known and not (one_clip and known[0].suffix == file.suffix):

@@ -60,21 +60,25 @@ def draw_strips(strips: Sequence[Strip], *, num_poses: int = 9) -> Figure:
     return figure
 
 
-def loss_curves(steps: Integer[np.ndarray, " steps"], terms: Mapping[str, Float[np.ndarray, " steps"]]) -> Figure:
-    """Each term of a loss over the steps: values faint, their running mean strong; logarithmic if all are above 0."""
+def loss_curves(steps: Integer[np.ndarray, " logged"], terms: Mapping[str, Float[np.ndarray, " logged"]]) -> Figure:
+    """Each term of a loss over the logged steps: its values faint, their running mean strong.
+
+    Logarithmic where all values are above 0.
+    """
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     for number, (name, values) in enumerate(terms.items()):
         colour = f"C{number}"
         axes.plot(steps, values, color=colour, alpha=0.25, linewidth=0.8)
         axes.plot(steps, _running_mean(values, max(1, len(values) // 50)), color=colour, linewidth=1.8, label=name)
-    if all((values > 0).all() for values in terms.values()):
+    if terms and all((values > 0).all() for values in terms.values()):
         axes.set_yscale("log")
     axes.set_xlabel("step")
     axes.set_ylabel("loss")
     axes.grid(alpha=0.25, linewidth=0.5)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=9)
+    if terms:
+        axes.legend(frameon=False, fontsize=9)
     return figure
 
 

@@ -231,6 +231,11 @@ class StoreWriter:
             self._partial.rename(self.path)
 
 
+def is_store(path: Path) -> bool:
+    """Whether this is a folder that says it is a clip store."""
+    return (path / STORE_FILE).is_file()
+
+
 def _check_free(path: Path, *, overwrite: bool) -> None:
     if not path.exists():
         return

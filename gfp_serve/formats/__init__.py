@@ -14,17 +14,21 @@ from gfp_serve.formats.clip_file import write as write_clip_file
 __all__ = ["READERS", "UNKNOWN_SUBJECT", "Clip", "find_files", "read_clips", "write_clip_file"]
 
 READERS: dict[str, Callable[[Path], Iterator[Clip]]] = {".npz": clip_file.read, ".skeleton": ntu.read}
+_SUFFIXES = " or ".join(READERS)
 
 
 def find_files(path: Path) -> list[Path]:
     """The file itself, or all recordings in and below a folder, sorted; other files there are passed over.
 
-    Raises `DamagedFileError` when the path does not exist or is a file of a format without a reader.
+    Raises `DamagedFileError` when there is none: nothing at the path, an empty folder, a format without a reader.
     """
-    if path.is_dir():
-        return sorted(file for file in path.rglob("*") if file.suffix in READERS and file.is_file())
-    _reader_of(path)
-    return [path]
+    if not path.is_dir():
+        _reader_of(path)
+        return [path]
+    files = sorted(file for file in path.rglob("*") if file.suffix in READERS and file.is_file())
+    if not files:
+        raise DamagedFileError(f"{path} is a folder without recordings; name one that holds {_SUFFIXES} files.")
+    return files
 
 
 def read_clips(path: Path) -> Iterator[Clip]:
@@ -36,9 +40,8 @@ def read_clips(path: Path) -> Iterator[Clip]:
 
 
 def _reader_of(path: Path) -> Callable[[Path], Iterator[Clip]]:
-    suffixes = " or ".join(READERS)
     if not path.exists():
-        raise DamagedFileError(f"{path} does not exist; name a recording ({suffixes}) or a folder of recordings.")
+        raise DamagedFileError(f"{path} does not exist; name a recording ({_SUFFIXES}) or a folder of recordings.")
     if path.suffix not in READERS:
-        raise DamagedFileError(f"{path} is of no known format; recordings end in {suffixes}.")
+        raise DamagedFileError(f"{path} is of no known format; recordings end in {_SUFFIXES}.")
     return READERS[path.suffix]
