@@ -18,7 +18,7 @@ RUN pip install -c constraints.txt '.[cpu,train]'
 
 FROM python:3.12-slim AS server
 COPY --from=server-build /opt/venv /opt/venv
-ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 GFP_SERVE_GALLERY=/var/lib/gfp/gallery
 # The volume takes the owner of the folder that it covers, so the folder is made before it.
 RUN useradd --uid 10001 --create-home gfp && install -d -o gfp -g gfp -m 0700 /var/lib/gfp
 USER gfp
@@ -28,7 +28,6 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["gfp
 # Inside a container loopback reaches nobody, so the server binds every address and says --insecure: publish the port
 # on loopback or on a private network only, as docker-compose.yml does.
 ENTRYPOINT ["gfp-serve", "--host", "0.0.0.0", "--insecure"]
-CMD ["--gallery", "/var/lib/gfp/gallery"]
 
 # onnxruntime-gpu of constraints.txt is built for CUDA 13 and cuDNN 9. Ubuntu 24.04 has Python 3.12.
 FROM nvidia/cuda:13.0.1-cudnn-runtime-ubuntu24.04 AS server-gpu
@@ -36,7 +35,7 @@ RUN apt-get update \
  && apt-get install --yes --no-install-recommends python3 python3-venv \
  && rm -rf /var/lib/apt/lists/* \
  && python3 -m venv /opt/venv
-ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 GFP_SERVE_GALLERY=/var/lib/gfp/gallery
 COPY --from=builder /src /src
 RUN pip install -c /src/constraints.txt '/src[gpu]' && rm -rf /src
 RUN useradd --uid 10001 --create-home gfp && install -d -o gfp -g gfp -m 0700 /var/lib/gfp
@@ -46,7 +45,6 @@ EXPOSE 50051
 HEALTHCHECK --interval=10s --timeout=5s --start-period=120s --retries=3 CMD ["gfp", "health"]
 # --device cuda: a GPU that cannot be used stops the start instead of serving from the CPU unnoticed.
 ENTRYPOINT ["gfp-serve", "--host", "0.0.0.0", "--insecure", "--device", "cuda"]
-CMD ["--gallery", "/var/lib/gfp/gallery"]
 
 FROM python:3.12-slim AS trainer
 COPY --from=trainer-build /opt/venv /opt/venv

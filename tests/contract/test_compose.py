@@ -136,6 +136,13 @@ def test_an_image_runs_one_of_our_commands_without_root_and_without_a_shell(stag
 
 
 @pytest.mark.parametrize("name", ["server", "server-gpu"])
+def test_a_server_image_keeps_its_gallery_on_its_volume_and_a_further_flag_does_not_undo_that(stages, name):
+    assert "GFP_SERVE_GALLERY=/var/lib/gfp/gallery" in " ".join(values(stages[name], "ENV"))
+    assert values(stages[name], "VOLUME") == ["/var/lib/gfp"]
+    assert values(stages[name], "CMD") == []
+
+
+@pytest.mark.parametrize("name", ["server", "server-gpu"])
 def test_a_server_image_says_whether_it_is_healthy_on_the_port_that_it_exposes(stages, name):
     assert values(stages[name], "EXPOSE") == ["50051"]
     (check,) = values(stages[name], "HEALTHCHECK")
