@@ -73,7 +73,8 @@ class Gallery(Protocol):
     ) -> list[list[Neighbour]]:
         """The `top_k` items most similar to each query, nearest first; all items when there are fewer.
 
-        Items that are equally similar come in the order of their last upsert.
+        Items that are equally similar come in the order of their last upsert; where not all of them fit into `top_k`,
+        which of them do is up to the backend.
 
         Raises `EmptyGalleryError` when there is nothing to find, `InvalidRequestError` for a query of another size,
         without direction or not finite, or a `top_k` below 1.

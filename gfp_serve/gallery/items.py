@@ -47,6 +47,9 @@ CREATE TABLE items (
 ) STRICT;
 COMMIT;
 """
+# Damage can also turn a value into one of another type, whatever the schema says.
+_STATE_TYPES = [str, int, str, int, int, int, int]
+_ITEM_TYPES = [int, str, str, str, bytes]
 _INSERT_STATE = "INSERT INTO gallery VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 
@@ -128,11 +131,11 @@ class ItemStore:
             while found := cursor.fetchmany(chunk):
                 rows = []
                 for *values, crc32 in found:
-                    row = ItemRow(*values)
-                    if row.crc32 != crc32 or len(row.vector) != 4 * self.state.embedding_size:
+                    row = ItemRow(*values) if list(map(type, values)) == _ITEM_TYPES else None
+                    if row is None or row.crc32 != crc32 or len(row.vector) != 4 * self.state.embedding_size:
                         raise GalleryError(
-                            f"the gallery {self._folder} is damaged: item {row.id!r} is not as it was written; restore "
-                            f"the folder from a copy, or fill a new one."
+                            f"the gallery {self._folder} is damaged: item {values[1]!r} is not as it was written; "
+                            f"restore the folder from a copy, or fill a new one."
                         )
                     rows.append(row)
                 count += len(rows)
@@ -200,21 +203,20 @@ def _read_state(folder: Path, connection: sqlite3.Connection) -> GalleryState:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     rows = connection.execute("SELECT * FROM gallery").fetchall()
-    states = [GalleryState(*row[:2], *row[3:6]) for row in rows]
-    if [state.row() for state in states] != rows:
+    states = [GalleryState(*row[:2], *row[3:6]) for row in rows if list(map(type, row)) == _STATE_TYPES]
+    if len(states) != 1 or [states[0].row()] != rows:
         raise GalleryError(
             f"the gallery {folder} is damaged: the row that says what it is was altered; restore the folder from a "
             f"copy, or fill a new one."
         )
-    (state,) = states
-    return state
+    return states[0]
 
 
 @contextmanager
 def _damage_named(folder: Path) -> Iterator[None]:
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise GalleryError(
             f"the gallery {folder} cannot be read ({error}); look at the folder's permissions and the disk's free "
             f"space, restore it from a copy if it is damaged, or name another folder."
