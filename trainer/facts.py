@@ -66,7 +66,7 @@ def _describe(
         "bodies_a_clip": {str(number): count for number, count in sorted(Counter(num_bodies).items())},
         "labelled": classes.total(),
         "classes": dict(sorted(classes.items())),
-        "subjects": {subject: count for subject, count in sorted(Counter(subjects).items(), key=_by_number)},
+        "subjects": dict(sorted(Counter(subjects).items(), key=_by_number)),
         "splits": {name: splits.count(value) for value, name in _SPLIT_NAMES.items()},
     }
 
