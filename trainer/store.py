@@ -13,7 +13,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int8, Int16, Int64
@@ -80,7 +80,7 @@ class ClipStore:
         self._columns = columns
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Path) -> "ClipStore":
         """Open a store read-only.
 
         Raises `StoreError` when it is no store, of another format or preprocessing version, or incomplete. Whether the
@@ -137,7 +137,7 @@ class StoreWriter:
         self._num_clips: Counter[str] = Counter()
         self._hash = hashlib.sha256()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "StoreWriter":
         _check_free(self.path, overwrite=self.overwrite)
         self._partial.mkdir(parents=True)
         self._file = (self._partial / POSITIONS_FILE).open("wb")
