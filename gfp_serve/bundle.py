@@ -9,7 +9,9 @@ import hashlib
 import io
 import json
 import os
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +33,12 @@ CANONICAL_TOLERANCE = 1e-4
 
 # The graph's names; axes are batch, bodies, frames, joints, 3 → batch, embedding_size.
 INPUT_NAME, OUTPUT_NAME = "clips", "embeddings"
+
+# What json, zipfile and numpy raise for content that was altered or cut off; RuntimeError is an encrypted zip.
+_DAMAGE = (
+    *(ValueError, KeyError, TypeError, OSError, EOFError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error, tokenize.TokenError),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +97,7 @@ class Bundle:
             MANIFEST_FILE: (json.dumps(self.manifest.to_json(), indent=2, sort_keys=True) + "\n").encode(),
             CANONICAL_FILE: _pack_canonical(self.canonical),
         }
+        _refuse_foreign(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         if path.suffix == ".zip":
@@ -98,8 +107,6 @@ class Bundle:
                     archive.writestr(zipfile.ZipInfo(name), content)
             temporary.replace(path)
             return
-        if path.exists() and {file.name for file in path.iterdir()} - set(files):
-            raise BundleError(f"{path} holds files that are no part of a bundle; name a new or empty folder for --out.")
         path.mkdir(exist_ok=True)
         # The manifest goes last: a folder without it, or whose model it does not match, is refused by `read`.
         for name in (CANONICAL_FILE, MODEL_FILE, MANIFEST_FILE):
@@ -119,8 +126,10 @@ class Bundle:
                 )
             manifest = Manifest.from_json(values)
             canonical = _unpack_canonical(files[CANONICAL_FILE])
-        except (ValueError, KeyError, TypeError, OSError, zipfile.BadZipFile) as error:
-            raise BundleError(f"{path} is not a usable bundle: {error}") from error
+        except _DAMAGE as error:
+            raise BundleError(
+                f"{path} is not a usable bundle ({type(error).__name__}: {error}); copy or export it again."
+            ) from error
         digest = hashlib.sha256(files[MODEL_FILE]).hexdigest()
         if digest != manifest.model_sha256:
             raise BundleError(
@@ -137,14 +146,31 @@ class Bundle:
         worst = 0.0
         for clip in self.canonical:
             model_input = prepare(clip.sequence, layout_named(clip.layout), self.manifest.preprocess)
-            worst = max(worst, float(np.abs(encode(model_input[None])[0] - clip.embedding).max()))
+            difference = np.abs(encode(model_input[None])[0] - clip.embedding).max()
+            worst = float(np.maximum(worst, difference))  # unlike max(), keeps a NaN
         if not worst <= CANONICAL_TOLERANCE:
             raise BundleError(
                 f"the encoder {self.manifest.name!r} gives other vectors here than where it was exported: they differ "
-                f"by {worst:.2g} where {CANONICAL_TOLERANCE:g} is allowed. This machine's runtime or preprocessing is not "
-                f"the exporter's: use the same release of this package, or export again."
+                f"by {worst:.2g} where {CANONICAL_TOLERANCE:g} is allowed. This machine's runtime or preprocessing is "
+                f"not the exporter's: use the same release of this package, or export again."
             )
         return worst
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Raise `BundleError` when writing a bundle to `path` would replace something else."""
+    names = set()
+    try:
+        if path.suffix == ".zip" and path.exists():
+            with zipfile.ZipFile(path) as archive:
+                names = set(archive.namelist())
+        elif path.exists():
+            names = {file.name for file in path.iterdir()}
+    except (OSError, zipfile.BadZipFile) as error:
+        raise BundleError(f"{path} exists and is no bundle ({error}); name a new path for --out.") from error
+    foreign = sorted(names - {MODEL_FILE, MANIFEST_FILE, CANONICAL_FILE})
+    if foreign:
+        raise BundleError(f"{path} holds {foreign[0]!r}, which is no part of a bundle; name a new path for --out.")
 
 
 def _read_files(path: Path) -> dict[str, bytes]:
@@ -154,7 +180,7 @@ def _read_files(path: Path) -> dict[str, bytes]:
             return {name: (path / name).read_bytes() for name in names}
         with zipfile.ZipFile(path) as archive:
             return {name: archive.read(name) for name in names}
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
+    except _DAMAGE as error:
         raise BundleError(f"{path} is not a bundle (a folder or zip with {', '.join(names)}): {error}") from error
 
 

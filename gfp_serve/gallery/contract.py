@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
@@ -37,6 +37,7 @@ class Neighbour:
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
 
 
+@runtime_checkable  # tests check arguments against their annotations
 class Gallery(Protocol):
     """Labelled embeddings of one encoder. Every method may be called from many threads at once."""
 

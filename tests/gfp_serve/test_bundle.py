@@ -1,0 +1,174 @@
+import dataclasses
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gfp_serve.bundle import CANONICAL_FILE, CANONICAL_TOLERANCE, MANIFEST_FILE, MODEL_FILE, Bundle
+from gfp_serve.errors import BundleError
+from gfp_serve.preprocess import PreprocessConfig
+from tests.gfp_serve.tiny import CONFIG, tiny_bundle, tiny_encode
+
+
+@pytest.fixture(params=["bundle", "bundle.zip"], ids=["folder", "zip"])
+def path(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path / "out" / request.param
+    assert not list(tmp_path.rglob(".*")), "a temporary file was left"
+
+
+def test_what_is_written_is_what_is_read(path):
+    bundle = tiny_bundle(data={"clips": 12, "licences": ["CC BY 4.0"]})
+    bundle.write(path)
+    read = Bundle.read(path)
+    assert read.manifest == bundle.manifest
+    assert read.model == bundle.model
+    for clip, original in zip(read.canonical, bundle.canonical, strict=True):
+        assert clip.layout == original.layout
+        np.testing.assert_array_equal(clip.sequence, original.sequence)
+        np.testing.assert_array_equal(clip.embedding, original.embedding)
+
+
+def test_the_same_bundle_is_the_same_file(tmp_path):
+    tiny_bundle().write(tmp_path / "first.zip")
+    tiny_bundle().write(tmp_path / "second.zip")
+    assert (tmp_path / "first.zip").read_bytes() == (tmp_path / "second.zip").read_bytes()
+
+
+def test_a_bundle_replaces_another(path):
+    tiny_bundle(step=1).write(path)
+    tiny_bundle(step=2).write(path)
+    assert Bundle.read(path).manifest.step == 2
+
+
+def test_a_folder_with_other_files_is_not_written_into(tmp_path):
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(BundleError, match=r"'thesis.tex'"):
+        tiny_bundle().write(tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_another_zip_is_not_replaced(tmp_path):
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        archive.writestr("photo.jpg", b"")
+    before = (tmp_path / "photos.zip").read_bytes()
+    with pytest.raises(BundleError, match=r"'photo.jpg'"):
+        tiny_bundle().write(tmp_path / "photos.zip")
+    assert (tmp_path / "photos.zip").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["bundle", "bundle.zip"])
+def test_another_file_is_not_replaced(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(BundleError, match="is no bundle"):
+        tiny_bundle().write(tmp_path / name)
+    assert (tmp_path / name).read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", [MODEL_FILE, MANIFEST_FILE, CANONICAL_FILE])
+def test_a_missing_file_is_named(tmp_path, name):
+    tiny_bundle().write(tmp_path)
+    (tmp_path / name).unlink()
+    with pytest.raises(BundleError, match=name):
+        Bundle.read(tmp_path)
+
+
+def test_no_bundle_at_all_is_a_bundle_error(tmp_path):
+    with pytest.raises(BundleError, match="is not a bundle"):
+        Bundle.read(tmp_path / "nowhere")
+
+
+def test_an_altered_model_is_refused(tmp_path):
+    tiny_bundle().write(tmp_path)
+    content = bytearray((tmp_path / MODEL_FILE).read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / MODEL_FILE).write_bytes(content)
+    with pytest.raises(BundleError, match="was altered or cut off"):
+        Bundle.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"format_version": 2}, "format 2; this release reads format 1"),
+        ({"preprocess": {**CONFIG.to_json(), "version": 99}}, "preprocessing version 99"),
+        ({"preprocess": {**CONFIG.to_json(), "layout": "smpl24"}}, "'smpl24'"),
+        ({"preprocess": {**CONFIG.to_json(), "crop": 2.0}}, "--crop is 2.0"),
+        ({"preprocess": {**CONFIG.to_json(), "blur": 1}}, "blur"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+def test_a_manifest_that_this_release_does_not_understand_is_refused(tmp_path, change, expected):
+    tiny_bundle().write(tmp_path)
+    manifest = json.loads((tmp_path / MANIFEST_FILE).read_text())
+    (tmp_path / MANIFEST_FILE).write_text(json.dumps({**manifest, **change}))
+    with pytest.raises(BundleError, match=expected):
+        Bundle.read(tmp_path)
+
+
+def test_no_flipped_byte_of_a_zip_makes_another_bundle_or_another_error(tmp_path):
+    sound, path = tiny_bundle(), tmp_path / "bundle.zip"
+    sound.write(path)
+    content = path.read_bytes()
+    refused = 0
+    for place in np.random.default_rng(0).integers(0, len(content), 150):
+        damaged = bytearray(content)
+        damaged[place] ^= 0xFF
+        path.write_bytes(damaged)
+        try:
+            read = Bundle.read(path)
+        except BundleError:
+            refused += 1
+        else:
+            assert (read.manifest, read.model) == (sound.manifest, sound.model)
+            assert read.check(tiny_encode) < CANONICAL_TOLERANCE
+    assert refused > 100
+
+
+def test_no_flipped_byte_of_the_canonical_clips_is_another_error(tmp_path):
+    tiny_bundle().write(tmp_path)
+    content = (tmp_path / CANONICAL_FILE).read_bytes()
+    refused = 0
+    for place in np.random.default_rng(0).integers(0, len(content), 150):
+        damaged = bytearray(content)
+        damaged[place] ^= 0xFF
+        (tmp_path / CANONICAL_FILE).write_bytes(damaged)
+        try:
+            assert Bundle.read(tmp_path).check(tiny_encode) < CANONICAL_TOLERANCE
+        except BundleError:
+            refused += 1
+    assert refused > 100
+
+
+def test_the_encoder_that_was_exported_passes_the_check():
+    assert tiny_bundle().check(tiny_encode) == 0
+
+
+@pytest.mark.parametrize("error", [2 * CANONICAL_TOLERANCE, -2 * CANONICAL_TOLERANCE, np.nan, np.inf])
+@pytest.mark.parametrize("wrong_clip", [0, 1])
+def test_an_encoder_that_gives_another_vector_for_any_canonical_clip_is_refused(error, wrong_clip):
+    calls = iter(range(2))
+
+    def encode(clips):
+        vector = tiny_encode(clips)
+        vector[0, 3] += np.float32(error) if next(calls) == wrong_clip else 0
+        return vector
+
+    with pytest.raises(BundleError, match="other vectors here"):
+        tiny_bundle().check(encode)
+
+
+def test_other_preprocessing_is_noticed_by_the_check():
+    bundle = tiny_bundle()
+    other = dataclasses.replace(bundle.manifest, preprocess=PreprocessConfig(num_frames=6, crop=0.3))
+    with pytest.raises(BundleError, match="other vectors here"):
+        dataclasses.replace(bundle, manifest=other).check(tiny_encode)
+
+
+def test_the_encoder_digest_changes_with_the_model_and_with_the_preprocessing_only():
+    digest = tiny_bundle().manifest.encoder_digest
+    assert tiny_bundle(name="renamed", step=7).manifest.encoder_digest == digest
+    assert tiny_bundle(model_sha256="0" * 64).manifest.encoder_digest != digest
+    assert tiny_bundle(preprocess=PreprocessConfig(num_frames=6, crop=0.9)).manifest.encoder_digest != digest
