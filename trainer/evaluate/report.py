@@ -62,7 +62,7 @@ def candidates(path: Path, device_name: Device) -> list[Candidate]:
         preprocess = bundle.manifest.preprocess
         encoder = Encoder(bundle, device=device_name)
         trained = Candidate(
-            bundle.manifest.name if bundle.manifest.training is None else "trained",
+            f"bundle {bundle.manifest.name}" if bundle.manifest.training is None else "trained",
             encoder.encode,
             preprocess,
             {
@@ -98,10 +98,10 @@ def evaluate(
 
 def _check_cleaned_alike(store: ClipStore, row: Candidate) -> None:
     for name in ("align_view", "scale_torso"):
-        of_store, of_model = getattr(store.preprocess, name), getattr(row.preprocess, name)
-        if of_store != of_model:
-            flag = name.replace("_", "-")
+        of_model = getattr(row.preprocess, name)
+        if getattr(store.preprocess, name) != of_model:
+            flag = f"--{'' if of_model else 'no-'}{name.replace('_', '-')}"
             raise InvalidRequestError(
-                f"the store was imported with {flag} {of_store}, but the encoder was trained with {flag} {of_model}; "
-                f"import the data again with {'--' if of_model else '--no-'}{flag}."
+                f"the encoder was made for clips imported with {flag}, which this store's were not; "
+                f"import the data again with {flag}."
             )

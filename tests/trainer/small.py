@@ -1,0 +1,61 @@
+"""A store of a few made-up moving bodies and settings small enough for a test."""
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+
+from gfp_serve.preprocess import PreprocessConfig, clean
+from gfp_serve.skeleton import NTU25
+from trainer.config import TrainConfig
+from trainer.encoder import EncoderConfig
+from trainer.store import ClipStore, StoreWriter
+
+TINY_ENCODER = EncoderConfig(width=16, depth=1, num_heads=2)
+
+
+def moving_body(seed: int, *, num_frames: int = 70, num_bodies: int = 1) -> Float32[np.ndarray, "frames bodies 25 3"]:
+    """A standing body of about human size whose joints swing; two seeds never swing alike."""
+    draws = np.random.default_rng(seed)
+    rest = draws.normal(0, 0.3, size=(25, 3))
+    rest[0], rest[1], rest[20] = (0, 0, 2), (0, 0.25, 2), (0, 0.5, 2)  # spine base, middle and shoulder
+    rest[12], rest[16] = (-0.1, 0, 2), (0.1, 0, 2)  # hips
+    swing = draws.normal(0, 0.1, size=(num_bodies, 25, 3)) * (np.arange(25) > 3)[:, None]
+    phase = np.linspace(0, draws.uniform(3, 9), num_frames)[:, None, None, None]
+    sideways = np.arange(num_bodies)[:, None, None] * np.array([0.8, 0, 0])
+    return (rest + sideways + np.sin(phase) * swing).astype(np.float32)
+
+
+def write_store(path: Path, *, num_clips: int = 12, pairs: bool = True) -> ClipStore:
+    """Clips of 3 classes and 4 subjects; every fourth clip has two bodies, subject 3 is the test split."""
+    preprocess = PreprocessConfig()
+    with StoreWriter(path, preprocess) as writer:
+        writer.add_source("made-up", sha256="0" * 64)
+        for number in range(num_clips):
+            bodies = 2 if pairs and number % 4 == 1 else 1
+            raw = moving_body(number, num_frames=60 + 3 * number, num_bodies=bodies)
+            writer.add(
+                clean(raw, NTU25, preprocess),
+                source="made-up",
+                name=f"clip{number}",
+                label=f"class{number % 3}",
+                subject=str(number % 4),
+                camera=0,
+                split=int(number % 4 == 3),
+                fps=30.0,
+            )
+    return ClipStore.open(path)
+
+
+def tiny_config(**changes: object) -> TrainConfig:
+    """Four clips a step, two epochs, on the CPU."""
+    values: dict[str, object] = {
+        "encoder": TINY_ENCODER,
+        "epochs": 2,
+        "batch_clips": 4,
+        "warmup_epochs": 1,
+        "log_every_steps": 1,
+        "save_every_epochs": 1,
+        "device": "cpu",
+    }
+    return TrainConfig(**{**values, **changes})  # type: ignore[arg-type]

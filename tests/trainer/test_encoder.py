@@ -1,0 +1,67 @@
+import pytest
+import torch
+
+from trainer.encoder import EncoderConfig, SkeletonEncoder
+from trainer.flops import PUBLISHED_GFLOP, cost_table
+from trainer.objectives.gfp import Gfp, GfpConfig
+
+SMALL = EncoderConfig(width=16, depth=2, num_heads=2)
+
+
+def test_the_encoder_has_the_published_number_of_parameters() -> None:
+    encoder = SkeletonEncoder(EncoderConfig(), num_frames=120)
+    assert sum(p.numel() for p in encoder.parameters()) / 1e6 == pytest.approx(6.34, abs=0.005)
+
+
+@pytest.mark.parametrize("part", PUBLISHED_GFLOP)
+def test_the_live_modules_cost_the_published_flops(part: str) -> None:
+    table = cost_table(EncoderConfig(), GfpConfig(), num_frames=120)
+    assert table[part] == pytest.approx(PUBLISHED_GFLOP[part], rel=0.01)
+
+
+def test_counted_flops_follow_the_depth_of_the_encoder() -> None:
+    full, half = (cost_table(EncoderConfig(depth=depth), GfpConfig(), num_frames=120) for depth in (8, 4))
+    assert half["encoder"] == pytest.approx(full["encoder"] / 2, rel=0.01)
+    assert half["decoder"] == full["decoder"]
+
+
+def test_a_token_is_four_frames_of_one_joint() -> None:
+    bodies = torch.arange(120 * 25 * 3, dtype=torch.float32).view(1, 120, 25, 3)
+    segments = SkeletonEncoder(SMALL, num_frames=120).segments(bodies)
+    assert segments.shape == (1, 750, 12)
+    # Token 2 · 25 + 7 is joint 7 in frames 8 to 11.
+    assert torch.equal(segments[0, 57], bodies[0, 8:12, 7].flatten())
+
+
+def test_hidden_tokens_do_not_change_what_is_encoded() -> None:
+    encoder = SkeletonEncoder(SMALL, num_frames=120)
+    segments = torch.randn(1, 750, 12)
+    visible = torch.randperm(750)[None, :74]
+    hidden = torch.ones(750, dtype=torch.bool)
+    hidden[visible[0]] = False
+    changed = segments.clone()
+    changed[0, hidden] += 1.0
+    assert torch.equal(encoder(segments, visible), encoder(changed, visible))
+
+
+def test_encoding_all_tokens_by_index_equals_encoding_without_an_index() -> None:
+    encoder = SkeletonEncoder(SMALL, num_frames=120)
+    segments = torch.randn(2, 750, 12)
+    everything = torch.arange(750).expand(2, -1)
+    torch.testing.assert_close(encoder(segments, everything), encoder(segments), atol=1e-5, rtol=0)
+
+
+def test_bodies_of_a_batch_see_nothing_of_each_other() -> None:
+    encoder = SkeletonEncoder(SMALL, num_frames=120).eval()
+    bodies = torch.randn(3, 120, 25, 3)
+    torch.testing.assert_close(encoder.features(bodies)[1:2], encoder.features(bodies[1:2]), atol=1e-5, rtol=0)
+
+
+def test_a_clip_that_does_not_divide_into_segments_is_refused() -> None:
+    with pytest.raises(ValueError, match="multiple of --segment-frames"):
+        SkeletonEncoder(SMALL, num_frames=122)
+
+
+def test_gfp_refuses_a_clip_that_its_windows_do_not_divide() -> None:
+    with pytest.raises(ValueError, match="multiple of 30 segments"):
+        Gfp(SkeletonEncoder(SMALL, num_frames=80), GfpConfig())
