@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import zipfile
+import zlib
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -88,12 +89,13 @@ class ClipStore:
         """
         description = _read_description(path)
         try:
-            with np.load(path / CLIPS_FILE, allow_pickle=False) as file:
-                columns = {name: file[name] for name in _COLUMNS}
+            # numpy does not close a damaged file that it opened itself.
+            with (path / CLIPS_FILE).open("rb") as file, np.load(file, allow_pickle=False) as archive:
+                columns = {name: archive[name] for name in _COLUMNS}
             if len({len(column) for column in columns.values()}) != 1:
                 raise StoreError(f"{path}: the columns of {CLIPS_FILE} differ in length; import the data again.")
             return cls(path, description, columns)
-        except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
             raise StoreError(f"{path} is not a usable clip store: {error}") from error
 
     def __len__(self) -> int:

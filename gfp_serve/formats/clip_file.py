@@ -139,7 +139,8 @@ def _load(path: Path) -> dict[str, np.ndarray]:
     name = ""
     try:
         arrays = {}
-        with np.load(path, allow_pickle=False) as archive:
+        # numpy does not close a damaged file that it opened itself.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             for name in (*_REQUIRED, *_OPTIONAL):
                 if name in archive.files:
                     arrays[name] = archive[name]

@@ -121,42 +121,43 @@ def test_joints_in_an_order_of_their_own_are_taken_by_name(tmp_path: Path) -> No
     assert clip.layout.joint_names == NTU25.joint_names[::-1]
 
 
-DAMAGES: dict[str, tuple[str, Callable[[np.ndarray], Any]]] = {
+# The array that is damaged, and what stands there instead.
+DAMAGES: dict[str, tuple[str, np.ndarray | Callable[[np.ndarray], np.ndarray]]] = {
     "whole numbers as positions": ("positions", lambda a: a.astype(int)),
     "positions of other joints": ("positions", lambda a: a[:, :24]),
     "positions without axes": ("positions", lambda a: a.reshape(-1)),
     "a second body of other length": ("positions2", lambda a: a[:4]),
-    "offsets that fall": ("offsets", lambda a: np.array([0, 4, 3, 5])),
-    "an empty clip": ("offsets", lambda a: np.array([0, 2, 2, 5])),
-    "offsets beyond the rows": ("offsets", lambda a: np.array([0, 2, 6])),
-    "offsets short of the rows": ("offsets", lambda a: np.array([0, 2, 4])),
-    "offsets that start late": ("offsets", lambda a: np.array([1, 2, 5])),
-    "no clip": ("offsets", lambda a: np.array([0])),
+    "offsets that fall": ("offsets", np.array([0, 4, 3, 5])),
+    "an empty clip": ("offsets", np.array([0, 2, 2, 5])),
+    "offsets beyond the rows": ("offsets", np.array([0, 2, 6])),
+    "offsets short of the rows": ("offsets", np.array([0, 2, 4])),
+    "offsets that start late": ("offsets", np.array([1, 2, 5])),
+    "no clip": ("offsets", np.array([0])),
     "offsets as floats": ("offsets", lambda a: a.astype(float)),
-    "unknown joints": ("joint_names", lambda a: np.array([f"joint {i}" for i in range(25)])),
+    "unknown joints": ("joint_names", np.array([f"joint {i}" for i in range(25)])),
     "a joint twice": ("joint_names", lambda a: np.array(["Head", *a[1:3], "Head", *a[4:]])),
     "a parent beyond the joints": ("parents", lambda a: np.where(a == 20, 25, a)),
     "too few parents": ("parents", lambda a: a[:3]),
-    "a frame rate of zero": ("fps", lambda a: np.array(0.0)),
-    "a frame rate for each clip": ("fps", lambda a: np.array([30.0, 30.0])),
-    "a label beyond the classes": ("label", lambda a: np.array([0, 2])),
+    "a frame rate of zero": ("fps", np.array(0.0)),
+    "a frame rate for each clip": ("fps", np.array([30.0, 30.0])),
+    "a label beyond the classes": ("label", np.array([0, 2])),
     "too few labels": ("label", lambda a: a[:1]),
-    "text as labels": ("label", lambda a: np.array(["sit", "walk"])),
-    "numbers as classes": ("class_names", lambda a: np.array([1, 2])),
-    "too many subjects": ("subject", lambda a: np.array([1, 2, 3])),
-    "cameras as floats": ("camera", lambda a: np.array([0.5, 1.0])),
-    "an unknown split": ("split", lambda a: np.array([0, 2])),
-    "a name twice": ("clip_name", lambda a: np.array(["a", "a"])),
-    "bytes as descriptions": ("description", lambda a: np.array([b"x", b"y"])),
-    "objects": ("clip_name", lambda a: np.array([{"a": 1}, None], dtype=object)),
+    "text as labels": ("label", np.array(["sit", "walk"])),
+    "numbers as classes": ("class_names", np.array([1, 2])),
+    "too many subjects": ("subject", np.array([1, 2, 3])),
+    "cameras as floats": ("camera", np.array([0.5, 1.0])),
+    "an unknown split": ("split", np.array([0, 2])),
+    "a name twice": ("clip_name", np.array(["a", "a"])),
+    "bytes as descriptions": ("description", np.array([b"x", b"y"])),
+    "objects": ("clip_name", np.array([{"a": 1}, None], dtype=object)),
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_contradiction_is_refused_with_file_and_array(damage: str, tmp_path: Path) -> None:
-    name, change = DAMAGES[damage]
+    name, instead = DAMAGES[damage]
     arrays = make_arrays()
-    arrays[name] = change(arrays[name])
+    arrays[name] = instead(arrays[name]) if callable(instead) else instead
     path = write_arrays(tmp_path / "bad.npz", arrays)
     with pytest.raises(DamagedFileError, match=re.escape(f"{path}: array {name!r}")):
         next(read_clips(path))

@@ -1,0 +1,231 @@
+"""`gfp-data`: recordings become a store, and what is left out is named."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from gfp_serve.formats import Clip, write_clip_file
+from gfp_serve.preprocess import NOMINAL_TRUNK_M, PreprocessConfig, clean
+from gfp_serve.skeleton import KINECT20, NTU25
+from trainer.data_cli import gfp_data
+from trainer.importing import ImportConfig, find_sources, import_recordings, total_bytes
+from trainer.store import ClipStore
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "clips"
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(gfp_data, [str(argument) for argument in arguments])
+
+
+def make_sequence(seed: int, num_frames: int = 4, joints: int = 25) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(num_frames, 1, joints, 3)).astype(np.float32) / 4
+
+
+def make_file(path: Path, subjects: str = "123", *, split: int = -1) -> Path:
+    clips = [
+        Clip(name=f"clip{s}", sequence=make_sequence(i), layout=NTU25, fps=30.0, label="walk", subject=s, split=split)
+        for i, s in enumerate(subjects)
+    ]
+    write_clip_file(path, clips)
+    return path
+
+
+def make_skeleton_file(path: Path, num_frames: int = 2) -> Path:
+    frame = ["1", "72001 0 1 1 1 1 0 0 0 2", "25"] + [f"{j / 100} {j / 50} 2 0 0 0 0 0 0 0 0 2" for j in range(25)]
+    path.write_text("\n".join([str(num_frames)] + frame * num_frames) + "\n")
+    return path
+
+
+def test_the_shipped_recordings_become_a_store_and_the_two_empty_clips_are_named(tmp_path: Path) -> None:
+    result = run("import", EXAMPLES, "--out", tmp_path / "store")
+    assert result.exit_code == 0
+    assert "131 clips" in result.stdout
+    assert "0 files and 2 clips were left out" in result.stdout
+    for name in ("precog/Seq2_10", "precog/Seq4_10"):
+        assert f"left out: {name}: nobody is seen" in result.stderr
+    store = ClipStore.open(tmp_path / "store")
+    store.verify()
+    assert len(store) == 131
+    digest = hashlib.sha256((EXAMPLES / "precog.npz").read_bytes()).hexdigest()
+    assert [source.sha256 for source in store.sources if source.name == "precog"] == [digest]
+
+
+def test_what_is_stored_is_the_cleaned_clip(tmp_path: Path) -> None:
+    raw = make_sequence(0, joints=20)
+    raw[2, 0, 5] = np.nan
+    write_clip_file(tmp_path / "lab.npz", [Clip(name="a", sequence=raw, layout=KINECT20, fps=30.0)])
+    for flags, config in [([], PreprocessConfig()), (["--align-view"], PreprocessConfig(align_view=True))]:
+        assert run("import", tmp_path / "lab.npz", "--out", tmp_path / "s", "--overwrite", *flags).exit_code == 0
+        store = ClipStore.open(tmp_path / "s")
+        np.testing.assert_array_equal(store.clip(0), clean(raw, KINECT20, config))
+        assert store.preprocess == config
+
+
+def test_scale_torso_makes_trunks_equally_long(tmp_path: Path) -> None:
+    make_file(tmp_path / "lab.npz")
+    assert run("import", tmp_path / "lab.npz", "--out", tmp_path / "s", "--scale-torso").exit_code == 0
+    store = ClipStore.open(tmp_path / "s")
+    for index in range(len(store)):
+        trunk = np.linalg.norm(store.clip(index)[:, 0, 20] - store.clip(index)[:, 0, 0], axis=-1)
+        assert np.median(trunk) == pytest.approx(NOMINAL_TRUNK_M, rel=1e-5)
+
+
+def test_a_test_subject_is_test_the_others_of_its_source_train_and_other_sources_keep_their_split(
+    tmp_path: Path,
+) -> None:
+    lab, street = make_file(tmp_path / "lab.npz", split=1), make_file(tmp_path / "street.npz", "12", split=-1)
+    assert run("import", lab, street, "--out", tmp_path / "s", "--test-subject", "lab/2").exit_code == 0
+    assert ClipStore.open(tmp_path / "s").splits.tolist() == [0, 1, 0, -1, -1]
+    assert run("import", lab, street, "--out", tmp_path / "t").exit_code == 0
+    assert ClipStore.open(tmp_path / "t").splits.tolist() == [1, 1, 1, -1, -1]
+
+
+def test_classes_of_one_name_in_two_sources_are_one_class(tmp_path: Path) -> None:
+    lab, street = make_file(tmp_path / "lab.npz", "1"), make_file(tmp_path / "street.npz", "1")
+    assert run("import", lab, street, "--out", tmp_path / "s").exit_code == 0
+    store = ClipStore.open(tmp_path / "s")
+    assert store.class_names == ("walk",)
+    assert store.subjects.tolist() == ["lab/1", "street/1"]
+
+
+def test_a_folder_of_single_clip_files_is_one_source_named_after_it(tmp_path: Path) -> None:
+    folder = tmp_path / "ntu"
+    folder.mkdir()
+    first = make_skeleton_file(folder / "S001C001P003R001A008.skeleton")
+    second = make_skeleton_file(folder / "S001C002P004R001A009.skeleton")
+    assert find_sources([folder]) == find_sources([first, second]) == {"ntu": [first, second]}
+    assert run("import", folder, "--out", tmp_path / "s", "--test-subject", "ntu/4").exit_code == 0
+    store = ClipStore.open(tmp_path / "s")
+    assert store.names.tolist() == ["ntu/S001C001P003R001A008", "ntu/S001C002P004R001A009"]
+    assert store.class_names == ("sitting down", "standing up (from sitting position)")
+    assert store.splits.tolist() == [0, 1]
+    listing = "".join(f"{hashlib.sha256(f.read_bytes()).hexdigest()}  {f.name}\n" for f in (first, second))
+    assert store.sources[0].sha256 == hashlib.sha256(listing.encode()).hexdigest()
+
+
+def make_damaged_folder(folder: Path) -> Path:
+    folder.mkdir()
+    make_file(folder / "good.npz")
+    content = (folder / "good.npz").read_bytes()
+    (folder / "cut.npz").write_bytes(content[: len(content) // 2])
+    make_skeleton_file(folder / "S001C001P001R001A001.skeleton")
+    lines = (folder / "S001C001P001R001A001.skeleton").read_text().splitlines()
+    (folder / "S001C001P001R001A002.skeleton").write_text("\n".join(lines[:20]))
+    return folder
+
+
+def test_damaged_files_are_named_with_line_or_array_and_the_rest_goes_on(tmp_path: Path) -> None:
+    folder = make_damaged_folder(tmp_path / "mixed")
+    result = run("import", folder, "--out", tmp_path / "s")
+    assert result.exit_code == 0
+    assert f"left out: {folder / 'cut.npz'} is not a clip file" in result.stderr
+    assert f"left out: {folder / 'S001C001P001R001A002.skeleton'}: the file ends at line 20" in result.stderr
+    assert "4 clips" in result.stdout
+    assert "of 4 files; 2 files and 0 clips were left out" in result.stdout
+    assert [s.name for s in ClipStore.open(tmp_path / "s").sources] == ["mixed", "good"]
+
+
+def test_strict_writes_nothing_but_still_names_all_problems(tmp_path: Path) -> None:
+    folder = make_damaged_folder(tmp_path / "mixed")
+    result = run("import", folder, "--out", tmp_path / "s", "--strict")
+    assert result.exit_code == 1
+    assert result.stderr.count("left out: ") == 2
+    assert "--strict" in result.stderr
+    assert [file.name for file in tmp_path.iterdir()] == ["mixed"]
+
+
+def test_nothing_usable_is_a_failure_that_leaves_nothing(tmp_path: Path) -> None:
+    empty = np.zeros((3, 1, 25, 3), dtype=np.float32)
+    write_clip_file(tmp_path / "lab.npz", [Clip(name="a", sequence=empty, layout=NTU25, fps=30.0)])
+    result = run("import", tmp_path / "lab.npz", "--out", tmp_path / "s")
+    assert result.exit_code == 1
+    assert "no usable clip" in result.stderr
+    assert [file.name for file in tmp_path.iterdir()] == ["lab.npz"]
+
+
+@pytest.mark.parametrize(
+    ("options", "exit_code", "said"),
+    [
+        (["--test-subject", "lab/9"], 1, "lab/9 has no usable clip; this source has lab/1, lab/2, lab/3"),
+        (["--test-subject", "street/1"], 1, "no source 'street'; there are lab"),
+        (["--test-subject", "9"], 2, "SOURCE/SUBJECT"),
+        (["--licence", "street=MIT"], 1, "no source 'street'; there are lab"),
+        (["--licence", "MIT"], 2, "SOURCE=TEXT"),
+    ],
+)
+def test_a_subject_or_source_that_does_not_occur_is_a_failure_that_leaves_nothing(
+    options: list[str], exit_code: int, said: str, tmp_path: Path
+) -> None:
+    result = run("import", make_file(tmp_path / "lab.npz"), "--out", tmp_path / "s", *options)
+    assert result.exit_code == exit_code
+    assert said in result.stderr
+    assert [file.name for file in tmp_path.iterdir()] == ["lab.npz"]
+
+
+def test_two_files_that_would_be_one_source_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    result = run(
+        "import", make_file(tmp_path / "lab.npz"), make_file(tmp_path / "b" / "lab.npz"), "--out", tmp_path / "s"
+    )
+    assert result.exit_code == 1
+    assert "would both be the source 'lab'" in result.stderr
+
+
+def test_progress_adds_up_to_all_bytes(tmp_path: Path) -> None:
+    sources = find_sources([make_damaged_folder(tmp_path / "mixed")])
+    steps: list[float] = []
+    import_recordings(sources, tmp_path / "s", ImportConfig(preprocess=PreprocessConfig()), advance=steps.append)
+    assert sum(steps) == pytest.approx(total_bytes(sources))
+    assert len(steps) == 6  # 3 clips, 1 clip, 2 damaged files
+
+
+def test_the_licence_is_kept(tmp_path: Path) -> None:
+    lab = make_file(tmp_path / "lab.npz")
+    assert run("import", lab, "--out", tmp_path / "s", "--licence", "lab=CC BY 4.0, a=b").exit_code == 0
+    assert ClipStore.open(tmp_path / "s").sources[0].licence == "CC BY 4.0, a=b"
+    assert "CC BY 4.0, a=b" in run("info", tmp_path / "s").stdout
+
+
+def test_info_counts_what_is_in_a_store_and_in_a_recording(tmp_path: Path) -> None:
+    lab = make_file(tmp_path / "lab.npz", split=1)
+    assert run("import", lab, "--out", tmp_path / "s").exit_code == 0
+    facts = json.loads(run("info", tmp_path / "s", "--json", "--verify").stdout)
+    assert (facts["clips"], facts["frames"], facts["classes"]) == (3, 12, {"walk": 3})
+    assert facts["subjects"] == {"lab/1": 1, "lab/2": 1, "lab/3": 1}
+    assert facts["splits"] == {"train": 0, "test": 3, "none": 0}
+    assert facts["frames_a_clip"] == {"least": 4, "median": 4.0, "most": 4}
+    assert facts["content_sha256"] == ClipStore.open(tmp_path / "s").content_digest
+    raw = json.loads(run("info", lab, "--json").stdout)
+    assert {name: raw[name] for name in ("clips", "frames", "classes", "splits")} == {
+        name: facts[name] for name in ("clips", "frames", "classes", "splits")
+    }
+    assert raw["layouts"] == {"ntu25": 3}
+    assert json.loads(run("info", EXAMPLES / "precog.npz", "--json").stdout)["clips_with_nobody"] == 2
+
+
+def test_info_says_when_a_store_was_altered(tmp_path: Path) -> None:
+    run("import", make_file(tmp_path / "lab.npz"), "--out", tmp_path / "s")
+    positions = tmp_path / "s" / "positions.f32"
+    positions.write_bytes(bytes(positions.stat().st_size))
+    result = run("info", tmp_path / "s", "--verify")
+    assert result.exit_code == 1
+    assert "other clips than were written" in result.stderr
+
+
+def test_plot_draws_named_clips_of_stores_and_recordings(tmp_path: Path) -> None:
+    lab = make_file(tmp_path / "lab.npz")
+    run("import", lab, "--out", tmp_path / "s")
+    for path, name in [(lab, "clip2"), (tmp_path / "s", "lab/clip2")]:
+        result = run("plot", path, "--out", tmp_path / "p.png", "--clip", name)
+        assert result.exit_code == 0
+        assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
+        (tmp_path / "p.png").unlink()
+    result = run("plot", lab, "--out", tmp_path / "p.png", "--clip", "clip9")
+    assert result.exit_code == 1
+    assert "there is no clip 'clip9'; similar names are clip" in result.stderr
+    assert run("plot", lab, "--out", tmp_path / "p.doc").exit_code == 2

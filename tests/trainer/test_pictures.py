@@ -1,0 +1,128 @@
+"""Pictures: what is drawn is where the numbers say, and nothing real makes them fail."""
+
+import io
+
+import numpy as np
+import pytest
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+
+from gfp_serve.skeleton import LAYOUTS, NTU25, Layout
+from trainer.pictures import (
+    LEFT_COLOUR,
+    RIGHT_COLOUR,
+    Strip,
+    confusion_matrix,
+    draw_strips,
+    embedding_map,
+    loss_curves,
+)
+
+
+def save(figure: Figure) -> bytes:
+    content = io.BytesIO()
+    figure.savefig(content)
+    return content.getvalue()
+
+
+def make_strip(layout: Layout = NTU25, num_frames: int = 20, bodies: int = 1, **values: object) -> Strip:
+    sequence = np.random.default_rng(0).normal(size=(num_frames, bodies, layout.num_joints, 3)).astype(np.float32)
+    return Strip(**{"title": "walk", "sequence": sequence, "layout": layout, "fps": 10.0} | values)  # type: ignore[arg-type]
+
+
+def test_a_strip_has_a_pose_a_column_with_its_time_and_a_segment_for_each_bone() -> None:
+    (axes,) = draw_strips([make_strip(num_frames=41)], num_poses=5).axes
+    bodies = [part for part in axes.collections if isinstance(part, LineCollection)]
+    assert [len(body.get_segments()) for body in bodies] == [24] * 5
+    assert [text.get_text() for text in axes.texts] == ["0.0 s", "1.0 s", "2.0 s", "3.0 s", "4.0 s"]
+
+
+def test_all_that_is_drawn_lies_inside_the_axes() -> None:
+    figure = draw_strips([make_strip(), make_strip(bodies=2), make_strip(num_frames=1)], num_poses=6)
+    for axes in figure.axes:
+        points = np.concatenate([part.get_segments() for part in axes.collections]).reshape(-1, 2)
+        (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+        assert left < points[:, 0].min()
+        assert points[:, 0].max() < right
+        assert low < points[:, 1].min()
+        assert points[:, 1].max() < high
+
+
+def test_left_limbs_right_limbs_and_a_second_body_differ_in_colour() -> None:
+    (axes,) = draw_strips([make_strip(num_frames=1, bodies=2)]).axes
+    second, first = axes.collections
+    child = NTU25.joint_names.index
+    colours = [tuple(colour[:3]) for colour in first.get_colors()]
+    hexes = {
+        name: "#{:02X}{:02X}{:02X}".format(*(round(255 * part) for part in colours[child(name) - 1]))
+        for name in ("ElbowLeft", "KneeRight")
+    }
+    assert hexes == {"ElbowLeft": LEFT_COLOUR, "KneeRight": RIGHT_COLOUR}
+    assert np.all(second.get_colors()[:, :3] > first.get_colors()[:, :3])
+
+
+def test_a_person_who_faces_away_is_drawn_from_the_front() -> None:
+    pose = np.zeros((1, 1, 25, 3), dtype=np.float32)
+    left, right = (NTU25.joint_names.index(f"Hip{side}") for side in ("Left", "Right"))
+    for seen_x in (0.2, -0.2):
+        pose[0, 0, left], pose[0, 0, right] = (seen_x, 1, 0), (-seen_x, 1, 0)
+        (axes,) = draw_strips([make_strip(sequence=pose)]).axes
+        ends = {joint: axes.collections[0].get_segments()[joint - 1][0, 0] for joint in (left, right)}
+        assert ends[left] > ends[right]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=str)
+def test_every_layout_can_be_drawn(layout: Layout) -> None:
+    assert save(draw_strips([make_strip(layout)]))
+
+
+def test_gaps_clips_of_one_frame_and_clips_of_nobody_can_be_drawn() -> None:
+    gaps = make_strip(bodies=2)
+    gaps.sequence[5:, 1] = np.nan
+    gaps.sequence[:3] = 0
+    gaps.sequence[::2, 0, 7] = np.nan
+    nobody = make_strip(sequence=np.full((9, 1, 25, 3), np.nan, dtype=np.float32))
+    point = make_strip(sequence=np.ones((9, 1, 25, 3), dtype=np.float32))
+    figure = draw_strips([gaps, nobody, point, make_strip(num_frames=1)])
+    assert save(figure)
+    assert "nobody is seen" in [text.get_text() for text in figure.axes[1].texts]
+
+
+def test_a_title_says_by_sign_and_colour_whether_an_answer_is_right() -> None:
+    strips = [make_strip(right=right) for right in (True, False, None)]
+    titles = [axes.get_title(loc="left") for axes in draw_strips(strips).axes]
+    assert titles == ["✓ walk", "✗ walk", "walk"]
+
+
+def test_confusions_are_shares_of_the_true_class_and_unknown_has_a_column_of_its_own() -> None:
+    labels, predictions = np.array([0, 0, 0, 0, 1, 1]), np.array([0, 0, 0, 1, 1, -1])
+    axes = confusion_matrix(labels, predictions, ["sit", "walk"]).axes[0]
+    np.testing.assert_array_equal(axes.images[0].get_array(), [[75, 25, 0], [0, 50, 50]])
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["sit", "walk", "unknown"]
+    assert [text.get_text() for text in axes.texts] == ["75", "25", "50", "50"]
+    without = confusion_matrix(labels[:4], predictions[:4], ["sit", "walk"]).axes[0]
+    np.testing.assert_array_equal(without.images[0].get_array(), [[75, 25], [0, 0]])
+
+
+def test_the_map_shows_the_plane_of_largest_variance() -> None:
+    # Along z the points lie 8 apart, along y 2, along x not at all.
+    corners = np.array([[5, 1, 4], [5, 1, -4], [5, -1, 4], [5, -1, -4]], dtype=np.float64)
+    axes = embedding_map(corners, np.array([0, 1, 0, -1]), ["up", "down"]).axes[0]
+    shown = {part.get_label(): np.abs(part.get_offsets()) for part in axes.collections}
+    assert set(shown) == {"up", "down", "not labelled"}
+    np.testing.assert_allclose(shown["up"], [[4, 1], [4, 1]])
+    assert "94 %" in axes.get_xlabel()
+    assert save(embedding_map(np.eye(40), np.arange(40), [f"class {number}" for number in range(40)]))
+
+
+def test_loss_curves_show_values_and_their_running_mean() -> None:
+    steps = np.arange(0, 100, 10)
+    axes = loss_curves(steps, {"total": np.linspace(2.0, 1.0, 10), "variance": np.zeros(10)}).axes[0]
+    assert axes.get_yscale() == "linear"
+    np.testing.assert_array_equal(axes.lines[0].get_xdata(), steps)
+    np.testing.assert_allclose(axes.lines[1].get_ydata(), np.linspace(2.0, 1.0, 10))
+    hundred = np.arange(1.0, 101.0)  # the mean is over 2 of 100 values
+    long = loss_curves(np.arange(100), {"total": hundred}).axes[0]
+    assert long.get_yscale() == "log"
+    np.testing.assert_allclose(long.lines[1].get_ydata()[[0, 1, 99]], [1.0, 1.5, 99.5])
+    assert save(loss_curves(np.array([], dtype=int), {}))

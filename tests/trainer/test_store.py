@@ -1,0 +1,206 @@
+"""The clip store: what was added comes back, as views, and nothing else passes for a store."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from gfp_serve.errors import StoreError
+from gfp_serve.preprocess import PREPROCESS_VERSION, PreprocessConfig
+from trainer.store import ClipStore, StoreWriter, is_store
+
+CONFIG = PreprocessConfig(align_view=True)
+
+
+def make_clip(num_frames: int = 3, num_bodies: int = 1, start: float = 0.0) -> np.ndarray:
+    shape = (num_frames, num_bodies, 25, 3)
+    return np.arange(np.prod(shape), dtype=np.float32).reshape(shape) + np.float32(start)
+
+
+def add(writer: StoreWriter, clip: np.ndarray, **values: Any) -> None:
+    defaults = {"source": "lab", "name": "a", "label": "walk", "subject": "1", "camera": 0, "split": -1, "fps": 30.0}
+    writer.add(clip, **(defaults | values))
+
+
+def make_store(path: Path, **writing: Any) -> ClipStore:
+    """Three clips of two sources that share the class "walk"."""
+    with StoreWriter(path, CONFIG, **writing) as writer:
+        writer.add_source("lab", sha256="00", licence="MIT")
+        add(writer, make_clip(3, 1), name="a", label="walk", subject="7", camera=2, split=1)
+        add(writer, make_clip(2, 2, 1000), name="b", label=None, subject="8")
+        writer.add_source("street", sha256="11")
+        add(writer, make_clip(4, 1, 2000), source="street", name="a", label="bow", subject="7", fps=25.0)
+        add(writer, make_clip(1, 1, 3000), source="street", name="c", label="walk", subject="9")
+    return ClipStore.open(path)
+
+
+def test_what_was_added_comes_back(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "store")
+    assert len(store) == 4
+    for index, clip in enumerate([make_clip(3, 1), make_clip(2, 2, 1000), make_clip(4, 1, 2000)]):
+        np.testing.assert_array_equal(store.clip(index), clip)
+    assert store.class_names == ("bow", "walk")
+    assert store.labels.tolist() == [1, -1, 0, 1]
+    assert store.names.tolist() == ["lab/a", "lab/b", "street/a", "street/c"]
+    assert store.subjects.tolist() == ["lab/7", "lab/8", "street/7", "street/9"]
+    assert store.splits.tolist() == [1, -1, -1, -1]
+    assert store.cameras.tolist() == [2, 0, 0, 0]
+    assert store.fps.tolist() == [30.0, 30.0, 25.0, 30.0]
+    assert store.num_frames.tolist() == [3, 2, 4, 1]
+    assert store.num_bodies.tolist() == [1, 2, 1, 1]
+    assert store.preprocess == CONFIG
+    assert [(s.name, s.licence, s.num_clips) for s in store.sources] == [("lab", "MIT", 2), ("street", "", 2)]
+
+
+arrays = hnp.arrays(
+    np.float32,
+    st.tuples(st.integers(1, 5), st.integers(1, 2), st.just(25), st.just(3)),
+    elements=st.floats(-9, 9, width=32),
+)
+
+
+@given(clips=st.lists(arrays, min_size=1, max_size=5))
+def test_any_clips_come_back_bit_for_bit(clips: list[np.ndarray], tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("stores") / "store"
+    with StoreWriter(path, CONFIG) as writer:
+        writer.add_source("lab", sha256="00")
+        for number, clip in enumerate(clips):
+            add(writer, clip, name=str(number))
+    store = ClipStore.open(path)
+    store.verify()
+    for index, clip in enumerate(clips):
+        assert store.clip(index).tobytes() == clip.tobytes()
+
+
+def test_clips_are_read_only_views_of_one_map(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "store")
+    assert np.shares_memory(store.clip(1), store.rows)
+    with pytest.raises(ValueError, match="read-only"):
+        store.clip(1)[0, 0, 0, 0] = 1.0
+
+
+def test_each_body_lies_in_one_piece_on_disk(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "store")
+    on_disk = np.fromfile(tmp_path / "store" / "positions.f32", dtype="<f4").reshape(-1, 25, 3)
+    assert store.offsets.tolist() == [0, 3, 7, 11, 12]
+    np.testing.assert_array_equal(on_disk[3:5], make_clip(2, 2, 1000)[:, 0])
+    np.testing.assert_array_equal(on_disk[5:7], make_clip(2, 2, 1000)[:, 1])
+
+
+def test_the_digest_is_of_the_content(tmp_path: Path) -> None:
+    digest = make_store(tmp_path / "a").content_digest
+    assert make_store(tmp_path / "b").content_digest == digest
+    for number, change in enumerate(({"label": "run"}, {"split": 0}, {"clip": make_clip(3, 1, 1)})):
+        path = tmp_path / f"changed{number}"
+        changed = {"clip": make_clip(3, 1), "label": "walk", "split": 1} | change
+        with StoreWriter(path, CONFIG) as writer:
+            writer.add_source("lab", sha256="00")
+            add(writer, changed.pop("clip"), subject="7", camera=2, **changed)
+        assert ClipStore.open(path).content_digest != digest
+
+
+def test_verify_notices_a_changed_byte(tmp_path: Path) -> None:
+    make_store(tmp_path / "store").verify()
+    positions = tmp_path / "store" / "positions.f32"
+    content = bytearray(positions.read_bytes())
+    content[100] ^= 1
+    positions.write_bytes(content)
+    with pytest.raises(StoreError, match="other clips than were written"):
+        ClipStore.open(tmp_path / "store").verify()
+
+
+def test_a_store_cut_off_or_with_a_missing_file_is_refused(tmp_path: Path) -> None:
+    for number, file in enumerate(["positions.f32", "clips.npz", "store.json"]):
+        path = tmp_path / str(number)
+        make_store(path)
+        content = (path / file).read_bytes()
+        (path / file).write_bytes(content[:-100])
+        with pytest.raises(StoreError, match=str(path)):
+            ClipStore.open(path)
+        (path / file).unlink()
+        with pytest.raises(StoreError, match=str(path)):
+            ClipStore.open(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"format_version": 2}, "store format 2"),
+        ({"preprocess": CONFIG.to_json() | {"version": PREPROCESS_VERSION + 1}}, "preprocessing version 2"),
+        ({"preprocess": CONFIG.to_json() | {"scale_torso": True}}, "preprocessing in store.json was altered"),
+        ({"preprocess": CONFIG.to_json() | {"unheard_of": True}}, "unheard_of"),
+        ({"class_names": None}, "not a usable clip store"),
+    ],
+)
+def test_another_version_or_an_altered_description_is_refused(
+    change: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    make_store(tmp_path / "store")
+    file = tmp_path / "store" / "store.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    with pytest.raises(StoreError, match=said):
+        ClipStore.open(tmp_path / "store")
+
+
+@pytest.mark.parametrize("interruption", [RuntimeError, KeyboardInterrupt])
+def test_an_interrupted_writer_leaves_nothing(interruption: type[BaseException], tmp_path: Path) -> None:
+    def write_half() -> None:
+        with StoreWriter(tmp_path / "store", CONFIG) as writer:
+            writer.add_source("lab", sha256="00")
+            add(writer, make_clip())
+            raise interruption
+
+    with pytest.raises(interruption):
+        write_half()
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_interrupted_overwriting_leaves_the_old_store(tmp_path: Path) -> None:
+    digest = make_store(tmp_path / "store").content_digest
+    with pytest.raises(RuntimeError), StoreWriter(tmp_path / "store", CONFIG, overwrite=True):
+        raise RuntimeError
+    assert ClipStore.open(tmp_path / "store").content_digest == digest
+    assert [file.name for file in tmp_path.iterdir()] == ["store"]
+
+
+def test_a_store_is_only_replaced_when_asked_and_other_folders_never(tmp_path: Path) -> None:
+    make_store(tmp_path / "store")
+    with pytest.raises(StoreError, match="--overwrite"):
+        make_store(tmp_path / "store")
+    assert len(make_store(tmp_path / "store", overwrite=True)) == 4
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "dear.txt").write_text("precious")
+    with pytest.raises(StoreError, match="not a clip store"):
+        make_store(tmp_path / "letters", overwrite=True)
+    assert (tmp_path / "letters" / "dear.txt").read_text() == "precious"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["letters", "store"]
+    assert is_store(tmp_path / "store")
+    assert not is_store(tmp_path / "letters")
+
+
+@pytest.mark.parametrize(
+    ("sources", "names", "said"),
+    [
+        (["lab"], ["a", "a"], "two clips named 'lab/a'"),
+        (["lab", "lab"], ["a"], "two sources are named 'lab'"),
+        (["lab"], [], "no usable clip"),
+    ],
+)
+def test_a_name_twice_a_source_twice_and_an_empty_store_are_refused(
+    sources: list[str], names: list[str], said: str, tmp_path: Path
+) -> None:
+    def write() -> None:
+        with StoreWriter(tmp_path / "store", CONFIG) as writer:
+            for source in sources:
+                writer.add_source(source, sha256="00")
+            for name in names:
+                add(writer, make_clip(), name=name)
+
+    with pytest.raises(StoreError, match=said):
+        write()
+    assert not list(tmp_path.iterdir())
