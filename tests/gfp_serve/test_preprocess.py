@@ -1,8 +1,284 @@
+import dataclasses
+
+import hypothesis.extra.numpy as hnp
+import hypothesis.strategies as st
 import numpy as np
-from gfp_serve.preprocess import *
-from gfp_serve.skeleton import *
+import pytest
+from hypothesis import given, settings
+
+from gfp_serve.errors import InvalidSkeletonError
+from gfp_serve.preprocess import (
+    MAX_TRUNK_M,
+    NOMINAL_TRUNK_M,
+    PreprocessConfig,
+    centre_window,
+    choose_bodies,
+    clean,
+    fill_gaps,
+    finish,
+    prepare,
+    resample,
+    rotate_about_vertical,
+)
+from gfp_serve.skeleton import KINECT20, LAYOUTS, NTU25
+from tests.gfp_serve.tiny import walk
+
+NAN = np.nan
+BASE, MID, SHOULDER = (NTU25.joint_names.index(name) for name in ("SpineBase", "SpineMid", "SpineShoulder"))
+HIP_LEFT, HIP_RIGHT = (NTU25.joint_names.index(name) for name in ("HipLeft", "HipRight"))
 
 
-def test_x():
-    assert resample(np.zeros((3, 2), "f4"), 5).shape == (5, 2)
-    clean(np.random.rand(4, 20, 3).astype("f4"), KINECT20, PreprocessConfig())
+def track(*xs: float) -> np.ndarray:
+    """One body of one joint that moves along x."""
+    sequence = np.ones((len(xs), 1, 1, 3), dtype=np.float32)
+    sequence[:, 0, 0, 0] = xs
+    return sequence
+
+
+# Filling gaps
+
+
+@pytest.mark.parametrize(
+    ("seen", "filled"),
+    [
+        ((1, NAN, 3), (1, 2, 3)),
+        ((NAN, NAN, 3, 4), (3, 3, 3, 4)),
+        ((1, 2, NAN), (1, 2, 2)),
+        ((0, NAN, NAN, 6), (0, 2, 4, 6)),
+        ((5, NAN), (5, 5)),
+    ],
+)
+def test_a_gap_is_a_straight_line_and_an_end_holds_the_nearest_value(seen, filled):
+    np.testing.assert_allclose(fill_gaps(track(*seen)), track(*filled))
+
+
+def test_a_joint_with_one_lost_coordinate_is_lost():
+    sequence = track(1, 2, 3)
+    sequence[1, 0, 0] = (50, 50, NAN)
+    np.testing.assert_allclose(fill_gaps(sequence), track(1, 2, 3))
+
+
+def test_a_frame_of_zeros_is_a_lost_frame():
+    sequence = track(1, 2, 3)
+    sequence[1] = 0
+    np.testing.assert_allclose(fill_gaps(sequence), track(1, 2, 3))
+
+
+def test_a_joint_that_is_never_seen_is_amid_the_others():
+    sequence = np.zeros((2, 1, 3, 3), dtype=np.float32)
+    sequence[:, 0, 0], sequence[:, 0, 1], sequence[:, 0, 2] = NAN, (2, 0, 0), (4, 0, 6)
+    assert fill_gaps(sequence)[:, 0, 0].tolist() == [[3, 0, 3], [3, 0, 3]]
+
+
+def test_a_body_that_is_never_seen_is_left_out():
+    both = np.concatenate([track(NAN, NAN), track(1, 2), 0 * track(0, 0)], axis=1)
+    np.testing.assert_array_equal(fill_gaps(both), track(1, 2))
+
+
+@pytest.mark.parametrize("empty", [0.0, NAN])
+def test_a_sequence_with_nobody_in_it_is_refused(empty):
+    with pytest.raises(InvalidSkeletonError, match="nobody is seen in any of the 3 frames"):
+        fill_gaps(np.full((3, 2, 25, 3), empty, dtype=np.float32))
+
+
+def test_what_was_seen_is_not_changed():
+    sequence = walk(0, frames=12)
+    gappy = sequence.copy()
+    lost = np.random.default_rng(0).random(gappy.shape[:3]) < 0.3
+    gappy[lost] = NAN
+    filled = fill_gaps(gappy)
+    np.testing.assert_array_equal(filled[~lost], sequence[~lost])
+    assert np.isfinite(filled).all()
+
+
+# Choosing bodies
+
+
+def test_the_two_bodies_that_move_most_are_kept_most_moving_first():
+    still, slow, fast = track(1, 1, 1), track(0, 1, 2), track(0, 5, 10)
+    chosen = choose_bodies(np.concatenate([slow, still, fast], axis=1))
+    np.testing.assert_array_equal(chosen, np.concatenate([fast, slow], axis=1))
+
+
+def test_bodies_that_move_alike_keep_their_order():
+    bodies = np.concatenate([track(0, 1), track(5, 6), track(8, 9)], axis=1)
+    np.testing.assert_array_equal(choose_bodies(bodies), bodies[:, :2])
+
+
+# Centring, scaling, turning
+
+
+def test_the_origin_is_the_first_bodys_mid_spine_in_the_first_frame():
+    cleaned = clean(walk(3, bodies=2), NTU25, PreprocessConfig())
+    np.testing.assert_array_equal(cleaned[0, 0, MID], 0)
+    assert np.abs(cleaned[1, 0, MID]).max() > 0
+    assert np.abs(cleaned[0, 1, MID]).max() > 0
+
+
+@given(st.tuples(*[st.floats(-50, 50)] * 3))
+def test_where_the_camera_stands_changes_nothing(shift):
+    here, there = (clean(sequence, NTU25, PreprocessConfig()) for sequence in (walk(4), walk(4) + np.float32(shift)))
+    np.testing.assert_allclose(here, there, atol=1e-4)
+
+
+@settings(max_examples=30)
+@given(st.floats(-np.pi, np.pi))
+def test_with_view_alignment_the_direction_of_the_camera_changes_nothing(angle):
+    config = PreprocessConfig(align_view=True)
+    here, there = (clean(sequence, NTU25, config) for sequence in (walk(4), rotate_about_vertical(walk(4), angle)))
+    np.testing.assert_allclose(here, there, atol=1e-5)
+    across = here[0, 0, HIP_LEFT] - here[0, 0, HIP_RIGHT]
+    assert across[0] > 0
+    assert across[2] == pytest.approx(0, abs=1e-6)
+
+
+def test_without_view_alignment_the_direction_of_the_camera_stays():
+    turned = clean(rotate_about_vertical(walk(4), 1.0), NTU25, PreprocessConfig())
+    assert np.abs(turned - clean(walk(4), NTU25, PreprocessConfig())).max() > 0.05
+
+
+def test_a_quarter_turn_takes_x_to_z_and_leaves_height():
+    turned = rotate_about_vertical(np.array([[1, 5, 0], [0, 5, 1]], dtype=np.float32), np.pi / 2)
+    np.testing.assert_allclose(turned, [[0, 5, 1], [-1, 5, 0]], atol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 2.0])
+def test_with_scaling_people_of_every_size_are_alike(scale):
+    config = PreprocessConfig(scale_torso=True)
+    cleaned = clean(np.float32(scale) * walk(5), NTU25, config)
+    trunk = np.median(np.linalg.norm(cleaned[:, 0, SHOULDER] - cleaned[:, 0, BASE], axis=-1))
+    assert trunk == pytest.approx(NOMINAL_TRUNK_M, rel=1e-5)
+
+
+def test_centimetres_are_noticed():
+    sequence = walk(6)
+    sequence[:, 0, SHOULDER] = sequence[:, 0, BASE] + (0, MAX_TRUNK_M + 0.1, 0)
+    with pytest.raises(InvalidSkeletonError, match="divide by 100"):
+        clean(sequence, NTU25, PreprocessConfig())
+
+
+# Time
+
+
+@pytest.mark.parametrize(
+    ("num_frames", "share", "window"),
+    [
+        (100, 1.0, (0, 100)),
+        (100, 0.95, (2, 96)),
+        (100, 0.5, (25, 50)),
+        (10, 0.95, (0, 10)),
+        (1, 0.5, (0, 1)),
+        (2, 0.01, (0, 2)),
+    ],
+)
+def test_the_centre_window_leaves_the_same_at_both_ends(num_frames, share, window):
+    assert centre_window(num_frames, share) == window
+
+
+@pytest.mark.parametrize(
+    ("frames", "num_frames", "resampled"),
+    [
+        # Frame i of N lies at (i + 0.5) L / N - 0.5.
+        ([0, 10], 4, [0, 2.5, 7.5, 10]),
+        ([0, 10, 20, 30], 2, [5, 25]),
+        ([0, 10, 20], 1, [10]),
+        ([7], 3, [7, 7, 7]),
+        ([0, 6, 12], 2, [1.5, 10.5]),
+    ],
+)
+def test_resampling_is_linear_between_frames_at_half_frame_positions(frames, num_frames, resampled):
+    np.testing.assert_allclose(resample(np.array(frames, dtype=np.float32), num_frames), resampled)
+
+
+sequences = hnp.arrays(
+    np.float32, hnp.array_shapes(min_dims=1, max_dims=3, max_side=12), elements=st.floats(-100, 100, width=32)
+)
+
+
+@given(sequences, st.integers(1, 40))
+def test_resampling_never_leaves_the_range_of_the_clip(sequence, num_frames):
+    resampled = resample(sequence, num_frames)
+    assert resampled.shape == (num_frames, *sequence.shape[1:])
+    assert resampled.dtype == np.float32
+    assert resampled.min() >= sequence.min() - 1e-4
+    assert resampled.max() <= sequence.max() + 1e-4
+
+
+@given(sequences)
+def test_resampling_to_the_same_number_of_frames_changes_nothing(sequence):
+    np.testing.assert_array_equal(resample(sequence, len(sequence)), sequence)
+
+
+@given(sequences, st.integers(1, 40))
+def test_resampling_backwards_is_the_clip_backwards(sequence, num_frames):
+    np.testing.assert_allclose(
+        resample(sequence[::-1].copy(), num_frames), resample(sequence, num_frames)[::-1], atol=1e-2
+    )
+
+
+# The whole
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=lambda layout: layout.name)
+@pytest.mark.parametrize(("bodies", "kept"), [(1, 1), (2, 2), (3, 2)])
+def test_every_layout_becomes_model_input_of_one_or_two_bodies(layout, bodies, kept):
+    model_input = prepare(walk(0, bodies=bodies, layout=layout), layout, PreprocessConfig(num_frames=6))
+    assert (model_input.shape, model_input.dtype) == ((kept, 6, 25, 3), np.float32)
+    assert model_input.flags.c_contiguous
+    assert np.isfinite(model_input).all()
+
+
+def test_one_body_without_body_axis_is_the_same_as_with_it():
+    config = PreprocessConfig(num_frames=6)
+    np.testing.assert_array_equal(prepare(walk(0)[:, 0], NTU25, config), prepare(walk(0), NTU25, config))
+
+
+def test_an_absent_body_is_zeros_where_the_encoder_wants_two():
+    config = PreprocessConfig(num_frames=6, keep_absent_bodies=True)
+    model_input = prepare(walk(0), NTU25, config)
+    assert model_input.shape == (2, 6, 25, 3)
+    assert (model_input[1] == 0).all()
+    np.testing.assert_array_equal(model_input[:1], prepare(walk(0), NTU25, PreprocessConfig(num_frames=6)))
+
+
+def test_the_crop_keeps_the_middle_and_the_origin_of_the_whole_clip():
+    cleaned = clean(walk(0, frames=40), NTU25, PreprocessConfig())
+    middle = finish(cleaned, PreprocessConfig(num_frames=20, crop=0.5))
+    np.testing.assert_array_equal(middle[0], cleaned[10:30, 0])
+
+
+def test_the_input_is_not_changed():
+    sequence = walk(0, layout=KINECT20)
+    sequence[2, 0, 3] = NAN
+    before = sequence.copy()
+    prepare(sequence, KINECT20, PreprocessConfig(align_view=True, scale_torso=True))
+    np.testing.assert_array_equal(sequence, before)
+
+
+# The config
+
+
+def test_a_config_survives_json():
+    config = PreprocessConfig(num_frames=60, crop=0.5, align_view=True, scale_torso=True, keep_absent_bodies=True)
+    assert PreprocessConfig.from_json(config.to_json()) == config
+
+
+@pytest.mark.parametrize("change", [{"version": 0}, {"layout": "kinect20"}, {"version": None}])
+def test_another_version_or_layout_is_refused(change):
+    with pytest.raises(ValueError, match="export again with this release"):
+        PreprocessConfig.from_json({**PreprocessConfig().to_json(), **change})
+
+
+@pytest.mark.parametrize(("name", "value"), [("num_frames", 0), ("crop", 0.0), ("crop", 1.1), ("crop", NAN)])
+def test_a_value_out_of_range_is_named_as_the_flag(name, value):
+    with pytest.raises(ValueError, match="--" + name.replace("_", "-")):
+        PreprocessConfig(**{name: value})
+
+
+@pytest.mark.parametrize("field", dataclasses.fields(PreprocessConfig), ids=lambda field: field.name)
+def test_every_setting_changes_the_digest_and_the_model_input(field):
+    other_values = {"num_frames": 60, "crop": 0.5, "align_view": True, "scale_torso": True, "keep_absent_bodies": True}
+    default, other = PreprocessConfig(), PreprocessConfig(**{field.name: other_values[field.name]})
+    assert default.digest == PreprocessConfig().digest != other.digest
+    first, second = (prepare(walk(0, frames=30), NTU25, config) for config in (default, other))
+    assert first.shape != second.shape or np.abs(first - second).max() > 1e-3

@@ -1,0 +1,145 @@
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from gfp_serve.errors import GalleryError
+from gfp_serve.options import Command, Group, options_from, setting, settings_of
+
+RUN_FOLDER = Path("run")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inner:
+    mask_ratio: float = setting(0.9, "Share of tokens that are hidden.")
+
+    def __post_init__(self) -> None:
+        if not 0 < self.mask_ratio < 1:
+            raise ValueError(f"--mask-ratio is {self.mask_ratio}; it must lie between 0 and 1.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outer:
+    num_epochs: int = setting(20, "Passes over the data.")
+    inner: Inner = settings_of(Inner)
+    mirror: bool = setting(False, "Swap left and right.")
+    device: Literal["cpu", "cuda"] = setting("cpu", "Where to compute.")
+    out: Path = setting(RUN_FOLDER, "Folder to write.")
+    limit: int | None = setting(None, "At most so many clips.")
+    size_mib: int = setting(4, "Size.", parse=click.IntRange(1, 8))
+    step: int = 7  # no setting, no flag
+
+
+PRESETS = {"small": Outer(num_epochs=2, inner=Inner(mask_ratio=0.5), mirror=True)}
+
+
+def configured(*arguments: str, presets: dict[str, Outer] | None = None) -> Any:
+    """The config that a command gets for these arguments."""
+    got = []
+
+    @click.command()
+    @options_from(Outer, presets=presets)
+    def command(config: Outer) -> None:
+        got.append(config)
+
+    result = CliRunner().invoke(command, arguments, standalone_mode=False)
+    if result.exception:
+        raise result.exception
+    return got[0]
+
+
+def run(*arguments: str) -> Result:
+    @click.command()
+    @click.argument("name")
+    @options_from(Outer, presets=PRESETS)
+    @click.option("--twice", is_flag=True, help="Do it twice.")
+    def command(name: str, twice: bool, config: Outer) -> None:
+        """Greet somebody."""
+        click.echo(f"{name} {twice} {config.num_epochs}")
+
+    return CliRunner().invoke(command, arguments)
+
+
+def test_without_arguments_the_config_has_its_defaults():
+    assert configured() == Outer()
+
+
+def test_every_setting_is_an_option_of_its_type():
+    arguments = "--num-epochs 3 --mask-ratio 0.25 --mirror --device cuda --out else/where --limit 5 --size-mib 8"
+    assert configured(*arguments.split()) == Outer(
+        num_epochs=3,
+        inner=Inner(mask_ratio=0.25),
+        mirror=True,
+        device="cuda",
+        out=Path("else/where"),
+        limit=5,
+        size_mib=8,
+    )
+
+
+def test_a_preset_gives_the_values_that_no_option_names():
+    assert configured("--preset", "small", presets=PRESETS) == PRESETS["small"]
+    assert configured("--preset", "small", "--no-mirror", presets=PRESETS) == Outer(
+        num_epochs=2, inner=Inner(mask_ratio=0.5)
+    )
+
+
+def test_an_option_that_names_the_default_overrides_a_preset():
+    config = configured("--preset", "small", "--num-epochs", "20", "--mask-ratio", "0.9", presets=PRESETS)
+    assert config == Outer(mirror=True)
+
+
+def test_without_a_preset_the_defaults_hold():
+    assert configured(presets=PRESETS) == Outer()
+
+
+@pytest.mark.parametrize("preset", [[], ["--preset", "small"]], ids=["defaults", "preset"])
+def test_a_value_that_the_config_refuses_is_one_line_and_exit_code_2(preset):
+    result = run("Ada", "--mask-ratio", "1.5", *preset)
+    assert result.exit_code == 2
+    assert result.output.endswith("Error: --mask-ratio is 1.5; it must lie between 0 and 1.\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--num-epochs", "many"], ["--device", "tpu"], ["--size-mib", "9"], ["--step", "8"], ["--preset", "big"]],
+)
+def test_what_click_refuses_has_exit_code_2(arguments):
+    assert run("Ada", *arguments).exit_code == 2
+
+
+def test_other_arguments_and_options_reach_the_command():
+    assert run("Ada", "--twice", "--num-epochs", "4").output == "Ada True 4\n"
+
+
+def test_help_shows_the_commands_text_and_each_setting_once_in_order_with_its_default():
+    text = " ".join(run("--help").output.split())
+    assert "Greet somebody." in text
+    shown = [
+        "--preset [small] Named set of values; other options override it.",
+        "--num-epochs INTEGER Passes over the data. [default: 20]",
+        "--mask-ratio FLOAT Share of tokens that are hidden. [default: 0.9]",
+        "--mirror / --no-mirror Swap left and right. [default: no-mirror]",
+        "--device [cpu|cuda] Where to compute. [default: cpu]",
+        "--out PATH Folder to write. [default: run]",
+        "--limit INTEGER At most so many clips.",
+        "--size-mib INTEGER RANGE Size. [default: 4; 1<=x<=8]",
+    ]
+    places = [text.index(line) for line in shown]
+    assert places == sorted(places)
+    assert "[default: None]" not in text
+
+
+def test_an_error_of_the_library_is_one_line_and_exit_code_1():
+    @click.group(cls=Group)
+    def tool() -> None: ...
+
+    @tool.command(cls=Command)
+    def fill() -> None:
+        raise GalleryError("the gallery g is damaged; restore it.")
+
+    result = CliRunner().invoke(tool, ["fill"])
+    assert (result.exit_code, result.output) == (1, "Error: the gallery g is damaged; restore it.\n")
