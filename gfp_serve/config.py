@@ -46,7 +46,7 @@ class ServeConfig:
     max_batch_bodies: int = setting(32, "Bodies in one encoder call.")
     max_admitted_bodies: int = setting(1024, "Bodies that wait or are computed; more are refused at once.")
     drain_s: float = setting(30.0, "Seconds that calls in progress are given to finish at SIGTERM.")
-    limits: Limits = settings_of(Limits)  # noqa: RUF009
+    limits: Limits = settings_of(Limits)
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65_535:

@@ -1,7 +1,7 @@
 """The client for asyncio: `blocking.Client` with `await`, whose docstrings hold here too."""
 
 from collections.abc import Generator, Iterable, Sequence
-from typing import Any, Self, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 import grpc
 import numpy as np
@@ -97,7 +97,7 @@ class AsyncClient:
     async def close(self) -> None:
         await self._channel.close()
 
-    async def __aenter__(self) -> Self:
+    async def __aenter__(self) -> "AsyncClient":
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -1,7 +1,7 @@
 """The client that waits for its answers."""
 
 from collections.abc import Callable, Generator, Iterable, Sequence
-from typing import Any, Self, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 import grpc
 import numpy as np
@@ -139,7 +139,7 @@ class Client:
     def close(self) -> None:
         self._channel.close()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Client":
         return self
 
     def __exit__(self, *_: object) -> None:

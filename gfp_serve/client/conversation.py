@@ -19,6 +19,7 @@ from gfp_serve.errors import GfpError, InvalidRequestError
 from gfp_serve.gallery import Attribute, Item, Neighbour
 from gfp_serve.service.convert import (
     in_field,
+    read_attributes,
     read_embedding,
     read_neighbour,
     read_struct,
@@ -191,7 +192,7 @@ class Conversation:
                     item.id,
                     read_embedding(item.embedding, info.embedding_size),
                     item.label,
-                    read_struct(item.attributes),
+                    read_attributes(item.attributes),
                 )
                 for item in reply.items
             ]

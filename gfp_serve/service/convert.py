@@ -12,7 +12,7 @@ from jaxtyping import Float32
 
 from gfp_serve.config import Limits
 from gfp_serve.errors import GfpError, InvalidRequestError, InvalidSkeletonError
-from gfp_serve.gallery import Neighbour
+from gfp_serve.gallery import Attribute, Neighbour
 from gfp_serve.skeleton import Layout, layout_named
 from gfp_serve.v1 import embedding_pb2, gallery_pb2
 
@@ -97,6 +97,18 @@ def read_struct(message: Struct) -> dict[str, Any]:
     return MessageToDict(message)
 
 
+def read_attributes(message: Struct) -> dict[str, Attribute]:
+    """An item's attributes; `InvalidRequestError` names the first that is no text, number, boolean or list of texts."""
+    values = read_struct(message)
+    for name, value in values.items():
+        texts = value if isinstance(value, list) else []
+        if not isinstance(value, str | float | bool | list) or not all(isinstance(text, str) for text in texts):
+            raise InvalidRequestError(
+                f"attribute {name!r} is {value!r}; an attribute is a text, a number, true or false, or a list of texts."
+            )
+    return values
+
+
 def write_struct(values: Mapping[str, Any]) -> Struct:
     """Raises `InvalidRequestError` for values that are not JSON."""
     struct = Struct()
@@ -121,4 +133,4 @@ def write_neighbour(neighbour: Neighbour) -> gallery_pb2.Neighbour:
 
 def read_neighbour(message: gallery_pb2.Neighbour) -> Neighbour:
     """A neighbour as the gallery gave it."""
-    return Neighbour(message.id, message.label, message.similarity, read_struct(message.attributes))
+    return Neighbour(message.id, message.label, message.similarity, read_attributes(message.attributes))

@@ -13,8 +13,8 @@ from gfp_serve.errors import InvalidRequestError
 from gfp_serve.gallery import Gallery, Item, Neighbour
 from gfp_serve.service.convert import (
     in_field,
+    read_attributes,
     read_embedding,
-    read_struct,
     write_embedding,
     write_neighbour,
     write_struct,
@@ -104,7 +104,7 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
         items = []
         for number, (message, vector) in enumerate(zip(request.items, vectors, strict=True)):
             with in_field(f"items[{number}]"):
-                items.append(Item(message.id, vector, message.label, read_struct(message.attributes)))
+                items.append(Item(message.id, vector, message.label, read_attributes(message.attributes)))
         search_ns = time.perf_counter_ns()
         generation = await asyncio.to_thread(self._gallery.upsert, items)
         return gallery_pb2.UpsertResponse(

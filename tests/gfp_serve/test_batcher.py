@@ -1,0 +1,181 @@
+"""The fake encoder gives each clip's number back: clip i is filled with i, its vector is [i]."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import numpy as np
+import pytest
+
+from gfp_serve.batcher import Batcher
+from gfp_serve.errors import ClosedError, OverloadedError
+
+
+class Fake:
+    """Waits at a gate, remembers the numbers of each batch, raises for a batch with number 13."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.gate = threading.Event()
+        self.entered = threading.Event()
+
+    def encode(self, clips: np.ndarray) -> np.ndarray:
+        numbers = clips[:, 0, 0, 0, 0]
+        self.batches.append(numbers.astype(int).tolist())
+        self.entered.set()
+        assert self.gate.wait(20)
+        if 13 in numbers:
+            raise RuntimeError("thirteen")
+        return numbers[:, None]
+
+
+def clip(number: int, bodies: int = 1) -> np.ndarray:
+    return np.full((bodies, 2, 3, 3), number, dtype=np.float32)
+
+
+@asynccontextmanager
+async def batching(fake: Fake, *, max_batch_bodies: int = 8, max_admitted_bodies: int = 8) -> AsyncIterator[Batcher]:
+    batcher = Batcher(fake.encode, max_batch_bodies=max_batch_bodies, max_admitted_bodies=max_admitted_bodies)
+    try:
+        yield batcher
+    finally:
+        fake.gate.set()
+        await batcher.close()
+
+
+async def start(batcher: Batcher, *clips: np.ndarray) -> list[asyncio.Task]:
+    tasks = [asyncio.create_task(batcher.encode(each)) for each in clips]
+    await asyncio.sleep(0)
+    return tasks
+
+
+async def occupy(batcher: Batcher, fake: Fake) -> asyncio.Task:
+    """Send clip 0 and wait until it is in the encoder, so that what follows has to queue."""
+    (task,) = await start(batcher, clip(0))
+    assert await asyncio.to_thread(fake.entered.wait, 20)
+    return task
+
+
+async def answers(*tasks: asyncio.Task) -> list[float]:
+    return [float((await task).vector[0]) for task in tasks]
+
+
+async def test_what_waits_goes_into_one_batch_and_each_caller_gets_their_own_answer():
+    fake = Fake()
+    async with batching(fake) as batcher:
+        first = await occupy(batcher, fake)
+        others = await start(batcher, clip(1), clip(2), clip(3))
+        fake.gate.set()
+        assert await answers(first, *others) == [0, 1, 2, 3]
+    assert fake.batches == [[0], [1, 2, 3]]
+
+
+async def test_a_client_that_hangs_up_does_not_stop_its_neighbours_answers():
+    fake = Fake()
+    async with batching(fake) as batcher:
+        first = await occupy(batcher, fake)
+        others = await start(batcher, clip(1), clip(2), clip(3))
+        others[1].cancel()
+        fake.gate.set()
+        assert await answers(first, others[0], others[2]) == [0, 1, 3]
+    assert fake.batches == [[0], [1, 3]], "the clip of the caller who left was computed"
+
+
+async def test_a_caller_who_leaves_during_their_batch_does_not_stop_their_neighbours():
+    fake = Fake()
+    async with batching(fake) as batcher:
+        first = await occupy(batcher, fake)
+        first.cancel()
+        (second,) = await start(batcher, clip(2))
+        fake.gate.set()
+        assert await answers(second) == [2]
+
+
+async def test_a_batch_that_fails_does_not_stop_the_next_one():
+    fake = Fake()
+    async with batching(fake, max_batch_bodies=2) as batcher:
+        first = await occupy(batcher, fake)
+        one, thirteen, next_one = await start(batcher, clip(1), clip(13), clip(2))
+        fake.gate.set()
+        assert await answers(first, next_one) == [0, 2]
+        for failed in (one, thirteen):
+            with pytest.raises(RuntimeError, match="thirteen"):
+                await failed
+
+
+async def test_an_encoder_that_gives_too_few_vectors_fails_its_batch_only():
+    calls = []
+
+    def encode(clips: np.ndarray) -> np.ndarray:
+        calls.append(len(clips))
+        return clips[: len(clips) - (len(calls) == 1), 0, 0, 0, :1]
+
+    batcher = Batcher(encode, max_batch_bodies=8, max_admitted_bodies=8)
+    with pytest.raises(RuntimeError, match="0 vectors for 1 clips"):
+        await batcher.encode(clip(1))
+    assert (await batcher.encode(clip(2))).vector == [2]
+    await batcher.close()
+
+
+async def test_clips_with_one_body_and_with_two_go_into_batches_of_their_own_oldest_first():
+    fake = Fake()
+    async with batching(fake) as batcher:
+        first = await occupy(batcher, fake)
+        others = await start(batcher, clip(1, bodies=2), clip(2), clip(3, bodies=2), clip(4))
+        fake.gate.set()
+        assert await answers(first, *others) == [0, 1, 2, 3, 4]
+    assert fake.batches == [[0], [1, 3], [2, 4]]
+
+
+async def test_a_batch_holds_no_more_bodies_than_allowed():
+    fake = Fake()
+    async with batching(fake, max_batch_bodies=4) as batcher:
+        first = await occupy(batcher, fake)
+        others = await start(batcher, *(clip(number, bodies=2) for number in (1, 2, 3)))
+        fake.gate.set()
+        assert await answers(first, *others) == [0, 1, 2, 3]
+    assert fake.batches == [[0], [1, 2], [3]]
+
+
+async def test_bodies_beyond_the_limit_are_refused_at_once_and_taken_when_others_have_left():
+    async with batching(Fake(), max_admitted_bodies=3) as batcher:
+        with batcher.admit(2):
+            with pytest.raises(OverloadedError, match=r"2 bodies wait.*limit of 3") as refused, batcher.admit(2):
+                pass
+            assert refused.value.retry_after_s > 0
+            with batcher.admit(1):
+                pass
+        with batcher.admit(3):
+            pass
+
+
+async def test_closing_answers_what_was_admitted_and_refuses_what_comes_after():
+    fake = Fake()
+    async with batching(fake) as batcher:
+
+        async def caller() -> float:
+            with batcher.admit(1):
+                return float((await batcher.encode(clip(5))).vector[0])
+
+        admitted = asyncio.create_task(caller())
+        assert await asyncio.to_thread(fake.entered.wait, 20)
+        closing = asyncio.create_task(batcher.close())
+        await asyncio.sleep(0)
+        with pytest.raises(ClosedError), batcher.admit(1):
+            pass
+        assert not closing.done()
+        fake.gate.set()
+        assert await admitted == 5
+        await closing
+
+
+async def test_waiting_and_computing_are_told_apart():
+    fake = Fake()
+    async with batching(fake) as batcher:
+        first = await occupy(batcher, fake)
+        (second,) = await start(batcher, clip(1))
+        await asyncio.sleep(0.03)
+        fake.gate.set()
+        assert (await first).inference_s >= 0.03
+        assert (await second).queue_s >= 0.03

@@ -1,0 +1,210 @@
+"""The commands as a user runs them, against a real server with a tiny encoder."""
+
+import json
+
+import click
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from gfp_serve.cli import gfp, gfp_serve
+from gfp_serve.config import ServeConfig
+from gfp_serve.formats import Clip, write_clip_file
+from gfp_serve.skeleton import KINECT20, NTU25, Layout
+from tests.gfp_serve.tiny import SIZE, embedding_of, walk
+from tests.gfp_serve.wire import running_in_thread
+
+# The joints of ntu25, hands and all, but in an order that no known layout has.
+TURNED = Layout("custom", NTU25.joint_names[::-1], tuple(-1 if p == -1 else 24 - p for p in NTU25.parents[::-1]))
+
+
+@pytest.fixture
+def address(tmp_path):
+    with running_in_thread(tmp_path) as address:
+        yield address
+
+
+@pytest.fixture
+def run(address, monkeypatch):
+    monkeypatch.setenv("GFP_ADDRESS", address)
+
+    def run(*arguments, code=0):
+        result = CliRunner().invoke(gfp, list(map(str, arguments)))
+        assert result.exit_code == code, result.output
+        assert "Traceback" not in result.output
+        return result
+
+    return run
+
+
+def clips(*seeds, layout=NTU25, split=-1):
+    return [
+        Clip(
+            name=f"c{seed}",
+            sequence=walk(seed, layout=NTU25)[:, :, ::-1] if layout is TURNED else walk(seed, layout=layout),
+            layout=layout,
+            fps=30.0,
+            label="wave" if seed % 2 else "sit",
+            subject=str(seed),
+            split=split,
+        )
+        for seed in seeds
+    ]
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    """Two clips in a.npz (training), one in b.npz (test)."""
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    write_clip_file(folder / "a.npz", clips(1, 2, split=0))
+    write_clip_file(folder / "b.npz", clips(3, split=1))
+    return folder
+
+
+def lines(result):
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_added_clips_are_found_under_file_and_name_with_what_is_known_of_them(run, recordings):
+    assert "3 items were added" in run("add", recordings).stdout
+    found = lines(run("search", recordings / "a.npz", "--top-k", 2, "--json"))
+    assert [answer["clip"] for answer in found] == ["a/c1", "a/c2"]
+    nearest = found[0]["neighbours"][0]
+    assert (nearest["id"], nearest["label"], nearest["attributes"]["subject"]) == ("a/c1", "wave", "1")
+    assert nearest["similarity"] == pytest.approx(1, abs=1e-4)
+    assert len(found[0]["neighbours"]) == 2
+
+
+def test_a_table_is_drawn_without_json(run, recordings):
+    run("add", recordings)
+    table = run("search", recordings / "b.npz", "--top-k", 1).stdout
+    assert all(word in table for word in ("b/c3", "1.000", "wave"))
+
+
+def test_one_side_of_the_split_is_added_and_the_other_is_classified(run, recordings):
+    assert "2 items were added" in run("add", recordings, "--split", "train").stdout
+    (answer,) = lines(run("classify", recordings, "--split", "test", "--num-neighbours", 2, "--json"))
+    assert (answer["clip"], answer["true_label"]) == ("b/c3", "wave")
+    assert sum(each["score"] for each in answer["scores"]) == pytest.approx(1)
+    assert {voter["id"] for voter in answer["neighbours"]} == {"a/c1", "a/c2"}
+    assert "of 1 labelled clips" in run("classify", recordings, "--split", "test").stdout
+
+
+def test_a_clip_that_nothing_is_like_is_called_unknown(run, recordings):
+    run("add", recordings / "a.npz")
+    assert "unknown" in run("classify", recordings / "b.npz", "--unknown-below", 1).stdout
+    (answer,) = lines(run("classify", recordings / "b.npz", "--unknown-below", 1, "--json"))
+    assert answer["label"] is None
+
+
+def test_vectors_are_printed_and_written(run, recordings, tmp_path):
+    expected = [embedding_of(walk(seed)) for seed in (1, 2, 3)]
+    printed = lines(run("embed", recordings, "--json"))
+    np.testing.assert_allclose([answer["embedding"] for answer in printed], expected, atol=1e-5)
+    run("embed", recordings, "--out", tmp_path / "new" / "v.npy")
+    np.testing.assert_allclose(np.load(tmp_path / "new" / "v.npy"), expected, atol=1e-5)
+    run("embed", recordings, "--out", tmp_path / "v.npz")
+    with np.load(tmp_path / "v.npz") as written:
+        assert written["names"].tolist() == ["a/c1", "a/c2", "b/c3"]
+        assert written["labels"].tolist() == ["wave", "sit", "wave"]
+        assert written["embeddings"].shape == (3, SIZE)
+
+
+def test_an_out_file_of_another_kind_is_refused_before_anything_is_read(run, tmp_path):
+    assert ".npy or .npz" in run("embed", tmp_path / "none.npz", "--out", "v.csv", code=2).output
+
+
+@pytest.mark.parametrize("layout", [KINECT20, TURNED], ids=["known layout", "unknown layout"])
+def test_clips_of_other_layouts_are_embedded_as_they_stand_in_theirs(run, tmp_path, layout):
+    write_clip_file(tmp_path / "other.npz", clips(5, layout=layout))
+    (answer,) = lines(run("embed", tmp_path / "other.npz", "--json"))
+    expected = embedding_of(walk(5)) if layout is TURNED else embedding_of(walk(5, layout=KINECT20), KINECT20)
+    np.testing.assert_allclose(answer["embedding"], expected, atol=1e-5)
+
+
+def test_damaged_files_and_clips_without_anybody_are_named_and_the_rest_goes_on(run, recordings):
+    (recordings / "damaged.npz").write_bytes(b"not a zip")
+    nobody = clips(7)[0]
+    nobody.sequence[:] = np.nan
+    write_clip_file(recordings / "empty.npz", [nobody])
+    result = run("add", recordings)
+    assert "damaged.npz" in result.stderr
+    assert "clip 'c7': nobody is seen" in result.stderr
+    assert "3 items were added" in result.stdout
+
+
+def test_nothing_usable_is_exit_code_1(run, recordings, tmp_path):
+    (tmp_path / "damaged.npz").write_bytes(b"not a zip")
+    assert "no usable clip" in run("add", tmp_path / "damaged.npz", code=1).stderr
+    (tmp_path / "none").mkdir()
+    assert "folder without recordings" in run("embed", tmp_path / "none", code=1).stderr
+    assert "of the test split" in run("add", recordings / "a.npz", "--split", "test", code=1).stderr
+    assert "does not exist" in run("search", tmp_path / "nowhere.npz", code=1).stderr
+
+
+def test_items_are_removed_by_id(run, recordings):
+    run("add", recordings)
+    assert run("remove", "a/c1", "nobody").stdout == "1 of 2 were there.\n"
+    assert lines(run("remove", "a/c2", "--json")) == [{"removed": 1}]
+    assert lines(run("info", "--json"))[0]["num_items"] == 1
+
+
+def test_info_is_a_table_or_json(run):
+    assert "CPUExecutionProvider" in run("info").stdout
+    (values,) = lines(run("info", "--json"))
+    assert (values["encoder_name"], values["limits"]["max_sequences"]) == ("tiny", 256)
+
+
+def test_health_is_an_exit_code(run):
+    assert run("health").stdout == "serving\n"
+    assert "is gfp-serve running?" in run("health", "--address", "127.0.0.1:1", code=1).stderr
+
+
+def test_an_empty_gallery_is_one_line(run, recordings):
+    result = run("search", recordings, code=1)
+    assert result.stderr.startswith("Error: ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_every_option_and_command_has_a_help_text():
+    for command in (gfp_serve, gfp, *gfp.commands.values()):
+        assert command.help, command.name
+        for option in command.params:
+            assert isinstance(option, click.Argument) or option.help, (command.name, option.name)
+
+
+def test_the_options_of_the_server_are_known():
+    # Each option is a promise: a new one is meant, and stands here.
+    names = {name for option in gfp_serve.params for name in option.opts} - {"--version"}
+    assert names == {
+        "--bundle",
+        "--gallery",
+        "--host",
+        "--port",
+        "--insecure",
+        "--device",
+        "--num-threads",
+        "--max-batch-bodies",
+        "--max-admitted-bodies",
+        "--drain-s",
+        "--max-message-bytes",
+        "--max-sequences",
+        "--max-frames",
+        "--max-bodies",
+        "--max-top-k",
+    }
+
+
+def test_every_option_of_the_server_is_an_environment_variable(monkeypatch):
+    seen = []
+    monkeypatch.setattr("gfp_serve.server.serve", lambda config, _announce: seen.append(config) or _nothing())
+    environment = {"GFP_SERVE_PORT": "0", "GFP_SERVE_MAX_TOP_K": "7", "GFP_SERVE_NUM_THREADS": "2"}
+    result = CliRunner().invoke(gfp_serve, [], env=environment)
+    assert result.exit_code == 0, result.output
+    assert (seen[0].port, seen[0].limits.max_top_k, seen[0].num_threads) == (0, 7, 2)
+    assert seen[0].device == ServeConfig().device
+
+
+async def _nothing():
+    return None

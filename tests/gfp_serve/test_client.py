@@ -1,0 +1,202 @@
+"""Both clients against a real server. `ask` runs a method of either, so that each test is about both."""
+
+import asyncio
+import dataclasses
+import inspect
+from collections import Counter
+
+import grpc
+import numpy as np
+import pytest
+
+from gfp_serve.client import AsyncClient, Client, ClipItem
+from gfp_serve.errors import (
+    EmptyGalleryError,
+    EncoderMismatchError,
+    InvalidRequestError,
+    InvalidSkeletonError,
+    ItemNotFoundError,
+    OutOfTimeError,
+    OverloadedError,
+    ServerError,
+    UnavailableError,
+    UnknownLayoutError,
+)
+from gfp_serve.gallery import Item
+from gfp_serve.service.status import to_error
+from gfp_serve.skeleton import KINECT20
+from tests.gfp_serve.tiny import SIZE, embedding_of, tiny_bundle, walk
+from tests.gfp_serve.wire import GatedEncoder, calls_in, running, running_in_thread, small_config
+
+
+@pytest.fixture
+def address(tmp_path):
+    # Three a request, so that lists are split.
+    with running_in_thread(tmp_path, small_config(max_sequences=3, max_message_bytes=2**17, max_top_k=20)) as address:
+        yield address
+
+
+@pytest.fixture(params=["blocking", "asyncio"])
+def ask(request, address):
+    if request.param == "blocking":
+        with Client(address) as client:
+            yield lambda method, *args, **given: getattr(client, method)(*args, **given)
+    else:
+        with asyncio.Runner() as runner:
+
+            async def connect():
+                return AsyncClient(address)
+
+            client = runner.run(connect())
+
+            async def call(method, args, given):
+                return await getattr(client, method)(*args, **given)
+
+            yield lambda method, *args, **given: runner.run(call(method, args, given))
+            runner.run(client.close())
+
+
+def test_the_asyncio_client_has_the_methods_and_arguments_of_the_blocking_one():
+    public = [name for name in vars(Client) if not name.startswith("_")]
+    assert Counter(public) == Counter(name for name in vars(AsyncClient) if not name.startswith("_"))
+    for name in public:
+        assert inspect.signature(getattr(Client, name)) == inspect.signature(getattr(AsyncClient, name)), name
+
+
+def test_one_array_gives_one_vector_and_a_list_gives_rows_in_order(ask):
+    np.testing.assert_allclose(ask("embed", walk(1)), embedding_of(walk(1)), atol=1e-5)
+    clips = [walk(seed, frames=4 + seed) for seed in range(8)]
+    vectors = ask("embed", clips)
+    assert vectors.shape == (8, SIZE)
+    np.testing.assert_allclose(vectors, [embedding_of(clip) for clip in clips], atol=1e-5)
+
+
+def test_no_sequence_gives_no_row(ask):
+    assert ask("embed", []).shape == (0, SIZE)
+
+
+def test_a_body_axis_may_be_left_out_and_the_layout_is_a_name(ask):
+    clip = walk(1, layout=KINECT20)
+    np.testing.assert_allclose(ask("embed", clip[:, 0], layout="kinect20"), embedding_of(clip, KINECT20), atol=1e-5)
+
+
+def test_items_are_kept_found_voted_on_and_removed(ask):
+    items = [ClipItem(f"i{seed}", walk(seed), "wave" if seed < 4 else "sit", {"seed": seed}) for seed in range(6)]
+    by_vector = Item("v", embedding_of(walk(9)), "bow")
+    assert ask("upsert", [*items, by_vector]) == 3  # seven items, three a request
+    assert ask("info").num_items == 7
+    (item,) = ask("get", ["i2"])
+    assert (item.label, item.attributes) == ("wave", {"seed": 2})
+    np.testing.assert_allclose(item.vector, embedding_of(walk(2)), atol=1e-5)
+
+    found = ask("search", walk(2), top_k=3)
+    assert (found[0].id, found[0].label, len(found)) == ("i2", "wave", 3)
+    many = ask("search", [walk(5), embedding_of(walk(9)), "i2", walk(0)], top_k=1)
+    assert [neighbours[0].id for neighbours in many[:2]] == ["i5", "v"]
+    assert many[2][0].id != "i2"
+    assert many[3][0].id == "i0"
+
+    vote = ask("classify", walk(5), num_neighbours=1)
+    assert (vote.label, [(each.label, each.score) for each in vote.scores]) == ("sit", [("sit", 1.0)])
+    assert [voter.id for voter in vote.neighbours] == ["i5"]
+    assert ask("classify", [-embedding_of(walk(9))], unknown_below=0.9999)[0].label is None
+    uniform = ask("classify", walk(5), num_neighbours=7, weighting="uniform")
+    assert {each.label: round(7 * each.score) for each in uniform.scores} == {"wave": 4, "sit": 2, "bow": 1}
+
+    assert ask("delete", [*(f"i{seed}" for seed in range(6)), "nobody"]) == 6
+    assert ask("info").num_items == 1
+
+
+def test_info_and_health_tell_what_answers(ask):
+    info = ask("info")
+    assert (info.encoder_name, info.embedding_size, info.device) == ("tiny", SIZE, "cpu")
+    assert info.encoder_digest == tiny_bundle().manifest.encoder_digest
+    assert (info.limits.max_sequences, info.limits.max_top_k) == (3, 20)
+    assert ask("health") is True
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "error", "words"),
+    [
+        ("embed", (walk(1) * 100,), InvalidSkeletonError, r"sequences\[0\]: the trunk"),
+        ("embed", (walk(1)[..., :2],), InvalidSkeletonError, r"frames × bodies × 25 × 3"),
+        ("embed", (walk(1), "kinect7"), UnknownLayoutError, "choose one of"),
+        ("search", (walk(1),), EmptyGalleryError, "empty"),
+        ("search", ("nobody",), ItemNotFoundError, "nobody"),
+        ("search", (walk(1), 0), InvalidRequestError, "top_k"),
+        ("search", (walk(1), 21), InvalidRequestError, "1 to 20"),
+        ("search", (np.ones(3),), InvalidRequestError, "size 8"),
+        ("get", (["nobody"],), ItemNotFoundError, "nobody"),
+        ("delete", ("nobody",), InvalidRequestError, "list of ids"),
+        ("upsert", ([ClipItem("", walk(1))],), InvalidRequestError, "1 to 256"),
+    ],
+)
+def test_a_mistake_is_the_same_error_class_as_on_the_server(ask, method, arguments, error, words):
+    with pytest.raises(error, match=words):
+        ask(method, *arguments)
+
+
+def test_an_error_in_a_later_request_is_counted_from_the_begin_of_the_list(ask):
+    clips = [walk(seed) for seed in range(8)]
+    clips[7] = clips[7] * np.float32(np.nan)
+    with pytest.raises(InvalidSkeletonError, match=r"^sequences\[7\]: nobody is seen"):
+        ask("embed", clips)
+
+
+def test_lists_are_split_by_bytes_too_and_one_that_is_too_large_is_named(ask):
+    clips = [walk(seed, frames=200) for seed in range(3)]  # 60 kB each, where a message may have 131
+    assert ask("embed", clips).shape == (3, SIZE)
+    with pytest.raises(InvalidRequestError, match=r"sequences\[1\] has \d+ bytes"):
+        ask("embed", [clips[0], walk(1, frames=2000)])
+
+
+@pytest.mark.parametrize("method", ["info", "health"])
+def test_a_missing_server_is_named_with_its_address(method):
+    with (
+        Client("127.0.0.1:1") as client,
+        pytest.raises(UnavailableError, match=r"127\.0\.0\.1:1 .*is gfp-serve running"),
+    ):
+        getattr(client, method)()
+
+
+async def test_a_slow_answer_and_a_full_server_are_told_apart(tmp_path):
+    encoder = GatedEncoder(tiny_bundle())
+    async with running(tmp_path, small_config(max_sequences=1), encoder) as server:
+        address = f"127.0.0.1:{server.port}"
+        async with AsyncClient(address) as patient, AsyncClient(address, timeout_s=0.1) as hasty:
+            await patient.info()
+            encoder.shut()
+            with pytest.raises(OutOfTimeError, match="within"):
+                await hasty.embed(walk(1))
+            await calls_in(server, 0)
+            waiting = asyncio.create_task(patient.embed(walk(1, bodies=2)))
+            await calls_in(server, 1)
+            with pytest.raises(OverloadedError) as refused:
+                await patient.embed(walk(2))
+            assert refused.value.retry_after_s > 0
+            encoder.gate.set()
+            assert (await waiting).shape == (SIZE,)
+
+
+def test_a_client_does_not_mix_the_vectors_of_two_encoders(address):
+    with Client(address) as client:
+        # As if the server had run another encoder when it was first met.
+        client._conversation._met = dataclasses.replace(client.info(), encoder_digest="0" * 64)
+        with pytest.raises(EncoderMismatchError):
+            client.embed(walk(1))
+
+
+def test_a_server_that_is_not_ours_is_not_taken_for_one():
+    class Foreign(grpc.RpcError):
+        def code(self):
+            return grpc.StatusCode.UNIMPLEMENTED
+
+        def details(self):
+            return "Method not found!"
+
+        def trailing_metadata(self):
+            return ()
+
+    error = to_error(Foreign(), "somewhere:1")
+    assert isinstance(error, ServerError)
+    assert "is it gfp-serve" in str(error)

@@ -1,0 +1,87 @@
+import numpy as np
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper
+
+from gfp_serve.encoder import Encoder, check_packages
+from gfp_serve.errors import BundleError, DeviceError
+from tests.gfp_serve.tiny import SIZE, tiny_bundle, tiny_encode
+
+
+def some_clips(batch: int, bodies: int) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal((batch, bodies, 6, 25, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize(("batch", "bodies"), [(1, 1), (1, 2), (5, 1), (3, 2)])
+def test_every_batch_size_and_body_count_gives_the_vectors_of_the_formula(batch, bodies):
+    clips = some_clips(batch, bodies)
+    vectors = Encoder(tiny_bundle(), num_threads=1).encode(clips)
+    assert vectors.shape == (batch, SIZE)
+    np.testing.assert_allclose(vectors, tiny_encode(clips), atol=1e-5)
+
+
+def test_the_device_is_the_one_that_the_session_really_runs_on():
+    encoder = Encoder(tiny_bundle(), device="cpu")
+    assert (encoder.provider, encoder.device) == ("CPUExecutionProvider", "cpu")
+
+
+@pytest.mark.skipif("CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="CUDA is here")
+def test_cuda_without_cuda_is_refused_with_what_to_do():
+    with pytest.raises(DeviceError, match=r"gfp-serve\[gpu\].*--device cpu"):
+        Encoder(tiny_bundle(), device="cuda")
+
+
+def test_a_session_that_falls_back_to_the_cpu_is_refused_for_cuda_and_warned_of_for_auto(monkeypatch, caplog):
+    # A package with CUDA on a machine without a driver: the provider is listed, the session does without it.
+    monkeypatch.setattr(
+        onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    )
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None)
+    real = onnxruntime.InferenceSession
+    asked = []
+
+    def fall_back(model, sess_options, providers):
+        asked.append(providers)
+        return real(model, sess_options=sess_options, providers=["CPUExecutionProvider"])
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", fall_back)
+    with pytest.raises(DeviceError, match="the session runs on CPUExecutionProvider"):
+        Encoder(tiny_bundle(), device="cuda")
+    assert Encoder(tiny_bundle(), device="auto").device == "cpu"
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    (name, options), _ = asked[0]
+    assert (name, options["use_tf32"]) == ("CUDAExecutionProvider", "0")
+
+
+@pytest.mark.parametrize("installed", [{"onnxruntime"}, {"onnxruntime-gpu"}, set()])
+def test_one_onnxruntime_package_is_fine(installed):
+    check_packages(installed.__contains__)
+
+
+def test_both_onnxruntime_packages_are_refused():
+    with pytest.raises(DeviceError, match=r"Uninstall both"):
+        check_packages({"onnxruntime", "onnxruntime-gpu"}.__contains__)
+
+
+def test_bytes_that_are_no_model_are_a_bundle_error():
+    with pytest.raises(BundleError, match="cannot be loaded"):
+        Encoder(tiny_bundle(b"no model"))
+
+
+def test_a_model_with_other_inputs_is_named():
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["pixels"], ["embeddings"])],
+        "other",
+        [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, [1])],
+        [helper.make_tensor_value_info("embeddings", TensorProto.FLOAT, [1])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    with pytest.raises(BundleError, match="pixels"):
+        Encoder(tiny_bundle(model.SerializeToString()))
+
+
+def test_the_canonical_check_finds_an_encoder_that_gives_other_vectors():
+    bundle = tiny_bundle()
+    assert bundle.check(Encoder(bundle).encode) < 1e-5
+    with pytest.raises(BundleError, match="other vectors"):
+        bundle.check(lambda clips: np.roll(tiny_encode(clips), 1, axis=1))

@@ -1,0 +1,237 @@
+"""A server's life: start, health, reflection, drain, and the reasons not to start."""
+
+import asyncio
+import dataclasses
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import grpc
+import numpy as np
+import onnxruntime
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from gfp_serve.bundle import Bundle
+from gfp_serve.client import AsyncClient, Client, ClipItem
+from gfp_serve.config import Limits, ServeConfig, is_loopback
+from gfp_serve.errors import UnavailableError
+from gfp_serve.server import SERVICES
+from gfp_serve.service.convert import write_sequence
+from gfp_serve.skeleton import NTU25
+from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc
+from tests.gfp_serve.tiny import CONFIG, embedding_of, tiny_bundle, walk
+from tests.gfp_serve.wire import GatedEncoder, calls_in, channel_to, running, small_config
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+@pytest.fixture(scope="module")
+def bundle_path(tmp_path_factory):
+    path = tmp_path_factory.mktemp("bundle") / "tiny.zip"
+    tiny_bundle().write(path)
+    return path
+
+
+@contextmanager
+def process(*arguments, **environment):
+    """A real `gfp-serve`, and the address that its ready line gives."""
+    command = [sys.executable, "-c", "from gfp_serve.cli import gfp_serve; gfp_serve()", *map(str, arguments)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}
+    ) as running_process:
+        try:
+            line = running_process.stdout.readline()
+            ready = re.fullmatch(r"serving tiny on (127\.0\.0\.1:\d+) \(cpu\)\n", line)
+            assert ready, (line, running_process.stderr.read() if not line else "")
+            yield running_process, ready[1]
+        finally:
+            running_process.kill()
+
+
+def refusal(*arguments, **environment):
+    """Exit code and standard error of a `gfp-serve` that must not start."""
+    command = [sys.executable, "-c", "from gfp_serve.cli import gfp_serve; gfp_serve()", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, **environment})
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("service", ["", *SERVICES])
+async def test_health_says_serving_for_the_server_and_each_service(tmp_path, service):
+    async with running(tmp_path) as server, channel_to(server) as channel:
+        reply = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=service))
+        assert reply.status == SERVING
+
+
+async def test_health_is_not_serving_until_the_encoder_is_warm(tmp_path):
+    encoder = GatedEncoder(tiny_bundle())
+    encoder.shut()
+    port = free_port()
+    starting = running(tmp_path, dataclasses.replace(small_config(), port=port), encoder)
+    start = asyncio.create_task(starting.__aenter__())
+    assert await asyncio.to_thread(encoder.entered.wait, 20)
+    async with AsyncClient(f"127.0.0.1:{port}") as client:
+        assert await client.health() is False
+        encoder.gate.set()
+        await start
+        assert await client.health() is True
+    assert [clip.shape for clip in encoder.seen] == [(1, 6, 25, 3), (2, 6, 25, 3)]
+    await starting.__aexit__(None, None, None)
+
+
+async def test_a_watcher_sees_not_serving_before_calls_in_progress_are_finished(tmp_path):
+    encoder = GatedEncoder(tiny_bundle())
+    async with running(tmp_path, encoder=encoder) as server, channel_to(server) as channel:
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        assert (await watch.read()).status == SERVING
+        encoder.shut()
+        stub = embedding_pb2_grpc.EmbeddingServiceStub(channel)
+        request = embedding_pb2.EmbedRequest(sequences=[write_sequence(walk(1), NTU25)])
+        in_progress = stub.Embed(request)
+        await calls_in(server, 1)
+        stopping = asyncio.create_task(server.stop())
+        assert (await watch.read()).status == NOT_SERVING
+        with pytest.raises(grpc.RpcError) as caught:
+            await stub.Embed(request)
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+        encoder.gate.set()
+        assert (await in_progress).embeddings
+        await stopping
+
+
+async def test_a_call_that_outlasts_the_drain_is_cut_off(tmp_path, caplog):
+    encoder = GatedEncoder(tiny_bundle())
+    config = dataclasses.replace(small_config(), drain_s=0.05)
+    async with running(tmp_path, config, encoder) as server, AsyncClient(f"127.0.0.1:{server.port}") as client:
+        await client.info()
+        encoder.shut()
+        late = asyncio.create_task(client.embed(walk(1)))
+        await calls_in(server, 1)
+        stopping = asyncio.create_task(server.stop())
+        with pytest.raises(UnavailableError):
+            await late
+        encoder.gate.set()
+        await stopping
+    assert "1 calls did not finish" in caplog.text
+
+
+async def test_reflection_lists_our_services_and_health(tmp_path):
+    async with running(tmp_path) as server, channel_to(server) as channel:
+        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+        request = reflection_pb2.ServerReflectionRequest(list_services="")
+        async for reply in stub.ServerReflectionInfo(iter([request])):
+            names = {service.name for service in reply.list_services_response.service}
+    assert names == {*SERVICES, "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}
+    assert set(SERVICES) == {"gfp_serve.v1.EmbeddingService", "gfp_serve.v1.GalleryService"}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+async def test_a_port_that_is_taken_is_refused_by_name(tmp_path):
+    async with running(tmp_path / "a") as first:
+        config = dataclasses.replace(small_config(), port=first.port)
+        with pytest.raises(UnavailableError, match=f"{first.port} cannot be listened on"):
+            async with running(tmp_path / "b", config):
+                pass
+
+
+def test_sigterm_finishes_calls_and_keeps_the_gallery(tmp_path, bundle_path):
+    arguments = ("--bundle", bundle_path, "--gallery", tmp_path / "gallery", "--port", 0)
+    for number in (1, 2):
+        with process(*arguments) as (server, address), Client(address) as client:
+            client.upsert([ClipItem(f"clip {number}", walk(number), "wave")])
+            assert client.info().num_items == number
+            np.testing.assert_allclose(client.get(["clip 1"])[0].vector, embedding_of(walk(1)), atol=1e-5)
+            server.send_signal(signal.SIGTERM)
+            assert server.wait(20) == 0
+            assert "shutting down" in server.stderr.read()
+
+
+def test_sigint_stops_it_as_well_and_a_server_without_gallery_warns_that_items_are_lost(bundle_path):
+    with process("--bundle", bundle_path, GFP_SERVE_PORT="0") as (server, address):
+        with Client(address) as client:
+            assert client.info().durable is False
+        server.send_signal(signal.SIGINT)
+        assert server.wait(20) == 0
+        assert "lost at exit" in server.stderr.read()
+
+
+@pytest.mark.skipif("CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="CUDA is here")
+def test_asking_for_cuda_without_cuda_does_not_start(bundle_path):
+    code, error = refusal("--bundle", bundle_path, "--port", 0, "--device", "cuda")
+    assert code == 1
+    assert "CUDA cannot be used" in error
+    assert "--device cpu" in error
+
+
+def test_a_bundle_whose_encoder_gives_other_vectors_does_not_start(tmp_path):
+    bundle = tiny_bundle()
+    turned = [dataclasses.replace(clip, embedding=np.roll(clip.embedding, 1)) for clip in bundle.canonical]
+    Bundle(bundle.manifest, bundle.model, tuple(turned)).write(tmp_path / "bundle")
+    code, error = refusal("--bundle", tmp_path / "bundle", "--port", 0)
+    assert code == 1
+    assert "gives other vectors here" in error
+
+
+def test_a_gallery_of_another_encoder_does_not_start(tmp_path, bundle_path):
+    with process("--bundle", bundle_path, "--gallery", tmp_path / "gallery", "--port", 0):
+        pass
+    # Other settings that give the same vectors for these clips: the digest counts, not what happens to come out.
+    other = tiny_bundle(preprocess=dataclasses.replace(CONFIG, crop=0.999))
+    other.write(tmp_path / "other")
+    code, error = refusal("--bundle", tmp_path / "other", "--gallery", tmp_path / "gallery", "--port", 0)
+    assert code == 1
+    assert other.manifest.encoder_digest[:12] in error
+    assert tiny_bundle().manifest.encoder_digest[:12] in error
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.7", "::", "example.org"])
+def test_listening_beyond_loopback_needs_insecure(host):
+    with pytest.raises(ValueError, match="--insecure"):
+        ServeConfig(host=host)
+    assert ServeConfig(host=host, insecure=True).host == host
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
+def test_loopback_needs_no_flag(host):
+    assert is_loopback(host)
+    assert ServeConfig(host=host).insecure is False
+
+
+def test_a_refused_option_is_one_line_and_exit_code_2():
+    code, error = refusal("--host", "0.0.0.0")
+    assert code == 2
+    assert "Error: --host is 0.0.0.0" in error
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"port": 70_000}, "--port is 70000"),
+        ({"num_threads": -1}, "--num-threads is -1"),
+        ({"max_batch_bodies": 1}, "--max-batch-bodies is 1"),
+        ({"max_admitted_bodies": 511}, "512 bodies"),
+        ({"drain_s": -0.5}, "--drain-s"),
+    ],
+)
+def test_options_that_cannot_work_are_refused_with_their_name(wrong, words):
+    with pytest.raises(ValueError, match=words):
+        ServeConfig(**wrong)
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Limits)])
+def test_a_limit_of_zero_is_refused(name):
+    with pytest.raises(ValueError, match=f"--{name.replace('_', '-')} is 0"):
+        Limits(**{name: 0})
