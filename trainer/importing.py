@@ -108,6 +108,8 @@ def import_recordings(
             for file in files:
                 summary.num_files += 1
                 for outcome in _clean_file(file, source, config.preprocess, advance):
+                    if isinstance(outcome, tuple) and (name := f"{source}/{outcome[0].name}") in writer:
+                        outcome = Problem(name, f"{file} gives a clip of a name that is taken already.", is_file=False)
                     if isinstance(outcome, Problem):
                         summary.problems.append(outcome)
                         report(outcome)

@@ -158,6 +158,10 @@ class StoreWriter:
     def __len__(self) -> int:
         return len(self._names)
 
+    def __contains__(self, name: str) -> bool:
+        """Whether there is a clip "source/name" already."""
+        return name in self._names
+
     def add_source(self, name: str, *, sha256: str, licence: str = "") -> None:
         """Announce where the clips come from that are added under this name."""
         if name in self._sources:

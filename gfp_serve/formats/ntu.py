@@ -17,6 +17,7 @@ from gfp_serve.skeleton import NTU25
 
 FPS = 30.0
 _BODY_FIELDS, _JOINT_FIELDS = 10, 12
+_MAX_DIGITS = 9  # of a count
 
 _NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
 
@@ -93,7 +94,7 @@ class _Parser:
 
     def _count(self, what: str, *, at_least: int) -> int:
         text = self._line().strip()
-        if not text.isdecimal() or int(text) < at_least:
+        if not text.isdecimal() or len(text) > _MAX_DIGITS or int(text) < at_least:
             raise self._damaged(self.next, f"must be the number of {what}, at least {at_least}, got {text[:40]!r}")
         return int(text)
 

@@ -196,6 +196,16 @@ def test_a_flipped_bit_in_the_positions_is_noticed(tmp_path: Path) -> None:
         next(read_clips(path))
 
 
+def test_an_unknown_compression_is_refused(tmp_path: Path) -> None:
+    path = write_arrays(tmp_path / "new.npz", make_arrays())
+    content = bytearray(path.read_bytes())
+    for mark, offset in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):  # in each member's header, and in the directory
+        content[content.index(mark) + offset] = 77
+    path.write_bytes(content)
+    with pytest.raises(DamagedFileError, match="compression"):
+        next(read_clips(path))
+
+
 def test_text_named_npz_an_unknown_suffix_nothing_and_an_empty_folder_are_refused(tmp_path: Path) -> None:
     (tmp_path / "text.npz").write_text("hello")
     (tmp_path / "film.mp4").write_text("hello")

@@ -82,6 +82,7 @@ def test_a_file_cut_off_after_any_line_is_refused_with_the_line(tmp_path: Path) 
         (1, "two", "line 1 must be the number of frames"),
         (1, "0", "line 1 must be the number of frames"),
         (1, "1", "line 30 goes on after the 1 frames"),
+        (1, "9" * 5000, "line 1 must be the number of frames"),
         (2, "-1", "line 2 must be the number of bodies"),
         (3, "1 2 3", "line 3 must describe a body in 10 fields, has 3"),
         (4, "20", "line 4 says 20 joints; expected 25"),

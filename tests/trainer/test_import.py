@@ -108,6 +108,16 @@ def test_a_folder_of_single_clip_files_is_one_source_named_after_it(tmp_path: Pa
     assert store.sources[0].sha256 == hashlib.sha256(listing.encode()).hexdigest()
 
 
+def test_a_second_clip_of_one_name_is_left_out_and_named(tmp_path: Path) -> None:
+    for folder in ("ntu/a", "ntu/b"):
+        (tmp_path / folder).mkdir(parents=True)
+        make_skeleton_file(tmp_path / folder / "S001C001P001R001A001.skeleton")
+    result = run("import", tmp_path / "ntu", "--out", tmp_path / "s")
+    assert result.exit_code == 0
+    assert "left out: ntu/S001C001P001R001A001: " in result.stderr
+    assert len(ClipStore.open(tmp_path / "s")) == 1
+
+
 def make_damaged_folder(folder: Path) -> Path:
     folder.mkdir()
     make_file(folder / "good.npz")
