@@ -1,7 +1,7 @@
 """Recordings -> clip store: every clip is cleaned once, here, and what cannot be used is named."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -107,9 +107,7 @@ def import_recordings(
             writer.add_source(source, sha256=_digest(files), licence=config.licences.get(source, ""))
             for file in files:
                 summary.num_files += 1
-                for outcome in _clean_file(file, source, config.preprocess, advance):
-                    if isinstance(outcome, tuple) and (name := f"{source}/{outcome[0].name}") in writer:
-                        outcome = Problem(name, f"{file} gives a clip of a name that is taken already.", is_file=False)
+                for outcome in _clean_file(file, source, config.preprocess, writer, advance):
                     if isinstance(outcome, Problem):
                         summary.problems.append(outcome)
                         report(outcome)
@@ -135,7 +133,7 @@ def import_recordings(
 
 
 def _clean_file(
-    file: Path, source: str, preprocess: PreprocessConfig, advance: Callable[[float], None]
+    file: Path, source: str, preprocess: PreprocessConfig, taken: Container[str], advance: Callable[[float], None]
 ) -> Iterator[tuple[Clip, Float32[np.ndarray, "frames bodies 25 3"]] | Problem]:
     num_bytes = file.stat().st_size
     try:
@@ -146,12 +144,16 @@ def _clean_file(
         yield Problem(str(file), str(error), is_file=True)
         return
     for clip in clips:
+        name = f"{source}/{clip.name}"
         try:
             cleaned = clean(clip.sequence, clip.layout, preprocess)
         except InvalidSkeletonError as error:
-            yield Problem(f"{source}/{clip.name}", str(error), is_file=False)
+            yield Problem(name, str(error), is_file=False)
         else:
-            yield clip, cleaned
+            if name in taken:
+                yield Problem(name, f"{file} gives a second clip of this name; rename one of them.", is_file=False)
+            else:
+                yield clip, cleaned
         advance(num_bytes / len(clips))
 
 
