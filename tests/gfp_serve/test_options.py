@@ -9,8 +9,6 @@ from click.testing import CliRunner, Result
 from gfp_serve.errors import GalleryError
 from gfp_serve.options import Command, Group, options_from, setting, settings_of
 
-RUN_FOLDER = Path("run")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inner:
@@ -27,7 +25,7 @@ class Outer:
     inner: Inner = settings_of(Inner)
     mirror: bool = setting(False, "Swap left and right.")
     device: Literal["cpu", "cuda"] = setting("cpu", "Where to compute.")
-    out: Path = setting(RUN_FOLDER, "Folder to write.")
+    out: Path = setting(Path("run"), "Folder to write.")  # noqa: RUF009
     limit: int | None = setting(None, "At most so many clips.")
     size_mib: int = setting(4, "Size.", parse=click.IntRange(1, 8))
     step: int = 7  # no setting, no flag
