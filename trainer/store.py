@@ -158,7 +158,7 @@ class StoreWriter:
     def __len__(self) -> int:
         return len(self._names)
 
-    def __contains__(self, name: str) -> bool:
+    def __contains__(self, name: object) -> bool:
         """Whether there is a clip "source/name" already."""
         return name in self._names
 
