@@ -32,11 +32,11 @@ readme: $(VENV)/test.stamp
 
 # A stamp says that the environment holds what pyproject.toml and constraints.txt asked for when it was made.
 $(VENV)/demo.stamp: pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[cpu,train]'
+	$(BIN)/python -m pip install -c constraints.txt -e '.[cpu,train]'
 	@touch $@
 
 $(VENV)/test.stamp: pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[cpu,train,dev]'
+	$(BIN)/python -m pip install -c constraints.txt -e '.[cpu,train,dev]'
 	@touch $@ $(VENV)/demo.stamp
 
 $(BIN)/python:
