@@ -142,7 +142,13 @@ class Trainer:
         return outcome
 
     def save(self) -> Path:
-        """Write the run's checkpoint."""
+        """Write the run's checkpoint; `NonFiniteLossError` instead when a weight is not finite."""
+        for name, weight in self.objective.named_parameters():
+            if not weight.isfinite().all():
+                raise NonFiniteLossError(
+                    f"weights of {name} are not finite after step {self.step - 1} of {self.total_steps}; the "
+                    f"checkpoint on disk is from before. Lower --peak-lr and start again, or resume from it."
+                )
         encoder, rest = split_state(self.objective)
         return Checkpoint(
             config=self.config,

@@ -9,9 +9,11 @@ from gfp_serve.preprocess import PreprocessConfig, clean
 from gfp_serve.skeleton import NTU25
 from trainer.config import TrainConfig
 from trainer.encoder import EncoderConfig
+from trainer.objectives.gfp import GfpConfig
 from trainer.store import ClipStore, StoreWriter
 
 TINY_ENCODER = EncoderConfig(width=16, depth=1, num_heads=2)
+TINY_TARGETS = GfpConfig(local_width=8, global_width=16)
 
 
 def moving_body(seed: int, *, num_frames: int = 70, num_bodies: int = 1) -> Float32[np.ndarray, "frames bodies 25 3"]:
@@ -51,6 +53,7 @@ def tiny_config(**changes: object) -> TrainConfig:
     """Four clips a step, two epochs, on the CPU."""
     values: dict[str, object] = {
         "encoder": TINY_ENCODER,
+        "gfp": TINY_TARGETS,
         "epochs": 2,
         "batch_clips": 4,
         "warmup_epochs": 1,

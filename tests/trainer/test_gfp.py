@@ -110,7 +110,7 @@ def test_motion_is_the_next_segment_minus_this_one_and_ends_with_zeros() -> None
 
 def test_pooling_before_the_first_block_equals_pooling_all_750_tokens() -> None:
     encoder = SkeletonEncoder(SMALL, num_frames=120)
-    decoder = Decoder(encoder)
+    decoder = Decoder(encoder, (8, 8, 8, 16))
     tokens, visible = torch.randn(2, 74, 16), torch.stack([torch.randperm(750)[:74] for _ in range(2)])
     full = decoder.mask_token.expand(2, 750, 16).scatter(1, visible.unsqueeze(-1).expand(-1, -1, 16), tokens)
     full = full + decoder.positions()
@@ -120,7 +120,7 @@ def test_pooling_before_the_first_block_equals_pooling_all_750_tokens() -> None:
 
 
 def test_targets_of_a_level_are_means_over_its_window_of_one_joint() -> None:
-    network = TargetNetwork(SkeletonEncoder(SMALL, num_frames=120)).eval()
+    network = TargetNetwork(SkeletonEncoder(SMALL, num_frames=120), (8, 8, 8, 16)).eval()
     segments = torch.randn(1, 750, 12)
     motion = segment_motion(segments, 25).view(30, 25, 12)
     mid = network(segments)[1]  # windows of 10 segments: row 25 · window + joint

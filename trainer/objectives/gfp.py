@@ -23,8 +23,6 @@ from trainer.objectives import Outcome
 WINDOWS = (5, 10, 30)
 LEVEL_NAMES = ("short", "mid", "long", "global")
 
-LOCAL_WIDTH, GLOBAL_WIDTH = 512, 2048
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GfpConfig:
@@ -39,6 +37,8 @@ class GfpConfig:
     prediction_weight: float = setting(5.0, "Weight of the prediction term.")
     variance_weight: float = setting(5.0, "Weight of the variance term (the paper prints 1).")
     covariance_weight: float = setting(1.0, "Weight of the covariance term (the paper prints 5).")
+    local_width: int = setting(512, "Features of a short-, mid- or long-term target.")
+    global_width: int = setting(2048, "Features of the global target.")
     stop_gradient: Literal["none", "target", "prediction"] = setting(
         "none", "Side of the prediction term that does not learn from it."
     )
@@ -49,6 +49,14 @@ class GfpConfig:
                 f"--mask-ratio is {self.mask_ratio}; it must lie between 0 and 1, both excluded. "
                 f"The published runs use 0.9."
             )
+        if min(self.local_width, self.global_width) < 2:
+            raise ValueError(
+                "--local-width and --global-width must be at least 2; the published runs use 512 and 2048."
+            )
+
+    @property
+    def level_widths(self) -> tuple[int, ...]:
+        return (self.local_width, self.local_width, self.local_width, self.global_width)
 
 
 def mlp(*widths: int) -> nn.Sequential:
@@ -62,7 +70,7 @@ def mlp(*widths: int) -> nn.Sequential:
 class Decoder(nn.Module):
     """Visible tokens → predictions at four levels. Pooling comes before every block, which is what makes it cheap."""
 
-    def __init__(self, encoder: SkeletonEncoder) -> None:
+    def __init__(self, encoder: SkeletonEncoder, level_widths: tuple[int, ...]) -> None:
         super().__init__()
         config = encoder.config
         width = config.width
@@ -80,10 +88,7 @@ class Decoder(nn.Module):
         # The FLOPs of the paper do not tell whether the single global token has a block; with one, it costs 0.003 G.
         self.global_block = Block(width, config.num_heads)
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in LEVEL_NAMES)
-        self.projectors = nn.ModuleList(
-            [mlp(width, LOCAL_WIDTH, LOCAL_WIDTH, LOCAL_WIDTH) for _ in WINDOWS]
-            + [mlp(width, GLOBAL_WIDTH, GLOBAL_WIDTH, GLOBAL_WIDTH)]
-        )
+        self.projectors = nn.ModuleList(mlp(width, out, out, out) for out in level_widths)
         self.apply(init_weights)
 
     def forward(
@@ -123,14 +128,12 @@ class Decoder(nn.Module):
 class TargetNetwork(nn.Module):
     """TGN: inter-frame motion → targets at four levels, learned online together with the encoder."""
 
-    def __init__(self, encoder: SkeletonEncoder) -> None:
+    def __init__(self, encoder: SkeletonEncoder, level_widths: tuple[int, ...]) -> None:
         super().__init__()
         self.num_joints = encoder.num_joints
         coordinates = 3 * encoder.config.segment_frames
-        self.heads = nn.ModuleList(
-            [mlp(coordinates, LOCAL_WIDTH, LOCAL_WIDTH, LOCAL_WIDTH) for _ in WINDOWS]
-            + [mlp(encoder.num_tokens * coordinates, GLOBAL_WIDTH, GLOBAL_WIDTH, GLOBAL_WIDTH)]
-        )
+        given = [coordinates, coordinates, coordinates, encoder.num_tokens * coordinates]
+        self.heads = nn.ModuleList(mlp(into, out, out, out) for into, out in zip(given, level_widths, strict=True))
         self.apply(init_weights)
 
     def forward(self, segments: Float[Tensor, "rows tokens coordinates"]) -> list[Float[Tensor, "targets features"]]:
@@ -188,8 +191,8 @@ class Gfp(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = encoder
-        self.decoder = Decoder(encoder)
-        self.target_network = TargetNetwork(encoder)
+        self.decoder = Decoder(encoder, config.level_widths)
+        self.target_network = TargetNetwork(encoder, config.level_widths)
 
     def forward(self, bodies: Float[Tensor, "rows frames joints 3"], generator: torch.Generator) -> Outcome:
         config = self.config

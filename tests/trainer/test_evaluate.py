@@ -1,0 +1,123 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gfp_serve.errors import InvalidRequestError
+from gfp_serve.formats import Clip
+from gfp_serve.skeleton import NTU25
+from tests.trainer.small import moving_body, tiny_config, write_store
+from trainer.checkpoint import Checkpoint
+from trainer.embedding import ClipEmbedding, PoseStatistics
+from trainer.evaluate.embeddings import embed_store, torch_embedder
+from trainer.evaluate.report import candidates, evaluate
+from trainer.evaluate.retrieval import Fold, chance, cross_subject_folds, retrieve, split_folds
+from trainer.export import export_bundle
+from trainer.loop import Trainer
+from trainer.store import ClipStore
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
+    return write_store(tmp_path_factory.mktemp("clips") / "store")
+
+
+@pytest.fixture(scope="module")
+def run(store: ClipStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    Trainer(tiny_config(), store, folder).fit()
+    return folder
+
+
+def test_the_split_asks_with_test_clips_and_searches_the_others(store: ClipStore) -> None:
+    (fold,) = split_folds(store)
+    assert fold.query.tolist() == [3, 7, 11]
+    assert fold.gallery.tolist() == [0, 1, 2, 4, 5, 6, 8, 9, 10]
+
+
+def test_no_subject_is_on_both_sides_of_a_cross_subject_fold(store: ClipStore) -> None:
+    folds = cross_subject_folds(store, 2)
+    for fold in folds:
+        assert not set(store.subjects[fold.query]) & set(store.subjects[fold.gallery])
+    assert sorted(np.concatenate([fold.query for fold in folds]).tolist()) == list(range(12))
+
+
+def test_more_folds_than_subjects_are_refused(store: ClipStore) -> None:
+    with pytest.raises(InvalidRequestError, match="4 labelled subjects"):
+        cross_subject_folds(store, 5)
+
+
+def test_the_nearest_of_four_points_in_a_plane_decides(store: ClipStore) -> None:
+    # Clips 0 and 3 are of class 0, clips 1 and 4 of class 1 (small.py).
+    vectors = np.zeros((12, 2), dtype=np.float32)
+    vectors[[0, 1]] = [[1, 0], [0, 1]]  # gallery
+    vectors[[3, 4]] = [[0.9, 0.1], [0.8, 0.2]]  # both nearer to clip 0
+    fold = Fold(query=np.array([3, 4]), gallery=np.array([0, 1]))
+    result = retrieve(vectors, store, [fold])
+    assert result.predictions.tolist() == [0, 0]
+    assert result.accuracy == 50.0
+    assert chance(store, [fold]) == 50.0
+
+
+def test_vectors_come_in_the_order_of_the_clips_whatever_their_bodies(store: ClipStore) -> None:
+    embed = torch_embedder(PoseStatistics(), torch.device("cpu"))
+    every = embed_store(embed, store, store.preprocess, np.arange(12))
+    single = [embed_store(embed, store, store.preprocess, np.array([clip]))[0] for clip in range(12)]
+    np.testing.assert_allclose(every, np.stack(single), atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(every, axis=1), 1.0, atol=1e-5)
+
+
+def test_checkpoint_and_bundle_give_the_same_accuracies(store: ClipStore, run: Path, tmp_path: Path) -> None:
+    checkpoint = Checkpoint.read(run)
+    clips = [Clip(name="a", sequence=moving_body(1), layout=NTU25, fps=30.0)]
+    bundle, _ = export_bundle(
+        checkpoint.build_encoder(),
+        clips,
+        name="gfp",
+        preprocess=checkpoint.preprocess,
+        objective="gfp",
+        step=checkpoint.step,
+        data=checkpoint.data,
+        training=checkpoint.config.to_json(),
+    )
+    bundle.write(tmp_path / "bundle")
+    folds = cross_subject_folds(store, 2)
+    tables = [evaluate(store, folds, candidates(path, "cpu")) for path in (run, tmp_path / "bundle")]
+    rows = [{row.name: row.accuracy for row in table} for table in tables]
+    assert rows[0] == rows[1]
+    assert list(rows[0]) == ["chance", "pose statistics", "untrained", "trained"]
+
+
+def test_the_untrained_row_is_the_encoder_that_training_started_from(store: ClipStore, run: Path) -> None:
+    untrained = next(row for row in candidates(run, "cpu") if row.name == "untrained")
+    fresh = Trainer(tiny_config(), store, run.parent / "fresh").objective.encoder
+    clips = np.random.default_rng(0).normal(size=(2, 1, 120, 25, 3)).astype(np.float32)
+    np.testing.assert_array_equal(untrained.embed(clips), torch_embedder(fresh, torch.device("cpu"))(clips))
+
+
+def test_a_store_cleaned_otherwise_is_refused_with_the_flag_to_use(run: Path, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    store = write_store(tmp_path / "store")
+    store.preprocess = replace(store.preprocess, align_view=True)
+    with pytest.raises(InvalidRequestError, match="import the data again with --no-align-view"):
+        evaluate(store, cross_subject_folds(store, 2), candidates(run, "cpu"))
+
+
+def test_pose_statistics_equal_their_definition_written_in_numpy() -> None:
+    bodies = np.random.default_rng(0).normal(size=(2, 120, 25, 3)).astype(np.float32)
+    got = PoseStatistics().features(torch.from_numpy(bodies)).numpy()
+    for body, vector in zip(bodies, got, strict=True):
+        parts = [body[20 * part : 20 * (part + 1)].mean(axis=0) for part in range(6)]
+        expected = np.concatenate(
+            [np.ravel(parts), 2 * body.std(axis=0).ravel(), 8 * np.abs(body[4:] - body[:-4]).mean(axis=0).ravel()]
+        )
+        np.testing.assert_allclose(vector, expected, atol=1e-5)
+
+
+def test_a_clip_of_two_bodies_is_the_unit_mean_of_both() -> None:
+    graph = ClipEmbedding(PoseStatistics())
+    clip = torch.randn(1, 2, 120, 25, 3)
+    mean = PoseStatistics().features(clip[0]).mean(dim=0)
+    torch.testing.assert_close(graph(clip)[0], mean / mean.norm())
