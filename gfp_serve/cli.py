@@ -21,33 +21,19 @@ from rich.table import Table
 from gfp_serve import __version__
 from gfp_serve.client import DEFAULT_ADDRESS, Client, ClipItem
 from gfp_serve.config import ServeConfig
-from gfp_serve.errors import DamagedFileError, GfpError, InvalidSkeletonError
-from gfp_serve.formats import Clip, find_files, read_clips
-from gfp_serve.options import options_from
+from gfp_serve.errors import DamagedFileError, InvalidSkeletonError
+from gfp_serve.formats import TEST_SPLIT, TRAIN_SPLIT, Clip, find_files, read_clips
+from gfp_serve.options import Command, Group, options_from
 from gfp_serve.preprocess import MODEL_LAYOUT, PreprocessConfig, clean, fill_gaps
 from gfp_serve.skeleton import LAYOUTS, map_joints
 
 # Clips that are sent together: few enough for the progress bar to move.
 _CLIPS_AT_ONCE = 32
 
-_SPLITS = {"train": 0, "test": 1}
+_SPLITS = {"train": TRAIN_SPLIT, "test": TEST_SPLIT}
 
 
-class _OneLineErrors(click.Command):
-    """The library's errors become one line and exit code 1; a traceback is a bug of ours."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except GfpError as error:
-            raise click.ClickException(str(error)) from error
-
-
-class _Group(_OneLineErrors, click.Group):
-    pass
-
-
-@click.command(cls=_OneLineErrors, context_settings={"auto_envvar_prefix": "GFP_SERVE"})
+@click.command(cls=Command, context_settings={"auto_envvar_prefix": "GFP_SERVE"})
 @click.version_option(__version__, message="%(version)s")
 @options_from(ServeConfig)
 def gfp_serve(config: ServeConfig) -> None:
@@ -67,7 +53,7 @@ def gfp_serve(config: ServeConfig) -> None:
     asyncio.run(server.serve(config, click.echo))
 
 
-@click.group(cls=_Group)
+@click.group(cls=Group)
 @click.version_option(__version__, message="%(version)s")
 def gfp() -> None:
     """Embed recordings, find the actions nearest to them, and keep the gallery, through a running gfp-serve.

@@ -30,12 +30,10 @@ class Limits:
 class ServeConfig:
     """The options of `gfp-serve`."""
 
-    bundle: Path | None = setting(  # noqa: RUF009
+    bundle: Path | None = setting(
         None, "Encoder to serve: a bundle folder or zip. Without it, pose statistics (shipped)."
     )
-    gallery: Path | None = setting(  # noqa: RUF009
-        None, "Folder of the gallery, made if absent. Without it, items are lost at exit."
-    )
+    gallery: Path | None = setting(None, "Folder of the gallery, made if absent. Without it, items are lost at exit.")
     host: str = setting("127.0.0.1", "Address to listen on; any other than loopback needs --insecure.")
     port: int = setting(50051, "Port to listen on; 0 takes a free one and prints it.")
     insecure: bool = setting(False, "Listen beyond this machine although calls are neither encrypted nor authorised.")

@@ -15,8 +15,8 @@ from gfp_serve.errors import GfpError
 C = typing.TypeVar("C")
 
 
-class _OneLineErrors(click.Command):
-    """Turns the mistakes of a caller into one line and exit code 1, without a traceback."""
+class Command(click.Command):
+    """Turns the mistakes of a caller into one line and exit code 1; a traceback is a bug of ours."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -25,12 +25,8 @@ class _OneLineErrors(click.Command):
             raise click.ClickException(str(error)) from error
 
 
-class Command(_OneLineErrors):
-    """A click command whose library errors are one line."""
-
-
-class Group(_OneLineErrors, click.Group):
-    """A click group whose library errors are one line."""
+class Group(Command, click.Group):
+    """The same for the commands of a group."""
 
 
 def setting(default: Any, help_text: str, *, parse: click.ParamType[Any] | None = None) -> Any:

@@ -5,10 +5,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from gfp_serve.formats import TEST_SPLIT
 from gfp_serve.preprocess import MAX_BODIES, PreprocessConfig
 from trainer.augment import augment
 from trainer.schedule import augmentation_draws, clips_of_step
-from trainer.store import TEST_SPLIT, ClipStore
+from trainer.store import ClipStore
 
 
 class TrainingClips:

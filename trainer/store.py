@@ -24,9 +24,6 @@ from gfp_serve.preprocess import MODEL_LAYOUT, PreprocessConfig
 
 FORMAT_VERSION = 1
 
-# The value of `splits` for clips that are held out: they are never trained on.
-TEST_SPLIT = 1
-
 POSITIONS_FILE, CLIPS_FILE, STORE_FILE = "positions.f32", "clips.npz", "store.json"
 _FILES = {POSITIONS_FILE, CLIPS_FILE, STORE_FILE}
 

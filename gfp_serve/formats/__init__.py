@@ -8,10 +8,20 @@ from pathlib import Path
 
 from gfp_serve.errors import DamagedFileError
 from gfp_serve.formats import clip_file, ntu
-from gfp_serve.formats.clip import UNKNOWN_SUBJECT, Clip
+from gfp_serve.formats.clip import NO_SPLIT, TEST_SPLIT, TRAIN_SPLIT, UNKNOWN_SUBJECT, Clip
 from gfp_serve.formats.clip_file import write as write_clip_file
 
-__all__ = ["READERS", "UNKNOWN_SUBJECT", "Clip", "find_files", "read_clips", "write_clip_file"]
+__all__ = [
+    "NO_SPLIT",
+    "READERS",
+    "TEST_SPLIT",
+    "TRAIN_SPLIT",
+    "UNKNOWN_SUBJECT",
+    "Clip",
+    "find_files",
+    "read_clips",
+    "write_clip_file",
+]
 
 READERS: dict[str, Callable[[Path], Iterator[Clip]]] = {".npz": clip_file.read, ".skeleton": ntu.read}
 _SUFFIXES = " or ".join(READERS)

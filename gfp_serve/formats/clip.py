@@ -9,6 +9,9 @@ from gfp_serve.skeleton import Layout
 
 UNKNOWN_SUBJECT = "unknown"
 
+# The side of a data set's own protocol that a clip is on. Test clips are never trained on.
+TRAIN_SPLIT, TEST_SPLIT, NO_SPLIT = 0, 1, -1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Clip:
@@ -21,5 +24,5 @@ class Clip:
     label: str | None = None  # name of the action; None = not labelled
     subject: str = UNKNOWN_SUBJECT  # who moves; unique only within its source
     camera: int = 0
-    split: int = -1  # 0 train, 1 test, -1 none
+    split: int = NO_SPLIT
     description: str = ""

@@ -25,7 +25,7 @@ class Outer:
     inner: Inner = settings_of(Inner)
     mirror: bool = setting(False, "Swap left and right.")
     device: Literal["cpu", "cuda"] = setting("cpu", "Where to compute.")
-    out: Path = setting(Path("run"), "Folder to write.")  # noqa: RUF009
+    out: Path = setting(Path("run"), "Folder to write.")
     limit: int | None = setting(None, "At most so many clips.")
     size_mib: int = setting(4, "Size.", parse=click.IntRange(1, 8))
     step: int = 7  # no setting, no flag

@@ -10,7 +10,8 @@ from jaxtyping import Float32, Int
 
 from gfp_serve.classify import nearest
 from gfp_serve.errors import InvalidRequestError
-from trainer.store import TEST_SPLIT, ClipStore
+from gfp_serve.formats import TEST_SPLIT
+from trainer.store import ClipStore
 
 
 @dataclass(frozen=True, slots=True)
