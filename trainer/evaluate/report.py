@@ -1,7 +1,7 @@
 """The retrieval table: an encoder never stands alone, but beside chance, pose statistics and its untrained self."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ class Candidate:
     name: str
     embed: Embed
     preprocess: PreprocessConfig
-    identity: dict[str, Any]  # what it is, for the report
+    identity: dict[str, Any] = field(default_factory=dict)  # what it is, for the report
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,40 +44,43 @@ class Row:
     vectors: np.ndarray | None = None
 
 
-def candidates(path: Path, device_name: Device) -> list[Candidate]:
-    """The encoder of a checkpoint or bundle, after what it has to beat: pose statistics and its untrained self."""
-    device = pick_device(device_name)
-    if (path.is_dir() and (path / CHECKPOINT_FILE).exists()) or path.suffix == ".pt":
-        checkpoint = Checkpoint.read(path)
-        config: TrainConfig | None = checkpoint.config
-        preprocess = checkpoint.preprocess
-        trained = Candidate(
-            "trained",
-            torch_embedder(checkpoint.build_encoder(), device),
-            preprocess,
-            {"step": checkpoint.step, "data": checkpoint.data},
-        )
+def candidates(path: Path, device: Device) -> list[Candidate]:
+    """The encoder of a run folder, checkpoint or bundle, after what it has to beat: pose statistics, itself untrained.
+
+    Raises `CheckpointError`, `BundleError`, `DeviceError`.
+    """
+    torch_device = pick_device(device)
+    config: TrainConfig | None
+    if path.suffix == ".pt" or (path / CHECKPOINT_FILE).exists():
+        asked, config = _of_checkpoint(Checkpoint.read(path), torch_device)
     else:
-        bundle = Bundle.read(path)
-        preprocess = bundle.manifest.preprocess
-        encoder = Encoder(bundle, device=device_name)
-        trained = Candidate(
-            f"bundle {bundle.manifest.name}" if bundle.manifest.training is None else "trained",
-            encoder.encode,
-            preprocess,
-            {
-                "encoder_digest": bundle.manifest.encoder_digest,
-                "step": bundle.manifest.step,
-                "data": bundle.manifest.data,
-            },
-        )
-        config = None if bundle.manifest.training is None else TrainConfig.from_json(bundle.manifest.training)
-    rows = [Candidate("pose statistics", torch_embedder(PoseStatistics(), device), preprocess, {})]
+        asked, config = _of_bundle(Bundle.read(path), device)
+    rows = [Candidate("pose statistics", torch_embedder(PoseStatistics(), torch_device), asked.preprocess)]
     if config is not None:
-        torch.manual_seed(config.seed)
-        untrained = SkeletonEncoder(config.encoder, num_frames=preprocess.num_frames)
-        rows.append(Candidate("untrained", torch_embedder(untrained, device), preprocess, {"seed": config.seed}))
-    return [*rows, trained]
+        torch.manual_seed(config.seed)  # the weights that its training started from
+        untrained = SkeletonEncoder(config.encoder, num_frames=config.num_frames)
+        rows.append(Candidate("untrained", torch_embedder(untrained, torch_device), asked.preprocess))
+    return [*rows, asked]
+
+
+def _of_checkpoint(checkpoint: Checkpoint, device: torch.device) -> tuple[Candidate, TrainConfig]:
+    config = checkpoint.config
+    identity = {"step": checkpoint.step, "data": checkpoint.data, "training": config.to_json()}
+    embed = torch_embedder(checkpoint.build_encoder(), device)
+    return Candidate("trained", embed, checkpoint.preprocess, identity), config
+
+
+def _of_bundle(bundle: Bundle, device: Device) -> tuple[Candidate, TrainConfig | None]:
+    manifest = bundle.manifest
+    config = None if manifest.training is None else TrainConfig.from_json(manifest.training)
+    identity = {
+        "step": manifest.step,
+        "data": manifest.data,
+        "training": manifest.training,
+        "encoder_digest": manifest.encoder_digest,
+    }
+    name = f"bundle {manifest.name}" if config is None else "trained"
+    return Candidate(name, Encoder(bundle, device=device).encode, manifest.preprocess, identity), config
 
 
 def evaluate(

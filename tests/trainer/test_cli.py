@@ -1,0 +1,200 @@
+"""The trainer's commands as a user types them, from a clip file to a bundle."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from gfp_serve.bundle import Bundle
+from gfp_serve.formats import Clip, write_clip_file
+from gfp_serve.skeleton import NTU25
+from tests.trainer.small import moving_body
+from trainer.cli import gfp_data, gfp_evaluate, gfp_export, gfp_train
+from trainer.config import PRESETS, TrainConfig
+
+TINY = ["--width", "16", "--depth", "1", "--num-heads", "2", "--local-width", "8", "--global-width", "16"] + [
+    *("--batch-clips", "4", "--warmup-epochs", "1", "--device", "cpu", "--log-every-steps", "1"),
+]
+
+
+def invoke(command, *words: object) -> Result:
+    return CliRunner().invoke(command, [str(word) for word in words])
+
+
+def succeed(command, *words: object) -> str:
+    result = invoke(command, *words)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("recordings") / "swings.npz"
+    clips = [
+        Clip(
+            name=f"clip{number}",
+            sequence=moving_body(number, num_frames=60 + number),
+            layout=NTU25,
+            fps=30.0,
+            label=f"class{number % 3}",
+            subject=str(number % 4),
+        )
+        for number in range(16)
+    ]
+    write_clip_file(path, clips)
+    return path
+
+
+@pytest.fixture(scope="module")
+def store(recording: Path) -> Path:
+    path = recording.parent / "store"
+    succeed(gfp_data, "import", recording, "--out", path, "--test-subject", "swings/3")
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(store: Path) -> Path:
+    path = store.parent / "run"
+    succeed(gfp_train, store, "--out", path, "--epochs", 2, *TINY)
+    return path
+
+
+def test_from_a_clip_file_to_a_bundle(recording: Path, store: Path, run: Path, tmp_path: Path) -> None:
+    assert (run / "losses.png").stat().st_size > 1000
+    report = json.loads(succeed(gfp_evaluate, run, store, "--json", "--out", tmp_path / "evaluation"))
+    assert list(report["top1_percent"]) == ["chance", "pose statistics", "untrained", "trained"]
+    assert report["queries"] == 4
+    assert report["encoder"]["training"]["seed"] == 0
+    assert {file.name for file in (tmp_path / "evaluation").iterdir()} == {"report.json", "confusion.png", "map.png"}
+    output = succeed(gfp_export, run, "--out", tmp_path / "bundle.zip", "--clips", recording)
+    assert "differ by at most" in output
+    manifest = Bundle.read(tmp_path / "bundle.zip").manifest
+    assert (manifest.objective, manifest.step, manifest.embedding_size) == ("gfp", 6, 16)
+    assert manifest.data["sources"][0]["name"] == "swings"
+    from_bundle = json.loads(succeed(gfp_evaluate, tmp_path / "bundle.zip", store, "--json"))
+    assert from_bundle["top1_percent"] == report["top1_percent"]
+
+
+def test_evaluation_is_a_table_by_default(store: Path, run: Path) -> None:
+    output = succeed(gfp_evaluate, run, store, "--protocol", "cross-subject", "--folds", 4)
+    for word in ("chance", "pose statistics", "untrained", "trained", "16 queries", "cross-subject, 4 folds"):
+        assert word in output
+
+
+def test_pose_statistics_become_a_bundle_without_training(recording: Path, tmp_path: Path) -> None:
+    succeed(gfp_export, "--pose-statistics", "--out", tmp_path / "bundle", "--clips", recording)
+    manifest = Bundle.read(tmp_path / "bundle").manifest
+    assert (manifest.name, manifest.embedding_size, manifest.training) == ("pose-statistics", 600, None)
+
+
+def test_a_run_that_is_there_is_not_overwritten(store: Path, run: Path) -> None:
+    before = (run / "checkpoint.pt").read_bytes()
+    result = invoke(gfp_train, store, "--out", run, *TINY)
+    assert result.exit_code == 2
+    assert "add --resume" in result.output
+    assert (run / "checkpoint.pt").read_bytes() == before
+
+
+def test_settings_cannot_be_changed_on_resume(store: Path, run: Path) -> None:
+    result = invoke(gfp_train, store, "--out", run, "--resume", "--seed", 9, "--peak-lr", 0.1)
+    assert result.exit_code == 2
+    assert "--peak-lr, --seed cannot be changed" in result.output
+
+
+def test_another_store_is_refused_on_resume(recording: Path, run: Path, tmp_path: Path) -> None:
+    succeed(gfp_data, "import", recording, "--out", tmp_path / "other")
+    result = invoke(gfp_train, tmp_path / "other", "--out", run, "--resume")
+    assert result.exit_code == 1
+    assert "name the store that the run was started with" in result.output
+
+
+def test_a_finished_run_can_be_resumed_without_harm(store: Path, run: Path) -> None:
+    assert "6 steps" in succeed(gfp_train, store, "--out", run, "--resume")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--mask-ratio", "1.5"], "The published runs use 0.9"),
+        (["--warmup-epochs", "500"], "longer than the whole run"),
+        (["--floor-lr", "1"], "needed is 0 < floor <= peak"),
+        (["--precision", "bf16", "--device", "cpu"], "bf16 needs --device cuda"),
+        (["--width", "30"], "must be a multiple of --num-heads"),
+        (["--num-frames", "60", "--batch-clips", "4"], "multiple of 30 segments"),
+        (["--batch-clips", "100"], "choose at most 12"),
+    ],
+)
+def test_a_bad_setting_stops_before_training_with_exit_code_2(
+    store: Path, tmp_path: Path, options: list[str], said: str
+) -> None:
+    result = invoke(gfp_train, store, "--out", tmp_path / "run", *options)
+    assert result.exit_code == 2, result.output
+    assert said in " ".join(result.output.split())
+    assert "Traceback" not in result.output
+    assert not (tmp_path / "run").exists()
+
+
+def test_cuda_without_cuda_is_refused(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    result = invoke(gfp_train, store, "--out", tmp_path / "run", "--device", "cuda")
+    assert result.exit_code == 1
+    assert "finds no CUDA device" in result.output
+
+
+@pytest.mark.parametrize("command", [gfp_evaluate, gfp_export])
+def test_what_is_neither_run_nor_bundle_is_refused_in_one_line(
+    command, store: Path, recording: Path, tmp_path: Path
+) -> None:
+    words = (
+        [tmp_path / "nothing", store]
+        if command is gfp_evaluate
+        else [*(tmp_path / "nothing", "--out", tmp_path / "bundle", "--clips", recording)]
+    )
+    result = invoke(command, *words)
+    assert result.exit_code == 1
+    assert "nothing" in result.output
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("words", [[], ["run", "--pose-statistics"]])
+def test_export_wants_a_run_or_pose_statistics(recording: Path, tmp_path: Path, words: list[str]) -> None:
+    result = invoke(gfp_export, *words, "--out", tmp_path / "bundle", "--clips", recording)
+    assert result.exit_code == 2
+    assert "one of both" in result.output
+
+
+def test_a_preset_sets_what_it_names_and_flags_override_it() -> None:
+    assert PRESETS["ntu60-xsub"] == TrainConfig()
+    published = PRESETS["published-weights"].gfp
+    assert (published.variance_weight, published.covariance_weight, published.prediction_weight) == (1.0, 5.0, 5.0)
+    assert PRESETS["ntu120-xsub"].gfp.mask_temperature == 0.75
+
+
+def test_every_preset_survives_a_checkpoints_json() -> None:
+    for preset in PRESETS.values():
+        assert TrainConfig.from_json(json.loads(json.dumps(preset.to_json()))) == preset
+
+
+def test_sigterm_of_the_command_writes_a_checkpoint_and_resume_ends_the_run(store: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from trainer.cli import gfp_train; gfp_train()", store, "--out", tmp_path / "run"]
+    environment = {**os.environ, "PYTHONWARNINGS": "default"}
+    started = subprocess.Popen(
+        [*command, "--epochs", "2000", *TINY],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    assert started.stderr is not None
+    while "step 3/" not in (line := started.stderr.readline()):
+        assert line, "gfp-train ended before its third step"
+    started.send_signal(signal.SIGTERM)
+    _, said = started.communicate(timeout=60)
+    assert started.returncode == 128 + signal.SIGTERM
+    assert "Stopped by SIGTERM at step" in said
+    assert (tmp_path / "run" / "checkpoint.pt").exists()

@@ -1,0 +1,112 @@
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from gfp_serve.bundle import Bundle
+from gfp_serve.config import DEFAULT_BUNDLE
+from gfp_serve.encoder import Encoder
+from gfp_serve.errors import BundleError
+from gfp_serve.formats import Clip
+from gfp_serve.preprocess import PreprocessConfig, prepare
+from gfp_serve.skeleton import NTU25, layout_named
+from tests.trainer.small import TINY_ENCODER, moving_body
+from trainer.embedding import ClipEmbedding, PoseStatistics
+from trainer.encoder import SkeletonEncoder
+from trainer.export import PARITY_TOLERANCE, choose_canonical, export_bundle
+
+
+def clip(seed: int, *, num_frames: int = 70, num_bodies: int = 1) -> Clip:
+    sequence = moving_body(seed, num_frames=num_frames, num_bodies=num_bodies)
+    return Clip(name=f"clip{seed}", sequence=sequence, layout=NTU25, fps=30.0)
+
+
+def export(model: torch.nn.Module, clips: list[Clip]) -> tuple[Bundle, float]:
+    return export_bundle(
+        model, clips, name="test", preprocess=PreprocessConfig(), objective="gfp", step=7, data={}, training=None
+    )
+
+
+@pytest.fixture(scope="module")
+def encoder() -> SkeletonEncoder:
+    torch.manual_seed(0)
+    return SkeletonEncoder(TINY_ENCODER, num_frames=120)
+
+
+@pytest.fixture(scope="module")
+def exported(encoder: SkeletonEncoder) -> tuple[Bundle, float]:
+    return export(encoder, [clip(1), clip(2, num_bodies=2), clip(3, num_frames=1)])
+
+
+def test_onnxruntime_gives_torchs_vectors_for_raw_clips(exported: tuple[Bundle, float]) -> None:
+    bundle, difference = exported
+    assert 0 <= difference <= PARITY_TOLERANCE
+    assert bundle.check(Encoder(bundle, device="cpu").encode) <= PARITY_TOLERANCE
+
+
+@pytest.mark.parametrize(("batch", "bodies"), [(1, 1), (5, 1), (2, 2), (1, 4)])
+def test_batch_and_bodies_are_free_axes(
+    encoder: SkeletonEncoder, exported: tuple[Bundle, float], batch: int, bodies: int
+) -> None:
+    clips = np.random.default_rng(0).normal(size=(batch, bodies, 120, 25, 3)).astype(np.float32)
+    with torch.inference_mode():
+        expected = ClipEmbedding(encoder).eval()(torch.from_numpy(clips)).numpy()
+    np.testing.assert_allclose(Encoder(exported[0], device="cpu").encode(clips), expected, atol=PARITY_TOLERANCE)
+
+
+def test_the_model_file_opens_in_plain_onnxruntime(exported: tuple[Bundle, float], tmp_path: Path) -> None:
+    exported[0].write(tmp_path / "bundle")
+    session = onnxruntime.InferenceSession(tmp_path / "bundle" / "encoder.onnx", providers=["CPUExecutionProvider"])
+    assert [(i.name, i.shape) for i in session.get_inputs()] == [("clips", ["batch", "bodies", 120, 25, 3])]
+    (vectors,) = session.run(None, {"clips": np.ones((3, 1, 120, 25, 3), np.float32)})
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
+
+
+def test_opset_producer_and_model_digest_are_recorded(exported: tuple[Bundle, float]) -> None:
+    bundle, _ = exported
+    model = onnx.load_from_string(bundle.model)
+    onnx.checker.check_model(model)
+    assert [entry.version for entry in model.opset_import if entry.domain == ""] == [bundle.manifest.opset]
+    assert torch.__version__ in bundle.manifest.producer
+    assert bundle.manifest.model_sha256 == hashlib.sha256(bundle.model).hexdigest()
+
+
+def test_a_bundle_tells_no_path_of_the_machine_it_was_made_on(exported: tuple[Bundle, float]) -> None:
+    content = exported[0].model
+    assert str(Path(__file__).parents[2]).encode() not in content
+    assert b".py" not in content
+
+
+def test_a_model_that_gives_no_numbers_gives_no_bundle(encoder: SkeletonEncoder) -> None:
+    broken = SkeletonEncoder(TINY_ENCODER, num_frames=120)
+    with torch.no_grad():
+        broken.norm.weight.fill_(torch.nan)
+    with pytest.raises(BundleError, match="no bundle is written"):
+        export(broken, [clip(1)])
+
+
+def test_canonical_clips_include_the_shortest_and_one_of_two_bodies() -> None:
+    clips = [clip(seed, num_frames=40 + seed) for seed in range(20)]
+    clips[13] = clip(13, num_frames=300, num_bodies=2)
+    names = [each.name for each in choose_canonical(clips)]
+    assert "clip0" in names
+    assert "clip13" in names
+    assert len(names) <= 5
+
+
+def test_a_bundle_without_a_clip_to_check_itself_with_is_refused() -> None:
+    with pytest.raises(BundleError, match="at least one raw clip"):
+        choose_canonical([])
+
+
+def test_the_shipped_bundle_is_what_pose_statistics_give_today() -> None:
+    bundle = Bundle.read(DEFAULT_BUNDLE)
+    assert bundle.manifest.name == "pose-statistics"
+    graph = ClipEmbedding(PoseStatistics())
+    for canonical in bundle.canonical:
+        bodies = prepare(canonical.sequence, layout_named(canonical.layout), bundle.manifest.preprocess)
+        np.testing.assert_allclose(graph(torch.from_numpy(bodies[None]))[0], canonical.embedding, atol=1e-6)
