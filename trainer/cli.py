@@ -9,6 +9,7 @@ if importlib.util.find_spec("torch") is None:
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,19 +18,23 @@ from click.core import ParameterSource
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from torch import nn
 
+from gfp_serve.encoder import Device
 from gfp_serve.formats import Clip, find_files, read_clips
 from gfp_serve.options import Command, options_from
 from gfp_serve.preprocess import PreprocessConfig
 from trainer import loop, pictures
-from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint, CheckpointError
+from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint, CheckpointError, data_summary
 from trainer.config import PRESETS, TrainConfig
 from trainer.data_cli import gfp_data
+from trainer.devices import pick_device
 from trainer.embedding import PoseStatistics
-from trainer.evaluate.report import Row, candidates, evaluate
-from trainer.evaluate.retrieval import cross_subject_folds, split_folds
-from trainer.export import choose_canonical, export_bundle
+from trainer.evaluate.report import Readout, Row, asked_clips, candidates, check_cleaned_alike, evaluate
+from trainer.evaluate.retrieval import chance, cross_subject_folds, split_folds
+from trainer.export import Origin, choose_canonical, export_bundle
 from trainer.loop import Trainer
+from trainer.readout import ReadoutConfig, Whitened, fit_readout
 from trainer.store import ClipStore
 
 __all__ = ["gfp_data", "gfp_evaluate", "gfp_export", "gfp_train"]
@@ -144,6 +149,13 @@ def _training_progress(trainer: Trainer) -> Iterator[Callable[[loop.Progress], N
 )
 @click.option("--folds", default=2, show_default=True, help="Folds of the cross-subject protocol.")
 @click.option(
+    "--fit",
+    "fit_store",
+    metavar="STORE",
+    type=_PATH,
+    help="Also measure with a read-out fitted on this store's clips, its test split left out (see gfp-export --fit).",
+)
+@click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where to run."
 )
 @click.option(
@@ -155,7 +167,8 @@ def gfp_evaluate(
     store: Path,
     protocol: Literal["split", "cross-subject"],
     folds: int,
-    device: Literal["auto", "cpu", "cuda"],
+    fit_store: Path | None,
+    device: Device,
     out: Path | None,
     as_json: bool,
 ) -> None:
@@ -166,36 +179,60 @@ def gfp_evaluate(
     """
     clips = ClipStore.open(store)
     parts = split_folds(clips) if protocol == "split" else cross_subject_folds(clips, folds)
-    contestants = candidates(encoder, device)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("clips, ETA"))
     with Progress(*columns, TimeRemainingColumn(), console=_errors, transient=True) as progress:
-        asked = len({int(i) for fold in parts for i in (*fold.query, *fold.gallery)})
-        tasks = {row.name: progress.add_task(row.name, total=asked) for row in contestants}
-        table = evaluate(clips, parts, contestants, show=lambda name, done: progress.advance(tasks[name], done))
+        fit = None if fit_store is None else _fitting(ClipStore.open(fit_store), device, progress)
+        tested = candidates(encoder, device, fit)
+        task = progress.add_task("embed", total=len(asked_clips(parts)) * len(tested))
+        rows = evaluate(clips, parts, tested, show=lambda done: progress.advance(task, done))
+    asked = rows[-1].candidate
     report = {
         "protocol": protocol if protocol == "split" else f"cross-subject, {folds} folds",
         "queries": sum(len(fold.query) for fold in parts),
         "store_content_sha256": clips.content_digest,
-        "preprocess": contestants[-1].preprocess.to_json(),
-        "top1_percent": {row.name: row.accuracy for row in table},
-        "encoder": table[-1].identity,
+        "preprocess": asked.preprocess.to_json(),
+        "chance_percent": chance(clips, parts),
+        "top1_percent": _accuracies(rows, "plain"),
+        "top1_percent_fitted": _accuracies(rows, "fitted"),
+        "encoder": asked.identity,
     }
     if out is not None:
-        _write_evaluation(out, report, table[-1], clips)
-    if as_json:
-        click.echo(json.dumps(report))
-        return
-    shown = Table(
-        "embedding", "1-NN top-1 %", title=f"Action retrieval: {report['queries']} queries, {report['protocol']}"
-    )
-    for row in table:
-        shown.add_row(row.name, f"{row.accuracy:.1f}")
-    Console().print(shown)
+        _write_evaluation(out, report, rows[-1], clips)
+    click.echo(json.dumps(report)) if as_json else _print_table(report)
+
+
+def _fitting(store: ClipStore, device: Device, progress: Progress) -> Callable[[nn.Module, PreprocessConfig], Whitened]:
+    def fit(model: nn.Module, preprocess: PreprocessConfig) -> Whitened:
+        task = progress.add_task("fit read-out", total=None)
+        return fit_readout(
+            model,
+            store,
+            preprocess,
+            ReadoutConfig(),
+            pick_device(device),
+            show=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+
+    return fit
+
+
+def _accuracies(rows: list[Row], readout: Readout) -> dict[str, float]:
+    return {row.candidate.name: row.retrieval.accuracy for row in rows if row.candidate.readout == readout}
+
+
+def _print_table(report: dict[str, Any]) -> None:
+    plain, fitted = report["top1_percent"], report["top1_percent_fitted"]
+    table = Table("embedding", "plain", title=f"1-NN, {report['queries']} queries: right in %")
+    table.caption = f"{report['protocol']}; plain is the mean of tokens, as published"
+    if fitted:
+        table.add_column("fitted read-out")
+    table.add_row("chance", f"{report['chance_percent']:.1f}")
+    for name in dict.fromkeys([*plain, *fitted]):
+        table.add_row(name, *(f"{column[name]:.1f}" if name in column else "" for column in (plain, fitted)))
+    Console().print(table)
 
 
 def _write_evaluation(out: Path, report: dict[str, Any], row: Row, clips: ClipStore) -> None:
-    if row.retrieval is None or row.vectors is None:  # only `chance` has none, and it is never last
-        raise ValueError("the last row of the table is no encoder")
     out.mkdir(parents=True, exist_ok=True)
     (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     names = list(clips.class_names)
@@ -218,9 +255,22 @@ def _write_evaluation(out: Path, report: dict[str, Any], row: Row, clips: ClipSt
     type=_PATH,
     help="Recording whose raw clips prove that torch and onnxruntime agree; a few of them go into the bundle.",
 )
+@click.option(
+    "--fit",
+    "fit_store",
+    metavar="STORE",
+    type=_PATH,
+    help="Put a read-out into the model that is fitted on this store's clips, its test split left out, without labels: "
+    "means over a grid of time and joints, whitened. Without it the embedding is the mean of tokens, as published.",
+)
 @click.option("--name", help="What the encoder is called in the server's replies. [default: its objective]")
 def gfp_export(
-    run: Path | None, pose_statistics: bool, out: Path, recordings: tuple[Path, ...], name: str | None
+    run: Path | None,
+    pose_statistics: bool,
+    out: Path,
+    recordings: tuple[Path, ...],
+    fit_store: Path | None,
+    name: str | None,
 ) -> None:
     """Export the encoder of RUN (a run folder or checkpoint) as a bundle for gfp-serve.
 
@@ -231,32 +281,32 @@ def gfp_export(
         raise click.UsageError("name a RUN, or say --pose-statistics for the embedding without learning; one of both.")
     canonical = choose_canonical(_raw_clips(recordings))
     if run is None:
-        bundle, difference = export_bundle(
-            PoseStatistics(),
-            canonical,
-            name=name or "pose-statistics",
-            preprocess=PreprocessConfig(),
-            objective="none",
-            step=0,
-            data={},
-            training=None,
-        )
+        model: nn.Module = PoseStatistics()
+        origin = Origin(name=name or "pose-statistics", objective="none", step=0, data={}, training=None)
+        preprocess = PreprocessConfig()
     else:
         checkpoint = Checkpoint.read(run)
-        bundle, difference = export_bundle(
-            checkpoint.build_encoder(),
-            canonical,
+        model, preprocess = checkpoint.build_encoder(), checkpoint.preprocess
+        origin = Origin(
             name=name or "gfp",
-            preprocess=checkpoint.preprocess,
             objective="gfp",
             step=checkpoint.step,
             data=checkpoint.data,
             training=checkpoint.config.to_json(),
         )
+    readout: dict[str, Any] = {"kind": "mean"}
+    if fit_store is not None:
+        store = ClipStore.open(fit_store)
+        check_cleaned_alike(store, preprocess)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("clips, ETA"))
+        with Progress(*columns, TimeRemainingColumn(), console=_errors, transient=True) as progress:
+            model = _fitting(store, "cpu", progress)(model, preprocess)
+        readout = {"kind": "whitened", **asdict(ReadoutConfig()), "data": data_summary(store)}
+    bundle, difference = export_bundle(model, canonical, preprocess, origin, readout)
     bundle.write(out)
     manifest = bundle.manifest
     click.echo(
-        f"{out}: {manifest.name}, {manifest.embedding_size} numbers a clip, {len(bundle.model) / 1e6:.1f} MB, digest "
+        f"{out}: {manifest.name}, {manifest.embedding_size} numbers a clip, {len(bundle.model) / 1e6:.2f} MB, digest "
         f"{manifest.encoder_digest[:12]}; onnxruntime and torch differ by at most {difference:.1e} on "
         f"{len(canonical)} raw clips."
     )

@@ -4,6 +4,7 @@ import hashlib
 import logging
 import warnings
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -25,16 +26,23 @@ PARITY_TOLERANCE = 1e-5
 OPSET = 20
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a model comes from: the manifest's fields of the same names."""
+
+    name: str
+    objective: str
+    step: int
+    data: dict[str, Any]
+    training: dict[str, Any] | None
+
+
 def export_bundle(
     model: nn.Module,
     clips: Sequence[Clip],
-    *,
-    name: str,
     preprocess: PreprocessConfig,
-    objective: str,
-    step: int,
-    data: dict[str, Any],
-    training: dict[str, Any] | None,
+    origin: Origin,
+    readout: dict[str, Any],
 ) -> tuple[Bundle, float]:
     """A bundle of a model with `features`, and the largest difference seen between torch and onnxruntime.
 
@@ -47,16 +55,13 @@ def export_bundle(
     onnx_model = _to_onnx(graph, preprocess.num_frames)
     content = onnx_model.SerializeToString()
     manifest = Manifest(
-        name=name,
+        **asdict(origin),
         embedding_size=len(vectors[0]),
-        objective=objective,
-        step=step,
         preprocess=preprocess,
-        data=data,
         opset=OPSET,
         producer=f"gfp-serve {__version__}, torch {torch.__version__}, onnx {onnx.__version__}",
         model_sha256=hashlib.sha256(content).hexdigest(),
-        training=training,
+        readout=readout,
     )
     canonical = tuple(
         CanonicalClip(clip.sequence, clip.layout.name, vector) for clip, vector in zip(clips, vectors, strict=True)
@@ -109,7 +114,7 @@ def _check_parity(bundle: Bundle, inputs: list[np.ndarray], vectors: list[np.nda
         batched = encoder.encode(np.stack([inputs[place] for place in same]))
         for place, from_batch in zip(same, batched, strict=True):
             for vector in (from_batch, encoder.encode(inputs[place][None])[0]):
-                differences.append(np.abs(vector - vectors[place]).max())
+                differences.append(np.abs(vector - vectors[place]).max())  # noqa: PERF401 (clearer than a nested list)
     worst = float(np.max(differences))  # NaN if any is: Python's max would drop it
     if not worst <= PARITY_TOLERANCE:
         raise BundleError(

@@ -44,7 +44,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
             label=f"class{number % 3}",
             subject=str(number % 4),
         )
-        for number in range(16)
+        for number in range(24)
     ]
     write_clip_file(path, clips)
     return path
@@ -67,22 +67,44 @@ def run(store: Path) -> Path:
 def test_from_a_clip_file_to_a_bundle(recording: Path, store: Path, run: Path, tmp_path: Path) -> None:
     assert (run / "losses.png").stat().st_size > 1000
     report = json.loads(succeed(gfp_evaluate, run, store, "--json", "--out", tmp_path / "evaluation"))
-    assert list(report["top1_percent"]) == ["chance", "pose statistics", "untrained", "trained"]
-    assert report["queries"] == 4
+    assert list(report["top1_percent"]) == ["pose statistics", "untrained", "trained"]
+    assert report["top1_percent_fitted"] == {}
+    assert report["queries"] == 6
     assert report["encoder"]["training"]["seed"] == 0
     assert {file.name for file in (tmp_path / "evaluation").iterdir()} == {"report.json", "confusion.png", "map.png"}
     output = succeed(gfp_export, run, "--out", tmp_path / "bundle.zip", "--clips", recording)
     assert "differ by at most" in output
     manifest = Bundle.read(tmp_path / "bundle.zip").manifest
-    assert (manifest.objective, manifest.step, manifest.embedding_size) == ("gfp", 6, 16)
+    assert (manifest.objective, manifest.step, manifest.embedding_size) == ("gfp", 8, 16)
     assert manifest.data["sources"][0]["name"] == "swings"
     from_bundle = json.loads(succeed(gfp_evaluate, tmp_path / "bundle.zip", store, "--json"))
     assert from_bundle["top1_percent"] == report["top1_percent"]
 
 
+def test_a_fitted_readout_is_in_the_bundle_and_measured_alike_from_both(
+    recording: Path, store: Path, run: Path, tmp_path: Path
+) -> None:
+    words = ["--fit", store, "--out", tmp_path / "bundle", "--clips", recording]
+    succeed(gfp_export, run, *words)
+    manifest = Bundle.read(tmp_path / "bundle").manifest
+    assert (manifest.readout["kind"], manifest.readout["time_parts"]) == ("whitened", 3)
+    assert manifest.readout["data"]["sources"][0]["name"] == "swings"
+    from_run = json.loads(succeed(gfp_evaluate, run, store, "--json", "--fit", store))
+    from_bundle = json.loads(succeed(gfp_evaluate, tmp_path / "bundle", store, "--json"))
+    assert list(from_run["top1_percent_fitted"]) == ["pose statistics", "untrained", "trained"]
+    assert from_bundle["top1_percent_fitted"] == {"trained": from_run["top1_percent_fitted"]["trained"]}
+
+
+def test_a_readout_fitted_on_clips_cleaned_otherwise_is_refused(recording: Path, run: Path, tmp_path: Path) -> None:
+    succeed(gfp_data, "import", recording, "--out", tmp_path / "turned", "--align-view")
+    result = invoke(gfp_export, run, "--fit", tmp_path / "turned", "--out", tmp_path / "bundle", "--clips", recording)
+    assert result.exit_code == 1
+    assert "import the data again with --no-align-view" in result.output
+
+
 def test_evaluation_is_a_table_by_default(store: Path, run: Path) -> None:
     output = succeed(gfp_evaluate, run, store, "--protocol", "cross-subject", "--folds", 4)
-    for word in ("chance", "pose statistics", "untrained", "trained", "16 queries", "cross-subject, 4 folds"):
+    for word in ("chance", "pose statistics", "untrained", "trained", "24 queries", "cross-subject, 4 folds"):
         assert word in output
 
 
@@ -116,7 +138,7 @@ def test_another_store_is_refused_on_resume(recording: Path, run: Path, tmp_path
 
 
 def test_a_finished_run_can_be_resumed_without_harm(store: Path, run: Path) -> None:
-    assert "6 steps" in succeed(gfp_train, store, "--out", run, "--resume")
+    assert "8 steps" in succeed(gfp_train, store, "--out", run, "--resume")
 
 
 @pytest.mark.parametrize(
@@ -128,7 +150,7 @@ def test_a_finished_run_can_be_resumed_without_harm(store: Path, run: Path) -> N
         (["--precision", "bf16", "--device", "cpu"], "bf16 needs --device cuda"),
         (["--width", "30"], "must be a multiple of --num-heads"),
         (["--num-frames", "60", "--batch-clips", "4"], "multiple of 30 segments"),
-        (["--batch-clips", "100"], "choose at most 12"),
+        (["--batch-clips", "100"], "choose at most 18"),
     ],
 )
 def test_a_bad_setting_stops_before_training_with_exit_code_2(

@@ -6,6 +6,7 @@ import torch
 
 from gfp_serve.errors import InvalidRequestError
 from gfp_serve.formats import Clip
+from gfp_serve.preprocess import PreprocessConfig
 from gfp_serve.skeleton import NTU25
 from tests.trainer.small import moving_body, tiny_config, write_store
 from trainer.checkpoint import Checkpoint
@@ -13,14 +14,15 @@ from trainer.embedding import ClipEmbedding, PoseStatistics
 from trainer.evaluate.embeddings import embed_store, torch_embedder
 from trainer.evaluate.report import candidates, evaluate
 from trainer.evaluate.retrieval import Fold, chance, cross_subject_folds, retrieve, split_folds
-from trainer.export import export_bundle
+from trainer.export import Origin, export_bundle
 from trainer.loop import Trainer
+from trainer.readout import ReadoutConfig, fit_readout
 from trainer.store import ClipStore
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
-    return write_store(tmp_path_factory.mktemp("clips") / "store")
+    return write_store(tmp_path_factory.mktemp("clips") / "store", num_clips=24)
 
 
 @pytest.fixture(scope="module")
@@ -32,15 +34,16 @@ def run(store: ClipStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_split_asks_with_test_clips_and_searches_the_others(store: ClipStore) -> None:
     (fold,) = split_folds(store)
-    assert fold.query.tolist() == [3, 7, 11]
-    assert fold.gallery.tolist() == [0, 1, 2, 4, 5, 6, 8, 9, 10]
+    assert fold.query.tolist() == [3, 7, 11, 15, 19, 23]
+    assert sorted([*fold.query, *fold.gallery]) == list(range(24))
+    assert not set(fold.query) & set(fold.gallery)
 
 
 def test_no_subject_is_on_both_sides_of_a_cross_subject_fold(store: ClipStore) -> None:
     folds = cross_subject_folds(store, 2)
     for fold in folds:
         assert not set(store.subjects[fold.query]) & set(store.subjects[fold.gallery])
-    assert sorted(np.concatenate([fold.query for fold in folds]).tolist()) == list(range(12))
+    assert sorted(np.concatenate([fold.query for fold in folds]).tolist()) == list(range(24))
 
 
 def test_more_folds_than_subjects_are_refused(store: ClipStore) -> None:
@@ -50,7 +53,7 @@ def test_more_folds_than_subjects_are_refused(store: ClipStore) -> None:
 
 def test_the_nearest_of_four_points_in_a_plane_decides(store: ClipStore) -> None:
     # Clips 0 and 3 are of class 0, clips 1 and 4 of class 1 (small.py).
-    vectors = np.zeros((12, 2), dtype=np.float32)
+    vectors = np.zeros((24, 2), dtype=np.float32)
     vectors[[0, 1]] = [[1, 0], [0, 1]]  # gallery
     vectors[[3, 4]] = [[0.9, 0.1], [0.8, 0.2]]  # both nearer to clip 0
     fold = Fold(query=np.array([3, 4]), gallery=np.array([0, 1]))
@@ -62,35 +65,48 @@ def test_the_nearest_of_four_points_in_a_plane_decides(store: ClipStore) -> None
 
 def test_vectors_come_in_the_order_of_the_clips_whatever_their_bodies(store: ClipStore) -> None:
     embed = torch_embedder(PoseStatistics(), torch.device("cpu"))
-    every = embed_store(embed, store, store.preprocess, np.arange(12))
-    single = [embed_store(embed, store, store.preprocess, np.array([clip]))[0] for clip in range(12)]
+    every = embed_store(embed, store, store.preprocess, np.arange(24))
+    single = [embed_store(embed, store, store.preprocess, np.array([clip]))[0] for clip in range(24)]
     np.testing.assert_allclose(every, np.stack(single), atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(every, axis=1), 1.0, atol=1e-5)
 
 
-def test_checkpoint_and_bundle_give_the_same_accuracies(store: ClipStore, run: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("fitted", [False, True])
+def test_checkpoint_and_bundle_give_the_same_accuracies(
+    store: ClipStore, run: Path, tmp_path: Path, fitted: bool
+) -> None:
     checkpoint = Checkpoint.read(run)
-    clips = [Clip(name="a", sequence=moving_body(1), layout=NTU25, fps=30.0)]
+    cpu = torch.device("cpu")
+
+    def fit(model: torch.nn.Module, preprocess: PreprocessConfig) -> torch.nn.Module:
+        return fit_readout(model, store, preprocess, ReadoutConfig(), cpu)
+
+    model = checkpoint.build_encoder()
     bundle, _ = export_bundle(
-        checkpoint.build_encoder(),
-        clips,
-        name="gfp",
-        preprocess=checkpoint.preprocess,
-        objective="gfp",
-        step=checkpoint.step,
-        data=checkpoint.data,
-        training=checkpoint.config.to_json(),
+        fit(model, checkpoint.preprocess) if fitted else model,
+        [Clip(name="a", sequence=moving_body(1), layout=NTU25, fps=30.0)],
+        checkpoint.preprocess,
+        Origin(name="gfp", objective="gfp", step=4, data={}, training=checkpoint.config.to_json()),
+        {"kind": "whitened" if fitted else "mean"},
     )
     bundle.write(tmp_path / "bundle")
     folds = cross_subject_folds(store, 2)
-    tables = [evaluate(store, folds, candidates(path, "cpu")) for path in (run, tmp_path / "bundle")]
-    rows = [{row.name: row.accuracy for row in table} for table in tables]
-    assert rows[0] == rows[1]
-    assert list(rows[0]) == ["chance", "pose statistics", "untrained", "trained"]
+    tables = [
+        evaluate(store, folds, candidates(path, "cpu", fit if fitted else None)) for path in (run, tmp_path / "bundle")
+    ]
+    from_run, from_bundle = (
+        {(row.candidate.name, row.candidate.readout): row.retrieval.accuracy for row in table} for table in tables
+    )
+    trained = ("trained", "fitted" if fitted else "plain")
+    assert from_bundle[trained] == from_run[trained]
+    assert set(from_run) >= {("pose statistics", "plain"), ("untrained", "plain"), ("trained", "plain"), trained}
+    # The nearest neighbours are the same clips, not only as often right.
+    last = tables[0][-1].retrieval.predictions, tables[1][-1].retrieval.predictions
+    np.testing.assert_array_equal(*last)
 
 
 def test_the_untrained_row_is_the_encoder_that_training_started_from(store: ClipStore, run: Path) -> None:
-    untrained = next(row for row in candidates(run, "cpu") if row.name == "untrained")
+    untrained = next(row for row in candidates(run, "cpu", None) if row.name == "untrained")
     fresh = Trainer(tiny_config(), store, run.parent / "fresh").objective.encoder
     clips = np.random.default_rng(0).normal(size=(2, 1, 120, 25, 3)).astype(np.float32)
     np.testing.assert_array_equal(untrained.embed(clips), torch_embedder(fresh, torch.device("cpu"))(clips))
@@ -102,7 +118,7 @@ def test_a_store_cleaned_otherwise_is_refused_with_the_flag_to_use(run: Path, tm
     store = write_store(tmp_path / "store")
     store.preprocess = replace(store.preprocess, align_view=True)
     with pytest.raises(InvalidRequestError, match="import the data again with --no-align-view"):
-        evaluate(store, cross_subject_folds(store, 2), candidates(run, "cpu"))
+        evaluate(store, cross_subject_folds(store, 2), candidates(run, "cpu", None))
 
 
 def test_pose_statistics_equal_their_definition_written_in_numpy() -> None:

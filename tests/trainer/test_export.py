@@ -17,7 +17,7 @@ from gfp_serve.skeleton import NTU25, layout_named
 from tests.trainer.small import TINY_ENCODER, moving_body
 from trainer.embedding import ClipEmbedding, PoseStatistics
 from trainer.encoder import SkeletonEncoder
-from trainer.export import PARITY_TOLERANCE, choose_canonical, export_bundle
+from trainer.export import PARITY_TOLERANCE, Origin, choose_canonical, export_bundle
 
 
 def clip(seed: int, *, num_frames: int = 70, num_bodies: int = 1) -> Clip:
@@ -26,9 +26,8 @@ def clip(seed: int, *, num_frames: int = 70, num_bodies: int = 1) -> Clip:
 
 
 def export(model: torch.nn.Module, clips: list[Clip]) -> tuple[Bundle, float]:
-    return export_bundle(
-        model, clips, name="test", preprocess=PreprocessConfig(), objective="gfp", step=7, data={}, training=None
-    )
+    origin = Origin(name="test", objective="gfp", step=7, data={}, training=None)
+    return export_bundle(model, clips, PreprocessConfig(), origin, {"kind": "mean"})
 
 
 @pytest.fixture(scope="module")

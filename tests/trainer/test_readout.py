@@ -1,0 +1,68 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gfp_serve.errors import InvalidRequestError
+from tests.trainer.small import TINY_ENCODER, write_store
+from trainer.embedding import PoseStatistics
+from trainer.encoder import SkeletonEncoder
+from trainer.readout import GridMeans, ReadoutConfig, fit_readout, whitening
+
+CPU = torch.device("cpu")
+
+
+def test_whitened_clips_vary_alike_in_every_direction_and_together_in_none() -> None:
+    draws = np.random.default_rng(0)
+    features = (draws.normal(size=(500, 6)) @ draws.normal(size=(6, 6)) + 7).astype(np.float32)
+    mean, directions = whitening(features, ReadoutConfig(shrinkage=0.0))
+    white = (features - mean) @ directions
+    np.testing.assert_allclose(white.mean(axis=0), 0, atol=1e-3)
+    np.testing.assert_allclose(white.T @ white / 500, np.eye(6), atol=1e-3)
+
+
+def test_shrinkage_keeps_a_rare_direction_small() -> None:
+    # Two directions of variance 1 and 0.0001: their mean is about 0.5, of which a tenth is added to both.
+    features = np.array([[1, 0.01], [-1, 0.01], [1, -0.01], [-1, -0.01]], dtype=np.float32)
+    _, directions = whitening(features, ReadoutConfig(shrinkage=0.1))
+    scale = np.abs(directions).max(axis=0)
+    assert scale == pytest.approx([1 / (1 + 0.05) ** 0.5, 1 / (0.0001 + 0.05) ** 0.5], rel=1e-2)
+
+
+def test_the_size_is_at_most_what_was_asked_and_what_the_clips_span() -> None:
+    features = np.random.default_rng(1).normal(size=(20, 50)).astype(np.float32)
+    assert whitening(features, ReadoutConfig(size=8))[1].shape == (50, 8)
+    assert whitening(features, ReadoutConfig(size=256))[1].shape == (50, 19)  # 20 centred clips span 19
+
+
+def test_the_grid_keeps_time_parts_and_joints_apart() -> None:
+    encoder = SkeletonEncoder(TINY_ENCODER, num_frames=120).eval()
+    bodies = torch.randn(2, 120, 25, 3)
+    tokens = encoder(encoder.segments(bodies)).view(2, 30, 25, 16)
+    grid = GridMeans(encoder, 3).features(bodies).view(2, 3, 25, 16)
+    torch.testing.assert_close(grid[1, 2, 7], tokens[1, 20:30, 7].mean(dim=0))
+
+
+def test_parts_that_do_not_divide_the_clip_are_refused() -> None:
+    with pytest.raises(InvalidRequestError, match="choose a divisor"):
+        GridMeans(SkeletonEncoder(TINY_ENCODER, num_frames=120), 4)
+
+
+def test_the_same_store_gives_the_same_readout_and_test_clips_have_no_part_in_it(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "store", num_clips=24)
+    first = fit_readout(PoseStatistics(), store, store.preprocess, ReadoutConfig(), CPU)
+    rows = store.rows.copy()
+    for clip in np.flatnonzero(store.splits == 1):
+        rows[store.offsets[clip] : store.offsets[clip + 1]] = 5.0
+    store.rows = rows
+    second = fit_readout(PoseStatistics(), store, store.preprocess, ReadoutConfig(), CPU)
+    assert torch.equal(first.mean, second.mean)
+    assert torch.equal(first.directions, second.directions)
+    assert first.directions.shape == (600, 17)  # 18 clips are no test
+
+
+def test_too_few_clips_to_fit_on_are_refused_with_their_number(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "store", num_clips=12)
+    with pytest.raises(InvalidRequestError, match=r"has 9 clips .* at least 16"):
+        fit_readout(PoseStatistics(), store, store.preprocess, ReadoutConfig(), CPU)
