@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import click
+import numpy as np
 from click.core import ParameterSource
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -236,7 +237,9 @@ def _write_evaluation(out: Path, report: dict[str, Any], row: Row, clips: ClipSt
     out.mkdir(parents=True, exist_ok=True)
     (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     names = list(clips.class_names)
-    matrix = pictures.confusion_matrix(row.retrieval.labels, row.retrieval.predictions, names)
+    # Only classes that occur: a gallery may hold many that nobody asks about.
+    present, numbers = np.unique([row.retrieval.labels, row.retrieval.predictions], return_inverse=True)
+    matrix = pictures.confusion_matrix(*numbers.reshape(2, -1), [names[label] for label in present])
     matrix.savefig(out / "confusion.png")
     used = row.vectors.any(axis=1)
     pictures.embedding_map(row.vectors[used], clips.labels[used], names).savefig(out / "map.png")

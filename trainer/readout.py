@@ -19,7 +19,7 @@ from gfp_serve.preprocess import PreprocessConfig, finish
 from trainer.encoder import SkeletonEncoder
 from trainer.store import ClipStore
 
-# More clips than this change the statistics little and would fill the memory: 19,200 numbers a clip.
+# More clips than this change the statistics little and would fill the memory: 38,400 numbers a clip.
 MAX_FIT_CLIPS = 2048
 MIN_FIT_CLIPS = 16
 
@@ -28,7 +28,7 @@ MIN_FIT_CLIPS = 16
 class ReadoutConfig:
     """What is kept of the tokens before whitening, and how much after it."""
 
-    time_parts: int = 3  # equal parts of the clip, each with its own mean
+    time_parts: int = 6  # equal parts of the clip, each with its own mean
     size: int = 256  # numbers of the embedding at most; fewer clips or features give fewer
     # Added to each direction's variance, as a share of the mean variance: rare directions are not blown up to noise.
     shrinkage: float = 0.01
