@@ -54,6 +54,9 @@ class Manifest:
     opset: int
     producer: str
     model_sha256: str
+    readout: dict[str, Any] = dataclasses.field(
+        default_factory=dict
+    )  # how tokens become the embedding, and fitted on what
     training: dict[str, Any] | None = None  # the trainer's config; None for an embedding without training
     format_version: int = FORMAT_VERSION
 

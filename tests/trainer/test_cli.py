@@ -87,7 +87,7 @@ def test_a_fitted_readout_is_in_the_bundle_and_measured_alike_from_both(
     words = ["--fit", store, "--out", tmp_path / "bundle", "--clips", recording]
     succeed(gfp_export, run, *words)
     manifest = Bundle.read(tmp_path / "bundle").manifest
-    assert (manifest.readout["kind"], manifest.readout["time_parts"]) == ("whitened", 3)
+    assert (manifest.readout["kind"], manifest.readout["time_parts"]) == ("whitened", 6)
     assert manifest.readout["data"]["sources"][0]["name"] == "swings"
     from_run = json.loads(succeed(gfp_evaluate, run, store, "--json", "--fit", store))
     from_bundle = json.loads(succeed(gfp_evaluate, tmp_path / "bundle", store, "--json"))
