@@ -238,9 +238,13 @@ def _write_evaluation(out: Path, report: dict[str, Any], row: Row, clips: ClipSt
     (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     names = list(clips.class_names)
     # Only classes that occur: a gallery may hold many that nobody asks about.
-    present = np.union1d(row.retrieval.labels, row.retrieval.predictions)
-    sides = (np.searchsorted(present, side) for side in (row.retrieval.labels, row.retrieval.predictions))
-    matrix = pictures.confusion_matrix(*sides, class_names=[names[label] for label in present])
+    labels, predictions = row.retrieval.labels, row.retrieval.predictions
+    present = np.union1d(labels, predictions)
+    matrix = pictures.confusion_matrix(
+        np.searchsorted(present, labels),
+        np.searchsorted(present, predictions),
+        [names[label] for label in present],
+    )
     matrix.savefig(out / "confusion.png")
     used = row.vectors.any(axis=1)
     pictures.embedding_map(row.vectors[used], clips.labels[used], names).savefig(out / "map.png")
