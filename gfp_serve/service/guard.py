@@ -71,7 +71,8 @@ class Guard(grpc.aio.ServerInterceptor):
             async with asyncio.timeout(context.time_remaining()):
                 return await handler.unary_unary(request, context)
         except TimeoutError as error:
-            raise _RefusedError(to_status(OutOfTimeError("the call's deadline passed before its answer."))) from error
+            late = OutOfTimeError("the call's deadline passed before its answer; raise it, or send less at once.")
+            raise _RefusedError(to_status(late)) from error
         except GfpError as error:
             if not is_answerable(error):
                 raise _RefusedError(_internal(error)) from error
