@@ -88,15 +88,24 @@ def run(*words: object) -> None:
         f"$ {' '.join(f'{word!r}' if ' ' in word or ';' in word else word for word in command)}",
         style="bold",
         highlight=False,
+        soft_wrap=True,  # so that it can be copied
     )
-    subprocess.run([Path(sys.executable).parent / command[0], *command[1:]], check=True)
+    process = subprocess.Popen([Path(sys.executable).parent / command[0], *command[1:]])
+    try:
+        code = process.wait()
+    except KeyboardInterrupt:
+        # The command got the same Ctrl-C. Killed instead of waited for, it would leave a terminal without a cursor.
+        process.wait()
+        raise
+    if code:
+        raise subprocess.CalledProcessError(code, command)
 
 
 @contextmanager
 def serving(bundle: Path) -> Iterator[str]:
     """A `gfp-serve` on a free port of this machine, with a gallery that is thrown away; stopped at the end."""
     command = ["gfp-serve", "--bundle", str(bundle), "--port", "0"]
-    console.print(f"$ {' '.join(command)}", style="bold", highlight=False)
+    console.print(f"$ {' '.join(command)}", style="bold", highlight=False, soft_wrap=True)
     log = (RUN / "server.log").open("w")
     server = subprocess.Popen(
         [Path(sys.executable).parent / command[0], *command[1:]], stdout=subprocess.PIPE, stderr=log, text=True

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float32
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from gfp_serve import __version__
 from gfp_serve.client import DEFAULT_ADDRESS, Client, ClipItem
@@ -110,7 +110,7 @@ def embed(files: Sequence[Path], split: str, out: Path | None, address: str, tim
                 names.append(taken.name)
                 labels.append(taken.clip.label or "")
                 vectors.append(vector)
-                shown = " ".join(f"{component:+.3f}" for component in vector[:4])
+                shown = " ".join(f"{component:+.3f}" for component in vector[:3])
                 answers.add(
                     {"clip": taken.name, "label": taken.clip.label, "embedding": vector.tolist()},
                     [(taken.name, labels[-1], *map(str, taken.clip.sequence.shape[:2]), f"{shown} …")],
@@ -211,7 +211,7 @@ def info(address: str, timeout_s: float, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(values))
         return
-    table = Table(show_header=False, box=None)
+    table = Table("name", Column("value", overflow="fold"), show_header=False, box=None)
     for name, value in values.items():
         pairs = (
             [f"{key} {inner:g}" if isinstance(inner, float) else f"{key} {inner}" for key, inner in value.items()]

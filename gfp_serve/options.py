@@ -23,6 +23,11 @@ class Command(click.Command):
             return super().invoke(ctx)
         except GfpError as error:
             raise click.ClickException(str(error)) from error
+        except OSError as error:
+            # One that names a file is about a path that the caller gave; any other is click's (a closed pipe) or ours.
+            if error.filename is None:
+                raise
+            raise click.ClickException(f"{error.filename} cannot be used: {error.strerror}.") from error
 
 
 class Group(Command, click.Group):

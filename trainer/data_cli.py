@@ -11,7 +11,7 @@ import click
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from gfp_serve.errors import InvalidRequestError
 from gfp_serve.formats import Clip, find_files, read_clips
@@ -128,7 +128,8 @@ def info_command(path: Path, verify: bool, as_json: bool) -> None:
         return
     console = Console()
     tables = {name: facts.pop(name, None) for name in ("sources", "classes")}
-    overview = Table(title=str(path), show_header=False, title_justify="left")
+    value_column = Column("value", overflow="fold")
+    overview = Table("name", value_column, title=str(path), show_header=False, title_justify="left")
     for name, value in facts.items():
         overview.add_row(name.replace("_", " "), _words(value))
     console.print(overview)

@@ -250,7 +250,7 @@ def _id_parts(ids: Sequence[str], limits: Limits) -> Iterator[Sequence[str]]:
 
 def _natural(name: str, value: int) -> int:
     if not 1 <= value < 2**31:
-        raise InvalidRequestError(f"{name} is {value}; it must be at least 1.")
+        raise InvalidRequestError(f"{name} is {value}; it must be at least 1 and below 2^31.")
     return value
 
 

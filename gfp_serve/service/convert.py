@@ -56,8 +56,8 @@ def read_sequence(
     ):
         if count > most:
             raise InvalidRequestError(
-                f"the sequence has {count} {name}; this server takes at most {most}. Cut it, or raise --max-{name} of "
-                f"the server."
+                f"the sequence has {count} {name}; this server takes at most {most}. Check the axis order (frames × "
+                f"bodies × joints × 3), cut it, or raise --max-{name} of the server."
             )
     return np.frombuffer(message.positions, _FLOAT).reshape(shape).astype(np.float32, copy=False), layout
 

@@ -156,6 +156,12 @@ def test_info_is_a_table_or_json(run):
     assert (values["encoder_name"], values["limits"]["max_sequences"]) == ("tiny", 256)
 
 
+def test_the_table_of_info_wraps_a_digest_instead_of_cutting_it_off(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    (values,) = lines(run("info", "--json"))
+    assert values["encoder_digest"] in "".join(run("info").stdout.split())
+
+
 def test_health_is_an_exit_code(run):
     assert run("health").stdout == "serving\n"
     assert "is gfp-serve running?" in run("health", "--address", "127.0.0.1:1", code=1).stderr

@@ -141,3 +141,21 @@ def test_an_error_of_the_library_is_one_line_and_exit_code_1():
 
     result = CliRunner().invoke(tool, ["fill"])
     assert (result.exit_code, result.output) == (1, "Error: the gallery g is damaged; restore it.\n")
+
+
+def test_a_path_that_cannot_be_used_is_one_line_and_exit_code_1(tmp_path):
+    @click.command(cls=Command)
+    def write() -> None:
+        (tmp_path / "nowhere" / "file").write_text("")
+
+    result = CliRunner().invoke(write)
+    path = tmp_path / "nowhere" / "file"
+    assert (result.exit_code, result.output) == (1, f"Error: {path} cannot be used: No such file or directory.\n")
+
+
+def test_an_operating_system_error_without_a_path_is_no_mistake_of_the_caller():
+    @click.command(cls=Command)
+    def compute() -> None:
+        raise OSError("out of something")
+
+    assert isinstance(CliRunner().invoke(compute).exception, OSError)

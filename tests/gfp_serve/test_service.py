@@ -189,7 +189,7 @@ async def test_a_sequence_that_cannot_be_used_is_named_by_its_place_and_fault(em
     ("limits", "words"),
     [
         ({"max_frames": 8}, "9 frames; this server takes at most 8"),
-        ({"max_bodies": 1}, "2 bodies; this server takes at most 1"),
+        ({"max_bodies": 1}, "2 bodies; this server takes at most 1. Check the axis order"),
         ({"max_sequences": 1}, "1 to 1 of them, got 2"),
     ],
 )

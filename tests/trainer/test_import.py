@@ -239,3 +239,12 @@ def test_plot_draws_named_clips_of_stores_and_recordings(tmp_path: Path) -> None
     assert result.exit_code == 1
     assert "there is no clip 'clip9'; similar names are clip" in result.stderr
     assert run("plot", lab, "--out", tmp_path / "p.doc").exit_code == 2
+
+
+def test_the_table_of_info_wraps_a_digest_instead_of_cutting_it_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    run("import", make_file(tmp_path / "mine.npz"), "--out", tmp_path / "store")
+    words = "".join(run("info", tmp_path / "store").stdout.replace("│", "").split())
+    assert ClipStore.open(tmp_path / "store").content_digest in words
