@@ -83,7 +83,8 @@ def gfp_train(store: Path, run: Path, resume: bool, config: TrainConfig) -> None
         )
         raise click.exceptions.Exit(128 + ended.signal)
     click.echo(
-        f"{run / CHECKPOINT_FILE}: {ended.step} steps. Next: gfp-evaluate {run} STORE, gfp-export {run} --out BUNDLE"
+        f"{run / CHECKPOINT_FILE}: {ended.step} steps. Next: gfp-evaluate {run} {store}, "
+        f"gfp-export {run} --out BUNDLE --clips FILE"
     )
 
 
@@ -229,7 +230,8 @@ def _print_table(report: dict[str, Any]) -> None:
         table.add_column("fitted read-out")
     table.add_row("chance", f"{report['chance_percent']:.1f}")
     for name in dict.fromkeys([*plain, *fitted]):
-        table.add_row(name, *(f"{column[name]:.1f}" if name in column else "" for column in (plain, fitted)))
+        shown = (plain, fitted) if fitted else (plain,)
+        table.add_row(name, *(f"{column[name]:.1f}" if name in column else "" for column in shown))
     Console().print(table)
 
 

@@ -106,6 +106,8 @@ def test_evaluation_is_a_table_by_default(store: Path, run: Path) -> None:
     output = succeed(gfp_evaluate, run, store, "--protocol", "cross-subject", "--folds", 4)
     for word in ("chance", "pose statistics", "untrained", "trained", "24 queries", "cross-subject, 4 folds"):
         assert word in output
+    (header,) = [line for line in output.splitlines() if "embedding" in line]
+    assert [name.strip() for name in header.split("┃")[1:-1]] == ["embedding", "plain"]
 
 
 def test_pose_statistics_become_a_bundle_without_training(recording: Path, tmp_path: Path) -> None:
