@@ -17,6 +17,7 @@ from jaxtyping import Float32
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
+from rich.text import Text
 
 from gfp_serve import __version__
 from gfp_serve.client import DEFAULT_ADDRESS, Client, ClipItem
@@ -334,7 +335,8 @@ class _Answers:
         if table:
             drawn = Table(*self.columns, box=None)
             for row in self._rows:
-                drawn.add_row(*row)
+                # As Text, because brackets in a label or a name are no markup.
+                drawn.add_row(*map(Text, row))
             Console().print(drawn)
         if note:
             click.echo(note)

@@ -99,7 +99,12 @@ def read_struct(message: Struct) -> dict[str, Any]:
 
 def read_attributes(message: Struct) -> dict[str, Attribute]:
     """An item's attributes; `InvalidRequestError` names the first that is no text, number, boolean or list of texts."""
-    values = read_struct(message)
+    try:
+        values = read_struct(message)
+    except ValueError as error:  # NaN and infinity are numbers to a Struct, but not to JSON
+        raise InvalidRequestError(
+            f"an attribute is no finite number ({error}); leave out what is not known."
+        ) from error
     for name, value in values.items():
         texts = value if isinstance(value, list) else []
         if not isinstance(value, str | float | bool | list) or not all(isinstance(text, str) for text in texts):

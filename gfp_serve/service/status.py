@@ -54,6 +54,10 @@ def reason_of(error_type: type[GfpError]) -> str:
 
 _BY_REASON = {reason_of(error_type): error_type for error_type in STATUS_CODES}
 
+# A message travels three times in the call's trailing headers, once with three bytes for one, and gRPC's clients take
+# no more than 8 KiB of headers: they would see an error about those instead.
+_MAX_MESSAGE_BYTES = 1024
+
 
 def is_answerable(error: GfpError) -> bool:
     """Whether the caller is told this error, because it concerns them."""
@@ -62,10 +66,11 @@ def is_answerable(error: GfpError) -> bool:
 
 def to_status(error: GfpError) -> Status:
     """The wire form of an answerable error."""
-    message = f"{error.field}: {error}" if error.field else str(error)
+    description = _shortened(str(error))
+    message = f"{error.field}: {description}" if error.field else description
     details: list[Message] = [ErrorInfo(reason=reason_of(type(error)), domain=DOMAIN)]
     if error.field:
-        violation = BadRequest.FieldViolation(field=error.field, description=str(error))
+        violation = BadRequest.FieldViolation(field=error.field, description=description)
         details.append(BadRequest(field_violations=[violation]))
     if isinstance(error, OverloadedError):
         delay = Duration()
@@ -101,6 +106,15 @@ def to_error(failure: grpc.RpcError, address: str) -> GfpError:
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return ServerError(f"{address} does not know this call ({message}); is it gfp-serve, and of this release?")
     return ServerError(f"{address} answered {code.name}: {message}")
+
+
+def _shortened(message: str) -> str:
+    """The message without its middle, where what the caller sent is quoted: its end says what to do."""
+    content = message.encode()
+    if len(content) <= _MAX_MESSAGE_BYTES:
+        return message
+    half = _MAX_MESSAGE_BYTES // 2
+    return f"{content[:half].decode(errors='ignore')} … {content[-half:].decode(errors='ignore')}"
 
 
 def _details(failure: grpc.RpcError) -> Iterable[Any]:

@@ -1,5 +1,6 @@
 """The commands as a user runs them, against a real server with a tiny encoder."""
 
+import dataclasses
 import json
 
 import click
@@ -80,6 +81,16 @@ def test_a_table_is_drawn_without_json(run, recordings):
     run("add", recordings)
     table = run("search", recordings / "b.npz", "--top-k", 1).stdout
     assert all(word in table for word in ("b/c3", "1.000", "wave"))
+
+
+def test_brackets_in_labels_and_names_are_shown_as_they_are(run, tmp_path):
+    (clip,) = clips(1)
+    write_clip_file(tmp_path / "brackets.npz", [dataclasses.replace(clip, name="[/]", label="[/red] [bold]go")])
+    run("add", tmp_path / "brackets.npz")
+    for command in ("embed", "search", "classify"):
+        table = run(command, tmp_path / "brackets.npz").stdout
+        assert "brackets/[/]" in table
+        assert "[/red] [bold]go" in table
 
 
 def test_one_side_of_the_split_is_added_and_the_other_is_classified(run, recordings):

@@ -441,6 +441,26 @@ async def test_a_number_of_neighbours_outside_its_range_is_named(gallery, top_k)
     assert (await refused(gallery.Search(request), CODE.INVALID_ARGUMENT, "INVALID_REQUEST"))[1] == "top_k"
 
 
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("nested", [False, True], ids=["alone", "in a list"])
+async def test_an_attribute_that_is_no_finite_number_is_named_by_its_item(gallery, number, nested):
+    bad = item(2)
+    bad.attributes.update({"speed": [number] if nested else number})
+    request = gallery_pb2.UpsertRequest(items=[item(1), bad])
+    assert (await refused(gallery.Upsert(request), CODE.INVALID_ARGUMENT, "INVALID_REQUEST"))[1] == "items[1]"
+
+
+@pytest.mark.parametrize("text", ["x" * 10**6, "\u4e2d" * 10**5], ids=["ascii", "three bytes a character"])
+async def test_an_error_that_quotes_a_long_text_still_reaches_the_caller(embedding, gallery, text):
+    asked = embedding.Embed(embedding_pb2.EmbedRequest(sequences=[changed(layout=text)]))
+    message, field = await refused(asked, CODE.INVALID_ARGUMENT, "UNKNOWN_LAYOUT")
+    assert field == "sequences[0]"
+    assert "there is no joint layout" in message
+    assert "ntu25" in message
+    asked = gallery.Get(gallery_pb2.GetRequest(ids=[text]))
+    assert "check the ids" in (await refused(asked, CODE.NOT_FOUND, "ITEM_NOT_FOUND"))[0]
+
+
 async def test_an_upsert_with_one_bad_item_stores_none(embedding, gallery):
     nested = gallery_pb2.Item(id="b", sequence=sequence(2), attributes=write_struct({"a": {"b": 1}}))
     for bad in (gallery_pb2.Item(id="b"), gallery_pb2.Item(id="", sequence=sequence(2)), nested):
