@@ -45,7 +45,8 @@ class Encoder:
         if device == "cuda":
             raise DeviceError(problem)
         # With the package of the CPU "auto" can mean nothing else; with that of the GPU something is broken.
-        _log.log(logging.WARNING if _has_cuda() else logging.INFO, "%s", problem)
+        if _has_cuda():
+            _log.warning("%s", problem)
 
     def encode(
         self, clips: Float32[np.ndarray, "batch bodies frames joints 3"]

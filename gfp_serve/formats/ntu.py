@@ -11,13 +11,21 @@ from pathlib import Path
 import numpy as np
 
 from gfp_serve.errors import DamagedFileError
-from gfp_serve.formats.clip import UNKNOWN_SUBJECT, Clip
+from gfp_serve.formats.clip import TEST_SPLIT, TRAIN_SPLIT, UNKNOWN_SUBJECT, Clip
 from gfp_serve.formats.ntu_actions import ACTIONS
 from gfp_serve.skeleton import NTU25
 
 FPS = 30.0
 _BODY_FIELDS, _JOINT_FIELDS = 10, 12
 _MAX_DIGITS = 9  # of a count
+
+# Performers whose clips are trained on in the cross-subject protocol of NTU RGB+D 120 (Liu et al. 2019); among the first
+# 40, who are all there is in NTU RGB+D 60, they are those of its protocol (Shahroudy et al. 2016).
+_CROSS_SUBJECT_TRAIN = frozenset(
+    (1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38)
+    + (45, 46, 47, 49, 50, 52, 53, 54, 55, 56, 57, 58, 59, 70, 74, 78, 80, 81, 82, 83, 84, 85, 86, 89, 91, 92, 93, 94)
+    + (95, 97, 98, 100, 103)
+)
 
 _NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
 
@@ -26,7 +34,8 @@ def read(path: Path) -> Iterator[Clip]:
     """The file's clip: every body that was ever seen, in the order in which they appeared, in true time.
 
     A body is NaN in the frames in which it is not seen, also where nobody is (the authors' own tools close such gaps,
-    which makes a body that comes back jump). Action, subject and camera come from a name like S001C002P003R002A013.
+    which makes a body that comes back jump). Action, subject and camera come from a name like S001C002P003R002A013, and
+    from the subject the side of the published cross-subject split.
     Raises `DamagedFileError`, which names the line, for a file that is cut off, malformed, or without any body.
     """
     sequence = _Parser(path, _lines(path)).sequence()
@@ -43,6 +52,7 @@ def read(path: Path) -> Iterator[Clip]:
         label=ACTIONS[action - 1] if 1 <= action <= len(ACTIONS) else f"A{action:03}",
         subject=str(subject) if subject else UNKNOWN_SUBJECT,
         camera=camera,
+        split=TRAIN_SPLIT if subject in _CROSS_SUBJECT_TRAIN else TEST_SPLIT,
         description=f"setup {setup}, replication {replication}",
     )
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gfp_serve.errors import DamagedFileError
-from gfp_serve.formats import read_clips
+from gfp_serve.formats import NO_SPLIT, TEST_SPLIT, TRAIN_SPLIT, read_clips
 from gfp_serve.formats.ntu_actions import ACTIONS
 from gfp_serve.skeleton import NTU25
 
@@ -43,10 +43,25 @@ def test_a_body_that_vanishes_leaves_nan_and_comes_back_in_its_own_place_and_tim
 def test_action_subject_and_camera_come_from_the_name(tmp_path: Path) -> None:
     (clip,) = read_clips(write_lines(tmp_path / NAME, make_lines([{"1": 1.0}])))
     assert (clip.name, clip.label, clip.subject, clip.camera) == ("S003C002P007R001A023", "hand waving", "7", 2)
-    assert (clip.layout, clip.fps, clip.split) == (NTU25, 30.0, -1)
+    assert (clip.layout, clip.fps) == (NTU25, 30.0)
     assert clip.description == "setup 3, replication 1"
     (other,) = read_clips(write_lines(tmp_path / "mine.skeleton", make_lines([{"1": 1.0}])))
-    assert (other.name, other.label, other.subject) == ("mine", None, "unknown")
+    assert (other.name, other.label, other.subject, other.split) == ("mine", None, "unknown", NO_SPLIT)
+
+
+def test_the_performer_decides_the_side_of_the_cross_subject_split(tmp_path: Path) -> None:
+    def side(performer: int) -> int:
+        (clip,) = read_clips(
+            write_lines(tmp_path / f"S001C001P{performer:03}R001A001.skeleton", make_lines([{"1": 1.0}]))
+        )
+        return clip.split
+
+    sides = {performer: side(performer) for performer in range(1, 107)}
+    assert set(sides.values()) == {TRAIN_SPLIT, TEST_SPLIT}
+    # Half of the 40 performers of NTU RGB+D 60, half of the 106 of NTU RGB+D 120.
+    assert sum(sides[p] == TRAIN_SPLIT for p in range(1, 41)) == 20
+    assert sum(sides[p] == TRAIN_SPLIT for p in range(1, 107)) == 53
+    assert (sides[1], sides[3], sides[38], sides[103], sides[106]) == (0, 1, 0, 0, 1)
 
 
 def test_there_are_120_different_actions() -> None:
