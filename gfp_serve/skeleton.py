@@ -188,7 +188,7 @@ def check_sequence(sequence: np.ndarray, layout: Layout) -> Float32[np.ndarray, 
         frame, body, joint, axis = (int(index) for index in bad[0])
         raise InvalidSkeletonError(
             f"{len(bad)} coordinates are infinite or beyond {MAX_COORDINATE_M:g} m, the first at frame {frame}, "
-            f"body {body}, joint {layout.joint_names[joint]!r}, axis {'xyz'[axis]}; coordinates are metres, and what "
-            f"the tracker lost is NaN."
+            f"body {body}, joint {layout.joint_names[joint]!r}, axis {'xyz'[axis]}; coordinates are metres (divide "
+            f"millimetres by 1000), and what the tracker lost is NaN."
         )
     return sequence

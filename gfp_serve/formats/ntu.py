@@ -19,8 +19,8 @@ FPS = 30.0
 _BODY_FIELDS, _JOINT_FIELDS = 10, 12
 _MAX_DIGITS = 9  # of a count
 
-# Performers whose clips are trained on in the cross-subject protocol of NTU RGB+D 120 (Liu et al. 2019); among the first
-# 40, who are all there is in NTU RGB+D 60, they are those of its protocol (Shahroudy et al. 2016).
+# Performers whose clips are trained on in the cross-subject protocol of NTU RGB+D 120 (Liu et al. 2019); among the
+# first 40, who are all there is in NTU RGB+D 60, they are those of its protocol (Shahroudy et al. 2016).
 _CROSS_SUBJECT_TRAIN = frozenset(
     (1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38)
     + (45, 46, 47, 49, 50, 52, 53, 54, 55, 56, 57, 58, 59, 70, 74, 78, 80, 81, 82, 83, 84, 85, 86, 89, 91, 92, 93, 94)
