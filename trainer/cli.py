@@ -34,6 +34,7 @@ from trainer.embedding import PoseStatistics
 from trainer.evaluate.report import Readout, Row, asked_clips, candidates, check_cleaned_alike, evaluate
 from trainer.evaluate.retrieval import chance, cross_subject_folds, split_folds
 from trainer.export import Origin, choose_canonical, export_bundle
+from trainer.health import collapsed
 from trainer.loop import Trainer
 from trainer.readout import ReadoutConfig, Whitened, fit_readout
 from trainer.store import ClipStore
@@ -112,16 +113,20 @@ def _checkpoint_to_resume(run: Path, resume: bool) -> Checkpoint | None:
 @contextmanager
 def _training_progress(trainer: Trainer) -> Iterator[Callable[[loop.Progress], None]]:
     """A bar with loss, clips/s and ETA on a terminal; a line for each logged step elsewhere."""
-    total = trainer.total_steps
+    total, config = trainer.total_steps, trainer.config
+
+    def state(now: loop.Progress, clips_per_s: float) -> str:
+        levels = ", ".join(collapsed(now.metrics))
+        warning = f"  targets hardly vary: {levels}" if levels else ""
+        return f"loss {now.metrics['loss']:.3f}  {clips_per_s:.0f} clips/s{warning}"
+
     if not _errors.is_terminal:
 
         def show_line(now: loop.Progress) -> None:
             if now.clips_per_s is not None:
-                left_s = (total - now.step) * trainer.config.batch_clips / now.clips_per_s
+                left_s = (total - now.step) * config.batch_clips / now.clips_per_s
                 click.echo(
-                    f"step {now.step}/{total}  loss {now.metrics['loss']:.3f}  {now.clips_per_s:.0f} clips/s  "
-                    f"ETA {left_s / 60:.1f} min",
-                    err=True,
+                    f"step {now.step}/{total}  {state(now, now.clips_per_s)}  ETA {left_s / 60:.1f} min", err=True
                 )
 
         yield show_line
@@ -133,8 +138,7 @@ def _training_progress(trainer: Trainer) -> Iterator[Callable[[loop.Progress], N
         def show_bar(now: loop.Progress) -> None:
             progress.update(task, completed=now.step)
             if now.clips_per_s is not None:
-                status = f"loss {now.metrics['loss']:.3f}  {now.clips_per_s:.0f} clips/s"
-                progress.update(task, status=status)
+                progress.update(task, status=state(now, now.clips_per_s))
 
         yield show_bar
 
@@ -205,6 +209,7 @@ def gfp_evaluate(
 
 def _fitting(store: ClipStore, device: Device, progress: Progress) -> Callable[[nn.Module, PreprocessConfig], Whitened]:
     def fit(model: nn.Module, preprocess: PreprocessConfig) -> Whitened:
+        check_cleaned_alike(store, preprocess)
         task = progress.add_task("fit read-out", total=None)
         return fit_readout(
             model,
@@ -307,7 +312,6 @@ def gfp_export(
     readout: dict[str, Any] = {"kind": "mean"}
     if fit_store is not None:
         store = ClipStore.open(fit_store)
-        check_cleaned_alike(store, preprocess)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("clips, ETA"))
         with Progress(*columns, TimeRemainingColumn(), console=_errors, transient=True) as progress:
             model = _fitting(store, "cpu", progress)(model, preprocess)
@@ -325,4 +329,4 @@ def gfp_export(
 def _raw_clips(recordings: tuple[Path, ...]) -> list[Clip]:
     clips = [clip for path in recordings for file in find_files(path) for clip in read_clips(file)]
     # A canonical clip must show somebody; what nobody is in, preprocessing refuses.
-    return [clip for clip in clips if (clip.sequence == clip.sequence).any() and clip.sequence.any()]
+    return [clip for clip in clips if np.nan_to_num(clip.sequence).any()]

@@ -1,5 +1,6 @@
 """The encoder: segments of joints become tokens, eight pre-norm transformer blocks read them (MAMP's backbone)."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -25,6 +26,9 @@ class EncoderConfig:
     def __post_init__(self) -> None:
         if min(self.width, self.depth, self.num_heads, self.segment_frames) < 1:
             raise ValueError("--width, --depth, --num-heads and --segment-frames must each be at least 1.")
+        for name in ("position_std", "input_scale"):
+            if not 0 < getattr(self, name) < math.inf:  # NaN too
+                raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be above 0 and finite.")
         if self.width % self.num_heads:
             raise ValueError(
                 f"--width is {self.width}; it must be a multiple of --num-heads, which is {self.num_heads}."

@@ -63,12 +63,16 @@ class Trainer:
     def __init__(self, config: TrainConfig, store: ClipStore, run: Path, *, resume: Checkpoint | None = None) -> None:
         self.config, self.store, self.run = config, store, run
         self.device = pick_device(config.device)
-        self.bf16 = config.precision == "bf16" or (config.precision == "auto" and self.device.type == "cuda")
+        self.bf16 = self.device.type == "cuda" and config.precision != "fp32"
+        if config.precision == "bf16" and not self.bf16:
+            raise ValueError("--precision bf16 needs --device cuda and a GPU: a CPU is ten times slower in it.")
         if config.num_threads:
             torch.set_num_threads(config.num_threads)
         self.preprocess = replace(
             store.preprocess, num_frames=config.num_frames, keep_absent_bodies=config.keep_absent_bodies
         )
+        # Asked for here, so that a store without a test split ends the run before its first step.
+        self.folds = split_folds(store) if config.evaluate_every_epochs else []
         self.clips = TrainingClips(store, self.preprocess, batch_clips=config.batch_clips, seed=config.seed)
         self.steps_per_epoch = steps_per_epoch(len(self.clips.index), config.batch_clips)
         self.total_steps = config.epochs * self.steps_per_epoch
@@ -92,7 +96,8 @@ class Trainer:
         _forget_metrics_after(self.run / METRICS_FILE, self.step)
         losses: dict[int, torch.Tensor] = {}
         with (
-            SummaryWriter(self.run, purge_step=self.step) as board,
+            # Purges this step and all after it.
+            SummaryWriter(self.run, purge_step=self.step + 1) as board,
             (self.run / METRICS_FILE).open("a") as log,
             _stop_signals() as stopped,
         ):
@@ -146,8 +151,8 @@ class Trainer:
         for name, weight in self.objective.named_parameters():
             if not weight.isfinite().all():
                 raise NonFiniteLossError(
-                    f"weights of {name} are not finite after step {self.step - 1} of {self.total_steps}; the "
-                    f"checkpoint on disk is from before. Lower --peak-lr and start again, or resume from it."
+                    f"weights of {name} are not finite after step {self.step - 1} of {self.total_steps}; "
+                    f"they are not saved. Start again in another folder with a lower --peak-lr."
                 )
         encoder, rest = split_state(self.objective)
         return Checkpoint(
@@ -170,10 +175,9 @@ class Trainer:
         return metrics
 
     def _retrieval(self) -> float:
-        folds = split_folds(self.store)
         embed = torch_embedder(self.objective.encoder, self.device)
         vectors = embed_store(embed, self.store, self.preprocess, np.arange(len(self.store)))
-        return retrieve(vectors, self.store, folds).accuracy
+        return retrieve(vectors, self.store, self.folds).accuracy
 
     def _check_finite(self, losses: dict[int, torch.Tensor]) -> None:
         for step, loss in losses.items():
@@ -181,8 +185,8 @@ class Trainer:
                 names = self.clips.names_of_step(step)
                 raise NonFiniteLossError(
                     f"the loss became {loss.item()} at step {step} of {self.total_steps}, whose clips were "
-                    f"{', '.join(names[:8])}{' ...' if len(names) > 8 else ''}; the last checkpoint is from before. "
-                    f"Look at these clips with gfp-data plot, or lower --peak-lr and resume from it."
+                    f"{', '.join(names[:8])}{' ...' if len(names) > 8 else ''}; nothing was saved since. Look at "
+                    f"these clips with gfp-data plot, or start again in another folder with a lower --peak-lr."
                 )
         losses.clear()
 
@@ -224,7 +228,14 @@ def _stop_signals() -> Iterator[list[signal.Signals]]:
 
 
 def _forget_metrics_after(path: Path, step: int) -> None:
-    """A resumed run repeats the steps after its checkpoint: their old lines go."""
+    """A resumed run repeats the steps after its checkpoint: their old lines go, and one that a crash cut off."""
     if path.exists():
-        kept = [line for line in path.read_text().splitlines() if line and json.loads(line)["step"] <= step]
+        kept = [line for line in path.read_text().splitlines() if (at := _step_of(line)) is not None and at <= step]
         path.write_text("".join(line + "\n" for line in kept))
+
+
+def _step_of(line: str) -> int | None:
+    try:
+        return int(json.loads(line)["step"])
+    except ValueError:
+        return None

@@ -5,9 +5,12 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from click import Command
 from click.testing import CliRunner, Result
 
 from gfp_serve.bundle import Bundle
@@ -95,11 +98,47 @@ def test_a_fitted_readout_is_in_the_bundle_and_measured_alike_from_both(
     assert from_bundle["top1_percent_fitted"] == {"trained": from_run["top1_percent_fitted"]["trained"]}
 
 
-def test_a_readout_fitted_on_clips_cleaned_otherwise_is_refused(recording: Path, run: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", [gfp_evaluate, gfp_export])
+def test_a_readout_fitted_on_clips_cleaned_otherwise_is_refused(
+    command: Command, recording: Path, store: Path, run: Path, tmp_path: Path
+) -> None:
     succeed(gfp_data, "import", recording, "--out", tmp_path / "turned", "--align-view")
-    result = invoke(gfp_export, run, "--fit", tmp_path / "turned", "--out", tmp_path / "bundle", "--clips", recording)
+    rest = [store] if command is gfp_evaluate else ["--out", tmp_path / "bundle", "--clips", recording]
+    result = invoke(command, run, *rest, "--fit", tmp_path / "turned")
     assert result.exit_code == 1
     assert "import the data again with --no-align-view" in result.output
+
+
+def test_a_bundle_trained_with_settings_of_another_release_is_refused_in_one_line(
+    recording: Path, store: Path, run: Path, tmp_path: Path
+) -> None:
+    succeed(gfp_export, run, "--out", tmp_path / "bundle", "--clips", recording)
+    bundle = Bundle.read(tmp_path / "bundle")
+    training = {**bundle.manifest.training, "momentum": 0.9}
+    replace(bundle, manifest=replace(bundle.manifest, training=training)).write(tmp_path / "bundle")
+    result = invoke(gfp_evaluate, tmp_path / "bundle", store)
+    assert result.exit_code == 1
+    assert "momentum" in result.output
+    assert "export it again" in result.output
+
+
+def test_a_canonical_clip_shows_somebody(recording: Path, tmp_path: Path) -> None:
+    nobody = moving_body(0, num_frames=10)
+    nobody[:5], nobody[5:] = np.nan, 0
+    clip = Clip(name="nobody", sequence=nobody, layout=NTU25, fps=30.0)
+    write_clip_file(tmp_path / "nobody.npz", [clip])
+    clips = ["--clips", tmp_path / "nobody.npz", "--clips", recording]
+    succeed(gfp_export, "--pose-statistics", "--out", tmp_path / "bundle", *clips)
+
+
+def test_targets_that_hardly_vary_are_said_beside_the_loss(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [*TINY, "--epochs", 1]
+    assert "targets hardly vary" not in succeed(gfp_train, store, "--out", tmp_path / "healthy", *words)
+    monkeypatch.setattr("trainer.health.COLLAPSED_STD", 100.0)
+    said = succeed(gfp_train, store, "--out", tmp_path / "collapsed", *words)
+    assert "targets hardly vary: short, mid, long, global" in said
 
 
 def test_evaluation_is_a_table_by_default(store: Path, run: Path) -> None:
@@ -149,15 +188,23 @@ def test_a_finished_run_can_be_resumed_without_harm(store: Path, run: Path) -> N
         (["--mask-ratio", "1.5"], "The published runs use 0.9"),
         (["--warmup-epochs", "500"], "longer than the whole run"),
         (["--floor-lr", "1"], "needed is 0 < floor <= peak"),
-        (["--precision", "bf16", "--device", "cpu"], "bf16 needs --device cuda"),
+        (["--precision", "bf16", "--device", "cpu", "--batch-clips", "4"], "bf16 needs --device cuda"),
+        (["--precision", "bf16", "--device", "auto", "--batch-clips", "4"], "bf16 needs --device cuda"),
+        (["--mask-ratio", "0.9999", "--batch-clips", "4"], "leaves none of the 750 tokens visible"),
+        (["--mask-temperature", "nan"], "--mask-temperature is nan"),
+        (["--variance-weight", "-1"], "none may be negative"),
+        (["--position-std", "0"], "--position-std is 0.0; it must be above 0"),
+        (["--input-scale", "nan"], "--input-scale is nan; it must be above 0"),
+        (["--weight-decay", "nan"], "--weight-decay is nan; it must be 0 or more"),
         (["--width", "30"], "must be a multiple of --num-heads"),
         (["--num-frames", "60", "--batch-clips", "4"], "multiple of 30 segments"),
         (["--batch-clips", "100"], "choose at most 18"),
     ],
 )
 def test_a_bad_setting_stops_before_training_with_exit_code_2(
-    store: Path, tmp_path: Path, options: list[str], said: str
+    store: Path, tmp_path: Path, options: list[str], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     result = invoke(gfp_train, store, "--out", tmp_path / "run", *options)
     assert result.exit_code == 2, result.output
     assert said in " ".join(result.output.split())

@@ -1,19 +1,27 @@
 import json
+import logging
 import math
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tests.trainer.small import tiny_config, write_store
+from gfp_serve.errors import InvalidRequestError
+from gfp_serve.preprocess import PreprocessConfig, clean
+from gfp_serve.skeleton import NTU25
+from tests.trainer.small import TINY_ENCODER, TINY_TARGETS, moving_body, tiny_config, write_store
 from trainer.batches import TrainingClips
 from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint, CheckpointError
+from trainer.config import TrainConfig
+from trainer.health import MAX_ROWS, collapsed, effective_rank, health
 from trainer.loop import METRICS_FILE, NonFiniteLossError, Progress, Trainer
-from trainer.store import ClipStore
+from trainer.store import ClipStore, StoreWriter
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +57,26 @@ def test_a_stopped_and_resumed_run_reaches_the_losses_of_an_unbroken_one(
     a, b = Checkpoint.read(whole), Checkpoint.read(broken)
     for name, weight in a.encoder.items():
         torch.testing.assert_close(b.encoder[name], weight, rtol=1e-6, atol=1e-7)
+
+
+def test_a_resumed_run_leaves_no_hole_in_tensorboard(
+    store: ClipStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = tiny_config(epochs=3)
+    Trainer(config, store, tmp_path).fit(stop_after(3, signal.SIGINT))
+    Trainer(config, store, tmp_path, resume=Checkpoint.read(tmp_path)).fit()
+    caplog.set_level(logging.ERROR)  # that it purged what the resumed run repeats
+    board = EventAccumulator(str(tmp_path)).Reload()
+    assert [event.step for event in board.Scalars("loss")] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_line_of_metrics_that_a_crash_cut_off_does_not_stop_a_resumed_run(store: ClipStore, tmp_path: Path) -> None:
+    config = tiny_config()
+    Trainer(config, store, tmp_path).fit(stop_after(2, signal.SIGINT))
+    with (tmp_path / METRICS_FILE).open("a") as log:
+        log.write('{"step": 3, "lo')
+    Trainer(config, store, tmp_path, resume=Checkpoint.read(tmp_path)).fit()
+    assert list(losses_of(tmp_path)) == [1, 2, 3, 4]
 
 
 def test_a_second_signal_is_not_swallowed(store: ClipStore, tmp_path: Path) -> None:
@@ -131,8 +159,6 @@ def test_test_clips_are_never_trained_on(store: ClipStore) -> None:
 
 
 def test_absent_bodies_have_no_row_unless_they_are_kept(store: ClipStore) -> None:
-    from dataclasses import replace
-
     packed = TrainingClips(store, store.preprocess, batch_clips=9, seed=0).batch(0)
     kept = TrainingClips(store, replace(store.preprocess, keep_absent_bodies=True), batch_clips=9, seed=0).batch(0)
     pairs = int((store.num_bodies[store.splits != 1] == 2).sum())
@@ -183,8 +209,6 @@ def test_a_checkpoint_runs_no_code_when_it_is_read(tmp_path: Path) -> None:
 
 
 def test_health_tells_a_full_spread_from_a_collapsed_one() -> None:
-    from trainer.health import effective_rank, health
-
     spread = torch.randn(500, 8, generator=torch.Generator().manual_seed(0))
     line = spread[:, :1].expand(-1, 8)
     assert effective_rank(spread) > 7
@@ -192,3 +216,138 @@ def test_health_tells_a_full_spread_from_a_collapsed_one() -> None:
     report = health({"short": (spread, spread)})
     assert report["short/unpredicted"] == 0
     assert report["short/target_std"] == pytest.approx(1.0, abs=0.1)
+    assert collapsed(report) == []
+    assert collapsed(health({"short": (spread, spread), "mid": (spread, spread / 20)})) == ["mid"]
+
+
+def test_the_rank_is_of_all_joints_however_many_bodies_there_are() -> None:
+    # Rows go joint by joint, and each joint has a direction of its own: 25 of them, centred, have rank 24. Every n-th
+    # row would be of the same joint when n, here 26250 // 1024, is 25.
+    for num_rows in (164 * 150, 175 * 150):
+        joints = torch.eye(25).repeat(num_rows // 25, 1)
+        assert num_rows > MAX_ROWS
+        assert effective_rank(joints) == pytest.approx(24, abs=0.2)
+
+
+def losses_with(store: ClipStore, run: Path, config: TrainConfig) -> list[float]:
+    trainer = Trainer(config, store, run)
+    losses = []
+    for trainer.step in range(4):  # train_step leaves it to fit to count
+        losses.append(trainer.train_step().total.item())
+    return losses
+
+
+# A value for each setting that changes what is computed; those of the encoder and of GFP by their own names.
+CHANGED = {
+    "width": 32,
+    "depth": 2,
+    "num_heads": 1,
+    "segment_frames": 2,
+    "position_std": 0.02,
+    "input_scale": 1.0,
+    "mask_ratio": 0.5,
+    "mask_temperature": 0.0,
+    "local_width": 4,
+    "global_width": 8,
+    "stop_gradient": "target",
+    "prediction_weight": 1.0,
+    "variance_weight": 1.0,
+    "covariance_weight": 5.0,
+    "num_frames": 240,
+    "keep_absent_bodies": True,
+    "epochs": 3,
+    "batch_clips": 3,
+    "seed": 1,
+    "peak_lr": 1e-2,
+    "floor_lr": 1e-4,
+    "warmup_epochs": 2,
+    "weight_decay": 0.9,
+}
+# Settings of where and how often, which have tests below and among the commands' (device, precision).
+NOT_COMPUTED = {
+    *("device", "precision", "num_threads", "log_every_steps", "save_every_epochs", "evaluate_every_epochs")
+}
+
+
+def test_every_setting_of_a_run_is_changed_in_a_test() -> None:
+    names = {field.name for config in (TrainConfig(), TINY_ENCODER, TINY_TARGETS) for field in fields(config)}
+    assert names - {"encoder", "gfp"} == set(CHANGED) | NOT_COMPUTED
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_changing_a_setting_changes_the_losses(store: ClipStore, tmp_path: Path, name: str) -> None:
+    config, change = tiny_config(peak_lr=2e-3), {name: CHANGED[name]}
+    if hasattr(config.encoder, name):
+        changed = replace(config, encoder=replace(config.encoder, **change))
+    elif hasattr(config.gfp, name):
+        changed = replace(config, gfp=replace(config.gfp, **change))
+    else:
+        changed = replace(config, **change)
+    base = losses_with(store, tmp_path / "run", config)
+    assert losses_with(store, tmp_path / "run", config) == pytest.approx(base, rel=1e-6)
+    assert losses_with(store, tmp_path / "run", changed) != pytest.approx(base, rel=1e-5)
+
+
+def test_the_number_of_threads_is_what_was_asked_for(store: ClipStore, tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    try:
+        for num_threads in (1, 2):
+            Trainer(tiny_config(num_threads=num_threads), store, tmp_path / "run")
+            assert torch.get_num_threads() == num_threads
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("every", "saved"), [(1, [3, 4]), (2, [])])
+def test_a_checkpoint_is_written_every_few_epochs(
+    store: ClipStore, tmp_path: Path, every: int, saved: list[int]
+) -> None:
+    seen = []
+
+    def show(now: Progress) -> None:  # comes before the step's own checkpoint
+        if (tmp_path / CHECKPOINT_FILE).exists():
+            seen.append(now.step)
+
+    Trainer(tiny_config(save_every_epochs=every), store, tmp_path).fit(show)
+    assert seen == saved
+    assert Checkpoint.read(tmp_path).step == 4
+
+
+@pytest.mark.parametrize(("every", "evaluated"), [(0, []), (1, [2, 4]), (2, [4])])
+def test_retrieval_is_measured_every_few_epochs(
+    store: ClipStore, tmp_path: Path, every: int, evaluated: list[int]
+) -> None:
+    Trainer(tiny_config(evaluate_every_epochs=every), store, tmp_path).fit()
+    lines = [json.loads(line) for line in (tmp_path / METRICS_FILE).read_text().splitlines()]
+    assert [line["step"] for line in lines if "retrieval/top1" in line] == evaluated
+
+
+def test_a_run_that_is_to_measure_retrieval_without_a_test_split_ends_before_its_first_step(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "store")
+    store.splits = np.zeros_like(store.splits)
+    with pytest.raises(InvalidRequestError, match="0 labelled test clips"):
+        Trainer(tiny_config(evaluate_every_epochs=1), store, tmp_path / "run")
+
+
+def test_extreme_clips_go_through_a_store_and_a_step(tmp_path: Path) -> None:
+    whole = moving_body(1, num_frames=80)
+    lost_joints, lost_frames, one_joint = whole.copy(), whole.copy(), np.full_like(whole, np.nan)
+    lost_joints[:, :, 5:9], lost_frames[10:20], one_joint[5, 0, 3] = np.nan, np.nan, whole[5, 0, 3]
+    pair = np.concatenate([whole, np.full_like(whole, np.nan)], axis=1)
+    pair[30:33, 1] = whole[30:33, 0] + 1
+    clips = [
+        *(whole[:1], moving_body(2, num_frames=20_000, num_bodies=2), lost_joints, lost_frames, one_joint, pair),
+        *(whole.astype(np.float64), whole.astype(np.float16), (100 * whole).astype(np.int16) // 50),
+        *(whole[::-2], np.asfortranarray(whole)),
+    ]
+    preprocess = PreprocessConfig()
+    with StoreWriter(tmp_path / "store", preprocess) as writer:
+        writer.add_source("made-up", sha256="0" * 64)
+        for number, clip in enumerate(clips):
+            about = {"label": None, "subject": "1", "camera": 0, "split": 0, "fps": 30.0}
+            writer.add(clean(clip, NTU25, preprocess), source="made-up", name=str(number), **about)  # type: ignore[arg-type]
+    trainer = Trainer(tiny_config(batch_clips=len(clips)), ClipStore.open(tmp_path / "store"), tmp_path / "run")
+    assert len(trainer.clips.batch(0)) == len(clips) + 2  # two clips of two bodies
+    outcome = trainer.train_step()
+    assert outcome.total.isfinite()
+    assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in trainer.objective.parameters())

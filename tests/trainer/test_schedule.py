@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn import functional
 
+from gfp_serve.preprocess import resample
 from trainer.augment import MIN_WINDOW_FRAMES, augment, draw_rotation, draw_window
 from trainer.schedule import clips_of_step, steps_per_epoch, warmup_cosine
 
@@ -48,6 +51,13 @@ def test_a_rotation_turns_without_stretching() -> None:
     turn = draw_rotation(np.random.default_rng(0))
     np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-6)
     assert np.linalg.det(turn) == pytest.approx(1.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("length", [1, 2, 63, 120, 299, 20_000])
+def test_resampling_equals_torchs_linear_interpolation(length: int) -> None:
+    track = np.random.default_rng(length).normal(size=(length, 6)).astype(np.float32)
+    theirs = functional.interpolate(torch.from_numpy(track.T)[None], size=120, mode="linear", align_corners=False)
+    np.testing.assert_allclose(resample(track, 120), theirs[0].numpy().T, atol=1e-6)
 
 
 def test_an_augmented_clip_keeps_its_bones_and_comes_in_model_axes() -> None:

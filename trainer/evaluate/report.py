@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Float32, Int
 from torch import nn
 
-from gfp_serve.bundle import Bundle
+from gfp_serve.bundle import Bundle, Manifest
 from gfp_serve.encoder import Device, Encoder
-from gfp_serve.errors import InvalidRequestError
+from gfp_serve.errors import BundleError, InvalidRequestError
 from gfp_serve.preprocess import PreprocessConfig
 from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint
 from trainer.config import TrainConfig
@@ -65,7 +65,7 @@ def candidates(
         models |= {"untrained": _untrained(checkpoint.config), "trained": checkpoint.build_encoder()}
     else:
         manifest = (bundle := Bundle.read(path)).manifest
-        config = None if manifest.training is None else TrainConfig.from_json(manifest.training)
+        config = None if manifest.training is None else _config_of(manifest)
         preprocess = manifest.preprocess
         identity = {name: getattr(manifest, name) for name in ("step", "data", "training", "readout", "encoder_digest")}
         models |= {} if config is None else {"untrained": _untrained(config)}
@@ -86,6 +86,16 @@ def candidates(
             fitted = torch_embedder(fit(model, preprocess), torch_device)
             made.append(Candidate(name, "fitted", fitted, preprocess, about))
     return [*made, *bundled]
+
+
+def _config_of(manifest: Manifest) -> TrainConfig:
+    try:
+        return TrainConfig.from_json(manifest.training or {})
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(
+            f"the training settings of bundle {manifest.name!r} are of another release ({error}); export it again with "
+            f"this release."
+        ) from error
 
 
 def _untrained(config: TrainConfig) -> SkeletonEncoder:

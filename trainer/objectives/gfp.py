@@ -4,6 +4,7 @@
 no public code; where its text leaves a choice, the comment at that line says what was chosen and why.
 """
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -15,7 +16,7 @@ from torch.nn import functional as F
 
 from gfp_serve.options import setting
 from trainer.encoder import Block, Positions, SkeletonEncoder, init_weights
-from trainer.masking import motion_aware_mask, random_mask
+from trainer.masking import motion_aware_mask, num_visible_tokens, random_mask
 from trainer.objectives import Outcome
 
 # Segments that one target of the short-, mid- and long-term level spans: 30 / 5 · 25 = 150, 75 and 25 targets; with
@@ -49,6 +50,14 @@ class GfpConfig:
                 f"--mask-ratio is {self.mask_ratio}; it must lie between 0 and 1, both excluded. "
                 f"The published runs use 0.9."
             )
+        weights = (self.prediction_weight, self.variance_weight, self.covariance_weight)
+        if not all(0 <= weight < math.inf for weight in weights):  # NaN too
+            raise ValueError(
+                f"--prediction-weight, --variance-weight and --covariance-weight are {weights}; none may be negative "
+                f"or infinite."
+            )
+        if math.isnan(self.mask_temperature):
+            raise ValueError("--mask-temperature is nan; the published runs use 0.8 and 0.75.")
         if min(self.local_width, self.global_width) < 2:
             raise ValueError(
                 "--local-width and --global-width must be at least 2; the published runs use 512 and 2048."
@@ -189,6 +198,11 @@ class Gfp(nn.Module):
 
     def __init__(self, encoder: SkeletonEncoder, config: GfpConfig) -> None:
         super().__init__()
+        if num_visible_tokens(encoder.num_tokens, config.mask_ratio) < 1:
+            raise ValueError(
+                f"--mask-ratio is {config.mask_ratio}, which leaves none of the {encoder.num_tokens} tokens visible; "
+                f"the published runs use 0.9."
+            )
         self.config = config
         self.encoder = encoder
         self.decoder = Decoder(encoder, config.level_widths)
