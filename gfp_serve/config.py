@@ -20,9 +20,10 @@ class Limits:
     max_frames: int = setting(10_000, "Frames of one sequence.")
     max_bodies: int = setting(8, "Bodies of one sequence; the encoder sees the two that move most.")
     max_top_k: int = setting(1000, "Neighbours that one query may ask for.")
+    max_item_bytes: int = setting(2**16, "Bytes of one item's id, label and attributes.")
 
     def __post_init__(self) -> None:
-        _require_at_least(1, self, "max_sequences", "max_frames", "max_bodies", "max_top_k")
+        _require_at_least(1, self, "max_sequences", "max_frames", "max_bodies", "max_top_k", "max_item_bytes")
         _require_at_least(2**10, self, "max_message_bytes")
 
 

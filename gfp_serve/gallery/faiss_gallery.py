@@ -192,9 +192,12 @@ class FaissGallery(Gallery):
                 raise EmptyGalleryError("the gallery is empty, so nothing can be near; upsert labelled items first.")
             seqs, similarities = self._index.search(queries, top_k=top_k)
             found = [[self._known[seq] for seq in row] for row in seqs.tolist()]
+        # Queries find the same items: read once each, they take no more memory than the gallery, however many ask.
+        written = {known.id: known.attributes for neighbours in found for known in neighbours}
+        attributes = {id: json.loads(text) for id, text in written.items()}
         return [
             [
-                Neighbour(known.id, known.label, similarity, json.loads(known.attributes))
+                Neighbour(known.id, known.label, similarity, attributes[known.id])
                 for known, similarity in zip(*neighbours, strict=True)
             ]
             for neighbours in zip(found, similarities.tolist(), strict=True)

@@ -3,12 +3,15 @@
 import asyncio
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
+from google.protobuf.message import Message
 from jaxtyping import Float32
 
 from gfp_serve.classify import Weighting, vote
+from gfp_serve.config import Limits
 from gfp_serve.errors import InvalidRequestError
 from gfp_serve.gallery import Gallery, Item, Neighbour
 from gfp_serve.service.convert import (
@@ -25,6 +28,13 @@ from gfp_serve.v1 import gallery_pb2, gallery_pb2_grpc
 DEFAULT_TOP_K = 5
 DEFAULT_TEMPERATURE = 0.07
 
+# What a reply needs beside its repeated part: the encoder's digest and the timing.
+_ENVELOPE_BYTES = 256
+# What a part of a message needs in the whole: its tag and its length.
+_FRAME_BYTES = 6
+
+M = TypeVar("M", bound=Message)
+
 _WEIGHTINGS: dict[int, Weighting] = {
     gallery_pb2.WEIGHTING_UNSPECIFIED: "similarity",
     gallery_pb2.WEIGHTING_SIMILARITY: "similarity",
@@ -33,7 +43,7 @@ _WEIGHTINGS: dict[int, Weighting] = {
 
 
 class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
-    """Gallery calls run in threads, so that a search or an fsync does not hold up other calls."""
+    """Gallery calls run in threads, so that a search, an fsync or a large reply does not hold up other calls."""
 
     def __init__(self, embedder: Embedder, gallery: Gallery) -> None:
         self._embedder = embedder
@@ -45,12 +55,17 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
         started_ns = time.perf_counter_ns()
         self._embedder.expect(request.expected_encoder_digest)
         top_k = request.top_k if request.HasField("top_k") else DEFAULT_TOP_K
-        found, embedded, search_s = await self._nearest(request.queries, "top_k", top_k)
-        return gallery_pb2.SearchResponse(
-            results=[gallery_pb2.SearchResult(neighbours=map(write_neighbour, neighbours)) for neighbours in found],
-            encoder_digest=self._embedder.encoder_digest,
-            timing=write_timing(started_ns, embedded, search_s),
-        )
+        reply = gallery_pb2.SearchResponse(encoder_digest=self._embedder.encoder_digest)
+
+        def write(neighbours: list[Neighbour], room: _Room) -> None:
+            room.take(_FRAME_BYTES)
+            result = reply.results.add()
+            for neighbour in neighbours:
+                result.neighbours.append(room.fit(write_neighbour(neighbour)))
+
+        embedded, search_s = await self._nearest(request.queries, "top_k", top_k, write)
+        reply.timing.CopyFrom(write_timing(started_ns, embedded, search_s))
+        return reply
 
     async def Classify(  # noqa: N802
         self, request: gallery_pb2.ClassifyRequest, _context: object
@@ -69,9 +84,9 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
         if request.weighting not in _WEIGHTINGS:
             with in_field("weighting"):
                 raise InvalidRequestError(f"{request.weighting} is no Weighting; choose one that gallery.proto lists.")
-        found, embedded, search_s = await self._nearest(request.queries, "num_neighbours", num_neighbours)
-        results = []
-        for neighbours in found:
+        reply = gallery_pb2.ClassifyResponse(encoder_digest=self._embedder.encoder_digest)
+
+        def write(neighbours: list[Neighbour], room: _Room) -> None:
             voters = [neighbour for neighbour in neighbours if neighbour.label]
             decision = vote(
                 [voter.label for voter in voters],
@@ -80,19 +95,17 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
                 temperature=temperature,
                 unknown_below=unknown_below,
             )
-            results.append(
-                gallery_pb2.Classification(
-                    label=decision.label or "",
-                    unknown=decision.label is None,
-                    scores=[gallery_pb2.ClassScore(label=each.label, score=each.score) for each in decision.scores],
-                    neighbours=map(write_neighbour, voters),
-                )
-            )
-        return gallery_pb2.ClassifyResponse(
-            results=results,
-            encoder_digest=self._embedder.encoder_digest,
-            timing=write_timing(started_ns, embedded, search_s),
-        )
+            head = gallery_pb2.Classification(label=decision.label or "", unknown=decision.label is None)
+            result = reply.results.add()
+            result.CopyFrom(room.fit(head))
+            for each in decision.scores:
+                result.scores.append(room.fit(gallery_pb2.ClassScore(label=each.label, score=each.score)))
+            for voter in voters:
+                result.neighbours.append(room.fit(write_neighbour(voter)))
+
+        embedded, search_s = await self._nearest(request.queries, "num_neighbours", num_neighbours, write)
+        reply.timing.CopyFrom(write_timing(started_ns, embedded, search_s))
+        return reply
 
     async def Upsert(  # noqa: N802
         self, request: gallery_pb2.UpsertRequest, _context: object
@@ -100,6 +113,9 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
         started_ns = time.perf_counter_ns()
         self._embedder.expect(request.expected_encoder_digest)
         self._embedder.check_count("items", len(request.items))
+        for number, message in enumerate(request.items):
+            with in_field(f"items[{number}]"):
+                _check_size(message, self._embedder.limits)
         vectors, embedded = await self._vectors_of("items", request.items)
         items = []
         for number, (message, vector) in enumerate(zip(request.items, vectors, strict=True)):
@@ -130,26 +146,35 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
         started_ns = time.perf_counter_ns()
         self._embedder.expect(request.expected_encoder_digest)
         self._embedder.check_count("ids", len(request.ids))
-        items = await asyncio.to_thread(self._gallery.get, list(request.ids))
-        search_s = (time.perf_counter_ns() - started_ns) / 1e9
-        return gallery_pb2.GetResponse(
-            items=[
-                gallery_pb2.Item(
+        reply = gallery_pb2.GetResponse(encoder_digest=self._embedder.encoder_digest)
+
+        def read() -> None:
+            room = _Room(self._embedder.limits, "ask for fewer ids")
+            for item in self._gallery.get(list(request.ids)):
+                message = gallery_pb2.Item(
                     id=item.id,
                     embedding=write_embedding(item.vector) if request.with_embeddings else None,
                     label=item.label,
                     attributes=write_struct(item.attributes),
                 )
-                for item in items
-            ],
-            encoder_digest=self._embedder.encoder_digest,
-            timing=write_timing(started_ns, search_s=search_s),
-        )
+                with in_field("ids"):
+                    reply.items.append(room.fit(message))
+
+        await asyncio.to_thread(read)
+        reply.timing.CopyFrom(write_timing(started_ns, search_s=(time.perf_counter_ns() - started_ns) / 1e9))
+        return reply
 
     async def _nearest(
-        self, queries: Sequence[gallery_pb2.Query], field: str, top_k: int
-    ) -> tuple[list[list[Neighbour]], Embedded, float]:
-        """Neighbours of each query, nearest first, and what it took. `field` is `top_k`'s name on the wire."""
+        self,
+        queries: Sequence[gallery_pb2.Query],
+        field: str,
+        top_k: int,
+        write: Callable[[list[Neighbour], "_Room"], None],
+    ) -> tuple[Embedded, float]:
+        """Give `write` the neighbours of each query, nearest first; return what it took.
+
+        `field` is `top_k`'s name on the wire. `write` runs in the search's thread.
+        """
         self._embedder.check_count("queries", len(queries))
         if not 1 <= top_k <= self._embedder.limits.max_top_k:
             with in_field(field):
@@ -160,12 +185,17 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
         started = time.perf_counter()
         # A stored item is its own nearest neighbour, which nobody asks for: one more is fetched and it is left out.
         one_more = any(_kind(query) == "id" for query in queries)
-        found = await asyncio.to_thread(self._gallery.search, vectors, top_k=top_k + one_more)
-        for query, neighbours in zip(queries, found, strict=True):
-            if _kind(query) == "id":
-                neighbours[:] = [neighbour for neighbour in neighbours if neighbour.id != query.id]
-            del neighbours[top_k:]
-        return found, embedded, time.perf_counter() - started
+
+        def find() -> None:
+            room = _Room(self._embedder.limits, f"lower {field} or send fewer queries")
+            found = self._gallery.search(vectors, top_k=top_k + one_more)
+            for query, neighbours in zip(queries, found, strict=True):
+                own_id = query.id if _kind(query) == "id" else None
+                with in_field(field):
+                    write([neighbour for neighbour in neighbours if neighbour.id != own_id][:top_k], room)
+
+        await asyncio.to_thread(find)
+        return embedded, time.perf_counter() - started
 
     async def _vectors_of(
         self, field: str, messages: Sequence[gallery_pb2.Query | gallery_pb2.Item]
@@ -192,6 +222,36 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
         embedded = await self._embedder.embed([(path, sequence) for _, path, sequence in sequences])
         vectors[[number for number, _, _ in sequences]] = embedded.vectors
         return vectors, embedded
+
+
+class _Room:
+    """What is left of the largest reply. Counted while it is built: one that is too large must not exist first."""
+
+    def __init__(self, limits: Limits, remedy: str) -> None:
+        self._most = limits.max_message_bytes
+        self._left = limits.max_message_bytes - _ENVELOPE_BYTES
+        self._remedy = remedy
+
+    def fit(self, message: M) -> M:
+        """The same message, counted. Raises `InvalidRequestError` when the reply has no room for it."""
+        self.take(message.ByteSize() + _FRAME_BYTES)
+        return message
+
+    def take(self, num_bytes: int) -> None:
+        self._left -= num_bytes
+        if self._left < 0:
+            raise InvalidRequestError(
+                f"the reply would be larger than the {self._most} bytes that this server sends at once; {self._remedy}."
+            )
+
+
+def _check_size(item: gallery_pb2.Item, limits: Limits) -> None:
+    num_bytes = len(item.id.encode()) + len(item.label.encode()) + item.attributes.ByteSize()
+    if num_bytes > limits.max_item_bytes:
+        raise InvalidRequestError(
+            f"the id, label and attributes of item {item.id[:40]!r} have {num_bytes} bytes; this server keeps at most "
+            f"{limits.max_item_bytes} an item. Keep large facts elsewhere, or raise --max-item-bytes of the server."
+        )
 
 
 def _kind(message: gallery_pb2.Query | gallery_pb2.Item) -> str | None:

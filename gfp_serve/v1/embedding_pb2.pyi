@@ -108,15 +108,17 @@ class GalleryInfo(_message.Message):
     def __init__(self, num_items: _Optional[int] = ..., generation: _Optional[int] = ..., durable: bool = ...) -> None: ...
 
 class Limits(_message.Message):
-    __slots__ = ("max_message_bytes", "max_sequences", "max_frames", "max_bodies", "max_top_k")
+    __slots__ = ("max_message_bytes", "max_sequences", "max_frames", "max_bodies", "max_top_k", "max_item_bytes")
     MAX_MESSAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_SEQUENCES_FIELD_NUMBER: _ClassVar[int]
     MAX_FRAMES_FIELD_NUMBER: _ClassVar[int]
     MAX_BODIES_FIELD_NUMBER: _ClassVar[int]
     MAX_TOP_K_FIELD_NUMBER: _ClassVar[int]
+    MAX_ITEM_BYTES_FIELD_NUMBER: _ClassVar[int]
     max_message_bytes: int
     max_sequences: int
     max_frames: int
     max_bodies: int
     max_top_k: int
-    def __init__(self, max_message_bytes: _Optional[int] = ..., max_sequences: _Optional[int] = ..., max_frames: _Optional[int] = ..., max_bodies: _Optional[int] = ..., max_top_k: _Optional[int] = ...) -> None: ...
+    max_item_bytes: int
+    def __init__(self, max_message_bytes: _Optional[int] = ..., max_sequences: _Optional[int] = ..., max_frames: _Optional[int] = ..., max_bodies: _Optional[int] = ..., max_top_k: _Optional[int] = ..., max_item_bytes: _Optional[int] = ...) -> None: ...

@@ -65,7 +65,8 @@ class GalleryServiceServicer(object):
     """Missing associated documentation comment in .proto file."""
 
     def Search(self, request, context):
-        """The nearest items of each query. FAILED_PRECONDITION while the gallery is empty.
+        """The nearest items of each query. FAILED_PRECONDITION while the gallery is empty. INVALID_ARGUMENT, as for Classify
+        and Get, when the reply would be larger than Limits.max_message_bytes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -231,10 +231,60 @@ async def test_five_megabytes_pass_in_both_directions(embedding, gallery):
     long = walk(1, frames=9000, bodies=2)
     assert long.nbytes > 5 * 2**20
     assert (await embedding.Embed(embedding_pb2.EmbedRequest(sequences=[write_sequence(long, NTU25)]))).embeddings
-    big = item(1, note="x" * (5 * 2**20))
-    await gallery.Upsert(gallery_pb2.UpsertRequest(items=[big]))
-    (found,) = (await gallery.Get(gallery_pb2.GetRequest(ids=["i1"]))).items
-    assert len(found.attributes["note"]) == 5 * 2**20
+    many = [with_note(number, 60_000) for number in range(100)]
+    await gallery.Upsert(gallery_pb2.UpsertRequest(items=many))
+    found = (await gallery.Get(gallery_pb2.GetRequest(ids=[item.id for item in many]))).items
+    assert sum(len(item.attributes["note"]) for item in found) > 5 * 2**20
+
+
+def with_note(number, num_characters):
+    vector = embedding_message(np.eye(SIZE)[number % SIZE])
+    note = write_struct({"note": "x" * num_characters})
+    return gallery_pb2.Item(id=f"n{number}", embedding=vector, label="a", attributes=note)
+
+
+@pytest.mark.parametrize("part", ["id", "label", "attributes"])
+async def test_an_item_with_a_large_text_in_it_is_refused_by_its_place(gallery, part):
+    bad = with_note(2, 70_000 if part == "attributes" else 1)
+    if part != "attributes":
+        setattr(bad, part, "x" * 70_000)
+    asked = gallery.Upsert(gallery_pb2.UpsertRequest(items=[with_note(1, 60_000), bad]))
+    message, field = await refused(asked, CODE.INVALID_ARGUMENT, "INVALID_REQUEST")
+    assert field == "items[1]"
+    assert "at most 65536" in message
+
+
+async def test_a_reply_that_would_be_too_large_is_refused_before_it_is_built(tmp_path, caplog):
+    config = small_config(max_message_bytes=2**20)
+    async with running(tmp_path, config) as server, channel_to(server) as channel:
+        gallery = gallery_pb2_grpc.GalleryServiceStub(channel)
+        await gallery.Upsert(gallery_pb2.UpsertRequest(items=[with_note(number, 60_000) for number in range(8)]))
+        queries = [gallery_pb2.Query(embedding=embedding_message([1.0] * SIZE))] * 256
+        for asked, remedy in (
+            (gallery.Search(gallery_pb2.SearchRequest(queries=queries)), "lower top_k or send fewer queries"),
+            (gallery.Classify(gallery_pb2.ClassifyRequest(queries=queries)), "lower num_neighbours or send fewer"),
+            (gallery.Get(gallery_pb2.GetRequest(ids=["n1"] * 256)), "ask for fewer ids"),
+        ):
+            message, _ = await refused(asked, CODE.INVALID_ARGUMENT, "INVALID_REQUEST")
+            assert "1048576 bytes" in message
+            assert remedy in message
+        assert (await gallery.Search(gallery_pb2.SearchRequest(queries=queries[:2], top_k=8))).results
+        (result,) = (await gallery.Classify(gallery_pb2.ClassifyRequest(queries=queries[:1], num_neighbours=8))).results
+        assert len(result.neighbours) == 8
+    assert "failed" not in caplog.text
+
+
+async def test_no_reply_that_passes_the_count_is_larger_than_grpc_sends(tmp_path):
+    config = small_config(max_message_bytes=2**14)
+    async with running(tmp_path, config) as server, channel_to(server) as channel:
+        gallery = gallery_pb2_grpc.GalleryServiceStub(channel)
+        await gallery.Upsert(gallery_pb2.UpsertRequest(items=[with_note(number, number) for number in range(8)]))
+        by_id = gallery_pb2.Query(id="n1")
+        calls = [gallery.Search(gallery_pb2.SearchRequest(queries=[by_id] * n, top_k=7)) for n in range(1, 80)]
+        replies = await asyncio.gather(*calls, return_exceptions=True)
+    refusals = [reply for reply in replies if isinstance(reply, grpc.RpcError)]
+    assert {refusal.code() for refusal in refusals} == {CODE.INVALID_ARGUMENT}
+    assert max(reply.ByteSize() for reply in replies if reply not in refusals) > 2**13
 
 
 async def test_info_tells_what_runs_and_how_full_the_gallery_is(embedding, gallery):
