@@ -29,6 +29,12 @@ _SPINE_BASE, _SPINE_MID, _SPINE_SHOULDER = (
 _HIPS = tuple(NTU25.joint_names.index(name) for name in ("HipRight", "HipLeft"))
 _SHOULDERS = tuple(NTU25.joint_names.index(name) for name in ("ShoulderRight", "ShoulderLeft"))
 
+# A body seen in no more frames than this is a slip of the tracker where another is seen longer (MAMP's denoising).
+MAX_GHOST_FRAMES = 11
+
+# A body whose joints are never further apart than this (in metres) shows no pose.
+MIN_EXTENT_M = 0.01
+
 # A trunk longer than this is no person measured in metres (the usual cause: centimetres or millimetres).
 MAX_TRUNK_M = 3.0
 # With `scale_torso`, every trunk (spine base to spine shoulder) is brought to this length: a common adult's.
@@ -89,11 +95,17 @@ def clean(
     """Fill gaps, map to the model's layout, keep the one or two bodies that move most, centre (align, scale).
 
     The origin is the mid-spine of the first body in its first frame (MAMP's `seq_translation`).
-    Raises `InvalidSkeletonError` when nobody is seen, or when the trunk is too long to be in metres.
+    Raises `InvalidSkeletonError` when nobody is seen, when the first body's joints are all in one point, and when its
+    trunk is too long to be in metres.
     """
     sequence = check_sequence(sequence, layout)
     bodies = choose_bodies(map_joints(fill_gaps(sequence), layout, MODEL_LAYOUT))  # frames, bodies, 25, 3
     bodies = bodies - bodies[0, 0, _SPINE_MID]
+    if np.ptp(bodies[:, 0], axis=1).max() < MIN_EXTENT_M:
+        raise InvalidSkeletonError(
+            f"all joints of the body are within {100 * MIN_EXTENT_M:g} cm of each other in every frame, so there is no "
+            f"pose; check that the joints were read, and that coordinates are metres."
+        )
     trunk = _trunk_length(bodies)
     if trunk > MAX_TRUNK_M:
         raise InvalidSkeletonError(
@@ -126,8 +138,9 @@ def fill_gaps(
     """Interpolate in time, joint by joint, over what was not seen; hold the nearest value at both ends.
 
     Not seen is a joint with a NaN, or a body whose joints are all zero in a frame. A joint that is never seen takes
-    the place of the body's other joints' mean, a body that is never seen is left out, and a sequence without any
-    body raises `InvalidSkeletonError`.
+    the place of the body's other joints' mean. A body that is never seen is left out, and so is one that is seen in at
+    most `MAX_GHOST_FRAMES` frames while another is seen in more. A sequence without any body raises
+    `InvalidSkeletonError`.
     """
     seen = np.isfinite(sequence).all(axis=-1)  # frames, bodies, joints
     # Many trackers write zeros where they lost the body.
@@ -138,6 +151,9 @@ def fill_gaps(
             f"nobody is seen in any of the {len(sequence)} frames: every coordinate is NaN or every joint of every "
             f"frame is zero; drop the clip, or check how it was read."
         )
+    num_seen = seen.any(axis=2).sum(axis=0)  # frames of each body
+    if num_seen.max() > MAX_GHOST_FRAMES:
+        present = num_seen > MAX_GHOST_FRAMES
     sequence, seen = sequence[:, present], seen[:, present]
     if seen.all():
         return sequence

@@ -75,6 +75,22 @@ def test_a_body_that_is_never_seen_is_left_out():
     np.testing.assert_array_equal(fill_gaps(both), track(1, 2))
 
 
+@pytest.mark.parametrize(("num_seen", "num_bodies"), [(3, 1), (11, 1), (12, 2)])
+def test_a_body_that_flashes_up_beside_another_is_no_second_body(num_seen, num_bodies):
+    ghost = walk(1, frames=40)
+    ghost[num_seen:] = NAN
+    assert fill_gaps(np.concatenate([walk(0, frames=40), ghost], axis=1)).shape[1] == num_bodies
+
+
+def test_the_bodies_of_a_very_short_clip_are_all_kept():
+    assert fill_gaps(np.concatenate([walk(0, frames=5), walk(1, frames=5)], axis=1)).shape[1] == 2
+
+
+def test_a_body_whose_joints_are_all_in_one_point_is_refused():
+    with pytest.raises(InvalidSkeletonError, match="there is no pose"):
+        clean(np.full((4, 1, 25, 3), 2.0, dtype=np.float32), NTU25, PreprocessConfig())
+
+
 @pytest.mark.parametrize("empty", [0.0, NAN])
 def test_a_sequence_with_nobody_in_it_is_refused(empty):
     with pytest.raises(InvalidSkeletonError, match="nobody is seen in any of the 3 frames"):

@@ -331,12 +331,12 @@ def test_a_run_that_is_to_measure_retrieval_without_a_test_split_ends_before_its
 
 def test_extreme_clips_go_through_a_store_and_a_step(tmp_path: Path) -> None:
     whole = moving_body(1, num_frames=80)
-    lost_joints, lost_frames, one_joint = whole.copy(), whole.copy(), np.full_like(whole, np.nan)
-    lost_joints[:, :, 5:9], lost_frames[10:20], one_joint[5, 0, 3] = np.nan, np.nan, whole[5, 0, 3]
+    lost_joints, lost_frames, one_pose = whole.copy(), whole.copy(), np.full_like(whole, np.nan)
+    lost_joints[:, :, 5:9], lost_frames[10:20], one_pose[5] = np.nan, np.nan, whole[5]
     pair = np.concatenate([whole, np.full_like(whole, np.nan)], axis=1)
-    pair[30:33, 1] = whole[30:33, 0] + 1
+    pair[30:45, 1] = whole[30:45, 0] + 1
     clips = [
-        *(whole[:1], moving_body(2, num_frames=20_000, num_bodies=2), lost_joints, lost_frames, one_joint, pair),
+        *(whole[:1], moving_body(2, num_frames=20_000, num_bodies=2), lost_joints, lost_frames, one_pose, pair),
         *(whole.astype(np.float64), whole.astype(np.float16), (100 * whole).astype(np.int16) // 50),
         *(whole[::-2], np.asfortranarray(whole)),
     ]
