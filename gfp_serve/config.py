@@ -44,6 +44,7 @@ class ServeConfig:
     num_threads: int = setting(0, "Threads of one encoder call on the CPU; 0 takes every core.")
     max_batch_bodies: int = setting(32, "Bodies in one encoder call.")
     max_admitted_bodies: int = setting(1024, "Bodies that wait or are computed; more are refused at once.")
+    max_calls: int = setting(256, "Calls in progress at once; more are refused at once. Health checks do not count.")
     drain_s: float = setting(30.0, "Seconds that calls in progress are given to finish at SIGTERM.")
     limits: Limits = settings_of(Limits)
 
@@ -51,6 +52,7 @@ class ServeConfig:
         if not 0 <= self.port <= 65_535:
             raise ValueError(f"--port is {self.port}; it must lie between 0 (any free port) and 65535.")
         _require_at_least(0, self, "num_threads", "drain_s")
+        _require_at_least(1, self, "max_calls")
         _require_at_least(MAX_BODIES, self, "max_batch_bodies")
         largest = self.limits.max_sequences * MAX_BODIES
         if self.max_admitted_bodies < largest:

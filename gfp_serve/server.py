@@ -37,6 +37,9 @@ SERVICES = tuple(
     service.full_name for file in (embedding_pb2, gallery_pb2) for service in file.DESCRIPTOR.services_by_name.values()
 )
 
+# Health checks, health watches and reflection that are answered beside `max_calls` calls of our services.
+_OTHER_CALLS = 64
+
 
 class Server:
     """One encoder and one gallery behind one port. Made, started and stopped in one event loop.
@@ -54,10 +57,12 @@ class Server:
         self._batcher = Batcher(
             encoder.encode, max_batch_bodies=config.max_batch_bodies, max_admitted_bodies=config.max_admitted_bodies
         )
-        self._guard = Guard(SERVICES)
+        self._guard = Guard(SERVICES, max_calls=config.max_calls)
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(
             interceptors=[self._guard],
+            # The guard refuses in words; this also bounds the calls whose messages are still on their way to it.
+            maximum_concurrent_rpcs=config.max_calls + _OTHER_CALLS,
             options=[
                 ("grpc.max_receive_message_length", config.limits.max_message_bytes),
                 ("grpc.max_send_message_length", config.limits.max_message_bytes),

@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
-from gfp_serve.errors import ClosedError, GfpError, InvalidRequestError, OutOfTimeError, ServerError
+from gfp_serve.errors import ClosedError, GfpError, InvalidRequestError, OutOfTimeError, OverloadedError, ServerError
 from gfp_serve.service.status import is_answerable, to_status
 
 _log = logging.getLogger(__name__)
@@ -20,7 +20,8 @@ _log = logging.getLogger(__name__)
 class Guard(grpc.aio.ServerInterceptor):
     """Wraps each method of the `services` (full names), so that no servicer needs error handling of its own."""
 
-    def __init__(self, services: tuple[str, ...]) -> None:
+    def __init__(self, services: tuple[str, ...], *, max_calls: int) -> None:
+        self._max_calls = max_calls
         self._prefixes = tuple(f"/{service}/" for service in services)
         self._num_calls = 0
         self._idle = asyncio.Event()
@@ -60,6 +61,11 @@ class Guard(grpc.aio.ServerInterceptor):
             if self._closed:
                 raise ClosedError(
                     "the server is shutting down and takes no more calls; ask another, or try again later."
+                )
+            if self._num_calls > self._max_calls:
+                raise OverloadedError(
+                    f"the server has {self._max_calls} calls in progress and takes no more; try again in a second.",
+                    retry_after_s=1.0,
                 )
             try:
                 request = handler.request_deserializer(content)

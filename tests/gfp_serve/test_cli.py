@@ -204,12 +204,14 @@ def test_the_options_of_the_server_are_known():
         "--num-threads",
         "--max-batch-bodies",
         "--max-admitted-bodies",
+        "--max-calls",
         "--drain-s",
         "--max-message-bytes",
         "--max-sequences",
         "--max-frames",
         "--max-bodies",
         "--max-top-k",
+        "--max-item-bytes",
     }
 
 

@@ -1,18 +1,21 @@
 """The wire as another program sees it: messages in, messages and statuses out, of a real server."""
 
 import asyncio
+import dataclasses
 
 import grpc
 import numpy as np
 import pytest
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gfp_serve.client import AsyncClient
 from gfp_serve.encoder import Encoder
-from gfp_serve.errors import GfpError
+from gfp_serve.errors import GfpError, OverloadedError
 from gfp_serve.service.convert import read_embedding, write_embedding, write_sequence, write_struct
 from gfp_serve.service.status import STATUS_CODES, reason_of
 from gfp_serve.skeleton import FLORENCE15, KINECT20, NTU25
@@ -321,6 +324,43 @@ async def test_a_full_server_refuses_at_once_and_says_when_to_come_back(tmp_path
         encoder.gate.set()
         assert (await admitted).embeddings
         assert (await stub.Embed(embedding_pb2.EmbedRequest(sequences=[sequence(2)]))).embeddings
+
+
+async def test_calls_beyond_the_most_at_once_are_refused_and_health_still_answers(tmp_path):
+    encoder = GatedEncoder(tiny_bundle())
+    config = dataclasses.replace(small_config(), max_calls=2)
+    async with running(tmp_path, config, encoder) as server, channel_to(server) as channel:
+        stub = embedding_pb2_grpc.EmbeddingServiceStub(channel)
+        encoder.shut()
+        admitted = [stub.Embed(embedding_pb2.EmbedRequest(sequences=[sequence(seed)])) for seed in range(2)]
+        await calls_in(server, 2)
+        message, _ = await refused(stub.GetInfo(embedding_pb2.GetInfoRequest()), CODE.RESOURCE_EXHAUSTED, "OVERLOADED")
+        assert "2 calls in progress" in message
+        health = health_pb2_grpc.HealthStub(channel)
+        assert (await health.Check(health_pb2.HealthCheckRequest())).status == health_pb2.HealthCheckResponse.SERVING
+        encoder.gate.set()
+        assert all([(await call).embeddings for call in admitted])
+        assert (await stub.GetInfo(embedding_pb2.GetInfoRequest())).encoder_digest
+
+
+async def test_a_flood_of_calls_is_told_to_come_back_and_not_to_send_less(tmp_path):
+    encoder = GatedEncoder(tiny_bundle())
+    config = dataclasses.replace(small_config(), max_calls=1)
+    async with running(tmp_path, config, encoder) as server:
+        address = f"127.0.0.1:{server.port}"
+        async with AsyncClient(address) as client, channel_to(server) as channel:
+            encoder.shut()
+            admitted = asyncio.create_task(client.embed(walk(1)))
+            await calls_in(server, 1)
+            watches = [health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest()) for _ in range(64)]
+            for watch in watches:
+                await watch.read()
+            with pytest.raises(OverloadedError, match="too many calls in progress; try again"):
+                await client.info()
+            for watch in watches:
+                watch.cancel()
+            encoder.gate.set()
+            assert (await admitted).shape == (SIZE,)
 
 
 @pytest.mark.parametrize("leaves_by", ["cancelling", "deadline"])
