@@ -55,7 +55,9 @@ def main() -> None:
     console.rule("3. Is the encoder any good?")
     run("gfp-evaluate", RUN / "training", RUN / "store", "--fit", RUN / "store", "--out", RUN / "evaluation")
     console.rule("4. Export it")
-    run("gfp-export", RUN / "training", "--out", RUN / "bundle", "--clips", CLIPS, "--fit", RUN / "store")
+    run(
+        "gfp-export", RUN / "training", "--out", RUN / "bundle", "--clips", CLIPS, "--fit", RUN / "store", "--overwrite"
+    )
     console.rule("5. Serve it, fill the gallery, ask")
     with serving(RUN / "bundle") as address, Client(address) as client:
         items, queries = read_sides()

@@ -185,8 +185,7 @@ def gfp_evaluate(
     """
     clips = ClipStore.open(store)
     parts = split_folds(clips) if protocol == "split" else cross_subject_folds(clips, folds)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("clips, ETA"))
-    with Progress(*columns, TimeRemainingColumn(), console=_errors, transient=True) as progress:
+    with _clip_progress() as progress:
         fit = None if fit_store is None else _fitting(ClipStore.open(fit_store), device, progress)
         tested = candidates(encoder, device, fit)
         task = progress.add_task("embed", total=len(asked_clips(parts)) * len(tested))
@@ -207,10 +206,15 @@ def gfp_evaluate(
     click.echo(json.dumps(report)) if as_json else _print_table(report)
 
 
+def _clip_progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("clips, ETA"))
+    return Progress(*columns, TimeRemainingColumn(), console=_errors, transient=True)
+
+
 def _fitting(store: ClipStore, device: Device, progress: Progress) -> Callable[[nn.Module, PreprocessConfig], Whitened]:
     def fit(model: nn.Module, preprocess: PreprocessConfig) -> Whitened:
         check_cleaned_alike(store, preprocess)
-        task = progress.add_task("fit read-out", total=None)
+        task = progress.add_task(f"fit read-out to {type(model).__name__}", total=None)
         return fit_readout(
             model,
             store,
@@ -279,6 +283,7 @@ def _write_evaluation(out: Path, report: dict[str, Any], row: Row, clips: ClipSt
     "means over a grid of time and joints, whitened. Without it the embedding is the mean of tokens, as published.",
 )
 @click.option("--name", help="What the encoder is called in the server's replies. [default: its objective]")
+@click.option("--overwrite", is_flag=True, help="Replace the bundle if it exists.")
 def gfp_export(
     run: Path | None,
     pose_statistics: bool,
@@ -286,6 +291,7 @@ def gfp_export(
     recordings: tuple[Path, ...],
     fit_store: Path | None,
     name: str | None,
+    overwrite: bool,
 ) -> None:
     """Export the encoder of RUN (a run folder or checkpoint) as a bundle for gfp-serve.
 
@@ -294,6 +300,8 @@ def gfp_export(
     """
     if (run is None) != pose_statistics:
         raise click.UsageError("name a RUN, or say --pose-statistics for the embedding without learning; one of both.")
+    if out.exists() and not overwrite:
+        raise click.UsageError(f"{out} exists; name another place for --out, or say --overwrite to replace it.")
     canonical = choose_canonical(_raw_clips(recordings))
     if run is None:
         model: nn.Module = PoseStatistics()
@@ -312,11 +320,11 @@ def gfp_export(
     readout: dict[str, Any] = {"kind": "mean"}
     if fit_store is not None:
         store = ClipStore.open(fit_store)
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("clips, ETA"))
-        with Progress(*columns, TimeRemainingColumn(), console=_errors, transient=True) as progress:
+        with _clip_progress() as progress:
             model = _fitting(store, "cpu", progress)(model, preprocess)
         readout = {"kind": "whitened", **asdict(ReadoutConfig()), "data": data_summary(store)}
-    bundle, difference = export_bundle(model, canonical, preprocess, origin, readout)
+    with _errors.status("turning the model into ONNX"):
+        bundle, difference = export_bundle(model, canonical, preprocess, origin, readout)
     bundle.write(out)
     manifest = bundle.manifest
     click.echo(

@@ -155,6 +155,16 @@ def test_pose_statistics_become_a_bundle_without_training(recording: Path, tmp_p
     assert (manifest.name, manifest.embedding_size, manifest.training) == ("pose-statistics", 600, None)
 
 
+def test_a_bundle_that_is_there_is_replaced_only_when_asked_to(recording: Path, tmp_path: Path) -> None:
+    words = ["--pose-statistics", "--out", tmp_path / "bundle", "--clips", recording]
+    (tmp_path / "bundle").mkdir()
+    result = invoke(gfp_export, *words)
+    assert result.exit_code == 2
+    assert "say --overwrite" in result.output
+    succeed(gfp_export, *words, "--overwrite")
+    assert Bundle.read(tmp_path / "bundle").manifest.name == "pose-statistics"
+
+
 def test_a_run_that_is_there_is_not_overwritten(store: Path, run: Path) -> None:
     before = (run / "checkpoint.pt").read_bytes()
     result = invoke(gfp_train, store, "--out", run, *TINY)
