@@ -10,6 +10,12 @@ from gfp_serve.preprocess import MAX_BODIES
 
 DEFAULT_BUNDLE = Path(__file__).parent / "bundles" / "pose-statistics"
 
+# gRPC and protobuf hold sizes in 32 bits with a sign.
+MAX_COUNT = 2**31 - 1
+# onnxruntime makes every thread that it is told to, each with its own stack.
+MAX_THREADS = 1024
+MAX_DRAIN_S = 86_400
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -23,8 +29,8 @@ class Limits:
     max_item_bytes: int = setting(2**16, "Bytes of one item's id, label and attributes.")
 
     def __post_init__(self) -> None:
-        _require_at_least(1, self, "max_sequences", "max_frames", "max_bodies", "max_top_k", "max_item_bytes")
-        _require_at_least(2**10, self, "max_message_bytes")
+        _require_between(1, MAX_COUNT, self, "max_sequences", "max_frames", "max_bodies", "max_top_k", "max_item_bytes")
+        _require_between(2**10, MAX_COUNT, self, "max_message_bytes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +57,10 @@ class ServeConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65_535:
             raise ValueError(f"--port is {self.port}; it must lie between 0 (any free port) and 65535.")
-        _require_at_least(0, self, "num_threads", "drain_s")
-        _require_at_least(1, self, "max_calls")
-        _require_at_least(MAX_BODIES, self, "max_batch_bodies")
+        _require_between(0, MAX_THREADS, self, "num_threads")
+        _require_between(0, MAX_DRAIN_S, self, "drain_s")
+        _require_between(1, MAX_COUNT, self, "max_calls")
+        _require_between(MAX_BODIES, MAX_COUNT, self, "max_batch_bodies", "max_admitted_bodies")
         largest = self.limits.max_sequences * MAX_BODIES
         if self.max_admitted_bodies < largest:
             raise ValueError(
@@ -73,12 +80,20 @@ def is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(bare_host(host)).is_loopback
     except ValueError:
         return False
 
 
-def _require_at_least(least: int, config: object, *names: str) -> None:
+def bare_host(host: str) -> str:
+    """An address without the brackets that IPv6 has in front of a port: `[::1]` is `::1`."""
+    return host[1:-1] if host.startswith("[") and host.endswith("]") else host
+
+
+def _require_between(least: float, most: float, config: object, *names: str) -> None:
     for name in names:
-        if getattr(config, name) < least:
-            raise ValueError(f"--{name.replace('_', '-')} is {getattr(config, name)}; it must be at least {least}.")
+        # Written so that NaN, which is neither below nor above, does not pass.
+        if not least <= getattr(config, name) <= most:
+            raise ValueError(
+                f"--{name.replace('_', '-')} is {getattr(config, name)}; it must lie between {least} and {most}."
+            )

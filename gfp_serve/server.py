@@ -17,7 +17,7 @@ from grpc_reflection.v1alpha import reflection
 from gfp_serve import __version__
 from gfp_serve.batcher import Batcher
 from gfp_serve.bundle import Bundle, Manifest
-from gfp_serve.config import DEFAULT_BUNDLE, Limits, ServeConfig
+from gfp_serve.config import DEFAULT_BUNDLE, Limits, ServeConfig, bare_host
 from gfp_serve.encoder import Encoder
 from gfp_serve.errors import UnavailableError
 from gfp_serve.gallery import FaissGallery, Gallery
@@ -88,7 +88,8 @@ class Server:
         """
         for service in ("", *SERVICES):
             await self._health.set(service, health_pb2.HealthCheckResponse.NOT_SERVING)
-        host = f"[{self._config.host}]" if ":" in self._config.host else self._config.host
+        host = bare_host(self._config.host)
+        host = f"[{host}]" if ":" in host else host
         try:
             self.port = self._server.add_insecure_port(f"{host}:{self._config.port}")
         except RuntimeError as error:

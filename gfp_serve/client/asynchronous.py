@@ -8,7 +8,7 @@ import numpy as np
 
 from gfp_serve.classify import Weighting
 from gfp_serve.client.blocking import CHANNEL_OPTIONS, DEFAULT_ADDRESS, methods_of
-from gfp_serve.client.conversation import Call, Classification, ClipItem, Conversation, Info, Query
+from gfp_serve.client.conversation import Call, Classification, ClipItem, Conversation, Info, Query, check_connection
 from gfp_serve.gallery import Item, Neighbour
 from gfp_serve.service.status import to_error
 
@@ -22,6 +22,7 @@ class AsyncClient:
     """
 
     def __init__(self, address: str = DEFAULT_ADDRESS, timeout_s: float = 30.0) -> None:
+        check_connection(address, timeout_s)
         self.address = address
         self._timeout_s = timeout_s
         self._channel = grpc.aio.insecure_channel(address, CHANNEL_OPTIONS)

@@ -8,7 +8,7 @@ import numpy as np
 from grpc_health.v1 import health_pb2_grpc
 
 from gfp_serve.classify import Weighting
-from gfp_serve.client.conversation import Call, Classification, ClipItem, Conversation, Info, Query
+from gfp_serve.client.conversation import Call, Classification, ClipItem, Conversation, Info, Query, check_connection
 from gfp_serve.gallery import Item, Neighbour
 from gfp_serve.service.status import to_error
 from gfp_serve.v1 import embedding_pb2_grpc, gallery_pb2_grpc
@@ -38,10 +38,12 @@ class Client:
     and a new client is needed.
 
     Every method raises `UnavailableError` when no server answers, `OutOfTimeError`, `OverloadedError` (it says when to
-    try again), and the errors that the server raised, as the same classes with the server's message.
+    try again), and the errors that the server raised, as the same classes with the server's message. An empty address
+    or a timeout that is not above 0 and at most a day is an `InvalidRequestError` at once.
     """
 
     def __init__(self, address: str = DEFAULT_ADDRESS, timeout_s: float = 30.0) -> None:
+        check_connection(address, timeout_s)
         self.address = address
         self._timeout_s = timeout_s
         self._channel = grpc.insecure_channel(address, CHANNEL_OPTIONS)

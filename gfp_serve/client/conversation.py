@@ -30,6 +30,9 @@ from gfp_serve.service.convert import (
 from gfp_serve.skeleton import check_sequence, layout_named
 from gfp_serve.v1 import embedding_pb2, gallery_pb2
 
+# Longer timeouts overflow in gRPC, which then gives up at once.
+MAX_TIMEOUT_S = 86_400.0
+
 # A sequence (3 or 4 axes), an embedding (1 axis), or the id of a stored item.
 Query = np.ndarray | str
 
@@ -90,6 +93,16 @@ class Info:
     generation: int
     durable: bool
     limits: Limits
+
+
+def check_connection(address: str, timeout_s: float) -> None:
+    """Raise `InvalidRequestError` for what gRPC would misunderstand or answer with words of its own."""
+    if not address.strip():
+        raise InvalidRequestError("the server's address is empty; give HOST:PORT, e.g. 127.0.0.1:50051.")
+    if not 0 < timeout_s <= MAX_TIMEOUT_S:
+        raise InvalidRequestError(
+            f"timeout_s is {timeout_s}; it must be above 0 and at most {MAX_TIMEOUT_S:g} seconds. 30 is usual."
+        )
 
 
 class Conversation:

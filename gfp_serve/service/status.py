@@ -105,6 +105,8 @@ def to_error(failure: grpc.RpcError, address: str) -> GfpError:
         return InvalidRequestError(
             f"{address} does not take or send a message of that size ({message}); send less at once."
         )
+    if code is grpc.StatusCode.UNKNOWN and "target uri is not valid" in message:
+        return InvalidRequestError(f"{address!r} is no address of a server; give HOST:PORT, e.g. 127.0.0.1:50051.")
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return ServerError(f"{address} does not know this call ({message}); is it gfp-serve, and of this release?")
     return ServerError(f"{address} answered {code.name}: {message}")

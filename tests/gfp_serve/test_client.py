@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import inspect
+import re
 from collections import Counter
 
 import grpc
@@ -158,6 +159,28 @@ def test_a_missing_server_is_named_with_its_address(method):
         pytest.raises(UnavailableError, match=r"127\.0\.0\.1:1 .*is gfp-serve running"),
     ):
         getattr(client, method)()
+
+
+@pytest.mark.parametrize("client_type", [Client, AsyncClient])
+@pytest.mark.parametrize("timeout_s", [float("nan"), float("inf"), 0.0, -1.0, 1e9])
+def test_a_timeout_that_cannot_be_kept_is_refused_at_once(client_type, timeout_s):
+    with pytest.raises(InvalidRequestError, match=f"timeout_s is {re.escape(str(timeout_s))}; it must be above 0"):
+        client_type("127.0.0.1:1", timeout_s)
+
+
+@pytest.mark.parametrize("client_type", [Client, AsyncClient])
+@pytest.mark.parametrize("address", ["", " "])
+def test_an_empty_address_is_refused_at_once(client_type, address):
+    with pytest.raises(InvalidRequestError, match="address is empty"):
+        client_type(address)
+
+
+def test_what_is_no_address_is_said_to_be_none():
+    with (
+        Client("dns:///") as client,
+        pytest.raises(InvalidRequestError, match="'dns:///' is no address of a server; give HOST:PORT"),
+    ):
+        client.info()
 
 
 async def test_a_slow_answer_and_a_full_server_are_told_apart(tmp_path):

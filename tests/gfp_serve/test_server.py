@@ -204,10 +204,25 @@ def test_listening_beyond_loopback_needs_insecure(host):
     assert ServeConfig(host=host, insecure=True).host == host
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "[::1]", "localhost"])
 def test_loopback_needs_no_flag(host):
     assert is_loopback(host)
     assert ServeConfig(host=host).insecure is False
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+async def test_an_ipv6_address_is_put_in_brackets_once(tmp_path, monkeypatch, host):
+    asked = []
+
+    def add_insecure_port(_server, address):
+        asked.append(address)
+        raise RuntimeError
+
+    monkeypatch.setattr(grpc.aio._server.Server, "add_insecure_port", add_insecure_port)
+    with pytest.raises(UnavailableError):
+        async with running(tmp_path, dataclasses.replace(small_config(), host=host)):
+            pass
+    assert asked == ["[::1]:0"]
 
 
 def test_a_refused_option_is_one_line_and_exit_code_2():
@@ -224,6 +239,12 @@ def test_a_refused_option_is_one_line_and_exit_code_2():
         ({"max_batch_bodies": 1}, "--max-batch-bodies is 1"),
         ({"max_admitted_bodies": 511}, "512 bodies"),
         ({"drain_s": -0.5}, "--drain-s"),
+        ({"drain_s": float("nan")}, "--drain-s is nan"),
+        ({"drain_s": float("inf")}, "--drain-s is inf"),
+        ({"num_threads": 1025}, "--num-threads is 1025; it must lie between 0 and 1024"),
+        ({"num_threads": 99_999_999_999}, "--num-threads is 99999999999"),
+        ({"max_calls": 0}, "--max-calls is 0"),
+        ({"max_admitted_bodies": 2**31}, "--max-admitted-bodies is 2147483648"),
     ],
 )
 def test_options_that_cannot_work_are_refused_with_their_name(wrong, words):
@@ -235,3 +256,11 @@ def test_options_that_cannot_work_are_refused_with_their_name(wrong, words):
 def test_a_limit_of_zero_is_refused(name):
     with pytest.raises(ValueError, match=f"--{name.replace('_', '-')} is 0"):
         Limits(**{name: 0})
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Limits)])
+def test_every_limit_fits_into_what_tells_it_to_clients_or_is_refused(name):
+    Limits(**{name: 2**31 - 1})
+    embedding_pb2.Limits(**{name: 2**31 - 1})
+    with pytest.raises(ValueError, match=f"--{name.replace('_', '-')} is 2147483648"):
+        Limits(**{name: 2**31})
