@@ -100,6 +100,7 @@ class Trainer:
             SummaryWriter(self.run, purge_step=self.step + 1) as board,
             (self.run / METRICS_FILE).open("a") as log,
             _stop_signals() as stopped,
+            _repeatable(self.device),
         ):
             last_time, last_step = time.perf_counter(), self.step
             while self.step < self.total_steps and not stopped:
@@ -208,6 +209,21 @@ def _adamw(objective: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
         {"params": [p for p in parameters if id(p) not in matrices], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=config.peak_lr, betas=(0.9, 0.95), fused=True)
+
+
+@contextmanager
+def _repeatable(device: torch.device) -> Iterator[None]:
+    """On a CPU, let the same run give the same losses to the last bit; it costs no time there.
+
+    Without it, threads add up gradients of scattered tokens in any order, and two runs drift apart within ten steps.
+    On CUDA it would forbid the fast kernels, so there a repeated run agrees to rounding.
+    """
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(device.type == "cpu" or before)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
 
 
 @contextmanager
