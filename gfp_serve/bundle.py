@@ -10,9 +10,10 @@ import io
 import json
 import os
 import tokenize
+import typing
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from jaxtyping import Float32
 
 from gfp_serve.errors import BundleError
 from gfp_serve.preprocess import PreprocessConfig, prepare
-from gfp_serve.skeleton import layout_named
+from gfp_serve.skeleton import LAYOUTS, layout_named
 
 FORMAT_VERSION = 1
 MODEL_FILE, MANIFEST_FILE, CANONICAL_FILE = "encoder.onnx", "manifest.json", "canonical.npz"
@@ -70,7 +71,13 @@ class Manifest:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Manifest":
-        return cls(**{**values, "preprocess": PreprocessConfig.from_json(values["preprocess"])})
+        """The manifest that `to_json` wrote; `ValueError`, `KeyError` or `TypeError` if it did not."""
+        preprocess = values["preprocess"]
+        _check_types(cls, values, skip="preprocess")
+        _check_types(PreprocessConfig, preprocess)
+        if values["embedding_size"] < 1:
+            raise ValueError(f"embedding_size is {values['embedding_size']}; a vector has at least 1 component")
+        return cls(**{**values, "preprocess": PreprocessConfig.from_json(preprocess)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +135,7 @@ class Bundle:
                     f"export the checkpoint again with this release."
                 )
             manifest = Manifest.from_json(values)
-            canonical = _unpack_canonical(files[CANONICAL_FILE])
+            canonical = _unpack_canonical(files[CANONICAL_FILE], manifest.embedding_size)
         except _DAMAGE as error:
             raise BundleError(
                 f"{path} is not a usable bundle ({type(error).__name__}: {error}); copy or export it again."
@@ -144,12 +151,25 @@ class Bundle:
     def check(self, encode: Callable[[Float32[np.ndarray, "1 bodies frames joints 3"]], np.ndarray]) -> float:
         """Run the canonical raw clips through preprocessing and `encode`; return the largest difference of a component.
 
-        Raises `BundleError` when it is above `CANONICAL_TOLERANCE`.
+        Raises `BundleError` when it is above `CANONICAL_TOLERANCE`, and when the model cannot be run at all.
         """
         worst = 0.0
-        for clip in self.canonical:
-            model_input = prepare(clip.sequence, layout_named(clip.layout), self.manifest.preprocess)
-            difference = np.abs(encode(model_input[None])[0] - clip.embedding).max()
+        for number, clip in enumerate(self.canonical):
+            try:
+                model_input = prepare(clip.sequence, layout_named(clip.layout), self.manifest.preprocess)
+                vectors = encode(model_input[None])
+            except Exception as error:  # onnxruntime's errors have no common class of their own
+                raise BundleError(
+                    f"the encoder {self.manifest.name!r} cannot be run on canonical clip {number}: {error}. Model, "
+                    f"manifest and canonical clips do not belong together: copy or export the bundle again."
+                ) from error
+            # Before subtracting, which would stretch a vector of one component.
+            if vectors.shape != (1, self.manifest.embedding_size):
+                raise BundleError(
+                    f"the encoder {self.manifest.name!r} gives an array of shape {vectors.shape} for one clip; its "
+                    f"manifest says embedding_size {self.manifest.embedding_size}: copy or export the bundle again."
+                )
+            difference = np.abs(vectors[0] - clip.embedding).max()
             worst = float(np.maximum(worst, difference))  # unlike max(), keeps a NaN
         if not worst <= CANONICAL_TOLERANCE:
             raise BundleError(
@@ -158,6 +178,23 @@ class Bundle:
                 f"not the exporter's: use the same release of this package, or export again."
             )
         return worst
+
+
+def _check_types(config_type: type, values: dict[str, Any], *, skip: str = "") -> None:
+    """Raise `ValueError` for the first of the values that has another type than its field; `skip` is one field."""
+    for name, hint in typing.get_type_hints(config_type).items():
+        if name not in values or name == skip:
+            continue
+        expected = tuple(typing.get_origin(part) or part for part in typing.get_args(hint)) or (hint,)
+        if typing.get_origin(hint) is dict:
+            expected = (dict,)
+        if float in expected:
+            expected += (int,)  # JSON writes 1.0 as it likes
+        value = values[name]
+        # True is an int to Python, but no number in a manifest.
+        if not isinstance(value, expected) or (isinstance(value, bool) and bool not in expected):
+            names = " or ".join(part.__name__ for part in expected)
+            raise ValueError(f"{name} is {value!r}; it must be of type {names}")
 
 
 def _refuse_foreign(path: Path) -> None:
@@ -198,12 +235,28 @@ def _pack_canonical(clips: Iterable[CanonicalClip]) -> bytes:
     return buffer.getvalue()
 
 
-def _unpack_canonical(content: bytes) -> tuple[CanonicalClip, ...]:
+def _unpack_canonical(content: bytes, embedding_size: int) -> tuple[CanonicalClip, ...]:
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         count = sum(name.startswith("sequence_") for name in arrays.files)
         if count == 0:
             raise BundleError(f"{CANONICAL_FILE} holds no clip; export the bundle again.")
-        return tuple(
-            CanonicalClip(arrays[f"sequence_{i}"], str(arrays[f"layout_{i}"]), arrays[f"embedding_{i}"])
-            for i in range(count)
+        return tuple(_canonical_clip(arrays, number, embedding_size) for number in range(count))
+
+
+def _canonical_clip(arrays: Mapping[str, np.ndarray], number: int, embedding_size: int) -> CanonicalClip:
+    layout = str(arrays[f"layout_{number}"])
+    if layout not in LAYOUTS:
+        raise BundleError(
+            f"layout_{number} of {CANONICAL_FILE} is {layout!r}, which this release does not know; export again."
         )
+    sequence, embedding = arrays[f"sequence_{number}"], arrays[f"embedding_{number}"]
+    for name, array, shape in (
+        (f"sequence_{number}", sequence, (*sequence.shape[:2], LAYOUTS[layout].num_joints, 3)),
+        (f"embedding_{number}", embedding, (embedding_size,)),
+    ):
+        if array.dtype != np.float32 or array.shape != shape or 0 in shape:
+            raise BundleError(
+                f"{name} of {CANONICAL_FILE} is {array.dtype} of shape {array.shape}; with this manifest it must be "
+                f"float32 of shape {shape}: copy or export the bundle again."
+            )
+    return CanonicalClip(sequence, layout, embedding)

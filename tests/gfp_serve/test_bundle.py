@@ -10,7 +10,7 @@ import pytest
 from gfp_serve.bundle import CANONICAL_FILE, CANONICAL_TOLERANCE, MANIFEST_FILE, MODEL_FILE, Bundle
 from gfp_serve.errors import BundleError
 from gfp_serve.preprocess import PreprocessConfig
-from tests.gfp_serve.tiny import CONFIG, tiny_bundle, tiny_encode
+from tests.gfp_serve.tiny import CONFIG, SIZE, tiny_bundle, tiny_encode
 
 
 @pytest.fixture(params=["bundle", "bundle.zip"], ids=["folder", "zip"])
@@ -98,6 +98,17 @@ def test_an_altered_model_is_refused(tmp_path):
         ({"preprocess": {**CONFIG.to_json(), "crop": 2.0}}, "--crop is 2.0"),
         ({"preprocess": {**CONFIG.to_json(), "blur": 1}}, "blur"),
         ({"colour": "red"}, "colour"),
+        ({"name": 7}, "name is 7; it must be of type str"),
+        ({"step": "many"}, "step is 'many'; it must be of type int"),
+        ({"step": True}, "step is True"),
+        ({"opset": 17.5}, "opset is 17.5"),
+        ({"embedding_size": "8"}, "embedding_size is '8'"),
+        ({"embedding_size": 0}, "embedding_size is 0"),
+        ({"data": []}, r"data is \[\]; it must be of type dict"),
+        ({"training": "long"}, "training is 'long'; it must be of type dict or NoneType"),
+        ({"preprocess": {**CONFIG.to_json(), "num_frames": 6.5}}, "num_frames is 6.5"),
+        ({"preprocess": {**CONFIG.to_json(), "align_view": "no"}}, "align_view is 'no'"),
+        ({"preprocess": ["num_frames"]}, "is not a usable bundle"),
     ],
 )
 def test_a_manifest_that_this_release_does_not_understand_is_refused(tmp_path, change, expected):
@@ -106,6 +117,50 @@ def test_a_manifest_that_this_release_does_not_understand_is_refused(tmp_path, c
     (tmp_path / MANIFEST_FILE).write_text(json.dumps({**manifest, **change}))
     with pytest.raises(BundleError, match=expected):
         Bundle.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "array"),
+    [
+        ("embedding_0", np.zeros(SIZE + 1, dtype=np.float32)),
+        ("embedding_1", np.zeros((1, SIZE), dtype=np.float32)),
+        ("embedding_0", np.zeros(SIZE)),
+        ("embedding_0", np.array(["wave"] * SIZE)),
+        ("sequence_0", np.zeros((9, 25, 3), dtype=np.float32)),
+        ("sequence_0", np.zeros((9, 1, 20, 3), dtype=np.float32)),
+        ("sequence_0", np.zeros((0, 1, 25, 3), dtype=np.float32)),
+        ("sequence_0", np.zeros(4, dtype=np.int64)),
+        ("layout_0", np.array("smpl24")),
+    ],
+)
+def test_a_canonical_array_that_cannot_be_what_the_manifest_says_is_named(tmp_path, name, array):
+    tiny_bundle().write(tmp_path)
+    with np.load(tmp_path / CANONICAL_FILE) as sound:
+        arrays = dict(sound)
+    np.savez(tmp_path / CANONICAL_FILE, **{**arrays, name: array})
+    with pytest.raises(BundleError, match=name):
+        Bundle.read(tmp_path)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("Fail"), ValueError("InvalidArgument")])
+def test_a_model_that_cannot_be_run_is_a_bundle_error(error):
+    def encode(_clips):
+        raise error
+
+    with pytest.raises(BundleError, match=f"canonical clip 0: {error}"):
+        tiny_bundle().check(encode)
+
+
+def test_a_canonical_clip_with_nobody_in_it_is_a_bundle_error():
+    bundle = tiny_bundle()
+    nobody = dataclasses.replace(bundle.canonical[0], sequence=np.full_like(bundle.canonical[0].sequence, np.nan))
+    with pytest.raises(BundleError, match="canonical clip 0: nobody is seen"):
+        dataclasses.replace(bundle, canonical=(nobody,)).check(tiny_encode)
+
+
+def test_a_model_whose_vectors_have_another_size_than_the_manifest_says_is_refused():
+    with pytest.raises(BundleError, match=r"shape \(1, 1\).*embedding_size 8"):
+        tiny_bundle().check(lambda clips: tiny_encode(clips)[:, :1])
 
 
 def test_no_flipped_byte_of_a_zip_makes_another_bundle_or_another_error(tmp_path):
