@@ -5,11 +5,12 @@ import dataclasses
 import importlib
 import json
 import logging
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 import numpy as np
@@ -20,16 +21,19 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from gfp_serve import __version__
-from gfp_serve.client import DEFAULT_ADDRESS, Client, ClipItem
+from gfp_serve.client import DEFAULT_ADDRESS, Classification, Client, ClipItem
 from gfp_serve.config import ServeConfig
-from gfp_serve.errors import DamagedFileError, InvalidSkeletonError
+from gfp_serve.errors import DamagedFileError, InvalidRequestError, InvalidSkeletonError
 from gfp_serve.formats import TEST_SPLIT, TRAIN_SPLIT, Clip, find_files, read_clips
+from gfp_serve.gallery import Neighbour
 from gfp_serve.options import Command, Group, options_from
 from gfp_serve.preprocess import MODEL_LAYOUT, PreprocessConfig, clean, fill_gaps
 from gfp_serve.skeleton import LAYOUTS, map_joints
 
 # Clips that are sent together: few enough for the progress bar to move.
 _CLIPS_AT_ONCE = 32
+
+T = TypeVar("T")
 
 _SPLITS = {"train": TRAIN_SPLIT, "test": TEST_SPLIT}
 
@@ -106,16 +110,19 @@ def embed(files: Sequence[Path], split: str, out: Path | None, address: str, tim
     answers = _Answers(("clip", "label", "frames", "bodies", "embedding"), as_json)
     names, labels, vectors = [], [], []
     with Client(address, timeout_s) as client:
-        for batch in _batches(files, split):
-            for taken, vector in zip(batch, client.embed(_sequences(batch), batch[0].layout), strict=True):
-                names.append(taken.name)
-                labels.append(taken.clip.label or "")
-                vectors.append(vector)
-                shown = " ".join(f"{component:+.3f}" for component in vector[:3])
-                answers.add(
-                    {"clip": taken.name, "label": taken.clip.label, "embedding": vector.tolist()},
-                    [(taken.name, labels[-1], *map(str, taken.clip.sequence.shape[:2]), f"{shown} …")],
-                )
+
+        def ask(batch: list[_Taken]) -> Iterable[np.ndarray]:
+            return client.embed(_sequences(batch), batch[0].layout)
+
+        for taken, vector in _answered(files, split, ask):
+            names.append(taken.name)
+            labels.append(taken.clip.label or "")
+            vectors.append(vector)
+            shown = " ".join(f"{component:+.3f}" for component in vector[:3])
+            answers.add(
+                {"clip": taken.name, "label": taken.clip.label, "embedding": vector.tolist()},
+                [(taken.name, labels[-1], *map(str, taken.clip.sequence.shape[:2]), f"{shown} …")],
+            )
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         if out.suffix == ".npy":
@@ -133,15 +140,18 @@ def search(files: Sequence[Path], split: str, top_k: int, address: str, timeout_
     """Find the items of the gallery that are nearest to each clip."""
     answers = _Answers(("clip", "similarity", "label", "neighbour"), as_json)
     with Client(address, timeout_s) as client:
-        for batch in _batches(files, split):
-            for taken, found in zip(batch, client.search(_sequences(batch), top_k, batch[0].layout), strict=True):
-                answers.add(
-                    {"clip": taken.name, "neighbours": [dataclasses.asdict(neighbour) for neighbour in found]},
-                    [
-                        ("" if rank else taken.name, f"{neighbour.similarity:.3f}", neighbour.label, neighbour.id)
-                        for rank, neighbour in enumerate(found)
-                    ],
-                )
+
+        def ask(batch: list[_Taken]) -> list[list[Neighbour]]:
+            return client.search(_sequences(batch), top_k, batch[0].layout)
+
+        for taken, found in _answered(files, split, ask):
+            answers.add(
+                {"clip": taken.name, "neighbours": [dataclasses.asdict(neighbour) for neighbour in found]},
+                [
+                    ("" if rank else taken.name, f"{neighbour.similarity:.3f}", neighbour.label, neighbour.id)
+                    for rank, neighbour in enumerate(found)
+                ],
+            )
     answers.show()
 
 
@@ -163,17 +173,19 @@ def classify(files: Sequence[Path], split: str, address: str, timeout_s: float, 
     answers = _Answers(("clip", "class", "score", "runner-up", "score"), as_json)
     num_right = num_labelled = 0
     with Client(address, timeout_s) as client:
-        for batch in _batches(files, split):
-            results = client.classify(_sequences(batch), layout=batch[0].layout, **how)
-            for taken, result in zip(batch, results, strict=True):
-                best = [(each.label, f"{each.score:.2f}") for each in result.scores[:2]]
-                first, second = (*best, ("", ""), ("", ""))[:2]
-                answers.add(
-                    {"clip": taken.name, "true_label": taken.clip.label, **dataclasses.asdict(result)},
-                    [(taken.name, "unknown" if result.label is None else first[0], first[1], *second)],
-                )
-                num_labelled += taken.clip.label is not None
-                num_right += taken.clip.label is not None and taken.clip.label == result.label
+
+        def ask(batch: list[_Taken]) -> list[Classification]:
+            return client.classify(_sequences(batch), layout=batch[0].layout, **how)
+
+        for taken, result in _answered(files, split, ask):
+            best = [(each.label, f"{each.score:.2f}") for each in result.scores[:2]]
+            first, second = (*best, ("", ""), ("", ""))[:2]
+            answers.add(
+                {"clip": taken.name, "true_label": taken.clip.label, **dataclasses.asdict(result)},
+                [(taken.name, "unknown" if result.label is None else first[0], first[1], *second)],
+            )
+            num_labelled += taken.clip.label is not None
+            num_right += taken.clip.label is not None and taken.clip.label == result.label
     note = f"{num_right} of {num_labelled} labelled clips were named as their recordings do." if num_labelled else ""
     answers.show(note)
 
@@ -186,10 +198,12 @@ def add(files: Sequence[Path], split: str, address: str, timeout_s: float, as_js
     answers = _Answers(("clip", "label"), as_json)
     generation = 0
     with Client(address, timeout_s) as client:
-        for batch in _batches(files, split):
-            generation = client.upsert([_item(taken) for taken in batch])
-            for taken in batch:
-                answers.add({"id": taken.name, "label": taken.clip.label}, [(taken.name, taken.clip.label or "")])
+
+        def ask(batch: list[_Taken]) -> list[int]:
+            return [client.upsert([_item(taken) for taken in batch])] * len(batch)
+
+        for taken, generation in _answered(files, split, ask):  # noqa: B007  (the last one is shown)
+            answers.add({"id": taken.name, "label": taken.clip.label}, [(taken.name, taken.clip.label or "")])
     answers.show(f"{answers.count} items were added; the gallery is at generation {generation}.", table=False)
 
 
@@ -239,6 +253,7 @@ class _Taken:
     """A clip as it is sent: `sequence` is in `layout`, one that the server knows."""
 
     name: str
+    file: Path
     clip: Clip
     sequence: Float32[np.ndarray, "frames bodies joints 3"]
     layout: str
@@ -256,8 +271,10 @@ def _item(taken: _Taken) -> ClipItem:
     return ClipItem(taken.name, taken.sequence, clip.label or "", attributes, taken.layout)
 
 
-def _batches(files: Iterable[Path], split: str) -> Iterator[list[_Taken]]:
-    """The usable clips in batches of one layout. Those that are not are named on standard error.
+def _answered(
+    files: Iterable[Path], split: str, ask: Callable[[list[_Taken]], Iterable[T]]
+) -> Iterator[tuple[_Taken, T]]:
+    """The usable clips, each with its answer; `ask` gets batches of one layout. The rest is named on standard error.
 
     Raises `click.ClickException` when there is none at all.
     """
@@ -278,12 +295,32 @@ def _batches(files: Iterable[Path], split: str) -> Iterator[list[_Taken]]:
                 together = list(same)
                 for start in range(0, len(together), _CLIPS_AT_ONCE):
                     batch = together[start : start + _CLIPS_AT_ONCE]
-                    yield batch
-                    num_taken += len(batch)
+                    for answered in _ask(batch, ask, console):
+                        yield answered
+                        num_taken += 1
                     progress.advance(task, file.stat().st_size * len(batch) / len(taken))
     if num_taken == 0:
         chosen = "" if split == "all" else f" of the {split} split"
         raise click.ClickException(f"no usable clip{chosen} was found in {len(found)} recordings.")
+
+
+def _ask(
+    batch: list[_Taken], ask: Callable[[list[_Taken]], Iterable[T]], console: Console
+) -> Iterator[tuple[_Taken, T]]:
+    """The clips of a batch with their answers; one that the server refuses does not take its neighbours along."""
+    try:
+        answers = list(ask(batch))
+    except (InvalidRequestError, InvalidSkeletonError) as error:
+        if len(batch) > 1:
+            for taken in batch:
+                yield from _ask([taken], ask, console)
+            return
+        if error.field and "[" not in error.field:
+            raise  # about an option, and the same for every clip
+        reason = re.sub(r"^\w+\[0\](\.\w+)?:? *", "", str(error))
+        _skip(console, f"{batch[0].file}, clip {batch[0].clip.name!r}: {reason}")
+        return
+    yield from zip(batch, answers, strict=True)
 
 
 def _take(file: Path, clip: Clip, console: Console) -> _Taken | None:
@@ -296,11 +333,16 @@ def _take(file: Path, clip: Clip, console: Console) -> _Taken | None:
     sequence, layout = clip.sequence, clip.layout
     if LAYOUTS.get(layout.name) != layout:
         sequence, layout = map_joints(fill_gaps(sequence), layout, MODEL_LAYOUT), MODEL_LAYOUT
-    return _Taken(f"{file.stem}/{clip.name}", clip, sequence, layout.name)
+    return _Taken(f"{file.stem}/{clip.name}", file, clip, sequence, layout.name)
 
 
 def _skip(console: Console, problem: str) -> None:
     console.print(f"skipped: {problem}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+
+def _printable(text: str) -> str:
+    """The text with escapes for bytes of a file's name that are not UTF-8, which standard output would not take."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _progress(console: Console) -> Progress:
@@ -336,7 +378,7 @@ class _Answers:
             drawn = Table(*self.columns, box=None)
             for row in self._rows:
                 # As Text, because brackets in a label or a name are no markup.
-                drawn.add_row(*map(Text, row))
+                drawn.add_row(*(Text(_printable(cell)) for cell in row))
             Console().print(drawn)
         if note:
             click.echo(note)

@@ -224,7 +224,8 @@ def _ask(method: str, request: Message, start: int) -> Generator[Call, Any, Any]
         at = re.match(r"(\w+)\[(\d+)\]", str(error))
         if at is None or start == 0:
             raise
-        raise type(error)(f"{at[1]}[{start + int(at[2])}]{str(error)[at.end() :]}") from error
+        with in_field(f"{at[1]}[{start + int(at[2])}]"):
+            raise type(error)(f"{at[1]}[{start + int(at[2])}]{str(error)[at.end() :]}") from error
 
 
 def _parts(field: str, messages: Iterable[M], limits: Limits) -> Iterator[tuple[int, list[M]]]:
@@ -257,14 +258,25 @@ def _parts(field: str, messages: Iterable[M], limits: Limits) -> Iterator[tuple[
 def _id_parts(ids: Sequence[str], limits: Limits) -> Iterator[Sequence[str]]:
     if isinstance(ids, str):
         raise InvalidRequestError(f"ids is the text {ids!r}; give a list of ids, even for one.")
+    for number, id in enumerate(ids):
+        _check_text(f"ids[{number}]", id)
     for start in range(0, len(ids), limits.max_sequences):
         yield ids[start : start + limits.max_sequences]
 
 
 def _natural(name: str, value: int) -> int:
     if not 1 <= value < 2**31:
-        raise InvalidRequestError(f"{name} is {value}; it must be at least 1 and below 2^31.")
+        with in_field(name):
+            raise InvalidRequestError(f"{name} is {value}; it must be at least 1 and below 2^31.")
     return value
+
+
+def _check_text(name: str, value: str) -> None:
+    """Raise `InvalidRequestError` for text that cannot be sent: a file's name that is not UTF-8 becomes such."""
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidRequestError(f"{name} is {value!r}, which is not UTF-8; choose another, or rename it.") from error
 
 
 def _write_sequence(sequence: np.ndarray, layout: str) -> embedding_pb2.Sequence:
@@ -274,6 +286,7 @@ def _write_sequence(sequence: np.ndarray, layout: str) -> embedding_pb2.Sequence
 
 def _write_query(query: Query, layout: str) -> gallery_pb2.Query:
     if isinstance(query, str):
+        _check_text("the id", query)
         return gallery_pb2.Query(id=query)
     if isinstance(query, np.ndarray) and query.ndim == 1:
         return gallery_pb2.Query(embedding=write_embedding(query.astype(np.float32)))
@@ -281,6 +294,8 @@ def _write_query(query: Query, layout: str) -> gallery_pb2.Query:
 
 
 def _write_item(item: Item | ClipItem) -> gallery_pb2.Item:
+    _check_text("the id", item.id)
+    _check_text("the label", item.label)
     message = gallery_pb2.Item(id=item.id, label=item.label, attributes=write_struct(item.attributes))
     if isinstance(item, ClipItem):
         message.sequence.CopyFrom(_write_sequence(item.sequence, item.layout))

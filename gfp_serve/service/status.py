@@ -85,15 +85,18 @@ def to_status(error: GfpError) -> Status:
 def to_error(failure: grpc.RpcError, address: str) -> GfpError:
     """The error that a failed call stands for; the other end's message is kept."""
     code, message = failure.code(), failure.details() or "no message"
-    info, retry = ErrorInfo(), RetryInfo()
+    info, retry, bad = ErrorInfo(), RetryInfo(), BadRequest()
     for detail in _details(failure):
         detail.Unpack(info)
         detail.Unpack(retry)
+        detail.Unpack(bad)
     error_type = _BY_REASON.get(info.reason) if info.domain == DOMAIN else None
     if error_type is OverloadedError:
         return OverloadedError(message, retry_after_s=retry.retry_delay.ToNanoseconds() / 1e9)
     if error_type is not None:
-        return error_type(message)
+        error = error_type(message)
+        error.field = next((violation.field for violation in bad.field_violations), "")
+        return error
     # Without our ErrorInfo it was gRPC itself that gave up.
     if code is grpc.StatusCode.UNAVAILABLE:
         return UnavailableError(f"no server answers at {address} ({message}); is gfp-serve running?")

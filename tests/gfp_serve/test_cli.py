@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 
 import click
 import numpy as np
@@ -143,6 +144,61 @@ def test_damaged_files_and_clips_without_anybody_are_named_and_the_rest_goes_on(
     assert "damaged.npz" in result.stderr
     assert "clip 'c7': nobody is seen" in result.stderr
     assert "3 items were added" in result.stdout
+
+
+def a_crowd_of_bad_ones():
+    """Three sound clips among one with a long name, one with too many frames, and one that stands in one point."""
+    sound = clips(1, 2, 3)
+    still = dataclasses.replace(sound[0], name="still", sequence=np.ones_like(sound[0].sequence))
+    long = dataclasses.replace(sound[0], name="long", sequence=np.tile(walk(1, frames=10), (1050, 1, 1, 1)))
+    named = dataclasses.replace(sound[0], name="n" * 305)
+    return [sound[0], named, long, sound[1], still, sound[2]]
+
+
+def test_a_clip_that_the_server_refuses_is_named_and_its_neighbours_are_added(run, tmp_path):
+    write_clip_file(tmp_path / "crowd.npz", a_crowd_of_bad_ones())
+    result = run("add", tmp_path / "crowd.npz")
+    assert "3 items were added" in result.stdout
+    for name, reason in (
+        ("long", "10500 frames"),
+        ("still", "there is no pose"),
+        ("n" * 305, "characters; an id has 1"),
+    ):
+        (line,) = [line for line in result.stderr.splitlines() if f"crowd.npz, clip '{name}': " in line]
+        assert line.startswith("skipped: ")
+        assert reason in line
+        assert "[0]" not in line
+
+
+@pytest.mark.parametrize("command", ["embed", "search", "classify"])
+def test_a_clip_that_the_server_refuses_does_not_cost_its_neighbours_their_answers(run, recordings, tmp_path, command):
+    run("add", recordings)
+    write_clip_file(tmp_path / "crowd.npz", a_crowd_of_bad_ones())
+    result = run(command, tmp_path / "crowd.npz", "--json")
+    names = [answer["clip"] for answer in lines(result)]
+    assert [name for name in names if "nnn" not in name] == ["crowd/c1", "crowd/c2", "crowd/c3"]
+    assert "clip 'long': the sequence has 10500 frames" in result.stderr
+
+
+def test_an_option_that_the_server_refuses_is_one_line_and_not_one_a_clip(run, recordings):
+    run("add", recordings)
+    for arguments in (("search", "--top-k", 2000), ("search", "--top-k", 10**20), ("classify", "--temperature", 0)):
+        result = run(*arguments, recordings, code=1)
+        assert result.stderr.startswith("Error: ")
+        assert result.stderr.count("\n") == 1
+
+
+def test_clips_that_are_all_refused_are_exit_code_1(run, tmp_path):
+    write_clip_file(tmp_path / "bad.npz", a_crowd_of_bad_ones()[1:3])
+    assert "no usable clip" in run("add", tmp_path / "bad.npz", code=1).stderr
+
+
+def test_a_file_name_that_is_not_utf_8_is_said_to_be_so(run, tmp_path):
+    path = tmp_path / os.fsdecode(b"bad\xff.npz")
+    write_clip_file(path, clips(1))
+    assert "which is not UTF-8" in run("add", path, code=1).stderr
+    assert "bad\\udcff/c1" in run("embed", path).stdout
+    assert "which is not UTF-8" in run("remove", os.fsdecode(b"\xff\xfe"), code=1).stderr
 
 
 def test_nothing_usable_is_exit_code_1(run, recordings, tmp_path):

@@ -138,6 +138,32 @@ def test_a_mistake_is_the_same_error_class_as_on_the_server(ask, method, argumen
         ask(method, *arguments)
 
 
+@pytest.mark.parametrize(
+    ("method", "argument"),
+    [
+        ("get", ["a", "\udcff"]),
+        ("delete", ["\udcff"]),
+        ("search", "\udcff"),
+        ("upsert", [Item("\udcff", embedding_of(walk(1)))]),
+        ("upsert", [Item("a", embedding_of(walk(1)), "\udcff")]),
+        ("upsert", [Item("a", embedding_of(walk(1)), "b", {"\udcff": "c"})]),
+        ("upsert", [Item("a", embedding_of(walk(1)), "b", {"c": "\udcff"})]),
+    ],
+)
+def test_text_that_is_not_utf_8_is_an_invalid_request(ask, method, argument):
+    with pytest.raises(InvalidRequestError, match=r"\\udcff"):
+        ask(method, argument)
+
+
+def test_an_error_says_which_field_of_the_request_it_is_about(ask):
+    with pytest.raises(InvalidRequestError) as caught:
+        ask("search", walk(1), top_k=21)
+    assert caught.value.field == "top_k"
+    with pytest.raises(InvalidSkeletonError) as caught:
+        ask("embed", [*map(walk, range(4)), np.ones_like(walk(1))])
+    assert caught.value.field == "sequences[4]"
+
+
 def test_an_error_in_a_later_request_is_counted_from_the_begin_of_the_list(ask):
     clips = [walk(seed) for seed in range(8)]
     clips[7] = clips[7] * np.float32(np.nan)

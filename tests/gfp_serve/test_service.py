@@ -177,7 +177,7 @@ def with_value(value):
         (with_value(np.inf), "INVALID_SKELETON", "'Head'"),
         (write_sequence(walk(1) * 100, NTU25), "INVALID_SKELETON", "metres"),
         (write_sequence(walk(1) * np.nan, NTU25), "INVALID_SKELETON", "nobody is seen"),
-        (write_sequence(np.ones_like(walk(1)), NTU25), "INVALID_SKELETON", "no direction"),
+        (write_sequence(np.ones_like(walk(1)), NTU25), "INVALID_SKELETON", "no pose"),
     ],
 )
 async def test_a_sequence_that_cannot_be_used_is_named_by_its_place_and_fault(embedding, bad, reason, words):
