@@ -49,9 +49,9 @@ ENTRYPOINT ["gfp-serve", "--host", "0.0.0.0", "--insecure", "--device", "cuda"]
 FROM python:3.12-slim AS trainer
 COPY --from=trainer-build /opt/venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1
-RUN useradd --uid 10001 --create-home gfp && install -d -o gfp -g gfp /work /work/stores /work/runs
+RUN useradd --uid 10001 --create-home gfp && install -d -o gfp -g gfp /srv/gfp /srv/gfp/stores /srv/gfp/runs
 USER gfp
-WORKDIR /work
-VOLUME ["/work/stores", "/work/runs"]
+WORKDIR /srv/gfp
+VOLUME ["/srv/gfp/stores", "/srv/gfp/runs"]
 ENTRYPOINT ["gfp-train"]
 CMD ["--help"]
