@@ -412,6 +412,19 @@ async def test_a_fault_of_the_server_is_told_with_a_request_id_and_nothing_else(
         assert (await stub.Embed(embedding_pb2.EmbedRequest(sequences=[sequence()]))).embeddings
 
 
+async def test_a_sequence_that_the_encoder_gives_no_direction_is_named(tmp_path):
+    class Still(Encoder):
+        def encode(self, clips):
+            return super().encode(clips) * 0
+
+    async with running(tmp_path, encoder=Still(tiny_bundle())) as server, channel_to(server) as channel:
+        stub = embedding_pb2_grpc.EmbeddingServiceStub(channel)
+        asked = stub.Embed(embedding_pb2.EmbedRequest(sequences=[sequence()]))
+        message, field = await refused(asked, CODE.INVALID_ARGUMENT, "INVALID_SKELETON")
+        assert field == "sequences[0]"
+        assert "no direction" in message
+
+
 # --- the gallery ---
 
 
