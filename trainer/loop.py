@@ -120,7 +120,8 @@ class Trainer:
                     log.flush()
                     show(Progress(self.step, self.total_steps, speed, metrics))
                     last_time, last_step = time.perf_counter(), self.step
-                if self.step % (config.save_every_epochs * self.steps_per_epoch) == 0:
+                is_last = self.step == self.total_steps  # saved below
+                if self.step % (config.save_every_epochs * self.steps_per_epoch) == 0 and not is_last:
                     self._check_finite(losses)
                     self.save()
             self._check_finite(losses)
@@ -128,7 +129,7 @@ class Trainer:
             return Ended(self.step, self.total_steps, stopped[0] if stopped else None)
 
     def train_step(self) -> Outcome:
-        """One update: batch, masks, forward, backward, AdamW. No synchronisation with the device."""
+        """The update of `step`: batch, masks, forward, backward, AdamW; `fit` counts on. The loss is not waited for."""
         config = self.config
         for group in self.optimizer.param_groups:
             group["lr"] = warmup_cosine(
@@ -138,7 +139,7 @@ class Trainer:
                 warmup_steps=config.warmup_epochs * self.steps_per_epoch,
                 total_steps=self.total_steps,
             )
-        bodies = self.clips.batch(self.step).to(self.device, non_blocking=True)
+        bodies = self.clips.batch(self.step).to(self.device)
         draws = mask_draws(self.step, seed=config.seed, device=self.device)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16):
             outcome: Outcome = self.objective(bodies, draws)
