@@ -7,6 +7,7 @@ the number of joints, and a line of 12 fields for each joint that starts with x,
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -39,22 +40,22 @@ def read(path: Path) -> Iterator[Clip]:
     Raises `DamagedFileError`, which names the line, for a file that is cut off, malformed, or without any body.
     """
     sequence = _Parser(path, _lines(path)).sequence()
-    named = _NAME.match(path.stem)
+    yield Clip(name=path.stem, sequence=sequence, layout=NTU25, fps=FPS, **facts_of(path.stem))
+
+
+def facts_of(name: str) -> dict[str, Any]:
+    """What a name like S001C002P003R002A013 says about its clip, as fields of `Clip`; nothing for another name."""
+    named = _NAME.match(name)
     if named is None:
-        yield Clip(name=path.stem, sequence=sequence, layout=NTU25, fps=FPS)
-        return
+        return {}
     setup, camera, subject, replication, action = map(int, named.groups())
-    yield Clip(
-        name=path.stem,
-        sequence=sequence,
-        layout=NTU25,
-        fps=FPS,
-        label=ACTIONS[action - 1] if 1 <= action <= len(ACTIONS) else f"A{action:03}",
-        subject=str(subject) if subject else UNKNOWN_SUBJECT,
-        camera=camera,
-        split=TRAIN_SPLIT if subject in _CROSS_SUBJECT_TRAIN else TEST_SPLIT,
-        description=f"setup {setup}, replication {replication}",
-    )
+    return {
+        "label": ACTIONS[action - 1] if 1 <= action <= len(ACTIONS) else f"A{action:03}",
+        "subject": str(subject) if subject else UNKNOWN_SUBJECT,
+        "camera": camera,
+        "split": TRAIN_SPLIT if subject in _CROSS_SUBJECT_TRAIN else TEST_SPLIT,
+        "description": f"setup {setup}, replication {replication}",
+    }
 
 
 def _lines(path: Path) -> list[str]:
