@@ -1,13 +1,14 @@
 """Recordings on disk -> clips. One reader a file format, chosen by the file's suffix.
 
-A reader is a function `read(path) -> Iterator[Clip]` that checks the whole file before it gives the first clip.
+A reader is a function `read(path) -> Iterator[Clip]` that checks the whole file before it gives the first clip; only
+`ctr_gcn`, whose files are larger than memory, checks coordinates as it goes.
 """
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from gfp_serve.errors import DamagedFileError
-from gfp_serve.formats import clip_file, ntu
+from gfp_serve.formats import clip_file, ctr_gcn, ntu
 from gfp_serve.formats.clip import NO_SPLIT, TEST_SPLIT, TRAIN_SPLIT, UNKNOWN_SUBJECT, Clip
 from gfp_serve.formats.clip_file import write as write_clip_file
 
@@ -23,7 +24,12 @@ __all__ = [
     "write_clip_file",
 ]
 
-READERS: dict[str, Callable[[Path], Iterator[Clip]]] = {".npz": clip_file.read, ".skeleton": ntu.read}
+
+def _read_npz(path: Path) -> Iterator[Clip]:
+    return ctr_gcn.read(path) if ctr_gcn.is_data_set(path) else clip_file.read(path)
+
+
+READERS: dict[str, Callable[[Path], Iterator[Clip]]] = {".npz": _read_npz, ".skeleton": ntu.read}
 _SUFFIXES = " or ".join(READERS)
 
 
@@ -44,7 +50,8 @@ def find_files(path: Path) -> list[Path]:
 def read_clips(path: Path) -> Iterator[Clip]:
     """The clips of one recording, in the file's order.
 
-    Raises `DamagedFileError`, which names the file and the line or array, before the first clip is given.
+    Raises `DamagedFileError`, which names the file and the line or array: before the first clip is given, but for the
+    coordinates in a file of `ctr_gcn`.
     """
     yield from _reader_of(path)(path)
 

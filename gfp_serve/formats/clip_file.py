@@ -21,9 +21,18 @@ from gfp_serve.skeleton import Layout, layout_of
 _REQUIRED = ("positions", "offsets", "joint_names", "parents", "fps")
 _OPTIONAL = ("positions2", "label", "class_names", "subject", "camera", "split", "clip_name", "description")
 
-# What zipfile, zlib and numpy raise on a damaged file, found by damaging files; RuntimeError is an encrypted member or
-# an unknown compression, MemoryError an array header with an absurd shape.
-_UNREADABLE = (OSError, ValueError, EOFError, KeyError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
+# What zipfile, zlib and numpy raise on a damaged archive of arrays, found by damaging files; RuntimeError is an
+# encrypted member or an unknown compression, MemoryError an array header with an absurd shape.
+UNREADABLE_ARCHIVE = (
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    RuntimeError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 # What a numpy dtype's kind is called in messages.
 _KINDS = {"f": "floating-point numbers", "iu": "integers", "U": "text", "iuU": "integers or text", "fiu": "a number"}
@@ -149,7 +158,7 @@ def _load(path: Path) -> dict[str, np.ndarray]:
                 if name in archive.files:
                     arrays[name] = archive[name]
         return arrays
-    except _UNREADABLE as error:
+    except UNREADABLE_ARCHIVE as error:
         where = f"array {name!r} " if name else ""
         raise DamagedFileError(f"{path}: {where}cannot be read: {error}.") from error
 
