@@ -44,6 +44,16 @@ def settings_of(config_type: type[C]) -> Any:
     return dataclasses.field(default_factory=config_type, metadata={"settings_of": config_type})
 
 
+def choice_of(config_types: Callable[[], Mapping[str, type[C]]], default: Callable[[], C], help_text: str) -> Any:
+    """A dataclass field that holds one of several configs: the option `--field-name NAME` says which one.
+
+    The settings of all of them become options, those of one name a single option; a given one that the chosen config
+    does not have is refused. `config_types` is asked when the options are made, so that others may be registered.
+    """
+    about = {"choice_of": config_types, "default": default, "help": help_text}
+    return dataclasses.field(default_factory=default, metadata=about)
+
+
 def options_from(
     config_type: type[C], *, presets: Mapping[str, C] | None = None
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -56,60 +66,120 @@ def options_from(
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         def call(**given: Any) -> Any:
             context = click.get_current_context()
-            values = {field.name: given.pop(field.name) for field, _ in _settings(config_type)}
-            start = presets[name] if presets is not None and (name := given.pop("preset")) else None
-            if start is not None:
-                values = {
-                    name: value
-                    for name, value in values.items()
-                    if context.get_parameter_source(name) is not ParameterSource.DEFAULT
-                }
+            values = {name: given.pop(name) for name in names}
+            start = presets[preset] if presets is not None and (preset := given.pop("preset")) else None
+            said = {
+                name: value
+                for name, value in values.items()
+                if context.get_parameter_source(name) is not ParameterSource.DEFAULT
+            }
             try:
-                config = _build(config_type, values, start)
+                config = _build(config_type, said, start)
             except ValueError as error:
                 raise click.UsageError(str(error)) from error
             return command(config=config, **given)
 
         call.__name__, call.__doc__ = command.__name__, command.__doc__
         call.__click_params__ = list(getattr(command, "__click_params__", []))  # type: ignore[attr-defined]
-        for field, hint in reversed(list(_settings(config_type))):
-            call = _option(field, hint)(call)
+        for option in reversed(options):
+            call = option.decorate(call)
         if presets is not None:
-            names = click.Choice(list(presets))
-            call = click.option("--preset", type=names, help="Named set of values; other options override it.")(call)
+            choice = click.Choice(list(presets))
+            call = click.option("--preset", type=choice, help="Named set of values; other options override it.")(call)
         return call
 
+    options = list(_options(config_type))
+    names = [option.name for option in options]
     return decorate
 
 
-def _settings(config_type: type[Any]) -> Iterator[tuple[dataclasses.Field[Any], Any]]:
-    """Every `setting` with its type, those of inner configs in the place where the inner config stands."""
+@dataclasses.dataclass(slots=True)
+class _Option:
+    """One click option to be."""
+
+    name: str  # of the dataclass field
+    hint: Any
+    default: Any
+    help_text: str
+    parse: Any = None
+    defaults: dict[str, Any] = dataclasses.field(default_factory=dict)  # by chosen config, where it depends on that
+
+    def decorate(self, command: Callable[..., Any]) -> Callable[..., Any]:
+        flag = self.name.replace("_", "-")
+        default, shown = self.default, self.default is not None and self.default != ""
+        differing = [f"{name}: {value}" for name, value in self.defaults.items() if value != default]
+        common: dict[str, Any] = {
+            "default": default,
+            "show_default": ", ".join([f"{default}", *differing]) if differing else shown,
+            "help": self.help_text,
+        }
+        if self.hint is bool:
+            return click.option(f"--{flag}/--no-{flag}", self.name, **common)(command)
+        return click.option(f"--{flag}", self.name, type=self.parse or _click_type(self.hint), **common)(command)
+
+
+def _options(config_type: type[Any]) -> Iterator[_Option]:
+    """An option for every `setting`, those of inner configs in the place where the inner config stands."""
     hints = typing.get_type_hints(config_type)
     for field in dataclasses.fields(config_type):
-        if inner := field.metadata.get("settings_of"):
-            yield from _settings(inner)
-        elif "help" in field.metadata:
-            yield field, hints[field.name]
+        about = field.metadata
+        if inner := about.get("settings_of"):
+            yield from _options(inner)
+        elif choices := about.get("choice_of"):
+            yield from _options_of_choice(field, choices())
+        elif "help" in about:
+            yield _Option(field.name, hints[field.name], field.default, about["help"], about["parse"])
 
 
-def _build(config_type: type[C], values: Mapping[str, Any], start: C | None) -> C:
-    """The config with `values` by setting name, on top of `start` (or of the defaults)."""
+def _options_of_choice(field: dataclasses.Field[Any], types_by_name: Mapping[str, type[Any]]) -> Iterator[_Option]:
+    default = type(field.metadata["default"]())
+    name_of = {config_type: name for name, config_type in types_by_name.items()}
+    yield _Option(field.name, typing.Literal[tuple(types_by_name)], name_of[default], field.metadata["help"])
+    shared: dict[str, _Option] = {}
+    # The default's settings come first, and theirs are the defaults shown.
+    for config_type in sorted(types_by_name.values(), key=lambda each: each is not default):
+        for option in _options(config_type):
+            known = shared.setdefault(option.name, option)
+            known.defaults[name_of[config_type]] = option.default
+    for option in shared.values():
+        if set(option.defaults) != set(types_by_name):
+            option.help_text += f" [{', '.join(name for name in types_by_name if name in option.defaults)}]"
+        yield option
+
+
+def _build(config_type: type[C], said: Mapping[str, Any], start: C | None) -> C:
+    """The config with the values that were said, by setting name, on top of `start` (or of the defaults)."""
     chosen: dict[str, Any] = {}
     for field in dataclasses.fields(config_type):  # type: ignore[arg-type]
+        before = None if start is None else getattr(start, field.name)
         if inner := field.metadata.get("settings_of"):
-            chosen[field.name] = _build(inner, values, None if start is None else getattr(start, field.name))
-        elif field.name in values:
-            chosen[field.name] = values[field.name]
+            chosen[field.name] = _build(inner, said, before)
+        elif choices := field.metadata.get("choice_of"):
+            chosen[field.name] = _build_choice(field, choices(), said, before)
+        elif field.name in said:
+            chosen[field.name] = said[field.name]
     return config_type(**chosen) if start is None else dataclasses.replace(start, **chosen)  # type: ignore[type-var]
 
 
-def _option(field: dataclasses.Field[Any], hint: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    name = field.name.replace("_", "-")
-    shown = field.default is not None and field.default != ""
-    common: dict[str, Any] = {"default": field.default, "show_default": shown, "help": field.metadata["help"]}
-    if hint is bool:
-        return click.option(f"--{name}/--no-{name}", field.name, **common)
-    return click.option(f"--{name}", field.name, type=field.metadata["parse"] or _click_type(hint), **common)
+def _build_choice(
+    field: dataclasses.Field[Any], types_by_name: Mapping[str, type[Any]], said: Mapping[str, Any], before: Any
+) -> Any:
+    before = field.metadata["default"]() if before is None else before
+    name = said.get(field.name) or next(n for n, config_type in types_by_name.items() if config_type is type(before))
+    chosen = types_by_name[name]
+    settings = {n: {option.name for option in _options(config_type)} for n, config_type in types_by_name.items()}
+    for setting_name in said:
+        owners = [n for n, names in settings.items() if setting_name in names]
+        if owners and name not in owners:
+            raise ValueError(
+                f"--{setting_name.replace('_', '-')} has no meaning for --{field.name.replace('_', '-')} {name}; it is "
+                f"a setting of {', '.join(owners)}."
+            )
+    if type(before) is not chosen:
+        # What a preset changed stays changed where the other config knows it.
+        kept = {f.name: value for f in dataclasses.fields(before) if (value := getattr(before, f.name)) != f.default}
+        before = chosen(**{n: value for n, value in kept.items() if n in settings[name]})
+    return _build(chosen, said, before)
 
 
 def _click_type(hint: Any) -> Any:

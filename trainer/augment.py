@@ -1,9 +1,9 @@
-"""Random windows and rotations. They only choose arguments of the shared preprocessing functions."""
+"""Random windows and rotations: which frames of a clip a step sees, and how it is turned."""
+
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32
-
-from gfp_serve.preprocess import resample
+from jaxtyping import Float32, Int64
 
 # MAMP's pre-training: half to all of a clip, at least 64 frames where it has them, turned by up to 0.3 rad an axis.
 MIN_WINDOW_SHARE = 0.5
@@ -11,25 +11,31 @@ MIN_WINDOW_FRAMES = 64
 MAX_ANGLE = 0.3
 
 
-def augment(
-    cleaned: Float32[np.ndarray, "frames bodies joints 3"], *, num_frames: int, draws: np.random.Generator
-) -> Float32[np.ndarray, "bodies num_frames joints 3"]:
-    """A random window of a cleaned clip, resampled to `num_frames` and turned about the origin, in model axes."""
-    start, length = draw_window(len(cleaned), draws)
-    turned = resample(cleaned[start : start + length], num_frames) @ draw_rotation(draws).T
-    return turned.transpose(1, 0, 2, 3)
+@dataclass(frozen=True, slots=True)
+class Views:
+    """How each clip of a step is seen: frames start:start + length, turned about the origin."""
+
+    start: Int64[np.ndarray, " clips"]
+    length: Int64[np.ndarray, " clips"]
+    rotation: Float32[np.ndarray, "clips 3 3"]  # applied to column vectors
 
 
-def draw_window(num_frames: int, draws: np.random.Generator) -> tuple[int, int]:
-    """First frame and length of a random window (MAMP, `valid_crop_resize`)."""
-    length = min(max(int(num_frames * draws.uniform(MIN_WINDOW_SHARE, 1.0)), MIN_WINDOW_FRAMES), num_frames)
-    return int(draws.integers(num_frames - length + 1)), length
+def draw_views(num_frames: Int64[np.ndarray, " clips"], draws: np.random.Generator) -> Views:
+    """A random window (MAMP, `valid_crop_resize`) and rotation (MAMP, `random_rot`) for each clip."""
+    share, place = draws.uniform(MIN_WINDOW_SHARE, 1.0, len(num_frames)), draws.random(len(num_frames))
+    length = np.minimum(np.maximum((num_frames * share).astype(np.int64), MIN_WINDOW_FRAMES), num_frames)
+    start = (place * (num_frames - length + 1)).astype(np.int64)
+    return Views(start, length, rotations(draws.uniform(-MAX_ANGLE, MAX_ANGLE, (len(num_frames), 3))))
 
 
-def draw_rotation(draws: np.random.Generator) -> Float32[np.ndarray, "3 3"]:
-    """Rz · Ry · Rx with one angle an axis, each from [−0.3, 0.3] rad (MAMP, `random_rot`)."""
-    x, y, z = draws.uniform(-MAX_ANGLE, MAX_ANGLE, size=3)
-    rx = [[1, 0, 0], [0, np.cos(x), -np.sin(x)], [0, np.sin(x), np.cos(x)]]
-    ry = [[np.cos(y), 0, np.sin(y)], [0, 1, 0], [-np.sin(y), 0, np.cos(y)]]
-    rz = [[np.cos(z), -np.sin(z), 0], [np.sin(z), np.cos(z), 0], [0, 0, 1]]
-    return (np.array(rz) @ np.array(ry) @ np.array(rx)).astype(np.float32)
+def rotations(angles: np.ndarray) -> Float32[np.ndarray, "clips 3 3"]:
+    """Rz · Ry · Rx for angles [clips, 3] about x, y and z in radians."""
+    cos, sin = np.cos(angles), np.sin(angles)
+    about = np.zeros((3, len(angles), 3, 3))
+    for axis in range(3):
+        # The two axes after it, in turn, span the plane that turns.
+        first, second = (axis + 1) % 3, (axis + 2) % 3
+        about[axis, :, axis, axis] = 1
+        about[axis, :, first, first] = about[axis, :, second, second] = cos[:, axis]
+        about[axis, :, first, second], about[axis, :, second, first] = -sin[:, axis], sin[:, axis]
+    return (about[2] @ about[1] @ about[0]).astype(np.float32)

@@ -12,10 +12,10 @@ from gfp_serve.errors import GfpError
 from gfp_serve.preprocess import PreprocessConfig
 from trainer.config import TrainConfig
 from trainer.encoder import SkeletonEncoder
-from trainer.objectives.gfp import Gfp
+from trainer.objectives import Objective
 from trainer.store import ClipStore
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 2: any objective
 CHECKPOINT_FILE = "checkpoint.pt"
 
 
@@ -86,7 +86,7 @@ class Checkpoint:
         _load(encoder, self.encoder, "encoder")
         return encoder.eval()
 
-    def load_objective(self, objective: Gfp) -> None:
+    def load_objective(self, objective: Objective) -> None:
         """Put all weights, the encoder's too, into a freshly built objective."""
         _load(
             objective, self.objective | {f"encoder.{name}": value for name, value in self.encoder.items()}, "objective"
@@ -102,7 +102,7 @@ def data_summary(store: ClipStore) -> dict[str, Any]:
     }
 
 
-def split_state(objective: Gfp) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+def split_state(objective: Objective) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     """An objective's weights as (encoder, the rest)."""
     state = objective.state_dict()
     rest = {name: value for name, value in state.items() if not name.startswith("encoder.")}

@@ -36,6 +36,7 @@ from trainer.evaluate.retrieval import chance, cross_subject_folds, split_folds
 from trainer.export import Origin, choose_canonical, export_bundle
 from trainer.health import collapsed
 from trainer.loop import Trainer
+from trainer.objectives import name_of
 from trainer.readout import ReadoutConfig, Whitened, fit_readout
 from trainer.store import ClipStore
 
@@ -51,7 +52,7 @@ _errors = Console(stderr=True)
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in RUN, with the settings it was started with.")
 @options_from(TrainConfig, presets=PRESETS)
 def gfp_train(store: Path, run: Path, resume: bool, config: TrainConfig) -> None:
-    """Pre-train a skeleton encoder on the unlabelled clips of STORE with GFP.
+    """Pre-train a skeleton encoder on the unlabelled clips of STORE.
 
     Test clips of the store are never trained on. Ctrl-C and SIGTERM finish the step and write a checkpoint; --resume
     goes on from it and reaches the same losses as an unbroken run. Watch it with: tensorboard --logdir RUN
@@ -311,8 +312,8 @@ def gfp_export(
         checkpoint = Checkpoint.read(run)
         model, preprocess = checkpoint.build_encoder(), checkpoint.preprocess
         origin = Origin(
-            name=name or "gfp",
-            objective="gfp",
+            name=name or name_of(checkpoint.config.objective),
+            objective=name_of(checkpoint.config.objective),
             step=checkpoint.step,
             data=checkpoint.data,
             training=checkpoint.config.to_json(),

@@ -5,8 +5,9 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from gfp_serve.options import setting, settings_of
+from gfp_serve.options import choice_of, setting, settings_of
 from trainer.encoder import EncoderConfig
+from trainer.objectives import ObjectiveConfig, config_from_json, config_to_json, config_types
 from trainer.objectives.gfp import GfpConfig
 
 
@@ -18,7 +19,7 @@ class TrainConfig:
     """
 
     encoder: EncoderConfig = settings_of(EncoderConfig)
-    gfp: GfpConfig = settings_of(GfpConfig)
+    objective: ObjectiveConfig = choice_of(config_types, GfpConfig, "What the encoder is trained to do.")
     num_frames: int = setting(120, "Frames that every window of a clip is resampled to.")
     keep_absent_bodies: bool = setting(False, "Train on two bodies a clip, zeros where there is none, as MAMP does.")
     epochs: int = setting(400, "Passes over the training clips.")
@@ -30,6 +31,10 @@ class TrainConfig:
     seed: int = setting(0, "Start of every random draw: weights, order, windows, rotations, masks.")
     device: Literal["auto", "cpu", "cuda"] = setting("auto", "Where to train; auto takes the GPU when there is one.")
     precision: Literal["auto", "fp32", "bf16"] = setting("auto", "bf16 needs CUDA; auto is bf16 there and fp32 else.")
+    compile: Literal["auto", "off", "fused", "graphs"] = setting(
+        "auto",
+        "torch.compile: fused kernels, or these in CUDA graphs; auto is fused on CUDA and off else.",
+    )
     num_threads: int = setting(0, "CPU threads; 0 leaves the choice to torch.")
     log_every_steps: int = setting(20, "Steps between two lines of metrics.")
     save_every_epochs: int = setting(
@@ -60,11 +65,11 @@ class TrainConfig:
             )
 
     def to_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+        return {**dataclasses.asdict(self), "objective": config_to_json(self.objective)}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "TrainConfig":
-        inner = {"encoder": EncoderConfig(**values["encoder"]), "gfp": GfpConfig(**values["gfp"])}
+        inner = {"encoder": EncoderConfig(**values["encoder"]), "objective": config_from_json(values["objective"])}
         return cls(**{**values, **inner})
 
 
@@ -72,7 +77,7 @@ PRESETS: dict[str, TrainConfig] = {
     # A look at the whole path in a minute on two cores, with an encoder of 0.2 M parameters.
     "demo": TrainConfig(
         encoder=EncoderConfig(width=64, depth=3, num_heads=2),
-        gfp=GfpConfig(local_width=64, global_width=128),
+        objective=GfpConfig(local_width=64, global_width=128),
         epochs=100,
         batch_clips=32,
         warmup_epochs=2,
@@ -82,7 +87,7 @@ PRESETS: dict[str, TrainConfig] = {
     # For an hour or two on a CPU: narrower targets halve the time of a step, a higher rate suits so short a run.
     "small": TrainConfig(
         encoder=EncoderConfig(width=128, depth=4, num_heads=4),
-        gfp=GfpConfig(local_width=256, global_width=512),
+        objective=GfpConfig(local_width=256, global_width=512),
         epochs=16,
         batch_clips=64,
         warmup_epochs=1,
@@ -91,11 +96,11 @@ PRESETS: dict[str, TrainConfig] = {
     ),
     # The published runs on NTU RGB+D; NTU-60 is 400 epochs of 40,091 clips. Other splits of a set use the same values.
     "ntu60-xsub": TrainConfig(),
-    "ntu120-xsub": TrainConfig(gfp=GfpConfig(mask_temperature=0.75)),
+    "ntu120-xsub": TrainConfig(objective=GfpConfig(mask_temperature=0.75)),
     # The weights as the paper prints them, and the upstream spread of positions and scale of inputs. The first layer
     # still starts as the other linear ones do; upstream leaves it to torch.
     "published-weights": TrainConfig(
         encoder=EncoderConfig(position_std=0.02, input_scale=1.0),
-        gfp=GfpConfig(variance_weight=1.0, covariance_weight=5.0),
+        objective=GfpConfig(variance_weight=1.0, covariance_weight=5.0),
     ),
 }

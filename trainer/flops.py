@@ -4,8 +4,8 @@ Counted as the published table does: two FLOPs for each multiply-add of linear l
 for each bias, softmax, GELU, ReLU and (twice) batch-norm element. A clip is two bodies.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from gfp_serve.preprocess import MAX_BODIES, MODEL_LAYOUT
 from trainer.encoder import Attention, EncoderConfig, SkeletonEncoder
-from trainer.objectives.gfp import Gfp, GfpConfig
+from trainer.objectives import ObjectiveConfig, build_objective
 
 PUBLISHED_GFLOP = {"encoder": 1.97, "decoder": 1.57, "target network": 0.64, "encoder, all tokens": 28.32}
 
@@ -57,23 +57,19 @@ def _macs(part: nn.Module, given: Tensor, output: Tensor) -> int:
     return output.numel()
 
 
-def cost_table(encoder_config: EncoderConfig, gfp_config: GfpConfig, *, num_frames: int) -> dict[str, float]:
-    """GFLOP of one clip of two bodies: encoder on visible tokens, decoder, target network, encoder on all tokens."""
+def cost_table(encoder_config: EncoderConfig, objective: ObjectiveConfig, *, num_frames: int) -> dict[str, float]:
+    """GFLOP of one clip of two bodies in a training step's forward pass, for each part of the objective.
+
+    "encoder" is on visible tokens; "encoder, all tokens" is what an embedding costs.
+    """
+    torch.manual_seed(0)
     encoder = SkeletonEncoder(encoder_config, num_frames=num_frames)
-    gfp = Gfp(encoder, gfp_config)
+    model = build_objective(encoder, objective)
     bodies = torch.randn(MAX_BODIES, num_frames, MODEL_LAYOUT.num_joints, 3)
-    segments = encoder.segments(bodies)
-    visible = gfp.draw_visible(segments, torch.Generator().manual_seed(0))
-    tokens = torch.zeros(MAX_BODIES, visible.shape[1], encoder_config.width)
-    runs: dict[str, tuple[nn.Module, Callable[[], Any]]] = {
-        "encoder": (encoder, lambda: encoder(segments, visible)),
-        "decoder": (gfp.decoder, lambda: gfp.decoder(tokens, visible)),
-        "target network": (gfp.target_network, lambda: gfp.target_network(segments)),
-        "encoder, all tokens": (encoder, lambda: encoder(segments)),
-    }
-    table = {}
-    for name, (module, run) in runs.items():
-        with counting(module) as tally, torch.no_grad():
-            run()
-        table[name] = 2 * tally.macs / 1e9
-    return table
+    with torch.no_grad(), ExitStack() as counters:
+        tallies = {name: counters.enter_context(counting(part)) for name, part in model.named_children()}
+        model(bodies, torch.rand(MAX_BODIES, encoder.num_tokens))
+    with torch.no_grad(), counting(encoder) as tally:
+        encoder(encoder.segments(bodies))
+    tallies["encoder, all tokens"] = tally
+    return {name.replace("_", " "): 2 * tally.macs / 1e9 for name, tally in tallies.items() if tally.macs}

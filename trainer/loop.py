@@ -9,15 +9,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.utils.tensorboard import SummaryWriter
 
 from gfp_serve.errors import GfpError
+from trainer import parallel
 from trainer.batches import TrainingClips
 from trainer.checkpoint import Checkpoint, data_summary, split_state
 from trainer.config import TrainConfig
@@ -26,9 +28,8 @@ from trainer.encoder import SkeletonEncoder
 from trainer.evaluate.embeddings import embed_store, torch_embedder
 from trainer.evaluate.retrieval import retrieve, split_folds
 from trainer.health import health
-from trainer.objectives import Outcome
-from trainer.objectives.gfp import Gfp
-from trainer.schedule import mask_draws, steps_per_epoch, warmup_cosine
+from trainer.objectives import Objective, Outcome, build_objective
+from trainer.schedule import steps_per_epoch, warmup_cosine
 from trainer.store import ClipStore
 
 METRICS_FILE = "metrics.jsonl"
@@ -73,18 +74,26 @@ class Trainer:
         )
         # Asked for here, so that a store without a test split ends the run before its first step.
         self.folds = split_folds(store) if config.evaluate_every_epochs else []
-        self.clips = TrainingClips(store, self.preprocess, batch_clips=config.batch_clips, seed=config.seed)
-        self.steps_per_epoch = steps_per_epoch(len(self.clips.index), config.batch_clips)
-        self.total_steps = config.epochs * self.steps_per_epoch
         torch.manual_seed(config.seed)
         encoder = SkeletonEncoder(config.encoder, num_frames=config.num_frames)
-        self.objective = Gfp(encoder, config.gfp).to(self.device)
+        self.objective = build_objective(encoder, config.objective).to(self.device)
+        self.clips = TrainingClips(
+            store,
+            self.preprocess,
+            num_tokens=encoder.num_tokens,
+            batch_clips=config.batch_clips,
+            seed=config.seed,
+            device=self.device,
+        )
+        self.steps_per_epoch = steps_per_epoch(len(self.clips.index), config.batch_clips)
+        self.total_steps = config.epochs * self.steps_per_epoch
         self.optimizer = _adamw(self.objective, config)
         self.step = 0
         if resume is not None:
             resume.load_objective(self.objective)
             self.optimizer.load_state_dict(resume.optimizer)
             self.step = resume.step
+        self.compute_loss = _prepared(self.objective, config.compile, self.device)
 
     def fit(self, show: Callable[[Progress], None] = lambda _: None) -> Ended:
         """Train to the last step, or to the next step after SIGINT or SIGTERM; writes a checkpoint either way.
@@ -105,7 +114,7 @@ class Trainer:
             last_time, last_step = time.perf_counter(), self.step
             while self.step < self.total_steps and not stopped:
                 outcome = self.train_step()
-                losses[self.step] = outcome.total.detach()
+                losses[self.step] = outcome.total.detach().clone()  # a CUDA graph writes the next one in its place
                 self.step += 1
                 if self.step % config.log_every_steps and self.step != self.total_steps:
                     show(Progress(self.step, self.total_steps, None))
@@ -139,13 +148,15 @@ class Trainer:
                 warmup_steps=config.warmup_epochs * self.steps_per_epoch,
                 total_steps=self.total_steps,
             )
-        bodies = self.clips.batch(self.step).to(self.device)
-        draws = mask_draws(self.step, seed=config.seed, device=self.device)
+        bodies, uniform = self.clips.batch(self.step)
+        if config.compile == "graphs":
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16):
-            outcome: Outcome = self.objective(bodies, draws)
+            outcome = self.compute_loss(bodies, uniform)
         self.optimizer.zero_grad(set_to_none=True)
         outcome.total.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
+        self.objective.after_update((self.step + 1) / self.total_steps)
         return outcome
 
     def save(self) -> Path:
@@ -199,6 +210,23 @@ def read_terms(run: Path) -> tuple[Int[np.ndarray, " steps"], dict[str, Float[np
     names = [name for name in lines[0] if name == "loss" or name.startswith("terms/")] if lines else []
     steps = np.array([line["step"] for line in lines], dtype=np.int64)
     return steps, {name.removeprefix("terms/"): np.array([line[name] for line in lines]) for name in names}
+
+
+def _prepared(
+    objective: Objective, compile_mode: Literal["auto", "off", "fused", "graphs"], device: torch.device
+) -> Callable[[Tensor, Tensor], Outcome]:
+    """The objective's forward as it is called in a step: synchronised over processes, and compiled."""
+    forward: nn.Module = objective
+    if parallel.num_processes() > 1:
+        # Statistics are summed over processes in every step, so there are no buffers to hand out.
+        forward = DistributedDataParallel(objective, broadcast_buffers=False, find_unused_parameters=False)
+    if compile_mode == "auto":
+        compile_mode = "fused" if device.type == "cuda" else "off"
+    if compile_mode == "off":
+        return forward
+    mode = "reduce-overhead" if compile_mode == "graphs" else "default"
+    # All steps have the same shapes (batches.py).
+    return torch.compile(forward, dynamic=False, mode=mode)
 
 
 def _adamw(objective: nn.Module, config: TrainConfig) -> torch.optim.AdamW:

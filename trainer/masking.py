@@ -15,27 +15,29 @@ def num_visible_tokens(num_tokens: int, mask_ratio: float) -> int:
 
 
 def random_mask(
-    num_rows: int, num_tokens: int, *, mask_ratio: float, generator: torch.Generator
+    uniform: Float[Tensor, "rows tokens"], *, mask_ratio: float
 ) -> tuple[Int[Tensor, "rows visible"], Int[Tensor, "rows target"]]:
-    """Every token is hidden with the same odds (SkeletonMAE)."""
-    flat = torch.zeros(num_rows, num_tokens, device=generator.device)
-    return _sample(flat, mask_ratio, generator)
+    """Every token is hidden with the same odds (SkeletonMAE); `uniform` are random numbers in [0, 1)."""
+    return _sample(torch.zeros_like(uniform), uniform, mask_ratio)
 
 
 def motion_aware_mask(
     segments: Float[Tensor, "rows tokens coordinates"],
     num_joints: int,
+    uniform: Float[Tensor, "rows tokens"],
     *,
     mask_ratio: float,
     temperature: float,
-    generator: torch.Generator,
 ) -> tuple[Int[Tensor, "rows visible"], Int[Tensor, "rows target"]]:
     """Joints that move are hidden more often (MAMP, section 3.3): odds grow as exp(motion / temperature).
 
     Motion is the mean absolute difference to the same joint's segment before, divided by the body's largest; so the
-    most moving token's odds of being hidden are exp(1 / temperature) times a resting one's, 3.5 at 0.8.
+    most moving token's odds of being hidden are exp(1 / temperature) times a resting one's, 3.5 at 0.8. At 0 or less
+    motion makes no difference. `uniform` are random numbers in [0, 1).
     """
-    return _sample(motion_of(segments, num_joints) / temperature, mask_ratio, generator)
+    if temperature <= 0:
+        return random_mask(uniform, mask_ratio=mask_ratio)
+    return _sample(motion_of(segments, num_joints) / temperature, uniform, mask_ratio)
 
 
 def motion_of(segments: Float[Tensor, "rows tokens coordinates"], num_joints: int) -> Float[Tensor, "rows tokens"]:
@@ -50,10 +52,9 @@ def motion_of(segments: Float[Tensor, "rows tokens coordinates"], num_joints: in
 
 
 def _sample(
-    log_odds: Float[Tensor, "rows tokens"], mask_ratio: float, generator: torch.Generator
+    log_odds: Float[Tensor, "rows tokens"], uniform: Float[Tensor, "rows tokens"], mask_ratio: float
 ) -> tuple[Int[Tensor, "rows visible"], Int[Tensor, "rows target"]]:
     # Gumbel top-k: adding this noise and sorting draws without replacement with the softmax of the log odds.
-    uniform = torch.rand(log_odds.shape, generator=generator, device=log_odds.device)
     order = (log_odds - torch.log(-torch.log(uniform + 1e-10) + 1e-10)).argsort(dim=1)
     visible = num_visible_tokens(log_odds.shape[1], mask_ratio)
     return order[:, :visible], order[:, visible:]

@@ -4,9 +4,9 @@ That is why a resumed run equals an unbroken one: there is no counter to restore
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
-import torch
 from jaxtyping import Int
 
 
@@ -18,12 +18,22 @@ def warmup_cosine(step: int, *, peak: float, floor: float, warmup_steps: int, to
     return floor + (peak - floor) * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def clips_of_step(step: int, *, num_clips: int, batch_clips: int, seed: int) -> Int[np.ndarray, " batch"]:
-    """The clips of one step: each epoch is a fresh shuffle, cut into whole batches; its rest is dropped."""
-    steps = steps_per_epoch(num_clips, batch_clips)
-    epoch, place = divmod(step, steps)
-    order = np.random.default_rng([seed, 0, epoch]).permutation(num_clips)
-    return order[place * batch_clips : (place + 1) * batch_clips]
+def take(start: int, count: int, *, num_clips: int, key: tuple[int, ...]) -> Int[np.ndarray, " count"]:
+    """Places `start` to `start + count` of an endless sequence of passes over all clips, each freshly shuffled."""
+    places = np.arange(start, start + count)
+    passes = places // num_clips
+    return np.concatenate(
+        [
+            _order(num_clips, (*key, int(number)))[places[passes == number] % num_clips]
+            for number in range(passes[0], passes[-1] + 1)
+        ]
+    )
+
+
+# Two passes of two kinds of clips are in use at a time.
+@lru_cache(maxsize=8)
+def _order(num_clips: int, key: tuple[int, ...]) -> Int[np.ndarray, " clips"]:
+    return np.random.default_rng(key).permutation(num_clips)
 
 
 def steps_per_epoch(num_clips: int, batch_clips: int) -> int:
@@ -35,6 +45,6 @@ def augmentation_draws(step: int, *, seed: int) -> np.random.Generator:
     return np.random.default_rng([seed, 1, step])
 
 
-def mask_draws(step: int, *, seed: int, device: torch.device) -> torch.Generator:
-    """Masks of one step, drawn where the clips are."""
-    return torch.Generator(device).manual_seed(int(np.random.default_rng([seed, 2, step]).integers(2**62)))
+def mask_seed(step: int, *, seed: int) -> int:
+    """Seed of the masks of one step, which are drawn where the clips are."""
+    return int(np.random.default_rng([seed, 2, step]).integers(2**62))

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gfp_serve.errors import GalleryError
-from gfp_serve.options import Command, Group, options_from, setting, settings_of
+from gfp_serve.options import Command, Group, choice_of, options_from, setting, settings_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,3 +159,62 @@ def test_an_operating_system_error_without_a_path_is_no_mistake_of_the_caller():
         raise OSError("out of something")
 
     assert isinstance(CliRunner().invoke(compute).exception, OSError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Near:
+    top_k: int = setting(5, "Neighbours.")
+    weight: float = setting(1.0, "Weight of a vote.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Far:
+    top_k: int = setting(9, "Neighbours.")
+    reach: float = setting(0.5, "How far.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    way: Any = choice_of(lambda: {"near": Near, "far": Far}, Near, "How to search.")
+
+
+CHOICES = {"many": Chosen(way=Near(top_k=50, weight=2.0))}
+
+
+def choose(*arguments: str) -> Any:
+    @click.command()
+    @options_from(Chosen, presets=CHOICES)
+    def command(config: Chosen) -> None:
+        click.echo(repr(config.way))
+
+    return CliRunner().invoke(command, arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("", Near()),
+        ("--way far", Far()),
+        ("--way far --reach 2", Far(reach=2.0)),
+        ("--top-k 3", Near(top_k=3)),
+        ("--way far --top-k 5", Far(top_k=5)),
+        ("--preset many --weight 3", Near(top_k=50, weight=3.0)),
+        # What the preset changed is kept where the other way knows it.
+        ("--preset many --way far", Far(top_k=50)),
+    ],
+)
+def test_one_of_several_configs_is_chosen_by_name_and_set_by_its_own_settings(arguments: str, expected: Any):
+    assert choose(*arguments.split()).output == f"{expected}\n"
+
+
+def test_a_setting_of_another_choice_is_refused_with_the_choice_it_belongs_to():
+    result = choose("--way", "far", "--weight", "3")
+    assert result.exit_code == 2
+    assert "--weight has no meaning for --way far; it is a setting of near." in result.output
+
+
+def test_help_says_which_choice_a_setting_belongs_to_and_defaults_that_differ():
+    text = " ".join(choose("--help").output.split())
+    assert "--way [near|far] How to search. [default: near]" in text
+    assert "--top-k INTEGER Neighbours. [default: (5, far: 9)]" in text
+    assert "--reach FLOAT How far. [far] [default: 0.5]" in text

@@ -53,7 +53,7 @@ def tiny_config(**changes: object) -> TrainConfig:
     """Four clips a step, two epochs, on the CPU."""
     values: dict[str, object] = {
         "encoder": TINY_ENCODER,
-        "gfp": TINY_TARGETS,
+        "objective": TINY_TARGETS,
         "epochs": 2,
         "batch_clips": 4,
         "warmup_epochs": 1,

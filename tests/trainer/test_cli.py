@@ -253,9 +253,9 @@ def test_export_wants_a_run_or_pose_statistics(recording: Path, tmp_path: Path, 
 
 def test_a_preset_sets_what_it_names_and_flags_override_it() -> None:
     assert PRESETS["ntu60-xsub"] == TrainConfig()
-    published = PRESETS["published-weights"].gfp
+    published = PRESETS["published-weights"].objective
     assert (published.variance_weight, published.covariance_weight, published.prediction_weight) == (1.0, 5.0, 5.0)
-    assert PRESETS["ntu120-xsub"].gfp.mask_temperature == 0.75
+    assert PRESETS["ntu120-xsub"].objective.mask_temperature == 0.75
 
 
 def test_every_preset_survives_a_checkpoints_json() -> None:

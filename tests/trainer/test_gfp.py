@@ -29,8 +29,8 @@ def bodies(count: int = 6, seed: int = 0) -> torch.Tensor:
     return torch.randn(count, 120, 25, 3, generator=torch.Generator().manual_seed(seed))
 
 
-def draws(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+def draws(seed: int = 0, *, count: int = 6) -> torch.Tensor:
+    return torch.rand(count, 750, generator=torch.Generator().manual_seed(seed))
 
 
 def test_251_targets_a_body_are_predicted() -> None:
@@ -151,4 +151,4 @@ def test_a_mask_ratio_outside_its_range_is_refused_with_the_published_one(ratio:
 
 
 def test_levels_are_named_in_order() -> None:
-    assert list(build()(bodies(2), draws()).levels) == list(LEVEL_NAMES)
+    assert list(build()(bodies(2), draws(count=2)).levels) == list(LEVEL_NAMES)

@@ -16,7 +16,6 @@ from gfp_serve.errors import InvalidRequestError
 from gfp_serve.preprocess import PreprocessConfig, clean
 from gfp_serve.skeleton import NTU25
 from tests.trainer.small import TINY_ENCODER, TINY_TARGETS, moving_body, tiny_config, write_store
-from trainer.batches import TrainingClips
 from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint, CheckpointError
 from trainer.config import TrainConfig
 from trainer.encoder import EncoderConfig
@@ -164,23 +163,6 @@ def test_only_matrices_of_linear_layers_decay(store: ClipStore, tmp_path: Path) 
         assert (id(parameter) in decayed) == is_matrix, name
 
 
-def test_test_clips_are_never_trained_on(store: ClipStore) -> None:
-    clips = TrainingClips(store, store.preprocess, batch_clips=2, seed=0)
-    used = np.concatenate([clips.of_step(step) for step in range(20)])
-    assert not (store.splits[used] == 1).any()
-    assert len(set(used.tolist())) == (store.splits != 1).sum()
-
-
-def test_absent_bodies_have_no_row_unless_they_are_kept(store: ClipStore) -> None:
-    packed = TrainingClips(store, store.preprocess, batch_clips=9, seed=0).batch(0)
-    kept = TrainingClips(store, replace(store.preprocess, keep_absent_bodies=True), batch_clips=9, seed=0).batch(0)
-    pairs = int((store.num_bodies[store.splits != 1] == 2).sum())
-    assert len(packed) == 9 + pairs
-    assert len(kept) == 18
-    assert int((kept.abs().amax(dim=(1, 2, 3)) == 0).sum()) == 9 - pairs
-    assert (packed.abs().amax(dim=(1, 2, 3)) > 0).all()
-
-
 def test_more_clips_in_a_step_than_the_store_has_are_refused(store: ClipStore, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="choose at most 9"):
         Trainer(tiny_config(batch_clips=64), store, tmp_path / "run")
@@ -278,13 +260,13 @@ CHANGED = {
 }
 # Settings of where and how often, which have tests below and among the commands' (device, precision).
 NOT_COMPUTED = {
-    *("device", "precision", "num_threads", "log_every_steps", "save_every_epochs", "evaluate_every_epochs")
+    *("device", "precision", "num_threads", "log_every_steps", "save_every_epochs", "evaluate_every_epochs", "compile")
 }
 
 
 def test_every_setting_of_a_run_is_changed_in_a_test() -> None:
     names = {field.name for config in (TrainConfig(), TINY_ENCODER, TINY_TARGETS) for field in fields(config)}
-    assert names - {"encoder", "gfp"} == set(CHANGED) | NOT_COMPUTED
+    assert names - {"encoder", "objective"} == set(CHANGED) | NOT_COMPUTED
 
 
 @pytest.mark.parametrize("name", CHANGED)
@@ -292,8 +274,8 @@ def test_changing_a_setting_changes_the_losses(store: ClipStore, tmp_path: Path,
     config, change = tiny_config(peak_lr=2e-3), {name: CHANGED[name]}
     if hasattr(config.encoder, name):
         changed = replace(config, encoder=replace(config.encoder, **change))
-    elif hasattr(config.gfp, name):
-        changed = replace(config, gfp=replace(config.gfp, **change))
+    elif hasattr(config.objective, name):
+        changed = replace(config, objective=replace(config.objective, **change))
     else:
         changed = replace(config, **change)
     base = losses_with(store, tmp_path / "run", config)
@@ -360,7 +342,7 @@ def test_extreme_clips_go_through_a_store_and_a_step(tmp_path: Path) -> None:
             about = {"label": None, "subject": "1", "camera": 0, "split": 0, "fps": 30.0}
             writer.add(clean(clip, NTU25, preprocess), source="made-up", name=str(number), **about)  # type: ignore[arg-type]
     trainer = Trainer(tiny_config(batch_clips=len(clips)), ClipStore.open(tmp_path / "store"), tmp_path / "run")
-    assert len(trainer.clips.batch(0)) == len(clips) + 2  # two clips of two bodies
+    assert len(trainer.clips.batch(0).bodies) == len(clips) + 2  # two clips of two bodies
     outcome = trainer.train_step()
     assert outcome.total.isfinite()
     assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in trainer.objective.parameters())

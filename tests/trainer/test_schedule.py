@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from gfp_serve.preprocess import resample
-from trainer.augment import MIN_WINDOW_FRAMES, augment, draw_rotation, draw_window
-from trainer.schedule import clips_of_step, steps_per_epoch, warmup_cosine
+from trainer.augment import MIN_WINDOW_FRAMES, draw_views, rotations
+from trainer.schedule import take, warmup_cosine
 
 
 def rate(step: int) -> float:
@@ -20,37 +20,43 @@ def test_the_learning_rate_rises_in_a_line_and_falls_along_half_a_cosine() -> No
     assert rate(110) == pytest.approx(5e-4)
 
 
-@given(st.integers(1, 200), st.integers(1, 50), st.integers(0, 9))
-def test_an_epoch_takes_no_clip_twice_and_differs_from_the_next(num_clips: int, batch: int, seed: int) -> None:
-    batch = min(batch, num_clips)
-    steps = steps_per_epoch(num_clips, batch)
-    epochs = [
-        np.concatenate(
-            [
-                clips_of_step(epoch * steps + place, num_clips=num_clips, batch_clips=batch, seed=seed)
-                for place in range(steps)
-            ]
-        )
-        for epoch in range(2)
-    ]
-    for epoch in epochs:
-        assert len(epoch) == steps * batch == len(set(epoch.tolist()))
-    if num_clips > 20:
-        assert epochs[0].tolist() != epochs[1].tolist()
+@given(st.integers(1, 200), st.integers(0, 500), st.integers(1, 450))
+def test_clips_are_taken_in_passes_that_use_each_once(num_clips: int, start: int, count: int) -> None:
+    taken = take(start, count, num_clips=num_clips, key=(7,))
+    whole = take(0, start + count, num_clips=num_clips, key=(7,))
+    assert taken.tolist() == whole[start:].tolist()
+    for begin in range(0, len(whole) - num_clips + 1, num_clips):
+        assert sorted(whole[begin : begin + num_clips]) == list(range(num_clips))
 
 
-@given(st.integers(1, 1000), st.integers(0, 2**31))
-def test_a_window_is_half_to_all_of_a_clip_and_inside_it(num_frames: int, seed: int) -> None:
-    start, length = draw_window(num_frames, np.random.default_rng(seed))
-    assert start >= 0
-    assert start + length <= num_frames
-    assert length >= min(num_frames, max(MIN_WINDOW_FRAMES, num_frames // 2))
+def test_passes_and_keys_differ_in_their_order() -> None:
+    first, second = np.split(take(0, 200, num_clips=100, key=(0, 1)), 2)
+    other = take(0, 100, num_clips=100, key=(0, 2))
+    assert first.tolist() != second.tolist()
+    assert first.tolist() != other.tolist()
 
 
-def test_a_rotation_turns_without_stretching() -> None:
-    turn = draw_rotation(np.random.default_rng(0))
-    np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-6)
-    assert np.linalg.det(turn) == pytest.approx(1.0, abs=1e-6)
+def test_a_window_is_half_to_all_of_a_clip_and_inside_it() -> None:
+    num_frames = np.arange(1, 1001).repeat(20)
+    views = draw_views(num_frames, np.random.default_rng(0))
+    assert (views.start >= 0).all()
+    assert (views.start + views.length <= num_frames).all()
+    assert (views.length >= np.minimum(num_frames, np.maximum(MIN_WINDOW_FRAMES, num_frames // 2))).all()
+    # Both ranges are used from end to end.
+    many = draw_views(np.full(2000, 1000), np.random.default_rng(1))
+    assert (many.length.min() < 510, many.length.max() > 990) == (True, True)
+    assert (many.start.min() == 0, (many.start + many.length).max() == 1000) == (True, True)
+
+
+def test_a_rotation_turns_without_stretching_about_the_axes_in_order() -> None:
+    turns = draw_views(np.full(50, 100), np.random.default_rng(0)).rotation
+    np.testing.assert_allclose(turns @ turns.transpose(0, 2, 1), np.broadcast_to(np.eye(3), (50, 3, 3)), atol=1e-6)
+    np.testing.assert_allclose(np.linalg.det(turns), 1, atol=1e-6)
+    quarter = np.pi / 2
+    # x by a quarter takes y to z; z by a quarter then leaves it there. z alone takes x to y.
+    np.testing.assert_allclose(rotations(np.array([[quarter, 0, quarter]]))[0] @ [0, 1, 0], [0, 0, 1], atol=1e-6)
+    np.testing.assert_allclose(rotations(np.array([[0, 0, quarter]]))[0] @ [1, 0, 0], [0, 1, 0], atol=1e-6)
+    np.testing.assert_allclose(rotations(np.array([[0, quarter, 0]]))[0] @ [0, 0, 1], [1, 0, 0], atol=1e-6)
 
 
 @pytest.mark.parametrize("length", [1, 2, 63, 120, 299, 20_000])
@@ -58,11 +64,3 @@ def test_resampling_equals_torchs_linear_interpolation(length: int) -> None:
     track = np.random.default_rng(length).normal(size=(length, 6)).astype(np.float32)
     theirs = functional.interpolate(torch.from_numpy(track.T)[None], size=120, mode="linear", align_corners=False)
     np.testing.assert_allclose(resample(track, 120), theirs[0].numpy().T, atol=1e-6)
-
-
-def test_an_augmented_clip_keeps_its_bones_and_comes_in_model_axes() -> None:
-    still = np.random.default_rng(1).normal(size=(1, 2, 25, 3)).astype(np.float32).repeat(50, axis=0)
-    bodies = augment(still, num_frames=120, draws=np.random.default_rng(2))
-    assert bodies.shape == (2, 120, 25, 3)
-    bones = np.linalg.norm(np.diff(still[0], axis=1), axis=-1)
-    np.testing.assert_allclose(np.linalg.norm(np.diff(bodies[:, 60], axis=1), axis=-1), bones, atol=1e-5)

@@ -1,15 +1,53 @@
-"""What the encoder is trained to do: one file an objective, each with its citation, all giving an `Outcome`."""
+"""What the encoder is trained to do: one file an objective, each with its citation, and one line here."""
 
-from dataclasses import dataclass
+import dataclasses
+from typing import Any
 
-from jaxtyping import Float
-from torch import Tensor
+from trainer.encoder import SkeletonEncoder
+from trainer.objectives.gfp import Gfp
+from trainer.objectives.objective import Objective, ObjectiveConfig, Outcome
+
+__all__ = [
+    "OBJECTIVES",
+    "Objective",
+    "ObjectiveConfig",
+    "Outcome",
+    "build_objective",
+    "config_from_json",
+    "config_to_json",
+    "config_types",
+    "name_of",
+]
+
+OBJECTIVES: dict[str, type[Objective]] = {
+    "gfp": Gfp,
+}
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What an objective says of one batch."""
+def config_types() -> dict[str, type[ObjectiveConfig]]:
+    """The settings of every objective, by the objective's name."""
+    return {name: objective.config_type for name, objective in OBJECTIVES.items()}
 
-    total: Float[Tensor, ""]  # the loss that is minimised
-    terms: dict[str, Tensor]  # its summands before weighting, by name
-    levels: dict[str, tuple[Tensor, Tensor]]  # predictions and targets [targets, features] of each level, for health
+
+def name_of(config: ObjectiveConfig) -> str:
+    """The name of the objective that a config belongs to."""
+    return next(name for name, config_type in config_types().items() if config_type is type(config))
+
+
+def build_objective(encoder: SkeletonEncoder, config: ObjectiveConfig) -> Objective:
+    """The objective of a config, with fresh weights beside the encoder's."""
+    return OBJECTIVES[name_of(config)](encoder, config)
+
+
+def config_to_json(config: ObjectiveConfig) -> dict[str, Any]:
+    """An objective's name and settings."""
+    return {"name": name_of(config), **dataclasses.asdict(config)}
+
+
+def config_from_json(values: dict[str, Any]) -> ObjectiveConfig:
+    """What `config_to_json` wrote. Raises `ValueError` for a name that no objective has, `TypeError` for a setting."""
+    settings = dict(values)
+    name = settings.pop("name", None)
+    if name not in OBJECTIVES:
+        raise ValueError(f"there is no objective {name!r}; there are {', '.join(OBJECTIVES)}.")
+    return OBJECTIVES[name].config_type(**settings)

@@ -7,7 +7,7 @@ no public code; where its text leaves a choice, the comment at that line says wh
 import math
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -16,8 +16,9 @@ from torch.nn import functional as F
 
 from gfp_serve.options import setting
 from trainer.encoder import Block, Positions, SkeletonEncoder, init_weights
-from trainer.masking import motion_aware_mask, num_visible_tokens, random_mask
-from trainer.objectives import Outcome
+from trainer.masking import motion_aware_mask
+from trainer.objectives.objective import Objective, ObjectiveConfig, Outcome
+from trainer.parallel import GlobalBatchNorm, mean_square, moments, total
 
 # Segments that one target of the short-, mid- and long-term level spans: 30 / 5 · 25 = 150, 75 and 25 targets; with
 # the global one they are the paper's 251.
@@ -26,14 +27,13 @@ LEVEL_NAMES = ("short", "mid", "long", "global")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GfpConfig:
+class GfpConfig(ObjectiveConfig):
     """GFP's own settings. The paper prints weights 5 (prediction), 5 (covariance), 1 (variance).
 
     The defaults swap the last two, as the first author's earlier code and VICReg have them: as printed, the targets
     shrink within the first hundred steps. `--preset published-weights` is the printed setting.
     """
 
-    mask_ratio: float = setting(0.9, "Share of tokens hidden from the encoder.")
     mask_temperature: float = setting(0.8, "Lower hides moving joints more; 0 or less hides all joints alike.")
     prediction_weight: float = setting(5.0, "Weight of the prediction term.")
     variance_weight: float = setting(5.0, "Weight of the variance term (the paper prints 1).")
@@ -45,11 +45,7 @@ class GfpConfig:
     )
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.mask_ratio < 1.0:
-            raise ValueError(
-                f"--mask-ratio is {self.mask_ratio}; it must lie between 0 and 1, both excluded. "
-                f"The published runs use 0.9."
-            )
+        ObjectiveConfig.__post_init__(self)
         weights = (self.prediction_weight, self.variance_weight, self.covariance_weight)
         if not all(0 <= weight < math.inf for weight in weights):  # NaN too
             raise ValueError(
@@ -72,7 +68,7 @@ def mlp(*widths: int) -> nn.Sequential:
     """Linear, batch norm, ReLU, ..., linear: the projectors and the target network's heads."""
     layers: list[nn.Module] = []
     for inner, outer in pairwise(widths):
-        layers += [nn.Linear(inner, outer), nn.BatchNorm1d(outer), nn.ReLU()]
+        layers += [nn.Linear(inner, outer), GlobalBatchNorm(outer), nn.ReLU()]
     return nn.Sequential(*layers[:-2])
 
 
@@ -174,44 +170,43 @@ def _pool_windows(
 
 
 def variance_term(features: Float[Tensor, "targets features"]) -> Float[Tensor, ""]:
-    """Mean of max(0, 1 − std) over features (VICReg): pushes every feature's spread over the batch up to 1."""
-    return F.relu(1 - spread(features)).mean()
+    """Mean of max(0, 1 − std) over features (VICReg): pushes every feature's spread over the batch up to 1.
 
-
-def spread(features: Float[Tensor, "targets features"]) -> Float[Tensor, " features"]:
-    """Standard deviation of each feature over the rows, sqrt(var + 1e-4)."""
-    return torch.sqrt(features.var(dim=0) + 1e-4)
+    The std is sqrt(var + 1e-4), over the rows of all processes.
+    """
+    rows, _, centred = moments(features)
+    variance = total(centred.square().sum(dim=0)) / (rows - 1)
+    return F.relu(1 - torch.sqrt(variance + 1e-4)).mean()
 
 
 def covariance_term(features: Float[Tensor, "targets features"]) -> Float[Tensor, ""]:
     """Sum of squared off-diagonal covariances over the number of features (VICReg): keeps features from repeating."""
-    rows, width = features.shape
-    centred = features - features.mean(dim=0)
-    covariance = centred.T @ centred / (rows - 1)
-    return (covariance.square().sum() - covariance.diagonal().square().sum()) / width
+    rows, _, centred = moments(features)
+    covariance = total(centred.T @ centred) / (rows - 1)
+    return (covariance.square().sum() - covariance.diagonal().square().sum()) / features.shape[1]
 
 
-class Gfp(nn.Module):
+class Gfp(Objective):
     """The objective: encoder, decoder and target network, and the loss L = λ·prediction + variance + covariance."""
 
-    level_names = LEVEL_NAMES
+    config_type: ClassVar[type[ObjectiveConfig]] = GfpConfig
+    config: GfpConfig
 
     def __init__(self, encoder: SkeletonEncoder, config: GfpConfig) -> None:
-        super().__init__()
-        if num_visible_tokens(encoder.num_tokens, config.mask_ratio) < 1:
-            raise ValueError(
-                f"--mask-ratio is {config.mask_ratio}, which leaves none of the {encoder.num_tokens} tokens visible; "
-                f"the published runs use 0.9."
-            )
-        self.config = config
-        self.encoder = encoder
+        super().__init__(encoder, config)
         self.decoder = Decoder(encoder, config.level_widths)
         self.target_network = TargetNetwork(encoder, config.level_widths)
 
-    def forward(self, bodies: Float[Tensor, "rows frames joints 3"], generator: torch.Generator) -> Outcome:
+    def forward(self, bodies: Float[Tensor, "rows frames joints 3"], uniform: Float[Tensor, "rows tokens"]) -> Outcome:
         config = self.config
         segments = self.encoder.segments(bodies)
-        visible = self.draw_visible(segments, generator)
+        visible, _ = motion_aware_mask(
+            segments,
+            self.encoder.num_joints,
+            uniform,
+            mask_ratio=config.mask_ratio,
+            temperature=config.mask_temperature,
+        )
         predictions = self.decoder(self.encoder(segments, visible), visible)
         # Encoder and target network see the same augmented clip. No gradient is stopped by default: both sides learn,
         # and the regularising terms on the targets prevent collapse.
@@ -225,23 +220,12 @@ class Gfp(nn.Module):
                 "variance": sum((variance_term(t) for t in targets), zero),
                 "covariance": sum((covariance_term(t) for t in targets), zero),
             }
-            total = (
+            loss = (
                 config.prediction_weight * terms["prediction"]
                 + config.variance_weight * terms["variance"]
                 + config.covariance_weight * terms["covariance"]
             )
-        return Outcome(total, terms, dict(zip(LEVEL_NAMES, zip(predictions, targets, strict=True), strict=True)))
-
-    def draw_visible(
-        self, segments: Float[Tensor, "rows tokens coordinates"], generator: torch.Generator
-    ) -> Int[Tensor, "rows visible"]:
-        rows, tokens, _ = segments.shape
-        ratio, temperature = self.config.mask_ratio, self.config.mask_temperature
-        if temperature <= 0:
-            return random_mask(rows, tokens, mask_ratio=ratio, generator=generator)[0]
-        return motion_aware_mask(
-            segments, self.encoder.num_joints, mask_ratio=ratio, temperature=temperature, generator=generator
-        )[0]
+        return Outcome(loss, terms, dict(zip(LEVEL_NAMES, zip(predictions, targets, strict=True), strict=True)))
 
     def _prediction(
         self, prediction: Float[Tensor, "targets features"], target: Float[Tensor, "targets features"]
@@ -251,4 +235,4 @@ class Gfp(nn.Module):
             target = target.detach()
         if self.config.stop_gradient == "prediction":
             prediction = prediction.detach()
-        return F.mse_loss(prediction, target)
+        return mean_square(prediction - target)

@@ -1,0 +1,76 @@
+"""One run on several processes (torchrun): who we are, and sums over the batch of all of them.
+
+In a run of one process everything here is plain arithmetic. In a run of several, each process computes the same loss
+of the whole batch from sums that are exchanged, and gradients flow back through the exchange; so the number of
+processes changes the speed and nothing else.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, distributed, nn
+
+
+def num_processes() -> int:
+    return distributed.get_world_size() if _is_parallel() else 1
+
+
+def rank() -> int:
+    """The number of this process; process 0 writes checkpoints and shows progress."""
+    return distributed.get_rank() if _is_parallel() else 0
+
+
+def total(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """The sum of `x` over all processes; gradients of all of them come back to each."""
+    return _Total.apply(x) if _is_parallel() else x  # type: ignore[no-untyped-call]
+
+
+def moments(
+    rows: Float[Tensor, "rows features"],
+) -> tuple[Float[Tensor, ""], Float[Tensor, " features"], Float[Tensor, "rows features"]]:
+    """How many rows all processes have, their mean, and this process's rows less that mean."""
+    count = total(rows.new_full((), rows.shape[0]))
+    mean = total(rows.sum(dim=0)) / count
+    return count, mean, rows - mean
+
+
+def mean_square(difference: Float[Tensor, "rows features"]) -> Float[Tensor, ""]:
+    """Mean of the squares of all numbers in all processes."""
+    count = total(difference.new_full((), difference.shape[0])) * difference.shape[1]
+    return total(difference.square().sum()) / count
+
+
+class GlobalBatchNorm(nn.BatchNorm1d):
+    """Batch norm over the rows of all processes. (torch's SyncBatchNorm does the same, on CUDA only.)"""
+
+    def forward(self, x: Float[Tensor, "rows features"]) -> Float[Tensor, "rows features"]:
+        if not self.training or not _is_parallel():
+            return super().forward(x)
+        with torch.autocast(x.device.type, enabled=False):
+            count, mean, centred = moments(x.float())
+            variance = total(centred.square().sum(dim=0)) / count
+            with torch.no_grad():
+                momentum = self.momentum or 0.0
+                self.running_mean.lerp_(mean, momentum)  # type: ignore[union-attr]
+                self.running_var.lerp_(variance * count / (count - 1), momentum)  # type: ignore[union-attr]
+                self.num_batches_tracked.add_(1)  # type: ignore[union-attr]
+            return (centred * torch.rsqrt(variance + self.eps) * self.weight + self.bias).to(x.dtype)
+
+
+def _is_parallel() -> bool:
+    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
+
+
+class _Total(torch.autograd.Function):
+    """All-reduce whose gradient is an all-reduce: every process's loss depends on every process's part."""
+
+    @staticmethod
+    def forward(_: object, x: Tensor) -> Tensor:
+        x = x.clone()
+        distributed.all_reduce(x)
+        return x
+
+    @staticmethod
+    def backward(_: object, *gradients: Tensor) -> Tensor:
+        gradient = gradients[0].contiguous().clone()
+        distributed.all_reduce(gradient)
+        return gradient
