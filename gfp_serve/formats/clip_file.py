@@ -7,6 +7,7 @@ Required arrays: `positions` [rows, joints, 3], `offsets` [clips + 1] (clip i is
 
 import itertools
 import os
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,16 +23,11 @@ _REQUIRED = ("positions", "offsets", "joint_names", "parents", "fps")
 _OPTIONAL = ("positions2", "label", "class_names", "subject", "camera", "split", "clip_name", "description")
 
 # What zipfile, zlib and numpy raise on a damaged archive of arrays, found by damaging files; RuntimeError is an
-# encrypted member or an unknown compression, MemoryError an array header with an absurd shape.
+# encrypted member or an unknown compression, MemoryError an array header with an absurd shape, and headers that are no
+# Python raise the last two.
 UNREADABLE_ARCHIVE = (
-    OSError,
-    ValueError,
-    EOFError,
-    KeyError,
-    RuntimeError,
-    MemoryError,
-    zipfile.BadZipFile,
-    zlib.error,
+    *(OSError, ValueError, EOFError, KeyError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error),
+    *(SyntaxError, tokenize.TokenError),
 )
 
 # What a numpy dtype's kind is called in messages.
