@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from gfp_serve.errors import DamagedFileError
-from gfp_serve.formats import clip_file, ctr_gcn, ntu
+from gfp_serve.formats import clip_file, ctr_gcn, ntu, pku_mmd
 from gfp_serve.formats.clip import NO_SPLIT, TEST_SPLIT, TRAIN_SPLIT, UNKNOWN_SUBJECT, Clip
 from gfp_serve.formats.clip_file import write as write_clip_file
 
@@ -29,7 +29,11 @@ def _read_npz(path: Path) -> Iterator[Clip]:
     return ctr_gcn.read(path) if ctr_gcn.is_data_set(path) else clip_file.read(path)
 
 
-READERS: dict[str, Callable[[Path], Iterator[Clip]]] = {".npz": _read_npz, ".skeleton": ntu.read}
+READERS: dict[str, Callable[[Path], Iterator[Clip]]] = {
+    ".npz": _read_npz,
+    ".skeleton": ntu.read,
+    ".txt": pku_mmd.read,
+}
 _SUFFIXES = " or ".join(READERS)
 
 
@@ -41,7 +45,7 @@ def find_files(path: Path) -> list[Path]:
     if not path.is_dir():
         _reader_of(path)
         return [path]
-    files = sorted(file for file in path.rglob("*") if file.suffix in READERS and file.is_file())
+    files = sorted(file for file in path.rglob("*") if _is_recording(file))
     if not files:
         raise DamagedFileError(f"{path} is a folder without recordings; name one that holds {_SUFFIXES} files.")
     return files
@@ -54,6 +58,12 @@ def read_clips(path: Path) -> Iterator[Clip]:
     coordinates in a file of `ctr_gcn`.
     """
     yield from _reader_of(path)(path)
+
+
+def _is_recording(path: Path) -> bool:
+    # Text files can be anything: read-me files, labels, lists.
+    known = path.suffix in READERS and (path.suffix != ".txt" or pku_mmd.is_recording(path))
+    return known and path.is_file()
 
 
 def _reader_of(path: Path) -> Callable[[Path], Iterator[Clip]]:

@@ -1,0 +1,166 @@
+"""PKU-MMD I and II: recordings of minutes by a Kinect v2, cut into clips by the labels that lie beside them.
+
+A recording `0002-L.txt` (phase II: `A01N01-L.txt`) has a line of 150 numbers for each frame: x, y, z of 25 joints of
+two bodies, zeros for the second where there is none. Its label file has the same name and a line `action, first frame,
+frame after the last, confidence` for each action. Files like `cross-subject.txt` list the training recordings.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+
+from gfp_serve.errors import DamagedFileError
+from gfp_serve.formats.bodies import without_empty_places
+from gfp_serve.formats.clip import NO_SPLIT, TEST_SPLIT, TRAIN_SPLIT, Clip
+from gfp_serve.formats.pku_mmd_actions import ACTIONS
+from gfp_serve.formats.text import damaged_line, read_lines, read_table
+from gfp_serve.skeleton import NTU25
+
+FPS = 30.0
+_PLACES = 2  # for bodies
+_COLUMNS = _PLACES * NTU25.num_joints * 3
+_LABEL_FIELDS = 4
+_CAMERAS = {"L": 1, "M": 2, "R": 3}
+
+_NAME = re.compile(r"(?:\d{4}|(?P<phase2>A\d{2}N\d{2}))-(?P<camera>[LMR])")
+
+# Labels are looked for in these folders of the data set's folder, split files in those.
+_LABEL_FOLDERS = ("*[Ll][Aa][Bb][Ee][Ll]*", "*[Ll][Aa][Bb][Ee][Ll]*/*")
+_SPLIT_FOLDERS = (".", "[Ss][Pp][Ll][Ii][Tt]*")
+# In the release recordings lie in Data/PKU_Skeleton_Renew: the data set's folder is above folders of such names.
+_INNER_FOLDER = re.compile("data|skeleton", re.IGNORECASE)
+
+
+def is_recording(path: Path) -> bool:
+    """Whether a text file is named as a recording and is not the label file of that name."""
+    if not _NAME.fullmatch(path.stem):
+        return False
+    try:
+        with path.open("rb") as file:
+            return b"," not in file.readline(_COLUMNS * 40)
+    except OSError:
+        return True  # the reader says why
+
+
+def read(path: Path) -> Iterator[Clip]:
+    """The labelled actions of one recording, in the order of the label file.
+
+    The side of the cross-subject split comes from the split file, where there is one: recordings that it does not list
+    for training are test recordings, as MAMP takes them. Camera 1 is L, 2 is M, 3 is R. The files do
+    not say who moves. Labels may overlap, since in phase II actions go on at the same time. A label without a frame
+    (some of the release end where they start) gives a clip of no frames, which is named and left out by who uses it.
+    Raises `DamagedFileError`, which names the line, for a recording or labels that are malformed, and for a label that
+    ends after its recording.
+    """
+    named = _NAME.fullmatch(path.stem)
+    if named is None:
+        raise DamagedFileError(
+            f"{path} is no recording of PKU-MMD, the only text files that are read; those are named like 0002-L.txt or "
+            f"A01N01-L.txt."
+        )
+    lines = read_lines(path)
+    if not lines:
+        raise DamagedFileError(f"{path} is empty; copy it again.")
+    rows = read_table(path, lines, first_line=1, num_columns=_COLUMNS)
+    sequence = _in_float32(path, rows).reshape(len(rows), _PLACES, NTU25.num_joints, 3)
+    label_file = _label_file(path)
+    labels = _labels(label_file, num_frames=len(sequence), recording=path)
+    split = _side(path, phase2=named["phase2"] is not None)
+    for number, (action, start, stop) in enumerate(labels):
+        yield Clip(
+            name=f"{path.stem}_{number:02}",
+            sequence=without_empty_places(sequence[start:stop]),
+            layout=NTU25,
+            fps=FPS,
+            label=ACTIONS[action - 1],
+            camera=_CAMERAS[named["camera"]],
+            split=split,
+            description=f"frames {start} to {stop}",
+        )
+
+
+def _in_float32(path: Path, rows: np.ndarray) -> Float32[np.ndarray, "frames columns"]:
+    with np.errstate(over="ignore"):
+        coordinates = rows.astype(np.float32)
+    wrong = np.flatnonzero(np.isinf(coordinates).any(axis=1))
+    if len(wrong):
+        raise damaged_line(path, int(wrong[0]) + 1, "holds a number that is infinite; coordinates are metres")
+    return coordinates
+
+
+def _data_set_folders(path: Path) -> Iterator[Path]:
+    """Where labels and split files may lie: beside the recording's folder, or beside the inner folders around that."""
+    folder = path.absolute().parent
+    yield folder.parent
+    while _INNER_FOLDER.search(folder.parent.name):
+        folder = folder.parent
+        yield folder.parent
+
+
+def _label_file(path: Path) -> Path:
+    for data_set in _data_set_folders(path):
+        for folder in _LABEL_FOLDERS:
+            for suffix in (".txt", ".csv"):
+                for found in sorted(data_set.glob(f"{folder}/{path.stem}{suffix}")):
+                    if not found.samefile(path):
+                        return found
+    raise DamagedFileError(
+        f"{path} has no labels; expected a file {path.name} in a folder with 'label' in its name, beside the folder of "
+        f"the recordings (or beside Data, as PKU-MMD is released)."
+    )
+
+
+def _labels(path: Path, *, num_frames: int, recording: Path) -> list[tuple[int, int, int]]:
+    """Action number, first frame and frame after the last of each line."""
+    labels = []
+    for number, line in enumerate(read_lines(path), start=1):
+        fields = [field.strip() for field in line.split(",")]
+        # Numbers may be written as 3.0; the confidence is not used, and may be anything.
+        numbers = [re.fullmatch(r"(\d{1,9})(?:\.0*)?", field) for field in fields[: _LABEL_FIELDS - 1]]
+        if len(fields) != _LABEL_FIELDS or not all(numbers):
+            raise damaged_line(path, number, f"must be `action, start, end, confidence`, got {line[:60]!r}")
+        action, start, stop = (int(each[1]) for each in numbers if each)
+        if not 1 <= action <= len(ACTIONS):
+            raise damaged_line(path, number, f"names action {action}; expected 1 to {len(ACTIONS)}")
+        if stop > num_frames:
+            raise damaged_line(
+                path,
+                number,
+                f"ends at frame {stop}, but {recording} has {num_frames}; the recording was cut off, or the labels are "
+                f"of another: copy both again",
+            )
+        labels.append((action, start, stop))
+    if not labels:
+        raise DamagedFileError(f"{path} is empty: it names no action in {recording}; copy it again.")
+    return labels
+
+
+def _side(path: Path, *, phase2: bool) -> int:
+    """The side of the cross-subject split, of whose files those of phase II end in _v2 in the release."""
+    endings = ("_v2", "") if phase2 else ("", "_v1")
+    for data_set in _data_set_folders(path):
+        for folder in _SPLIT_FOLDERS:
+            for ending in endings:
+                for found in sorted(data_set.glob(f"{folder}/cross[_-]subject{ending}.txt")):
+                    return TRAIN_SPLIT if path.stem in _training_recordings(found) else TEST_SPLIT
+    return NO_SPLIT
+
+
+def _training_recordings(path: Path) -> set[str]:
+    """The names in the line that follows the heading for training, which is the first."""
+    names: set[str] = set()
+    for number, line in enumerate(read_lines(path), start=1):
+        listed = [name for name in re.split(r"[,\s]+", line) if name]
+        are_names = [_NAME.fullmatch(name) is not None for name in listed]
+        if names and not any(are_names):
+            break  # the heading of the other list
+        if any(are_names) and not all(are_names):
+            wrong = listed[are_names.index(False)]
+            raise damaged_line(path, number, f"lists {wrong[:40]!r}; expected names like 0002-L, parted by commas")
+        names.update(listed if any(are_names) else ())
+    if not names:
+        raise DamagedFileError(f"{path} names no training recording; copy it again, or take it away.")
+    return names

@@ -1,0 +1,55 @@
+"""Lines and tables of numbers from text files, with what is wrong named by its line."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float64
+
+from gfp_serve.errors import DamagedFileError
+
+
+def read_lines(path: Path) -> list[str]:
+    """The file's lines without their ends, and without empty ones behind the last that says something.
+
+    Raises `DamagedFileError` for a file that cannot be read or is no text.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise DamagedFileError(f"{path} is no text file: byte {error.start} is not UTF-8; copy it again.") from error
+    except OSError as error:
+        raise DamagedFileError(f"{path} cannot be read: {error}.") from error
+    while lines and not lines[-1].strip():
+        lines.pop()
+    return lines
+
+
+def damaged_line(path: Path, line: int, what: str) -> DamagedFileError:
+    """The error for a line, counted from 1."""
+    return DamagedFileError(f"{path}: line {line} {what}.")
+
+
+def read_table(
+    path: Path, lines: Sequence[str], *, first_line: int, num_columns: int
+) -> Float64[np.ndarray, "lines num_columns"]:
+    """The numbers of lines that each hold `num_columns` of them; `first_line` is what the first is called in errors.
+
+    Raises `DamagedFileError`, which names the line.
+    """
+    try:
+        table = np.loadtxt(lines, dtype=np.float64, comments=None, ndmin=2)
+        if table.shape == (len(lines), num_columns):  # loadtxt passes over empty lines
+            return table
+    except ValueError:
+        pass
+    for number, line in enumerate(lines, start=first_line):
+        fields = line.split()
+        if len(fields) != num_columns:
+            raise damaged_line(path, number, f"must hold {num_columns} numbers, has {len(fields)}")
+        for field in fields:
+            try:
+                np.float64(field)
+            except ValueError:
+                raise damaged_line(path, number, f"must hold numbers, got {field[:40]!r}") from None
+    raise damaged_line(path, first_line, "starts a table that cannot be read as numbers")
