@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from gfp_serve.errors import DamagedFileError
-from gfp_serve.formats import clip_file, ctr_gcn, ntu, pku_mmd
+from gfp_serve.formats import clip_file, ctr_gcn, ntu, pku_mmd, pyskl
 from gfp_serve.formats.clip import NO_SPLIT, TEST_SPLIT, TRAIN_SPLIT, UNKNOWN_SUBJECT, Clip
 from gfp_serve.formats.clip_file import write as write_clip_file
 
@@ -33,7 +33,10 @@ READERS: dict[str, Callable[[Path], Iterator[Clip]]] = {
     ".npz": _read_npz,
     ".skeleton": ntu.read,
     ".txt": pku_mmd.read,
+    ".pkl": pyskl.read,
 }
+# Formats whose published pipelines have quirks: readers that keep them.
+_PUBLISHED_READERS: dict[str, Callable[[Path], Iterator[Clip]]] = {".skeleton": ntu.read_as_published}
 _SUFFIXES = " or ".join(READERS)
 
 
@@ -51,13 +54,14 @@ def find_files(path: Path) -> list[Path]:
     return files
 
 
-def read_clips(path: Path) -> Iterator[Clip]:
-    """The clips of one recording, in the file's order.
+def read_clips(path: Path, *, as_published: bool = False) -> Iterator[Clip]:
+    """The clips of one recording, in the file's order; `as_published` keeps what published pipelines get wrong.
 
     Raises `DamagedFileError`, which names the file and the line or array: before the first clip is given, but for the
     coordinates in a file of `ctr_gcn`.
     """
-    yield from _reader_of(path)(path)
+    reader = _reader_of(path)
+    yield from (_PUBLISHED_READERS.get(path.suffix, reader) if as_published else reader)(path)
 
 
 def _is_recording(path: Path) -> bool:

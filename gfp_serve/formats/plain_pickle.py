@@ -1,0 +1,229 @@
+"""Pickles of plain values and numpy arrays, read without running anything that they ask for.
+
+A pickle is a program, and `pickle.load` runs it. Here its instructions and the names that it may call are on short
+lists, everything else is refused by name, and each name stands for a few lines of this module: not even numpy's own
+functions are reached, which trust what they are given. Nothing is allocated that the file is too short to fill.
+"""
+
+import io
+import math
+import os
+import pickle
+import pickletools
+import re
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from gfp_serve.errors import DamagedFileError
+
+# What pickle's machinery and this module raise on a program that makes no sense, found by damaging files.
+_NONSENSE = (
+    *(pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, LookupError, OverflowError),
+    *(struct.error, AssertionError, MemoryError, RecursionError),
+)
+
+# All that pickles of protocol 2 to 5 need for plain values and arrays. Protocol 5 stores arrays as bytearrays.
+_OPCODES = (
+    *("PROTO", "FRAME", "STOP", "MARK", "NONE", "NEWTRUE", "NEWFALSE"),
+    *("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT"),
+    *("BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"),
+    *("EMPTY_LIST", "APPEND", "APPENDS", "EMPTY_DICT", "SETITEM", "SETITEMS"),
+    *("EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"),
+    *("BINPUT", "LONG_BINPUT", "MEMOIZE", "BINGET", "LONG_BINGET"),
+    *("GLOBAL", "STACK_GLOBAL", "REDUCE", "BUILD"),
+)
+
+
+_OPCODE_NAMES = {ord(opcode.code): opcode.name for opcode in pickletools.opcodes}
+
+
+class PickledArray:
+    """A numpy array as its pickle describes it, checked: `dtype` is of numbers, and the bytes fill `shape`."""
+
+    def __init__(self) -> None:
+        self.shape: tuple[int, ...] = ()
+        self.dtype = np.dtype(np.uint8)
+        self._bytes: bytes | bytearray = b""
+        self._order = "C"
+
+    def restore(self, state: tuple[Any, ...]) -> None:
+        _version, shape, dtype, fortran_order, content = state
+        self._fill(content, dtype, shape, "F" if fortran_order else "C")
+
+    def _fill(self, content: object, dtype: object, shape: object, order: object) -> None:
+        if not isinstance(dtype, _Dtype) or not isinstance(content, bytes | bytearray):
+            raise pickle.UnpicklingError("an array of objects; expected arrays of numbers")
+        if not isinstance(shape, tuple) or not all(type(size) is int and size >= 0 for size in shape):
+            raise pickle.UnpicklingError("an array whose shape is no tuple of sizes")
+        if math.prod(shape) * dtype.numpy().itemsize != len(content):
+            raise pickle.UnpicklingError(f"{len(content)} bytes for an array of {' × '.join(map(str, shape))}")
+        self.shape, self.dtype, self._bytes = shape, dtype.numpy(), content
+        self._order = "F" if order == "F" else "C"
+
+    def array(self) -> np.ndarray:
+        """The numbers, not copied and read-only."""
+        flat = np.frombuffer(bytes(self._bytes), self.dtype)
+        return flat.reshape(self.shape, order="F" if self._order == "F" else "C")
+
+
+def load(path: Path) -> Any:
+    """What a pickle holds: dict with str keys, list, tuple, str, bytes, int, float, bool, None, and `PickledArray`.
+
+    Raises `DamagedFileError` for a file that is cut off or holds anything else, which is named.
+    """
+    try:
+        with path.open("rb") as file:
+            return _PlainUnpickler(file, os.fstat(file.fileno()).st_size).load()
+    except OSError as error:
+        raise DamagedFileError(f"{path} cannot be read: {error}.") from error
+    except _NONSENSE as error:
+        raise DamagedFileError(
+            f"{path} is no pickle of plain values and arrays of numbers: {_words(error)}. Nothing of it was run; copy "
+            f"it again, or write its content anew as such a pickle."
+        ) from error
+
+
+class _Dtype:
+    """A numpy dtype of numbers, of which the byte order comes after its making."""
+
+    def __init__(self, code: object, *_flags: object) -> None:
+        if not isinstance(code, str) or not re.fullmatch(r"[fiub]\d{1,2}", code):
+            raise pickle.UnpicklingError(f"arrays of dtype {str(code)[:20]!r}; expected numbers")
+        self._code, self._byte_order = code, "="
+
+    def restore(self, state: tuple[Any, ...]) -> None:
+        if state[1] not in ("<", ">", "|", "="):
+            raise pickle.UnpicklingError("a byte order that does not exist")
+        self._byte_order = state[1]
+
+    def numpy(self) -> np.dtype[Any]:
+        return np.dtype(f"{self._byte_order}{self._code}")
+
+
+def _new_array(*_of_what: object) -> PickledArray:
+    return PickledArray()
+
+
+def _array_from_buffer(content: object, dtype: object, shape: object, order: object) -> PickledArray:
+    array = PickledArray()
+    array._fill(content, dtype, shape, order)
+    return array
+
+
+def _scalar(dtype: object, content: object) -> Any:
+    return _array_from_buffer(content, dtype, (), "C").array().item()
+
+
+def _encode(text: object, encoding: object) -> bytes:
+    # How protocol 2 writes bytes.
+    if not isinstance(text, str) or encoding != "latin1":
+        raise pickle.UnpicklingError("an encoding that is not latin1")
+    return text.encode("latin1")
+
+
+def _no_bytes() -> bytes:
+    return b""
+
+
+def _refuse_to_make(*_arguments: object) -> NoReturn:
+    raise pickle.UnpicklingError("an array that is made in an unknown way")
+
+
+_CALLABLE: dict[tuple[str, str], Callable[..., Any]] = {
+    ("numpy", "ndarray"): _refuse_to_make,  # only handed on to _reconstruct
+    ("numpy", "dtype"): _Dtype,
+    ("_codecs", "encode"): _encode,
+    ("__builtin__", "bytes"): _no_bytes,
+    ("builtins", "bytes"): _no_bytes,
+}
+for _numpy in ("numpy.core", "numpy._core"):  # numpy 1 and numpy 2
+    _CALLABLE[f"{_numpy}.multiarray", "_reconstruct"] = _new_array
+    _CALLABLE[f"{_numpy}.multiarray", "scalar"] = _scalar
+    _CALLABLE[f"{_numpy}.numeric", "_frombuffer"] = _array_from_buffer
+
+
+class _Allowed(dict[int, Callable[[Any], None]]):
+    def __missing__(self, code: int) -> NoReturn:
+        raise pickle.UnpicklingError(f"it has the instruction {_OPCODE_NAMES.get(code, code)}")
+
+
+class _BoundedReader:
+    """A file that refuses to read what it does not have, before memory is taken for it."""
+
+    def __init__(self, file: io.BufferedReader, size: int) -> None:
+        self._file, self._left = file, size
+
+    def read(self, count: int) -> bytes:
+        if count > self._left:
+            raise EOFError("it ends too early")
+        self._left -= count
+        return self._file.read(count)
+
+    def readline(self) -> bytes:
+        line = self._file.readline(1000)
+        self._left -= len(line)
+        return line
+
+
+# The Unpickler written in Python: the other allocates for whatever number a file gives to a remembered value, and its
+# instructions cannot be chosen.
+class _PlainUnpickler(pickle._Unpickler):
+    # Of the class above, and not declared there.
+    stack: list[Any]
+    append: Callable[[Any], None]
+    read: Callable[[int], bytes]
+    pop_mark: Callable[[], list[Any]]
+
+    dispatch = _Allowed(
+        {code: pickle._Unpickler.dispatch[code] for code in (getattr(pickle, name)[0] for name in _OPCODES)}
+    )
+
+    def __init__(self, file: io.BufferedReader, size: int) -> None:
+        super().__init__(_BoundedReader(file, size))
+
+    def find_class(self, module: str, name: str) -> Callable[..., Any]:
+        call = _CALLABLE.get((module, name))
+        if call is None:
+            raise pickle.UnpicklingError(f"it asks for {module[:80]}.{name[:80]}")
+        return call
+
+    def _load_bytearray(self) -> None:
+        (size,) = struct.unpack("<Q", self.read(8))
+        self.append(bytearray(self.read(size)))
+
+    dispatch[pickle.BYTEARRAY8[0]] = _load_bytearray
+
+    def _load_build(self) -> None:
+        state, target = self.stack.pop(), self.stack[-1]
+        if not isinstance(target, PickledArray | _Dtype):
+            raise pickle.UnpicklingError(f"it changes a {type(target).__name__}")
+        target.restore(state)
+
+    dispatch[pickle.BUILD[0]] = _load_build
+
+    # Keys are text: other values may take for ever, or the whole stack, to be hashed.
+    def _load_setitem(self) -> None:
+        value, key = self.stack.pop(), self.stack.pop()
+        self._set_items([key, value])
+
+    def _load_setitems(self) -> None:
+        self._set_items(self.pop_mark())
+
+    def _set_items(self, items: list[Any]) -> None:
+        values = self.stack[-1]
+        if type(values) is not dict or not all(type(key) is str for key in items[::2]):
+            raise pickle.UnpicklingError("a mapping whose keys are not text")
+        values.update(zip(items[::2], items[1::2], strict=True))
+
+    dispatch[pickle.SETITEM[0]] = _load_setitem
+    dispatch[pickle.SETITEMS[0]] = _load_setitems
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, pickle.UnpicklingError | EOFError) and str(error):
+        return str(error)
+    return "it is damaged" if str(error) == "" else f"it is damaged ({str(error)[:100]})"

@@ -1,0 +1,131 @@
+"""The annotation pickles of PYSKL and MMAction2 (`ntu60_3danno.pkl`): all clips of a data set and its splits.
+
+A list of annotations, or {"split": {name: [frame_dir]}, "annotations": [...]}; an annotation is a dict of `frame_dir`
+(the clip's name), `label` (a number from 0), `total_frames` and `keypoint` [bodies, frames, joints, 3].
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gfp_serve.errors import DamagedFileError
+from gfp_serve.formats import ntu
+from gfp_serve.formats.bodies import without_empty_places
+from gfp_serve.formats.clip import NO_SPLIT, TEST_SPLIT, TRAIN_SPLIT, Clip
+from gfp_serve.formats.ntu_actions import ACTIONS
+from gfp_serve.formats.plain_pickle import PickledArray, load
+from gfp_serve.skeleton import NTU25
+
+FPS = 30.0
+
+_SPLIT_NAME = re.compile(r"(?P<protocol>.*?)_?(?P<side>train|val|test)(?P<fold>\d*)")
+_FIRST_CHOICE = "xsub"
+_LARGEST_LABEL = 100_000
+
+
+def read(path: Path) -> Iterator[Clip]:
+    """The clips of an annotation file, in its order. The file is never unpickled: see `plain_pickle`.
+
+    Only 3-D joints in the order of NTU RGB+D are taken; 2-D joints are refused, because they are pixels, and what is
+    not known of their depth cannot be made up. Subject and camera come from names like S001C002P003R002A013. Where the
+    file numbers its classes as NTU RGB+D does, they get its names; else they are A001 and so on. The side of the split
+    is that of the cross-subject protocol, of the file's first protocol where it has none of that name, and, where it
+    has no splits, that which the name says.
+    The file is held in memory (about its size twice). Raises `DamagedFileError`, which names the annotation.
+    """
+    content = load(path)
+    if isinstance(content, dict):
+        annotations, splits = content.get("annotations"), content.get("split", {})
+    else:
+        annotations, splits = content, {}
+    if not isinstance(annotations, list) or not annotations or not isinstance(splits, dict):
+        raise DamagedFileError(
+            f"{path} is no annotation file: expected a list of annotations, or a dict with such a list in "
+            f"'annotations' and lists of names in 'split'."
+        )
+    checked = [_annotation(path, number, fields) for number, fields in enumerate(annotations)]
+    _check_names(path, checked)
+    sides = _sides(path, splits)
+    # What the names say is used only if it agrees with the numbers throughout.
+    facts = [ntu.facts_of(annotation.name) for annotation in checked]
+    as_ntu = all(
+        annotation.label is None or ACTIONS[annotation.label : annotation.label + 1] == (said.get("label"),)
+        for annotation, said in zip(checked, facts, strict=True)
+    )
+    for annotation, said in zip(checked, facts, strict=True):
+        if not as_ntu:
+            said["label"] = None if annotation.label is None else f"A{annotation.label + 1:03}"
+        if sides is not None:
+            said["split"] = sides.get(annotation.name, NO_SPLIT)
+        joints = annotation.keypoint.array().astype(np.float32).transpose(1, 0, 2, 3)  # frames, bodies, 25, 3
+        yield Clip(name=annotation.name, sequence=without_empty_places(joints), layout=NTU25, fps=FPS, **said)
+
+
+@dataclass(frozen=True, slots=True)
+class _Annotation:
+    name: str
+    label: int | None
+    keypoint: PickledArray
+
+
+def _annotation(path: Path, number: int, fields: Any) -> _Annotation:
+    """The checked fields of one annotation."""
+    if not isinstance(fields, dict) or not isinstance(fields.get("frame_dir"), str):
+        raise DamagedFileError(f"{path}: annotation {number} is no dict with a name in 'frame_dir'.")
+    where = f"{path}: annotation {number} ({fields['frame_dir'][:80]!r})"
+    label = fields.get("label")
+    if label is not None and not (type(label) is int and 0 <= label <= _LARGEST_LABEL):
+        raise DamagedFileError(f"{where} must have a class number from 0 in 'label'.")
+    keypoint = fields.get("keypoint")
+    if not isinstance(keypoint, PickledArray) or keypoint.dtype.kind != "f" or len(keypoint.shape) != 4:
+        raise DamagedFileError(
+            f"{where} must have an array of floating-point numbers, bodies × frames × joints × 3, in 'keypoint'."
+        )
+    _, num_frames, num_joints, num_axes = keypoint.shape
+    if num_axes == 2:
+        raise DamagedFileError(
+            f"{where} has 2-D joints, in pixels; expected 3-D joints in metres. Take the 3-D file of the data set "
+            f"(for NTU RGB+D: ntu60_3danno.pkl), or lift these joints to 3-D first."
+        )
+    if (num_joints, num_axes) != (NTU25.num_joints, 3) or 0 in keypoint.shape:
+        raise DamagedFileError(
+            f"{where} has joints of shape {' × '.join(map(str, keypoint.shape))}; expected bodies × frames × "
+            f"{NTU25.num_joints} × 3, as NTU RGB+D has them."
+        )
+    if fields.get("total_frames", num_frames) != num_frames:
+        raise DamagedFileError(
+            f"{where} has {num_frames} frames in 'keypoint', but says another number in 'total_frames'."
+        )
+    return _Annotation(fields["frame_dir"], label, keypoint)
+
+
+def _check_names(path: Path, annotations: Sequence[_Annotation]) -> None:
+    seen: dict[str, int] = {}
+    for number, annotation in enumerate(annotations):
+        if seen.setdefault(annotation.name, number) != number:
+            raise DamagedFileError(
+                f"{path}: annotations {seen[annotation.name]} and {number} have the same name {annotation.name[:80]!r}."
+            )
+
+
+def _sides(path: Path, splits: dict[str, Any]) -> dict[str, int] | None:
+    """The side of each name in the protocol that is used; None if the file has no splits."""
+    protocols: dict[str, dict[str, int]] = {}
+    for split, names in splits.items():
+        named = _SPLIT_NAME.fullmatch(split)
+        if named is None:
+            continue  # neither side of anything, as 'all'
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise DamagedFileError(f"{path}: split {split!r} must be a list of names.")
+        sides = protocols.setdefault(named["protocol"] + named["fold"], {})
+        side = TRAIN_SPLIT if named["side"] == "train" else TEST_SPLIT
+        for name in names:
+            if sides.setdefault(name, side) != side:
+                raise DamagedFileError(f"{path}: split {split!r} has {name[:80]!r}, which is also on the other side.")
+    if not protocols:
+        return None
+    return protocols.get(_FIRST_CHOICE) or next(iter(protocols.values()))
