@@ -1,6 +1,7 @@
 """What every reader gives: one recorded action and what its recording says about it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float32
@@ -24,5 +25,6 @@ class Clip:
     label: str | None = None  # name of the action; None = not labelled
     subject: str = UNKNOWN_SUBJECT  # who moves; unique only within its source
     camera: int = 0
-    split: int = NO_SPLIT
+    split: int = NO_SPLIT  # by the protocol that is usual for the data set
+    splits: Mapping[str, int] = field(default_factory=dict)  # by each protocol that it has, the usual one first
     description: str = ""
