@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from gfp_serve.errors import DamagedFileError
-from gfp_serve.formats import clip_file, ctr_gcn, ntu, pku_mmd, pyskl
+from gfp_serve.formats import bvh, clip_file, ctr_gcn, ntu, pku_mmd, pyskl
 from gfp_serve.formats.clip import NO_SPLIT, TEST_SPLIT, TRAIN_SPLIT, UNKNOWN_SUBJECT, Clip
 from gfp_serve.formats.clip_file import write as write_clip_file
 
@@ -34,6 +34,7 @@ READERS: dict[str, Callable[[Path], Iterator[Clip]]] = {
     ".skeleton": ntu.read,
     ".txt": pku_mmd.read,
     ".pkl": pyskl.read,
+    ".bvh": bvh.read,
 }
 # Formats whose published pipelines have quirks: readers that keep them.
 _PUBLISHED_READERS: dict[str, Callable[[Path], Iterator[Clip]]] = {".skeleton": ntu.read_as_published}

@@ -15,7 +15,7 @@ def read_lines(path: Path) -> list[str]:
     Raises `DamagedFileError` for a file that cannot be read or is no text.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise DamagedFileError(f"{path} is no text file: byte {error.start} is not UTF-8; copy it again.") from error
     except OSError as error:
