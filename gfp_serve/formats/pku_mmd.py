@@ -5,8 +5,9 @@ two bodies, zeros for the second where there is none. Its label file has the sam
 frame after the last, confidence` for each action. Files like `cross-subject.txt` list the training recordings.
 """
 
+import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -48,8 +49,8 @@ def is_recording(path: Path) -> bool:
 def read(path: Path) -> Iterator[Clip]:
     """The labelled actions of one recording, in the order of the label file.
 
-    The side of the cross-subject split comes from the split file, where there is one: recordings that it does not list
-    for training are test recordings, as MAMP takes them. Camera 1 is L, 2 is M, 3 is R. The files do
+    The sides of the cross-subject and cross-view splits come from their files, where there are such: recordings that
+    these do not list for training are test recordings, as MAMP takes them. Camera 1 is L, 2 is M, 3 is R. The files do
     not say who moves. Labels may overlap, since in phase II actions go on at the same time. A label without a frame
     (some of the release end where they start) gives a clip of no frames, which is named and left out by who uses it.
     Raises `DamagedFileError`, which names the line, for a recording or labels that are malformed, and for a label that
@@ -68,7 +69,7 @@ def read(path: Path) -> Iterator[Clip]:
     sequence = _in_float32(path, rows).reshape(len(rows), _PLACES, NTU25.num_joints, 3)
     label_file = _label_file(path)
     labels = _labels(label_file, num_frames=len(sequence), recording=path)
-    split = _side(path, phase2=named["phase2"] is not None)
+    splits = _sides(path, phase2=named["phase2"] is not None)
     for number, (action, start, stop) in enumerate(labels):
         yield Clip(
             name=f"{path.stem}_{number:02}",
@@ -77,7 +78,8 @@ def read(path: Path) -> Iterator[Clip]:
             fps=FPS,
             label=ACTIONS[action - 1],
             camera=_CAMERAS[named["camera"]],
-            split=split,
+            split=splits.get("x-sub", NO_SPLIT),
+            splits=splits,
             description=f"frames {start} to {stop}",
         )
 
@@ -101,12 +103,10 @@ def _data_set_folders(path: Path) -> Iterator[Path]:
 
 
 def _label_file(path: Path) -> Path:
-    for data_set in _data_set_folders(path):
-        for folder in _LABEL_FOLDERS:
-            for suffix in (".txt", ".csv"):
-                for found in sorted(data_set.glob(f"{folder}/{path.stem}{suffix}")):
-                    if not found.samefile(path):
-                        return found
+    for data_set, folder, suffix in itertools.product(_data_set_folders(path), _LABEL_FOLDERS, (".txt", ".csv")):
+        for found in sorted(data_set.glob(f"{folder}/{path.stem}{suffix}")):
+            if not found.samefile(path):
+                return found
     raise DamagedFileError(
         f"{path} has no labels; expected a file {path.name} in a folder with 'label' in its name, beside the folder of "
         f"the recordings (or beside Data, as PKU-MMD is released)."
@@ -138,15 +138,21 @@ def _labels(path: Path, *, num_frames: int, recording: Path) -> list[tuple[int, 
     return labels
 
 
-def _side(path: Path, *, phase2: bool) -> int:
-    """The side of the cross-subject split, of whose files those of phase II end in _v2 in the release."""
-    endings = ("_v2", "") if phase2 else ("", "_v1")
-    for data_set in _data_set_folders(path):
-        for folder in _SPLIT_FOLDERS:
-            for ending in endings:
-                for found in sorted(data_set.glob(f"{folder}/cross[_-]subject{ending}.txt")):
-                    return TRAIN_SPLIT if path.stem in _training_recordings(found) else TEST_SPLIT
-    return NO_SPLIT
+def _sides(path: Path, *, phase2: bool) -> dict[str, int]:
+    """The recording's side in each protocol of which the file is there; those of phase II end in _v2."""
+    sides = {}
+    for protocol, name in {"x-sub": "cross[_-]subject", "x-view": "cross[_-]view"}.items():
+        file = _split_file(path, [f"{name}{ending}.txt" for ending in (("_v2", "") if phase2 else ("", "_v1"))])
+        if file is not None:
+            sides[protocol] = TRAIN_SPLIT if path.stem in _training_recordings(file) else TEST_SPLIT
+    return sides
+
+
+def _split_file(path: Path, names: Sequence[str]) -> Path | None:
+    for data_set, folder, name in itertools.product(_data_set_folders(path), _SPLIT_FOLDERS, names):
+        for found in sorted(data_set.glob(f"{folder}/{name}")):
+            return found
+    return None
 
 
 def _training_recordings(path: Path) -> set[str]:

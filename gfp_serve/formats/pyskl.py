@@ -23,7 +23,9 @@ from gfp_serve.skeleton import NTU25
 FPS = 30.0
 
 _SPLIT_NAME = re.compile(r"(?P<protocol>.*?)_?(?P<side>train|val|test)(?P<fold>\d*)")
-_FIRST_CHOICE = "xsub"
+# What the splits of NTU RGB+D are called by us; the first is its usual protocol.
+_PROTOCOLS = {"xsub": "x-sub", "xview": "x-view", "xset": "x-set"}
+_NAMELESS_PROTOCOL = "own"  # of a file whose splits are just train and val
 _LARGEST_LABEL = 100_000
 
 
@@ -32,9 +34,9 @@ def read(path: Path) -> Iterator[Clip]:
 
     Only 3-D joints in the order of NTU RGB+D are taken; 2-D joints are refused, because they are pixels, and what is
     not known of their depth cannot be made up. Subject and camera come from names like S001C002P003R002A013. Where the
-    file numbers its classes as NTU RGB+D does, they get its names; else they are A001 and so on. The side of the split
-    is that of the cross-subject protocol, of the file's first protocol where it has none of that name, and, where it
-    has no splits, that which the name says.
+    file numbers its classes as NTU RGB+D does, they get its names; else they are A001 and so on. The clip's split is
+    that of the cross-subject protocol, of the file's first protocol where it has none of that name, and, where it has
+    no splits, that which the name says.
     The file is held in memory (about its size twice). Raises `DamagedFileError`, which names the annotation.
     """
     content = load(path)
@@ -49,7 +51,7 @@ def read(path: Path) -> Iterator[Clip]:
         )
     checked = [_annotation(path, number, fields) for number, fields in enumerate(annotations)]
     _check_names(path, checked)
-    sides = _sides(path, splits)
+    protocols = _protocols(path, splits)
     # What the names say is used only if it agrees with the numbers throughout.
     facts = [ntu.facts_of(annotation.name) for annotation in checked]
     as_ntu = all(
@@ -59,8 +61,12 @@ def read(path: Path) -> Iterator[Clip]:
     for annotation, said in zip(checked, facts, strict=True):
         if not as_ntu:
             said["label"] = None if annotation.label is None else f"A{annotation.label + 1:03}"
-        if sides is not None:
-            said["split"] = sides.get(annotation.name, NO_SPLIT)
+        if protocols:
+            splits_of_it = {
+                name: sides[annotation.name] for name, sides in protocols.items() if annotation.name in sides
+            }
+            usual = next(iter(protocols))
+            said |= {"splits": splits_of_it, "split": splits_of_it.get(usual, NO_SPLIT)}
         joints = annotation.keypoint.array().astype(np.float32).transpose(1, 0, 2, 3)  # frames, bodies, 25, 3
         yield Clip(name=annotation.name, sequence=without_empty_places(joints), layout=NTU25, fps=FPS, **said)
 
@@ -112,8 +118,8 @@ def _check_names(path: Path, annotations: Sequence[_Annotation]) -> None:
             )
 
 
-def _sides(path: Path, splits: dict[str, Any]) -> dict[str, int] | None:
-    """The side of each name in the protocol that is used; None if the file has no splits."""
+def _protocols(path: Path, splits: dict[str, Any]) -> dict[str, dict[str, int]]:
+    """Each protocol's sides by the clips' names, the usual protocol first."""
     protocols: dict[str, dict[str, int]] = {}
     for split, names in splits.items():
         named = _SPLIT_NAME.fullmatch(split)
@@ -121,11 +127,10 @@ def _sides(path: Path, splits: dict[str, Any]) -> dict[str, int] | None:
             continue  # neither side of anything, as 'all'
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise DamagedFileError(f"{path}: split {split!r} must be a list of names.")
-        sides = protocols.setdefault(named["protocol"] + named["fold"], {})
+        protocol = named["protocol"] + named["fold"]
+        sides = protocols.setdefault(_PROTOCOLS.get(protocol, protocol or _NAMELESS_PROTOCOL), {})
         side = TRAIN_SPLIT if named["side"] == "train" else TEST_SPLIT
         for name in names:
             if sides.setdefault(name, side) != side:
                 raise DamagedFileError(f"{path}: split {split!r} has {name[:80]!r}, which is also on the other side.")
-    if not protocols:
-        return None
-    return protocols.get(_FIRST_CHOICE) or next(iter(protocols.values()))
+    return dict(sorted(protocols.items(), key=lambda item: item[0] != _PROTOCOLS["xsub"]))

@@ -274,7 +274,7 @@ def test_spaces_line_ends_braces_and_case_make_no_difference(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("HIERARCHY", "HIERARCHIE", "line 1 must be 'HIERARCHY', got 'HIERARCHIE'"),
+        ("HIERARCHY", "SKELETON", "line 1 must be 'HIERARCHY', got 'SKELETON'"),
         ("ROOT Hips", "JOINT Hips", "line 2 must open or close a joint"),
         ("JOINT Spine", "BONE Spine", "line 6 must open or close a joint, got 'BONE Spine'"),
         ("JOINT Spine", "JOINT", "line 6 must open or close a joint, got 'JOINT'"),

@@ -98,9 +98,7 @@ def test_labels_in_files_of_csv_are_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["cross_subject", "cross-subject"])
 def test_recordings_that_are_not_listed_for_training_are_test_recordings(name: str, tmp_path: Path) -> None:
     training = ["0002-L, 0004-R,0005-M, ", ""]
-    write(
-        tmp_path / "Split" / f"{name}.txt", ["Training videos: ", *training, "Validataion videos: ", "0003-L"], "\r\n"
-    )
+    write(tmp_path / "Split" / f"{name}.txt", ["Training videos: ", *training, "Held videos: ", "0003-L"], "\r\n")
     sides = {}
     for recording in ("0002-L", "0005-M", "0002-M", "0003-L"):
         sides[recording] = next(read_clips(write_recording(tmp_path, recording))).split
@@ -115,6 +113,14 @@ def test_each_phase_has_its_own_split_file(tmp_path: Path) -> None:
     names = ("0002-L", "0003-L", "A01N01-L", "A02N01-L")
     sides = [next(read_clips(write_recording(tmp_path, name))).split for name in names]
     assert sides == [TRAIN_SPLIT, TEST_SPLIT, TRAIN_SPLIT, TEST_SPLIT]
+
+
+def test_a_recording_has_a_side_in_each_protocol_whose_file_is_there(tmp_path: Path) -> None:
+    write(tmp_path / "Split" / "cross-subject.txt", ["Training videos:", "0002-M"])
+    write(tmp_path / "Split" / "cross_view.txt", ["Training videos:", "0002-L, 0002-M"])
+    clip = next(read_clips(write_recording(tmp_path)))
+    assert clip.splits == {"x-sub": TEST_SPLIT, "x-view": TRAIN_SPLIT}
+    assert clip.split == TEST_SPLIT
 
 
 def test_labels_may_overlap_and_have_decimal_points(tmp_path: Path) -> None:

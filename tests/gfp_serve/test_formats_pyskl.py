@@ -86,6 +86,12 @@ def test_the_side_is_that_of_the_cross_subject_protocol_or_of_the_first(
     assert [clip.split for clip in read_clips(path)] == sides
 
 
+def test_a_clip_has_a_side_in_each_protocol_of_the_file(tmp_path: Path) -> None:
+    first, second = read_clips(write(tmp_path / "some.pkl", make_file()))
+    assert list(first.splits.items()) == [("x-sub", TEST_SPLIT), ("x-view", TRAIN_SPLIT)]
+    assert second.splits == {"x-sub": TRAIN_SPLIT, "x-view": TEST_SPLIT}
+
+
 def test_classes_have_ntu_names_only_in_a_file_that_numbers_them_so(tmp_path: Path) -> None:
     other = [make_annotation(), make_annotation(NAMES[1], 5)]
     assert [clip.label for clip in read_clips(write(tmp_path / "own.pkl", other))] == ["A001", "A006"]
