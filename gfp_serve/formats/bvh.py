@@ -17,6 +17,7 @@ from gfp_serve.errors import DamagedFileError
 from gfp_serve.formats.bvh_body import END_SITE, body_of, metres_per_unit
 from gfp_serve.formats.clip import Clip
 from gfp_serve.formats.text import damaged_line, read_lines, read_table
+from gfp_serve.skeleton import NTU25, map_joints
 
 _CHANNEL = re.compile(r"([XYZ])(position|rotation)", re.IGNORECASE)
 _MAX_DIGITS = 9  # of a count
@@ -25,9 +26,10 @@ _FRAMES_AT_ONCE = 1_024
 
 
 def read(path: Path) -> Iterator[Clip]:
-    """The file's clip: one body, of the joints that have a counterpart in ntu25, in metres.
+    """The file's clip: one body in layout ntu25, in metres.
 
-    Fingers, twist bones and the like are left out; a file says nothing about action and person.
+    Limbs and head are the file's; the points of the spine lie between them (see `body_of`); fingers, twist bones and
+    the like are left out. A file says nothing about action and person.
     Raises `DamagedFileError`, which names the line, for a file that is cut off or malformed, and one that names the
     joints for names that belong to no known family or for limbs of no human length.
     """
@@ -44,7 +46,8 @@ def read(path: Path) -> Iterator[Clip]:
         body *= metres_per_unit(body, layout)
     except DamagedFileError as error:
         raise DamagedFileError(f"{path}: {error}") from None
-    yield Clip(name=path.stem, sequence=body[:, None].astype(np.float32), layout=layout, fps=fps)
+    sequence = map_joints(body[:, None].astype(np.float32), layout, NTU25)
+    yield Clip(name=path.stem, sequence=sequence, layout=NTU25, fps=fps)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from gfp_serve.errors import DamagedFileError
 from gfp_serve.formats import Clip, read_clips
 from gfp_serve.formats.bvh import Joint, forward_kinematics
 from gfp_serve.preprocess import PreprocessConfig, clean
+from gfp_serve.skeleton import NTU25
 from tests.gfp_serve.damage import check_gives_clips_or_is_refused_by_name, damaged
 
 X, Y, Z = 0, 1, 2
@@ -196,8 +197,10 @@ def test_a_person_is_read_in_metres_with_an_arm_raised(tmp_path: Path) -> None:
     raised = [0.0, 90.0, 0.0, *[0.0] * 3 * len(order)]
     raised[3 + 3 * order.index("l shoulder")] = 90.0  # about z
     (clip,) = read_clips(write_person(tmp_path / "raise.bvh", [[0, 90, 0, *[0] * 3 * len(order)], raised]))
-    assert (clip.name, clip.fps, clip.label, clip.sequence.shape) == ("raise", 30.0, None, (2, 1, 16, 3))
+    assert (clip.name, clip.fps, clip.label, clip.sequence.shape) == ("raise", 30.0, None, (2, 1, 25, 3))
+    assert clip.layout == NTU25
     assert place(clip, "SpineBase") == [0, 0.9, 0]
+    assert place(clip, "SpineShoulder") == [0, 1.35, 0]
     assert place(clip, "Head") == [0, 1.5, 0]
     assert place(clip, "AnkleRight") == [-0.1, 0.05, 0]
     assert place(clip, "FootRight") == [-0.1, 0, 0.15]
@@ -216,7 +219,6 @@ def walk(joint: str) -> list[str]:
 def test_the_families_of_names_give_the_same_body(family: str, prefix: str, tmp_path: Path) -> None:
     (usual,) = read_clips(write_person(tmp_path / "usual.bvh"))
     (clip,) = read_clips(write_person(tmp_path / "other.bvh", names=names_of(family, prefix)))
-    assert clip.layout == usual.layout
     np.testing.assert_array_equal(clip.sequence, usual.sequence)
     assert clean(clip.sequence, clip.layout, PreprocessConfig()).shape == (1, 1, 25, 3)
 
