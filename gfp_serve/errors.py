@@ -77,3 +77,7 @@ class ServerError(GfpError):
 
 class StoreError(GfpError):
     """A clip store that cannot be opened or written: damaged, cleaned by other preprocessing, or not a store."""
+
+
+class InterruptedImportError(StoreError):
+    """An import that stopped half-way through no fault of its own; the same command goes on where it stopped."""

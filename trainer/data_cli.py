@@ -2,25 +2,24 @@
 
 import difflib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
-import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
 from gfp_serve.errors import InvalidRequestError
-from gfp_serve.formats import Clip, find_files, read_clips
+from gfp_serve.formats import Clip, find_files, ntu, read_clips
 from gfp_serve.options import Group, options_from, setting
 from gfp_serve.preprocess import MODEL_LAYOUT, PreprocessConfig
-from gfp_serve.skeleton import Layout
 from trainer.facts import describe_clips, describe_store
-from trainer.importing import ImportConfig, Problem, find_sources, import_recordings, total_bytes
-from trainer.pictures import Strip, draw_strips
+from trainer.importing import ImportConfig, find_sources, import_recordings, total_bytes
+from trainer.reading import Problem, ReadConfig
 from trainer.store import ClipStore, is_store
 
 # Clips that `plot` draws when none is named.
@@ -65,6 +64,39 @@ class _CleanConfig:
     multiple=True,
     help="Licence of a source, kept with the store and with what is trained on it; may be given several times.",
 )
+@click.option(
+    "--protocol",
+    type=click.Choice(["x-sub", "x-view", "x-set"]),
+    help="Split the clips that know it by this protocol. [default: the usual one of a data set, x-sub for NTU RGB+D]",
+)
+@click.option(
+    "--leave-out",
+    "lists",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Leave out the clips named in this text file, one a line; may be given several times. The 535 recordings of "
+    "NTU RGB+D 120 that its authors list as incomplete are always left out.",
+)
+@click.option(
+    "--compat",
+    is_flag=True,
+    help="Read NTU RGB+D files as published pipelines do, with their mistakes: frames without anybody are cut out, and "
+    "a body that vanishes and returns is moved together.",
+)
+@click.option(
+    "--second-body",
+    type=click.Choice(["absent", "copy"]),
+    default="absent",
+    show_default=True,
+    help="What a clip with one body has as its second: nothing, or a copy as in published NTU RGB+D 120 files.",
+)
+@click.option(
+    "--num-workers",
+    type=click.IntRange(min=1),
+    metavar="INTEGER",
+    help="Processes that read; the store is the same for any number. [default: one a processor core]",
+)
 @click.option("--strict", is_flag=True, help="Write nothing and fail when any file or clip cannot be used.")
 @click.option("--overwrite", is_flag=True, help="Replace the store if it exists.")
 def import_command(
@@ -73,14 +105,21 @@ def import_command(
     config: _CleanConfig,
     test_subjects: Sequence[str],
     licences: Sequence[str],
+    protocol: str | None,
+    lists: Sequence[Path],
+    compat: bool,
+    second_body: Literal["absent", "copy"],
+    num_workers: int | None,
     strict: bool,
     overwrite: bool,
 ) -> None:
     """Clean recordings and store them for training.
 
-    A SOURCE is a clip file (.npz), an NTU RGB+D file (.skeleton), or a folder of such files. Its clips are called
-    after the file, or after the folder for .skeleton files. Damaged files and clips in which nobody is seen are named
-    and left out. The store appears complete or not at all.
+    A SOURCE is a recording or a folder of recordings: clip files and data sets as CTR-GCN keeps them (.npz), NTU RGB+D
+    (.skeleton), PKU-MMD (.txt), annotations of PYSKL and MMAction2 (.pkl), motion capture (.bvh). Its clips are called
+    after the file, or after the folder for .skeleton, .txt and .bvh files. Damaged files and clips in which nobody is
+    seen are named and left out. The store appears complete or not at all; an import that was interrupted goes on where
+    it stopped when the command is repeated.
     """
     _check_form(test_subjects, "/", "--test-subject", "SOURCE/SUBJECT")
     _check_form(licences, "=", "--licence", "SOURCE=TEXT")
@@ -90,21 +129,35 @@ def import_command(
     def report(problem: Problem) -> None:
         console.print(f"left out: {problem}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
+    import_config = ImportConfig(
+        read=ReadConfig(
+            preprocess=PreprocessConfig(align_view=config.align_view, scale_torso=config.scale_torso),
+            as_published=compat,
+            second_body=second_body,
+        ),
+        protocol=protocol,
+        test_subjects=frozenset(test_subjects),
+        licences=dict(licence.split("=", 1) for licence in licences),
+        leave_out=ntu.incomplete_recordings().union(*map(_names_in, lists)),
+        strict=strict,
+    )
     with _progress(console) as progress:
         task = progress.add_task("import", total=total_bytes(sources))
-        summary = import_recordings(
-            sources,
-            out,
-            ImportConfig(
-                preprocess=PreprocessConfig(align_view=config.align_view, scale_torso=config.scale_torso),
-                test_subjects=frozenset(test_subjects),
-                licences=dict(licence.split("=", 1) for licence in licences),
-                strict=strict,
-            ),
-            overwrite=overwrite,
-            advance=lambda num_bytes: progress.advance(task, num_bytes),
-            report=report,
-        )
+        try:
+            summary = import_recordings(
+                sources,
+                out,
+                import_config,
+                num_workers=num_workers or len(os.sched_getaffinity(0)),
+                overwrite=overwrite,
+                advance=lambda num_bytes: progress.advance(task, num_bytes),
+                report=report,
+            )
+        except KeyboardInterrupt:
+            console.print("interrupted; repeat the command to go on where it stopped.")
+            raise
+    if summary.num_resumed:
+        console.print(f"{summary.num_resumed} of the files were done by an earlier, interrupted import.")
     click.echo(f"{out}: {summary}.")
 
 
@@ -134,10 +187,11 @@ def info_command(path: Path, verify: bool, as_json: bool) -> None:
         overview.add_row(name.replace("_", " "), _words(value))
     console.print(overview)
     if tables["sources"]:
-        sources = Table("source", "clips", "licence", "sha256")
+        sources = Table("source", "clips", "split by", "licence", "sha256")
         for source in tables["sources"]:
             licence = source["licence"] or "not stated"
-            sources.add_row(source["name"], str(source["num_clips"]), licence, source["sha256"][:12])
+            split_by = source["protocol"] or "the file"
+            sources.add_row(source["name"], str(source["num_clips"]), split_by, licence, source["sha256"][:12])
         console.print(sources)
     if tables["classes"]:
         classes = Table("class", "clips")
@@ -161,25 +215,35 @@ def plot_command(path: Path, out: Path, names: Sequence[str]) -> None:
 
     Left limbs are blue, right limbs orange; each clip is turned to its front.
     """
+    from trainer.pictures import Strip, draw_strips  # drawing takes a second to load, importing needs none of it
+
     if out.suffix not in _PICTURES:
         raise click.BadParameter(f"{out} must end in {', '.join(_PICTURES)}.", param_hint="--out")
     if is_store(path):
         store = ClipStore.open(path)
         labels = [None if label < 0 else store.class_names[label] for label in store.labels]
         chosen = _choose([str(name) for name in store.names], labels, names)
-        strips = [
-            _strip(str(store.names[i]), labels[i], store.clip(i), MODEL_LAYOUT, float(store.fps[i])) for i in chosen
-        ]
+        drawn = [(str(store.names[i]), labels[i], store.clip(i), MODEL_LAYOUT, float(store.fps[i])) for i in chosen]
     else:
         clips = _clips(path)
         chosen = _choose([clip.name for clip in clips], [clip.label for clip in clips], names)
-        strips = [_strip(c.name, c.label, c.sequence, c.layout, c.fps) for c in (clips[index] for index in chosen)]
+        drawn = [(c.name, c.label, c.sequence, c.layout, c.fps) for c in (clips[index] for index in chosen)]
+    strips = [
+        Strip(title=name if label is None else f"{name}: {label}", sequence=sequence, layout=layout, fps=fps)
+        for name, label, sequence, layout, fps in drawn
+    ]
     draw_strips(strips).savefig(out, dpi=150)
     click.echo(f"{out}: {len(strips)} clips.")
 
 
 def _clips(path: Path) -> list[Clip]:
     return [clip for file in find_files(path) for clip in read_clips(file)]
+
+
+def _names_in(path: Path) -> list[str]:
+    """The lines that are one word: the lists in circulation begin with a sentence or two."""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return [words[0] for words in map(str.split, lines) if len(words) == 1]
 
 
 def _choose(names: Sequence[str], labels: Sequence[str | None], wanted: Sequence[str]) -> list[int]:
@@ -191,11 +255,6 @@ def _choose(names: Sequence[str], labels: Sequence[str | None], wanted: Sequence
             close = difflib.get_close_matches(name, names, n=3, cutoff=0.0)
             raise InvalidRequestError(f"there is no clip {name!r}; similar names are {', '.join(close)}.")
     return [names.index(name) for name in wanted]
-
-
-def _strip(name: str, label: str | None, sequence: np.ndarray, layout: Layout, fps: float) -> Strip:
-    title = name if label is None else f"{name}: {label}"
-    return Strip(title=title, sequence=sequence, layout=layout, fps=fps)
 
 
 def _words(value: Any) -> str:

@@ -1,48 +1,54 @@
 """Recordings -> clip store: every clip is cleaned once, here, and what cannot be used is named."""
 
 import hashlib
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-from jaxtyping import Float32
-
-from gfp_serve.errors import DamagedFileError, InvalidRequestError, InvalidSkeletonError, StoreError
-from gfp_serve.formats import Clip, find_files, read_clips
-from gfp_serve.preprocess import PreprocessConfig, clean
+from gfp_serve import __version__
+from gfp_serve.errors import InvalidRequestError, StoreError
+from gfp_serve.formats import Clip, find_files
+from trainer.reading import Problem, ReadConfig, Reading, read_all
 from trainer.store import StoreWriter
 
-# In these formats a file is one clip, so that a folder of them is the source. Else each file is a source of its own.
-ONE_CLIP_SUFFIXES = {".skeleton"}
+# In these formats a data set is a folder of files, so that the folder is the source. Else each file is one.
+FOLDER_SUFFIXES = {".skeleton", ".txt", ".bvh"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportConfig:
     """How recordings become a store, besides where they are."""
 
-    preprocess: PreprocessConfig
+    read: ReadConfig
+    protocol: str | None = None  # by which clips that know it are train or test; None = the usual one of each
     test_subjects: frozenset[str] = frozenset()  # "source/subject": test; the others of such a source: train
+    leave_out: frozenset[str] = frozenset()  # names of clips
     licences: Mapping[str, str] = field(default_factory=dict)  # source -> licence, kept in the store
     strict: bool = False  # any problem: no store
 
-    def split_of(self, source: str, clip: Clip) -> int:
-        """0 train, 1 test, -1 none: the file's own split, unless test subjects are chosen for this source."""
-        if not any(subject.startswith(f"{source}/") for subject in self.test_subjects):
-            return clip.split
-        return int(f"{source}/{clip.subject}" in self.test_subjects)
+    def split_of(self, source: str, clip: Clip) -> tuple[int, str]:
+        """0 train, 1 test, -1 none, and what says so: this source's test subjects, else the protocol, else the file."""
+        if any(subject.startswith(f"{source}/") for subject in self.test_subjects):
+            return int(f"{source}/{clip.subject}" in self.test_subjects), "--test-subject"
+        if self.protocol is not None and self.protocol in clip.splits:
+            return clip.splits[self.protocol], self.protocol
+        return clip.split, next(iter(clip.splits), "")
 
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """A file or clip that was left out."""
-
-    what: str  # "source/clip", or the file's path
-    reason: str
-    is_file: bool
-
-    def __str__(self) -> str:
-        return self.reason if self.is_file else f"{self.what}: {self.reason}"
+    def to_json(self) -> dict[str, str]:
+        """Each setting in words, for a comparison with another import's."""
+        return {
+            "release": __version__,
+            "preprocessing": self.read.preprocess.digest,
+            "--compat": str(self.read.as_published),
+            "--second-body": self.read.second_body,
+            "--protocol": self.protocol or "usual",
+            "--test-subject": ", ".join(sorted(self.test_subjects)) or "none",
+            "--licence": json.dumps(dict(self.licences), ensure_ascii=False),
+            "--leave-out": _digest_of_text("\n".join(sorted(self.leave_out))),
+            "--strict": str(self.strict),
+        }
 
 
 @dataclass(slots=True)
@@ -52,16 +58,19 @@ class ImportSummary:
     num_files: int = 0
     num_clips: int = 0
     num_frames: int = 0
+    num_listed: int = 0  # clips that were to be left out
+    num_resumed: int = 0  # files that an earlier, interrupted import had done
     problems: list[Problem] = field(default_factory=list)
 
     def __str__(self) -> str:
         files = sum(problem.is_file for problem in self.problems)
         left_out = f"{files} files and {len(self.problems) - files} clips were left out"
-        return f"{self.num_clips} clips ({self.num_frames} frames) of {self.num_files} files; {left_out}"
+        listed = f", and {self.num_listed} clips of the lists of clips to leave out" if self.num_listed else ""
+        return f"{self.num_clips} clips ({self.num_frames} frames) of {self.num_files} files; {left_out}{listed}"
 
 
 def find_sources(paths: Iterable[Path]) -> dict[str, list[Path]]:
-    """The recordings in files and folders, by source: a file's stem, or the folder's name where a file is one clip.
+    """The recordings in files and folders, by source: the file's stem, or the folder's name in `FOLDER_SUFFIXES`.
 
     Raises `DamagedFileError` for a path that holds no recording, `InvalidRequestError` for two sources of one name.
     """
@@ -69,9 +78,9 @@ def find_sources(paths: Iterable[Path]) -> dict[str, list[Path]]:
     for path in paths:
         folder = (path if path.is_dir() else path.parent).resolve().name
         for file in find_files(path):
-            one_clip = file.suffix in ONE_CLIP_SUFFIXES
-            known = sources.setdefault(folder if one_clip else file.stem, [])
-            if known and not (one_clip and known[0].suffix == file.suffix):
+            of_folder = file.suffix in FOLDER_SUFFIXES
+            known = sources.setdefault(folder if of_folder else file.stem, [])
+            if known and not (of_folder and known[0].suffix == file.suffix):
                 raise InvalidRequestError(
                     f"{known[0]} and {file} would both be the source {file.stem!r}; rename one of them."
                 )
@@ -89,85 +98,132 @@ def import_recordings(
     out: Path,
     config: ImportConfig,
     *,
+    num_workers: int = 1,
     overwrite: bool = False,
     advance: Callable[[float], None] = lambda _: None,
     report: Callable[[Problem], None] = lambda _: None,
 ) -> ImportSummary:
     """Read, clean and store all clips of `find_sources`; tell bytes done to `advance`, what is left out to `report`.
 
-    A damaged file, or a clip in which nobody is seen, is left out and the rest goes on. Raises `StoreError` when no
-    clip is usable, or with `strict` when any was left out, and `InvalidRequestError` when the config names a source or
-    subject that does not occur: then there is no store, as after any other exception.
+    A damaged file, or a clip in which nobody is seen, is left out and the rest goes on. The store is the same for any
+    number of workers, and for an import that was interrupted (killed, Ctrl-C, disk full: `InterruptedImportError`) and
+    then repeated, which goes on with the next file. Raises `StoreError` when no clip is usable, or with `strict` when
+    any was left out, and `InvalidRequestError` when the config names a source, subject or protocol that does not occur:
+    then there is no store and nothing to go on with.
     """
     _check_sources(sources, config)
+    files = [(source, file) for source, of_source in sources.items() for file in of_source]
+    job = config.to_json() | {"sources": _listing(files)}
     summary = ImportSummary()
+    sums: dict[str, list[tuple[str, str]]] = {source: [] for source in sources}
     subjects: set[str] = set()
-    with StoreWriter(out, config.preprocess, overwrite=overwrite) as writer:
-        for source, files in sources.items():
-            writer.add_source(source, sha256=_digest(files), licence=config.licences.get(source, ""))
-            for file in files:
-                summary.num_files += 1
-                for outcome in _clean_file(file, source, config.preprocess, writer, advance):
-                    if isinstance(outcome, Problem):
-                        summary.problems.append(outcome)
-                        report(outcome)
-                        continue
-                    clip, cleaned = outcome
-                    writer.add(
-                        cleaned,
-                        source=source,
-                        name=clip.name,
-                        label=clip.label,
-                        subject=clip.subject,
-                        camera=clip.camera,
-                        split=config.split_of(source, clip),
-                        fps=clip.fps,
-                    )
-                    subjects.add(f"{source}/{clip.subject}")
-                    summary.num_clips += 1
-                    summary.num_frames += len(cleaned)
+    protocols: set[str] = set()
+
+    def count(note: dict[str, Any]) -> None:
+        source, file = files[summary.num_files]
+        summary.num_files += 1
+        summary.num_clips += note["num_clips"]
+        summary.num_frames += note["num_frames"]
+        summary.num_listed += note["num_listed"]
+        for problem in (Problem(*values) for values in note["problems"]):
+            summary.problems.append(problem)
+        subjects.update(note["subjects"])
+        protocols.update(note["protocols"])
+        sums[source].append((note["sha256"], file.name))
+
+    with StoreWriter(out, config.read.preprocess, overwrite=overwrite, job=job) as writer:
+        for note in writer.notes:
+            count(note)
+            advance(files[summary.num_files - 1][1].stat().st_size)
+        for problem in summary.problems:
+            report(problem)
+        summary.num_resumed = summary.num_files
+        for reading in read_all(files[summary.num_files :], config.read, num_workers=num_workers):
+            note = _add(reading, writer, config, advance, report)
+            writer.commit(note)
+            count(note)
+        for source, of_source in sums.items():
+            writer.add_source(source, sha256=_digest(of_source), licence=config.licences.get(source, ""))
         _check_subjects(subjects, config)
+        _check_protocol(protocols, config)
         if config.strict and summary.problems:
             raise StoreError(f"{out} is not written, because of --strict: {summary}.")
     return summary
 
 
-def _clean_file(
-    file: Path, source: str, preprocess: PreprocessConfig, taken: Container[str], advance: Callable[[float], None]
-) -> Iterator[tuple[Clip, Float32[np.ndarray, "frames bodies 25 3"]] | Problem]:
-    num_bytes = file.stat().st_size
-    try:
-        # Readers load a file whole, so that a list of its clips takes no more memory and says how far we are.
-        clips = list(read_clips(file))
-    except DamagedFileError as error:
-        advance(num_bytes)
-        yield Problem(str(file), str(error), is_file=True)
-        return
-    for clip in clips:
-        name = f"{source}/{clip.name}"
-        try:
-            cleaned = clean(clip.sequence, clip.layout, preprocess)
-        except InvalidSkeletonError as error:
-            yield Problem(name, str(error), is_file=False)
-        else:
-            if name in taken:
-                yield Problem(name, f"{file} gives a second clip of this name; rename one of them.", is_file=False)
-            else:
-                yield clip, cleaned
-        advance(num_bytes / len(clips))
+def _add(
+    reading: Reading,
+    writer: StoreWriter,
+    config: ImportConfig,
+    advance: Callable[[float], None],
+    report: Callable[[Problem], None],
+) -> dict[str, Any]:
+    """Store the clips of one file; what there is to know about it besides."""
+    num_clips = num_frames = num_listed = 0
+    subjects: set[str] = set()
+    protocols: set[str] = set()
+    problems: list[Problem] = []
+    source, left_bytes = reading.source, float(reading.file.stat().st_size)
+    for outcome in reading.outcomes:
+        if isinstance(outcome, Clip):
+            protocols.update(outcome.splits)
+        if isinstance(outcome, Clip) and outcome.name in config.leave_out:
+            num_listed += 1
+            continue
+        if isinstance(outcome, Clip) and f"{source}/{outcome.name}" in writer:
+            reason = f"{reading.file} gives a second clip of this name; rename one of them."
+            outcome = Problem(f"{source}/{outcome.name}", reason, is_file=False)  # noqa: PLW2901
+        if isinstance(outcome, Problem):
+            problems.append(outcome)
+            report(outcome)
+            continue
+        split, protocol = config.split_of(source, outcome)
+        writer.add(
+            outcome.sequence,
+            source=source,
+            name=outcome.name,
+            label=outcome.label,
+            subject=outcome.subject,
+            camera=outcome.camera,
+            split=split,
+            fps=outcome.fps,
+            protocol=protocol,
+        )
+        subjects.add(f"{source}/{outcome.subject}")
+        num_clips += 1
+        num_frames += len(outcome.sequence)
+        # How many clips a file holds is not known before its end, so that its bytes are a guess until then.
+        done = min(left_bytes, float(outcome.sequence.nbytes))
+        left_bytes -= done
+        advance(done)
+    advance(left_bytes)
+    return {
+        "sha256": reading.sha256,
+        "num_clips": num_clips,
+        "num_frames": num_frames,
+        "num_listed": num_listed,
+        "problems": [(problem.what, problem.reason, problem.is_file) for problem in problems],
+        "subjects": sorted(subjects),
+        "protocols": sorted(protocols),
+    }
 
 
-def _digest(files: Sequence[Path]) -> str:
+def _listing(files: Sequence[tuple[str, Path]]) -> str:
+    """The files in words: how many, and a digest of their names, sizes and times."""
+    stats = [(source, file, file.stat()) for source, file in files]
+    lines = "".join(f"{source} {file.resolve()} {stat.st_size} {stat.st_mtime_ns}\n" for source, file, stat in stats)
+    return f"{len(files)} files {_digest_of_text(lines)}"
+
+
+def _digest_of_text(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _digest(sums: Sequence[tuple[str, str]]) -> str:
     """The sha256 of one file, or of the list that `sha256sum` prints for several."""
-    sums = [(_sha256(file), file.name) for file in files]
     if len(sums) == 1:
         return sums[0][0]
     return hashlib.sha256("".join(f"{digest}  {name}\n" for digest, name in sums).encode()).hexdigest()
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _check_sources(sources: Mapping[str, Sequence[Path]], config: ImportConfig) -> None:
@@ -183,3 +239,9 @@ def _check_subjects(subjects: set[str], config: ImportConfig) -> None:
         source = missing.rpartition("/")[0]
         known = ", ".join(sorted(subject for subject in subjects if subject.startswith(f"{source}/")))
         raise InvalidRequestError(f"--test-subject {missing} has no usable clip; this source has {known or 'none'}.")
+
+
+def _check_protocol(protocols: set[str], config: ImportConfig) -> None:
+    if config.protocol is not None and config.protocol not in protocols:
+        known = ", ".join(sorted(protocols)) or "none by name"
+        raise InvalidRequestError(f"--protocol {config.protocol}: no clip is split by it; the clips have {known}.")

@@ -4,13 +4,14 @@
 `clips.npz` has one row a clip, `store.json` says how the clips were cleaned, what they are, and where they come from.
 """
 
+import errno
 import hashlib
 import json
-import os
 import shutil
 import zipfile
 import zlib
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -19,13 +20,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int8, Int16, Int64
 
-from gfp_serve.errors import StoreError
+from gfp_serve.errors import GfpError, InterruptedImportError, StoreError
 from gfp_serve.preprocess import MODEL_LAYOUT, PreprocessConfig
+from trainer.draft import JOURNAL_FILE, Draft
 
 FORMAT_VERSION = 1
 
 POSITIONS_FILE, CLIPS_FILE, STORE_FILE = "positions.f32", "clips.npz", "store.json"
-_FILES = {POSITIONS_FILE, CLIPS_FILE, STORE_FILE}
+_FILES = {POSITIONS_FILE, CLIPS_FILE, STORE_FILE, JOURNAL_FILE}
 
 _JOINTS = MODEL_LAYOUT.num_joints
 _ROW_BYTES = _JOINTS * 3 * 4
@@ -51,6 +53,7 @@ class Source:
     name: str
     sha256: str  # of the file; of a folder: of its files' names and sums, as `sha256sum` lists them
     licence: str = ""  # as the user stated it; empty = not stated
+    protocol: str = ""  # what decided the sides of its split; empty = its recordings, or there is no split
     num_clips: int = 0
 
 
@@ -76,6 +79,7 @@ class ClipStore:
         self.offsets: Int64[np.ndarray, " clips_plus_1"] = _offsets(self.num_frames, self.num_bodies)
         self.rows: Float32[np.ndarray, "rows 25 3"] = _map_rows(path / POSITIONS_FILE, int(self.offsets[-1]))
         self._columns = columns
+        self._stamps = _stamps(path)
 
     @classmethod
     def open(cls, path: Path) -> "ClipStore":
@@ -104,6 +108,17 @@ class ClipStore:
         rows = self.rows[self.offsets[index] : self.offsets[index] + bodies * frames]
         return rows.reshape(bodies, frames, _JOINTS, 3).transpose(1, 0, 2, 3)  # frames, bodies, 25, 3
 
+    def check_unchanged(self) -> None:
+        """Raise `StoreError` when the files on disk are not those that were opened; costs nothing while they rest."""
+        if (now := _stamps(self.path)) != self._stamps:
+            try:
+                if ClipStore.open(self.path).content_digest != self.content_digest:
+                    raise StoreError("it was imported anew with other clips")
+                self.verify()
+            except (OSError, StoreError) as error:
+                raise StoreError(f"{self.path} was changed while it was in use: {error}") from error
+            self._stamps = now
+
     def verify(self) -> None:
         """Read everything; `StoreError` when it is not what was written."""
         content = hashlib.sha256()
@@ -121,36 +136,71 @@ class ClipStore:
 class StoreWriter:
     """Writes a store clip by clip; the folder appears complete when the `with` block ends, or not at all.
 
-    What is kept in memory is one table row a clip. Raises `StoreError` on entry when `path` exists and is not a store
-    that `overwrite` allows to replace, and on exit when there is no clip.
+    What is kept in memory is one table row a clip. With a `job`, all that decides what is written, a writer that was
+    interrupted (killed, Ctrl-C, disk full) leaves its work behind, and the next one with an equal job goes on after the
+    last `commit`: `notes` has what was noted with each. A mistake that repeating would repeat, any `GfpError`, leaves
+    nothing, as everything does without a job.
+    Raises `StoreError` on entry when `path` exists and is not a store that `overwrite` allows to replace, when another
+    writer is at it, and when another job was left unfinished there; on exit when there is no clip.
     """
 
-    def __init__(self, path: Path, preprocess: PreprocessConfig, *, overwrite: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        preprocess: PreprocessConfig,
+        *,
+        overwrite: bool = False,
+        job: Mapping[str, str] | None = None,
+    ) -> None:
         self.path, self.preprocess, self.overwrite = path, preprocess, overwrite
-        self._partial = path.with_name(f".{path.name}.{os.getpid()}")
+        self.notes: list[Any] = []
+        self._is_resumable = job is not None
+        self._draft = Draft(path, POSITIONS_FILE, job or {})
         self._sources: dict[str, Source] = {}
         self._source_numbers: dict[str, int] = {}  # in the order of their first clips
+        self._protocols: dict[str, set[str]] = defaultdict(set)
         self._classes: dict[str | None, int] = {None: -1}
         self._columns: dict[str, list[Any]] = {column: [] for column in _COLUMNS}
         self._names: set[str] = set()
         self._num_clips: Counter[str] = Counter()
+        self._uncommitted: list[dict[str, Any]] = []
         self._hash = hashlib.sha256()
 
     def __enter__(self) -> "StoreWriter":
         _check_free(self.path, overwrite=self.overwrite)
-        self._partial.mkdir(parents=True)
-        self._file = (self._partial / POSITIONS_FILE).open("wb")
+        self._draft.open()
+        try:
+            if not self._is_resumable:
+                self._draft.clear()
+            for entry, content in self._draft.resume():
+                self._hash.update(content)
+                for row in entry["rows"]:
+                    self._add_row(**row)
+                self.notes.append(entry["note"])
+        except BaseException:
+            self._draft.close(keep=True)
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self._file.close()
-            if kind is None:
+            if error is None:
                 self._complete()
+        except BaseException as problem:
+            error = problem
+            raise
         finally:
-            shutil.rmtree(self._partial, ignore_errors=True)
+            is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+            is_refused = isinstance(error, GfpError) and not isinstance(error, InterruptedImportError)
+            self._draft.close(keep=self._is_resumable and error is not None and not is_refused)
+            if is_full:
+                kept = f" What is done ({len(self.notes)} files) is kept." if self._is_resumable else ""
+                raise InterruptedImportError(
+                    f"the disk is full: {self.path} needs more than the {len(self)} clips written so far. Free some "
+                    f"space and repeat the command.{kept}"
+                ) from error
 
     def __len__(self) -> int:
         return len(self._names)
@@ -176,8 +226,9 @@ class StoreWriter:
         camera: int,
         split: int,
         fps: float,
+        protocol: str = "",
     ) -> None:
-        """Append one clip, cleaned by `preprocess.clean`, of a source that `add_source` announced.
+        """Append one clip, cleaned by `preprocess.clean`, of a source that `add_source` announces before or after.
 
         Raises `StoreError` when the source has a clip of this name already.
         """
@@ -185,22 +236,42 @@ class StoreWriter:
         if full_name in self._names:
             raise StoreError(f"there are two clips named {full_name!r}; names must differ within a source.")
         content = np.ascontiguousarray(cleaned.transpose(1, 0, 2, 3), dtype="<f4")  # bodies, frames, 25, 3
-        self._file.write(content.data)
+        self._draft.append(content.data)
         self._hash.update(content.data)
-        self._names.add(full_name)
         row = {
+            "source": source,
+            "name": name,
+            "label": label,
+            "subject": subject,
+            "camera": camera,
+            "split": split,
+            "fps": fps,
+            "protocol": protocol,
             "num_frames": cleaned.shape[0],
             "num_bodies": cleaned.shape[1],
+        }
+        self._add_row(**row)
+        self._uncommitted.append(row)
+
+    def commit(self, note: Any) -> None:
+        """Make the clips since the last commit last, and keep a note (plain values) for a writer that goes on."""
+        self._draft.commit({"rows": self._uncommitted, "note": note})
+        self._uncommitted = []
+        self.notes.append(note)
+
+    def _add_row(self, *, source: str, name: str, label: str | None, subject: str, protocol: str, **row: Any) -> None:
+        row |= {
             "labels": self._classes.setdefault(label, len(self._classes) - 1),
             "sources": self._source_numbers.setdefault(source, len(self._source_numbers)),
             "subjects": f"{source}/{subject}",
-            "cameras": camera,
-            "splits": split,
-            "names": full_name,
-            "fps": fps,
+            "cameras": row.pop("camera"),
+            "splits": row.pop("split"),
+            "names": f"{source}/{name}",
         }
         for column, value in row.items():
             self._columns[column].append(value)
+        self._names.add(f"{source}/{name}")
+        self._protocols[source].add(protocol)
         self._num_clips[source] += 1
 
     def _complete(self) -> None:
@@ -217,21 +288,31 @@ class StoreWriter:
             "preprocess_digest": self.preprocess.digest,
             "class_names": class_names,
             "sources": [
-                asdict(replace(self._sources[name], num_clips=self._num_clips[name])) for name in self._source_numbers
+                asdict(
+                    replace(
+                        self._sources[name],
+                        num_clips=self._num_clips[name],
+                        protocol=", ".join(sorted(self._protocols[name] - {""})),
+                    )
+                )
+                for name in self._source_numbers
             ],
             "content_sha256": _content_digest(self._hash.hexdigest(), columns, class_names),
         }
-        np.savez_compressed(self._partial / CLIPS_FILE, allow_pickle=False, **columns)
-        (self._partial / STORE_FILE).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+        self._draft.flush()
+        np.savez_compressed(self._draft.path / CLIPS_FILE, allow_pickle=False, **columns)
+        (self._draft.path / STORE_FILE).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
         if self.path.exists():
             _check_free(self.path, overwrite=self.overwrite)
             # A folder cannot be replaced in one go: the old one steps aside, so that it is never mixed with the new.
-            old = self._partial.with_name(f"{self._partial.name}.old")
+            old = self.path.with_name(f".{self.path.name}.old")
+            shutil.rmtree(old, ignore_errors=True)
             self.path.rename(old)
-            self._partial.rename(self.path)
+            self._draft.path.rename(self.path)
             shutil.rmtree(old)
         else:
-            self._partial.rename(self.path)
+            self._draft.path.rename(self.path)
+        (self.path / JOURNAL_FILE).unlink()
 
 
 def is_store(path: Path) -> bool:
@@ -272,6 +353,13 @@ def _map_rows(path: Path, num_rows: int) -> np.ndarray:
             f"the store again or import the data again."
         )
     return np.asarray(np.memmap(path, dtype="<f4", mode="r", shape=(num_rows, _JOINTS, 3)))
+
+
+def _stamps(path: Path) -> list[tuple[int, int, int]]:
+    """What changes when a file is replaced or written to, for each file of a store."""
+    files = [path / name for name in (POSITIONS_FILE, CLIPS_FILE, STORE_FILE)]
+    stats = [file.stat() for file in files if file.exists()]
+    return [(stat.st_ino, stat.st_size, stat.st_mtime_ns) for stat in stats]
 
 
 def _offsets(num_frames: np.ndarray, num_bodies: np.ndarray) -> np.ndarray:

@@ -1,18 +1,28 @@
 """`gfp-data`: recordings become a store, and what is left out is named."""
 
+import errno
 import hashlib
 import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from gfp_serve.formats import Clip, write_clip_file
+from gfp_serve.errors import InterruptedImportError
+from gfp_serve.formats import Clip, ntu, write_clip_file
 from gfp_serve.preprocess import NOMINAL_TRUNK_M, PreprocessConfig, clean
 from gfp_serve.skeleton import KINECT20, NTU25
+from trainer import reading
 from trainer.data_cli import gfp_data
+from trainer.draft import Draft
 from trainer.importing import ImportConfig, find_sources, import_recordings, total_bytes
+from trainer.reading import ReadConfig
 from trainer.store import ClipStore
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "clips"
@@ -189,9 +199,12 @@ def test_two_files_that_would_be_one_source_are_refused(tmp_path: Path) -> None:
 def test_progress_adds_up_to_all_bytes(tmp_path: Path) -> None:
     sources = find_sources([make_damaged_folder(tmp_path / "mixed")])
     steps: list[float] = []
-    import_recordings(sources, tmp_path / "s", ImportConfig(preprocess=PreprocessConfig()), advance=steps.append)
+    import_recordings(
+        sources, tmp_path / "s", ImportConfig(read=ReadConfig(preprocess=PreprocessConfig())), advance=steps.append
+    )
     assert sum(steps) == pytest.approx(total_bytes(sources))
-    assert len(steps) == 6  # 3 clips, 1 clip, 2 damaged files
+    assert len(steps) == 8  # one a clip, and one a file for what is left
+    assert all(step >= 0 for step in steps)
 
 
 def test_the_licence_is_kept(tmp_path: Path) -> None:
@@ -248,3 +261,193 @@ def test_the_table_of_info_wraps_a_digest_instead_of_cutting_it_off(
     run("import", make_file(tmp_path / "mine.npz"), "--out", tmp_path / "store")
     words = "".join(run("info", tmp_path / "store").stdout.replace("│", "").split())
     assert ClipStore.open(tmp_path / "store").content_digest in words
+
+
+CONFIG = ImportConfig(read=ReadConfig(preprocess=PreprocessConfig()))
+
+
+def make_ntu_folder(folder: Path, num_files: int) -> Path:
+    """Files of one body, of as many frames as their number; cameras 1, 2, 3, setups 1 and 2."""
+    folder.mkdir()
+    for n in range(num_files):
+        make_skeleton_file(folder / f"S{n % 2 + 1:03}C{n % 3 + 1:03}P{n % 5 + 1:03}R001A{n + 1:03}.skeleton", n % 7 + 1)
+    return folder
+
+
+def test_any_number_of_processes_makes_the_same_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make_ntu_folder(tmp_path / "ntu", 70)
+    lines = (folder / "S001C001P001R001A001.skeleton").read_text().splitlines()
+    (folder / "S001C001P001R001A119.skeleton").write_text("\n".join(lines[:20]))
+    make_file(folder / "lab.npz", "12")
+    stores, problems = [], []
+    for num_workers, pooled in ((1, 1 << 20), (2, 1 << 20), (2, 700)):  # some files are bigger than 700 bytes
+        monkeypatch.setattr(reading, "MAX_POOLED_BYTES", pooled)
+        out = tmp_path / f"s{len(stores)}"
+        summary = import_recordings(find_sources([folder]), out, CONFIG, num_workers=num_workers)
+        stores.append(ClipStore.open(out))
+        problems.append([str(problem) for problem in summary.problems])
+    assert len(stores[0]) == 72
+    assert len({store.content_digest for store in stores}) == 1
+    assert stores[0].sources == stores[1].sources == stores[2].sources
+    assert problems[0] == problems[1] == problems[2]
+    assert "ends at line 20" in problems[0][0]
+
+
+def stop_after(num_files: int, error: BaseException) -> Callable[[float], None]:
+    """An `advance` that fails when that many files of one clip are done and the next is not."""
+    steps = 0
+
+    def advance(num_bytes: float) -> None:
+        nonlocal steps
+        steps += 1
+        if steps > 2 * num_files:
+            raise error
+
+    return advance
+
+
+def test_an_interrupted_import_goes_on_where_it_stopped_and_makes_the_same_store(tmp_path: Path) -> None:
+    folder = make_ntu_folder(tmp_path / "ntu", 6)
+    (folder / "S001C001P001R001A001.skeleton").write_text("2\n0\n0\n")  # nobody
+    sources = find_sources([folder])
+    whole = import_recordings(sources, tmp_path / "whole", CONFIG)
+    with pytest.raises(KeyboardInterrupt):
+        import_recordings(sources, tmp_path / "s", CONFIG, advance=stop_after(3, KeyboardInterrupt()))
+    assert not (tmp_path / "s").exists()
+    reported: list[object] = []
+    done: list[float] = []
+    again = import_recordings(sources, tmp_path / "s", CONFIG, advance=done.append, report=reported.append)
+    assert again.num_resumed == 3
+    again.num_resumed = 0
+    assert again == whole
+    assert [str(problem) for problem in reported] == [str(problem) for problem in whole.problems]
+    assert sum(done) == pytest.approx(total_bytes(sources))
+    stores = [ClipStore.open(tmp_path / name) for name in ("whole", "s")]
+    assert stores[0].content_digest == stores[1].content_digest
+    assert stores[0].sources == stores[1].sources
+    stores[1].verify()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["ntu", "s", "whole"]
+    assert sorted(file.name for file in (tmp_path / "s").iterdir()) == ["clips.npz", "positions.f32", "store.json"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from gfp_serve.preprocess import PreprocessConfig
+from trainer.importing import ImportConfig, find_sources, import_recordings
+from trainer.reading import ReadConfig
+
+done = 0
+
+def advance(num_bytes):
+    global done
+    done += num_bytes > 0
+    if done > 90:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+if __name__ == "__main__":
+    config = ImportConfig(read=ReadConfig(preprocess=PreprocessConfig()))
+    import_recordings(find_sources([Path(sys.argv[1])]), Path(sys.argv[2]), config, num_workers=2, advance=advance)
+"""
+
+
+def test_an_import_that_was_killed_goes_on_where_it_stopped_and_makes_the_same_store(tmp_path: Path) -> None:
+    sources = find_sources([make_ntu_folder(tmp_path / "ntu", 70)])
+    (tmp_path / "killed.py").write_text(KILLED)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, str(tmp_path / "killed.py"), str(tmp_path / "ntu"), str(tmp_path / "s")]
+    killed = subprocess.run(command, env=environment, capture_output=True, timeout=60)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    summary = import_recordings(sources, tmp_path / "s", CONFIG)
+    assert 0 < summary.num_resumed < 70
+    import_recordings(sources, tmp_path / "whole", CONFIG)
+    assert ClipStore.open(tmp_path / "s").content_digest == ClipStore.open(tmp_path / "whole").content_digest
+
+
+def test_going_on_with_other_settings_or_changed_files_is_refused_with_each_difference(tmp_path: Path) -> None:
+    folder = make_ntu_folder(tmp_path / "ntu", 4)
+    with pytest.raises(KeyboardInterrupt):
+        import_recordings(
+            find_sources([folder]),
+            tmp_path / "s",
+            ImportConfig(read=CONFIG.read, leave_out=ntu.incomplete_recordings()),
+            advance=stop_after(2, KeyboardInterrupt()),
+        )
+    result = run("import", folder, "--out", tmp_path / "s", "--protocol", "x-set", "--second-body", "copy")
+    assert result.exit_code == 1
+    said = " ".join(result.stderr.split())
+    assert "unfinished import with other settings: --protocol was usual, is x-set; --second-body was absent" in said
+    assert "sources was" not in said
+    make_skeleton_file(folder / "S001C001P001R001A100.skeleton")
+    result = run("import", folder, "--out", tmp_path / "s")
+    assert "sources was 4 files" in " ".join(result.stderr.split())
+    make_ntu_folder(tmp_path / "other", 4)
+    assert run("import", tmp_path / "other", "--out", tmp_path / "t").exit_code == 0
+
+
+def test_a_full_disk_is_said_and_what_is_done_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources = find_sources([make_ntu_folder(tmp_path / "ntu", 5)])
+    commit, commits = Draft.commit, 0
+
+    def commit_until_full(draft: Draft, entry: dict[str, object]) -> None:
+        nonlocal commits
+        commits += 1
+        if commits > 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        commit(draft, entry)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Draft, "commit", commit_until_full)
+        with pytest.raises(InterruptedImportError, match=r"disk is full.*What is done \(3 files\) is kept"):
+            import_recordings(sources, tmp_path / "s", CONFIG)
+    assert import_recordings(sources, tmp_path / "s", CONFIG).num_resumed == 3
+
+
+def test_the_protocol_decides_the_sides_and_the_store_says_so(tmp_path: Path) -> None:
+    folder = make_ntu_folder(tmp_path / "ntu", 6)
+    sides = {"x-sub": [0, 0, 1, 0, 0, 0], "x-view": [1, 0, 0, 1, 0, 0], "x-set": [1, 0, 1, 0, 1, 0]}
+    for protocol, expected in sides.items():
+        assert run("import", folder, "--out", tmp_path / protocol, "--protocol", protocol).exit_code == 0
+        store = ClipStore.open(tmp_path / protocol)
+        assert store.sources[0].protocol == protocol
+        assert protocol in run("info", tmp_path / protocol).stdout
+        by_name = dict(zip(store.names.tolist(), store.splits.tolist(), strict=True))
+        assert [by_name[name] for name in sorted(by_name, key=lambda name: int(name[-3:]))] == expected
+    assert run("import", folder, "--out", tmp_path / "usual").exit_code == 0
+    usual = ClipStore.open(tmp_path / "usual")
+    assert usual.sources[0].protocol == "x-sub"
+    assert usual.content_digest == ClipStore.open(tmp_path / "x-sub").content_digest
+
+
+def test_a_protocol_that_no_clip_knows_is_a_failure_that_leaves_nothing(tmp_path: Path) -> None:
+    lab = make_file(tmp_path / "lab.npz")
+    result = run("import", lab, "--out", tmp_path / "s", "--protocol", "x-view")
+    assert result.exit_code == 1
+    assert "--protocol x-view: no clip is split by it; the clips have none by name" in " ".join(result.stderr.split())
+    assert [file.name for file in tmp_path.iterdir()] == ["lab.npz"]
+
+
+def test_clips_on_a_list_and_recordings_known_to_be_incomplete_are_left_out_and_counted(tmp_path: Path) -> None:
+    folder = make_ntu_folder(tmp_path / "ntu", 3)
+    make_skeleton_file(folder / "S001C002P005R002A008.skeleton")  # on the authors' list
+    listed = tmp_path / "bad.txt"
+    listed.write_text("2 of the recordings are incomplete.\n\nS002C002P002R001A002\nS009C009P009R009A009\n")
+    result = run("import", folder, "--out", tmp_path / "s", "--leave-out", listed, "--strict")
+    assert result.exit_code == 0
+    assert "of 4 files; 0 files and 0 clips were left out, and 2 clips of the lists" in result.stdout
+    assert ClipStore.open(tmp_path / "s").names.tolist() == ["ntu/S001C001P001R001A001", "ntu/S001C003P003R001A003"]
+
+
+def test_compat_closes_gaps_in_time_and_the_second_body_can_be_a_copy(tmp_path: Path) -> None:
+    folder = tmp_path / "ntu"
+    folder.mkdir()
+    path = make_skeleton_file(folder / "S001C001P001R001A001.skeleton", 4)
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(["6", *lines[1:29], "0", "0", *lines[29:]]) + "\n")
+    shapes = {}
+    for name, flags in {"true": [], "compat": ["--compat"], "copy": ["--second-body", "copy"]}.items():
+        assert run("import", folder, "--out", tmp_path / name, *flags).exit_code == 0
+        shapes[name] = ClipStore.open(tmp_path / name).clip(0).shape
+    assert shapes == {"true": (6, 1, 25, 3), "compat": (4, 1, 25, 3), "copy": (6, 2, 25, 3)}
+    copied = ClipStore.open(tmp_path / "copy").clip(0)
+    np.testing.assert_array_equal(copied[:, 0], copied[:, 1])

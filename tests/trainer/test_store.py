@@ -204,3 +204,84 @@ def test_a_name_twice_a_source_twice_and_an_empty_store_are_refused(
     with pytest.raises(StoreError, match=said):
         write()
     assert not list(tmp_path.iterdir())
+
+
+JOB = {"files": "two"}
+
+
+def write_some(path: Path, names: str, *, job: dict[str, str] = JOB) -> None:
+    """Commit a clip for each name, then start another and be interrupted."""
+
+    def write() -> None:
+        with StoreWriter(path, CONFIG, job=job) as writer:
+            for name in names:
+                add(writer, make_clip(start=float(ord(name))), name=name)
+                writer.commit({"name": name})
+            add(writer, make_clip(), name="never committed")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write()
+
+
+def write_rest(path: Path, names: str) -> list[str]:
+    """Go on until all names are there; which were there."""
+    with StoreWriter(path, CONFIG, job=JOB) as writer:
+        there = [note["name"] for note in writer.notes]
+        for name in names[len(there) :]:
+            add(writer, make_clip(start=float(ord(name))), name=name)
+            writer.commit({"name": name})
+        writer.add_source("lab", sha256="00")
+    return there
+
+
+def test_a_writer_with_a_job_goes_on_after_the_last_commit(tmp_path: Path) -> None:
+    assert write_rest(tmp_path / "whole", "abc") == []
+    write_some(tmp_path / "s", "ab")
+    assert write_rest(tmp_path / "s", "abc") == ["a", "b"]
+    store, whole = ClipStore.open(tmp_path / "s"), ClipStore.open(tmp_path / "whole")
+    store.verify()
+    assert store.content_digest == whole.content_digest
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["s", "whole"]
+
+
+@pytest.mark.parametrize(
+    ("file", "cut", "kept"),
+    [
+        ("journal.jsonl", 1, ["a"]),  # the line of b has no end
+        ("journal.jsonl", 10_000, []),
+        ("positions.f32", 3 * 300 + 1, ["a"]),  # the clip that was never committed, and a byte of b's
+        ("positions.f32", 10_000, []),
+    ],
+)
+def test_what_a_crash_left_incomplete_is_written_anew(file: str, cut: int, kept: list[str], tmp_path: Path) -> None:
+    write_rest(tmp_path / "whole", "abc")
+    write_some(tmp_path / "s", "ab")
+    damaged = tmp_path / ".s.partial" / file
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[: max(0, len(content) - cut)])
+    assert write_rest(tmp_path / "s", "abc") == kept
+    assert ClipStore.open(tmp_path / "s").content_digest == ClipStore.open(tmp_path / "whole").content_digest
+
+
+def test_bytes_that_changed_since_they_were_committed_are_written_anew(tmp_path: Path) -> None:
+    write_some(tmp_path / "s", "ab")
+    positions = tmp_path / ".s.partial" / "positions.f32"
+    content = bytearray(positions.read_bytes())
+    content[3 * 300 + 5] ^= 1
+    positions.write_bytes(content)
+    assert write_rest(tmp_path / "s", "abc") == ["a"]
+    ClipStore.open(tmp_path / "s").verify()
+
+
+def test_another_job_does_not_go_on_and_two_writers_do_not_mix(tmp_path: Path) -> None:
+    write_some(tmp_path / "s", "a")
+    with pytest.raises(StoreError, match="files was two, is three"):
+        write_some(tmp_path / "s", "a", job={"files": "three"})
+    assert write_rest(tmp_path / "s", "ab") == ["a"]
+    with StoreWriter(tmp_path / "t", CONFIG) as writer:
+        writer.add_source("lab", sha256="00")
+        add(writer, make_clip())
+        with pytest.raises(StoreError, match="another process is writing"):
+            write_some(tmp_path / "t", "a")
+    assert len(ClipStore.open(tmp_path / "t")) == 1

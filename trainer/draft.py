@@ -1,0 +1,140 @@
+"""The folder in which a store is written before it appears, and which an interrupted writer leaves for the next one.
+
+A file of positions grows; `journal.jsonl` has a first line that says what is being written and one a commit since then.
+What is behind the last whole commit is cut off when writing goes on, so that a killed process costs one commit. The
+writer holds a lock on the folder.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from gfp_serve.errors import StoreError
+
+JOURNAL_FILE = "journal.jsonl"
+
+
+class Draft:
+    """One writer's work: bytes that are appended, and commits that make them last."""
+
+    def __init__(self, store: Path, positions_file: str, job: Mapping[str, str]) -> None:
+        """Nothing is touched before `open`; an interrupted writer and the next must have the whole `job` in common."""
+        self.store, self.job = store, dict(job)
+        self.path = store.with_name(f".{store.name}.partial")
+        self._files = (self.path / JOURNAL_FILE, self.path / positions_file)
+        self._uncommitted = self._crc32 = 0
+
+    def open(self) -> None:
+        """Take the lock. Raises `StoreError` when another writer has it."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._lock = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The other writer may have finished in between, and this folder be the store or gone.
+            is_ours = self.path.exists() and os.path.samestat(os.fstat(self._lock), self.path.stat())
+        except BlockingIOError:
+            is_ours = False
+        if not is_ours:
+            os.close(self._lock)
+            raise StoreError(
+                f"another process is writing {self.store} at this moment; wait until it is done, or name another "
+                f"folder for --out."
+            )
+
+    def resume(self) -> Iterator[tuple[dict[str, Any], bytes]]:
+        """What was committed before, in order: each commit's entry and bytes. Must be gone through before `append`.
+
+        Raises `StoreError`, which names each difference, when it was for another job.
+        """
+        journal, positions = self._files
+        kept_journal = kept_positions = 0
+        if journal.exists() and positions.exists():
+            with journal.open("rb") as lines, positions.open("rb") as content:
+                first = _parsed(lines.readline())
+                if first is not None:
+                    self._check_same(first["job"])
+                    kept_journal = lines.tell()
+                for line in lines if first else ():
+                    entry = _parsed(line)
+                    data = content.read(entry["num_bytes"]) if entry else b""
+                    if entry is None or len(data) < entry["num_bytes"] or zlib.crc32(data) != entry["crc32"]:
+                        break
+                    kept_journal += len(line)
+                    kept_positions += len(data)
+                    yield entry, data
+        self._journal = _opened_at(journal, kept_journal)
+        self._positions = _opened_at(positions, kept_positions)
+        if not kept_journal:
+            self._write_line({"job": self.job})
+
+    def append(self, content: memoryview) -> None:
+        """Add bytes to the positions."""
+        self._positions.write(content)
+        self._uncommitted += content.nbytes
+        self._crc32 = zlib.crc32(content, self._crc32)
+
+    def commit(self, entry: dict[str, Any]) -> None:
+        """Make what was appended since the last commit last, with what there is to know about it."""
+        self._positions.flush()
+        self._write_line({"num_bytes": self._uncommitted, "crc32": self._crc32, **entry})
+        self._uncommitted = self._crc32 = 0
+
+    def flush(self) -> None:
+        """Hand everything to the operating system."""
+        self._positions.flush()
+
+    def clear(self) -> None:
+        """Forget what was committed before."""
+        for file in self._files:
+            file.unlink(missing_ok=True)
+
+    def close(self, *, keep: bool) -> None:
+        """Give up the lock, and the folder unless it is to be kept."""
+        for file in (getattr(self, "_positions", None), getattr(self, "_journal", None)):
+            with contextlib.suppress(OSError):  # a full disk, which was reported before
+                if file is not None:
+                    file.close()
+        if not keep:
+            shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self._lock)
+
+    def _check_same(self, job: Mapping[str, str]) -> None:
+        names = sorted(self.job.keys() | job.keys())
+        differences = [
+            f"{name} was {job.get(name, 'not set')}, is {self.job.get(name, 'not set')}"
+            for name in names
+            if job.get(name) != self.job.get(name)
+        ]
+        if differences:
+            raise StoreError(
+                f"{self.path} holds an unfinished import with other settings: {'; '.join(differences)}. Repeat the "
+                f"command as it was to go on, or delete that folder to start anew."
+            )
+
+    def _write_line(self, entry: dict[str, Any]) -> None:
+        self._journal.write(json.dumps(entry).encode() + b"\n")
+        self._journal.flush()
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    """A line of the journal; None for one that was cut off."""
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        entry: dict[str, Any] = json.loads(line)
+    except ValueError:
+        return None
+    return entry
+
+
+def _opened_at(path: Path, size: int) -> BinaryIO:
+    """A file to append to behind its first `size` bytes."""
+    file = path.open("ab")
+    file.truncate(size)
+    return file
