@@ -4,7 +4,6 @@ import math
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +14,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from gfp_serve.errors import InvalidRequestError
 from gfp_serve.preprocess import PreprocessConfig, clean
 from gfp_serve.skeleton import NTU25
-from tests.trainer.small import TINY_ENCODER, TINY_TARGETS, moving_body, tiny_config, write_store
+from tests.trainer.small import moving_body, tiny_config, write_store
 from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint, CheckpointError
-from trainer.config import TrainConfig
 from trainer.encoder import EncoderConfig
 from trainer.health import MAX_ROWS, collapsed, effective_rank, health
 from trainer.loop import METRICS_FILE, NonFiniteLossError, Progress, Trainer
@@ -222,65 +220,6 @@ def test_the_rank_is_of_all_joints_however_many_bodies_there_are() -> None:
         joints = torch.eye(25).repeat(num_rows // 25, 1)
         assert num_rows > MAX_ROWS
         assert effective_rank(joints) == pytest.approx(24, abs=0.2)
-
-
-def losses_with(store: ClipStore, run: Path, config: TrainConfig) -> list[float]:
-    trainer = Trainer(config, store, run)
-    losses = []
-    for trainer.step in range(4):  # train_step leaves it to fit to count
-        losses.append(trainer.train_step().total.item())
-    return losses
-
-
-# A value for each setting that changes what is computed; those of the encoder and of GFP by their own names.
-CHANGED = {
-    "width": 32,
-    "depth": 2,
-    "num_heads": 1,
-    "segment_frames": 2,
-    "position_std": 0.02,
-    "input_scale": 1.0,
-    "mask_ratio": 0.5,
-    "mask_temperature": 0.0,
-    "local_width": 4,
-    "global_width": 8,
-    "stop_gradient": "target",
-    "prediction_weight": 1.0,
-    "variance_weight": 1.0,
-    "covariance_weight": 5.0,
-    "num_frames": 240,
-    "keep_absent_bodies": True,
-    "epochs": 3,
-    "batch_clips": 3,
-    "seed": 1,
-    "peak_lr": 1e-2,
-    "floor_lr": 1e-4,
-    "warmup_epochs": 2,
-    "weight_decay": 0.9,
-}
-# Settings of where and how often, which have tests below and among the commands' (device, precision).
-NOT_COMPUTED = {
-    *("device", "precision", "num_threads", "log_every_steps", "save_every_epochs", "evaluate_every_epochs", "compile")
-}
-
-
-def test_every_setting_of_a_run_is_changed_in_a_test() -> None:
-    names = {field.name for config in (TrainConfig(), TINY_ENCODER, TINY_TARGETS) for field in fields(config)}
-    assert names - {"encoder", "objective"} == set(CHANGED) | NOT_COMPUTED
-
-
-@pytest.mark.parametrize("name", CHANGED)
-def test_changing_a_setting_changes_the_losses(store: ClipStore, tmp_path: Path, name: str) -> None:
-    config, change = tiny_config(peak_lr=2e-3), {name: CHANGED[name]}
-    if hasattr(config.encoder, name):
-        changed = replace(config, encoder=replace(config.encoder, **change))
-    elif hasattr(config.objective, name):
-        changed = replace(config, objective=replace(config.objective, **change))
-    else:
-        changed = replace(config, **change)
-    base = losses_with(store, tmp_path / "run", config)
-    assert losses_with(store, tmp_path / "run", config) == pytest.approx(base, rel=1e-6)
-    assert losses_with(store, tmp_path / "run", changed) != pytest.approx(base, rel=1e-5)
 
 
 def test_the_number_of_threads_is_what_was_asked_for(store: ClipStore, tmp_path: Path) -> None:

@@ -5,7 +5,12 @@ from typing import Any
 
 from trainer.encoder import SkeletonEncoder
 from trainer.objectives.gfp import Gfp
+from trainer.objectives.gfp_queries import GfpQueries
+from trainer.objectives.mamp import Mamp
+from trainer.objectives.nat import Nat
 from trainer.objectives.objective import Objective, ObjectiveConfig, Outcome
+from trainer.objectives.s_jepa import SJepa
+from trainer.objectives.skeleton_mae import SkeletonMae
 
 __all__ = [
     "OBJECTIVES",
@@ -21,6 +26,11 @@ __all__ = [
 
 OBJECTIVES: dict[str, type[Objective]] = {
     "gfp": Gfp,
+    "gfp_queries": GfpQueries,
+    "mamp": Mamp,
+    "nat": Nat,
+    "s_jepa": SJepa,
+    "skeleton_mae": SkeletonMae,
 }
 
 

@@ -1,0 +1,51 @@
+import pytest
+
+from trainer.encoder import EncoderConfig
+from trainer.flops import PUBLISHED_GFLOP, cost_table, parameter_table
+from trainer.objectives import OBJECTIVES
+from trainer.objectives.gfp import GfpConfig
+from trainer.objectives.mamp import MampConfig
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_the_live_modules_cost_the_published_flops(name: str) -> None:
+    table = cost_table(EncoderConfig(), OBJECTIVES[name].config_type(), num_frames=120)
+    assert {"encoder", "decoder", "encoder, all tokens"} <= set(table)
+    for part, published in PUBLISHED_GFLOP.get(name, {}).items():
+        assert table[part] == pytest.approx(published, rel=0.01), part
+
+
+def test_counted_flops_follow_the_depth_of_encoder_and_decoder() -> None:
+    small = {"width": 32, "num_heads": 2}
+    full, half = (cost_table(EncoderConfig(**small, depth=d), GfpConfig(), num_frames=120) for d in (8, 4))
+    assert half["encoder"] == pytest.approx(full["encoder"] / 2, rel=0.01)
+    assert half["decoder"] == full["decoder"]
+    one, two, three = (
+        cost_table(EncoderConfig(**small), MampConfig(decoder_depth=d), num_frames=120)["decoder"] for d in (1, 2, 3)
+    )
+    assert three - two == pytest.approx(two - one)
+
+
+def test_flops_of_one_linear_layer_can_be_checked_by_hand() -> None:
+    # GFP's only part here that grows with mlp_layers by one 8 → 8 layer a row: 25 rows a body, two bodies. A row costs
+    # 8 · 8 products and 8 biases, then 2 · 8 for batch norm and 8 for the ReLU before it; two FLOPs each.
+    def of(layers: int) -> float:
+        config = GfpConfig(levels="long", local_width=8, mlp_layers=layers)
+        return cost_table(EncoderConfig(width=16, depth=1, num_heads=2), config, num_frames=120)["target network"]
+
+    assert (of(3) - of(2)) * 1e9 == pytest.approx(2 * 2 * 25 * (64 + 8 + 16 + 8))
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "millions"),
+    [
+        ("gfp", "encoder", 6.34),
+        ("gfp", "decoder", 3.22 + 10.92),  # four blocks, an embedding and positions; projectors
+        ("gfp", "target network", 28.4),
+        ("mamp", "decoder", 4.03),  # with the encoder upstream's 10.37
+        ("s_jepa", "target encoder", 6.34),
+    ],
+)
+def test_parameters_are_the_published_ones(name: str, part: str, millions: float) -> None:
+    table = parameter_table(EncoderConfig(), OBJECTIVES[name].config_type(), num_frames=120)
+    assert table[part] / 1e6 == pytest.approx(millions, abs=0.05)

@@ -1,0 +1,122 @@
+"""GFP's targets: what is pooled from a clip at each level, and the network (TGN) that makes features of it."""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from trainer.encoder import gather_tokens, init_weights
+from trainer.parallel import GlobalBatchNorm, moments, total
+
+# Segments that one target of a level spans: 30 / 5 · 25 = 150, 75 and 25 targets; with the global one they are the
+# paper's 251.
+WINDOWS = {"short": 5, "mid": 10, "long": 30}
+LEVELS = (*WINDOWS, "global")
+
+TargetInput = Literal["motion", "joints", "masked-joints"]
+MotionPooling = Literal["signed", "absolute", "rms"]
+
+
+def target_input(
+    segments: Float[Tensor, "rows tokens coordinates"],
+    num_joints: int,
+    visible: Int[Tensor, "rows visible"],
+    given: TargetInput,
+) -> Float[Tensor, "rows tokens coordinates"]:
+    """What targets are made of: the motion or the coordinates of all segments, or the coordinates of visible ones.
+
+    Of "masked-joints" those that the encoder does not see are zeros.
+    """
+    if given == "motion":
+        return segment_motion(segments, num_joints)
+    if given == "joints":
+        return segments
+    index = visible.unsqueeze(-1).expand(-1, -1, segments.shape[-1])
+    return torch.zeros_like(segments).scatter(1, index, gather_tokens(segments, visible))
+
+
+def segment_motion(
+    segments: Float[Tensor, "rows tokens coordinates"], num_joints: int
+) -> Float[Tensor, "rows tokens coordinates"]:
+    """Each joint's next segment minus this one; zeros in the last, so that windows of 5, 10 and 30 stay whole.
+
+    The paper writes the difference on the segment tensor, not on frames; its FLOPs agree (12 numbers a token).
+    """
+    motion = torch.zeros_like(segments)
+    motion[:, :-num_joints] = segments[:, num_joints:] - segments[:, :-num_joints]
+    return motion
+
+
+def pool_windows(
+    tokens: Float[Tensor, "rows tokens width"], num_joints: int, window: int
+) -> Float[Tensor, "rows pooled width"]:
+    """Mean over `window` neighbouring segments of the same joint."""
+    rows, count, width = tokens.shape
+    grid = tokens.reshape(rows, count // (window * num_joints), window, num_joints, width)
+    return grid.mean(dim=2).flatten(1, 2)
+
+
+# How a window's motion becomes one target. The mean of signed differences is the way from the window's first segment
+# to the one after its last, over its length: a joint that swings and returns has none. The other two see it.
+POOLINGS: dict[MotionPooling, Callable[[Tensor, int, int], Tensor]] = {
+    "signed": pool_windows,
+    "absolute": lambda motion, num_joints, window: pool_windows(motion.abs(), num_joints, window),
+    "rms": lambda motion, num_joints, window: pool_windows(motion.square(), num_joints, window).sqrt(),
+}
+
+
+def level_inputs(
+    given: Float[Tensor, "rows tokens coordinates"], num_joints: int, levels: Sequence[str], pooling: MotionPooling
+) -> list[Float[Tensor, "targets numbers"]]:
+    """One matrix a level; rows body by body, within a body window by window, joint by joint.
+
+    A target of the global level is not pooled: it is the whole clip in one row, which the paper's FLOPs tell.
+    """
+    return [
+        given.flatten(1) if level == "global" else POOLINGS[pooling](given, num_joints, WINDOWS[level]).flatten(0, 1)
+        for level in levels
+    ]
+
+
+def mlp(*widths: int) -> nn.Sequential:
+    """Linear, batch norm, ReLU, ..., linear: the projectors and the target network's heads."""
+    layers: list[nn.Module] = []
+    for inner, outer in pairwise(widths):
+        layers += [nn.Linear(inner, outer), GlobalBatchNorm(outer), nn.ReLU()]
+    return nn.Sequential(*layers[:-2])
+
+
+class TargetNetwork(nn.Module):
+    """TGN: an MLP for each level, learned online together with the encoder."""
+
+    def __init__(self, input_widths: Sequence[int], level_widths: Sequence[int], num_layers: int) -> None:
+        super().__init__()
+        self.heads = nn.ModuleList(
+            mlp(into, *[out] * num_layers) for into, out in zip(input_widths, level_widths, strict=True)
+        )
+        self.apply(init_weights)
+
+    def forward(self, inputs: list[Float[Tensor, "_ _"]]) -> list[Float[Tensor, "_ _"]]:
+        """The targets [targets, features] for the `level_inputs` [targets, numbers] of each level."""
+        return [head(x) for head, x in zip(self.heads, inputs, strict=True)]
+
+
+class LowLevelTargets(nn.Module):
+    """Targets without a network: the pooled numbers, standardised over the batch.
+
+    The paper does not say how it scales them. Each number gets the spread that the variance term gives to a network's
+    features; else a level would weigh as much as its joints move in metres. Nothing is learned, so nothing collapses.
+    """
+
+    def forward(self, inputs: list[Float[Tensor, "_ _"]]) -> list[Float[Tensor, "_ _"]]:
+        """The targets [targets, numbers] for the `level_inputs` [targets, numbers] of each level."""
+        return [_standardised(x) for x in inputs]
+
+
+def _standardised(x: Float[Tensor, "targets numbers"]) -> Float[Tensor, "targets numbers"]:
+    rows, _, centred = moments(x)
+    variance = total(centred.square().sum(dim=0)) / (rows - 1)
+    return centred * torch.rsqrt(variance + 1e-6)  # 1e-6: a spread below a millimetre is noise, and stays small

@@ -1,0 +1,38 @@
+"""MAMP: predict the motion within each hidden segment.
+
+"Masked Motion Predictors are Strong 3D Action Representation Learners", ICCV 2023, arXiv 2308.07092.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from trainer.encoder import gather_tokens
+from trainer.objectives.objective import MotionMaskConfig, ObjectiveConfig
+from trainer.objectives.reconstruction import Reconstruction, normalised_segments
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MampConfig(MotionMaskConfig):
+    """Five decoder blocks, as papers that compare with MAMP count them; `--decoder-depth 3` is its NTU-60 script."""
+
+
+class Mamp(Reconstruction):
+    """Motion-aware mask; the target is frame-to-frame motion, normalised in each segment (section 3.3)."""
+
+    config_type: ClassVar[type[ObjectiveConfig]] = MampConfig
+
+    def targets(
+        self, bodies: Float[Tensor, "rows frames joints 3"], target: Int[Tensor, "rows target"]
+    ) -> Float[Tensor, "rows target coordinates"]:
+        return normalised_segments(gather_tokens(self.encoder.segments(frame_motion(bodies)), target))
+
+
+def frame_motion(bodies: Float[Tensor, "rows frames joints 3"]) -> Float[Tensor, "rows frames joints 3"]:
+    """The next frame minus this one; zeros in the last."""
+    motion = torch.zeros_like(bodies)
+    motion[:, :-1] = bodies[:, 1:] - bodies[:, :-1]
+    return motion
