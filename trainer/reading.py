@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from functools import partial
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Literal
 
@@ -70,10 +71,7 @@ def read_all(files: Sequence[tuple[str, Path]], config: ReadConfig, *, num_worke
     if num_workers < 2:
         yield from _read_here(files, config)
         return
-    # Not fork, which copies this process's threads half-way; not spawn, which starts from nothing for each worker.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["trainer.reading", "gfp_serve.formats.ntu.compiled"])
-    pool = ProcessPoolExecutor(num_workers, mp_context=context, initializer=_start_worker)
+    pool = _start_pool(num_workers)
     ahead: deque[Callable[[], Iterable[Reading]]] = deque()
     try:
         for parcel in _parcels(files):
@@ -109,8 +107,30 @@ def _parcels(files: Sequence[tuple[str, Path]]) -> Iterator[list[tuple[str, Path
         yield parcel
 
 
+def _start_pool(num_workers: int) -> ProcessPoolExecutor:
+    # Not fork, which copies this process's threads half-way; not spawn, which starts from nothing for each worker.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["trainer.reading", "gfp_serve.formats.ntu.compiled"])
+    pool = ProcessPoolExecutor(num_workers, mp_context=context, initializer=_start_worker)
+    if threading.current_thread() is not threading.main_thread():
+        return pool  # where Ctrl-C is nobody's business
+    # Ctrl-C is this process's business alone, which the server and its workers inherit as deafness to it; and it waits
+    # until the first worker is there, which would be left half-made.
+    heard = threading.Event()
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        forkserver.ensure_running()
+        signal.signal(signal.SIGINT, lambda *_: heard.set())
+        pool.submit(int).result()
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    if heard.is_set():
+        pool.shutdown()
+        raise KeyboardInterrupt
+    return pool
+
+
 def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's business
     threading.Thread(target=_end_with_main_process, daemon=True).start()
 
 
