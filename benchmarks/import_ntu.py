@@ -214,7 +214,8 @@ def show(results: dict[str, Any]) -> None:
     for command in results["commands"]:
         console.print(
             f"gfp-data import of {command['files']} files on {results['cores']} cores: {command['seconds']:.1f} s, "
-            f"at most {command['peak_rss_mb']:.0f} MB in all processes, {command['peak_rss_main_mb']:.0f} MB in the first"
+            f"at most {command['peak_rss_mb']:.0f} MB in all processes, "
+            f"{command['peak_rss_main_mb']:.0f} MB in the first"
         )
     console.print(f"projected for {NTU60_FILES} files: {results['projected_minutes']:.1f} minutes")
 
