@@ -53,7 +53,10 @@ def main() -> None:
     (RUN / "training" / "checkpoint.pt").unlink(missing_ok=True)
     run("gfp-train", RUN / "store", "--out", RUN / "training", "--preset", "demo")
     console.rule("3. Is the encoder any good?")
-    run("gfp-evaluate", RUN / "training", RUN / "store", "--fit", RUN / "store", "--out", RUN / "evaluation")
+    run(
+        *("gfp-evaluate", "retrieval", RUN / "training", RUN / "store"),
+        *("--fit", RUN / "store", "--out", RUN / "evaluation"),
+    )
     console.rule("4. Export it")
     run(
         "gfp-export", RUN / "training", "--out", RUN / "bundle", "--clips", CLIPS, "--fit", RUN / "store", "--overwrite"

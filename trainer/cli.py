@@ -6,22 +6,19 @@ import sys
 if importlib.util.find_spec("torch") is None:
     sys.exit("Error: the trainer's packages are not installed; run: pip install 'gfp-serve[cpu,train]'")
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 import numpy as np
 from click.core import ParameterSource
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
 from torch import nn
 
-from gfp_serve.encoder import Device
 from gfp_serve.formats import Clip, find_files, read_clips
 from gfp_serve.options import Command, options_from
 from gfp_serve.preprocess import PreprocessConfig
@@ -29,15 +26,14 @@ from trainer import loop, pictures
 from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint, CheckpointError, data_summary
 from trainer.config import PRESETS, TrainConfig
 from trainer.data_cli import gfp_data
-from trainer.devices import pick_device
 from trainer.embedding import PoseStatistics
-from trainer.evaluate.report import Readout, Row, asked_clips, candidates, check_cleaned_alike, evaluate
-from trainer.evaluate.retrieval import chance, cross_subject_folds, split_folds
+from trainer.evaluate_cli import fitting, gfp_evaluate
 from trainer.export import Origin, choose_canonical, export_bundle
 from trainer.health import collapsed
 from trainer.loop import Trainer
 from trainer.objectives import name_of
-from trainer.readout import ReadoutConfig, Whitened, fit_readout
+from trainer.progress import clip_progress
+from trainer.readout import ReadoutConfig
 from trainer.store import ClipStore
 
 __all__ = ["gfp_data", "gfp_evaluate", "gfp_export", "gfp_train"]
@@ -85,7 +81,7 @@ def gfp_train(store: Path, run: Path, resume: bool, config: TrainConfig) -> None
         )
         raise click.exceptions.Exit(128 + ended.signal)
     click.echo(
-        f"{run / CHECKPOINT_FILE}: {ended.step} steps. Next: gfp-evaluate {run} {store}, "
+        f"{run / CHECKPOINT_FILE}: {ended.step} steps. Next: gfp-evaluate retrieval {run} {store}, "
         f"gfp-export {run} --out BUNDLE --clips FILE"
     )
 
@@ -142,124 +138,6 @@ def _training_progress(trainer: Trainer) -> Iterator[Callable[[loop.Progress], N
                 progress.update(task, status=state(now, now.clips_per_s))
 
         yield show_bar
-
-
-@click.command(cls=Command, no_args_is_help=True)
-@click.argument("encoder", metavar="ENCODER", type=_PATH)
-@click.argument("store", metavar="STORE", type=_PATH)
-@click.option(
-    "--protocol",
-    type=click.Choice(["split", "cross-subject"]),
-    default="split",
-    show_default=True,
-    help="split: the store's test clips ask, its other clips answer. cross-subject: each fold of subjects asks once.",
-)
-@click.option("--folds", default=2, show_default=True, help="Folds of the cross-subject protocol.")
-@click.option(
-    "--fit",
-    "fit_store",
-    metavar="STORE",
-    type=_PATH,
-    help="Also measure with a read-out fitted on this store's clips, its test split left out (see gfp-export --fit).",
-)
-@click.option(
-    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where to run."
-)
-@click.option(
-    "--out", metavar="FOLDER", type=_PATH, help="Write report.json, a confusion matrix and a map of the embeddings."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON instead of a table.")
-def gfp_evaluate(
-    encoder: Path,
-    store: Path,
-    protocol: Literal["split", "cross-subject"],
-    folds: int,
-    fit_store: Path | None,
-    device: Device,
-    out: Path | None,
-    as_json: bool,
-) -> None:
-    """Measure action retrieval (1-NN by cosine) with ENCODER, a run folder, checkpoint or bundle, on STORE's clips.
-
-    Beside it stand chance, plain pose statistics without learning, and the same encoder untrained: an encoder that does
-    not beat all three is not worth serving.
-    """
-    clips = ClipStore.open(store)
-    parts = split_folds(clips) if protocol == "split" else cross_subject_folds(clips, folds)
-    with _clip_progress() as progress:
-        fit = None if fit_store is None else _fitting(ClipStore.open(fit_store), device, progress)
-        tested = candidates(encoder, device, fit)
-        task = progress.add_task("embed", total=len(asked_clips(parts)) * len(tested))
-        rows = evaluate(clips, parts, tested, show=lambda done: progress.advance(task, done))
-    asked = rows[-1].candidate
-    report = {
-        "protocol": protocol if protocol == "split" else f"cross-subject, {folds} folds",
-        "queries": sum(len(fold.query) for fold in parts),
-        "store_content_sha256": clips.content_digest,
-        "preprocess": asked.preprocess.to_json(),
-        "chance_percent": chance(clips, parts),
-        "top1_percent": _accuracies(rows, "plain"),
-        "top1_percent_fitted": _accuracies(rows, "fitted"),
-        "encoder": asked.identity,
-    }
-    if out is not None:
-        _write_evaluation(out, report, rows[-1], clips)
-    click.echo(json.dumps(report)) if as_json else _print_table(report)
-
-
-def _clip_progress() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("clips, ETA"))
-    return Progress(*columns, TimeRemainingColumn(), console=_errors, transient=True)
-
-
-def _fitting(store: ClipStore, device: Device, progress: Progress) -> Callable[[nn.Module, PreprocessConfig], Whitened]:
-    def fit(model: nn.Module, preprocess: PreprocessConfig) -> Whitened:
-        check_cleaned_alike(store, preprocess)
-        task = progress.add_task(f"fit read-out to {type(model).__name__}", total=None)
-        return fit_readout(
-            model,
-            store,
-            preprocess,
-            ReadoutConfig(),
-            pick_device(device),
-            show=lambda done, total: progress.update(task, completed=done, total=total),
-        )
-
-    return fit
-
-
-def _accuracies(rows: list[Row], readout: Readout) -> dict[str, float]:
-    return {row.candidate.name: row.retrieval.accuracy for row in rows if row.candidate.readout == readout}
-
-
-def _print_table(report: dict[str, Any]) -> None:
-    plain, fitted = report["top1_percent"], report["top1_percent_fitted"]
-    table = Table("embedding", "plain", title=f"1-NN, {report['queries']} queries: right in %")
-    table.caption = f"{report['protocol']}; plain is the mean of tokens, as published"
-    if fitted:
-        table.add_column("fitted read-out")
-    table.add_row("chance", f"{report['chance_percent']:.1f}")
-    for name in dict.fromkeys([*plain, *fitted]):
-        shown = (plain, fitted) if fitted else (plain,)
-        table.add_row(name, *(f"{column[name]:.1f}" if name in column else "" for column in shown))
-    Console().print(table)
-
-
-def _write_evaluation(out: Path, report: dict[str, Any], row: Row, clips: ClipStore) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
-    names = list(clips.class_names)
-    # Only classes that occur: a gallery may hold many that nobody asks about.
-    labels, predictions = row.retrieval.labels, row.retrieval.predictions
-    present = np.union1d(labels, predictions)
-    matrix = pictures.confusion_matrix(
-        np.searchsorted(present, labels),
-        np.searchsorted(present, predictions),
-        [names[label] for label in present],
-    )
-    matrix.savefig(out / "confusion.png")
-    used = row.vectors.any(axis=1)
-    pictures.embedding_map(row.vectors[used], clips.labels[used], names).savefig(out / "map.png")
 
 
 @click.command(cls=Command, no_args_is_help=True)
@@ -321,8 +199,8 @@ def gfp_export(
     readout: dict[str, Any] = {"kind": "mean"}
     if fit_store is not None:
         store = ClipStore.open(fit_store)
-        with _clip_progress() as progress:
-            model = _fitting(store, "cpu", progress)(model, preprocess)
+        with clip_progress() as progress:
+            model = fitting(store, "cpu", progress)(model, preprocess)
         readout = {"kind": "whitened", **asdict(ReadoutConfig()), "data": data_summary(store)}
     with _errors.status("turning the model into ONNX"):
         bundle, difference = export_bundle(model, canonical, preprocess, origin, readout)

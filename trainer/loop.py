@@ -26,7 +26,8 @@ from trainer.config import TrainConfig
 from trainer.devices import pick_device
 from trainer.encoder import SkeletonEncoder
 from trainer.evaluate.embeddings import embed_store, torch_embedder
-from trainer.evaluate.retrieval import retrieve, split_folds
+from trainer.evaluate.folds import split_folds
+from trainer.evaluate.retrieval import retrieve
 from trainer.health import health
 from trainer.objectives import Objective, Outcome, build_objective
 from trainer.schedule import steps_per_epoch, warmup_cosine

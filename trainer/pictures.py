@@ -12,9 +12,12 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Circle
+from matplotlib.ticker import MaxNLocator
+from sklearn.manifold import TSNE
 
 from gfp_serve.preprocess import rotate_about_vertical
 from gfp_serve.skeleton import Layout
+from trainer.evaluate.learning import Epoch
 
 # Told apart by every kind of colour vision.
 LEFT_COLOUR, RIGHT_COLOUR, TRUNK_COLOUR = "#0072B2", "#D55E00", "#3A3A3A"
@@ -26,6 +29,8 @@ _SECOND_BODY_WHITE = 0.55
 # In units of a body's size: what lies at least between two poses (of one body, of two) and between their middles.
 _GAP, _GROUP_GAP, _MIN_PITCH = 0.06, 0.3, 0.5
 _HEAD_RADIUS = 0.05
+# More points than this hide each other, and take minutes to place.
+MAX_MAP_CLIPS = 3000
 # Poses are seen from a little beside the front, so that what moves forwards is seen to move.
 _VIEW_ANGLE = np.radians(25)
 
@@ -83,7 +88,11 @@ def loss_curves(steps: Integer[np.ndarray, " logged"], terms: Mapping[str, Float
 
 
 def confusion_matrix(
-    labels: Integer[np.ndarray, " clips"], predictions: Integer[np.ndarray, " clips"], class_names: Sequence[str]
+    labels: Integer[np.ndarray, " clips"],
+    predictions: Integer[np.ndarray, " clips"],
+    class_names: Sequence[str],
+    *,
+    title: str = "",
 ) -> Figure:
     """How often (in %) clips of a class (row) were taken for a class (column); a prediction of -1 is "unknown"."""
     num_classes = len(class_names)
@@ -111,43 +120,102 @@ def confusion_matrix(
             text = f"{shares[row, column]:.0f}"
             axes.text(column, row, text, ha="center", va="center", fontsize=0.85 * font, color=colour)
     figure.colorbar(image, ax=axes, shrink=0.7, label="% of the true class")
+    if title:
+        figure.suptitle(title, fontsize=11)
     return figure
 
 
-def embedding_map(
-    vectors: Float[np.ndarray, "clips size"], labels: Integer[np.ndarray, " clips"], class_names: Sequence[str]
-) -> Figure:
-    """Embeddings in the plane of their two largest principal components, coloured by class; label -1 is grey."""
-    centred = vectors - vectors.mean(axis=0)
-    _, scales, directions = np.linalg.svd(centred, full_matrices=False)
-    plane = centred @ directions[:2].T  # clips, 2
-    shares = 100 * scales**2 / max(float((scales**2).sum()), 1e-12)
+def learning_curves(runs: Mapping[str, Sequence[Sequence[Epoch]]], *, chance_percent: float) -> Figure:
+    """Loss and accuracy after each epoch, a colour for each name: its runs faint, where several, their mean strong.
 
-    figure = Figure(figsize=(8.5, 5.5), layout="constrained")
-    axes = figure.subplots()
+    The last epoch, which counts, is marked with its accuracy.
+    """
+    figure = Figure(figsize=(9.5, 4), layout="constrained")
+    loss_axes, test_axes = figure.subplots(1, 2)
+    for number, (name, epochs_of_runs) in enumerate(runs.items()):
+        colour = f"C{number}"
+        losses = [[epoch.train_loss for epoch in epochs] for epochs in epochs_of_runs]
+        _draw_runs(loss_axes, [epoch.epoch for epoch in epochs_of_runs[0]], losses, colour=colour, label=name)
+        tested = [epoch.epoch for epoch in epochs_of_runs[0] if epoch.top1_percent is not None]
+        right = [[e.top1_percent for e in epochs if e.top1_percent is not None] for epochs in epochs_of_runs]
+        last = _draw_runs(test_axes, tested, right, colour=colour, label=f"{name}: {np.mean(right, axis=0)[-1]:.1f}")
+        test_axes.plot(tested[-1], last, "o", color=colour, markersize=5, clip_on=False)
+    test_axes.axhline(chance_percent, color=_FAINT, linestyle=":", linewidth=1, label=f"chance: {chance_percent:.1f}")
+    loss_axes.set_ylabel("loss on training clips")
+    test_axes.set_ylabel("test clips right, in % (the last epoch counts)")
+    test_axes.set_ylim(0, 100)
+    for axes in (loss_axes, test_axes):
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.25, linewidth=0.5)
+        axes.spines[["top", "right"]].set_visible(False)
+    loss_axes.legend(frameon=False, fontsize=8)
+    test_axes.legend(loc="lower right", fontsize=8, framealpha=0.9, edgecolor="none")
+    return figure
+
+
+def _draw_runs(axes: Axes, x: Sequence[int], runs: Sequence[Sequence[float]], *, colour: str, label: str) -> float:
+    for values in runs if len(runs) > 1 else ():
+        axes.plot(x, values, color=colour, alpha=0.2, linewidth=0.8)
+    mean = np.mean(runs, axis=0)
+    axes.plot(x, mean, color=colour, linewidth=1.8, label=label)
+    return float(mean[-1])
+
+
+def embedding_map(
+    vectors: Float[np.ndarray, "clips size"],
+    labels: Integer[np.ndarray, " clips"],
+    class_names: Sequence[str],
+    *,
+    title: str = "",
+) -> Figure:
+    """Embeddings in a plane that keeps neighbours by cosine together (t-SNE), coloured by class; label -1 is grey.
+
+    Distances between groups and the sizes of groups mean nothing in it. Of more than `MAX_MAP_CLIPS` clips, so many are
+    drawn, evenly chosen.
+    """
+    chosen = np.linspace(0, len(vectors) - 1, min(len(vectors), MAX_MAP_CLIPS)).astype(np.int64)
+    vectors, labels = vectors[chosen], labels[chosen]
+    plane = _neighbour_map(vectors)
+
     present = [int(label) for label in np.unique(labels)]
+    figure = Figure(figsize=(9, 6), layout="constrained")
+    axes = figure.subplots()
     pairs = matplotlib.colormaps["tab20"].colors  # type: ignore[attr-defined]
     colours = pairs[::2] + pairs[1::2]  # the strong ones first
     markers = "os^Dv"  # a new one whenever the colours are used up
     for number, label in enumerate(present):
-        chosen = labels == label
+        of_class = labels == label
         axes.scatter(
-            plane[chosen, 0],
-            plane[chosen, 1],
-            s=16,
+            plane[of_class, 0],
+            plane[of_class, 1],
+            s=18,
             color="#BBBBBB" if label < 0 else colours[number % len(colours)],
             marker=markers[number // len(colours) % len(markers)],
             linewidths=0,
-            alpha=0.8,
+            alpha=0.85,
             label="not labelled" if label < 0 else class_names[label],
         )
-    axes.set_xlabel(f"first principal component ({shares[0]:.0f} % of the variance)")
-    axes.set_ylabel(f"second ({shares[1] if len(shares) > 1 else 0:.0f} %)")
-    axes.set_aspect("equal", adjustable="datalim")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=8)
-    figure.legend(loc="outside right upper", frameon=False, fontsize=8, ncols=1 + len(present) // 30)
+    axes.set_xlabel("t-SNE by cosine: near means alike; axes have no unit", fontsize=9, color=_FAINT)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_color("#DDDDDD")
+    if title:
+        axes.set_title(title, fontsize=11, loc="left")
+    figure.legend(loc="outside right upper", frameon=False, fontsize=8, ncols=1 + len(present) // 35)
     return figure
+
+
+def _neighbour_map(vectors: Float[np.ndarray, "clips size"]) -> Float[np.ndarray, "clips 2"]:
+    if len(vectors) < 4:
+        return np.stack([np.arange(len(vectors)), np.zeros(len(vectors))], axis=1)
+    plane = TSNE(
+        metric="cosine",
+        init="pca" if vectors.shape[1] > 1 else "random",
+        perplexity=min(30.0, (len(vectors) - 1) / 3),
+        random_state=0,
+    )
+    return plane.fit_transform(vectors)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

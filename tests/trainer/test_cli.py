@@ -69,10 +69,10 @@ def run(store: Path) -> Path:
 
 def test_from_a_clip_file_to_a_bundle(recording: Path, store: Path, run: Path, tmp_path: Path) -> None:
     assert (run / "losses.png").stat().st_size > 1000
-    report = json.loads(succeed(gfp_evaluate, run, store, "--json", "--out", tmp_path / "evaluation"))
+    report = json.loads(succeed(gfp_evaluate, "retrieval", run, store, "--json", "--out", tmp_path / "evaluation"))
     assert list(report["top1_percent"]) == ["pose statistics", "untrained", "trained"]
     assert report["top1_percent_fitted"] == {}
-    assert report["queries"] == 6
+    assert report["num_test_clips"] == 6
     assert report["encoder"]["training"]["seed"] == 0
     assert {file.name for file in (tmp_path / "evaluation").iterdir()} == {"report.json", "confusion.png", "map.png"}
     output = succeed(gfp_export, run, "--out", tmp_path / "bundle.zip", "--clips", recording)
@@ -80,7 +80,7 @@ def test_from_a_clip_file_to_a_bundle(recording: Path, store: Path, run: Path, t
     manifest = Bundle.read(tmp_path / "bundle.zip").manifest
     assert (manifest.objective, manifest.step, manifest.embedding_size) == ("gfp", 8, 16)
     assert manifest.data["sources"][0]["name"] == "swings"
-    from_bundle = json.loads(succeed(gfp_evaluate, tmp_path / "bundle.zip", store, "--json"))
+    from_bundle = json.loads(succeed(gfp_evaluate, "retrieval", tmp_path / "bundle.zip", store, "--json"))
     assert from_bundle["top1_percent"] == report["top1_percent"]
 
 
@@ -92,8 +92,8 @@ def test_a_fitted_readout_is_in_the_bundle_and_measured_alike_from_both(
     manifest = Bundle.read(tmp_path / "bundle").manifest
     assert (manifest.readout["kind"], manifest.readout["time_parts"]) == ("whitened", 6)
     assert manifest.readout["data"]["sources"][0]["name"] == "swings"
-    from_run = json.loads(succeed(gfp_evaluate, run, store, "--json", "--fit", store))
-    from_bundle = json.loads(succeed(gfp_evaluate, tmp_path / "bundle", store, "--json"))
+    from_run = json.loads(succeed(gfp_evaluate, "retrieval", run, store, "--json", "--fit", store))
+    from_bundle = json.loads(succeed(gfp_evaluate, "retrieval", tmp_path / "bundle", store, "--json"))
     assert list(from_run["top1_percent_fitted"]) == ["pose statistics", "untrained", "trained"]
     assert from_bundle["top1_percent_fitted"] == {"trained": from_run["top1_percent_fitted"]["trained"]}
 
@@ -104,7 +104,8 @@ def test_a_readout_fitted_on_clips_cleaned_otherwise_is_refused(
 ) -> None:
     succeed(gfp_data, "import", recording, "--out", tmp_path / "turned", "--align-view")
     rest = [store] if command is gfp_evaluate else ["--out", tmp_path / "bundle", "--clips", recording]
-    result = invoke(command, run, *rest, "--fit", tmp_path / "turned")
+    protocol = ["retrieval"] if command is gfp_evaluate else []
+    result = invoke(command, *protocol, run, *rest, "--fit", tmp_path / "turned")
     assert result.exit_code == 1
     assert "import the data again with --no-align-view" in result.output
 
@@ -116,7 +117,7 @@ def test_a_bundle_trained_with_settings_of_another_release_is_refused_in_one_lin
     bundle = Bundle.read(tmp_path / "bundle")
     training = {**bundle.manifest.training, "momentum": 0.9}
     replace(bundle, manifest=replace(bundle.manifest, training=training)).write(tmp_path / "bundle")
-    result = invoke(gfp_evaluate, tmp_path / "bundle", store)
+    result = invoke(gfp_evaluate, "retrieval", tmp_path / "bundle", store)
     assert result.exit_code == 1
     assert "momentum" in result.output
     assert "export it again" in result.output
@@ -142,11 +143,11 @@ def test_targets_that_hardly_vary_are_said_beside_the_loss(
 
 
 def test_evaluation_is_a_table_by_default(store: Path, run: Path) -> None:
-    output = succeed(gfp_evaluate, run, store, "--protocol", "cross-subject", "--folds", 4)
-    for word in ("chance", "pose statistics", "untrained", "trained", "24 queries", "cross-subject, 4 folds"):
+    output = succeed(gfp_evaluate, "retrieval", run, store, "--folds", 4)
+    for word in ("chance", "pose statistics", "untrained", "trained", "24 test clips", "4 cross-subject folds"):
         assert word in output
     (header,) = [line for line in output.splitlines() if "embedding" in line]
-    assert [name.strip() for name in header.split("┃")[1:-1]] == ["embedding", "plain"]
+    assert [name.strip() for name in header.split("┃")[1:-1]] == ["embedding", "right in %"]
 
 
 def test_pose_statistics_become_a_bundle_without_training(recording: Path, tmp_path: Path) -> None:
@@ -234,7 +235,7 @@ def test_what_is_neither_run_nor_bundle_is_refused_in_one_line(
     command, store: Path, recording: Path, tmp_path: Path
 ) -> None:
     words = (
-        [tmp_path / "nothing", store]
+        ["retrieval", tmp_path / "nothing", store]
         if command is gfp_evaluate
         else [*(tmp_path / "nothing", "--out", tmp_path / "bundle", "--clips", recording)]
     )

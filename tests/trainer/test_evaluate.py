@@ -11,9 +11,10 @@ from gfp_serve.skeleton import NTU25
 from tests.trainer.small import moving_body, tiny_config, write_store
 from trainer.checkpoint import Checkpoint
 from trainer.embedding import ClipEmbedding, PoseStatistics
+from trainer.evaluate.candidates import candidates, read_run
 from trainer.evaluate.embeddings import embed_store, torch_embedder
-from trainer.evaluate.report import candidates, evaluate
-from trainer.evaluate.retrieval import Fold, chance, cross_subject_folds, retrieve, split_folds
+from trainer.evaluate.folds import Fold, chance, cross_subject_folds, split_folds
+from trainer.evaluate.retrieval import retrieval, retrieve
 from trainer.export import Origin, export_bundle
 from trainer.loop import Trainer
 from trainer.readout import ReadoutConfig, fit_readout
@@ -32,18 +33,18 @@ def run(store: ClipStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_split_asks_with_test_clips_and_searches_the_others(store: ClipStore) -> None:
+def test_the_split_tests_its_test_clips_and_learns_from_the_others(store: ClipStore) -> None:
     (fold,) = split_folds(store)
-    assert fold.query.tolist() == [3, 7, 11, 15, 19, 23]
-    assert sorted([*fold.query, *fold.gallery]) == list(range(24))
-    assert not set(fold.query) & set(fold.gallery)
+    assert fold.test.tolist() == [3, 7, 11, 15, 19, 23]
+    assert sorted([*fold.test, *fold.train]) == list(range(24))
+    assert not set(fold.test) & set(fold.train)
 
 
 def test_no_subject_is_on_both_sides_of_a_cross_subject_fold(store: ClipStore) -> None:
     folds = cross_subject_folds(store, 2)
     for fold in folds:
-        assert not set(store.subjects[fold.query]) & set(store.subjects[fold.gallery])
-    assert sorted(np.concatenate([fold.query for fold in folds]).tolist()) == list(range(24))
+        assert not set(store.subjects[fold.test]) & set(store.subjects[fold.train])
+    assert sorted(np.concatenate([fold.test for fold in folds]).tolist()) == list(range(24))
 
 
 def test_more_folds_than_subjects_are_refused(store: ClipStore) -> None:
@@ -56,7 +57,7 @@ def test_the_nearest_of_four_points_in_a_plane_decides(store: ClipStore) -> None
     vectors = np.zeros((24, 2), dtype=np.float32)
     vectors[[0, 1]] = [[1, 0], [0, 1]]  # gallery
     vectors[[3, 4]] = [[0.9, 0.1], [0.8, 0.2]]  # both nearer to clip 0
-    fold = Fold(query=np.array([3, 4]), gallery=np.array([0, 1]))
+    fold = Fold(test=np.array([3, 4]), train=np.array([0, 1]))
     result = retrieve(vectors, store, [fold])
     assert result.predictions.tolist() == [0, 0]
     assert result.accuracy == 50.0
@@ -92,16 +93,16 @@ def test_checkpoint_and_bundle_give_the_same_accuracies(
     bundle.write(tmp_path / "bundle")
     folds = cross_subject_folds(store, 2)
     tables = [
-        evaluate(store, folds, candidates(path, "cpu", fit if fitted else None)) for path in (run, tmp_path / "bundle")
+        retrieval(store, folds, candidates(path, "cpu", fit if fitted else None)) for path in (run, tmp_path / "bundle")
     ]
     from_run, from_bundle = (
-        {(row.candidate.name, row.candidate.readout): row.retrieval.accuracy for row in table} for table in tables
+        {(row.candidate.name, row.candidate.readout): row.answers.accuracy for row in table} for table in tables
     )
     trained = ("trained", "fitted" if fitted else "plain")
     assert from_bundle[trained] == from_run[trained]
     assert set(from_run) >= {("pose statistics", "plain"), ("untrained", "plain"), ("trained", "plain"), trained}
     # The nearest neighbours are the same clips, not only as often right.
-    last = tables[0][-1].retrieval.predictions, tables[1][-1].retrieval.predictions
+    last = tables[0][-1].answers.predictions, tables[1][-1].answers.predictions
     np.testing.assert_array_equal(*last)
 
 
@@ -118,7 +119,7 @@ def test_a_store_cleaned_otherwise_is_refused_with_the_flag_to_use(run: Path, tm
     store = write_store(tmp_path / "store")
     store.preprocess = replace(store.preprocess, align_view=True)
     with pytest.raises(InvalidRequestError, match="import the data again with --no-align-view"):
-        evaluate(store, cross_subject_folds(store, 2), candidates(run, "cpu", None))
+        retrieval(store, cross_subject_folds(store, 2), candidates(run, "cpu", None))
 
 
 def test_pose_statistics_equal_their_definition_written_in_numpy() -> None:
@@ -137,3 +138,11 @@ def test_a_clip_of_two_bodies_is_the_unit_mean_of_both() -> None:
     clip = torch.randn(1, 2, 120, 25, 3)
     mean = PoseStatistics().features(clip[0]).mean(dim=0)
     torch.testing.assert_close(graph(clip)[0], mean / mean.norm())
+
+
+def test_a_bundle_is_refused_where_weights_are_needed(tmp_path: Path) -> None:
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "manifest.json").write_text("{}")
+    for path in (tmp_path / "bundle", tmp_path / "bundle.zip"):
+        with pytest.raises(InvalidRequestError, match=r"is a bundle, .* name the run folder"):
+            read_run(path)

@@ -8,6 +8,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from gfp_serve.skeleton import LAYOUTS, NTU25, Layout
+from trainer.evaluate.learning import Epoch
 from trainer.pictures import (
     LEFT_COLOUR,
     RIGHT_COLOUR,
@@ -15,6 +16,7 @@ from trainer.pictures import (
     confusion_matrix,
     draw_strips,
     embedding_map,
+    learning_curves,
     loss_curves,
 )
 
@@ -96,23 +98,56 @@ def test_a_title_says_by_sign_and_colour_whether_an_answer_is_right() -> None:
 
 def test_confusions_are_shares_of_the_true_class_and_unknown_has_a_column_of_its_own() -> None:
     labels, predictions = np.array([0, 0, 0, 0, 1, 1]), np.array([0, 0, 0, 1, 1, -1])
-    axes = confusion_matrix(labels, predictions, ["sit", "walk"]).axes[0]
+    axes = confusion_matrix(labels, predictions, ["sit", "walk"], title="60 % right").axes[0]
     np.testing.assert_array_equal(axes.images[0].get_array(), [[75, 25, 0], [0, 50, 50]])
+    assert axes.figure.get_suptitle() == "60 % right"
     assert [text.get_text() for text in axes.get_xticklabels()] == ["sit", "walk", "unknown"]
     assert [text.get_text() for text in axes.texts] == ["75", "25", "50", "50"]
     without = confusion_matrix(labels[:4], predictions[:4], ["sit", "walk"]).axes[0]
     np.testing.assert_array_equal(without.images[0].get_array(), [[75, 25], [0, 0]])
 
 
-def test_the_map_shows_the_plane_of_largest_variance() -> None:
-    # Along z the points lie 8 apart, along y 2, along x not at all.
-    corners = np.array([[5, 1, 4], [5, 1, -4], [5, -1, 4], [5, -1, -4]], dtype=np.float64)
-    axes = embedding_map(corners, np.array([0, 1, 0, -1]), ["up", "down"]).axes[0]
-    shown = {part.get_label(): np.abs(part.get_offsets()) for part in axes.collections}
-    assert set(shown) == {"up", "down", "not labelled"}
-    np.testing.assert_allclose(shown["up"], [[4, 1], [4, 1]])
-    assert "94 %" in axes.get_xlabel()
-    assert save(embedding_map(np.eye(40), np.arange(40), [f"class {number}" for number in range(40)]))
+def test_the_map_keeps_clips_that_point_the_same_way_together() -> None:
+    # Twelve clips in each of two directions; their lengths, which a cosine does not see, mix the two.
+    draws = np.random.default_rng(0)
+    directions = np.repeat(np.eye(5)[:2], 12, axis=0) + draws.normal(0, 0.01, (24, 5))
+    vectors = directions * draws.uniform(0.1, 9, (24, 1))
+    axes = embedding_map(vectors, np.repeat([0, -1], 12), ["up"], title="all").axes[0]
+    shown = {part.get_label(): np.asarray(part.get_offsets()) for part in axes.collections}
+    assert set(shown) == {"up", "not labelled"}
+    apart = np.linalg.norm(shown["up"].mean(axis=0) - shown["not labelled"].mean(axis=0))
+    assert apart > 2 * np.linalg.norm(shown["up"] - shown["up"].mean(axis=0), axis=1).max()
+    assert axes.get_title(loc="left") == "all"
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 40])
+def test_a_map_of_few_clips_or_many_classes_can_be_drawn(count: int) -> None:
+    figure = embedding_map(np.eye(40)[:count], np.arange(count), [f"class {number}" for number in range(40)])
+    assert save(figure)
+    assert sum(len(part.get_offsets()) for part in figure.axes[0].collections) == count
+
+
+def test_a_map_of_very_many_clips_draws_some_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trainer.pictures.MAX_MAP_CLIPS", 10)
+    axes = embedding_map(np.eye(40), np.zeros(40, dtype=int), ["all"]).axes[0]
+    assert len(axes.collections[0].get_offsets()) == 10
+
+
+def test_learning_curves_mark_the_last_epoch_and_not_the_best() -> None:
+    def epochs(*percents: float | None) -> list[Epoch]:
+        return [Epoch(number, 1 / number, 0.1, percent) for number, percent in enumerate(percents, start=1)]
+
+    runs = {"trained": [epochs(None, 90.0, 40.0), epochs(None, 80.0, 60.0)], "untrained": [epochs(None, 10.0, 30.0)]}
+    figure = learning_curves(runs, chance_percent=25.0)
+    loss, test = figure.axes
+    labels = [text.get_text() for text in test.get_legend().get_texts()]
+    assert labels == ["trained: 50.0", "untrained: 30.0", "chance: 25.0"]
+    mean = next(line for line in test.lines if line.get_label() == "trained: 50.0")
+    np.testing.assert_allclose(mean.get_data(), [[2, 3], [85, 50]])
+    marks = [line.get_data() for line in test.lines if line.get_marker() == "o"]
+    assert [(x[0], y[0]) for x, y in marks] == [(3, 50.0), (3, 30.0)]
+    assert len(loss.lines) == 2 + 1 + 1  # two runs and their mean, and a single run
+    assert save(figure)
 
 
 def test_loss_curves_show_values_and_their_running_mean() -> None:

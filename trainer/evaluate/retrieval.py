@@ -1,89 +1,56 @@
-"""Action retrieval: is the nearest clip of the gallery an example of the query's class?
+"""Action retrieval: is the nearest training clip an example of the test clip's class?
 
-1-NN by cosine, as UmURL, USDRL and the GFP paper report it: frozen encoder, centre crop, no augmentation.
+1-NN by cosine, as UmURL, USDRL and the GFP paper report it: frozen encoder, centre crop, no augmentation. The training
+clips are the gallery, the test clips are the queries.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Int
+from jaxtyping import Float32
 
 from gfp_serve.classify import nearest
-from gfp_serve.errors import InvalidRequestError
-from gfp_serve.formats import TEST_SPLIT
+from trainer.evaluate.candidates import Candidate, check_cleaned_alike
+from trainer.evaluate.embeddings import embed_store
+from trainer.evaluate.folds import Answers, Fold, answers, used_clips
 from trainer.store import ClipStore
 
 
-@dataclass(frozen=True, slots=True)
-class Fold:
-    """Which clips of a store are asked about, and which are searched; both hold labelled clips only."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Retrieved:
+    """What one embedding answered, and the vectors that it did so with."""
 
-    query: Int[np.ndarray, " queries"]
-    gallery: Int[np.ndarray, " items"]
-
-
-@dataclass(frozen=True, slots=True)
-class Retrieval:
-    """Predicted and true labels of all queries of all folds."""
-
-    labels: Int[np.ndarray, " queries"]
-    predictions: Int[np.ndarray, " queries"]
-    folds: Int[np.ndarray, " queries"]
-
-    @property
-    def accuracy(self) -> float:
-        """Share of queries whose nearest neighbour has their label, in percent; the mean over folds."""
-        right = self.labels == self.predictions
-        return 100.0 * float(np.mean([right[self.folds == fold].mean() for fold in np.unique(self.folds)]))
+    candidate: Candidate
+    answers: Answers
+    vectors: Float32[np.ndarray, "clips size"]  # zeros for clips on neither side of a fold
 
 
-def split_folds(store: ClipStore) -> list[Fold]:
-    """The store's own split: its test clips ask, all its other clips are searched."""
-    labelled = store.labels >= 0
-    fold = Fold(
-        query=np.flatnonzero(labelled & (store.splits == TEST_SPLIT)),
-        gallery=np.flatnonzero(labelled & (store.splits != TEST_SPLIT)),
-    )
-    if not len(fold.query) or not len(fold.gallery):
-        raise InvalidRequestError(
-            f"the store has {len(fold.query)} labelled test clips and {len(fold.gallery)} others; retrieval needs "
-            f"both. Mark subjects as test with gfp-data import --test-subject, or use --protocol cross-subject."
-        )
-    return [fold]
+def retrieval(
+    store: ClipStore, folds: list[Fold], tested: list[Candidate], *, show: Callable[[int], None] = lambda _: None
+) -> list[Retrieved]:
+    """Every candidate on the same folds; `show` gets the number of clips of each finished batch.
+
+    Raises `InvalidRequestError` when the store was cleaned otherwise than a candidate needs.
+    """
+    used = used_clips(folds)
+    rows = []
+    for candidate in tested:
+        check_cleaned_alike(store, candidate.preprocess)
+        vectors = embed_store(candidate.embed, store, candidate.preprocess, used, show=show)
+        of_store = np.zeros((len(store), vectors.shape[1]), dtype=np.float32)
+        of_store[used] = vectors
+        rows.append(Retrieved(candidate, retrieve(of_store, store, folds), of_store))
+    return rows
 
 
-def cross_subject_folds(store: ClipStore, num_folds: int) -> list[Fold]:
-    """Subjects dealt in turn to `num_folds` groups; each group asks once while the others are searched."""
-    labelled = store.labels >= 0
-    subjects = np.unique(store.subjects[labelled])
-    if len(subjects) < num_folds or num_folds < 2:
-        raise InvalidRequestError(
-            f"cross-subject with {num_folds} folds needs 2 folds or more and a subject for each, but the store has "
-            f"{len(subjects)} labelled subjects."
-        )
-    group = {subject: place % num_folds for place, subject in enumerate(subjects)}
-    fold_of = np.array([group.get(subject, -1) for subject in store.subjects])
-    return [
-        Fold(query=np.flatnonzero(labelled & (fold_of == fold)), gallery=np.flatnonzero(labelled & (fold_of != fold)))
-        for fold in range(num_folds)
-    ]
+def retrieve(vectors: Float32[np.ndarray, "clips size"], store: ClipStore, folds: list[Fold]) -> Answers:
+    """The labels of the nearest training clips, for the test clips of every fold.
 
-
-def retrieve(vectors: Float32[np.ndarray, "clips size"], store: ClipStore, folds: list[Fold]) -> Retrieval:
-    """1-NN labels for every query of every fold; `vectors` has a row for each clip of the store."""
-    labels, predictions, numbers = [], [], []
-    for number, fold in enumerate(folds):
-        index, _ = nearest(vectors[fold.query], vectors[fold.gallery], top_k=1)
-        labels.append(store.labels[fold.query])
-        predictions.append(store.labels[fold.gallery][index[:, 0]])
-        numbers.append(np.full(len(fold.query), number))
-    return Retrieval(np.concatenate(labels), np.concatenate(predictions), np.concatenate(numbers))
-
-
-def chance(store: ClipStore, folds: list[Fold]) -> float:
-    """Percent of right answers when each query's neighbour is drawn blindly from its gallery; the mean over folds."""
-    shares = []
+    `vectors` has a row for each clip of the store.
+    """
+    predictions = []
     for fold in folds:
-        items_of_class = np.bincount(store.labels[fold.gallery], minlength=len(store.class_names))
-        shares.append(np.mean(items_of_class[store.labels[fold.query]] / len(fold.gallery)))
-    return 100.0 * float(np.mean(shares))
+        index, _ = nearest(vectors[fold.test], vectors[fold.train], top_k=1)
+        predictions.append(store.labels[fold.train][index[:, 0]])
+    return answers(store, folds, predictions)

@@ -1,0 +1,143 @@
+"""The embeddings of a table: an encoder never stands alone, but beside pose statistics and its untrained self."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from gfp_serve.bundle import Bundle, Manifest
+from gfp_serve.encoder import Device, Encoder
+from gfp_serve.errors import BundleError, InvalidRequestError
+from gfp_serve.preprocess import PreprocessConfig
+from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint
+from trainer.config import TrainConfig
+from trainer.devices import pick_device
+from trainer.embedding import PoseStatistics
+from trainer.encoder import SkeletonEncoder
+from trainer.evaluate.embeddings import Embed, torch_embedder
+from trainer.store import ClipStore
+
+Readout = Literal["plain", "fitted"]  # the mean of tokens as published, or `readout.fit_readout`
+Fit = Callable[[nn.Module, PreprocessConfig], nn.Module]
+
+POSE_STATISTICS, UNTRAINED, TRAINED = "pose statistics", "untrained", "trained"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """An embedding under test, and the preprocessing that belongs to it."""
+
+    name: str
+    readout: Readout
+    embed: Embed
+    preprocess: PreprocessConfig
+    identity: dict[str, Any] = field(default_factory=dict)  # what it is, for the report
+
+
+def candidates(path: Path, device: Device, fit: Fit | None) -> list[Candidate]:
+    """The encoder of a run folder, checkpoint or bundle, last, after pose statistics and itself untrained.
+
+    With `fit`, each also comes with a fitted read-out (a bundle's encoder has the read-out that it was exported with).
+    Raises `CheckpointError`, `BundleError`, `DeviceError`.
+    """
+    torch_device = pick_device(device)
+    bundled: list[Candidate] = []
+    models: dict[str, nn.Module] = {POSE_STATISTICS: PoseStatistics()}
+    if is_run(path):
+        checkpoint = Checkpoint.read(path)
+        preprocess, identity = checkpoint.preprocess, identity_of(checkpoint)
+        models |= {UNTRAINED: untrained(checkpoint.config), TRAINED: checkpoint.build_encoder()}
+    else:
+        manifest = (bundle := Bundle.read(path)).manifest
+        config = None if manifest.training is None else _config_of(manifest)
+        preprocess = manifest.preprocess
+        identity = {name: getattr(manifest, name) for name in ("step", "data", "training", "readout", "encoder_digest")}
+        models |= {} if config is None else {UNTRAINED: untrained(config)}
+        bundled.append(
+            Candidate(
+                f"bundle {manifest.name}" if config is None else TRAINED,
+                "plain" if manifest.readout.get("kind") == "mean" else "fitted",
+                Encoder(bundle, device=device).encode,
+                preprocess,
+                identity,
+            )
+        )
+    return [
+        *(
+            Candidate(
+                name, readout, torch_embedder(model, torch_device), preprocess, identity if name == TRAINED else {}
+            )
+            for name, readout, model in _with_readouts(models, preprocess, fit)
+        ),
+        *bundled,
+    ]
+
+
+def models_of(checkpoint: Checkpoint, fit: Fit | None) -> list[tuple[str, Readout, nn.Module]]:
+    """Name, read-out and model (with `features`) of each candidate of a run, in the same order."""
+    models = {
+        POSE_STATISTICS: PoseStatistics(),
+        UNTRAINED: untrained(checkpoint.config),
+        TRAINED: checkpoint.build_encoder(),
+    }
+    return list(_with_readouts(models, checkpoint.preprocess, fit))
+
+
+def read_run(path: Path) -> Checkpoint:
+    """The checkpoint of a run, for protocols that need its weights; a bundle is refused in words."""
+    if not is_run(path) and (path.suffix == ".zip" or (path / "manifest.json").exists()):
+        raise InvalidRequestError(
+            f"{path} is a bundle, which gives finished unit vectors only; this protocol needs the encoder's weights: "
+            f"name the run folder of gfp-train that it was exported from."
+        )
+    return Checkpoint.read(path)
+
+
+def is_run(path: Path) -> bool:
+    """Whether this is a checkpoint, or a folder with one."""
+    return path.suffix == ".pt" or (path / CHECKPOINT_FILE).exists()
+
+
+def identity_of(checkpoint: Checkpoint) -> dict[str, Any]:
+    """What a trained encoder is, for the report."""
+    return {"step": checkpoint.step, "data": checkpoint.data, "training": checkpoint.config.to_json()}
+
+
+def untrained(config: TrainConfig) -> SkeletonEncoder:
+    """The weights that a training with this config starts from."""
+    torch.manual_seed(config.seed)
+    return SkeletonEncoder(config.encoder, num_frames=config.num_frames)
+
+
+def check_cleaned_alike(store: ClipStore, preprocess: PreprocessConfig) -> None:
+    """Raise `InvalidRequestError` when a store's clips were cleaned otherwise than a model needs."""
+    for name in ("align_view", "scale_torso"):
+        wanted = getattr(preprocess, name)
+        if getattr(store.preprocess, name) != wanted:
+            flag = f"--{'' if wanted else 'no-'}{name.replace('_', '-')}"
+            raise InvalidRequestError(
+                f"the encoder was made for clips imported with {flag}, which those of {store.path} were not; "
+                f"import the data again with {flag}."
+            )
+
+
+def _with_readouts(
+    models: dict[str, nn.Module], preprocess: PreprocessConfig, fit: Fit | None
+) -> Iterator[tuple[str, Readout, nn.Module]]:
+    for name, model in models.items():
+        yield name, "plain", model
+        if fit is not None:
+            yield name, "fitted", fit(model, preprocess)
+
+
+def _config_of(manifest: Manifest) -> TrainConfig:
+    try:
+        return TrainConfig.from_json(manifest.training or {})
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(
+            f"the training settings of bundle {manifest.name!r} are of another release ({error}); export it again with "
+            f"this release."
+        ) from error

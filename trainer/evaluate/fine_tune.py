@@ -1,0 +1,237 @@
+"""Fine-tuning: the encoder and a head of two layers learn the classes together, end to end.
+
+The recipe is MAMP's (main_finetune.py, script_finetune.sh), whose learning rates fall layer by layer towards the input
+as in MAE (He et al. 2022, appendix A.1), with drop-path (Huang et al. 2016) in every block. MAMP reports the best epoch
+on the test clips; here the last one counts.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.hooks import RemovableHandle
+
+from gfp_serve.options import setting
+from trainer.encoder import Block, SkeletonEncoder, init_weights
+from trainer.evaluate.folds import Fold
+from trainer.evaluate.labelled import LabelledClips, Views
+from trainer.evaluate.learning import Epoch, Learned, Passes, Show, learn
+from trainer.evaluate.linear_probe import check_positive
+from trainer.evaluate.unfinished import Unfinished
+from trainer.schedule import augmentation_draws, mask_seed, warmup_cosine
+
+# Test clips that the classifier reads at a time.
+TEST_CLIPS = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FineTuneConfig:
+    """Settings of fine-tuning. Defaults are MAMP's for NTU RGB+D."""
+
+    epochs: int = setting(100, "Passes over the training clips.")
+    warmup_epochs: int = setting(5, "Epochs in which the learning rate rises from 0.")
+    batch_clips: int = setting(48, "Clips in a step.")
+    peak_lr: float = setting(3e-4, "Learning rate of the head after warm-up.")
+    floor_lr: float = setting(1e-5, "Learning rate of the head at the end.")
+    layer_decay: float = setting(0.8, "Each block's learning rate as a share of that of the block after it.")
+    weight_decay: float = setting(0.05, "Decay of matrices; biases, norms and embeddings have none.")
+    drop_path: float = setting(0.3, "Share of the last block's updates that are dropped; 0 in the first, rising.")
+    head_dropout: float = setting(0.3, "Share of the tokens' numbers that the head does not see.")
+    head_width: int = setting(2048, "Features of the head's first layer.")
+    label_smoothing: float = setting(0.1, "Share of each label that is spread over all classes.")
+    test_every_epochs: int = setting(1, "Epochs between two tests; the last one, which counts, is always tested.")
+    seed: int = setting(0, "Start of every random draw: weights, order, windows, rotations, dropout.")
+
+    def __post_init__(self) -> None:
+        check_positive(self, "epochs", "batch_clips", "head_width", "test_every_epochs")
+        if self.batch_clips < 2:
+            raise ValueError("--batch-clips is 1; batch norm needs at least 2 clips (the published runs use 48).")
+        if not 0 <= self.warmup_epochs <= self.epochs:
+            raise ValueError(
+                f"--warmup-epochs is {self.warmup_epochs}; it must lie between 0 and --epochs, which is {self.epochs}."
+            )
+        if not 0 < self.floor_lr <= self.peak_lr < math.inf:
+            raise ValueError(
+                f"--floor-lr is {self.floor_lr:g} and --peak-lr {self.peak_lr:g}; needed is 0 < floor <= peak "
+                f"(the published runs fall from 3e-4 to 1e-5)."
+            )
+        if not 0 < self.layer_decay <= 1:
+            raise ValueError(f"--layer-decay is {self.layer_decay}; it must be above 0 and at most 1 (published: 0.8).")
+        for name in ("drop_path", "head_dropout", "label_smoothing"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must lie in [0, 1).")
+        if not 0 <= self.weight_decay < math.inf:
+            raise ValueError(f"--weight-decay is {self.weight_decay}; it must be 0 or more, and finite.")
+        if self.seed < 0:
+            raise ValueError(f"--seed is {self.seed}; it must be 0 or more.")
+
+
+class ActionClassifier(nn.Module):
+    """Views → logits: an encoder, the mean of its tokens over time joint by joint, and two layers on these."""
+
+    def __init__(self, encoder: SkeletonEncoder, num_classes: int, config: FineTuneConfig) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.dropout = nn.Dropout(config.head_dropout)
+        self.hidden = nn.Sequential(
+            nn.Linear(encoder.num_joints * encoder.config.width, config.head_width),
+            nn.BatchNorm1d(config.head_width),
+            nn.ReLU(),
+        )
+        self.classify = nn.Linear(config.head_width, num_classes)
+        self.hidden.apply(init_weights)
+        init_weights(self.classify)
+
+    def features(self, views: Views) -> Float[Tensor, "clips head_width"]:
+        """What the last layer sees of each clip."""
+        tokens = self.dropout(self.encoder(self.encoder.segments(views.bodies)))
+        grid = tokens.unflatten(1, (self.encoder.num_segments, self.encoder.num_joints))
+        joints = grid.mean(dim=1).flatten(1)  # rows, joints · width
+        return self.hidden(views.mean_of_bodies(joints))
+
+    def forward(self, views: Views) -> Float[Tensor, "clips classes"]:
+        return self.classify(self.features(views))
+
+
+def fine_tune(
+    encoder: SkeletonEncoder,
+    clips: LabelledClips,
+    fold: Fold,
+    config: FineTuneConfig,
+    *,
+    unfinished: Unfinished,
+    key: str,
+    show: Show = lambda *_: None,
+) -> Learned:
+    """Train an encoder, which is changed by it, and a new head on a fold's training clips, and test them.
+
+    `unfinished` remembers, under `key`, where this run stands. `show` gets the clips of each step.
+    """
+    device = clips.device
+    passes = Passes(len(fold.train), config.batch_clips, config.epochs, config.seed)
+    torch.manual_seed(config.seed)
+    classifier = ActionClassifier(encoder, len(clips.store.class_names), config).to(device)
+    add_drop_path(classifier.encoder, config.drop_path)
+    optimizer = torch.optim.AdamW(
+        list(parameter_groups(classifier, layer_decay=config.layer_decay, weight_decay=config.weight_decay)),
+        lr=config.peak_lr,
+        betas=(0.9, 0.999),
+        fused=True,
+    )
+    done: list[Epoch] = []
+    if (state := unfinished.state(key)) is not None:
+        classifier.load_state_dict(state["classifier"])
+        optimizer.load_state_dict(state["optimizer"])
+        done = [Epoch(**epoch) for epoch in state["epochs"]]
+        show(len(done) * passes.steps_per_epoch * passes.batch, "resumed")
+    features: list[Tensor] = []
+
+    def loss_of(step: int) -> Float[Tensor, ""]:
+        chosen = fold.train[passes.places(step)]
+        views = clips.views(chosen, augmentation_draws(step, seed=config.seed))
+        # Dropout has no generator of its own: seeded by the step, a resumed run draws what an unbroken one does.
+        torch.manual_seed(mask_seed(step, seed=config.seed))
+        classifier.train()
+        with _autocast(device):
+            return F.cross_entropy(classifier(views), clips.labels(chosen), label_smoothing=config.label_smoothing)
+
+    @torch.no_grad()
+    def predict() -> Int[np.ndarray, " test"]:
+        classifier.eval()
+        features[:] = []
+        for start in range(0, len(fold.test), TEST_CLIPS):
+            with _autocast(device):
+                features.append(classifier.features(clips.views(fold.test[start : start + TEST_CLIPS])).float())
+        return classifier.classify(torch.cat(features)).argmax(dim=1).cpu().numpy()
+
+    def save(epochs: Sequence[Epoch]) -> None:
+        unfinished.save_if_due(
+            key, lambda: {"classifier": classifier.state_dict(), "optimizer": optimizer.state_dict()}, epochs
+        )
+
+    learned = learn(
+        passes,
+        optimizer,
+        learning_rate=lambda step: warmup_cosine(
+            step + 1,
+            peak=config.peak_lr,
+            floor=config.floor_lr,
+            warmup_steps=config.warmup_epochs * passes.steps_per_epoch,
+            total_steps=passes.total_steps,
+        ),
+        loss_of=loss_of,
+        predict=predict,
+        labels=clips.store.labels[fold.test],
+        test_every_epochs=config.test_every_epochs,
+        done=done,
+        after_epoch=save,
+        show=show,
+    )
+    return replace(learned, features=torch.cat(features).cpu().numpy())
+
+
+def parameter_groups(
+    classifier: ActionClassifier, *, layer_decay: float, weight_decay: float
+) -> Iterator[dict[str, Any]]:
+    """The classifier's weights in groups that AdamW takes, each with the `scale` of its learning rate.
+
+    The head and the final norm learn at the full rate, the last block at `layer_decay` of it, each block before it at
+    `layer_decay` of the next, and the embedding of segments and positions at `layer_decay` of the first block.
+    """
+    matrices = {id(part.weight) for part in classifier.modules() if isinstance(part, nn.Linear)}
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    for name, parameter in classifier.named_parameters():
+        scale = layer_decay ** _layers_above(name, depth=len(classifier.encoder.blocks))
+        groups.setdefault((scale, id(parameter) in matrices), []).append(parameter)
+    for (scale, is_matrix), parameters in groups.items():
+        yield {"params": parameters, "scale": scale, "weight_decay": weight_decay if is_matrix else 0.0}
+
+
+def _layers_above(name: str, *, depth: int) -> int:
+    part, _, rest = name.removeprefix("encoder.").partition(".")
+    if not name.startswith("encoder.") or part == "norm":
+        return 0
+    return depth - int(rest.partition(".")[0]) if part == "blocks" else depth + 1
+
+
+def drop_path_rates(rate: float, depth: int) -> list[float]:
+    """The share of updates that each block drops: from 0 in the first to `rate` in the last, in equal steps."""
+    return [rate * block / max(1, depth - 1) for block in range(depth)]
+
+
+def add_drop_path(encoder: SkeletonEncoder, rate: float) -> list[RemovableHandle]:
+    """Let each block's attention and MLP skip rows at random in training, by hooks on this one encoder.
+
+    Hooks leave the weights' names and the code of pre-training as they are.
+    """
+    handles: list[RemovableHandle] = []
+    for block, share in zip(encoder.blocks, drop_path_rates(rate, len(encoder.blocks)), strict=True):
+        if share > 0 and isinstance(block, Block):
+
+            def drop(branch: nn.Module, _: object, update: Tensor, share: float = share) -> Tensor:
+                return drop_rows(update, share) if branch.training else update
+
+            handles += [branch.register_forward_hook(drop) for branch in (block.attention, block.mlp)]
+    return handles
+
+
+def drop_rows(update: Float[Tensor, "rows tokens width"], share: float) -> Float[Tensor, "rows tokens width"]:
+    """Zeros in place of a random `share` of the rows; the others are scaled so that the mean stays what it was."""
+    kept = torch.rand(update.shape[0], 1, 1, device=update.device) >= share
+    return update * kept / (1 - share)
+
+
+def _autocast(device: torch.device) -> torch.autocast:
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
+
+
+def clips_read(num_train_clips: int, config: FineTuneConfig) -> int:
+    """How many clips one run learns from, counting repeats, for a progress bar."""
+    passes = Passes(num_train_clips, config.batch_clips, config.epochs, config.seed)
+    return passes.total_steps * passes.batch

@@ -1,0 +1,89 @@
+"""Which clips of a store are learned from and which are tested, and what was answered for these."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int
+
+from gfp_serve.errors import InvalidRequestError
+from gfp_serve.formats import TEST_SPLIT
+from trainer.store import ClipStore
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fold:
+    """Store indices of the clips that are tested, and of those that are searched or learned from; all are labelled."""
+
+    test: Int[np.ndarray, " test"]
+    train: Int[np.ndarray, " train"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """True and predicted labels of the test clips of all folds, fold after fold."""
+
+    labels: Int[np.ndarray, " test"]
+    predictions: Int[np.ndarray, " test"]
+    folds: Int[np.ndarray, " test"]  # the number of each clip's fold
+
+    @property
+    def accuracy(self) -> float:
+        """Share of test clips whose label was predicted, in percent; the mean over folds."""
+        right = self.labels == self.predictions
+        return 100.0 * float(np.mean([right[self.folds == fold].mean() for fold in np.unique(self.folds)]))
+
+
+def answers(store: ClipStore, folds: list[Fold], predictions: list[Int[np.ndarray, " _"]]) -> Answers:
+    """The predictions of each fold's test clips beside their labels."""
+    return Answers(
+        labels=store.labels[np.concatenate([fold.test for fold in folds])],
+        predictions=np.concatenate(predictions),
+        folds=np.repeat(np.arange(len(folds)), [len(fold.test) for fold in folds]),
+    )
+
+
+def split_folds(store: ClipStore) -> list[Fold]:
+    """The store's own split as the only fold: its test clips, and all its other clips to learn from."""
+    labelled = store.labels >= 0
+    fold = Fold(
+        test=np.flatnonzero(labelled & (store.splits == TEST_SPLIT)),
+        train=np.flatnonzero(labelled & (store.splits != TEST_SPLIT)),
+    )
+    if not len(fold.test) or not len(fold.train):
+        raise InvalidRequestError(
+            f"the store has {len(fold.test)} labelled test clips and {len(fold.train)} others; evaluation needs both. "
+            f"Mark subjects as test with gfp-data import --test-subject, or let each subject be tested once with "
+            f"gfp-evaluate --folds."
+        )
+    return [fold]
+
+
+def cross_subject_folds(store: ClipStore, num_folds: int) -> list[Fold]:
+    """Subjects dealt in turn to `num_folds` groups; each group is tested once while the others are learned from."""
+    labelled = store.labels >= 0
+    subjects = np.unique(store.subjects[labelled])
+    if len(subjects) < num_folds or num_folds < 2:
+        raise InvalidRequestError(
+            f"{num_folds} cross-subject folds were asked for; there must be 2 or more and a subject for each, and the "
+            f"store has {len(subjects)} labelled subjects."
+        )
+    group = {subject: place % num_folds for place, subject in enumerate(subjects)}
+    fold_of = np.array([group.get(subject, -1) for subject in store.subjects])
+    return [
+        Fold(test=np.flatnonzero(labelled & (fold_of == fold)), train=np.flatnonzero(labelled & (fold_of != fold)))
+        for fold in range(num_folds)
+    ]
+
+
+def used_clips(folds: list[Fold]) -> Int[np.ndarray, " clips"]:
+    """Every clip that is on a side of a fold, once."""
+    return np.unique(np.concatenate([side for fold in folds for side in (fold.test, fold.train)]))
+
+
+def chance(store: ClipStore, folds: list[Fold]) -> float:
+    """Percent of right answers when each answer is the label of a training clip drawn blindly; the mean over folds."""
+    shares = []
+    for fold in folds:
+        clips_of_class = np.bincount(store.labels[fold.train], minlength=len(store.class_names))
+        shares.append(np.mean(clips_of_class[store.labels[fold.test]] / len(fold.train)))
+    return 100.0 * float(np.mean(shares))

@@ -1,0 +1,120 @@
+"""How a head learns from labelled clips: shuffled passes, a loss a step, and what it answers after the last epoch."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int
+from torch import Tensor
+
+from gfp_serve.errors import InvalidRequestError
+from trainer.schedule import take
+
+# Clips that a step took, and words on how it goes.
+Show = Callable[[int, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """What is known of one pass."""
+
+    epoch: int  # from 1
+    train_loss: float  # mean over its steps
+    learning_rate: float  # of its last step
+    top1_percent: float | None  # right on the test clips after it; None where that was not asked
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Learned:
+    """What a head answers after its last epoch, and how it came there."""
+
+    predictions: Int[np.ndarray, " test"]
+    epochs: tuple[Epoch, ...]
+    features: Float32[np.ndarray, "test size"] | None = None  # of the test clips, as the last layer sees them
+
+    @property
+    def best(self) -> Epoch:
+        """The tested epoch that was right most often. Chosen by looking at the test clips: never a result."""
+        return max(self.epochs, key=lambda epoch: -1.0 if epoch.top1_percent is None else epoch.top1_percent)
+
+
+@dataclass(frozen=True, slots=True)
+class Passes:
+    """Which training clips each step takes: passes in random order, in batches of one size, a function of the step."""
+
+    num_clips: int
+    batch_clips: int  # at most; fewer clips give a smaller batch
+    epochs: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.num_clips < 2:
+            raise InvalidRequestError(
+                f"there are {self.num_clips} labelled clips to learn from; batch norm needs 2 at least: import more "
+                f"clips, or choose a larger share of them."
+            )
+
+    @property
+    def batch(self) -> int:
+        return min(self.batch_clips, self.num_clips)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return self.num_clips // self.batch
+
+    @property
+    def total_steps(self) -> int:
+        return self.epochs * self.steps_per_epoch
+
+    def places(self, step: int) -> Int[np.ndarray, " batch"]:
+        """Places of a step's clips among the training clips."""
+        return take(step * self.batch, self.batch, num_clips=self.num_clips, key=(self.seed, 3))
+
+
+def learn(
+    passes: Passes,
+    optimizer: torch.optim.Optimizer,
+    *,
+    learning_rate: Callable[[int], float],
+    loss_of: Callable[[int], Float[Tensor, ""]],
+    predict: Callable[[], Int[np.ndarray, " test"]],
+    labels: Int[np.ndarray, " test"],
+    test_every_epochs: int = 1,
+    done: Sequence[Epoch] = (),
+    after_epoch: Callable[[Sequence[Epoch]], None] = lambda _: None,
+    show: Show = lambda *_: None,
+) -> Learned:
+    """Take every step from the epochs that are `done` to the last; what `predict` says after the last one counts.
+
+    `learning_rate` and `loss_of` are asked for each step; a parameter group of the optimiser may have a `scale` on the
+    rate. Raises `InvalidRequestError` when the loss is not finite.
+    """
+    epochs = list(done)
+    predictions = predict() if len(epochs) == passes.epochs else None
+    for number in range(len(epochs) + 1, passes.epochs + 1):
+        losses, rate = [], math.nan
+        for step in range((number - 1) * passes.steps_per_epoch, number * passes.steps_per_epoch):
+            rate = learning_rate(step)
+            for group in optimizer.param_groups:
+                group["lr"] = rate * group.get("scale", 1.0)
+            loss = loss_of(step)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            losses.append(loss.detach())
+            show(passes.batch, f"epoch {number}/{passes.epochs}")
+        train_loss = torch.stack(losses).mean().item()
+        if not math.isfinite(train_loss):
+            raise InvalidRequestError(
+                f"the loss became {train_loss} in epoch {number} of {passes.epochs}; learn again with a lower "
+                f"--peak-lr, or look at the clips with gfp-data plot."
+            )
+        tested = number % test_every_epochs == 0 or number == passes.epochs
+        predictions = predict() if tested else None
+        top1 = None if predictions is None else 100.0 * float((predictions == labels).mean())
+        epochs.append(Epoch(number, train_loss, rate, top1))
+        after_epoch(epochs)
+    assert predictions is not None  # noqa: S101  the last epoch is always tested
+    return Learned(predictions, tuple(epochs))

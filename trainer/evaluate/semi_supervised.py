@@ -1,0 +1,78 @@
+"""Semi-supervised: the fine-tuning recipe on a small random share of the training clips, drawn anew for every seed.
+
+The published script (MAMP's) draws in each process by itself, so that two processes together see up to twice the
+labels, and all its runs have one seed. Here a draw is a function of the seed alone, and its clips' hash is reported.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+
+from gfp_serve.errors import InvalidRequestError
+from trainer.evaluate.folds import Fold
+from trainer.evaluate.report import Row, results
+from trainer.store import ClipStore
+
+
+def draw(store: ClipStore, fold: Fold, ratio: float, *, seed: int, balanced: bool) -> Fold:
+    """The fold with int(clips · ratio) of its training clips, in the store's order.
+
+    The draw of a smaller ratio is part of that of a larger one with the same seed. `balanced` takes clips from the
+    classes in turn, as long as they have any. Raises `InvalidRequestError` for a ratio outside (0, 1] and for one that
+    leaves fewer than 2 clips.
+    """
+    if not 0 < ratio <= 1:
+        raise InvalidRequestError(f"--ratio is {ratio}; it must be above 0 and at most 1. Published are 0.01 and 0.1.")
+    count = int(len(fold.train) * ratio)
+    if count < 2:
+        raise InvalidRequestError(
+            f"--ratio {ratio:g} of {len(fold.train)} training clips is {count}; 2 at least are needed: choose "
+            f"{2 / len(fold.train):.2g} or more."
+        )
+    shuffled = np.random.default_rng([seed, 4]).permutation(fold.train)
+    if balanced:
+        shuffled = shuffled[np.argsort(_rank_in_class(store.labels[shuffled]), kind="stable")]
+    return Fold(test=fold.test, train=np.sort(shuffled[:count]))
+
+
+def describe_draw(store: ClipStore, folds: Sequence[Fold], *, seed: int) -> dict[str, Any]:
+    """How many clips and classes a seed drew, and the hash of the clips' names, by which two runs can be compared."""
+    drawn = np.concatenate([fold.train for fold in folds])
+    return {
+        "seed": seed,
+        "num_clips": len(drawn),
+        "num_classes": len(np.unique(store.labels[drawn])),
+        "names_sha256": hashlib.sha256("\n".join(store.names[drawn].tolist()).encode()).hexdigest(),
+    }
+
+
+def summary(
+    store: ClipStore, draws: Sequence[Sequence[Fold]], seeds: Sequence[int], rows: Sequence[Sequence[Row]]
+) -> dict[str, Any]:
+    """The report of one ratio: what each seed drew and gave, and mean and deviation over the seeds."""
+    return {
+        "draws": [describe_draw(store, folds, seed=seed) for folds, seed in zip(draws, seeds, strict=True)],
+        "top1_percent": {
+            row.name: mean_and_deviation([of_seed[place].answers.accuracy for of_seed in rows])
+            for place, row in enumerate(rows[0])
+        },
+        "runs": [results(of_seed) for of_seed in rows],
+    }
+
+
+def mean_and_deviation(percents: Sequence[float]) -> dict[str, Any]:
+    """Mean and sample standard deviation (over n - 1; 0 for a single run) of the seeds' accuracies, and these."""
+    deviation = float(np.std(percents, ddof=1)) if len(percents) > 1 else 0.0
+    return {"mean": float(np.mean(percents)), "deviation": deviation, "seeds": list(percents)}
+
+
+def _rank_in_class(labels: Int[np.ndarray, " clips"]) -> Int[np.ndarray, " clips"]:
+    """How many clips of the same class come before each."""
+    ranks = np.empty(len(labels), dtype=np.int64)
+    for label in np.unique(labels):
+        of_class = labels == label
+        ranks[of_class] = np.arange(of_class.sum())
+    return ranks

@@ -1,0 +1,48 @@
+"""Reports as tables on a terminal."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+def print_rows(report: dict[str, Any], *, caption: str) -> None:
+    """One line for chance and for each embedding, and below them what the best epochs would have given."""
+    plain, fitted = report["top1_percent"], report["top1_percent_fitted"]
+    table = Table("embedding", *(("plain", "fitted read-out") if fitted else ("right in %",)))
+    table.add_row("chance", f"{report['chance_percent']:.1f}")
+    for name in dict.fromkeys([*plain, *fitted]):
+        shown = (plain, fitted) if fitted else (plain,)
+        table.add_row(name, *(f"{column[name]:.1f}" if name in column else "" for column in shown))
+    _print(table, report, caption)
+    if best := dict(report.get("best_epoch_on_test_percent", {})):
+        warning = best.pop("warning")
+        told = "; ".join(f"{name} {percent:.1f}" for name, percent in best.items())
+        Console().print(f"Best epoch, {warning}: {told}.", style="dim", highlight=False)
+
+
+def print_semi_supervised(report: dict[str, Any]) -> None:
+    """One line for chance and for each embedding, and a column for each ratio."""
+    ratios = report["ratios"].values()
+    table = Table("embedding")
+    for ratio, found in report["ratios"].items():
+        classes = sorted({draw["num_classes"] for draw in found["draws"]})
+        span = f"{classes[0]}" if len(classes) == 1 else f"{classes[0]}-{classes[-1]}"
+        table.add_column(f"{100 * float(ratio):g} %: {found['draws'][0]['num_clips']} clips, {span} classes")
+    table.add_row("chance", *[f"{report['chance_percent']:.1f}"] * len(ratios))
+    for name in next(iter(ratios))["top1_percent"]:
+        figures = [found["top1_percent"][name] for found in ratios]
+        table.add_row(name, *(f"{figure['mean']:.1f} ± {figure['deviation']:.1f}" for figure in figures))
+    _print(table, report, f"mean ± deviation of {report['config']['num_seeds']} seeds, after the last epoch")
+
+
+def _print(table: Table, report: dict[str, Any], caption: str) -> None:
+    console = Console()
+    # Not the table's own title, which is broken into lines as narrow as the table.
+    console.print(
+        f"{report['protocol']}: right in % of {report['num_test_clips']} test clips ({report['folds']})",
+        style="bold",
+        highlight=False,
+    )
+    console.print(table)
+    console.print(f"{caption[0].upper()}{caption[1:]}.", style="dim", highlight=False)
