@@ -15,7 +15,7 @@ from trainer.objectives.gfp_targets import (
     segment_motion,
     target_input,
 )
-from trainer.objectives.vicreg import covariance_term, variance_term
+from trainer.objectives.vicreg import variance_and_covariance
 
 SMALL = EncoderConfig(width=16, depth=1, num_heads=2)
 
@@ -97,10 +97,23 @@ def test_a_constant_target_network_is_punished_by_the_variance_term() -> None:
 
 def test_variance_and_covariance_of_four_points_can_be_checked_by_hand() -> None:
     square = torch.tensor([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]]) * 3**0.5 / 2
-    assert variance_term(square).item() == pytest.approx(0.0, abs=1e-4)  # each coordinate has variance 1
-    assert covariance_term(square).item() == pytest.approx(0.0, abs=1e-6)
+    variance, covariance = variance_and_covariance(square)
+    assert variance.item() == pytest.approx(0.0, abs=1e-4)  # each coordinate has variance 1
+    assert covariance.item() == pytest.approx(0.0, abs=1e-6)
     line = torch.tensor([[-1.0, -1.0], [1.0, 1.0]]) * 0.5**0.5  # variance 1, covariance 1
-    assert covariance_term(line).item() == pytest.approx((1 + 1) / 2, abs=1e-5)
+    assert variance_and_covariance(line)[1].item() == pytest.approx((1 + 1) / 2, abs=1e-5)
+
+
+@pytest.mark.parametrize("rows", [5, 50])  # fewer rows than features, and more
+def test_value_and_gradient_of_the_covariance_are_those_of_its_formula(rows: int) -> None:
+    features = torch.randn(
+        rows, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True
+    )
+    covariance = torch.cov(features.T)
+    expected = (covariance.square().sum() - covariance.diagonal().square().sum()) / 12
+    _, ours = variance_and_covariance(features)
+    torch.testing.assert_close(ours, expected)
+    torch.testing.assert_close(*(torch.autograd.grad(value, features) for value in (ours, expected)))
 
 
 def test_motion_is_the_next_segment_minus_this_one_and_ends_with_zeros() -> None:

@@ -116,7 +116,9 @@ import torch
 from tests.trainer.test_objectives import OBJECTIVES, SETTINGS, bodies, build, draws
 
 torch.set_num_threads(1)
-SETTINGS["gfp"] = {"local_width": 32, "global_width": 64}
+small = {"local_width": 8, "global_width": 16, "decoder_depth": 1}
+SETTINGS |= {name: {"decoder_depth": 1} for name in OBJECTIVES}
+SETTINGS |= {"gfp": {**small, "levels": "short,mid,global"}, "gfp_queries": {**small, "levels": "long,global"}}
 for name in OBJECTIVES:
     totals, gradients = [], []
     for compiled in (False, True):

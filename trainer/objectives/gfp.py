@@ -34,7 +34,7 @@ from trainer.objectives.objective import (
     Outcome,
     decoder_depth_setting,
 )
-from trainer.objectives.vicreg import covariance_term, variance_term
+from trainer.objectives.vicreg import variance_and_covariance
 from trainer.parallel import mean_square
 
 VARIANCE_WEIGHT, COVARIANCE_WEIGHT = 5.0, 1.0
@@ -238,8 +238,8 @@ class Gfp(Objective):
             }
             loss = config.prediction_weight * terms["prediction"]
             if config.targets == "network":
-                terms["variance"] = sum((variance_term(t) for t in targets), zero)
-                terms["covariance"] = sum((covariance_term(t) for t in targets), zero)
+                variances, covariances = zip(*(variance_and_covariance(t) for t in targets), strict=True)
+                terms["variance"], terms["covariance"] = sum(variances, zero), sum(covariances, zero)
                 loss = (
                     loss + config.variance_weight * terms["variance"] + config.covariance_weight * terms["covariance"]
                 )

@@ -10,18 +10,30 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from trainer.parallel import moments, total
+from trainer.parallel import moments, num_processes, total
 
 
-def variance_term(features: Float[Tensor, "targets features"]) -> Float[Tensor, ""]:
-    """Mean of max(0, 1 − std) over features: pushes every feature's spread up to 1. The std is sqrt(var + 1e-4)."""
+def variance_and_covariance(
+    features: Float[Tensor, "targets features"],
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """The two terms of one matrix of targets, from one pass over it.
+
+    Variance: the mean of max(0, 1 − std) over features, which pushes every feature's spread up to 1; the std is
+    sqrt(var + 1e-4). Covariance: the sum of the squared off-diagonal covariances over the number of features.
+    """
     rows, _, centred = moments(features)
-    variance = total(centred.square().sum(dim=0)) / (rows - 1)
-    return F.relu(1 - torch.sqrt(variance + 1e-4)).mean()
+    squares = total(centred.square().sum(dim=0))
+    variance = squares / (rows - 1)
+    off_diagonal = (_squared_norm_of_product(centred) - squares.square().sum()) / (rows - 1) ** 2
+    return F.relu(1 - torch.sqrt(variance + 1e-4)).mean(), off_diagonal / features.shape[1]
 
 
-def covariance_term(features: Float[Tensor, "targets features"]) -> Float[Tensor, ""]:
-    """Sum of squared off-diagonal covariances over the number of features: keeps features from repeating."""
-    rows, _, centred = moments(features)
-    covariance = total(centred.T @ centred) / (rows - 1)
-    return (covariance.square().sum() - covariance.diagonal().square().sum()) / features.shape[1]
+def _squared_norm_of_product(x: Float[Tensor, "rows features"]) -> Float[Tensor, ""]:
+    """‖XᵀX‖², the sum of all squared products of two features over the rows of all processes."""
+    # Held fixed on one side, the product is differentiated once and not twice; the gradient comes out at half.
+    fixed = x.detach()
+    # ‖XᵀX‖ = ‖XXᵀ‖, and a batch has far fewer clips than the global target has features.
+    by_rows = num_processes() == 1 and x.shape[0] < x.shape[1]
+    product = fixed @ x.T if by_rows else total(fixed.T @ x)
+    half = product.square().sum()
+    return 2 * half - half.detach()
