@@ -4,7 +4,7 @@ import json
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +35,10 @@ from trainer.evaluate.linear_probe import LinearProbeConfig, linear_probe
 from trainer.evaluate.linear_probe import clips_read as linear_probe_reads
 from trainer.evaluate.report import Row, describe, results
 from trainer.evaluate.retrieval import retrieval
-from trainer.evaluate.semi_supervised import draw, summary
+from trainer.evaluate.semi_supervised import draw, learn_from_draws, summary
 from trainer.evaluate.tables import print_rows, print_semi_supervised
 from trainer.evaluate.transfer import names, source_and_target
-from trainer.evaluate.unfinished import Unfinished
+from trainer.evaluate.unfinished import UNFINISHED_FILE, Unfinished
 from trainer.progress import clip_progress, learning_progress
 from trainer.readout import ReadoutConfig, Whitened, fit_readout
 from trainer.store import ClipStore
@@ -269,20 +269,8 @@ def semi_supervised_command(
     told = asdict(config) | {"ratios": list(ratios), "num_seeds": num_seeds, "balanced": balanced}
     unfinished = _unfinished(asked, checkpoint, "semi-supervised", told, resume)
     reads = sum(2 * fine_tune_reads(len(fold.train), config) for folds in draws.values() for fold in folds)
-    rows: dict[float, list[list[Row]]] = {ratio: [] for ratio in ratios}  # by ratio and seed
     with learning_progress(reads) as show, _stopped_by_ctrl_c(asked.out):
-        for (ratio, seed), folds in draws.items():
-            rows[ratio].append(
-                compare_fine_tuned(
-                    checkpoint,
-                    clips,
-                    folds,
-                    replace(config, seed=seed),
-                    unfinished=unfinished,
-                    prefix=f"{ratio:g}, seed {seed}, ",
-                    show=show,
-                )
-            )
+        rows = learn_from_draws(checkpoint, clips, draws, config, unfinished=unfinished, show=show)
     report = describe(
         "semi-supervised",
         store,
@@ -361,7 +349,8 @@ def _stopped_by_ctrl_c(resume_from: Path | None) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        how = "." if resume_from is None else f"; the same command with --resume goes on from what {resume_from} holds."
+        kept = resume_from is not None and (resume_from / UNFINISHED_FILE).exists()
+        how = f"; the same command with --resume goes on from what {resume_from} holds." if kept else "."
         click.echo(f"Stopped by Ctrl-C{how}", err=True)
         raise click.exceptions.Exit(128 + signal.SIGINT) from None
 

@@ -130,12 +130,12 @@ def learning_curves(runs: Mapping[str, Sequence[Sequence[Epoch]]], *, chance_per
 
     The last epoch, which counts, is marked with its accuracy.
     """
-    figure = Figure(figsize=(9.5, 4), layout="constrained")
+    figure = Figure(figsize=(9.5, 4.4), layout="constrained")
     loss_axes, test_axes = figure.subplots(1, 2)
     for number, (name, epochs_of_runs) in enumerate(runs.items()):
         colour = f"C{number}"
         losses = [[epoch.train_loss for epoch in epochs] for epochs in epochs_of_runs]
-        _draw_runs(loss_axes, [epoch.epoch for epoch in epochs_of_runs[0]], losses, colour=colour, label=name)
+        _draw_runs(loss_axes, [epoch.epoch for epoch in epochs_of_runs[0]], losses, colour=colour)
         tested = [epoch.epoch for epoch in epochs_of_runs[0] if epoch.top1_percent is not None]
         right = [[e.top1_percent for e in epochs if e.top1_percent is not None] for epochs in epochs_of_runs]
         last = _draw_runs(test_axes, tested, right, colour=colour, label=f"{name}: {np.mean(right, axis=0)[-1]:.1f}")
@@ -149,12 +149,14 @@ def learning_curves(runs: Mapping[str, Sequence[Sequence[Epoch]]], *, chance_per
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.25, linewidth=0.5)
         axes.spines[["top", "right"]].set_visible(False)
-    loss_axes.legend(frameon=False, fontsize=8)
-    test_axes.legend(loc="lower right", fontsize=8, framealpha=0.9, edgecolor="none")
+    # Below both, where it hides no curve.
+    figure.legend(
+        *test_axes.get_legend_handles_labels(), loc="outside lower center", frameon=False, fontsize=8, ncols=4
+    )
     return figure
 
 
-def _draw_runs(axes: Axes, x: Sequence[int], runs: Sequence[Sequence[float]], *, colour: str, label: str) -> float:
+def _draw_runs(axes: Axes, x: Sequence[int], runs: Sequence[Sequence[float]], *, colour: str, label: str = "") -> float:
     for values in runs if len(runs) > 1 else ():
         axes.plot(x, values, color=colour, alpha=0.2, linewidth=0.8)
     mean = np.mean(runs, axis=0)

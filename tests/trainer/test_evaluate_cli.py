@@ -13,7 +13,7 @@ from trainer.evaluate.unfinished import UNFINISHED_FILE
 from trainer.loop import Trainer
 from trainer.store import ClipStore
 
-SHORT = ["--epochs", 2, "--warmup-epochs", 1, "--batch-clips", 6, "--head-width", 8, "--device", "cpu"]
+SHORT = ["--epochs", 1, "--warmup-epochs", 1, "--batch-clips", 6, "--head-width", 8, "--device", "cpu"]
 ROWS = ["pose statistics", "untrained", "trained"]
 
 
@@ -140,13 +140,13 @@ def test_transfer_says_from_where_to_where_and_refuses_the_store_of_pre_training
     refused = invoke("transfer", run, store.path, *SHORT)
     assert refused.exit_code == 1
     assert "is the store that the encoder was pre-trained on" in " ".join(refused.output.split())
-    report = report_of("transfer", run, other_store.path, *SHORT)
+    result = invoke("transfer", run, other_store.path, *SHORT, "--json")
+    report = json.loads(result.stdout)
     assert report["transfer"]["source"]["num_clips"] == 24
     assert report["transfer"]["target"]["content_sha256"] == other_store.content_digest
     assert report["transfer"]["shared_sources"] == ["made-up"]  # both have one source of the same sum
-    result = invoke("transfer", run, other_store.path, *SHORT)
-    assert "from made-up (24 clips) to made-up (16 clips)" in result.output
-    assert "Warning: both hold the same made-up" in result.output
+    assert "from made-up (24 clips) to made-up (16 clips)" in result.stderr
+    assert "Warning: both hold the same made-up" in result.stderr
 
 
 @pytest.mark.parametrize(

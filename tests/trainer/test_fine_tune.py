@@ -1,6 +1,9 @@
 """Fine-tuning: learning rates and drop-path by hand, and a broken-off run that ends as an unbroken one."""
 
+import errno
+import os
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -133,7 +136,9 @@ def nothing_remembered() -> Unfinished:
 def test_fine_tuning_learns_its_training_clips_by_heart(clips: LabelledClips) -> None:
     (fold,) = split_folds(clips.store)
     known = Fold(test=fold.train, train=fold.train)
-    config = FineTuneConfig(epochs=25, warmup_epochs=1, batch_clips=9, head_width=32, peak_lr=2e-2, head_dropout=0.0)
+    config = FineTuneConfig(
+        epochs=15, warmup_epochs=1, batch_clips=9, head_width=32, peak_lr=2e-2, head_dropout=0.0, test_every_epochs=15
+    )
     learned = fine_tune(make_encoder(TINY_ENCODER), clips, known, config, unfinished=nothing_remembered(), key="one")
     assert learned.epochs[-1].top1_percent is not None
     assert learned.epochs[-1].top1_percent >= 80
@@ -191,6 +196,27 @@ def test_what_is_finished_is_remembered_and_a_stranger_is_refused_with_each_diff
     remembered.remove()
     with pytest.raises(InvalidRequestError, match="leave --resume out"):
         Unfinished(tmp_path, {}, resume=True)
+
+
+def test_a_full_disk_is_told_and_what_was_written_before_stays(
+    clips: LabelledClips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learned = Learned(np.array([1, 2]), ())
+    remembered = Unfinished(tmp_path, {}, resume=False)
+    remembered.finish("one", learned, keep_features=False)
+
+    def full(values: object, file: BinaryIO) -> None:
+        file.write(b"the first bytes")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(torch, "save", full)
+        with pytest.raises(InvalidRequestError, match=r"cannot be written .*No space left.* is whole"):
+            remembered.finish("two", learned, keep_features=False)
+    assert [file.name for file in tmp_path.iterdir()] == [UNFINISHED_FILE]
+    again = Unfinished(tmp_path, {}, resume=True)
+    assert again.finished("two") is None
+    assert again.finished("one") is not None
 
 
 def test_a_run_reads_as_many_clips_as_announced(clips: LabelledClips) -> None:

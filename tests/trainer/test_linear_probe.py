@@ -33,6 +33,8 @@ def test_separable_classes_are_told_apart() -> None:
     assert learned.epochs[0].train_loss == pytest.approx(np.log(4), abs=0.05)  # weights start near 0
     assert learned.epochs[-1].train_loss < 0.5
     assert learned.epochs[-1].top1_percent == 100.0
+    # Batch norm remembers the variance of a sample, 4 / 3 of the four corners' own, which is 1.
+    np.testing.assert_allclose(learned.features, CORNERS / (4 / 3) ** 0.5, atol=0.01)
 
 
 def test_the_rate_starts_at_its_peak_and_falls_along_half_a_cosine() -> None:

@@ -140,7 +140,7 @@ def test_learning_curves_mark_the_last_epoch_and_not_the_best() -> None:
     runs = {"trained": [epochs(None, 90.0, 40.0), epochs(None, 80.0, 60.0)], "untrained": [epochs(None, 10.0, 30.0)]}
     figure = learning_curves(runs, chance_percent=25.0)
     loss, test = figure.axes
-    labels = [text.get_text() for text in test.get_legend().get_texts()]
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == ["trained: 50.0", "untrained: 30.0", "chance: 25.0"]
     mean = next(line for line in test.lines if line.get_label() == "trained: 50.0")
     np.testing.assert_allclose(mean.get_data(), [[2, 3], [85, 50]])

@@ -10,13 +10,10 @@ from trainer.evaluate.candidates import POSE_STATISTICS, TRAINED, UNTRAINED, unt
 from trainer.evaluate.fine_tune import FineTuneConfig, clips_read, fine_tune
 from trainer.evaluate.folds import Fold, answers
 from trainer.evaluate.labelled import LabelledClips
-from trainer.evaluate.learning import Learned
+from trainer.evaluate.learning import Learned, Show
 from trainer.evaluate.linear_probe import LinearProbeConfig, linear_probe
 from trainer.evaluate.report import Row
 from trainer.evaluate.unfinished import Unfinished
-
-# Clips that were learned from, and words on which run it is and how it goes.
-ShowRun = Callable[[int, str], None]
 
 
 def compare_fine_tuned(
@@ -27,7 +24,7 @@ def compare_fine_tuned(
     *,
     unfinished: Unfinished,
     prefix: str = "",
-    show: ShowRun = lambda *_: None,
+    show: Show = lambda *_: None,
 ) -> list[Row]:
     """Pose statistics, the untrained and the trained encoder, each on every fold.
 

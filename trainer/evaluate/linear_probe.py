@@ -126,7 +126,9 @@ def train_linear_head(
         labels=test_labels,
         show=show,
     )
-    return replace(learned, features=test_features.cpu().numpy())
+    with torch.no_grad():
+        seen = head.eval().norm(test_features)
+    return replace(learned, features=seen.cpu().numpy())
 
 
 def clips_read(fold: Fold, config: LinearProbeConfig) -> int:

@@ -5,15 +5,22 @@ labels, and all its runs have one seed. Here a draw is a function of the seed al
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 
 from gfp_serve.errors import InvalidRequestError
+from trainer.checkpoint import Checkpoint
+from trainer.evaluate.comparison import compare_fine_tuned
+from trainer.evaluate.fine_tune import FineTuneConfig
 from trainer.evaluate.folds import Fold
+from trainer.evaluate.labelled import LabelledClips
+from trainer.evaluate.learning import Show
 from trainer.evaluate.report import Row, results
+from trainer.evaluate.unfinished import Unfinished
 from trainer.store import ClipStore
 
 
@@ -36,6 +43,31 @@ def draw(store: ClipStore, fold: Fold, ratio: float, *, seed: int, balanced: boo
     if balanced:
         shuffled = shuffled[np.argsort(_rank_in_class(store.labels[shuffled]), kind="stable")]
     return Fold(test=fold.test, train=np.sort(shuffled[:count]))
+
+
+def learn_from_draws(
+    checkpoint: Checkpoint,
+    clips: LabelledClips,
+    draws: Mapping[tuple[float, int], list[Fold]],
+    config: FineTuneConfig,
+    *,
+    unfinished: Unfinished,
+    show: Show = lambda *_: None,
+) -> dict[float, list[list[Row]]]:
+    """The rows of fine-tuning for each ratio and seed, from the folds that were drawn for them."""
+    rows: dict[float, list[list[Row]]] = {ratio: [] for ratio, _ in draws}
+    for (ratio, seed), folds in draws.items():
+        of_seed = compare_fine_tuned(
+            checkpoint,
+            clips,
+            folds,
+            replace(config, seed=seed),
+            unfinished=unfinished,
+            prefix=f"{ratio:g}, seed {seed}, ",
+            show=show,
+        )
+        rows[ratio].append(of_seed)
+    return rows
 
 
 def describe_draw(store: ClipStore, folds: Sequence[Fold], *, seed: int) -> dict[str, Any]:

@@ -83,21 +83,26 @@ class Unfinished:
     def _write(self) -> None:
         if self._path is None:
             return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        values = {
+            "format_version": FORMAT_VERSION,
+            "identity": self._identity,
+            "finished": self._finished,
+            "current": self._current,
+        }
         temporary = self._path.with_suffix(".tmp")
-        with temporary.open("wb") as file:
-            torch.save(
-                {
-                    "format_version": FORMAT_VERSION,
-                    "identity": self._identity,
-                    "finished": self._finished,
-                    "current": self._current,
-                },
-                file,
-            )
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self._path)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("wb") as file:
+                torch.save(values, file)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(self._path)
+        except (OSError, RuntimeError) as error:  # torch turns a full disk into a RuntimeError
+            temporary.unlink(missing_ok=True)
+            raise InvalidRequestError(
+                f"{self._path} cannot be written ({error}); what it held before is whole. Free some space, then go on "
+                f"with --resume."
+            ) from error
         self._saved_at = time.monotonic()
 
     def _read(self, folder: Path | None) -> None:
