@@ -38,7 +38,7 @@ class SJepaConfig(MotionMaskConfig):
 
     target_momentum: float = setting(0.996, "What the target encoder keeps of itself in the first step; 1 at the end.")
     target_temperature: float = setting(0.04, "Sharpness of targets; lower is sharper.")
-    prediction_temperature: float = setting(0.1, "Sharpness of predictions; above that of targets.")
+    prediction_temperature: float = setting(0.1, "Sharpness of predictions; not below that of targets.")
 
     def __post_init__(self) -> None:
         MotionMaskConfig.__post_init__(self)
