@@ -93,6 +93,18 @@ def options_from(
     return decorate
 
 
+def overridden(start: C) -> C:
+    """`start` with the settings that the present command line names on top. Raises `ValueError` as the config does."""
+    context = click.get_current_context()
+    names = {option.name for option in _options(type(start))}
+    said = {
+        name: value
+        for name, value in context.params.items()
+        if name in names and context.get_parameter_source(name) is not ParameterSource.DEFAULT
+    }
+    return _build(type(start), said, start)
+
+
 @dataclasses.dataclass(slots=True)
 class _Option:
     """One click option to be."""

@@ -4,7 +4,7 @@ import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
@@ -49,11 +49,20 @@ class Checkpoint:
             "objective": self.objective,
             "optimizer": self.optimizer,
         }
-        with temporary.open("wb") as file:
-            torch.save(values, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        try:
+            with temporary.open("wb") as file:
+                _save(values, file)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except OSError:
+            temporary.unlink(missing_ok=True)  # on a full disk it would be in the way of everything else
+            raise
+        folder = os.open(run, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # the new name too outlives a power cut
+        finally:
+            os.close(folder)
         return path
 
     @classmethod
@@ -107,6 +116,15 @@ def split_state(objective: Objective) -> tuple[dict[str, torch.Tensor], dict[str
     state = objective.state_dict()
     rest = {name: value for name, value in state.items() if not name.startswith("encoder.")}
     return objective.encoder.state_dict(), rest
+
+
+def _save(values: dict[str, Any], file: BinaryIO) -> None:
+    try:
+        torch.save(values, file)
+    except RuntimeError as error:
+        if isinstance(error.__context__, OSError):  # why the file took no more, which torch does not tell
+            raise error.__context__ from None
+        raise
 
 
 def _load(module: torch.nn.Module, state: dict[str, torch.Tensor], what: str) -> None:

@@ -7,36 +7,37 @@ if importlib.util.find_spec("torch") is None:
     sys.exit("Error: the trainer's packages are not installed; run: pip install 'gfp-serve[cpu,train]'")
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
-from click.core import ParameterSource
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import nn
 
 from gfp_serve.formats import Clip, find_files, read_clips
-from gfp_serve.options import Command, options_from
+from gfp_serve.options import Command, options_from, overridden
 from gfp_serve.preprocess import PreprocessConfig
-from trainer import loop, pictures
+from trainer import loop, parallel, pictures
 from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint, CheckpointError, data_summary
-from trainer.config import PRESETS, TrainConfig
+from trainer.config import CHANGEABLE, PRESETS, TrainConfig
+from trainer.cost_cli import gfp_cost
 from trainer.data_cli import gfp_data
+from trainer.devices import pick_device
 from trainer.embedding import PoseStatistics
 from trainer.evaluate_cli import fitting, gfp_evaluate
 from trainer.export import Origin, choose_canonical, export_bundle
-from trainer.health import collapsed
 from trainer.loop import Trainer
+from trainer.metrics import read_terms
 from trainer.objectives import name_of
 from trainer.progress import clip_progress
 from trainer.readout import ReadoutConfig
 from trainer.store import ClipStore
 
-__all__ = ["gfp_data", "gfp_evaluate", "gfp_export", "gfp_train"]
+__all__ = ["gfp_cost", "gfp_data", "gfp_evaluate", "gfp_export", "gfp_train"]
 
 _PATH = click.Path(path_type=Path)
 _errors = Console(stderr=True)
@@ -52,53 +53,36 @@ def gfp_train(store: Path, run: Path, resume: bool, config: TrainConfig) -> None
 
     Test clips of the store are never trained on. Ctrl-C and SIGTERM finish the step and write a checkpoint; --resume
     goes on from it and reaches the same losses as an unbroken run. Watch it with: tensorboard --logdir RUN
+
+    On several GPUs: torchrun --nproc-per-node 8 --no-python gfp-train ... (the step is shared, the losses stay)
     """
     checkpoint = _checkpoint_to_resume(run, resume)
     clips = ClipStore.open(store)
+    with _errors.status("checking the clips"):
+        clips.verify()
     if checkpoint is not None:
         if checkpoint.data["content_sha256"] != clips.content_digest:
             raise CheckpointError(
                 f"{run} was trained on a store with content {checkpoint.data['content_sha256'][:12]}…, {store} holds "
                 f"{clips.content_digest[:12]}…; name the store that the run was started with."
             )
-        config = checkpoint.config
-    try:
-        trainer = Trainer(config, clips, run, resume=checkpoint)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
-    _errors.print(
-        f"{len(trainer.clips.index)} training clips, {trainer.steps_per_epoch} steps an epoch, on {trainer.device} in "
-        f"{'bf16' if trainer.bf16 else 'fp32'}" + (f", from step {trainer.step}" if trainer.step else ""),
-        highlight=False,
-    )
-    with _training_progress(trainer) as show:
-        ended = trainer.fit(show)
-    pictures.loss_curves(*loop.read_terms(run)).savefig(run / "losses.png")
+        config = _config_to_resume(checkpoint.config, config)
+    with parallel.processes(cuda=pick_device(config.device).type == "cuda"):
+        try:
+            trainer = Trainer(config, clips, run, resume=checkpoint)
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
+        is_first = parallel.rank() == 0
+        with _training_progress(trainer) if is_first else nullcontext(lambda _: None) as show:
+            ended = trainer.fit(show)
+        if is_first:
+            _tell_the_end(ended, run, store)
     if ended.signal is not None:
-        click.echo(
-            f"Stopped by {ended.signal.name} at step {ended.step} of {ended.total_steps}; go on with --resume.",
-            err=True,
-        )
         raise click.exceptions.Exit(128 + ended.signal)
-    click.echo(
-        f"{run / CHECKPOINT_FILE}: {ended.step} steps. Next: gfp-evaluate retrieval {run} {store}, "
-        f"gfp-export {run} --out BUNDLE --clips FILE"
-    )
 
 
 def _checkpoint_to_resume(run: Path, resume: bool) -> Checkpoint | None:
     if resume:
-        context = click.get_current_context()
-        given = [
-            f"--{name.replace('_', '-')}"
-            for name in context.params
-            if name not in ("store", "run", "resume")
-            and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-        ]
-        if given:
-            raise click.UsageError(
-                f"{', '.join(given)} cannot be changed on --resume: the run goes on with its checkpoint's settings."
-            )
         return Checkpoint.read(run)
     if (run / CHECKPOINT_FILE).exists():
         raise click.UsageError(
@@ -107,15 +91,56 @@ def _checkpoint_to_resume(run: Path, resume: bool) -> Checkpoint | None:
     return None
 
 
+def _config_to_resume(started_with: TrainConfig, config: TrainConfig) -> TrainConfig:
+    """The settings of a run, with those of where and how often as they are wanted now."""
+    if click.get_current_context().params["preset"] is None:
+        config = overridden(started_with)
+    wanted, before = config.settings(), started_with.settings()
+    differing = [
+        f"--{name.replace('_', '-')} is {wanted.get(name)} and was {before.get(name)}"
+        for name in sorted({*wanted, *before} - CHANGEABLE)
+        if wanted.get(name) != before.get(name)
+    ]
+    if differing:
+        raise click.UsageError(
+            f"a run goes on with the settings it was started with, but {'; '.join(differing)}. Leave these out, or "
+            f"start another run in another folder."
+        )
+    return config
+
+
+def _tell_the_end(ended: loop.Ended, run: Path, store: Path) -> None:
+    pictures.loss_curves(*read_terms(run)).savefig(run / "losses.png")
+    if ended.signal is not None:
+        click.echo(
+            f"Stopped by {ended.signal.name} at step {ended.step} of {ended.total_steps}; go on with --resume.",
+            err=True,
+        )
+        return
+    click.echo(
+        f"{run / CHECKPOINT_FILE}: {ended.step} steps. Next: gfp-evaluate retrieval {run} {store}, "
+        f"gfp-export {run} --out BUNDLE --clips FILE"
+    )
+
+
 @contextmanager
 def _training_progress(trainer: Trainer) -> Iterator[Callable[[loop.Progress], None]]:
     """A bar with loss, clips/s and ETA on a terminal; a line for each logged step elsewhere."""
     total, config = trainer.total_steps, trainer.config
+    on = f"{trainer.device}" if parallel.num_processes() == 1 else f"{parallel.num_processes()} × {trainer.device}"
+    _errors.print(
+        f"{len(trainer.clips.index)} training clips, {trainer.steps_per_epoch} steps an epoch, on {on} in "
+        f"{'bf16' if trainer.bf16 else 'fp32'}" + (f", from step {trainer.step}" if trainer.step else ""),
+        highlight=False,
+    )
+    told: set[str] = set()
 
     def state(now: loop.Progress, clips_per_s: float) -> str:
-        levels = ", ".join(collapsed(now.metrics))
-        warning = f"  targets hardly vary: {levels}" if levels else ""
-        return f"loss {now.metrics['loss']:.3f}  {clips_per_s:.0f} clips/s{warning}"
+        for level, sentence in now.collapsed.items():
+            if level not in told:
+                told.add(level)
+                _errors.print(f"warning: {sentence}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+        return f"loss {now.metrics['loss']:.3f}  {clips_per_s:.0f} clips/s"
 
     if not _errors.is_terminal:
 

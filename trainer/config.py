@@ -67,11 +67,22 @@ class TrainConfig:
     def to_json(self) -> dict[str, Any]:
         return {**dataclasses.asdict(self), "objective": config_to_json(self.objective)}
 
+    def settings(self) -> dict[str, Any]:
+        """Every setting by its name as an option, those of encoder and objective too."""
+        values = self.to_json()
+        encoder, objective = values.pop("encoder"), values.pop("objective")
+        return {**values, **encoder, "objective": objective.pop("name"), **objective}
+
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "TrainConfig":
         inner = {"encoder": EncoderConfig(**values["encoder"]), "objective": config_from_json(values["objective"])}
         return cls(**{**values, **inner})
 
+
+# Where and how often: a resumed run may have other values for these, and still computes the same.
+CHANGEABLE = frozenset(
+    ("device", "compile", "num_threads", "log_every_steps", "save_every_epochs", "evaluate_every_epochs")
+)
 
 PRESETS: dict[str, TrainConfig] = {
     # A look at the whole path in a minute on two cores, with an encoder of 0.2 M parameters.

@@ -6,7 +6,7 @@ from torch import Tensor
 
 # Rows are subsampled: ranks of more rows cost seconds on a CPU and say the same.
 MAX_ROWS = 1024
-COLLAPSED_STD = 0.1
+COLLAPSED_STD, COLLAPSED_RANK_SHARE, COLLAPSED_STEPS = 0.1, 0.1, 200
 
 
 @torch.no_grad()
@@ -21,6 +21,8 @@ def health(levels: dict[str, tuple[Tensor, Tensor]]) -> dict[str, float]:
         report[f"{level}/target_std"] = target.std(dim=0).mean().item()
         report[f"{level}/prediction_std"] = prediction.std(dim=0).mean().item()
         report[f"{level}/target_rank"] = effective_rank(target)
+        # No more directions than features, nor than (centred) rows.
+        report[f"{level}/target_full_rank"] = float(min(target.shape[1], min(len(target), MAX_ROWS) - 1))
         report[f"{level}/prediction_rank"] = effective_rank(prediction)
         report[f"{level}/unpredicted"] = (error / target.var(dim=0).mean().clamp_min(1e-12)).item()
     return report
@@ -36,6 +38,22 @@ def effective_rank(features: Float[Tensor, "rows features"]) -> float:
     return torch.exp(-(share * torch.log(share.clamp_min(1e-12))).sum()).item()
 
 
-def collapsed(report: dict[str, float]) -> list[str]:
-    """The levels whose targets hardly vary any more."""
-    return [name.split("/")[0] for name, v in report.items() if name.endswith("/target_std") and v < COLLAPSED_STD]
+class CollapseWatch:
+    """Tells when the targets of a level have hardly varied, or in hardly any directions, for many steps on end."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, int] = {}
+
+    def collapsed(self, step: int, report: dict[str, float]) -> dict[str, str]:
+        """A sentence, by level, for each collapsed for `COLLAPSED_STEPS` steps; `report` is this step's."""
+        sentences = {}
+        for level in [name.removesuffix("/target_std") for name in report if name.endswith("/target_std")]:
+            std, rank, full = (report[f"{level}/target_{name}"] for name in ("std", "rank", "full_rank"))
+            if std >= COLLAPSED_STD and rank >= COLLAPSED_RANK_SHARE * full:
+                self._since.pop(level, None)
+            elif step - self._since.setdefault(level, step) >= COLLAPSED_STEPS:
+                sentences[level] = (
+                    f"the targets of level {level!r} have collapsed since step {self._since[level]}: their std is "
+                    f"{std:.2g} (healthy is {COLLAPSED_STD} or more), their effective rank {rank:.0f} of {full:.0f}"
+                )
+        return sentences

@@ -1,6 +1,5 @@
 """Pre-training: the step, and around it the log, the checkpoints and the ways to stop."""
 
-import json
 import math
 import signal
 import time
@@ -13,27 +12,24 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.utils.tensorboard import SummaryWriter
 
 from gfp_serve.errors import GfpError
 from trainer import parallel
 from trainer.batches import TrainingClips
-from trainer.checkpoint import Checkpoint, data_summary, split_state
+from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint, CheckpointError, data_summary, split_state
 from trainer.config import TrainConfig
 from trainer.devices import pick_device
 from trainer.encoder import SkeletonEncoder
 from trainer.evaluate.embeddings import embed_store, torch_embedder
 from trainer.evaluate.folds import split_folds
 from trainer.evaluate.retrieval import retrieve
-from trainer.health import health
+from trainer.health import CollapseWatch, health
+from trainer.metrics import MetricsLog
 from trainer.objectives import Objective, Outcome, build_objective
 from trainer.schedule import steps_per_epoch, warmup_cosine
 from trainer.store import ClipStore
-
-METRICS_FILE = "metrics.jsonl"
 
 
 class NonFiniteLossError(GfpError):
@@ -48,6 +44,7 @@ class Progress:
     total_steps: int
     clips_per_s: float | None  # None between two logged steps
     metrics: dict[str, float] = field(default_factory=dict)  # empty between two logged steps
+    collapsed: dict[str, str] = field(default_factory=dict)  # a sentence for each level that has been for long
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,54 +86,68 @@ class Trainer:
         self.steps_per_epoch = steps_per_epoch(len(self.clips.index), config.batch_clips)
         self.total_steps = config.epochs * self.steps_per_epoch
         self.optimizer = _adamw(self.objective, config)
-        self.step = 0
+        self.step = self.saved_step = 0  # steps done, and those of them that are in the checkpoint on disk
+        self._watch = CollapseWatch()
         if resume is not None:
             resume.load_objective(self.objective)
             self.optimizer.load_state_dict(resume.optimizer)
-            self.step = resume.step
+            self.step = self.saved_step = resume.step
         self.compute_loss = _prepared(self.objective, config.compile, self.device)
 
     def fit(self, show: Callable[[Progress], None] = lambda _: None) -> Ended:
         """Train to the last step, or to the next step after SIGINT or SIGTERM; writes a checkpoint either way.
 
-        Raises `NonFiniteLossError`; the checkpoint on disk is then the last one before the loss went bad.
+        Of several processes, the first one writes and shows. Raises `NonFiniteLossError`, `StoreError` when the clips
+        were changed under the run, and `CheckpointError` when the run's folder cannot be written; the checkpoint on
+        disk is then the last good one.
         """
         config = self.config
-        self.run.mkdir(parents=True, exist_ok=True)
-        _forget_metrics_after(self.run / METRICS_FILE, self.step)
-        losses: dict[int, torch.Tensor] = {}
-        with (
-            # Purges this step and all after it.
-            SummaryWriter(self.run, purge_step=self.step + 1) as board,
-            (self.run / METRICS_FILE).open("a") as log,
-            _stop_signals() as stopped,
-            _repeatable(self.device),
-        ):
+        losses: dict[int, Tensor] = {}
+        with self._log() as log, _stop_signals() as stopped, _repeatable(self.device):
             last_time, last_step = time.perf_counter(), self.step
-            while self.step < self.total_steps and not stopped:
+            while self.step < self.total_steps and not parallel.anyone(bool(stopped)):
                 outcome = self.train_step()
                 losses[self.step] = outcome.total.detach().clone()  # a CUDA graph writes the next one in its place
                 self.step += 1
-                if self.step % config.log_every_steps and self.step != self.total_steps:
+                is_last = self.step == self.total_steps
+                if self.step % config.log_every_steps and not is_last:
                     show(Progress(self.step, self.total_steps, None))
                 else:
                     self._check_finite(losses)  # also waits for the device, so that the clock is honest
-                    now = time.perf_counter()
-                    speed = (self.step - last_step) * config.batch_clips / (now - last_time)
-                    metrics = self._measure(outcome) | {"clips_per_s": speed}
-                    for name, value in metrics.items():
-                        board.add_scalar(name, value, self.step)
-                    log.write(json.dumps({"step": self.step, **metrics}) + "\n")
-                    log.flush()
-                    show(Progress(self.step, self.total_steps, speed, metrics))
+                    speed = (self.step - last_step) * config.batch_clips / (time.perf_counter() - last_time)
+                    if log is not None:
+                        metrics = self._measure(outcome) | {"clips_per_s": speed}
+                        log.write(self.step, metrics)
+                        collapsed = self._watch.collapsed(self.step, metrics)
+                        show(Progress(self.step, self.total_steps, speed, metrics, collapsed))
                     last_time, last_step = time.perf_counter(), self.step
-                is_last = self.step == self.total_steps  # saved below
-                if self.step % (config.save_every_epochs * self.steps_per_epoch) == 0 and not is_last:
+                if self.step % (config.save_every_epochs * self.steps_per_epoch) == 0 and not is_last:  # saved below
                     self._check_finite(losses)
                     self.save()
             self._check_finite(losses)
             self.save()
-            return Ended(self.step, self.total_steps, stopped[0] if stopped else None)
+            ended_early = self.step < self.total_steps
+            # Another process of the run may have been told to stop.
+            return Ended(self.step, self.total_steps, (stopped or [signal.SIGTERM])[0] if ended_early else None)
+
+    @contextmanager
+    def _log(self) -> Iterator[MetricsLog | None]:
+        """The log of the run, for the process that writes it; what the disk refuses is told with what is safe."""
+        if parallel.rank():
+            yield None
+            return
+        try:
+            self.run.mkdir(parents=True, exist_ok=True)
+            with MetricsLog(self.run, self.step) as log:
+                yield log
+        except OSError as error:
+            if error.filename is not None and not str(error.filename).startswith(str(self.run)):
+                raise
+            safe = f"the checkpoint of step {self.saved_step} is whole" if self.saved_step else "nothing was saved yet"
+            raise CheckpointError(
+                f"{self.run} cannot be written at step {self.step}: {error.strerror}; {safe}. Free some space or mend "
+                f"the folder, then go on with --resume."
+            ) from error
 
     def train_step(self) -> Outcome:
         """The update of `step`: batch, masks, forward, backward, AdamW; `fit` counts on. The loss is not waited for."""
@@ -156,28 +167,38 @@ class Trainer:
             outcome = self.compute_loss(bodies, uniform)
         self.optimizer.zero_grad(set_to_none=True)
         outcome.total.backward()  # type: ignore[no-untyped-call]
+        # Fused AdamW leaves the weights alone where this is 1, so that a bad loss never reaches them; nothing waits.
+        self.optimizer.found_inf = (~outcome.total.detach().isfinite()).float()  # type: ignore[attr-defined]
         self.optimizer.step()
         self.objective.after_update((self.step + 1) / self.total_steps)
         return outcome
 
     def save(self) -> Path:
-        """Write the run's checkpoint; `NonFiniteLossError` instead when a weight is not finite."""
+        """Write the run's checkpoint.
+
+        Raises `NonFiniteLossError` instead when a weight is not finite, `StoreError` when the clips were changed.
+        """
         for name, weight in self.objective.named_parameters():
             if not weight.isfinite().all():
                 raise NonFiniteLossError(
                     f"weights of {name} are not finite after step {self.step - 1} of {self.total_steps}; "
                     f"they are not saved. Start again in another folder with a lower --peak-lr."
                 )
-        encoder, rest = split_state(self.objective)
-        return Checkpoint(
-            config=self.config,
-            preprocess=self.preprocess,
-            data=data_summary(self.store),
-            step=self.step,
-            encoder=encoder,
-            objective=rest,
-            optimizer=self.optimizer.state_dict(),
-        ).write(self.run)
+        self.store.check_unchanged()
+        path = self.run / CHECKPOINT_FILE
+        if parallel.rank() == 0:
+            encoder, rest = split_state(self.objective)
+            Checkpoint(
+                config=self.config,
+                preprocess=self.preprocess,
+                data=data_summary(self.store),
+                step=self.step,
+                encoder=encoder,
+                objective=rest,
+                optimizer=self.optimizer.state_dict(),
+            ).write(self.run)
+        self.saved_step = self.step
+        return path
 
     def _measure(self, outcome: Outcome) -> dict[str, float]:
         metrics = {"loss": outcome.total.item(), "learning_rate": self.optimizer.param_groups[0]["lr"]}
@@ -205,22 +226,13 @@ class Trainer:
         losses.clear()
 
 
-def read_terms(run: Path) -> tuple[Int[np.ndarray, " steps"], dict[str, Float[np.ndarray, " steps"]]]:
-    """The logged steps of a run, and the loss and its terms at each of them."""
-    lines = [json.loads(line) for line in (run / METRICS_FILE).read_text().splitlines()]
-    names = [name for name in lines[0] if name == "loss" or name.startswith("terms/")] if lines else []
-    steps = np.array([line["step"] for line in lines], dtype=np.int64)
-    return steps, {name.removeprefix("terms/"): np.array([line[name] for line in lines]) for name in names}
-
-
 def _prepared(
     objective: Objective, compile_mode: Literal["auto", "off", "fused", "graphs"], device: torch.device
 ) -> Callable[[Tensor, Tensor], Outcome]:
     """The objective's forward as it is called in a step: synchronised over processes, and compiled."""
     forward: nn.Module = objective
     if parallel.num_processes() > 1:
-        # Statistics are summed over processes in every step, so there are no buffers to hand out.
-        forward = DistributedDataParallel(objective, broadcast_buffers=False, find_unused_parameters=False)
+        forward = DistributedDataParallel(objective)
     if compile_mode == "auto":
         compile_mode = "fused" if device.type == "cuda" else "off"
     if compile_mode == "off":
@@ -271,17 +283,3 @@ def _stop_signals() -> Iterator[list[signal.Signals]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _forget_metrics_after(path: Path, step: int) -> None:
-    """A resumed run repeats the steps after its checkpoint: their old lines go, and one that a crash cut off."""
-    if path.exists():
-        kept = [line for line in path.read_text().splitlines() if (at := _step_of(line)) is not None and at <= step]
-        path.write_text("".join(line + "\n" for line in kept))
-
-
-def _step_of(line: str) -> int | None:
-    try:
-        return int(json.loads(line)["step"])
-    except ValueError:
-        return None

@@ -5,9 +5,38 @@ of the whole batch from sums that are exchanged, and gradients flow back through
 processes changes the speed and nothing else.
 """
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, distributed, nn
+
+
+@contextmanager
+def processes(*, cuda: bool) -> Iterator[None]:
+    """Join the other processes of this run, where torchrun started several; each has a GPU of its own."""
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+        yield
+        return
+    if cuda:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    # gloo too with CUDA: for what is agreed upon outside the device's work.
+    distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
+
+
+def anyone(flag: bool) -> bool:
+    """Whether the flag is set in any process; all get the same answer."""
+    if not _is_parallel():
+        return flag
+    flags = torch.tensor(float(flag))
+    distributed.all_reduce(flags)
+    return bool(flags)
 
 
 def num_processes() -> int:

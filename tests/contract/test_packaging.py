@@ -106,7 +106,14 @@ def test_a_serving_command_shows_its_help_where_torch_is_not_installed(serving, 
     assert result.stdout.startswith(f"Usage: {command} ")
 
 
-@pytest.mark.parametrize("command", ["gfp-data", "gfp-train", "gfp-evaluate", "gfp-export"])
+def test_recordings_are_imported_where_torch_is_not_installed(serving, tmp_path):
+    result = run(serving / "gfp-data", "import", CLIPS, "--out", tmp_path / "store")
+
+    assert result.returncode == 0, result.stderr
+    assert "61 clips" in result.stdout
+
+
+@pytest.mark.parametrize("command", ["gfp-train", "gfp-cost", "gfp-evaluate", "gfp-export"])
 def test_a_training_command_says_in_one_line_which_extra_is_missing(serving, command):
     result = run(serving / command)
 

@@ -132,14 +132,16 @@ def test_a_canonical_clip_shows_somebody(recording: Path, tmp_path: Path) -> Non
     succeed(gfp_export, "--pose-statistics", "--out", tmp_path / "bundle", *clips)
 
 
-def test_targets_that_hardly_vary_are_said_beside_the_loss(
+def test_a_level_that_has_collapsed_for_long_is_named_once(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = [*TINY, "--epochs", 1]
-    assert "targets hardly vary" not in succeed(gfp_train, store, "--out", tmp_path / "healthy", *words)
+    words = [*TINY, "--epochs", 2, "--log-every-steps", 1]
+    monkeypatch.setattr("trainer.health.COLLAPSED_STEPS", 2)
+    assert "collapsed" not in succeed(gfp_train, store, "--out", tmp_path / "healthy", *words)
     monkeypatch.setattr("trainer.health.COLLAPSED_STD", 100.0)
-    said = succeed(gfp_train, store, "--out", tmp_path / "collapsed", *words)
-    assert "targets hardly vary: short, mid, long, global" in said
+    said = succeed(gfp_train, store, "--out", tmp_path / "low", *words)
+    for level in ("short", "mid", "long", "global"):
+        assert said.count(f"the targets of level '{level}' have collapsed since step 1") == 1
 
 
 def test_evaluation_is_a_table_by_default(store: Path, run: Path) -> None:
@@ -174,12 +176,18 @@ def test_a_run_that_is_there_is_not_overwritten(store: Path, run: Path) -> None:
     assert (run / "checkpoint.pt").read_bytes() == before
 
 
-def test_settings_cannot_be_changed_on_resume(store: Path, run: Path) -> None:
-    result = invoke(gfp_train, store, "--out", run, "--resume", "--seed", 9, "--peak-lr", 0.1)
+def test_each_setting_that_differs_on_resume_is_named_with_both_values(store: Path, run: Path) -> None:
+    result = invoke(gfp_train, store, "--out", run, "--resume", "--seed", 9, "--peak-lr", 0.1, "--depth", 1)
     assert result.exit_code == 2
-    assert "--peak-lr" in result.output
-    assert "--seed" in result.output
-    assert "cannot be changed on --resume" in result.output
+    said = " ".join(result.output.split())
+    assert "--peak-lr is 0.1 and was 0.001; --seed is 9 and was 0. Leave these out" in said
+    by_preset = " ".join(invoke(gfp_train, store, "--out", run, "--resume", "--preset", "small").output.split())
+    for difference in ("--batch-clips is 64 and was 4", "--width is 128 and was 16", "--local-width is 256 and was 8"):
+        assert difference in by_preset
+
+
+def test_where_and_how_often_may_differ_on_resume(store: Path, run: Path) -> None:
+    succeed(gfp_train, store, "--out", run, "--resume", "--device", "cpu", "--log-every-steps", 7, "--num-threads", 0)
 
 
 def test_another_store_is_refused_on_resume(recording: Path, run: Path, tmp_path: Path) -> None:
@@ -201,7 +209,7 @@ def test_a_finished_run_can_be_resumed_without_harm(store: Path, run: Path) -> N
         (["--floor-lr", "1"], "needed is 0 < floor <= peak"),
         (["--precision", "bf16", "--device", "cpu", "--batch-clips", "4"], "bf16 needs --device cuda"),
         (["--precision", "bf16", "--device", "auto", "--batch-clips", "4"], "bf16 needs --device cuda"),
-        (["--mask-ratio", "0.9999", "--batch-clips", "4"], "leaves none of the 750 tokens visible"),
+        (["--mask-ratio", "0.9999", "--batch-clips", "4"], "leaves 0 of the 750 tokens visible"),
         (["--mask-temperature", "nan"], "--mask-temperature is nan"),
         (["--variance-weight", "-1"], "none may be negative"),
         (["--position-std", "0"], "--position-std is 0.0; it must be above 0"),

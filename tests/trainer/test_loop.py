@@ -3,6 +3,9 @@ import logging
 import math
 import os
 import signal
+import subprocess
+import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,15 +14,16 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from gfp_serve.errors import InvalidRequestError
+from gfp_serve.errors import InvalidRequestError, StoreError
 from gfp_serve.preprocess import PreprocessConfig, clean
 from gfp_serve.skeleton import NTU25
 from tests.trainer.small import moving_body, tiny_config, write_store
 from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint, CheckpointError
 from trainer.encoder import EncoderConfig
-from trainer.health import MAX_ROWS, collapsed, effective_rank, health
-from trainer.loop import METRICS_FILE, NonFiniteLossError, Progress, Trainer
-from trainer.store import ClipStore, StoreWriter
+from trainer.health import COLLAPSED_STEPS, MAX_ROWS, CollapseWatch, effective_rank, health
+from trainer.loop import NonFiniteLossError, Progress, Trainer
+from trainer.metrics import METRICS_FILE
+from trainer.store import POSITIONS_FILE, ClipStore, StoreWriter
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +130,92 @@ def test_a_run_that_goes_bad_names_the_step_and_its_clips_and_keeps_the_last_goo
     assert all(weight.isfinite().all() for weight in saved.encoder.values() if weight.is_floating_point())
 
 
+def test_a_bad_clip_never_reaches_a_weight(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "store")
+    content = bytearray((tmp_path / "store" / POSITIONS_FILE).read_bytes())
+    for place in range(0, len(content), 4000):
+        content[place : place + 4] = np.float32(np.nan).tobytes()
+    (tmp_path / "store" / POSITIONS_FILE).write_bytes(content)
+    trainer = Trainer(tiny_config(), store, tmp_path / "run")
+    before = {name: weight.clone() for name, weight in trainer.objective.named_parameters()}
+    assert not trainer.train_step().total.isfinite()
+    for name, weight in trainer.objective.named_parameters():
+        assert torch.equal(weight, before[name]), name
+
+
+def test_clips_that_change_under_a_run_end_it_at_its_next_checkpoint(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "store")
+
+    def show(now: Progress) -> None:
+        if now.step == 3:
+            with (tmp_path / "store" / POSITIONS_FILE).open("r+b") as file:
+                file.write(np.float32(1.5).tobytes())
+
+    with pytest.raises(StoreError, match=r"was changed while it was in use: .*holds other clips than were written"):
+        Trainer(tiny_config(), store, tmp_path / "run").fit(show)
+    assert Checkpoint.read(tmp_path / "run").step == 2
+
+
+def test_clips_that_are_touched_but_the_same_do_not_end_a_run(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "store")
+    (tmp_path / "store" / POSITIONS_FILE).touch()
+    Trainer(tiny_config(), store, tmp_path / "run").fit()
+
+
+def in_a_process(lines: str, store: ClipStore, run: Path) -> subprocess.CompletedProcess[str]:
+    """Run a few lines with `store`, `run` and all names that they need."""
+    code = f"""
+import os, resource, signal
+from pathlib import Path
+from tests.trainer.small import tiny_config
+from trainer.loop import Trainer
+from trainer.checkpoint import Checkpoint
+from trainer.store import ClipStore
+store, run = ClipStore.open(Path({str(store.path)!r})), Path({str(run)!r})
+{textwrap.dedent(lines)}
+"""
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+
+def test_a_kill_in_the_middle_of_a_checkpoint_leaves_the_one_before(store: ClipStore, tmp_path: Path) -> None:
+    lines = """
+        writes = 0
+        def die_in_the_second(file):
+            global writes
+            writes += 1
+            if writes > 2:  # each checkpoint syncs its file and its folder
+                os.truncate(run / "checkpoint.tmp", 1000)
+                os.kill(os.getpid(), signal.SIGKILL)
+        os.fsync = die_in_the_second
+        Trainer(tiny_config(epochs=3), store, run).fit()
+    """
+    assert in_a_process(lines, store, tmp_path / "run").returncode == -signal.SIGKILL
+    assert (tmp_path / "run" / "checkpoint.tmp").stat().st_size == 1000
+    left = Checkpoint.read(tmp_path / "run")
+    assert left.step == 2
+    assert Trainer(tiny_config(epochs=3), store, tmp_path / "run", resume=left).fit().step == 6
+
+
+def test_a_full_disk_is_told_and_the_last_checkpoint_kept(store: ClipStore, tmp_path: Path) -> None:
+    lines = """
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        trainer = Trainer(tiny_config(epochs=3), store, run)
+        def show(now):
+            if now.step == 3:  # a file may not grow beyond this, as on a disk without room
+                resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
+        try:
+            trainer.fit(show)
+        except Exception as error:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            print(type(error).__name__, error)
+    """
+    ended = in_a_process(lines, store, tmp_path / "run")
+    assert ended.stdout.startswith("CheckpointError"), ended.stderr
+    assert "cannot be written at step 4: File too large; the checkpoint of step 2 is whole" in ended.stdout
+    assert Checkpoint.read(tmp_path / "run").step == 2
+    assert not list((tmp_path / "run").glob("*.tmp"))
+
+
 def test_bad_weights_are_never_saved(store: ClipStore, tmp_path: Path) -> None:
     run = tmp_path / "run"
     trainer = Trainer(tiny_config(), store, run)
@@ -209,8 +299,22 @@ def test_health_tells_a_full_spread_from_a_collapsed_one() -> None:
     report = health({"short": (spread, spread)})
     assert report["short/unpredicted"] == 0
     assert report["short/target_std"] == pytest.approx(1.0, abs=0.1)
-    assert collapsed(report) == []
-    assert collapsed(health({"short": (spread, spread), "mid": (spread, spread / 20)})) == ["mid"]
+    assert report["short/target_full_rank"] == 8
+
+
+def test_a_level_is_reported_when_it_has_been_collapsed_for_long_on_end() -> None:
+    draws = torch.Generator().manual_seed(0)
+    spread = torch.randn(500, 64, generator=draws)
+    line = torch.randn(500, 1, generator=draws).expand(-1, 64)  # std 1, but a single direction
+    good, faint, narrow = (health({"mid": (spread, target)}) for target in (spread, spread / 20, line))
+    watch = CollapseWatch()
+    assert watch.collapsed(0, faint) == {}
+    assert watch.collapsed(COLLAPSED_STEPS - 1, narrow) == {}
+    (sentence,) = watch.collapsed(COLLAPSED_STEPS, narrow).values()
+    assert "level 'mid' have collapsed since step 0" in sentence
+    assert "effective rank 1 of 64" in sentence
+    assert watch.collapsed(COLLAPSED_STEPS + 1, good) == {}
+    assert watch.collapsed(COLLAPSED_STEPS + 2, faint) == {}  # counts anew
 
 
 def test_the_rank_is_of_all_joints_however_many_bodies_there_are() -> None:

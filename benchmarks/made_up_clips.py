@@ -1,0 +1,37 @@
+"""Clips that were never recorded, of the sizes of NTU RGB+D: for timing, not for learning."""
+
+from pathlib import Path
+
+import numpy as np
+
+from gfp_serve.preprocess import PreprocessConfig, clean
+from gfp_serve.skeleton import NTU25
+from trainer.store import ClipStore, StoreWriter
+
+# NTU RGB+D 60 has about 80 frames a clip, 30 to 300.
+MEAN_FRAMES, MIN_FRAMES, MAX_FRAMES = 80, 30, 300
+
+
+def write_store(path: Path, *, num_clips: int, one_body_share: float, seed: int = 0) -> ClipStore:
+    """A store of walking noise, of which `one_body_share` of the clips have one body and the others two."""
+    draws = np.random.default_rng(seed)
+    preprocess = PreprocessConfig()
+    with StoreWriter(path, preprocess) as writer:
+        writer.add_source("made-up", sha256="0" * 64)
+        for number in range(num_clips):
+            frames = int(np.clip(draws.gamma(4.0, MEAN_FRAMES / 4.0), MIN_FRAMES, MAX_FRAMES))
+            bodies = 1 if number < round(one_body_share * num_clips) else 2
+            rest = draws.normal(0, 0.3, (25, 3)) + [0, 0, 3]
+            rest[0], rest[1], rest[20] = (0, 0, 3), (0, 0.25, 3), (0, 0.5, 3)
+            steps = draws.normal(0, 0.01, (frames, bodies, 25, 3)).cumsum(axis=0)
+            writer.add(
+                clean((rest + steps).astype(np.float32), NTU25, preprocess),
+                source="made-up",
+                name=str(number),
+                label=None,
+                subject="nobody",
+                camera=0,
+                split=0,
+                fps=30.0,
+            )
+    return ClipStore.open(path)

@@ -1,0 +1,57 @@
+"""The log of a run: `metrics.jsonl` and TensorBoard, a line and a point for each logged step."""
+
+import json
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from jaxtyping import Float, Int
+from torch.utils.tensorboard import SummaryWriter
+
+METRICS_FILE = "metrics.jsonl"
+
+
+class MetricsLog:
+    """Appends to the log of a run from `step` on; what a resumed run will do again is taken out first."""
+
+    def __init__(self, run: Path, step: int) -> None:
+        _forget_after(run / METRICS_FILE, step)
+        self._lines = (run / METRICS_FILE).open("a")
+        self._board = SummaryWriter(run, purge_step=step + 1)  # purges this step and all after it
+
+    def write(self, step: int, metrics: dict[str, float]) -> None:
+        for name, value in metrics.items():
+            self._board.add_scalar(name, value, step)
+        self._lines.write(json.dumps({"step": step, **metrics}) + "\n")
+        self._lines.flush()
+
+    def __enter__(self) -> "MetricsLog":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lines.close()
+        self._board.close()
+
+
+def read_terms(run: Path) -> tuple[Int[np.ndarray, " steps"], dict[str, Float[np.ndarray, " steps"]]]:
+    """The logged steps of a run, and the loss and its terms at each of them."""
+    lines = [json.loads(line) for line in (run / METRICS_FILE).read_text().splitlines()]
+    names = [name for name in lines[0] if name == "loss" or name.startswith("terms/")] if lines else []
+    steps = np.array([line["step"] for line in lines], dtype=np.int64)
+    return steps, {name.removeprefix("terms/"): np.array([line[name] for line in lines]) for name in names}
+
+
+def _forget_after(path: Path, step: int) -> None:
+    """A resumed run repeats the steps after its checkpoint: their old lines go, and one that a crash cut off."""
+    if path.exists():
+        kept = [line for line in path.read_text().splitlines() if (at := _step_of(line)) is not None and at <= step]
+        path.write_text("".join(line + "\n" for line in kept))
+
+
+def _step_of(line: str) -> int | None:
+    try:
+        return int(json.loads(line)["step"])
+    except ValueError:
+        return None

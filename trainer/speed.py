@@ -1,0 +1,60 @@
+"""How long a training step takes: several runs side by side, in turns, on the present device."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from statistics import median
+
+import torch
+
+from trainer.loop import Trainer
+
+
+@dataclass(frozen=True, slots=True)
+class StepTimes:
+    """The measured steps of one run."""
+
+    seconds: tuple[float, ...]  # a step's, of each round
+    batch_clips: int
+
+    @property
+    def clips_per_s(self) -> float:
+        return self.batch_clips / median(self.seconds)
+
+
+def measure_steps(
+    trainers: Mapping[str, Trainer],
+    *,
+    rounds: int,
+    steps_per_round: int = 1,
+    warmup_steps: int = 2,
+    show: Callable[[int, int], None] = lambda *_: None,
+) -> dict[str, StepTimes]:
+    """Time whole steps (batch, forward, backward, AdamW) of every run, in turns so that all meet the same machine.
+
+    `show` gets turns done and turns in all. A GPU wants several steps a round: it is waited for once a round.
+    """
+    for trainer in trainers.values():
+        for _ in range(warmup_steps):  # compiles, fills caches, makes the optimiser's state
+            _step(trainer)
+    seconds: dict[str, list[float]] = {name: [] for name in trainers}
+    for turn in range(rounds * len(trainers)):
+        name = list(trainers)[turn % len(trainers)]
+        _wait(trainers[name])
+        start = time.perf_counter()
+        for _ in range(steps_per_round):
+            _step(trainers[name])
+        _wait(trainers[name])
+        seconds[name].append((time.perf_counter() - start) / steps_per_round)
+        show(turn + 1, rounds * len(trainers))
+    return {name: StepTimes(tuple(times), trainers[name].config.batch_clips) for name, times in seconds.items()}
+
+
+def _step(trainer: Trainer) -> None:
+    trainer.train_step()
+    trainer.step = (trainer.step + 1) % trainer.total_steps
+
+
+def _wait(trainer: Trainer) -> None:
+    if trainer.device.type == "cuda":
+        torch.cuda.synchronize(trainer.device)
