@@ -92,7 +92,7 @@ def config_of(objective: str, **changes: Any) -> TrainConfig:
     return tiny_config(peak_lr=2e-3, objective=tiny(objective, **changes))
 
 
-def losses_with(store: ClipStore, config: TrainConfig, steps: int = 3) -> list[float]:
+def losses_with(store: ClipStore, config: TrainConfig, steps: int = 2) -> list[float]:
     trainer = Trainer(config, store, Path("unused"))
     losses = []
     for trainer.step in range(steps):  # train_step leaves it to fit to count
