@@ -17,7 +17,7 @@ class Views:
 
     start: Int64[np.ndarray, " clips"]
     length: Int64[np.ndarray, " clips"]
-    rotation: Float32[np.ndarray, "clips 3 3"]  # applied to column vectors
+    rotation: Float32[np.ndarray, "clips 3 3"] | None  # applied to column vectors; None = as they stand
 
 
 def draw_views(num_frames: Int64[np.ndarray, " clips"], draws: np.random.Generator) -> Views:

@@ -10,9 +10,10 @@ import torch
 from gfp_serve.preprocess import resample
 from tests.trainer.small import write_store
 from trainer.augment import draw_views
-from trainer.batches import TrainingClips, cut_windows
+from trainer.batches import TrainingClips
 from trainer.schedule import augmentation_draws
 from trainer.store import ClipStore
+from trainer.windows import cut_windows
 
 
 @pytest.fixture(scope="module")

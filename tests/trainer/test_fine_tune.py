@@ -24,7 +24,7 @@ from trainer.evaluate.fine_tune import (
     parameter_groups,
 )
 from trainer.evaluate.folds import Fold, split_folds
-from trainer.evaluate.labelled import LabelledClips, Views
+from trainer.evaluate.labelled import ClipRows, LabelledClips
 from trainer.evaluate.learning import Learned
 from trainer.evaluate.unfinished import UNFINISHED_FILE, Unfinished
 
@@ -104,7 +104,7 @@ def test_where_every_update_is_dropped_a_block_passes_its_tokens_on() -> None:
 def test_the_head_sees_each_joints_mean_over_time_averaged_over_bodies() -> None:
     classifier = make_classifier().eval()
     bodies = torch.randn(3, 120, 25, 3)
-    views = Views(bodies, torch.tensor([0, 1, 1]), 2)
+    views = ClipRows(bodies, torch.tensor([0, 1, 1]), 2)
     tokens = classifier.encoder(classifier.encoder.segments(bodies)).view(3, 30, 25, 16)
     joints = tokens.mean(dim=1).flatten(1)
     expected = classifier.hidden(torch.stack([joints[0], (joints[1] + joints[2]) / 2]))

@@ -9,7 +9,7 @@ import torch
 from gfp_serve.preprocess import finish
 from tests.trainer.small import write_store
 from trainer.embedding import ClipEmbedding, PoseStatistics
-from trainer.evaluate.labelled import LabelledClips, Views, frozen_features
+from trainer.evaluate.labelled import ClipRows, LabelledClips, frozen_features
 from trainer.store import ClipStore
 
 CPU = torch.device("cpu")
@@ -43,7 +43,7 @@ def test_random_views_are_a_function_of_the_draws_and_turn_all_bodies_of_a_clip_
 
 
 def test_a_clip_has_the_mean_of_its_bodies() -> None:
-    views = Views(torch.zeros(3, 1, 1, 3), torch.tensor([0, 1, 1]), 2)
+    views = ClipRows(torch.zeros(3, 1, 1, 3), torch.tensor([0, 1, 1]), 2)
     assert views.mean_of_bodies(torch.tensor([[1.0], [2.0], [6.0]])).tolist() == [[1.0], [4.0]]
 
 

@@ -20,7 +20,7 @@ from torch.utils.hooks import RemovableHandle
 from gfp_serve.options import setting
 from trainer.encoder import Block, SkeletonEncoder, init_weights
 from trainer.evaluate.folds import Fold
-from trainer.evaluate.labelled import LabelledClips, Views
+from trainer.evaluate.labelled import ClipRows, LabelledClips
 from trainer.evaluate.learning import Epoch, Learned, Passes, Show, learn
 from trainer.evaluate.linear_probe import check_positive
 from trainer.evaluate.unfinished import Unfinished
@@ -73,7 +73,7 @@ class FineTuneConfig:
 
 
 class ActionClassifier(nn.Module):
-    """Views → logits: an encoder, the mean of its tokens over time joint by joint, and two layers on these."""
+    """ClipRows → logits: an encoder, the mean of its tokens over time joint by joint, and two layers on these."""
 
     def __init__(self, encoder: SkeletonEncoder, num_classes: int, config: FineTuneConfig) -> None:
         super().__init__()
@@ -88,14 +88,14 @@ class ActionClassifier(nn.Module):
         self.hidden.apply(init_weights)
         init_weights(self.classify)
 
-    def features(self, views: Views) -> Float[Tensor, "clips head_width"]:
+    def features(self, views: ClipRows) -> Float[Tensor, "clips head_width"]:
         """What the last layer sees of each clip."""
         tokens = self.dropout(self.encoder(self.encoder.segments(views.bodies)))
         grid = tokens.unflatten(1, (self.encoder.num_segments, self.encoder.num_joints))
         joints = grid.mean(dim=1).flatten(1)  # rows, joints · width
         return self.hidden(views.mean_of_bodies(joints))
 
-    def forward(self, views: Views) -> Float[Tensor, "clips classes"]:
+    def forward(self, views: ClipRows) -> Float[Tensor, "clips classes"]:
         return self.classify(self.features(views))
 
 
