@@ -36,7 +36,7 @@ class TrainConfig:
         "torch.compile: fused kernels, or these in CUDA graphs; auto is fused on CUDA and off else.",
     )
     num_threads: int = setting(0, "CPU threads; 0 leaves the choice to torch.")
-    log_every_steps: int = setting(20, "Steps between two lines of metrics.")
+    log_every_steps: int = setting(100, "Steps between two lines of metrics.")
     save_every_epochs: int = setting(
         20, "Epochs between two checkpoints; one is also written at the end and on Ctrl-C."
     )
@@ -103,6 +103,7 @@ PRESETS: dict[str, TrainConfig] = {
         batch_clips=64,
         warmup_epochs=1,
         peak_lr=3e-3,
+        log_every_steps=20,
         save_every_epochs=1,
     ),
     # The published runs on NTU RGB+D; NTU-60 is 400 epochs of 40,091 clips. Other splits of a set use the same values.

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.utils import deterministic
 
 from gfp_serve.errors import GfpError
 from trainer import parallel
@@ -103,7 +104,7 @@ class Trainer:
         """
         config = self.config
         losses: dict[int, Tensor] = {}
-        with self._log() as log, _stop_signals() as stopped, _repeatable(self.device):
+        with self._log() as log, _stop_signals() as stopped, repeatable(self.device):
             last_time, last_step = time.perf_counter(), self.step
             while self.step < self.total_steps and not parallel.anyone(bool(stopped)):
                 outcome = self.train_step()
@@ -254,18 +255,21 @@ def _adamw(objective: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
 
 
 @contextmanager
-def _repeatable(device: torch.device) -> Iterator[None]:
+def repeatable(device: torch.device) -> Iterator[None]:
     """On a CPU, let the same run give the same losses to the last bit; it costs no time there.
 
     Without it, threads add up gradients of scattered tokens in any order, and two runs drift apart within ten steps.
     On CUDA it would forbid the fast kernels, so there a repeated run agrees to rounding.
     """
-    before = torch.are_deterministic_algorithms_enabled()
+    before, fills = torch.are_deterministic_algorithms_enabled(), deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     torch.use_deterministic_algorithms(device.type == "cpu" or before)
+    # It would write NaN into every new tensor first: that finds bugs, and costs some percent.
+    deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(before)
+        deterministic.fill_uninitialized_memory = fills  # type: ignore[attr-defined]
 
 
 @contextmanager

@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from statistics import median
 
 import torch
 
-from trainer.loop import Trainer
+from trainer.loop import Trainer, repeatable
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,19 @@ def measure_steps(
 
     `show` gets turns done and turns in all. A GPU wants several steps a round: it is waited for once a round.
     """
+    with ExitStack() as as_in_a_run:
+        for trainer in trainers.values():
+            as_in_a_run.enter_context(repeatable(trainer.device))
+        return _measure(trainers, rounds, steps_per_round, warmup_steps, show)
+
+
+def _measure(
+    trainers: Mapping[str, Trainer],
+    rounds: int,
+    steps_per_round: int,
+    warmup_steps: int,
+    show: Callable[[int, int], None],
+) -> dict[str, StepTimes]:
     for trainer in trainers.values():
         for _ in range(warmup_steps):  # compiles, fills caches, makes the optimiser's state
             _step(trainer)
