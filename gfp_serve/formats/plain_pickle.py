@@ -26,6 +26,9 @@ _NONSENSE = (
     *(struct.error, AssertionError, MemoryError, RecursionError),
 )
 
+# numpy's own limit before version 2. The product of many long numbers takes for ever.
+_MAX_AXES = 32
+
 # All that pickles of protocol 2 to 5 need for plain values and arrays. Protocol 5 stores arrays as bytearrays.
 _OPCODES = (
     *("PROTO", "FRAME", "STOP", "MARK", "NONE", "NEWTRUE", "NEWFALSE"),
@@ -57,7 +60,7 @@ class PickledArray:
     def _fill(self, content: object, dtype: object, shape: object, order: object) -> None:
         if not isinstance(dtype, _Dtype) or not isinstance(content, bytes | bytearray):
             raise pickle.UnpicklingError("an array of objects; expected arrays of numbers")
-        if not isinstance(shape, tuple) or not all(type(size) is int and size >= 0 for size in shape):
+        if not isinstance(shape, tuple) or len(shape) > _MAX_AXES or not all(map(_is_size, shape)):
             raise pickle.UnpicklingError("an array whose shape is no tuple of sizes")
         if math.prod(shape) * dtype.numpy().itemsize != len(content):
             raise pickle.UnpicklingError(f"{len(content)} bytes for an array of {' × '.join(map(str, shape))}")
@@ -92,7 +95,9 @@ class _Dtype:
 
     def __init__(self, code: object, *_flags: object) -> None:
         if not isinstance(code, str) or not re.fullmatch(r"[fiub]\d{1,2}", code):
-            raise pickle.UnpicklingError(f"arrays of dtype {str(code)[:20]!r}; expected numbers")
+            # Only text is told: a list that holds itself twice, many times over, is endless when it is written out.
+            told = repr(code[:20]) if isinstance(code, str) else f"of type {type(code).__name__}"
+            raise pickle.UnpicklingError(f"arrays of dtype {told}; expected numbers")
         self._code, self._byte_order = code, "="
 
     def restore(self, state: tuple[Any, ...]) -> None:
@@ -102,6 +107,10 @@ class _Dtype:
 
     def numpy(self) -> np.dtype[Any]:
         return np.dtype(f"{self._byte_order}{self._code}")
+
+
+def _is_size(value: object) -> bool:
+    return type(value) is int and 0 <= value < 1 << 63
 
 
 def _new_array(*_of_what: object) -> PickledArray:
@@ -118,13 +127,6 @@ def _scalar(dtype: object, content: object) -> Any:
     return _array_from_buffer(content, dtype, (), "C").array().item()
 
 
-def _encode(text: object, encoding: object) -> bytes:
-    # How protocol 2 writes bytes.
-    if not isinstance(text, str) or encoding != "latin1":
-        raise pickle.UnpicklingError("an encoding that is not latin1")
-    return text.encode("latin1")
-
-
 def _no_bytes() -> bytes:
     return b""
 
@@ -136,7 +138,6 @@ def _refuse_to_make(*_arguments: object) -> NoReturn:
 _CALLABLE: dict[tuple[str, str], Callable[..., Any]] = {
     ("numpy", "ndarray"): _refuse_to_make,  # only handed on to _reconstruct
     ("numpy", "dtype"): _Dtype,
-    ("_codecs", "encode"): _encode,
     ("__builtin__", "bytes"): _no_bytes,
     ("builtins", "bytes"): _no_bytes,
 }
@@ -184,12 +185,22 @@ class _PlainUnpickler(pickle._Unpickler):
 
     def __init__(self, file: io.BufferedReader, size: int) -> None:
         super().__init__(_BoundedReader(file, size))
+        self._left_to_encode = size
 
     def find_class(self, module: str, name: str) -> Callable[..., Any]:
-        call = _CALLABLE.get((module, name))
+        call = self._encode if (module, name) == ("_codecs", "encode") else _CALLABLE.get((module, name))
         if call is None:
             raise pickle.UnpicklingError(f"it asks for {module[:80]}.{name[:80]}")
         return call
+
+    def _encode(self, text: object, encoding: object) -> bytes:
+        # How protocol 2 writes bytes: each from a text of its own, so that all of them are no longer than the file.
+        if not isinstance(text, str) or encoding != "latin1":
+            raise pickle.UnpicklingError("an encoding that is not latin1")
+        self._left_to_encode -= len(text)
+        if self._left_to_encode < 0:
+            raise pickle.UnpicklingError("one text that is encoded many times over")
+        return text.encode("latin1")
 
     def _load_bytearray(self) -> None:
         (size,) = struct.unpack("<Q", self.read(8))

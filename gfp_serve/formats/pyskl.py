@@ -27,6 +27,9 @@ _SPLIT_NAME = re.compile(r"(?P<protocol>.*?)_?(?P<side>train|val|test)(?P<fold>\
 _PROTOCOLS = {"xsub": "x-sub", "xview": "x-view", "xset": "x-set"}
 _NAMELESS_PROTOCOL = "own"  # of a file whose splits are just train and val
 _LARGEST_LABEL = 100_000
+# No file has nearly as many. Comparing every two bodies of thousands, or sorting all names by thousands of protocols
+# that share one list, takes more time and memory than there is.
+_MAX_BODIES, _MAX_PROTOCOLS = 64, 100
 
 
 def read(path: Path) -> Iterator[Clip]:
@@ -91,7 +94,7 @@ def _annotation(path: Path, number: int, fields: Any) -> _Annotation:
         raise DamagedFileError(
             f"{where} must have an array of floating-point numbers, bodies × frames × joints × 3, in 'keypoint'."
         )
-    _, num_frames, num_joints, num_axes = keypoint.shape
+    num_bodies, num_frames, num_joints, num_axes = keypoint.shape
     if num_axes == 2:
         raise DamagedFileError(
             f"{where} has 2-D joints, in pixels; expected 3-D joints in metres. Take the 3-D file of the data set "
@@ -102,6 +105,8 @@ def _annotation(path: Path, number: int, fields: Any) -> _Annotation:
             f"{where} has joints of shape {' × '.join(map(str, keypoint.shape))}; expected bodies × frames × "
             f"{NTU25.num_joints} × 3, as NTU RGB+D has them."
         )
+    if num_bodies > _MAX_BODIES:
+        raise DamagedFileError(f"{where} has {num_bodies} bodies in 'keypoint'; expected at most {_MAX_BODIES}.")
     if fields.get("total_frames", num_frames) != num_frames:
         raise DamagedFileError(
             f"{where} has {num_frames} frames in 'keypoint', but says another number in 'total_frames'."
@@ -129,6 +134,8 @@ def _protocols(path: Path, splits: dict[str, Any]) -> dict[str, dict[str, int]]:
             raise DamagedFileError(f"{path}: split {split!r} must be a list of names.")
         protocol = named["protocol"] + named["fold"]
         sides = protocols.setdefault(_PROTOCOLS.get(protocol, protocol or _NAMELESS_PROTOCOL), {})
+        if len(protocols) > _MAX_PROTOCOLS:
+            raise DamagedFileError(f"{path}: 'split' has more than {_MAX_PROTOCOLS} protocols.")
         side = TRAIN_SPLIT if named["side"] == "train" else TEST_SPLIT
         for name in names:
             if sides.setdefault(name, side) != side:

@@ -112,6 +112,14 @@ def test_a_file_cut_off_after_any_line_is_refused_with_the_line(tmp_path: Path) 
             next(read_clips(path))
 
 
+def test_a_small_file_of_bodies_in_empty_frames_takes_no_memory_for_them(tmp_path: Path) -> None:
+    lines = make_lines([{str(body): 1.0 for body in range(60)}])
+    num_empty = 1_000_000 // 60
+    path = write_lines(tmp_path / NAME, [str(num_empty + 1), *lines[1:], *["0"] * num_empty])
+    with pytest.raises(DamagedFileError, match=f"tells 60 bodies apart in {num_empty + 1} frames"):
+        parse(path)
+
+
 def test_what_nobody_reads_need_not_be_a_number(tmp_path: Path) -> None:
     lines = make_lines([{"1": 1.5}])
     expected = parse(write_lines(tmp_path / "a.skeleton", lines))

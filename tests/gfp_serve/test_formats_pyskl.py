@@ -169,6 +169,8 @@ DAMAGES: dict[str, tuple[Any, str]] = {
     "pixels": ([make_annotation(keypoint=np.ones((1, 3, 17, 2)))], "has 2-D joints, in pixels"),
     "other joints": ([make_annotation(keypoint=np.ones((1, 3, 17, 3)))], "1 × 3 × 17 × 3; expected"),
     "nobody": ([make_annotation(keypoint=np.ones((0, 3, 25, 3)))], "0 × 3 × 25 × 3; expected"),
+    "a crowd": ([make_annotation(keypoint=np.ones((65, 3, 25, 3)))], "65 bodies in 'keypoint'; expected at most 64"),
+    "a protocol too many": (make_file(split={f"train{fold}": [] for fold in range(101)}), "more than 100 protocols"),
     "other frames": ([make_annotation(total_frames=4)], "has 3 frames in 'keypoint', but says another"),
     "a label below 0": ([make_annotation(label=-1)], "class number from 0"),
     "text as label": ([make_annotation(label="sit")], "class number from 0"),
@@ -239,6 +241,12 @@ RECONSTRUCT = named("numpy._core.multiarray", "_reconstruct")
 EMPTY_ARRAY = RECONSTRUCT + pickle.EMPTY_TUPLE + pickle.REDUCE
 FLOATS = named("numpy", "dtype") + short("f4") + pickle.TUPLE1 + pickle.REDUCE
 HUGE = struct.pack("<Q", 2**60)
+LONGEST_INT = pickle.LONG1 + b"\xff" + b"\x7f" * 255
+# A list of the list before it, twice, 60 times over: 2^60 entries if it is written out. The last is number 60.
+ENDLESS = pickle.EMPTY_LIST + pickle.BINPUT + b"\x00"
+for _number in range(60):
+    _twice = (pickle.BINGET + bytes([_number])) * 2
+    ENDLESS += pickle.EMPTY_LIST + pickle.MARK + _twice + pickle.APPENDS + pickle.BINPUT + bytes([_number + 1])
 BY_HAND: dict[str, tuple[bytes, str]] = {
     "an attribute of an allowed name": (named("numpy", "ndarray.tofile"), "numpy.ndarray.tofile"),
     "the globals of an allowed name": (
@@ -276,6 +284,28 @@ BY_HAND: dict[str, tuple[bytes, str]] = {
         + (pickle.MARK + pickle.NONE + pickle.BININT + b"\x00\x00\x00\x7f" + pickle.TUPLE1 + FLOATS)
         + (pickle.NONE + pickle.SHORT_BINBYTES + b"\x01x" + pickle.TUPLE + pickle.BUILD),
         "1 bytes for an array of 2130706432",
+    ),
+    "a dtype that is endless when written out": (
+        ENDLESS + named("numpy", "dtype") + pickle.BINGET + b"\x3c" + pickle.TUPLE1 + pickle.REDUCE,
+        "arrays of dtype of type list",
+    ),
+    "a shape whose product takes hours": (
+        EMPTY_ARRAY
+        + (pickle.MARK + pickle.NONE + pickle.MARK + LONGEST_INT + pickle.MEMOIZE)
+        + ((pickle.BINGET + b"\x00") * 200_000 + pickle.TUPLE + FLOATS)
+        + (pickle.NONE + pickle.SHORT_BINBYTES + b"\x00" + pickle.TUPLE + pickle.BUILD),
+        "no tuple of sizes",
+    ),
+    "a text that is encoded a thousand times": (
+        (named("_codecs", "encode") + pickle.MEMOIZE + short("x" * 200) + pickle.MEMOIZE)
+        + (pickle.EMPTY_LIST + pickle.MARK + short("latin1") + pickle.MEMOIZE)
+        + (
+            (pickle.BINGET + b"\x00" + pickle.BINGET + b"\x01" + pickle.BINGET + b"\x02" + pickle.TUPLE2)
+            + pickle.REDUCE
+        )
+        * 1000
+        + pickle.APPENDS,
+        "encoded many times over",
     ),
     "more bytes than the file has": (pickle.BINBYTES8 + HUGE, "ends too early"),
     "more characters than the file has": (pickle.BINUNICODE8 + HUGE, "ends too early"),

@@ -11,6 +11,8 @@ import numba
 import numpy as np
 from jaxtyping import Float32
 
+from gfp_serve.formats.ntu.text import MAX_BODY_FRAMES
+
 # Bytes that must follow the text, so that eight bytes can be loaded at each of its places, and that end any field.
 PADDING = b"\n" + bytes(15)
 
@@ -233,7 +235,7 @@ def scan(padded: bytearray) -> Float32[np.ndarray, "frames bodies 25 3"] | None:
     joints = np.empty((most, 25, 3), np.float32)
     frames, columns = np.empty(most, np.int64), np.empty(most, np.int64)
     num_frames, num_seen, num_bodies = _scan(text, end, words, joints, frames, columns)
-    if num_seen == 0:
+    if num_seen == 0 or num_frames * num_bodies > MAX_BODY_FRAMES:
         return None
     sequence = np.full((num_frames, num_bodies, 25, 3), np.nan, dtype=np.float32)
     sequence[frames[:num_seen], columns[:num_seen]] = joints[:num_seen]

@@ -17,6 +17,10 @@ from gfp_serve.skeleton import NTU25
 _BODY_FIELDS, _JOINT_FIELDS = 10, 12
 _MAX_DIGITS = 9  # of a count
 
+# A body takes room in all frames, also in those that do not mention it, which are two bytes of the file: this many
+# are 300 MB, and half an hour of twenty bodies.
+MAX_BODY_FRAMES = 1_000_000
+
 
 def parse(path: Path) -> Float32[np.ndarray, "frames bodies 25 3"]:
     """All bodies of the file in the order in which they appeared; metres; NaN where a body is not seen.
@@ -87,6 +91,11 @@ class _Walk:
         if not seen:
             raise DamagedFileError(
                 f"{self.path} holds nobody: each of its {num_frames} frames has 0 bodies; leave it out."
+            )
+        if num_frames * len(bodies) > MAX_BODY_FRAMES:
+            raise DamagedFileError(
+                f"{self.path} tells {len(bodies)} bodies apart in {num_frames} frames, which is no recording of an "
+                f"action: leave it out, or cut it."
             )
         sequence = np.full((num_frames, len(bodies), NTU25.num_joints, 3), np.nan, dtype=np.float32)
         frames, columns = np.array(seen).T
