@@ -8,7 +8,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -284,24 +284,31 @@ def _answered(
     with _progress(console) as progress:
         task = progress.add_task("clips", total=sum(file.stat().st_size for file in found))
         for file in found:
-            try:
-                clips = list(read_clips(file))
-            except DamagedFileError as error:
-                _skip(console, str(error))
-                clips = []
-            wanted = [clip for clip in clips if split == "all" or clip.split == _SPLITS[split]]
-            taken = [usable for clip in wanted if (usable := _take(file, clip, console)) is not None]
-            for _, same in groupby(taken, key=lambda each: each.layout):
-                together = list(same)
-                for start in range(0, len(together), _CLIPS_AT_ONCE):
-                    batch = together[start : start + _CLIPS_AT_ONCE]
+            left_bytes = float(file.stat().st_size)
+            for _, same in groupby(_usable(file, split, console), key=lambda each: each.layout):
+                while batch := list(islice(same, _CLIPS_AT_ONCE)):
                     for answered in _ask(batch, ask, console):
                         yield answered
                         num_taken += 1
-                    progress.advance(task, file.stat().st_size * len(batch) / len(taken))
+                    # How many clips a file holds is not known before its end, so that its bytes are a guess until then.
+                    done = min(left_bytes, float(sum(taken.clip.sequence.nbytes for taken in batch)))
+                    left_bytes -= done
+                    progress.advance(task, done)
+            progress.advance(task, left_bytes)
     if num_taken == 0:
         chosen = "" if split == "all" else f" of the {split} split"
         raise click.ClickException(f"no usable clip{chosen} was found in {len(found)} recordings.")
+
+
+def _usable(file: Path, split: str, console: Console) -> Iterator[_Taken]:
+    """The clips of a file one by one, which may be larger than memory; damage is named, and ends it."""
+    try:
+        for clip in read_clips(file):
+            wanted = split == "all" or clip.split == _SPLITS[split]
+            if wanted and (taken := _take(file, clip, console)) is not None:
+                yield taken
+    except DamagedFileError as error:
+        _skip(console, str(error))
 
 
 def _ask(

@@ -19,6 +19,9 @@ from gfp_serve.errors import StoreError
 
 JOURNAL_FILE = "journal.jsonl"
 
+# Of a commit that is read again, so much is in memory at a time.
+_CHUNK_BYTES = 1 << 20
+
 
 class Draft:
     """One writer's work: bytes that are appended, and commits that make them last."""
@@ -47,8 +50,10 @@ class Draft:
                 f"folder for --out."
             )
 
-    def resume(self) -> Iterator[tuple[dict[str, Any], bytes]]:
-        """What was committed before, in order: each commit's entry and bytes. Must be gone through before `append`.
+    def resume(self) -> Iterator[tuple[dict[str, Any], Iterator[bytes]]]:
+        """What was committed before, in order: each commit's entry, and its bytes in chunks, which must be taken.
+
+        Must be gone through before `append`. A commit may be larger than memory.
 
         Raises `StoreError`, which names each difference, when it was for another job.
         """
@@ -62,12 +67,12 @@ class Draft:
                     kept_journal = lines.tell()
                 for line in lines if first else ():
                     entry = _parsed(line)
-                    data = content.read(entry["num_bytes"]) if entry else b""
-                    if entry is None or len(data) < entry["num_bytes"] or zlib.crc32(data) != entry["crc32"]:
+                    if entry is None or not _is_whole(content, entry):
                         break
+                    content.seek(kept_positions)
+                    yield entry, _chunks(content, entry["num_bytes"])
                     kept_journal += len(line)
-                    kept_positions += len(data)
-                    yield entry, data
+                    kept_positions += entry["num_bytes"]
         self._journal = _opened_at(journal, kept_journal)
         self._positions = _opened_at(positions, kept_positions)
         if not kept_journal:
@@ -131,6 +136,21 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return entry
+
+
+def _is_whole(content: BinaryIO, entry: dict[str, Any]) -> bool:
+    """Whether a commit's bytes are there, and are those that were written."""
+    num_bytes = crc32 = 0
+    for chunk in _chunks(content, entry["num_bytes"]):
+        num_bytes += len(chunk)
+        crc32 = zlib.crc32(chunk, crc32)
+    return (num_bytes, crc32) == (entry["num_bytes"], entry["crc32"])
+
+
+def _chunks(content: BinaryIO, num_bytes: int) -> Iterator[bytes]:
+    while num_bytes and (chunk := content.read(min(num_bytes, _CHUNK_BYTES))):
+        num_bytes -= len(chunk)
+        yield chunk
 
 
 def _opened_at(path: Path, size: int) -> BinaryIO:

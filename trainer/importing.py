@@ -9,7 +9,7 @@ from typing import Any
 
 from gfp_serve import __version__
 from gfp_serve.errors import InvalidRequestError, StoreError
-from gfp_serve.formats import Clip, find_files
+from gfp_serve.formats import Clip, files_beside, find_files
 from trainer.reading import Problem, ReadConfig, Reading, read_all
 from trainer.store import StoreWriter
 
@@ -209,21 +209,26 @@ def _add(
 
 
 def _listing(files: Sequence[tuple[str, Path]]) -> str:
-    """The files in words: how many, and a digest of their names, sizes and times."""
-    stats = [(source, file, file.stat()) for source, file in files]
+    """The files in words: how many, and a digest of names, sizes and times of these and of what is read beside them."""
+    stats = [(source, each, each.stat()) for source, file in files for each in (file, *files_beside(file))]
     lines = "".join(f"{source} {file.resolve()} {stat.st_size} {stat.st_mtime_ns}\n" for source, file, stat in stats)
     return f"{len(files)} files {_digest_of_text(lines)}"
 
 
 def _digest_of_text(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return _sha256(text)[:12]
+
+
+def _sha256(text: str) -> str:
+    # The name of a file may have bytes that are not UTF-8.
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
 
 def _digest(sums: Sequence[tuple[str, str]]) -> str:
     """The sha256 of one file, or of the list that `sha256sum` prints for several."""
     if len(sums) == 1:
         return sums[0][0]
-    return hashlib.sha256("".join(f"{digest}  {name}\n" for digest, name in sums).encode()).hexdigest()
+    return _sha256("".join(f"{digest}  {name}\n" for digest, name in sums))
 
 
 def _check_sources(sources: Mapping[str, Sequence[Path]], config: ImportConfig) -> None:

@@ -172,8 +172,9 @@ class StoreWriter:
         try:
             if not self._is_resumable:
                 self._draft.clear()
-            for entry, content in self._draft.resume():
-                self._hash.update(content)
+            for entry, chunks in self._draft.resume():
+                for chunk in chunks:
+                    self._hash.update(chunk)
                 for row in entry["rows"]:
                     self._add_row(**row)
                 self.notes.append(entry["note"])
@@ -302,16 +303,14 @@ class StoreWriter:
         self._draft.flush()
         np.savez_compressed(self._draft.path / CLIPS_FILE, allow_pickle=False, **columns)
         (self._draft.path / STORE_FILE).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+        # A folder cannot be replaced in one go: the old one steps aside, so that it is never mixed with the new.
+        old = self.path.with_name(f".{self.path.name}.old")
         if self.path.exists():
             _check_free(self.path, overwrite=self.overwrite)
-            # A folder cannot be replaced in one go: the old one steps aside, so that it is never mixed with the new.
-            old = self.path.with_name(f".{self.path.name}.old")
             shutil.rmtree(old, ignore_errors=True)
             self.path.rename(old)
-            self._draft.path.rename(self.path)
-            shutil.rmtree(old)
-        else:
-            self._draft.path.rename(self.path)
+        self._draft.path.rename(self.path)
+        shutil.rmtree(old, ignore_errors=True)  # also where a writer was killed between these two
         (self.path / JOURNAL_FILE).unlink()
 
 

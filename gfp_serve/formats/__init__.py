@@ -19,6 +19,7 @@ __all__ = [
     "TRAIN_SPLIT",
     "UNKNOWN_SUBJECT",
     "Clip",
+    "files_beside",
     "find_files",
     "read_clips",
     "write_clip_file",
@@ -63,6 +64,11 @@ def read_clips(path: Path, *, as_published: bool = False) -> Iterator[Clip]:
     """
     reader = _reader_of(path)
     yield from (_PUBLISHED_READERS.get(path.suffix, reader) if as_published else reader)(path)
+
+
+def files_beside(path: Path) -> list[Path]:
+    """The other files from which the reader of this recording takes what its clips are: labels and splits."""
+    return pku_mmd.files_beside(path) if path.suffix == ".txt" else []
 
 
 def _is_recording(path: Path) -> bool:

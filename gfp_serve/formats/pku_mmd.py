@@ -84,6 +84,18 @@ def read(path: Path) -> Iterator[Clip]:
         )
 
 
+def files_beside(path: Path) -> list[Path]:
+    """The label file of a recording, and the split files, as far as they are there."""
+    named = _NAME.fullmatch(path.stem)
+    if named is None:
+        return []
+    try:
+        labels = [_label_file(path)]
+    except DamagedFileError:
+        labels = []  # the reader says so
+    return [*labels, *_split_files(path, phase2=named["phase2"] is not None).values()]
+
+
 def _in_float32(path: Path, rows: np.ndarray) -> Float32[np.ndarray, "frames columns"]:
     with np.errstate(over="ignore"):
         coordinates = rows.astype(np.float32)
@@ -139,13 +151,21 @@ def _labels(path: Path, *, num_frames: int, recording: Path) -> list[tuple[int, 
 
 
 def _sides(path: Path, *, phase2: bool) -> dict[str, int]:
-    """The recording's side in each protocol of which the file is there; those of phase II end in _v2."""
-    sides = {}
+    """The recording's side in each protocol of which the file is there."""
+    return {
+        protocol: TRAIN_SPLIT if path.stem in _training_recordings(file) else TEST_SPLIT
+        for protocol, file in _split_files(path, phase2=phase2).items()
+    }
+
+
+def _split_files(path: Path, *, phase2: bool) -> dict[str, Path]:
+    """The file of each protocol, where it is there; those of phase II end in _v2."""
+    files = {}
     for protocol, name in {"x-sub": "cross[_-]subject", "x-view": "cross[_-]view"}.items():
         file = _split_file(path, [f"{name}{ending}.txt" for ending in (("_v2", "") if phase2 else ("", "_v1"))])
         if file is not None:
-            sides[protocol] = TRAIN_SPLIT if path.stem in _training_recordings(file) else TEST_SPLIT
-    return sides
+            files[protocol] = file
+    return files
 
 
 def _split_file(path: Path, names: Sequence[str]) -> Path | None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from gfp_serve import cli
 from gfp_serve.cli import gfp, gfp_serve
 from gfp_serve.config import ServeConfig
 from gfp_serve.formats import Clip, write_clip_file
@@ -168,6 +169,26 @@ def test_a_clip_that_the_server_refuses_is_named_and_its_neighbours_are_added(ru
         assert line.startswith("skipped: ")
         assert reason in line
         assert "[0]" not in line
+
+
+def test_a_file_larger_than_memory_is_sent_while_it_is_read(run, recordings, monkeypatch):
+    read = []
+
+    def read_many(file):
+        for number in range(100):
+            read.append(number)
+            yield dataclasses.replace(clips(1)[0], name=f"c{number}")
+
+    def upsert(_, items):
+        sent.append((len(read), [item.id for item in items]))
+        return len(sent)
+
+    sent = []
+    monkeypatch.setattr(cli, "read_clips", read_many)
+    monkeypatch.setattr(cli.Client, "upsert", upsert)
+    assert "100 items were added" in run("add", recordings / "a.npz").stdout
+    assert [(num_read, len(ids)) for num_read, ids in sent] == [(32, 32), (64, 32), (96, 32), (100, 4)]
+    assert [name for _, ids in sent for name in ids] == [f"a/c{number}" for number in range(100)]
 
 
 @pytest.mark.parametrize("command", ["embed", "search", "classify"])

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from gfp_serve.errors import InterruptedImportError
+from gfp_serve.errors import InterruptedImportError, StoreError
 from gfp_serve.formats import Clip, ntu, write_clip_file
 from gfp_serve.preprocess import NOMINAL_TRUNK_M, PreprocessConfig, clean
 from gfp_serve.skeleton import KINECT20, NTU25
@@ -383,6 +383,28 @@ def test_going_on_with_other_settings_or_changed_files_is_refused_with_each_diff
     assert "sources was 4 files" in " ".join(result.stderr.split())
     make_ntu_folder(tmp_path / "other", 4)
     assert run("import", tmp_path / "other", "--out", tmp_path / "t").exit_code == 0
+
+
+def test_labels_that_changed_while_an_import_of_pku_mmd_was_interrupted_are_noticed(tmp_path: Path) -> None:
+    folder, labels = tmp_path / "pku" / "skeleton", tmp_path / "pku" / "label" / "0002-L.txt"
+    folder.mkdir(parents=True)
+    labels.parent.mkdir()
+    row = " ".join(f"{number / 100:.2f}" for number in range(75)) + " 0" * 75 + "\n"
+    (folder / "0002-L.txt").write_text(row * 5)
+    labels.write_text("1,0,3,2\n")
+    with pytest.raises(KeyboardInterrupt):
+        import_recordings(find_sources([folder]), tmp_path / "s", CONFIG, advance=stop_after(0, KeyboardInterrupt()))
+    labels.write_text("1,0,3,2\n1,3,5,2\n")
+    with pytest.raises(StoreError, match="sources was 1 files"):
+        import_recordings(find_sources([folder]), tmp_path / "s", CONFIG)
+
+
+def test_a_file_whose_name_is_not_utf_8_is_imported(tmp_path: Path) -> None:
+    folder = make_ntu_folder(tmp_path / "ntu", 2)
+    make_skeleton_file(folder / os.fsdecode(b"x\xff.skeleton"))
+    result = run("import", folder, "--out", tmp_path / "s")
+    assert "3 clips" in result.stdout, result.stderr
+    assert ClipStore.open(tmp_path / "s").names[-1] == os.fsdecode(b"ntu/x\xff")
 
 
 def test_a_full_disk_is_said_and_what_is_done_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

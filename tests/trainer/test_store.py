@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from gfp_serve.errors import StoreError
 from gfp_serve.preprocess import PREPROCESS_VERSION, PreprocessConfig
+from trainer import draft
 from trainer.store import ClipStore, StoreWriter, is_store
 
 CONFIG = PreprocessConfig(align_view=True)
@@ -272,6 +273,49 @@ def test_bytes_that_changed_since_they_were_committed_are_written_anew(tmp_path:
     positions.write_bytes(content)
     assert write_rest(tmp_path / "s", "abc") == ["a"]
     ClipStore.open(tmp_path / "s").verify()
+
+
+def test_a_commit_that_is_larger_than_memory_is_gone_on_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_rest(tmp_path / "whole", "abc")
+    write_some(tmp_path / "s", "ab")
+    monkeypatch.setattr(draft, "_CHUNK_BYTES", 500)
+    interrupted = draft.Draft(tmp_path / "s", "positions.f32", JOB)
+    interrupted.open()
+    assert [[len(chunk) for chunk in chunks] for _, chunks in interrupted.resume()] == [[500, 400]] * 2
+    interrupted.close(keep=True)
+    assert write_rest(tmp_path / "s", "abc") == ["a", "b"]
+    assert ClipStore.open(tmp_path / "s").content_digest == ClipStore.open(tmp_path / "whole").content_digest
+
+
+def test_a_writer_that_was_killed_between_the_old_store_and_the_new_leaves_only_the_new_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_rest(tmp_path / "s", "a")
+    renames = 0
+
+    def rename_once(path: Path, target: Path) -> Path:
+        nonlocal renames
+        renames += 1
+        if renames == 2:
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    def overwrite() -> None:
+        with StoreWriter(tmp_path / "s", CONFIG, job=JOB, overwrite=True) as writer:
+            if not writer.notes:
+                add(writer, make_clip(start=9.0), name="b")
+                writer.commit({"name": "b"})
+            writer.add_source("lab", sha256="00")
+
+    rename = Path.rename
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", rename_once)
+        with pytest.raises(KeyboardInterrupt):
+            overwrite()
+    assert sorted(file.name for file in tmp_path.iterdir()) == [".s.old", ".s.partial"]
+    overwrite()
+    assert [file.name for file in tmp_path.iterdir()] == ["s"]
+    assert ClipStore.open(tmp_path / "s").names.tolist() == ["lab/b"]
 
 
 def test_another_job_does_not_go_on_and_two_writers_do_not_mix(tmp_path: Path) -> None:

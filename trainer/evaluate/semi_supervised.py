@@ -73,11 +73,12 @@ def learn_from_draws(
 def describe_draw(store: ClipStore, folds: Sequence[Fold], *, seed: int) -> dict[str, Any]:
     """How many clips and classes a seed drew, and the hash of the clips' names, by which two runs can be compared."""
     drawn = np.concatenate([fold.train for fold in folds])
+    names = "\n".join(store.names[drawn].tolist())
     return {
         "seed": seed,
         "num_clips": len(drawn),
         "num_classes": len(np.unique(store.labels[drawn])),
-        "names_sha256": hashlib.sha256("\n".join(store.names[drawn].tolist()).encode()).hexdigest(),
+        "names_sha256": hashlib.sha256(names.encode(errors="surrogateescape")).hexdigest(),
     }
 
 
