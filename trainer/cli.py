@@ -186,6 +186,9 @@ def _training_progress(trainer: Trainer) -> Iterator[Callable[[loop.Progress], N
     help="Put a read-out into the model that is fitted on this store's clips, its test split left out, without labels: "
     "means over a grid of time and joints, whitened. Without it the embedding is the mean of tokens, as published.",
 )
+@click.option(
+    "--half", is_flag=True, help="Round weights to 16 bits and store them so: half the file, computed in 32 bits still."
+)
 @click.option("--name", help="What the encoder is called in the server's replies. [default: its objective]")
 @click.option("--overwrite", is_flag=True, help="Replace the bundle if it exists.")
 def gfp_export(
@@ -194,6 +197,7 @@ def gfp_export(
     out: Path,
     recordings: tuple[Path, ...],
     fit_store: Path | None,
+    half: bool,
     name: str | None,
     overwrite: bool,
 ) -> None:
@@ -228,7 +232,7 @@ def gfp_export(
             model = fitting(store, "cpu", progress)(model, preprocess)
         readout = {"kind": "whitened", **asdict(ReadoutConfig()), "data": data_summary(store)}
     with _errors.status("turning the model into ONNX"):
-        bundle, difference = export_bundle(model, canonical, preprocess, origin, readout)
+        bundle, difference = export_bundle(model, canonical, preprocess, origin, readout, half=half)
     bundle.write(out)
     manifest = bundle.manifest
     click.echo(

@@ -1,5 +1,6 @@
 """Model → bundle: the clip graph as ONNX, checked on raw clips, or no bundle at all."""
 
+import copy
 import hashlib
 import logging
 import warnings
@@ -9,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx.helper
+import onnx.numpy_helper
 import torch
 from torch import nn
 
@@ -43,16 +46,24 @@ def export_bundle(
     preprocess: PreprocessConfig,
     origin: Origin,
     readout: dict[str, Any],
+    *,
+    half: bool = False,
 ) -> tuple[Bundle, float]:
     """A bundle of a model with `features`, and the largest difference seen between torch and onnxruntime.
 
-    The raw `clips` become its canonical ones. Raises `BundleError` when a difference exceeds `PARITY_TOLERANCE`.
+    The raw `clips` become its canonical ones. With `half`, weights are rounded to 16 bits and stored so, which halves
+    the file; it still computes in 32. Raises `BundleError` when a difference exceeds `PARITY_TOLERANCE`, and for a
+    weight that 16 bits cannot hold.
     """
     graph = ClipEmbedding(model).eval()
+    if half:
+        graph = _rounded_to_half(graph)
     inputs = [prepare(clip.sequence, clip.layout, preprocess) for clip in clips]
     with torch.inference_mode():
         vectors = [graph(torch.from_numpy(x[None]))[0].numpy() for x in inputs]
     onnx_model = _to_onnx(graph, preprocess.num_frames)
+    if half:
+        _store_in_half(onnx_model)
     content = onnx_model.SerializeToString()
     manifest = Manifest(
         **asdict(origin),
@@ -103,6 +114,38 @@ def _to_onnx(graph: nn.Module, num_frames: int) -> onnx.ModelProto:
         part.ClearField("metadata_props")
         part.ClearField("doc_string")
     return model
+
+
+def _rounded_to_half(graph: ClipEmbedding) -> ClipEmbedding:
+    """The same model with weights that 16 bits hold exactly."""
+    graph = copy.deepcopy(graph)
+    with torch.no_grad():
+        for name, weight in [*graph.named_parameters(), *graph.named_buffers()]:
+            if weight.is_floating_point():
+                weight.copy_(weight.half().float())
+                if not weight.isfinite().all():
+                    raise BundleError(
+                        f"weights of {name} are beyond 65504, which 16 bits cannot hold; export without --half."
+                    )
+    return graph
+
+
+def _store_in_half(model: onnx.ModelProto) -> None:
+    """Keep each weight that 16 bits hold exactly in 16 bits, with a cast that runtimes undo when they load."""
+    casts = []
+    for stored in model.graph.initializer:
+        if stored.data_type != onnx.TensorProto.FLOAT:
+            continue
+        weight = onnx.numpy_helper.to_array(stored)
+        with np.errstate(over="ignore"):
+            halved = weight.astype(np.float16)
+        if weight.size > 1 and np.array_equal(halved, weight):  # what the exporter computed from weights stays as it is
+            name = stored.name
+            stored.CopyFrom(onnx.numpy_helper.from_array(halved, f"{name}.half"))
+            casts.append(onnx.helper.make_node("Cast", [stored.name], [name], to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
 
 
 def _check_parity(bundle: Bundle, inputs: list[np.ndarray], vectors: list[np.ndarray]) -> float:

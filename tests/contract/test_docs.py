@@ -1,11 +1,16 @@
 """The commands explain themselves, and README.md says what they say."""
 
+import re
+import shlex
 import subprocess
 import sys
 
 import click
+import pytest
+from click.testing import CliRunner
 
 from tests.contract.readme import ROOT, SCRIPTS, contexts
+from trainer.cli import gfp_train
 
 BLOCK = """\
 <!-- [[[cog
@@ -67,3 +72,26 @@ def test_the_readme_names_every_command():
     readme = (ROOT / "README.md").read_text()
 
     assert [context.command_path for context in every_context() if context.command_path not in readme] == []
+
+
+COMMAND = re.compile(r"`(gfp-train [^`]+)`|^(gfp-train [^#]+?)(?: *#.*)?$", re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(a or b for a, b in COMMAND.findall((ROOT / "benchmarks" / "README.md").read_text())),
+        *(
+            f"gfp-train stores/ntu60 --out runs/gfp {options}"
+            for options in re.findall(r"`(--[^`]+)`", (ROOT / "benchmarks" / "README.md").read_text())
+            if options.split()[0] not in ("--protocol", "--objective")
+        ),
+    ],
+)
+def test_the_published_runs_are_commands_that_gfp_train_takes(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(gfp_train, shlex.split(command)[1:])
+
+    # All that is wrong is that there are no clips.
+    assert result.exit_code == 1, result.output
+    assert "is not a usable clip store" in result.output

@@ -16,7 +16,7 @@ from gfp_serve.preprocess import PreprocessConfig, prepare
 from gfp_serve.skeleton import NTU25, layout_named
 from tests.trainer.small import TINY_ENCODER, moving_body
 from trainer.embedding import ClipEmbedding, PoseStatistics
-from trainer.encoder import SkeletonEncoder
+from trainer.encoder import EncoderConfig, SkeletonEncoder
 from trainer.export import PARITY_TOLERANCE, Origin, choose_canonical, export_bundle
 
 
@@ -25,9 +25,9 @@ def clip(seed: int, *, num_frames: int = 70, num_bodies: int = 1) -> Clip:
     return Clip(name=f"clip{seed}", sequence=sequence, layout=NTU25, fps=30.0)
 
 
-def export(model: torch.nn.Module, clips: list[Clip]) -> tuple[Bundle, float]:
+def export(model: torch.nn.Module, clips: list[Clip], *, half: bool = False) -> tuple[Bundle, float]:
     origin = Origin(name="test", objective="gfp", step=7, data={}, training=None)
-    return export_bundle(model, clips, PreprocessConfig(), origin, {"kind": "mean"})
+    return export_bundle(model, clips, PreprocessConfig(), origin, {"kind": "mean"}, half=half)
 
 
 @pytest.fixture(scope="module")
@@ -109,3 +109,28 @@ def test_the_shipped_bundle_is_what_pose_statistics_give_today() -> None:
     for canonical in bundle.canonical:
         bodies = prepare(canonical.sequence, layout_named(canonical.layout), bundle.manifest.preprocess)
         np.testing.assert_allclose(graph(torch.from_numpy(bodies[None]))[0], canonical.embedding, atol=1e-6)
+
+
+def test_weights_in_16_bits_halve_the_file_and_hardly_move_the_vectors(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    encoder = SkeletonEncoder(EncoderConfig(width=128, depth=4, num_heads=2), num_frames=120)
+    before = {name: weight.clone() for name, weight in encoder.named_parameters()}
+    clips = [clip(1), clip(2, num_bodies=2)]
+    (whole, _), (halved, difference) = (export(encoder, clips, half=half) for half in (False, True))
+    assert difference <= PARITY_TOLERANCE
+    assert len(halved.model) < 0.6 * len(whole.model)
+    for name, weight in encoder.named_parameters():
+        assert torch.equal(weight, before[name]), name  # the trained weights are left as they are
+    for a, b in zip(whole.canonical, halved.canonical, strict=True):
+        assert 1e-6 < np.abs(a.embedding - b.embedding).max() < 1e-3
+    halved.write(tmp_path / "bundle.zip")
+    again = Bundle.read(tmp_path / "bundle.zip")
+    assert again.check(Encoder(again, device="cpu").encode) <= PARITY_TOLERANCE
+
+
+def test_a_weight_that_16_bits_cannot_hold_is_named() -> None:
+    model = SkeletonEncoder(TINY_ENCODER, num_frames=120)
+    with torch.no_grad():
+        model.norm.weight[3] = 1e6
+    with pytest.raises(BundleError, match=r"model\.norm\.weight are beyond 65504"):
+        export(model, [clip(1)], half=True)
