@@ -49,6 +49,11 @@ class TrainingClips:
                 f"--batch-clips is {batch_clips}, but the store has only {len(self.index)} clips that are not of its "
                 f"test split; choose at most {len(self.index)} or import more clips."
             )
+        if batch_clips < parallel.num_processes():
+            raise ValueError(
+                f"--batch-clips is {batch_clips}, and the run has {parallel.num_processes()} processes, which share "
+                f"these; choose at least {parallel.num_processes()}, or start fewer processes."
+            )
         pairs = store.num_bodies[self.index] > 1
         self._kinds = [kind for kind in (self.index[~pairs], self.index[pairs]) if len(kind)]
         self._clips_of_kind = _shares([len(kind) for kind in self._kinds], batch_clips)
@@ -84,11 +89,10 @@ class TrainingClips:
         return Batch(bodies, uniform if len(mine) == num_rows else uniform[to_device(mine, self.device)])
 
     def _my_rows(self, step: int) -> tuple[int, Int[np.ndarray, " rows"]]:
-        """How many rows the whole step has, and which are this process's: those of every n-th clip of each kind."""
-        clips = np.concatenate([np.arange(count) for count in self._clips_of_kind])
-        mine = clips % parallel.num_processes() == parallel.rank()
+        """How many rows the whole step has, and which are this process's: those of every n-th clip."""
+        # Counted on from the clips of one body to those of two, or the first processes would get the odd ones of both.
         clip = self._windows.clip_of_rows(self.of_step(step))
-        return len(clip), np.flatnonzero(mine[clip])
+        return len(clip), np.flatnonzero(clip % parallel.num_processes() == parallel.rank())
 
     def _bodies(self, step: int) -> Float[Tensor, "rows frames joints 3"]:
         clips = self.of_step(step)

@@ -45,8 +45,9 @@ def motion_of(segments: Float[Tensor, "rows tokens coordinates"], num_joints: in
     rows, tokens, _ = segments.shape
     grid = segments.float().view(rows, tokens // num_joints, num_joints, -1)
     motion = torch.zeros(grid.shape[:3], device=grid.device)
-    motion[:, 1:] = (grid[:, 1:] - grid[:, :-1]).abs().mean(-1)
-    motion[:, 0] = motion[:, 1]
+    if grid.shape[1] > 1:  # else there is nothing to compare with, and no motion
+        motion[:, 1:] = (grid[:, 1:] - grid[:, :-1]).abs().mean(-1)
+        motion[:, 0] = motion[:, 1]
     motion = motion.flatten(1)
     return motion / (motion.amax(dim=1, keepdim=True) + 1e-10)
 

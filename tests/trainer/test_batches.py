@@ -9,6 +9,7 @@ import torch
 
 from gfp_serve.preprocess import resample
 from tests.trainer.small import write_store
+from trainer import parallel
 from trainer.augment import draw_views
 from trainer.batches import TrainingClips
 from trainer.schedule import augmentation_draws
@@ -67,6 +68,33 @@ def test_a_store_of_one_kind_of_clips_is_cut_into_whole_batches(tmp_path: Path) 
     clips = training_clips(write_store(tmp_path / "store", pairs=False), batch_clips=3)
     assert [len(set(clips.of_step(step).tolist())) for step in range(3)] == [3, 3, 3]
     assert len({int(clip) for step in range(3) for clip in clips.of_step(step)}) == 9  # an epoch
+
+
+def rows_of_processes(
+    store: ClipStore, monkeypatch: pytest.MonkeyPatch, *, batch_clips: int, num_processes: int
+) -> list[torch.Tensor]:
+    monkeypatch.setattr(parallel, "num_processes", lambda: num_processes)
+    shares = []
+    for rank in range(num_processes):
+        monkeypatch.setattr(parallel, "rank", lambda rank=rank: rank)
+        shares.append(training_clips(store, batch_clips=batch_clips).batch(0).bodies)
+    return shares
+
+
+def test_several_processes_share_a_step_evenly_and_none_is_left_without_clips(
+    store: ClipStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = training_clips(store, batch_clips=4).batch(0).bodies
+    for num_processes, rows in ((2, [2, 3]), (3, [3, 1, 1]), (4, [1, 1, 1, 2])):  # three clips of one body, one of two
+        shares = rows_of_processes(store, monkeypatch, batch_clips=4, num_processes=num_processes)
+        assert [len(share) for share in shares] == rows
+        together = torch.cat(shares)
+        assert sorted(together.flatten(1).sum(1).tolist()) == pytest.approx(sorted(whole.flatten(1).sum(1).tolist()))
+
+
+def test_more_processes_than_clips_in_a_step_are_refused(store: ClipStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="--batch-clips is 4, and the run has 5 processes"):
+        rows_of_processes(store, monkeypatch, batch_clips=4, num_processes=5)
 
 
 def test_the_random_numbers_of_a_step_are_its_own_and_always_the_same(store: ClipStore) -> None:

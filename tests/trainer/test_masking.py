@@ -36,6 +36,10 @@ def test_motion_is_the_mean_absolute_difference_to_the_segment_before_over_the_l
     torch.testing.assert_close(motion_of(segments, 2)[0], torch.tensor(expected))
 
 
+def test_a_clip_of_a_single_segment_has_no_motion() -> None:
+    assert torch.equal(motion_of(torch.ones(2, 25, 12), 25), torch.zeros(2, 25))
+
+
 def test_the_most_moving_token_is_hidden_first_with_the_published_odds() -> None:
     # Two tokens of one segment each, of which one is hidden: the odds that it is the moving one are exp(1 / 0.8) = 3.5.
     segments = torch.zeros(40_000, 4, 12)  # two segments of two joints

@@ -1,0 +1,34 @@
+import errno
+from pathlib import Path
+
+import pytest
+
+from trainer.metrics import METRICS_FILE, MetricsLog, read_terms
+
+
+def test_a_resumed_log_goes_on_after_its_step(tmp_path: Path) -> None:
+    with MetricsLog(tmp_path, 0) as log:
+        for step in (1, 2, 3):
+            log.write(step, {"loss": float(step)})
+    with MetricsLog(tmp_path, 2) as log:
+        log.write(3, {"loss": 30.0})
+    steps, terms = read_terms(tmp_path)
+    assert steps.tolist() == [1, 2, 3]
+    assert terms["loss"].tolist() == [1.0, 2.0, 30.0]
+
+
+def test_a_disk_that_is_full_when_a_run_is_resumed_takes_no_line_of_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = '{"step": 1, "loss": 1.0}\n{"step": 2, "loss": 0.5}\n'
+    (tmp_path / METRICS_FILE).write_text(lines)
+
+    def full(path: Path, _: str) -> None:
+        path.write_bytes(b"")  # it could still be opened, and was cut
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space left"):
+        MetricsLog(tmp_path, 2)
+    assert (tmp_path / METRICS_FILE).read_text() == lines
+    assert [path.name for path in tmp_path.iterdir()] == [METRICS_FILE]
