@@ -58,7 +58,7 @@ class Reading:
 
     source: str
     file: Path
-    sha256: str
+    sha256: str  # empty for a file that cannot be read
     outcomes: Iterable[Clip | Problem]  # clips are cleaned
 
 
@@ -150,8 +150,11 @@ def _read_parcel(parcel: Sequence[tuple[str, Path]], config: ReadConfig) -> list
 
 
 def _read(source: str, file: Path, config: ReadConfig) -> Reading:
-    with file.open("rb") as content:
-        sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+    try:
+        with file.open("rb") as content:
+            sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError as error:
+        return Reading(source, file, "", [Problem(str(file), f"{file} cannot be read: {error}.", is_file=True)])
     return Reading(source, file, sha256, _clean_file(source, file, config))
 
 
