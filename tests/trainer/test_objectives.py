@@ -75,6 +75,25 @@ def test_gradient_reaches_every_weight_that_is_trained(name: str) -> None:
             assert weight.grad.abs().max() > 0, weight_name
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        *({"stop_gradient": side} for side in ("target", "prediction")),
+        *({"levels": levels} for levels in ("short", "mid,long", "global")),
+        *({"target_input": "masked-joints"}, {"targets": "low-level"}, {"mlp_layers": 2}),
+        *({"prediction_weight": 0.0}, {"variance_weight": 0.0, "covariance_weight": 0.0}),
+    ],
+)
+@pytest.mark.parametrize("name", ["gfp", "gfp_queries"])
+def test_with_any_ablation_all_weights_that_ask_for_a_gradient_get_one(name: str, settings: dict[str, Any]) -> None:
+    # Data parallel training ends in its second step otherwise.
+    config = OBJECTIVES[name].config_type(**{**SETTINGS["gfp_queries"], "decoder_depth": 1, **settings})
+    model = build_objective(SkeletonEncoder(SMALL, num_frames=120), config)
+    model(bodies(), draws()).total.backward()
+    for weight_name, weight in model.named_parameters():
+        assert (weight.grad is not None) == weight.requires_grad, weight_name
+
+
 @every_objective
 def test_health_reads_predictions_and_targets_that_are_detached_and_alike_in_shape(name: str) -> None:
     outcome = build(name)(bodies(), draws())

@@ -215,6 +215,10 @@ class Gfp(Objective):
         else:
             self.decoder = self.build_decoder(input_widths)
             self.target_network = LowLevelTargets()
+        if config.stop_gradient == "prediction":
+            # No other term reaches them. Processes that share a run wait for every gradient that is asked for.
+            self.encoder.requires_grad_(False)
+            self.decoder.requires_grad_(False)
 
     def build_decoder(self, output_widths: Sequence[int]) -> nn.Module:
         """What predicts from visible tokens and their places, with so many features at each level."""
@@ -258,6 +262,4 @@ class Gfp(Objective):
         # Over all 251 positions: a pooled target mixes hidden and visible segments.
         if self.config.stop_gradient == "target":
             target = target.detach()
-        if self.config.stop_gradient == "prediction":
-            prediction = prediction.detach()
         return mean_square(prediction - target)
