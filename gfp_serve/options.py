@@ -55,11 +55,15 @@ def choice_of(config_types: Callable[[], Mapping[str, type[C]]], default: Callab
 
 
 def options_from(
-    config_type: type[C], *, presets: Mapping[str, C] | None = None
+    config_type: type[C],
+    *,
+    presets: Mapping[str, C] | None = None,
+    start: Callable[[Mapping[str, Any]], C | None] = lambda _: None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command one option for each `setting` of a dataclass, and call it with `config=config_type(...)`.
 
-    With `presets`, an option `--preset NAME` chooses the values that the other options then override.
+    With `presets`, an option `--preset NAME` chooses the values that the other options then override. Without one, they
+    override what `start` makes of the command's own parameters; None stands for the defaults.
     A `ValueError` from `__post_init__` becomes one line and exit code 2.
     """
 
@@ -67,14 +71,15 @@ def options_from(
         def call(**given: Any) -> Any:
             context = click.get_current_context()
             values = {name: given.pop(name) for name in names}
-            start = presets[preset] if presets is not None and (preset := given.pop("preset")) else None
+            preset = given.pop("preset") if presets is not None else None
+            before = presets[preset] if presets is not None and preset else start(given)
             said = {
                 name: value
                 for name, value in values.items()
                 if context.get_parameter_source(name) is not ParameterSource.DEFAULT
             }
             try:
-                config = _build(config_type, said, start)
+                config = _build(config_type, said, before)
             except ValueError as error:
                 raise click.UsageError(str(error)) from error
             return command(config=config, **given)
@@ -91,18 +96,6 @@ def options_from(
     options = list(_options(config_type))
     names = [option.name for option in options]
     return decorate
-
-
-def overridden(start: C) -> C:
-    """`start` with the settings that the present command line names on top. Raises `ValueError` as the config does."""
-    context = click.get_current_context()
-    names = {option.name for option in _options(type(start))}
-    said = {
-        name: value
-        for name, value in context.params.items()
-        if name in names and context.get_parameter_source(name) is not ParameterSource.DEFAULT
-    }
-    return _build(type(start), said, start)
 
 
 @dataclasses.dataclass(slots=True)

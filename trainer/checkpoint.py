@@ -75,7 +75,11 @@ class Checkpoint:
         except FileNotFoundError as error:
             raise CheckpointError(f"there is no checkpoint {file}; name a run folder of gfp-train.") from error
         except Exception as error:  # torch raises many types for a damaged file; all mean the same here
-            raise CheckpointError(f"{file} is not a readable checkpoint (damaged or cut off?): {error}") from error
+            # Torch's words are many, and advise to run what is in the file.
+            raise CheckpointError(
+                f"{file} is not a readable checkpoint: it was damaged or cut off, or is not gfp-train's; copy it again "
+                f"or name another run."
+            ) from error
         if not isinstance(values, dict) or values.get("format_version") != FORMAT_VERSION:
             raise CheckpointError(
                 f"{file} is not a checkpoint of format {FORMAT_VERSION}; train again with this release."

@@ -6,7 +6,7 @@ import sys
 if importlib.util.find_spec("torch") is None:
     sys.exit("Error: the trainer's packages are not installed; run: pip install 'gfp-serve[cpu,train]'")
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import nn
 
 from gfp_serve.formats import Clip, find_files, read_clips
-from gfp_serve.options import Command, options_from, overridden
+from gfp_serve.options import Command, options_from
 from gfp_serve.preprocess import PreprocessConfig
 from trainer import loop, parallel, pictures
 from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint, CheckpointError, data_summary
@@ -43,11 +43,16 @@ _PATH = click.Path(path_type=Path)
 _errors = Console(stderr=True)
 
 
+def _started_with(given: Mapping[str, Any]) -> TrainConfig | None:
+    """The settings of the run to go on with: an option of another objective, say, is judged by these."""
+    return Checkpoint.read(given["run"]).config if given["resume"] else None
+
+
 @click.command(cls=Command, no_args_is_help=True)
 @click.argument("store", metavar="STORE", type=_PATH)
 @click.option("--out", "run", metavar="RUN", required=True, type=_PATH, help="Folder for checkpoint and metrics.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in RUN, with the settings it was started with.")
-@options_from(TrainConfig, presets=PRESETS)
+@options_from(TrainConfig, presets=PRESETS, start=_started_with)
 def gfp_train(store: Path, run: Path, resume: bool, config: TrainConfig) -> None:
     """Pre-train a skeleton encoder on the unlabelled clips of STORE.
 
@@ -66,7 +71,7 @@ def gfp_train(store: Path, run: Path, resume: bool, config: TrainConfig) -> None
                 f"{run} was trained on a store with content {checkpoint.data['content_sha256'][:12]}…, {store} holds "
                 f"{clips.content_digest[:12]}…; name the store that the run was started with."
             )
-        config = _config_to_resume(checkpoint.config, config)
+        _check_same(checkpoint.config, config)
     with parallel.processes(cuda=pick_device(config.device).type == "cuda"):
         try:
             trainer = Trainer(config, clips, run, resume=checkpoint)
@@ -91,22 +96,19 @@ def _checkpoint_to_resume(run: Path, resume: bool) -> Checkpoint | None:
     return None
 
 
-def _config_to_resume(started_with: TrainConfig, config: TrainConfig) -> TrainConfig:
-    """The settings of a run, with those of where and how often as they are wanted now."""
-    if click.get_current_context().params["preset"] is None:
-        config = overridden(started_with)
+def _check_same(started_with: TrainConfig, config: TrainConfig) -> None:
+    """Refuses to go on with a run with other settings than those of where and how often."""
     wanted, before = config.settings(), started_with.settings()
     differing = [
-        f"--{name.replace('_', '-')} is {wanted.get(name)} and was {before.get(name)}"
-        for name in sorted({*wanted, *before} - CHANGEABLE)
-        if wanted.get(name) != before.get(name)
+        f"--{name.replace('_', '-')} is {wanted[name]} and was {before[name]}"
+        for name in sorted(wanted.keys() & before.keys() - CHANGEABLE)  # another objective's settings are not at stake
+        if wanted[name] != before[name]
     ]
     if differing:
         raise click.UsageError(
             f"a run goes on with the settings it was started with, but {'; '.join(differing)}. Leave these out, or "
             f"start another run in another folder."
         )
-    return config
 
 
 def _tell_the_end(ended: loop.Ended, run: Path, store: Path) -> None:

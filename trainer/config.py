@@ -9,6 +9,7 @@ from gfp_serve.options import choice_of, setting, settings_of
 from trainer.encoder import EncoderConfig
 from trainer.objectives import ObjectiveConfig, config_from_json, config_to_json, config_types
 from trainer.objectives.gfp import GfpConfig
+from trainer.schedule import LARGEST_SEED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +49,9 @@ class TrainConfig:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be at least 1.")
         if self.batch_clips < 2:
             raise ValueError("--batch-clips is 1; batch statistics need at least 2 clips (the published runs use 128).")
-        for name in ("warmup_epochs", "num_threads", "evaluate_every_epochs", "seed", "weight_decay"):
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise ValueError(f"--seed is {self.seed}; it must lie between 0 and {LARGEST_SEED}.")
+        for name in ("warmup_epochs", "num_threads", "evaluate_every_epochs", "weight_decay"):
             if not 0 <= getattr(self, name) < math.inf:  # NaN too
                 raise ValueError(
                     f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be 0 or more, and finite."
@@ -58,9 +61,9 @@ class TrainConfig:
                 f"--warmup-epochs is {self.warmup_epochs}, longer than the whole run of {self.epochs} epochs; "
                 f"choose at most --epochs (the published runs warm up for 20 of 400)."
             )
-        if not 0 < self.floor_lr <= self.peak_lr:
+        if not 0 < self.floor_lr <= self.peak_lr < math.inf:
             raise ValueError(
-                f"--floor-lr is {self.floor_lr:g} and --peak-lr {self.peak_lr:g}; needed is 0 < floor <= peak "
+                f"--floor-lr is {self.floor_lr:g} and --peak-lr {self.peak_lr:g}; needed is 0 < floor <= peak, finite "
                 f"(the published runs fall from 1e-3 to 5e-4)."
             )
 

@@ -74,6 +74,7 @@ def gfp_cost(store: Path | None, names: tuple[str, ...], config: _CostConfig, as
     chosen = list(dict.fromkeys(names or OBJECTIVES))
     if store is not None and COMPARED_WITH not in chosen:
         chosen.append(COMPARED_WITH)
+    clips = None if store is None else ClipStore.open(store)  # refused before half a minute of counting
     try:
         runs = {name: config.run(name) for name in chosen}
     except ValueError as error:
@@ -85,8 +86,8 @@ def gfp_cost(store: Path | None, names: tuple[str, ...], config: _CostConfig, as
         }
         for name, run in runs.items()
     }
-    if store is not None:
-        for name, times in _time(runs, ClipStore.open(store), config.rounds).items():
+    if clips is not None:
+        for name, times in _time(runs, clips, config.rounds).items():
             table[name] |= {"clips_per_s": times.clips_per_s, "step_s": times.seconds}
     click.echo(json.dumps(table)) if as_json else _print(table, config)
 

@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Column, Table
+from rich.text import Text
 
 from gfp_serve.errors import InvalidRequestError
 from gfp_serve.formats import Clip, find_files, ntu, read_clips
@@ -182,21 +183,22 @@ def info_command(path: Path, verify: bool, as_json: bool) -> None:
     console = Console()
     tables = {name: facts.pop(name, None) for name in ("sources", "classes")}
     value_column = Column("value", overflow="fold")
-    overview = Table("name", value_column, title=str(path), show_header=False, title_justify="left")
+    overview = Table("name", value_column, title=Text(str(path)), show_header=False, title_justify="left")
     for name, value in facts.items():
-        overview.add_row(name.replace("_", " "), _words(value))
+        overview.add_row(name.replace("_", " "), Text(_words(value)))
     console.print(overview)
     if tables["sources"]:
         sources = Table("source", "clips", "split by", "licence", "sha256")
         for source in tables["sources"]:
             licence = source["licence"] or "not stated"
             split_by = source["protocol"] or "the file"
-            sources.add_row(source["name"], str(source["num_clips"]), split_by, licence, source["sha256"][:12])
+            cells = (source["name"], str(source["num_clips"]), split_by, licence, source["sha256"][:12])
+            sources.add_row(*map(Text, cells))
         console.print(sources)
     if tables["classes"]:
         classes = Table("class", "clips")
         for name, count in tables["classes"].items():
-            classes.add_row(name, str(count))
+            classes.add_row(Text(name), str(count))
         console.print(classes)
 
 

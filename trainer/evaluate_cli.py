@@ -2,6 +2,7 @@
 
 import json
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -13,6 +14,7 @@ from rich.progress import Progress
 from torch import nn
 
 from gfp_serve.encoder import Device
+from gfp_serve.errors import InvalidRequestError
 from gfp_serve.options import Group, options_from
 from gfp_serve.preprocess import PreprocessConfig
 from trainer.checkpoint import Checkpoint
@@ -91,6 +93,8 @@ def _protocol(name: str, *, bundles: bool = False) -> Callable[[Callable[..., No
         ) -> None:
             clips = ClipStore.open(store)
             parts = split_folds(clips) if folds is None else cross_subject_folds(clips, folds)
+            if out is not None:
+                _check_writable(out)
             command(asked=Asked(encoder, clips, parts, device, out, as_json), **others)
 
         call.__doc__ = command.__doc__
@@ -387,6 +391,14 @@ def _tell(asked: Asked, report: dict[str, Any], caption: str) -> None:
     click.echo(json.dumps(report)) if asked.as_json else print_rows(report, caption=caption)
 
 
-def _write(out: Path, report: dict[str, Any]) -> None:
+def _check_writable(out: Path) -> None:
+    """A folder that takes no report is told before anything is learned, not hours later."""
+    if out.exists() and not out.is_dir():
+        raise InvalidRequestError(f"--out {out} is a file; name a folder, which is made if absent.")
     out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=out):
+        pass
+
+
+def _write(out: Path, report: dict[str, Any]) -> None:
     (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")

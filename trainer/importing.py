@@ -79,11 +79,11 @@ def find_sources(paths: Iterable[Path]) -> dict[str, list[Path]]:
         folder = (path if path.is_dir() else path.parent).resolve().name
         for file in find_files(path):
             of_folder = file.suffix in FOLDER_SUFFIXES
-            known = sources.setdefault(folder if of_folder else file.stem, [])
+            source = folder if of_folder else file.stem
+            known = sources.setdefault(source, [])
             if known and not (of_folder and known[0].suffix == file.suffix):
-                raise InvalidRequestError(
-                    f"{known[0]} and {file} would both be the source {file.stem!r}; rename one of them."
-                )
+                advice = "name folders that hold one kind of recordings each" if of_folder else "rename one of them"
+                raise InvalidRequestError(f"{known[0]} and {file} would both be the source {source!r}; {advice}.")
             known.append(file)
     return sources
 

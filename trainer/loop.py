@@ -1,6 +1,8 @@
 """Pre-training: the step, and around it the log, the checkpoints and the ways to stop."""
 
+import fcntl
 import math
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -116,8 +118,9 @@ class Trainer:
                 else:
                     self._check_finite(losses)  # also waits for the device, so that the clock is honest
                     speed = (self.step - last_step) * config.batch_clips / (time.perf_counter() - last_time)
+                    # Every process measures: none then waits long for another, and all see the same.
+                    metrics = self._measure(outcome) | {"clips_per_s": speed}
                     if log is not None:
-                        metrics = self._measure(outcome) | {"clips_per_s": speed}
                         log.write(self.step, metrics)
                         collapsed = self._watch.collapsed(self.step, metrics)
                         show(Progress(self.step, self.total_steps, speed, metrics, collapsed))
@@ -139,7 +142,7 @@ class Trainer:
             return
         try:
             self.run.mkdir(parents=True, exist_ok=True)
-            with MetricsLog(self.run, self.step) as log:
+            with _only_writer(self.run), MetricsLog(self.run, self.step) as log:
                 yield log
         except OSError as error:
             if error.filename is not None and not str(error.filename).startswith(str(self.run)):
@@ -225,6 +228,23 @@ class Trainer:
                     f"these clips with gfp-data plot, or start again in another folder with a lower --peak-lr."
                 )
         losses.clear()
+
+
+@contextmanager
+def _only_writer(run: Path) -> Iterator[None]:
+    """Keeps others from training into the same folder, where the last to end would replace the other's checkpoint."""
+    folder = os.open(run, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise CheckpointError(
+                f"another process is training into {run} at this moment; wait until it is done, or name another folder "
+                f"for --out."
+            ) from error
+        yield
+    finally:
+        os.close(folder)
 
 
 def _prepared(

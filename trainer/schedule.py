@@ -9,6 +9,9 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Int
 
+# Of a run; torch takes no seed of more than 64 bits, and seeds are counted up from it.
+LARGEST_SEED = 2**32 - 1
+
 
 def warmup_cosine(step: int, *, peak: float, floor: float, warmup_steps: int, total_steps: int) -> float:
     """Rise in a line from 0 to `peak` over `warmup_steps`, then fall along half a cosine to `floor`."""

@@ -186,6 +186,18 @@ def test_each_setting_that_differs_on_resume_is_named_with_both_values(store: Pa
         assert difference in by_preset
 
 
+def test_options_on_resume_are_judged_by_the_runs_settings_and_not_by_the_defaults(store: Path, tmp_path: Path) -> None:
+    words = [*TINY[:6], *TINY[10:], "--objective", "s_jepa", "--target-momentum", 0.9, "--epochs", 2]
+    succeed(gfp_train, store, "--out", tmp_path, *words)
+    # Alone, --epochs 2 is shorter than the default warm-up, and --target-momentum is no setting of gfp.
+    succeed(gfp_train, store, "--out", tmp_path, "--resume", "--epochs", 2, "--target-momentum", 0.9)
+    longer_warmup = invoke(gfp_train, store, "--out", tmp_path, "--resume", "--warmup-epochs", 3)
+    assert longer_warmup.exit_code == 2
+    assert "--warmup-epochs is 3, longer than the whole run of 2 epochs" in " ".join(longer_warmup.output.split())
+    other = " ".join(invoke(gfp_train, store, "--out", tmp_path, "--resume", "--objective", "mamp").output.split())
+    assert "but --objective is mamp and was s_jepa. Leave these out" in other
+
+
 def test_where_and_how_often_may_differ_on_resume(store: Path, run: Path) -> None:
     succeed(gfp_train, store, "--out", run, "--resume", "--device", "cpu", "--log-every-steps", 7, "--num-threads", 0)
 
@@ -216,7 +228,9 @@ def test_a_finished_run_can_be_resumed_without_harm(store: Path, run: Path) -> N
         (["--input-scale", "nan"], "--input-scale is nan; it must be above 0"),
         (["--weight-decay", "nan"], "--weight-decay is nan; it must be 0 or more"),
         (["--width", "30"], "must be a multiple of --num-heads"),
-        (["--num-frames", "60", "--batch-clips", "4"], "multiple of 30 segments"),
+        (["--num-frames", "60", "--batch-clips", "4"], "--num-frames over --segment-frames is 15"),
+        (["--seed", "99999999999999999999"], "--seed is 99999999999999999999; it must lie between 0 and 4294967295"),
+        (["--peak-lr", "inf"], "needed is 0 < floor <= peak, finite"),
         (["--batch-clips", "100"], "choose at most 18"),
     ],
 )

@@ -47,6 +47,13 @@ def test_a_store_with_fewer_clips_than_a_step_is_refused_in_words(tmp_path: Path
     assert "choose at most 3" in result.output
 
 
+def test_a_store_that_is_none_is_refused_before_anything_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainer.cost_cli.cost_table", lambda *_, **__: pytest.fail("counted"))
+    assert "is not a usable clip store" in cost(tmp_path / "nowhere", *TINY).output
+
+
 def test_runs_are_timed_in_turns_and_the_median_counts(tmp_path: Path) -> None:
     store = write_store(tmp_path / "store")
     order: list[str] = []

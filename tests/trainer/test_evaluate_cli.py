@@ -6,12 +6,15 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.trainer.small import tiny_config, write_store
+from gfp_serve.preprocess import PreprocessConfig, clean
+from gfp_serve.skeleton import NTU25
+from tests.trainer.small import moving_body, tiny_config, write_store
 from trainer.cli import gfp_evaluate
 from trainer.evaluate import comparison
+from trainer.evaluate.tables import print_rows
 from trainer.evaluate.unfinished import UNFINISHED_FILE
 from trainer.loop import Trainer
-from trainer.store import ClipStore
+from trainer.store import ClipStore, StoreWriter
 
 SHORT = ["--epochs", 1, "--warmup-epochs", 1, "--batch-clips", 6, "--head-width", 8, "--device", "cpu"]
 ROWS = ["pose statistics", "untrained", "trained"]
@@ -153,6 +156,8 @@ def test_transfer_says_from_where_to_where_and_refuses_the_store_of_pre_training
     ("words", "said"),
     [
         (["linear-probe", "--epochs", 0], "--epochs is 0"),
+        (["linear-probe", "--seed", 2**64], "--seed is 18446744073709551616; it must lie between 0 and"),
+        (["fine-tune", "--seed", 2**64], "--seed is 18446744073709551616; it must lie between 0 and"),
         (["fine-tune", "--drop-path", 1], "--drop-path is 1.0"),
         (["semi-supervised", "--num-seeds", 0], "0 is not in the range"),
     ],
@@ -177,3 +182,31 @@ def test_what_cannot_be_measured_is_refused_in_words(
     result = invoke(words[0], run, store.path, *words[1:])
     assert result.exit_code == 1
     assert said in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize("protocol", ["retrieval", "linear-probe", "fine-tune", "semi-supervised"])
+def test_an_out_that_takes_no_report_is_refused_before_anything_is_learned(
+    protocol: str, store: ClipStore, tmp_path: Path
+) -> None:
+    (tmp_path / "notes").touch()
+    result = invoke(protocol, tmp_path / "no-run", store.path, "--out", tmp_path / "notes")
+    assert result.exit_code == 1
+    assert "notes is a file; name a folder" in " ".join(result.output.split())  # and no word of the missing run
+
+
+def test_clips_without_labels_are_not_sent_to_find_a_split(run: Path, tmp_path: Path) -> None:
+    preprocess = PreprocessConfig()
+    with StoreWriter(tmp_path / "store", preprocess) as writer:
+        writer.add_source("made-up", sha256="0" * 64)
+        clip = clean(moving_body(0), NTU25, preprocess)
+        about = {"source": "made-up", "name": "a", "label": None, "subject": "0", "camera": 0, "split": 0, "fps": 30.0}
+        writer.add(clip, **about)
+    result = invoke("retrieval", run, tmp_path / "store")
+    assert result.exit_code == 1
+    assert "none of the 1 clips in the store has a label" in " ".join(result.output.split())
+
+
+def test_a_table_shows_a_source_with_brackets_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    report = {"protocol": "transfer", "num_test_clips": 4, "folds": "2 folds", "chance_percent": 50.0}
+    print_rows(report | {"top1_percent": {"trained": 75.0}, "top1_percent_fitted": {}}, caption="from [/a] to [red]b")
+    assert "From [/a] to [red]b." in capsys.readouterr().out

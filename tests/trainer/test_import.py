@@ -193,7 +193,17 @@ def test_two_files_that_would_be_one_source_are_refused(tmp_path: Path) -> None:
         "import", make_file(tmp_path / "lab.npz"), make_file(tmp_path / "b" / "lab.npz"), "--out", tmp_path / "s"
     )
     assert result.exit_code == 1
-    assert "would both be the source 'lab'" in result.stderr
+    assert "would both be the source 'lab'; rename one of them" in result.stderr
+
+
+def test_a_folder_with_two_kinds_of_recordings_is_refused_under_its_own_name(tmp_path: Path) -> None:
+    for part in ("bvh", "ntu"):
+        (tmp_path / "raw" / part).mkdir(parents=True)
+    (tmp_path / "raw" / "bvh" / "walk.bvh").touch()
+    make_skeleton_file(tmp_path / "raw" / "ntu" / "S001C001P001R001A001.skeleton")
+    result = run("import", tmp_path / "raw", "--out", tmp_path / "s")
+    assert result.exit_code == 1
+    assert "would both be the source 'raw'; name folders that hold one kind" in result.stderr
 
 
 def test_progress_adds_up_to_all_bytes(tmp_path: Path) -> None:
@@ -252,6 +262,15 @@ def test_plot_draws_named_clips_of_stores_and_recordings(tmp_path: Path) -> None
     assert result.exit_code == 1
     assert "there is no clip 'clip9'; similar names are clip" in result.stderr
     assert run("plot", lab, "--out", tmp_path / "p.doc").exit_code == 2
+
+
+def test_info_shows_names_with_brackets_as_they_are(tmp_path: Path) -> None:
+    clip = Clip(name="a", sequence=make_sequence(0), layout=NTU25, fps=30.0, label="[/wave] [b]x[/b]", subject="1")
+    write_clip_file(tmp_path / "[red].npz", [clip])
+    run("import", tmp_path / "[red].npz", "--out", tmp_path / "s")
+    for path in (tmp_path / "[red].npz", tmp_path / "s"):
+        assert "[/wave] [b]x[/b]" in run("info", path).stdout
+    assert "│ [red] " in run("info", tmp_path / "s").stdout
 
 
 def test_the_table_of_info_wraps_a_digest_instead_of_cutting_it_off(

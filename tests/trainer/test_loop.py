@@ -196,6 +196,19 @@ def test_a_kill_in_the_middle_of_a_checkpoint_leaves_the_one_before(store: ClipS
     assert Trainer(tiny_config(epochs=3), store, tmp_path / "run", resume=left).fit().step == 6
 
 
+def test_two_runs_do_not_train_into_one_folder(store: ClipStore, tmp_path: Path) -> None:
+    refused = []
+
+    def train_another(_: Progress) -> None:
+        with pytest.raises(CheckpointError, match=r"another process is training into .* at this moment"):
+            Trainer(tiny_config(seed=1), store, tmp_path).fit()
+        refused.append(1)
+
+    Trainer(tiny_config(), store, tmp_path).fit(train_another)
+    assert refused
+    assert Checkpoint.read(tmp_path).config.seed == 0
+
+
 def test_a_full_disk_is_told_and_the_last_checkpoint_kept(store: ClipStore, tmp_path: Path) -> None:
     lines = """
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -259,8 +272,10 @@ def test_more_clips_in_a_step_than_the_store_has_are_refused(store: ClipStore, t
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 cut off"])
 def test_a_damaged_checkpoint_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
     (tmp_path / CHECKPOINT_FILE).write_bytes(content)
-    with pytest.raises(CheckpointError, match="checkpoint"):
+    with pytest.raises(CheckpointError, match="it was damaged or cut off") as caught:
         Checkpoint.read(tmp_path)
+    assert "\n" not in str(caught.value)
+    assert "weights_only" not in str(caught.value)  # torch's advice: run what is in the file
 
 
 def test_a_missing_checkpoint_is_refused_by_name(tmp_path: Path) -> None:

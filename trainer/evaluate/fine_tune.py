@@ -24,7 +24,7 @@ from trainer.evaluate.labelled import ClipRows, LabelledClips
 from trainer.evaluate.learning import Epoch, Learned, Passes, Show, learn
 from trainer.evaluate.linear_probe import check_positive
 from trainer.evaluate.unfinished import Unfinished
-from trainer.schedule import augmentation_draws, mask_seed, warmup_cosine
+from trainer.schedule import LARGEST_SEED, augmentation_draws, mask_seed, warmup_cosine
 
 # Test clips that the classifier reads at a time.
 TEST_CLIPS = 32
@@ -68,8 +68,8 @@ class FineTuneConfig:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must lie in [0, 1).")
         if not 0 <= self.weight_decay < math.inf:
             raise ValueError(f"--weight-decay is {self.weight_decay}; it must be 0 or more, and finite.")
-        if self.seed < 0:
-            raise ValueError(f"--seed is {self.seed}; it must be 0 or more.")
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise ValueError(f"--seed is {self.seed}; it must lie between 0 and {LARGEST_SEED}.")
 
 
 class ActionClassifier(nn.Module):

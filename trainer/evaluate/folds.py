@@ -49,6 +49,11 @@ def split_folds(store: ClipStore) -> list[Fold]:
         test=np.flatnonzero(labelled & (store.splits == TEST_SPLIT)),
         train=np.flatnonzero(labelled & (store.splits != TEST_SPLIT)),
     )
+    if not labelled.any():
+        raise InvalidRequestError(
+            f"none of the {len(store)} clips in the store has a label; evaluation compares labels: import recordings "
+            f"that say their actions."
+        )
     if not len(fold.test) or not len(fold.train):
         raise InvalidRequestError(
             f"the store has {len(fold.test)} labelled test clips and {len(fold.train)} others; evaluation needs both. "

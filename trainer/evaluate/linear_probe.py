@@ -18,7 +18,7 @@ from gfp_serve.options import setting
 from trainer.evaluate.folds import Fold
 from trainer.evaluate.labelled import LabelledClips, frozen_features
 from trainer.evaluate.learning import Learned, Passes, Show, learn
-from trainer.schedule import augmentation_draws, warmup_cosine
+from trainer.schedule import LARGEST_SEED, augmentation_draws, warmup_cosine
 
 # Test clips that are cut at a time.
 TEST_CLIPS = 256
@@ -44,8 +44,8 @@ class LinearProbeConfig:
             raise ValueError("--batch-clips is 1; batch norm needs at least 2 clips (the published runs use 256).")
         if not 0 < self.peak_lr < math.inf:
             raise ValueError(f"--peak-lr is {self.peak_lr}; it must be above 0 and finite (published: 0.1).")
-        if self.seed < 0:
-            raise ValueError(f"--seed is {self.seed}; it must be 0 or more.")
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise ValueError(f"--seed is {self.seed}; it must lie between 0 and {LARGEST_SEED}.")
 
 
 class LinearHead(nn.Module):

@@ -45,4 +45,5 @@ def _print(table: Table, report: dict[str, Any], caption: str) -> None:
         highlight=False,
     )
     console.print(table)
-    console.print(f"{caption[0].upper()}{caption[1:]}.", style="dim", highlight=False)
+    # A caption may hold names of recordings, which may hold brackets.
+    console.print(f"{caption[0].upper()}{caption[1:]}.", style="dim", markup=False, highlight=False)

@@ -203,8 +203,8 @@ class Gfp(Objective):
         super().__init__(encoder, config)
         if encoder.num_segments % WINDOWS["long"]:
             raise ValueError(
-                f"GFP needs a multiple of {WINDOWS['long']} segments, got {encoder.num_segments}; "
-                f"the published clip of 120 frames in segments of 4 has 30."
+                f"--num-frames over --segment-frames is {encoder.num_segments}; gfp needs a multiple of "
+                f"{WINDOWS['long']} segments (the published clip of 120 frames in segments of 4 has 30)."
             )
         coordinates = 3 * encoder.config.segment_frames
         whole_clip = encoder.num_tokens * coordinates
