@@ -112,12 +112,7 @@ class _Option:
     def decorate(self, command: Callable[..., Any]) -> Callable[..., Any]:
         flag = self.name.replace("_", "-")
         default, shown = self.default, self.default is not None and self.default != ""
-        differing = [f"{name}: {value}" for name, value in self.defaults.items() if value != default]
-        common: dict[str, Any] = {
-            "default": default,
-            "show_default": ", ".join([f"{default}", *differing]) if differing else shown,
-            "help": self.help_text,
-        }
+        common: dict[str, Any] = {"default": default, "show_default": shown, "help": self.help_text}
         if self.hint is bool:
             return click.option(f"--{flag}/--no-{flag}", self.name, **common)(command)
         return click.option(f"--{flag}", self.name, type=self.parse or _click_type(self.hint), **common)(command)
@@ -149,6 +144,8 @@ def _options_of_choice(field: dataclasses.Field[Any], types_by_name: Mapping[str
     for option in shared.values():
         if set(option.defaults) != set(types_by_name):
             option.help_text += f" [{', '.join(name for name in types_by_name if name in option.defaults)}]"
+        if others := [f"{name} {value}" for name, value in option.defaults.items() if value != option.default]:
+            option.help_text += f" [default of {', '.join(others)}]"
         yield option
 
 

@@ -82,7 +82,8 @@ class TrainConfig:
         return cls(**{**values, **inner})
 
 
-# Where and how often: a resumed run may have other values for these, and still computes the same.
+# Where and how often: a resumed run may have other values for these, and still computes the same (on another kind of
+# device to rounding, and but for its own draws of masks).
 CHANGEABLE = frozenset(
     ("device", "compile", "num_threads", "log_every_steps", "save_every_epochs", "evaluate_every_epochs")
 )

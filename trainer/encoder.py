@@ -120,7 +120,15 @@ class SkeletonEncoder(nn.Module):
         if visible is not None:
             segments = gather_tokens(segments, visible)
             positions = positions[visible]
-        return self.norm(self.blocks(self.embed(segments * self.config.input_scale) + positions))
+        return self.norm(self.blocks(self._embedded(segments * self.config.input_scale) + positions))
+
+    def _embedded(self, segments: Float[Tensor, "rows tokens coordinates"]) -> Float[Tensor, "rows tokens width"]:
+        kind = segments.device.type
+        if not torch.amp.is_autocast_available(kind) or not torch.is_autocast_enabled(kind):
+            return self.embed(segments)
+        # bf16 steps by 8 mm at 1 m to 2 m, times the scale: more than most joints move within a segment.
+        with torch.autocast(kind, enabled=False):
+            return self.embed(segments.float())
 
     def features(self, bodies: Float[Tensor, "rows frames joints 3"]) -> Float[Tensor, "rows width"]:
         """One vector a body: the mean over all tokens (MAMP's linear-probe feature)."""

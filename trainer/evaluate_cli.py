@@ -31,7 +31,7 @@ from trainer.evaluate.comparison import compare_fine_tuned, weights_digest
 from trainer.evaluate.drawn import draw_learned, draw_retrieval, draw_semi_supervised
 from trainer.evaluate.fine_tune import FineTuneConfig
 from trainer.evaluate.fine_tune import clips_read as fine_tune_reads
-from trainer.evaluate.folds import Fold, answers, cross_subject_folds, split_folds, used_clips
+from trainer.evaluate.folds import Fold, answers, check_not_fitted_on, cross_subject_folds, split_folds, used_clips
 from trainer.evaluate.labelled import LabelledClips
 from trainer.evaluate.linear_probe import LinearProbeConfig, linear_probe
 from trainer.evaluate.linear_probe import clips_read as linear_probe_reads
@@ -137,7 +137,7 @@ def retrieval_command(asked: Asked, fit_store: Path | None) -> None:
     """
     store, folds = asked.store, asked.folds
     with clip_progress() as progress:
-        tested = candidates(asked.encoder, asked.device, _fit(fit_store, asked.device, progress))
+        tested = candidates(asked.encoder, asked.device, _fit(fit_store, asked, progress))
         task = progress.add_task("embed", total=len(used_clips(folds)) * len(tested))
         found = retrieval(store, folds, tested, show=lambda done: progress.advance(task, done))
     last = found[-1].candidate
@@ -171,7 +171,7 @@ def linear_probe_command(asked: Asked, fit_store: Path | None, config: LinearPro
     checkpoint = read_run(asked.encoder)
     clips = _labelled(asked, checkpoint)
     with clip_progress() as progress:
-        tested = models_of(checkpoint, _fit(fit_store, asked.device, progress))
+        tested = models_of(checkpoint, _fit(fit_store, asked, progress))
     rows = []
     reads = len(tested) * sum(linear_probe_reads(fold, config) for fold in folds)
     with learning_progress(reads) as show, _stopped_by_ctrl_c(None):
@@ -377,8 +377,18 @@ def fitting(store: ClipStore, device: Device, progress: Progress) -> Callable[[n
     return fit
 
 
-def _fit(fit_store: Path | None, device: Device, progress: Progress) -> Fit | None:
-    return None if fit_store is None else fitting(ClipStore.open(fit_store), device, progress)
+def _fit(fit_store: Path | None, asked: Asked, progress: Progress) -> Fit | None:
+    if fit_store is None:
+        return None
+    clips = ClipStore.open(fit_store)
+    fit_one = fitting(clips, asked.device, progress)
+
+    def fit(model: nn.Module, preprocess: PreprocessConfig) -> Whitened:
+        check_cleaned_alike(clips, preprocess)
+        check_not_fitted_on(asked.store, asked.folds, clips)
+        return fit_one(model, preprocess)
+
+    return fit
 
 
 def _fit_config(fit_store: Path | None) -> dict[str, Any]:

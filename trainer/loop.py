@@ -164,12 +164,12 @@ class Trainer:
                 warmup_steps=config.warmup_epochs * self.steps_per_epoch,
                 total_steps=self.total_steps,
             )
+        self.optimizer.zero_grad(set_to_none=True)  # first, so that the forward pass has the memory
         bodies, uniform = self.clips.batch(self.step)
         if config.compile == "graphs":
             torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16):
             outcome = self.compute_loss(bodies, uniform)
-        self.optimizer.zero_grad(set_to_none=True)
         outcome.total.backward()  # type: ignore[no-untyped-call]
         # Fused AdamW leaves the weights alone where this is 1, so that a bad loss never reaches them; nothing waits.
         self.optimizer.found_inf = (~outcome.total.detach().isfinite()).float()  # type: ignore[attr-defined]

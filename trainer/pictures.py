@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Circle
 from matplotlib.ticker import MaxNLocator
-from sklearn.manifold import TSNE
 
 from gfp_serve.preprocess import rotate_about_vertical
 from gfp_serve.skeleton import Layout
@@ -211,6 +210,8 @@ def embedding_map(
 def _neighbour_map(vectors: Float[np.ndarray, "clips size"]) -> Float[np.ndarray, "clips 2"]:
     if len(vectors) < 4:
         return np.stack([np.arange(len(vectors)), np.zeros(len(vectors))], axis=1)
+    from sklearn.manifold import TSNE  # takes seconds, which no other picture and no other command needs
+
     plane = TSNE(
         metric="cosine",
         init="pca" if vectors.shape[1] > 1 else "random",

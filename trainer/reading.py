@@ -71,9 +71,10 @@ def read_all(files: Sequence[tuple[str, Path]], config: ReadConfig, *, num_worke
     if num_workers < 2:
         yield from _read_here(files, config)
         return
-    pool = _start_pool(num_workers)
+    pool = _new_pool(num_workers)
     ahead: deque[Callable[[], Iterable[Reading]]] = deque()
     try:
+        _start(pool)
         for parcel in _parcels(files):
             if parcel[0][1].stat().st_size > MAX_POOLED_BYTES:
                 ahead.append(partial(_read_here, parcel, config))
@@ -107,13 +108,16 @@ def _parcels(files: Sequence[tuple[str, Path]]) -> Iterator[list[tuple[str, Path
         yield parcel
 
 
-def _start_pool(num_workers: int) -> ProcessPoolExecutor:
+def _new_pool(num_workers: int) -> ProcessPoolExecutor:
     # Not fork, which copies this process's threads half-way; not spawn, which starts from nothing for each worker.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["trainer.reading", "gfp_serve.formats.ntu.compiled"])
-    pool = ProcessPoolExecutor(num_workers, mp_context=context, initializer=_start_worker)
+    return ProcessPoolExecutor(num_workers, mp_context=context, initializer=_start_worker)
+
+
+def _start(pool: ProcessPoolExecutor) -> None:
     if threading.current_thread() is not threading.main_thread():
-        return pool  # where Ctrl-C is nobody's business
+        return  # where Ctrl-C is nobody's business
     # Ctrl-C is this process's business alone, which the server and its workers inherit as deafness to it; and it waits
     # until the first worker is there, which would be left half-made.
     heard = threading.Event()
@@ -125,9 +129,7 @@ def _start_pool(num_workers: int) -> ProcessPoolExecutor:
     finally:
         signal.signal(signal.SIGINT, handler)
     if heard.is_set():
-        pool.shutdown()
         raise KeyboardInterrupt
-    return pool
 
 
 def _start_worker() -> None:

@@ -22,6 +22,10 @@ from gfp_serve.skeleton import Layout, layout_of
 _REQUIRED = ("positions", "offsets", "joint_names", "parents", "fps")
 _OPTIONAL = ("positions2", "label", "class_names", "subject", "camera", "split", "clip_name", "description")
 
+# A file that unpacks to more than this is refused when it is that many times smaller: a few megabytes of zeros would
+# take all memory. Motion is packed to a third or so, a second body that is never there to nothing.
+_FREE_BYTES, _MAX_EXPANSION = 256_000_000, 50
+
 # What zipfile, zlib and numpy raise on a damaged archive of arrays, found by damaging files; RuntimeError is an
 # encrypted member or an unknown compression, MemoryError an array header with an absurd shape, and headers that are no
 # Python raise the last two.
@@ -150,6 +154,7 @@ def _load(path: Path) -> dict[str, np.ndarray]:
         arrays = {}
         # numpy does not close a damaged file that it opened itself.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            _check_size(path, archive.zip)
             for name in (*_REQUIRED, *_OPTIONAL):
                 if name in archive.files:
                     arrays[name] = archive[name]
@@ -157,6 +162,15 @@ def _load(path: Path) -> dict[str, np.ndarray]:
     except UNREADABLE_ARCHIVE as error:
         where = f"array {name!r} " if name else ""
         raise DamagedFileError(f"{path}: {where}cannot be read: {error}.") from error
+
+
+def _check_size(path: Path, archive: zipfile.ZipFile) -> None:
+    size = sum(member.file_size for member in archive.infolist())
+    if size > max(_FREE_BYTES, _MAX_EXPANSION * path.stat().st_size):
+        raise DamagedFileError(
+            f"{path} would take {size / 1e6:.0f} MB of memory, more than {_MAX_EXPANSION} times its own size, which no "
+            f"recorded motion does; write it uncompressed if it is what it should be."
+        )
 
 
 def _layout(file: _Arrays) -> Layout:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from gfp_serve.errors import DamagedFileError, InvalidRequestError
-from gfp_serve.formats import Clip, find_files, read_clips, write_clip_file
+from gfp_serve.formats import Clip, clip_file, find_files, read_clips, write_clip_file
 from gfp_serve.skeleton import BANDAI21, FLORENCE15, KINECT20, NTU25, Layout
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "clips"
@@ -194,6 +194,16 @@ def test_a_flipped_bit_in_the_positions_is_noticed(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(DamagedFileError, match="'positions'"):
         next(read_clips(path))
+
+
+def test_a_small_file_that_would_take_all_memory_is_refused_before_it_is_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clip_file, "_FREE_BYTES", 1_000_000)
+    bomb = tmp_path / "bomb.npz"
+    np.savez_compressed(bomb, positions=np.zeros((10_000, 25, 3), dtype=np.float32))
+    with pytest.raises(DamagedFileError, match="would take 3 MB of memory, more than 50 times its own size"):
+        list(read_clips(bomb))
 
 
 def test_an_unknown_compression_is_refused(tmp_path: Path) -> None:

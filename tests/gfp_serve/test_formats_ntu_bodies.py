@@ -76,6 +76,32 @@ def test_as_published_a_body_that_returns_jumps_back_in_time_beside_one_that_sta
     assert who(choose_actors_as_published(bodies)) == [[0, 1 if f < 20 else None] for f in range(40)]
 
 
+def test_a_person_whose_new_id_comes_before_the_old_one_goes_is_one_actor_beside_another() -> None:
+    # Body 2 is where body 0 is while both are given; body 1 is a metre away throughout.
+    bodies = make_bodies(100, (0, 52, 0.5), (0, 100, 0.1), (49, 100, 0.4))
+    bodies[49:52, 2] = bodies[49:52, 0] + 0.02
+    actors = choose_actors(bodies)
+    assert np.isfinite(actors).all()
+    np.testing.assert_array_equal(actors[:49, 0], bodies[:49, 0])
+    np.testing.assert_allclose(actors[49:52, 0], bodies[49:52, 0], atol=0.03)  # as either ID says
+    np.testing.assert_array_equal(actors[52:, 0], bodies[52:, 2])
+    np.testing.assert_array_equal(actors[:, 1], bodies[:, 1])
+
+
+def test_a_stand_in_id_fills_the_gap_of_the_person_whose_place_it_is_in() -> None:
+    bodies = make_bodies(100, (0, 100, 0.5), (0, 100, 0.1), (30, 70, 0.4))
+    bodies[30:70, 0] = np.nan
+    bodies[:, 2] -= [0, 0, 1.9]
+    actors = choose_actors(bodies)
+    np.testing.assert_array_equal(actors[:, 1], bodies[:, 1])
+    np.testing.assert_array_equal(actors[30:70, 0], bodies[30:70, 2])
+    np.testing.assert_array_equal(actors[70:, 0], bodies[70:, 0])
+
+
+def test_tracks_that_share_many_frames_in_one_place_are_two_people() -> None:
+    assert who(choose_actors(make_bodies(40, (0, 30, 0.5), (15, 40, 0.4))))[20] == [0, 1]
+
+
 def test_tracks_that_share_one_frame_overlap_but_not_as_published() -> None:
     bodies = make_bodies(40, (0, 21, 0.5), (20, 40, 0.1))
     assert who(choose_actors(bodies))[19:22] == [[0, None], [0, 1], [None, 1]]

@@ -216,5 +216,5 @@ def test_a_setting_of_another_choice_is_refused_with_the_choice_it_belongs_to():
 def test_help_says_which_choice_a_setting_belongs_to_and_defaults_that_differ():
     text = " ".join(choose("--help").output.split())
     assert "--way [near|far] How to search. [default: near]" in text
-    assert "--top-k INTEGER Neighbours. [default: (5, far: 9)]" in text
+    assert "--top-k INTEGER Neighbours. [default of far 9] [default: 5]" in text
     assert "--reach FLOAT How far. [far] [default: 0.5]" in text

@@ -52,3 +52,14 @@ def test_a_clip_that_does_not_divide_into_segments_is_refused() -> None:
 def test_gfp_refuses_a_clip_that_its_windows_do_not_divide() -> None:
     with pytest.raises(ValueError, match="multiple of 30 segments"):
         Gfp(SkeletonEncoder(SMALL, num_frames=80), GfpConfig())
+
+
+def test_coordinates_are_embedded_in_float32_also_where_the_rest_is_bf16() -> None:
+    encoder = SkeletonEncoder(SMALL, num_frames=120)
+    kinds = []
+    for part in (encoder.embed, encoder.blocks[0].attention.qkv):
+        part.register_forward_hook(lambda _part, given, _out: kinds.append(given[0].dtype))
+        part.register_forward_hook(lambda _part, _given, out: kinds.append(out.dtype))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        encoder(torch.randn(2, 750, 12))
+    assert kinds == [torch.float32, torch.float32, torch.float32, torch.bfloat16]

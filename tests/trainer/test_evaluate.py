@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from trainer.checkpoint import Checkpoint
 from trainer.embedding import ClipEmbedding, PoseStatistics
 from trainer.evaluate.candidates import candidates, read_run
 from trainer.evaluate.embeddings import embed_store, torch_embedder
-from trainer.evaluate.folds import Fold, chance, cross_subject_folds, split_folds
+from trainer.evaluate.folds import Fold, chance, check_not_fitted_on, cross_subject_folds, split_folds
 from trainer.evaluate.retrieval import retrieval, retrieve
 from trainer.export import Origin, export_bundle
 from trainer.loop import Trainer
@@ -38,6 +39,16 @@ def test_the_split_tests_its_test_clips_and_learns_from_the_others(store: ClipSt
     assert fold.test.tolist() == [3, 7, 11, 15, 19, 23]
     assert sorted([*fold.test, *fold.train]) == list(range(24))
     assert not set(fold.test) & set(fold.train)
+
+
+def test_a_read_out_may_not_be_fitted_on_clips_that_are_tested(store: ClipStore, tmp_path: Path) -> None:
+    check_not_fitted_on(store, split_folds(store), store)
+    other = write_store(tmp_path / "other", num_clips=24)
+    other.sources = (replace(other.sources[0], sha256="1" * 64),)  # another recording of the same name
+    folds = cross_subject_folds(store, 2)
+    check_not_fitted_on(store, folds, other)
+    with pytest.raises(InvalidRequestError, match="18 of the clips that are tested would be fitted on"):
+        check_not_fitted_on(store, folds, store)  # 6 of 24 are of its test split
 
 
 def test_no_subject_is_on_both_sides_of_a_cross_subject_fold(store: ClipStore) -> None:

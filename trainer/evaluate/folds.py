@@ -80,6 +80,20 @@ def cross_subject_folds(store: ClipStore, num_folds: int) -> list[Fold]:
     ]
 
 
+def check_not_fitted_on(store: ClipStore, folds: list[Fold], fitted: ClipStore) -> None:
+    """Raise `InvalidRequestError` when clips that are tested are among those that a read-out is fitted on."""
+    sums = {source.name: source.sha256 for source in fitted.sources}
+    shared = tuple(f"{source.name}/" for source in store.sources if sums.get(source.name) == source.sha256)
+    tested = {str(name) for fold in folds for name in store.names[fold.test]}
+    learned = (str(name) for name in fitted.names[fitted.splits != TEST_SPLIT])
+    if seen := sum(name in tested and name.startswith(shared) for name in learned):
+        raise InvalidRequestError(
+            f"{seen} of the clips that are tested would be fitted on: --fit takes all clips of {fitted.path} that are "
+            f"not of its own test split. Fit on a store of other recordings, or test by the split of that store "
+            f"(without --folds)."
+        )
+
+
 def used_clips(folds: list[Fold]) -> Int[np.ndarray, " clips"]:
     """Every clip that is on a side of a fold, once."""
     return np.unique(np.concatenate([side for fold in folds for side in (fold.test, fold.train)]))

@@ -62,7 +62,7 @@ class GfpConfig(MotionMaskConfig):
         "network", "Learned by a network, or the pooled input itself, standardised over the batch."
     )
     stop_gradient: Literal["none", "target", "prediction"] = setting(
-        "none", "Side of the prediction term that does not learn from it."
+        "none", "Side of the prediction term that does not learn from it; prediction leaves the encoder as it starts."
     )
 
     def __post_init__(self) -> None:

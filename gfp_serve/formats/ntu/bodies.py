@@ -14,6 +14,9 @@ from jaxtyping import Bool, Float32
 # A body that is tracked in no more frames than this is a slip of the tracker where another is tracked longer.
 MAX_GHOST_FRAMES = 11
 
+# The joints of one person under two IDs are not further apart than this, in the median.
+MAX_HANDOVER_M = 0.3
+
 # A frame is noisy where a body is wider than this share of its height; a body with this share of noisy frames, or more,
 # is none where there is another.
 MAX_WIDTH_TO_HEIGHT = 0.8
@@ -45,11 +48,12 @@ def choose_actors(
 
     A single body is left as it is. Of several, those tracked for at most 11 frames are dropped, then those that are
     wider than high in most frames, but never the last. The rest is taken in the order of motion (the variance of all
-    joints over all frames, or over those that are not noisy if that is less): each becomes part of the first actor if
-    it was tracked entirely before or after all that the first actor is made of, else of the second actor by the same
-    rule, and is dropped if it fits neither.
+    joints over all frames, or over those that are not noisy if that is less): each becomes part of the actor who is not
+    seen while it is, of the nearer one where both are not, else of a second actor, and is dropped if there are two. A
+    tracker that gives a person a new ID may give both IDs for a few frames: tracks that share at most 11 frames, in one
+    place, are one person.
 
-    Published code deviates in four ways, which `choose_actors_as_published` keeps.
+    Published code knows spans of time only, and deviates in four other ways, which `choose_actors_as_published` keeps.
     """
     if bodies.shape[1] == 1:
         return bodies
@@ -60,7 +64,7 @@ def choose_actors(
         tracks.append(_Track(int(first), bodies[first : last + 1, body]))
     if len(tracks) < 2:
         return bodies[:, seen.any(axis=0)] if tracks else bodies[:, :1]
-    return _merge(_denoise(tracks), len(bodies), shared_frames_allowed=0)
+    return _join(_denoise(tracks), len(bodies))
 
 
 def choose_actors_as_published(
@@ -68,6 +72,7 @@ def choose_actors_as_published(
 ) -> Float32[np.ndarray, "left_frames actors 25 3"]:
     """As `choose_actors`, with what the published code does to time and to overlapping tracks.
 
+    0. What counts is from when to when a body is tracked, wherever it is, and whether it is seen in between.
     1. Frames in which nobody is seen are cut out. 2. A body that vanishes and returns is moved together: what it did
     after its return is put right behind what it did before. 3. A track that begins in the very frame in which an actor
     ends counts as not overlapping, and overwrites that frame. 4. The second actor counts as tracked from the first
@@ -81,7 +86,7 @@ def choose_actors_as_published(
     tracks = [_Track(int(seen[:, body].argmax()), bodies[seen[:, body], body]) for body in present]  # 2
     if len(tracks) == 1:
         return tracks[0].joints[:, None]
-    actors = _merge(_denoise(tracks), len(bodies), shared_frames_allowed=1, second_from_start=True)  # 3, 4
+    actors = _merge_as_published(_denoise(tracks), len(bodies))  # 0, 3, 4
     return actors[_seen(actors).any(axis=1)]
 
 
@@ -114,17 +119,46 @@ def _motion(poses: Float32[np.ndarray, "frames 25 3"]) -> float:
     return float(poses.var(axis=(0, 1), dtype=np.float64).sum()) if len(poses) else 0.0
 
 
-def _merge(
-    tracks: Sequence[_Track], num_frames: int, *, shared_frames_allowed: int, second_from_start: bool = False
-) -> Float32[np.ndarray, "frames actors 25 3"]:
+def _join(tracks: Sequence[_Track], num_frames: int) -> Float32[np.ndarray, "frames actors 25 3"]:
+    actors = np.full((num_frames, 2, *tracks[0].joints.shape[1:]), np.nan, dtype=np.float32)
+    num_actors = 0
+    for track in tracks:
+        apart = [_distance(actors[:, actor], track) for actor in range(num_actors)]
+        if num_actors and min(apart) < np.inf:
+            actor = int(np.argmin(apart))
+        elif num_actors < 2:
+            actor, num_actors = num_actors, num_actors + 1
+        else:
+            continue
+        place = actors[track.start : track.end, actor]
+        free = ~np.isfinite(place).any(axis=(1, 2))
+        place[free] = track.joints[free]
+    return actors[:, :num_actors]
+
+
+def _distance(actor: Float32[np.ndarray, "frames 25 3"], track: _Track) -> float:
+    """Metres between an actor and a track where they come closest in time; infinite for two people seen at once."""
+    there = np.flatnonzero(np.isfinite(actor).all(axis=(1, 2)))
+    here = track.start + np.flatnonzero(np.isfinite(track.joints).all(axis=(1, 2)))
+    shared = np.intersect1d(there, here)
+    if len(shared):
+        metres = float(np.median(np.linalg.norm(actor[shared] - track.joints[shared - track.start], axis=-1)))
+        return metres if len(shared) <= MAX_GHOST_FRAMES and metres <= MAX_HANDOVER_M else np.inf
+    if not len(there) or not len(here):
+        return np.inf
+    gaps = np.abs(there[:, None] - here)
+    at, now = np.unravel_index(gaps.argmin(), gaps.shape)
+    return float(np.median(np.linalg.norm(actor[there[at]] - track.joints[here[now] - track.start], axis=-1)))
+
+
+def _merge_as_published(tracks: Sequence[_Track], num_frames: int) -> Float32[np.ndarray, "frames actors 25 3"]:
     actors = np.full((num_frames, 2, *tracks[0].joints.shape[1:]), np.nan, dtype=np.float32)
     spans: list[tuple[int, int] | None] = [None, None]  # first frame, and the first after the last
     for track in tracks:
         for actor, span in enumerate(spans):
             start, end = span or (track.start, track.start)
-            if min(end, track.end) - max(start, track.start) <= shared_frames_allowed or span is None:
+            if min(end, track.end) - max(start, track.start) <= 1 or span is None:
                 actors[track.start : track.end, actor] = track.joints
-                begins = 0 if second_from_start and actor == 1 else min(start, track.start)
-                spans[actor] = (begins, max(end, track.end))
+                spans[actor] = (min(start, track.start) if actor == 0 else 0, max(end, track.end))
                 break
     return actors if spans[1] else actors[:, :1]
