@@ -7,7 +7,7 @@
 Trained without labels on the clips of all sets but Florence, UTD-MHAD's even subjects left out. Measured by 1-NN
 (plain: the mean of tokens as published; fitted: a read-out fitted without labels on the training clips) and by linear
 probe, on UTD-MHAD odd → even subjects, and on Florence and KinderGator adults (coarse classes) with 2 cross-subject
-folds.
+folds. KinderGator's clips are among those trained and fitted on, without labels; of the others no tested clip is.
 """
 
 import json

@@ -28,8 +28,9 @@ from trainer.cost_cli import gfp_cost
 from trainer.data_cli import gfp_data
 from trainer.devices import pick_device
 from trainer.embedding import PoseStatistics
-from trainer.evaluate_cli import fitting, gfp_evaluate
+from trainer.evaluate_cli import gfp_evaluate
 from trainer.export import Origin, choose_canonical, export_bundle
+from trainer.fitting import fitting
 from trainer.loop import Trainer
 from trainer.metrics import read_terms
 from trainer.objectives import name_of

@@ -11,12 +11,10 @@ from typing import Any
 
 import click
 from rich.progress import Progress
-from torch import nn
 
 from gfp_serve.encoder import Device
 from gfp_serve.errors import InvalidRequestError
 from gfp_serve.options import Group, options_from
-from gfp_serve.preprocess import PreprocessConfig
 from trainer.checkpoint import Checkpoint
 from trainer.devices import pick_device
 from trainer.evaluate.candidates import (
@@ -31,7 +29,7 @@ from trainer.evaluate.comparison import compare_fine_tuned, weights_digest
 from trainer.evaluate.drawn import draw_learned, draw_retrieval, draw_semi_supervised
 from trainer.evaluate.fine_tune import FineTuneConfig
 from trainer.evaluate.fine_tune import clips_read as fine_tune_reads
-from trainer.evaluate.folds import Fold, answers, check_not_fitted_on, cross_subject_folds, split_folds, used_clips
+from trainer.evaluate.folds import Fold, answers, cross_subject_folds, split_folds, used_clips
 from trainer.evaluate.labelled import LabelledClips
 from trainer.evaluate.linear_probe import LinearProbeConfig, linear_probe
 from trainer.evaluate.linear_probe import clips_read as linear_probe_reads
@@ -41,8 +39,9 @@ from trainer.evaluate.semi_supervised import draw, learn_from_draws, summary
 from trainer.evaluate.tables import print_rows, print_semi_supervised
 from trainer.evaluate.transfer import names, source_and_target
 from trainer.evaluate.unfinished import UNFINISHED_FILE, Unfinished
+from trainer.fitting import fitting
 from trainer.progress import clip_progress, learning_progress
-from trainer.readout import ReadoutConfig, Whitened, fit_readout
+from trainer.readout import ReadoutConfig
 from trainer.store import ClipStore
 
 _PATH = click.Path(path_type=Path)
@@ -359,36 +358,10 @@ def _stopped_by_ctrl_c(resume_from: Path | None) -> Iterator[None]:
         raise click.exceptions.Exit(128 + signal.SIGINT) from None
 
 
-def fitting(store: ClipStore, device: Device, progress: Progress) -> Callable[[nn.Module, PreprocessConfig], Whitened]:
-    """A function that fits a read-out to a model on the store's clips, and shows how far it is."""
-
-    def fit(model: nn.Module, preprocess: PreprocessConfig) -> Whitened:
-        check_cleaned_alike(store, preprocess)
-        task = progress.add_task(f"fit read-out to {type(model).__name__}", total=None)
-        return fit_readout(
-            model,
-            store,
-            preprocess,
-            ReadoutConfig(),
-            pick_device(device),
-            show=lambda done, total: progress.update(task, completed=done, total=total),
-        )
-
-    return fit
-
-
 def _fit(fit_store: Path | None, asked: Asked, progress: Progress) -> Fit | None:
     if fit_store is None:
         return None
-    clips = ClipStore.open(fit_store)
-    fit_one = fitting(clips, asked.device, progress)
-
-    def fit(model: nn.Module, preprocess: PreprocessConfig) -> Whitened:
-        check_cleaned_alike(clips, preprocess)
-        check_not_fitted_on(asked.store, asked.folds, clips)
-        return fit_one(model, preprocess)
-
-    return fit
+    return fitting(ClipStore.open(fit_store), asked.device, progress, tested=(asked.store, asked.folds))
 
 
 def _fit_config(fit_store: Path | None) -> dict[str, Any]:

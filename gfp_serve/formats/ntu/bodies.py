@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float32
 
-# A body that is tracked in no more frames than this is a slip of the tracker where another is tracked longer.
-MAX_GHOST_FRAMES = 11
+from gfp_serve.preprocess import MAX_GHOST_FRAMES
 
 # The joints of one person under two IDs are not further apart than this, in the median.
 MAX_HANDOVER_M = 0.3
