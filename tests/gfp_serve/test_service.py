@@ -224,7 +224,7 @@ def send_to_every_rpc(tmp_path_factory):
         yield send
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(content=st.binary(max_size=200))
 def test_no_bytes_whatsoever_make_the_server_fail_inside(send_to_every_rpc, content):
     assert send_to_every_rpc(content) <= {CODE.INVALID_ARGUMENT, CODE.FAILED_PRECONDITION, CODE.NOT_FOUND}

@@ -16,6 +16,7 @@ from gfp_serve.skeleton import NTU25
 
 _BODY_FIELDS, _JOINT_FIELDS = 10, 12
 _MAX_DIGITS = 9  # of a count
+_MAX_FLOAT32 = float(np.finfo(np.float32).max)
 
 # A body takes room in all frames, also in those that do not mention it, which are two bytes of the file: this many
 # are 300 MB, and half an hour of twenty bodies.
@@ -132,8 +133,9 @@ class _Walk:
 
     def _number(self, line: int, field: str) -> float:
         try:
-            if "_" not in field:  # Python's separator of thousands
-                return float(field)
+            # Beside what is no number: Python's separator of thousands, and what float32 cannot hold.
+            if "_" not in field and not abs(number := float(field)) > _MAX_FLOAT32:
+                return number
         except ValueError:
             pass
         raise self._damaged(line + 1, f"must hold numbers, got {field[:40]!r}")
