@@ -57,10 +57,13 @@ def choice_of(config_types: Callable[[], Mapping[str, type[C]]], default: Callab
 def options_from(
     config_type: type[C],
     *,
+    into: str = "config",
     presets: Mapping[str, C] | None = None,
     start: Callable[[Mapping[str, Any]], C | None] = lambda _: None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command one option for each `setting` of a dataclass, and call it with `config=config_type(...)`.
+
+    `into` is another name for that argument, for a command that takes two dataclasses.
 
     With `presets`, an option `--preset NAME` chooses the values that the other options then override. Without one, they
     override what `start` makes of the command's own parameters; None stands for the defaults.
@@ -82,7 +85,7 @@ def options_from(
                 config = _build(config_type, said, before)
             except ValueError as error:
                 raise click.UsageError(str(error)) from error
-            return command(config=config, **given)
+            return command(**{into: config}, **given)
 
         call.__name__, call.__doc__ = command.__name__, command.__doc__
         call.__click_params__ = list(getattr(command, "__click_params__", []))  # type: ignore[attr-defined]

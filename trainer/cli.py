@@ -8,7 +8,6 @@ if importlib.util.find_spec("torch") is None:
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from gfp_serve.formats import Clip, find_files, read_clips
 from gfp_serve.options import Command, options_from
 from gfp_serve.preprocess import PreprocessConfig
 from trainer import loop, parallel, pictures
-from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint, CheckpointError, data_summary
+from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint, CheckpointError
 from trainer.config import CHANGEABLE, PRESETS, TrainConfig
 from trainer.cost_cli import gfp_cost
 from trainer.data_cli import gfp_data
@@ -30,12 +29,11 @@ from trainer.devices import pick_device
 from trainer.embedding import PoseStatistics
 from trainer.evaluate_cli import gfp_evaluate
 from trainer.export import Origin, choose_canonical, export_bundle
-from trainer.fitting import fitting
+from trainer.fitting import AskedReadout, readout_options
 from trainer.loop import Trainer
 from trainer.metrics import read_terms
 from trainer.objectives import name_of
 from trainer.progress import clip_progress
-from trainer.readout import ReadoutConfig
 from trainer.store import ClipStore
 
 __all__ = ["gfp_cost", "gfp_data", "gfp_evaluate", "gfp_export", "gfp_train"]
@@ -181,13 +179,10 @@ def _training_progress(trainer: Trainer) -> Iterator[Callable[[loop.Progress], N
     type=_PATH,
     help="Recording whose raw clips prove that torch and onnxruntime agree; a few of them go into the bundle.",
 )
-@click.option(
-    "--fit",
-    "fit_store",
-    metavar="STORE",
-    type=_PATH,
-    help="Put a read-out into the model that is fitted on this store's clips, its test split left out, without labels: "
-    "means over a grid of time and joints, whitened. Without it the embedding is the mean of tokens, as published.",
+@readout_options(
+    "Put a read-out into the model that is fitted on this store's clips, its test split left out: if nothing else is "
+    "said, means over a grid of time and joints, whitened without labels. Without --fit the embedding is the mean of "
+    "tokens, as published."
 )
 @click.option(
     "--half", is_flag=True, help="Round weights to 16 bits and store them so: half the file, computed in 32 bits still."
@@ -199,7 +194,7 @@ def gfp_export(
     pose_statistics: bool,
     out: Path,
     recordings: tuple[Path, ...],
-    fit_store: Path | None,
+    readout: AskedReadout,
     half: bool,
     name: str | None,
     overwrite: bool,
@@ -228,14 +223,11 @@ def gfp_export(
             data=checkpoint.data,
             training=checkpoint.config.to_json(),
         )
-    readout: dict[str, Any] = {"kind": "mean"}
-    if fit_store is not None:
-        store = ClipStore.open(fit_store)
-        with clip_progress() as progress:
-            model = fitting(store, "cpu", progress)(model, preprocess)
-        readout = {"kind": "whitened", **asdict(ReadoutConfig()), "data": data_summary(store)}
+    with clip_progress() as progress:
+        if put := readout.putting("cpu", progress):
+            model = put(model, preprocess)
     with _errors.status("turning the model into ONNX"):
-        bundle, difference = export_bundle(model, canonical, preprocess, origin, readout, half=half)
+        bundle, difference = export_bundle(model, canonical, preprocess, origin, readout.to_json(), half=half)
     bundle.write(out)
     manifest = bundle.manifest
     click.echo(

@@ -39,9 +39,8 @@ from trainer.evaluate.semi_supervised import draw, learn_from_draws, summary
 from trainer.evaluate.tables import print_rows, print_semi_supervised
 from trainer.evaluate.transfer import names, source_and_target
 from trainer.evaluate.unfinished import UNFINISHED_FILE, Unfinished
-from trainer.fitting import fitting
+from trainer.fitting import AskedReadout, readout_options
 from trainer.progress import clip_progress, learning_progress
-from trainer.readout import ReadoutConfig
 from trainer.store import ClipStore
 
 _PATH = click.Path(path_type=Path)
@@ -68,12 +67,8 @@ class Asked:
     as_json: bool
 
 
-_FIT = click.option(
-    "--fit",
-    "fit_store",
-    metavar="STORE",
-    type=_PATH,
-    help="Also measure with a read-out fitted on this store's clips, its test split left out (see gfp-export --fit).",
+_READOUT = readout_options(
+    "Also measure with a read-out fitted on this store's clips, its test split left out (see gfp-export --fit)."
 )
 
 
@@ -128,15 +123,15 @@ def _protocol(name: str, *, bundles: bool = False) -> Callable[[Callable[..., No
 
 
 @_protocol("retrieval", bundles=True)
-@_FIT
-def retrieval_command(asked: Asked, fit_store: Path | None) -> None:
+@_READOUT
+def retrieval_command(asked: Asked, readout: AskedReadout) -> None:
     """Is the nearest training clip (1-NN by cosine) of the test clip's class?
 
     ENCODER is a run folder, a checkpoint or a bundle. Nothing is learned from labels.
     """
     store, folds = asked.store, asked.folds
     with clip_progress() as progress:
-        tested = candidates(asked.encoder, asked.device, _fit(fit_store, asked, progress))
+        tested = candidates(asked.encoder, asked.device, _put(readout, asked, progress))
         task = progress.add_task("embed", total=len(used_clips(folds)) * len(tested))
         found = retrieval(store, folds, tested, show=lambda done: progress.advance(task, done))
     last = found[-1].candidate
@@ -145,7 +140,7 @@ def retrieval_command(asked: Asked, fit_store: Path | None) -> None:
         "retrieval",
         store,
         folds,
-        config=_fit_config(fit_store),
+        config=_about(readout),
         seed=(last.identity.get("training") or {}).get("seed"),
         preprocess=last.preprocess,
         encoder=last.identity,
@@ -159,9 +154,9 @@ def retrieval_command(asked: Asked, fit_store: Path | None) -> None:
 
 
 @_protocol("linear-probe")
-@_FIT
+@_READOUT
 @options_from(LinearProbeConfig)
-def linear_probe_command(asked: Asked, fit_store: Path | None, config: LinearProbeConfig) -> None:
+def linear_probe_command(asked: Asked, readout: AskedReadout, config: LinearProbeConfig) -> None:
     """Train a linear layer on the frozen encoder's mean feature (MAMP's recipe).
 
     RUN is a run folder or a checkpoint.
@@ -170,22 +165,22 @@ def linear_probe_command(asked: Asked, fit_store: Path | None, config: LinearPro
     checkpoint = read_run(asked.encoder)
     clips = _labelled(asked, checkpoint)
     with clip_progress() as progress:
-        tested = models_of(checkpoint, _fit(fit_store, asked, progress))
+        tested = models_of(checkpoint, _put(readout, asked, progress))
     rows = []
     reads = len(tested) * sum(linear_probe_reads(fold, config) for fold in folds)
     with learning_progress(reads) as show, _stopped_by_ctrl_c(None):
-        for name, readout, model in tested:
+        for name, kind, model in tested:
 
             def show_model(done: int, said: str, name: str = name) -> None:
                 show(done, f"{name}, {said}")
 
             learned = tuple(linear_probe(model, clips, fold, config, show=show_model) for fold in folds)
-            rows.append(Row(name, readout, answers(store, folds, [each.predictions for each in learned]), learned))
+            rows.append(Row(name, kind, answers(store, folds, [each.predictions for each in learned]), learned))
     report = describe(
         "linear-probe",
         store,
         folds,
-        config=asdict(config) | _fit_config(fit_store),
+        config=asdict(config) | _about(readout),
         seed=config.seed,
         preprocess=checkpoint.preprocess,
         encoder=identity_of(checkpoint),
@@ -358,16 +353,12 @@ def _stopped_by_ctrl_c(resume_from: Path | None) -> Iterator[None]:
         raise click.exceptions.Exit(128 + signal.SIGINT) from None
 
 
-def _fit(fit_store: Path | None, asked: Asked, progress: Progress) -> Fit | None:
-    if fit_store is None:
-        return None
-    return fitting(ClipStore.open(fit_store), asked.device, progress, tested=(asked.store, asked.folds))
+def _put(readout: AskedReadout, asked: Asked, progress: Progress) -> Fit | None:
+    return readout.putting(asked.device, progress, tested=(asked.store, asked.folds))
 
 
-def _fit_config(fit_store: Path | None) -> dict[str, Any]:
-    if fit_store is None:
-        return {"fit": None}
-    return {"fit": asdict(ReadoutConfig()) | {"store_content_sha256": ClipStore.open(fit_store).content_digest}}
+def _about(readout: AskedReadout) -> dict[str, Any]:
+    return {"readout": readout.to_json()}
 
 
 def _tell(asked: Asked, report: dict[str, Any], caption: str) -> None:

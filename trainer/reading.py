@@ -156,7 +156,8 @@ def _read(source: str, file: Path, config: ReadConfig) -> Reading:
         with file.open("rb") as content:
             sha256 = hashlib.file_digest(content, "sha256").hexdigest()
     except OSError as error:
-        return Reading(source, file, "", [Problem(str(file), f"{file} cannot be read: {error}.", is_file=True)])
+        reason = f"{file} cannot be read: {error.strerror}."
+        return Reading(source, file, "", [Problem(str(file), reason, is_file=True)])
     return Reading(source, file, sha256, _clean_file(source, file, config))
 
 

@@ -2,19 +2,22 @@
 
 The mean of all tokens is nearly the same vector for every clip (cosines of 0.99 and more), and time and joints are
 lost in it. Keeping a coarse grid of time and joints, and whitening it with the statistics of some clips, is linear,
-costs nothing when served, and tells actions apart far better; it needs no labels.
+costs nothing when served, and tells actions apart far better.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Int
 from torch import Tensor, nn
 
 from gfp_serve.errors import InvalidRequestError
 from gfp_serve.formats import TEST_SPLIT
+from gfp_serve.options import setting
 from gfp_serve.preprocess import PreprocessConfig, finish
 from trainer.encoder import SkeletonEncoder
 from trainer.store import ClipStore
@@ -26,35 +29,76 @@ MIN_FIT_CLIPS = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadoutConfig:
-    """What is kept of the tokens before whitening, and how much after it."""
+    """What is kept of the tokens, and how it is made comparable by cosine.
 
-    time_parts: int = 6  # equal parts of the clip, each with its own mean
-    size: int = 256  # numbers of the embedding at most; fewer clips or features give fewer
-    # Added to each direction's variance, as a share of the mean variance: rare directions are not blown up to noise.
-    shrinkage: float = 0.01
+    `within-class` is the within-class covariance normalisation of Hatch, Kajarekar and Stolcke (2006, "Within-class
+    covariance normalization for SVM-based speaker recognition"): directions in which clips of one class differ count
+    little. It asks for labels, of any actions: those of the clips that will be searched are not needed.
+    """
+
+    readout: Literal["mean", "centred", "whitened", "within-class"] = setting(
+        "whitened",
+        "mean is fitted on nothing; centred takes the fitted clips' mean away; whitened also lets them vary alike in "
+        "every direction; within-class lets clips of one class do so, which uses labels. Without --fit it is the mean "
+        "of one part and all joints, as published.",
+    )
+    time_parts: int = setting(6, "Equal parts of the clip whose means are kept apart.")
+    per_joint: bool = setting(True, "Keep the means of each joint apart, or take that of all joints.")
+    readout_size: int = setting(256, "Numbers of a fitted embedding at most; fewer clips or features give fewer.")
+    shrinkage: float = setting(
+        0.01, "Share of the mean variance that is added to each direction's, so that rare ones do not become noise."
+    )
+
+    def __post_init__(self) -> None:
+        if min(self.time_parts, self.readout_size) < 1:
+            raise ValueError(
+                f"--time-parts and --readout-size are {self.time_parts} and {self.readout_size}; each must be at "
+                f"least 1."
+            )
+        if not 0 <= self.shrinkage < math.inf:  # NaN too
+            raise ValueError(f"--shrinkage is {self.shrinkage}; it must be 0 or more, and finite.")
+
+    @property
+    def is_published(self) -> bool:
+        """Whether this is the mean of all tokens, as MAMP and GFP evaluate it."""
+        return self.readout == "mean" and self.time_parts == 1 and not self.per_joint
+
+    def to_json(self) -> dict[str, Any]:
+        """For a bundle's manifest or a report: kind and settings, those only that have a say."""
+        if self.is_published:
+            return {"kind": "mean"}
+        grid = {"kind": self.readout, "time_parts": self.time_parts, "per_joint": self.per_joint}
+        if self.readout == "mean":
+            return grid
+        grid["size"] = self.readout_size
+        return grid if self.readout == "centred" else {**grid, "shrinkage": self.shrinkage}
+
+
+PUBLISHED = ReadoutConfig(readout="mean", time_parts=1, per_joint=False)
 
 
 class GridMeans(nn.Module):
-    """Means of the encoder's tokens over each part of time, joint by joint."""
+    """Means of the encoder's tokens over each part of time, joint by joint or of all joints."""
 
-    def __init__(self, encoder: SkeletonEncoder, time_parts: int) -> None:
+    def __init__(self, encoder: SkeletonEncoder, time_parts: int, *, per_joint: bool = True) -> None:
         super().__init__()
         if encoder.num_segments % time_parts:
             raise InvalidRequestError(
                 f"{encoder.num_segments} segments of a clip do not divide into {time_parts} parts of time; "
-                f"choose a divisor."
+                f"choose a divisor for --time-parts."
             )
-        self.encoder, self.time_parts = encoder, time_parts
+        self.encoder, self.time_parts, self.per_joint = encoder, time_parts, per_joint
 
     def features(self, bodies: Float[Tensor, "rows frames joints 3"]) -> Float[Tensor, "rows size"]:
         tokens = self.encoder(self.encoder.segments(bodies))
         rows, _, width = tokens.shape  # not len(): export would take it for a constant
         parts = tokens.view(rows, self.time_parts, -1, self.encoder.num_joints, width)
-        return parts.mean(dim=2).flatten(1)  # rows, time_parts · joints · width
+        means = parts.mean(dim=2) if self.per_joint else parts.mean(dim=(2, 3))
+        return means.flatten(1)  # rows, time_parts · joints · width
 
 
-class Whitened(nn.Module):
-    """Features of another model, centred, and turned and scaled so that fitted clips vary alike in every direction."""
+class Projected(nn.Module):
+    """Features of another model, centred, turned and scaled: a fitted read-out."""
 
     mean: Tensor
     directions: Tensor
@@ -71,6 +115,16 @@ class Whitened(nn.Module):
         return (self.model.features(bodies) - self.mean) @ self.directions  # type: ignore[operator]
 
 
+def grid_of(model: nn.Module, config: ReadoutConfig) -> nn.Module:
+    """The model whose features are read: an encoder's grid; what is no encoder has features of its own.
+
+    Raises `InvalidRequestError` when a clip's segments do not divide into the parts of time.
+    """
+    if not isinstance(model, SkeletonEncoder):
+        return model
+    return GridMeans(model, config.time_parts, per_joint=config.per_joint)
+
+
 def fit_readout(
     model: nn.Module,
     store: ClipStore,
@@ -79,11 +133,11 @@ def fit_readout(
     device: torch.device,
     *,
     show: Callable[[int, int], None] = lambda *_: None,
-) -> Whitened:
+) -> Projected:
     """Fit a read-out for a model with `features` (an encoder keeps its grid) on the clips of a store that are no test.
 
     The same store gives the same read-out. `show` gets clips done and clips in all. Raises `InvalidRequestError` when
-    the store has too few clips.
+    the store has too few clips, or for `within-class` too few labels, and `ValueError` for `mean`, which is not fitted.
     """
     index = np.flatnonzero(store.splits != TEST_SPLIT)
     if len(index) < MIN_FIT_CLIPS:
@@ -92,27 +146,65 @@ def fit_readout(
             f"{MIN_FIT_CLIPS} (thousands are better)."
         )
     index = index[np.linspace(0, len(index) - 1, min(len(index), MAX_FIT_CLIPS)).astype(np.int64)]
-    if isinstance(model, SkeletonEncoder):
-        model = GridMeans(model, config.time_parts)
-    model = model.to(device).eval()
+    if config.readout == "within-class":
+        _check_labels(store, index)
+    model = grid_of(model, config).to(device).eval()
     rows = []
     with torch.inference_mode():
         for done, clip in enumerate(index, start=1):
             bodies = torch.from_numpy(finish(store.clip(int(clip)), preprocess)).to(device)
             rows.append(model.features(bodies).mean(dim=0).float().cpu().numpy())  # type: ignore[operator]
             show(done, len(index))
-    mean, directions = whitening(np.stack(rows), config)
-    return Whitened(model, torch.from_numpy(mean).to(device), torch.from_numpy(directions).to(device))
+    mean, directions = projection(np.stack(rows), store.labels[index], config)
+    return Projected(model, torch.from_numpy(mean).to(device), torch.from_numpy(directions).to(device))
 
 
-def whitening(
-    features: Float32[np.ndarray, "clips features"], config: ReadoutConfig
+def projection(
+    features: Float32[np.ndarray, "clips features"], labels: Int[np.ndarray, " clips"], config: ReadoutConfig
 ) -> tuple[Float32[np.ndarray, " features"], Float32[np.ndarray, "features size"]]:
-    """Mean, and the principal directions of largest variance, each over the square root of its (shrunk) variance."""
+    """The mean to subtract and the directions to project on; labels below 0 are unknown.
+
+    All kinds take the principal directions of largest variance. Centred leaves them as they are; whitened divides each
+    by the square root of its (shrunk) variance; within-class turns them to the principal directions of the differences
+    to the class means, and divides by the square root of the (shrunk) variances of these.
+    """
     mean = features.mean(axis=0, dtype=np.float64)
-    _, scales, directions = np.linalg.svd(features - mean, full_matrices=False)
-    variances = scales**2 / len(features)
+    centred = features - mean
+    _, scales, rows = np.linalg.svd(centred, full_matrices=False)
     kept = int((scales > 1e-6 * scales[0]).sum())
-    size = min(config.size, kept)
-    shrunk = variances[:size] + config.shrinkage * variances[:kept].mean()
-    return mean.astype(np.float32), (directions[:size].T / np.sqrt(shrunk)).astype(np.float32)
+    size = min(config.readout_size, kept)
+    directions = rows[:size].T
+    if config.readout == "whitened":
+        variances = scales[:kept] ** 2 / len(features)
+        directions = directions / np.sqrt(variances[:size] + config.shrinkage * variances.mean())
+    elif config.readout == "within-class":
+        turned, variances = _within_class(centred @ directions, labels)
+        directions = directions @ turned / np.sqrt(variances + config.shrinkage * variances.mean())
+    elif config.readout == "mean":
+        raise ValueError("the mean of tokens is not fitted")
+    return mean.astype(np.float32), directions.astype(np.float32)
+
+
+def _within_class(
+    features: Float[np.ndarray, "clips size"], labels: Int[np.ndarray, " clips"]
+) -> tuple[Float[np.ndarray, "size size"], Float[np.ndarray, " size"]]:
+    """Directions in which clips differ from the mean of their class, and the variances along them."""
+    known, classes = labels >= 0, np.unique(labels[labels >= 0])
+    place = np.searchsorted(classes, labels[known])
+    sums = np.zeros((len(classes), features.shape[1]))
+    np.add.at(sums, place, features[known])
+    differences = features[known] - (sums / np.bincount(place)[:, None])[place]
+    variances, directions = np.linalg.eigh(differences.T @ differences / (known.sum() - len(classes)))
+    return directions, variances.clip(min=0)
+
+
+def _check_labels(store: ClipStore, index: Int[np.ndarray, " clips"]) -> None:
+    labels = store.labels[index]
+    known = labels[labels >= 0]
+    repeated = int((np.bincount(known) > 1).sum()) if len(known) else 0
+    if len(known) < MIN_FIT_CLIPS or repeated < 2:
+        raise InvalidRequestError(
+            f"{store.path} has {len(known)} labelled clips that are not of its test split, of which {repeated} classes "
+            f"have two or more; --readout within-class needs {MIN_FIT_CLIPS} and 2. Fit on labelled clips, or choose "
+            f"--readout whitened."
+        )

@@ -337,6 +337,9 @@ def _read_description(path: Path) -> dict[str, Any]:
                 f"{path} has store format {version}; this release reads format {FORMAT_VERSION}: import the data again."
             )
         preprocess = PreprocessConfig.from_json(description["preprocess"])
+    except FileNotFoundError as error:
+        what = "holds no clip store" if path.is_dir() else "is not there"
+        raise StoreError(f"{path} {what}; `gfp-data import` makes one from recordings.") from error
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise StoreError(f"{path} is not a usable clip store (`gfp-data import` makes one): {error}") from error
     if preprocess.digest != description.get("preprocess_digest"):

@@ -82,7 +82,7 @@ def load(path: Path) -> Any:
         with path.open("rb") as file:
             return _PlainUnpickler(file, os.fstat(file.fileno()).st_size).load()
     except OSError as error:
-        raise DamagedFileError(f"{path} cannot be read: {error}.") from error
+        raise DamagedFileError(f"{path} cannot be read: {error.strerror}.") from error
     except _NONSENSE as error:
         raise DamagedFileError(
             f"{path} is no pickle of plain values and arrays of numbers: {_words(error)}. Nothing of it was run; copy "

@@ -19,7 +19,7 @@ def read_lines(path: Path) -> list[str]:
     except UnicodeDecodeError as error:
         raise DamagedFileError(f"{path} is no text file: byte {error.start} is not UTF-8; copy it again.") from error
     except OSError as error:
-        raise DamagedFileError(f"{path} cannot be read: {error}.") from error
+        raise DamagedFileError(f"{path} cannot be read: {error.strerror}.") from error
     while lines and not lines[-1].strip():
         lines.pop()
     return lines

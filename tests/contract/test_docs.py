@@ -94,4 +94,4 @@ def test_the_published_runs_are_commands_that_gfp_train_takes(command, tmp_path,
 
     # All that is wrong is that there are no clips.
     assert result.exit_code == 1, result.output
-    assert "is not a usable clip store" in result.output
+    assert "gfp-data import` makes one" in result.output

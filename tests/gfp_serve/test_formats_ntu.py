@@ -195,7 +195,8 @@ plain_numbers = st.one_of(
     st.sampled_from(["0", "-0", "-0.0", "0.5", ".5", "5.", "1E-3", "-1.25e+2", "0.00000001", "0.123456789012", "00.5"]),
 )
 odd_numbers = st.one_of(
-    st.floats(-9, 9).map(repr), st.sampled_from(["NaN", "nan", "+1.5", "1e-30", "0.1234567890123456789", "12345678e12", "12345678e122"])
+    st.floats(-9, 9).map(repr),
+    st.sampled_from(["NaN", "nan", "+1.5", "1e-30", "0.1234567890123456789", "12345678e12", "12345678e122"]),
 )
 presences = st.lists(
     st.lists(st.sampled_from(["1", "72057594037940001", "72057594037940002"]), unique=True), min_size=1

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,7 +72,7 @@ def test_from_a_clip_file_to_a_bundle(recording: Path, store: Path, run: Path, t
     assert (run / "losses.png").stat().st_size > 1000
     report = json.loads(succeed(gfp_evaluate, "retrieval", run, store, "--json", "--out", tmp_path / "evaluation"))
     assert list(report["top1_percent"]) == ["pose statistics", "untrained", "trained"]
-    assert report["top1_percent_fitted"] == {}
+    assert report["top1_percent_readout"] == {}
     assert report["num_test_clips"] == 6
     assert report["encoder"]["training"]["seed"] == 0
     assert {file.name for file in (tmp_path / "evaluation").iterdir()} == {"report.json", "confusion.png", "map.png"}
@@ -94,8 +95,57 @@ def test_a_fitted_readout_is_in_the_bundle_and_measured_alike_from_both(
     assert manifest.readout["data"]["sources"][0]["name"] == "swings"
     from_run = json.loads(succeed(gfp_evaluate, "retrieval", run, store, "--json", "--fit", store))
     from_bundle = json.loads(succeed(gfp_evaluate, "retrieval", tmp_path / "bundle", store, "--json"))
-    assert list(from_run["top1_percent_fitted"]) == ["pose statistics", "untrained", "trained"]
-    assert from_bundle["top1_percent_fitted"] == {"trained": from_run["top1_percent_fitted"]["trained"]}
+    assert list(from_run["top1_percent_readout"]) == ["pose statistics", "untrained", "trained"]
+    assert from_bundle["top1_percent_readout"] == {"trained": from_run["top1_percent_readout"]["trained"]}
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "size"),
+    [
+        (["--time-parts", "3"], {"kind": "mean", "time_parts": 3, "per_joint": False}, 3 * 16),
+        (["--per-joint"], {"kind": "mean", "time_parts": 1, "per_joint": True}, 25 * 16),
+        (["--fit", "STORE", "--readout", "centred"], {"kind": "centred", "size": 256}, 17),  # 18 clips are no test
+        (
+            ["--fit", "STORE", "--readout", "within-class", "--readout-size", "4"],
+            {"kind": "within-class", "size": 4},
+            4,
+        ),
+    ],
+)
+def test_every_kind_of_readout_is_in_the_bundle_as_it_was_measured(
+    words: list[str], kind: dict[str, Any], size: int, recording: Path, store: Path, run: Path, tmp_path: Path
+) -> None:
+    words = [str(store) if word == "STORE" else word for word in words]
+    succeed(gfp_export, run, "--out", tmp_path / "bundle", "--clips", recording, *words)
+    manifest = Bundle.read(tmp_path / "bundle").manifest
+    assert kind.items() <= manifest.readout.items()
+    assert manifest.embedding_size == size
+    from_run = json.loads(succeed(gfp_evaluate, "retrieval", run, store, "--json", *words))
+    from_bundle = json.loads(succeed(gfp_evaluate, "retrieval", tmp_path / "bundle", store, "--json"))
+    assert from_bundle["top1_percent_readout"]["trained"] == from_run["top1_percent_readout"]["trained"]
+    assert from_run["config"]["readout"] == manifest.readout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--readout", "whitened"], "name a store with --fit STORE"),
+        (["--fit", "STORE", "--readout", "mean"], "leave --fit out"),
+        (["--readout-size", "4"], "have no effect on a mean"),
+        (["--fit", "STORE", "--time-parts", "0"], "each must be at least 1"),
+        (["--fit", "STORE", "--time-parts", "7"], "choose a divisor for --time-parts"),
+    ],
+)
+def test_read_out_options_that_make_no_sense_are_refused_in_words(
+    words: list[str], said: str, recording: Path, store: Path, run: Path, tmp_path: Path
+) -> None:
+    words = [str(store) if word == "STORE" else word for word in words]
+    for command, rest in ((gfp_export, ["--out", tmp_path / "bundle", "--clips", recording]), (gfp_evaluate, [store])):
+        protocol = ["retrieval"] if command is gfp_evaluate else []
+        result = invoke(command, *protocol, run, *rest, *words)
+        assert result.exit_code != 0
+        assert said in " ".join(result.output.split())
+        assert not (tmp_path / "bundle").exists()
 
 
 @pytest.mark.parametrize("command", [gfp_evaluate, gfp_export])

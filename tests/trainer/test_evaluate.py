@@ -109,7 +109,7 @@ def test_checkpoint_and_bundle_give_the_same_accuracies(
     from_run, from_bundle = (
         {(row.candidate.name, row.candidate.readout): row.answers.accuracy for row in table} for table in tables
     )
-    trained = ("trained", "fitted" if fitted else "plain")
+    trained = ("trained", "read-out" if fitted else "plain")
     assert from_bundle[trained] == from_run[trained]
     assert set(from_run) >= {("pose statistics", "plain"), ("untrained", "plain"), ("trained", "plain"), trained}
     # The nearest neighbours are the same clips, not only as often right.

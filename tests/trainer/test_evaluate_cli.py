@@ -71,7 +71,7 @@ def test_a_linear_probe_reports_its_settings_its_epochs_and_its_pictures(
 def test_a_linear_probe_can_read_a_fitted_read_out_too(run: Path, store: ClipStore) -> None:
     words = ["--epochs", 1, "--no-augment", "--fit", store.path]
     report = report_of("linear-probe", run, store.path, *words)
-    assert list(report["top1_percent"]) == list(report["top1_percent_fitted"]) == ROWS
+    assert list(report["top1_percent"]) == list(report["top1_percent_readout"]) == ROWS
     assert report["config"]["fit"]["store_content_sha256"] == store.content_digest
 
 
@@ -208,5 +208,5 @@ def test_clips_without_labels_are_not_sent_to_find_a_split(run: Path, tmp_path: 
 
 def test_a_table_shows_a_source_with_brackets_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     report = {"protocol": "transfer", "num_test_clips": 4, "folds": "2 folds", "chance_percent": 50.0}
-    print_rows(report | {"top1_percent": {"trained": 75.0}, "top1_percent_fitted": {}}, caption="from [/a] to [red]b")
+    print_rows(report | {"top1_percent": {"trained": 75.0}, "top1_percent_readout": {}}, caption="from [/a] to [red]b")
     assert "From [/a] to [red]b." in capsys.readouterr().out

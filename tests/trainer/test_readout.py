@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,15 +9,16 @@ from gfp_serve.errors import InvalidRequestError
 from tests.trainer.small import TINY_ENCODER, write_store
 from trainer.embedding import PoseStatistics
 from trainer.encoder import SkeletonEncoder
-from trainer.readout import GridMeans, ReadoutConfig, fit_readout, whitening
+from trainer.readout import GridMeans, ReadoutConfig, fit_readout, projection
 
 CPU = torch.device("cpu")
+UNKNOWN = np.full(500, -1)
 
 
 def test_whitened_clips_vary_alike_in_every_direction_and_together_in_none() -> None:
     draws = np.random.default_rng(0)
     features = (draws.normal(size=(500, 6)) @ draws.normal(size=(6, 6)) + 7).astype(np.float32)
-    mean, directions = whitening(features, ReadoutConfig(shrinkage=0.0))
+    mean, directions = projection(features, UNKNOWN, ReadoutConfig(shrinkage=0.0))
     white = (features - mean) @ directions
     np.testing.assert_allclose(white.mean(axis=0), 0, atol=1e-3)
     np.testing.assert_allclose(white.T @ white / 500, np.eye(6), atol=1e-3)
@@ -25,15 +27,65 @@ def test_whitened_clips_vary_alike_in_every_direction_and_together_in_none() -> 
 def test_shrinkage_keeps_a_rare_direction_small() -> None:
     # Two directions of variance 1 and 0.0001: their mean is about 0.5, of which a tenth is added to both.
     features = np.array([[1, 0.01], [-1, 0.01], [1, -0.01], [-1, -0.01]], dtype=np.float32)
-    _, directions = whitening(features, ReadoutConfig(shrinkage=0.1))
+    _, directions = projection(features, UNKNOWN[:4], ReadoutConfig(shrinkage=0.1))
     scale = np.abs(directions).max(axis=0)
     assert scale == pytest.approx([1 / (1 + 0.05) ** 0.5, 1 / (0.0001 + 0.05) ** 0.5], rel=1e-2)
 
 
 def test_the_size_is_at_most_what_was_asked_and_what_the_clips_span() -> None:
     features = np.random.default_rng(1).normal(size=(20, 50)).astype(np.float32)
-    assert whitening(features, ReadoutConfig(size=8))[1].shape == (50, 8)
-    assert whitening(features, ReadoutConfig(size=256))[1].shape == (50, 19)  # 20 centred clips span 19
+    assert projection(features, UNKNOWN[:20], ReadoutConfig(readout_size=8))[1].shape == (50, 8)
+    assert projection(features, UNKNOWN[:20], ReadoutConfig())[1].shape == (50, 19)  # 20 centred clips span 19
+
+
+def test_centred_features_keep_their_distances_and_lose_their_mean() -> None:
+    features = np.random.default_rng(2).normal(size=(40, 6)).astype(np.float32) + 5
+    mean, directions = projection(features, UNKNOWN[:40], ReadoutConfig(readout="centred"))
+    centred = (features - mean) @ directions
+    np.testing.assert_allclose(centred.mean(axis=0), 0, atol=1e-5)
+    distances = [np.linalg.norm(x[:, None] - x, axis=-1) for x in (features, centred)]
+    np.testing.assert_allclose(*distances, atol=1e-4)
+
+
+def test_clips_of_one_class_vary_alike_in_every_direction_and_unlabelled_ones_say_nothing_of_that() -> None:
+    draws = np.random.default_rng(3)
+    labels = np.repeat([3, 8, -1], 200)
+    # Within a class the first number varies ten times as much as the others; between classes the second does.
+    features = draws.normal(size=(600, 4)) * [10, 1, 1, 1] + np.outer(labels == 8, [0, 6, 0, 0])
+    features[labels == -1, 3] *= 30
+    mean, directions = projection(
+        features.astype(np.float32), labels, ReadoutConfig(readout="within-class", shrinkage=0.0)
+    )
+    projected = (features - mean) @ directions
+    of_class = [projected[labels == label] for label in (3, 8)]
+    scatter = sum((x - x.mean(axis=0)).T @ (x - x.mean(axis=0)) for x in of_class) / 398
+    np.testing.assert_allclose(scatter, np.eye(4), atol=1e-2)
+    # What tells the classes apart is now far larger than what does not.
+    assert np.linalg.norm(of_class[1].mean(axis=0) - of_class[0].mean(axis=0)) > 5
+
+
+def test_within_class_needs_labels_and_says_so(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "store", num_clips=24)
+    store.labels[:] = -1
+    with pytest.raises(InvalidRequestError, match=r"0 labelled clips .* choose --readout whitened"):
+        fit_readout(PoseStatistics(), store, store.preprocess, ReadoutConfig(readout="within-class"), CPU)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"time_parts": 0}, {"readout_size": 0}, {"shrinkage": -1.0}, {"shrinkage": float("nan")}]
+)
+def test_settings_out_of_range_are_refused_by_name(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong)).replace("_", "-")):
+        ReadoutConfig(**wrong)
+
+
+def test_means_of_all_joints_and_the_whole_clip_are_the_published_feature() -> None:
+    encoder = SkeletonEncoder(TINY_ENCODER, num_frames=120).eval()
+    bodies = torch.randn(2, 120, 25, 3)
+    torch.testing.assert_close(
+        GridMeans(encoder, 1, per_joint=False).features(bodies), encoder.features(bodies), rtol=1e-4, atol=1e-5
+    )
+    assert GridMeans(encoder, 6, per_joint=False).features(bodies).shape == (2, 6 * 16)
 
 
 def test_the_grid_keeps_time_parts_and_joints_apart() -> None:

@@ -20,7 +20,7 @@ from trainer.encoder import SkeletonEncoder
 from trainer.evaluate.embeddings import Embed, torch_embedder
 from trainer.store import ClipStore
 
-Readout = Literal["plain", "fitted"]  # the mean of tokens as published, or `readout.fit_readout`
+Readout = Literal["plain", "read-out"]  # the mean of tokens as published, or another that was asked for
 Fit = Callable[[nn.Module, PreprocessConfig], nn.Module]
 
 POSE_STATISTICS, UNTRAINED, TRAINED = "pose statistics", "untrained", "trained"
@@ -40,7 +40,7 @@ class Candidate:
 def candidates(path: Path, device: Device, fit: Fit | None) -> list[Candidate]:
     """The encoder of a run folder, checkpoint or bundle, last, after pose statistics and itself untrained.
 
-    With `fit`, each also comes with a fitted read-out (a bundle's encoder has the read-out that it was exported with).
+    With `fit`, each also comes with the read-out that it puts on (a bundle's encoder has the one it was exported with).
     Raises `CheckpointError`, `BundleError`, `DeviceError`.
     """
     torch_device = pick_device(device)
@@ -59,7 +59,7 @@ def candidates(path: Path, device: Device, fit: Fit | None) -> list[Candidate]:
         bundled.append(
             Candidate(
                 f"bundle {manifest.name}" if config is None else TRAINED,
-                "plain" if manifest.readout.get("kind") == "mean" else "fitted",
+                "plain" if manifest.readout == {"kind": "mean"} else "read-out",
                 Encoder(bundle, device=device).encode,
                 preprocess,
                 identity,
@@ -130,7 +130,7 @@ def _with_readouts(
     for name, model in models.items():
         yield name, "plain", model
         if fit is not None:
-            yield name, "fitted", fit(model, preprocess)
+            yield name, "read-out", fit(model, preprocess)
 
 
 def _config_of(manifest: Manifest) -> TrainConfig:

@@ -26,7 +26,7 @@ class Row:
 
     @property
     def title(self) -> str:
-        return self.name if self.readout == "plain" else f"{self.name}, fitted read-out"
+        return self.name if self.readout == "plain" else f"{self.name}, with read-out"
 
     @property
     def best_percent(self) -> float:
@@ -63,7 +63,7 @@ def results(rows: Sequence[Row]) -> dict[str, Any]:
     """The figures of a report. What learned is measured after its last epoch, whatever came before."""
     found: dict[str, Any] = {
         "top1_percent": {row.name: row.answers.accuracy for row in rows if row.readout == "plain"},
-        "top1_percent_fitted": {row.name: row.answers.accuracy for row in rows if row.readout == "fitted"},
+        "top1_percent_readout": {row.name: row.answers.accuracy for row in rows if row.readout == "read-out"},
     }
     if learners := [row for row in rows if row.learned]:
         found["best_epoch_on_test_percent"] = {

@@ -8,11 +8,11 @@ from rich.table import Table
 
 def print_rows(report: dict[str, Any], *, caption: str) -> None:
     """One line for chance and for each embedding, and below them what the best epochs would have given."""
-    plain, fitted = report["top1_percent"], report["top1_percent_fitted"]
-    table = Table("embedding", *(("plain", "fitted read-out") if fitted else ("right in %",)))
+    plain, other = report["top1_percent"], report["top1_percent_readout"]
+    table = Table("embedding", *(("plain", "with read-out") if other else ("right in %",)))
     table.add_row("chance", f"{report['chance_percent']:.1f}")
-    for name in dict.fromkeys([*plain, *fitted]):
-        shown = (plain, fitted) if fitted else (plain,)
+    for name in dict.fromkeys([*plain, *other]):
+        shown = (plain, other) if other else (plain,)
         table.add_row(name, *(f"{column[name]:.1f}" if name in column else "" for column in shown))
     _print(table, report, caption)
     if best := dict(report.get("best_epoch_on_test_percent", {})):

@@ -38,7 +38,7 @@ def parse(path: Path) -> Float32[np.ndarray, "frames bodies 25 3"]:
         with path.open("rb") as file:
             text[file.readinto(text) :] = padding
     except OSError as error:
-        raise DamagedFileError(f"{path} cannot be read: {error}.") from error
+        raise DamagedFileError(f"{path} cannot be read: {error.strerror}.") from error
     sequence = None if compiled is None else compiled.scan(text)
     return parse_carefully(path, text.removesuffix(padding)) if sequence is None else sequence
 
