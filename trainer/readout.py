@@ -170,19 +170,30 @@ def projection(
     """
     mean = features.mean(axis=0, dtype=np.float64)
     centred = features - mean
-    _, scales, rows = np.linalg.svd(centred, full_matrices=False)
-    kept = int((scales > 1e-6 * scales[0]).sum())
-    size = min(config.readout_size, kept)
-    directions = rows[:size].T
+    directions, variances = _principal(centred, config.readout_size)
     if config.readout == "whitened":
-        variances = scales[:kept] ** 2 / len(features)
-        directions = directions / np.sqrt(variances[:size] + config.shrinkage * variances.mean())
+        kept = variances[: directions.shape[1]]
+        directions = directions / np.sqrt(kept + config.shrinkage * variances.mean())
     elif config.readout == "within-class":
         turned, variances = _within_class(centred @ directions, labels)
         directions = directions @ turned / np.sqrt(variances + config.shrinkage * variances.mean())
     elif config.readout == "mean":
         raise ValueError("the mean of tokens is not fitted")
     return mean.astype(np.float32), directions.astype(np.float32)
+
+
+def _principal(
+    centred: Float[np.ndarray, "clips features"], size: int
+) -> tuple[Float[np.ndarray, "features kept"], Float[np.ndarray, " variances"]]:
+    """Directions of largest variance, at most `size`, and the variances along all directions in which clips vary."""
+    # By way of the smaller of the two products: a grid has ten times as many features as there are clips.
+    wide = centred.shape[1] > len(centred)
+    values, vectors = np.linalg.eigh(centred @ centred.T if wide else centred.T @ centred)
+    values, vectors = values[::-1], vectors[:, ::-1]
+    kept = int((values > 1e-10 * values[0]).sum())
+    values, vectors = values[:kept], vectors[:, : min(size, kept)]
+    directions = centred.T @ vectors / np.sqrt(values[: vectors.shape[1]]) if wide else vectors
+    return directions, values / len(centred)
 
 
 def _within_class(
