@@ -117,6 +117,13 @@ def test_checkpoint_and_bundle_give_the_same_accuracies(
     np.testing.assert_array_equal(*last)
 
 
+def test_clips_of_one_class_only_are_refused_for_every_answer_would_be_right(store: ClipStore) -> None:
+    store.labels[:] = 1
+    for ask in (split_folds, lambda of: cross_subject_folds(of, 2)):
+        with pytest.raises(InvalidRequestError, match=r"all labelled clips of .* are of one class, 'class1'"):
+            ask(store)
+
+
 def test_the_untrained_row_is_the_encoder_that_training_started_from(store: ClipStore, run: Path) -> None:
     untrained = next(row for row in candidates(run, "cpu", None) if row.name == "untrained")
     fresh = Trainer(tiny_config(), store, run.parent / "fresh").objective.encoder

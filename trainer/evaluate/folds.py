@@ -60,6 +60,7 @@ def split_folds(store: ClipStore) -> list[Fold]:
             f"Mark subjects as test with gfp-data import --test-subject, or let each subject be tested once with "
             f"gfp-evaluate --folds."
         )
+    _check_classes(store, [fold])
     return [fold]
 
 
@@ -74,10 +75,21 @@ def cross_subject_folds(store: ClipStore, num_folds: int) -> list[Fold]:
         )
     group = {subject: place % num_folds for place, subject in enumerate(subjects)}
     fold_of = np.array([group.get(subject, -1) for subject in store.subjects])
-    return [
+    folds = [
         Fold(test=np.flatnonzero(labelled & (fold_of == fold)), train=np.flatnonzero(labelled & (fold_of != fold)))
         for fold in range(num_folds)
     ]
+    _check_classes(store, folds)
+    return folds
+
+
+def _check_classes(store: ClipStore, folds: list[Fold]) -> None:
+    classes = np.unique(store.labels[used_clips(folds)])
+    if len(classes) < 2:
+        raise InvalidRequestError(
+            f"all labelled clips of {store.path} are of one class, {store.class_names[classes[0]]!r}, so that every "
+            f"answer would be right; evaluation needs two or more."
+        )
 
 
 def check_not_fitted_on(store: ClipStore, folds: list[Fold], fitted: ClipStore) -> None:

@@ -5,7 +5,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
+from gfp_serve import __version__
 from gfp_serve.preprocess import PreprocessConfig
 from trainer.evaluate.candidates import Readout
 from trainer.evaluate.folds import Answers, Fold, chance
@@ -47,9 +49,10 @@ def describe(
     """The part of a report that says what was measured, on what, and how; `config` and `seed` are the protocol's."""
     return {
         "protocol": protocol,
-        "folds": "the store's split" if len(folds) == 1 else f"{len(folds)} cross-subject folds",
+        "folds": _sides(store, folds),
         "config": config,
         "seed": seed,
+        "made_with": {"gfp_serve": __version__, "torch": torch.__version__},
         "store_content_sha256": store.content_digest,
         "num_train_clips": sum(len(fold.train) for fold in folds),
         "num_test_clips": sum(len(fold.test) for fold in folds),
@@ -57,6 +60,13 @@ def describe(
         "encoder": encoder,
         "chance_percent": chance(store, list(folds)),
     }
+
+
+def _sides(store: ClipStore, folds: Sequence[Fold]) -> str:
+    if len(folds) > 1:
+        return f"{len(folds)} cross-subject folds"
+    ways = sorted({source.protocol for source in store.sources} - {""})
+    return f"the store's split, by {', '.join(ways) or 'its recordings'}"
 
 
 def results(rows: Sequence[Row]) -> dict[str, Any]:
