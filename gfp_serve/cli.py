@@ -26,8 +26,9 @@ from gfp_serve.config import ServeConfig
 from gfp_serve.errors import DamagedFileError, InvalidRequestError, InvalidSkeletonError
 from gfp_serve.formats import TEST_SPLIT, TRAIN_SPLIT, Clip, find_files, read_clips
 from gfp_serve.gallery import Neighbour
-from gfp_serve.options import Command, Group, options_from
+from gfp_serve.options import Group, options_from
 from gfp_serve.preprocess import MODEL_LAYOUT, PreprocessConfig, clean, fill_gaps
+from gfp_serve.settings_file import settings_file_option, written_settings
 from gfp_serve.skeleton import LAYOUTS, map_joints
 
 # Clips that are sent together: few enough for the progress bar to move.
@@ -38,15 +39,18 @@ T = TypeVar("T")
 _SPLITS = {"train": TRAIN_SPLIT, "test": TEST_SPLIT}
 
 
-@click.command(cls=Command, context_settings={"auto_envvar_prefix": "GFP_SERVE"})
+@click.group(cls=Group, invoke_without_command=True, context_settings={"auto_envvar_prefix": "GFP_SERVE"})
 @click.version_option(__version__, message="%(version)s")
+@settings_file_option
 @options_from(ServeConfig)
 def gfp_serve(config: ServeConfig) -> None:
     """Serve a skeleton encoder and its gallery over gRPC.
 
     One line on standard output says when calls can be made. SIGTERM finishes those in progress, then exits.
-    Every option is also an environment variable: --port is GFP_SERVE_PORT.
+    Every option is also an environment variable (--port is GFP_SERVE_PORT) and a key of the file of --config.
     """
+    if click.get_current_context().invoked_subcommand is not None:
+        return
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         # Late, so that --help and `gfp` answer at once and where there is no onnxruntime.
@@ -56,6 +60,17 @@ def gfp_serve(config: ServeConfig) -> None:
             f"{error.name} is not installed; a server needs gfp-serve[cpu] or gfp-serve[gpu] (not both)."
         ) from error
     asyncio.run(server.serve(config, click.echo))
+
+
+@gfp_serve.command(name="config")
+@click.pass_context
+def print_config(context: click.Context) -> None:
+    """Print the settings that the server would start with, as a file for --config.
+
+    Flags stand before this command: gfp-serve --port 0 config.
+    """
+    for line in written_settings(context.parent or context):
+        click.echo(line)
 
 
 @click.group(cls=Group)

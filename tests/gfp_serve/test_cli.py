@@ -262,7 +262,7 @@ def test_an_empty_gallery_is_one_line(run, recordings):
 
 
 def test_every_option_and_command_has_a_help_text():
-    for command in (gfp_serve, gfp, *gfp.commands.values()):
+    for command in (gfp_serve, *gfp_serve.commands.values(), gfp, *gfp.commands.values()):
         assert command.help, command.name
         for option in command.params:
             assert isinstance(option, click.Argument) or option.help, (command.name, option.name)
@@ -272,6 +272,7 @@ def test_the_options_of_the_server_are_known():
     # Each option is a promise: a new one is meant, and stands here.
     names = {name for option in gfp_serve.params for name in option.opts} - {"--version"}
     assert names == {
+        "--config",
         "--bundle",
         "--gallery",
         "--host",

@@ -1,0 +1,94 @@
+"""A TOML file of settings beside flags and environment variables, for any command made of settings.
+
+A flag beats the environment, which beats the file, which beats the default. Keys are the options' names without dashes
+in front, words joined by underscores; unknown ones are refused.
+"""
+
+import difflib
+import json
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+OPTION = "config"
+
+_SOURCES = {
+    ParameterSource.COMMANDLINE: "a flag",
+    ParameterSource.ENVIRONMENT: "the environment",
+    ParameterSource.DEFAULT_MAP: "the file",
+    ParameterSource.DEFAULT: "the default",
+}
+
+
+def settings_file_option(command: Any) -> Any:
+    """Give a command `--config FILE`, whose values stand where no flag and no environment variable does."""
+    return click.option(
+        "--config",
+        OPTION,
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        is_eager=True,  # before the options that it gives values to
+        expose_value=False,
+        callback=_load,
+        help="TOML file of these settings, keys as in `gfp-serve config`; flags and environment variables win.",
+    )(command)
+
+
+def written_settings(context: click.Context) -> Iterator[str]:
+    """The settings of the command of a context as lines of such a file, each with its help and where it comes from."""
+    for option in _options(context.command):
+        name = str(option.name)
+        value, source = context.params[name], context.get_parameter_source(name)
+        yield f"# {option.help}" + (f" From {_SOURCES[source]}." if source in _SOURCES else "")
+        yield f"# {name} =" if value is None else f"{name} = {_as_toml(value)}"
+
+
+def _load(context: click.Context, _parameter: click.Parameter, path: Path | None) -> None:
+    if path is None:
+        return
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise click.UsageError(f"--config {path} cannot be read: {error.strerror}.") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise click.UsageError(f"--config {path} is no TOML: {error}.") from error
+    options = {str(option.name): option for option in _options(context.command)}
+    for name, value in values.items():
+        if name not in options:
+            near = difflib.get_close_matches(name, options, n=1)
+            meant = f"; was {near[0]} meant?" if near else "; gfp-serve config prints those there are."
+            raise click.UsageError(f"--config {path} sets {name}, which is no setting{meant}")
+        expected = _toml_type(options[name])
+        if type(value) is not expected and not (expected is float and type(value) is int):
+            raise click.UsageError(
+                f"--config {path} sets {name} to {_as_toml(value)}; expected {_NAMES[expected]}, e.g. "
+                f"{_EXAMPLES[expected]}."
+            )
+    context.default_map = values
+
+
+_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+_EXAMPLES = {bool: "true", int: "8", float: "2.5", str: '"some text"'}
+
+
+def _options(command: click.Command) -> list[click.Option]:
+    return [
+        option
+        for option in command.params
+        if isinstance(option, click.Option) and option.expose_value and option.name != OPTION
+    ]
+
+
+def _toml_type(option: click.Option) -> type:
+    if option.is_flag:
+        return bool
+    return {click.INT: int, click.FLOAT: float}.get(option.type, str)
+
+
+def _as_toml(value: Any) -> str:
+    # JSON's texts, numbers, true and false are TOML's too.
+    return json.dumps(str(value) if isinstance(value, Path) else value, default=str)

@@ -1,0 +1,91 @@
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from gfp_serve.cli import gfp_serve
+from gfp_serve.config import ServeConfig
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[ServeConfig]:
+    configs: list[ServeConfig] = []
+
+    async def note(config: ServeConfig, _announce: Any) -> None:
+        configs.append(config)
+
+    monkeypatch.setattr("gfp_serve.server.serve", note)
+    return configs
+
+
+def invoke(*words: object, **environment: str) -> Result:
+    return CliRunner().invoke(gfp_serve, [str(word) for word in words], env=environment)
+
+
+def test_a_flag_beats_the_environment_which_beats_the_file_which_beats_the_default(
+    seen: list[ServeConfig], tmp_path: Path
+) -> None:
+    file = tmp_path / "serve.toml"
+    file.write_text('port = 1\nmax_top_k = 2\ndrain_s = 3\ndevice = "cpu"\n')
+    result = invoke("--config", file, "--port", "9", GFP_SERVE_PORT="8", GFP_SERVE_MAX_TOP_K="7")
+    assert result.exit_code == 0, result.output
+    (config,) = seen
+    assert (config.port, config.limits.max_top_k, config.drain_s, config.device) == (9, 7, 3.0, "cpu")
+    assert config.max_calls == ServeConfig().max_calls
+
+
+def test_the_file_can_be_named_by_the_environment(seen: list[ServeConfig], tmp_path: Path) -> None:
+    (tmp_path / "serve.toml").write_text("insecure = true\n")
+    assert invoke(GFP_SERVE_CONFIG=str(tmp_path / "serve.toml")).exit_code == 0
+    assert seen[0].insecure
+
+
+def test_what_config_prints_is_a_file_that_gives_the_same_settings(seen: list[ServeConfig], tmp_path: Path) -> None:
+    asked = ("--gallery", 'a "quoted" folder', "--drain-s", "0.5", "--port", "0")
+    printed = invoke(*asked, "config", GFP_SERVE_MAX_CALLS="5")
+    assert printed.exit_code == 0, printed.output
+    assert "From a flag." in printed.output
+    assert "From the environment." in printed.output
+    assert not seen
+    file = tmp_path / "serve.toml"
+    file.write_text(printed.output)
+    assert set(tomllib.loads(printed.output)) >= {"port", "gallery", "max_item_bytes"}
+    assert invoke("--config", file).exit_code == 0
+    assert invoke(*asked, GFP_SERVE_MAX_CALLS="5").exit_code == 0
+    assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("prot = 1", "sets prot, which is no setting; was port meant?"),
+        ("zzz = 1", "which is no setting; gfp-serve config prints those there are"),
+        ("config = 'x'", "which is no setting"),
+        ("port = '1'", 'sets port to "1"; expected a whole number, e.g. 8'),
+        ("port = true", "sets port to true; expected a whole number"),
+        ("insecure = 1", "sets insecure to 1; expected true or false"),
+        ("drain_s = false", "expected a number, e.g. 2.5"),
+        ("[limits]\nmax_frames = 1", "sets limits, which is no setting"),
+        ("host = [1]", "expected a text"),
+        ("port = ", "is no TOML"),
+        ("device = 'tpu'", "'tpu' is not one of"),
+        ("port = 99999", "--port is 99999"),
+    ],
+)
+def test_what_a_file_may_not_say_is_refused_by_name(
+    content: str, said: str, seen: list[ServeConfig], tmp_path: Path
+) -> None:
+    (tmp_path / "serve.toml").write_text(content)
+    result = invoke("--config", tmp_path / "serve.toml")
+    assert result.exit_code != 0
+    assert said in " ".join(result.output.split())
+    assert not seen
+
+
+def test_a_file_that_is_not_there_or_no_text_is_told_in_a_line(seen: list[ServeConfig], tmp_path: Path) -> None:
+    assert "No such file" in invoke("--config", tmp_path / "none.toml").output
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
+    assert "is no TOML" in invoke("--config", tmp_path / "binary.toml").output
+    assert not seen
