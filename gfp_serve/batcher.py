@@ -1,14 +1,17 @@
 """From many callers' clips to few model calls: a bounded queue and one worker thread. Knows no gRPC and no model.
 
-There is no timer: a batch is what waits when the worker becomes free.
+There is no timer: a batch is what waits when the worker becomes free. Calls take turns, clip by clip, so that a call
+of five hundred clips does not make those of one clip wait for all of them.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
@@ -27,7 +30,18 @@ class Encoded:
     inference_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@runtime_checkable
+class Watcher(Protocol):
+    """Is told what happens, for metrics."""
+
+    def computed(self, num_bodies: int, queue_s: Sequence[float], inference_s: float) -> None:
+        """A batch of that many bodies was computed; `queue_s` is how long each of its clips had waited."""
+
+    def dropped(self, num_clips: int) -> None:
+        """That many clips were left by their callers before the encoder saw them."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Entry:
     clip: Float32[np.ndarray, "bodies frames joints 3"]
     future: asyncio.Future[Encoded]
@@ -41,12 +55,16 @@ class Batcher:
     used inside one event loop; `close` must be awaited.
     """
 
-    def __init__(self, encode: Encode, *, max_batch_bodies: int, max_admitted_bodies: int) -> None:
+    def __init__(
+        self, encode: Encode, *, max_batch_bodies: int, max_admitted_bodies: int, watcher: Watcher | None = None
+    ) -> None:
+        self.max_batch_bodies = max_batch_bodies
+        self.admitted_bodies = 0
         self._encode = encode
-        self._max_batch_bodies = max_batch_bodies
         self._max_admitted_bodies = max_admitted_bodies
-        self._admitted_bodies = 0
-        self._waiting: list[_Entry] = []
+        self._watcher = watcher
+        # A line for each call that waits, the one whose turn is next in front.
+        self._lines: OrderedDict[Hashable, deque[_Entry]] = OrderedDict()
         self._arrived = asyncio.Event()
         self._left = asyncio.Event()
         self._closed = False
@@ -64,33 +82,36 @@ class Batcher:
             raise ClosedError(
                 "the server is shutting down and takes no more clips; ask another one, or try again later."
             )
-        if self._admitted_bodies + num_bodies > self._max_admitted_bodies:
+        if self.admitted_bodies + num_bodies > self._max_admitted_bodies:
             raise OverloadedError(
-                f"{self._admitted_bodies} bodies wait for the encoder, and {num_bodies} more would pass the limit of "
+                f"{self.admitted_bodies} bodies wait for the encoder, and {num_bodies} more would pass the limit of "
                 f"{self._max_admitted_bodies}; try again later, or raise --max-admitted-bodies.",
-                retry_after_s=max(0.1, self._admitted_bodies * self._seconds_per_body),
+                retry_after_s=max(0.1, self.admitted_bodies * self._seconds_per_body),
             )
-        self._admitted_bodies += num_bodies
+        self.admitted_bodies += num_bodies
         try:
             yield
         finally:
-            self._admitted_bodies -= num_bodies
+            self.admitted_bodies -= num_bodies
             self._left.set()
 
-    async def encode(self, clip: Float32[np.ndarray, "bodies frames joints 3"]) -> Encoded:
+    async def encode(
+        self, clip: Float32[np.ndarray, "bodies frames joints 3"], *, call: Hashable | None = None
+    ) -> Encoded:
         """The clip's vector. Call it inside `admit`. A cancelled call that still waits is never computed.
 
+        Clips of one `call` wait in one line, and lines take turns; without it the clip has a line of its own.
         What `encode` raised is raised to every caller of that batch, and to no other.
         """
         entry = _Entry(clip, asyncio.get_running_loop().create_future(), time.perf_counter())
-        self._waiting.append(entry)
+        self._lines.setdefault(id(entry) if call is None else call, deque()).append(entry)
         self._arrived.set()
         return await entry.future
 
     async def close(self) -> None:
         """Refuse new clips, answer those that were admitted, and end the worker."""
         self._closed = True
-        while self._admitted_bodies:
+        while self.admitted_bodies:
             self._left.clear()
             await self._left.wait()
         self._task.cancel()
@@ -118,26 +139,48 @@ class Batcher:
             inference_s = time.perf_counter() - started
             num_bodies = sum(len(entry.clip) for entry in batch)
             self._seconds_per_body += 0.2 * (inference_s / num_bodies - self._seconds_per_body)
-            for entry, vector in zip(batch, vectors, strict=True):
+            waited = [started - entry.since for entry in batch]
+            if self._watcher is not None:
+                self._watcher.computed(num_bodies, waited, inference_s)
+            for entry, vector, queue_s in zip(batch, vectors, waited, strict=True):
                 if not entry.future.done():
-                    entry.future.set_result(Encoded(vector, started - entry.since, inference_s))
+                    entry.future.set_result(Encoded(vector, queue_s, inference_s))
 
     def _next_batch(self) -> list[_Entry]:
-        # A caller that hung up must cost no model time, and must not stop its neighbours' answers.
-        live = [entry for entry in self._waiting if not entry.future.done()]
+        self._drop_abandoned()
+        if not self._lines:
+            return []
+        # The clip that has waited longest for its turn chooses the shape, so that no shape starves.
+        shape = next(iter(self._lines.values()))[0].clip.shape
         batch: list[_Entry] = []
-        num_bodies = 0
-        for entry in live:
-            # The oldest clip chooses the shape, so that no shape starves.
-            if entry.clip.shape != live[0].clip.shape:
+        turns = deque(self._lines)
+        while turns and (not batch or (len(batch) + 1) * shape[0] <= self.max_batch_bodies):
+            call = turns.popleft()
+            line = self._lines[call]
+            entry = next((entry for entry in line if entry.clip.shape == shape), None)
+            if entry is None:
                 continue
-            num_bodies += len(entry.clip)
-            if batch and num_bodies > self._max_batch_bodies:
-                break
+            line.remove(entry)
             batch.append(entry)
-        taken = {id(entry) for entry in batch}
-        self._waiting = [entry for entry in live if id(entry) not in taken]
+            if line:
+                self._lines.move_to_end(call)
+                turns.append(call)
+            else:
+                del self._lines[call]
         return batch
+
+    def _drop_abandoned(self) -> None:
+        # A caller that hung up must cost no model time, and must not stop its neighbours' answers.
+        num_dropped = 0
+        for call, line in list(self._lines.items()):
+            live = deque(entry for entry in line if not entry.future.done())
+            num_dropped += len(line) - len(live)
+            if live:
+                self._lines[call] = live
+            else:
+                del self._lines[call]
+        if num_dropped and self._watcher is not None:
+            self._watcher.dropped(num_dropped)
 
     def _encode_batch(self, batch: list[_Entry]) -> Float32[np.ndarray, "batch embedding_size"]:
         vectors = self._encode(np.stack([entry.clip for entry in batch]))

@@ -76,7 +76,8 @@ class Embedder:
             started = time.perf_counter()
             clips = await asyncio.to_thread(self._prepare, fields, raw)
             preprocess_s = time.perf_counter() - started
-            encoded = await asyncio.gather(*map(self._batcher.encode, clips))
+            call = object()
+            encoded = await asyncio.gather(*(self._batcher.encode(clip, call=call) for clip in clips))
         vectors = np.stack([clip.vector for clip in encoded])
         _check_directions(fields, vectors)
         return Embedded(

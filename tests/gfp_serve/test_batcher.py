@@ -138,6 +138,58 @@ async def test_a_batch_holds_no_more_bodies_than_allowed():
     assert fake.batches == [[0], [1, 2], [3]]
 
 
+async def test_a_call_of_many_clips_and_calls_of_one_take_turns():
+    fake = Fake()
+    async with batching(fake, max_batch_bodies=4, max_admitted_bodies=99) as batcher:
+        first = await occupy(batcher, fake)
+        many = [asyncio.create_task(batcher.encode(clip(number), call="many")) for number in range(20, 30)]
+        await asyncio.sleep(0)
+        ones = await start(batcher, *(clip(number) for number in range(1, 6)))
+        fake.gate.set()
+        assert await answers(first, *ones) == [0, 1, 2, 3, 4, 5]
+        assert await answers(*many) == list(range(20, 30))
+    # Whoever has one clip is served before the second clip of whoever has many, and nothing waits for room.
+    assert fake.batches == [[0], [20, 1, 2, 3], [4, 5, 21, 22], [23, 24, 25, 26], [27, 28, 29]]
+
+
+async def test_turns_go_on_where_the_last_batch_ended():
+    fake = Fake()
+    async with batching(fake, max_batch_bodies=2, max_admitted_bodies=99) as batcher:
+        first = await occupy(batcher, fake)
+        tasks = [
+            asyncio.create_task(batcher.encode(clip(10 * call + place), call=call))
+            for call in (1, 2, 3)
+            for place in range(2)
+        ]
+        await asyncio.sleep(0)
+        fake.gate.set()
+        await answers(first, *tasks)
+    assert fake.batches == [[0], [10, 20], [30, 11], [21, 31]]
+
+
+async def test_a_watcher_is_told_of_batches_and_of_clips_that_nobody_waits_for():
+    class Watcher:
+        def __init__(self) -> None:
+            self.seen: list[object] = []
+
+        def computed(self, num_bodies, queue_s, inference_s):
+            self.seen.append((num_bodies, len(queue_s)))
+            assert min(*queue_s, inference_s, 1) >= 0
+
+        def dropped(self, num_clips):
+            self.seen.append(num_clips)
+
+    fake, watcher = Fake(), Watcher()
+    batcher = Batcher(fake.encode, max_batch_bodies=8, max_admitted_bodies=8, watcher=watcher)
+    first = await occupy(batcher, fake)
+    stays, leaves = await start(batcher, clip(1, bodies=2), clip(2))
+    leaves.cancel()
+    fake.gate.set()
+    await answers(first, stays)
+    await batcher.close()
+    assert watcher.seen == [(1, 1), 1, (2, 1)]
+
+
 async def test_bodies_beyond_the_limit_are_refused_at_once_and_taken_when_others_have_left():
     async with batching(Fake(), max_admitted_bodies=3) as batcher:
         with batcher.admit(2):
