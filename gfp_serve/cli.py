@@ -4,7 +4,6 @@ import asyncio
 import dataclasses
 import importlib
 import json
-import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,11 +20,12 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from gfp_serve import __version__
-from gfp_serve.client import DEFAULT_ADDRESS, Classification, Client, ClipItem
+from gfp_serve.client import DEFAULT_ADDRESS, Classification, Client, ClipItem, Tls, read_token
 from gfp_serve.config import ServeConfig
 from gfp_serve.errors import DamagedFileError, InvalidRequestError, InvalidSkeletonError
 from gfp_serve.formats import TEST_SPLIT, TRAIN_SPLIT, Clip, find_files, read_clips
 from gfp_serve.gallery import Neighbour
+from gfp_serve.logs import configure_logs
 from gfp_serve.options import Group, options_from
 from gfp_serve.preprocess import MODEL_LAYOUT, PreprocessConfig, clean, fill_gaps
 from gfp_serve.settings_file import settings_file_option, written_settings
@@ -35,6 +35,8 @@ from gfp_serve.skeleton import LAYOUTS, map_joints
 _CLIPS_AT_ONCE = 32
 
 T = TypeVar("T")
+
+Connect = Callable[[], Client]
 
 _SPLITS = {"train": TRAIN_SPLIT, "test": TEST_SPLIT}
 
@@ -51,7 +53,7 @@ def gfp_serve(config: ServeConfig) -> None:
     """
     if click.get_current_context().invoked_subcommand is not None:
         return
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    configure_logs(config.log_format, config.log_level)
     try:
         # Late, so that --help and `gfp` answer at once and where there is no onnxruntime.
         server = importlib.import_module("gfp_serve.server")
@@ -83,10 +85,55 @@ def gfp() -> None:
 
 
 def _talks_to_server(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of every command that calls a server."""
-    for option in (
+    """The options of every command that calls a server; it is called with `connect=`, which opens a client."""
+    path = click.Path(path_type=Path)
+
+    def call(
+        address: str,
+        timeout_s: float,
+        token_file: Path | None,
+        tls: bool,
+        tls_ca: Path | None,
+        tls_certificate: Path | None,
+        tls_key: Path | None,
+        **given: Any,
+    ) -> None:
+        files = Tls(ca=tls_ca, certificate=tls_certificate, key=tls_key)
+
+        def connect() -> Client:
+            return Client(
+                address,
+                timeout_s,
+                token=None if token_file is None else read_token(token_file),
+                tls=files if tls or files != Tls() else None,
+            )
+
+        command(connect=connect, **given)
+
+    call.__name__, call.__doc__ = command.__name__, command.__doc__
+    call.__click_params__ = list(getattr(command, "__click_params__", []))  # type: ignore[attr-defined]
+    shared = (
         click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line instead of a table."),
         click.option("--timeout-s", default=30.0, show_default=True, help="Seconds that one request may take."),
+        click.option("--tls-key", envvar="GFP_TLS_KEY", metavar="FILE", type=path, help="Its key."),
+        click.option(
+            "--tls-certificate",
+            envvar="GFP_TLS_CERTIFICATE",
+            metavar="FILE",
+            type=path,
+            help="Certificate to show a server that asks for one (mutual TLS).",
+        ),
+        click.option(
+            "--tls-ca", envvar="GFP_TLS_CA", metavar="FILE", type=path, help="Authorities to trust; implies --tls."
+        ),
+        click.option("--tls", envvar="GFP_TLS", is_flag=True, help="Encrypt the connection."),
+        click.option(
+            "--token-file",
+            envvar="GFP_TOKEN_FILE",
+            metavar="FILE",
+            type=path,
+            help="File that holds the token to send.",
+        ),
         click.option(
             "--address",
             default=DEFAULT_ADDRESS,
@@ -96,9 +143,10 @@ def _talks_to_server(command: Callable[..., None]) -> Callable[..., None]:
             metavar="HOST:PORT",
             help="Where gfp-serve listens.",
         ),
-    ):
-        command = option(command)
-    return command
+    )
+    for option in shared:
+        call = option(call)
+    return call
 
 
 def _reads_clips(command: Callable[..., None]) -> Callable[..., None]:
@@ -118,13 +166,13 @@ def _reads_clips(command: Callable[..., None]) -> Callable[..., None]:
 @_reads_clips
 @click.option("--out", type=click.Path(path_type=Path), help="Write the vectors: .npy, or .npz with names and labels.")
 @_talks_to_server
-def embed(files: Sequence[Path], split: str, out: Path | None, address: str, timeout_s: float, as_json: bool) -> None:
+def embed(files: Sequence[Path], split: str, out: Path | None, connect: Connect, as_json: bool) -> None:
     """Embed every clip of recordings as a unit vector."""
     if out is not None and out.suffix not in (".npy", ".npz"):
         raise click.BadParameter(f"{out} must end in .npy or .npz.", param_hint="--out")
     answers = _Answers(("clip", "label", "frames", "bodies", "embedding"), as_json)
     names, labels, vectors = [], [], []
-    with Client(address, timeout_s) as client:
+    with connect() as client:
 
         def ask(batch: list[_Taken]) -> Iterable[np.ndarray]:
             return client.embed(_sequences(batch), batch[0].layout)
@@ -151,10 +199,10 @@ def embed(files: Sequence[Path], split: str, out: Path | None, address: str, tim
 @_reads_clips
 @click.option("--top-k", default=5, show_default=True, help="Neighbours of each clip.")
 @_talks_to_server
-def search(files: Sequence[Path], split: str, top_k: int, address: str, timeout_s: float, as_json: bool) -> None:
+def search(files: Sequence[Path], split: str, top_k: int, connect: Connect, as_json: bool) -> None:
     """Find the items of the gallery that are nearest to each clip."""
     answers = _Answers(("clip", "similarity", "label", "neighbour"), as_json)
-    with Client(address, timeout_s) as client:
+    with connect() as client:
 
         def ask(batch: list[_Taken]) -> list[list[Neighbour]]:
             return client.search(_sequences(batch), top_k, batch[0].layout)
@@ -183,11 +231,11 @@ def search(files: Sequence[Path], split: str, top_k: int, address: str, timeout_
 @click.option("--temperature", default=0.07, show_default=True, help="The smaller, the more the nearest item counts.")
 @click.option("--unknown-below", type=float, help="Say unknown when no voter is at least this similar (-1 to 1).")
 @_talks_to_server
-def classify(files: Sequence[Path], split: str, address: str, timeout_s: float, as_json: bool, **how: Any) -> None:
+def classify(files: Sequence[Path], split: str, connect: Connect, as_json: bool, **how: Any) -> None:
     """Name the action of each clip by the vote of its nearest items."""
     answers = _Answers(("clip", "class", "score", "runner-up", "score"), as_json)
     num_right = num_labelled = 0
-    with Client(address, timeout_s) as client:
+    with connect() as client:
 
         def ask(batch: list[_Taken]) -> list[Classification]:
             return client.classify(_sequences(batch), layout=batch[0].layout, **how)
@@ -208,11 +256,11 @@ def classify(files: Sequence[Path], split: str, address: str, timeout_s: float, 
 @gfp.command()
 @_reads_clips
 @_talks_to_server
-def add(files: Sequence[Path], split: str, address: str, timeout_s: float, as_json: bool) -> None:
+def add(files: Sequence[Path], split: str, connect: Connect, as_json: bool) -> None:
     """Add every clip to the gallery, under the id FILE/CLIP; an item with that id is replaced."""
     answers = _Answers(("clip", "label"), as_json)
     generation = 0
-    with Client(address, timeout_s) as client:
+    with connect() as client:
 
         def ask(batch: list[_Taken]) -> list[int]:
             return [client.upsert([_item(taken) for taken in batch])] * len(batch)
@@ -225,18 +273,18 @@ def add(files: Sequence[Path], split: str, address: str, timeout_s: float, as_js
 @gfp.command()
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
 @_talks_to_server
-def remove(ids: Sequence[str], address: str, timeout_s: float, as_json: bool) -> None:
+def remove(ids: Sequence[str], connect: Connect, as_json: bool) -> None:
     """Remove items from the gallery by id."""
-    with Client(address, timeout_s) as client:
+    with connect() as client:
         num_removed = client.delete(list(ids))
     click.echo(json.dumps({"removed": num_removed}) if as_json else f"{num_removed} of {len(ids)} were there.")
 
 
 @gfp.command()
 @_talks_to_server
-def info(address: str, timeout_s: float, as_json: bool) -> None:
+def info(connect: Connect, as_json: bool) -> None:
     """Say what the server is: encoder, device, gallery, limits."""
-    with Client(address, timeout_s) as client:
+    with connect() as client:
         values = dataclasses.asdict(client.info())
     if as_json:
         click.echo(json.dumps(values))
@@ -255,9 +303,9 @@ def info(address: str, timeout_s: float, as_json: bool) -> None:
 @gfp.command()
 @_talks_to_server
 @click.pass_context
-def health(context: click.Context, address: str, timeout_s: float, as_json: bool) -> None:
+def health(context: click.Context, connect: Connect, as_json: bool) -> None:
     """Exit with 0 if the server takes calls now, else with 1."""
-    with Client(address, timeout_s) as client:
+    with connect() as client:
         serving = client.health()
     click.echo(json.dumps({"serving": serving}) if as_json else "serving" if serving else "not serving")
     context.exit(0 if serving else 1)

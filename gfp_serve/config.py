@@ -34,6 +34,33 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Security:
+    """Files of certificates and tokens; all are read again when they change."""
+
+    tls_certificate: Path | None = setting(None, "PEM file of the server's certificate and those that vouch for it.")
+    tls_key: Path | None = setting(None, "PEM file of the certificate's key.")
+    tls_client_ca: Path | None = setting(
+        None, "PEM file of authorities; callers must then show a certificate from one of them (mutual TLS)."
+    )
+    tokens: Path | None = setting(
+        None, "File of bearer tokens, a line each: read TOKEN or write TOKEN. Calls without one are then refused."
+    )
+
+    def __post_init__(self) -> None:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("--tls-certificate and --tls-key belong together; name both or neither.")
+        if self.tls_client_ca is not None and self.tls_certificate is None:
+            raise ValueError(
+                "--tls-client-ca asks callers for certificates, so --tls-certificate and --tls-key are due."
+            )
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether calls are both encrypted and authorised."""
+        return self.tls_certificate is not None and self.tokens is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServeConfig:
     """The options of `gfp-serve`."""
 
@@ -41,14 +68,22 @@ class ServeConfig:
         None, "Encoder to serve: a bundle folder or zip. Without it, pose statistics (shipped)."
     )
     gallery: Path | None = setting(None, "Folder of the gallery, made if absent. Without it, items are lost at exit.")
-    host: str = setting("127.0.0.1", "Address to listen on; any other than loopback needs --insecure.")
+    host: str = setting("127.0.0.1", "Address to listen on; any other than loopback needs TLS and tokens.")
     port: int = setting(50051, "Port to listen on; 0 takes a free one and prints it.")
-    insecure: bool = setting(False, "Listen beyond this machine although calls are neither encrypted nor authorised.")
+    insecure: bool = setting(False, "Listen beyond this machine although calls are not encrypted or not authorised.")
+    security: Security = settings_of(Security)
+    metrics_port: int | None = setting(
+        None, "Port of Prometheus metrics, over HTTP at the same address; 0 takes a free one. Without it, none."
+    )
+    log_format: Literal["auto", "text", "json"] = setting("auto", "auto is text on a terminal and JSON else.")
+    log_level: Literal["debug", "info", "warning", "error"] = setting("info", "The least that is logged.")
     device: Literal["auto", "cpu", "cuda"] = setting(
         "auto", "Where the encoder runs; cuda refuses to start without it."
     )
     num_threads: int = setting(0, "Threads of one encoder call on the CPU; 0 takes every core.")
-    max_batch_bodies: int = setting(32, "Bodies in one encoder call.")
+    max_batch_bodies: int = setting(
+        0, "Bodies in one encoder call; 0 measures at the start which batch pays on this device."
+    )
     max_admitted_bodies: int = setting(1024, "Bodies that wait or are computed; more are refused at once.")
     max_calls: int = setting(256, "Calls in progress at once; more are refused at once. Health checks do not count.")
     drain_s: float = setting(30.0, "Seconds that calls in progress are given to finish at SIGTERM.")
@@ -57,10 +92,14 @@ class ServeConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65_535:
             raise ValueError(f"--port is {self.port}; it must lie between 0 (any free port) and 65535.")
+        if self.metrics_port is not None and not 0 <= self.metrics_port <= 65_535:
+            raise ValueError(f"--metrics-port is {self.metrics_port}; it must lie between 0 (any free port) and 65535.")
         _require_between(0, MAX_THREADS, self, "num_threads")
         _require_between(0, MAX_DRAIN_S, self, "drain_s")
         _require_between(1, MAX_COUNT, self, "max_calls")
-        _require_between(MAX_BODIES, MAX_COUNT, self, "max_batch_bodies", "max_admitted_bodies")
+        _require_between(MAX_BODIES, MAX_COUNT, self, "max_admitted_bodies")
+        if self.max_batch_bodies:
+            _require_between(MAX_BODIES, MAX_COUNT, self, "max_batch_bodies")
         largest = self.limits.max_sequences * MAX_BODIES
         if self.max_admitted_bodies < largest:
             raise ValueError(
@@ -68,10 +107,11 @@ class ServeConfig:
                 f"{self.limits.max_sequences} can hold {largest} bodies and would always be refused. Raise the one or "
                 f"lower the other."
             )
-        if not self.insecure and not is_loopback(self.host):
+        if not self.insecure and not self.security.is_complete and not is_loopback(self.host):
             raise ValueError(
-                f"--host is {self.host}; calls are neither encrypted nor authorised, so that only loopback (127.0.0.1) "
-                f"is listened on. Add --insecure if the network itself is trusted, e.g. between containers."
+                f"--host is {self.host}, which others can reach: name --tls-certificate, --tls-key and --tokens, so "
+                f"that calls are encrypted and authorised. Or add --insecure if the network itself is trusted, e.g. "
+                f"between containers; without either only loopback (127.0.0.1) is listened on."
             )
 
 

@@ -63,6 +63,18 @@ class ItemNotFoundError(GfpError):
     """No item of the gallery has this id."""
 
 
+class UnauthenticatedError(GfpError):
+    """A call without a token that the server knows."""
+
+
+class ForbiddenError(GfpError):
+    """A call that its token does not allow."""
+
+
+class SettingsError(GfpError):
+    """A file that the server's settings name cannot be used: tokens, certificate, key."""
+
+
 class UnavailableError(GfpError):
     """No server answers at the client's address."""
 

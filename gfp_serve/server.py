@@ -5,6 +5,7 @@ import dataclasses
 import logging
 import signal
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,18 +16,21 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from gfp_serve import __version__
-from gfp_serve.batcher import Batcher
+from gfp_serve.batcher import Batcher, Encode
 from gfp_serve.bundle import Bundle, Manifest
 from gfp_serve.config import DEFAULT_BUNDLE, Limits, ServeConfig, bare_host
 from gfp_serve.encoder import Encoder
 from gfp_serve.errors import UnavailableError
 from gfp_serve.gallery import FaissGallery, Gallery
 from gfp_serve.preprocess import MAX_BODIES, MODEL_LAYOUT
+from gfp_serve.service.access import Access, Tokens
 from gfp_serve.service.convert import write_struct
 from gfp_serve.service.embedder import Embedder
 from gfp_serve.service.embedding import EmbeddingServicer
 from gfp_serve.service.gallery import GalleryServicer
 from gfp_serve.service.guard import Guard
+from gfp_serve.service.metrics import Metrics
+from gfp_serve.service.tls import Certificates
 from gfp_serve.skeleton import LAYOUTS
 from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc, gallery_pb2, gallery_pb2_grpc
 
@@ -36,6 +40,9 @@ _log = logging.getLogger(__name__)
 SERVICES = tuple(
     service.full_name for file in (embedding_pb2, gallery_pb2) for service in file.DESCRIPTOR.services_by_name.values()
 )
+
+# Calibration of the batch: seconds that it may take, and how near to the fastest is near enough.
+_CALIBRATION_S, _NEARLY = 2.0, 1.1
 
 # Health checks, health watches and reflection that are answered beside `max_calls` calls of our services.
 _OTHER_CALLS = 64
@@ -50,14 +57,35 @@ class Server:
     def __init__(
         self, config: ServeConfig, manifest: Manifest, encoder: Encoder, gallery: Gallery, *, durable: bool
     ) -> None:
-        self.port = 0
+        self.port = self.metrics_port = 0
         self._config = config
         self._manifest = manifest
         self._encoder = encoder
+        self._metrics = Metrics()
         self._batcher = Batcher(
-            encoder.encode, max_batch_bodies=config.max_batch_bodies, max_admitted_bodies=config.max_admitted_bodies
+            encoder.encode,
+            max_batch_bodies=config.max_batch_bodies or MAX_BODIES,
+            max_admitted_bodies=config.max_admitted_bodies,
+            watcher=self._metrics,
         )
-        self._guard = Guard(SERVICES, max_calls=config.max_calls)
+        security = config.security
+        self._access = Access(Tokens(security.tokens) if security.tokens else None)
+        self._certificates = (
+            Certificates(security.tls_certificate, security.tls_key, security.tls_client_ca)
+            if security.tls_certificate and security.tls_key
+            else None
+        )
+        self._guard = Guard(SERVICES, max_calls=config.max_calls, access=self._access, metrics=self._metrics)
+        self._metrics.describe(
+            name=manifest.name, digest=manifest.encoder_digest, provider=encoder.provider, version=__version__
+        )
+        self._metrics.follow(
+            queue_depth=lambda: self._batcher.admitted_bodies,
+            calls=lambda: self._guard.num_calls,
+            items=lambda: len(gallery),
+            generation=lambda: gallery.generation,
+        )
+        self._stop_metrics: Callable[[], None] = lambda: None
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(
             interceptors=[self._guard],
@@ -91,14 +119,22 @@ class Server:
         host = bare_host(self._config.host)
         host = f"[{host}]" if ":" in host else host
         try:
-            self.port = self._server.add_insecure_port(f"{host}:{self._config.port}")
+            address = f"{host}:{self._config.port}"
+            self.port = (
+                self._server.add_secure_port(address, self._certificates.credentials())
+                if self._certificates
+                else self._server.add_insecure_port(address)
+            )
         except RuntimeError as error:
             raise UnavailableError(
                 f"{host}:{self._config.port} cannot be listened on; another program may have the port, or the address "
                 f"is not this machine's. Choose another --port (0 takes a free one)."
             ) from error
+        self._expose_metrics()
         await self._server.start()
         await self._warm_up()
+        if not self._config.max_batch_bodies:
+            await self._calibrate()
         for service in ("", *SERVICES):
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
 
@@ -110,6 +146,42 @@ class Server:
         # What is left are the last bytes of replies, and health watches, which never end by themselves.
         await self._server.stop(grace=0.5)
         await self._batcher.close()
+        await asyncio.to_thread(self._stop_metrics)
+
+    def _expose_metrics(self) -> None:
+        if self._config.metrics_port is None:
+            return
+        host = bare_host(self._config.host)
+        try:
+            self.metrics_port, self._stop_metrics = self._metrics.expose(host, self._config.metrics_port)
+        except OSError as error:
+            raise UnavailableError(
+                f"{host}:{self._config.metrics_port} cannot be listened on for metrics ({error.strerror}); choose "
+                f"another --metrics-port (0 takes a free one)."
+            ) from error
+        _log.info("metrics=http://%s:%d/metrics", host, self.metrics_port)
+
+    async def _calibrate(self) -> None:
+        """Choose the smallest batch that is nearly as fast, a body, as the fastest: a larger one only adds waiting."""
+        preprocess = self._manifest.preprocess
+        clip = np.zeros((1, 1, preprocess.num_frames, MODEL_LAYOUT.num_joints, 3), dtype=np.float32)
+        seconds: dict[int, float] = {}
+        started = time.perf_counter()
+        for size in (2**power for power in range(8)):
+            batch = np.repeat(clip, size, axis=0)
+            times = [await asyncio.to_thread(_timed, self._encoder.encode, batch) for _ in range(4)]
+            seconds[size] = min(times) / size
+            # A device that batching pays on shows it early; a slow one must not keep callers waiting.
+            if time.perf_counter() - started > _CALIBRATION_S or seconds[size] > 2 * min(seconds.values()):
+                break
+        best = min(seconds.values())
+        chosen = next(size for size, each in seconds.items() if each <= _NEARLY * best)
+        self._batcher.max_batch_bodies = max(chosen, MAX_BODIES)
+        _log.info(
+            "max_batch_bodies=%d ms_a_body=%s",
+            self._batcher.max_batch_bodies,
+            {size: round(1000 * each, 2) for size, each in seconds.items()},
+        )
 
     async def _warm_up(self) -> None:
         preprocess = self._manifest.preprocess
@@ -165,6 +237,12 @@ def _open_gallery(path: Path | None, manifest: Manifest) -> Iterator[Gallery]:
         yield opened
     finally:
         opened.close()
+
+
+def _timed(encode: Encode, clips: np.ndarray) -> float:
+    started = time.perf_counter()
+    encode(clips)
+    return time.perf_counter() - started
 
 
 def _about(manifest: Manifest, encoder: Encoder, limits: Limits, *, durable: bool) -> embedding_pb2.GetInfoResponse:

@@ -2,6 +2,17 @@
 
 from gfp_serve.client.asynchronous import AsyncClient
 from gfp_serve.client.blocking import DEFAULT_ADDRESS, Client
+from gfp_serve.client.connection import Tls, read_token
 from gfp_serve.client.conversation import Classification, ClipItem, Info, Query
 
-__all__ = ["DEFAULT_ADDRESS", "AsyncClient", "Classification", "Client", "ClipItem", "Info", "Query"]
+__all__ = [
+    "DEFAULT_ADDRESS",
+    "AsyncClient",
+    "Classification",
+    "Client",
+    "ClipItem",
+    "Info",
+    "Query",
+    "Tls",
+    "read_token",
+]

@@ -7,7 +7,8 @@ import grpc
 import numpy as np
 
 from gfp_serve.classify import Weighting
-from gfp_serve.client.blocking import CHANNEL_OPTIONS, DEFAULT_ADDRESS, methods_of
+from gfp_serve.client.blocking import DEFAULT_ADDRESS, methods_of
+from gfp_serve.client.connection import CHANNEL_OPTIONS, Tls, metadata_of
 from gfp_serve.client.conversation import Call, Classification, ClipItem, Conversation, Info, Query, check_connection
 from gfp_serve.gallery import Item, Neighbour
 from gfp_serve.service.status import to_error
@@ -21,11 +22,23 @@ class AsyncClient:
     Methods, arguments, results and errors are those of `Client`.
     """
 
-    def __init__(self, address: str = DEFAULT_ADDRESS, timeout_s: float = 30.0) -> None:
+    def __init__(
+        self,
+        address: str = DEFAULT_ADDRESS,
+        timeout_s: float = 30.0,
+        *,
+        token: str | None = None,
+        tls: Tls | None = None,
+    ) -> None:
         check_connection(address, timeout_s)
         self.address = address
         self._timeout_s = timeout_s
-        self._channel = grpc.aio.insecure_channel(address, CHANNEL_OPTIONS)
+        self._metadata = metadata_of(token)
+        self._channel = (
+            grpc.aio.secure_channel(address, tls.credentials(), CHANNEL_OPTIONS)
+            if tls
+            else grpc.aio.insecure_channel(address, CHANNEL_OPTIONS)
+        )
         self._methods = methods_of(self._channel)
         self._conversation = Conversation()
 
@@ -109,7 +122,9 @@ class AsyncClient:
             call = next(steps)
             while True:
                 try:
-                    reply = await self._methods[call.method](call.request, timeout=self._timeout_s)
+                    reply = await self._methods[call.method](
+                        call.request, timeout=self._timeout_s, metadata=self._metadata
+                    )
                 except grpc.RpcError as failure:
                     call = steps.throw(to_error(failure, self.address))
                 else:

@@ -8,15 +8,13 @@ import numpy as np
 from grpc_health.v1 import health_pb2_grpc
 
 from gfp_serve.classify import Weighting
+from gfp_serve.client.connection import CHANNEL_OPTIONS, Tls, metadata_of
 from gfp_serve.client.conversation import Call, Classification, ClipItem, Conversation, Info, Query, check_connection
 from gfp_serve.gallery import Item, Neighbour
 from gfp_serve.service.status import to_error
 from gfp_serve.v1 import embedding_pb2_grpc, gallery_pb2_grpc
 
 DEFAULT_ADDRESS = "127.0.0.1:50051"
-
-# The server's limits hold; a client's own would only refuse what the server has already sent.
-CHANNEL_OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 
 T = TypeVar("T")
 
@@ -39,14 +37,27 @@ class Client:
 
     Every method raises `UnavailableError` when no server answers, `OutOfTimeError`, `OverloadedError` (it says when to
     try again), and the errors that the server raised, as the same classes with the server's message. An empty address
-    or a timeout that is not above 0 and at most a day is an `InvalidRequestError` at once.
+    or a timeout that is not above 0 and at most a day is an `InvalidRequestError` at once. A server that is not
+    reached is tried again for about a second. `token` is sent with each call; with `tls` the connection is encrypted.
     """
 
-    def __init__(self, address: str = DEFAULT_ADDRESS, timeout_s: float = 30.0) -> None:
+    def __init__(
+        self,
+        address: str = DEFAULT_ADDRESS,
+        timeout_s: float = 30.0,
+        *,
+        token: str | None = None,
+        tls: Tls | None = None,
+    ) -> None:
         check_connection(address, timeout_s)
         self.address = address
         self._timeout_s = timeout_s
-        self._channel = grpc.insecure_channel(address, CHANNEL_OPTIONS)
+        self._metadata = metadata_of(token)
+        self._channel = (
+            grpc.secure_channel(address, tls.credentials(), CHANNEL_OPTIONS)
+            if tls
+            else grpc.insecure_channel(address, CHANNEL_OPTIONS)
+        )
         self._methods = methods_of(self._channel)
         self._conversation = Conversation()
 
@@ -152,7 +163,7 @@ class Client:
             call = next(steps)
             while True:
                 try:
-                    reply = self._methods[call.method](call.request, timeout=self._timeout_s)
+                    reply = self._methods[call.method](call.request, timeout=self._timeout_s, metadata=self._metadata)
                 except grpc.RpcError as failure:
                     call = steps.throw(to_error(failure, self.address))
                 else:

@@ -1,9 +1,12 @@
-"""What every call of ours passes through: parsing, deadline, errors, and the count of calls in progress."""
+"""What every call passes through: access, parsing, deadline, errors, metrics, and the count of calls in progress."""
 
 import asyncio
 import logging
+import re
 import secrets
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
@@ -11,91 +14,159 @@ from google.protobuf.message import DecodeError
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
-from gfp_serve.errors import ClosedError, GfpError, InvalidRequestError, OutOfTimeError, OverloadedError, ServerError
-from gfp_serve.service.status import is_answerable, to_status
+from gfp_serve.errors import (
+    ClosedError,
+    ForbiddenError,
+    GfpError,
+    InvalidRequestError,
+    OutOfTimeError,
+    OverloadedError,
+    ServerError,
+    UnauthenticatedError,
+)
+from gfp_serve.service.access import Access
+from gfp_serve.service.metrics import Metrics
+from gfp_serve.service.status import is_answerable, reason_of, to_status
 
 _log = logging.getLogger(__name__)
 
+REQUEST_ID = "x-request-id"
+# One that the caller chose is taken over if it looks like one: it ends up in logs.
+_SOUND_ID = re.compile(r"[A-Za-z0-9._:/-]{1,64}")
+
+# Refusals that cost the server nothing; the operator counts them by reason.
+_REJECTIONS = (OverloadedError, ClosedError, UnauthenticatedError, ForbiddenError)
+
 
 class Guard(grpc.aio.ServerInterceptor):
-    """Wraps each method of the `services` (full names), so that no servicer needs error handling of its own."""
+    """Wraps each method of the `services` (full names), so that no servicer needs error handling of its own.
 
-    def __init__(self, services: tuple[str, ...], *, max_calls: int) -> None:
+    Methods of other services (health, reflection) are asked for their token only.
+    """
+
+    def __init__(self, services: tuple[str, ...], *, max_calls: int, access: Access, metrics: Metrics) -> None:
+        self.num_calls = 0
         self._max_calls = max_calls
+        self._access = access
+        self._metrics = metrics
         self._prefixes = tuple(f"/{service}/" for service in services)
-        self._num_calls = 0
         self._idle = asyncio.Event()
         self._idle.set()
         self._closed = False
+        self._closing = asyncio.Event()
 
     async def close(self, grace_s: float) -> None:
         """Refuse new calls and wait until those in progress are answered, at most `grace_s`."""
         self._closed = True
+        self._closing.set()
         try:
             await asyncio.wait_for(self._idle.wait(), grace_s)
         except TimeoutError:
-            _log.warning("%d calls did not finish within %g s and are cut off", self._num_calls, grace_s)
+            _log.warning("%d calls did not finish within %g s and are cut off", self.num_calls, grace_s)
 
     async def intercept_service(self, continuation: Callable[..., Awaitable[Any]], call_details: Any) -> Any:
         handler = await continuation(call_details)
-        if handler is None or not call_details.method.startswith(self._prefixes):
+        if handler is None:
+            return None
+        method, metadata = call_details.method, dict(call_details.invocation_metadata or ())
+        try:
+            self._access.check(method, metadata.get("authorization"))
+        except GfpError as error:
+            return self._refusing(method, error)
+        if not method.startswith(self._prefixes):
             return handler
-
-        async def guarded(content: bytes, context: Any) -> Any:
-            self._num_calls += 1
-            self._idle.clear()
-            try:
-                return await self._answer(handler, content, context)
-            except _RefusedError as refused:
-                await context.abort_with_status(rpc_status.to_status(refused.status))
-            finally:
-                self._num_calls -= 1
-                if self._num_calls == 0:
-                    self._idle.set()
+        request_id = _request_id(metadata)
 
         # Parsing happens inside, because gRPC's own answer to bytes that are no message names no cause.
-        return grpc.unary_unary_rpc_method_handler(guarded, None, handler.response_serializer)
+        async def unary(content: bytes, context: Any) -> Any:
+            async with self._in_progress(method, request_id, context):
+                return await handler.unary_unary(_parsed(handler, content), context)
 
-    async def _answer(self, handler: Any, content: bytes, context: Any) -> Any:
+        async def stream(contents: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
+            async with self._in_progress(method, request_id, context):
+                requests = (_parsed(handler, content) async for content in contents)
+                async for reply in handler.stream_stream(requests, context):
+                    yield reply
+
+        if handler.request_streaming:
+            return grpc.stream_stream_rpc_method_handler(stream, None, handler.response_serializer)
+        return grpc.unary_unary_rpc_method_handler(unary, None, handler.response_serializer)
+
+    def _refusing(self, method: str, error: GfpError) -> Any:
+        async def refuse(_contents: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
+            self._count(method, to_status(error), 0.0, error)
+            await context.abort_with_status(rpc_status.to_status(to_status(error)))
+            yield  # never: it makes this a stream, which can be refused before the caller has sent anything
+
+        return grpc.stream_stream_rpc_method_handler(refuse)
+
+    @asynccontextmanager
+    async def _in_progress(self, method: str, request_id: str, context: Any) -> AsyncIterator[None]:
+        """Count the call, and turn what goes wrong in it into the status that its caller sees."""
+        started = time.perf_counter()
+        self.num_calls += 1
+        self._idle.clear()
+        status = Status()
+        failure: Exception | None = None
         try:
-            if self._closed:
-                raise ClosedError(
-                    "the server is shutting down and takes no more calls; ask another, or try again later."
-                )
-            if self._num_calls > self._max_calls:
-                raise OverloadedError(
-                    f"the server has {self._max_calls} calls in progress and takes no more; try again in a second.",
-                    retry_after_s=1.0,
-                )
+            context.set_trailing_metadata(((REQUEST_ID, request_id),))
             try:
-                request = handler.request_deserializer(content)
-            except DecodeError as error:
-                raise InvalidRequestError(
-                    f"the bytes are no message of this call ({error}); see the .proto."
-                ) from error
-            # A caller whose deadline passes is treated as one that hangs up: its clips are not computed.
-            async with asyncio.timeout(context.time_remaining()):
-                return await handler.unary_unary(request, context)
-        except TimeoutError as error:
-            late = OutOfTimeError("the call's deadline passed before its answer; raise it, or send less at once.")
-            raise _RefusedError(to_status(late)) from error
-        except GfpError as error:
-            if not is_answerable(error):
-                raise _RefusedError(_internal(error)) from error
-            raise _RefusedError(to_status(error)) from error
-        except Exception as error:
-            raise _RefusedError(_internal(error)) from error
+                self._admit()
+                # A caller whose deadline passes is treated as one that hangs up: its clips are not computed.
+                async with asyncio.timeout(context.time_remaining()):
+                    yield
+            except TimeoutError:
+                failure = OutOfTimeError(
+                    "the call's deadline passed before its answer; raise it, or send less at once."
+                )
+            except Exception as error:
+                failure = error
+            if failure is not None:
+                status = _status_of(failure, request_id)
+                await context.abort_with_status(rpc_status.to_status(status))
+        except asyncio.CancelledError:
+            status.code = grpc.StatusCode.CANCELLED.value[0]
+            raise
+        finally:
+            self._count(method, status, time.perf_counter() - started, failure)
+            self.num_calls -= 1
+            if self.num_calls == 0:
+                self._idle.set()
+
+    def _admit(self) -> None:
+        if self._closed:
+            raise ClosedError("the server is shutting down and takes no more calls; ask another, or try again later.")
+        if self.num_calls > self._max_calls:
+            raise OverloadedError(
+                f"the server has {self._max_calls} calls in progress and takes no more; try again in a second.",
+                retry_after_s=1.0,
+            )
+
+    def _count(self, method: str, status: Status, seconds: float, failure: Exception | None) -> None:
+        self._metrics.answered(method.removeprefix("/"), _CODES[status.code], seconds)
+        if isinstance(failure, _REJECTIONS):
+            self._metrics.rejected(reason_of(type(failure)).lower())
 
 
-class _RefusedError(Exception):
-    def __init__(self, status: Status) -> None:
-        super().__init__(status.message)
-        self.status = status
+_CODES = {code.value[0]: code.name for code in grpc.StatusCode}
 
 
-def _internal(error: Exception) -> Status:
-    request_id = secrets.token_hex(6)
-    _log.error("request_id=%s failed", request_id, exc_info=error)
+def _parsed(handler: Any, content: bytes) -> Any:
+    try:
+        return handler.request_deserializer(content)
+    except DecodeError as error:
+        raise InvalidRequestError(f"the bytes are no message of this call ({error}); see the .proto.") from error
+
+
+def _request_id(metadata: dict[str, Any]) -> str:
+    asked = metadata.get(REQUEST_ID, "")
+    return asked if isinstance(asked, str) and _SOUND_ID.fullmatch(asked) else secrets.token_hex(6)
+
+
+def _status_of(failure: Exception, request_id: str) -> Status:
+    if isinstance(failure, GfpError) and is_answerable(failure):
+        return to_status(failure)
+    _log.error("request_id=%s failed", request_id, exc_info=failure, extra={"request_id": request_id})
     return to_status(
         ServerError(f"the server failed inside; its log tells more under request_id={request_id}. Report it there.")
     )

@@ -10,7 +10,7 @@ import grpc
 import numpy as np
 
 from gfp_serve.bundle import Bundle
-from gfp_serve.client.blocking import CHANNEL_OPTIONS
+from gfp_serve.client.connection import CHANNEL_OPTIONS
 from gfp_serve.config import Limits, ServeConfig
 from gfp_serve.encoder import Encoder
 from gfp_serve.gallery import FaissGallery
@@ -43,7 +43,9 @@ class GatedEncoder(Encoder):
 def small_config(**limits: int) -> ServeConfig:
     """Port 0, short drain; `limits` other than the default, and just as much admission as they need."""
     chosen = Limits(**limits)
-    return ServeConfig(port=0, drain_s=5.0, max_admitted_bodies=2 * chosen.max_sequences, limits=chosen)
+    return ServeConfig(
+        port=0, drain_s=5.0, max_batch_bodies=32, max_admitted_bodies=2 * chosen.max_sequences, limits=chosen
+    )
 
 
 @asynccontextmanager
@@ -74,7 +76,7 @@ async def channel_to(server: Server) -> AsyncIterator[grpc.aio.Channel]:
 async def calls_in(server: Server, number: int) -> None:
     """Wait until that many calls are in progress."""
     async with asyncio.timeout(20):
-        while server._guard._num_calls != number:  # noqa: ASYNC110  (nothing outside tests waits for this)
+        while server._guard.num_calls != number:  # noqa: ASYNC110  (nothing outside tests waits for this)
             await asyncio.sleep(0.005)
 
 

@@ -1,0 +1,137 @@
+"""Who may call what: bearer tokens with a role each, and the role that every RPC asks for."""
+
+import hashlib
+import hmac
+import logging
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal, cast, get_args
+
+from gfp_serve.errors import ForbiddenError, SettingsError, UnauthenticatedError
+
+Role = Literal["read", "write"]  # whoever may write may read
+
+MIN_TOKEN_LENGTH = 16
+
+# Every RPC that the server answers has a rule here, or its service is open; one without is refused to everybody.
+RULES: dict[str, Role] = {
+    "gfp_serve.v1.EmbeddingService/Embed": "read",
+    "gfp_serve.v1.EmbeddingService/GetInfo": "read",
+    "gfp_serve.v1.GalleryService/Search": "read",
+    "gfp_serve.v1.GalleryService/Classify": "read",
+    "gfp_serve.v1.GalleryService/Get": "read",
+    "gfp_serve.v1.GalleryService/Upsert": "write",
+    "gfp_serve.v1.GalleryService/Delete": "write",
+    "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": "read",
+}
+# Container runtimes and load balancers ask for health, and have no token.
+OPEN_SERVICES = ("grpc.health.v1.Health",)
+
+_log = logging.getLogger(__name__)
+
+
+class Tokens:
+    """A file of tokens, a line each: `read TOKEN` or `write TOKEN`; empty lines and comments (#) are passed over.
+
+    The file is read again when it changes, so that a token can be withdrawn without a restart; while it is damaged, the
+    tokens that were read last hold. Raises `SettingsError` when it cannot be read at first.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp = _stamp(path)
+        self._roles = _read(path)
+
+    def role_of(self, token: str) -> Role | None:
+        """The role of a token; None for one that is not in the file."""
+        self._follow()
+        asked, role = _digest(token), None
+        # Every line is compared, each in constant time: how long it takes tells nothing about any of them.
+        for digest, of_line in self._roles:
+            if hmac.compare_digest(digest, asked):
+                role = of_line
+        return role
+
+    def _follow(self) -> None:
+        try:
+            stamp = _stamp(self._path)
+            if stamp == self._stamp:
+                return
+            self._stamp = stamp
+            self._roles = _read(self._path)
+        except SettingsError as error:
+            _log.error("the tokens read last stay in force: %s", error)
+        else:
+            _log.info("tokens=%d read again from %s", len(self._roles), self._path)
+
+
+class Access:
+    """Decides over calls. Without `tokens` everybody may do everything."""
+
+    def __init__(self, tokens: Tokens | None) -> None:
+        self._tokens = tokens
+
+    def check(self, method: str, authorization: str | None) -> None:
+        """Raise `UnauthenticatedError` or `ForbiddenError` for a call that may not be made.
+
+        `method` is gRPC's, "/package.Service/Method"; `authorization` is the header of that name, "Bearer TOKEN".
+        """
+        name = method.removeprefix("/")
+        if self._tokens is None or name.split("/")[0] in OPEN_SERVICES:
+            return
+        scheme, _, token = (authorization or "").partition(" ")
+        role = self._tokens.role_of(token) if scheme.lower() == "bearer" and token else None
+        if role is None:
+            what = "no token that this server knows" if authorization else "no token"
+            raise UnauthenticatedError(
+                f'the call came with {what}; send the header "authorization: Bearer TOKEN" (gfp: --token-file).'
+            )
+        needed = RULES.get(name)
+        if needed is None or (needed == "write" and role != "write"):
+            raise ForbiddenError(
+                f"{name} takes a token with the role write, this one may {role}."
+                if needed
+                else f"no role may call {name}."
+            )
+
+
+def _read(path: Path) -> list[tuple[bytes, Role]]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise SettingsError(f"--tokens {path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"--tokens {path} is no text.") from error
+    roles = list(_parse(path, lines))
+    if not roles:
+        raise SettingsError(f"--tokens {path} holds no token, so that nobody could call; add a line: read TOKEN")
+    return roles
+
+
+def _parse(path: Path, lines: Iterable[str]) -> Iterable[tuple[bytes, Role]]:
+    for number, line in enumerate(lines, start=1):
+        fields = line.split()
+        if not fields or fields[0].startswith("#"):
+            continue
+        # The line itself is not quoted: it may hold a token, and messages end in logs.
+        if len(fields) != 2 or fields[0] not in get_args(Role):
+            raise SettingsError(f"--tokens {path}: line {number} must be `read TOKEN` or `write TOKEN`.")
+        if len(fields[1]) < MIN_TOKEN_LENGTH or not fields[1].isascii():
+            raise SettingsError(
+                f"--tokens {path}: the token of line {number} must have {MIN_TOKEN_LENGTH} or more ASCII characters; "
+                f"make one with: openssl rand -hex 32"
+            )
+        yield _digest(fields[1]), cast(Role, fields[0])
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    try:
+        found = os.stat(path)  # noqa: PTH116  (follows links, as secrets of containers are mounted)
+    except OSError as error:
+        raise SettingsError(f"--tokens {path} cannot be read: {error.strerror}.") from error
+    return found.st_mtime_ns, found.st_size, found.st_ino

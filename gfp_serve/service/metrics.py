@@ -1,0 +1,102 @@
+"""What an operator watches: Prometheus metrics of calls, of the queue, of batches and of the gallery.
+
+Queue and inference are counted apart, because they are mended apart: more replicas for the one, a faster device or a
+smaller encoder for the other.
+"""
+
+from collections.abc import Callable, Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+
+# Seconds; a small encoder answers in 2 ms, a full queue in seconds.
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_BODIES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+class Metrics:
+    """The metrics of one server, in a registry of their own. Also the batcher's watcher."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self._requests = Counter("gfp_requests", "Calls answered.", ["rpc", "code"], registry=registry)
+        self._seconds = Histogram(
+            "gfp_request_duration_seconds",
+            "Time of a call in the server.",
+            ["rpc"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._queue = Histogram(
+            "gfp_queue_duration_seconds",
+            "Time that a clip waited for the encoder.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._inference = Histogram(
+            "gfp_inference_duration_seconds", "Time of a batch in the encoder.", buckets=_SECONDS, registry=registry
+        )
+        self._batch = Histogram("gfp_batch_size", "Bodies of a batch.", buckets=_BODIES, registry=registry)
+        self._rejected = Counter("gfp_rejected", "Calls refused before any work.", ["reason"], registry=registry)
+        self._dropped = Counter(
+            "gfp_dropped", "Clips that were left by their callers before the encoder saw them.", registry=registry
+        )
+        self._depth = Gauge("gfp_queue_depth", "Bodies admitted and not yet answered.", registry=registry)
+        self._calls = Gauge("gfp_calls_in_progress", "Calls in progress.", registry=registry)
+        self._items = Gauge("gfp_gallery_items", "Items of the gallery.", registry=registry)
+        self._generation = Gauge("gfp_gallery_generation", "Changes of the gallery so far.", registry=registry)
+        self._model = Gauge(
+            "gfp_model_info", "The encoder; always 1.", ["name", "digest", "provider", "version"], registry=registry
+        )
+
+    def describe(self, *, name: str, digest: str, provider: str, version: str) -> None:
+        """Say which encoder is served, and by which release."""
+        self._model.clear()
+        self._model.labels(name, digest, provider, version).set(1)
+
+    def follow(
+        self,
+        *,
+        queue_depth: Callable[[], float],
+        calls: Callable[[], float],
+        items: Callable[[], float],
+        generation: Callable[[], float],
+    ) -> None:
+        """Functions that are asked at each scrape, in the scrape's thread."""
+        self._depth.set_function(queue_depth)
+        self._calls.set_function(calls)
+        self._items.set_function(items)
+        self._generation.set_function(generation)
+
+    def answered(self, rpc: str, code: str, seconds: float) -> None:
+        """A call was answered, well or not; `code` is gRPC's name of its status."""
+        self._requests.labels(rpc, code).inc()
+        self._seconds.labels(rpc).observe(seconds)
+
+    def rejected(self, reason: str) -> None:
+        """A call was refused before any work."""
+        self._rejected.labels(reason).inc()
+
+    def computed(self, num_bodies: int, queue_s: Sequence[float], inference_s: float) -> None:
+        """See `batcher.Watcher`."""
+        self._batch.observe(num_bodies)
+        self._inference.observe(inference_s)
+        for waited in queue_s:
+            self._queue.observe(waited)
+
+    def dropped(self, num_clips: int) -> None:
+        """See `batcher.Watcher`."""
+        self._dropped.inc(num_clips)
+
+    def expose(self, host: str, port: int) -> tuple[int, Callable[[], None]]:
+        """Serve /metrics over HTTP, from a thread of its own: the port (0 takes a free one), and how to stop.
+
+        Raises `OSError` when the address cannot be listened on.
+        """
+        server, thread = start_http_server(port, addr=host, registry=self.registry)
+
+        def stop() -> None:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+        return server.server_port, stop

@@ -1,0 +1,62 @@
+"""TLS of the server: certificate and key from files, read again when they change."""
+
+import logging
+from pathlib import Path
+
+import grpc
+
+from gfp_serve.errors import SettingsError
+
+_log = logging.getLogger(__name__)
+
+
+class Certificates:
+    """Certificate, key and, for mutual TLS, the authorities that clients' certificates must come from.
+
+    A new connection sees files that were replaced; while they are damaged, it gets what was read last. Raises
+    `SettingsError` when they cannot be read at first, or are no PEM.
+    """
+
+    def __init__(self, certificate: Path, key: Path, client_ca: Path | None) -> None:
+        self._files = [key, certificate, *([client_ca] if client_ca else [])]
+        self._mutual = client_ca is not None
+        self._contents = self._read()
+
+    def credentials(self) -> grpc.ServerCredentials:
+        """What a secure port is opened with."""
+        return grpc.dynamic_ssl_server_credentials(
+            self._configuration(),
+            self._changed,  # type: ignore[arg-type]  # None is documented, and missing in the stubs
+            require_client_authentication=self._mutual,
+        )
+
+    def _changed(self) -> grpc.ServerCertificateConfiguration | None:
+        """Called for every new connection; None leaves everything as it is."""
+        try:
+            contents = self._read()
+        except SettingsError as error:
+            _log.error("the certificate read last stays in force: %s", error)
+            return None
+        if contents == self._contents:
+            return None
+        self._contents = contents
+        _log.info("certificate read again from %s", self._files[1])
+        return self._configuration()
+
+    def _configuration(self) -> grpc.ServerCertificateConfiguration:
+        key, certificate, *authorities = self._contents
+        return grpc.ssl_server_certificate_configuration(
+            [(key, certificate)], root_certificates=authorities[0] if authorities else None
+        )
+
+    def _read(self) -> list[bytes]:
+        contents = []
+        for path in self._files:
+            try:
+                content = path.read_bytes()
+            except OSError as error:
+                raise SettingsError(f"{path} cannot be read: {error.strerror}.") from error
+            if b"-----BEGIN" not in content:
+                raise SettingsError(f"{path} is no PEM file; certificates and keys start with -----BEGIN.")
+            contents.append(content)
+        return contents
