@@ -61,19 +61,20 @@ class Server:
         self._config = config
         self._manifest = manifest
         self._encoder = encoder
-        self._metrics = Metrics()
-        self._batcher = Batcher(
-            encoder.encode,
-            max_batch_bodies=config.max_batch_bodies or MAX_BODIES,
-            max_admitted_bodies=config.max_admitted_bodies,
-            watcher=self._metrics,
-        )
+        # First, for a file of these that cannot be used must leave nothing behind.
         security = config.security
         self._access = Access(Tokens(security.tokens) if security.tokens else None)
         self._certificates = (
             Certificates(security.tls_certificate, security.tls_key, security.tls_client_ca)
             if security.tls_certificate and security.tls_key
             else None
+        )
+        self._metrics = Metrics()
+        self._batcher = Batcher(
+            encoder.encode,
+            max_batch_bodies=config.max_batch_bodies or MAX_BODIES,
+            max_admitted_bodies=config.max_admitted_bodies,
+            watcher=self._metrics,
         )
         self._guard = Guard(SERVICES, max_calls=config.max_calls, access=self._access, metrics=self._metrics)
         self._metrics.describe(
