@@ -63,6 +63,10 @@ class ItemNotFoundError(GfpError):
     """No item of the gallery has this id."""
 
 
+class ModelNotFoundError(GfpError):
+    """No model of the server has this name and version."""
+
+
 class UnauthenticatedError(GfpError):
     """A call without a token that the server knows."""
 

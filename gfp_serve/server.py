@@ -30,15 +30,25 @@ from gfp_serve.service.embedding import EmbeddingServicer
 from gfp_serve.service.gallery import GalleryServicer
 from gfp_serve.service.guard import Guard
 from gfp_serve.service.metrics import Metrics
+from gfp_serve.service.open_inference import OpenInferenceServicer
 from gfp_serve.service.tls import Certificates
 from gfp_serve.skeleton import LAYOUTS
-from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc, gallery_pb2, gallery_pb2_grpc
+from gfp_serve.v1 import (
+    embedding_pb2,
+    embedding_pb2_grpc,
+    gallery_pb2,
+    gallery_pb2_grpc,
+    open_inference_pb2,
+    open_inference_pb2_grpc,
+)
 
 _log = logging.getLogger(__name__)
 
 # Full names of our services, as health and reflection know them.
 SERVICES = tuple(
-    service.full_name for file in (embedding_pb2, gallery_pb2) for service in file.DESCRIPTOR.services_by_name.values()
+    service.full_name
+    for file in (embedding_pb2, gallery_pb2, open_inference_pb2)
+    for service in file.DESCRIPTOR.services_by_name.values()
 )
 
 # Calibration of the batch: seconds that it may take, and how near to the fastest is near enough.
@@ -58,6 +68,7 @@ class Server:
         self, config: ServeConfig, manifest: Manifest, encoder: Encoder, gallery: Gallery, *, durable: bool
     ) -> None:
         self.port = self.metrics_port = 0
+        self._is_ready = False
         self._config = config
         self._manifest = manifest
         self._encoder = encoder
@@ -107,6 +118,9 @@ class Server:
         gallery_pb2_grpc.add_GalleryServiceServicer_to_server(  # type: ignore[no-untyped-call]
             GalleryServicer(embedder, gallery), self._server
         )
+        open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(  # type: ignore[no-untyped-call]
+            OpenInferenceServicer(embedder, gallery, lambda: self._is_ready), self._server
+        )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
 
@@ -138,9 +152,11 @@ class Server:
             await self._calibrate()
         for service in ("", *SERVICES):
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        self._is_ready = True
 
     async def stop(self) -> None:
         """Say NOT_SERVING, refuse new calls, finish those in progress within `drain_s`, release the port."""
+        self._is_ready = False
         # Health first, so that load balancers stop sending before calls are refused.
         await self._health.enter_graceful_shutdown()
         await self._guard.close(self._config.drain_s)

@@ -23,6 +23,13 @@ RULES: dict[str, Role] = {
     "gfp_serve.v1.GalleryService/Get": "read",
     "gfp_serve.v1.GalleryService/Upsert": "write",
     "gfp_serve.v1.GalleryService/Delete": "write",
+    **{
+        f"inference.GRPCInferenceService/{method}": "read"
+        for method in (
+            *("ServerLive", "ServerReady", "ServerMetadata", "ModelReady", "ModelMetadata", "ModelConfig"),
+            *("ModelInfer", "ModelStreamInfer", "ModelStatistics"),
+        )
+    },
     "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": "read",
 }
 # Container runtimes and load balancers ask for health, and have no token.

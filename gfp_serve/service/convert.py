@@ -50,16 +50,21 @@ def read_sequence(
             f"positions has {len(message.positions)} bytes; {' × '.join(map(str, shape))} float32 are {expected}. Send "
             f"raw little-endian float32, row-major."
         )
+    check_size(message.num_frames, message.num_bodies, limits)
+    return np.frombuffer(message.positions, _FLOAT).reshape(shape).astype(np.float32, copy=False), layout
+
+
+def check_size(num_frames: int, num_bodies: int, limits: Limits) -> None:
+    """Raise `InvalidRequestError` for a sequence of more frames or bodies than the server takes."""
     for name, count, most in (
-        ("frames", message.num_frames, limits.max_frames),
-        ("bodies", message.num_bodies, limits.max_bodies),
+        ("frames", num_frames, limits.max_frames),
+        ("bodies", num_bodies, limits.max_bodies),
     ):
         if count > most:
             raise InvalidRequestError(
                 f"the sequence has {count} {name}; this server takes at most {most}. Check the axis order (frames × "
                 f"bodies × joints × 3), cut it, or raise --max-{name} of the server."
             )
-    return np.frombuffer(message.positions, _FLOAT).reshape(shape).astype(np.float32, copy=False), layout
 
 
 def write_sequence(sequence: Float32[np.ndarray, "frames bodies joints 3"], layout: Layout) -> embedding_pb2.Sequence:

@@ -13,7 +13,7 @@ from gfp_serve.bundle import Manifest
 from gfp_serve.config import Limits
 from gfp_serve.errors import EncoderMismatchError, InvalidRequestError, InvalidSkeletonError
 from gfp_serve.preprocess import MAX_BODIES, prepare
-from gfp_serve.service.convert import in_field, read_sequence
+from gfp_serve.service.convert import check_size, in_field, read_sequence
 from gfp_serve.skeleton import Layout
 from gfp_serve.v1 import embedding_pb2
 
@@ -62,15 +62,30 @@ class Embedder:
         Raises `InvalidSkeletonError` or `InvalidRequestError` for the first that cannot be used, `OverloadedError`, and
         `ClosedError`. Cancelled calls are not computed.
         """
-        if not messages:
-            return Embedded(np.zeros((0, self.embedding_size), dtype=np.float32))
-        fields, raw = [], []
+        sequences = []
         for field, message in messages:
             with in_field(field):
-                raw.append(read_sequence(message, self.limits))
-                fields.append(field)
+                sequences.append((field, *read_sequence(message, self.limits)))
+        return await self._embed(sequences)
+
+    async def embed_arrays(
+        self, sequences: Sequence[tuple[str, Float32[np.ndarray, "_frames _bodies _joints 3"], Layout]]
+    ) -> Embedded:
+        """The same for sequences that came in another message."""
+        for field, sequence, _ in sequences:
+            with in_field(field):
+                check_size(sequence.shape[0], sequence.shape[1], self.limits)
+        return await self._embed(sequences)
+
+    async def _embed(
+        self, sequences: Sequence[tuple[str, Float32[np.ndarray, "_frames _bodies _joints 3"], Layout]]
+    ) -> Embedded:
+        if not sequences:
+            return Embedded(np.zeros((0, self.embedding_size), dtype=np.float32))
+        fields = [field for field, _, _ in sequences]
+        raw = [(sequence, layout) for _, sequence, layout in sequences]
         always_two = self._preprocess.keep_absent_bodies
-        num_bodies = sum(MAX_BODIES if always_two else min(len(sequence[0]), MAX_BODIES) for sequence, _ in raw)
+        num_bodies = sum(MAX_BODIES if always_two else min(sequence.shape[1], MAX_BODIES) for sequence, _ in raw)
         # Before preprocessing: a request that will be refused costs nothing.
         with self._batcher.admit(num_bodies):
             started = time.perf_counter()

@@ -1,0 +1,351 @@
+"""The Open Inference Protocol, version 2: what stock clients of KServe and Triton call.
+
+Two models. `gfp-encoder` turns the input `skeleton` into `embedding`, FP32 [clips, size]. `gfp-knn` takes `skeleton` or
+`embedding`, and `k` (INT32 [1], or the parameter `k`; 5 without); it gives `ids` (BYTES) and `similarity` (FP32), both
+[clips, found], nearest first, and of the neighbours' vote `label` (BYTES, empty for none) and `label_score` (FP32).
+
+`skeleton` is FP32 [clips, frames, joints, 3] or [clips, frames, bodies, joints, 3]: metres, y up, NaN for what was not
+seen; the parameter `layout` names its joints, "ntu25" if absent.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from gfp_serve import __version__
+from gfp_serve.classify import vote
+from gfp_serve.errors import GfpError, InvalidRequestError, ModelNotFoundError
+from gfp_serve.gallery import Gallery, Neighbour
+from gfp_serve.service.convert import in_field
+from gfp_serve.service.embedder import Embedded, Embedder
+from gfp_serve.skeleton import layout_named
+from gfp_serve.v1 import open_inference_pb2 as oip
+from gfp_serve.v1 import open_inference_pb2_grpc
+
+VERSION = "1"
+DEFAULT_K = 5
+
+_ANY = -1
+# The numpy type of a datatype's raw bytes, and the field of its typed contents. BYTES has lengths between its texts.
+_TYPES = {"FP32": (np.dtype("<f4"), "fp32_contents"), "INT32": (np.dtype("<i4"), "int_contents")}
+_CONFIG_TYPES = {"FP32": oip.TYPE_FP32, "INT32": oip.TYPE_INT32, "BYTES": oip.TYPE_STRING}
+
+
+@dataclass(frozen=True, slots=True)
+class _Tensor:
+    """What ModelMetadata says about a tensor; its first axis is that of clips."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class _Model:
+    """A model's tensors, and what it has done so far, in the protocol's statistics."""
+
+    inputs: tuple[_Tensor, ...]
+    outputs: tuple[_Tensor, ...]
+    statistics: oip.ModelStatistics = field(default_factory=oip.ModelStatistics)
+
+
+class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
+    """Answers the protocol's calls; `is_ready` says whether calls are served at this moment."""
+
+    def __init__(self, embedder: Embedder, gallery: Gallery, is_ready: Callable[[], bool]) -> None:
+        self._embedder = embedder
+        self._gallery = gallery
+        self._is_ready = is_ready
+        skeleton = _Tensor("skeleton", "FP32", (_ANY, _ANY, _ANY, _ANY, 3))
+        embedding = _Tensor("embedding", "FP32", (_ANY, embedder.embedding_size))
+        self._models = {
+            "gfp-encoder": _Model((skeleton,), (embedding,)),
+            "gfp-knn": _Model(
+                (skeleton, embedding, _Tensor("k", "INT32", (1,))),
+                (
+                    _Tensor("ids", "BYTES", (_ANY, _ANY)),
+                    _Tensor("similarity", "FP32", (_ANY, _ANY)),
+                    _Tensor("label", "BYTES", (_ANY,)),
+                    _Tensor("label_score", "FP32", (_ANY,)),
+                ),
+            ),
+        }
+
+    async def ServerLive(  # noqa: N802
+        self, _request: oip.ServerLiveRequest, _context: object
+    ) -> oip.ServerLiveResponse:
+        return oip.ServerLiveResponse(live=True)
+
+    async def ServerReady(  # noqa: N802
+        self, _request: oip.ServerReadyRequest, _context: object
+    ) -> oip.ServerReadyResponse:
+        return oip.ServerReadyResponse(ready=self._is_ready())
+
+    async def ModelReady(  # noqa: N802
+        self, request: oip.ModelReadyRequest, _context: object
+    ) -> oip.ModelReadyResponse:
+        known = request.name in self._models and request.version in ("", VERSION)
+        return oip.ModelReadyResponse(ready=known and self._is_ready())
+
+    async def ServerMetadata(  # noqa: N802
+        self, _request: oip.ServerMetadataRequest, _context: object
+    ) -> oip.ServerMetadataResponse:
+        return oip.ServerMetadataResponse(
+            name="gfp-serve", version=__version__, extensions=["model_configuration", "statistics"]
+        )
+
+    async def ModelMetadata(  # noqa: N802
+        self, request: oip.ModelMetadataRequest, _context: object
+    ) -> oip.ModelMetadataResponse:
+        model = self._model(request.name, request.version)
+        described = oip.ModelMetadataResponse.TensorMetadata
+        return oip.ModelMetadataResponse(
+            name=request.name,
+            versions=[VERSION],
+            platform="onnxruntime_onnx",
+            inputs=[described(name=each.name, datatype=each.datatype, shape=each.shape) for each in model.inputs],
+            outputs=[described(name=each.name, datatype=each.datatype, shape=each.shape) for each in model.outputs],
+        )
+
+    async def ModelConfig(  # noqa: N802
+        self, request: oip.ModelConfigRequest, _context: object
+    ) -> oip.ModelConfigResponse:
+        model = self._model(request.name, request.version)
+        # No max_batch_size: the batch is the server's affair, and `dims` have all axes.
+        config = oip.ModelConfig(name=request.name, platform="onnxruntime_onnx", backend="onnxruntime")
+        config.input.extend(
+            oip.ModelInput(name=each.name, data_type=_CONFIG_TYPES[each.datatype], dims=each.shape)
+            for each in model.inputs
+        )
+        config.output.extend(
+            oip.ModelOutput(name=each.name, data_type=_CONFIG_TYPES[each.datatype], dims=each.shape)
+            for each in model.outputs
+        )
+        return oip.ModelConfigResponse(config=config)
+
+    async def ModelStatistics(  # noqa: N802
+        self, request: oip.ModelStatisticsRequest, _context: object
+    ) -> oip.ModelStatisticsResponse:
+        names = [request.name] if request.name else list(self._models)
+        found = [self._model(name, request.version).statistics for name in names]
+        for name, statistics in zip(names, found, strict=True):
+            statistics.name, statistics.version = name, VERSION
+        return oip.ModelStatisticsResponse(model_stats=found)
+
+    async def ModelInfer(  # noqa: N802
+        self, request: oip.ModelInferRequest, _context: object
+    ) -> oip.ModelInferResponse:
+        return await self._infer(request)
+
+    async def ModelStreamInfer(  # noqa: N802
+        self, requests: AsyncIterator[oip.ModelInferRequest], _context: object
+    ) -> AsyncIterator[oip.ModelStreamInferResponse]:
+        async for request in requests:
+            try:
+                reply = oip.ModelStreamInferResponse(infer_response=await self._infer(request))
+            except GfpError as error:
+                # One that fails does not end the stream; the reply says whose it is.
+                reply = oip.ModelStreamInferResponse(error_message=str(error))
+                reply.infer_response.id = request.id
+            yield reply
+
+    async def _infer(self, request: oip.ModelInferRequest) -> oip.ModelInferResponse:
+        model = self._model(request.model_name, request.model_version)
+        started_ns = time.perf_counter_ns()
+        try:
+            _check_outputs(request, model.outputs)
+            tensors = _read_tensors(request, model.inputs)
+            reply, embedded, search_s = await (
+                self._encode(request, tensors) if request.model_name == "gfp-encoder" else self._knn(request, tensors)
+            )
+        except BaseException:
+            _add(model.statistics.inference_stats.fail, time.perf_counter_ns() - started_ns)
+            raise
+        _note(model.statistics, embedded, search_s, time.perf_counter_ns() - started_ns)
+        return reply
+
+    async def _encode(
+        self, request: oip.ModelInferRequest, tensors: Mapping[str, np.ndarray]
+    ) -> tuple[oip.ModelInferResponse, Embedded, float]:
+        if "skeleton" not in tensors:
+            raise InvalidRequestError("gfp-encoder takes one input, skeleton; it is not among the request's.")
+        embedded = await self._embed(request, tensors["skeleton"])
+        return _reply(request, {"embedding": embedded.vectors}), embedded, 0.0
+
+    async def _knn(
+        self, request: oip.ModelInferRequest, tensors: Mapping[str, np.ndarray]
+    ) -> tuple[oip.ModelInferResponse, Embedded, float]:
+        if ("skeleton" in tensors) == ("embedding" in tensors):
+            raise InvalidRequestError("gfp-knn takes one of the inputs skeleton and embedding; name one of both.")
+        k = _k_of(request, tensors, min(DEFAULT_K, self._embedder.limits.max_top_k))
+        if not 1 <= k <= self._embedder.limits.max_top_k:
+            with in_field("k"):
+                raise InvalidRequestError(
+                    f"it is {k}; this server gives 1 to {self._embedder.limits.max_top_k} neighbours."
+                )
+        if "embedding" in tensors:
+            embedded = Embedded(_check_vectors(tensors["embedding"], self._embedder))
+        else:
+            embedded = await self._embed(request, tensors["skeleton"])
+        started = time.perf_counter()
+        found = await asyncio.to_thread(self._gallery.search, embedded.vectors, top_k=k)
+        votes = [_vote(neighbours) for neighbours in found]
+        outputs = {
+            "ids": np.array([[each.id for each in neighbours] for neighbours in found], dtype=object),
+            "similarity": np.array([[each.similarity for each in neighbours] for neighbours in found], np.float32),
+            "label": np.array([label for label, _ in votes], dtype=object),
+            "label_score": np.array([score for _, score in votes], np.float32),
+        }
+        return _reply(request, outputs), embedded, time.perf_counter() - started
+
+    async def _embed(self, request: oip.ModelInferRequest, clips: np.ndarray) -> Embedded:
+        # Asking a map of a message for what it has not would put it there.
+        named = request.parameters["layout"].string_param if "layout" in request.parameters else ""
+        layout = layout_named(named or "ntu25")
+        sequences = clips[:, :, None] if clips.ndim == 4 else clips
+        if sequences.ndim != 5 or sequences.shape[3:] != (layout.num_joints, 3):
+            with in_field("skeleton"):
+                raise InvalidRequestError(
+                    f"its shape is {list(clips.shape)}; {layout.name} clips have [clips, frames, {layout.num_joints}, "
+                    f'3] or [clips, frames, bodies, {layout.num_joints}, 3]. The parameter "layout" names another.'
+                )
+        self._embedder.check_count("skeleton", len(sequences))
+        return await self._embedder.embed_arrays(
+            [(f"skeleton[{number}]", sequence, layout) for number, sequence in enumerate(sequences)]
+        )
+
+    def _model(self, name: str, version: str) -> _Model:
+        if name not in self._models or version not in ("", VERSION):
+            raise ModelNotFoundError(
+                f"there is no model {name!r}{f' of version {version!r}' if version else ''}; this server has "
+                f"{', '.join(self._models)}, version {VERSION}."
+            )
+        return self._models[name]
+
+
+def _read_tensors(request: oip.ModelInferRequest, known: tuple[_Tensor, ...]) -> dict[str, np.ndarray]:
+    """The inputs by name. Raises `InvalidRequestError` for what is unknown, of another type, or of another size."""
+    raw = request.raw_input_contents
+    if raw and len(raw) != len(request.inputs):
+        raise InvalidRequestError(
+            f"raw_input_contents has {len(raw)} entries for {len(request.inputs)} inputs; send one for each, or none."
+        )
+    tensors: dict[str, np.ndarray] = {}
+    expected = {tensor.name: tensor for tensor in known}
+    for number, message in enumerate(request.inputs):
+        with in_field(f"inputs[{number}]"):
+            if message.name not in expected or message.name in tensors:
+                raise InvalidRequestError(
+                    f"input {message.name!r} is {'there twice' if message.name in tensors else 'unknown'}; "
+                    f"{request.model_name} takes {', '.join(expected)}."
+                )
+            tensors[message.name] = _read_tensor(message, expected[message.name], raw[number] if raw else None)
+    return tensors
+
+
+def _read_tensor(message: oip.ModelInferRequest.InferInputTensor, expected: _Tensor, raw: bytes | None) -> np.ndarray:
+    if message.datatype != expected.datatype:
+        raise InvalidRequestError(f"{message.name} has datatype {message.datatype!r}; it must be {expected.datatype}.")
+    kind, typed = _TYPES[expected.datatype]
+    shape = tuple(message.shape)
+    # A product of Python's integers, which has no largest value.
+    size = math.prod(shape)
+    if not shape or min(shape) < 0:
+        raise InvalidRequestError(f"{message.name} has shape {list(shape)}; every axis must be 0 or more.")
+    if raw is None:
+        values: Any = getattr(message.contents, typed)
+        if len(values) != size:
+            raise InvalidRequestError(
+                f"{message.name} has {len(values)} numbers in contents.{typed}; its shape {list(shape)} asks for "
+                f"{size}."
+            )
+        return np.array(values, kind).reshape(shape)
+    if message.HasField("contents"):
+        raise InvalidRequestError(f"{message.name} has both raw and typed contents; send one of both.")
+    if len(raw) != size * kind.itemsize:
+        raise InvalidRequestError(
+            f"{message.name} has {len(raw)} raw bytes; its shape {list(shape)} of {expected.datatype} asks for "
+            f"{size * kind.itemsize}."
+        )
+    return np.frombuffer(raw, kind).reshape(shape)
+
+
+def _k_of(request: oip.ModelInferRequest, tensors: Mapping[str, np.ndarray], default: int) -> int:
+    if "k" in tensors:
+        if tensors["k"].size != 1:
+            with in_field("k"):
+                raise InvalidRequestError(f"it holds {tensors['k'].size} numbers; it must hold one.")
+        return int(tensors["k"].reshape(-1)[0])
+    return request.parameters["k"].int64_param if "k" in request.parameters else default
+
+
+def _check_vectors(vectors: np.ndarray, embedder: Embedder) -> Float32[np.ndarray, "clips size"]:
+    embedder.check_count("embedding", len(vectors))
+    with in_field("embedding"):
+        if vectors.ndim != 2 or vectors.shape[1] != embedder.embedding_size:
+            raise InvalidRequestError(
+                f"its shape is {list(vectors.shape)}; this encoder's have [clips, {embedder.embedding_size}]."
+            )
+        if not np.isfinite(vectors).all() or not vectors.any(axis=1).all():
+            raise InvalidRequestError("one has no direction: it is zero, or a component is not finite.")
+    return vectors.astype(np.float32, copy=False)
+
+
+def _vote(neighbours: list[Neighbour]) -> tuple[str, float]:
+    decision = vote([each.label for each in neighbours], [each.similarity for each in neighbours])
+    return decision.label or "", decision.scores[0].score if decision.scores else 0.0
+
+
+def _check_outputs(request: oip.ModelInferRequest, known: tuple[_Tensor, ...]) -> None:
+    names = [tensor.name for tensor in known]
+    for wanted in request.outputs:
+        if wanted.name not in names:
+            with in_field("outputs"):
+                raise InvalidRequestError(
+                    f"{wanted.name!r} is no output; {request.model_name} gives {', '.join(names)}."
+                )
+
+
+def _reply(request: oip.ModelInferRequest, outputs: Mapping[str, np.ndarray]) -> oip.ModelInferResponse:
+    wanted = {output.name for output in request.outputs} or set(outputs)
+    reply = oip.ModelInferResponse(model_name=request.model_name, model_version=VERSION, id=request.id)
+    for name, values in outputs.items():
+        if name in wanted:
+            datatype = "BYTES" if values.dtype == object else "FP32"
+            reply.outputs.add(name=name, datatype=datatype, shape=values.shape)
+            reply.raw_output_contents.append(_raw(values))
+    return reply
+
+
+def _raw(values: np.ndarray) -> bytes:
+    """Numbers as they are; texts each behind its length in four bytes."""
+    if values.dtype != object:
+        return values.astype("<f4", copy=False).tobytes()
+    encoded = [str(text).encode() for text in values.reshape(-1)]
+    return b"".join(len(text).to_bytes(4, "little") + text for text in encoded)
+
+
+def _note(statistics: oip.ModelStatistics, embedded: Embedded, search_s: float, total_ns: int) -> None:
+    statistics.last_inference = time.time_ns() // 1_000_000
+    statistics.inference_count += len(embedded.vectors)
+    statistics.execution_count += 1
+    of_calls = statistics.inference_stats
+    _add(of_calls.success, total_ns)
+    for total, seconds in (
+        (of_calls.queue, embedded.queue_s),
+        (of_calls.compute_input, embedded.preprocess_s),
+        (of_calls.compute_infer, embedded.inference_s),
+        (of_calls.compute_output, search_s),
+    ):
+        _add(total, round(seconds * 1e9))
+
+
+def _add(total: oip.StatisticDuration, ns: int) -> None:
+    total.count += 1
+    total.ns += ns
