@@ -31,6 +31,7 @@ from gfp_serve.service.gallery import GalleryServicer
 from gfp_serve.service.guard import Guard
 from gfp_serve.service.metrics import Metrics
 from gfp_serve.service.open_inference import OpenInferenceServicer
+from gfp_serve.service.stream import StreamServicer
 from gfp_serve.service.tls import Certificates
 from gfp_serve.skeleton import LAYOUTS
 from gfp_serve.v1 import (
@@ -40,6 +41,8 @@ from gfp_serve.v1 import (
     gallery_pb2_grpc,
     open_inference_pb2,
     open_inference_pb2_grpc,
+    stream_pb2,
+    stream_pb2_grpc,
 )
 
 _log = logging.getLogger(__name__)
@@ -47,7 +50,7 @@ _log = logging.getLogger(__name__)
 # Full names of our services, as health and reflection know them.
 SERVICES = tuple(
     service.full_name
-    for file in (embedding_pb2, gallery_pb2, open_inference_pb2)
+    for file in (embedding_pb2, gallery_pb2, stream_pb2, open_inference_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
 )
 
@@ -118,6 +121,8 @@ class Server:
         gallery_pb2_grpc.add_GalleryServiceServicer_to_server(  # type: ignore[no-untyped-call]
             GalleryServicer(embedder, gallery), self._server
         )
+        self._streams = StreamServicer(embedder, gallery, max_streams=config.max_streams)
+        stream_pb2_grpc.add_StreamServiceServicer_to_server(self._streams, self._server)  # type: ignore[no-untyped-call]
         open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(  # type: ignore[no-untyped-call]
             OpenInferenceServicer(embedder, gallery, lambda: self._is_ready), self._server
         )
@@ -159,6 +164,7 @@ class Server:
         self._is_ready = False
         # Health first, so that load balancers stop sending before calls are refused.
         await self._health.enter_graceful_shutdown()
+        self._streams.close()
         await self._guard.close(self._config.drain_s)
         # What is left are the last bytes of replies, and health watches, which never end by themselves.
         await self._server.stop(grace=0.5)

@@ -18,6 +18,7 @@ MIN_TOKEN_LENGTH = 16
 RULES: dict[str, Role] = {
     "gfp_serve.v1.EmbeddingService/Embed": "read",
     "gfp_serve.v1.EmbeddingService/GetInfo": "read",
+    "gfp_serve.v1.StreamService/EmbedStream": "read",
     "gfp_serve.v1.GalleryService/Search": "read",
     "gfp_serve.v1.GalleryService/Classify": "read",
     "gfp_serve.v1.GalleryService/Get": "read",

@@ -38,20 +38,32 @@ def read_sequence(
     Raises `UnknownLayoutError`, `InvalidSkeletonError` (shape and bytes), `InvalidRequestError` (limits).
     """
     layout = layout_named(message.layout)
-    shape = (message.num_frames, message.num_bodies, message.num_joints, 3)
-    if 0 in shape or message.num_joints != layout.num_joints:
+    if message.num_joints != layout.num_joints:
         raise InvalidSkeletonError(
-            f"the sequence says {shape[0]} frames × {shape[1]} bodies × {shape[2]} joints; a {layout.name} sequence "
-            f"has at least 1 frame, at least 1 body and {layout.num_joints} joints. Check counts and layout."
+            f"the sequence says {message.num_joints} joints; a {layout.name} sequence has {layout.num_joints} joints. "
+            f"Check counts and layout."
+        )
+    sequence = read_positions(message.positions, message.num_frames, message.num_bodies, layout)
+    check_size(message.num_frames, message.num_bodies, limits)
+    return sequence, layout
+
+
+def read_positions(
+    positions: bytes, num_frames: int, num_bodies: int, layout: Layout
+) -> Float32[np.ndarray, "num_frames num_bodies joints 3"]:
+    """The array, read-only and without a copy. Raises `InvalidSkeletonError` when counts and bytes disagree."""
+    shape = (num_frames, num_bodies, layout.num_joints, 3)
+    if 0 in shape:
+        raise InvalidSkeletonError(
+            f"the sequence says {num_frames} frames and {num_bodies} bodies; send at least 1 frame and 1 body."
         )
     expected = math.prod(shape) * _FLOAT.itemsize
-    if len(message.positions) != expected:
+    if len(positions) != expected:
         raise InvalidSkeletonError(
-            f"positions has {len(message.positions)} bytes; {' × '.join(map(str, shape))} float32 are {expected}. Send "
-            f"raw little-endian float32, row-major."
+            f"positions has {len(positions)} bytes; {' × '.join(map(str, shape))} float32 are {expected}. Send raw "
+            f"little-endian float32, row-major."
         )
-    check_size(message.num_frames, message.num_bodies, limits)
-    return np.frombuffer(message.positions, _FLOAT).reshape(shape).astype(np.float32, copy=False), layout
+    return np.frombuffer(positions, _FLOAT).reshape(shape).astype(np.float32, copy=False)
 
 
 def check_size(num_frames: int, num_bodies: int, limits: Limits) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -42,6 +43,16 @@ _WEIGHTINGS: dict[int, Weighting] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """How a ClassifyRequest lets neighbours vote."""
+
+    num_neighbours: int
+    weighting: Weighting
+    temperature: float
+    unknown_below: float | None
+
+
 class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
     """Gallery calls run in threads, so that a search, an fsync or a large reply does not hold up other calls."""
 
@@ -54,10 +65,10 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
     ) -> gallery_pb2.SearchResponse:
         started_ns = time.perf_counter_ns()
         self._embedder.expect(request.expected_encoder_digest)
-        top_k = request.top_k if request.HasField("top_k") else DEFAULT_TOP_K
+        top_k = top_k_of(request)
         reply = gallery_pb2.SearchResponse(encoder_digest=self._embedder.encoder_digest)
 
-        def write(neighbours: list[Neighbour], room: _Room) -> None:
+        def write(neighbours: list[Neighbour], room: Room) -> None:
             room.take(_FRAME_BYTES)
             result = reply.results.add()
             for neighbour in neighbours:
@@ -72,38 +83,14 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
     ) -> gallery_pb2.ClassifyResponse:
         started_ns = time.perf_counter_ns()
         self._embedder.expect(request.expected_encoder_digest)
-        num_neighbours = request.num_neighbours if request.HasField("num_neighbours") else DEFAULT_TOP_K
-        temperature = request.temperature if request.HasField("temperature") else DEFAULT_TEMPERATURE
-        unknown_below = request.unknown_below if request.HasField("unknown_below") else None
-        if not 0 < temperature < math.inf:
-            with in_field("temperature"):
-                raise InvalidRequestError(f"it is {temperature:g}; it must be above 0 and finite. 0.07 is usual.")
-        if unknown_below is not None and not -1 <= unknown_below <= 1:
-            with in_field("unknown_below"):
-                raise InvalidRequestError(f"it is {unknown_below:g}; a similarity lies between -1 and 1.")
-        if request.weighting not in _WEIGHTINGS:
-            with in_field("weighting"):
-                raise InvalidRequestError(f"{request.weighting} is no Weighting; choose one that gallery.proto lists.")
+        ballot = read_ballot(request)
         reply = gallery_pb2.ClassifyResponse(encoder_digest=self._embedder.encoder_digest)
 
-        def write(neighbours: list[Neighbour], room: _Room) -> None:
-            voters = [neighbour for neighbour in neighbours if neighbour.label]
-            decision = vote(
-                [voter.label for voter in voters],
-                [voter.similarity for voter in voters],
-                weighting=_WEIGHTINGS[request.weighting],
-                temperature=temperature,
-                unknown_below=unknown_below,
-            )
-            head = gallery_pb2.Classification(label=decision.label or "", unknown=decision.label is None)
-            result = reply.results.add()
-            result.CopyFrom(room.fit(head))
-            for each in decision.scores:
-                result.scores.append(room.fit(gallery_pb2.ClassScore(label=each.label, score=each.score)))
-            for voter in voters:
-                result.neighbours.append(room.fit(write_neighbour(voter)))
+        def write(neighbours: list[Neighbour], room: Room) -> None:
+            room.take(_FRAME_BYTES)
+            reply.results.append(write_classification(neighbours, ballot, room))
 
-        embedded, search_s = await self._nearest(request.queries, "num_neighbours", num_neighbours, write)
+        embedded, search_s = await self._nearest(request.queries, "num_neighbours", ballot.num_neighbours, write)
         reply.timing.CopyFrom(write_timing(started_ns, embedded, search_s))
         return reply
 
@@ -149,7 +136,7 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
         reply = gallery_pb2.GetResponse(encoder_digest=self._embedder.encoder_digest)
 
         def read() -> None:
-            room = _Room(self._embedder.limits, "ask for fewer ids")
+            room = Room(self._embedder.limits, "ask for fewer ids")
             for item in self._gallery.get(list(request.ids)):
                 message = gallery_pb2.Item(
                     id=item.id,
@@ -169,25 +156,21 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
         queries: Sequence[gallery_pb2.Query],
         field: str,
         top_k: int,
-        write: Callable[[list[Neighbour], "_Room"], None],
+        write: Callable[[list[Neighbour], "Room"], None],
     ) -> tuple[Embedded, float]:
         """Give `write` the neighbours of each query, nearest first; return what it took.
 
         `field` is `top_k`'s name on the wire. `write` runs in the search's thread.
         """
         self._embedder.check_count("queries", len(queries))
-        if not 1 <= top_k <= self._embedder.limits.max_top_k:
-            with in_field(field):
-                raise InvalidRequestError(
-                    f"it is {top_k}; this server gives 1 to {self._embedder.limits.max_top_k} neighbours."
-                )
+        check_top_k(field, top_k, self._embedder.limits)
         vectors, embedded = await self._vectors_of("queries", queries)
         started = time.perf_counter()
         # A stored item is its own nearest neighbour, which nobody asks for: one more is fetched and it is left out.
         one_more = any(_kind(query) == "id" for query in queries)
 
         def find() -> None:
-            room = _Room(self._embedder.limits, f"lower {field} or send fewer queries")
+            room = Room(self._embedder.limits, f"lower {field} or send fewer queries")
             found = self._gallery.search(vectors, top_k=top_k + one_more)
             for query, neighbours in zip(queries, found, strict=True):
                 own_id = query.id if _kind(query) == "id" else None
@@ -224,7 +207,58 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
         return vectors, embedded
 
 
-class _Room:
+def top_k_of(request: gallery_pb2.SearchRequest) -> int:
+    """How many neighbours it asks for; see `check_top_k`."""
+    return request.top_k if request.HasField("top_k") else DEFAULT_TOP_K
+
+
+def check_top_k(field: str, top_k: int, limits: Limits) -> None:
+    """Raise `InvalidRequestError` for a number of neighbours that the server does not give."""
+    if not 1 <= top_k <= limits.max_top_k:
+        with in_field(field):
+            raise InvalidRequestError(f"it is {top_k}; this server gives 1 to {limits.max_top_k} neighbours.")
+
+
+def read_ballot(request: gallery_pb2.ClassifyRequest) -> Ballot:
+    """Raises `InvalidRequestError` for values out of range; `check_top_k` is the caller's to ask."""
+    temperature = request.temperature if request.HasField("temperature") else DEFAULT_TEMPERATURE
+    unknown_below = request.unknown_below if request.HasField("unknown_below") else None
+    if not 0 < temperature < math.inf:
+        with in_field("temperature"):
+            raise InvalidRequestError(f"it is {temperature:g}; it must be above 0 and finite. 0.07 is usual.")
+    if unknown_below is not None and not -1 <= unknown_below <= 1:
+        with in_field("unknown_below"):
+            raise InvalidRequestError(f"it is {unknown_below:g}; a similarity lies between -1 and 1.")
+    if request.weighting not in _WEIGHTINGS:
+        with in_field("weighting"):
+            raise InvalidRequestError(f"{request.weighting} is no Weighting; choose one that gallery.proto lists.")
+    return Ballot(
+        request.num_neighbours if request.HasField("num_neighbours") else DEFAULT_TOP_K,
+        _WEIGHTINGS[request.weighting],
+        temperature,
+        unknown_below,
+    )
+
+
+def write_classification(neighbours: Sequence[Neighbour], ballot: Ballot, room: "Room") -> gallery_pb2.Classification:
+    """The vote of those that have a label. Raises `InvalidRequestError` when the reply has no room for it."""
+    voters = [neighbour for neighbour in neighbours if neighbour.label]
+    decision = vote(
+        [voter.label for voter in voters],
+        [voter.similarity for voter in voters],
+        weighting=ballot.weighting,
+        temperature=ballot.temperature,
+        unknown_below=ballot.unknown_below,
+    )
+    result = room.fit(gallery_pb2.Classification(label=decision.label or "", unknown=decision.label is None))
+    for each in decision.scores:
+        result.scores.append(room.fit(gallery_pb2.ClassScore(label=each.label, score=each.score)))
+    for voter in voters:
+        result.neighbours.append(room.fit(write_neighbour(voter)))
+    return result
+
+
+class Room:
     """What is left of the largest reply. Counted while it is built: one that is too large must not exist first."""
 
     def __init__(self, limits: Limits, remedy: str) -> None:

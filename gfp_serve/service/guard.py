@@ -5,8 +5,8 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import grpc
@@ -82,10 +82,14 @@ class Guard(grpc.aio.ServerInterceptor):
             async with self._in_progress(method, request_id, context):
                 return await handler.unary_unary(_parsed(handler, content), context)
 
-        async def stream(contents: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
-            async with self._in_progress(method, request_id, context):
-                requests = (_parsed(handler, content) async for content in contents)
-                async for reply in handler.stream_stream(requests, context):
+        async def stream(_contents: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
+            async with (
+                self._in_progress(method, request_id, context),
+                aclosing(_requests(handler, context)) as requests,
+                # Else what the servicer does at its end would wait for the garbage collector.
+                aclosing(handler.stream_stream(requests, context)) as replies,
+            ):
+                async for reply in replies:
                     yield reply
 
         if handler.request_streaming:
@@ -156,6 +160,12 @@ def _parsed(handler: Any, content: bytes) -> Any:
         return handler.request_deserializer(content)
     except DecodeError as error:
         raise InvalidRequestError(f"the bytes are no message of this call ({error}); see the .proto.") from error
+
+
+async def _requests(handler: Any, context: Any) -> AsyncGenerator[Any, None]:
+    # Not gRPC's own iterator, which complains when it is left before its end.
+    while (content := await context.read()) is not grpc.aio.EOF:
+        yield _parsed(handler, content)
 
 
 def _request_id(metadata: dict[str, Any]) -> str:

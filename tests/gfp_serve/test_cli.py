@@ -290,6 +290,7 @@ def test_the_options_of_the_server_are_known():
         "--max-batch-bodies",
         "--max-admitted-bodies",
         "--max-calls",
+        "--max-streams",
         "--drain-s",
         "--max-message-bytes",
         "--max-sequences",

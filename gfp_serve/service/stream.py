@@ -1,0 +1,263 @@
+"""StreamService of the wire: windows of frames as they come, answered while more come in."""
+
+import asyncio
+import math
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32
+
+from gfp_serve.errors import (
+    ClosedError,
+    EmptyGalleryError,
+    GfpError,
+    InvalidRequestError,
+    InvalidSkeletonError,
+    OverloadedError,
+)
+from gfp_serve.gallery import Gallery, Neighbour
+from gfp_serve.service.convert import check_size, in_field, read_positions, write_embedding, write_neighbour
+from gfp_serve.service.embedder import Embedded, Embedder, write_timing
+from gfp_serve.service.gallery import Ballot, Room, check_top_k, read_ballot, top_k_of, write_classification
+from gfp_serve.skeleton import Layout, layout_named
+from gfp_serve.v1 import stream_pb2, stream_pb2_grpc
+from gfp_serve.windows import Window, WindowCutter
+
+# Windows that a stream holds while others are answered: enough for a hiccup, and little memory.
+MAX_WAITING = 4
+
+
+class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
+    """`max_streams` may be open at once."""
+
+    def __init__(self, embedder: Embedder, gallery: Gallery, *, max_streams: int) -> None:
+        self._embedder = embedder
+        self._gallery = gallery
+        self._max_streams = max_streams
+        self._open: set[_Waiting] = set()
+
+    def close(self) -> None:
+        """End every stream after the windows that it holds."""
+        for waiting in self._open:
+            waiting.end(ClosedError("the server is shutting down; open the stream again, there or at another."))
+
+    async def EmbedStream(  # noqa: N802
+        self, requests: AsyncIterator[stream_pb2.EmbedStreamRequest], _context: object
+    ) -> AsyncIterator[stream_pb2.EmbedStreamResponse]:
+        if len(self._open) >= self._max_streams:
+            raise OverloadedError(
+                f"{self._max_streams} streams are open and no more are taken; try again later, or raise --max-streams.",
+                retry_after_s=5.0,
+            )
+        waiting = _Waiting()
+        # From here on, for one that says nothing takes a place too.
+        self._open.add(waiting)
+        reader: asyncio.Task[None] | None = None
+        try:
+            plan = self._plan(await _first(requests))
+            waiting.lossless = plan.lossless
+            reader = asyncio.create_task(_read(requests, plan, waiting, self._embedder), name="stream reader")
+            while (window := await waiting.take()) is not None:
+                reply = await self._answer(window, plan, waiting)
+                if reply is not None:
+                    with waiting.sending():
+                        yield reply
+        finally:
+            self._open.discard(waiting)
+            if reader is not None:
+                reader.cancel()
+                await asyncio.wait([reader])
+
+    def _plan(self, config: stream_pb2.StreamConfig) -> "_Plan":
+        self._embedder.expect(config.expected_encoder_digest)
+        limits = self._embedder.limits
+        with in_field("config"):
+            layout = layout_named(config.layout)
+            if not config.num_bodies >= 1 or not 0 < config.fps < math.inf:
+                raise InvalidRequestError(
+                    f"num_bodies is {config.num_bodies} and fps {config.fps:g}; needed are 1 or more, and above 0."
+                )
+            check_size(config.window_frames, config.num_bodies, limits)
+            plan = _Plan(
+                layout,
+                config.num_bodies,
+                config.fps,
+                WindowCutter(config.window_frames, config.stride_frames),
+                top_k_of(config.search) if config.HasField("search") else 0,
+                read_ballot(config.classify) if config.HasField("classify") else None,
+                config.lossless,
+            )
+            if config.HasField("search"):
+                check_top_k("search.top_k", plan.top_k, limits)
+            if plan.ballot is not None:
+                check_top_k("classify.num_neighbours", plan.ballot.num_neighbours, limits)
+        return plan
+
+    async def _answer(
+        self, window: Window, plan: "_Plan", waiting: "_Waiting"
+    ) -> stream_pb2.EmbedStreamResponse | None:
+        """The reply to a window; None when the server has no room for it, which counts as one left out."""
+        started_ns = time.perf_counter_ns()
+        reply = stream_pb2.EmbedStreamResponse(
+            first_frame=window.first_frame,
+            start_s=window.first_frame / plan.fps,
+            end_s=(window.first_frame + len(window.sequence)) / plan.fps,
+            encoder_digest=self._embedder.encoder_digest,
+        )
+        embedded, search_s = None, 0.0
+        try:
+            embedded = await self._embed(window, plan)
+        except InvalidSkeletonError as error:
+            # Nobody stands before a camera all day: that ends no stream.
+            reply.problem = str(error)
+        except OverloadedError:
+            waiting.num_dropped += 1
+            return None
+        if embedded is not None:
+            reply.embedding.CopyFrom(write_embedding(embedded.vectors[0]))
+            started = time.perf_counter()
+            await self._look_up(embedded.vectors, plan, reply)
+            search_s = time.perf_counter() - started
+        reply.num_dropped, waiting.num_dropped = waiting.num_dropped, 0
+        reply.timing.CopyFrom(write_timing(started_ns, embedded, search_s))
+        return reply
+
+    async def _embed(self, window: Window, plan: "_Plan") -> Embedded:
+        while True:
+            try:
+                return await self._embedder.embed_arrays([("frames", window.sequence, plan.layout)])
+            except OverloadedError as error:
+                if not plan.lossless:
+                    raise
+                await asyncio.sleep(error.retry_after_s)
+
+    async def _look_up(
+        self, vectors: Float32[np.ndarray, "1 size"], plan: "_Plan", reply: stream_pb2.EmbedStreamResponse
+    ) -> None:
+        wanted = max(plan.top_k, plan.ballot.num_neighbours if plan.ballot else 0)
+        if not wanted:
+            return
+        neighbours: list[Neighbour] = []
+        with suppress(EmptyGalleryError):  # it may be filled while the stream goes on
+            (neighbours,) = await asyncio.to_thread(self._gallery.search, vectors, top_k=wanted)
+        room = Room(self._embedder.limits, "ask for fewer neighbours")
+        reply.neighbours.extend(room.fit(write_neighbour(each)) for each in neighbours[: plan.top_k])
+        if plan.ballot is not None:
+            asked = neighbours[: plan.ballot.num_neighbours]
+            reply.classification.CopyFrom(write_classification(asked, plan.ballot, room))
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What the first message of a stream said."""
+
+    layout: Layout
+    num_bodies: int
+    fps: float
+    cutter: WindowCutter
+    top_k: int  # 0 = no neighbours
+    ballot: Ballot | None
+    lossless: bool
+
+
+class _Waiting:
+    """The windows of one stream that wait to be answered; full, it makes the reader wait or leaves out the oldest."""
+
+    def __init__(self) -> None:
+        self.lossless = False
+        self.num_dropped = 0  # since the last reply
+        self._windows: deque[Window] = deque()
+        self._arrived, self._room = asyncio.Event(), asyncio.Event()
+        self._is_sending = False
+        self._ended = False
+        self._error: GfpError | None = None
+
+    async def put(self, window: Window) -> None:
+        while len(self._windows) >= MAX_WAITING:
+            # A caller that does not read its replies is not read either. One that reads them waits for the encoder:
+            # what is newest matters most to it.
+            if not self.lossless and not self._is_sending:
+                self._windows.popleft()
+                self.num_dropped += 1
+                break
+            self._room.clear()
+            await self._room.wait()
+        self._windows.append(window)
+        self._arrived.set()
+        await asyncio.sleep(0)  # frames that come faster than they can be read must not keep the answers from going
+
+    async def take(self) -> Window | None:
+        """The next window; None at the end. Raises what the stream was ended with."""
+        while not self._windows:
+            if self._ended:
+                if self._error is not None:
+                    raise self._error
+                return None
+            self._arrived.clear()
+            await self._arrived.wait()
+        self._room.set()
+        return self._windows.popleft()
+
+    def end(self, error: GfpError | None = None) -> None:
+        """No more windows come; the first word holds."""
+        if not self._ended:
+            self._ended, self._error = True, error
+        self._arrived.set()
+
+    def sending(self) -> "_Sending":
+        """Around the sending of a reply."""
+        return _Sending(self)
+
+    def set_sending(self, now: bool) -> None:
+        self._is_sending = now
+        self._room.set()
+
+
+class _Sending:
+    def __init__(self, waiting: _Waiting) -> None:
+        self._waiting = waiting
+
+    def __enter__(self) -> None:
+        self._waiting.set_sending(True)
+
+    def __exit__(self, *_: object) -> None:
+        self._waiting.set_sending(False)
+
+
+async def _first(requests: AsyncIterator[stream_pb2.EmbedStreamRequest]) -> stream_pb2.StreamConfig:
+    async for request in requests:
+        if request.WhichOneof("payload") == "config":
+            return request.config
+        break
+    raise InvalidRequestError("the first message of a stream must hold its config: layout, num_bodies, fps, windows.")
+
+
+async def _read(
+    requests: AsyncIterator[stream_pb2.EmbedStreamRequest], plan: _Plan, waiting: _Waiting, embedder: Embedder
+) -> None:
+    try:
+        async for request in requests:
+            if request.WhichOneof("payload") != "frames":
+                raise InvalidRequestError("every message of a stream but the first must hold frames.")
+            with in_field("frames"):
+                frames = _read_frames(request.frames, plan, embedder)
+            for window in plan.cutter.add(frames):
+                await waiting.put(window)
+    except GfpError as error:
+        waiting.end(error)
+    finally:
+        waiting.end()
+
+
+def _read_frames(
+    message: stream_pb2.Frames, plan: _Plan, embedder: Embedder
+) -> Float32[np.ndarray, "frames bodies joints 3"]:
+    frames = read_positions(message.positions, message.num_frames, plan.num_bodies, plan.layout)
+    check_size(message.num_frames, plan.num_bodies, embedder.limits)
+    if np.isinf(frames).any():
+        raise InvalidSkeletonError("a coordinate is infinite; coordinates are metres, and what was not seen is NaN.")
+    return frames

@@ -1,0 +1,38 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gfp_serve.errors import InvalidRequestError
+from gfp_serve.windows import WindowCutter
+
+
+@given(
+    pieces=st.lists(st.integers(0, 20), max_size=12),
+    length=st.integers(1, 15),
+    stride=st.integers(1, 25),
+)
+def test_windows_are_those_of_the_whole_however_it_is_cut_into_pieces(
+    pieces: list[int], length: int, stride: int
+) -> None:
+    whole = np.arange(sum(pieces), dtype=np.float32).reshape(-1, 1, 1, 1) + np.zeros((1, 1, 2, 3), np.float32)
+    cutter = WindowCutter(length, stride)
+    found = [window for piece in np.split(whole, np.cumsum(pieces)[:-1]) for window in cutter.add(piece)]
+    starts = range(0, len(whole) - length + 1, stride)
+    assert [window.first_frame for window in found] == list(starts)
+    for window in found:
+        np.testing.assert_array_equal(window.sequence, whole[window.first_frame : window.first_frame + length])
+
+
+def test_no_more_than_a_window_is_kept() -> None:
+    cutter = WindowCutter(10, 100)
+    for _ in range(50):
+        list(cutter.add(np.zeros((7, 1, 2, 3), np.float32)))
+        assert cutter._kept is not None
+        assert len(cutter._kept) <= 10
+
+
+@pytest.mark.parametrize(("length", "stride"), [(0, 1), (1, 0), (-1, 5)])
+def test_windows_without_length_or_stride_are_refused(length: int, stride: int) -> None:
+    with pytest.raises(InvalidRequestError, match="both must be at least 1"):
+        WindowCutter(length, stride)
