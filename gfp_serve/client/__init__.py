@@ -4,6 +4,7 @@ from gfp_serve.client.asynchronous import AsyncClient
 from gfp_serve.client.blocking import DEFAULT_ADDRESS, Client
 from gfp_serve.client.connection import Tls, read_token
 from gfp_serve.client.conversation import Classification, ClipItem, Info, Query
+from gfp_serve.client.streaming import StreamedWindow, StreamSettings
 
 __all__ = [
     "DEFAULT_ADDRESS",
@@ -13,6 +14,8 @@ __all__ = [
     "ClipItem",
     "Info",
     "Query",
+    "StreamSettings",
+    "StreamedWindow",
     "Tls",
     "read_token",
 ]

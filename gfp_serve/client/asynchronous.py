@@ -1,6 +1,7 @@
 """The client for asyncio: `blocking.Client` with `await`, whose docstrings hold here too."""
 
-from collections.abc import Generator, Iterable, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Sequence
 from typing import Any, TypeVar, overload
 
 import grpc
@@ -10,6 +11,7 @@ from gfp_serve.classify import Weighting
 from gfp_serve.client.blocking import DEFAULT_ADDRESS, methods_of
 from gfp_serve.client.connection import CHANNEL_OPTIONS, Tls, metadata_of
 from gfp_serve.client.conversation import Call, Classification, ClipItem, Conversation, Info, Query, check_connection
+from gfp_serve.client.streaming import StreamConversation, StreamedWindow, StreamSettings
 from gfp_serve.gallery import Item, Neighbour
 from gfp_serve.service.status import to_error
 
@@ -101,6 +103,42 @@ class AsyncClient:
 
     async def get(self, ids: Sequence[str]) -> list[Item]:
         return await self._run(self._conversation.get(ids))
+
+    async def stream(
+        self, frames: AsyncIterable[np.ndarray], settings: StreamSettings
+    ) -> AsyncGenerator[StreamedWindow, None]:
+        """As `Client.stream`, with frames that are waited for in the event loop."""
+        said = StreamConversation(await self._run(self._conversation.meet()), settings)
+        call = self._methods["EmbedStream"](metadata=self._metadata)
+
+        async def write() -> None:
+            try:
+                async for part in frames:
+                    for message in said.write(part):
+                        await call.write(message)
+                await call.done_writing()
+            except (asyncio.InvalidStateError, grpc.RpcError):
+                pass  # the stream has ended; its reader is told why
+            except BaseException:
+                call.cancel()
+                raise
+
+        writing = asyncio.create_task(write())
+        try:
+            async for reply in call:
+                yield said.read(reply)
+        except grpc.RpcError as failure:
+            raise to_error(failure, self.address) from failure
+        except asyncio.CancelledError:
+            if writing.done() and not writing.cancelled() and writing.exception() is not None:
+                await writing  # raises what the frames raised, which is why the call was cancelled
+            raise
+        finally:
+            call.cancel()
+            writing.cancel()
+            await asyncio.wait([writing])
+        if not writing.cancelled() and writing.exception() is not None:
+            await writing
 
     async def info(self) -> Info:
         return await self._run(self._conversation.info())

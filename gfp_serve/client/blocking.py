@@ -1,6 +1,6 @@
 """The client that waits for its answers."""
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any, TypeVar, overload
 
 import grpc
@@ -10,9 +10,10 @@ from grpc_health.v1 import health_pb2_grpc
 from gfp_serve.classify import Weighting
 from gfp_serve.client.connection import CHANNEL_OPTIONS, Tls, metadata_of
 from gfp_serve.client.conversation import Call, Classification, ClipItem, Conversation, Info, Query, check_connection
+from gfp_serve.client.streaming import StreamConversation, StreamedWindow, StreamSettings
 from gfp_serve.gallery import Item, Neighbour
 from gfp_serve.service.status import to_error
-from gfp_serve.v1 import embedding_pb2_grpc, gallery_pb2_grpc
+from gfp_serve.v1 import embedding_pb2_grpc, gallery_pb2_grpc, stream_pb2, stream_pb2_grpc
 
 DEFAULT_ADDRESS = "127.0.0.1:50051"
 
@@ -24,6 +25,7 @@ def methods_of(channel: grpc.Channel | grpc.aio.Channel) -> dict[str, Callable[.
     return {
         **vars(embedding_pb2_grpc.EmbeddingServiceStub(channel)),  # type: ignore[no-untyped-call]
         **vars(gallery_pb2_grpc.GalleryServiceStub(channel)),  # type: ignore[no-untyped-call]
+        **vars(stream_pb2_grpc.StreamServiceStub(channel)),  # type: ignore[no-untyped-call]
         "Check": health_pb2_grpc.HealthStub(channel).Check,
     }
 
@@ -140,6 +142,34 @@ class Client:
     def get(self, ids: Sequence[str]) -> list[Item]:
         """Stored items with their vectors, in the order of the ids. `ItemNotFoundError` names the missing."""
         return self._run(self._conversation.get(ids))
+
+    def stream(self, frames: Iterable[np.ndarray], settings: StreamSettings) -> Iterator[StreamedWindow]:
+        """Windows of frames as they come, each as soon as the server has answered it.
+
+        `frames` gives arrays of any number of frames × bodies × joints × 3 (or frames × joints × 3), from a thread of
+        its own: it may wait for a camera. What it raises is raised here. Leaving the loop ends the stream. `timeout_s`
+        does not hold: a stream lasts as long as its frames.
+        """
+        said = StreamConversation(self._run(self._conversation.meet()), settings)
+        problems: list[Exception] = []
+
+        def messages() -> Iterator[stream_pb2.EmbedStreamRequest]:
+            try:
+                for part in frames:
+                    yield from said.write(part)
+            except Exception as error:  # gRPC would only say that there was one
+                problems.append(error)
+
+        call = self._methods["EmbedStream"](messages(), metadata=self._metadata)
+        try:
+            for reply in call:
+                yield said.read(reply)
+        except grpc.RpcError as failure:
+            raise (problems[0] if problems else to_error(failure, self.address)) from failure
+        finally:
+            call.cancel()
+        if problems:
+            raise problems[0]
 
     def info(self) -> Info:
         """What the server is: encoder, device, gallery, limits."""

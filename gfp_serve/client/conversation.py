@@ -111,6 +111,10 @@ class Conversation:
     def __init__(self) -> None:
         self._met: Info | None = None
 
+    def meet(self) -> Generator[Call, Any, Info]:
+        """The server as it was when it was first asked."""
+        return (yield from self._meet())
+
     def info(self) -> Generator[Call, Any, Info]:
         reply = yield Call("GetInfo", embedding_pb2.GetInfoRequest())
         info = _read_info(reply)
@@ -170,7 +174,7 @@ class Conversation:
                 expected_encoder_digest=info.encoder_digest,
             )
             reply = yield from _ask("Classify", request, start)
-            results += [_read_classification(result) for result in reply.results]
+            results += [read_classification(result) for result in reply.results]
         return results
 
     def upsert(self, items: Iterable[Item | ClipItem]) -> Generator[Call, Any, int]:
@@ -304,7 +308,8 @@ def _write_item(item: Item | ClipItem) -> gallery_pb2.Item:
     return message
 
 
-def _read_classification(message: gallery_pb2.Classification) -> Classification:
+def read_classification(message: gallery_pb2.Classification) -> Classification:
+    """The class and the votes of a reply."""
     return Classification(
         None if message.unknown else message.label,
         tuple(ClassScore(each.label, each.score) for each in message.scores),
