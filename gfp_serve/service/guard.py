@@ -127,7 +127,8 @@ class Guard(grpc.aio.ServerInterceptor):
                 failure = error
             if failure is not None:
                 status = _status_of(failure, request_id)
-                await context.abort_with_status(rpc_status.to_status(status))
+                told = rpc_status.to_status(status)
+                await context.abort(told.code, told.details, (*told.trailing_metadata, (REQUEST_ID, request_id)))
         except asyncio.CancelledError:
             status.code = grpc.StatusCode.CANCELLED.value[0]
             raise

@@ -388,6 +388,22 @@ async def test_a_caller_who_has_left_is_not_computed(tmp_path, leaves_by):
     assert len(encoder.seen) == 2
 
 
+@pytest.mark.parametrize(
+    ("sent", "kept"), [("mine-7", True), ("not a sound one", False), ("x" * 65, False), (None, False)]
+)
+async def test_every_reply_has_a_request_id_the_callers_own_if_it_sent_one(tmp_path, sent, kept):
+    header = () if sent is None else (("x-request-id", sent),)
+    async with running(tmp_path) as server, channel_to(server) as channel:
+        stub = embedding_pb2_grpc.EmbeddingServiceStub(channel)
+        for call in (
+            stub.GetInfo(embedding_pb2.GetInfoRequest(), metadata=header),
+            stub.Embed(embedding_pb2.EmbedRequest(), metadata=header),  # refused: it holds no sequence
+        ):
+            told = dict(await call.trailing_metadata())
+            assert (told["x-request-id"] == sent) is kept
+            assert told["x-request-id"]
+
+
 async def test_a_fault_of_the_server_is_told_with_a_request_id_and_nothing_else(tmp_path, caplog):
     class Broken(Encoder):
         broken = False
