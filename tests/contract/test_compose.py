@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from gfp_serve.config import ServeConfig
+from gfp_serve.service.metrics import Metrics
 
 ROOT = Path(__file__).parents[2]
 SPECIFICATION = json.loads((Path(__file__).parent / "compose_spec" / "compose-spec.json").read_text())
@@ -67,7 +68,7 @@ def test_only_the_cpu_server_starts_by_default(compose):
 
 
 def test_every_target_that_compose_builds_is_a_stage_of_the_dockerfile(compose, stages):
-    targets = {service["build"]["target"] for service in compose["services"].values()}
+    targets = {service["build"]["target"] for service in compose["services"].values() if "build" in service}
 
     assert targets == {"server", "server-gpu", "trainer"}
     assert targets <= set(stages)
@@ -90,9 +91,33 @@ def test_a_server_is_killed_only_after_it_has_had_time_to_drain(compose):
 def test_every_named_volume_is_declared_and_lies_on_a_volume_of_its_image(compose, stages):
     for service in compose["services"].values():
         for mount in service["volumes"]:
-            name, target = mount.split(":")
+            name, target, *_ = mount.split(":")
+            if name.startswith("./"):
+                assert (ROOT / name).is_file()
+                continue
             assert name in compose["volumes"]
-            assert target in " ".join(values(stages[service["build"]["target"]], "VOLUME"))
+            if "build" in service:
+                assert target in " ".join(values(stages[service["build"]["target"]], "VOLUME"))
+
+
+def test_every_image_of_others_is_pinned(compose):
+    images = [service["image"] for service in compose["services"].values() if "build" not in service]
+    assert images
+    assert all(re.fullmatch(r"[\w/.-]+:v?\d+\.\d+\.\d+", image) for image in images)
+
+
+def test_the_dashboard_asks_for_metrics_that_there_are():
+    dashboard = json.loads((ROOT / "examples" / "observe" / "dashboard.json").read_text())
+    asked = {
+        name
+        for panel in dashboard["panels"]
+        for target in panel["targets"]
+        for name in re.findall(r"gfp_\w+", target["expr"])
+    }
+    known = {sample.name for family in Metrics().registry.collect() for sample in family.samples}
+    # Histograms and counters with labels have no samples before the first call.
+    known |= {f"gfp_{name}" for name in ("requests_total", "rejected_total", "request_duration_seconds_bucket")}
+    assert asked <= known
 
 
 def test_every_instruction_is_one_that_docker_knows(stages):
