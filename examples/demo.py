@@ -111,6 +111,7 @@ def serving(bundle: Path) -> Iterator[str]:
     """A `gfp-serve` on a free port of this machine, with a gallery that is thrown away; stopped at the end."""
     command = ["gfp-serve", "--bundle", str(bundle), "--port", "0"]
     console.print(f"$ {' '.join(command)}", style="bold", highlight=False, soft_wrap=True)
+    RUN.mkdir(parents=True, exist_ok=True)
     log = (RUN / "server.log").open("w")
     server = subprocess.Popen(
         [Path(sys.executable).parent / command[0], *command[1:]], stdout=subprocess.PIPE, stderr=log, text=True

@@ -28,7 +28,7 @@ RECORDINGS = Path(__file__).parent / "clips" / "precog.npz"
 WINDOW_S, STRIDE_S = 2.0, 0.5
 FRAMES_AT_ONCE = 3
 
-console = Console(highlight=False)
+console = Console(highlight=False, soft_wrap=True)
 
 
 @click.command(help=__doc__)
@@ -66,8 +66,8 @@ def main(recording: Path, subject: str, address: str | None, gallery_is_filled: 
             sure = voted.scores[0].score if voted and voted.scores else 0.0
             left_out = f"  ({window.num_dropped} windows left out)" if window.num_dropped else ""
             console.print(
-                f"{window.start_s:6.1f} to {window.end_s:5.1f} s  {said:24} {'█' * round(20 * sure):20} {sure:4.0%}"
-                f"  {late_ms:4.0f} ms after its last frame{left_out}"
+                f"{window.start_s:6.1f} to {window.end_s:5.1f} s  {said:20} {'█' * round(10 * sure):10} {sure:4.0%}"
+                f"  {late_ms:4.0f} ms after its end{left_out}"
             )
             right, total = right + (said == replayed.label), total + 1
         console.print(f"{right} of {total} windows were named {replayed.label}, as the whole recording is.")
