@@ -215,7 +215,7 @@ def table(out: Path) -> None:
     console = Console(width=250, soft_wrap=True)
     for test in TESTED:
         kinds = list(report["rows"][0]["top1"][test])
-        console.print(f"| {test} | training | {' | '.join(kinds)} |")
+        console.print(f"\n| {test} | training | {' | '.join(kinds)} |")
         console.print("|---" * (2 + len(kinds)) + "|")
         console.print(f"| chance | | {report['chance'][test]:.1f} |" + " |" * (len(kinds) - 1))
         for name in dict.fromkeys(row["embedding"] for row in report["rows"]):

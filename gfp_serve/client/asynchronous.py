@@ -116,6 +116,9 @@ class AsyncClient:
                 async for part in frames:
                     for message in said.write(part):
                         await call.write(message)
+                        # Headers come when the opening was taken. What is written into a stream that has ended hides
+                        # why it did.
+                        await call.initial_metadata()
                 await call.done_writing()
             except (asyncio.InvalidStateError, grpc.RpcError):
                 pass  # the stream has ended; its reader is told why

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
@@ -46,7 +47,7 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
             waiting.end(ClosedError("the server is shutting down; open the stream again, there or at another."))
 
     async def EmbedStream(  # noqa: N802
-        self, requests: AsyncIterator[stream_pb2.EmbedStreamRequest], _context: object
+        self, requests: AsyncIterator[stream_pb2.EmbedStreamRequest], context: Any
     ) -> AsyncIterator[stream_pb2.EmbedStreamResponse]:
         if len(self._open) >= self._max_streams:
             raise OverloadedError(
@@ -60,6 +61,8 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
         try:
             plan = self._plan(await _first(requests))
             waiting.lossless = plan.lossless
+            # Says that the config was taken: whoever waits for it never sends frames into a stream that was refused.
+            await context.send_initial_metadata(())
             reader = asyncio.create_task(_read(requests, plan, waiting, self._embedder), name="stream reader")
             while (window := await waiting.take()) is not None:
                 reply = await self._answer(window, plan, waiting)

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import inspect
+import itertools
 import re
 from collections import Counter
 
@@ -10,7 +11,7 @@ import grpc
 import numpy as np
 import pytest
 
-from gfp_serve.client import AsyncClient, Client, ClipItem
+from gfp_serve.client import AsyncClient, Client, ClipItem, StreamSettings
 from gfp_serve.errors import (
     EmptyGalleryError,
     EncoderMismatchError,
@@ -60,8 +61,70 @@ def ask(request, address):
 def test_the_asyncio_client_has_the_methods_and_arguments_of_the_blocking_one():
     public = [name for name in vars(Client) if not name.startswith("_")]
     assert Counter(public) == Counter(name for name in vars(AsyncClient) if not name.startswith("_"))
-    for name in public:
+    for name in set(public) - {"stream"}:  # whose frames are waited for in the event loop
         assert inspect.signature(getattr(Client, name)) == inspect.signature(getattr(AsyncClient, name)), name
+
+
+FRAMES = np.concatenate([walk(seed) for seed in range(5)])
+SETTINGS = StreamSettings(window_frames=8, stride_frames=4, top_k=1, num_neighbours=1, lossless=True)
+
+
+@pytest.fixture(params=["blocking", "asyncio"])
+def stream(request, address):
+    """A function that gives the windows that either client makes of pieces of frames."""
+
+    def blocking(pieces, settings):
+        with Client(address) as client:
+            return list(client.stream(pieces, settings))
+
+    def asynchronous(pieces, settings):
+        async def given():
+            for piece in pieces:
+                yield piece
+
+        async def collect():
+            async with AsyncClient(address) as client:
+                return [window async for window in client.stream(given(), settings)]
+
+        return asyncio.run(collect())
+
+    return blocking if request.param == "blocking" else asynchronous
+
+
+def test_a_stream_gives_windows_with_all_that_was_asked_for(stream, address):
+    with Client(address) as client:
+        client.upsert([ClipItem("near", FRAMES[4:12], "walk")])
+    windows = stream([FRAMES[:5], FRAMES[5:6], FRAMES[6:]], SETTINGS)
+    assert [window.first_frame for window in windows] == list(range(0, len(FRAMES) - 7, 4))
+    np.testing.assert_allclose(windows[1].embedding, embedding_of(FRAMES[4:12]), atol=1e-5)
+    assert windows[1].neighbours[0].id == "near"
+    assert windows[1].neighbours[0].similarity == pytest.approx(1, abs=1e-5)
+    assert windows[1].classification.label == "walk"
+    assert (windows[1].start_s, windows[1].problem, windows[1].num_dropped) == (4 / 30, "", 0)
+
+
+def test_frames_that_cannot_be_used_or_read_end_a_stream_with_their_own_error(stream):
+    with pytest.raises(InvalidSkeletonError, match=r"25 joints|shape"):
+        stream([FRAMES[:, :, :20]], SETTINGS)
+    with pytest.raises(InvalidSkeletonError, match=r"hold 2 bodies, those before held 1"):
+        stream([FRAMES, np.repeat(FRAMES, 2, axis=1)], SETTINGS)
+    with pytest.raises(InvalidRequestError, match="both must be at least 1"):
+        stream([FRAMES], dataclasses.replace(SETTINGS, stride_frames=0))
+
+    def camera():
+        yield FRAMES
+        raise OSError("unplugged")
+
+    with pytest.raises(OSError, match="unplugged"):
+        stream(camera(), SETTINGS)
+
+
+def test_leaving_a_stream_early_ends_it(address):
+    with Client(address) as client:
+        windows = client.stream(itertools.repeat(FRAMES), SETTINGS)
+        assert next(windows).first_frame == 0
+        windows.close()
+        assert client.embed(walk(1)).shape == (SIZE,)
 
 
 def test_one_array_gives_one_vector_and_a_list_gives_rows_in_order(ask):

@@ -62,13 +62,17 @@ async def test_refusals_are_counted_by_reason_and_clips_that_were_left_too(tmp_p
     encoder = GatedEncoder(tiny_bundle())
     config = dataclasses.replace(CONFIG, max_calls=2)
     async with running(tmp_path, config, encoder) as server, AsyncClient(f"127.0.0.1:{server.port}") as client:
+        await client.info()  # it asks once, before its first call
         encoder.shut()
-        first, second = (asyncio.create_task(client.embed(walk(number))) for number in (1, 2))
-        await calls_in(server, 2)
+        first = asyncio.create_task(client.embed(walk(1)))
+        assert await asyncio.to_thread(encoder.entered.wait, 20)
+        second = asyncio.create_task(client.embed(walk(2)))
+        async with asyncio.timeout(20):
+            while not server._batcher._lines:  # noqa: ASYNC110  (nothing outside tests waits for this)
+                await asyncio.sleep(0.005)
         assert (await scrape(server))["gfp_calls_in_progress"] == 2
         with pytest.raises(OverloadedError):
             await client.info()
-        assert await asyncio.to_thread(encoder.entered.wait, 20)
         second.cancel()
         await calls_in(server, 1)
         encoder.gate.set()

@@ -130,7 +130,12 @@ async def test_reflection_lists_our_services_and_health(tmp_path):
         async for reply in stub.ServerReflectionInfo(iter([request])):
             names = {service.name for service in reply.list_services_response.service}
     assert names == {*SERVICES, "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}
-    assert set(SERVICES) == {"gfp_serve.v1.EmbeddingService", "gfp_serve.v1.GalleryService"}
+    assert set(SERVICES) == {
+        "gfp_serve.v1.EmbeddingService",
+        "gfp_serve.v1.GalleryService",
+        "gfp_serve.v1.StreamService",
+        "inference.GRPCInferenceService",
+    }
 
 
 def free_port() -> int:

@@ -117,7 +117,8 @@ def test_checkpoint_and_bundle_give_the_same_accuracies(
     np.testing.assert_array_equal(*last)
 
 
-def test_clips_of_one_class_only_are_refused_for_every_answer_would_be_right(store: ClipStore) -> None:
+def test_clips_of_one_class_only_are_refused_for_every_answer_would_be_right(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "store", num_clips=24)
     store.labels[:] = 1
     for ask in (split_folds, lambda of: cross_subject_folds(of, 2)):
         with pytest.raises(InvalidRequestError, match=r"all labelled clips of .* are of one class, 'class1'"):

@@ -72,7 +72,8 @@ def test_a_linear_probe_can_read_a_fitted_read_out_too(run: Path, store: ClipSto
     words = ["--epochs", 1, "--no-augment", "--fit", store.path]
     report = report_of("linear-probe", run, store.path, *words)
     assert list(report["top1_percent"]) == list(report["top1_percent_readout"]) == ROWS
-    assert report["config"]["fit"]["store_content_sha256"] == store.content_digest
+    assert report["config"]["readout"]["kind"] == "whitened"
+    assert report["config"]["readout"]["data"]["content_sha256"] == store.content_digest
 
 
 def test_cross_subject_folds_test_every_clip_once(run: Path, store: ClipStore) -> None:
