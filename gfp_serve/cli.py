@@ -20,10 +20,11 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from gfp_serve import __version__
-from gfp_serve.client import DEFAULT_ADDRESS, Classification, Client, ClipItem, Tls, read_token
+from gfp_serve.cli_options import SPLITS, Connect, reads_clips, talks_to_server
+from gfp_serve.client import Classification, ClipItem
 from gfp_serve.config import ServeConfig
 from gfp_serve.errors import DamagedFileError, InvalidRequestError, InvalidSkeletonError
-from gfp_serve.formats import TEST_SPLIT, TRAIN_SPLIT, Clip, find_files, read_clips
+from gfp_serve.formats import Clip, find_files, read_clips
 from gfp_serve.gallery import Neighbour
 from gfp_serve.logs import configure_logs
 from gfp_serve.options import Group, options_from
@@ -35,10 +36,6 @@ from gfp_serve.skeleton import LAYOUTS, map_joints
 _CLIPS_AT_ONCE = 32
 
 T = TypeVar("T")
-
-Connect = Callable[[], Client]
-
-_SPLITS = {"train": TRAIN_SPLIT, "test": TEST_SPLIT}
 
 
 @click.group(cls=Group, invoke_without_command=True, context_settings={"auto_envvar_prefix": "GFP_SERVE"})
@@ -84,88 +81,10 @@ def gfp() -> None:
     """
 
 
-def _talks_to_server(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of every command that calls a server; it is called with `connect=`, which opens a client."""
-    path = click.Path(path_type=Path)
-
-    def call(
-        address: str,
-        timeout_s: float,
-        token_file: Path | None,
-        tls: bool,
-        tls_ca: Path | None,
-        tls_certificate: Path | None,
-        tls_key: Path | None,
-        **given: Any,
-    ) -> None:
-        files = Tls(ca=tls_ca, certificate=tls_certificate, key=tls_key)
-
-        def connect() -> Client:
-            return Client(
-                address,
-                timeout_s,
-                token=None if token_file is None else read_token(token_file),
-                tls=files if tls or files != Tls() else None,
-            )
-
-        command(connect=connect, **given)
-
-    call.__name__, call.__doc__ = command.__name__, command.__doc__
-    call.__click_params__ = list(getattr(command, "__click_params__", []))  # type: ignore[attr-defined]
-    shared = (
-        click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line instead of a table."),
-        click.option("--timeout-s", default=30.0, show_default=True, help="Seconds that one request may take."),
-        click.option("--tls-key", envvar="GFP_TLS_KEY", metavar="FILE", type=path, help="Its key."),
-        click.option(
-            "--tls-certificate",
-            envvar="GFP_TLS_CERTIFICATE",
-            metavar="FILE",
-            type=path,
-            help="Certificate to show a server that asks for one (mutual TLS).",
-        ),
-        click.option(
-            "--tls-ca", envvar="GFP_TLS_CA", metavar="FILE", type=path, help="Authorities to trust; implies --tls."
-        ),
-        click.option("--tls", envvar="GFP_TLS", is_flag=True, help="Encrypt the connection."),
-        click.option(
-            "--token-file",
-            envvar="GFP_TOKEN_FILE",
-            metavar="FILE",
-            type=path,
-            help="File that holds the token to send.",
-        ),
-        click.option(
-            "--address",
-            default=DEFAULT_ADDRESS,
-            envvar="GFP_ADDRESS",
-            show_default=True,
-            show_envvar=True,
-            metavar="HOST:PORT",
-            help="Where gfp-serve listens.",
-        ),
-    )
-    for option in shared:
-        call = option(call)
-    return call
-
-
-def _reads_clips(command: Callable[..., None]) -> Callable[..., None]:
-    """The recordings that a command goes through."""
-    split = click.option(
-        "--split",
-        type=click.Choice(["all", *_SPLITS]),
-        default="all",
-        show_default=True,
-        help="Take only clips of this side of the recordings' own split.",
-    )
-    files = click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
-    return files(split(command))
-
-
 @gfp.command()
-@_reads_clips
+@reads_clips
 @click.option("--out", type=click.Path(path_type=Path), help="Write the vectors: .npy, or .npz with names and labels.")
-@_talks_to_server
+@talks_to_server
 def embed(files: Sequence[Path], split: str, out: Path | None, connect: Connect, as_json: bool) -> None:
     """Embed every clip of recordings as a unit vector."""
     if out is not None and out.suffix not in (".npy", ".npz"):
@@ -196,9 +115,9 @@ def embed(files: Sequence[Path], split: str, out: Path | None, connect: Connect,
 
 
 @gfp.command()
-@_reads_clips
+@reads_clips
 @click.option("--top-k", default=5, show_default=True, help="Neighbours of each clip.")
-@_talks_to_server
+@talks_to_server
 def search(files: Sequence[Path], split: str, top_k: int, connect: Connect, as_json: bool) -> None:
     """Find the items of the gallery that are nearest to each clip."""
     answers = _Answers(("clip", "similarity", "label", "neighbour"), as_json)
@@ -219,7 +138,7 @@ def search(files: Sequence[Path], split: str, top_k: int, connect: Connect, as_j
 
 
 @gfp.command()
-@_reads_clips
+@reads_clips
 @click.option("--num-neighbours", default=5, show_default=True, help="Nearest items that vote.")
 @click.option(
     "--weighting",
@@ -230,7 +149,7 @@ def search(files: Sequence[Path], split: str, top_k: int, connect: Connect, as_j
 )
 @click.option("--temperature", default=0.07, show_default=True, help="The smaller, the more the nearest item counts.")
 @click.option("--unknown-below", type=float, help="Say unknown when no voter is at least this similar (-1 to 1).")
-@_talks_to_server
+@talks_to_server
 def classify(files: Sequence[Path], split: str, connect: Connect, as_json: bool, **how: Any) -> None:
     """Name the action of each clip by the vote of its nearest items."""
     answers = _Answers(("clip", "class", "score", "runner-up", "score"), as_json)
@@ -254,8 +173,8 @@ def classify(files: Sequence[Path], split: str, connect: Connect, as_json: bool,
 
 
 @gfp.command()
-@_reads_clips
-@_talks_to_server
+@reads_clips
+@talks_to_server
 def add(files: Sequence[Path], split: str, connect: Connect, as_json: bool) -> None:
     """Add every clip to the gallery, under the id FILE/CLIP; an item with that id is replaced."""
     answers = _Answers(("clip", "label"), as_json)
@@ -272,7 +191,7 @@ def add(files: Sequence[Path], split: str, connect: Connect, as_json: bool) -> N
 
 @gfp.command()
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
-@_talks_to_server
+@talks_to_server
 def remove(ids: Sequence[str], connect: Connect, as_json: bool) -> None:
     """Remove items from the gallery by id."""
     with connect() as client:
@@ -281,7 +200,7 @@ def remove(ids: Sequence[str], connect: Connect, as_json: bool) -> None:
 
 
 @gfp.command()
-@_talks_to_server
+@talks_to_server
 def info(connect: Connect, as_json: bool) -> None:
     """Say what the server is: encoder, device, gallery, limits."""
     with connect() as client:
@@ -301,7 +220,7 @@ def info(connect: Connect, as_json: bool) -> None:
 
 
 @gfp.command()
-@_talks_to_server
+@talks_to_server
 @click.pass_context
 def health(context: click.Context, connect: Connect, as_json: bool) -> None:
     """Exit with 0 if the server takes calls now, else with 1."""
@@ -367,7 +286,7 @@ def _usable(file: Path, split: str, console: Console) -> Iterator[_Taken]:
     """The clips of a file one by one, which may be larger than memory; damage is named, and ends it."""
     try:
         for clip in read_clips(file):
-            wanted = split == "all" or clip.split == _SPLITS[split]
+            wanted = split == "all" or clip.split == SPLITS[split]
             if wanted and (taken := _take(file, clip, console)) is not None:
                 yield taken
     except DamagedFileError as error:

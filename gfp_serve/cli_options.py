@@ -1,0 +1,92 @@
+"""Options that several commands of `gfp` share: the server that they ask, and the recordings that they go through."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gfp_serve.client import DEFAULT_ADDRESS, Client, Tls, read_token
+from gfp_serve.formats import TEST_SPLIT, TRAIN_SPLIT
+
+Connect = Callable[[], Client]
+
+SPLITS = {"train": TRAIN_SPLIT, "test": TEST_SPLIT}
+
+
+def talks_to_server(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of every command that calls a server; it is called with `connect=`, which opens a client."""
+    path = click.Path(path_type=Path)
+
+    def call(
+        address: str,
+        timeout_s: float,
+        token_file: Path | None,
+        tls: bool,
+        tls_ca: Path | None,
+        tls_certificate: Path | None,
+        tls_key: Path | None,
+        **given: Any,
+    ) -> None:
+        files = Tls(ca=tls_ca, certificate=tls_certificate, key=tls_key)
+
+        def connect() -> Client:
+            return Client(
+                address,
+                timeout_s,
+                token=None if token_file is None else read_token(token_file),
+                tls=files if tls or files != Tls() else None,
+            )
+
+        command(connect=connect, **given)
+
+    call.__name__, call.__doc__ = command.__name__, command.__doc__
+    call.__click_params__ = list(getattr(command, "__click_params__", []))  # type: ignore[attr-defined]
+    shared = (
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line instead of a table."),
+        click.option("--timeout-s", default=30.0, show_default=True, help="Seconds that one request may take."),
+        click.option("--tls-key", envvar="GFP_TLS_KEY", metavar="FILE", type=path, help="Its key."),
+        click.option(
+            "--tls-certificate",
+            envvar="GFP_TLS_CERTIFICATE",
+            metavar="FILE",
+            type=path,
+            help="Certificate to show a server that asks for one (mutual TLS).",
+        ),
+        click.option(
+            "--tls-ca", envvar="GFP_TLS_CA", metavar="FILE", type=path, help="Authorities to trust; implies --tls."
+        ),
+        click.option("--tls", envvar="GFP_TLS", is_flag=True, help="Encrypt the connection."),
+        click.option(
+            "--token-file",
+            envvar="GFP_TOKEN_FILE",
+            metavar="FILE",
+            type=path,
+            help="File that holds the token to send.",
+        ),
+        click.option(
+            "--address",
+            default=DEFAULT_ADDRESS,
+            envvar="GFP_ADDRESS",
+            show_default=True,
+            show_envvar=True,
+            metavar="HOST:PORT",
+            help="Where gfp-serve listens.",
+        ),
+    )
+    for option in shared:
+        call = option(call)
+    return call
+
+
+def reads_clips(command: Callable[..., None]) -> Callable[..., None]:
+    """The recordings that a command goes through."""
+    split = click.option(
+        "--split",
+        type=click.Choice(["all", *SPLITS]),
+        default="all",
+        show_default=True,
+        help="Take only clips of this side of the recordings' own split.",
+    )
+    files = click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+    return files(split(command))
