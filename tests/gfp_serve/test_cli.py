@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from gfp_serve import cli
 from gfp_serve.cli import gfp, gfp_serve
+from gfp_serve.client import Client
 from gfp_serve.config import ServeConfig
 from gfp_serve.formats import Clip, write_clip_file
 from gfp_serve.skeleton import KINECT20, NTU25, Layout
@@ -185,7 +186,7 @@ def test_a_file_larger_than_memory_is_sent_while_it_is_read(run, recordings, mon
 
     sent = []
     monkeypatch.setattr(cli, "read_clips", read_many)
-    monkeypatch.setattr(cli.Client, "upsert", upsert)
+    monkeypatch.setattr(Client, "upsert", upsert)
     assert "100 items were added" in run("add", recordings / "a.npz").stdout
     assert [(num_read, len(ids)) for num_read, ids in sent] == [(32, 32), (64, 32), (96, 32), (100, 4)]
     assert [name for _, ids in sent for name in ids] == [f"a/c{number}" for number in range(100)]
