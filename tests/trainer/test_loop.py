@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +81,15 @@ def test_a_line_of_metrics_that_a_crash_cut_off_does_not_stop_a_resumed_run(stor
     assert list(losses_of(tmp_path)) == [1, 2, 3, 4]
 
 
+@pytest.fixture
+def usual_ctrl_c() -> Iterator[None]:
+    """Ctrl-C as a terminal's programs have it: what a shell starts in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("usual_ctrl_c")
 def test_a_second_signal_is_not_swallowed(store: ClipStore, tmp_path: Path) -> None:
     def show(_: Progress) -> None:
         # Not os.kill: another thread may take both signals before Python looks, which then sees one.
