@@ -8,6 +8,7 @@ import click
 
 from gfp_serve.client import DEFAULT_ADDRESS, Client, Tls, read_token
 from gfp_serve.formats import TEST_SPLIT, TRAIN_SPLIT
+from gfp_serve.options import stands_for
 
 Connect = Callable[[], Client]
 
@@ -18,6 +19,7 @@ def talks_to_server(command: Callable[..., None]) -> Callable[..., None]:
     """The options of every command that calls a server; it is called with `connect=`, which opens a client."""
     path = click.Path(path_type=Path)
 
+    @stands_for(command)
     def call(
         address: str,
         timeout_s: float,
@@ -40,8 +42,6 @@ def talks_to_server(command: Callable[..., None]) -> Callable[..., None]:
 
         command(connect=connect, **given)
 
-    call.__name__, call.__doc__ = command.__name__, command.__doc__
-    call.__click_params__ = list(getattr(command, "__click_params__", []))  # type: ignore[attr-defined]
     shared = (
         click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line instead of a table."),
         click.option("--timeout-s", default=30.0, show_default=True, help="Seconds that one request may take."),

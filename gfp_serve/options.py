@@ -54,6 +54,20 @@ def choice_of(config_types: Callable[[], Mapping[str, type[C]]], default: Callab
     return dataclasses.field(default_factory=default, metadata=about)
 
 
+def stands_for(command: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a function the name, the help and the options so far of the command that it calls.
+
+    Not `functools.wraps`, which would let both share one list of options.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        function.__name__, function.__doc__ = command.__name__, command.__doc__
+        function.__click_params__ = list(getattr(command, "__click_params__", []))  # type: ignore[attr-defined]
+        return function
+
+    return decorate
+
+
 def options_from(
     config_type: type[C],
     *,
@@ -71,6 +85,7 @@ def options_from(
     """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @stands_for(command)
         def call(**given: Any) -> Any:
             context = click.get_current_context()
             values = {name: given.pop(name) for name in names}
@@ -87,8 +102,6 @@ def options_from(
                 raise click.UsageError(str(error)) from error
             return command(**{into: config}, **given)
 
-        call.__name__, call.__doc__ = command.__name__, command.__doc__
-        call.__click_params__ = list(getattr(command, "__click_params__", []))  # type: ignore[attr-defined]
         for option in reversed(options):
             call = option.decorate(call)
         if presets is not None:

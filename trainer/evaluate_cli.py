@@ -14,7 +14,7 @@ from rich.progress import Progress
 
 from gfp_serve.encoder import Device
 from gfp_serve.errors import InvalidRequestError
-from gfp_serve.options import Group, options_from
+from gfp_serve.options import Group, options_from, stands_for
 from trainer.checkpoint import Checkpoint
 from trainer.devices import pick_device
 from trainer.evaluate.candidates import (
@@ -76,6 +76,7 @@ def _protocol(name: str, *, bundles: bool = False) -> Callable[[Callable[..., No
     """A command of the group, with what all of them share; it is called with `asked=Asked(...)`."""
 
     def decorate(command: Callable[..., None]) -> click.Command:
+        @stands_for(command)
         def call(
             encoder: Path,
             store: Path,
@@ -91,8 +92,6 @@ def _protocol(name: str, *, bundles: bool = False) -> Callable[[Callable[..., No
                 _check_writable(out)
             command(asked=Asked(encoder, clips, parts, device, out, as_json), **others)
 
-        call.__doc__ = command.__doc__
-        call.__click_params__ = list(getattr(command, "__click_params__", []))  # type: ignore[attr-defined]
         shared = (
             click.argument("encoder", metavar="ENCODER" if bundles else "RUN", type=_PATH),
             click.argument("store", metavar="STORE", type=_PATH),

@@ -10,7 +10,7 @@ from rich.progress import Progress
 from torch import nn
 
 from gfp_serve.encoder import Device
-from gfp_serve.options import options_from
+from gfp_serve.options import options_from, stands_for
 from gfp_serve.preprocess import PreprocessConfig
 from trainer.checkpoint import data_summary
 from trainer.devices import pick_device
@@ -70,6 +70,7 @@ def readout_options(help_text: str) -> Callable[[Callable[..., Any]], Callable[.
     """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @stands_for(command)
         def call(fit_store: Path | None, readout_config: ReadoutConfig, **given: Any) -> Any:
             fitted = readout_config.readout != "mean"
             if fitted and fit_store is None:
@@ -86,8 +87,6 @@ def readout_options(help_text: str) -> Callable[[Callable[..., Any]], Callable[.
             store = None if fit_store is None else ClipStore.open(fit_store)
             return command(readout=AskedReadout(readout_config, store), **given)
 
-        call.__name__, call.__doc__ = command.__name__, command.__doc__
-        call.__click_params__ = list(getattr(command, "__click_params__", []))  # type: ignore[attr-defined]
         with_settings = options_from(ReadoutConfig, into="readout_config", start=_start)(call)
         return click.option("--fit", "fit_store", metavar="STORE", type=click.Path(path_type=Path), help=help_text)(
             with_settings

@@ -48,7 +48,7 @@ class Tokens:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._stamp = _stamp(path)
+        self._stamp: tuple[int, int, int] | None = _stamp(path)
         self._roles = _read(path)
 
     def role_of(self, token: str) -> Role | None:
@@ -64,9 +64,15 @@ class Tokens:
     def _follow(self) -> None:
         try:
             stamp = _stamp(self._path)
-            if stamp == self._stamp:
-                return
-            self._stamp = stamp
+        except SettingsError as error:
+            if self._stamp is not None:  # said once, not at every call
+                _log.error("the tokens read last stay in force: %s", error)
+            self._stamp = None
+            return
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        try:
             self._roles = _read(self._path)
         except SettingsError as error:
             _log.error("the tokens read last stay in force: %s", error)

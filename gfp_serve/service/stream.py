@@ -4,8 +4,8 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,6 +69,7 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
                 if reply is not None:
                     with waiting.sending():
                         yield reply
+            await reader  # which raises a fault of ours: it must not look like the end of the frames
         finally:
             self._open.discard(waiting)
             if reader is not None:
@@ -211,24 +212,16 @@ class _Waiting:
             self._ended, self._error = True, error
         self._arrived.set()
 
-    def sending(self) -> "_Sending":
+    @contextmanager
+    def sending(self) -> Iterator[None]:
         """Around the sending of a reply."""
-        return _Sending(self)
-
-    def set_sending(self, now: bool) -> None:
-        self._is_sending = now
+        self._is_sending = True
         self._room.set()
-
-
-class _Sending:
-    def __init__(self, waiting: _Waiting) -> None:
-        self._waiting = waiting
-
-    def __enter__(self) -> None:
-        self._waiting.set_sending(True)
-
-    def __exit__(self, *_: object) -> None:
-        self._waiting.set_sending(False)
+        try:
+            yield
+        finally:
+            self._is_sending = False
+            self._room.set()
 
 
 async def _first(requests: AsyncIterator[stream_pb2.EmbedStreamRequest]) -> stream_pb2.StreamConfig:

@@ -207,6 +207,17 @@ async def test_another_encoder_than_expected_is_told_at_once(server: Server) -> 
     assert refused.value.code() == grpc.StatusCode.FAILED_PRECONDITION
 
 
+async def test_a_fault_while_frames_are_read_is_no_quiet_end(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr("gfp_serve.service.stream._read_frames", fail)
+    with pytest.raises(grpc.aio.AioRpcError) as ended:
+        await replies_to(server, opening(), bring(FRAMES))
+    assert ended.value.code() == grpc.StatusCode.INTERNAL
+    assert "a fault of ours" not in ended.value.details()
+
+
 async def test_streams_are_counted_and_one_too_many_is_refused(tmp_path: Path) -> None:
     config = dataclasses.replace(small_config(), max_streams=1)
     async with running(tmp_path, config) as server, channel_to(server) as channel:
