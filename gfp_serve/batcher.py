@@ -1,13 +1,17 @@
-"""From many callers' clips to few model calls: a bounded queue and one worker thread. Knows no gRPC and no model.
+"""From many callers' clips to few model calls: a bounded queue and worker threads. Knows no gRPC and no model.
 
-There is no timer: a batch is what waits when the worker becomes free. Calls take turns, clip by clip, so that a call
+There is no timer: a batch is what waits when the encoder becomes free. Calls take turns, clip by clip, so that a call
 of five hundred clips does not make those of one clip wait for all of them.
+
+On a CPU, a call on all cores answers one caller soonest, but its threads wait for each other; calls of one core each,
+side by side, answer more callers in the same time. So a lone clip gets the whole device, and a crowd gets lanes.
 """
 
 import asyncio
+import math
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,9 +20,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float32
 
+from gfp_serve.bundle import Encode
 from gfp_serve.errors import ClosedError, OverloadedError
-
-Encode = Callable[[Float32[np.ndarray, "batch bodies frames joints 3"]], Float32[np.ndarray, "batch embedding_size"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,20 @@ class Watcher(Protocol):
         """That many clips were left by their callers before the encoder saw them."""
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How waiting clips become calls of the encoder.
+
+    A call holds at most `max_bodies`. Where `encode_beside` is given, up to `num_lanes` of its calls run at once, as
+    soon as `split_from` clips wait for a free encoder.
+    """
+
+    max_bodies: int
+    num_lanes: int = 1
+    split_from: int = 2
+    encode_beside: Encode | None = None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Entry:
     clip: Float32[np.ndarray, "bodies frames joints 3"]
@@ -49,27 +66,35 @@ class _Entry:
 
 
 class Batcher:
-    """Groups waiting clips by shape, runs `encode` in one worker thread, and answers each caller.
+    """Groups waiting clips by shape, runs `encode` in worker threads, and answers each caller.
 
-    `max_batch_bodies` bounds one model call, `max_admitted_bodies` all clips that callers have in the house. Made and
-    used inside one event loop; `close` must be awaited.
+    `pace` may be changed at any time, to at most `max_lanes`; `max_admitted_bodies` bounds all clips that callers have
+    in the house. Made and used inside one event loop; `close` must be awaited.
     """
 
     def __init__(
-        self, encode: Encode, *, max_batch_bodies: int, max_admitted_bodies: int, watcher: Watcher | None = None
+        self,
+        encode: Encode,
+        *,
+        pace: Pace,
+        max_admitted_bodies: int,
+        max_lanes: int = 1,
+        watcher: Watcher | None = None,
     ) -> None:
-        self.max_batch_bodies = max_batch_bodies
+        self.pace = pace
         self.admitted_bodies = 0
         self._encode = encode
         self._max_admitted_bodies = max_admitted_bodies
         self._watcher = watcher
         # A line for each call that waits, the one whose turn is next in front.
         self._lines: OrderedDict[Hashable, deque[_Entry]] = OrderedDict()
-        self._arrived = asyncio.Event()
+        self._wake = asyncio.Event()  # a clip came, or a call of the encoder ended
         self._left = asyncio.Event()
         self._closed = False
         self._seconds_per_body = 0.05  # a guess until the first batch is measured
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="encoder")
+        self._workers = ThreadPoolExecutor(max_lanes, thread_name_prefix="encoder")
+        self._running: set[asyncio.Task[None]] = set()
+        self._whole_device = False  # the one call that runs has all of it
         self._task = asyncio.create_task(self._run(), name="batcher")
 
     @contextmanager
@@ -105,56 +130,79 @@ class Batcher:
         """
         entry = _Entry(clip, asyncio.get_running_loop().create_future(), time.perf_counter())
         self._lines.setdefault(id(entry) if call is None else call, deque()).append(entry)
-        self._arrived.set()
+        self._wake.set()
         return await entry.future
 
     async def close(self) -> None:
-        """Refuse new clips, answer those that were admitted, and end the worker."""
+        """Refuse new clips, answer those that were admitted, and end the workers."""
         self._closed = True
         while self.admitted_bodies:
             self._left.clear()
             await self._left.wait()
         self._task.cancel()
-        await asyncio.wait([self._task])
-        # In a thread, because a batch whose callers have all left may still be running.
-        await asyncio.to_thread(self._worker.shutdown)
+        # A batch whose callers have all left may still be running.
+        await asyncio.wait([self._task, *self._running])
+        self._workers.shutdown()
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
-            await self._arrived.wait()
-            batch = self._next_batch()
-            if not batch:
-                self._arrived.clear()
-                continue
-            started = time.perf_counter()
-            try:
-                vectors = await loop.run_in_executor(self._worker, self._encode_batch, batch)
-            # The one place that catches everything: what a batch raises belongs to its callers, and the next must run.
-            except Exception as error:
-                for entry in batch:
-                    if not entry.future.done():
-                        entry.future.set_exception(error)
-                continue
-            inference_s = time.perf_counter() - started
-            num_bodies = sum(len(entry.clip) for entry in batch)
-            self._seconds_per_body += 0.2 * (inference_s / num_bodies - self._seconds_per_body)
-            waited = [started - entry.since for entry in batch]
-            if self._watcher is not None:
-                self._watcher.computed(num_bodies, waited, inference_s)
-            for entry, vector, queue_s in zip(batch, vectors, waited, strict=True):
-                if not entry.future.done():
-                    entry.future.set_result(Encoded(vector, queue_s, inference_s))
+            await self._wake.wait()
+            self._wake.clear()
+            while (batch := self._next_batch()) is not None:
+                call = asyncio.create_task(self._compute(*batch), name="encoder call")
+                self._running.add(call)
+                call.add_done_callback(self._free)
 
-    def _next_batch(self) -> list[_Entry]:
+    def _free(self, call: asyncio.Task[None]) -> None:
+        self._running.discard(call)
+        self._wake.set()
+
+    async def _compute(self, encode: Encode, batch: list[_Entry]) -> None:
+        started = time.perf_counter()
+        try:
+            vectors = await asyncio.get_running_loop().run_in_executor(self._workers, _encode_batch, encode, batch)
+        # The one place that catches everything: what a batch raises belongs to its callers, and the next must run.
+        except Exception as error:
+            for entry in batch:
+                if not entry.future.done():
+                    entry.future.set_exception(error)
+            return
+        inference_s = time.perf_counter() - started
+        num_bodies = _count_bodies(batch)
+        seconds_per_body = inference_s / num_bodies / max(1, len(self._running))
+        self._seconds_per_body += 0.2 * (seconds_per_body - self._seconds_per_body)
+        waited = [started - entry.since for entry in batch]
+        if self._watcher is not None:
+            self._watcher.computed(num_bodies, waited, inference_s)
+        for entry, vector, queue_s in zip(batch, vectors, waited, strict=True):
+            if not entry.future.done():
+                entry.future.set_result(Encoded(vector, queue_s, inference_s))
+
+    def _next_batch(self) -> tuple[Encode, list[_Entry]] | None:
+        """What runs next, and on what; None when nothing is free or nothing waits."""
+        pace = self.pace
+        if self._running and (self._whole_device or len(self._running) >= pace.num_lanes):
+            return None
         self._drop_abandoned()
         if not self._lines:
-            return []
+            return None
+        if not self._running:
+            num_clips = sum(map(len, self._lines.values()))
+            self._whole_device = pace.encode_beside is None or num_clips < pace.split_from
+        if self._whole_device or pace.encode_beside is None:
+            return self._encode, self._take(pace.max_bodies)
+        # Not more than its share, or the other lanes would have nothing to do.
+        num_bodies = sum(map(_count_bodies, self._lines.values()))
+        share = math.ceil(num_bodies / (pace.num_lanes - len(self._running)))
+        return pace.encode_beside, self._take(min(share, pace.max_bodies))
+
+    def _take(self, max_bodies: int) -> list[_Entry]:
+        """The next batch, out of the lines: at least one clip, and as many of its shape as fit."""
         # The clip that has waited longest for its turn chooses the shape, so that no shape starves.
         shape = next(iter(self._lines.values()))[0].clip.shape
         batch: list[_Entry] = []
         turns = deque(self._lines)
-        while turns and (not batch or (len(batch) + 1) * shape[0] <= self.max_batch_bodies):
+        while turns and (not batch or (len(batch) + 1) * shape[0] <= max_bodies):
             call = turns.popleft()
             line = self._lines[call]
             entry = next((entry for entry in line if entry.clip.shape == shape), None)
@@ -182,8 +230,13 @@ class Batcher:
         if num_dropped and self._watcher is not None:
             self._watcher.dropped(num_dropped)
 
-    def _encode_batch(self, batch: list[_Entry]) -> Float32[np.ndarray, "batch embedding_size"]:
-        vectors = self._encode(np.stack([entry.clip for entry in batch]))
-        if len(vectors) != len(batch):
-            raise RuntimeError(f"the encoder gave {len(vectors)} vectors for {len(batch)} clips")
-        return vectors
+
+def _encode_batch(encode: Encode, batch: list[_Entry]) -> Float32[np.ndarray, "batch embedding_size"]:
+    vectors = encode(np.stack([entry.clip for entry in batch]))
+    if len(vectors) != len(batch):
+        raise RuntimeError(f"the encoder gave {len(vectors)} vectors for {len(batch)} clips")
+    return vectors
+
+
+def _count_bodies(entries: Iterable[_Entry]) -> int:
+    return sum(len(entry.clip) for entry in entries)

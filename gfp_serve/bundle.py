@@ -35,6 +35,9 @@ CANONICAL_TOLERANCE = 1e-4
 # The graph's names; axes are batch, bodies, frames, joints, 3 → batch, embedding_size.
 INPUT_NAME, OUTPUT_NAME = "clips", "embeddings"
 
+# What an encoder's graph computes.
+Encode = Callable[[Float32[np.ndarray, "batch bodies frames joints 3"]], Float32[np.ndarray, "batch embedding_size"]]
+
 # What json, zipfile and numpy raise for content that was altered or cut off; RuntimeError is an encrypted zip.
 _DAMAGE = (
     *(ValueError, KeyError, TypeError, OSError, EOFError, RuntimeError),
@@ -148,7 +151,7 @@ class Bundle:
             )
         return cls(manifest, files[MODEL_FILE], canonical)
 
-    def check(self, encode: Callable[[Float32[np.ndarray, "1 bodies frames joints 3"]], np.ndarray]) -> float:
+    def check(self, encode: Encode) -> float:
         """Run the canonical raw clips through preprocessing and `encode`; return the largest difference of a component.
 
         Raises `BundleError` when it is above `CANONICAL_TOLERANCE`, and when the model cannot be run at all.

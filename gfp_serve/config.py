@@ -10,6 +10,9 @@ from gfp_serve.preprocess import MAX_BODIES
 
 DEFAULT_BUNDLE = Path(__file__).parent / "bundles" / "pose-statistics"
 
+# Stands for the encoder's digest in the path of the gallery.
+ENCODER = "{encoder}"
+
 # gRPC and protobuf hold sizes in 32 bits with a sign.
 MAX_COUNT = 2**31 - 1
 # onnxruntime makes every thread that it is told to, each with its own stack.
@@ -65,9 +68,13 @@ class ServeConfig:
     """The options of `gfp-serve`."""
 
     bundle: Path | None = setting(
-        None, "Encoder to serve: a bundle folder or zip. Without it, pose statistics (shipped)."
+        None, "Encoder to serve: a bundle folder or zip, read again at SIGHUP. Without it, pose statistics (shipped)."
     )
-    gallery: Path | None = setting(None, "Folder of the gallery, made if absent. Without it, items are lost at exit.")
+    gallery: Path | None = setting(
+        None,
+        "Folder of the gallery, made if absent; {encoder} in it stands for the encoder's digest. Without it, items are "
+        "lost at exit.",
+    )
     host: str = setting("127.0.0.1", "Address to listen on; any other than loopback needs TLS and tokens.")
     port: int = setting(50051, "Port to listen on; 0 takes a free one and prints it.")
     insecure: bool = setting(False, "Listen beyond this machine although calls are not encrypted or not authorised.")
@@ -80,7 +87,12 @@ class ServeConfig:
     device: Literal["auto", "cpu", "cuda"] = setting(
         "auto", "Where the encoder runs; cuda refuses to start without it."
     )
-    num_threads: int = setting(0, "Threads of one encoder call on the CPU; 0 takes every core.")
+    num_threads: int = setting(0, "Threads that the encoder may have on the CPU; 0 takes every core.")
+    lanes: int = setting(
+        0,
+        "Encoder calls side by side on the CPU, a core each, while many clips wait; 0 measures at the start whether "
+        "they pay, 1 is never.",
+    )
     max_batch_bodies: int = setting(
         0, "Bodies in one encoder call; 0 measures at the start which batch pays on this device."
     )
@@ -95,7 +107,7 @@ class ServeConfig:
             raise ValueError(f"--port is {self.port}; it must lie between 0 (any free port) and 65535.")
         if self.metrics_port is not None and not 0 <= self.metrics_port <= 65_535:
             raise ValueError(f"--metrics-port is {self.metrics_port}; it must lie between 0 (any free port) and 65535.")
-        _require_between(0, MAX_THREADS, self, "num_threads")
+        _require_between(0, MAX_THREADS, self, "num_threads", "lanes")
         _require_between(0, MAX_DRAIN_S, self, "drain_s")
         _require_between(1, MAX_COUNT, self, "max_calls", "max_streams")
         _require_between(MAX_BODIES, MAX_COUNT, self, "max_admitted_bodies")

@@ -1,6 +1,7 @@
 """The onnxruntime session: model input -> unit vectors. The only file that imports onnxruntime."""
 
 import logging
+import os
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, distribution
 from typing import Any, Literal
@@ -9,7 +10,7 @@ import numpy as np
 import onnxruntime
 from jaxtyping import Float32
 
-from gfp_serve.bundle import INPUT_NAME, MODEL_FILE, OUTPUT_NAME, Bundle
+from gfp_serve.bundle import INPUT_NAME, MODEL_FILE, OUTPUT_NAME, Bundle, Encode
 from gfp_serve.errors import BundleError, DeviceError
 
 _log = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ _CUDA_OPTIONS = {
 class Encoder:
     """A bundle's model, ready to run. `provider` is what the session really runs on, not what was asked for.
 
-    `num_threads` are the threads of one call on the CPU; 0 takes every core.
+    `num_threads` are the threads that it may have on the CPU; 0 takes every core.
     Raises `DeviceError` when `device` is "cuda" and CUDA cannot be used ("auto" warns and takes the CPU), or when the
     environment holds both onnxruntime packages; `BundleError` when the model cannot be loaded.
     """
@@ -36,9 +37,13 @@ class Encoder:
     def __init__(self, bundle: Bundle, *, device: Device = "auto", num_threads: int = 0) -> None:
         check_packages()
         self.embedding_size = bundle.manifest.embedding_size
+        self._bundle = bundle
+        num_threads = num_threads or _count_cores()
         self._session = _open_session(bundle, device, num_threads)
         self.provider: str = self._session.get_providers()[0]
         self.device = "cuda" if self.provider == _CUDA else "cpu"
+        # Calls that may run side by side, see `beside`.
+        self.num_lanes = num_threads if self.device == "cpu" else 1
         if self.device == "cuda" or device == "cpu":
             return
         problem = _no_cuda(f"the session runs on {self.provider}")
@@ -52,8 +57,12 @@ class Encoder:
         self, clips: Float32[np.ndarray, "batch bodies frames joints 3"]
     ) -> Float32[np.ndarray, "batch embedding_size"]:
         """Unit vectors of prepared clips (see `preprocess.prepare`), all with equally many bodies, all present."""
-        (vectors,) = self._session.run([OUTPUT_NAME], {INPUT_NAME: clips})
-        return vectors
+        return _run(self._session, clips)
+
+    def beside(self) -> Encode:
+        """The same function on one thread; `num_lanes` of its calls may run at once. Takes the model's memory again."""
+        session = _open_session(self._bundle, "cpu", 1)
+        return lambda clips: _run(session, clips)
 
 
 def check_packages(is_installed: Callable[[str], bool] | None = None) -> None:
@@ -64,6 +73,13 @@ def check_packages(is_installed: Callable[[str], bool] | None = None) -> None:
             "both onnxruntime and onnxruntime-gpu are installed; they write to the same folder, so that one of them is "
             "broken. Uninstall both, then install gfp-serve[cpu] or gfp-serve[gpu], not both."
         )
+
+
+def _run(
+    session: Any, clips: Float32[np.ndarray, "batch bodies frames joints 3"]
+) -> Float32[np.ndarray, "batch embedding_size"]:
+    (vectors,) = session.run([OUTPUT_NAME], {INPUT_NAME: clips})
+    return vectors
 
 
 def _is_installed(name: str) -> bool:
@@ -85,6 +101,8 @@ def _open_session(bundle: Bundle, device: Device, num_threads: int) -> Any:
         providers.insert(0, (_CUDA, _CUDA_OPTIONS))
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = num_threads
+    # Between runs its threads would spin, on the cores that preprocessing and gRPC need then.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     try:
         # From memory: the bytes whose sha256 was checked are those that run, and no other file is opened.
         session = onnxruntime.InferenceSession(bundle.model, sess_options=options, providers=providers)
@@ -100,6 +118,11 @@ def _open_session(bundle: Bundle, device: Device, num_threads: int) -> Any:
             f"one input {INPUT_NAME!r} and one output {OUTPUT_NAME!r}. Export it with gfp-export."
         )
     return session
+
+
+def _count_cores() -> int:
+    """Those that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _has_cuda() -> bool:

@@ -101,7 +101,7 @@ def clean(
     sequence = check_sequence(sequence, layout)
     bodies = choose_bodies(map_joints(fill_gaps(sequence), layout, MODEL_LAYOUT))  # frames, bodies, 25, 3
     bodies = bodies - bodies[0, 0, _SPINE_MID]
-    if np.ptp(bodies[:, 0], axis=1).max() < MIN_EXTENT_M:
+    if _extent(bodies[:, 0]) < MIN_EXTENT_M:
         raise InvalidSkeletonError(
             f"all joints of the body are within {100 * MIN_EXTENT_M:g} cm of each other in every frame, so there is no "
             f"pose; check that the joints were read, and that coordinates are metres."
@@ -142,8 +142,10 @@ def fill_gaps(
     most `MAX_GHOST_FRAMES` frames while another is seen in more. A sequence without any body raises
     `InvalidSkeletonError`.
     """
+    # The common case at a tenth of the cost. Many trackers write zeros where they lost the body.
+    if np.isfinite(sequence).all() and sequence.reshape(*sequence.shape[:2], -1).any(axis=2).all():
+        return sequence
     seen = np.isfinite(sequence).all(axis=-1)  # frames, bodies, joints
-    # Many trackers write zeros where they lost the body.
     seen &= (np.nan_to_num(sequence) != 0).any(axis=(2, 3))[:, :, None]
     present = seen.any(axis=(0, 2))
     if not present.any():
@@ -173,7 +175,9 @@ def choose_bodies(
     """The two bodies that move most, most moving first; motion is the variance of all joints over time (MAMP)."""
     if sequence.shape[1] == 1:
         return sequence
-    motion = sequence.var(axis=(0, 2), dtype=np.float64).sum(axis=-1)
+    # One long axis at the end, which numpy sums ten times faster than two short ones.
+    tracks = sequence.transpose(1, 3, 0, 2).reshape(sequence.shape[1], 3, -1)
+    motion = tracks.var(axis=2, dtype=np.float64).sum(axis=1)
     return sequence[:, np.argsort(-motion, kind="stable")[:MAX_BODIES]]
 
 
@@ -213,6 +217,12 @@ def _facing_angle(pose: Float32[np.ndarray, "joints 3"]) -> float:
         if np.hypot(across[0], across[2]) > 1e-3:
             return float(np.arctan2(across[2], across[0]))
     return 0.0
+
+
+def _extent(body: Float32[np.ndarray, "frames joints 3"]) -> float:
+    """The largest distance along an axis between two joints in one frame."""
+    joints = body.transpose(1, 0, 2).reshape(body.shape[1], -1)  # reducing the first axis is what numpy does fast
+    return float((joints.max(axis=0) - joints.min(axis=0)).max())
 
 
 def _trunk_length(bodies: Float32[np.ndarray, "frames bodies joints 3"]) -> float:

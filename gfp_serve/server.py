@@ -1,49 +1,30 @@
-"""The server process: wiring, health, reflection, warm-up, drain."""
+"""The server process: wiring, health, reflection, drain, and another bundle while calls go on."""
 
 import asyncio
-import dataclasses
 import logging
 import signal
 import tempfile
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
-import numpy as np
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from gfp_serve import __version__
-from gfp_serve.batcher import Batcher, Encode
 from gfp_serve.bundle import Bundle, Manifest
-from gfp_serve.config import DEFAULT_BUNDLE, Limits, ServeConfig, bare_host
+from gfp_serve.config import DEFAULT_BUNDLE, ENCODER, ServeConfig, bare_host
 from gfp_serve.encoder import Encoder
-from gfp_serve.errors import UnavailableError
+from gfp_serve.errors import EncoderMismatchError, GfpError, UnavailableError
 from gfp_serve.gallery import FaissGallery, Gallery
-from gfp_serve.preprocess import MAX_BODIES, MODEL_LAYOUT
 from gfp_serve.service.access import Access, Tokens
-from gfp_serve.service.convert import write_struct
-from gfp_serve.service.embedder import Embedder
-from gfp_serve.service.embedding import EmbeddingServicer
-from gfp_serve.service.gallery import GalleryServicer
+from gfp_serve.service.deployment import Deployment, Switch
 from gfp_serve.service.guard import Guard
 from gfp_serve.service.metrics import Metrics
-from gfp_serve.service.open_inference import OpenInferenceServicer
-from gfp_serve.service.stream import StreamServicer
 from gfp_serve.service.tls import Certificates
-from gfp_serve.skeleton import LAYOUTS
-from gfp_serve.v1 import (
-    embedding_pb2,
-    embedding_pb2_grpc,
-    gallery_pb2,
-    gallery_pb2_grpc,
-    open_inference_pb2,
-    open_inference_pb2_grpc,
-    stream_pb2,
-    stream_pb2_grpc,
-)
+from gfp_serve.v1 import embedding_pb2, gallery_pb2, open_inference_pb2, stream_pb2
 
 _log = logging.getLogger(__name__)
 
@@ -54,9 +35,6 @@ SERVICES = tuple(
     for service in file.DESCRIPTOR.services_by_name.values()
 )
 
-# Calibration of the batch: seconds that it may take, and how near to the fastest is near enough.
-_CALIBRATION_S, _NEARLY = 2.0, 1.1
-
 # Health checks, health watches and reflection that are answered beside `max_calls` calls of our services.
 _OTHER_CALLS = 64
 
@@ -64,7 +42,7 @@ _OTHER_CALLS = 64
 class Server:
     """One encoder and one gallery behind one port. Made, started and stopped in one event loop.
 
-    `durable` is what `GetInfo` says about the gallery. The gallery is the caller's to close, after `stop`.
+    `durable` is what `GetInfo` says about the gallery. Galleries are the caller's to close, after `stop` or `switch`.
     """
 
     def __init__(
@@ -73,33 +51,17 @@ class Server:
         self.port = self.metrics_port = 0
         self._is_ready = False
         self._config = config
-        self._manifest = manifest
-        self._encoder = encoder
         # First, for a file of these that cannot be used must leave nothing behind.
         security = config.security
-        self._access = Access(Tokens(security.tokens) if security.tokens else None)
+        access = Access(Tokens(security.tokens) if security.tokens else None)
         self._certificates = (
             Certificates(security.tls_certificate, security.tls_key, security.tls_client_ca)
             if security.tls_certificate and security.tls_key
             else None
         )
-        self._metrics = Metrics()
-        self._batcher = Batcher(
-            encoder.encode,
-            max_batch_bodies=config.max_batch_bodies or MAX_BODIES,
-            max_admitted_bodies=config.max_admitted_bodies,
-            watcher=self._metrics,
-        )
-        self._guard = Guard(SERVICES, max_calls=config.max_calls, access=self._access, metrics=self._metrics)
-        self._metrics.describe(
-            name=manifest.name, digest=manifest.encoder_digest, provider=encoder.provider, version=__version__
-        )
-        self._metrics.follow(
-            queue_depth=lambda: self._batcher.admitted_bodies,
-            calls=lambda: self._guard.num_calls,
-            items=lambda: len(gallery),
-            generation=lambda: gallery.generation,
-        )
+        self.metrics = Metrics()
+        self._guard = Guard(SERVICES, max_calls=config.max_calls, access=access, metrics=self.metrics)
+        self._switch = Switch(self._deploy(manifest, encoder, gallery, durable=durable))
         self._stop_metrics: Callable[[], None] = lambda: None
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(
@@ -113,24 +75,17 @@ class Server:
                 ("grpc.so_reuseport", 0),
             ],
         )
-        embedder = Embedder(manifest, self._batcher, config.limits)
-        about = _about(manifest, encoder, config.limits, durable=durable)
-        embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server(  # type: ignore[no-untyped-call]
-            EmbeddingServicer(embedder, gallery, about), self._server
-        )
-        gallery_pb2_grpc.add_GalleryServiceServicer_to_server(  # type: ignore[no-untyped-call]
-            GalleryServicer(embedder, gallery), self._server
-        )
-        self._streams = StreamServicer(embedder, gallery, max_streams=config.max_streams)
-        stream_pb2_grpc.add_StreamServiceServicer_to_server(self._streams, self._server)  # type: ignore[no-untyped-call]
-        open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(  # type: ignore[no-untyped-call]
-            OpenInferenceServicer(embedder, gallery, lambda: self._is_ready), self._server
-        )
+        self._server.add_generic_rpc_handlers((self._switch,))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
 
+    @property
+    def deployment(self) -> Deployment:
+        """What answers calls now."""
+        return self._switch.current
+
     async def start(self) -> None:
-        """Listen, run the encoder once for each number of bodies, then say SERVING. `port` is then the real one.
+        """Listen, let the encoder warm up, then say SERVING. `port` is then the real one.
 
         Raises `UnavailableError` when the address cannot be listened on.
         """
@@ -152,9 +107,8 @@ class Server:
             ) from error
         self._expose_metrics()
         await self._server.start()
-        await self._warm_up()
-        if not self._config.max_batch_bodies:
-            await self._calibrate()
+        await self.deployment.prepare()
+        self._describe()
         for service in ("", *SERVICES):
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
         self._is_ready = True
@@ -164,19 +118,60 @@ class Server:
         self._is_ready = False
         # Health first, so that load balancers stop sending before calls are refused.
         await self._health.enter_graceful_shutdown()
-        self._streams.close()
+        self.deployment.streams.close()
         await self._guard.close(self._config.drain_s)
         # What is left are the last bytes of replies, and health watches, which never end by themselves.
         await self._server.stop(grace=0.5)
-        await self._batcher.close()
+        await self.deployment.close()
         await asyncio.to_thread(self._stop_metrics)
+
+    async def switch(self, manifest: Manifest, encoder: Encoder, gallery: Gallery, *, durable: bool) -> None:
+        """Let another encoder and its gallery take over, once they are warm; calls that have begun end on the old ones.
+
+        When this returns, nothing uses the old gallery any more.
+        """
+        fresh = self._deploy(manifest, encoder, gallery, durable=durable)
+        try:
+            await fresh.prepare()
+        except BaseException:
+            await fresh.close()
+            raise
+        old, self._switch.current = self._switch.current, fresh
+        self._describe()
+        await old.close()
+
+    def _deploy(self, manifest: Manifest, encoder: Encoder, gallery: Gallery, *, durable: bool) -> Deployment:
+        return Deployment(
+            self._config,
+            manifest,
+            encoder,
+            gallery,
+            durable=durable,
+            metrics=self.metrics,
+            is_ready=lambda: self._is_ready,
+        )
+
+    def _describe(self) -> None:
+        now = self.deployment
+        self.metrics.describe(
+            name=now.manifest.name,
+            digest=now.manifest.encoder_digest,
+            provider=now.encoder.provider,
+            version=__version__,
+        )
+        self.metrics.follow(
+            queue_depth=lambda: now.batcher.admitted_bodies,
+            calls=lambda: self._guard.num_calls,
+            items=lambda: len(now.gallery),
+            generation=lambda: now.gallery.generation,
+        )
 
     def _expose_metrics(self) -> None:
         if self._config.metrics_port is None:
             return
         host = bare_host(self._config.host)
         try:
-            self.metrics_port, self._stop_metrics = self._metrics.expose(host, self._config.metrics_port)
+            self.metrics_port, self._stop_metrics = self.metrics.expose(host, self._config.metrics_port)
         except OSError as error:
             raise UnavailableError(
                 f"{host}:{self._config.metrics_port} cannot be listened on for metrics ({error.strerror}); choose "
@@ -184,45 +179,42 @@ class Server:
             ) from error
         _log.info("metrics=http://%s:%d/metrics", host, self.metrics_port)
 
-    async def _calibrate(self) -> None:
-        """Choose the smallest batch that is nearly as fast, a body, as the fastest: a larger one only adds waiting."""
-        preprocess = self._manifest.preprocess
-        clip = np.zeros((1, 1, preprocess.num_frames, MODEL_LAYOUT.num_joints, 3), dtype=np.float32)
-        seconds: dict[int, float] = {}
-        started = time.perf_counter()
-        for size in (2**power for power in range(8)):
-            batch = np.repeat(clip, size, axis=0)
-            times = [await asyncio.to_thread(_timed, self._encoder.encode, batch) for _ in range(4)]
-            seconds[size] = min(times) / size
-            # A device that batching pays on shows it early; a slow one must not keep callers waiting.
-            if time.perf_counter() - started > _CALIBRATION_S or seconds[size] > 2 * min(seconds.values()):
-                break
-        best = min(seconds.values())
-        chosen = next(size for size, each in seconds.items() if each <= _NEARLY * best)
-        self._batcher.max_batch_bodies = max(chosen, MAX_BODIES)
-        _log.info(
-            "max_batch_bodies=%d ms_a_body=%s",
-            self._batcher.max_batch_bodies,
-            {size: round(1000 * each, 2) for size, each in seconds.items()},
-        )
-
-    async def _warm_up(self) -> None:
-        preprocess = self._manifest.preprocess
-        fewest = MAX_BODIES if preprocess.keep_absent_bodies else 1
-        for num_bodies in range(fewest, MAX_BODIES + 1):
-            clip = np.zeros((num_bodies, preprocess.num_frames, MODEL_LAYOUT.num_joints, 3), dtype=np.float32)
-            with self._batcher.admit(num_bodies):
-                await self._batcher.encode(clip)
-
 
 async def serve(config: ServeConfig, announce: Callable[[str], object]) -> None:
-    """Serve until SIGTERM or SIGINT, then drain. `announce` gets one line when calls can be made.
+    """Serve until SIGTERM or SIGINT, then drain; at SIGHUP, read the bundle again and let it take over.
 
-    Raises the errors of `Bundle.read`, `Bundle.check`, `Encoder`, `FaissGallery.open_or_create`, `Server.start`.
+    `announce` gets one line when calls can be made. Raises the errors of `Bundle.read`, `Bundle.check`, `Encoder`,
+    `FaissGallery.open_or_create`, `Server.start`.
     """
-    asked_to_stop = asyncio.Event()
-    for signal_number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(signal_number, asked_to_stop.set)
+    signals: asyncio.Queue[int] = asyncio.Queue()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, signals.put_nowait, number)
+    loaded = _load(config)
+    try:
+        server = Server(config, loaded.manifest, loaded.encoder, loaded.gallery, durable=config.gallery is not None)
+        try:
+            await server.start()
+            announce(f"serving {loaded.manifest.name} on {config.host}:{server.port} ({loaded.encoder.device})")
+            while await signals.get() == signal.SIGHUP:
+                loaded = await _reload(config, server, loaded)
+            _log.info("shutting down: calls in progress have %g s to finish", config.drain_s)
+        finally:
+            await server.stop()
+    finally:
+        loaded.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """An encoder that was checked, its open gallery, and how to close that."""
+
+    manifest: Manifest
+    encoder: Encoder
+    gallery: Gallery
+    close: Callable[[], None]
+
+
+def _load(config: ServeConfig) -> _Loaded:
     bundle = Bundle.read(config.bundle or DEFAULT_BUNDLE)
     encoder = Encoder(bundle, device=config.device, num_threads=config.num_threads)
     difference = bundle.check(encoder.encode)
@@ -233,15 +225,52 @@ async def serve(config: ServeConfig, announce: Callable[[str], object]) -> None:
         encoder.provider,
         difference,
     )
-    with _open_gallery(config.gallery, bundle.manifest) as gallery:
-        server = Server(config, bundle.manifest, encoder, gallery, durable=config.gallery is not None)
+    with ExitStack() as opened:
+        gallery = opened.enter_context(_open_gallery(config.gallery, bundle.manifest))
+        return _Loaded(bundle.manifest, encoder, gallery, opened.pop_all().close)
+
+
+async def _reload(config: ServeConfig, server: Server, loaded: _Loaded) -> _Loaded:
+    """Let the bundle that now lies where the first one lay take over. What is wrong with it changes nothing."""
+    try:
+        bundle = await asyncio.to_thread(Bundle.read, config.bundle or DEFAULT_BUNDLE)
+        if bundle.manifest.encoder_digest == loaded.manifest.encoder_digest:
+            _log.info("the bundle is the one that is served; nothing was changed")
+            server.metrics.reloaded("unchanged")
+            return loaded
+        _refuse_to_mix(config, bundle.manifest, loaded)
+        fresh = await asyncio.to_thread(_load, config)
         try:
-            await server.start()
-            announce(f"serving {bundle.manifest.name} on {config.host}:{server.port} ({encoder.device})")
-            await asked_to_stop.wait()
-            _log.info("shutting down: calls in progress have %g s to finish", config.drain_s)
-        finally:
-            await server.stop()
+            await server.switch(fresh.manifest, fresh.encoder, fresh.gallery, durable=config.gallery is not None)
+        except BaseException:
+            fresh.close()
+            raise
+    # Everything: whatever is wrong with what was put there, calls go on as before.
+    except Exception as error:
+        unforeseen = None if isinstance(error, GfpError) else error
+        _log.error("%s is served as before: %s", loaded.manifest.name, error, exc_info=unforeseen)
+        server.metrics.reloaded("refused")
+        return loaded
+    _log.info("encoder=%s digest=%s took over", fresh.manifest.name, fresh.manifest.encoder_digest[:12])
+    server.metrics.reloaded("switched")
+    loaded.close()
+    return fresh
+
+
+def _refuse_to_mix(config: ServeConfig, manifest: Manifest, loaded: _Loaded) -> None:
+    """Raise `EncoderMismatchError` when the gallery that is open could not go on being served, or would be lost."""
+    if config.gallery is None:
+        if len(loaded.gallery):
+            raise EncoderMismatchError(
+                f"the {len(loaded.gallery)} items of the temporary gallery would be lost, for they are of encoder "
+                f"{loaded.gallery.encoder_digest[:12]}; start with --gallery FOLDER/{ENCODER}, or start again."
+            )
+    elif ENCODER not in str(config.gallery):
+        raise EncoderMismatchError(
+            f"the gallery {config.gallery} belongs to encoder {loaded.gallery.encoder_digest[:12]}, the bundle is now "
+            f"{manifest.encoder_digest[:12]}; their vectors cannot be compared. Start with --gallery FOLDER/{ENCODER}: "
+            f"each encoder then has a gallery of its own, which can be filled before the bundles are switched."
+        )
 
 
 @contextmanager
@@ -252,6 +281,7 @@ def _open_gallery(path: Path | None, manifest: Manifest) -> Iterator[Gallery]:
             with _open_gallery(Path(folder) / "gallery", manifest) as gallery:
                 yield gallery
         return
+    path = Path(str(path).replace(ENCODER, manifest.encoder_digest[:12]))
     opened = FaissGallery.open_or_create(
         path, encoder_digest=manifest.encoder_digest, embedding_size=manifest.embedding_size
     )
@@ -260,27 +290,3 @@ def _open_gallery(path: Path | None, manifest: Manifest) -> Iterator[Gallery]:
         yield opened
     finally:
         opened.close()
-
-
-def _timed(encode: Encode, clips: np.ndarray) -> float:
-    started = time.perf_counter()
-    encode(clips)
-    return time.perf_counter() - started
-
-
-def _about(manifest: Manifest, encoder: Encoder, limits: Limits, *, durable: bool) -> embedding_pb2.GetInfoResponse:
-    return embedding_pb2.GetInfoResponse(
-        server_version=__version__,
-        encoder_digest=manifest.encoder_digest,
-        encoder=embedding_pb2.EncoderInfo(
-            name=manifest.name,
-            embedding_size=manifest.embedding_size,
-            preprocessing_digest=manifest.preprocess.digest,
-            preprocessing=write_struct(manifest.preprocess.to_json()),
-            layouts=sorted(LAYOUTS),
-            provider=encoder.provider,
-            device=encoder.device,
-        ),
-        gallery=embedding_pb2.GalleryInfo(durable=durable),
-        limits=embedding_pb2.Limits(**dataclasses.asdict(limits)),
-    )

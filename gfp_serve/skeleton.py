@@ -183,8 +183,9 @@ def check_sequence(sequence: np.ndarray, layout: Layout) -> Float32[np.ndarray, 
     # A float64 beyond float32's range turns into infinity, which the next check names.
     with np.errstate(over="ignore"):
         sequence = sequence.astype(np.float32)
-    bad = np.argwhere(np.isinf(sequence) | (np.abs(sequence) > MAX_COORDINATE_M))
-    if len(bad):
+    too_far = np.abs(sequence) > MAX_COORDINATE_M  # infinity too, NaN not
+    if too_far.any():
+        bad = np.argwhere(too_far)
         frame, body, joint, axis = (int(index) for index in bad[0])
         raise InvalidSkeletonError(
             f"{len(bad)} coordinates are infinite or beyond {MAX_COORDINATE_M:g} m, the first at frame {frame}, "

@@ -5,6 +5,7 @@ smaller encoder for the other.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
@@ -40,6 +41,7 @@ class Metrics:
         self._dropped = Counter(
             "gfp_dropped", "Clips that were left by their callers before the encoder saw them.", registry=registry
         )
+        self._reloads = Counter("gfp_reloads", "Times that the bundle was read again.", ["result"], registry=registry)
         self._depth = Gauge("gfp_queue_depth", "Bodies admitted and not yet answered.", registry=registry)
         self._calls = Gauge("gfp_calls_in_progress", "Calls in progress.", registry=registry)
         self._items = Gauge("gfp_gallery_items", "Items of the gallery.", registry=registry)
@@ -75,6 +77,10 @@ class Metrics:
     def rejected(self, reason: str) -> None:
         """A call was refused before any work."""
         self._rejected.labels(reason).inc()
+
+    def reloaded(self, result: Literal["switched", "unchanged", "refused"]) -> None:
+        """The bundle was read again."""
+        self._reloads.labels(result).inc()
 
     def computed(self, num_bodies: int, queue_s: Sequence[float], inference_s: float) -> None:
         """See `batcher.Watcher`."""

@@ -2,13 +2,14 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import numpy as np
 import pytest
 
-from gfp_serve.batcher import Batcher
+from gfp_serve.batcher import Batcher, Pace
 from gfp_serve.errors import ClosedError, OverloadedError
 
 
@@ -36,7 +37,7 @@ def clip(number: int, bodies: int = 1) -> np.ndarray:
 
 @asynccontextmanager
 async def batching(fake: Fake, *, max_batch_bodies: int = 8, max_admitted_bodies: int = 8) -> AsyncIterator[Batcher]:
-    batcher = Batcher(fake.encode, max_batch_bodies=max_batch_bodies, max_admitted_bodies=max_admitted_bodies)
+    batcher = Batcher(fake.encode, pace=Pace(max_batch_bodies), max_admitted_bodies=max_admitted_bodies)
     try:
         yield batcher
     finally:
@@ -111,7 +112,7 @@ async def test_an_encoder_that_gives_too_few_vectors_fails_its_batch_only():
         calls.append(len(clips))
         return clips[: len(clips) - (len(calls) == 1), 0, 0, 0, :1]
 
-    batcher = Batcher(encode, max_batch_bodies=8, max_admitted_bodies=8)
+    batcher = Batcher(encode, pace=Pace(8), max_admitted_bodies=8)
     with pytest.raises(RuntimeError, match="0 vectors for 1 clips"):
         await batcher.encode(clip(1))
     assert (await batcher.encode(clip(2))).vector == [2]
@@ -167,6 +168,82 @@ async def test_turns_go_on_where_the_last_batch_ended():
     assert fake.batches == [[0], [10, 20], [30, 11], [21, 31]]
 
 
+class Lanes(Fake):
+    """As the fake, and tells the whole device from lanes; `most` is how many calls ran at once in lanes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alone: list[list[int]] = []
+        self.most = self._now = 0
+        self._lock = threading.Lock()
+
+    def encode(self, clips: np.ndarray) -> np.ndarray:
+        self.alone.append(clips[:, 0, 0, 0, 0].astype(int).tolist())
+        return super().encode(clips)
+
+    def encode_beside(self, clips: np.ndarray) -> np.ndarray:
+        with self._lock:
+            self._now += 1
+            self.most = max(self.most, self._now)
+        try:
+            return super().encode(clips)
+        finally:
+            with self._lock:
+                self._now -= 1
+
+    def batcher(self, *, num_lanes: int, max_bodies: int = 8, split_from: int = 2) -> Batcher:
+        pace = Pace(max_bodies, num_lanes, split_from, self.encode_beside)
+        return Batcher(self.encode, pace=pace, max_lanes=num_lanes, max_admitted_bodies=99)
+
+
+async def test_a_lone_clip_has_the_whole_device_and_a_crowd_has_lanes():
+    fake = Lanes()
+    batcher = fake.batcher(num_lanes=2)
+    first = await occupy(batcher, fake)
+    crowd = await start(batcher, *map(clip, range(1, 9)))
+    assert fake.batches == [[0]], "nothing may run beside what has the whole device"
+    fake.gate.set()
+    assert await answers(first, *crowd) == list(range(9))
+    assert await answers(*await start(batcher, clip(9, bodies=2))) == [9]
+    await batcher.close()
+    assert fake.alone == [[0], [9]]
+    # Each lane took its share, so that neither had nothing to do.
+    assert sorted(fake.batches[1:3]) == [[1, 2, 3, 4], [5, 6, 7, 8]]
+    assert fake.most <= 2
+
+
+async def test_a_lane_that_is_free_takes_what_comes_while_the_others_are_busy():
+    fake = Lanes()
+    batcher = fake.batcher(num_lanes=3, max_bodies=1, split_from=2)
+    tasks = await start(batcher, clip(1), clip(2))
+    await asyncio.to_thread(wait_for_batches, fake, 2)
+    tasks += await start(batcher, clip(3), clip(4))
+    await asyncio.to_thread(wait_for_batches, fake, 3)
+    fake.gate.set()
+    assert await answers(*tasks) == [1, 2, 3, 4]
+    await batcher.close()
+    assert fake.most == 3
+    assert fake.alone == []
+
+
+async def test_a_lane_that_fails_does_not_stop_the_others():
+    fake = Lanes()
+    batcher = fake.batcher(num_lanes=2, max_bodies=1)
+    thirteen, other, later = await start(batcher, clip(13), clip(1), clip(2))
+    fake.gate.set()
+    assert await answers(other, later) == [1, 2]
+    with pytest.raises(RuntimeError, match="thirteen"):
+        await thirteen
+    await batcher.close()
+
+
+def wait_for_batches(fake: Fake, number: int) -> None:
+    end = time.monotonic() + 20
+    while len(fake.batches) < number:
+        assert time.monotonic() < end
+        time.sleep(0.002)
+
+
 async def test_a_watcher_is_told_of_batches_and_of_clips_that_nobody_waits_for():
     class Watcher:
         def __init__(self) -> None:
@@ -180,7 +257,7 @@ async def test_a_watcher_is_told_of_batches_and_of_clips_that_nobody_waits_for()
             self.seen.append(num_clips)
 
     fake, watcher = Fake(), Watcher()
-    batcher = Batcher(fake.encode, max_batch_bodies=8, max_admitted_bodies=8, watcher=watcher)
+    batcher = Batcher(fake.encode, pace=Pace(8), max_admitted_bodies=8, watcher=watcher)
     first = await occupy(batcher, fake)
     stays, leaves = await start(batcher, clip(1, bodies=2), clip(2))
     leaves.cancel()

@@ -68,7 +68,7 @@ async def test_refusals_are_counted_by_reason_and_clips_that_were_left_too(tmp_p
         assert await asyncio.to_thread(encoder.entered.wait, 20)
         second = asyncio.create_task(client.embed(walk(2)))
         async with asyncio.timeout(20):
-            while not server._batcher._lines:  # noqa: ASYNC110  (nothing outside tests waits for this)
+            while not server.deployment.batcher._lines:  # noqa: ASYNC110  (nothing outside tests waits for this)
                 await asyncio.sleep(0.005)
         assert (await scrape(server))["gfp_calls_in_progress"] == 2
         with pytest.raises(OverloadedError):
@@ -115,5 +115,5 @@ async def test_a_batch_size_is_measured_when_none_is_given(tmp_path: Path, caplo
     caplog.set_level(logging.INFO)
     config = dataclasses.replace(small_config(), max_batch_bodies=0)
     async with running(tmp_path, config) as server:
-        assert 2 <= server._batcher.max_batch_bodies <= 128
+        assert 2 <= server.deployment.batcher.pace.max_bodies <= 128
     assert "ms_a_body" in caplog.text

@@ -100,7 +100,7 @@ async def read_until(call: grpc.aio.StreamStreamCall, count: int) -> list[stream
 
 async def wait_for_windows(server: Server, dropped: int) -> None:
     async with asyncio.timeout(20):
-        while sum(each.num_dropped for each in server._streams._open) < dropped:  # noqa: ASYNC110
+        while sum(each.num_dropped for each in server.deployment.streams._open) < dropped:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
 
@@ -130,7 +130,7 @@ async def test_a_lossless_stream_waits_for_the_encoder_instead(tmp_path: Path) -
         await call.write(bring(FRAMES[:30]))
         await call.done_writing()
         assert await asyncio.to_thread(encoder.entered.wait, 20)
-        (waiting,) = server._streams._open
+        (waiting,) = server.deployment.streams._open
         assert len(waiting._windows) <= MAX_WAITING
         encoder.gate.set()
         replies = [reply async for reply in call]
@@ -166,9 +166,9 @@ async def test_a_caller_that_does_not_read_is_not_read(server: Server) -> None:
 
 
 async def opened(server: Server) -> set[object]:
-    while not server._streams._open:  # noqa: ASYNC110
+    while not server.deployment.streams._open:  # noqa: ASYNC110
         await asyncio.sleep(0.005)
-    return server._streams._open
+    return server.deployment.streams._open
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ async def test_streams_are_counted_and_one_too_many_is_refused(tmp_path: Path) -
         first.cancel()
         await calls_in(server, 0)
         assert await replies_to(server, opening(lossless=True), bring(FRAMES[:LENGTH]))
-        assert not server._streams._open
+        assert not server.deployment.streams._open
 
 
 async def test_a_server_that_stops_answers_what_it_holds_and_ends_the_stream(tmp_path: Path) -> None:
@@ -259,5 +259,5 @@ async def test_a_caller_that_hangs_up_leaves_nothing_behind(server: Server) -> N
         await call.read()
         call.cancel()
     await calls_in(server, 0)
-    assert not server._streams._open
+    assert not server.deployment.streams._open
     assert not [task for task in asyncio.all_tasks() if task.get_name() == "stream reader"]

@@ -44,7 +44,7 @@ def small_config(**limits: int) -> ServeConfig:
     """Port 0, short drain; `limits` other than the default, and just as much admission as they need."""
     chosen = Limits(**limits)
     return ServeConfig(
-        port=0, drain_s=5.0, max_batch_bodies=32, max_admitted_bodies=2 * chosen.max_sequences, limits=chosen
+        port=0, drain_s=5.0, max_batch_bodies=32, lanes=1, max_admitted_bodies=2 * chosen.max_sequences, limits=chosen
     )
 
 

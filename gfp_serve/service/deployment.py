@@ -1,0 +1,186 @@
+"""One encoder beside its gallery and all that answers calls about them, so that another can take its place."""
+
+import asyncio
+import dataclasses
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
+
+import grpc
+import numpy as np
+
+from gfp_serve import __version__
+from gfp_serve.batcher import Batcher, Pace
+from gfp_serve.bundle import Manifest
+from gfp_serve.calibration import calibrate
+from gfp_serve.config import Limits, ServeConfig
+from gfp_serve.encoder import Encoder
+from gfp_serve.errors import ClosedError
+from gfp_serve.gallery import Gallery
+from gfp_serve.preprocess import MAX_BODIES, MODEL_LAYOUT
+from gfp_serve.service.convert import write_struct
+from gfp_serve.service.embedder import Embedder
+from gfp_serve.service.embedding import EmbeddingServicer
+from gfp_serve.service.gallery import GalleryServicer
+from gfp_serve.service.metrics import Metrics
+from gfp_serve.service.open_inference import OpenInferenceServicer
+from gfp_serve.service.stream import StreamServicer
+from gfp_serve.skeleton import LAYOUTS
+from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc, gallery_pb2_grpc, open_inference_pb2_grpc, stream_pb2_grpc
+
+_log = logging.getLogger(__name__)
+
+
+class Deployment:
+    """Answers calls once `prepare` is over; `close` ends it. Made in the event loop that it is used in.
+
+    `durable` is what `GetInfo` says about the gallery, which is the caller's to close, last.
+    """
+
+    def __init__(
+        self,
+        config: ServeConfig,
+        manifest: Manifest,
+        encoder: Encoder,
+        gallery: Gallery,
+        *,
+        durable: bool,
+        metrics: Metrics,
+        is_ready: Callable[[], bool],
+    ) -> None:
+        self.manifest = manifest
+        self.encoder = encoder
+        self.gallery = gallery
+        self.batcher = Batcher(
+            encoder.encode,
+            pace=Pace(config.max_batch_bodies or MAX_BODIES),
+            max_lanes=encoder.num_lanes,
+            max_admitted_bodies=config.max_admitted_bodies,
+            watcher=metrics,
+        )
+        self._config = config
+        self._calls: set[asyncio.Timeout] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        embedder = Embedder(manifest, self.batcher, config.limits)
+        about = _about(manifest, encoder, config.limits, durable=durable)
+        self.streams = StreamServicer(embedder, gallery, max_streams=config.max_streams)
+        registry = _Registry()
+        for add, servicer in (
+            (embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server, EmbeddingServicer(embedder, gallery, about)),
+            (gallery_pb2_grpc.add_GalleryServiceServicer_to_server, GalleryServicer(embedder, gallery)),
+            (stream_pb2_grpc.add_StreamServiceServicer_to_server, self.streams),
+            (
+                open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server,
+                OpenInferenceServicer(embedder, gallery, is_ready),
+            ),
+        ):
+            add(servicer, registry)  # type: ignore[no-untyped-call]
+        self.handlers: Mapping[str, Any] = registry.handlers
+
+    async def prepare(self) -> None:
+        """Run the encoder once for each number of bodies, and find the pace that suits it, as far as it is not set."""
+        preprocess = self.manifest.preprocess
+        fewest = MAX_BODIES if preprocess.keep_absent_bodies else 1
+        for num_bodies in range(fewest, MAX_BODIES + 1):
+            clip = np.zeros((num_bodies, preprocess.num_frames, MODEL_LAYOUT.num_joints, 3), dtype=np.float32)
+            with self.batcher.admit(num_bodies):
+                await self.batcher.encode(clip)
+        self.batcher.pace = await asyncio.to_thread(
+            calibrate,
+            self.encoder,
+            preprocess.num_frames,
+            max_bodies=self._config.max_batch_bodies,
+            num_lanes=self._config.lanes,
+        )
+
+    @asynccontextmanager
+    async def in_use(self) -> AsyncIterator[None]:
+        """Around a call, which `close` waits for."""
+        try:
+            async with asyncio.timeout(None) as call:
+                self._calls.add(call)
+                self._idle.clear()
+                try:
+                    yield
+                finally:
+                    self._calls.discard(call)
+                    if not self._calls:
+                        self._idle.set()
+        except TimeoutError as error:
+            raise ClosedError("another encoder took over, and this call did not end in time; make it again.") from error
+
+    async def close(self) -> None:
+        """End its streams, finish its calls within `drain_s`, and end the encoder's threads."""
+        self.streams.close()
+        try:
+            await asyncio.wait_for(self._idle.wait(), self._config.drain_s)
+        except TimeoutError:
+            _log.warning("%d calls did not end within %g s and are cut off", len(self._calls), self._config.drain_s)
+            for call in self._calls:
+                call.reschedule(0)
+            await self._idle.wait()
+        await self.batcher.close()
+
+
+class Switch(grpc.GenericRpcHandler):
+    """Gives each call to the deployment that is `current` when its request has come."""
+
+    def __init__(self, current: Deployment) -> None:
+        self.current = current
+
+    def service(self, handler_call_details: Any) -> Any:
+        method = handler_call_details.method
+        handler = self.current.handlers.get(method)
+        if handler is None:
+            return None
+
+        async def unary(request: Any, context: Any) -> Any:
+            deployment = self.current
+            async with deployment.in_use():
+                return await deployment.handlers[method].unary_unary(request, context)
+
+        async def stream(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
+            deployment = self.current
+            replies = deployment.handlers[method].stream_stream(requests, context)
+            async with deployment.in_use(), aclosing(replies):
+                async for reply in replies:
+                    yield reply
+
+        if handler.request_streaming:
+            return grpc.stream_stream_rpc_method_handler(
+                stream, handler.request_deserializer, handler.response_serializer
+            )
+        return grpc.unary_unary_rpc_method_handler(unary, handler.request_deserializer, handler.response_serializer)
+
+
+class _Registry:
+    """Takes what a server is given by generated code, to be looked up by the method's full name."""
+
+    def __init__(self) -> None:
+        self.handlers: dict[str, Any] = {}
+
+    def add_generic_rpc_handlers(self, handlers: object) -> None:
+        """The same once more, in another form."""
+
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
+        self.handlers.update({f"/{service}/{method}": handler for method, handler in handlers.items()})
+
+
+def _about(manifest: Manifest, encoder: Encoder, limits: Limits, *, durable: bool) -> embedding_pb2.GetInfoResponse:
+    return embedding_pb2.GetInfoResponse(
+        server_version=__version__,
+        encoder_digest=manifest.encoder_digest,
+        encoder=embedding_pb2.EncoderInfo(
+            name=manifest.name,
+            embedding_size=manifest.embedding_size,
+            preprocessing_digest=manifest.preprocess.digest,
+            preprocessing=write_struct(manifest.preprocess.to_json()),
+            layouts=sorted(LAYOUTS),
+            provider=encoder.provider,
+            device=encoder.device,
+        ),
+        gallery=embedding_pb2.GalleryInfo(durable=durable),
+        limits=embedding_pb2.Limits(**dataclasses.asdict(limits)),
+    )
