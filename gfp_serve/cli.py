@@ -220,12 +220,13 @@ def info(connect: Connect, as_json: bool) -> None:
 
 
 @gfp.command()
+@click.option("--service", default="", help="Ask about one service, e.g. gfp_serve.v1.EmbeddingService.")
 @talks_to_server
 @click.pass_context
-def health(context: click.Context, connect: Connect, as_json: bool) -> None:
+def health(context: click.Context, service: str, connect: Connect, as_json: bool) -> None:
     """Exit with 0 if the server takes calls now, else with 1."""
     with connect() as client:
-        serving = client.health()
+        serving = client.health(service)
     click.echo(json.dumps({"serving": serving}) if as_json else "serving" if serving else "not serving")
     context.exit(0 if serving else 1)
 

@@ -24,6 +24,7 @@ from gfp_serve.service.deployment import Deployment, Switch
 from gfp_serve.service.guard import Guard
 from gfp_serve.service.metrics import Metrics
 from gfp_serve.service.tls import Certificates
+from gfp_serve.service.tracing import trace_calls
 from gfp_serve.v1 import embedding_pb2, gallery_pb2, open_inference_pb2, stream_pb2
 
 _log = logging.getLogger(__name__)
@@ -63,9 +64,14 @@ class Server:
         self._guard = Guard(SERVICES, max_calls=config.max_calls, access=access, metrics=self.metrics)
         self._switch = Switch(self._deploy(manifest, encoder, gallery, durable=durable))
         self._stop_metrics: Callable[[], None] = lambda: None
+        self._stop_tracing: Callable[[], None] = lambda: None
+        interceptors: list[grpc.aio.ServerInterceptor] = [self._guard]
+        if config.trace_to is not None:
+            tracer, self._stop_tracing = trace_calls(config.trace_to, SERVICES)
+            interceptors.insert(0, tracer)
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(
-            interceptors=[self._guard],
+            interceptors=interceptors,
             # The guard refuses in words; this also bounds the calls whose messages are still on their way to it.
             maximum_concurrent_rpcs=config.max_calls + _OTHER_CALLS,
             options=[
@@ -124,6 +130,7 @@ class Server:
         await self._server.stop(grace=0.5)
         await self.deployment.close()
         await asyncio.to_thread(self._stop_metrics)
+        await asyncio.to_thread(self._stop_tracing)
 
     async def switch(self, manifest: Manifest, encoder: Encoder, gallery: Gallery, *, durable: bool) -> None:
         """Let another encoder and its gallery take over, once they are warm; calls that have begun end on the old ones.

@@ -146,8 +146,8 @@ class AsyncClient:
     async def info(self) -> Info:
         return await self._run(self._conversation.info())
 
-    async def health(self) -> bool:
-        return await self._run(self._conversation.health())
+    async def health(self, service: str = "") -> bool:
+        return await self._run(self._conversation.health(service))
 
     async def close(self) -> None:
         await self._channel.close()

@@ -175,9 +175,12 @@ class Client:
         """What the server is: encoder, device, gallery, limits."""
         return self._run(self._conversation.info())
 
-    def health(self) -> bool:
-        """Whether the server takes calls now; False while it warms up or shuts down."""
-        return self._run(self._conversation.health())
+    def health(self, service: str = "") -> bool:
+        """Whether the server takes calls now; False while it warms up or shuts down.
+
+        `service` is the full name of one of its services; `ServerError` when it has none of that name.
+        """
+        return self._run(self._conversation.health(service))
 
     def close(self) -> None:
         self._channel.close()

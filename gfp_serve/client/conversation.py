@@ -121,8 +121,8 @@ class Conversation:
         self._met = self._met or info
         return info
 
-    def health(self) -> Generator[Call, Any, bool]:
-        reply = yield Call("Check", health_pb2.HealthCheckRequest())
+    def health(self, service: str) -> Generator[Call, Any, bool]:
+        reply = yield Call("Check", health_pb2.HealthCheckRequest(service=service))
         return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
 
     def embed(

@@ -253,6 +253,8 @@ def test_the_table_of_info_wraps_a_digest_instead_of_cutting_it_off(run, monkeyp
 
 def test_health_is_an_exit_code(run):
     assert run("health").stdout == "serving\n"
+    assert run("health", "--service", "gfp_serve.v1.GalleryService", "--json").stdout == '{"serving": true}\n'
+    assert "NOT_FOUND" in run("health", "--service", "gfp_serve.v1.Other", code=1).stderr
     assert "is gfp-serve running?" in run("health", "--address", "127.0.0.1:1", code=1).stderr
 
 

@@ -1,0 +1,293 @@
+"""What a server costs on top of onnxruntime, against MLServer and Ray Serve, under overload, and over time.
+
+    python benchmarks/serve.py throughput --work W       1, 8 and 64 callers against onnxruntime alone
+    python benchmarks/serve.py peers --work W            the same small model in MLServer and Ray Serve
+    python benchmarks/serve.py overload --work W         ten times the capacity for a minute
+    python benchmarks/serve.py soak --work W             ten minutes of everything that callers do wrong
+
+W is a folder for encoders and environments, kept between runs. Sides take turns within one run, and callers have a
+process of their own.
+"""
+
+import json
+import platform
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import click
+import numpy as np
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks.serving.bundles import SIZES, write_bundle
+from benchmarks.serving.peers import bare, mlserver, ray_serve
+from benchmarks.serving.processes import Side, child, gfp_serve, side
+
+OUT = Path("benchmarks/serve.json")
+
+work_option = click.option("--work", type=click.Path(path_type=Path), required=True, help="Folder for what is made.")
+out_option = click.option("--out", type=click.Path(path_type=Path), default=OUT, show_default=True)
+
+
+@click.group(help=__doc__)
+def main() -> None:
+    pass
+
+
+@main.command()
+@work_option
+@out_option
+@click.option("--size", "sizes", multiple=True, type=click.Choice(list(SIZES)), default=list(SIZES))
+@click.option("--callers", multiple=True, type=int, default=(1, 8, 64), show_default=True)
+@click.option("--rounds", default=5, show_default=True)
+@click.option("--seconds", default=10.0, show_default=True, help="Length of a turn.")
+@click.option("--option", "options", multiple=True, help="Option of gfp-serve, e.g. --option=--num-threads=1.")
+def throughput(
+    work: Path,
+    out: Path,
+    sizes: tuple[str, ...],
+    callers: tuple[int, ...],
+    rounds: int,
+    seconds: float,
+    options: tuple[str, ...],
+) -> None:
+    """gfp-serve against onnxruntime alone, on the same cores."""
+    report = {}
+    for name in sizes:
+        bundle = bundle_of(work, name)
+        with ExitStack() as stack:
+            raw = stack.enter_context(side("raw", bundle))
+            _, address = stack.enter_context(gfp_serve(bundle, *options))
+            served = stack.enter_context(side("load", address, "embed"))
+            check_alike({"raw": raw, "served": served})
+            turns: dict[str, Callable[[], dict[str, Any]]] = {
+                f"raw, batches of {batch}": lambda batch=batch, raw=raw: raw.turn(seconds=seconds, batch=batch)
+                for batch in (1, 8)
+            }
+            for number in callers:
+                turns[f"served, {number} callers"] = lambda number=number, served=served: served.turn(
+                    seconds=seconds, callers=number
+                )
+            facts = take_turns(turns, rounds)
+        best = max(fact["clips_per_s"] for label, fact in facts.items() if label.startswith("raw"))
+        for fact in facts.values():
+            fact["of_raw"] = fact["clips_per_s"] / facts["raw, batches of 1"]["clips_per_s"]
+            fact["of_best_raw"] = fact["clips_per_s"] / best
+            fact["p50_above_raw_ms"] = fact["p50_ms"] - facts["raw, batches of 1"]["p50_ms"]
+        report[name] = facts
+        show(name, facts, ("clips_per_s", "of_raw", "of_best_raw", "p50_ms", "p99_ms", "p50_above_raw_ms"))
+    write(out, "throughput", report)
+
+
+@main.command()
+@work_option
+@out_option
+@click.option("--callers", multiple=True, type=int, default=(1, 8, 64), show_default=True)
+@click.option("--rounds", default=5, show_default=True)
+@click.option("--seconds", default=10.0, show_default=True, help="Length of a turn.")
+def peers(work: Path, out: Path, callers: tuple[int, ...], rounds: int, seconds: float) -> None:
+    """The small encoder in other servers, through the Open Inference Protocol.
+
+    gfp-serve gets raw clips and prepares them; the others get what preprocessing made of them, of the same bytes.
+    """
+    bundle = bundle_of(work, "small")
+    with ExitStack() as stack:
+        addresses = {
+            "bare grpc.aio": stack.enter_context(bare(bundle)),
+            "MLServer 1.7.1, in one process": stack.enter_context(mlserver(work, bundle, workers=0, port=18_081)),
+            "MLServer 1.7.1, one worker": stack.enter_context(mlserver(work, bundle, workers=1, port=18_091)),
+            "Ray Serve 2.60.0": stack.enter_context(ray_serve(work, bundle, port=19_000)),
+        }
+        sides = {name: stack.enter_context(side("load", address, "model")) for name, address in addresses.items()}
+        _, address = stack.enter_context(gfp_serve(bundle))
+        sides["gfp-serve"] = stack.enter_context(side("load", address, "raw-clip"))
+        check_alike(sides)
+        turns = {
+            f"{name}, {number} callers": lambda side=each, number=number: side.turn(seconds=seconds, callers=number)
+            for number in callers
+            for name, each in sides.items()
+        }
+        facts = take_turns(turns, rounds)
+    for name, fact in facts.items():
+        own = facts[f"gfp-serve, {name.split(', ')[-1]}"]
+        fact["gfp_serve_is_times"] = own["clips_per_s"] / fact["clips_per_s"]
+    show("the small encoder", facts, ("clips_per_s", "gfp_serve_is_times", "p50_ms", "p99_ms", "failures"))
+    write(out, "peers", facts)
+
+
+@main.command()
+@work_option
+@out_option
+@click.option("--seconds", default=60.0, show_default=True)
+@click.option("--times", default=10.0, show_default=True, help="Calls, in multiples of what the server can answer.")
+def overload(work: Path, out: Path, seconds: float, times: float) -> None:
+    """Many times more calls than can be answered."""
+    room = 32  # bodies: a queue of sixteen clips
+    with ExitStack() as stack:
+        options = ("--max-admitted-bodies", room, "--max-sequences", room // 2)
+        process, address = stack.enter_context(gfp_serve(bundle_of(work, "tokens-75"), *options))
+        patient, flood = (
+            stack.enter_context(side(name, *given))
+            for name, *given in (("load", address, "embed"), ("overload", address))
+        )
+        full = [patient.turn(seconds=seconds / 6, callers=room // 2) for _ in range(4)][1:]
+        capacity = median(turn["clips_per_s"] for turn in full)
+        memory = Memory(process.pid)
+        turn = flood.turn(seconds=seconds, rate=times * capacity)
+        facts = {
+            "capacity_clips_per_s": capacity,
+            "calls_per_s": turn["sent"][0] / seconds,
+            "answers": {status: len(each) for status, each in turn.items() if status != "sent"},
+            "admitted_p99_ms": quantile_ms(turn["OK"], 0.99),
+            "admitted_p99_ms_at_full_queue_without_overload": quantile_ms(
+                [s for t in full for s in t["latencies_s"]], 0.99
+            ),
+            "refused_p50_ms": quantile_ms(turn["RESOURCE_EXHAUSTED"], 0.5),
+            "refused_p99_ms": quantile_ms(turn["RESOURCE_EXHAUSTED"], 0.99),
+            "resident_mb": memory.stop(),
+        }
+        facts["admitted_p99_of_unloaded"] = (
+            facts["admitted_p99_ms"] / facts["admitted_p99_ms_at_full_queue_without_overload"]
+        )
+        facts["resident_growth"] = growth(facts["resident_mb"], first=0.1)
+    click.echo(json.dumps({name: value for name, value in facts.items() if name != "resident_mb"}, indent=2))
+    write(out, "overload", facts)
+
+
+@main.command()
+@work_option
+@out_option
+@click.option("--minutes", default=10.0, show_default=True)
+@click.option("--callers", default=8, show_default=True)
+def soak(work: Path, out: Path, minutes: float, callers: int) -> None:
+    """Everything that callers do, wrong things above all, and what stays behind in the server."""
+    bundle = bundle_of(work, "small")
+    with ExitStack() as stack:
+        command = [sys.executable, "-m", "benchmarks.serving.watched_server", "--bundle", str(bundle), "--port", "0"]
+        process, address = stack.enter_context(
+            child(command, r"serving \S+ on (\S+) ", log := work / "soak.log", PYTHONUNBUFFERED="1")
+        )
+        world = stack.enter_context(side("soak", address))
+        world.turn(seconds=10, callers=callers, seed=1)
+        before = counts_of(process, log)
+        memory = Memory(process.pid)
+        done = world.turn(seconds=60 * minutes, callers=callers, seed=2)
+        resident = memory.stop()
+        time.sleep(5)  # for connections that were left
+        facts = {
+            **done,
+            "before": before,
+            "after": counts_of(process, log),
+            "resident_mb": resident,
+            "resident_growth_after_minute_2": growth(resident, first=min(0.2, 2 / minutes)),
+        }
+    click.echo(json.dumps({name: value for name, value in facts.items() if name != "resident_mb"}, indent=2))
+    write(out, "soak", facts)
+
+
+class Memory:
+    """Resident memory of a process, read every second until `stop`."""
+
+    def __init__(self, pid: int) -> None:
+        self._process = psutil.Process(pid)
+        self._done = threading.Event()
+        self._megabytes: list[float] = []
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+
+    def stop(self) -> list[float]:
+        self._done.set()
+        self._thread.join()
+        return self._megabytes
+
+    def _watch(self) -> None:
+        while not self._done.wait(1):
+            self._megabytes.append(round(self._process.memory_info().rss / 1e6, 1))
+
+
+def growth(resident: list[float], *, first: float) -> float:
+    """How much more it is in the last tenth than in the tenth that begins at `first` of the time."""
+    tenth = max(1, len(resident) // 10)
+    start = int(first * len(resident))
+    return median(resident[-tenth:]) / median(resident[start : start + tenth]) - 1
+
+
+def counts_of(process: subprocess.Popen[str], log: Path) -> dict[str, Any]:
+    seen = log.stat().st_size
+    process.send_signal(signal.SIGUSR1)
+    while not (found := re.findall(r"^counts (.*)$", log.read_text()[seen:], re.MULTILINE)):
+        time.sleep(0.05)
+    return json.loads(found[-1])
+
+
+def quantile_ms(seconds: list[float], share: float) -> float:
+    return 1e3 * float(np.quantile(seconds, share))
+
+
+def bundle_of(work: Path, name: str) -> Path:
+    work.mkdir(parents=True, exist_ok=True)
+    path = work / f"{name}.zip"
+    write_bundle(SIZES[name], path)
+    return path
+
+
+def check_alike(sides: dict[str, Side]) -> None:
+    """Raise `RuntimeError` when two sides do not compute the same."""
+    (first, expected), *others = ((name, each.vector) for name, each in sides.items())
+    for name, vector in others:
+        if vector.shape != expected.shape or np.abs(vector - expected).max() > 1e-5:
+            raise RuntimeError(f"{name} gives another vector than {first}: {vector[:3]} and {expected[:3]}")
+
+
+def take_turns(turns: dict[str, Callable[[], dict[str, Any]]], rounds: int) -> dict[str, dict[str, Any]]:
+    """Each side once a round, after one that is not counted; medians of the rounds, percentiles of all calls."""
+    for turn in turns.values():
+        turn()
+    done: dict[str, list[dict[str, Any]]] = {name: [] for name in turns}
+    for number in range(rounds):
+        for name, turn in turns.items():
+            done[name].append(turn())
+            print(f"round {number + 1}, {name}: {done[name][-1]['clips_per_s']:.2f} clips/s", file=sys.stderr)
+    return {name: facts_of(each) for name, each in done.items()}
+
+
+def facts_of(rounds: list[dict[str, Any]]) -> dict[str, Any]:
+    latencies = np.concatenate([each["latencies_s"] for each in rounds])
+    return {
+        "clips_per_s": median(each["clips_per_s"] for each in rounds),
+        "clips_per_s_of_rounds": [round(each["clips_per_s"], 2) for each in rounds],
+        "p50_ms": 1e3 * float(np.quantile(latencies, 0.5)),
+        "p99_ms": 1e3 * float(np.quantile(latencies, 0.99)),
+        "calls": len(latencies),
+        "failures": sum(sum(each.get("failures", {}).values()) for each in rounds),
+    }
+
+
+def show(title: str, facts: dict[str, dict[str, Any]], columns: tuple[str, ...]) -> None:
+    table = Table("", *columns, title=title)
+    for name, fact in facts.items():
+        table.add_row(name, *(f"{fact[column]:.4g}" if column in fact else "" for column in columns))
+    Console(width=120).print(table)
+
+
+def write(out: Path, section: str, report: dict[str, Any]) -> None:
+    """Put the section into the report, beside what is there."""
+    known = json.loads(out.read_text()) if out.exists() else {}
+    known[section] = {"python": platform.python_version(), "machine": platform.machine(), **report}
+    out.write_text(json.dumps(known, indent=2) + "\n")
+    click.echo(out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""The bundles that servers are timed with: encoders of three sizes, untrained, for time does not depend on weights."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gfp_serve.formats import Clip
+from gfp_serve.preprocess import PreprocessConfig
+from gfp_serve.skeleton import NTU25
+from trainer.config import TrainConfig
+from trainer.encoder import EncoderConfig
+from trainer.evaluate.candidates import untrained
+from trainer.export import Origin, export_bundle
+
+# Frames and bodies of the clip that every caller sends: 72 KB.
+NUM_FRAMES, NUM_BODIES = 120, 2
+
+
+@dataclass(frozen=True)
+class Size:
+    """An encoder to serve."""
+
+    name: str
+    encoder: EncoderConfig
+    num_frames: int
+
+
+SIZES = {
+    size.name: size
+    for size in (
+        # As published: 750 tokens a body, 28 GFLOP a clip of two.
+        Size("full", EncoderConfig(), 120),
+        # The same on a tenth of the tokens.
+        Size("tokens-75", EncoderConfig(), 12),
+        # 10 MB, 25 tokens a body: the server itself matters.
+        Size("small", EncoderConfig(depth=3, segment_frames=120), 120),
+    )
+}
+
+
+def write_bundle(size: Size, path: Path) -> None:
+    """Export the encoder of a size, if it is not there."""
+    if path.exists():
+        return
+    config = TrainConfig(encoder=size.encoder, num_frames=size.num_frames)
+    clip = Clip(name="made up", sequence=made_up_clip(), layout=NTU25, fps=30.0)
+    preprocess = PreprocessConfig(num_frames=size.num_frames)
+    origin = Origin(name=size.name, objective="none", step=0, data={}, training=None)
+    bundle, _ = export_bundle(untrained(config), [clip], preprocess, origin, {})
+    bundle.write(path)
+
+
+def made_up_clip(seed: int = 0) -> np.ndarray:
+    """A clip of two people who walk about: frames × bodies × 25 × 3, float32, metres."""
+    draws = np.random.default_rng(seed)
+    pose = draws.uniform(-0.4, 0.4, (1, NUM_BODIES, 25, 3))
+    steps = draws.normal(0, 0.02, (NUM_FRAMES, NUM_BODIES, 25, 3)).cumsum(axis=0)
+    return (pose + steps).astype(np.float32)

@@ -1,0 +1,95 @@
+"""Callers of a server, in a process of their own: each sends the next clip when the last is answered.
+
+Reads a line of JSON for each turn, {"seconds": S, "callers": N}, and answers with one. The messages are made once and
+replies are only counted, so that what is timed is the server.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from collections import Counter
+from typing import Any
+
+import grpc
+import numpy as np
+
+from benchmarks.serving.bundles import made_up_clip
+from gfp_serve.preprocess import PreprocessConfig, prepare
+from gfp_serve.service.convert import write_sequence
+from gfp_serve.skeleton import NTU25
+from gfp_serve.v1 import embedding_pb2
+from gfp_serve.v1 import open_inference_pb2 as oip
+
+EMBED = "/gfp_serve.v1.EmbeddingService/Embed"
+INFER = "/inference.GRPCInferenceService/ModelInfer"
+
+
+def embed_request() -> bytes:
+    return embedding_pb2.EmbedRequest(sequences=[write_sequence(made_up_clip(), NTU25)]).SerializeToString()
+
+
+def infer_request(model: str, tensor: str, values: np.ndarray) -> bytes:
+    """The same of the Open Inference Protocol, which every server speaks."""
+    request = oip.ModelInferRequest(model_name=model, raw_input_contents=[values.tobytes()])
+    request.inputs.add(name=tensor, datatype="FP32", shape=values.shape)
+    return request.SerializeToString()
+
+
+def vector_of(method: str, reply: bytes) -> np.ndarray:
+    if method == EMBED:
+        return np.frombuffer(embedding_pb2.EmbedResponse.FromString(reply).embeddings[0].values, "<f4")
+    answer = oip.ModelInferResponse.FromString(reply)
+    raw = answer.raw_output_contents
+    return np.frombuffer(raw[0], "<f4") if raw else np.array(answer.outputs[0].contents.fp32_contents, np.float32)
+
+
+class Load:
+    """`callers` that each have one call in progress."""
+
+    def __init__(self, address: str, method: str, request: bytes) -> None:
+        options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+        self._channel = grpc.aio.insecure_channel(address, options)
+        self._call = self._channel.unary_unary(method)
+        self._request = request
+
+    async def once(self) -> bytes:
+        return await self._call(self._request, timeout=60, wait_for_ready=True)
+
+    async def turn(self, seconds: float, callers: int) -> dict[str, Any]:
+        latencies: list[float] = []
+        failures: Counter[str] = Counter()
+        end = time.perf_counter() + seconds
+
+        async def caller() -> None:
+            while (started := time.perf_counter()) < end:
+                try:
+                    await self._call(self._request, timeout=60)
+                except grpc.RpcError as error:
+                    failures[error.code().name] += 1
+                else:
+                    latencies.append(time.perf_counter() - started)
+
+        started = time.perf_counter()
+        await asyncio.gather(*(caller() for _ in range(callers)))
+        # The last calls end after `end`, and so does the clock.
+        spent = time.perf_counter() - started
+        return {"clips_per_s": len(latencies) / spent, "latencies_s": latencies, "failures": dict(failures)}
+
+
+async def main(address: str, kind: str) -> None:
+    clip = made_up_clip()
+    if kind == "embed":
+        method, request = EMBED, embed_request()
+    elif kind == "raw-clip":
+        method, request = INFER, infer_request("gfp-encoder", "skeleton", clip[None])
+    else:  # servers of bare models take what preprocessing made: as many bytes
+        method, request = INFER, infer_request("encoder", "clips", prepare(clip, NTU25, PreprocessConfig())[None])
+    load = Load(address, method, request)
+    print(json.dumps({"vector": vector_of(method, await load.once()).tolist()}), flush=True)
+    for line in sys.stdin:
+        print(json.dumps(await load.turn(**json.loads(line))), flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

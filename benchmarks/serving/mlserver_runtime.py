@@ -1,0 +1,17 @@
+"""The encoder as a user of MLServer would serve it. Runs in an environment of its own, without this project."""
+
+import onnxruntime
+from mlserver import MLModel
+from mlserver.codecs import NumpyCodec
+from mlserver.types import InferenceRequest, InferenceResponse
+
+
+class Encoder(MLModel):
+    async def load(self) -> bool:
+        self._session = onnxruntime.InferenceSession(self.settings.parameters.uri, providers=["CPUExecutionProvider"])
+        return True
+
+    async def predict(self, payload: InferenceRequest) -> InferenceResponse:
+        clips = NumpyCodec.decode_input(payload.inputs[0])
+        (vectors,) = self._session.run(None, {"clips": clips})
+        return InferenceResponse(model_name=self.name, outputs=[NumpyCodec.encode_output("embeddings", vectors)])

@@ -1,0 +1,44 @@
+"""The side to compare with: onnxruntime alone, as it comes, in a process of its own, on clips that are ready for it.
+
+Reads a line of JSON for each turn, {"seconds": S, "batch": B}, and answers with one: calls, clips, latencies in s.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from benchmarks.serving.bundles import made_up_clip
+from gfp_serve.bundle import INPUT_NAME, OUTPUT_NAME, Bundle
+from gfp_serve.preprocess import prepare
+from gfp_serve.skeleton import NTU25
+
+
+def main() -> None:
+    bundle = Bundle.read(Path(sys.argv[1]))
+    session = onnxruntime.InferenceSession(bundle.model, providers=["CPUExecutionProvider"])
+
+    def encode(clips: np.ndarray) -> np.ndarray:
+        return session.run([OUTPUT_NAME], {INPUT_NAME: clips})[0]
+
+    clip = prepare(made_up_clip(), NTU25, bundle.manifest.preprocess)
+    print(json.dumps({"vector": encode(clip[None])[0].tolist()}), flush=True)
+    for line in sys.stdin:
+        turn = json.loads(line)
+        batch = np.repeat(clip[None], turn["batch"], axis=0)
+        latencies = []
+        end = time.perf_counter() + turn["seconds"]
+        started = now = time.perf_counter()
+        while now < end:
+            encode(batch)
+            latencies.append(time.perf_counter() - now)
+            now = time.perf_counter()
+        clips = len(latencies) * turn["batch"]
+        print(json.dumps({"clips_per_s": clips / (now - started), "latencies_s": latencies}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
