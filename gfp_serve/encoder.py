@@ -103,6 +103,9 @@ def _open_session(bundle: Bundle, device: Device, num_threads: int) -> Any:
     options.intra_op_num_threads = num_threads
     # Between runs its threads would spin, on the cores that preprocessing and gRPC need then.
     options.add_session_config_entry("session.force_spinning_stop", "1")
+    # Weights that a model says lie in another file would be read from any, from the working directory on: there is no
+    # file below this one.
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     try:
         # From memory: the bytes whose sha256 was checked are those that run, and no other file is opened.
         session = onnxruntime.InferenceSession(bundle.model, sess_options=options, providers=providers)

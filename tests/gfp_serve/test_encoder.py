@@ -1,4 +1,5 @@
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper
@@ -6,7 +7,7 @@ from onnx import TensorProto, helper
 from gfp_serve.encoder import Encoder, check_packages
 from gfp_serve.errors import BundleError, DeviceError
 from gfp_serve.preprocess import PreprocessConfig
-from tests.gfp_serve.tiny import SIZE, tiny_bundle, tiny_encode
+from tests.gfp_serve.tiny import SIZE, tiny_bundle, tiny_encode, tiny_model
 
 
 def some_clips(batch: int, bodies: int) -> np.ndarray:
@@ -92,3 +93,20 @@ def test_a_manifest_with_another_number_of_frames_than_the_model_is_a_bundle_err
     bundle = tiny_bundle(preprocess=PreprocessConfig(num_frames=5, crop=1.0))
     with pytest.raises(BundleError, match="cannot be run on canonical clip 0"):
         bundle.check(Encoder(bundle).encode)
+
+
+@pytest.mark.parametrize("location", ["weights.bin", "../other/weights.bin", "{folder}/other/weights.bin"])
+def test_a_model_reads_no_file_beside_it(tmp_path, monkeypatch, location):
+    model = onnx.load_from_string(tiny_model())
+    (weights,) = model.graph.initializer
+    content = onnx.numpy_helper.to_array(weights).tobytes()
+    for folder in ("work", "other"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "weights.bin").write_bytes(content)
+    monkeypatch.chdir(tmp_path / "work")
+    weights.ClearField("raw_data")
+    weights.data_location = TensorProto.EXTERNAL
+    for key, value in {"location": location.format(folder=tmp_path), "length": str(len(content))}.items():
+        weights.external_data.add(key=key, value=value)
+    with pytest.raises(BundleError, match="cannot be loaded"):
+        Encoder(tiny_bundle(model.SerializeToString()), num_threads=1)
