@@ -2,14 +2,16 @@
 #   make demo    the whole path on the clips of examples/: train, export, serve, query
 #   make test    every check, in CI's order
 #   make proto   generate gfp_serve/v1 from proto/
+#   make fuzz    look for requests that the server answers wrongly, for SECONDS=60; on Linux, x86-64
 #   make readme  write the commands' help into README.md
 #   make clean   remove the environment and everything that tools left behind
 
 PYTHON ?= python3
+SECONDS ?= 60
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test proto readme clean
+.PHONY: help demo test proto fuzz readme clean
 help:
 	@sed -n 's/^#   //p' Makefile
 
@@ -27,6 +29,9 @@ test: $(VENV)/test.stamp
 proto: $(VENV)/test.stamp
 	$(BIN)/python -m grpc_tools.protoc -I proto --python_out=. --pyi_out=. --grpc_python_out=. proto/gfp_serve/v1/*.proto
 
+fuzz: $(VENV)/fuzz.stamp
+	$(BIN)/python -m tests.fuzz.fuzz_wire --seconds $(SECONDS)
+
 readme: $(VENV)/test.stamp
 	$(BIN)/cog -r -I . README.md
 
@@ -38,6 +43,10 @@ $(VENV)/demo.stamp: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/test.stamp: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install -c constraints.txt -e '.[cpu,train,dev]'
 	@touch $@ $(VENV)/demo.stamp
+
+$(VENV)/fuzz.stamp: $(VENV)/test.stamp
+	$(BIN)/python -m pip install -c constraints.txt -e '.[fuzz]'
+	@touch $@
 
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { \

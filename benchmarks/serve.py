@@ -70,15 +70,19 @@ def throughput(
             raw = stack.enter_context(side("raw", bundle))
             _, address = stack.enter_context(gfp_serve(bundle, *options))
             served = stack.enter_context(side("load", address, "embed"))
-            check_alike({"raw": raw, "served": served})
+            least = stack.enter_context(
+                side("load", stack.enter_context(bare(bundle)), "model", SIZES[name].num_frames)
+            )
+            check_alike({"raw": raw, "served": served, "bare gRPC": least})
             turns: dict[str, Callable[[], dict[str, Any]]] = {
                 f"raw, batches of {batch}": lambda batch=batch, raw=raw: raw.turn(seconds=seconds, batch=batch)
                 for batch in (1, 8)
             }
             for number in callers:
-                turns[f"served, {number} callers"] = lambda number=number, served=served: served.turn(
-                    seconds=seconds, callers=number
-                )
+                for label, load in (("bare gRPC", least), ("served", served)):
+                    turns[f"{label}, {number} callers"] = lambda number=number, load=load: load.turn(
+                        seconds=seconds, callers=number
+                    )
             facts = take_turns(turns, rounds)
         best = max(fact["clips_per_s"] for label, fact in facts.items() if label.startswith("raw"))
         for fact in facts.values():

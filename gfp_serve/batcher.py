@@ -22,6 +22,7 @@ from jaxtyping import Float32
 
 from gfp_serve.bundle import Encode
 from gfp_serve.errors import ClosedError, OverloadedError
+from gfp_serve.priority import give_way
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class Batcher:
         self._left = asyncio.Event()
         self._closed = False
         self._seconds_per_body = 0.05  # a guess until the first batch is measured
-        self._workers = ThreadPoolExecutor(max_lanes, thread_name_prefix="encoder")
+        self._workers = ThreadPoolExecutor(max_lanes, thread_name_prefix="encoder", initializer=give_way)
         self._running: set[asyncio.Task[None]] = set()
         self._whole_device = False  # the one call that runs has all of it
         self._task = asyncio.create_task(self._run(), name="batcher")

@@ -102,6 +102,10 @@ class ServeConfig:
     max_admitted_bodies: int = setting(1024, "Bodies that wait or are computed; more are refused at once.")
     max_calls: int = setting(256, "Calls in progress at once; more are refused at once. Health checks do not count.")
     max_streams: int = setting(64, "Streams open at once; each is a call in progress too.")
+    notice_s: float = setting(
+        0.0,
+        "Seconds at SIGTERM in which health is NOT_SERVING and calls are still taken, for load balancers to notice.",
+    )
     drain_s: float = setting(30.0, "Seconds that calls in progress are given to finish at SIGTERM.")
     limits: Limits = settings_of(Limits)
 
@@ -111,7 +115,7 @@ class ServeConfig:
         if self.metrics_port is not None and not 0 <= self.metrics_port <= 65_535:
             raise ValueError(f"--metrics-port is {self.metrics_port}; it must lie between 0 (any free port) and 65535.")
         _require_between(0, MAX_THREADS, self, "num_threads", "lanes")
-        _require_between(0, MAX_DRAIN_S, self, "drain_s")
+        _require_between(0, MAX_DRAIN_S, self, "drain_s", "notice_s")
         _require_between(1, MAX_COUNT, self, "max_calls", "max_streams")
         _require_between(MAX_BODIES, MAX_COUNT, self, "max_admitted_bodies")
         if self.max_batch_bodies:

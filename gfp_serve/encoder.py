@@ -12,6 +12,7 @@ from jaxtyping import Float32
 
 from gfp_serve.bundle import INPUT_NAME, MODEL_FILE, OUTPUT_NAME, Bundle, Encode
 from gfp_serve.errors import BundleError, DeviceError
+from gfp_serve.priority import in_thread_that_gives_way
 
 _log = logging.getLogger(__name__)
 
@@ -108,7 +109,9 @@ def _open_session(bundle: Bundle, device: Device, num_threads: int) -> Any:
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     try:
         # From memory: the bytes whose sha256 was checked are those that run, and no other file is opened.
-        session = onnxruntime.InferenceSession(bundle.model, sess_options=options, providers=providers)
+        session = in_thread_that_gives_way(
+            lambda: onnxruntime.InferenceSession(bundle.model, sess_options=options, providers=providers)
+        )
     except Exception as error:  # onnxruntime's errors have no common class of their own
         raise BundleError(
             f"{MODEL_FILE} of {bundle.manifest.name!r} cannot be loaded by onnxruntime {onnxruntime.__version__}: "

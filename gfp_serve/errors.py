@@ -4,6 +4,11 @@ Every message says what was wrong, what was expected and what to do.
 """
 
 
+def quoted(text: str) -> str:
+    """A text that a caller sent, as errors show it: of a long one both ends."""
+    return repr(text if len(text) <= 80 else f"{text[:40]}…{text[-40:]}")
+
+
 class GfpError(Exception):
     """Root of every error that this project raises on purpose."""
 

@@ -39,6 +39,10 @@ SERVICES = tuple(
 # Health checks, health watches and reflection that are answered beside `max_calls` calls of our services.
 _OTHER_CALLS = 64
 
+# Between the last answer and the end of connections: gRPC cancels calls that come while it closes them, so those who
+# ask again at once are told in words first that there is nobody any more.
+_LAST_WORDS_S = 0.1
+
 
 class Server:
     """One encoder and one gallery behind one port. Made, started and stopped in one event loop.
@@ -120,12 +124,15 @@ class Server:
         self._is_ready = True
 
     async def stop(self) -> None:
-        """Say NOT_SERVING, refuse new calls, finish those in progress within `drain_s`, release the port."""
-        self._is_ready = False
-        # Health first, so that load balancers stop sending before calls are refused.
+        """Say NOT_SERVING, refuse calls after `notice_s`, finish those in progress in `drain_s`, release the port."""
+        was_ready, self._is_ready = self._is_ready, False
         await self._health.enter_graceful_shutdown()
+        if was_ready:
+            await asyncio.sleep(self._config.notice_s)
         self.deployment.streams.close()
         await self._guard.close(self._config.drain_s)
+        if was_ready:
+            await asyncio.sleep(_LAST_WORDS_S)
         # What is left are the last bytes of replies, and health watches, which never end by themselves.
         await self._server.stop(grace=0.5)
         await self.deployment.close()

@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 from jaxtyping import Float, Float32
 
-from gfp_serve.errors import InvalidSkeletonError, UnknownLayoutError
+from gfp_serve.errors import InvalidSkeletonError, UnknownLayoutError, quoted
 
 # Beyond this a coordinate is no longer a person near a sensor (or the unit is not the metre).
 MAX_COORDINATE_M = 1_000.0
@@ -103,7 +103,7 @@ def layout_named(name: str) -> Layout:
         return LAYOUTS[name]
     except KeyError:
         known = ", ".join(sorted(LAYOUTS))
-        raise UnknownLayoutError(f"there is no joint layout {name!r}; choose one of {known}.") from None
+        raise UnknownLayoutError(f"there is no joint layout {quoted(name)}; choose one of {known}.") from None
 
 
 def layout_of(joint_names: Sequence[str], parents: Sequence[int]) -> Layout:

@@ -77,14 +77,16 @@ class Load:
         return {"clips_per_s": len(latencies) / spent, "latencies_s": latencies, "failures": dict(failures)}
 
 
-async def main(address: str, kind: str) -> None:
+async def main(address: str, kind: str, num_frames: str = "120") -> None:
+    """`num_frames` are those of the model, for servers that leave preprocessing to their callers."""
     clip = made_up_clip()
     if kind == "embed":
         method, request = EMBED, embed_request()
     elif kind == "raw-clip":
         method, request = INFER, infer_request("gfp-encoder", "skeleton", clip[None])
     else:  # servers of bare models take what preprocessing made: as many bytes
-        method, request = INFER, infer_request("encoder", "clips", prepare(clip, NTU25, PreprocessConfig())[None])
+        prepared = prepare(clip, NTU25, PreprocessConfig(num_frames=int(num_frames)))
+        method, request = INFER, infer_request("encoder", "clips", prepared[None])
     load = Load(address, method, request)
     print(json.dumps({"vector": vector_of(method, await load.once()).tolist()}), flush=True)
     for line in sys.stdin:

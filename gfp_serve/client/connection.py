@@ -9,7 +9,8 @@ import grpc
 
 from gfp_serve.errors import SettingsError
 
-# A server that is being replaced is tried again; every call can be, for none does more when it is done twice.
+# A server that is being replaced is tried again; every call can be, for none does more when it is done twice. gRPC's
+# servers answer CANCELLED to a call that reaches them in the moment of their end (grpc/grpc#41785).
 _RETRIES = {
     "methodConfig": [
         {
@@ -19,7 +20,7 @@ _RETRIES = {
                 "initialBackoff": "0.1s",
                 "maxBackoff": "1s",
                 "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
+                "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
             },
         }
     ]

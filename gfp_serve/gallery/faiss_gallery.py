@@ -23,6 +23,7 @@ from gfp_serve.errors import (
     EncoderMismatchError,
     GalleryError,
     ItemNotFoundError,
+    quoted,
 )
 from gfp_serve.gallery.contract import Gallery, Item, Neighbour, check_items, check_queries
 from gfp_serve.gallery.index import ExactIndex
@@ -170,7 +171,7 @@ class FaissGallery(Gallery):
             self._refuse_if_closed()
             missing = [id for id in ids if id not in self._seq_of]
             if missing:
-                shown = ", ".join(map(repr, missing[:5])) + (f" and {len(missing) - 5} more" if missing[5:] else "")
+                shown = ", ".join(map(quoted, missing[:5])) + (f" and {len(missing) - 5} more" if missing[5:] else "")
                 raise ItemNotFoundError(
                     f"no item of the gallery has the id {shown}; check the ids, or upsert them first."
                 )

@@ -10,6 +10,7 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import grpc
+from google.protobuf import descriptor_pool
 from google.protobuf.message import DecodeError
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
@@ -27,8 +28,11 @@ from gfp_serve.errors import (
 from gfp_serve.service.access import Access
 from gfp_serve.service.metrics import Metrics
 from gfp_serve.service.status import is_answerable, reason_of, to_status
+from gfp_serve.service.weight import check_weight
 
 _log = logging.getLogger(__name__)
+
+Parse = Callable[[bytes], Any]
 
 REQUEST_ID = "x-request-id"
 # One that the caller chose is taken over if it looks like one: it ends up in logs.
@@ -41,7 +45,7 @@ _REJECTIONS = (OverloadedError, ClosedError, UnauthenticatedError, ForbiddenErro
 class Guard(grpc.aio.ServerInterceptor):
     """Wraps each method of the `services` (full names), so that no servicer needs error handling of its own.
 
-    Methods of other services (health, reflection) are asked for their token only.
+    Methods of other services (health, reflection) are asked for their token only, and their requests are parsed.
     """
 
     def __init__(self, services: tuple[str, ...], *, max_calls: int, access: Access, metrics: Metrics) -> None:
@@ -73,24 +77,32 @@ class Guard(grpc.aio.ServerInterceptor):
             self._access.check(method, metadata.get("authorization"))
         except GfpError as error:
             return self._refusing(method, error)
+        parse = _parser(method, handler.request_deserializer)
         if not method.startswith(self._prefixes):
-            return handler
+            return _parsing_in_words(handler, parse)
         request_id = _request_id(metadata)
 
         # Parsing happens inside, because gRPC's own answer to bytes that are no message names no cause.
         async def unary(content: bytes, context: Any) -> Any:
-            async with self._in_progress(method, request_id, context):
-                return await handler.unary_unary(_parsed(handler, content), context)
+            async with self._in_progress(method, request_id, context) as status:
+                self._admit()
+                return await handler.unary_unary(parse(content), context)
+            del content
+            return await _abort(context, status, request_id)
 
         async def stream(_contents: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
             async with (
-                self._in_progress(method, request_id, context),
-                aclosing(_requests(handler, context)) as requests,
+                self._in_progress(method, request_id, context) as status,
+                aclosing(_requests(parse, context)) as requests,
                 # Else what the servicer does at its end would wait for the garbage collector.
                 aclosing(handler.stream_stream(requests, context)) as replies,
             ):
+                self._admit()
                 async for reply in replies:
                     yield reply
+            if status.code:
+                reply = None
+                await _abort(context, status, request_id)
 
         if handler.request_streaming:
             return grpc.stream_stream_rpc_method_handler(stream, None, handler.response_serializer)
@@ -105,8 +117,8 @@ class Guard(grpc.aio.ServerInterceptor):
         return grpc.stream_stream_rpc_method_handler(refuse)
 
     @asynccontextmanager
-    async def _in_progress(self, method: str, request_id: str, context: Any) -> AsyncIterator[None]:
-        """Count the call, and turn what goes wrong in it into the status that its caller sees."""
+    async def _in_progress(self, method: str, request_id: str, context: Any) -> AsyncIterator[Status]:
+        """Count the call, and turn what goes wrong in it into the status that is given, for its caller to see."""
         started = time.perf_counter()
         self.num_calls += 1
         self._idle.clear()
@@ -115,10 +127,9 @@ class Guard(grpc.aio.ServerInterceptor):
         try:
             context.set_trailing_metadata(((REQUEST_ID, request_id),))
             try:
-                self._admit()
                 # A caller whose deadline passes is treated as one that hangs up: its clips are not computed.
                 async with asyncio.timeout(context.time_remaining()):
-                    yield
+                    yield status
             except TimeoutError:
                 failure = OutOfTimeError(
                     "the call's deadline passed before its answer; raise it, or send less at once."
@@ -126,14 +137,13 @@ class Guard(grpc.aio.ServerInterceptor):
             except Exception as error:
                 failure = error
             if failure is not None:
-                status = _status_of(failure, request_id)
-                told = rpc_status.to_status(status)
-                await context.abort(told.code, told.details, (*told.trailing_metadata, (REQUEST_ID, request_id)))
+                status.CopyFrom(_status_of(failure, request_id))
         except asyncio.CancelledError:
             status.code = grpc.StatusCode.CANCELLED.value[0]
             raise
         finally:
             self._count(method, status, time.perf_counter() - started, failure)
+            failure = None  # its traceback knows this frame, and the request: see `_abort`
             self.num_calls -= 1
             if self.num_calls == 0:
                 self._idle.set()
@@ -156,17 +166,59 @@ class Guard(grpc.aio.ServerInterceptor):
 _CODES = {code.value[0]: code.name for code in grpc.StatusCode}
 
 
-def _parsed(handler: Any, content: bytes) -> Any:
-    try:
-        return handler.request_deserializer(content)
-    except DecodeError as error:
-        raise InvalidRequestError(f"the bytes are no message of this call ({error}); see the .proto.") from error
+def _parsing_in_words(handler: Any, parse: Parse) -> Any:
+    """A method of another's service, which refuses bytes that are no message of its in our words."""
+
+    # As a stream whatever the method, for then the parsing is ours.
+    async def answer(_contents: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
+        status = Status()
+        try:
+            async with aclosing(_requests(parse, context)) as requests:
+                if handler.request_streaming:
+                    async for reply in handler.stream_stream(requests, context):
+                        yield reply
+                    return
+                async for request in requests:
+                    if handler.response_streaming:
+                        await handler.unary_stream(request, context)  # health's Watch writes by itself
+                    else:
+                        yield await handler.unary_unary(request, context)
+                    return
+        except InvalidRequestError as error:
+            status.CopyFrom(to_status(error))
+        if status.code:
+            await context.abort_with_status(rpc_status.to_status(status))
+
+    return grpc.stream_stream_rpc_method_handler(answer, None, handler.response_serializer)
 
 
-async def _requests(handler: Any, context: Any) -> AsyncGenerator[Any, None]:
+async def _abort(context: Any, status: Status, request_id: str) -> None:
+    """Tell the caller of a failure, as the last thing that is done, when nothing refers to the request any more.
+
+    The context keeps the exception that this raises, and the exception knows the context: what its traceback and its
+    cause refer to stays until the garbage collector comes, which may be after some gigabytes.
+    """
+    told = rpc_status.to_status(status)
+    await context.abort(told.code, told.details, (*told.trailing_metadata, (REQUEST_ID, request_id)))
+
+
+def _parser(method: str, deserialize: Parse) -> Parse:
+    message_type = descriptor_pool.Default().FindMethodByName(method.removeprefix("/").replace("/", ".")).input_type
+
+    def parse(content: bytes) -> Any:
+        check_weight(content, message_type)
+        try:
+            return deserialize(content)
+        except DecodeError as error:
+            raise InvalidRequestError(f"the bytes are no message of this call ({error}); see the .proto.") from error
+
+    return parse
+
+
+async def _requests(parse: Parse, context: Any) -> AsyncGenerator[Any, None]:
     # Not gRPC's own iterator, which complains when it is left before its end.
     while (content := await context.read()) is not grpc.aio.EOF:
-        yield _parsed(handler, content)
+        yield parse(content)
 
 
 def _request_id(metadata: dict[str, Any]) -> str:

@@ -20,10 +20,13 @@ from jaxtyping import Float32
 
 from gfp_serve import __version__
 from gfp_serve.classify import vote
-from gfp_serve.errors import GfpError, InvalidRequestError, ModelNotFoundError
+from gfp_serve.config import Limits
+from gfp_serve.errors import GfpError, InvalidRequestError, ModelNotFoundError, quoted
 from gfp_serve.gallery import Gallery, Neighbour
 from gfp_serve.service.convert import in_field
 from gfp_serve.service.embedder import Embedded, Embedder
+from gfp_serve.service.gallery import Room
+from gfp_serve.service.status import is_answerable, shortened
 from gfp_serve.skeleton import layout_named
 from gfp_serve.v1 import open_inference_pb2 as oip
 from gfp_serve.v1 import open_inference_pb2_grpc
@@ -32,6 +35,10 @@ VERSION = "1"
 DEFAULT_K = 5
 
 _ANY = -1
+# More than any tensor has: numpy takes 64, and the product of thousands of sizes would take minutes.
+_MAX_AXES = 8
+# Of a request's id, that the reply to one which failed repeats.
+_MAX_ID_LENGTH = 256
 # The numpy type of a datatype's raw bytes, and the field of its typed contents. BYTES has lengths between its texts.
 _TYPES = {"FP32": (np.dtype("<f4"), "fp32_contents"), "INT32": (np.dtype("<i4"), "int_contents")}
 _CONFIG_TYPES = {"FP32": oip.TYPE_FP32, "INT32": oip.TYPE_INT32, "BYTES": oip.TYPE_STRING}
@@ -150,9 +157,11 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
             try:
                 reply = oip.ModelStreamInferResponse(infer_response=await self._infer(request))
             except GfpError as error:
+                if not is_answerable(error):
+                    raise
                 # One that fails does not end the stream; the reply says whose it is.
-                reply = oip.ModelStreamInferResponse(error_message=str(error))
-                reply.infer_response.id = request.id
+                reply = oip.ModelStreamInferResponse(error_message=shortened(str(error)))
+                reply.infer_response.id = request.id[:_MAX_ID_LENGTH]
             yield reply
 
     async def _infer(self, request: oip.ModelInferRequest) -> oip.ModelInferResponse:
@@ -176,7 +185,7 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
         if "skeleton" not in tensors:
             raise InvalidRequestError("gfp-encoder takes one input, skeleton; it is not among the request's.")
         embedded = await self._embed(request, tensors["skeleton"])
-        return _reply(request, {"embedding": embedded.vectors}), embedded, 0.0
+        return _reply(request, {"embedding": embedded.vectors}, self._embedder.limits), embedded, 0.0
 
     async def _knn(
         self, request: oip.ModelInferRequest, tensors: Mapping[str, np.ndarray]
@@ -194,7 +203,13 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
         else:
             embedded = await self._embed(request, tensors["skeleton"])
         started = time.perf_counter()
-        found = await asyncio.to_thread(self._gallery.search, embedded.vectors, top_k=k)
+        reply = await asyncio.to_thread(self._find, request, embedded.vectors, k)
+        return reply, embedded, time.perf_counter() - started
+
+    def _find(
+        self, request: oip.ModelInferRequest, vectors: Float32[np.ndarray, "clips size"], k: int
+    ) -> oip.ModelInferResponse:
+        found = self._gallery.search(vectors, top_k=k)
         votes = [_vote(neighbours) for neighbours in found]
         outputs = {
             "ids": np.array([[each.id for each in neighbours] for neighbours in found], dtype=object),
@@ -202,7 +217,7 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
             "label": np.array([label for label, _ in votes], dtype=object),
             "label_score": np.array([score for _, score in votes], np.float32),
         }
-        return _reply(request, outputs), embedded, time.perf_counter() - started
+        return _reply(request, outputs, self._embedder.limits)
 
     async def _embed(self, request: oip.ModelInferRequest, clips: np.ndarray) -> Embedded:
         # Asking a map of a message for what it has not would put it there.
@@ -222,9 +237,9 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
 
     def _model(self, name: str, version: str) -> _Model:
         if name not in self._models or version not in ("", VERSION):
+            asked = f"{quoted(name)} of version {quoted(version)}" if version else quoted(name)
             raise ModelNotFoundError(
-                f"there is no model {name!r}{f' of version {version!r}' if version else ''}; this server has "
-                f"{', '.join(self._models)}, version {VERSION}."
+                f"there is no model {asked}; this server has {', '.join(self._models)}, version {VERSION}."
             )
         return self._models[name]
 
@@ -242,7 +257,7 @@ def _read_tensors(request: oip.ModelInferRequest, known: tuple[_Tensor, ...]) ->
         with in_field(f"inputs[{number}]"):
             if message.name not in expected or message.name in tensors:
                 raise InvalidRequestError(
-                    f"input {message.name!r} is {'there twice' if message.name in tensors else 'unknown'}; "
+                    f"input {quoted(message.name)} is {'there twice' if message.name in tensors else 'unknown'}; "
                     f"{request.model_name} takes {', '.join(expected)}."
                 )
             tensors[message.name] = _read_tensor(message, expected[message.name], raw[number] if raw else None)
@@ -251,13 +266,18 @@ def _read_tensors(request: oip.ModelInferRequest, known: tuple[_Tensor, ...]) ->
 
 def _read_tensor(message: oip.ModelInferRequest.InferInputTensor, expected: _Tensor, raw: bytes | None) -> np.ndarray:
     if message.datatype != expected.datatype:
-        raise InvalidRequestError(f"{message.name} has datatype {message.datatype!r}; it must be {expected.datatype}.")
+        raise InvalidRequestError(
+            f"{message.name} has datatype {quoted(message.datatype)}; it must be {expected.datatype}."
+        )
+    if not 1 <= len(message.shape) <= _MAX_AXES:
+        raise InvalidRequestError(f"{message.name} has {len(message.shape)} axes; it must have 1 to {_MAX_AXES}.")
     kind, typed = _TYPES[expected.datatype]
     shape = tuple(message.shape)
+    # Without numbers there is nothing to compute, and numpy has no shape for some sizes beside a 0.
+    if min(shape) < 1:
+        raise InvalidRequestError(f"{message.name} has shape {list(shape)}; every axis must be 1 or more.")
     # A product of Python's integers, which has no largest value.
     size = math.prod(shape)
-    if not shape or min(shape) < 0:
-        raise InvalidRequestError(f"{message.name} has shape {list(shape)}; every axis must be 0 or more.")
     if raw is None:
         values: Any = getattr(message.contents, typed)
         if len(values) != size:
@@ -265,7 +285,7 @@ def _read_tensor(message: oip.ModelInferRequest.InferInputTensor, expected: _Ten
                 f"{message.name} has {len(values)} numbers in contents.{typed}; its shape {list(shape)} asks for "
                 f"{size}."
             )
-        return np.array(values, kind).reshape(shape)
+        return np.fromiter(values, kind, size).reshape(shape)
     if message.HasField("contents"):
         raise InvalidRequestError(f"{message.name} has both raw and typed contents; send one of both.")
     if len(raw) != size * kind.itemsize:
@@ -308,27 +328,36 @@ def _check_outputs(request: oip.ModelInferRequest, known: tuple[_Tensor, ...]) -
         if wanted.name not in names:
             with in_field("outputs"):
                 raise InvalidRequestError(
-                    f"{wanted.name!r} is no output; {request.model_name} gives {', '.join(names)}."
+                    f"{quoted(wanted.name)} is no output; {request.model_name} gives {', '.join(names)}."
                 )
 
 
-def _reply(request: oip.ModelInferRequest, outputs: Mapping[str, np.ndarray]) -> oip.ModelInferResponse:
+def _reply(request: oip.ModelInferRequest, outputs: Mapping[str, np.ndarray], limits: Limits) -> oip.ModelInferResponse:
+    """Raises `InvalidRequestError` when it would be larger than the server sends."""
+    room = Room(limits, "lower k, shorten the id or send fewer clips")
     wanted = {output.name for output in request.outputs} or set(outputs)
-    reply = oip.ModelInferResponse(model_name=request.model_name, model_version=VERSION, id=request.id)
+    reply = room.fit(oip.ModelInferResponse(model_name=request.model_name, model_version=VERSION, id=request.id))
     for name, values in outputs.items():
         if name in wanted:
             datatype = "BYTES" if values.dtype == object else "FP32"
-            reply.outputs.add(name=name, datatype=datatype, shape=values.shape)
-            reply.raw_output_contents.append(_raw(values))
+            reply.outputs.append(
+                room.fit(oip.ModelInferResponse.InferOutputTensor(name=name, datatype=datatype, shape=values.shape))
+            )
+            reply.raw_output_contents.append(_raw(values, room))
     return reply
 
 
-def _raw(values: np.ndarray) -> bytes:
+def _raw(values: np.ndarray, room: Room) -> bytes:
     """Numbers as they are; texts each behind its length in four bytes."""
     if values.dtype != object:
+        room.take(values.nbytes)
         return values.astype("<f4", copy=False).tobytes()
-    encoded = [str(text).encode() for text in values.reshape(-1)]
-    return b"".join(len(text).to_bytes(4, "little") + text for text in encoded)
+    parts = []
+    for text in values.reshape(-1):
+        encoded = str(text).encode()
+        room.take(len(encoded) + 4)
+        parts += [len(encoded).to_bytes(4, "little"), encoded]
+    return b"".join(parts)
 
 
 def _note(statistics: oip.ModelStatistics, embedded: Embedded, search_s: float, total_ns: int) -> None:

@@ -72,7 +72,7 @@ def is_answerable(error: GfpError) -> bool:
 
 def to_status(error: GfpError) -> Status:
     """The wire form of an answerable error."""
-    description = _shortened(str(error))
+    description = shortened(str(error))
     message = f"{error.field}: {description}" if error.field else description
     details: list[Message] = [ErrorInfo(reason=reason_of(type(error)), domain=DOMAIN)]
     if error.field:
@@ -104,7 +104,7 @@ def to_error(failure: grpc.RpcError, address: str) -> GfpError:
         error.field = next((violation.field for violation in bad.field_violations), "")
         return error
     # Without our ErrorInfo it was gRPC itself that gave up.
-    if code is grpc.StatusCode.UNAVAILABLE:
+    if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
         return UnavailableError(f"no server answers at {address} ({message}); is gfp-serve running?")
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return OutOfTimeError(f"{address} did not answer within the timeout; raise it, or send less at once.")
@@ -121,8 +121,8 @@ def to_error(failure: grpc.RpcError, address: str) -> GfpError:
     return ServerError(f"{address} answered {code.name}: {message}")
 
 
-def _shortened(message: str) -> str:
-    """The message without its middle, where what the caller sent is quoted: its end says what to do."""
+def shortened(message: str) -> str:
+    """A message that may be long without its middle, where what the caller sent is quoted: its end says what to do."""
     content = message.encode()
     if len(content) <= _MAX_MESSAGE_BYTES:
         return message

@@ -199,7 +199,11 @@ class _Waiting:
         while not self._windows:
             if self._ended:
                 if self._error is not None:
-                    raise self._error
+                    try:
+                        raise self._error
+                    finally:
+                        # Its traceback will know this stream: a circle that would keep the last message for long.
+                        self._error = None
                 return None
             self._arrived.clear()
             await self._arrived.wait()

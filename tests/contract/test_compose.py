@@ -85,7 +85,7 @@ def test_a_server_is_killed_only_after_it_has_had_time_to_drain(compose):
     for name in ("server", "server-gpu"):
         seconds = re.fullmatch(r"(\d+)s", compose["services"][name]["stop_grace_period"])
         assert seconds is not None
-        assert int(seconds[1]) > ServeConfig().drain_s
+        assert int(seconds[1]) > ServeConfig().notice_s + ServeConfig().drain_s
 
 
 def test_every_named_volume_is_declared_and_lies_on_a_volume_of_its_image(compose, stages):

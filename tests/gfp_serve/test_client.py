@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from gfp_serve.client import AsyncClient, Client, ClipItem, StreamSettings
+from gfp_serve.config import Limits
 from gfp_serve.errors import (
     EmptyGalleryError,
     EncoderMismatchError,
@@ -27,6 +28,7 @@ from gfp_serve.errors import (
 from gfp_serve.gallery import Item
 from gfp_serve.service.status import to_error
 from gfp_serve.skeleton import KINECT20
+from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc
 from tests.gfp_serve.tiny import SIZE, embedding_of, tiny_bundle, walk
 from tests.gfp_serve.wire import GatedEncoder, calls_in, running, running_in_thread, small_config
 
@@ -314,3 +316,28 @@ def test_a_server_that_is_not_ours_is_not_taken_for_one():
     error = to_error(Foreign(), "somewhere:1")
     assert isinstance(error, ServerError)
     assert "is it gfp-serve" in str(error)
+
+
+async def test_a_call_that_a_server_cancels_at_its_end_or_cannot_take_is_made_again():
+    codes = [grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED]
+
+    class Dying(embedding_pb2_grpc.EmbeddingServiceServicer):
+        async def GetInfo(self, request, context):  # noqa: N802
+            if codes:
+                await context.abort(codes.pop())
+            limits = embedding_pb2.Limits(**dataclasses.asdict(Limits()))
+            return embedding_pb2.GetInfoResponse(server_version="9", limits=limits)
+
+    server = grpc.aio.server()
+    embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server(Dying(), server)
+    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    await server.start()
+    try:
+        async with AsyncClient(address) as client:
+            assert (await client.info()).server_version == "9"
+            assert codes == []
+            codes += [grpc.StatusCode.CANCELLED] * 9
+            with pytest.raises(UnavailableError, match="no server answers"):
+                await client.info()
+    finally:
+        await server.stop(None)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from gfp_serve.client import AsyncClient, Client, ClipItem
+from gfp_serve.errors import GalleryError
 from gfp_serve.server import Server
 from gfp_serve.v1 import open_inference_pb2 as oip
 from gfp_serve.v1 import open_inference_pb2_grpc
@@ -146,8 +147,12 @@ LAYOUT.parameters["layout"].string_param = "octopus"
         (changed(raw=[CLIPS.tobytes()[:-1]]), "asks for"),
         (changed(raw=[CLIPS.tobytes()] * 2), "2 entries for 1 inputs"),
         (changed(shape=[2**62, 2**62, 25, 3]), "asks for"),
-        (changed(shape=[-1, 20, 1, 25, 3]), "every axis must be 0 or more"),
-        (changed(shape=[]), "every axis must be 0 or more"),
+        (changed(shape=[-1, 20, 1, 25, 3]), "every axis must be 1 or more"),
+        (changed(shape=[]), "has 0 axes; it must have 1 to 8"),
+        # numpy has no such shapes, and the product of the sizes of the last one takes seconds.
+        (changed(shape=[1] * 65, raw=[bytes(4)]), "has 65 axes"),
+        (changed(shape=[0, 2**62, 2**62], raw=[b""]), "every axis must be 1 or more"),
+        (changed(shape=[2**62] * 25_000), "has 25000 axes"),
         (changed(shape=[CLIPS.size]), "its shape is"),
         (changed(datatype="FP64"), "it must be FP32"),
         (changed(datatype=""), "it must be FP32"),
@@ -155,8 +160,8 @@ LAYOUT.parameters["layout"].string_param = "octopus"
         (BOTH, "both raw and typed contents"),
         (LAYOUT, "octopus"),
         (request(), "gfp-encoder takes one input"),
-        (request(skeleton=CLIPS[:0]), "the request holds none"),
-        (request(skeleton=CLIPS[:, :0]), "at least 1"),
+        (request(skeleton=CLIPS[:0]), "every axis must be 1 or more"),
+        (request(skeleton=CLIPS[:, :0]), "every axis must be 1 or more"),
         (request(skeleton=np.repeat(CLIPS, 2, axis=0)), "1 to 4 of them"),
         (request(skeleton=np.repeat(CLIPS, 10, axis=1)), "has 90 frames"),
         (request(skeleton=np.full_like(CLIPS, np.nan)), "skeleton[0]"),
@@ -197,6 +202,46 @@ async def test_a_stream_answers_in_order_and_goes_on_after_a_request_that_fails(
     np.testing.assert_array_equal(
         outputs_of(replies[0].infer_response)["embedding"], outputs_of(replies[2].infer_response)["embedding"]
     )
+
+
+async def test_a_request_that_quotes_or_is_called_by_a_long_text_ends_no_stream(stub: Stub) -> None:
+    text = "\1" * 20 * 2**20  # four times as long where it is quoted
+    bad, good = request(skeleton=CLIPS), request(skeleton=CLIPS)
+    bad.parameters["layout"].string_param, bad.id = text, text
+    replies = [reply async for reply in stub.ModelStreamInfer(iter([bad, good]))]
+    assert [bool(reply.error_message) for reply in replies] == [True, False]
+    assert "choose one of bandai21" in replies[0].error_message
+    assert replies[0].ByteSize() < 2000
+
+
+async def test_a_fault_of_the_server_ends_a_stream_and_tells_nothing_of_its_inside(
+    stub: Stub, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise GalleryError("the gallery /secret/path cannot be read")
+
+    monkeypatch.setattr(server.deployment.gallery, "search", fail)
+    with pytest.raises(grpc.aio.AioRpcError) as ended:
+        [reply async for reply in stub.ModelStreamInfer(iter([request("gfp-knn", skeleton=CLIPS)]))]
+    assert ended.value.code() == grpc.StatusCode.INTERNAL
+    assert "secret" not in ended.value.details()
+
+
+async def test_a_reply_that_would_be_larger_than_the_server_sends_is_refused_in_words(tmp_path: Path) -> None:
+    config = small_config(max_message_bytes=2**14)
+    async with running(tmp_path, config) as server, channel_to(server) as channel:
+        async with AsyncClient(f"127.0.0.1:{server.port}") as client:
+            await client.upsert([ClipItem(f"{number}" + 200 * "é", walk(number)) for number in range(10)])
+        queries = np.ones((100, SIZE), np.float32)
+        many, named = request("gfp-knn", embedding=queries), request("gfp-knn", embedding=queries[:1])
+        named.id = "x" * (2**14 - 300)
+        for message in (many, named):
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await Stub(channel).ModelInfer(message)
+            assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+            assert "lower k, shorten the id or send fewer clips" in refused.value.details()
+        many.outputs.add(name="similarity")
+        assert outputs_of(await Stub(channel).ModelInfer(many))["similarity"].shape == (100, 5)
 
 
 async def test_statistics_count_clips_calls_and_failures(stub: Stub) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import dataclasses
 import signal
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ from gfp_serve.server import Server
 from gfp_serve.service.convert import write_sequence
 from gfp_serve.skeleton import NTU25
 from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc, stream_pb2, stream_pb2_grpc
+from tests.gfp_serve.processes import COMMAND
 from tests.gfp_serve.tiny import CONFIG, embedding_of, tiny_bundle, walk
 from tests.gfp_serve.wire import GatedEncoder, calls_in, channel_to, running, small_config
 
@@ -137,9 +137,19 @@ class Process:
     """A real `gfp-serve` whose standard error is read line by line."""
 
     def __init__(self, *arguments: object) -> None:
-        command = [sys.executable, "-c", "from gfp_serve.cli import gfp_serve; gfp_serve()", *map(str, arguments)]
         self.child = subprocess.Popen(
-            [*command, "--port", "0", "--log-format", "text", "--lanes", "1", "--max-batch-bodies", "8"],
+            [
+                *COMMAND,
+                *map(str, arguments),
+                "--port",
+                "0",
+                "--log-format",
+                "text",
+                "--lanes",
+                "1",
+                "--max-batch-bodies",
+                "8",
+            ],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -3,12 +3,9 @@
 import asyncio
 import dataclasses
 import os
-import re
 import signal
 import socket
 import subprocess
-import sys
-from contextlib import contextmanager
 
 import grpc
 import numpy as np
@@ -25,6 +22,7 @@ from gfp_serve.server import SERVICES
 from gfp_serve.service.convert import write_sequence
 from gfp_serve.skeleton import NTU25
 from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc
+from tests.gfp_serve.processes import COMMAND, process
 from tests.gfp_serve.tiny import CONFIG, embedding_of, tiny_bundle, walk
 from tests.gfp_serve.wire import GatedEncoder, calls_in, channel_to, running, small_config
 
@@ -32,32 +30,9 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
-@pytest.fixture(scope="module")
-def bundle_path(tmp_path_factory):
-    path = tmp_path_factory.mktemp("bundle") / "tiny.zip"
-    tiny_bundle().write(path)
-    return path
-
-
-@contextmanager
-def process(*arguments, **environment):
-    """A real `gfp-serve`, and the address that its ready line gives."""
-    command = [sys.executable, "-c", "from gfp_serve.cli import gfp_serve; gfp_serve()", *map(str, arguments)]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}
-    ) as running_process:
-        try:
-            line = running_process.stdout.readline()
-            ready = re.fullmatch(r"serving tiny on (127\.0\.0\.1:\d+) \(cpu\)\n", line)
-            assert ready, (line, running_process.stderr.read() if not line else "")
-            yield running_process, ready[1]
-        finally:
-            running_process.kill()
-
-
 def refusal(*arguments, **environment):
     """Exit code and standard error of a `gfp-serve` that must not start."""
-    command = [sys.executable, "-c", "from gfp_serve.cli import gfp_serve; gfp_serve()", *map(str, arguments)]
+    command = [*COMMAND, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, **environment})
     assert done.stdout == ""
     assert "Traceback" not in done.stderr

@@ -1,0 +1,111 @@
+"""Our methods without sockets: bytes in, status and bytes out, through the same guard and the same switch."""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import grpc
+
+from gfp_serve.encoder import Encoder
+from gfp_serve.gallery import FaissGallery
+from gfp_serve.server import SERVICES
+from gfp_serve.service.access import Access
+from gfp_serve.service.deployment import Deployment, Switch
+from gfp_serve.service.guard import Guard
+from gfp_serve.service.metrics import Metrics
+from tests.gfp_serve.tiny import tiny_bundle
+from tests.gfp_serve.wild import LIMITS
+from tests.gfp_serve.wire import small_config
+
+
+class Methods:
+    """What a server with the tiny encoder answers. Calls raise what it would hide from a caller as its own fault."""
+
+    def __init__(self, folder: Path) -> None:
+        self._faults = _Faults()
+        logging.getLogger("gfp_serve").addHandler(self._faults)
+        self._loop = asyncio.new_event_loop()
+        metrics = Metrics()
+        self._switch = self._loop.run_until_complete(_deployed(folder, metrics))
+        self._guard = Guard(SERVICES, max_calls=1, access=Access(None), metrics=metrics)
+
+    def call(self, name: str, contents: Iterable[bytes]) -> tuple[grpc.StatusCode, list[bytes]]:
+        """How a call of one message, or of several if the method takes a stream, ends, and its replies."""
+        return self._loop.run_until_complete(asyncio.wait_for(self._call(name, contents), 20))
+
+    async def _call(self, name: str, contents: Iterable[bytes]) -> tuple[grpc.StatusCode, list[bytes]]:
+        async def find(details: Any) -> Any:
+            return self._switch.service(details)
+
+        handler = await self._guard.intercept_service(find, SimpleNamespace(method=name, invocation_metadata=()))
+        context = _Context(contents)
+        replies = []
+        try:
+            if handler.request_streaming:
+                replies = [reply async for reply in handler.stream_stream(None, context)]
+            else:
+                replies = [await handler.unary_unary(await context.read(), context)]
+        except grpc.aio.AbortError:
+            pass
+        self._faults.raise_last()
+        return context.code, [handler.response_serializer(reply) for reply in replies]
+
+
+async def _deployed(folder: Path, metrics: Metrics) -> Switch:
+    bundle = tiny_bundle()
+    gallery = FaissGallery.open_or_create(
+        folder / "gallery", encoder_digest=bundle.manifest.encoder_digest, embedding_size=bundle.manifest.embedding_size
+    )
+    deployment = Deployment(
+        small_config(**LIMITS),
+        bundle.manifest,
+        Encoder(bundle, num_threads=1),
+        gallery,
+        durable=True,
+        metrics=metrics,
+        is_ready=lambda: True,
+    )
+    await deployment.prepare()
+    return Switch(deployment)
+
+
+class _Context:
+    """What the guard and the servicers ask of gRPC's own."""
+
+    def __init__(self, contents: Iterable[bytes]) -> None:
+        self.code = grpc.StatusCode.OK
+        self._contents = iter(contents)
+
+    async def read(self) -> Any:
+        await asyncio.sleep(0)  # as from a socket: others get their turn
+        return next(self._contents, grpc.aio.EOF)
+
+    async def send_initial_metadata(self, _metadata: object) -> None: ...
+
+    async def abort(self, code: grpc.StatusCode, details: str, _trailing_metadata: object) -> None:
+        assert details
+        self.code = code
+        raise grpc.aio.AbortError(details)
+
+    def set_trailing_metadata(self, _metadata: object) -> None: ...
+
+    def time_remaining(self) -> None: ...
+
+
+class _Faults(logging.Handler):
+    """Keeps the exception that is logged where it is hidden from a caller."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self._last: BaseException | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._last = (record.exc_info and record.exc_info[1]) or RuntimeError(record.getMessage())
+
+    def raise_last(self) -> None:
+        fault, self._last = self._last, None
+        if fault is not None:
+            raise fault

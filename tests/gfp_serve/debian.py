@@ -1,0 +1,62 @@
+"""Programs of Debian packages for tests, without root and without a change to the machine."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+
+def command_of(package: str, *, alone: bool = False) -> list[str]:
+    """How to start a package's program of the same name: the one on PATH, or one unpacked from what apt downloads.
+
+    `alone` leaves out the packages that it depends on, for a program that runs without them. The test is skipped where
+    there is neither.
+    """
+    # Ordinary users seldom have /usr/sbin on theirs.
+    found = shutil.which(package, path=f"{os.environ['PATH']}:/usr/sbin")
+    if found:
+        return [found]
+    if shutil.which("apt-get") is None:
+        pytest.skip(f"{package} is not installed, and there is no apt-get to download it with")
+    folder = _cache() / package
+    if not folder.exists():
+        _unpack(package, folder, alone=alone)
+    libraries = ":".join(map(str, folder.glob("usr/lib/*-linux-*")))
+    (path,) = folder.glob(f"usr/*bin/{package}")
+    return ["env", f"LD_LIBRARY_PATH={libraries}", str(path)]
+
+
+def _cache() -> Path:
+    folder = Path(tempfile.gettempdir()) / f"gfp-tests-debian-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    # Anybody may have made it before us, and what lies in it is run.
+    assert folder.stat().st_uid == os.getuid(), f"{folder} belongs to somebody else; remove it."
+    return folder
+
+
+def _unpack(package: str, folder: Path, *, alone: bool) -> None:
+    with tempfile.TemporaryDirectory(dir=folder.parent) as made:
+        planned = _apt(package, made, "install", "--simulate", "--no-install-recommends", package)
+        needed = [line.split()[1] for line in planned.splitlines() if line.startswith("Inst ")]
+        _apt(package, made, "download", *([package] if alone else needed))
+        unpacked = Path(made) / "unpacked"
+        for archive in Path(made).glob("*.deb"):
+            subprocess.run(["dpkg", "--extract", archive, unpacked], check=True)
+        try:
+            unpacked.rename(folder)
+        except OSError:  # a test that ran beside this one was quicker
+            if not folder.exists():
+                raise
+
+
+def _apt(package: str, folder: str, *arguments: str) -> str:
+    done = subprocess.run(
+        ["apt-get", *arguments], cwd=folder, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"}
+    )
+    if done.returncode:
+        reason = done.stderr.strip().rpartition("\n")[2]
+        pytest.skip(f"{package} is not installed and cannot be downloaded; `apt-get update` may help ({reason})")
+    return done.stdout
