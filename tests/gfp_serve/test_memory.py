@@ -66,7 +66,8 @@ async def test_a_refused_request_is_gone_when_its_answer_has_come(
             for _ in range(16):
                 await refused(channel, name, *contents)
             await asyncio.sleep(0.02)  # the last words of the last calls
-            assert not [each for each in gc.get_objects() if isinstance(each, GfpError)]
+            # By type: some objects of other packages warn when they are asked for their class.
+            assert not [each for each in gc.get_objects() if issubclass(type(each), GfpError)]
             assert psutil.Process().memory_info().rss - before < 64 * MIB
         finally:
             gc.enable()

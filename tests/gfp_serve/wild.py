@@ -215,9 +215,8 @@ def _fill(draw: st.DrawFn, message: Message, field: FieldDescriptor, depth: int)
         return
     value = messages(field.message_type, depth - 1) if field.message_type else _SCALARS[field.type]
     if field.is_repeated:
-        too_many = st.builds(
-            lambda each, times: [each] * times, value, st.sampled_from([LIMITS["max_sequences"] + 1, 70, 300])
-        )
+        times = [LIMITS["max_sequences"] + 1] if field.message_type else [5, 70, 300]
+        too_many = st.builds(lambda each, times: [each] * times, value, st.sampled_from(times))
         held.extend(draw(st.lists(value, max_size=5) | too_many))
     elif field.message_type is not None:
         held.CopyFrom(draw(value))
