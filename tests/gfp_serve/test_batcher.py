@@ -219,11 +219,13 @@ async def test_a_lane_that_is_free_takes_what_comes_while_the_others_are_busy():
     await asyncio.to_thread(wait_for_batches, fake, 2)
     tasks += await start(batcher, clip(3), clip(4))
     await asyncio.to_thread(wait_for_batches, fake, 3)
+    # Before the gate opens: once all three have gone, clip 4 is a lone one.
+    assert sorted(fake.batches) == [[1], [2], [3]]
+    assert fake.alone == []
     fake.gate.set()
     assert await answers(*tasks) == [1, 2, 3, 4]
     await batcher.close()
     assert fake.most == 3
-    assert fake.alone == []
 
 
 async def test_a_lane_that_fails_does_not_stop_the_others():
