@@ -1,6 +1,7 @@
 """What a server costs on top of onnxruntime, against MLServer and Ray Serve, under overload, and over time.
 
     python benchmarks/serve.py throughput --work W       1, 8 and 64 callers against onnxruntime alone
+    python benchmarks/serve.py lone --work W             single calls, each after all sides have been silent
     python benchmarks/serve.py peers --work W            the same small model in MLServer and Ray Serve
     python benchmarks/serve.py overload --work W         ten times the capacity for a minute
     python benchmarks/serve.py soak --work W             ten minutes of everything that callers do wrong
@@ -92,6 +93,50 @@ def throughput(
         report[name] = facts
         show(name, facts, ("clips_per_s", "of_raw", "of_best_raw", "p50_ms", "p99_ms", "p50_above_raw_ms"))
     write(out, "throughput", report)
+
+
+@main.command()
+@work_option
+@out_option
+@click.option("--size", "sizes", multiple=True, type=click.Choice(list(SIZES)), default=list(SIZES))
+@click.option("--rounds", default=300, show_default=True, help="Calls of each side.")
+@click.option("--option", "options", multiple=True, help="Option of gfp-serve, e.g. --option=--num-threads=1.")
+def lone(work: Path, out: Path, sizes: tuple[str, ...], rounds: int, options: tuple[str, ...]) -> None:
+    """What a call costs that comes alone, above onnxruntime alone: call by call, the sides in turns.
+
+    A machine that gets slower or faster meanwhile does so for all sides. `gRPC, no encoder` answers at once with what
+    it remembers: no server in Python can be nearer.
+    """
+    report = {}
+    for name in sizes:
+        bundle = bundle_of(work, name)
+        with ExitStack() as stack:
+            _, address = stack.enter_context(gfp_serve(bundle, *options))
+            servers = {
+                "gRPC, no encoder": (stack.enter_context(bare(bundle, "--remember")), "model", SIZES[name].num_frames),
+                "bare gRPC": (stack.enter_context(bare(bundle)), "model", SIZES[name].num_frames),
+                "served": (address, "embed"),
+            }
+            sides = {"raw": stack.enter_context(side("raw", bundle))}
+            sides |= {label: stack.enter_context(side("load", *given)) for label, given in servers.items()}
+            check_alike(sides)
+            # The first call of a short turn counts, after what other sides leave behind (spinning threads) is over.
+            turns = {label: {"batch": 1} if label == "raw" else {"callers": 1} for label in sides}
+            seconds: dict[str, list[float]] = {label: [] for label in sides}
+            for _ in range(rounds):
+                for label, each in sides.items():
+                    time.sleep(0.03)
+                    seconds[label].append(each.turn(seconds=0.005, **turns[label])["latencies_s"][0])
+        above = {label: 1e3 * (np.array(each) - seconds["raw"]) for label, each in seconds.items()}
+        facts: dict[str, dict[str, Any]] = {
+            label: {"p50_ms": quantile_ms(each, 0.5), "p99_ms": quantile_ms(each, 0.99), "calls": len(each)}
+            for label, each in seconds.items()
+        }
+        for label, fact in facts.items():
+            fact["above_raw_ms"] = float(median(above[label]))
+        report[name] = facts
+        show(name, facts, ("p50_ms", "p99_ms", "above_raw_ms"))
+    write(out, "lone", report)
 
 
 @main.command()

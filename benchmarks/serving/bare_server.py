@@ -1,6 +1,8 @@
 """The least that serves the encoder over gRPC: no batching, no limits, no preprocessing. What gRPC itself costs.
 
-python -m benchmarks.serving.bare_server BUNDLE
+python -m benchmarks.serving.bare_server BUNDLE [--remember]
+
+With --remember it encodes the first clip alone, and answers every other call with that: gRPC and nothing else.
 """
 
 import asyncio
@@ -18,15 +20,21 @@ from gfp_serve.v1 import open_inference_pb2_grpc
 
 
 class Encoder(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
-    def __init__(self, model: bytes) -> None:
+    def __init__(self, model: bytes, *, remembers: bool) -> None:
         self._session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
         self._worker = ThreadPoolExecutor(1)
+        self._remembers = remembers
+        self._remembered: np.ndarray | None = None
 
     async def ModelInfer(self, request: oip.ModelInferRequest, _context: object) -> oip.ModelInferResponse:  # noqa: N802
         clips = np.frombuffer(request.raw_input_contents[0], "<f4").reshape(request.inputs[0].shape)
-        (vectors,) = await asyncio.get_running_loop().run_in_executor(
-            self._worker, self._session.run, None, {"clips": clips}
-        )
+        vectors = self._remembered
+        if vectors is None:
+            (vectors,) = await asyncio.get_running_loop().run_in_executor(
+                self._worker, self._session.run, None, {"clips": clips}
+            )
+        if self._remembers:
+            self._remembered = vectors
         reply = oip.ModelInferResponse(model_name=request.model_name, raw_output_contents=[vectors.tobytes()])
         reply.outputs.add(name="embeddings", datatype="FP32", shape=vectors.shape)
         return reply
@@ -35,7 +43,9 @@ class Encoder(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
 async def main() -> None:
     server = grpc.aio.server()
     model = Bundle.read(Path(sys.argv[1])).model
-    open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(Encoder(model), server)
+    open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
+        Encoder(model, remembers="--remember" in sys.argv), server
+    )
     print(f"serving on 127.0.0.1:{server.add_insecure_port('127.0.0.1:0')} ", flush=True)
     await server.start()
     await server.wait_for_termination()

@@ -57,7 +57,7 @@ def ray_serve(work: Path, bundle: Path, *, port: int) -> Iterator[str]:
 
 
 @contextmanager
-def bare(bundle: Path) -> Iterator[str]:
-    command = [sys.executable, "-m", "benchmarks.serving.bare_server", str(bundle)]
+def bare(bundle: Path, *options: str) -> Iterator[str]:
+    command = [sys.executable, "-m", "benchmarks.serving.bare_server", str(bundle), *options]
     with child(command, r"serving on (\S+) ") as (_, address):
         yield address
