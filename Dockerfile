@@ -11,7 +11,7 @@ COPY gfp_serve gfp_serve
 COPY trainer trainer
 
 FROM builder AS server-build
-RUN pip install -c constraints.txt '.[cpu]'
+RUN pip install -c constraints.txt '.[cpu,milvus]'
 
 FROM builder AS trainer-build
 RUN pip install -c constraints.txt '.[cpu,train]'
@@ -37,7 +37,7 @@ RUN apt-get update \
  && python3 -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 GFP_SERVE_GALLERY=/var/lib/gfp/gallery
 COPY --from=builder /src /src
-RUN pip install -c /src/constraints.txt '/src[gpu]' && rm -rf /src
+RUN pip install -c /src/constraints.txt '/src[gpu,milvus]' && rm -rf /src
 RUN useradd --uid 10001 --create-home gfp && install -d -o gfp -g gfp -m 0700 /var/lib/gfp
 USER gfp
 VOLUME /var/lib/gfp

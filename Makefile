@@ -1,6 +1,7 @@
 # The same steps for people and for CI. Needs Python 3.11 or newer with venv, and make.
 #   make demo    the whole path on the clips of examples/: train, export, serve, query
 #   make test    every check, in CI's order
+#   make test-milvus  the galleries' tests on a Milvus server, which is installed and started; on Linux, x86-64
 #   make proto   generate gfp_serve/v1 from proto/
 #   make fuzz    look for requests that the server answers wrongly, for SECONDS=60; on Linux, x86-64
 #   make readme  write the commands' help into README.md
@@ -10,8 +11,10 @@ PYTHON ?= python3
 SECONDS ?= 60
 VENV ?= .venv
 BIN := $(VENV)/bin
+# The server has an environment of its own: what it is made of is of 2024.
+MILVUS := $(VENV)-milvus
 
-.PHONY: help demo test proto fuzz readme clean
+.PHONY: help demo test test-milvus proto fuzz readme clean
 help:
 	@sed -n 's/^#   //p' Makefile
 
@@ -25,6 +28,9 @@ test: $(VENV)/test.stamp
 	$(BIN)/lint-imports
 	$(BIN)/codespell
 	$(BIN)/python -m pytest
+
+test-milvus: $(VENV)/test.stamp $(MILVUS)/bin/milvus-server
+	GFP_TEST_MILVUS_PYTHON=$(abspath $(MILVUS))/bin/python $(BIN)/python -m pytest -m milvus
 
 proto: $(VENV)/test.stamp
 	$(BIN)/python -m grpc_tools.protoc -I proto --python_out=. --pyi_out=. --grpc_python_out=. proto/gfp_serve/v1/*.proto
@@ -48,6 +54,10 @@ $(VENV)/fuzz.stamp: $(VENV)/test.stamp
 	$(BIN)/python -m pip install -c constraints.txt -e '.[fuzz]'
 	@touch $@
 
+$(MILVUS)/bin/milvus-server: | $(BIN)/python
+	$(PYTHON) -m venv $(MILVUS)
+	$(MILVUS)/bin/python -m pip install milvus==2.3.5
+
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { \
 	  echo "make: '$(PYTHON)' is not on the PATH; install Python 3.11 or newer, or name one: make PYTHON=python3.12 ..." >&2; exit 1; }
@@ -58,5 +68,5 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(MILVUS) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find gfp_serve trainer tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

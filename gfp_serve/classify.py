@@ -5,7 +5,7 @@ The server votes over what its gallery finds; the trainer's evaluation uses `nea
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -46,6 +46,7 @@ def vote(
     weighting: Weighting = "similarity",
     temperature: float = 0.07,
     unknown_below: float | None = None,
+    class_counts: Mapping[str, int] | None = None,
 ) -> Vote:
     """Let neighbours vote for their class, each with weight 1 or with exp(similarity / temperature).
 
@@ -53,6 +54,10 @@ def vote(
     "Unsupervised Feature Learning via Non-Parametric Instance Discrimination", section 3.4). A neighbour with the
     label "" has no vote. A tie goes to the class whose best neighbour is nearer, then to the one named first.
     The answer is unknown when no neighbour with a label has a similarity of at least `unknown_below`.
+
+    With `class_counts`, the number of labelled items that each class has in the gallery, each vote is divided by that
+    of its class: a class is then not favoured for being frequent. A class has at least as many items as vote for it:
+    a lower count, or none, is taken for that, since a gallery may change between its search and its count.
 
     Raises `InvalidRequestError` for a similarity that is not finite or a temperature that is not above 0.
     """
@@ -81,6 +86,9 @@ def vote(
 
     # fsum: two classes with the same neighbours in another order must tie exactly.
     weights = {label: math.fsum(map(weight, theirs)) for label, theirs in votes.items()}
+    if class_counts is not None:
+        for label, theirs in votes.items():
+            weights[label] /= max(class_counts.get(label, 0), len(theirs))
     total = math.fsum(weights.values())
     ranked = sorted(votes, key=lambda label: (weights[label], max(votes[label])), reverse=True)
     known = unknown_below is None or nearest_of_all >= unknown_below
@@ -112,14 +120,26 @@ def nearest(
     block = max(1, _BLOCK_SIMILARITIES // len(gallery))
     for start in range(0, len(queries), block):
         cosines = np.clip(queries[start : start + block] @ gallery.T, -1, 1)  # block, num_items
-        least = np.partition(cosines, -found, axis=1)[:, -found]
-        for row, (ours, bound) in enumerate(zip(cosines, least, strict=True), start):
-            # All that tie with the last place, in the gallery's order: which of them win must not depend on numpy.
-            candidates = np.flatnonzero(ours >= bound)
-            order = np.argsort(-ours[candidates], kind="stable")[:found]
-            indices[row] = candidates[order]
-            similarities[row] = ours[indices[row]]
+        rows = slice(start, start + len(cosines))
+        indices[rows] = most_similar(cosines, top_k=found)
+        similarities[rows] = np.take_along_axis(cosines, indices[rows], axis=1)
     return indices, similarities
+
+
+def most_similar(
+    similarities: Float32[np.ndarray, "num_queries num_items"], *, top_k: int
+) -> Int64[np.ndarray, "num_queries {top_k}"]:
+    """In each row the places of the `top_k` largest similarities, largest first; equal ones keep their order.
+
+    `top_k` is at least 1 and at most the number of items.
+    """
+    places = np.empty((len(similarities), top_k), dtype=np.int64)
+    least = np.partition(similarities, -top_k, axis=1)[:, -top_k]
+    for row, (ours, bound) in enumerate(zip(similarities, least, strict=True)):
+        # All that tie with the last place, in the gallery's order: which of them win must not depend on numpy.
+        candidates = np.flatnonzero(ours >= bound)
+        places[row] = candidates[np.argsort(-ours[candidates], kind="stable")[:top_k]]
+    return places
 
 
 def unit_vectors(

@@ -5,7 +5,7 @@ import dataclasses
 import importlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 from pathlib import Path
@@ -20,17 +20,21 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from gfp_serve import __version__
-from gfp_serve.cli_options import SPLITS, Connect, reads_clips, talks_to_server
-from gfp_serve.client import Classification, ClipItem
+from gfp_serve.cli_gallery import gallery as gallery_commands
+from gfp_serve.cli_options import SPLITS, Connect, in_gallery, reads_clips, searches, talks_to_server
+from gfp_serve.client import Classification, ClipItem, Moment
 from gfp_serve.config import ServeConfig
 from gfp_serve.errors import DamagedFileError, InvalidRequestError, InvalidSkeletonError
 from gfp_serve.formats import Clip, find_files, read_clips
-from gfp_serve.gallery import Neighbour
+from gfp_serve.formats import segments as segment_files
+from gfp_serve.formats.segments import Segment, label_of
+from gfp_serve.gallery import Neighbour, Source
 from gfp_serve.logs import configure_logs
 from gfp_serve.options import Group, options_from
 from gfp_serve.preprocess import MODEL_LAYOUT, PreprocessConfig, clean, fill_gaps
 from gfp_serve.settings_file import settings_file_option, written_settings
 from gfp_serve.skeleton import LAYOUTS, map_joints
+from gfp_serve.windows import WindowCutter
 
 # Clips that are sent together: few enough for the progress bar to move.
 _CLIPS_AT_ONCE = 32
@@ -81,6 +85,9 @@ def gfp() -> None:
     """
 
 
+gfp.add_command(gallery_commands)
+
+
 @gfp.command()
 @reads_clips
 @click.option("--out", type=click.Path(path_type=Path), help="Write the vectors: .npy, or .npz with names and labels.")
@@ -117,14 +124,21 @@ def embed(files: Sequence[Path], split: str, out: Path | None, connect: Connect,
 @gfp.command()
 @reads_clips
 @click.option("--top-k", default=5, show_default=True, help="Neighbours of each clip.")
+@click.option("--moments", is_flag=True, help="Find moments of recordings, of windows (see gfp add) that overlap.")
+@searches
 @talks_to_server
-def search(files: Sequence[Path], split: str, top_k: int, connect: Connect, as_json: bool) -> None:
-    """Find the items of the gallery that are nearest to each clip."""
+def search(
+    files: Sequence[Path], split: str, top_k: int, moments: bool, connect: Connect, as_json: bool, **scope: Any
+) -> None:
+    """Find the items of the gallery that are nearest to each clip, or with --moments when in recordings it happens."""
+    if moments:
+        _search_moments(files, split, top_k, connect, as_json, scope)
+        return
     answers = _Answers(("clip", "similarity", "label", "neighbour"), as_json)
     with connect() as client:
 
         def ask(batch: list[_Taken]) -> list[list[Neighbour]]:
-            return client.search(_sequences(batch), top_k, batch[0].layout)
+            return client.search(_sequences(batch), top_k, batch[0].layout, **scope)
 
         for taken, found in _answered(files, split, ask):
             answers.add(
@@ -135,6 +149,36 @@ def search(files: Sequence[Path], split: str, top_k: int, connect: Connect, as_j
                 ],
             )
     answers.show()
+
+
+def _search_moments(
+    files: Sequence[Path], split: str, top_k: int, connect: Connect, as_json: bool, scope: Mapping[str, Any]
+) -> None:
+    answers = _Answers(("clip", "similarity", "label", "from s", "to s", "recording"), as_json)
+    with connect() as client:
+
+        def ask(batch: list[_Taken]) -> list[list[Moment]]:
+            return client.search_moments(_sequences(batch), top_k, batch[0].layout, **scope)
+
+        for taken, found in _answered(files, split, ask):
+            answers.add(
+                {"clip": taken.name, "moments": [dataclasses.asdict(moment) for moment in found]},
+                [
+                    ("" if rank else taken.name, f"{moment.similarity:.3f}", moment.label, *_when(moment))
+                    for rank, moment in enumerate(found)
+                ],
+            )
+    answers.show()
+
+
+def _when(moment: Moment) -> tuple[str, str, str]:
+    """Begin, end and name of the recording; of an item without a source, its id."""
+    source = moment.source
+    if source is None:
+        return "", "", moment.ids[0]
+    if source.start_s == source.end_s == 0:
+        return "", "", source.recording
+    return f"{source.start_s:.2f}", f"{source.end_s:.2f}", source.recording
 
 
 @gfp.command()
@@ -149,6 +193,8 @@ def search(files: Sequence[Path], split: str, top_k: int, connect: Connect, as_j
 )
 @click.option("--temperature", default=0.07, show_default=True, help="The smaller, the more the nearest item counts.")
 @click.option("--unknown-below", type=float, help="Say unknown when no voter is at least this similar (-1 to 1).")
+@click.option("--balanced", is_flag=True, help="Divide each vote by the number of items that its class has.")
+@searches
 @talks_to_server
 def classify(files: Sequence[Path], split: str, connect: Connect, as_json: bool, **how: Any) -> None:
     """Name the action of each clip by the vote of its nearest items."""
@@ -172,30 +218,79 @@ def classify(files: Sequence[Path], split: str, connect: Connect, as_json: bool,
     answers.show(note)
 
 
+class _Windows(click.ParamType[tuple[int, int]]):
+    """LENGTH:STRIDE, both in frames."""
+
+    name = "LENGTH:STRIDE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        found = re.fullmatch(r"(\d{1,9}):(\d{1,9})", value)
+        if found is None or min(int(found[1]), int(found[2])) < 1:
+            self.fail(f"{value} must be frames of a window, ':' and frames from one to the next: 120:30.", param, ctx)
+        return int(found[1]), int(found[2])
+
+
 @gfp.command()
 @reads_clips
+@click.option(
+    "--windows",
+    type=_Windows(),
+    multiple=True,
+    help="Cut long recordings: add windows of so many frames, one every so many, instead of whole clips. The last "
+    "frames of a clip that fill no window are left out. Best are windows about as long as what will be looked for; "
+    "give the option several times for several lengths.",
+)
+@click.option(
+    "--segments",
+    "segments_file",
+    type=click.Path(path_type=Path),
+    help="CSV file with lines `recording,start_s,end_s,label`, recordings as FILE/CLIP: a window gets the label of "
+    "the segment that covers half of it or more, instead of the clip's.",
+)
+@in_gallery
 @talks_to_server
-def add(files: Sequence[Path], split: str, connect: Connect, as_json: bool) -> None:
-    """Add every clip to the gallery, under the id FILE/CLIP; an item with that id is replaced."""
+def add(
+    files: Sequence[Path],
+    split: str,
+    windows: Sequence[tuple[int, int]],
+    segments_file: Path | None,
+    gallery: str,
+    connect: Connect,
+    as_json: bool,
+) -> None:
+    """Add every clip to the gallery, under the id FILE/CLIP; an item with that id is replaced.
+
+    A window's id is FILE/CLIP@FIRST-END, by its first frame and the frame after its last, counted from 0.
+    """
+    if segments_file is not None and not windows:
+        raise click.BadParameter("segments label windows; say how to cut them with --windows.", param_hint="--segments")
+    segments = segment_files.read(segments_file) if segments_file else {}
+    unknown = set(segments)
     answers = _Answers(("clip", "label"), as_json)
     generation = 0
     with connect() as client:
 
         def ask(batch: list[_Taken]) -> list[int]:
-            return [client.upsert([_item(taken) for taken in batch])] * len(batch)
+            return [client.upsert([_item(taken) for taken in batch], gallery=gallery)] * len(batch)
 
-        for taken, generation in _answered(files, split, ask):  # noqa: B007  (the last one is shown)
+        cut = _Cut(windows, segments) if windows else None
+        for taken, generation in _answered(files, split, ask, cut):  # noqa: B007  (the last one is shown)
+            unknown -= {taken.source.recording} if taken.source else set()
             answers.add({"id": taken.name, "label": taken.clip.label}, [(taken.name, taken.clip.label or "")])
+    if unknown:
+        names = f"{min(unknown)!r} and {len(unknown) - 1} others"
+        _skip(Console(stderr=True), f"{segments_file} names recordings of which no window was added: {names}.")
     answers.show(f"{answers.count} items were added; the gallery is at generation {generation}.", table=False)
 
 
 @gfp.command()
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
+@in_gallery
 @talks_to_server
-def remove(ids: Sequence[str], connect: Connect, as_json: bool) -> None:
+def remove(ids: Sequence[str], gallery: str, connect: Connect, as_json: bool) -> None:
     """Remove items from the gallery by id."""
     with connect() as client:
-        num_removed = client.delete(list(ids))
+        num_removed = client.delete(list(ids), gallery=gallery)
     click.echo(json.dumps({"removed": num_removed}) if as_json else f"{num_removed} of {len(ids)} were there.")
 
 
@@ -240,6 +335,16 @@ class _Taken:
     clip: Clip
     sequence: Float32[np.ndarray, "frames bodies joints 3"]
     layout: str
+    source: Source | None = None
+    num_new_bytes: float = 0.0  # of the recording, which the clips before it did not hold
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """How recordings are cut into windows, and the segments that label these, by FILE/CLIP."""
+
+    windows: Sequence[tuple[int, int]]  # length and stride
+    segments: Mapping[str, Sequence[Segment]]
 
 
 def _sequences(batch: Sequence[_Taken]) -> list[np.ndarray]:
@@ -251,13 +356,15 @@ def _item(taken: _Taken) -> ClipItem:
     attributes: dict[str, str | float | bool | list[str]] = {"subject": clip.subject, "camera": clip.camera}
     if clip.description:
         attributes["description"] = clip.description
-    return ClipItem(taken.name, taken.sequence, clip.label or "", attributes, taken.layout)
+    return ClipItem(taken.name, taken.sequence, clip.label or "", attributes, taken.layout, taken.source)
 
 
 def _answered(
-    files: Iterable[Path], split: str, ask: Callable[[list[_Taken]], Iterable[T]]
+    files: Iterable[Path], split: str, ask: Callable[[list[_Taken]], Iterable[T]], cut: _Cut | None = None
 ) -> Iterator[tuple[_Taken, T]]:
     """The usable clips, each with its answer; `ask` gets batches of one layout. The rest is named on standard error.
+
+    With `cut`, windows of the clips.
 
     Raises `click.ClickException` when there is none at all.
     """
@@ -268,13 +375,13 @@ def _answered(
         task = progress.add_task("clips", total=sum(file.stat().st_size for file in found))
         for file in found:
             left_bytes = float(file.stat().st_size)
-            for _, same in groupby(_usable(file, split, console), key=lambda each: each.layout):
+            for _, same in groupby(_usable(file, split, cut, console), key=lambda each: each.layout):
                 while batch := list(islice(same, _CLIPS_AT_ONCE)):
                     for answered in _ask(batch, ask, console):
                         yield answered
                         num_taken += 1
                     # How many clips a file holds is not known before its end, so that its bytes are a guess until then.
-                    done = min(left_bytes, float(sum(taken.clip.sequence.nbytes for taken in batch)))
+                    done = min(left_bytes, sum(taken.num_new_bytes for taken in batch))
                     left_bytes -= done
                     progress.advance(task, done)
             progress.advance(task, left_bytes)
@@ -283,15 +390,47 @@ def _answered(
         raise click.ClickException(f"no usable clip{chosen} was found in {len(found)} recordings.")
 
 
-def _usable(file: Path, split: str, console: Console) -> Iterator[_Taken]:
+def _usable(file: Path, split: str, cut: _Cut | None, console: Console) -> Iterator[_Taken]:
     """The clips of a file one by one, which may be larger than memory; damage is named, and ends it."""
     try:
         for clip in read_clips(file):
-            wanted = split == "all" or clip.split == SPLITS[split]
-            if wanted and (taken := _take(file, clip, console)) is not None:
-                yield taken
+            if split != "all" and clip.split != SPLITS[split]:
+                continue
+            if cut is not None:
+                yield from _take_windows(file, clip, cut, console)
+                continue
+            try:
+                yield _take(file, clip)
+            except InvalidSkeletonError as error:
+                _skip(console, f"{file}, clip {clip.name!r}: {error}")
     except DamagedFileError as error:
         _skip(console, str(error))
+
+
+def _take_windows(file: Path, clip: Clip, cut: _Cut, console: Console) -> Iterator[_Taken]:
+    """The windows of a clip; those that cannot be used are named together."""
+    recording = f"{file.stem}/{clip.name}"
+    segments = cut.segments.get(recording)
+    num_windows, problems = 0, []
+    for length, stride in cut.windows:
+        num_new_bytes = clip.sequence.nbytes * min(1.0, stride / len(clip.sequence)) / len(cut.windows)
+        if len(clip.sequence) < length:
+            fewer = f"it has {len(clip.sequence)} frames, fewer than a window of {length}."
+            _skip(console, f"{file}, clip {clip.name!r}: {fewer}")
+        for window in WindowCutter(length, stride).add(clip.sequence):
+            end = window.first_frame + length
+            source = Source(recording, window.first_frame / clip.fps, end / clip.fps)
+            label = clip.label if segments is None else label_of(segments, source.start_s, source.end_s)
+            name = f"{clip.name}@{window.first_frame}-{end}"
+            num_windows += 1
+            try:
+                part = dataclasses.replace(clip, name=name, sequence=window.sequence, label=label)
+                yield dataclasses.replace(_take(file, part), source=source, num_new_bytes=num_new_bytes)
+            except InvalidSkeletonError as error:
+                problems.append(f"{name!r}: {error}")
+    if problems:
+        some = f"{len(problems)} of {num_windows} windows, the first"
+        _skip(console, f"{file}, clip {clip.name!r}: {some} {problems[0]}")
 
 
 def _ask(
@@ -305,7 +444,7 @@ def _ask(
             for taken in batch:
                 yield from _ask([taken], ask, console)
             return
-        if error.field and "[" not in error.field:
+        if error.field and not re.match(r"\w+\[", error.field):
             raise  # about an option, and the same for every clip
         reason = re.sub(r"^\w+\[0\](\.\w+)?:? *", "", str(error))
         _skip(console, f"{batch[0].file}, clip {batch[0].clip.name!r}: {reason}")
@@ -313,17 +452,14 @@ def _ask(
     yield from zip(batch, answers, strict=True)
 
 
-def _take(file: Path, clip: Clip, console: Console) -> _Taken | None:
-    try:
-        # What the server would refuse is found here, so that one bad clip does not fail a whole request.
-        clean(clip.sequence, clip.layout, PreprocessConfig())
-    except InvalidSkeletonError as error:
-        _skip(console, f"{file}, clip {clip.name!r}: {error}")
-        return None
+def _take(file: Path, clip: Clip) -> _Taken:
+    # What the server would refuse is found here, so that one bad clip does not fail a whole request.
+    clean(clip.sequence, clip.layout, PreprocessConfig())
     sequence, layout = clip.sequence, clip.layout
     if LAYOUTS.get(layout.name) != layout:
         sequence, layout = map_joints(fill_gaps(sequence), layout, MODEL_LAYOUT), MODEL_LAYOUT
-    return _Taken(f"{file.stem}/{clip.name}", file, clip, sequence, layout.name)
+    name = f"{file.stem}/{clip.name}"
+    return _Taken(name, file, clip, sequence, layout.name, num_new_bytes=float(clip.sequence.nbytes))
 
 
 def _skip(console: Console, problem: str) -> None:

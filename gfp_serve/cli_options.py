@@ -1,6 +1,6 @@
-"""Options that several commands of `gfp` share: the server that they ask, and the recordings that they go through."""
+"""Options that several commands of `gfp` share: the server that they ask, the gallery, and the recordings."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,8 @@ import click
 
 from gfp_serve.client import DEFAULT_ADDRESS, Client, Tls, read_token
 from gfp_serve.formats import TEST_SPLIT, TRAIN_SPLIT
+from gfp_serve.gallery import Effort
+from gfp_serve.gallery.filter_text import read_filter
 from gfp_serve.options import stands_for
 
 Connect = Callable[[], Client]
@@ -77,6 +79,39 @@ def talks_to_server(command: Callable[..., None]) -> Callable[..., None]:
     for option in shared:
         call = option(call)
     return call
+
+
+def in_gallery(command: Callable[..., None]) -> Callable[..., None]:
+    """The gallery that a command is about; it is called with `gallery=`, a name or ""."""
+    return click.option(
+        "--gallery", default="", metavar="NAME", help="Name of the gallery; without it, the one named default."
+    )(command)
+
+
+def searches(command: Callable[..., None]) -> Callable[..., None]:
+    """What is searched, and how hard: the command is called with `gallery=`, `where=` and `effort=`."""
+
+    @stands_for(command)
+    def call(where: Sequence[str], exact: bool, ef_search: int | None, nprobe: int | None, **given: Any) -> None:
+        command(where=read_filter(where), effort=Effort(exact, ef_search, nprobe), **given)
+
+    shared = (
+        click.option("--nprobe", type=int, metavar="NUMBER", help="Lists that an IVF index reads; more find more."),
+        click.option(
+            "--ef-search", type=int, metavar="NUMBER", help="Candidates that an HNSW index follows; more find more."
+        ),
+        click.option("--exact", is_flag=True, help="Compare with every item, whatever the index."),
+        click.option(
+            "--where",
+            multiple=True,
+            metavar="CONDITION",
+            help="Find only items of which this holds: label=drink,eat or camera!=2 or age>=10.5, the label or an "
+            "attribute. Of several all must hold.",
+        ),
+    )
+    for option in shared:
+        call = option(call)
+    return in_gallery(call)
 
 
 def reads_clips(command: Callable[..., None]) -> Callable[..., None]:

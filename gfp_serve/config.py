@@ -10,7 +10,7 @@ from gfp_serve.preprocess import MAX_BODIES
 
 DEFAULT_BUNDLE = Path(__file__).parent / "bundles" / "pose-statistics"
 
-# Stands for the encoder's digest in the path of the gallery.
+# Stands for the encoder's digest in the path of the galleries.
 ENCODER = "{encoder}"
 
 # gRPC and protobuf hold sizes in 32 bits with a sign.
@@ -29,7 +29,7 @@ class Limits:
     max_frames: int = setting(10_000, "Frames of one sequence.")
     max_bodies: int = setting(8, "Bodies of one sequence; the encoder sees the two that move most.")
     max_top_k: int = setting(1000, "Neighbours that one query may ask for.")
-    max_item_bytes: int = setting(2**16, "Bytes of one item's id, label and attributes.")
+    max_item_bytes: int = setting(2**16, "Bytes of one item's id, label, attributes and source.")
 
     def __post_init__(self) -> None:
         _require_between(1, MAX_COUNT, self, "max_sequences", "max_frames", "max_bodies", "max_top_k", "max_item_bytes")
@@ -72,8 +72,8 @@ class ServeConfig:
     )
     gallery: Path | None = setting(
         None,
-        "Folder of the gallery, made if absent; {encoder} in it stands for the encoder's digest. Without it, items are "
-        "lost at exit.",
+        "Folder that keeps the galleries, made if absent; {encoder} in it stands for the encoder's digest. Without it, "
+        "items are lost at exit.",
     )
     host: str = setting("127.0.0.1", "Address to listen on; any other than loopback needs TLS and tokens.")
     port: int = setting(50051, "Port to listen on; 0 takes a free one and prints it.")

@@ -56,6 +56,10 @@ class GalleryError(GfpError):
     """A gallery folder that cannot be opened or written: damaged, locked, or not a gallery."""
 
 
+class NotWritableError(GalleryError):
+    """A gallery's disk is full, or cannot be written; the gallery is as it was, and goes on answering."""
+
+
 class EncoderMismatchError(GalleryError):
     """The gallery was filled by another encoder than the one that asks."""
 
@@ -66,6 +70,14 @@ class EmptyGalleryError(GfpError):
 
 class ItemNotFoundError(GfpError):
     """No item of the gallery has this id."""
+
+
+class GalleryNotFoundError(GfpError):
+    """The server has no gallery of that name."""
+
+
+class GalleryExistsError(GfpError):
+    """There is a gallery of that name already."""
 
 
 class ModelNotFoundError(GfpError):

@@ -6,7 +6,7 @@ import logging
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +18,8 @@ from gfp_serve import __version__
 from gfp_serve.bundle import Bundle, Manifest
 from gfp_serve.config import DEFAULT_BUNDLE, ENCODER, ServeConfig, bare_host
 from gfp_serve.encoder import Encoder
-from gfp_serve.errors import EncoderMismatchError, GfpError, UnavailableError
-from gfp_serve.gallery import FaissGallery, Gallery
+from gfp_serve.errors import ClosedError, EncoderMismatchError, GalleryNotFoundError, GfpError, UnavailableError
+from gfp_serve.gallery import DEFAULT_GALLERY, FolderGalleries, Galleries
 from gfp_serve.service.access import Access, Tokens
 from gfp_serve.service.deployment import Deployment, Switch
 from gfp_serve.service.guard import Guard
@@ -46,14 +46,12 @@ _LAST_WORDS_S = 0.1
 
 
 class Server:
-    """One encoder and one gallery behind one port. Made, started and stopped in one event loop.
+    """One encoder and its galleries behind one port. Made, started and stopped in one event loop.
 
-    `durable` is what `GetInfo` says about the gallery. Galleries are the caller's to close, after `stop` or `switch`.
+    Galleries are the caller's to close, after `stop` or `switch`.
     """
 
-    def __init__(
-        self, config: ServeConfig, manifest: Manifest, encoder: Encoder, gallery: Gallery, *, durable: bool
-    ) -> None:
+    def __init__(self, config: ServeConfig, manifest: Manifest, encoder: Encoder, galleries: Galleries) -> None:
         self.port = self.metrics_port = 0
         self._is_ready = False
         self._config = config
@@ -67,7 +65,7 @@ class Server:
         )
         self.metrics = Metrics()
         self._guard = Guard(SERVICES, max_calls=config.max_calls, access=access, metrics=self.metrics)
-        self._switch = Switch(self._deploy(manifest, encoder, gallery, durable=durable))
+        self._switch = Switch(self._deploy(manifest, encoder, galleries))
         self._stop_metrics: Callable[[], None] = lambda: None
         self._stop_tracing: Callable[[], None] = lambda: None
         interceptors: list[grpc.aio.ServerInterceptor] = [self._guard]
@@ -140,12 +138,12 @@ class Server:
         await asyncio.to_thread(self._stop_metrics)
         await asyncio.to_thread(self._stop_tracing)
 
-    async def switch(self, manifest: Manifest, encoder: Encoder, gallery: Gallery, *, durable: bool) -> None:
-        """Let another encoder and its gallery take over, once they are warm; calls that have begun end on the old ones.
+    async def switch(self, manifest: Manifest, encoder: Encoder, galleries: Galleries) -> None:
+        """Let another encoder and its galleries take over, once it is warm; calls that have begun end on the old ones.
 
-        When this returns, nothing uses the old gallery any more.
+        When this returns, nothing uses the old galleries any more.
         """
-        fresh = self._deploy(manifest, encoder, gallery, durable=durable)
+        fresh = self._deploy(manifest, encoder, galleries)
         try:
             await fresh.prepare()
         except BaseException:
@@ -155,13 +153,12 @@ class Server:
         self._describe()
         await old.close()
 
-    def _deploy(self, manifest: Manifest, encoder: Encoder, gallery: Gallery, *, durable: bool) -> Deployment:
+    def _deploy(self, manifest: Manifest, encoder: Encoder, galleries: Galleries) -> Deployment:
         return Deployment(
             self._config,
             manifest,
             encoder,
-            gallery,
-            durable=durable,
+            galleries,
             metrics=self.metrics,
             is_ready=lambda: self._is_ready,
         )
@@ -177,8 +174,7 @@ class Server:
         self.metrics.follow(
             queue_depth=lambda: now.batcher.admitted_bodies,
             calls=lambda: self._guard.num_calls,
-            items=lambda: len(now.gallery),
-            generation=lambda: now.gallery.generation,
+            galleries=lambda: _sizes(now.galleries, now.manifest.encoder_digest),
         )
 
     def _expose_metrics(self) -> None:
@@ -199,14 +195,14 @@ async def serve(config: ServeConfig, announce: Callable[[str], object]) -> None:
     """Serve until SIGTERM or SIGINT, then drain; at SIGHUP, read the bundle again and let it take over.
 
     `announce` gets one line when calls can be made. Raises the errors of `Bundle.read`, `Bundle.check`, `Encoder`,
-    `FaissGallery.open_or_create`, `Server.start`.
+    `FolderGalleries`, `Server.start`.
     """
     signals: asyncio.Queue[int] = asyncio.Queue()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, signals.put_nowait, number)
     loaded = _load(config)
     try:
-        server = Server(config, loaded.manifest, loaded.encoder, loaded.gallery, durable=config.gallery is not None)
+        server = Server(config, loaded.manifest, loaded.encoder, loaded.galleries)
         try:
             await server.start()
             # What was loaded stays. Otherwise every full collection looks through all of it, and every call that is
@@ -225,11 +221,11 @@ async def serve(config: ServeConfig, announce: Callable[[str], object]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    """An encoder that was checked, its open gallery, and how to close that."""
+    """An encoder that was checked, its open galleries, and how to close them."""
 
     manifest: Manifest
     encoder: Encoder
-    gallery: Gallery
+    galleries: Galleries
     close: Callable[[], None]
 
 
@@ -245,8 +241,8 @@ def _load(config: ServeConfig) -> _Loaded:
         difference,
     )
     with ExitStack() as opened:
-        gallery = opened.enter_context(_open_gallery(config.gallery, bundle.manifest))
-        return _Loaded(bundle.manifest, encoder, gallery, opened.pop_all().close)
+        galleries = opened.enter_context(_open_galleries(config.gallery, bundle.manifest))
+        return _Loaded(bundle.manifest, encoder, galleries, opened.pop_all().close)
 
 
 async def _reload(config: ServeConfig, server: Server, loaded: _Loaded) -> _Loaded:
@@ -260,7 +256,7 @@ async def _reload(config: ServeConfig, server: Server, loaded: _Loaded) -> _Load
         _refuse_to_mix(config, bundle.manifest, loaded)
         fresh = await asyncio.to_thread(_load, config)
         try:
-            await server.switch(fresh.manifest, fresh.encoder, fresh.gallery, durable=config.gallery is not None)
+            await server.switch(fresh.manifest, fresh.encoder, fresh.galleries)
         except BaseException:
             fresh.close()
             raise
@@ -277,35 +273,54 @@ async def _reload(config: ServeConfig, server: Server, loaded: _Loaded) -> _Load
 
 
 def _refuse_to_mix(config: ServeConfig, manifest: Manifest, loaded: _Loaded) -> None:
-    """Raise `EncoderMismatchError` when the gallery that is open could not go on being served, or would be lost."""
+    """Raise `EncoderMismatchError` when the open galleries could not go on being served, or would be lost."""
+    digest = loaded.manifest.encoder_digest
     if config.gallery is None:
-        if len(loaded.gallery):
+        sizes = {name: num_items for name, num_items, _ in _sizes(loaded.galleries, digest)}
+        if sizes != {DEFAULT_GALLERY: 0}:
             raise EncoderMismatchError(
-                f"the {len(loaded.gallery)} items of the temporary gallery would be lost, for they are of encoder "
-                f"{loaded.gallery.encoder_digest[:12]}; start with --gallery FOLDER/{ENCODER}, or start again."
+                f"the {sum(sizes.values())} items of the temporary galleries ({', '.join(sizes)}) would be lost, for "
+                f"they are of encoder {digest[:12]}; start with --gallery FOLDER/{ENCODER}, or start again."
             )
     elif ENCODER not in str(config.gallery):
         raise EncoderMismatchError(
-            f"the gallery {config.gallery} belongs to encoder {loaded.gallery.encoder_digest[:12]}, the bundle is now "
+            f"the galleries in {config.gallery} belong to encoder {digest[:12]}, the bundle is now "
             f"{manifest.encoder_digest[:12]}; their vectors cannot be compared. Start with --gallery FOLDER/{ENCODER}: "
-            f"each encoder then has a gallery of its own, which can be filled before the bundles are switched."
+            f"each encoder then has galleries of its own, which can be filled before the bundles are switched."
         )
 
 
 @contextmanager
-def _open_gallery(path: Path | None, manifest: Manifest) -> Iterator[Gallery]:
-    if path is None:
-        with tempfile.TemporaryDirectory(prefix="gfp-gallery-") as folder:
+def _open_galleries(path: Path | None, manifest: Manifest) -> Iterator[Galleries]:
+    with ExitStack() as opened:
+        if path is None:
+            folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="gfp-gallery-"))
             _log.warning("no --gallery was given: items live in a temporary folder and are lost at exit")
-            with _open_gallery(Path(folder) / "gallery", manifest) as gallery:
-                yield gallery
-        return
-    path = Path(str(path).replace(ENCODER, manifest.encoder_digest[:12]))
-    opened = FaissGallery.open_or_create(
-        path, encoder_digest=manifest.encoder_digest, embedding_size=manifest.embedding_size
-    )
-    _log.info("gallery=%s items=%d generation=%d", path, len(opened), opened.generation)
-    try:
-        yield opened
-    finally:
-        opened.close()
+            root = Path(folder) / "galleries"
+        else:
+            root = Path(str(path).replace(ENCODER, manifest.encoder_digest[:12]))
+        galleries = opened.enter_context(
+            closing(
+                FolderGalleries(
+                    root,
+                    encoder_digest=manifest.encoder_digest,
+                    embedding_size=manifest.embedding_size,
+                    durable=path is not None,
+                )
+            )
+        )
+        for name, num_items, generation in _sizes(galleries, manifest.encoder_digest):
+            _log.info("gallery=%s items=%d generation=%d", name, num_items, generation)
+        for name, digest in galleries.encoder_digests().items():
+            if digest != manifest.encoder_digest:
+                _log.warning("gallery=%s was filled by encoder %s; this one cannot use it", name, digest[:12])
+        yield galleries
+
+
+def _sizes(galleries: Galleries, encoder_digest: str) -> Iterator[tuple[str, int, int]]:
+    """Name, number of items and generation of each gallery of that encoder."""
+    for name, digest in galleries.encoder_digests().items():
+        if digest == encoder_digest:
+            with suppress(GalleryNotFoundError, ClosedError):  # dropped a moment ago
+                gallery = galleries[name]
+                yield name, len(gallery), gallery.generation

@@ -3,8 +3,9 @@
 from gfp_serve.client.asynchronous import AsyncClient
 from gfp_serve.client.blocking import DEFAULT_ADDRESS, Client
 from gfp_serve.client.connection import Tls, read_token
-from gfp_serve.client.conversation import Classification, ClipItem, Info, Query
+from gfp_serve.client.conversation import Classification, ClipItem, Info, ListedGallery, Query
 from gfp_serve.client.streaming import StreamedWindow, StreamSettings
+from gfp_serve.gallery.moments import Moment
 
 __all__ = [
     "DEFAULT_ADDRESS",
@@ -13,6 +14,8 @@ __all__ = [
     "Client",
     "ClipItem",
     "Info",
+    "ListedGallery",
+    "Moment",
     "Query",
     "StreamSettings",
     "StreamedWindow",

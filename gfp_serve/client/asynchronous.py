@@ -10,9 +10,19 @@ import numpy as np
 from gfp_serve.classify import Weighting
 from gfp_serve.client.blocking import DEFAULT_ADDRESS, methods_of
 from gfp_serve.client.connection import CHANNEL_OPTIONS, Tls, metadata_of
-from gfp_serve.client.conversation import Call, Classification, ClipItem, Conversation, Info, Query, check_connection
+from gfp_serve.client.conversation import (
+    Call,
+    Classification,
+    ClipItem,
+    Conversation,
+    Info,
+    ListedGallery,
+    Query,
+    check_connection,
+)
 from gfp_serve.client.streaming import StreamConversation, StreamedWindow, StreamSettings
-from gfp_serve.gallery import Item, Neighbour
+from gfp_serve.gallery import Description, Effort, Filter, IndexKind, Item, Neighbour
+from gfp_serve.gallery.moments import Moment
 from gfp_serve.service.status import to_error
 
 T = TypeVar("T")
@@ -48,13 +58,75 @@ class AsyncClient:
         return await self._run(self._conversation.embed(sequences, layout))
 
     @overload
-    async def search(self, query: Query, top_k: int = 5, layout: str = "ntu25") -> list[Neighbour]: ...
-    @overload
-    async def search(self, query: list[Any], top_k: int = 5, layout: str = "ntu25") -> list[list[Neighbour]]: ...
     async def search(
-        self, query: Query | list[Any], top_k: int = 5, layout: str = "ntu25"
+        self,
+        query: Query,
+        top_k: int = 5,
+        layout: str = "ntu25",
+        *,
+        gallery: str = "",
+        where: Filter | None = None,
+        effort: Effort = ...,
+    ) -> list[Neighbour]: ...
+    @overload
+    async def search(
+        self,
+        query: list[Any],
+        top_k: int = 5,
+        layout: str = "ntu25",
+        *,
+        gallery: str = "",
+        where: Filter | None = None,
+        effort: Effort = ...,
+    ) -> list[list[Neighbour]]: ...
+    async def search(
+        self,
+        query: Query | list[Any],
+        top_k: int = 5,
+        layout: str = "ntu25",
+        *,
+        gallery: str = "",
+        where: Filter | None = None,
+        effort: Effort = Effort(),  # noqa: B008  (it cannot be changed)
     ) -> list[Neighbour] | list[list[Neighbour]]:
-        found = await self._run(self._conversation.search(query if isinstance(query, list) else [query], top_k, layout))
+        queries = query if isinstance(query, list) else [query]
+        found = await self._run(self._conversation.search(queries, top_k, layout, gallery, where, effort))
+        return found if isinstance(query, list) else found[0]
+
+    @overload
+    async def search_moments(
+        self,
+        query: Query,
+        top_k: int = 5,
+        layout: str = "ntu25",
+        *,
+        gallery: str = "",
+        where: Filter | None = None,
+        effort: Effort = ...,
+    ) -> list[Moment]: ...
+    @overload
+    async def search_moments(
+        self,
+        query: list[Any],
+        top_k: int = 5,
+        layout: str = "ntu25",
+        *,
+        gallery: str = "",
+        where: Filter | None = None,
+        effort: Effort = ...,
+    ) -> list[list[Moment]]: ...
+    async def search_moments(
+        self,
+        query: Query | list[Any],
+        top_k: int = 5,
+        layout: str = "ntu25",
+        *,
+        gallery: str = "",
+        where: Filter | None = None,
+        effort: Effort = Effort(),  # noqa: B008  (it cannot be changed)
+    ) -> list[Moment] | list[list[Moment]]:
+        queries = query if isinstance(query, list) else [query]
+        found = await self._run(self._conversation.search_moments(queries, top_k, layout, gallery, where, effort))
         return found if isinstance(query, list) else found[0]
 
     @overload
@@ -66,7 +138,11 @@ class AsyncClient:
         weighting: Weighting = "similarity",
         temperature: float = 0.07,
         unknown_below: float | None = None,
+        balanced: bool = False,
         layout: str = "ntu25",
+        gallery: str = "",
+        where: Filter | None = None,
+        effort: Effort = ...,
     ) -> Classification: ...
     @overload
     async def classify(
@@ -77,7 +153,11 @@ class AsyncClient:
         weighting: Weighting = "similarity",
         temperature: float = 0.07,
         unknown_below: float | None = None,
+        balanced: bool = False,
         layout: str = "ntu25",
+        gallery: str = "",
+        where: Filter | None = None,
+        effort: Effort = ...,
     ) -> list[Classification]: ...
     async def classify(
         self,
@@ -87,22 +167,49 @@ class AsyncClient:
         weighting: Weighting = "similarity",
         temperature: float = 0.07,
         unknown_below: float | None = None,
+        balanced: bool = False,
         layout: str = "ntu25",
+        gallery: str = "",
+        where: Filter | None = None,
+        effort: Effort = Effort(),  # noqa: B008  (it cannot be changed)
     ) -> Classification | list[Classification]:
         queries = query if isinstance(query, list) else [query]
         classified = await self._run(
-            self._conversation.classify(queries, num_neighbours, weighting, temperature, unknown_below, layout)
+            self._conversation.classify(
+                queries,
+                num_neighbours,
+                weighting,
+                temperature,
+                unknown_below,
+                balanced,
+                layout,
+                gallery,
+                where,
+                effort,
+            )
         )
         return classified if isinstance(query, list) else classified[0]
 
-    async def upsert(self, items: Iterable[Item | ClipItem]) -> int:
-        return await self._run(self._conversation.upsert(items))
+    async def upsert(self, items: Iterable[Item | ClipItem], *, gallery: str = "") -> int:
+        return await self._run(self._conversation.upsert(items, gallery))
 
-    async def delete(self, ids: Sequence[str]) -> int:
-        return await self._run(self._conversation.delete(ids))
+    async def delete(self, ids: Sequence[str], *, gallery: str = "") -> int:
+        return await self._run(self._conversation.delete(ids, gallery))
 
-    async def get(self, ids: Sequence[str]) -> list[Item]:
-        return await self._run(self._conversation.get(ids))
+    async def get(self, ids: Sequence[str], *, gallery: str = "") -> list[Item]:
+        return await self._run(self._conversation.get(ids, gallery))
+
+    async def create_gallery(self, name: str, index_kind: IndexKind = "auto") -> Description:
+        return await self._run(self._conversation.create_gallery(name, index_kind))
+
+    async def describe_gallery(self, name: str = "") -> Description:
+        return await self._run(self._conversation.describe_gallery(name))
+
+    async def list_galleries(self) -> list[ListedGallery]:
+        return await self._run(self._conversation.list_galleries())
+
+    async def drop_gallery(self, name: str) -> int:
+        return await self._run(self._conversation.drop_gallery(name))
 
     async def stream(
         self, frames: AsyncIterable[np.ndarray], settings: StreamSettings

@@ -9,9 +9,19 @@ from grpc_health.v1 import health_pb2_grpc
 
 from gfp_serve.classify import Weighting
 from gfp_serve.client.connection import CHANNEL_OPTIONS, Tls, metadata_of
-from gfp_serve.client.conversation import Call, Classification, ClipItem, Conversation, Info, Query, check_connection
+from gfp_serve.client.conversation import (
+    Call,
+    Classification,
+    ClipItem,
+    Conversation,
+    Info,
+    ListedGallery,
+    Query,
+    check_connection,
+)
 from gfp_serve.client.streaming import StreamConversation, StreamedWindow, StreamSettings
-from gfp_serve.gallery import Item, Neighbour
+from gfp_serve.gallery import Description, Effort, Filter, IndexKind, Item, Neighbour
+from gfp_serve.gallery.moments import Moment
 from gfp_serve.service.status import to_error
 from gfp_serve.v1 import embedding_pb2_grpc, gallery_pb2_grpc, stream_pb2, stream_pb2_grpc
 
@@ -72,18 +82,89 @@ class Client:
         return self._run(self._conversation.embed(sequences, layout))
 
     @overload
-    def search(self, query: Query, top_k: int = 5, layout: str = "ntu25") -> list[Neighbour]: ...
-    @overload
-    def search(self, query: list[Any], top_k: int = 5, layout: str = "ntu25") -> list[list[Neighbour]]: ...
     def search(
-        self, query: Query | list[Any], top_k: int = 5, layout: str = "ntu25"
+        self,
+        query: Query,
+        top_k: int = 5,
+        layout: str = "ntu25",
+        *,
+        gallery: str = "",
+        where: Filter | None = None,
+        effort: Effort = ...,
+    ) -> list[Neighbour]: ...
+    @overload
+    def search(
+        self,
+        query: list[Any],
+        top_k: int = 5,
+        layout: str = "ntu25",
+        *,
+        gallery: str = "",
+        where: Filter | None = None,
+        effort: Effort = ...,
+    ) -> list[list[Neighbour]]: ...
+    def search(
+        self,
+        query: Query | list[Any],
+        top_k: int = 5,
+        layout: str = "ntu25",
+        *,
+        gallery: str = "",
+        where: Filter | None = None,
+        effort: Effort = Effort(),  # noqa: B008  (it cannot be changed)
     ) -> list[Neighbour] | list[list[Neighbour]]:
         """The nearest items, nearest first; for a list of queries one list each.
 
         A query is a sequence (see `embed`), an embedding [embedding_size], or the id of a stored item, which is left
-        out of its own neighbours. Raises `EmptyGalleryError`, `ItemNotFoundError`.
+        out of its own neighbours. `gallery` is the name of the one to look in, without it the default one; only items
+        that `where` lets pass are found, and `effort` is how hard an approximate index looks for them. Raises
+        `EmptyGalleryError`, `ItemNotFoundError`, `GalleryNotFoundError`.
         """
-        found = self._run(self._conversation.search(query if isinstance(query, list) else [query], top_k, layout))
+        queries = query if isinstance(query, list) else [query]
+        found = self._run(self._conversation.search(queries, top_k, layout, gallery, where, effort))
+        return found if isinstance(query, list) else found[0]
+
+    @overload
+    def search_moments(
+        self,
+        query: Query,
+        top_k: int = 5,
+        layout: str = "ntu25",
+        *,
+        gallery: str = "",
+        where: Filter | None = None,
+        effort: Effort = ...,
+    ) -> list[Moment]: ...
+    @overload
+    def search_moments(
+        self,
+        query: list[Any],
+        top_k: int = 5,
+        layout: str = "ntu25",
+        *,
+        gallery: str = "",
+        where: Filter | None = None,
+        effort: Effort = ...,
+    ) -> list[list[Moment]]: ...
+    def search_moments(
+        self,
+        query: Query | list[Any],
+        top_k: int = 5,
+        layout: str = "ntu25",
+        *,
+        gallery: str = "",
+        where: Filter | None = None,
+        effort: Effort = Effort(),  # noqa: B008  (it cannot be changed)
+    ) -> list[Moment] | list[list[Moment]]:
+        """Where in recordings what is asked for happens, nearest first; for a list of queries one list each.
+
+        The gallery holds windows of recordings, items with a source (`gfp add --windows` makes them); those that
+        belong together are one moment. Of a stored item, the moment that it lies in is left out. There are fewer than
+        `top_k` when the gallery holds no more, or the server's `max_top_k` nearest items belong to fewer. `search` says
+        what the rest means.
+        """
+        queries = query if isinstance(query, list) else [query]
+        found = self._run(self._conversation.search_moments(queries, top_k, layout, gallery, where, effort))
         return found if isinstance(query, list) else found[0]
 
     @overload
@@ -95,7 +176,11 @@ class Client:
         weighting: Weighting = "similarity",
         temperature: float = 0.07,
         unknown_below: float | None = None,
+        balanced: bool = False,
         layout: str = "ntu25",
+        gallery: str = "",
+        where: Filter | None = None,
+        effort: Effort = ...,
     ) -> Classification: ...
     @overload
     def classify(
@@ -106,7 +191,11 @@ class Client:
         weighting: Weighting = "similarity",
         temperature: float = 0.07,
         unknown_below: float | None = None,
+        balanced: bool = False,
         layout: str = "ntu25",
+        gallery: str = "",
+        where: Filter | None = None,
+        effort: Effort = ...,
     ) -> list[Classification]: ...
     def classify(
         self,
@@ -116,32 +205,70 @@ class Client:
         weighting: Weighting = "similarity",
         temperature: float = 0.07,
         unknown_below: float | None = None,
+        balanced: bool = False,
         layout: str = "ntu25",
+        gallery: str = "",
+        where: Filter | None = None,
+        effort: Effort = Effort(),  # noqa: B008  (it cannot be changed)
     ) -> Classification | list[Classification]:
         """The class of a query by vote of its `num_neighbours` nearest items; for a list of queries one each.
 
-        `search` says what a query is, `gfp_serve.classify.vote` what the rest means.
+        `search` says what a query is, `gfp_serve.classify.vote` what the rest means; `balanced` lets it know how many
+        items each class has. `gfp gallery calibrate` finds an `unknown_below`.
         """
         queries = query if isinstance(query, list) else [query]
         classified = self._run(
-            self._conversation.classify(queries, num_neighbours, weighting, temperature, unknown_below, layout)
+            self._conversation.classify(
+                queries,
+                num_neighbours,
+                weighting,
+                temperature,
+                unknown_below,
+                balanced,
+                layout,
+                gallery,
+                where,
+                effort,
+            )
         )
         return classified if isinstance(query, list) else classified[0]
 
-    def upsert(self, items: Iterable[Item | ClipItem]) -> int:
+    def upsert(self, items: Iterable[Item | ClipItem], *, gallery: str = "") -> int:
         """Add items, or replace those of the same id; durable when this returns. Gives the gallery's generation.
 
         All or nothing within one request; a list beyond the server's limits is several.
         """
-        return self._run(self._conversation.upsert(items))
+        return self._run(self._conversation.upsert(items, gallery))
 
-    def delete(self, ids: Sequence[str]) -> int:
+    def delete(self, ids: Sequence[str], *, gallery: str = "") -> int:
         """Remove items; gives how many of the ids there were."""
-        return self._run(self._conversation.delete(ids))
+        return self._run(self._conversation.delete(ids, gallery))
 
-    def get(self, ids: Sequence[str]) -> list[Item]:
+    def get(self, ids: Sequence[str], *, gallery: str = "") -> list[Item]:
         """Stored items with their vectors, in the order of the ids. `ItemNotFoundError` names the missing."""
-        return self._run(self._conversation.get(ids))
+        return self._run(self._conversation.get(ids, gallery))
+
+    def create_gallery(self, name: str, index_kind: IndexKind = "auto") -> Description:
+        """Make an empty gallery for the server's encoder, searched by `index_kind`.
+
+        Raises `GalleryExistsError`, or `InvalidRequestError` for what is no name: 1 to 64 letters, digits, "-" and "_".
+        """
+        return self._run(self._conversation.create_gallery(name, index_kind))
+
+    def describe_gallery(self, name: str = "") -> Description:
+        """What a gallery is and how it stands; `GalleryNotFoundError` when there is none of that name."""
+        return self._run(self._conversation.describe_gallery(name))
+
+    def list_galleries(self) -> list[ListedGallery]:
+        """The server's galleries, in the order of their names."""
+        return self._run(self._conversation.list_galleries())
+
+    def drop_gallery(self, name: str) -> int:
+        """Remove a gallery with all its items, for ever; gives how many there were.
+
+        Raises `GalleryNotFoundError`, or `InvalidRequestError` for the default gallery, which is always there.
+        """
+        return self._run(self._conversation.drop_gallery(name))
 
     def stream(self, frames: Iterable[np.ndarray], settings: StreamSettings) -> Iterator[StreamedWindow]:
         """Windows of frames as they come, each as soon as the server has answered it.

@@ -16,15 +16,23 @@ from jaxtyping import Float32
 from gfp_serve.classify import ClassScore, Weighting
 from gfp_serve.config import Limits
 from gfp_serve.errors import GfpError, InvalidRequestError
-from gfp_serve.gallery import Attribute, Item, Neighbour
+from gfp_serve.gallery import Attribute, Description, Effort, Filter, IndexKind, Item, Neighbour, Source
+from gfp_serve.gallery.moments import Moment
 from gfp_serve.service.convert import (
+    INDEX_KINDS,
     in_field,
     read_attributes,
+    read_description,
     read_embedding,
+    read_moment,
     read_neighbour,
+    read_source,
     read_struct,
+    write_effort,
     write_embedding,
+    write_filter,
     write_sequence,
+    write_source,
     write_struct,
 )
 from gfp_serve.skeleton import check_sequence, layout_named
@@ -65,6 +73,16 @@ class ClipItem:
     label: str = ""
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
     layout: str = "ntu25"
+    source: Source | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedGallery:
+    """A gallery of a server; one that another encoder filled has no description, for it cannot be used."""
+
+    name: str
+    encoder_digest: str
+    description: Description | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,16 +158,44 @@ class Conversation:
         stacked = np.array(vectors, dtype=np.float32).reshape(len(vectors), info.embedding_size)
         return stacked[0] if single else stacked
 
-    def search(self, queries: Sequence[Query], top_k: int, layout: str) -> Generator[Call, Any, list[list[Neighbour]]]:
+    def search(
+        self, queries: Sequence[Query], top_k: int, layout: str, gallery: str, where: Filter | None, effort: Effort
+    ) -> Generator[Call, Any, list[list[Neighbour]]]:
+        results = yield from self._search(queries, top_k, layout, gallery, where, effort, merge_windows=False)
+        return [list(map(read_neighbour, result.neighbours)) for result in results]
+
+    def search_moments(
+        self, queries: Sequence[Query], top_k: int, layout: str, gallery: str, where: Filter | None, effort: Effort
+    ) -> Generator[Call, Any, list[list[Moment]]]:
+        results = yield from self._search(queries, top_k, layout, gallery, where, effort, merge_windows=True)
+        return [list(map(read_moment, result.moments)) for result in results]
+
+    def _search(
+        self,
+        queries: Sequence[Query],
+        top_k: int,
+        layout: str,
+        gallery: str,
+        where: Filter | None,
+        effort: Effort,
+        *,
+        merge_windows: bool,
+    ) -> Generator[Call, Any, list[gallery_pb2.SearchResult]]:
         info = yield from self._meet()
-        results = []
+        results: list[gallery_pb2.SearchResult] = []
         messages = (_write_query(query, layout) for query in queries)
         for start, part in _parts("queries", messages, info.limits):
             request = gallery_pb2.SearchRequest(
-                queries=part, top_k=_natural("top_k", top_k), expected_encoder_digest=info.encoder_digest
+                queries=part,
+                top_k=_natural("top_k", top_k),
+                expected_encoder_digest=info.encoder_digest,
+                gallery=checked_name(gallery),
+                filter=None if where is None else write_filter(where),
+                effort=write_effort(effort),
+                merge_windows=merge_windows,
             )
             reply = yield from _ask("Search", request, start)
-            results += [list(map(read_neighbour, result.neighbours)) for result in reply.results]
+            results += reply.results
         return results
 
     def classify(
@@ -159,7 +205,11 @@ class Conversation:
         weighting: Weighting,
         temperature: float,
         unknown_below: float | None,
+        balanced: bool,
         layout: str,
+        gallery: str,
+        where: Filter | None,
+        effort: Effort,
     ) -> Generator[Call, Any, list[Classification]]:
         info = yield from self._meet()
         results = []
@@ -171,37 +221,49 @@ class Conversation:
                 weighting=_WEIGHTINGS[weighting],
                 temperature=temperature,
                 unknown_below=unknown_below,
+                balanced=balanced,
                 expected_encoder_digest=info.encoder_digest,
+                gallery=checked_name(gallery),
+                filter=None if where is None else write_filter(where),
+                effort=write_effort(effort),
             )
             reply = yield from _ask("Classify", request, start)
             results += [read_classification(result) for result in reply.results]
         return results
 
-    def upsert(self, items: Iterable[Item | ClipItem]) -> Generator[Call, Any, int]:
+    def upsert(self, items: Iterable[Item | ClipItem], gallery: str) -> Generator[Call, Any, int]:
         info = yield from self._meet()
-        generation = info.generation
+        generation = None
         for start, part in _parts("items", map(_write_item, items), info.limits):
-            request = gallery_pb2.UpsertRequest(items=part, expected_encoder_digest=info.encoder_digest)
+            request = gallery_pb2.UpsertRequest(
+                items=part, expected_encoder_digest=info.encoder_digest, gallery=checked_name(gallery)
+            )
             reply = yield from _ask("Upsert", request, start)
             generation = reply.generation
+        if generation is None:
+            return (yield from self.describe_gallery(gallery)).generation
         return generation
 
-    def delete(self, ids: Sequence[str]) -> Generator[Call, Any, int]:
+    def delete(self, ids: Sequence[str], gallery: str) -> Generator[Call, Any, int]:
         info = yield from self._meet()
         num_deleted = 0
         for part in _id_parts(ids, info.limits):
-            reply = yield Call(
-                "Delete", gallery_pb2.DeleteRequest(ids=part, expected_encoder_digest=info.encoder_digest)
+            request = gallery_pb2.DeleteRequest(
+                ids=part, expected_encoder_digest=info.encoder_digest, gallery=checked_name(gallery)
             )
+            reply = yield Call("Delete", request)
             num_deleted += reply.num_deleted
         return num_deleted
 
-    def get(self, ids: Sequence[str]) -> Generator[Call, Any, list[Item]]:
+    def get(self, ids: Sequence[str], gallery: str) -> Generator[Call, Any, list[Item]]:
         info = yield from self._meet()
         items = []
         for part in _id_parts(ids, info.limits):
             request = gallery_pb2.GetRequest(
-                ids=part, with_embeddings=True, expected_encoder_digest=info.encoder_digest
+                ids=part,
+                with_embeddings=True,
+                expected_encoder_digest=info.encoder_digest,
+                gallery=checked_name(gallery),
             )
             reply = yield Call("Get", request)
             items += [
@@ -210,10 +272,46 @@ class Conversation:
                     read_embedding(item.embedding, info.embedding_size),
                     item.label,
                     read_attributes(item.attributes),
+                    read_source(item.source) if item.HasField("source") else None,
                 )
                 for item in reply.items
             ]
         return items
+
+    def create_gallery(self, name: str, index_kind: IndexKind) -> Generator[Call, Any, Description]:
+        info = yield from self._meet()
+        request = gallery_pb2.CreateGalleryRequest(
+            gallery=checked_name(name),
+            metric=gallery_pb2.METRIC_COSINE,
+            index_kind=INDEX_KINDS[index_kind],
+            expected_encoder_digest=info.encoder_digest,
+        )
+        reply = yield Call("CreateGallery", request)
+        return read_description(reply.description)
+
+    def describe_gallery(self, name: str) -> Generator[Call, Any, Description]:
+        reply = yield Call("DescribeGallery", gallery_pb2.DescribeGalleryRequest(gallery=checked_name(name)))
+        return read_description(reply.description)
+
+    def list_galleries(self) -> Generator[Call, Any, list[ListedGallery]]:
+        info = yield from self._meet()
+        reply = yield Call("ListGalleries", gallery_pb2.ListGalleriesRequest())
+        return [
+            ListedGallery(
+                each.name,
+                each.encoder_digest,
+                read_description(each) if each.encoder_digest == info.encoder_digest else None,
+            )
+            for each in reply.galleries
+        ]
+
+    def drop_gallery(self, name: str) -> Generator[Call, Any, int]:
+        info = yield from self._meet()
+        request = gallery_pb2.DropGalleryRequest(
+            gallery=checked_name(name), expected_encoder_digest=info.encoder_digest
+        )
+        reply = yield Call("DropGallery", request)
+        return reply.num_items
 
     def _meet(self) -> Generator[Call, Any, Info]:
         """The server as it was when it was first met: its limits, and the encoder that this client stays with."""
@@ -275,6 +373,13 @@ def _natural(name: str, value: int) -> int:
     return value
 
 
+def checked_name(gallery: str) -> str:
+    """The same name. Raises `InvalidRequestError` for one that cannot be sent."""
+    with in_field("gallery"):
+        _check_text("the gallery's name", gallery)
+    return gallery
+
+
 def _check_text(name: str, value: str) -> None:
     """Raise `InvalidRequestError` for text that cannot be sent: a file's name that is not UTF-8 becomes such."""
     try:
@@ -300,7 +405,12 @@ def _write_query(query: Query, layout: str) -> gallery_pb2.Query:
 def _write_item(item: Item | ClipItem) -> gallery_pb2.Item:
     _check_text("the id", item.id)
     _check_text("the label", item.label)
-    message = gallery_pb2.Item(id=item.id, label=item.label, attributes=write_struct(item.attributes))
+    message = gallery_pb2.Item(
+        id=item.id,
+        label=item.label,
+        attributes=write_struct(item.attributes),
+        source=write_source(item.source) if item.source else None,
+    )
     if isinstance(item, ClipItem):
         message.sequence.CopyFrom(_write_sequence(item.sequence, item.layout))
     else:

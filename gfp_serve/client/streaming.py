@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32
 
-from gfp_serve.client.conversation import Classification, Info, read_classification
+from gfp_serve.client.conversation import Classification, Info, checked_name, read_classification
 from gfp_serve.errors import InvalidRequestError, InvalidSkeletonError
-from gfp_serve.gallery import Neighbour
-from gfp_serve.service.convert import read_embedding, read_neighbour, write_sequence
+from gfp_serve.gallery import Effort, Filter, Neighbour
+from gfp_serve.service.convert import read_embedding, read_neighbour, write_effort, write_filter, write_sequence
 from gfp_serve.skeleton import check_sequence, layout_named
 from gfp_serve.v1 import gallery_pb2, stream_pb2
 
@@ -25,6 +25,9 @@ class StreamSettings:
     top_k: int = 0  # nearest items of each window
     num_neighbours: int = 0  # that vote for the class of each window
     unknown_below: float | None = None  # see `Client.classify`
+    gallery: str = ""  # of neighbours and voters; see `Client.search`
+    where: Filter | None = None
+    effort: Effort = Effort()  # noqa: RUF009  (it cannot be changed)
     lossless: bool = False  # wait for a server that is too slow, instead of leaving out windows: for recordings
 
 
@@ -102,10 +105,17 @@ class StreamConversation:
             lossless=settings.lossless,
             expected_encoder_digest=self._info.encoder_digest,
         )
+        gallery, effort = checked_name(settings.gallery), write_effort(settings.effort)
+        where = None if settings.where is None else write_filter(settings.where)
         if settings.top_k:
-            config.search.CopyFrom(gallery_pb2.SearchRequest(top_k=settings.top_k))
+            search = gallery_pb2.SearchRequest(top_k=settings.top_k, gallery=gallery, filter=where, effort=effort)
+            config.search.CopyFrom(search)
         if settings.num_neighbours:
-            config.classify.num_neighbours = settings.num_neighbours
+            config.classify.CopyFrom(
+                gallery_pb2.ClassifyRequest(
+                    num_neighbours=settings.num_neighbours, gallery=gallery, filter=where, effort=effort
+                )
+            )
             if settings.unknown_below is not None:
                 config.classify.unknown_below = settings.unknown_below
         return stream_pb2.EmbedStreamRequest(config=config)

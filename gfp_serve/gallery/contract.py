@@ -1,20 +1,70 @@
 """What every gallery keeps, whatever stores and searches it: items in, neighbours out."""
 
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
 
 from gfp_serve.classify import unit_vectors
 from gfp_serve.errors import InvalidRequestError
+from gfp_serve.gallery.filters import Filter
 
 MAX_ID_LENGTH = 256
 
+# The gallery that is always there, and is meant where none is named.
+DEFAULT_GALLERY = "default"
+
 # What a client can keep with an item: JSON without nesting.
 Attribute = str | float | bool | list[str]
+
+# How vectors are searched; "auto" is chosen from their number and the memory that they may take.
+IndexKind = Literal["auto", "exact", "hnsw", "ivf_sq8", "ivf_pq"]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where an item was cut from: a recording's name, and the seconds from its begin, `start_s` before `end_s`."""
+
+    recording: str
+    start_s: float = 0.0
+    end_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How hard a search looks; what is not set is the index's choice, and what the index has not is passed over.
+
+    `exact` compares with every item. `ef_search` are the candidates that HNSW follows, `nprobe` the lists that IVF
+    reads; more of them find more of the true neighbours, later.
+    """
+
+    exact: bool = False
+    ef_search: int | None = None
+    nprobe: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """What a gallery is and how it stands.
+
+    `index_kind` is what was asked for, `serving_kind` what searches run on now: another one while an index is built,
+    and never "auto". `num_bytes` is what its vectors and its index take in memory.
+    """
+
+    encoder_digest: str
+    embedding_size: int
+    metric: Literal["cosine"]
+    index_kind: IndexKind
+    serving_kind: IndexKind
+    is_building: bool
+    num_items: int
+    generation: int
+    num_bytes: int
+    durable: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,6 +75,7 @@ class Item:
     vector: Float32[np.ndarray, " embedding_size"]
     label: str = ""
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    source: Source | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +86,7 @@ class Neighbour:
     label: str
     similarity: float
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    source: Source | None = None
 
 
 @runtime_checkable  # tests check arguments against their annotations
@@ -54,6 +106,8 @@ class Gallery(Protocol):
 
     def __len__(self) -> int: ...
 
+    def describe(self) -> Description: ...
+
     def upsert(self, items: Sequence[Item]) -> int:
         """Add items, or replace those of the same id; return the generation that has them.
 
@@ -69,10 +123,22 @@ class Gallery(Protocol):
     def get(self, ids: Sequence[str]) -> list[Item]:
         """The items with these ids, in this order; `ItemNotFoundError` names the ids that no item has."""
 
+    def label_counts(self, where: Filter | None = None) -> dict[str, int]:
+        """How many of the items that `where` lets pass have each label; those without one are not counted."""
+
+    def items(self) -> Iterator[Item]:
+        """Every item, in the order of the last upserts, as the gallery stood when the first was asked for."""
+
     def search(
-        self, queries: Float32[np.ndarray, "num_queries embedding_size"], *, top_k: int
+        self,
+        queries: Float32[np.ndarray, "num_queries embedding_size"],
+        *,
+        top_k: int,
+        where: Filter | None = None,
+        effort: Effort = Effort(),
     ) -> list[list[Neighbour]]:
-        """The `top_k` items most similar to each query, nearest first; all items when there are fewer.
+        """The `top_k` items most similar to each query among those that `where` lets pass, nearest first; fewer only
+        when there are no more. Which items an index other than "exact" misses is up to its effort.
 
         Items that are equally similar come in the order of their last upsert; where not all of them fit into `top_k`,
         which of them do is up to the backend.
@@ -83,6 +149,41 @@ class Gallery(Protocol):
 
     def close(self) -> None:
         """Release files and connections; later calls raise `ClosedError`."""
+
+
+@runtime_checkable
+class Galleries(Protocol):
+    """Galleries of one encoder, by name. Every method may be called from many threads at once."""
+
+    def __getitem__(self, name: str) -> Gallery:
+        """The gallery of this name, `DEFAULT_GALLERY` for "". It stays open until it is dropped.
+
+        Raises `GalleryNotFoundError`, or `EncoderMismatchError` when another encoder filled it.
+        """
+
+    def create(self, name: str, *, index_kind: IndexKind = "auto") -> Gallery:
+        """Make an empty gallery. Raises `GalleryExistsError`, `InvalidRequestError` for what is no name."""
+
+    def encoder_digests(self) -> dict[str, str]:
+        """Every gallery's encoder by the gallery's name, in the order of the names."""
+
+    def drop(self, name: str) -> int:
+        """Remove a gallery with all its items, for ever; return how many there were.
+
+        Raises `GalleryNotFoundError`; `InvalidRequestError` for the default gallery, which is always there.
+        """
+
+    def close(self) -> None:
+        """Close all galleries."""
+
+
+def check_name(name: str) -> None:
+    """Raise `InvalidRequestError` for a name that no gallery can have: names become names of folders."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", name):
+        raise InvalidRequestError(
+            f"{name[:80]!r} is no name for a gallery; use 1 to 64 letters, digits, '-' and '_', a letter or a digit "
+            f"first."
+        )
 
 
 def check_items(items: Sequence[Item], embedding_size: int) -> Float32[np.ndarray, "num_items {embedding_size}"]:

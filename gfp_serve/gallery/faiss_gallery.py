@@ -1,21 +1,19 @@
-"""The embedded gallery: a folder with items in SQLite, held and searched in memory with FAISS.
+"""The embedded gallery: a folder with items in SQLite, searched in memory with FAISS.
 
-Reads never touch the disk. The index is made from the items at every start and is not stored: a file of it would hold
-the same vectors once more, save an eighth of the start (0.7 s against 0.8 s for 100 000 items of 256 numbers), and
-could be stale, damaged or hostile.
+Searches run on a `Snapshot`, which never changes; one thread writes, makes durable, and then shows the next one. In the
+background, indexes are made and files derived from the items, which take over when they are ready.
 """
 
 import fcntl
 import json
 import os
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Bool, Float32
 
 from gfp_serve.errors import (
     ClosedError,
@@ -25,46 +23,68 @@ from gfp_serve.errors import (
     ItemNotFoundError,
     quoted,
 )
-from gfp_serve.gallery.contract import Gallery, Item, Neighbour, check_items, check_queries
-from gfp_serve.gallery.index import ExactIndex
-from gfp_serve.gallery.items import DATABASE_FILE, UNFINISHED_FILES, GalleryState, ItemRow, ItemStore
-from gfp_serve.gallery.readers_writer import ReadersWriterLock
+from gfp_serve.gallery.background import Background
+from gfp_serve.gallery.contract import (
+    Description,
+    Effort,
+    Gallery,
+    IndexKind,
+    Item,
+    Neighbour,
+    check_items,
+    check_queries,
+)
+from gfp_serve.gallery.derived import Derived, read_derived, remove_others, write_derived
+from gfp_serve.gallery.filters import Filter
+from gfp_serve.gallery.index import Index, choose_kind, extend_index, make_index, physical_memory, tune
+from gfp_serve.gallery.items import DATABASE_FILE, UNFINISHED_FILES, Change, GalleryState, ItemRow, ItemStore
+from gfp_serve.gallery.rows import Rows
+from gfp_serve.gallery.snapshot import RowColumns, Snapshot, read_attributes, read_source, write_source
+from gfp_serve.gallery.writer import Writer
 
 _LOCK_FILE = "gallery.lock"
 
-
-class _Known(NamedTuple):
-    """What a search answers about an item besides its similarity."""
-
-    id: str
-    label: str
-    attributes: str  # JSON: read only for the few items that are found
+# Rows that came after the derived files were written, from which on they are written again: at least so many, and this
+# share of all. Fewer are read from the items in a tenth of a second at the next open, and searched one by one until
+# then.
+_NEW_ROWS, _NEW_SHARE = 8192, 0.1
+# The same for rows whose items are gone, which then leave memory. Without an index that costs a copy, and searches of
+# many queries are slow beside many such rows.
+_REMOVED_ROWS, _REMOVED_SHARE, _REMOVED_SHARE_WITHOUT_INDEX = 1024, 1 / 8, 1 / 64
+_ROWS_AT_ONCE = 65536
 
 
 class FaissGallery(Gallery):
     """A gallery in one folder, for one process. Open it with `create`, `open` or `open_or_create`.
 
-    Searches run side by side; a write makes them wait only while it changes what is in memory, not while it is made
-    durable. Replacing or deleting costs a pass over the vectors in memory (17 ms for 100 000 of 256 numbers).
+    Searches run side by side and beside writes. Writes that wait together share one sync of the disk. `memory_bytes`
+    is what vectors and index may take, for the choice of "auto"; half of the machine's memory when it is not set.
     """
 
-    def __init__(self, path: Path, store: ItemStore) -> None:
+    def __init__(self, path: Path, store: ItemStore, *, durable: bool, memory_bytes: int | None) -> None:
         self._path = path
         self._store = store
+        self._durable = durable
+        self._memory_bytes = physical_memory() // 2 if memory_bytes is None else memory_bytes
         self._resources = ExitStack()  # what `close` gives back
         self._closed = False
-        self._write = threading.Lock()  # held by the one write at a time, from its checks to its end
-        self._memory = ReadersWriterLock()  # held for what follows
-        self._generation = store.state.generation
-        self._index = ExactIndex(store.state.embedding_size)
-        self._known: dict[int, _Known] = {}  # by seq
-        self._seq_of: dict[str, int] = {}  # by id
-        for rows in store.rows():
-            vectors = np.frombuffer(b"".join(row.vector for row in rows), "<f4").astype(np.float32)
-            self._remember(rows, vectors.reshape(len(rows), -1))
+        self._problem = "the gallery is closed; open it again."
+        self._derived, self._snapshot = _read(path, store)
+        self._writer = Writer(store.changing, self._publish)
+        self._background = Background(self._settle, self._has_to_settle)
+        self._background.look()
 
     @classmethod
-    def create(cls, path: Path, *, encoder_digest: str, embedding_size: int) -> "FaissGallery":
+    def create(
+        cls,
+        path: Path,
+        *,
+        encoder_digest: str,
+        embedding_size: int,
+        index_kind: IndexKind = "auto",
+        durable: bool = True,
+        memory_bytes: int | None = None,
+    ) -> "FaissGallery":
         """Make an empty gallery in a new or empty folder, readable by its owner only.
 
         Raises `GalleryError` when the folder holds anything else, a gallery included.
@@ -76,27 +96,42 @@ class FaissGallery(Gallery):
             raise GalleryError(
                 f"{path} holds {foreign[0]!r}, which is no part of a gallery; name a new or an empty folder."
             )
-        return cls._take(path, new=GalleryState(encoder_digest, embedding_size))
+        new = GalleryState(encoder_digest, embedding_size, index_kind)
+        return cls._take(path, new=new, durable=durable, memory_bytes=memory_bytes)
 
     @classmethod
-    def open(cls, path: Path) -> "FaissGallery":
-        """Open a gallery, which knows what it is, and verify every item.
+    def open(cls, path: Path, *, durable: bool = True, memory_bytes: int | None = None) -> "FaissGallery":
+        """Open a gallery, which knows what it is. Every byte that is used is verified.
 
         Raises `GalleryError` when the folder is no gallery, is damaged, or is open already.
         """
         if not (path / DATABASE_FILE).is_file():
             raise GalleryError(f"{path} is not a gallery: it holds no {DATABASE_FILE}; check the path.")
-        return cls._take(path)
+        return cls._take(path, durable=durable, memory_bytes=memory_bytes)
 
     @classmethod
-    def open_or_create(cls, path: Path, *, encoder_digest: str, embedding_size: int) -> "FaissGallery":
+    def open_or_create(
+        cls,
+        path: Path,
+        *,
+        encoder_digest: str,
+        embedding_size: int,
+        durable: bool = True,
+        memory_bytes: int | None = None,
+    ) -> "FaissGallery":
         """Open the gallery in this folder, or make one if the folder is new or empty.
 
         Raises `EncoderMismatchError` when another encoder filled it, and what `open` and `create` raise.
         """
         if not (path / DATABASE_FILE).exists():
-            return cls.create(path, encoder_digest=encoder_digest, embedding_size=embedding_size)
-        gallery = cls.open(path)
+            return cls.create(
+                path,
+                encoder_digest=encoder_digest,
+                embedding_size=embedding_size,
+                durable=durable,
+                memory_bytes=memory_bytes,
+            )
+        gallery = cls.open(path, durable=durable, memory_bytes=memory_bytes)
         if (gallery.encoder_digest, gallery.embedding_size) == (encoder_digest, embedding_size):
             return gallery
         gallery.close()
@@ -107,17 +142,20 @@ class FaissGallery(Gallery):
         )
 
     @classmethod
-    def _take(cls, path: Path, *, new: GalleryState | None = None) -> "FaissGallery":
+    def _take(
+        cls, path: Path, *, new: GalleryState | None = None, durable: bool, memory_bytes: int | None
+    ) -> "FaissGallery":
         with _reachable(path), ExitStack() as undo:
-            undo.callback(os.close, _lock(path))
+            writable = os.access(path, os.W_OK)
+            undo.callback(os.close, take_folder(path, writable=writable))
             if new is not None:
                 # Looked up under the lock: of two processes that create, the second must not replace the first's.
                 if (path / DATABASE_FILE).exists():
                     raise GalleryError(f"{path} holds a gallery already; open it, or name another folder.")
                 ItemStore.create(path, new)
-            store = ItemStore.open(path)
+            store = ItemStore.open(path, read_only=not writable)
             undo.callback(store.close)
-            gallery = cls(path, store)
+            gallery = cls(path, store, durable=durable, memory_bytes=memory_bytes)
             gallery._resources = undo.pop_all()
         return gallery
 
@@ -137,106 +175,266 @@ class FaissGallery(Gallery):
 
     @property
     def generation(self) -> int:
-        return self._generation
+        return self._snapshot.generation
 
     def __len__(self) -> int:
-        return len(self._known)
+        return self._snapshot.num_items
+
+    def describe(self) -> Description:
+        snapshot = self._snapshot
+        state = self._store.state
+        return Description(
+            encoder_digest=state.encoder_digest,
+            embedding_size=state.embedding_size,
+            metric="cosine",
+            index_kind=state.index_kind,  # type: ignore[arg-type]
+            serving_kind=snapshot.serving_kind,
+            is_building=self._background.is_busy,
+            num_items=snapshot.num_items,
+            generation=snapshot.generation,
+            num_bytes=snapshot.rows.vectors.num_bytes + (0 if snapshot.index is None else snapshot.index.num_bytes),
+            durable=self._durable,
+        )
 
     def upsert(self, items: Sequence[Item]) -> int:
         items = list({item.id: item for item in items}.values())
         vectors = check_items(items, self.embedding_size)
-        with self._write:
-            self._refuse_if_closed()
-            if items:
-                replaced = [self._seq_of[item.id] for item in items if item.id in self._seq_of]
-                rows = [
-                    ItemRow(seq, item.id, item.label, json.dumps(dict(item.attributes)), vector.astype("<f4").tobytes())
-                    for seq, (item, vector) in enumerate(
-                        zip(items, vectors, strict=True), self._store.state.last_seq + 1
-                    )
-                ]
-                self._change(replaced, rows, vectors)
-            return self._generation
+        if not items:
+            return self._opened().generation
+        rows = [
+            ItemRow(
+                *(0, item.id, item.label, _json_of(item), write_source(item.source)), vector.astype("<f4").tobytes()
+            )
+            for item, vector in zip(items, vectors, strict=True)
+        ]
+
+        def apply(change: Change) -> int:
+            change.upsert(rows)
+            return change.state.generation
+
+        self._opened()
+        return self._writer.change(apply)
 
     def delete(self, ids: Sequence[str]) -> int:
-        with self._write:
-            self._refuse_if_closed()
-            found = [self._seq_of[id] for id in dict.fromkeys(ids) if id in self._seq_of]
-            if found:
-                self._change(found, [], np.empty((0, self.embedding_size), dtype=np.float32))
-            return len(found)
+        self._opened()
+        unique = list(dict.fromkeys(ids))
+        return self._writer.change(lambda change: change.delete(unique)) if unique else 0
 
     def get(self, ids: Sequence[str]) -> list[Item]:
-        with self._memory.shared():
-            self._refuse_if_closed()
-            missing = [id for id in ids if id not in self._seq_of]
-            if missing:
-                shown = ", ".join(map(quoted, missing[:5])) + (f" and {len(missing) - 5} more" if missing[5:] else "")
-                raise ItemNotFoundError(
-                    f"no item of the gallery has the id {shown}; check the ids, or upsert them first."
-                )
-            seqs = [self._seq_of[id] for id in ids]
-            found = [self._known[seq] for seq in seqs]
-            vectors = self._index.vectors(np.array(seqs, dtype=np.int64))
-        return [
-            Item(known.id, vector, known.label, json.loads(known.attributes))
-            for known, vector in zip(found, vectors, strict=True)
-        ]
+        self._opened()
+        found = self._store.rows_of(list(dict.fromkeys(ids)))
+        missing = [id for id in ids if id not in found]
+        if missing:
+            shown = ", ".join(map(quoted, missing[:5])) + (f" and {len(missing) - 5} more" if missing[5:] else "")
+            raise ItemNotFoundError(f"no item of the gallery has the id {shown}; check the ids, or upsert them first.")
+        return [_item_of(found[id]) for id in ids]
+
+    def label_counts(self, where: Filter | None = None) -> dict[str, int]:
+        snapshot = self._opened()
+        passing = snapshot.passing(where)
+        mask = np.ones(snapshot.num_rows, dtype=bool) if passing is None else passing.mask
+        return snapshot.columns.up_to(snapshot.num_rows).label_counts(mask)
+
+    def items(self) -> Iterator[Item]:
+        self._opened()
+        for rows in self._store.rows():
+            yield from map(_item_of, rows)
 
     def search(
-        self, queries: Float32[np.ndarray, "num_queries embedding_size"], *, top_k: int
+        self,
+        queries: Float32[np.ndarray, "num_queries embedding_size"],
+        *,
+        top_k: int,
+        where: Filter | None = None,
+        effort: Effort = Effort(),  # noqa: B008  (it cannot be changed)
     ) -> list[list[Neighbour]]:
         queries = check_queries(queries, self.embedding_size, top_k=top_k)
-        with self._memory.shared():
-            self._refuse_if_closed()
-            if not self._known:
-                raise EmptyGalleryError("the gallery is empty, so nothing can be near; upsert labelled items first.")
-            seqs, similarities = self._index.search(queries, top_k=top_k)
-            found = [[self._known[seq] for seq in row] for row in seqs.tolist()]
-        # Queries find the same items: read once each, they take no more memory than the gallery, however many ask.
-        written = {known.id: known.attributes for neighbours in found for known in neighbours}
-        attributes = {id: json.loads(text) for id, text in written.items()}
-        return [
-            [
-                Neighbour(known.id, known.label, similarity, attributes[known.id])
-                for known, similarity in zip(*neighbours, strict=True)
-            ]
-            for neighbours in zip(found, similarities.tolist(), strict=True)
-        ]
+        snapshot = self._opened()
+        if not snapshot.num_items:
+            raise EmptyGalleryError("the gallery is empty, so nothing can be near; upsert labelled items first.")
+        return snapshot.neighbours(snapshot.search(queries, top_k=top_k, where=where, effort=effort))
+
+    def settle(self, timeout_s: float = 3600.0) -> None:
+        """Wait until the background work is done: searches then run on the index that was asked for.
+
+        Raises `TimeoutError`.
+        """
+        self._background.wait(timeout_s)
 
     def close(self) -> None:
-        with self._write, self._memory.exclusive():
-            self._closed = True
-            self._resources.close()
+        """See `Gallery.close`. Work in the background is given up; it begins again at the next open."""
+        self._closed = True
+        self._background.close()
+        self._writer.close()
+        self._resources.close()
 
-    def _change(
-        self,
-        remove: list[int],
-        add: list[ItemRow],
-        vectors: Float32[np.ndarray, "num_added embedding_size"],
-    ) -> None:
-        # First on disk: what a search has shown must not be lost.
-        self._store.change(remove=remove, add=add)
-        with self._memory.exclusive():
-            try:
-                self._index.remove(np.array(remove, dtype=np.int64))
-                for seq in remove:
-                    del self._seq_of[self._known.pop(seq).id]
-                self._remember(add, vectors)
-                self._generation = self._store.state.generation
-            except BaseException:
-                # Memory (it may have run out) is now behind the disk: no answer is better than a wrong one.
-                self._closed = True
-                raise
-
-    def _remember(self, rows: list[ItemRow], vectors: Float32[np.ndarray, "num_rows embedding_size"]) -> None:
-        self._index.add(np.array([row.seq for row in rows], dtype=np.int64), vectors)
-        self._known.update((row.seq, _Known(row.id, row.label, row.attributes)) for row in rows)
-        self._seq_of.update((row.id, row.seq) for row in rows)
-
-    def _refuse_if_closed(self) -> None:
+    def _opened(self) -> Snapshot:
         if self._closed:
-            raise ClosedError(f"the gallery {self._path} is closed; open it again.")
+            raise ClosedError(self._problem)
+        return self._snapshot
+
+    def _publish(self, change: Change) -> None:
+        """Show what has become durable. Runs in the writer's thread."""
+        if not (change.added or change.removed):
+            return
+        now = self._snapshot
+        try:
+            now.rows.append(change.added)
+            self._snapshot = _next(now, change)
+        except BaseException:
+            # Memory (it may have run out) is now behind the disk: no answer is better than a wrong one.
+            self._problem = "the gallery could not follow its own database; open it again."
+            self._closed = True
+            raise
+        self._background.look()
+
+    def _has_to_settle(self) -> bool:
+        now = self._snapshot
+        kind = choose_kind(self._store.state.index_kind, now.num_items, self.embedding_size, self._memory_bytes)
+        new = now.num_rows - (0 if self._derived is None else self._derived.manifest.num_rows)
+        return kind != now.serving_kind or new > max(_NEW_ROWS, _NEW_SHARE * now.num_rows) or self._has_to_forget(now)
+
+    def _has_to_forget(self, now: Snapshot) -> bool:
+        share = _REMOVED_SHARE_WITHOUT_INDEX if now.index is None else _REMOVED_SHARE
+        return now.num_rows - now.num_items > max(_REMOVED_ROWS, share * now.num_rows)
+
+    def _settle(self) -> None:
+        """Make the index and the files for what is there now, and let them take over. Runs in the background."""
+        now, state = self._writer.between(self._begin)
+        kind = choose_kind(state.index_kind, now.num_items, state.embedding_size, self._memory_bytes)
+        rows, num_rows, removed = now.rows, now.num_rows, now.removed
+        index: Index | None = None
+        if self._has_to_forget(now):
+            kept = np.flatnonzero(~removed)
+            rows, num_rows, removed = Rows(state.embedding_size), len(kept), np.zeros(len(kept), dtype=bool)
+            for start in range(0, len(kept), _ROWS_AT_ONCE):
+                rows.extend(now.rows, kept[start : start + _ROWS_AT_ONCE])
+        elif self._derived is not None and now.index is not None and now.index.kind == kind:
+            file = self._derived.index_file
+            index = extend_index(now.index, file, rows.vectors, num_rows, should_stop=self._background.is_closed)
+        if index is None:
+            index = make_index(kind, rows.vectors, num_rows, should_stop=self._background.is_closed)
+        if self._background.is_closed():
+            return
+        if index is not None:
+            tune(index, rows.vectors)
+        derived = None
+        if index is not None or num_rows > _NEW_ROWS:
+            derived = write_derived(self._path, state, rows, num_rows, np.flatnonzero(removed), index)
+            rows, index = derived.rows, derived.index
+        self._writer.between(lambda: self._take_over(now, state, rows, removed, index, derived))
+        if derived is not None:
+            remove_others(self._path, derived.folder)
+
+    def _begin(self) -> tuple[Snapshot, GalleryState]:
+        # From here on: whether the files will be written is not known yet.
+        self._store.remember_up_to = self._store.state.last_seq
+        return self._snapshot, self._store.state
+
+    def _take_over(
+        self,
+        then: Snapshot,
+        state: GalleryState,
+        rows: Rows,
+        removed: Bool[np.ndarray, " num_rows"],
+        index: Index | None,
+        derived: Derived | None,
+    ) -> None:
+        """Let other rows and another index, made from `then`, take the place of those that are served."""
+        now = self._snapshot
+        num_rows = len(removed)
+        if rows is not now.rows:
+            came = np.arange(then.num_rows, now.num_rows)
+            rows.extend(now.rows, came[~now.removed[came]])
+        went = np.flatnonzero(now.removed[: then.num_rows] & ~then.removed)
+        gone = np.zeros(rows.num_rows, dtype=bool)
+        gone[:num_rows] = removed
+        gone[rows.rows_of(now.rows.seqs(now.num_rows)[went], rows.num_rows)] = True
+        self._snapshot = replace(
+            now,
+            rows=rows,
+            columns=now.columns if rows is now.rows else RowColumns(rows),
+            num_rows=rows.num_rows,
+            removed=now.removed if rows is now.rows else gone,
+            index=index,
+        )
+        if derived is not None:
+            self._derived = derived
+            self._store.forget_removed(state.generation)
+
+
+def _next(now: Snapshot, change: Change) -> Snapshot:
+    """The snapshot after a change, whose added rows were appended already."""
+    num_rows = now.rows.num_rows
+    removed = np.zeros(num_rows, dtype=bool)
+    removed[: now.num_rows] = now.removed
+    removed[now.rows.rows_of(change.removed, num_rows)] = True
+    return replace(
+        now,
+        generation=change.state.generation,
+        num_rows=num_rows,
+        num_items=change.state.num_items,
+        removed=removed,
+    )
+
+
+def _read(path: Path, store: ItemStore) -> tuple[Derived | None, Snapshot]:
+    """What is on the disk: derived files, and the items that they do not have."""
+    state = store.state
+    derived = read_derived(path, state)
+    rows, after, since = Rows(state.embedding_size), 0, state.generation
+    if derived is not None:
+        rows, after, since = derived.rows, derived.manifest.last_seq, derived.manifest.generation
+        store.remember_up_to = after
+    for chunk in store.rows(after=after):
+        rows.append(chunk)
+    removed = np.zeros(rows.num_rows, dtype=bool)
+    if derived is not None:
+        removed[derived.removed] = True
+        removed[rows.rows_of(store.removed_since(since), rows.num_rows)] = True
+    else:
+        store.forget_removed(since)
+    num_items = rows.num_rows - int(np.count_nonzero(removed))
+    if not num_items == store.count() == state.num_items:
+        raise GalleryError(
+            f"the gallery {path} is damaged: it should hold {state.num_items} items and holds {store.count()}; restore "
+            f"the folder from a snapshot, or keep what is sound with `gfp gallery repair`."
+        )
+    return derived, Snapshot(
+        generation=state.generation,
+        rows=rows,
+        columns=RowColumns(rows),
+        num_rows=rows.num_rows,
+        num_items=num_items,
+        removed=removed,
+        index=None if derived is None else derived.index,
+    )
+
+
+def take_folder(path: Path, *, writable: bool = True) -> int:
+    """Take a gallery's folder for this process; the file descriptor that holds it until it is closed, by a crash too.
+
+    Raises `GalleryError` when it is open already.
+    """
+    flags = os.O_RDWR | os.O_CREAT if writable else os.O_RDONLY
+    descriptor = os.open(path / _LOCK_FILE, flags, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise GalleryError(
+            f"the gallery {path} is open already, here or in another process; close that one, or name another folder."
+        ) from None
+    return descriptor
+
+
+def _item_of(row: ItemRow) -> Item:
+    vector = np.frombuffer(row.vector, "<f4").astype(np.float32)
+    return Item(row.id, vector, row.label, read_attributes(row.attributes), read_source(row.source))
+
+
+def _json_of(item: Item) -> str:
+    return json.dumps(dict(item.attributes)) if item.attributes else "{}"
 
 
 @contextmanager
@@ -247,16 +445,3 @@ def _reachable(path: Path) -> Iterator[None]:
         raise GalleryError(
             f"the gallery folder {path} cannot be used ({error.strerror}); check the path and its permissions."
         ) from error
-
-
-def _lock(path: Path) -> int:
-    """Take the folder for this process; the file descriptor that holds it until it is closed, by a crash too."""
-    descriptor = os.open(path / _LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise GalleryError(
-            f"the gallery {path} is open already, here or in another process; close that one, or name another folder."
-        ) from None
-    return descriptor

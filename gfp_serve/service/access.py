@@ -24,6 +24,10 @@ RULES: dict[str, Role] = {
     "gfp_serve.v1.GalleryService/Get": "read",
     "gfp_serve.v1.GalleryService/Upsert": "write",
     "gfp_serve.v1.GalleryService/Delete": "write",
+    "gfp_serve.v1.GalleryService/DescribeGallery": "read",
+    "gfp_serve.v1.GalleryService/ListGalleries": "read",
+    "gfp_serve.v1.GalleryService/CreateGallery": "write",
+    "gfp_serve.v1.GalleryService/DropGallery": "write",
     **{
         f"inference.GRPCInferenceService/{method}": "read"
         for method in (

@@ -17,7 +17,7 @@ from gfp_serve.calibration import calibrate
 from gfp_serve.config import Limits, ServeConfig
 from gfp_serve.encoder import Encoder
 from gfp_serve.errors import ClosedError
-from gfp_serve.gallery import Gallery
+from gfp_serve.gallery import DEFAULT_GALLERY, Galleries
 from gfp_serve.preprocess import MAX_BODIES, MODEL_LAYOUT
 from gfp_serve.service.convert import write_struct
 from gfp_serve.service.embedder import Embedder
@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 class Deployment:
     """Answers calls once `prepare` is over; `close` ends it. Made in the event loop that it is used in.
 
-    `durable` is what `GetInfo` says about the gallery, which is the caller's to close, last.
+    The galleries are the caller's to close, last.
     """
 
     def __init__(
@@ -43,15 +43,14 @@ class Deployment:
         config: ServeConfig,
         manifest: Manifest,
         encoder: Encoder,
-        gallery: Gallery,
+        galleries: Galleries,
         *,
-        durable: bool,
         metrics: Metrics,
         is_ready: Callable[[], bool],
     ) -> None:
         self.manifest = manifest
         self.encoder = encoder
-        self.gallery = gallery
+        self.galleries = galleries
         self.batcher = Batcher(
             encoder.encode,
             pace=Pace(config.max_batch_bodies or MAX_BODIES),
@@ -64,16 +63,18 @@ class Deployment:
         self._idle = asyncio.Event()
         self._idle.set()
         embedder = Embedder(manifest, self.batcher, config.limits)
-        about = _about(manifest, encoder, config.limits, durable=durable)
-        self.streams = StreamServicer(embedder, gallery, max_streams=config.max_streams)
+        default = galleries[DEFAULT_GALLERY]
+        about = _about(manifest, encoder, config.limits, durable=default.describe().durable)
+        self.streams = StreamServicer(embedder, galleries, max_streams=config.max_streams)
+        self._gallery_service = GalleryServicer(embedder, galleries)
         registry = _Registry()
         for add, servicer in (
-            (embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server, EmbeddingServicer(embedder, gallery, about)),
-            (gallery_pb2_grpc.add_GalleryServiceServicer_to_server, GalleryServicer(embedder, gallery)),
+            (embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server, EmbeddingServicer(embedder, default, about)),
+            (gallery_pb2_grpc.add_GalleryServiceServicer_to_server, self._gallery_service),
             (stream_pb2_grpc.add_StreamServiceServicer_to_server, self.streams),
             (
                 open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server,
-                OpenInferenceServicer(embedder, gallery, is_ready),
+                OpenInferenceServicer(embedder, galleries, is_ready),
             ),
         ):
             add(servicer, registry)  # type: ignore[no-untyped-call]
@@ -112,7 +113,7 @@ class Deployment:
             raise ClosedError("another encoder took over, and this call did not end in time; make it again.") from error
 
     async def close(self) -> None:
-        """End its streams, finish its calls within `drain_s`, and end the encoder's threads."""
+        """End its streams, finish its calls within `drain_s`, and end the threads of the encoder and of writes."""
         self.streams.close()
         try:
             await asyncio.wait_for(self._idle.wait(), self._config.drain_s)
@@ -122,6 +123,7 @@ class Deployment:
                 call.reschedule(0)
             await self._idle.wait()
         await self.batcher.close()
+        await asyncio.to_thread(self._gallery_service.close)
 
 
 class Switch(grpc.GenericRpcHandler):

@@ -1,9 +1,12 @@
 """GalleryService of the wire."""
 
 import asyncio
+import functools
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -13,14 +16,22 @@ from jaxtyping import Float32
 
 from gfp_serve.classify import Weighting, vote
 from gfp_serve.config import Limits
-from gfp_serve.errors import InvalidRequestError
-from gfp_serve.gallery import Gallery, Item, Neighbour
+from gfp_serve.errors import ClosedError, GalleryNotFoundError, InvalidRequestError
+from gfp_serve.gallery import DEFAULT_GALLERY, Effort, Filter, Galleries, Gallery, Item, Neighbour
+from gfp_serve.gallery.moments import Moment, are_settled, merge
 from gfp_serve.service.convert import (
     in_field,
     read_attributes,
+    read_effort,
     read_embedding,
+    read_filter,
+    read_index_kind,
+    read_source,
+    write_description,
     write_embedding,
+    write_moment,
     write_neighbour,
+    write_source,
     write_struct,
 )
 from gfp_serve.service.embedder import Embedded, Embedder, write_timing
@@ -29,18 +40,31 @@ from gfp_serve.v1 import gallery_pb2, gallery_pb2_grpc
 DEFAULT_TOP_K = 5
 DEFAULT_TEMPERATURE = 0.07
 
+# A gallery makes durable together what waits together, and a write that waits is a thread that does.
+MAX_WRITES = 64
+
 # What a reply needs beside its repeated part: the encoder's digest and the timing.
 _ENVELOPE_BYTES = 256
 # What a part of a message needs in the whole: its tag and its length.
 _FRAME_BYTES = 6
 
 M = TypeVar("M", bound=Message)
+T = TypeVar("T")
 
 _WEIGHTINGS: dict[int, Weighting] = {
     gallery_pb2.WEIGHTING_UNSPECIFIED: "similarity",
     gallery_pb2.WEIGHTING_SIMILARITY: "similarity",
     gallery_pb2.WEIGHTING_UNIFORM: "uniform",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where a request looks: in which gallery, at which of its items, and how hard."""
+
+    gallery: str
+    where: Filter | None
+    effort: Effort
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +75,23 @@ class Ballot:
     weighting: Weighting
     temperature: float
     unknown_below: float | None
+    balanced: bool
 
 
 class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
-    """Gallery calls run in threads, so that a search, an fsync or a large reply does not hold up other calls."""
+    """Gallery calls run in threads, so that a search, an fsync or a large reply does not hold up other calls.
 
-    def __init__(self, embedder: Embedder, gallery: Gallery) -> None:
+    Writes have threads of their own, until `close`.
+    """
+
+    def __init__(self, embedder: Embedder, galleries: Galleries) -> None:
         self._embedder = embedder
-        self._gallery = gallery
+        self._galleries = galleries
+        self._writers = ThreadPoolExecutor(MAX_WRITES, thread_name_prefix="gallery-write")
+
+    def close(self) -> None:
+        """Wait for the writes that have begun, even if their callers have left."""
+        self._writers.shutdown()
 
     async def Search(  # noqa: N802
         self, request: gallery_pb2.SearchRequest, _context: object
@@ -66,6 +99,8 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
         started_ns = time.perf_counter_ns()
         self._embedder.expect(request.expected_encoder_digest)
         top_k = top_k_of(request)
+        scope = read_scope(request)
+        gallery = find_gallery(self._galleries, scope.gallery)
         reply = gallery_pb2.SearchResponse(encoder_digest=self._embedder.encoder_digest)
 
         def write(neighbours: list[Neighbour], room: Room) -> None:
@@ -74,7 +109,18 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
             for neighbour in neighbours:
                 result.neighbours.append(room.fit(write_neighbour(neighbour)))
 
-        embedded, search_s = await self._nearest(request.queries, "top_k", top_k, write)
+        def write_moments(moments: list[Moment], room: Room) -> None:
+            room.take(_FRAME_BYTES)
+            result = reply.results.add()
+            for moment in moments:
+                result.moments.append(room.fit(write_moment(moment)))
+
+        if request.merge_windows:
+            look = functools.partial(_moments, most=self._embedder.limits.max_top_k)
+            nearest = self._nearest(gallery, scope, request.queries, "top_k", top_k, write_moments, look)
+        else:
+            nearest = self._nearest(gallery, scope, request.queries, "top_k", top_k, write, _neighbours)
+        embedded, search_s = await nearest
         reply.timing.CopyFrom(write_timing(started_ns, embedded, search_s))
         return reply
 
@@ -84,13 +130,21 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
         started_ns = time.perf_counter_ns()
         self._embedder.expect(request.expected_encoder_digest)
         ballot = read_ballot(request)
+        scope = read_scope(request)
+        gallery = find_gallery(self._galleries, scope.gallery)
         reply = gallery_pb2.ClassifyResponse(encoder_digest=self._embedder.encoder_digest)
+
+        @functools.cache  # once a request, right after the search
+        def class_counts() -> Mapping[str, int] | None:
+            return gallery.label_counts(scope.where) if ballot.balanced else None
 
         def write(neighbours: list[Neighbour], room: Room) -> None:
             room.take(_FRAME_BYTES)
-            reply.results.append(write_classification(neighbours, ballot, room))
+            reply.results.append(write_classification(neighbours, ballot, class_counts(), room))
 
-        embedded, search_s = await self._nearest(request.queries, "num_neighbours", ballot.num_neighbours, write)
+        embedded, search_s = await self._nearest(
+            gallery, scope, request.queries, "num_neighbours", ballot.num_neighbours, write, _neighbours
+        )
         reply.timing.CopyFrom(write_timing(started_ns, embedded, search_s))
         return reply
 
@@ -99,17 +153,19 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
     ) -> gallery_pb2.UpsertResponse:
         started_ns = time.perf_counter_ns()
         self._embedder.expect(request.expected_encoder_digest)
+        gallery = find_gallery(self._galleries, request.gallery)
         self._embedder.check_count("items", len(request.items))
         for number, message in enumerate(request.items):
             with in_field(f"items[{number}]"):
                 _check_size(message, self._embedder.limits)
-        vectors, embedded = await self._vectors_of("items", request.items)
+        vectors, embedded = await self._vectors_of(gallery, "items", request.items)
         items = []
         for number, (message, vector) in enumerate(zip(request.items, vectors, strict=True)):
             with in_field(f"items[{number}]"):
-                items.append(Item(message.id, vector, message.label, read_attributes(message.attributes)))
+                source = read_source(message.source) if message.HasField("source") else None
+                items.append(Item(message.id, vector, message.label, read_attributes(message.attributes), source))
         search_ns = time.perf_counter_ns()
-        generation = await asyncio.to_thread(self._gallery.upsert, items)
+        generation = await self._write(lambda: gallery.upsert(items))
         return gallery_pb2.UpsertResponse(
             generation=generation,
             encoder_digest=self._embedder.encoder_digest,
@@ -122,7 +178,8 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
         started_ns = time.perf_counter_ns()
         self._embedder.expect(request.expected_encoder_digest)
         self._embedder.check_count("ids", len(request.ids))
-        num_deleted = await asyncio.to_thread(self._gallery.delete, list(request.ids))
+        gallery = find_gallery(self._galleries, request.gallery)
+        num_deleted = await self._write(lambda: gallery.delete(list(request.ids)))
         return gallery_pb2.DeleteResponse(
             num_deleted=num_deleted,
             encoder_digest=self._embedder.encoder_digest,
@@ -133,16 +190,18 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
         started_ns = time.perf_counter_ns()
         self._embedder.expect(request.expected_encoder_digest)
         self._embedder.check_count("ids", len(request.ids))
+        gallery = find_gallery(self._galleries, request.gallery)
         reply = gallery_pb2.GetResponse(encoder_digest=self._embedder.encoder_digest)
 
         def read() -> None:
             room = Room(self._embedder.limits, "ask for fewer ids")
-            for item in self._gallery.get(list(request.ids)):
+            for item in gallery.get(list(request.ids)):
                 message = gallery_pb2.Item(
                     id=item.id,
                     embedding=write_embedding(item.vector) if request.with_embeddings else None,
                     label=item.label,
                     attributes=write_struct(item.attributes),
+                    source=write_source(item.source) if item.source else None,
                 )
                 with in_field("ids"):
                     reply.items.append(room.fit(message))
@@ -151,37 +210,90 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
         reply.timing.CopyFrom(write_timing(started_ns, search_s=(time.perf_counter_ns() - started_ns) / 1e9))
         return reply
 
+    async def CreateGallery(  # noqa: N802
+        self, request: gallery_pb2.CreateGalleryRequest, _context: object
+    ) -> gallery_pb2.CreateGalleryResponse:
+        self._embedder.expect(request.expected_encoder_digest)
+        if request.metric not in (gallery_pb2.METRIC_UNSPECIFIED, gallery_pb2.METRIC_COSINE):
+            with in_field("metric"):
+                raise InvalidRequestError(f"{request.metric} is no Metric; galleries compare by METRIC_COSINE.")
+        with in_field("index_kind"):
+            index_kind = read_index_kind(request.index_kind)
+        with in_field("gallery"):
+            description = await self._write(
+                lambda: self._galleries.create(request.gallery, index_kind=index_kind).describe()
+            )
+        return gallery_pb2.CreateGalleryResponse(description=write_description(request.gallery, description))
+
+    async def DescribeGallery(  # noqa: N802
+        self, request: gallery_pb2.DescribeGalleryRequest, _context: object
+    ) -> gallery_pb2.DescribeGalleryResponse:
+        gallery = find_gallery(self._galleries, request.gallery)
+        description = await asyncio.to_thread(gallery.describe)
+        return gallery_pb2.DescribeGalleryResponse(
+            description=write_description(request.gallery or DEFAULT_GALLERY, description)
+        )
+
+    async def ListGalleries(  # noqa: N802
+        self, _request: gallery_pb2.ListGalleriesRequest, _context: object
+    ) -> gallery_pb2.ListGalleriesResponse:
+        reply = gallery_pb2.ListGalleriesResponse()
+
+        def read() -> None:
+            room = Room(self._embedder.limits, "drop some, or raise --max-message-bytes of the server")
+            for name, digest in self._galleries.encoder_digests().items():
+                if digest != self._embedder.encoder_digest:
+                    reply.galleries.append(room.fit(gallery_pb2.GalleryDescription(name=name, encoder_digest=digest)))
+                    continue
+                with suppress(GalleryNotFoundError, ClosedError):  # dropped a moment ago
+                    description = self._galleries[name].describe()
+                    reply.galleries.append(room.fit(write_description(name, description)))
+
+        await asyncio.to_thread(read)
+        return reply
+
+    async def DropGallery(  # noqa: N802
+        self, request: gallery_pb2.DropGalleryRequest, _context: object
+    ) -> gallery_pb2.DropGalleryResponse:
+        self._embedder.expect(request.expected_encoder_digest)
+        with in_field("gallery"):
+            num_items = await self._write(lambda: self._galleries.drop(request.gallery))
+        return gallery_pb2.DropGalleryResponse(num_items=num_items)
+
+    async def _write(self, write: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._writers, write)
+
     async def _nearest(
         self,
+        gallery: Gallery,
+        scope: Scope,
         queries: Sequence[gallery_pb2.Query],
         field: str,
         top_k: int,
-        write: Callable[[list[Neighbour], "Room"], None],
+        write: Callable[[list[T], "Room"], None],
+        look: "Callable[[Gallery, Scope, _Asked, int], list[list[T]]]",
     ) -> tuple[Embedded, float]:
-        """Give `write` the neighbours of each query, nearest first; return what it took.
+        """Give `write` what `look` finds for each query, nearest first; return what it took.
 
-        `field` is `top_k`'s name on the wire. `write` runs in the search's thread.
+        `field` is `top_k`'s name on the wire. `look` and `write` run in a thread.
         """
         self._embedder.check_count("queries", len(queries))
         check_top_k(field, top_k, self._embedder.limits)
-        vectors, embedded = await self._vectors_of("queries", queries)
+        vectors, embedded = await self._vectors_of(gallery, "queries", queries)
         started = time.perf_counter()
-        # A stored item is its own nearest neighbour, which nobody asks for: one more is fetched and it is left out.
-        one_more = any(_kind(query) == "id" for query in queries)
+        asked = _Asked(vectors, [query.id if _kind(query) == "id" else None for query in queries])
 
         def find() -> None:
             room = Room(self._embedder.limits, f"lower {field} or send fewer queries")
-            found = self._gallery.search(vectors, top_k=top_k + one_more)
-            for query, neighbours in zip(queries, found, strict=True):
-                own_id = query.id if _kind(query) == "id" else None
+            for found in look(gallery, scope, asked, top_k):
                 with in_field(field):
-                    write([neighbour for neighbour in neighbours if neighbour.id != own_id][:top_k], room)
+                    write(found, room)
 
         await asyncio.to_thread(find)
         return embedded, time.perf_counter() - started
 
     async def _vectors_of(
-        self, field: str, messages: Sequence[gallery_pb2.Query | gallery_pb2.Item]
+        self, gallery: Gallery, field: str, messages: Sequence[gallery_pb2.Query | gallery_pb2.Item]
     ) -> tuple[Float32[np.ndarray, "messages embedding_size"], Embedded]:
         """The vector that each query or item gives, embeds, or names."""
         vectors = np.empty((len(messages), self._embedder.embedding_size), dtype=np.float32)
@@ -200,11 +312,26 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
                     raise InvalidRequestError(f"it holds nothing to go by; {_ALTERNATIVES[field]}.")
         if ids:
             with in_field(field):
-                stored = await asyncio.to_thread(self._gallery.get, [messages[number].id for number in ids])
+                stored = await asyncio.to_thread(gallery.get, [messages[number].id for number in ids])
             vectors[ids] = [item.vector for item in stored]
         embedded = await self._embedder.embed([(path, sequence) for _, path, sequence in sequences])
         vectors[[number for number, _, _ in sequences]] = embedded.vectors
         return vectors, embedded
+
+
+def find_gallery(galleries: Galleries, name: str, path: str = "gallery") -> Gallery:
+    """The gallery that the request's field `path` names. Raises what `Galleries` does, with that field."""
+    with in_field(path):
+        return galleries[name]
+
+
+def read_scope(request: gallery_pb2.SearchRequest | gallery_pb2.ClassifyRequest, prefix: str = "") -> Scope:
+    """Raises `InvalidRequestError` that names the field, after `prefix`, of what cannot be looked for."""
+    return Scope(
+        request.gallery,
+        read_filter(request.filter, f"{prefix}filter"),
+        read_effort(request.effort, f"{prefix}effort"),
+    )
 
 
 def top_k_of(request: gallery_pb2.SearchRequest) -> int:
@@ -237,11 +364,17 @@ def read_ballot(request: gallery_pb2.ClassifyRequest) -> Ballot:
         _WEIGHTINGS[request.weighting],
         temperature,
         unknown_below,
+        request.balanced,
     )
 
 
-def write_classification(neighbours: Sequence[Neighbour], ballot: Ballot, room: "Room") -> gallery_pb2.Classification:
-    """The vote of those that have a label. Raises `InvalidRequestError` when the reply has no room for it."""
+def write_classification(
+    neighbours: Sequence[Neighbour], ballot: Ballot, class_counts: Mapping[str, int] | None, room: "Room"
+) -> gallery_pb2.Classification:
+    """The vote of those that have a label; with the gallery's `class_counts` it is balanced.
+
+    Raises `InvalidRequestError` when the reply has no room for it.
+    """
     voters = [neighbour for neighbour in neighbours if neighbour.label]
     decision = vote(
         [voter.label for voter in voters],
@@ -249,6 +382,7 @@ def write_classification(neighbours: Sequence[Neighbour], ballot: Ballot, room: 
         weighting=ballot.weighting,
         temperature=ballot.temperature,
         unknown_below=ballot.unknown_below,
+        class_counts=class_counts,
     )
     result = room.fit(gallery_pb2.Classification(label=decision.label or "", unknown=decision.label is None))
     for each in decision.scores:
@@ -256,6 +390,48 @@ def write_classification(neighbours: Sequence[Neighbour], ballot: Ballot, room: 
     for voter in voters:
         result.neighbours.append(room.fit(write_neighbour(voter)))
     return result
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked:
+    """What is looked for. A stored item would be its own nearest neighbour, which nobody asks for."""
+
+    vectors: Float32[np.ndarray, "queries embedding_size"]
+    own_ids: Sequence[str | None]  # of each query the item that it names
+
+
+def _neighbours(gallery: Gallery, scope: Scope, asked: _Asked, top_k: int) -> list[list[Neighbour]]:
+    one_more = any(asked.own_ids)
+    found = gallery.search(asked.vectors, top_k=top_k + one_more, where=scope.where, effort=scope.effort)
+    return [
+        [neighbour for neighbour in neighbours if neighbour.id != own_id][:top_k]
+        for own_id, neighbours in zip(asked.own_ids, found, strict=True)
+    ]
+
+
+def _moments(gallery: Gallery, scope: Scope, asked: _Asked, top_k: int, *, most: int) -> list[list[Moment]]:
+    """The moments of each query but that of the item which it names, from as few neighbours as it takes.
+
+    Fewer than `top_k` when the gallery, or the `most` nearest items, hold no more.
+    """
+    one_more = any(asked.own_ids)
+    most += one_more
+    moments: list[list[Moment]] = [[] for _ in asked.own_ids]
+    rows, num_looked_at = list(range(len(moments))), 0
+    while rows and num_looked_at < most:
+        # Windows overlap, and those of a recording in which little happens are all alike: a guess, and then more.
+        num_looked_at = min(most, 4 * num_looked_at or 16 * top_k)
+        found = gallery.search(asked.vectors[rows], top_k=num_looked_at, where=scope.where, effort=scope.effort)
+        unsettled = []
+        for row, neighbours in zip(rows, found, strict=True):
+            moments[row] = merge(neighbours, top_k + one_more)
+            if len(neighbours) == num_looked_at and not are_settled(moments[row], neighbours, top_k + one_more):
+                unsettled.append(row)
+        rows = unsettled
+    return [
+        [moment for moment in each if own_id not in moment.ids][:top_k]
+        for own_id, each in zip(asked.own_ids, moments, strict=True)
+    ]
 
 
 class Room:
@@ -280,11 +456,14 @@ class Room:
 
 
 def _check_size(item: gallery_pb2.Item, limits: Limits) -> None:
-    num_bytes = len(item.id.encode()) + len(item.label.encode()) + item.attributes.ByteSize()
+    num_bytes = (
+        len(item.id.encode()) + len(item.label.encode()) + item.attributes.ByteSize() + item.source.ByteSize()
+    )
     if num_bytes > limits.max_item_bytes:
         raise InvalidRequestError(
-            f"the id, label and attributes of item {item.id[:40]!r} have {num_bytes} bytes; this server keeps at most "
-            f"{limits.max_item_bytes} an item. Keep large facts elsewhere, or raise --max-item-bytes of the server."
+            f"the id, label, attributes and source of item {item.id[:40]!r} have {num_bytes} bytes; this server keeps "
+            f"at most {limits.max_item_bytes} an item. Keep large facts elsewhere, or raise --max-item-bytes of the "
+            f"server."
         )
 
 

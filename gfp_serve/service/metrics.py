@@ -4,10 +4,12 @@ Queue and inference are counted apart, because they are mended apart: more repli
 smaller encoder for the other.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 # Seconds; a small encoder answers in 2 ms, a full queue in seconds.
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -44,8 +46,8 @@ class Metrics:
         self._reloads = Counter("gfp_reloads", "Times that the bundle was read again.", ["result"], registry=registry)
         self._depth = Gauge("gfp_queue_depth", "Bodies admitted and not yet answered.", registry=registry)
         self._calls = Gauge("gfp_calls_in_progress", "Calls in progress.", registry=registry)
-        self._items = Gauge("gfp_gallery_items", "Items of the gallery.", registry=registry)
-        self._generation = Gauge("gfp_gallery_generation", "Changes of the gallery so far.", registry=registry)
+        self._galleries = _GalleryMetrics()
+        registry.register(self._galleries)
         self._model = Gauge(
             "gfp_model_info", "The encoder; always 1.", ["name", "digest", "provider", "version"], registry=registry
         )
@@ -60,14 +62,15 @@ class Metrics:
         *,
         queue_depth: Callable[[], float],
         calls: Callable[[], float],
-        items: Callable[[], float],
-        generation: Callable[[], float],
+        galleries: Callable[[], Iterable[tuple[str, int, int]]],
     ) -> None:
-        """Functions that are asked at each scrape, in the scrape's thread."""
+        """Functions that are asked at each scrape, in the scrape's thread.
+
+        `galleries` gives the name, the number of items and the generation of each.
+        """
         self._depth.set_function(queue_depth)
         self._calls.set_function(calls)
-        self._items.set_function(items)
-        self._generation.set_function(generation)
+        self._galleries.ask = galleries
 
     def answered(self, rpc: str, code: str, seconds: float) -> None:
         """A call was answered, well or not; `code` is gRPC's name of its status."""
@@ -106,3 +109,18 @@ class Metrics:
             thread.join()
 
         return server.server_port, stop
+
+
+class _GalleryMetrics(Collector):
+    """Gauges of the galleries that there are at each scrape."""
+
+    def __init__(self) -> None:
+        self.ask: Callable[[], Iterable[tuple[str, int, int]]] = tuple
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        items = GaugeMetricFamily("gfp_gallery_items", "Items of the gallery.", labels=["gallery"])
+        generations = GaugeMetricFamily("gfp_gallery_generation", "Changes of the gallery so far.", labels=["gallery"])
+        for name, num_items, generation in self.ask():
+            items.add_metric([name], num_items)
+            generations.add_metric([name], generation)
+        yield from (items, generations)

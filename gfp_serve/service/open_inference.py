@@ -2,7 +2,8 @@
 
 Two models. `gfp-encoder` turns the input `skeleton` into `embedding`, FP32 [clips, size]. `gfp-knn` takes `skeleton` or
 `embedding`, and `k` (INT32 [1], or the parameter `k`; 5 without); it gives `ids` (BYTES) and `similarity` (FP32), both
-[clips, found], nearest first, and of the neighbours' vote `label` (BYTES, empty for none) and `label_score` (FP32).
+[clips, found], nearest first, and of the neighbours' vote `label` (BYTES, empty for none) and `label_score` (FP32). The
+parameter `gallery` names the gallery that it searches, the default one if absent.
 
 `skeleton` is FP32 [clips, frames, joints, 3] or [clips, frames, bodies, joints, 3]: metres, y up, NaN for what was not
 seen; the parameter `layout` names its joints, "ntu25" if absent.
@@ -22,10 +23,10 @@ from gfp_serve import __version__
 from gfp_serve.classify import vote
 from gfp_serve.config import Limits
 from gfp_serve.errors import GfpError, InvalidRequestError, ModelNotFoundError, quoted
-from gfp_serve.gallery import Gallery, Neighbour
+from gfp_serve.gallery import Galleries, Gallery, Neighbour
 from gfp_serve.service.convert import in_field
 from gfp_serve.service.embedder import Embedded, Embedder
-from gfp_serve.service.gallery import Room
+from gfp_serve.service.gallery import Room, find_gallery
 from gfp_serve.service.status import is_answerable, shortened
 from gfp_serve.skeleton import layout_named
 from gfp_serve.v1 import open_inference_pb2 as oip
@@ -65,9 +66,9 @@ class _Model:
 class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
     """Answers the protocol's calls; `is_ready` says whether calls are served at this moment."""
 
-    def __init__(self, embedder: Embedder, gallery: Gallery, is_ready: Callable[[], bool]) -> None:
+    def __init__(self, embedder: Embedder, galleries: Galleries, is_ready: Callable[[], bool]) -> None:
         self._embedder = embedder
-        self._gallery = gallery
+        self._galleries = galleries
         self._is_ready = is_ready
         skeleton = _Tensor("skeleton", "FP32", (_ANY, _ANY, _ANY, _ANY, 3))
         embedding = _Tensor("embedding", "FP32", (_ANY, embedder.embedding_size))
@@ -198,18 +199,19 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
                 raise InvalidRequestError(
                     f"it is {k}; this server gives 1 to {self._embedder.limits.max_top_k} neighbours."
                 )
+        gallery = find_gallery(self._galleries, _gallery_named(request))
         if "embedding" in tensors:
             embedded = Embedded(_check_vectors(tensors["embedding"], self._embedder))
         else:
             embedded = await self._embed(request, tensors["skeleton"])
         started = time.perf_counter()
-        reply = await asyncio.to_thread(self._find, request, embedded.vectors, k)
+        reply = await asyncio.to_thread(self._find, gallery, request, embedded.vectors, k)
         return reply, embedded, time.perf_counter() - started
 
     def _find(
-        self, request: oip.ModelInferRequest, vectors: Float32[np.ndarray, "clips size"], k: int
+        self, gallery: Gallery, request: oip.ModelInferRequest, vectors: Float32[np.ndarray, "clips size"], k: int
     ) -> oip.ModelInferResponse:
-        found = self._gallery.search(vectors, top_k=k)
+        found = gallery.search(vectors, top_k=k)
         votes = [_vote(neighbours) for neighbours in found]
         outputs = {
             "ids": np.array([[each.id for each in neighbours] for neighbours in found], dtype=object),
@@ -303,6 +305,16 @@ def _k_of(request: oip.ModelInferRequest, tensors: Mapping[str, np.ndarray], def
                 raise InvalidRequestError(f"it holds {tensors['k'].size} numbers; it must hold one.")
         return int(tensors["k"].reshape(-1)[0])
     return request.parameters["k"].int64_param if "k" in request.parameters else default
+
+
+def _gallery_named(request: oip.ModelInferRequest) -> str:
+    if "gallery" not in request.parameters:
+        return ""
+    parameter = request.parameters["gallery"]
+    if parameter.WhichOneof("parameter_choice") != "string_param":
+        with in_field("gallery"):
+            raise InvalidRequestError("the parameter is no text; it must be the name of a gallery.")
+    return parameter.string_param
 
 
 def _check_vectors(vectors: np.ndarray, embedder: Embedder) -> Float32[np.ndarray, "clips size"]:

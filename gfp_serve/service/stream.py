@@ -20,10 +20,20 @@ from gfp_serve.errors import (
     InvalidSkeletonError,
     OverloadedError,
 )
-from gfp_serve.gallery import Gallery, Neighbour
+from gfp_serve.gallery import Galleries, Gallery, Neighbour
 from gfp_serve.service.convert import check_size, in_field, read_positions, write_embedding, write_neighbour
 from gfp_serve.service.embedder import Embedded, Embedder, write_timing
-from gfp_serve.service.gallery import Ballot, Room, check_top_k, read_ballot, top_k_of, write_classification
+from gfp_serve.service.gallery import (
+    Ballot,
+    Room,
+    Scope,
+    check_top_k,
+    find_gallery,
+    read_ballot,
+    read_scope,
+    top_k_of,
+    write_classification,
+)
 from gfp_serve.skeleton import Layout, layout_named
 from gfp_serve.v1 import stream_pb2, stream_pb2_grpc
 from gfp_serve.windows import Window, WindowCutter
@@ -35,9 +45,9 @@ MAX_WAITING = 4
 class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
     """`max_streams` may be open at once."""
 
-    def __init__(self, embedder: Embedder, gallery: Gallery, *, max_streams: int) -> None:
+    def __init__(self, embedder: Embedder, galleries: Galleries, *, max_streams: int) -> None:
         self._embedder = embedder
-        self._gallery = gallery
+        self._galleries = galleries
         self._max_streams = max_streams
         self._open: set[_Waiting] = set()
 
@@ -91,14 +101,22 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
                 config.num_bodies,
                 config.fps,
                 WindowCutter(config.window_frames, config.stride_frames),
+                *_read_scopes(config),
                 top_k_of(config.search) if config.HasField("search") else 0,
                 read_ballot(config.classify) if config.HasField("classify") else None,
                 config.lossless,
             )
-            if config.HasField("search"):
+            if config.search.merge_windows:
+                with in_field("search.merge_windows"):
+                    raise InvalidRequestError(
+                        "a stream's windows come with their nearest items, not with moments; ask Search for these."
+                    )
+            if plan.search is not None:
                 check_top_k("search.top_k", plan.top_k, limits)
-            if plan.ballot is not None:
+                find_gallery(self._galleries, plan.search.gallery, "search.gallery")
+            if plan.classify is not None and plan.ballot is not None:
                 check_top_k("classify.num_neighbours", plan.ballot.num_neighbours, limits)
+                find_gallery(self._galleries, plan.classify.gallery, "classify.gallery")
         return plan
 
     async def _answer(
@@ -142,17 +160,24 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
     async def _look_up(
         self, vectors: Float32[np.ndarray, "1 size"], plan: "_Plan", reply: stream_pb2.EmbedStreamResponse
     ) -> None:
-        wanted = max(plan.top_k, plan.ballot.num_neighbours if plan.ballot else 0)
-        if not wanted:
-            return
-        neighbours: list[Neighbour] = []
-        with suppress(EmptyGalleryError):  # it may be filled while the stream goes on
-            (neighbours,) = await asyncio.to_thread(self._gallery.search, vectors, top_k=wanted)
         room = Room(self._embedder.limits, "ask for fewer neighbours")
-        reply.neighbours.extend(room.fit(write_neighbour(each)) for each in neighbours[: plan.top_k])
-        if plan.ballot is not None:
-            asked = neighbours[: plan.ballot.num_neighbours]
-            reply.classification.CopyFrom(write_classification(asked, plan.ballot, room))
+        num_voters = plan.ballot.num_neighbours if plan.ballot else 0
+        neighbours: list[Neighbour] = []
+        if plan.search is not None:
+            # Asked for again at each window: it may have been dropped.
+            gallery = find_gallery(self._galleries, plan.search.gallery, "search.gallery")
+            most = max(plan.top_k, num_voters) if plan.classify is plan.search else plan.top_k
+            neighbours = await _nearest(gallery, plan.search, vectors, most)
+            reply.neighbours.extend(room.fit(write_neighbour(each)) for each in neighbours[: plan.top_k])
+        if plan.classify is not None and plan.ballot is not None:
+            gallery = find_gallery(self._galleries, plan.classify.gallery, "classify.gallery")
+            if plan.classify is not plan.search:
+                neighbours = await _nearest(gallery, plan.classify, vectors, num_voters)
+            class_counts = (
+                await asyncio.to_thread(gallery.label_counts, plan.classify.where) if plan.ballot.balanced else None
+            )
+            classification = write_classification(neighbours[:num_voters], plan.ballot, class_counts, room)
+            reply.classification.CopyFrom(classification)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +188,9 @@ class _Plan:
     num_bodies: int
     fps: float
     cutter: WindowCutter
-    top_k: int  # 0 = no neighbours
+    search: Scope | None  # None = no neighbours
+    classify: Scope | None  # `search` itself when both look at the same items: one search then does for both
+    top_k: int
     ballot: Ballot | None
     lossless: bool
 
@@ -226,6 +253,27 @@ class _Waiting:
         finally:
             self._is_sending = False
             self._room.set()
+
+
+def _read_scopes(config: stream_pb2.StreamConfig) -> tuple[Scope | None, Scope | None]:
+    search = read_scope(config.search, "search.") if config.HasField("search") else None
+    if not config.HasField("classify"):
+        return search, None
+    # Compared as messages, in which 1 and true are not equal.
+    if search is not None and all(
+        getattr(config.search, name) == getattr(config.classify, name) for name in ("gallery", "filter", "effort")
+    ):
+        return search, search
+    return search, read_scope(config.classify, "classify.")
+
+
+async def _nearest(
+    gallery: Gallery, scope: Scope, vectors: Float32[np.ndarray, "1 size"], top_k: int
+) -> list[Neighbour]:
+    with suppress(EmptyGalleryError):  # it may be filled while the stream goes on
+        (found,) = await asyncio.to_thread(gallery.search, vectors, top_k=top_k, where=scope.where, effort=scope.effort)
+        return found
+    return []
 
 
 async def _first(requests: AsyncIterator[stream_pb2.EmbedStreamRequest]) -> stream_pb2.StreamConfig:

@@ -59,6 +59,26 @@ class GalleryServiceStub(object):
                 request_serializer=gfp__serve_dot_v1_dot_gallery__pb2.GetRequest.SerializeToString,
                 response_deserializer=gfp__serve_dot_v1_dot_gallery__pb2.GetResponse.FromString,
                 _registered_method=True)
+        self.CreateGallery = channel.unary_unary(
+                '/gfp_serve.v1.GalleryService/CreateGallery',
+                request_serializer=gfp__serve_dot_v1_dot_gallery__pb2.CreateGalleryRequest.SerializeToString,
+                response_deserializer=gfp__serve_dot_v1_dot_gallery__pb2.CreateGalleryResponse.FromString,
+                _registered_method=True)
+        self.DescribeGallery = channel.unary_unary(
+                '/gfp_serve.v1.GalleryService/DescribeGallery',
+                request_serializer=gfp__serve_dot_v1_dot_gallery__pb2.DescribeGalleryRequest.SerializeToString,
+                response_deserializer=gfp__serve_dot_v1_dot_gallery__pb2.DescribeGalleryResponse.FromString,
+                _registered_method=True)
+        self.ListGalleries = channel.unary_unary(
+                '/gfp_serve.v1.GalleryService/ListGalleries',
+                request_serializer=gfp__serve_dot_v1_dot_gallery__pb2.ListGalleriesRequest.SerializeToString,
+                response_deserializer=gfp__serve_dot_v1_dot_gallery__pb2.ListGalleriesResponse.FromString,
+                _registered_method=True)
+        self.DropGallery = channel.unary_unary(
+                '/gfp_serve.v1.GalleryService/DropGallery',
+                request_serializer=gfp__serve_dot_v1_dot_gallery__pb2.DropGalleryRequest.SerializeToString,
+                response_deserializer=gfp__serve_dot_v1_dot_gallery__pb2.DropGalleryResponse.FromString,
+                _registered_method=True)
 
 
 class GalleryServiceServicer(object):
@@ -100,6 +120,34 @@ class GalleryServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateGallery(self, request, context):
+        """Makes an empty gallery for the encoder that is served. ALREADY_EXISTS when there is one of that name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DescribeGallery(self, request, context):
+        """What a gallery is and how it stands.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListGalleries(self, request, context):
+        """All galleries by name, those of other encoders too.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DropGallery(self, request, context):
+        """Removes a gallery with all its items, for ever.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_GalleryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -127,6 +175,26 @@ def add_GalleryServiceServicer_to_server(servicer, server):
                     servicer.Get,
                     request_deserializer=gfp__serve_dot_v1_dot_gallery__pb2.GetRequest.FromString,
                     response_serializer=gfp__serve_dot_v1_dot_gallery__pb2.GetResponse.SerializeToString,
+            ),
+            'CreateGallery': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateGallery,
+                    request_deserializer=gfp__serve_dot_v1_dot_gallery__pb2.CreateGalleryRequest.FromString,
+                    response_serializer=gfp__serve_dot_v1_dot_gallery__pb2.CreateGalleryResponse.SerializeToString,
+            ),
+            'DescribeGallery': grpc.unary_unary_rpc_method_handler(
+                    servicer.DescribeGallery,
+                    request_deserializer=gfp__serve_dot_v1_dot_gallery__pb2.DescribeGalleryRequest.FromString,
+                    response_serializer=gfp__serve_dot_v1_dot_gallery__pb2.DescribeGalleryResponse.SerializeToString,
+            ),
+            'ListGalleries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListGalleries,
+                    request_deserializer=gfp__serve_dot_v1_dot_gallery__pb2.ListGalleriesRequest.FromString,
+                    response_serializer=gfp__serve_dot_v1_dot_gallery__pb2.ListGalleriesResponse.SerializeToString,
+            ),
+            'DropGallery': grpc.unary_unary_rpc_method_handler(
+                    servicer.DropGallery,
+                    request_deserializer=gfp__serve_dot_v1_dot_gallery__pb2.DropGalleryRequest.FromString,
+                    response_serializer=gfp__serve_dot_v1_dot_gallery__pb2.DropGalleryResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -264,6 +332,114 @@ class GalleryService(object):
             '/gfp_serve.v1.GalleryService/Get',
             gfp__serve_dot_v1_dot_gallery__pb2.GetRequest.SerializeToString,
             gfp__serve_dot_v1_dot_gallery__pb2.GetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateGallery(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gfp_serve.v1.GalleryService/CreateGallery',
+            gfp__serve_dot_v1_dot_gallery__pb2.CreateGalleryRequest.SerializeToString,
+            gfp__serve_dot_v1_dot_gallery__pb2.CreateGalleryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DescribeGallery(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gfp_serve.v1.GalleryService/DescribeGallery',
+            gfp__serve_dot_v1_dot_gallery__pb2.DescribeGalleryRequest.SerializeToString,
+            gfp__serve_dot_v1_dot_gallery__pb2.DescribeGalleryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListGalleries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gfp_serve.v1.GalleryService/ListGalleries',
+            gfp__serve_dot_v1_dot_gallery__pb2.ListGalleriesRequest.SerializeToString,
+            gfp__serve_dot_v1_dot_gallery__pb2.ListGalleriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DropGallery(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gfp_serve.v1.GalleryService/DropGallery',
+            gfp__serve_dot_v1_dot_gallery__pb2.DropGalleryRequest.SerializeToString,
+            gfp__serve_dot_v1_dot_gallery__pb2.DropGalleryResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -10,7 +10,6 @@ from typing import Any
 import grpc
 
 from gfp_serve.encoder import Encoder
-from gfp_serve.gallery import FaissGallery
 from gfp_serve.server import SERVICES
 from gfp_serve.service.access import Access
 from gfp_serve.service.deployment import Deployment, Switch
@@ -18,7 +17,7 @@ from gfp_serve.service.guard import Guard
 from gfp_serve.service.metrics import Metrics
 from tests.gfp_serve.tiny import tiny_bundle
 from tests.gfp_serve.wild import LIMITS
-from tests.gfp_serve.wire import small_config
+from tests.gfp_serve.wire import galleries_of, small_config
 
 
 class Methods:
@@ -56,15 +55,11 @@ class Methods:
 
 async def _deployed(folder: Path, metrics: Metrics) -> Switch:
     bundle = tiny_bundle()
-    gallery = FaissGallery.open_or_create(
-        folder / "gallery", encoder_digest=bundle.manifest.encoder_digest, embedding_size=bundle.manifest.embedding_size
-    )
     deployment = Deployment(
         small_config(**LIMITS),
         bundle.manifest,
         Encoder(bundle, num_threads=1),
-        gallery,
-        durable=True,
+        galleries_of(bundle, folder / "galleries"),
         metrics=metrics,
         is_ready=lambda: True,
     )

@@ -1,9 +1,11 @@
 """What tests of real servers share."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.gfp_serve import milvus_server as milvus
 from tests.gfp_serve.tiny import tiny_bundle
 
 
@@ -13,3 +15,9 @@ def bundle_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("bundle") / "tiny.zip"
     tiny_bundle().write(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def milvus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[milvus.MilvusServer]:
+    with milvus.running(tmp_path_factory.mktemp("milvus")) as server:
+        yield server

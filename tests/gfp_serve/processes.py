@@ -14,14 +14,14 @@ COMMAND = (sys.executable, "-c", "from gfp_serve.cli import gfp_serve; gfp_serve
 def process(
     *arguments: object, wrapper: Sequence[str] = (), **environment: str
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A `gfp-serve` with the tiny bundle that is ready for calls, and its address. `wrapper` is a command to run it."""
+    """A `gfp-serve` that is ready for calls, and its address. `wrapper` is a command to run it."""
     command = [*wrapper, *COMMAND, *map(str, arguments)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}
     ) as running_process:
         try:
             line = running_process.stdout.readline()
-            ready = re.fullmatch(r"serving tiny on (127\.0\.0\.1:\d+) \(cpu\)\n", line)
+            ready = re.fullmatch(r"serving [\w-]+ on (127\.0\.0\.1:\d+) \(cpu\)\n", line)
             assert ready, (line, running_process.stderr.read() if not line else "")
             yield running_process, ready[1]
         finally:

@@ -6,11 +6,19 @@ import pytest
 from hypothesis import given
 
 from gfp_serve.classify import ClassScore, Vote, nearest, vote
+from gfp_serve.client import Client
 from gfp_serve.errors import InvalidRequestError
+from gfp_serve.gallery import AnyOf, Filter, Item
+from tests.gfp_serve.tiny import SIZE
+from tests.gfp_serve.wire import running_in_thread
 
 
 def f32(*rows: list[float]) -> np.ndarray:
     return np.array(rows, dtype=np.float32)
+
+
+def shares(result: Vote) -> dict[str, float]:
+    return {score.label: score.score for score in result.scores}
 
 
 def test_with_uniform_weight_the_most_neighbours_win():
@@ -73,6 +81,36 @@ def test_the_answer_is_unknown_when_no_labelled_neighbour_is_near_enough():
     assert vote(labels, similarities, unknown_below=0.7).scores == vote(labels, similarities).scores
 
 
+def test_with_class_counts_a_class_is_not_favoured_for_being_frequent():
+    labels, similarities = ["walk", "walk", "walk", "sit"], [0.9, 0.8, 0.7, 0.6]
+    assert vote(labels, similarities, weighting="uniform").label == "walk"
+    # 3 of 30 against 1 of 2.
+    result = vote(labels, similarities, weighting="uniform", class_counts={"walk": 30, "sit": 2, "wave": 1})
+    assert (result.label, shares(result)) == ("sit", {"sit": pytest.approx(5 / 6), "walk": pytest.approx(1 / 6)})
+    # e^9 + e^8 + e^7 for three of 30, e^6 for one of 2.
+    result = vote(labels, similarities, temperature=0.1, class_counts={"walk": 30, "sit": 2})
+    walk, sit = (math.exp(9) + math.exp(8) + math.exp(7)) / 30, math.exp(6) / 2
+    assert (result.label, shares(result)["sit"]) == ("walk", pytest.approx(sit / (walk + sit)))
+
+
+def test_equal_shares_of_two_classes_tie_exactly_and_the_nearer_one_wins():
+    labels, similarities = ["walk"] * 7 + ["sit"], [0.5] * 7 + [0.6]
+    result = vote(labels, similarities, weighting="uniform", class_counts={"walk": 21, "sit": 3})
+    assert result == Vote("sit", (ClassScore("sit", 0.5), ClassScore("walk", 0.5)))
+
+
+def test_a_class_that_lost_items_since_the_search_has_as_many_as_vote():
+    labels, similarities = ["walk", "walk", "sit"], [0.5, 0.5, 0.5]
+    lost = vote(labels, similarities, weighting="uniform", class_counts={"walk": 1, "sit": 4})
+    assert shares(lost) == {"walk": pytest.approx(0.8), "sit": pytest.approx(0.2)}
+    assert lost == vote(labels, similarities, weighting="uniform", class_counts={"sit": 4})
+
+
+def test_balanced_votes_do_not_overflow_at_the_lowest_temperature():
+    result = vote(["sit", "walk"], [1.0, -1.0], temperature=1e-300, class_counts={"sit": 10**9, "walk": 1})
+    assert result.scores == (ClassScore("sit", 1.0), ClassScore("walk", 0.0))
+
+
 @pytest.mark.parametrize("temperature", [0.0, -0.07, math.nan, math.inf])
 def test_a_temperature_that_is_not_above_zero_is_refused(temperature):
     with pytest.raises(InvalidRequestError, match="temperature"):
@@ -89,10 +127,13 @@ def test_similarities_that_do_not_fit_the_labels_are_refused():
 neighbours = st.lists(st.tuples(st.sampled_from(["", "sit", "walk", "wave"]), st.floats(-1, 1)), max_size=20)
 
 
-@given(neighbours, st.sampled_from(["uniform", "similarity"]), st.floats(1e-3, 10))
-def test_scores_sum_to_one_best_first_one_for_each_label(found, weighting, temperature):
+counts = st.none() | st.dictionaries(st.sampled_from(["sit", "walk", "wave"]), st.integers(0, 10**12))
+
+
+@given(neighbours, st.sampled_from(["uniform", "similarity"]), st.floats(1e-3, 10), counts)
+def test_scores_sum_to_one_best_first_one_for_each_label(found, weighting, temperature, class_counts):
     labels, similarities = [label for label, _ in found], [similarity for _, similarity in found]
-    result = vote(labels, similarities, weighting=weighting, temperature=temperature)
+    result = vote(labels, similarities, weighting=weighting, temperature=temperature, class_counts=class_counts)
     assert {score.label for score in result.scores} == set(labels) - {""}
     assert [score.score for score in result.scores] == sorted((score.score for score in result.scores), reverse=True)
     if result.scores:
@@ -148,3 +189,27 @@ def test_blocks_do_not_change_what_is_nearest(monkeypatch):
 def test_vectors_that_have_no_cosine_are_refused_by_name(queries, gallery, top_k, expected):
     with pytest.raises(InvalidRequestError, match=expected):
         nearest(queries, gallery, top_k=top_k)
+
+
+def test_a_server_balances_by_the_items_that_a_query_may_find(tmp_path):
+    def item(number: int, degrees: float, label: str, side: str) -> Item:
+        vector = np.zeros(SIZE, dtype=np.float32)
+        vector[:2] = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+        return Item(str(number), vector, label, {"side": side})
+
+    near = [(1, "walk", "left"), (2, "walk", "left"), (3, "sit", "left")]
+    far = [(180 + step, "walk", "left") for step in range(2)] + [(120 + step, "sit", "right") for step in range(8)]
+    items = [item(number, *each) for number, each in enumerate([*near, *far])]
+    where = Filter(must=(AnyOf("side", ("left",)),))
+    query = item(0, 0, "", "").vector
+    with running_in_thread(tmp_path) as address, Client(address) as client:
+        client.upsert(items)
+
+        def ask(**settings: object) -> dict[str, float]:
+            found = client.classify([query], num_neighbours=3, weighting="uniform", **settings)[0]
+            return {score.label: pytest.approx(score.score) for score in found.scores}
+
+        assert ask() == {"walk": 2 / 3, "sit": 1 / 3}
+        # Two of 4 against one of 9; among those on the left, against one of 1.
+        assert ask(balanced=True) == {"walk": 9 / 11, "sit": 2 / 11}
+        assert ask(balanced=True, where=where) == {"walk": 1 / 3, "sit": 2 / 3}

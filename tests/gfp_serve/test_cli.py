@@ -14,6 +14,7 @@ from gfp_serve.cli import gfp, gfp_serve
 from gfp_serve.client import Client
 from gfp_serve.config import ServeConfig
 from gfp_serve.formats import Clip, write_clip_file
+from gfp_serve.gallery import Effort
 from gfp_serve.skeleton import KINECT20, NTU25, Layout
 from tests.gfp_serve.tiny import SIZE, embedding_of, walk
 from tests.gfp_serve.wire import running_in_thread
@@ -180,7 +181,7 @@ def test_a_file_larger_than_memory_is_sent_while_it_is_read(run, recordings, mon
             read.append(number)
             yield dataclasses.replace(clips(1)[0], name=f"c{number}")
 
-    def upsert(_, items):
+    def upsert(_, items, gallery):
         sent.append((len(read), [item.id for item in items]))
         return len(sent)
 
@@ -237,6 +238,66 @@ def test_items_are_removed_by_id(run, recordings):
     assert run("remove", "a/c1", "nobody").stdout == "1 of 2 were there.\n"
     assert lines(run("remove", "a/c2", "--json")) == [{"removed": 1}]
     assert lines(run("info", "--json"))[0]["num_items"] == 1
+
+
+def test_a_gallery_is_made_filled_asked_and_dropped_by_its_name(run, recordings):
+    assert "name it with --gallery waves" in run("gallery", "create", "waves", "--index-kind", "exact").stdout
+    run("add", recordings / "a.npz", "--gallery", "waves")
+    run("add", recordings / "b.npz")
+    (answer,) = lines(run("search", recordings / "b.npz", "--gallery", "waves", "--json"))
+    assert {each["id"] for each in answer["neighbours"]} == {"a/c1", "a/c2"}
+    (answer,) = lines(run("classify", recordings / "b.npz", "--gallery", "waves", "--json"))
+    assert {voter["id"] for voter in answer["neighbours"]} == {"a/c1", "a/c2"}
+    assert run("remove", "a/c1", "b/c3", "--gallery", "waves").stdout == "1 of 2 were there.\n"
+    listed = {each["name"]: each for each in lines(run("gallery", "list", "--json"))}
+    assert [(name, each["num_items"], each["index_kind"]) for name, each in listed.items()] == [
+        ("default", 1, "auto"),
+        ("waves", 1, "exact"),
+    ]
+    assert lines(run("gallery", "describe", "waves", "--json")) == [listed["waves"]]
+    assert "auto (now exact)" in run("gallery", "list").stdout
+    assert listed["default"]["encoder_digest"] in "".join(run("gallery", "describe").stdout.split())
+    assert run("gallery", "drop", "waves", "--yes").stdout == "The gallery waves had 1 items.\n"
+    assert "no gallery 'waves'" in run("search", recordings, "--gallery", "waves", code=1).stderr
+
+
+def test_a_gallery_is_not_dropped_unless_that_is_meant(run):
+    run("gallery", "create", "kept")
+    assert "Remove the gallery kept and its 0 items, for ever? [y/N]" in run("gallery", "drop", "kept", code=1).stderr
+    assert len(lines(run("gallery", "list", "--json"))) == 2
+    assert "always there" in run("gallery", "drop", "default", "--yes", code=1).stderr
+
+
+def test_only_items_of_which_all_conditions_hold_are_found(run, recordings):
+    run("add", recordings)
+    for where, ids in (
+        (["label=wave"], {"a/c1", "b/c3"}),
+        (["label=wave", 'subject!="1"'], {"b/c3"}),
+        (["label=nothing"], set()),
+    ):
+        options = [part for text in where for part in ("--where", text)]
+        (answer,) = lines(run("search", recordings / "b.npz", "--json", *options))
+        assert {each["id"] for each in answer["neighbours"]} == ids
+        (answer,) = lines(run("classify", recordings / "b.npz", "--json", *options))
+        assert {voter["id"] for voter in answer["neighbours"]} == ids
+    refusal = run("search", recordings, "--where", "label", code=1).stderr
+    assert refusal.startswith("Error: the condition 'label'")
+    assert refusal.count("\n") == 1
+    refusal = run("search", recordings, *(["--where", "x=1"] * 65), code=1).stderr
+    assert refusal.startswith("Error: filter: it has 65 conditions")
+    assert refusal.count("\n") == 1
+
+
+def test_effort_is_three_options_of_which_one_that_is_out_of_range_is_one_line(run, recordings, monkeypatch):
+    run("add", recordings)
+    seen = []
+    search = Client.search
+    monkeypatch.setattr(Client, "search", lambda *given, effort, **more: seen.append(effort) or search(*given, **more))
+    run("search", recordings / "b.npz", "--exact", "--ef-search", 99, "--nprobe", 7)
+    run("search", recordings / "b.npz")
+    assert seen == [Effort(exact=True, ef_search=99, nprobe=7), Effort()]
+    refusal = run("classify", recordings, "--nprobe", 0, code=1).stderr
+    assert refusal.startswith("Error: nprobe is 0; it must lie between 1 and 65536")
 
 
 def test_info_is_a_table_or_json(run):

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,12 +14,12 @@ import psutil
 import pytest
 
 from gfp_serve.client import Client, ClipItem
-from gfp_serve.gallery import FaissGallery
 from gfp_serve.service.convert import write_sequence
 from gfp_serve.skeleton import NTU25
 from gfp_serve.v1 import gallery_pb2, gallery_pb2_grpc
 from tests.gfp_serve.processes import process
 from tests.gfp_serve.tiny import tiny_bundle, walk
+from tests.gfp_serve.wire import galleries_of
 
 NUM_CALLERS = 8
 
@@ -66,10 +67,8 @@ def drained(bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Drai
 
 def stored(path: Path, ids: list[str]) -> list[str]:
     """Which of the ids the gallery has, and that it has nothing else."""
-    manifest = tiny_bundle().manifest
-    with FaissGallery.open_or_create(
-        path, encoder_digest=manifest.encoder_digest, embedding_size=manifest.embedding_size
-    ) as gallery:
+    with closing(galleries_of(tiny_bundle(), path)) as galleries:
+        gallery = galleries[""]
         assert len(gallery) == len(ids)
         return [item.id for item in gallery.get(ids)]
 

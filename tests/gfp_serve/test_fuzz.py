@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from gfp_serve.client import Client
 from gfp_serve.server import SERVICES
 from gfp_serve.service.status import DOMAIN
+from gfp_serve.v1 import gallery_pb2
 from tests.gfp_serve.test_access import listed_methods
 from tests.gfp_serve.tiny import embedding_of, walk
 from tests.gfp_serve.wild import GOOD, LIMITS, RPCS, calls, good
@@ -28,7 +29,7 @@ from tests.gfp_serve.wire import channel_to, running, running_in_thread, small_c
 
 CODE = grpc.StatusCode
 # Of those that are documented: a lone caller whose clips are small is refused for what it sends, for nothing else.
-ANSWERS = {CODE.OK, CODE.INVALID_ARGUMENT, CODE.FAILED_PRECONDITION, CODE.NOT_FOUND}
+ANSWERS = {CODE.OK, CODE.INVALID_ARGUMENT, CODE.FAILED_PRECONDITION, CODE.NOT_FOUND, CODE.ALREADY_EXISTS}
 
 CLIP = walk(5)
 ITS_EMBEDDING = embedding_of(CLIP)
@@ -72,13 +73,23 @@ class Wire:
         self._channel.close()
 
 
+def set_up(wire: Wire) -> None:
+    """What the good requests ask for, whatever was asked before."""
+    (items,) = GOOD["gfp_serve.v1.UpsertRequest"]
+    for method, request in (
+        ("Upsert", items),
+        ("DropGallery", gallery_pb2.DropGalleryRequest(gallery="new")),
+        ("CreateGallery", gallery_pb2.CreateGalleryRequest(gallery="old")),
+    ):
+        wire.send(f"/gfp_serve.v1.GalleryService/{method}", [request.SerializeToString()])
+
+
 @pytest.fixture(scope="module")
 def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
     assert set(LIMITS) < set(small_config().limits.__dataclass_fields__)
     with running_in_thread(tmp_path_factory.mktemp("fuzz"), small_config(**LIMITS)) as address:
         wire = Wire(address)
-        (items,) = GOOD["gfp_serve.v1.UpsertRequest"]
-        wire.send("/gfp_serve.v1.GalleryService/Upsert", [items.SerializeToString()])
+        set_up(wire)
         yield wire
         wire.close()
 
@@ -108,8 +119,7 @@ def test_whatever_comes_is_answered_and_so_is_the_next_good_call(
 
 @pytest.mark.parametrize(("name", "method"), PARAMETERS)
 def test_the_requests_that_the_others_are_made_from_are_good(wire: Wire, name: str, method: MethodDescriptor) -> None:
-    (items,) = GOOD["gfp_serve.v1.UpsertRequest"]
-    wire.send("/gfp_serve.v1.GalleryService/Upsert", [items.SerializeToString()])
+    set_up(wire)
     contents = [request.SerializeToString() for request in good(method)]
     for sent in [contents] if method.client_streaming else [[content] for content in contents]:
         ended = wire.send(name, sent)

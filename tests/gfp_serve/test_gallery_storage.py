@@ -141,9 +141,9 @@ def test_another_database_is_not_a_gallery(folder):
 def test_a_gallery_of_a_later_format_is_refused(folder):
     fill(folder)
     with sqlite3.connect(folder / "gallery.sqlite") as database:
-        database.execute("PRAGMA user_version = 2")
+        database.execute("PRAGMA user_version = 3")
     database.close()
-    with pytest.raises(GalleryError, match="format 2; this release reads format 1"):
+    with pytest.raises(GalleryError, match="format 3; this release reads formats 1 to 2"):
         FaissGallery.open(folder)
 
 
@@ -244,7 +244,7 @@ def test_when_memory_fails_after_the_disk_the_gallery_answers_no_more_until_reop
     fill(folder)
     gallery = FaissGallery.open(folder)
     with monkeypatch.context() as patch:
-        patch.setattr("gfp_serve.gallery.index.ExactIndex.add", out_of_memory)
+        patch.setattr("gfp_serve.gallery.rows.Rows.append", out_of_memory)
         with pytest.raises(MemoryError):
             gallery.upsert([Item("clip-3", on_circle(0), "moved")])
     with pytest.raises(ClosedError, match="open it again"):

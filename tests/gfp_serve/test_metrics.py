@@ -52,10 +52,25 @@ async def test_calls_batches_and_the_gallery_are_counted(tmp_path: Path) -> None
     assert found["gfp_queue_duration_seconds_count"] - before["gfp_queue_duration_seconds_count"] == 3
     assert found["gfp_batch_size_sum"] - before["gfp_batch_size_sum"] == 3
     assert found["gfp_inference_duration_seconds_sum"] > before["gfp_inference_duration_seconds_sum"]
-    assert (found["gfp_gallery_items"], found["gfp_gallery_generation"], found["gfp_queue_depth"]) == (1, 1, 0)
+    of_gallery = [found[f"gfp_gallery_{name}{{gallery=default}}"] for name in ("items", "generation")]
+    assert (*of_gallery, found["gfp_queue_depth"]) == (1, 1, 0)
     (model,) = (name for name in found if name.startswith("gfp_model_info"))
     assert tiny_bundle().manifest.encoder_digest in model
     assert "provider=CPUExecutionProvider" in model
+
+
+async def test_every_gallery_has_numbers_of_its_own_until_it_is_dropped(tmp_path: Path) -> None:
+    async with running(tmp_path, CONFIG) as server, AsyncClient(f"127.0.0.1:{server.port}") as client:
+        await client.create_gallery("other")
+        await client.upsert([ClipItem("a", walk(1)), ClipItem("b", walk(2))], gallery="other")
+        found = await scrape(server)
+        assert [found[f"gfp_gallery_items{{gallery={name}}}"] for name in ("default", "other")] == [0, 2]
+        assert [found[f"gfp_gallery_generation{{gallery={name}}}"] for name in ("default", "other")] == [0, 1]
+        await client.drop_gallery("other")
+        assert [name for name in await scrape(server) if "gallery=" in name] == [
+            "gfp_gallery_items{gallery=default}",
+            "gfp_gallery_generation{gallery=default}",
+        ]
 
 
 async def test_refusals_are_counted_by_reason_and_clips_that_were_left_too(tmp_path: Path) -> None:

@@ -220,7 +220,7 @@ async def test_a_fault_of_the_server_ends_a_stream_and_tells_nothing_of_its_insi
     def fail(*_: object, **__: object) -> None:
         raise GalleryError("the gallery /secret/path cannot be read")
 
-    monkeypatch.setattr(server.deployment.gallery, "search", fail)
+    monkeypatch.setattr(server.deployment.galleries[""], "search", fail)
     with pytest.raises(grpc.aio.AioRpcError) as ended:
         [reply async for reply in stub.ModelStreamInfer(iter([request("gfp-knn", skeleton=CLIPS)]))]
     assert ended.value.code() == grpc.StatusCode.INTERNAL

@@ -5,7 +5,7 @@ import dataclasses
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
 import grpc
@@ -16,14 +16,14 @@ from gfp_serve.bundle import Bundle
 from gfp_serve.client import AsyncClient, Client, ClipItem
 from gfp_serve.encoder import Encoder
 from gfp_serve.errors import EncoderMismatchError
-from gfp_serve.gallery import FaissGallery
+from gfp_serve.gallery import Galleries
 from gfp_serve.server import Server
 from gfp_serve.service.convert import write_sequence
 from gfp_serve.skeleton import NTU25
 from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc, stream_pb2, stream_pb2_grpc
 from tests.gfp_serve.processes import COMMAND
 from tests.gfp_serve.tiny import CONFIG, embedding_of, tiny_bundle, walk
-from tests.gfp_serve.wire import GatedEncoder, calls_in, channel_to, running, small_config
+from tests.gfp_serve.wire import GatedEncoder, calls_in, channel_to, galleries_of, running, small_config
 
 OLD = tiny_bundle()
 # The same graph behind other preprocessing is another encoder: its digest differs, as its vectors may.
@@ -31,20 +31,19 @@ NEW = tiny_bundle(name="other", preprocess=dataclasses.replace(CONFIG, crop=0.99
 
 
 @asynccontextmanager
-async def other_gallery(folder: Path) -> AsyncIterator[FaissGallery]:
-    digest, size = NEW.manifest.encoder_digest, NEW.manifest.embedding_size
-    with FaissGallery.open_or_create(folder / "other", encoder_digest=digest, embedding_size=size) as gallery:
-        yield gallery
+async def other_galleries(folder: Path) -> AsyncIterator[Galleries]:
+    with closing(galleries_of(NEW, folder / "other")) as galleries:
+        yield galleries
 
 
-async def switch(server: Server, gallery: FaissGallery, encoder: Encoder | None = None) -> None:
-    await server.switch(NEW.manifest, encoder or Encoder(NEW, num_threads=1), gallery, durable=True)
+async def switch(server: Server, galleries: Galleries, encoder: Encoder | None = None) -> None:
+    await server.switch(NEW.manifest, encoder or Encoder(NEW, num_threads=1), galleries)
 
 
 async def test_no_call_fails_while_another_encoder_takes_over(tmp_path: Path) -> None:
     digests: list[str] = []
     request = embedding_pb2.EmbedRequest(sequences=[write_sequence(walk(1), NTU25)])
-    async with running(tmp_path) as server, other_gallery(tmp_path) as gallery, channel_to(server) as channel:
+    async with running(tmp_path) as server, other_galleries(tmp_path) as galleries, channel_to(server) as channel:
         done = asyncio.Event()
 
         async def caller() -> None:
@@ -58,7 +57,7 @@ async def test_no_call_fails_while_another_encoder_takes_over(tmp_path: Path) ->
 
         callers = [asyncio.create_task(caller()) for _ in range(8)]
         await until(lambda: len(digests) > 50)
-        await switch(server, gallery)
+        await switch(server, galleries)
         seen = len(digests)
         await until(lambda: len(digests) > seen + 50)
         done.set()
@@ -70,13 +69,13 @@ async def test_no_call_fails_while_another_encoder_takes_over(tmp_path: Path) ->
 
 async def test_a_call_that_has_begun_ends_on_the_encoder_and_gallery_that_it_began_on(tmp_path: Path) -> None:
     encoder = GatedEncoder(OLD)
-    async with running(tmp_path, encoder=encoder) as server, other_gallery(tmp_path) as gallery:
+    async with running(tmp_path, encoder=encoder) as server, other_galleries(tmp_path) as galleries:
         async with AsyncClient(f"127.0.0.1:{server.port}") as client:
             await client.upsert([ClipItem("one", walk(1), "wave")])
             encoder.shut()
             begun = asyncio.create_task(client.search(walk(1)))
             await calls_in(server, 1)
-            switching = asyncio.create_task(switch(server, gallery))
+            switching = asyncio.create_task(switch(server, galleries))
             await until(lambda: server.deployment.manifest == NEW.manifest)
             assert not switching.done()
             encoder.gate.set()
@@ -93,7 +92,11 @@ async def test_a_call_that_has_begun_ends_on_the_encoder_and_gallery_that_it_beg
 async def test_streams_end_and_one_that_nobody_reads_is_cut_off(tmp_path: Path) -> None:
     config = dataclasses.replace(small_config(), drain_s=0.2)
     frames = np.concatenate([walk(number) for number in range(90)]).astype("<f4")
-    async with running(tmp_path, config) as server, other_gallery(tmp_path) as gallery, channel_to(server) as channel:
+    async with (
+        running(tmp_path, config) as server,
+        other_galleries(tmp_path) as galleries,
+        channel_to(server) as channel,
+    ):
         stub = stream_pb2_grpc.StreamServiceStub(channel)
         opening = stream_pb2.StreamConfig(
             layout="ntu25", num_bodies=1, fps=20, window_frames=1, stride_frames=1, lossless=True
@@ -105,7 +108,7 @@ async def test_streams_end_and_one_that_nobody_reads_is_cut_off(tmp_path: Path) 
         part = stream_pb2.Frames(positions=frames.tobytes(), num_frames=len(frames))
         await unread.write(stream_pb2.EmbedStreamRequest(frames=part))
         await calls_in(server, 2)
-        await asyncio.wait_for(switch(server, gallery), 20)
+        await asyncio.wait_for(switch(server, galleries), 20)
         await calls_in(server, 0)
         with pytest.raises(grpc.aio.AioRpcError) as ended:
             await idle.read()
@@ -118,9 +121,9 @@ async def test_an_encoder_that_fails_to_warm_up_does_not_take_over(tmp_path: Pat
         def encode(self, clips: np.ndarray) -> np.ndarray:
             raise RuntimeError("out of memory")
 
-    async with running(tmp_path) as server, other_gallery(tmp_path) as gallery:
+    async with running(tmp_path) as server, other_galleries(tmp_path) as galleries:
         with pytest.raises(RuntimeError, match="out of memory"):
-            await switch(server, gallery, Broken(NEW, num_threads=1))
+            await switch(server, galleries, Broken(NEW, num_threads=1))
         assert server.deployment.manifest == OLD.manifest
         async with AsyncClient(f"127.0.0.1:{server.port}") as client:
             np.testing.assert_allclose(await client.embed(walk(1)), embedding_of(walk(1)), atol=1e-5)
@@ -230,7 +233,7 @@ def test_a_gallery_of_one_encoder_is_not_served_by_another(tmp_path: Path) -> No
     put(OLD, path)
     with process("--bundle", path, "--gallery", tmp_path / "gallery") as server:
         put(NEW, path)
-        assert "belongs to encoder" in server.reload("tiny is served as before")
+        assert "belong to encoder" in server.reload("tiny is served as before")
 
 
 def test_items_of_a_temporary_gallery_are_not_lost_by_a_reload_but_an_empty_one_is_replaced(tmp_path: Path) -> None:
@@ -240,6 +243,7 @@ def test_items_of_a_temporary_gallery_are_not_lost_by_a_reload_but_an_empty_one_
         put(NEW, path)
         server.reload("took over")
         with Client(server.address) as client:
-            client.upsert([ClipItem("one", walk(1))])
+            client.create_gallery("more")
+            client.upsert([ClipItem("one", walk(1))], gallery="more")
         put(OLD, path)
-        assert "1 items of the temporary gallery would be lost" in server.reload("other is served as before")
+        assert "1 items of the temporary galleries (default, more)" in server.reload("other is served as before")

@@ -85,6 +85,18 @@ async def test_windows_come_with_neighbours_and_class_if_they_are_asked_for(serv
     assert len(found[0].classification.neighbours) == 2
 
 
+async def test_votes_in_a_stream_are_balanced_if_that_is_asked_for(server: Server) -> None:
+    window = FRAMES[:LENGTH]
+    async with AsyncClient(f"127.0.0.1:{server.port}") as client:
+        near = [ClipItem(name, window, name[:4]) for name in ("walk1", "walk2", "sit 1")]
+        far = [ClipItem(f"far{at}", -FRAMES[at : at + LENGTH], "walk") for at in range(4)]
+        await client.upsert([*near, *far])
+    for balanced, expected in ((False, {"walk": 2 / 3, "sit ": 1 / 3}), (True, {"walk": 1 / 4, "sit ": 3 / 4})):
+        vote = gallery_pb2.ClassifyRequest(num_neighbours=3, weighting="WEIGHTING_UNIFORM", balanced=balanced)
+        (reply,) = await replies_to(server, opening(lossless=True, classify=vote), bring(window))
+        assert {each.label: each.score for each in reply.classification.scores} == pytest.approx(expected)
+
+
 async def test_a_window_with_nobody_in_it_is_told_and_the_stream_goes_on(server: Server) -> None:
     gone = np.full_like(FRAMES[:LENGTH], np.nan)
     replies = await replies_to(

@@ -16,8 +16,9 @@ from grpc_health.v1 import health
 from grpc_reflection.v1alpha import reflection
 from hypothesis import strategies as st
 
+from gfp_serve.gallery import AnyOf, Filter, Range
 from gfp_serve.server import SERVICES
-from gfp_serve.service.convert import write_embedding, write_sequence, write_struct
+from gfp_serve.service.convert import write_embedding, write_filter, write_sequence, write_struct
 from gfp_serve.skeleton import FLORENCE15, NTU25
 from gfp_serve.v1 import embedding_pb2, gallery_pb2, stream_pb2
 from gfp_serve.v1 import open_inference_pb2 as oip
@@ -38,15 +39,19 @@ def _good() -> dict[str, list[Message]]:
     queries = [gallery_pb2.Query(sequence=sequences[0]), gallery_pb2.Query(embedding=_embedding(1.0))]
     items = [
         gallery_pb2.Item(id="a", sequence=sequences[1], label="wave", attributes=write_struct({"x": 1, "y": ["z"]})),
-        gallery_pb2.Item(id="b", embedding=_embedding(-1.0)),
+        gallery_pb2.Item(id="b", embedding=_embedding(-1.0), source=gallery_pb2.Source(recording="r", end_s=1.5)),
     ]
+    where = write_filter(
+        Filter(must=(AnyOf("", ("wave", "sit")), Range("x", at_least=1)), must_not=(AnyOf("y", (True,)),))
+    )
+    effort = gallery_pb2.Effort(ef_search=64, nprobe=8)
     opening = stream_pb2.StreamConfig(
         layout="ntu25",
         num_bodies=1,
         fps=30,
         window_frames=6,
         stride_frames=3,
-        search=gallery_pb2.SearchRequest(top_k=2),
+        search=gallery_pb2.SearchRequest(top_k=2, filter=where, effort=effort),
         classify=gallery_pb2.ClassifyRequest(num_neighbours=1),
     )
     frames = stream_pb2.Frames(positions=clip.tobytes(), num_frames=len(clip))
@@ -58,14 +63,21 @@ def _good() -> dict[str, list[Message]]:
         clip[0].reshape(-1)
     )
     typed.parameters["layout"].string_param = "ntu25"
+    typed.parameters["gallery"].string_param = "default"
     requests: list[Message] = [
         embedding_pb2.EmbedRequest(sequences=sequences, expected_encoder_digest=digest),
         gallery_pb2.SearchRequest(queries=queries, top_k=2),
+        gallery_pb2.SearchRequest(queries=queries, top_k=2, gallery="default", filter=where, effort=effort),
+        gallery_pb2.SearchRequest(queries=queries, top_k=2, merge_windows=True),
         gallery_pb2.SearchRequest(queries=[gallery_pb2.Query(id="a")], top_k=1),
         gallery_pb2.ClassifyRequest(queries=queries, num_neighbours=3, temperature=0.1, unknown_below=0.5),
+        gallery_pb2.ClassifyRequest(queries=queries, num_neighbours=2, filter=where, effort=effort, balanced=True),
         gallery_pb2.UpsertRequest(items=items),
         gallery_pb2.DeleteRequest(ids=["c"]),
         gallery_pb2.GetRequest(ids=["a", "b"], with_embeddings=True),
+        gallery_pb2.CreateGalleryRequest(gallery="new", index_kind=gallery_pb2.INDEX_KIND_EXACT),
+        gallery_pb2.DescribeGalleryRequest(gallery="default"),
+        gallery_pb2.DropGalleryRequest(gallery="old"),
         stream_pb2.EmbedStreamRequest(config=opening),
         stream_pb2.EmbedStreamRequest(frames=frames),
         *infer,
@@ -91,7 +103,8 @@ def _infer(model: str, name: str, values: np.ndarray) -> oip.ModelInferRequest:
     return message
 
 
-# By the full name of their type: requests that the tiny server answers, once it holds the items of UpsertRequest.
+# By the full name of their type: requests that the tiny server answers, once it holds the items of UpsertRequest and a
+# gallery "old", and none "new".
 GOOD = _good()
 
 
@@ -252,6 +265,10 @@ _NAMES = (
     "skeleton",
     "embedding",
     "k",
+    "gallery",
+    "default",
+    "old",
+    "new",
     "layout",
     "ids",
     "FP32",

@@ -13,7 +13,7 @@ from gfp_serve.bundle import Bundle
 from gfp_serve.client.connection import CHANNEL_OPTIONS
 from gfp_serve.config import Limits, ServeConfig
 from gfp_serve.encoder import Encoder
-from gfp_serve.gallery import FaissGallery
+from gfp_serve.gallery import FolderGalleries
 from gfp_serve.server import Server
 from tests.gfp_serve.tiny import tiny_bundle
 
@@ -48,23 +48,26 @@ def small_config(**limits: int) -> ServeConfig:
     )
 
 
+def galleries_of(bundle: Bundle, root: Path) -> FolderGalleries:
+    manifest = bundle.manifest
+    return FolderGalleries(root, encoder_digest=manifest.encoder_digest, embedding_size=manifest.embedding_size)
+
+
 @asynccontextmanager
 async def running(
     folder: Path, config: ServeConfig | None = None, encoder: Encoder | None = None
 ) -> AsyncIterator[Server]:
     """A started server in this event loop."""
     bundle = tiny_bundle()
-    gallery = FaissGallery.open_or_create(
-        folder / "gallery", encoder_digest=bundle.manifest.encoder_digest, embedding_size=bundle.manifest.embedding_size
-    )
+    galleries = galleries_of(bundle, folder / "galleries")
     encoder = encoder or Encoder(bundle, num_threads=1)
-    server = Server(config or small_config(), bundle.manifest, encoder, gallery, durable=True)
+    server = Server(config or small_config(), bundle.manifest, encoder, galleries)
     await server.start()
     try:
         yield server
     finally:
         await server.stop()
-        gallery.close()
+        galleries.close()
 
 
 @asynccontextmanager

@@ -1,0 +1,343 @@
+"""Find when in long recordings an action happens, from one clip of somebody else, and measure how well that goes.
+
+    python examples/find_moments.py                          the shipped recordings, five parts each
+    python examples/find_moments.py RECORDINGS --segments SEGMENTS.csv --windows 90:15 --windows 180:30
+    python examples/find_moments.py UTDMHAD.npz --windows 60:15
+
+Windows of all recordings go into a gallery named `recordings`. Then every labelled segment asks for its like among the
+recordings of other people, and what is found is held against their segments of the same label: overlap is
+intersection over union of the times. What is true comes
+
+- from --segments, a CSV file of recording, start_s, end_s, label (see `gfp add --help`);
+- with --parts N, from the order of each recording: recordings of one label hold the same N actions one after another,
+  as those of precog do, which do not say when each begins. N parts of equal length are then taken for the truth, which
+  is a rough one, for people do not spend the same share of their time on an action; and only recordings of the same
+  label are searched, for the labels do not say which actions those of another hold;
+- without either, from joining clips: those of one person, in random order, make one recording.
+"""
+
+import random
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+import numpy as np
+from demo import serving
+from jaxtyping import Float32
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from gfp_serve.client import Client, ClipItem, Moment
+from gfp_serve.config import DEFAULT_BUNDLE
+from gfp_serve.errors import InvalidSkeletonError
+from gfp_serve.formats import Clip, find_files, read_clips
+from gfp_serve.formats import segments as segment_files
+from gfp_serve.formats.segments import Segment, label_of
+from gfp_serve.gallery import AnyOf, Filter, Source
+from gfp_serve.preprocess import PreprocessConfig, clean
+from gfp_serve.skeleton import Layout
+from gfp_serve.windows import WindowCutter
+
+CLIPS = Path(__file__).parent / "clips" / "precog.npz"
+GALLERY = "recordings"
+TOP_K = 5
+OVERLAPS = (0.3, 0.5)
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """A long recording, and what happens in it when."""
+
+    name: str
+    subject: str
+    sequence: Float32[np.ndarray, "frames bodies joints 3"]
+    layout: Layout
+    fps: float
+    segments: list[Segment]
+    order: str = ""  # only recordings of the same order can be told right from wrong
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What was found for one segment: of each moment, nearest first, its overlap with a segment of the same label."""
+
+    label: str
+    overlaps: list[float]
+    by_chance: list[float] = field(default_factory=list)  # the same of windows drawn at random
+
+
+@click.command(help=__doc__)
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path, exists=True))
+@click.option("--segments", "segments_file", type=click.Path(path_type=Path), help="CSV file of what is true.")
+@click.option("--parts", type=click.IntRange(min=2), help="Actions in each recording, in an order that its label says.")
+@click.option("--windows", multiple=True, default=["60:15"], show_default=True, help="LENGTH:STRIDE in frames.")
+@click.option("--address", help="A server that runs already. [default: one is started, with an empty gallery]")
+@click.option("--draw", default="", metavar="RECORDING", help="Which one the picture shows. [default: the first]")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("runs/moments.png"), show_default=True)
+@click.option("--seed", default=0, show_default=True, help="Of the order of joined clips, and of chance.")
+def main(
+    files: Sequence[Path],
+    segments_file: Path | None,
+    parts: int | None,
+    windows: Sequence[str],
+    address: str | None,
+    draw: str,
+    out: Path,
+    seed: int,
+) -> None:
+    draws = random.Random(seed)
+    if not files:
+        files, parts = [CLIPS], parts or 5
+    segments = None if segments_file is None else segment_files.read(segments_file)
+    recordings = [
+        recording
+        for path in files
+        for file in find_files(path)
+        for recording in recordings_of(file, segments, parts, draws)
+    ]
+    shown = next((each for each in recordings if each.name == draw), recordings[0])
+    with ExitStack() as stack:
+        client = stack.enter_context(Client(address or stack.enter_context(serving(DEFAULT_BUNDLE))))
+        client.create_gallery(GALLERY)
+        stack.callback(client.drop_gallery, GALLERY)
+        sources = fill(client, recordings, [tuple(map(int, each.split(":"))) for each in windows])
+        answers = ask(client, recordings, sources, draws)
+        report(answers)
+        figure = draw_timeline(shown, find_in(client, shown, recordings))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(out, dpi=110)
+    console.print(f"Picture of {shown.name}: {out}")
+
+
+def recordings_of(
+    file: Path, segments: dict[str, list[Segment]] | None, parts: int | None, draws: random.Random
+) -> Iterator[Recording]:
+    """The recordings of a file, with what is true of them; see above."""
+    if segments is None and parts is None:
+        yield from joined(file, draws)
+        return
+    for clip in read_clips(file):
+        name = f"{file.stem}/{clip.name}"
+        length_s = len(clip.sequence) / clip.fps
+        known = (segments or {}).get(name, [])
+        if parts is not None:
+            ends = np.linspace(0, length_s, parts + 1).tolist()
+            labels = [f"{clip.label}, part {number}" for number in range(1, parts + 1)]
+            known = [Segment(*each) for each in zip(ends[:-1], ends[1:], labels, strict=True)]
+        order = "" if parts is None else clip.label or ""
+        yield Recording(name, clip.subject, clip.sequence, clip.layout, clip.fps, known, order)
+
+
+def joined(file: Path, draws: random.Random) -> Iterator[Recording]:
+    """One recording of each person and camera: all their labelled clips."""
+    by_person: dict[tuple[str, int], list[Clip]] = defaultdict(list)
+    for clip in read_clips(file):
+        if clip.label is not None and is_usable(clip.sequence, clip.layout):
+            by_person[clip.subject, clip.camera].append(clip)
+    for (subject, camera), clips in by_person.items():
+        draws.shuffle(clips)
+        ends = np.cumsum([0, *(len(clip.sequence) for clip in clips)]) / clips[0].fps
+        bodies = max(clip.sequence.shape[1] for clip in clips)
+        nobody = [(0, 0), (0, bodies), (0, 0), (0, 0)]
+        yield Recording(
+            f"{file.stem}/{subject}-{camera}",
+            subject,
+            np.concatenate(
+                [np.pad(clip.sequence, nobody, constant_values=np.nan)[:, :bodies] for clip in clips], dtype=np.float32
+            ),
+            clips[0].layout,
+            clips[0].fps,
+            [
+                Segment(start_s, end_s, clip.label or "")
+                for start_s, end_s, clip in zip(ends[:-1].tolist(), ends[1:].tolist(), clips, strict=True)
+            ],
+        )
+
+
+def fill(
+    client: Client, recordings: Sequence[Recording], windows: Sequence[tuple[int, ...]]
+) -> dict[str, list[Source]]:
+    """Add the windows of all recordings; gives where they lie, by recording."""
+    sources = defaultdict(list)
+    for recording in track(recordings, description="windows", console=console, transient=True):
+        items = []
+        for length, stride in windows:
+            for window in WindowCutter(length, stride).add(recording.sequence):
+                if not is_usable(window.sequence, recording.layout):
+                    continue
+                first, end = window.first_frame, window.first_frame + length
+                source = Source(recording.name, first / recording.fps, end / recording.fps)
+                items.append(
+                    ClipItem(
+                        f"{recording.name}@{first}-{end}",
+                        window.sequence,
+                        label_of(recording.segments, source.start_s, source.end_s) or "",
+                        {"subject": recording.subject, "recording": recording.name, "order": recording.order},
+                        recording.layout.name,
+                        source,
+                    )
+                )
+                sources[recording.name].append(source)
+        client.upsert(items, gallery=GALLERY)
+    num_windows = sum(map(len, sources.values()))
+    minutes = sum(len(each.sequence) / each.fps for each in recordings) / 60
+    console.print(f"{num_windows} windows of {len(recordings)} recordings, {minutes:.0f} minutes, are in the gallery.")
+    return sources
+
+
+def ask(
+    client: Client, recordings: Sequence[Recording], sources: dict[str, list[Source]], draws: random.Random
+) -> list[Answer]:
+    """Every labelled segment asks for its like among other people's recordings, where they have such."""
+    truth = {recording.name: recording.segments for recording in recordings}
+    subjects_by_label = defaultdict(set)
+    for recording in recordings:
+        for segment in recording.segments:
+            subjects_by_label[segment.label].add(recording.subject)
+    answers = []
+    for recording in track(recordings, description="ask", console=console, transient=True):
+        asking = [s for s in recording.segments if len(subjects_by_label[s.label]) > 1 and is_query(recording, s)]
+        others = [
+            source
+            for other in recordings
+            if other.subject != recording.subject and other.order == recording.order
+            for source in sources[other.name]
+        ]
+        found = client.search_moments(
+            [frames_of(recording, segment) for segment in asking],
+            TOP_K,
+            recording.layout.name,
+            gallery=GALLERY,
+            where=Filter(
+                must=(AnyOf("order", (recording.order,)),), must_not=(AnyOf("subject", (recording.subject,)),)
+            ),
+        )
+        for segment, moments in zip(asking, found, strict=True):
+            places = [moment.source for moment in moments if moment.source]
+            answers.append(
+                Answer(
+                    segment.label,
+                    [overlap(place, truth, segment.label) for place in places],
+                    [overlap(place, truth, segment.label) for place in draws.sample(others, min(TOP_K, len(others)))],
+                )
+            )
+    return answers
+
+
+def overlap(place: Source, truth: dict[str, list[Segment]], label: str) -> float:
+    """The most that it overlaps a segment of this label in its recording: intersection over union of the times."""
+    most = 0.0
+    for segment in truth[place.recording]:
+        if segment.label == label:
+            both = min(segment.end_s, place.end_s) - max(segment.start_s, place.start_s)
+            either = segment.end_s - segment.start_s + place.end_s - place.start_s - both
+            most = max(most, both / either)
+    return most
+
+
+def report(answers: Sequence[Answer]) -> None:
+    by_label: dict[str, list[Answer]] = defaultdict(list)
+    for answer in answers:
+        by_label[answer.label].append(answer)
+    heads = [f"@{k}, {least}" for least in OVERLAPS for k in (1, TOP_K)]
+    table = Table(
+        *("label", "queries", *heads, "median overlap"),
+        title="Queries with one of the first k moments that overlaps a true one at least so much (@k, overlap), in %",
+    )
+    for label in sorted(by_label):
+        table.add_row(*row_of(label, [answer.overlaps for answer in by_label[label]]))
+    table.add_section()
+    table.add_row(*row_of("all", [answer.overlaps for answer in answers]), style="bold")
+    table.add_row(*row_of("windows drawn at random", [answer.by_chance for answer in answers]), style="dim")
+    console.print(table)
+
+
+def row_of(name: str, overlaps: Sequence[Sequence[float]]) -> list[str]:
+    shares = [
+        np.mean([any(each >= least for each in one[:k]) for one in overlaps]) for least in OVERLAPS for k in (1, TOP_K)
+    ]
+    median = np.median([one[0] if one else 0.0 for one in overlaps])
+    return [name, str(len(overlaps)), *(f"{100 * share:.1f}" for share in shares), f"{median:.2f}"]
+
+
+def find_in(client: Client, recording: Recording, recordings: Sequence[Recording]) -> dict[str, list[Moment]]:
+    """For each label of a recording, as many moments as there are segments: the nearest to any of other people's."""
+    found = {}
+    labels = [segment.label for segment in recording.segments]
+    for label in dict.fromkeys(labels):
+        queries = [
+            frames_of(other, segment)
+            for other in recordings
+            for segment in other.segments
+            if other.subject != recording.subject and segment.label == label and is_query(other, segment)
+        ]
+        here = Filter(must=(AnyOf("recording", (recording.name,)),))
+        most = labels.count(label)
+        answers = client.search_moments(queries, most, recording.layout.name, gallery=GALLERY, where=here)
+        kept: list[Moment] = []
+        for moment in sorted((each for moments in answers for each in moments), key=lambda each: -each.similarity):
+            if len(kept) < most and not any(meet(moment.source, other.source) for other in kept):
+                kept.append(moment)
+        found[label] = kept
+    return found
+
+
+def meet(one: Source | None, other: Source | None) -> bool:
+    return one is not None and other is not None and one.start_s < other.end_s and other.start_s < one.end_s
+
+
+def draw_timeline(recording: Recording, found: dict[str, list[Moment]]) -> Figure:
+    """A row for each label: its segments above, in full colour, and the moments found for it below, framed."""
+    labels = list(dict.fromkeys(segment.label for segment in recording.segments))
+    length_s = len(recording.sequence) / recording.fps
+    figure = Figure(figsize=(min(24.0, 9 + length_s / 20), 1.2 + 0.36 * len(labels)), layout="constrained")
+    axes = figure.subplots()
+    colours = colormaps["tab20"].colors  # type: ignore[attr-defined]
+    for row, label in enumerate(labels):
+        colour = colours[2 * row % 20]
+        true = [(each.start_s, each.end_s - each.start_s) for each in recording.segments if each.label == label]
+        axes.broken_barh(true, (row - 0.4, 0.4), color=colour, edgecolor="white", linewidth=0.8)
+        for moment in found.get(label, []):
+            if moment.source:
+                span = (moment.source.start_s, moment.source.end_s - moment.source.start_s)
+                axes.broken_barh([span], (row + 0.03, 0.3), facecolor=colour, alpha=0.45, edgecolor="black")
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+    axes.set_xlim(0, length_s)
+    axes.set_xlabel("seconds")
+    axes.set_title(
+        f"{recording.name}: what is true (full colour), and below it what other people's clips find (framed)",
+        fontsize=9,
+        loc="left",
+    )
+    axes.grid(axis="x", color="#dddddd")
+    axes.set_axisbelow(True)
+    return figure
+
+
+def frames_of(recording: Recording, segment: Segment) -> Float32[np.ndarray, "frames bodies joints 3"]:
+    return recording.sequence[round(segment.start_s * recording.fps) : round(segment.end_s * recording.fps)]
+
+
+def is_query(recording: Recording, segment: Segment) -> bool:
+    return is_usable(frames_of(recording, segment), recording.layout)
+
+
+def is_usable(sequence: Float32[np.ndarray, "frames bodies joints 3"], layout: Layout) -> bool:
+    try:
+        clean(sequence, layout, PreprocessConfig())
+    except InvalidSkeletonError:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    main()

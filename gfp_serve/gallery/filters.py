@@ -1,0 +1,91 @@
+"""Which items a search may find: conditions on label and attributes, as data that every backend reads."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gfp_serve.errors import InvalidRequestError
+
+# The name under which conditions know an item's label; attributes are called by their own names.
+LABEL = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """The value is one of these; of a list, at least one member is. Numbers, texts and booleans are never equal."""
+
+    key: str
+    values: tuple[str | float | bool, ...]
+
+    def holds(self, value: object) -> bool:
+        members = value if isinstance(value, list) else [value]
+        return any(_same(member, wanted) for member in members for wanted in self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The value is a number within these bounds, those that are set. NaN bounds are refused."""
+
+    key: str
+    above: float | None = None
+    at_least: float | None = None
+    below: float | None = None
+    at_most: float | None = None
+
+    def holds(self, value: object) -> bool:
+        return (
+            isinstance(value, int | float)
+            and not isinstance(value, bool)
+            and (self.above is None or value > self.above)
+            and (self.at_least is None or value >= self.at_least)
+            and (self.below is None or value < self.below)
+            and (self.at_most is None or value <= self.at_most)
+        )
+
+
+Condition = AnyOf | Range
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """All of `must`, at least one of `any_of` if there are some, and none of `must_not`.
+
+    A condition on an attribute that the item does not have, or has as another type, does not hold.
+    """
+
+    must: tuple[Condition, ...] = ()
+    any_of: tuple[Condition, ...] = ()
+    must_not: tuple[Condition, ...] = ()
+
+    def __post_init__(self) -> None:
+        for condition in (*self.must, *self.any_of, *self.must_not):
+            if isinstance(condition, AnyOf):
+                if not condition.values:
+                    raise InvalidRequestError(f"the condition on {_name(condition.key)} lists no values; list one.")
+                continue
+            bounds = (condition.above, condition.at_least, condition.below, condition.at_most)
+            if bounds == (None,) * 4 or any(bound is not None and math.isnan(bound) for bound in bounds):
+                raise InvalidRequestError(
+                    f"the range of {_name(condition.key)} has no bound, or one that is NaN; set one or more numbers."
+                )
+
+    def passes(self, label: str, attributes: Mapping[str, object]) -> bool:
+        """What the filter means, for one item. Backends answer the same, faster."""
+
+        def holds(condition: Condition) -> bool:
+            return condition.holds(label if condition.key == LABEL else attributes.get(condition.key))
+
+        return (
+            all(map(holds, self.must))
+            and (not self.any_of or any(map(holds, self.any_of)))
+            and not any(map(holds, self.must_not))
+        )
+
+
+def _same(value: object, wanted: str | float | bool) -> bool:
+    # True == 1 in Python, but not in JSON.
+    return isinstance(value, bool) == isinstance(wanted, bool) and value == wanted
+
+
+def _name(key: str) -> str:
+    return "the label" if key == LABEL else f"attribute {key[:80]!r}"

@@ -1,0 +1,126 @@
+"""What `gfp-evaluate` says of an encoder is what a server with that encoder answers, clip by clip."""
+
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from gfp_serve.bundle import Bundle
+from gfp_serve.classify import Weighting, nearest, vote
+from gfp_serve.cli import gfp
+from gfp_serve.config import DEFAULT_BUNDLE
+from gfp_serve.formats import TEST_SPLIT, TRAIN_SPLIT, read_clips, write_clip_file
+from tests.gfp_serve.processes import process
+from trainer.cli import gfp_evaluate
+from trainer.evaluate.candidates import candidates
+from trainer.evaluate.folds import Fold, split_folds
+from trainer.evaluate.retrieval import Retrieved, retrieval
+from trainer.importing import ImportConfig, find_sources, import_recordings
+from trainer.reading import ReadConfig
+from trainer.store import ClipStore
+
+CLIPS = Path(__file__).parents[2] / "examples" / "clips"
+
+Ask = Callable[..., dict[str, dict]]
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The clips that are shipped, with a split: every second person is tested."""
+    folder = tmp_path_factory.mktemp("recordings")
+    for file in CLIPS.glob("*.npz"):
+        clips = list(read_clips(file))
+        tested = sorted({clip.subject for clip in clips})[1::2]
+        sides = (TEST_SPLIT if clip.subject in tested else TRAIN_SPLIT for clip in clips)
+        split = [dataclasses.replace(clip, split=side) for clip, side in zip(clips, sides, strict=True)]
+        write_clip_file(folder / file.name, split)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def store(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
+    path = tmp_path_factory.mktemp("stores") / "store"
+    preprocess = Bundle.read(DEFAULT_BUNDLE).manifest.preprocess
+    import_recordings(find_sources([recordings]), path, ImportConfig(read=ReadConfig(preprocess=preprocess)))
+    return ClipStore.open(path)
+
+
+@pytest.fixture(scope="module")
+def evaluated(store: ClipStore) -> tuple[Fold, Retrieved]:
+    """What the trainer's evaluation finds with the bundle in the box, the train side as its gallery."""
+    (fold,) = split_folds(store)
+    *_, found = retrieval(store, [fold], candidates(DEFAULT_BUNDLE, "cpu", None))
+    return fold, found
+
+
+@pytest.fixture(scope="module")
+def ask(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
+    """`gfp classify` of the test side, by clip, at a server whose gallery holds the train side."""
+
+    def run(address: str, *words: object) -> list[str]:
+        result = CliRunner().invoke(gfp, list(map(str, words)), env={"GFP_ADDRESS": address})
+        assert result.exit_code == 0, result.output
+        return result.stdout.splitlines()
+
+    gallery = tmp_path_factory.mktemp("galleries") / "gallery"
+    with process("--port", 0, "--gallery", gallery) as (_, address):
+        run(address, "add", recordings, "--split", "train")
+
+        def ask(*options: object) -> dict[str, dict]:
+            answers = map(json.loads, run(address, "classify", recordings, "--split", "test", "--json", *options))
+            return {answer["clip"]: answer for answer in answers}
+
+        yield ask
+
+
+def test_a_server_is_right_exactly_as_often_as_the_evaluation_says_and_with_the_same_clips(
+    ask: Ask, store: ClipStore, evaluated: tuple[Fold, Retrieved]
+) -> None:
+    fold, found = evaluated
+    answered = ask("--num-neighbours", 1)
+    assert list(store.names[fold.test]) == list(answered)
+    assert [store.class_names[label] for label in found.answers.labels] == [a["true_label"] for a in answered.values()]
+    assert [store.class_names[label] for label in found.answers.predictions] == [a["label"] for a in answered.values()]
+
+    right = [answer["label"] == answer["true_label"] for answer in answered.values()]
+    report = CliRunner().invoke(gfp_evaluate, ["retrieval", str(DEFAULT_BUNDLE), str(store.path), "--json"])
+    percents = json.loads(report.stdout)["top1_percent"]
+    assert percents[found.candidate.name] == found.answers.accuracy == 100 * np.mean(right)
+    assert 20 < found.answers.accuracy < 95  # else that would say little
+
+
+@pytest.mark.parametrize("balanced", [False, True])
+@pytest.mark.parametrize(("weighting", "temperature"), [("similarity", 0.07), ("similarity", 0.5), ("uniform", 0.07)])
+def test_a_vote_over_the_trainers_vectors_is_the_servers_vote(
+    weighting: Weighting,
+    temperature: float,
+    balanced: bool,
+    ask: Ask,
+    store: ClipStore,
+    evaluated: tuple[Fold, Retrieved],
+) -> None:
+    fold, found = evaluated
+    labels = [store.class_names[label] for label in store.labels]
+    places, similarities = nearest(found.vectors[fold.test], found.vectors[fold.train], top_k=7)
+    counts = Counter(labels[clip] for clip in fold.train)
+    options = ["--num-neighbours", 7, "--weighting", weighting, "--temperature", temperature]
+    answered = ask(*options, *(["--balanced"] if balanced else []))
+    for clip, rows, near in zip(fold.test, fold.train[places], similarities, strict=True):
+        answer = answered[str(store.names[clip])]
+        expected = vote(
+            [labels[row] for row in rows],
+            near,
+            weighting=weighting,
+            temperature=temperature,
+            class_counts=counts if balanced else None,
+        )
+        assert [voter["id"] for voter in answer["neighbours"]] == list(store.names[rows])
+        assert answer["label"] == expected.label
+        assert [each["score"] for each in answer["scores"]] == pytest.approx(
+            [e.score for e in expected.scores], abs=1e-4
+        )
