@@ -28,9 +28,7 @@ def real_embeddings(clips: Path) -> np.ndarray:
             for length, stride in _WINDOWS:
                 for start in range(0, max(1, len(clip.sequence) - length + 1), stride):
                     try:
-                        window = prepare(
-                            clip.sequence[start : start + length], clip.layout, bundle.manifest.preprocess
-                        )
+                        window = prepare(clip.sequence[start : start + length], clip.layout, bundle.manifest.preprocess)
                     except InvalidSkeletonError:
                         continue
                     vectors.append(encoder.encode(window[None])[0])

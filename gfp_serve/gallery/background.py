@@ -2,7 +2,6 @@
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 
 from gfp_serve.errors import GalleryError
@@ -23,22 +22,19 @@ class Background:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closed = False
-        self._not_before = 0.0
         self._failure: Exception | None = None
 
     @property
     def is_busy(self) -> bool:
-        return self._thread is not None
+        return self._thread is not None and self._failure is None
 
     def is_closed(self) -> bool:
         return self._closed
 
     def look(self) -> None:
         """Begin when there is something to do."""
-        if self._thread is not None or self._closed or time.monotonic() < self._not_before or not self._has_work():
-            return
         with self._changed:
-            if self._thread is None and not self._closed:
+            if self._thread is None and not self._closed and self._has_work():
                 self._thread = threading.Thread(target=self._run, name="gallery background", daemon=True)
                 self._thread.start()
 
@@ -46,29 +42,39 @@ class Background:
         """Until nothing is left to do. Raises `TimeoutError`, and `GalleryError` when the work failed."""
         self.look()
         with self._changed:
-            if not self._changed.wait_for(lambda: self._thread is None, timeout_s):
+            if not self._changed.wait_for(lambda: self._thread is None or self._failure is not None, timeout_s):
                 raise TimeoutError(f"the gallery's background work did not end within {timeout_s:g} s")
-        if self._failure is not None and self._has_work():
-            raise GalleryError(f"the gallery's index could not be made: {self._failure}") from self._failure
+            failure = self._failure
+        if failure is not None:
+            raise GalleryError(f"the gallery's index could not be made: {failure}") from failure
 
     def close(self) -> None:
         """Ask the work to stop, and wait until it has."""
-        self._closed = True
-        thread = self._thread
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+            thread = self._thread
         if thread is not None:
             thread.join()
 
     def _run(self) -> None:
         give_way()
-        try:
-            while not self._closed and self._has_work():
+        while self._goes_on():
+            try:
                 self._work()
-            self._failure = None
-        except Exception as error:
-            _log.exception("the gallery's index could not be made; it is tried again in %g s", _TRY_AGAIN_S)
-            self._failure = error
-            self._not_before = time.monotonic() + _TRY_AGAIN_S
-        finally:
-            with self._changed:
-                self._thread = None
-                self._changed.notify_all()
+                self._failure = None
+            except Exception as error:
+                _log.exception("the gallery's index could not be made; it is tried again in %g s", _TRY_AGAIN_S)
+                with self._changed:
+                    self._failure = error
+                    self._changed.notify_all()
+                    self._changed.wait_for(self.is_closed, _TRY_AGAIN_S)
+
+    def _goes_on(self) -> bool:
+        # Under the lock, so that a change that `look` is told of now is not passed over by both.
+        with self._changed:
+            if not self._closed and self._has_work():
+                return True
+            self._thread = self._failure = None
+            self._changed.notify_all()
+        return False

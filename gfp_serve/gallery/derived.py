@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 import zlib
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -74,42 +75,15 @@ def write_derived(
     """Write the files of a gallery's first rows as they were at `state`, and read them again."""
     folder = gallery / UNFINISHED
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700)
-    arrays = rows.arrays(num_rows)
-    written = {_SEQS_FILE: arrays.seqs, _TEXTS_FILE: arrays.texts, _ENDS_FILE: arrays.ends, _REMOVED_FILE: removed}
-    for name, array in written.items():
-        array.tofile(folder / name)
-    if index is not None:
-        index.write(folder / INDEX_FILE)
-    kind: ServingKind = "exact" if index is None else index.kind
-    if kind != "hnsw":  # its index holds them
-        with (folder / _VECTORS_FILE).open("wb") as file:
-            for _, piece in rows.vectors.pieces(0, num_rows):
-                piece.tofile(file)
-    files = {}
-    for path in sorted(folder.iterdir()):
-        path.chmod(0o600)
-        _sync(path)
-        files[path.name] = [path.stat().st_size, _crc32_of(path)]
-    manifest = Manifest(
-        _FORMAT_VERSION,
-        state.uid,
-        state.generation,
-        state.last_seq,
-        num_rows,
-        state.embedding_size,
-        kind,
-        0 if index is None else index.looks,
-        files,
-    )
-    content = asdict(manifest)
-    with (folder / MANIFEST).open("w") as file:
-        json.dump(content | {"crc32": _crc32_of_json(content)}, file, indent=1)
-    _sync(folder / MANIFEST)
-    sync_directory(folder)
-    finished = gallery / f"{PREFIX}{state.generation}"
-    shutil.rmtree(finished, ignore_errors=True)
-    folder.rename(finished)
+    try:
+        manifest = _write_files(folder, state, rows, num_rows, removed, index)
+        finished = gallery / f"{PREFIX}{state.generation}"
+        shutil.rmtree(finished, ignore_errors=True)
+        folder.rename(finished)
+    except BaseException:
+        # On a full disk, items need the space more.
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     sync_directory(gallery)
     return _open(finished, manifest)
 
@@ -125,6 +99,8 @@ def read_derived(gallery: Path, state: GalleryState) -> Derived | None:
                 continue
             except GalleryError as error:
                 _log.warning("%s It is made again from the items.", error)
+            except (OSError, ValueError, RuntimeError) as error:  # a broken disk; files of another release of FAISS
+                _log.warning("%s cannot be read (%s). It is made again from the items.", folder, error)
         shutil.rmtree(folder, ignore_errors=True)
     return found
 
@@ -154,6 +130,48 @@ def remove_others(gallery: Path, keep: Path) -> None:
     for folder in folders_of(gallery):
         if folder != keep:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write_files(
+    folder: Path,
+    state: GalleryState,
+    rows: Rows,
+    num_rows: int,
+    removed: Int64[np.ndarray, " num_removed"],
+    index: Index | None,
+) -> Manifest:
+    folder.mkdir(mode=0o700)
+    arrays = rows.arrays(num_rows)
+    written = {_SEQS_FILE: arrays.seqs, _TEXTS_FILE: arrays.texts, _ENDS_FILE: arrays.ends, _REMOVED_FILE: removed}
+    for name, array in written.items():
+        _write(folder / name, [array])
+    if index is not None:
+        index.write(folder / INDEX_FILE)
+    kind: ServingKind = "exact" if index is None else index.kind
+    if kind != "hnsw":  # its index holds them
+        _write(folder / _VECTORS_FILE, (piece for _, piece in rows.vectors.pieces(0, num_rows)))
+    files = {}
+    for path in sorted(folder.iterdir()):
+        path.chmod(0o600)
+        _sync(path)
+        files[path.name] = [path.stat().st_size, _crc32_of(path)]
+    manifest = Manifest(
+        _FORMAT_VERSION,
+        state.uid,
+        state.generation,
+        state.last_seq,
+        num_rows,
+        state.embedding_size,
+        kind,
+        0 if index is None else index.looks,
+        files,
+    )
+    content = asdict(manifest)
+    with (folder / MANIFEST).open("w") as file:
+        json.dump(content | {"crc32": _crc32_of_json(content)}, file, indent=1)
+    _sync(folder / MANIFEST)
+    sync_directory(folder)
+    return manifest
 
 
 def _read_manifest(folder: Path) -> Manifest:
@@ -188,6 +206,13 @@ def _open(folder: Path, manifest: Manifest) -> Derived:
         return Derived(folder, manifest, rows, removed, None)
     index = read_index(manifest.serving_kind, folder / INDEX_FILE, rows.vectors, manifest.looks)
     return Derived(folder, manifest, rows, removed, index)
+
+
+def _write(file: Path, arrays: Iterable[np.ndarray]) -> None:
+    # Not with `tofile`: of a disk that gets full with the last bytes, numpy does not say a word.
+    with file.open("wb") as opened:
+        for array in arrays:
+            opened.write(array.data)
 
 
 def _mapped(file: Path, dtype: np.dtype[Any]) -> np.ndarray:

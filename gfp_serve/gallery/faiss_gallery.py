@@ -6,8 +6,11 @@ background, indexes are made and files derived from the items, which take over w
 
 import fcntl
 import json
+import logging
 import os
+import shutil
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -34,13 +37,15 @@ from gfp_serve.gallery.contract import (
     check_items,
     check_queries,
 )
-from gfp_serve.gallery.derived import Derived, read_derived, remove_others, write_derived
+from gfp_serve.gallery.derived import Derived, check_derived, read_derived, remove_others, write_derived
 from gfp_serve.gallery.filters import Filter
 from gfp_serve.gallery.index import Index, choose_kind, extend_index, make_index, physical_memory, tune
 from gfp_serve.gallery.items import DATABASE_FILE, UNFINISHED_FILES, Change, GalleryState, ItemRow, ItemStore
 from gfp_serve.gallery.rows import Rows
 from gfp_serve.gallery.snapshot import RowColumns, Snapshot, read_attributes, read_source, write_source
 from gfp_serve.gallery.writer import Writer
+
+_log = logging.getLogger(__name__)
 
 _LOCK_FILE = "gallery.lock"
 
@@ -292,7 +297,8 @@ class FaissGallery(Gallery):
         now = self._snapshot
         kind = choose_kind(self._store.state.index_kind, now.num_items, self.embedding_size, self._memory_bytes)
         new = now.num_rows - (0 if self._derived is None else self._derived.manifest.num_rows)
-        return kind != now.serving_kind or new > max(_NEW_ROWS, _NEW_SHARE * now.num_rows) or self._has_to_forget(now)
+        has_to_write = new > max(_NEW_ROWS, _NEW_SHARE * now.num_rows) and not self._store.is_read_only
+        return kind != now.serving_kind or has_to_write or self._has_to_forget(now)
 
     def _has_to_forget(self, now: Snapshot) -> bool:
         share = _REMOVED_SHARE_WITHOUT_INDEX if now.index is None else _REMOVED_SHARE
@@ -304,7 +310,13 @@ class FaissGallery(Gallery):
         kind = choose_kind(state.index_kind, now.num_items, state.embedding_size, self._memory_bytes)
         rows, num_rows, removed = now.rows, now.num_rows, now.removed
         index: Index | None = None
-        if self._has_to_forget(now):
+        if not self._derived_is_sound(state):
+            # Not from what is in memory: the damage is mapped into it, and would get a checksum of its own.
+            rows = Rows(state.embedding_size)
+            for chunk in self._store.rows(up_to=state.last_seq):
+                rows.append(chunk)
+            num_rows, removed = rows.num_rows, np.zeros(rows.num_rows, dtype=bool)
+        elif self._has_to_forget(now):
             kept = np.flatnonzero(~removed)
             rows, num_rows, removed = Rows(state.embedding_size), len(kept), np.zeros(len(kept), dtype=bool)
             for start in range(0, len(kept), _ROWS_AT_ONCE):
@@ -319,12 +331,21 @@ class FaissGallery(Gallery):
         if index is not None:
             tune(index, rows.vectors)
         derived = None
-        if index is not None or num_rows > _NEW_ROWS:
+        if (index is not None or num_rows > _NEW_ROWS) and not self._store.is_read_only:
             derived = write_derived(self._path, state, rows, num_rows, np.flatnonzero(removed), index)
             rows, index = derived.rows, derived.index
         self._writer.between(lambda: self._take_over(now, state, rows, removed, index, derived))
         if derived is not None:
             remove_others(self._path, derived.folder)
+
+    def _derived_is_sound(self, state: GalleryState) -> bool:
+        if self._derived is not None:
+            try:
+                check_derived(self._derived.folder, state)
+            except GalleryError as error:
+                _log.warning("%s It is made again from the items.", error)
+                return False
+        return True
 
     def _begin(self) -> tuple[Snapshot, GalleryState]:
         # From here on: whether the files will be written is not known yet.
@@ -380,8 +401,24 @@ def _next(now: Snapshot, change: Change) -> Snapshot:
 
 def _read(path: Path, store: ItemStore) -> tuple[Derived | None, Snapshot]:
     """What is on the disk: derived files, and the items that they do not have."""
+    with ThreadPoolExecutor(1) as pool:
+        checked = pool.submit(store.check)  # takes as long as the rest
+        derived = read_derived(path, store.state)
+        try:
+            snapshot = _snapshot_of(path, store, derived)
+        except GalleryError as error:
+            if derived is None:
+                raise
+            _log.warning("%s Without %s it is tried again.", error, derived.folder)
+            snapshot = _snapshot_of(path, store, None)
+            shutil.rmtree(derived.folder, ignore_errors=True)
+            derived = None
+        checked.result()
+    return derived, snapshot
+
+
+def _snapshot_of(path: Path, store: ItemStore, derived: Derived | None) -> Snapshot:
     state = store.state
-    derived = read_derived(path, state)
     rows, after, since = Rows(state.embedding_size), 0, state.generation
     if derived is not None:
         rows, after, since = derived.rows, derived.manifest.last_seq, derived.manifest.generation
@@ -400,7 +437,7 @@ def _read(path: Path, store: ItemStore) -> tuple[Derived | None, Snapshot]:
             f"the gallery {path} is damaged: it should hold {state.num_items} items and holds {store.count()}; restore "
             f"the folder from a snapshot, or keep what is sound with `gfp gallery repair`."
         )
-    return derived, Snapshot(
+    return Snapshot(
         generation=state.generation,
         rows=rows,
         columns=RowColumns(rows),

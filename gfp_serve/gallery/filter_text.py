@@ -37,8 +37,9 @@ def read_filter(texts: Sequence[str]) -> Filter | None:
     `>=`, `<` and `<=` are bounds. The key `label` is the label, any other an attribute, and so is what follows
     `attributes.`, which may be `label`. Spaces around keys and values do not count.
 
-    A value is a number if it reads as one, `true` and `false` are booleans, all else is a text, and so is what stands
-    in double quotes; of the label all are texts. A backslash makes a comma, quote, operator or backslash that follows
+    A value that reads as a number is meant as that number and as that text, for many write numbers of people or cameras
+    as texts; of bounds it is the number. `true` and `false` are booleans, all else is a text, and so is what stands in
+    double quotes; of the label all are texts. A backslash makes a comma, quote, operator or backslash that follows
     it a part of the text.
 
     Raises `InvalidRequestError` that names the text which is no condition, and shows how it is written.
@@ -68,7 +69,7 @@ def _read_condition(text: str) -> tuple[Condition, bool]:
     holds = not match["negation"] and operator != "!="
     if operator in _BOUNDS:
         return _read_range(text, key, operator, match["values"]), holds
-    return AnyOf(key, tuple(_read_values(text, key, match["values"]))), holds
+    return AnyOf(key, tuple(_read_values(text, key, match["values"], numbers_are_texts=True))), holds
 
 
 def _read_range(text: str, key: str, operator: str, values: str) -> Range:
@@ -80,7 +81,7 @@ def _read_range(text: str, key: str, operator: str, values: str) -> Range:
     return Range(key, **{_BOUNDS[operator]: bounds[0]})
 
 
-def _read_values(text: str, key: str, values: str) -> list[str | float | bool]:
+def _read_values(text: str, key: str, values: str, *, numbers_are_texts: bool = False) -> list[str | float | bool]:
     found: list[str | float | bool] = []
     values = values.strip()
     position = 0
@@ -95,7 +96,10 @@ def _read_values(text: str, key: str, values: str) -> list[str | float | bool]:
         if match["quoted"] is not None:
             found.append(_plain(match["quoted"]))
         else:
-            found.append(_read_plain(text, key, match["plain"].strip()))
+            plain = match["plain"].strip()
+            found.append(_read_plain(text, key, plain))
+            if numbers_are_texts and isinstance(found[-1], float):
+                found.append(plain)
         if match["comma"] is None:
             return found
         position = match.end()

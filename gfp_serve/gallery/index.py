@@ -5,6 +5,7 @@ So searches need no lock; FAISS itself answers wrongly or crashes when vectors a
 """
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -13,6 +14,7 @@ import faiss
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
+from gfp_serve.errors import DeviceError
 from gfp_serve.gallery.contract import Effort
 from gfp_serve.gallery.rows import Vectors
 
@@ -28,7 +30,7 @@ ServingKind = Literal["exact", "hnsw", "ivf_sq8", "ivf_pq"]
 _EXACT_ROWS = 20_000
 
 # Neighbours of an item in HNSW's graph, and candidates while it is made.
-_HNSW_LINKS, _HNSW_CONSTRUCTION = 32, 80
+_HNSW_LINKS, _HNSW_CONSTRUCTION = 16, 160
 # Rows that are added at a time: between them, the making can be stopped.
 _ROWS_AT_ONCE = 8192
 
@@ -43,11 +45,11 @@ _CANDIDATES = {"ivf_sq8": 4, "ivf_pq": 64}
 # share of the true ten nearest, for queries that the gallery does not hold. It depends on the vectors more than on
 # their number.
 _EFFORTS = {
-    "hnsw": (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024),
-    "ivf_sq8": (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256),
-    "ivf_pq": (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256),
+    "hnsw": (16, 24, 32, 40, 48, 56, 64, 80, 96, 128, 192, 256, 384, 512, 768, 1024),
+    "ivf_sq8": (1, 2, 4, 8, 12, 16, 20, 24, 32, 48, 64, 96, 128, 192, 256),
+    "ivf_pq": (1, 2, 4, 8, 12, 16, 20, 24, 32, 48, 64, 96, 128, 192, 256),
 }
-_SHARE_FOUND = 0.995
+_SHARE_FOUND = 0.994
 _TUNING_QUERIES, _TUNING_NEIGHBOURS = 256, 10
 
 # FAISS has no quick way to pass over rows when it multiplies matrices: up to so many that must not be found are asked
@@ -88,15 +90,20 @@ class Index(Protocol):
     def write(self, file: Path) -> None: ...
 
 
-def choose_kind(asked: str, num_rows: int, embedding_size: int, memory_bytes: int) -> ServingKind:
-    """The index for that many items: the one asked for; of "auto" the fastest that fits into memory."""
+def choose_kind(
+    asked: str, num_rows: int, embedding_size: int, memory_bytes: int, *, on_gpu: bool = False
+) -> ServingKind:
+    """The index for that many items: the one asked for; of "auto" the fastest that fits into memory.
+
+    On a GPU, which has no HNSW, "auto" compares with every item as long as they fit.
+    """
     if asked in ("exact", "hnsw", "ivf_sq8", "ivf_pq"):
         # An index of few items is slower than none, and cannot be made of very few.
         return "exact" if asked != "exact" and num_rows < 1000 else asked  # type: ignore[return-value]
-    if num_rows < _EXACT_ROWS:
+    if num_rows < _EXACT_ROWS or (on_gpu and num_rows * 4 * embedding_size <= memory_bytes):
         return "exact"
     # Vectors of the others lie on the disk, and are read as they are needed.
-    if num_rows * (4 * embedding_size + 8 * _HNSW_LINKS + 32) <= memory_bytes:
+    if not on_gpu and num_rows * (4 * embedding_size + 8 * _HNSW_LINKS + 32) <= memory_bytes:
         return "hnsw"
     return "ivf_sq8" if num_rows * (embedding_size + 16) <= memory_bytes else "ivf_pq"
 
@@ -133,7 +140,7 @@ def read_index(kind: ServingKind, file: Path, vectors: Vectors | None, looks: in
 
 
 def tune(index: Index, vectors: Vectors) -> None:
-    """Set how hard the index looks: the least that finds 99.5 % of the true ten nearest.
+    """Set how hard the index looks: the least that finds 99.4 % of the true ten nearest.
 
     Queries are items moved at random, as far as their tenth neighbour is: on embeddings and on made-up clusters these
     are as hard to answer as vectors that were held back, or a little harder.
@@ -176,11 +183,27 @@ def merge(parts: list[Found], top_k: int) -> Found:
     """The nearest of all parts, equal ones by row."""
     if len(parts) == 1:
         rows, similarities = parts[0]
+        if rows.shape[1] <= top_k and (similarities[:, 1:] < similarities[:, :-1]).all():
+            return rows, similarities
     else:
         rows = np.concatenate([rows for rows, _ in parts], axis=1)
         similarities = np.concatenate([similarities for _, similarities in parts], axis=1)
     order = np.lexsort((rows, -similarities), axis=1)[:, :top_k]
     return np.take_along_axis(rows, order, 1), np.take_along_axis(similarities, order, 1)
+
+
+def compare_again(
+    vectors: Vectors,
+    queries: Float32[np.ndarray, "num_queries embedding_size"],
+    rows: Int64[np.ndarray, "num_queries num_candidates"],
+    top_k: int,
+) -> Found:
+    """The nearest of each query's own candidates, by their vectors; row −1 is none."""
+    similarities = np.full(rows.shape, -np.inf, dtype=np.float32)
+    for query, ours, into in zip(queries, rows, similarities, strict=True):
+        found = ours >= 0
+        into[found] = vectors.take(ours[found]) @ query
+    return merge([(rows, similarities)], top_k)
 
 
 def similarities_of(
@@ -201,6 +224,7 @@ class _Hnsw:
         self._index = index
         self.num_rows = int(index.ntotal)
         self.looks = _EFFORTS["hnsw"][-1]
+        self._parameters: dict[int, Any] = {}  # by candidates: making them takes longer than some searches
 
     @property
     def num_bytes(self) -> int:
@@ -221,18 +245,22 @@ class _Hnsw:
         share: float,
         effort: Effort,
     ) -> Found:
-        parameters = _HnswParameters()
         # Candidates that may not be found count as well, so that there must be as many more of them.
-        wanted = max(effort.ef_search or self.looks, top_k)
-        parameters.efSearch = min(self.num_rows, int(wanted / share))
+        wanted = min(self.num_rows, int(max(effort.ef_search or self.looks, top_k) / share))
+        parameters = self._parameters.get(wanted)
+        if passing is not None or parameters is None:
+            parameters = _HnswParameters()
+            parameters.efSearch = wanted
+            if passing is None:
+                self._parameters[wanted] = parameters
         selector = None if passing is None else _Selector(passing[: self.num_rows])
         if selector is not None:
             parameters.sel = selector.of_faiss
-        similarities, rows = self._index.search(queries, top_k, params=parameters)
+        rows, similarities = _ask(self._index, queries, top_k, parameters)
         return rows, similarities
 
     def write(self, file: Path) -> None:
-        faiss.write_index(self._index, str(file))
+        _write_index(self._index, file)
 
 
 class _StoredVectors:
@@ -276,15 +304,107 @@ class _Ivf:
         if selector is not None:
             parameters.sel = selector.of_faiss
         num_candidates = min(self.num_rows, top_k * _CANDIDATES[self.kind])
-        _, rows = self._index.search(queries, num_candidates, params=parameters)
-        similarities = np.full(rows.shape, -np.inf, dtype=np.float32)
-        for query, ours, into in zip(queries, rows, similarities, strict=True):
-            found = ours >= 0
-            into[found] = self._vectors.take(ours[found]) @ query
-        return merge([(rows, similarities)], top_k)
+        rows, _ = _ask(self._index, queries, num_candidates, parameters)
+        return compare_again(self._vectors, queries, rows, top_k)
+
+    @property
+    def of_faiss(self) -> Any:
+        return self._index
 
     def write(self, file: Path) -> None:
-        faiss.write_index(self._index, str(file))
+        _write_index(self._index, file)
+
+
+def _ask(index: Any, queries: Float32[np.ndarray, "num_queries embedding_size"], top_k: int, parameters: Any) -> Found:
+    """What `index.search` gives, without its checks, which take longer than some searches."""
+    similarities = np.empty((len(queries), top_k), dtype=np.float32)
+    rows = np.empty((len(queries), top_k), dtype=np.int64)
+    index.search_c(
+        len(queries),
+        faiss.swig_ptr(queries),
+        top_k,
+        faiss.swig_ptr(similarities),
+        faiss.swig_ptr(rows),
+        parameters,
+    )
+    return rows, similarities
+
+
+class _OnGpu:
+    """A copy of an index on the first GPU. What FAISS cannot do there (filters) is left to the index on the CPU.
+
+    FAISS's GPU indexes take one search at a time.
+    """
+
+    def __init__(self, on_cpu: Any, vectors: Vectors, fallback: Index | None, looks: int) -> None:
+        self.kind: ServingKind = "exact" if fallback is None else fallback.kind
+        self.num_rows = int(on_cpu.ntotal)
+        self.looks = looks
+        self._vectors = vectors
+        self._fallback = fallback
+        self._resources: Any = _of_gpu("StandardGpuResources")()
+        self._index: Any = _of_gpu("index_cpu_to_gpu")(self._resources, 0, on_cpu)
+        self._one = threading.Lock()
+
+    @property
+    def num_bytes(self) -> int:
+        return 0 if self._fallback is None else self._fallback.num_bytes
+
+    def search(
+        self,
+        queries: Float32[np.ndarray, "num_queries embedding_size"],
+        *,
+        top_k: int,
+        passing: Bool[np.ndarray, " _rows"] | None,
+        share: float,
+        effort: Effort,
+    ) -> Found:
+        if self._fallback is None:
+            if passing is not None:
+                return search_exactly(self._vectors, queries, start=0, end=self.num_rows, top_k=top_k, passing=passing)
+            with self._one:
+                similarities, rows = self._index.search(queries, top_k)
+            return merge([(rows, similarities)], top_k)
+        if passing is not None:
+            return self._fallback.search(queries, top_k=top_k, passing=passing, share=share, effort=effort)
+        with self._one:
+            self._index.nprobe = min(self._index.nlist, effort.nprobe or self.looks)
+            _, rows = self._index.search(queries, min(self.num_rows, top_k * _CANDIDATES[self.kind]))
+        return compare_again(self._vectors, queries, rows, top_k)
+
+    def write(self, file: Path) -> None:
+        raise NotImplementedError("what is on the GPU is a copy")
+
+
+def check_gpu() -> None:
+    """Raise `DeviceError` when there is no FAISS for GPUs, or no GPU."""
+    if not hasattr(faiss, "StandardGpuResources"):
+        raise DeviceError(
+            "the gallery cannot be searched on a GPU: the installed FAISS is built without it. Install gfp-serve[gpu] "
+            "instead of gfp-serve[cpu], or choose --gallery-device cpu."
+        )
+    if faiss.get_num_gpus() == 0:
+        raise DeviceError(
+            "the gallery cannot be searched on a GPU: FAISS finds none. Check that nvidia-smi lists one, or choose "
+            "--gallery-device cpu."
+        )
+
+
+def copy_to_gpu(index: Index | None, vectors: Vectors, num_rows: int) -> Index | None:
+    """The index on the GPU; of None, which is "exact", its first rows there. HNSW stays: FAISS has none for GPUs."""
+    if isinstance(index, _Ivf):
+        return _OnGpu(index.of_faiss, vectors, index, index.looks)
+    if index is not None or num_rows == 0:
+        return index
+    flat = faiss.IndexFlatIP(vectors.embedding_size)
+    for _, piece in vectors.pieces(0, num_rows):
+        flat.add(piece)
+    return _OnGpu(flat, vectors, None, 0)
+
+
+def _of_gpu(name: str) -> Any:
+    # Names that a FAISS for CPUs does not have.
+    return getattr(faiss, name)
 
 
 class _Selector:
@@ -367,6 +487,12 @@ def _wrap(kind: ServingKind, made: Any, vectors: Vectors | None) -> Index:
     if vectors is None:
         raise ValueError("an IVF index is searched beside its vectors")
     return _Ivf(kind, made, vectors)
+
+
+def _write_index(index: Any, file: Path) -> None:
+    # Not by its name: of a disk that gets full with the last bytes, FAISS does not say a word.
+    with file.open("wb") as opened:
+        faiss.write_index(index, faiss.PyCallbackIOWriter(opened.write))  # type: ignore[attr-defined]
 
 
 def physical_memory() -> int:

@@ -22,6 +22,7 @@ DATABASE_FILE = "gallery.sqlite"
 UNFINISHED_FILES = (f"{DATABASE_FILE}.new", f"{DATABASE_FILE}.new-journal")
 
 FORMAT_VERSION = 2
+PAGE_SIZE = 4096
 # SQLite's own field for what a database is: "GFPg".
 _APPLICATION_ID = 0x47465067
 _METRIC = "cosine"
@@ -42,6 +43,7 @@ CREATE TABLE gallery (
 CREATE TABLE removed (seq INTEGER PRIMARY KEY, generation INTEGER NOT NULL) STRICT;
 """
 _SCHEMA = f"""
+PRAGMA page_size = {PAGE_SIZE};
 BEGIN;
 PRAGMA application_id = {_APPLICATION_ID};
 PRAGMA user_version = {FORMAT_VERSION};
@@ -134,6 +136,11 @@ class Change:
         self.added += numbered
         self._advance(len(rows) - removed, len(rows))
 
+    def put(self, rows: Sequence[ItemRow]) -> None:
+        """Add items that have numbers already, in place of those of the same ids; the state is left to the caller."""
+        statement = _INSERT_ITEM.replace("INSERT", "INSERT OR REPLACE", 1)
+        self._connection.executemany(statement, [(*row, row.crc32) for row in rows])
+
     def delete(self, ids: Sequence[str]) -> int:
         """Remove the items of these ids; return how many there were."""
         removed = self._remove(ids)
@@ -211,6 +218,21 @@ class ItemStore:
                 connection.close()
                 raise
 
+    @classmethod
+    def beside(cls, place: Path) -> "ItemStore":
+        """Open a gallery's folder, or one file of a database, to be read only: also while a server writes to it.
+
+        Nothing is locked or changed. Raises `GalleryError` when it is damaged, or of an earlier release.
+        """
+        state = peek(place)
+        if not state.uid:
+            raise GalleryError(
+                f"the gallery {place} has the format of an earlier release; start gfp-serve with it once, which brings "
+                f"it up to date."
+            )
+        with _damage_named(place):
+            return cls(place, _connect(place, read_only=True), state)
+
     def rows(self, *, after: int = 0, up_to: int | None = None, chunk: int = 4096) -> Iterator[list[ItemRow]]:
         """Items numbered above `after` and at most `up_to`, by number, as they are when the first is asked for.
 
@@ -226,15 +248,23 @@ class ItemStore:
     def rows_of(self, ids: Sequence[str]) -> dict[str, ItemRow]:
         """The items that have these ids, by id."""
         with _damage_named(self._folder), self._reading:
-            found = list(_select_by_ids(self._reader, _SELECT_ITEM, ids))
+            # Together, so that many items of one upsert are all seen before it or all after.
+            self._reader.execute("BEGIN")
+            try:
+                found = list(_select_by_ids(self._reader, _SELECT_ITEM, ids))
+            finally:
+                self._reader.execute("COMMIT")
         rows = map(self._checked, found)
         return {row.id: row for row in rows}
 
     def removed_since(self, generation: int) -> list[int]:
         """Numbers of the items that went after this generation, as far as they were remembered."""
         with _damage_named(self._folder):
-            found = self._connection.execute("SELECT seq FROM removed WHERE generation > ?", (generation,))
-            return [seq for (seq,) in found]
+            found = self._connection.execute("SELECT seq FROM removed WHERE generation > ?", (generation,)).fetchall()
+            # They have no checksums. But numbers are never used again, and how many items are left is known.
+            if self._connection.execute("SELECT 1 FROM removed JOIN items USING (seq) LIMIT 1").fetchone():
+                raise GalleryError(f"the gallery {self._folder} is damaged: it calls an item removed that is there.")
+        return [seq for (seq,) in found]
 
     def forget_removed(self, generation: int) -> None:
         """Forget what went up to this generation: no derived file has it any more."""
@@ -266,11 +296,30 @@ class ItemStore:
             ) from error
         self.state = change.state
 
+    @property
+    def is_read_only(self) -> bool:
+        return self._read_only
+
     def count(self) -> int:
         """Items that are there, counted."""
         with _damage_named(self._folder):
             ((count,),) = self._connection.execute("SELECT COUNT(*) FROM items")
         return int(count)
+
+    def check(self) -> None:
+        """Raise `GalleryError` when SQLite's own structures are damaged, as the index by which ids are looked up."""
+        with _damage_named(self._folder), self._reading:
+            ((found,),) = self._reader.execute("PRAGMA integrity_check(1)")
+        if found != "ok":
+            raise GalleryError(
+                f"the gallery {self._folder} is damaged: {found}; restore the folder from a snapshot, or keep what is "
+                f"sound with `gfp gallery repair`."
+            )
+
+    def copy_to(self, file: Path) -> None:
+        """Write the database into a new file, as it is at this moment, without the space that deleted items left."""
+        with _damage_named(self._folder), closing(self._connect_again()) as connection:
+            connection.execute("VACUUM INTO ?", (str(file),))
 
     def close(self) -> None:
         with self._reading:
@@ -304,7 +353,10 @@ class ItemStore:
 
 
 def peek(folder: Path) -> GalleryState:
-    """What a gallery is, without opening it for use: it may be open elsewhere. Raises `GalleryError`."""
+    """What a gallery is, without opening it for use: it may be open elsewhere. Raises `GalleryError`.
+
+    Instead of the folder, one file of a database will do.
+    """
     with _damage_named(folder), closing(_connect(folder, read_only=True)) as connection:
         return _stored_state(folder, connection, _version_of(folder, connection))
 
@@ -324,9 +376,12 @@ def _select_by_ids(connection: sqlite3.Connection, select: str, ids: Sequence[st
         yield from connection.execute(f"{select} WHERE id IN ({', '.join('?' * len(part))})", part)
 
 
-def _connect(folder: Path, *, read_only: bool, immutable: bool = False) -> sqlite3.Connection:
+def _connect(place: Path, *, read_only: bool, immutable: bool = False) -> sqlite3.Connection:
+    database = place if place.is_file() else place / DATABASE_FILE
     mode = "mode=ro" if read_only else "mode=rw"
-    address = f"{(folder / DATABASE_FILE).absolute().as_uri()}?{mode}{'&immutable=1' if immutable else ''}"
+    # Where nothing can be written, SQLite cannot make the file by which readers and writers know of each other.
+    immutable |= read_only and not os.access(database.parent, os.W_OK) and not _size_of(Path(f"{database}-wal"))
+    address = f"{database.absolute().as_uri()}?{mode}{'&immutable=1' if immutable else ''}"
     return sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
 
 
@@ -371,21 +426,27 @@ def _version_of(folder: Path, connection: sqlite3.Connection) -> int:
 
 def _stored_state(folder: Path, connection: sqlite3.Connection, version: int) -> GalleryState:
     rows = connection.execute("SELECT * FROM gallery").fetchall()
-    if len(rows) == 1:
-        (row,) = rows
-        types = list(map(type, row))
-        if version == 1 and types == _STATE_TYPES_1 and row[-1] == _crc32_of(row[:-1]):
-            encoder_digest, embedding_size, _, generation, num_items, last_seq, _ = row
-            return GalleryState(encoder_digest, embedding_size, "auto", generation, num_items, last_seq)
-        if version > 1 and types == _STATE_TYPES:
-            uid, encoder_digest, embedding_size, _, index_kind, generation, num_items, last_seq, _ = row
-            state = GalleryState(encoder_digest, embedding_size, index_kind, generation, num_items, last_seq, uid)
-            if state.row() == row:
-                return state
-    raise GalleryError(
-        f"the gallery {folder} is damaged: the row that says what it is was altered; restore the folder from a "
-        f"snapshot, or keep what is sound with `gfp gallery repair`."
-    )
+    state = state_of(rows[0]) if len(rows) == 1 else None
+    if state is None or (version > 1) != bool(state.uid):
+        raise GalleryError(
+            f"the gallery {folder} is damaged: the row that says what it is was altered; restore the folder from a "
+            f"snapshot, or keep what is sound with `gfp gallery repair`."
+        )
+    return state
+
+
+def state_of(row: Sequence[Any]) -> GalleryState | None:
+    """What a row of the table `gallery` says, in either format; None when it is not as it was written."""
+    types = list(map(type, row))
+    if types == _STATE_TYPES_1 and row[-1] == _crc32_of(row[:-1]):
+        encoder_digest, embedding_size, _, generation, num_items, last_seq, _ = row
+        return GalleryState(encoder_digest, embedding_size, "auto", generation, num_items, last_seq)
+    if types == _STATE_TYPES:
+        uid, encoder_digest, embedding_size, _, index_kind, generation, num_items, last_seq, _ = row
+        state = GalleryState(encoder_digest, embedding_size, index_kind, generation, num_items, last_seq, uid)
+        if state.row() == tuple(row):
+            return state
+    return None
 
 
 def _crc32_of(values: Sequence[object]) -> int:

@@ -108,7 +108,7 @@ class Snapshot:
         else:
             found = self._search_index(self.index, queries, top_k, passing, effort)
         rows, similarities = found
-        return rows, np.clip(similarities, -1, 1)
+        return rows, np.minimum(np.maximum(similarities, -1), 1)
 
     def neighbours(self, found: Found) -> list[list[Neighbour]]:
         """What a search found, as its callers see it."""

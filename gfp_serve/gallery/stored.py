@@ -1,6 +1,5 @@
 """A gallery's items as its folder holds them, for commands that need all of them: also while a server serves it."""
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -9,7 +8,7 @@ import numpy as np
 
 from gfp_serve.errors import GalleryError
 from gfp_serve.gallery.contract import DEFAULT_GALLERY, Item
-from gfp_serve.gallery.items import DATABASE_FILE, ItemStore, peek
+from gfp_serve.gallery.items import DATABASE_FILE, ItemStore
 from gfp_serve.gallery.snapshot import read_attributes, read_source
 
 
@@ -31,14 +30,7 @@ def stored_items(folder: Path) -> Iterator[Item]:
 
     Nothing is locked or changed. Raises `GalleryError` when an item is damaged, or the gallery of an earlier release.
     """
-    state = peek(folder)
-    if not state.uid:
-        raise GalleryError(
-            f"the gallery {folder} has the format of an earlier release; start gfp-serve with it once, which brings it "
-            f"up to date."
-        )
-    address = f"{(folder / DATABASE_FILE).absolute().as_uri()}?mode=ro"
-    with closing(ItemStore(folder, sqlite3.connect(address, uri=True), state)) as store:
+    with closing(ItemStore.beside(folder)) as store:
         for rows in store.rows():
             for row in rows:
                 vector = np.frombuffer(row.vector, "<f4").astype(np.float32)

@@ -456,9 +456,7 @@ class Room:
 
 
 def _check_size(item: gallery_pb2.Item, limits: Limits) -> None:
-    num_bytes = (
-        len(item.id.encode()) + len(item.label.encode()) + item.attributes.ByteSize() + item.source.ByteSize()
-    )
+    num_bytes = len(item.id.encode()) + len(item.label.encode()) + item.attributes.ByteSize() + item.source.ByteSize()
     if num_bytes > limits.max_item_bytes:
         raise InvalidRequestError(
             f"the id, label, attributes and source of item {item.id[:40]!r} have {num_bytes} bytes; this server keeps "

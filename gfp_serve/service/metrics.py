@@ -5,7 +5,7 @@ smaller encoder for the other.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 from prometheus_client.core import GaugeMetricFamily
@@ -14,6 +14,8 @@ from prometheus_client.registry import Collector
 # Seconds; a small encoder answers in 2 ms, a full queue in seconds.
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _BODIES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+Reload = Literal["switched", "unchanged", "refused"]
 
 
 class Metrics:
@@ -44,6 +46,8 @@ class Metrics:
             "gfp_dropped", "Clips that were left by their callers before the encoder saw them.", registry=registry
         )
         self._reloads = Counter("gfp_reloads", "Times that the bundle was read again.", ["result"], registry=registry)
+        for result in get_args(Reload):  # known from the start, or the first of its kind would not be seen as a rise
+            self._reloads.labels(result)
         self._depth = Gauge("gfp_queue_depth", "Bodies admitted and not yet answered.", registry=registry)
         self._calls = Gauge("gfp_calls_in_progress", "Calls in progress.", registry=registry)
         self._galleries = _GalleryMetrics()
@@ -81,7 +85,7 @@ class Metrics:
         """A call was refused before any work."""
         self._rejected.labels(reason).inc()
 
-    def reloaded(self, result: Literal["switched", "unchanged", "refused"]) -> None:
+    def reloaded(self, result: Reload) -> None:
         """The bundle was read again."""
         self._reloads.labels(result).inc()
 

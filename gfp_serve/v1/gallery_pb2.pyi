@@ -81,10 +81,12 @@ class ListGalleriesResponse(_message.Message):
     def __init__(self, galleries: _Optional[_Iterable[_Union[GalleryDescription, _Mapping]]] = ...) -> None: ...
 
 class DropGalleryRequest(_message.Message):
-    __slots__ = ("gallery",)
+    __slots__ = ("gallery", "expected_encoder_digest")
     GALLERY_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_ENCODER_DIGEST_FIELD_NUMBER: _ClassVar[int]
     gallery: str
-    def __init__(self, gallery: _Optional[str] = ...) -> None: ...
+    expected_encoder_digest: str
+    def __init__(self, gallery: _Optional[str] = ..., expected_encoder_digest: _Optional[str] = ...) -> None: ...
 
 class DropGalleryResponse(_message.Message):
     __slots__ = ("num_items",)

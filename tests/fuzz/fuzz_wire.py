@@ -26,7 +26,8 @@ with atheris.instrument_imports(include=["gfp_serve", "google.protobuf.json_form
     from tests.fuzz.in_process import Methods
 from grpc import StatusCode
 
-from tests.gfp_serve.wild import RPCS, calls, good
+from gfp_serve.v1 import gallery_pb2
+from tests.gfp_serve.wild import RPCS, SET_UP, calls, good
 
 OURS = sorted(name for name in RPCS if name.startswith(tuple(f"/{service}/" for service in SERVICES)))
 # A first byte that stands for no RPC: the call is made by Hypothesis.
@@ -34,6 +35,9 @@ MADE_UP = 255
 ANSWERS = {StatusCode.OK, *STATUS_CODES.values()} - {StatusCode.INTERNAL, StatusCode.DEADLINE_EXCEEDED}
 
 LONGEST_INPUT = 2**14
+
+# So many inputs find the galleries that others have left; then they are as the good requests want them.
+INPUTS_BETWEEN_SET_UPS = 200
 
 
 def packed(contents: Sequence[bytes]) -> bytes:
@@ -92,6 +96,8 @@ class Fuzzer:
 
     def try_input(self, content: bytes) -> None:
         """Raises for what is a finding."""
+        if self._inputs % INPUTS_BETWEEN_SET_UPS == 0:
+            self._set_up()
         self._inputs += 1
         number, rest = (content[0], content[1:]) if content else (MADE_UP, b"")
         if number < len(OURS):
@@ -99,6 +105,17 @@ class Fuzzer:
             self._call(name, list(unpacked(rest)) if RPCS[name].client_streaming else [rest])
         else:
             self._made_up(rest)
+
+    def _set_up(self) -> None:
+        """Also keeps galleries few: each has its files, and there is a most of them."""
+        galleries = "/gfp_serve.v1.GalleryService"
+        _, (listed,) = self._methods.call(f"{galleries}/ListGalleries", [b""])
+        for each in gallery_pb2.ListGalleriesResponse.FromString(listed).galleries:
+            if each.name != "default":
+                drop = gallery_pb2.DropGalleryRequest(gallery=each.name)
+                self._methods.call(f"{galleries}/DropGallery", [drop.SerializeToString()])
+        for name, request in SET_UP:
+            self._methods.call(name, [request.SerializeToString()])
 
     def _call(self, name: str, contents: list[bytes]) -> None:
         code, _ = self._methods.call(name, contents)

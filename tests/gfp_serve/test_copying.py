@@ -19,7 +19,13 @@ DIGEST, OTHER_DIGEST = "5e" * 32, "0b" * 32
 def some_items(num_items: int) -> list[Item]:
     vectors = np.random.default_rng(0).standard_normal((num_items, 8)).astype(np.float32)
     return [
-        Item(f"clip-{n}", vector, f"label-{n % 3}", {"take": float(n), "tags": ["a"]}, Source("one.npz", float(n), n + 1.0))
+        Item(
+            f"clip-{n}",
+            vector,
+            f"label-{n % 3}",
+            {"take": float(n), "tags": ["a"]},
+            Source("one.npz", float(n), n + 1.0),
+        )
         for n, vector in enumerate(vectors)
     ]
 

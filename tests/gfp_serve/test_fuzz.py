@@ -21,10 +21,9 @@ from hypothesis import strategies as st
 from gfp_serve.client import Client
 from gfp_serve.server import SERVICES
 from gfp_serve.service.status import DOMAIN
-from gfp_serve.v1 import gallery_pb2
 from tests.gfp_serve.test_access import listed_methods
 from tests.gfp_serve.tiny import embedding_of, walk
-from tests.gfp_serve.wild import GOOD, LIMITS, RPCS, calls, good
+from tests.gfp_serve.wild import LIMITS, RPCS, SET_UP, calls, good
 from tests.gfp_serve.wire import channel_to, running, running_in_thread, small_config
 
 CODE = grpc.StatusCode
@@ -75,13 +74,8 @@ class Wire:
 
 def set_up(wire: Wire) -> None:
     """What the good requests ask for, whatever was asked before."""
-    (items,) = GOOD["gfp_serve.v1.UpsertRequest"]
-    for method, request in (
-        ("Upsert", items),
-        ("DropGallery", gallery_pb2.DropGalleryRequest(gallery="new")),
-        ("CreateGallery", gallery_pb2.CreateGalleryRequest(gallery="old")),
-    ):
-        wire.send(f"/gfp_serve.v1.GalleryService/{method}", [request.SerializeToString()])
+    for name, request in SET_UP:
+        wire.send(name, [request.SerializeToString()])
 
 
 @pytest.fixture(scope="module")

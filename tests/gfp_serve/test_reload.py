@@ -81,9 +81,12 @@ async def test_a_call_that_has_begun_ends_on_the_encoder_and_gallery_that_it_beg
             encoder.gate.set()
             assert [neighbour.id for neighbour in await begun] == ["one"]
             await switching
-            # A client that met the old encoder is told, and its vectors are not mixed.
-            with pytest.raises(EncoderMismatchError, match="cannot be compared"):
-                await client.embed(walk(1))
+            # A client that met the old encoder is told: its vectors are not mixed, and it drops nothing of the new one.
+            galleries.create("new")
+            for refused in (client.embed(walk(1)), client.drop_gallery("new")):
+                with pytest.raises(EncoderMismatchError, match="cannot be compared"):
+                    await refused
+            assert "new" in galleries.encoder_digests()
         async with AsyncClient(f"127.0.0.1:{server.port}") as client:
             info = await client.info()
             assert (info.encoder_digest, info.num_items) == (NEW.manifest.encoder_digest, 0)

@@ -198,6 +198,7 @@ async def opened(server: Server) -> set[object]:
         ([opening(stride_frames=0)], "both must be at least 1"),
         ([opening(window_frames=2**31)], "frames"),
         ([opening(search=gallery_pb2.SearchRequest(top_k=0))], "search.top_k: it is 0"),
+        ([opening(search=gallery_pb2.SearchRequest(merge_windows=True))], "search.merge_windows: a stream's windows"),
         ([opening(classify=gallery_pb2.ClassifyRequest(temperature=-1))], "temperature"),
         ([opening(), bring(FRAMES[:0])], "at least 1 frame"),
         ([opening(num_bodies=2), bring(FRAMES)], "positions has"),

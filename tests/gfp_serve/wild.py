@@ -70,6 +70,7 @@ def _good() -> dict[str, list[Message]]:
         gallery_pb2.SearchRequest(queries=queries, top_k=2, gallery="default", filter=where, effort=effort),
         gallery_pb2.SearchRequest(queries=queries, top_k=2, merge_windows=True),
         gallery_pb2.SearchRequest(queries=[gallery_pb2.Query(id="a")], top_k=1),
+        gallery_pb2.SearchRequest(queries=[gallery_pb2.Query(id="b")], top_k=1, merge_windows=True),
         gallery_pb2.ClassifyRequest(queries=queries, num_neighbours=3, temperature=0.1, unknown_below=0.5),
         gallery_pb2.ClassifyRequest(queries=queries, num_neighbours=2, filter=where, effort=effort, balanced=True),
         gallery_pb2.UpsertRequest(items=items),
@@ -106,6 +107,14 @@ def _infer(model: str, name: str, values: np.ndarray) -> oip.ModelInferRequest:
 # By the full name of their type: requests that the tiny server answers, once it holds the items of UpsertRequest and a
 # gallery "old", and none "new".
 GOOD = _good()
+
+
+# What to send before, whatever was sent until now: after these the server is as GOOD wants it.
+SET_UP = [
+    ("/gfp_serve.v1.GalleryService/Upsert", GOOD["gfp_serve.v1.UpsertRequest"][0]),
+    ("/gfp_serve.v1.GalleryService/DropGallery", gallery_pb2.DropGalleryRequest(gallery="new")),
+    ("/gfp_serve.v1.GalleryService/CreateGallery", gallery_pb2.CreateGalleryRequest(gallery="old")),
+]
 
 
 def good(method: MethodDescriptor) -> list[Message]:

@@ -1,0 +1,116 @@
+"""Does a gallery ever lie, or forget? Killed at any moment, searched beside writes, with wrong bytes in its files.
+
+    python benchmarks/gallery_proof.py crash --work W       kill −9 while several threads write; 200 rounds
+    python benchmarks/gallery_proof.py oracle --work W      every answer beside writes against brute force, and canaries
+    python benchmarks/gallery_proof.py damage --work W      one wrong byte anywhere in any file
+
+W is a folder for galleries, made anew by each run. A command exits with 1 when a gallery lied or forgot. What is done
+is in benchmarks/proving.
+"""
+
+import json
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks.proving import beside, crash, damage
+from gfp_serve.gallery import FaissGallery
+
+OUT = Path("benchmarks/gallery_proof.json")
+
+# Places of each of the two writers: without files derived from the items, and with indexes made anew all the time.
+PLACES = {"exact": 1500, "hnsw": 6000}
+CANARIES = {"unguarded": beside.Unguarded, "not in one piece": beside.NotInOnePiece}
+
+work_option = click.option("--work", type=click.Path(path_type=Path), required=True, help="Folder for galleries.")
+out_option = click.option("--out", type=click.Path(path_type=Path), default=OUT, show_default=True)
+seed_option = click.option("--seed", default=0, show_default=True)
+
+
+@click.group(help=__doc__)
+def main() -> None:
+    pass
+
+
+@main.command("crash")
+@work_option
+@out_option
+@seed_option
+@click.option("--rounds", default=200, show_default=True)
+def crash_command(work: Path, out: Path, seed: int, rounds: int) -> None:
+    """Kill the process that writes, or opens, and compare with what it acknowledged."""
+    counts = crash.run(work / "crash", rounds, seed=seed)
+    finish(out, "crash", counts, {name: counts[name] for name in crash.MUST_BE_NONE})
+
+
+@main.command()
+@work_option
+@out_option
+@seed_option
+@click.option("--seconds", default=60.0, show_default=True, help="Of each kind of index.")
+def oracle(work: Path, out: Path, seed: int, seconds: float) -> None:
+    """Four threads search and two write; every search is verified after the run. Canaries show that this can fail."""
+    report: dict[str, dict[str, Any]] = {}
+    for kind, num_places in PLACES.items():
+        folder = damage.emptied(work / "oracle")
+        with FaissGallery.create(
+            folder / kind, encoder_digest=damage.DIGEST, embedding_size=beside.SIZE, index_kind=kind
+        ) as gallery:
+            efforts = (beside.EXACT,) if kind == "exact" else (beside.EXACT, beside.BY_INDEX)
+            report[kind] = beside.run(gallery, num_places=num_places, seconds=seconds, efforts=efforts, seed=seed)
+        print(kind, report[kind])
+    for name in CANARIES:
+        report[f"canary, {name}"] = canary_of(name, min(seconds, 5.0))
+        print(name, report[f"canary, {name}"])
+    errors = {f"{kind}: {name}": report[kind].get(name, 0) for kind in PLACES for name in ("failures", *beside.ERRORS)}
+    for name in CANARIES:
+        found = any(report[f"canary, {name}"].get(error) for error in ("ended by signal", "failures", *beside.ERRORS))
+        errors[f"canary, {name}, found nothing"] = int(not found)
+    finish(out, "oracle", report, errors)
+
+
+@main.command("damage")
+@work_option
+@out_option
+@click.option("--places", default=30, show_default=True, help="Bytes of each file; of the database ten times more.")
+def damage_command(work: Path, out: Path, places: int) -> None:
+    """Alter one byte at a time; the gallery must be right or refuse."""
+    report = damage.run(work / "damage", places)
+    finish(out, "damage", report, {name: counts["wrong"] for name, counts in report.items()})
+
+
+@main.command(hidden=True)
+@click.argument("name", type=click.Choice(list(CANARIES)))
+@click.argument("seconds", type=float)
+def canary(name: str, seconds: float) -> None:
+    """Counts of a canary as JSON, if it lives so long."""
+    counts = beside.run(CANARIES[name](), num_places=PLACES["exact"], seconds=seconds, efforts=(beside.EXACT,))
+    click.echo(json.dumps(counts))
+
+
+def canary_of(name: str, seconds: float) -> dict[str, Any]:
+    """What the canary counted, in a process of its own, or the signal that ended it."""
+    ran = subprocess.run(
+        [sys.executable, __file__, "canary", name, str(seconds)], stdout=subprocess.PIPE, text=True, check=False
+    )
+    return {"ended by signal": -ran.returncode} if ran.returncode else json.loads(ran.stdout.splitlines()[-1])
+
+
+def finish(out: Path, section: str, report: dict[str, Any], errors: dict[str, int]) -> None:
+    """Put the section into the report, beside what is there; exit with 1 when an error was counted."""
+    known = json.loads(out.read_text()) if out.exists() else {}
+    known[section] = {"python": platform.python_version(), "machine": platform.machine(), **report}
+    out.write_text(json.dumps(known, indent=2) + "\n")
+    click.echo(f"{section}: {json.dumps(report, indent=1)}\n{out}")
+    if any(errors.values()):
+        counted = ", ".join(f"{name}: {number}" for name, number in errors.items() if number)
+        raise click.ClickException(f"the gallery lied or forgot: {counted}")
+
+
+if __name__ == "__main__":
+    main()
