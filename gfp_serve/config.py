@@ -70,10 +70,13 @@ class ServeConfig:
     bundle: Path | None = setting(
         None, "Encoder to serve: a bundle folder or zip, read again at SIGHUP. Without it, pose statistics (shipped)."
     )
-    gallery: Path | None = setting(
+    gallery: str | None = setting(
         None,
-        "Folder that keeps the galleries, made if absent; {encoder} in it stands for the encoder's digest. Without it, "
-        "items are lost at exit.",
+        "Folder that keeps the galleries, made if absent, or milvus://HOST:PORT/PREFIX; {encoder} in it stands for the "
+        "encoder's digest. Without it, items are lost at exit.",
+    )
+    gallery_device: Literal["cpu", "cuda"] = setting(
+        "cpu", "Where galleries in a folder are searched; cuda refuses to start without it."
     )
     host: str = setting("127.0.0.1", "Address to listen on; any other than loopback needs TLS and tokens.")
     port: int = setting(50051, "Port to listen on; 0 takes a free one and prints it.")

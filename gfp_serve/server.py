@@ -20,6 +20,7 @@ from gfp_serve.config import DEFAULT_BUNDLE, ENCODER, ServeConfig, bare_host
 from gfp_serve.encoder import Encoder
 from gfp_serve.errors import ClosedError, EncoderMismatchError, GalleryNotFoundError, GfpError, UnavailableError
 from gfp_serve.gallery import DEFAULT_GALLERY, FolderGalleries, Galleries
+from gfp_serve.gallery.milvus import is_milvus, open_galleries
 from gfp_serve.service.access import Access, Tokens
 from gfp_serve.service.deployment import Deployment, Switch
 from gfp_serve.service.guard import Guard
@@ -241,7 +242,7 @@ def _load(config: ServeConfig) -> _Loaded:
         difference,
     )
     with ExitStack() as opened:
-        galleries = opened.enter_context(_open_galleries(config.gallery, bundle.manifest))
+        galleries = opened.enter_context(_open_galleries(config, bundle.manifest))
         return _Loaded(bundle.manifest, encoder, galleries, opened.pop_all().close)
 
 
@@ -282,7 +283,7 @@ def _refuse_to_mix(config: ServeConfig, manifest: Manifest, loaded: _Loaded) -> 
                 f"the {sum(sizes.values())} items of the temporary galleries ({', '.join(sizes)}) would be lost, for "
                 f"they are of encoder {digest[:12]}; start with --gallery FOLDER/{ENCODER}, or start again."
             )
-    elif ENCODER not in str(config.gallery):
+    elif ENCODER not in config.gallery:
         raise EncoderMismatchError(
             f"the galleries in {config.gallery} belong to encoder {digest[:12]}, the bundle is now "
             f"{manifest.encoder_digest[:12]}; their vectors cannot be compared. Start with --gallery FOLDER/{ENCODER}: "
@@ -291,29 +292,33 @@ def _refuse_to_mix(config: ServeConfig, manifest: Manifest, loaded: _Loaded) -> 
 
 
 @contextmanager
-def _open_galleries(path: Path | None, manifest: Manifest) -> Iterator[Galleries]:
+def _open_galleries(config: ServeConfig, manifest: Manifest) -> Iterator[Galleries]:
     with ExitStack() as opened:
-        if path is None:
+        digest, size = manifest.encoder_digest, manifest.embedding_size
+        if config.gallery is None:
             folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="gfp-gallery-"))
             _log.warning("no --gallery was given: items live in a temporary folder and are lost at exit")
-            root = Path(folder) / "galleries"
+            place = str(Path(folder) / "galleries")
         else:
-            root = Path(str(path).replace(ENCODER, manifest.encoder_digest[:12]))
-        galleries = opened.enter_context(
-            closing(
-                FolderGalleries(
-                    root,
-                    encoder_digest=manifest.encoder_digest,
-                    embedding_size=manifest.embedding_size,
-                    durable=path is not None,
-                )
+            place = config.gallery.replace(ENCODER, manifest.encoder_digest[:12])
+        made: Galleries
+        if is_milvus(place):
+            made = open_galleries(place, encoder_digest=digest, embedding_size=size)
+        else:
+            durable = config.gallery is not None
+            made = FolderGalleries(
+                Path(place),
+                encoder_digest=digest,
+                embedding_size=size,
+                durable=durable,
+                device=config.gallery_device,
             )
-        )
+        galleries = opened.enter_context(closing(made))
         for name, num_items, generation in _sizes(galleries, manifest.encoder_digest):
             _log.info("gallery=%s items=%d generation=%d", name, num_items, generation)
-        for name, digest in galleries.encoder_digests().items():
-            if digest != manifest.encoder_digest:
-                _log.warning("gallery=%s was filled by encoder %s; this one cannot use it", name, digest[:12])
+        for name, theirs in galleries.encoder_digests().items():
+            if theirs != digest:
+                _log.warning("gallery=%s was filled by encoder %s; this one cannot use it", name, theirs[:12])
         yield galleries
 
 

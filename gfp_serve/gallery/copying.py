@@ -11,7 +11,7 @@ from gfp_serve.errors import EncoderMismatchError, GalleryNotFoundError
 from gfp_serve.gallery.contract import DEFAULT_GALLERY, Galleries, Gallery, Item
 from gfp_serve.gallery.faiss_gallery import FaissGallery
 from gfp_serve.gallery.folder import FolderGalleries
-from gfp_serve.gallery.milvus import encoder_of, open_galleries
+from gfp_serve.gallery.milvus import encoder_of, is_milvus, open_galleries
 from gfp_serve.gallery.stored import folder_of
 
 _BATCH = 256
@@ -52,7 +52,7 @@ def source_at(place: str, name: str = DEFAULT_GALLERY) -> Iterator[Gallery]:
 
     Raises `GalleryError` or `GalleryNotFoundError` when there is none, and what opening it raises.
     """
-    if not _is_milvus(place):
+    if not is_milvus(place):
         with FaissGallery.open(folder_of(Path(place), name)) as gallery:
             yield gallery
         return
@@ -69,7 +69,7 @@ def target_at(place: str, name: str = DEFAULT_GALLERY, *, like: Gallery) -> Iter
     """
     encoder_digest, embedding_size = like.encoder_digest, like.embedding_size
     galleries: Galleries
-    if _is_milvus(place):
+    if is_milvus(place):
         galleries = open_galleries(place, encoder_digest=encoder_digest, embedding_size=embedding_size)
     else:
         galleries = FolderGalleries(Path(place), encoder_digest=encoder_digest, embedding_size=embedding_size)

@@ -10,10 +10,11 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float32
@@ -39,13 +40,25 @@ from gfp_serve.gallery.contract import (
 )
 from gfp_serve.gallery.derived import Derived, check_derived, read_derived, remove_others, write_derived
 from gfp_serve.gallery.filters import Filter
-from gfp_serve.gallery.index import Index, choose_kind, extend_index, make_index, physical_memory, tune
+from gfp_serve.gallery.index import (
+    Index,
+    ServingKind,
+    check_gpu,
+    choose_kind,
+    copy_to_gpu,
+    extend_index,
+    make_index,
+    physical_memory,
+    tune,
+)
 from gfp_serve.gallery.items import DATABASE_FILE, UNFINISHED_FILES, Change, GalleryState, ItemRow, ItemStore
 from gfp_serve.gallery.rows import Rows
 from gfp_serve.gallery.snapshot import RowColumns, Snapshot, read_attributes, read_source, write_source
 from gfp_serve.gallery.writer import Writer
 
 _log = logging.getLogger(__name__)
+
+Device = Literal["cpu", "cuda"]
 
 _LOCK_FILE = "gallery.lock"
 
@@ -63,10 +76,13 @@ class FaissGallery(Gallery):
     """A gallery in one folder, for one process. Open it with `create`, `open` or `open_or_create`.
 
     Searches run side by side and beside writes. Writes that wait together share one sync of the disk. `memory_bytes`
-    is what vectors and index may take, for the choice of "auto"; half of the machine's memory when it is not set.
+    is what vectors and index may take, for the choice of "auto"; half of the machine's memory when it is not set. With
+    `device` "cuda" searches without a filter run on the first GPU; `DeviceError` when there is none.
     """
 
-    def __init__(self, path: Path, store: ItemStore, *, durable: bool, memory_bytes: int | None) -> None:
+    def __init__(
+        self, path: Path, store: ItemStore, *, durable: bool, memory_bytes: int | None, device: Device
+    ) -> None:
         self._path = path
         self._store = store
         self._durable = durable
@@ -74,7 +90,11 @@ class FaissGallery(Gallery):
         self._resources = ExitStack()  # what `close` gives back
         self._closed = False
         self._problem = "the gallery is closed; open it again."
+        self._on_gpu = device == "cuda"
+        if self._on_gpu:
+            check_gpu()
         self._derived, self._snapshot = _read(path, store)
+        self._snapshot = replace(self._snapshot, index=self._placed(self._snapshot.index, self._snapshot.rows))
         self._writer = Writer(store.changing, self._publish)
         self._background = Background(self._settle, self._has_to_settle)
         self._background.look()
@@ -89,6 +109,7 @@ class FaissGallery(Gallery):
         index_kind: IndexKind = "auto",
         durable: bool = True,
         memory_bytes: int | None = None,
+        device: Device = "cpu",
     ) -> "FaissGallery":
         """Make an empty gallery in a new or empty folder, readable by its owner only.
 
@@ -102,17 +123,19 @@ class FaissGallery(Gallery):
                 f"{path} holds {foreign[0]!r}, which is no part of a gallery; name a new or an empty folder."
             )
         new = GalleryState(encoder_digest, embedding_size, index_kind)
-        return cls._take(path, new=new, durable=durable, memory_bytes=memory_bytes)
+        return cls._take(path, new=new, durable=durable, memory_bytes=memory_bytes, device=device)
 
     @classmethod
-    def open(cls, path: Path, *, durable: bool = True, memory_bytes: int | None = None) -> "FaissGallery":
+    def open(
+        cls, path: Path, *, durable: bool = True, memory_bytes: int | None = None, device: Device = "cpu"
+    ) -> "FaissGallery":
         """Open a gallery, which knows what it is. Every byte that is used is verified.
 
         Raises `GalleryError` when the folder is no gallery, is damaged, or is open already.
         """
         if not (path / DATABASE_FILE).is_file():
             raise GalleryError(f"{path} is not a gallery: it holds no {DATABASE_FILE}; check the path.")
-        return cls._take(path, durable=durable, memory_bytes=memory_bytes)
+        return cls._take(path, durable=durable, memory_bytes=memory_bytes, device=device)
 
     @classmethod
     def open_or_create(
@@ -123,6 +146,7 @@ class FaissGallery(Gallery):
         embedding_size: int,
         durable: bool = True,
         memory_bytes: int | None = None,
+        device: Device = "cpu",
     ) -> "FaissGallery":
         """Open the gallery in this folder, or make one if the folder is new or empty.
 
@@ -135,8 +159,9 @@ class FaissGallery(Gallery):
                 embedding_size=embedding_size,
                 durable=durable,
                 memory_bytes=memory_bytes,
+                device=device,
             )
-        gallery = cls.open(path, durable=durable, memory_bytes=memory_bytes)
+        gallery = cls.open(path, durable=durable, memory_bytes=memory_bytes, device=device)
         if (gallery.encoder_digest, gallery.embedding_size) == (encoder_digest, embedding_size):
             return gallery
         gallery.close()
@@ -148,7 +173,7 @@ class FaissGallery(Gallery):
 
     @classmethod
     def _take(
-        cls, path: Path, *, new: GalleryState | None = None, durable: bool, memory_bytes: int | None
+        cls, path: Path, *, new: GalleryState | None = None, durable: bool, memory_bytes: int | None, device: Device
     ) -> "FaissGallery":
         with _reachable(path), ExitStack() as undo:
             writable = os.access(path, os.W_OK)
@@ -160,7 +185,7 @@ class FaissGallery(Gallery):
                 ItemStore.create(path, new)
             store = ItemStore.open(path, read_only=not writable)
             undo.callback(store.close)
-            gallery = cls(path, store, durable=durable, memory_bytes=memory_bytes)
+            gallery = cls(path, store, durable=durable, memory_bytes=memory_bytes, device=device)
             gallery._resources = undo.pop_all()
         return gallery
 
@@ -202,10 +227,17 @@ class FaissGallery(Gallery):
         )
 
     def upsert(self, items: Sequence[Item]) -> int:
+        return self.upsert_soon(items).result()
+
+    def upsert_soon(self, items: Sequence[Item]) -> Future[int]:
+        """`upsert` as a future: items are checked at once, and written while the caller does something else."""
         items = list({item.id: item for item in items}.values())
         vectors = check_items(items, self.embedding_size)
+        now = self._opened()
         if not items:
-            return self._opened().generation
+            unchanged: Future[int] = Future()
+            unchanged.set_result(now.generation)
+            return unchanged
         rows = [
             ItemRow(
                 *(0, item.id, item.label, _json_of(item), write_source(item.source)), vector.astype("<f4").tobytes()
@@ -217,8 +249,7 @@ class FaissGallery(Gallery):
             change.upsert(rows)
             return change.state.generation
 
-        self._opened()
-        return self._writer.change(apply)
+        return self._writer.change_soon(apply)
 
     def delete(self, ids: Sequence[str]) -> int:
         self._opened()
@@ -295,7 +326,7 @@ class FaissGallery(Gallery):
 
     def _has_to_settle(self) -> bool:
         now = self._snapshot
-        kind = choose_kind(self._store.state.index_kind, now.num_items, self.embedding_size, self._memory_bytes)
+        kind = self._kind_of(now.num_items)
         new = now.num_rows - (0 if self._derived is None else self._derived.manifest.num_rows)
         has_to_write = new > max(_NEW_ROWS, _NEW_SHARE * now.num_rows) and not self._store.is_read_only
         return kind != now.serving_kind or has_to_write or self._has_to_forget(now)
@@ -307,7 +338,7 @@ class FaissGallery(Gallery):
     def _settle(self) -> None:
         """Make the index and the files for what is there now, and let them take over. Runs in the background."""
         now, state = self._writer.between(self._begin)
-        kind = choose_kind(state.index_kind, now.num_items, state.embedding_size, self._memory_bytes)
+        kind = self._kind_of(now.num_items)
         rows, num_rows, removed = now.rows, now.num_rows, now.removed
         index: Index | None = None
         if not self._derived_is_sound(state):
@@ -334,9 +365,17 @@ class FaissGallery(Gallery):
         if (index is not None or num_rows > _NEW_ROWS) and not self._store.is_read_only:
             derived = write_derived(self._path, state, rows, num_rows, np.flatnonzero(removed), index)
             rows, index = derived.rows, derived.index
+        index = self._placed(index, rows)
         self._writer.between(lambda: self._take_over(now, state, rows, removed, index, derived))
         if derived is not None:
             remove_others(self._path, derived.folder)
+
+    def _placed(self, index: Index | None, rows: Rows) -> Index | None:
+        return copy_to_gpu(index, rows.vectors, rows.num_rows) if self._on_gpu else index
+
+    def _kind_of(self, num_items: int) -> ServingKind:
+        state = self._store.state
+        return choose_kind(state.index_kind, num_items, state.embedding_size, self._memory_bytes, on_gpu=self._on_gpu)
 
     def _derived_is_sound(self, state: GalleryState) -> bool:
         if self._derived is not None:

@@ -4,6 +4,7 @@ import shutil
 import threading
 import uuid
 from pathlib import Path
+from typing import Literal
 
 from gfp_serve.errors import (
     EncoderMismatchError,
@@ -30,11 +31,20 @@ class FolderGalleries(Galleries):
     Raises `EncoderMismatchError` when another encoder filled the default gallery, and the errors of `FaissGallery`.
     """
 
-    def __init__(self, root: Path, *, encoder_digest: str, embedding_size: int, durable: bool = True) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        encoder_digest: str,
+        embedding_size: int,
+        durable: bool = True,
+        device: Literal["cpu", "cuda"] = "cpu",
+    ) -> None:
         self._root = root
         self._encoder_digest = encoder_digest
         self._embedding_size = embedding_size
         self._durable = durable
+        self._device = device
         self._lock = threading.Lock()
         self._open: dict[str, FaissGallery] = {}
         self._foreign: dict[str, str] = {}  # encoder digests by name
@@ -46,6 +56,7 @@ class FolderGalleries(Galleries):
                 encoder_digest=encoder_digest,
                 embedding_size=embedding_size,
                 durable=durable,
+                device=device,
             )
             for leftover in root.glob(f"{_DROPPED}*"):
                 shutil.rmtree(leftover, ignore_errors=True)
@@ -85,6 +96,7 @@ class FolderGalleries(Galleries):
                 embedding_size=self._embedding_size,
                 index_kind=index_kind,
                 durable=self._durable,
+                device=self._device,
             )
             self._open[name] = gallery
         return gallery
@@ -120,7 +132,7 @@ class FolderGalleries(Galleries):
         return self._root / name
 
     def _take(self, folder: Path) -> None:
-        gallery = FaissGallery.open(folder, durable=self._durable)
+        gallery = FaissGallery.open(folder, durable=self._durable, device=self._device)
         if (gallery.encoder_digest, gallery.embedding_size) == (self._encoder_digest, self._embedding_size):
             self._open[folder.name] = gallery
         else:

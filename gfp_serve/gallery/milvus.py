@@ -20,6 +20,11 @@ from gfp_serve.gallery.milvus_connection import Connection, Identity
 from gfp_serve.gallery.milvus_gallery import MilvusGallery
 
 
+def is_milvus(place: str) -> bool:
+    """Whether this is an address of Milvus; else it is a folder."""
+    return place.startswith(("milvus://", "milvus+lite://"))
+
+
 def open_galleries(address: str, *, encoder_digest: str, embedding_size: int) -> "MilvusGalleries":
     """The galleries at `milvus://HOST:PORT/PREFIX`, or in the file of `milvus+lite://PATH.db`.
 

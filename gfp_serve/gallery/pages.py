@@ -92,24 +92,26 @@ class Pages:
                 if record is not None:
                     yield record
 
-    def records_anywhere(self, marker: bytes, within: bytes = b"") -> Iterator[Record]:
+    def records_anywhere(self, marker: bytes, *, begin: bytes = b"", within: bytes = b"") -> Iterator[Record]:
         """What looks like a table's row in any page, whatever the page says of itself: also rows that were deleted.
 
-        `marker` stands in the row's header, that is among the types of its values; `within` in the row's page.
+        Types of values stand in a row's header: `marker` among them, `begin` as the first ones. `within` stands
+        somewhere in the page.
         """
         for number in range(1, self._count + 1):
             page = self[number]
             place = page.find(marker) if within in page else -1
             while place >= 0:
-                yield from self._records_around(page, place)
+                for start in range(max(place - 16, 1), place):
+                    # A header begins with its own length, and the row's number ends before it.
+                    if place - start < page[start] < 0x80 and page.startswith(begin, start + 1):
+                        yield from self._rows_with_header(page, start)
                 place = page.find(marker, place + 1)
 
-    def _records_around(self, page: bytes, place: int) -> Iterator[Record]:
-        for start in range(max(place - 16, 1), place):
-            # A header begins with its own length, and the row's number ends before it.
-            values = self._values(page, start, _MOST_IN_TABLE) if place - start < page[start] < 0x80 else None
-            if values is not None:
-                yield from (Record(rowid, values) for rowid in _varints_before(page, start))
+    def _rows_with_header(self, page: bytes, start: int) -> Iterator[Record]:
+        values = self._values(page, start, _MOST_IN_TABLE)
+        if values is not None:
+            yield from (Record(rowid, values) for rowid in _varints_before(page, start))
 
     def _record_of_cell(self, page: bytes, place: int, kind: int) -> Record | None:
         try:
@@ -118,14 +120,15 @@ class Pages:
                 rowid, place = _varint(page, place)
                 values = self._values(page, place, _MOST_IN_TABLE)
                 return None if values is None else Record(rowid, values)
-            _, place = _varint(page, place + (4 if kind == _INDEX_INNER else 0))
-            values = self._values(page, place, _MOST_IN_INDEX)
+            # Of an entry its size is all that can tell whether it is sound.
+            size, place = _varint(page, place + (4 if kind == _INDEX_INNER else 0))
+            values = self._values(page, place, _MOST_IN_INDEX, size)
             return None if values is None else Record(None, values)
         except IndexError:
             return None
 
-    def _values(self, page: bytes, start: int, most: int) -> list[object] | None:
-        """The values of the record that begins here; None when there is none."""
+    def _values(self, page: bytes, start: int, most: int, expected_size: int | None = None) -> list[object] | None:
+        """The values of the record that begins here; None when there is none, or one of another size."""
         try:
             header_size, place = _varint(page, start)
             end = start + header_size
@@ -134,7 +137,7 @@ class Pages:
                 kind, place = _varint(page, place)
                 types.append(kind)
             size = header_size + sum(map(_num_bytes, types))
-            if place != end or size > self._count * PAGE_SIZE:
+            if place != end or size > self._count * PAGE_SIZE or size != (expected_size or size):
                 return None
             content = self._content(page, start, size, most)
             values: list[object] = []

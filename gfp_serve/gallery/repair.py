@@ -18,6 +18,9 @@ from gfp_serve.gallery.pages import Pages, Record
 _UNFINISHED = "gallery.repaired"
 _DAMAGED = f"{DATABASE_FILE}.damaged-"
 
+# How SQLite writes the types of an item's number, which stands elsewhere, and of the text "cosine".
+_NULL, _SIX_LETTERS = b"\x00", b"\x19"
+
 _ROWS_AT_ONCE = 4096
 
 
@@ -102,11 +105,11 @@ class _Salvage:
                 self.kept[row.id] = row.seq
                 yield row
         if self.state is None:
-            for record in self._pages.records_anywhere(b"\x19", within=b"cosine"):  # the type of a text of 6 bytes
+            for record in self._pages.records_anywhere(_SIX_LETTERS, within=b"cosine"):
                 self._note(record)
         # The index knows items that no page points to: what the pages say of themselves may be what is damaged.
         if self.embedding_size and self._missing():
-            for record in self._pages.records_anywhere(_type_of_blob(4 * self.embedding_size)):
+            for record in self._pages.records_anywhere(_type_of_blob(4 * self.embedding_size), begin=_NULL):
                 row = self._sound(record)
                 if row is not None and row.id not in self.kept and self._known.get(row.seq) == row.id:
                     self.kept[row.id] = row.seq

@@ -103,7 +103,7 @@ class Snapshot:
             return np.empty((len(queries), 0), dtype=np.int64), np.empty((len(queries), 0), dtype=np.float32)
         if passing is not None and passing.rows is not None and passing.vectors is not None:
             found = merge([similarities_of(queries, passing.vectors, passing.rows, top_k)], top_k)
-        elif self.index is None or effort.exact:
+        elif self.index is None or (effort.exact and self.index.kind != "exact"):
             found = self._search_exactly(queries, top_k, passing)
         else:
             found = self._search_index(self.index, queries, top_k, passing, effort)

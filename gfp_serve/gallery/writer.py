@@ -33,11 +33,15 @@ class Writer(Generic[C]):
 
     def change(self, apply: Callable[[C], T]) -> T:
         """What `apply` returns, once its change is durable and published. All of the group's callers see an error."""
-        return self._wait_for(self._waiting, apply)
+        return self.change_soon(apply).result()
+
+    def change_soon(self, apply: Callable[[C], T]) -> Future[T]:
+        """The same as a future, for callers that have something else to do until then."""
+        return self._put(self._waiting, apply)
 
     def between(self, act: Callable[[], T]) -> T:
         """What `act` returns; it runs in the writer's thread, between two groups."""
-        return self._wait_for(self._between, act)
+        return self._put(self._between, act).result()
 
     def close(self) -> None:
         """Make the changes that wait, then end. Later ones raise `ClosedError`."""
@@ -47,7 +51,7 @@ class Writer(Generic[C]):
         if self._thread is not None:
             self._thread.join()
 
-    def _wait_for(self, queue: deque[Any], act: Callable[..., T]) -> T:
+    def _put(self, queue: deque[Any], act: Callable[..., T]) -> Future[T]:
         future: Future[T] = Future()
         with self._wake:
             if self._closed:
@@ -57,7 +61,7 @@ class Writer(Generic[C]):
                 self._thread = threading.Thread(target=self._run, name="gallery writer", daemon=True)
                 self._thread.start()
             self._wake.notify()
-        return future.result()
+        return future
 
     def _run(self) -> None:
         while True:
@@ -68,6 +72,8 @@ class Writer(Generic[C]):
                 between = list(self._between)
                 self._between.clear()
                 group = [self._waiting.popleft() for _ in range(min(len(self._waiting), _WRITES_AT_ONCE))]
+            # Whoever has gone before their turn gets nothing written.
+            group = [(apply, future) for apply, future in group if future.set_running_or_notify_cancel()]
             for act, future in between:
                 try:
                     future.set_result(act())

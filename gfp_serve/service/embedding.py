@@ -1,5 +1,6 @@
 """EmbeddingService of the wire."""
 
+import asyncio
 import time
 
 from gfp_serve.gallery import Gallery
@@ -36,6 +37,10 @@ class EmbeddingServicer(embedding_pb2_grpc.EmbeddingServiceServicer):
     ) -> embedding_pb2.GetInfoResponse:
         reply = embedding_pb2.GetInfoResponse()
         reply.CopyFrom(self._about)
-        reply.gallery.num_items = len(self._gallery)
-        reply.gallery.generation = self._gallery.generation
+
+        def count() -> tuple[int, int]:
+            return len(self._gallery), self._gallery.generation
+
+        # In a thread: a gallery on another machine is asked over the network.
+        reply.gallery.num_items, reply.gallery.generation = await asyncio.to_thread(count)
         return reply

@@ -17,7 +17,7 @@ from jaxtyping import Float32
 from gfp_serve.classify import Weighting, vote
 from gfp_serve.config import Limits
 from gfp_serve.errors import ClosedError, GalleryNotFoundError, InvalidRequestError
-from gfp_serve.gallery import DEFAULT_GALLERY, Effort, Filter, Galleries, Gallery, Item, Neighbour
+from gfp_serve.gallery import DEFAULT_GALLERY, Effort, FaissGallery, Filter, Galleries, Gallery, Item, Neighbour
 from gfp_serve.gallery.moments import Moment, are_settled, merge
 from gfp_serve.service.convert import (
     in_field,
@@ -42,6 +42,9 @@ DEFAULT_TEMPERATURE = 0.07
 
 # A gallery makes durable together what waits together, and a write that waits is a thread that does.
 MAX_WRITES = 64
+
+# Items that are checked in less time than it takes to hand them to a thread and back.
+_FEW_ITEMS = 8
 
 # What a reply needs beside its repeated part: the encoder's digest and the timing.
 _ENVELOPE_BYTES = 256
@@ -165,7 +168,10 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
                 source = read_source(message.source) if message.HasField("source") else None
                 items.append(Item(message.id, vector, message.label, read_attributes(message.attributes), source))
         search_ns = time.perf_counter_ns()
-        generation = await self._write(lambda: gallery.upsert(items))
+        if isinstance(gallery, FaissGallery) and len(items) <= _FEW_ITEMS:
+            generation = await asyncio.wrap_future(gallery.upsert_soon(items))
+        else:
+            generation = await self._write(lambda: gallery.upsert(items))
         return gallery_pb2.UpsertResponse(
             generation=generation,
             encoder_digest=self._embedder.encoder_digest,

@@ -82,15 +82,15 @@ def test_pages_that_are_still_in_the_log_take_the_place_of_those_in_the_file(fol
 
 def test_no_sound_item_is_lost_wherever_a_byte_is_wrong(folder, tmp_path):
     fill(folder)
-    before = contents(folder)
+    before = rows_in(folder)
     database = folder / "gallery.sqlite"
     sound = database.read_bytes()
-    place_of = {row[1]: _place_of(sound, row) for row in rows_in(folder)}
+    place_of = {row[1]: _place_of(sound, row) for row in before}
     damaged = tmp_path / "damaged"
     rng = np.random.default_rng(0)
     used = [place for place, byte in enumerate(sound) if byte]
     num_damaged = num_lost = 0
-    for place in [*range(100), *rng.choice(used, 300, replace=False)]:
+    for place in [*range(0, 100, 3), *rng.choice(used, 170, replace=False)]:
         shutil.rmtree(damaged, ignore_errors=True)
         damaged.mkdir()
         wrong = bytearray(sound)
@@ -99,15 +99,16 @@ def test_no_sound_item_is_lost_wherever_a_byte_is_wrong(folder, tmp_path):
 
         repair = repair_gallery(damaged, encoder_digest=DIGEST)
 
-        after = contents(damaged)
+        after = rows_in(damaged)
+        assert set(after) <= set(before), f"byte {place}"
+        kept = {row[1] for row in after}
         untouched = {id for id, (begin, end) in place_of.items() if not begin <= place < end}
-        assert untouched <= set(after), f"byte {place} {sorted(untouched - set(after))}"
-        assert all(before[id] == after[id] for id in after), f"byte {place}"
-        assert set(before) - set(after) == set(repair.findings.lost), f"byte {place}"
+        assert untouched <= kept, f"byte {place}: {untouched - kept}"
+        assert set(place_of) - kept == set(repair.findings.lost), f"byte {place}"
         num_damaged += repair.kept is not None
         num_lost += len(repair.findings.lost)
-    assert num_damaged > 300
-    assert 50 < num_lost < num_damaged
+    assert num_damaged > 130
+    assert 30 < num_lost < num_damaged
 
 
 def _place_of(content: bytes, row: tuple[object, ...]) -> tuple[int, int]:
@@ -117,3 +118,38 @@ def _place_of(content: bytes, row: tuple[object, ...]) -> tuple[int, int]:
     begin = content.index(values)
     assert content.count(values) == 1
     return begin - 16, begin + len(values) + 8 + len(str(source))
+
+
+@pytest.mark.parametrize("embedding_size", [SIZE, 1500])
+def test_pages_that_cannot_be_read_cost_only_the_items_that_were_in_them(folder, embedding_size):
+    fill(folder, 60, embedding_size)
+    before = rows_in(folder)
+    database = folder / "gallery.sqlite"
+    rng = np.random.default_rng(1)
+    num_pages = database.stat().st_size // 4096
+    for page in (0, *rng.choice(num_pages, 3, replace=False)):
+        overwrite(database, int(page) * 4096, bytes(4096))
+
+    repair = repair_gallery(folder, encoder_digest=DIGEST)
+
+    after = rows_in(folder)
+    assert set(after) <= set(before)
+    assert len(after) == repair.findings.num_items >= len(before) * (num_pages - 4) // num_pages - 10
+    with FaissGallery.open(folder) as gallery:
+        assert [item.id for item in gallery.items()] == [row[1] for row in after]
+        gallery.upsert(drawn(1, 1000, embedding_size))
+        assert len(gallery) == len(after) + 1
+
+
+def test_a_database_that_was_cut_off_keeps_the_items_before_the_cut(folder):
+    fill(folder, 200)
+    before = rows_in(folder)
+    database = folder / "gallery.sqlite"
+    content = database.read_bytes()
+    database.write_bytes(content[: len(content) // 2])
+    repair = repair_gallery(folder, encoder_digest=DIGEST)
+    after = rows_in(folder)
+    assert 60 < len(after) < len(before)
+    assert set(after) <= set(before)
+    assert repair.findings.num_items == len(after)
+    assert repair.findings.num_lost >= len(repair.findings.lost) > 0

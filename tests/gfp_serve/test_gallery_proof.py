@@ -102,7 +102,7 @@ def test_the_crash_oracle_sees_a_lost_item_a_ghost_and_half_an_upsert(folder):
         crash.Change(2, 3, True, 5, 1).make(gallery)
         crash.Change(3, 4, True, 0, 5).make(gallery)
     killed.check([crash.Change(3, 4, True, 0, 10)])
-    # Of the half upsert, the oracle takes all for written, so that its other half is lost as well.
+    # The oracle takes the half upsert for a whole one, of which the other half is then lost.
     assert [killed.counts[name] for name in ("lost", "ghosts", "half")] == [6, 1, 1]
 
 
@@ -117,15 +117,13 @@ def crash_gallery(folder: Path) -> FaissGallery:
 def test_every_answer_beside_writes_is_the_exact_one_of_a_moment_that_it_can_be_of(folder, index_kind):
     with new_gallery(folder, index_kind) as gallery:
         counts = beside.run(gallery, num_places=600, seconds=1.5, efforts=(beside.EXACT, beside.BY_INDEX))
-    assert {name: counts.get(name, 0) for name in ("failures", *beside.ERRORS)} == {
-        name: 0 for name in ("failures", *beside.ERRORS)
-    }
+    assert [counts.get(name, 0) for name in ("failures", *beside.ERRORS)] == [0, 0, 0, 0]
     assert counts["searches, exact"] > 20
     assert counts["changes"] > 20
 
 
 def test_a_gallery_whose_upserts_are_seen_in_part_is_found_out():
-    counts = beside.run(beside.NotInOnePiece(), num_places=600, seconds=1.5, efforts=(beside.EXACT,))
+    counts = beside.run(beside.NotInOnePiece(), num_places=600, seconds=0.5, efforts=(beside.EXACT,))
     assert counts["missing neighbours, exact"] > 0
 
 
@@ -158,7 +156,7 @@ def test_many_items_are_read_from_one_moment(folder, monkeypatch):
 def test_no_wrong_byte_in_any_file_makes_a_wrong_answer(tmp_path, caplog):
     caplog.set_level(logging.CRITICAL)
     damaged = Damaged(tmp_path / "damage", index_kind="hnsw", num_places=NUM_ITEMS // 2)
-    outcomes = {file: damaged.counts(file, 3) for file in [*damaged.files(), Path(LOG)]}
+    outcomes = {file: damaged.counts(file, 2) for file in [*damaged.files(), Path(LOG)]}
     assert len(outcomes) == 8  # rows (3), removed rows, index and manifest; the database and its log
     assert {file: counts["wrong"] for file, counts in outcomes.items()} == dict.fromkeys(outcomes, 0)
 
@@ -272,3 +270,238 @@ def test_derived_files_that_faiss_does_not_read_are_made_again(folder, monkeypat
     with FaissGallery.open(folder) as gallery:
         gallery.settle()
         assert gallery.search(vectors(1), top_k=1)[0][0].id == "clip-0"
+
+
+# --- a full disk ---
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[None]:
+    """A disk of its own for the folder; the test is passed over where none can be mounted."""
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", folder], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("a disk can only be mounted by root")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)  # files may be mapped still
+
+
+def test_on_a_full_disk_writes_are_refused_and_reads_go_on_until_there_is_space(tmp_path):
+    with small_disk(tmp_path / "disk", "2m"):
+        ballast = tmp_path / "disk" / "ballast"
+        with new_gallery(tmp_path / "disk" / "gallery") as gallery:
+            gallery.upsert(items(100))
+            ballast.write_bytes(bytes(1_200_000))
+            right = answers(gallery)
+            with pytest.raises(NotWritableError, match=r"as it was before; look at the disk's free space"):
+                gallery.upsert(items(10_000, first=100))
+            assert answers(gallery) == right
+            assert gallery.generation == 1
+            ballast.unlink()
+            gallery.upsert(items(1000, first=100))
+            gallery.delete(["clip-0"])
+        with FaissGallery.open(tmp_path / "disk" / "gallery") as gallery:
+            assert len(gallery) == 1099
+
+
+def test_a_checkpoint_that_finds_the_disk_full_loses_nothing(folder, monkeypatch):
+    monkeypatch.setattr("gfp_serve.gallery.items._LOG_PAGES", 20)
+    with new_gallery(folder) as gallery:
+        gallery.upsert(items(3000))
+    database, log = folder / "gallery.sqlite", folder / "gallery.sqlite-wal"
+    with FaissGallery.open(folder) as gallery:
+        size = database.stat().st_size
+        with file_size_limit(size):  # the log has room, the database has none
+            for turn in range(15):
+                gallery.upsert(items(20, first=10_000 + 20 * turn))
+            assert log.stat().st_size > 2 * 20 * 4096
+            right = answers(gallery)
+            with pytest.raises(NotWritableError, match="look at the disk's free space"):
+                gallery.upsert(items(5000, first=20_000))
+            assert answers(gallery) == right
+        assert database.stat().st_size == size
+    with FaissGallery.open(folder) as gallery:
+        assert answers(gallery) == right
+        assert len(gallery) == 3300
+        gallery.upsert(items(100, first=50_000))
+        assert database.stat().st_size > size
+
+
+@pytest.mark.parametrize("index_kind", ["hnsw", "ivf_sq8"])
+def test_a_disk_that_gets_full_with_any_derived_file_leaves_none_of_them(folder, index_kind, monkeypatch):
+    fill(folder, index_kind)
+    (derived,) = folders_of(folder)
+    # Cut off where the last byte lies, which libraries write when the file is closed, and pass over what happens then.
+    limits = sorted({file.stat().st_size - 1 for file in derived.iterdir() if file.stat().st_size})
+    shutil.rmtree(derived)
+    for limit in [10, *limits]:
+        with monkeypatch.context() as patch:
+            patch.setattr("gfp_serve.gallery.faiss_gallery.write_derived", on_full_disk(limit))
+            with FaissGallery.open(folder) as gallery:
+                with pytest.raises(GalleryError, match="index could not be made"):
+                    gallery.settle()
+                assert not folders_of(folder), f"at {limit} bytes"
+                assert not (folder / UNFINISHED).exists()
+                assert gallery.search(vectors(1), top_k=1)[0][0].id == "clip-0"
+                gallery.upsert([Item("written", np.ones(SIZE, dtype=np.float32), str(limit))])
+    with FaissGallery.open(folder) as gallery:
+        gallery.settle()
+        assert gallery.describe().serving_kind == index_kind
+        assert gallery.get(["written"])[0].label == str(limits[-1])
+        assert len(gallery) == NUM_ITEMS + 1
+
+
+def on_full_disk(limit: int) -> Callable[..., object]:
+    def write(*arguments: object) -> object:
+        with file_size_limit(limit):
+            return write_derived(*arguments)  # type: ignore[arg-type]
+
+    return write
+
+
+def test_work_that_failed_is_tried_again_by_itself(monkeypatch):
+    monkeypatch.setattr("gfp_serve.gallery.background._TRY_AGAIN_S", 0.02)
+    tries: list[str] = []
+    done = threading.Event()
+
+    def work() -> None:
+        tries.append("")
+        if len(tries) < 3:
+            raise OSError("no space left")
+        done.set()
+
+    background = Background(work, lambda: not done.is_set())
+    with pytest.raises(GalleryError, match="no space left"):
+        background.wait(10)
+    assert done.wait(10)
+    background.wait(10)
+    background.close()
+    assert len(tries) == 3
+
+
+def test_work_that_comes_while_the_last_ends_is_not_passed_over():
+    waiting, done = ["first"], []
+    has_looked, has_come = threading.Event(), threading.Event()
+
+    def has_work() -> bool:
+        found = bool(waiting)
+        if not found and not has_looked.is_set():
+            has_looked.set()
+            has_come.wait(0.05)
+        return found
+
+    background = Background(lambda: done.append(waiting.pop()), has_work)
+    background.look()
+    assert has_looked.wait(10)
+    waiting.append("second")
+    background.look()
+    has_come.set()
+    background.wait(10)
+    background.close()
+    assert done == ["first", "second"]
+
+
+# --- a folder that cannot be written ---
+
+
+@pytest.fixture(params=["simulated", "mounted"])
+def read_only(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], None]]:
+    """Makes a folder one that cannot be written: chmod would not stop root."""
+    mounted: list[Path] = []
+
+    def make(folder: Path) -> None:
+        if request.param == "simulated":
+            monkeypatch.setattr("gfp_serve.gallery.faiss_gallery.os.access", lambda *_: False)
+        elif subprocess.run(["mount", "--bind", folder, folder], capture_output=True).returncode:
+            pytest.skip("a folder can only be mounted by root")
+        else:
+            mounted.append(folder)
+            subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)
+
+    yield make
+    for folder in mounted:
+        subprocess.run(["umount", "--lazy", folder], check=True)  # files may be mapped still
+
+
+@pytest.mark.parametrize("has_derived", [True, False])
+def test_a_gallery_that_cannot_be_written_answers_and_refuses_writes(folder, read_only, has_derived):
+    fill(folder)
+    with FaissGallery.open(folder) as gallery:
+        right = rounded(answers(gallery))
+    if not has_derived:
+        shutil.rmtree(folders_of(folder)[0])
+    before = sorted(file.name for file in folder.iterdir())
+    read_only(folder)
+    with FaissGallery.open(folder) as gallery:
+        gallery.settle()
+        assert gallery.describe().serving_kind == "hnsw"
+        assert rounded(answers(gallery)) == right
+        assert gallery.get(["clip-3"])[0].label == "first"
+        assert sum(1 for _ in gallery.items()) == NUM_ITEMS
+        for write in (lambda: gallery.upsert(items(1)), lambda: gallery.delete(["clip-0"])):
+            with pytest.raises(NotWritableError, match="make the folder writable, then start again"):
+                write()
+        assert rounded(answers(gallery)) == right
+    assert sorted(file.name for file in folder.iterdir()) == before
+
+
+async def test_over_the_wire_a_gallery_that_cannot_be_written_answers_and_says_failed_precondition(tmp_path, read_only):
+    item = gallery_pb2.Item(id="a", embedding={"values": np.eye(TINY_SIZE, dtype=np.float32)[0].tobytes()})
+    item.embedding.size = TINY_SIZE
+    query = gallery_pb2.Query(embedding=item.embedding)
+    async with running(tmp_path) as server, channel_to(server) as channel:
+        await gallery_pb2_grpc.GalleryServiceStub(channel).Upsert(gallery_pb2.UpsertRequest(items=[item]))
+    read_only(tmp_path / "galleries")
+    async with running(tmp_path) as server, channel_to(server) as channel:
+        stub = gallery_pb2_grpc.GalleryServiceStub(channel)
+        for call in (
+            stub.Upsert(gallery_pb2.UpsertRequest(items=[item])),
+            stub.Delete(gallery_pb2.DeleteRequest(ids=["a"])),
+        ):
+            message, _ = await refused(call, CODE.FAILED_PRECONDITION, "NOT_WRITABLE")
+            assert "make the folder writable" in message
+        found = await stub.Search(gallery_pb2.SearchRequest(queries=[query], top_k=1))
+        assert found.results[0].neighbours[0].id == "a"
+
+
+# --- one process, few syncs ---
+
+
+def test_a_second_process_is_refused_the_folder(folder):
+    open_it = (
+        "import sys; from pathlib import Path; from gfp_serve.gallery import FaissGallery\n"
+        "FaissGallery.open(Path(sys.argv[1]))"
+    )
+    with new_gallery(folder) as gallery:
+        second = subprocess.run([sys.executable, "-c", open_it, folder], capture_output=True, text=True)
+        assert second.returncode == 1
+        assert "is open already, here or in another process" in second.stderr
+        gallery.upsert(items(1))
+    assert subprocess.run([sys.executable, "-c", open_it, folder]).returncode == 0
+
+
+def test_many_that_write_at_once_share_few_syncs(folder, monkeypatch):
+    groups: Counter[str] = Counter()
+    changing = ItemStore.changing
+
+    @contextmanager
+    def slow(store: ItemStore) -> Iterator[Change]:
+        with changing(store) as change:
+            yield change
+            time.sleep(0.02)  # as a disk does
+        groups["synced"] += 1
+
+    monkeypatch.setattr(ItemStore, "changing", slow)
+    with new_gallery(folder) as gallery, ThreadPoolExecutor(64) as pool:
+        together = threading.Barrier(64)
+
+        def write(item: Item) -> int:
+            together.wait(10)
+            return gallery.upsert([item])
+
+        generations = list(pool.map(write, items(64)))
+        assert sorted(generations) == list(range(1, 65))
+        assert len(gallery) == 64
+    assert 1 <= groups["synced"] <= 16

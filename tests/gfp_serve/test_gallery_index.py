@@ -1,0 +1,197 @@
+"""Indexes of each kind beside exact search: what they find, how they change, and files that they open from."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import faiss
+import numpy as np
+import pytest
+
+from gfp_serve.errors import DeviceError
+from gfp_serve.gallery import AnyOf, Effort, FaissGallery, Filter, IndexKind, Item, Range
+from gfp_serve.gallery.index import choose_kind
+
+SIZE, NUM_ITEMS = 16, 6000
+KINDS = ("exact", "hnsw", "ivf_sq8", "ivf_pq")
+
+
+def clustered(number: int, seed: int) -> np.ndarray:
+    centres = np.random.default_rng(0).standard_normal((40, SIZE))
+    draw = np.random.default_rng(seed)
+    vectors = centres[draw.integers(0, 40, number)] + 0.3 * draw.standard_normal((number, SIZE))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+VECTORS, QUERIES = clustered(NUM_ITEMS, 1), clustered(50, 2)
+
+
+def items(rows: Iterator[int] | range) -> list[Item]:
+    return [Item(f"{row}", VECTORS[row], f"label-{row % 7}", {"row": float(row)}) for row in rows]
+
+
+def new_gallery(folder: Path, kind: IndexKind) -> FaissGallery:
+    return FaissGallery.create(folder, encoder_digest="5e" * 32, embedding_size=SIZE, index_kind=kind)
+
+
+def true_ids(mask: np.ndarray, top_k: int = 10) -> list[set[str]]:
+    rows = np.flatnonzero(mask)
+    nearest = np.argsort(-(QUERIES @ VECTORS[rows].T), axis=1)[:, :top_k]
+    return [{str(row) for row in rows[ours]} for ours in nearest]
+
+
+def share_found(gallery: FaissGallery, mask: np.ndarray, **options) -> float:
+    found = gallery.search(QUERIES, top_k=10, **options)
+    assert {len(each) for each in found} == {min(10, int(mask.sum()))}
+    return float(
+        np.mean([len({n.id for n in ours} & true) / 10 for ours, true in zip(found, true_ids(mask), strict=True)])
+    )
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def gallery(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaissGallery]:
+    with new_gallery(tmp_path_factory.mktemp("gallery") / "g", request.param) as made:
+        made.upsert(items(range(NUM_ITEMS)))
+        made.settle(60)
+        assert made.describe().serving_kind == request.param
+        yield made
+
+
+def test_an_index_finds_the_true_neighbours_of_queries_that_it_does_not_hold(gallery):
+    everything = np.ones(NUM_ITEMS, dtype=bool)
+    assert share_found(gallery, everything) >= 0.97
+    assert share_found(gallery, everything, effort=Effort(exact=True)) == 1
+
+
+@pytest.mark.parametrize(
+    ("where", "passes"),
+    [
+        (Filter(must=(Range("row", below=6),)), lambda row: row < 6),
+        (Filter(must=(Range("row", at_least=3000),)), lambda row: row >= 3000),
+        (Filter(must_not=(AnyOf("", ("label-1", "label-2")),)), lambda row: row % 7 not in (1, 2)),
+    ],
+    ids=["a thousandth", "half", "most"],
+)
+def test_a_filter_loses_no_neighbours(gallery, where, passes):
+    mask = np.array([passes(row) for row in range(NUM_ITEMS)])
+    if mask.sum() < 10:
+        found = gallery.search(QUERIES, top_k=10, where=where)
+        assert [{n.id for n in ours} for ours in found] == [{str(row) for row in np.flatnonzero(mask)}] * len(QUERIES)
+    else:
+        assert share_found(gallery, mask, where=where) >= 0.97
+
+
+def test_more_effort_finds_more(gallery):
+    everything = np.ones(NUM_ITEMS, dtype=bool)
+    little = share_found(gallery, everything, effort=Effort(ef_search=1, nprobe=1))
+    much = share_found(gallery, everything, effort=Effort(ef_search=2000, nprobe=200))
+    assert much >= max(little, 0.99)
+    if gallery.describe().serving_kind != "exact":
+        assert little < 0.99
+
+
+def test_similarities_are_cosines_whatever_the_index(gallery):
+    for query, found in zip(QUERIES, gallery.search(QUERIES, top_k=3), strict=True):
+        for neighbour in found:
+            assert neighbour.similarity == pytest.approx(float(query @ VECTORS[int(neighbour.id)]), abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_deletes_and_upserts_show_at_once_and_after_the_index_was_made_again(tmp_path, kind):
+    mask = np.ones(NUM_ITEMS, dtype=bool)
+    mask[100:400] = mask[5000:] = False
+    with new_gallery(tmp_path / "g", kind) as gallery:
+        gallery.upsert(items(range(5000)))
+        gallery.settle(60)
+        gallery.delete([str(row) for row in range(100, 400)])
+        assert share_found(gallery, mask) >= 0.97
+        gallery.upsert(items(range(5000, NUM_ITEMS)))
+        mask[5000:] = True
+        assert share_found(gallery, mask) >= 0.97
+        # So many go that the rows are put together anew.
+        gallery.delete([str(row) for row in range(1000, 3000)])
+        mask[1000:3000] = False
+        assert share_found(gallery, mask) >= 0.97
+        gallery.settle(60)
+        assert gallery._snapshot.num_rows == len(gallery) == mask.sum()
+        assert share_found(gallery, mask) >= 0.97
+        before = gallery.search(QUERIES, top_k=10)
+    with FaissGallery.open(tmp_path / "g") as gallery:
+        assert gallery.search(QUERIES, top_k=10) == before
+        assert gallery.describe().serving_kind == kind
+        assert [item.id for item in gallery.get(["4999", "0"])] == ["4999", "0"]
+
+
+def test_items_replaced_while_an_index_is_made_are_found_as_they_are(tmp_path, monkeypatch):
+    from gfp_serve.gallery import faiss_gallery
+
+    real = faiss_gallery.make_index
+    with new_gallery(tmp_path / "g", "hnsw") as gallery:
+
+        def meanwhile(*given, **named):
+            made = real(*given, **named)
+            if made is not None and gallery.get(["7"])[0].label != "moved":
+                gallery.upsert([Item("7", -VECTORS[7], "moved")])
+                gallery.delete(["8"])
+                gallery.upsert([Item("new", VECTORS[8], "new")])
+            return made
+
+        monkeypatch.setattr(faiss_gallery, "make_index", meanwhile)
+        gallery.upsert(items(range(2000)))
+        gallery.settle(60)
+        assert gallery.describe().serving_kind == "hnsw"
+        (opposite, same) = gallery.search(np.stack([-VECTORS[7], VECTORS[8]]), top_k=1)
+        assert (opposite[0].id, opposite[0].label) == ("7", "moved")
+        assert same[0].id == "new"
+        assert len(gallery) == 2000
+
+
+def test_auto_goes_from_exact_to_hnsw_to_ivf_as_items_and_memory_have_it():
+    gigabyte = 2**30
+    assert choose_kind("auto", 19_999, 256, gigabyte) == "exact"
+    assert choose_kind("auto", 20_000, 256, gigabyte) == "hnsw"
+    assert choose_kind("auto", 2_000_000, 256, gigabyte) == "ivf_sq8"
+    assert choose_kind("auto", 10_000_000, 256, gigabyte) == "ivf_pq"
+    assert choose_kind("hnsw", 10_000_000, 256, gigabyte) == "hnsw"
+    assert choose_kind("auto", 500_000, 256, gigabyte, on_gpu=True) == "exact"
+    assert choose_kind("auto", 2_000_000, 256, gigabyte, on_gpu=True) == "ivf_sq8"
+
+
+def test_a_gpu_that_is_not_there_is_refused_in_words(tmp_path):
+    if hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus():
+        pytest.skip("there is one")
+    with pytest.raises(DeviceError, match="--gallery-device cpu"):
+        FaissGallery.create(tmp_path / "g", encoder_digest="5e" * 32, embedding_size=SIZE, device="cuda")
+
+
+@pytest.mark.parametrize("kind", ["exact", "ivf_sq8"])
+def test_copies_on_a_gpu_answer_what_the_index_answers(tmp_path, monkeypatch, kind):
+    """With a stand-in for the GPU, which takes the index as it is: what is told apart here is which one is asked."""
+    asked = []
+
+    class Copy:
+        def __init__(self, index):
+            self._index, self.nlist, self.nprobe = index, getattr(index, "nlist", 0), 0
+
+        def search(self, queries, top_k):
+            asked.append(len(queries))
+            parameters = faiss.SearchParametersIVF(nprobe=self.nprobe) if self.nprobe else None
+            return self._index.search(queries, top_k, params=parameters)
+
+    monkeypatch.setattr(faiss, "StandardGpuResources", object, raising=False)
+    monkeypatch.setattr(faiss, "get_num_gpus", lambda: 1)
+    monkeypatch.setattr(faiss, "index_cpu_to_gpu", lambda _resources, _number, index: Copy(index), raising=False)
+    with new_gallery(tmp_path / "g", kind) as gallery:
+        gallery.upsert(items(range(NUM_ITEMS)))
+        gallery.settle(60)
+        expected = gallery.search(QUERIES, top_k=5)
+        filtered = gallery.search(QUERIES, top_k=5, where=Filter(must=(Range("row", below=3000),)))
+    with FaissGallery.open(tmp_path / "g", device="cuda") as gallery:
+        assert [[n.id for n in each] for each in gallery.search(QUERIES, top_k=5)] == [
+            [n.id for n in each] for each in expected
+        ]
+        assert asked == [len(QUERIES)]
+        assert gallery.search(QUERIES, top_k=5, where=Filter(must=(Range("row", below=3000),))) == filtered
+        assert asked == [len(QUERIES)]
+        gallery.upsert([replace(items(range(1))[0], id="late")])
+        assert "late" in {n.id for n in gallery.search(VECTORS[:1], top_k=2)[0]}
