@@ -238,7 +238,7 @@ class Unguarded:
 class NotInOnePiece(Unguarded):
     """The other canary: a lock keeps FAISS sound, but between its calls a search sees half of an upsert."""
 
-    def __init__(self) -> None:
+    def __init__(self, pause_s: float = 0.001) -> None:
         super().__init__()
         self._guard = threading.Lock()
-        self._pause_s = 0.001
+        self._pause_s = pause_s

@@ -1,7 +1,7 @@
 """What every gallery keeps, whatever stores and searches it: items in, neighbours out."""
 
-import math
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
@@ -234,5 +234,5 @@ def _is_text(value: object) -> bool:
 
 def _is_attribute(value: object) -> bool:
     if isinstance(value, int | float):  # bool is an int
-        return math.isfinite(value)
+        return abs(value) <= sys.float_info.max  # not of NaN, nor of an integer that is no float
     return all(map(_is_text, value)) if isinstance(value, list) else _is_text(value)

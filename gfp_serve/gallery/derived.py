@@ -45,7 +45,7 @@ class Manifest:
     num_rows: int
     embedding_size: int
     serving_kind: ServingKind
-    looks: int  # see `index.tune`
+    looks: int  # see `index._tune`
     files: dict[str, list[int]]  # name -> bytes, crc32
 
 

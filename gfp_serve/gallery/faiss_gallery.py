@@ -49,7 +49,6 @@ from gfp_serve.gallery.index import (
     extend_index,
     make_index,
     physical_memory,
-    tune,
 )
 from gfp_serve.gallery.items import DATABASE_FILE, UNFINISHED_FILES, Change, GalleryState, ItemRow, ItemStore
 from gfp_serve.gallery.rows import Rows
@@ -359,8 +358,6 @@ class FaissGallery(Gallery):
             index = make_index(kind, rows.vectors, num_rows, should_stop=self._background.is_closed)
         if self._background.is_closed():
             return
-        if index is not None:
-            tune(index, rows.vectors)
         derived = None
         if (index is not None or num_rows > _NEW_ROWS) and not self._store.is_read_only:
             derived = write_derived(self._path, state, rows, num_rows, np.flatnonzero(removed), index)

@@ -316,6 +316,15 @@ class ItemStore:
                 f"sound with `gfp gallery repair`."
             )
 
+    def verify_items(self) -> None:
+        """Raise `GalleryError` when an item is damaged, or when there are more or fewer than there should be."""
+        num_items = sum(map(len, self.rows()))
+        if num_items != self.state.num_items:
+            raise GalleryError(
+                f"the gallery {self._folder} is damaged: it should hold {self.state.num_items} items and holds "
+                f"{num_items}; restore the folder from a snapshot, or keep what is sound with `gfp gallery repair`."
+            )
+
     def copy_to(self, file: Path) -> None:
         """Write the database into a new file, as it is at this moment, without the space that deleted items left."""
         with _damage_named(self._folder), closing(self._connect_again()) as connection:

@@ -18,8 +18,6 @@ _SMALLEST_BLOCK, _LARGEST_BLOCK = 1024, 65536
 # Between a row's texts; no byte of UTF-8 has this value.
 _SEPARATOR = b"\xff"
 
-_decode = bytes.decode
-
 A = TypeVar("A", bound=np.ndarray)
 
 
@@ -86,9 +84,13 @@ class Rows:
     def seqs(self, num_rows: int) -> Int64[np.ndarray, " num_rows"]:
         return self._seqs[:num_rows]
 
-    def texts(self, row: int) -> Texts:
-        begin, end = self._ends[row : row + 2].tolist()
-        return Texts._make(map(_decode, self._texts[begin:end].tobytes().split(_SEPARATOR)))
+    def texts_of(self, rows: list[int]) -> list[Texts]:
+        begins, ends = self._ends[rows].tolist(), self._ends[[row + 1 for row in rows]].tolist()
+        content = memoryview(self._texts)  # type: ignore[arg-type]
+        return [
+            Texts._make([part.decode() for part in content[begin:end].tobytes().split(_SEPARATOR)])
+            for begin, end in zip(begins, ends, strict=True)
+        ]
 
     def rows_of(self, seqs: Sequence[int] | np.ndarray, num_rows: int) -> Int64[np.ndarray, " found"]:
         """The rows of those items that are among the first rows."""

@@ -3,7 +3,8 @@
 import asyncio
 import itertools
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import grpc
@@ -189,21 +190,28 @@ async def test_forty_writes_wait_side_by_side_and_hold_up_no_search(
 ) -> None:
     await client.upsert([Item("a", UNIT[0])])
     gallery = server.deployment.galleries[DEFAULT_GALLERY]
-    together = threading.Barrier(40)
-    upsert = gallery.upsert
+    disk = threading.Event()
+    commits = []
+    changing = gallery._writer._changing
 
-    def wait_and_upsert(items: list[Item]) -> int:
-        together.wait(20)
-        return upsert(items)
+    @contextmanager
+    def once_there_is_a_disk() -> Iterator[object]:
+        disk.wait(20)
+        with changing() as change:
+            yield change
+        commits.append(change)
 
-    monkeypatch.setattr(gallery, "upsert", wait_and_upsert)
-    writes = [asyncio.create_task(client.upsert([Item(f"w{number}", UNIT[1])])) for number in range(39)]
-    while together.n_waiting < 39:  # noqa: ASYNC110  (nothing outside tests waits for this)
+    monkeypatch.setattr(gallery._writer, "_changing", once_there_is_a_disk)
+    many = [Item(f"many{number}", UNIT[1]) for number in range(20)]  # go by a thread
+    writes = [asyncio.create_task(client.upsert([Item(f"w{number}", UNIT[1])])) for number in range(38)]
+    writes += [asyncio.create_task(client.upsert(many)), asyncio.create_task(client.delete(["a"]))]
+    while len(gallery._writer._waiting) < 30:  # noqa: ASYNC110  (the others wait for the disk already)
         await asyncio.sleep(0.005)
     assert [each.id for each in await client.search(UNIT[0])] == ["a"]
-    await client.upsert([Item("last", UNIT[1])])
+    disk.set()
     await asyncio.gather(*writes)
-    assert (await client.info()).num_items == 41
+    assert (await client.info()).num_items == 58
+    assert len(commits) < 12, "what waits together is made durable together"
 
 
 # --- filter ---

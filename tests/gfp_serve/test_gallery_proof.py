@@ -123,7 +123,7 @@ def test_every_answer_beside_writes_is_the_exact_one_of_a_moment_that_it_can_be_
 
 
 def test_a_gallery_whose_upserts_are_seen_in_part_is_found_out():
-    counts = beside.run(beside.NotInOnePiece(), num_places=600, seconds=0.5, efforts=(beside.EXACT,))
+    counts = beside.run(beside.NotInOnePiece(0.005), num_places=600, seconds=1, efforts=(beside.EXACT,))
     assert counts["missing neighbours, exact"] > 0
 
 
@@ -314,7 +314,7 @@ def test_a_checkpoint_that_finds_the_disk_full_loses_nothing(folder, monkeypatch
     with FaissGallery.open(folder) as gallery:
         size = database.stat().st_size
         with file_size_limit(size):  # the log has room, the database has none
-            for turn in range(15):
+            for turn in range(8):
                 gallery.upsert(items(20, first=10_000 + 20 * turn))
             assert log.stat().st_size > 2 * 20 * 4096
             right = answers(gallery)
@@ -324,7 +324,7 @@ def test_a_checkpoint_that_finds_the_disk_full_loses_nothing(folder, monkeypatch
         assert database.stat().st_size == size
     with FaissGallery.open(folder) as gallery:
         assert answers(gallery) == right
-        assert len(gallery) == 3300
+        assert len(gallery) == 3160
         gallery.upsert(items(100, first=50_000))
         assert database.stat().st_size > size
 
@@ -426,7 +426,7 @@ def read_only(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("has_derived", [True, False])
-def test_a_gallery_that_cannot_be_written_answers_and_refuses_writes(folder, read_only, has_derived):
+def test_a_gallery_that_cannot_be_written_answers_and_refuses_writes(folder, read_only, has_derived, monkeypatch):
     fill(folder)
     with FaissGallery.open(folder) as gallery:
         right = rounded(answers(gallery))
@@ -434,8 +434,9 @@ def test_a_gallery_that_cannot_be_written_answers_and_refuses_writes(folder, rea
         shutil.rmtree(folders_of(folder)[0])
     before = sorted(file.name for file in folder.iterdir())
     read_only(folder)
+    monkeypatch.setattr("gfp_serve.gallery.faiss_gallery._NEW_ROWS", 500)  # so that there are files to write
     with FaissGallery.open(folder) as gallery:
-        gallery.settle()
+        gallery.settle(20)
         assert gallery.describe().serving_kind == "hnsw"
         assert rounded(answers(gallery)) == right
         assert gallery.get(["clip-3"])[0].label == "first"
