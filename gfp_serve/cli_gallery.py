@@ -15,6 +15,7 @@ from rich.progress import Progress
 from rich.table import Column, Table
 from rich.text import Text
 
+from gfp_serve.cli_gallery_folder import COMMANDS
 from gfp_serve.cli_options import Connect, talks_to_server
 from gfp_serve.gallery import DEFAULT_GALLERY, Description, IndexKind
 from gfp_serve.gallery.copying import copy_items, source_at, target_at
@@ -26,6 +27,10 @@ from gfp_serve.options import Group
 @click.group(cls=Group)
 def gallery() -> None:
     """Make galleries, look at them, and remove them; the one named "default" is always there."""
+
+
+for each in COMMANDS:
+    gallery.add_command(each)
 
 
 @gallery.command()

@@ -51,6 +51,7 @@ from gfp_serve.gallery.index import (
     physical_memory,
 )
 from gfp_serve.gallery.items import DATABASE_FILE, UNFINISHED_FILES, Change, GalleryState, ItemRow, ItemStore
+from gfp_serve.gallery.pages import check_log
 from gfp_serve.gallery.rows import Rows
 from gfp_serve.gallery.snapshot import RowColumns, Snapshot, read_attributes, read_source, write_source
 from gfp_serve.gallery.writer import Writer
@@ -182,6 +183,7 @@ class FaissGallery(Gallery):
                 if (path / DATABASE_FILE).exists():
                     raise GalleryError(f"{path} holds a gallery already; open it, or name another folder.")
                 ItemStore.create(path, new)
+            check_log(path)
             store = ItemStore.open(path, read_only=not writable)
             undo.callback(store.close)
             gallery = cls(path, store, durable=durable, memory_bytes=memory_bytes, device=device)

@@ -139,7 +139,7 @@ def read_index(kind: ServingKind, file: Path, vectors: Vectors | None, looks: in
     return index
 
 
-def _tune(index: Index, vectors: Vectors, num_rows: int) -> None:
+def _tune(index: Index, vectors: Vectors, num_rows: int, should_stop: Callable[[], bool]) -> None:
     """Set how hard the index looks: the least that finds 99.3 % of the true ten nearest, for two kinds of queries.
 
     The rows after those that the index holds are what it is asked in earnest, but may all be of one action. Items moved
@@ -156,6 +156,8 @@ def _tune(index: Index, vectors: Vectors, num_rows: int) -> None:
     asked = [moved, vectors.take(np.arange(index.num_rows, num_rows))]
     exact = [search_exactly(vectors, each, start=0, end=index.num_rows, top_k=wanted)[1] for each in asked if len(each)]
     for looks in _EFFORTS[index.kind]:
+        if should_stop():
+            return
         index.looks = looks
         shares = []
         for queries, similarities in zip(asked, exact, strict=False):
@@ -486,7 +488,7 @@ def _extended(
                 made.add(piece)
         if not looks:
             index = _wrap(kind, made, vectors)
-            _tune(index, vectors, num_rows)
+            _tune(index, vectors, num_rows, should_stop)
             looks = index.looks
     index = _wrap(kind, made, vectors)
     index.looks = looks

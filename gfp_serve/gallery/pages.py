@@ -1,15 +1,17 @@
 """The pages of a damaged database, read without SQLite, which gives up a page or the whole file for one wrong byte.
 
-The format is that of https://www.sqlite.org/fileformat2.html. Nothing here trusts what it reads: whoever asks checks the
-records by their own checksums.
+The format is that of https://www.sqlite.org/fileformat2.html. Nothing here trusts what it reads: whoever asks checks
+the records by their own checksums.
 """
 
 import os
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from gfp_serve.gallery.items import PAGE_SIZE
+from gfp_serve.errors import GalleryError
+from gfp_serve.gallery.items import DATABASE_FILE, PAGE_SIZE
 
 _FIRST_PAGE_HEADER = 100
 # Kinds of pages: an index's inner page and leaf, a table's leaf. A table's inner pages hold no records.
@@ -22,6 +24,8 @@ _INT_BYTES = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
 
 # Of the write-ahead log: its header, and the header of each page in it.
 _LOG_HEADER, _FRAME_HEADER = 32, 24
+# How a log begins whose checksums are of words in this order.
+_LOG_OF_LITTLE_ENDIAN, _LOG_OF_BIG_ENDIAN = b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83"
 
 
 class Record(NamedTuple):
@@ -163,6 +167,54 @@ class Pages:
             left -= PAGE_SIZE - 4
             number = _int(rest[:4])
         return b"".join(parts)
+
+
+def check_log(folder: Path) -> None:
+    """Raise `GalleryError` when a gallery's log has writes that SQLite would leave out, and remove, in silence."""
+    if log_is_damaged(folder / DATABASE_FILE):
+        raise GalleryError(
+            f"the gallery {folder} is damaged: the log of its last writes is not as it was written; restore the "
+            f"folder from a snapshot, or keep what is sound with `gfp gallery repair`."
+        )
+
+
+def log_is_damaged(database: Path) -> bool:
+    """Whether the write-ahead log has writes that SQLite would leave out, and remove, for something wrong before them.
+
+    What is wrong in the last write alone is no damage: so looks one that a crash broke off.
+    """
+    log = Path(f"{database}-wal")
+    if not log.is_file():
+        return False
+    with log.open("rb") as opened:
+        header = opened.read(_LOG_HEADER)
+        words = "<" if header[:4] == _LOG_OF_LITTLE_ENDIAN else ">"
+        sums = _checksums((0, 0), header[:24], words)
+        is_sound = header[:4] in (_LOG_OF_LITTLE_ENDIAN, _LOG_OF_BIG_ENDIAN) and _packed(sums) == header[24:]
+        salts = {header[16:24]} if is_sound else set()
+        writes_after = 0
+        while len(frame := opened.read(_FRAME_HEADER + PAGE_SIZE)) == _FRAME_HEADER + PAGE_SIZE:
+            salts = salts or {header[16:24], frame[8:16]}
+            of_this_round = frame[8:16] in salts
+            if is_sound:
+                sums = _checksums(_checksums(sums, frame[:8], words), frame[_FRAME_HEADER:], words)
+                is_sound = of_this_round and _packed(sums) == frame[16:24]
+            if not is_sound:
+                writes_after += of_this_round and any(frame[4:8])
+    return writes_after > 1
+
+
+def _checksums(sums: tuple[int, int], content: bytes, order: str) -> tuple[int, int]:
+    one, other = sums
+    words = struct.unpack(f"{order}{len(content) // 4}I", content)
+    for even, odd in zip(words[::2], words[1::2], strict=True):
+        one = one + even + other & 0xFFFFFFFF
+        other = other + odd + one & 0xFFFFFFFF
+    return one, other
+
+
+def _packed(sums: tuple[int, int]) -> bytes:
+    return struct.pack(">2I", *sums)
 
 
 def _newest_frames(log: int, in_file: int) -> dict[int, int]:

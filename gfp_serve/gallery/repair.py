@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -12,7 +12,7 @@ from gfp_serve.errors import GalleryError
 from gfp_serve.gallery.derived import check_derived, folders_of
 from gfp_serve.gallery.faiss_gallery import take_folder
 from gfp_serve.gallery.items import DATABASE_FILE, GalleryState, ItemRow, ItemStore, state_of, sync_directory
-from gfp_serve.gallery.pages import Pages, Record
+from gfp_serve.gallery.pages import Pages, Record, check_log
 
 # A repaired database is made in a folder of this name and then moved.
 _UNFINISHED = "gallery.repaired"
@@ -64,9 +64,7 @@ def check_gallery(folder: Path) -> Findings:
         return _findings(folder)
 
 
-def repair_gallery(
-    folder: Path, *, encoder_digest: str | None = None, embedding_size: int | None = None
-) -> Repair:
+def repair_gallery(folder: Path, *, encoder_digest: str | None = None, embedding_size: int | None = None) -> Repair:
     """Keep all that is sound of a gallery that is not open.
 
     Derived files that are damaged are removed; the next open makes them again. Of a damaged database, every sound item
@@ -151,9 +149,9 @@ class _Salvage:
                 match rest:
                     case [] | [str()]:
                         row = ItemRow(seq, id, label, attributes, "".join(map(str, rest)), vector)
-                        self.embedding_size = self.embedding_size or len(vector) // 4
-                        if row.crc32 == crc32 and len(vector) == 4 * self.embedding_size:
-                            return row
+                        if row.crc32 == crc32:
+                            self.embedding_size = self.embedding_size or len(vector) // 4
+                            return row if len(vector) == 4 * self.embedding_size else None
         return None
 
 
@@ -161,9 +159,11 @@ def _findings(folder: Path) -> Findings:
     problems: list[str] = []
     state: GalleryState | None = None
     try:
+        # Else SQLite would remove the log, and with it what can still be read there.
+        check_log(folder)
         with closing(ItemStore.open(folder, read_only=not os.access(folder, os.W_OK))) as store:
             state = store.state
-            for look in _looks(folder, store):
+            for look in (store.check, store.verify_items, lambda: store.removed_since(0)):
                 try:
                     look()
                 except GalleryError as error:
@@ -179,17 +179,6 @@ def _findings(folder: Path) -> Findings:
             pass
         found = salvage.findings()
     return replace(found, problems=tuple(problems), damaged_derived=damaged_derived)
-
-
-def _looks(folder: Path, store: ItemStore) -> Sequence[Callable[[], object]]:
-    def verify_rows() -> None:
-        num_items = sum(map(len, store.rows()))
-        if num_items != store.state.num_items:
-            raise GalleryError(
-                f"the gallery {folder} is damaged: it should hold {store.state.num_items} items and holds {num_items}."
-            )
-
-    return store.check, verify_rows, lambda: store.removed_since(0)
 
 
 def _damaged_derived(folder: Path, state: GalleryState | None) -> Iterator[tuple[Path, str]]:
@@ -210,7 +199,7 @@ def _rebuild(
         found = _fill(folder, new, before, encoder_digest, embedding_size)
         again = _findings(new)
         if again.problems:
-            raise GalleryError(f"what was kept of {folder} is not as it was written; is its disk broken? {again.problems[0]}")
+            raise GalleryError(f"{new} is not as it was just written ({again.problems[0]}); look at the disk.")
         kept = _keep_old(folder)
         (new / DATABASE_FILE).replace(folder / DATABASE_FILE)
     finally:

@@ -339,6 +339,7 @@ def test_the_options_of_the_server_are_known():
         "--config",
         "--bundle",
         "--gallery",
+        "--gallery-device",
         "--host",
         "--port",
         "--insecure",
