@@ -63,9 +63,9 @@ Device = Literal["cpu", "cuda"]
 _LOCK_FILE = "gallery.lock"
 
 # Rows that came after the derived files were written, from which on they are written again: at least so many, and this
-# share of all. Fewer are read from the items in a tenth of a second at the next open, and searched one by one until
-# then.
-_NEW_ROWS, _NEW_SHARE = 8192, 0.1
+# share of all. Fewer are read from the items in a tenth of a second at the next open. Beside an index they are searched
+# one by one, which soon takes longer than the index.
+_NEW_ROWS, _NEW_SHARE, _NEW_SHARE_WITHOUT_INDEX = 8192, 0.01, 0.1
 # The same for rows whose items are gone, which then leave memory. Without an index that costs a copy, and searches of
 # many queries are slow beside many such rows.
 _REMOVED_ROWS, _REMOVED_SHARE, _REMOVED_SHARE_WITHOUT_INDEX = 1024, 1 / 8, 1 / 64
@@ -329,7 +329,8 @@ class FaissGallery(Gallery):
         now = self._snapshot
         kind = self._kind_of(now.num_items)
         new = now.num_rows - (0 if self._derived is None else self._derived.manifest.num_rows)
-        has_to_write = new > max(_NEW_ROWS, _NEW_SHARE * now.num_rows) and not self._store.is_read_only
+        share = _NEW_SHARE_WITHOUT_INDEX if now.index is None else _NEW_SHARE
+        has_to_write = new > max(_NEW_ROWS, share * now.num_rows) and not self._store.is_read_only
         return kind != now.serving_kind or has_to_write or self._has_to_forget(now)
 
     def _has_to_forget(self, now: Snapshot) -> bool:
