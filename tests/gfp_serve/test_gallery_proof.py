@@ -123,8 +123,13 @@ def test_every_answer_beside_writes_is_the_exact_one_of_a_moment_that_it_can_be_
 
 
 def test_a_gallery_whose_upserts_are_seen_in_part_is_found_out():
-    counts = beside.run(beside.NotInOnePiece(0.005), num_places=600, seconds=1, efforts=(beside.EXACT,))
-    assert counts["missing neighbours, exact"] > 0
+    found = 0
+    for _ in range(10):  # whether a search falls into such a moment is chance, and a busy machine has few searches
+        counts = beside.run(beside.NotInOnePiece(0.02), num_places=600, seconds=1, efforts=(beside.EXACT,))
+        found += counts.get("missing neighbours, exact", 0) + counts.get("wrong neighbours, exact", 0)
+        if found:
+            break
+    assert found > 0
 
 
 def test_many_items_are_read_from_one_moment(folder, monkeypatch):
