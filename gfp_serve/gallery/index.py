@@ -378,7 +378,8 @@ class _OnGpu:
         return compare_again(self._vectors, queries, rows, top_k)
 
     def write(self, file: Path) -> None:
-        raise NotImplementedError("what is on the GPU is a copy")
+        if self._fallback is not None:  # "exact" has no index to write
+            self._fallback.write(file)
 
 
 def check_gpu() -> None:
