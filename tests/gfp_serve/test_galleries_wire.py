@@ -201,11 +201,19 @@ async def test_forty_writes_wait_side_by_side_and_hold_up_no_search(
             yield change
         commits.append(change)
 
+    came = []
+    put = gallery._writer._put
+
+    def count_and_put(*given: object) -> object:
+        came.append(given)
+        return put(*given)
+
     monkeypatch.setattr(gallery._writer, "_changing", once_there_is_a_disk)
+    monkeypatch.setattr(gallery._writer, "_put", count_and_put)
     many = [Item(f"many{number}", UNIT[1]) for number in range(20)]  # go by a thread
     writes = [asyncio.create_task(client.upsert([Item(f"w{number}", UNIT[1])])) for number in range(38)]
     writes += [asyncio.create_task(client.upsert(many)), asyncio.create_task(client.delete(["a"]))]
-    while len(gallery._writer._waiting) < 30:  # noqa: ASYNC110  (the others wait for the disk already)
+    while len(came) < len(writes):  # noqa: ASYNC110  (nothing outside tests waits for this)
         await asyncio.sleep(0.005)
     assert [each.id for each in await client.search(UNIT[0])] == ["a"]
     disk.set()
