@@ -34,6 +34,7 @@ from benchmarks.gallery_vectors import Mixture, real_embeddings
 from benchmarks.serving.bundles import SIZES, write_bundle
 from benchmarks.serving.processes import gfp_serve, side
 from gfp_serve.gallery import Effort, FaissGallery, Filter, Item, Range
+from gfp_serve.gallery.index import _CANDIDATES
 
 OUT = Path("benchmarks/gallery.json")
 SIZE = 256
@@ -87,20 +88,28 @@ def compare_search(gallery: FaissGallery, vectors: np.ndarray, queries: np.ndarr
     snapshot = gallery._snapshot  # the very index that the gallery uses, asked without it
     flat = faiss.IndexFlatIP(SIZE)
     flat.add(vectors)
-    if snapshot.index is None:
-        plain, parameters = flat, None
-    else:
-        plain = snapshot.index._index
-        if gallery.describe().serving_kind == "hnsw":
-            parameters = faiss.SearchParametersHNSW(efSearch=snapshot.index.looks)
-        else:
-            parameters = faiss.SearchParametersIVF(nprobe=snapshot.index.looks)
+    plain, parameters = plain_index(snapshot.index, flat)
+    ids = [f"i{row}" for row in range(len(vectors))]
+    labels = [f"label-{row % 60}" for row in range(len(vectors))]
 
     def by_gallery(batch: int, **options: Any) -> Callable[[int], Any]:
         return lambda start: gallery.search(queries[start : start + batch], top_k=TOP_K, **options)
 
+    def read(batch: int) -> Callable[[int], Any]:
+        return lambda start: list(gallery.search(queries[start : start + batch], top_k=TOP_K))
+
     def by_faiss(batch: int, index: Any, parameters: Any = None) -> Callable[[int], Any]:
         return lambda start: index.search(queries[start : start + batch], TOP_K, params=parameters)
+
+    def looked_up(batch: int) -> Callable[[int], Any]:
+        def run(start: int) -> Any:
+            similarities, rows = plain.search(queries[start : start + batch], TOP_K, params=parameters)
+            return [
+                [(ids[row], labels[row], similarity) for row, similarity in zip(*each, strict=True)]
+                for each in zip(rows.tolist(), similarities.tolist(), strict=True)
+            ]
+
+        return run
 
     def as_it_comes(start: int) -> None:
         faiss.cvar.distance_compute_blas_threshold = FAISS_THRESHOLD
@@ -113,6 +122,10 @@ def compare_search(gallery: FaissGallery, vectors: np.ndarray, queries: np.ndarr
         "gallery, 1": (1, by_gallery(1)),
         "plain FAISS, 64": (64, by_faiss(64, plain, parameters)),
         "gallery, 64": (64, by_gallery(64)),
+        "plain FAISS and lists of ids and labels, 1": (1, looked_up(1)),
+        "gallery, neighbours read, 1": (1, read(1)),
+        "plain FAISS and lists of ids and labels, 64": (64, looked_up(64)),
+        "gallery, neighbours read, 64": (64, read(64)),
         "exact FAISS, 1": (1, by_faiss(1, flat)),
         "gallery, 1, half pass": (1, by_gallery(1, where=half)),
         "gallery, 64, half pass": (64, by_gallery(64, where=half)),
@@ -133,9 +146,13 @@ def compare_search(gallery: FaissGallery, vectors: np.ndarray, queries: np.ndarr
     for batch in (1, 64):
         ratios = np.array(rates[f"gallery, {batch}"]) / rates[f"plain FAISS, {batch}"]
         facts[f"gallery, {batch}"]["of_plain"] = float(np.median(ratios))
+        ratios = np.array(rates[f"gallery, neighbours read, {batch}"])
+        ratios /= rates[f"plain FAISS and lists of ids and labels, {batch}"]
+        facts[f"gallery, neighbours read, {batch}"]["of_plain"] = float(np.median(ratios))
     ratios = np.array(rates["gallery, 64, exact"]) / rates["exact FAISS with its own settings, 64"]
     facts["gallery, 64, exact"]["of_faiss_settings"] = float(np.median(ratios))
-    facts["gallery, 1"]["of_exact_single"] = float(np.median(np.array(rates["gallery, 1"]) / rates["exact FAISS, 1"]))
+    for name in ("gallery, 1", "gallery, neighbours read, 1"):
+        facts[name]["of_exact_single"] = float(np.median(np.array(rates[name]) / rates["exact FAISS, 1"]))
     _, true = flat.search(queries, TOP_K)
     halves = np.arange(len(vectors)) % 2 == 0
     flat_half = faiss.IndexFlatIP(SIZE)
@@ -148,6 +165,20 @@ def compare_search(gallery: FaissGallery, vectors: np.ndarray, queries: np.ndarr
         "recall_filtered": recall(gallery.search(queries, top_k=TOP_K, where=half), 2 * true_half),
         "sides": facts,
     }
+
+
+def plain_index(index: Any, flat: Any) -> tuple[Any, Any]:
+    """The FAISS index that the gallery searches, as FAISS alone would be asked to find the same, and its parameters.
+
+    What IVF's codes find is compared again with the vectors, here as there.
+    """
+    if index is None:
+        return flat, None
+    if index.kind == "hnsw":
+        return index._index, faiss.SearchParametersHNSW(efSearch=index.looks)
+    lists = faiss.SearchParametersIVF(nprobe=index.looks)
+    refined = faiss.IndexRefine(index._index, flat)
+    return refined, faiss.IndexRefineSearchParameters(k_factor=_CANDIDATES[index.kind], base_index_params=lists)
 
 
 def recall(found: list[Any], true: np.ndarray) -> float:

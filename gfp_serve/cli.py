@@ -142,13 +142,22 @@ def search(
 
         for taken, found in _answered(files, split, ask):
             answers.add(
-                {"clip": taken.name, "neighbours": [dataclasses.asdict(neighbour) for neighbour in found]},
+                {"clip": taken.name, "neighbours": _plain(found)},
                 [
                     ("" if rank else taken.name, f"{neighbour.similarity:.3f}", neighbour.label, neighbour.id)
                     for rank, neighbour in enumerate(found)
                 ],
             )
     answers.show()
+
+
+def _plain(value: Any) -> Any:
+    """What a client gave, as JSON has it."""
+    if isinstance(value, Neighbour):
+        return {name: _plain(of_it) for name, of_it in value._asdict().items()}
+    if dataclasses.is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _search_moments(
@@ -162,7 +171,7 @@ def _search_moments(
 
         for taken, found in _answered(files, split, ask):
             answers.add(
-                {"clip": taken.name, "moments": [dataclasses.asdict(moment) for moment in found]},
+                {"clip": taken.name, "moments": _plain(found)},
                 [
                     ("" if rank else taken.name, f"{moment.similarity:.3f}", moment.label, *_when(moment))
                     for rank, moment in enumerate(found)
@@ -209,7 +218,7 @@ def classify(files: Sequence[Path], split: str, connect: Connect, as_json: bool,
             best = [(each.label, f"{each.score:.2f}") for each in result.scores[:2]]
             first, second = (*best, ("", ""), ("", ""))[:2]
             answers.add(
-                {"clip": taken.name, "true_label": taken.clip.label, **dataclasses.asdict(result)},
+                {"clip": taken.name, "true_label": taken.clip.label, **_plain(result)},
                 [(taken.name, "unknown" if result.label is None else first[0], first[1], *second)],
             )
             num_labelled += taken.clip.label is not None

@@ -4,7 +4,8 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, runtime_checkable
+from types import MappingProxyType
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
@@ -78,14 +79,16 @@ class Item:
     source: Source | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Neighbour:
-    """An item that a search found, with its cosine to the query, in [-1, 1]."""
+class Neighbour(NamedTuple):
+    """An item that a search found, with its cosine to the query, in [-1, 1].
+
+    A tuple, since searches make thousands: objects of any other class take longer than the search itself.
+    """
 
     id: str
     label: str
     similarity: float
-    attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    attributes: Mapping[str, Attribute] = MappingProxyType({})
     source: Source | None = None
 
 
@@ -136,7 +139,7 @@ class Gallery(Protocol):
         top_k: int,
         where: Filter | None = None,
         effort: Effort = Effort(),
-    ) -> list[list[Neighbour]]:
+    ) -> Sequence[list[Neighbour]]:
         """The `top_k` items most similar to each query among those that `where` lets pass, nearest first; fewer only
         when there are no more. Which items an index other than "exact" misses is up to its effort.
 

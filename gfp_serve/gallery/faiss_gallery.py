@@ -5,7 +5,6 @@ background, indexes are made and files derived from the items, which take over w
 """
 
 import fcntl
-import json
 import logging
 import os
 import shutil
@@ -27,6 +26,7 @@ from gfp_serve.errors import (
     ItemNotFoundError,
     quoted,
 )
+from gfp_serve.gallery.answers import Answers
 from gfp_serve.gallery.background import Background
 from gfp_serve.gallery.contract import (
     Description,
@@ -50,11 +50,12 @@ from gfp_serve.gallery.index import (
     make_index,
     physical_memory,
 )
-from gfp_serve.gallery.items import DATABASE_FILE, UNFINISHED_FILES, Change, GalleryState, ItemRow, ItemStore
+from gfp_serve.gallery.items import DATABASE_FILE, UNFINISHED_FILES, Change, GalleryState, ItemStore
 from gfp_serve.gallery.pages import check_log
 from gfp_serve.gallery.rows import Rows
-from gfp_serve.gallery.snapshot import RowColumns, Snapshot, read_attributes, read_source, write_source
+from gfp_serve.gallery.snapshot import RowColumns, Snapshot
 from gfp_serve.gallery.writer import Writer
+from gfp_serve.gallery.written import read_item, write_item
 
 _log = logging.getLogger(__name__)
 
@@ -239,12 +240,7 @@ class FaissGallery(Gallery):
             unchanged: Future[int] = Future()
             unchanged.set_result(now.generation)
             return unchanged
-        rows = [
-            ItemRow(
-                *(0, item.id, item.label, _json_of(item), write_source(item.source)), vector.astype("<f4").tobytes()
-            )
-            for item, vector in zip(items, vectors, strict=True)
-        ]
+        rows = list(map(write_item, items, vectors))
 
         def apply(change: Change) -> int:
             change.upsert(rows)
@@ -264,7 +260,7 @@ class FaissGallery(Gallery):
         if missing:
             shown = ", ".join(map(quoted, missing[:5])) + (f" and {len(missing) - 5} more" if missing[5:] else "")
             raise ItemNotFoundError(f"no item of the gallery has the id {shown}; check the ids, or upsert them first.")
-        return [_item_of(found[id]) for id in ids]
+        return [read_item(found[id]) for id in ids]
 
     def label_counts(self, where: Filter | None = None) -> dict[str, int]:
         snapshot = self._opened()
@@ -275,7 +271,7 @@ class FaissGallery(Gallery):
     def items(self) -> Iterator[Item]:
         self._opened()
         for rows in self._store.rows():
-            yield from map(_item_of, rows)
+            yield from map(read_item, rows)
 
     def search(
         self,
@@ -284,12 +280,12 @@ class FaissGallery(Gallery):
         top_k: int,
         where: Filter | None = None,
         effort: Effort = Effort(),  # noqa: B008  (it cannot be changed)
-    ) -> list[list[Neighbour]]:
+    ) -> Sequence[list[Neighbour]]:
         queries = check_queries(queries, self.embedding_size, top_k=top_k)
         snapshot = self._opened()
         if not snapshot.num_items:
             raise EmptyGalleryError("the gallery is empty, so nothing can be near; upsert labelled items first.")
-        return snapshot.neighbours(snapshot.search(queries, top_k=top_k, where=where, effort=effort))
+        return Answers(snapshot.search(queries, top_k=top_k, where=where, effort=effort), snapshot.rows)
 
     def settle(self, timeout_s: float = 3600.0) -> None:
         """Wait until the background work is done: searches then run on the index that was asked for.
@@ -502,15 +498,6 @@ def take_folder(path: Path, *, writable: bool = True) -> int:
             f"the gallery {path} is open already, here or in another process; close that one, or name another folder."
         ) from None
     return descriptor
-
-
-def _item_of(row: ItemRow) -> Item:
-    vector = np.frombuffer(row.vector, "<f4").astype(np.float32)
-    return Item(row.id, vector, row.label, read_attributes(row.attributes), read_source(row.source))
-
-
-def _json_of(item: Item) -> str:
-    return json.dumps(dict(item.attributes)) if item.attributes else "{}"
 
 
 @contextmanager

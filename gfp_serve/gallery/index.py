@@ -57,6 +57,8 @@ _TUNING_QUERIES, _TUNING_NEIGHBOURS = 256, 10
 _FEW_REMOVED = 1024
 
 _HnswParameters: Any = faiss.SearchParametersHNSW  # type: ignore[attr-defined]
+_IvfParameters: Any = faiss.SearchParametersIVF
+_inner_products_by_idx: Any = faiss.fvec_inner_products_by_idx  # type: ignore[attr-defined]
 
 Found = tuple[Int64[np.ndarray, "num_queries _found"], Float32[np.ndarray, "num_queries _found"]]
 
@@ -185,16 +187,20 @@ def search_exactly(
 
 
 def merge(parts: list[Found], top_k: int) -> Found:
-    """The nearest of all parts, equal ones by row."""
+    """The nearest of all parts; of those that are equally near, the first rows."""
     if len(parts) == 1:
-        rows, similarities = parts[0]
-        if rows.shape[1] <= top_k and (similarities[:, 1:] < similarities[:, :-1]).all():
-            return rows, similarities
-    else:
-        rows = np.concatenate([rows for rows, _ in parts], axis=1)
-        similarities = np.concatenate([similarities for _, similarities in parts], axis=1)
-    order = np.lexsort((rows, -similarities), axis=1)[:, :top_k]
-    return np.take_along_axis(rows, order, 1), np.take_along_axis(similarities, order, 1)
+        return parts[0]  # as FAISS sorted it, without regard to rows: see `in_order`
+    rows = np.concatenate([rows for rows, _ in parts], axis=1)
+    similarities = np.concatenate([similarities for _, similarities in parts], axis=1)
+    return in_order((rows, similarities), top_k)
+
+
+def in_order(found: Found, top_k: int) -> Found:
+    """The nearest first, and those that are equally near by row."""
+    rows, similarities = found
+    if rows.shape[1] <= top_k and (similarities[:, 1:] < similarities[:, :-1]).all():
+        return found
+    return _chosen(found, np.lexsort((rows, -similarities), axis=1)[:, :top_k])
 
 
 def compare_again(
@@ -205,10 +211,17 @@ def compare_again(
 ) -> Found:
     """The nearest of each query's own candidates, by their vectors; row −1 is none."""
     similarities = np.full(rows.shape, -np.inf, dtype=np.float32)
-    for query, ours, into in zip(queries, rows, similarities, strict=True):
-        found = ours >= 0
-        into[found] = vectors.take(ours[found]) @ query
-    return merge([(rows, similarities)], top_k)
+    pieces = vectors.pieces(0, int(rows.max(initial=0)) + 1)
+    if len(pieces) == 1:  # always where the rows were read from files
+        _inner_products_by_idx(
+            *map(faiss.swig_ptr, (similarities, queries, pieces[0][1], rows)), vectors.embedding_size, *rows.shape
+        )
+        similarities[rows < 0] = -np.inf
+    else:
+        for query, ours, into in zip(queries, rows, similarities, strict=True):
+            found = ours >= 0
+            into[found] = vectors.take(ours[found]) @ query
+    return _chosen((rows, similarities), np.argsort(-similarities, axis=1)[:, :top_k])
 
 
 def similarities_of(
@@ -252,15 +265,14 @@ class _Hnsw:
     ) -> Found:
         # Candidates that may not be found count as well, so that there must be as many more of them.
         wanted = min(self.num_rows, int(max(effort.ef_search or self.looks, top_k) / share))
-        parameters = self._parameters.get(wanted)
-        if passing is not None or parameters is None:
-            parameters = _HnswParameters()
-            parameters.efSearch = wanted
-            if passing is None:
-                self._parameters[wanted] = parameters
         selector = None if passing is None else _Selector(passing[: self.num_rows])
-        if selector is not None:
-            parameters.sel = selector.of_faiss
+        parameters = self._parameters.get(wanted)
+        if selector is not None or parameters is None:
+            parameters = _HnswParameters(efSearch=wanted)
+            if selector is None:
+                self._parameters[wanted] = parameters
+            else:
+                parameters.sel = selector.of_faiss
         rows, similarities = _ask(self._index, queries, top_k, parameters)
         return rows, similarities
 
@@ -289,10 +301,12 @@ class _Ivf:
         self._vectors = vectors
         self.num_rows = int(index.ntotal)
         self.looks = _EFFORTS[kind][-1]
+        self._num_lists = int(index.nlist)
+        self._parameters: dict[int, Any] = {}  # by lists that are read
 
     @property
     def num_bytes(self) -> int:
-        return int(self.num_rows * (self._index.code_size + 8) + self._index.nlist * self._index.d * 4)
+        return int(self.num_rows * (self._index.code_size + 8) + self._num_lists * self._index.d * 4)
 
     def search(
         self,
@@ -303,11 +317,15 @@ class _Ivf:
         share: float,
         effort: Effort,
     ) -> Found:
+        nprobe = min(self._num_lists, int((effort.nprobe or self.looks) / share))
         selector = None if passing is None else _Selector(passing[: self.num_rows])
-        parameters = faiss.SearchParametersIVF()
-        parameters.nprobe = min(self._index.nlist, int((effort.nprobe or self.looks) / share))
-        if selector is not None:
-            parameters.sel = selector.of_faiss
+        parameters = self._parameters.get(nprobe)
+        if selector is not None or parameters is None:
+            parameters = _IvfParameters(nprobe=nprobe)
+            if selector is None:
+                self._parameters[nprobe] = parameters
+            else:
+                parameters.sel = selector.of_faiss
         num_candidates = min(self.num_rows, top_k * _CANDIDATES[self.kind])
         rows, _ = _ask(self._index, queries, num_candidates, parameters)
         return compare_again(self._vectors, queries, rows, top_k)
@@ -369,7 +387,7 @@ class _OnGpu:
                 return search_exactly(self._vectors, queries, start=0, end=self.num_rows, top_k=top_k, passing=passing)
             with self._one:
                 similarities, rows = self._index.search(queries, top_k)
-            return merge([(rows, similarities)], top_k)
+            return rows, similarities
         if passing is not None:
             return self._fallback.search(queries, top_k=top_k, passing=passing, share=share, effort=effort)
         with self._one:
@@ -448,12 +466,19 @@ def _search_piece(
     )
     if more and passing is not None:
         order = np.argsort(~passing[rows], axis=1, kind="stable")[:, :top_k]
-        rows, similarities = np.take_along_axis(rows, order, 1), np.take_along_axis(similarities, order, 1)
+        rows, similarities = _chosen((rows, similarities), order)
         rows[~passing[rows]] = -1
         similarities[rows < 0] = -np.inf
     if first:
         rows[rows >= 0] += first
     return rows, similarities
+
+
+def _chosen(found: Found, places: Int64[np.ndarray, "num_queries _chosen"]) -> Found:
+    """Of each query's rows those at its places. `np.take_along_axis` does it in four times the time."""
+    rows, similarities = found
+    places = places + np.arange(0, rows.size, rows.shape[1])[:, None]
+    return rows.take(places), similarities.take(places)
 
 
 def _trained_ivf(kind: ServingKind, vectors: Vectors, num_rows: int, embedding_size: int) -> Any:

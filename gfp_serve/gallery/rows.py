@@ -22,12 +22,12 @@ A = TypeVar("A", bound=np.ndarray)
 
 
 class Texts(NamedTuple):
-    """What an item is besides its number and its vector."""
+    """What items are besides their numbers and vectors, each a list with a text for each."""
 
-    id: str
-    label: str
-    attributes: str  # JSON
-    source: str  # JSON, or empty
+    ids: list[str]
+    labels: list[str]
+    attributes: list[str]  # JSON
+    sources: list[str]  # JSON, or empty
 
 
 class RowArrays(NamedTuple):
@@ -84,13 +84,13 @@ class Rows:
     def seqs(self, num_rows: int) -> Int64[np.ndarray, " num_rows"]:
         return self._seqs[:num_rows]
 
-    def texts_of(self, rows: list[int]) -> list[Texts]:
-        begins, ends = self._ends[rows].tolist(), self._ends[[row + 1 for row in rows]].tolist()
+    def texts_of(self, rows: Int64[np.ndarray, " rows"]) -> Texts:
         content = memoryview(self._texts)  # type: ignore[arg-type]
-        return [
-            Texts._make([part.decode() for part in content[begin:end].tobytes().split(_SEPARATOR)])
-            for begin, end in zip(begins, ends, strict=True)
-        ]
+        ends = zip(self._ends[rows].tolist(), self._ends[rows + 1].tolist(), strict=True)
+        # All at once: to decode each text would take ten times as long.
+        joined = _SEPARATOR.join([content[begin:end] for begin, end in ends]).decode(errors="surrogateescape")
+        texts = joined.split(_SEPARATOR.decode(errors="surrogateescape"))
+        return Texts(*(texts[which::4] for which in range(4)))
 
     def rows_of(self, seqs: Sequence[int] | np.ndarray, num_rows: int) -> Int64[np.ndarray, " found"]:
         """The rows of those items that are among the first rows."""

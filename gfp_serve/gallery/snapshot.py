@@ -1,6 +1,5 @@
 """A gallery as it is at one moment: what searches run on while others write."""
 
-import json
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -9,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
 from gfp_serve.gallery.columns import Columns
-from gfp_serve.gallery.contract import Attribute, Effort, Neighbour, Source
+from gfp_serve.gallery.contract import Effort
 from gfp_serve.gallery.filters import Filter
 from gfp_serve.gallery.index import Found, Index, ServingKind, merge, search_exactly, similarities_of
 from gfp_serve.gallery.rows import Rows
@@ -35,8 +34,8 @@ class RowColumns:
         """The columns, with these rows at least."""
         with self._filling:
             for start in range(len(self._columns), num_rows, _ROWS_AT_ONCE):
-                texts = self._rows.texts_of(list(range(start, min(start + _ROWS_AT_ONCE, num_rows))))
-                self._columns.append([text.label for text in texts], [text.attributes for text in texts])
+                texts = self._rows.texts_of(np.arange(start, min(start + _ROWS_AT_ONCE, num_rows)))
+                self._columns.append(texts.labels, texts.attributes)
         return self._columns
 
 
@@ -95,41 +94,20 @@ class Snapshot:
         where: Filter | None,
         effort: Effort,
     ) -> Found:
-        """Rows and cosines, nearest first, equal ones by row; as many as there are, up to `top_k`, for each query."""
+        """Rows and cosines, nearest first; as many as there are, up to `top_k`, for each query.
+
+        Not in order yet are rows that are equally near; a cosine is beyond [-1, 1] by as much as float32 rounds.
+        """
         passing = self.passing(where)
         num_items = self.num_rows if passing is None else passing.num_items
         top_k = min(top_k, num_items)
         if top_k == 0:
             return np.empty((len(queries), 0), dtype=np.int64), np.empty((len(queries), 0), dtype=np.float32)
         if passing is not None and passing.rows is not None and passing.vectors is not None:
-            found = merge([similarities_of(queries, passing.vectors, passing.rows, top_k)], top_k)
-        elif self.index is None or (effort.exact and self.index.kind != "exact"):
-            found = self._search_exactly(queries, top_k, passing)
-        else:
-            found = self._search_index(self.index, queries, top_k, passing, effort)
-        rows, similarities = found
-        return rows, np.minimum(np.maximum(similarities, -1), 1)
-
-    def neighbours(self, found: Found) -> list[list[Neighbour]]:
-        """What a search found, as its callers see it."""
-        rows, similarities = found
-        # Queries find the same items: read once each, they take no more memory than the gallery, however many ask.
-        different = sorted(set(rows.ravel().tolist()))
-        texts = self.rows.texts_of(different)
-        # As one JSON text, which takes a fifth of the time.
-        attributes = json.loads(f"[{','.join([text.attributes for text in texts])}]")
-        known = {
-            row: (text.id, text.label, its_attributes, read_source(text.source))
-            for row, text, its_attributes in zip(different, texts, attributes, strict=True)
-        }
-        answers = []
-        for ours, theirs in zip(rows.tolist(), similarities.tolist(), strict=True):
-            answer = []
-            for row, similarity in zip(ours, theirs, strict=True):
-                id, label, its_attributes, source = known[row]
-                answer.append(Neighbour(id, label, similarity, its_attributes, source))
-            answers.append(answer)
-        return answers
+            return similarities_of(queries, passing.vectors, passing.rows, top_k)
+        if self.index is None or (effort.exact and self.index.kind != "exact"):
+            return self._search_exactly(queries, top_k, passing)
+        return self._search_index(self.index, queries, top_k, passing, effort)
 
     def _search_index(
         self,
@@ -149,7 +127,7 @@ class Snapshot:
                 )
             )
         rows, similarities = merge(parts, top_k)
-        if rows.shape[1] == top_k and rows.min(initial=0) >= 0:
+        if rows.shape[1] == top_k and min(rows[:, -1].tolist(), default=0) >= 0:
             return rows, similarities
         # Neighbours that an index did not come across must not be lost in silence.
         short = np.flatnonzero((rows < 0).any(axis=1)) if rows.shape[1] == top_k else np.arange(len(queries))
@@ -174,15 +152,3 @@ class Snapshot:
             return Passing(mask, num_items)
         rows = np.flatnonzero(mask)
         return Passing(mask, num_items, rows, self.rows.vectors.take(rows))
-
-
-def read_attributes(text: str) -> dict[str, Attribute]:
-    return {} if text == "{}" else json.loads(text)
-
-
-def read_source(text: str) -> Source | None:
-    return Source(*json.loads(text)) if text else None
-
-
-def write_source(source: Source | None) -> str:
-    return "" if source is None else json.dumps([source.recording, source.start_s, source.end_s])

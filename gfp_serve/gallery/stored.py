@@ -4,12 +4,10 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import numpy as np
-
 from gfp_serve.errors import GalleryError
 from gfp_serve.gallery.contract import DEFAULT_GALLERY, Item
 from gfp_serve.gallery.items import DATABASE_FILE, ItemStore
-from gfp_serve.gallery.snapshot import read_attributes, read_source
+from gfp_serve.gallery.written import read_item
 
 
 def folder_of(root: Path, name: str = DEFAULT_GALLERY) -> Path:
@@ -32,6 +30,4 @@ def stored_items(folder: Path) -> Iterator[Item]:
     """
     with closing(ItemStore.beside(folder)) as store:
         for rows in store.rows():
-            for row in rows:
-                vector = np.frombuffer(row.vector, "<f4").astype(np.float32)
-                yield Item(row.id, vector, row.label, read_attributes(row.attributes), read_source(row.source))
+            yield from map(read_item, rows)

@@ -21,7 +21,7 @@ from gfp_serve.errors import DamagedFileError, EncoderMismatchError, GalleryErro
 from gfp_serve.gallery.contract import DEFAULT_GALLERY, IndexKind, Item, Source, check_name
 from gfp_serve.gallery.faiss_gallery import FaissGallery
 from gfp_serve.gallery.items import DATABASE_FILE, ItemRow, ItemStore
-from gfp_serve.gallery.snapshot import read_source
+from gfp_serve.gallery.written import read_source
 
 FORMAT_VERSION = 1
 _ENDINGS = (".parquet", ".arrow")

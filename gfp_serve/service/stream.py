@@ -270,9 +270,12 @@ def _read_scopes(config: stream_pb2.StreamConfig) -> tuple[Scope | None, Scope |
 async def _nearest(
     gallery: Gallery, scope: Scope, vectors: Float32[np.ndarray, "1 size"], top_k: int
 ) -> list[Neighbour]:
-    with suppress(EmptyGalleryError):  # it may be filled while the stream goes on
-        (found,) = await asyncio.to_thread(gallery.search, vectors, top_k=top_k, where=scope.where, effort=scope.effort)
+    def search() -> list[Neighbour]:
+        (found,) = gallery.search(vectors, top_k=top_k, where=scope.where, effort=scope.effort)
         return found
+
+    with suppress(EmptyGalleryError):  # it may be filled while the stream goes on
+        return await asyncio.to_thread(search)
     return []
 
 

@@ -96,6 +96,24 @@ def test_similarities_are_cosines_whatever_the_index(gallery):
             assert neighbour.similarity == pytest.approx(float(query @ VECTORS[int(neighbour.id)]), abs=1e-5)
 
 
+def test_no_queries_have_no_answers(gallery):
+    assert gallery.search(QUERIES[:0], top_k=3) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_answers_stay_as_they_were_found_whatever_happens_to_the_gallery(tmp_path, kind):
+    with new_gallery(tmp_path / "g", kind) as gallery:
+        gallery.upsert(items(range(2000)))
+        gallery.settle(60)
+        read, unread = (gallery.search(QUERIES, top_k=10) for _ in range(2))
+        before = list(read)
+        gallery.delete([f"{row}" for row in range(0, 2000, 2)])
+        gallery.upsert([replace(item, label="other") for item in items(range(1, 2000, 2))])
+        gallery.settle(60)  # the rows were put together anew, and the files of before are gone
+        assert {n.label for each in gallery.search(QUERIES, top_k=10) for n in each} == {"other"}
+    assert (len(unread), list(unread), unread[3:5]) == (50, before, before[3:5])
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_deletes_and_upserts_show_at_once_and_after_the_index_was_made_again(tmp_path, kind):
     mask = np.ones(NUM_ITEMS, dtype=bool)
