@@ -47,7 +47,7 @@ Query = np.ndarray | str
 # What a request needs beside its repeated part: digests, numbers, lengths.
 _ENVELOPE_BYTES = 1024
 
-_WEIGHTINGS: dict[Weighting, gallery_pb2.Weighting] = {
+WEIGHTINGS: dict[Weighting, gallery_pb2.Weighting] = {
     "similarity": gallery_pb2.WEIGHTING_SIMILARITY,
     "uniform": gallery_pb2.WEIGHTING_UNIFORM,
 }
@@ -218,7 +218,7 @@ class Conversation:
             request = gallery_pb2.ClassifyRequest(
                 queries=part,
                 num_neighbours=_natural("num_neighbours", num_neighbours),
-                weighting=_WEIGHTINGS[weighting],
+                weighting=WEIGHTINGS[weighting],
                 temperature=temperature,
                 unknown_below=unknown_below,
                 balanced=balanced,

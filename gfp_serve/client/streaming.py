@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32
 
-from gfp_serve.client.conversation import Classification, Info, checked_name, read_classification
+from gfp_serve.classify import Weighting
+from gfp_serve.client.conversation import WEIGHTINGS, Classification, Info, checked_name, read_classification
 from gfp_serve.errors import InvalidRequestError, InvalidSkeletonError
 from gfp_serve.gallery import Effort, Filter, Neighbour
 from gfp_serve.service.convert import read_embedding, read_neighbour, write_effort, write_filter, write_sequence
@@ -24,7 +25,10 @@ class StreamSettings:
     layout: str = "ntu25"
     top_k: int = 0  # nearest items of each window
     num_neighbours: int = 0  # that vote for the class of each window
-    unknown_below: float | None = None  # see `Client.classify`
+    weighting: Weighting = "similarity"  # of their votes; see `Client.classify`
+    temperature: float = 0.07
+    unknown_below: float | None = None
+    balanced: bool = False
     gallery: str = ""  # of neighbours and voters; see `Client.search`
     where: Filter | None = None
     effort: Effort = Effort()  # noqa: RUF009  (it cannot be changed)
@@ -113,9 +117,14 @@ class StreamConversation:
         if settings.num_neighbours:
             config.classify.CopyFrom(
                 gallery_pb2.ClassifyRequest(
-                    num_neighbours=settings.num_neighbours, gallery=gallery, filter=where, effort=effort
+                    num_neighbours=settings.num_neighbours,
+                    weighting=WEIGHTINGS[settings.weighting],
+                    temperature=settings.temperature,
+                    unknown_below=settings.unknown_below,
+                    balanced=settings.balanced,
+                    gallery=gallery,
+                    filter=where,
+                    effort=effort,
                 )
             )
-            if settings.unknown_below is not None:
-                config.classify.unknown_below = settings.unknown_below
         return stream_pb2.EmbedStreamRequest(config=config)

@@ -207,13 +207,13 @@ class FaissGallery(Gallery):
 
     @property
     def generation(self) -> int:
-        return self._snapshot.generation
+        return self._snapshot.generation  # a property that raises would seem not to be there
 
     def __len__(self) -> int:
-        return self._snapshot.num_items
+        return self._opened().num_items
 
     def describe(self) -> Description:
-        snapshot = self._snapshot
+        snapshot = self._opened()
         state = self._store.state
         return Description(
             encoder_digest=state.encoder_digest,

@@ -105,6 +105,21 @@ def test_a_stream_gives_windows_with_all_that_was_asked_for(stream, address):
     assert (windows[1].start_s, windows[1].problem, windows[1].num_dropped) == (4 / 30, "", 0)
 
 
+def test_votes_in_a_stream_are_counted_as_was_asked_for(stream, address):
+    with Client(address) as client:
+        near = [ClipItem(name, FRAMES[:8], name[:4]) for name in ("walk1", "walk2", "sit 1")]
+        client.upsert([*near, *(ClipItem(f"far{at}", -FRAMES[at : at + 8], "walk") for at in range(4))])
+    how = {"num_neighbours": 3, "weighting": "uniform", "temperature": 1, "unknown_below": 0.5}
+    for balanced, expected in ((False, {"walk": 2 / 3, "sit ": 1 / 3}), (True, {"walk": 1 / 4, "sit ": 3 / 4})):
+        settings = dataclasses.replace(SETTINGS, **how, balanced=balanced)
+        classification = stream([FRAMES[:8]], settings)[0].classification
+        assert {each.label: each.score for each in classification.scores} == pytest.approx(expected)
+    (alike,) = stream([FRAMES[:8]], dataclasses.replace(SETTINGS, num_neighbours=7, temperature=1e6))
+    assert {each.label: each.score for each in alike.classification.scores} == pytest.approx(
+        {"walk": 6 / 7, "sit ": 1 / 7}, abs=1e-3
+    )
+
+
 def test_frames_that_cannot_be_used_or_read_end_a_stream_with_their_own_error(stream):
     with pytest.raises(InvalidSkeletonError, match=r"25 joints|shape"):
         stream([FRAMES[:, :, :20]], SETTINGS)

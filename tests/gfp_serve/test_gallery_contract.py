@@ -9,9 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import get_args
 
+import hypothesis.strategies as st
 import numpy as np
 import pytest
+from hypothesis import given, settings
 
+from gfp_serve.classify import nearest
 from gfp_serve.errors import (
     ClosedError,
     EmptyGalleryError,
@@ -131,19 +134,22 @@ def test_a_new_gallery_is_empty_and_says_what_it_is(gallery):
     assert (described.encoder_digest, described.embedding_size, described.metric) == (DIGEST, 2, "cosine")
     assert (described.index_kind, described.serving_kind, described.is_building) == ("exact", "exact", False)
     assert (described.num_items, described.generation, described.durable) == (0, 0, True)
+    assert (list(gallery.items()), gallery.label_counts()) == ([], {})
 
 
 def test_neighbours_come_nearest_first_with_all_that_the_items_have(gallery):
     attributes = {"fps": 30.0, "indoors": True, "camera": "left", "tags": ["a", "b"]}
     source = Source("walk.npz", 1.5, 2.25)
-    gallery.upsert([Item("n", NORTH, "sit"), Item("ne", NORTH_EAST), Item("e", 5 * EAST, "walk", attributes, source)])
+    gallery.upsert([Item("n", NORTH, "sit"), Item("w", -3 * EAST), Item("ne", NORTH_EAST)])
+    gallery.upsert([Item("e", 5 * EAST, "walk", attributes, source)])
 
-    (found,) = gallery.search(2 * EAST[None], top_k=3)
+    (found,) = gallery.search(2 * EAST[None], top_k=4)
 
-    assert [(neighbour.id, neighbour.label) for neighbour in found] == [("e", "walk"), ("ne", ""), ("n", "sit")]
-    assert [neighbour.similarity for neighbour in found] == pytest.approx([1, 0.5**0.5, 0], abs=1e-5)
-    assert [neighbour.attributes for neighbour in found] == [attributes, {}, {}]
-    assert [neighbour.source for neighbour in found] == [source, None, None]
+    assert [(n.id, n.label) for n in found] == [("e", "walk"), ("ne", ""), ("n", "sit"), ("w", "")]
+    assert [neighbour.similarity for neighbour in found] == pytest.approx([1, 0.5**0.5, 0, -1])
+    assert (found[0].similarity, found[-1].similarity) == (1, -1)
+    assert [neighbour.attributes for neighbour in found] == [attributes, {}, {}, {}]
+    assert [neighbour.source for neighbour in found] == [source, None, None, None]
 
 
 def test_similarities_are_cosines_between_minus_one_and_one(place):
@@ -166,11 +172,19 @@ def test_similarities_are_cosines_between_minus_one_and_one(place):
     assert found[0][0].id == found[1][-1].id == "7"
 
 
+def test_lengths_at_the_ends_of_float32_keep_their_direction(gallery):
+    gallery.upsert([Item("huge", 3e38 * NORTH_EAST), Item("tiny", 1e-40 * EAST)])
+
+    for query in (NORTH_EAST, 3e38 * NORTH_EAST, 1e-40 * NORTH_EAST):
+        (found,) = gallery.search(query[None], top_k=2)
+        assert [neighbour.similarity for neighbour in found] == pytest.approx([1, 0.5**0.5])
+
+
 def test_each_query_gets_its_own_neighbours_and_none_gets_none(gallery):
     gallery.upsert([Item("e", EAST), Item("n", NORTH)])
 
     assert [[n.id for n in row] for row in gallery.search(np.stack([NORTH, EAST]), top_k=1)] == [["n"], ["e"]]
-    assert gallery.search(np.empty((0, 2), dtype=np.float32), top_k=1) == []
+    assert list(gallery.search(np.empty((0, 2), dtype=np.float32), top_k=1)) == []
 
 
 def test_asking_for_more_than_there_is_gives_all_there_is(gallery):
@@ -193,6 +207,18 @@ def test_an_upsert_replaces_the_item_of_the_same_id_wholly(gallery):
     assert len(gallery) == 2
     assert contents(gallery.get(["a"])) == [("a", [0, 1], "sit", {}, None)]
     assert ids_near(gallery, EAST) == ["b", "a"]
+    (found,) = gallery.search(NORTH[None], top_k=5)
+    assert [(n.id, n.label, n.attributes, n.source) for n in found] == [("a", "sit", {}, None), ("b", "", {}, None)]
+
+
+def test_the_same_upsert_again_changes_no_answer(gallery):
+    items = [Item("a", EAST, "walk", {"take": 1.0}), Item("b", NORTH, "sit", {}, Source("one"))]
+    gallery.upsert(items)
+    before = list(gallery.search(EAST[None], top_k=5))
+    gallery.upsert(items)
+
+    assert list(gallery.search(EAST[None], top_k=5)) == before
+    assert len(gallery) == 2
 
 
 def test_the_last_of_the_same_id_in_one_upsert_is_kept(gallery):
@@ -206,7 +232,7 @@ def test_each_change_is_a_generation_and_nothing_else_is(gallery):
     assert gallery.upsert([Item("a", EAST), Item("b", EAST)]) == 1
     assert gallery.upsert([Item("a", EAST)]) == 2
     assert gallery.upsert([]) == 2
-    assert gallery.delete(["nobody"]) == 0
+    assert gallery.delete(["nobody"]) == gallery.delete([]) == 0
     gallery.search(EAST[None], top_k=1)
     assert gallery.generation == 2
     gallery.delete(["a", "b"])
@@ -214,12 +240,12 @@ def test_each_change_is_a_generation_and_nothing_else_is(gallery):
 
 
 def test_delete_counts_each_item_that_it_removed_once_and_its_id_can_be_used_again(gallery):
-    gallery.upsert([Item(name, EAST) for name in "abc"])
+    gallery.upsert([Item(name, EAST, "walk") for name in "abc"])
 
     assert gallery.delete(["a", "nobody", "a", "c"]) == 2
     assert ids_near(gallery, EAST) == ["b"]
     gallery.upsert([Item("a", NORTH, "sit")])
-    assert ids_near(gallery, NORTH) == ["a", "b"]
+    assert [(n.id, n.label) for n in gallery.search(NORTH[None], top_k=3)[0]] == [("a", "sit"), ("b", "walk")]
 
 
 def test_get_gives_items_in_the_order_asked_with_vectors_of_length_one(gallery):
@@ -231,8 +257,14 @@ def test_get_gives_items_in_the_order_asked_with_vectors_of_length_one(gallery):
     assert (b.id, again.id) == ("b", "b")
     np.testing.assert_allclose(b.vector, [0.5**0.5, 0.5**0.5], rtol=1e-6)
     assert gallery.get([]) == []
-    with pytest.raises(ItemNotFoundError, match="'c', 'd'"):
-        gallery.get(["a", "c", "d"])
+
+
+@pytest.mark.parametrize(("ids", "expected"), [("abc", "'b', 'c';"), ("1234a567", "'4', '5' and 2 more;")])
+def test_the_ids_that_no_item_has_are_named(gallery, ids, expected):
+    gallery.upsert([Item("a", EAST)])
+
+    with pytest.raises(ItemNotFoundError, match=expected):
+        gallery.get(list(ids))
 
 
 def test_an_id_or_a_label_can_be_any_text_and_means_no_other(gallery):
@@ -254,11 +286,18 @@ def test_an_id_or_a_label_can_be_any_text_and_means_no_other(gallery):
     [
         (Item("", EAST), "has 0 characters"),
         (Item("x" * 257, EAST), "has 257 characters"),
-        (Item("clip-7", EAST, "bad\ud800"), "'clip-7'"),
+        (Item("bad\ud800", EAST), "UTF-8"),
+        (Item("clip-7", EAST, "bad\ud800"), "'clip-7' cannot be written as UTF-8"),
         (Item("clip-7", np.float32([0, 0])), "'clip-7' is all zeros"),
         (Item("clip-7", np.float32([1, np.nan])), "'clip-7' holds NaN or infinity"),
+        (Item("clip-7", np.float32([1, np.inf])), "'clip-7' holds NaN or infinity"),
         (Item("clip-7", np.ones(3, dtype=np.float32)), "'clip-7' has shape"),
         (Item("clip-7", EAST, "", {"fps": float("nan")}), "'fps' of item 'clip-7' is nan"),
+        (Item("clip-7", EAST, "", {"fps": -float("inf")}), "'fps' of item 'clip-7' is -inf"),
+        (Item("clip-7", EAST, "", {"take": 10**400}), "'take' of item 'clip-7' is 1000"),
+        (Item("clip-7", EAST, "", {"who": "bad\ud800"}), "'who' of item 'clip-7'"),
+        (Item("clip-7", EAST, "", {"tags": ["good", "bad\ud800"]}), "'tags' of item 'clip-7'"),
+        (Item("clip-7", EAST, "", {"bad\ud800": True}), "of item 'clip-7' is True"),
     ],
 )
 def test_an_item_that_cannot_be_stored_is_named_and_its_whole_upsert_refused(gallery, item, expected):
@@ -356,6 +395,51 @@ def test_items_come_in_the_order_of_the_last_upserts_however_many_there_are(gall
     assert contents(items[-1:]) == contents(gallery.get(["17"]))
     assert items[100].attributes == {"at": 102.0}
     assert list(items[0].vector) == [0, 1]
+
+
+@pytest.fixture(scope="module")
+def gallery_of(galleries: Galleries) -> Callable[[np.ndarray], Gallery]:
+    """One gallery, emptied and filled with rows whose ids are their numbers."""
+    gallery = galleries.create("numbered", index_kind="exact")
+
+    def fill(rows: np.ndarray) -> Gallery:
+        gallery.delete([str(row) for row in range(40)])
+        gallery.upsert([Item(str(row), vector) for row, vector in enumerate(rows)])
+        return gallery
+
+    return fill
+
+
+small = st.integers(-2, 2)
+directed = st.tuples(small, small).filter(any)
+vectors = st.lists(directed, min_size=1, max_size=40).map(np.float32)
+# Their unit vectors have no rounding, so that equal cosines are truly equal.
+axes = st.sampled_from([(1, 0), (3, 0), (-1, 0), (0, 1), (0, -2)])
+axis_parallel = st.lists(axes, min_size=1, max_size=40).map(np.float32)
+
+
+@settings(max_examples=20)
+@given(stored=vectors, asked=vectors, top_k=st.integers(1, 50))
+def test_search_finds_what_looking_at_every_item_finds(gallery_of, stored, asked, top_k):
+    found = gallery_of(stored).search(asked, top_k=top_k)
+
+    _, similarities = nearest(asked, stored, top_k=top_k)
+    cosines = asked @ stored.T / np.outer(np.linalg.norm(asked, axis=1), np.linalg.norm(stored, axis=1))
+    assert len(found) == len(asked)
+    for query, neighbours in enumerate(found):
+        rows = [int(neighbour.id) for neighbour in neighbours]
+        assert len(set(rows)) == len(rows) == min(top_k, len(stored))
+        np.testing.assert_allclose([neighbour.similarity for neighbour in neighbours], similarities[query], atol=1e-6)
+        np.testing.assert_allclose(cosines[query, rows], similarities[query], atol=1e-6)
+
+
+@settings(max_examples=20)
+@given(stored=axis_parallel, asked=axis_parallel)
+def test_ties_are_broken_as_the_trainers_evaluation_breaks_them(gallery_of, stored, asked):
+    found = gallery_of(stored).search(asked, top_k=50)
+
+    indices, _ = nearest(asked, stored, top_k=50)
+    assert [[int(neighbour.id) for neighbour in row] for row in found] == indices.tolist()
 
 
 # Filters -------------------------------------------------------------------------------------------------------------
@@ -546,7 +630,7 @@ def test_the_default_gallery_is_there_and_meant_where_none_is_named(place):
 
 def test_galleries_have_items_of_their_own_and_are_gone_when_dropped(place):
     galleries = place()
-    names = ["a-b", "a_b", "a_mb", "a__b", "0"]
+    names = ["a-b", "a_b", "a_mb", "a__b", "0", "x" * 64]
     for name in names:
         galleries.create(name).upsert([Item("one", EAST, name)])
 
@@ -566,6 +650,20 @@ def test_galleries_have_items_of_their_own_and_are_gone_when_dropped(place):
     assert (len(made_again), made_again.generation, len(galleries["a_b"])) == (0, 0, 1)
 
 
+def test_of_threads_that_create_the_same_gallery_one_makes_it(galleries):
+    def create(_: int) -> bool:
+        try:
+            galleries.create("wanted").upsert([Item("a", EAST)])
+        except GalleryExistsError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as threads:
+        made = list(threads.map(create, range(4)))
+
+    assert sum(made) == len(galleries["wanted"]) == 1
+
+
 @pytest.mark.parametrize("name", ["", "-a", "_a", "a/b", "..", "a b", "é", "x" * 65])
 def test_what_is_no_name_is_refused(galleries, name):
     with pytest.raises(InvalidRequestError, match="no name"):
@@ -573,24 +671,72 @@ def test_what_is_no_name_is_refused(galleries, name):
 
 
 def test_galleries_are_as_they_were_when_opened_again_but_not_for_another_encoder(place):
+    def state(gallery: Gallery) -> list[object]:
+        found = gallery.search(np.stack([EAST, NORTH]), top_k=10)
+        about = gallery.describe()
+        return [contents(list(gallery.items())), *found, about.index_kind, about.generation, about.num_items]
+
     galleries = place()
     galleries.create("other", index_kind="hnsw").upsert([Item("a", EAST, "walk", {"x": 1.0}, Source("one"))])
-    galleries[""].upsert([Item("b", NORTH)])
-    galleries[""].upsert([Item("c", NORTH_EAST)])
-    before = contents([*galleries["other"].items(), *galleries[""].items()])
+    galleries[""].upsert([Item("b", NORTH, "sit"), Item("c", EAST), Item("d", EAST, "fall", {"take": 2.0})])
+    galleries[""].upsert([Item("b", NORTH_EAST, "moved")])
+    galleries[""].delete(["c"])
+    before = [state(galleries[name]) for name in ("other", "")]
     galleries.close()
     for call in (lambda: galleries[""].get(["b"]), lambda: galleries["other"].search(EAST[None], top_k=1)):
         with pytest.raises(ClosedError):
             call()
 
     again = place()
-    assert contents([*again["other"].items(), *again[""].items()]) == before
-    assert (again[""].generation, again["other"].describe().index_kind) == (2, "hnsw")
-    assert again[""].upsert([Item("d", NORTH)]) == 3
+    assert [state(again[name]) for name in ("other", "")] == before
+    assert before[0][-3:] == ["hnsw", 1, 1]
+    assert before[1][-2:] == [3, 2]
+    assert again[""].upsert([Item("e", NORTH)]) == 4
     again.close()
 
     with pytest.raises(EncoderMismatchError, match=f"{DIGEST[:12]}.*{OTHER_DIGEST[:12]}"):
         place(encoder_digest=OTHER_DIGEST)
+
+
+@pytest.fixture(scope="module")
+def same_place(new_place: Callable[[], Opener]) -> Opener:
+    return new_place()
+
+
+text = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
+finite = st.floats(allow_nan=False, allow_infinity=False)
+attributes = st.dictionaries(text, text | st.booleans() | finite | st.lists(text, max_size=3), max_size=3)
+sources = st.none() | st.builds(Source, text, finite, finite)
+drafts = st.lists(st.tuples(text.filter(len), directed.map(np.float32), text, attributes, sources), max_size=8)
+
+
+@settings(max_examples=25)
+@given(upserts=st.lists(drafts, max_size=3), deleted=st.sets(st.integers(0, 9)))
+def test_what_was_upserted_and_not_deleted_is_there_unchanged_when_opened_again(same_place, upserts, deleted):
+    expected = {}
+    galleries = same_place()
+    gallery = galleries[""]
+    gallery.delete([item.id for item in gallery.items()])
+    for items in ([Item(*draft) for draft in drafted] for drafted in upserts):
+        new = {item.id: item for item in items}
+        expected = {id: item for id, item in expected.items() if id not in new} | new
+        gallery.upsert(items)
+    gone = [id for place, id in enumerate(expected) if place in deleted]
+    assert gallery.delete(gone) == len(gone)
+    generation = gallery.generation
+    galleries.close()
+    kept = [item for id, item in expected.items() if id not in gone]
+
+    galleries = same_place()
+    gallery = galleries[""]
+    found = list(gallery.items())
+
+    assert (len(gallery), gallery.generation) == (len(kept), generation)
+    for item, was in zip(found, kept, strict=True):
+        assert (item.id, item.label, item.attributes, item.source) == (was.id, was.label, was.attributes, was.source)
+        np.testing.assert_allclose(item.vector, was.vector / np.linalg.norm(was.vector), atol=1e-6)
+    assert contents(gallery.get([item.id for item in kept])) == contents(found)
+    galleries.close()
 
 
 def test_a_closed_gallery_says_so(place):
@@ -603,6 +749,10 @@ def test_a_closed_gallery_says_so(place):
         lambda: gallery.delete(["a"]),
         lambda: gallery.get(["a"]),
         lambda: gallery.search(EAST[None], top_k=1),
+        gallery.label_counts,
+        gallery.describe,
+        lambda: len(gallery),
+        lambda: list(gallery.items()),
     ):
         with pytest.raises(ClosedError, match="is closed"):
             call()

@@ -356,7 +356,7 @@ def test_a_restored_gallery_answers_as_the_one_did_whose_snapshot_was_taken_whil
     people = galleries.create("people")
     people.upsert(drawn(60))
     people.delete([drawn(1)[0].id])
-    before = people.search(queries, top_k=20)
+    before = list(people.search(queries, top_k=20))
     file = root / "_snapshots" / "people" / "monday.sqlite"
     assert run("snapshot", "create", root, "monday", "--gallery", "people") == (
         f"{file} has the 59 items of the gallery people, generation 2.\n"
@@ -369,7 +369,7 @@ def test_a_restored_gallery_answers_as_the_one_did_whose_snapshot_was_taken_whil
     run("snapshot", "restore", file, other, "--gallery", "people")
 
     restored = galleries_at(other)
-    assert restored["people"].search(queries, top_k=20) == before
+    assert list(restored["people"].search(queries, top_k=20)) == before
     restored.close()
     assert {path.stat().st_mode & 0o777 for path in (file, other / "people" / "gallery.sqlite")} == {0o600}
     (listed,) = run("snapshot", "list", root, "--json").splitlines()

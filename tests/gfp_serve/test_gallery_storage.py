@@ -1,4 +1,7 @@
-"""A gallery's folder: what survives crashes and damage, who may open it, and what threads see meanwhile."""
+"""A gallery in a folder, beyond what every gallery does.
+
+What survives crashes and damage, who may open it, what threads see meanwhile, and which of equals is the nearest.
+"""
 
 import resource
 import signal
@@ -13,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gfp_serve.classify import nearest
 from gfp_serve.errors import ClosedError, EncoderMismatchError, GalleryError, ItemNotFoundError
 from gfp_serve.gallery import FaissGallery, Item
 
@@ -42,15 +46,21 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "gallery"
 
 
-def test_a_gallery_answers_the_same_after_reopening(folder):
-    with new_gallery(folder) as gallery:
-        gallery.upsert([Item(f"clip-{n}", on_circle(n), f"label-{n}", {"take": float(n)}) for n in range(8)])
-        gallery.upsert([Item("clip-2", on_circle(6), "moved")])
-        gallery.delete(["clip-5"])
-        before = answers(gallery)
+def test_a_gallery_knows_what_it_is_when_it_is_opened(folder):
+    fill(folder)
     with FaissGallery.open(folder) as gallery:
-        assert answers(gallery) == before
         assert (gallery.encoder_digest, gallery.embedding_size) == (DIGEST, 2)
+
+
+def test_of_equally_near_items_the_first_is_the_nearest_as_in_the_trainers_evaluation(folder):
+    # Their unit vectors have no rounding, so that equal cosines are truly equal.
+    axes = np.float32([(1, 0), (3, 0), (-1, 0), (0, 1), (0, -2)])
+    stored = np.random.default_rng(0).choice(axes, 300)
+    with new_gallery(folder) as gallery:
+        gallery.upsert([Item(str(row), vector) for row, vector in enumerate(stored)])
+        for asked in (axes[:1], axes, stored):
+            indices, _ = nearest(asked, stored, top_k=1)
+            assert [int(found.id) for (found,) in gallery.search(asked, top_k=1)] == indices[:, 0].tolist()
 
 
 def test_numbers_of_deleted_items_are_not_used_again_after_reopening(folder):
@@ -252,6 +262,17 @@ def test_when_memory_fails_after_the_disk_the_gallery_answers_no_more_until_reop
     gallery.close()
     with FaissGallery.open(folder) as gallery:
         assert gallery.get(["clip-3"])[0].label == "moved"
+
+
+def test_items_are_those_of_the_moment_when_the_first_was_asked_for(folder):
+    with new_gallery(folder) as gallery:
+        gallery.upsert([Item(str(n), on_circle(n), "then") for n in range(5000)])
+        items = gallery.items()
+        seen = [next(items)]
+        gallery.delete([str(n) for n in range(0, 4999, 2)])
+        gallery.upsert([Item(name, on_circle(1), "now") for name in ("4999", "new")])
+        seen += items
+    assert [(item.id, item.label) for item in seen] == [(str(n), "then") for n in range(5000)]
 
 
 _WRITER = """
