@@ -34,7 +34,7 @@ from benchmarks.gallery_vectors import Mixture, real_embeddings
 from benchmarks.serving.bundles import SIZES, write_bundle
 from benchmarks.serving.processes import gfp_serve, side
 from gfp_serve.gallery import Effort, FaissGallery, Filter, Item, Range
-from gfp_serve.gallery.index import _CANDIDATES
+from gfp_serve.gallery.index import CANDIDATES
 
 OUT = Path("benchmarks/gallery.json")
 SIZE = 256
@@ -178,7 +178,7 @@ def plain_index(index: Any, flat: Any) -> tuple[Any, Any]:
         return index._index, faiss.SearchParametersHNSW(efSearch=index.looks)
     lists = faiss.SearchParametersIVF(nprobe=index.looks)
     refined = faiss.IndexRefine(index._index, flat)
-    return refined, faiss.IndexRefineSearchParameters(k_factor=_CANDIDATES[index.kind], base_index_params=lists)
+    return refined, faiss.IndexRefineSearchParameters(k_factor=CANDIDATES[index.kind], base_index_params=lists)
 
 
 def recall(found: list[Any], true: np.ndarray) -> float:

@@ -8,7 +8,7 @@ from typing import overload
 import numpy as np
 
 from gfp_serve.gallery.contract import Neighbour
-from gfp_serve.gallery.index import Found, in_order
+from gfp_serve.gallery.exact import Found, in_order
 from gfp_serve.gallery.rows import Rows
 from gfp_serve.gallery.written import read_source
 

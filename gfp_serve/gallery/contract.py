@@ -227,7 +227,8 @@ def check_queries(
             f"the queries have shape {queries.shape}, this gallery holds vectors of {embedding_size} numbers; send "
             f"num_queries × {embedding_size} from its own encoder."
         )
-    return unit_vectors(queries, lambda row: f"query {row}")
+    # As engines read them: not every second row of another array, nor bytes in another order.
+    return unit_vectors(np.ascontiguousarray(queries, dtype=np.float32), lambda row: f"query {row}")
 
 
 def _is_text(value: object) -> bool:

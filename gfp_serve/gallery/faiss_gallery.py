@@ -40,12 +40,11 @@ from gfp_serve.gallery.contract import (
 )
 from gfp_serve.gallery.derived import Derived, check_derived, read_derived, remove_others, write_derived
 from gfp_serve.gallery.filters import Filter
+from gfp_serve.gallery.gpu import check_gpu, copy_to_gpu
 from gfp_serve.gallery.index import (
     Index,
     ServingKind,
-    check_gpu,
     choose_kind,
-    copy_to_gpu,
     extend_index,
     make_index,
     physical_memory,

@@ -1,28 +1,21 @@
-"""Search of unit vectors by cosine, exact and with indexes: the only file that knows FAISS.
+"""Indexes of unit vectors for search by cosine, by FAISS: how they are chosen, made, tuned, searched and kept.
 
 Indexes hold the first rows of a gallery, by row number, and never change: one that holds more rows is made beside it.
 So searches need no lock; FAISS itself answers wrongly or crashes when vectors are added meanwhile.
 """
 
 import os
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import faiss
 import numpy as np
-from jaxtyping import Bool, Float32, Int64
+from jaxtyping import Bool, Float32
 
-from gfp_serve.errors import DeviceError
 from gfp_serve.gallery.contract import Effort
+from gfp_serve.gallery.exact import Found, Selector, compare_again, search_exactly
 from gfp_serve.gallery.rows import Vectors
-
-# FAISS multiplies matrices for a batch of queries only from this many numbers (queries × embedding size) on. Its own
-# choice of 128 000 leaves batches below 500 queries to one-by-one loops: 64 queries over 40 000 vectors of 256 then
-# take 102 ms instead of 17 ms on two cores. Lower than this, one or two queries get slower. Releases that compare the
-# number of queries alone come with a lower value, which stays.
-faiss.cvar.distance_compute_blas_threshold = min(faiss.cvar.distance_compute_blas_threshold, 4096)
 
 ServingKind = Literal["exact", "hnsw", "ivf_sq8", "ivf_pq"]
 
@@ -39,7 +32,7 @@ _LISTS = 2.0
 # Vectors that a list's centre is made from (FAISS asks for 39 at least), and those that codes are made from.
 _TRAINING_ROWS_OF_LIST, _TRAINING_ROWS_OF_CODES = 64, 10240
 # What compressed vectors find is compared again with the vectors themselves: candidates for each neighbour.
-_CANDIDATES = {"ivf_sq8": 4, "ivf_pq": 64}
+CANDIDATES = {"ivf_sq8": 4, "ivf_pq": 64}
 
 # How hard an index looks unless a search says it (HNSW's candidates, IVF's lists): the first of these that finds the
 # share of the true ten nearest, for queries that the gallery does not hold. It depends on the vectors more than on
@@ -52,15 +45,8 @@ _EFFORTS = {
 _SHARE_FOUND = 0.993
 _TUNING_QUERIES, _TUNING_NEIGHBOURS = 256, 10
 
-# FAISS has no quick way to pass over rows when it multiplies matrices: up to so many that must not be found are asked
-# for in addition and left out.
-_FEW_REMOVED = 1024
-
 _HnswParameters: Any = faiss.SearchParametersHNSW  # type: ignore[attr-defined]
 _IvfParameters: Any = faiss.SearchParametersIVF
-_inner_products_by_idx: Any = faiss.fvec_inner_products_by_idx  # type: ignore[attr-defined]
-
-Found = tuple[Int64[np.ndarray, "num_queries _found"], Float32[np.ndarray, "num_queries _found"]]
 
 
 @runtime_checkable  # tests check arguments against their annotations
@@ -169,72 +155,6 @@ def _tune(index: Index, vectors: Vectors, num_rows: int, should_stop: Callable[[
             return
 
 
-def search_exactly(
-    vectors: Vectors,
-    queries: Float32[np.ndarray, "num_queries embedding_size"],
-    *,
-    start: int,
-    end: int,
-    top_k: int,
-    passing: Bool[np.ndarray, " _rows"] | None = None,
-) -> Found:
-    """Every row of [start, end) is compared with; see `Index.search`."""
-    parts = [
-        _search_piece(piece, queries, first, top_k, None if passing is None else passing[first : first + len(piece)])
-        for first, piece in vectors.pieces(start, end)
-    ]
-    return merge(parts, top_k)
-
-
-def merge(parts: list[Found], top_k: int) -> Found:
-    """The nearest of all parts; of those that are equally near, the first rows."""
-    if len(parts) == 1:
-        return parts[0]  # as FAISS sorted it, without regard to rows: see `in_order`
-    rows = np.concatenate([rows for rows, _ in parts], axis=1)
-    similarities = np.concatenate([similarities for _, similarities in parts], axis=1)
-    return in_order((rows, similarities), top_k)
-
-
-def in_order(found: Found, top_k: int) -> Found:
-    """The nearest first, and those that are equally near by row."""
-    rows, similarities = found
-    if rows.shape[1] <= top_k and (similarities[:, 1:] < similarities[:, :-1]).all():
-        return found
-    return _chosen(found, np.lexsort((rows, -similarities), axis=1)[:, :top_k])
-
-
-def compare_again(
-    vectors: Vectors,
-    queries: Float32[np.ndarray, "num_queries embedding_size"],
-    rows: Int64[np.ndarray, "num_queries num_candidates"],
-    top_k: int,
-) -> Found:
-    """The nearest of each query's own candidates, by their vectors; row −1 is none."""
-    similarities = np.full(rows.shape, -np.inf, dtype=np.float32)
-    pieces = vectors.pieces(0, int(rows.max(initial=0)) + 1)
-    if len(pieces) == 1:  # always where the rows were read from files
-        _inner_products_by_idx(
-            *map(faiss.swig_ptr, (similarities, queries, pieces[0][1], rows)), vectors.embedding_size, *rows.shape
-        )
-        similarities[rows < 0] = -np.inf
-    else:
-        for query, ours, into in zip(queries, rows, similarities, strict=True):
-            found = ours >= 0
-            into[found] = vectors.take(ours[found]) @ query
-    return _chosen((rows, similarities), np.argsort(-similarities, axis=1)[:, :top_k])
-
-
-def similarities_of(
-    queries: Float32[np.ndarray, "num_queries embedding_size"],
-    candidates: Float32[np.ndarray, "num_candidates embedding_size"],
-    rows: Int64[np.ndarray, " num_candidates"],
-    top_k: int,
-) -> Found:
-    """The nearest among few vectors that lie together, as `rows`."""
-    places, similarities = _search_piece(candidates, queries, 0, top_k, None)
-    return np.where(places >= 0, rows[places], -1), similarities
-
-
 class _Hnsw:
     kind: ServingKind = "hnsw"
 
@@ -265,7 +185,7 @@ class _Hnsw:
     ) -> Found:
         # Candidates that may not be found count as well, so that there must be as many more of them.
         wanted = min(self.num_rows, int(max(effort.ef_search or self.looks, top_k) / share))
-        selector = None if passing is None else _Selector(passing[: self.num_rows])
+        selector = None if passing is None else Selector(passing[: self.num_rows])
         parameters = self._parameters.get(wanted)
         if selector is not None or parameters is None:
             parameters = _HnswParameters(efSearch=wanted)
@@ -294,7 +214,7 @@ class _StoredVectors:
         }
 
 
-class _Ivf:
+class IvfIndex:
     def __init__(self, kind: ServingKind, index: Any, vectors: Vectors) -> None:
         self.kind = kind
         self._index = index
@@ -318,7 +238,7 @@ class _Ivf:
         effort: Effort,
     ) -> Found:
         nprobe = min(self._num_lists, int((effort.nprobe or self.looks) / share))
-        selector = None if passing is None else _Selector(passing[: self.num_rows])
+        selector = None if passing is None else Selector(passing[: self.num_rows])
         parameters = self._parameters.get(nprobe)
         if selector is not None or parameters is None:
             parameters = _IvfParameters(nprobe=nprobe)
@@ -326,7 +246,7 @@ class _Ivf:
                 self._parameters[nprobe] = parameters
             else:
                 parameters.sel = selector.of_faiss
-        num_candidates = min(self.num_rows, top_k * _CANDIDATES[self.kind])
+        num_candidates = min(self.num_rows, top_k * CANDIDATES[self.kind])
         rows, _ = _ask(self._index, queries, num_candidates, parameters)
         return compare_again(self._vectors, queries, rows, top_k)
 
@@ -351,134 +271,6 @@ def _ask(index: Any, queries: Float32[np.ndarray, "num_queries embedding_size"],
         parameters,
     )
     return rows, similarities
-
-
-class _OnGpu:
-    """A copy of an index on the first GPU. What FAISS cannot do there (filters) is left to the index on the CPU.
-
-    FAISS's GPU indexes take one search at a time.
-    """
-
-    def __init__(self, on_cpu: Any, vectors: Vectors, fallback: Index | None, looks: int) -> None:
-        self.kind: ServingKind = "exact" if fallback is None else fallback.kind
-        self.num_rows = int(on_cpu.ntotal)
-        self.looks = looks
-        self._vectors = vectors
-        self._fallback = fallback
-        self._resources: Any = _of_gpu("StandardGpuResources")()
-        self._index: Any = _of_gpu("index_cpu_to_gpu")(self._resources, 0, on_cpu)
-        self._one = threading.Lock()
-
-    @property
-    def num_bytes(self) -> int:
-        return 0 if self._fallback is None else self._fallback.num_bytes
-
-    def search(
-        self,
-        queries: Float32[np.ndarray, "num_queries embedding_size"],
-        *,
-        top_k: int,
-        passing: Bool[np.ndarray, " _rows"] | None,
-        share: float,
-        effort: Effort,
-    ) -> Found:
-        if self._fallback is None:
-            if passing is not None:
-                return search_exactly(self._vectors, queries, start=0, end=self.num_rows, top_k=top_k, passing=passing)
-            with self._one:
-                similarities, rows = self._index.search(queries, top_k)
-            return rows, similarities
-        if passing is not None:
-            return self._fallback.search(queries, top_k=top_k, passing=passing, share=share, effort=effort)
-        with self._one:
-            self._index.nprobe = min(self._index.nlist, effort.nprobe or self.looks)
-            _, rows = self._index.search(queries, min(self.num_rows, top_k * _CANDIDATES[self.kind]))
-        return compare_again(self._vectors, queries, rows, top_k)
-
-    def write(self, file: Path) -> None:
-        if self._fallback is not None:  # "exact" has no index to write
-            self._fallback.write(file)
-
-
-def check_gpu() -> None:
-    """Raise `DeviceError` when there is no FAISS for GPUs, or no GPU."""
-    if not hasattr(faiss, "StandardGpuResources"):
-        raise DeviceError(
-            "the gallery cannot be searched on a GPU: the installed FAISS is built without it. Install gfp-serve[gpu] "
-            "instead of gfp-serve[cpu], or choose --gallery-device cpu."
-        )
-    if faiss.get_num_gpus() == 0:
-        raise DeviceError(
-            "the gallery cannot be searched on a GPU: FAISS finds none. Check that nvidia-smi lists one, or choose "
-            "--gallery-device cpu."
-        )
-
-
-def copy_to_gpu(index: Index | None, vectors: Vectors, num_rows: int) -> Index | None:
-    """The index on the GPU; of None, which is "exact", its first rows there. HNSW stays: FAISS has none for GPUs."""
-    if isinstance(index, _Ivf):
-        return _OnGpu(index.of_faiss, vectors, index, index.looks)
-    if index is not None or num_rows == 0:
-        return index
-    flat = faiss.IndexFlatIP(vectors.embedding_size)
-    for _, piece in vectors.pieces(0, num_rows):
-        flat.add(piece)
-    return _OnGpu(flat, vectors, None, 0)
-
-
-def _of_gpu(name: str) -> Any:
-    # Names that a FAISS for CPUs does not have.
-    return getattr(faiss, name)
-
-
-class _Selector:
-    """Which rows may be found, as FAISS reads it; the bits live as long as this does."""
-
-    def __init__(self, passing: Bool[np.ndarray, " num_rows"]) -> None:
-        self._bits = np.packbits(passing, bitorder="little")
-        self.of_faiss = faiss.IDSelectorBitmap(len(passing), faiss.swig_ptr(self._bits))
-
-
-def _search_piece(
-    piece: Float32[np.ndarray, "num_rows embedding_size"],
-    queries: Float32[np.ndarray, "num_queries embedding_size"],
-    first: int,
-    top_k: int,
-    passing: Bool[np.ndarray, " num_rows"] | None,
-) -> Found:
-    num_left_out = 0 if passing is None else len(piece) - int(np.count_nonzero(passing))
-    multiplies = queries.size >= faiss.cvar.distance_compute_blas_threshold
-    more = num_left_out if multiplies and num_left_out <= _FEW_REMOVED else 0
-    wanted = min(top_k + more, len(piece))
-    similarities = np.empty((len(queries), wanted), dtype=np.float32)
-    rows = np.empty((len(queries), wanted), dtype=np.int64)
-    selector = None if passing is None or more == num_left_out else _Selector(passing)
-    faiss.knn_inner_product(
-        faiss.swig_ptr(queries),
-        faiss.swig_ptr(piece),
-        piece.shape[1],
-        len(queries),
-        len(piece),
-        wanted,
-        faiss.swig_ptr(similarities),
-        faiss.swig_ptr(rows),
-        *(() if selector is None else (selector.of_faiss,)),
-    )
-    if more and passing is not None:
-        order = np.argsort(~passing[rows], axis=1, kind="stable")[:, :top_k]
-        rows, similarities = _chosen((rows, similarities), order)
-        rows[~passing[rows]] = -1
-        similarities[rows < 0] = -np.inf
-    if first:
-        rows[rows >= 0] += first
-    return rows, similarities
-
-
-def _chosen(found: Found, places: Int64[np.ndarray, "num_queries _chosen"]) -> Found:
-    """Of each query's rows those at its places. `np.take_along_axis` does it in four times the time."""
-    rows, similarities = found
-    places = places + np.arange(0, rows.size, rows.shape[1])[:, None]
-    return rows.take(places), similarities.take(places)
 
 
 def _trained_ivf(kind: ServingKind, vectors: Vectors, num_rows: int, embedding_size: int) -> Any:
@@ -526,7 +318,7 @@ def _wrap(kind: ServingKind, made: Any, vectors: Vectors | None) -> Index:
         return _Hnsw(made)
     if vectors is None:
         raise ValueError("an IVF index is searched beside its vectors")
-    return _Ivf(kind, made, vectors)
+    return IvfIndex(kind, made, vectors)
 
 
 def _write_index(index: Any, file: Path) -> None:

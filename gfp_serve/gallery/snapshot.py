@@ -9,8 +9,9 @@ from jaxtyping import Bool, Float32, Int64
 
 from gfp_serve.gallery.columns import Columns
 from gfp_serve.gallery.contract import Effort
+from gfp_serve.gallery.exact import Found, merge, search_exactly, similarities_of
 from gfp_serve.gallery.filters import Filter
-from gfp_serve.gallery.index import Found, Index, ServingKind, merge, search_exactly, similarities_of
+from gfp_serve.gallery.index import Index, ServingKind
 from gfp_serve.gallery.rows import Rows
 
 # Up to so many items that a filter lets pass, or this share of all, are put together and compared with one by one:

@@ -180,6 +180,15 @@ def test_lengths_at_the_ends_of_float32_keep_their_direction(gallery):
         assert [neighbour.similarity for neighbour in found] == pytest.approx([1, 0.5**0.5])
 
 
+@pytest.mark.parametrize(
+    "lay_out", [np.asfortranarray, lambda array: np.repeat(array, 2, axis=0)[::2], lambda array: array.astype(">f4")]
+)
+def test_queries_may_lie_in_memory_as_they_like(gallery, lay_out):
+    gallery.upsert([Item("e", EAST), Item("n", NORTH)])
+    queries = lay_out(np.stack([EAST, NORTH, EAST]))
+    assert [found[0].id for found in gallery.search(queries, top_k=1)] == ["e", "n", "e"]
+
+
 def test_each_query_gets_its_own_neighbours_and_none_gets_none(gallery):
     gallery.upsert([Item("e", EAST), Item("n", NORTH)])
 
