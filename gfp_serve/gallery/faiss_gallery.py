@@ -4,13 +4,11 @@ Searches run on a `Snapshot`, which never changes; one thread writes, makes dura
 background, indexes are made and files derived from the items, which take over when they are ready.
 """
 
-import fcntl
 import logging
 import os
-import shutil
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import Future
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -38,7 +36,7 @@ from gfp_serve.gallery.contract import (
     check_items,
     check_queries,
 )
-from gfp_serve.gallery.derived import Derived, check_derived, read_derived, remove_others, write_derived
+from gfp_serve.gallery.derived import Derived, check_derived, remove_others, write_derived
 from gfp_serve.gallery.filters import Filter
 from gfp_serve.gallery.gpu import check_gpu, copy_to_gpu
 from gfp_serve.gallery.index import (
@@ -50,6 +48,8 @@ from gfp_serve.gallery.index import (
     physical_memory,
 )
 from gfp_serve.gallery.items import DATABASE_FILE, UNFINISHED_FILES, Change, GalleryState, ItemStore
+from gfp_serve.gallery.lock import LOCK_FILE, reachable, take_folder
+from gfp_serve.gallery.opening import read_snapshot
 from gfp_serve.gallery.pages import check_log
 from gfp_serve.gallery.rows import Rows
 from gfp_serve.gallery.snapshot import RowColumns, Snapshot
@@ -59,8 +59,6 @@ from gfp_serve.gallery.written import read_item, write_item
 _log = logging.getLogger(__name__)
 
 Device = Literal["cpu", "cuda"]
-
-_LOCK_FILE = "gallery.lock"
 
 # Rows that came after the derived files were written, from which on they are written again: at least so many, and this
 # share of all. Fewer are read from the items in a tenth of a second at the next open. Beside an index they are searched
@@ -93,7 +91,7 @@ class FaissGallery(Gallery):
         self._on_gpu = device == "cuda"
         if self._on_gpu:
             check_gpu()
-        self._derived, self._snapshot = _read(path, store)
+        self._derived, self._snapshot = read_snapshot(path, store)
         self._snapshot = replace(self._snapshot, index=self._placed(self._snapshot.index, self._snapshot.rows))
         self._writer = Writer(store.changing, self._publish)
         self._background = Background(self._settle, self._has_to_settle)
@@ -115,9 +113,9 @@ class FaissGallery(Gallery):
 
         Raises `GalleryError` when the folder holds anything else, a gallery included.
         """
-        with _reachable(path):
+        with reachable(path):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            foreign = sorted({file.name for file in path.iterdir()} - {_LOCK_FILE, DATABASE_FILE, *UNFINISHED_FILES})
+            foreign = sorted({file.name for file in path.iterdir()} - {LOCK_FILE, DATABASE_FILE, *UNFINISHED_FILES})
         if foreign:
             raise GalleryError(
                 f"{path} holds {foreign[0]!r}, which is no part of a gallery; name a new or an empty folder."
@@ -175,7 +173,7 @@ class FaissGallery(Gallery):
     def _take(
         cls, path: Path, *, new: GalleryState | None = None, durable: bool, memory_bytes: int | None, device: Device
     ) -> "FaissGallery":
-        with _reachable(path), ExitStack() as undo:
+        with reachable(path), ExitStack() as undo:
             writable = os.access(path, os.W_OK)
             undo.callback(os.close, take_folder(path, writable=writable))
             if new is not None:
@@ -431,79 +429,3 @@ def _next(now: Snapshot, change: Change) -> Snapshot:
         num_items=change.state.num_items,
         removed=removed,
     )
-
-
-def _read(path: Path, store: ItemStore) -> tuple[Derived | None, Snapshot]:
-    """What is on the disk: derived files, and the items that they do not have."""
-    with ThreadPoolExecutor(1) as pool:
-        checked = pool.submit(store.check)  # takes as long as the rest
-        derived = read_derived(path, store.state)
-        try:
-            snapshot = _snapshot_of(path, store, derived)
-        except GalleryError as error:
-            if derived is None:
-                raise
-            _log.warning("%s Without %s it is tried again.", error, derived.folder)
-            snapshot = _snapshot_of(path, store, None)
-            shutil.rmtree(derived.folder, ignore_errors=True)
-            derived = None
-        checked.result()
-    return derived, snapshot
-
-
-def _snapshot_of(path: Path, store: ItemStore, derived: Derived | None) -> Snapshot:
-    state = store.state
-    rows, after, since = Rows(state.embedding_size), 0, state.generation
-    if derived is not None:
-        rows, after, since = derived.rows, derived.manifest.last_seq, derived.manifest.generation
-        store.remember_up_to = after
-    for chunk in store.rows(after=after):
-        rows.append(chunk)
-    removed = np.zeros(rows.num_rows, dtype=bool)
-    if derived is not None:
-        removed[derived.removed] = True
-        removed[rows.rows_of(store.removed_since(since), rows.num_rows)] = True
-    else:
-        store.forget_removed(since)
-    num_items = rows.num_rows - int(np.count_nonzero(removed))
-    if not num_items == store.count() == state.num_items:
-        raise GalleryError(
-            f"the gallery {path} is damaged: it should hold {state.num_items} items and holds {store.count()}; restore "
-            f"the folder from a snapshot, or keep what is sound with `gfp gallery repair`."
-        )
-    return Snapshot(
-        generation=state.generation,
-        rows=rows,
-        columns=RowColumns(rows),
-        num_rows=rows.num_rows,
-        num_items=num_items,
-        removed=removed,
-        index=None if derived is None else derived.index,
-    )
-
-
-def take_folder(path: Path, *, writable: bool = True) -> int:
-    """Take a gallery's folder for this process; the file descriptor that holds it until it is closed, by a crash too.
-
-    Raises `GalleryError` when it is open already.
-    """
-    flags = os.O_RDWR | os.O_CREAT if writable else os.O_RDONLY
-    descriptor = os.open(path / _LOCK_FILE, flags, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise GalleryError(
-            f"the gallery {path} is open already, here or in another process; close that one, or name another folder."
-        ) from None
-    return descriptor
-
-
-@contextmanager
-def _reachable(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise GalleryError(
-            f"the gallery folder {path} cannot be used ({error.strerror}); check the path and its permissions."
-        ) from error

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from gfp_serve.errors import GalleryError
 from gfp_serve.gallery.derived import check_derived, folders_of
-from gfp_serve.gallery.faiss_gallery import take_folder
 from gfp_serve.gallery.items import DATABASE_FILE, GalleryState, ItemRow, ItemStore, state_of, sync_directory
+from gfp_serve.gallery.lock import take_folder
 from gfp_serve.gallery.pages import Pages, Record, check_log
 
 # A repaired database is made in a folder of this name and then moved.

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from gfp_serve.errors import GalleryError, InvalidRequestError
 from gfp_serve.gallery.contract import DEFAULT_GALLERY, check_name
-from gfp_serve.gallery.faiss_gallery import take_folder
 from gfp_serve.gallery.items import DATABASE_FILE, GalleryState, ItemStore, peek, sync_directory
+from gfp_serve.gallery.lock import take_folder
 
 # Below the folder of `gfp-serve --gallery`. No gallery can have this name, and dropping one leaves its snapshots.
 _FOLDER = "_snapshots"
