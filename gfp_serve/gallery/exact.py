@@ -61,16 +61,17 @@ def compare_again(
     vectors: Vectors,
     queries: Float32[np.ndarray, "num_queries embedding_size"],
     rows: Int64[np.ndarray, "num_queries num_candidates"],
+    *,
+    num_rows: int,
     top_k: int,
 ) -> Found:
-    """The nearest of each query's own candidates, by their vectors; row −1 is none."""
+    """The nearest of each query's own candidates among the first rows, by their vectors; row −1 is none."""
     similarities = np.full(rows.shape, -np.inf, dtype=np.float32)
-    pieces = vectors.pieces(0, int(rows.max(initial=0)) + 1)
+    pieces = vectors.pieces(0, num_rows)
     if len(pieces) == 1:  # always where the rows were read from files
         _inner_products_by_idx(
             *map(faiss.swig_ptr, (similarities, queries, pieces[0][1], rows)), vectors.embedding_size, *rows.shape
         )
-        similarities[rows < 0] = -np.inf
     else:
         for query, ours, into in zip(queries, rows, similarities, strict=True):
             found = ours >= 0

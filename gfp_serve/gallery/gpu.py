@@ -55,7 +55,7 @@ class _OnGpu:
         with self._one:
             self._index.nprobe = min(self._index.nlist, effort.nprobe or self.looks)
             _, rows = self._index.search(queries, min(self.num_rows, top_k * CANDIDATES[self.kind]))
-        return compare_again(self._vectors, queries, rows, top_k)
+        return compare_again(self._vectors, queries, rows, num_rows=self.num_rows, top_k=top_k)
 
     def write(self, file: Path) -> None:
         if self._fallback is not None:  # "exact" has no index to write

@@ -248,7 +248,7 @@ class IvfIndex:
                 parameters.sel = selector.of_faiss
         num_candidates = min(self.num_rows, top_k * CANDIDATES[self.kind])
         rows, _ = _ask(self._index, queries, num_candidates, parameters)
-        return compare_again(self._vectors, queries, rows, top_k)
+        return compare_again(self._vectors, queries, rows, num_rows=self.num_rows, top_k=top_k)
 
     @property
     def of_faiss(self) -> Any:
