@@ -406,7 +406,7 @@ def draw_growth(report: dict[int, dict[str, Any]], picture: Path) -> None:
         axes[0].annotate(
             kind,
             (number, report[number]["query_ms"]),
-            xytext=(0, -14),
+            xytext=(0, 8),
             textcoords="offset points",
             ha="center",
             fontsize=8,

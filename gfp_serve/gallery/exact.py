@@ -76,7 +76,7 @@ def compare_again(
         for query, ours, into in zip(queries, rows, similarities, strict=True):
             found = ours >= 0
             into[found] = vectors.take(ours[found]) @ query
-    return _chosen((rows, similarities), np.argsort(-similarities, axis=1)[:, :top_k])
+    return _chosen((rows, similarities), (-similarities).argsort(axis=1)[:, :top_k])
 
 
 def similarities_of(
@@ -136,5 +136,6 @@ def _search_piece(
 def _chosen(found: Found, places: Int64[np.ndarray, "num_queries _chosen"]) -> Found:
     """Of each query's rows those at its places. `np.take_along_axis` does it in four times the time."""
     rows, similarities = found
-    places = places + np.arange(0, rows.size, rows.shape[1])[:, None]
+    if len(rows) > 1:
+        places = places + np.arange(0, rows.size, rows.shape[1])[:, None]
     return rows.take(places), similarities.take(places)
