@@ -14,9 +14,10 @@ from gfp_serve.gallery.rows import Vectors
 # number of queries alone come with a lower value, which stays.
 faiss.cvar.distance_compute_blas_threshold = min(faiss.cvar.distance_compute_blas_threshold, 4096)
 
-# FAISS has no quick way to pass over rows when it multiplies matrices: up to so many that must not be found are asked
-# for in addition and left out.
-_FEW_REMOVED = 1024
+# FAISS has no quick way to pass over rows when it multiplies matrices. Up to so many that must not be found are asked
+# for in addition and left out; where there are more, those that may be found are copied together, so many at a time.
+_FEW_REMOVED = 512
+_ROWS_AT_ONCE = 8192
 
 _inner_products_by_idx: Any = faiss.fvec_inner_products_by_idx  # type: ignore[attr-defined]
 
@@ -105,31 +106,57 @@ def _search_piece(
     top_k: int,
     passing: Bool[np.ndarray, " num_rows"] | None,
 ) -> Found:
-    num_left_out = 0 if passing is None else len(piece) - int(np.count_nonzero(passing))
-    multiplies = queries.size >= faiss.cvar.distance_compute_blas_threshold
-    more = num_left_out if multiplies and num_left_out <= _FEW_REMOVED else 0
-    wanted = min(top_k + more, len(piece))
-    similarities = np.empty((len(queries), wanted), dtype=np.float32)
-    rows = np.empty((len(queries), wanted), dtype=np.int64)
-    selector = None if passing is None or more == num_left_out else Selector(passing)
+    if passing is None:
+        rows, similarities = _compare(piece, queries, top_k)
+    elif queries.size < faiss.cvar.distance_compute_blas_threshold:
+        rows, similarities = _compare(piece, queries, top_k, Selector(passing))
+    elif (num_removed := len(piece) - int(np.count_nonzero(passing))) <= _FEW_REMOVED:
+        found = _compare(piece, queries, top_k + num_removed)
+        order = np.argsort(~passing[found[0]], axis=1, kind="stable")[:, :top_k]
+        rows, similarities = _chosen(found, order)
+        rows[~passing[rows]] = -1
+        similarities[rows < 0] = -np.inf
+    else:
+        rows, similarities = _search_copies(piece, queries, top_k, np.flatnonzero(passing))
+    if first:
+        rows[rows >= 0] += first
+    return rows, similarities
+
+
+def _search_copies(
+    piece: Float32[np.ndarray, "num_rows embedding_size"],
+    queries: Float32[np.ndarray, "num_queries embedding_size"],
+    top_k: int,
+    passing: Int64[np.ndarray, " num_passing"],
+) -> Found:
+    parts = [(np.empty((len(queries), 0), dtype=np.int64), np.empty((len(queries), 0), dtype=np.float32))]
+    for start in range(0, len(passing), _ROWS_AT_ONCE):
+        ours = passing[start : start + _ROWS_AT_ONCE]
+        places, similarities = _compare(piece[ours], queries, top_k)
+        parts.append((ours[places], similarities))
+    return merge(parts, top_k)
+
+
+def _compare(
+    piece: Float32[np.ndarray, "num_rows embedding_size"],
+    queries: Float32[np.ndarray, "num_queries embedding_size"],
+    top_k: int,
+    selector: Selector | None = None,
+) -> Found:
+    top_k = min(top_k, len(piece))
+    similarities = np.empty((len(queries), top_k), dtype=np.float32)
+    rows = np.empty((len(queries), top_k), dtype=np.int64)
     faiss.knn_inner_product(
         faiss.swig_ptr(queries),
         faiss.swig_ptr(piece),
         piece.shape[1],
         len(queries),
         len(piece),
-        wanted,
+        top_k,
         faiss.swig_ptr(similarities),
         faiss.swig_ptr(rows),
         *(() if selector is None else (selector.of_faiss,)),
     )
-    if more and passing is not None:
-        order = np.argsort(~passing[rows], axis=1, kind="stable")[:, :top_k]
-        rows, similarities = _chosen((rows, similarities), order)
-        rows[~passing[rows]] = -1
-        similarities[rows < 0] = -np.inf
-    if first:
-        rows[rows >= 0] += first
     return rows, similarities
 
 

@@ -85,6 +85,8 @@ class Rows:
         return self._seqs[:num_rows]
 
     def texts_of(self, rows: Int64[np.ndarray, " rows"]) -> Texts:
+        if len(rows) == 0:
+            return Texts([], [], [], [])  # a text that is split has one part at least
         content = memoryview(self._texts)  # type: ignore[arg-type]
         ends = zip(self._ends[rows].tolist(), self._ends[rows + 1].tolist(), strict=True)
         # All at once: to decode each text would take ten times as long.

@@ -10,7 +10,9 @@ import pytest
 
 from gfp_serve.errors import DeviceError
 from gfp_serve.gallery import AnyOf, Effort, FaissGallery, Filter, IndexKind, Item, Range
+from gfp_serve.gallery.exact import search_exactly
 from gfp_serve.gallery.index import choose_kind
+from gfp_serve.gallery.rows import Vectors
 
 SIZE, NUM_ITEMS = 16, 6000
 KINDS = ("exact", "hnsw", "ivf_sq8", "ivf_pq")
@@ -94,6 +96,27 @@ def test_similarities_are_cosines_whatever_the_index(gallery):
     for query, found in zip(QUERIES, gallery.search(QUERIES, top_k=3), strict=True):
         for neighbour in found:
             assert neighbour.similarity == pytest.approx(float(query @ VECTORS[int(neighbour.id)]), abs=1e-5)
+
+
+@pytest.mark.parametrize("num_queries", [1, 300])  # FAISS compares one by one, and multiplies matrices
+@pytest.mark.parametrize("num_passing", [None, 19_900, 18_000, 10_000, 3, 0])
+def test_exact_search_finds_all_however_many_rows_it_must_pass_over(num_queries, num_passing):
+    given, queries = clustered(20_000, 3), clustered(num_queries, 4)
+    vectors = Vectors(SIZE)
+    vectors.append(given)
+    start, end = 100, 19_990
+    passing = None
+    similarities = queries @ given.T
+    if num_passing is not None:
+        passing = np.random.default_rng(0).permutation(20_000) < num_passing
+        similarities[:, ~passing] = -np.inf
+    rows, found = search_exactly(vectors, queries, start=start, end=end, top_k=10, passing=passing)
+    expected = -np.sort(-similarities[:, start:end], axis=1)[:, :10]
+    there = rows >= 0
+    assert there.sum() == np.isfinite(expected).sum()
+    np.testing.assert_allclose(found[there], expected[np.isfinite(expected)], atol=1e-5)
+    np.testing.assert_allclose(found[there], np.take_along_axis(similarities, rows, 1)[there], atol=1e-5)
+    assert ((start <= rows[there]) & (rows[there] < end)).all()
 
 
 def test_no_queries_have_no_answers(gallery):
