@@ -120,14 +120,13 @@ class Snapshot:
     ) -> Found:
         mask = None if passing is None else passing.mask
         share = 1.0 if passing is None else passing.num_items / self.num_rows
-        parts = [index.search(queries, top_k=top_k, passing=mask, share=share, effort=effort)]
+        found = index.search(queries, top_k=top_k, passing=mask, share=share, effort=effort)
         if index.num_rows < self.num_rows:
-            parts.append(
-                search_exactly(
-                    self.rows.vectors, queries, start=index.num_rows, end=self.num_rows, top_k=top_k, passing=mask
-                )
+            late = search_exactly(
+                self.rows.vectors, queries, start=index.num_rows, end=self.num_rows, top_k=top_k, passing=mask
             )
-        rows, similarities = merge(parts, top_k)
+            found = merge([found, late], top_k)
+        rows, similarities = found
         if rows.shape[1] == top_k and min(rows[:, -1].tolist(), default=0) >= 0:
             return rows, similarities
         # Neighbours that an index did not come across must not be lost in silence.
