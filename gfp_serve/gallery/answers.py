@@ -47,6 +47,9 @@ class Answers(Sequence[list[Neighbour]]):
     def __repr__(self) -> str:
         return repr(self._read())
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return list, (self._read(),)  # pickled and copied without the gallery
+
     def _read(self) -> list[list[Neighbour]]:
         unread = self._unread
         if unread is not None:  # of several threads that are here at once, each makes the same

@@ -4,7 +4,6 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -88,7 +87,7 @@ class Neighbour(NamedTuple):
     id: str
     label: str
     similarity: float
-    attributes: Mapping[str, Attribute] = MappingProxyType({})
+    attributes: Mapping[str, Attribute]
     source: Source | None = None
 
 
@@ -145,6 +144,9 @@ class Gallery(Protocol):
 
         Items that are equally similar come in the order of their last upsert; where not all of them fit into `top_k`,
         which of them do is up to the backend.
+
+        Neighbours may be made when they are first looked at; they are those of the moment of the search all the same,
+        also after changes and `close`.
 
         Raises `EmptyGalleryError` when there is nothing to find, `InvalidRequestError` for a query of another size,
         without direction or not finite, or a `top_k` below 1.

@@ -18,6 +18,8 @@ faiss.cvar.distance_compute_blas_threshold = min(faiss.cvar.distance_compute_bla
 # for in addition and left out; where there are more, those that may be found are copied together, so many at a time.
 _FEW_REMOVED = 512
 _ROWS_AT_ONCE = 8192
+# Parts that are kept until they are merged: each has the nearest of all queries.
+_PARTS_AT_ONCE = 8
 
 _inner_products_by_idx: Any = faiss.fvec_inner_products_by_idx  # type: ignore[attr-defined]
 
@@ -134,6 +136,8 @@ def _search_copies(
         ours = passing[start : start + _ROWS_AT_ONCE]
         places, similarities = _compare(piece[ours], queries, top_k)
         parts.append((ours[places], similarities))
+        if len(parts) == _PARTS_AT_ONCE:
+            parts = [merge(parts, top_k)]
     return merge(parts, top_k)
 
 

@@ -87,7 +87,7 @@ class FaissGallery(Gallery):
         self._memory_bytes = physical_memory() // 2 if memory_bytes is None else memory_bytes
         self._resources = ExitStack()  # what `close` gives back
         self._closed = False
-        self._problem = "the gallery is closed; open it again."
+        self._is_behind = False  # memory, of the database
         self._on_gpu = device == "cuda"
         if self._on_gpu:
             check_gpu()
@@ -204,13 +204,13 @@ class FaissGallery(Gallery):
 
     @property
     def generation(self) -> int:
-        return self._snapshot.generation  # a property that raises would seem not to be there
+        return self._snapshot.generation
 
     def __len__(self) -> int:
-        return self._opened().num_items
+        return self._unclosed().num_items
 
     def describe(self) -> Description:
-        snapshot = self._opened()
+        snapshot = self._unclosed()
         state = self._store.state
         return Description(
             encoder_digest=state.encoder_digest,
@@ -299,8 +299,13 @@ class FaissGallery(Gallery):
         self._resources.close()
 
     def _opened(self) -> Snapshot:
+        if self._is_behind:
+            raise ClosedError("the gallery could not follow its own database; open it again.")
+        return self._unclosed()
+
+    def _unclosed(self) -> Snapshot:
         if self._closed:
-            raise ClosedError(self._problem)
+            raise ClosedError("the gallery is closed; open it again.")
         return self._snapshot
 
     def _publish(self, change: Change) -> None:
@@ -313,8 +318,7 @@ class FaissGallery(Gallery):
             self._snapshot = _next(now, change)
         except BaseException:
             # Memory (it may have run out) is now behind the disk: no answer is better than a wrong one.
-            self._problem = "the gallery could not follow its own database; open it again."
-            self._closed = True
+            self._is_behind = True
             raise
         self._background.look()
 

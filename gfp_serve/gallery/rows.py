@@ -22,7 +22,7 @@ A = TypeVar("A", bound=np.ndarray)
 
 
 class Texts(NamedTuple):
-    """What items are besides their numbers and vectors, each a list with a text for each."""
+    """Texts of items: in each list, one for each item."""
 
     ids: list[str]
     labels: list[str]

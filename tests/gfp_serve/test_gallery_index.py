@@ -1,5 +1,6 @@
 """Indexes of each kind beside exact search: what they find, how they change, and files that they open from."""
 
+import pickle
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -98,12 +99,14 @@ def test_similarities_are_cosines_whatever_the_index(gallery):
             assert neighbour.similarity == pytest.approx(float(query @ VECTORS[int(neighbour.id)]), abs=1e-5)
 
 
+@pytest.mark.parametrize("in_one_piece", [True, False])
 @pytest.mark.parametrize("num_queries", [1, 300])  # FAISS compares one by one, and multiplies matrices
 @pytest.mark.parametrize("num_passing", [None, 19_900, 18_000, 10_000, 3, 0])
-def test_exact_search_finds_all_however_many_rows_it_must_pass_over(num_queries, num_passing):
+def test_exact_search_finds_all_however_many_rows_it_must_pass_over(num_queries, num_passing, in_one_piece):
     given, queries = clustered(20_000, 3), clustered(num_queries, 4)
-    vectors = Vectors(SIZE)
-    vectors.append(given)
+    vectors = Vectors(SIZE, given if in_one_piece else None)
+    if not in_one_piece:
+        vectors.append(given)
     start, end = 100, 19_990
     passing = None
     similarities = queries @ given.T
@@ -117,6 +120,13 @@ def test_exact_search_finds_all_however_many_rows_it_must_pass_over(num_queries,
     np.testing.assert_allclose(found[there], expected[np.isfinite(expected)], atol=1e-5)
     np.testing.assert_allclose(found[there], np.take_along_axis(similarities, rows, 1)[there], atol=1e-5)
     assert ((start <= rows[there]) & (rows[there] < end)).all()
+
+
+def test_answers_are_copied_without_the_gallery(gallery):
+    answers = gallery.search(QUERIES[:1], top_k=3)
+    written = pickle.dumps(answers)
+    assert len(written) < 1000
+    assert pickle.loads(written) == list(answers)
 
 
 def test_no_queries_have_no_answers(gallery):

@@ -259,6 +259,7 @@ def test_when_memory_fails_after_the_disk_the_gallery_answers_no_more_until_reop
             gallery.upsert([Item("clip-3", on_circle(0), "moved")])
     with pytest.raises(ClosedError, match="open it again"):
         gallery.search(on_circle(0)[None], top_k=1)
+    assert gallery.describe().num_items == len(gallery)  # a server can list and drop it
     gallery.close()
     with FaissGallery.open(folder) as gallery:
         assert gallery.get(["clip-3"])[0].label == "moved"

@@ -11,7 +11,7 @@ from gfp_serve.gallery.moments import Moment, are_settled, merge
 
 
 def window(id, similarity, start_s, end_s, *, recording="kitchen", label=""):
-    return Neighbour(id, label, similarity, source=Source(recording, start_s, end_s))
+    return Neighbour(id, label, similarity, {}, source=Source(recording, start_s, end_s))
 
 
 def test_windows_that_overlap_or_touch_and_are_nearly_as_near_become_one_moment():
@@ -47,11 +47,11 @@ def test_an_exact_match_is_itself_alone():
 
 def test_items_without_a_source_are_moments_of_their_own_and_whole_recordings_keep_apart_from_windows():
     found = [
-        Neighbour("x", "wave", 0.9),
-        Neighbour("y", "", 0.9),
-        Neighbour("whole", "", 0.8, source=Source("kitchen")),
+        Neighbour("x", "wave", 0.9, {}),
+        Neighbour("y", "", 0.9, {}),
+        Neighbour("whole", "", 0.8, {}, source=Source("kitchen")),
         window("a", 0.8, 2, 6),
-        Neighbour("again", "", 0.1, source=Source("kitchen")),
+        Neighbour("again", "", 0.1, {}, source=Source("kitchen")),
     ]
     assert merge(found, 9) == [
         Moment(None, 0.9, "wave", ("x",)),
