@@ -30,6 +30,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from gfp_serve.formats import TEST_SPLIT
 from gfp_serve.preprocess import PreprocessConfig
 from trainer.config import TrainConfig
+from trainer.data.importing import ImportConfig, find_sources, import_recordings
+from trainer.data.reading import ReadConfig
+from trainer.data.store import ClipStore
 from trainer.embedding import PoseStatistics
 from trainer.encoder import EncoderConfig
 from trainer.evaluate.candidates import untrained
@@ -37,12 +40,9 @@ from trainer.evaluate.folds import Fold, chance, cross_subject_folds, split_fold
 from trainer.evaluate.labelled import LabelledClips, frozen_features
 from trainer.evaluate.linear_probe import LinearProbeConfig, train_linear_head
 from trainer.evaluate.retrieval import retrieve
-from trainer.importing import ImportConfig, find_sources, import_recordings
 from trainer.loop import Progress, Trainer
 from trainer.objectives import OBJECTIVES, config_types
-from trainer.reading import ReadConfig
 from trainer.readout import MAX_FIT_CLIPS, ReadoutConfig, grid_of, projection
-from trainer.store import ClipStore
 
 CLIP_FILES = ("bandai", "cmu_sample", "gtu3d", "hdm05", "kindergator_adults", "nwucla_train", "precog", "utdmhad")
 TESTED = {"utdmhad": None, "florence3d": 2, "kindergator_coarse": 2}  # cross-subject folds; None = the file's split

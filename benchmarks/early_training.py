@@ -22,6 +22,7 @@ from rich.console import Console
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.accuracy import CPU, ENCODER, PREPROCESS, WIDTHS
 from trainer.config import TrainConfig
+from trainer.data.store import ClipStore
 from trainer.evaluate.candidates import Candidate, untrained
 from trainer.evaluate.embeddings import torch_embedder
 from trainer.evaluate.folds import split_folds
@@ -29,7 +30,6 @@ from trainer.evaluate.retrieval import retrieval
 from trainer.loop import Progress, Trainer
 from trainer.objectives.gfp import GfpConfig
 from trainer.readout import ReadoutConfig, fit_readout
-from trainer.store import ClipStore
 
 REPORT = Path("benchmarks/early_training.json")
 GFP = GfpConfig(**WIDTHS | {"decoder_depth": 1})

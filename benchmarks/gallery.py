@@ -33,8 +33,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.gallery_vectors import Mixture, real_embeddings
 from benchmarks.serving.bundles import SIZES, write_bundle
 from benchmarks.serving.processes import gfp_serve, side
-from gfp_serve.gallery import Effort, FaissGallery, Filter, Item, Range
-from gfp_serve.gallery.index import CANDIDATES
+from gfp_serve.filters import Filter, Range
+from gfp_serve.gallery.embedded.gallery import FaissGallery
+from gfp_serve.gallery.embedded.index import CANDIDATES
+from gfp_serve.items import Effort, Item
 
 OUT = Path("benchmarks/gallery.json")
 SIZE = 256

@@ -19,7 +19,7 @@ import click
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.proving import beside, crash, damage
-from gfp_serve.gallery import FaissGallery
+from gfp_serve.gallery.embedded.gallery import FaissGallery
 
 OUT = Path("benchmarks/gallery_proof.json")
 

@@ -32,9 +32,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from gfp_serve.formats import ntu
 from gfp_serve.formats.ntu.text import parse
 from gfp_serve.preprocess import PreprocessConfig
-from trainer.importing import ImportConfig, find_sources, import_recordings
-from trainer.reading import ReadConfig
-from trainer.store import ClipStore
+from trainer.data.importing import ImportConfig, find_sources, import_recordings
+from trainer.data.reading import ReadConfig
+from trainer.data.store import ClipStore
 
 NTU60_FILES = 56_880
 NUM_TEXTS = 100
@@ -43,7 +43,7 @@ TURN_FILES, TURNS = 25, 8
 # Whole imports: files of each, and turns.
 IMPORT_FILES, IMPORT_TURNS = 200, 3
 
-COMMAND = [sys.executable, "-c", "from trainer.data_cli import gfp_data; gfp_data()", "import"]
+COMMAND = [sys.executable, "-c", "from trainer.cli.data import gfp_data; gfp_data()", "import"]
 
 
 def make_text(draws: np.random.Generator) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 
 from gfp_serve.preprocess import PreprocessConfig, clean
 from gfp_serve.skeleton import NTU25
-from trainer.store import ClipStore, StoreWriter
+from trainer.data.store import ClipStore, StoreWriter
 
 # NTU RGB+D 60 has about 80 frames a clip, 30 to 300.
 MEAN_FRAMES, MIN_FRAMES, MAX_FRAMES = 80, 30, 300

@@ -17,8 +17,8 @@ import click
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.made_up_clips import write_store
 from trainer.config import PRESETS
+from trainer.data.store import ClipStore
 from trainer.loop import Trainer
-from trainer.store import ClipStore
 
 STEPS = 40
 

@@ -19,8 +19,8 @@ from rich.table import Table
 
 from gfp_serve.client import Classification, Client, ClipItem
 from gfp_serve.formats import Clip, find_files, read_clips
-from gfp_serve.gallery import Neighbour
-from trainer.pictures import Strip, draw_strips
+from gfp_serve.items import Neighbour
+from trainer.figures import Strip, draw_strips
 
 CLIPS = Path(__file__).parent / "clips"
 RUN = Path("runs/demo")

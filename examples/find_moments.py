@@ -36,10 +36,11 @@ from rich.table import Table
 from gfp_serve.client import Client, ClipItem, Moment
 from gfp_serve.config import DEFAULT_BUNDLE
 from gfp_serve.errors import InvalidSkeletonError
+from gfp_serve.filters import AnyOf, Filter
 from gfp_serve.formats import Clip, find_files, read_clips
-from gfp_serve.formats import segments as segment_files
-from gfp_serve.formats.segments import Segment, label_of
-from gfp_serve.gallery import AnyOf, Filter, Source
+from gfp_serve.formats import annotations as segment_files
+from gfp_serve.formats.annotations import Segment, label_of
+from gfp_serve.items import Source
 from gfp_serve.preprocess import PreprocessConfig, clean
 from gfp_serve.skeleton import Layout
 from gfp_serve.windows import WindowCutter

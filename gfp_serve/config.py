@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from gfp_serve.options import setting, settings_of
 from gfp_serve.preprocess import MAX_BODIES
+from gfp_serve.settings import setting, settings_of
 
 DEFAULT_BUNDLE = Path(__file__).parent / "bundles" / "pose-statistics"
 

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from gfp_serve.errors import InvalidSkeletonError
-from gfp_serve.options import setting
+from gfp_serve.settings import setting
 from gfp_serve.skeleton import NTU25, Layout, check_sequence, map_joints
 
 # Raised when the same config would give another result than before, so that old stores and bundles are refused.

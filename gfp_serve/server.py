@@ -19,8 +19,9 @@ from gfp_serve.bundle import Bundle, Manifest
 from gfp_serve.config import DEFAULT_BUNDLE, ENCODER, ServeConfig, bare_host
 from gfp_serve.encoder import Encoder
 from gfp_serve.errors import ClosedError, EncoderMismatchError, GalleryNotFoundError, GfpError, UnavailableError
-from gfp_serve.gallery import DEFAULT_GALLERY, FolderGalleries, Galleries
-from gfp_serve.gallery.milvus import is_milvus, open_galleries
+from gfp_serve.gallery.places import open_galleries
+from gfp_serve.gallery.protocols import Galleries
+from gfp_serve.items import DEFAULT_GALLERY
 from gfp_serve.service.access import Access, Tokens
 from gfp_serve.service.deployment import Deployment, Switch
 from gfp_serve.service.guard import Guard
@@ -196,7 +197,7 @@ async def serve(config: ServeConfig, announce: Callable[[str], object]) -> None:
     """Serve until SIGTERM or SIGINT, then drain; at SIGHUP, read the bundle again and let it take over.
 
     `announce` gets one line when calls can be made. Raises the errors of `Bundle.read`, `Bundle.check`, `Encoder`,
-    `FolderGalleries`, `Server.start`.
+    `open_galleries`, `Server.start`.
     """
     signals: asyncio.Queue[int] = asyncio.Queue()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -301,18 +302,13 @@ def _open_galleries(config: ServeConfig, manifest: Manifest) -> Iterator[Galleri
             place = str(Path(folder) / "galleries")
         else:
             place = config.gallery.replace(ENCODER, manifest.encoder_digest[:12])
-        made: Galleries
-        if is_milvus(place):
-            made = open_galleries(place, encoder_digest=digest, embedding_size=size)
-        else:
-            durable = config.gallery is not None
-            made = FolderGalleries(
-                Path(place),
-                encoder_digest=digest,
-                embedding_size=size,
-                durable=durable,
-                device=config.gallery_device,
-            )
+        made = open_galleries(
+            place,
+            encoder_digest=digest,
+            embedding_size=size,
+            durable=config.gallery is not None,
+            device=config.gallery_device,
+        )
         galleries = opened.enter_context(closing(made))
         for name, num_items, generation in _sizes(galleries, manifest.encoder_digest):
             _log.info("gallery=%s items=%d generation=%d", name, num_items, generation)

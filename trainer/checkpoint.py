@@ -11,9 +11,9 @@ import torch
 from gfp_serve.errors import GfpError
 from gfp_serve.preprocess import PreprocessConfig
 from trainer.config import TrainConfig
+from trainer.data.store import ClipStore
 from trainer.encoder import SkeletonEncoder
 from trainer.objectives import Objective
-from trainer.store import ClipStore
 
 FORMAT_VERSION = 2  # 2: any objective
 CHECKPOINT_FILE = "checkpoint.pt"

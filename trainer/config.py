@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from gfp_serve.options import choice_of, setting, settings_of
+from gfp_serve.settings import choice_of, setting, settings_of
 from trainer.encoder import EncoderConfig
 from trainer.objectives import ObjectiveConfig, config_from_json, config_to_json, config_types
 from trainer.objectives.gfp import GfpConfig

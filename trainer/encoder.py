@@ -8,8 +8,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gfp_serve.options import setting
 from gfp_serve.preprocess import MODEL_LAYOUT
+from gfp_serve.settings import setting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,9 +20,10 @@ from torch.utils import deterministic
 
 from gfp_serve.errors import GfpError
 from trainer import parallel
-from trainer.batches import TrainingClips
 from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint, CheckpointError, data_summary, split_state
 from trainer.config import TrainConfig
+from trainer.data.batches import TrainingClips
+from trainer.data.store import ClipStore
 from trainer.devices import pick_device
 from trainer.encoder import SkeletonEncoder
 from trainer.evaluate.embeddings import embed_store, torch_embedder
@@ -32,7 +33,6 @@ from trainer.health import CollapseWatch, health
 from trainer.metrics import MetricsLog
 from trainer.objectives import Objective, Outcome, build_objective
 from trainer.schedule import steps_per_epoch, warmup_cosine
-from trainer.store import ClipStore
 
 
 class NonFiniteLossError(GfpError):

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 from gfp_serve.errors import InvalidRequestError
 from gfp_serve.formats import TEST_SPLIT
-from gfp_serve.options import setting
 from gfp_serve.preprocess import PreprocessConfig, finish
+from gfp_serve.settings import setting
+from trainer.data.store import ClipStore
 from trainer.encoder import SkeletonEncoder
-from trainer.store import ClipStore
 
 # More clips than this change the statistics little and would fill the memory: 38,400 numbers a clip.
 MAX_FIT_CLIPS = 2048

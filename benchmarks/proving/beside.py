@@ -17,7 +17,8 @@ import faiss
 import numpy as np
 
 from benchmarks.proving.changes import SIZE, Change, Oracle, draw_change
-from gfp_serve.gallery import AnyOf, Effort, Filter, Item, Neighbour, Range
+from gfp_serve.filters import AnyOf, Filter, Range
+from gfp_serve.items import Effort, Item, Neighbour
 
 TOP_K = 10
 QUERIES_OF_A_SEARCH = 2

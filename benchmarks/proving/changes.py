@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gfp_serve.gallery import Gallery, Item, Neighbour, Source
+from gfp_serve.gallery.protocols import Gallery
+from gfp_serve.items import Item, Neighbour, Source
 
 SIZE = 16  # numbers of a vector: small, so that much happens in little time
 MOST_ITEMS = 300

@@ -18,7 +18,9 @@ import numpy as np
 
 from benchmarks.proving.changes import SIZE, Change, Oracle, draw_change, id_of
 from gfp_serve.errors import ItemNotFoundError
-from gfp_serve.gallery import AnyOf, Effort, FaissGallery, Filter, Item
+from gfp_serve.filters import AnyOf, Filter
+from gfp_serve.gallery.embedded.gallery import FaissGallery
+from gfp_serve.items import Effort, Item
 
 DIGEST = "5e" * 32
 NUM_WRITERS = 4

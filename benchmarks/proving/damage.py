@@ -9,7 +9,8 @@ import numpy as np
 
 from benchmarks.proving.changes import MOST_ITEMS, SIZE, Change, Oracle, draw_change, id_of
 from gfp_serve.errors import GalleryError, ItemNotFoundError
-from gfp_serve.gallery import Effort, FaissGallery, IndexKind, Item
+from gfp_serve.gallery.embedded.gallery import FaissGallery
+from gfp_serve.items import Effort, IndexKind, Item
 
 DIGEST = "5e" * 32
 NUM_WRITERS, LOG = 2, "gallery.sqlite-wal"

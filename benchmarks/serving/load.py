@@ -17,10 +17,10 @@ import numpy as np
 
 from benchmarks.serving.bundles import made_up_clip
 from gfp_serve.preprocess import PreprocessConfig, prepare
-from gfp_serve.service.convert import write_sequence
 from gfp_serve.skeleton import NTU25
 from gfp_serve.v1 import embedding_pb2
 from gfp_serve.v1 import open_inference_pb2 as oip
+from gfp_serve.wire.convert import write_sequence
 
 EMBED = "/gfp_serve.v1.EmbeddingService/Embed"
 INFER = "/inference.GRPCInferenceService/ModelInfer"

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import click
 
+from gfp_serve.cli.options import options_from
 from gfp_serve.config import ServeConfig
-from gfp_serve.options import options_from
 from gfp_serve.server import serve
 
 

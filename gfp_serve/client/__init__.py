@@ -5,7 +5,7 @@ from gfp_serve.client.blocking import DEFAULT_ADDRESS, Client
 from gfp_serve.client.connection import Tls, read_token
 from gfp_serve.client.conversation import Classification, ClipItem, Info, ListedGallery, Query
 from gfp_serve.client.streaming import StreamedWindow, StreamSettings
-from gfp_serve.gallery.moments import Moment
+from gfp_serve.moments import Moment
 
 __all__ = [
     "DEFAULT_ADDRESS",

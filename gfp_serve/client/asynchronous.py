@@ -21,9 +21,16 @@ from gfp_serve.client.conversation import (
     check_connection,
 )
 from gfp_serve.client.streaming import StreamConversation, StreamedWindow, StreamSettings
-from gfp_serve.gallery import Description, Effort, Filter, IndexKind, Item, Neighbour
-from gfp_serve.gallery.moments import Moment
-from gfp_serve.service.status import to_error
+from gfp_serve.filters import Filter
+from gfp_serve.items import (
+    Description,
+    Effort,
+    IndexKind,
+    Item,
+    Neighbour,
+)
+from gfp_serve.moments import Moment
+from gfp_serve.wire.status import to_error
 
 T = TypeVar("T")
 

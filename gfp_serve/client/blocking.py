@@ -20,10 +20,17 @@ from gfp_serve.client.conversation import (
     check_connection,
 )
 from gfp_serve.client.streaming import StreamConversation, StreamedWindow, StreamSettings
-from gfp_serve.gallery import Description, Effort, Filter, IndexKind, Item, Neighbour
-from gfp_serve.gallery.moments import Moment
-from gfp_serve.service.status import to_error
+from gfp_serve.filters import Filter
+from gfp_serve.items import (
+    Description,
+    Effort,
+    IndexKind,
+    Item,
+    Neighbour,
+)
+from gfp_serve.moments import Moment
 from gfp_serve.v1 import embedding_pb2_grpc, gallery_pb2_grpc, stream_pb2, stream_pb2_grpc
+from gfp_serve.wire.status import to_error
 
 DEFAULT_ADDRESS = "127.0.0.1:50051"
 

@@ -16,9 +16,20 @@ from jaxtyping import Float32
 from gfp_serve.classify import ClassScore, Weighting
 from gfp_serve.config import Limits
 from gfp_serve.errors import GfpError, InvalidRequestError
-from gfp_serve.gallery import Attribute, Description, Effort, Filter, IndexKind, Item, Neighbour, Source
-from gfp_serve.gallery.moments import Moment
-from gfp_serve.service.convert import (
+from gfp_serve.filters import Filter
+from gfp_serve.items import (
+    Attribute,
+    Description,
+    Effort,
+    IndexKind,
+    Item,
+    Neighbour,
+    Source,
+)
+from gfp_serve.moments import Moment
+from gfp_serve.skeleton import check_sequence, layout_named
+from gfp_serve.v1 import embedding_pb2, gallery_pb2
+from gfp_serve.wire.convert import (
     INDEX_KINDS,
     in_field,
     read_attributes,
@@ -35,8 +46,6 @@ from gfp_serve.service.convert import (
     write_source,
     write_struct,
 )
-from gfp_serve.skeleton import check_sequence, layout_named
-from gfp_serve.v1 import embedding_pb2, gallery_pb2
 
 # Longer timeouts overflow in gRPC, which then gives up at once.
 MAX_TIMEOUT_S = 86_400.0

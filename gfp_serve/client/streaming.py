@@ -9,10 +9,17 @@ from jaxtyping import Float32
 from gfp_serve.classify import Weighting
 from gfp_serve.client.conversation import WEIGHTINGS, Classification, Info, checked_name, read_classification
 from gfp_serve.errors import InvalidRequestError, InvalidSkeletonError
-from gfp_serve.gallery import Effort, Filter, Neighbour
-from gfp_serve.service.convert import read_embedding, read_neighbour, write_effort, write_filter, write_sequence
+from gfp_serve.filters import Filter
+from gfp_serve.items import Effort, Neighbour
 from gfp_serve.skeleton import check_sequence, layout_named
 from gfp_serve.v1 import gallery_pb2, stream_pb2
+from gfp_serve.wire.convert import (
+    read_embedding,
+    read_neighbour,
+    write_effort,
+    write_filter,
+    write_sequence,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,15 +11,15 @@ import grpc
 import numpy as np
 
 from gfp_serve import __version__
-from gfp_serve.batcher import Batcher, Pace
+from gfp_serve.batching.batcher import Batcher, Pace
+from gfp_serve.batching.pace import calibrate
 from gfp_serve.bundle import Manifest
-from gfp_serve.calibration import calibrate
 from gfp_serve.config import Limits, ServeConfig
 from gfp_serve.encoder import Encoder
 from gfp_serve.errors import ClosedError
-from gfp_serve.gallery import DEFAULT_GALLERY, Galleries
+from gfp_serve.gallery.protocols import Galleries
+from gfp_serve.items import DEFAULT_GALLERY
 from gfp_serve.preprocess import MAX_BODIES, MODEL_LAYOUT
-from gfp_serve.service.convert import write_struct
 from gfp_serve.service.embedder import Embedder
 from gfp_serve.service.embedding import EmbeddingServicer
 from gfp_serve.service.gallery import GalleryServicer
@@ -28,6 +28,7 @@ from gfp_serve.service.open_inference import OpenInferenceServicer
 from gfp_serve.service.stream import StreamServicer
 from gfp_serve.skeleton import LAYOUTS
 from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc, gallery_pb2_grpc, open_inference_pb2_grpc, stream_pb2_grpc
+from gfp_serve.wire.convert import write_struct
 
 _log = logging.getLogger(__name__)
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32
 
-from gfp_serve.batcher import Batcher
+from gfp_serve.batching.batcher import Batcher
 from gfp_serve.bundle import Manifest
 from gfp_serve.config import Limits
 from gfp_serve.errors import EncoderMismatchError, InvalidRequestError, InvalidSkeletonError
 from gfp_serve.preprocess import MAX_BODIES, prepare
-from gfp_serve.service.convert import check_size, in_field, read_sequence
 from gfp_serve.skeleton import Layout
 from gfp_serve.v1 import embedding_pb2
+from gfp_serve.wire.convert import check_size, in_field, read_sequence
 
 # So many are prepared in less time than it takes to hand them to a thread and back while the encoder is busy: four
 # hundred frames of two bodies in half a millisecond.

@@ -3,10 +3,10 @@
 import asyncio
 import time
 
-from gfp_serve.gallery import Gallery
-from gfp_serve.service.convert import write_embedding
+from gfp_serve.gallery.protocols import Gallery
 from gfp_serve.service.embedder import Embedder, write_timing
 from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc
+from gfp_serve.wire.convert import write_embedding
 
 
 class EmbeddingServicer(embedding_pb2_grpc.EmbeddingServiceServicer):
@@ -17,9 +17,7 @@ class EmbeddingServicer(embedding_pb2_grpc.EmbeddingServiceServicer):
         self._gallery = gallery
         self._about = about
 
-    async def Embed(  # noqa: N802
-        self, request: embedding_pb2.EmbedRequest, _context: object
-    ) -> embedding_pb2.EmbedResponse:
+    async def Embed(self, request: embedding_pb2.EmbedRequest, _context: object) -> embedding_pb2.EmbedResponse:
         started_ns = time.perf_counter_ns()
         self._embedder.expect(request.expected_encoder_digest)
         self._embedder.check_count("sequences", len(request.sequences))
@@ -32,9 +30,7 @@ class EmbeddingServicer(embedding_pb2_grpc.EmbeddingServiceServicer):
             timing=write_timing(started_ns, embedded),
         )
 
-    async def GetInfo(  # noqa: N802
-        self, _request: embedding_pb2.GetInfoRequest, _context: object
-    ) -> embedding_pb2.GetInfoResponse:
+    async def GetInfo(self, _request: embedding_pb2.GetInfoRequest, _context: object) -> embedding_pb2.GetInfoResponse:
         reply = embedding_pb2.GetInfoResponse()
         reply.CopyFrom(self._about)
 

@@ -17,9 +17,19 @@ from jaxtyping import Float32
 from gfp_serve.classify import Weighting, vote
 from gfp_serve.config import Limits
 from gfp_serve.errors import ClosedError, GalleryNotFoundError, InvalidRequestError
-from gfp_serve.gallery import DEFAULT_GALLERY, Effort, FaissGallery, Filter, Galleries, Gallery, Item, Neighbour
-from gfp_serve.gallery.moments import Moment, are_settled, merge
-from gfp_serve.service.convert import (
+from gfp_serve.filters import Filter
+from gfp_serve.gallery.embedded.gallery import FaissGallery
+from gfp_serve.gallery.protocols import Galleries, Gallery
+from gfp_serve.items import (
+    DEFAULT_GALLERY,
+    Effort,
+    Item,
+    Neighbour,
+)
+from gfp_serve.moments import Moment, are_settled, merge
+from gfp_serve.service.embedder import Embedded, Embedder, write_timing
+from gfp_serve.v1 import gallery_pb2, gallery_pb2_grpc
+from gfp_serve.wire.convert import (
     in_field,
     read_attributes,
     read_effort,
@@ -34,8 +44,6 @@ from gfp_serve.service.convert import (
     write_source,
     write_struct,
 )
-from gfp_serve.service.embedder import Embedded, Embedder, write_timing
-from gfp_serve.v1 import gallery_pb2, gallery_pb2_grpc
 
 DEFAULT_TOP_K = 5
 DEFAULT_TEMPERATURE = 0.07
@@ -96,9 +104,7 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
         """Wait for the writes that have begun, even if their callers have left."""
         self._writers.shutdown()
 
-    async def Search(  # noqa: N802
-        self, request: gallery_pb2.SearchRequest, _context: object
-    ) -> gallery_pb2.SearchResponse:
+    async def Search(self, request: gallery_pb2.SearchRequest, _context: object) -> gallery_pb2.SearchResponse:
         started_ns = time.perf_counter_ns()
         self._embedder.expect(request.expected_encoder_digest)
         top_k = top_k_of(request)
@@ -127,9 +133,7 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
         reply.timing.CopyFrom(write_timing(started_ns, embedded, search_s))
         return reply
 
-    async def Classify(  # noqa: N802
-        self, request: gallery_pb2.ClassifyRequest, _context: object
-    ) -> gallery_pb2.ClassifyResponse:
+    async def Classify(self, request: gallery_pb2.ClassifyRequest, _context: object) -> gallery_pb2.ClassifyResponse:
         started_ns = time.perf_counter_ns()
         self._embedder.expect(request.expected_encoder_digest)
         ballot = read_ballot(request)
@@ -151,9 +155,7 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
         reply.timing.CopyFrom(write_timing(started_ns, embedded, search_s))
         return reply
 
-    async def Upsert(  # noqa: N802
-        self, request: gallery_pb2.UpsertRequest, _context: object
-    ) -> gallery_pb2.UpsertResponse:
+    async def Upsert(self, request: gallery_pb2.UpsertRequest, _context: object) -> gallery_pb2.UpsertResponse:
         started_ns = time.perf_counter_ns()
         self._embedder.expect(request.expected_encoder_digest)
         gallery = find_gallery(self._galleries, request.gallery)
@@ -178,9 +180,7 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
             timing=write_timing(started_ns, embedded, (time.perf_counter_ns() - search_ns) / 1e9),
         )
 
-    async def Delete(  # noqa: N802
-        self, request: gallery_pb2.DeleteRequest, _context: object
-    ) -> gallery_pb2.DeleteResponse:
+    async def Delete(self, request: gallery_pb2.DeleteRequest, _context: object) -> gallery_pb2.DeleteResponse:
         started_ns = time.perf_counter_ns()
         self._embedder.expect(request.expected_encoder_digest)
         self._embedder.check_count("ids", len(request.ids))
@@ -192,7 +192,7 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
             timing=write_timing(started_ns, search_s=(time.perf_counter_ns() - started_ns) / 1e9),
         )
 
-    async def Get(self, request: gallery_pb2.GetRequest, _context: object) -> gallery_pb2.GetResponse:  # noqa: N802
+    async def Get(self, request: gallery_pb2.GetRequest, _context: object) -> gallery_pb2.GetResponse:
         started_ns = time.perf_counter_ns()
         self._embedder.expect(request.expected_encoder_digest)
         self._embedder.check_count("ids", len(request.ids))
@@ -216,7 +216,7 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
         reply.timing.CopyFrom(write_timing(started_ns, search_s=(time.perf_counter_ns() - started_ns) / 1e9))
         return reply
 
-    async def CreateGallery(  # noqa: N802
+    async def CreateGallery(
         self, request: gallery_pb2.CreateGalleryRequest, _context: object
     ) -> gallery_pb2.CreateGalleryResponse:
         self._embedder.expect(request.expected_encoder_digest)
@@ -231,7 +231,7 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
             )
         return gallery_pb2.CreateGalleryResponse(description=write_description(request.gallery, description))
 
-    async def DescribeGallery(  # noqa: N802
+    async def DescribeGallery(
         self, request: gallery_pb2.DescribeGalleryRequest, _context: object
     ) -> gallery_pb2.DescribeGalleryResponse:
         gallery = find_gallery(self._galleries, request.gallery)
@@ -240,7 +240,7 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
             description=write_description(request.gallery or DEFAULT_GALLERY, description)
         )
 
-    async def ListGalleries(  # noqa: N802
+    async def ListGalleries(
         self, _request: gallery_pb2.ListGalleriesRequest, _context: object
     ) -> gallery_pb2.ListGalleriesResponse:
         reply = gallery_pb2.ListGalleriesResponse()
@@ -258,7 +258,7 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
         await asyncio.to_thread(read)
         return reply
 
-    async def DropGallery(  # noqa: N802
+    async def DropGallery(
         self, request: gallery_pb2.DropGalleryRequest, _context: object
     ) -> gallery_pb2.DropGalleryResponse:
         self._embedder.expect(request.expected_encoder_digest)

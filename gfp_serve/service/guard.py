@@ -26,9 +26,9 @@ from gfp_serve.errors import (
     UnauthenticatedError,
 )
 from gfp_serve.service.access import Access
+from gfp_serve.service.message_size import check_weight
 from gfp_serve.service.metrics import Metrics
-from gfp_serve.service.status import is_answerable, reason_of, to_status
-from gfp_serve.service.weight import check_weight
+from gfp_serve.wire.status import is_answerable, reason_of, to_status
 
 _log = logging.getLogger(__name__)
 

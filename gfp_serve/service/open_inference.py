@@ -23,14 +23,15 @@ from gfp_serve import __version__
 from gfp_serve.classify import vote
 from gfp_serve.config import Limits
 from gfp_serve.errors import GfpError, InvalidRequestError, ModelNotFoundError, quoted
-from gfp_serve.gallery import Galleries, Gallery, Neighbour
-from gfp_serve.service.convert import in_field
+from gfp_serve.gallery.protocols import Galleries, Gallery
+from gfp_serve.items import Neighbour
 from gfp_serve.service.embedder import Embedded, Embedder
 from gfp_serve.service.gallery import Room, find_gallery
-from gfp_serve.service.status import is_answerable, shortened
 from gfp_serve.skeleton import layout_named
 from gfp_serve.v1 import open_inference_pb2 as oip
 from gfp_serve.v1 import open_inference_pb2_grpc
+from gfp_serve.wire.convert import in_field
+from gfp_serve.wire.status import is_answerable, shortened
 
 VERSION = "1"
 DEFAULT_K = 5
@@ -85,32 +86,22 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
             ),
         }
 
-    async def ServerLive(  # noqa: N802
-        self, _request: oip.ServerLiveRequest, _context: object
-    ) -> oip.ServerLiveResponse:
+    async def ServerLive(self, _request: oip.ServerLiveRequest, _context: object) -> oip.ServerLiveResponse:
         return oip.ServerLiveResponse(live=True)
 
-    async def ServerReady(  # noqa: N802
-        self, _request: oip.ServerReadyRequest, _context: object
-    ) -> oip.ServerReadyResponse:
+    async def ServerReady(self, _request: oip.ServerReadyRequest, _context: object) -> oip.ServerReadyResponse:
         return oip.ServerReadyResponse(ready=self._is_ready())
 
-    async def ModelReady(  # noqa: N802
-        self, request: oip.ModelReadyRequest, _context: object
-    ) -> oip.ModelReadyResponse:
+    async def ModelReady(self, request: oip.ModelReadyRequest, _context: object) -> oip.ModelReadyResponse:
         known = request.name in self._models and request.version in ("", VERSION)
         return oip.ModelReadyResponse(ready=known and self._is_ready())
 
-    async def ServerMetadata(  # noqa: N802
-        self, _request: oip.ServerMetadataRequest, _context: object
-    ) -> oip.ServerMetadataResponse:
+    async def ServerMetadata(self, _request: oip.ServerMetadataRequest, _context: object) -> oip.ServerMetadataResponse:
         return oip.ServerMetadataResponse(
             name="gfp-serve", version=__version__, extensions=["model_configuration", "statistics"]
         )
 
-    async def ModelMetadata(  # noqa: N802
-        self, request: oip.ModelMetadataRequest, _context: object
-    ) -> oip.ModelMetadataResponse:
+    async def ModelMetadata(self, request: oip.ModelMetadataRequest, _context: object) -> oip.ModelMetadataResponse:
         model = self._model(request.name, request.version)
         described = oip.ModelMetadataResponse.TensorMetadata
         return oip.ModelMetadataResponse(
@@ -121,9 +112,7 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
             outputs=[described(name=each.name, datatype=each.datatype, shape=each.shape) for each in model.outputs],
         )
 
-    async def ModelConfig(  # noqa: N802
-        self, request: oip.ModelConfigRequest, _context: object
-    ) -> oip.ModelConfigResponse:
+    async def ModelConfig(self, request: oip.ModelConfigRequest, _context: object) -> oip.ModelConfigResponse:
         model = self._model(request.name, request.version)
         # No max_batch_size: the batch is the server's affair, and `dims` have all axes.
         config = oip.ModelConfig(name=request.name, platform="onnxruntime_onnx", backend="onnxruntime")
@@ -137,7 +126,7 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
         )
         return oip.ModelConfigResponse(config=config)
 
-    async def ModelStatistics(  # noqa: N802
+    async def ModelStatistics(
         self, request: oip.ModelStatisticsRequest, _context: object
     ) -> oip.ModelStatisticsResponse:
         names = [request.name] if request.name else list(self._models)
@@ -146,12 +135,10 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
             statistics.name, statistics.version = name, VERSION
         return oip.ModelStatisticsResponse(model_stats=found)
 
-    async def ModelInfer(  # noqa: N802
-        self, request: oip.ModelInferRequest, _context: object
-    ) -> oip.ModelInferResponse:
+    async def ModelInfer(self, request: oip.ModelInferRequest, _context: object) -> oip.ModelInferResponse:
         return await self._infer(request)
 
-    async def ModelStreamInfer(  # noqa: N802
+    async def ModelStreamInfer(
         self, requests: AsyncIterator[oip.ModelInferRequest], _context: object
     ) -> AsyncIterator[oip.ModelStreamInferResponse]:
         async for request in requests:

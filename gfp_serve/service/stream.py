@@ -20,8 +20,8 @@ from gfp_serve.errors import (
     InvalidSkeletonError,
     OverloadedError,
 )
-from gfp_serve.gallery import Galleries, Gallery, Neighbour
-from gfp_serve.service.convert import check_size, in_field, read_positions, write_embedding, write_neighbour
+from gfp_serve.gallery.protocols import Galleries, Gallery
+from gfp_serve.items import Neighbour
 from gfp_serve.service.embedder import Embedded, Embedder, write_timing
 from gfp_serve.service.gallery import (
     Ballot,
@@ -37,6 +37,13 @@ from gfp_serve.service.gallery import (
 from gfp_serve.skeleton import Layout, layout_named
 from gfp_serve.v1 import stream_pb2, stream_pb2_grpc
 from gfp_serve.windows import Window, WindowCutter
+from gfp_serve.wire.convert import (
+    check_size,
+    in_field,
+    read_positions,
+    write_embedding,
+    write_neighbour,
+)
 
 # Windows that a stream holds while others are answered: enough for a hiccup, and little memory.
 MAX_WAITING = 4
@@ -56,7 +63,7 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
         for waiting in self._open:
             waiting.end(ClosedError("the server is shutting down; open the stream again, there or at another."))
 
-    async def EmbedStream(  # noqa: N802
+    async def EmbedStream(
         self, requests: AsyncIterator[stream_pb2.EmbedStreamRequest], context: Any
     ) -> AsyncIterator[stream_pb2.EmbedStreamResponse]:
         if len(self._open) >= self._max_streams:

@@ -12,17 +12,17 @@ from click.testing import CliRunner
 
 from gfp_serve.bundle import Bundle
 from gfp_serve.classify import Weighting, nearest, vote
-from gfp_serve.cli import gfp
+from gfp_serve.cli.ask import gfp
 from gfp_serve.config import DEFAULT_BUNDLE
 from gfp_serve.formats import TEST_SPLIT, TRAIN_SPLIT, read_clips, write_clip_file
 from tests.gfp_serve.processes import process
-from trainer.cli import gfp_evaluate
+from trainer.cli.evaluate import gfp_evaluate
+from trainer.data.importing import ImportConfig, find_sources, import_recordings
+from trainer.data.reading import ReadConfig
+from trainer.data.store import ClipStore
 from trainer.evaluate.candidates import candidates
 from trainer.evaluate.folds import Fold, split_folds
 from trainer.evaluate.retrieval import Retrieved, retrieval
-from trainer.importing import ImportConfig, find_sources, import_recordings
-from trainer.reading import ReadConfig
-from trainer.store import ClipStore
 
 CLIPS = Path(__file__).parents[2] / "examples" / "clips"
 

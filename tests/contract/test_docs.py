@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.contract.readme import ROOT, SCRIPTS, contexts
-from trainer.cli import gfp_train
+from trainer.cli.train import gfp_train
 
 BLOCK = """\
 <!-- [[[cog

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 with atheris.instrument_imports(include=["gfp_serve", "google.protobuf.json_format"]):
     from gfp_serve.server import SERVICES
-    from gfp_serve.service.status import STATUS_CODES
+    from gfp_serve.wire.status import STATUS_CODES
     from tests.fuzz.in_process import Methods
 from grpc import StatusCode
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import numpy as np
 import pytest
 
-from gfp_serve.batcher import Batcher, Pace
+from gfp_serve.batching.batcher import Batcher, Pace
 from gfp_serve.errors import ClosedError, OverloadedError
 
 

@@ -5,8 +5,8 @@ import time
 import numpy as np
 import pytest
 
-from gfp_serve.batcher import Encode
-from gfp_serve.calibration import calibrate
+from gfp_serve.batching.batcher import Encode
+from gfp_serve.batching.pace import calibrate
 from gfp_serve.encoder import Encoder
 from tests.gfp_serve.tiny import tiny_bundle
 

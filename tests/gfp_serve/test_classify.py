@@ -8,7 +8,8 @@ from hypothesis import given
 from gfp_serve.classify import ClassScore, Vote, nearest, vote
 from gfp_serve.client import Client
 from gfp_serve.errors import InvalidRequestError
-from gfp_serve.gallery import AnyOf, Filter, Item
+from gfp_serve.filters import AnyOf, Filter
+from gfp_serve.items import Item
 from tests.gfp_serve.tiny import SIZE
 from tests.gfp_serve.wire import running_in_thread
 

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from gfp_serve import cli
-from gfp_serve.cli import gfp, gfp_serve
+from gfp_serve.cli import ask as cli
+from gfp_serve.cli.ask import gfp
+from gfp_serve.cli.serve import gfp_serve
 from gfp_serve.client import Client
 from gfp_serve.config import ServeConfig
 from gfp_serve.formats import Clip, write_clip_file
-from gfp_serve.gallery import Effort
+from gfp_serve.items import Effort
 from gfp_serve.skeleton import KINECT20, NTU25, Layout
 from tests.gfp_serve.tiny import SIZE, embedding_of, walk
 from tests.gfp_serve.wire import running_in_thread

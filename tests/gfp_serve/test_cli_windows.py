@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from gfp_serve import cli
-from gfp_serve.cli import gfp
+from gfp_serve.cli import ask as cli
+from gfp_serve.cli.ask import gfp
 from gfp_serve.client import Client
 from gfp_serve.errors import DamagedFileError
-from gfp_serve.formats import Clip, segments, write_clip_file
-from gfp_serve.formats.segments import Segment, label_of
-from gfp_serve.gallery import Source
+from gfp_serve.formats import Clip, write_clip_file
+from gfp_serve.formats import annotations as segments
+from gfp_serve.formats.annotations import Segment, label_of
+from gfp_serve.items import Source
 from gfp_serve.skeleton import NTU25
 from tests.gfp_serve.tiny import embedding_of, walk
 from tests.gfp_serve.wire import running_in_thread

@@ -25,10 +25,10 @@ from gfp_serve.errors import (
     UnavailableError,
     UnknownLayoutError,
 )
-from gfp_serve.gallery import Item
-from gfp_serve.service.status import to_error
+from gfp_serve.items import Item
 from gfp_serve.skeleton import KINECT20
 from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc
+from gfp_serve.wire.status import to_error
 from tests.gfp_serve.tiny import SIZE, embedding_of, tiny_bundle, walk
 from tests.gfp_serve.wire import GatedEncoder, calls_in, running, running_in_thread, small_config
 

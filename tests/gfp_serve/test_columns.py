@@ -12,8 +12,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from gfp_serve.gallery.columns import Columns
-from gfp_serve.gallery.filters import LABEL, AnyOf, Filter, Range
+from gfp_serve.filters import (
+    LABEL,
+    AnyOf,
+    Filter,
+    Range,
+)
+from gfp_serve.gallery.embedded.columns import Columns
 
 # Few of each, so that they meet; among them what Python, but not JSON, takes for equal.
 TEXTS = st.sampled_from(["", "3", "true", "sit down", "Fuß", "日本", '"', "a\\b\n"]) | st.text(max_size=2)

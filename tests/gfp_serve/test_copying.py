@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from gfp_serve.cli_gallery import gallery as gallery_commands
+from gfp_serve.cli.gallery import gallery as gallery_commands
 from gfp_serve.errors import EncoderMismatchError
-from gfp_serve.gallery import FolderGalleries, Gallery, Item, Source
-from gfp_serve.gallery.copying import copy_items, source_at, target_at
-from gfp_serve.gallery.milvus import open_galleries
+from gfp_serve.gallery.care.migration import copy_items, gallery_to_fill
+from gfp_serve.gallery.embedded.galleries import FolderGalleries
+from gfp_serve.gallery.milvus.galleries import open_milvus
+from gfp_serve.gallery.places import opened_gallery
+from gfp_serve.gallery.protocols import Gallery
+from gfp_serve.items import Item, Source
 
 DIGEST, OTHER_DIGEST = "5e" * 32, "0b" * 32
 
@@ -42,8 +45,8 @@ def pair(tmp_path: Path) -> Iterator[tuple[Gallery, Gallery]]:
     """A gallery of 600 items in a folder, and an empty one in Milvus."""
     file = f"milvus+lite://{tmp_path}/file.db"
     with (
-        source_at(filled(tmp_path / "folder"), "copied") as source,
-        target_at(file, "copied", like=source) as target,
+        opened_gallery(filled(tmp_path / "folder"), "copied") as source,
+        gallery_to_fill(file, "copied", like=source) as target,
     ):
         yield source, target
 
@@ -111,10 +114,10 @@ def test_the_command_copies_a_folder_to_milvus_and_back(tmp_path):
     assert copy(folder, file, "--gallery", "copied") == "20 of 20 items were copied; the others were there already.\n"
     assert copy(folder, file, "--gallery", "copied").startswith("0 of 20 items were copied")
     assert copy(file, back, "--gallery", "copied").startswith("20 of 20")
-    with source_at(folder, "copied") as one, source_at(back, "copied") as other:
+    with opened_gallery(folder, "copied") as one, opened_gallery(back, "copied") as other:
         assert contents(one) == contents(other)
         assert other.describe().index_kind == "exact"
-    with open_galleries(file, encoder_digest=DIGEST, embedding_size=8) as galleries:
+    with open_milvus(file, encoder_digest=DIGEST, embedding_size=8) as galleries:
         assert len(galleries["copied"]) == 20
 
 

@@ -14,9 +14,9 @@ import psutil
 import pytest
 
 from gfp_serve.client import Client, ClipItem
-from gfp_serve.service.convert import write_sequence
 from gfp_serve.skeleton import NTU25
 from gfp_serve.v1 import gallery_pb2, gallery_pb2_grpc
+from gfp_serve.wire.convert import write_sequence
 from tests.gfp_serve.processes import process
 from tests.gfp_serve.tiny import tiny_bundle, walk
 from tests.gfp_serve.wire import galleries_of

@@ -9,8 +9,14 @@ import pytest
 from hypothesis import example, given
 
 from gfp_serve.errors import InvalidRequestError
-from gfp_serve.gallery.filter_text import read_filter
-from gfp_serve.gallery.filters import LABEL, AnyOf, Condition, Filter, Range
+from gfp_serve.filter_text import read_filter
+from gfp_serve.filters import (
+    LABEL,
+    AnyOf,
+    Condition,
+    Filter,
+    Range,
+)
 
 TEXTS = st.text() | st.text(alphabet='label3. =!<>,\\"\n', max_size=12)
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from gfp_serve.client import Client
 from gfp_serve.server import SERVICES
-from gfp_serve.service.status import DOMAIN
+from gfp_serve.wire.status import DOMAIN
 from tests.gfp_serve.test_access import listed_methods
 from tests.gfp_serve.tiny import embedding_of, walk
 from tests.gfp_serve.wild import LIMITS, RPCS, SET_UP, calls, good

@@ -21,10 +21,22 @@ from gfp_serve.errors import (
     GalleryNotFoundError,
     InvalidRequestError,
 )
-from gfp_serve.gallery import DEFAULT_GALLERY, AnyOf, Effort, FaissGallery, Filter, Item, Range, Source
+from gfp_serve.filters import AnyOf, Filter, Range
+from gfp_serve.gallery.embedded.gallery import FaissGallery
+from gfp_serve.items import (
+    DEFAULT_GALLERY,
+    Effort,
+    Item,
+    Source,
+)
 from gfp_serve.server import Server
-from gfp_serve.service.convert import MAX_CONDITIONS, MAX_VALUES, read_filter, write_filter
 from gfp_serve.v1 import gallery_pb2, gallery_pb2_grpc, open_inference_pb2_grpc, stream_pb2
+from gfp_serve.wire.convert import (
+    MAX_CONDITIONS,
+    MAX_VALUES,
+    read_filter,
+    write_filter,
+)
 from tests.gfp_serve.test_open_inference import outputs_of
 from tests.gfp_serve.test_open_inference import request as inference
 from tests.gfp_serve.test_service import CODE, refused

@@ -24,21 +24,17 @@ from gfp_serve.errors import (
     InvalidRequestError,
     ItemNotFoundError,
 )
-from gfp_serve.gallery import (
+from gfp_serve.filters import LABEL, AnyOf, Filter, Range
+from gfp_serve.gallery.embedded.galleries import FolderGalleries
+from gfp_serve.gallery.milvus.galleries import open_milvus
+from gfp_serve.gallery.protocols import Galleries, Gallery
+from gfp_serve.items import (
     DEFAULT_GALLERY,
-    AnyOf,
     Effort,
-    Filter,
-    FolderGalleries,
-    Galleries,
-    Gallery,
     IndexKind,
     Item,
-    Range,
     Source,
 )
-from gfp_serve.gallery.filters import LABEL
-from gfp_serve.gallery.milvus import open_galleries
 from tests.gfp_serve.milvus_server import MILVUS, new_prefix
 
 DIGEST, OTHER_DIGEST = "5e" * 32, "0b" * 32
@@ -84,10 +80,10 @@ def new_place(
             if backend == "faiss":
                 opened.append(FolderGalleries(folder / "galleries", **encoder))
             elif backend == "milvus-lite":
-                opened.append(open_galleries(f"milvus+lite://{folder}/galleries.db", **encoder))
+                opened.append(open_milvus(f"milvus+lite://{folder}/galleries.db", **encoder))
             else:
                 server = request.getfixturevalue("milvus_server")
-                opened.append(open_galleries(f"milvus://{server.address}/{prefix}", **encoder))
+                opened.append(open_milvus(f"milvus://{server.address}/{prefix}", **encoder))
             return opened[-1]
 
         return opener

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from gfp_serve.errors import DeviceError
-from gfp_serve.gallery import AnyOf, Effort, FaissGallery, Filter, IndexKind, Item, Range
-from gfp_serve.gallery.exact import search_exactly
-from gfp_serve.gallery.index import choose_kind
-from gfp_serve.gallery.rows import Vectors
+from gfp_serve.filters import AnyOf, Filter, Range
+from gfp_serve.gallery.embedded.exact import search_exactly
+from gfp_serve.gallery.embedded.gallery import FaissGallery
+from gfp_serve.gallery.embedded.index import choose_kind
+from gfp_serve.gallery.embedded.rows import Vectors
+from gfp_serve.items import Effort, IndexKind, Item
 
 SIZE, NUM_ITEMS = 16, 6000
 KINDS = ("exact", "hnsw", "ivf_sq8", "ivf_pq")
@@ -174,7 +176,7 @@ def test_deletes_and_upserts_show_at_once_and_after_the_index_was_made_again(tmp
 
 
 def test_items_replaced_while_an_index_is_made_are_found_as_they_are(tmp_path, monkeypatch):
-    from gfp_serve.gallery import faiss_gallery
+    from gfp_serve.gallery.embedded import gallery as faiss_gallery
 
     real = faiss_gallery.make_index
     with new_gallery(tmp_path / "g", "hnsw") as gallery:

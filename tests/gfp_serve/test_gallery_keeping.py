@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from gfp_serve.cli import gfp
+from gfp_serve.cli.ask import gfp
 from gfp_serve.errors import GalleryError
-from gfp_serve.gallery import FaissGallery, FolderGalleries, Item, Source
-from gfp_serve.gallery.items import ItemStore
-from gfp_serve.gallery.pages import Pages
-from gfp_serve.gallery.repair import check_gallery, repair_gallery
+from gfp_serve.gallery.care.repair import check_gallery, repair_gallery
+from gfp_serve.gallery.care.sqlite_salvage import Pages
+from gfp_serve.gallery.embedded.galleries import FolderGalleries
+from gfp_serve.gallery.embedded.gallery import FaissGallery
+from gfp_serve.gallery.embedded.item_store import ItemStore
+from gfp_serve.items import Item, Source
 
 DIGEST = "5e" * 32
 SIZE = 24

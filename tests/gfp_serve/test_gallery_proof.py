@@ -20,10 +20,16 @@ import pytest
 from benchmarks.proving import beside, crash
 from benchmarks.proving.damage import LOG, Damaged
 from gfp_serve.errors import GalleryError, NotWritableError
-from gfp_serve.gallery import Effort, FaissGallery, IndexKind, Item, Neighbour
-from gfp_serve.gallery.background import Background
-from gfp_serve.gallery.derived import UNFINISHED, folders_of, write_derived
-from gfp_serve.gallery.items import Change, ItemStore
+from gfp_serve.gallery.embedded.background import Background
+from gfp_serve.gallery.embedded.derived import UNFINISHED, folders_of, write_derived
+from gfp_serve.gallery.embedded.gallery import FaissGallery
+from gfp_serve.gallery.embedded.item_store import Change, ItemStore
+from gfp_serve.items import (
+    Effort,
+    IndexKind,
+    Item,
+    Neighbour,
+)
 from gfp_serve.v1 import gallery_pb2, gallery_pb2_grpc
 from tests.gfp_serve.test_gallery_storage import file_size_limit
 from tests.gfp_serve.test_service import CODE, refused
@@ -133,7 +139,7 @@ def test_a_gallery_whose_upserts_are_seen_in_part_is_found_out():
 
 
 def test_many_items_are_read_from_one_moment(folder, monkeypatch):
-    monkeypatch.setattr("gfp_serve.gallery.items._IDS_AT_ONCE", 2)
+    monkeypatch.setattr("gfp_serve.gallery.embedded.item_store._IDS_AT_ONCE", 2)
     ids = [item.id for item in items(60)]
     stop = threading.Event()
     with new_gallery(folder) as gallery, ThreadPoolExecutor(1) as pool:
@@ -270,7 +276,7 @@ def test_derived_files_that_faiss_does_not_read_are_made_again(folder, monkeypat
 
     fill(folder)
     with monkeypatch.context() as patch:
-        patch.setattr("gfp_serve.gallery.derived.read_index", of_another_release)
+        patch.setattr("gfp_serve.gallery.embedded.derived.read_index", of_another_release)
         FaissGallery.open(folder).close()
     with FaissGallery.open(folder) as gallery:
         gallery.settle()
@@ -312,7 +318,7 @@ def test_on_a_full_disk_writes_are_refused_and_reads_go_on_until_there_is_space(
 
 
 def test_a_checkpoint_that_finds_the_disk_full_loses_nothing(folder, monkeypatch):
-    monkeypatch.setattr("gfp_serve.gallery.items._LOG_PAGES", 20)
+    monkeypatch.setattr("gfp_serve.gallery.embedded.item_store._LOG_PAGES", 20)
     with new_gallery(folder) as gallery:
         gallery.upsert(items(3000))
     database, log = folder / "gallery.sqlite", folder / "gallery.sqlite-wal"
@@ -343,7 +349,7 @@ def test_a_disk_that_gets_full_with_any_derived_file_leaves_none_of_them(folder,
     shutil.rmtree(derived)
     for limit in [10, *limits]:
         with monkeypatch.context() as patch:
-            patch.setattr("gfp_serve.gallery.faiss_gallery.write_derived", on_full_disk(limit))
+            patch.setattr("gfp_serve.gallery.embedded.gallery.write_derived", on_full_disk(limit))
             with FaissGallery.open(folder) as gallery:
                 with pytest.raises(GalleryError, match="index could not be made"):
                     gallery.settle()
@@ -367,7 +373,7 @@ def on_full_disk(limit: int) -> Callable[..., object]:
 
 
 def test_work_that_failed_is_tried_again_by_itself(monkeypatch):
-    monkeypatch.setattr("gfp_serve.gallery.background._TRY_AGAIN_S", 0.02)
+    monkeypatch.setattr("gfp_serve.gallery.embedded.background._TRY_AGAIN_S", 0.02)
     tries: list[str] = []
     done = threading.Event()
 
@@ -418,7 +424,7 @@ def read_only(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
     def make(folder: Path) -> None:
         if request.param == "simulated":
-            monkeypatch.setattr("gfp_serve.gallery.faiss_gallery.os.access", lambda *_: False)
+            monkeypatch.setattr("gfp_serve.gallery.embedded.gallery.os.access", lambda *_: False)
         elif subprocess.run(["mount", "--bind", folder, folder], capture_output=True).returncode:
             pytest.skip("a folder can only be mounted by root")
         else:
@@ -439,7 +445,7 @@ def test_a_gallery_that_cannot_be_written_answers_and_refuses_writes(folder, rea
         shutil.rmtree(folders_of(folder)[0])
     before = sorted(file.name for file in folder.iterdir())
     read_only(folder)
-    monkeypatch.setattr("gfp_serve.gallery.faiss_gallery._NEW_ROWS", 500)  # so that there are files to write
+    monkeypatch.setattr("gfp_serve.gallery.embedded.gallery._NEW_ROWS", 500)  # so that there are files to write
     with FaissGallery.open(folder) as gallery:
         gallery.settle(20)
         assert gallery.describe().serving_kind == "hnsw"

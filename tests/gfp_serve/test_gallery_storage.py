@@ -18,7 +18,8 @@ import pytest
 
 from gfp_serve.classify import nearest
 from gfp_serve.errors import ClosedError, EncoderMismatchError, GalleryError, ItemNotFoundError
-from gfp_serve.gallery import FaissGallery, Item
+from gfp_serve.gallery.embedded.gallery import FaissGallery
+from gfp_serve.items import Item
 
 DIGEST, OTHER_DIGEST = "5e" * 32, "0b" * 32
 
@@ -254,7 +255,7 @@ def test_when_memory_fails_after_the_disk_the_gallery_answers_no_more_until_reop
     fill(folder)
     gallery = FaissGallery.open(folder)
     with monkeypatch.context() as patch:
-        patch.setattr("gfp_serve.gallery.rows.Rows.append", out_of_memory)
+        patch.setattr("gfp_serve.gallery.embedded.rows.Rows.append", out_of_memory)
         with pytest.raises(MemoryError):
             gallery.upsert([Item("clip-3", on_circle(0), "moved")])
     with pytest.raises(ClosedError, match="open it again"):

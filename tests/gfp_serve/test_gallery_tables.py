@@ -10,9 +10,10 @@ import pyarrow.parquet
 import pytest
 from click.testing import CliRunner, Result
 
-from gfp_serve.cli import gfp
-from gfp_serve.gallery import FaissGallery, Item, Source
-from gfp_serve.gallery.tables import import_table
+from gfp_serve.cli.ask import gfp
+from gfp_serve.gallery.care.tables import import_table
+from gfp_serve.gallery.embedded.gallery import FaissGallery
+from gfp_serve.items import Item, Source
 
 DIGEST, OTHER_DIGEST = "5e" * 32, "0b" * 32
 
@@ -54,7 +55,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("ending", ["parquet", "arrow"])
 def test_what_was_exported_is_imported_as_it_was(root, tmp_path, ending, monkeypatch):
-    monkeypatch.setattr("gfp_serve.gallery.tables._rows_at_once", lambda _: 7)
+    monkeypatch.setattr("gfp_serve.gallery.care.tables._rows_at_once", lambda _: 7)
     file, other = tmp_path / f"items.{ending}", tmp_path / "other"
     with FaissGallery.open(root / "default"):  # as a server has it
         assert run("export", root, file) == f"{file} has 50 items.\n"

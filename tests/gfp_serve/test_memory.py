@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gfp_serve.errors import GfpError, InvalidRequestError
-from gfp_serve.service import weight
-from gfp_serve.service.weight import MAX_VALUES, check_weight
+from gfp_serve.service import message_size as weight
+from gfp_serve.service.message_size import MAX_VALUES, check_weight
 from gfp_serve.v1 import embedding_pb2, gallery_pb2
 from gfp_serve.v1 import open_inference_pb2 as oip
 from tests.gfp_serve.test_stream import FRAMES, bring, opening

@@ -23,9 +23,11 @@ from gfp_serve.errors import (
     InvalidRequestError,
     UnavailableError,
 )
-from gfp_serve.gallery import DEFAULT_GALLERY, AnyOf, Filter, Gallery, Item, Range
-from gfp_serve.gallery.milvus import MilvusGalleries, encoder_of, open_galleries
-from gfp_serve.gallery.milvus_rows import MAX_FACTS, expression
+from gfp_serve.filters import AnyOf, Filter, Range
+from gfp_serve.gallery.milvus.galleries import MilvusGalleries, encoder_of, open_milvus
+from gfp_serve.gallery.milvus.rows import MAX_FACTS, expression
+from gfp_serve.gallery.protocols import Gallery
+from gfp_serve.items import DEFAULT_GALLERY, Item
 from tests.gfp_serve.milvus_server import MILVUS, MilvusServer, new_prefix
 
 DIGEST, OTHER_DIGEST = "5e" * 32, "0b" * 32
@@ -33,7 +35,7 @@ EAST = np.float32([1, 0])
 
 
 def opened(address: str) -> MilvusGalleries:
-    return open_galleries(address, encoder_digest=DIGEST, embedding_size=2)
+    return open_milvus(address, encoder_digest=DIGEST, embedding_size=2)
 
 
 @pytest.fixture(params=["milvus-lite", MILVUS])
@@ -156,7 +158,7 @@ def test_servers_that_start_at_the_same_time_share_what_the_first_has_made(milvu
 
 def test_a_gallery_of_another_encoder_is_listed_and_refused(tmp_path):
     address = f"milvus+lite://{tmp_path}/galleries.db"
-    theirs = open_galleries(address, encoder_digest=OTHER_DIGEST, embedding_size=3)
+    theirs = open_milvus(address, encoder_digest=OTHER_DIGEST, embedding_size=3)
     theirs.create("theirs")
     theirs.close()
     assert encoder_of(address, "theirs") == (OTHER_DIGEST, 3)

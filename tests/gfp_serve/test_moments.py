@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gfp_serve.gallery import Neighbour, Source
-from gfp_serve.gallery.moments import Moment, are_settled, merge
+from gfp_serve.items import Neighbour, Source
+from gfp_serve.moments import Moment, are_settled, merge
 
 
 def window(id, similarity, start_s, end_s, *, recording="kitchen", label=""):

@@ -8,9 +8,10 @@ import pytest
 
 from gfp_serve.client import AsyncClient, Client
 from gfp_serve.client.connection import CHANNEL_OPTIONS
-from gfp_serve.gallery import AnyOf, Filter, Item, Source
-from gfp_serve.service.convert import write_embedding
+from gfp_serve.filters import AnyOf, Filter
+from gfp_serve.items import Item, Source
 from gfp_serve.v1 import gallery_pb2, gallery_pb2_grpc
+from gfp_serve.wire.convert import write_embedding
 from tests.gfp_serve.tiny import SIZE
 from tests.gfp_serve.wire import running_in_thread, small_config
 

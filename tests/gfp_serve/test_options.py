@@ -6,8 +6,9 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from gfp_serve.cli.options import Command, Group, options_from
 from gfp_serve.errors import GalleryError
-from gfp_serve.options import Command, Group, choice_of, options_from, setting, settings_of
+from gfp_serve.settings import choice_of, setting, settings_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

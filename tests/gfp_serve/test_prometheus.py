@@ -19,9 +19,9 @@ import grpc
 import pytest
 
 from gfp_serve.client import Client, ClipItem
-from gfp_serve.service.convert import write_sequence
 from gfp_serve.skeleton import NTU25
 from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc
+from gfp_serve.wire.convert import write_sequence
 from tests.gfp_serve.debian import command_of
 from tests.gfp_serve.processes import process
 from tests.gfp_serve.tiny import walk

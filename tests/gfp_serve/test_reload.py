@@ -16,11 +16,11 @@ from gfp_serve.bundle import Bundle
 from gfp_serve.client import AsyncClient, Client, ClipItem
 from gfp_serve.encoder import Encoder
 from gfp_serve.errors import EncoderMismatchError
-from gfp_serve.gallery import Galleries
+from gfp_serve.gallery.protocols import Galleries
 from gfp_serve.server import Server
-from gfp_serve.service.convert import write_sequence
 from gfp_serve.skeleton import NTU25
 from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc, stream_pb2, stream_pb2_grpc
+from gfp_serve.wire.convert import write_sequence
 from tests.gfp_serve.processes import COMMAND
 from tests.gfp_serve.tiny import CONFIG, embedding_of, tiny_bundle, walk
 from tests.gfp_serve.wire import GatedEncoder, calls_in, channel_to, galleries_of, running, small_config

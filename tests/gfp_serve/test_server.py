@@ -19,9 +19,9 @@ from gfp_serve.client import AsyncClient, Client, ClipItem
 from gfp_serve.config import Limits, ServeConfig, is_loopback
 from gfp_serve.errors import UnavailableError
 from gfp_serve.server import SERVICES
-from gfp_serve.service.convert import write_sequence
 from gfp_serve.skeleton import NTU25
 from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc
+from gfp_serve.wire.convert import write_sequence
 from tests.gfp_serve.processes import COMMAND, process
 from tests.gfp_serve.tiny import CONFIG, embedding_of, tiny_bundle, walk
 from tests.gfp_serve.wire import GatedEncoder, calls_in, channel_to, running, small_config

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from gfp_serve.cli import gfp_serve
+from gfp_serve.cli.serve import gfp_serve
 from gfp_serve.config import ServeConfig
 
 

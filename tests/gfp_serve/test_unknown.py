@@ -12,11 +12,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gfp_serve.classify import nearest, vote
-from gfp_serve.cli import gfp
+from gfp_serve.cli.ask import gfp
 from gfp_serve.errors import InvalidRequestError
-from gfp_serve.gallery import FolderGalleries, Item, Source
-from gfp_serve.gallery.stored import folder_of, stored_items
-from gfp_serve.gallery.unknown import Calibration, calibrate_unknown
+from gfp_serve.gallery.care.rejection_threshold import Calibration, calibrate_unknown
+from gfp_serve.gallery.embedded.folders import existing_folder, stored_items
+from gfp_serve.gallery.embedded.galleries import FolderGalleries
+from gfp_serve.items import Item, Source
 
 
 def at(degrees: float, label: str = "", *, recording: str | None = None, **attributes: str | float | bool) -> Item:
@@ -73,7 +74,7 @@ def test_the_threshold_is_the_lowest_that_keeps_the_other_strangers_out(share, d
 @pytest.mark.parametrize("leave_out", [None, "subject"])
 @pytest.mark.parametrize("how", [{}, {"balanced": True, "num_neighbours": 4}, {"weighting": "uniform"}])
 def test_every_item_is_asked_for_as_a_server_without_it_would_answer(how, leave_out, block, monkeypatch):
-    monkeypatch.setattr("gfp_serve.gallery.unknown._BLOCK_SIMILARITIES", block)
+    monkeypatch.setattr("gfp_serve.gallery.care.rejection_threshold._BLOCK_SIMILARITIES", block)
     items = drawn(60)
     found = calibrate_unknown(items, leave_out=leave_out, **how)
     how = {"num_neighbours": 5, **how}
@@ -187,7 +188,7 @@ def run(*words: object, code: int = 0) -> Result:
 
 
 def test_all_items_can_be_read_while_the_gallery_is_open_and_written(galleries, root):
-    reading = stored_items(folder_of(root, "people"))
+    reading = stored_items(existing_folder(root, "people"))
     items = [next(reading)]
     galleries["people"].upsert(drawn(1))
     items += reading
@@ -195,7 +196,7 @@ def test_all_items_can_be_read_while_the_gallery_is_open_and_written(galleries, 
         assert (item.id, item.label, item.attributes) == (given.id, given.label, given.attributes)
         assert item.source == Source("a", 0.5, 1.5)
         np.testing.assert_allclose(item.vector, given.vector / np.linalg.norm(given.vector), atol=1e-6)
-    again = [item.id for item in stored_items(folder_of(root, "people"))]
+    again = [item.id for item in stored_items(existing_folder(root, "people"))]
     assert again == [str(number) for number in (*range(1, 60), 0)] == [item.id for item in galleries["people"].items()]
 
 

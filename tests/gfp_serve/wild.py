@@ -16,12 +16,17 @@ from grpc_health.v1 import health
 from grpc_reflection.v1alpha import reflection
 from hypothesis import strategies as st
 
-from gfp_serve.gallery import AnyOf, Filter, Range
+from gfp_serve.filters import AnyOf, Filter, Range
 from gfp_serve.server import SERVICES
-from gfp_serve.service.convert import write_embedding, write_filter, write_sequence, write_struct
 from gfp_serve.skeleton import FLORENCE15, NTU25
 from gfp_serve.v1 import embedding_pb2, gallery_pb2, stream_pb2
 from gfp_serve.v1 import open_inference_pb2 as oip
+from gfp_serve.wire.convert import (
+    write_embedding,
+    write_filter,
+    write_sequence,
+    write_struct,
+)
 from tests.gfp_serve.tiny import SIZE, tiny_bundle, walk
 
 LIMITS = {"max_sequences": 4, "max_frames": 12, "max_bodies": 3, "max_top_k": 3, "max_item_bytes": 2000}

@@ -13,7 +13,7 @@ from gfp_serve.bundle import Bundle
 from gfp_serve.client.connection import CHANNEL_OPTIONS
 from gfp_serve.config import Limits, ServeConfig
 from gfp_serve.encoder import Encoder
-from gfp_serve.gallery import FolderGalleries
+from gfp_serve.gallery.embedded.galleries import FolderGalleries
 from gfp_serve.server import Server
 from tests.gfp_serve.tiny import tiny_bundle
 

@@ -8,9 +8,9 @@ from jaxtyping import Float32
 from gfp_serve.preprocess import PreprocessConfig, clean
 from gfp_serve.skeleton import NTU25
 from trainer.config import TrainConfig
+from trainer.data.store import ClipStore, StoreWriter
 from trainer.encoder import EncoderConfig
 from trainer.objectives.gfp import GfpConfig
-from trainer.store import ClipStore, StoreWriter
 
 TINY_ENCODER = EncoderConfig(width=16, depth=1, num_heads=2)
 TINY_TARGETS = GfpConfig(local_width=8, global_width=16)

@@ -10,11 +10,11 @@ import torch
 from gfp_serve.preprocess import resample
 from tests.trainer.small import write_store
 from trainer import parallel
-from trainer.augment import draw_views
-from trainer.batches import TrainingClips
+from trainer.data.augmentation import draw_views
+from trainer.data.batches import TrainingClips
+from trainer.data.store import ClipStore
+from trainer.data.windows import cut_windows
 from trainer.schedule import augmentation_draws
-from trainer.store import ClipStore
-from trainer.windows import cut_windows
 
 
 @pytest.fixture(scope="module")

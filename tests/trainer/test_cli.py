@@ -18,7 +18,10 @@ from gfp_serve.bundle import Bundle
 from gfp_serve.formats import Clip, write_clip_file
 from gfp_serve.skeleton import NTU25
 from tests.trainer.small import moving_body
-from trainer.cli import gfp_data, gfp_evaluate, gfp_export, gfp_train
+from trainer.cli.data import gfp_data
+from trainer.cli.evaluate import gfp_evaluate
+from trainer.cli.export import gfp_export
+from trainer.cli.train import gfp_train
 from trainer.config import PRESETS, TrainConfig
 
 TINY = ["--width", "16", "--depth", "1", "--num-heads", "2", "--local-width", "8", "--global-width", "16"] + [
@@ -337,7 +340,14 @@ def test_every_preset_survives_a_checkpoints_json() -> None:
 
 
 def test_sigterm_of_the_command_writes_a_checkpoint_and_resume_ends_the_run(store: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", "from trainer.cli import gfp_train; gfp_train()", store, "--out", tmp_path / "run"]
+    command = [
+        sys.executable,
+        "-c",
+        "from trainer.cli.train import gfp_train; gfp_train()",
+        store,
+        "--out",
+        tmp_path / "run",
+    ]
     environment = {**os.environ, "PYTHONWARNINGS": "default"}
     started = subprocess.Popen(
         [*command, "--epochs", "2000", *TINY],

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.trainer.small import tiny_config, write_store
-from trainer.cost_cli import gfp_cost
+from trainer.cli.cost import gfp_cost
 from trainer.loop import Trainer
 from trainer.speed import StepTimes, measure_steps
 
@@ -50,7 +50,7 @@ def test_a_store_with_fewer_clips_than_a_step_is_refused_in_words(tmp_path: Path
 def test_a_store_that_is_none_is_refused_before_anything_is_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trainer.cost_cli.cost_table", lambda *_, **__: pytest.fail("counted"))
+    monkeypatch.setattr("trainer.cli.cost.cost_table", lambda *_, **__: pytest.fail("counted"))
     assert "is not there; `gfp-data import` makes one" in cost(tmp_path / "nowhere", *TINY).output
 
 

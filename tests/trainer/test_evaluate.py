@@ -11,6 +11,7 @@ from gfp_serve.preprocess import PreprocessConfig
 from gfp_serve.skeleton import NTU25
 from tests.trainer.small import moving_body, tiny_config, write_store
 from trainer.checkpoint import Checkpoint
+from trainer.data.store import ClipStore
 from trainer.embedding import ClipEmbedding, PoseStatistics
 from trainer.evaluate.candidates import candidates, read_run
 from trainer.evaluate.embeddings import embed_store, torch_embedder
@@ -19,7 +20,6 @@ from trainer.evaluate.retrieval import retrieval, retrieve
 from trainer.export import Origin, export_bundle
 from trainer.loop import Trainer
 from trainer.readout import ReadoutConfig, fit_readout
-from trainer.store import ClipStore
 
 
 @pytest.fixture(scope="module")

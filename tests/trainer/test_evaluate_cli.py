@@ -9,12 +9,12 @@ from click.testing import CliRunner, Result
 from gfp_serve.preprocess import PreprocessConfig, clean
 from gfp_serve.skeleton import NTU25
 from tests.trainer.small import moving_body, tiny_config, write_store
-from trainer.cli import gfp_evaluate
+from trainer.cli.evaluate import gfp_evaluate
+from trainer.data.store import ClipStore, StoreWriter
 from trainer.evaluate import comparison
+from trainer.evaluate.resume import UNFINISHED_FILE
 from trainer.evaluate.tables import print_rows
-from trainer.evaluate.unfinished import UNFINISHED_FILE
 from trainer.loop import Trainer
-from trainer.store import ClipStore, StoreWriter
 
 SHORT = ["--epochs", 1, "--warmup-epochs", 1, "--batch-clips", 6, "--head-width", 8, "--device", "cpu"]
 ROWS = ["pose statistics", "untrained", "trained"]

@@ -12,7 +12,7 @@ import torch
 from gfp_serve.errors import InvalidRequestError
 from tests.trainer.small import TINY_ENCODER, write_store
 from trainer.encoder import EncoderConfig, SkeletonEncoder
-from trainer.evaluate import unfinished as unfinished_module
+from trainer.evaluate import resume as unfinished_module
 from trainer.evaluate.fine_tune import (
     ActionClassifier,
     FineTuneConfig,
@@ -26,7 +26,7 @@ from trainer.evaluate.fine_tune import (
 from trainer.evaluate.folds import Fold, split_folds
 from trainer.evaluate.labelled import ClipRows, LabelledClips
 from trainer.evaluate.learning import Learned
-from trainer.evaluate.unfinished import UNFINISHED_FILE, Unfinished
+from trainer.evaluate.resume import UNFINISHED_FILE, Unfinished
 
 CPU = torch.device("cpu")
 TWO_BLOCKS = EncoderConfig(width=16, depth=2, num_heads=2)

@@ -18,12 +18,17 @@ from gfp_serve.errors import InterruptedImportError, StoreError
 from gfp_serve.formats import Clip, ntu, write_clip_file
 from gfp_serve.preprocess import NOMINAL_TRUNK_M, PreprocessConfig, clean
 from gfp_serve.skeleton import KINECT20, NTU25
-from trainer import reading
-from trainer.data_cli import gfp_data
-from trainer.draft import Draft
-from trainer.importing import ImportConfig, find_sources, import_recordings, total_bytes
-from trainer.reading import ReadConfig
-from trainer.store import ClipStore
+from trainer.cli.data import gfp_data
+from trainer.data import reading
+from trainer.data.import_journal import Draft
+from trainer.data.importing import (
+    ImportConfig,
+    find_sources,
+    import_recordings,
+    total_bytes,
+)
+from trainer.data.reading import ReadConfig
+from trainer.data.store import ClipStore
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "clips"
 

@@ -8,9 +8,9 @@ import torch
 
 from gfp_serve.preprocess import finish
 from tests.trainer.small import write_store
+from trainer.data.store import ClipStore
 from trainer.embedding import ClipEmbedding, PoseStatistics
 from trainer.evaluate.labelled import ClipRows, LabelledClips, frozen_features
-from trainer.store import ClipStore
 
 CPU = torch.device("cpu")
 

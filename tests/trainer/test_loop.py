@@ -19,11 +19,11 @@ from gfp_serve.preprocess import PreprocessConfig, clean
 from gfp_serve.skeleton import NTU25
 from tests.trainer.small import moving_body, tiny_config, write_store
 from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint, CheckpointError
+from trainer.data.store import POSITIONS_FILE, ClipStore, StoreWriter
 from trainer.encoder import EncoderConfig
 from trainer.health import COLLAPSED_STEPS, MAX_ROWS, CollapseWatch, effective_rank, health
 from trainer.loop import NonFiniteLossError, Progress, Trainer
 from trainer.metrics import METRICS_FILE
-from trainer.store import POSITIONS_FILE, ClipStore, StoreWriter
 
 
 @pytest.fixture(scope="module")

@@ -229,7 +229,7 @@ def test_the_settings_of_a_new_objective_are_options_of_gfp_train(tmp_path: Path
         "from toy import Toy\n"
         "from trainer.objectives import OBJECTIVES\n"
         f"{TOY_LINE}\n"
-        "from trainer.cli import gfp_train\n"
+        "from trainer.cli.train import gfp_train\n"
         "gfp_train()\n"
     )
 

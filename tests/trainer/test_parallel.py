@@ -14,8 +14,8 @@ import torch
 
 from tests.trainer.small import write_store
 from trainer.checkpoint import Checkpoint
+from trainer.data.store import ClipStore
 from trainer.metrics import METRICS_FILE
-from trainer.store import ClipStore
 
 TINY = [
     *("--width", 16, "--depth", 1, "--num-heads", 2, "--local-width", 8, "--global-width", 16, "--batch-clips", 6),
@@ -40,7 +40,7 @@ def train_step(trainer):
     return take_step(trainer)
 Trainer.train_step = train_step
 """
-COMMAND = "from trainer.cli import gfp_train; gfp_train()"
+COMMAND = "from trainer.cli.train import gfp_train; gfp_train()"
 
 
 def train(store: ClipStore, run: Path, *words: object, num_processes: int, before: str = "", status: int = 0) -> str:

@@ -8,17 +8,9 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from gfp_serve.skeleton import LAYOUTS, NTU25, Layout
+from trainer.evaluate.charts import confusion_matrix, embedding_map, learning_curves
 from trainer.evaluate.learning import Epoch
-from trainer.pictures import (
-    LEFT_COLOUR,
-    RIGHT_COLOUR,
-    Strip,
-    confusion_matrix,
-    draw_strips,
-    embedding_map,
-    learning_curves,
-    loss_curves,
-)
+from trainer.figures import LEFT_COLOUR, RIGHT_COLOUR, Strip, draw_strips, loss_curves
 
 
 def save(figure: Figure) -> bytes:
@@ -128,7 +120,7 @@ def test_a_map_of_few_clips_or_many_classes_can_be_drawn(count: int) -> None:
 
 
 def test_a_map_of_very_many_clips_draws_some_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trainer.pictures.MAX_MAP_CLIPS", 10)
+    monkeypatch.setattr("trainer.evaluate.charts.MAX_MAP_CLIPS", 10)
     axes = embedding_map(np.eye(40), np.zeros(40, dtype=int), ["all"]).axes[0]
     assert len(axes.collections[0].get_offsets()) == 10
 

@@ -9,7 +9,7 @@ import pytest
 from gfp_serve.formats import Clip
 from gfp_serve.preprocess import PreprocessConfig
 from tests.gfp_serve.ntu_files import lines_of, write_lines
-from trainer.reading import Problem, ReadConfig, read_all
+from trainer.data.reading import Problem, ReadConfig, read_all
 
 
 def test_a_file_that_may_not_be_read_is_named_and_the_rest_goes_on(

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from gfp_serve.preprocess import resample
-from trainer.augment import MIN_WINDOW_FRAMES, draw_views, rotations
+from trainer.data.augmentation import MIN_WINDOW_FRAMES, draw_views, rotations
 from trainer.schedule import take, warmup_cosine
 
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from gfp_serve.errors import InvalidRequestError
 from tests.trainer.small import write_store
+from trainer.data.store import ClipStore
 from trainer.evaluate.folds import Fold, split_folds
 from trainer.evaluate.semi_supervised import describe_draw, draw, mean_and_deviation
-from trainer.store import ClipStore
 
 
 @pytest.fixture(scope="module")

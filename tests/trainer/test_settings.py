@@ -8,9 +8,9 @@ import pytest
 
 from tests.trainer.small import TINY_ENCODER, tiny_config, write_store
 from trainer.config import TrainConfig
+from trainer.data.store import ClipStore
 from trainer.loop import Trainer
 from trainer.objectives import OBJECTIVES, ObjectiveConfig
-from trainer.store import ClipStore
 
 # A value for each setting that changes what is computed.
 RUN: dict[str, Any] = {

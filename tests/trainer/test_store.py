@@ -12,8 +12,8 @@ from hypothesis.extra import numpy as hnp
 
 from gfp_serve.errors import StoreError
 from gfp_serve.preprocess import PREPROCESS_VERSION, PreprocessConfig
-from trainer import draft
-from trainer.store import ClipStore, StoreWriter, is_store
+from trainer.data import import_journal as draft
+from trainer.data.store import ClipStore, StoreWriter, is_store
 
 CONFIG = PreprocessConfig(align_view=True)
 

@@ -14,11 +14,11 @@ from gfp_serve.errors import BundleError, InvalidRequestError
 from gfp_serve.preprocess import PreprocessConfig
 from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint
 from trainer.config import TrainConfig
+from trainer.data.store import ClipStore
 from trainer.devices import pick_device
 from trainer.embedding import PoseStatistics
 from trainer.encoder import SkeletonEncoder
 from trainer.evaluate.embeddings import Embed, torch_embedder
-from trainer.store import ClipStore
 
 Readout = Literal["plain", "read-out"]  # the mean of tokens as published, or another that was asked for
 Fit = Callable[[nn.Module, PreprocessConfig], nn.Module]

@@ -13,7 +13,7 @@ from trainer.evaluate.labelled import LabelledClips
 from trainer.evaluate.learning import Learned, Show
 from trainer.evaluate.linear_probe import LinearProbeConfig, linear_probe
 from trainer.evaluate.report import Row
-from trainer.evaluate.unfinished import Unfinished
+from trainer.evaluate.resume import Unfinished
 
 
 def compare_fine_tuned(

@@ -8,8 +8,8 @@ from jaxtyping import Float32, Int
 from torch import nn
 
 from gfp_serve.preprocess import PreprocessConfig, finish
+from trainer.data.store import ClipStore
 from trainer.embedding import ClipEmbedding
-from trainer.store import ClipStore
 
 # clips [batch, bodies, frames, joints, 3] -> unit vectors [batch, embedding_size]
 Embed = Callable[[Float32[np.ndarray, "batch bodies frames joints 3"]], Float32[np.ndarray, "batch size"]]

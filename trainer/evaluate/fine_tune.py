@@ -17,13 +17,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.hooks import RemovableHandle
 
-from gfp_serve.options import setting
+from gfp_serve.settings import setting
 from trainer.encoder import Block, SkeletonEncoder, init_weights
 from trainer.evaluate.folds import Fold
 from trainer.evaluate.labelled import ClipRows, LabelledClips
 from trainer.evaluate.learning import Epoch, Learned, Passes, Show, learn
 from trainer.evaluate.linear_probe import check_positive
-from trainer.evaluate.unfinished import Unfinished
+from trainer.evaluate.resume import Unfinished
 from trainer.schedule import LARGEST_SEED, augmentation_draws, mask_seed, warmup_cosine
 
 # Test clips that the classifier reads at a time.

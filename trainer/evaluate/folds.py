@@ -7,7 +7,7 @@ from jaxtyping import Int
 
 from gfp_serve.errors import InvalidRequestError
 from gfp_serve.formats import TEST_SPLIT
-from trainer.store import ClipStore
+from trainer.data.store import ClipStore
 
 
 @dataclass(frozen=True, slots=True, eq=False)

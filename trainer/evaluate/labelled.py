@@ -8,9 +8,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from gfp_serve.preprocess import PreprocessConfig
-from trainer.augment import draw_views
-from trainer.store import ClipStore
-from trainer.windows import ClipWindows, to_device
+from trainer.data.augmentation import draw_views
+from trainer.data.store import ClipStore
+from trainer.data.windows import ClipWindows, to_device
 
 # Bodies that a frozen encoder reads at a time.
 CHUNK_ROWS = 32

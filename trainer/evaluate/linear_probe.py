@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gfp_serve.options import setting
+from gfp_serve.settings import setting
 from trainer.evaluate.folds import Fold
 from trainer.evaluate.labelled import LabelledClips, frozen_features
 from trainer.evaluate.learning import Learned, Passes, Show, learn

@@ -9,10 +9,10 @@ import torch
 
 from gfp_serve import __version__
 from gfp_serve.preprocess import PreprocessConfig
+from trainer.data.store import ClipStore
 from trainer.evaluate.candidates import Readout
 from trainer.evaluate.folds import Answers, Fold, chance
 from trainer.evaluate.learning import Learned
-from trainer.store import ClipStore
 
 BEST_EPOCH_WARNING = "chosen by looking at the test clips, so it flatters: no result to report or to compare"
 

@@ -11,10 +11,10 @@ import numpy as np
 from jaxtyping import Float32
 
 from gfp_serve.classify import nearest
+from trainer.data.store import ClipStore
 from trainer.evaluate.candidates import Candidate, check_cleaned_alike
 from trainer.evaluate.embeddings import embed_store
 from trainer.evaluate.folds import Answers, Fold, answers, used_clips
-from trainer.store import ClipStore
 
 
 @dataclass(frozen=True, slots=True, eq=False)

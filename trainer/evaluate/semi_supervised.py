@@ -14,14 +14,14 @@ from jaxtyping import Int
 
 from gfp_serve.errors import InvalidRequestError
 from trainer.checkpoint import Checkpoint
+from trainer.data.store import ClipStore
 from trainer.evaluate.comparison import compare_fine_tuned
 from trainer.evaluate.fine_tune import FineTuneConfig
 from trainer.evaluate.folds import Fold
 from trainer.evaluate.labelled import LabelledClips
 from trainer.evaluate.learning import Show
 from trainer.evaluate.report import Row, results
-from trainer.evaluate.unfinished import Unfinished
-from trainer.store import ClipStore
+from trainer.evaluate.resume import Unfinished
 
 
 def draw(store: ClipStore, fold: Fold, ratio: float, *, seed: int, balanced: bool) -> Fold:

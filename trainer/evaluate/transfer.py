@@ -4,7 +4,7 @@ from typing import Any
 
 from gfp_serve.errors import InvalidRequestError
 from trainer.checkpoint import Checkpoint, data_summary
-from trainer.store import ClipStore
+from trainer.data.store import ClipStore
 
 
 def source_and_target(checkpoint: Checkpoint, store: ClipStore) -> dict[str, Any]:

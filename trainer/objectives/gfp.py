@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from gfp_serve.options import setting
+from gfp_serve.settings import setting
 from trainer.encoder import Block, Positions, SkeletonEncoder, init_weights
 from trainer.objectives.gfp_targets import (
     LEVELS,

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from gfp_serve.options import setting
+from gfp_serve.settings import setting
 from trainer.encoder import SkeletonEncoder
 from trainer.masking import motion_aware_mask, num_visible_tokens, random_mask
 

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from gfp_serve.options import setting
+from gfp_serve.settings import setting
 from trainer.encoder import SkeletonEncoder, gather_tokens
 from trainer.objectives.objective import MotionMaskConfig, Objective, ObjectiveConfig, Outcome
 from trainer.objectives.reconstruction import TokenDecoder

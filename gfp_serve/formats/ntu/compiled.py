@@ -11,7 +11,7 @@ import numba
 import numpy as np
 from jaxtyping import Float32
 
-from gfp_serve.formats.ntu.text import MAX_BODY_FRAMES
+from gfp_serve.formats.ntu.limits import MAX_BODY_FRAMES
 
 # Bytes that must follow the text, so that eight bytes can be loaded at each of its places, and that end any field.
 PADDING = b"\n" + bytes(15)

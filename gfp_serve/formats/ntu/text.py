@@ -12,15 +12,12 @@ import numpy as np
 from jaxtyping import Float32
 
 from gfp_serve.errors import DamagedFileError
+from gfp_serve.formats.ntu.limits import MAX_BODY_FRAMES
 from gfp_serve.skeleton import NTU25
 
 _BODY_FIELDS, _JOINT_FIELDS = 10, 12
 _MAX_DIGITS = 9  # of a count
 _MAX_FLOAT32 = float(np.finfo(np.float32).max)
-
-# A body takes room in all frames, also in those that do not mention it, which are two bytes of the file: this many
-# are 300 MB, and half an hour of twenty bodies.
-MAX_BODY_FRAMES = 1_000_000
 
 
 def parse(path: Path) -> Float32[np.ndarray, "frames bodies 25 3"]:

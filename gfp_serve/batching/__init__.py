@@ -1,0 +1,1 @@
+"""From many callers' clips to few calls of the encoder."""

@@ -1,0 +1,210 @@
+"""The one mapping from a config dataclass to click options, so that name, type, default and help are written once."""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from gfp_serve.errors import GfpError
+
+C = typing.TypeVar("C")
+
+
+class Command(click.Command):
+    """Turns the mistakes of a caller into one line and exit code 1; a traceback is a bug of ours."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except GfpError as error:
+            raise click.ClickException(str(error)) from error
+        except ModuleNotFoundError as error:
+            raise click.ClickException(_missing(error)) from error
+        except OSError as error:
+            # One that names a file is about a path that the caller gave; any other is click's (a closed pipe) or ours.
+            if error.filename is None:
+                raise
+            raise click.ClickException(f"{error.filename} cannot be used: {error.strerror}.") from error
+
+
+# The extra of gfp-serve that brings what a command may miss.
+_EXTRAS = {
+    "faiss": "cpu` or `gpu",
+    "onnxruntime": "cpu` or `gpu",
+    "matplotlib": "plot",
+    "pyarrow": "parquet",
+    "pymilvus": "milvus",
+    "torch": "train",
+}
+
+
+def _missing(error: ModuleNotFoundError) -> str:
+    package = (error.name or "").split(".")[0]
+    if package not in _EXTRAS:
+        raise error
+    return f"{package} is not installed, which this command needs; install the extra `{_EXTRAS[package]}` of gfp-serve."
+
+
+class Group(Command, click.Group):
+    """The same for the commands of a group."""
+
+
+def stands_for(command: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a function the name, the help and the options so far of the command that it calls.
+
+    Not `functools.wraps`, which would let both share one list of options.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        function.__name__, function.__doc__ = command.__name__, command.__doc__
+        function.__click_params__ = list(getattr(command, "__click_params__", []))  # type: ignore[attr-defined]
+        return function
+
+    return decorate
+
+
+def options_from(
+    config_type: type[C],
+    *,
+    into: str = "config",
+    presets: Mapping[str, C] | None = None,
+    start: Callable[[Mapping[str, Any]], C | None] = lambda _: None,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command one option for each `setting` of a dataclass, and call it with `config=config_type(...)`.
+
+    `into` is another name for that argument, for a command that takes two dataclasses.
+
+    With `presets`, an option `--preset NAME` chooses the values that the other options then override. Without one, they
+    override what `start` makes of the command's own parameters; None stands for the defaults.
+    A `ValueError` from `__post_init__` becomes one line and exit code 2.
+    """
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @stands_for(command)
+        def call(**given: Any) -> Any:
+            context = click.get_current_context()
+            values = {name: given.pop(name) for name in names}
+            preset = given.pop("preset") if presets is not None else None
+            before = presets[preset] if presets is not None and preset else start(given)
+            said = {
+                name: value
+                for name, value in values.items()
+                if context.get_parameter_source(name) is not ParameterSource.DEFAULT
+            }
+            try:
+                config = _build(config_type, said, before)
+            except ValueError as error:
+                raise click.UsageError(str(error)) from error
+            return command(**{into: config}, **given)
+
+        for option in reversed(options):
+            call = option.decorate(call)
+        if presets is not None:
+            choice = click.Choice(list(presets))
+            call = click.option("--preset", type=choice, help="Named set of values; other options override it.")(call)
+        return call
+
+    options = list(_options(config_type))
+    names = [option.name for option in options]
+    return decorate
+
+
+@dataclasses.dataclass(slots=True)
+class _Option:
+    """One click option to be."""
+
+    name: str  # of the dataclass field
+    hint: Any
+    default: Any
+    help_text: str
+    parse: Any = None
+    defaults: dict[str, Any] = dataclasses.field(default_factory=dict)  # by chosen config, where it depends on that
+
+    def decorate(self, command: Callable[..., Any]) -> Callable[..., Any]:
+        flag = self.name.replace("_", "-")
+        default, shown = self.default, self.default is not None and self.default != ""
+        common: dict[str, Any] = {"default": default, "show_default": shown, "help": self.help_text}
+        if self.hint is bool:
+            return click.option(f"--{flag}/--no-{flag}", self.name, **common)(command)
+        return click.option(f"--{flag}", self.name, type=self.parse or _click_type(self.hint), **common)(command)
+
+
+def _options(config_type: type[Any]) -> Iterator[_Option]:
+    """An option for every `setting`, those of inner configs in the place where the inner config stands."""
+    hints = typing.get_type_hints(config_type)
+    for field in dataclasses.fields(config_type):
+        about = field.metadata
+        if inner := about.get("settings_of"):
+            yield from _options(inner)
+        elif choices := about.get("choice_of"):
+            yield from _options_of_choice(field, choices())
+        elif "help" in about:
+            yield _Option(field.name, hints[field.name], field.default, about["help"], about["parse"])
+
+
+def _options_of_choice(field: dataclasses.Field[Any], types_by_name: Mapping[str, type[Any]]) -> Iterator[_Option]:
+    default = type(field.metadata["default"]())
+    name_of = {config_type: name for name, config_type in types_by_name.items()}
+    yield _Option(field.name, typing.Literal[tuple(types_by_name)], name_of[default], field.metadata["help"])
+    shared: dict[str, _Option] = {}
+    # The default's settings come first, and theirs are the defaults shown.
+    for config_type in sorted(types_by_name.values(), key=lambda each: each is not default):
+        for option in _options(config_type):
+            known = shared.setdefault(option.name, option)
+            known.defaults[name_of[config_type]] = option.default
+    for option in shared.values():
+        if set(option.defaults) != set(types_by_name):
+            option.help_text += f" [{', '.join(name for name in types_by_name if name in option.defaults)}]"
+        if others := [f"{name} {value}" for name, value in option.defaults.items() if value != option.default]:
+            option.help_text += f" [default of {', '.join(others)}]"
+        yield option
+
+
+def _build(config_type: type[C], said: Mapping[str, Any], start: C | None) -> C:
+    """The config with the values that were said, by setting name, on top of `start` (or of the defaults)."""
+    chosen: dict[str, Any] = {}
+    for field in dataclasses.fields(config_type):  # type: ignore[arg-type]
+        before = None if start is None else getattr(start, field.name)
+        if inner := field.metadata.get("settings_of"):
+            chosen[field.name] = _build(inner, said, before)
+        elif choices := field.metadata.get("choice_of"):
+            chosen[field.name] = _build_choice(field, choices(), said, before)
+        elif field.name in said:
+            chosen[field.name] = said[field.name]
+    return config_type(**chosen) if start is None else dataclasses.replace(start, **chosen)  # type: ignore[type-var]
+
+
+def _build_choice(
+    field: dataclasses.Field[Any], types_by_name: Mapping[str, type[Any]], said: Mapping[str, Any], before: Any
+) -> Any:
+    before = field.metadata["default"]() if before is None else before
+    name = said.get(field.name) or next(n for n, config_type in types_by_name.items() if config_type is type(before))
+    chosen = types_by_name[name]
+    settings = {n: {option.name for option in _options(config_type)} for n, config_type in types_by_name.items()}
+    for setting_name in said:
+        owners = [n for n, names in settings.items() if setting_name in names]
+        if owners and name not in owners:
+            raise ValueError(
+                f"--{setting_name.replace('_', '-')} has no meaning for --{field.name.replace('_', '-')} {name}; it is "
+                f"a setting of {', '.join(owners)}."
+            )
+    if type(before) is not chosen:
+        # What a preset changed stays changed where the other config knows it.
+        kept = {f.name: value for f in dataclasses.fields(before) if (value := getattr(before, f.name)) != f.default}
+        before = chosen(**{n: value for n, value in kept.items() if n in settings[name]})
+    return _build(chosen, said, before)
+
+
+def _click_type(hint: Any) -> Any:
+    if isinstance(hint, types.UnionType):
+        (hint,) = [part for part in typing.get_args(hint) if part is not types.NoneType]
+    if typing.get_origin(hint) is typing.Literal:
+        return click.Choice(list(typing.get_args(hint)))
+    if hint is Path:
+        return click.Path(path_type=Path)
+    return hint

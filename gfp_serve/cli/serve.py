@@ -1,0 +1,46 @@
+"""The command `gfp-serve`: settings in, a running server out."""
+
+import asyncio
+import importlib
+
+import click
+
+from gfp_serve import __version__
+from gfp_serve.cli.options import Group, options_from
+from gfp_serve.cli.settings_file import settings_file_option, written_settings
+from gfp_serve.config import ServeConfig
+from gfp_serve.logs import configure_logs
+
+
+@click.group(cls=Group, invoke_without_command=True, context_settings={"auto_envvar_prefix": "GFP_SERVE"})
+@click.version_option(__version__, message="%(version)s")
+@settings_file_option
+@options_from(ServeConfig)
+def gfp_serve(config: ServeConfig) -> None:
+    """Serve a skeleton encoder and its gallery over gRPC.
+
+    One line on standard output says when calls can be made. SIGTERM finishes those in progress, then exits.
+    Every option is also an environment variable (--port is GFP_SERVE_PORT) and a key of the file of --config.
+    """
+    if click.get_current_context().invoked_subcommand is not None:
+        return
+    configure_logs(config.log_format, config.log_level)
+    try:
+        # Late, so that --help and `gfp` answer at once and where there is no onnxruntime.
+        server = importlib.import_module("gfp_serve.server")
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"{error.name} is not installed; a server needs gfp-serve[cpu] or gfp-serve[gpu] (not both)."
+        ) from error
+    asyncio.run(server.serve(config, click.echo))
+
+
+@gfp_serve.command(name="config")
+@click.pass_context
+def print_config(context: click.Context) -> None:
+    """Print the settings that the server would start with, as a file for --config.
+
+    Flags stand before this command: gfp-serve --port 0 config.
+    """
+    for line in written_settings(context.parent or context):
+        click.echo(line)

@@ -1,0 +1,254 @@
+"""The way to Milvus: addresses, collections and what their properties say, errors. Only here is pymilvus imported."""
+
+import importlib.util
+import logging
+import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gfp_serve.errors import (
+    ClosedError,
+    GalleryError,
+    GalleryNotFoundError,
+    GfpError,
+    InvalidRequestError,
+    UnavailableError,
+)
+from gfp_serve.gallery.milvus.index_parameters import index_parameters
+from gfp_serve.gallery.milvus.rows import (
+    FACT_LENGTH,
+    KEY_LENGTH,
+    MAX_FACTS,
+    MAX_ID_BYTES,
+    MAX_LABEL_BYTES,
+)
+from gfp_serve.items import DEFAULT_GALLERY, IndexKind
+
+FORMAT_VERSION = 1
+
+# Seconds: to reach a server, for one call, and until a collection is in the memory of Milvus.
+_CONNECT_S = 3.0
+CALL_S = 5.0
+_LOAD_S = 300.0
+
+# Our properties of a collection begin with this.
+_OURS = "gfp."
+# A gallery "a-b" lies in PREFIX__a_mb. No name of a gallery begins with "_".
+_CHANGES = "_changes"
+_LITE_PREFIX = "gfp"
+
+# How many connections use each file: milvus-lite runs one server a file in this process, and does not count.
+_lite_files: Counter[Path] = Counter()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What a collection's properties say that it is. `uid` differs from that of any other gallery there ever was."""
+
+    name: str
+    uid: str
+    encoder_digest: str
+    embedding_size: int
+    index_kind: IndexKind
+
+    def properties(self) -> dict[str, str]:
+        values = {name: str(getattr(self, name)) for name in self.__slots__}
+        return {f"{_OURS}{name}": value for name, value in {"format": str(FORMAT_VERSION), **values}.items()}
+
+    @classmethod
+    def of(cls, collection: str, properties: dict[str, str]) -> "Identity":
+        found = {name.removeprefix(_OURS): value for name, value in properties.items()}
+        version = found.pop("format", None)
+        if version is None:
+            raise GalleryError(
+                f"the collection {collection!r} is there already and is no gallery; choose another prefix."
+            )
+        if version != str(FORMAT_VERSION):
+            raise GalleryError(
+                f"the gallery in collection {collection!r} has format {version}; this release reads format "
+                f"{FORMAT_VERSION}: use the release that wrote it, or fill a new gallery."
+            )
+        return cls(**{**found, "embedding_size": int(found["embedding_size"])})  # type: ignore[arg-type]
+
+
+class Connection:
+    """One server, one prefix. What Milvus refuses becomes an error of ours, and no call waits for ever."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self._lite, uri, self.prefix = _parsed(address)
+        if importlib.util.find_spec("pymilvus") is None:
+            raise GalleryError(f"{address} needs pymilvus, which is not installed: pip install 'gfp-serve[milvus]'.")
+        import pymilvus
+
+        # It logs each failure before raising it, with a traceback, to standard error; what is raised here says it.
+        for name in ("pymilvus", "pymilvus.milvus_client"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        self._pymilvus = pymilvus
+        if self._lite is not None:
+            _lite_files[self._lite] += 1
+        try:
+            self.client = pymilvus.MilvusClient(uri, timeout=_CONNECT_S, dedicated=True)
+        except pymilvus.MilvusException as error:
+            self._release()
+            raise UnavailableError(
+                f"no Milvus answers at {address} ({error.message}); start it, or check the address."
+            ) from error
+        self.closed = False
+
+    @property
+    def changes(self) -> str:
+        """The collection that counts changes: a row for each gallery and each process that wrote to it."""
+        return f"{self.prefix}__{_CHANGES}"
+
+    @property
+    def is_lite(self) -> bool:
+        return self._lite is not None
+
+    def collection(self, name: str) -> str:
+        if name == DEFAULT_GALLERY:
+            return self.prefix
+        return f"{self.prefix}__{name.replace('_', '__').replace('-', '_m')}"
+
+    def names(self) -> list[str]:
+        """The galleries' names, in order; collections that are none are passed over."""
+        with self.answering():
+            collections = self.client.list_collections(timeout=CALL_S)
+        ours = [name for name in collections if name == self.prefix or name.startswith(f"{self.prefix}__")]
+        found = {collection: self._properties(collection) for collection in ours if collection != self.changes}
+        return sorted(Identity.of(name, properties).name for name, properties in found.items() if properties)
+
+    def identity(self, name: str) -> Identity | None:
+        """What the gallery is; None when there is none."""
+        properties = self._properties(self.collection(name))
+        return None if properties is None else Identity.of(self.collection(name), properties)
+
+    def _properties(self, collection: str) -> dict[str, str] | None:
+        with self.answering():
+            if not self.client.has_collection(collection, timeout=CALL_S):
+                return None
+            described = self.client.describe_collection(collection, timeout=CALL_S)
+        return {name: value for name, value in described["properties"].items() if name.startswith(_OURS)}
+
+    def create(self, identity: Identity) -> None:
+        """Make the gallery's collection, unless another server has just made one: `identity` then tells.
+
+        What stopped before its index was made is finished by `load`.
+        """
+        types = self._pymilvus.DataType
+        schema = self._schema(identity.embedding_size)
+        schema.add_field("id", types.VARCHAR, max_length=MAX_ID_BYTES)
+        schema.add_field("label", types.VARCHAR, max_length=MAX_LABEL_BYTES)
+        schema.add_field("attributes", types.JSON)
+        schema.add_field("source", types.JSON)
+        schema.add_field(
+            "facts", types.ARRAY, element_type=types.VARCHAR, max_length=FACT_LENGTH, max_capacity=MAX_FACTS
+        )
+        schema.add_field("numbers", types.JSON)
+        schema.add_field("seq", types.INT64)
+        self._create(self.collection(identity.name), schema, identity.properties())
+
+    def create_changes(self) -> None:
+        with self.answering():
+            if self.client.has_collection(self.changes, timeout=CALL_S):
+                return
+        types = self._pymilvus.DataType
+        schema = self._schema(embedding_size=2)  # Milvus makes no collection without a vector
+        schema.add_field("gallery", types.VARCHAR, max_length=KEY_LENGTH)
+        schema.add_field("count", types.INT64)
+        self._create(self.changes, schema, {})
+
+    def load(self, collection: str, kind: IndexKind, embedding_size: int) -> None:
+        """Give the collection its index, if it has none yet, and bring it into Milvus's memory."""
+        with self.answering():
+            if not self.client.list_indexes(collection, timeout=CALL_S):
+                index = self.client.prepare_index_params()
+                index.add_index("vector", metric_type="COSINE", **index_parameters(kind, embedding_size))
+                self.client.create_index(collection, index, sync=False, timeout=CALL_S)
+            self.client.load_collection(collection, timeout=_LOAD_S)
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """What goes wrong in Milvus, or on the way to it, as an error of ours."""
+        if self.closed:
+            raise ClosedError(f"the galleries at {self.address} are closed; open them again.")
+        try:
+            yield
+        except GfpError:
+            raise
+        except Exception as error:
+            raise self._ours(error) from error
+
+    def close(self) -> None:
+        if self.closed:
+            return
+        self.closed = True
+        self.client.close()
+        self._release()
+
+    def _release(self) -> None:
+        if self._lite is None:
+            return
+        _lite_files[self._lite] -= 1
+        if not _lite_files[self._lite]:
+            from milvus_lite.server_manager import server_manager_instance
+
+            server_manager_instance.release_server(str(self._lite))
+
+    def _schema(self, embedding_size: int) -> Any:
+        types = self._pymilvus.DataType
+        schema = self.client.create_schema(auto_id=False, enable_dynamic_field=False)
+        schema.add_field("key", types.VARCHAR, is_primary=True, max_length=KEY_LENGTH)
+        schema.add_field("vector", types.FLOAT_VECTOR, dim=embedding_size)
+        return schema
+
+    def _create(self, collection: str, schema: Any, properties: dict[str, str]) -> None:
+        try:
+            with self.answering():
+                self.client.create_collection(
+                    collection, schema=schema, consistency_level="Strong", properties=properties, timeout=CALL_S
+                )
+        except GalleryError:
+            # Of servers that make it at the same time the first has made it for all; Milvus refuses the others.
+            with self.answering():
+                if not self.client.has_collection(collection, timeout=CALL_S):
+                    raise
+
+    def _ours(self, error: Exception) -> GfpError:
+        code = getattr(error, "code", None)
+        code = code() if callable(code) else code  # of an error of gRPC it is a method
+        if code == 100:
+            return GalleryNotFoundError(
+                f"a gallery at {self.address} is not there any more: somebody dropped it; create it again."
+            )
+        # Codes of Milvus are numbers: 1 is "not ready", 2 "unavailable". Others are those of gRPC.
+        if not isinstance(code, int) or code in (1, 2):
+            return UnavailableError(
+                f"Milvus at {self.address} does not answer ({_first_line(error)}); see whether it runs, then try again."
+            )
+        return GalleryError(f"Milvus at {self.address} refused: {_first_line(error)}; look at its log.")
+
+
+def _parsed(address: str) -> tuple[Path | None, str, str]:
+    """File of milvus-lite or None, what pymilvus connects to, and the prefix of the collections."""
+    lite = re.fullmatch(r"milvus\+lite://(.+\.db)", address)
+    if lite:
+        path = Path(lite[1]).absolute()
+        return path, str(path), _LITE_PREFIX
+    # Two underscores stand between prefix and name.
+    server = re.fullmatch(r"milvus://([^/@\s]+:\d+)/([A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)*)", address)
+    if server is None:
+        raise InvalidRequestError(
+            f"{address!r} is no address of galleries in Milvus; write milvus://HOST:PORT/PREFIX, with a prefix of "
+            f"letters, digits and single underscores between them, or milvus+lite://PATH.db for a file."
+        )
+    return None, f"http://{server[1]}", server[2]
+
+
+def _first_line(error: Exception) -> str:
+    text = getattr(error, "message", None) or getattr(error, "details", None) or str(error)
+    return str(text() if callable(text) else text).strip().partition("\n")[0][:300]

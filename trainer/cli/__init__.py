@@ -1,0 +1,24 @@
+"""The trainer's commands: parse, call the library, print. Each is imported when it is called."""
+
+import importlib
+import sys
+from typing import Any
+
+_MODULES = {
+    "gfp_cost": "trainer.cli.cost",
+    "gfp_data": "trainer.cli.data",
+    "gfp_evaluate": "trainer.cli.evaluate",
+    "gfp_export": "trainer.cli.export",
+    "gfp_train": "trainer.cli.train",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        return getattr(importlib.import_module(_MODULES[name]), name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] in ("gfp_serve", "trainer"):
+            raise
+        sys.exit(f"Error: {error.name} is not installed; {name.replace('_', '-')} needs the extras cpu and train.")

@@ -1,0 +1,96 @@
+"""`gfp-export`: a checkpoint, or the embedding without learning, as a bundle for the server."""
+
+from pathlib import Path
+
+import click
+import numpy as np
+from torch import nn
+
+from gfp_serve.cli.options import Command
+from gfp_serve.formats import Clip, find_files, read_clips
+from gfp_serve.preprocess import PreprocessConfig
+from trainer.checkpoint import Checkpoint
+from trainer.cli.progress import clip_progress, errors
+from trainer.cli.readout_options import AskedReadout, readout_options
+from trainer.embedding import PoseStatistics
+from trainer.export import Origin, choose_canonical, export_bundle
+from trainer.objectives import name_of
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command(cls=Command, no_args_is_help=True)
+@click.argument("run", metavar="[RUN]", required=False, type=_PATH)
+@click.option("--pose-statistics", is_flag=True, help="Export the embedding without learning instead of a run.")
+@click.option("--out", metavar="BUNDLE", required=True, type=_PATH, help="Folder, or file ending in .zip, to write.")
+@click.option(
+    "--clips",
+    "recordings",
+    metavar="FILE",
+    multiple=True,
+    required=True,
+    type=_PATH,
+    help="Recording whose raw clips prove that torch and onnxruntime agree; a few of them go into the bundle.",
+)
+@readout_options(
+    "Put a read-out into the model that is fitted on this store's clips, its test split left out: if nothing else is "
+    "said, means over a grid of time and joints, whitened without labels. Without --fit the embedding is the mean of "
+    "tokens, as published."
+)
+@click.option(
+    "--half", is_flag=True, help="Round weights to 16 bits and store them so: half the file, computed in 32 bits still."
+)
+@click.option("--name", help="What the encoder is called in the server's replies. [default: its objective]")
+@click.option("--overwrite", is_flag=True, help="Replace the bundle if it exists.")
+def gfp_export(
+    run: Path | None,
+    pose_statistics: bool,
+    out: Path,
+    recordings: tuple[Path, ...],
+    readout: AskedReadout,
+    half: bool,
+    name: str | None,
+    overwrite: bool,
+) -> None:
+    """Export the encoder of RUN (a run folder or checkpoint) as a bundle for gfp-serve.
+
+    The bundle is written only if onnxruntime gives torch's vectors for raw clips to 1e-5. Its encoder.onnx opens in
+    plain onnxruntime: input "clips" [batch, bodies, frames, joints, 3], output "embeddings" [batch, size] of length 1.
+    """
+    if (run is None) != pose_statistics:
+        raise click.UsageError("name a RUN, or say --pose-statistics for the embedding without learning; one of both.")
+    if out.exists() and not overwrite:
+        raise click.UsageError(f"{out} exists; name another place for --out, or say --overwrite to replace it.")
+    canonical = choose_canonical(_raw_clips(recordings))
+    if run is None:
+        model: nn.Module = PoseStatistics()
+        origin = Origin(name=name or "pose-statistics", objective="none", step=0, data={}, training=None)
+        preprocess = PreprocessConfig()
+    else:
+        checkpoint = Checkpoint.read(run)
+        model, preprocess = checkpoint.build_encoder(), checkpoint.preprocess
+        origin = Origin(
+            name=name or name_of(checkpoint.config.objective),
+            objective=name_of(checkpoint.config.objective),
+            step=checkpoint.step,
+            data=checkpoint.data,
+            training=checkpoint.config.to_json(),
+        )
+    with clip_progress() as progress:
+        if put := readout.putting("cpu", progress):
+            model = put(model, preprocess)
+    with errors.status("turning the model into ONNX"):
+        bundle, difference = export_bundle(model, canonical, preprocess, origin, readout.to_json(), half=half)
+    bundle.write(out)
+    manifest = bundle.manifest
+    click.echo(
+        f"{out}: {manifest.name}, {manifest.embedding_size} numbers a clip, {len(bundle.model) / 1e6:.2f} MB, digest "
+        f"{manifest.encoder_digest[:12]}; onnxruntime and torch differ by at most {difference:.1e} on "
+        f"{len(canonical)} raw clips."
+    )
+
+
+def _raw_clips(recordings: tuple[Path, ...]) -> list[Clip]:
+    clips = [clip for path in recordings for file in find_files(path) for clip in read_clips(file)]
+    # A canonical clip must show somebody; what nobody is in, preprocessing refuses.
+    return [clip for clip in clips if np.nan_to_num(clip.sequence).any()]

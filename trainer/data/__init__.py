@@ -1,0 +1,1 @@
+"""Recordings -> clip store -> batches of a training step."""

@@ -1,0 +1,76 @@
+"""What is in a store or in recordings, as plain values for a table or JSON."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from gfp_serve.formats import Clip
+from trainer.data.store import ClipStore
+
+_SPLIT_NAMES = {0: "train", 1: "test", -1: "none"}
+
+
+def describe_store(store: ClipStore) -> dict[str, Any]:
+    """Counts by class, subject and split, lengths, and how the clips were cleaned, of a store."""
+    facts = _describe(
+        num_frames=store.num_frames.tolist(),
+        num_bodies=store.num_bodies.tolist(),
+        labels=[None if label < 0 else store.class_names[label] for label in store.labels],
+        subjects=store.subjects.tolist(),
+        splits=store.splits.tolist(),
+        fps=store.fps.tolist(),
+    )
+    return facts | {
+        "sources": [asdict(source) for source in store.sources],
+        "preprocess": {"digest": store.preprocess.digest, **store.preprocess.to_json()},
+        "content_sha256": store.content_digest,
+    }
+
+
+def describe_clips(clips: Sequence[Clip]) -> dict[str, Any]:
+    """Counts by class, subject and split, lengths, and joint layouts, of raw clips."""
+    facts = _describe(
+        num_frames=[len(clip.sequence) for clip in clips],
+        num_bodies=[clip.sequence.shape[1] for clip in clips],
+        labels=[clip.label for clip in clips],
+        subjects=[clip.subject for clip in clips],
+        splits=[clip.split for clip in clips],
+        fps=[clip.fps for clip in clips],
+    )
+    unseen = sum(not np.nan_to_num(clip.sequence).any() for clip in clips)
+    return facts | {"layouts": dict(Counter(clip.layout.name for clip in clips)), "clips_with_nobody": unseen}
+
+
+def _describe(
+    *,
+    num_frames: Sequence[int],
+    num_bodies: Sequence[int],
+    labels: Sequence[str | None],
+    subjects: Sequence[str],
+    splits: Sequence[int],
+    fps: Sequence[float],
+) -> dict[str, Any]:
+    classes = Counter(label for label in labels if label is not None)
+    return {
+        "clips": len(num_frames),
+        "frames": sum(num_frames),
+        "frames_a_clip": {
+            "least": min(num_frames, default=0),
+            "median": float(np.median(num_frames)) if num_frames else 0.0,
+            "most": max(num_frames, default=0),
+        },
+        "fps": sorted(set(fps)),
+        "bodies_a_clip": {str(number): count for number, count in sorted(Counter(num_bodies).items())},
+        "labelled": classes.total(),
+        "classes": dict(sorted(classes.items())),
+        "subjects": dict(sorted(Counter(subjects).items(), key=_by_number)),
+        "splits": {name: splits.count(value) for value, name in _SPLIT_NAMES.items()},
+    }
+
+
+def _by_number(subject_and_count: tuple[str, int]) -> tuple[str, int, str]:
+    source, _, subject = subject_and_count[0].rpartition("/")
+    return source, len(subject), subject  # 9 before 10

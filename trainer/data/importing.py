@@ -1,0 +1,257 @@
+"""Recordings -> clip store: every clip is cleaned once, here, and what cannot be used is named."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gfp_serve import __version__
+from gfp_serve.errors import InvalidRequestError, StoreError
+from gfp_serve.formats import Clip, files_beside, find_files
+from trainer.data.reading import (
+    Problem,
+    ReadConfig,
+    Reading,
+    read_all,
+)
+from trainer.data.store import StoreWriter
+
+# In these formats a data set is a folder of files, so that the folder is the source. Else each file is one.
+FOLDER_SUFFIXES = {".skeleton", ".txt", ".bvh"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportConfig:
+    """How recordings become a store, besides where they are."""
+
+    read: ReadConfig
+    protocol: str | None = None  # by which clips that know it are train or test; None = the usual one of each
+    test_subjects: frozenset[str] = frozenset()  # "source/subject": test; the others of such a source: train
+    leave_out: frozenset[str] = frozenset()  # names of clips
+    licences: Mapping[str, str] = field(default_factory=dict)  # source -> licence, kept in the store
+    strict: bool = False  # any problem: no store
+
+    def split_of(self, source: str, clip: Clip) -> tuple[int, str]:
+        """0 train, 1 test, -1 none, and what says so: this source's test subjects, else the protocol, else the file."""
+        if any(subject.startswith(f"{source}/") for subject in self.test_subjects):
+            return int(f"{source}/{clip.subject}" in self.test_subjects), "--test-subject"
+        if self.protocol is not None and self.protocol in clip.splits:
+            return clip.splits[self.protocol], self.protocol
+        return clip.split, next(iter(clip.splits), "")
+
+    def to_json(self) -> dict[str, str]:
+        """Each setting in words, for a comparison with another import's."""
+        return {
+            "release": __version__,
+            "preprocessing": self.read.preprocess.digest,
+            "--compat": str(self.read.as_published),
+            "--second-body": self.read.second_body,
+            "--protocol": self.protocol or "usual",
+            "--test-subject": ", ".join(sorted(self.test_subjects)) or "none",
+            "--licence": json.dumps(dict(self.licences), ensure_ascii=False),
+            "--leave-out": _digest_of_text("\n".join(sorted(self.leave_out))),
+            "--strict": str(self.strict),
+        }
+
+
+@dataclass(slots=True)
+class ImportSummary:
+    """What an import did."""
+
+    num_files: int = 0
+    num_clips: int = 0
+    num_frames: int = 0
+    num_listed: int = 0  # clips that were to be left out
+    num_resumed: int = 0  # files that an earlier, interrupted import had done
+    problems: list[Problem] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        files = sum(problem.is_file for problem in self.problems)
+        left_out = f"{files} files and {len(self.problems) - files} clips were left out"
+        listed = f", and {self.num_listed} clips of the lists of clips to leave out" if self.num_listed else ""
+        return f"{self.num_clips} clips ({self.num_frames} frames) of {self.num_files} files; {left_out}{listed}"
+
+
+def find_sources(paths: Iterable[Path]) -> dict[str, list[Path]]:
+    """The recordings in files and folders, by source: the file's stem, or the folder's name in `FOLDER_SUFFIXES`.
+
+    Raises `DamagedFileError` for a path that holds no recording, `InvalidRequestError` for two sources of one name.
+    """
+    sources: dict[str, list[Path]] = {}
+    for path in paths:
+        folder = (path if path.is_dir() else path.parent).resolve().name
+        for file in find_files(path):
+            of_folder = file.suffix in FOLDER_SUFFIXES
+            source = folder if of_folder else file.stem
+            known = sources.setdefault(source, [])
+            if known and not (of_folder and known[0].suffix == file.suffix):
+                advice = "name folders that hold one kind of recordings each" if of_folder else "rename one of them"
+                raise InvalidRequestError(f"{known[0]} and {file} would both be the source {source!r}; {advice}.")
+            known.append(file)
+    return sources
+
+
+def total_bytes(sources: Mapping[str, Sequence[Path]]) -> int:
+    """What `advance` of `import_recordings` adds up to."""
+    return sum(file.stat().st_size for files in sources.values() for file in files)
+
+
+def import_recordings(
+    sources: Mapping[str, Sequence[Path]],
+    out: Path,
+    config: ImportConfig,
+    *,
+    num_workers: int = 1,
+    overwrite: bool = False,
+    advance: Callable[[float], None] = lambda _: None,
+    report: Callable[[Problem], None] = lambda _: None,
+) -> ImportSummary:
+    """Read, clean and store all clips of `find_sources`; tell bytes done to `advance`, what is left out to `report`.
+
+    A damaged file, or a clip in which nobody is seen, is left out and the rest goes on. The store is the same for any
+    number of workers, and for an import that was interrupted (killed, Ctrl-C, disk full: `InterruptedImportError`) and
+    then repeated, which goes on with the next file. Raises `StoreError` when no clip is usable, or with `strict` when
+    any was left out, and `InvalidRequestError` when the config names a source, subject or protocol that does not occur:
+    then there is no store and nothing to go on with.
+    """
+    _check_sources(sources, config)
+    files = [(source, file) for source, of_source in sources.items() for file in of_source]
+    job = config.to_json() | {"sources": _listing(files)}
+    summary = ImportSummary()
+    sums: dict[str, list[tuple[str, str]]] = {source: [] for source in sources}
+    subjects: set[str] = set()
+    protocols: set[str] = set()
+
+    def count(note: dict[str, Any]) -> None:
+        source, file = files[summary.num_files]
+        summary.num_files += 1
+        summary.num_clips += note["num_clips"]
+        summary.num_frames += note["num_frames"]
+        summary.num_listed += note["num_listed"]
+        for problem in (Problem(*values) for values in note["problems"]):
+            summary.problems.append(problem)
+        subjects.update(note["subjects"])
+        protocols.update(note["protocols"])
+        sums[source].append((note["sha256"], file.name))
+
+    with StoreWriter(out, config.read.preprocess, overwrite=overwrite, job=job) as writer:
+        for note in writer.notes:
+            count(note)
+            advance(files[summary.num_files - 1][1].stat().st_size)
+        for problem in summary.problems:
+            report(problem)
+        summary.num_resumed = summary.num_files
+        for reading in read_all(files[summary.num_files :], config.read, num_workers=num_workers):
+            note = _add(reading, writer, config, advance, report)
+            writer.commit(note)
+            count(note)
+        for source, of_source in sums.items():
+            writer.add_source(source, sha256=_digest(of_source), licence=config.licences.get(source, ""))
+        _check_subjects(subjects, config)
+        _check_protocol(protocols, config)
+        if config.strict and summary.problems:
+            raise StoreError(f"{out} is not written, because of --strict: {summary}.")
+    return summary
+
+
+def _add(
+    reading: Reading,
+    writer: StoreWriter,
+    config: ImportConfig,
+    advance: Callable[[float], None],
+    report: Callable[[Problem], None],
+) -> dict[str, Any]:
+    """Store the clips of one file; what there is to know about it besides."""
+    num_clips = num_frames = num_listed = 0
+    subjects: set[str] = set()
+    protocols: set[str] = set()
+    problems: list[Problem] = []
+    source, left_bytes = reading.source, float(reading.file.stat().st_size)
+    for outcome in reading.outcomes:
+        if isinstance(outcome, Clip):
+            protocols.update(outcome.splits)
+        if isinstance(outcome, Clip) and outcome.name in config.leave_out:
+            num_listed += 1
+            continue
+        if isinstance(outcome, Clip) and f"{source}/{outcome.name}" in writer:
+            reason = f"{reading.file} gives a second clip of this name; rename one of them."
+            outcome = Problem(f"{source}/{outcome.name}", reason, is_file=False)  # noqa: PLW2901
+        if isinstance(outcome, Problem):
+            problems.append(outcome)
+            report(outcome)
+            continue
+        split, protocol = config.split_of(source, outcome)
+        writer.add(
+            outcome.sequence,
+            source=source,
+            name=outcome.name,
+            label=outcome.label,
+            subject=outcome.subject,
+            camera=outcome.camera,
+            split=split,
+            fps=outcome.fps,
+            protocol=protocol,
+        )
+        subjects.add(f"{source}/{outcome.subject}")
+        num_clips += 1
+        num_frames += len(outcome.sequence)
+        # How many clips a file holds is not known before its end, so that its bytes are a guess until then.
+        done = min(left_bytes, float(outcome.sequence.nbytes))
+        left_bytes -= done
+        advance(done)
+    advance(left_bytes)
+    return {
+        "sha256": reading.sha256,
+        "num_clips": num_clips,
+        "num_frames": num_frames,
+        "num_listed": num_listed,
+        "problems": [(problem.what, problem.reason, problem.is_file) for problem in problems],
+        "subjects": sorted(subjects),
+        "protocols": sorted(protocols),
+    }
+
+
+def _listing(files: Sequence[tuple[str, Path]]) -> str:
+    """The files in words: how many, and a digest of names, sizes and times of these and of what is read beside them."""
+    stats = [(source, each, each.stat()) for source, file in files for each in (file, *files_beside(file))]
+    lines = "".join(f"{source} {file.resolve()} {stat.st_size} {stat.st_mtime_ns}\n" for source, file, stat in stats)
+    return f"{len(files)} files {_digest_of_text(lines)}"
+
+
+def _digest_of_text(text: str) -> str:
+    return _sha256(text)[:12]
+
+
+def _sha256(text: str) -> str:
+    # The name of a file may have bytes that are not UTF-8.
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
+
+
+def _digest(sums: Sequence[tuple[str, str]]) -> str:
+    """The sha256 of one file, or of the list that `sha256sum` prints for several."""
+    if len(sums) == 1:
+        return sums[0][0]
+    return _sha256("".join(f"{digest}  {name}\n" for digest, name in sums))
+
+
+def _check_sources(sources: Mapping[str, Sequence[Path]], config: ImportConfig) -> None:
+    named = {f"--test-subject {subject}": subject.rpartition("/")[0] for subject in config.test_subjects}
+    named |= {f"--licence {source}": source for source in config.licences}
+    for option, source in sorted(named.items()):
+        if source not in sources:
+            raise InvalidRequestError(f"{option}: there is no source {source!r}; there are {', '.join(sources)}.")
+
+
+def _check_subjects(subjects: set[str], config: ImportConfig) -> None:
+    for missing in sorted(config.test_subjects - subjects):
+        source = missing.rpartition("/")[0]
+        known = ", ".join(sorted(subject for subject in subjects if subject.startswith(f"{source}/")))
+        raise InvalidRequestError(f"--test-subject {missing} has no usable clip; this source has {known or 'none'}.")
+
+
+def _check_protocol(protocols: set[str], config: ImportConfig) -> None:
+    if config.protocol is not None and config.protocol not in protocols:
+        known = ", ".join(sorted(protocols)) or "none by name"
+        raise InvalidRequestError(f"--protocol {config.protocol}: no clip is split by it; the clips have {known}.")

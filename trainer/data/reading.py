@@ -1,0 +1,176 @@
+"""Recordings -> cleaned clips, file by file, in several processes and yet in order."""
+
+import hashlib
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from functools import partial
+from multiprocessing import forkserver
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from gfp_serve.errors import DamagedFileError, InterruptedImportError, InvalidSkeletonError
+from gfp_serve.formats import Clip, read_clips
+from gfp_serve.preprocess import MODEL_LAYOUT, PreprocessConfig, clean
+
+# A bigger file is read in the main process, clip by clip, because what a worker reads of a file waits in memory.
+MAX_POOLED_BYTES = 16 << 20
+
+# Files are given to workers in parcels of so many files or bytes, whichever is less.
+_PARCEL_FILES, _PARCEL_BYTES = 8, 4 << 20
+
+# Another worker must have so many files to read that it is worth its start.
+_FILES_A_WORKER = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadConfig:
+    """How a recording becomes cleaned clips."""
+
+    preprocess: PreprocessConfig
+    as_published: bool = False  # with what published pipelines get wrong
+    second_body: Literal["absent", "copy"] = "absent"  # of a clip with one body
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A file or clip that was left out."""
+
+    what: str  # "source/clip", or the file's path
+    reason: str
+    is_file: bool
+
+    def __str__(self) -> str:
+        return self.reason if self.is_file else f"{self.what}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One file that was read, or is read while its outcomes are gone through."""
+
+    source: str
+    file: Path
+    sha256: str  # empty for a file that cannot be read
+    outcomes: Iterable[Clip | Problem]  # clips are cleaned
+
+
+def read_all(files: Sequence[tuple[str, Path]], config: ReadConfig, *, num_workers: int) -> Iterator[Reading]:
+    """Each (source, file) in this order, whatever the number of workers; a few parcels a worker are ahead at most.
+
+    Raises `InterruptedImportError` when a worker dies.
+    """
+    num_workers = min(num_workers, len(files) // _FILES_A_WORKER)
+    if num_workers < 2:
+        yield from _read_here(files, config)
+        return
+    pool = _new_pool(num_workers)
+    ahead: deque[Callable[[], Iterable[Reading]]] = deque()
+    try:
+        _start(pool)
+        for parcel in _parcels(files):
+            if parcel[0][1].stat().st_size > MAX_POOLED_BYTES:
+                ahead.append(partial(_read_here, parcel, config))
+            else:
+                ahead.append(pool.submit(_read_parcel, parcel, config).result)
+            if len(ahead) > 3 * num_workers:
+                yield from ahead.popleft()()
+        while ahead:
+            yield from ahead.popleft()()
+    except BrokenProcessPool as error:
+        raise InterruptedImportError(
+            "a process that reads recordings was killed, perhaps because memory ran out. Repeat the command to go on, "
+            "with a smaller --num-workers."
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _parcels(files: Sequence[tuple[str, Path]]) -> Iterator[list[tuple[str, Path]]]:
+    """The files in order, cut into parcels; a file that is too big for the pool is a parcel of its own."""
+    parcel: list[tuple[str, Path]] = []
+    num_bytes = 0
+    for source, file in files:
+        size = file.stat().st_size
+        if parcel and (len(parcel) == _PARCEL_FILES or num_bytes + size > _PARCEL_BYTES):
+            yield parcel
+            parcel, num_bytes = [], 0
+        parcel.append((source, file))
+        num_bytes += size
+    if parcel:
+        yield parcel
+
+
+def _new_pool(num_workers: int) -> ProcessPoolExecutor:
+    # Not fork, which copies this process's threads half-way; not spawn, which starts from nothing for each worker.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["trainer.data.reading", "gfp_serve.formats.ntu.compiled"])
+    return ProcessPoolExecutor(num_workers, mp_context=context, initializer=_start_worker)
+
+
+def _start(pool: ProcessPoolExecutor) -> None:
+    if threading.current_thread() is not threading.main_thread():
+        return  # where Ctrl-C is nobody's business
+    # Ctrl-C is this process's business alone, which the server and its workers inherit as deafness to it; and it waits
+    # until the first worker is there, which would be left half-made.
+    heard = threading.Event()
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        forkserver.ensure_running()
+        signal.signal(signal.SIGINT, lambda *_: heard.set())
+        pool.submit(int).result()
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    if heard.is_set():
+        raise KeyboardInterrupt
+
+
+def _start_worker() -> None:
+    threading.Thread(target=_end_with_main_process, daemon=True).start()
+
+
+def _end_with_main_process() -> None:
+    main = multiprocessing.parent_process()
+    if main is not None:
+        main.join()
+        os._exit(1)  # a killed process cannot tell its workers to stop
+
+
+def _read_here(parcel: Sequence[tuple[str, Path]], config: ReadConfig) -> Iterator[Reading]:
+    return (_read(source, file, config) for source, file in parcel)
+
+
+def _read_parcel(parcel: Sequence[tuple[str, Path]], config: ReadConfig) -> list[Reading]:
+    return [replace(reading, outcomes=list(reading.outcomes)) for reading in _read_here(parcel, config)]
+
+
+def _read(source: str, file: Path, config: ReadConfig) -> Reading:
+    try:
+        with file.open("rb") as content:
+            sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError as error:
+        reason = f"{file} cannot be read: {error.strerror}."
+        return Reading(source, file, "", [Problem(str(file), reason, is_file=True)])
+    return Reading(source, file, sha256, _clean_file(source, file, config))
+
+
+def _clean_file(source: str, file: Path, config: ReadConfig) -> Iterator[Clip | Problem]:
+    try:
+        for clip in read_clips(file, as_published=config.as_published):
+            try:
+                cleaned = clean(clip.sequence, clip.layout, config.preprocess)
+            except InvalidSkeletonError as error:
+                yield Problem(f"{source}/{clip.name}", str(error), is_file=False)
+                continue
+            if config.second_body == "copy" and cleaned.shape[1] == 1:
+                cleaned = np.repeat(cleaned, 2, axis=1)
+            yield replace(clip, sequence=cleaned, layout=MODEL_LAYOUT)
+    except DamagedFileError as error:
+        yield Problem(str(file), str(error), is_file=True)

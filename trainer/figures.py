@@ -1,0 +1,172 @@
+"""Pictures of clips as strips of poses, and of losses; as matplotlib figures to be saved."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Float32, Integer
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.patches import Circle
+
+from gfp_serve.preprocess import rotate_about_vertical
+from gfp_serve.skeleton import Layout
+
+# Told apart by every kind of colour vision.
+LEFT_COLOUR, RIGHT_COLOUR, TRUNK_COLOUR = "#0072B2", "#D55E00", "#3A3A3A"
+FAINT, TEXT = "#8A8A8A", "#222222"
+_VERDICTS = {True: ("#1B7837", "✓ "), False: ("#B2182B", "✗ "), None: (TEXT, "")}
+
+# How much of the second body's colours is white.
+_SECOND_BODY_WHITE = 0.55
+# In units of a body's size: what lies at least between two poses (of one body, of two) and between their middles.
+_GAP, _GROUP_GAP, _MIN_PITCH = 0.06, 0.3, 0.5
+_HEAD_RADIUS = 0.05
+# Poses are seen from a little beside the front, so that what moves forwards is seen to move.
+_VIEW_ANGLE = np.radians(25)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Strip:
+    """One row of `draw_strips`: a clip, raw or cleaned."""
+
+    title: str
+    sequence: Float32[np.ndarray, "frames bodies joints 3"]  # metres, y up; NaN = not drawn
+    layout: Layout
+    fps: float
+    right: bool | None = None  # colours the title as a right or a wrong answer; None = neither
+
+
+def draw_strips(strips: Sequence[Strip], *, num_poses: int = 9) -> Figure:
+    """Rows of poses below each other, one clip a row, in equal columns.
+
+    Poses are taken at equal steps from a clip's first frame to its last, with their time below; each clip is turned to
+    its front and brought to the same size, so that rows can be compared.
+    """
+    poses = [_poses(strip, num_poses) for strip in strips]
+    pitch = max(row.pitch for row in poses)
+    inches = min(1.5, 10.0 / (num_poses * pitch))  # what one unit takes
+    size = (inches * pitch * num_poses + 0.2, len(strips) * (1.1 * inches + 0.5) + 0.1)
+    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(h_pad=0.03, w_pad=0.05, hspace=0.0))
+    rows = figure.subplots(len(strips), 1, squeeze=False)[:, 0]
+    for axes, strip, row in zip(rows, strips, poses, strict=True):
+        _draw(axes, row, strip.layout, num_columns=num_poses, pitch=pitch)
+        colour, mark = _VERDICTS[strip.right]
+        axes.set_title(mark + strip.title, loc="left", fontsize=9, color=colour, pad=4)
+    return figure
+
+
+def loss_curves(steps: Integer[np.ndarray, " logged"], terms: Mapping[str, Float[np.ndarray, " logged"]]) -> Figure:
+    """Each term of a loss over the logged steps: its values faint, their running mean strong.
+
+    Logarithmic where all values are above 0.
+    """
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    for number, (name, values) in enumerate(terms.items()):
+        colour = f"C{number}"
+        axes.plot(steps, values, color=colour, alpha=0.25, linewidth=0.8)
+        axes.plot(steps, _running_mean(values, max(1, len(values) // 50)), color=colour, linewidth=1.8, label=name)
+    if terms and all((values > 0).all() for values in terms.values()):
+        axes.set_yscale("log")
+    axes.set_xlabel("step")
+    axes.set_ylabel("loss")
+    axes.grid(alpha=0.25, linewidth=0.5)
+    axes.spines[["top", "right"]].set_visible(False)
+    if terms:
+        axes.legend(frameon=False, fontsize=9)
+    return figure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Poses:
+    """Some poses of a clip, seen from the front, each around x = 0; one unit is what the largest body takes."""
+
+    points: Float[np.ndarray, "poses bodies joints 2"]  # x, y; the lowest point of all poses is at y = 0
+    times_s: Float[np.ndarray, " poses"]
+    pitch: float  # how far apart they must stand so as not to touch
+
+
+def _poses(strip: Strip, num_poses: int) -> _Poses:
+    # Where a tracker lost the body it often writes zeros.
+    lost = (np.nan_to_num(strip.sequence) == 0).all(axis=(2, 3), keepdims=True)
+    front = _turn_to_front(np.where(lost, np.float32(np.nan), strip.sequence), strip.layout)
+    frames = np.unique(np.linspace(0, len(front) - 1, num_poses).round().astype(int))
+    points = np.ma.masked_invalid(front[frames][..., :2].astype(np.float64))  # poses, bodies, joints, 2
+    if points.count() > 0:
+        middle = np.ma.median(points[..., 0], axis=(1, 2), keepdims=True)  # type: ignore[no-untyped-call]
+        points[..., 0] -= middle
+        points[..., 1] -= points[..., 1].min()
+        widths = points[..., 0].max(axis=2) - points[..., 0].min(axis=2)  # poses, bodies
+        points /= max(float(widths.max()), float(points[..., 1].max()), 1e-6)
+    left = points[..., 0].min(axis=(1, 2)).filled(0)
+    right = points[..., 0].max(axis=(1, 2)).filled(0)
+    gaps = right[:-1] - left[1:] + (_GAP if points.shape[1] == 1 else _GROUP_GAP)
+    return _Poses(points=points.filled(np.nan), times_s=frames / strip.fps, pitch=max([_MIN_PITCH, *gaps]))
+
+
+def _turn_to_front(
+    sequence: Float32[np.ndarray, "frames bodies joints 3"], layout: Layout
+) -> Float32[np.ndarray, "frames bodies joints 3"]:
+    """Turned about the vertical so that the first body that is seen faces the reader, where hips or shoulders tell."""
+    names = layout.canonical_names
+    for part in ("Hip", "Shoulder"):
+        if f"{part}Left" in names and f"{part}Right" in names:
+            across = sequence[..., names.index(f"{part}Left"), :] - sequence[..., names.index(f"{part}Right"), :]
+            known = across[np.isfinite(across).all(axis=-1)]  # those of frames and bodies, 3
+            if len(known) and np.hypot(known[0, 0], known[0, 2]) > 1e-3:
+                return rotate_about_vertical(sequence, -float(np.arctan2(known[0, 2], known[0, 0])) + _VIEW_ANGLE)
+    return sequence
+
+
+def _draw(axes: Axes, poses: _Poses, layout: Layout, *, num_columns: int, pitch: float) -> None:
+    bones = [(child, parent) for child, parent in enumerate(layout.parents) if parent >= 0]
+    colours = [_side_colour(layout.canonical_names[child]) for child, _ in bones]
+    digits = 1 if poses.times_s[-1] >= 2.0 else 2
+    for column, points in enumerate(poses.points):
+        for body in reversed(range(len(points))):  # the first body lies on top
+            placed = points[body] + (column * pitch, 0.0)  # joints, 2
+            shades = [_whiten(colour, _SECOND_BODY_WHITE if body else 0.0) for colour in colours]
+            segments = [placed[[child, parent]] for child, parent in bones]
+            axes.add_collection(LineCollection(segments, colors=shades, linewidths=1.8, capstyle="round"))
+            head = layout.canonical_names.index("Head") if "Head" in layout.canonical_names else None
+            if head is not None and np.isfinite(placed[head]).all():
+                colour = _whiten(TRUNK_COLOUR, _SECOND_BODY_WHITE if body else 0.0)
+                axes.add_patch(Circle(tuple(placed[head]), _HEAD_RADIUS, color=colour, linewidth=0))
+        axes.text(
+            column * pitch,
+            -0.05,
+            f"{poses.times_s[column]:.{digits}f} s",
+            ha="center",
+            va="top",
+            fontsize=7,
+            color=FAINT,
+        )
+    if not np.isfinite(poses.points).any():
+        axes.text((num_columns - 1) / 2 * pitch, 0.4, "nobody is seen", ha="center", fontsize=9, color=FAINT)
+    axes.plot([-0.5 * pitch, (num_columns - 0.5) * pitch], [-0.02, -0.02], color="#DDDDDD", linewidth=0.8, zorder=0)
+    axes.set_xlim(-0.5 * pitch, (num_columns - 0.5) * pitch)
+    axes.set_ylim(-0.16, 1.0 + _HEAD_RADIUS)
+    axes.set_aspect("equal")
+    axes.set_axis_off()
+
+
+def _side_colour(joint: str) -> str:
+    if joint.endswith("Left"):
+        return LEFT_COLOUR
+    return RIGHT_COLOUR if joint.endswith("Right") else TRUNK_COLOUR
+
+
+def _whiten(colour: str, white: float) -> tuple[float, ...]:
+    return tuple(white + (1 - white) * part for part in to_rgb(colour))
+
+
+def _running_mean(values: Float[np.ndarray, " steps"], width: int) -> Float[np.ndarray, " steps"]:
+    # Each value with those before it, so that the end of the curve is the newest.
+    sums = np.cumsum(np.concatenate([np.zeros(1), values.astype(np.float64)]))
+    stop = np.arange(1, len(values) + 1)
+    start = np.maximum(stop - width, 0)
+    return (sums[stop] - sums[start]) / (stop - start)
