@@ -84,7 +84,7 @@ def _stop(process: subprocess.Popen[str]) -> None:
 @contextmanager
 def gfp_serve(bundle: Path, *options: object) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A `gfp-serve` on a free port of this machine's CPU, and its address."""
-    command = [sys.executable, "-c", "from gfp_serve.cli.ask import gfp_serve; gfp_serve()"]
+    command = [sys.executable, "-c", "from gfp_serve.cli.serve import gfp_serve; gfp_serve()"]
     given = ["--bundle", bundle, "--port", 0, "--device", "cpu", *options]
     with child([*command, *map(str, given)], r"serving \S+ on (\S+) ", PYTHONUNBUFFERED="1") as started:
         yield started

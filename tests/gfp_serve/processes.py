@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-COMMAND = (sys.executable, "-c", "from gfp_serve.cli.ask import gfp_serve; gfp_serve()")
+COMMAND = (sys.executable, "-c", "from gfp_serve.cli.serve import gfp_serve; gfp_serve()")
 
 
 @contextmanager

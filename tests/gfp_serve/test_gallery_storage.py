@@ -281,7 +281,8 @@ _WRITER = """
 import sys
 from pathlib import Path
 import numpy as np
-from gfp_serve.gallery import FaissGallery, Item
+from gfp_serve.gallery.embedded.gallery import FaissGallery
+from gfp_serve.items import Item
 with FaissGallery.open_or_create(Path(sys.argv[1]), encoder_digest="5e" * 32, embedding_size=64) as gallery:
     for number in range(int(sys.argv[2]), 1_000_000):
         rows = np.random.default_rng(number).standard_normal((3, 64)).astype("f4")

@@ -358,8 +358,8 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from gfp_serve.preprocess import PreprocessConfig
-from trainer.importing import ImportConfig, find_sources, import_recordings
-from trainer.reading import ReadConfig
+from trainer.data.importing import ImportConfig, find_sources, import_recordings
+from trainer.data.reading import ReadConfig
 
 done = 0
 

@@ -180,7 +180,7 @@ from pathlib import Path
 from tests.trainer.small import tiny_config
 from trainer.loop import Trainer
 from trainer.checkpoint import Checkpoint
-from trainer.store import ClipStore
+from trainer.data.store import ClipStore
 store, run = ClipStore.open(Path({str(store.path)!r})), Path({str(run)!r})
 {textwrap.dedent(lines)}
 """

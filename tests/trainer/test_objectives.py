@@ -170,7 +170,7 @@ from typing import ClassVar
 
 from torch import nn
 
-from gfp_serve.options import setting
+from gfp_serve.settings import setting
 from trainer.encoder import SkeletonEncoder
 from trainer.objectives import Objective, ObjectiveConfig, Outcome
 from trainer.parallel import mean_square

@@ -71,7 +71,7 @@ from torch import distributed
 from trainer import parallel
 from trainer.evaluate.folds import split_folds
 from trainer.evaluate.semi_supervised import describe_draw, draw
-from trainer.store import ClipStore
+from trainer.data.store import ClipStore
 
 folder, rank = Path(sys.argv[1]), int(sys.argv[2])
 distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
