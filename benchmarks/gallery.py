@@ -332,7 +332,7 @@ _OPEN = """
 import json, sys, time
 from pathlib import Path
 import numpy as np
-from gfp_serve.gallery import FaissGallery
+from gfp_serve.gallery.embedded.gallery import FaissGallery
 
 def memory():
     lines = [line.split() for line in Path("/proc/self/smaps_rollup").read_text().splitlines()[1:]]

@@ -483,7 +483,7 @@ async def test_over_the_wire_a_gallery_that_cannot_be_written_answers_and_says_f
 
 def test_a_second_process_is_refused_the_folder(folder):
     open_it = (
-        "import sys; from pathlib import Path; from gfp_serve.gallery import FaissGallery\n"
+        "import sys; from pathlib import Path; from gfp_serve.gallery.embedded.gallery import FaissGallery\n"
         "FaissGallery.open(Path(sys.argv[1]))"
     )
     with new_gallery(folder) as gallery:
