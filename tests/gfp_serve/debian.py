@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 
-def command_of(package: str, *, alone: bool = False) -> list[str]:
+def command_of(package: str, *, alone: bool = False, program: str = "") -> list[str]:
     """How to start a package's program of the same name: the one on PATH, or one unpacked from what apt downloads.
 
-    `alone` leaves out the packages that it depends on, for a program that runs without them. The test is skipped where
-    there is neither.
+    `alone` leaves out the packages that it depends on, for a program that runs without them. `program` is the path
+    within the package of what to start, where the command on PATH is a script that works only when installed. The test
+    is skipped where there is neither.
     """
     # Ordinary users seldom have /usr/sbin on theirs.
     found = shutil.which(package, path=f"{os.environ['PATH']}:/usr/sbin")
@@ -24,8 +25,9 @@ def command_of(package: str, *, alone: bool = False) -> list[str]:
     folder = _cache() / package
     if not folder.exists():
         _unpack(package, folder, alone=alone)
-    libraries = ":".join(map(str, folder.glob("usr/lib/*-linux-*")))
-    (path,) = folder.glob(f"usr/*bin/{package}")
+    # Some packages keep libraries of their own in a folder below the common one.
+    libraries = ":".join(sorted({str(path.parent) for path in folder.glob("usr/lib/*-linux-*/**/*.so*")}))
+    (path,) = folder.glob(program or f"usr/*bin/{package}")
     return ["env", f"LD_LIBRARY_PATH={libraries}", str(path)]
 
 

@@ -1,0 +1,222 @@
+"""The page of moving skeletons: what is stored in it, and that nothing in it can do harm."""
+
+import base64
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from gfp_serve.errors import InvalidSkeletonError
+from gfp_serve.motion_page import MOTION_BYTES, Motion, MotionPanel, MotionRow, motion_page, write_motion_page
+from gfp_serve.skeleton import KINECT20, NTU25
+from tests.gfp_serve.tiny import walk
+
+LEFT_HIP, RIGHT_HIP, HEAD = (NTU25.joint_names.index(name) for name in ("HipLeft", "HipRight", "Head"))
+
+
+def page_of(*motions: Motion | None, title: str = "Neighbours", **panel: object) -> str:
+    """A page with a row for each motion, which has itself as its only neighbour."""
+    panels = [MotionPanel(**{"title": "wave", "motion": motion, **panel}) for motion in motions]
+    return motion_page([MotionRow(query=each, neighbours=[each]) for each in panels], title=title)
+
+
+def motion(sequence: np.ndarray, *, layout=NTU25, fps: float = 30.0) -> Motion:
+    return Motion(sequence=sequence, layout=layout, fps=fps)
+
+
+def data_of(page: str) -> dict:
+    (text,) = re.findall('<script type="application/json" id="data">(.*?)</script>', page, flags=re.DOTALL)
+    return json.loads(text)
+
+
+def positions(packed: dict) -> np.ndarray:
+    """Metres, NaN where a joint is not drawn, as the page's script reads them."""
+    steps = np.frombuffer(base64.b64decode(packed["positions"]), dtype="<i2")
+    metres = np.where(steps == -32768, np.nan, steps * packed["step_m"])
+    return metres.reshape(packed["frames"], packed["bodies"], -1, 3)
+
+
+def stored(sequence: np.ndarray, **how) -> np.ndarray:
+    (packed,) = data_of(page_of(motion(sequence, **how)))["motions"]
+    return positions(packed)
+
+
+class Elements(HTMLParser):
+    """Counts the elements of a page, and keeps what they link to."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.links: list[str | None] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.links += [value for name, value in attrs if name in ("src", "href", "action", "srcset", "data", "poster")]
+
+
+def test_positions_are_kept_to_the_millimetre_but_for_where_the_clip_stands_and_faces():
+    sequence = walk(1, frames=12)
+    given = sequence - np.median(sequence, axis=(0, 1, 2))
+    found = stored(sequence)
+
+    assert found.shape == sequence.shape
+    np.testing.assert_allclose(found[..., 1], given[..., 1], atol=0.001)
+    across = np.linalg.norm(found[:, :, LEFT_HIP] - found[:, :, RIGHT_HIP], axis=-1)
+    np.testing.assert_allclose(
+        across, np.linalg.norm(sequence[:, :, LEFT_HIP] - sequence[:, :, RIGHT_HIP], axis=-1), atol=0.002
+    )
+
+
+@pytest.mark.parametrize("angle", [0.0, 1.0, 2.5, -2.0])
+def test_the_first_pose_faces_the_reader_wherever_the_person_faced(angle):
+    sequence = walk(2)
+    cos, sin = np.cos(angle), np.sin(angle)
+    turned = sequence @ np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]], dtype=np.float32)
+    found = stored(turned)
+
+    x, _, z = found[0, 0, LEFT_HIP] - found[0, 0, RIGHT_HIP]
+    assert x > 0  # the left hip is on the reader's right
+    assert z == pytest.approx(0, abs=0.003)
+    np.testing.assert_allclose(found, stored(sequence), atol=0.003)
+
+
+def test_a_joint_that_was_not_seen_is_not_stored():
+    sequence = walk(3)
+    sequence[2:5, 0, HEAD] = np.nan
+    sequence[7, 0, HEAD, 1] = np.nan  # one axis lost is the joint lost
+    lost = np.isnan(stored(sequence)).all(axis=-1)
+
+    assert lost[[2, 3, 4, 7], 0, HEAD].all()
+    assert lost.sum() == 4
+
+
+def test_a_body_of_zeros_is_not_stored_but_a_joint_at_zero_is():
+    sequence = walk(4, bodies=2)
+    sequence[3, 1] = 0
+    sequence[5, 0, HEAD] = 0
+    lost = np.isnan(stored(sequence)).all(axis=-1)
+
+    assert lost[3, 1].all()
+    assert lost.sum() == NTU25.num_joints
+
+
+def test_a_body_that_is_never_seen_takes_no_room():
+    sequence = walk(5, bodies=2)
+    one, two = sequence.copy(), sequence.copy()
+    one[:, 1] = 0
+    two[:, 0] = np.nan
+
+    assert stored(sequence).shape[1] == 2
+    assert stored(one).shape[1] == stored(two).shape[1] == 1
+
+
+@pytest.mark.parametrize("value", [np.nan, 0.0])
+def test_a_clip_in_which_nobody_is_seen_says_so(value):
+    data = data_of(page_of(motion(np.full((4, 1, 25, 3), value, dtype=np.float32))))
+
+    assert data["motions"] == []
+    assert data["rows"][0]["query"]["motion"] is None
+    assert data["rows"][0]["query"]["missing"] == "Nobody is seen in this clip."
+
+
+def test_a_panel_without_motion_says_what_to_do():
+    query = data_of(page_of(None, missing="Give it with --recordings."))["rows"][0]["query"]
+    assert (query["motion"], query["missing"]) == (None, "Give it with --recordings.")
+
+
+def test_someone_far_away_is_stored_in_coarser_steps():
+    sequence = walk(6)
+    sequence[-1] += 400.0
+    found = stored(sequence)
+
+    assert np.isfinite(found).all()
+    assert np.ptp(found[:, 0, HEAD, 1]) == pytest.approx(400, abs=1)
+
+
+def test_a_long_clip_keeps_its_first_and_its_last_frame_and_its_seconds():
+    sequence = walk(7, frames=3000)
+    (packed,) = data_of(page_of(motion(sequence, fps=25.0)))["motions"]
+    found, given = positions(packed), sequence - np.median(sequence, axis=(0, 1, 2))
+
+    assert packed["seconds"] == 120
+    assert packed["frames"] < 3000
+    for frame in (0, -1):
+        step = found[frame, 0, :, 1] - given[frame, 0, :, 1]  # the height, which turning does not change
+        np.testing.assert_allclose(step, np.median(step), atol=0.002)
+
+
+@pytest.mark.parametrize(("bodies", "frames"), [(1, 300), (2, 700)])
+def test_a_page_of_six_queries_and_their_five_neighbours_stays_below_a_megabyte(bodies, frames):
+    rows = []
+    for query in range(6):
+        panels = [
+            MotionPanel(title="wave", motion=motion(walk(10 * query + k, frames=frames, bodies=bodies)))
+            for k in range(6)
+        ]
+        rows.append(MotionRow(query=panels[0], neighbours=panels[1:]))
+    page = motion_page(rows, title="Neighbours")
+    stored_bytes = sum(len(packed["positions"]) for packed in data_of(page)["motions"])
+
+    assert len(page.encode()) < 1_000_000
+    assert 0.6 * MOTION_BYTES < stored_bytes <= MOTION_BYTES  # what there is room for is used
+
+
+def test_a_clip_that_several_panels_show_is_stored_once():
+    shared = motion(walk(1))
+    assert len(data_of(page_of(shared, shared))["motions"]) == 1
+    assert len(data_of(page_of(shared, motion(walk(2))))["motions"]) == 2
+
+
+def test_bones_sides_and_head_follow_the_layout():
+    skeletons = data_of(page_of(motion(walk(1)), motion(walk(1, layout=KINECT20), layout=KINECT20)))["skeletons"]
+
+    for skeleton, layout in zip(skeletons, (NTU25, KINECT20), strict=True):
+        assert skeleton["parents"] == list(layout.parents)
+        assert layout.joint_names[skeleton["head"]] == "Head"
+        sides = {"L": "Left", "R": "Right"}
+        for name, side in zip(layout.joint_names, skeleton["sides"], strict=True):
+            ending = sides.get(side)
+            assert name.endswith(ending) if ending else not name.endswith(("Left", "Right"))
+
+
+def test_a_sequence_of_another_layout_is_refused():
+    with pytest.raises(InvalidSkeletonError, match="25"):
+        page_of(motion(walk(1, layout=KINECT20), layout=NTU25))
+
+
+def test_text_that_looks_like_html_stays_text():
+    evil = "</script><img src=x onerror=alert(1)><!--<script>&amp;@POLICY@\u2028"
+    harmless = page_of(motion(walk(1)))
+    page = page_of(motion(walk(1)), title=evil, subtitle=evil, verdict=evil)
+    data = data_of(page)
+
+    assert Elements(page).tags == Elements(harmless).tags
+    assert data["title"] == data["rows"][0]["query"]["subtitle"] == data["rows"][0]["query"]["verdict"] == evil
+    assert "<title>&lt;/script&gt;&lt;img src=x" in page
+
+
+def test_a_name_that_is_not_utf8_can_be_written(tmp_path):
+    name = b"f\xfcr".decode(errors="surrogateescape")
+    rows = [MotionRow(query=MotionPanel(title="wave", subtitle=name, motion=motion(walk(1))), neighbours=[])]
+    num_bytes = write_motion_page(tmp_path / "new" / "page.html", rows, title=name)
+
+    assert (tmp_path / "new" / "page.html").stat().st_size == num_bytes
+    assert b"<title>f?r</title>" in (tmp_path / "new" / "page.html").read_bytes()
+
+
+def test_the_page_names_nothing_outside_itself_and_forbids_to_fetch_anything():
+    page = page_of(None)  # base64 may hold anything
+    (policy,) = re.findall('http-equiv="Content-Security-Policy" content="([^"]*)"', page)
+
+    assert Elements(page).links == []
+    assert not re.findall(r"https?:|//\w|url\(|@import|fetch\(|XMLHttpRequest|import\(|WebSocket", page)
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "unsafe" not in policy
+
+
+def test_the_same_rows_give_the_same_page():
+    first, second = (page_of(motion(walk(1)), motion(walk(2, bodies=2))) for _ in range(2))
+    assert first == second
