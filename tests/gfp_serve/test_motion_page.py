@@ -1,7 +1,5 @@
 """The page of moving skeletons: what is stored in it, and that nothing in it can do harm."""
 
-import base64
-import json
 import re
 from html.parser import HTMLParser
 
@@ -11,6 +9,7 @@ import pytest
 from gfp_serve.errors import InvalidSkeletonError
 from gfp_serve.motion_page import MOTION_BYTES, Motion, MotionPanel, MotionRow, motion_page, write_motion_page
 from gfp_serve.skeleton import KINECT20, NTU25
+from tests.gfp_serve.page_data import data_of, positions
 from tests.gfp_serve.tiny import walk
 
 LEFT_HIP, RIGHT_HIP, HEAD = (NTU25.joint_names.index(name) for name in ("HipLeft", "HipRight", "Head"))
@@ -24,18 +23,6 @@ def page_of(*motions: Motion | None, title: str = "Neighbours", **panel: object)
 
 def motion(sequence: np.ndarray, *, layout=NTU25, fps: float = 30.0) -> Motion:
     return Motion(sequence=sequence, layout=layout, fps=fps)
-
-
-def data_of(page: str) -> dict:
-    (text,) = re.findall('<script type="application/json" id="data">(.*?)</script>', page, flags=re.DOTALL)
-    return json.loads(text)
-
-
-def positions(packed: dict) -> np.ndarray:
-    """Metres, NaN where a joint is not drawn, as the page's script reads them."""
-    steps = np.frombuffer(base64.b64decode(packed["positions"]), dtype="<i2")
-    metres = np.where(steps == -32768, np.nan, steps * packed["step_m"])
-    return metres.reshape(packed["frames"], packed["bodies"], -1, 3)
 
 
 def stored(sequence: np.ndarray, **how) -> np.ndarray:
