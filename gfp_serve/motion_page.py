@@ -154,22 +154,23 @@ def _skeleton(layout: Layout) -> dict[str, Any]:
 
 
 def _seen(motion: Motion) -> Float32[np.ndarray, "frames bodies joints 3"]:
-    """The motion turned to face the reader, NaN where nobody was seen, without bodies that are never seen."""
-    sequence = check_sequence(motion.sequence, motion.layout)
-    # Where a tracker lost a body it often writes zeros.
-    lost = (np.nan_to_num(sequence) == 0).all(axis=(2, 3), keepdims=True)
-    sequence = np.where(lost | np.isnan(sequence).any(axis=3, keepdims=True), np.float32(np.nan), sequence)
-    ever = np.isfinite(sequence).any(axis=(0, 2, 3))
-    return turn_to_front(sequence[:, ever], motion.layout)
+    """The motion as it is drawn, without bodies that are never seen."""
+    sequence = as_drawn(check_sequence(motion.sequence, motion.layout), motion.layout)
+    return sequence[:, np.isfinite(sequence).any(axis=(0, 2, 3))]
 
 
-def turn_to_front(
+def as_drawn(
     sequence: Float32[np.ndarray, "frames bodies joints 3"], layout: Layout
 ) -> Float32[np.ndarray, "frames bodies joints 3"]:
-    """Turned about the vertical so that the first body that is seen faces along +z at first.
+    """NaN where nobody was seen, and turned about the vertical so that the first body that is seen at first faces +z.
 
-    Its hips tell, or its shoulders; a clip in which neither is seen stays as it is.
+    Its hips tell where it faces, or its shoulders; a clip in which neither is seen is not turned.
     """
+    # Where a tracker lost a body it often writes zeros.
+    lost = (np.nan_to_num(sequence) == 0).all(axis=(2, 3), keepdims=True) | np.isnan(sequence).any(
+        axis=3, keepdims=True
+    )
+    sequence = np.where(lost, np.float32(np.nan), sequence)
     names = layout.canonical_names
     for part in ("Hip", "Shoulder"):
         if f"{part}Left" in names and f"{part}Right" in names:

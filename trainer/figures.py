@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Circle
 
+from gfp_serve.motion_page import as_drawn
 from gfp_serve.preprocess import rotate_about_vertical
 from gfp_serve.skeleton import Layout
 
@@ -26,7 +27,7 @@ _SECOND_BODY_WHITE = 0.55
 _GAP, _GROUP_GAP, _MIN_PITCH = 0.06, 0.3, 0.5
 _HEAD_RADIUS = 0.05
 # Poses are seen from a little beside the front, so that what moves forwards is seen to move.
-_VIEW_ANGLE = np.radians(25)
+_VIEW_ANGLE = float(np.radians(25))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -91,9 +92,7 @@ class _Poses:
 
 
 def _poses(strip: Strip, num_poses: int) -> _Poses:
-    # Where a tracker lost the body it often writes zeros.
-    lost = (np.nan_to_num(strip.sequence) == 0).all(axis=(2, 3), keepdims=True)
-    front = _turn_to_front(np.where(lost, np.float32(np.nan), strip.sequence), strip.layout)
+    front = rotate_about_vertical(as_drawn(strip.sequence, strip.layout), _VIEW_ANGLE)
     frames = np.unique(np.linspace(0, len(front) - 1, num_poses).round().astype(int))
     points = np.ma.masked_invalid(front[frames][..., :2].astype(np.float64))  # poses, bodies, joints, 2
     if points.count() > 0:
@@ -106,20 +105,6 @@ def _poses(strip: Strip, num_poses: int) -> _Poses:
     right = points[..., 0].max(axis=(1, 2)).filled(0)
     gaps = right[:-1] - left[1:] + (_GAP if points.shape[1] == 1 else _GROUP_GAP)
     return _Poses(points=points.filled(np.nan), times_s=frames / strip.fps, pitch=max([_MIN_PITCH, *gaps]))
-
-
-def _turn_to_front(
-    sequence: Float32[np.ndarray, "frames bodies joints 3"], layout: Layout
-) -> Float32[np.ndarray, "frames bodies joints 3"]:
-    """Turned about the vertical so that the first body that is seen faces the reader, where hips or shoulders tell."""
-    names = layout.canonical_names
-    for part in ("Hip", "Shoulder"):
-        if f"{part}Left" in names and f"{part}Right" in names:
-            across = sequence[..., names.index(f"{part}Left"), :] - sequence[..., names.index(f"{part}Right"), :]
-            known = across[np.isfinite(across).all(axis=-1)]  # those of frames and bodies, 3
-            if len(known) and np.hypot(known[0, 0], known[0, 2]) > 1e-3:
-                return rotate_about_vertical(sequence, -float(np.arctan2(known[0, 2], known[0, 0])) + _VIEW_ANGLE)
-    return sequence
 
 
 def _draw(axes: Axes, poses: _Poses, layout: Layout, *, num_columns: int, pitch: float) -> None:

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,6 +35,7 @@ from gfp_serve.formats import Clip, find_files, read_clips
 from gfp_serve.formats import annotations as annotation_files
 from gfp_serve.formats.annotations import Segment, label_of
 from gfp_serve.items import Neighbour, Source
+from gfp_serve.neighbour_page import MAX_NEIGHBOURS, MAX_QUERIES, NeighbourPage
 from gfp_serve.preprocess import MODEL_LAYOUT, PreprocessConfig, clean, fill_gaps
 from gfp_serve.skeleton import LAYOUTS, map_joints
 from gfp_serve.windows import WindowCutter
@@ -93,15 +95,58 @@ def embed(files: Sequence[Path], split: str, out: Path | None, connect: Connect,
 @reads_clips
 @click.option("--top-k", default=5, show_default=True, help="Neighbours of each clip.")
 @click.option("--moments", is_flag=True, help="Find moments of recordings, of windows (see gfp add) that overlap.")
+@click.option(
+    "--html",
+    metavar="PAGE.html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write a web page that shows clips and what is nearest to them as moving skeletons, side by side: the "
+    f"first {MAX_QUERIES} clips, and at most {MAX_NEIGHBOURS} neighbours of each. It is one file that loads nothing.",
+)
+@click.option(
+    "--recordings",
+    metavar="FILE_OR_FOLDER",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True),
+    help="Where --html finds the motion of neighbours, which the server does not keep: the recordings that were added, "
+    "if they are not among FILE. May be given several times.",
+)
 @searches
 @talks_to_server
 def search(
-    files: Sequence[Path], split: str, top_k: int, moments: bool, connect: Connect, as_json: bool, **scope: Any
+    files: Sequence[Path],
+    split: str,
+    top_k: int,
+    moments: bool,
+    html: Path | None,
+    recordings: Sequence[Path],
+    connect: Connect,
+    as_json: bool,
+    **scope: Any,
 ) -> None:
     """Find the items of the gallery that are nearest to each clip, or with --moments when in recordings it happens."""
-    if moments:
-        _search_moments(files, split, top_k, connect, as_json, scope)
-        return
+    if html is not None and html.suffix not in (".html", ".htm"):
+        raise click.BadParameter(f"{html} must end in .html.", param_hint="--html")
+    if recordings and html is None:
+        raise click.BadParameter(
+            "only the page of --html shows recordings; add --html PAGE.html.", param_hint="--recordings"
+        )
+    page = NeighbourPage()
+    find = _search_moments if moments else _search_items
+    find(files, split, top_k, connect, as_json, scope, page)
+    if html is not None:
+        said = page.write(html, [*files, *recordings], partial(_skip, Console(stderr=True)))
+        click.echo(_printable(said), err=as_json)
+
+
+def _search_items(
+    files: Sequence[Path],
+    split: str,
+    top_k: int,
+    connect: Connect,
+    as_json: bool,
+    scope: Mapping[str, Any],
+    page: NeighbourPage,
+) -> None:
     answers = _Answers(("clip", "similarity", "label", "neighbour"), as_json)
     with connect() as client:
 
@@ -109,6 +154,7 @@ def search(
             return client.search(_sequences(batch), top_k, batch[0].layout, **scope)
 
         for taken, found in _answered(files, split, ask):
+            page.add(taken.name, taken.clip, found)
             answers.add(
                 {"clip": taken.name, "neighbours": _plain(found)},
                 [
@@ -129,7 +175,13 @@ def _plain(value: Any) -> Any:
 
 
 def _search_moments(
-    files: Sequence[Path], split: str, top_k: int, connect: Connect, as_json: bool, scope: Mapping[str, Any]
+    files: Sequence[Path],
+    split: str,
+    top_k: int,
+    connect: Connect,
+    as_json: bool,
+    scope: Mapping[str, Any],
+    page: NeighbourPage,
 ) -> None:
     answers = _Answers(("clip", "similarity", "label", "from s", "to s", "recording"), as_json)
     with connect() as client:
@@ -138,6 +190,7 @@ def _search_moments(
             return client.search_moments(_sequences(batch), top_k, batch[0].layout, **scope)
 
         for taken, found in _answered(files, split, ask):
+            page.add(taken.name, taken.clip, found)
             answers.add(
                 {"clip": taken.name, "moments": _plain(found)},
                 [

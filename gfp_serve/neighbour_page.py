@@ -1,0 +1,172 @@
+"""The page of a search: each query beside the motion of what was found for it.
+
+A server keeps no motion. What an item looks like is read from the recording that it was made from, which its id names:
+`gfp add` gives FILE/CLIP to a clip, and FILE/CLIP@FIRST-END to a window of one.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from gfp_serve.errors import DamagedFileError
+from gfp_serve.formats import Clip, find_files, read_clips
+from gfp_serve.items import Neighbour, Source
+from gfp_serve.moments import Moment
+from gfp_serve.motion_page import Motion, MotionPanel, MotionRow, write_motion_page
+
+# More than these make a page that nobody looks at to its end.
+MAX_QUERIES, MAX_NEIGHBOURS = 12, 12
+
+_WINDOW = re.compile(r"(.+)@(\d{1,9})-(\d{1,9})", flags=re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What an answer of a search says about where its motion is: the id of an item, a source, or both."""
+
+    id: str
+    source: Source | None = None
+
+
+@dataclass
+class NeighbourPage:
+    """Takes queries with what was found for them, the first `MAX_QUERIES` and their `MAX_NEIGHBOURS` nearest each."""
+
+    num_queries: int = 0
+    _rows: list[tuple[str, Clip, Sequence[Neighbour | Moment]]] = field(default_factory=list)
+
+    def add(self, name: str, clip: Clip, found: Sequence[Neighbour] | Sequence[Moment]) -> None:
+        """A query, called FILE/CLIP, and its neighbours or moments, nearest first."""
+        self.num_queries += 1
+        if len(self._rows) < MAX_QUERIES:
+            self._rows.append((name, clip, found[:MAX_NEIGHBOURS]))
+
+    def write(self, path: Path, recordings: Iterable[Path], report: Callable[[str], None]) -> str:
+        """Write the page, with motion from `recordings` (files and folders); return a line that says what it shows.
+
+        `report` is told of each recording that is damaged, and so passed over.
+        """
+        origins = {_origin(answer) for _, _, found in self._rows for answer in found}
+        queries = {name: _motion(clip, clip.sequence) for name, clip, _ in self._rows}
+        motions = {origin: queries[origin.id] for origin in origins if origin.id in queries}
+        files = [file for place in recordings for file in find_files(place)]
+        motions |= find_motions(origins - motions.keys(), files, report)
+        rows = [
+            MotionRow(
+                query=MotionPanel(title=clip.label or "", subtitle=name, motion=queries[name]),
+                neighbours=[found_panel(answer, clip.label, motions.get(_origin(answer))) for answer in found],
+            )
+            for name, clip, found in self._rows
+        ]
+        drawn = "1 query" if len(rows) == 1 else f"{len(rows)} queries"
+        if len(rows) < self.num_queries:
+            drawn = f"{len(rows)} of {self.num_queries} queries"
+        note = f"This page shows {drawn}." if len(rows) < self.num_queries else ""
+        num_bytes = write_motion_page(path, rows, title="Queries and what is nearest to them", note=note)
+        said = f"{path} shows {drawn} and what is nearest ({num_bytes / 1e3:.0f} kB)."
+        num_missing = len(origins - motions.keys())
+        if num_missing:
+            said += f" No recording was found for {num_missing} of {len(origins)} neighbours: use --recordings."
+        return said
+
+
+def found_panel(answer: Neighbour | Moment, query_label: str | None, motion: Motion | None) -> MotionPanel:
+    """The panel of a neighbour or moment, marked as right or wrong where both it and the query have a label."""
+    right = answer.label == query_label if answer.label and query_label else None
+    return MotionPanel(
+        title=answer.label,
+        subtitle=_name(answer),
+        motion=motion,
+        missing="" if motion else _advice(_origin(answer)),
+        similarity=answer.similarity,
+        right=right,
+        verdict="" if right is None else "same class" if right else "another class",
+    )
+
+
+def find_motions(
+    origins: Iterable[Origin], files: Iterable[Path], report: Callable[[str], None]
+) -> dict[Origin, Motion]:
+    """The motion of each origin whose recording is one of the files. Files that no origin names are not read.
+
+    An id names a clip, or a window of one; where it does neither, the source tells: its recording is FILE/CLIP and its
+    seconds count from the clip's first frame. Where several files have the same name, the first counts. `report` is
+    told of each file that is damaged.
+    """
+    # What to cut from a clip, by the clip's name; of several ways to an origin the first that leads there counts.
+    wanted: dict[str, list[tuple[int, Origin, Callable[[Clip], Motion | None]]]] = defaultdict(list)
+    for origin in origins:
+        for place, (name, cut) in enumerate(_ways(origin)):
+            wanted[name].append((place, origin, cut))
+    found: dict[Origin, tuple[int, Motion]] = {}
+    for file in files:
+        prefix = f"{file.stem}/"
+        names = {name for name in wanted if name.startswith(prefix)}
+        try:
+            for clip in read_clips(file) if names else ():
+                for place, origin, cut in wanted.pop(prefix + clip.name, ()):
+                    motion = cut(clip)
+                    if motion is not None and place <= found.get(origin, (place,))[0]:
+                        found[origin] = place, motion
+                names.discard(prefix + clip.name)
+                if not names:
+                    break
+        except DamagedFileError as error:
+            report(str(error))
+    return {origin: motion for origin, (_, motion) in found.items()}
+
+
+def _ways(origin: Origin) -> Iterable[tuple[str, Callable[[Clip], Motion | None]]]:
+    """Names of clips that may have the motion, the likeliest first, and what to cut from them."""
+    yield origin.id, lambda clip: _motion(clip, clip.sequence)
+    if window := _WINDOW.fullmatch(origin.id):
+        first, end = int(window[2]), int(window[3])
+        yield window[1], lambda clip: _part(clip, first, end)
+    if source := origin.source:
+        if source.start_s == source.end_s == 0:
+            yield source.recording, lambda clip: _motion(clip, clip.sequence)
+        else:
+            yield source.recording, lambda clip: _part(clip, _frame(source.start_s, clip), _frame(source.end_s, clip))
+
+
+def _frame(seconds: float, clip: Clip) -> int:
+    return round(seconds * clip.fps)
+
+
+def _part(clip: Clip, first: int, end: int) -> Motion | None:
+    """Frames of a clip; None where it has not so many, and so is not what the item was made from."""
+    return _motion(clip, clip.sequence[first:end].copy()) if first < end <= len(clip.sequence) else None
+
+
+def _motion(clip: Clip, sequence: np.ndarray) -> Motion:
+    return Motion(sequence=sequence, layout=clip.layout, fps=clip.fps)
+
+
+def _origin(answer: Neighbour | Moment) -> Origin:
+    if isinstance(answer, Neighbour):
+        return Origin(answer.id, answer.source)
+    # A moment lasts longer than each of its windows, whose ids would name a part of it.
+    return Origin("" if answer.source else answer.ids[0], answer.source)
+
+
+def _name(answer: Neighbour | Moment) -> str:
+    if isinstance(answer, Neighbour):
+        return answer.id
+    source = answer.source
+    if source is None:
+        return answer.ids[0]
+    if source.start_s == source.end_s == 0:
+        return source.recording
+    return f"{source.recording}, {source.start_s:.2f} to {source.end_s:.2f} s"
+
+
+def _advice(origin: Origin) -> str:
+    recording = origin.source.recording if origin.source else origin.id
+    file, slash, _ = recording.partition("/")
+    if not slash:
+        return "Its recording is not known: neither its id nor its source is FILE/CLIP, as gfp add writes them."
+    return f"Its recording {file!r} was not found. Give the file or its folder: --recordings FILE_OR_FOLDER."

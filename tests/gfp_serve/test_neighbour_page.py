@@ -1,0 +1,152 @@
+"""Which part of which recording an item's motion is read from, and what the page says where there is none."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gfp_serve.formats import Clip, write_clip_file
+from gfp_serve.items import Neighbour, Source
+from gfp_serve.moments import Moment
+from gfp_serve.neighbour_page import MAX_NEIGHBOURS, MAX_QUERIES, NeighbourPage, Origin, find_motions, found_panel
+from gfp_serve.skeleton import NTU25
+from tests.gfp_serve.page_data import data_of
+from tests.gfp_serve.tiny import walk
+
+
+def clip(name: str, seed: int, *, frames: int = 60, label: str | None = "wave") -> Clip:
+    return Clip(name=name, sequence=walk(seed, frames=frames), layout=NTU25, fps=30.0, label=label)
+
+
+@pytest.fixture
+def recordings(tmp_path) -> list[Path]:
+    """Clips c1 and c2 in a.npz, c1 in b.npz; one is called as windows are."""
+    write_clip_file(tmp_path / "a.npz", [clip("c1", 1), clip("c2", 2), clip("c2@0-10", 3)])
+    write_clip_file(tmp_path / "b.npz", [clip("c1", 4)])
+    return [tmp_path / "a.npz", tmp_path / "b.npz"]
+
+
+def none_damaged(problem: str) -> None:
+    raise AssertionError(problem)
+
+
+def frames_of(origin: Origin, recordings: list[Path]) -> np.ndarray | None:
+    motion = find_motions([origin], recordings, none_damaged).get(origin)
+    return None if motion is None else motion.sequence
+
+
+@pytest.mark.parametrize(
+    ("origin", "seed", "frames"),
+    [
+        (Origin("a/c1"), 1, (0, 60)),
+        (Origin("b/c1"), 4, (0, 60)),
+        (Origin("a/c1@12-30"), 1, (12, 30)),
+        (Origin("a/c1@12-30", Source("a/c1", 0.4, 1.0)), 1, (12, 30)),
+        (Origin("a/c2@0-10"), 3, (0, 60)),  # a clip is really called so
+        (Origin("mine", Source("a/c2")), 2, (0, 60)),
+        (Origin("mine", Source("a/c2", 0.5, 2.0)), 2, (15, 60)),
+        (Origin("", Source("b/c1", 0.0, 1 / 30)), 4, (0, 1)),
+    ],
+)
+def test_an_id_or_a_source_leads_to_a_clip_or_to_a_part_of_it(recordings, origin, seed, frames):
+    np.testing.assert_array_equal(frames_of(origin, recordings), walk(seed, frames=60)[slice(*frames)])
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        Origin("c/c1"),
+        Origin("a/c3"),
+        Origin("a"),
+        Origin("mine"),
+        Origin("a/c1@50-61"),  # the recording has 60 frames
+        Origin("a/c1@10-10"),
+        Origin("mine", Source("a/c1", 1.0, 5.0)),
+    ],
+)
+def test_what_no_recording_has_is_not_found(recordings, origin):
+    assert frames_of(origin, recordings) is None
+
+
+def test_of_files_with_the_same_name_the_first_counts_and_damaged_ones_are_named(tmp_path):
+    for folder, seed in (("one", 1), ("two", 2)):
+        (tmp_path / folder).mkdir()
+        write_clip_file(tmp_path / folder / "a.npz", [clip("c1", seed)])
+    files = [tmp_path / "one" / "a.npz", tmp_path / "two" / "a.npz"]
+    np.testing.assert_array_equal(frames_of(Origin("a/c1"), files), walk(1, frames=60))
+
+    files[0].write_bytes(b"no archive")
+    problems: list[str] = []
+    found = find_motions([Origin("a/c1")], files, problems.append)
+    np.testing.assert_array_equal(found[Origin("a/c1")].sequence, walk(2, frames=60))
+    assert len(problems) == 1
+    assert str(files[0]) in problems[0]
+
+
+def test_files_that_no_item_names_are_not_read(tmp_path):
+    (tmp_path / "unrelated.npz").write_bytes(b"no archive")
+    assert find_motions([Origin("a/c1")], [tmp_path / "unrelated.npz"], none_damaged) == {}
+
+
+def neighbour(id: str, label: str = "wave", similarity: float = 0.9, source: Source | None = None) -> Neighbour:
+    return Neighbour(id, label, similarity, {}, source)
+
+
+@pytest.mark.parametrize(
+    ("label", "query_label", "right", "verdict"),
+    [
+        ("wave", "wave", True, "same class"),
+        ("sit", "wave", False, "another class"),
+        ("", "wave", None, ""),
+        ("wave", None, None, ""),
+        ("wave", "", None, ""),
+    ],
+)
+def test_only_labels_on_both_sides_make_a_neighbour_right_or_wrong(label, query_label, right, verdict):
+    panel = found_panel(neighbour("a/c1", label), query_label, None)
+    assert (panel.right, panel.verdict) == (right, verdict)
+
+
+def test_what_was_not_found_says_what_to_give():
+    assert found_panel(neighbour("ntu/c1"), None, None).missing.startswith("Its recording 'ntu' was not found.")
+    assert "--recordings" in found_panel(neighbour("ntu/c1"), None, None).missing
+    assert "not known" in found_panel(neighbour("mine"), None, None).missing
+
+
+@pytest.mark.parametrize(
+    ("moment", "name"),
+    [
+        (Moment(Source("a/c1", 1.5, 3.25), 0.9, "", ("a/c1@45-75", "a/c1@60-97")), "a/c1, 1.50 to 3.25 s"),
+        (Moment(Source("a/c1"), 0.9, "", ("a/c1",)), "a/c1"),
+        (Moment(None, 0.9, "", ("a/c1",)), "a/c1"),
+    ],
+)
+def test_a_moment_is_called_by_its_recording_and_when_it_happens(moment, name):
+    assert found_panel(moment, None, None).subtitle == name
+
+
+def test_the_page_has_a_row_for_each_query_with_the_motion_that_the_recordings_have(tmp_path, recordings):
+    page = NeighbourPage()
+    page.add("a/c1", clip("c1", 1), [neighbour("a/c1"), neighbour("b/c1", "sit", 0.5), neighbour("c/c1")])
+    page.add("x/c9", clip("c9", 9, label=None), [Moment(Source("a/c2", 0.0, 1.0), 0.7, "sit", ("a/c2@0-30",))])
+    said = page.write(tmp_path / "page.html", recordings, none_damaged)
+    first, second = data_of((tmp_path / "page.html").read_text())["rows"]
+
+    assert [each["subtitle"] for each in (first["query"], *first["neighbours"])] == ["a/c1", "a/c1", "b/c1", "c/c1"]
+    assert [each["motion"] for each in first["neighbours"]] == [first["query"]["motion"], 1, None]
+    assert second["neighbours"][0]["motion"] is not None
+    assert said.startswith(f"{tmp_path / 'page.html'} shows 2 queries and what is nearest (")
+    assert said.endswith("No recording was found for 1 of 4 neighbours: use --recordings.")
+
+
+def test_of_many_queries_and_neighbours_the_page_shows_the_first_and_says_so(tmp_path, recordings):
+    page = NeighbourPage()
+    for _ in range(MAX_QUERIES + 3):
+        page.add("a/c1", clip("c1", 1), [neighbour("a/c1")] * (MAX_NEIGHBOURS + 1))
+    said = page.write(tmp_path / "page.html", recordings, none_damaged)
+    data = data_of((tmp_path / "page.html").read_text())
+
+    assert len(data["rows"]) == MAX_QUERIES
+    assert {len(row["neighbours"]) for row in data["rows"]} == {MAX_NEIGHBOURS}
+    assert "12 of 15 queries" in data["note"]
+    assert "12 of 15 queries" in said
