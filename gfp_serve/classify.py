@@ -7,20 +7,26 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import Float, Float32, Int64
 
 from gfp_serve.errors import InvalidRequestError
 
-Weighting = Literal["uniform", "similarity"]
+Weighting = Literal["similarity", "uniform"]
+WEIGHTINGS: tuple[Weighting, ...] = get_args(Weighting)
 
-# How far the length of a vector that was brought to length 1 is from that.
+# What decides a vote unless a request says otherwise: how many neighbours vote, and how their votes are weighted.
+DEFAULT_NUM_NEIGHBOURS = 5
+DEFAULT_WEIGHTING: Weighting = "similarity"
+DEFAULT_TEMPERATURE = 0.07
+
+# Similarities that are held in memory at a time: 64 MiB of float32.
+BLOCK_SIMILARITIES = 2**24
+
+# A float32 vector that was scaled to length 1 is at most this far from it.
 _ROUNDING = 3e-7
-
-# Similarities that `nearest` holds at a time: 64 MiB of float32.
-_BLOCK_SIMILARITIES = 2**24
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +39,9 @@ class ClassScore:
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """What the neighbours say: the winning class, or `None` for unknown, and every class that got a vote, best first.
+    """The result of a vote: the winning class, or `None` for unknown, and every class that got a vote, best first.
 
-    The scores sum to 1; there are none when no neighbour has a label.
+    The scores sum to 1. There are no scores when no neighbour has a label.
     """
 
     label: str | None
@@ -46,31 +52,32 @@ def vote(
     labels: Sequence[str],
     similarities: Sequence[float] | Float[np.ndarray, " neighbours"],
     *,
-    weighting: Weighting = "similarity",
-    temperature: float = 0.07,
+    weighting: Weighting = DEFAULT_WEIGHTING,
+    temperature: float = DEFAULT_TEMPERATURE,
     unknown_below: float | None = None,
     class_counts: Mapping[str, int] | None = None,
 ) -> Vote:
-    """Let neighbours vote for their class, each with weight 1 or with exp(similarity / temperature).
+    """Let neighbours vote for their class. Each vote weighs 1 ("uniform") or exp(similarity / temperature).
 
     The weight and its default temperature are those of the k-NN protocol of self-supervised learning (Wu et al. 2018,
     "Unsupervised Feature Learning via Non-Parametric Instance Discrimination", section 3.4). A neighbour with the
-    label "" has no vote. A tie goes to the class whose best neighbour is nearer, then to the one named first.
-    The answer is unknown when no neighbour with a label has a similarity of at least `unknown_below`.
+    label "" has no vote. If classes tie, the class whose best neighbour is nearer wins, then the class named first.
+    The answer is unknown if no neighbour with a label has a similarity of at least `unknown_below`.
 
-    With `class_counts`, the number of labelled items that each class has in the gallery, each vote is divided by that
-    of its class: a class is then not favoured for being frequent. A class has at least as many items as vote for it:
-    a lower count, or none, is taken for that, since a gallery may change between its search and its count.
+    `class_counts` says how many labelled items each class has in the gallery. If it is given, each vote is divided by
+    the count of its class, so that a class does not win because it is frequent. The gallery may change between its
+    search and its count, so a count below the number of votes, or a missing one, is raised to that number.
 
     Raises `InvalidRequestError` for a similarity that is not finite or a temperature that is not above 0.
     """
     if len(labels) != len(similarities):
         raise InvalidRequestError(
-            f"there are {len(labels)} labels for {len(similarities)} similarities; give one similarity a neighbour."
+            f"there are {len(labels)} labels and {len(similarities)} similarities; give one of each per neighbour."
         )
     if not (math.isfinite(temperature) and temperature > 0):
         raise InvalidRequestError(
-            f"the vote's temperature is {temperature}; it must be above 0. The usual one is 0.07."
+            f"the vote's temperature is {temperature}; it must be above 0 and finite, for example "
+            f"{DEFAULT_TEMPERATURE}."
         )
     if not np.isfinite(similarities).all():
         raise InvalidRequestError("a neighbour's similarity is NaN or infinite; a cosine lies in [-1, 1].")
@@ -84,10 +91,10 @@ def vote(
     nearest_of_all = max(map(max, votes.values()))
 
     def weight(similarity: float) -> float:
-        # Relative to the nearest, so that a low temperature cannot overflow; the ratio cancels in the shares.
+        # Relative to the nearest, so that a low temperature cannot overflow. The common factor cancels in the shares.
         return 1.0 if weighting == "uniform" else math.exp((similarity - nearest_of_all) / temperature)
 
-    # fsum: two classes with the same neighbours in another order must tie exactly.
+    # fsum: two classes with the same similarities in a different order must tie exactly.
     weights = {label: math.fsum(map(weight, theirs)) for label, theirs in votes.items()}
     if class_counts is not None:
         for label, theirs in votes.items():
@@ -104,23 +111,23 @@ def nearest(
     *,
     top_k: int,
 ) -> tuple[Int64[np.ndarray, "num_queries found"], Float32[np.ndarray, "num_queries found"]]:
-    """Row numbers of the `top_k` gallery vectors nearest to each query, and their cosines, nearest first.
+    """Find the `top_k` gallery vectors nearest to each query: their row numbers and cosines, nearest first.
 
-    Vectors need not be of unit length. Equal similarities keep the gallery's order. A gallery smaller than `top_k`
-    gives all it has. Exhaustive, in blocks of bounded memory.
+    Vectors may have any length. Equal similarities keep the gallery's order. If the gallery has fewer than `top_k`
+    vectors, all are returned. Every query is compared with every vector, in blocks of bounded memory.
 
-    Raises `InvalidRequestError` for a vector without direction, an empty gallery, or a `top_k` below 1.
+    Raises `InvalidRequestError` for a zero or non-finite vector, an empty gallery, or a `top_k` below 1.
     """
     if top_k < 1 or len(gallery) == 0:
         raise InvalidRequestError(
-            f"the nearest {top_k} of {len(gallery)} vectors were asked for; both numbers must be at least 1."
+            f"the request asks for the nearest {top_k} of {len(gallery)} vectors; both numbers must be at least 1."
         )
     found = min(top_k, len(gallery))
     queries = unit_vectors(queries, lambda row: f"query {row}")
     gallery = unit_vectors(gallery, lambda row: f"gallery vector {row}")
     indices = np.empty((len(queries), found), dtype=np.int64)
     similarities = np.empty((len(queries), found), dtype=np.float32)
-    block = max(1, _BLOCK_SIMILARITIES // len(gallery))
+    block = max(1, BLOCK_SIMILARITIES // len(gallery))
     for start in range(0, len(queries), block):
         cosines = np.clip(queries[start : start + block] @ gallery.T, -1, 1)  # block, num_items
         rows = slice(start, start + len(cosines))
@@ -132,14 +139,14 @@ def nearest(
 def most_similar(
     similarities: Float32[np.ndarray, "num_queries num_items"], *, top_k: int
 ) -> Int64[np.ndarray, "num_queries {top_k}"]:
-    """In each row the places of the `top_k` largest similarities, largest first; equal ones keep their order.
+    """Find the columns of the `top_k` largest similarities of each row, largest first; equal ones keep their order.
 
-    `top_k` is at least 1 and at most the number of items.
+    `top_k` must be at least 1 and at most the number of items.
     """
     places = np.empty((len(similarities), top_k), dtype=np.int64)
     least = np.partition(similarities, -top_k, axis=1)[:, -top_k]
     for row, (ours, bound) in enumerate(zip(similarities, least, strict=True)):
-        # All that tie with the last place, in the gallery's order: which of them win must not depend on numpy.
+        # Includes everything that ties with the last place, in the gallery's order: numpy must not decide who wins.
         candidates = np.flatnonzero(ours >= bound)
         places[row] = candidates[np.argsort(-ours[candidates], kind="stable")[:top_k]]
     return places
@@ -148,23 +155,26 @@ def most_similar(
 def unit_vectors(
     vectors: Float32[np.ndarray, "num_vectors embedding_size"], name: Callable[[int], str]
 ) -> Float32[np.ndarray, "num_vectors embedding_size"]:
-    """The vectors at length 1; `InvalidRequestError` for one that is zero or not finite, called by `name(row)`.
+    """Scale the vectors to length 1.
 
-    Those that have it already, as float32 can tell, stay as they are, bit by bit; if all have, they are not copied.
+    A vector that has length 1 already, within float32's precision, stays as it is, bit by bit. If all of them do, they
+    are not copied.
+
+    Raises `InvalidRequestError` for a vector that is zero or not finite; `name(row)` is what the message calls it.
     """
     if len(vectors) == 1 and abs(math.sqrt(np.vdot(vectors, vectors)) - 1) <= _ROUNDING:
-        return vectors  # one query, the most frequent case, in a quarter of the time
+        return vectors  # one query is the most frequent case: this takes a quarter of the time
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
     if (np.abs(lengths - 1) <= _ROUNDING).all():
         return vectors
-    # float64: the squares of float32 neither overflow nor vanish in it.
+    # In float64 the squares of float32 numbers neither overflow nor vanish.
     lengths = np.linalg.norm(vectors.astype(np.float64), axis=1)
     bad = np.flatnonzero(~(np.isfinite(lengths) & (lengths > 0)))
     if len(bad):
         row = int(bad[0])
-        kind = "is all zeros" if lengths[row] == 0 else "holds NaN or infinity"
+        kind = "is all zeros" if lengths[row] == 0 else "contains NaN or infinity"
         raise InvalidRequestError(
-            f"the vector of {name(row)} {kind}; a cosine needs a finite vector with a direction: send what the encoder "
+            f"the vector of {name(row)} {kind}; a cosine needs a finite vector that is not zero: send what the encoder "
             f"gave."
         )
     return (vectors / np.where(np.abs(lengths - 1) <= _ROUNDING, 1, lengths)[:, None]).astype(np.float32)

@@ -9,8 +9,11 @@ from jaxtyping import Float32
 
 MAX_ID_LENGTH = 256
 
-# The gallery that is always there, and is meant where none is named.
+# The gallery that always exists. A request that names no gallery means this one.
 DEFAULT_GALLERY = "default"
+
+# How many neighbours a search finds unless a request says otherwise.
+DEFAULT_TOP_K = 5
 
 # What a client can keep with an item: JSON without nesting.
 Attribute = str | float | bool | list[str]

@@ -119,7 +119,7 @@ def test_a_temperature_that_is_not_above_zero_is_refused(temperature):
 
 
 def test_similarities_that_do_not_fit_the_labels_are_refused():
-    with pytest.raises(InvalidRequestError, match="2 labels for 1"):
+    with pytest.raises(InvalidRequestError, match="2 labels and 1 similarities"):
         vote(["sit", "walk"], [0.5])
     with pytest.raises(InvalidRequestError, match="NaN"):
         vote(["sit"], [math.nan])
@@ -172,7 +172,7 @@ def test_blocks_do_not_change_what_is_nearest(monkeypatch):
     rng = np.random.default_rng(0)
     queries, gallery = (rng.integers(-3, 4, (n, 4)).astype(np.float32) + 0.5 for n in (23, 31))
     at_once = nearest(queries, gallery, top_k=7)
-    monkeypatch.setattr("gfp_serve.classify._BLOCK_SIMILARITIES", 64)  # 2 queries at a time
+    monkeypatch.setattr("gfp_serve.classify.BLOCK_SIMILARITIES", 64)  # 2 queries at a time
     in_blocks = nearest(queries, gallery, top_k=7)
     np.testing.assert_allclose(at_once[1], in_blocks[1], atol=1e-6)
     assert at_once[0].shape == in_blocks[0].shape == (23, 7)
@@ -184,7 +184,7 @@ def test_blocks_do_not_change_what_is_nearest(monkeypatch):
         (f32([1, 0]), np.empty((0, 2), dtype=np.float32), 1, "of 0 vectors"),
         (f32([1, 0]), f32([1, 0]), 0, "nearest 0"),
         (f32([1, 0], [0, 0]), f32([1, 0]), 1, "query 1 is all zeros"),
-        (f32([1, 0]), f32([1, 0], [1, math.inf]), 1, "gallery vector 1 holds NaN or infinity"),
+        (f32([1, 0]), f32([1, 0], [1, math.inf]), 1, "gallery vector 1 contains NaN or infinity"),
     ],
 )
 def test_vectors_that_have_no_cosine_are_refused_by_name(queries, gallery, top_k, expected):

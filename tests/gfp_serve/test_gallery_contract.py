@@ -294,8 +294,8 @@ def test_an_id_or_a_label_can_be_any_text_and_means_no_other(gallery):
         (Item("bad\ud800", EAST), "UTF-8"),
         (Item("clip-7", EAST, "bad\ud800"), "'clip-7' cannot be written as UTF-8"),
         (Item("clip-7", np.float32([0, 0])), "'clip-7' is all zeros"),
-        (Item("clip-7", np.float32([1, np.nan])), "'clip-7' holds NaN or infinity"),
-        (Item("clip-7", np.float32([1, np.inf])), "'clip-7' holds NaN or infinity"),
+        (Item("clip-7", np.float32([1, np.nan])), "'clip-7' contains NaN or infinity"),
+        (Item("clip-7", np.float32([1, np.inf])), "'clip-7' contains NaN or infinity"),
         (Item("clip-7", np.ones(3, dtype=np.float32)), "'clip-7' has shape"),
         (Item("clip-7", EAST, "", {"fps": float("nan")}), "'fps' of item 'clip-7' is nan"),
         (Item("clip-7", EAST, "", {"fps": -float("inf")}), "'fps' of item 'clip-7' is -inf"),
@@ -318,7 +318,7 @@ def test_an_item_that_cannot_be_stored_is_named_and_its_whole_upsert_refused(gal
         (np.ones((1, 2)), 0, "top_k is 0"),
         (np.ones((1, 3)), 1, "vectors of 2 numbers"),
         ([[1, 0], [0, 0]], 1, "query 1 is all zeros"),
-        ([[np.nan, 0]], 1, "query 0 holds NaN"),
+        ([[np.nan, 0]], 1, "query 0 contains NaN"),
     ],
 )
 def test_a_query_that_cannot_be_answered_says_why(gallery, queries, top_k, expected):

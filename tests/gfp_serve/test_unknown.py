@@ -74,7 +74,7 @@ def test_the_threshold_is_the_lowest_that_keeps_the_other_strangers_out(share, d
 @pytest.mark.parametrize("leave_out", [None, "subject"])
 @pytest.mark.parametrize("how", [{}, {"balanced": True, "num_neighbours": 4}, {"weighting": "uniform"}])
 def test_every_item_is_asked_for_as_a_server_without_it_would_answer(how, leave_out, block, monkeypatch):
-    monkeypatch.setattr("gfp_serve.gallery.care.rejection_threshold._BLOCK_SIMILARITIES", block)
+    monkeypatch.setattr("gfp_serve.gallery.care.rejection_threshold.BLOCK_SIMILARITIES", block)
     items = drawn(60)
     found = calibrate_unknown(items, leave_out=leave_out, **how)
     how = {"num_neighbours": 5, **how}

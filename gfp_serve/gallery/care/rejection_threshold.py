@@ -13,7 +13,16 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
-from gfp_serve.classify import Weighting, most_similar, unit_vectors, vote
+from gfp_serve.classify import (
+    BLOCK_SIMILARITIES,
+    DEFAULT_NUM_NEIGHBOURS,
+    DEFAULT_TEMPERATURE,
+    DEFAULT_WEIGHTING,
+    Weighting,
+    most_similar,
+    unit_vectors,
+    vote,
+)
 from gfp_serve.errors import InvalidRequestError, quoted
 from gfp_serve.items import Item
 
@@ -22,9 +31,6 @@ RECORDING = "recording"
 
 # How much a similarity differs at most between two ways of adding up the same products.
 _ROUNDING = 1e-6
-
-# Similarities that are held at a time: 64 MiB of float32.
-_BLOCK_SIMILARITIES = 2**24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -85,9 +91,9 @@ def calibrate_unknown(
     items: Iterable[Item],
     *,
     false_accept: float = 0.05,
-    num_neighbours: int = 5,
-    weighting: Weighting = "similarity",
-    temperature: float = 0.07,
+    num_neighbours: int = DEFAULT_NUM_NEIGHBOURS,
+    weighting: Weighting = DEFAULT_WEIGHTING,
+    temperature: float = DEFAULT_TEMPERATURE,
     balanced: bool = False,
     leave_out: str | None = None,
     advance: Callable[[int], object] = lambda _: None,
@@ -124,7 +130,7 @@ def calibrate_unknown(
     labelled = np.flatnonzero(class_of >= 0)
     top_k = min(num_neighbours, len(items))
     known, known_right, strangers = [], [], []
-    block = max(1, _BLOCK_SIMILARITIES // len(items))
+    block = max(1, BLOCK_SIMILARITIES // len(items))
     for start in range(0, len(labelled), block):
         asked = labelled[start : start + block]
         similarities = vectors[asked] @ vectors.T  # asked, items
