@@ -1,5 +1,6 @@
 # Three images from one file:  docker build --target server|server-gpu|trainer .
-# Versions are those of constraints.txt, which the tests ran with.
+# Versions are those of constraints.txt, which the tests ran with. ORT_DISABLE_TELEMETRY=1: onnxruntime sends nothing to
+# its maker, whatever program runs in the image.
 
 FROM python:3.12-slim AS builder
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
@@ -18,7 +19,7 @@ RUN pip install -c constraints.txt '.[cpu,train]'
 
 FROM python:3.12-slim AS server
 COPY --from=server-build /opt/venv /opt/venv
-ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 GFP_SERVE_GALLERY=/var/lib/gfp/gallery
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 ORT_DISABLE_TELEMETRY=1 GFP_SERVE_GALLERY=/var/lib/gfp/gallery
 # The volume takes the owner of the folder that it covers, so the folder is made before it.
 RUN useradd --uid 10001 --create-home gfp && install -d -o gfp -g gfp -m 0700 /var/lib/gfp
 USER gfp
@@ -35,7 +36,7 @@ RUN apt-get update \
  && apt-get install --yes --no-install-recommends python3 python3-venv \
  && rm -rf /var/lib/apt/lists/* \
  && python3 -m venv /opt/venv
-ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 GFP_SERVE_GALLERY=/var/lib/gfp/gallery
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 ORT_DISABLE_TELEMETRY=1 PIP_NO_CACHE_DIR=1 GFP_SERVE_GALLERY=/var/lib/gfp/gallery
 COPY --from=builder /src /src
 RUN pip install -c /src/constraints.txt '/src[gpu,milvus]' && rm -rf /src
 RUN useradd --uid 10001 --create-home gfp && install -d -o gfp -g gfp -m 0700 /var/lib/gfp
@@ -48,7 +49,7 @@ ENTRYPOINT ["gfp-serve", "--host", "0.0.0.0", "--insecure", "--device", "cuda"]
 
 FROM python:3.12-slim AS trainer
 COPY --from=trainer-build /opt/venv /opt/venv
-ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 ORT_DISABLE_TELEMETRY=1
 RUN useradd --uid 10001 --create-home gfp && install -d -o gfp -g gfp /srv/gfp /srv/gfp/stores /srv/gfp/runs
 USER gfp
 WORKDIR /srv/gfp

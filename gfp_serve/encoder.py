@@ -1,4 +1,10 @@
-"""The onnxruntime session: model input -> unit vectors. The only file that imports onnxruntime."""
+"""The onnxruntime session: model input -> unit vectors. The only file that imports onnxruntime.
+
+onnxruntime 1.29 and later report to their maker: from the import on they write an identifier of the machine below the
+user's cache folder and look for a host of Microsoft's. Importing this module first sets ORT_DISABLE_TELEMETRY=1, which
+stops both. Any other value of the variable is replaced: somebody may have set it for another program, and there is no
+reason to report from here. A program that imports onnxruntime before this module must set the variable itself.
+"""
 
 import logging
 import os
@@ -7,12 +13,15 @@ from importlib.metadata import PackageNotFoundError, distribution
 from typing import Any, Literal
 
 import numpy as np
-import onnxruntime
 from jaxtyping import Float32
 
 from gfp_serve.bundle import INPUT_NAME, MODEL_FILE, OUTPUT_NAME, Bundle, Encode
 from gfp_serve.errors import BundleError, DeviceError
 from gfp_serve.priority import in_thread_that_gives_way
+
+# Read once, while onnxruntime is imported; children of this process inherit it.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+import onnxruntime
 
 _log = logging.getLogger(__name__)
 

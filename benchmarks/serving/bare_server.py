@@ -6,17 +6,20 @@ With --remember it encodes the first clip alone, and answers every other call wi
 """
 
 import asyncio
+import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
 import numpy as np
-import onnxruntime
 
 from gfp_serve.bundle import Bundle
 from gfp_serve.v1 import open_inference_pb2 as oip
 from gfp_serve.v1 import open_inference_pb2_grpc
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # while it is imported; gfp_serve/encoder.py says why
+import onnxruntime
 
 
 class Encoder(open_inference_pb2_grpc.GRPCInferenceServiceServicer):

@@ -1,9 +1,13 @@
 """The encoder as a user of MLServer would serve it. Runs in an environment of its own, without this project."""
 
-import onnxruntime
+import os
+
 from mlserver import MLModel
 from mlserver.codecs import NumpyCodec
 from mlserver.types import InferenceRequest, InferenceResponse
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # while it is imported; gfp_serve/encoder.py says why
+import onnxruntime
 
 
 class Encoder(MLModel):

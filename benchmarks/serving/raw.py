@@ -4,17 +4,20 @@ Reads a line of JSON for each turn, {"seconds": S, "batch": B}, and answers with
 """
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 
 from benchmarks.serving.bundles import made_up_clip
 from gfp_serve.bundle import INPUT_NAME, OUTPUT_NAME, Bundle
 from gfp_serve.preprocess import prepare
 from gfp_serve.skeleton import NTU25
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # while it is imported; gfp_serve/encoder.py says why
+import onnxruntime
 
 
 def main() -> None:

@@ -5,16 +5,21 @@
 Runs in an environment of its own, which sees this project's generated stubs and nothing else of it.
 """
 
+import os
 import sys
 import time
 
 import numpy as np
+
+from gfp_serve.v1 import open_inference_pb2 as oip
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # while it is imported; gfp_serve/encoder.py says why
 import onnxruntime
+
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # Ray reports to its makers too
 import ray
 from ray import serve
 from ray.serve.config import gRPCOptions
-
-from gfp_serve.v1 import open_inference_pb2 as oip
 
 
 @serve.deployment(max_ongoing_requests=128, ray_actor_options={"num_cpus": 1})

@@ -106,6 +106,25 @@ def test_every_image_of_others_is_pinned(compose):
     assert all(re.fullmatch(r"[\w/.-]+:v?\d+\.\d+\.\d+", image) for image in images)
 
 
+@pytest.mark.parametrize("name", ["server", "server-gpu", "trainer"])
+def test_onnxruntime_reports_to_nobody_in_an_image_and_in_the_services_that_run_it(compose, stages, name):
+    services = [service for service in compose["services"].values() if service.get("build", {}).get("target") == name]
+
+    assert "ORT_DISABLE_TELEMETRY=1" in " ".join(values(stages[name], "ENV")).split()
+    assert services
+    assert all(service["environment"]["ORT_DISABLE_TELEMETRY"] == "1" for service in services)
+
+
+def test_grafana_reports_to_nobody(compose):
+    told = compose["services"]["grafana"]["environment"]
+    off = {"ANALYTICS_REPORTING", "ANALYTICS_CHECK_FOR_UPDATES", "ANALYTICS_CHECK_FOR_PLUGIN_UPDATES", "NEWS_NEWS_FEED"}
+
+    assert {
+        name.removeprefix("GF_").removesuffix("_ENABLED") for name, value in told.items() if value == "false"
+    } == off
+    assert told["GF_PLUGINS_PREINSTALL_DISABLED"] == told["GF_SECURITY_DISABLE_GRAVATAR"] == "true"
+
+
 def test_the_dashboard_asks_for_metrics_that_there_are():
     dashboard = json.loads((ROOT / "examples" / "observe" / "dashboard.json").read_text())
     asked = {
