@@ -4,10 +4,14 @@ Queue and inference are counted apart, because they are mended apart: more repli
 smaller encoder for the other.
 """
 
+import socket
+import socketserver
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal, get_args
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, make_wsgi_app
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -105,7 +109,9 @@ class Metrics:
 
         Raises `OSError` when the address cannot be listened on.
         """
-        server, thread = start_http_server(port, addr=host, registry=self.registry)
+        server = _HttpServer(host, port, self.registry)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
 
         def stop() -> None:
             server.shutdown()
@@ -113,6 +119,31 @@ class Metrics:
             thread.join()
 
         return server.server_port, stop
+
+
+class _HttpServer(socketserver.ThreadingMixIn, WSGIServer):
+    """Prometheus's own application behind a server that does not look up what its address is called.
+
+    That of prometheus_client does, and asks a resolver for an address or host name that /etc/hosts does not have.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, host: str, port: int, registry: CollectorRegistry) -> None:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        self.address_family, _, _, _, address = found[0]
+        super().__init__(address, _SilentHandler)  # type: ignore[arg-type]
+        self.set_app(make_wsgi_app(registry))
+
+    def server_bind(self) -> None:
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
+        self.setup_environ()
+
+
+class _SilentHandler(WSGIRequestHandler):
+    def log_message(self, format: str, *_: object) -> None:
+        """Says nothing of a scrape."""
 
 
 class _GalleryMetrics(Collector):
