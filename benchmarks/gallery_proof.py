@@ -5,7 +5,7 @@
     python benchmarks/gallery_proof.py damage --work W      one wrong byte anywhere in any file
 
 W is a folder for galleries, made anew by each run. A command exits with 1 when a gallery lied or forgot. What is done
-is in benchmarks/proving.
+is in tests/proving.
 """
 
 import json
@@ -18,8 +18,8 @@ from typing import Any
 import click
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks.proving import beside, crash, damage
 from gfp_serve.gallery.embedded.gallery import FaissGallery
+from tests.proving import beside, crash, damage
 
 OUT = Path("benchmarks/gallery_proof.json")
 

@@ -1,4 +1,8 @@
-"""Tests mirror the packages; `contract/` holds what crosses them. Shape annotations are executed with `check`."""
+"""Tests mirror the packages; `contract/` holds what crosses them. Shape annotations are executed with `check`.
+
+Parts that several tests use are in `support/`. What a gallery must hold to, even when it is killed, is in `proving/`,
+for tests and benchmarks. Files of earlier releases are in `golden/`.
+"""
 
 from beartype import BeartypeConf, beartype
 

@@ -1,12 +1,18 @@
-"""Settings of every test.
+"""Settings and servers of every test.
 
 Made-up inputs are the same in each run, so that a change is judged by what it changed; `pytest --hypothesis-profile
 explore` looks at ten times as many new ones. No time limit on one input: the first of a test may compile or import.
 """
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
+
+from tests.support import milvus_server as milvus
+from tests.support.tiny_bundle import tiny_bundle
 
 # Some tests import onnxruntime before gfp_serve/encoder.py, which says why.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
@@ -14,3 +20,17 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 settings.register_profile("same", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=1000)
 settings.load_profile("same")
+
+
+@pytest.fixture(scope="session")
+def bundle_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny bundle as a file."""
+    path = tmp_path_factory.mktemp("bundle") / "tiny.zip"
+    tiny_bundle().write(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def milvus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[milvus.MilvusServer]:
+    with milvus.running(tmp_path_factory.mktemp("milvus")) as server:
+        yield server

@@ -15,7 +15,7 @@ from gfp_serve.classify import Weighting, nearest, vote
 from gfp_serve.cli.ask import gfp
 from gfp_serve.config import DEFAULT_BUNDLE
 from gfp_serve.formats import TEST_SPLIT, TRAIN_SPLIT, read_clips, write_clip_file
-from tests.gfp_serve.processes import process
+from tests.support.server_processes import process
 from trainer.cli.evaluate import gfp_evaluate
 from trainer.data.importing import ImportConfig, find_sources, import_recordings
 from trainer.data.reading import ReadConfig

@@ -20,8 +20,8 @@ from gfp_serve.skeleton import NTU25
 from tests.contract import watched as watched_module
 from tests.contract.readme import ROOT, SCRIPTS
 from tests.contract.watched import Seen, read_calls, watch
-from tests.gfp_serve.processes import process
-from tests.gfp_serve.tiny import tiny_bundle, walk
+from tests.support.server_processes import process
+from tests.support.tiny_bundle import tiny_bundle, walk
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.gfp_serve.debian import command_of
+from tests.support.debian import command_of
 
 _TO_OTHERS = ("connect", "sendto", "sendmsg", "sendmmsg")
 _OPENING = ("open", "openat", "openat2", "creat")

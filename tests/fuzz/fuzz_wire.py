@@ -27,7 +27,7 @@ with atheris.instrument_imports(include=["gfp_serve", "google.protobuf.json_form
 from grpc import StatusCode
 
 from gfp_serve.v1 import gallery_pb2
-from tests.gfp_serve.wild import RPCS, SET_UP, calls, good
+from tests.support.any_requests import RPCS, SET_UP, calls, good
 
 OURS = sorted(name for name in RPCS if name.startswith(tuple(f"/{service}/" for service in SERVICES)))
 # A first byte that stands for no RPC: the call is made by Hypothesis.

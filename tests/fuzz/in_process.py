@@ -15,9 +15,9 @@ from gfp_serve.service.access import Access
 from gfp_serve.service.deployment import Deployment, Switch
 from gfp_serve.service.guard import Guard
 from gfp_serve.service.metrics import Metrics
-from tests.gfp_serve.tiny import tiny_bundle
-from tests.gfp_serve.wild import LIMITS
-from tests.gfp_serve.wire import galleries_of, small_config
+from tests.support.any_requests import LIMITS
+from tests.support.servers import galleries_of, small_config
+from tests.support.tiny_bundle import tiny_bundle
 
 
 class Methods:

@@ -10,7 +10,7 @@ import pytest
 from gfp_serve.bundle import CANONICAL_FILE, CANONICAL_TOLERANCE, MANIFEST_FILE, MODEL_FILE, Bundle
 from gfp_serve.errors import BundleError
 from gfp_serve.preprocess import PreprocessConfig
-from tests.gfp_serve.tiny import CONFIG, SIZE, tiny_bundle, tiny_encode
+from tests.support.tiny_bundle import CONFIG, SIZE, tiny_bundle, tiny_encode
 
 
 @pytest.fixture(params=["bundle", "bundle.zip"], ids=["folder", "zip"])

@@ -10,8 +10,8 @@ from gfp_serve.client import Client
 from gfp_serve.errors import InvalidRequestError
 from gfp_serve.filters import AnyOf, Filter
 from gfp_serve.items import Item
-from tests.gfp_serve.tiny import SIZE
-from tests.gfp_serve.wire import running_in_thread
+from tests.support.servers import running_in_thread
+from tests.support.tiny_bundle import SIZE
 
 
 def f32(*rows: list[float]) -> np.ndarray:

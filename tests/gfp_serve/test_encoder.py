@@ -7,7 +7,7 @@ from onnx import TensorProto, helper
 from gfp_serve.encoder import Encoder, check_packages
 from gfp_serve.errors import BundleError, DeviceError
 from gfp_serve.preprocess import PreprocessConfig
-from tests.gfp_serve.tiny import SIZE, tiny_bundle, tiny_encode, tiny_model
+from tests.support.tiny_bundle import SIZE, tiny_bundle, tiny_encode, tiny_model
 
 
 def some_clips(batch: int, bodies: int) -> np.ndarray:

@@ -9,8 +9,8 @@ import pytest
 from gfp_serve.errors import InvalidSkeletonError
 from gfp_serve.motion_page import MOTION_BYTES, Motion, MotionPanel, MotionRow, motion_page, write_motion_page
 from gfp_serve.skeleton import KINECT20, NTU25
-from tests.gfp_serve.page_data import data_of, positions
-from tests.gfp_serve.tiny import walk
+from tests.support.page_data import data_of, positions
+from tests.support.tiny_bundle import walk
 
 LEFT_HIP, RIGHT_HIP, HEAD = (NTU25.joint_names.index(name) for name in ("HipLeft", "HipRight", "Head"))
 

@@ -11,8 +11,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from gfp_serve.motion_page import Motion, MotionPanel, MotionRow, write_motion_page
 from gfp_serve.skeleton import NTU25
-from tests.gfp_serve.debian import command_of
-from tests.gfp_serve.tiny import walk
+from tests.support.debian import command_of
+from tests.support.tiny_bundle import walk
 
 EVIL = "</script><img src=x onerror='window.harmed = true'><b>bold</b>"
 

@@ -10,8 +10,8 @@ from gfp_serve.items import Neighbour, Source
 from gfp_serve.moments import Moment
 from gfp_serve.neighbour_page import MAX_NEIGHBOURS, MAX_QUERIES, NeighbourPage, Origin, find_motions, found_panel
 from gfp_serve.skeleton import NTU25
-from tests.gfp_serve.page_data import data_of
-from tests.gfp_serve.tiny import walk
+from tests.support.page_data import data_of
+from tests.support.tiny_bundle import walk
 
 
 def clip(name: str, seed: int, *, frames: int = 60, label: str | None = "wave") -> Clip:

@@ -21,7 +21,7 @@ from gfp_serve.preprocess import (
     rotate_about_vertical,
 )
 from gfp_serve.skeleton import KINECT20, LAYOUTS, NTU25
-from tests.gfp_serve.tiny import walk
+from tests.support.tiny_bundle import walk
 
 NAN = np.nan
 BASE, MID, SHOULDER = (NTU25.joint_names.index(name) for name in ("SpineBase", "SpineMid", "SpineShoulder"))

@@ -14,7 +14,7 @@ from gfp_serve.errors import BundleError
 from gfp_serve.formats import Clip
 from gfp_serve.preprocess import PreprocessConfig, prepare
 from gfp_serve.skeleton import NTU25, layout_named
-from tests.trainer.small import TINY_ENCODER, moving_body
+from tests.support.small_runs import TINY_ENCODER, moving_body
 from trainer.embedding import ClipEmbedding, PoseStatistics
 from trainer.encoder import EncoderConfig, SkeletonEncoder
 from trainer.export import PARITY_TOLERANCE, Origin, choose_canonical, export_bundle

@@ -17,7 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from gfp_serve.errors import InvalidRequestError, StoreError
 from gfp_serve.preprocess import PreprocessConfig, clean
 from gfp_serve.skeleton import NTU25
-from tests.trainer.small import moving_body, tiny_config, write_store
+from tests.support.small_runs import moving_body, tiny_config, write_store
 from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint, CheckpointError
 from trainer.data.store import POSITIONS_FILE, ClipStore, StoreWriter
 from trainer.encoder import EncoderConfig
@@ -177,7 +177,7 @@ def in_a_process(lines: str, store: ClipStore, run: Path) -> subprocess.Complete
     code = f"""
 import os, resource, signal
 from pathlib import Path
-from tests.trainer.small import tiny_config
+from tests.support.small_runs import tiny_config
 from trainer.loop import Trainer
 from trainer.checkpoint import Checkpoint
 from trainer.data.store import ClipStore

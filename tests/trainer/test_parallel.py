@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.trainer.small import write_store
+from tests.support.small_runs import write_store
 from trainer.checkpoint import Checkpoint
 from trainer.data.store import ClipStore
 from trainer.metrics import METRICS_FILE

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gfp_serve.errors import InvalidRequestError
-from tests.trainer.small import TINY_ENCODER, write_store
+from tests.support.small_runs import TINY_ENCODER, write_store
 from trainer.embedding import PoseStatistics
 from trainer.encoder import SkeletonEncoder
 from trainer.readout import GridMeans, ReadoutConfig, fit_readout, projection

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.trainer.small import TINY_ENCODER, tiny_config, write_store
+from tests.support.small_runs import TINY_ENCODER, tiny_config, write_store
 from trainer.config import TrainConfig
 from trainer.data.store import ClipStore
 from trainer.loop import Trainer

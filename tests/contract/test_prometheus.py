@@ -1,0 +1,205 @@
+"""A real Prometheus scrapes two real servers; every line of the shipped dashboard is drawn from what it then knows."""
+
+import json
+import math
+import re
+import signal
+import subprocess
+import time
+import urllib.parse
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from gfp_serve.client import Client, ClipItem
+from gfp_serve.skeleton import NTU25
+from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc
+from gfp_serve.wire.convert import write_sequence
+from tests.support.debian import command_of
+from tests.support.server_processes import process
+from tests.support.tiny_bundle import walk
+
+pytestmark = [pytest.mark.install, pytest.mark.timeout(600)]
+
+OBSERVE = Path(__file__).parents[2] / "examples" / "observe"
+DASHBOARD = json.loads((OBSERVE / "dashboard.json").read_text())
+LINES = [(target["expr"], target["legendFormat"]) for panel in DASHBOARD["panels"] for target in panel["targets"]]
+(REPLICAS,) = DASHBOARD["templating"]["list"]
+
+TOKEN = "t" * 32
+EMBED = "gfp_serve.v1.EmbeddingService/Embed"
+
+
+class Prometheus:
+    """The HTTP API of a running one."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    def ask(self, path: str, **parameters: str) -> Any:
+        asked = urllib.parse.urlencode(parameters)
+        with urllib.request.urlopen(f"http://{self._address}/api/v1/{path}?{asked}", timeout=10) as reply:
+            told = json.load(reply)
+        assert told["status"] == "success"
+        return told["data"]
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        """Its result now: labels under `metric`, time and number under `value`."""
+        return self.ask("query", query=expression)["result"]
+
+    def numbers(self, expression: str) -> list[float]:
+        return [float(series["value"][1]) for series in self.query(expression)]
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """A server: where it listens, where it is asked for its metrics, which Prometheus then calls it by."""
+
+    address: str
+    instance: str
+    running: subprocess.Popen[str]
+
+
+@pytest.fixture(scope="module")
+def replicas(bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Replica]]:
+    """Two servers that ask for tokens."""
+    tokens = tmp_path_factory.mktemp("tokens") / "tokens"
+    tokens.write_text(f"write {TOKEN}\n")
+    arguments = ("--bundle", bundle_path, "--tokens", tokens, "--port", 0, "--metrics-port", 0)
+    found = []
+    with ExitStack() as stack:
+        for _ in range(2):
+            running, address = stack.enter_context(process(*arguments, "--log-format", "text"))
+            for line in running.stderr:
+                if told := re.search(r"metrics=http://(127\.0\.0\.1:\d+)/metrics", line):
+                    break
+            found.append(Replica(address, told[1], running))
+        yield found
+
+
+@pytest.fixture(scope="module")
+def prometheus(replicas: list[Replica], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """One with the shipped configuration, which asks these servers, every second."""
+    folder = tmp_path_factory.mktemp("prometheus")
+    config = (OBSERVE / "prometheus.yml").read_text()
+    targets = json.dumps([replica.instance for replica in replicas])
+    for shipped, ours in (('["server:9464"]', targets), ("scrape_interval: 5s", "scrape_interval: 1s")):
+        assert shipped in config
+        config = config.replace(shipped, ours)
+    (folder / "prometheus.yml").write_text(config)
+    command = [
+        *command_of("prometheus", alone=True),
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        "--web.listen-address=127.0.0.1:0",
+    ]
+    with (folder / "log").open("w+") as log, subprocess.Popen(command, stderr=log, stdout=log) as running:
+        try:
+            while "Server is ready" not in (told := (folder / "log").read_text()):
+                assert running.poll() is None, told
+                time.sleep(0.02)
+            yield Prometheus(re.search(r'msg="Listening on" address=(\S+)', told)[1])
+        finally:
+            running.kill()
+
+
+@pytest.fixture(scope="module")
+def calls(replicas: list[Replica]) -> Iterator[Callable[[], Counter[str]]]:
+    """Makes a round of calls to each server, good and refused; gives how many calls to Embed ended how so far."""
+    statuses: Counter[str] = Counter()
+    good = embedding_pb2.EmbedRequest(sequences=[write_sequence(walk(1), NTU25)])
+    token = (("authorization", f"Bearer {TOKEN}"),)
+    round_of_requests = ((good, token), (good, token), (embedding_pb2.EmbedRequest(), token), (good, ()))
+    with ExitStack() as stack:
+        channels = [stack.enter_context(grpc.insecure_channel(replica.address)) for replica in replicas]
+        clients = [stack.enter_context(Client(replica.address, token=TOKEN)) for replica in replicas]
+
+        def round_of_calls() -> Counter[str]:
+            for channel, client in zip(channels, clients, strict=True):
+                client.upsert([ClipItem("one", walk(1), "walk")])
+                for request, metadata in round_of_requests:
+                    try:
+                        embedding_pb2_grpc.EmbeddingServiceStub(channel).Embed(request, metadata=metadata)
+                        statuses["OK"] += 1
+                    except grpc.RpcError as failure:
+                        statuses[failure.code().name] += 1
+            return statuses
+
+        yield round_of_calls
+
+
+def eventually(holds: Callable[[], bool]) -> bool:
+    """Whether it does before long: numbers are in Prometheus after the next scrape, and rates after two."""
+    end = time.monotonic() + 60
+    while not holds():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def test_prometheus_with_the_shipped_configuration_reaches_the_servers(prometheus: Prometheus) -> None:
+    assert eventually(lambda: prometheus.numbers('up{job="gfp-serve"}') == [1, 1])
+
+
+def test_prometheus_knows_how_many_calls_ended_with_each_status(prometheus: Prometheus, calls) -> None:
+    made = calls()
+    assert made.keys() == {"OK", "INVALID_ARGUMENT", "UNAUTHENTICATED"}
+
+    def known() -> Counter[str]:
+        series = prometheus.query(f'sum by (code) (gfp_requests_total{{rpc="{EMBED}"}})')
+        return Counter({each["metric"]["code"]: int(each["value"][1]) for each in series})
+
+    assert eventually(lambda: known() == made), known()
+
+
+def test_a_reload_is_counted_by_its_result(prometheus: Prometheus, replicas: list[Replica]) -> None:
+    def counts() -> dict[str, int]:
+        series = prometheus.query(f'gfp_reloads_total{{instance="{replicas[1].instance}"}}')
+        return {each["metric"]["result"]: int(each["value"][1]) for each in series}
+
+    assert eventually(lambda: counts() == {"switched": 0, "unchanged": 0, "refused": 0}), counts()
+    replicas[1].running.send_signal(signal.SIGHUP)
+    assert eventually(lambda: counts() == {"switched": 0, "unchanged": 1, "refused": 0}), counts()
+
+
+def chosen(expression: str, instances: str) -> str:
+    """As Grafana asks it, with what its reader chose."""
+    return expression.replace("$instance", instances)
+
+
+def test_the_dashboard_offers_every_replica_to_choose_from(prometheus: Prometheus, replicas: list[Replica]) -> None:
+    metric, label = re.fullmatch(r"label_values\((\w+), (\w+)\)", REPLICAS["query"]).groups()
+    assert (REPLICAS["name"], REPLICAS["multi"], REPLICAS["includeAll"]) == ("instance", True, True)
+    instances = {replica.instance for replica in replicas}
+    assert eventually(lambda: set(prometheus.ask(f"label/{label}/values", **{"match[]": metric})) == instances)
+
+
+@pytest.mark.parametrize(("expression", "legend"), LINES)
+def test_every_line_of_the_dashboard_has_numbers_while_calls_are_made_and_of_the_chosen_replicas_alone(
+    prometheus: Prometheus, replicas: list[Replica], calls, expression: str, legend: str
+) -> None:
+    every = chosen(expression, REPLICAS["allValue"])
+
+    def has_numbers() -> bool:
+        calls()
+        return any(math.isfinite(number) for number in prometheus.numbers(every))
+
+    assert eventually(has_numbers)
+    named = set(re.findall(r"{{(\w+)}}", legend))
+    for series in prometheus.query(every):
+        assert series["metric"].keys() >= named
+    if "instance" in named:
+        instances = {replica.instance for replica in replicas}
+        assert eventually(lambda: {each["metric"]["instance"] for each in prometheus.query(every)} == instances)
+        of_one = prometheus.query(chosen(expression, replicas[0].instance))
+        assert {each["metric"]["instance"] for each in of_one} == {replicas[0].instance}
+    assert prometheus.query(every)
+    assert not prometheus.query(chosen(expression, "nobody"))

@@ -1,0 +1,384 @@
+"""The commands as a user runs them, against a real server with a tiny encoder."""
+
+import dataclasses
+import json
+import os
+
+import click
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from gfp_serve.cli import ask as cli
+from gfp_serve.cli.ask import gfp
+from gfp_serve.cli.serve import gfp_serve
+from gfp_serve.client import Client
+from gfp_serve.config import ServeConfig
+from gfp_serve.formats import Clip, write_clip_file
+from gfp_serve.items import Effort
+from gfp_serve.skeleton import KINECT20, NTU25, Layout
+from tests.support.servers import running_in_thread
+from tests.support.tiny_bundle import SIZE, embedding_of, walk
+
+# The joints of ntu25, hands and all, but in an order that no known layout has.
+TURNED = Layout("custom", NTU25.joint_names[::-1], tuple(-1 if p == -1 else 24 - p for p in NTU25.parents[::-1]))
+
+
+@pytest.fixture
+def address(tmp_path):
+    with running_in_thread(tmp_path) as address:
+        yield address
+
+
+@pytest.fixture
+def run(address, monkeypatch):
+    monkeypatch.setenv("GFP_ADDRESS", address)
+
+    def run(*arguments, code=0):
+        result = CliRunner().invoke(gfp, list(map(str, arguments)))
+        assert result.exit_code == code, result.output
+        assert "Traceback" not in result.output
+        return result
+
+    return run
+
+
+def clips(*seeds, layout=NTU25, split=-1):
+    return [
+        Clip(
+            name=f"c{seed}",
+            sequence=walk(seed, layout=NTU25)[:, :, ::-1] if layout is TURNED else walk(seed, layout=layout),
+            layout=layout,
+            fps=30.0,
+            label="wave" if seed % 2 else "sit",
+            subject=str(seed),
+            split=split,
+        )
+        for seed in seeds
+    ]
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    """Two clips in a.npz (training), one in b.npz (test)."""
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    write_clip_file(folder / "a.npz", clips(1, 2, split=0))
+    write_clip_file(folder / "b.npz", clips(3, split=1))
+    return folder
+
+
+def lines(result):
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_added_clips_are_found_under_file_and_name_with_what_is_known_of_them(run, recordings):
+    assert "3 items were added" in run("add", recordings).stdout
+    found = lines(run("search", recordings / "a.npz", "--top-k", 2, "--json"))
+    assert [answer["clip"] for answer in found] == ["a/c1", "a/c2"]
+    nearest = found[0]["neighbours"][0]
+    assert (nearest["id"], nearest["label"], nearest["attributes"]["subject"]) == ("a/c1", "wave", "1")
+    assert nearest["similarity"] == pytest.approx(1, abs=1e-4)
+    assert len(found[0]["neighbours"]) == 2
+
+
+def test_a_table_is_drawn_without_json(run, recordings):
+    run("add", recordings)
+    table = run("search", recordings / "b.npz", "--top-k", 1).stdout
+    assert all(word in table for word in ("b/c3", "1.000", "wave"))
+
+
+def test_brackets_in_labels_and_names_are_shown_as_they_are(run, tmp_path):
+    (clip,) = clips(1)
+    write_clip_file(tmp_path / "brackets.npz", [dataclasses.replace(clip, name="[/]", label="[/red] [bold]go")])
+    run("add", tmp_path / "brackets.npz")
+    for command in ("embed", "search", "classify"):
+        table = run(command, tmp_path / "brackets.npz").stdout
+        assert "brackets/[/]" in table
+        assert "[/red] [bold]go" in table
+
+
+def test_one_side_of_the_split_is_added_and_the_other_is_classified(run, recordings):
+    assert "2 items were added" in run("add", recordings, "--split", "train").stdout
+    (answer,) = lines(run("classify", recordings, "--split", "test", "--num-neighbours", 2, "--json"))
+    assert (answer["clip"], answer["true_label"]) == ("b/c3", "wave")
+    assert sum(each["score"] for each in answer["scores"]) == pytest.approx(1)
+    assert {voter["id"] for voter in answer["neighbours"]} == {"a/c1", "a/c2"}
+    assert "of 1 labelled clips" in run("classify", recordings, "--split", "test").stdout
+
+
+def test_a_clip_that_nothing_is_like_is_called_unknown(run, recordings):
+    run("add", recordings / "a.npz")
+    assert "unknown" in run("classify", recordings / "b.npz", "--unknown-below", 1).stdout
+    (answer,) = lines(run("classify", recordings / "b.npz", "--unknown-below", 1, "--json"))
+    assert answer["label"] is None
+
+
+def test_vectors_are_printed_and_written(run, recordings, tmp_path):
+    expected = [embedding_of(walk(seed)) for seed in (1, 2, 3)]
+    printed = lines(run("embed", recordings, "--json"))
+    np.testing.assert_allclose([answer["embedding"] for answer in printed], expected, atol=1e-5)
+    run("embed", recordings, "--out", tmp_path / "new" / "v.npy")
+    np.testing.assert_allclose(np.load(tmp_path / "new" / "v.npy"), expected, atol=1e-5)
+    run("embed", recordings, "--out", tmp_path / "v.npz")
+    with np.load(tmp_path / "v.npz") as written:
+        assert written["names"].tolist() == ["a/c1", "a/c2", "b/c3"]
+        assert written["labels"].tolist() == ["wave", "sit", "wave"]
+        assert written["embeddings"].shape == (3, SIZE)
+
+
+def test_an_out_file_of_another_kind_is_refused_before_anything_is_read(run, tmp_path):
+    assert ".npy or .npz" in run("embed", tmp_path / "none.npz", "--out", "v.csv", code=2).output
+
+
+@pytest.mark.parametrize("layout", [KINECT20, TURNED], ids=["known layout", "unknown layout"])
+def test_clips_of_other_layouts_are_embedded_as_they_stand_in_theirs(run, tmp_path, layout):
+    write_clip_file(tmp_path / "other.npz", clips(5, layout=layout))
+    (answer,) = lines(run("embed", tmp_path / "other.npz", "--json"))
+    expected = embedding_of(walk(5)) if layout is TURNED else embedding_of(walk(5, layout=KINECT20), KINECT20)
+    np.testing.assert_allclose(answer["embedding"], expected, atol=1e-5)
+
+
+def test_damaged_files_and_clips_without_anybody_are_named_and_the_rest_goes_on(run, recordings):
+    (recordings / "damaged.npz").write_bytes(b"not a zip")
+    nobody = clips(7)[0]
+    nobody.sequence[:] = np.nan
+    write_clip_file(recordings / "empty.npz", [nobody])
+    result = run("add", recordings)
+    assert "damaged.npz" in result.stderr
+    assert "clip 'c7': nobody is seen" in result.stderr
+    assert "3 items were added" in result.stdout
+
+
+def a_crowd_of_bad_ones():
+    """Three sound clips among one with a long name, one with too many frames, and one that stands in one point."""
+    sound = clips(1, 2, 3)
+    still = dataclasses.replace(sound[0], name="still", sequence=np.ones_like(sound[0].sequence))
+    long = dataclasses.replace(sound[0], name="long", sequence=np.tile(walk(1, frames=10), (1050, 1, 1, 1)))
+    named = dataclasses.replace(sound[0], name="n" * 305)
+    return [sound[0], named, long, sound[1], still, sound[2]]
+
+
+def test_a_clip_that_the_server_refuses_is_named_and_its_neighbours_are_added(run, tmp_path):
+    write_clip_file(tmp_path / "crowd.npz", a_crowd_of_bad_ones())
+    result = run("add", tmp_path / "crowd.npz")
+    assert "3 items were added" in result.stdout
+    for name, reason in (
+        ("long", "10500 frames"),
+        ("still", "there is no pose"),
+        ("n" * 305, "characters; an id has 1"),
+    ):
+        (line,) = [line for line in result.stderr.splitlines() if f"crowd.npz, clip '{name}': " in line]
+        assert line.startswith("skipped: ")
+        assert reason in line
+        assert "[0]" not in line
+
+
+def test_a_file_larger_than_memory_is_sent_while_it_is_read(run, recordings, monkeypatch):
+    read = []
+
+    def read_many(file):
+        for number in range(100):
+            read.append(number)
+            yield dataclasses.replace(clips(1)[0], name=f"c{number}")
+
+    def upsert(_, items, gallery):
+        sent.append((len(read), [item.id for item in items]))
+        return len(sent)
+
+    sent = []
+    monkeypatch.setattr(cli, "read_clips", read_many)
+    monkeypatch.setattr(Client, "upsert", upsert)
+    assert "100 items were added" in run("add", recordings / "a.npz").stdout
+    assert [(num_read, len(ids)) for num_read, ids in sent] == [(32, 32), (64, 32), (96, 32), (100, 4)]
+    assert [name for _, ids in sent for name in ids] == [f"a/c{number}" for number in range(100)]
+
+
+@pytest.mark.parametrize("command", ["embed", "search", "classify"])
+def test_a_clip_that_the_server_refuses_does_not_cost_its_neighbours_their_answers(run, recordings, tmp_path, command):
+    run("add", recordings)
+    write_clip_file(tmp_path / "crowd.npz", a_crowd_of_bad_ones())
+    result = run(command, tmp_path / "crowd.npz", "--json")
+    names = [answer["clip"] for answer in lines(result)]
+    assert [name for name in names if "nnn" not in name] == ["crowd/c1", "crowd/c2", "crowd/c3"]
+    assert "clip 'long': the sequence has 10500 frames" in result.stderr
+
+
+def test_an_option_that_the_server_refuses_is_one_line_and_not_one_a_clip(run, recordings):
+    run("add", recordings)
+    for arguments in (("search", "--top-k", 2000), ("search", "--top-k", 10**20), ("classify", "--temperature", 0)):
+        result = run(*arguments, recordings, code=1)
+        assert result.stderr.startswith("Error: ")
+        assert result.stderr.count("\n") == 1
+
+
+def test_clips_that_are_all_refused_are_exit_code_1(run, tmp_path):
+    write_clip_file(tmp_path / "bad.npz", a_crowd_of_bad_ones()[1:3])
+    assert "no usable clip" in run("add", tmp_path / "bad.npz", code=1).stderr
+
+
+def test_a_file_name_that_is_not_utf_8_is_said_to_be_so(run, tmp_path):
+    path = tmp_path / os.fsdecode(b"bad\xff.npz")
+    write_clip_file(path, clips(1))
+    assert "which is not UTF-8" in run("add", path, code=1).stderr
+    assert "bad\\udcff/c1" in run("embed", path).stdout
+    assert "which is not UTF-8" in run("remove", os.fsdecode(b"\xff\xfe"), code=1).stderr
+
+
+def test_nothing_usable_is_exit_code_1(run, recordings, tmp_path):
+    (tmp_path / "damaged.npz").write_bytes(b"not a zip")
+    assert "no usable clip" in run("add", tmp_path / "damaged.npz", code=1).stderr
+    (tmp_path / "none").mkdir()
+    assert "folder without recordings" in run("embed", tmp_path / "none", code=1).stderr
+    assert "of the test split" in run("add", recordings / "a.npz", "--split", "test", code=1).stderr
+    assert "does not exist" in run("search", tmp_path / "nowhere.npz", code=1).stderr
+
+
+def test_items_are_removed_by_id(run, recordings):
+    run("add", recordings)
+    assert run("remove", "a/c1", "nobody").stdout == "1 of 2 were there.\n"
+    assert lines(run("remove", "a/c2", "--json")) == [{"removed": 1}]
+    assert lines(run("info", "--json"))[0]["num_items"] == 1
+
+
+def test_a_gallery_is_made_filled_asked_and_dropped_by_its_name(run, recordings):
+    assert "name it with --gallery waves" in run("gallery", "create", "waves", "--index-kind", "exact").stdout
+    run("add", recordings / "a.npz", "--gallery", "waves")
+    run("add", recordings / "b.npz")
+    (answer,) = lines(run("search", recordings / "b.npz", "--gallery", "waves", "--json"))
+    assert {each["id"] for each in answer["neighbours"]} == {"a/c1", "a/c2"}
+    (answer,) = lines(run("classify", recordings / "b.npz", "--gallery", "waves", "--json"))
+    assert {voter["id"] for voter in answer["neighbours"]} == {"a/c1", "a/c2"}
+    assert run("remove", "a/c1", "b/c3", "--gallery", "waves").stdout == "1 of 2 were there.\n"
+    listed = {each["name"]: each for each in lines(run("gallery", "list", "--json"))}
+    assert [(name, each["num_items"], each["index_kind"]) for name, each in listed.items()] == [
+        ("default", 1, "auto"),
+        ("waves", 1, "exact"),
+    ]
+    assert lines(run("gallery", "describe", "waves", "--json")) == [listed["waves"]]
+    assert "auto (now exact)" in run("gallery", "list").stdout
+    assert listed["default"]["encoder_digest"] in "".join(run("gallery", "describe").stdout.split())
+    assert run("gallery", "drop", "waves", "--yes").stdout == "The gallery waves had 1 items.\n"
+    assert "no gallery 'waves'" in run("search", recordings, "--gallery", "waves", code=1).stderr
+
+
+def test_a_gallery_is_not_dropped_unless_that_is_meant(run):
+    run("gallery", "create", "kept")
+    assert "Remove the gallery kept and its 0 items, for ever? [y/N]" in run("gallery", "drop", "kept", code=1).stderr
+    assert len(lines(run("gallery", "list", "--json"))) == 2
+    assert "always there" in run("gallery", "drop", "default", "--yes", code=1).stderr
+
+
+def test_only_items_of_which_all_conditions_hold_are_found(run, recordings):
+    run("add", recordings)
+    for where, ids in (
+        (["label=wave"], {"a/c1", "b/c3"}),
+        (["label=wave", 'subject!="1"'], {"b/c3"}),
+        (["label=nothing"], set()),
+    ):
+        options = [part for text in where for part in ("--where", text)]
+        (answer,) = lines(run("search", recordings / "b.npz", "--json", *options))
+        assert {each["id"] for each in answer["neighbours"]} == ids
+        (answer,) = lines(run("classify", recordings / "b.npz", "--json", *options))
+        assert {voter["id"] for voter in answer["neighbours"]} == ids
+    refusal = run("search", recordings, "--where", "label", code=1).stderr
+    assert refusal.startswith("Error: the condition 'label'")
+    assert refusal.count("\n") == 1
+    refusal = run("search", recordings, *(["--where", "x=1"] * 65), code=1).stderr
+    assert refusal.startswith("Error: filter: it has 65 conditions")
+    assert refusal.count("\n") == 1
+
+
+def test_effort_is_three_options_of_which_one_that_is_out_of_range_is_one_line(run, recordings, monkeypatch):
+    run("add", recordings)
+    seen = []
+    search = Client.search
+    monkeypatch.setattr(Client, "search", lambda *given, effort, **more: seen.append(effort) or search(*given, **more))
+    run("search", recordings / "b.npz", "--exact", "--ef-search", 99, "--nprobe", 7)
+    run("search", recordings / "b.npz")
+    assert seen == [Effort(exact=True, ef_search=99, nprobe=7), Effort()]
+    refusal = run("classify", recordings, "--nprobe", 0, code=1).stderr
+    assert refusal.startswith("Error: nprobe is 0; it must lie between 1 and 65536")
+
+
+def test_info_is_a_table_or_json(run):
+    assert "CPUExecutionProvider" in run("info").stdout
+    (values,) = lines(run("info", "--json"))
+    assert (values["encoder_name"], values["limits"]["max_sequences"]) == ("tiny", 256)
+
+
+def test_the_table_of_info_wraps_a_digest_instead_of_cutting_it_off(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    (values,) = lines(run("info", "--json"))
+    assert values["encoder_digest"] in "".join(run("info").stdout.split())
+
+
+def test_health_is_an_exit_code(run):
+    assert run("health").stdout == "serving\n"
+    assert run("health", "--service", "gfp_serve.v1.GalleryService", "--json").stdout == '{"serving": true}\n'
+    assert "NOT_FOUND" in run("health", "--service", "gfp_serve.v1.Other", code=1).stderr
+    assert "is gfp-serve running?" in run("health", "--address", "127.0.0.1:1", code=1).stderr
+
+
+def test_an_empty_gallery_is_one_line(run, recordings):
+    result = run("search", recordings, code=1)
+    assert result.stderr.startswith("Error: ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_every_option_and_command_has_a_help_text():
+    for command in (gfp_serve, *gfp_serve.commands.values(), gfp, *gfp.commands.values()):
+        assert command.help, command.name
+        for option in command.params:
+            assert isinstance(option, click.Argument) or option.help, (command.name, option.name)
+
+
+def test_the_options_of_the_server_are_known():
+    # Each option is a promise: a new one is meant, and stands here.
+    names = {name for option in gfp_serve.params for name in option.opts} - {"--version"}
+    assert names == {
+        "--config",
+        "--bundle",
+        "--gallery",
+        "--gallery-device",
+        "--host",
+        "--port",
+        "--insecure",
+        "--tls-certificate",
+        "--tls-key",
+        "--tls-client-ca",
+        "--tokens",
+        "--metrics-port",
+        "--log-format",
+        "--log-level",
+        "--device",
+        "--trace-to",
+        "--lanes",
+        "--notice-s",
+        "--num-threads",
+        "--max-batch-bodies",
+        "--max-admitted-bodies",
+        "--max-calls",
+        "--max-streams",
+        "--drain-s",
+        "--max-message-bytes",
+        "--max-sequences",
+        "--max-frames",
+        "--max-bodies",
+        "--max-top-k",
+        "--max-item-bytes",
+    }
+
+
+def test_every_option_of_the_server_is_an_environment_variable(monkeypatch):
+    seen = []
+    monkeypatch.setattr("gfp_serve.server.serve", lambda config, _announce: seen.append(config) or _nothing())
+    environment = {"GFP_SERVE_PORT": "0", "GFP_SERVE_MAX_TOP_K": "7", "GFP_SERVE_NUM_THREADS": "2"}
+    result = CliRunner().invoke(gfp_serve, [], env=environment)
+    assert result.exit_code == 0, result.output
+    assert (seen[0].port, seen[0].limits.max_top_k, seen[0].num_threads) == (0, 7, 2)
+    assert seen[0].device == ServeConfig().device
+
+
+async def _nothing():
+    return None

@@ -1,0 +1,119 @@
+"""`gfp search --html` as a user runs it, against a real server."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from gfp_serve.cli.ask import gfp
+from gfp_serve.formats import Clip, write_clip_file
+from gfp_serve.skeleton import NTU25
+from tests.support.page_data import data_of, positions
+from tests.support.servers import running_in_thread
+from tests.support.tiny_bundle import walk
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """One person waves in asked.npz; in added/, another waves and one sits, and there is a long day."""
+    folder = tmp_path_factory.mktemp("recordings")
+    (folder / "added").mkdir()
+    write_clip_file(folder / "asked.npz", [clip("c1", 1, "wave")])
+    write_clip_file(folder / "added" / "people.npz", [clip("c2", 2, "wave"), clip("c3", 3, "sit")])
+    write_clip_file(folder / "added" / "day.npz", [clip("c4", 4, None, frames=40)])
+    return folder
+
+
+def clip(name, seed, label, *, frames=9):
+    return Clip(name=name, sequence=walk(seed, frames=frames), layout=NTU25, fps=10.0, label=label)
+
+
+@pytest.fixture(scope="module")
+def address(folder, tmp_path_factory):
+    """A server with people.npz in its gallery, and windows of day.npz in another."""
+    with running_in_thread(tmp_path_factory.mktemp("server")) as address:
+        galleries = ("gallery", "create", "days"), ("add", folder / "added" / "people.npz")
+        windows = ("add", folder / "added" / "day.npz", "--windows", "16:8", "--gallery", "days")
+        for arguments in (*galleries, windows):
+            result = CliRunner().invoke(gfp, [*map(str, arguments), "--address", address])
+            assert result.exit_code == 0, result.output
+        yield address
+
+
+@pytest.fixture
+def search(address, folder, monkeypatch):
+    monkeypatch.setenv("GFP_ADDRESS", address)
+
+    def search(*arguments, code=0):
+        result = CliRunner().invoke(gfp, ["search", *map(str, arguments)])
+        assert result.exit_code == code, result.output
+        return result
+
+    return search
+
+
+def panels(page):
+    """What stands beside each query, and whether it moves."""
+    return [
+        [(panel["subtitle"], panel["right"], panel["motion"] is not None) for panel in row["neighbours"]]
+        for row in data_of(page.read_text())["rows"]
+    ]
+
+
+def test_neighbours_move_where_their_recordings_are_given(search, folder, tmp_path):
+    page = tmp_path / "new" / "page.html"
+    said = search(folder / "asked.npz", "--html", page, "--recordings", folder / "added").stdout
+
+    assert sorted(panels(page)[0]) == [("people/c2", True, True), ("people/c3", False, True)]
+    assert said.endswith(f"{page} shows 1 query and what is nearest ({page.stat().st_size / 1e3:.0f} kB).\n")
+    assert "people/c2" in said  # the table too
+
+
+def test_a_neighbour_without_a_recording_is_a_card_that_says_what_to_give(search, folder, tmp_path):
+    said = search(folder / "asked.npz", "--html", tmp_path / "page.html").stdout
+    (row,) = data_of((tmp_path / "page.html").read_text())["rows"]
+
+    assert sorted(panels(tmp_path / "page.html")[0]) == [("people/c2", True, False), ("people/c3", False, False)]
+    assert "--recordings" in row["neighbours"][0]["missing"]
+    assert row["query"]["motion"] is not None
+    assert "No recording was found for 2 of 2 neighbours: use --recordings." in said
+
+
+def test_recordings_that_are_asked_need_not_be_given_again(search, folder, tmp_path):
+    search(folder / "added" / "people.npz", "--html", tmp_path / "page.html")
+    assert all(moves for row in panels(tmp_path / "page.html") for _, _, moves in row)
+
+
+def test_a_moment_is_shown_as_the_part_of_its_recording(search, folder, tmp_path):
+    page = tmp_path / "page.html"
+    moments = ("--moments", "--gallery", "days", "--top-k", 1)
+    result = search(folder / "asked.npz", *moments, "--html", page, "--recordings", folder / "added", "--json")
+    data = data_of(page.read_text())
+    (panel,) = data["rows"][0]["neighbours"]
+    source = json.loads(result.stdout)["moments"][0]["source"]
+
+    assert panel["subtitle"] == f"day/c4, {source['start_s']:.2f} to {source['end_s']:.2f} s"
+    num_frames = round((source["end_s"] - source["start_s"]) * 10)
+    assert len(positions(data["motions"][panel["motion"]])) == num_frames
+    assert f"{page} shows 1 query" in result.stderr  # standard output is JSON alone
+
+
+def test_windows_are_found_by_their_ids(search, folder, tmp_path):
+    page = tmp_path / "page.html"
+    search(folder / "asked.npz", "--gallery", "days", "--html", page, "--recordings", folder / "added")
+    found = panels(page)[0]
+
+    assert ("day/c4@8-24", None, True) in found
+    assert all(moves for _, _, moves in found)
+
+
+def test_what_cannot_be_a_page_is_refused_before_anything_is_asked(search, folder, tmp_path):
+    before = (folder / "asked.npz").read_bytes()
+    missing = tmp_path / "nowhere"
+
+    assert "must end in .html" in search(folder / "added", "--html", folder / "asked.npz", code=2).stderr
+    assert (folder / "asked.npz").read_bytes() == before
+    assert "add --html" in search(folder / "asked.npz", "--recordings", folder, code=2).stderr
+    refused = search(folder / "asked.npz", "--html", tmp_path / "page.html", "--recordings", missing, code=2)
+    assert "does not exist" in refused.stderr
+    assert list(tmp_path.iterdir()) == []

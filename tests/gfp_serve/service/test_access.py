@@ -1,0 +1,253 @@
+"""Who may call what: every RPC that the server has, with no token, a bad one, and one of each role."""
+
+import dataclasses
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc
+import pytest
+import trustme
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from gfp_serve.client import AsyncClient, Tls
+from gfp_serve.config import Security, ServeConfig
+from gfp_serve.errors import ForbiddenError, SettingsError, UnauthenticatedError, UnavailableError
+from gfp_serve.server import Server
+from gfp_serve.service.access import OPEN_SERVICES, RULES, Tokens
+from tests.support.servers import channel_to, running, small_config
+from tests.support.tiny_bundle import walk
+
+READ, WRITE, BAD = "reads-and-no-more", "writes-and-reads-too", "nobody-knows-this"
+
+
+@pytest.fixture
+def tokens(tmp_path: Path) -> Path:
+    path = tmp_path / "tokens"
+    path.write_text(f"# of the tests\n\nread {READ}\nwrite   {WRITE}\n")
+    return path
+
+
+def config_with(**security: Path) -> ServeConfig:
+    return dataclasses.replace(small_config(), security=Security(**security))
+
+
+@pytest.fixture
+async def guarded(tmp_path: Path, tokens: Path) -> AsyncIterator[Server]:
+    async with running(tmp_path, config_with(tokens=tokens)) as server:
+        yield server
+
+
+async def listed_methods(channel: grpc.aio.Channel, token: str) -> set[str]:
+    """Every RPC of every service that reflection lists, as package.Service/Method."""
+    stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+    header = (("authorization", f"Bearer {token}"),)
+
+    async def ask(**what: str) -> reflection_pb2.ServerReflectionResponse:
+        call = stub.ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest(**what)]), metadata=header)
+        return await call.read()
+
+    methods = set()
+    for service in (await ask(list_services="")).list_services_response.service:
+        reply = await ask(file_containing_symbol=service.name)
+        for content in reply.file_descriptor_response.file_descriptor_proto:
+            described = FileDescriptorProto.FromString(content)
+            for each in described.service:
+                if f"{described.package}.{each.name}" == service.name:
+                    methods |= {f"{service.name}/{method.name}" for method in each.method}
+    return methods
+
+
+async def status_of(channel: grpc.aio.Channel, method: str, token: str | None) -> grpc.StatusCode:
+    """How a call with an empty message ends; most are refused for being empty, which is past the gate."""
+    header = () if token is None else (("authorization", f"Bearer {token}"),)
+    call = channel.stream_stream(f"/{method}")(iter([b""]), metadata=header, timeout=20)
+    if method.endswith("/Watch"):
+        await call.read()
+        call.cancel()
+        return grpc.StatusCode.OK
+    try:
+        async for _ in call:
+            pass
+    except grpc.aio.AioRpcError as error:
+        return error.code()
+    return await call.code()
+
+
+REFUSED = {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED}
+
+
+async def test_every_rpc_has_a_rule_and_keeps_it_for_every_kind_of_token(guarded: Server) -> None:
+    async with channel_to(guarded) as channel:
+        methods = await listed_methods(channel, READ)
+        assert len(methods) >= 10
+        for method in sorted(methods):
+            if method.split("/")[0] in OPEN_SERVICES:
+                for token in (None, BAD, READ, WRITE):
+                    assert await status_of(channel, method, token) not in REFUSED, method
+                continue
+            assert method in RULES, f"{method} has no rule: say in service/access.py who may call it"
+            assert await status_of(channel, method, None) == grpc.StatusCode.UNAUTHENTICATED, method
+            assert await status_of(channel, method, BAD) == grpc.StatusCode.UNAUTHENTICATED, method
+            reading = await status_of(channel, method, READ)
+            assert (reading == grpc.StatusCode.PERMISSION_DENIED) == (RULES[method] == "write"), method
+            assert await status_of(channel, method, WRITE) not in REFUSED, method
+
+
+async def test_what_has_no_rule_nobody_may_call(guarded: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(RULES, "gfp_serve.v1.EmbeddingService/Embed")
+    async with channel_to(guarded) as channel:
+        found = await status_of(channel, "gfp_serve.v1.EmbeddingService/Embed", WRITE)
+    assert found == grpc.StatusCode.PERMISSION_DENIED
+
+
+async def test_clients_send_their_token_and_are_told_what_it_does_not_allow(guarded: Server) -> None:
+    address = f"127.0.0.1:{guarded.port}"
+    async with AsyncClient(address) as client:
+        assert await client.health(), "health needs no token"
+        with pytest.raises(UnauthenticatedError, match="came with no token; send the header"):
+            await client.info()
+    async with AsyncClient(address, token=BAD) as client:
+        with pytest.raises(UnauthenticatedError, match="no token that this server knows"):
+            await client.embed(walk(1))
+    async with AsyncClient(address, token=READ) as client:
+        await client.embed(walk(1))
+        with pytest.raises(ForbiddenError, match="takes a token with the role write, this one may read"):
+            await client.delete(["x"])
+    async with AsyncClient(address, token=WRITE) as client:
+        assert await client.delete(["x"]) == 0
+
+
+def test_tokens_can_be_added_and_withdrawn_while_the_server_runs(
+    tokens: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    known = Tokens(tokens)
+    assert (known.role_of(READ), known.role_of(WRITE), known.role_of(BAD)) == ("read", "write", None)
+    tokens.write_text(f"write {READ}\n")
+    assert (known.role_of(READ), known.role_of(WRITE)) == ("write", None)
+    tokens.write_text("write")
+    assert known.role_of(READ) == "write", "a damaged file must not lock everybody out"
+    tokens.unlink()
+    for _ in range(3):
+        assert known.role_of(READ) == "write"
+    assert caplog.text.count("stay in force") == 2, "once for the damage and once for the loss, not at every call"
+    tokens.write_text(f"read {WRITE}\n")
+    assert (known.role_of(READ), known.role_of(WRITE)) == (None, "read")
+    assert READ not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "holds no token"),
+        (b"# nobody\n", "holds no token"),
+        (b"read short", "the token of line 1 must have 16 or more"),
+        (b"admin 0123456789abcdef", "line 1 must be `read TOKEN` or `write TOKEN`"),
+        (b"read 0123456789abcdef more", "line 1 must be"),
+        ("read 0123456789abcdé".encode(), "must have 16 or more ASCII"),
+        (b"\xff\xfe", "is no text"),
+    ],
+)
+def test_a_file_of_tokens_that_is_damaged_is_refused_and_never_quoted(
+    content: bytes, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "tokens").write_bytes(content)
+    with pytest.raises(SettingsError, match=said) as refused:
+        Tokens(tmp_path / "tokens")
+    assert "0123456789" not in str(refused.value)
+
+
+# TLS
+
+
+@pytest.fixture
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+def write_certificate(folder: Path, authority: trustme.CA, name: str = "127.0.0.1") -> tuple[Path, Path, Path]:
+    """PEM files of a certificate, its key, and the authority."""
+    folder.mkdir(exist_ok=True)
+    issued = authority.issue_cert(name)
+    issued.private_key_and_cert_chain_pem.write_to_path(folder / "both.pem")
+    issued.private_key_pem.write_to_path(folder / "key.pem")
+    (folder / "certificate.pem").write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    return folder / "certificate.pem", folder / "key.pem", folder / "ca.pem"
+
+
+async def test_with_tls_calls_are_encrypted_and_strangers_are_not_trusted(
+    tmp_path: Path, authority: trustme.CA
+) -> None:
+    certificate, key, ca = write_certificate(tmp_path / "server", authority)
+    *_, other_ca = write_certificate(tmp_path / "other", trustme.CA())
+    async with running(tmp_path, config_with(tls_certificate=certificate, tls_key=key)) as server:
+        address = f"127.0.0.1:{server.port}"
+        async with AsyncClient(address, tls=Tls(ca=ca)) as client:
+            assert (await client.embed(walk(1))).ndim == 1
+        for wrong in (Tls(ca=other_ca), Tls(), None):
+            async with AsyncClient(address, timeout_s=5, tls=wrong) as client:
+                with pytest.raises(UnavailableError):
+                    await client.info()
+
+
+async def test_mutual_tls_asks_callers_for_a_certificate_of_the_right_authority(
+    tmp_path: Path, authority: trustme.CA
+) -> None:
+    certificate, key, ca = write_certificate(tmp_path / "server", authority)
+    of_client, key_of_client, _ = write_certificate(tmp_path / "client", authority, "client.example")
+    of_stranger, key_of_stranger, _ = write_certificate(tmp_path / "stranger", trustme.CA(), "client.example")
+    config = config_with(tls_certificate=certificate, tls_key=key, tls_client_ca=ca)
+    async with running(tmp_path, config) as server:
+        address = f"127.0.0.1:{server.port}"
+        async with AsyncClient(address, tls=Tls(ca=ca, certificate=of_client, key=key_of_client)) as client:
+            await client.info()
+        for wrong in (Tls(ca=ca), Tls(ca=ca, certificate=of_stranger, key=key_of_stranger)):
+            async with AsyncClient(address, timeout_s=5, tls=wrong) as client:
+                with pytest.raises(UnavailableError):
+                    await client.info()
+
+
+async def test_a_renewed_certificate_is_shown_to_new_connections_without_a_restart(
+    tmp_path: Path, authority: trustme.CA
+) -> None:
+    certificate, key, _ = write_certificate(tmp_path / "server", authority)
+    async with running(tmp_path, config_with(tls_certificate=certificate, tls_key=key)) as server:
+        renewed = trustme.CA()
+        *_, new_ca = write_certificate(tmp_path / "server", renewed)
+        async with AsyncClient(f"127.0.0.1:{server.port}", tls=Tls(ca=new_ca)) as client:
+            await client.info()
+        # Half-written files change nothing.
+        key.write_bytes(b"")
+        async with AsyncClient(f"127.0.0.1:{server.port}", tls=Tls(ca=new_ca)) as client:
+            await client.info()
+
+
+@pytest.mark.parametrize(
+    ("security", "said"),
+    [
+        ({"tls_certificate": Path("a.pem")}, "belong together"),
+        ({"tls_key": Path("a.pem")}, "belong together"),
+        ({"tls_client_ca": Path("a.pem")}, "--tls-certificate and --tls-key are due"),
+    ],
+)
+def test_half_of_a_tls_setup_is_refused(security: dict[str, Path], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Security(**security)
+
+
+def test_beyond_loopback_needs_tls_and_tokens_or_the_word(tokens: Path) -> None:
+    tls = {"tls_certificate": Path("a.pem"), "tls_key": Path("b.pem")}
+    for half in (Security(), Security(**tls), Security(tokens=tokens)):
+        with pytest.raises(ValueError, match="which others can reach"):
+            ServeConfig(host="0.0.0.0", security=half)
+        assert ServeConfig(host="0.0.0.0", security=half, insecure=True)
+    assert ServeConfig(host="0.0.0.0", security=Security(**tls, tokens=tokens))
+
+
+async def test_a_certificate_that_is_no_pem_is_told_before_anything_is_served(tmp_path: Path) -> None:
+    (tmp_path / "a.pem").write_text("hello")
+    for path, said in ((tmp_path / "a.pem", "is no PEM file"), (tmp_path / "none.pem", "No such file")):
+        with pytest.raises(SettingsError, match=said):
+            async with running(tmp_path / path.stem, config_with(tls_certificate=path, tls_key=path)):
+                pass

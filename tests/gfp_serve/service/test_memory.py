@@ -1,0 +1,142 @@
+"""What callers send takes no more memory than its bytes, nearly, and none when it has been answered."""
+
+import asyncio
+import gc
+from pathlib import Path
+
+import grpc
+import numpy as np
+import psutil
+import pytest
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gfp_serve.errors import GfpError, InvalidRequestError
+from gfp_serve.service import message_size as weight
+from gfp_serve.service.message_size import MAX_VALUES, check_weight
+from gfp_serve.v1 import embedding_pb2, gallery_pb2
+from gfp_serve.v1 import open_inference_pb2 as oip
+from tests.gfp_serve.service.test_stream import FRAMES, bring, opening
+from tests.support.any_requests import RPCS, messages
+from tests.support.servers import channel_to, running
+
+EMBED, UPSERT = "/gfp_serve.v1.EmbeddingService/Embed", "/gfp_serve.v1.GalleryService/Upsert"
+STREAM, INFER = "/gfp_serve.v1.StreamService/EmbedStream", "/inference.GRPCInferenceService/ModelInfer"
+
+MIB = 2**20
+REQUESTS = sorted({method.input_type.full_name: method.input_type for method in RPCS.values()}.items())
+
+
+async def refused(channel: grpc.aio.Channel, name: str, *contents: bytes) -> str:
+    """What is said about a call that must be refused for its arguments."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        [reply async for reply in channel.stream_stream(name)(iter(contents), timeout=60)]
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    return caught.value.details()
+
+
+LARGE = embedding_pb2.EmbedRequest(sequences=[embedding_pb2.Sequence(positions=bytes(8 * MIB))]).SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("name", "contents"),
+    [
+        (EMBED, [LARGE]),
+        (EMBED, [LARGE + b"\xff"]),
+        (UPSERT, [gallery_pb2.UpsertRequest(items=[gallery_pb2.Item(id="x" * 8 * MIB)]).SerializeToString()]),
+        (INFER, [oip.ModelInferRequest(model_name="gfp-knn", raw_input_contents=[bytes(8 * MIB)]).SerializeToString()]),
+        (STREAM, [opening().SerializeToString(), bring(np.full((20_000, 1, 25, 3), np.inf)).SerializeToString()]),
+        (STREAM, [opening().SerializeToString(), bring(FRAMES).SerializeToString() + LARGE + b"\xff"]),
+    ],
+    ids=["no layout", "cut off", "long id", "no inputs", "infinite frames", "no message of a stream"],
+)
+async def test_a_refused_request_is_gone_when_its_answer_has_come(
+    tmp_path: Path, name: str, contents: list[bytes]
+) -> None:
+    """Without the help of the garbage collector, which counts objects and not their size."""
+    async with running(tmp_path) as server, channel_to(server) as channel:
+        await refused(channel, name, *contents)
+        gc.collect()
+        gc.disable()
+        try:
+            before = psutil.Process().memory_info().rss
+            for _ in range(16):
+                await refused(channel, name, *contents)
+            await asyncio.sleep(0.02)  # the last words of the last calls
+            # By type: some objects of other packages warn when they are asked for their class.
+            assert not [each for each in gc.get_objects() if issubclass(type(each), GfpError)]
+            assert psutil.Process().memory_info().rss - before < 64 * MIB
+        finally:
+            gc.enable()
+
+
+EMPTY = b"\x0a\x00"  # field 1, a message or text of no bytes
+LIST_OF_EMPTY = gallery_pb2.Item(id="a")
+LIST_OF_EMPTY.attributes["k"] = []
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (EMBED, EMPTY * MAX_VALUES * 2),
+        ("/gfp_serve.v1.GalleryService/Delete", EMPTY * MAX_VALUES * 2),
+        ("/gfp_serve.v1.EmbeddingService/GetInfo", b"\x78\x01" * MAX_VALUES * 2),
+        ("/inference.GRPCInferenceService/ServerLive", EMPTY * MAX_VALUES * 2),
+        ("/grpc.health.v1.Health/Check", EMPTY * MAX_VALUES * 2),
+        (INFER, oip.ModelInferRequest(inputs=[{"shape": [1] * (MAX_VALUES + 1)}]).SerializeToString()),
+        (INFER, oip.ModelInferRequest(inputs=[{"contents": {"bool_contents": [1] * MAX_VALUES}}]).SerializeToString()),
+    ],
+)
+async def test_a_message_of_more_values_than_any_good_one_is_refused_unparsed(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    async with running(tmp_path) as server, channel_to(server) as channel:
+        assert f"more than {MAX_VALUES} values" in await refused(channel, name, content)
+
+
+FLOATS = (FieldDescriptor.TYPE_FLOAT, FieldDescriptor.TYPE_DOUBLE)
+
+
+def values_in(message: Message) -> int:
+    """Values of fields, nested ones too; of a map, entries with key and value. A list of floats is one value."""
+    count = 0
+    for field, held in message.ListFields():
+        if field.message_type is None:
+            count += len(held) if field.is_repeated and field.type not in FLOATS else 1
+        elif field.message_type.GetOptions().map_entry:
+            count += 3 * len(held) + sum(values_in(each) for each in held.values() if isinstance(each, Message))
+        else:
+            count += sum(1 + values_in(each) for each in (held if field.is_repeated else [held]))
+    return count
+
+
+@pytest.mark.parametrize("message_type", [pytest.param(each, id=name) for name, each in REQUESTS])
+@given(data=st.data())
+def test_values_are_counted_as_they_are_found_when_the_message_is_parsed(
+    message_type: Descriptor, data: st.DataObject
+) -> None:
+    message = data.draw(messages(message_type))
+    content = message.SerializeToString()
+    # Of packed integers it is their bytes that are counted.
+    assert values_in(message) <= weight._count(content, message_type) <= len(content)
+
+
+@given(content=st.binary(max_size=60), limit=st.integers(0, 20))
+def test_any_bytes_are_light_or_refused_and_what_parses_is_never_heavier_than_counted(
+    content: bytes, limit: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(weight, "MAX_VALUES", limit)
+        for _, message_type in REQUESTS:
+            try:
+                check_weight(content, message_type)
+            except InvalidRequestError:
+                continue
+            try:
+                message = GetMessageClass(message_type).FromString(content)
+            except DecodeError:
+                continue
+            assert values_in(message) <= limit

@@ -1,0 +1,320 @@
+"""The Open Inference Protocol: what its messages may say, and a stock client in an environment of its own."""
+
+import json
+import subprocess
+import venv
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+
+from gfp_serve.client import AsyncClient, Client, ClipItem
+from gfp_serve.errors import GalleryError
+from gfp_serve.server import Server
+from gfp_serve.v1 import open_inference_pb2 as oip
+from gfp_serve.v1 import open_inference_pb2_grpc
+from tests.support.servers import channel_to, running, running_in_thread, small_config
+from tests.support.tiny_bundle import SIZE, embedding_of, walk
+
+Stub = open_inference_pb2_grpc.GRPCInferenceServiceStub
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Server]:
+    async with running(tmp_path, small_config(max_sequences=4, max_frames=50, max_top_k=3)) as running_server:
+        async with AsyncClient(f"127.0.0.1:{running_server.port}") as client:
+            await client.upsert([ClipItem(f"clip{number}", walk(number), f"class{number % 2}") for number in range(4)])
+        yield running_server
+
+
+@pytest.fixture
+async def stub(server: Server) -> AsyncIterator[Stub]:
+    async with channel_to(server) as channel:
+        yield Stub(channel)
+
+
+def request(model: str = "gfp-encoder", **tensors: np.ndarray) -> oip.ModelInferRequest:
+    """Raw contents, as tritonclient sends them."""
+    message = oip.ModelInferRequest(model_name=model)
+    for name, values in tensors.items():
+        datatype = "INT32" if values.dtype == np.int32 else "FP32"
+        message.inputs.add(name=name, datatype=datatype, shape=values.shape)
+        message.raw_input_contents.append(values.tobytes())
+    return message
+
+
+def outputs_of(reply: oip.ModelInferResponse) -> dict[str, np.ndarray]:
+    found = {}
+    for described, raw in zip(reply.outputs, reply.raw_output_contents, strict=True):
+        if described.datatype == "FP32":
+            values = np.frombuffer(raw, "<f4")
+        else:
+            texts, place = [], 0
+            while place < len(raw):
+                length = int.from_bytes(raw[place : place + 4], "little")
+                texts.append(raw[place + 4 : place + 4 + length].decode())
+                place += 4 + length
+            values = np.array(texts)
+        found[described.name] = values.reshape(tuple(described.shape))
+    return found
+
+
+CLIPS = np.stack([walk(number)[:20] for number in range(3)]).astype(np.float32)  # clips, frames, bodies, joints, 3
+
+
+async def test_the_server_and_its_models_describe_themselves(stub: Stub) -> None:
+    assert (await stub.ServerLive(oip.ServerLiveRequest())).live
+    assert (await stub.ServerReady(oip.ServerReadyRequest())).ready
+    assert (await stub.ServerMetadata(oip.ServerMetadataRequest())).name == "gfp-serve"
+    for name, version, ready in (
+        ("gfp-encoder", "", True),
+        ("gfp-knn", "1", True),
+        ("gfp-knn", "2", False),
+        ("x", "", False),
+    ):
+        assert (await stub.ModelReady(oip.ModelReadyRequest(name=name, version=version))).ready is ready
+    found = await stub.ModelMetadata(oip.ModelMetadataRequest(name="gfp-encoder"))
+    assert [(each.name, each.datatype, list(each.shape)) for each in (*found.inputs, *found.outputs)] == [
+        ("skeleton", "FP32", [-1, -1, -1, -1, 3]),
+        ("embedding", "FP32", [-1, SIZE]),
+    ]
+    config = (await stub.ModelConfig(oip.ModelConfigRequest(name="gfp-knn"))).config
+    assert [each.name for each in config.output] == ["ids", "similarity", "label", "label_score"]
+
+
+async def test_embeddings_are_those_of_our_own_service_raw_or_typed_with_or_without_an_axis_of_bodies(
+    stub: Stub, server: Server
+) -> None:
+    async with AsyncClient(f"127.0.0.1:{server.port}") as client:
+        expected = await client.embed(list(CLIPS))
+    reply = await stub.ModelInfer(request(skeleton=CLIPS))
+    np.testing.assert_array_equal(outputs_of(reply)["embedding"], expected)
+    assert (reply.model_name, reply.model_version) == ("gfp-encoder", "1")
+    first_bodies = np.ascontiguousarray(CLIPS[:, :, 0])
+    without_axis = outputs_of(await stub.ModelInfer(request(skeleton=first_bodies)))["embedding"]
+    np.testing.assert_allclose(without_axis[0], embedding_of(first_bodies[0]), atol=1e-5)
+    typed = oip.ModelInferRequest(model_name="gfp-encoder", id="mine")
+    contents = oip.InferTensorContents(fp32_contents=CLIPS.reshape(-1))
+    typed.inputs.add(name="skeleton", datatype="FP32", shape=CLIPS.shape, contents=contents)
+    reply = await stub.ModelInfer(typed)
+    np.testing.assert_array_equal(outputs_of(reply)["embedding"], expected)
+    assert reply.id == "mine"
+
+
+async def test_neighbours_and_their_vote_from_clips_or_embeddings(stub: Stub) -> None:
+    whole = np.stack([walk(number) for number in range(2)]).astype(np.float32)
+    found = outputs_of(await stub.ModelInfer(request("gfp-knn", skeleton=whole, k=np.array([2], np.int32))))
+    assert found["ids"].shape == found["similarity"].shape == (2, 2)
+    assert found["ids"][:, 0].tolist() == ["clip0", "clip1"]
+    assert found["label"].tolist() == ["class0", "class1"]
+    assert (found["label_score"] > 0.5).all()
+    embeddings = outputs_of(await stub.ModelInfer(request(skeleton=whole)))["embedding"]
+    asked = request("gfp-knn", embedding=embeddings)
+    asked.parameters["k"].int64_param = 1
+    asked.outputs.add(name="ids")
+    from_embeddings = outputs_of(await stub.ModelInfer(asked))
+    assert list(from_embeddings) == ["ids"]
+    assert from_embeddings["ids"].tolist() == [["clip0"], ["clip1"]]
+
+
+def changed(**fields: object) -> oip.ModelInferRequest:
+    """A sound request with other values in its first input."""
+    message = request(skeleton=CLIPS)
+    for name, value in fields.items():
+        if name == "shape":
+            del message.inputs[0].shape[:]
+            message.inputs[0].shape.extend(value)
+        elif name == "raw":
+            del message.raw_input_contents[:]
+            message.raw_input_contents.extend(value)
+        else:
+            setattr(message.inputs[0], name, value)
+    return message
+
+
+BOTH = request(skeleton=CLIPS)
+BOTH.inputs[0].contents.fp32_contents.append(1.0)
+LAYOUT = request(skeleton=CLIPS)
+LAYOUT.parameters["layout"].string_param = "octopus"
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        (changed(raw=[b""]), "has 0 raw bytes"),
+        (changed(raw=[CLIPS.tobytes()[:-1]]), "asks for"),
+        (changed(raw=[CLIPS.tobytes()] * 2), "2 entries for 1 inputs"),
+        (changed(shape=[2**62, 2**62, 25, 3]), "asks for"),
+        (changed(shape=[-1, 20, 1, 25, 3]), "every axis must be 1 or more"),
+        (changed(shape=[]), "has 0 axes; it must have 1 to 8"),
+        # numpy has no such shapes, and the product of the sizes of the last one takes seconds.
+        (changed(shape=[1] * 65, raw=[bytes(4)]), "has 65 axes"),
+        (changed(shape=[0, 2**62, 2**62], raw=[b""]), "every axis must be 1 or more"),
+        (changed(shape=[2**62] * 25_000), "has 25000 axes"),
+        (changed(shape=[CLIPS.size]), "its shape is"),
+        (changed(datatype="FP64"), "it must be FP32"),
+        (changed(datatype=""), "it must be FP32"),
+        (changed(name="x"), "input 'x' is unknown; gfp-encoder takes skeleton"),
+        (BOTH, "both raw and typed contents"),
+        (LAYOUT, "octopus"),
+        (request(), "gfp-encoder takes one input"),
+        (request(skeleton=CLIPS[:0]), "every axis must be 1 or more"),
+        (request(skeleton=CLIPS[:, :0]), "every axis must be 1 or more"),
+        (request(skeleton=np.repeat(CLIPS, 2, axis=0)), "1 to 4 of them"),
+        (request(skeleton=np.repeat(CLIPS, 10, axis=1)), "has 90 frames"),
+        (request(skeleton=np.full_like(CLIPS, np.nan)), "skeleton[0]"),
+        (request("gfp-knn"), "name one of both"),
+        (request("gfp-knn", skeleton=CLIPS, k=np.array([0], np.int32)), "gives 1 to 3"),
+        (request("gfp-knn", skeleton=CLIPS, k=np.array([4], np.int32)), "gives 1 to 3"),
+        (request("gfp-knn", skeleton=CLIPS, k=np.array([1, 1], np.int32)), "it must hold one"),
+        (request("gfp-knn", embedding=np.zeros((1, SIZE), np.float32)), "no direction"),
+        (request("gfp-knn", embedding=np.ones((1, SIZE + 1), np.float32)), "its shape is"),
+    ],
+)
+async def test_what_contradicts_itself_is_refused_in_words(
+    stub: Stub, message: oip.ModelInferRequest, said: str
+) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await stub.ModelInfer(message)
+    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert said in refused.value.details()
+
+
+async def test_an_unknown_model_version_or_output_is_refused(stub: Stub) -> None:
+    for message in (request("x"), oip.ModelInferRequest(model_name="gfp-encoder", model_version="7")):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stub.ModelInfer(message)
+        assert refused.value.code() == grpc.StatusCode.NOT_FOUND
+    message = request(skeleton=CLIPS)
+    message.outputs.add(name="y")
+    with pytest.raises(grpc.aio.AioRpcError, match="'y' is no output; gfp-encoder gives embedding"):
+        await stub.ModelInfer(message)
+
+
+async def test_a_stream_answers_in_order_and_goes_on_after_a_request_that_fails(stub: Stub) -> None:
+    bad = changed(datatype="FP64")
+    good, bad.id = request(skeleton=CLIPS), "bad"
+    replies = [reply async for reply in stub.ModelStreamInfer(iter([good, bad, good]))]
+    assert [bool(reply.error_message) for reply in replies] == [False, True, False]
+    assert replies[1].infer_response.id == "bad"
+    np.testing.assert_array_equal(
+        outputs_of(replies[0].infer_response)["embedding"], outputs_of(replies[2].infer_response)["embedding"]
+    )
+
+
+async def test_a_request_that_quotes_or_is_called_by_a_long_text_ends_no_stream(stub: Stub) -> None:
+    text = "\1" * 20 * 2**20  # four times as long where it is quoted
+    bad, good = request(skeleton=CLIPS), request(skeleton=CLIPS)
+    bad.parameters["layout"].string_param, bad.id = text, text
+    replies = [reply async for reply in stub.ModelStreamInfer(iter([bad, good]))]
+    assert [bool(reply.error_message) for reply in replies] == [True, False]
+    assert "choose one of bandai21" in replies[0].error_message
+    assert replies[0].ByteSize() < 2000
+
+
+async def test_a_fault_of_the_server_ends_a_stream_and_tells_nothing_of_its_inside(
+    stub: Stub, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise GalleryError("the gallery /secret/path cannot be read")
+
+    monkeypatch.setattr(server.deployment.galleries[""], "search", fail)
+    with pytest.raises(grpc.aio.AioRpcError) as ended:
+        [reply async for reply in stub.ModelStreamInfer(iter([request("gfp-knn", skeleton=CLIPS)]))]
+    assert ended.value.code() == grpc.StatusCode.INTERNAL
+    assert "secret" not in ended.value.details()
+
+
+async def test_a_reply_that_would_be_larger_than_the_server_sends_is_refused_in_words(tmp_path: Path) -> None:
+    config = small_config(max_message_bytes=2**14)
+    async with running(tmp_path, config) as server, channel_to(server) as channel:
+        async with AsyncClient(f"127.0.0.1:{server.port}") as client:
+            await client.upsert([ClipItem(f"{number}" + 200 * "é", walk(number)) for number in range(10)])
+        queries = np.ones((100, SIZE), np.float32)
+        many, named = request("gfp-knn", embedding=queries), request("gfp-knn", embedding=queries[:1])
+        named.id = "x" * (2**14 - 300)
+        for message in (many, named):
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await Stub(channel).ModelInfer(message)
+            assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+            assert "lower k, shorten the id or send fewer clips" in refused.value.details()
+        many.outputs.add(name="similarity")
+        assert outputs_of(await Stub(channel).ModelInfer(many))["similarity"].shape == (100, 5)
+
+
+async def test_statistics_count_clips_calls_and_failures(stub: Stub) -> None:
+    await stub.ModelInfer(request(skeleton=CLIPS))
+    with pytest.raises(grpc.aio.AioRpcError):
+        await stub.ModelInfer(changed(datatype="FP64"))
+    (found,) = (await stub.ModelStatistics(oip.ModelStatisticsRequest(name="gfp-encoder"))).model_stats
+    assert (found.inference_count, found.execution_count) == (3, 1)
+    assert (found.inference_stats.success.count, found.inference_stats.fail.count) == (1, 1)
+    assert found.inference_stats.compute_infer.ns > 0
+    assert len((await stub.ModelStatistics(oip.ModelStatisticsRequest())).model_stats) == 2
+
+
+STOCK_CLIENT = """
+import json, sys
+import numpy as np
+import tritonclient.grpc as triton
+
+client = triton.InferenceServerClient(sys.argv[1])
+clips = np.load(sys.argv[2])
+told = {
+    "live": client.is_server_live(), "ready": client.is_server_ready(), "model": client.is_model_ready("gfp-encoder"),
+    "server": client.get_server_metadata(as_json=True)["name"],
+    "outputs": [each["name"] for each in client.get_model_metadata("gfp-knn", as_json=True)["outputs"]],
+    "config": client.get_model_config("gfp-encoder", as_json=True)["config"]["name"],
+}
+skeleton = triton.InferInput("skeleton", clips.shape, "FP32")
+skeleton.set_data_from_numpy(clips)
+told["embedding"] = client.infer("gfp-encoder", [skeleton]).as_numpy("embedding").tolist()
+k = triton.InferInput("k", [1], "INT32")
+k.set_data_from_numpy(np.array([1], np.int32))
+found = client.infer("gfp-knn", [skeleton, k])
+told["ids"] = [[each.decode() for each in row] for row in found.as_numpy("ids")]
+told["label"] = [each.decode() for each in found.as_numpy("label")]
+streamed = []
+client.start_stream(lambda result, error: streamed.append((result, error)))
+client.async_stream_infer("gfp-encoder", [skeleton])
+client.stop_stream()
+(result, error), = streamed
+told["streamed"] = error is None and result.as_numpy("embedding").tolist() == told["embedding"]
+told["statistics"] = client.get_inference_statistics("gfp-encoder", as_json=True)["model_stats"][0]["inference_count"]
+print(json.dumps(told))
+"""
+
+
+@pytest.mark.install
+@pytest.mark.timeout(600)
+def test_a_stock_triton_client_that_knows_nothing_of_us_gets_embeddings_and_neighbours(tmp_path: Path) -> None:
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "tritonclient[grpc]==2.73.0"], check=True)
+    whole = np.stack([walk(number) for number in range(2)]).astype(np.float32)
+    np.save(tmp_path / "clips.npy", whole)
+    with running_in_thread(tmp_path) as address:
+        with Client(address) as ours:
+            ours.upsert([ClipItem(f"clip{number}", walk(number), f"class{number}") for number in range(3)])
+            expected = ours.embed(list(whole))
+        # Isolated: neither this tree nor this environment's packages are in reach.
+        done = subprocess.run(
+            [python, "-I", "-c", STOCK_CLIENT, address, tmp_path / "clips.npy"], capture_output=True, text=True
+        )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    np.testing.assert_allclose(told.pop("embedding"), expected, atol=1e-6)
+    assert told == {
+        "live": True,
+        "ready": True,
+        "model": True,
+        "server": "gfp-serve",
+        "outputs": ["ids", "similarity", "label", "label_score"],
+        "config": "gfp-encoder",
+        "ids": [["clip0"], ["clip1"]],
+        "label": ["class0", "class1"],
+        "streamed": True,
+        "statistics": "4",  # two clips each, asked for once and streamed once
+    }

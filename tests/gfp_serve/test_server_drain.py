@@ -1,0 +1,106 @@
+"""A server that is told to go while callers are busy: what was begun is answered and kept, the rest is refused."""
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+import psutil
+import pytest
+
+from gfp_serve.client import Client, ClipItem
+from gfp_serve.skeleton import NTU25
+from gfp_serve.v1 import gallery_pb2, gallery_pb2_grpc
+from gfp_serve.wire.convert import write_sequence
+from tests.support.server_processes import process
+from tests.support.servers import galleries_of
+from tests.support.tiny_bundle import tiny_bundle, walk
+
+NUM_CALLERS = 8
+
+
+@dataclass
+class Drained:
+    """What callers saw of a server that was told to go, and what was left of it."""
+
+    acknowledged: list[str] = field(default_factory=list)
+    failed: Counter[str] = field(default_factory=Counter)
+    exit_code: int | None = None
+    gallery: Path = Path()
+
+
+@pytest.fixture(scope="module")
+def drained(bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Drained:
+    """Callers with a connection each upsert, each until its first call that fails."""
+    seen = Drained(gallery=tmp_path_factory.mktemp("drained") / "gallery")
+    with process("--bundle", bundle_path, "--gallery", seen.gallery, "--port", 0) as (server, address):
+
+        async def caller(name: int) -> None:
+            request = gallery_pb2.UpsertRequest(items=[gallery_pb2.Item(sequence=write_sequence(walk(name), NTU25))])
+            own_connection = [("grpc.use_local_subchannel_pool", 1)]
+            async with grpc.aio.insecure_channel(address, own_connection) as channel:
+                stub = gallery_pb2_grpc.GalleryServiceStub(channel)
+                while True:
+                    request.items[0].id = f"{name}/{len(seen.acknowledged)}"
+                    try:
+                        await stub.Upsert(request)
+                    except grpc.RpcError as failure:
+                        seen.failed[failure.code().name] += 1
+                        break
+                    seen.acknowledged.append(request.items[0].id)
+                    if len(seen.acknowledged) == 20 * NUM_CALLERS:
+                        server.send_signal(signal.SIGTERM)
+
+        async def callers() -> None:
+            async with asyncio.timeout(60):
+                await asyncio.gather(*map(caller, range(NUM_CALLERS)))
+
+        asyncio.run(callers())
+        seen.exit_code = server.wait(60)
+    return seen
+
+
+def stored(path: Path, ids: list[str]) -> list[str]:
+    """Which of the ids the gallery has, and that it has nothing else."""
+    with closing(galleries_of(tiny_bundle(), path)) as galleries:
+        gallery = galleries[""]
+        assert len(gallery) == len(ids)
+        return [item.id for item in gallery.get(ids)]
+
+
+def test_every_upsert_that_a_draining_server_took_is_answered_and_no_other_is_kept(drained: Drained) -> None:
+    assert drained.exit_code == 0
+    assert len(drained.acknowledged) >= 20 * NUM_CALLERS
+    assert stored(drained.gallery, drained.acknowledged) == drained.acknowledged
+
+
+def test_a_draining_server_refuses_calls_as_unavailable(drained: Drained) -> None:
+    assert drained.failed == {"UNAVAILABLE": NUM_CALLERS}
+
+
+# As root of a container is in one; who is not root becomes it in a namespace of their own.
+FIRST_PROCESS = ["unshare", *(() if os.getuid() == 0 else ("--map-root-user",)), "--fork", "--pid", "--mount-proc"]
+
+
+def test_the_first_process_of_a_container_stops_at_sigterm_and_keeps_its_gallery(bundle_path, tmp_path: Path) -> None:
+    try:
+        subprocess.run([*FIRST_PROCESS, "true"], check=True, capture_output=True, text=True)
+    except FileNotFoundError:
+        pytest.skip("needs unshare of util-linux")
+    except subprocess.CalledProcessError as refusal:
+        pytest.skip(f"this machine lets nobody make a namespace for processes: {refusal.stderr.strip()}")
+    wrapper = [*FIRST_PROCESS, "--kill-child"]
+    arguments = ("--bundle", bundle_path, "--gallery", tmp_path / "gallery", "--port", 0)
+    with process(*arguments, wrapper=wrapper) as (unshare, address), Client(address) as client:
+        (server,) = psutil.Process(unshare.pid).children()
+        status = Path(f"/proc/{server.pid}/status").read_text()
+        assert f"NSpid:\t{server.pid}\t1\n" in status
+        client.upsert([ClipItem(name, walk(1)) for name in "abc"])
+        server.send_signal(signal.SIGTERM)
+        assert unshare.wait(60) == 0
+    assert stored(tmp_path / "gallery", ["a", "b", "c"]) == ["a", "b", "c"]

@@ -1,0 +1,245 @@
+"""Searches beside writes, held to the oracle after the run: each answer must be the exact one of a moment it can be of.
+
+That moment lies between the changes that were acknowledged before the search began and those that had begun before it
+ended. Queries of one search must all be of the same moment.
+"""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from itertools import product
+from typing import Protocol
+
+import faiss
+import numpy as np
+
+from gfp_serve.filters import AnyOf, Filter, Range
+from gfp_serve.items import Effort, Item, Neighbour
+from tests.proving.changes import SIZE, Change, Oracle, draw_change
+
+TOP_K = 10
+QUERIES_OF_A_SEARCH = 2
+NUM_WRITERS, NUM_SEARCHERS = 2, 4
+# A search beside which more moments lie than this is passed over, and counted.
+_MOST_MOMENTS = 64
+
+# Of a searcher: without pauses, Python's lock lets writers do little beside four of them.
+_LONGEST_PAUSE_S = 0.01
+
+EXACT, BY_INDEX = Effort(exact=True), Effort()
+# What must not be counted; an index may miss some.
+ERRORS = ("wrong neighbours, exact", "missing neighbours, exact", "wrong neighbours, index")
+
+
+class Searched(Protocol):
+    """What of a gallery is tested; the canary has no more."""
+
+    def upsert(self, items: list[Item]) -> int: ...
+    def delete(self, ids: list[str]) -> int: ...
+    def search(self, queries: np.ndarray, *, top_k: int, where: Filter | None, effort: Effort) -> list[list[Neighbour]]:
+        """See `Gallery.search`."""
+
+
+@dataclass(slots=True)
+class Made:
+    """A change, and when it began and ended."""
+
+    change: Change
+    begin: float
+    end: float = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    begin: float
+    end: float
+    queries: np.ndarray
+    where: Filter | None
+    effort: Effort
+    answers: list[list[Neighbour]]
+
+
+def run(
+    gallery: Searched, *, num_places: int, seconds: float, efforts: tuple[Effort, ...], seed: int = 0
+) -> dict[str, int]:
+    """Fill the empty gallery, let threads search and write, and count what their answers lack or have wrong."""
+    made: list[list[Made]] = [[] for _ in range(NUM_WRITERS)]
+    for writer in range(NUM_WRITERS):
+        for start in range(0, num_places, 250):
+            _make(
+                gallery, made[writer], Change(writer, len(made[writer]) + 1, True, start, min(250, num_places - start))
+            )
+    searches: list[list[Search]] = [[] for _ in range(NUM_SEARCHERS)]
+    failures: list[BaseException] = []
+    stop = threading.Event()
+
+    def guarded(work: Callable[[int, np.random.Generator], None], number: int) -> None:
+        draw = np.random.default_rng((seed, number))
+        try:
+            while not stop.is_set():
+                work(number, draw)
+        except BaseException as error:
+            failures.append(error)
+            stop.set()
+
+    def write(writer: int, draw: np.random.Generator) -> None:
+        _make(gallery, made[writer], draw_change(draw, writer, len(made[writer]) + 1, num_places))
+
+    def search(searcher: int, draw: np.random.Generator) -> None:
+        queries = draw.standard_normal((QUERIES_OF_A_SEARCH, SIZE)).astype(np.float32)
+        queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+        where, effort = _draw_filter(draw, num_places), efforts[int(draw.integers(len(efforts)))]
+        begin = time.perf_counter()
+        answers = gallery.search(queries, top_k=TOP_K, where=where, effort=effort)
+        searches[searcher - NUM_WRITERS].append(Search(begin, time.perf_counter(), queries, where, effort, answers))
+        time.sleep(_LONGEST_PAUSE_S * draw.random())
+
+    threads = [threading.Thread(target=guarded, args=(write, number)) for number in range(NUM_WRITERS)]
+    threads += [threading.Thread(target=guarded, args=(search, NUM_WRITERS + n)) for n in range(NUM_SEARCHERS)]
+    for thread in threads:
+        thread.start()
+    stop.wait(seconds)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    counts = Counter({"changes": sum(map(len, made)), "failures": len(failures)})
+    if failures:
+        print(f"first failure: {failures[0]!r}")
+    verify(made, sorted((each for ours in searches for each in ours), key=lambda each: each.begin), num_places, counts)
+    return dict(counts)
+
+
+def verify(made: list[list[Made]], searches: list[Search], num_places: int, counts: Counter[str]) -> None:
+    """Hold searches, in the order of their begin, to the changes."""
+    oracle = Oracle(NUM_WRITERS, num_places)
+    done = [0] * NUM_WRITERS  # changes of each writer that are in the oracle
+    for search in searches:
+        begun = list(done)
+        for writer, ours in enumerate(made):
+            while done[writer] < len(ours) and ours[done[writer]].end <= search.begin:
+                oracle.apply(ours[done[writer]].change)
+                done[writer] += 1
+            begun[writer] = max(begun[writer], done[writer])
+            while begun[writer] < len(ours) and ours[begun[writer]].begin <= search.end:
+                begun[writer] += 1
+        beside = [[each.change for each in ours[low:high]] for ours, low, high in zip(made, done, begun, strict=True)]
+        if np.prod([len(changes) + 1 for changes in beside]) > _MOST_MOMENTS:
+            counts["searches passed over"] += 1
+            continue
+        kind = "exact" if search.effort.exact else "index"
+        wrong, missing = min(_compared(search, moment) for moment in _moments(oracle, beside))
+        counts[f"searches, {kind}"] += 1
+        counts[f"searches beside a change, {kind}"] += any(beside)
+        counts[f"searches with a filter, {kind}"] += search.where is not None
+        counts[f"neighbours, {kind}"] += sum(map(len, search.answers))
+        counts[f"wrong neighbours, {kind}"] += wrong
+        counts[f"missing neighbours, {kind}"] += missing
+
+
+def _moments(oracle: Oracle, beside: list[list[Change]]) -> Iterator[Oracle]:
+    for numbers in product(*(range(len(changes) + 1) for changes in beside)):
+        if not any(numbers):
+            yield oracle
+            continue
+        moment = Oracle(0, 0)
+        moment.numbers, moment.vectors = oracle.numbers.copy(), oracle.vectors.copy()
+        for changes, number in zip(beside, numbers, strict=True):
+            for change in changes[:number]:
+                moment.apply(change)
+        yield moment
+
+
+def _compared(search: Search, moment: Oracle) -> tuple[int, int]:
+    passing = _passing(search.where, moment)
+    each = [
+        moment.compare(query, found, TOP_K, passing)
+        for query, found in zip(search.queries, search.answers, strict=True)
+    ]
+    return sum(wrong for wrong, _ in each), sum(missing for _, missing in each)
+
+
+def _draw_filter(draw: np.random.Generator, num_places: int) -> Filter | None:
+    match int(draw.integers(4)):
+        case 0:
+            return Filter(must=(AnyOf("writer", (f"writer-{draw.integers(NUM_WRITERS)}",)),))
+        case 1:  # few items or many
+            start = float(draw.integers(num_places))
+            return Filter(must=(Range("place", at_least=start, below=start + int(num_places ** draw.random())),))
+        case 2:
+            return Filter(must_not=(AnyOf("even", (True,)),))
+        case _:
+            return None
+
+
+def _passing(where: Filter | None, moment: Oracle) -> np.ndarray | None:
+    """What the filters of `_draw_filter` mean, said once more."""
+    if where is None:
+        return None
+    if where.must_not:
+        return moment.numbers % 2 == 1
+    (condition,) = where.must
+    writers, places = np.indices(moment.numbers.shape)
+    if isinstance(condition, Range):
+        return (places >= (condition.at_least or 0)) & (places < (condition.below or 0))
+    return writers == int(str(condition.values[0]).removeprefix("writer-"))
+
+
+def _make(gallery: Searched, made: list[Made], change: Change) -> None:
+    made.append(Made(change, time.perf_counter()))
+    change.make(gallery)  # type: ignore[arg-type]
+    made[-1].end = time.perf_counter()
+
+
+class Unguarded:
+    """The canary: a FAISS index that is written while it is searched, as its documentation forbids."""
+
+    def __init__(self) -> None:
+        self._index = faiss.IndexIDMap2(faiss.IndexFlatIP(SIZE))
+        self._items: dict[int, Item] = {}
+        self._numbers: dict[str, int] = {}
+        self._naming = threading.Lock()
+        self._guard: AbstractContextManager[object] = nullcontext()
+        self._pause_s = 0.0
+
+    def upsert(self, items: list[Item]) -> int:
+        with self._naming:
+            numbers = np.array([self._numbers.setdefault(item.id, len(self._numbers)) for item in items])
+        with self._guard:
+            self._index.remove_ids(numbers)
+        self._items.update(zip(numbers.tolist(), items, strict=True))
+        time.sleep(self._pause_s)
+        with self._guard:
+            self._index.add_with_ids(np.stack([item.vector for item in items]), numbers)
+        return 0
+
+    def delete(self, ids: list[str]) -> int:
+        with self._guard:
+            return int(self._index.remove_ids(np.array([self._numbers[id] for id in ids if id in self._numbers])))
+
+    def search(self, queries: np.ndarray, *, top_k: int, where: Filter | None, effort: Effort) -> list[list[Neighbour]]:
+        del effort
+        with self._guard:
+            similarities, numbers = self._index.search(queries, top_k if where is None else len(self._numbers))
+        return [
+            self._passing(*each, where)[:top_k] for each in zip(similarities.tolist(), numbers.tolist(), strict=True)
+        ]
+
+    def _passing(self, similarities: list[float], numbers: list[int], where: Filter | None) -> list[Neighbour]:
+        found = []
+        for similarity, number in zip(similarities, numbers, strict=True):
+            item = self._items.get(number)
+            if item is not None and (where is None or where.passes(item.label, item.attributes)):
+                found.append(Neighbour(item.id, item.label, similarity, item.attributes, item.source))
+        return found
+
+
+class NotInOnePiece(Unguarded):
+    """The other canary: a lock keeps FAISS sound, but between its calls a search sees half of an upsert."""
+
+    def __init__(self, pause_s: float = 0.001) -> None:
+        super().__init__()
+        self._guard = threading.Lock()
+        self._pause_s = pause_s

@@ -1,0 +1,105 @@
+"""Real servers on free ports, for tests of what goes over the wire."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import grpc
+import numpy as np
+
+from gfp_serve.bundle import Bundle
+from gfp_serve.client.connection import CHANNEL_OPTIONS
+from gfp_serve.config import Limits, ServeConfig
+from gfp_serve.encoder import Encoder
+from gfp_serve.gallery.embedded.galleries import FolderGalleries
+from gfp_serve.server import Server
+from tests.support.tiny_bundle import tiny_bundle
+
+
+class GatedEncoder(Encoder):
+    """The tiny encoder, which waits at a gate while it is shut, and remembers what it computed."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        super().__init__(bundle, num_threads=1)
+        self.gate = threading.Event()
+        self.gate.set()
+        self.entered = threading.Event()
+        self.seen: list[np.ndarray] = []
+
+    def encode(self, clips: np.ndarray) -> np.ndarray:
+        self.entered.set()
+        assert self.gate.wait(20)
+        self.seen.extend(clips)
+        return super().encode(clips)
+
+    def shut(self) -> None:
+        self.seen.clear()
+        self.entered.clear()
+        self.gate.clear()
+
+
+def small_config(**limits: int) -> ServeConfig:
+    """Port 0, short drain; `limits` other than the default, and just as much admission as they need."""
+    chosen = Limits(**limits)
+    return ServeConfig(
+        port=0, drain_s=5.0, max_batch_bodies=32, lanes=1, max_admitted_bodies=2 * chosen.max_sequences, limits=chosen
+    )
+
+
+def galleries_of(bundle: Bundle, root: Path) -> FolderGalleries:
+    manifest = bundle.manifest
+    return FolderGalleries(root, encoder_digest=manifest.encoder_digest, embedding_size=manifest.embedding_size)
+
+
+@asynccontextmanager
+async def running(
+    folder: Path, config: ServeConfig | None = None, encoder: Encoder | None = None
+) -> AsyncIterator[Server]:
+    """A started server in this event loop."""
+    bundle = tiny_bundle()
+    galleries = galleries_of(bundle, folder / "galleries")
+    encoder = encoder or Encoder(bundle, num_threads=1)
+    server = Server(config or small_config(), bundle.manifest, encoder, galleries)
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
+        galleries.close()
+
+
+@asynccontextmanager
+async def channel_to(server: Server) -> AsyncIterator[grpc.aio.Channel]:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}", CHANNEL_OPTIONS) as channel:
+        yield channel
+
+
+async def calls_in(server: Server, number: int) -> None:
+    """Wait until that many calls are in progress."""
+    async with asyncio.timeout(20):
+        while server._guard.num_calls != number:  # noqa: ASYNC110  (nothing outside tests waits for this)
+            await asyncio.sleep(0.005)
+
+
+@contextmanager
+def running_in_thread(folder: Path, config: ServeConfig | None = None) -> Iterator[str]:
+    """The address of a server in an event loop of its own, for blocking callers."""
+    started, stop = threading.Event(), threading.Event()
+    address: list[str] = []
+
+    async def run() -> None:
+        async with running(folder, config) as server:
+            address.append(f"127.0.0.1:{server.port}")
+            started.set()
+            await asyncio.to_thread(stop.wait)
+
+    thread = threading.Thread(target=asyncio.run, args=(run(),))
+    thread.start()
+    try:
+        assert started.wait(20)
+        yield address[0]
+    finally:
+        stop.set()
+        thread.join()

@@ -1,0 +1,70 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from tests.support.small_runs import tiny_config, write_store
+from trainer.cli.cost import gfp_cost
+from trainer.loop import Trainer
+from trainer.speed import StepTimes, measure_steps
+
+TINY = ["--width", 16, "--depth", 1, "--num-heads", 2, "--batch-clips", 2, "--rounds", 2, "--device", "cpu"]
+
+
+def cost(*words: Any) -> Any:
+    return CliRunner().invoke(gfp_cost, [str(word) for word in words])
+
+
+def test_the_cost_table_has_the_papers_figures_of_the_live_modules() -> None:
+    table = json.loads(cost("--objective", "gfp", "--objective", "mamp", "--json").stdout)
+    assert list(table) == ["gfp", "mamp"]
+    parts = table["gfp"]["gflop"]
+    published = {"encoder": 1.97, "decoder": 1.57, "target network": 0.64, "encoder, all tokens": 28.32}
+    assert parts == pytest.approx(published, rel=0.01)
+    assert table["mamp"]["gflop"]["decoder"] == pytest.approx(17.70, rel=0.01)
+    assert table["mamp"]["parameters"]["encoder"] == pytest.approx(6.34e6, rel=0.01)
+    assert "clips_per_s" not in table["gfp"]
+
+
+def test_with_a_store_steps_are_timed_beside_mamps(tmp_path: Path) -> None:
+    write_store(tmp_path / "store")
+    table = json.loads(cost(tmp_path / "store", "--objective", "gfp", *TINY, "--json").stdout)
+    assert list(table) == ["gfp", "mamp"]
+    for row in table.values():
+        assert len(row["step_s"]) == 2
+        assert row["clips_per_s"] > 0
+    shown = cost(tmp_path / "store", "--objective", "gfp", *TINY).stdout
+    assert "× mamp" in shown
+    assert "1.00" in [cell.strip() for cell in shown.split("│")]  # mamp against itself
+
+
+def test_a_store_with_fewer_clips_than_a_step_is_refused_in_words(tmp_path: Path) -> None:
+    write_store(tmp_path / "store", num_clips=4)
+    result = cost(tmp_path / "store", *TINY, "--batch-clips", 50)
+    assert result.exit_code == 2
+    assert "choose at most 3" in result.output
+
+
+def test_a_store_that_is_none_is_refused_before_anything_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainer.cli.cost.cost_table", lambda *_, **__: pytest.fail("counted"))
+    assert "is not there; `gfp-data import` makes one" in cost(tmp_path / "nowhere", *TINY).output
+
+
+def test_runs_are_timed_in_turns_and_the_median_counts(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "store")
+    order: list[str] = []
+
+    class Noted(Trainer):
+        def train_step(self) -> Any:
+            order.append(str(self.run.name))
+            return super().train_step()
+
+    trainers = {name: Noted(tiny_config(), store, tmp_path / name) for name in ("a", "b")}
+    times = measure_steps(trainers, rounds=3, steps_per_round=2, warmup_steps=1)
+    assert "".join(order) == "ab" + 3 * "aabb"
+    assert {len(side.seconds) for side in times.values()} == {3}
+    assert StepTimes((1.0, 8.0, 2.0), batch_clips=4).clips_per_s == 2.0

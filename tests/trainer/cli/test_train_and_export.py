@@ -1,0 +1,366 @@
+"""The trainer's commands as a user types them, from a clip file to a bundle."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click import Command
+from click.testing import CliRunner, Result
+
+from gfp_serve.bundle import Bundle
+from gfp_serve.formats import Clip, write_clip_file
+from gfp_serve.skeleton import NTU25
+from tests.support.small_runs import moving_body
+from trainer.cli.data import gfp_data
+from trainer.cli.evaluate import gfp_evaluate
+from trainer.cli.export import gfp_export
+from trainer.cli.train import gfp_train
+from trainer.config import PRESETS, TrainConfig
+
+TINY = ["--width", "16", "--depth", "1", "--num-heads", "2", "--local-width", "8", "--global-width", "16"] + [
+    *("--batch-clips", "4", "--warmup-epochs", "1", "--device", "cpu", "--log-every-steps", "1"),
+]
+
+
+def invoke(command, *words: object) -> Result:
+    return CliRunner().invoke(command, [str(word) for word in words])
+
+
+def succeed(command, *words: object) -> str:
+    result = invoke(command, *words)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("recordings") / "swings.npz"
+    clips = [
+        Clip(
+            name=f"clip{number}",
+            sequence=moving_body(number, num_frames=60 + number),
+            layout=NTU25,
+            fps=30.0,
+            label=f"class{number % 3}",
+            subject=str(number % 4),
+        )
+        for number in range(24)
+    ]
+    write_clip_file(path, clips)
+    return path
+
+
+@pytest.fixture(scope="module")
+def store(recording: Path) -> Path:
+    path = recording.parent / "store"
+    succeed(gfp_data, "import", recording, "--out", path, "--test-subject", "swings/3")
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(store: Path) -> Path:
+    path = store.parent / "run"
+    succeed(gfp_train, store, "--out", path, "--epochs", 2, *TINY)
+    return path
+
+
+def test_from_a_clip_file_to_a_bundle(recording: Path, store: Path, run: Path, tmp_path: Path) -> None:
+    assert (run / "losses.png").stat().st_size > 1000
+    report = json.loads(succeed(gfp_evaluate, "retrieval", run, store, "--json", "--out", tmp_path / "evaluation"))
+    assert list(report["top1_percent"]) == ["pose statistics", "untrained", "trained"]
+    assert report["top1_percent_readout"] == {}
+    assert report["num_test_clips"] == 6
+    assert report["encoder"]["training"]["seed"] == 0
+    assert {file.name for file in (tmp_path / "evaluation").iterdir()} == {"report.json", "confusion.png", "map.png"}
+    output = succeed(gfp_export, run, "--out", tmp_path / "bundle.zip", "--clips", recording)
+    assert "differ by at most" in output
+    manifest = Bundle.read(tmp_path / "bundle.zip").manifest
+    assert (manifest.objective, manifest.step, manifest.embedding_size) == ("gfp", 8, 16)
+    assert manifest.data["sources"][0]["name"] == "swings"
+    from_bundle = json.loads(succeed(gfp_evaluate, "retrieval", tmp_path / "bundle.zip", store, "--json"))
+    assert from_bundle["top1_percent"] == report["top1_percent"]
+
+
+def test_a_fitted_readout_is_in_the_bundle_and_measured_alike_from_both(
+    recording: Path, store: Path, run: Path, tmp_path: Path
+) -> None:
+    words = ["--fit", store, "--out", tmp_path / "bundle", "--clips", recording]
+    succeed(gfp_export, run, *words)
+    manifest = Bundle.read(tmp_path / "bundle").manifest
+    assert (manifest.readout["kind"], manifest.readout["time_parts"]) == ("whitened", 6)
+    assert manifest.readout["data"]["sources"][0]["name"] == "swings"
+    from_run = json.loads(succeed(gfp_evaluate, "retrieval", run, store, "--json", "--fit", store))
+    from_bundle = json.loads(succeed(gfp_evaluate, "retrieval", tmp_path / "bundle", store, "--json"))
+    assert list(from_run["top1_percent_readout"]) == ["pose statistics", "untrained", "trained"]
+    assert from_bundle["top1_percent_readout"] == {"trained": from_run["top1_percent_readout"]["trained"]}
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "size"),
+    [
+        (["--time-parts", "3"], {"kind": "mean", "time_parts": 3, "per_joint": False}, 3 * 16),
+        (["--per-joint"], {"kind": "mean", "time_parts": 1, "per_joint": True}, 25 * 16),
+        (["--fit", "STORE", "--readout", "centred"], {"kind": "centred", "size": 256}, 17),  # 18 clips are no test
+        (
+            ["--fit", "STORE", "--readout", "within-class", "--readout-size", "4"],
+            {"kind": "within-class", "size": 4},
+            4,
+        ),
+    ],
+)
+def test_every_kind_of_readout_is_in_the_bundle_as_it_was_measured(
+    words: list[str], kind: dict[str, Any], size: int, recording: Path, store: Path, run: Path, tmp_path: Path
+) -> None:
+    words = [str(store) if word == "STORE" else word for word in words]
+    succeed(gfp_export, run, "--out", tmp_path / "bundle", "--clips", recording, *words)
+    manifest = Bundle.read(tmp_path / "bundle").manifest
+    assert kind.items() <= manifest.readout.items()
+    assert manifest.embedding_size == size
+    from_run = json.loads(succeed(gfp_evaluate, "retrieval", run, store, "--json", *words))
+    from_bundle = json.loads(succeed(gfp_evaluate, "retrieval", tmp_path / "bundle", store, "--json"))
+    assert from_bundle["top1_percent_readout"]["trained"] == from_run["top1_percent_readout"]["trained"]
+    assert from_run["config"]["readout"] == manifest.readout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--readout", "whitened"], "name a store with --fit STORE"),
+        (["--fit", "STORE", "--readout", "mean"], "leave --fit out"),
+        (["--readout-size", "4"], "have no effect on a mean"),
+        (["--fit", "STORE", "--time-parts", "0"], "each must be at least 1"),
+        (["--fit", "STORE", "--time-parts", "7"], "choose a divisor for --time-parts"),
+    ],
+)
+def test_read_out_options_that_make_no_sense_are_refused_in_words(
+    words: list[str], said: str, recording: Path, store: Path, run: Path, tmp_path: Path
+) -> None:
+    words = [str(store) if word == "STORE" else word for word in words]
+    for command, rest in ((gfp_export, ["--out", tmp_path / "bundle", "--clips", recording]), (gfp_evaluate, [store])):
+        protocol = ["retrieval"] if command is gfp_evaluate else []
+        result = invoke(command, *protocol, run, *rest, *words)
+        assert result.exit_code != 0
+        assert said in " ".join(result.output.split())
+        assert not (tmp_path / "bundle").exists()
+
+
+@pytest.mark.parametrize("command", [gfp_evaluate, gfp_export])
+def test_a_readout_fitted_on_clips_cleaned_otherwise_is_refused(
+    command: Command, recording: Path, store: Path, run: Path, tmp_path: Path
+) -> None:
+    succeed(gfp_data, "import", recording, "--out", tmp_path / "turned", "--align-view")
+    rest = [store] if command is gfp_evaluate else ["--out", tmp_path / "bundle", "--clips", recording]
+    protocol = ["retrieval"] if command is gfp_evaluate else []
+    result = invoke(command, *protocol, run, *rest, "--fit", tmp_path / "turned")
+    assert result.exit_code == 1
+    assert "import the data again with --no-align-view" in result.output
+
+
+def test_a_bundle_trained_with_settings_of_another_release_is_refused_in_one_line(
+    recording: Path, store: Path, run: Path, tmp_path: Path
+) -> None:
+    succeed(gfp_export, run, "--out", tmp_path / "bundle", "--clips", recording)
+    bundle = Bundle.read(tmp_path / "bundle")
+    training = {**bundle.manifest.training, "momentum": 0.9}
+    replace(bundle, manifest=replace(bundle.manifest, training=training)).write(tmp_path / "bundle")
+    result = invoke(gfp_evaluate, "retrieval", tmp_path / "bundle", store)
+    assert result.exit_code == 1
+    assert "momentum" in result.output
+    assert "export it again" in result.output
+
+
+def test_a_canonical_clip_shows_somebody(recording: Path, tmp_path: Path) -> None:
+    nobody = moving_body(0, num_frames=10)
+    nobody[:5], nobody[5:] = np.nan, 0
+    clip = Clip(name="nobody", sequence=nobody, layout=NTU25, fps=30.0)
+    write_clip_file(tmp_path / "nobody.npz", [clip])
+    clips = ["--clips", tmp_path / "nobody.npz", "--clips", recording]
+    succeed(gfp_export, "--pose-statistics", "--out", tmp_path / "bundle", *clips)
+
+
+def test_a_level_that_has_collapsed_for_long_is_named_once(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [*TINY, "--epochs", 2, "--log-every-steps", 1]
+    monkeypatch.setattr("trainer.health.COLLAPSED_STEPS", 2)
+    assert "collapsed" not in succeed(gfp_train, store, "--out", tmp_path / "healthy", *words)
+    monkeypatch.setattr("trainer.health.COLLAPSED_STD", 100.0)
+    said = succeed(gfp_train, store, "--out", tmp_path / "low", *words)
+    for level in ("short", "mid", "long", "global"):
+        assert said.count(f"the targets of level '{level}' have collapsed since step 1") == 1
+
+
+def test_evaluation_is_a_table_by_default(store: Path, run: Path) -> None:
+    output = succeed(gfp_evaluate, "retrieval", run, store, "--folds", 4)
+    for word in ("chance", "pose statistics", "untrained", "trained", "24 test clips", "4 cross-subject folds"):
+        assert word in output
+    (header,) = [line for line in output.splitlines() if "embedding" in line]
+    assert [name.strip() for name in header.split("┃")[1:-1]] == ["embedding", "right in %"]
+
+
+def test_pose_statistics_become_a_bundle_without_training(recording: Path, tmp_path: Path) -> None:
+    succeed(gfp_export, "--pose-statistics", "--out", tmp_path / "bundle", "--clips", recording)
+    manifest = Bundle.read(tmp_path / "bundle").manifest
+    assert (manifest.name, manifest.embedding_size, manifest.training) == ("pose-statistics", 600, None)
+
+
+def test_a_bundle_that_is_there_is_replaced_only_when_asked_to(recording: Path, tmp_path: Path) -> None:
+    words = ["--pose-statistics", "--out", tmp_path / "bundle", "--clips", recording]
+    (tmp_path / "bundle").mkdir()
+    result = invoke(gfp_export, *words)
+    assert result.exit_code == 2
+    assert "say --overwrite" in result.output
+    succeed(gfp_export, *words, "--overwrite")
+    assert Bundle.read(tmp_path / "bundle").manifest.name == "pose-statistics"
+
+
+def test_a_run_that_is_there_is_not_overwritten(store: Path, run: Path) -> None:
+    before = (run / "checkpoint.pt").read_bytes()
+    result = invoke(gfp_train, store, "--out", run, *TINY)
+    assert result.exit_code == 2
+    assert "add --resume" in result.output
+    assert (run / "checkpoint.pt").read_bytes() == before
+
+
+def test_each_setting_that_differs_on_resume_is_named_with_both_values(store: Path, run: Path) -> None:
+    result = invoke(gfp_train, store, "--out", run, "--resume", "--seed", 9, "--peak-lr", 0.1, "--depth", 1)
+    assert result.exit_code == 2
+    said = " ".join(result.output.split())
+    assert "--peak-lr is 0.1 and was 0.001; --seed is 9 and was 0. Leave these out" in said
+    by_preset = " ".join(invoke(gfp_train, store, "--out", run, "--resume", "--preset", "small").output.split())
+    for difference in ("--batch-clips is 64 and was 4", "--width is 128 and was 16", "--local-width is 256 and was 8"):
+        assert difference in by_preset
+
+
+def test_options_on_resume_are_judged_by_the_runs_settings_and_not_by_the_defaults(store: Path, tmp_path: Path) -> None:
+    words = [*TINY[:6], *TINY[10:], "--objective", "s_jepa", "--target-momentum", 0.9, "--epochs", 2]
+    succeed(gfp_train, store, "--out", tmp_path, *words)
+    # Alone, --epochs 2 is shorter than the default warm-up, and --target-momentum is no setting of gfp.
+    succeed(gfp_train, store, "--out", tmp_path, "--resume", "--epochs", 2, "--target-momentum", 0.9)
+    longer_warmup = invoke(gfp_train, store, "--out", tmp_path, "--resume", "--warmup-epochs", 3)
+    assert longer_warmup.exit_code == 2
+    assert "--warmup-epochs is 3, longer than the whole run of 2 epochs" in " ".join(longer_warmup.output.split())
+    other = " ".join(invoke(gfp_train, store, "--out", tmp_path, "--resume", "--objective", "mamp").output.split())
+    assert "but --objective is mamp and was s_jepa. Leave these out" in other
+
+
+def test_where_and_how_often_may_differ_on_resume(store: Path, run: Path) -> None:
+    succeed(gfp_train, store, "--out", run, "--resume", "--device", "cpu", "--log-every-steps", 7, "--num-threads", 0)
+
+
+def test_another_store_is_refused_on_resume(recording: Path, run: Path, tmp_path: Path) -> None:
+    succeed(gfp_data, "import", recording, "--out", tmp_path / "other")
+    result = invoke(gfp_train, tmp_path / "other", "--out", run, "--resume")
+    assert result.exit_code == 1
+    assert "name the store that the run was started with" in result.output
+
+
+def test_a_finished_run_can_be_resumed_without_harm(store: Path, run: Path) -> None:
+    assert "8 steps" in succeed(gfp_train, store, "--out", run, "--resume")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--mask-ratio", "1.5"], "The published runs use 0.9"),
+        (["--warmup-epochs", "500"], "longer than the whole run"),
+        (["--floor-lr", "1"], "needed is 0 < floor <= peak"),
+        (["--precision", "bf16", "--device", "cpu", "--batch-clips", "4"], "bf16 needs --device cuda"),
+        (["--precision", "bf16", "--device", "auto", "--batch-clips", "4"], "bf16 needs --device cuda"),
+        (["--mask-ratio", "0.9999", "--batch-clips", "4"], "leaves 0 of the 750 tokens visible"),
+        (["--mask-temperature", "nan"], "--mask-temperature is nan"),
+        (["--variance-weight", "-1"], "none may be negative"),
+        (["--position-std", "0"], "--position-std is 0.0; it must be above 0"),
+        (["--input-scale", "nan"], "--input-scale is nan; it must be above 0"),
+        (["--weight-decay", "nan"], "--weight-decay is nan; it must be 0 or more"),
+        (["--width", "30"], "must be a multiple of --num-heads"),
+        (["--num-frames", "60", "--batch-clips", "4"], "--num-frames over --segment-frames is 15"),
+        (["--seed", "99999999999999999999"], "--seed is 99999999999999999999; it must lie between 0 and 4294967295"),
+        (["--peak-lr", "inf"], "needed is 0 < floor <= peak, finite"),
+        (["--batch-clips", "100"], "choose at most 18"),
+    ],
+)
+def test_a_bad_setting_stops_before_training_with_exit_code_2(
+    store: Path, tmp_path: Path, options: list[str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    result = invoke(gfp_train, store, "--out", tmp_path / "run", *options)
+    assert result.exit_code == 2, result.output
+    assert said in " ".join(result.output.split())
+    assert "Traceback" not in result.output
+    assert not (tmp_path / "run").exists()
+
+
+def test_cuda_without_cuda_is_refused(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    result = invoke(gfp_train, store, "--out", tmp_path / "run", "--device", "cuda")
+    assert result.exit_code == 1
+    assert "finds no CUDA device" in result.output
+
+
+@pytest.mark.parametrize("command", [gfp_evaluate, gfp_export])
+def test_what_is_neither_run_nor_bundle_is_refused_in_one_line(
+    command, store: Path, recording: Path, tmp_path: Path
+) -> None:
+    words = (
+        ["retrieval", tmp_path / "nothing", store]
+        if command is gfp_evaluate
+        else [*(tmp_path / "nothing", "--out", tmp_path / "bundle", "--clips", recording)]
+    )
+    result = invoke(command, *words)
+    assert result.exit_code == 1
+    assert "nothing" in result.output
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("words", [[], ["run", "--pose-statistics"]])
+def test_export_wants_a_run_or_pose_statistics(recording: Path, tmp_path: Path, words: list[str]) -> None:
+    result = invoke(gfp_export, *words, "--out", tmp_path / "bundle", "--clips", recording)
+    assert result.exit_code == 2
+    assert "one of both" in result.output
+
+
+def test_a_preset_sets_what_it_names_and_flags_override_it() -> None:
+    assert PRESETS["ntu60-xsub"] == TrainConfig()
+    published = PRESETS["published-weights"].objective
+    assert (published.variance_weight, published.covariance_weight, published.prediction_weight) == (1.0, 5.0, 5.0)
+    assert PRESETS["ntu120-xsub"].objective.mask_temperature == 0.75
+
+
+def test_every_preset_survives_a_checkpoints_json() -> None:
+    for preset in PRESETS.values():
+        assert TrainConfig.from_json(json.loads(json.dumps(preset.to_json()))) == preset
+
+
+def test_sigterm_of_the_command_writes_a_checkpoint_and_resume_ends_the_run(store: Path, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-c",
+        "from trainer.cli.train import gfp_train; gfp_train()",
+        store,
+        "--out",
+        tmp_path / "run",
+    ]
+    environment = {**os.environ, "PYTHONWARNINGS": "default"}
+    started = subprocess.Popen(
+        [*command, "--epochs", "2000", *TINY],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    assert started.stderr is not None
+    while "step 3/" not in (line := started.stderr.readline()):
+        assert line, "gfp-train ended before its third step"
+    started.send_signal(signal.SIGTERM)
+    _, said = started.communicate(timeout=60)
+    assert started.returncode == 128 + signal.SIGTERM
+    assert "Stopped by SIGTERM at step" in said
+    assert (tmp_path / "run" / "checkpoint.pt").exists()

@@ -1,0 +1,124 @@
+"""Batches cut on the device, against the numpy functions that serving uses."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gfp_serve.preprocess import resample
+from tests.support.small_runs import write_store
+from trainer import parallel
+from trainer.data.augmentation import draw_views
+from trainer.data.batches import TrainingClips
+from trainer.data.store import ClipStore
+from trainer.data.windows import cut_windows
+from trainer.schedule import augmentation_draws
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
+    return write_store(tmp_path_factory.mktemp("clips") / "store")
+
+
+def training_clips(store: ClipStore, *, batch_clips: int, **preprocess: bool) -> TrainingClips:
+    return TrainingClips(
+        store,
+        replace(store.preprocess, **preprocess),
+        num_tokens=750,
+        batch_clips=batch_clips,
+        seed=0,
+        device=torch.device("cpu"),
+    )
+
+
+@pytest.mark.parametrize("num_frames", [1, 60, 120, 299])
+def test_windows_are_resampled_as_serving_resamples_them(num_frames: int) -> None:
+    rows = np.random.default_rng(0).normal(size=(500, 75)).astype(np.float32)
+    first, length = np.array([0, 17, 100, 499, 3]), np.array([1, 2, 64, 1, 497])
+    cut = cut_windows(torch.from_numpy(rows), torch.from_numpy(first), torch.from_numpy(length), num_frames)
+    for window, start, count in zip(cut.numpy(), first, length, strict=True):
+        expected = resample(rows[start : start + count].reshape(count, 25, 3), num_frames)
+        np.testing.assert_allclose(window, expected, atol=1e-6)
+
+
+def test_rows_of_a_step_are_its_clips_windows_resampled_and_turned(store: ClipStore) -> None:
+    clips = training_clips(store, batch_clips=9)
+    rows = iter(clips.batch(5).bodies.numpy())
+    chosen = clips.of_step(5)
+    views = draw_views(store.num_frames[chosen], augmentation_draws(5, seed=0))
+    for place, clip in enumerate(chosen):
+        start, length = views.start[place], views.length[place]
+        window = resample(store.clip(int(clip))[start : start + length], 120) @ views.rotation[place].T
+        for body in window.transpose(1, 0, 2, 3):
+            np.testing.assert_allclose(next(rows), body, atol=1e-5)
+    assert next(rows, None) is None
+
+
+def test_every_step_has_the_same_number_of_rows_and_every_clip_is_used(store: ClipStore) -> None:
+    clips = training_clips(store, batch_clips=4)
+    rows = {len(clips.batch(step).bodies) for step in range(12)}
+    assert rows == {5}  # 3 of 9 training clips have two bodies: one of four clips
+    used = np.concatenate([clips.of_step(step) for step in range(12)])
+    assert set(used.tolist()) == set(np.flatnonzero(store.splits != 1).tolist())
+
+
+def test_a_store_of_one_kind_of_clips_is_cut_into_whole_batches(tmp_path: Path) -> None:
+    clips = training_clips(write_store(tmp_path / "store", pairs=False), batch_clips=3)
+    assert [len(set(clips.of_step(step).tolist())) for step in range(3)] == [3, 3, 3]
+    assert len({int(clip) for step in range(3) for clip in clips.of_step(step)}) == 9  # an epoch
+
+
+def rows_of_processes(
+    store: ClipStore, monkeypatch: pytest.MonkeyPatch, *, batch_clips: int, num_processes: int
+) -> list[torch.Tensor]:
+    monkeypatch.setattr(parallel, "num_processes", lambda: num_processes)
+    shares = []
+    for rank in range(num_processes):
+        monkeypatch.setattr(parallel, "rank", lambda rank=rank: rank)
+        shares.append(training_clips(store, batch_clips=batch_clips).batch(0).bodies)
+    return shares
+
+
+def test_several_processes_share_a_step_evenly_and_none_is_left_without_clips(
+    store: ClipStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = training_clips(store, batch_clips=4).batch(0).bodies
+    for num_processes, rows in ((2, [2, 3]), (3, [3, 1, 1]), (4, [1, 1, 1, 2])):  # three clips of one body, one of two
+        shares = rows_of_processes(store, monkeypatch, batch_clips=4, num_processes=num_processes)
+        assert [len(share) for share in shares] == rows
+        together = torch.cat(shares)
+        assert sorted(together.flatten(1).sum(1).tolist()) == pytest.approx(sorted(whole.flatten(1).sum(1).tolist()))
+
+
+def test_more_processes_than_clips_in_a_step_are_refused(store: ClipStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="--batch-clips is 4, and the run has 5 processes"):
+        rows_of_processes(store, monkeypatch, batch_clips=4, num_processes=5)
+
+
+def test_the_random_numbers_of_a_step_are_its_own_and_always_the_same(store: ClipStore) -> None:
+    clips = training_clips(store, batch_clips=4)
+    first, second = clips.batch(0), clips.batch(1)
+    again = training_clips(store, batch_clips=4).batch(1)
+    assert torch.equal(second.uniform, again.uniform)
+    assert torch.equal(second.bodies, again.bodies)
+    assert not torch.equal(first.uniform, second.uniform)
+    assert second.uniform.shape == (5, 750)
+
+
+def test_test_clips_are_never_trained_on(store: ClipStore) -> None:
+    clips = training_clips(store, batch_clips=2)
+    used = np.concatenate([clips.of_step(step) for step in range(20)])
+    assert not (store.splits[used] == 1).any()
+    assert len(set(used.tolist())) == (store.splits != 1).sum()
+
+
+def test_absent_bodies_have_no_row_unless_they_are_kept(store: ClipStore) -> None:
+    packed = training_clips(store, batch_clips=9).batch(0).bodies
+    kept = training_clips(store, batch_clips=9, keep_absent_bodies=True).batch(0).bodies
+    pairs = int((store.num_bodies[store.splits != 1] == 2).sum())
+    assert len(packed) == 9 + pairs
+    assert len(kept) == 18
+    assert int((kept.abs().amax(dim=(1, 2, 3)) == 0).sum()) == 9 - pairs
+    assert (packed.abs().amax(dim=(1, 2, 3)) > 0).all()

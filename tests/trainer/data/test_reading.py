@@ -1,0 +1,35 @@
+"""Recordings are read file by file, and one that cannot be read does not stop the rest."""
+
+import errno
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gfp_serve.formats import Clip
+from gfp_serve.preprocess import PreprocessConfig
+from tests.support.ntu_files import lines_of, write_lines
+from trainer.data.reading import Problem, ReadConfig, read_all
+
+
+def test_a_file_that_may_not_be_read_is_named_and_the_rest_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = lines_of([{"1": [(0.0, joint / 25, 2.0) for joint in range(25)]}])
+    closed, other = (write_lines(tmp_path / f"{name}.skeleton", lines) for name in ("closed", "other"))
+
+    def open_others(path: Path, *arguments: Any, **named: Any) -> Any:
+        if path == closed:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return open_any(path, *arguments, **named)
+
+    open_any = Path.open
+    monkeypatch.setattr(Path, "open", open_others)
+    files = [("lab", closed), ("lab", other)]
+    first, second = read_all(files, ReadConfig(preprocess=PreprocessConfig()), num_workers=1)
+    (problem,) = first.outcomes
+    assert isinstance(problem, Problem)
+    assert problem.is_file
+    assert problem.reason.startswith(f"{closed} cannot be read: Permission denied")
+    (clip,) = second.outcomes
+    assert isinstance(clip, Clip)
