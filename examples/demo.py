@@ -3,12 +3,9 @@
 Run it with `make demo`. Every step but the last is the command that a user would type; it is printed before it runs.
 """
 
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +13,17 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from serving import serving
 
 from gfp_serve.client import Classification, Client, ClipItem
+from gfp_serve.extras import missing
 from gfp_serve.formats import Clip, find_files, read_clips
 from gfp_serve.items import Neighbour
-from trainer.figures import Strip, draw_strips
+
+try:
+    from trainer.figures import Strip, draw_strips
+except ModuleNotFoundError as error:
+    sys.exit(f"Error: {missing(error)}")
 
 CLIPS = Path(__file__).parent / "clips"
 RUN = Path("runs/demo")
@@ -104,28 +107,6 @@ def run(*words: object) -> None:
         raise
     if code:
         raise subprocess.CalledProcessError(code, command)
-
-
-@contextmanager
-def serving(bundle: Path) -> Iterator[str]:
-    """A `gfp-serve` on a free port of this machine, with a gallery that is thrown away; stopped at the end."""
-    command = ["gfp-serve", "--bundle", str(bundle), "--port", "0"]
-    console.print(f"$ {' '.join(command)}", style="bold", highlight=False, soft_wrap=True)
-    RUN.mkdir(parents=True, exist_ok=True)
-    log = (RUN / "server.log").open("w")
-    server = subprocess.Popen(
-        [Path(sys.executable).parent / command[0], *command[1:]], stdout=subprocess.PIPE, stderr=log, text=True
-    )
-    try:
-        ready = server.stdout.readline() if server.stdout else ""
-        if not ready:
-            raise SystemExit(f"gfp-serve did not start; its log is {log.name}")
-        console.print(ready.strip(), highlight=False)
-        yield ready.split(" on ")[1].split()[0]
-    finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait(timeout=60)
-        log.close()
 
 
 def read_sides() -> tuple[list[tuple[str, Clip]], list[tuple[str, Clip]]]:

@@ -22,20 +22,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import numpy as np
-from demo import serving
 from jaxtyping import Float32
-from matplotlib import colormaps
-from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from serving import serving
 
+from gfp_serve.cli.options import Command
 from gfp_serve.client import Client, ClipItem, Moment
 from gfp_serve.config import DEFAULT_BUNDLE
 from gfp_serve.errors import InvalidSkeletonError
+from gfp_serve.extras import load
 from gfp_serve.filters import AnyOf, Filter
 from gfp_serve.formats import Clip, find_files, read_clips
 from gfp_serve.formats import annotations as segment_files
@@ -44,6 +45,9 @@ from gfp_serve.items import Source
 from gfp_serve.preprocess import PreprocessConfig, clean
 from gfp_serve.skeleton import Layout
 from gfp_serve.windows import WindowCutter
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 CLIPS = Path(__file__).parent / "clips" / "precog.npz"
 GALLERY = "recordings"
@@ -75,7 +79,7 @@ class Answer:
     by_chance: list[float] = field(default_factory=list)  # the same of windows drawn at random
 
 
-@click.command(help=__doc__)
+@click.command(cls=Command, help=__doc__)
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path, exists=True))
 @click.option("--segments", "segments_file", type=click.Path(path_type=Path), help="CSV file of what is true.")
 @click.option("--parts", type=click.IntRange(min=2), help="Actions in each recording, in an order that its label says.")
@@ -94,6 +98,7 @@ def main(
     out: Path,
     seed: int,
 ) -> None:
+    load("matplotlib")  # before anything is asked: the picture comes last
     draws = random.Random(seed)
     if not files:
         files, parts = [CLIPS], parts or 5
@@ -295,8 +300,11 @@ def meet(one: Source | None, other: Source | None) -> bool:
     return one is not None and other is not None and one.start_s < other.end_s and other.start_s < one.end_s
 
 
-def draw_timeline(recording: Recording, found: dict[str, list[Moment]]) -> Figure:
+def draw_timeline(recording: Recording, found: dict[str, list[Moment]]) -> "Figure":
     """A row for each label: its segments above, in full colour, and the moments found for it below, framed."""
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+
     labels = list(dict.fromkeys(segment.label for segment in recording.segments))
     length_s = len(recording.sequence) / recording.fps
     figure = Figure(figsize=(min(24.0, 9 + length_s / 20), 1.2 + 0.36 * len(labels)), layout="constrained")

@@ -16,9 +16,10 @@ from pathlib import Path
 
 import click
 import numpy as np
-from demo import serving
 from rich.console import Console
+from serving import serving
 
+from gfp_serve.cli.options import Command
 from gfp_serve.client import Client, ClipItem, StreamSettings
 from gfp_serve.config import DEFAULT_BUNDLE
 from gfp_serve.formats import Clip, read_clips
@@ -31,7 +32,7 @@ FRAMES_AT_ONCE = 3
 console = Console(highlight=False, soft_wrap=True)
 
 
-@click.command(help=__doc__)
+@click.command(cls=Command, help=__doc__)
 @click.option("--recording", type=click.Path(path_type=Path, exists=True), default=RECORDINGS, show_default=True)
 @click.option("--subject", default="3", show_default=True, help="Whose first clip is replayed.")
 @click.option("--address", help="A server that runs already. [default: one is started, with an empty gallery]")

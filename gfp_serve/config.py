@@ -86,7 +86,7 @@ class ServeConfig:
         None, "Port of Prometheus metrics, over HTTP at the same address; 0 takes a free one. Without it, none."
     )
     trace_to: str | None = setting(
-        None, "OTLP collector that traces go to, e.g. http://127.0.0.1:4317; needs gfp-serve[trace]."
+        None, "OTLP collector that traces go to, e.g. http://127.0.0.1:4317; needs the extra 'trace'."
     )
     log_format: Literal["auto", "text", "json"] = setting("auto", "auto is text on a terminal and JSON else.")
     log_level: Literal["debug", "info", "warning", "error"] = setting("info", "The least that is logged.")

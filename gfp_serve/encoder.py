@@ -81,7 +81,7 @@ def check_packages(is_installed: Callable[[str], bool] | None = None) -> None:
     if is_installed("onnxruntime") and is_installed("onnxruntime-gpu"):
         raise DeviceError(
             "both onnxruntime and onnxruntime-gpu are installed; they write to the same folder, so that one of them is "
-            "broken. Uninstall both, then install gfp-serve[cpu] or gfp-serve[gpu], not both."
+            "broken. Uninstall both, then install gfp-serve with one of the extras 'cpu' and 'gpu'."
         )
 
 
@@ -146,6 +146,6 @@ def _has_cuda() -> bool:
 
 def _no_cuda(why: str) -> str:
     return (
-        f"CUDA cannot be used: {why}. Check that nvidia-smi lists a GPU and that gfp-serve[gpu] is installed "
-        f"(not [cpu]), or choose --device cpu."
+        f"CUDA cannot be used: {why}. Check that nvidia-smi lists a GPU and that gfp-serve is installed "
+        f"with the extra 'gpu', not 'cpu', or choose --device cpu."
     )

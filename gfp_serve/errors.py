@@ -92,6 +92,10 @@ class ForbiddenError(GfpError):
     """A call that its token does not allow."""
 
 
+class MissingExtraError(GfpError):
+    """A package that an extra of gfp-serve brings is not installed."""
+
+
 class SettingsError(GfpError):
     """A file that the server's settings name cannot be used: tokens, certificate, key."""
 

@@ -187,7 +187,7 @@ def export(folder: Path, file: Path, name: str, as_json: bool) -> None:
     """Write a gallery's items into a table for other tools; a server may have it open.
 
     FOLDER is that of gfp-serve --gallery. Columns: id, vector (of length 1), label, attributes (JSON),
-    source_recording, source_start_s, source_end_s. Needs gfp-serve[parquet].
+    source_recording, source_start_s, source_end_s. Needs the extra 'parquet'.
     """
     from gfp_serve.gallery.care.tables import export_table
     from gfp_serve.gallery.embedded.folders import existing_folder
@@ -214,7 +214,7 @@ def import_items(folder: Path, file: Path, name: str, encoder_digest: str | None
     FOLDER is that of gfp-serve --gallery; no server may have it open. Needed are the columns id (text) and vector
     (numbers of the server's encoder); label, attributes (JSON), source_recording, source_start_s and source_end_s may
     be there. Items of the same ids are replaced: an import that was interrupted is just made again. Needs
-    gfp-serve[parquet].
+    the extra 'parquet'.
     """
     from gfp_serve.gallery.care.tables import import_table
 

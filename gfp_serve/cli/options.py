@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from gfp_serve.errors import GfpError
+from gfp_serve.extras import missing
 
 C = typing.TypeVar("C")
 
@@ -24,30 +25,12 @@ class Command(click.Command):
         except GfpError as error:
             raise click.ClickException(str(error)) from error
         except ModuleNotFoundError as error:
-            raise click.ClickException(_missing(error)) from error
+            raise click.ClickException(str(missing(error))) from error
         except OSError as error:
             # One that names a file is about a path that the caller gave; any other is click's (a closed pipe) or ours.
             if error.filename is None:
                 raise
             raise click.ClickException(f"{error.filename} cannot be used: {error.strerror}.") from error
-
-
-# The extra of gfp-serve that brings what a command may miss.
-_EXTRAS = {
-    "faiss": "cpu` or `gpu",
-    "onnxruntime": "cpu` or `gpu",
-    "matplotlib": "plot",
-    "pyarrow": "parquet",
-    "pymilvus": "milvus",
-    "torch": "train",
-}
-
-
-def _missing(error: ModuleNotFoundError) -> str:
-    package = (error.name or "").split(".")[0]
-    if package not in _EXTRAS:
-        raise error
-    return f"{package} is not installed, which this command needs; install the extra `{_EXTRAS[package]}` of gfp-serve."
 
 
 class Group(Command, click.Group):

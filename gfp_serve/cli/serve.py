@@ -1,7 +1,6 @@
 """The command `gfp-serve`: settings in, a running server out."""
 
 import asyncio
-import importlib
 
 import click
 
@@ -25,13 +24,9 @@ def gfp_serve(config: ServeConfig) -> None:
     if click.get_current_context().invoked_subcommand is not None:
         return
     configure_logs(config.log_format, config.log_level)
-    try:
-        # Late, so that --help and `gfp` answer at once and where there is no onnxruntime.
-        server = importlib.import_module("gfp_serve.server")
-    except ModuleNotFoundError as error:
-        raise click.ClickException(
-            f"{error.name} is not installed; a server needs gfp-serve[cpu] or gfp-serve[gpu] (not both)."
-        ) from error
+    # Late, so that --help answers at once, and where there is no onnxruntime too.
+    from gfp_serve import server
+
     asyncio.run(server.serve(config, click.echo))
 
 

@@ -4,15 +4,14 @@ A call becomes one span with its method and status, below the caller's span if t
 OpenTelemetry's own environment variables (OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER, ...) hold.
 """
 
-import importlib
 import logging
 from collections.abc import Callable
-from typing import Any
 
 import grpc
 
 from gfp_serve import __version__
 from gfp_serve.errors import SettingsError
+from gfp_serve.extras import load
 
 _log = logging.getLogger(__name__)
 
@@ -23,21 +22,16 @@ _TIMEOUT_S = 2
 def trace_calls(endpoint: str, services: tuple[str, ...]) -> tuple[grpc.aio.ServerInterceptor, Callable[[], None]]:
     """What makes spans of the calls of these services, and how to end it, which sends what is left.
 
-    `endpoint` is a URL, http://HOST:PORT or https://HOST:PORT. Raises `SettingsError` when it is none, and when the
-    packages of gfp-serve[trace] are not there.
+    `endpoint` is a URL, http://HOST:PORT or https://HOST:PORT. Raises `SettingsError` when it is not,
+    `MissingExtraError` without the packages of the extra `trace`.
     """
     if not endpoint.startswith(("http://", "https://")):
         raise SettingsError(f"--trace-to is {endpoint!r}; it must be a URL, e.g. http://127.0.0.1:4317.")
-    try:
-        instrumentation: Any = importlib.import_module("opentelemetry.instrumentation.grpc")
-        otlp: Any = importlib.import_module("opentelemetry.exporter.otlp.proto.grpc.trace_exporter")
-        resources: Any = importlib.import_module("opentelemetry.sdk.resources")
-        sdk: Any = importlib.import_module("opentelemetry.sdk.trace")
-        export: Any = importlib.import_module("opentelemetry.sdk.trace.export")
-    except ModuleNotFoundError as error:
-        raise SettingsError(
-            f"--trace-to needs {error.name}; install gfp-serve[trace] beside [cpu] or [gpu]."
-        ) from error
+    instrumentation = load("opentelemetry.instrumentation.grpc")
+    otlp = load("opentelemetry.exporter.otlp.proto.grpc.trace_exporter")
+    resources = load("opentelemetry.sdk.resources")
+    sdk = load("opentelemetry.sdk.trace")
+    export = load("opentelemetry.sdk.trace.export")
     about = {"service.name": "gfp-serve", "service.version": __version__}
     provider = sdk.TracerProvider(resource=resources.Resource(about).merge(resources.OTELResourceDetector().detect()))
     exporter = otlp.OTLPSpanExporter(endpoint=endpoint, insecure=endpoint.startswith("http://"), timeout=_TIMEOUT_S)

@@ -29,7 +29,7 @@ def test_the_device_is_the_one_that_the_session_really_runs_on():
 
 @pytest.mark.skipif("CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="CUDA is here")
 def test_cuda_without_cuda_is_refused_with_what_to_do():
-    with pytest.raises(DeviceError, match=r"gfp-serve\[gpu\].*--device cpu"):
+    with pytest.raises(DeviceError, match=r"extra 'gpu'.*--device cpu"):
         Encoder(tiny_bundle(), device="cuda")
 
 

@@ -4,6 +4,8 @@ import importlib
 import sys
 from typing import Any
 
+from gfp_serve.extras import missing
+
 _MODULES = {
     "gfp_cost": "trainer.cli.cost",
     "gfp_data": "trainer.cli.data",
@@ -19,6 +21,4 @@ def __getattr__(name: str) -> Any:
     try:
         return getattr(importlib.import_module(_MODULES[name]), name)
     except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] in ("gfp_serve", "trainer"):
-            raise
-        sys.exit(f"Error: {error.name} is not installed; {name.replace('_', '-')} needs the extras cpu and train.")
+        sys.exit(f"Error: {missing(error)}")

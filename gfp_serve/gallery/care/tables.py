@@ -1,23 +1,22 @@
-"""Galleries as tables for other tools: Parquet (`.parquet`) and Arrow (`.arrow`). Needs the extra `gfp-serve[parquet]`.
+"""Galleries as tables for other tools: Parquet (`.parquet`) and Arrow (`.arrow`). Needs the extra `parquet`.
 
 Columns that are needed: `id`, text; `vector`, a list of as many numbers in every row. Those that may be there:
 `label`, text; `attributes`, JSON; `source_recording`, text; `source_start_s` and `source_end_s`, seconds. Others are
 passed over. The schema's metadata says which encoder gave the vectors.
 """
 
-import importlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any, get_args
 
 import numpy as np
 from jaxtyping import Float32
 
 from gfp_serve.errors import DamagedFileError, EncoderMismatchError, GalleryError, InvalidRequestError
+from gfp_serve.extras import load
 from gfp_serve.gallery.embedded.folders import gallery_folder
 from gfp_serve.gallery.embedded.gallery import FaissGallery
 from gfp_serve.gallery.embedded.item_codec import read_source
@@ -53,10 +52,10 @@ def export_table(folder: Path, file: Path, *, on_progress: Callable[[int, int], 
     """Write a gallery's items into a new table, in the order of the last upserts; return how many there are.
 
     A server may have the gallery open: the table has it as it is at the begin. `on_progress` is told how many rows of
-    how many are written. Raises `GalleryError` when the gallery is damaged, the file is there already, or pyarrow is
-    not installed.
+    how many are written. Raises `GalleryError` when the gallery is damaged or the file is there already,
+    `MissingExtraError` when pyarrow is not installed.
     """
-    arrow, write = _module("pyarrow"), _writer_of(file)
+    arrow, write = load("pyarrow"), _writer_of(file)
     if file.exists():
         raise GalleryError(f"{file} exists already, and is not replaced; remove it, or name another file.")
     unfinished = file.with_name(f"{file.name}.new")
@@ -155,7 +154,7 @@ def _gallery_at(root: Path, folder: Path, encoder_digest: str, embedding_size: i
 
 
 def _batch_of(rows: Sequence[ItemRow], schema: Any) -> Any:
-    arrow = _module("pyarrow")
+    arrow = load("pyarrow")
     sources = [read_source(row.source) for row in rows]
     numbers = arrow.array(np.frombuffer(b"".join(row.vector for row in rows), "<f4"))
     columns = [
@@ -172,17 +171,17 @@ def _batch_of(rows: Sequence[ItemRow], schema: Any) -> Any:
 
 def _read(file: Path, opened: ExitStack) -> tuple[About, Iterator[list[Item]]]:
     """What the table says of itself, and its items in batches. It is closed with `opened`."""
-    arrow = _module("pyarrow")
+    arrow = load("pyarrow")
     _check_ending(file)
     if not file.is_file():
         raise InvalidRequestError(f"there is no file {file}; check the path.")
     try:
         if file.suffix == ".parquet":
-            table = opened.enter_context(_module("pyarrow.parquet").ParquetFile(file))
+            table = opened.enter_context(load("pyarrow.parquet").ParquetFile(file))
             schema, num_rows = table.schema_arrow, table.metadata.num_rows
         else:
             mapped = opened.enter_context(arrow.memory_map(str(file)))
-            table = opened.enter_context(_module("pyarrow.ipc").open_file(mapped))
+            table = opened.enter_context(load("pyarrow.ipc").open_file(mapped))
             schema, num_rows = table.schema, sum(table.get_batch(n).num_rows for n in range(table.num_record_batches))
     except (arrow.ArrowException, OSError) as error:
         raise DamagedFileError(f"{file} is damaged, or not of the kind that its name says: {error}") from error
@@ -206,7 +205,7 @@ def _read(file: Path, opened: ExitStack) -> tuple[About, Iterator[list[Item]]]:
 
 def _record_batches(file: Path, table: Any, columns: list[str]) -> Iterator[Any]:
     """Batches of the columns that are used, small enough for memory."""
-    arrow = _module("pyarrow")
+    arrow = load("pyarrow")
     try:
         if file.suffix == ".parquet":
             # How long vectors are is not known yet, and a batch is read at once: a few rows tell.
@@ -222,7 +221,7 @@ def _record_batches(file: Path, table: Any, columns: list[str]) -> Iterator[Any]
 
 
 def _items(file: Path, batches: Iterator[Any]) -> Iterator[list[Item]]:
-    arrow = _module("pyarrow")
+    arrow = load("pyarrow")
     num_rows, embedding_size = 0, None
     for batch in batches:
         if not batch.num_rows:
@@ -246,7 +245,7 @@ def _items(file: Path, batches: Iterator[Any]) -> Iterator[list[Item]]:
 def _vectors_of(
     file: Path, column: Any, num_before: int, embedding_size: int | None
 ) -> Float32[np.ndarray, "num_rows embedding_size"]:
-    lengths = np.asarray(_module("pyarrow.compute").list_value_length(column).fill_null(0))
+    lengths = np.asarray(load("pyarrow.compute").list_value_length(column).fill_null(0))
     size = int(lengths[0]) if embedding_size is None else embedding_size
     wrong = np.flatnonzero(lengths != size)
     if size == 0 or len(wrong):
@@ -255,7 +254,7 @@ def _vectors_of(
             f"{file}, row {num_before + row + 1}: the vector has {lengths[row]} numbers; every row needs as many as "
             f"the encoder gives" + ("." if size == 0 else f", {size} as the rows before.")
         )
-    numbers = column.flatten().cast(_module("pyarrow").float64()).fill_null(float("nan"))
+    numbers = column.flatten().cast(load("pyarrow").float64()).fill_null(float("nan"))
     return np.asarray(numbers).astype(np.float32).reshape(len(lengths), size)
 
 
@@ -298,24 +297,24 @@ def _check_columns(file: Path, schema: Any) -> None:
 
 
 def _is_text(kind: Any) -> bool:
-    is_kind = _module("pyarrow").types
+    is_kind = load("pyarrow").types
     kind = kind.value_type if is_kind.is_dictionary(kind) else kind
     return bool(is_kind.is_string(kind) or is_kind.is_large_string(kind) or is_kind.is_null(kind))
 
 
 def _is_number(kind: Any) -> bool:
-    is_kind = _module("pyarrow").types
+    is_kind = load("pyarrow").types
     return bool(is_kind.is_floating(kind) or is_kind.is_integer(kind) or is_kind.is_null(kind))
 
 
 def _is_vector(kind: Any) -> bool:
-    is_kind = _module("pyarrow").types
+    is_kind = load("pyarrow").types
     is_list = is_kind.is_list(kind) or is_kind.is_large_list(kind) or is_kind.is_fixed_size_list(kind)
     return bool(is_list) and _is_number(kind.value_type)
 
 
 def _is_nested(kind: Any) -> bool:
-    is_kind = _module("pyarrow").types
+    is_kind = load("pyarrow").types
     return bool(is_kind.is_struct(kind) or is_kind.is_map(kind))
 
 
@@ -338,7 +337,7 @@ _COLUMNS: dict[str, tuple[Callable[[Any], bool], str]] = {
 def _length_of(batch: Any) -> int:
     if not batch.num_rows:
         return 1
-    return _module("pyarrow.compute").list_value_length(batch.column("vector")[:1])[0].as_py() or 1
+    return load("pyarrow.compute").list_value_length(batch.column("vector")[:1])[0].as_py() or 1
 
 
 def _rows_at_once(embedding_size: int) -> int:
@@ -348,23 +347,14 @@ def _rows_at_once(embedding_size: int) -> int:
 def _writer_of(file: Path) -> Callable[[Path, Any], Any]:
     _check_ending(file)
     if file.suffix == ".parquet":
-        parquet = _module("pyarrow.parquet")
+        parquet = load("pyarrow.parquet")
         # Numbers of vectors hardly repeat, and looking for repeats costs time.
         texts = ["label", "attributes", "source_recording"]
         return lambda path, schema: parquet.ParquetWriter(path, schema, use_dictionary=texts)
-    ipc = _module("pyarrow.ipc")
+    ipc = load("pyarrow.ipc")
     return lambda path, schema: ipc.new_file(str(path), schema)
 
 
 def _check_ending(file: Path) -> None:
     if file.suffix not in _ENDINGS:
         raise InvalidRequestError(f"{file} ends in {file.suffix!r}; a table's name ends in {' or '.join(_ENDINGS)}.")
-
-
-def _module(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        raise GalleryError(
-            "pyarrow is not installed, which reads and writes tables; install gfp-serve[parquet]."
-        ) from error

@@ -71,8 +71,8 @@ def check_gpu() -> None:
     """Raise `DeviceError` when there is no FAISS for GPUs, or no GPU."""
     if not hasattr(faiss, "StandardGpuResources"):
         raise DeviceError(
-            "the gallery cannot be searched on a GPU: the installed FAISS is built without it. Install gfp-serve[gpu] "
-            "instead of gfp-serve[cpu], or choose --gallery-device cpu."
+            "the gallery cannot be searched on a GPU: the installed FAISS is built without it. Install gfp-serve with "
+            "the extra 'gpu' instead of 'cpu', or choose --gallery-device cpu."
         )
     if faiss.get_num_gpus() == 0:
         raise DeviceError(

@@ -16,8 +16,10 @@ from gfp_serve.errors import (
     GalleryNotFoundError,
     GfpError,
     InvalidRequestError,
+    MissingExtraError,
     UnavailableError,
 )
+from gfp_serve.extras import missing
 from gfp_serve.gallery.milvus.index_parameters import index_parameters
 from gfp_serve.gallery.milvus.rows import (
     FACT_LENGTH,
@@ -81,10 +83,15 @@ class Connection:
     def __init__(self, address: str) -> None:
         self.address = address
         self._lite, uri, self.prefix = _parsed(address)
-        if importlib.util.find_spec("pymilvus") is None:
-            raise GalleryError(f"{address} needs pymilvus, which is not installed: pip install 'gfp-serve[milvus]'.")
-        import pymilvus
-
+        try:
+            import pymilvus
+        except ModuleNotFoundError as error:
+            raise missing(error) from error
+        if self._lite is not None and importlib.util.find_spec("milvus_lite") is None:
+            raise MissingExtraError(
+                f"{address} needs milvus-lite, which is not installed and in none of the extras: it brings faiss-cpu. "
+                "Install it by pip install milvus-lite, or name a server: milvus://HOST:PORT/PREFIX."
+            )
         # It logs each failure before raising it, with a traceback, to standard error; what is raised here says it.
         for name in ("pymilvus", "pymilvus.milvus_client"):
             logging.getLogger(name).setLevel(logging.CRITICAL)

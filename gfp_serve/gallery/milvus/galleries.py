@@ -1,4 +1,4 @@
-"""Galleries in Milvus, for more items or more servers than one machine holds. Needs the extra `gfp-serve[milvus]`.
+"""Galleries in Milvus, for more items or more servers than one machine holds. Needs the extra `milvus`.
 
 A gallery is a collection; what it is stands in the collection's properties. Storage, sharding, replicas and consistency
 are Milvus's. Any number of servers may use the same galleries.
@@ -29,7 +29,7 @@ def open_milvus(address: str, *, encoder_digest: str, embedding_size: int) -> "M
 
     Raises `InvalidRequestError` for another address, `UnavailableError` when no server answers there within seconds,
     `EncoderMismatchError` when another encoder filled the default gallery, `GalleryError` when the collection of this
-    name is no gallery or pymilvus is not installed.
+    name is no gallery, `MissingExtraError` when pymilvus or milvus-lite is not installed.
     """
     return MilvusGalleries(Connection(address), encoder_digest=encoder_digest, embedding_size=embedding_size)
 

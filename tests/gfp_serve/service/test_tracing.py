@@ -11,7 +11,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
 from gfp_serve.config import ServeConfig
-from gfp_serve.errors import SettingsError
+from gfp_serve.errors import MissingExtraError, SettingsError
 from gfp_serve.service.tracing import trace_calls
 from gfp_serve.skeleton import NTU25
 from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc, stream_pb2_grpc
@@ -87,5 +87,5 @@ def test_an_address_that_is_no_url_and_packages_that_are_missing_are_told(monkey
     with pytest.raises(SettingsError, match="must be a URL"):
         trace_calls("127.0.0.1:4317", ())
     monkeypatch.setitem(__import__("sys").modules, "opentelemetry.instrumentation.grpc", None)
-    with pytest.raises(SettingsError, match=r"install gfp-serve\[trace\]"):
+    with pytest.raises(MissingExtraError, match="extra 'trace'"):
         trace_calls("http://127.0.0.1:4317", ())

@@ -221,4 +221,4 @@ def test_what_cannot_be_calibrated_or_drawn_is_told_in_words(root, tmp_path, mon
     assert "has 0 items" in run(root, code=1).output
     assert "must end in .png" in run(root, "--plot", "found.svg", code=2).output
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    assert "install the extra `plot`" in run(root, "--plot", "found.png", code=1).output
+    assert "extra 'plot'" in run(root, "--plot", "found.png", code=1).output

@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from gfp_serve.errors import (
     GalleryExistsError,
     GalleryNotFoundError,
     InvalidRequestError,
+    MissingExtraError,
     UnavailableError,
 )
 from gfp_serve.filters import AnyOf, Filter, Range
@@ -75,10 +77,17 @@ def test_what_is_no_address_is_refused_with_an_example(address):
 
 
 def test_without_pymilvus_the_extra_is_named(monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", {"pymilvus": None}.get)
+    monkeypatch.setitem(sys.modules, "pymilvus", None)
 
-    with pytest.raises(GalleryError, match=r"pip install 'gfp-serve\[milvus\]'"):
+    with pytest.raises(MissingExtraError, match="extra 'milvus'"):
         opened("milvus://127.0.0.1:19530/gfp")
+
+
+def test_without_milvus_lite_it_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(importlib.util, "find_spec", {"milvus_lite": None}.get)
+
+    with pytest.raises(MissingExtraError, match="pip install milvus-lite"):
+        opened(f"milvus+lite://{tmp_path}/galleries.db")
 
 
 @pytest.mark.parametrize("backlog", [None, 8], ids=["nobody listens", "nobody answers"])

@@ -1,0 +1,35 @@
+"""A server of its own for an example: started, and stopped when the example is done."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+LOG = Path("runs/server.log")
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def serving(bundle: Path) -> Iterator[str]:
+    """A `gfp-serve` on a free port of this machine, with a gallery that is thrown away; gives its address."""
+    command = ["gfp-serve", "--bundle", str(bundle), "--port", "0"]
+    console.print(f"$ {' '.join(command)}", style="bold")
+    LOG.parent.mkdir(parents=True, exist_ok=True)
+    with LOG.open("w") as log:
+        server = subprocess.Popen(
+            [Path(sys.executable).parent / command[0], *command[1:]], stdout=subprocess.PIPE, stderr=log, text=True
+        )
+        try:
+            ready = server.stdout.readline() if server.stdout else ""
+            if not ready:
+                raise SystemExit(f"gfp-serve did not start; its log is {LOG}")
+            console.print(ready.strip())
+            yield ready.split(" on ")[1].split()[0]
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.wait(timeout=60)
