@@ -19,6 +19,8 @@ from gfp_serve.client import Classification, Client, ClipItem
 from gfp_serve.extras import missing
 from gfp_serve.formats import Clip, find_files, read_clips
 from gfp_serve.items import Neighbour
+from gfp_serve.motion_page import Motion, MotionPanel, MotionRow, write_motion_page
+from gfp_serve.neighbour_page import found_panel
 
 try:
     from trainer.figures import Strip, draw_strips
@@ -75,17 +77,21 @@ def main() -> None:
     one_a_class = list({answer.clip.label: answer for answer in answers}.values())
     show(answers, one_a_class)
     pictures = draw(one_a_class, dict(items))
+    page = write_page(one_a_class, dict(items))
     console.print(
-        f"\n{len(pictures)} pictures of queries above their nearest neighbours: {pictures[0].parent}/\n"
-        f"Loss curves: {RUN / 'training' / 'losses.png'}; confusion matrix and map: {RUN / 'evaluation'}/\n"
-        f"Whole path: {time.perf_counter() - started:.0f} s.",
-        highlight=False,
-    )
-    console.print(
-        "What this shows: that every part works together. What it does not: how good GFP is. The published runs see 16 "
-        f"million clips, this one saw a few thousand windows of {len(items)}, and one of {len(answers)} queries is "
+        "\nWhat this shows: that every part works together. What it does not: how good GFP is. The published runs see "
+        f"16 million clips, this one saw a few thousand windows of {len(items)}, and one of {len(answers)} queries is "
         f"{100 / len(answers):.0f} %. Hold `trained` against the rows above it before you believe in it.",
         style="dim",
+    )
+    console.print(
+        f"\nWhole path: {time.perf_counter() - started:.0f} s. Now look at\n"
+        f"  [bold]{page}[/bold]  in a browser: queries and their neighbours as moving skeletons\n"
+        f"  [bold]{pictures[0]}[/bold]  one of {len(pictures)} pictures of a query above its nearest neighbour\n"
+        f"  {RUN / 'training' / 'losses.png'}  the loss curves\n"
+        f"  {RUN / 'evaluation'}/  the confusion matrix and a map of the embeddings",
+        highlight=False,
+        soft_wrap=True,
     )
 
 
@@ -174,6 +180,37 @@ def draw(shown: list[Answer], items: dict[str, Clip]) -> list[Path]:
         paths.append(folder / f"{answer.name.replace('/', '-')}.png")
         draw_strips(strips).savefig(paths[-1], dpi=110)
     return paths
+
+
+def write_page(shown: list[Answer], items: dict[str, Clip]) -> Path:
+    """A web page with each query beside its five nearest neighbours, all moving."""
+    nearest = {neighbour.id for answer in shown for neighbour in answer.neighbours}
+    motions = {name: motion(items[name]) for name in nearest}
+    rows = [
+        MotionRow(
+            query=MotionPanel(
+                title=answer.clip.label or "",
+                subtitle=answer.name,
+                motion=motion(answer.clip),
+                right=answer.voted.label == answer.clip.label,
+                verdict=f"voted: {answer.voted.label}",
+            ),
+            neighbours=[found_panel(each, answer.clip.label, motions[each.id]) for each in answer.neighbours],
+        )
+        for answer in shown
+    ]
+    path = RUN / "neighbours.html"
+    write_motion_page(
+        path,
+        rows,
+        title="Queries and their nearest neighbours",
+        note="The people who ask are not among those who are searched. Voted is what the five nearest say together.",
+    )
+    return path
+
+
+def motion(clip: Clip) -> Motion:
+    return Motion(sequence=clip.sequence, layout=clip.layout, fps=clip.fps)
 
 
 if __name__ == "__main__":
