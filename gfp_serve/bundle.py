@@ -8,7 +8,6 @@ import dataclasses
 import hashlib
 import io
 import json
-import os
 import tokenize
 import typing
 import zipfile
@@ -22,6 +21,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from gfp_serve.errors import BundleError
+from gfp_serve.files import sync_directory, write_whole, written_whole
 from gfp_serve.preprocess import PreprocessConfig, prepare
 from gfp_serve.skeleton import LAYOUTS, layout_named
 
@@ -112,19 +112,17 @@ class Bundle:
         }
         _refuse_foreign(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
         if path.suffix == ".zip":
-            with zipfile.ZipFile(temporary, "w") as archive:
+            with written_whole(path) as file, zipfile.ZipFile(file, "w") as archive:
                 for name, content in files.items():
                     # A fixed time stamp: the same bundle is the same file.
                     archive.writestr(zipfile.ZipInfo(name), content)
-            temporary.replace(path)
             return
         path.mkdir(exist_ok=True)
         # The manifest goes last: a folder without it, or whose model it does not match, is refused by `read`.
         for name in (CANONICAL_FILE, MODEL_FILE, MANIFEST_FILE):
-            temporary.write_bytes(files[name])
-            temporary.replace(path / name)
+            write_whole(path / name, files[name])
+        sync_directory(path.parent)
 
     @classmethod
     def read(cls, path: Path) -> "Bundle":

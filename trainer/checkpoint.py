@@ -1,7 +1,6 @@
 """A run's state on disk: written whole or not at all, read strictly."""
 
 import dataclasses
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -9,6 +8,7 @@ from typing import Any, BinaryIO
 import torch
 
 from gfp_serve.errors import GfpError
+from gfp_serve.files import written_whole
 from gfp_serve.preprocess import PreprocessConfig
 from trainer.config import TrainConfig
 from trainer.data.store import ClipStore
@@ -38,7 +38,6 @@ class Checkpoint:
     def write(self, run: Path) -> Path:
         """Write `checkpoint.pt` into a run folder; a crash leaves the old one or the new one, never a half."""
         path = run / CHECKPOINT_FILE
-        temporary = path.with_suffix(".tmp")
         values = {
             "format_version": FORMAT_VERSION,
             "config": self.config.to_json(),
@@ -49,20 +48,8 @@ class Checkpoint:
             "objective": self.objective,
             "optimizer": self.optimizer,
         }
-        try:
-            with temporary.open("wb") as file:
-                _save(values, file)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except OSError:
-            temporary.unlink(missing_ok=True)  # on a full disk it would be in the way of everything else
-            raise
-        folder = os.open(run, os.O_RDONLY)
-        try:
-            os.fsync(folder)  # the new name too outlives a power cut
-        finally:
-            os.close(folder)
+        with written_whole(path) as file:
+            _save(values, file)
         return path
 
     @classmethod

@@ -1,6 +1,5 @@
 """Pre-training: the step, and around it the log, the checkpoints and the ways to stop."""
 
-import fcntl
 import math
 import os
 import signal
@@ -19,6 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils import deterministic
 
 from gfp_serve.errors import GfpError
+from gfp_serve.files import lock
 from trainer import parallel
 from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint, CheckpointError, data_summary, split_state
 from trainer.config import TrainConfig
@@ -233,18 +233,17 @@ class Trainer:
 @contextmanager
 def _only_writer(run: Path) -> Iterator[None]:
     """Keeps others from training into the same folder, where the last to end would replace the other's checkpoint."""
-    folder = os.open(run, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise CheckpointError(
-                f"another process is training into {run} at this moment; wait until it is done, or name another folder "
-                f"for --out."
-            ) from error
+        held = lock(run)
+    except BlockingIOError as error:
+        raise CheckpointError(
+            f"another process is training into {run} at this moment; wait until it is done, or name another folder "
+            f"for --out."
+        ) from error
+    try:
         yield
     finally:
-        os.close(folder)
+        os.close(held)
 
 
 def _prepared(

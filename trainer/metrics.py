@@ -8,6 +8,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from torch.utils.tensorboard import SummaryWriter
 
+from gfp_serve.files import write_whole
+
 METRICS_FILE = "metrics.jsonl"
 
 
@@ -47,13 +49,8 @@ def _forget_after(path: Path, step: int) -> None:
     """A resumed run repeats the steps after its checkpoint: their old lines go, and one that a crash cut off."""
     if path.exists():
         kept = [line for line in path.read_text().splitlines() if (at := _step_of(line)) is not None and at <= step]
-        temporary = path.with_suffix(".tmp")
-        try:
-            temporary.write_text("".join(line + "\n" for line in kept))
-            temporary.replace(path)  # whole or not at all: a full disk or a kill must not take the lines so far
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
+        # A full disk or a kill must not take the lines so far.
+        write_whole(path, "".join(line + "\n" for line in kept))
 
 
 def _step_of(line: str) -> int | None:

@@ -6,7 +6,6 @@ Required arrays: `positions` [rows, joints, 3], `offsets` [clips + 1] (clip i is
 """
 
 import itertools
-import os
 import tokenize
 import zipfile
 import zlib
@@ -16,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from gfp_serve.errors import DamagedFileError, InvalidRequestError, UnknownLayoutError
+from gfp_serve.files import written_whole
 from gfp_serve.formats.clip import UNKNOWN_SUBJECT, Clip
 from gfp_serve.skeleton import Layout, layout_of
 
@@ -109,13 +109,8 @@ def write(path: Path, clips: Sequence[Clip]) -> None:
         arrays["positions2"] = np.concatenate(
             [c.sequence[:, 1] if c.sequence.shape[1] == 2 else np.full_like(c.sequence[:, 0], np.nan) for c in clips]
         )
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with written_whole(path) as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
 class _Arrays:

@@ -194,13 +194,13 @@ def test_a_kill_in_the_middle_of_a_checkpoint_leaves_the_one_before(store: ClipS
             global writes
             writes += 1
             if writes > 2:  # each checkpoint syncs its file and its folder
-                os.truncate(run / "checkpoint.tmp", 1000)
+                os.truncate(run / ".checkpoint.pt.new", 1000)
                 os.kill(os.getpid(), signal.SIGKILL)
         os.fsync = die_in_the_second
         Trainer(tiny_config(epochs=3), store, run).fit()
     """
     assert in_a_process(lines, store, tmp_path / "run").returncode == -signal.SIGKILL
-    assert (tmp_path / "run" / "checkpoint.tmp").stat().st_size == 1000
+    assert (tmp_path / "run" / ".checkpoint.pt.new").stat().st_size == 1000
     left = Checkpoint.read(tmp_path / "run")
     assert left.step == 2
     assert Trainer(tiny_config(epochs=3), store, tmp_path / "run", resume=left).fit().step == 6
@@ -236,7 +236,7 @@ def test_a_full_disk_is_told_and_the_last_checkpoint_kept(store: ClipStore, tmp_
     assert ended.stdout.startswith("CheckpointError"), ended.stderr
     assert "cannot be written at step 4: File too large; the checkpoint of step 2 is whole" in ended.stdout
     assert Checkpoint.read(tmp_path / "run").step == 2
-    assert not list((tmp_path / "run").glob("*.tmp"))
+    assert not list((tmp_path / "run").glob("*.new"))
 
 
 def test_bad_weights_are_never_saved(store: ClipStore, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ writer holds a lock on the folder.
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from gfp_serve.errors import StoreError
+from gfp_serve.files import lock
 
 JOURNAL_FILE = "journal.jsonl"
 
@@ -36,19 +36,14 @@ class Draft:
     def open(self) -> None:
         """Take the lock. Raises `StoreError` when another writer has it."""
         self.path.mkdir(parents=True, exist_ok=True)
-        self._lock = os.open(self.path, os.O_RDONLY)
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # The other writer may have finished in between, and this folder be the store or gone.
-            is_ours = self.path.exists() and os.path.samestat(os.fstat(self._lock), self.path.stat())
-        except BlockingIOError:
-            is_ours = False
-        if not is_ours:
-            os.close(self._lock)
+            # Refused too if the other writer finished just now, and this folder has become the store or is gone.
+            self._lock = lock(self.path)
+        except (BlockingIOError, FileNotFoundError) as error:
             raise StoreError(
                 f"another process is writing {self.store} at this moment; wait until it is done, or name another "
                 f"folder for --out."
-            )
+            ) from error
 
     def resume(self) -> Iterator[tuple[dict[str, Any], Iterator[bytes]]]:
         """What was committed before, in order: each commit's entry, and its bytes in chunks, which must be taken.

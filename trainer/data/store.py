@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Float32, Int8, Int16, Int64
 
 from gfp_serve.errors import GfpError, InterruptedImportError, StoreError
+from gfp_serve.files import sync_directory, sync_file
 from gfp_serve.preprocess import MODEL_LAYOUT, PreprocessConfig
 from trainer.data.import_journal import JOURNAL_FILE, Draft
 
@@ -303,6 +304,9 @@ class StoreWriter:
         self._draft.flush()
         np.savez_compressed(self._draft.path / CLIPS_FILE, allow_pickle=False, **columns)
         (self._draft.path / STORE_FILE).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+        for name in (POSITIONS_FILE, CLIPS_FILE, STORE_FILE):
+            sync_file(self._draft.path / name)
+        sync_directory(self._draft.path)
         # A folder cannot be replaced in one go: the old one steps aside, so that it is never mixed with the new.
         old = self.path.with_name(f".{self.path.name}.old")
         if self.path.exists():
@@ -311,6 +315,7 @@ class StoreWriter:
             self.path.rename(old)
         self._draft.path.rename(self.path)
         shutil.rmtree(old, ignore_errors=True)  # also where a writer was killed between these two
+        sync_directory(self.path.parent)
         (self.path / JOURNAL_FILE).unlink()
 
 

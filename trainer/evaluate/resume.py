@@ -1,6 +1,5 @@
 """Where a long evaluation stands, in one file of its folder: what is finished, and the run in progress."""
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -10,6 +9,7 @@ from typing import Any
 import torch
 
 from gfp_serve.errors import InvalidRequestError
+from gfp_serve.files import written_whole
 from trainer.evaluate.learning import Epoch, Learned
 
 UNFINISHED_FILE = "unfinished.pt"
@@ -89,16 +89,11 @@ class Unfinished:
             "finished": self._finished,
             "current": self._current,
         }
-        temporary = self._path.with_suffix(".tmp")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
+            with written_whole(self._path) as file:
                 torch.save(values, file)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self._path)
         except (OSError, RuntimeError) as error:  # torch turns a full disk into a RuntimeError
-            temporary.unlink(missing_ok=True)
             raise InvalidRequestError(
                 f"{self._path} cannot be written ({error}); what it held before is whole. Free some space, then go on "
                 f"with --resume."

@@ -4,7 +4,6 @@
 """
 
 import hashlib
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gfp_serve.errors import GalleryError, InvalidRequestError
-from gfp_serve.files import sync_directory
+from gfp_serve.files import replacing, sync_directory, write_whole
 from gfp_serve.gallery.embedded.folders import gallery_folder
 from gfp_serve.gallery.embedded.item_store import (
     DATABASE_FILE,
@@ -63,12 +62,8 @@ def create_snapshot(folder: Path, file: Path) -> GalleryState:
         raise GalleryError(f"{file} exists already, and snapshots are not replaced; choose another name.")
     for missing in reversed([parent for parent in file.parents if not parent.exists()]):
         missing.mkdir(mode=0o700)
-    unfinished = file.with_name(f"{file.name}.new")
-    try:
-        unfinished.unlink(missing_ok=True)
+    with replacing(file, mode=0o600) as unfinished:  # it holds motion of people; SQLite fills the empty file
         with closing(ItemStore.beside(folder)) as store:
-            # SQLite fills an empty file, which then has the mode that it was made with: it holds motion of people.
-            unfinished.touch(mode=0o600)
             store.copy_to(unfinished)
         try:
             state = _verified(unfinished)
@@ -77,16 +72,7 @@ def create_snapshot(folder: Path, file: Path) -> GalleryState:
                 f"the gallery {folder} is damaged, so no snapshot was made; `gfp gallery check` names all that is "
                 f"wrong ({error})"
             ) from error
-        digest = _sha256_of(unfinished)
-        with unfinished.open("rb") as written:
-            os.fsync(written.fileno())
-        with _digest_file(file).open("w") as beside:
-            beside.write(f"{digest}  {file.name}\n")
-            os.fsync(beside.fileno())
-        unfinished.rename(file)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    sync_directory(file.parent)
+        write_whole(_digest_file(file), f"{_sha256_of(unfinished)}  {file.name}\n")
     return state
 
 
@@ -120,19 +106,10 @@ def restore_snapshot(file: Path, root: Path, name: str = DEFAULT_GALLERY) -> Gal
     for new in (root, folder):
         if not new.exists():
             new.mkdir(mode=0o700, parents=True)
-    with _taken(folder):
-        unfinished = folder / f"{DATABASE_FILE}.new"
-        try:
-            unfinished.touch(mode=0o600)
-            shutil.copyfile(file, unfinished)
-            if _sha256_of(unfinished) != _written_digest(file):
-                raise GalleryError(f"the copy of {file} in {folder} is not as it was written; look at the disk.")
-            with unfinished.open("rb") as written:
-                os.fsync(written.fileno())
-            unfinished.rename(folder / DATABASE_FILE)
-        finally:
-            unfinished.unlink(missing_ok=True)
-    sync_directory(folder)
+    with _taken(folder), replacing(folder / DATABASE_FILE, mode=0o600) as unfinished:
+        shutil.copyfile(file, unfinished)
+        if _sha256_of(unfinished) != _written_digest(file):
+            raise GalleryError(f"the copy of {file} in {folder} is not as it was written; look at the disk.")
     sync_directory(root)
     return state
 

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from gfp_serve.errors import GalleryError
-from gfp_serve.files import sync_directory
+from gfp_serve.files import sync_directory, sync_file
 from gfp_serve.gallery.care.sqlite_salvage import Pages, Record
 from gfp_serve.gallery.embedded.derived import check_derived, folders_of
 from gfp_serve.gallery.embedded.item_store import (
@@ -266,6 +266,7 @@ def _keep_old(folder: Path) -> Path:
                 Path(f"{kept}{ending}").hardlink_to(file)
             except OSError:  # not every file system has links
                 shutil.copy2(file, f"{kept}{ending}")
+                sync_file(Path(f"{kept}{ending}"))
     sync_directory(folder)
     # The log must be gone before the new database has the name, to which SQLite would else add it.
     for ending in ("-wal", "-shm"):

@@ -17,6 +17,7 @@ from jaxtyping import Float32
 
 from gfp_serve.errors import DamagedFileError, EncoderMismatchError, GalleryError, InvalidRequestError
 from gfp_serve.extras import load
+from gfp_serve.files import replacing
 from gfp_serve.gallery.embedded.folders import gallery_folder
 from gfp_serve.gallery.embedded.gallery import FaissGallery
 from gfp_serve.gallery.embedded.item_codec import read_source
@@ -58,38 +59,33 @@ def export_table(folder: Path, file: Path, *, on_progress: Callable[[int, int], 
     arrow, write = load("pyarrow"), _writer_of(file)
     if file.exists():
         raise GalleryError(f"{file} exists already, and is not replaced; remove it, or name another file.")
-    unfinished = file.with_name(f"{file.name}.new")
-    try:
-        with closing(ItemStore.beside(folder)) as store:
-            state = store.state
-            about = {
-                "format_version": str(FORMAT_VERSION),
-                "encoder_digest": state.encoder_digest,
-                "embedding_size": str(state.embedding_size),
-                "index_kind": state.index_kind,
-            }
-            schema = arrow.schema(
-                {
-                    "id": arrow.string(),
-                    "vector": arrow.list_(arrow.float32(), state.embedding_size),
-                    "label": arrow.string(),
-                    "attributes": arrow.string(),
-                    "source_recording": arrow.string(),
-                    "source_start_s": arrow.float64(),
-                    "source_end_s": arrow.float64(),
-                },
-                metadata={f"{_METADATA}{key}": value for key, value in about.items()},
-            )
-            num_rows = 0
-            unfinished.touch(mode=0o600)  # it holds motion of people
-            with write(unfinished, schema) as writer:
-                for rows in store.rows(chunk=_rows_at_once(state.embedding_size)):
-                    writer.write_batch(_batch_of(rows, schema))
-                    num_rows += len(rows)
-                    on_progress(num_rows, state.num_items)
-        unfinished.rename(file)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with closing(ItemStore.beside(folder)) as store:
+        state = store.state
+        about = {
+            "format_version": str(FORMAT_VERSION),
+            "encoder_digest": state.encoder_digest,
+            "embedding_size": str(state.embedding_size),
+            "index_kind": state.index_kind,
+        }
+        schema = arrow.schema(
+            {
+                "id": arrow.string(),
+                "vector": arrow.list_(arrow.float32(), state.embedding_size),
+                "label": arrow.string(),
+                "attributes": arrow.string(),
+                "source_recording": arrow.string(),
+                "source_start_s": arrow.float64(),
+                "source_end_s": arrow.float64(),
+            },
+            metadata={f"{_METADATA}{key}": value for key, value in about.items()},
+        )
+        num_rows = 0
+        # Motion of people: only the owner may read it.
+        with replacing(file, mode=0o600) as unfinished, write(unfinished, schema) as writer:
+            for rows in store.rows(chunk=_rows_at_once(state.embedding_size)):
+                writer.write_batch(_batch_of(rows, schema))
+                num_rows += len(rows)
+                on_progress(num_rows, state.num_items)
     return num_rows
 
 

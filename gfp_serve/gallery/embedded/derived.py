@@ -6,7 +6,6 @@ one that is missing, damaged, or of another gallery is made again.
 
 import json
 import logging
-import os
 import shutil
 import zlib
 from collections.abc import Iterable
@@ -18,7 +17,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from gfp_serve.errors import GalleryError
-from gfp_serve.files import sync_directory
+from gfp_serve.files import sync_directory, sync_file
 from gfp_serve.gallery.embedded.index import Index, ServingKind, read_index
 from gfp_serve.gallery.embedded.item_store import GalleryState
 from gfp_serve.gallery.embedded.rows import RowArrays, Rows
@@ -154,7 +153,7 @@ def _write_files(
     files = {}
     for path in sorted(folder.iterdir()):
         path.chmod(0o600)
-        _sync(path)
+        sync_file(path)
         files[path.name] = [path.stat().st_size, _crc32_of(path)]
     manifest = Manifest(
         _FORMAT_VERSION,
@@ -170,7 +169,7 @@ def _write_files(
     content = asdict(manifest)
     with (folder / MANIFEST).open("w") as file:
         json.dump(content | {"crc32": _crc32_of_json(content)}, file, indent=1)
-    _sync(folder / MANIFEST)
+    sync_file(folder / MANIFEST)
     sync_directory(folder)
     return manifest
 
@@ -232,11 +231,3 @@ def _crc32_of(file: Path) -> int:
 
 def _crc32_of_json(content: dict[str, Any]) -> int:
     return zlib.crc32(json.dumps(content, sort_keys=True).encode())
-
-
-def _sync(file: Path) -> None:
-    descriptor = os.open(file, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -45,7 +45,7 @@ from gfp_serve.gallery.embedded.index import (
 from gfp_serve.gallery.embedded.item_codec import read_item, write_item
 from gfp_serve.gallery.embedded.item_store import (
     DATABASE_FILE,
-    UNFINISHED_FILES,
+    UNFINISHED_FILE,
     Change,
     GalleryState,
     ItemStore,
@@ -124,7 +124,7 @@ class FaissGallery(Gallery):
         """
         with reachable(path):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            foreign = sorted({file.name for file in path.iterdir()} - {LOCK_FILE, DATABASE_FILE, *UNFINISHED_FILES})
+            foreign = sorted({file.name for file in path.iterdir()} - {LOCK_FILE, DATABASE_FILE, UNFINISHED_FILE})
         if foreign:
             raise GalleryError(
                 f"{path} holds {foreign[0]!r}, which is no part of a gallery; name a new or an empty folder."

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gfp_serve.errors import GalleryError, NotWritableError
-from gfp_serve.files import sync_directory
+from gfp_serve.files import replacing, sync_directory, unfinished_file
 
 DATABASE_FILE = "gallery.sqlite"
-# A gallery is made under these names and then renamed: what bears the real name is complete.
-UNFINISHED_FILES = (f"{DATABASE_FILE}.new", f"{DATABASE_FILE}.new-journal")
+# What a crash leaves while a database is made.
+UNFINISHED_FILE = unfinished_file(Path(DATABASE_FILE)).name
 
 FORMAT_VERSION = 2
 PAGE_SIZE = 4096
@@ -188,17 +188,17 @@ class ItemStore:
     @staticmethod
     def create(folder: Path, state: GalleryState) -> None:
         """Write an empty database into a folder that has none."""
-        unfinished = folder / UNFINISHED_FILES[0]
-        for name in UNFINISHED_FILES:
-            (folder / name).unlink(missing_ok=True)
-        # Motion of people: what SQLite writes beside the database takes its mode over.
-        unfinished.touch(mode=0o600)
-        with _damage_named(folder), closing(sqlite3.connect(unfinished, isolation_level=None)) as connection:
+        # Motion of people: only the owner may read it. Files that SQLite makes beside the database get the same mode.
+        with (
+            _damage_named(folder),
+            replacing(folder / DATABASE_FILE, mode=0o600) as unfinished,
+            closing(sqlite3.connect(unfinished, isolation_level=None)) as connection,
+        ):
+            # A journal that a crash left would be played back into the next new database.
+            connection.execute("PRAGMA journal_mode = OFF")
             connection.executescript(_SCHEMA)
             connection.execute(_INSERT_STATE, replace(state, uid=uuid.uuid4().hex).row())
-        unfinished.rename(folder / DATABASE_FILE)
-        for directory in (folder, folder.parent):
-            sync_directory(directory)
+        sync_directory(folder.parent)
 
     @classmethod
     def open(cls, folder: Path, *, read_only: bool = False) -> "ItemStore":

@@ -128,10 +128,10 @@ def test_a_gallery_is_not_made_over_another(folder):
 
 def test_what_a_crash_left_of_an_unfinished_gallery_is_no_obstacle(folder):
     folder.mkdir()
-    (folder / "gallery.sqlite.new").write_bytes(b"half a page")
+    (folder / ".gallery.sqlite.new").write_bytes(b"half a page")
     (folder / "gallery.lock").touch()
     fill(folder)
-    assert not (folder / "gallery.sqlite.new").exists()
+    assert not (folder / ".gallery.sqlite.new").exists()
 
 
 def test_a_file_in_the_place_of_the_folder_is_a_gallery_error(tmp_path):
