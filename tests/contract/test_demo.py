@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 
-from tests.contract.readme import ROOT
+from tests.contract.commands import ROOT
 
 CHILD = """
 import signal, sys, time

@@ -1,0 +1,162 @@
+"""Runs the code blocks of a page of Markdown in their order, as a reader would type them.
+
+- `sh`: each line is a command. A server that it starts runs on until the next one, or the comment
+  `<!-- stop the server -->`, or the end of the page.
+- `python`: all blocks of a page share their names.
+- `output`: what the block before it prints on standard output; `…` stands for anything, on a line of its own for any number of lines.
+- Blocks in other languages are there to be read.
+
+The comment `<!-- not run: REASON -->` before a block leaves it out. `<!-- gfp-train is tested with: OPTIONS -->` adds
+options to the training commands of a block, so that they take seconds.
+"""
+
+import contextlib
+import io
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from click.testing import CliRunner
+
+from tests.contract.commands import ROOT, SCRIPTS, command_of
+
+# The address that pages show; a test's server has another.
+ADDRESS = "127.0.0.1:50051"
+
+_FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<content>.*?)^```$", re.MULTILINE | re.DOTALL)
+_COMMENT = re.compile(r"<!-- (.+?) -->\s*\Z")
+_SERVER = (sys.executable, "-c", "from gfp_serve.cli.serve import gfp_serve; gfp_serve()")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page, with the comment that stands just before it."""
+
+    language: str
+    content: str
+    line: int
+    comment: str = ""
+
+    @property
+    def reason_not_to_run(self) -> str:
+        return self.comment.removeprefix("not run: ") if self.comment.startswith("not run:") else ""
+
+
+def blocks_of(page: Path) -> Iterator[Block]:
+    """The fenced blocks of a page, in their order; directives of MyST are none."""
+    text = page.read_text()
+    for fence in _FENCE.finditer(text):
+        comment = _COMMENT.search(text, 0, fence.start())
+        line = text.count("\n", 0, fence.start()) + 1
+        yield Block(fence["language"], fence["content"], line, comment[1] if comment else "")
+
+
+def run_page(page: Path, folder: Path) -> int:
+    """Run a page's blocks in a folder, which is the current one; return how many were run.
+
+    The folder is given the repository's `examples`. Raises `AssertionError` that names the line of the page.
+    """
+    (folder / "examples").symlink_to(ROOT / "examples")
+    num_run = 0
+    with _Reader() as reader:
+        printed = ""
+        for block in blocks_of(page):
+            if block.language not in ("sh", "python", "output") or block.reason_not_to_run:
+                continue
+            place = f"{page.name}:{block.line}"
+            try:
+                if block.language == "output":
+                    assert _pattern(block.content).fullmatch(_plain(printed)), f"it prints:\n{printed}"
+                    continue
+                printed = reader.run(block)
+            except Exception as error:
+                raise AssertionError(f"the block at {place} fails: {error}") from error
+            num_run += 1
+    return num_run
+
+
+class _Reader:
+    """Types what a page says, and keeps the server that it started and the names that it defined."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, Any] = {"__name__": "__main__"}
+        self._server: subprocess.Popen[str] | None = None
+        self._address = ADDRESS
+
+    def __enter__(self) -> "_Reader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop_server()
+
+    def run(self, block: Block) -> str:
+        """What the block prints on standard output."""
+        if block.comment == "stop the server":
+            self._stop_server()
+        if block.language == "python":
+            printed = io.StringIO()
+            with contextlib.redirect_stdout(printed):
+                exec(block.content.replace(ADDRESS, self._address), self._names)  # noqa: S102  (our own pages)
+            return printed.getvalue()
+        extra = block.comment.removeprefix("gfp-train is tested with:") if "is tested with:" in block.comment else ""
+        lines = block.content.replace("\\\n", " ").splitlines()
+        return "".join(self._type(f"{line}{extra}" if line.startswith("gfp-train") else line) for line in lines)
+
+    def _type(self, line: str) -> str:
+        words = shlex.split(line, comments=True)
+        if not words:
+            return ""
+        if words[0] not in SCRIPTS or re.search(r"[|<>&;$`]", re.sub(r"'[^']*'", "", line)):
+            return self._ask_the_shell(line)
+        if words[0] == "gfp-serve" and "config" not in words:
+            self._start_server(words[1:])
+            return ""
+        # Without a process of its own, which takes a second to import everything again.
+        done = CliRunner().invoke(command_of(words[0]), words[1:], prog_name=words[0], env={"GFP_ADDRESS": self._address})
+        assert done.exit_code == 0, f"{line}\n{done.output}{done.exception or ''}"
+        return done.stdout
+
+    def _ask_the_shell(self, line: str) -> str:
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "GFP_ADDRESS": self._address}
+        done = subprocess.run(["bash", "-ec", line], capture_output=True, text=True, env=environment, check=False)
+        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def _start_server(self, arguments: list[str]) -> None:
+        self._stop_server()
+        environment = {**os.environ, "GFP_SERVE_PORT": "0", "PYTHONPATH": str(ROOT)}
+        self._server = subprocess.Popen(
+            [*_SERVER, *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
+        )
+        assert self._server.stdout is not None
+        line = self._server.stdout.readline()
+        address = re.search(r"127\.0\.0\.1:\d+", line)
+        assert address, f"the server does not start: {line}"
+        self._address = address[0]
+
+    def _stop_server(self) -> None:
+        if self._server is not None:
+            self._server.terminate()
+            self._server.communicate()
+            self._server = None
+
+
+def _pattern(expected: str) -> re.Pattern[str]:
+    lines = [r"(?:.*\n)*" if line == "…" else f"{_line_pattern(line)}\n" for line in _plain(expected).splitlines()]
+    return re.compile("".join(lines))
+
+
+def _line_pattern(line: str) -> str:
+    return ".*".join(map(re.escape, line.split("…")))
+
+
+def _plain(printed: str) -> str:
+    """Without spaces at the ends of lines, which tables have, and without empty lines at the end."""
+    return "\n".join(line.rstrip() for line in printed.rstrip().splitlines()) + "\n"

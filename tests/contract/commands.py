@@ -1,0 +1,33 @@
+"""The commands that `pyproject.toml` installs, for tests that look at all of them."""
+
+import importlib
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS: dict[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+
+
+def command_of(script: str) -> click.Command:
+    """The command of one of `SCRIPTS`."""
+    module, attribute = SCRIPTS[script].split(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def contexts() -> Iterator[click.Context]:
+    """One context for each command that is installed, and one for each command below it."""
+    for script in SCRIPTS:
+        yield from _with_subcommands(command_of(script), script, None)
+
+
+def _with_subcommands(command: click.Command, name: str, parent: click.Context | None) -> Iterator[click.Context]:
+    with click.Context(command, info_name=name, parent=parent) as context:
+        yield context
+        if isinstance(command, click.Group):
+            for below in command.list_commands(context):
+                found = command.get_command(context, below)
+                assert found is not None
+                yield from _with_subcommands(found, below, context)
