@@ -28,7 +28,7 @@ from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from gfp_serve.formats import TEST_SPLIT
-from gfp_serve.preprocess import PreprocessConfig
+from gfp_serve.preprocess import CleanConfig, PreprocessConfig
 from trainer.config import TrainConfig
 from trainer.data.importing import ImportConfig, find_sources, import_recordings
 from trainer.data.reading import ReadConfig
@@ -46,7 +46,7 @@ from trainer.readout import MAX_FIT_CLIPS, ReadoutConfig, grid_of, projection
 
 CLIP_FILES = ("bandai", "cmu_sample", "gtu3d", "hdm05", "kindergator_adults", "nwucla_train", "precog", "utdmhad")
 TESTED = {"utdmhad": None, "florence3d": 2, "kindergator_coarse": 2}  # cross-subject folds; None = the file's split
-PREPROCESS = PreprocessConfig(align_view=True, scale_torso=True)
+PREPROCESS = PreprocessConfig(cleaning=CleanConfig(align_view=True, scale_torso=True))
 CPU = torch.device("cpu")
 REPORT = Path("benchmarks/accuracy.json")
 
@@ -75,7 +75,7 @@ def prepare(data: Path, work: Path) -> None:
     stores |= {name: [data / f"{name}.npz"] for name in TESTED if name != "kindergator_coarse"}
     stores["kindergator_coarse"] = [work / "kindergator_coarse.npz"]
     for name, files in stores.items():
-        config = ImportConfig(read=ReadConfig(preprocess=PREPROCESS))
+        config = ImportConfig(read=ReadConfig(cleaning=PREPROCESS.cleaning))
         click.echo(f"{name}: {import_recordings(find_sources(files), work / name, config, overwrite=True)}")
 
 
@@ -159,7 +159,7 @@ def _measured(
 
 
 def _features(model: nn.Module, store: ClipStore, index: np.ndarray | None = None) -> np.ndarray:
-    clips, index = LabelledClips(store, PREPROCESS, CPU), np.arange(len(store)) if index is None else index
+    clips, index = LabelledClips(store, PREPROCESS.sampling, CPU), np.arange(len(store)) if index is None else index
     parts = np.array_split(index, len(index) // 16 + 1)
     return torch.cat([frozen_features(model, clips.views(part)) for part in parts]).numpy()
 

@@ -106,7 +106,7 @@ def _measured(config: TrainConfig, training: ClipStore, test: ClipStore, folder:
         for when, encoder in models.items()
         for kind, model in (
             ("plain", encoder),
-            ("read-out", fit_readout(encoder, training, PREPROCESS, ReadoutConfig(), CPU)),
+            ("read-out", fit_readout(encoder, training, PREPROCESS.sampling, ReadoutConfig(), CPU)),
         )
     ]
     top1 = {found.candidate.name: found.answers.accuracy for found in retrieval(test, split_folds(test), tested)}

@@ -31,9 +31,7 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from gfp_serve.formats import ntu
 from gfp_serve.formats.ntu.text import parse
-from gfp_serve.preprocess import PreprocessConfig
 from trainer.data.importing import ImportConfig, find_sources, import_recordings
-from trainer.data.reading import ReadConfig
 from trainer.data.store import ClipStore
 
 NTU60_FILES = 56_880
@@ -133,7 +131,7 @@ def compare_parsing(files: Sequence[Path]) -> dict[str, float]:
 def compare_imports(folder: Path, work: Path) -> dict[str, float]:
     """Milliseconds a file of whole imports (read, hash, choose, clean, store) in one process with either reader."""
     sources = {name: files[:IMPORT_FILES] for name, files in find_sources([folder]).items()}
-    config = ImportConfig(read=ReadConfig(preprocess=PreprocessConfig()))
+    config = ImportConfig()
     taken: dict[str, list[float]] = {"plain_ms": [], "ours_ms": []}
     digests = set()
     for turn in range(IMPORT_TURNS):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gfp_serve.preprocess import PreprocessConfig, clean
+from gfp_serve.preprocess import CleanConfig, clean
 from gfp_serve.skeleton import NTU25
 from trainer.data.store import ClipStore, StoreWriter
 
@@ -15,8 +15,8 @@ MEAN_FRAMES, MIN_FRAMES, MAX_FRAMES = 80, 30, 300
 def write_store(path: Path, *, num_clips: int, one_body_share: float, seed: int = 0) -> ClipStore:
     """A store of walking noise, of which `one_body_share` of the clips have one body and the others two."""
     draws = np.random.default_rng(seed)
-    preprocess = PreprocessConfig()
-    with StoreWriter(path, preprocess) as writer:
+    cleaning = CleanConfig()
+    with StoreWriter(path, cleaning) as writer:
         writer.add_source("made-up", sha256="0" * 64)
         for number in range(num_clips):
             frames = int(np.clip(draws.gamma(4.0, MEAN_FRAMES / 4.0), MIN_FRAMES, MAX_FRAMES))
@@ -25,7 +25,7 @@ def write_store(path: Path, *, num_clips: int, one_body_share: float, seed: int 
             rest[0], rest[1], rest[20] = (0, 0, 3), (0, 0.25, 3), (0, 0.5, 3)
             steps = draws.normal(0, 0.01, (frames, bodies, 25, 3)).cumsum(axis=0)
             writer.add(
-                clean((rest + steps).astype(np.float32), NTU25, preprocess),
+                clean((rest + steps).astype(np.float32), NTU25, cleaning),
                 source="made-up",
                 name=str(number),
                 label=None,

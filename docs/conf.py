@@ -10,7 +10,7 @@ from gfp_serve import __version__
 
 project = "GFP-Serve"
 author = "the authors of GFP-Serve"
-copyright = "the authors of GFP-Serve; Apache-2.0"  # noqa: A001  (Sphinx's name)
+copyright = "the authors of GFP-Serve; Apache-2.0"
 version = release = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "commands", "fields", "protocol"]

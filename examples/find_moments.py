@@ -42,7 +42,7 @@ from gfp_serve.formats import Clip, find_files, read_clips
 from gfp_serve.formats import annotations as segment_files
 from gfp_serve.formats.annotations import Segment, label_of
 from gfp_serve.items import Source
-from gfp_serve.preprocess import PreprocessConfig, clean
+from gfp_serve.preprocess import CleanConfig, clean
 from gfp_serve.skeleton import Layout
 from gfp_serve.windows import WindowCutter
 
@@ -342,7 +342,7 @@ def is_query(recording: Recording, segment: Segment) -> bool:
 
 def is_usable(sequence: Float32[np.ndarray, "frames bodies joints 3"], layout: Layout) -> bool:
     try:
-        clean(sequence, layout, PreprocessConfig())
+        clean(sequence, layout, CleanConfig())
     except InvalidSkeletonError:
         return False
     return True

@@ -22,7 +22,7 @@ from jaxtyping import Float32
 
 from gfp_serve.errors import BundleError
 from gfp_serve.files import sync_directory, write_whole, written_whole
-from gfp_serve.preprocess import PreprocessConfig, prepare
+from gfp_serve.preprocess import CleanConfig, PreprocessConfig, SampleConfig, prepare
 from gfp_serve.skeleton import LAYOUTS, layout_named
 
 FORMAT_VERSION = 1
@@ -77,7 +77,8 @@ class Manifest:
         """The manifest that `to_json` wrote; `ValueError`, `KeyError` or `TypeError` if it did not."""
         preprocess = values["preprocess"]
         _check_types(cls, values, skip="preprocess")
-        _check_types(PreprocessConfig, preprocess)
+        _check_types(CleanConfig, preprocess)
+        _check_types(SampleConfig, preprocess)
         if values["embedding_size"] < 1:
             raise ValueError(f"embedding_size is {values['embedding_size']}; a vector has at least 1 component")
         return cls(**{**values, "preprocess": PreprocessConfig.from_json(preprocess)})

@@ -1,7 +1,7 @@
-"""Raw sequence -> model input, the same code for training and serving. numpy only.
+"""Raw sequence -> model input, by the same code in training and serving. numpy only.
 
-`clean` fills, maps, chooses and centres; `resample` changes the frame count; `prepare` is both, as the server runs it.
-Training calls `clean` once at import and then draws its own windows and rotations for `resample`.
+`clean` fills gaps, maps joints, chooses bodies and centres them. `sample` crops and resamples in time. `prepare` does
+both, as the server does. Training calls `clean` once, at import; it then draws its own windows and rotations.
 """
 
 import dataclasses
@@ -13,10 +13,10 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from gfp_serve.errors import InvalidSkeletonError
-from gfp_serve.settings import setting
+from gfp_serve.settings import setting, settings_of
 from gfp_serve.skeleton import NTU25, Layout, check_sequence, map_joints
 
-# Raised when the same config would give another result than before, so that old stores and bundles are refused.
+# It goes up when the same config gives another result than before. Then old stores and bundles are refused.
 PREPROCESS_VERSION = 1
 
 # The layout that models see. Data in other layouts is mapped to it by joint name.
@@ -29,44 +29,71 @@ _SPINE_BASE, _SPINE_MID, _SPINE_SHOULDER = (
 _HIPS = tuple(NTU25.joint_names.index(name) for name in ("HipRight", "HipLeft"))
 _SHOULDERS = tuple(NTU25.joint_names.index(name) for name in ("ShoulderRight", "ShoulderLeft"))
 
-# A body seen in no more frames than this is a slip of the tracker where another is seen longer (MAMP's denoising).
+# If another body is seen longer, a body seen in at most this many frames is a slip of the tracker (MAMP's denoising).
 MAX_GHOST_FRAMES = 11
 
-# A body whose joints are never further apart than this (in metres) shows no pose.
+# A body shows no pose if its joints are never further apart than this, in metres.
 MIN_EXTENT_M = 0.01
 
-# A trunk longer than this is no person measured in metres (the usual cause: centimetres or millimetres).
+# A longer trunk is not a person's in metres; the usual cause is a file in centimetres or millimetres.
 MAX_TRUNK_M = 3.0
-# With `scale_torso`, every trunk (spine base to spine shoulder) is brought to this length: a common adult's.
+# `scale_torso` gives every trunk (spine base to spine shoulder) this length, which is common in adults.
 NOMINAL_TRUNK_M = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PreprocessConfig:
-    """How a sequence becomes model input. Travels in every store, checkpoint and bundle."""
+class CleanConfig:
+    """How a raw sequence is cleaned. The clips of a store were all cleaned in one way."""
 
-    num_frames: int = setting(120, "Frames that every clip is resampled to.")
-    crop: float = setting(0.95, "Share of a clip's frames, from its middle, that evaluation and serving use.")
     align_view: bool = setting(
         False, "Turn each clip about the vertical so that the hips of its first frame face one way."
     )
     scale_torso: bool = setting(False, "Scale each clip so that the trunk of its first body is 0.5 m long.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleConfig:
+    """How a cleaned sequence is cut and resampled. Raises `ValueError` for a value out of range."""
+
+    num_frames: int = setting(120, "Frames that every clip is resampled to.")
+    crop: float = setting(0.95, "Share of a clip's frames, from its middle, that evaluation and serving use.")
     keep_absent_bodies: bool = setting(
         False, "Always give two bodies to the encoder, zeros where there is none (as MAMP)."
     )
 
     def __post_init__(self) -> None:
         if self.num_frames < 1:
-            raise ValueError(f"--num-frames is {self.num_frames}; it must be at least 1. The published runs use 120.")
+            raise ValueError(f"num_frames is {self.num_frames}; it must be at least 1. The published runs use 120.")
         if not 0.0 < self.crop <= 1.0:
-            raise ValueError(f"--crop is {self.crop}; it must lie in (0, 1]. The published runs use 0.95.")
+            raise ValueError(f"crop is {self.crop}; it must be above 0 and at most 1. The published runs use 0.95.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreprocessConfig:
+    """How a raw sequence becomes model input. Checkpoints and bundles carry it."""
+
+    cleaning: CleanConfig = settings_of(CleanConfig)
+    sampling: SampleConfig = settings_of(SampleConfig)
 
     def to_json(self) -> dict[str, object]:
-        return {"version": PREPROCESS_VERSION, "layout": MODEL_LAYOUT.name, **dataclasses.asdict(self)}
+        """Version, layout and all settings, flat and in the order of every release: its digest is an identity."""
+        return {
+            "version": PREPROCESS_VERSION,
+            "layout": MODEL_LAYOUT.name,
+            "num_frames": self.sampling.num_frames,
+            "crop": self.sampling.crop,
+            "align_view": self.cleaning.align_view,
+            "scale_torso": self.cleaning.scale_torso,
+            "keep_absent_bodies": self.sampling.keep_absent_bodies,
+        }
 
     @classmethod
     def from_json(cls, values: dict[str, object]) -> "PreprocessConfig":
-        """The config that `to_json` wrote; `ValueError` if it was written for another version or layout."""
+        """The config that `to_json` wrote. A setting that is not there has its default.
+
+        Raises `ValueError` if it was written for another version or layout or has a value out of range, and
+        `TypeError` for an unknown setting.
+        """
         rest = dict(values)
         version, layout = rest.pop("version", None), rest.pop("layout", None)
         if (version, layout) != (PREPROCESS_VERSION, MODEL_LAYOUT.name):
@@ -74,7 +101,9 @@ class PreprocessConfig:
                 f"preprocessing version {version} for layout {layout!r} is not the version {PREPROCESS_VERSION} for "
                 f"{MODEL_LAYOUT.name!r} that this release runs; import or export again with this release."
             )
-        return cls(**rest)  # type: ignore[arg-type]
+        names = [field.name for field in dataclasses.fields(CleanConfig) if field.name in rest]
+        cleaning = CleanConfig(**{name: rest.pop(name) for name in names})  # type: ignore[arg-type]
+        return cls(cleaning=cleaning, sampling=SampleConfig(**rest))  # type: ignore[arg-type]
 
     @property
     def digest(self) -> str:
@@ -85,18 +114,16 @@ class PreprocessConfig:
 def prepare(
     sequence: np.ndarray, layout: Layout, config: PreprocessConfig
 ) -> Float32[np.ndarray, "bodies num_frames joints 3"]:
-    """Raw sequence in any layout -> model input of 1 or 2 bodies, most moving first (see `clean`, `finish`)."""
-    return finish(clean(sequence, layout, config), config)
+    """Raw sequence in any layout -> model input of 1 or 2 bodies, most moving first (see `clean` and `sample`)."""
+    return sample(clean(sequence, layout, config.cleaning), config.sampling)
 
 
-def clean(
-    sequence: np.ndarray, layout: Layout, config: PreprocessConfig
-) -> Float32[np.ndarray, "frames bodies joints 3"]:
+def clean(sequence: np.ndarray, layout: Layout, config: CleanConfig) -> Float32[np.ndarray, "frames bodies joints 3"]:
     """Fill gaps, map to the model's layout, keep the one or two bodies that move most, centre (align, scale).
 
-    The origin is the mid-spine of the first body in its first frame (MAMP's `seq_translation`).
-    Raises `InvalidSkeletonError` when nobody is seen, when the first body's joints are all in one point, and when its
-    trunk is too long to be in metres.
+    Coordinates are metres, y up. The origin becomes the mid-spine of the first body in its first frame (MAMP's
+    `seq_translation`). Raises `InvalidSkeletonError` when nobody is seen, when all joints of the first body are in one
+    point, and when its trunk is too long to be in metres.
     """
     sequence = check_sequence(sequence, layout)
     bodies = choose_bodies(map_joints(fill_gaps(sequence), layout, MODEL_LAYOUT))  # frames, bodies, 25, 3
@@ -109,8 +136,8 @@ def clean(
     trunk = _trunk_length(bodies)
     if trunk > MAX_TRUNK_M:
         raise InvalidSkeletonError(
-            f"the trunk is {trunk:.3g} m long, more than the {MAX_TRUNK_M:g} m that a person can have; coordinates are "
-            f"metres: divide by 100 if yours are centimetres, by 1000 if they are millimetres."
+            f"the trunk is {trunk:.3g} m long; a person's is at most {MAX_TRUNK_M:g} m. Coordinates are metres: divide "
+            f"by 100 if yours are centimetres, by 1000 if they are millimetres."
         )
     if config.align_view:
         bodies = rotate_about_vertical(bodies, -_facing_angle(bodies[0, 0]))
@@ -119,10 +146,10 @@ def clean(
     return np.ascontiguousarray(bodies, dtype=np.float32)
 
 
-def finish(
-    cleaned: Float32[np.ndarray, "frames bodies joints 3"], config: PreprocessConfig
+def sample(
+    cleaned: Float32[np.ndarray, "frames bodies joints 3"], config: SampleConfig
 ) -> Float32[np.ndarray, "out_bodies num_frames joints 3"]:
-    """The part of `prepare` after `clean`: centre crop and resample, in model axes."""
+    """Cleaned sequence -> model input: the centre crop, resampled, bodies first; absent bodies are zeros if kept."""
     start, length = centre_window(len(cleaned), config.crop)
     resampled = resample(cleaned[start : start + length], config.num_frames)
     model_input = np.ascontiguousarray(resampled.transpose(1, 0, 2, 3))  # bodies, frames, joints, 3
@@ -137,12 +164,11 @@ def fill_gaps(
 ) -> Float32[np.ndarray, "frames seen_bodies joints 3"]:
     """Interpolate in time, joint by joint, over what was not seen; hold the nearest value at both ends.
 
-    Not seen is a joint with a NaN, or a body whose joints are all zero in a frame. A joint that is never seen takes
-    the place of the body's other joints' mean. A body that is never seen is left out, and so is one that is seen in at
-    most `MAX_GHOST_FRAMES` frames while another is seen in more. A sequence without any body raises
-    `InvalidSkeletonError`.
+    A joint was not seen if it has a NaN, or if all joints of its body are zero in that frame. A joint that is never
+    seen gets the mean of the body's other joints. A body that is never seen is left out. So is one that is seen in at
+    most `MAX_GHOST_FRAMES` frames if another is seen in more. Raises `InvalidSkeletonError` when no body is seen.
     """
-    # The common case at a tenth of the cost. Many trackers write zeros where they lost the body.
+    # The common case, at a tenth of the cost. Many trackers write zeros where they lost the body.
     if np.isfinite(sequence).all() and sequence.reshape(*sequence.shape[:2], -1).any(axis=2).all():
         return sequence
     seen = np.isfinite(sequence).all(axis=-1)  # frames, bodies, joints
@@ -175,14 +201,14 @@ def choose_bodies(
     """The two bodies that move most, most moving first; motion is the variance of all joints over time (MAMP)."""
     if sequence.shape[1] == 1:
         return sequence
-    # One long axis at the end, which numpy sums ten times faster than two short ones.
+    # One long axis at the end: numpy sums it ten times faster than two short ones.
     tracks = sequence.transpose(1, 3, 0, 2).reshape(sequence.shape[1], 3, -1)
     motion = tracks.var(axis=2, dtype=np.float64).sum(axis=1)
     return sequence[:, np.argsort(-motion, kind="stable")[:MAX_BODIES]]
 
 
 def centre_window(num_frames: int, share: float) -> tuple[int, int]:
-    """First frame and length of the middle `share` of a clip, rounded as MAMP's `valid_crop_resize` does."""
+    """First frame and length of the middle `share` of a clip, rounded as in MAMP's `valid_crop_resize`."""
     bias = int((1 - share) * num_frames / 2)
     return bias, num_frames - 2 * bias
 
@@ -190,9 +216,9 @@ def centre_window(num_frames: int, share: float) -> tuple[int, int]:
 def resample(sequence: Float32[np.ndarray, "frames *rest"], num_frames: int) -> Float32[np.ndarray, "num_frames *rest"]:
     """Stretch or shrink in time by linear interpolation between neighbouring frames, without smoothing.
 
-    Half-pixel sampling, not end-point sampling: frame i of the result is taken at (i + 0.5) · L / N − 0.5. Equal to
-    `torch.nn.functional.interpolate(mode="linear", align_corners=False)`, which the published runs use; positions are
-    rounded to float32 where torch rounds them.
+    It samples at half pixels, not at end points: frame i of the result is taken at (i + 0.5) · L / N − 0.5. The result
+    equals `torch.nn.functional.interpolate(mode="linear", align_corners=False)`, which the published runs use:
+    positions are rounded to float32 where torch rounds them.
     """
     length = len(sequence)
     step = np.float64(np.float32(length) / np.float32(num_frames))
@@ -211,7 +237,7 @@ def rotate_about_vertical(sequence: Float32[np.ndarray, "*axes 3"], angle: float
 
 
 def _facing_angle(pose: Float32[np.ndarray, "joints 3"]) -> float:
-    # Hips give the direction; where they coincide (a bad frame), shoulders do; else the clip stays as it is.
+    # Hips give the direction. If they coincide (a bad frame), shoulders do. If these do too, the clip stays as it is.
     for right, left in (_HIPS, _SHOULDERS):
         across = pose[left] - pose[right]
         if np.hypot(across[0], across[2]) > 1e-3:
@@ -221,7 +247,7 @@ def _facing_angle(pose: Float32[np.ndarray, "joints 3"]) -> float:
 
 def _extent(body: Float32[np.ndarray, "frames joints 3"]) -> float:
     """The largest distance along an axis between two joints in one frame."""
-    joints = body.transpose(1, 0, 2).reshape(body.shape[1], -1)  # reducing the first axis is what numpy does fast
+    joints = body.transpose(1, 0, 2).reshape(body.shape[1], -1)  # numpy reduces the first axis fast
     return float((joints.max(axis=0) - joints.min(axis=0)).max())
 
 

@@ -82,7 +82,7 @@ class Checkpoint:
 
     def build_encoder(self) -> SkeletonEncoder:
         """The trained encoder, every weight accounted for."""
-        encoder = SkeletonEncoder(self.config.encoder, num_frames=self.preprocess.num_frames)
+        encoder = SkeletonEncoder(self.config.encoder, num_frames=self.preprocess.sampling.num_frames)
         _load(encoder, self.encoder, "encoder")
         return encoder.eval()
 

@@ -61,7 +61,7 @@ def export_bundle(
     inputs = [prepare(clip.sequence, clip.layout, preprocess) for clip in clips]
     with torch.inference_mode():
         vectors = [graph(torch.from_numpy(x[None]))[0].numpy() for x in inputs]
-    onnx_model = _to_onnx(graph, preprocess.num_frames)
+    onnx_model = _to_onnx(graph, preprocess.sampling.num_frames)
     if half:
         _store_in_half(onnx_model)
     content = onnx_model.SerializeToString()

@@ -6,7 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
@@ -19,6 +19,7 @@ from torch.utils import deterministic
 
 from gfp_serve.errors import GfpError
 from gfp_serve.files import lock
+from gfp_serve.preprocess import PreprocessConfig, SampleConfig
 from trainer import parallel
 from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint, CheckpointError, data_summary, split_state
 from trainer.config import TrainConfig
@@ -70,8 +71,9 @@ class Trainer:
             raise ValueError("--precision bf16 needs --device cuda and a GPU: a CPU is ten times slower in it.")
         if config.num_threads:
             torch.set_num_threads(config.num_threads)
-        self.preprocess = replace(
-            store.preprocess, num_frames=config.num_frames, keep_absent_bodies=config.keep_absent_bodies
+        self.preprocess = PreprocessConfig(
+            cleaning=store.cleaning,
+            sampling=SampleConfig(num_frames=config.num_frames, keep_absent_bodies=config.keep_absent_bodies),
         )
         # Asked for here, so that a store without a test split ends the run before its first step.
         self.folds = split_folds(store) if config.evaluate_every_epochs else []
@@ -80,7 +82,7 @@ class Trainer:
         self.objective = build_objective(encoder, config.objective).to(self.device)
         self.clips = TrainingClips(
             store,
-            self.preprocess,
+            self.preprocess.sampling,
             num_tokens=encoder.num_tokens,
             batch_clips=config.batch_clips,
             seed=config.seed,
@@ -215,7 +217,7 @@ class Trainer:
 
     def _retrieval(self) -> float:
         embed = torch_embedder(self.objective.encoder, self.device)
-        vectors = embed_store(embed, self.store, self.preprocess, np.arange(len(self.store)))
+        vectors = embed_store(embed, self.store, self.preprocess.sampling, np.arange(len(self.store)))
         return retrieve(vectors, self.store, self.folds).accuracy
 
     def _check_finite(self, losses: dict[int, torch.Tensor]) -> None:

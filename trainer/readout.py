@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from gfp_serve.errors import InvalidRequestError
 from gfp_serve.formats import TEST_SPLIT
-from gfp_serve.preprocess import PreprocessConfig, finish
+from gfp_serve.preprocess import SampleConfig, sample
 from gfp_serve.settings import setting
 from trainer.data.store import ClipStore
 from trainer.encoder import SkeletonEncoder
@@ -128,7 +128,7 @@ def grid_of(model: nn.Module, config: ReadoutConfig) -> nn.Module:
 def fit_readout(
     model: nn.Module,
     store: ClipStore,
-    preprocess: PreprocessConfig,
+    sampling: SampleConfig,
     config: ReadoutConfig,
     device: torch.device,
     *,
@@ -152,7 +152,7 @@ def fit_readout(
     rows = []
     with torch.inference_mode():
         for done, clip in enumerate(index, start=1):
-            bodies = torch.from_numpy(finish(store.clip(int(clip)), preprocess)).to(device)
+            bodies = torch.from_numpy(sample(store.clip(int(clip)), sampling)).to(device)
             rows.append(model.features(bodies).mean(dim=0).float().cpu().numpy())  # type: ignore[operator]
             show(done, len(index))
     mean, directions = projection(np.stack(rows), store.labels[index], config)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from gfp_serve.formats import Clip
-from gfp_serve.preprocess import PreprocessConfig
+from gfp_serve.preprocess import PreprocessConfig, SampleConfig
 from gfp_serve.skeleton import NTU25
 from trainer.config import TrainConfig
 from trainer.encoder import EncoderConfig
@@ -45,7 +45,7 @@ def write_bundle(size: Size, path: Path) -> None:
         return
     config = TrainConfig(encoder=size.encoder, num_frames=size.num_frames)
     clip = Clip(name="made up", sequence=made_up_clip(), layout=NTU25, fps=30.0)
-    preprocess = PreprocessConfig(num_frames=size.num_frames)
+    preprocess = PreprocessConfig(sampling=SampleConfig(num_frames=size.num_frames))
     origin = Origin(name=size.name, objective="none", step=0, data={}, training=None)
     bundle, _ = export_bundle(untrained(config), [clip], preprocess, origin, {})
     bundle.write(path)

@@ -16,7 +16,7 @@ import grpc
 import numpy as np
 
 from benchmarks.serving.bundles import made_up_clip
-from gfp_serve.preprocess import PreprocessConfig, prepare
+from gfp_serve.preprocess import PreprocessConfig, SampleConfig, prepare
 from gfp_serve.skeleton import NTU25
 from gfp_serve.v1 import embedding_pb2
 from gfp_serve.v1 import open_inference_pb2 as oip
@@ -86,7 +86,7 @@ async def main(address: str, kind: str, num_frames: str = "120") -> None:
     elif kind == "raw-clip":
         method, request = INFER, infer_request("gfp-encoder", "skeleton", clip[None])
     else:  # servers of bare models take what preprocessing made: as many bytes
-        prepared = prepare(clip, NTU25, PreprocessConfig(num_frames=int(num_frames)))
+        prepared = prepare(clip, NTU25, PreprocessConfig(sampling=SampleConfig(num_frames=int(num_frames))))
         method, request = INFER, infer_request("encoder", "clips", prepared[None])
     load = Load(address, method, request)
     print(json.dumps({"vector": vector_of(method, await load.once()).tolist()}), flush=True)

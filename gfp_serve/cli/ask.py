@@ -36,7 +36,7 @@ from gfp_serve.formats import annotations as annotation_files
 from gfp_serve.formats.annotations import Segment, label_of
 from gfp_serve.items import Neighbour, Source
 from gfp_serve.neighbour_page import MAX_NEIGHBOURS, MAX_QUERIES, NeighbourPage
-from gfp_serve.preprocess import MODEL_LAYOUT, PreprocessConfig, clean, fill_gaps
+from gfp_serve.preprocess import MODEL_LAYOUT, CleanConfig, clean, fill_gaps
 from gfp_serve.skeleton import LAYOUTS, map_joints
 from gfp_serve.windows import WindowCutter
 
@@ -484,7 +484,7 @@ def _ask(
 
 def _take(file: Path, clip: Clip) -> _Taken:
     # What the server would refuse is found here, so that one bad clip does not fail a whole request.
-    clean(clip.sequence, clip.layout, PreprocessConfig())
+    clean(clip.sequence, clip.layout, CleanConfig())
     sequence, layout = clip.sequence, clip.layout
     if LAYOUTS.get(layout.name) != layout:
         sequence, layout = map_joints(fill_gaps(sequence), layout, MODEL_LAYOUT), MODEL_LAYOUT

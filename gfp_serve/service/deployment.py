@@ -83,16 +83,16 @@ class Deployment:
 
     async def prepare(self) -> None:
         """Run the encoder once for each number of bodies, and find the pace that suits it, as far as it is not set."""
-        preprocess = self.manifest.preprocess
-        fewest = MAX_BODIES if preprocess.keep_absent_bodies else 1
+        sampling = self.manifest.preprocess.sampling
+        fewest = MAX_BODIES if sampling.keep_absent_bodies else 1
         for num_bodies in range(fewest, MAX_BODIES + 1):
-            clip = np.zeros((num_bodies, preprocess.num_frames, MODEL_LAYOUT.num_joints, 3), dtype=np.float32)
+            clip = np.zeros((num_bodies, sampling.num_frames, MODEL_LAYOUT.num_joints, 3), dtype=np.float32)
             with self.batcher.admit(num_bodies):
                 await self.batcher.encode(clip)
         self.batcher.pace = await asyncio.to_thread(
             calibrate,
             self.encoder,
-            preprocess.num_frames,
+            sampling.num_frames,
             max_bodies=self._config.max_batch_bodies,
             num_lanes=self._config.lanes,
         )

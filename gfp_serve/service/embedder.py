@@ -88,7 +88,7 @@ class Embedder:
             return Embedded(np.zeros((0, self.embedding_size), dtype=np.float32))
         fields = [field for field, _, _ in sequences]
         raw = [(sequence, layout) for _, sequence, layout in sequences]
-        always_two = self._preprocess.keep_absent_bodies
+        always_two = self._preprocess.sampling.keep_absent_bodies
         num_bodies = sum(MAX_BODIES if always_two else min(sequence.shape[1], MAX_BODIES) for sequence, _ in raw)
         # Before preprocessing: a request that will be refused costs nothing.
         with self._batcher.admit(num_bodies):

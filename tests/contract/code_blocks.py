@@ -102,7 +102,7 @@ class _Reader:
         if block.language == "python":
             printed = io.StringIO()
             with contextlib.redirect_stdout(printed):
-                exec(block.content.replace(ADDRESS, self._address), self._names)  # noqa: S102  (our own pages)
+                exec(block.content.replace(ADDRESS, self._address), self._names)
             return printed.getvalue()
         extra = block.comment.removeprefix("gfp-train is tested with:") if "is tested with:" in block.comment else ""
         lines = block.content.replace("\\\n", " ").splitlines()
@@ -118,7 +118,9 @@ class _Reader:
             self._start_server(words[1:])
             return ""
         # Without a process of its own, which takes a second to import everything again.
-        done = CliRunner().invoke(command_of(words[0]), words[1:], prog_name=words[0], env={"GFP_ADDRESS": self._address})
+        done = CliRunner().invoke(
+            command_of(words[0]), words[1:], prog_name=words[0], env={"GFP_ADDRESS": self._address}
+        )
         assert done.exit_code == 0, f"{line}\n{done.output}{done.exception or ''}"
         return done.stdout
 

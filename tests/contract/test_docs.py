@@ -78,7 +78,9 @@ def test_a_block_that_is_not_run_says_why():
 def commands_in(text: str) -> Iterator[str]:
     """Command lines of ours in a page: in backticks, and in blocks."""
     names = "|".join(sorted(SCRIPTS, key=len, reverse=True))
-    for quoted, typed in re.findall(rf"`((?:{names}) [^`]+)`|^(?:\$ )?((?:{names}) .+?)(?: +# .*)?$", text, re.MULTILINE):
+    for quoted, typed in re.findall(
+        rf"`((?:{names}) [^`]+)`|^(?:\$ )?((?:{names}) .+?)(?: +# .*)?$", text, re.MULTILINE
+    ):
         yield quoted or typed
 
 

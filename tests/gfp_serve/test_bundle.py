@@ -9,7 +9,7 @@ import pytest
 
 from gfp_serve.bundle import CANONICAL_FILE, CANONICAL_TOLERANCE, MANIFEST_FILE, MODEL_FILE, Bundle
 from gfp_serve.errors import BundleError
-from gfp_serve.preprocess import PreprocessConfig
+from gfp_serve.preprocess import PreprocessConfig, SampleConfig
 from tests.support.tiny_bundle import CONFIG, SIZE, tiny_bundle, tiny_encode
 
 
@@ -95,7 +95,7 @@ def test_an_altered_model_is_refused(tmp_path):
         ({"format_version": 2}, "format 2; this release reads format 1"),
         ({"preprocess": {**CONFIG.to_json(), "version": 99}}, "preprocessing version 99"),
         ({"preprocess": {**CONFIG.to_json(), "layout": "smpl24"}}, "'smpl24'"),
-        ({"preprocess": {**CONFIG.to_json(), "crop": 2.0}}, "--crop is 2.0"),
+        ({"preprocess": {**CONFIG.to_json(), "crop": 2.0}}, "crop is 2.0"),
         ({"preprocess": {**CONFIG.to_json(), "blur": 1}}, "blur"),
         ({"colour": "red"}, "colour"),
         ({"name": 7}, "name is 7; it must be of type str"),
@@ -217,7 +217,9 @@ def test_an_encoder_that_gives_another_vector_for_any_canonical_clip_is_refused(
 
 def test_other_preprocessing_is_noticed_by_the_check():
     bundle = tiny_bundle()
-    other = dataclasses.replace(bundle.manifest, preprocess=PreprocessConfig(num_frames=6, crop=0.3))
+    other = dataclasses.replace(
+        bundle.manifest, preprocess=PreprocessConfig(sampling=SampleConfig(num_frames=6, crop=0.3))
+    )
     with pytest.raises(BundleError, match="other vectors here"):
         dataclasses.replace(bundle, manifest=other).check(tiny_encode)
 
@@ -226,4 +228,7 @@ def test_the_encoder_digest_changes_with_the_model_and_with_the_preprocessing_on
     digest = tiny_bundle().manifest.encoder_digest
     assert tiny_bundle(name="renamed", step=7).manifest.encoder_digest == digest
     assert tiny_bundle(model_sha256="0" * 64).manifest.encoder_digest != digest
-    assert tiny_bundle(preprocess=PreprocessConfig(num_frames=6, crop=0.9)).manifest.encoder_digest != digest
+    assert (
+        tiny_bundle(preprocess=PreprocessConfig(sampling=SampleConfig(num_frames=6, crop=0.9))).manifest.encoder_digest
+        != digest
+    )

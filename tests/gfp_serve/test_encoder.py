@@ -6,7 +6,7 @@ from onnx import TensorProto, helper
 
 from gfp_serve.encoder import Encoder, check_packages
 from gfp_serve.errors import BundleError, DeviceError
-from gfp_serve.preprocess import PreprocessConfig
+from gfp_serve.preprocess import PreprocessConfig, SampleConfig
 from tests.support.tiny_bundle import SIZE, tiny_bundle, tiny_encode, tiny_model
 
 
@@ -90,7 +90,7 @@ def test_the_canonical_check_finds_an_encoder_that_gives_other_vectors():
 
 
 def test_a_manifest_with_another_number_of_frames_than_the_model_is_a_bundle_error():
-    bundle = tiny_bundle(preprocess=PreprocessConfig(num_frames=5, crop=1.0))
+    bundle = tiny_bundle(preprocess=PreprocessConfig(sampling=SampleConfig(num_frames=5, crop=1.0)))
     with pytest.raises(BundleError, match="cannot be run on canonical clip 0"):
         bundle.check(Encoder(bundle).encode)
 

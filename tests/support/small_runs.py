@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from gfp_serve.preprocess import PreprocessConfig, clean
+from gfp_serve.preprocess import CleanConfig, clean
 from gfp_serve.skeleton import NTU25
 from trainer.config import TrainConfig
 from trainer.data.store import ClipStore, StoreWriter
@@ -30,14 +30,14 @@ def moving_body(seed: int, *, num_frames: int = 70, num_bodies: int = 1) -> Floa
 
 def write_store(path: Path, *, num_clips: int = 12, pairs: bool = True) -> ClipStore:
     """Clips of 3 classes and 4 subjects; every fourth clip has two bodies, subject 3 is the test split."""
-    preprocess = PreprocessConfig()
-    with StoreWriter(path, preprocess) as writer:
+    cleaning = CleanConfig()
+    with StoreWriter(path, cleaning) as writer:
         writer.add_source("made-up", sha256="0" * 64)
         for number in range(num_clips):
             bodies = 2 if pairs and number % 4 == 1 else 1
             raw = moving_body(number, num_frames=60 + 3 * number, num_bodies=bodies)
             writer.add(
-                clean(raw, NTU25, preprocess),
+                clean(raw, NTU25, cleaning),
                 source="made-up",
                 name=f"clip{number}",
                 label=f"class{number % 3}",

@@ -9,11 +9,11 @@ from jaxtyping import Float32
 from onnx import TensorProto, helper, numpy_helper
 
 from gfp_serve.bundle import INPUT_NAME, OUTPUT_NAME, Bundle, CanonicalClip, Manifest
-from gfp_serve.preprocess import PreprocessConfig, prepare
+from gfp_serve.preprocess import PreprocessConfig, SampleConfig, prepare
 from gfp_serve.skeleton import KINECT20, NTU25, Layout
 
 SIZE = 8
-CONFIG = PreprocessConfig(num_frames=6, crop=1.0)
+CONFIG = PreprocessConfig(sampling=SampleConfig(num_frames=6, crop=1.0))
 _WEIGHTS = np.random.default_rng(7).standard_normal((NTU25.num_joints * 3, SIZE)).astype(np.float32)
 
 
@@ -33,7 +33,11 @@ def tiny_model() -> bytes:
     graph = helper.make_graph(
         nodes,
         "tiny",
-        [helper.make_tensor_value_info(INPUT_NAME, TensorProto.FLOAT, ["batch", "bodies", CONFIG.num_frames, 25, 3])],
+        [
+            helper.make_tensor_value_info(
+                INPUT_NAME, TensorProto.FLOAT, ["batch", "bodies", CONFIG.sampling.num_frames, 25, 3]
+            )
+        ],
         [helper.make_tensor_value_info(OUTPUT_NAME, TensorProto.FLOAT, ["batch", SIZE])],
         [numpy_helper.from_array(_WEIGHTS, "weights")],
     )

@@ -15,7 +15,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from gfp_serve.errors import InvalidRequestError, StoreError
-from gfp_serve.preprocess import PreprocessConfig, clean
+from gfp_serve.preprocess import CleanConfig, clean
 from gfp_serve.skeleton import NTU25
 from tests.support.small_runs import moving_body, tiny_config, write_store
 from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint, CheckpointError
@@ -403,12 +403,12 @@ def test_extreme_clips_go_through_a_store_and_a_step(tmp_path: Path) -> None:
         *(whole.astype(np.float64), whole.astype(np.float16), (100 * whole).astype(np.int16) // 50),
         *(whole[::-2], np.asfortranarray(whole)),
     ]
-    preprocess = PreprocessConfig()
-    with StoreWriter(tmp_path / "store", preprocess) as writer:
+    cleaning = CleanConfig()
+    with StoreWriter(tmp_path / "store", cleaning) as writer:
         writer.add_source("made-up", sha256="0" * 64)
         for number, clip in enumerate(clips):
             about = {"label": None, "subject": "1", "camera": 0, "split": 0, "fps": 30.0}
-            writer.add(clean(clip, NTU25, preprocess), source="made-up", name=str(number), **about)  # type: ignore[arg-type]
+            writer.add(clean(clip, NTU25, cleaning), source="made-up", name=str(number), **about)  # type: ignore[arg-type]
     trainer = Trainer(tiny_config(batch_clips=len(clips)), ClipStore.open(tmp_path / "store"), tmp_path / "run")
     assert len(trainer.clips.batch(0).bodies) == len(clips) + 2  # two clips of two bodies
     outcome = trainer.train_step()

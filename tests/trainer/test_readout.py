@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from gfp_serve.errors import InvalidRequestError
+from gfp_serve.preprocess import SampleConfig
 from tests.support.small_runs import TINY_ENCODER, write_store
 from trainer.embedding import PoseStatistics
 from trainer.encoder import SkeletonEncoder
@@ -68,7 +69,7 @@ def test_within_class_needs_labels_and_says_so(tmp_path: Path) -> None:
     store = write_store(tmp_path / "store", num_clips=24)
     store.labels[:] = -1
     with pytest.raises(InvalidRequestError, match=r"0 labelled clips .* choose --readout whitened"):
-        fit_readout(PoseStatistics(), store, store.preprocess, ReadoutConfig(readout="within-class"), CPU)
+        fit_readout(PoseStatistics(), store, SampleConfig(), ReadoutConfig(readout="within-class"), CPU)
 
 
 @pytest.mark.parametrize(
@@ -103,12 +104,12 @@ def test_parts_that_do_not_divide_the_clip_are_refused() -> None:
 
 def test_the_same_store_gives_the_same_readout_and_test_clips_have_no_part_in_it(tmp_path: Path) -> None:
     store = write_store(tmp_path / "store", num_clips=24)
-    first = fit_readout(PoseStatistics(), store, store.preprocess, ReadoutConfig(), CPU)
+    first = fit_readout(PoseStatistics(), store, SampleConfig(), ReadoutConfig(), CPU)
     rows = store.rows.copy()
     for clip in np.flatnonzero(store.splits == 1):
         rows[store.offsets[clip] : store.offsets[clip + 1]] = 5.0
     store.rows = rows
-    second = fit_readout(PoseStatistics(), store, store.preprocess, ReadoutConfig(), CPU)
+    second = fit_readout(PoseStatistics(), store, SampleConfig(), ReadoutConfig(), CPU)
     assert torch.equal(first.mean, second.mean)
     assert torch.equal(first.directions, second.directions)
     assert first.directions.shape == (600, 17)  # 18 clips are no test
@@ -117,4 +118,4 @@ def test_the_same_store_gives_the_same_readout_and_test_clips_have_no_part_in_it
 def test_too_few_clips_to_fit_on_are_refused_with_their_number(tmp_path: Path) -> None:
     store = write_store(tmp_path / "store", num_clips=12)
     with pytest.raises(InvalidRequestError, match=r"has 9 clips .* at least 16"):
-        fit_readout(PoseStatistics(), store, store.preprocess, ReadoutConfig(), CPU)
+        fit_readout(PoseStatistics(), store, SampleConfig(), ReadoutConfig(), CPU)

@@ -4,7 +4,6 @@ import difflib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,8 +16,7 @@ from rich.text import Text
 from gfp_serve.cli.options import Group, options_from
 from gfp_serve.errors import InvalidRequestError
 from gfp_serve.formats import Clip, find_files, ntu, read_clips
-from gfp_serve.preprocess import MODEL_LAYOUT, PreprocessConfig
-from gfp_serve.settings import setting
+from gfp_serve.preprocess import MODEL_LAYOUT, CleanConfig
 from trainer.data.description import describe_clips, describe_store
 from trainer.data.importing import (
     ImportConfig,
@@ -41,21 +39,10 @@ def gfp_data() -> None:
     """Import recordings into a clip store, and look at stores and recordings."""
 
 
-_HELP = {field.name: field.metadata["help"] for field in fields(PreprocessConfig)}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _CleanConfig:
-    """The part of `PreprocessConfig` that changes stored clips; the rest is chosen when they are used."""
-
-    align_view: bool = setting(PreprocessConfig().align_view, _HELP["align_view"])
-    scale_torso: bool = setting(PreprocessConfig().scale_torso, _HELP["scale_torso"])
-
-
 @gfp_data.command("import", no_args_is_help=True)
 @click.argument("paths", metavar="SOURCE...", nargs=-1, required=True, type=_PATH)
 @click.option("--out", required=True, metavar="STORE", type=_PATH, help="Folder to write.")
-@options_from(_CleanConfig)
+@options_from(CleanConfig, into="cleaning")
 @click.option(
     "--test-subject",
     "test_subjects",
@@ -109,7 +96,7 @@ class _CleanConfig:
 def import_command(
     paths: Sequence[Path],
     out: Path,
-    config: _CleanConfig,
+    cleaning: CleanConfig,
     test_subjects: Sequence[str],
     licences: Sequence[str],
     protocol: str | None,
@@ -136,12 +123,8 @@ def import_command(
     def report(problem: Problem) -> None:
         console.print(f"left out: {problem}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
-    import_config = ImportConfig(
-        read=ReadConfig(
-            preprocess=PreprocessConfig(align_view=config.align_view, scale_torso=config.scale_torso),
-            as_published=compat,
-            second_body=second_body,
-        ),
+    config = ImportConfig(
+        read=ReadConfig(cleaning=cleaning, as_published=compat, second_body=second_body),
         protocol=protocol,
         test_subjects=frozenset(test_subjects),
         licences=dict(licence.split("=", 1) for licence in licences),
@@ -154,7 +137,7 @@ def import_command(
             summary = import_recordings(
                 sources,
                 out,
-                import_config,
+                config,
                 num_workers=num_workers or len(os.sched_getaffinity(0)),
                 overwrite=overwrite,
                 advance=lambda num_bytes: progress.advance(task, num_bytes),

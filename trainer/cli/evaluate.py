@@ -324,8 +324,8 @@ def _fine_tune(
 
 
 def _labelled(asked: Asked, checkpoint: Checkpoint) -> LabelledClips:
-    check_cleaned_alike(asked.store, checkpoint.preprocess)
-    return LabelledClips(asked.store, checkpoint.preprocess, pick_device(asked.device))
+    check_cleaned_alike(asked.store, checkpoint.preprocess.cleaning)
+    return LabelledClips(asked.store, checkpoint.preprocess.sampling, pick_device(asked.device))
 
 
 def _unfinished(

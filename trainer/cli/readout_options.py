@@ -47,14 +47,14 @@ class AskedReadout:
         def put(model: nn.Module, preprocess: PreprocessConfig) -> nn.Module:
             if store is None:
                 return grid_of(model, config)
-            check_cleaned_alike(store, preprocess)
+            check_cleaned_alike(store, preprocess.cleaning)
             if tested is not None:
                 check_not_fitted_on(*tested, store)
             task = progress.add_task(f"fit read-out to {type(model).__name__}", total=None)
             return fit_readout(
                 model,
                 store,
-                preprocess,
+                preprocess.sampling,
                 config,
                 pick_device(device),
                 show=lambda done, total: progress.update(task, completed=done, total=total),

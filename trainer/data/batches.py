@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from gfp_serve.formats import TEST_SPLIT
-from gfp_serve.preprocess import PreprocessConfig
+from gfp_serve.preprocess import SampleConfig
 from trainer import parallel
 from trainer.data.augmentation import draw_views
 from trainer.data.store import ClipStore
@@ -35,7 +35,7 @@ class TrainingClips:
     def __init__(
         self,
         store: ClipStore,
-        preprocess: PreprocessConfig,
+        sampling: SampleConfig,
         *,
         num_tokens: int,
         batch_clips: int,
@@ -57,7 +57,7 @@ class TrainingClips:
         pairs = store.num_bodies[self.index] > 1
         self._kinds = [kind for kind in (self.index[~pairs], self.index[pairs]) if len(kind)]
         self._clips_of_kind = _shares([len(kind) for kind in self._kinds], batch_clips)
-        self._windows = ClipWindows(store, preprocess, device)
+        self._windows = ClipWindows(store, sampling, device)
         self._draws = torch.Generator(device)
         # Rows that do not lie on the GPU are read and cut one step ahead, beside its work.
         self._reader = ThreadPoolExecutor(1) if self._windows.place.type != device.type else None

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gfp_serve.formats import Clip
+from gfp_serve.preprocess import PreprocessConfig
 from trainer.data.store import ClipStore
 
 _SPLIT_NAMES = {0: "train", 1: "test", -1: "none"}
@@ -23,9 +24,10 @@ def describe_store(store: ClipStore) -> dict[str, Any]:
         splits=store.splits.tolist(),
         fps=store.fps.tolist(),
     )
+    preprocess = PreprocessConfig(cleaning=store.cleaning)
     return facts | {
         "sources": [asdict(source) for source in store.sources],
-        "preprocess": {"digest": store.preprocess.digest, **store.preprocess.to_json()},
+        "preprocess": {"digest": preprocess.digest, **preprocess.to_json()},
         "content_sha256": store.content_digest,
     }
 

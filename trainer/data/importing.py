@@ -10,6 +10,7 @@ from typing import Any
 from gfp_serve import __version__
 from gfp_serve.errors import InvalidRequestError, StoreError
 from gfp_serve.formats import Clip, files_beside, find_files
+from gfp_serve.preprocess import PreprocessConfig
 from trainer.data.reading import (
     Problem,
     ReadConfig,
@@ -26,7 +27,7 @@ FOLDER_SUFFIXES = {".skeleton", ".txt", ".bvh"}
 class ImportConfig:
     """How recordings become a store, besides where they are."""
 
-    read: ReadConfig
+    read: ReadConfig = field(default_factory=ReadConfig)
     protocol: str | None = None  # by which clips that know it are train or test; None = the usual one of each
     test_subjects: frozenset[str] = frozenset()  # "source/subject": test; the others of such a source: train
     leave_out: frozenset[str] = frozenset()  # names of clips
@@ -45,7 +46,7 @@ class ImportConfig:
         """Each setting in words, for a comparison with another import's."""
         return {
             "release": __version__,
-            "preprocessing": self.read.preprocess.digest,
+            "preprocessing": PreprocessConfig(cleaning=self.read.cleaning).digest,
             "--compat": str(self.read.as_published),
             "--second-body": self.read.second_body,
             "--protocol": self.protocol or "usual",
@@ -136,7 +137,7 @@ def import_recordings(
         protocols.update(note["protocols"])
         sums[source].append((note["sha256"], file.name))
 
-    with StoreWriter(out, config.read.preprocess, overwrite=overwrite, job=job) as writer:
+    with StoreWriter(out, config.read.cleaning, overwrite=overwrite, job=job) as writer:
         for note in writer.notes:
             count(note)
             advance(files[summary.num_files - 1][1].stat().st_size)

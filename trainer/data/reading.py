@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from multiprocessing import forkserver
 from pathlib import Path
@@ -19,7 +19,7 @@ import numpy as np
 
 from gfp_serve.errors import DamagedFileError, InterruptedImportError, InvalidSkeletonError
 from gfp_serve.formats import Clip, read_clips
-from gfp_serve.preprocess import MODEL_LAYOUT, PreprocessConfig, clean
+from gfp_serve.preprocess import MODEL_LAYOUT, CleanConfig, clean
 
 # A bigger file is read in the main process, clip by clip, because what a worker reads of a file waits in memory.
 MAX_POOLED_BYTES = 16 << 20
@@ -35,7 +35,7 @@ _FILES_A_WORKER = 32
 class ReadConfig:
     """How a recording becomes cleaned clips."""
 
-    preprocess: PreprocessConfig
+    cleaning: CleanConfig = field(default_factory=CleanConfig)
     as_published: bool = False  # with what published pipelines get wrong
     second_body: Literal["absent", "copy"] = "absent"  # of a clip with one body
 
@@ -165,7 +165,7 @@ def _clean_file(source: str, file: Path, config: ReadConfig) -> Iterator[Clip | 
     try:
         for clip in read_clips(file, as_published=config.as_published):
             try:
-                cleaned = clean(clip.sequence, clip.layout, config.preprocess)
+                cleaned = clean(clip.sequence, clip.layout, config.cleaning)
             except InvalidSkeletonError as error:
                 yield Problem(f"{source}/{clip.name}", str(error), is_file=False)
                 continue

@@ -22,7 +22,7 @@ from jaxtyping import Float32, Int8, Int16, Int64
 
 from gfp_serve.errors import GfpError, InterruptedImportError, StoreError
 from gfp_serve.files import sync_directory, sync_file
-from gfp_serve.preprocess import MODEL_LAYOUT, PreprocessConfig
+from gfp_serve.preprocess import MODEL_LAYOUT, CleanConfig, PreprocessConfig
 from trainer.data.import_journal import JOURNAL_FILE, Draft
 
 FORMAT_VERSION = 1
@@ -64,7 +64,7 @@ class ClipStore:
     def __init__(self, path: Path, description: dict[str, Any], columns: dict[str, np.ndarray]) -> None:
         """Use `open`, which checks what it hands over."""
         self.path = path
-        self.preprocess = PreprocessConfig.from_json(description["preprocess"])
+        self.cleaning = PreprocessConfig.from_json(description["preprocess"]).cleaning
         self.class_names: tuple[str, ...] = tuple(description["class_names"])
         self.sources = tuple(Source(**source) for source in description["sources"])
         self.content_digest: str = description["content_sha256"]
@@ -148,12 +148,12 @@ class StoreWriter:
     def __init__(
         self,
         path: Path,
-        preprocess: PreprocessConfig,
+        cleaning: CleanConfig,
         *,
         overwrite: bool = False,
         job: Mapping[str, str] | None = None,
     ) -> None:
-        self.path, self.preprocess, self.overwrite = path, preprocess, overwrite
+        self.path, self.cleaning, self.overwrite = path, cleaning, overwrite
         self.notes: list[Any] = []
         self._is_resumable = job is not None
         self._draft = Draft(path, POSITIONS_FILE, job or {})
@@ -284,10 +284,11 @@ class StoreWriter:
         class_names = sorted(name for name in self._classes if name is not None)
         order = np.array([class_names.index(n) for n in self._classes if n is not None] + [-1], dtype=np.int16)
         columns["labels"] = order[columns["labels"]]
+        preprocess = PreprocessConfig(cleaning=self.cleaning)
         description = {
             "format_version": FORMAT_VERSION,
-            "preprocess": self.preprocess.to_json(),
-            "preprocess_digest": self.preprocess.digest,
+            "preprocess": preprocess.to_json(),
+            "preprocess_digest": preprocess.digest,
             "class_names": class_names,
             "sources": [
                 asdict(

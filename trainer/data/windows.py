@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int, Int64
 from torch import Tensor
 
-from gfp_serve.preprocess import MAX_BODIES, MODEL_LAYOUT, PreprocessConfig, centre_window
+from gfp_serve.preprocess import MAX_BODIES, MODEL_LAYOUT, SampleConfig, centre_window
 from trainer.data.augmentation import Views
 from trainer.data.store import POSITIONS_FILE, ClipStore
 
@@ -22,8 +22,8 @@ SPARE_DEVICE_BYTES = 8 << 30
 class ClipWindows:
     """Cuts windows out of a store. A row is a body of a clip; absent bodies have no row unless they are kept."""
 
-    def __init__(self, store: ClipStore, preprocess: PreprocessConfig, device: torch.device) -> None:
-        self.store, self.preprocess = store, preprocess
+    def __init__(self, store: ClipStore, sampling: SampleConfig, device: torch.device) -> None:
+        self.store, self.sampling = store, sampling
         count = int(store.offsets[-1])
         # A private map of the file: reads what is used, and torch may hold it.
         mapped = torch.from_file(
@@ -43,8 +43,8 @@ class ClipWindows:
         return np.repeat(np.arange(len(clips)), np.full_like(seen, MAX_BODIES) if self._keeps_absent else seen)
 
     def centre_views(self, clips: Int[np.ndarray, " clips"]) -> Views:
-        """The centre crop of each clip, unturned: what `preprocess.finish` gives, and is served."""
-        crops = [centre_window(int(frames), self.preprocess.crop) for frames in self.store.num_frames[clips]]
+        """The centre crop of each clip, unturned: what `preprocess.sample` gives, and is served."""
+        crops = [centre_window(int(frames), self.sampling.crop) for frames in self.store.num_frames[clips]]
         start, length = np.array(crops, dtype=np.int64).reshape(-1, 2).T
         return Views(start, length, None)
 
@@ -60,7 +60,7 @@ class ClipWindows:
         present = body < store.num_bodies[clips][clip]
         first_row = store.offsets[clips][clip] + body * present * store.num_frames[clips][clip] + views.start[clip]
         bodies = cut_windows(
-            self._rows, self._placed(first_row), self._placed(views.length[clip]), self.preprocess.num_frames
+            self._rows, self._placed(first_row), self._placed(views.length[clip]), self.sampling.num_frames
         )
         if views.rotation is not None:
             turn = self._placed(views.rotation[clip])
@@ -69,7 +69,7 @@ class ClipWindows:
 
     @property
     def _keeps_absent(self) -> bool:
-        return self.preprocess.keep_absent_bodies
+        return self.sampling.keep_absent_bodies
 
     def _placed(self, column: np.ndarray) -> Tensor:
         return to_device(column, self.place)

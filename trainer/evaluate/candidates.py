@@ -1,7 +1,7 @@
 """The embeddings of a table: an encoder never stands alone, but beside pose statistics and its untrained self."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +11,7 @@ from torch import nn
 from gfp_serve.bundle import Bundle, Manifest
 from gfp_serve.encoder import Device, Encoder
 from gfp_serve.errors import BundleError, InvalidRequestError
-from gfp_serve.preprocess import PreprocessConfig
+from gfp_serve.preprocess import CleanConfig, PreprocessConfig
 from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint
 from trainer.config import TrainConfig
 from trainer.data.store import ClipStore
@@ -112,15 +112,14 @@ def untrained(config: TrainConfig) -> SkeletonEncoder:
     return SkeletonEncoder(config.encoder, num_frames=config.num_frames)
 
 
-def check_cleaned_alike(store: ClipStore, preprocess: PreprocessConfig) -> None:
-    """Raise `InvalidRequestError` when a store's clips were cleaned otherwise than a model needs."""
-    for name in ("align_view", "scale_torso"):
-        wanted = getattr(preprocess, name)
-        if getattr(store.preprocess, name) != wanted:
+def check_cleaned_alike(store: ClipStore, cleaning: CleanConfig) -> None:
+    """Raise `InvalidRequestError` when the clips of a store were not cleaned as a model needs them."""
+    for name, wanted in asdict(cleaning).items():
+        if getattr(store.cleaning, name) != wanted:
             flag = f"--{'' if wanted else 'no-'}{name.replace('_', '-')}"
             raise InvalidRequestError(
-                f"the encoder was made for clips imported with {flag}, which those of {store.path} were not; "
-                f"import the data again with {flag}."
+                f"the encoder needs clips that were imported with {flag}; those of {store.path} were not. Import the "
+                f"data again with {flag}."
             )
 
 

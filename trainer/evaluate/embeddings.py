@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float32, Int
 from torch import nn
 
-from gfp_serve.preprocess import PreprocessConfig, finish
+from gfp_serve.preprocess import SampleConfig, sample
 from trainer.data.store import ClipStore
 from trainer.embedding import ClipEmbedding
 
@@ -35,29 +35,29 @@ def torch_embedder(model: nn.Module, device: torch.device) -> Embed:
 def embed_store(
     embed: Embed,
     store: ClipStore,
-    preprocess: PreprocessConfig,
+    sampling: SampleConfig,
     index: Int[np.ndarray, " chosen"],
     *,
     show: Callable[[int], None] = lambda _: None,
 ) -> Float32[np.ndarray, "chosen size"]:
     """Vectors of the chosen clips, in their order; `show` is called with the number of clips of each finished batch.
 
-    `preprocess` is the model's: its crop and frame count are applied to the cleaned clips of the store.
+    `sampling` is the model's: its crop and frame count are applied to the cleaned clips of the store.
     """
     vectors: dict[int, Float32[np.ndarray, " size"]] = {}
-    for places in _batches_of_equal_bodies(store, preprocess, index):
-        clips = np.stack([finish(store.clip(int(index[place])), preprocess) for place in places])
+    for places in _batches_of_equal_bodies(store, sampling, index):
+        clips = np.stack([sample(store.clip(int(index[place])), sampling) for place in places])
         vectors.update(zip(places, embed(clips), strict=True))
         show(len(places))
     return np.stack([vectors[place] for place in range(len(index))])
 
 
 def _batches_of_equal_bodies(
-    store: ClipStore, preprocess: PreprocessConfig, index: Int[np.ndarray, " chosen"]
+    store: ClipStore, sampling: SampleConfig, index: Int[np.ndarray, " chosen"]
 ) -> Iterator[list[int]]:
     # One call of a model takes clips of one shape.
     bodies = store.num_bodies[index]
-    if preprocess.keep_absent_bodies:
+    if sampling.keep_absent_bodies:
         bodies = np.full_like(bodies, bodies.max(initial=0))
     for count in np.unique(bodies):
         places = np.flatnonzero(bodies == count).tolist()

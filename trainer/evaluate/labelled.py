@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from gfp_serve.preprocess import PreprocessConfig
+from gfp_serve.preprocess import SampleConfig
 from trainer.data.augmentation import draw_views
 from trainer.data.store import ClipStore
 from trainer.data.windows import ClipWindows, to_device
@@ -33,9 +33,9 @@ class ClipRows(NamedTuple):
 class LabelledClips:
     """ClipRows of a store's clips on a device; the rows of the store lie there too where they fit."""
 
-    def __init__(self, store: ClipStore, preprocess: PreprocessConfig, device: torch.device) -> None:
-        self.store, self.preprocess, self.device = store, preprocess, device
-        self._windows = ClipWindows(store, preprocess, device)
+    def __init__(self, store: ClipStore, sampling: SampleConfig, device: torch.device) -> None:
+        self.store, self.device = store, device
+        self._windows = ClipWindows(store, sampling, device)
 
     def labels(self, clips: Int[np.ndarray, " clips"]) -> Int[Tensor, " clips"]:
         return torch.from_numpy(self.store.labels[clips]).to(self.device)
@@ -43,7 +43,7 @@ class LabelledClips:
     def views(self, clips: Int[np.ndarray, " clips"], draws: np.random.Generator | None = None) -> ClipRows:
         """The clips at these store indices: a random window and rotation each, or without `draws` the centre crop.
 
-        The centre crop is that of `preprocess.finish`, so that it equals what is served.
+        The centre crop is that of `preprocess.sample`, so that it equals what is served.
         """
         windows = self._windows
         seen = windows.centre_views(clips) if draws is None else draw_views(self.store.num_frames[clips], draws)

@@ -36,8 +36,8 @@ def retrieval(
     used = used_clips(folds)
     rows = []
     for candidate in tested:
-        check_cleaned_alike(store, candidate.preprocess)
-        vectors = embed_store(candidate.embed, store, candidate.preprocess, used, show=show)
+        check_cleaned_alike(store, candidate.preprocess.cleaning)
+        vectors = embed_store(candidate.embed, store, candidate.preprocess.sampling, used, show=show)
         of_store = np.zeros((len(store), vectors.shape[1]), dtype=np.float32)
         of_store[used] = vectors
         rows.append(Retrieved(candidate, retrieve(of_store, store, folds), of_store))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from gfp_serve.errors import DamagedFileError
 from gfp_serve.formats import Clip, read_clips
 from gfp_serve.formats.bvh import Joint, forward_kinematics
-from gfp_serve.preprocess import PreprocessConfig, clean
+from gfp_serve.preprocess import CleanConfig, clean
 from gfp_serve.skeleton import NTU25
 from tests.support.damaged_files import check_gives_clips_or_is_refused_by_name, damaged
 
@@ -220,7 +220,7 @@ def test_the_families_of_names_give_the_same_body(family: str, prefix: str, tmp_
     (usual,) = read_clips(write_person(tmp_path / "usual.bvh"))
     (clip,) = read_clips(write_person(tmp_path / "other.bvh", names=names_of(family, prefix)))
     np.testing.assert_array_equal(clip.sequence, usual.sequence)
-    assert clean(clip.sequence, clip.layout, PreprocessConfig()).shape == (1, 1, 25, 3)
+    assert clean(clip.sequence, clip.layout, CleanConfig()).shape == (1, 1, 25, 3)
 
 
 def test_a_root_may_lack_the_prefix_of_the_others(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from gfp_serve.preprocess import PreprocessConfig, clean
+from gfp_serve.preprocess import CleanConfig, clean
 from gfp_serve.skeleton import NTU25
 from tests.support.small_runs import moving_body, tiny_config, write_store
 from trainer.cli.evaluate import gfp_evaluate
@@ -196,10 +196,10 @@ def test_an_out_that_takes_no_report_is_refused_before_anything_is_learned(
 
 
 def test_clips_without_labels_are_not_sent_to_find_a_split(run: Path, tmp_path: Path) -> None:
-    preprocess = PreprocessConfig()
-    with StoreWriter(tmp_path / "store", preprocess) as writer:
+    cleaning = CleanConfig()
+    with StoreWriter(tmp_path / "store", cleaning) as writer:
         writer.add_source("made-up", sha256="0" * 64)
-        clip = clean(moving_body(0), NTU25, preprocess)
+        clip = clean(moving_body(0), NTU25, cleaning)
         about = {"source": "made-up", "name": "a", "label": None, "subject": "0", "camera": 0, "split": 0, "fps": 30.0}
         writer.add(clip, **about)
     result = invoke("retrieval", run, tmp_path / "store")

@@ -160,7 +160,7 @@ def test_a_readout_fitted_on_clips_cleaned_otherwise_is_refused(
     protocol = ["retrieval"] if command is gfp_evaluate else []
     result = invoke(command, *protocol, run, *rest, "--fit", tmp_path / "turned")
     assert result.exit_code == 1
-    assert "import the data again with --no-align-view" in result.output
+    assert "Import the data again with --no-align-view" in result.output
 
 
 def test_a_bundle_trained_with_settings_of_another_release_is_refused_in_one_line(

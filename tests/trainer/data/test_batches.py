@@ -1,13 +1,12 @@
 """Batches cut on the device, against the numpy functions that serving uses."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from gfp_serve.preprocess import resample
+from gfp_serve.preprocess import SampleConfig, resample
 from tests.support.small_runs import write_store
 from trainer import parallel
 from trainer.data.augmentation import draw_views
@@ -22,10 +21,10 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
     return write_store(tmp_path_factory.mktemp("clips") / "store")
 
 
-def training_clips(store: ClipStore, *, batch_clips: int, **preprocess: bool) -> TrainingClips:
+def training_clips(store: ClipStore, *, batch_clips: int, **sampling: bool) -> TrainingClips:
     return TrainingClips(
         store,
-        replace(store.preprocess, **preprocess),
+        SampleConfig(**sampling),
         num_tokens=750,
         batch_clips=batch_clips,
         seed=0,

@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from gfp_serve.errors import InterruptedImportError, StoreError
 from gfp_serve.formats import Clip, ntu, write_clip_file
-from gfp_serve.preprocess import NOMINAL_TRUNK_M, PreprocessConfig, clean
+from gfp_serve.preprocess import NOMINAL_TRUNK_M, CleanConfig, clean
 from gfp_serve.skeleton import KINECT20, NTU25
 from trainer.cli.data import gfp_data
 from trainer.data import reading
@@ -27,7 +27,6 @@ from trainer.data.importing import (
     import_recordings,
     total_bytes,
 )
-from trainer.data.reading import ReadConfig
 from trainer.data.store import ClipStore
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "clips"
@@ -74,11 +73,11 @@ def test_what_is_stored_is_the_cleaned_clip(tmp_path: Path) -> None:
     raw = make_sequence(0, joints=20)
     raw[2, 0, 5] = np.nan
     write_clip_file(tmp_path / "lab.npz", [Clip(name="a", sequence=raw, layout=KINECT20, fps=30.0)])
-    for flags, config in [([], PreprocessConfig()), (["--align-view"], PreprocessConfig(align_view=True))]:
+    for flags, config in [([], CleanConfig()), (["--align-view"], CleanConfig(align_view=True))]:
         assert run("import", tmp_path / "lab.npz", "--out", tmp_path / "s", "--overwrite", *flags).exit_code == 0
         store = ClipStore.open(tmp_path / "s")
         np.testing.assert_array_equal(store.clip(0), clean(raw, KINECT20, config))
-        assert store.preprocess == config
+        assert store.cleaning == config
 
 
 def test_scale_torso_makes_trunks_equally_long(tmp_path: Path) -> None:
@@ -214,9 +213,7 @@ def test_a_folder_with_two_kinds_of_recordings_is_refused_under_its_own_name(tmp
 def test_progress_adds_up_to_all_bytes(tmp_path: Path) -> None:
     sources = find_sources([make_damaged_folder(tmp_path / "mixed")])
     steps: list[float] = []
-    import_recordings(
-        sources, tmp_path / "s", ImportConfig(read=ReadConfig(preprocess=PreprocessConfig())), advance=steps.append
-    )
+    import_recordings(sources, tmp_path / "s", ImportConfig(), advance=steps.append)
     assert sum(steps) == pytest.approx(total_bytes(sources))
     assert len(steps) == 8  # one a clip, and one a file for what is left
     assert all(step >= 0 for step in steps)
@@ -287,7 +284,7 @@ def test_the_table_of_info_wraps_a_digest_instead_of_cutting_it_off(
     assert ClipStore.open(tmp_path / "store").content_digest in words
 
 
-CONFIG = ImportConfig(read=ReadConfig(preprocess=PreprocessConfig()))
+CONFIG = ImportConfig()
 
 
 def make_ntu_folder(folder: Path, num_files: int) -> Path:
@@ -357,9 +354,7 @@ def test_an_interrupted_import_goes_on_where_it_stopped_and_makes_the_same_store
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from gfp_serve.preprocess import PreprocessConfig
 from trainer.data.importing import ImportConfig, find_sources, import_recordings
-from trainer.data.reading import ReadConfig
 
 done = 0
 
@@ -370,7 +365,7 @@ def advance(num_bytes):
         os.kill(os.getpid(), signal.SIGKILL)
 
 if __name__ == "__main__":
-    config = ImportConfig(read=ReadConfig(preprocess=PreprocessConfig()))
+    config = ImportConfig()
     import_recordings(find_sources([Path(sys.argv[1])]), Path(sys.argv[2]), config, num_workers=2, advance=advance)
 """
 

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from gfp_serve.formats import Clip
-from gfp_serve.preprocess import PreprocessConfig
 from tests.support.ntu_files import lines_of, write_lines
 from trainer.data.reading import Problem, ReadConfig, read_all
 
@@ -26,7 +25,7 @@ def test_a_file_that_may_not_be_read_is_named_and_the_rest_goes_on(
     open_any = Path.open
     monkeypatch.setattr(Path, "open", open_others)
     files = [("lab", closed), ("lab", other)]
-    first, second = read_all(files, ReadConfig(preprocess=PreprocessConfig()), num_workers=1)
+    first, second = read_all(files, ReadConfig(), num_workers=1)
     (problem,) = first.outcomes
     assert isinstance(problem, Problem)
     assert problem.is_file

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from gfp_serve.errors import StoreError
-from gfp_serve.preprocess import PREPROCESS_VERSION, PreprocessConfig
+from gfp_serve.preprocess import PREPROCESS_VERSION, CleanConfig, PreprocessConfig
 from trainer.data import import_journal as draft
 from trainer.data.store import ClipStore, StoreWriter, is_store
 
-CONFIG = PreprocessConfig(align_view=True)
+CLEANING = CleanConfig(align_view=True)
+PREPROCESS = PreprocessConfig(cleaning=CLEANING)
 
 
 def make_clip(num_frames: int = 3, num_bodies: int = 1, start: float = 0.0) -> np.ndarray:
@@ -30,7 +31,7 @@ def add(writer: StoreWriter, clip: np.ndarray, **values: Any) -> None:
 
 def make_store(path: Path, **writing: Any) -> ClipStore:
     """Three clips of two sources that share the class "walk"."""
-    with StoreWriter(path, CONFIG, **writing) as writer:
+    with StoreWriter(path, CLEANING, **writing) as writer:
         writer.add_source("lab", sha256="00", licence="MIT")
         add(writer, make_clip(3, 1), name="a", label="walk", subject="7", camera=2, split=1)
         add(writer, make_clip(2, 2, 1000), name="b", label=None, subject="8")
@@ -54,7 +55,7 @@ def test_what_was_added_comes_back(tmp_path: Path) -> None:
     assert store.fps.tolist() == [30.0, 30.0, 25.0, 30.0]
     assert store.num_frames.tolist() == [3, 2, 4, 1]
     assert store.num_bodies.tolist() == [1, 2, 1, 1]
-    assert store.preprocess == CONFIG
+    assert store.cleaning == CLEANING
     assert [(s.name, s.licence, s.num_clips) for s in store.sources] == [("lab", "MIT", 2), ("street", "", 2)]
 
 
@@ -68,7 +69,7 @@ arrays = hnp.arrays(
 @given(clips=st.lists(arrays, min_size=1, max_size=5))
 def test_any_clips_come_back_bit_for_bit(clips: list[np.ndarray], tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("stores") / "store"
-    with StoreWriter(path, CONFIG) as writer:
+    with StoreWriter(path, CLEANING) as writer:
         writer.add_source("lab", sha256="00")
         for number, clip in enumerate(clips):
             add(writer, clip, name=str(number))
@@ -99,7 +100,7 @@ def test_the_digest_is_of_the_content(tmp_path: Path) -> None:
     for number, change in enumerate(({"label": "run"}, {"split": 0}, {"clip": make_clip(3, 1, 1)})):
         path = tmp_path / f"changed{number}"
         changed = {"clip": make_clip(3, 1), "label": "walk", "split": 1} | change
-        with StoreWriter(path, CONFIG) as writer:
+        with StoreWriter(path, CLEANING) as writer:
             writer.add_source("lab", sha256="00")
             add(writer, changed.pop("clip"), subject="7", camera=2, **changed)
         assert ClipStore.open(path).content_digest != digest
@@ -132,9 +133,9 @@ def test_a_store_cut_off_or_with_a_missing_file_is_refused(tmp_path: Path) -> No
     ("change", "said"),
     [
         ({"format_version": 2}, "store format 2"),
-        ({"preprocess": CONFIG.to_json() | {"version": PREPROCESS_VERSION + 1}}, "preprocessing version 2"),
-        ({"preprocess": CONFIG.to_json() | {"scale_torso": True}}, "preprocessing in store.json was altered"),
-        ({"preprocess": CONFIG.to_json() | {"unheard_of": True}}, "unheard_of"),
+        ({"preprocess": PREPROCESS.to_json() | {"version": PREPROCESS_VERSION + 1}}, "preprocessing version 2"),
+        ({"preprocess": PREPROCESS.to_json() | {"scale_torso": True}}, "preprocessing in store.json was altered"),
+        ({"preprocess": PREPROCESS.to_json() | {"unheard_of": True}}, "unheard_of"),
         ({"class_names": None}, "not a usable clip store"),
     ],
 )
@@ -151,7 +152,7 @@ def test_another_version_or_an_altered_description_is_refused(
 @pytest.mark.parametrize("interruption", [RuntimeError, KeyboardInterrupt])
 def test_an_interrupted_writer_leaves_nothing(interruption: type[BaseException], tmp_path: Path) -> None:
     def write_half() -> None:
-        with StoreWriter(tmp_path / "store", CONFIG) as writer:
+        with StoreWriter(tmp_path / "store", CLEANING) as writer:
             writer.add_source("lab", sha256="00")
             add(writer, make_clip())
             raise interruption
@@ -163,7 +164,7 @@ def test_an_interrupted_writer_leaves_nothing(interruption: type[BaseException],
 
 def test_an_interrupted_overwriting_leaves_the_old_store(tmp_path: Path) -> None:
     digest = make_store(tmp_path / "store").content_digest
-    with pytest.raises(RuntimeError), StoreWriter(tmp_path / "store", CONFIG, overwrite=True):
+    with pytest.raises(RuntimeError), StoreWriter(tmp_path / "store", CLEANING, overwrite=True):
         raise RuntimeError
     assert ClipStore.open(tmp_path / "store").content_digest == digest
     assert [file.name for file in tmp_path.iterdir()] == ["store"]
@@ -196,7 +197,7 @@ def test_a_name_twice_a_source_twice_and_an_empty_store_are_refused(
     sources: list[str], names: list[str], said: str, tmp_path: Path
 ) -> None:
     def write() -> None:
-        with StoreWriter(tmp_path / "store", CONFIG) as writer:
+        with StoreWriter(tmp_path / "store", CLEANING) as writer:
             for source in sources:
                 writer.add_source(source, sha256="00")
             for name in names:
@@ -214,7 +215,7 @@ def write_some(path: Path, names: str, *, job: dict[str, str] = JOB) -> None:
     """Commit a clip for each name, then start another and be interrupted."""
 
     def write() -> None:
-        with StoreWriter(path, CONFIG, job=job) as writer:
+        with StoreWriter(path, CLEANING, job=job) as writer:
             for name in names:
                 add(writer, make_clip(start=float(ord(name))), name=name)
                 writer.commit({"name": name})
@@ -227,7 +228,7 @@ def write_some(path: Path, names: str, *, job: dict[str, str] = JOB) -> None:
 
 def write_rest(path: Path, names: str) -> list[str]:
     """Go on until all names are there; which were there."""
-    with StoreWriter(path, CONFIG, job=JOB) as writer:
+    with StoreWriter(path, CLEANING, job=JOB) as writer:
         there = [note["name"] for note in writer.notes]
         for name in names[len(there) :]:
             add(writer, make_clip(start=float(ord(name))), name=name)
@@ -301,7 +302,7 @@ def test_a_writer_that_was_killed_between_the_old_store_and_the_new_leaves_only_
         return rename(path, target)
 
     def overwrite() -> None:
-        with StoreWriter(tmp_path / "s", CONFIG, job=JOB, overwrite=True) as writer:
+        with StoreWriter(tmp_path / "s", CLEANING, job=JOB, overwrite=True) as writer:
             if not writer.notes:
                 add(writer, make_clip(start=9.0), name="b")
                 writer.commit({"name": "b"})
@@ -323,7 +324,7 @@ def test_another_job_does_not_go_on_and_two_writers_do_not_mix(tmp_path: Path) -
     with pytest.raises(StoreError, match="files was two, is three"):
         write_some(tmp_path / "s", "a", job={"files": "three"})
     assert write_rest(tmp_path / "s", "ab") == ["a"]
-    with StoreWriter(tmp_path / "t", CONFIG) as writer:
+    with StoreWriter(tmp_path / "t", CLEANING) as writer:
         writer.add_source("lab", sha256="00")
         add(writer, make_clip())
         with pytest.raises(StoreError, match="another process is writing"):

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from gfp_serve.errors import InvalidRequestError
+from gfp_serve.preprocess import SampleConfig
 from tests.support.small_runs import TINY_ENCODER, write_store
 from trainer.encoder import EncoderConfig, SkeletonEncoder
 from trainer.evaluate import resume as unfinished_module
@@ -118,7 +119,7 @@ def test_the_head_sees_each_joints_mean_over_time_averaged_over_bodies() -> None
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> LabelledClips:
     store = write_store(tmp_path_factory.mktemp("fine-tune") / "store")
-    return LabelledClips(store, store.preprocess, CPU)
+    return LabelledClips(store, SampleConfig(), CPU)
 
 
 SHORT = FineTuneConfig(epochs=3, warmup_epochs=1, batch_clips=4, head_width=8, peak_lr=1e-2)

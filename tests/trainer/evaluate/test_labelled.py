@@ -1,12 +1,10 @@
 """Labelled clips: what a head is tested on is what is served, and what it learns from is a random view of it."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 
-from gfp_serve.preprocess import finish
+from gfp_serve.preprocess import SampleConfig, sample
 from tests.support.small_runs import write_store
 from trainer.data.store import ClipStore
 from trainer.embedding import ClipEmbedding, PoseStatistics
@@ -22,16 +20,16 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
 
 @pytest.mark.parametrize("keep_absent_bodies", [False, True])
 def test_the_centre_crops_are_those_that_are_served(store: ClipStore, keep_absent_bodies: bool) -> None:
-    preprocess = replace(store.preprocess, keep_absent_bodies=keep_absent_bodies)
+    sampling = SampleConfig(keep_absent_bodies=keep_absent_bodies)
     chosen = np.array([5, 0, 1])  # of two, one and two bodies
-    views = LabelledClips(store, preprocess, CPU).views(chosen)
-    expected = [finish(store.clip(int(clip)), preprocess) for clip in chosen]
+    views = LabelledClips(store, sampling, CPU).views(chosen)
+    expected = [sample(store.clip(int(clip)), sampling) for clip in chosen]
     assert views.clip.tolist() == [place for place, clip in enumerate(expected) for _ in clip]
     np.testing.assert_allclose(views.bodies.numpy(), np.concatenate(expected), atol=1e-5)
 
 
 def test_random_views_are_a_function_of_the_draws_and_turn_all_bodies_of_a_clip_alike(store: ClipStore) -> None:
-    clips = LabelledClips(store, store.preprocess, CPU)
+    clips = LabelledClips(store, SampleConfig(), CPU)
     first, again, other = (clips.views(np.array([1]), np.random.default_rng(seed)).bodies for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.allclose(first, other)
@@ -48,10 +46,10 @@ def test_a_clip_has_the_mean_of_its_bodies() -> None:
 
 
 def test_frozen_features_are_the_embedding_before_unit_length(store: ClipStore) -> None:
-    views = LabelledClips(store, store.preprocess, CPU).views(np.array([1, 2]))
+    views = LabelledClips(store, SampleConfig(), CPU).views(np.array([1, 2]))
     features = frozen_features(PoseStatistics(), views)
     assert not torch.allclose(features.norm(dim=1), torch.ones(2))
     graph = ClipEmbedding(PoseStatistics())
     for clip, vector in zip((1, 2), features, strict=True):
-        served = graph(torch.from_numpy(finish(store.clip(clip), store.preprocess))[None])[0]
+        served = graph(torch.from_numpy(sample(store.clip(clip), SampleConfig()))[None])[0]
         torch.testing.assert_close(vector / vector.norm(), served)

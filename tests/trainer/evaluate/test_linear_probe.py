@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from gfp_serve.errors import InvalidRequestError
+from gfp_serve.preprocess import SampleConfig
 from tests.support.small_runs import write_store
 from trainer.embedding import PoseStatistics
 from trainer.evaluate.folds import split_folds
@@ -108,7 +109,7 @@ def test_a_model_is_probed_on_the_test_clips_and_reads_as_many_clips_as_announce
     (fold,) = split_folds(store)
     config = LinearProbeConfig(epochs=4, batch_clips=8, augment=augment)
     read: list[int] = []
-    clips = LabelledClips(store, store.preprocess, torch.device("cpu"))
+    clips = LabelledClips(store, SampleConfig(), torch.device("cpu"))
     learned = linear_probe(PoseStatistics(), clips, fold, config, show=lambda done, _: read.append(done))
     assert len(learned.predictions) == 6
     assert learned.features is not None
@@ -126,7 +127,7 @@ def test_augmented_steps_see_other_windows_in_every_epoch(tmp_path) -> None:
             seen.append(bodies)
             return super().features(bodies)
 
-    clips = LabelledClips(store, store.preprocess, torch.device("cpu"))
+    clips = LabelledClips(store, SampleConfig(), torch.device("cpu"))
     linear_probe(Watching(), clips, fold, LinearProbeConfig(epochs=2, batch_clips=18))
     _, first, second = seen
     assert first.shape == second.shape

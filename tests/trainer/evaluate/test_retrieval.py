@@ -7,7 +7,7 @@ import torch
 
 from gfp_serve.errors import InvalidRequestError
 from gfp_serve.formats import Clip
-from gfp_serve.preprocess import PreprocessConfig
+from gfp_serve.preprocess import CleanConfig, PreprocessConfig, SampleConfig
 from gfp_serve.skeleton import NTU25
 from tests.support.small_runs import moving_body, tiny_config, write_store
 from trainer.checkpoint import Checkpoint
@@ -77,8 +77,8 @@ def test_the_nearest_of_four_points_in_a_plane_decides(store: ClipStore) -> None
 
 def test_vectors_come_in_the_order_of_the_clips_whatever_their_bodies(store: ClipStore) -> None:
     embed = torch_embedder(PoseStatistics(), torch.device("cpu"))
-    every = embed_store(embed, store, store.preprocess, np.arange(24))
-    single = [embed_store(embed, store, store.preprocess, np.array([clip]))[0] for clip in range(24)]
+    every = embed_store(embed, store, SampleConfig(), np.arange(24))
+    single = [embed_store(embed, store, SampleConfig(), np.array([clip]))[0] for clip in range(24)]
     np.testing.assert_allclose(every, np.stack(single), atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(every, axis=1), 1.0, atol=1e-5)
 
@@ -91,7 +91,7 @@ def test_checkpoint_and_bundle_give_the_same_accuracies(
     cpu = torch.device("cpu")
 
     def fit(model: torch.nn.Module, preprocess: PreprocessConfig) -> torch.nn.Module:
-        return fit_readout(model, store, preprocess, ReadoutConfig(), cpu)
+        return fit_readout(model, store, preprocess.sampling, ReadoutConfig(), cpu)
 
     model = checkpoint.build_encoder()
     bundle, _ = export_bundle(
@@ -133,11 +133,9 @@ def test_the_untrained_row_is_the_encoder_that_training_started_from(store: Clip
 
 
 def test_a_store_cleaned_otherwise_is_refused_with_the_flag_to_use(run: Path, tmp_path: Path) -> None:
-    from dataclasses import replace
-
     store = write_store(tmp_path / "store")
-    store.preprocess = replace(store.preprocess, align_view=True)
-    with pytest.raises(InvalidRequestError, match="import the data again with --no-align-view"):
+    store.cleaning = CleanConfig(align_view=True)
+    with pytest.raises(InvalidRequestError, match="Import the data again with --no-align-view"):
         retrieval(store, cross_subject_folds(store, 2), candidates(run, "cpu", None))
 
 
