@@ -1,19 +1,55 @@
-"""The mistakes that a caller can make, one class each; the gRPC status of each is chosen in `service/status.py`.
+"""The mistakes that a caller can make, one class each. `wire/status.py` says which gRPC status each becomes.
 
 Every message says what was wrong, what was expected and what to do.
 """
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 def quoted(text: str) -> str:
-    """A text that a caller sent, as errors show it: of a long one both ends."""
+    """Text that a caller sent, as errors show it: a long text is shortened to its two ends."""
     return repr(text if len(text) <= 80 else f"{text[:40]}…{text[-40:]}")
 
 
 class GfpError(Exception):
-    """Root of every error that this project raises on purpose."""
+    """Root of every error that this project raises on purpose.
 
-    # Path of the request's field that is wrong, as `sequences[3]`; empty where there is none.
-    field = ""
+    `message` says what is wrong; `field` is the path of the request's field that is wrong, such as
+    `sequences[3].positions`, or empty. `str(error)` shows both: "field: message".
+    """
+
+    def __init__(self, message: str, *, field: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.message}" if self.field else self.message
+
+    @property
+    def index(self) -> int | None:
+        """Which entry of the request's list is wrong: 3 for `sequences[3].positions`. None if it is not about one."""
+        found = _ENTRY.match(self.field)
+        return None if found is None else int(found[2])
+
+    def count_from(self, start: int) -> None:
+        """Change the field's index to one in a longer list, of which the request's list began at `start`."""
+        self.field = _ENTRY.sub(lambda found: f"{found[1]}[{start + int(found[2])}]", self.field)
+
+
+_ENTRY = re.compile(r"^(\w+)\[(\d+)\]")
+
+
+@contextmanager
+def in_field(path: str) -> Iterator[None]:
+    """Set the field of every error that the block raises, unless it has one already."""
+    try:
+        yield
+    except GfpError as error:
+        error.field = error.field or path
+        raise
 
 
 class InvalidSkeletonError(GfpError):
@@ -21,11 +57,11 @@ class InvalidSkeletonError(GfpError):
 
 
 class UnknownLayoutError(InvalidSkeletonError):
-    """A joint layout that has no entry in `skeleton.LAYOUTS`."""
+    """A joint layout that `skeleton.LAYOUTS` does not have."""
 
 
 class InvalidRequestError(GfpError):
-    """A request whose fields contradict each other or leave their range."""
+    """A request whose fields contradict each other or are out of range."""
 
 
 class DamagedFileError(GfpError):
@@ -33,7 +69,7 @@ class DamagedFileError(GfpError):
 
 
 class BundleError(GfpError):
-    """A bundle that is incomplete, altered, or whose encoder does not give its canonical vectors."""
+    """A bundle that is incomplete or altered, or whose encoder does not give its canonical vectors."""
 
 
 class DeviceError(GfpError):
@@ -41,10 +77,10 @@ class DeviceError(GfpError):
 
 
 class OverloadedError(GfpError):
-    """The queue is full; `retry_after_s` is a guess at when there is room."""
+    """The server has no room for the call; `retry_after_s` is a guess at when it will have."""
 
-    def __init__(self, message: str, *, retry_after_s: float) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, retry_after_s: float, field: str = "") -> None:
+        super().__init__(message, field=field)
         self.retry_after_s = retry_after_s
 
 
@@ -57,11 +93,11 @@ class GalleryError(GfpError):
 
 
 class NotWritableError(GalleryError):
-    """A gallery's disk is full, or cannot be written; the gallery is as it was, and goes on answering."""
+    """A gallery's disk is full or cannot be written. The gallery is unchanged and still answers."""
 
 
 class EncoderMismatchError(GalleryError):
-    """The gallery was filled by another encoder than the one that asks."""
+    """The gallery was filled by another encoder than the one that the caller uses."""
 
 
 class EmptyGalleryError(GfpError):
@@ -69,19 +105,19 @@ class EmptyGalleryError(GfpError):
 
 
 class ItemNotFoundError(GfpError):
-    """No item of the gallery has this id."""
+    """The gallery has no item with this id."""
 
 
 class GalleryNotFoundError(GfpError):
-    """The server has no gallery of that name."""
+    """The server has no gallery of this name."""
 
 
 class GalleryExistsError(GfpError):
-    """There is a gallery of that name already."""
+    """The server already has a gallery of this name."""
 
 
 class ModelNotFoundError(GfpError):
-    """No model of the server has this name and version."""
+    """The server has no model of this name and version."""
 
 
 class UnauthenticatedError(GfpError):
@@ -97,7 +133,7 @@ class MissingExtraError(GfpError):
 
 
 class SettingsError(GfpError):
-    """A file that the server's settings name cannot be used: tokens, certificate, key."""
+    """A file that the settings name (tokens, certificate, key) cannot be used."""
 
 
 class UnavailableError(GfpError):
@@ -109,7 +145,7 @@ class OutOfTimeError(GfpError):
 
 
 class ServerError(GfpError):
-    """The server failed inside, or answered what this release does not understand."""
+    """The server failed inside, or answered something that this release does not understand."""
 
 
 class StoreError(GfpError):
@@ -117,4 +153,4 @@ class StoreError(GfpError):
 
 
 class InterruptedImportError(StoreError):
-    """An import that stopped half-way through no fault of its own; the same command goes on where it stopped."""
+    """An import that stopped half-way through no fault of its own. The same command continues where it stopped."""

@@ -20,7 +20,7 @@ from gfp_serve.preprocess import PreprocessConfig, SampleConfig, prepare
 from gfp_serve.skeleton import NTU25
 from gfp_serve.v1 import embedding_pb2
 from gfp_serve.v1 import open_inference_pb2 as oip
-from gfp_serve.wire.convert import write_sequence
+from gfp_serve.wire.arrays import write_sequence
 
 EMBED = "/gfp_serve.v1.EmbeddingService/Embed"
 INFER = "/inference.GRPCInferenceService/ModelInfer"

@@ -23,7 +23,7 @@ from gfp_serve.skeleton import LAYOUTS
 from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc, gallery_pb2, gallery_pb2_grpc, stream_pb2, stream_pb2_grpc
 from gfp_serve.v1 import open_inference_pb2 as oip
 from gfp_serve.v1 import open_inference_pb2_grpc as oip_grpc
-from gfp_serve.wire.convert import write_sequence
+from gfp_serve.wire.arrays import write_sequence
 
 # Items that come and go: the gallery must not be what grows.
 NUM_ITEMS = 200

@@ -1,11 +1,12 @@
-"""The Python clients. They speak arrays; messages do not show."""
+"""The Python clients: numpy arrays in, numpy arrays and plain values out."""
 
 from gfp_serve.client.asynchronous import AsyncClient
 from gfp_serve.client.blocking import DEFAULT_ADDRESS, Client
 from gfp_serve.client.connection import Tls, read_token
-from gfp_serve.client.conversation import Classification, ClipItem, Info, ListedGallery, Query
+from gfp_serve.client.conversation import ClipItem, Info, ListedGallery, Query
 from gfp_serve.client.streaming import StreamedWindow, StreamSettings
 from gfp_serve.moments import Moment
+from gfp_serve.wire.searches import Classification
 
 __all__ = [
     "DEFAULT_ADDRESS",

@@ -1,4 +1,4 @@
-"""The client for asyncio: `blocking.Client` with `await`, whose docstrings hold here too."""
+"""The client for asyncio: `blocking.Client` with `await`."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Sequence
@@ -7,12 +7,11 @@ from typing import Any, TypeVar, overload
 import grpc
 import numpy as np
 
-from gfp_serve.classify import Weighting
+from gfp_serve.classify import DEFAULT_NUM_NEIGHBOURS, DEFAULT_TEMPERATURE, DEFAULT_WEIGHTING, Weighting
 from gfp_serve.client.blocking import DEFAULT_ADDRESS, methods_of
 from gfp_serve.client.connection import CHANNEL_OPTIONS, Tls, metadata_of
 from gfp_serve.client.conversation import (
     Call,
-    Classification,
     ClipItem,
     Conversation,
     Info,
@@ -22,14 +21,9 @@ from gfp_serve.client.conversation import (
 )
 from gfp_serve.client.streaming import StreamConversation, StreamedWindow, StreamSettings
 from gfp_serve.filters import Filter
-from gfp_serve.items import (
-    Description,
-    Effort,
-    IndexKind,
-    Item,
-    Neighbour,
-)
+from gfp_serve.items import DEFAULT_TOP_K, Description, Effort, IndexKind, Item, Neighbour
 from gfp_serve.moments import Moment
+from gfp_serve.wire.searches import Classification, Scope, Voting
 from gfp_serve.wire.status import to_error
 
 T = TypeVar("T")
@@ -38,7 +32,8 @@ T = TypeVar("T")
 class AsyncClient:
     """Calls a server without blocking the event loop. Use it in an `async with` block, or `await close()`.
 
-    Methods, arguments, results and errors are those of `Client`.
+    Methods, arguments, results and errors are those of `Client`, whose docstring also says what the arguments here
+    mean. Calls may run at the same time. Cancelling one cancels it on the server too.
     """
 
     def __init__(
@@ -62,13 +57,25 @@ class AsyncClient:
         self._conversation = Conversation()
 
     async def embed(self, sequences: np.ndarray | Sequence[np.ndarray], layout: str = "ntu25") -> np.ndarray:
+        """Embed sequences: clips of like motion get vectors with a cosine near 1.
+
+        `sequences` is one array or a list of arrays of numbers, each of axes frames × bodies × joints × 3, or frames ×
+        joints × 3 for one body: metres within ±1000, y up, NaN where a joint was not seen. The arrays of a list may
+        differ in frames and bodies. `layout` names their joints; `info().layouts` lists the names.
+
+        Returns unit vectors as float32: [embedding_size] for one array, [sequences, embedding_size] for a list.
+
+        Raises `InvalidSkeletonError` for a sequence that cannot be used (wrong shape, infinite, nobody in it),
+        `UnknownLayoutError`, and `InvalidRequestError` for one beyond the server's limits. The error's `field` is the
+        place in the list, such as `sequences[3]`.
+        """
         return await self._run(self._conversation.embed(sequences, layout))
 
     @overload
     async def search(
         self,
         query: Query,
-        top_k: int = 5,
+        top_k: int = DEFAULT_TOP_K,
         layout: str = "ntu25",
         *,
         gallery: str = "",
@@ -79,7 +86,7 @@ class AsyncClient:
     async def search(
         self,
         query: list[Any],
-        top_k: int = 5,
+        top_k: int = DEFAULT_TOP_K,
         layout: str = "ntu25",
         *,
         gallery: str = "",
@@ -89,22 +96,39 @@ class AsyncClient:
     async def search(
         self,
         query: Query | list[Any],
-        top_k: int = 5,
+        top_k: int = DEFAULT_TOP_K,
         layout: str = "ntu25",
         *,
         gallery: str = "",
         where: Filter | None = None,
         effort: Effort = Effort(),  # noqa: B008  (it cannot be changed)
     ) -> list[Neighbour] | list[list[Neighbour]]:
+        """Find the items that are nearest to a query. For a list of queries, one list each.
+
+        - `query`: a sequence (3 or 4 axes, see `embed`), an embedding ([embedding_size], any length but 0), or the id
+          of a stored item, which is left out of its own neighbours.
+        - `top_k`: neighbours of each query, from 1 to `info().limits.max_top_k`.
+        - `layout`: names the joints of sequences, see `embed`.
+        - `gallery`: name of the gallery to search; "" is the default one.
+        - `where`: conditions on label and attributes; only items that meet them are found. None finds all.
+        - `effort`: how hard an approximate index looks. More effort misses fewer items and takes longer.
+
+        Returns neighbours, nearest first, each with its cosine to the query in [-1, 1]. There are fewer than `top_k`
+        when the gallery has fewer.
+
+        Raises `EmptyGalleryError`, `GalleryNotFoundError`, `ItemNotFoundError` for an id that no item has,
+        `InvalidRequestError` for a value out of range, and for sequences what `embed` raises. The error's `field` says
+        which value or query, such as `top_k` or `queries[3]`.
+        """
         queries = query if isinstance(query, list) else [query]
-        found = await self._run(self._conversation.search(queries, top_k, layout, gallery, where, effort))
+        found = await self._run(self._conversation.search(queries, layout, Scope(gallery, where, effort), top_k))
         return found if isinstance(query, list) else found[0]
 
     @overload
     async def search_moments(
         self,
         query: Query,
-        top_k: int = 5,
+        top_k: int = DEFAULT_TOP_K,
         layout: str = "ntu25",
         *,
         gallery: str = "",
@@ -115,7 +139,7 @@ class AsyncClient:
     async def search_moments(
         self,
         query: list[Any],
-        top_k: int = 5,
+        top_k: int = DEFAULT_TOP_K,
         layout: str = "ntu25",
         *,
         gallery: str = "",
@@ -125,15 +149,29 @@ class AsyncClient:
     async def search_moments(
         self,
         query: Query | list[Any],
-        top_k: int = 5,
+        top_k: int = DEFAULT_TOP_K,
         layout: str = "ntu25",
         *,
         gallery: str = "",
         where: Filter | None = None,
         effort: Effort = Effort(),  # noqa: B008  (it cannot be changed)
     ) -> list[Moment] | list[list[Moment]]:
+        """Find the moments of recordings that are nearest to a query. For a list of queries, one list each.
+
+        The gallery must hold windows of recordings, which are items with a source (`gfp add --windows` adds such
+        items). Near windows that overlap become one moment, with the seconds from when to when in the recording.
+        Arguments are those of `search`; `top_k` counts moments. A query that is the id of a stored item leaves out the
+        moment that the item lies in.
+
+        Returns moments, nearest first. There are fewer than `top_k` when the gallery has fewer, or when the server's
+        `max_top_k` nearest items belong to fewer.
+
+        Raises what `search` raises.
+        """
         queries = query if isinstance(query, list) else [query]
-        found = await self._run(self._conversation.search_moments(queries, top_k, layout, gallery, where, effort))
+        found = await self._run(
+            self._conversation.search_moments(queries, layout, Scope(gallery, where, effort), top_k)
+        )
         return found if isinstance(query, list) else found[0]
 
     @overload
@@ -141,9 +179,9 @@ class AsyncClient:
         self,
         query: Query,
         *,
-        num_neighbours: int = 5,
-        weighting: Weighting = "similarity",
-        temperature: float = 0.07,
+        num_neighbours: int = DEFAULT_NUM_NEIGHBOURS,
+        weighting: Weighting = DEFAULT_WEIGHTING,
+        temperature: float = DEFAULT_TEMPERATURE,
         unknown_below: float | None = None,
         balanced: bool = False,
         layout: str = "ntu25",
@@ -156,9 +194,9 @@ class AsyncClient:
         self,
         query: list[Any],
         *,
-        num_neighbours: int = 5,
-        weighting: Weighting = "similarity",
-        temperature: float = 0.07,
+        num_neighbours: int = DEFAULT_NUM_NEIGHBOURS,
+        weighting: Weighting = DEFAULT_WEIGHTING,
+        temperature: float = DEFAULT_TEMPERATURE,
         unknown_below: float | None = None,
         balanced: bool = False,
         layout: str = "ntu25",
@@ -170,9 +208,9 @@ class AsyncClient:
         self,
         query: Query | list[Any],
         *,
-        num_neighbours: int = 5,
-        weighting: Weighting = "similarity",
-        temperature: float = 0.07,
+        num_neighbours: int = DEFAULT_NUM_NEIGHBOURS,
+        weighting: Weighting = DEFAULT_WEIGHTING,
+        temperature: float = DEFAULT_TEMPERATURE,
         unknown_below: float | None = None,
         balanced: bool = False,
         layout: str = "ntu25",
@@ -180,62 +218,118 @@ class AsyncClient:
         where: Filter | None = None,
         effort: Effort = Effort(),  # noqa: B008  (it cannot be changed)
     ) -> Classification | list[Classification]:
+        """Name the class of a query by vote of its nearest items. For a list of queries, one answer each.
+
+        - `query`, `layout`, `gallery`, `where`, `effort`: as for `search`.
+        - `num_neighbours`: items that vote, from 1 to `info().limits.max_top_k`. Items without a label do not vote.
+        - `weighting`: "similarity" weighs a vote with exp(cosine / `temperature`), "uniform" counts all the same.
+        - `temperature`: above 0; the smaller, the more the nearest item counts.
+        - `unknown_below`: a cosine in [-1, 1]. The class is unknown (None) when no voter is at least this near. `gfp
+          gallery calibrate` finds a value. None never says unknown for that reason.
+        - `balanced`: divide each vote by the number of items that its class has, so that large classes do not win by
+          size.
+
+        Returns the class, the scores of all classes that got votes (they sum to 1, best first), and the neighbours that
+        voted. `gfp_serve.classify.vote` has the formula and its source.
+
+        Raises what `search` raises.
+        """
         queries = query if isinstance(query, list) else [query]
-        classified = await self._run(
-            self._conversation.classify(
-                queries,
-                num_neighbours,
-                weighting,
-                temperature,
-                unknown_below,
-                balanced,
-                layout,
-                gallery,
-                where,
-                effort,
-            )
-        )
-        return classified if isinstance(query, list) else classified[0]
+        voting = Voting(num_neighbours, weighting, temperature, unknown_below, balanced)
+        scope = Scope(gallery, where, effort)
+        found = await self._run(self._conversation.classify(queries, layout, scope, voting))
+        return found if isinstance(query, list) else found[0]
 
     async def upsert(self, items: Iterable[Item | ClipItem], *, gallery: str = "") -> int:
+        """Add items, or replace the items that have the same ids. They are durable and found when this returns.
+
+        An item is a `ClipItem`, which the server embeds, or an `Item` with a vector [embedding_size] of the server's
+        encoder. Each request adds all of its items or none; a list beyond the server's limits is sent as several
+        requests, and after an error those before the failing one stay added.
+
+        Returns the gallery's generation, which rises with each change.
+
+        Raises `GalleryNotFoundError`, `InvalidSkeletonError` and `InvalidRequestError` for an item that cannot be
+        stored, `NotWritableError` when the server's disk is full. The error's `field` is the item's place in the list,
+        such as `items[3]`.
+        """
         return await self._run(self._conversation.upsert(items, gallery))
 
     async def delete(self, ids: Sequence[str], *, gallery: str = "") -> int:
+        """Remove the items that have these ids; ids that no item has are passed over.
+
+        Returns how many items were removed. Raises `GalleryNotFoundError`.
+        """
         return await self._run(self._conversation.delete(ids, gallery))
 
     async def get(self, ids: Sequence[str], *, gallery: str = "") -> list[Item]:
+        """Get stored items by id, in the order of the ids.
+
+        Returns items with their vectors, float32 [embedding_size] of length 1. Raises `GalleryNotFoundError`, and
+        `ItemNotFoundError`, which names the ids that no item has.
+        """
         return await self._run(self._conversation.get(ids, gallery))
 
     async def create_gallery(self, name: str, index_kind: IndexKind = "auto") -> Description:
+        """Make an empty gallery for the server's encoder.
+
+        `name` has 1 to 64 letters, digits, "-" and "_", of which the first is a letter or a digit. `index_kind` says
+        how vectors are searched: "exact" compares with all; "hnsw", "ivf_sq8" and "ivf_pq" are faster for many items
+        and may miss some; "auto" chooses by the number of items.
+
+        Returns what `describe_gallery` does. Raises `GalleryExistsError`, and `InvalidRequestError` for a name or kind
+        that cannot be.
+        """
         return await self._run(self._conversation.create_gallery(name, index_kind))
 
     async def describe_gallery(self, name: str = "") -> Description:
+        """Say what a gallery is: its encoder, index, number of items, size in bytes, and whether it is durable.
+
+        "" is the default gallery. Raises `GalleryNotFoundError`.
+        """
         return await self._run(self._conversation.describe_gallery(name))
 
     async def list_galleries(self) -> list[ListedGallery]:
+        """List the server's galleries in the order of their names, with those that other encoders filled."""
         return await self._run(self._conversation.list_galleries())
 
     async def drop_gallery(self, name: str) -> int:
+        """Remove a gallery and all its items, for ever.
+
+        Returns how many items it had. Raises `GalleryNotFoundError`, and `InvalidRequestError` for the default gallery,
+        which is always there.
+        """
         return await self._run(self._conversation.drop_gallery(name))
 
     async def stream(
         self, frames: AsyncIterable[np.ndarray], settings: StreamSettings
     ) -> AsyncGenerator[StreamedWindow, None]:
-        """As `Client.stream`, with frames that are waited for in the event loop."""
-        said = StreamConversation(await self._run(self._conversation.meet()), settings)
+        """Send frames as they come, and get each window of them as soon as the server has answered it.
+
+        `frames` gives arrays of axes frames × bodies × joints × 3 (or frames × joints × 3), see `embed`; each array may
+        hold any number of frames, and all the same number of bodies. They are awaited in the event loop.
+        `settings` says how frames become windows, and what each window comes with.
+
+        Yields windows in order. Leaving the loop ends the stream. `timeout_s` does not apply: a stream lasts as long as
+        its frames.
+
+        Raises what `frames` raises, `InvalidSkeletonError` for frames that cannot be used, `InvalidRequestError` for
+        settings that cannot be used, and `ClosedError` when the server shuts down.
+        """
+        conversation = StreamConversation(await self._run(self._conversation.meet()), settings)
         call = self._methods["EmbedStream"](metadata=self._metadata)
 
         async def write() -> None:
             try:
                 async for part in frames:
-                    for message in said.write(part):
+                    for message in conversation.write(part):
                         await call.write(message)
-                        # Headers come when the opening was taken. What is written into a stream that has ended hides
-                        # why it did.
+                        # Headers come when the server has accepted the first message. Writing into a stream that has
+                        # ended hides why it ended.
                         await call.initial_metadata()
                 await call.done_writing()
             except (asyncio.InvalidStateError, grpc.RpcError):
-                pass  # the stream has ended; its reader is told why
+                pass  # the stream has ended; the loop below gets the reason
             except BaseException:
                 call.cancel()
                 raise
@@ -243,7 +337,7 @@ class AsyncClient:
         writing = asyncio.create_task(write())
         try:
             async for reply in call:
-                yield said.read(reply)
+                yield conversation.read(reply)
         except grpc.RpcError as failure:
             raise to_error(failure, self.address) from failure
         except asyncio.CancelledError:
@@ -258,12 +352,19 @@ class AsyncClient:
             await writing
 
     async def info(self) -> Info:
+        """Say what the server is: release, encoder, preprocessing, device, default gallery, limits."""
         return await self._run(self._conversation.info())
 
     async def health(self, service: str = "") -> bool:
+        """Say whether the server takes calls now; False while it warms up or shuts down.
+
+        `service` is the full name of one of its services, such as "gfp_serve.v1.EmbeddingService"; "" asks about all.
+        Raises `ServerError` when the server has no service of that name.
+        """
         return await self._run(self._conversation.health(service))
 
     async def close(self) -> None:
+        """End the connection. The client cannot be used after that."""
         await self._channel.close()
 
     async def __aenter__(self) -> "AsyncClient":

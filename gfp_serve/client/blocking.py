@@ -7,11 +7,10 @@ import grpc
 import numpy as np
 from grpc_health.v1 import health_pb2_grpc
 
-from gfp_serve.classify import Weighting
+from gfp_serve.classify import DEFAULT_NUM_NEIGHBOURS, DEFAULT_TEMPERATURE, DEFAULT_WEIGHTING, Weighting
 from gfp_serve.client.connection import CHANNEL_OPTIONS, Tls, metadata_of
 from gfp_serve.client.conversation import (
     Call,
-    Classification,
     ClipItem,
     Conversation,
     Info,
@@ -21,15 +20,10 @@ from gfp_serve.client.conversation import (
 )
 from gfp_serve.client.streaming import StreamConversation, StreamedWindow, StreamSettings
 from gfp_serve.filters import Filter
-from gfp_serve.items import (
-    Description,
-    Effort,
-    IndexKind,
-    Item,
-    Neighbour,
-)
+from gfp_serve.items import DEFAULT_TOP_K, Description, Effort, IndexKind, Item, Neighbour
 from gfp_serve.moments import Moment
 from gfp_serve.v1 import embedding_pb2_grpc, gallery_pb2_grpc, stream_pb2, stream_pb2_grpc
+from gfp_serve.wire.searches import Classification, Scope, Voting
 from gfp_serve.wire.status import to_error
 
 DEFAULT_ADDRESS = "127.0.0.1:50051"
@@ -50,14 +44,21 @@ def methods_of(channel: grpc.Channel | grpc.aio.Channel) -> dict[str, Callable[.
 class Client:
     """Calls a server and waits for its answers. Use it in a `with` block, or `close` it.
 
-    `timeout_s` bounds each request. Lists beyond the server's limits are sent as several requests. A client stays with
-    the encoder that it first met: when the server at its address has another one, calls raise `EncoderMismatchError`,
-    and a new client is needed.
+    - `address`: HOST:PORT of the server.
+    - `timeout_s`: seconds that one request may take, above 0 and at most a day.
+    - `token`: sent with each call, to a server that asks for tokens.
+    - `tls`: encrypts the connection.
 
-    Every method raises `UnavailableError` when no server answers, `OutOfTimeError`, `OverloadedError` (it says when to
-    try again), and the errors that the server raised, as the same classes with the server's message. An empty address
-    or a timeout that is not above 0 and at most a day is an `InvalidRequestError` at once. A server that is not
-    reached is tried again for about a second. `token` is sent with each call; with `tls` the connection is encrypted.
+    A list beyond the server's limits is sent as several requests. A server that cannot be reached is tried again for
+    about a second. A client stays with the encoder that the server had at the first call: if the server gets another
+    encoder, calls raise `EncoderMismatchError`, because vectors of two encoders cannot be compared. Make a new client
+    then.
+
+    Every method raises `UnavailableError` when no server answers, `OutOfTimeError` when the answer takes longer than
+    `timeout_s`, `OverloadedError` when the server has no room (`retry_after_s` says when to try again),
+    `UnauthenticatedError` and `ForbiddenError` when the token is missing or does not allow the call. Errors of the
+    server are raised as the same class that the server raised, with its message and `field`. An address or timeout that
+    cannot be used raises `InvalidRequestError` when the client is made.
     """
 
     def __init__(
@@ -81,10 +82,17 @@ class Client:
         self._conversation = Conversation()
 
     def embed(self, sequences: np.ndarray | Sequence[np.ndarray], layout: str = "ntu25") -> np.ndarray:
-        """Unit vectors: one of [embedding_size] for one array, [sequences, embedding_size] for a list of arrays.
+        """Embed sequences: clips of like motion get vectors with a cosine near 1.
 
-        An array is frames × bodies × joints × 3 (or frames × joints × 3) in metres, y up, NaN for what was not seen.
-        Raises `InvalidSkeletonError` when one cannot be used; its message names the place in the list.
+        `sequences` is one array or a list of arrays of numbers, each of axes frames × bodies × joints × 3, or frames ×
+        joints × 3 for one body: metres within ±1000, y up, NaN where a joint was not seen. The arrays of a list may
+        differ in frames and bodies. `layout` names their joints; `info().layouts` lists the names.
+
+        Returns unit vectors as float32: [embedding_size] for one array, [sequences, embedding_size] for a list.
+
+        Raises `InvalidSkeletonError` for a sequence that cannot be used (wrong shape, infinite, nobody in it),
+        `UnknownLayoutError`, and `InvalidRequestError` for one beyond the server's limits. The error's `field` is the
+        place in the list, such as `sequences[3]`.
         """
         return self._run(self._conversation.embed(sequences, layout))
 
@@ -92,7 +100,7 @@ class Client:
     def search(
         self,
         query: Query,
-        top_k: int = 5,
+        top_k: int = DEFAULT_TOP_K,
         layout: str = "ntu25",
         *,
         gallery: str = "",
@@ -103,7 +111,7 @@ class Client:
     def search(
         self,
         query: list[Any],
-        top_k: int = 5,
+        top_k: int = DEFAULT_TOP_K,
         layout: str = "ntu25",
         *,
         gallery: str = "",
@@ -113,29 +121,39 @@ class Client:
     def search(
         self,
         query: Query | list[Any],
-        top_k: int = 5,
+        top_k: int = DEFAULT_TOP_K,
         layout: str = "ntu25",
         *,
         gallery: str = "",
         where: Filter | None = None,
         effort: Effort = Effort(),  # noqa: B008  (it cannot be changed)
     ) -> list[Neighbour] | list[list[Neighbour]]:
-        """The nearest items, nearest first; for a list of queries one list each.
+        """Find the items that are nearest to a query. For a list of queries, one list each.
 
-        A query is a sequence (see `embed`), an embedding [embedding_size], or the id of a stored item, which is left
-        out of its own neighbours. `gallery` is the name of the one to look in, without it the default one; only items
-        that `where` lets pass are found, and `effort` is how hard an approximate index looks for them. Raises
-        `EmptyGalleryError`, `ItemNotFoundError`, `GalleryNotFoundError`.
+        - `query`: a sequence (3 or 4 axes, see `embed`), an embedding ([embedding_size], any length but 0), or the id
+          of a stored item, which is left out of its own neighbours.
+        - `top_k`: neighbours of each query, from 1 to `info().limits.max_top_k`.
+        - `layout`: names the joints of sequences, see `embed`.
+        - `gallery`: name of the gallery to search; "" is the default one.
+        - `where`: conditions on label and attributes; only items that meet them are found. None finds all.
+        - `effort`: how hard an approximate index looks. More effort misses fewer items and takes longer.
+
+        Returns neighbours, nearest first, each with its cosine to the query in [-1, 1]. There are fewer than `top_k`
+        when the gallery has fewer.
+
+        Raises `EmptyGalleryError`, `GalleryNotFoundError`, `ItemNotFoundError` for an id that no item has,
+        `InvalidRequestError` for a value out of range, and for sequences what `embed` raises. The error's `field` says
+        which value or query, such as `top_k` or `queries[3]`.
         """
         queries = query if isinstance(query, list) else [query]
-        found = self._run(self._conversation.search(queries, top_k, layout, gallery, where, effort))
+        found = self._run(self._conversation.search(queries, layout, Scope(gallery, where, effort), top_k))
         return found if isinstance(query, list) else found[0]
 
     @overload
     def search_moments(
         self,
         query: Query,
-        top_k: int = 5,
+        top_k: int = DEFAULT_TOP_K,
         layout: str = "ntu25",
         *,
         gallery: str = "",
@@ -146,7 +164,7 @@ class Client:
     def search_moments(
         self,
         query: list[Any],
-        top_k: int = 5,
+        top_k: int = DEFAULT_TOP_K,
         layout: str = "ntu25",
         *,
         gallery: str = "",
@@ -156,22 +174,27 @@ class Client:
     def search_moments(
         self,
         query: Query | list[Any],
-        top_k: int = 5,
+        top_k: int = DEFAULT_TOP_K,
         layout: str = "ntu25",
         *,
         gallery: str = "",
         where: Filter | None = None,
         effort: Effort = Effort(),  # noqa: B008  (it cannot be changed)
     ) -> list[Moment] | list[list[Moment]]:
-        """Where in recordings what is asked for happens, nearest first; for a list of queries one list each.
+        """Find the moments of recordings that are nearest to a query. For a list of queries, one list each.
 
-        The gallery holds windows of recordings, items with a source (`gfp add --windows` makes them); those that
-        belong together are one moment. Of a stored item, the moment that it lies in is left out. There are fewer than
-        `top_k` when the gallery holds no more, or the server's `max_top_k` nearest items belong to fewer. `search` says
-        what the rest means.
+        The gallery must hold windows of recordings, which are items with a source (`gfp add --windows` adds such
+        items). Near windows that overlap become one moment, with the seconds from when to when in the recording.
+        Arguments are those of `search`; `top_k` counts moments. A query that is the id of a stored item leaves out the
+        moment that the item lies in.
+
+        Returns moments, nearest first. There are fewer than `top_k` when the gallery has fewer, or when the server's
+        `max_top_k` nearest items belong to fewer.
+
+        Raises what `search` raises.
         """
         queries = query if isinstance(query, list) else [query]
-        found = self._run(self._conversation.search_moments(queries, top_k, layout, gallery, where, effort))
+        found = self._run(self._conversation.search_moments(queries, layout, Scope(gallery, where, effort), top_k))
         return found if isinstance(query, list) else found[0]
 
     @overload
@@ -179,9 +202,9 @@ class Client:
         self,
         query: Query,
         *,
-        num_neighbours: int = 5,
-        weighting: Weighting = "similarity",
-        temperature: float = 0.07,
+        num_neighbours: int = DEFAULT_NUM_NEIGHBOURS,
+        weighting: Weighting = DEFAULT_WEIGHTING,
+        temperature: float = DEFAULT_TEMPERATURE,
         unknown_below: float | None = None,
         balanced: bool = False,
         layout: str = "ntu25",
@@ -194,9 +217,9 @@ class Client:
         self,
         query: list[Any],
         *,
-        num_neighbours: int = 5,
-        weighting: Weighting = "similarity",
-        temperature: float = 0.07,
+        num_neighbours: int = DEFAULT_NUM_NEIGHBOURS,
+        weighting: Weighting = DEFAULT_WEIGHTING,
+        temperature: float = DEFAULT_TEMPERATURE,
         unknown_below: float | None = None,
         balanced: bool = False,
         layout: str = "ntu25",
@@ -208,9 +231,9 @@ class Client:
         self,
         query: Query | list[Any],
         *,
-        num_neighbours: int = 5,
-        weighting: Weighting = "similarity",
-        temperature: float = 0.07,
+        num_neighbours: int = DEFAULT_NUM_NEIGHBOURS,
+        weighting: Weighting = DEFAULT_WEIGHTING,
+        temperature: float = DEFAULT_TEMPERATURE,
         unknown_below: float | None = None,
         balanced: bool = False,
         layout: str = "ntu25",
@@ -218,86 +241,116 @@ class Client:
         where: Filter | None = None,
         effort: Effort = Effort(),  # noqa: B008  (it cannot be changed)
     ) -> Classification | list[Classification]:
-        """The class of a query by vote of its `num_neighbours` nearest items; for a list of queries one each.
+        """Name the class of a query by vote of its nearest items. For a list of queries, one answer each.
 
-        `search` says what a query is, `gfp_serve.classify.vote` what the rest means; `balanced` lets it know how many
-        items each class has. `gfp gallery calibrate` finds an `unknown_below`.
+        - `query`, `layout`, `gallery`, `where`, `effort`: as for `search`.
+        - `num_neighbours`: items that vote, from 1 to `info().limits.max_top_k`. Items without a label do not vote.
+        - `weighting`: "similarity" weighs a vote with exp(cosine / `temperature`), "uniform" counts all the same.
+        - `temperature`: above 0; the smaller, the more the nearest item counts.
+        - `unknown_below`: a cosine in [-1, 1]. The class is unknown (None) when no voter is at least this near. `gfp
+          gallery calibrate` finds a value. None never says unknown for that reason.
+        - `balanced`: divide each vote by the number of items that its class has, so that large classes do not win by
+          size.
+
+        Returns the class, the scores of all classes that got votes (they sum to 1, best first), and the neighbours that
+        voted. `gfp_serve.classify.vote` has the formula and its source.
+
+        Raises what `search` raises.
         """
         queries = query if isinstance(query, list) else [query]
-        classified = self._run(
-            self._conversation.classify(
-                queries,
-                num_neighbours,
-                weighting,
-                temperature,
-                unknown_below,
-                balanced,
-                layout,
-                gallery,
-                where,
-                effort,
-            )
-        )
-        return classified if isinstance(query, list) else classified[0]
+        voting = Voting(num_neighbours, weighting, temperature, unknown_below, balanced)
+        scope = Scope(gallery, where, effort)
+        found = self._run(self._conversation.classify(queries, layout, scope, voting))
+        return found if isinstance(query, list) else found[0]
 
     def upsert(self, items: Iterable[Item | ClipItem], *, gallery: str = "") -> int:
-        """Add items, or replace those of the same id; durable when this returns. Gives the gallery's generation.
+        """Add items, or replace the items that have the same ids. They are durable and found when this returns.
 
-        All or nothing within one request; a list beyond the server's limits is several.
+        An item is a `ClipItem`, which the server embeds, or an `Item` with a vector [embedding_size] of the server's
+        encoder. Each request adds all of its items or none; a list beyond the server's limits is sent as several
+        requests, and after an error those before the failing one stay added.
+
+        Returns the gallery's generation, which rises with each change.
+
+        Raises `GalleryNotFoundError`, `InvalidSkeletonError` and `InvalidRequestError` for an item that cannot be
+        stored, `NotWritableError` when the server's disk is full. The error's `field` is the item's place in the list,
+        such as `items[3]`.
         """
         return self._run(self._conversation.upsert(items, gallery))
 
     def delete(self, ids: Sequence[str], *, gallery: str = "") -> int:
-        """Remove items; gives how many of the ids there were."""
+        """Remove the items that have these ids; ids that no item has are passed over.
+
+        Returns how many items were removed. Raises `GalleryNotFoundError`.
+        """
         return self._run(self._conversation.delete(ids, gallery))
 
     def get(self, ids: Sequence[str], *, gallery: str = "") -> list[Item]:
-        """Stored items with their vectors, in the order of the ids. `ItemNotFoundError` names the missing."""
+        """Get stored items by id, in the order of the ids.
+
+        Returns items with their vectors, float32 [embedding_size] of length 1. Raises `GalleryNotFoundError`, and
+        `ItemNotFoundError`, which names the ids that no item has.
+        """
         return self._run(self._conversation.get(ids, gallery))
 
     def create_gallery(self, name: str, index_kind: IndexKind = "auto") -> Description:
-        """Make an empty gallery for the server's encoder, searched by `index_kind`.
+        """Make an empty gallery for the server's encoder.
 
-        Raises `GalleryExistsError`, or `InvalidRequestError` for what is no name: 1 to 64 letters, digits, "-" and "_".
+        `name` has 1 to 64 letters, digits, "-" and "_", of which the first is a letter or a digit. `index_kind` says
+        how vectors are searched: "exact" compares with all; "hnsw", "ivf_sq8" and "ivf_pq" are faster for many items
+        and may miss some; "auto" chooses by the number of items.
+
+        Returns what `describe_gallery` does. Raises `GalleryExistsError`, and `InvalidRequestError` for a name or kind
+        that cannot be.
         """
         return self._run(self._conversation.create_gallery(name, index_kind))
 
     def describe_gallery(self, name: str = "") -> Description:
-        """What a gallery is and how it stands; `GalleryNotFoundError` when there is none of that name."""
+        """Say what a gallery is: its encoder, index, number of items, size in bytes, and whether it is durable.
+
+        "" is the default gallery. Raises `GalleryNotFoundError`.
+        """
         return self._run(self._conversation.describe_gallery(name))
 
     def list_galleries(self) -> list[ListedGallery]:
-        """The server's galleries, in the order of their names."""
+        """List the server's galleries in the order of their names, with those that other encoders filled."""
         return self._run(self._conversation.list_galleries())
 
     def drop_gallery(self, name: str) -> int:
-        """Remove a gallery with all its items, for ever; gives how many there were.
+        """Remove a gallery and all its items, for ever.
 
-        Raises `GalleryNotFoundError`, or `InvalidRequestError` for the default gallery, which is always there.
+        Returns how many items it had. Raises `GalleryNotFoundError`, and `InvalidRequestError` for the default gallery,
+        which is always there.
         """
         return self._run(self._conversation.drop_gallery(name))
 
     def stream(self, frames: Iterable[np.ndarray], settings: StreamSettings) -> Iterator[StreamedWindow]:
-        """Windows of frames as they come, each as soon as the server has answered it.
+        """Send frames as they come, and get each window of them as soon as the server has answered it.
 
-        `frames` gives arrays of any number of frames × bodies × joints × 3 (or frames × joints × 3), from a thread of
-        its own: it may wait for a camera. What it raises is raised here. Leaving the loop ends the stream. `timeout_s`
-        does not hold: a stream lasts as long as its frames.
+        `frames` gives arrays of axes frames × bodies × joints × 3 (or frames × joints × 3), see `embed`; each array may
+        hold any number of frames, and all the same number of bodies. They are taken in another thread, so that
+        they may wait for a camera. `settings` says how frames become windows, and what each window comes with.
+
+        Yields windows in order. Leaving the loop ends the stream. `timeout_s` does not apply: a stream lasts as long as
+        its frames.
+
+        Raises what `frames` raises, `InvalidSkeletonError` for frames that cannot be used, `InvalidRequestError` for
+        settings that cannot be used, and `ClosedError` when the server shuts down.
         """
-        said = StreamConversation(self._run(self._conversation.meet()), settings)
+        conversation = StreamConversation(self._run(self._conversation.meet()), settings)
         problems: list[Exception] = []
 
         def messages() -> Iterator[stream_pb2.EmbedStreamRequest]:
             try:
                 for part in frames:
-                    yield from said.write(part)
+                    yield from conversation.write(part)
             except Exception as error:  # gRPC would only say that there was one
                 problems.append(error)
 
         call = self._methods["EmbedStream"](messages(), metadata=self._metadata)
         try:
             for reply in call:
-                yield said.read(reply)
+                yield conversation.read(reply)
         except grpc.RpcError as failure:
             raise (problems[0] if problems else to_error(failure, self.address)) from failure
         finally:
@@ -306,17 +359,19 @@ class Client:
             raise problems[0]
 
     def info(self) -> Info:
-        """What the server is: encoder, device, gallery, limits."""
+        """Say what the server is: release, encoder, preprocessing, device, default gallery, limits."""
         return self._run(self._conversation.info())
 
     def health(self, service: str = "") -> bool:
-        """Whether the server takes calls now; False while it warms up or shuts down.
+        """Say whether the server takes calls now; False while it warms up or shuts down.
 
-        `service` is the full name of one of its services; `ServerError` when it has none of that name.
+        `service` is the full name of one of its services, such as "gfp_serve.v1.EmbeddingService"; "" asks about all.
+        Raises `ServerError` when the server has no service of that name.
         """
         return self._run(self._conversation.health(service))
 
     def close(self) -> None:
+        """End the connection. The client cannot be used after that."""
         self._channel.close()
 
     def __enter__(self) -> "Client":

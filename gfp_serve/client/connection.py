@@ -1,4 +1,4 @@
-"""How clients reach a server: in the clear or by TLS, with a token or without, and again when it cannot be reached."""
+"""How clients connect to a server: TLS, tokens, and trying again when the server cannot be reached."""
 
 import json
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ import grpc
 
 from gfp_serve.errors import SettingsError
 
-# A server that is being replaced is tried again; every call can be, for none does more when it is done twice. gRPC's
-# servers answer CANCELLED to a call that reaches them in the moment of their end (grpc/grpc#41785).
+# While a server is being replaced, calls are tried again. Every call can be: making it twice has the same effect as
+# making it once. gRPC's servers answer CANCELLED to a call that reaches them as they end (grpc/grpc#41785).
 _RETRIES = {
     "methodConfig": [
         {
@@ -27,7 +27,7 @@ _RETRIES = {
 }
 
 CHANNEL_OPTIONS: list[tuple[str, Any]] = [
-    # The server's limits hold; a client's own would only refuse what the server has already sent.
+    # The server has limits; a limit of the client's own would only refuse what the server has already sent.
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
     ("grpc.service_config", json.dumps(_RETRIES)),
@@ -36,29 +36,29 @@ CHANNEL_OPTIONS: list[tuple[str, Any]] = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
-    """What a client knows of a server's certificate, and shows of its own (mutual TLS)."""
+    """An encrypted connection: which authorities to trust, and the certificate to show if the server asks for one."""
 
-    ca: Path | None = None  # PEM of the authorities that are trusted; None trusts those that gRPC comes with
-    certificate: Path | None = None  # PEM of the client's own certificate
-    key: Path | None = None
+    ca: Path | None = None  # PEM file of the authorities to trust; None trusts those that gRPC comes with
+    certificate: Path | None = None  # PEM file of the client's own certificate (mutual TLS)
+    key: Path | None = None  # PEM file of its key
 
     def credentials(self) -> grpc.ChannelCredentials:
-        """Raises `SettingsError` for a file that cannot be read, and for a certificate without key."""
+        """What gRPC needs. Raises `SettingsError` for a file that cannot be read, and a certificate without its key."""
         if (self.certificate is None) != (self.key is None):
             raise SettingsError("a client's certificate and its key belong together; name both or neither.")
         return grpc.ssl_channel_credentials(_read(self.ca), _read(self.key), _read(self.certificate))
 
 
 def read_token(path: Path) -> str:
-    """The token in a file, without the line's end. Raises `SettingsError` when there is none."""
+    """The token in a file. Raises `SettingsError` when the file cannot be read or does not hold one token."""
     token = (_read(path) or b"").decode("ascii", errors="replace").strip()
     if not token or not token.isascii() or len(token.split()) != 1:
-        raise SettingsError(f"{path} must hold one token, in one line.")
+        raise SettingsError(f"{path} must hold one token, in one line of ASCII.")
     return token
 
 
 def metadata_of(token: str | None) -> tuple[tuple[str, str], ...]:
-    """Headers of each call."""
+    """The headers of each call."""
     return () if token is None else (("authorization", f"Bearer {token}"),)
 
 

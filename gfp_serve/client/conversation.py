@@ -1,9 +1,8 @@
-"""What a client says and how it reads the answers, without a network: both clients carry these conversations out.
+"""What a client sends and how it reads the answers, without a network. Both clients carry out these conversations.
 
-A conversation is a generator that yields calls, is sent their replies (or thrown their errors), and returns the result.
+A conversation is a generator: it yields calls, is sent their replies (or thrown their errors), and returns the result.
 """
 
-import re
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
@@ -13,38 +12,22 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
 from jaxtyping import Float32
 
-from gfp_serve.classify import ClassScore, Weighting
 from gfp_serve.config import Limits
-from gfp_serve.errors import GfpError, InvalidRequestError
-from gfp_serve.filters import Filter
-from gfp_serve.items import (
-    Attribute,
-    Description,
-    Effort,
-    IndexKind,
-    Item,
-    Neighbour,
-    Source,
-)
+from gfp_serve.errors import GfpError, InvalidRequestError, in_field
+from gfp_serve.items import Attribute, Description, IndexKind, Item, Neighbour, Source
 from gfp_serve.moments import Moment
 from gfp_serve.skeleton import check_sequence, layout_named
 from gfp_serve.v1 import embedding_pb2, gallery_pb2
-from gfp_serve.wire.convert import (
-    INDEX_KINDS,
-    in_field,
-    read_attributes,
-    read_description,
-    read_embedding,
-    read_moment,
-    read_neighbour,
-    read_source,
-    read_struct,
-    write_effort,
-    write_embedding,
-    write_filter,
-    write_sequence,
-    write_source,
-    write_struct,
+from gfp_serve.wire.arrays import read_embedding, write_embedding, write_sequence
+from gfp_serve.wire.galleries import read_description, write_index_kind
+from gfp_serve.wire.items import read_item, read_moment, read_neighbour, read_struct, write_item
+from gfp_serve.wire.searches import (
+    Classification,
+    Scope,
+    Voting,
+    read_classification,
+    write_classify,
+    write_search,
 )
 
 # Longer timeouts overflow in gRPC, which then gives up at once.
@@ -53,13 +36,10 @@ MAX_TIMEOUT_S = 86_400.0
 # A sequence (3 or 4 axes), an embedding (1 axis), or the id of a stored item.
 Query = np.ndarray | str
 
-# What a request needs beside its repeated part: digests, numbers, lengths.
+# Bytes that a request needs beside its list: digests, numbers, lengths.
 _ENVELOPE_BYTES = 1024
-
-WEIGHTINGS: dict[Weighting, gallery_pb2.Weighting] = {
-    "similarity": gallery_pb2.WEIGHTING_SIMILARITY,
-    "uniform": gallery_pb2.WEIGHTING_UNIFORM,
-}
+# Bytes that an entry of a list needs beside its content: tag and length.
+_ENTRY_BYTES = 16
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)
@@ -87,20 +67,11 @@ class ClipItem:
 
 @dataclass(frozen=True, slots=True)
 class ListedGallery:
-    """A gallery of a server; one that another encoder filled has no description, for it cannot be used."""
+    """A gallery of a server. One that another encoder filled cannot be used, and has no description."""
 
     name: str
     encoder_digest: str
     description: Description | None
-
-
-@dataclass(frozen=True, slots=True)
-class Classification:
-    """The class with the highest score (`None` = unknown), all scores best first, and the neighbours that voted."""
-
-    label: str | None
-    scores: tuple[ClassScore, ...]
-    neighbours: tuple[Neighbour, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +94,7 @@ class Info:
 
 
 def check_connection(address: str, timeout_s: float) -> None:
-    """Raise `InvalidRequestError` for what gRPC would misunderstand or answer with words of its own."""
+    """Raise `InvalidRequestError` for an address or timeout that gRPC would misunderstand."""
     if not address.strip():
         raise InvalidRequestError("the server's address is empty; give HOST:PORT, e.g. 127.0.0.1:50051.")
     if not 0 < timeout_s <= MAX_TIMEOUT_S:
@@ -139,8 +110,8 @@ class Conversation:
         self._met: Info | None = None
 
     def meet(self) -> Generator[Call, Any, Info]:
-        """The server as it was when it was first asked."""
-        return (yield from self._meet())
+        """The server as it was when it was first asked: its limits, and the encoder that this client stays with."""
+        return self._met or (yield from self.info())
 
     def info(self) -> Generator[Call, Any, Info]:
         reply = yield Call("GetInfo", embedding_pb2.GetInfoRequest())
@@ -157,153 +128,112 @@ class Conversation:
     ) -> Generator[Call, Any, Float32[np.ndarray, "*sequences embedding_size"]]:
         single = isinstance(sequences, np.ndarray)
         given = [sequences] if isinstance(sequences, np.ndarray) else sequences
-        info = yield from self._meet()
+        info = yield from self.meet()
         vectors = []
         messages = (_write_sequence(sequence, layout) for sequence in given)
-        for start, part in _parts("sequences", messages, info.limits):
+        for start, part in _split("sequences", messages, info.limits):
             request = embedding_pb2.EmbedRequest(sequences=part, expected_encoder_digest=info.encoder_digest)
-            reply = yield from _ask("Embed", request, start)
+            reply = yield from _call("Embed", request, start)
             vectors += [read_embedding(embedding, info.embedding_size) for embedding in reply.embeddings]
         stacked = np.array(vectors, dtype=np.float32).reshape(len(vectors), info.embedding_size)
         return stacked[0] if single else stacked
 
     def search(
-        self, queries: Sequence[Query], top_k: int, layout: str, gallery: str, where: Filter | None, effort: Effort
+        self, queries: Sequence[Query], layout: str, scope: Scope, top_k: int
     ) -> Generator[Call, Any, list[list[Neighbour]]]:
-        results = yield from self._search(queries, top_k, layout, gallery, where, effort, merge_windows=False)
+        results = yield from self._search(queries, layout, write_search(_sendable(scope), top_k))
         return [list(map(read_neighbour, result.neighbours)) for result in results]
 
     def search_moments(
-        self, queries: Sequence[Query], top_k: int, layout: str, gallery: str, where: Filter | None, effort: Effort
+        self, queries: Sequence[Query], layout: str, scope: Scope, top_k: int
     ) -> Generator[Call, Any, list[list[Moment]]]:
-        results = yield from self._search(queries, top_k, layout, gallery, where, effort, merge_windows=True)
+        results = yield from self._search(queries, layout, write_search(_sendable(scope), top_k, merge_windows=True))
         return [list(map(read_moment, result.moments)) for result in results]
 
     def _search(
-        self,
-        queries: Sequence[Query],
-        top_k: int,
-        layout: str,
-        gallery: str,
-        where: Filter | None,
-        effort: Effort,
-        *,
-        merge_windows: bool,
+        self, queries: Sequence[Query], layout: str, request: gallery_pb2.SearchRequest
     ) -> Generator[Call, Any, list[gallery_pb2.SearchResult]]:
-        info = yield from self._meet()
+        info = yield from self.meet()
+        request.expected_encoder_digest = info.encoder_digest
         results: list[gallery_pb2.SearchResult] = []
-        messages = (_write_query(query, layout) for query in queries)
-        for start, part in _parts("queries", messages, info.limits):
-            request = gallery_pb2.SearchRequest(
-                queries=part,
-                top_k=_natural("top_k", top_k),
-                expected_encoder_digest=info.encoder_digest,
-                gallery=checked_name(gallery),
-                filter=None if where is None else write_filter(where),
-                effort=write_effort(effort),
-                merge_windows=merge_windows,
-            )
-            reply = yield from _ask("Search", request, start)
+        for start, part in _split("queries", (_write_query(query, layout) for query in queries), info.limits):
+            request.ClearField("queries")
+            request.queries.extend(part)
+            reply = yield from _call("Search", request, start)
             results += reply.results
         return results
 
     def classify(
-        self,
-        queries: Sequence[Query],
-        num_neighbours: int,
-        weighting: Weighting,
-        temperature: float,
-        unknown_below: float | None,
-        balanced: bool,
-        layout: str,
-        gallery: str,
-        where: Filter | None,
-        effort: Effort,
+        self, queries: Sequence[Query], layout: str, scope: Scope, voting: Voting
     ) -> Generator[Call, Any, list[Classification]]:
-        info = yield from self._meet()
+        request = write_classify(_sendable(scope), voting)
+        info = yield from self.meet()
+        request.expected_encoder_digest = info.encoder_digest
         results = []
-        messages = (_write_query(query, layout) for query in queries)
-        for start, part in _parts("queries", messages, info.limits):
-            request = gallery_pb2.ClassifyRequest(
-                queries=part,
-                num_neighbours=_natural("num_neighbours", num_neighbours),
-                weighting=WEIGHTINGS[weighting],
-                temperature=temperature,
-                unknown_below=unknown_below,
-                balanced=balanced,
-                expected_encoder_digest=info.encoder_digest,
-                gallery=checked_name(gallery),
-                filter=None if where is None else write_filter(where),
-                effort=write_effort(effort),
-            )
-            reply = yield from _ask("Classify", request, start)
+        for start, part in _split("queries", (_write_query(query, layout) for query in queries), info.limits):
+            request.ClearField("queries")
+            request.queries.extend(part)
+            reply = yield from _call("Classify", request, start)
             results += [read_classification(result) for result in reply.results]
         return results
 
     def upsert(self, items: Iterable[Item | ClipItem], gallery: str) -> Generator[Call, Any, int]:
-        info = yield from self._meet()
+        info = yield from self.meet()
         generation = None
-        for start, part in _parts("items", map(_write_item, items), info.limits):
+        for start, part in _split("items", map(_write_item, items), info.limits):
             request = gallery_pb2.UpsertRequest(
-                items=part, expected_encoder_digest=info.encoder_digest, gallery=checked_name(gallery)
+                items=part, expected_encoder_digest=info.encoder_digest, gallery=sendable_name(gallery)
             )
-            reply = yield from _ask("Upsert", request, start)
+            reply = yield from _call("Upsert", request, start)
             generation = reply.generation
         if generation is None:
             return (yield from self.describe_gallery(gallery)).generation
         return generation
 
     def delete(self, ids: Sequence[str], gallery: str) -> Generator[Call, Any, int]:
-        info = yield from self._meet()
+        info = yield from self.meet()
         num_deleted = 0
-        for part in _id_parts(ids, info.limits):
+        for part in _split_ids(ids, info.limits):
             request = gallery_pb2.DeleteRequest(
-                ids=part, expected_encoder_digest=info.encoder_digest, gallery=checked_name(gallery)
+                ids=part, expected_encoder_digest=info.encoder_digest, gallery=sendable_name(gallery)
             )
             reply = yield Call("Delete", request)
             num_deleted += reply.num_deleted
         return num_deleted
 
     def get(self, ids: Sequence[str], gallery: str) -> Generator[Call, Any, list[Item]]:
-        info = yield from self._meet()
+        info = yield from self.meet()
         items = []
-        for part in _id_parts(ids, info.limits):
+        for part in _split_ids(ids, info.limits):
             request = gallery_pb2.GetRequest(
                 ids=part,
                 with_embeddings=True,
                 expected_encoder_digest=info.encoder_digest,
-                gallery=checked_name(gallery),
+                gallery=sendable_name(gallery),
             )
             reply = yield Call("Get", request)
-            items += [
-                Item(
-                    item.id,
-                    read_embedding(item.embedding, info.embedding_size),
-                    item.label,
-                    read_attributes(item.attributes),
-                    read_source(item.source) if item.HasField("source") else None,
-                )
-                for item in reply.items
-            ]
+            items += [read_item(each, read_embedding(each.embedding, info.embedding_size)) for each in reply.items]
         return items
 
     def create_gallery(self, name: str, index_kind: IndexKind) -> Generator[Call, Any, Description]:
-        info = yield from self._meet()
+        info = yield from self.meet()
+        with in_field("index_kind"):
+            kind = write_index_kind(index_kind)
         request = gallery_pb2.CreateGalleryRequest(
-            gallery=checked_name(name),
+            gallery=sendable_name(name),
             metric=gallery_pb2.METRIC_COSINE,
-            index_kind=INDEX_KINDS[index_kind],
+            index_kind=kind,
             expected_encoder_digest=info.encoder_digest,
         )
         reply = yield Call("CreateGallery", request)
         return read_description(reply.description)
 
     def describe_gallery(self, name: str) -> Generator[Call, Any, Description]:
-        reply = yield Call("DescribeGallery", gallery_pb2.DescribeGalleryRequest(gallery=checked_name(name)))
+        reply = yield Call("DescribeGallery", gallery_pb2.DescribeGalleryRequest(gallery=sendable_name(name)))
         return read_description(reply.description)
 
     def list_galleries(self) -> Generator[Call, Any, list[ListedGallery]]:
-        info = yield from self._meet()
+        info = yield from self.meet()
         reply = yield Call("ListGalleries", gallery_pb2.ListGalleriesRequest())
         return [
             ListedGallery(
@@ -315,48 +245,53 @@ class Conversation:
         ]
 
     def drop_gallery(self, name: str) -> Generator[Call, Any, int]:
-        info = yield from self._meet()
+        info = yield from self.meet()
         request = gallery_pb2.DropGalleryRequest(
-            gallery=checked_name(name), expected_encoder_digest=info.encoder_digest
+            gallery=sendable_name(name), expected_encoder_digest=info.encoder_digest
         )
         reply = yield Call("DropGallery", request)
         return reply.num_items
 
-    def _meet(self) -> Generator[Call, Any, Info]:
-        """The server as it was when it was first met: its limits, and the encoder that this client stays with."""
-        return self._met or (yield from self.info())
+
+def sendable_name(gallery: str) -> str:
+    """The same name. Raises `InvalidRequestError` for one that cannot be sent."""
+    with in_field("gallery"):
+        _check_text("it", gallery)
+    return gallery
 
 
-def _ask(method: str, request: Message, start: int) -> Generator[Call, Any, Any]:
-    """Make a call for the part of a list that begins at `start`, so that errors count from the list's begin."""
+def _sendable(scope: Scope) -> Scope:
+    sendable_name(scope.gallery)
+    return scope
+
+
+def _call(method: str, request: Message, start: int) -> Generator[Call, Any, Any]:
+    """Send a part of a list that begins at `start`; fields of errors count from the beginning of the whole list."""
     try:
         return (yield Call(method, request))
     except GfpError as error:
-        at = re.match(r"(\w+)\[(\d+)\]", str(error))
-        if at is None or start == 0:
-            raise
-        with in_field(f"{at[1]}[{start + int(at[2])}]"):
-            raise type(error)(f"{at[1]}[{start + int(at[2])}]{str(error)[at.end() :]}") from error
+        error.count_from(start)
+        raise
 
 
-def _parts(field: str, messages: Iterable[M], limits: Limits) -> Iterator[tuple[int, list[M]]]:
-    """Pieces of a list that the server takes in one request, each with the place where it begins."""
+def _split(field: str, messages: Iterable[M], limits: Limits) -> Iterator[tuple[int, list[M]]]:
+    """Parts of a list that the server takes in one request, each with the place where it begins."""
     room = limits.max_message_bytes - _ENVELOPE_BYTES
     start, num_bytes = 0, 0
     part: list[M] = []
-    numbered = enumerate(messages)
+    remaining = iter(messages)
     while True:
         number = start + len(part)
         with in_field(f"{field}[{number}]"):
-            _, message = next(numbered, (None, None))
-        if message is None:
-            break
-        size = message.ByteSize() + 16  # tag and length
-        if size > room:
-            raise InvalidRequestError(
-                f"{field}[{number}] has {size} bytes; the server takes messages of at most {limits.max_message_bytes}. "
-                f"Cut it, or raise --max-message-bytes of the server."
-            )
+            message = next(remaining, None)  # which may raise: it is made when it is asked for
+            if message is None:
+                break
+            size = message.ByteSize() + _ENTRY_BYTES
+            if size > room:
+                raise InvalidRequestError(
+                    f"it has {size} bytes; the server takes messages of at most {limits.max_message_bytes}. Cut it, or "
+                    f"raise --max-message-bytes of the server."
+                )
         if part and (len(part) == limits.max_sequences or num_bytes + size > room):
             yield start, part
             start, part, num_bytes = number, [], 0
@@ -366,31 +301,19 @@ def _parts(field: str, messages: Iterable[M], limits: Limits) -> Iterator[tuple[
         yield start, part
 
 
-def _id_parts(ids: Sequence[str], limits: Limits) -> Iterator[Sequence[str]]:
+def _split_ids(ids: Sequence[str], limits: Limits) -> Iterator[Sequence[str]]:
     if isinstance(ids, str):
-        raise InvalidRequestError(f"ids is the text {ids!r}; give a list of ids, even for one.")
+        with in_field("ids"):
+            raise InvalidRequestError(f"it is the text {ids!r}; give a list of ids, even for one.")
     for number, id in enumerate(ids):
-        _check_text(f"ids[{number}]", id)
+        with in_field(f"ids[{number}]"):
+            _check_text("it", id)
     for start in range(0, len(ids), limits.max_sequences):
         yield ids[start : start + limits.max_sequences]
 
 
-def _natural(name: str, value: int) -> int:
-    if not 1 <= value < 2**31:
-        with in_field(name):
-            raise InvalidRequestError(f"{name} is {value}; it must be at least 1 and below 2^31.")
-    return value
-
-
-def checked_name(gallery: str) -> str:
-    """The same name. Raises `InvalidRequestError` for one that cannot be sent."""
-    with in_field("gallery"):
-        _check_text("the gallery's name", gallery)
-    return gallery
-
-
 def _check_text(name: str, value: str) -> None:
-    """Raise `InvalidRequestError` for text that cannot be sent: a file's name that is not UTF-8 becomes such."""
+    """Raise `InvalidRequestError` for text that cannot be sent, such as the name of a file that is not UTF-8."""
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -414,26 +337,11 @@ def _write_query(query: Query, layout: str) -> gallery_pb2.Query:
 def _write_item(item: Item | ClipItem) -> gallery_pb2.Item:
     _check_text("the id", item.id)
     _check_text("the label", item.label)
-    message = gallery_pb2.Item(
-        id=item.id,
-        label=item.label,
-        attributes=write_struct(item.attributes),
-        source=write_source(item.source) if item.source else None,
-    )
+    vector = item.vector if isinstance(item, Item) else None
+    message = write_item(item.id, item.label, item.attributes, item.source, vector)
     if isinstance(item, ClipItem):
         message.sequence.CopyFrom(_write_sequence(item.sequence, item.layout))
-    else:
-        message.embedding.CopyFrom(write_embedding(item.vector))
     return message
-
-
-def read_classification(message: gallery_pb2.Classification) -> Classification:
-    """The class and the votes of a reply."""
-    return Classification(
-        None if message.unknown else message.label,
-        tuple(ClassScore(each.label, each.score) for each in message.scores),
-        tuple(map(read_neighbour, message.neighbours)),
-    )
 
 
 def _read_info(reply: embedding_pb2.GetInfoResponse) -> Info:

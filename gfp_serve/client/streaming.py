@@ -1,4 +1,4 @@
-"""What both clients say in a stream, and how they read the windows that come back, without a network."""
+"""What both clients send in a stream, and how they read the windows that come back, without a network."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,19 +6,22 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32
 
-from gfp_serve.classify import Weighting
-from gfp_serve.client.conversation import WEIGHTINGS, Classification, Info, checked_name, read_classification
-from gfp_serve.errors import InvalidRequestError, InvalidSkeletonError
+from gfp_serve.classify import DEFAULT_TEMPERATURE, DEFAULT_WEIGHTING, Weighting
+from gfp_serve.client.conversation import Info, sendable_name
+from gfp_serve.errors import InvalidRequestError, InvalidSkeletonError, in_field
 from gfp_serve.filters import Filter
 from gfp_serve.items import Effort, Neighbour
 from gfp_serve.skeleton import check_sequence, layout_named
-from gfp_serve.v1 import gallery_pb2, stream_pb2
-from gfp_serve.wire.convert import (
-    read_embedding,
-    read_neighbour,
-    write_effort,
-    write_filter,
-    write_sequence,
+from gfp_serve.v1 import stream_pb2
+from gfp_serve.wire.arrays import read_embedding, write_positions
+from gfp_serve.wire.items import read_neighbour
+from gfp_serve.wire.searches import (
+    Classification,
+    Scope,
+    Voting,
+    read_classification,
+    write_classify,
+    write_search,
 )
 
 
@@ -26,38 +29,38 @@ from gfp_serve.wire.convert import (
 class StreamSettings:
     """How a stream's frames are cut into windows, and what each window comes with."""
 
-    window_frames: int
-    stride_frames: int
-    fps: float = 30.0  # of the frames, for the times of windows
-    layout: str = "ntu25"
-    top_k: int = 0  # nearest items of each window
-    num_neighbours: int = 0  # that vote for the class of each window
-    weighting: Weighting = "similarity"  # of their votes; see `Client.classify`
-    temperature: float = 0.07
+    window_frames: int  # frames of a window
+    stride_frames: int  # frames from the start of one window to the start of the next
+    fps: float = 30.0  # frames a second, for the times of windows
+    layout: str = "ntu25"  # names the joints; see `Client.embed`
+    top_k: int = 0  # nearest items that each window comes with; 0 = none
+    num_neighbours: int = 0  # items that vote for the class of each window; 0 = no class
+    weighting: Weighting = DEFAULT_WEIGHTING  # of the votes; this and the next three as in `Client.classify`
+    temperature: float = DEFAULT_TEMPERATURE
     unknown_below: float | None = None
     balanced: bool = False
-    gallery: str = ""  # of neighbours and voters; see `Client.search`
+    gallery: str = ""  # of neighbours and voters; this and the next two as in `Client.search`
     where: Filter | None = None
     effort: Effort = Effort()  # noqa: RUF009  (it cannot be changed)
-    lossless: bool = False  # wait for a server that is too slow, instead of leaving out windows: for recordings
+    lossless: bool = False  # a server that is too slow makes the client wait, instead of leaving out windows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class StreamedWindow:
-    """A window of a stream, and what the server made of it."""
+    """A window of a stream, and the server's answer to it."""
 
-    first_frame: int
-    start_s: float
+    first_frame: int  # counted from 0 at the start of the stream
+    start_s: float  # seconds from the start of the stream
     end_s: float
-    embedding: Float32[np.ndarray, " embedding_size"] | None  # None: `problem` says why
-    problem: str
-    neighbours: tuple[Neighbour, ...]
+    embedding: Float32[np.ndarray, " embedding_size"] | None  # None when it cannot be embedded
+    problem: str  # why it cannot be embedded, e.g. nobody is seen; otherwise empty
+    neighbours: tuple[Neighbour, ...]  # nearest first
     classification: Classification | None  # None when it was not asked for
-    num_dropped: int  # windows left out just before this one
+    num_dropped: int  # windows that the server left out just before this one, because it was too slow
 
 
 class StreamConversation:
-    """What is said in one stream; every array of frames must hold as many bodies as the first."""
+    """The messages of one stream. Every array of frames must hold as many bodies as the first."""
 
     def __init__(self, info: Info, settings: StreamSettings) -> None:
         self._info = info
@@ -66,9 +69,10 @@ class StreamConversation:
         self._num_bodies = 0
 
     def write(self, frames: np.ndarray) -> Iterator[stream_pb2.EmbedStreamRequest]:
-        """The messages that bring these frames, after the opening one the first time.
+        """The messages that send these frames; before the first frames, the message that opens the stream.
 
-        Raises `InvalidSkeletonError` for what is no sequence of the layout, and when the number of bodies changes.
+        Raises `InvalidSkeletonError` for an array that is not a sequence of the layout, and when the number of bodies
+        changes; `InvalidRequestError` for settings that cannot be used.
         """
         sequence = check_sequence(frames, self._layout)
         if self._num_bodies == 0:
@@ -80,12 +84,12 @@ class StreamConversation:
                 f"the same number, NaN where one is not there."
             )
         # Within both limits of a message.
-        bytes_a_frame = sequence[0].nbytes
-        most = max(1, min(self._info.limits.max_frames, self._info.limits.max_message_bytes // 2 // bytes_a_frame))
+        bytes_per_frame = sequence[0].nbytes
+        most = max(1, min(self._info.limits.max_frames, self._info.limits.max_message_bytes // 2 // bytes_per_frame))
         for start in range(0, len(sequence), most):
             part = sequence[start : start + most]
-            positions = write_sequence(part, self._layout).positions
-            yield stream_pb2.EmbedStreamRequest(frames=stream_pb2.Frames(positions=positions, num_frames=len(part)))
+            message = stream_pb2.Frames(positions=write_positions(part), num_frames=len(part))
+            yield stream_pb2.EmbedStreamRequest(frames=message)
 
     def read(self, reply: stream_pb2.EmbedStreamResponse) -> StreamedWindow:
         """The window of a reply."""
@@ -105,8 +109,10 @@ class StreamConversation:
     def _opening(self) -> stream_pb2.EmbedStreamRequest:
         settings = self._settings
         for name in ("window_frames", "stride_frames", "top_k", "num_neighbours"):
-            if not 0 <= getattr(settings, name) < 2**31:
-                raise InvalidRequestError(f"{name} is {getattr(settings, name)}; it must be 0 or more, and below 2^31.")
+            number = getattr(settings, name)
+            if not 0 <= number < 2**31:
+                with in_field(name):
+                    raise InvalidRequestError(f"it is {number}; it must be 0 or more, and below 2^31.")
         config = stream_pb2.StreamConfig(
             layout=settings.layout,
             num_bodies=self._num_bodies,
@@ -116,22 +122,16 @@ class StreamConversation:
             lossless=settings.lossless,
             expected_encoder_digest=self._info.encoder_digest,
         )
-        gallery, effort = checked_name(settings.gallery), write_effort(settings.effort)
-        where = None if settings.where is None else write_filter(settings.where)
+        scope = Scope(sendable_name(settings.gallery), settings.where, settings.effort)
         if settings.top_k:
-            search = gallery_pb2.SearchRequest(top_k=settings.top_k, gallery=gallery, filter=where, effort=effort)
-            config.search.CopyFrom(search)
+            config.search.CopyFrom(write_search(scope, settings.top_k))
         if settings.num_neighbours:
-            config.classify.CopyFrom(
-                gallery_pb2.ClassifyRequest(
-                    num_neighbours=settings.num_neighbours,
-                    weighting=WEIGHTINGS[settings.weighting],
-                    temperature=settings.temperature,
-                    unknown_below=settings.unknown_below,
-                    balanced=settings.balanced,
-                    gallery=gallery,
-                    filter=where,
-                    effort=effort,
-                )
+            voting = Voting(
+                settings.num_neighbours,
+                settings.weighting,
+                settings.temperature,
+                settings.unknown_below,
+                settings.balanced,
             )
+            config.classify.CopyFrom(write_classify(scope, voting))
         return stream_pb2.EmbedStreamRequest(config=config)

@@ -39,7 +39,8 @@ class Gallery(Protocol):
         All or none of them: durable and searchable when this returns, and no search sees a part. Of items with the
         same id in one call the last is kept. Vectors are stored at length 1.
 
-        Raises `InvalidRequestError` that names the item whose id, label, attributes or vector is not valid.
+        Raises `InvalidRequestError` for an item whose id, label, attributes or vector is not valid; its field is the
+        place in `items`, such as `items[3]`.
         """
 
     def delete(self, ids: Sequence[str]) -> int:
@@ -115,27 +116,31 @@ def check_name(name: str) -> None:
 
 
 def check_items(items: Sequence[Item], embedding_size: int) -> Float32[np.ndarray, "num_items {embedding_size}"]:
-    """The items' vectors at length 1, or `InvalidRequestError` that names the first item that is not valid."""
-    for item in items:
+    """The items' vectors at length 1, or `InvalidRequestError` whose field is the first item that is not valid."""
+    for number, item in enumerate(items):
+        field = f"items[{number}]"
         if not 1 <= len(item.id) <= MAX_ID_LENGTH:
             shown = f"{item.id[:40]}…" if item.id else ""
             raise InvalidRequestError(
-                f"the item id {shown!r} has {len(item.id)} characters; an id has 1 to {MAX_ID_LENGTH}."
+                f"the item id {shown!r} has {len(item.id)} characters; an id has 1 to {MAX_ID_LENGTH}.", field=field
             )
         if not (_is_text(item.id) and _is_text(item.label)):
             raise InvalidRequestError(
-                f"the id or label of item {item.id!r} cannot be written as UTF-8; send text without lone surrogates."
+                f"the id or label of item {item.id!r} cannot be written as UTF-8; send text without lone surrogates.",
+                field=field,
             )
         for key, value in item.attributes.items():
             if not (_is_text(key) and _is_attribute(value)):
                 raise InvalidRequestError(
                     f"attribute {key!r} of item {item.id!r} is {value!r}; an attribute is a text, a finite number, "
-                    f"true or false, or a list of texts."
+                    f"true or false, or a list of texts.",
+                    field=field,
                 )
         if item.vector.shape != (embedding_size,):
             raise InvalidRequestError(
                 f"the vector of item {item.id!r} has shape {item.vector.shape}, this gallery holds vectors of "
-                f"{embedding_size} numbers; send what its own encoder gave."
+                f"{embedding_size} numbers; send what its own encoder gave.",
+                field=field,
             )
     vectors = np.array([item.vector for item in items], dtype=np.float32).reshape(len(items), embedding_size)
     return unit_vectors(vectors, lambda row: f"item {items[row].id!r}")

@@ -28,7 +28,7 @@ from gfp_serve.service.open_inference import OpenInferenceServicer
 from gfp_serve.service.stream import StreamServicer
 from gfp_serve.skeleton import LAYOUTS
 from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc, gallery_pb2_grpc, open_inference_pb2_grpc, stream_pb2_grpc
-from gfp_serve.wire.convert import write_struct
+from gfp_serve.wire.items import write_struct
 
 _log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""From the wire's sequences to embeddings: limits, admission, preprocessing, batcher. Both servicers use it."""
+"""From the wire's sequences to embeddings: limits, admission, preprocessing, batcher. Every servicer uses it."""
 
 import asyncio
 import time
@@ -11,14 +11,14 @@ from jaxtyping import Float32
 from gfp_serve.batching.batcher import Batcher
 from gfp_serve.bundle import Manifest
 from gfp_serve.config import Limits
-from gfp_serve.errors import EncoderMismatchError, InvalidRequestError, InvalidSkeletonError
+from gfp_serve.errors import EncoderMismatchError, InvalidRequestError, InvalidSkeletonError, in_field
 from gfp_serve.preprocess import MAX_BODIES, prepare
 from gfp_serve.skeleton import Layout
 from gfp_serve.v1 import embedding_pb2
-from gfp_serve.wire.convert import check_size, in_field, read_sequence
+from gfp_serve.wire.arrays import check_size, read_sequence
 
-# So many are prepared in less time than it takes to hand them to a thread and back while the encoder is busy: four
-# hundred frames of two bodies in half a millisecond.
+# Preparing this many takes half a millisecond (four hundred frames of two bodies), which is less than it takes to hand
+# them to a thread and back while the encoder is busy.
 _FEW_COORDINATES = 2**16
 
 
@@ -42,12 +42,12 @@ class Embedder:
         self._preprocess = manifest.preprocess
         self._batcher = batcher
 
-    def expect(self, encoder_digest: str) -> None:
-        """Raise `EncoderMismatchError` when the caller expects another encoder than this; empty expects nothing."""
+    def check_encoder(self, encoder_digest: str) -> None:
+        """Raise `EncoderMismatchError` when the caller expects another encoder than this one; "" expects none."""
         if encoder_digest not in ("", self.encoder_digest):
             raise EncoderMismatchError(
                 f"the caller expects encoder {encoder_digest[:12]}…, this server runs {self.encoder_digest[:12]}…; "
-                f"their embeddings cannot be compared. Connect to the one that you mean, or embed again."
+                f"their embeddings cannot be compared. Connect to a server that runs that encoder, or embed again."
             )
 
     def check_count(self, field: str, count: int) -> None:
@@ -61,10 +61,10 @@ class Embedder:
                 )
 
     async def embed(self, messages: Sequence[tuple[str, embedding_pb2.Sequence]]) -> Embedded:
-        """Embeddings of the sequences, in order; each comes with the request's field it stands in, for errors.
+        """Embeddings of the sequences, in order; each sequence comes with its field in the request, for errors.
 
         Raises `InvalidSkeletonError` or `InvalidRequestError` for the first that cannot be used, `OverloadedError`, and
-        `ClosedError`. Cancelled calls are not computed.
+        `ClosedError`. Calls that are cancelled are not computed.
         """
         sequences = []
         for field, message in messages:
@@ -75,7 +75,7 @@ class Embedder:
     async def embed_arrays(
         self, sequences: Sequence[tuple[str, Float32[np.ndarray, "_frames _bodies _joints 3"], Layout]]
     ) -> Embedded:
-        """The same for sequences that came in another message."""
+        """The same for sequences that have been read already."""
         for field, sequence, _ in sequences:
             with in_field(field):
                 check_size(sequence.shape[0], sequence.shape[1], self.limits)
@@ -90,7 +90,7 @@ class Embedder:
         raw = [(sequence, layout) for _, sequence, layout in sequences]
         always_two = self._preprocess.sampling.keep_absent_bodies
         num_bodies = sum(MAX_BODIES if always_two else min(sequence.shape[1], MAX_BODIES) for sequence, _ in raw)
-        # Before preprocessing: a request that will be refused costs nothing.
+        # Before preprocessing, so that a request that will be refused costs nothing.
         with self._batcher.admit(num_bodies):
             started = time.perf_counter()
             if sum(sequence.size for sequence, _ in raw) <= _FEW_COORDINATES:
@@ -117,7 +117,7 @@ class Embedder:
 
 
 def write_timing(started_ns: int, embedded: Embedded | None = None, search_s: float = 0.0) -> embedding_pb2.Timing:
-    """Timing of a call that began at `started_ns` of `time.perf_counter_ns` and ends now."""
+    """The timing of a call that began at `started_ns`, by `time.perf_counter_ns`, and ends now."""
     timing = embedding_pb2.Timing(search_ns=round(search_s * 1e9), total_ns=time.perf_counter_ns() - started_ns)
     if embedded is not None:
         timing.queue_ns = round(embedded.queue_s * 1e9)
@@ -132,6 +132,6 @@ def _check_directions(fields: list[str], vectors: Float32[np.ndarray, "sequences
         if not abs(length - 1) < 1e-3:
             with in_field(field):
                 raise InvalidSkeletonError(
-                    f"the encoder gives it no direction (a vector of length {length:.3g}, not 1); that happens when "
-                    f"all joints stand in one point. Check how the sequence was read."
+                    f"the encoder gives it no direction (a vector of length {length:.3g}, not 1), which happens when "
+                    f"all joints are in one point. Check how the sequence was read."
                 )

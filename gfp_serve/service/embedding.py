@@ -6,11 +6,11 @@ import time
 from gfp_serve.gallery.protocols import Gallery
 from gfp_serve.service.embedder import Embedder, write_timing
 from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc
-from gfp_serve.wire.convert import write_embedding
+from gfp_serve.wire.arrays import write_embedding
 
 
 class EmbeddingServicer(embedding_pb2_grpc.EmbeddingServiceServicer):
-    """`about` is the part of GetInfo's reply that never changes."""
+    """Embeds, and says what the server is: `about` is the part of GetInfo's reply that does not change."""
 
     def __init__(self, embedder: Embedder, gallery: Gallery, about: embedding_pb2.GetInfoResponse) -> None:
         self._embedder = embedder
@@ -19,7 +19,7 @@ class EmbeddingServicer(embedding_pb2_grpc.EmbeddingServiceServicer):
 
     async def Embed(self, request: embedding_pb2.EmbedRequest, _context: object) -> embedding_pb2.EmbedResponse:
         started_ns = time.perf_counter_ns()
-        self._embedder.expect(request.expected_encoder_digest)
+        self._embedder.check_encoder(request.expected_encoder_digest)
         self._embedder.check_count("sequences", len(request.sequences))
         embedded = await self._embedder.embed(
             [(f"sequences[{number}]", sequence) for number, sequence in enumerate(request.sequences)]
@@ -37,6 +37,6 @@ class EmbeddingServicer(embedding_pb2_grpc.EmbeddingServiceServicer):
         def count() -> tuple[int, int]:
             return len(self._gallery), self._gallery.generation
 
-        # In a thread: a gallery on another machine is asked over the network.
+        # In a thread, because a gallery may be on another machine.
         reply.gallery.num_items, reply.gallery.generation = await asyncio.to_thread(count)
         return reply

@@ -1,87 +1,72 @@
-"""The Open Inference Protocol, version 2: what stock clients of KServe and Triton call.
+"""The Open Inference Protocol, version 2, which clients of KServe and Triton speak.
 
-Two models. `gfp-encoder` turns the input `skeleton` into `embedding`, FP32 [clips, size]. `gfp-knn` takes `skeleton` or
-`embedding`, and `k` (INT32 [1], or the parameter `k`; 5 without); it gives `ids` (BYTES) and `similarity` (FP32), both
-[clips, found], nearest first, and of the neighbours' vote `label` (BYTES, empty for none) and `label_score` (FP32). The
-parameter `gallery` names the gallery that it searches, the default one if absent.
+There are two models. `gfp-encoder` turns the input `skeleton` into the output `embedding`, FP32 [clips, size].
+`gfp-knn` takes `skeleton` or `embedding`, and `k` (INT32 [1], or the parameter `k`; 5 if neither is given). It gives
+`ids` (BYTES) and `similarity` (FP32), both [clips, found], nearest first, and the result of the neighbours' vote:
+`label` (BYTES, empty if no neighbour has a label) and `label_score` (FP32), both [clips]. The parameter `gallery` names
+the gallery to search; without it, that is the default one.
 
 `skeleton` is FP32 [clips, frames, joints, 3] or [clips, frames, bodies, joints, 3]: metres, y up, NaN for what was not
-seen; the parameter `layout` names its joints, "ntu25" if absent.
+seen. The parameter `layout` names its joints; without it, they are those of "ntu25".
 """
 
 import asyncio
-import math
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
 
 from gfp_serve import __version__
-from gfp_serve.classify import vote
+from gfp_serve.classify import DEFAULT_NUM_NEIGHBOURS, vote
 from gfp_serve.config import Limits
-from gfp_serve.errors import GfpError, InvalidRequestError, ModelNotFoundError, quoted
+from gfp_serve.errors import GfpError, InvalidRequestError, ModelNotFoundError, in_field, quoted
 from gfp_serve.gallery.protocols import Galleries, Gallery
 from gfp_serve.items import Neighbour
 from gfp_serve.service.embedder import Embedded, Embedder
-from gfp_serve.service.gallery import Room, find_gallery
+from gfp_serve.service.finding import find_gallery
+from gfp_serve.service.open_inference_tensors import ANY, Tensor, check_outputs, read_tensors, write_output
+from gfp_serve.service.reply_budget import ReplyBudget
 from gfp_serve.skeleton import layout_named
 from gfp_serve.v1 import open_inference_pb2 as oip
 from gfp_serve.v1 import open_inference_pb2_grpc
-from gfp_serve.wire.convert import in_field
 from gfp_serve.wire.status import is_answerable, shortened
 
 VERSION = "1"
-DEFAULT_K = 5
 
-_ANY = -1
-# More than any tensor has: numpy takes 64, and the product of thousands of sizes would take minutes.
-_MAX_AXES = 8
-# Of a request's id, that the reply to one which failed repeats.
+# How much of a request's id the reply to a failed request repeats.
 _MAX_ID_LENGTH = 256
-# The numpy type of a datatype's raw bytes, and the field of its typed contents. BYTES has lengths between its texts.
-_TYPES = {"FP32": (np.dtype("<f4"), "fp32_contents"), "INT32": (np.dtype("<i4"), "int_contents")}
 _CONFIG_TYPES = {"FP32": oip.TYPE_FP32, "INT32": oip.TYPE_INT32, "BYTES": oip.TYPE_STRING}
-
-
-@dataclass(frozen=True, slots=True)
-class _Tensor:
-    """What ModelMetadata says about a tensor; its first axis is that of clips."""
-
-    name: str
-    datatype: str
-    shape: tuple[int, ...]
 
 
 @dataclass(slots=True)
 class _Model:
-    """A model's tensors, and what it has done so far, in the protocol's statistics."""
+    """A model's tensors, and the protocol's statistics of what it has done so far."""
 
-    inputs: tuple[_Tensor, ...]
-    outputs: tuple[_Tensor, ...]
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
     statistics: oip.ModelStatistics = field(default_factory=oip.ModelStatistics)
 
 
 class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
-    """Answers the protocol's calls; `is_ready` says whether calls are served at this moment."""
+    """Answers the protocol's calls. `is_ready` says whether the server takes calls at this moment."""
 
     def __init__(self, embedder: Embedder, galleries: Galleries, is_ready: Callable[[], bool]) -> None:
         self._embedder = embedder
         self._galleries = galleries
         self._is_ready = is_ready
-        skeleton = _Tensor("skeleton", "FP32", (_ANY, _ANY, _ANY, _ANY, 3))
-        embedding = _Tensor("embedding", "FP32", (_ANY, embedder.embedding_size))
+        skeleton = Tensor("skeleton", "FP32", (ANY, ANY, ANY, ANY, 3))
+        embedding = Tensor("embedding", "FP32", (ANY, embedder.embedding_size))
         self._models = {
             "gfp-encoder": _Model((skeleton,), (embedding,)),
             "gfp-knn": _Model(
-                (skeleton, embedding, _Tensor("k", "INT32", (1,))),
+                (skeleton, embedding, Tensor("k", "INT32", (1,))),
                 (
-                    _Tensor("ids", "BYTES", (_ANY, _ANY)),
-                    _Tensor("similarity", "FP32", (_ANY, _ANY)),
-                    _Tensor("label", "BYTES", (_ANY,)),
-                    _Tensor("label_score", "FP32", (_ANY,)),
+                    Tensor("ids", "BYTES", (ANY, ANY)),
+                    Tensor("similarity", "FP32", (ANY, ANY)),
+                    Tensor("label", "BYTES", (ANY,)),
+                    Tensor("label_score", "FP32", (ANY,)),
                 ),
             ),
         }
@@ -114,7 +99,7 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
 
     async def ModelConfig(self, request: oip.ModelConfigRequest, _context: object) -> oip.ModelConfigResponse:
         model = self._model(request.name, request.version)
-        # No max_batch_size: the batch is the server's affair, and `dims` have all axes.
+        # No max_batch_size: the server makes its own batches, and `dims` have all axes.
         config = oip.ModelConfig(name=request.name, platform="onnxruntime_onnx", backend="onnxruntime")
         config.input.extend(
             oip.ModelInput(name=each.name, data_type=_CONFIG_TYPES[each.datatype], dims=each.shape)
@@ -147,7 +132,7 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
             except GfpError as error:
                 if not is_answerable(error):
                     raise
-                # One that fails does not end the stream; the reply says whose it is.
+                # A request that fails does not end the stream; the reply has the id of the request.
                 reply = oip.ModelStreamInferResponse(error_message=shortened(str(error)))
                 reply.infer_response.id = request.id[:_MAX_ID_LENGTH]
             yield reply
@@ -156,8 +141,8 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
         model = self._model(request.model_name, request.model_version)
         started_ns = time.perf_counter_ns()
         try:
-            _check_outputs(request, model.outputs)
-            tensors = _read_tensors(request, model.inputs)
+            check_outputs(request, model.outputs)
+            tensors = read_tensors(request, model.inputs)
             reply, embedded, search_s = await (
                 self._encode(request, tensors) if request.model_name == "gfp-encoder" else self._knn(request, tensors)
             )
@@ -171,16 +156,16 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
         self, request: oip.ModelInferRequest, tensors: Mapping[str, np.ndarray]
     ) -> tuple[oip.ModelInferResponse, Embedded, float]:
         if "skeleton" not in tensors:
-            raise InvalidRequestError("gfp-encoder takes one input, skeleton; it is not among the request's.")
+            raise InvalidRequestError("gfp-encoder takes one input, skeleton, which the request does not have.")
         embedded = await self._embed(request, tensors["skeleton"])
-        return _reply(request, {"embedding": embedded.vectors}, self._embedder.limits), embedded, 0.0
+        return _write_reply(request, {"embedding": embedded.vectors}, self._embedder.limits), embedded, 0.0
 
     async def _knn(
         self, request: oip.ModelInferRequest, tensors: Mapping[str, np.ndarray]
     ) -> tuple[oip.ModelInferResponse, Embedded, float]:
         if ("skeleton" in tensors) == ("embedding" in tensors):
-            raise InvalidRequestError("gfp-knn takes one of the inputs skeleton and embedding; name one of both.")
-        k = _k_of(request, tensors, min(DEFAULT_K, self._embedder.limits.max_top_k))
+            raise InvalidRequestError("gfp-knn takes either skeleton or embedding as input; send one of them.")
+        k = _k_of(request, tensors, min(DEFAULT_NUM_NEIGHBOURS, self._embedder.limits.max_top_k))
         if not 1 <= k <= self._embedder.limits.max_top_k:
             with in_field("k"):
                 raise InvalidRequestError(
@@ -206,10 +191,10 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
             "label": np.array([label for label, _ in votes], dtype=object),
             "label_score": np.array([score for _, score in votes], np.float32),
         }
-        return _reply(request, outputs, self._embedder.limits)
+        return _write_reply(request, outputs, self._embedder.limits)
 
     async def _embed(self, request: oip.ModelInferRequest, clips: np.ndarray) -> Embedded:
-        # Asking a map of a message for what it has not would put it there.
+        # Reading a missing key of a message's map would add it.
         named = request.parameters["layout"].string_param if "layout" in request.parameters else ""
         layout = layout_named(named or "ntu25")
         sequences = clips[:, :, None] if clips.ndim == 4 else clips
@@ -233,58 +218,6 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
         return self._models[name]
 
 
-def _read_tensors(request: oip.ModelInferRequest, known: tuple[_Tensor, ...]) -> dict[str, np.ndarray]:
-    """The inputs by name. Raises `InvalidRequestError` for what is unknown, of another type, or of another size."""
-    raw = request.raw_input_contents
-    if raw and len(raw) != len(request.inputs):
-        raise InvalidRequestError(
-            f"raw_input_contents has {len(raw)} entries for {len(request.inputs)} inputs; send one for each, or none."
-        )
-    tensors: dict[str, np.ndarray] = {}
-    expected = {tensor.name: tensor for tensor in known}
-    for number, message in enumerate(request.inputs):
-        with in_field(f"inputs[{number}]"):
-            if message.name not in expected or message.name in tensors:
-                raise InvalidRequestError(
-                    f"input {quoted(message.name)} is {'there twice' if message.name in tensors else 'unknown'}; "
-                    f"{request.model_name} takes {', '.join(expected)}."
-                )
-            tensors[message.name] = _read_tensor(message, expected[message.name], raw[number] if raw else None)
-    return tensors
-
-
-def _read_tensor(message: oip.ModelInferRequest.InferInputTensor, expected: _Tensor, raw: bytes | None) -> np.ndarray:
-    if message.datatype != expected.datatype:
-        raise InvalidRequestError(
-            f"{message.name} has datatype {quoted(message.datatype)}; it must be {expected.datatype}."
-        )
-    if not 1 <= len(message.shape) <= _MAX_AXES:
-        raise InvalidRequestError(f"{message.name} has {len(message.shape)} axes; it must have 1 to {_MAX_AXES}.")
-    kind, typed = _TYPES[expected.datatype]
-    shape = tuple(message.shape)
-    # Without numbers there is nothing to compute, and numpy has no shape for some sizes beside a 0.
-    if min(shape) < 1:
-        raise InvalidRequestError(f"{message.name} has shape {list(shape)}; every axis must be 1 or more.")
-    # A product of Python's integers, which has no largest value.
-    size = math.prod(shape)
-    if raw is None:
-        values: Any = getattr(message.contents, typed)
-        if len(values) != size:
-            raise InvalidRequestError(
-                f"{message.name} has {len(values)} numbers in contents.{typed}; its shape {list(shape)} asks for "
-                f"{size}."
-            )
-        return np.fromiter(values, kind, size).reshape(shape)
-    if message.HasField("contents"):
-        raise InvalidRequestError(f"{message.name} has both raw and typed contents; send one of both.")
-    if len(raw) != size * kind.itemsize:
-        raise InvalidRequestError(
-            f"{message.name} has {len(raw)} raw bytes; its shape {list(shape)} of {expected.datatype} asks for "
-            f"{size * kind.itemsize}."
-        )
-    return np.frombuffer(raw, kind).reshape(shape)
-
-
 def _k_of(request: oip.ModelInferRequest, tensors: Mapping[str, np.ndarray], default: int) -> int:
     if "k" in tensors:
         if tensors["k"].size != 1:
@@ -300,7 +233,7 @@ def _gallery_named(request: oip.ModelInferRequest) -> str:
     parameter = request.parameters["gallery"]
     if parameter.WhichOneof("parameter_choice") != "string_param":
         with in_field("gallery"):
-            raise InvalidRequestError("the parameter is no text; it must be the name of a gallery.")
+            raise InvalidRequestError("the parameter is not a text; it must be the name of a gallery.")
     return parameter.string_param
 
 
@@ -321,42 +254,17 @@ def _vote(neighbours: list[Neighbour]) -> tuple[str, float]:
     return decision.label or "", decision.scores[0].score if decision.scores else 0.0
 
 
-def _check_outputs(request: oip.ModelInferRequest, known: tuple[_Tensor, ...]) -> None:
-    names = [tensor.name for tensor in known]
-    for wanted in request.outputs:
-        if wanted.name not in names:
-            with in_field("outputs"):
-                raise InvalidRequestError(
-                    f"{quoted(wanted.name)} is no output; {request.model_name} gives {', '.join(names)}."
-                )
-
-
-def _reply(request: oip.ModelInferRequest, outputs: Mapping[str, np.ndarray], limits: Limits) -> oip.ModelInferResponse:
-    """Raises `InvalidRequestError` when it would be larger than the server sends."""
-    room = Room(limits, "lower k, shorten the id or send fewer clips")
+def _write_reply(
+    request: oip.ModelInferRequest, outputs: Mapping[str, np.ndarray], limits: Limits
+) -> oip.ModelInferResponse:
+    """The outputs that were asked for. Raises `InvalidRequestError` when they are larger than the server sends."""
+    budget = ReplyBudget(limits, "lower k, shorten the id or send fewer clips")
     wanted = {output.name for output in request.outputs} or set(outputs)
-    reply = room.fit(oip.ModelInferResponse(model_name=request.model_name, model_version=VERSION, id=request.id))
+    reply = budget.fit(oip.ModelInferResponse(model_name=request.model_name, model_version=VERSION, id=request.id))
     for name, values in outputs.items():
         if name in wanted:
-            datatype = "BYTES" if values.dtype == object else "FP32"
-            reply.outputs.append(
-                room.fit(oip.ModelInferResponse.InferOutputTensor(name=name, datatype=datatype, shape=values.shape))
-            )
-            reply.raw_output_contents.append(_raw(values, room))
+            write_output(reply, name, values, budget)
     return reply
-
-
-def _raw(values: np.ndarray, room: Room) -> bytes:
-    """Numbers as they are; texts each behind its length in four bytes."""
-    if values.dtype != object:
-        room.take(values.nbytes)
-        return values.astype("<f4", copy=False).tobytes()
-    parts = []
-    for text in values.reshape(-1):
-        encoded = str(text).encode()
-        room.take(len(encoded) + 4)
-        parts += [len(encoded).to_bytes(4, "little"), encoded]
-    return b"".join(parts)
 
 
 def _note(statistics: oip.ModelStatistics, embedded: Embedded, search_s: float, total_ns: int) -> None:

@@ -1,7 +1,7 @@
-"""The one map between this project's errors and gRPC statuses, in both directions.
+"""This project's errors <-> gRPC statuses. This is the only map between them.
 
-Wire form: the status code for programs that know only gRPC, `google.rpc.ErrorInfo` with the reason for those that know
-us, `BadRequest` with the field, `RetryInfo` with the delay.
+On the wire, an error is a status code and a message, for programs that know only gRPC, and details for those that know
+this project: `google.rpc.ErrorInfo` has the reason, `BadRequest` field and message apart, `RetryInfo` the delay.
 """
 
 import re
@@ -38,7 +38,7 @@ from gfp_serve.errors import (
 
 DOMAIN = "gfp_serve"
 
-# Errors that are not here are the server's own fault; a client sees INTERNAL with a request id and nothing else.
+# Errors that are not here are the server's own fault. A client sees INTERNAL and a request id, nothing more.
 STATUS_CODES: dict[type[GfpError], grpc.StatusCode] = {
     InvalidSkeletonError: grpc.StatusCode.INVALID_ARGUMENT,
     UnknownLayoutError: grpc.StatusCode.INVALID_ARGUMENT,
@@ -60,25 +60,26 @@ STATUS_CODES: dict[type[GfpError], grpc.StatusCode] = {
 
 
 def reason_of(error_type: type[GfpError]) -> str:
-    """`InvalidSkeletonError` is `INVALID_SKELETON` on the wire."""
+    """The error's name on the wire: `INVALID_SKELETON` for `InvalidSkeletonError`."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", error_type.__name__.removesuffix("Error")).upper()
 
 
 _BY_REASON = {reason_of(error_type): error_type for error_type in STATUS_CODES}
 
-# A message travels three times in the call's trailing headers, once with three bytes for one, and gRPC's clients take
-# no more than 8 KiB of headers: they would see an error about those instead.
+# The trailing headers of a call hold a message three times, once with three bytes for each byte. gRPC's clients take
+# 8 KiB of headers; with more, they show an error about the headers instead.
 _MAX_MESSAGE_BYTES = 1024
 
 
 def is_answerable(error: GfpError) -> bool:
-    """Whether the caller is told this error, because it concerns them."""
+    """Whether the caller sees this error, because the caller can do something about it."""
     return type(error) in STATUS_CODES
 
 
 def to_status(error: GfpError) -> Status:
-    """The wire form of an answerable error."""
-    description = shortened(str(error))
+    """The wire form of an error that `is_answerable`."""
+    description = shortened(error.message)
+    # Clients that know only gRPC see this text; ours read field and description from the details.
     message = f"{error.field}: {description}" if error.field else description
     details: list[Message] = [ErrorInfo(reason=reason_of(type(error)), domain=DOMAIN)]
     if error.field:
@@ -95,7 +96,7 @@ def to_status(error: GfpError) -> Status:
 
 
 def to_error(failure: grpc.RpcError, address: str) -> GfpError:
-    """The error that a failed call stands for; the other end's message is kept."""
+    """The error that a failed call stands for, with the server's message and field."""
     code, message = failure.code(), failure.details() or "no message"
     info, retry, bad = ErrorInfo(), RetryInfo(), BadRequest()
     for detail in _details(failure):
@@ -106,10 +107,9 @@ def to_error(failure: grpc.RpcError, address: str) -> GfpError:
     if error_type is OverloadedError:
         return OverloadedError(message, retry_after_s=retry.retry_delay.ToNanoseconds() / 1e9)
     if error_type is not None:
-        error = error_type(message)
-        error.field = next((violation.field for violation in bad.field_violations), "")
-        return error
-    # Without our ErrorInfo it was gRPC itself that gave up.
+        violation = next(iter(bad.field_violations), None)
+        return error_type(message) if violation is None else error_type(violation.description, field=violation.field)
+    # Without our ErrorInfo, gRPC itself gave up.
     if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
         return UnavailableError(f"no server answers at {address} ({message}); is gfp-serve running?")
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
@@ -121,14 +121,14 @@ def to_error(failure: grpc.RpcError, address: str) -> GfpError:
             f"{address} does not take or send a message of that size ({message}); send less at once."
         )
     if code is grpc.StatusCode.UNKNOWN and "target uri is not valid" in message:
-        return InvalidRequestError(f"{address!r} is no address of a server; give HOST:PORT, e.g. 127.0.0.1:50051.")
+        return InvalidRequestError(f"{address!r} is not the address of a server; give HOST:PORT, e.g. 127.0.0.1:50051.")
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return ServerError(f"{address} does not know this call ({message}); is it gfp-serve, and of this release?")
     return ServerError(f"{address} answered {code.name}: {message}")
 
 
 def shortened(message: str) -> str:
-    """A message that may be long without its middle, where what the caller sent is quoted: its end says what to do."""
+    """A long message without its middle, where it quotes what the caller sent. Its end says what to do, and stays."""
     content = message.encode()
     if len(content) <= _MAX_MESSAGE_BYTES:
         return message
@@ -139,6 +139,6 @@ def shortened(message: str) -> str:
 def _details(failure: grpc.RpcError) -> Iterable[Any]:
     try:
         status = rpc_status.from_call(failure)
-    except (ValueError, DecodeError):  # a status whose two halves contradict each other is not one of ours
+    except (ValueError, DecodeError):  # our statuses do not contradict themselves
         return ()
     return () if status is None else status.details

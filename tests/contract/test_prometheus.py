@@ -21,7 +21,7 @@ import pytest
 from gfp_serve.client import Client, ClipItem
 from gfp_serve.skeleton import NTU25
 from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc
-from gfp_serve.wire.convert import write_sequence
+from gfp_serve.wire.arrays import write_sequence
 from tests.support.debian import command_of
 from tests.support.server_processes import process
 from tests.support.tiny_bundle import walk

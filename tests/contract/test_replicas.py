@@ -19,7 +19,7 @@ from gfp_serve.client import AsyncClient, Client, ClipItem, StreamSettings
 from gfp_serve.errors import GfpError
 from gfp_serve.skeleton import NTU25
 from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc
-from gfp_serve.wire.convert import write_sequence
+from gfp_serve.wire.arrays import write_sequence
 from tests.support.debian import command_of
 from tests.support.server_processes import process
 from tests.support.tiny_bundle import walk

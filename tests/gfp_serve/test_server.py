@@ -21,7 +21,7 @@ from gfp_serve.errors import UnavailableError
 from gfp_serve.server import SERVICES
 from gfp_serve.skeleton import NTU25
 from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc
-from gfp_serve.wire.convert import write_sequence
+from gfp_serve.wire.arrays import write_sequence
 from tests.support.server_processes import COMMAND, process
 from tests.support.servers import GatedEncoder, calls_in, channel_to, running, small_config
 from tests.support.tiny_bundle import CONFIG, embedding_of, tiny_bundle, walk

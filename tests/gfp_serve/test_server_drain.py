@@ -16,7 +16,7 @@ import pytest
 from gfp_serve.client import Client, ClipItem
 from gfp_serve.skeleton import NTU25
 from gfp_serve.v1 import gallery_pb2, gallery_pb2_grpc
-from gfp_serve.wire.convert import write_sequence
+from gfp_serve.wire.arrays import write_sequence
 from tests.support.server_processes import process
 from tests.support.servers import galleries_of
 from tests.support.tiny_bundle import tiny_bundle, walk

@@ -21,12 +21,9 @@ from gfp_serve.server import SERVICES
 from gfp_serve.skeleton import FLORENCE15, NTU25
 from gfp_serve.v1 import embedding_pb2, gallery_pb2, stream_pb2
 from gfp_serve.v1 import open_inference_pb2 as oip
-from gfp_serve.wire.convert import (
-    write_embedding,
-    write_filter,
-    write_sequence,
-    write_struct,
-)
+from gfp_serve.wire.arrays import write_embedding, write_sequence
+from gfp_serve.wire.items import write_struct
+from gfp_serve.wire.searches import write_filter
 from tests.support.tiny_bundle import SIZE, tiny_bundle, walk
 
 LIMITS = {"max_sequences": 4, "max_frames": 12, "max_bodies": 3, "max_top_k": 3, "max_item_bytes": 2000}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import grpc
 import numpy as np
+from google.rpc.status_pb2 import Status
 
 from gfp_serve.bundle import Bundle
 from gfp_serve.client.connection import CHANNEL_OPTIONS
@@ -38,6 +39,22 @@ class GatedEncoder(Encoder):
         self.seen.clear()
         self.entered.clear()
         self.gate.clear()
+
+
+class Refusal(grpc.RpcError):
+    """A call that failed with a status, as gRPC gives it to a client."""
+
+    def __init__(self, status: Status) -> None:
+        self._status = status
+
+    def code(self) -> grpc.StatusCode:
+        return next(code for code in grpc.StatusCode if code.value[0] == self._status.code)
+
+    def details(self) -> str:
+        return self._status.message
+
+    def trailing_metadata(self) -> tuple[tuple[str, bytes], ...]:
+        return (("grpc-status-details-bin", self._status.SerializeToString()),)
 
 
 def small_config(**limits: int) -> ServeConfig:

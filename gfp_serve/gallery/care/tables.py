@@ -131,7 +131,10 @@ def import_table(
             try:
                 gallery.upsert(items)
             except InvalidRequestError as error:
-                raise InvalidRequestError(f"{file}, rows {num_rows + 1} to {num_rows + len(items)}: {error}") from error
+                where = f"rows {num_rows + 1} to {num_rows + len(items)}"
+                if error.index is not None:
+                    where = f"row {num_rows + error.index + 1}"
+                raise InvalidRequestError(f"{file}, {where}: {error.message}") from error
             num_rows += len(items)
             on_progress(num_rows, about.num_rows)
     if gallery is None:

@@ -239,14 +239,14 @@ class FaissGallery(Gallery):
 
     def upsert_soon(self, items: Sequence[Item]) -> Future[int]:
         """`upsert` as a future: items are checked at once, and written while the caller does something else."""
-        items = list({item.id: item for item in items}.values())
         vectors = check_items(items, self.embedding_size)
         now = self._opened()
         if not items:
             unchanged: Future[int] = Future()
             unchanged.set_result(now.generation)
             return unchanged
-        rows = list(map(write_item, items, vectors))
+        kept = {item.id: place for place, item in enumerate(items)}
+        rows = [write_item(items[place], vectors[place]) for place in kept.values()]
 
         def apply(change: Change) -> int:
             change.upsert(rows)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from gfp_serve.errors import ClosedError, EmptyGalleryError, GalleryNotFoundError, ItemNotFoundError, quoted
+from gfp_serve.errors import ClosedError, EmptyGalleryError, GalleryNotFoundError, ItemNotFoundError, in_field, quoted
 from gfp_serve.filters import Filter
 from gfp_serve.gallery.milvus.connection import CALL_S, Connection, Identity
 from gfp_serve.gallery.milvus.index_parameters import bytes_of_an_item, search_parameters
@@ -119,17 +119,17 @@ class MilvusGallery(Gallery):
         )
 
     def upsert(self, items: Sequence[Item]) -> int:
-        items = list({item.id: item for item in items}.values())
         vectors = check_items(items, self.embedding_size)
+        kept = {item.id: place for place, item in enumerate(items)}
         with self._write, self._answering() as client:
             if items:
                 # By the clock, so that items of several servers have an order without asking each other.
                 first = max(time.time_ns(), self._last_seq + 1)
-                rows = [
-                    row_of(item, vector, first + place)
-                    for place, (item, vector) in enumerate(zip(items, vectors, strict=True))
-                ]
-                check_upsert_size(items, rows, _MAX_UPSERT_BYTES)
+                rows = []
+                for seq, place in enumerate(kept.values(), start=first):
+                    with in_field(f"items[{place}]"):
+                        rows.append(row_of(items[place], vectors[place], seq))
+                check_upsert_size([items[place] for place in kept.values()], rows, _MAX_UPSERT_BYTES)
                 self._last_seq = first + len(rows)
                 client.upsert(self._collection, rows, timeout=CALL_S)
                 self._changed(client)

@@ -298,7 +298,7 @@ def test_effort_is_three_options_of_which_one_that_is_out_of_range_is_one_line(r
     run("search", recordings / "b.npz")
     assert seen == [Effort(exact=True, ef_search=99, nprobe=7), Effort()]
     refusal = run("classify", recordings, "--nprobe", 0, code=1).stderr
-    assert refusal.startswith("Error: nprobe is 0; it must lie between 1 and 65536")
+    assert refusal.startswith("Error: effort.nprobe: it is 0; it must lie between 1 and 65536")
 
 
 def test_info_is_a_table_or_json(run):

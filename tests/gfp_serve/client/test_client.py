@@ -60,6 +60,16 @@ def ask(request, address):
             runner.run(client.close())
 
 
+def test_every_public_method_says_the_same_in_both_clients():
+    for name, method in vars(Client).items():
+        if not name.startswith("_") and name != "stream":  # whose frames are waited for in the event loop
+            assert inspect.getdoc(method)
+            assert inspect.getdoc(method) == inspect.getdoc(getattr(AsyncClient, name)), name
+    for name in ("search", "classify", "stream", "upsert", "embed"):
+        for client in (Client, AsyncClient):
+            assert "Raises" in inspect.getdoc(getattr(client, name)), name
+
+
 def test_the_asyncio_client_has_the_methods_and_arguments_of_the_blocking_one():
     public = [name for name in vars(Client) if not name.startswith("_")]
     assert Counter(public) == Counter(name for name in vars(AsyncClient) if not name.startswith("_"))
@@ -204,7 +214,7 @@ def test_info_and_health_tell_what_answers(ask):
         ("embed", (walk(1), "kinect7"), UnknownLayoutError, "choose one of"),
         ("search", (walk(1),), EmptyGalleryError, "empty"),
         ("search", ("nobody",), ItemNotFoundError, "nobody"),
-        ("search", (walk(1), 0), InvalidRequestError, "top_k is 0; it must be at least 1"),
+        ("search", (walk(1), 0), InvalidRequestError, "^top_k: it is 0; it must be at least 1"),
         ("search", (walk(1), 2**31), InvalidRequestError, r"below 2\^31"),
         ("search", (walk(1), 21), InvalidRequestError, "1 to 20"),
         ("search", (np.ones(3),), InvalidRequestError, "size 8"),
@@ -244,17 +254,26 @@ def test_an_error_says_which_field_of_the_request_it_is_about(ask):
     assert caught.value.field == "sequences[4]"
 
 
-def test_an_error_in_a_later_request_is_counted_from_the_begin_of_the_list(ask):
+def test_an_error_in_a_later_request_is_counted_from_the_start_of_the_list(ask):
     clips = [walk(seed) for seed in range(8)]
     clips[7] = clips[7] * np.float32(np.nan)
-    with pytest.raises(InvalidSkeletonError, match=r"^sequences\[7\]: nobody is seen"):
+    with pytest.raises(InvalidSkeletonError, match=r"^sequences\[7\]: nobody is seen") as caught:
         ask("embed", clips)
+    assert (caught.value.field, caught.value.index) == ("sequences[7]", 7)
+    assert caught.value.message.startswith("nobody is seen")
+
+
+def test_of_items_with_one_id_the_bad_one_is_named_by_its_own_place(ask):
+    items = [ClipItem("a", walk(1)), ClipItem("a", walk(2)), ClipItem("x" * 300, walk(3))]
+    with pytest.raises(InvalidRequestError, match=r"^items\[2\]: the item id .* has 300 characters") as caught:
+        ask("upsert", items)
+    assert caught.value.field == "items[2]"
 
 
 def test_lists_are_split_by_bytes_too_and_one_that_is_too_large_is_named(ask):
     clips = [walk(seed, frames=200) for seed in range(3)]  # 60 kB each, where a message may have 131
     assert ask("embed", clips).shape == (3, SIZE)
-    with pytest.raises(InvalidRequestError, match=r"sequences\[1\] has \d+ bytes"):
+    with pytest.raises(InvalidRequestError, match=r"^sequences\[1\]: it has \d+ bytes"):
         ask("embed", [clips[0], walk(1, frames=2000)])
 
 
@@ -281,10 +300,10 @@ def test_an_empty_address_is_refused_at_once(client_type, address):
         client_type(address)
 
 
-def test_what_is_no_address_is_said_to_be_none():
+def test_text_that_is_not_an_address_is_refused():
     with (
         Client("dns:///") as client,
-        pytest.raises(InvalidRequestError, match="'dns:///' is no address of a server; give HOST:PORT"),
+        pytest.raises(InvalidRequestError, match="'dns:///' is not the address of a server; give HOST:PORT"),
     ):
         client.info()
 

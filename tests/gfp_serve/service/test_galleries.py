@@ -31,12 +31,7 @@ from gfp_serve.items import (
 )
 from gfp_serve.server import Server
 from gfp_serve.v1 import gallery_pb2, gallery_pb2_grpc, open_inference_pb2_grpc, stream_pb2
-from gfp_serve.wire.convert import (
-    MAX_CONDITIONS,
-    MAX_VALUES,
-    read_filter,
-    write_filter,
-)
+from gfp_serve.wire.searches import MAX_CONDITIONS, MAX_VALUES, read_filter, write_filter
 from tests.gfp_serve.service.test_open_inference import outputs_of
 from tests.gfp_serve.service.test_open_inference import request as inference
 from tests.gfp_serve.service.test_service import CODE, refused
@@ -361,7 +356,9 @@ async def test_effort_reaches_the_gallery(server: Server, client: AsyncClient, m
 async def test_effort_out_of_range_is_refused_by_either_side(
     client: AsyncClient, stub: Stub, name: str, value: int
 ) -> None:
-    with pytest.raises(InvalidRequestError, match=f"{name} is {value}; it must lie between 1 and") as refusal:
+    with pytest.raises(
+        InvalidRequestError, match=rf"^effort\.{name}: it is {value}; it must lie between 1 and"
+    ) as refusal:
         await client.search(UNIT[0], effort=Effort(**{name: value}))
     assert refusal.value.field == f"effort.{name}"
     if value >= 0:

@@ -11,7 +11,7 @@ from gfp_serve.client.connection import CHANNEL_OPTIONS
 from gfp_serve.filters import AnyOf, Filter
 from gfp_serve.items import Item, Source
 from gfp_serve.v1 import gallery_pb2, gallery_pb2_grpc
-from gfp_serve.wire.convert import write_embedding
+from gfp_serve.wire.arrays import write_embedding
 from tests.support.servers import running_in_thread, small_config
 from tests.support.tiny_bundle import SIZE
 

@@ -165,7 +165,7 @@ LAYOUT.parameters["layout"].string_param = "octopus"
         (request(skeleton=np.repeat(CLIPS, 2, axis=0)), "1 to 4 of them"),
         (request(skeleton=np.repeat(CLIPS, 10, axis=1)), "has 90 frames"),
         (request(skeleton=np.full_like(CLIPS, np.nan)), "skeleton[0]"),
-        (request("gfp-knn"), "name one of both"),
+        (request("gfp-knn"), "send one of them"),
         (request("gfp-knn", skeleton=CLIPS, k=np.array([0], np.int32)), "gives 1 to 3"),
         (request("gfp-knn", skeleton=CLIPS, k=np.array([4], np.int32)), "gives 1 to 3"),
         (request("gfp-knn", skeleton=CLIPS, k=np.array([1, 1], np.int32)), "it must hold one"),
@@ -189,7 +189,7 @@ async def test_an_unknown_model_version_or_output_is_refused(stub: Stub) -> None
         assert refused.value.code() == grpc.StatusCode.NOT_FOUND
     message = request(skeleton=CLIPS)
     message.outputs.add(name="y")
-    with pytest.raises(grpc.aio.AioRpcError, match="'y' is no output; gfp-encoder gives embedding"):
+    with pytest.raises(grpc.aio.AioRpcError, match="'y' is not an output; gfp-encoder gives embedding"):
         await stub.ModelInfer(message)
 
 

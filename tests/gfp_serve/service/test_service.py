@@ -18,12 +18,8 @@ from gfp_serve.encoder import Encoder
 from gfp_serve.errors import GfpError, OverloadedError
 from gfp_serve.skeleton import FLORENCE15, KINECT20, NTU25
 from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc, gallery_pb2, gallery_pb2_grpc
-from gfp_serve.wire.convert import (
-    read_embedding,
-    write_embedding,
-    write_sequence,
-    write_struct,
-)
+from gfp_serve.wire.arrays import read_embedding, write_embedding, write_sequence
+from gfp_serve.wire.items import write_struct
 from gfp_serve.wire.status import STATUS_CODES, reason_of
 from tests.support.servers import GatedEncoder, calls_in, channel_to, running, running_in_thread, small_config
 from tests.support.tiny_bundle import SIZE, embedding_of, tiny_bundle, walk

@@ -11,7 +11,7 @@ import pytest
 
 from gfp_serve.client import AsyncClient, ClipItem
 from gfp_serve.server import Server
-from gfp_serve.service.stream import MAX_WAITING
+from gfp_serve.service.window_queue import MAX_WAITING
 from gfp_serve.v1 import gallery_pb2, stream_pb2, stream_pb2_grpc
 from tests.support.servers import GatedEncoder, calls_in, channel_to, running, small_config
 from tests.support.tiny_bundle import embedding_of, tiny_bundle, walk
@@ -142,8 +142,8 @@ async def test_a_lossless_stream_waits_for_the_encoder_instead(tmp_path: Path) -
         await call.write(bring(FRAMES[:30]))
         await call.done_writing()
         assert await asyncio.to_thread(encoder.entered.wait, 20)
-        (waiting,) = server.deployment.streams._open
-        assert len(waiting._windows) <= MAX_WAITING
+        (queue,) = server.deployment.streams._open
+        assert len(queue._windows) <= MAX_WAITING
         encoder.gate.set()
         replies = [reply async for reply in call]
     assert [reply.first_frame for reply in replies] == list(range(30))
@@ -167,12 +167,12 @@ async def test_a_caller_that_does_not_read_is_not_read(server: Server) -> None:
 
         writing = asyncio.create_task(write())
         async with asyncio.timeout(50):
-            (waiting,) = await opened(server)
+            (queue,) = await opened(server)
             before = -1
-            while not (before == sent and waiting._is_sending):
+            while not (before == sent and queue._is_sending):
                 before = sent
                 await asyncio.sleep(0.3)
-        assert len(waiting._windows) <= MAX_WAITING
+        assert len(queue._windows) <= MAX_WAITING
         writing.cancel()
         call.cancel()
 
@@ -192,8 +192,8 @@ async def opened(server: Server) -> set[object]:
         ([opening(layout="octopus")], "octopus"),
         ([opening(num_bodies=0)], "num_bodies is 0"),
         ([opening(num_bodies=99)], "99 bodies"),
-        ([opening(fps=0.0)], "fps 0"),
-        ([opening(fps=float("nan"))], "fps nan"),
+        ([opening(fps=0.0)], "fps is 0"),
+        ([opening(fps=float("nan"))], "fps is nan"),
         ([opening(window_frames=0)], "both must be at least 1"),
         ([opening(stride_frames=0)], "both must be at least 1"),
         ([opening(window_frames=2**31)], "frames"),

@@ -15,7 +15,7 @@ from gfp_serve.errors import MissingExtraError, SettingsError
 from gfp_serve.service.tracing import trace_calls
 from gfp_serve.skeleton import NTU25
 from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc, stream_pb2_grpc
-from gfp_serve.wire.convert import write_sequence
+from gfp_serve.wire.arrays import write_sequence
 from tests.support.servers import channel_to, running, small_config
 from tests.support.tiny_bundle import walk
 

@@ -1,0 +1,155 @@
+"""Items of the wire, and what searches find of them <-> values."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.struct_pb2 import Struct, Value
+from jaxtyping import Float32
+
+from gfp_serve.errors import InvalidRequestError, quoted
+from gfp_serve.items import Attribute, Item, Neighbour, Source
+from gfp_serve.moments import Moment
+from gfp_serve.v1 import gallery_pb2
+from gfp_serve.wire.arrays import write_embedding
+
+MAX_RECORDING_LENGTH = 256
+
+
+def write_item(
+    id: str,
+    label: str,
+    attributes: Mapping[str, Attribute],
+    source: Source | None,
+    vector: Float32[np.ndarray, " embedding_size"] | None = None,
+) -> gallery_pb2.Item:
+    """The message that `read_item` reads; without a vector, the caller fills in the content, or leaves it out."""
+    return gallery_pb2.Item(
+        id=id,
+        label=label,
+        attributes=write_struct(attributes),
+        source=_write_optional(source),
+        embedding=None if vector is None else write_embedding(vector),
+    )
+
+
+def read_item(message: gallery_pb2.Item, vector: Float32[np.ndarray, " embedding_size"]) -> Item:
+    """The item, with the vector that its content gave. Raises `InvalidRequestError` for attributes or a source."""
+    return Item(message.id, vector, message.label, read_attributes(message.attributes), _read_optional(message))
+
+
+def write_neighbour(neighbour: Neighbour) -> gallery_pb2.Neighbour:
+    """The message that `read_neighbour` reads."""
+    return gallery_pb2.Neighbour(
+        id=neighbour.id,
+        label=neighbour.label,
+        similarity=neighbour.similarity,
+        attributes=write_struct(neighbour.attributes),
+        source=_write_optional(neighbour.source),
+    )
+
+
+def read_neighbour(message: gallery_pb2.Neighbour) -> Neighbour:
+    """A neighbour as the gallery gave it."""
+    return Neighbour(
+        message.id, message.label, message.similarity, read_attributes(message.attributes), _read_optional(message)
+    )
+
+
+def write_moment(moment: Moment) -> gallery_pb2.Moment:
+    """The message that `read_moment` reads."""
+    return gallery_pb2.Moment(
+        source=_write_optional(moment.source),
+        similarity=moment.similarity,
+        label=moment.label,
+        ids=moment.ids,
+    )
+
+
+def read_moment(message: gallery_pb2.Moment) -> Moment:
+    """A moment as the server merged it."""
+    return Moment(_read_optional(message), message.similarity, message.label, tuple(message.ids))
+
+
+def write_source(source: Source) -> gallery_pb2.Source:
+    """The message that `read_source` reads. Raises `InvalidRequestError` for a name that is not UTF-8."""
+    try:
+        return gallery_pb2.Source(recording=source.recording, start_s=source.start_s, end_s=source.end_s)
+    except (ValueError, TypeError) as error:
+        raise InvalidRequestError(
+            f"{source} cannot be sent: {error}; a source is the name of a recording and two numbers of seconds."
+        ) from error
+
+
+def read_source(message: gallery_pb2.Source) -> Source:
+    """Where an item was cut from. Raises `InvalidRequestError` for a recording or seconds that cannot be."""
+    if not 1 <= len(message.recording) <= MAX_RECORDING_LENGTH:
+        raise InvalidRequestError(
+            f"the recording of its source has {len(message.recording)} characters; the name of a recording has 1 to "
+            f"{MAX_RECORDING_LENGTH}."
+        )
+    if not 0 <= message.start_s <= message.end_s < math.inf:
+        raise InvalidRequestError(
+            f"its source starts at {message.start_s:g} s and ends at {message.end_s:g} s; both are finite seconds from "
+            f"the start of the recording, and the end is not before the start."
+        )
+    return Source(message.recording, message.start_s, message.end_s)
+
+
+def write_struct(values: Mapping[str, Any]) -> Struct:
+    """The message that `read_struct` reads. Raises `InvalidRequestError` for values that are not JSON."""
+    struct = Struct()
+    try:
+        struct.update(values)
+    except (ValueError, TypeError) as error:
+        raise InvalidRequestError(
+            f"attributes {dict(values)} cannot be sent: {error}; use strings, numbers, booleans and lists of strings."
+        ) from error
+    return struct
+
+
+def read_struct(message: Struct) -> dict[str, Any]:
+    """Numbers come back as floats, because a Struct has no integers."""
+    return MessageToDict(message)
+
+
+def read_attributes(message: Struct) -> dict[str, Attribute]:
+    """An item's attributes. `InvalidRequestError` names the first that is not a text, number, boolean or text list."""
+    # Not by way of `read_struct`, which takes twice as long and leaves the values to be checked.
+    return {name: _read_attribute(name, value) for name, value in message.fields.items()}
+
+
+def _read_attribute(name: str, value: Value) -> Attribute:
+    kind = value.WhichOneof("kind")
+    if kind == "string_value":
+        return value.string_value
+    if kind == "bool_value":
+        return value.bool_value
+    if kind == "number_value" and math.isfinite(value.number_value):
+        return value.number_value
+    if kind == "list_value" and all(each.WhichOneof("kind") == "string_value" for each in value.list_value.values):
+        return [each.string_value for each in value.list_value.values]
+    found = _OTHER_VALUES.get(kind, str(value.number_value))
+    raise InvalidRequestError(
+        f"attribute {quoted(name)} is {found}; an attribute is a text, a finite number, true or false, or a list of "
+        f"texts. Leave out what is not known."
+    )
+
+
+# What else a Struct can hold.
+_OTHER_VALUES = {
+    None: "not set",
+    "null_value": "null",
+    "list_value": "a list with members that are not texts",
+    "struct_value": "an object with members of its own",
+}
+
+
+def _write_optional(source: Source | None) -> gallery_pb2.Source | None:
+    return None if source is None else write_source(source)
+
+
+def _read_optional(message: gallery_pb2.Item | gallery_pb2.Neighbour | gallery_pb2.Moment) -> Source | None:
+    return read_source(message.source) if message.HasField("source") else None

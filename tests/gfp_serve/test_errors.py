@@ -1,0 +1,56 @@
+"""Errors carry the field that they are about apart from their message."""
+
+import copy
+import pickle
+
+import pytest
+
+from gfp_serve.errors import GfpError, InvalidRequestError, InvalidSkeletonError, OverloadedError, in_field
+from gfp_serve.wire.status import STATUS_CODES, to_error, to_status
+from tests.support.servers import Refusal
+
+
+def test_text_has_the_field_once_before_the_message():
+    assert str(InvalidRequestError("it is 0.", field="top_k")) == "top_k: it is 0."
+    assert str(InvalidRequestError("it is 0.")) == "it is 0."
+
+
+def test_the_innermost_field_stays():
+    with pytest.raises(InvalidRequestError) as caught, in_field("config"), in_field("config.fps"):
+        raise InvalidRequestError("it is 0.")
+    assert caught.value.field == "config.fps"
+
+
+@pytest.mark.parametrize(
+    ("field", "index", "moved"),
+    [
+        ("sequences[3].positions", 3, "sequences[13].positions"),
+        ("queries[0]", 0, "queries[10]"),
+        ("filter.must[2]", None, "filter.must[2]"),
+        ("top_k", None, "top_k"),
+        ("", None, ""),
+    ],
+)
+def test_only_the_index_of_the_request_s_own_list_is_counted_from_elsewhere(field, index, moved):
+    error = InvalidSkeletonError("sequences[3] is not what this is about.", field=field)
+    assert error.index == index
+    error.count_from(10)
+    assert (error.field, error.message) == (moved, "sequences[3] is not what this is about.")
+
+
+def test_errors_survive_other_processes_with_their_fields():
+    error = InvalidSkeletonError("nobody is seen.", field="sequences[1]")
+    for again in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert (type(again), str(again), again.field) == (type(error), str(error), error.field)
+
+
+@pytest.mark.parametrize("error_type", STATUS_CODES, ids=lambda error_type: error_type.__name__)
+@pytest.mark.parametrize("field", ["", "items[2].sequence"])
+def test_every_error_comes_back_from_the_wire_as_it_was(error_type, field):
+    sent: GfpError = (
+        OverloadedError("full.", retry_after_s=1.5) if error_type is OverloadedError else error_type("no.", field=field)
+    )
+    status = to_status(sent)
+    assert status.message == str(sent)  # what programs see that know only gRPC
+    received = to_error(Refusal(status), "somewhere:1")
+    assert (type(received), received.message, received.field) == (type(sent), sent.message, sent.field)
