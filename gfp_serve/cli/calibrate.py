@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Column, Table
 from rich.text import Text
 
 from gfp_serve.cli.options import Command
+from gfp_serve.cli.progress import progress
 from gfp_serve.items import DEFAULT_GALLERY
 
 
@@ -51,10 +51,9 @@ def calibrate(folder: Path, name: str, plot: Path | None, as_json: bool, **how: 
         # Before anything is computed: it may not be installed.
         from gfp_serve.gallery.care.threshold_figure import draw_calibration
     items = list(stored_items(existing_folder(folder, name)))
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("items", total=sum(bool(item.label) for item in items))
-        found = calibrate_unknown(items, advance=lambda done: progress.advance(task, done), **how)
+    with progress() as bars:
+        bar = bars.add("compare", "items", total=sum(bool(item.label) for item in items))
+        found = calibrate_unknown(items, advance=bar.advance, **how)
     if plot is not None:
         draw_calibration(found, plot)
     measured = {

@@ -2,17 +2,15 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Column, Table
 
 from gfp_serve.cli.options import Command, Group
+from gfp_serve.cli.progress import progress
 from gfp_serve.errors import GfpError
 from gfp_serve.items import DEFAULT_GALLERY
 
@@ -193,8 +191,8 @@ def export(folder: Path, file: Path, name: str, as_json: bool) -> None:
     from gfp_serve.gallery.embedded.folders import existing_folder
 
     source = existing_folder(folder, name)
-    with _progress() as on_progress:
-        num_rows = export_table(source, file, on_progress=on_progress)
+    with progress() as bars:
+        num_rows = export_table(source, file, on_progress=bars.add("export", "items").reach)
     click.echo(json.dumps({"exported": num_rows}) if as_json else f"{file} has {_items(num_rows)}.")
 
 
@@ -218,7 +216,8 @@ def import_items(folder: Path, file: Path, name: str, encoder_digest: str | None
     """
     from gfp_serve.gallery.care.tables import import_table
 
-    with _progress() as on_progress:
+    with progress() as bars:
+        on_progress = bars.add("import", "items").reach
         num_rows = import_table(file, folder, name, encoder_digest=encoder_digest, on_progress=on_progress)
     click.echo(json.dumps({"imported": num_rows}) if as_json else f"{_items(num_rows)} of {file} are in {name}.")
 
@@ -238,12 +237,10 @@ def copy(source: str, target: str, name: str, as_json: bool) -> None:
     from gfp_serve.gallery.care.migration import copy_items, gallery_to_fill
     from gfp_serve.gallery.places import opened_gallery
 
-    console = Console(stderr=True)
     with opened_gallery(source, name) as original, gallery_to_fill(target, name, like=original) as copied:
         total = len(original)
-        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-            task = progress.add_task("items", total=total)
-            num_written = copy_items(original, copied, on_progress=lambda done: progress.update(task, completed=done))
+        with progress() as bars:
+            num_written = copy_items(original, copied, on_progress=bars.add("copy", "items", total).reach)
     if as_json:
         click.echo(json.dumps({"copied": num_written, "items": total}))
     else:
@@ -294,12 +291,3 @@ def _snapshot_values(file: Path, name: str | None, state: "GalleryState | None")
 
 def _items(count: int) -> str:
     return "1 item" if count == 1 else f"{count:,} items"
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """Shows items done and the time left, on a terminal."""
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("items", total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
