@@ -7,14 +7,13 @@ from pathlib import Path
 import grpc
 import pytest
 import trustme
-from google.protobuf.descriptor_pb2 import FileDescriptorProto
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from gfp_serve.client import AsyncClient, Tls
 from gfp_serve.config import Security, ServeConfig
 from gfp_serve.errors import ForbiddenError, SettingsError, UnauthenticatedError, UnavailableError
 from gfp_serve.server import Server
 from gfp_serve.service.access import OPEN_SERVICES, RULES, Tokens
+from tests.support.reflection import listed_methods
 from tests.support.servers import channel_to, running, small_config
 from tests.support.tiny_bundle import walk
 
@@ -36,26 +35,6 @@ def config_with(**security: Path) -> ServeConfig:
 async def guarded(tmp_path: Path, tokens: Path) -> AsyncIterator[Server]:
     async with running(tmp_path, config_with(tokens=tokens)) as server:
         yield server
-
-
-async def listed_methods(channel: grpc.aio.Channel, token: str) -> set[str]:
-    """Every RPC of every service that reflection lists, as package.Service/Method."""
-    stub = reflection_pb2_grpc.ServerReflectionStub(channel)
-    header = (("authorization", f"Bearer {token}"),)
-
-    async def ask(**what: str) -> reflection_pb2.ServerReflectionResponse:
-        call = stub.ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest(**what)]), metadata=header)
-        return await call.read()
-
-    methods = set()
-    for service in (await ask(list_services="")).list_services_response.service:
-        reply = await ask(file_containing_symbol=service.name)
-        for content in reply.file_descriptor_response.file_descriptor_proto:
-            described = FileDescriptorProto.FromString(content)
-            for each in described.service:
-                if f"{described.package}.{each.name}" == service.name:
-                    methods |= {f"{service.name}/{method.name}" for method in each.method}
-    return methods
 
 
 async def status_of(channel: grpc.aio.Channel, method: str, token: str | None) -> grpc.StatusCode:

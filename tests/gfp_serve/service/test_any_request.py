@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from gfp_serve.client import Client
 from gfp_serve.server import SERVICES
 from gfp_serve.wire.status import DOMAIN
-from tests.gfp_serve.service.test_access import listed_methods
 from tests.support.any_requests import LIMITS, RPCS, SET_UP, calls, good
+from tests.support.reflection import listed_methods
 from tests.support.servers import channel_to, running, running_in_thread, small_config
 from tests.support.tiny_bundle import embedding_of, walk
 

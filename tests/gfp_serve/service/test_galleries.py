@@ -32,10 +32,9 @@ from gfp_serve.items import (
 from gfp_serve.server import Server
 from gfp_serve.v1 import gallery_pb2, gallery_pb2_grpc, open_inference_pb2_grpc, stream_pb2
 from gfp_serve.wire.searches import MAX_CONDITIONS, MAX_VALUES, read_filter, write_filter
-from tests.gfp_serve.service.test_open_inference import outputs_of
-from tests.gfp_serve.service.test_open_inference import request as inference
-from tests.gfp_serve.service.test_service import CODE, refused
-from tests.gfp_serve.service.test_stream import FRAMES, bring, opening, replies_to
+from tests.support.frame_streams import FRAMES, bring, opening, replies_to
+from tests.support.inference_messages import inference_request, outputs_of
+from tests.support.refusals import CODE, refused
 from tests.support.servers import channel_to, running
 from tests.support.tiny_bundle import SIZE, embedding_of, tiny_bundle, walk
 
@@ -497,7 +496,7 @@ async def test_the_open_inference_protocol_names_its_gallery_in_a_parameter(
     await client.upsert([Item("there", UNIT[0])], gallery="other")
     async with channel_to(server) as channel:
         infer = open_inference_pb2_grpc.GRPCInferenceServiceStub(channel).ModelInfer
-        asked = inference("gfp-knn", embedding=UNIT[:1])
+        asked = inference_request("gfp-knn", embedding=UNIT[:1])
         assert outputs_of(await infer(asked))["ids"].tolist() == [["here"]]
         asked.parameters["gallery"].string_param = "other"
         assert outputs_of(await infer(asked))["ids"].tolist() == [["there"]]

@@ -19,8 +19,8 @@ from gfp_serve.service import message_size as weight
 from gfp_serve.service.message_size import MAX_VALUES, check_weight
 from gfp_serve.v1 import embedding_pb2, gallery_pb2
 from gfp_serve.v1 import open_inference_pb2 as oip
-from tests.gfp_serve.service.test_stream import FRAMES, bring, opening
 from tests.support.any_requests import RPCS, messages
+from tests.support.frame_streams import FRAMES, bring, opening
 from tests.support.servers import channel_to, running
 
 EMBED, UPSERT = "/gfp_serve.v1.EmbeddingService/Embed", "/gfp_serve.v1.GalleryService/Upsert"

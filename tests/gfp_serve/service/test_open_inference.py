@@ -15,6 +15,7 @@ from gfp_serve.errors import GalleryError
 from gfp_serve.server import Server
 from gfp_serve.v1 import open_inference_pb2 as oip
 from gfp_serve.v1 import open_inference_pb2_grpc
+from tests.support.inference_messages import inference_request, outputs_of
 from tests.support.servers import channel_to, running, running_in_thread, small_config
 from tests.support.tiny_bundle import SIZE, embedding_of, walk
 
@@ -33,32 +34,6 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
 async def stub(server: Server) -> AsyncIterator[Stub]:
     async with channel_to(server) as channel:
         yield Stub(channel)
-
-
-def request(model: str = "gfp-encoder", **tensors: np.ndarray) -> oip.ModelInferRequest:
-    """Raw contents, as tritonclient sends them."""
-    message = oip.ModelInferRequest(model_name=model)
-    for name, values in tensors.items():
-        datatype = "INT32" if values.dtype == np.int32 else "FP32"
-        message.inputs.add(name=name, datatype=datatype, shape=values.shape)
-        message.raw_input_contents.append(values.tobytes())
-    return message
-
-
-def outputs_of(reply: oip.ModelInferResponse) -> dict[str, np.ndarray]:
-    found = {}
-    for described, raw in zip(reply.outputs, reply.raw_output_contents, strict=True):
-        if described.datatype == "FP32":
-            values = np.frombuffer(raw, "<f4")
-        else:
-            texts, place = [], 0
-            while place < len(raw):
-                length = int.from_bytes(raw[place : place + 4], "little")
-                texts.append(raw[place + 4 : place + 4 + length].decode())
-                place += 4 + length
-            values = np.array(texts)
-        found[described.name] = values.reshape(tuple(described.shape))
-    return found
 
 
 CLIPS = np.stack([walk(number)[:20] for number in range(3)]).astype(np.float32)  # clips, frames, bodies, joints, 3
@@ -89,11 +64,11 @@ async def test_embeddings_are_those_of_our_own_service_raw_or_typed_with_or_with
 ) -> None:
     async with AsyncClient(f"127.0.0.1:{server.port}") as client:
         expected = await client.embed(list(CLIPS))
-    reply = await stub.ModelInfer(request(skeleton=CLIPS))
+    reply = await stub.ModelInfer(inference_request(skeleton=CLIPS))
     np.testing.assert_array_equal(outputs_of(reply)["embedding"], expected)
     assert (reply.model_name, reply.model_version) == ("gfp-encoder", "1")
     first_bodies = np.ascontiguousarray(CLIPS[:, :, 0])
-    without_axis = outputs_of(await stub.ModelInfer(request(skeleton=first_bodies)))["embedding"]
+    without_axis = outputs_of(await stub.ModelInfer(inference_request(skeleton=first_bodies)))["embedding"]
     np.testing.assert_allclose(without_axis[0], embedding_of(first_bodies[0]), atol=1e-5)
     typed = oip.ModelInferRequest(model_name="gfp-encoder", id="mine")
     contents = oip.InferTensorContents(fp32_contents=CLIPS.reshape(-1))
@@ -105,13 +80,13 @@ async def test_embeddings_are_those_of_our_own_service_raw_or_typed_with_or_with
 
 async def test_neighbours_and_their_vote_from_clips_or_embeddings(stub: Stub) -> None:
     whole = np.stack([walk(number) for number in range(2)]).astype(np.float32)
-    found = outputs_of(await stub.ModelInfer(request("gfp-knn", skeleton=whole, k=np.array([2], np.int32))))
+    found = outputs_of(await stub.ModelInfer(inference_request("gfp-knn", skeleton=whole, k=np.array([2], np.int32))))
     assert found["ids"].shape == found["similarity"].shape == (2, 2)
     assert found["ids"][:, 0].tolist() == ["clip0", "clip1"]
     assert found["label"].tolist() == ["class0", "class1"]
     assert (found["label_score"] > 0.5).all()
-    embeddings = outputs_of(await stub.ModelInfer(request(skeleton=whole)))["embedding"]
-    asked = request("gfp-knn", embedding=embeddings)
+    embeddings = outputs_of(await stub.ModelInfer(inference_request(skeleton=whole)))["embedding"]
+    asked = inference_request("gfp-knn", embedding=embeddings)
     asked.parameters["k"].int64_param = 1
     asked.outputs.add(name="ids")
     from_embeddings = outputs_of(await stub.ModelInfer(asked))
@@ -121,7 +96,7 @@ async def test_neighbours_and_their_vote_from_clips_or_embeddings(stub: Stub) ->
 
 def changed(**fields: object) -> oip.ModelInferRequest:
     """A sound request with other values in its first input."""
-    message = request(skeleton=CLIPS)
+    message = inference_request(skeleton=CLIPS)
     for name, value in fields.items():
         if name == "shape":
             del message.inputs[0].shape[:]
@@ -134,9 +109,9 @@ def changed(**fields: object) -> oip.ModelInferRequest:
     return message
 
 
-BOTH = request(skeleton=CLIPS)
+BOTH = inference_request(skeleton=CLIPS)
 BOTH.inputs[0].contents.fp32_contents.append(1.0)
-LAYOUT = request(skeleton=CLIPS)
+LAYOUT = inference_request(skeleton=CLIPS)
 LAYOUT.parameters["layout"].string_param = "octopus"
 
 
@@ -159,18 +134,18 @@ LAYOUT.parameters["layout"].string_param = "octopus"
         (changed(name="x"), "input 'x' is unknown; gfp-encoder takes skeleton"),
         (BOTH, "both raw and typed contents"),
         (LAYOUT, "octopus"),
-        (request(), "gfp-encoder takes one input"),
-        (request(skeleton=CLIPS[:0]), "every axis must be 1 or more"),
-        (request(skeleton=CLIPS[:, :0]), "every axis must be 1 or more"),
-        (request(skeleton=np.repeat(CLIPS, 2, axis=0)), "1 to 4 of them"),
-        (request(skeleton=np.repeat(CLIPS, 10, axis=1)), "has 90 frames"),
-        (request(skeleton=np.full_like(CLIPS, np.nan)), "skeleton[0]"),
-        (request("gfp-knn"), "send one of them"),
-        (request("gfp-knn", skeleton=CLIPS, k=np.array([0], np.int32)), "gives 1 to 3"),
-        (request("gfp-knn", skeleton=CLIPS, k=np.array([4], np.int32)), "gives 1 to 3"),
-        (request("gfp-knn", skeleton=CLIPS, k=np.array([1, 1], np.int32)), "it must hold one"),
-        (request("gfp-knn", embedding=np.zeros((1, SIZE), np.float32)), "no direction"),
-        (request("gfp-knn", embedding=np.ones((1, SIZE + 1), np.float32)), "its shape is"),
+        (inference_request(), "gfp-encoder takes one input"),
+        (inference_request(skeleton=CLIPS[:0]), "every axis must be 1 or more"),
+        (inference_request(skeleton=CLIPS[:, :0]), "every axis must be 1 or more"),
+        (inference_request(skeleton=np.repeat(CLIPS, 2, axis=0)), "1 to 4 of them"),
+        (inference_request(skeleton=np.repeat(CLIPS, 10, axis=1)), "has 90 frames"),
+        (inference_request(skeleton=np.full_like(CLIPS, np.nan)), "skeleton[0]"),
+        (inference_request("gfp-knn"), "send one of them"),
+        (inference_request("gfp-knn", skeleton=CLIPS, k=np.array([0], np.int32)), "gives 1 to 3"),
+        (inference_request("gfp-knn", skeleton=CLIPS, k=np.array([4], np.int32)), "gives 1 to 3"),
+        (inference_request("gfp-knn", skeleton=CLIPS, k=np.array([1, 1], np.int32)), "it must hold one"),
+        (inference_request("gfp-knn", embedding=np.zeros((1, SIZE), np.float32)), "no direction"),
+        (inference_request("gfp-knn", embedding=np.ones((1, SIZE + 1), np.float32)), "its shape is"),
     ],
 )
 async def test_what_contradicts_itself_is_refused_in_words(
@@ -183,11 +158,11 @@ async def test_what_contradicts_itself_is_refused_in_words(
 
 
 async def test_an_unknown_model_version_or_output_is_refused(stub: Stub) -> None:
-    for message in (request("x"), oip.ModelInferRequest(model_name="gfp-encoder", model_version="7")):
+    for message in (inference_request("x"), oip.ModelInferRequest(model_name="gfp-encoder", model_version="7")):
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await stub.ModelInfer(message)
         assert refused.value.code() == grpc.StatusCode.NOT_FOUND
-    message = request(skeleton=CLIPS)
+    message = inference_request(skeleton=CLIPS)
     message.outputs.add(name="y")
     with pytest.raises(grpc.aio.AioRpcError, match="'y' is not an output; gfp-encoder gives embedding"):
         await stub.ModelInfer(message)
@@ -195,7 +170,7 @@ async def test_an_unknown_model_version_or_output_is_refused(stub: Stub) -> None
 
 async def test_a_stream_answers_in_order_and_goes_on_after_a_request_that_fails(stub: Stub) -> None:
     bad = changed(datatype="FP64")
-    good, bad.id = request(skeleton=CLIPS), "bad"
+    good, bad.id = inference_request(skeleton=CLIPS), "bad"
     replies = [reply async for reply in stub.ModelStreamInfer(iter([good, bad, good]))]
     assert [bool(reply.error_message) for reply in replies] == [False, True, False]
     assert replies[1].infer_response.id == "bad"
@@ -206,7 +181,7 @@ async def test_a_stream_answers_in_order_and_goes_on_after_a_request_that_fails(
 
 async def test_a_request_that_quotes_or_is_called_by_a_long_text_ends_no_stream(stub: Stub) -> None:
     text = "\1" * 20 * 2**20  # four times as long where it is quoted
-    bad, good = request(skeleton=CLIPS), request(skeleton=CLIPS)
+    bad, good = inference_request(skeleton=CLIPS), inference_request(skeleton=CLIPS)
     bad.parameters["layout"].string_param, bad.id = text, text
     replies = [reply async for reply in stub.ModelStreamInfer(iter([bad, good]))]
     assert [bool(reply.error_message) for reply in replies] == [True, False]
@@ -222,7 +197,7 @@ async def test_a_fault_of_the_server_ends_a_stream_and_tells_nothing_of_its_insi
 
     monkeypatch.setattr(server.deployment.galleries[""], "search", fail)
     with pytest.raises(grpc.aio.AioRpcError) as ended:
-        [reply async for reply in stub.ModelStreamInfer(iter([request("gfp-knn", skeleton=CLIPS)]))]
+        [reply async for reply in stub.ModelStreamInfer(iter([inference_request("gfp-knn", skeleton=CLIPS)]))]
     assert ended.value.code() == grpc.StatusCode.INTERNAL
     assert "secret" not in ended.value.details()
 
@@ -233,7 +208,10 @@ async def test_a_reply_that_would_be_larger_than_the_server_sends_is_refused_in_
         async with AsyncClient(f"127.0.0.1:{server.port}") as client:
             await client.upsert([ClipItem(f"{number}" + 200 * "é", walk(number)) for number in range(10)])
         queries = np.ones((100, SIZE), np.float32)
-        many, named = request("gfp-knn", embedding=queries), request("gfp-knn", embedding=queries[:1])
+        many, named = (
+            inference_request("gfp-knn", embedding=queries),
+            inference_request("gfp-knn", embedding=queries[:1]),
+        )
         named.id = "x" * (2**14 - 300)
         for message in (many, named):
             with pytest.raises(grpc.aio.AioRpcError) as refused:
@@ -245,7 +223,7 @@ async def test_a_reply_that_would_be_larger_than_the_server_sends_is_refused_in_
 
 
 async def test_statistics_count_clips_calls_and_failures(stub: Stub) -> None:
-    await stub.ModelInfer(request(skeleton=CLIPS))
+    await stub.ModelInfer(inference_request(skeleton=CLIPS))
     with pytest.raises(grpc.aio.AioRpcError):
         await stub.ModelInfer(changed(datatype="FP64"))
     (found,) = (await stub.ModelStatistics(oip.ModelStatisticsRequest(name="gfp-encoder"))).model_stats

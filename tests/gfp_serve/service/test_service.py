@@ -7,7 +7,7 @@ import grpc
 import numpy as np
 import pytest
 from google.protobuf.message_factory import GetMessageClass
-from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
+from google.rpc.error_details_pb2 import RetryInfo
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 from hypothesis import given, settings
@@ -21,17 +21,17 @@ from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc, gallery_pb2, gallery
 from gfp_serve.wire.arrays import read_embedding, write_embedding, write_sequence
 from gfp_serve.wire.items import write_struct
 from gfp_serve.wire.status import STATUS_CODES, reason_of
+from tests.support.refusals import CODE, refused
 from tests.support.servers import GatedEncoder, calls_in, channel_to, running, running_in_thread, small_config
 from tests.support.tiny_bundle import SIZE, embedding_of, tiny_bundle, walk
 
-CODE = grpc.StatusCode
 RPCS = [
     method
     for file in (embedding_pb2, gallery_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 ]
-# About galleries as wholes; tests/gfp_serve/test_galleries_wire.py is about these.
+# About galleries as wholes; test_galleries.py is about these.
 OF_GALLERIES = {"CreateGallery", "DescribeGallery", "ListGalleries", "DropGallery"}
 
 
@@ -67,21 +67,6 @@ def query(seed):
 
 def item(seed, label="", **attributes):
     return gallery_pb2.Item(id=f"i{seed}", sequence=sequence(seed), label=label, attributes=write_struct(attributes))
-
-
-async def refused(call, code, reason):
-    """The error of a call that must fail with this status and reason; its `field` if it has one."""
-    with pytest.raises(grpc.RpcError) as caught:
-        await call
-    assert caught.value.code() is code, caught.value.details()
-    status = rpc_status.from_call(caught.value)
-    info, bad = ErrorInfo(), BadRequest()
-    for detail in status.details:
-        detail.Unpack(info)
-        detail.Unpack(bad)
-    assert (info.reason, info.domain) == (reason, "gfp_serve")
-    field = bad.field_violations[0].field if bad.field_violations else ""
-    return status.message, field
 
 
 async def call(channel, method, content):

@@ -12,44 +12,16 @@ import pytest
 from gfp_serve.client import AsyncClient, ClipItem
 from gfp_serve.server import Server
 from gfp_serve.service.window_queue import MAX_WAITING
-from gfp_serve.v1 import gallery_pb2, stream_pb2, stream_pb2_grpc
+from gfp_serve.v1 import gallery_pb2, stream_pb2
+from tests.support.frame_streams import FRAMES, LENGTH, STRIDE, bring, opening, replies_to, stub_of
 from tests.support.servers import GatedEncoder, calls_in, channel_to, running, small_config
 from tests.support.tiny_bundle import embedding_of, tiny_bundle, walk
-
-FRAMES = np.concatenate([walk(number) for number in range(6)]).astype(np.float32)  # frames, 1 body, 25, 3
-LENGTH, STRIDE = 8, 4
-
-
-def opening(**changed: object) -> stream_pb2.EmbedStreamRequest:
-    values: dict[str, object] = {
-        "layout": "ntu25",
-        "num_bodies": 1,
-        "fps": 20.0,
-        "window_frames": LENGTH,
-        "stride_frames": STRIDE,
-    }
-    return stream_pb2.EmbedStreamRequest(config=stream_pb2.StreamConfig(**values | changed))
-
-
-def bring(frames: np.ndarray) -> stream_pb2.EmbedStreamRequest:
-    return stream_pb2.EmbedStreamRequest(
-        frames=stream_pb2.Frames(positions=frames.astype("<f4").tobytes(), num_frames=len(frames))
-    )
 
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[Server]:
     async with running(tmp_path) as running_server:
         yield running_server
-
-
-def stub_of(channel: grpc.aio.Channel) -> stream_pb2_grpc.StreamServiceStub:
-    return stream_pb2_grpc.StreamServiceStub(channel)
-
-
-async def replies_to(server: Server, *messages: stream_pb2.EmbedStreamRequest) -> list[stream_pb2.EmbedStreamResponse]:
-    async with channel_to(server) as channel:
-        return [reply async for reply in stub_of(channel).EmbedStream(iter(messages), timeout=20)]
 
 
 def vectors_of(replies: list[stream_pb2.EmbedStreamResponse]) -> np.ndarray:

@@ -10,20 +10,14 @@ from typing import Any
 import pytest
 import torch
 
+from tests.support.small_objectives import SETTINGS, SMALL, bodies, build, draws
 from tests.support.small_runs import tiny_config, write_store
 from trainer.checkpoint import Checkpoint
-from trainer.encoder import EncoderConfig, SkeletonEncoder
+from trainer.encoder import SkeletonEncoder
 from trainer.health import health
 from trainer.loop import Progress, Trainer
-from trainer.objectives import OBJECTIVES, Objective, build_objective, config_from_json, config_to_json
+from trainer.objectives import OBJECTIVES, build_objective, config_from_json, config_to_json
 
-SMALL = EncoderConfig(width=16, depth=1, num_heads=2)
-# GFP as published; for the others two blocks are as good as five.
-SETTINGS: dict[str, dict[str, Any]] = {
-    "gfp": {},
-    "gfp_queries": {"local_width": 32, "global_width": 64},
-    **{name: {"decoder_depth": 2} for name in ("mamp", "nat", "s_jepa", "skeleton_mae")},
-}
 # Losses of five steps. A refactor may not move these; a change of the computation may, and then says so.
 GOLDEN_LOSSES = {
     "gfp": [93.849, 84.662, 80.211, 80.781, 82.729],
@@ -34,19 +28,6 @@ GOLDEN_LOSSES = {
     "skeleton_mae": [1.9405, 1.8539, 1.7749, 1.6985, 1.6267],
 }
 every_objective = pytest.mark.parametrize("name", OBJECTIVES)
-
-
-def build(name: str) -> Objective:
-    torch.manual_seed(0)
-    return build_objective(SkeletonEncoder(SMALL, num_frames=120), OBJECTIVES[name].config_type(**SETTINGS[name]))
-
-
-def bodies(seed: int = 0) -> torch.Tensor:
-    return torch.randn(6, 120, 25, 3, generator=torch.Generator().manual_seed(seed))
-
-
-def draws(seed: int = 0) -> torch.Tensor:
-    return torch.rand(6, 750, generator=torch.Generator().manual_seed(seed))
 
 
 @every_objective
@@ -132,7 +113,8 @@ def test_a_mask_that_hides_all_or_nothing_is_refused(ratio: float, left: int) ->
 
 GRAPH = """
 import torch
-from tests.trainer.objectives.test_every_objective import OBJECTIVES, SETTINGS, bodies, build, draws
+from tests.support.small_objectives import SETTINGS, bodies, build, draws
+from trainer.objectives import OBJECTIVES
 
 torch.set_num_threads(1)
 small = {"local_width": 8, "global_width": 16, "decoder_depth": 1}

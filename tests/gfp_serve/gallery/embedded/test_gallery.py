@@ -3,14 +3,11 @@
 What survives crashes and damage, who may open it, what threads see meanwhile, and which of equals is the nearest.
 """
 
-import resource
 import signal
 import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +17,7 @@ from gfp_serve.classify import nearest
 from gfp_serve.errors import ClosedError, EncoderMismatchError, GalleryError, ItemNotFoundError
 from gfp_serve.gallery.embedded.gallery import FaissGallery
 from gfp_serve.items import Item
+from tests.support.full_disk import file_size_limit
 
 DIGEST, OTHER_DIGEST = "5e" * 32, "0b" * 32
 
@@ -223,17 +221,6 @@ def test_a_gallery_that_was_cut_off_is_refused(folder, share):
         FaissGallery.open(folder)
 
 
-@contextmanager
-def file_size_limit(size: int) -> Iterator[None]:
-    """As a full disk does, let no file grow beyond `size` bytes. Python ignores the signal that comes with it."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 def test_an_upsert_that_finds_the_disk_full_changes_nothing(folder):
     fill(folder)
     many = [Item(f"more-{n}", on_circle(n, 20_000), "more") for n in range(20_000)]
@@ -282,6 +269,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from gfp_serve.gallery.embedded.gallery import FaissGallery
+from tests.support.full_disk import file_size_limit
 from gfp_serve.items import Item
 with FaissGallery.open_or_create(Path(sys.argv[1]), encoder_digest="5e" * 32, embedding_size=64) as gallery:
     for number in range(int(sys.argv[2]), 1_000_000):

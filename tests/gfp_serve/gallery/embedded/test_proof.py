@@ -29,10 +29,10 @@ from gfp_serve.items import (
     Neighbour,
 )
 from gfp_serve.v1 import gallery_pb2, gallery_pb2_grpc
-from tests.gfp_serve.gallery.embedded.test_gallery import file_size_limit
-from tests.gfp_serve.service.test_service import CODE, refused
 from tests.proving import beside, crash
 from tests.proving.damage import LOG, Damaged
+from tests.support.full_disk import file_size_limit
+from tests.support.refusals import CODE, refused
 from tests.support.servers import channel_to, running
 from tests.support.tiny_bundle import SIZE as TINY_SIZE
 

@@ -1,0 +1,64 @@
+"""No test imports another test or a benchmark: parts that several use are in `support/` or `proving/`."""
+
+import ast
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def forbidden_imports(path: Path, root: Path) -> list[str]:
+    """Imports of tests and benchmarks, each as `file:line: module`, in a file and in programs that it holds as text."""
+    package = path.relative_to(root).parent.parts
+    return [
+        f"{path.relative_to(root)}:{line}: {module}"
+        for line, module in _imports(ast.parse(path.read_text()), package)
+        if module.split(".")[0] == "benchmarks" or any(part.startswith("test_") for part in module.split("."))
+    ]
+
+
+def _imports(tree: ast.AST, package: tuple[str, ...]) -> Iterator[tuple[int, str]]:
+    """Every module that may be imported, with its line: of `from a import b`, that is a.b."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) + 1 - node.level] if node.level else ()
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            yield from ((node.lineno, f"{module}.{alias.name}") for alias in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and "import " in node.value:
+            try:
+                program = ast.parse(textwrap.dedent(node.value))
+            except SyntaxError:  # a sentence, or a program with places to fill
+                continue
+            yield from ((node.lineno, module) for _, module in _imports(program, package))
+
+
+def test_no_test_imports_another_test_or_a_benchmark() -> None:
+    files = sorted((ROOT / "tests").rglob("*.py"))
+    files.remove(Path(__file__))  # its texts are what is forbidden
+    assert len(files) > 100
+    assert [each for file in files for each in forbidden_imports(file, ROOT)] == []
+
+
+@pytest.mark.parametrize(
+    ("line", "module"),
+    [
+        ("from tests.gfp_serve.test_bundle import manifest", "tests.gfp_serve.test_bundle.manifest"),
+        ("from tests.gfp_serve import test_bundle", "tests.gfp_serve.test_bundle"),
+        ("import tests.gfp_serve.test_bundle", "tests.gfp_serve.test_bundle"),
+        ("from .test_bundle import manifest", "tests.gfp_serve.test_bundle.manifest"),
+        ("from ..trainer import test_loop", "tests.trainer.test_loop"),
+        ("from benchmarks.serving import load", "benchmarks.serving.load"),
+        ("import benchmarks.serve", "benchmarks.serve"),
+        ('PROGRAM = """\n    import benchmarks.serve\n"""', "benchmarks.serve"),
+    ],
+)
+def test_a_planted_import_is_found(tmp_path: Path, line: str, module: str) -> None:
+    path = tmp_path / "tests" / "gfp_serve" / "test_planted.py"
+    path.parent.mkdir(parents=True)
+    path.write_text(f"from tests.support.tiny_bundle import walk\nimport numpy\n\n{line}\n")
+    assert forbidden_imports(path, tmp_path) == [f"tests/gfp_serve/test_planted.py:4: {module}"]

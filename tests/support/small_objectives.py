@@ -1,0 +1,29 @@
+"""Every objective on a small encoder, and bodies and draws for it."""
+
+from typing import Any
+
+import torch
+
+from trainer.encoder import EncoderConfig, SkeletonEncoder
+from trainer.objectives import OBJECTIVES, Objective, build_objective
+
+SMALL = EncoderConfig(width=16, depth=1, num_heads=2)
+# GFP as published; for the others two blocks are as good as five.
+SETTINGS: dict[str, dict[str, Any]] = {
+    "gfp": {},
+    "gfp_queries": {"local_width": 32, "global_width": 64},
+    **{name: {"decoder_depth": 2} for name in ("mamp", "nat", "s_jepa", "skeleton_mae")},
+}
+
+
+def build(name: str) -> Objective:
+    torch.manual_seed(0)
+    return build_objective(SkeletonEncoder(SMALL, num_frames=120), OBJECTIVES[name].config_type(**SETTINGS[name]))
+
+
+def bodies(seed: int = 0) -> torch.Tensor:
+    return torch.randn(6, 120, 25, 3, generator=torch.Generator().manual_seed(seed))
+
+
+def draws(seed: int = 0) -> torch.Tensor:
+    return torch.rand(6, 750, generator=torch.Generator().manual_seed(seed))
