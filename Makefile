@@ -4,7 +4,7 @@
 #   make test-milvus  the galleries' tests on a Milvus server, which is installed and started; on Linux, x86-64
 #   make proto   generate gfp_serve/v1 from proto/
 #   make fuzz    look for requests that the server answers wrongly, for SECONDS=60; on Linux, x86-64
-#   make readme  write the commands' help into README.md
+#   make docs    the site of docs/, into build/docs
 #   make clean   remove the environment and everything that tools left behind
 
 PYTHON ?= python3
@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 # The server has an environment of its own: what it is made of is of 2024.
 MILVUS := $(VENV)-milvus
 
-.PHONY: help demo test test-milvus proto fuzz readme clean
+.PHONY: help demo test test-milvus proto fuzz docs clean
 help:
 	@sed -n 's/^#   //p' Makefile
 
@@ -38,8 +38,9 @@ proto: $(VENV)/test.stamp
 fuzz: $(VENV)/fuzz.stamp
 	$(BIN)/python -m tests.fuzz.fuzz_wire --seconds $(SECONDS)
 
-readme: $(VENV)/test.stamp
-	$(BIN)/cog -r -I . README.md
+docs: $(VENV)/test.stamp
+	$(BIN)/python -m sphinx -b html -W --keep-going -q -d build/doctrees docs build/docs
+	@echo "build/docs/index.html"
 
 # A stamp says that the environment holds what pyproject.toml and constraints.txt asked for when it was made.
 $(VENV)/demo.stamp: pyproject.toml constraints.txt | $(BIN)/python
@@ -69,4 +70,4 @@ $(BIN)/python:
 
 clean:
 	rm -rf $(VENV) $(MILVUS) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	find gfp_serve trainer tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find gfp_serve trainer tests examples benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} +

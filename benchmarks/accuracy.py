@@ -2,7 +2,7 @@
 
     python benchmarks/accuracy.py prepare DATA --work WORK     clip files of DATA (see CLIP_FILES) into stores
     python benchmarks/accuracy.py run --work WORK              what is not yet in the report, row by row; may be stopped
-    python benchmarks/accuracy.py table                        the report as the README's tables
+    python benchmarks/accuracy.py table                        the report as the tables of docs/benchmarks.md
 
 Trained without labels on the clips of all sets but Florence, UTD-MHAD's even subjects left out. Measured on UTD-MHAD
 odd → even subjects, and on Florence and KinderGator adults (coarse classes) with 2 cross-subject folds: by 1-NN with

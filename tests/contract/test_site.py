@@ -1,0 +1,131 @@
+"""The site of docs/ is built without a warning, holds what it promises, and loads nothing from another host."""
+
+import html
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from gfp_serve.client import AsyncClient, Client
+from gfp_serve.v1 import embedding_pb2, gallery_pb2, open_inference_pb2, stream_pb2
+from tests.contract.commands import ROOT, SCRIPTS, contexts
+
+PROTOS = (embedding_pb2, gallery_pb2, open_inference_pb2, stream_pb2)
+METHODS = [
+    (file, service.full_name, method.name)
+    for file in PROTOS
+    for service in file.DESCRIPTOR.services_by_name.values()
+    for method in service.methods
+]
+FIELDS = [
+    (file, message.name, field.name)
+    for file in PROTOS
+    for message in file.DESCRIPTOR.message_types_by_name.values()
+    for field in message.fields
+]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The folder of the site, built as `make docs` does."""
+    out = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-q", "-j", "2"]
+    built = subprocess.run(
+        [*command, "-d", out / "doctrees", ROOT / "docs", out / "html"], capture_output=True, text=True, timeout=300
+    )
+    assert built.returncode == 0, built.stderr
+    return out / "html"
+
+
+@pytest.fixture(scope="module")
+def pages(site):
+    """The text of each page's file, by its path in the site."""
+    return {str(path.relative_to(site)): path.read_text() for path in site.rglob("*.html")}
+
+
+def text_of(page: str) -> str:
+    """What a page shows, without its markup."""
+    return html.unescape(re.sub(r"<[^>]+>", "", page))
+
+
+def page_of(file) -> str:
+    return f"reference/wire/{Path(file.DESCRIPTOR.name).stem}.html"
+
+
+@pytest.mark.timeout(300)
+def test_every_page_of_the_docs_is_in_the_site_and_can_be_reached(pages):
+    sources = [path.relative_to(ROOT / "docs").with_suffix(".html") for path in (ROOT / "docs").rglob("*.md")]
+
+    assert len(sources) > 30
+    assert [str(page) for page in sources if str(page) not in pages] == []
+    # Each is in the tree of contents that every page has beside it.
+    contents = re.findall(r'class="reference internal" href="([^"#]+)"', pages["index.html"])
+    assert [str(page) for page in sources if str(page) not in {*contents, "index.html"}] == []
+
+
+def test_every_command_is_in_the_site_with_all_its_options(pages):
+    missing = []
+    for context in contexts():
+        page = pages[f"reference/commands/{context.command_path.split()[0]}.html"]
+        section = context.command_path.replace(" ", "-")
+        if f'<section id="{section}">' not in page or f"<h" not in page:
+            missing.append(context.command_path)
+        for option in context.command.params:
+            if isinstance(option, click.Option) and f'id="cmdoption-{section}-{option.opts[0].lstrip("-")}"' not in page:
+                missing.append(f"{context.command_path} {option.opts[0]}")
+
+    assert missing == []
+
+
+def test_each_command_is_headed_by_its_whole_name(pages):
+    shown = {script: text_of(pages[f"reference/commands/{script}.html"]) for script in SCRIPTS}
+
+    assert "gfp gallery snapshot create¶" in shown["gfp"]
+    assert "gfp-evaluate linear-probe¶" in shown["gfp-evaluate"]
+
+
+def test_every_rpc_is_in_the_site(pages):
+    missing = [name for file, *name in METHODS if f'id="{"-".join(name).replace(".", "-").replace("_", "-").lower()}"' not in pages[page_of(file)]]
+
+    assert len(METHODS) > 20
+    assert missing == []
+
+
+def test_every_field_of_a_message_is_in_the_site_with_its_comment(pages):
+    missing = [(message, field) for file, message, field in FIELDS if f">{field}<" not in pages[page_of(file)]]
+
+    assert len(FIELDS) > 100
+    assert missing == []
+    assert "NaN means \"not seen\"; infinity is refused." in text_of(pages["reference/wire/embedding.html"])
+
+
+@pytest.mark.parametrize("client", [Client, AsyncClient])
+def test_every_method_of_a_client_is_in_the_site(pages, client):
+    methods = [name for name, method in vars(client).items() if not name.startswith("_") and callable(method)]
+    page = pages["reference/python/client.html"]
+
+    assert len(methods) > 10
+    assert [name for name in methods if f"gfp_serve.client.{client.__name__}.{name}" not in page] == []
+
+
+def test_no_page_shows_the_markup_of_a_directive(pages):
+    # A directive of reStructuredText outside {eval-rst} is printed as it stands, and nothing else fails.
+    marks = (".. click::", ".. automodule::", "{{protocol", "{eval-rst}", ":::", ":nested:")
+    shown = [(name, mark) for name, page in pages.items() for mark in marks if mark in text_of(page)]
+
+    assert shown == []
+
+
+def test_the_site_loads_nothing_from_another_host(site, pages):
+    loads = r"""<(?:script|img|iframe|source|video|audio|object|embed)\b[^>]*?(?:src|data)\s*=\s*["']?(?:https?:)?//"""
+    links = r"""<link\b(?=[^>]*rel=["']?(?:stylesheet|icon|preload|preconnect|dns-prefetch|font))[^>]*href=["']?(?:https?:)?//"""
+    from_others = [name for name, page in pages.items() if re.search(loads, page) or re.search(links, page)]
+    styles = {path.name: path.read_text() for path in site.rglob("*.css")}
+    from_styles = [name for name, style in styles.items() if re.search(r"@import|url\(\s*[\"']?(?:https?:)?//", style)]
+
+    assert styles
+    assert from_others == []
+    assert from_styles == []
