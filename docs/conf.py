@@ -40,9 +40,9 @@ nitpick_ignore_regex = [
     ("py:.*", r"(np|numpy|torch|nn|grpc|click|abc|collections|pathlib|typing|jaxtyping|contextlib|types)\..*"),
     (
         "py:.*",
-        r"(Any|Callable|ClassVar|Generator|Iterable|Iterator|AsyncIterable|AsyncGenerator|AsyncIterator|Literal|Mapping"
-        r"|Path|Sequence|Self|Tensor|ABC|Exception|Array|ndarray|Module|optional|T|M|C)",
+        r"(Any|Callable|ClassVar|Literal|Self|(Async)?(Generator|Iterable|Iterator)|Mapping|Sequence|Path|T|M|C)",
     ),
+    ("py:.*", r"(ABC|Exception|Array|ndarray|Module|Tensor|optional)"),
     ("py:.*", r"(Float|Float32|Int|Int8|Int16|Int64|Integer|Bool)\[?.*"),
 ]
 

@@ -3,7 +3,8 @@
 - `sh`: each line is a command. A server that it starts runs on until the next one, or the comment
   `<!-- stop the server -->`, or the end of the page.
 - `python`: all blocks of a page share their names.
-- `output`: what the block before it prints on standard output; `…` stands for anything, on a line of its own for any number of lines.
+- `output`: what the block before it prints on standard output. `…` stands for anything; alone on a line, for any number
+  of lines.
 - Blocks in other languages are there to be read.
 
 The comment `<!-- not run: REASON -->` before a block leaves it out. `<!-- gfp-train is tested with: OPTIONS -->` adds
