@@ -204,7 +204,7 @@ def write_page(shown: list[Answer], items: dict[str, Clip]) -> Path:
         path,
         rows,
         title="Queries and their nearest neighbours",
-        note="The people who ask are not among those who are searched. Voted is what the five nearest say together.",
+        note="Nobody in a query is in the gallery. “Voted” is the class that the five nearest vote for.",
     )
     return path
 

@@ -152,7 +152,7 @@ def test_a_server_and_the_commands_that_ask_it_reach_nobody_else(watched, tmp_pa
                     ("gfp", "add", clips),
                     ("gfp", "add", clips, "--windows", "4:2"),
                     ("gfp", "embed", clips),
-                    ("gfp", "search", clips),
+                    ("gfp", "search", clips, "--html", "page.html"),
                     ("gfp", "search", clips, "--moments"),
                     ("gfp", "classify", clips),
                     ("gfp", "remove", "clips/c0"),

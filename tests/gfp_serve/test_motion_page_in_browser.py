@@ -37,6 +37,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     program.write_text(f'#!/bin/sh\nexec {shlex.join(chromium())} "$@"\n')
     program.chmod(0o700)
     quiet = ["--disable-background-networking", "--disable-component-update", "--host-resolver-rules=MAP * ~NOTFOUND"]
+    # It asks the kernel for a route to a known address, to learn whether there is IPv6; nothing is sent to that.
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--disable-gpu", *quiet])
         yield browser
