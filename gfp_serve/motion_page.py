@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int16
 
+from gfp_serve.files import write_whole
 from gfp_serve.preprocess import rotate_about_vertical
 from gfp_serve.skeleton import Layout, check_sequence
 
@@ -68,7 +69,7 @@ def write_motion_page(path: Path, rows: Sequence[MotionRow], *, title: str, note
     """Write the page of `motion_page` to `path`, whose folders are made; return its bytes."""
     page = motion_page(rows, title=title, note=note).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(page)
+    write_whole(path, page)
     return len(page)
 
 
