@@ -17,8 +17,9 @@ from torch import Tensor, nn
 
 from gfp_serve.errors import InvalidRequestError
 from gfp_serve.formats import TEST_SPLIT
-from gfp_serve.preprocess import SampleConfig, sample
+from gfp_serve.preprocess import SampleConfig
 from gfp_serve.settings import setting
+from trainer.data.model_input import ModelInput
 from trainer.data.store import ClipStore
 from trainer.encoder import SkeletonEncoder
 
@@ -149,10 +150,11 @@ def fit_readout(
     if config.readout == "within-class":
         _check_labels(store, index)
     model = grid_of(model, config).to(device).eval()
+    model_input = ModelInput(store, sampling)
     rows = []
     with torch.inference_mode():
         for done, clip in enumerate(index, start=1):
-            bodies = torch.from_numpy(sample(store.clip(int(clip)), sampling)).to(device)
+            bodies = torch.from_numpy(model_input.served(int(clip))).to(device)
             rows.append(model.features(bodies).mean(dim=0).float().cpu().numpy())  # type: ignore[operator]
             show(done, len(index))
     mean, directions = projection(np.stack(rows), store.labels[index], config)

@@ -12,8 +12,8 @@ from gfp_serve.formats import TEST_SPLIT
 from gfp_serve.preprocess import SampleConfig
 from trainer import parallel
 from trainer.data.augmentation import draw_views
+from trainer.data.model_input import ModelInput, to_device
 from trainer.data.store import ClipStore
-from trainer.data.windows import ClipWindows, to_device
 from trainer.schedule import augmentation_draws, mask_seed, take
 
 
@@ -57,10 +57,10 @@ class TrainingClips:
         pairs = store.num_bodies[self.index] > 1
         self._kinds = [kind for kind in (self.index[~pairs], self.index[pairs]) if len(kind)]
         self._clips_of_kind = _shares([len(kind) for kind in self._kinds], batch_clips)
-        self._windows = ClipWindows(store, sampling, device)
+        self._input = ModelInput(store, sampling, device)
         self._draws = torch.Generator(device)
-        # Rows that do not lie on the GPU are read and cut one step ahead, beside its work.
-        self._reader = ThreadPoolExecutor(1) if self._windows.place.type != device.type else None
+        # Rows that are not on the GPU are read and cut one step ahead, while it works.
+        self._reader = ThreadPoolExecutor(1) if self._input.place.type != device.type else None
         self._ahead: dict[int, Future[Tensor]] = {}
 
     def of_step(self, step: int) -> Int[np.ndarray, " batch"]:
@@ -91,13 +91,13 @@ class TrainingClips:
     def _my_rows(self, step: int) -> tuple[int, Int[np.ndarray, " rows"]]:
         """How many rows the whole step has, and which are this process's: those of every n-th clip."""
         # Counted on from the clips of one body to those of two, or the first processes would get the odd ones of both.
-        clip = self._windows.clip_of_rows(self.of_step(step))
+        clip = self._input.clip_of_rows(self.of_step(step))
         return len(clip), np.flatnonzero(clip % parallel.num_processes() == parallel.rank())
 
     def _bodies(self, step: int) -> Float[Tensor, "rows frames joints 3"]:
         clips = self.of_step(step)
         views = draw_views(self.store.num_frames[clips], augmentation_draws(step, seed=self.seed))
-        return self._windows.cut(clips, views, self._my_rows(step)[1])
+        return self._input.rows(clips, views, chosen=self._my_rows(step)[1])
 
     def _pinned_bodies(self, step: int) -> Tensor:
         return self._bodies(step).pin_memory()

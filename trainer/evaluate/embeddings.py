@@ -1,13 +1,14 @@
 """Clips of a store → vectors, by a torch model or by a bundle."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from jaxtyping import Float32, Int
 from torch import nn
 
-from gfp_serve.preprocess import SampleConfig, sample
+from gfp_serve.preprocess import SampleConfig
+from trainer.data.model_input import ModelInput
 from trainer.data.store import ClipStore
 from trainer.embedding import ClipEmbedding
 
@@ -45,21 +46,8 @@ def embed_store(
     `sampling` is the model's: its crop and frame count are applied to the cleaned clips of the store.
     """
     vectors: dict[int, Float32[np.ndarray, " size"]] = {}
-    for places in _batches_of_equal_bodies(store, sampling, index):
-        clips = np.stack([sample(store.clip(int(index[place])), sampling) for place in places])
+    # One call of a model takes clips of one shape.
+    for places, clips in ModelInput(store, sampling).served_batches(index, BATCH_CLIPS):
         vectors.update(zip(places, embed(clips), strict=True))
         show(len(places))
     return np.stack([vectors[place] for place in range(len(index))])
-
-
-def _batches_of_equal_bodies(
-    store: ClipStore, sampling: SampleConfig, index: Int[np.ndarray, " chosen"]
-) -> Iterator[list[int]]:
-    # One call of a model takes clips of one shape.
-    bodies = store.num_bodies[index]
-    if sampling.keep_absent_bodies:
-        bodies = np.full_like(bodies, bodies.max(initial=0))
-    for count in np.unique(bodies):
-        places = np.flatnonzero(bodies == count).tolist()
-        for start in range(0, len(places), BATCH_CLIPS):
-            yield places[start : start + BATCH_CLIPS]

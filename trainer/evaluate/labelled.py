@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from gfp_serve.preprocess import SampleConfig
 from trainer.data.augmentation import draw_views
+from trainer.data.model_input import ModelInput, to_device
 from trainer.data.store import ClipStore
-from trainer.data.windows import ClipWindows, to_device
 
 # Bodies that a frozen encoder reads at a time.
 CHUNK_ROWS = 32
@@ -35,20 +35,16 @@ class LabelledClips:
 
     def __init__(self, store: ClipStore, sampling: SampleConfig, device: torch.device) -> None:
         self.store, self.device = store, device
-        self._windows = ClipWindows(store, sampling, device)
+        self._input = ModelInput(store, sampling, device)
 
     def labels(self, clips: Int[np.ndarray, " clips"]) -> Int[Tensor, " clips"]:
         return torch.from_numpy(self.store.labels[clips]).to(self.device)
 
     def views(self, clips: Int[np.ndarray, " clips"], draws: np.random.Generator | None = None) -> ClipRows:
-        """The clips at these store indices: a random window and rotation each, or without `draws` the centre crop.
-
-        The centre crop is that of `preprocess.sample`, so that it equals what is served.
-        """
-        windows = self._windows
-        seen = windows.centre_views(clips) if draws is None else draw_views(self.store.num_frames[clips], draws)
-        bodies = windows.cut(clips, seen).to(self.device)
-        return ClipRows(bodies, to_device(windows.clip_of_rows(clips), self.device), len(clips))
+        """The clips at these store indices: a random window and rotation of each; without `draws` the centre crops."""
+        seen = None if draws is None else draw_views(self.store.num_frames[clips], draws)
+        bodies = self._input.rows(clips, seen).to(self.device)
+        return ClipRows(bodies, to_device(self._input.clip_of_rows(clips), self.device), len(clips))
 
 
 @torch.no_grad()

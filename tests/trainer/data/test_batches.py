@@ -12,7 +12,6 @@ from trainer import parallel
 from trainer.data.augmentation import draw_views
 from trainer.data.batches import TrainingClips
 from trainer.data.store import ClipStore
-from trainer.data.windows import cut_windows
 from trainer.schedule import augmentation_draws
 
 
@@ -30,16 +29,6 @@ def training_clips(store: ClipStore, *, batch_clips: int, **sampling: bool) -> T
         seed=0,
         device=torch.device("cpu"),
     )
-
-
-@pytest.mark.parametrize("num_frames", [1, 60, 120, 299])
-def test_windows_are_resampled_as_serving_resamples_them(num_frames: int) -> None:
-    rows = np.random.default_rng(0).normal(size=(500, 75)).astype(np.float32)
-    first, length = np.array([0, 17, 100, 499, 3]), np.array([1, 2, 64, 1, 497])
-    cut = cut_windows(torch.from_numpy(rows), torch.from_numpy(first), torch.from_numpy(length), num_frames)
-    for window, start, count in zip(cut.numpy(), first, length, strict=True):
-        expected = resample(rows[start : start + count].reshape(count, 25, 3), num_frames)
-        np.testing.assert_allclose(window, expected, atol=1e-6)
 
 
 def test_rows_of_a_step_are_its_clips_windows_resampled_and_turned(store: ClipStore) -> None:

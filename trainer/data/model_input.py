@@ -1,0 +1,137 @@
+"""Clips of a store as model input: the one way from a store to what an encoder reads.
+
+A clip is cut and resampled in one of two ways. `ModelInput.served` does it in numpy, clip by clip, by the function that
+the server uses: its result equals the server's to the last bit. `ModelInput.rows` does the same in torch for many clips
+at once, because a training step cannot wait for numpy. It also cuts random windows and turns them. Tests hold both
+ways together.
+"""
+
+from collections.abc import Iterator
+from functools import cached_property
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int, Int64
+from torch import Tensor
+
+from gfp_serve.preprocess import MAX_BODIES, MODEL_LAYOUT, SampleConfig, centre_window, sample
+from trainer.data.augmentation import Views
+from trainer.data.store import POSITIONS_FILE, ClipStore
+
+_CPU = torch.device("cpu")
+_ROW_NUMBERS = 3 * MODEL_LAYOUT.num_joints
+
+# This much memory of a GPU stays free for the model when a store is loaded beside it.
+SPARE_DEVICE_BYTES = 8 << 30
+
+
+class ModelInput:
+    """Cuts and resamples the clips of a store.
+
+    In torch a row is a body of a clip. An absent body has a row of zeros if `sampling` keeps absent bodies, and no row
+    otherwise.
+    """
+
+    def __init__(self, store: ClipStore, sampling: SampleConfig, device: torch.device = _CPU) -> None:
+        self.store, self.sampling, self.device = store, sampling, device
+
+    def served(self, clip: int) -> Float32[np.ndarray, "bodies num_frames joints 3"]:
+        """The centre crop of the clip at this store index, as it is served, in metres."""
+        return sample(self.store.clip(clip), self.sampling)
+
+    def served_batches(
+        self, clips: Int[np.ndarray, " clips"], batch_clips: int
+    ) -> Iterator[tuple[list[int], Float32[np.ndarray, "batch bodies num_frames joints 3"]]]:
+        """The centre crops of these clips in batches of one number of bodies, with their places in `clips`."""
+        bodies = self._num_rows(clips)
+        for count in np.unique(bodies):
+            places = np.flatnonzero(bodies == count).tolist()
+            for start in range(0, len(places), batch_clips):
+                batch = places[start : start + batch_clips]
+                yield batch, np.stack([self.served(int(clips[place])) for place in batch])
+
+    @property
+    def place(self) -> torch.device:
+        """Where the store's rows are, and where `rows` works."""
+        return self._stored.device
+
+    def clip_of_rows(self, clips: Int[np.ndarray, " clips"]) -> Int64[np.ndarray, " rows"]:
+        """The place in `clips` to which each row belongs; the rows of a clip follow each other."""
+        return np.repeat(np.arange(len(clips)), self._num_rows(clips))
+
+    def rows(
+        self,
+        clips: Int[np.ndarray, " clips"],
+        views: Views | None = None,
+        *,
+        chosen: Int[np.ndarray, " chosen"] | None = None,
+    ) -> Float[Tensor, "rows num_frames joints 3"]:
+        """The rows of these clips, or only the `chosen` of them, in metres.
+
+        Each clip is seen as its view says. Without `views` it is the centre crop, which `served` gives too.
+        """
+        store = self.store
+        views = self._centre_crops(clips) if views is None else views
+        clip = self.clip_of_rows(clips)
+        body = np.arange(len(clip)) - np.searchsorted(clip, clip)  # its number within its clip
+        if chosen is not None:
+            clip, body = clip[chosen], body[chosen]
+        present = body < store.num_bodies[clips][clip]
+        first_row = store.offsets[clips][clip] + body * present * store.num_frames[clips][clip] + views.start[clip]
+        bodies = cut_windows(
+            self._stored, self._placed(first_row), self._placed(views.length[clip]), self.sampling.num_frames
+        )
+        if views.rotation is not None:
+            turn = self._placed(views.rotation[clip])
+            bodies = (bodies.flatten(1, 2) @ turn.transpose(1, 2)).view(bodies.shape)
+        return bodies if present.all() else bodies * self._placed(present)[:, None, None, None]
+
+    @cached_property
+    def _stored(self) -> Float[Tensor, "stored numbers"]:
+        """The rows of the store: on the GPU if they fit, mapped from the file otherwise."""
+        count = int(self.store.offsets[-1])
+        # A private map of the file: it reads what is used, and torch may hold it.
+        mapped = torch.from_file(
+            str(self.store.path / POSITIONS_FILE), shared=False, size=count * _ROW_NUMBERS, dtype=torch.float32
+        ).view(count, _ROW_NUMBERS)
+        device = self.device
+        fits = device.type == "cuda" and mapped.nbytes + SPARE_DEVICE_BYTES <= torch.cuda.mem_get_info(device)[0]
+        return mapped.to(device) if fits else mapped
+
+    def _num_rows(self, clips: Int[np.ndarray, " clips"]) -> Int64[np.ndarray, " clips"]:
+        seen = self.store.num_bodies[clips]
+        return np.full_like(seen, MAX_BODIES) if self.sampling.keep_absent_bodies else seen
+
+    def _centre_crops(self, clips: Int[np.ndarray, " clips"]) -> Views:
+        crops = [centre_window(int(frames), self.sampling.crop) for frames in self.store.num_frames[clips]]
+        start, length = np.array(crops, dtype=np.int64).reshape(-1, 2).T
+        return Views(start, length, None)
+
+    def _placed(self, column: np.ndarray) -> Tensor:
+        return to_device(column, self.place)
+
+
+def cut_windows(
+    rows: Float[Tensor, "stored numbers"],
+    first_row: Int[Tensor, " rows"],
+    length: Int[Tensor, " rows"],
+    num_frames: int,
+) -> Float[Tensor, "rows num_frames joints 3"]:
+    """Rows first_row:first_row + length of the store, each window resampled to `num_frames` (`preprocess.resample`)."""
+    frames = torch.arange(num_frames, device=rows.device, dtype=torch.float64) + 0.5
+    # These roundings to float32 are those of `resample`, which has them from torch.
+    scale = (length.float() / num_frames).double()
+    position = (scale[:, None] * frames - 0.5).clamp_min(0).float()
+    last = (length - 1)[:, None]
+    before = torch.minimum(position.long(), last)
+    after = torch.minimum(before + 1, last)
+    weight = (position - before).clamp(0, 1)[..., None]
+    start = first_row[:, None]
+    window = torch.lerp(rows[start + before], rows[start + after], weight)
+    return window.view(*window.shape[:2], -1, 3)
+
+
+def to_device(column: np.ndarray, device: torch.device) -> Tensor:
+    """A numpy array as a tensor on a device, without waiting for it."""
+    tensor = torch.from_numpy(column)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
