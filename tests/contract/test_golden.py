@@ -1,0 +1,130 @@
+"""Files that earlier releases wrote are read as they were written, and this release writes the same."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gfp_serve.bundle import Bundle
+from gfp_serve.encoder import Encoder
+from gfp_serve.gallery.care.repair import check_gallery
+from gfp_serve.gallery.embedded.gallery import FaissGallery
+from gfp_serve.items import Effort
+from tests.golden import write
+from trainer.checkpoint import Checkpoint
+from trainer.data.store import ClipStore
+from trainer.loop import Progress, Trainer
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+
+def expected_of(path: Path) -> dict[str, Any]:
+    return json.loads(path.with_name(f"{path.name}.json").read_text())
+
+
+def check_answers(gallery: FaissGallery, effort: Effort, expected: list[list[tuple[str, float]]]) -> None:
+    for found, right in zip(write.answers(gallery, effort), expected, strict=True):
+        assert [id for id, _ in found] == [id for id, _ in right]
+        assert [each for _, each in found] == pytest.approx([each for _, each in right], abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", write.INDEX_KINDS)
+def test_a_gallery_opens_from_the_index_that_an_earlier_release_made(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    golden = GOLDEN / f"gallery-format-2-{kind}"
+    expected = expected_of(golden)
+    folder = shutil.copytree(golden, tmp_path / "gallery")
+    index_file = folder / "derived-1" / "index.faiss"
+    number = index_file.stat().st_ino
+    with FaissGallery.open(folder) as gallery:
+        assert gallery.describe().serving_kind == kind
+        gallery.settle()
+        assert (gallery.generation, len(gallery)) == (expected["generation"], expected["num_items"])
+        assert gallery.label_counts() == expected["label_counts"]
+        check_answers(gallery, Effort(exact=True), expected["exact"])
+        check_answers(gallery, Effort(), expected["by_index"])
+        items = {item.id: item for item in gallery.items()}
+        numbers = [n for n in range(write.NUM_ITEMS + write.NUM_LATE) if n not in (7, 8)]
+        assert items.keys() == {"8", *map(str, numbers)}
+        for n in numbers:
+            found, right = items[str(n)], write.item(n)
+            np.testing.assert_allclose(found.vector, right.vector, atol=1e-7)
+            assert (found.label, found.attributes, found.source) == (right.label, right.attributes, right.source)
+        assert items["8"].label == "ersetzt"
+    assert index_file.stat().st_ino == number, "the index was made anew"
+    assert caplog.text == ""
+    assert check_gallery(folder).is_sound
+
+
+def check_store(folder: Path, expected: dict[str, Any]) -> None:
+    store = ClipStore.open(folder)
+    store.verify()
+    assert store.content_digest == expected["content_sha256"]
+    assert store.preprocess.digest == expected["preprocess_digest"]
+    assert list(store.class_names) == expected["class_names"]
+    for column in ("names", "subjects", "labels", "splits", "cameras", "num_frames", "num_bodies"):
+        assert getattr(store, column).tolist() == expected[column], column
+    assert hashlib.sha256(store.rows.tobytes()).hexdigest() == expected["positions_sha256"]
+
+
+def test_a_store_of_an_earlier_release_has_its_clips() -> None:
+    check_store(GOLDEN / "store-format-1", expected_of(GOLDEN / "store-format-1"))
+
+
+def test_a_run_of_an_earlier_release_goes_on_as_it_would_have_then(tmp_path: Path) -> None:
+    golden = GOLDEN / "checkpoint-format-2.pt"
+    expected = expected_of(golden)
+    saved = Checkpoint.read(golden)
+    assert saved.step == expected["step"]
+    assert saved.preprocess.digest == expected["preprocess_digest"]
+    assert saved.data["content_sha256"] == expected["content_sha256"]
+    assert {name: float(weight.double().sum()) for name, weight in saved.encoder.items()} == expected["encoder"]
+    losses = []
+
+    def show(now: Progress) -> None:
+        losses.append(now.metrics["loss"])
+
+    Trainer(saved.config, ClipStore.open(GOLDEN / "store-format-1"), tmp_path / "run", resume=saved).fit(show)
+    assert losses == pytest.approx(expected["losses"], rel=1e-3)
+    for name, weight in Checkpoint.read(tmp_path / "run").encoder.items():
+        assert float(weight.double().sum()) == pytest.approx(expected["encoder_afterwards"][name], abs=1e-2), name
+
+
+def check_bundle(folder: Path, expected: dict[str, Any]) -> Bundle:
+    bundle = Bundle.read(folder)
+    assert bundle.manifest.preprocess.digest == expected["preprocess_digest"]
+    assert (bundle.manifest.embedding_size, bundle.manifest.step) == (expected["embedding_size"], expected["step"])
+    for clip, right in zip(bundle.canonical, expected["canonical"], strict=True):
+        assert clip.sequence.shape == (right["frames"], right["bodies"], 25, 3)
+        np.testing.assert_allclose(clip.embedding, right["embedding"], atol=1e-5)
+    return bundle
+
+
+def test_a_bundle_of_an_earlier_release_gives_the_vectors_that_it_gave_then() -> None:
+    bundle = check_bundle(GOLDEN / "bundle-format-1", expected := expected_of(GOLDEN / "bundle-format-1"))
+    assert bundle.manifest.encoder_digest == expected["encoder_digest"]
+    assert bundle.check(Encoder(bundle, device="cpu").encode) < 1e-5
+
+
+def test_what_this_release_writes_is_what_the_golden_files_hold(tmp_path: Path) -> None:
+    """So a format cannot change unless files of the new one are added."""
+    write.main(tmp_path / "written")
+    written = {path.name: path for path in (tmp_path / "written").iterdir()}
+    assert written.keys() <= {path.name for path in GOLDEN.iterdir()}
+    for kind in write.INDEX_KINDS:
+        now, then = (expected_of(root / f"gallery-format-2-{kind}") for root in (tmp_path / "written", GOLDEN))
+        assert {name: now[name] for name in ("generation", "num_items", "label_counts")} == {
+            name: then[name] for name in ("generation", "num_items", "label_counts")
+        }
+        assert [[id for id, _ in found] for found in now["exact"]] == [
+            [id for id, _ in found] for found in then["exact"]
+        ]
+    check_store(written["store-format-1"], expected_of(GOLDEN / "store-format-1"))
+    check_bundle(written["bundle-format-1"], expected_of(GOLDEN / "bundle-format-1"))
+    now, then = (expected_of(root / "checkpoint-format-2.pt") for root in (tmp_path / "written", GOLDEN))
+    assert now["losses"] == pytest.approx(then["losses"], rel=1e-3)

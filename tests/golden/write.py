@@ -1,0 +1,224 @@
+"""Write files of the formats of the present release, and what must be read from them, into a new folder.
+
+    python -m tests.golden.write FOLDER
+
+For the day on which a format changes: written once by the last release that has the old one, moved beside the files
+that are there, and never changed. README.md says what they hold.
+"""
+
+import hashlib
+import json
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import torch
+
+from gfp_serve.bundle import FORMAT_VERSION as BUNDLE_FORMAT
+from gfp_serve.bundle import Bundle
+from gfp_serve.encoder import Encoder
+from gfp_serve.formats import Clip, write_clip_file
+from gfp_serve.gallery.embedded.gallery import FaissGallery
+from gfp_serve.gallery.embedded.item_store import FORMAT_VERSION as GALLERY_FORMAT
+from gfp_serve.gallery.embedded.lock import LOCK_FILE
+from gfp_serve.items import Effort, IndexKind, Item, Source
+from gfp_serve.skeleton import NTU25
+from trainer.checkpoint import FORMAT_VERSION as CHECKPOINT_FORMAT
+from trainer.checkpoint import Checkpoint
+from trainer.cli.data import gfp_data
+from trainer.cli.export import gfp_export
+from trainer.config import TrainConfig
+from trainer.data.store import FORMAT_VERSION as STORE_FORMAT
+from trainer.data.store import ClipStore
+from trainer.encoder import EncoderConfig
+from trainer.loop import Progress, Trainer
+from trainer.objectives.gfp import GfpConfig
+
+INDEX_KINDS: tuple[IndexKind, ...] = ("hnsw", "ivf_sq8", "ivf_pq")  # files without an index are in gallery-format-2
+DIGEST = "5e" * 32
+NUM_ITEMS = 1000  # the fewest of which an index is made
+NUM_LATE = 5
+# As small as a run can be: the weights of the global level alone would take a megabyte.
+CONFIG = TrainConfig(
+    encoder=EncoderConfig(width=8, depth=1, num_heads=2),
+    objective=GfpConfig(levels="short", local_width=4),
+    epochs=2,
+    batch_clips=2,
+    warmup_epochs=1,
+    log_every_steps=1,
+    device="cpu",
+)
+
+
+def main(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    torch.set_num_threads(1)
+    for kind in INDEX_KINDS:
+        write_gallery(folder / f"gallery-format-{GALLERY_FORMAT}-{kind}", kind)
+    recording = folder / "recording.npz"
+    write_clip_file(recording, clips())
+    store = folder / f"store-format-{STORE_FORMAT}"
+    write_store(store, recording)
+    checkpoint = folder / f"checkpoint-format-{CHECKPOINT_FORMAT}.pt"
+    write_checkpoint(checkpoint, store)
+    write_bundle(folder / f"bundle-format-{BUNDLE_FORMAT}", checkpoint, recording)
+    recording.unlink()
+
+
+def write_gallery(folder: Path, kind: IndexKind) -> None:
+    """Item n of a thousand; then, in the database only, item 7 goes, item 8 is replaced, and five more come."""
+    with FaissGallery.create(folder, encoder_digest=DIGEST, embedding_size=4, index_kind=kind) as gallery:
+        gallery.upsert([item(n) for n in range(NUM_ITEMS)])
+        gallery.settle()
+        assert gallery.describe().serving_kind == kind
+    with FaissGallery.open(folder) as gallery:
+        gallery.delete(["7"])
+        gallery.upsert([Item("8", item(8).vector, "ersetzt")])
+        gallery.upsert([item(NUM_ITEMS + n) for n in range(NUM_LATE)])
+        expect(
+            folder,
+            generation=gallery.generation,
+            num_items=len(gallery),
+            label_counts=gallery.label_counts(),
+            exact=answers(gallery, Effort(exact=True)),
+            by_index=answers(gallery, Effort()),
+        )
+    (folder / LOCK_FILE).unlink()
+
+
+def item(n: int) -> Item:
+    """The id is the number; every third has a label, every fifth attributes, every seventh a source."""
+    vector = np.random.default_rng(n).standard_normal(4).astype(np.float32)
+    return Item(
+        str(n),
+        vector / np.linalg.norm(vector),
+        ("gehen", "歩く")[n % 2] if n % 3 == 0 else "",
+        {"take": n, "left": n % 2 == 0, "tags": ["a", "ä"]} if n % 5 == 0 else {},
+        Source("Aufnahme ä.npz", n / 2, n / 2 + 1) if n % 7 == 0 else None,
+    )
+
+
+def answers(gallery: FaissGallery, effort: Effort) -> list[list[tuple[str, float]]]:
+    queries = np.stack([item(10_000 + n).vector for n in range(5)])
+    return [
+        [(each.id, round(each.similarity, 6)) for each in found]
+        for found in gallery.search(queries, top_k=5, effort=effort)
+    ]
+
+
+def clips() -> list[Clip]:
+    """Eight short clips of two classes; the second and the sixth are of two people, two subjects are for testing."""
+    made = []
+    for number in range(8):
+        draw = np.random.default_rng(number)
+        bodies, frames = (2 if number % 4 == 1 else 1), 8 + number
+        rest = draw.normal(0, 0.3, (1, bodies, 25, 3))
+        rest[..., [0, 1, 20], :] = [(0, 0, 2), (0, 0.25, 2), (0, 0.5, 2)]  # spine base, middle and shoulder
+        rest[..., [12, 16], :] = [(-0.1, 0, 2), (0.1, 0, 2)]  # hips
+        rest[..., 0] += np.arange(bodies)[:, None]
+        swing = draw.normal(0, 0.1, (1, bodies, 25, 3)) * (np.arange(25) > 3)[:, None]
+        phase = np.linspace(0, draw.uniform(3, 9), frames)[:, None, None, None]
+        sequence = (rest + np.sin(phase) * swing).astype(np.float32)
+        made.append(
+            Clip(
+                name=f"Gang {number}",
+                sequence=sequence,
+                layout=NTU25,
+                fps=30.0,
+                label=("gehen", "歩く")[number % 2],
+                subject=f"p{number // 2}",
+                camera=number % 3,
+                split=int(number >= 6),
+            )
+        )
+    return made
+
+
+def write_store(folder: Path, recording: Path) -> None:
+    licence = "recording=CC0-1.0"
+    run(gfp_data, "import", recording, "--out", folder, "--licence", licence, "--scale-torso", "--num-workers", 1)
+    store = ClipStore.open(folder)
+    store.verify()
+    expect(
+        folder,
+        content_sha256=store.content_digest,
+        preprocess_digest=store.preprocess.digest,
+        names=store.names.tolist(),
+        subjects=store.subjects.tolist(),
+        class_names=store.class_names,
+        labels=store.labels.tolist(),
+        splits=store.splits.tolist(),
+        cameras=store.cameras.tolist(),
+        num_frames=store.num_frames.tolist(),
+        num_bodies=store.num_bodies.tolist(),
+        positions_sha256=hashlib.sha256(store.rows.tobytes()).hexdigest(),
+    )
+
+
+def write_checkpoint(file: Path, store_folder: Path) -> None:
+    """A run that was stopped in the middle; what it would have come to is expected of the rest."""
+    store = ClipStore.open(store_folder)
+    losses: dict[int, float] = {}
+
+    def stop_after(last: int) -> Callable[[Progress], None]:
+        def show(now: Progress) -> None:
+            losses[now.step] = now.metrics["loss"]
+            if now.step == last:
+                signal.raise_signal(signal.SIGTERM)
+
+        return show
+
+    run = file.with_suffix(".run")
+    total = Trainer(CONFIG, store, run).total_steps
+    Trainer(CONFIG, store, run).fit(stop_after(total // 2))
+    (run / "checkpoint.pt").rename(file)
+    saved = Checkpoint.read(file)
+    Trainer(saved.config, store, run, resume=saved).fit(stop_after(total))
+    expect(
+        file,
+        step=saved.step,
+        preprocess_digest=saved.preprocess.digest,
+        content_sha256=saved.data["content_sha256"],
+        encoder={name: float(weight.double().sum()) for name, weight in saved.encoder.items()},
+        losses=[losses[step] for step in range(total // 2 + 1, total + 1)],
+        encoder_afterwards={
+            name: float(weight.double().sum()) for name, weight in Checkpoint.read(run).encoder.items()
+        },
+    )
+    for left in run.iterdir():
+        left.unlink()
+    run.rmdir()
+
+
+def write_bundle(folder: Path, checkpoint: Path, recording: Path) -> None:
+    run(gfp_export, checkpoint, "--out", folder, "--clips", recording, "--name", "golden")
+    bundle = Bundle.read(folder)
+    bundle.check(Encoder(bundle, device="cpu").encode)
+    expect(
+        folder,
+        encoder_digest=bundle.manifest.encoder_digest,
+        preprocess_digest=bundle.manifest.preprocess.digest,
+        embedding_size=bundle.manifest.embedding_size,
+        step=bundle.manifest.step,
+        canonical=[
+            {"frames": len(clip.sequence), "bodies": clip.sequence.shape[1], "embedding": clip.embedding.tolist()}
+            for clip in bundle.canonical
+        ],
+    )
+
+
+def run(command: click.Command, *arguments: object) -> None:
+    command.main([*map(str, arguments)], standalone_mode=False)
+
+
+def expect(path: Path, **values: Any) -> None:
+    """Beside the file or folder, what must be read from it."""
+    path.with_name(f"{path.name}.json").write_text(json.dumps(values, ensure_ascii=False, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
