@@ -18,7 +18,7 @@ import pytest
 from gfp_serve.formats import Clip, write_clip_file
 from gfp_serve.skeleton import NTU25
 from tests.contract import watched as watched_module
-from tests.contract.readme import ROOT, SCRIPTS
+from tests.contract.commands import ROOT, SCRIPTS
 from tests.contract.watched import Seen, read_calls, watch
 from tests.support.server_processes import process
 from tests.support.tiny_bundle import tiny_bundle, walk

@@ -17,6 +17,7 @@ from gfp_serve.client import AsyncClient, Client, ClipItem
 from gfp_serve.encoder import Encoder
 from gfp_serve.errors import EncoderMismatchError
 from gfp_serve.gallery.protocols import Galleries
+from gfp_serve.preprocess import SampleConfig
 from gfp_serve.server import Server
 from gfp_serve.skeleton import NTU25
 from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc, stream_pb2, stream_pb2_grpc
@@ -27,7 +28,7 @@ from tests.support.tiny_bundle import CONFIG, embedding_of, tiny_bundle, walk
 
 OLD = tiny_bundle()
 # The same graph behind other preprocessing is another encoder: its digest differs, as its vectors may.
-NEW = tiny_bundle(name="other", preprocess=dataclasses.replace(CONFIG, crop=0.999))
+NEW = tiny_bundle(name="other", preprocess=dataclasses.replace(CONFIG, sampling=SampleConfig(num_frames=6, crop=0.999)))
 
 
 @asynccontextmanager
