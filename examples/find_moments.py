@@ -1,14 +1,13 @@
 """Find when in long recordings an action happens, from one clip of somebody else, and measure how well that goes.
 
     python examples/find_moments.py                          the shipped recordings, five parts each
-    python examples/find_moments.py RECORDINGS --segments SEGMENTS.csv --windows 90:15 --windows 180:30
+    python examples/find_moments.py RECORDINGS --annotations ANNOTATIONS.csv --windows 90:15 --windows 180:30
     python examples/find_moments.py UTDMHAD.npz --windows 60:15
 
-Windows of all recordings go into a gallery named `recordings`. Then every labelled segment asks for its like among the
-recordings of other people, and what is found is held against their segments of the same label: overlap is
-intersection over union of the times. What is true comes
-
-- from --segments, a CSV file of recording, start_s, end_s, label (see `gfp add --help`);
+Windows of all recordings go into a gallery named `recordings`. Then every annotation is searched for among the
+recordings of other people, and each moment found is compared with the annotations of the same label there: its overlap
+is the intersection of their times over the union. What is true comes
+- from --annotations, a CSV file of recording, start_s, end_s, label (see `gfp add --help`);
 - with --parts N, from the order of each recording: recordings of one label hold the same N actions one after another,
   as those of precog do, which do not say when each begins. N parts of equal length are then taken for the truth, which
   is a rough one, for people do not spend the same share of their time on an action; and only recordings of the same
@@ -39,8 +38,8 @@ from gfp_serve.errors import InvalidSkeletonError
 from gfp_serve.extras import load
 from gfp_serve.filters import AnyOf, Filter
 from gfp_serve.formats import Clip, find_files, read_clips
-from gfp_serve.formats import annotations as segment_files
-from gfp_serve.formats.annotations import Segment, label_of
+from gfp_serve.formats import annotations as annotation_files
+from gfp_serve.formats.annotations import Annotation, label_of
 from gfp_serve.items import Source
 from gfp_serve.preprocess import CleanConfig, clean
 from gfp_serve.skeleton import Layout
@@ -66,13 +65,13 @@ class Recording:
     sequence: Float32[np.ndarray, "frames bodies joints 3"]
     layout: Layout
     fps: float
-    segments: list[Segment]
+    annotations: list[Annotation]
     order: str = ""  # only recordings of the same order can be told right from wrong
 
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What was found for one segment: of each moment, nearest first, its overlap with a segment of the same label."""
+    """What was found for one annotation: for each moment, nearest first, its overlap with one of the same label."""
 
     label: str
     overlaps: list[float]
@@ -81,7 +80,7 @@ class Answer:
 
 @click.command(cls=Command, help=__doc__)
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path, exists=True))
-@click.option("--segments", "segments_file", type=click.Path(path_type=Path), help="CSV file of what is true.")
+@click.option("--annotations", "annotations_file", type=click.Path(path_type=Path), help="CSV file of what is true.")
 @click.option("--parts", type=click.IntRange(min=2), help="Actions in each recording, in an order that its label says.")
 @click.option("--windows", multiple=True, default=["60:15"], show_default=True, help="LENGTH:STRIDE in frames.")
 @click.option("--address", help="A server that runs already. [default: one is started, with an empty gallery]")
@@ -90,7 +89,7 @@ class Answer:
 @click.option("--seed", default=0, show_default=True, help="Of the order of joined clips, and of chance.")
 def main(
     files: Sequence[Path],
-    segments_file: Path | None,
+    annotations_file: Path | None,
     parts: int | None,
     windows: Sequence[str],
     address: str | None,
@@ -102,12 +101,12 @@ def main(
     draws = random.Random(seed)
     if not files:
         files, parts = [CLIPS], parts or 5
-    segments = None if segments_file is None else segment_files.read(segments_file)
+    annotations = None if annotations_file is None else annotation_files.read(annotations_file)
     recordings = [
         recording
         for path in files
         for file in find_files(path)
-        for recording in recordings_of(file, segments, parts, draws)
+        for recording in recordings_of(file, annotations, parts, draws)
     ]
     shown = next((each for each in recordings if each.name == draw), recordings[0])
     with ExitStack() as stack:
@@ -124,20 +123,20 @@ def main(
 
 
 def recordings_of(
-    file: Path, segments: dict[str, list[Segment]] | None, parts: int | None, draws: random.Random
+    file: Path, annotations: dict[str, list[Annotation]] | None, parts: int | None, draws: random.Random
 ) -> Iterator[Recording]:
     """The recordings of a file, with what is true of them; see above."""
-    if segments is None and parts is None:
+    if annotations is None and parts is None:
         yield from joined(file, draws)
         return
     for clip in read_clips(file):
         name = f"{file.stem}/{clip.name}"
         length_s = len(clip.sequence) / clip.fps
-        known = (segments or {}).get(name, [])
+        known = (annotations or {}).get(name, [])
         if parts is not None:
             ends = np.linspace(0, length_s, parts + 1).tolist()
             labels = [f"{clip.label}, part {number}" for number in range(1, parts + 1)]
-            known = [Segment(*each) for each in zip(ends[:-1], ends[1:], labels, strict=True)]
+            known = [Annotation(*each) for each in zip(ends[:-1], ends[1:], labels, strict=True)]
         order = "" if parts is None else clip.label or ""
         yield Recording(name, clip.subject, clip.sequence, clip.layout, clip.fps, known, order)
 
@@ -162,7 +161,7 @@ def joined(file: Path, draws: random.Random) -> Iterator[Recording]:
             clips[0].layout,
             clips[0].fps,
             [
-                Segment(start_s, end_s, clip.label or "")
+                Annotation(start_s, end_s, clip.label or "")
                 for start_s, end_s, clip in zip(ends[:-1].tolist(), ends[1:].tolist(), clips, strict=True)
             ],
         )
@@ -185,7 +184,7 @@ def fill(
                     ClipItem(
                         f"{recording.name}@{first}-{end}",
                         window.sequence,
-                        label_of(recording.segments, source.start_s, source.end_s) or "",
+                        label_of(recording.annotations, source.start_s, source.end_s) or "",
                         {"subject": recording.subject, "recording": recording.name, "order": recording.order},
                         recording.layout.name,
                         source,
@@ -202,15 +201,15 @@ def fill(
 def ask(
     client: Client, recordings: Sequence[Recording], sources: dict[str, list[Source]], draws: random.Random
 ) -> list[Answer]:
-    """Every labelled segment asks for its like among other people's recordings, where they have such."""
-    truth = {recording.name: recording.segments for recording in recordings}
+    """Search for every annotation among other people's recordings, where these have its label."""
+    truth = {recording.name: recording.annotations for recording in recordings}
     subjects_by_label = defaultdict(set)
     for recording in recordings:
-        for segment in recording.segments:
-            subjects_by_label[segment.label].add(recording.subject)
+        for annotation in recording.annotations:
+            subjects_by_label[annotation.label].add(recording.subject)
     answers = []
     for recording in track(recordings, description="ask", console=console, transient=True):
-        asking = [s for s in recording.segments if len(subjects_by_label[s.label]) > 1 and is_query(recording, s)]
+        asking = [s for s in recording.annotations if len(subjects_by_label[s.label]) > 1 and is_query(recording, s)]
         others = [
             source
             for other in recordings
@@ -218,7 +217,7 @@ def ask(
             for source in sources[other.name]
         ]
         found = client.search_moments(
-            [frames_of(recording, segment) for segment in asking],
+            [frames_of(recording, annotation) for annotation in asking],
             TOP_K,
             recording.layout.name,
             gallery=GALLERY,
@@ -226,25 +225,28 @@ def ask(
                 must=(AnyOf("order", (recording.order,)),), must_not=(AnyOf("subject", (recording.subject,)),)
             ),
         )
-        for segment, moments in zip(asking, found, strict=True):
+        for annotation, moments in zip(asking, found, strict=True):
             places = [moment.source for moment in moments if moment.source]
             answers.append(
                 Answer(
-                    segment.label,
-                    [overlap(place, truth, segment.label) for place in places],
-                    [overlap(place, truth, segment.label) for place in draws.sample(others, min(TOP_K, len(others)))],
+                    annotation.label,
+                    [overlap(place, truth, annotation.label) for place in places],
+                    [
+                        overlap(place, truth, annotation.label)
+                        for place in draws.sample(others, min(TOP_K, len(others)))
+                    ],
                 )
             )
     return answers
 
 
-def overlap(place: Source, truth: dict[str, list[Segment]], label: str) -> float:
-    """The most that it overlaps a segment of this label in its recording: intersection over union of the times."""
+def overlap(place: Source, truth: dict[str, list[Annotation]], label: str) -> float:
+    """The largest overlap with an annotation of this label in its recording: intersection of the times over union."""
     most = 0.0
-    for segment in truth[place.recording]:
-        if segment.label == label:
-            both = min(segment.end_s, place.end_s) - max(segment.start_s, place.start_s)
-            either = segment.end_s - segment.start_s + place.end_s - place.start_s - both
+    for annotation in truth[place.recording]:
+        if annotation.label == label:
+            both = min(annotation.end_s, place.end_s) - max(annotation.start_s, place.start_s)
+            either = annotation.end_s - annotation.start_s + place.end_s - place.start_s - both
             most = max(most, both / either)
     return most
 
@@ -275,15 +277,15 @@ def row_of(name: str, overlaps: Sequence[Sequence[float]]) -> list[str]:
 
 
 def find_in(client: Client, recording: Recording, recordings: Sequence[Recording]) -> dict[str, list[Moment]]:
-    """For each label of a recording, as many moments as there are segments: the nearest to any of other people's."""
+    """For each label of a recording, as many moments as there are annotations: the nearest to any of other people's."""
     found = {}
-    labels = [segment.label for segment in recording.segments]
+    labels = [annotation.label for annotation in recording.annotations]
     for label in dict.fromkeys(labels):
         queries = [
-            frames_of(other, segment)
+            frames_of(other, annotation)
             for other in recordings
-            for segment in other.segments
-            if other.subject != recording.subject and segment.label == label and is_query(other, segment)
+            for annotation in other.annotations
+            if other.subject != recording.subject and annotation.label == label and is_query(other, annotation)
         ]
         here = Filter(must=(AnyOf("recording", (recording.name,)),))
         most = labels.count(label)
@@ -301,18 +303,18 @@ def meet(one: Source | None, other: Source | None) -> bool:
 
 
 def draw_timeline(recording: Recording, found: dict[str, list[Moment]]) -> "Figure":
-    """A row for each label: its segments above, in full colour, and the moments found for it below, framed."""
+    """A row for each label: its annotations above, in full colour, and the moments found for it below, framed."""
     from matplotlib import colormaps
     from matplotlib.figure import Figure
 
-    labels = list(dict.fromkeys(segment.label for segment in recording.segments))
+    labels = list(dict.fromkeys(annotation.label for annotation in recording.annotations))
     length_s = len(recording.sequence) / recording.fps
     figure = Figure(figsize=(min(24.0, 9 + length_s / 20), 1.2 + 0.36 * len(labels)), layout="constrained")
     axes = figure.subplots()
     colours = colormaps["tab20"].colors  # type: ignore[attr-defined]
     for row, label in enumerate(labels):
         colour = colours[2 * row % 20]
-        true = [(each.start_s, each.end_s - each.start_s) for each in recording.segments if each.label == label]
+        true = [(each.start_s, each.end_s - each.start_s) for each in recording.annotations if each.label == label]
         axes.broken_barh(true, (row - 0.4, 0.4), color=colour, edgecolor="white", linewidth=0.8)
         for moment in found.get(label, []):
             if moment.source:
@@ -332,12 +334,12 @@ def draw_timeline(recording: Recording, found: dict[str, list[Moment]]) -> "Figu
     return figure
 
 
-def frames_of(recording: Recording, segment: Segment) -> Float32[np.ndarray, "frames bodies joints 3"]:
-    return recording.sequence[round(segment.start_s * recording.fps) : round(segment.end_s * recording.fps)]
+def frames_of(recording: Recording, annotation: Annotation) -> Float32[np.ndarray, "frames bodies joints 3"]:
+    return recording.sequence[round(annotation.start_s * recording.fps) : round(annotation.end_s * recording.fps)]
 
 
-def is_query(recording: Recording, segment: Segment) -> bool:
-    return is_usable(frames_of(recording, segment), recording.layout)
+def is_query(recording: Recording, annotation: Annotation) -> bool:
+    return is_usable(frames_of(recording, annotation), recording.layout)
 
 
 def is_usable(sequence: Float32[np.ndarray, "frames bodies joints 3"], layout: Layout) -> bool:

@@ -1,4 +1,4 @@
-"""Options that several commands of `gfp` share: the server that they ask, the gallery, and the recordings."""
+"""Options that several commands share: the server, the gallery, the search, the vote, the form of the output."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -6,22 +6,33 @@ from typing import Any
 
 import click
 
-from gfp_serve.cli.options import stands_for
+from gfp_serve.classify import DEFAULT_NUM_NEIGHBOURS, DEFAULT_TEMPERATURE, DEFAULT_WEIGHTING, WEIGHTINGS
+from gfp_serve.cli.options import with_options_of
 from gfp_serve.client import DEFAULT_ADDRESS, Client, Tls, read_token
 from gfp_serve.filter_text import read_filter
-from gfp_serve.formats import TEST_SPLIT, TRAIN_SPLIT
-from gfp_serve.items import Effort
+from gfp_serve.items import DEFAULT_GALLERY, Effort
 
+Command = Callable[..., None]
 Connect = Callable[[], Client]
 
-SPLITS = {"train": TRAIN_SPLIT, "test": TEST_SPLIT}
+PATH = click.Path(path_type=Path)
+
+# The command is called with `as_json=`.
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+
+# The command is called with `gallery=`, a name.
+gallery_option = click.option(
+    "--gallery", metavar="NAME", default=DEFAULT_GALLERY, show_default=True, help="Name of the gallery."
+)
+
+# The command is called with `folder=`, where galleries are kept.
+folder_argument = click.argument("folder", metavar="FOLDER", type=PATH)
 
 
-def talks_to_server(command: Callable[..., None]) -> Callable[..., None]:
+def talks_to_server(command: Command) -> Command:
     """The options of every command that calls a server; it is called with `connect=`, which opens a client."""
-    path = click.Path(path_type=Path)
 
-    @stands_for(command)
+    @with_options_of(command)
     def call(
         address: str,
         timeout_s: float,
@@ -44,26 +55,27 @@ def talks_to_server(command: Callable[..., None]) -> Callable[..., None]:
 
         command(connect=connect, **given)
 
-    shared = (
-        click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line instead of a table."),
+    return _with(
+        call,
+        json_option,
         click.option("--timeout-s", default=30.0, show_default=True, help="Seconds that one request may take."),
-        click.option("--tls-key", envvar="GFP_TLS_KEY", metavar="FILE", type=path, help="Its key."),
+        click.option("--tls-key", envvar="GFP_TLS_KEY", metavar="FILE", type=PATH, help="The certificate's key."),
         click.option(
             "--tls-certificate",
             envvar="GFP_TLS_CERTIFICATE",
             metavar="FILE",
-            type=path,
-            help="Certificate to show a server that asks for one (mutual TLS).",
+            type=PATH,
+            help="Certificate to show to a server that asks for one (mutual TLS).",
         ),
         click.option(
-            "--tls-ca", envvar="GFP_TLS_CA", metavar="FILE", type=path, help="Authorities to trust; implies --tls."
+            "--tls-ca", envvar="GFP_TLS_CA", metavar="FILE", type=PATH, help="Authorities to trust; implies --tls."
         ),
         click.option("--tls", envvar="GFP_TLS", is_flag=True, help="Encrypt the connection."),
         click.option(
             "--token-file",
             envvar="GFP_TOKEN_FILE",
             metavar="FILE",
-            type=path,
+            type=PATH,
             help="File that holds the token to send.",
         ),
         click.option(
@@ -76,52 +88,67 @@ def talks_to_server(command: Callable[..., None]) -> Callable[..., None]:
             help="Where gfp-serve listens.",
         ),
     )
-    for option in shared:
-        call = option(call)
-    return call
 
 
-def in_gallery(command: Callable[..., None]) -> Callable[..., None]:
-    """The gallery that a command is about; it is called with `gallery=`, a name or ""."""
-    return click.option(
-        "--gallery", default="", metavar="NAME", help="Name of the gallery; without it, the one named default."
-    )(command)
-
-
-def searches(command: Callable[..., None]) -> Callable[..., None]:
+def searches(command: Command) -> Command:
     """What is searched, and how hard: the command is called with `gallery=`, `where=` and `effort=`."""
 
-    @stands_for(command)
+    @with_options_of(command)
     def call(where: Sequence[str], exact: bool, ef_search: int | None, nprobe: int | None, **given: Any) -> None:
         command(where=read_filter(where), effort=Effort(exact, ef_search, nprobe), **given)
 
-    shared = (
-        click.option("--nprobe", type=int, metavar="NUMBER", help="Lists that an IVF index reads; more find more."),
+    return _with(
+        call,
         click.option(
-            "--ef-search", type=int, metavar="NUMBER", help="Candidates that an HNSW index follows; more find more."
+            "--nprobe", type=int, metavar="NUMBER", help="Lists that an IVF index reads. More lists find more items."
+        ),
+        click.option(
+            "--ef-search",
+            type=int,
+            metavar="NUMBER",
+            help="Candidates that an HNSW index follows. More candidates find more items.",
         ),
         click.option("--exact", is_flag=True, help="Compare with every item, whatever the index."),
         click.option(
             "--where",
             multiple=True,
             metavar="CONDITION",
-            help="Find only items of which this holds: label=drink,eat or camera!=2 or age>=10.5, the label or an "
-            "attribute. Of several all must hold.",
+            help="Find only items that meet this condition on the label or an attribute: label=drink,eat or camera!=2 "
+            "or age>=10.5. If given several times, items must meet all of them.",
+        ),
+        gallery_option,
+    )
+
+
+def votes(command: Command) -> Command:
+    """How neighbours vote: the command is called with `num_neighbours`, `weighting`, `temperature` and `balanced`."""
+    return _with(
+        command,
+        click.option("--balanced", is_flag=True, help="Divide each vote by the number of items that its class has."),
+        click.option(
+            "--temperature",
+            default=DEFAULT_TEMPERATURE,
+            show_default=True,
+            help="The smaller, the more the nearest item counts.",
+        ),
+        click.option(
+            "--weighting",
+            type=click.Choice(WEIGHTINGS),
+            default=DEFAULT_WEIGHTING,
+            show_default=True,
+            help="Whether nearer items have more weight.",
+        ),
+        click.option(
+            "--num-neighbours",
+            default=DEFAULT_NUM_NEIGHBOURS,
+            show_default=True,
+            help="How many of the nearest items vote.",
         ),
     )
-    for option in shared:
-        call = option(call)
-    return in_gallery(call)
 
 
-def reads_clips(command: Callable[..., None]) -> Callable[..., None]:
-    """The recordings that a command goes through."""
-    split = click.option(
-        "--split",
-        type=click.Choice(["all", *SPLITS]),
-        default="all",
-        show_default=True,
-        help="Take only clips of this side of the recordings' own split.",
-    )
-    files = click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
-    return files(split(command))
+def _with(command: Command, *options: Callable[[Command], Command]) -> Command:
+    """The command with these options; the last one stands first in its help."""
+    for option in options:
+        command = option(command)
+    return command

@@ -37,10 +37,10 @@ class Group(Command, click.Group):
     """The same for the commands of a group."""
 
 
-def stands_for(command: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a function the name, the help and the options so far of the command that it calls.
+def with_options_of(command: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a function the name, the help and the options of the command that it calls.
 
-    Not `functools.wraps`, which would let both share one list of options.
+    Not `functools.wraps`: with it, an option added to the one would be added to the other too.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -68,7 +68,7 @@ def options_from(
     """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        @stands_for(command)
+        @with_options_of(command)
         def call(**given: Any) -> Any:
             context = click.get_current_context()
             values = {name: given.pop(name) for name in names}

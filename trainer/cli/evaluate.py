@@ -12,7 +12,7 @@ from typing import Any
 import click
 from rich.progress import Progress
 
-from gfp_serve.cli.options import Group, options_from, stands_for
+from gfp_serve.cli.options import Group, options_from, with_options_of
 from gfp_serve.encoder import Device
 from gfp_serve.errors import InvalidRequestError
 from trainer.checkpoint import Checkpoint
@@ -76,7 +76,7 @@ def _protocol(name: str, *, bundles: bool = False) -> Callable[[Callable[..., No
     """A command of the group, with what all of them share; it is called with `asked=Asked(...)`."""
 
     def decorate(command: Callable[..., None]) -> click.Command:
-        @stands_for(command)
+        @with_options_of(command)
         def call(
             encoder: Path,
             store: Path,

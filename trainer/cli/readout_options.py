@@ -9,7 +9,7 @@ import click
 from rich.progress import Progress
 from torch import nn
 
-from gfp_serve.cli.options import options_from, stands_for
+from gfp_serve.cli.options import options_from, with_options_of
 from gfp_serve.encoder import Device
 from gfp_serve.preprocess import PreprocessConfig
 from trainer.checkpoint import data_summary
@@ -70,7 +70,7 @@ def readout_options(help_text: str) -> Callable[[Callable[..., Any]], Callable[.
     """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        @stands_for(command)
+        @with_options_of(command)
         def call(fit_store: Path | None, readout_config: ReadoutConfig, **given: Any) -> Any:
             fitted = readout_config.readout != "mean"
             if fitted and fit_store is None:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from gfp_serve.cli import ask as cli
 from gfp_serve.cli.ask import gfp
 from gfp_serve.cli.serve import gfp_serve
 from gfp_serve.client import Client
+from gfp_serve.client import recordings as recordings_of_client
 from gfp_serve.config import ServeConfig
 from gfp_serve.formats import Clip, write_clip_file
 from gfp_serve.items import Effort
@@ -187,7 +187,7 @@ def test_a_file_larger_than_memory_is_sent_while_it_is_read(run, recordings, mon
         return len(sent)
 
     sent = []
-    monkeypatch.setattr(cli, "read_clips", read_many)
+    monkeypatch.setattr(recordings_of_client, "read_clips", read_many)
     monkeypatch.setattr(Client, "upsert", upsert)
     assert "100 items were added" in run("add", recordings / "a.npz").stdout
     assert [(num_read, len(ids)) for num_read, ids in sent] == [(32, 32), (64, 32), (96, 32), (100, 4)]
@@ -236,20 +236,20 @@ def test_nothing_usable_is_exit_code_1(run, recordings, tmp_path):
 
 def test_items_are_removed_by_id(run, recordings):
     run("add", recordings)
-    assert run("remove", "a/c1", "nobody").stdout == "1 of 2 were there.\n"
+    assert run("remove", "a/c1", "nobody").stdout == "1 of 2 items were removed.\n"
     assert lines(run("remove", "a/c2", "--json")) == [{"removed": 1}]
     assert lines(run("info", "--json"))[0]["num_items"] == 1
 
 
 def test_a_gallery_is_made_filled_asked_and_dropped_by_its_name(run, recordings):
-    assert "name it with --gallery waves" in run("gallery", "create", "waves", "--index-kind", "exact").stdout
+    assert "use it with --gallery waves" in run("gallery", "create", "waves", "--index-kind", "exact").stdout
     run("add", recordings / "a.npz", "--gallery", "waves")
     run("add", recordings / "b.npz")
     (answer,) = lines(run("search", recordings / "b.npz", "--gallery", "waves", "--json"))
     assert {each["id"] for each in answer["neighbours"]} == {"a/c1", "a/c2"}
     (answer,) = lines(run("classify", recordings / "b.npz", "--gallery", "waves", "--json"))
     assert {voter["id"] for voter in answer["neighbours"]} == {"a/c1", "a/c2"}
-    assert run("remove", "a/c1", "b/c3", "--gallery", "waves").stdout == "1 of 2 were there.\n"
+    assert run("remove", "a/c1", "b/c3", "--gallery", "waves").stdout == "1 of 2 items were removed.\n"
     listed = {each["name"]: each for each in lines(run("gallery", "list", "--json"))}
     assert [(name, each["num_items"], each["index_kind"]) for name, each in listed.items()] == [
         ("default", 1, "auto"),
@@ -258,7 +258,7 @@ def test_a_gallery_is_made_filled_asked_and_dropped_by_its_name(run, recordings)
     assert lines(run("gallery", "describe", "waves", "--json")) == [listed["waves"]]
     assert "auto (now exact)" in run("gallery", "list").stdout
     assert listed["default"]["encoder_digest"] in "".join(run("gallery", "describe").stdout.split())
-    assert run("gallery", "drop", "waves", "--yes").stdout == "The gallery waves had 1 items.\n"
+    assert run("gallery", "drop", "waves", "--yes").stdout == "The gallery waves and its 1 items were removed.\n"
     assert "no gallery 'waves'" in run("search", recordings, "--gallery", "waves", code=1).stderr
 
 

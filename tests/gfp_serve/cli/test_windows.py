@@ -1,4 +1,4 @@
-"""`gfp add --windows` and `gfp search --moments` as a user runs them, and the file of segments."""
+"""`gfp add --windows` and `gfp search --moments` as a user runs them, and the file of annotations."""
 
 import dataclasses
 import json
@@ -7,13 +7,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from gfp_serve.cli import ask as cli
 from gfp_serve.cli.ask import gfp
-from gfp_serve.client import Client
+from gfp_serve.client import Client, recordings
 from gfp_serve.errors import DamagedFileError
-from gfp_serve.formats import Clip, write_clip_file
-from gfp_serve.formats import annotations as segments
-from gfp_serve.formats.annotations import Segment, label_of
+from gfp_serve.formats import Clip, annotations, write_clip_file
+from gfp_serve.formats.annotations import Annotation, label_of
 from gfp_serve.items import Source
 from gfp_serve.skeleton import NTU25
 from tests.support.servers import running_in_thread
@@ -67,14 +65,14 @@ def test_windows_of_several_lengths_stay_apart_and_adding_them_again_replaces_th
     assert json.loads(run("info", "--json").stdout)["num_items"] == 4 + 9 + 1  # 9 + 1 of 8 frames
 
 
-def test_windows_have_the_label_of_the_segment_that_covers_half_of_them(run, recording, tmp_path):
+def test_windows_have_the_label_of_the_annotation_that_covers_half_of_them(run, recording, tmp_path):
     (tmp_path / "s.csv").write_text(
         "recording,start_s,end_s,label\n"
         "day/c1,0.8,1.6,sit\n"  # covers half of 0 to 1.6 s and of 0.8 to 2.4 s, and less of the others
         'day/c1,2.5,4.0,"wave, twice"\n'
         "day/other,0,1,sit\n"
     )
-    result = run("add", recording, "--windows", "16:8", "--segments", tmp_path / "s.csv", "--json")
+    result = run("add", recording, "--windows", "16:8", "--annotations", tmp_path / "s.csv", "--json")
     labels = {line["id"]: line["label"] for line in map(json.loads, result.stdout.splitlines())}
     assert labels == {
         "day/c1@0-16": "sit",
@@ -96,10 +94,10 @@ def test_windows_in_which_nobody_is_seen_are_counted_in_one_line_and_the_rest_is
 
 
 def test_the_share_of_a_recording_that_is_done_counts_no_frame_twice(recording, monkeypatch):
-    cut = cli._Cut([(16, 4), (8, 2)], {})
-    taken = list(cli._take_windows(recording, long_clip(), cut, cli.Console()))
+    monkeypatch.setattr(recordings, "read_clips", lambda _: [long_clip()])
+    windows = recordings.Recordings([recording]).answered(list, recordings.WindowPlan([(16, 4), (8, 2)]))
     whole = long_clip().sequence.nbytes
-    assert 0.7 * whole < sum(each.num_new_bytes for each in taken) <= whole
+    assert 0.7 * whole < sum(window.num_new_bytes for window, _ in windows) <= whole
 
 
 @pytest.mark.parametrize("windows", ["120", "120:0", "0:30", "a:b", "1:2:3"])
@@ -107,8 +105,8 @@ def test_windows_that_cannot_be_cut_are_refused_with_an_example(run, recording, 
     assert "120:30" in run("add", recording, "--windows", windows, code=2).stderr
 
 
-def test_segments_without_windows_are_refused(run, recording, tmp_path):
-    assert "--windows" in run("add", recording, "--segments", tmp_path / "s.csv", code=2).stderr
+def test_annotations_without_windows_are_refused(run, recording, tmp_path):
+    assert "--windows" in run("add", recording, "--annotations", tmp_path / "s.csv", code=2).stderr
 
 
 def test_a_clip_is_found_in_a_recording_where_it_was_cut_out(run, recording, tmp_path):
@@ -131,14 +129,14 @@ def test_a_clip_is_found_in_a_recording_where_it_was_cut_out(run, recording, tmp
         ("recording,start_s,end_s,label\nday/c1,nan,1,sit\n", "line 2 goes from nan s to 1 s"),
     ],
 )
-def test_a_file_of_segments_that_cannot_be_read_is_told_by_its_line(tmp_path, text, words):
+def test_a_file_of_annotations_that_cannot_be_read_is_told_by_its_line(tmp_path, text, words):
     (tmp_path / "s.csv").write_text(text)
     with pytest.raises(DamagedFileError, match=words):
-        segments.read(tmp_path / "s.csv")
+        annotations.read(tmp_path / "s.csv")
 
 
-def test_of_segments_that_overlap_a_window_that_counts_which_covers_most_of_it():
-    both = [Segment(0, 6, "sit"), Segment(5, 12, "wave")]
+def test_of_annotations_that_overlap_a_window_that_counts_which_covers_most_of_it():
+    both = [Annotation(0, 6, "sit"), Annotation(5, 12, "wave")]
     assert label_of(both, 1, 7) == "sit"
     assert label_of(both, 5, 9) == "wave"
     assert label_of(both, 11, 14) is None

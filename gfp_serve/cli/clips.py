@@ -1,0 +1,55 @@
+"""The clips that a command goes through: its options for them, its progress, and what it left out."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from gfp_serve.cli.progress import progress, warn
+from gfp_serve.client.recordings import RecordedClip, Recordings, WindowPlan
+from gfp_serve.formats import TEST_SPLIT, TRAIN_SPLIT
+
+_SPLITS = {"all": None, "train": TRAIN_SPLIT, "test": TEST_SPLIT}
+
+T = TypeVar("T")
+
+
+def reads_clips(command: Callable[..., None]) -> Callable[..., None]:
+    """The recordings that a command goes through: it is called with `files=` and `split=`."""
+    split = click.option(
+        "--split",
+        type=click.Choice(list(_SPLITS)),
+        default="all",
+        show_default=True,
+        help="Use only clips on this side of the recordings' own split.",
+    )
+    files = click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+    return files(split(command))
+
+
+def answered_clips(
+    files: Sequence[Path],
+    split: str,
+    send: Callable[[list[RecordedClip]], Iterable[T]],
+    windows: WindowPlan | None = None,
+) -> Iterator[tuple[RecordedClip, T]]:
+    """Each clip of the recordings with the server's answer to it; see `Recordings.answered`.
+
+    Shows a progress bar, and says what is left out. Raises `click.ClickException` when nothing could be used.
+    """
+    recordings = Recordings(files, split=_SPLITS[split], report=skipped)
+    num_used = 0
+    with progress() as bars:
+        bar = bars.add("clips", "percent", total=recordings.num_bytes)
+        for answered in recordings.answered(send, windows, advance=bar.advance):
+            num_used += 1
+            yield answered
+    if num_used == 0:
+        chosen = "" if split == "all" else f" of the {split} split"
+        raise click.ClickException(f"no usable clip{chosen} was found in {len(recordings.files)} recordings.")
+
+
+def skipped(problem: str) -> None:
+    """Say what is left out, and why."""
+    warn(f"skipped: {problem}")

@@ -1,0 +1,216 @@
+"""The clips of recordings, or windows of them, as a server takes them: read, sent in batches, answered one by one.
+
+A clip that the server refuses is reported and left out; the rest of its batch is sent again.
+"""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby, islice
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from jaxtyping import Float32
+
+from gfp_serve.client.conversation import ClipItem
+from gfp_serve.errors import DamagedFileError, InvalidRequestError, InvalidSkeletonError
+from gfp_serve.formats import Clip, find_files, read_clips
+from gfp_serve.formats.annotations import Annotation, label_of
+from gfp_serve.items import Attribute, Source
+from gfp_serve.preprocess import MODEL_LAYOUT, fill_gaps
+from gfp_serve.skeleton import LAYOUTS, check_sequence, map_joints
+from gfp_serve.windows import WindowCutter
+
+# Clips that are sent together: few enough for a progress bar to move.
+CLIPS_PER_REQUEST = 32
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RecordedClip:
+    """A clip of a recording, or a window of one, as it is sent: `sequence` is in `layout`, which servers know."""
+
+    id: str  # FILE/CLIP, or FILE/CLIP@FIRST-END for a window, by its first frame and the frame after its last
+    file: Path
+    clip: Clip
+    sequence: Float32[np.ndarray, "frames bodies joints 3"]
+    layout: str
+    source: Source | None  # where a window was cut from
+    num_new_bytes: float  # of the recording, without those that windows before it held too
+
+    def as_item(self) -> ClipItem:
+        """The item that `gfp add` adds: the clip under its id, with all that its recording says about it."""
+        clip = self.clip
+        attributes: dict[str, Attribute] = {"subject": clip.subject, "camera": clip.camera}
+        if clip.description:
+            attributes["description"] = clip.description
+        return ClipItem(self.id, self.sequence, clip.label or "", attributes, self.layout, self.source)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowPlan:
+    """How clips are cut into windows.
+
+    `sizes` are lengths and strides in frames. `annotations` label windows, by the FILE/CLIP that they are cut from; a
+    clip without annotations labels its windows itself.
+    """
+
+    sizes: Sequence[tuple[int, int]]
+    annotations: Mapping[str, Sequence[Annotation]] = field(default_factory=dict)
+
+
+class Recordings:
+    """The recordings at these paths, which are files or folders of files.
+
+    With `split`, only the clips on that side of their own split are used. `report` is told what is left out, and why.
+    Raises `DamagedFileError` for a path that has no recordings.
+    """
+
+    def __init__(
+        self, paths: Iterable[Path], *, split: int | None = None, report: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self.files = [file for path in paths for file in find_files(path)]
+        self.num_bytes = sum(file.stat().st_size for file in self.files)
+        self._split = split
+        self._report = report
+
+    def answered(
+        self,
+        send: Callable[[list[RecordedClip]], Iterable[T]],
+        windows: WindowPlan | None = None,
+        *,
+        advance: Callable[[float], None] = lambda _: None,
+    ) -> Iterator[tuple[RecordedClip, T]]:
+        """Each clip, or with `windows` each window, with the server's answer to it.
+
+        `send` gets clips of one layout and returns an answer for each. `advance` is told how many bytes of `num_bytes`
+        are done. Clips are read while others are sent, so that a file may be larger than memory.
+
+        Raises what `send` does, but for `InvalidRequestError` and `InvalidSkeletonError` about one of the clips: that
+        clip is left out.
+        """
+        for file in self.files:
+            # How many clips a file holds is not known before its end, so bytes in memory stand for bytes of the file.
+            left = float(file.stat().st_size)
+            problems = _Problems(file, self._report)
+            for _, same_layout in groupby(self._clips_of(file, windows, problems), key=lambda each: each.layout):
+                for clip, answer in _answers(same_layout, send):
+                    if isinstance(answer, _Refused):
+                        problems.add(clip.id, clip.source, answer.reason)
+                    else:
+                        yield clip, answer
+                    done = min(left, clip.num_new_bytes)
+                    left -= done
+                    advance(done)
+            problems.report_windows()
+            advance(left)
+
+    def _clips_of(self, file: Path, windows: WindowPlan | None, problems: "_Problems") -> Iterator[RecordedClip]:
+        try:
+            for clip in read_clips(file):
+                if self._split is not None and clip.split != self._split:
+                    continue
+                id = f"{file.stem}/{clip.name}"
+                whole = _Part(id, clip, None, float(clip.sequence.nbytes))
+                for part in [whole] if windows is None else _cut(whole, windows, problems):
+                    try:
+                        yield _recorded(file, part)
+                    except InvalidSkeletonError as error:
+                        problems.add(part.id, part.source, error.message)
+        except DamagedFileError as error:
+            self._report(str(error))
+
+
+class _Refused(NamedTuple):
+    """Why the server does not take a clip."""
+
+    reason: str
+
+
+class _Part(NamedTuple):
+    """A clip, or a window of one, as it was read; see `RecordedClip`."""
+
+    id: str
+    clip: Clip
+    source: Source | None
+    num_new_bytes: float
+
+
+class _Problems:
+    """Why clips of a file are left out. Clips are reported at once, windows of a clip together and at the end."""
+
+    def __init__(self, file: Path, report: Callable[[str], None]) -> None:
+        self.num_windows: Counter[str] = Counter()  # of each clip, by its id
+        self._file = file
+        self._report = report
+        self._of_windows: dict[str, list[str]] = {}  # by the id of their clip
+
+    def add(self, id: str, source: Source | None, problem: str) -> None:
+        if source is None:
+            self._report(f"{self._file}, clip {self._name(id)!r}: {problem}")
+        else:
+            self._of_windows.setdefault(source.recording, []).append(f"{self._name(id)!r}: {problem}")
+
+    def report_windows(self) -> None:
+        for id, problems in self._of_windows.items():
+            self.add(id, None, f"{len(problems)} of {self.num_windows[id]} windows, the first {problems[0]}")
+
+    def _name(self, id: str) -> str:
+        return id.removeprefix(f"{self._file.stem}/")
+
+
+def _cut(whole: _Part, windows: WindowPlan, problems: _Problems) -> Iterator[_Part]:
+    """The windows of a clip, of each size in turn."""
+    clip, recording = whole.clip, whole.id
+    annotations = windows.annotations.get(recording)
+    for length, stride in windows.sizes:
+        if len(clip.sequence) < length:
+            problems.add(recording, None, f"it has {len(clip.sequence)} frames, fewer than a window of {length}.")
+        num_new_bytes = whole.num_new_bytes * min(1.0, stride / len(clip.sequence)) / len(windows.sizes)
+        for window in WindowCutter(length, stride).add(clip.sequence):
+            end = window.first_frame + length
+            source = Source(recording, window.first_frame / clip.fps, end / clip.fps)
+            label = clip.label if annotations is None else label_of(annotations, source.start_s, source.end_s)
+            frames = f"@{window.first_frame}-{end}"
+            part = dataclasses.replace(clip, name=clip.name + frames, sequence=window.sequence, label=label)
+            problems.num_windows[recording] += 1
+            yield _Part(recording + frames, part, source, num_new_bytes)
+
+
+def _recorded(file: Path, part: _Part) -> RecordedClip:
+    """The clip in a layout that servers know: its own, or else the model's, which its joints are mapped to."""
+    layout, sequence = part.clip.layout, part.clip.sequence
+    if LAYOUTS.get(layout.name) != layout:
+        sequence = map_joints(fill_gaps(check_sequence(sequence, layout)), layout, MODEL_LAYOUT)
+        layout = MODEL_LAYOUT
+    return RecordedClip(part.id, file, part.clip, sequence, layout.name, part.source, part.num_new_bytes)
+
+
+def _answers(
+    clips: Iterator[RecordedClip], send: Callable[[list[RecordedClip]], Iterable[T]]
+) -> Iterator[tuple[RecordedClip, "T | _Refused"]]:
+    """Each clip with its answer, or with the reason why the server refuses it."""
+    most, num_refusals = CLIPS_PER_REQUEST, 0  # refusals since the last answer
+    held: list[RecordedClip] = []
+    while True:
+        held += islice(clips, max(0, most - len(held)))
+        batch, held = held[:most], held[most:]
+        if not batch:
+            return
+        try:
+            answers = list(send(batch))
+        except (InvalidRequestError, InvalidSkeletonError) as error:
+            if error.index is None:
+                raise  # it is about an option, and the same for every clip
+            yield batch.pop(error.index), _Refused(error.message)
+            held = batch + held
+            # A person who leaves the picture is away for many windows. Each costs a request, so requests become smaller
+            # until clips are good again.
+            num_refusals += 1
+            most = max(1, most // 2) if num_refusals > 1 else most
+            continue
+        yield from zip(batch, answers, strict=True)
+        most, num_refusals = min(CLIPS_PER_REQUEST, 2 * most), 0

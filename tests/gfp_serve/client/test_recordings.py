@@ -1,0 +1,127 @@
+"""Clips of recordings are sent in batches, without those that a server refuses."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from gfp_serve.client.recordings import CLIPS_PER_REQUEST, Recordings, WindowPlan
+from gfp_serve.errors import DamagedFileError, InvalidRequestError, InvalidSkeletonError
+from gfp_serve.formats import Clip, write_clip_file
+from gfp_serve.skeleton import KINECT20, NTU25
+from tests.support.tiny_bundle import walk
+
+
+def clip(name, *, layout=NTU25, bad=False, frames=9):
+    sequence = walk(1, layout=layout, frames=frames)
+    if bad:
+        sequence[:] = np.nan
+    return Clip(name=name, sequence=sequence, layout=layout, fps=30.0)
+
+
+class FakeServer:
+    """Refuses sequences in which nobody is seen, and names the first as a server does; remembers what it was sent."""
+
+    def __init__(self):
+        self.requests = []
+
+    def __call__(self, batch):
+        self.requests.append([each.clip.name for each in batch])
+        for place, each in enumerate(batch):
+            if np.isnan(each.sequence).all():
+                raise InvalidSkeletonError("nobody is seen.", field=f"items[{place}].sequence")
+        return [each.id for each in batch]
+
+
+@pytest.fixture
+def sent(tmp_path):
+    """A function that sends clips of one file: the ids answered, what was reported, and the server."""
+
+    def send(clips, windows=None, **given):
+        write_clip_file(tmp_path / "a.npz", clips)
+        server, problems = FakeServer(), []
+        recordings = Recordings([tmp_path / "a.npz"], report=problems.append, **given)
+        answered = list(recordings.answered(server, windows))
+        assert all(recorded.id == answer for recorded, answer in answered)
+        return [answer for _, answer in answered], problems, server
+
+    return send
+
+
+def test_good_clips_take_one_request_a_batch(sent):
+    names = [f"c{number}" for number in range(CLIPS_PER_REQUEST + 3)]
+    ids, problems, server = sent([clip(name) for name in names])
+    assert ids == [f"a/{name}" for name in names]
+    assert problems == []
+    assert [len(request) for request in server.requests] == [CLIPS_PER_REQUEST, 3]
+
+
+def test_a_refused_clip_costs_one_more_request_and_is_left_out(sent, tmp_path):
+    clips = [clip("c0"), clip("c1"), clip("bad", bad=True), clip("c2")]
+    ids, problems, server = sent(clips)
+    assert ids == ["a/c0", "a/c1", "a/c2"]
+    assert problems == [f"{tmp_path / 'a.npz'}, clip 'bad': nobody is seen."]
+    assert server.requests == [["c0", "c1", "bad", "c2"], ["c0", "c1", "c2"]]
+
+
+def test_many_refused_clips_in_a_row_are_not_sent_again_and_again(sent):
+    ids, problems, server = sent([clip("first"), *(clip(f"bad{n}", bad=True) for n in range(100)), clip("last")])
+    assert ids == ["a/first", "a/last"]
+    assert len(problems) == 100
+    num_sent = sum(map(len, server.requests))
+    assert num_sent < 102 + 3 * CLIPS_PER_REQUEST
+
+
+def test_every_clip_is_answered_once_and_in_order_however_many_are_refused(sent):
+    bad = set(np.random.default_rng(0).choice(200, 60, replace=False).tolist())
+    ids, problems, _ = sent([clip(f"c{number}", bad=number in bad) for number in range(200)])
+    assert ids == [f"a/c{number}" for number in range(200) if number not in bad]
+    assert len(problems) == 60
+
+
+def test_clips_of_different_layouts_are_not_sent_together(sent):
+    _, _, server = sent([clip("c0")])
+    assert server.requests == [["c0"]]
+    layouts = []
+    files = [[clip("c0"), clip("c1")], [clip("k0", layout=KINECT20)]]
+    for clips in files:
+        ids, _, server = sent(clips)
+        layouts.append((ids, server.requests))
+    assert layouts == [(["a/c0", "a/c1"], [["c0", "c1"]]), (["a/k0"], [["k0"]])]
+
+
+def test_what_is_wrong_with_the_whole_request_is_raised(tmp_path):
+    write_clip_file(tmp_path / "a.npz", [clip("c0")])
+
+    def refuse(batch):
+        raise InvalidRequestError("it is 0.", field="top_k")
+
+    with pytest.raises(InvalidRequestError, match="top_k: it is 0"):
+        list(Recordings([tmp_path / "a.npz"]).answered(refuse))
+
+
+def test_refused_windows_of_a_clip_are_reported_together(sent, tmp_path):
+    long = clip("long", frames=40)
+    long.sequence[8:32] = np.nan
+    ids, problems, _ = sent([long, clip("short")], WindowPlan([(8, 8)]))
+    assert ids == ["a/long@0-8", "a/long@32-40", "a/short@0-8"]
+    assert problems == [f"{tmp_path / 'a.npz'}, clip 'long': 3 of 5 windows, the first 'long@8-16': nobody is seen."]
+
+
+def test_only_clips_on_the_chosen_side_of_the_split_are_sent(sent):
+    clips = [dataclasses.replace(clip(f"c{split}"), split=split) for split in (0, 1)]
+    assert sent(clips, split=1)[0] == ["a/c1"]
+
+
+def test_all_bytes_are_done_at_the_end(tmp_path):
+    write_clip_file(tmp_path / "a.npz", [clip("c0"), clip("bad", bad=True)])
+    write_clip_file(tmp_path / "b.npz", [clip("c0", frames=40)])
+    done = []
+    recordings = Recordings([tmp_path])
+    list(recordings.answered(FakeServer(), advance=done.append))
+    assert sum(done) == pytest.approx(recordings.num_bytes)
+
+
+def test_a_path_without_recordings_is_refused(tmp_path):
+    with pytest.raises(DamagedFileError, match="does not exist"):
+        Recordings([tmp_path / "none.npz"])
