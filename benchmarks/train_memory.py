@@ -42,7 +42,7 @@ def measure(store: Path) -> None:
     """Train some steps and print what `/proc` says of this process, in MB."""
     with tempfile.TemporaryDirectory() as run:
         trainer = Trainer(PRESETS["demo"], ClipStore.open(store), Path(run))
-        for trainer.step in range(STEPS):
+        for _ in range(STEPS):
             trainer.train_step()
     lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     kilobytes = {name: int(lines[name].split()[0]) for name in ("VmHWM", "RssAnon", "RssFile")}

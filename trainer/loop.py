@@ -112,8 +112,7 @@ class Trainer:
             last_time, last_step = time.perf_counter(), self.step
             while self.step < self.total_steps and not parallel.anyone(bool(stopped)):
                 outcome = self.train_step()
-                losses[self.step] = outcome.total.detach().clone()  # a CUDA graph writes the next one in its place
-                self.step += 1
+                losses[self.step - 1] = outcome.total.detach().clone()  # a CUDA graph writes the next one in its place
                 is_last = self.step == self.total_steps
                 if self.step % config.log_every_steps and not is_last:
                     show(Progress(self.step, self.total_steps, None))
@@ -156,18 +155,21 @@ class Trainer:
             ) from error
 
     def train_step(self) -> Outcome:
-        """The update of `step`: batch, masks, forward, backward, AdamW; `fit` counts on. The loss is not waited for."""
-        config = self.config
+        """Do the next update (batch, masks, forward, backward, AdamW) and count it in `step`.
+
+        It does not wait for the loss. `fit` ends at the run's last step; a measurement of steps may take more.
+        """
+        config, step = self.config, self.step
         for group in self.optimizer.param_groups:
             group["lr"] = warmup_cosine(
-                self.step + 1,
+                step + 1,
                 peak=config.peak_lr,
                 floor=config.floor_lr,
                 warmup_steps=config.warmup_epochs * self.steps_per_epoch,
                 total_steps=self.total_steps,
             )
         self.optimizer.zero_grad(set_to_none=True)  # first, so that the forward pass has the memory
-        bodies, uniform = self.clips.batch(self.step)
+        bodies, uniform = self.clips.batch(step)
         if config.compile == "graphs":
             torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16):
@@ -176,7 +178,8 @@ class Trainer:
         # Fused AdamW leaves the weights alone where this is 1, so that a bad loss never reaches them; nothing waits.
         self.optimizer.found_inf = (~outcome.total.detach().isfinite()).float()  # type: ignore[attr-defined]
         self.optimizer.step()
-        self.objective.after_update((self.step + 1) / self.total_steps)
+        self.step = step + 1
+        self.objective.after_update(self.step / self.total_steps)
         return outcome
 
     def save(self) -> Path:

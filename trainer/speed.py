@@ -50,23 +50,18 @@ def _measure(
 ) -> dict[str, StepTimes]:
     for trainer in trainers.values():
         for _ in range(warmup_steps):  # compiles, fills caches, makes the optimiser's state
-            _step(trainer)
+            trainer.train_step()
     seconds: dict[str, list[float]] = {name: [] for name in trainers}
     for turn in range(rounds * len(trainers)):
         name = list(trainers)[turn % len(trainers)]
         _wait(trainers[name])
         start = time.perf_counter()
         for _ in range(steps_per_round):
-            _step(trainers[name])
+            trainers[name].train_step()
         _wait(trainers[name])
         seconds[name].append((time.perf_counter() - start) / steps_per_round)
         show(turn + 1, rounds * len(trainers))
     return {name: StepTimes(tuple(times), trainers[name].config.batch_clips) for name, times in seconds.items()}
-
-
-def _step(trainer: Trainer) -> None:
-    trainer.train_step()
-    trainer.step = (trainer.step + 1) % trainer.total_steps
 
 
 def _wait(trainer: Trainer) -> None:

@@ -24,6 +24,7 @@ from trainer.encoder import EncoderConfig
 from trainer.health import COLLAPSED_STEPS, MAX_ROWS, CollapseWatch, effective_rank, health
 from trainer.loop import NonFiniteLossError, Progress, Trainer
 from trainer.metrics import METRICS_FILE
+from trainer.speed import measure_steps
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +139,23 @@ def test_a_run_that_goes_bad_names_the_step_and_its_clips_and_keeps_the_last_goo
     saved = Checkpoint.read(run)
     assert saved.step == 2
     assert all(weight.isfinite().all() for weight in saved.encoder.values() if weight.is_floating_point())
+
+
+def test_a_step_counts_itself_and_a_run_goes_on_from_it(store: ClipStore, tmp_path: Path) -> None:
+    whole, begun = (Trainer(tiny_config(), store, tmp_path / name) for name in ("whole", "begun"))
+    whole.fit()
+    begun.train_step()
+    assert begun.step == 1
+    assert begun.fit().step == whole.step
+    for name, weight in whole.objective.named_parameters():
+        assert torch.equal(dict(begun.objective.named_parameters())[name], weight), name
+
+
+def test_more_steps_may_be_measured_than_a_run_has(store: ClipStore, tmp_path: Path) -> None:
+    trainer = Trainer(tiny_config(epochs=1), store, tmp_path / "run")
+    times = measure_steps({"gfp": trainer}, rounds=trainer.total_steps + 1)["gfp"]
+    assert len(times.seconds) == trainer.total_steps + 1
+    assert trainer.step > trainer.total_steps
 
 
 def test_a_bad_clip_never_reaches_a_weight(tmp_path: Path) -> None:

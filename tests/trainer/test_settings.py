@@ -94,10 +94,7 @@ def config_of(objective: str, **changes: Any) -> TrainConfig:
 
 def losses_with(store: ClipStore, config: TrainConfig, steps: int = 2) -> list[float]:
     trainer = Trainer(config, store, Path("unused"))
-    losses = []
-    for trainer.step in range(steps):  # train_step leaves it to fit to count
-        losses.append(trainer.train_step().total.item())
-    return losses
+    return [trainer.train_step().total.item() for _ in range(steps)]
 
 
 def names(config: object) -> set[str]:
