@@ -14,6 +14,7 @@ from gfp_serve.encoder import Encoder
 from gfp_serve.gallery.care.repair import check_gallery
 from gfp_serve.gallery.embedded.gallery import FaissGallery
 from gfp_serve.items import Effort
+from gfp_serve.preprocess import PreprocessConfig
 from tests.golden import write
 from trainer.checkpoint import Checkpoint
 from trainer.data.store import ClipStore
@@ -65,7 +66,7 @@ def check_store(folder: Path, expected: dict[str, Any]) -> None:
     store = ClipStore.open(folder)
     store.verify()
     assert store.content_digest == expected["content_sha256"]
-    assert store.preprocess.digest == expected["preprocess_digest"]
+    assert PreprocessConfig(cleaning=store.cleaning).digest == expected["preprocess_digest"]
     assert list(store.class_names) == expected["class_names"]
     for column in ("names", "subjects", "labels", "splits", "cameras", "num_frames", "num_bodies"):
         assert getattr(store, column).tolist() == expected[column], column

@@ -26,6 +26,7 @@ from gfp_serve.gallery.embedded.gallery import FaissGallery
 from gfp_serve.gallery.embedded.item_store import FORMAT_VERSION as GALLERY_FORMAT
 from gfp_serve.gallery.embedded.lock import LOCK_FILE
 from gfp_serve.items import Effort, IndexKind, Item, Source
+from gfp_serve.preprocess import PreprocessConfig
 from gfp_serve.skeleton import NTU25
 from trainer.checkpoint import FORMAT_VERSION as CHECKPOINT_FORMAT
 from trainer.checkpoint import Checkpoint
@@ -146,7 +147,7 @@ def write_store(folder: Path, recording: Path) -> None:
     expect(
         folder,
         content_sha256=store.content_digest,
-        preprocess_digest=store.preprocess.digest,
+        preprocess_digest=PreprocessConfig(cleaning=store.cleaning).digest,
         names=store.names.tolist(),
         subjects=store.subjects.tolist(),
         class_names=store.class_names,
