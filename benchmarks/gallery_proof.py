@@ -12,6 +12,8 @@ import json
 import platform
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +64,7 @@ def oracle(work: Path, out: Path, seed: int, seconds: float) -> None:
             folder / kind, encoder_digest=damage.DIGEST, embedding_size=beside.SIZE, index_kind=kind
         ) as gallery:
             efforts = (beside.EXACT,) if kind == "exact" else (beside.EXACT, beside.BY_INDEX)
-            report[kind] = beside.run(gallery, num_places=num_places, seconds=seconds, efforts=efforts, seed=seed)
+            report[kind] = beside.run(gallery, num_places=num_places, enough=after(seconds), efforts=efforts, seed=seed)
         print(kind, report[kind])
     for name in CANARIES:
         report[f"canary, {name}"] = canary_of(name, min(seconds, 5.0))
@@ -89,8 +91,14 @@ def damage_command(work: Path, out: Path, places: int) -> None:
 @click.argument("seconds", type=float)
 def canary(name: str, seconds: float) -> None:
     """Counts of a canary as JSON, if it lives so long."""
-    counts = beside.run(CANARIES[name](), num_places=PLACES["exact"], seconds=seconds, efforts=(beside.EXACT,))
+    counts = beside.run(CANARIES[name](), num_places=PLACES["exact"], enough=after(seconds), efforts=(beside.EXACT,))
     click.echo(json.dumps(counts))
+
+
+def after(seconds: float) -> Callable[[int, int], bool]:
+    """Enough, when this time is over; it begins now."""
+    end = time.monotonic() + seconds
+    return lambda *_: time.monotonic() > end
 
 
 def canary_of(name: str, seconds: float) -> dict[str, Any]:

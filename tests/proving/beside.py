@@ -26,7 +26,7 @@ NUM_WRITERS, NUM_SEARCHERS = 2, 4
 # A search beside which more moments lie than this is passed over, and counted.
 _MOST_MOMENTS = 64
 
-# Of a searcher: without pauses, Python's lock lets writers do little beside four of them.
+# Between two searches of a thread: without pauses, Python's lock lets writers do little beside four of them.
 _LONGEST_PAUSE_S = 0.01
 
 EXACT, BY_INDEX = Effort(exact=True), Effort()
@@ -63,9 +63,17 @@ class Search:
 
 
 def run(
-    gallery: Searched, *, num_places: int, seconds: float, efforts: tuple[Effort, ...], seed: int = 0
+    gallery: Searched,
+    *,
+    num_places: int,
+    enough: Callable[[int, int], bool],
+    efforts: tuple[Effort, ...],
+    seed: int = 0,
 ) -> dict[str, int]:
-    """Fill the empty gallery, let threads search and write, and count what their answers lack or have wrong."""
+    """Fill the empty gallery, let threads search and write, and count what their answers lack or have wrong.
+
+    They go on until it was `enough`: changes that were made beside searches, and searches of the rarest of the efforts.
+    """
     made: list[list[Made]] = [[] for _ in range(NUM_WRITERS)]
     for writer in range(NUM_WRITERS):
         for start in range(0, num_places, 250):
@@ -75,12 +83,18 @@ def run(
     searches: list[list[Search]] = [[] for _ in range(NUM_SEARCHERS)]
     failures: list[BaseException] = []
     stop = threading.Event()
+    counted: Counter[Effort | None] = Counter()  # searches by their effort; None: changes
+    counting = threading.Lock()
 
-    def guarded(work: Callable[[int, np.random.Generator], None], number: int) -> None:
+    def guarded(work: Callable[[int, np.random.Generator], Effort | None], number: int) -> None:
         draw = np.random.default_rng((seed, number))
         try:
             while not stop.is_set():
-                work(number, draw)
+                done = work(number, draw)
+                with counting:
+                    counted[done] += 1
+                    if enough(counted[None], min(counted[effort] for effort in efforts)):
+                        stop.set()
         except BaseException as error:
             failures.append(error)
             stop.set()
@@ -88,7 +102,7 @@ def run(
     def write(writer: int, draw: np.random.Generator) -> None:
         _make(gallery, made[writer], draw_change(draw, writer, len(made[writer]) + 1, num_places))
 
-    def search(searcher: int, draw: np.random.Generator) -> None:
+    def search(searcher: int, draw: np.random.Generator) -> Effort:
         queries = draw.standard_normal((QUERIES_OF_A_SEARCH, SIZE)).astype(np.float32)
         queries /= np.linalg.norm(queries, axis=1, keepdims=True)
         where, effort = _draw_filter(draw, num_places), efforts[int(draw.integers(len(efforts)))]
@@ -96,13 +110,12 @@ def run(
         answers = gallery.search(queries, top_k=TOP_K, where=where, effort=effort)
         searches[searcher - NUM_WRITERS].append(Search(begin, time.perf_counter(), queries, where, effort, answers))
         time.sleep(_LONGEST_PAUSE_S * draw.random())
+        return effort
 
     threads = [threading.Thread(target=guarded, args=(write, number)) for number in range(NUM_WRITERS)]
     threads += [threading.Thread(target=guarded, args=(search, NUM_WRITERS + n)) for n in range(NUM_SEARCHERS)]
     for thread in threads:
         thread.start()
-    stop.wait(seconds)
-    stop.set()
     for thread in threads:
         thread.join()
     counts = Counter({"changes": sum(map(len, made)), "failures": len(failures)})
@@ -202,7 +215,6 @@ class Unguarded:
         self._numbers: dict[str, int] = {}
         self._naming = threading.Lock()
         self._guard: AbstractContextManager[object] = nullcontext()
-        self._pause_s = 0.0
 
     def upsert(self, items: list[Item]) -> int:
         with self._naming:
@@ -210,7 +222,7 @@ class Unguarded:
         with self._guard:
             self._index.remove_ids(numbers)
         self._items.update(zip(numbers.tolist(), items, strict=True))
-        time.sleep(self._pause_s)
+        self._pause()
         with self._guard:
             self._index.add_with_ids(np.stack([item.vector for item in items]), numbers)
         return 0
@@ -227,6 +239,9 @@ class Unguarded:
             self._passing(*each, where)[:top_k] for each in zip(similarities.tolist(), numbers.tolist(), strict=True)
         ]
 
+    def _pause(self) -> None:
+        time.sleep(0)
+
     def _passing(self, similarities: list[float], numbers: list[int], where: Filter | None) -> list[Neighbour]:
         found = []
         for similarity, number in zip(similarities, numbers, strict=True):
@@ -237,9 +252,27 @@ class Unguarded:
 
 
 class NotInOnePiece(Unguarded):
-    """The other canary: a lock keeps FAISS sound, but between its calls a search sees half of an upsert."""
+    """The other canary: a lock keeps FAISS sound, but between its calls a search sees half of an upsert.
 
-    def __init__(self, pause_s: float = 0.001) -> None:
+    Once it is searched, an upsert waits for a search in its middle.
+    """
+
+    def __init__(self) -> None:
         super().__init__()
         self._guard = threading.Lock()
-        self._pause_s = pause_s
+        self._searched = threading.Condition()
+        self._num_searches = 0
+
+    def search(self, queries: np.ndarray, *, top_k: int, where: Filter | None, effort: Effort) -> list[list[Neighbour]]:
+        found = super().search(queries, top_k=top_k, where=where, effort=effort)
+        with self._searched:
+            self._num_searches += 1
+            self._searched.notify_all()
+        return found
+
+    def _pause(self) -> None:
+        with self._searched:
+            before = self._num_searches
+            if before:
+                # Two: the first may have begun before. When all is over, none comes.
+                self._searched.wait_for(lambda: self._num_searches >= before + 2, timeout=0.5)

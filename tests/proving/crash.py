@@ -24,6 +24,7 @@ from tests.proving.changes import SIZE, Change, Oracle, draw_change, id_of
 
 DIGEST = "5e" * 32
 NUM_WRITERS = 4
+MOST_MESSAGES = 1000  # before a kill: those of a second on two cores
 
 # Kind of index and places of a writer, in turns: galleries without files derived from the items, and with them.
 SHAPES = (("exact", 300), ("hnsw", 6000), ("exact", 5000), ("ivf_sq8", 5000), ("hnsw", 1500))
@@ -49,12 +50,16 @@ class Crashes:
         self.oracle = Oracle(NUM_WRITERS, self.num_places)
         self.generation = 0  # the highest that was seen
         self._next_number = 1
+        self._opening_s = 0.2  # how long it took to open the gallery and let it settle, the last time
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["tests.proving.crash"])
 
-    def round(self, longest_s: float = 1.0) -> None:
-        """Write, be killed, open again (be killed in that too, sometimes), check."""
-        pending = self._write_until_killed(longest_s)
+    def round(self, messages: int) -> None:
+        """Write, be killed soon after this many messages, open again (be killed in that too, sometimes), check.
+
+        Each change is told in two messages: that it begins, and that it was acknowledged.
+        """
+        pending = self._write_until_killed(messages)
         while self.draw.random() < 0.3:
             self._open_until_killed()
         self.check(pending)
@@ -62,7 +67,9 @@ class Crashes:
 
     def check(self, pending: list[Change]) -> None:
         """Open the gallery and hold it to the oracle, which learns which of the pending changes are there."""
+        begin = time.monotonic()
         with FaissGallery.open(self.folder) as gallery:
+            self._opening_s = time.monotonic() - begin
             items = {item.id: item for item in gallery.items()}
             for change in pending:
                 self._settle_pending(change, items)
@@ -80,19 +87,23 @@ class Crashes:
                 if len(self.oracle):
                     self._check_searches(gallery)
 
-    def _write_until_killed(self, longest_s: float) -> list[Change]:
+    def _write_until_killed(self, messages: int) -> list[Change]:
         """Changes that were told and not acknowledged. Those that were are in the oracle then."""
         seed = int(self.draw.integers(2**31))
         told = self._run(write, (self.folder, self.index_kind, self.num_places, self._next_number, seed))
         begun: dict[int, Change] = {}
-        deadline, was_building = None, False
+        heard, first, deadline, was_building = 0, 0.0, float("inf"), False
         for message, process in told:
-            if deadline is None:
-                deadline = time.monotonic() + longest_s * self.draw.random()
-            if time.monotonic() >= deadline:
+            now = time.monotonic()
+            if now >= deadline:
                 process.kill()
             if message is None:
                 continue
+            heard += 1
+            first = first or now
+            if heard == messages:
+                # At any moment before the next message, not just after one; it comes as fast as this machine is.
+                deadline = now + self.draw.random() * (now - first) / heard
             is_done, generation, is_building, change = message[0], message[1], message[2], Change(*message[3:])
             if not is_done:
                 begun[change.writer] = change
@@ -108,9 +119,11 @@ class Crashes:
 
     def _open_until_killed(self) -> None:
         deadline = None
-        for _, process in self._run(open_only, (self.folder,)):
-            if deadline is None:  # its first word comes before it opens
-                deadline = time.monotonic() + 0.4 * self.draw.random() ** 2
+        for message, process in self._run(open_only, (self.folder,)):
+            if message is not None:  # it comes before it opens
+                deadline = time.monotonic() + 2 * self._opening_s * self.draw.random() ** 2
+            if deadline is None:
+                continue
             if time.monotonic() >= deadline:
                 process.kill()
         self.counts["killed while opening or settling"] += 1
@@ -215,19 +228,19 @@ def write(sender: Connection, folder: Path, index_kind: str, num_places: int, fi
 
 def open_only(sender: Connection, folder: Path) -> None:
     """Open the gallery, and let it work in the background, until killed."""
-    sender.send(None)
+    sender.send("opening")
     gallery = FaissGallery.open(folder)
     gallery.settle()
     threading.Event().wait()
 
 
 def run(folder: Path, rounds: int, *, seed: int = 0, rounds_of_a_gallery: int = 20) -> dict[str, int]:
-    """So many rounds, in galleries of all shapes; what was counted."""
+    """This many rounds, in galleries of all shapes; what was counted."""
     counts: Counter[str] = Counter()
     draw = np.random.default_rng(seed)
     for first in range(0, rounds, rounds_of_a_gallery):
         kind, num_places = SHAPES[first // rounds_of_a_gallery % len(SHAPES)]
         crashes = Crashes(folder, kind, num_places, draw, counts)
         for _ in range(min(rounds_of_a_gallery, rounds - first)):
-            crashes.round()
+            crashes.round(int(draw.integers(1, MOST_MESSAGES)))
     return dict.fromkeys(MUST_BE_NONE, 0) | dict(sorted(counts.items()))

@@ -311,7 +311,10 @@ def _has(gallery: FaissGallery, id: str) -> bool:
 
 
 def test_searches_beside_writes_see_whole_upserts_and_no_finished_delete(folder):
-    """Two writers each move a group of items together, add and delete; four searchers hold them to it."""
+    """Two writers each move a group of items together, add and delete; four searchers hold them to it.
+
+    All go on until each has had enough turns.
+    """
     rng = np.random.default_rng(0)
     size, num_fixed = 32, 300
     fixed = rng.standard_normal((num_fixed, size)).astype(np.float32)
@@ -321,11 +324,16 @@ def test_searches_beside_writes_see_whole_upserts_and_no_finished_delete(folder)
     deleted: set[str] = set()  # ids whose delete has returned; never used again
     failures: list[str] = []
     stop = threading.Event()
+    turns = [0] * 6  # of each thread
 
     def guarded(work):
-        def run(number: int) -> None:
+        def run(thread: int, number: int) -> None:
             try:
-                work(number)
+                while not stop.is_set():
+                    work(number, turns[thread])
+                    turns[thread] += 1
+                    if min(turns) >= 20:
+                        stop.set()
             except BaseException as error:
                 failures.append(repr(error))
                 stop.set()
@@ -336,42 +344,35 @@ def test_searches_beside_writes_see_whole_upserts_and_no_finished_delete(folder)
         gallery.upsert([Item(f"fixed-{n}", vector, f"label-{n}") for n, vector in enumerate(fixed)])
 
         @guarded
-        def write(writer: int) -> None:
-            for turn in range(10_000):
-                if stop.is_set():
-                    return
-                group = [Item(f"group-{writer}-{part}", v, str(turn)) for part, v in enumerate(groups[writer])]
-                passing = [Item(f"passing-{writer}-{turn}-{n}", fixed[n] + 0.01, "passing") for n in range(20)]
-                gallery.upsert(group + passing)
-                gallery.delete([item.id for item in passing])
-                deleted.update(item.id for item in passing)
+        def write(writer: int, turn: int) -> None:
+            group = [Item(f"group-{writer}-{part}", v, str(turn)) for part, v in enumerate(groups[writer])]
+            passing = [Item(f"passing-{writer}-{turn}-{n}", fixed[n] + 0.01, "passing") for n in range(20)]
+            gallery.upsert(group + passing)
+            gallery.delete([item.id for item in passing])
+            deleted.update(item.id for item in passing)
 
         @guarded
-        def search(searcher: int) -> None:
-            draw = np.random.default_rng(searcher)
-            while not stop.is_set():
-                gone = set(deleted)
-                rows = draw.integers(0, num_fixed, 4)
-                found = gallery.search(np.concatenate([fixed[rows], groups[:, 0]]), top_k=7)
-                for row, neighbours in zip(rows, found[:4], strict=True):
-                    assert (neighbours[0].id, neighbours[0].label) == (f"fixed-{row}", f"label-{row}")
-                    assert abs(neighbours[0].similarity - 1) < 1e-5
-                for writer, neighbours in enumerate(found[4:]):
-                    turns = [n.label for n in neighbours if n.id.startswith(f"group-{writer}")]
-                    assert len(turns) in (0, 5), "a part of an upsert"
-                    assert len(set(turns)) <= 1, "parts of two upserts"
-                for neighbours in found:
-                    assert len({n.id for n in neighbours}) == 7
-                    assert not gone & {n.id for n in neighbours}, "a finished delete"
+        def search(searcher: int, turn: int) -> None:
+            gone = set(deleted)
+            rows = np.random.default_rng((searcher, turn)).integers(0, num_fixed, 4)
+            found = gallery.search(np.concatenate([fixed[rows], groups[:, 0]]), top_k=7)
+            for row, neighbours in zip(rows, found[:4], strict=True):
+                assert (neighbours[0].id, neighbours[0].label) == (f"fixed-{row}", f"label-{row}")
+                assert abs(neighbours[0].similarity - 1) < 1e-5
+            for writer, neighbours in enumerate(found[4:]):
+                labels = [n.label for n in neighbours if n.id.startswith(f"group-{writer}")]
+                assert len(labels) in (0, 5), "a part of an upsert"
+                assert len(set(labels)) <= 1, "parts of two upserts"
+            for neighbours in found:
+                assert len({n.id for n in neighbours}) == 7
+                assert not gone & {n.id for n in neighbours}, "a finished delete"
 
-        threads = [threading.Thread(target=write, args=(n,)) for n in range(2)]
-        threads += [threading.Thread(target=search, args=(n,)) for n in range(4)]
+        threads = [threading.Thread(target=write, args=(n, n)) for n in range(2)]
+        threads += [threading.Thread(target=search, args=(2 + n, n)) for n in range(4)]
         for thread in threads:
             thread.start()
-        stop.wait(timeout=3)
-        stop.set()
         for thread in threads:
-            thread.join(timeout=30)
+            thread.join()
         assert failures == []
-        assert len(deleted) > 20
+        assert len(deleted) >= 20 * 20 * 2
         assert len(gallery) == num_fixed + 10

@@ -1,13 +1,13 @@
 """That a gallery never lies and never forgets: killed, searched beside writes, damaged, on a full disk, on one that
 cannot be written. Longer forms of the first three are in benchmarks/gallery_proof.py."""
 
+import itertools
 import logging
 import shutil
 import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -91,10 +91,11 @@ def flip(file: Path, place: int) -> None:
 @pytest.mark.parametrize(("index_kind", "num_places"), [("exact", 100), ("hnsw", 2500)])
 def test_nothing_acknowledged_is_lost_and_nothing_is_half_there_after_kill_9(folder, index_kind, num_places):
     killed = crash.Crashes(folder, index_kind, num_places, np.random.default_rng(0))
-    for _ in range(3):
-        killed.round(longest_s=0.5)
+    for messages in (1, 100, 25):
+        killed.round(messages)
     assert {name: killed.counts[name] for name in crash.MUST_BE_NONE} == dict.fromkeys(crash.MUST_BE_NONE, 0)
-    assert killed.counts["acknowledged changes"] > 10
+    # Of each writer's messages, at most the last is not followed by its acknowledgement.
+    assert killed.counts["acknowledged changes"] >= (1 + 100 + 25 - 3 * crash.NUM_WRITERS) // 2
 
 
 def test_the_crash_oracle_sees_a_lost_item_a_ghost_and_half_an_upsert(folder):
@@ -122,20 +123,25 @@ def crash_gallery(folder: Path) -> FaissGallery:
 @pytest.mark.parametrize("index_kind", ["exact", "hnsw"])
 def test_every_answer_beside_writes_is_the_exact_one_of_a_moment_that_it_can_be_of(folder, index_kind):
     with new_gallery(folder, index_kind) as gallery:
-        counts = beside.run(gallery, num_places=600, seconds=1.5, efforts=(beside.EXACT, beside.BY_INDEX))
+        counts = beside.run(
+            gallery,
+            num_places=600,
+            enough=lambda changes, searches: changes >= 30 and searches >= 30,
+            efforts=(beside.EXACT, beside.BY_INDEX),
+        )
     assert [counts.get(name, 0) for name in ("failures", *beside.ERRORS)] == [0, 0, 0, 0]
-    assert counts["searches, exact"] > 20
-    assert counts["changes"] > 20
+    assert counts["searches beside a change, exact"] > 0
 
 
 def test_a_gallery_whose_upserts_are_seen_in_part_is_found_out():
-    found = 0
-    for _ in range(10):  # whether a search falls into such a moment is chance, and a busy machine has few searches
-        counts = beside.run(beside.NotInOnePiece(0.02), num_places=600, seconds=1, efforts=(beside.EXACT,))
-        found += counts.get("missing neighbours, exact", 0) + counts.get("wrong neighbours, exact", 0)
-        if found:
-            break
-    assert found > 0
+    counts = beside.run(
+        beside.NotInOnePiece(),
+        num_places=600,
+        enough=lambda changes, _: changes >= 50,
+        efforts=(beside.EXACT,),
+    )
+    assert counts["failures"] == 0
+    assert counts["missing neighbours, exact"] + counts["wrong neighbours, exact"] > 0
 
 
 def test_many_items_are_read_from_one_moment(folder, monkeypatch):
@@ -146,19 +152,20 @@ def test_many_items_are_read_from_one_moment(folder, monkeypatch):
         gallery.upsert(items(60))
 
         def write() -> None:
-            for turn in range(10_000):
+            for turn in itertools.count():
                 if stop.is_set():
                     return
                 gallery.upsert(items(60, label=str(turn)))
 
         writing = pool.submit(write)
+        seen: Counter[str] = Counter()
         try:
-            seen = [{item.label for item in gallery.get(ids)} for _ in range(200)]
+            while len(seen) <= 3 or seen.total() < 200:
+                (label,) = {item.label for item in gallery.get(ids)}
+                seen[label] += 1
         finally:
             stop.set()
         writing.result()
-    assert {len(labels) for labels in seen} == {1}
-    assert len(set.union(*seen)) > 3
 
 
 # --- damaged ---
@@ -495,25 +502,20 @@ def test_a_second_process_is_refused_the_folder(folder):
 
 
 def test_many_that_write_at_once_share_few_syncs(folder, monkeypatch):
-    groups: Counter[str] = Counter()
+    syncs, all_wait = [], threading.Event()
     changing = ItemStore.changing
 
     @contextmanager
     def slow(store: ItemStore) -> Iterator[Change]:
         with changing(store) as change:
             yield change
-            time.sleep(0.02)  # as a disk does
-        groups["synced"] += 1
+            assert all_wait.wait(60)  # the disk is slower than who writes
+        syncs.append(change)
 
     monkeypatch.setattr(ItemStore, "changing", slow)
-    with new_gallery(folder) as gallery, ThreadPoolExecutor(64) as pool:
-        together = threading.Barrier(64)
-
-        def write(item: Item) -> int:
-            together.wait(10)
-            return gallery.upsert([item])
-
-        generations = list(pool.map(write, items(64)))
-        assert sorted(generations) == list(range(1, 65))
+    with new_gallery(folder) as gallery:
+        waiting = [gallery.upsert_soon([item]) for item in items(64)]
+        all_wait.set()
+        assert [each.result() for each in waiting] == list(range(1, 65))
         assert len(gallery) == 64
-    assert 1 <= groups["synced"] <= 16
+    assert len(syncs) == 2  # of the first, or the first few, and of all that came during it
