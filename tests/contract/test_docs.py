@@ -79,7 +79,7 @@ def commands_in(text: str) -> Iterator[str]:
     """Command lines of ours in a page: in backticks, and in blocks."""
     names = "|".join(sorted(SCRIPTS, key=len, reverse=True))
     for quoted, typed in re.findall(
-        rf"`((?:{names}) [^`]+)`|^(?:\$ )?((?:{names}) .+?)(?: +# .*)?$", text, re.MULTILINE
+        rf"`((?:{names}) [^`]+)`|^(?:\$ )?((?:{names}) .+?)(?: +# .*)?$", text.replace("\\\n", ""), re.MULTILINE
     ):
         yield quoted or typed
 
