@@ -143,6 +143,15 @@ def test_what_the_readme_links_to_is_there():
     assert missing == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_the_files_of_the_repository_that_a_page_names_are_there(page):
+    folders = "gfp_serve|trainer|tests|examples|benchmarks|docs|proto"
+    named = re.findall(rf"`((?:{folders})/[\w./-]+)`", page.read_text())
+
+    # A page that is made from docstrings names none; what is to be written is in capitals.
+    assert [path for path in named if "NAME" not in path and not (ROOT / path).exists()] == []
+
+
 def anchors_of(path):
     """What a link to a page may have behind its `#`: its headings, as GitHub and MyST write them; or nothing."""
     if not path.endswith(".md"):
