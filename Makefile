@@ -4,6 +4,7 @@
 #   make test-milvus  the galleries' tests on a Milvus server, which is installed and started; on Linux, x86-64
 #   make proto   generate gfp_serve/v1 from proto/
 #   make fuzz    look for requests that the server answers wrongly, for SECONDS=60; on Linux, x86-64
+#   make dist    build the source distribution and the wheel into dist/, and check them
 #   make docs    the site of docs/, into build/docs
 #   make clean   remove the environment and everything that tools left behind
 
@@ -14,7 +15,7 @@ BIN := $(VENV)/bin
 # The server has an environment of its own: what it is made of is of 2024.
 MILVUS := $(VENV)-milvus
 
-.PHONY: help demo test test-milvus proto fuzz docs clean
+.PHONY: help demo test test-milvus proto fuzz dist docs clean
 help:
 	@sed -n 's/^#   //p' Makefile
 
@@ -37,6 +38,11 @@ proto: $(VENV)/test.stamp
 
 fuzz: $(VENV)/fuzz.stamp
 	$(BIN)/python -m tests.fuzz.fuzz_wire --seconds $(SECONDS)
+
+dist: $(VENV)/test.stamp
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/python -m twine check --strict dist/*
 
 docs: $(VENV)/test.stamp
 	$(BIN)/python -m sphinx -b html -W --keep-going -q -d build/doctrees docs build/docs

@@ -24,8 +24,9 @@ from gfp_serve.neighbour_page import found_panel
 
 try:
     from trainer.figures import Strip, draw_strips
-except ModuleNotFoundError as error:
-    sys.exit(f"Error: {missing(error)}")
+except ModuleNotFoundError:
+    # The first that is missed; the commands below need all that `train` brings.
+    sys.exit(f"Error: {missing(ModuleNotFoundError(name='torch'))}")
 
 CLIPS = Path(__file__).parent / "clips"
 RUN = Path("runs/demo")

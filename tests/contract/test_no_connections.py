@@ -1,39 +1,21 @@
 """Nothing leaves the machine: no program of ours connects to anybody whom it was not told to, or writes elsewhere.
 
-Each runs under strace, with an empty home folder; what counts is in `tests/contract/watched.py`. A canary, onnxruntime
-as it comes, shows that the watcher sees what it looks for; what the canary sends is held back.
+Here are the demo and the tests, and what counts as leaving; the commands are watched in `test_packaging.py`.
 """
 
-import json
 import os
 import re
-import subprocess
 import sys
-import threading
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from gfp_serve.formats import Clip, write_clip_file
-from gfp_serve.skeleton import NTU25
 from tests.contract import watched as watched_module
-from tests.contract.commands import ROOT, SCRIPTS
-from tests.contract.watched import Seen, read_calls, watch
-from tests.support.server_processes import process
-from tests.support.tiny_bundle import tiny_bundle, walk
+from tests.contract.commands import ROOT
+from tests.contract.watched import FONT_LIST, Seen, read_calls, watch
 
 pytestmark = pytest.mark.timeout(300)
 
-# Each word list is a command of ours, run in one process after another's end: what takes time is to import them.
-RUN_COMMANDS = f"""
-import importlib, json, sys
-for name, *arguments in json.loads(sys.argv[1]):
-    module, function = {SCRIPTS}[name].split(":")
-    assert not getattr(importlib.import_module(module), function).main(arguments, name, standalone_mode=False), name
-"""
-# Where matplotlib keeps which fonts the machine has.
-FONT_LIST = (".config/matplotlib", ".cache/matplotlib")
 RUN_DEMO = """
 import demo
 from gfp_serve.config import DEFAULT_BUNDLE
@@ -45,23 +27,15 @@ demo.main()
 # One for each library that could connect: opentelemetry, pymilvus with milvus-lite, and onnxruntime in a file that
 # imports it before our own module does.
 WATCHED_TESTS = (
-    "test_tracing.py::test_each_call_is_a_span_below_its_callers_with_its_status",
-    "test_milvus.py::test_a_write_of_one_server_is_seen_by_the_next_and_both_count[milvus-lite]",
+    "service/test_tracing.py::test_each_call_is_a_span_below_its_callers_with_its_status",
+    "gallery/milvus/test_milvus.py::test_a_write_of_one_server_is_seen_by_the_next_and_both_count[milvus-lite]",
     "test_encoder.py::test_the_device_is_the_one_that_the_session_really_runs_on",
 )
-CANARY = """
-import sys, onnxruntime
-sys.stdin.read()
-"""
 
 
 @pytest.fixture
 def watched(tmp_path):
     return watch(tmp_path / "watched")
-
-
-def commands(*each):
-    return [sys.executable, "-c", RUN_COMMANDS, json.dumps([list(map(str, words)) for words in each])]
 
 
 def to(ip, port=443):
@@ -73,144 +47,8 @@ def to(ip, port=443):
     return f'{{sa_family=AF_INET, sin_port=htons({port}), sin_addr=inet_addr("{ip}")}}'
 
 
-def write_clips(path, sequences):
-    labels = ("sit", "wave", "walk")
-    write_clip_file(
-        path,
-        [
-            Clip(
-                name=f"c{number}",
-                sequence=sequence,
-                layout=NTU25,
-                fps=30.0,
-                label=labels[number % 3],
-                subject=str(number % 4),
-            )
-            for number, sequence in enumerate(sequences)
-        ],
-    )
-    return path
-
-
-@contextmanager
-def canary(folder):
-    """onnxruntime as it comes, whose connections fail, and a function that waits until it has tried two."""
-    watched = watch(folder)
-    calls = ",".join(("connect", "sendto", "sendmsg", "sendmmsg"))
-    with subprocess.Popen(
-        [*watched.prefix, f"--inject={calls}:error=ENETUNREACH", "--output=/dev/stderr", sys.executable, "-c", CANARY],
-        stdin=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=watched.environment,
-        cwd=watched.work,
-    ) as running:
-        lines, tried = [], threading.Event()
-
-        def read():
-            for line in running.stderr:
-                lines.append(line)
-                if read_calls([line], watched.work, []).connections:
-                    tried.set()
-
-        reader = threading.Thread(target=read)
-        reader.start()
-
-        def seen():
-            assert tried.wait(60), lines
-            running.stdin.close()
-            reader.join()
-            return read_calls(lines, watched.work, [watched.work])
-
-        try:
-            yield seen
-        finally:
-            running.kill()
-            reader.join()
-
-
-def test_a_server_and_the_commands_that_ask_it_reach_nobody_else(watched, tmp_path):
-    tiny_bundle().write(tmp_path / "tiny.zip")
-    clips = write_clips(tmp_path / "clips.npz", [walk(seed) for seed in range(4)])
-    client = watch(tmp_path / "client")
-    options = (
-        "--bundle",
-        tmp_path / "tiny.zip",
-        "--port",
-        0,
-        "--gallery",
-        watched.work / "gallery",
-        "--metrics-port",
-        0,
-    )
-    with process(*options, wrapper=watched.prefix, **watched.environment) as (server, address):
-        with canary(tmp_path / "canary") as seen_of_canary:
-            told = client.run(
-                *commands(
-                    ("gfp", "info"),
-                    ("gfp", "health"),
-                    ("gfp", "add", clips),
-                    ("gfp", "add", clips, "--windows", "4:2"),
-                    ("gfp", "embed", clips),
-                    ("gfp", "search", clips, "--html", "page.html"),
-                    ("gfp", "search", clips, "--moments"),
-                    ("gfp", "classify", clips),
-                    ("gfp", "remove", "clips/c0"),
-                    ("gfp", "gallery", "create", "other"),
-                    ("gfp", "gallery", "list"),
-                    ("gfp", "gallery", "describe", "other"),
-                    ("gfp", "gallery", "drop", "other", "--yes"),
-                ),
-                GFP_ADDRESS=address,
-            )
-            assert "wave" in told
-            # The server is watched for as long as onnxruntime, left alone, takes to look for its maker.
-            alone = seen_of_canary()
-        server.terminate()
-        _, errors = server.communicate()
-        assert server.returncode == 0, errors
-
-    assert any("microsoft" in each or "htons(53)" in each for each in alone.connections), alone
-    assert any("deviceid" in each for each in alone.files), alone
-    assert (watched.seen(), client.seen()) == (Seen(), Seen())
-
-
-def test_import_training_evaluation_and_export_reach_nobody(watched, tmp_path):
-    clips = write_clips(tmp_path / "clips.npz", [walk(seed, frames=70) for seed in range(12)])
-    small = ("--width", 16, "--depth", 1, "--num-heads", 2, "--local-width", 8, "--global-width", 16)
-    told = watched.run(
-        *commands(
-            ("gfp-data", "import", clips, "--out", "store", "--test-subject", "clips/3", "--num-workers", 2),
-            ("gfp-data", "info", "store"),
-            ("gfp-data", "plot", "store", "--out", "clips.png"),
-            (
-                "gfp-train",
-                "store",
-                "--out",
-                "run",
-                "--epochs",
-                1,
-                "--warmup-epochs",
-                0,
-                "--batch-clips",
-                4,
-                "--device",
-                "cpu",
-                *small,
-            ),
-            ("gfp-evaluate", "retrieval", "run", "store", "--device", "cpu", "--out", "evaluation"),
-            ("gfp-export", "run", "--out", "bundle", "--clips", clips),
-        ),
-        OMP_NUM_THREADS="1",
-    )
-
-    assert "bundle: " in told
-    assert (watched.work / "evaluation").is_dir()
-    assert watched.seen(caches=FONT_LIST) == Seen()
-
-
 def test_the_demo_reaches_nobody(watched):
-    # Without its commands, which the test above watches: what is left is to serve, to fill the gallery and to ask.
+    # Without its commands, which are watched where they are installed: it serves, fills the gallery and asks.
     watched.run(sys.executable, "-c", RUN_DEMO, PYTHONPATH=f"{ROOT}{os.pathsep}{ROOT / 'examples'}")
 
     assert list(watched.work.glob("runs/demo/pictures/*.png"))

@@ -1,30 +1,49 @@
-"""What users install: the wheel holds all that serving needs, and serving runs in an environment without torch."""
+"""What users install: the distributions hold what they must, and each extra is enough for the commands that need it.
+
+The commands run under strace, with an empty home folder: none connects to anybody whom it was not told to, or writes
+elsewhere. A canary, onnxruntime as it comes, shows that the watcher sees what it looks for.
+
+Three environments are made from the wheel: without an extra, with `cpu`, and with `cpu` and `train`. pip installs the
+first two; what `train` adds, torch above all, is linked from the environment of the tests, in the same versions.
+"""
 
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import tomllib
+import tarfile
 import zipfile
+from importlib.metadata import distribution, distributions
 from pathlib import Path
 
+import numpy as np
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import gfp_serve
+from gfp_serve.formats import Clip, write_clip_file
+from gfp_serve.gallery.embedded.galleries import FolderGalleries
+from gfp_serve.items import Item
+from gfp_serve.skeleton import NTU25
+from tests.contract.answers import answers_in, script_of
+from tests.contract.watched import FONT_LIST, Seen, canary, watch
+from tests.support.tiny_bundle import walk
 
 ROOT = Path(__file__).parents[2]
 CLIPS = ROOT / "examples" / "clips" / "cmu_sample.npz"
-COMMANDS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
 
 pytestmark = [pytest.mark.install, pytest.mark.timeout(600)]
 PINS = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")]
+FOLDERS = ("gfp_serve", "trainer", "proto", "examples", "tests", "benchmarks", "docs")
 
 IMPORT_EVERY_MODULE = """
 import importlib, importlib.util, pkgutil, gfp_serve
 assert importlib.util.find_spec("torch") is None
 names = {module.name for module in pkgutil.walk_packages(gfp_serve.__path__, "gfp_serve.")}
-# One needs numba, of the extra `train`; who reads an NTU file without it is served more slowly by another.
-for name in names - {"gfp_serve.formats.ntu.compiled"}:
+# Of extras that are not installed: numba reads an NTU file faster, matplotlib draws.
+for name in names - {"gfp_serve.formats.ntu.compiled", "gfp_serve.gallery.care.threshold_figure"}:
     importlib.import_module(name)
 print(len(names))
 """
@@ -33,49 +52,163 @@ print(len(names))
 def run(*command, **options):
     # Only what was installed counts: the tree must not be found through a path that this process was given.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, **options)
+    return subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, env=environment, timeout=300, **options
+    )
+
+
+def answers_of(environment, watched, *commands, **variables):
+    """What commands of an environment answered. None ends in a traceback, reaches anybody or writes elsewhere."""
+    answers = answers_in(watched.run(environment / "bin" / "python", *script_of(*commands), **variables))
+    assert [each for each in answers if each.is_broken] == []
+    assert watched.seen(caches=FONT_LIST) == Seen()
+    return answers
+
+
+def install(environment, what, module):
+    """By pip. Only what is imported with that module of ours is compiled, which is a small part."""
+    pip = (sys.executable, "-m", "pip", "--python", environment / "bin" / "python", "install", "--quiet")
+    installed = run(*pip, "--no-compile", "-c", ROOT / "constraints.txt", what)
+    assert installed.returncode == 0, installed.stderr
+    run(environment / "bin" / "python", "-c", f"import {module}", check=True)
+
+
+def link(source, target):
+    try:
+        os.link(source, target)
+    except OSError:  # on another file system
+        shutil.copy2(source, target)
+
+
+def copy_of(environment, folder):
+    """The same environment at another place."""
+    shutil.copytree(environment, folder, symlinks=True, copy_function=link)
+    for script in (folder / "bin").iterdir():
+        if not script.is_symlink():
+            text = script.read_text().replace(str(environment), str(folder))
+            mode = script.stat().st_mode
+            script.unlink()  # it is the same file as that of the other
+            script.write_text(text)
+            script.chmod(mode)
+    return folder
+
+
+def packages_of(environment):
+    (folder,) = environment.glob("lib/python*/site-packages")
+    return folder
+
+
+def needed(package, extras, found):
+    """Adds a distribution with extras, and all that it needs, directly or not, as it is installed for the tests."""
+    found[package.name, *sorted(extras)] = package
+    for requirement in map(Requirement, package.requires or ()):
+        here = requirement.marker is None or any(requirement.marker.evaluate({"extra": extra}) for extra in extras)
+        if here and (requirement.name, *sorted({"", *requirement.extras})) not in found:
+            # Of our own extras, one may name another.
+            ours = canonicalize_name(requirement.name) == canonicalize_name(package.name)
+            needed(package if ours else distribution(requirement.name), {"", *requirement.extras}, found)
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory):
-    """A copy of what the wheel is built from, because building leaves files beside its sources."""
-    source = tmp_path_factory.mktemp("source")
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    for package in ("gfp_serve", "trainer"):
-        shutil.copytree(ROOT / package, source / package, ignore=shutil.ignore_patterns("__pycache__"))
-    return source
+def made(tmp_path_factory):
+    """The source distribution and the wheel, as `make dist` makes them of a copy of the tree."""
+    tree = tmp_path_factory.mktemp("checkout")
+    for file in (path for path in ROOT.iterdir() if path.is_file()):
+        shutil.copy(file, tree)
+    for name in filter(lambda name: (ROOT / name).exists(), FOLDERS):
+        shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
+    environment = Path(sys.executable).parent
+    # Of an environment that is up to date: that of the tests.
+    done = run("make", "dist", f"BIN={environment}", "VENV=none", "-o", "none/test.stamp", cwd=tree)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (source,), (wheel,) = tree.glob("dist/*.tar.gz"), tree.glob("dist/*.whl")
+    return source, wheel
 
 
 @pytest.fixture(scope="module")
-def wheel(source, tmp_path_factory):
-    out = tmp_path_factory.mktemp("wheel")
-    built = run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", out, source)
-    assert built.returncode == 0, built.stderr
-    (path,) = out.glob("*.whl")
+def wheel(made):
+    return made[1]
+
+
+@pytest.fixture(scope="module")
+def bare(wheel, tmp_path_factory):
+    """A new environment in which the wheel alone was installed."""
+    environment = tmp_path_factory.mktemp("bare") / "environment"
+    run(sys.executable, "-m", "venv", "--without-pip", environment, check=True)
+    install(environment, wheel, "gfp_serve.cli.ask")
+    return environment
+
+
+@pytest.fixture(scope="module")
+def serving(bare, wheel, tmp_path_factory):
+    """One with the extra `cpu`."""
+    environment = copy_of(bare, tmp_path_factory.mktemp("serving") / "environment")
+    install(environment, f"{wheel}[cpu]", "gfp_serve.server")
+    return environment
+
+
+@pytest.fixture(scope="module")
+def training(serving, tmp_path_factory):
+    """One with the extras `cpu` and `train`."""
+    environment = copy_of(serving, tmp_path_factory.mktemp("training") / "environment")
+    packages = packages_of(environment)
+    (ours,) = distributions(name="gfp-serve", path=[str(packages)])
+    found = {}
+    needed(ours, {"train"}, found)
+    there = {canonicalize_name(each.name) for each in distributions(path=[str(packages)])}
+    for each in found.values():
+        if canonicalize_name(each.name) not in there:
+            for file in (file for file in each.files if ".." not in file.parts):
+                target = packages / file
+                if not target.exists():
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    link(each.locate_file(file), target)
+    return environment
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    path = tmp_path_factory.mktemp("recordings") / "clips.npz"
+    said = [{"name": f"c{n}", "label": f"l{n % 3}", "subject": str(n % 4)} for n in range(12)]
+    write_clip_file(
+        path, [Clip(sequence=walk(n, frames=70), layout=NTU25, fps=30.0, **each) for n, each in enumerate(said)]
+    )
     return path
 
 
-@pytest.fixture(scope="module")
-def serving(wheel, tmp_path_factory):
-    """The folder of commands of a new environment in which only `gfp-serve[cpu]` was installed."""
-    environment = tmp_path_factory.mktemp("serving")
-    run(sys.executable, "-m", "venv", "--without-pip", environment, check=True)
-    install = (sys.executable, "-m", "pip", "--python", environment / "bin" / "python", "install", "--quiet")
-    installed = run(*install, "-c", ROOT / "constraints.txt", f"{wheel}[cpu]")
-    assert installed.returncode == 0, installed.stderr
-    return environment / "bin"
+@pytest.fixture
+def watched(tmp_path):
+    """A folder to watch commands in, which has galleries that no server has open."""
+    made = watch(tmp_path / "watched")
+    folder = made.work / "galleries"
+    galleries = FolderGalleries(folder, encoder_digest="0" * 64, embedding_size=4)
+    vectors = np.random.default_rng(0).standard_normal((20, 4)).astype(np.float32)
+    galleries["default"].upsert([Item(f"i{n}", vector, f"l{n % 2}") for n, vector in enumerate(vectors)])
+    galleries.close()
+    return made
 
 
-def test_the_wheel_holds_every_file_of_both_packages_and_the_licence_and_nothing_else(source, wheel):
+def test_the_wheel_holds_every_file_of_both_packages_and_the_licences_and_nothing_else(wheel):
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
         metadata = {name.split("/", 1)[1] for name in archive.namelist() if ".dist-info/" in name}
 
-    files = [path for package in ("gfp_serve", "trainer") for path in (source / package).rglob("*") if path.is_file()]
-    assert held == {str(path.relative_to(source)) for path in files}
+    files = [path for package in ("gfp_serve", "trainer") for path in (ROOT / package).rglob("*") if path.is_file()]
+    assert held == {str(path.relative_to(ROOT)) for path in files if "__pycache__" not in path.parts}
     assert {"gfp_serve/py.typed", "trainer/py.typed", "gfp_serve/v1/embedding_pb2.pyi"} <= held
-    assert "licenses/LICENSE" in metadata
+    assert {f"gfp_serve/bundles/pose-statistics/{name}" for name in ("encoder.onnx", "manifest.json")} <= held
+    licences = {"LICENSE", "NOTICE", "examples/clips/LICENSE-precog", "examples/clips/LICENSE-cmu_sample"}
+    assert {f"licenses/{name}" for name in licences} <= metadata
+
+
+def test_the_source_distribution_holds_what_the_packages_are_made_and_tested_with(made):
+    with tarfile.open(made[0]) as archive:
+        held = {name.split("/", 1)[1] for name in archive.getnames() if "/" in name}
+
+    assert {"LICENSE", "NOTICE", "README.md", "Makefile", "constraints.txt", "pyproject.toml"} <= held
+    for folder, pattern in (("proto", "*.proto"), ("tests", "*.py"), ("examples", "*"), ("gfp_serve", "*.py")):
+        files = [path.relative_to(ROOT) for path in (ROOT / folder).rglob(pattern) if path.is_file()]
+        assert {str(path) for path in files if "__pycache__" not in path.parts} <= held
 
 
 def test_every_line_of_the_constraints_is_one_exact_version():
@@ -83,54 +216,191 @@ def test_every_line_of_the_constraints_is_one_exact_version():
     assert [pin for pin in PINS if not re.fullmatch(r"[\w.-]+==[\w.]+", pin)] == []
 
 
-def test_everything_that_serving_installs_has_a_pinned_version(serving):
-    listed = run(sys.executable, "-m", "pip", "--python", serving / "python", "freeze", "--all")
+@pytest.mark.parametrize("extras", ["bare", "serving", "training"])
+def test_everything_that_is_installed_has_a_pinned_version(extras, request):
+    environment = request.getfixturevalue(extras)
+    packages = distributions(path=[str(packages_of(environment))])
+    installed = {(canonicalize_name(each.name), each.version.split("+")[0]) for each in packages}
+    pinned = {(canonicalize_name(name), version) for name, version in (pin.split("==") for pin in PINS)}
 
-    installed = [line for line in listed.stdout.splitlines() if not line.startswith("gfp-serve")]
     assert len(installed) > 10
-    assert [line for line in installed if line not in PINS] == []
+    assert installed - pinned == {("gfp-serve", gfp_serve.__version__)}
 
 
-def test_every_module_of_the_server_loads_where_torch_is_not_installed(serving):
-    result = run(serving / "python", "-I", "-c", IMPORT_EVERY_MODULE)
+def test_what_train_needs_is_complete(training):
+    checked = run(sys.executable, "-m", "pip", "--python", training / "bin" / "python", "check")
+
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_a_bare_install_has_no_engine_and_imports_the_client(bare):
+    engines = ("faiss", "onnxruntime", "torch", "matplotlib", "pymilvus", "pyarrow")
+    absent = f"import importlib.util; assert not any(map(importlib.util.find_spec, {engines}))"
+    result = run(bare / "bin" / "python", "-I", "-c", f"{absent}; import gfp_serve.client")
 
     assert result.returncode == 0, result.stderr
-    assert int(result.stdout) > 10
 
 
-@pytest.mark.parametrize("command", ["gfp", "gfp-serve"])
-def test_a_serving_command_shows_its_help_where_torch_is_not_installed(serving, command):
-    result = run(serving / command, "--help")
+def test_every_command_of_a_bare_install_shows_its_help(bare, watched):
+    answers = answers_of(bare, watched, *((name, "--help-of-all") for name in ("gfp", "gfp-serve", "gfp-data")))
+
+    assert [each.words for each in answers if each.code or "Usage: " not in each.output] == []
+    assert len(answers) > 20
+
+
+@pytest.mark.parametrize("command", ["gfp", "gfp-serve", "gfp-data"])
+def test_an_installed_command_shows_its_help(bare, command):
+    result = run(bare / "bin" / command, "--help")
 
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith(f"Usage: {command} ")
 
 
-def test_recordings_are_imported_where_torch_is_not_installed(serving, tmp_path):
-    result = run(serving / "gfp-data", "import", CLIPS, "--out", tmp_path / "store")
+def test_a_bare_install_asks_a_server_of_one_with_cpu_and_neither_reaches_anybody_else(bare, serving, clips, tmp_path):
+    server, client = watch(tmp_path / "server"), watch(tmp_path / "client")
+    given = ("--port", "0", "--gallery", server.work / "gallery", "--metrics-port", "0")
+    with (
+        subprocess.Popen(
+            [*server.prefix, serving / "bin" / "gfp-serve", *given],
+            cwd=server.work,
+            env=server.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as running,
+        canary(tmp_path / "canary") as seen_of_canary,
+    ):
+        address = re.search(r"127\.0\.0\.1:\d+", running.stdout.readline())
+        try:
+            answers = answers_of(
+                bare,
+                client,
+                ("gfp", "info"),
+                ("gfp", "health"),
+                ("gfp", "add", clips),
+                ("gfp", "gallery", "create", "windows"),
+                ("gfp", "add", clips, "--windows", "30:20", "--gallery", "windows"),
+                ("gfp", "embed", clips, "--out", "vectors.npz"),
+                ("gfp", "search", clips, "--where", "label=l1"),
+                ("gfp", "search", clips, "--moments", "--gallery", "windows"),
+                ("gfp", "search", clips, "--html", "found.html"),
+                ("gfp", "classify", clips, "--balanced"),
+                ("gfp", "remove", "clips/c0"),
+                ("gfp", "gallery", "list"),
+                ("gfp", "gallery", "describe", "windows"),
+                ("gfp", "gallery", "drop", "windows", "--yes"),
+                GFP_ADDRESS=address[0],
+            )
+            # The server is watched for as long as onnxruntime, left alone, takes to look for its maker.
+            alone = seen_of_canary()
+        finally:
+            running.terminate()
+            _, errors = running.communicate(timeout=60)
+
+    assert running.returncode == 0, errors
+    assert [each for each in answers if each.code] == []
+    assert {path.name for path in client.work.iterdir()} == {"vectors.npz", "found.html"}
+    assert any("a name was looked up" in each for each in alone.connections), alone
+    assert any("deviceid" in each for each in alone.files), alone
+    assert server.seen() == Seen()
+
+
+def says_which_extra(answer, extra):
+    # 1 would say of `gfp gallery check` that the gallery is damaged.
+    code = 2 if answer.words[:3] == ["gfp", "gallery", "check"] else 1
+    return answer.code == code and answer.errors.count("\n") == 1 and f"extra '{extra}'" in answer.errors
+
+
+def test_a_bare_install_reads_recordings_and_says_what_other_commands_need(bare, watched, clips):
+    answers = answers_of(
+        bare,
+        watched,
+        ("gfp-data", "import", clips, "--out", "store"),
+        ("gfp-data", "info", "store"),
+        ("gfp", "gallery", "snapshot", "create", "galleries", "--out", "snapshot.sqlite"),
+        ("gfp", "gallery", "snapshot", "verify", "snapshot.sqlite"),
+        ("gfp", "gallery", "snapshot", "restore", "snapshot.sqlite", "restored"),
+        ("gfp", "gallery", "snapshot", "list", "galleries"),
+        ("gfp", "gallery", "calibrate", "galleries"),
+        ("gfp-data", "plot", "store", "--out", "clips.png"),
+        ("gfp", "gallery", "calibrate", "galleries", "--plot", "found.png"),
+        ("gfp-serve",),
+        ("gfp", "gallery", "check", "galleries"),
+        ("gfp", "gallery", "repair", "galleries"),
+        ("gfp", "gallery", "copy", "galleries", "copy"),
+        ("gfp", "gallery", "export", "galleries", "items.parquet"),
+        ("gfp", "gallery", "import", "new", "items.parquet"),
+        *((name,) for name in ("gfp-train", "gfp-cost", "gfp-evaluate", "gfp-export")),
+    )
+    said = zip(answers[7:], ["plot"] * 2 + ["cpu"] * 6 + ["train"] * 4, strict=True)
+
+    assert [each for each in answers[:7] if each.code] == []
+    assert [each for each, extra in said if not says_which_extra(each, extra)] == []
+
+
+@pytest.mark.parametrize("command", ["gfp-serve", "gfp-train"])
+def test_an_installed_command_says_in_one_line_which_extra_it_needs(bare, command):
+    result = run(bare / "bin" / command)
+
+    assert result.returncode == 1
+    assert re.fullmatch(r"Error: \w+ is not installed, .*'\.\[cpu(,train)?\]'\.\n", result.stderr), result.stderr
+
+
+def test_every_module_of_the_server_loads_where_torch_is_not_installed(serving):
+    result = run(serving / "bin" / "python", "-I", "-c", IMPORT_EVERY_MODULE)
 
     assert result.returncode == 0, result.stderr
-    assert "61 clips" in result.stdout
+    assert int(result.stdout) > 10
 
 
-@pytest.mark.parametrize("command", ["gfp-train", "gfp-cost", "gfp-evaluate", "gfp-export"])
-def test_a_training_command_says_in_one_line_which_extra_is_missing(serving, command):
-    result = run(serving / command)
+def test_with_cpu_folders_are_looked_after_and_drawing_says_what_it_needs(serving, watched):
+    answers = answers_of(
+        serving,
+        watched,
+        ("gfp", "gallery", "copy", "galleries", "copy"),
+        ("gfp", "gallery", "check", "copy"),
+        ("gfp", "gallery", "repair", "copy"),
+        ("gfp-data", "info", CLIPS),
+        ("gfp-data", "import", CLIPS, "--out", "store"),
+        ("gfp-data", "plot", CLIPS, "--out", "clips.png"),
+        ("gfp", "gallery", "calibrate", "copy", "--plot", "found.png"),
+        ("gfp", "gallery", "export", "copy", "items.parquet"),
+        ("gfp-train",),
+    )
+    said = zip(answers[5:], ("plot", "plot", "parquet", "train"), strict=True)
 
-    assert result.returncode != 0
-    assert result.stderr.count("\n") == 1, result.stderr
-    assert re.search(r"pip install 'gfp-serve\[(\w+,)*train\]'", result.stderr)
+    assert [each for each in answers[:5] if each.code] == []
+    assert "61 clips" in answers[4].output
+    assert [each for each, extra in said if not says_which_extra(each, extra)] == []
 
 
-def test_the_shipped_encoder_embeds_a_clip_through_the_installed_commands(serving):
-    server = subprocess.Popen([serving / "gfp-serve", "--port", "0"], stdout=subprocess.PIPE, text=True)
-    try:
-        address = re.search(r"127\.0\.0\.1:\d+", server.stdout.readline())
-        assert address is not None
-        embedded = run(serving / "gfp", "embed", "--address", address[0], "--json", CLIPS)
-        assert embedded.returncode == 0, embedded.stderr
-        assert len(embedded.stdout.splitlines()) == 61
-    finally:
-        server.send_signal(signal.SIGTERM)
-        server.communicate(timeout=60)
-    assert server.returncode == 0
+def test_with_cpu_the_live_example_runs_and_those_that_draw_say_what_they_need(serving, tmp_path):
+    python, examples = serving / "bin" / "python", ROOT / "examples"
+    live = run(python, examples / "live.py", "--speed", 1000, cwd=tmp_path)
+    drawing = [run(python, examples / name, cwd=tmp_path) for name in ("find_moments.py", "demo.py")]
+
+    assert live.returncode == 0, live.stderr
+    assert "windows were named" in live.stdout
+    for done, extra in zip(drawing, ("plot", "train"), strict=True):
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+        assert f"extra '{extra}'" in done.stderr
+
+
+def test_with_train_every_command_of_the_trainer_runs(training, watched, clips):
+    small = ("--width", 16, "--depth", 1, "--num-heads", 2, "--local-width", 8, "--global-width", 16)
+    short = ("--epochs", 1, "--warmup-epochs", 0, "--batch-clips", 4, "--device", "cpu")
+    answers = answers_of(
+        training,
+        watched,
+        *((name, "--help-of-all") for name in ("gfp-train", "gfp-cost", "gfp-evaluate", "gfp-export")),
+        ("gfp-data", "import", clips, "--out", "store", "--test-subject", "clips/3", "--num-workers", 2),
+        ("gfp-data", "plot", "store", "--out", "clips.png"),
+        ("gfp-train", "store", "--out", "run", *short, *small),
+        ("gfp-evaluate", "retrieval", "run", "store", "--device", "cpu", "--out", "evaluation"),
+        ("gfp-export", "run", "--out", "bundle", "--clips", clips),
+        OMP_NUM_THREADS="1",
+    )
+
+    assert [each for each in answers if each.code] == []
+    made = {path.name for path in watched.work.iterdir()} - {"galleries"}
+    assert made == {"store", "clips.png", "run", "evaluation", "bundle"}

@@ -8,13 +8,21 @@ import ipaddress
 import os
 import re
 import subprocess
-from collections.abc import Iterable, Iterator, Sequence
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from tests.support.debian import command_of
+
+# Where matplotlib keeps which fonts the machine has, below the home folder.
+FONT_LIST = (".config/matplotlib", ".cache/matplotlib")
+
+_CANARY = "import sys, onnxruntime; sys.stdin.read()"
 
 _TO_OTHERS = ("connect", "sendto", "sendmsg", "sendmmsg")
 _OPENING = ("open", "openat", "openat2", "creat")
@@ -84,7 +92,7 @@ class Watch:
     def environment(self) -> dict[str, str]:
         """Of the program: a home of its own, and no byte code written beside its sources."""
         folders = {"HOME": self.home, "XDG_CACHE_HOME": self.home / ".cache", "TMPDIR": self.folder / "temporary"}
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("XDG_")}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "PYTHONPATH"))}
         return kept | {name: str(path) for name, path in folders.items()} | {"PYTHONDONTWRITEBYTECODE": "1"}
 
     def run(self, *command: object, **environment: str) -> str:
@@ -117,6 +125,54 @@ def watch(folder: Path) -> Watch:
             "Let this test use ptrace, in a container with --cap-add SYS_PTRACE."
         )
     return made
+
+
+@contextmanager
+def canary(folder: Path) -> Iterator[Callable[[], Seen]]:
+    """onnxruntime as it comes, which looks for its maker: what waits until it has tried, and gives what was seen of it.
+
+    All its connections fail, so that nothing is sent.
+    """
+    watched = watch(folder)
+    with subprocess.Popen(
+        [
+            *watched.prefix,
+            f"--inject={','.join(_TO_OTHERS)}:error=ENETUNREACH",
+            "--output=/dev/stderr",
+            sys.executable,
+            "-c",
+            _CANARY,
+        ],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=watched.environment,
+        cwd=watched.work,
+    ) as running:
+        lines: list[str] = []
+        tried = threading.Event()
+
+        def read() -> None:
+            for line in running.stderr or ():
+                lines.append(line)
+                if read_calls([line], watched.work, []).connections:
+                    tried.set()
+
+        reader = threading.Thread(target=read)
+        reader.start()
+
+        def seen() -> Seen:
+            assert tried.wait(60), lines
+            assert running.stdin is not None
+            running.stdin.close()
+            reader.join()
+            return read_calls(lines, watched.work, [watched.work])
+
+        try:
+            yield seen
+        finally:
+            running.kill()
+            reader.join()
 
 
 def read_calls(lines: Iterable[str], work: Path, allowed: Sequence[Path]) -> Seen:

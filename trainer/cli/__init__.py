@@ -4,7 +4,8 @@ import importlib
 import sys
 from typing import Any
 
-from gfp_serve.extras import missing
+from gfp_serve.errors import MissingExtraError
+from gfp_serve.extras import load, missing
 
 _MODULES = {
     "gfp_cost": "trainer.cli.cost",
@@ -19,6 +20,10 @@ def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
+        if name != "gfp_data":
+            load("torch")  # before others of its extra are missed, which may be in a smaller one too
         return getattr(importlib.import_module(_MODULES[name]), name)
     except ModuleNotFoundError as error:
         sys.exit(f"Error: {missing(error)}")
+    except MissingExtraError as error:
+        sys.exit(f"Error: {error}")

@@ -1,0 +1,59 @@
+"""Many commands in one process, which saves importing them again: what each answered, as its user would see it."""
+
+import json
+from dataclasses import dataclass
+
+from tests.contract.commands import SCRIPTS
+
+# Runs where this project's tests are not: another environment's Python gets it as text.
+_SCRIPT = f"""
+import importlib, json, sys
+from click.testing import CliRunner
+
+def below(command, words):
+    yield words
+    for name, inner in sorted(getattr(command, "commands", {{}}).items()):
+        yield from below(inner, [*words, name])
+
+def answer(name, arguments):
+    module, function = {SCRIPTS!r}[name].split(":")
+    try:
+        command = getattr(importlib.import_module(module), function)
+    except SystemExit as end:  # of a command that cannot even be imported
+        yield [name, *arguments], 1, "", f"{{end}}\\n", False
+        return
+    for words in below(command, []) if arguments == ["--help-of-all"] else [arguments]:
+        given = [*words, "--help"] if arguments == ["--help-of-all"] else words
+        result = CliRunner().invoke(command, given, prog_name=name)
+        broken = not isinstance(result.exception, SystemExit | None)
+        errors = repr(result.exception) if broken else result.stderr
+        yield [name, *given], result.exit_code, result.stdout, errors, broken
+
+for name, *arguments in json.loads(sys.argv[1]):
+    for each in answer(name, arguments):
+        print(json.dumps(each), flush=True)
+"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Of one command. `is_broken`: it would have ended in a traceback, of the error in `errors`."""
+
+    words: list[str]
+    code: int
+    output: str
+    errors: str
+    is_broken: bool
+
+
+def script_of(*commands: tuple[object, ...]) -> list[str]:
+    """Arguments of a Python that run these commands one after another: `gfp info` is ("gfp", "info").
+
+    The single argument --help-of-all stands for the help of a command and of all commands below it.
+    """
+    return ["-c", _SCRIPT, json.dumps([list(map(str, words)) for words in commands])]
+
+
+def answers_in(output: str) -> list[Answer]:
+    """What the commands of `script_of` answered, out of its standard output."""
+    return [Answer(*json.loads(line)) for line in output.splitlines()]
