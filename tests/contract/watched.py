@@ -43,7 +43,7 @@ _LOCAL_FAMILIES = ("AF_UNIX", "AF_NETLINK", "AF_UNSPEC")
 _CALL = re.compile(r"(?P<pid>\d+) +(?P<name>\w+)\((?P<rest>.*)")
 _RESUMED = re.compile(r"(?P<pid>\d+) +<\.\.\. \w+ resumed>(?P<rest>.*)")
 _RETURNED = re.compile(r" += (?P<value>-?\d+)(?:<(?P<path>[^>]*)>)?[^=]*$")
-_WRITES = re.compile(r"O_(?:WRONLY|RDWR|CREAT|TRUNC|TMPFILE)")
+_WRITES = re.compile(r"O_(?:W\w+|RDWR|CREAT|TRUNC|TMPFILE)")
 _ADDRESS = re.compile(
     r"sa_family=(?P<family>\w+)"
     r"(?:, sin_port=htons\((?P<port4>\d+)\), sin_addr=inet_addr\(\"(?P<ip4>[\d.]+)\"\)"
