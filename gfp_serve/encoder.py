@@ -17,7 +17,7 @@ from jaxtyping import Float32
 
 from gfp_serve.bundle import INPUT_NAME, MODEL_FILE, OUTPUT_NAME, Bundle, Encode
 from gfp_serve.errors import BundleError, DeviceError
-from gfp_serve.priority import in_thread_that_gives_way
+from gfp_serve.priority import call_at_low_priority
 
 # Read once, while onnxruntime is imported; children of this process inherit it.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
@@ -39,7 +39,7 @@ _CUDA_OPTIONS = {
 class Encoder:
     """A bundle's model, ready to run. `provider` is what the session really runs on, not what was asked for.
 
-    `num_threads` are the threads that it may have on the CPU; 0 takes every core.
+    `num_threads` is how many threads it may have on the CPU; 0 takes every core.
     Raises `DeviceError` when `device` is "cuda" and CUDA cannot be used ("auto" warns and takes the CPU), or when the
     environment holds both onnxruntime packages; `BundleError` when the model cannot be loaded.
     """
@@ -52,31 +52,31 @@ class Encoder:
         self._session = _open_session(bundle, device, num_threads)
         self.provider: str = self._session.get_providers()[0]
         self.device = "cuda" if self.provider == _CUDA else "cpu"
-        # Calls that may run side by side, see `beside`.
+        # How many calls of `open_lanes` may run at once.
         self.num_lanes = num_threads if self.device == "cpu" else 1
         if self.device == "cuda" or device == "cpu":
             return
         problem = _no_cuda(f"the session runs on {self.provider}")
         if device == "cuda":
             raise DeviceError(problem)
-        # With the package of the CPU "auto" can mean nothing else; with that of the GPU something is broken.
+        # With the CPU package, "auto" can only mean the CPU. With the GPU package, something is broken.
         if _has_cuda():
             _log.warning("%s", problem)
 
     def encode(
         self, clips: Float32[np.ndarray, "batch bodies frames joints 3"]
     ) -> Float32[np.ndarray, "batch embedding_size"]:
-        """Unit vectors of prepared clips (see `preprocess.prepare`), all with equally many bodies, all present."""
+        """Unit vectors of prepared clips (see `preprocess.prepare`), which all have the same number of bodies."""
         return _run(self._session, clips)
 
-    def beside(self) -> Encode:
-        """The same function on one thread; `num_lanes` of its calls may run at once. Takes the model's memory again."""
+    def open_lanes(self) -> Encode:
+        """`encode` on one thread: `num_lanes` calls of it may run at once. Takes the model's memory a second time."""
         session = _open_session(self._bundle, "cpu", 1)
         return lambda clips: _run(session, clips)
 
 
 def check_packages(is_installed: Callable[[str], bool] | None = None) -> None:
-    """Raise `DeviceError` when both onnxruntime wheels are installed: they overwrite each other's files."""
+    """Raise `DeviceError` when both onnxruntime wheels are installed, because they overwrite each other's files."""
     is_installed = is_installed or _is_installed
     if is_installed("onnxruntime") and is_installed("onnxruntime-gpu"):
         raise DeviceError(
@@ -101,27 +101,27 @@ def _is_installed(name: str) -> bool:
 
 
 def _open_session(bundle: Bundle, device: Device, num_threads: int) -> Any:
-    # Asking for a provider that the package lacks is only a warning to onnxruntime.
+    # onnxruntime only warns about a provider that the package lacks.
     if device == "cuda" and not _has_cuda():
         raise DeviceError(_no_cuda("this onnxruntime is built without it"))
     providers: list[Any] = [_CPU]
     if _has_cuda() and device != "cpu":
-        # The CUDA libraries that pip installed are found only after this.
+        # CUDA libraries that pip installed are found only after this.
         onnxruntime.preload_dlls()
         providers.insert(0, (_CUDA, _CUDA_OPTIONS))
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = num_threads
-    # Between runs its threads would spin, on the cores that preprocessing and gRPC need then.
+    # Between runs its threads would spin on cores that preprocessing and gRPC need.
     options.add_session_config_entry("session.force_spinning_stop", "1")
-    # Weights that a model says lie in another file would be read from any, from the working directory on: there is no
-    # file below this one.
+    # A model may say that its weights are in another file, which would be looked for from the working directory on.
+    # There can be no file below this path.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     try:
-        # From memory: the bytes whose sha256 was checked are those that run, and no other file is opened.
-        session = in_thread_that_gives_way(
+        # From memory, so that the bytes whose sha256 was checked are those that run, and no other file is opened.
+        session = call_at_low_priority(
             lambda: onnxruntime.InferenceSession(bundle.model, sess_options=options, providers=providers)
         )
-    except Exception as error:  # onnxruntime's errors have no common class of their own
+    except Exception as error:  # onnxruntime's errors have no common base class
         raise BundleError(
             f"{MODEL_FILE} of {bundle.manifest.name!r} cannot be loaded by onnxruntime {onnxruntime.__version__}: "
             f"{error}. Export it again, or install the onnxruntime that it was exported for."
@@ -136,7 +136,7 @@ def _open_session(bundle: Bundle, device: Device, num_threads: int) -> Any:
 
 
 def _count_cores() -> int:
-    """Those that this process may run on."""
+    """The cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

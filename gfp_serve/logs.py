@@ -1,4 +1,4 @@
-"""Logs of the server: lines to read on a terminal, JSON objects for a collector."""
+"""Logs of the server: text for people, JSON for programs that collect logs."""
 
 import json
 import logging
@@ -6,17 +6,17 @@ import sys
 import time
 from typing import Literal
 
-# What every record has; the rest came with `extra`.
+# The attributes of every record; others came with `extra`.
 _KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time (UTC), level, logger, message, what came with `extra`, and the traceback."""
+    """A line of JSON: time (UTC), level, logger, message, what came with `extra`, and the traceback."""
 
     converter = staticmethod(time.gmtime)
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, which ends without a newline and holds none."""
+        """The line, without a newline in it or after it."""
         values = {
             "time": f"{self.formatTime(record, '%Y-%m-%dT%H:%M:%S')}.{record.msecs:03.0f}Z",
             "level": record.levelname.lower(),
@@ -30,7 +30,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure_logs(log_format: Literal["auto", "text", "json"], level: str) -> None:
-    """Send the logs of this process to standard error; `auto` is text on a terminal and JSON else."""
+    """Send the logs of this process to standard error. `auto` is text on a terminal and JSON otherwise."""
     handler = logging.StreamHandler()
     if log_format == "json" or (log_format == "auto" and not sys.stderr.isatty()):
         handler.setFormatter(JsonFormatter())

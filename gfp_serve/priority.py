@@ -1,4 +1,4 @@
-"""Which threads wait when cores are short."""
+"""Which threads wait when there are too few cores for all of them."""
 
 import os
 import sys
@@ -12,17 +12,17 @@ T = TypeVar("T")
 _NICE = 10
 
 
-def give_way() -> None:
-    """Let this thread, and those that it makes, come after the process's other threads.
+def lower_thread_priority() -> None:
+    """Let this thread, and the threads that it makes, run after the other threads of the process.
 
-    An encoder takes every core for as long as clips wait; refusals, health checks and streams must not wait with them.
-    Does nothing where threads have no priority of their own, which is everywhere but on Linux.
+    An encoder takes every core for as long as clips wait, and refusals, health checks and streams must not wait with
+    them. Does nothing where threads have no priority of their own, which is everywhere but on Linux.
     """
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 
 
-def in_thread_that_gives_way(function: Callable[[], T]) -> T:
-    """What the function returns or raises; the threads that it makes give way too."""
-    with ThreadPoolExecutor(1, initializer=give_way) as worker:
+def call_at_low_priority(function: Callable[[], T]) -> T:
+    """Return or raise what the function does. The threads that it makes have low priority too."""
+    with ThreadPoolExecutor(1, initializer=lower_thread_priority) as worker:
         return worker.submit(function).result()

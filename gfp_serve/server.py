@@ -1,4 +1,4 @@
-"""The server process: wiring, health, reflection, drain, and another bundle while calls go on."""
+"""The server process: it starts, drains, says how it is, and changes to another bundle while calls go on."""
 
 import asyncio
 import gc
@@ -39,25 +39,25 @@ SERVICES = tuple(
     for service in file.DESCRIPTOR.services_by_name.values()
 )
 
-# Health checks, health watches and reflection that are answered beside `max_calls` calls of our services.
+# Calls of health and reflection that are answered in addition to `max_calls` calls of our services.
 _OTHER_CALLS = 64
 
-# Between the last answer and the end of connections: gRPC cancels calls that come while it closes them, so those who
-# ask again at once are told in words first that there is nobody any more.
+# Between the last answer and the closing of connections. gRPC cancels calls that come while it closes; those who call
+# again at once get a clear UNAVAILABLE instead.
 _LAST_WORDS_S = 0.1
 
 
 class Server:
     """One encoder and its galleries behind one port. Made, started and stopped in one event loop.
 
-    Galleries are the caller's to close, after `stop` or `switch`.
+    The caller closes the galleries, after `stop` or `switch`.
     """
 
     def __init__(self, config: ServeConfig, manifest: Manifest, encoder: Encoder, galleries: Galleries) -> None:
         self.port = self.metrics_port = 0
         self._is_ready = False
         self._config = config
-        # First, for a file of these that cannot be used must leave nothing behind.
+        # First, because a file that cannot be used must leave nothing started.
         security = config.security
         access = Access(Tokens(security.tokens) if security.tokens else None)
         self._certificates = (
@@ -77,12 +77,12 @@ class Server:
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(
             interceptors=interceptors,
-            # The guard refuses in words; this also bounds the calls whose messages are still on their way to it.
+            # The guard refuses with a clear error. This also bounds calls whose messages have not reached it yet.
             maximum_concurrent_rpcs=config.max_calls + _OTHER_CALLS,
             options=[
                 ("grpc.max_receive_message_length", config.limits.max_message_bytes),
                 ("grpc.max_send_message_length", config.limits.max_message_bytes),
-                # Else a second server on the same port starts without a word and takes half of the calls.
+                # Otherwise a second server on the same port starts silently and takes half of the calls.
                 ("grpc.so_reuseport", 0),
             ],
         )
@@ -92,13 +92,13 @@ class Server:
 
     @property
     def deployment(self) -> Deployment:
-        """What answers calls now."""
+        """The deployment that answers calls now."""
         return self._switch.current
 
     async def start(self) -> None:
-        """Listen, let the encoder warm up, then say SERVING. `port` is then the real one.
+        """Listen, warm up the encoder, then say SERVING. `port` is the real port after that.
 
-        Raises `UnavailableError` when the address cannot be listened on.
+        Raises `UnavailableError` when the server cannot listen on the address.
         """
         for service in ("", *SERVICES):
             await self._health.set(service, health_pb2.HealthCheckResponse.NOT_SERVING)
@@ -113,8 +113,8 @@ class Server:
             )
         except RuntimeError as error:
             raise UnavailableError(
-                f"{host}:{self._config.port} cannot be listened on; another program may have the port, or the address "
-                f"is not this machine's. Choose another --port (0 takes a free one)."
+                f"the server cannot listen on {host}:{self._config.port}; another program may have the port, or the "
+                f"address is not this machine's. Choose another --port (0 takes a free one)."
             ) from error
         self._expose_metrics()
         await self._server.start()
@@ -125,7 +125,7 @@ class Server:
         self._is_ready = True
 
     async def stop(self) -> None:
-        """Say NOT_SERVING, refuse calls after `notice_s`, finish those in progress in `drain_s`, release the port."""
+        """Say NOT_SERVING, refuse calls after `notice_s`, finish calls in progress in `drain_s`, release the port."""
         was_ready, self._is_ready = self._is_ready, False
         await self._health.enter_graceful_shutdown()
         if was_ready:
@@ -134,14 +134,14 @@ class Server:
         await self._guard.close(self._config.drain_s)
         if was_ready:
             await asyncio.sleep(_LAST_WORDS_S)
-        # What is left are the last bytes of replies, and health watches, which never end by themselves.
+        # What is left is the last bytes of replies, and health watches, which do not end by themselves.
         await self._server.stop(grace=0.5)
         await self.deployment.close()
         await asyncio.to_thread(self._stop_metrics)
         await asyncio.to_thread(self._stop_tracing)
 
     async def switch(self, manifest: Manifest, encoder: Encoder, galleries: Galleries) -> None:
-        """Let another encoder and its galleries take over, once it is warm; calls that have begun end on the old ones.
+        """Let another encoder and its galleries take over once it is warm. Calls that have begun end on the old ones.
 
         When this returns, nothing uses the old galleries any more.
         """
@@ -187,28 +187,28 @@ class Server:
             self.metrics_port, self._stop_metrics = self.metrics.expose(host, self._config.metrics_port)
         except OSError as error:
             raise UnavailableError(
-                f"{host}:{self._config.metrics_port} cannot be listened on for metrics ({error.strerror}); choose "
-                f"another --metrics-port (0 takes a free one)."
+                f"the server cannot listen on {host}:{self._config.metrics_port} for metrics ({error.strerror}); "
+                f"choose another --metrics-port (0 takes a free one)."
             ) from error
         _log.info("metrics=http://%s:%d/metrics", host, self.metrics_port)
 
 
 async def serve(config: ServeConfig, announce: Callable[[str], object]) -> None:
-    """Serve until SIGTERM or SIGINT, then drain; at SIGHUP, read the bundle again and let it take over.
+    """Serve until SIGTERM or SIGINT, then drain. At SIGHUP, read the bundle again and let it take over.
 
-    `announce` gets one line when calls can be made. Raises the errors of `Bundle.read`, `Bundle.check`, `Encoder`,
-    `open_galleries`, `Server.start`.
+    `announce` is called with one line when calls can be made. Raises the errors of `Bundle.read`, `Bundle.check`,
+    `Encoder`, `open_galleries`, `Server.start`.
     """
     signals: asyncio.Queue[int] = asyncio.Queue()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, signals.put_nowait, number)
-    loaded = _load(config)
+    loaded = _load(config, _read_bundle(config))
     try:
         server = Server(config, loaded.manifest, loaded.encoder, loaded.galleries)
         try:
             await server.start()
-            # What was loaded stays. Otherwise every full collection looks through all of it, and every call that is
-            # made meanwhile waits: 40 ms, every other second of an overload.
+            # What was loaded stays in use. Without this, every full garbage collection would look through all of it
+            # while calls wait: 40 ms every other second, under overload.
             gc.collect()
             gc.freeze()
             announce(f"serving {loaded.manifest.name} on {config.host}:{server.port} ({loaded.encoder.device})")
@@ -223,7 +223,7 @@ async def serve(config: ServeConfig, announce: Callable[[str], object]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    """An encoder that was checked, its open galleries, and how to close them."""
+    """An encoder that was checked, its open galleries, and a function that closes them."""
 
     manifest: Manifest
     encoder: Encoder
@@ -231,8 +231,12 @@ class _Loaded:
     close: Callable[[], None]
 
 
-def _load(config: ServeConfig) -> _Loaded:
-    bundle = Bundle.read(config.bundle or DEFAULT_BUNDLE)
+def _read_bundle(config: ServeConfig) -> Bundle:
+    return Bundle.read(config.bundle or DEFAULT_BUNDLE)
+
+
+def _load(config: ServeConfig, bundle: Bundle) -> _Loaded:
+    """Make the bundle ready to serve. It is not read again: what was checked is what is served."""
     encoder = Encoder(bundle, device=config.device, num_threads=config.num_threads)
     difference = bundle.check(encoder.encode)
     _log.info(
@@ -248,24 +252,24 @@ def _load(config: ServeConfig) -> _Loaded:
 
 
 async def _reload(config: ServeConfig, server: Server, loaded: _Loaded) -> _Loaded:
-    """Let the bundle that now lies where the first one lay take over. What is wrong with it changes nothing."""
+    """Read the bundle again and let it take over. If it cannot be served, nothing changes."""
     try:
-        bundle = await asyncio.to_thread(Bundle.read, config.bundle or DEFAULT_BUNDLE)
+        bundle = await asyncio.to_thread(_read_bundle, config)
         if bundle.manifest.encoder_digest == loaded.manifest.encoder_digest:
-            _log.info("the bundle is the one that is served; nothing was changed")
+            _log.info("the bundle is the one that is served already; nothing was changed")
             server.metrics.reloaded("unchanged")
             return loaded
         _refuse_to_mix(config, bundle.manifest, loaded)
-        fresh = await asyncio.to_thread(_load, config)
+        fresh = await asyncio.to_thread(_load, config, bundle)
         try:
             await server.switch(fresh.manifest, fresh.encoder, fresh.galleries)
         except BaseException:
             fresh.close()
             raise
-    # Everything: whatever is wrong with what was put there, calls go on as before.
+    # All errors: whatever is wrong with the new bundle, calls go on as before.
     except Exception as error:
-        unforeseen = None if isinstance(error, GfpError) else error
-        _log.error("%s is served as before: %s", loaded.manifest.name, error, exc_info=unforeseen)
+        unexpected = None if isinstance(error, GfpError) else error
+        _log.error("%s is served as before: %s", loaded.manifest.name, error, exc_info=unexpected)
         server.metrics.reloaded("refused")
         return loaded
     _log.info("encoder=%s digest=%s took over", fresh.manifest.name, fresh.manifest.encoder_digest[:12])
@@ -275,20 +279,20 @@ async def _reload(config: ServeConfig, server: Server, loaded: _Loaded) -> _Load
 
 
 def _refuse_to_mix(config: ServeConfig, manifest: Manifest, loaded: _Loaded) -> None:
-    """Raise `EncoderMismatchError` when the open galleries could not go on being served, or would be lost."""
+    """Raise `EncoderMismatchError` when the new encoder could not use the open galleries, or they would be lost."""
     digest = loaded.manifest.encoder_digest
     if config.gallery is None:
         sizes = {name: num_items for name, num_items, _ in _sizes(loaded.galleries, digest)}
         if sizes != {DEFAULT_GALLERY: 0}:
             raise EncoderMismatchError(
-                f"the {sum(sizes.values())} items of the temporary galleries ({', '.join(sizes)}) would be lost, for "
-                f"they are of encoder {digest[:12]}; start with --gallery FOLDER/{ENCODER}, or start again."
+                f"the {sum(sizes.values())} items of the temporary galleries ({', '.join(sizes)}) would be lost, "
+                f"because they belong to encoder {digest[:12]}; start with --gallery FOLDER/{ENCODER}, or start again."
             )
     elif ENCODER not in config.gallery:
         raise EncoderMismatchError(
             f"the galleries in {config.gallery} belong to encoder {digest[:12]}, the bundle is now "
             f"{manifest.encoder_digest[:12]}; their vectors cannot be compared. Start with --gallery FOLDER/{ENCODER}: "
-            f"each encoder then has galleries of its own, which can be filled before the bundles are switched."
+            f"then each encoder has its own galleries, which can be filled before the bundle is replaced."
         )
 
 
@@ -298,7 +302,7 @@ def _open_galleries(config: ServeConfig, manifest: Manifest) -> Iterator[Galleri
         digest, size = manifest.encoder_digest, manifest.embedding_size
         if config.gallery is None:
             folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="gfp-gallery-"))
-            _log.warning("no --gallery was given: items live in a temporary folder and are lost at exit")
+            _log.warning("no --gallery was given: items are kept in a temporary folder and lost when the server exits")
             place = str(Path(folder) / "galleries")
         else:
             place = config.gallery.replace(ENCODER, manifest.encoder_digest[:12])
@@ -319,7 +323,7 @@ def _open_galleries(config: ServeConfig, manifest: Manifest) -> Iterator[Galleri
 
 
 def _sizes(galleries: Galleries, encoder_digest: str) -> Iterator[tuple[str, int, int]]:
-    """Name, number of items and generation of each gallery of that encoder."""
+    """Name, number of items and generation of each gallery of this encoder."""
     for name, digest in galleries.encoder_digests().items():
         if digest == encoder_digest:
             with suppress(GalleryNotFoundError, ClosedError):  # dropped a moment ago

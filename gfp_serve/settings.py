@@ -1,6 +1,6 @@
-"""How a config dataclass says what its fields are: name, type, default and help are written once.
+"""Fields of config dataclasses that are settings: name, type, default and help are written once.
 
-`gfp_serve.cli.options` makes command-line options of them; nothing here knows the command line.
+`gfp_serve.cli.options` makes command-line options of them. Nothing here knows the command line.
 """
 
 import dataclasses
@@ -11,20 +11,21 @@ C = TypeVar("C")
 
 
 def setting(default: Any, help_text: str, *, parse: Any = None) -> Any:
-    """A dataclass field that becomes the option `--field-name`, with `parse` where the type alone is not enough."""
+    """A dataclass field that becomes the option `--field-name`; `parse` replaces the type of the option."""
     return dataclasses.field(default=default, metadata={"help": help_text, "parse": parse})
 
 
 def settings_of(config_type: type[C]) -> Any:
-    """A dataclass field that holds another config, whose settings become options beside the outer one's."""
+    """A dataclass field that holds another config, whose settings become options too."""
     return dataclasses.field(default_factory=config_type, metadata={"settings_of": config_type})
 
 
 def choice_of(config_types: Callable[[], Mapping[str, type[C]]], default: Callable[[], C], help_text: str) -> Any:
     """A dataclass field that holds one of several configs: the option `--field-name NAME` says which one.
 
-    The settings of all of them become options, those of one name a single option; a given one that the chosen config
-    does not have is refused. `config_types` is asked when the options are made, so that others may be registered.
+    The settings of all of them become options. Settings with the same name become one option. An option that the chosen
+    config does not have is refused. `config_types` is called when the options are made, so that more configs can be
+    registered before that.
     """
     about = {"choice_of": config_types, "default": default, "help": help_text}
     return dataclasses.field(default_factory=default, metadata=about)

@@ -1,1 +1,1 @@
-"""From many callers' clips to few calls of the encoder."""
+"""Clips of many callers are encoded together, in few calls of the encoder."""

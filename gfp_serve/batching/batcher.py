@@ -1,10 +1,11 @@
-"""From many callers' clips to few model calls: a bounded queue and worker threads. Knows no gRPC and no model.
+"""The batcher: a bounded queue of clips and the threads that encode them in batches. Knows neither gRPC nor the model.
 
-There is no timer: a batch is what waits when the encoder becomes free. Calls take turns, clip by clip, so that a call
-of five hundred clips does not make those of one clip wait for all of them.
+There is no timer: a batch is what waits when the encoder becomes free. Callers take turns, clip by clip, so that a
+request of five hundred clips does not keep a request of one clip waiting for all of them.
 
-On a CPU, a call on all cores answers one caller soonest, but its threads wait for each other; calls of one core each,
-side by side, answer more callers in the same time. So a lone clip gets the whole device, and a crowd gets lanes.
+On a CPU, an encoder call on all cores answers one caller soonest, but its threads wait for each other. Calls on one
+core each, at the same time, answer more callers per second; each such core is called a lane. So a lone clip gets the
+whole device, and many waiting clips get lanes.
 """
 
 import asyncio
@@ -22,12 +23,12 @@ from jaxtyping import Float32
 
 from gfp_serve.bundle import Encode
 from gfp_serve.errors import ClosedError, OverloadedError
-from gfp_serve.priority import give_way
+from gfp_serve.priority import lower_thread_priority
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A clip's vector, how long it waited for the worker, and how long its batch took there."""
+    """A clip's vector, how long the clip waited for the encoder, and how long its batch took there."""
 
     vector: Float32[np.ndarray, " embedding_size"]
     queue_s: float
@@ -36,27 +37,27 @@ class Encoded:
 
 @runtime_checkable
 class Watcher(Protocol):
-    """Is told what happens, for metrics."""
+    """Is told what the batcher does, for metrics."""
 
     def computed(self, num_bodies: int, queue_s: Sequence[float], inference_s: float) -> None:
-        """A batch of that many bodies was computed; `queue_s` is how long each of its clips had waited."""
+        """A batch of this many bodies was encoded; `queue_s` is how long each of its clips had waited."""
 
     def dropped(self, num_clips: int) -> None:
-        """That many clips were left by their callers before the encoder saw them."""
+        """The callers of this many clips left before the encoder saw the clips."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
     """How waiting clips become calls of the encoder.
 
-    A call holds at most `max_bodies`. Where `encode_beside` is given, up to `num_lanes` of its calls run at once, as
-    soon as `split_from` clips wait for a free encoder.
+    A call encodes at most `max_bodies`. Once `split_from` clips wait for a free encoder, up to `num_lanes` calls of
+    `encode_in_lane` run at the same time, if there is such a function.
     """
 
     max_bodies: int
     num_lanes: int = 1
     split_from: int = 2
-    encode_beside: Encode | None = None
+    encode_in_lane: Encode | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,8 +70,8 @@ class _Entry:
 class Batcher:
     """Groups waiting clips by shape, runs `encode` in worker threads, and answers each caller.
 
-    `pace` may be changed at any time, to at most `max_lanes`; `max_admitted_bodies` bounds all clips that callers have
-    in the house. Made and used inside one event loop; `close` must be awaited.
+    `pace` may be changed at any time, to at most `max_lanes`. `max_admitted_bodies` bounds the bodies of all clips that
+    are being prepared, wait, or are encoded. Made and used inside one event loop; `close` must be awaited.
     """
 
     def __init__(
@@ -87,26 +88,26 @@ class Batcher:
         self._encode = encode
         self._max_admitted_bodies = max_admitted_bodies
         self._watcher = watcher
-        # A line for each call that waits, the one whose turn is next in front.
+        # The waiting clips of each request. The request whose turn is next is in front.
         self._lines: OrderedDict[Hashable, deque[_Entry]] = OrderedDict()
-        self._wake = asyncio.Event()  # a clip came, or a call of the encoder ended
+        self._wake = asyncio.Event()  # a clip has come, or a call of the encoder has ended
         self._left = asyncio.Event()
         self._closed = False
         self._seconds_per_body = 0.05  # a guess until the first batch is measured
-        self._workers = ThreadPoolExecutor(max_lanes, thread_name_prefix="encoder", initializer=give_way)
+        self._workers = ThreadPoolExecutor(max_lanes, thread_name_prefix="encoder", initializer=lower_thread_priority)
         self._running: set[asyncio.Task[None]] = set()
-        self._whole_device = False  # the one call that runs has all of it
+        self._whole_device = False  # whether the call that runs has all cores
         self._task = asyncio.create_task(self._run(), name="batcher")
 
     @contextmanager
     def admit(self, num_bodies: int) -> Iterator[None]:
-        """Room for that many bodies, from before they are prepared until they are answered.
+        """Take room for this many bodies, from before they are prepared until they are answered.
 
-        Raises `OverloadedError` at once when there is none, `ClosedError` after `close`.
+        Raises `OverloadedError` at once when there is no room, `ClosedError` after `close`.
         """
         if self._closed:
             raise ClosedError(
-                "the server is shutting down and takes no more clips; ask another one, or try again later."
+                "the server is shutting down and takes no more clips; ask another server, or try again later."
             )
         if self.admitted_bodies + num_bodies > self._max_admitted_bodies:
             raise OverloadedError(
@@ -124,10 +125,10 @@ class Batcher:
     async def encode(
         self, clip: Float32[np.ndarray, "bodies frames joints 3"], *, call: Hashable | None = None
     ) -> Encoded:
-        """The clip's vector. Call it inside `admit`. A cancelled call that still waits is never computed.
+        """The clip's vector. Use it inside `admit`. A clip whose caller has left is not encoded.
 
-        Clips of one `call` wait in one line, and lines take turns; without it the clip has a line of its own.
-        What `encode` raised is raised to every caller of that batch, and to no other.
+        Clips of one request have the same `call`; requests take turns. Without `call`, the clip is a request of its
+        own. What `encode` raises is raised to every caller of that batch, and to no other.
         """
         entry = _Entry(clip, asyncio.get_running_loop().create_future(), time.perf_counter())
         self._lines.setdefault(id(entry) if call is None else call, deque()).append(entry)
@@ -135,7 +136,7 @@ class Batcher:
         return await entry.future
 
     async def close(self) -> None:
-        """Refuse new clips, answer those that were admitted, and end the workers."""
+        """Refuse new clips, answer those that were admitted, and end the threads."""
         self._closed = True
         while self.admitted_bodies:
             self._left.clear()
@@ -162,7 +163,7 @@ class Batcher:
         started = time.perf_counter()
         try:
             vectors = await asyncio.get_running_loop().run_in_executor(self._workers, _encode_batch, encode, batch)
-        # The one place that catches everything: what a batch raises belongs to its callers, and the next must run.
+        # Everything is caught here: what a batch raises is for its callers, and the next batch must run.
         except Exception as error:
             for entry in batch:
                 if not entry.future.done():
@@ -180,7 +181,7 @@ class Batcher:
                 entry.future.set_result(Encoded(vector, queue_s, inference_s))
 
     def _next_batch(self) -> tuple[Encode, list[_Entry]] | None:
-        """What runs next, and on what; None when nothing is free or nothing waits."""
+        """The next batch, and the function that encodes it; None when nothing is free or nothing waits."""
         pace = self.pace
         if self._running and (self._whole_device or len(self._running) >= pace.num_lanes):
             return None
@@ -189,17 +190,17 @@ class Batcher:
             return None
         if not self._running:
             num_clips = sum(map(len, self._lines.values()))
-            self._whole_device = pace.encode_beside is None or num_clips < pace.split_from
-        if self._whole_device or pace.encode_beside is None:
+            self._whole_device = pace.encode_in_lane is None or num_clips < pace.split_from
+        if self._whole_device or pace.encode_in_lane is None:
             return self._encode, self._take(pace.max_bodies)
-        # Not more than its share, or the other lanes would have nothing to do.
+        # A share of what waits, so that there is work for the other lanes too.
         num_bodies = sum(map(_count_bodies, self._lines.values()))
         share = math.ceil(num_bodies / (pace.num_lanes - len(self._running)))
-        return pace.encode_beside, self._take(min(share, pace.max_bodies))
+        return pace.encode_in_lane, self._take(min(share, pace.max_bodies))
 
     def _take(self, max_bodies: int) -> list[_Entry]:
-        """The next batch, out of the lines: at least one clip, and as many of its shape as fit."""
-        # The clip that has waited longest for its turn chooses the shape, so that no shape starves.
+        """Take the next batch from the lines: at least one clip, and as many of its shape as fit."""
+        # The clip whose turn is next decides the shape, so that every shape gets its turn.
         shape = next(iter(self._lines.values()))[0].clip.shape
         batch: list[_Entry] = []
         turns = deque(self._lines)
@@ -219,7 +220,7 @@ class Batcher:
         return batch
 
     def _drop_abandoned(self) -> None:
-        # A caller that hung up must cost no model time, and must not stop its neighbours' answers.
+        # A caller who hung up must not cost time of the encoder, nor stop the answers of others.
         num_dropped = 0
         for call, line in list(self._lines.items()):
             live = deque(entry for entry in line if not entry.future.done())

@@ -12,7 +12,7 @@ import numpy as np
 
 from gfp_serve import __version__
 from gfp_serve.batching.batcher import Batcher, Pace
-from gfp_serve.batching.pace import calibrate
+from gfp_serve.batching.pace import measure_pace
 from gfp_serve.bundle import Manifest
 from gfp_serve.config import Limits, ServeConfig
 from gfp_serve.encoder import Encoder
@@ -90,7 +90,7 @@ class Deployment:
             with self.batcher.admit(num_bodies):
                 await self.batcher.encode(clip)
         self.batcher.pace = await asyncio.to_thread(
-            calibrate,
+            measure_pace,
             self.encoder,
             sampling.num_frames,
             max_bodies=self._config.max_batch_bodies,

@@ -122,7 +122,7 @@ def free_port() -> int:
 async def test_a_port_that_is_taken_is_refused_by_name(tmp_path):
     async with running(tmp_path / "a") as first:
         config = dataclasses.replace(small_config(), port=first.port)
-        with pytest.raises(UnavailableError, match=f"{first.port} cannot be listened on"):
+        with pytest.raises(UnavailableError, match=f"cannot listen on .*:{first.port}"):
             async with running(tmp_path / "b", config):
                 pass
 
@@ -145,7 +145,7 @@ def test_sigint_stops_it_as_well_and_a_server_without_gallery_warns_that_items_a
             assert client.info().durable is False
         server.send_signal(signal.SIGINT)
         assert server.wait(20) == 0
-        assert "lost at exit" in server.stderr.read()
+        assert "lost when the server exits" in server.stderr.read()
 
 
 @pytest.mark.skipif("CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="CUDA is here")

@@ -7,11 +7,13 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
 import pytest
 
+from gfp_serve import server as server_module
 from gfp_serve.bundle import Bundle
 from gfp_serve.client import AsyncClient, Client, ClipItem
 from gfp_serve.encoder import Encoder
@@ -251,3 +253,29 @@ def test_items_of_a_temporary_gallery_are_not_lost_by_a_reload_but_an_empty_one_
             client.upsert([ClipItem("one", walk(1))], gallery="more")
         put(OLD, path)
         assert "1 items of the temporary galleries (default, more)" in server.reload("other is served as before")
+
+
+async def test_a_bundle_that_is_replaced_while_it_is_approved_is_not_served_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = tiny_bundle(name="later", preprocess=NEW.manifest.preprocess)
+    path = tmp_path / "bundle.zip"
+    put(NEW, path)
+    config = dataclasses.replace(small_config(), bundle=path, gallery=str(tmp_path / "{encoder}"))
+    approve = server_module._refuse_to_mix
+
+    def approve_and_replace(*arguments: Any) -> None:
+        approve(*arguments)
+        put(later, path)
+
+    monkeypatch.setattr(server_module, "_refuse_to_mix", approve_and_replace)
+    loaded = server_module._load(config, OLD)
+    server = Server(config, loaded.manifest, loaded.encoder, loaded.galleries)
+    await server.start()
+    try:
+        loaded = await server_module._reload(config, server, loaded)
+        assert server.deployment.manifest == loaded.manifest == NEW.manifest
+        assert Bundle.read(path).manifest == later.manifest  # which the next SIGHUP would serve
+    finally:
+        await server.stop()
+        loaded.close()

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 
 from gfp_serve.errors import GalleryError
-from gfp_serve.priority import give_way
+from gfp_serve.priority import lower_thread_priority
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class Background:
             thread.join()
 
     def _run(self) -> None:
-        give_way()
+        lower_thread_priority()
         while self._goes_on():
             try:
                 self._work()

@@ -207,7 +207,7 @@ async def test_a_renewed_certificate_is_shown_to_new_connections_without_a_resta
     [
         ({"tls_certificate": Path("a.pem")}, "belong together"),
         ({"tls_key": Path("a.pem")}, "belong together"),
-        ({"tls_client_ca": Path("a.pem")}, "--tls-certificate and --tls-key are due"),
+        ({"tls_client_ca": Path("a.pem")}, "--tls-client-ca needs TLS"),
     ],
 )
 def test_half_of_a_tls_setup_is_refused(security: dict[str, Path], said: str) -> None:
@@ -218,7 +218,7 @@ def test_half_of_a_tls_setup_is_refused(security: dict[str, Path], said: str) ->
 def test_beyond_loopback_needs_tls_and_tokens_or_the_word(tokens: Path) -> None:
     tls = {"tls_certificate": Path("a.pem"), "tls_key": Path("b.pem")}
     for half in (Security(), Security(**tls), Security(tokens=tokens)):
-        with pytest.raises(ValueError, match="which others can reach"):
+        with pytest.raises(ValueError, match="which other machines can reach"):
             ServeConfig(host="0.0.0.0", security=half)
         assert ServeConfig(host="0.0.0.0", security=half, insecure=True)
     assert ServeConfig(host="0.0.0.0", security=Security(**tls, tokens=tokens))
