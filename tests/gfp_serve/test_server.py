@@ -4,7 +4,6 @@ import asyncio
 import dataclasses
 import os
 import signal
-import socket
 import subprocess
 
 import grpc
@@ -23,7 +22,7 @@ from gfp_serve.skeleton import NTU25
 from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc
 from gfp_serve.wire.arrays import write_sequence
 from tests.support.server_processes import COMMAND, process
-from tests.support.servers import GatedEncoder, calls_in, channel_to, running, small_config
+from tests.support.servers import HANG_S, GatedEncoder, calls_in, channel_to, running, small_config, unstarted
 from tests.support.tiny_bundle import CONFIG, embedding_of, tiny_bundle, walk
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -33,7 +32,7 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 def refusal(*arguments, **environment):
     """Exit code and standard error of a `gfp-serve` that must not start."""
     command = [*COMMAND, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, **environment})
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG_S, env={**os.environ, **environment})
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
     return done.returncode, done.stderr
@@ -49,17 +48,15 @@ async def test_health_says_serving_for_the_server_and_each_service(tmp_path, ser
 async def test_health_is_not_serving_until_the_encoder_is_warm(tmp_path):
     encoder = GatedEncoder(tiny_bundle())
     encoder.shut()
-    port = free_port()
-    starting = running(tmp_path, dataclasses.replace(small_config(), port=port), encoder)
-    start = asyncio.create_task(starting.__aenter__())
-    assert await asyncio.to_thread(encoder.entered.wait, 20)
-    async with AsyncClient(f"127.0.0.1:{port}") as client:
-        assert await client.health() is False
-        encoder.gate.set()
-        await start
-        assert await client.health() is True
+    async with unstarted(tmp_path, encoder=encoder) as server:
+        start = asyncio.create_task(server.start())
+        assert await asyncio.to_thread(encoder.entered.wait, HANG_S)
+        async with AsyncClient(f"127.0.0.1:{server.port}") as client:
+            assert await client.health() is False
+            encoder.gate.set()
+            await start
+            assert await client.health() is True
     assert [clip.shape for clip in encoder.seen] == [(1, 6, 25, 3), (2, 6, 25, 3)]
-    await starting.__aexit__(None, None, None)
 
 
 async def test_a_watcher_sees_not_serving_before_calls_in_progress_are_finished(tmp_path):
@@ -113,12 +110,6 @@ async def test_reflection_lists_our_services_and_health(tmp_path):
     }
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 async def test_a_port_that_is_taken_is_refused_by_name(tmp_path):
     async with running(tmp_path / "a") as first:
         config = dataclasses.replace(small_config(), port=first.port)
@@ -135,7 +126,7 @@ def test_sigterm_finishes_calls_and_keeps_the_gallery(tmp_path, bundle_path):
             assert client.info().num_items == number
             np.testing.assert_allclose(client.get(["clip 1"])[0].vector, embedding_of(walk(1)), atol=1e-5)
             server.send_signal(signal.SIGTERM)
-            assert server.wait(20) == 0
+            assert server.wait(HANG_S) == 0
             assert "shutting down" in server.stderr.read()
 
 
@@ -144,7 +135,7 @@ def test_sigint_stops_it_as_well_and_a_server_without_gallery_warns_that_items_a
         with Client(address) as client:
             assert client.info().durable is False
         server.send_signal(signal.SIGINT)
-        assert server.wait(20) == 0
+        assert server.wait(HANG_S) == 0
         assert "lost when the server exits" in server.stderr.read()
 
 

@@ -25,7 +25,7 @@ from gfp_serve.skeleton import NTU25
 from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc, stream_pb2, stream_pb2_grpc
 from gfp_serve.wire.arrays import write_sequence
 from tests.support.server_processes import COMMAND
-from tests.support.servers import GatedEncoder, calls_in, channel_to, galleries_of, running, small_config
+from tests.support.servers import HANG_S, GatedEncoder, calls_in, channel_to, galleries_of, running, small_config, until
 from tests.support.tiny_bundle import CONFIG, embedding_of, tiny_bundle, walk
 
 OLD = tiny_bundle()
@@ -114,7 +114,7 @@ async def test_streams_end_and_one_that_nobody_reads_is_cut_off(tmp_path: Path) 
         part = stream_pb2.Frames(positions=frames.tobytes(), num_frames=len(frames))
         await unread.write(stream_pb2.EmbedStreamRequest(frames=part))
         await calls_in(server, 2)
-        await asyncio.wait_for(switch(server, galleries), 20)
+        await asyncio.wait_for(switch(server, galleries), HANG_S)
         await calls_in(server, 0)
         with pytest.raises(grpc.aio.AioRpcError) as ended:
             await idle.read()
@@ -134,12 +134,6 @@ async def test_an_encoder_that_fails_to_warm_up_does_not_take_over(tmp_path: Pat
         async with AsyncClient(f"127.0.0.1:{server.port}") as client:
             np.testing.assert_allclose(await client.embed(walk(1)), embedding_of(walk(1)), atol=1e-5)
     assert not [task for task in asyncio.all_tasks() if task.get_name() == "batcher"]
-
-
-async def until(condition) -> None:
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
 
 
 class Process:
@@ -180,7 +174,7 @@ def process(*arguments: object) -> Iterator[Process]:
     try:
         yield started
         started.child.send_signal(signal.SIGTERM)
-        assert started.child.wait(20) == 0
+        assert started.child.wait(HANG_S) == 0
     finally:
         started.child.kill()
         started.child.communicate()

@@ -4,6 +4,7 @@ That moment lies between the changes that were acknowledged before the search be
 ended. Queries of one search must all be of the same moment.
 """
 
+import sys
 import threading
 import time
 from collections import Counter
@@ -67,12 +68,14 @@ def run(
     *,
     num_places: int,
     enough: Callable[[int, int], bool],
+    most: int = sys.maxsize,
     efforts: tuple[Effort, ...],
     seed: int = 0,
 ) -> dict[str, int]:
     """Fill the empty gallery, let threads search and write, and count what their answers lack or have wrong.
 
     They go on until it was `enough`: changes that were made beside searches, and searches of the rarest of the efforts.
+    Who is faster than the other side does no more than `most`.
     """
     made: list[list[Made]] = [[] for _ in range(NUM_WRITERS)]
     for writer in range(NUM_WRITERS):
@@ -93,6 +96,8 @@ def run(
                 done = work(number, draw)
                 with counting:
                     counted[done] += 1
+                    if counted[done] >= most:
+                        return
                     if enough(counted[None], min(counted[effort] for effort in efforts)):
                         stop.set()
         except BaseException as error:

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -18,6 +18,9 @@ from gfp_serve.gallery.embedded.galleries import FolderGalleries
 from gfp_serve.server import Server
 from tests.support.tiny_bundle import tiny_bundle
 
+# After this time a test hangs, however busy the machine is.
+HANG_S = 60
+
 
 class GatedEncoder(Encoder):
     """The tiny encoder, which waits at a gate while it is shut, and remembers what it computed."""
@@ -31,7 +34,7 @@ class GatedEncoder(Encoder):
 
     def encode(self, clips: np.ndarray) -> np.ndarray:
         self.entered.set()
-        assert self.gate.wait(20)
+        assert self.gate.wait(HANG_S)
         self.seen.extend(clips)
         return super().encode(clips)
 
@@ -75,11 +78,20 @@ async def running(
     folder: Path, config: ServeConfig | None = None, encoder: Encoder | None = None
 ) -> AsyncIterator[Server]:
     """A started server in this event loop."""
+    async with unstarted(folder, config, encoder) as server:
+        await server.start()
+        yield server
+
+
+@asynccontextmanager
+async def unstarted(
+    folder: Path, config: ServeConfig | None = None, encoder: Encoder | None = None
+) -> AsyncIterator[Server]:
+    """A server to start, which is stopped at the end."""
     bundle = tiny_bundle()
     galleries = galleries_of(bundle, folder / "galleries")
     encoder = encoder or Encoder(bundle, num_threads=1)
     server = Server(config or small_config(), bundle.manifest, encoder, galleries)
-    await server.start()
     try:
         yield server
     finally:
@@ -93,11 +105,16 @@ async def channel_to(server: Server) -> AsyncIterator[grpc.aio.Channel]:
         yield channel
 
 
-async def calls_in(server: Server, number: int) -> None:
-    """Wait until that many calls are in progress."""
-    async with asyncio.timeout(20):
-        while server._guard.num_calls != number:  # noqa: ASYNC110  (nothing outside tests waits for this)
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what nothing but a test waits for, so that there is no event for it."""
+    async with asyncio.timeout(HANG_S):
+        while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
+
+
+async def calls_in(server: Server, number: int) -> None:
+    """Wait until this many calls are in progress."""
+    await until(lambda: server._guard.num_calls == number)
 
 
 @contextmanager
@@ -115,7 +132,7 @@ def running_in_thread(folder: Path, config: ServeConfig | None = None) -> Iterat
     thread = threading.Thread(target=asyncio.run, args=(run(),))
     thread.start()
     try:
-        assert started.wait(20)
+        assert started.wait(HANG_S)
         yield address[0]
     finally:
         stop.set()

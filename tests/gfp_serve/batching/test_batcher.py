@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -12,23 +11,32 @@ import pytest
 from gfp_serve.batching.batcher import Batcher, Pace
 from gfp_serve.errors import ClosedError, OverloadedError
 
+HANG_S = 60  # after this time a test hangs, however busy the machine is
+
 
 class Fake:
     """Waits at a gate, remembers the numbers of each batch, raises for a batch with number 13."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
+        self._another = threading.Condition()  # batch
         self.gate = threading.Event()
         self.entered = threading.Event()
 
     def encode(self, clips: np.ndarray) -> np.ndarray:
         numbers = clips[:, 0, 0, 0, 0]
-        self.batches.append(numbers.astype(int).tolist())
+        with self._another:
+            self.batches.append(numbers.astype(int).tolist())
+            self._another.notify_all()
         self.entered.set()
-        assert self.gate.wait(20)
+        assert self.gate.wait(HANG_S)
         if 13 in numbers:
             raise RuntimeError("thirteen")
         return numbers[:, None]
+
+    def wait_for_batches(self, number: int) -> None:
+        with self._another:
+            assert self._another.wait_for(lambda: len(self.batches) >= number, HANG_S)
 
 
 def clip(number: int, bodies: int = 1) -> np.ndarray:
@@ -54,7 +62,7 @@ async def start(batcher: Batcher, *clips: np.ndarray) -> list[asyncio.Task]:
 async def occupy(batcher: Batcher, fake: Fake) -> asyncio.Task:
     """Send clip 0 and wait until it is in the encoder, so that what follows has to queue."""
     (task,) = await start(batcher, clip(0))
-    assert await asyncio.to_thread(fake.entered.wait, 20)
+    assert await asyncio.to_thread(fake.entered.wait, HANG_S)
     return task
 
 
@@ -216,9 +224,9 @@ async def test_a_lane_that_is_free_takes_what_comes_while_the_others_are_busy():
     fake = Lanes()
     batcher = fake.batcher(num_lanes=3, max_bodies=1, split_from=2)
     tasks = await start(batcher, clip(1), clip(2))
-    await asyncio.to_thread(wait_for_batches, fake, 2)
+    await asyncio.to_thread(fake.wait_for_batches, 2)
     tasks += await start(batcher, clip(3), clip(4))
-    await asyncio.to_thread(wait_for_batches, fake, 3)
+    await asyncio.to_thread(fake.wait_for_batches, 3)
     # Before the gate opens: once all three have gone, clip 4 is a lone one.
     assert sorted(fake.batches) == [[1], [2], [3]]
     assert fake.alone == []
@@ -237,13 +245,6 @@ async def test_a_lane_that_fails_does_not_stop_the_others():
     with pytest.raises(RuntimeError, match="thirteen"):
         await thirteen
     await batcher.close()
-
-
-def wait_for_batches(fake: Fake, number: int) -> None:
-    end = time.monotonic() + 20
-    while len(fake.batches) < number:
-        assert time.monotonic() < end
-        time.sleep(0.002)
 
 
 async def test_a_watcher_is_told_of_batches_and_of_clips_that_nobody_waits_for():
@@ -290,7 +291,7 @@ async def test_closing_answers_what_was_admitted_and_refuses_what_comes_after():
                 return float((await batcher.encode(clip(5))).vector[0])
 
         admitted = asyncio.create_task(caller())
-        assert await asyncio.to_thread(fake.entered.wait, 20)
+        assert await asyncio.to_thread(fake.entered.wait, HANG_S)
         closing = asyncio.create_task(batcher.close())
         await asyncio.sleep(0)
         with pytest.raises(ClosedError), batcher.admit(1):
@@ -301,12 +302,20 @@ async def test_closing_answers_what_was_admitted_and_refuses_what_comes_after():
         await closing
 
 
-async def test_waiting_and_computing_are_told_apart():
-    fake = Fake()
+async def test_waiting_and_computing_are_told_apart(monkeypatch):
+    class Clock:
+        now = 0.0
+
+        def perf_counter(self) -> float:
+            return self.now
+
+    clock, fake = Clock(), Fake()
+    monkeypatch.setattr("gfp_serve.batching.batcher.time", clock)
     async with batching(fake) as batcher:
         first = await occupy(batcher, fake)
+        clock.now = 2.0
         (second,) = await start(batcher, clip(1))
-        await asyncio.sleep(0.03)
+        clock.now = 5.0
         fake.gate.set()
-        assert (await first).inference_s >= 0.03
-        assert (await second).queue_s >= 0.03
+        assert ((await first).queue_s, (await first).inference_s) == (0.0, 5.0)
+        assert ((await second).queue_s, (await second).inference_s) == (3.0, 0.0)

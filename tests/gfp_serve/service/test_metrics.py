@@ -16,7 +16,7 @@ from gfp_serve.client import AsyncClient, ClipItem
 from gfp_serve.errors import GfpError, InvalidSkeletonError, OverloadedError, UnavailableError
 from gfp_serve.logs import JsonFormatter
 from gfp_serve.server import Server
-from tests.support.servers import GatedEncoder, calls_in, running, small_config
+from tests.support.servers import HANG_S, GatedEncoder, calls_in, running, small_config, until
 from tests.support.tiny_bundle import tiny_bundle, walk
 
 CONFIG = dataclasses.replace(small_config(), metrics_port=0)
@@ -80,11 +80,9 @@ async def test_refusals_are_counted_by_reason_and_clips_that_were_left_too(tmp_p
         await client.info()  # it asks once, before its first call
         encoder.shut()
         first = asyncio.create_task(client.embed(walk(1)))
-        assert await asyncio.to_thread(encoder.entered.wait, 20)
+        assert await asyncio.to_thread(encoder.entered.wait, HANG_S)
         second = asyncio.create_task(client.embed(walk(2)))
-        async with asyncio.timeout(20):
-            while not server.deployment.batcher._lines:  # noqa: ASYNC110  (nothing outside tests waits for this)
-                await asyncio.sleep(0.005)
+        await until(lambda: bool(server.deployment.batcher._lines))
         assert (await scrape(server))["gfp_calls_in_progress"] == 2
         with pytest.raises(OverloadedError):
             await client.info()

@@ -14,7 +14,7 @@ from gfp_serve.server import Server
 from gfp_serve.service.window_queue import MAX_WAITING
 from gfp_serve.v1 import gallery_pb2, stream_pb2
 from tests.support.frame_streams import FRAMES, LENGTH, STRIDE, bring, opening, replies_to, stub_of
-from tests.support.servers import GatedEncoder, calls_in, channel_to, running, small_config
+from tests.support.servers import HANG_S, GatedEncoder, calls_in, channel_to, running, small_config, until
 from tests.support.tiny_bundle import embedding_of, tiny_bundle, walk
 
 
@@ -82,12 +82,6 @@ async def read_until(call: grpc.aio.StreamStreamCall, count: int) -> list[stream
     return [await call.read() for _ in range(count)]
 
 
-async def wait_for_windows(server: Server, dropped: int) -> None:
-    async with asyncio.timeout(20):
-        while sum(each.num_dropped for each in server.deployment.streams._open) < dropped:  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
-
-
 async def test_a_slow_encoder_leaves_out_the_oldest_windows_and_says_how_many(tmp_path: Path) -> None:
     encoder = GatedEncoder(tiny_bundle())
     async with running(tmp_path, encoder=encoder) as server, channel_to(server) as channel:
@@ -95,9 +89,10 @@ async def test_a_slow_encoder_leaves_out_the_oldest_windows_and_says_how_many(tm
         call = stub_of(channel).EmbedStream(timeout=20)
         await call.write(opening(window_frames=1, stride_frames=1))
         await call.write(bring(FRAMES[:1]))
-        assert await asyncio.to_thread(encoder.entered.wait, 20)
+        assert await asyncio.to_thread(encoder.entered.wait, HANG_S)
         await call.write(bring(FRAMES[1:11]))
-        await wait_for_windows(server, 10 - MAX_WAITING)
+        (queue,) = server.deployment.streams._open
+        await until(lambda: queue.num_dropped == 10 - MAX_WAITING)
         encoder.gate.set()
         await call.done_writing()
         replies = [reply async for reply in call]
@@ -113,7 +108,7 @@ async def test_a_lossless_stream_waits_for_the_encoder_instead(tmp_path: Path) -
         await call.write(opening(window_frames=1, stride_frames=1, lossless=True))
         await call.write(bring(FRAMES[:30]))
         await call.done_writing()
-        assert await asyncio.to_thread(encoder.entered.wait, 20)
+        assert await asyncio.to_thread(encoder.entered.wait, HANG_S)
         (queue,) = server.deployment.streams._open
         assert len(queue._windows) <= MAX_WAITING
         encoder.gate.set()
@@ -138,8 +133,9 @@ async def test_a_caller_that_does_not_read_is_not_read(server: Server) -> None:
                 sent += 1
 
         writing = asyncio.create_task(write())
-        async with asyncio.timeout(50):
-            (queue,) = await opened(server)
+        await until(lambda: bool(server.deployment.streams._open))
+        (queue,) = server.deployment.streams._open
+        async with asyncio.timeout(HANG_S):
             before = -1
             while not (before == sent and queue._is_sending):
                 before = sent
@@ -147,12 +143,6 @@ async def test_a_caller_that_does_not_read_is_not_read(server: Server) -> None:
         assert len(queue._windows) <= MAX_WAITING
         writing.cancel()
         call.cancel()
-
-
-async def opened(server: Server) -> set[object]:
-    while not server.deployment.streams._open:  # noqa: ASYNC110
-        await asyncio.sleep(0.005)
-    return server.deployment.streams._open
 
 
 @pytest.mark.parametrize(
@@ -225,9 +215,10 @@ async def test_a_server_that_stops_answers_what_it_holds_and_ends_the_stream(tmp
         call = stub_of(channel).EmbedStream(timeout=20)
         await call.write(opening(lossless=True))
         await call.write(bring(FRAMES[: LENGTH + STRIDE]))
-        assert await asyncio.to_thread(encoder.entered.wait, 20)
+        assert await asyncio.to_thread(encoder.entered.wait, HANG_S)
+        (queue,) = server.deployment.streams._open
         stopping = asyncio.create_task(server.stop())
-        await asyncio.sleep(0.1)
+        await until(lambda: queue._ended)
         encoder.gate.set()
         assert [reply.first_frame for reply in await read_until(call, 2)] == [0, STRIDE]
         with pytest.raises(grpc.aio.AioRpcError) as ended:

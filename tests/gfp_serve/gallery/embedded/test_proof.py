@@ -127,6 +127,7 @@ def test_every_answer_beside_writes_is_the_exact_one_of_a_moment_that_it_can_be_
             gallery,
             num_places=600,
             enough=lambda changes, searches: changes >= 30 and searches >= 30,
+            most=100,
             efforts=(beside.EXACT, beside.BY_INDEX),
         )
     assert [counts.get(name, 0) for name in ("failures", *beside.ERRORS)] == [0, 0, 0, 0]
@@ -135,13 +136,10 @@ def test_every_answer_beside_writes_is_the_exact_one_of_a_moment_that_it_can_be_
 
 def test_a_gallery_whose_upserts_are_seen_in_part_is_found_out():
     counts = beside.run(
-        beside.NotInOnePiece(),
-        num_places=600,
-        enough=lambda changes, _: changes >= 50,
-        efforts=(beside.EXACT,),
+        beside.NotInOnePiece(), num_places=600, enough=lambda changes, _: changes >= 50, efforts=(beside.EXACT,)
     )
     assert counts["failures"] == 0
-    assert counts["missing neighbours, exact"] + counts["wrong neighbours, exact"] > 0
+    assert counts["missing neighbours, exact"] > 0
 
 
 def test_many_items_are_read_from_one_moment(folder, monkeypatch):
@@ -380,43 +378,55 @@ def on_full_disk(limit: int) -> Callable[..., object]:
 
 
 def test_work_that_failed_is_tried_again_by_itself(monkeypatch):
-    monkeypatch.setattr("gfp_serve.gallery.embedded.background._TRY_AGAIN_S", 0.02)
+    monkeypatch.setattr("gfp_serve.gallery.embedded.background._TRY_AGAIN_S", 0.0)
     tries: list[str] = []
-    done = threading.Event()
+    was_told, done = threading.Event(), threading.Event()
 
     def work() -> None:
         tries.append("")
-        if len(tries) < 3:
+        if len(tries) == 1:
+            raise OSError("no space left")
+        assert was_told.wait(60)
+        if len(tries) == 2:
             raise OSError("no space left")
         done.set()
 
     background = Background(work, lambda: not done.is_set())
     with pytest.raises(GalleryError, match="no space left"):
-        background.wait(10)
-    assert done.wait(10)
-    background.wait(10)
+        background.wait(60)
+    was_told.set()
+    assert done.wait(60)
     background.close()
+    background.wait(0)
     assert len(tries) == 3
 
 
 def test_work_that_comes_while_the_last_ends_is_not_passed_over():
     waiting, done = ["first"], []
-    has_looked, has_come = threading.Event(), threading.Event()
+    has_looked, is_told = threading.Event(), threading.Event()
+
+    class Told(threading.Condition):
+        """Notes that someone wants the lock."""
+
+        def __enter__(self) -> bool:
+            if has_looked.is_set():
+                is_told.set()
+            return super().__enter__()
 
     def has_work() -> bool:
         found = bool(waiting)
         if not found and not has_looked.is_set():
             has_looked.set()
-            has_come.wait(0.05)
+            assert is_told.wait(60)  # of the second, while it ends
         return found
 
     background = Background(lambda: done.append(waiting.pop()), has_work)
+    background._changed = Told()
     background.look()
-    assert has_looked.wait(10)
+    assert has_looked.wait(60)
     waiting.append("second")
     background.look()
-    has_come.set()
-    background.wait(10)
+    background.wait(60)
     background.close()
     assert done == ["first", "second"]
 
@@ -454,7 +464,7 @@ def test_a_gallery_that_cannot_be_written_answers_and_refuses_writes(folder, rea
     read_only(folder)
     monkeypatch.setattr("gfp_serve.gallery.embedded.gallery._NEW_ROWS", 500)  # so that there are files to write
     with FaissGallery.open(folder) as gallery:
-        gallery.settle(20)
+        gallery.settle(60)
         assert gallery.describe().serving_kind == "hnsw"
         assert rounded(answers(gallery)) == right
         assert gallery.get(["clip-3"])[0].label == "first"
