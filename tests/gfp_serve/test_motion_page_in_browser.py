@@ -1,5 +1,6 @@
 """The page of moving skeletons as a browser shows it: Debian's Chromium, which can reach no host."""
 
+import os
 import shlex
 import shutil
 from collections.abc import Callable, Iterator
@@ -33,13 +34,15 @@ def chromium() -> list[str]:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    program = tmp_path_factory.mktemp("browser") / "chromium"
+    folder = tmp_path_factory.mktemp("browser")
+    program = folder / "chromium"
     program.write_text(f'#!/bin/sh\nexec {shlex.join(chromium())} "$@"\n')
     program.chmod(0o700)
     quiet = ["--disable-background-networking", "--disable-component-update", "--host-resolver-rules=MAP * ~NOTFOUND"]
     # It asks the kernel for a route to a known address, to learn whether there is IPv6; nothing is sent to that.
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--disable-gpu", *quiet])
+        home = os.environ | {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "XDG_CACHE_HOME": str(folder)}
+        browser = playwright.chromium.launch(executable_path=program, args=["--disable-gpu", *quiet], env=home)
         yield browser
         browser.close()
 
