@@ -1,4 +1,4 @@
-"""The one mapping from a config dataclass to click options, so that name, type, default and help are written once."""
+"""Config dataclasses -> click options, so that name, type, default and help are written once."""
 
 import dataclasses
 import types
@@ -17,7 +17,7 @@ C = typing.TypeVar("C")
 
 
 class Command(click.Command):
-    """Turns the mistakes of a caller into one line and exit code 1; a traceback is a bug of ours."""
+    """A command that shows a caller's mistake as one line with exit code 1. Only our bugs give a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -27,14 +27,14 @@ class Command(click.Command):
         except ModuleNotFoundError as error:
             raise click.ClickException(str(missing(error))) from error
         except OSError as error:
-            # One that names a file is about a path that the caller gave; any other is click's (a closed pipe) or ours.
+            # With a file, it is about a path that the caller gave. Without, it is click's (a closed pipe) or a bug.
             if error.filename is None:
                 raise
             raise click.ClickException(f"{error.filename} cannot be used: {error.strerror}.") from error
 
 
 class Group(Command, click.Group):
-    """The same for the commands of a group."""
+    """The same for a group of commands."""
 
 
 def with_options_of(command: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -60,10 +60,10 @@ def options_from(
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command one option for each `setting` of a dataclass, and call it with `config=config_type(...)`.
 
-    `into` is another name for that argument, for a command that takes two dataclasses.
+    `into` is the name of that argument, for a command that takes two dataclasses.
 
-    With `presets`, an option `--preset NAME` chooses the values that the other options then override. Without one, they
-    override what `start` makes of the command's own parameters; None stands for the defaults.
+    With `presets`, the option `--preset NAME` chooses values, which other options override. Without a preset, options
+    override the config that `start` makes of the command's own parameters, or the defaults if that is None.
     A `ValueError` from `__post_init__` becomes one line and exit code 2.
     """
 
@@ -74,13 +74,13 @@ def options_from(
             values = {name: given.pop(name) for name in names}
             preset = given.pop("preset") if presets is not None else None
             before = presets[preset] if presets is not None and preset else start(given)
-            said = {
+            overrides = {
                 name: value
                 for name, value in values.items()
                 if context.get_parameter_source(name) is not ParameterSource.DEFAULT
             }
             try:
-                config = _build(config_type, said, before)
+                config = _build(config_type, overrides, before)
             except ValueError as error:
                 raise click.UsageError(str(error)) from error
             return command(**{into: config}, **given)
@@ -99,7 +99,7 @@ def options_from(
 
 @dataclasses.dataclass(slots=True)
 class _Option:
-    """One click option to be."""
+    """A click option that is yet to be made."""
 
     name: str  # of the dataclass field
     hint: Any
@@ -118,7 +118,7 @@ class _Option:
 
 
 def _options(config_type: type[Any]) -> Iterator[_Option]:
-    """An option for every `setting`, those of inner configs in the place where the inner config stands."""
+    """An option for every `setting`, also of inner configs, in the order of the fields."""
     hints = typing.get_type_hints(config_type)
     for field in dataclasses.fields(config_type):
         about = field.metadata
@@ -135,7 +135,7 @@ def _options_of_choice(field: dataclasses.Field[Any], types_by_name: Mapping[str
     name_of = {config_type: name for name, config_type in types_by_name.items()}
     yield _Option(field.name, typing.Literal[tuple(types_by_name)], name_of[default], field.metadata["help"])
     shared: dict[str, _Option] = {}
-    # The default's settings come first, and theirs are the defaults shown.
+    # The default config's settings come first, so that its defaults are the ones shown.
     for config_type in sorted(types_by_name.values(), key=lambda each: each is not default):
         for option in _options(config_type):
             known = shared.setdefault(option.name, option)
@@ -148,28 +148,30 @@ def _options_of_choice(field: dataclasses.Field[Any], types_by_name: Mapping[str
         yield option
 
 
-def _build(config_type: type[C], said: Mapping[str, Any], start: C | None) -> C:
-    """The config with the values that were said, by setting name, on top of `start` (or of the defaults)."""
+def _build(config_type: type[C], overrides: Mapping[str, Any], start: C | None) -> C:
+    """The config with these values, by name of their setting, in place of those of `start` or the defaults."""
     chosen: dict[str, Any] = {}
     for field in dataclasses.fields(config_type):  # type: ignore[arg-type]
         before = None if start is None else getattr(start, field.name)
         if inner := field.metadata.get("settings_of"):
-            chosen[field.name] = _build(inner, said, before)
+            chosen[field.name] = _build(inner, overrides, before)
         elif choices := field.metadata.get("choice_of"):
-            chosen[field.name] = _build_choice(field, choices(), said, before)
-        elif field.name in said:
-            chosen[field.name] = said[field.name]
+            chosen[field.name] = _build_choice(field, choices(), overrides, before)
+        elif field.name in overrides:
+            chosen[field.name] = overrides[field.name]
     return config_type(**chosen) if start is None else dataclasses.replace(start, **chosen)  # type: ignore[type-var]
 
 
 def _build_choice(
-    field: dataclasses.Field[Any], types_by_name: Mapping[str, type[Any]], said: Mapping[str, Any], before: Any
+    field: dataclasses.Field[Any], types_by_name: Mapping[str, type[Any]], overrides: Mapping[str, Any], before: Any
 ) -> Any:
     before = field.metadata["default"]() if before is None else before
-    name = said.get(field.name) or next(n for n, config_type in types_by_name.items() if config_type is type(before))
+    name = overrides.get(field.name) or next(
+        n for n, config_type in types_by_name.items() if config_type is type(before)
+    )
     chosen = types_by_name[name]
     settings = {n: {option.name for option in _options(config_type)} for n, config_type in types_by_name.items()}
-    for setting_name in said:
+    for setting_name in overrides:
         owners = [n for n, names in settings.items() if setting_name in names]
         if owners and name not in owners:
             raise ValueError(
@@ -177,10 +179,10 @@ def _build_choice(
                 f"a setting of {', '.join(owners)}."
             )
     if type(before) is not chosen:
-        # What a preset changed stays changed where the other config knows it.
+        # What a preset changed stays changed, if the other config has that setting.
         kept = {f.name: value for f in dataclasses.fields(before) if (value := getattr(before, f.name)) != f.default}
         before = chosen(**{n: value for n, value in kept.items() if n in settings[name]})
-    return _build(chosen, said, before)
+    return _build(chosen, overrides, before)
 
 
 def _click_type(hint: Any) -> Any:

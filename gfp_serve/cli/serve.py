@@ -1,4 +1,4 @@
-"""The command `gfp-serve`: settings in, a running server out."""
+"""The command `gfp-serve`: reads the settings and runs a server."""
 
 import asyncio
 
@@ -16,15 +16,15 @@ from gfp_serve.logs import configure_logs
 @settings_file_option
 @options_from(ServeConfig)
 def gfp_serve(config: ServeConfig) -> None:
-    """Serve a skeleton encoder and its gallery over gRPC.
+    """Serve a skeleton encoder and its galleries over gRPC.
 
-    One line on standard output says when calls can be made. SIGTERM finishes those in progress, then exits.
-    Every option is also an environment variable (--port is GFP_SERVE_PORT) and a key of the file of --config.
+    One line on standard output says when calls can be made. At SIGTERM the server finishes the calls in progress and
+    exits. Every option is also an environment variable (GFP_SERVE_PORT for --port) and a key of the --config file.
     """
     if click.get_current_context().invoked_subcommand is not None:
         return
     configure_logs(config.log_format, config.log_level)
-    # Late, so that --help answers at once, and where there is no onnxruntime too.
+    # Imported here so that --help answers at once, and without onnxruntime too.
     from gfp_serve import server
 
     asyncio.run(server.serve(config, click.echo))
@@ -35,7 +35,7 @@ def gfp_serve(config: ServeConfig) -> None:
 def print_config(context: click.Context) -> None:
     """Print the settings that the server would start with, as a file for --config.
 
-    Flags stand before this command: gfp-serve --port 0 config.
+    Give options before this command: gfp-serve --port 0 config.
     """
     for line in written_settings(context.parent or context):
         click.echo(line)

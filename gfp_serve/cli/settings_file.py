@@ -1,7 +1,7 @@
-"""A TOML file of settings beside flags and environment variables, for any command made of settings.
+"""A TOML file of settings, for a command whose options are settings.
 
-A flag beats the environment, which beats the file, which beats the default. Keys are the options' names without dashes
-in front, words joined by underscores; unknown ones are refused.
+A flag wins over an environment variable, which wins over the file, which wins over the default. Keys are the options'
+names without the leading dashes, with underscores between words. Unknown keys are refused.
 """
 
 import difflib
@@ -25,21 +25,21 @@ _SOURCES = {
 
 
 def settings_file_option(command: Any) -> Any:
-    """Give a command `--config FILE`, whose values stand where no flag and no environment variable does."""
+    """Give a command `--config FILE`, whose values are used where neither a flag nor an environment variable is."""
     return click.option(
         "--config",
         OPTION,
         metavar="FILE",
         type=click.Path(path_type=Path),
-        is_eager=True,  # before the options that it gives values to
+        is_eager=True,  # read before the options that it gives values to
         expose_value=False,
         callback=_load,
-        help="TOML file of these settings, keys as in `gfp-serve config`; flags and environment variables win.",
+        help="TOML file of these settings, as `gfp-serve config` prints it. Flags and environment variables win.",
     )(command)
 
 
 def written_settings(context: click.Context) -> Iterator[str]:
-    """The settings of the command of a context as lines of such a file, each with its help and where it comes from."""
+    """The settings of a command as lines of such a file, each with its help and where its value comes from."""
     for option in _options(context.command):
         name = str(option.name)
         value, source = context.params[name], context.get_parameter_source(name)
@@ -55,13 +55,13 @@ def _load(context: click.Context, _parameter: click.Parameter, path: Path | None
     except OSError as error:
         raise click.UsageError(f"--config {path} cannot be read: {error.strerror}.") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise click.UsageError(f"--config {path} is no TOML: {error}.") from error
+        raise click.UsageError(f"--config {path} is not TOML: {error}.") from error
     options = {str(option.name): option for option in _options(context.command)}
     for name, value in values.items():
         if name not in options:
             near = difflib.get_close_matches(name, options, n=1)
-            meant = f"; was {near[0]} meant?" if near else "; gfp-serve config prints those there are."
-            raise click.UsageError(f"--config {path} sets {name}, which is no setting{meant}")
+            meant = f"; did you mean {near[0]}?" if near else "; gfp-serve config prints all settings."
+            raise click.UsageError(f"--config {path} sets {name}, which is not a setting{meant}")
         expected = _toml_type(options[name])
         if type(value) is not expected and not (expected is float and type(value) is int):
             raise click.UsageError(
@@ -90,5 +90,5 @@ def _toml_type(option: click.Option) -> type:
 
 
 def _as_toml(value: Any) -> str:
-    # JSON's texts, numbers, true and false are TOML's too.
+    # JSON's texts, numbers, true and false are valid TOML.
     return json.dumps(str(value) if isinstance(value, Path) else value, default=str)

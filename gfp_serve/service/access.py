@@ -10,11 +10,11 @@ from typing import Literal, cast, get_args
 
 from gfp_serve.errors import ForbiddenError, SettingsError, UnauthenticatedError
 
-Role = Literal["read", "write"]  # whoever may write may read
+Role = Literal["read", "write"]  # a write token may read too
 
 MIN_TOKEN_LENGTH = 16
 
-# Every RPC that the server answers has a rule here, or its service is open; one without is refused to everybody.
+# Which role each RPC needs. An RPC without a rule is refused to everybody, unless its service is open.
 RULES: dict[str, Role] = {
     "gfp_serve.v1.EmbeddingService/Embed": "read",
     "gfp_serve.v1.EmbeddingService/GetInfo": "read",
@@ -37,17 +37,17 @@ RULES: dict[str, Role] = {
     },
     "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": "read",
 }
-# Container runtimes and load balancers ask for health, and have no token.
+# Container runtimes and load balancers check health, and have no token.
 OPEN_SERVICES = ("grpc.health.v1.Health",)
 
 _log = logging.getLogger(__name__)
 
 
 class Tokens:
-    """A file of tokens, a line each: `read TOKEN` or `write TOKEN`; empty lines and comments (#) are passed over.
+    """A file of tokens, one a line: `read TOKEN` or `write TOKEN`. Empty lines and comments (#) are ignored.
 
-    The file is read again when it changes, so that a token can be withdrawn without a restart; while it is damaged, the
-    tokens that were read last hold. Raises `SettingsError` when it cannot be read at first.
+    The file is read again when it changes, so that a token can be withdrawn without a restart. While the file is
+    damaged, the tokens that were read last stay valid. Raises `SettingsError` when it cannot be read the first time.
     """
 
     def __init__(self, path: Path) -> None:
@@ -56,10 +56,10 @@ class Tokens:
         self._roles = _read(path)
 
     def role_of(self, token: str) -> Role | None:
-        """The role of a token; None for one that is not in the file."""
+        """The role of a token; None if the token is not in the file."""
         self._follow()
         asked, role = _digest(token), None
-        # Every line is compared, each in constant time: how long it takes tells nothing about any of them.
+        # Every line is compared, each in constant time, so that the time it takes tells nothing about any token.
         for digest, of_line in self._roles:
             if hmac.compare_digest(digest, asked):
                 role = of_line
@@ -69,8 +69,8 @@ class Tokens:
         try:
             stamp = _stamp(self._path)
         except SettingsError as error:
-            if self._stamp is not None:  # said once, not at every call
-                _log.error("the tokens read last stay in force: %s", error)
+            if self._stamp is not None:  # logged once, not at every call
+                _log.error("the tokens that were read last stay valid: %s", error)
             self._stamp = None
             return
         if stamp == self._stamp:
@@ -79,19 +79,19 @@ class Tokens:
         try:
             self._roles = _read(self._path)
         except SettingsError as error:
-            _log.error("the tokens read last stay in force: %s", error)
+            _log.error("the tokens that were read last stay valid: %s", error)
         else:
             _log.info("tokens=%d read again from %s", len(self._roles), self._path)
 
 
 class Access:
-    """Decides over calls. Without `tokens` everybody may do everything."""
+    """Decides which calls are allowed. Without `tokens`, all are."""
 
     def __init__(self, tokens: Tokens | None) -> None:
         self._tokens = tokens
 
     def check(self, method: str, authorization: str | None) -> None:
-        """Raise `UnauthenticatedError` or `ForbiddenError` for a call that may not be made.
+        """Raise `UnauthenticatedError` or `ForbiddenError` for a call that is not allowed.
 
         `method` is gRPC's, "/package.Service/Method"; `authorization` is the header of that name, "Bearer TOKEN".
         """
@@ -101,14 +101,14 @@ class Access:
         scheme, _, token = (authorization or "").partition(" ")
         role = self._tokens.role_of(token) if scheme.lower() == "bearer" and token else None
         if role is None:
-            what = "no token that this server knows" if authorization else "no token"
+            what = "without a token that this server knows" if authorization else "without a token"
             raise UnauthenticatedError(
-                f'the call came with {what}; send the header "authorization: Bearer TOKEN" (gfp: --token-file).'
+                f'the call came {what}; send the header "authorization: Bearer TOKEN" (gfp: --token-file).'
             )
         needed = RULES.get(name)
         if needed is None or (needed == "write" and role != "write"):
             raise ForbiddenError(
-                f"{name} takes a token with the role write, this one may {role}."
+                f"{name} needs a token with the role write; this token has the role {role}."
                 if needed
                 else f"no role may call {name}."
             )
@@ -120,10 +120,12 @@ def _read(path: Path) -> list[tuple[bytes, Role]]:
     except OSError as error:
         raise SettingsError(f"--tokens {path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise SettingsError(f"--tokens {path} is no text.") from error
+        raise SettingsError(
+            f"--tokens {path} is not a text file in UTF-8; it must have lines such as: read TOKEN"
+        ) from error
     roles = list(_parse(path, lines))
     if not roles:
-        raise SettingsError(f"--tokens {path} holds no token, so that nobody could call; add a line: read TOKEN")
+        raise SettingsError(f"--tokens {path} has no token, so nobody could call; add a line: read TOKEN")
     return roles
 
 
@@ -132,7 +134,7 @@ def _parse(path: Path, lines: Iterable[str]) -> Iterable[tuple[bytes, Role]]:
         fields = line.split()
         if not fields or fields[0].startswith("#"):
             continue
-        # The line itself is not quoted: it may hold a token, and messages end in logs.
+        # The line is not quoted, because it may hold a token, and messages end up in logs.
         if len(fields) != 2 or fields[0] not in get_args(Role):
             raise SettingsError(f"--tokens {path}: line {number} must be `read TOKEN` or `write TOKEN`.")
         if len(fields[1]) < MIN_TOKEN_LENGTH or not fields[1].isascii():
@@ -149,7 +151,7 @@ def _digest(token: str) -> bytes:
 
 def _stamp(path: Path) -> tuple[int, int, int]:
     try:
-        found = os.stat(path)  # noqa: PTH116  (follows links, as secrets of containers are mounted)
+        found = os.stat(path)  # noqa: PTH116  (follows links, which containers use for secrets)
     except OSError as error:
         raise SettingsError(f"--tokens {path} cannot be read: {error.strerror}.") from error
     return found.st_mtime_ns, found.st_size, found.st_ino

@@ -1,4 +1,4 @@
-"""One encoder beside its gallery and all that answers calls about them, so that another can take its place."""
+"""A deployment: an encoder, its galleries, and the servicers that use them. Another deployment can take its place."""
 
 import asyncio
 import dataclasses
@@ -34,9 +34,9 @@ _log = logging.getLogger(__name__)
 
 
 class Deployment:
-    """Answers calls once `prepare` is over; `close` ends it. Made in the event loop that it is used in.
+    """Answers calls after `prepare`, until `close`. Made in the event loop that it is used in.
 
-    The galleries are the caller's to close, last.
+    The caller closes the galleries, after that.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Deployment:
         self.handlers: Mapping[str, Any] = registry.handlers
 
     async def prepare(self) -> None:
-        """Run the encoder once for each number of bodies, and find the pace that suits it, as far as it is not set."""
+        """Run the encoder once for each number of bodies, and measure the pace that suits it, unless it is set."""
         sampling = self.manifest.preprocess.sampling
         fewest = MAX_BODIES if sampling.keep_absent_bodies else 1
         for num_bodies in range(fewest, MAX_BODIES + 1):
@@ -99,7 +99,7 @@ class Deployment:
 
     @asynccontextmanager
     async def in_use(self) -> AsyncIterator[None]:
-        """Around a call, which `close` waits for."""
+        """Use this around a call; `close` waits for it."""
         try:
             async with asyncio.timeout(None) as call:
                 self._calls.add(call)
@@ -111,10 +111,10 @@ class Deployment:
                     if not self._calls:
                         self._idle.set()
         except TimeoutError as error:
-            raise ClosedError("another encoder took over, and this call did not end in time; make it again.") from error
+            raise ClosedError("another encoder took over before this call was done; make the call again.") from error
 
     async def close(self) -> None:
-        """End its streams, finish its calls within `drain_s`, and end the threads of the encoder and of writes."""
+        """End the streams, finish the calls within `drain_s`, and end the threads of the encoder and of writes."""
         self.streams.close()
         try:
             await asyncio.wait_for(self._idle.wait(), self._config.drain_s)
@@ -128,7 +128,7 @@ class Deployment:
 
 
 class Switch(grpc.GenericRpcHandler):
-    """Gives each call to the deployment that is `current` when its request has come."""
+    """Gives each call to the deployment that is `current` when its request has arrived."""
 
     def __init__(self, current: Deployment) -> None:
         self.current = current
@@ -159,13 +159,13 @@ class Switch(grpc.GenericRpcHandler):
 
 
 class _Registry:
-    """Takes what a server is given by generated code, to be looked up by the method's full name."""
+    """Stands in for a server when generated code adds servicers to it, to get their handlers by the method's name."""
 
     def __init__(self) -> None:
         self.handlers: dict[str, Any] = {}
 
     def add_generic_rpc_handlers(self, handlers: object) -> None:
-        """The same once more, in another form."""
+        """Generated code gives the same handlers in this form too."""
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
         self.handlers.update({f"/{service}/{method}": handler for method, handler in handlers.items()})

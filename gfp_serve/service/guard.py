@@ -1,4 +1,4 @@
-"""What every call passes through: access, parsing, deadline, errors, metrics, and the count of calls in progress."""
+"""The guard, which every call passes: access, parsing, deadline, errors, metrics, and how many calls run."""
 
 import asyncio
 import logging
@@ -26,7 +26,7 @@ from gfp_serve.errors import (
     UnauthenticatedError,
 )
 from gfp_serve.service.access import Access
-from gfp_serve.service.message_size import check_weight
+from gfp_serve.service.message_size import check_num_values
 from gfp_serve.service.metrics import Metrics
 from gfp_serve.wire.status import is_answerable, reason_of, to_status
 
@@ -35,17 +35,17 @@ _log = logging.getLogger(__name__)
 Parse = Callable[[bytes], Any]
 
 REQUEST_ID = "x-request-id"
-# One that the caller chose is taken over if it looks like one: it ends up in logs.
-_SOUND_ID = re.compile(r"[A-Za-z0-9._:/-]{1,64}")
+# An id that the caller chose is used if it looks like this, because it ends up in logs.
+_VALID_ID = re.compile(r"[A-Za-z0-9._:/-]{1,64}")
 
-# Refusals that cost the server nothing; the operator counts them by reason.
+# Refusals before any work. Metrics count them by reason.
 _REJECTIONS = (OverloadedError, ClosedError, UnauthenticatedError, ForbiddenError)
 
 
 class Guard(grpc.aio.ServerInterceptor):
-    """Wraps each method of the `services` (full names), so that no servicer needs error handling of its own.
+    """Wraps each method of the `services` (full names), so that servicers need no error handling of their own.
 
-    Methods of other services (health, reflection) are asked for their token only, and their requests are parsed.
+    For methods of other services (health, reflection) it only checks the token and parses the requests.
     """
 
     def __init__(self, services: tuple[str, ...], *, max_calls: int, access: Access, metrics: Metrics) -> None:
@@ -60,7 +60,7 @@ class Guard(grpc.aio.ServerInterceptor):
         self._closing = asyncio.Event()
 
     async def close(self, grace_s: float) -> None:
-        """Refuse new calls and wait until those in progress are answered, at most `grace_s`."""
+        """Refuse new calls, and wait until those in progress are answered, for at most `grace_s`."""
         self._closed = True
         self._closing.set()
         try:
@@ -79,10 +79,10 @@ class Guard(grpc.aio.ServerInterceptor):
             return self._refusing(method, error)
         parse = _parser(method, handler.request_deserializer)
         if not method.startswith(self._prefixes):
-            return _parsing_in_words(handler, parse)
+            return _with_our_parser(handler, parse)
         request_id = _request_id(metadata)
 
-        # Parsing happens inside, because gRPC's own answer to bytes that are no message names no cause.
+        # Parsed here, because gRPC's own answer to bytes that are not a message gives no reason.
         async def unary(content: bytes, context: Any) -> Any:
             async with self._in_progress(method, request_id, context) as status:
                 self._admit()
@@ -94,7 +94,7 @@ class Guard(grpc.aio.ServerInterceptor):
             async with (
                 self._in_progress(method, request_id, context) as status,
                 aclosing(_requests(parse, context)) as requests,
-                # Else what the servicer does at its end would wait for the garbage collector.
+                # Otherwise the servicer's cleaning up would wait for the garbage collector.
                 aclosing(handler.stream_stream(requests, context)) as replies,
             ):
                 self._admit()
@@ -112,13 +112,13 @@ class Guard(grpc.aio.ServerInterceptor):
         async def refuse(_contents: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
             self._count(method, to_status(error), 0.0, error)
             await context.abort_with_status(rpc_status.to_status(to_status(error)))
-            yield  # never: it makes this a stream, which can be refused before the caller has sent anything
+            yield  # never reached: it makes this a stream, which can be refused before the caller has sent anything
 
         return grpc.stream_stream_rpc_method_handler(refuse)
 
     @asynccontextmanager
     async def _in_progress(self, method: str, request_id: str, context: Any) -> AsyncIterator[Status]:
-        """Count the call, and turn what goes wrong in it into the status that is given, for its caller to see."""
+        """Count the call. If something goes wrong in it, fill the status that this gives, for the caller to get."""
         started = time.perf_counter()
         self.num_calls += 1
         self._idle.clear()
@@ -127,7 +127,7 @@ class Guard(grpc.aio.ServerInterceptor):
         try:
             context.set_trailing_metadata(((REQUEST_ID, request_id),))
             try:
-                # A caller whose deadline passes is treated as one that hangs up: its clips are not computed.
+                # A caller whose deadline passes is treated like one that hangs up: its clips are not encoded.
                 async with asyncio.timeout(context.time_remaining()):
                     yield status
             except TimeoutError:
@@ -143,14 +143,16 @@ class Guard(grpc.aio.ServerInterceptor):
             raise
         finally:
             self._count(method, status, time.perf_counter() - started, failure)
-            failure = None  # its traceback knows this frame, and the request: see `_abort`
+            failure = None  # its traceback refers to this frame and the request: see `_abort`
             self.num_calls -= 1
             if self.num_calls == 0:
                 self._idle.set()
 
     def _admit(self) -> None:
         if self._closed:
-            raise ClosedError("the server is shutting down and takes no more calls; ask another, or try again later.")
+            raise ClosedError(
+                "the server is shutting down and takes no more calls; ask another server, or try again later."
+            )
         if self.num_calls > self._max_calls:
             raise OverloadedError(
                 f"the server has {self._max_calls} calls in progress and takes no more; try again in a second.",
@@ -166,10 +168,10 @@ class Guard(grpc.aio.ServerInterceptor):
 _CODES = {code.value[0]: code.name for code in grpc.StatusCode}
 
 
-def _parsing_in_words(handler: Any, parse: Parse) -> Any:
-    """A method of another's service, which refuses bytes that are no message of its in our words."""
+def _with_our_parser(handler: Any, parse: Parse) -> Any:
+    """The handler of a service that is not ours, with an error of ours for bytes that are not its message."""
 
-    # As a stream whatever the method, for then the parsing is ours.
+    # As a stream, whatever the method is, because then this parses.
     async def answer(_contents: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
         status = Status()
         try:
@@ -180,7 +182,7 @@ def _parsing_in_words(handler: Any, parse: Parse) -> Any:
                     return
                 async for request in requests:
                     if handler.response_streaming:
-                        await handler.unary_stream(request, context)  # health's Watch writes by itself
+                        await handler.unary_stream(request, context)  # health's Watch writes its replies itself
                     else:
                         yield await handler.unary_unary(request, context)
                     return
@@ -193,10 +195,10 @@ def _parsing_in_words(handler: Any, parse: Parse) -> Any:
 
 
 async def _abort(context: Any, status: Status, request_id: str) -> None:
-    """Tell the caller of a failure, as the last thing that is done, when nothing refers to the request any more.
+    """Tell the caller about a failure. Do this last, when nothing refers to the request any more.
 
-    The context keeps the exception that this raises, and the exception knows the context: what its traceback and its
-    cause refer to stays until the garbage collector comes, which may be after some gigabytes.
+    The context keeps the exception that this raises, and the exception refers to the context. So what its traceback and
+    its cause refer to stays in memory until the garbage collector runs, which may be after some gigabytes.
     """
     told = rpc_status.to_status(status)
     await context.abort(told.code, told.details, (*told.trailing_metadata, (REQUEST_ID, request_id)))
@@ -206,24 +208,24 @@ def _parser(method: str, deserialize: Parse) -> Parse:
     message_type = descriptor_pool.Default().FindMethodByName(method.removeprefix("/").replace("/", ".")).input_type
 
     def parse(content: bytes) -> Any:
-        check_weight(content, message_type)
+        check_num_values(content, message_type)
         try:
             return deserialize(content)
         except DecodeError as error:
-            raise InvalidRequestError(f"the bytes are no message of this call ({error}); see the .proto.") from error
+            raise InvalidRequestError(f"the bytes are not a message of this call ({error}); see the .proto.") from error
 
     return parse
 
 
 async def _requests(parse: Parse, context: Any) -> AsyncGenerator[Any, None]:
-    # Not gRPC's own iterator, which complains when it is left before its end.
+    # Not gRPC's own iterator, which warns when it is left before its end.
     while (content := await context.read()) is not grpc.aio.EOF:
         yield parse(content)
 
 
 def _request_id(metadata: dict[str, Any]) -> str:
     asked = metadata.get(REQUEST_ID, "")
-    return asked if isinstance(asked, str) and _SOUND_ID.fullmatch(asked) else secrets.token_hex(6)
+    return asked if isinstance(asked, str) and _VALID_ID.fullmatch(asked) else secrets.token_hex(6)
 
 
 def _status_of(failure: Exception, request_id: str) -> Status:
@@ -231,5 +233,5 @@ def _status_of(failure: Exception, request_id: str) -> Status:
         return to_status(failure)
     _log.error("request_id=%s failed", request_id, exc_info=failure, extra={"request_id": request_id})
     return to_status(
-        ServerError(f"the server failed inside; its log tells more under request_id={request_id}. Report it there.")
+        ServerError(f"the server failed inside; its log has the reason under request_id={request_id}. Report it there.")
     )

@@ -1,7 +1,7 @@
-"""What a message would take in memory, told from its bytes before they are parsed: two of them can stand for an object.
+"""How much memory a message would take, from its bytes before they are parsed: two bytes can stand for an object.
 
-An empty item of a list is two bytes on the wire and seventy once it is parsed. The largest message that is taken could
-fill gigabytes and keep all other callers waiting for seconds, before any limit on counts is asked.
+An empty item of a list takes two bytes on the wire and seventy in memory. A message of the largest size that is allowed
+could fill gigabytes and keep all other callers waiting for seconds, before any limit on counts is checked.
 """
 
 from functools import cache
@@ -11,12 +11,12 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from gfp_serve.errors import InvalidRequestError
 
-# Values of fields, nested ones too, that a message may have: a thousand for each of 256 items. Counting them takes a
-# quarter of a second, and objects for all of them twenty megabytes.
+# How many values of fields a message may have, also in nested messages: a thousand for each of 256 items. Counting this
+# many takes a quarter of a second, and objects for all of them take twenty megabytes.
 MAX_VALUES = 2**18
 
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
-# Their numbers are one byte or more in a packed list, and eight in memory; all others take there what they take here.
+# Numbers of these types take one byte or more in a packed list, and eight in memory. Others take as much in both.
 _OF_ANY_LENGTH = {
     FieldDescriptor.CPPTYPE_BOOL,
     FieldDescriptor.CPPTYPE_ENUM,
@@ -28,18 +28,18 @@ _OF_ANY_LENGTH = {
 _PACKED = "packed"
 
 
-def check_weight(content: bytes, message_type: Descriptor) -> None:
-    """Raise `InvalidRequestError` for a message of more values than any good one has, or whose bytes are none.
+def check_num_values(content: bytes, message_type: Descriptor) -> None:
+    """Raise `InvalidRequestError` for a message that has more values than any valid one, or is not a message.
 
     Bytes that are damaged in another way are left to the parser, which reads no further than this.
     """
-    if len(content) <= MAX_VALUES:  # the common case: it has no room for more
+    if len(content) <= MAX_VALUES:  # the common case: there is no room for more values
         return
     try:
-        is_heavy = _count(content, message_type) > MAX_VALUES
-    except IndexError:  # it is cut off, which the parser says
+        has_too_many = _count(content, message_type) > MAX_VALUES
+    except IndexError:  # it is cut off: the parser refuses it
         return
-    if is_heavy:
+    if has_too_many:
         raise InvalidRequestError(
             f"the message holds more than {MAX_VALUES} values in {len(content)} bytes; split it into several, and send "
             f"lists of numbers as raw bytes."
@@ -47,16 +47,16 @@ def check_weight(content: bytes, message_type: Descriptor) -> None:
 
 
 def _count(content: bytes, message_type: Descriptor) -> int:
-    """The values in a message, nested ones too, as far as to the first that is too many."""
+    """The values in a message, nested ones too, up to the first that is too many."""
     count, at, end = 0, 0, len(content)
     fields = _fields(message_type)
-    around: list[tuple[int, dict[int, Any]]] = []  # the messages that the present one stands in
+    outer: list[tuple[int, dict[int, Any]]] = []  # end and fields of the messages around this one
     while count <= MAX_VALUES:
         while at >= end:
-            if not around:
+            if not outer:
                 return count
-            end, fields = around.pop()
-        # Most numbers here are one byte, for which a call would cost more than all the rest.
+            end, fields = outer.pop()
+        # Most numbers are one byte, for which a call would take longer than everything else.
         tag, at = (content[at], at + 1) if content[at] < 128 else _varint(content, at)
         wire_type = tag & 7
         count += 1
@@ -66,7 +66,7 @@ def _count(content: bytes, message_type: Descriptor) -> int:
             length, at = (content[at], at + 1) if content[at] < 128 else _varint(content, at)
             held = fields.get(tag >> 3)
             if held is not None and held is not _PACKED:
-                around.append((end, fields))
+                outer.append((end, fields))
                 end, fields = at + length, _fields(held)
                 continue
             count += length if held is _PACKED else 0
@@ -74,7 +74,9 @@ def _count(content: bytes, message_type: Descriptor) -> int:
         elif wire_type in (_FIXED32, _FIXED64):
             at += 4 if wire_type == _FIXED32 else 8
         else:
-            raise InvalidRequestError(f"the bytes are no message of this call (wire type {wire_type}); see the .proto.")
+            raise InvalidRequestError(
+                f"the bytes are not a message of this call (wire type {wire_type}); see the .proto."
+            )
     return count
 
 
@@ -85,12 +87,14 @@ def _varint(content: bytes, at: int) -> tuple[int, int]:
         value |= (byte & 127) << 7 * place
         if byte < 128:
             return value, at + place + 1
-    raise InvalidRequestError("the bytes are no message of this call (a number of more than ten); see the .proto.")
+    raise InvalidRequestError(
+        "the bytes are not a message of this call (a number of more than ten bytes); see the .proto."
+    )
 
 
 @cache
 def _fields(message_type: Descriptor) -> dict[int, Any]:
-    """By number, of the fields that can hold more than one value: the type of their message, or `_PACKED`."""
+    """The fields that can hold more than one value, by number: the type of their message, or `_PACKED`."""
     held: dict[int, Any] = {}
     for field in message_type.fields:
         if field.message_type is not None:

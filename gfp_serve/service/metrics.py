@@ -1,7 +1,7 @@
-"""What an operator watches: Prometheus metrics of calls, of the queue, of batches and of the gallery.
+"""Prometheus metrics of calls, of the queue, of batches and of galleries.
 
-Queue and inference are counted apart, because they are mended apart: more replicas for the one, a faster device or a
-smaller encoder for the other.
+Queue and inference are measured apart, because they have different remedies: more replicas for a long queue, a faster
+device or a smaller encoder for slow inference.
 """
 
 import socket
@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, make
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-# Seconds; a small encoder answers in 2 ms, a full queue in seconds.
+# Seconds. A small encoder answers in 2 ms, a full queue in seconds.
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _BODIES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
@@ -23,7 +23,7 @@ Reload = Literal["switched", "unchanged", "refused"]
 
 
 class Metrics:
-    """The metrics of one server, in a registry of their own. Also the batcher's watcher."""
+    """The metrics of one server, in a registry of their own. It is also the batcher's watcher."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
@@ -47,10 +47,12 @@ class Metrics:
         self._batch = Histogram("gfp_batch_size", "Bodies of a batch.", buckets=_BODIES, registry=registry)
         self._rejected = Counter("gfp_rejected", "Calls refused before any work.", ["reason"], registry=registry)
         self._dropped = Counter(
-            "gfp_dropped", "Clips that were left by their callers before the encoder saw them.", registry=registry
+            "gfp_dropped", "Clips whose callers left before the encoder saw them.", registry=registry
         )
         self._reloads = Counter("gfp_reloads", "Times that the bundle was read again.", ["result"], registry=registry)
-        for result in get_args(Reload):  # known from the start, or the first of its kind would not be seen as a rise
+        for result in get_args(
+            Reload
+        ):  # from the start, because Prometheus sees a rise only from one value to the next
             self._reloads.labels(result)
         self._depth = Gauge("gfp_queue_depth", "Bodies admitted and not yet answered.", registry=registry)
         self._calls = Gauge("gfp_calls_in_progress", "Calls in progress.", registry=registry)
@@ -72,7 +74,7 @@ class Metrics:
         calls: Callable[[], float],
         galleries: Callable[[], Iterable[tuple[str, int, int]]],
     ) -> None:
-        """Functions that are asked at each scrape, in the scrape's thread.
+        """Set the functions that are called at each scrape, in the scrape's thread.
 
         `galleries` gives the name, the number of items and the generation of each.
         """
@@ -81,16 +83,16 @@ class Metrics:
         self._galleries.ask = galleries
 
     def answered(self, rpc: str, code: str, seconds: float) -> None:
-        """A call was answered, well or not; `code` is gRPC's name of its status."""
+        """Count an answered call; `code` is gRPC's name of its status."""
         self._requests.labels(rpc, code).inc()
         self._seconds.labels(rpc).observe(seconds)
 
     def rejected(self, reason: str) -> None:
-        """A call was refused before any work."""
+        """Count a call that was refused before any work."""
         self._rejected.labels(reason).inc()
 
     def reloaded(self, result: Reload) -> None:
-        """The bundle was read again."""
+        """Count that the bundle was read again."""
         self._reloads.labels(result).inc()
 
     def computed(self, num_bodies: int, queue_s: Sequence[float], inference_s: float) -> None:
@@ -105,9 +107,9 @@ class Metrics:
         self._dropped.inc(num_clips)
 
     def expose(self, host: str, port: int) -> tuple[int, Callable[[], None]]:
-        """Serve /metrics over HTTP, from a thread of its own: the port (0 takes a free one), and how to stop.
+        """Serve /metrics over HTTP, in a thread of its own. Port 0 takes a free one. Returns the port, and how to stop.
 
-        Raises `OSError` when the address cannot be listened on.
+        Raises `OSError` when it cannot listen on the address.
         """
         server = _HttpServer(host, port, self.registry)
         thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -147,7 +149,7 @@ class _SilentHandler(WSGIRequestHandler):
 
 
 class _GalleryMetrics(Collector):
-    """Gauges of the galleries that there are at each scrape."""
+    """Gauges of the galleries that exist at the time of a scrape."""
 
     def __init__(self) -> None:
         self.ask: Callable[[], Iterable[tuple[str, int, int]]] = tuple

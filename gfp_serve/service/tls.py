@@ -1,4 +1,4 @@
-"""TLS of the server: certificate and key from files, read again when they change."""
+"""TLS of the server: certificate and key come from files, which are read again when they change."""
 
 import logging
 from pathlib import Path
@@ -13,8 +13,8 @@ _log = logging.getLogger(__name__)
 class Certificates:
     """Certificate, key and, for mutual TLS, the authorities that clients' certificates must come from.
 
-    A new connection sees files that were replaced; while they are damaged, it gets what was read last. Raises
-    `SettingsError` when they cannot be read at first, or are no PEM.
+    New connections use the files as they are now, or as they were read last while they are damaged. Raises
+    `SettingsError` when they cannot be read the first time, or are not PEM files.
     """
 
     def __init__(self, certificate: Path, key: Path, client_ca: Path | None) -> None:
@@ -23,7 +23,7 @@ class Certificates:
         self._contents = self._read()
 
     def credentials(self) -> grpc.ServerCredentials:
-        """What a secure port is opened with."""
+        """What gRPC needs to open a secure port."""
         return grpc.dynamic_ssl_server_credentials(
             self._configuration(),
             self._changed,  # type: ignore[arg-type]  # None is documented, and missing in the stubs
@@ -31,11 +31,11 @@ class Certificates:
         )
 
     def _changed(self) -> grpc.ServerCertificateConfiguration | None:
-        """Called for every new connection; None leaves everything as it is."""
+        """The new files; None if nothing changed. gRPC calls this for every new connection."""
         try:
             contents = self._read()
         except SettingsError as error:
-            _log.error("the certificate read last stays in force: %s", error)
+            _log.error("the certificate that was read last stays in use: %s", error)
             return None
         if contents == self._contents:
             return None
@@ -57,6 +57,6 @@ class Certificates:
             except OSError as error:
                 raise SettingsError(f"{path} cannot be read: {error.strerror}.") from error
             if b"-----BEGIN" not in content:
-                raise SettingsError(f"{path} is no PEM file; certificates and keys start with -----BEGIN.")
+                raise SettingsError(f"{path} is not a PEM file, which starts with -----BEGIN; convert it with openssl.")
             contents.append(content)
         return contents

@@ -1,7 +1,7 @@
 """Traces of calls, sent to a collector by OTLP. The only file that imports opentelemetry, which is optional.
 
-A call becomes one span with its method and status, below the caller's span if the call came with a `traceparent`.
-OpenTelemetry's own environment variables (OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER, ...) hold.
+A call becomes one span with its method and status, below the caller's span if the call has a `traceparent`.
+OpenTelemetry's own environment variables (OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER, ...) apply.
 """
 
 import logging
@@ -15,7 +15,7 @@ from gfp_serve.extras import load
 
 _log = logging.getLogger(__name__)
 
-# For one export; a collector that is not there must not hold up the end of the server.
+# For one export. A collector that is not there must not delay the end of the server.
 _TIMEOUT_S = 2
 
 

@@ -57,7 +57,7 @@ class EmbeddingServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetInfo(self, request, context):
-        """What this server is: encoder, preprocessing, device, gallery, limits.
+        """What this server is: encoder, preprocessing, device, default gallery, limits.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -85,8 +85,8 @@ class GalleryServiceServicer(object):
     """Missing associated documentation comment in .proto file."""
 
     def Search(self, request, context):
-        """The nearest items of each query. FAILED_PRECONDITION while the gallery is empty. INVALID_ARGUMENT, as for Classify
-        and Get, when the reply would be larger than Limits.max_message_bytes.
+        """The nearest items of each query. FAILED_PRECONDITION while the gallery is empty. INVALID_ARGUMENT if the reply
+        would be larger than Limits.max_message_bytes, as for Classify and Get.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,35 +107,35 @@ class GalleryServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Delete(self, request, context):
-        """Removes items; ids that are not there are passed over.
+        """Removes items. Ids that no item has are ignored.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Get(self, request, context):
-        """Stored items by id. NOT_FOUND names the ids that are not there.
+        """Stored items by id. NOT_FOUND names the ids that no item has.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateGallery(self, request, context):
-        """Makes an empty gallery for the encoder that is served. ALREADY_EXISTS when there is one of that name.
+        """Makes an empty gallery for the encoder that is served. ALREADY_EXISTS if there is a gallery of that name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DescribeGallery(self, request, context):
-        """What a gallery is and how it stands.
+        """What a gallery is: its encoder, index, number of items, and so on.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListGalleries(self, request, context):
-        """All galleries by name, those of other encoders too.
+        """All galleries by name, also those of other encoders.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

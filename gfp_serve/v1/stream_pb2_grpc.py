@@ -45,10 +45,10 @@ class StreamServiceServicer(object):
     """Missing associated documentation comment in .proto file."""
 
     def EmbedStream(self, request_iterator, context):
-        """The first message says how windows are cut, all others bring frames. A reply comes for each window, in order. Whoever
-        reads replies slowly is read slowly: the server holds a few windows and then takes no more frames. Where the server
-        itself is too slow, it leaves out the oldest windows that wait, and says how many. A stream that the server ends
-        before its caller does, because it shuts down, ends with UNAVAILABLE after the windows it holds.
+        """The first message says how windows are cut; all others bring frames. A reply comes for each window, in order. If
+        the caller reads replies slowly, the server holds a few windows and then takes no more frames. If the server is too
+        slow, it drops the oldest windows that wait, and says how many. If the server shuts down, it answers the windows
+        that it holds and ends the stream with UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -60,16 +60,16 @@ def test_what_config_prints_is_a_file_that_gives_the_same_settings(seen: list[Se
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("prot = 1", "sets prot, which is no setting; was port meant?"),
-        ("zzz = 1", "which is no setting; gfp-serve config prints those there are"),
-        ("config = 'x'", "which is no setting"),
+        ("prot = 1", "sets prot, which is not a setting; did you mean port?"),
+        ("zzz = 1", "which is not a setting; gfp-serve config prints all settings"),
+        ("config = 'x'", "which is not a setting"),
         ("port = '1'", 'sets port to "1"; expected a whole number, e.g. 8'),
         ("port = true", "sets port to true; expected a whole number"),
         ("insecure = 1", "sets insecure to 1; expected true or false"),
         ("drain_s = false", "expected a number, e.g. 2.5"),
-        ("[limits]\nmax_frames = 1", "sets limits, which is no setting"),
+        ("[limits]\nmax_frames = 1", "sets limits, which is not a setting"),
         ("host = [1]", "expected a text"),
-        ("port = ", "is no TOML"),
+        ("port = ", "is not TOML"),
         ("device = 'tpu'", "'tpu' is not one of"),
         ("port = 99999", "--port is 99999"),
     ],
@@ -87,5 +87,5 @@ def test_what_a_file_may_not_say_is_refused_by_name(
 def test_a_file_that_is_not_there_or_no_text_is_told_in_a_line(seen: list[ServeConfig], tmp_path: Path) -> None:
     assert "No such file" in invoke("--config", tmp_path / "none.toml").output
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
-    assert "is no TOML" in invoke("--config", tmp_path / "binary.toml").output
+    assert "is not TOML" in invoke("--config", tmp_path / "binary.toml").output
     assert not seen

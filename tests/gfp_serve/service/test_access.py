@@ -84,14 +84,14 @@ async def test_clients_send_their_token_and_are_told_what_it_does_not_allow(guar
     address = f"127.0.0.1:{guarded.port}"
     async with AsyncClient(address) as client:
         assert await client.health(), "health needs no token"
-        with pytest.raises(UnauthenticatedError, match="came with no token; send the header"):
+        with pytest.raises(UnauthenticatedError, match="came without a token; send the header"):
             await client.info()
     async with AsyncClient(address, token=BAD) as client:
         with pytest.raises(UnauthenticatedError, match="no token that this server knows"):
             await client.embed(walk(1))
     async with AsyncClient(address, token=READ) as client:
         await client.embed(walk(1))
-        with pytest.raises(ForbiddenError, match="takes a token with the role write, this one may read"):
+        with pytest.raises(ForbiddenError, match="needs a token with the role write; this token has the role read"):
             await client.delete(["x"])
     async with AsyncClient(address, token=WRITE) as client:
         assert await client.delete(["x"]) == 0
@@ -109,7 +109,7 @@ def test_tokens_can_be_added_and_withdrawn_while_the_server_runs(
     tokens.unlink()
     for _ in range(3):
         assert known.role_of(READ) == "write"
-    assert caplog.text.count("stay in force") == 2, "once for the damage and once for the loss, not at every call"
+    assert caplog.text.count("stay valid") == 2, "once for the damage and once for the loss, not at every call"
     tokens.write_text(f"read {WRITE}\n")
     assert (known.role_of(READ), known.role_of(WRITE)) == (None, "read")
     assert READ not in caplog.text
@@ -118,13 +118,13 @@ def test_tokens_can_be_added_and_withdrawn_while_the_server_runs(
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "holds no token"),
-        (b"# nobody\n", "holds no token"),
+        (b"", "has no token"),
+        (b"# nobody\n", "has no token"),
         (b"read short", "the token of line 1 must have 16 or more"),
         (b"admin 0123456789abcdef", "line 1 must be `read TOKEN` or `write TOKEN`"),
         (b"read 0123456789abcdef more", "line 1 must be"),
         ("read 0123456789abcdé".encode(), "must have 16 or more ASCII"),
-        (b"\xff\xfe", "is no text"),
+        (b"\xff\xfe", "is not a text file"),
     ],
 )
 def test_a_file_of_tokens_that_is_damaged_is_refused_and_never_quoted(
@@ -226,7 +226,7 @@ def test_beyond_loopback_needs_tls_and_tokens_or_the_word(tokens: Path) -> None:
 
 async def test_a_certificate_that_is_no_pem_is_told_before_anything_is_served(tmp_path: Path) -> None:
     (tmp_path / "a.pem").write_text("hello")
-    for path, said in ((tmp_path / "a.pem", "is no PEM file"), (tmp_path / "none.pem", "No such file")):
+    for path, said in ((tmp_path / "a.pem", "is not a PEM file"), (tmp_path / "none.pem", "No such file")):
         with pytest.raises(SettingsError, match=said):
             async with running(tmp_path / path.stem, config_with(tls_certificate=path, tls_key=path)):
                 pass
