@@ -40,7 +40,7 @@ from trainer.evaluate.folds import Fold, chance, cross_subject_folds, split_fold
 from trainer.evaluate.labelled import LabelledClips, frozen_features
 from trainer.evaluate.linear_probe import LinearProbeConfig, train_linear_head
 from trainer.evaluate.retrieval import retrieve
-from trainer.loop import Progress, Trainer
+from trainer.loop import StepReport, Trainer
 from trainer.objectives import OBJECTIVES, config_types
 from trainer.readout import MAX_FIT_CLIPS, ReadoutConfig, grid_of, projection
 
@@ -121,7 +121,7 @@ def _row(
         model = untrained(config)
     else:
         trainer = Trainer(config, training, folder)
-        last: list[Progress] = []
+        last: list[StepReport] = []
         trainer.fit(lambda now: last.append(now) if now.metrics else None)
         model, row["metrics"] = trainer.objective.encoder, last[-1].metrics
     row["wall_s"] = time.perf_counter() - start

@@ -27,7 +27,7 @@ from trainer.evaluate.candidates import Candidate, untrained
 from trainer.evaluate.embeddings import torch_embedder
 from trainer.evaluate.folds import split_folds
 from trainer.evaluate.retrieval import retrieval
-from trainer.loop import Progress, Trainer
+from trainer.loop import StepReport, Trainer
 from trainer.objectives.gfp import GfpConfig
 from trainer.readout import ReadoutConfig, fit_readout
 
@@ -94,7 +94,7 @@ def _measured(config: TrainConfig, training: ClipStore, test: ClipStore, folder:
     trainer = Trainer(config, training, folder)
     steps: list[dict[str, float]] = []
 
-    def note(now: Progress) -> None:
+    def note(now: StepReport) -> None:
         if now.metrics:
             kept = {name: value for name, value in now.metrics.items() if "/" in name or name == "loss"}
             steps.append({"step": now.step, **kept})

@@ -6,7 +6,8 @@ import numpy as np
 
 from gfp_serve.preprocess import CleanConfig, clean
 from gfp_serve.skeleton import NTU25
-from trainer.data.store import ClipStore, StoreWriter
+from trainer.data.store import ClipStore
+from trainer.data.store_writer import StoreWriter
 
 # NTU RGB+D 60 has about 80 frames a clip, 30 to 300.
 MEAN_FRAMES, MIN_FRAMES, MAX_FRAMES = 80, 30, 300

@@ -1,1 +1,1 @@
-"""Import clips, pre-train encoders on them, evaluate and export them. Uses torch; the server never imports this."""
+"""Import clips, pre-train encoders on them, evaluate and export the encoders. The server never imports this package."""

@@ -1,4 +1,4 @@
-"""A run's state on disk: written whole or not at all, read strictly."""
+"""The state of a run on disk: written whole or not at all, and read strictly."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -20,23 +20,23 @@ CHECKPOINT_FILE = "checkpoint.pt"
 
 
 class CheckpointError(GfpError):
-    """A checkpoint that is missing, cut off, or of another format or model."""
+    """A checkpoint is missing, cut off, of another format or of another model, or cannot be written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """All that a run needs to go on, and all that an export needs to know. The encoder's weights stand apart."""
+    """Everything that a run needs to go on and that an export needs to know. The encoder's weights are apart."""
 
     config: TrainConfig
     preprocess: PreprocessConfig
-    data: dict[str, Any]  # what it is trained on: content digest, sources with clips and licences
+    data: dict[str, Any]  # what it is trained on, see `data_summary`
     step: int
     encoder: dict[str, torch.Tensor]
     objective: dict[str, torch.Tensor]  # decoder and target network
     optimizer: dict[str, Any]
 
     def write(self, run: Path) -> Path:
-        """Write `checkpoint.pt` into a run folder; a crash leaves the old one or the new one, never a half."""
+        """Write `checkpoint.pt` into a run folder and return its path. A crash leaves the old one or the new one."""
         path = run / CHECKPOINT_FILE
         values = {
             "format_version": FORMAT_VERSION,
@@ -54,15 +54,18 @@ class Checkpoint:
 
     @classmethod
     def read(cls, path: Path) -> "Checkpoint":
-        """Read a checkpoint file, or the one in a run folder, onto the CPU. Raises `CheckpointError`."""
+        """Read a checkpoint file, or the one in a run folder, onto the CPU.
+
+        Raises `CheckpointError` for a file that is missing, damaged, or of another format.
+        """
         file = path / CHECKPOINT_FILE if path.is_dir() else path
         try:
-            # weights_only: a stranger's checkpoint must not run code.
+            # weights_only: a checkpoint from a stranger must not run code.
             values = torch.load(file, map_location="cpu", weights_only=True)
         except FileNotFoundError as error:
             raise CheckpointError(f"there is no checkpoint {file}; name a run folder of gfp-train.") from error
         except Exception as error:  # torch raises many types for a damaged file; all mean the same here
-            # Torch's words are many, and advise to run what is in the file.
+            # torch's own message is long, and advises to run what is in the file.
             raise CheckpointError(
                 f"{file} is not a readable checkpoint: it was damaged or cut off, or is not gfp-train's; copy it again "
                 f"or name another run."
@@ -81,20 +84,20 @@ class Checkpoint:
             raise CheckpointError(f"{file} does not fit this release: {error}") from error
 
     def build_encoder(self) -> SkeletonEncoder:
-        """The trained encoder, every weight accounted for."""
+        """The trained encoder. Raises `CheckpointError` when a weight is missing, left over, or of another shape."""
         encoder = SkeletonEncoder(self.config.encoder, num_frames=self.preprocess.sampling.num_frames)
         _load(encoder, self.encoder, "encoder")
         return encoder.eval()
 
     def load_objective(self, objective: Objective) -> None:
-        """Put all weights, the encoder's too, into a freshly built objective."""
+        """Put all weights, those of the encoder too, into a newly built objective. Raises `CheckpointError`."""
         _load(
             objective, self.objective | {f"encoder.{name}": value for name, value in self.encoder.items()}, "objective"
         )
 
 
 def data_summary(store: ClipStore) -> dict[str, Any]:
-    """What a checkpoint and a bundle say of the clips that they were trained on."""
+    """What checkpoints and bundles say about the clips they come from: content, number, sources with licences."""
     return {
         "content_sha256": store.content_digest,
         "num_clips": len(store),
@@ -103,7 +106,7 @@ def data_summary(store: ClipStore) -> dict[str, Any]:
 
 
 def split_state(objective: Objective) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-    """An objective's weights as (encoder, the rest)."""
+    """The weights of an objective: those of the encoder, and the rest."""
     state = objective.state_dict()
     rest = {name: value for name, value in state.items() if not name.startswith("encoder.")}
     return objective.encoder.state_dict(), rest
@@ -113,7 +116,7 @@ def _save(values: dict[str, Any], file: BinaryIO) -> None:
     try:
         torch.save(values, file)
     except RuntimeError as error:
-        if isinstance(error.__context__, OSError):  # why the file took no more, which torch does not tell
+        if isinstance(error.__context__, OSError):  # the disk's reason, which torch's message lacks
             raise error.__context__ from None
         raise
 

@@ -1,10 +1,11 @@
-"""What a pre-training run is: one frozen dataclass, and the named presets."""
+"""The settings of a pre-training run, and presets with a name."""
 
 import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from gfp_serve.preprocess import SampleConfig
 from gfp_serve.settings import choice_of, setting, settings_of
 from trainer.encoder import EncoderConfig
 from trainer.objectives import ObjectiveConfig, config_from_json, config_to_json, config_types
@@ -16,32 +17,31 @@ from trainer.schedule import LARGEST_SEED
 class TrainConfig:
     """Settings of a pre-training run. Optimiser and schedule default to the published ones (MAMP, GFP).
 
-    How clips were cleaned (alignment, scale) is a setting of the store (`gfp-data import`), not of the run.
+    How clips were cleaned (aligned, scaled) is a setting of the store (`gfp-data import`), not of the run.
+    Raises `ValueError` for a value out of range.
     """
 
     encoder: EncoderConfig = settings_of(EncoderConfig)
     objective: ObjectiveConfig = choice_of(config_types, GfpConfig, "What the encoder is trained to do.")
     num_frames: int = setting(120, "Frames that every window of a clip is resampled to.")
-    keep_absent_bodies: bool = setting(False, "Train on two bodies a clip, zeros where there is none, as MAMP does.")
+    keep_absent_bodies: bool = setting(False, "Train on two bodies a clip as MAMP does, zeros for absent ones.")
     epochs: int = setting(400, "Passes over the training clips.")
-    batch_clips: int = setting(128, "Clips in a step. Variance and covariance are taken over them: small is bad.")
+    batch_clips: int = setting(128, "Clips in a step. Variance and covariance need many.")
     peak_lr: float = setting(1e-3, "Learning rate after warm-up.")
     floor_lr: float = setting(5e-4, "Learning rate at the end.")
     warmup_epochs: int = setting(20, "Epochs in which the learning rate rises from 0.")
     weight_decay: float = setting(0.05, "Decay of matrices; biases, norms and embeddings have none.")
-    seed: int = setting(0, "Start of every random draw: weights, order, windows, rotations, masks.")
+    seed: int = setting(0, "Seed of all random draws: weights, order, windows, rotations, masks.")
     device: Literal["auto", "cpu", "cuda"] = setting("auto", "Where to train; auto takes the GPU when there is one.")
-    precision: Literal["auto", "fp32", "bf16"] = setting("auto", "bf16 needs CUDA; auto is bf16 there and fp32 else.")
+    precision: Literal["auto", "fp32", "bf16"] = setting("auto", "bf16 needs CUDA; auto is bf16 there, else fp32.")
     compile: Literal["auto", "off", "fused", "graphs"] = setting(
         "auto",
-        "torch.compile: fused kernels, or these in CUDA graphs; auto is fused on CUDA and off else.",
+        "torch.compile: fused kernels, or fused kernels in CUDA graphs; auto is fused on CUDA and off on a CPU.",
     )
-    num_threads: int = setting(0, "CPU threads; 0 leaves the choice to torch.")
+    num_threads: int = setting(0, "CPU threads; 0 lets torch choose.")
     log_every_steps: int = setting(100, "Steps between two lines of metrics.")
-    save_every_epochs: int = setting(
-        20, "Epochs between two checkpoints; one is also written at the end and on Ctrl-C."
-    )
-    evaluate_every_epochs: int = setting(0, "Epochs between two retrieval scores on the test split; 0 is never.")
+    save_every_epochs: int = setting(20, "Epochs between two checkpoints; another is written at the end and on Ctrl-C.")
+    evaluate_every_epochs: int = setting(0, "Epochs between two retrieval scores on the test split; 0 = never.")
 
     def __post_init__(self) -> None:
         for name in ("num_frames", "epochs", "batch_clips", "log_every_steps", "save_every_epochs"):
@@ -63,15 +63,20 @@ class TrainConfig:
             )
         if not 0 < self.floor_lr <= self.peak_lr < math.inf:
             raise ValueError(
-                f"--floor-lr is {self.floor_lr:g} and --peak-lr {self.peak_lr:g}; needed is 0 < floor <= peak, finite "
-                f"(the published runs fall from 1e-3 to 5e-4)."
+                f"--floor-lr is {self.floor_lr:g} and --peak-lr {self.peak_lr:g}; they must be finite, with 0 < floor "
+                f"<= peak (the published runs fall from 1e-3 to 5e-4)."
             )
+
+    @property
+    def sampling(self) -> SampleConfig:
+        """How the run cuts and resamples clips when it evaluates, and when its encoder is served."""
+        return SampleConfig(num_frames=self.num_frames, keep_absent_bodies=self.keep_absent_bodies)
 
     def to_json(self) -> dict[str, Any]:
         return {**dataclasses.asdict(self), "objective": config_to_json(self.objective)}
 
     def settings(self) -> dict[str, Any]:
-        """Every setting by its name as an option, those of encoder and objective too."""
+        """Every setting by the name of its option, those of encoder and objective too."""
         values = self.to_json()
         encoder, objective = values.pop("encoder"), values.pop("objective")
         return {**values, **encoder, "objective": objective.pop("name"), **objective}
@@ -82,14 +87,14 @@ class TrainConfig:
         return cls(**{**values, **inner})
 
 
-# Where and how often: a resumed run may have other values for these, and still computes the same (on another kind of
-# device to rounding, and but for its own draws of masks).
+# Settings of where and how often. A resumed run may change them and still computes the same. (Another kind of device
+# rounds differently and draws other masks.)
 CHANGEABLE = frozenset(
     ("device", "compile", "num_threads", "log_every_steps", "save_every_epochs", "evaluate_every_epochs")
 )
 
 PRESETS: dict[str, TrainConfig] = {
-    # A look at the whole path in a minute on two cores, with an encoder of 0.2 M parameters.
+    # Shows the whole path in a minute on two cores, with an encoder of 0.2 M parameters.
     "demo": TrainConfig(
         encoder=EncoderConfig(width=64, depth=3, num_heads=2),
         objective=GfpConfig(local_width=64, global_width=128),
@@ -99,7 +104,7 @@ PRESETS: dict[str, TrainConfig] = {
         peak_lr=2e-3,
         log_every_steps=20,
     ),
-    # For an hour or two on a CPU: narrower targets halve the time of a step, a higher rate suits so short a run.
+    # For an hour or two on a CPU. Narrower targets halve the time of a step; a short run needs a higher rate.
     "small": TrainConfig(
         encoder=EncoderConfig(width=128, depth=4, num_heads=4),
         objective=GfpConfig(local_width=256, global_width=512),
@@ -110,11 +115,11 @@ PRESETS: dict[str, TrainConfig] = {
         log_every_steps=20,
         save_every_epochs=1,
     ),
-    # The published runs on NTU RGB+D; NTU-60 is 400 epochs of 40,091 clips. Other splits of a set use the same values.
+    # The published runs on NTU RGB+D; NTU-60 is 400 epochs of 40,091 clips. Other splits of a data set use the same.
     "ntu60-xsub": TrainConfig(),
     "ntu120-xsub": TrainConfig(objective=GfpConfig(mask_temperature=0.75)),
-    # The weights as the paper prints them, and the upstream spread of positions and scale of inputs. The first layer
-    # still starts as the other linear ones do; upstream leaves it to torch.
+    # The weights as the paper prints them, with upstream's spread of positions and scale of inputs. One difference
+    # stays: the first layer starts as the other linear layers do, where upstream leaves it to torch.
     "published-weights": TrainConfig(
         encoder=EncoderConfig(position_std=0.02, input_scale=1.0),
         objective=GfpConfig(variance_weight=1.0, covariance_weight=5.0),

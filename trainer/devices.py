@@ -1,4 +1,4 @@
-"""The device that torch works on."""
+"""The device that torch uses."""
 
 import torch
 
@@ -7,7 +7,7 @@ from gfp_serve.errors import DeviceError
 
 
 def pick_device(name: Device) -> torch.device:
-    """The device for `auto`, `cpu` or `cuda`; `DeviceError` when CUDA is asked for and absent."""
+    """The device for `auto`, `cpu` or `cuda`. Raises `DeviceError` for `cuda` on a machine without it."""
     if name == "cuda" and not torch.cuda.is_available():
         raise DeviceError(
             "--device cuda was asked for, but torch finds no CUDA device; check the driver (nvidia-smi) and that torch "

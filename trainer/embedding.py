@@ -7,9 +7,9 @@ from torch.nn import functional as F
 
 
 class ClipEmbedding(nn.Module):
-    """Clips → unit vectors: features of each body, their mean over the clip's bodies, scaled to length 1.
+    """Clips → unit vectors: the mean of the features of a clip's bodies, scaled to length 1.
 
-    Every body given counts: the caller leaves out bodies that are not there. `model.features` gives one vector a body.
+    `model.features` gives one vector a body. Every body counts, so the caller leaves out absent ones.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -23,7 +23,7 @@ class ClipEmbedding(nn.Module):
 
 
 class PoseStatistics(nn.Module):
-    """An embedding without learning, the bar for every encoder: where the joints are, how far and how fast they move.
+    """An embedding without learning that every encoder must beat: where the joints are, how far and how fast they move.
 
     600 numbers a body: each joint's mean position in six equal parts of the clip, twice its standard deviation over
     the clip, and eight times its mean absolute displacement over four frames (0.13 s at 30 frames a second).

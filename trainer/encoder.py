@@ -1,4 +1,4 @@
-"""The encoder: segments of joints become tokens, eight pre-norm transformer blocks read them (MAMP's backbone)."""
+"""The encoder: segments of joints become tokens, which eight pre-norm transformer blocks read (MAMP's backbone)."""
 
 import math
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from gfp_serve.settings import setting
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderConfig:
-    """The encoder's size. Defaults are the published encoder of MAMP and GFP; 6.34 M parameters."""
+    """The size of the encoder. Defaults are the published encoder of MAMP and GFP, with 6.34 M parameters."""
 
     width: int = setting(256, "Numbers in a token.")
     depth: int = setting(8, "Transformer blocks of the encoder.")
     num_heads: int = setting(8, "Attention heads of each block.")
     segment_frames: int = setting(4, "Consecutive frames of one joint that make a token.")
-    position_std: float = setting(0.5, "Spread of position embeddings at the start; published code has 0.02.")
-    input_scale: float = setting(3.0, "Factor on the coordinates before the first layer; published code has 1.")
+    position_std: float = setting(0.5, "Initial spread (std) of position embeddings; published code has 0.02.")
+    input_scale: float = setting(3.0, "Factor on coordinates (metres) before the first layer; published code has 1.")
 
     def __post_init__(self) -> None:
         if min(self.width, self.depth, self.num_heads, self.segment_frames) < 1:
@@ -36,7 +36,7 @@ class EncoderConfig:
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention, fused (no attention matrix is stored)."""
+    """Multi-head self-attention, fused: no attention matrix is stored."""
 
     def __init__(self, width: int, num_heads: int) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class Block(nn.Module):
 
 
 class Positions(nn.Module):
-    """Learned position embeddings, a sum of one for the segment in time and one for the joint."""
+    """Learned position embeddings: the sum of one for the segment in time and one for the joint."""
 
     def __init__(self, num_segments: int, num_joints: int, width: int, *, std: float) -> None:
         super().__init__()
@@ -83,9 +83,10 @@ class Positions(nn.Module):
 
 
 class SkeletonEncoder(nn.Module):
-    """Bodies → tokens. Token t · num_joints + j is joint j in segment t; hidden tokens never enter (masking.py).
+    """Bodies → tokens. Token t · num_joints + j is joint j in segment t.
 
-    Axes: a *row* is one body of one clip; bodies see nothing of each other.
+    A row is one body of one clip; bodies do not see each other. Hidden tokens never enter (see masking.py). Raises
+    `ValueError` when the segments do not divide the frames.
     """
 
     def __init__(self, config: EncoderConfig, *, num_frames: int) -> None:
@@ -105,7 +106,7 @@ class SkeletonEncoder(nn.Module):
         init_weights(self.embed)
 
     def segments(self, bodies: Float[Tensor, "rows frames joints 3"]) -> Float[Tensor, "rows tokens coordinates"]:
-        """Cut time into segments: the coordinates of one joint in `segment_frames` frames become one token's input."""
+        """Cut time into segments: a token's input is the coordinates of one joint in `segment_frames` frames."""
         rows, _, joints, _ = bodies.shape
         cut = bodies.view(rows, self.num_segments, self.config.segment_frames, joints, 3).transpose(2, 3)
         return cut.reshape(rows, self.num_tokens, 3 * self.config.segment_frames)
@@ -126,24 +127,24 @@ class SkeletonEncoder(nn.Module):
         kind = segments.device.type
         if not torch.amp.is_autocast_available(kind) or not torch.is_autocast_enabled(kind):
             return self.embed(segments)
-        # bf16 steps by 8 mm at 1 m to 2 m, times the scale: more than most joints move within a segment.
+        # Between 1 m and 2 m bf16 has steps of 8 mm, times the scale: most joints move less within a segment.
         with torch.autocast(kind, enabled=False):
             return self.embed(segments.float())
 
     def features(self, bodies: Float[Tensor, "rows frames joints 3"]) -> Float[Tensor, "rows width"]:
-        """One vector a body: the mean over all tokens (MAMP's linear-probe feature)."""
+        """One vector a body: the mean over all tokens, which is MAMP's feature for linear probes."""
         return self(self.segments(bodies)).mean(dim=1)
 
 
 def gather_tokens(
     tokens: Float[Tensor, "rows tokens width"], index: Int[Tensor, "rows chosen"]
 ) -> Float[Tensor, "rows chosen width"]:
-    """The tokens at `index`, in its order."""
+    """The tokens at `index`, in the order of `index`."""
     return tokens.gather(1, index.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))
 
 
 def init_weights(module: nn.Module) -> None:
-    """MAMP's start for linear layers: Xavier-uniform weights, zero biases."""
+    """Start a linear layer as MAMP does: Xavier-uniform weights, zero biases."""
     if isinstance(module, nn.Linear):
         nn.init.xavier_uniform_(module.weight)
         nn.init.zeros_(module.bias)

@@ -1,4 +1,4 @@
-"""Model → bundle: the clip graph as ONNX, checked on raw clips, or no bundle at all."""
+"""Model → bundle: the graph of a clip's embedding as ONNX. Without a passed check on raw clips there is no bundle."""
 
 import copy
 import hashlib
@@ -31,7 +31,7 @@ OPSET = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where a model comes from: the manifest's fields of the same names."""
+    """Where a model comes from: fields of the manifest with the same names."""
 
     name: str
     objective: str
@@ -51,9 +51,9 @@ def export_bundle(
 ) -> tuple[Bundle, float]:
     """A bundle of a model with `features`, and the largest difference seen between torch and onnxruntime.
 
-    The raw `clips` become its canonical ones. With `half`, weights are rounded to 16 bits and stored so, which halves
-    the file; it still computes in 32. Raises `BundleError` when a difference exceeds `PARITY_TOLERANCE`, and for a
-    weight that 16 bits cannot hold.
+    The raw `clips` become its canonical clips. `half` rounds the weights to 16 bits and stores them in 16 bits, which
+    halves the file; the model still computes in 32 bits. Raises `BundleError` when a component differs by more than
+    `PARITY_TOLERANCE`, and for a weight that 16 bits cannot hold.
     """
     graph = ClipEmbedding(model).eval()
     if half:
@@ -82,11 +82,11 @@ def export_bundle(
 
 
 def _to_onnx(graph: nn.Module, num_frames: int) -> onnx.ModelProto:
-    """The graph with named dynamic axes `batch` and `bodies`, weights inside."""
-    # Neither axis may be 1 in the example, or the exporter takes it for a constant.
+    """The graph, weights included, with the dynamic axes `batch` and `bodies`."""
+    # The exporter takes an axis for a constant if it is 1 in the example.
     example = torch.randn(2, 3, num_frames, MODEL_LAYOUT.num_joints, 3)
     axes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("bodies")}
-    # The exporter warns of packages that we do not use, and of deprecations inside itself.
+    # The exporter warns of packages that are not used here, and of deprecations in its own code.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -101,8 +101,8 @@ def _to_onnx(graph: nn.Module, num_frames: int) -> onnx.ModelProto:
             verbose=False,
         )
     model = program.model_proto  # type: ignore[union-attr]  # None only for programs saved to a file
-    # The exporter notes source files and their folders in every node; a bundle tells nothing of the machine it is from,
-    # and the same weights give the same file.
+    # The exporter notes source files with their folders in every node. A bundle must not describe the machine it was
+    # made on, and equal weights must give equal files.
     for part in (
         model,
         model.graph,
@@ -125,13 +125,13 @@ def _rounded_to_half(graph: ClipEmbedding) -> ClipEmbedding:
                 weight.copy_(weight.half().float())
                 if not weight.isfinite().all():
                     raise BundleError(
-                        f"weights of {name} are beyond 65504, which 16 bits cannot hold; export without --half."
+                        f"weights of {name} are above 65504, which 16 bits cannot hold; export without --half."
                     )
     return graph
 
 
 def _store_in_half(model: onnx.ModelProto) -> None:
-    """Keep each weight that 16 bits hold exactly in 16 bits, with a cast that runtimes undo when they load."""
+    """Store each weight that 16 bits hold exactly in 16 bits, with a cast that runtimes compute when they load."""
     casts = []
     for stored in model.graph.initializer:
         if stored.data_type != onnx.TensorProto.FLOAT:
@@ -139,7 +139,8 @@ def _store_in_half(model: onnx.ModelProto) -> None:
         weight = onnx.numpy_helper.to_array(stored)
         with np.errstate(over="ignore"):
             halved = weight.astype(np.float16)
-        if weight.size > 1 and np.array_equal(halved, weight):  # what the exporter computed from weights stays as it is
+        # What the exporter computed from weights rarely fits in 16 bits; it stays as it is.
+        if weight.size > 1 and np.array_equal(halved, weight):
             name = stored.name
             stored.CopyFrom(onnx.numpy_helper.from_array(halved, f"{name}.half"))
             casts.append(onnx.helper.make_node("Cast", [stored.name], [name], to=onnx.TensorProto.FLOAT))
@@ -149,7 +150,7 @@ def _store_in_half(model: onnx.ModelProto) -> None:
 
 
 def _check_parity(bundle: Bundle, inputs: list[np.ndarray], vectors: list[np.ndarray]) -> float:
-    """The largest difference between onnxruntime and torch, clip by clip and with all clips of one shape in a batch."""
+    """The largest difference between onnxruntime and torch, clip by clip and in batches of clips of one shape."""
     encoder = Encoder(bundle, device="cpu")
     differences = []
     for bodies in {len(clip) for clip in inputs}:
@@ -158,19 +159,22 @@ def _check_parity(bundle: Bundle, inputs: list[np.ndarray], vectors: list[np.nda
         for place, from_batch in zip(same, batched, strict=True):
             for vector in (from_batch, encoder.encode(inputs[place][None])[0]):
                 differences.append(np.abs(vector - vectors[place]).max())  # noqa: PERF401 (clearer than a nested list)
-    worst = float(np.max(differences))  # NaN if any is: Python's max would drop it
+    worst = float(np.max(differences))  # NaN if one is NaN; Python's max would drop it
     if not worst <= PARITY_TOLERANCE:
         raise BundleError(
-            f"onnxruntime's vectors differ from torch's by {worst:.2g} where {PARITY_TOLERANCE:g} is allowed, so no "
-            f"bundle is written. Use the package versions of constraints.txt; weights that are not finite do this too."
+            f"onnxruntime's vectors differ from torch's by {worst:.2g}; at most {PARITY_TOLERANCE:g} is allowed, so no "
+            f"bundle is written. Use the package versions of constraints.txt, and check that all weights are finite."
         )
     return worst
 
 
 def choose_canonical(clips: Sequence[Clip], count: int = 4) -> list[Clip]:
-    """A few clips spread over what there is, the shortest and one of two bodies among them where there is one."""
+    """A few clips of all lengths, the shortest among them, and one with two bodies if there is one.
+
+    Raises `BundleError` when there is no clip.
+    """
     if not clips:
-        raise BundleError("a bundle needs at least one raw clip to check itself with; name a recording for --clips.")
+        raise BundleError("a bundle needs at least one raw clip for its own check; name a recording for --clips.")
     by_length = sorted(range(len(clips)), key=lambda i: len(clips[i].sequence))
     chosen = {
         by_length[place] for place in np.linspace(0, len(clips) * 3 // 4, count).astype(int) if place < len(clips)

@@ -1,10 +1,10 @@
-"""Pictures of clips as strips of poses, and of losses; as matplotlib figures to be saved."""
+"""Pictures of clips as strips of poses, as matplotlib figures to be saved."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float32, Integer
+from jaxtyping import Float, Float32
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgb
@@ -16,17 +16,17 @@ from gfp_serve.motion_page import as_drawn
 from gfp_serve.preprocess import rotate_about_vertical
 from gfp_serve.skeleton import Layout
 
-# Told apart by every kind of colour vision.
+# People with any kind of colour vision can tell these apart.
 LEFT_COLOUR, RIGHT_COLOUR, TRUNK_COLOUR = "#0072B2", "#D55E00", "#3A3A3A"
 FAINT, TEXT = "#8A8A8A", "#222222"
 _VERDICTS = {True: ("#1B7837", "✓ "), False: ("#B2182B", "✗ "), None: (TEXT, "")}
 
 # How much of the second body's colours is white.
 _SECOND_BODY_WHITE = 0.55
-# In units of a body's size: what lies at least between two poses (of one body, of two) and between their middles.
+# The least distances, in units of a body's size: between two poses (of one body, of two), and between their middles.
 _GAP, _GROUP_GAP, _MIN_PITCH = 0.06, 0.3, 0.5
 _HEAD_RADIUS = 0.05
-# Poses are seen from a little beside the front, so that what moves forwards is seen to move.
+# Poses are seen from a little beside the front, which also shows motion to the front.
 _VIEW_ANGLE = float(np.radians(25))
 
 
@@ -38,18 +38,18 @@ class Strip:
     sequence: Float32[np.ndarray, "frames bodies joints 3"]  # metres, y up; NaN = not drawn
     layout: Layout
     fps: float
-    right: bool | None = None  # colours the title as a right or a wrong answer; None = neither
+    right: bool | None = None  # colours the title as a right or a wrong answer; None = as neither
 
 
 def draw_strips(strips: Sequence[Strip], *, num_poses: int = 9) -> Figure:
-    """Rows of poses below each other, one clip a row, in equal columns.
+    """Draw a row of poses for each clip, in equal columns.
 
-    Poses are taken at equal steps from a clip's first frame to its last, with their time below; each clip is turned to
-    its front and brought to the same size, so that rows can be compared.
+    The poses of a clip are taken at equal steps from its first frame to its last; their times stand below. Each clip is
+    turned to its front and scaled to the same size, so that rows can be compared.
     """
     poses = [_poses(strip, num_poses) for strip in strips]
     pitch = max(row.pitch for row in poses)
-    inches = min(1.5, 10.0 / (num_poses * pitch))  # what one unit takes
+    inches = min(1.5, 10.0 / (num_poses * pitch))  # for one unit
     size = (inches * pitch * num_poses + 0.2, len(strips) * (1.1 * inches + 0.5) + 0.1)
     figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(h_pad=0.03, w_pad=0.05, hspace=0.0))
     rows = figure.subplots(len(strips), 1, squeeze=False)[:, 0]
@@ -60,35 +60,13 @@ def draw_strips(strips: Sequence[Strip], *, num_poses: int = 9) -> Figure:
     return figure
 
 
-def loss_curves(steps: Integer[np.ndarray, " logged"], terms: Mapping[str, Float[np.ndarray, " logged"]]) -> Figure:
-    """Each term of a loss over the logged steps: its values faint, their running mean strong.
-
-    Logarithmic where all values are above 0.
-    """
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.subplots()
-    for number, (name, values) in enumerate(terms.items()):
-        colour = f"C{number}"
-        axes.plot(steps, values, color=colour, alpha=0.25, linewidth=0.8)
-        axes.plot(steps, _running_mean(values, max(1, len(values) // 50)), color=colour, linewidth=1.8, label=name)
-    if terms and all((values > 0).all() for values in terms.values()):
-        axes.set_yscale("log")
-    axes.set_xlabel("step")
-    axes.set_ylabel("loss")
-    axes.grid(alpha=0.25, linewidth=0.5)
-    axes.spines[["top", "right"]].set_visible(False)
-    if terms:
-        axes.legend(frameon=False, fontsize=9)
-    return figure
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Poses:
-    """Some poses of a clip, seen from the front, each around x = 0; one unit is what the largest body takes."""
+    """Some poses of a clip, seen from the front, each around x = 0. One unit is the size of the largest body."""
 
     points: Float[np.ndarray, "poses bodies joints 2"]  # x, y; the lowest point of all poses is at y = 0
     times_s: Float[np.ndarray, " poses"]
-    pitch: float  # how far apart they must stand so as not to touch
+    pitch: float  # how far apart they must stand so that they do not touch
 
 
 def _poses(strip: Strip, num_poses: int) -> _Poses:
@@ -112,7 +90,7 @@ def _draw(axes: Axes, poses: _Poses, layout: Layout, *, num_columns: int, pitch:
     colours = [_side_colour(layout.canonical_names[child]) for child, _ in bones]
     digits = 1 if poses.times_s[-1] >= 2.0 else 2
     for column, points in enumerate(poses.points):
-        for body in reversed(range(len(points))):  # the first body lies on top
+        for body in reversed(range(len(points))):  # the first body comes on top
             placed = points[body] + (column * pitch, 0.0)  # joints, 2
             shades = [_whiten(colour, _SECOND_BODY_WHITE if body else 0.0) for colour in colours]
             segments = [placed[[child, parent]] for child, parent in bones]
@@ -147,11 +125,3 @@ def _side_colour(joint: str) -> str:
 
 def _whiten(colour: str, white: float) -> tuple[float, ...]:
     return tuple(white + (1 - white) * part for part in to_rgb(colour))
-
-
-def _running_mean(values: Float[np.ndarray, " steps"], width: int) -> Float[np.ndarray, " steps"]:
-    # Each value with those before it, so that the end of the curve is the newest.
-    sums = np.cumsum(np.concatenate([np.zeros(1), values.astype(np.float64)]))
-    stop = np.arange(1, len(values) + 1)
-    start = np.maximum(stop - width, 0)
-    return (sums[stop] - sums[start]) / (stop - start)

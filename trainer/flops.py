@@ -1,7 +1,7 @@
-"""The FLOPs of the papers' cost tables and the parameters, counted on the live modules.
+"""The FLOPs of the papers' cost tables and the parameters, counted on the modules themselves.
 
-Counted as the published table does: two FLOPs for each multiply-add of linear layers and attention, and likewise two
-for each bias, softmax, GELU, ReLU and (twice) batch-norm element. A clip is two bodies.
+The rules are those of the published table: two FLOPs for each multiply-add of linear layers and attention, two for
+each element of a bias, softmax, GELU or ReLU, and four for one of a batch norm. A clip has two bodies.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from trainer.objectives.gfp_queries import CrossAttention
 
 ENCODER, ENCODER_ALL_TOKENS = "encoder", "encoder, all tokens"
 
-# By objective: the cost table of the GFP paper. `decoder` is on 750 tokens in all but GFP's.
+# The cost table of the GFP paper, by objective. All decoders but GFP's work on 750 tokens.
 PUBLISHED_GFLOP: dict[str, dict[str, float]] = {
     "gfp": {ENCODER: 1.97, "decoder": 1.57, "target network": 0.64, ENCODER_ALL_TOKENS: 28.32},
     "mamp": {ENCODER: 1.97, "decoder": 17.70},
@@ -55,12 +55,12 @@ def counting(module: nn.Module) -> Iterator[Tally]:
 
 
 def _macs(part: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> int:
-    """Multiply-adds of one module's own work; its children count theirs."""
+    """The multiply-adds of one module, without those of its children."""
     if isinstance(part, nn.Linear):
         return output.numel() * (part.in_features + (part.bias is not None))
     if isinstance(part, Attention | CrossAttention):
         rows, queries, width = output.shape
-        pairs = queries * inputs[-1].shape[1]  # the last input is what is looked at
+        pairs = queries * inputs[-1].shape[1]  # the last input is what the queries look at
         return rows * pairs * (2 * width + part.num_heads)
     if isinstance(part, nn.BatchNorm1d):
         return 2 * output.numel()
@@ -68,9 +68,9 @@ def _macs(part: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> int:
 
 
 def cost_table(encoder_config: EncoderConfig, objective: ObjectiveConfig, *, num_frames: int) -> dict[str, float]:
-    """GFLOP of one clip of two bodies in a training step's forward pass, for each part of the objective.
+    """GFLOP of each part of the objective in the forward pass of a training step, for one clip of two bodies.
 
-    "encoder" is on visible tokens; "encoder, all tokens" is what an embedding costs.
+    "encoder" works on the visible tokens; "encoder, all tokens" is the cost of an embedding.
     """
     model = build_objective(SkeletonEncoder(encoder_config, num_frames=num_frames), objective)
     bodies = torch.zeros(MAX_BODIES, num_frames, MODEL_LAYOUT.num_joints, 3)
@@ -85,13 +85,13 @@ def cost_table(encoder_config: EncoderConfig, objective: ObjectiveConfig, *, num
 
 
 def parameter_table(encoder_config: EncoderConfig, objective: ObjectiveConfig, *, num_frames: int) -> dict[str, int]:
-    """Numbers in the weights of each part of the objective, trained or (a target encoder's) not."""
+    """The number of weights of each part of the objective, with those that are not trained (a target encoder's)."""
     model = _weightless(encoder_config, objective, num_frames)
     counts = {name: sum(weight.numel() for weight in part.parameters()) for name, part in model.named_children()}
     return {name.replace("_", " "): count for name, count in counts.items() if count}
 
 
 def _weightless(encoder_config: EncoderConfig, objective: ObjectiveConfig, num_frames: int) -> Objective:
-    """The modules without memory for their weights: shapes are all that is asked."""
+    """The modules without memory for their weights, since only shapes are needed."""
     with torch.device("meta"):
         return build_objective(SkeletonEncoder(encoder_config, num_frames=num_frames), objective)

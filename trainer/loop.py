@@ -1,4 +1,4 @@
-"""Pre-training: the step, and around it the log, the checkpoints and the ways to stop."""
+"""Pre-training: the step, and around it the log, the checkpoints and the end of a run."""
 
 import math
 import os
@@ -8,18 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
-from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
-from torch.utils import deterministic
+from torch import Tensor
 
 from gfp_serve.errors import GfpError
 from gfp_serve.files import lock
-from gfp_serve.preprocess import PreprocessConfig, SampleConfig
+from gfp_serve.preprocess import PreprocessConfig
 from trainer import parallel
 from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint, CheckpointError, data_summary, split_state
 from trainer.config import TrainConfig
@@ -32,50 +28,54 @@ from trainer.evaluate.folds import split_folds
 from trainer.evaluate.retrieval import retrieve
 from trainer.health import CollapseWatch, health
 from trainer.metrics import MetricsLog
-from trainer.objectives import Objective, Outcome, build_objective
+from trainer.objectives import Outcome, build_objective
 from trainer.schedule import steps_per_epoch, warmup_cosine
+from trainer.step import adamw, compiled_loss, repeatable
+from trainer.stopping import stop_signals
 
 
 class NonFiniteLossError(GfpError):
-    """The loss became NaN or infinite; names the step and its clips."""
+    """The loss became NaN or infinite. The message names the step and its clips."""
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class StepReport:
     """What the console shows after a step."""
 
     step: int
     total_steps: int
-    clips_per_s: float | None  # None between two logged steps
-    metrics: dict[str, float] = field(default_factory=dict)  # empty between two logged steps
-    collapsed: dict[str, str] = field(default_factory=dict)  # a sentence for each level that has been for long
+    clips_per_s: float | None  # None if the step is not logged
+    metrics: dict[str, float] = field(default_factory=dict)  # empty if the step is not logged
+    collapsed: dict[str, str] = field(default_factory=dict)  # level -> a sentence, for targets long collapsed
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class RunEnd:
     """How a run ended."""
 
     step: int
     total_steps: int
-    signal: signal.Signals | None  # the signal that stopped it early
+    signal: signal.Signals | None  # what stopped it early; None if it reached its last step
 
 
 class Trainer:
-    """One run: builds the model for a config and a store, and takes it from its step to the last."""
+    """One run: builds the model for a config and a store, and trains it.
+
+    With `resume` it goes on from a checkpoint. Raises `ValueError` for settings that do not fit the store or the
+    machine, `DeviceError` without the device that was asked for, `InvalidRequestError` for a store without a test
+    split if the run evaluates, and `CheckpointError` for a checkpoint of another model.
+    """
 
     def __init__(self, config: TrainConfig, store: ClipStore, run: Path, *, resume: Checkpoint | None = None) -> None:
         self.config, self.store, self.run = config, store, run
         self.device = pick_device(config.device)
         self.bf16 = self.device.type == "cuda" and config.precision != "fp32"
         if config.precision == "bf16" and not self.bf16:
-            raise ValueError("--precision bf16 needs --device cuda and a GPU: a CPU is ten times slower in it.")
+            raise ValueError("--precision bf16 needs a GPU and --device cuda: in bf16 a CPU is ten times slower.")
         if config.num_threads:
             torch.set_num_threads(config.num_threads)
-        self.preprocess = PreprocessConfig(
-            cleaning=store.cleaning,
-            sampling=SampleConfig(num_frames=config.num_frames, keep_absent_bodies=config.keep_absent_bodies),
-        )
-        # Asked for here, so that a store without a test split ends the run before its first step.
+        self.preprocess = PreprocessConfig(cleaning=store.cleaning, sampling=config.sampling)
+        # Here, so that a store without a test split is refused before the first step.
         self.folds = split_folds(store) if config.evaluate_every_epochs else []
         torch.manual_seed(config.seed)
         encoder = SkeletonEncoder(config.encoder, num_frames=config.num_frames)
@@ -90,41 +90,42 @@ class Trainer:
         )
         self.steps_per_epoch = steps_per_epoch(len(self.clips.index), config.batch_clips)
         self.total_steps = config.epochs * self.steps_per_epoch
-        self.optimizer = _adamw(self.objective, config)
-        self.step = self.saved_step = 0  # steps done, and those of them that are in the checkpoint on disk
+        self.optimizer = adamw(self.objective, config)
+        self.step = 0  # steps that are done
+        self.saved_step = 0  # those of them that the checkpoint on disk has
         self._watch = CollapseWatch()
         if resume is not None:
             resume.load_objective(self.objective)
             self.optimizer.load_state_dict(resume.optimizer)
             self.step = self.saved_step = resume.step
-        self.compute_loss = _prepared(self.objective, config.compile, self.device)
+        self.compute_loss = compiled_loss(self.objective, config.compile, self.device)
 
-    def fit(self, show: Callable[[Progress], None] = lambda _: None) -> Ended:
-        """Train to the last step, or to the next step after SIGINT or SIGTERM; writes a checkpoint either way.
+    def fit(self, show: Callable[[StepReport], None] = lambda _: None) -> RunEnd:
+        """Train to the last step, or to the end of the step in which SIGINT or SIGTERM comes; then write a checkpoint.
 
-        Of several processes, the first one writes and shows. Raises `NonFiniteLossError`, `StoreError` when the clips
-        were changed under the run, and `CheckpointError` when the run's folder cannot be written; the checkpoint on
-        disk is then the last good one.
+        Of several processes only the first one writes and calls `show`. Raises `NonFiniteLossError`, `StoreError` when
+        the clips were changed during the run, and `CheckpointError` when the run's folder cannot be written. The
+        checkpoint on disk is then the last good one.
         """
         config = self.config
         losses: dict[int, Tensor] = {}
-        with self._log() as log, _stop_signals() as stopped, repeatable(self.device):
+        with self._log() as log, stop_signals() as stopped, repeatable(self.device):
             last_time, last_step = time.perf_counter(), self.step
             while self.step < self.total_steps and not parallel.anyone(bool(stopped)):
                 outcome = self.train_step()
-                losses[self.step - 1] = outcome.total.detach().clone()  # a CUDA graph writes the next one in its place
+                losses[self.step - 1] = outcome.total.detach().clone()  # a CUDA graph overwrites it
                 is_last = self.step == self.total_steps
                 if self.step % config.log_every_steps and not is_last:
-                    show(Progress(self.step, self.total_steps, None))
+                    show(StepReport(self.step, self.total_steps, None))
                 else:
-                    self._check_finite(losses)  # also waits for the device, so that the clock is honest
+                    self._check_finite(losses)  # it also waits for the device, so that the time measured is true
                     speed = (self.step - last_step) * config.batch_clips / (time.perf_counter() - last_time)
-                    # Every process measures: none then waits long for another, and all see the same.
-                    metrics = self._measure(outcome) | {"clips_per_s": speed}
+                    # Every process measures: so none waits long for another, and all see the same.
+                    metrics = self._metrics_of(outcome) | {"clips_per_s": speed}
                     if log is not None:
                         log.write(self.step, metrics)
                         collapsed = self._watch.collapsed(self.step, metrics)
-                        show(Progress(self.step, self.total_steps, speed, metrics, collapsed))
+                        show(StepReport(self.step, self.total_steps, speed, metrics, collapsed))
                     last_time, last_step = time.perf_counter(), self.step
                 if self.step % (config.save_every_epochs * self.steps_per_epoch) == 0 and not is_last:  # saved below
                     self._check_finite(losses)
@@ -132,12 +133,12 @@ class Trainer:
             self._check_finite(losses)
             self.save()
             ended_early = self.step < self.total_steps
-            # Another process of the run may have been told to stop.
-            return Ended(self.step, self.total_steps, (stopped or [signal.SIGTERM])[0] if ended_early else None)
+            # The signal may have come to another process of the run.
+            return RunEnd(self.step, self.total_steps, (stopped or [signal.SIGTERM])[0] if ended_early else None)
 
     @contextmanager
     def _log(self) -> Iterator[MetricsLog | None]:
-        """The log of the run, for the process that writes it; what the disk refuses is told with what is safe."""
+        """The log of the run, for the process that writes it. Raises `CheckpointError` when the disk refuses."""
         if parallel.rank():
             yield None
             return
@@ -148,9 +149,9 @@ class Trainer:
         except OSError as error:
             if error.filename is not None and not str(error.filename).startswith(str(self.run)):
                 raise
-            safe = f"the checkpoint of step {self.saved_step} is whole" if self.saved_step else "nothing was saved yet"
+            saved = f"the checkpoint of step {self.saved_step} is whole" if self.saved_step else "nothing was saved yet"
             raise CheckpointError(
-                f"{self.run} cannot be written at step {self.step}: {error.strerror}; {safe}. Free some space or mend "
+                f"{self.run} cannot be written at step {self.step}: {error.strerror}; {saved}. Free some space or mend "
                 f"the folder, then go on with --resume."
             ) from error
 
@@ -168,14 +169,14 @@ class Trainer:
                 warmup_steps=config.warmup_epochs * self.steps_per_epoch,
                 total_steps=self.total_steps,
             )
-        self.optimizer.zero_grad(set_to_none=True)  # first, so that the forward pass has the memory
+        self.optimizer.zero_grad(set_to_none=True)  # before the forward pass, which can use the memory
         bodies, uniform = self.clips.batch(step)
         if config.compile == "graphs":
             torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16):
             outcome = self.compute_loss(bodies, uniform)
         outcome.total.backward()  # type: ignore[no-untyped-call]
-        # Fused AdamW leaves the weights alone where this is 1, so that a bad loss never reaches them; nothing waits.
+        # If this is 1, fused AdamW leaves the weights alone: a bad loss never reaches them, and nothing has to wait.
         self.optimizer.found_inf = (~outcome.total.detach().isfinite()).float()  # type: ignore[attr-defined]
         self.optimizer.step()
         self.step = step + 1
@@ -183,9 +184,10 @@ class Trainer:
         return outcome
 
     def save(self) -> Path:
-        """Write the run's checkpoint.
+        """Write the run's checkpoint and return its path; of several processes the first one writes.
 
-        Raises `NonFiniteLossError` instead when a weight is not finite, `StoreError` when the clips were changed.
+        Raises `NonFiniteLossError` when a weight is not finite and `StoreError` when the clips were changed; then it
+        writes nothing.
         """
         for name, weight in self.objective.named_parameters():
             if not weight.isfinite().all():
@@ -209,16 +211,16 @@ class Trainer:
         self.saved_step = self.step
         return path
 
-    def _measure(self, outcome: Outcome) -> dict[str, float]:
+    def _metrics_of(self, outcome: Outcome) -> dict[str, float]:
         metrics = {"loss": outcome.total.item(), "learning_rate": self.optimizer.param_groups[0]["lr"]}
         metrics |= {f"terms/{name}": value.item() for name, value in outcome.terms.items()}
         metrics |= health(outcome.levels)
         every = self.config.evaluate_every_epochs * self.steps_per_epoch
         if every and self.step % every < self.config.log_every_steps:
-            metrics["retrieval/top1"] = self._retrieval()
+            metrics["retrieval/top1"] = self._retrieval_accuracy()
         return metrics
 
-    def _retrieval(self) -> float:
+    def _retrieval_accuracy(self) -> float:
         embed = torch_embedder(self.objective.encoder, self.device)
         vectors = embed_store(embed, self.store, self.preprocess.sampling, np.arange(len(self.store)))
         return retrieve(vectors, self.store, self.folds).accuracy
@@ -237,7 +239,7 @@ class Trainer:
 
 @contextmanager
 def _only_writer(run: Path) -> Iterator[None]:
-    """Keeps others from training into the same folder, where the last to end would replace the other's checkpoint."""
+    """Refuse a second run in the same folder: the one that ends last would replace the other's checkpoint."""
     try:
         held = lock(run)
     except BlockingIOError as error:
@@ -249,65 +251,3 @@ def _only_writer(run: Path) -> Iterator[None]:
         yield
     finally:
         os.close(held)
-
-
-def _prepared(
-    objective: Objective, compile_mode: Literal["auto", "off", "fused", "graphs"], device: torch.device
-) -> Callable[[Tensor, Tensor], Outcome]:
-    """The objective's forward as it is called in a step: synchronised over processes, and compiled."""
-    forward: nn.Module = objective
-    if parallel.num_processes() > 1:
-        forward = DistributedDataParallel(objective)
-    if compile_mode == "auto":
-        compile_mode = "fused" if device.type == "cuda" else "off"
-    if compile_mode == "off":
-        return forward
-    mode = "reduce-overhead" if compile_mode == "graphs" else "default"
-    # All steps have the same shapes (batches.py).
-    return torch.compile(forward, dynamic=False, mode=mode)
-
-
-def _adamw(objective: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
-    """AdamW (0.9, 0.95) that decays the matrices of linear layers only."""
-    matrices = {id(part.weight) for part in objective.modules() if isinstance(part, nn.Linear)}
-    parameters = list(objective.parameters())
-    groups: list[dict[str, Any]] = [
-        {"params": [p for p in parameters if id(p) in matrices], "weight_decay": config.weight_decay},
-        {"params": [p for p in parameters if id(p) not in matrices], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=config.peak_lr, betas=(0.9, 0.95), fused=True)
-
-
-@contextmanager
-def repeatable(device: torch.device) -> Iterator[None]:
-    """On a CPU, let the same run give the same losses to the last bit; it costs no time there.
-
-    Without it, threads add up gradients of scattered tokens in any order, and two runs drift apart within ten steps.
-    On CUDA it would forbid the fast kernels, so there a repeated run agrees to rounding.
-    """
-    before, fills = torch.are_deterministic_algorithms_enabled(), deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
-    torch.use_deterministic_algorithms(device.type == "cpu" or before)
-    # It would write NaN into every new tensor first: that finds bugs, and costs some percent.
-    deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before)
-        deterministic.fill_uninitialized_memory = fills  # type: ignore[attr-defined]
-
-
-@contextmanager
-def _stop_signals() -> Iterator[list[signal.Signals]]:
-    """Collect SIGINT and SIGTERM instead of dying from them; a second one takes its usual course."""
-    received: list[signal.Signals] = []
-
-    def note(number: int, _frame: FrameType | None) -> None:
-        received.append(signal.Signals(number))
-        signal.signal(number, before[signal.Signals(number)])
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""The log of a run: `metrics.jsonl` and TensorBoard, a line and a point for each logged step."""
+"""The log of a run: `metrics.jsonl` has a line and TensorBoard a point for each logged step."""
 
 import json
 from pathlib import Path
@@ -14,12 +14,12 @@ METRICS_FILE = "metrics.jsonl"
 
 
 class MetricsLog:
-    """Appends to the log of a run from `step` on; what a resumed run will do again is taken out first."""
+    """Appends to the log of a run after `step`. It first removes the steps that a resumed run does again."""
 
     def __init__(self, run: Path, step: int) -> None:
         _forget_after(run / METRICS_FILE, step)
         self._lines = (run / METRICS_FILE).open("a")
-        self._board = SummaryWriter(run, purge_step=step + 1)  # purges this step and all after it
+        self._board = SummaryWriter(run, purge_step=step + 1)  # this step and all after it
 
     def write(self, step: int, metrics: dict[str, float]) -> None:
         for name, value in metrics.items():
@@ -38,7 +38,7 @@ class MetricsLog:
 
 
 def read_terms(run: Path) -> tuple[Int[np.ndarray, " steps"], dict[str, Float[np.ndarray, " steps"]]]:
-    """The logged steps of a run, and the loss and its terms at each of them."""
+    """The logged steps of a run, and its loss and the terms of the loss at each of them."""
     lines = [json.loads(line) for line in (run / METRICS_FILE).read_text().splitlines()]
     names = [name for name in lines[0] if name == "loss" or name.startswith("terms/")] if lines else []
     steps = np.array([line["step"] for line in lines], dtype=np.int64)
@@ -46,7 +46,7 @@ def read_terms(run: Path) -> tuple[Int[np.ndarray, " steps"], dict[str, Float[np
 
 
 def _forget_after(path: Path, step: int) -> None:
-    """A resumed run repeats the steps after its checkpoint: their old lines go, and one that a crash cut off."""
+    """Remove the lines of steps that a resumed run repeats, and a line that a crash cut off."""
     if path.exists():
         kept = [line for line in path.read_text().splitlines() if (at := _step_of(line)) is not None and at <= step]
         # A full disk or a kill must not take the lines so far.

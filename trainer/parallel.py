@@ -1,8 +1,8 @@
-"""One run on several processes (torchrun): who we are, and sums over the batch of all of them.
+"""One run on several processes (torchrun): which process this is, and sums over the batches of all of them.
 
-In a run of one process everything here is plain arithmetic. In a run of several, each process computes the same loss
-of the whole batch from sums that are exchanged, and gradients flow back through the exchange; so the number of
-processes changes the speed and nothing else.
+In a run of one process everything here is plain arithmetic. In a run of several, each process computes the loss of the
+whole batch from sums that they exchange, and gradients flow back through the exchange. So the number of processes
+changes only the speed.
 """
 
 import os
@@ -16,13 +16,13 @@ from torch import Tensor, distributed, nn
 
 @contextmanager
 def processes(*, cuda: bool) -> Iterator[None]:
-    """Join the other processes of this run, where torchrun started several; each has a GPU of its own."""
+    """Join the other processes of this run, if torchrun started several. Each has a GPU of its own."""
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
         yield
         return
     if cuda:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    # gloo too with CUDA: for what is agreed upon outside the device's work.
+    # With CUDA gloo too: for what processes agree on outside the device.
     distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
     try:
         yield
@@ -31,7 +31,7 @@ def processes(*, cuda: bool) -> Iterator[None]:
 
 
 def anyone(flag: bool) -> bool:
-    """Whether the flag is set in any process; all get the same answer."""
+    """Whether the flag is set in any process. All processes get the same answer."""
     if not _is_parallel():
         return flag
     flags = torch.tensor(float(flag))
@@ -44,32 +44,32 @@ def num_processes() -> int:
 
 
 def rank() -> int:
-    """The number of this process; process 0 writes checkpoints and shows progress."""
+    """The number of this process. Process 0 writes checkpoints and shows progress."""
     return distributed.get_rank() if _is_parallel() else 0
 
 
 def total(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """The sum of `x` over all processes; gradients of all of them come back to each."""
+    """The sum of `x` over all processes. The gradients of all of them come back to each."""
     return _Total.apply(x) if _is_parallel() else x  # type: ignore[no-untyped-call]
 
 
 def moments(
     rows: Float[Tensor, "rows features"],
 ) -> tuple[Float[Tensor, ""], Float[Tensor, " features"], Float[Tensor, "rows features"]]:
-    """How many rows all processes have, their mean, and this process's rows less that mean."""
+    """The number of rows of all processes, the mean of these rows, and this process's rows minus that mean."""
     count = total(rows.new_full((), rows.shape[0]))
     mean = total(rows.sum(dim=0)) / count
     return count, mean, rows - mean
 
 
 def mean_square(difference: Float[Tensor, "rows features"]) -> Float[Tensor, ""]:
-    """Mean of the squares of all numbers in all processes."""
+    """The mean of the squares of all numbers in all processes."""
     count = total(difference.new_full((), difference.shape[0])) * difference.shape[1]
     return total(difference.square().sum()) / count
 
 
 class GlobalBatchNorm(nn.BatchNorm1d):
-    """Batch norm over the rows of all processes. (torch's SyncBatchNorm does the same, on CUDA only.)"""
+    """Batch norm over the rows of all processes. (torch's SyncBatchNorm does the same, but on CUDA only.)"""
 
     def forward(self, x: Float[Tensor, "rows features"]) -> Float[Tensor, "rows features"]:
         if not self.training or not _is_parallel():
@@ -90,7 +90,7 @@ def _is_parallel() -> bool:
 
 
 class _Total(torch.autograd.Function):
-    """All-reduce whose gradient is an all-reduce: every process's loss depends on every process's part."""
+    """All-reduce with an all-reduce as its gradient: the loss of each process depends on the parts of all."""
 
     @staticmethod
     def forward(_: object, x: Tensor) -> Tensor:

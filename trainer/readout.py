@@ -1,8 +1,8 @@
-"""From tokens to the embedding: the plain mean that the papers use, or a read-out that is fitted on clips.
+"""From tokens to the embedding: by the plain mean that the papers use, or by a read-out that is fitted on clips.
 
-The mean of all tokens is nearly the same vector for every clip (cosines of 0.99 and more), and time and joints are
-lost in it. Keeping a coarse grid of time and joints, and whitening it with the statistics of some clips, is linear,
-costs nothing when served, and tells actions apart far better.
+The mean of all tokens is nearly the same vector for every clip (cosines of 0.99 and more), because it loses time and
+joints. A read-out keeps a coarse grid of time and joints, and whitens it with the statistics of some clips. That is
+linear, costs nothing when served, and tells actions apart far better.
 """
 
 import math
@@ -23,7 +23,7 @@ from trainer.data.model_input import ModelInput
 from trainer.data.store import ClipStore
 from trainer.encoder import SkeletonEncoder
 
-# More clips than this change the statistics little and would fill the memory: 38,400 numbers a clip.
+# More clips change the statistics little and would fill the memory: each has 38,400 numbers.
 MAX_FIT_CLIPS = 2048
 MIN_FIT_CLIPS = 16
 
@@ -34,20 +34,24 @@ class ReadoutConfig:
 
     `within-class` is the within-class covariance normalisation of Hatch, Kajarekar and Stolcke (2006, "Within-class
     covariance normalization for SVM-based speaker recognition"): directions in which clips of one class differ count
-    little. It asks for labels, of any actions: those of the clips that will be searched are not needed.
+    little. It needs labels, of any actions: the clips that will be searched need none.
+
+    Raises `ValueError` for a value out of range.
     """
 
     readout: Literal["mean", "centred", "whitened", "within-class"] = setting(
         "whitened",
-        "mean is fitted on nothing; centred takes the fitted clips' mean away; whitened also lets them vary alike in "
-        "every direction; within-class lets clips of one class do so, which uses labels. Without --fit it is the mean "
-        "of one part and all joints, as published.",
+        "mean needs no fitting. centred subtracts the mean of the fitted clips. whitened also makes them vary equally "
+        "in every direction. within-class makes clips of one class do so, which needs labels. Without --fit it is the "
+        "published mean over time and joints.",
     )
-    time_parts: int = setting(6, "Equal parts of the clip whose means are kept apart.")
-    per_joint: bool = setting(True, "Keep the means of each joint apart, or take that of all joints.")
-    readout_size: int = setting(256, "Numbers of a fitted embedding at most; fewer clips or features give fewer.")
+    time_parts: int = setting(6, "Number of equal parts of the clip; each keeps its own mean.")
+    per_joint: bool = setting(True, "Keep a mean for each joint, or one mean of all joints.")
+    readout_size: int = setting(
+        256, "Largest length of a fitted embedding; fewer clips or features give a shorter one."
+    )
     shrinkage: float = setting(
-        0.01, "Share of the mean variance that is added to each direction's, so that rare ones do not become noise."
+        0.01, "Share of the mean variance that is added to that of each direction, so that weak ones are not noise."
     )
 
     def __post_init__(self) -> None:
@@ -65,7 +69,7 @@ class ReadoutConfig:
         return self.readout == "mean" and self.time_parts == 1 and not self.per_joint
 
     def to_json(self) -> dict[str, Any]:
-        """For a bundle's manifest or a report: kind and settings, those only that have a say."""
+        """Kind and settings for a bundle's manifest or a report, without settings that have no effect."""
         if self.is_published:
             return {"kind": "mean"}
         grid = {"kind": self.readout, "time_parts": self.time_parts, "per_joint": self.per_joint}
@@ -79,27 +83,30 @@ PUBLISHED = ReadoutConfig(readout="mean", time_parts=1, per_joint=False)
 
 
 class GridMeans(nn.Module):
-    """Means of the encoder's tokens over each part of time, joint by joint or of all joints."""
+    """Means of the encoder's tokens over each part of time, for each joint or over all joints.
+
+    Raises `InvalidRequestError` when the segments of a clip do not divide into the parts.
+    """
 
     def __init__(self, encoder: SkeletonEncoder, time_parts: int, *, per_joint: bool = True) -> None:
         super().__init__()
         if encoder.num_segments % time_parts:
             raise InvalidRequestError(
-                f"{encoder.num_segments} segments of a clip do not divide into {time_parts} parts of time; "
-                f"choose a divisor for --time-parts."
+                f"--time-parts is {time_parts}, which does not divide the {encoder.num_segments} segments of a clip; "
+                f"choose a divisor of {encoder.num_segments}."
             )
         self.encoder, self.time_parts, self.per_joint = encoder, time_parts, per_joint
 
     def features(self, bodies: Float[Tensor, "rows frames joints 3"]) -> Float[Tensor, "rows size"]:
         tokens = self.encoder(self.encoder.segments(bodies))
-        rows, _, width = tokens.shape  # not len(): export would take it for a constant
+        rows, _, width = tokens.shape  # not len(tokens), which the exporter takes for a constant
         parts = tokens.view(rows, self.time_parts, -1, self.encoder.num_joints, width)
         means = parts.mean(dim=2) if self.per_joint else parts.mean(dim=(2, 3))
         return means.flatten(1)  # rows, time_parts · joints · width
 
 
 class Projected(nn.Module):
-    """Features of another model, centred, turned and scaled: a fitted read-out."""
+    """A fitted read-out: the features of another model, centred, turned and scaled."""
 
     mean: Tensor
     directions: Tensor
@@ -117,9 +124,9 @@ class Projected(nn.Module):
 
 
 def grid_of(model: nn.Module, config: ReadoutConfig) -> nn.Module:
-    """The model whose features are read: an encoder's grid; what is no encoder has features of its own.
+    """The model whose features a read-out reads: the grid of an encoder, any other model itself.
 
-    Raises `InvalidRequestError` when a clip's segments do not divide into the parts of time.
+    Raises `InvalidRequestError` when the segments of a clip do not divide into the parts of time.
     """
     if not isinstance(model, SkeletonEncoder):
         return model
@@ -135,16 +142,17 @@ def fit_readout(
     *,
     show: Callable[[int, int], None] = lambda *_: None,
 ) -> Projected:
-    """Fit a read-out for a model with `features` (an encoder keeps its grid) on the clips of a store that are no test.
+    """Fit a read-out for a model with `features` on the clips of a store that are outside its test split.
 
-    The same store gives the same read-out. `show` gets clips done and clips in all. Raises `InvalidRequestError` when
-    the store has too few clips, or for `within-class` too few labels, and `ValueError` for `mean`, which is not fitted.
+    Of an encoder it reads the grid. The same store gives the same read-out. `show` gets the number of clips done and of
+    all clips. Raises `InvalidRequestError` when the store has too few clips, or for `within-class` too few labels, and
+    `ValueError` for `mean`, which is not fitted.
     """
     index = np.flatnonzero(store.splits != TEST_SPLIT)
     if len(index) < MIN_FIT_CLIPS:
         raise InvalidRequestError(
-            f"{store.path} has {len(index)} clips that are not of its test split; fitting a read-out needs at least "
-            f"{MIN_FIT_CLIPS} (thousands are better)."
+            f"{store.path} has {len(index)} clips outside its test split; fitting a read-out needs at least "
+            f"{MIN_FIT_CLIPS} (thousands are better): import more clips, or name another store."
         )
     index = index[np.linspace(0, len(index) - 1, min(len(index), MAX_FIT_CLIPS)).astype(np.int64)]
     if config.readout == "within-class":
@@ -164,11 +172,11 @@ def fit_readout(
 def projection(
     features: Float32[np.ndarray, "clips features"], labels: Int[np.ndarray, " clips"], config: ReadoutConfig
 ) -> tuple[Float32[np.ndarray, " features"], Float32[np.ndarray, "features size"]]:
-    """The mean to subtract and the directions to project on; labels below 0 are unknown.
+    """The mean to subtract and the directions to project on. Labels below 0 are unknown.
 
-    All kinds take the principal directions of largest variance. Centred leaves them as they are; whitened divides each
-    by the square root of its (shrunk) variance; within-class turns them to the principal directions of the differences
-    to the class means, and divides by the square root of the (shrunk) variances of these.
+    All kinds take the principal directions of largest variance. `centred` leaves them as they are. `whitened` divides
+    each by the square root of its variance, to which the shrinkage is added. `within-class` turns them to the principal
+    directions of the differences from the class means, and divides by the square roots of the variances along these.
     """
     mean = features.mean(axis=0, dtype=np.float64)
     centred = features - mean
@@ -188,7 +196,7 @@ def _principal(
     centred: Float[np.ndarray, "clips features"], size: int
 ) -> tuple[Float[np.ndarray, "features kept"], Float[np.ndarray, " variances"]]:
     """Directions of largest variance, at most `size`, and the variances along all directions in which clips vary."""
-    # By way of the smaller of the two products: a grid has ten times as many features as there are clips.
+    # From the smaller of the two products: a grid has ten times more features than clips.
     wide = centred.shape[1] > len(centred)
     values, vectors = np.linalg.eigh(centred @ centred.T if wide else centred.T @ centred)
     values, vectors = values[::-1], vectors[:, ::-1]
@@ -217,7 +225,7 @@ def _check_labels(store: ClipStore, index: Int[np.ndarray, " clips"]) -> None:
     repeated = int((np.bincount(known) > 1).sum()) if len(known) else 0
     if len(known) < MIN_FIT_CLIPS or repeated < 2:
         raise InvalidRequestError(
-            f"{store.path} has {len(known)} labelled clips that are not of its test split, of which {repeated} classes "
-            f"have two or more; --readout within-class needs {MIN_FIT_CLIPS} and 2. Fit on labelled clips, or choose "
-            f"--readout whitened."
+            f"{store.path} has {len(known)} labelled clips outside its test split, and {repeated} classes with two or "
+            f"more of them; --readout within-class needs {MIN_FIT_CLIPS} clips and 2 such classes. Fit on labelled "
+            f"clips, or choose --readout whitened."
         )

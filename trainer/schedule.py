@@ -1,6 +1,6 @@
-"""Pure functions of the step: what a step's learning rate, clips and random draws are does not depend on history.
+"""Learning rate, clips and random draws of a step, as pure functions of the step.
 
-That is why a resumed run equals an unbroken one: there is no counter to restore.
+They do not depend on earlier steps. So a resumed run equals an unbroken one: there is no counter to restore.
 """
 
 import math
@@ -9,12 +9,12 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Int
 
-# Of a run; torch takes no seed of more than 64 bits, and seeds are counted up from it.
+# The largest seed of a run. Other seeds are counted up from it, and torch takes seeds of at most 64 bits.
 LARGEST_SEED = 2**32 - 1
 
 
 def warmup_cosine(step: int, *, peak: float, floor: float, warmup_steps: int, total_steps: int) -> float:
-    """Rise in a line from 0 to `peak` over `warmup_steps`, then fall along half a cosine to `floor`."""
+    """A line from 0 up to `peak` over `warmup_steps`, then half a cosine down to `floor`."""
     if step < warmup_steps:
         return peak * step / warmup_steps
     done = (step - warmup_steps) / max(1, total_steps - warmup_steps)
@@ -22,7 +22,7 @@ def warmup_cosine(step: int, *, peak: float, floor: float, warmup_steps: int, to
 
 
 def take(start: int, count: int, *, num_clips: int, key: tuple[int, ...]) -> Int[np.ndarray, " count"]:
-    """Places `start` to `start + count` of an endless sequence of passes over all clips, each freshly shuffled."""
+    """Places `start` to `start + count` of an endless sequence of passes over all clips, each shuffled anew."""
     places = np.arange(start, start + count)
     passes = places // num_clips
     return np.concatenate(
@@ -33,7 +33,7 @@ def take(start: int, count: int, *, num_clips: int, key: tuple[int, ...]) -> Int
     )
 
 
-# Two passes of two kinds of clips are in use at a time.
+# At most two passes of two kinds of clips are in use at a time.
 @lru_cache(maxsize=8)
 def _order(num_clips: int, key: tuple[int, ...]) -> Int[np.ndarray, " clips"]:
     return np.random.default_rng(key).permutation(num_clips)
@@ -44,10 +44,10 @@ def steps_per_epoch(num_clips: int, batch_clips: int) -> int:
 
 
 def augmentation_draws(step: int, *, seed: int) -> np.random.Generator:
-    """Windows and rotations of one step."""
+    """The generator of a step's windows and rotations."""
     return np.random.default_rng([seed, 1, step])
 
 
 def mask_seed(step: int, *, seed: int) -> int:
-    """Seed of the masks of one step, which are drawn where the clips are."""
+    """The seed of a step's masks, which are drawn on the device of the clips."""
     return int(np.random.default_rng([seed, 2, step]).integers(2**62))

@@ -1,4 +1,4 @@
-"""How long a training step takes: several runs side by side, in turns, on the present device."""
+"""How long a training step takes: several runs take turns on the same device."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -8,14 +8,15 @@ from statistics import median
 
 import torch
 
-from trainer.loop import Trainer, repeatable
+from trainer.loop import Trainer
+from trainer.step import repeatable
 
 
 @dataclass(frozen=True, slots=True)
 class StepTimes:
     """The measured steps of one run."""
 
-    seconds: tuple[float, ...]  # a step's, of each round
+    seconds: tuple[float, ...]  # of a step, one for each round
     batch_clips: int
 
     @property
@@ -31,9 +32,10 @@ def measure_steps(
     warmup_steps: int = 2,
     show: Callable[[int, int], None] = lambda *_: None,
 ) -> dict[str, StepTimes]:
-    """Time whole steps (batch, forward, backward, AdamW) of every run, in turns so that all meet the same machine.
+    """Time whole steps (batch, forward, backward, AdamW) of every run. Runs take turns, so all see the same machine.
 
-    `show` gets turns done and turns in all. A GPU wants several steps a round: it is waited for once a round.
+    `show` gets the number of turns done and of all turns. On a GPU take several steps a round: each round waits for it
+    once.
     """
     with ExitStack() as as_in_a_run:
         for trainer in trainers.values():
@@ -49,7 +51,7 @@ def _measure(
     show: Callable[[int, int], None],
 ) -> dict[str, StepTimes]:
     for trainer in trainers.values():
-        for _ in range(warmup_steps):  # compiles, fills caches, makes the optimiser's state
+        for _ in range(warmup_steps):  # they compile, fill caches and make the optimiser's state
             trainer.train_step()
     seconds: dict[str, list[float]] = {name: [] for name in trainers}
     for turn in range(rounds * len(trainers)):

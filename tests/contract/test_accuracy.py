@@ -22,7 +22,7 @@ from trainer.data.reading import ReadConfig
 from trainer.data.store import ClipStore
 from trainer.evaluate.candidates import candidates
 from trainer.evaluate.folds import Fold, split_folds
-from trainer.evaluate.retrieval import Retrieved, retrieval
+from trainer.evaluate.retrieval import RetrievalResult, retrieval
 
 CLIPS = Path(__file__).parents[2] / "examples" / "clips"
 
@@ -45,13 +45,13 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def store(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
     path = tmp_path_factory.mktemp("stores") / "store"
-    preprocess = Bundle.read(DEFAULT_BUNDLE).manifest.preprocess
-    import_recordings(find_sources([recordings]), path, ImportConfig(read=ReadConfig(preprocess=preprocess)))
+    cleaning = Bundle.read(DEFAULT_BUNDLE).manifest.preprocess.cleaning
+    import_recordings(find_sources([recordings]), path, ImportConfig(read=ReadConfig(cleaning=cleaning)))
     return ClipStore.open(path)
 
 
 @pytest.fixture(scope="module")
-def evaluated(store: ClipStore) -> tuple[Fold, Retrieved]:
+def evaluated(store: ClipStore) -> tuple[Fold, RetrievalResult]:
     """What the trainer's evaluation finds with the bundle in the box, the train side as its gallery."""
     (fold,) = split_folds(store)
     *_, found = retrieval(store, [fold], candidates(DEFAULT_BUNDLE, "cpu", None))
@@ -79,7 +79,7 @@ def ask(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def test_a_server_is_right_exactly_as_often_as_the_evaluation_says_and_with_the_same_clips(
-    ask: Ask, store: ClipStore, evaluated: tuple[Fold, Retrieved]
+    ask: Ask, store: ClipStore, evaluated: tuple[Fold, RetrievalResult]
 ) -> None:
     fold, found = evaluated
     answered = ask("--num-neighbours", 1)
@@ -102,7 +102,7 @@ def test_a_vote_over_the_trainers_vectors_is_the_servers_vote(
     balanced: bool,
     ask: Ask,
     store: ClipStore,
-    evaluated: tuple[Fold, Retrieved],
+    evaluated: tuple[Fold, RetrievalResult],
 ) -> None:
     fold, found = evaluated
     labels = [store.class_names[label] for label in store.labels]

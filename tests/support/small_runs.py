@@ -8,7 +8,8 @@ from jaxtyping import Float32
 from gfp_serve.preprocess import CleanConfig, clean
 from gfp_serve.skeleton import NTU25
 from trainer.config import TrainConfig
-from trainer.data.store import ClipStore, StoreWriter
+from trainer.data.store import ClipStore
+from trainer.data.store_writer import StoreWriter
 from trainer.encoder import EncoderConfig
 from trainer.objectives.gfp import GfpConfig
 

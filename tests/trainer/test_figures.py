@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from gfp_serve.skeleton import LAYOUTS, NTU25, Layout
 from trainer.evaluate.charts import confusion_matrix, embedding_map, learning_curves
 from trainer.evaluate.learning import Epoch
-from trainer.figures import LEFT_COLOUR, RIGHT_COLOUR, Strip, draw_strips, loss_curves
+from trainer.figures import LEFT_COLOUR, RIGHT_COLOUR, Strip, draw_strips
+from trainer.loss_figure import loss_curves
 
 
 def save(figure: Figure) -> bytes:

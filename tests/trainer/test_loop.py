@@ -19,10 +19,11 @@ from gfp_serve.preprocess import CleanConfig, clean
 from gfp_serve.skeleton import NTU25
 from tests.support.small_runs import moving_body, tiny_config, write_store
 from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint, CheckpointError
-from trainer.data.store import POSITIONS_FILE, ClipStore, StoreWriter
+from trainer.data.store import POSITIONS_FILE, ClipStore
+from trainer.data.store_writer import StoreWriter
 from trainer.encoder import EncoderConfig
 from trainer.health import COLLAPSED_STEPS, MAX_ROWS, CollapseWatch, effective_rank, health
-from trainer.loop import NonFiniteLossError, Progress, Trainer
+from trainer.loop import NonFiniteLossError, StepReport, Trainer
 from trainer.metrics import METRICS_FILE
 from trainer.speed import measure_steps
 
@@ -36,8 +37,8 @@ def losses_of(run: Path) -> dict[int, float]:
     return {line["step"]: line["loss"] for line in map(json.loads, (run / METRICS_FILE).read_text().splitlines())}
 
 
-def stop_after(step: int, number: signal.Signals) -> Callable[[Progress], None]:
-    def show(now: Progress) -> None:
+def stop_after(step: int, number: signal.Signals) -> Callable[[StepReport], None]:
+    def show(now: StepReport) -> None:
         if now.step == step:
             os.kill(os.getpid(), number)
 
@@ -92,7 +93,7 @@ def usual_ctrl_c() -> Iterator[None]:
 
 @pytest.mark.usefixtures("usual_ctrl_c")
 def test_a_second_signal_is_not_swallowed(store: ClipStore, tmp_path: Path) -> None:
-    def show(_: Progress) -> None:
+    def show(_: StepReport) -> None:
         # Not os.kill: another thread may take both signals before Python looks, which then sees one.
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
@@ -127,7 +128,7 @@ def test_a_run_that_goes_bad_names_the_step_and_its_clips_and_keeps_the_last_goo
     trainer = Trainer(tiny_config(epochs=3, log_every_steps=100), store, run)
     bad_step = 3
 
-    def show(now: Progress) -> None:
+    def show(now: StepReport) -> None:
         if now.step == bad_step:
             with torch.no_grad():
                 trainer.objective.encoder.embed.weight.fill_(math.nan)
@@ -174,12 +175,12 @@ def test_a_bad_clip_never_reaches_a_weight(tmp_path: Path) -> None:
 def test_clips_that_change_under_a_run_end_it_at_its_next_checkpoint(tmp_path: Path) -> None:
     store = write_store(tmp_path / "store")
 
-    def show(now: Progress) -> None:
+    def show(now: StepReport) -> None:
         if now.step == 3:
             with (tmp_path / "store" / POSITIONS_FILE).open("r+b") as file:
                 file.write(np.float32(1.5).tobytes())
 
-    with pytest.raises(StoreError, match=r"was changed while it was in use: .*holds other clips than were written"):
+    with pytest.raises(StoreError, match=r"was changed while it was in use: .*are not those that were written"):
         Trainer(tiny_config(), store, tmp_path / "run").fit(show)
     assert Checkpoint.read(tmp_path / "run").step == 2
 
@@ -227,7 +228,7 @@ def test_a_kill_in_the_middle_of_a_checkpoint_leaves_the_one_before(store: ClipS
 def test_two_runs_do_not_train_into_one_folder(store: ClipStore, tmp_path: Path) -> None:
     refused = []
 
-    def train_another(_: Progress) -> None:
+    def train_another(_: StepReport) -> None:
         with pytest.raises(CheckpointError, match=r"another process is training into .* at this moment"):
             Trainer(tiny_config(seed=1), store, tmp_path).fit()
         refused.append(1)
@@ -261,7 +262,7 @@ def test_bad_weights_are_never_saved(store: ClipStore, tmp_path: Path) -> None:
     run = tmp_path / "run"
     trainer = Trainer(tiny_config(), store, run)
 
-    def show(now: Progress) -> None:
+    def show(now: StepReport) -> None:
         if now.step == 4:  # the last: no later loss can tell
             with torch.no_grad():
                 trainer.objective.encoder.embed.weight.fill_(math.inf)
@@ -273,7 +274,7 @@ def test_bad_weights_are_never_saved(store: ClipStore, tmp_path: Path) -> None:
 
 def test_terms_health_and_speed_are_logged_for_every_logged_step(store: ClipStore, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    seen: list[Progress] = []
+    seen: list[StepReport] = []
     Trainer(tiny_config(log_every_steps=3, evaluate_every_epochs=1), store, run).fit(seen.append)
     lines = [json.loads(line) for line in (run / METRICS_FILE).read_text().splitlines()]
     assert [line["step"] for line in lines] == [3, 4]
@@ -385,7 +386,7 @@ def test_a_checkpoint_is_written_every_few_epochs(
 ) -> None:
     seen = []
 
-    def show(now: Progress) -> None:  # comes before the step's own checkpoint
+    def show(now: StepReport) -> None:  # comes before the step's own checkpoint
         if (tmp_path / CHECKPOINT_FILE).exists():
             seen.append(now.step)
 

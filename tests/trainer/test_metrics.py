@@ -1,4 +1,5 @@
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -23,11 +24,10 @@ def test_a_disk_that_is_full_when_a_run_is_resumed_takes_no_line_of_its_log(
     lines = '{"step": 1, "loss": 1.0}\n{"step": 2, "loss": 0.5}\n'
     (tmp_path / METRICS_FILE).write_text(lines)
 
-    def full(path: Path, _: str) -> None:
-        path.write_bytes(b"")  # it could still be opened, and was cut
-        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(os, "fsync", full)  # where a disk says at the latest that it is full
     with pytest.raises(OSError, match="No space left"):
         MetricsLog(tmp_path, 2)
     assert (tmp_path / METRICS_FILE).read_text() == lines

@@ -22,10 +22,10 @@ from trainer.data.store import ClipStore
 from trainer.devices import pick_device
 from trainer.evaluate.candidates import (
     Fit,
+    candidate_models,
     candidates,
     check_cleaned_alike,
-    identity_of,
-    models_of,
+    describe_encoder,
     read_run,
 )
 from trainer.evaluate.comparison import compare_fine_tuned, weights_digest
@@ -37,7 +37,7 @@ from trainer.evaluate.labelled import LabelledClips
 from trainer.evaluate.linear_probe import LinearProbeConfig, linear_probe
 from trainer.evaluate.linear_probe import clips_read as linear_probe_reads
 from trainer.evaluate.report import Row, describe, results
-from trainer.evaluate.resume import UNFINISHED_FILE, Unfinished
+from trainer.evaluate.resume import STATE_FILE, EvaluationState
 from trainer.evaluate.retrieval import retrieval
 from trainer.evaluate.semi_supervised import draw, learn_from_draws, summary
 from trainer.evaluate.tables import print_rows, print_semi_supervised
@@ -164,7 +164,7 @@ def linear_probe_command(asked: Asked, readout: AskedReadout, config: LinearProb
     checkpoint = read_run(asked.encoder)
     clips = _labelled(asked, checkpoint)
     with clip_progress() as progress:
-        tested = models_of(checkpoint, _put(readout, asked, progress))
+        tested = candidate_models(checkpoint, _put(readout, asked, progress))
     rows = []
     reads = len(tested) * sum(linear_probe_reads(fold, config) for fold in folds)
     with learning_progress(reads) as show, _stopped_by_ctrl_c(None):
@@ -182,7 +182,7 @@ def linear_probe_command(asked: Asked, readout: AskedReadout, config: LinearProb
         config=asdict(config) | _about(readout),
         seed=config.seed,
         preprocess=checkpoint.preprocess,
-        encoder=identity_of(checkpoint),
+        encoder=describe_encoder(checkpoint),
     ) | results(rows)
     if asked.out is not None:
         _write(asked.out, report)
@@ -275,7 +275,7 @@ def semi_supervised_command(
         config=told,
         seed=config.seed,
         preprocess=checkpoint.preprocess,
-        encoder=identity_of(checkpoint),
+        encoder=describe_encoder(checkpoint),
     )
     report["ratios"] = {
         f"{ratio:g}": summary(store, [draws[ratio, seed] for seed in seeds], seeds, of_ratio)
@@ -311,7 +311,7 @@ def _fine_tune(
             config=asdict(config),
             seed=config.seed,
             preprocess=checkpoint.preprocess,
-            encoder=identity_of(checkpoint),
+            encoder=describe_encoder(checkpoint),
         )
         | about
         | results(rows)
@@ -330,7 +330,7 @@ def _labelled(asked: Asked, checkpoint: Checkpoint) -> LabelledClips:
 
 def _unfinished(
     asked: Asked, checkpoint: Checkpoint, protocol: str, config: dict[str, Any], resume: bool
-) -> Unfinished:
+) -> EvaluationState:
     identity = {
         "protocol": protocol,
         "folds": len(asked.folds),
@@ -338,7 +338,7 @@ def _unfinished(
         "encoder_sha256": weights_digest(checkpoint),
         **config,
     }
-    return Unfinished(asked.out, identity, resume=resume)
+    return EvaluationState(asked.out, identity, resume=resume)
 
 
 @contextmanager
@@ -346,7 +346,7 @@ def _stopped_by_ctrl_c(resume_from: Path | None) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        kept = resume_from is not None and (resume_from / UNFINISHED_FILE).exists()
+        kept = resume_from is not None and (resume_from / STATE_FILE).exists()
         how = f"; the same command with --resume goes on from what {resume_from} holds." if kept else "."
         click.echo(f"Stopped by Ctrl-C{how}", err=True)
         raise click.exceptions.Exit(128 + signal.SIGINT) from None

@@ -10,13 +10,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from gfp_serve.cli.options import Command, options_from
 from trainer import figures as pictures
-from trainer import loop, parallel
+from trainer import parallel
 from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint, CheckpointError
 from trainer.cli.progress import errors
 from trainer.config import CHANGEABLE, PRESETS, TrainConfig
 from trainer.data.store import ClipStore
 from trainer.devices import pick_device
-from trainer.loop import Trainer
+from trainer.loop import RunEnd, StepReport, Trainer
 from trainer.metrics import read_terms
 
 _PATH = click.Path(path_type=Path)
@@ -90,7 +90,7 @@ def _check_same(started_with: TrainConfig, config: TrainConfig) -> None:
         )
 
 
-def _tell_the_end(ended: loop.Ended, run: Path, store: Path) -> None:
+def _tell_the_end(ended: RunEnd, run: Path, store: Path) -> None:
     pictures.loss_curves(*read_terms(run)).savefig(run / "losses.png")
     if ended.signal is not None:
         click.echo(
@@ -105,7 +105,7 @@ def _tell_the_end(ended: loop.Ended, run: Path, store: Path) -> None:
 
 
 @contextmanager
-def _training_progress(trainer: Trainer) -> Iterator[Callable[[loop.Progress], None]]:
+def _training_progress(trainer: Trainer) -> Iterator[Callable[[StepReport], None]]:
     """A bar with loss, clips/s and ETA on a terminal; a line for each logged step elsewhere."""
     total, config = trainer.total_steps, trainer.config
     on = f"{trainer.device}" if parallel.num_processes() == 1 else f"{parallel.num_processes()} × {trainer.device}"
@@ -116,7 +116,7 @@ def _training_progress(trainer: Trainer) -> Iterator[Callable[[loop.Progress], N
     )
     told: set[str] = set()
 
-    def state(now: loop.Progress, clips_per_s: float) -> str:
+    def state(now: StepReport, clips_per_s: float) -> str:
         for level, sentence in now.collapsed.items():
             if level not in told:
                 told.add(level)
@@ -125,7 +125,7 @@ def _training_progress(trainer: Trainer) -> Iterator[Callable[[loop.Progress], N
 
     if not errors.is_terminal:
 
-        def show_line(now: loop.Progress) -> None:
+        def show_line(now: StepReport) -> None:
             if now.clips_per_s is not None:
                 left_s = (total - now.step) * config.batch_clips / now.clips_per_s
                 click.echo(
@@ -138,7 +138,7 @@ def _training_progress(trainer: Trainer) -> Iterator[Callable[[loop.Progress], N
     with Progress(*columns, TimeElapsedColumn(), TextColumn("ETA"), TimeRemainingColumn(), console=errors) as progress:
         task = progress.add_task("train", total=total, completed=trainer.step, status="")
 
-        def show_bar(now: loop.Progress) -> None:
+        def show_bar(now: StepReport) -> None:
             progress.update(task, completed=now.step)
             if now.clips_per_s is not None:
                 progress.update(task, status=state(now, now.clips_per_s))

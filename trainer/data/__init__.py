@@ -1,1 +1,1 @@
-"""Recordings -> clip store -> batches of a training step."""
+"""Recordings -> clip store -> model input and the batches of a training step."""

@@ -1,11 +1,12 @@
-"""Random windows and rotations: which frames of a clip a step sees, and how it is turned."""
+"""Random windows and rotations: which frames of a clip a step sees, and how the clip is turned."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float32, Int64
 
-# MAMP's pre-training: half to all of a clip, at least 64 frames where it has them, turned by up to 0.3 rad an axis.
+# MAMP's pre-training takes half to all of a clip, at least 64 frames if the clip has them, and turns it by up to
+# 0.3 rad about each axis.
 MIN_WINDOW_SHARE = 0.5
 MIN_WINDOW_FRAMES = 64
 MAX_ANGLE = 0.3
@@ -13,11 +14,11 @@ MAX_ANGLE = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """How each clip of a step is seen: frames start:start + length, turned about the origin."""
+    """How a step sees each clip: frames start:start + length, turned about the origin."""
 
     start: Int64[np.ndarray, " clips"]
     length: Int64[np.ndarray, " clips"]
-    rotation: Float32[np.ndarray, "clips 3 3"] | None  # applied to column vectors; None = as they stand
+    rotation: Float32[np.ndarray, "clips 3 3"] | None  # applied to column vectors; None = not turned
 
 
 def draw_views(num_frames: Int64[np.ndarray, " clips"], draws: np.random.Generator) -> Views:
@@ -29,11 +30,11 @@ def draw_views(num_frames: Int64[np.ndarray, " clips"], draws: np.random.Generat
 
 
 def rotations(angles: np.ndarray) -> Float32[np.ndarray, "clips 3 3"]:
-    """Rz · Ry · Rx for angles [clips, 3] about x, y and z in radians."""
+    """The rotations Rz · Ry · Rx for angles [clips, 3] about x, y and z in radians."""
     cos, sin = np.cos(angles), np.sin(angles)
     about = np.zeros((3, len(angles), 3, 3))
     for axis in range(3):
-        # The two axes after it, in turn, span the plane that turns.
+        # The next two axes span the plane that turns.
         first, second = (axis + 1) % 3, (axis + 2) % 3
         about[axis, :, axis, axis] = 1
         about[axis, :, first, first] = about[axis, :, second, second] = cos[:, axis]

@@ -1,4 +1,4 @@
-"""The clips of a step as one tensor on the device, a pure function of the step."""
+"""The clips of a training step as one tensor on the device: a pure function of the step."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
@@ -18,18 +18,20 @@ from trainer.schedule import augmentation_draws, mask_seed, take
 
 
 class Batch(NamedTuple):
-    """A process's share of a step. A row is a body of a clip; absent bodies have no row unless they are kept."""
+    """The share of one process in a step. Rows are those of `ModelInput`: a row is a body of a clip."""
 
-    bodies: Float[Tensor, "rows frames joints 3"]
+    bodies: Float[Tensor, "rows frames joints 3"]  # metres
     uniform: Float[Tensor, "rows tokens"]  # random numbers in [0, 1) for the masks
 
 
 class TrainingClips:
-    """The clips of a store that may be trained on: all that are not of its test split.
+    """The clips of a store that may be trained on: all except those of its test split.
 
-    Every step has the same numbers of one-body and of two-body clips, in the store's proportion: then all steps have
-    one shape, which compiled and captured code wants, and the statistics over a batch vary less. Both kinds are drawn
-    in passes of their own, so that every clip is used.
+    Every step has the same number of one-body clips and of two-body clips, in the store's proportion. So all steps have
+    one shape, which compiled and captured code needs, and the statistics over a batch vary less. Each kind is drawn in
+    passes of its own, so that every clip is used.
+
+    Raises `ValueError` when the store has fewer clips than a step takes, or the run more processes.
     """
 
     def __init__(
@@ -46,13 +48,13 @@ class TrainingClips:
         self.index = np.flatnonzero(store.splits != TEST_SPLIT)
         if len(self.index) < batch_clips:
             raise ValueError(
-                f"--batch-clips is {batch_clips}, but the store has only {len(self.index)} clips that are not of its "
-                f"test split; choose at most {len(self.index)} or import more clips."
+                f"--batch-clips is {batch_clips}, but the store has only {len(self.index)} clips outside its test "
+                f"split; choose at most {len(self.index)} or import more clips."
             )
         if batch_clips < parallel.num_processes():
             raise ValueError(
-                f"--batch-clips is {batch_clips}, and the run has {parallel.num_processes()} processes, which share "
-                f"these; choose at least {parallel.num_processes()}, or start fewer processes."
+                f"--batch-clips is {batch_clips}, and {parallel.num_processes()} processes share them; choose at least "
+                f"{parallel.num_processes()}, or start fewer processes."
             )
         pairs = store.num_bodies[self.index] > 1
         self._kinds = [kind for kind in (self.index[~pairs], self.index[pairs]) if len(kind)]
@@ -64,7 +66,7 @@ class TrainingClips:
         self._ahead: dict[int, Future[Tensor]] = {}
 
     def of_step(self, step: int) -> Int[np.ndarray, " batch"]:
-        """Store indices of the clips of a step, of all processes; clips of one body first."""
+        """Store indices of a step's clips, those of all processes; clips of one body come first."""
         return np.concatenate(
             [
                 kind[take(step * count, count, num_clips=len(kind), key=(self.seed, 0, number))]
@@ -76,7 +78,7 @@ class TrainingClips:
         return [str(self.store.names[clip]) for clip in self.of_step(step)]
 
     def batch(self, step: int) -> Batch:
-        """This process's rows of a step, on the device. Nothing waits for the device."""
+        """This process's rows of a step, on the device. It does not wait for the device."""
         num_rows, mine = self._my_rows(step)
         if self._reader is None:
             bodies = self._bodies(step)
@@ -89,8 +91,9 @@ class TrainingClips:
         return Batch(bodies, uniform if len(mine) == num_rows else uniform[to_device(mine, self.device)])
 
     def _my_rows(self, step: int) -> tuple[int, Int[np.ndarray, " rows"]]:
-        """How many rows the whole step has, and which are this process's: those of every n-th clip."""
-        # Counted on from the clips of one body to those of two, or the first processes would get the odd ones of both.
+        """The number of rows of the whole step, and which of them are this process's: those of every n-th clip."""
+        # One count runs over both kinds of clips: with a count for each, the first processes would get the odd ones of
+        # both.
         clip = self._input.clip_of_rows(self.of_step(step))
         return len(clip), np.flatnonzero(clip % parallel.num_processes() == parallel.rank())
 
@@ -104,7 +107,7 @@ class TrainingClips:
 
 
 def _shares(sizes: list[int], batch_clips: int) -> list[int]:
-    """How many clips of each kind a step has: in proportion, at least one of each."""
+    """The number of clips of each kind in a step: in proportion to `sizes`, at least one of each."""
     if len(sizes) == 1:
         return [batch_clips]
     second = round(batch_clips * sizes[1] / sum(sizes))

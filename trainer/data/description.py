@@ -1,4 +1,4 @@
-"""What is in a store or in recordings, as plain values for a table or JSON."""
+"""What a store or recordings hold, as plain values for a table or JSON."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ _SPLIT_NAMES = {0: "train", 1: "test", -1: "none"}
 
 
 def describe_store(store: ClipStore) -> dict[str, Any]:
-    """Counts by class, subject and split, lengths, and how the clips were cleaned, of a store."""
-    facts = _describe(
+    """A store's clips by class, subject and split, their lengths, and how they were cleaned."""
+    counts = _count_clips(
         num_frames=store.num_frames.tolist(),
         num_bodies=store.num_bodies.tolist(),
         labels=[None if label < 0 else store.class_names[label] for label in store.labels],
@@ -25,7 +25,7 @@ def describe_store(store: ClipStore) -> dict[str, Any]:
         fps=store.fps.tolist(),
     )
     preprocess = PreprocessConfig(cleaning=store.cleaning)
-    return facts | {
+    return counts | {
         "sources": [asdict(source) for source in store.sources],
         "preprocess": {"digest": preprocess.digest, **preprocess.to_json()},
         "content_sha256": store.content_digest,
@@ -33,8 +33,8 @@ def describe_store(store: ClipStore) -> dict[str, Any]:
 
 
 def describe_clips(clips: Sequence[Clip]) -> dict[str, Any]:
-    """Counts by class, subject and split, lengths, and joint layouts, of raw clips."""
-    facts = _describe(
+    """Raw clips by class, subject and split, their lengths, and their joint layouts."""
+    counts = _count_clips(
         num_frames=[len(clip.sequence) for clip in clips],
         num_bodies=[clip.sequence.shape[1] for clip in clips],
         labels=[clip.label for clip in clips],
@@ -43,10 +43,10 @@ def describe_clips(clips: Sequence[Clip]) -> dict[str, Any]:
         fps=[clip.fps for clip in clips],
     )
     unseen = sum(not np.nan_to_num(clip.sequence).any() for clip in clips)
-    return facts | {"layouts": dict(Counter(clip.layout.name for clip in clips)), "clips_with_nobody": unseen}
+    return counts | {"layouts": dict(Counter(clip.layout.name for clip in clips)), "clips_with_nobody": unseen}
 
 
-def _describe(
+def _count_clips(
     *,
     num_frames: Sequence[int],
     num_bodies: Sequence[int],

@@ -1,8 +1,8 @@
-"""The folder in which a store is written before it appears, and which an interrupted writer leaves for the next one.
+"""The journal of an import: the folder in which a store is written before it appears.
 
-A file of positions grows; `journal.jsonl` has a first line that says what is being written and one a commit since then.
-What is behind the last whole commit is cut off when writing goes on, so that a killed process costs one commit. The
-writer holds a lock on the folder.
+A file of positions grows in it. The first line of `journal.jsonl` says what is being written; each commit adds a line.
+An interrupted writer leaves the folder behind, and the next one goes on with it: it cuts off what follows the last
+whole commit, so that a killed process costs one commit. The writer holds a lock on the folder.
 """
 
 import contextlib
@@ -19,15 +19,15 @@ from gfp_serve.files import lock
 
 JOURNAL_FILE = "journal.jsonl"
 
-# Of a commit that is read again, so much is in memory at a time.
+# A commit is read again in pieces of this size.
 _CHUNK_BYTES = 1 << 20
 
 
-class Draft:
-    """One writer's work: bytes that are appended, and commits that make them last."""
+class ImportJournal:
+    """The work of one writer: it appends bytes, and commits make them durable."""
 
     def __init__(self, store: Path, positions_file: str, job: Mapping[str, str]) -> None:
-        """Nothing is touched before `open`; an interrupted writer and the next must have the whole `job` in common."""
+        """Touches no file; `open` does. A writer goes on with the work of another only if their jobs are equal."""
         self.store, self.job = store, dict(job)
         self.path = store.with_name(f".{store.name}.partial")
         self._files = (self.path / JOURNAL_FILE, self.path / positions_file)
@@ -37,7 +37,7 @@ class Draft:
         """Take the lock. Raises `StoreError` when another writer has it."""
         self.path.mkdir(parents=True, exist_ok=True)
         try:
-            # Refused too if the other writer finished just now, and this folder has become the store or is gone.
+            # Also refused if the other writer finished just now: then this folder has become the store, or is gone.
             self._lock = lock(self.path)
         except (BlockingIOError, FileNotFoundError) as error:
             raise StoreError(
@@ -46,10 +46,9 @@ class Draft:
             ) from error
 
     def resume(self) -> Iterator[tuple[dict[str, Any], Iterator[bytes]]]:
-        """What was committed before, in order: each commit's entry, and its bytes in chunks, which must be taken.
+        """Yield what was committed before, in order: the entry of each commit, and its bytes in chunks.
 
-        Must be gone through before `append`. A commit may be larger than memory.
-
+        A commit may be larger than memory. The caller takes all chunks of all commits before the first `append`.
         Raises `StoreError`, which names each difference, when it was for another job.
         """
         journal, positions = self._files
@@ -80,7 +79,7 @@ class Draft:
         self._crc32 = zlib.crc32(content, self._crc32)
 
     def commit(self, entry: dict[str, Any]) -> None:
-        """Make what was appended since the last commit last, with what there is to know about it."""
+        """Make what was appended since the last commit durable; `entry` says what it is."""
         self._positions.flush()
         self._write_line({"num_bytes": self._uncommitted, "crc32": self._crc32, **entry})
         self._uncommitted = self._crc32 = 0
@@ -114,7 +113,7 @@ class Draft:
         if differences:
             raise StoreError(
                 f"{self.path} holds an unfinished import with other settings: {'; '.join(differences)}. Repeat the "
-                f"command as it was to go on, or delete that folder to start anew."
+                f"command with the settings it had to go on, or delete that folder to start again."
             )
 
     def _write_line(self, entry: dict[str, Any]) -> None:
@@ -134,7 +133,7 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
 
 
 def _is_whole(content: BinaryIO, entry: dict[str, Any]) -> bool:
-    """Whether a commit's bytes are there, and are those that were written."""
+    """Whether the file has all bytes of a commit, as they were written."""
     num_bytes = crc32 = 0
     for chunk in _chunks(content, entry["num_bytes"]):
         num_bytes += len(chunk)
@@ -149,7 +148,7 @@ def _chunks(content: BinaryIO, num_bytes: int) -> Iterator[bytes]:
 
 
 def _opened_at(path: Path, size: int) -> BinaryIO:
-    """A file to append to behind its first `size` bytes."""
+    """A file, cut to its first `size` bytes, to append to."""
     file = path.open("ab")
     file.truncate(size)
     return file

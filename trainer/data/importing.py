@@ -1,4 +1,4 @@
-"""Recordings -> clip store: every clip is cleaned once, here, and what cannot be used is named."""
+"""Recordings -> clip store: each clip is cleaned once, here; what cannot be used is named and left out."""
 
 import hashlib
 import json
@@ -17,25 +17,28 @@ from trainer.data.reading import (
     Reading,
     read_all,
 )
-from trainer.data.store import StoreWriter
+from trainer.data.store_writer import StoreWriter
 
-# In these formats a data set is a folder of files, so that the folder is the source. Else each file is one.
+# In these formats a data set is a folder of files, so the folder is the source. In the others each file is a source.
 FOLDER_SUFFIXES = {".skeleton", ".txt", ".bvh"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportConfig:
-    """How recordings become a store, besides where they are."""
+    """How recordings become a store."""
 
     read: ReadConfig = field(default_factory=ReadConfig)
-    protocol: str | None = None  # by which clips that know it are train or test; None = the usual one of each
-    test_subjects: frozenset[str] = frozenset()  # "source/subject": test; the others of such a source: train
+    protocol: str | None = None  # splits the clips that have it into train and test; None = the data set's usual one
+    test_subjects: frozenset[str] = frozenset()  # "source/subject"; the other subjects of such a source are train
     leave_out: frozenset[str] = frozenset()  # names of clips
     licences: Mapping[str, str] = field(default_factory=dict)  # source -> licence, kept in the store
-    strict: bool = False  # any problem: no store
+    strict: bool = False  # write no store when a file or clip cannot be used
 
     def split_of(self, source: str, clip: Clip) -> tuple[int, str]:
-        """0 train, 1 test, -1 none, and what says so: this source's test subjects, else the protocol, else the file."""
+        """A clip's split (0 train, 1 test, -1 none) and what decided it.
+
+        The test subjects of the source decide; without any, the protocol; if the clip does not have it, the file.
+        """
         if any(subject.startswith(f"{source}/") for subject in self.test_subjects):
             return int(f"{source}/{clip.subject}" in self.test_subjects), "--test-subject"
         if self.protocol is not None and self.protocol in clip.splits:
@@ -43,7 +46,7 @@ class ImportConfig:
         return clip.split, next(iter(clip.splits), "")
 
     def to_json(self) -> dict[str, str]:
-        """Each setting in words, for a comparison with another import's."""
+        """Each setting as text, to compare it with that of another import."""
         return {
             "release": __version__,
             "preprocessing": PreprocessConfig(cleaning=self.read.cleaning).digest,
@@ -64,21 +67,22 @@ class ImportSummary:
     num_files: int = 0
     num_clips: int = 0
     num_frames: int = 0
-    num_listed: int = 0  # clips that were to be left out
-    num_resumed: int = 0  # files that an earlier, interrupted import had done
+    num_listed: int = 0  # clips left out because they were listed
+    num_resumed: int = 0  # files that an earlier, interrupted import had finished
     problems: list[Problem] = field(default_factory=list)
 
     def __str__(self) -> str:
         files = sum(problem.is_file for problem in self.problems)
         left_out = f"{files} files and {len(self.problems) - files} clips were left out"
-        listed = f", and {self.num_listed} clips of the lists of clips to leave out" if self.num_listed else ""
+        listed = f", and {self.num_listed} clips that were listed to leave out" if self.num_listed else ""
         return f"{self.num_clips} clips ({self.num_frames} frames) of {self.num_files} files; {left_out}{listed}"
 
 
 def find_sources(paths: Iterable[Path]) -> dict[str, list[Path]]:
-    """The recordings in files and folders, by source: the file's stem, or the folder's name in `FOLDER_SUFFIXES`.
+    """The recordings in files and folders, by the name of their source.
 
-    Raises `DamagedFileError` for a path that holds no recording, `InvalidRequestError` for two sources of one name.
+    A source is called after its file, or after its folder for the formats in `FOLDER_SUFFIXES`. Raises
+    `DamagedFileError` for a path without recordings and `InvalidRequestError` for two sources of one name.
     """
     sources: dict[str, list[Path]] = {}
     for path in paths:
@@ -88,14 +92,14 @@ def find_sources(paths: Iterable[Path]) -> dict[str, list[Path]]:
             source = folder if of_folder else file.stem
             known = sources.setdefault(source, [])
             if known and not (of_folder and known[0].suffix == file.suffix):
-                advice = "name folders that hold one kind of recordings each" if of_folder else "rename one of them"
+                advice = "name folders with one kind of recordings each" if of_folder else "rename one of them"
                 raise InvalidRequestError(f"{known[0]} and {file} would both be the source {source!r}; {advice}.")
             known.append(file)
     return sources
 
 
 def total_bytes(sources: Mapping[str, Sequence[Path]]) -> int:
-    """What `advance` of `import_recordings` adds up to."""
+    """The bytes that `import_recordings` passes to `advance` in all."""
     return sum(file.stat().st_size for files in sources.values() for file in files)
 
 
@@ -109,13 +113,15 @@ def import_recordings(
     advance: Callable[[float], None] = lambda _: None,
     report: Callable[[Problem], None] = lambda _: None,
 ) -> ImportSummary:
-    """Read, clean and store all clips of `find_sources`; tell bytes done to `advance`, what is left out to `report`.
+    """Read, clean and store the clips of all `sources` (see `find_sources`).
 
-    A damaged file, or a clip in which nobody is seen, is left out and the rest goes on. The store is the same for any
-    number of workers, and for an import that was interrupted (killed, Ctrl-C, disk full: `InterruptedImportError`) and
-    then repeated, which goes on with the next file. Raises `StoreError` when no clip is usable, or with `strict` when
-    any was left out, and `InvalidRequestError` when the config names a source, subject or protocol that does not occur:
-    then there is no store and nothing to go on with.
+    `advance` gets the bytes that were done, `report` what is left out: a damaged file, or a clip in which nobody is
+    seen. The rest goes on. The number of workers does not change the store. An import that was interrupted (killed,
+    Ctrl-C, disk full) goes on with the next file when it is repeated, and makes the same store.
+
+    Raises `InterruptedImportError` when the disk is full or a worker was killed. Raises `StoreError` when no clip is
+    usable or, with `strict`, when any was left out, and `InvalidRequestError` when the config names a source, subject
+    or protocol that does not occur; these leave nothing to go on with.
     """
     _check_sources(sources, config)
     files = [(source, file) for source, of_source in sources.items() for file in of_source]
@@ -153,7 +159,9 @@ def import_recordings(
         _check_subjects(subjects, config)
         _check_protocol(protocols, config)
         if config.strict and summary.problems:
-            raise StoreError(f"{out} is not written, because of --strict: {summary}.")
+            raise StoreError(
+                f"{out} is not written because of --strict: {summary}. Mend what was left out, or leave --strict out."
+            )
     return summary
 
 
@@ -164,7 +172,7 @@ def _add(
     advance: Callable[[float], None],
     report: Callable[[Problem], None],
 ) -> dict[str, Any]:
-    """Store the clips of one file; what there is to know about it besides."""
+    """Store the clips of one file, and return what the import notes about it."""
     num_clips = num_frames = num_listed = 0
     subjects: set[str] = set()
     protocols: set[str] = set()
@@ -177,7 +185,7 @@ def _add(
             num_listed += 1
             continue
         if isinstance(outcome, Clip) and f"{source}/{outcome.name}" in writer:
-            reason = f"{reading.file} gives a second clip of this name; rename one of them."
+            reason = f"{reading.file} has a second clip of this name; rename one of them."
             outcome = Problem(f"{source}/{outcome.name}", reason, is_file=False)  # noqa: PLW2901
         if isinstance(outcome, Problem):
             problems.append(outcome)
@@ -198,7 +206,7 @@ def _add(
         subjects.add(f"{source}/{outcome.subject}")
         num_clips += 1
         num_frames += len(outcome.sequence)
-        # How many clips a file holds is not known before its end, so that its bytes are a guess until then.
+        # The number of a file's clips is not known before its end, so these bytes are a guess.
         done = min(left_bytes, float(outcome.sequence.nbytes))
         left_bytes -= done
         advance(done)
@@ -215,7 +223,7 @@ def _add(
 
 
 def _listing(files: Sequence[tuple[str, Path]]) -> str:
-    """The files in words: how many, and a digest of names, sizes and times of these and of what is read beside them."""
+    """The files as text: their number, and a digest of the names, sizes and times of these and of the files beside."""
     stats = [(source, each, each.stat()) for source, file in files for each in (file, *files_beside(file))]
     lines = "".join(f"{source} {file.resolve()} {stat.st_size} {stat.st_mtime_ns}\n" for source, file, stat in stats)
     return f"{len(files)} files {_digest_of_text(lines)}"
@@ -242,17 +250,21 @@ def _check_sources(sources: Mapping[str, Sequence[Path]], config: ImportConfig) 
     named |= {f"--licence {source}": source for source in config.licences}
     for option, source in sorted(named.items()):
         if source not in sources:
-            raise InvalidRequestError(f"{option}: there is no source {source!r}; there are {', '.join(sources)}.")
+            raise InvalidRequestError(f"{option}: there is no source {source!r}; the sources are {', '.join(sources)}.")
 
 
 def _check_subjects(subjects: set[str], config: ImportConfig) -> None:
     for missing in sorted(config.test_subjects - subjects):
         source = missing.rpartition("/")[0]
         known = ", ".join(sorted(subject for subject in subjects if subject.startswith(f"{source}/")))
-        raise InvalidRequestError(f"--test-subject {missing} has no usable clip; this source has {known or 'none'}.")
+        raise InvalidRequestError(
+            f"--test-subject {missing} has no usable clip; subjects of this source with clips: {known or 'none'}."
+        )
 
 
 def _check_protocol(protocols: set[str], config: ImportConfig) -> None:
     if config.protocol is not None and config.protocol not in protocols:
-        known = ", ".join(sorted(protocols)) or "none by name"
-        raise InvalidRequestError(f"--protocol {config.protocol}: no clip is split by it; the clips have {known}.")
+        known = ", ".join(sorted(protocols)) or "none"
+        raise InvalidRequestError(
+            f"--protocol {config.protocol}: no clip has this protocol; protocols of these clips: {known}."
+        )

@@ -1,4 +1,4 @@
-"""Recordings -> cleaned clips, file by file, in several processes and yet in order."""
+"""Recordings -> cleaned clips, file by file: several processes read, and the order stays."""
 
 import hashlib
 import multiprocessing
@@ -21,13 +21,13 @@ from gfp_serve.errors import DamagedFileError, InterruptedImportError, InvalidSk
 from gfp_serve.formats import Clip, read_clips
 from gfp_serve.preprocess import MODEL_LAYOUT, CleanConfig, clean
 
-# A bigger file is read in the main process, clip by clip, because what a worker reads of a file waits in memory.
+# A bigger file is read in the main process, clip by clip: all that a worker reads of a file waits in memory.
 MAX_POOLED_BYTES = 16 << 20
 
-# Files are given to workers in parcels of so many files or bytes, whichever is less.
+# A parcel of work has at most this many files and bytes.
 _PARCEL_FILES, _PARCEL_BYTES = 8, 4 << 20
 
-# Another worker must have so many files to read that it is worth its start.
+# A worker is worth its start only if it has at least this many files to read.
 _FILES_A_WORKER = 32
 
 
@@ -36,7 +36,7 @@ class ReadConfig:
     """How a recording becomes cleaned clips."""
 
     cleaning: CleanConfig = field(default_factory=CleanConfig)
-    as_published: bool = False  # with what published pipelines get wrong
+    as_published: bool = False  # keep the mistakes of published pipelines
     second_body: Literal["absent", "copy"] = "absent"  # of a clip with one body
 
 
@@ -54,18 +54,18 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One file that was read, or is read while its outcomes are gone through."""
+    """One file that was read, or that is read while its outcomes are taken."""
 
     source: str
     file: Path
     sha256: str  # empty for a file that cannot be read
-    outcomes: Iterable[Clip | Problem]  # clips are cleaned
+    outcomes: Iterable[Clip | Problem]  # the clips are cleaned
 
 
 def read_all(files: Sequence[tuple[str, Path]], config: ReadConfig, *, num_workers: int) -> Iterator[Reading]:
-    """Each (source, file) in this order, whatever the number of workers; a few parcels a worker are ahead at most.
+    """Read each (source, file), in this order for any number of workers.
 
-    Raises `InterruptedImportError` when a worker dies.
+    At most a few parcels for each worker are read ahead. Raises `InterruptedImportError` when a worker dies.
     """
     num_workers = min(num_workers, len(files) // _FILES_A_WORKER)
     if num_workers < 2:
@@ -86,15 +86,15 @@ def read_all(files: Sequence[tuple[str, Path]], config: ReadConfig, *, num_worke
             yield from ahead.popleft()()
     except BrokenProcessPool as error:
         raise InterruptedImportError(
-            "a process that reads recordings was killed, perhaps because memory ran out. Repeat the command to go on, "
-            "with a smaller --num-workers."
+            "a process that reads recordings was killed, perhaps because memory ran out. Repeat the command with a "
+            "smaller --num-workers: it goes on where it stopped."
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 def _parcels(files: Sequence[tuple[str, Path]]) -> Iterator[list[tuple[str, Path]]]:
-    """The files in order, cut into parcels; a file that is too big for the pool is a parcel of its own."""
+    """The files in order, in parcels. A file that is too big for the pool gets a parcel of its own."""
     parcel: list[tuple[str, Path]] = []
     num_bytes = 0
     for source, file in files:
@@ -109,7 +109,8 @@ def _parcels(files: Sequence[tuple[str, Path]]) -> Iterator[list[tuple[str, Path
 
 
 def _new_pool(num_workers: int) -> ProcessPoolExecutor:
-    # Not fork, which copies this process's threads half-way; not spawn, which starts from nothing for each worker.
+    # fork would copy the locks of this process's threads but not the threads; spawn would import everything again for
+    # each worker.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["trainer.data.reading", "gfp_serve.formats.ntu.compiled"])
     return ProcessPoolExecutor(num_workers, mp_context=context, initializer=_start_worker)
@@ -117,9 +118,9 @@ def _new_pool(num_workers: int) -> ProcessPoolExecutor:
 
 def _start(pool: ProcessPoolExecutor) -> None:
     if threading.current_thread() is not threading.main_thread():
-        return  # where Ctrl-C is nobody's business
-    # Ctrl-C is this process's business alone, which the server and its workers inherit as deafness to it; and it waits
-    # until the first worker is there, which would be left half-made.
+        return  # only the main thread gets Ctrl-C and can set its handler
+    # Workers ignore SIGINT: they inherit that from the fork server, which starts while this process ignores it. Only
+    # this process acts on Ctrl-C, and not before the first worker has started: a half-started worker would be left.
     heard = threading.Event()
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -140,7 +141,7 @@ def _end_with_main_process() -> None:
     main = multiprocessing.parent_process()
     if main is not None:
         main.join()
-        os._exit(1)  # a killed process cannot tell its workers to stop
+        os._exit(1)  # a main process that was killed cannot tell its workers to stop
 
 
 def _read_here(parcel: Sequence[tuple[str, Path]], config: ReadConfig) -> Iterator[Reading]:

@@ -1,0 +1,1 @@
+"""How encoders are compared on labelled clips: one protocol a file, and what they share."""

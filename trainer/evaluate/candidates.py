@@ -1,4 +1,4 @@
-"""The embeddings of a table: an encoder never stands alone, but beside pose statistics and its untrained self."""
+"""The embeddings of a table: an encoder is always shown beside pose statistics and its untrained self."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -20,15 +20,16 @@ from trainer.embedding import PoseStatistics
 from trainer.encoder import SkeletonEncoder
 from trainer.evaluate.embeddings import Embed, torch_embedder
 
-Readout = Literal["plain", "read-out"]  # the mean of tokens as published, or another that was asked for
-Fit = Callable[[nn.Module, PreprocessConfig], nn.Module]
+Readout = Literal["plain", "read-out"]  # the mean of tokens as published, or another that the user chose
+# Puts a read-out on a model that wants this preprocessing.
+AddReadout = Callable[[nn.Module, PreprocessConfig], nn.Module]
 
 POSE_STATISTICS, UNTRAINED, TRAINED = "pose statistics", "untrained", "trained"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidate:
-    """An embedding under test, and the preprocessing that belongs to it."""
+    """An embedding to test, and the preprocessing that it needs."""
 
     name: str
     readout: Readout
@@ -37,18 +38,18 @@ class Candidate:
     identity: dict[str, Any] = field(default_factory=dict)  # what it is, for the report
 
 
-def candidates(path: Path, device: Device, fit: Fit | None) -> list[Candidate]:
-    """The encoder of a run folder, checkpoint or bundle, last, after pose statistics and itself untrained.
+def candidates(path: Path, device: Device, add_readout: AddReadout | None) -> list[Candidate]:
+    """Pose statistics, the untrained encoder, and last the encoder of a run folder, checkpoint or bundle.
 
-    With `fit`, each also comes with the read-out that it puts on (a bundle's encoder has the one it was exported with).
-    Raises `CheckpointError`, `BundleError`, `DeviceError`.
+    With `add_readout`, each also comes with that read-out. (The encoder of a bundle has the one it was exported with.)
+    Raises `CheckpointError`, `BundleError` and `DeviceError`.
     """
     torch_device = pick_device(device)
     bundled: list[Candidate] = []
     models: dict[str, nn.Module] = {POSE_STATISTICS: PoseStatistics()}
     if is_run(path):
         checkpoint = Checkpoint.read(path)
-        preprocess, identity = checkpoint.preprocess, identity_of(checkpoint)
+        preprocess, identity = checkpoint.preprocess, describe_encoder(checkpoint)
         models |= {UNTRAINED: untrained(checkpoint.config), TRAINED: checkpoint.build_encoder()}
     else:
         manifest = (bundle := Bundle.read(path)).manifest
@@ -70,44 +71,47 @@ def candidates(path: Path, device: Device, fit: Fit | None) -> list[Candidate]:
             Candidate(
                 name, readout, torch_embedder(model, torch_device), preprocess, identity if name == TRAINED else {}
             )
-            for name, readout, model in _with_readouts(models, preprocess, fit)
+            for name, readout, model in _with_readouts(models, preprocess, add_readout)
         ),
         *bundled,
     ]
 
 
-def models_of(checkpoint: Checkpoint, fit: Fit | None) -> list[tuple[str, Readout, nn.Module]]:
-    """Name, read-out and model (with `features`) of each candidate of a run, in the same order."""
+def candidate_models(checkpoint: Checkpoint, add_readout: AddReadout | None) -> list[tuple[str, Readout, nn.Module]]:
+    """Name, read-out and model (with `features`) of each candidate of a run, in the order of `candidates`."""
     models = {
         POSE_STATISTICS: PoseStatistics(),
         UNTRAINED: untrained(checkpoint.config),
         TRAINED: checkpoint.build_encoder(),
     }
-    return list(_with_readouts(models, checkpoint.preprocess, fit))
+    return list(_with_readouts(models, checkpoint.preprocess, add_readout))
 
 
 def read_run(path: Path) -> Checkpoint:
-    """The checkpoint of a run, for protocols that need its weights; a bundle is refused in words."""
+    """The checkpoint of a run, for protocols that need its weights.
+
+    Raises `InvalidRequestError` for a bundle and `CheckpointError` for anything else that is not a checkpoint.
+    """
     if not is_run(path) and (path.suffix == ".zip" or (path / "manifest.json").exists()):
         raise InvalidRequestError(
-            f"{path} is a bundle, which gives finished unit vectors only; this protocol needs the encoder's weights: "
-            f"name the run folder of gfp-train that it was exported from."
+            f"{path} is a bundle, which gives only unit vectors; this protocol needs the encoder's weights: name the "
+            f"run folder of gfp-train that it was exported from."
         )
     return Checkpoint.read(path)
 
 
 def is_run(path: Path) -> bool:
-    """Whether this is a checkpoint, or a folder with one."""
+    """Whether this is a checkpoint or a folder with one."""
     return path.suffix == ".pt" or (path / CHECKPOINT_FILE).exists()
 
 
-def identity_of(checkpoint: Checkpoint) -> dict[str, Any]:
-    """What a trained encoder is, for the report."""
+def describe_encoder(checkpoint: Checkpoint) -> dict[str, Any]:
+    """What a trained encoder is, for the report: its step, its data and its settings."""
     return {"step": checkpoint.step, "data": checkpoint.data, "training": checkpoint.config.to_json()}
 
 
 def untrained(config: TrainConfig) -> SkeletonEncoder:
-    """The weights that a training with this config starts from."""
+    """An encoder with the weights that training with this config starts from."""
     torch.manual_seed(config.seed)
     return SkeletonEncoder(config.encoder, num_frames=config.num_frames)
 
@@ -124,12 +128,12 @@ def check_cleaned_alike(store: ClipStore, cleaning: CleanConfig) -> None:
 
 
 def _with_readouts(
-    models: dict[str, nn.Module], preprocess: PreprocessConfig, fit: Fit | None
+    models: dict[str, nn.Module], preprocess: PreprocessConfig, add_readout: AddReadout | None
 ) -> Iterator[tuple[str, Readout, nn.Module]]:
     for name, model in models.items():
         yield name, "plain", model
-        if fit is not None:
-            yield name, "read-out", fit(model, preprocess)
+        if add_readout is not None:
+            yield name, "read-out", add_readout(model, preprocess)
 
 
 def _config_of(manifest: Manifest) -> TrainConfig:

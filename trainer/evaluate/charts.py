@@ -1,4 +1,4 @@
-"""Charts of an evaluation: confusions, learning curves, a map of the embeddings; as matplotlib figures to be saved."""
+"""Charts of an evaluation as matplotlib figures to be saved: confusions, learning curves, a map of the embeddings."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from trainer.evaluate.learning import Epoch
 from trainer.figures import FAINT, TEXT
 
-# More points than this hide each other, and take minutes to place.
+# More points hide each other and take minutes to place.
 MAX_MAP_CLIPS = 3000
 
 
@@ -23,7 +23,7 @@ def confusion_matrix(
     *,
     title: str = "",
 ) -> Figure:
-    """How often (in %) clips of a class (row) were taken for a class (column); a prediction of -1 is "unknown"."""
+    """How often (in %) clips of a class (row) were predicted as a class (column). A prediction of -1 is "unknown"."""
     num_classes = len(class_names)
     columns = [*class_names, "unknown"] if (predictions < 0).any() else list(class_names)
     counts = np.zeros((num_classes, num_classes + 1))
@@ -32,7 +32,7 @@ def confusion_matrix(
     shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
 
     inches = min(0.42, 9.0 / num_classes) if num_classes > 6 else 0.6
-    longest = max(map(len, columns))  # its letters take room, beside the matrix and slanting below it
+    longest = max(map(len, columns))  # its letters need room beside the matrix, and slanting below it
     size = (inches * len(columns) + 0.075 * longest + 1.4, inches * num_classes + 0.055 * longest + 0.5)
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots()
@@ -55,9 +55,9 @@ def confusion_matrix(
 
 
 def learning_curves(runs: Mapping[str, Sequence[Sequence[Epoch]]], *, chance_percent: float) -> Figure:
-    """Loss and accuracy after each epoch, a colour for each name: its runs faint, where several, their mean strong.
+    """Loss and accuracy after each epoch, in a colour for each name: the mean of its runs, and faint each run.
 
-    The last epoch, which counts, is marked with its accuracy.
+    The last epoch is the one that counts; its accuracy is marked.
     """
     figure = Figure(figsize=(9.5, 4.4), layout="constrained")
     loss_axes, test_axes = figure.subplots(1, 2)
@@ -78,7 +78,7 @@ def learning_curves(runs: Mapping[str, Sequence[Sequence[Epoch]]], *, chance_per
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.25, linewidth=0.5)
         axes.spines[["top", "right"]].set_visible(False)
-    # Below both, where it hides no curve.
+    # Below both charts, where it hides no curve.
     figure.legend(
         *test_axes.get_legend_handles_labels(), loc="outside lower center", frameon=False, fontsize=8, ncols=4
     )
@@ -102,8 +102,8 @@ def embedding_map(
 ) -> Figure:
     """Embeddings in a plane that keeps neighbours by cosine together (t-SNE), coloured by class; label -1 is grey.
 
-    Distances between groups and the sizes of groups mean nothing in it. Of more than `MAX_MAP_CLIPS` clips, so many are
-    drawn, evenly chosen.
+    In it the distances between groups and the sizes of groups mean nothing. At most `MAX_MAP_CLIPS` clips are drawn,
+    chosen evenly.
     """
     chosen = np.linspace(0, len(vectors) - 1, min(len(vectors), MAX_MAP_CLIPS)).astype(np.int64)
     vectors, labels = vectors[chosen], labels[chosen]
@@ -114,7 +114,7 @@ def embedding_map(
     axes = figure.subplots()
     pairs = matplotlib.colormaps["tab20"].colors  # type: ignore[attr-defined]
     colours = pairs[::2] + pairs[1::2]  # the strong ones first
-    markers = "os^Dv"  # a new one whenever the colours are used up
+    markers = "os^Dv"  # the next one when the colours are used up
     for number, label in enumerate(present):
         of_class = labels == label
         axes.scatter(
@@ -127,7 +127,7 @@ def embedding_map(
             alpha=0.85,
             label="not labelled" if label < 0 else class_names[label],
         )
-    axes.set_xlabel("t-SNE by cosine: near means alike; axes have no unit", fontsize=9, color=FAINT)
+    axes.set_xlabel("t-SNE by cosine: near means similar; axes have no unit", fontsize=9, color=FAINT)
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_color("#DDDDDD")
@@ -140,7 +140,7 @@ def embedding_map(
 def _neighbour_map(vectors: Float[np.ndarray, "clips size"]) -> Float[np.ndarray, "clips 2"]:
     if len(vectors) < 4:
         return np.stack([np.arange(len(vectors)), np.zeros(len(vectors))], axis=1)
-    from sklearn.manifold import TSNE  # takes seconds, which no other picture and no other command needs
+    from sklearn.manifold import TSNE  # here, because it takes seconds and no other command needs it
 
     plane = TSNE(
         metric="cosine",

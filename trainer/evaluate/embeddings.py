@@ -1,4 +1,4 @@
-"""Clips of a store → vectors, by a torch model or by a bundle."""
+"""Clips of a store → vectors, by a torch model or a bundle."""
 
 from collections.abc import Callable
 
@@ -19,7 +19,7 @@ BATCH_CLIPS = 16
 
 
 def torch_embedder(model: nn.Module, device: torch.device) -> Embed:
-    """Embed with a torch model that has `features`: an encoder or pose statistics."""
+    """A function that embeds with a torch model that has `features`: an encoder or pose statistics."""
     graph = ClipEmbedding(model).to(device)
 
     def embed(clips: Float32[np.ndarray, "batch bodies frames joints 3"]) -> Float32[np.ndarray, "batch size"]:
@@ -41,9 +41,9 @@ def embed_store(
     *,
     show: Callable[[int], None] = lambda _: None,
 ) -> Float32[np.ndarray, "chosen size"]:
-    """Vectors of the chosen clips, in their order; `show` is called with the number of clips of each finished batch.
+    """Unit vectors of the chosen clips, in their order. `show` gets the number of clips of each finished batch.
 
-    `sampling` is the model's: its crop and frame count are applied to the cleaned clips of the store.
+    `sampling` belongs to the model. The store's clips must be cleaned as the model needs them.
     """
     vectors: dict[int, Float32[np.ndarray, " size"]] = {}
     # One call of a model takes clips of one shape.

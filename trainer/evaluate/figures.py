@@ -1,4 +1,4 @@
-"""The pictures of a report: confusions, learning curves, and a map of the embeddings."""
+"""The pictures of a report: confusions, learning curves and a map of the embeddings."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,12 +12,12 @@ from trainer.evaluate import charts
 from trainer.evaluate.folds import Answers, Fold
 from trainer.evaluate.report import Row
 
-# On a screen of common size a picture is then read without zooming.
+# With this a picture can be read on a common screen without zooming.
 DPI = 120
 
 
 def draw_retrieval(out: Path, store: ClipStore, row: Row, vectors: Float32[np.ndarray, "clips size"]) -> None:
-    """Confusions of a row, and the map of all clips that have a vector."""
+    """Save the confusions of a row, and the map of all clips that have a vector."""
     _draw_confusions(out, store, f"{row.title}, 1-NN", [row.answers])
     used = vectors.any(axis=1)
     title = f"{row.title}: embeddings of {used.sum()} clips"
@@ -27,7 +27,7 @@ def draw_retrieval(out: Path, store: ClipStore, row: Row, vectors: Float32[np.nd
 def draw_learned(
     out: Path, store: ClipStore, folds: Sequence[Fold], rows: Sequence[Row], *, chance_percent: float
 ) -> None:
-    """The curves of all rows; confusions and map of the last."""
+    """Save the learning curves of all rows, and the confusions and the map of the last."""
     curves = {row.title: [fold.epochs for fold in row.learned] for row in rows}
     _save(charts.learning_curves(curves, chance_percent=chance_percent), out / "curves.png")
     _draw_confusions(out, store, rows[-1].title, [rows[-1].answers])
@@ -42,7 +42,10 @@ def draw_semi_supervised(
     *,
     chance_percent: float,
 ) -> None:
-    """The curves of all rows, which come by ratio and seed; confusions and map of the last row at the largest ratio."""
+    """Save the learning curves of all rows, given by ratio and seed.
+
+    Confusions and map are those of the last row at the largest ratio.
+    """
     curves = {
         f"{100 * ratio:g} %, {row.name}": [fold.epochs for of_seed in of_ratio for fold in of_seed[place].learned]
         for ratio, of_ratio in rows.items()
@@ -59,7 +62,7 @@ def draw_semi_supervised(
 def _draw_confusions(out: Path, store: ClipStore, title: str, of_runs: Sequence[Answers]) -> None:
     labels = np.concatenate([run.labels for run in of_runs])
     predictions = np.concatenate([run.predictions for run in of_runs])
-    # Only classes that occur: a store may hold many that nobody asks about.
+    # Only classes that occur: a store may have many others.
     present = np.union1d(labels, predictions)
     right = np.mean([run.accuracy for run in of_runs])
     figure = charts.confusion_matrix(
@@ -74,7 +77,7 @@ def _draw_confusions(out: Path, store: ClipStore, title: str, of_runs: Sequence[
 def _draw_features(out: Path, store: ClipStore, folds: Sequence[Fold], row: Row, title: str) -> None:
     features, test = row.learned[-1].features, folds[-1].test
     if features is not None:
-        title = f"{title}: what the last layer sees of {len(test)} test clips"
+        title = f"{title}: input of the last layer for {len(test)} test clips"
         _save(charts.embedding_map(features, store.labels[test], store.class_names, title=title), out / "map.png")
 
 

@@ -1,8 +1,8 @@
 """Fine-tuning: the encoder and a head of two layers learn the classes together, end to end.
 
-The recipe is MAMP's (main_finetune.py, script_finetune.sh), whose learning rates fall layer by layer towards the input
-as in MAE (He et al. 2022, appendix A.1), with drop-path (Huang et al. 2016) in every block. MAMP reports the best epoch
-on the test clips; here the last one counts.
+The recipe is MAMP's (main_finetune.py, script_finetune.sh). Its learning rates fall layer by layer towards the input, as
+in MAE (He et al. 2022, appendix A.1), and every block has drop-path (Huang et al. 2016). MAMP reports the best epoch on
+the test clips; here the last epoch counts.
 """
 
 import math
@@ -21,32 +21,32 @@ from gfp_serve.settings import setting
 from trainer.encoder import Block, SkeletonEncoder, init_weights
 from trainer.evaluate.folds import Fold
 from trainer.evaluate.labelled import ClipRows, LabelledClips
-from trainer.evaluate.learning import Epoch, Learned, Passes, Show, learn
+from trainer.evaluate.learning import Epoch, HeadResult, Passes, Show, learn
 from trainer.evaluate.linear_probe import check_positive
-from trainer.evaluate.resume import Unfinished
+from trainer.evaluate.resume import EvaluationState
 from trainer.schedule import LARGEST_SEED, augmentation_draws, mask_seed, warmup_cosine
 
-# Test clips that the classifier reads at a time.
+# The classifier reads this many test clips at a time.
 TEST_CLIPS = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FineTuneConfig:
-    """Settings of fine-tuning. Defaults are MAMP's for NTU RGB+D."""
+    """Settings of fine-tuning. Defaults are MAMP's for NTU RGB+D. Raises `ValueError` for a value out of range."""
 
     epochs: int = setting(100, "Passes over the training clips.")
     warmup_epochs: int = setting(5, "Epochs in which the learning rate rises from 0.")
     batch_clips: int = setting(48, "Clips in a step.")
     peak_lr: float = setting(3e-4, "Learning rate of the head after warm-up.")
     floor_lr: float = setting(1e-5, "Learning rate of the head at the end.")
-    layer_decay: float = setting(0.8, "Each block's learning rate as a share of that of the block after it.")
+    layer_decay: float = setting(0.8, "Learning rate of each block as a share of the next block's.")
     weight_decay: float = setting(0.05, "Decay of matrices; biases, norms and embeddings have none.")
-    drop_path: float = setting(0.3, "Share of the last block's updates that are dropped; 0 in the first, rising.")
-    head_dropout: float = setting(0.3, "Share of the tokens' numbers that the head does not see.")
+    drop_path: float = setting(0.3, "Share of updates that the last block drops; it rises from 0 in the first.")
+    head_dropout: float = setting(0.3, "Share of the tokens' numbers that are hidden from the head.")
     head_width: int = setting(2048, "Features of the head's first layer.")
     label_smoothing: float = setting(0.1, "Share of each label that is spread over all classes.")
-    test_every_epochs: int = setting(1, "Epochs between two tests; the last one, which counts, is always tested.")
-    seed: int = setting(0, "Start of every random draw: weights, order, windows, rotations, dropout.")
+    test_every_epochs: int = setting(1, "Epochs between two tests; the last epoch, which counts, is always tested.")
+    seed: int = setting(0, "Seed of all random draws: weights, order, windows, rotations, dropout.")
 
     def __post_init__(self) -> None:
         check_positive(self, "epochs", "batch_clips", "head_width", "test_every_epochs")
@@ -58,14 +58,16 @@ class FineTuneConfig:
             )
         if not 0 < self.floor_lr <= self.peak_lr < math.inf:
             raise ValueError(
-                f"--floor-lr is {self.floor_lr:g} and --peak-lr {self.peak_lr:g}; needed is 0 < floor <= peak "
-                f"(the published runs fall from 3e-4 to 1e-5)."
+                f"--floor-lr is {self.floor_lr:g} and --peak-lr {self.peak_lr:g}; they must be finite, with 0 < floor "
+                f"<= peak (the published runs fall from 3e-4 to 1e-5)."
             )
         if not 0 < self.layer_decay <= 1:
             raise ValueError(f"--layer-decay is {self.layer_decay}; it must be above 0 and at most 1 (published: 0.8).")
         for name in ("drop_path", "head_dropout", "label_smoothing"):
             if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must lie in [0, 1).")
+                raise ValueError(
+                    f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be 0 or more and below 1."
+                )
         if not 0 <= self.weight_decay < math.inf:
             raise ValueError(f"--weight-decay is {self.weight_decay}; it must be 0 or more, and finite.")
         if not 0 <= self.seed <= LARGEST_SEED:
@@ -73,7 +75,7 @@ class FineTuneConfig:
 
 
 class ActionClassifier(nn.Module):
-    """ClipRows → logits: an encoder, the mean of its tokens over time joint by joint, and two layers on these."""
+    """ClipRows → logits: an encoder, the means of its tokens over time for each joint, and two layers on these."""
 
     def __init__(self, encoder: SkeletonEncoder, num_classes: int, config: FineTuneConfig) -> None:
         super().__init__()
@@ -89,7 +91,7 @@ class ActionClassifier(nn.Module):
         init_weights(self.classify)
 
     def features(self, views: ClipRows) -> Float[Tensor, "clips head_width"]:
-        """What the last layer sees of each clip."""
+        """The input of the last layer for each clip."""
         tokens = self.dropout(self.encoder(self.encoder.segments(views.bodies)))
         grid = tokens.unflatten(1, (self.encoder.num_segments, self.encoder.num_joints))
         joints = grid.mean(dim=1).flatten(1)  # rows, joints · width
@@ -105,13 +107,13 @@ def fine_tune(
     fold: Fold,
     config: FineTuneConfig,
     *,
-    unfinished: Unfinished,
+    state: EvaluationState,
     key: str,
     show: Show = lambda *_: None,
-) -> Learned:
-    """Train an encoder, which is changed by it, and a new head on a fold's training clips, and test them.
+) -> HeadResult:
+    """Train an encoder and a new head on the training clips of a fold, and test them. The encoder is changed.
 
-    `unfinished` remembers, under `key`, where this run stands. `show` gets the clips of each step.
+    `state` keeps the state of this run under `key`. `show` gets the number of clips of each step.
     """
     device = clips.device
     passes = Passes(len(fold.train), config.batch_clips, config.epochs, config.seed)
@@ -125,17 +127,17 @@ def fine_tune(
         fused=True,
     )
     done: list[Epoch] = []
-    if (state := unfinished.state(key)) is not None:
-        classifier.load_state_dict(state["classifier"])
-        optimizer.load_state_dict(state["optimizer"])
-        done = [Epoch(**epoch) for epoch in state["epochs"]]
+    if (saved := state.run_state(key)) is not None:
+        classifier.load_state_dict(saved["classifier"])
+        optimizer.load_state_dict(saved["optimizer"])
+        done = [Epoch(**epoch) for epoch in saved["epochs"]]
         show(len(done) * passes.steps_per_epoch * passes.batch, "resumed")
     features: list[Tensor] = []
 
     def loss_of(step: int) -> Float[Tensor, ""]:
         chosen = fold.train[passes.places(step)]
         views = clips.views(chosen, augmentation_draws(step, seed=config.seed))
-        # Dropout has no generator of its own: seeded by the step, a resumed run draws what an unbroken one does.
+        # Dropout has no generator of its own. Seeded by the step, a resumed run draws the same as an unbroken one.
         torch.manual_seed(mask_seed(step, seed=config.seed))
         classifier.train()
         with _autocast(device):
@@ -151,11 +153,11 @@ def fine_tune(
         return classifier.classify(torch.cat(features)).argmax(dim=1).cpu().numpy()
 
     def save(epochs: Sequence[Epoch]) -> None:
-        unfinished.save_if_due(
+        state.save_if_due(
             key, lambda: {"classifier": classifier.state_dict(), "optimizer": optimizer.state_dict()}, epochs
         )
 
-    learned = learn(
+    result = learn(
         passes,
         optimizer,
         learning_rate=lambda step: warmup_cosine(
@@ -173,16 +175,16 @@ def fine_tune(
         after_epoch=save,
         show=show,
     )
-    return replace(learned, features=torch.cat(features).cpu().numpy())
+    return replace(result, features=torch.cat(features).cpu().numpy())
 
 
 def parameter_groups(
     classifier: ActionClassifier, *, layer_decay: float, weight_decay: float
 ) -> Iterator[dict[str, Any]]:
-    """The classifier's weights in groups that AdamW takes, each with the `scale` of its learning rate.
+    """The weights of the classifier in groups for AdamW, each with the `scale` of its learning rate.
 
-    The head and the final norm learn at the full rate, the last block at `layer_decay` of it, each block before it at
-    `layer_decay` of the next, and the embedding of segments and positions at `layer_decay` of the first block.
+    The head and the final norm have the full rate. The last block has `layer_decay` of it, each block before it
+    `layer_decay` of the next block's, and the embedding of segments and positions `layer_decay` of the first block's.
     """
     matrices = {id(part.weight) for part in classifier.modules() if isinstance(part, nn.Linear)}
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
@@ -201,14 +203,14 @@ def _layers_above(name: str, *, depth: int) -> int:
 
 
 def drop_path_rates(rate: float, depth: int) -> list[float]:
-    """The share of updates that each block drops: from 0 in the first to `rate` in the last, in equal steps."""
+    """The share of updates that each block drops, in equal steps from 0 in the first to `rate` in the last."""
     return [rate * block / max(1, depth - 1) for block in range(depth)]
 
 
 def add_drop_path(encoder: SkeletonEncoder, rate: float) -> list[RemovableHandle]:
-    """Let each block's attention and MLP skip rows at random in training, by hooks on this one encoder.
+    """Make attention and MLP of each block skip rows at random in training, by hooks on this encoder only.
 
-    Hooks leave the weights' names and the code of pre-training as they are.
+    Hooks change neither the names of the weights nor the code of pre-training.
     """
     handles: list[RemovableHandle] = []
     for block, share in zip(encoder.blocks, drop_path_rates(rate, len(encoder.blocks)), strict=True):
@@ -222,7 +224,7 @@ def add_drop_path(encoder: SkeletonEncoder, rate: float) -> list[RemovableHandle
 
 
 def drop_rows(update: Float[Tensor, "rows tokens width"], share: float) -> Float[Tensor, "rows tokens width"]:
-    """Zeros in place of a random `share` of the rows; the others are scaled so that the mean stays what it was."""
+    """Set a random `share` of the rows to zero, and scale the others so that the mean stays the same."""
     kept = torch.rand(update.shape[0], 1, 1, device=update.device) >= share
     return update * kept / (1 - share)
 
@@ -232,6 +234,6 @@ def _autocast(device: torch.device) -> torch.autocast:
 
 
 def clips_read(num_train_clips: int, config: FineTuneConfig) -> int:
-    """How many clips one run learns from, counting repeats, for a progress bar."""
+    """The number of clips that one run learns from, repeats included, for a progress bar."""
     passes = Passes(num_train_clips, config.batch_clips, config.epochs, config.seed)
     return passes.total_steps * passes.batch

@@ -1,4 +1,4 @@
-"""Which clips of a store are learned from and which are tested, and what was answered for these."""
+"""Folds: which clips of a store are for learning and which are tested, and the answers for these."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from trainer.data.store import ClipStore
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fold:
-    """Store indices of the clips that are tested, and of those that are searched or learned from; all are labelled."""
+    """Store indices of the test clips, and of the clips to search or to learn from. All are labelled."""
 
     test: Int[np.ndarray, " test"]
     train: Int[np.ndarray, " train"]
@@ -28,13 +28,13 @@ class Answers:
 
     @property
     def accuracy(self) -> float:
-        """Share of test clips whose label was predicted, in percent; the mean over folds."""
+        """Share of test clips with the right label, in percent; the mean over folds."""
         right = self.labels == self.predictions
         return 100.0 * float(np.mean([right[self.folds == fold].mean() for fold in np.unique(self.folds)]))
 
 
 def answers(store: ClipStore, folds: list[Fold], predictions: list[Int[np.ndarray, " _"]]) -> Answers:
-    """The predictions of each fold's test clips beside their labels."""
+    """The predictions for the test clips of each fold, beside their labels."""
     return Answers(
         labels=store.labels[np.concatenate([fold.test for fold in folds])],
         predictions=np.concatenate(predictions),
@@ -43,7 +43,10 @@ def answers(store: ClipStore, folds: list[Fold], predictions: list[Int[np.ndarra
 
 
 def split_folds(store: ClipStore) -> list[Fold]:
-    """The store's own split as the only fold: its test clips, and all its other clips to learn from."""
+    """The store's own split as the only fold: its test clips, and all other clips to learn from.
+
+    Raises `InvalidRequestError` when there are no labels, no clips on one side, or only one class.
+    """
     labelled = store.labels >= 0
     fold = Fold(
         test=np.flatnonzero(labelled & (store.splits == TEST_SPLIT)),
@@ -52,26 +55,29 @@ def split_folds(store: ClipStore) -> list[Fold]:
     if not labelled.any():
         raise InvalidRequestError(
             f"none of the {len(store)} clips in the store has a label; evaluation compares labels: import recordings "
-            f"that say their actions."
+            f"with labels."
         )
     if not len(fold.test) or not len(fold.train):
         raise InvalidRequestError(
             f"the store has {len(fold.test)} labelled test clips and {len(fold.train)} others; evaluation needs both. "
-            f"Mark subjects as test with gfp-data import --test-subject, or let each subject be tested once with "
-            f"gfp-evaluate --folds."
+            f"Mark subjects as test with gfp-data import --test-subject, or test each subject once with gfp-evaluate "
+            f"--folds."
         )
     _check_classes(store, [fold])
     return [fold]
 
 
 def cross_subject_folds(store: ClipStore, num_folds: int) -> list[Fold]:
-    """Subjects dealt in turn to `num_folds` groups; each group is tested once while the others are learned from."""
+    """Subjects are dealt in turn to `num_folds` groups. Each group is tested once, with the others to learn from.
+
+    Raises `InvalidRequestError` when there are fewer labelled subjects than folds, or only one class.
+    """
     labelled = store.labels >= 0
     subjects = np.unique(store.subjects[labelled])
     if len(subjects) < num_folds or num_folds < 2:
         raise InvalidRequestError(
-            f"{num_folds} cross-subject folds were asked for; there must be 2 or more and a subject for each, and the "
-            f"store has {len(subjects)} labelled subjects."
+            f"--folds is {num_folds}; it must be at least 2 and at most the number of labelled subjects, of which the "
+            f"store has {len(subjects)}."
         )
     group = {subject: place % num_folds for place, subject in enumerate(subjects)}
     fold_of = np.array([group.get(subject, -1) for subject in store.subjects])
@@ -87,32 +93,32 @@ def _check_classes(store: ClipStore, folds: list[Fold]) -> None:
     classes = np.unique(store.labels[used_clips(folds)])
     if len(classes) < 2:
         raise InvalidRequestError(
-            f"all labelled clips of {store.path} are of one class, {store.class_names[classes[0]]!r}, so that every "
-            f"answer would be right; evaluation needs two or more."
+            f"all labelled clips of {store.path} are of one class, {store.class_names[classes[0]]!r}, so every answer "
+            f"would be right; evaluation needs two or more classes: import clips of other actions too."
         )
 
 
 def check_not_fitted_on(store: ClipStore, folds: list[Fold], fitted: ClipStore) -> None:
-    """Raise `InvalidRequestError` when clips that are tested are among those that a read-out is fitted on."""
+    """Raise `InvalidRequestError` when a read-out would be fitted on clips that are tested."""
     sums = {source.name: source.sha256 for source in fitted.sources}
     shared = tuple(f"{source.name}/" for source in store.sources if sums.get(source.name) == source.sha256)
     tested = {str(name) for fold in folds for name in store.names[fold.test]}
     learned = (str(name) for name in fitted.names[fitted.splits != TEST_SPLIT])
     if seen := sum(name in tested and name.startswith(shared) for name in learned):
         raise InvalidRequestError(
-            f"{seen} of the clips that are tested would be fitted on: --fit takes all clips of {fitted.path} that are "
-            f"not of its own test split. Fit on a store of other recordings, or test by the split of that store "
-            f"(without --folds)."
+            f"the read-out would be fitted on {seen} of the clips that are tested: --fit takes all clips of "
+            f"{fitted.path} outside its own test split. Fit on a store of other recordings, or test by the split of that "
+            f"store (without --folds)."
         )
 
 
 def used_clips(folds: list[Fold]) -> Int[np.ndarray, " clips"]:
-    """Every clip that is on a side of a fold, once."""
+    """Every clip that belongs to a fold, once."""
     return np.unique(np.concatenate([side for fold in folds for side in (fold.test, fold.train)]))
 
 
 def chance(store: ClipStore, folds: list[Fold]) -> float:
-    """Percent of right answers when each answer is the label of a training clip drawn blindly; the mean over folds."""
+    """Percent of right answers if each is the label of a random training clip; the mean over folds."""
     shares = []
     for fold in folds:
         clips_of_class = np.bincount(store.labels[fold.train], minlength=len(store.class_names))

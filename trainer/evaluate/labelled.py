@@ -1,4 +1,4 @@
-"""Labelled clips of a store on a device: random views to learn from, centre crops to be tested on."""
+"""Labelled clips of a store on a device: random views for learning, centre crops for tests."""
 
 from typing import NamedTuple
 
@@ -12,26 +12,26 @@ from trainer.data.augmentation import draw_views
 from trainer.data.model_input import ModelInput, to_device
 from trainer.data.store import ClipStore
 
-# Bodies that a frozen encoder reads at a time.
+# A frozen encoder reads this many bodies at a time.
 CHUNK_ROWS = 32
 
 
 class ClipRows(NamedTuple):
-    """Some clips as a model reads them. A row is a body; absent bodies have no row unless they are kept."""
+    """Some clips as a model reads them. Rows are those of `ModelInput`: a row is a body of a clip."""
 
-    bodies: Float[Tensor, "rows frames joints 3"]
-    clip: Int[Tensor, " rows"]  # which of the clips each row belongs to
+    bodies: Float[Tensor, "rows frames joints 3"]  # metres
+    clip: Int[Tensor, " rows"]  # the place of each row's clip among the clips
     num_clips: int
 
     def mean_of_bodies(self, features: Float[Tensor, "rows size"]) -> Float[Tensor, "clips size"]:
-        """The mean over each clip's rows."""
+        """The mean over the rows of each clip."""
         total = features.new_zeros(self.num_clips, features.shape[1]).index_add_(0, self.clip, features)
         count = torch.bincount(self.clip, minlength=self.num_clips).to(features.dtype)
         return total / count[:, None]
 
 
 class LabelledClips:
-    """ClipRows of a store's clips on a device; the rows of the store lie there too where they fit."""
+    """The clips of a store as `ClipRows` on a device."""
 
     def __init__(self, store: ClipStore, sampling: SampleConfig, device: torch.device) -> None:
         self.store, self.device = store, device
@@ -49,7 +49,7 @@ class LabelledClips:
 
 @torch.no_grad()
 def frozen_features(model: nn.Module, views: ClipRows) -> Float[Tensor, "clips size"]:
-    """What a model's `features` give for each clip, the mean over its bodies, before any scaling to unit length."""
+    """The `features` of a model for each clip: the mean over its bodies, not scaled to unit length."""
     parts = torch.split(views.bodies, CHUNK_ROWS)
     rows = [model.features(part).float() for part in parts]  # type: ignore[operator]
     return views.mean_of_bodies(torch.cat(rows))

@@ -1,4 +1,4 @@
-"""How a head learns from labelled clips: shuffled passes, a loss a step, and what it answers after the last epoch."""
+"""How a head learns from labelled clips: shuffled passes, a loss for each step, and answers after the last epoch."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -12,47 +12,50 @@ from torch import Tensor
 from gfp_serve.errors import InvalidRequestError
 from trainer.schedule import take
 
-# Clips that a step took, and words on how it goes.
+# Gets the number of clips that a step took, and a text for the progress bar.
 Show = Callable[[int, str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """What is known of one pass."""
+    """One pass over the training clips."""
 
     epoch: int  # from 1
     train_loss: float  # mean over its steps
     learning_rate: float  # of its last step
-    top1_percent: float | None  # right on the test clips after it; None where that was not asked
+    top1_percent: float | None  # accuracy on the test clips after it; None if it was not tested
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Learned:
-    """What a head answers after its last epoch, and how it came there."""
+class HeadResult:
+    """What a head answers after its last epoch, and how it learned."""
 
     predictions: Int[np.ndarray, " test"]
     epochs: tuple[Epoch, ...]
-    features: Float32[np.ndarray, "test size"] | None = None  # of the test clips, as the last layer sees them
+    features: Float32[np.ndarray, "test size"] | None = None  # input of the last layer for the test clips
 
     @property
     def best(self) -> Epoch:
-        """The tested epoch that was right most often. Chosen by looking at the test clips: never a result."""
+        """The tested epoch with the best accuracy. It is chosen by the test clips, so it is never a result."""
         return max(self.epochs, key=lambda epoch: -1.0 if epoch.top1_percent is None else epoch.top1_percent)
 
 
 @dataclass(frozen=True, slots=True)
 class Passes:
-    """Which training clips each step takes: passes in random order, in batches of one size, a function of the step."""
+    """Which training clips a step takes, as a function of the step: shuffled passes, in batches of one size.
+
+    Raises `InvalidRequestError` for fewer than 2 clips.
+    """
 
     num_clips: int
-    batch_clips: int  # at most; fewer clips give a smaller batch
+    batch_clips: int  # the largest batch; fewer clips give a smaller one
     epochs: int
     seed: int
 
     def __post_init__(self) -> None:
         if self.num_clips < 2:
             raise InvalidRequestError(
-                f"there are {self.num_clips} labelled clips to learn from; batch norm needs 2 at least: import more "
+                f"there are {self.num_clips} labelled clips to learn from; batch norm needs at least 2: import more "
                 f"clips, or choose a larger share of them."
             )
 
@@ -69,7 +72,7 @@ class Passes:
         return self.epochs * self.steps_per_epoch
 
     def places(self, step: int) -> Int[np.ndarray, " batch"]:
-        """Places of a step's clips among the training clips."""
+        """Places of a step's clips in the list of training clips."""
         return take(step * self.batch, self.batch, num_clips=self.num_clips, key=(self.seed, 3))
 
 
@@ -85,11 +88,11 @@ def learn(
     done: Sequence[Epoch] = (),
     after_epoch: Callable[[Sequence[Epoch]], None] = lambda _: None,
     show: Show = lambda *_: None,
-) -> Learned:
-    """Take every step from the epochs that are `done` to the last; what `predict` says after the last one counts.
+) -> HeadResult:
+    """Take all steps after the epochs that are `done`. What `predict` answers after the last step is the result.
 
-    `learning_rate` and `loss_of` are asked for each step; a parameter group of the optimiser may have a `scale` on the
-    rate. Raises `InvalidRequestError` when the loss is not finite.
+    `learning_rate` and `loss_of` are called for each step. A parameter group of the optimiser may have a `scale`, which
+    multiplies its learning rate. Raises `InvalidRequestError` when the loss is not finite.
     """
     epochs = list(done)
     predictions = predict() if len(epochs) == passes.epochs else None
@@ -117,4 +120,4 @@ def learn(
         epochs.append(Epoch(number, train_loss, rate, top1))
         after_epoch(epochs)
     assert predictions is not None  # noqa: S101  the last epoch is always tested
-    return Learned(predictions, tuple(epochs))
+    return HeadResult(predictions, tuple(epochs))

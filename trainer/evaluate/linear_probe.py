@@ -1,7 +1,7 @@
-"""Linear probe: how well a linear layer on the frozen encoder's mean feature tells the classes apart.
+"""Linear probe: how well a linear layer on the mean feature of a frozen encoder separates the classes.
 
-The recipe is MAMP's (main_linprobe.py): batch norm without weights, SGD with momentum, half a cosine to 0. MAMP reports
-the best epoch on the test clips; here the last one counts.
+The recipe is MAMP's (main_linprobe.py): batch norm without weights, SGD with momentum, half a cosine down to 0. MAMP
+reports the best epoch on the test clips; here the last epoch counts.
 """
 
 import math
@@ -17,26 +17,26 @@ from torch.nn import functional as F
 from gfp_serve.settings import setting
 from trainer.evaluate.folds import Fold
 from trainer.evaluate.labelled import LabelledClips, frozen_features
-from trainer.evaluate.learning import Learned, Passes, Show, learn
+from trainer.evaluate.learning import HeadResult, Passes, Show, learn
 from trainer.schedule import LARGEST_SEED, augmentation_draws, warmup_cosine
 
-# Test clips that are cut at a time.
+# This many test clips are cut at a time.
 TEST_CLIPS = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinearProbeConfig:
-    """Settings of a linear probe. Defaults are MAMP's for NTU RGB+D."""
+    """Settings of a linear probe. Defaults are MAMP's for NTU RGB+D. Raises `ValueError` for a value out of range."""
 
     epochs: int = setting(100, "Passes over the training clips.")
     batch_clips: int = setting(256, "Clips in a step.")
     peak_lr: float = setting(0.1, "Learning rate of the first step; AMR, by the authors of GFP, has 0.01.")
     augment: bool = setting(
         True,
-        "Learn from random windows and rotations, as published: every epoch encodes every clip anew. Without, from "
-        "centre crops that are encoded once, which is about a hundred times faster.",
+        "Learn from random windows and rotations, as published: every epoch encodes every clip again. Without it, learn "
+        "from centre crops that are encoded once, which is about a hundred times faster.",
     )
-    seed: int = setting(0, "Start of every random draw: weights, order, windows, rotations.")
+    seed: int = setting(0, "Seed of all random draws: weights, order, windows, rotations.")
 
     def __post_init__(self) -> None:
         check_positive(self, "epochs", "batch_clips")
@@ -49,7 +49,7 @@ class LinearProbeConfig:
 
 
 class LinearHead(nn.Module):
-    """Features, each brought to mean 0 and variance 1 over the batch, then one linear layer."""
+    """Scales each feature to mean 0 and variance 1 over the batch; then one linear layer."""
 
     def __init__(self, size: int, num_classes: int) -> None:
         super().__init__()
@@ -64,10 +64,10 @@ class LinearHead(nn.Module):
 
 def linear_probe(
     model: nn.Module, clips: LabelledClips, fold: Fold, config: LinearProbeConfig, *, show: Show = lambda *_: None
-) -> Learned:
+) -> HeadResult:
     """Train a linear head on the features of a frozen model, and test it after every epoch.
 
-    `show` is called with the number of clips that `model` has read.
+    `show` gets the number of clips that `model` has just read.
     """
     model = model.to(clips.device).eval()
     tested = _features(model, clips, fold.test, show)
@@ -85,7 +85,7 @@ def linear_probe(
         clips.store.labels[fold.test],
         num_classes=len(clips.store.class_names),
         config=config,
-        show=show if config.augment else lambda _, said: show(0, said),
+        show=show if config.augment else lambda _, text: show(0, text),
     )
 
 
@@ -98,8 +98,8 @@ def train_linear_head(
     num_classes: int,
     config: LinearProbeConfig,
     show: Show = lambda *_: None,
-) -> Learned:
-    """Train a head on features: `batch` gives those of a step's clips, by their places in `labels`."""
+) -> HeadResult:
+    """Train a head on features. `batch` gives those of a step's clips, by their places in `labels`."""
     passes = Passes(len(labels), config.batch_clips, config.epochs, config.seed)
     device = test_features.device
     targets = torch.from_numpy(labels).to(device)
@@ -115,7 +115,7 @@ def train_linear_head(
     def predict() -> Int[np.ndarray, " test"]:
         return head.eval()(test_features).argmax(dim=1).cpu().numpy()
 
-    learned = learn(
+    result = learn(
         passes,
         torch.optim.SGD(head.parameters(), lr=config.peak_lr, momentum=0.9, weight_decay=0.0),
         learning_rate=lambda step: warmup_cosine(
@@ -128,11 +128,11 @@ def train_linear_head(
     )
     with torch.no_grad():
         seen = head.eval().norm(test_features)
-    return replace(learned, features=seen.cpu().numpy())
+    return replace(result, features=seen.cpu().numpy())
 
 
 def clips_read(fold: Fold, config: LinearProbeConfig) -> int:
-    """How many clips a probe of one model gives to it, for a progress bar."""
+    """The number of clips that the model reads in its probe, for a progress bar."""
     if not config.augment:
         return len(fold.test) + len(fold.train)
     passes = Passes(len(fold.train), config.batch_clips, config.epochs, config.seed)
@@ -140,7 +140,7 @@ def clips_read(fold: Fold, config: LinearProbeConfig) -> int:
 
 
 def check_positive(config: object, *names: str) -> None:
-    """Raise `ValueError` for a whole number below 1, called by its flag."""
+    """Raise `ValueError`, with the name of the option, for a setting below 1."""
     for name in names:
         if getattr(config, name) < 1:
             raise ValueError(f"--{name.replace('_', '-')} is {getattr(config, name)}; it must be at least 1.")

@@ -1,4 +1,4 @@
-"""What a protocol found, as plain values for JSON, with all that is needed to find it again."""
+"""The report of a protocol as plain values for JSON, with everything needed to repeat it."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,19 +12,19 @@ from gfp_serve.preprocess import PreprocessConfig
 from trainer.data.store import ClipStore
 from trainer.evaluate.candidates import Readout
 from trainer.evaluate.folds import Answers, Fold, chance
-from trainer.evaluate.learning import Learned
+from trainer.evaluate.learning import HeadResult
 
-BEST_EPOCH_WARNING = "chosen by looking at the test clips, so it flatters: no result to report or to compare"
+BEST_EPOCH_WARNING = "chosen by the test clips, so it is too good: do not report or compare it"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Row:
-    """One line of a table: what an embedding answered, and how its head learned to."""
+    """A line of a table: the answers of an embedding, and how its head learned."""
 
     name: str
     readout: Readout
     answers: Answers
-    learned: tuple[Learned, ...] = ()  # fold by fold; empty where nothing is learned
+    learned: tuple[HeadResult, ...] = ()  # one for each fold; empty if nothing is learned
 
     @property
     def title(self) -> str:
@@ -32,11 +32,11 @@ class Row:
 
     @property
     def best_percent(self) -> float:
-        """Accuracy of each fold's best epoch, the mean over folds; see `BEST_EPOCH_WARNING`."""
+        """Accuracy of the best epoch of each fold, the mean over folds; see `BEST_EPOCH_WARNING`."""
         return float(np.mean([fold.best.top1_percent for fold in self.learned]))
 
 
-def describe(
+def describe_evaluation(
     protocol: str,
     store: ClipStore,
     folds: Sequence[Fold],
@@ -46,10 +46,10 @@ def describe(
     preprocess: PreprocessConfig,
     encoder: dict[str, Any],
 ) -> dict[str, Any]:
-    """The part of a report that says what was measured, on what, and how; `config` and `seed` are the protocol's."""
+    """The part of a report that says what was measured, on what and how. `config` and `seed` are the protocol's."""
     return {
         "protocol": protocol,
-        "folds": _sides(store, folds),
+        "folds": _describe_folds(store, folds),
         "config": config,
         "seed": seed,
         "made_with": {"gfp_serve": __version__, "torch": torch.__version__},
@@ -62,7 +62,7 @@ def describe(
     }
 
 
-def _sides(store: ClipStore, folds: Sequence[Fold]) -> str:
+def _describe_folds(store: ClipStore, folds: Sequence[Fold]) -> str:
     if len(folds) > 1:
         return f"{len(folds)} cross-subject folds"
     ways = sorted({source.protocol for source in store.sources} - {""})
@@ -70,7 +70,7 @@ def _sides(store: ClipStore, folds: Sequence[Fold]) -> str:
 
 
 def results(rows: Sequence[Row]) -> dict[str, Any]:
-    """The figures of a report. What learned is measured after its last epoch, whatever came before."""
+    """The figures of a report. A head counts as it is after its last epoch, even if it was better before."""
     found: dict[str, Any] = {
         "top1_percent": {row.name: row.answers.accuracy for row in rows if row.readout == "plain"},
         "top1_percent_readout": {row.name: row.answers.accuracy for row in rows if row.readout == "read-out"},

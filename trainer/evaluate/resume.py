@@ -1,4 +1,4 @@
-"""Where a long evaluation stands, in one file of its folder: what is finished, and the run in progress."""
+"""The state of a long evaluation, in one file of its folder: results of its runs, and the run in progress."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -10,30 +10,31 @@ import torch
 
 from gfp_serve.errors import InvalidRequestError
 from gfp_serve.files import written_whole
-from trainer.evaluate.learning import Epoch, Learned
+from trainer.evaluate.learning import Epoch, HeadResult
 
-UNFINISHED_FILE = "unfinished.pt"
+STATE_FILE = "unfinished.pt"
 FORMAT_VERSION = 1
 
-# A state of the published size takes a second to write.
+# Writing the state of an encoder of the published size takes a second.
 SAVE_EVERY_S = 60.0
 
 
-class Unfinished:
-    """Remembers the runs of an evaluation by their keys; without a folder, for the life of the process.
+class EvaluationState:
+    """Keeps the results of an evaluation's runs by their keys, and the state of the run in progress.
 
-    A crash or Ctrl-C loses at most the last minute and the epoch in progress.
+    Without a folder it keeps them in memory only. A crash or Ctrl-C loses at most the last minute and the epoch in
+    progress.
     """
 
     def __init__(self, folder: Path | None, identity: dict[str, Any], *, resume: bool) -> None:
-        """`identity` says what is evaluated and how, as flat JSON: a file that says otherwise is not gone on with.
+        """`identity` says what is evaluated and how, as flat JSON. A file of another identity is not resumed.
 
-        Raises `InvalidRequestError` when there is a file and `resume` is not asked for, when there is none and it is,
-        when it was written by another evaluation (each difference is named), or when it cannot be read.
+        Raises `InvalidRequestError` without `resume` when the folder has a file, and with `resume` when it has none,
+        when the file is of another evaluation (each difference is named), or when it cannot be read.
         """
-        self._path = None if folder is None else folder / UNFINISHED_FILE
+        self._path = None if folder is None else folder / STATE_FILE
         self._identity = identity
-        self._finished: dict[str, dict[str, Any]] = {}
+        self._results: dict[str, dict[str, Any]] = {}
         self._current: tuple[str, dict[str, Any]] | None = None
         self._saved_at = time.monotonic()
         if resume:
@@ -44,39 +45,39 @@ class Unfinished:
                 f"--out."
             )
 
-    def finished(self, key: str) -> Learned | None:
-        """What a run gave that is finished."""
-        if (found := self._finished.get(key)) is None:
+    def result(self, key: str) -> HeadResult | None:
+        """The result of a finished run; None if it is not finished."""
+        if (found := self._results.get(key)) is None:
             return None
         features = found["features"]
-        return Learned(
+        return HeadResult(
             found["predictions"].numpy(),
             tuple(Epoch(**epoch) for epoch in found["epochs"]),
             None if features is None else features.numpy(),
         )
 
-    def finish(self, key: str, learned: Learned, *, keep_features: bool) -> None:
-        """Remember what a run gave, and forget its state."""
-        self._finished[key] = {
-            "predictions": torch.from_numpy(learned.predictions),
-            "epochs": [asdict(epoch) for epoch in learned.epochs],
-            "features": torch.from_numpy(learned.features) if keep_features and learned.features is not None else None,
+    def add_result(self, key: str, result: HeadResult, *, keep_features: bool) -> None:
+        """Keep the result of a run, and forget its state."""
+        self._results[key] = {
+            "predictions": torch.from_numpy(result.predictions),
+            "epochs": [asdict(epoch) for epoch in result.epochs],
+            "features": torch.from_numpy(result.features) if keep_features and result.features is not None else None,
         }
         self._current = None
         self._write()
 
-    def state(self, key: str) -> dict[str, Any] | None:
-        """The state of the run in progress, if it is the one of this key."""
+    def run_state(self, key: str) -> dict[str, Any] | None:
+        """The state of the run in progress; None if that is not the run of this key."""
         return self._current[1] if self._current is not None and self._current[0] == key else None
 
     def save_if_due(self, key: str, state: Callable[[], dict[str, Any]], epochs: Sequence[Epoch]) -> None:
-        """Write where a run stands, if that was not done within the last minute."""
+        """Write the state of a run, unless one was written within the last minute."""
         if self._path is not None and time.monotonic() - self._saved_at >= SAVE_EVERY_S:
             self._current = key, state() | {"epochs": [asdict(epoch) for epoch in epochs]}
             self._write()
 
     def remove(self) -> None:
-        """The evaluation is complete and its report written."""
+        """Delete the file, because the evaluation is complete."""
         if self._path is not None:
             self._path.unlink(missing_ok=True)
 
@@ -86,7 +87,7 @@ class Unfinished:
         values = {
             "format_version": FORMAT_VERSION,
             "identity": self._identity,
-            "finished": self._finished,
+            "finished": self._results,
             "current": self._current,
         }
         try:
@@ -109,16 +110,17 @@ class Unfinished:
         try:
             values = torch.load(self._path, map_location="cpu", weights_only=True)
             version, identity = values["format_version"], values["identity"]
-            self._finished, self._current = values["finished"], values["current"]
+            self._results, self._current = values["finished"], values["current"]
         except Exception as error:  # torch raises many types for a damaged file; all mean the same here
             raise InvalidRequestError(
-                f"{self._path} cannot be read (damaged?): {error}; delete it and start again without --resume."
+                f"{self._path} cannot be read, perhaps because it is damaged: {error}; delete it and start again without "
+                f"--resume."
             ) from error
         names = sorted({*identity, *self._identity})
         differing = [name for name in names if identity.get(name) != self._identity.get(name)]
         if version != FORMAT_VERSION or differing:
-            told = "; ".join(f"{name} is {self._identity.get(name)} and was {identity.get(name)}" for name in differing)
+            what = "; ".join(f"{name} is {self._identity.get(name)} and was {identity.get(name)}" for name in differing)
             raise InvalidRequestError(
-                f"{self._path} is of another evaluation: {told or f'format {version}'}. Say the same as then, or name "
-                f"another folder for --out."
+                f"{self._path} is of another evaluation: {what or f'format {version}'}. Use the same settings as then, "
+                f"or name another folder for --out."
             )

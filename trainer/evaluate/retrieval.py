@@ -1,7 +1,7 @@
-"""Action retrieval: is the nearest training clip an example of the test clip's class?
+"""Action retrieval: does the nearest training clip have the class of the test clip?
 
-1-NN by cosine, as UmURL, USDRL and the GFP paper report it: frozen encoder, centre crop, no augmentation. The training
-clips are the gallery, the test clips are the queries.
+1-NN by cosine, as in UmURL, USDRL and the GFP paper: frozen encoder, centre crop, no augmentation. The training clips
+are the gallery, the test clips are the queries.
 """
 
 from collections.abc import Callable
@@ -18,20 +18,20 @@ from trainer.evaluate.folds import Answers, Fold, answers, used_clips
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Retrieved:
-    """What one embedding answered, and the vectors that it did so with."""
+class RetrievalResult:
+    """The answers of one embedding, and the vectors that gave them."""
 
     candidate: Candidate
     answers: Answers
-    vectors: Float32[np.ndarray, "clips size"]  # zeros for clips on neither side of a fold
+    vectors: Float32[np.ndarray, "clips size"]  # zeros for clips that belong to no fold
 
 
 def retrieval(
     store: ClipStore, folds: list[Fold], tested: list[Candidate], *, show: Callable[[int], None] = lambda _: None
-) -> list[Retrieved]:
-    """Every candidate on the same folds; `show` gets the number of clips of each finished batch.
+) -> list[RetrievalResult]:
+    """Test every candidate on the same folds. `show` gets the number of clips of each finished batch.
 
-    Raises `InvalidRequestError` when the store was cleaned otherwise than a candidate needs.
+    Raises `InvalidRequestError` when the store's clips were not cleaned as a candidate needs them.
     """
     used = used_clips(folds)
     rows = []
@@ -40,7 +40,7 @@ def retrieval(
         vectors = embed_store(candidate.embed, store, candidate.preprocess.sampling, used, show=show)
         of_store = np.zeros((len(store), vectors.shape[1]), dtype=np.float32)
         of_store[used] = vectors
-        rows.append(Retrieved(candidate, retrieve(of_store, store, folds), of_store))
+        rows.append(RetrievalResult(candidate, retrieve(of_store, store, folds), of_store))
     return rows
 
 

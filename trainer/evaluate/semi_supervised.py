@@ -1,7 +1,7 @@
-"""Semi-supervised: the fine-tuning recipe on a small random share of the training clips, drawn anew for every seed.
+"""Semi-supervised: the fine-tuning recipe on a small random share of the training clips, drawn for every seed.
 
-The published script (MAMP's) draws in each process by itself, so that two processes together see up to twice the
-labels, and all its runs have one seed. Here a draw is a function of the seed alone, and its clips' hash is reported.
+In the published script (MAMP's) each process draws for itself, so two processes together see up to twice the labels,
+and all its runs have one seed. Here a draw depends on the seed only, and the report has the hash of its clips.
 """
 
 import hashlib
@@ -21,22 +21,24 @@ from trainer.evaluate.folds import Fold
 from trainer.evaluate.labelled import LabelledClips
 from trainer.evaluate.learning import Show
 from trainer.evaluate.report import Row, results
-from trainer.evaluate.resume import Unfinished
+from trainer.evaluate.resume import EvaluationState
 
 
 def draw(store: ClipStore, fold: Fold, ratio: float, *, seed: int, balanced: bool) -> Fold:
     """The fold with int(clips · ratio) of its training clips, in the store's order.
 
-    The draw of a smaller ratio is part of that of a larger one with the same seed. `balanced` takes clips from the
-    classes in turn, as long as they have any. Raises `InvalidRequestError` for a ratio outside (0, 1] and for one that
-    leaves fewer than 2 clips.
+    The draw of a smaller ratio is part of the draw of a larger one with the same seed. `balanced` takes a clip from
+    each class in turn, as long as the class has any. Raises `InvalidRequestError` for a ratio outside (0, 1] and for
+    one that gives fewer than 2 clips.
     """
     if not 0 < ratio <= 1:
-        raise InvalidRequestError(f"--ratio is {ratio}; it must be above 0 and at most 1. Published are 0.01 and 0.1.")
+        raise InvalidRequestError(
+            f"--ratio is {ratio}; it must be above 0 and at most 1. The published runs use 0.01 and 0.1."
+        )
     count = int(len(fold.train) * ratio)
     if count < 2:
         raise InvalidRequestError(
-            f"--ratio {ratio:g} of {len(fold.train)} training clips is {count}; 2 at least are needed: choose "
+            f"--ratio {ratio:g} of {len(fold.train)} training clips gives {count}; at least 2 are needed: choose "
             f"{2 / len(fold.train):.2g} or more."
         )
     shuffled = np.random.default_rng([seed, 4]).permutation(fold.train)
@@ -51,10 +53,10 @@ def learn_from_draws(
     draws: Mapping[tuple[float, int], list[Fold]],
     config: FineTuneConfig,
     *,
-    unfinished: Unfinished,
+    state: EvaluationState,
     show: Show = lambda *_: None,
 ) -> dict[float, list[list[Row]]]:
-    """The rows of fine-tuning for each ratio and seed, from the folds that were drawn for them."""
+    """Fine-tune for each ratio and seed on the folds that were drawn for them, and return the rows by ratio."""
     rows: dict[float, list[list[Row]]] = {ratio: [] for ratio, _ in draws}
     for (ratio, seed), folds in draws.items():
         of_seed = compare_fine_tuned(
@@ -62,7 +64,7 @@ def learn_from_draws(
             clips,
             folds,
             replace(config, seed=seed),
-            unfinished=unfinished,
+            state=state,
             prefix=f"{ratio:g}, seed {seed}, ",
             show=show,
         )
@@ -71,7 +73,7 @@ def learn_from_draws(
 
 
 def describe_draw(store: ClipStore, folds: Sequence[Fold], *, seed: int) -> dict[str, Any]:
-    """How many clips and classes a seed drew, and the hash of the clips' names, by which two runs can be compared."""
+    """The number of clips and classes that a seed drew, and the hash of the clips' names, to compare two runs."""
     drawn = np.concatenate([fold.train for fold in folds])
     names = "\n".join(store.names[drawn].tolist())
     return {
@@ -85,7 +87,7 @@ def describe_draw(store: ClipStore, folds: Sequence[Fold], *, seed: int) -> dict
 def summary(
     store: ClipStore, draws: Sequence[Sequence[Fold]], seeds: Sequence[int], rows: Sequence[Sequence[Row]]
 ) -> dict[str, Any]:
-    """The report of one ratio: what each seed drew and gave, and mean and deviation over the seeds."""
+    """The report of one ratio: draws and results of each seed, and mean and deviation over the seeds."""
     return {
         "draws": [describe_draw(store, folds, seed=seed) for folds, seed in zip(draws, seeds, strict=True)],
         "top1_percent": {
@@ -97,13 +99,13 @@ def summary(
 
 
 def mean_and_deviation(percents: Sequence[float]) -> dict[str, Any]:
-    """Mean and sample standard deviation (over n - 1; 0 for a single run) of the seeds' accuracies, and these."""
+    """The accuracies of the seeds with their mean and sample standard deviation (over n - 1; 0 for a single run)."""
     deviation = float(np.std(percents, ddof=1)) if len(percents) > 1 else 0.0
     return {"mean": float(np.mean(percents)), "deviation": deviation, "seeds": list(percents)}
 
 
 def _rank_in_class(labels: Int[np.ndarray, " clips"]) -> Int[np.ndarray, " clips"]:
-    """How many clips of the same class come before each."""
+    """The number of clips of the same class that come before each clip."""
     ranks = np.empty(len(labels), dtype=np.int64)
     for label in np.unique(labels):
         of_class = labels == label

@@ -7,7 +7,7 @@ from rich.table import Table
 
 
 def print_rows(report: dict[str, Any], *, caption: str) -> None:
-    """One line for chance and for each embedding, and below them what the best epochs would have given."""
+    """Print a line for chance and for each embedding, and below them the accuracies of the best epochs."""
     plain, other = report["top1_percent"], report["top1_percent_readout"]
     table = Table("embedding", *(("plain", "with read-out") if other else ("right in %",)))
     table.add_row("chance", f"{report['chance_percent']:.1f}")
@@ -17,12 +17,12 @@ def print_rows(report: dict[str, Any], *, caption: str) -> None:
     _print(table, report, caption)
     if best := dict(report.get("best_epoch_on_test_percent", {})):
         warning = best.pop("warning")
-        told = "; ".join(f"{name} {percent:.1f}" for name, percent in best.items())
-        Console().print(f"Best epoch, {warning}: {told}.", style="dim", highlight=False)
+        figures = "; ".join(f"{name} {percent:.1f}" for name, percent in best.items())
+        Console().print(f"Best epoch, {warning}: {figures}.", style="dim", highlight=False)
 
 
 def print_semi_supervised(report: dict[str, Any]) -> None:
-    """One line for chance and for each embedding, and a column for each ratio."""
+    """Print a line for chance and for each embedding, with a column for each ratio."""
     ratios = report["ratios"].values()
     table = Table("embedding")
     for ratio, found in report["ratios"].items():
@@ -38,12 +38,12 @@ def print_semi_supervised(report: dict[str, Any]) -> None:
 
 def _print(table: Table, report: dict[str, Any], caption: str) -> None:
     console = Console()
-    # Not the table's own title, which is broken into lines as narrow as the table.
+    # Not as the table's own title, which would be broken into lines as narrow as the table.
     console.print(
         f"{report['protocol']}: right in % of {report['num_test_clips']} test clips ({report['folds']})",
         style="bold",
         highlight=False,
     )
     console.print(table)
-    # A caption may hold names of recordings, which may hold brackets.
+    # A caption may have names of recordings in it, and these may have brackets.
     console.print(f"{caption[0].upper()}{caption[1:]}.", style="dim", markup=False, highlight=False)

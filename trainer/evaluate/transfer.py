@@ -1,4 +1,4 @@
-"""Transfer: the fine-tuning recipe on other clips than the encoder was pre-trained on."""
+"""Transfer: the fine-tuning recipe on clips that the encoder was not pre-trained on."""
 
 from typing import Any
 
@@ -8,9 +8,9 @@ from trainer.data.store import ClipStore
 
 
 def source_and_target(checkpoint: Checkpoint, store: ClipStore) -> dict[str, Any]:
-    """What the encoder was pre-trained on and what it is carried over to, and which recordings are in both.
+    """What the encoder was pre-trained on, what it is transferred to, and which recordings are in both.
 
-    Raises `InvalidRequestError` when the store is the one of pre-training, whatever it is called.
+    Raises `InvalidRequestError` when the store has the content of the one of pre-training.
     """
     source, target = checkpoint.data, data_summary(store)
     if source["content_sha256"] == target["content_sha256"]:
@@ -18,11 +18,11 @@ def source_and_target(checkpoint: Checkpoint, store: ClipStore) -> dict[str, Any
             f"{store.path} is the store that the encoder was pre-trained on (content {store.content_digest[:12]}…), so "
             f"nothing is transferred; name another store, or use gfp-evaluate fine-tune."
         )
-    theirs = {recording["sha256"] for recording in source["sources"]}
-    shared = [recording["name"] for recording in target["sources"] if recording["sha256"] in theirs]
+    known = {recording["sha256"] for recording in source["sources"]}
+    shared = [recording["name"] for recording in target["sources"] if recording["sha256"] in known]
     return {"source": source, "target": target, "shared_sources": shared}
 
 
 def names(summary: dict[str, Any]) -> str:
-    """The recordings of a data summary in one phrase."""
+    """The recordings of a data summary in a phrase."""
     return f"{', '.join(source['name'] for source in summary['sources'])} ({summary['num_clips']} clips)"

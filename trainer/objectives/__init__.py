@@ -1,4 +1,4 @@
-"""What the encoder is trained to do: one file an objective, each with its citation, and one line here."""
+"""What the encoder is trained to do. Each objective has a file with its citation, and one line here."""
 
 import dataclasses
 from typing import Any
@@ -45,19 +45,25 @@ def name_of(config: ObjectiveConfig) -> str:
 
 
 def build_objective(encoder: SkeletonEncoder, config: ObjectiveConfig) -> Objective:
-    """The objective of a config, with fresh weights beside the encoder's."""
+    """The objective of a config around an encoder, with new weights for its other parts.
+
+    Raises `ValueError` for settings that do not fit the encoder.
+    """
     return OBJECTIVES[name_of(config)](encoder, config)
 
 
 def config_to_json(config: ObjectiveConfig) -> dict[str, Any]:
-    """An objective's name and settings."""
+    """The name and the settings of an objective."""
     return {"name": name_of(config), **dataclasses.asdict(config)}
 
 
 def config_from_json(values: dict[str, Any]) -> ObjectiveConfig:
-    """What `config_to_json` wrote. Raises `ValueError` for a name that no objective has, `TypeError` for a setting."""
+    """The config that `config_to_json` wrote.
+
+    Raises `ValueError` for an unknown objective and `TypeError` for an unknown setting.
+    """
     settings = dict(values)
     name = settings.pop("name", None)
     if name not in OBJECTIVES:
-        raise ValueError(f"there is no objective {name!r}; there are {', '.join(OBJECTIVES)}.")
+        raise ValueError(f"there is no objective {name!r}; choose one of {', '.join(OBJECTIVES)}.")
     return OBJECTIVES[name].config_type(**settings)

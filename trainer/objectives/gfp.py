@@ -1,7 +1,7 @@
 """GFP: predict 251 general features of a clip instead of its 750 segments.
 
 "Towards Efficient General Feature Prediction in Masked Skeleton Modeling", ICCV 2025, arXiv 2509.03609. The paper has
-no public code; where its text leaves a choice, the comment at that line says what was chosen and why.
+no public code. Where its text leaves a choice, a comment says what was chosen and why.
 """
 
 import math
@@ -42,27 +42,28 @@ VARIANCE_WEIGHT, COVARIANCE_WEIGHT = 5.0, 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GfpConfig(MotionMaskConfig):
-    """GFP's own settings. The paper prints weights 5 (prediction), 5 (covariance), 1 (variance).
+    """GFP's own settings. The paper prints the weights 5 (prediction), 5 (covariance) and 1 (variance).
 
-    The defaults swap the last two, as the first author's earlier code and VICReg have them: as printed, the targets
-    shrink within the first hundred steps. `--preset published-weights` is the printed setting.
+    The defaults swap the last two, as in the first author's earlier code and in VICReg: with the printed weights the
+    targets shrink within the first hundred steps. `--preset published-weights` has the printed ones.
     """
 
     decoder_depth: int = decoder_depth_setting(1)
     prediction_weight: float = setting(5.0, "Weight of the prediction term.")
     variance_weight: float = setting(VARIANCE_WEIGHT, "Weight of the variance term (the paper prints 1).")
     covariance_weight: float = setting(COVARIANCE_WEIGHT, "Weight of the covariance term (the paper prints 5).")
-    levels: str = setting(",".join(LEVELS), "Levels at which targets are predicted, any of the default's.")
+    levels: str = setting(",".join(LEVELS), "Levels at which targets are predicted; any of those in the default.")
     local_width: int = setting(512, "Features of a short-, mid- or long-term target.")
     global_width: int = setting(2048, "Features of the global target.")
     mlp_layers: int = setting(3, "Linear layers of each MLP that makes a target or a prediction.")
-    target_input: TargetInput = setting("motion", "What targets are made of; masked-joints are zeros where hidden.")
-    motion_pooling: MotionPooling = setting("signed", "What is averaged over a window: motion, its size, its square.")
+    target_input: TargetInput = setting("motion", "What targets are made of; in masked-joints hidden joints are zeros.")
+    motion_pooling: MotionPooling = setting("signed", "What is averaged over a window: motion, its size or its square.")
     targets: Literal["network", "low-level"] = setting(
-        "network", "Learned by a network, or the pooled input itself, standardised over the batch."
+        "network",
+        "Made by a learned network, or the pooled input itself, standardised over the batch.",
     )
     stop_gradient: Literal["none", "target", "prediction"] = setting(
-        "none", "Side of the prediction term that does not learn from it; prediction leaves the encoder as it starts."
+        "none", "Side of the prediction term that does not learn; with prediction the encoder stays untrained."
     )
 
     def __post_init__(self) -> None:
@@ -70,8 +71,8 @@ class GfpConfig(MotionMaskConfig):
         weights = (self.prediction_weight, self.variance_weight, self.covariance_weight)
         if not all(0 <= weight < math.inf for weight in weights):  # NaN too
             raise ValueError(
-                f"--prediction-weight, --variance-weight and --covariance-weight are {weights}; none may be negative "
-                f"or infinite."
+                f"--prediction-weight, --variance-weight and --covariance-weight are {weights}; each must be 0 or "
+                f"more, and finite."
             )
         if min(self.local_width, self.global_width) < 2:
             raise ValueError(
@@ -82,12 +83,12 @@ class GfpConfig(MotionMaskConfig):
         if not self.levels or ",".join(name for name in LEVELS if name in self.level_names) != self.levels:
             raise ValueError(
                 f"--levels is {self.levels!r}; it must name one or more of {', '.join(LEVELS)}, each once, in this "
-                f"order, with commas between and no spaces: --levels short,mid,long"
+                f"order, separated by commas without spaces: --levels short,mid,long"
             )
         self._check_ablations()
 
     def _check_ablations(self) -> None:
-        """Refuse settings that would have no effect."""
+        """Raise `ValueError` for settings that would have no effect."""
         if self.motion_pooling != "signed" and (self.target_input != "motion" or self.level_names == ("global",)):
             raise ValueError(
                 f"--motion-pooling {self.motion_pooling} has no effect: with --target-input {self.target_input} and "
@@ -97,13 +98,13 @@ class GfpConfig(MotionMaskConfig):
             return
         if self.stop_gradient != "none":
             raise ValueError(
-                f"--stop-gradient {self.stop_gradient} makes no sense with --targets low-level: such targets do not "
+                f"--stop-gradient {self.stop_gradient} makes no sense with --targets low-level: these targets do not "
                 f"learn, so only the prediction can. Leave it out."
             )
         if (self.variance_weight, self.covariance_weight) != (VARIANCE_WEIGHT, COVARIANCE_WEIGHT):
             raise ValueError(
-                "--variance-weight and --covariance-weight have no effect with --targets low-level: such targets do "
-                "not learn, so no term keeps them from collapsing. Leave both out (and --preset published-weights)."
+                "--variance-weight and --covariance-weight have no effect with --targets low-level: these targets do "
+                "not learn, so they cannot collapse. Leave both out (and --preset published-weights)."
             )
 
     @property
@@ -127,7 +128,7 @@ class LevelHeads(nn.Module):
         )
 
     def forward(self, levels: Sequence[Float[Tensor, "rows _ width"]]) -> list[Float[Tensor, "targets features"]]:
-        """Predictions [targets, features] of each level; rows body by body, as in `level_inputs`."""
+        """Predictions [targets, features] of each level, row after row as in `level_inputs`."""
         return [
             project(norm(level).flatten(0, 1))
             for project, norm, level in zip(self.projectors, self.norms, levels, strict=True)
@@ -135,9 +136,9 @@ class LevelHeads(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Visible tokens → predictions at each level. Pooling comes before every block, which is what makes it cheap.
+    """Visible tokens → predictions at each level. Pooling comes before every block, which makes it cheap.
 
-    A level reads the one before it. One that is left out takes its block and its head along.
+    A level reads the output of the level before it. A level that is left out has no block and no head.
     """
 
     def __init__(self, encoder: SkeletonEncoder, config: GfpConfig, output_widths: Sequence[int]) -> None:
@@ -149,7 +150,7 @@ class Decoder(nn.Module):
         self.mask_token = nn.Parameter(torch.empty(width))
         nn.init.trunc_normal_(self.mask_token, std=0.02, a=-0.04, b=0.04)
         self.positions = Positions(encoder.num_segments, encoder.num_joints, width, std=encoder.config.position_std)
-        # The FLOPs of the paper do not tell whether the single global token has a block; with one, it costs 0.003 G.
+        # The paper's FLOPs do not show whether the single global token has a block (0.003 GFLOP). Here it has one.
         self.blocks = nn.ModuleList(
             nn.Sequential(*(Block(width, num_heads) for _ in range(config.decoder_depth))) for _ in self.levels
         )
@@ -176,10 +177,10 @@ class Decoder(nn.Module):
     def _first_pool(
         self, tokens: Float[Tensor, "rows visible width"], visible: Int[Tensor, "rows visible"]
     ) -> Float[Tensor, "rows pooled width"]:
-        """Mean over the first windows of all 750 tokens, mask tokens where hidden, without ever making the 750.
+        """The mean over the first windows of all 750 tokens, with mask tokens where they are hidden.
 
-        Pooling is linear: the mean of an all-hidden clip is the same for every row, and each visible token adds its
-        difference to the mask token, divided by the window.
+        The 750 tokens are never made, because pooling is linear. The mean of a clip whose tokens are all hidden is the
+        same in every row. Each visible token adds its difference from the mask token, divided by the window.
         """
         rows, _, width = tokens.shape
         window, joints = self.first_window, self.num_joints
@@ -191,9 +192,10 @@ class Decoder(nn.Module):
 
 
 class Gfp(Objective):
-    """The objective: encoder, decoder and target network, and the loss L = λ·prediction + variance + covariance.
+    """The objective: encoder, decoder and target network, with L = λ·prediction + variance + covariance.
 
-    Raises `ValueError` for an encoder whose clip is no whole number of the longest windows.
+    The three terms have the weights of the config. Raises `ValueError` when the longest window does not divide the
+    segments of the encoder's clips.
     """
 
     config_type: ClassVar[type[ObjectiveConfig]] = GfpConfig
@@ -216,12 +218,12 @@ class Gfp(Objective):
             self.decoder = self.build_decoder(input_widths)
             self.target_network = LowLevelTargets()
         if config.stop_gradient == "prediction":
-            # No other term reaches them. Processes that share a run wait for every gradient that is asked for.
+            # No other term reaches these weights. Processes that share a run would wait for their gradients.
             self.encoder.requires_grad_(False)
             self.decoder.requires_grad_(False)
 
     def build_decoder(self, output_widths: Sequence[int]) -> nn.Module:
-        """What predicts from visible tokens and their places, with so many features at each level."""
+        """The part that predicts from visible tokens and their places, with this many features at each level."""
         return Decoder(self.encoder, self.config, output_widths)
 
     def forward(self, bodies: Float[Tensor, "rows frames joints 3"], uniform: Float[Tensor, "rows tokens"]) -> Outcome:
@@ -229,11 +231,11 @@ class Gfp(Objective):
         segments = self.encoder.segments(bodies)
         visible, _ = self.mask(segments, uniform)
         predictions = self.decoder(self.encoder(segments, visible), visible)
-        # Encoder and target network see the same augmented clip. No gradient is stopped by default: both sides learn,
-        # and the regularising terms on the targets prevent collapse.
+        # Encoder and target network see the same augmented clip. By default no gradient is stopped: both sides learn,
+        # and the regularising terms keep the targets from collapsing.
         given = target_input(segments, num_joints, visible, config.target_input)
         targets = self.target_network(level_inputs(given, num_joints, config.level_names, config.motion_pooling))
-        # Squares of 2048 × 2048 covariances lose their small entries in bf16, so statistics are always float32.
+        # In bf16 the squares of 2048 × 2048 covariances lose their small entries, so statistics are always float32.
         with torch.autocast(bodies.device.type, enabled=False):
             predictions, targets = [p.float() for p in predictions], [t.float() for t in targets]
             zero = bodies.new_zeros((), dtype=torch.float32)
@@ -259,7 +261,7 @@ class Gfp(Objective):
     def _prediction(
         self, prediction: Float[Tensor, "targets features"], target: Float[Tensor, "targets features"]
     ) -> Float[Tensor, ""]:
-        # Over all 251 positions: a pooled target mixes hidden and visible segments.
+        # Over all 251 positions, because a pooled target mixes hidden and visible segments.
         if self.config.stop_gradient == "target":
             target = target.detach()
         return mean_square(prediction - target)

@@ -1,8 +1,8 @@
-"""GFP's targets, asked for by learned queries instead of pooled mask tokens.
+"""GFP's targets, predicted from learned queries instead of pooled mask tokens.
 
-The queries are those of AMR, CVPR 2026, arXiv 2606.11450, by GFP's authors (it has no public code): cross-attention
-from learned queries to visible tokens and an MLP, without attention among queries. There they predict motion; here
-each of GFP's 251 targets has a query of its own. This combination is ours, and has no published result.
+The queries are those of AMR, CVPR 2026, arXiv 2606.11450, by the authors of GFP (it has no public code): cross-
+attention from learned queries to visible tokens, and an MLP, without attention between queries. There they predict
+motion; here each of GFP's 251 targets has a query of its own. This combination is ours and has no published result.
 """
 
 from collections.abc import Sequence
@@ -22,13 +22,13 @@ from trainer.objectives.objective import ObjectiveConfig, decoder_depth_setting
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GfpQueriesConfig(GfpConfig):
-    """GFP's settings. Three blocks of queries cost 2.2 GFLOP a clip where GFP's blocks cost 0.9."""
+    """The settings of GFP. Three blocks of queries cost 2.2 GFLOP a clip; GFP's blocks cost 0.9."""
 
     decoder_depth: int = decoder_depth_setting(3)
 
 
 class CrossAttention(nn.Module):
-    """Multi-head attention of queries to tokens, fused."""
+    """Multi-head attention of queries to tokens, fused: no attention matrix is stored."""
 
     def __init__(self, width: int, num_heads: int) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class CrossAttention(nn.Module):
 
 
 class QueryBlock(nn.Module):
-    """Pre-norm block: queries look at the tokens, then each thinks for itself in an MLP four times as wide."""
+    """Pre-norm block: queries attend to the tokens, then each passes alone through an MLP four times as wide."""
 
     def __init__(self, width: int, num_heads: int) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class QueryBlock(nn.Module):
 
 
 class QueryDecoder(nn.Module):
-    """Visible tokens → predictions at each level. A query knows its level, its window and its joint, and no more."""
+    """Visible tokens → predictions at each level. A query knows only its level, its window and its joint."""
 
     def __init__(self, encoder: SkeletonEncoder, config: GfpConfig, output_widths: Sequence[int]) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class QueryDecoder(nn.Module):
         self.embed = nn.Linear(width, width)
         self.positions = Positions(encoder.num_segments, encoder.num_joints, width, std=std)
         self.norm = nn.LayerNorm(width)
-        # Each level has tables of its own, which tell it from the others. The global one has a single place.
+        # Each level has tables of its own, by which levels differ. The global level has a single place.
         self.queries = nn.ModuleList(
             Positions(encoder.num_segments // WINDOWS[level], encoder.num_joints, width, std=std)
             if level in WINDOWS
@@ -98,7 +98,7 @@ class QueryDecoder(nn.Module):
 
 
 class GfpQueries(Gfp):
-    """GFP with the query decoder; targets, terms and settings are the same."""
+    """GFP with the query decoder. Targets, terms and settings are the same."""
 
     config_type: ClassVar[type[ObjectiveConfig]] = GfpQueriesConfig
 

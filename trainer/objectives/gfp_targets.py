@@ -1,4 +1,4 @@
-"""GFP's targets: what is pooled from a clip at each level, and the network (TGN) that makes features of it."""
+"""GFP's targets: what is pooled from a clip at each level, and the network (TGN) that turns it into features."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from trainer.encoder import gather_tokens, init_weights
 from trainer.parallel import GlobalBatchNorm, moments, total
 
-# Segments that one target of a level spans: 30 / 5 · 25 = 150, 75 and 25 targets; with the global one they are the
-# paper's 251.
+# Segments that a target of each level spans: 30 / 5 · 25 = 150 targets, then 75 and 25. With the global one these are
+# the paper's 251.
 WINDOWS = {"short": 5, "mid": 10, "long": 30}
 LEVELS = (*WINDOWS, "global")
 
@@ -28,7 +28,7 @@ def target_input(
 ) -> Float[Tensor, "rows tokens coordinates"]:
     """What targets are made of: the motion or the coordinates of all segments, or the coordinates of visible ones.
 
-    Of "masked-joints" those that the encoder does not see are zeros.
+    In "masked-joints" the segments that the encoder does not see are zeros.
     """
     if given == "motion":
         return segment_motion(segments, num_joints)
@@ -41,9 +41,10 @@ def target_input(
 def segment_motion(
     segments: Float[Tensor, "rows tokens coordinates"], num_joints: int
 ) -> Float[Tensor, "rows tokens coordinates"]:
-    """Each joint's next segment minus this one; zeros in the last, so that windows of 5, 10 and 30 stay whole.
+    """The next segment of each joint minus this one.
 
-    The paper writes the difference on the segment tensor, not on frames; its FLOPs agree (12 numbers a token).
+    The last segment has zeros, so that windows of 5, 10 and 30 stay whole. The paper takes the difference on the
+    segment tensor, not on frames; its FLOPs agree (12 numbers a token).
     """
     motion = torch.zeros_like(segments)
     motion[:, :-num_joints] = segments[:, num_joints:] - segments[:, :-num_joints]
@@ -59,8 +60,9 @@ def pool_windows(
     return grid.mean(dim=2).flatten(1, 2)
 
 
-# How a window's motion becomes one target. The mean of signed differences is the way from the window's first segment
-# to the one after its last, over its length: a joint that swings and returns has none. The other two see it.
+# How the motion of a window becomes one target. The mean of signed differences is the way from the first segment of the
+# window to the one after its last, divided by its length: for a joint that swings and returns it is zero. The other two
+# see that motion.
 POOLINGS: dict[MotionPooling, Callable[[Tensor, int, int], Tensor]] = {
     "signed": pool_windows,
     "absolute": lambda motion, num_joints, window: pool_windows(motion.abs(), num_joints, window),
@@ -71,9 +73,9 @@ POOLINGS: dict[MotionPooling, Callable[[Tensor, int, int], Tensor]] = {
 def level_inputs(
     given: Float[Tensor, "rows tokens coordinates"], num_joints: int, levels: Sequence[str], pooling: MotionPooling
 ) -> list[Float[Tensor, "targets numbers"]]:
-    """One matrix a level; rows body by body, within a body window by window, joint by joint.
+    """One matrix for each level. Its rows go body by body, within a body window by window, within that joint by joint.
 
-    A target of the global level is not pooled: it is the whole clip in one row, which the paper's FLOPs tell.
+    The target of the global level is not pooled: it is the whole clip in one row, as the paper's FLOPs show.
     """
     return [
         given.flatten(1) if level == "global" else POOLINGS[pooling](given, num_joints, WINDOWS[level]).flatten(0, 1)
@@ -82,7 +84,7 @@ def level_inputs(
 
 
 def mlp(*widths: int) -> nn.Sequential:
-    """Linear, batch norm, ReLU, ..., linear: the projectors and the target network's heads."""
+    """Linear, batch norm, ReLU, ..., linear: for the projectors and the heads of the target network."""
     layers: list[nn.Module] = []
     for inner, outer in pairwise(widths):
         layers += [nn.Linear(inner, outer), GlobalBatchNorm(outer), nn.ReLU()]
@@ -90,7 +92,7 @@ def mlp(*widths: int) -> nn.Sequential:
 
 
 class TargetNetwork(nn.Module):
-    """TGN: an MLP for each level, learned online together with the encoder."""
+    """TGN: an MLP for each level, trained together with the encoder."""
 
     def __init__(self, input_widths: Sequence[int], level_widths: Sequence[int], num_layers: int) -> None:
         super().__init__()
@@ -107,8 +109,9 @@ class TargetNetwork(nn.Module):
 class LowLevelTargets(nn.Module):
     """Targets without a network: the pooled numbers, standardised over the batch.
 
-    The paper does not say how it scales them. Each number gets the spread that the variance term gives to a network's
-    features; else a level would weigh as much as its joints move in metres. Nothing is learned, so nothing collapses.
+    The paper does not say how it scales them. Here each number gets the spread that the variance term gives to the
+    features of a network; without this, levels with more motion (in metres) would weigh more. Nothing is learned, so
+    nothing collapses.
     """
 
     def forward(self, inputs: list[Float[Tensor, "_ _"]]) -> list[Float[Tensor, "_ _"]]:
@@ -119,4 +122,4 @@ class LowLevelTargets(nn.Module):
 def _standardised(x: Float[Tensor, "targets numbers"]) -> Float[Tensor, "targets numbers"]:
     rows, _, centred = moments(x)
     variance = total(centred.square().sum(dim=0)) / (rows - 1)
-    return centred * torch.rsqrt(variance + 1e-6)  # 1e-6: a spread below a millimetre is noise, and stays small
+    return centred * torch.rsqrt(variance + 1e-6)  # 1e-6: a spread below a millimetre is noise and stays small

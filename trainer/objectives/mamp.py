@@ -17,11 +17,11 @@ from trainer.objectives.reconstruction import Reconstruction, normalised_segment
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MampConfig(MotionMaskConfig):
-    """Five decoder blocks, as papers that compare with MAMP count them; `--decoder-depth 3` is its NTU-60 script."""
+    """Five decoder blocks, as in papers that compare with MAMP. Its NTU-60 script has three (`--decoder-depth 3`)."""
 
 
 class Mamp(Reconstruction):
-    """Motion-aware mask; the target is frame-to-frame motion, normalised in each segment (section 3.3)."""
+    """Motion-aware mask. The target is the motion from frame to frame, normalised in each segment (section 3.3)."""
 
     config_type: ClassVar[type[ObjectiveConfig]] = MampConfig
 
@@ -32,7 +32,7 @@ class Mamp(Reconstruction):
 
 
 def frame_motion(bodies: Float[Tensor, "rows frames joints 3"]) -> Float[Tensor, "rows frames joints 3"]:
-    """The next frame minus this one; zeros in the last."""
+    """The next frame minus this frame; zeros for the last frame."""
     motion = torch.zeros_like(bodies)
     motion[:, :-1] = bodies[:, 1:] - bodies[:, :-1]
     return motion

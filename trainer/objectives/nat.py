@@ -1,8 +1,8 @@
 """NAT: predict the coordinates of hidden segments, each normalised over the whole clip.
 
-Normalization Among Timestamps. Neighbouring segments of a slow joint look alike once each is normalised by itself, and
-little is left to predict; over the clip's time they differ. The paper's text and code could not be read: the formula is
-what papers that compare with it tell, and mask and decoder are MAMP's, so that the target alone differs.
+Normalization Among Timestamps. If each segment is normalised by itself, neighbouring segments of a slow joint look
+alike, and little is left to predict. Normalised over the whole clip they differ. The paper's text and code could not be
+read: the formula is from papers that compare with it. Mask and decoder are MAMP's, so that only the target differs.
 """
 
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ from trainer.objectives.reconstruction import Reconstruction
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NatConfig(MotionMaskConfig):
-    """MAMP's settings."""
+    """The settings of MAMP."""
 
 
 class Nat(Reconstruction):
-    """Motion-aware mask; the target is the joint's coordinates, normalised over time."""
+    """Motion-aware mask. The target is the coordinates of the joint, normalised over time."""
 
     config_type: ClassVar[type[ObjectiveConfig]] = NatConfig
 
@@ -36,7 +36,7 @@ class Nat(Reconstruction):
 def normalised_over_time(bodies: Float[Tensor, "rows frames joints 3"]) -> Float[Tensor, "rows frames joints 3"]:
     """(x − mean) / sqrt(variance + 1e-6) over the frames, for each axis of each joint; the variance is unbiased.
 
-    In metres the 1e-6 is a millimetre of spread: the tremble of a resting joint is not blown up.
+    The 1e-6 is a spread of a millimetre: it keeps the tremble of a resting joint small.
     """
     variance, mean = torch.var_mean(bodies, dim=1, keepdim=True)
     return (bodies - mean) * torch.rsqrt(variance + 1e-6)

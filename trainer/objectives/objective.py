@@ -1,4 +1,4 @@
-"""What every objective is: an encoder, what predicts from it, and a loss that is a pure function of its inputs."""
+"""What every objective has: an encoder, a part that predicts from it, and a loss that depends on its inputs only."""
 
 import math
 from abc import ABC, abstractmethod
@@ -15,36 +15,37 @@ from trainer.masking import motion_aware_mask, num_visible_tokens, random_mask
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an objective says of one batch. All but `total` is for the log, and detached: a compiled backward pass would
-    otherwise add up zeros for it.
+    """What an objective computes for one batch.
+
+    All fields except `total` are for the log. They are detached, because a compiled backward pass would add zeros for
+    them.
     """
 
-    total: Float[Tensor, ""]  # the loss that is minimised, over the batch of all processes
+    total: Float[Tensor, ""]  # the loss to minimise, over the batch of all processes
     terms: dict[str, Tensor]  # its summands before weighting, by name
-    levels: dict[str, tuple[Tensor, Tensor]]  # this process's predictions and targets [targets, features], for health
+    levels: dict[str, tuple[Tensor, Tensor]]  # predictions and targets [targets, features] of this process, for health
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectiveConfig:
-    """What all objectives have in common: tokens are hidden from the encoder."""
+    """The setting of all objectives: tokens are hidden from the encoder."""
 
     mask_ratio: float = setting(0.9, "Share of tokens hidden from the encoder.")
 
     def __post_init__(self) -> None:
         if not 0.0 < self.mask_ratio < 1.0:
             raise ValueError(
-                f"--mask-ratio is {self.mask_ratio}; it must lie between 0 and 1, both excluded. "
-                f"The published runs use 0.9."
+                f"--mask-ratio is {self.mask_ratio}; it must be above 0 and below 1. The published runs use 0.9."
             )
 
 
 def decoder_depth_setting(default: int) -> Any:
-    return setting(default, "Transformer blocks of the decoder; gfp has as many for each of its levels.")
+    return setting(default, "Transformer blocks of the decoder; gfp has this many for each of its levels.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecoderConfig(ObjectiveConfig):
-    """Of objectives whose decoder is a stack of transformer blocks."""
+    """Settings of objectives whose decoder is a stack of transformer blocks."""
 
     decoder_depth: int = decoder_depth_setting(5)
 
@@ -56,20 +57,21 @@ class DecoderConfig(ObjectiveConfig):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MotionMaskConfig(DecoderConfig):
-    """Of those that also hide moving joints more often than resting ones."""
+    """Settings of objectives that also hide moving joints more often than resting ones."""
 
-    mask_temperature: float = setting(0.8, "Lower hides moving joints more; 0 or less hides all joints alike.")
+    mask_temperature: float = setting(0.8, "Lower hides moving joints more; 0 or less hides all joints equally.")
 
     def __post_init__(self) -> None:
         DecoderConfig.__post_init__(self)
         if math.isnan(self.mask_temperature):
-            raise ValueError("--mask-temperature is nan; the published runs use 0.8 and 0.75.")
+            raise ValueError("--mask-temperature is nan; it must be a number. The published runs use 0.8 and 0.75.")
 
 
 class Objective(nn.Module, ABC):
-    """A training objective for an encoder. One class a file, registered by one line in `objectives/__init__.py`.
+    """A training objective for an encoder. Each has a file of its own and one line in `objectives/__init__.py`.
 
-    The parts that the cost table counts are its direct children (`encoder`, `decoder`, ...).
+    The cost table counts its direct children (`encoder`, `decoder`, ...). Raises `ValueError` when the mask ratio would
+    hide all tokens or none.
     """
 
     config_type: ClassVar[type[ObjectiveConfig]]
@@ -79,20 +81,20 @@ class Objective(nn.Module, ABC):
         visible = num_visible_tokens(encoder.num_tokens, config.mask_ratio)
         if not 0 < visible < encoder.num_tokens:
             raise ValueError(
-                f"--mask-ratio is {config.mask_ratio}, which leaves {visible} of the {encoder.num_tokens} tokens "
-                f"visible; some must be visible and some hidden. The published runs use 0.9."
+                f"--mask-ratio is {config.mask_ratio}, so {visible} of the {encoder.num_tokens} tokens stay visible; "
+                f"at least one must be visible and one hidden. The published runs use 0.9."
             )
         self.encoder = encoder
         self.config = config
 
     @abstractmethod
     def forward(self, bodies: Float[Tensor, "rows frames joints 3"], uniform: Float[Tensor, "rows tokens"]) -> Outcome:
-        """The loss of one batch; `uniform` are the step's random numbers in [0, 1), one a token, for the mask."""
+        """The loss of one batch. `uniform` has a random number in [0, 1) for each token; the mask is made from it."""
 
     def mask(
         self, segments: Float[Tensor, "rows tokens coordinates"], uniform: Float[Tensor, "rows tokens"]
     ) -> tuple[Int[Tensor, "rows visible"], Int[Tensor, "rows target"]]:
-        """Visible and target tokens: motion-aware with a `MotionMaskConfig`, random with any other."""
+        """Indices of visible and of target tokens: motion-aware with a `MotionMaskConfig`, random otherwise."""
         config = self.config
         if not isinstance(config, MotionMaskConfig):
             return random_mask(uniform, mask_ratio=config.mask_ratio)
@@ -105,4 +107,4 @@ class Objective(nn.Module, ABC):
         )
 
     def after_update(self, done: float) -> None:
-        """Called after each update of the weights; `done` is the share of the run that is behind, in (0, 1]."""
+        """Called after each update of the weights. `done` is the share of the run that is done, in (0, 1]."""

@@ -1,4 +1,4 @@
-"""What MAMP and its kin share: a decoder that sees a mask token for every hidden one, and a squared error there."""
+"""What MAMP and its relatives share: a decoder with a mask token for every hidden token, and a squared error there."""
 
 from abc import abstractmethod
 from typing import ClassVar
@@ -15,8 +15,8 @@ from trainer.parallel import mean_square
 class TokenDecoder(nn.Module):
     """Visible tokens and mask tokens → one prediction for each hidden token (MAMP, section 3.2).
 
-    `head` makes a prediction of the last block's normed token. Upstream has 5 blocks for NTU-120 and PKU-MMD, and in
-    the cost tables of later papers; 3 in its NTU-60 script.
+    `head` makes a prediction from the normed token of the last block. Upstream has 5 blocks for NTU-120, for PKU-MMD
+    and in the cost tables of later papers; its NTU-60 script has 3.
     """
 
     def __init__(self, encoder: SkeletonEncoder, depth: int, head: nn.Module) -> None:
@@ -37,10 +37,10 @@ class TokenDecoder(nn.Module):
         visible: Int[Tensor, "rows visible"],
         target: Int[Tensor, "rows target"],
     ) -> Float[Tensor, "rows target features"]:
-        """What stands at the `target` places, in their order."""
+        """The predictions for the `target` tokens, in their order."""
         rows, _, width = tokens.shape
-        # An all-hidden clip is the same for every row; each visible token adds its difference to the mask token. So the
-        # 750 tokens of a row are written once, in their places.
+        # A clip whose tokens are all hidden is the same in every row. Each visible token adds its difference from the
+        # mask token. So the 750 tokens of a row are written once, in their places.
         hidden = (self.positions() + self.mask_token).expand(rows, -1, -1)
         difference = (self.embed(tokens) - self.mask_token).to(hidden.dtype)
         x = hidden.scatter_add(1, visible.unsqueeze(-1).expand(-1, -1, width), difference)
@@ -48,7 +48,7 @@ class TokenDecoder(nn.Module):
 
 
 class Reconstruction(Objective):
-    """Hidden segments are predicted as numbers; the loss is the mean square over them (visible ones do not count)."""
+    """Predicts hidden segments as numbers. The loss is the mean square over them; visible segments do not count."""
 
     config_type: ClassVar[type[ObjectiveConfig]] = DecoderConfig
     config: DecoderConfig
@@ -62,7 +62,7 @@ class Reconstruction(Objective):
     def targets(
         self, bodies: Float[Tensor, "rows frames joints 3"], target: Int[Tensor, "rows target"]
     ) -> Float[Tensor, "rows target coordinates"]:
-        """What is to be predicted at the `target` tokens."""
+        """What to predict at the `target` tokens."""
 
     def forward(self, bodies: Float[Tensor, "rows frames joints 3"], uniform: Float[Tensor, "rows tokens"]) -> Outcome:
         segments = self.encoder.segments(bodies)
@@ -76,6 +76,6 @@ class Reconstruction(Objective):
 def normalised_segments(
     segments: Float[Tensor, "rows tokens coordinates"],
 ) -> Float[Tensor, "rows tokens coordinates"]:
-    """(x − mean) / sqrt(variance + 1e-6) over the numbers of each segment, with the unbiased variance."""
+    """(x − mean) / sqrt(variance + 1e-6) over the numbers of each segment; the variance is unbiased."""
     variance, mean = torch.var_mean(segments, dim=-1, keepdim=True)
     return (segments - mean) * torch.rsqrt(variance + 1e-6)

@@ -1,17 +1,17 @@
-"""S-JEPA: predict what a slowly following copy of the encoder makes of hidden segments.
+"""S-JEPA: predict what a slowly following copy of the encoder computes for hidden segments.
 
 "S-JEPA: A Joint Embedding Predictive Architecture for Skeletal Action Recognition", ECCV 2024. It has no public code,
-and its text could not be read. Known from its project page and from the cost tables of later papers: motion-aware
+and its text could not be read. Its project page and the cost tables of later papers tell this much: a motion-aware
 mask, a target encoder that sees all 750 tokens and is an exponential moving average, a predictor of 5 blocks on 750
-tokens, targets that are centred and sharpened, cross-entropy. Chosen here, after DINO (ICCV 2021, arXiv 2104.14294,
-section 3.1 and appendix):
+tokens, targets that are centred and sharpened, and cross-entropy. The rest is chosen here, after DINO (ICCV 2021, arXiv
+2104.14294, section 3.1 and appendix):
 
-- The encoder's own features are the classes, and the predictor's last block says them: the cost tables leave no room
-  for a projection. Features and predictions are made unit vectors first, as in DINO's head, so that its temperatures
-  mean the same here: 0.04 for targets, 0.1 for predictions.
-- The centre is the mean of this batch's targets, not a running one. DINO has a few hundred targets in a batch, here
-  are a hundred thousand; and the loss stays a function of batch and weights alone.
-- The average's momentum rises from 0.996 to 1 along half a cosine over the run.
+- The encoder's own features are the classes, and the last block of the predictor predicts them: the cost tables leave
+  no room for a projection. Features and predictions are first scaled to unit vectors, as in DINO's head. So its
+  temperatures mean the same here: 0.04 for targets, 0.1 for predictions.
+- The centre is the mean of the batch's targets, not a running mean. DINO has a few hundred targets in a batch; a batch
+  here has a hundred thousand. So the loss depends on batch and weights only.
+- The momentum of the average rises from 0.996 to 1 along half a cosine over the run.
 """
 
 import copy
@@ -34,9 +34,9 @@ from trainer.parallel import moments, total
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SJepaConfig(MotionMaskConfig):
-    """S-JEPA's own settings. The published runs have 1200 epochs (`--epochs 1200`), the other objectives' 400."""
+    """S-JEPA's own settings. Its published runs have 1200 epochs (`--epochs 1200`), those of other objectives 400."""
 
-    target_momentum: float = setting(0.996, "What the target encoder keeps of itself in the first step; 1 at the end.")
+    target_momentum: float = setting(0.996, "Share of itself that the target encoder keeps; it rises to 1.")
     target_temperature: float = setting(0.04, "Sharpness of targets; lower is sharper.")
     prediction_temperature: float = setting(0.1, "Sharpness of predictions; not below that of targets.")
 
@@ -48,9 +48,9 @@ class SJepaConfig(MotionMaskConfig):
             )
         if not 0 < self.target_temperature <= self.prediction_temperature < math.inf:
             raise ValueError(
-                f"--target-temperature is {self.target_temperature} and --prediction-temperature "
-                f"{self.prediction_temperature}; needed is 0 < target <= prediction, or else nothing sharpens the "
-                f"targets and all become the same. DINO has 0.04 and 0.1."
+                f"--target-temperature is {self.target_temperature} and --prediction-temperature is "
+                f"{self.prediction_temperature}; they must fulfil 0 < target <= prediction. Otherwise nothing sharpens "
+                f"the targets, and all become the same. DINO has 0.04 and 0.1."
             )
 
 
@@ -77,7 +77,7 @@ class SJepa(Objective):
             logits = F.normalize(prediction.float(), dim=1) / config.prediction_temperature
             count = total(logits.new_full((), len(logits)))
             loss = total(F.cross_entropy(logits, wanted, reduction="sum")) / count
-        # Odds times features, 1 where all are alike: what is compared, at a scale that health.py knows.
+        # What is compared, times the number of features: 1 if all odds are equal, a scale that health.py expects.
         width = logits.shape[1]
         levels = {"features": (width * logits.detach().softmax(dim=1), width * wanted)}
         return Outcome(loss, {"prediction": loss.detach()}, levels)
@@ -90,11 +90,11 @@ class SJepa(Objective):
 def centred_and_sharpened(
     features: Float[Tensor, "targets features"], temperature: float
 ) -> Float[Tensor, "targets features"]:
-    """Softmax over features of the unit vectors less their mean over all processes, divided by the temperature."""
+    """Softmax over the features of unit vectors, minus their mean over all processes, divided by the temperature."""
     _, _, centred = moments(F.normalize(features, dim=1))
     return (centred / temperature).softmax(dim=1)
 
 
 def target_momentum(done: float, *, start: float) -> float:
-    """Rise from `start` to 1 along half a cosine; `done` is the share of the run that is behind."""
+    """Half a cosine from `start` up to 1. `done` is the share of the run that is done."""
     return 1 - (1 - start) * 0.5 * (1 + math.cos(math.pi * done))

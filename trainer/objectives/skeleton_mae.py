@@ -1,8 +1,8 @@
 """SkeletonMAE: predict the coordinates of hidden segments.
 
 "SkeletonMAE: Spatial-Temporal Masked Autoencoders for Self-supervised Skeleton Action Recognition", 2022,
-arXiv 2209.02399, in the form in which MAMP's authors re-implemented it for their comparison. (A graph autoencoder of
-ICCV 2023 has the same name; this is not it.)
+arXiv 2209.02399, as MAMP's authors implemented it for their comparison. (A graph autoencoder of ICCV 2023 has the same
+name, and is another method.)
 """
 
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ from trainer.objectives.reconstruction import Reconstruction, normalised_segment
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SkeletonMaeConfig(DecoderConfig):
-    """Nothing but the mask ratio and the decoder's depth: all joints are hidden alike."""
+    """Only the mask ratio and the decoder's depth, since all joints are hidden equally."""
 
 
 class SkeletonMae(Reconstruction):
-    """Random mask; the target is the joint's coordinates, normalised in each segment."""
+    """Random mask. The target is the coordinates of the joint, normalised in each segment."""
 
     config_type: ClassVar[type[ObjectiveConfig]] = SkeletonMaeConfig
 

@@ -51,7 +51,7 @@ def test_a_store_that_is_none_is_refused_before_anything_is_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("trainer.cli.cost.cost_table", lambda *_, **__: pytest.fail("counted"))
-    assert "is not there; `gfp-data import` makes one" in cost(tmp_path / "nowhere", *TINY).output
+    assert "does not exist; `gfp-data import` makes a store" in cost(tmp_path / "nowhere", *TINY).output
 
 
 def test_runs_are_timed_in_turns_and_the_median_counts(tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ from gfp_serve.preprocess import CleanConfig, clean
 from gfp_serve.skeleton import NTU25
 from tests.support.small_runs import moving_body, tiny_config, write_store
 from trainer.cli.evaluate import gfp_evaluate
-from trainer.data.store import ClipStore, StoreWriter
+from trainer.data.store import ClipStore
+from trainer.data.store_writer import StoreWriter
 from trainer.evaluate import comparison
-from trainer.evaluate.resume import UNFINISHED_FILE
+from trainer.evaluate.resume import STATE_FILE
 from trainer.evaluate.tables import print_rows
 from trainer.loop import Trainer
 
@@ -61,7 +62,7 @@ def test_a_linear_probe_reports_its_settings_its_epochs_and_its_pictures(
         (epochs,) = report["epochs"][name]
         assert [epoch["epoch"] for epoch in epochs] == [1, 2, 3]
         assert epochs[-1]["top1_percent"] == report["top1_percent"][name]
-    assert "flatters" in report["best_epoch_on_test_percent"]["warning"]
+    assert "do not report" in report["best_epoch_on_test_percent"]["warning"]
     assert {file.name for file in (tmp_path / "out").iterdir()} == {
         *("report.json", "confusion.png", "curves.png", "map.png")
     }
@@ -115,7 +116,7 @@ def test_ctrl_c_stops_in_one_line_and_resume_gives_the_report_of_an_unbroken_run
     monkeypatch.setattr(comparison, "fine_tune", fine_tune)
     assert report_of(*words, "--out", tmp_path / "out", "--resume") == whole
     assert calls == ["untrained, fold 1", "trained, fold 1"]
-    assert not (tmp_path / "out" / UNFINISHED_FILE).exists()
+    assert not (tmp_path / "out" / STATE_FILE).exists()
 
 
 def test_semi_supervised_reports_mean_deviation_and_the_hash_of_every_draw(
@@ -172,8 +173,8 @@ def test_a_bad_setting_is_told_with_exit_code_2(run: Path, store: ClipStore, wor
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["linear-probe", "--folds", 9], "9 cross-subject folds were asked for"),
-        (["semi-supervised", "--ratio", 0.01], "2 at least are needed"),
+        (["linear-probe", "--folds", 9], "--folds is 9; it must be at least 2"),
+        (["semi-supervised", "--ratio", 0.01], "at least 2 are needed"),
         (["fine-tune", "--resume"], "leave --resume out"),
     ],
 )

@@ -136,7 +136,10 @@ def test_every_kind_of_readout_is_in_the_bundle_as_it_was_measured(
         (["--fit", "STORE", "--readout", "mean"], "leave --fit out"),
         (["--readout-size", "4"], "have no effect on a mean"),
         (["--fit", "STORE", "--time-parts", "0"], "each must be at least 1"),
-        (["--fit", "STORE", "--time-parts", "7"], "choose a divisor for --time-parts"),
+        (
+            ["--fit", "STORE", "--time-parts", "7"],
+            "--time-parts is 7, which does not divide the 30 segments",
+        ),
     ],
 )
 def test_read_out_options_that_make_no_sense_are_refused_in_words(
@@ -276,7 +279,7 @@ def test_a_finished_run_can_be_resumed_without_harm(store: Path, run: Path) -> N
         (["--precision", "bf16", "--device", "auto", "--batch-clips", "4"], "bf16 needs --device cuda"),
         (["--mask-ratio", "0.9999", "--batch-clips", "4"], "leaves 0 of the 750 tokens visible"),
         (["--mask-temperature", "nan"], "--mask-temperature is nan"),
-        (["--variance-weight", "-1"], "none may be negative"),
+        (["--variance-weight", "-1"], "each must be 0 or more, and finite"),
         (["--position-std", "0"], "--position-std is 0.0; it must be above 0"),
         (["--input-scale", "nan"], "--input-scale is nan; it must be above 0"),
         (["--weight-decay", "nan"], "--weight-decay is nan; it must be 0 or more"),

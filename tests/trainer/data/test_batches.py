@@ -81,7 +81,7 @@ def test_several_processes_share_a_step_evenly_and_none_is_left_without_clips(
 
 
 def test_more_processes_than_clips_in_a_step_are_refused(store: ClipStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ValueError, match="--batch-clips is 4, and the run has 5 processes"):
+    with pytest.raises(ValueError, match="--batch-clips is 4, and 5 processes share"):
         rows_of_processes(store, monkeypatch, batch_clips=4, num_processes=5)
 
 

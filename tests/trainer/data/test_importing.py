@@ -20,7 +20,7 @@ from gfp_serve.preprocess import NOMINAL_TRUNK_M, CleanConfig, clean
 from gfp_serve.skeleton import KINECT20, NTU25
 from trainer.cli.data import gfp_data
 from trainer.data import reading
-from trainer.data.import_journal import Draft
+from trainer.data.import_journal import ImportJournal
 from trainer.data.importing import (
     ImportConfig,
     find_sources,
@@ -175,10 +175,14 @@ def test_nothing_usable_is_a_failure_that_leaves_nothing(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("options", "exit_code", "said"),
     [
-        (["--test-subject", "lab/9"], 1, "lab/9 has no usable clip; this source has lab/1, lab/2, lab/3"),
-        (["--test-subject", "street/1"], 1, "no source 'street'; there are lab"),
+        (
+            ["--test-subject", "lab/9"],
+            1,
+            "lab/9 has no usable clip; subjects of this source with clips: lab/1",
+        ),
+        (["--test-subject", "street/1"], 1, "no source 'street'; the sources are lab"),
         (["--test-subject", "9"], 2, "SOURCE/SUBJECT"),
-        (["--licence", "street=MIT"], 1, "no source 'street'; there are lab"),
+        (["--licence", "street=MIT"], 1, "no source 'street'; the sources are lab"),
         (["--licence", "MIT"], 2, "SOURCE=TEXT"),
     ],
 )
@@ -207,7 +211,7 @@ def test_a_folder_with_two_kinds_of_recordings_is_refused_under_its_own_name(tmp
     make_skeleton_file(tmp_path / "raw" / "ntu" / "S001C001P001R001A001.skeleton")
     result = run("import", tmp_path / "raw", "--out", tmp_path / "s")
     assert result.exit_code == 1
-    assert "would both be the source 'raw'; name folders that hold one kind" in result.stderr
+    assert "would both be the source 'raw'; name folders with one kind" in result.stderr
 
 
 def test_progress_adds_up_to_all_bytes(tmp_path: Path) -> None:
@@ -249,7 +253,7 @@ def test_info_says_when_a_store_was_altered(tmp_path: Path) -> None:
     positions.write_bytes(bytes(positions.stat().st_size))
     result = run("info", tmp_path / "s", "--verify")
     assert result.exit_code == 1
-    assert "other clips than were written" in result.stderr
+    assert "are not those that were written" in result.stderr
 
 
 def test_plot_draws_named_clips_of_stores_and_recordings(tmp_path: Path) -> None:
@@ -428,18 +432,18 @@ def test_a_file_whose_name_is_not_utf_8_is_imported(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_said_and_what_is_done_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sources = find_sources([make_ntu_folder(tmp_path / "ntu", 5)])
-    commit, commits = Draft.commit, 0
+    commit, commits = ImportJournal.commit, 0
 
-    def commit_until_full(draft: Draft, entry: dict[str, object]) -> None:
+    def commit_until_full(journal: ImportJournal, entry: dict[str, object]) -> None:
         nonlocal commits
         commits += 1
         if commits > 3:
             raise OSError(errno.ENOSPC, "No space left on device")
-        commit(draft, entry)
+        commit(journal, entry)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Draft, "commit", commit_until_full)
-        with pytest.raises(InterruptedImportError, match=r"disk is full.*What is done \(3 files\) is kept"):
+        patch.setattr(ImportJournal, "commit", commit_until_full)
+        with pytest.raises(InterruptedImportError, match=r"disk is full.*The 3 files that are done are kept"):
             import_recordings(sources, tmp_path / "s", CONFIG)
     assert import_recordings(sources, tmp_path / "s", CONFIG).num_resumed == 3
 
@@ -464,7 +468,9 @@ def test_a_protocol_that_no_clip_knows_is_a_failure_that_leaves_nothing(tmp_path
     lab = make_file(tmp_path / "lab.npz")
     result = run("import", lab, "--out", tmp_path / "s", "--protocol", "x-view")
     assert result.exit_code == 1
-    assert "--protocol x-view: no clip is split by it; the clips have none by name" in " ".join(result.stderr.split())
+    assert "--protocol x-view: no clip has this protocol; protocols of these clips: none" in " ".join(
+        result.stderr.split()
+    )
     assert [file.name for file in tmp_path.iterdir()] == ["lab.npz"]
 
 
@@ -475,7 +481,7 @@ def test_clips_on_a_list_and_recordings_known_to_be_incomplete_are_left_out_and_
     listed.write_text("2 of the recordings are incomplete.\n\nS002C002P002R001A002\nS009C009P009R009A009\n")
     result = run("import", folder, "--out", tmp_path / "s", "--leave-out", listed, "--strict")
     assert result.exit_code == 0
-    assert "of 4 files; 0 files and 0 clips were left out, and 2 clips of the lists" in result.stdout
+    assert "of 4 files; 0 files and 0 clips were left out, and 2 clips that were listed" in result.stdout
     assert ClipStore.open(tmp_path / "s").names.tolist() == ["ntu/S001C001P001R001A001", "ntu/S001C003P003R001A003"]
 
 

@@ -12,8 +12,9 @@ from hypothesis.extra import numpy as hnp
 
 from gfp_serve.errors import StoreError
 from gfp_serve.preprocess import PREPROCESS_VERSION, CleanConfig, PreprocessConfig
-from trainer.data import import_journal as draft
-from trainer.data.store import ClipStore, StoreWriter, is_store
+from trainer.data import import_journal
+from trainer.data.store import ClipStore, is_store
+from trainer.data.store_writer import StoreWriter
 
 CLEANING = CleanConfig(align_view=True)
 PREPROCESS = PreprocessConfig(cleaning=CLEANING)
@@ -112,7 +113,7 @@ def test_verify_notices_a_changed_byte(tmp_path: Path) -> None:
     content = bytearray(positions.read_bytes())
     content[100] ^= 1
     positions.write_bytes(content)
-    with pytest.raises(StoreError, match="other clips than were written"):
+    with pytest.raises(StoreError, match="are not those that were written"):
         ClipStore.open(tmp_path / "store").verify()
 
 
@@ -279,8 +280,8 @@ def test_bytes_that_changed_since_they_were_committed_are_written_anew(tmp_path:
 def test_a_commit_that_is_larger_than_memory_is_gone_on_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_rest(tmp_path / "whole", "abc")
     write_some(tmp_path / "s", "ab")
-    monkeypatch.setattr(draft, "_CHUNK_BYTES", 500)
-    interrupted = draft.Draft(tmp_path / "s", "positions.f32", JOB)
+    monkeypatch.setattr(import_journal, "_CHUNK_BYTES", 500)
+    interrupted = import_journal.ImportJournal(tmp_path / "s", "positions.f32", JOB)
     interrupted.open()
     assert [[len(chunk) for chunk in chunks] for _, chunks in interrupted.resume()] == [[500, 400]] * 2
     interrupted.close(keep=True)

@@ -26,8 +26,8 @@ from trainer.evaluate.fine_tune import (
 )
 from trainer.evaluate.folds import Fold, split_folds
 from trainer.evaluate.labelled import ClipRows, LabelledClips
-from trainer.evaluate.learning import Learned
-from trainer.evaluate.resume import UNFINISHED_FILE, Unfinished
+from trainer.evaluate.learning import HeadResult
+from trainer.evaluate.resume import STATE_FILE, EvaluationState
 
 CPU = torch.device("cpu")
 TWO_BLOCKS = EncoderConfig(width=16, depth=2, num_heads=2)
@@ -125,13 +125,13 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> LabelledClips:
 SHORT = FineTuneConfig(epochs=3, warmup_epochs=1, batch_clips=4, head_width=8, peak_lr=1e-2)
 
 
-def run(clips: LabelledClips, remembered: Unfinished, config: FineTuneConfig = SHORT) -> Learned:
+def run(clips: LabelledClips, remembered: EvaluationState, config: FineTuneConfig = SHORT) -> HeadResult:
     (fold,) = split_folds(clips.store)
     return fine_tune(make_encoder(TINY_ENCODER), clips, fold, config, unfinished=remembered, key="one")
 
 
-def nothing_remembered() -> Unfinished:
-    return Unfinished(None, {}, resume=False)
+def nothing_remembered() -> EvaluationState:
+    return EvaluationState(None, {}, resume=False)
 
 
 def test_fine_tuning_learns_its_training_clips_by_heart(clips: LabelledClips) -> None:
@@ -161,7 +161,7 @@ def test_a_run_broken_off_and_resumed_ends_as_an_unbroken_one(
     whole = run(clips, nothing_remembered())
     monkeypatch.setattr(unfinished_module, "SAVE_EVERY_S", 0.0)
 
-    class Unplugged(Unfinished):
+    class Unplugged(EvaluationState):
         """Writes once, and then the power fails."""
 
         def save_if_due(self, *arguments) -> None:
@@ -170,7 +170,7 @@ def test_a_run_broken_off_and_resumed_ends_as_an_unbroken_one(
 
     with pytest.raises(KeyboardInterrupt):
         run(clips, Unplugged(tmp_path, {"seed": 0}, resume=False))
-    resumed = run(clips, Unfinished(tmp_path, {"seed": 0}, resume=True))
+    resumed = run(clips, EvaluationState(tmp_path, {"seed": 0}, resume=True))
     assert resumed.epochs == whole.epochs
     np.testing.assert_array_equal(resumed.predictions, whole.predictions)
     np.testing.assert_array_equal(resumed.features, whole.features)
@@ -179,31 +179,31 @@ def test_a_run_broken_off_and_resumed_ends_as_an_unbroken_one(
 def test_what_is_finished_is_remembered_and_a_stranger_is_refused_with_each_difference(
     clips: LabelledClips, tmp_path: Path
 ) -> None:
-    remembered = Unfinished(tmp_path, {"seed": 0, "epochs": 3}, resume=False)
+    remembered = EvaluationState(tmp_path, {"seed": 0, "epochs": 3}, resume=False)
     learned = run(clips, remembered)
     remembered.finish("one", learned, keep_features=False)
-    again = Unfinished(tmp_path, {"seed": 0, "epochs": 3}, resume=True).finished("one")
+    again = EvaluationState(tmp_path, {"seed": 0, "epochs": 3}, resume=True).finished("one")
     assert again is not None
     assert again.epochs == learned.epochs
     np.testing.assert_array_equal(again.predictions, learned.predictions)
     assert again.features is None
     with pytest.raises(InvalidRequestError, match="epochs is 5 and was 3; seed is 1 and was 0"):
-        Unfinished(tmp_path, {"seed": 1, "epochs": 5}, resume=True)
+        EvaluationState(tmp_path, {"seed": 1, "epochs": 5}, resume=True)
     with pytest.raises(InvalidRequestError, match="add --resume"):
-        Unfinished(tmp_path, {"seed": 0, "epochs": 3}, resume=False)
-    (tmp_path / UNFINISHED_FILE).write_bytes(b"cut off")
+        EvaluationState(tmp_path, {"seed": 0, "epochs": 3}, resume=False)
+    (tmp_path / STATE_FILE).write_bytes(b"cut off")
     with pytest.raises(InvalidRequestError, match="cannot be read"):
-        Unfinished(tmp_path, {}, resume=True)
+        EvaluationState(tmp_path, {}, resume=True)
     remembered.remove()
     with pytest.raises(InvalidRequestError, match="leave --resume out"):
-        Unfinished(tmp_path, {}, resume=True)
+        EvaluationState(tmp_path, {}, resume=True)
 
 
 def test_a_full_disk_is_told_and_what_was_written_before_stays(
     clips: LabelledClips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    learned = Learned(np.array([1, 2]), ())
-    remembered = Unfinished(tmp_path, {}, resume=False)
+    learned = HeadResult(np.array([1, 2]), ())
+    remembered = EvaluationState(tmp_path, {}, resume=False)
     remembered.finish("one", learned, keep_features=False)
 
     def full(values: object, file: BinaryIO) -> None:
@@ -214,8 +214,8 @@ def test_a_full_disk_is_told_and_what_was_written_before_stays(
         patched.setattr(torch, "save", full)
         with pytest.raises(InvalidRequestError, match=r"cannot be written .*No space left.* is whole"):
             remembered.finish("two", learned, keep_features=False)
-    assert [file.name for file in tmp_path.iterdir()] == [UNFINISHED_FILE]
-    again = Unfinished(tmp_path, {}, resume=True)
+    assert [file.name for file in tmp_path.iterdir()] == [STATE_FILE]
+    again = EvaluationState(tmp_path, {}, resume=True)
     assert again.finished("two") is None
     assert again.finished("one") is not None
 

@@ -10,14 +10,14 @@ from tests.support.small_runs import write_store
 from trainer.embedding import PoseStatistics
 from trainer.evaluate.folds import split_folds
 from trainer.evaluate.labelled import LabelledClips
-from trainer.evaluate.learning import Epoch, Learned, Passes, learn
+from trainer.evaluate.learning import Epoch, HeadResult, Passes, learn
 from trainer.evaluate.linear_probe import LinearHead, LinearProbeConfig, clips_read, linear_probe, train_linear_head
 
 # Four corners of a square, a class each; a line cannot be drawn wrongly between them.
 CORNERS = torch.tensor([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
 
 
-def probe_corners(config: LinearProbeConfig, *, test: torch.Tensor = CORNERS) -> Learned:
+def probe_corners(config: LinearProbeConfig, *, test: torch.Tensor = CORNERS) -> HeadResult:
     return train_linear_head(
         lambda _, places: CORNERS[torch.from_numpy(places)],
         np.arange(4),
@@ -150,4 +150,4 @@ def test_bad_settings_are_refused(changes: dict[str, float], said: str) -> None:
 
 def test_the_best_epoch_is_among_those_that_were_tested() -> None:
     epochs = (Epoch(1, 1.0, 0.1, None), Epoch(2, 1.0, 0.1, 50.0), Epoch(3, 1.0, 0.1, 40.0))
-    assert Learned(np.array([0]), epochs).best.epoch == 2
+    assert HeadResult(np.array([0]), epochs).best.epoch == 2

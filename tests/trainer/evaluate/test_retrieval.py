@@ -47,7 +47,7 @@ def test_a_read_out_may_not_be_fitted_on_clips_that_are_tested(store: ClipStore,
     other.sources = (replace(other.sources[0], sha256="1" * 64),)  # another recording of the same name
     folds = cross_subject_folds(store, 2)
     check_not_fitted_on(store, folds, other)
-    with pytest.raises(InvalidRequestError, match="18 of the clips that are tested would be fitted on"):
+    with pytest.raises(InvalidRequestError, match="would be fitted on 18 of the clips that are tested"):
         check_not_fitted_on(store, folds, store)  # 6 of 24 are of its test split
 
 

@@ -15,7 +15,7 @@ from tests.support.small_runs import tiny_config, write_store
 from trainer.checkpoint import Checkpoint
 from trainer.encoder import SkeletonEncoder
 from trainer.health import health
-from trainer.loop import Progress, Trainer
+from trainer.loop import StepReport, Trainer
 from trainer.objectives import OBJECTIVES, build_objective, config_from_json, config_to_json
 
 # Losses of five steps. A refactor may not move these; a change of the computation may, and then says so.
@@ -189,7 +189,7 @@ def test_a_new_objective_trains_stops_and_resumes(tmp_path: Path, monkeypatch: p
     store = write_store(tmp_path / "store")
     config = tiny_config(objective=names["ToyConfig"](toy_scale=2.0), epochs=3)
 
-    def stop(now: Progress) -> None:
+    def stop(now: StepReport) -> None:
         if now.step == 2:
             signal.raise_signal(signal.SIGTERM)
 

@@ -1,0 +1,37 @@
+"""The loss of a run over its steps, as a matplotlib figure to be saved."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Float, Integer
+from matplotlib.figure import Figure
+
+
+def loss_curves(steps: Integer[np.ndarray, " logged"], terms: Mapping[str, Float[np.ndarray, " logged"]]) -> Figure:
+    """Each term of a loss over the logged steps: its values faint, their running mean strong.
+
+    The axis of the loss is logarithmic if all values are above 0.
+    """
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    for number, (name, values) in enumerate(terms.items()):
+        colour = f"C{number}"
+        axes.plot(steps, values, color=colour, alpha=0.25, linewidth=0.8)
+        axes.plot(steps, _running_mean(values, max(1, len(values) // 50)), color=colour, linewidth=1.8, label=name)
+    if terms and all((values > 0).all() for values in terms.values()):
+        axes.set_yscale("log")
+    axes.set_xlabel("step")
+    axes.set_ylabel("loss")
+    axes.grid(alpha=0.25, linewidth=0.5)
+    axes.spines[["top", "right"]].set_visible(False)
+    if terms:
+        axes.legend(frameon=False, fontsize=9)
+    return figure
+
+
+def _running_mean(values: Float[np.ndarray, " steps"], width: int) -> Float[np.ndarray, " steps"]:
+    # Each value is averaged with those before it, so that the end of the curve is the newest.
+    sums = np.cumsum(np.concatenate([np.zeros(1), values.astype(np.float64)]))
+    stop = np.arange(1, len(values) + 1)
+    start = np.maximum(stop - width, 0)
+    return (sums[stop] - sums[start]) / (stop - start)

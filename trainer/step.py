@@ -1,0 +1,59 @@
+"""What a training step is made of: the compiled loss, the optimiser, and arithmetic that repeats itself."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils import deterministic
+
+from trainer import parallel
+from trainer.config import TrainConfig
+from trainer.objectives import Objective, Outcome
+
+
+def compiled_loss(
+    objective: Objective, compile_mode: Literal["auto", "off", "fused", "graphs"], device: torch.device
+) -> Callable[[Tensor, Tensor], Outcome]:
+    """The objective's forward pass as a step calls it: compiled, and its gradients shared between processes."""
+    forward: nn.Module = objective
+    if parallel.num_processes() > 1:
+        forward = DistributedDataParallel(objective)
+    if compile_mode == "auto":
+        compile_mode = "fused" if device.type == "cuda" else "off"
+    if compile_mode == "off":
+        return forward
+    mode = "reduce-overhead" if compile_mode == "graphs" else "default"
+    # All steps have the same shapes (see batches.py).
+    return torch.compile(forward, dynamic=False, mode=mode)
+
+
+def adamw(objective: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
+    """AdamW with betas 0.9 and 0.95 that decays the matrices of linear layers only."""
+    matrices = {id(part.weight) for part in objective.modules() if isinstance(part, nn.Linear)}
+    parameters = list(objective.parameters())
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in parameters if id(p) in matrices], "weight_decay": config.weight_decay},
+        {"params": [p for p in parameters if id(p) not in matrices], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.peak_lr, betas=(0.9, 0.95), fused=True)
+
+
+@contextmanager
+def repeatable(device: torch.device) -> Iterator[None]:
+    """On a CPU, make a repeated run give the same losses to the last bit; it costs no time there.
+
+    Without it, threads add the gradients of scattered tokens in any order, and two runs drift apart within ten steps.
+    On CUDA it would forbid the fast kernels, so a repeated run agrees there to rounding only.
+    """
+    before, fills = torch.are_deterministic_algorithms_enabled(), deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    torch.use_deterministic_algorithms(device.type == "cpu" or before)
+    # Filling every new tensor with NaN finds bugs, but costs a few percent of the time.
+    deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+        deterministic.fill_uninitialized_memory = fills  # type: ignore[attr-defined]
