@@ -57,7 +57,7 @@ class AsyncClient:
         self._conversation = Conversation()
 
     async def embed(self, sequences: np.ndarray | Sequence[np.ndarray], layout: str = "ntu25") -> np.ndarray:
-        """Embed sequences: clips of like motion get vectors with a cosine near 1.
+        """Embed sequences, so that sequences of similar motion have similar vectors.
 
         `sequences` is one array or a list of arrays of numbers, each of axes frames × bodies × joints × 3, or frames ×
         joints × 3 for one body: metres within ±1000, y up, NaN where a joint was not seen. The arrays of a list may
@@ -256,7 +256,7 @@ class AsyncClient:
         return await self._run(self._conversation.upsert(items, gallery))
 
     async def delete(self, ids: Sequence[str], *, gallery: str = "") -> int:
-        """Remove the items that have these ids; ids that no item has are passed over.
+        """Remove the items that have these ids; ids that no item has are ignored.
 
         Returns how many items were removed. Raises `GalleryNotFoundError`.
         """
@@ -290,7 +290,7 @@ class AsyncClient:
         return await self._run(self._conversation.describe_gallery(name))
 
     async def list_galleries(self) -> list[ListedGallery]:
-        """List the server's galleries in the order of their names, with those that other encoders filled."""
+        """List the server's galleries in the order of their names, also those that other encoders filled."""
         return await self._run(self._conversation.list_galleries())
 
     async def drop_gallery(self, name: str) -> int:

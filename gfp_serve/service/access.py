@@ -1,4 +1,4 @@
-"""Who may call what: bearer tokens with a role each, and the role that every RPC asks for."""
+"""Who may call what: bearer tokens that have roles, and the role that each RPC needs."""
 
 import hashlib
 import hmac

@@ -1,4 +1,4 @@
-"""From the wire's sequences to embeddings: limits, admission, preprocessing, batcher. Every servicer uses it."""
+"""Sequences of the wire -> embeddings: limits, admission, preprocessing, batcher. Every servicer uses it."""
 
 import asyncio
 import time
@@ -24,7 +24,7 @@ _FEW_COORDINATES = 2**16
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """Unit vectors and where the time went; queue and inference are those of the slowest sequence."""
+    """Unit vectors, and how long they took. The times of queue and inference are those of the slowest sequence."""
 
     vectors: Float32[np.ndarray, "sequences embedding_size"]
     preprocess_s: float = 0.0
@@ -64,7 +64,7 @@ class Embedder:
         """Embeddings of the sequences, in order; each sequence comes with its field in the request, for errors.
 
         Raises `InvalidSkeletonError` or `InvalidRequestError` for the first that cannot be used, `OverloadedError`, and
-        `ClosedError`. Calls that are cancelled are not computed.
+        `ClosedError`. Sequences of cancelled calls are not encoded.
         """
         sequences = []
         for field, message in messages:
@@ -128,7 +128,7 @@ def write_timing(started_ns: int, embedded: Embedded | None = None, search_s: fl
 
 def _check_directions(fields: list[str], vectors: Float32[np.ndarray, "sequences embedding_size"]) -> None:
     for field, length in zip(fields, np.linalg.norm(vectors, axis=1), strict=True):
-        # NaN is not near 1 either.
+        # Written so that NaN does not pass.
         if not abs(length - 1) < 1e-3:
             with in_field(field):
                 raise InvalidSkeletonError(

@@ -31,10 +31,12 @@ def find_gallery(galleries: Galleries, name: str, path: str = "gallery") -> Gall
         return galleries[name]
 
 
-def find_neighbours(gallery: Gallery, scope: Scope, queries: Queries, top_k: int) -> list[list[Neighbour]]:
+def find_neighbours(gallery: Gallery, scope: Scope, queries: Queries, top_k: int) -> Sequence[list[Neighbour]]:
     """The nearest items of each query, nearest first."""
     one_more = any(queries.own_ids)
     found = gallery.search(queries.vectors, top_k=top_k + one_more, where=scope.where, effort=scope.effort)
+    if not one_more:
+        return found
     return [
         [neighbour for neighbour in neighbours if neighbour.id != own_id][:top_k]
         for own_id, neighbours in zip(queries.own_ids, found, strict=True)

@@ -124,9 +124,9 @@ class Metrics:
 
 
 class _HttpServer(socketserver.ThreadingMixIn, WSGIServer):
-    """Prometheus's own application behind a server that does not look up what its address is called.
+    """Prometheus's own application, in a server that does not look up the name of its address.
 
-    That of prometheus_client does, and asks a resolver for an address or host name that /etc/hosts does not have.
+    The server of prometheus_client does, and so asks a resolver for an address that /etc/hosts does not have.
     """
 
     daemon_threads = True
@@ -145,7 +145,7 @@ class _HttpServer(socketserver.ThreadingMixIn, WSGIServer):
 
 class _SilentHandler(WSGIRequestHandler):
     def log_message(self, format: str, *_: object) -> None:
-        """Says nothing of a scrape."""
+        """Does not log scrapes."""
 
 
 class _GalleryMetrics(Collector):

@@ -13,7 +13,7 @@ from gfp_serve.v1 import open_inference_pb2 as oip
 # A size in a tensor's shape that may be anything.
 ANY = -1
 
-# More than any tensor has: numpy takes 64, and to multiply thousands of sizes would take minutes.
+# More axes than any tensor has. numpy takes 64, and multiplying thousands of sizes would take minutes.
 _MAX_AXES = 8
 # The numpy type of a datatype's raw bytes, and the field of its typed contents. BYTES holds lengths between its texts.
 _TYPES = {"FP32": (np.dtype("<f4"), "fp32_contents"), "INT32": (np.dtype("<i4"), "int_contents")}
@@ -92,7 +92,7 @@ def _read_tensor(message: oip.ModelInferRequest.InferInputTensor, expected: Tens
 
 
 def write_output(reply: oip.ModelInferResponse, name: str, values: np.ndarray, budget: ReplyBudget) -> None:
-    """Add an output to a reply: FP32, or BYTES for an array of texts. Raises `InvalidRequestError` without room."""
+    """Add an output to a reply: FP32, or BYTES for texts. Raises `InvalidRequestError` if there is no room for it."""
     datatype = "BYTES" if values.dtype == object else "FP32"
     described = oip.ModelInferResponse.InferOutputTensor(name=name, datatype=datatype, shape=values.shape)
     reply.outputs.append(budget.fit(described))
@@ -100,7 +100,7 @@ def write_output(reply: oip.ModelInferResponse, name: str, values: np.ndarray, b
 
 
 def _raw_bytes(values: np.ndarray, budget: ReplyBudget) -> bytes:
-    """Numbers as they are; texts each behind its length, which takes four bytes."""
+    """Numbers as they are; before each text its length, in four bytes."""
     if values.dtype != object:
         budget.spend(values.nbytes)
         return values.astype("<f4", copy=False).tobytes()

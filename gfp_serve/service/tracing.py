@@ -20,7 +20,7 @@ _TIMEOUT_S = 2
 
 
 def trace_calls(endpoint: str, services: tuple[str, ...]) -> tuple[grpc.aio.ServerInterceptor, Callable[[], None]]:
-    """What makes spans of the calls of these services, and how to end it, which sends what is left.
+    """The interceptor that makes a span of each call of these services, and a function that sends the rest and ends it.
 
     `endpoint` is a URL, http://HOST:PORT or https://HOST:PORT. Raises `SettingsError` when it is not,
     `MissingExtraError` without the packages of the extra `trace`.

@@ -36,7 +36,7 @@ def write_item(
 
 
 def read_item(message: gallery_pb2.Item, vector: Float32[np.ndarray, " embedding_size"]) -> Item:
-    """The item, with the vector that its content gave. Raises `InvalidRequestError` for attributes or a source."""
+    """The item, with the vector of its content. Raises what `read_attributes` and `read_source` do."""
     return Item(message.id, vector, message.label, read_attributes(message.attributes), _read_optional(message))
 
 

@@ -139,6 +139,6 @@ def shortened(message: str) -> str:
 def _details(failure: grpc.RpcError) -> Iterable[Any]:
     try:
         status = rpc_status.from_call(failure)
-    except (ValueError, DecodeError):  # our statuses do not contradict themselves
+    except (ValueError, DecodeError):  # it contradicts itself, so it is not one of ours
         return ()
     return () if status is None else status.details
