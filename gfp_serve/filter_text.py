@@ -1,4 +1,4 @@
-"""Filters as people type them: `label=drink,sit down`, `camera!=2`, `subject>=3`."""
+"""Filters as people type them, for example `label=drink,sit down`, `camera!=2` or `subject>=3`."""
 
 import math
 import re
@@ -14,10 +14,10 @@ from gfp_serve.filters import (
     Range,
 )
 
-# An attribute may have any name, that of the label and of this prefix too: `attributes.label` is the attribute "label".
+# An attribute may have any name, even "label". `attributes.label` is the attribute "label", `label` is the label.
 _ATTRIBUTE_PREFIX = "attributes."
 
-# A backslash before one of these makes it a character like others.
+# A backslash before one of these makes it an ordinary character.
 _ESCAPED = re.compile(r'\\([\\,"!=<>])')
 _CONDITION = re.compile(
     r"""(?P<negation>!?)
@@ -37,18 +37,21 @@ _BOUNDS = {">": "above", ">=": "at_least", "<": "below", "<=": "at_most"}
 
 
 def read_filter(texts: Sequence[str]) -> Filter | None:
-    """The filter that all of these conditions make together, or `None` when there are none.
+    """Read conditions that must all hold as one filter; `None` if there are no conditions.
 
-    `KEY=VALUE,VALUE` is one of the values, `KEY!=VALUE,VALUE` or `!KEY=VALUE,VALUE` none of them; `KEY>NUMBER`,
-    `>=`, `<` and `<=` are bounds. The key `label` is the label, any other an attribute, and so is what follows
-    `attributes.`, which may be `label`. Spaces around keys and values do not count.
+    - `KEY=VALUE,VALUE`: the value is one of these.
+    - `KEY!=VALUE,VALUE` or `!KEY=VALUE,VALUE`: the value is none of these.
+    - `KEY>NUMBER`, `KEY>=NUMBER`, `KEY<NUMBER`, `KEY<=NUMBER`: the value is a number within this bound.
 
-    A value that reads as a number is meant as that number and as that text, for many write numbers of people or cameras
-    as texts; of bounds it is the number. `true` and `false` are booleans, all else is a text, and so is what stands in
-    double quotes; of the label all are texts. A backslash makes a comma, quote, operator or backslash that follows
-    it a part of the text.
+    The key `label` means the label, any other key an attribute. `attributes.NAME` means the attribute NAME, even if
+    NAME is `label`. Spaces around keys and values are ignored.
 
-    Raises `InvalidRequestError` that names the text which is no condition, and shows how it is written.
+    A value that looks like a number matches both that number and that text, because many people store numbers of
+    subjects or cameras as texts. A bound matches numbers only. `true` and `false` are booleans. Every other value, and
+    everything in double quotes, is a text. Values of the label are always texts. A backslash before a comma, quote,
+    operator or backslash makes it part of the text.
+
+    Raises `InvalidRequestError` that names the text that is not a condition, and shows the right form.
     """
     must: list[Condition] = []
     must_not: list[Condition] = []
@@ -59,19 +62,19 @@ def read_filter(texts: Sequence[str]) -> Filter | None:
 
 
 def _read_condition(text: str) -> tuple[Condition, bool]:
-    """A condition, and whether it must hold or must not."""
+    """Read one condition. The second value is True if it must hold, False if it must not."""
     if any("\ud800" <= character <= "\udfff" for character in text):
-        _refuse(text, "cannot be written as UTF-8", "type it in a terminal whose encoding is UTF-8")
+        _refuse(text, "cannot be encoded as UTF-8", "type it in a terminal whose encoding is UTF-8")
     match = _CONDITION.fullmatch(text.lstrip())
     if match is None:
-        _refuse(text, "does not compare anything", "write KEY=VALUE, KEY!=VALUE or KEY>=NUMBER, as in 'label=drink'")
+        _refuse(text, "has no operator", "write KEY=VALUE, KEY!=VALUE or KEY>=NUMBER, such as 'label=drink'")
     name = _plain(match["key"].strip())
     key = LABEL if name == "label" else name.removeprefix(_ATTRIBUTE_PREFIX)
     operator = match["operator"]
     if key == LABEL and name != "label":
-        _refuse(text, f"has no key before {operator!r}", "name the label or an attribute, as in 'camera=2'")
+        _refuse(text, f"has no key before {operator!r}", "name the label or an attribute, for example 'camera=2'")
     if match["negation"] and operator == "!=":
-        _refuse(text, "says 'not' twice", "write '!camera=2' or 'camera!=2'")
+        _refuse(text, "contains 'not' twice", "write '!camera=2' or 'camera!=2'")
     holds = not match["negation"] and operator != "!="
     if operator in _BOUNDS:
         return _read_range(text, key, operator, match["values"]), holds
@@ -83,7 +86,9 @@ def _read_range(text: str, key: str, operator: str, values: str) -> Range:
         _refuse(text, "compares the label, which is a text, with a number", "write 'label=drink' or 'label!=drink'")
     bounds = _read_values(text, key, values)
     if len(bounds) != 1 or isinstance(bounds[0], str | bool):
-        _refuse(text, f"does not have one number after {operator!r}", "write it like 'subject>=3' or 'age<10.5'")
+        _refuse(
+            text, f"does not have exactly one number after {operator!r}", "write it like 'subject>=3' or 'age<10.5'"
+        )
     return Range(key, **{_BOUNDS[operator]: bounds[0]})
 
 
@@ -96,8 +101,8 @@ def _read_values(text: str, key: str, values: str, *, numbers_are_texts: bool = 
         if match is None:
             _refuse(
                 text,
-                "has a quote that does not end where its value ends",
-                'write it like \'subject="3"\', and a quote in a text as \\"',
+                "has a quoted text that does not end where its value ends",
+                'write it like \'subject="3"\'; within a text, write a quote as \\"',
             )
         if match["quoted"] is not None:
             found.append(_plain(match["quoted"]))
@@ -113,12 +118,12 @@ def _read_values(text: str, key: str, values: str, *, numbers_are_texts: bool = 
 
 def _read_plain(text: str, key: str, value: str) -> str | float | bool:
     if not value:
-        _refuse(text, "has no value where one is expected", "write it like 'label=drink'; the empty text is \"\"")
+        _refuse(text, "lacks a value", "write it like 'label=drink'; the empty text is \"\"")
     if value[0] in "!=<>":
         _refuse(
             text,
             f"has the value {quoted(value)}, which looks like an operator",
-            "operators are =, !=, >, >=, < and <=; write such a text in quotes, as in 'mark=\"=\"'",
+            "the operators are =, !=, >, >=, < and <=; put such a text in quotes, for example 'mark=\"=\"'",
         )
     if key == LABEL:
         return _plain(value)
@@ -128,7 +133,7 @@ def _read_plain(text: str, key: str, value: str) -> str | float | bool:
         return _plain(value)
     number = float(value)
     if math.isinf(number):
-        _refuse(text, f"has the number {quoted(value)}, which is too large", "numbers go up to 1.79e308")
+        _refuse(text, f"has the number {quoted(value)}, which is too large", "the largest number is 1.79e308")
     return number
 
 

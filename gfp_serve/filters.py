@@ -1,4 +1,4 @@
-"""Which items a search may find: conditions on label and attributes, as data that every backend reads."""
+"""Filters: which items a search may find. They are plain data, which every backend translates in its own way."""
 
 import math
 from collections.abc import Mapping
@@ -6,13 +6,16 @@ from dataclasses import dataclass
 
 from gfp_serve.errors import InvalidRequestError
 
-# The name under which conditions know an item's label; attributes are called by their own names.
+# The key of conditions on an item's label. Conditions on attributes have the attribute's name as their key.
 LABEL = ""
 
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
-    """The value is one of these; of a list, at least one member is. Numbers, texts and booleans are never equal."""
+    """The value equals one of `values`. For a list of texts, at least one member does.
+
+    Types are compared too: a number, a text and a boolean are never equal.
+    """
 
     key: str
     values: tuple[str | float | bool, ...]
@@ -24,7 +27,7 @@ class AnyOf:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """The value is a number within these bounds, those that are set. NaN bounds are refused."""
+    """The value is a number within the bounds that are set. At least one bound must be set, and none may be NaN."""
 
     key: str
     above: float | None = None
@@ -48,9 +51,11 @@ Condition = AnyOf | Range
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """All of `must`, at least one of `any_of` if there are some, and none of `must_not`.
+    """An item passes if all of `must` hold, at least one of `any_of` (if there are any), and none of `must_not`.
 
-    A condition on an attribute that the item does not have, or has as another type, does not hold.
+    A condition on an attribute does not hold if the item lacks the attribute or has it with another type.
+
+    Raises `InvalidRequestError` for an `AnyOf` without values, or a `Range` without bounds or with a NaN bound.
     """
 
     must: tuple[Condition, ...] = ()
@@ -61,16 +66,20 @@ class Filter:
         for condition in (*self.must, *self.any_of, *self.must_not):
             if isinstance(condition, AnyOf):
                 if not condition.values:
-                    raise InvalidRequestError(f"the condition on {_name(condition.key)} lists no values; list one.")
+                    raise InvalidRequestError(f"the condition on {_name(condition.key)} has no values; list one.")
                 continue
             bounds = (condition.above, condition.at_least, condition.below, condition.at_most)
             if bounds == (None,) * 4 or any(bound is not None and math.isnan(bound) for bound in bounds):
                 raise InvalidRequestError(
-                    f"the range of {_name(condition.key)} has no bound, or one that is NaN; set one or more numbers."
+                    f"the range of {_name(condition.key)} has no bound, or a bound that is NaN; give one or more "
+                    f"numbers."
                 )
 
     def passes(self, label: str, attributes: Mapping[str, object]) -> bool:
-        """What the filter means, for one item. Backends answer the same, faster."""
+        """Whether an item with this label and these attributes passes.
+
+        This defines what a filter means. Backends give the same answer faster.
+        """
 
         def holds(condition: Condition) -> bool:
             return condition.holds(label if condition.key == LABEL else attributes.get(condition.key))

@@ -1,4 +1,4 @@
-"""What galleries hold and searches find, as plain values: items, where they come from, neighbours, descriptions."""
+"""What galleries store and what searches return, as plain values: items, sources, neighbours, descriptions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,16 +15,20 @@ DEFAULT_GALLERY = "default"
 # How many neighbours a search finds unless a request says otherwise.
 DEFAULT_TOP_K = 5
 
-# What a client can keep with an item: JSON without nesting.
+# A value that a client can store with an item: JSON without nesting.
 Attribute = str | float | bool | list[str]
 
-# How vectors are searched; "auto" is chosen from their number and the memory that they may take.
+# How vectors are searched. "auto" decides by the number of items and the available memory.
 IndexKind = Literal["auto", "exact", "hnsw", "ivf_sq8", "ivf_pq"]
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where an item was cut from: a recording's name, and the seconds from its begin, `start_s` before `end_s`."""
+    """The part of a recording that an item was cut from.
+
+    `start_s` and `end_s` are seconds from the beginning of the recording. If both are 0, the item is the whole
+    recording.
+    """
 
     recording: str
     start_s: float = 0.0
@@ -33,10 +37,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How hard a search looks; what is not set is the index's choice, and what the index has not is passed over.
+    """How thoroughly a search looks. The index chooses what is not set, and ignores settings that it does not have.
 
-    `exact` compares with every item. `ef_search` are the candidates that HNSW follows, `nprobe` the lists that IVF
-    reads; more of them find more of the true neighbours, later.
+    `exact` compares with every item. `ef_search` is the number of candidates that HNSW follows, `nprobe` the number of
+    lists that IVF reads. Higher numbers find more of the true neighbours and take longer.
     """
 
     exact: bool = False
@@ -46,10 +50,10 @@ class Effort:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """What a gallery is and how it stands.
+    """What a gallery is and what state it is in.
 
-    `index_kind` is what was asked for, `serving_kind` what searches run on now: another one while an index is built,
-    and never "auto". `num_bytes` is what its vectors and its index take in memory.
+    `index_kind` is what was asked for. `serving_kind` is what searches use now: it differs while an index is built, and
+    is never "auto". `num_bytes` is the memory that vectors and index take.
     """
 
     encoder_digest: str
@@ -66,7 +70,7 @@ class Description:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Item:
-    """A labelled embedding. The client chooses the id, of 1 to 256 characters; the label "" means none."""
+    """A labelled embedding. The client chooses the id, which has 1 to 256 characters. The label "" means no label."""
 
     id: str
     vector: Float32[np.ndarray, " embedding_size"]
@@ -76,9 +80,9 @@ class Item:
 
 
 class Neighbour(NamedTuple):
-    """An item that a search found, with its cosine to the query, in [-1, 1].
+    """An item that a search found. `similarity` is its cosine to the query, in [-1, 1].
 
-    A tuple, since searches make thousands: objects of any other class take longer than the search itself.
+    This is a tuple because searches make thousands: objects of any other class take longer than the search itself.
     """
 
     id: str
