@@ -35,7 +35,6 @@ from benchmarks.serving.bundles import SIZES, write_bundle
 from benchmarks.serving.processes import gfp_serve, side
 from gfp_serve.filters import Filter, Range
 from gfp_serve.gallery.embedded.gallery import FaissGallery
-from gfp_serve.gallery.embedded.index import CANDIDATES
 from gfp_serve.items import Effort, Item
 
 OUT = Path("benchmarks/gallery.json")
@@ -87,10 +86,10 @@ def search(work: Path, out: Path, clips: Path, numbers: tuple[int, ...], rounds:
 
 
 def compare_search(gallery: FaissGallery, vectors: np.ndarray, queries: np.ndarray, rounds: int) -> dict[str, Any]:
-    snapshot = gallery._snapshot  # the very index that the gallery uses, asked without it
+    index = gallery._settler.view.index  # the very index that the gallery uses, searched without the gallery
     flat = faiss.IndexFlatIP(SIZE)
     flat.add(vectors)
-    plain, parameters = plain_index(snapshot.index, flat)
+    plain, parameters = plain_index(index, flat)
     ids = [f"i{row}" for row in range(len(vectors))]
     labels = [f"label-{row % 60}" for row in range(len(vectors))]
 
@@ -162,7 +161,7 @@ def compare_search(gallery: FaissGallery, vectors: np.ndarray, queries: np.ndarr
     _, true_half = flat_half.search(queries, TOP_K)
     return {
         "serving_kind": gallery.describe().serving_kind,
-        "looks": None if snapshot.index is None else snapshot.index.looks,
+        "default_effort": None if index is None else index.default_effort,
         "recall_at_10": recall(gallery.search(queries, top_k=TOP_K), true),
         "recall_filtered": recall(gallery.search(queries, top_k=TOP_K, where=half), 2 * true_half),
         "sides": facts,
@@ -177,10 +176,10 @@ def plain_index(index: Any, flat: Any) -> tuple[Any, Any]:
     if index is None:
         return flat, None
     if index.kind == "hnsw":
-        return index._index, faiss.SearchParametersHNSW(efSearch=index.looks)
-    lists = faiss.SearchParametersIVF(nprobe=index.looks)
-    refined = faiss.IndexRefine(index._index, flat)
-    return refined, faiss.IndexRefineSearchParameters(k_factor=CANDIDATES[index.kind], base_index_params=lists)
+        return index.faiss_index, faiss.SearchParametersHNSW(efSearch=index.default_effort)
+    lists = faiss.SearchParametersIVF(nprobe=index.default_effort)
+    refined = faiss.IndexRefine(index.faiss_index, flat)
+    return refined, faiss.IndexRefineSearchParameters(k_factor=index.num_candidates(1), base_index_params=lists)
 
 
 def recall(found: list[Any], true: np.ndarray) -> float:
@@ -299,7 +298,7 @@ def open_command(
         np.save(work / "queries.npy", queries)
         for kind in kinds:
             with gallery_of(work, vectors, kind) as gallery:
-                index = gallery._snapshot.index
+                index = gallery._settler.view.index
                 kind_bytes = (0 if index is None else index.num_bytes) + (
                     0 if gallery.describe().serving_kind.startswith("ivf") else vectors.nbytes
                 )

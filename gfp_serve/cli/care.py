@@ -99,7 +99,7 @@ def export_items(folder: Path, file: Path, gallery: str, as_json: bool) -> None:
     FOLDER is the one given to gfp-serve --gallery. The columns are id, vector (of length 1), label, attributes (JSON),
     source_recording, source_start_s, source_end_s. Needs the extra parquet of gfp-serve.
     """
-    from gfp_serve.gallery.care.tables import export_table
+    from gfp_serve.gallery.care.table_export import export_table
     from gfp_serve.gallery.embedded.folders import existing_folder
 
     source = existing_folder(folder, gallery)
@@ -126,7 +126,7 @@ def import_items(folder: Path, file: Path, gallery: str, encoder_digest: str | N
     source_start_s and source_end_s. Items with the same ids are replaced, so an import that was interrupted can simply
     be repeated. Needs the extra parquet of gfp-serve.
     """
-    from gfp_serve.gallery.care.tables import import_table
+    from gfp_serve.gallery.care.table_import import import_table
 
     with progress() as bars:
         on_progress = bars.add("import", "items").reach

@@ -11,7 +11,7 @@ from gfp_serve.cli.options import Group
 from gfp_serve.cli.printing import Listing, num_items, print_result
 
 if TYPE_CHECKING:
-    from gfp_serve.gallery.embedded.item_store import GalleryState
+    from gfp_serve.gallery.embedded.schema import GalleryState
 
 
 @click.group(cls=Group)

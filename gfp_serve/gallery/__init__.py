@@ -1,4 +1,4 @@
-"""Labelled embeddings that are searched: `Gallery` and `Galleries` are what every backend keeps."""
+"""Searchable collections of labelled embeddings. Every backend implements `Gallery` and `Galleries`."""
 
 from gfp_serve.gallery.protocols import Galleries, Gallery
 

@@ -1,4 +1,4 @@
-"""Places of galleries, as `gfp-serve --gallery` takes them: a folder, or an address of Milvus."""
+"""The place of galleries, as `gfp-serve --gallery` takes it: a folder or a Milvus address."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -12,7 +12,7 @@ from gfp_serve.gallery.milvus.galleries import encoder_of, open_milvus
 from gfp_serve.gallery.protocols import Galleries, Gallery
 from gfp_serve.items import DEFAULT_GALLERY
 
-# How addresses of Milvus begin: a server, and a file for trials in one process.
+# A server's address begins with the first, the file of a trial in one process with the second.
 _MILVUS = ("milvus://", "milvus+lite://")
 
 
@@ -24,10 +24,10 @@ def open_galleries(
     durable: bool = True,
     device: Literal["cpu", "cuda"] = "cpu",
 ) -> Galleries:
-    """The galleries of an encoder at a place; the default one is made if it is not there.
+    """Open the galleries of an encoder at a place. The default gallery is made if it does not exist.
 
-    `durable` and `device` are settings of galleries in folders. Raises the errors of `FolderGalleries`, or for an
-    address of Milvus those of `open_milvus`.
+    `durable` and `device` apply only to galleries in folders. Raises the errors of `FolderGalleries`, or those of
+    `open_milvus` for a Milvus address.
     """
     if _is_milvus(place):
         return open_milvus(place, encoder_digest=encoder_digest, embedding_size=embedding_size)
@@ -38,9 +38,9 @@ def open_galleries(
 
 @contextmanager
 def opened_gallery(place: str, name: str = DEFAULT_GALLERY) -> Iterator[Gallery]:
-    """One gallery that is there, whichever encoder filled it, open for the `with` block.
+    """Open one existing gallery for the `with` block, whatever encoder filled it.
 
-    Raises `GalleryError` or `GalleryNotFoundError` when there is none, and what opening it raises.
+    Raises `GalleryError` or `GalleryNotFoundError` if there is none, and the errors of opening it.
     """
     if not _is_milvus(place):
         with FaissGallery.open(existing_folder(Path(place), name)) as gallery:

@@ -1,17 +1,25 @@
-"""What every gallery keeps, whatever stores and searches it: items in, neighbours out."""
+"""The interface of galleries, and the checks that are the same for every backend."""
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
 
 from gfp_serve.classify import unit_vectors
-from gfp_serve.errors import InvalidRequestError
+from gfp_serve.errors import (
+    EmptyGalleryError,
+    EncoderMismatchError,
+    GalleryExistsError,
+    GalleryNotFoundError,
+    InvalidRequestError,
+    ItemNotFoundError,
+    quoted,
+)
 from gfp_serve.filters import Filter
-from gfp_serve.items import MAX_ID_LENGTH, Description, Effort, IndexKind, Item, Neighbour
+from gfp_serve.items import DEFAULT_GALLERY, MAX_ID_LENGTH, Description, Effort, IndexKind, Item, Neighbour
 
 
 @runtime_checkable  # tests check arguments against their annotations
@@ -20,40 +28,44 @@ class Gallery(Protocol):
 
     @property
     def encoder_digest(self) -> str:
-        """Which embedding space the vectors are in: `Manifest.encoder_digest` of the encoder that gave them."""
+        """`Manifest.encoder_digest` of the encoder that made the vectors. Queries must come from it too."""
 
     @property
-    def embedding_size(self) -> int: ...
+    def embedding_size(self) -> int:
+        """Length of the vectors."""
 
     @property
     def generation(self) -> int:
-        """How many changes the gallery has seen: 0 when new, one more after each upsert or delete that changed it."""
+        """Number of changes so far: 0 for a new gallery, one more for each upsert or delete that changed something."""
 
-    def __len__(self) -> int: ...
+    def __len__(self) -> int:
+        """Number of items."""
 
-    def describe(self) -> Description: ...
+    def describe(self) -> Description:
+        """The gallery's encoder, index, size and generation."""
 
     def upsert(self, items: Sequence[Item]) -> int:
-        """Add items, or replace those of the same id; return the generation that has them.
+        """Add items, or replace those with the same ids; return the generation that contains them.
 
-        All or none of them: durable and searchable when this returns, and no search sees a part. Of items with the
-        same id in one call the last is kept. Vectors are stored at length 1.
+        Either all of the items are written or none. When this returns, they are durable and searches find them; no
+        search sees only some of them. If several items of one call have the same id, the last one is kept. Vectors are
+        stored at length 1.
 
         Raises `InvalidRequestError` for an item whose id, label, attributes or vector is not valid; its field is the
         place in `items`, such as `items[3]`.
         """
 
     def delete(self, ids: Sequence[str]) -> int:
-        """Remove the items that have these ids, durably; return how many there were."""
+        """Remove the items with these ids, durably; return how many were removed. Unknown ids are ignored."""
 
     def get(self, ids: Sequence[str]) -> list[Item]:
-        """The items with these ids, in this order; `ItemNotFoundError` names the ids that no item has."""
+        """Return the items with these ids, in this order. Raises `ItemNotFoundError` that names the unknown ids."""
 
     def label_counts(self, where: Filter | None = None) -> dict[str, int]:
-        """How many of the items that `where` lets pass have each label; those without one are not counted."""
+        """Count the items of each label, among those that pass `where`. Items without a label are not counted."""
 
     def items(self) -> Iterator[Item]:
-        """Every item, in the order of the last upserts, as the gallery stood when the first was asked for."""
+        """Yield every item, in the order of the last upserts, as the gallery was when the first item was requested."""
 
     def search(
         self,
@@ -63,21 +75,23 @@ class Gallery(Protocol):
         where: Filter | None = None,
         effort: Effort = Effort(),  # noqa: B008  (it cannot be changed)
     ) -> Sequence[list[Neighbour]]:
-        """The `top_k` items most similar to each query among those that `where` lets pass, nearest first; fewer only
-        when there are no more. Which items an index other than "exact" misses is up to its effort.
+        """Find the `top_k` items most similar to each query, nearest first, among those that pass `where`.
 
-        Items that are equally similar come in the order of their last upsert; where not all of them fit into `top_k`,
-        which of them do is up to the backend.
+        A list is shorter than `top_k` only if fewer items pass. An index other than "exact" may miss some of the true
+        neighbours; `effort` decides how many.
 
-        Neighbours may be made when they are first looked at; they are those of the moment of the search all the same,
-        also after changes and `close`.
+        Items with equal similarity come in the order of their last upsert. If not all of them fit into `top_k`, the
+        backend decides which of them do.
 
-        Raises `EmptyGalleryError` when there is nothing to find, `InvalidRequestError` for a query of another size,
-        without direction or not finite, or a `top_k` below 1.
+        The result may be computed only when it is first read. It is still the state of the moment of the search, even
+        after changes and `close`.
+
+        Raises `EmptyGalleryError` if the gallery has no items, and `InvalidRequestError` for a query of another
+        length, a query that is zero or not finite, or a `top_k` below 1.
         """
 
     def close(self) -> None:
-        """Release files and connections; later calls raise `ClosedError`."""
+        """Release files and connections. Later calls raise `ClosedError`."""
 
 
 @runtime_checkable
@@ -85,21 +99,21 @@ class Galleries(Protocol):
     """Galleries of one encoder, by name. Every method may be called from many threads at once."""
 
     def __getitem__(self, name: str) -> Gallery:
-        """The gallery of this name, `DEFAULT_GALLERY` for "". It stays open until it is dropped.
+        """The gallery with this name; "" means `DEFAULT_GALLERY`. It stays open until it is dropped.
 
-        Raises `GalleryNotFoundError`, or `EncoderMismatchError` when another encoder filled it.
+        Raises `GalleryNotFoundError`, or `EncoderMismatchError` if another encoder filled it.
         """
 
     def create(self, name: str, *, index_kind: IndexKind = "auto") -> Gallery:
-        """Make an empty gallery. Raises `GalleryExistsError`, `InvalidRequestError` for what is no name."""
+        """Make an empty gallery. Raises `GalleryExistsError`, or `InvalidRequestError` for an invalid name."""
 
     def encoder_digests(self) -> dict[str, str]:
-        """Every gallery's encoder by the gallery's name, in the order of the names."""
+        """The encoder digest of every gallery, by the gallery's name, sorted by name."""
 
     def drop(self, name: str) -> int:
-        """Remove a gallery with all its items, for ever; return how many there were.
+        """Remove a gallery and all its items for good; return how many items it had.
 
-        Raises `GalleryNotFoundError`; `InvalidRequestError` for the default gallery, which is always there.
+        Raises `GalleryNotFoundError`, or `InvalidRequestError` for the default gallery, which always exists.
         """
 
     def close(self) -> None:
@@ -107,16 +121,19 @@ class Galleries(Protocol):
 
 
 def check_name(name: str) -> None:
-    """Raise `InvalidRequestError` for a name that no gallery can have: names become names of folders."""
+    """Raise `InvalidRequestError` for an invalid gallery name. Names become names of folders."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", name):
         raise InvalidRequestError(
-            f"{name[:80]!r} is no name for a gallery; use 1 to 64 letters, digits, '-' and '_', a letter or a digit "
-            f"first."
+            f"{name[:80]!r} is not a valid gallery name; use 1 to 64 letters, digits, '-' and '_', beginning with a "
+            f"letter or digit."
         )
 
 
 def check_items(items: Sequence[Item], embedding_size: int) -> Float32[np.ndarray, "num_items {embedding_size}"]:
-    """The items' vectors at length 1, or `InvalidRequestError` whose field is the first item that is not valid."""
+    """Return the items' vectors at length 1.
+
+    Raises `InvalidRequestError` for the first invalid item; its field is the place in `items`, such as `items[3]`.
+    """
     for number, item in enumerate(items):
         field = f"items[{number}]"
         if not 1 <= len(item.id) <= MAX_ID_LENGTH:
@@ -126,7 +143,7 @@ def check_items(items: Sequence[Item], embedding_size: int) -> Float32[np.ndarra
             )
         if not (_is_text(item.id) and _is_text(item.label)):
             raise InvalidRequestError(
-                f"the id or label of item {item.id!r} cannot be written as UTF-8; send text without lone surrogates.",
+                f"the id or label of item {item.id!r} cannot be encoded as UTF-8; send text without lone surrogates.",
                 field=field,
             )
         for key, value in item.attributes.items():
@@ -138,35 +155,75 @@ def check_items(items: Sequence[Item], embedding_size: int) -> Float32[np.ndarra
                 )
         if item.vector.shape != (embedding_size,):
             raise InvalidRequestError(
-                f"the vector of item {item.id!r} has shape {item.vector.shape}, this gallery holds vectors of "
-                f"{embedding_size} numbers; send what its own encoder gave.",
+                f"the vector of item {item.id!r} has shape {item.vector.shape}, but the vectors of this gallery have "
+                f"{embedding_size} numbers; send what the gallery's own encoder gave.",
                 field=field,
             )
     vectors = np.array([item.vector for item in items], dtype=np.float32).reshape(len(items), embedding_size)
-    return unit_vectors(vectors, lambda row: f"item {items[row].id!r}")
+    return unit_vectors(vectors, lambda row: f"item {items[row].id!r}", field="items")
 
 
 def check_queries(
     queries: Float32[np.ndarray, "num_queries embedding_size"], embedding_size: int, *, top_k: int
 ) -> Float32[np.ndarray, "num_queries embedding_size"]:
-    """The queries at length 1, or `InvalidRequestError` that says what `Gallery.search` cannot answer."""
+    """Return the queries at length 1. Raises `InvalidRequestError` for what `Gallery.search` cannot answer."""
     if top_k < 1:
         raise InvalidRequestError(f"top_k is {top_k}; ask for at least 1 neighbour.")
     if queries.ndim != 2 or queries.shape[1] != embedding_size:
         raise InvalidRequestError(
-            f"the queries have shape {queries.shape}, this gallery holds vectors of {embedding_size} numbers; send "
-            f"num_queries × {embedding_size} from its own encoder."
+            f"the queries have shape {queries.shape}, but the vectors of this gallery have {embedding_size} numbers; "
+            f"send num_queries × {embedding_size} numbers from the gallery's own encoder."
         )
-    # As engines read them: not every second row of another array, nor bytes in another order.
+    # Engines read memory directly: rows must lie together, with bytes in this machine's order.
     return unit_vectors(np.ascontiguousarray(queries, dtype=np.float32), lambda row: f"query {row}")
 
 
+def check_found(ids: Sequence[str], found: Container[str]) -> None:
+    """Raise `ItemNotFoundError` that names those of the ids that were not found."""
+    missing = [id for id in ids if id not in found]
+    if missing:
+        shown = ", ".join(map(quoted, missing[:5])) + (f" and {len(missing) - 5} more" if missing[5:] else "")
+        raise ItemNotFoundError(f"no item of the gallery has the id {shown}; check the ids, or upsert them first.")
+
+
+def check_droppable(name: str) -> None:
+    """Raise `InvalidRequestError` for the default gallery, which cannot be dropped."""
+    if name in ("", DEFAULT_GALLERY):
+        raise InvalidRequestError("the default gallery cannot be dropped; delete its items instead.")
+
+
+def empty_gallery() -> EmptyGalleryError:
+    """The error of a search in an empty gallery."""
+    return EmptyGalleryError("the gallery is empty, so there is nothing to find; upsert labelled items first.")
+
+
+def no_such_gallery(name: str) -> GalleryNotFoundError:
+    """The error for the name of a gallery that does not exist."""
+    return GalleryNotFoundError(f"there is no gallery {name[:80]!r}; list the galleries, or create it.")
+
+
+def gallery_exists(name: str) -> GalleryExistsError:
+    """The error for a new gallery whose name is taken."""
+    return GalleryExistsError(f"the gallery {name!r} exists already; choose another name, or drop it first.")
+
+
+def filled_by_another_encoder(
+    gallery: object, encoder_digest: str, embedding_size: int, *, ours: tuple[str, int]
+) -> EncoderMismatchError:
+    """The error for a gallery of another encoder. `ours` is the digest and embedding size of the one that is used."""
+    return EncoderMismatchError(
+        f"the gallery {gallery} was filled by encoder {encoder_digest[:12]} ({embedding_size} numbers per vector), but "
+        f"encoder {ours[0][:12]} ({ours[1]} numbers per vector) is used here. Vectors of two encoders cannot be "
+        f"compared: use the bundle that filled the gallery, or another gallery."
+    )
+
+
 def _is_text(value: object) -> bool:
-    # Nothing else in a str fails to encode but a lone surrogate.
+    # Lone surrogates are the only part of a str that UTF-8 cannot encode.
     return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _is_attribute(value: object) -> bool:
     if isinstance(value, int | float):  # bool is an int
-        return abs(value) <= sys.float_info.max  # not of NaN, nor of an integer that is no float
+        return abs(value) <= sys.float_info.max  # false for NaN, and for integers beyond the range of floats
     return all(map(_is_text, value)) if isinstance(value, list) else _is_text(value)

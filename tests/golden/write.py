@@ -23,8 +23,8 @@ from gfp_serve.bundle import Bundle
 from gfp_serve.encoder import Encoder
 from gfp_serve.formats import Clip, write_clip_file
 from gfp_serve.gallery.embedded.gallery import FaissGallery
-from gfp_serve.gallery.embedded.item_store import FORMAT_VERSION as GALLERY_FORMAT
 from gfp_serve.gallery.embedded.lock import LOCK_FILE
+from gfp_serve.gallery.embedded.schema import FORMAT_VERSION as GALLERY_FORMAT
 from gfp_serve.items import Effort, IndexKind, Item, Source
 from gfp_serve.preprocess import PreprocessConfig
 from gfp_serve.skeleton import NTU25

@@ -1,1 +1,1 @@
-"""Looking after galleries: check, repair, snapshots, tables, copies, and thresholds for what is unknown."""
+"""Looking after galleries: check, repair, snapshots, tables, copies, and the threshold for unknown queries."""

@@ -1,6 +1,6 @@
-"""Snapshots: a gallery's database in one file, as it was at one moment, with its SHA-256 beside it.
+"""Snapshots: a gallery's database in one file, as it was at one moment, with its SHA-256 in a second file.
 
-`FILE.sha256` is in the format of `sha256sum`, which verifies it too.
+`FILE.sha256` has the format of `sha256sum`, which can verify it too.
 """
 
 import hashlib
@@ -15,24 +15,20 @@ from pathlib import Path
 from gfp_serve.errors import GalleryError, InvalidRequestError
 from gfp_serve.files import replacing, sync_directory, write_whole
 from gfp_serve.gallery.embedded.folders import gallery_folder
-from gfp_serve.gallery.embedded.item_store import (
-    DATABASE_FILE,
-    GalleryState,
-    ItemStore,
-    peek,
-)
+from gfp_serve.gallery.embedded.item_store import ItemStore, peek
 from gfp_serve.gallery.embedded.lock import locked_folder
+from gfp_serve.gallery.embedded.schema import DATABASE_FILE, GalleryState
 from gfp_serve.gallery.protocols import check_name
 from gfp_serve.items import DEFAULT_GALLERY
 
-# Below the folder of `gfp-serve --gallery`. No gallery can have this name, and dropping one leaves its snapshots.
+# Below the folder of `gfp-serve --gallery`. No gallery can have this name, and dropping a gallery keeps its snapshots.
 _FOLDER = "_snapshots"
 _ENDING = ".sqlite"
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotFile:
-    """One snapshot; `state` is None when it cannot be read, and `created` is when the file was written, UTC."""
+    """One snapshot. `state` is None if it cannot be read; `created` is when the file was written, in UTC."""
 
     file: Path
     gallery: str
@@ -43,78 +39,79 @@ class SnapshotFile:
 
 
 def snapshot_file(root: Path, gallery: str, name: str) -> Path:
-    """Where a snapshot of this name lies. Raises `InvalidRequestError` for what is no name."""
+    """The file of a snapshot with this name. Raises `InvalidRequestError` for an invalid name."""
     check_name(gallery)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
         raise InvalidRequestError(
-            f"{name[:120]!r} is no name for a snapshot; use 1 to 100 letters, digits, '.', '-' and '_', a letter or a "
-            f"digit first, or name a file with --out."
+            f"{name[:120]!r} is not a valid snapshot name; use 1 to 100 letters, digits, '.', '-' and '_', beginning "
+            f"with a letter or digit, or name a file with --out."
         )
     return root / _FOLDER / gallery / f"{name}{_ENDING}"
 
 
 def create_snapshot(folder: Path, file: Path) -> GalleryState:
-    """Write the gallery in `folder` into a new file, as it is now; also while a server has it open.
+    """Write the gallery in `folder` into a new file, as it is now, even while a server has it open.
 
-    Every item is verified on the way. Raises `GalleryError` when the gallery is damaged or the file is there already.
+    Every item is verified. Raises `GalleryError` if the gallery is damaged or the file exists already.
     """
     if file.exists():
-        raise GalleryError(f"{file} exists already, and snapshots are not replaced; choose another name.")
+        raise GalleryError(f"{file} exists already, and snapshots are not overwritten; choose another name.")
     for missing in reversed([parent for parent in file.parents if not parent.exists()]):
         missing.mkdir(mode=0o700)
-    with replacing(file, mode=0o600) as unfinished:  # it holds motion of people; SQLite fills the empty file
-        with closing(ItemStore.beside(folder)) as store:
+    # Motion of people: only the owner may read it.
+    with replacing(file, mode=0o600) as unfinished:
+        with closing(ItemStore.open_for_reading(folder)) as store:
             store.copy_to(unfinished)
         try:
-            state = _verified(unfinished)
+            state = _verify(unfinished)
         except GalleryError as error:
             raise GalleryError(
-                f"the gallery {folder} is damaged, so no snapshot was made; `gfp gallery check` names all that is "
-                f"wrong ({error})"
+                f"the gallery {folder} is damaged, so no snapshot was made; `gfp gallery check` lists everything that "
+                f"is wrong ({error})"
             ) from error
         write_whole(_digest_file(file), f"{_sha256_of(unfinished)}  {file.name}\n")
     return state
 
 
 def list_snapshots(root: Path) -> list[SnapshotFile]:
-    """The snapshots of all galleries, by gallery and time. They are not verified."""
-    found = [_described(file) for file in (root / _FOLDER).glob(f"*/*{_ENDING}")]
+    """The snapshots of all galleries, sorted by gallery and time. They are not verified."""
+    found = [_describe(file) for file in (root / _FOLDER).glob(f"*/*{_ENDING}")]
     return sorted(found, key=lambda each: (each.gallery, each.created, each.name))
 
 
 def verify_snapshot(file: Path) -> GalleryState:
-    """What a snapshot holds, once every byte and every item was verified. Raises `GalleryError` that names the file."""
+    """Verify every byte and item of a snapshot and return its state. Raises `GalleryError` that names the file."""
     digest = _written_digest(file)
     if _sha256_of(file) != digest:
-        raise GalleryError(f"{file} is damaged: its SHA-256 is not that in {_digest_file(file)}; use another snapshot.")
-    return _verified(file)
+        raise GalleryError(f"{file} is damaged: {_digest_file(file)} has another SHA-256; use another snapshot.")
+    return _verify(file)
 
 
 def restore_snapshot(file: Path, root: Path, name: str = DEFAULT_GALLERY) -> GalleryState:
-    """Make the gallery ROOT/NAME from a snapshot; its folder must be new or empty.
+    """Make the gallery ROOT/NAME from a snapshot. Its folder must be new or empty.
 
-    Raises `GalleryError` when the snapshot is damaged or the folder is neither; nothing is made then.
+    Raises `GalleryError` if the snapshot is damaged or the folder is not empty; then nothing is made.
     """
     check_name(name)
     folder = gallery_folder(root, name)
     if folder.exists() and any(folder.iterdir()):
         raise GalleryError(
-            f"{folder} is not empty, and nothing is replaced by restoring; choose another folder, or another name with "
+            f"{folder} is not empty, and restoring replaces nothing; choose another folder, or another name with "
             f"--gallery."
         )
     state = verify_snapshot(file)
     for new in (root, folder):
         if not new.exists():
             new.mkdir(mode=0o700, parents=True)
-    with _taken(folder), replacing(folder / DATABASE_FILE, mode=0o600) as unfinished:
+    with _locked_for_new_gallery(folder), replacing(folder / DATABASE_FILE, mode=0o600) as unfinished:
         shutil.copyfile(file, unfinished)
         if _sha256_of(unfinished) != _written_digest(file):
-            raise GalleryError(f"the copy of {file} in {folder} is not as it was written; look at the disk.")
+            raise GalleryError(f"the copy of {file} in {folder} differs from the snapshot; check the disk.")
     sync_directory(root)
     return state
 
 
-def _described(file: Path) -> SnapshotFile:
+def _describe(file: Path) -> SnapshotFile:
     about = file.stat()
     try:
         state = peek(file)
@@ -124,10 +121,10 @@ def _described(file: Path) -> SnapshotFile:
     return SnapshotFile(file, file.parent.name, file.name.removesuffix(_ENDING), created, about.st_size, state)
 
 
-def _verified(file: Path) -> GalleryState:
-    with closing(ItemStore.beside(file)) as store:
-        store.check()
-        store.verify_items()
+def _verify(file: Path) -> GalleryState:
+    with closing(ItemStore.open_for_reading(file)) as store:
+        store.check_structure()
+        store.check_items()
         return store.state
 
 
@@ -137,15 +134,15 @@ def _digest_file(file: Path) -> Path:
 
 def _written_digest(file: Path) -> str:
     if not file.is_file():
-        raise GalleryError(f"there is no snapshot {file}; `gfp gallery snapshot list` shows those of a folder.")
-    beside = _digest_file(file)
-    if not beside.is_file():
+        raise GalleryError(f"there is no snapshot {file}; `gfp gallery snapshot list` shows the snapshots of a folder.")
+    digest_file = _digest_file(file)
+    if not digest_file.is_file():
         raise GalleryError(
-            f"{beside} is missing, which tells whether {file.name} is as it was written; bring both files."
+            f"{digest_file} is missing, so {file.name} cannot be verified; copy both files to the same folder."
         )
-    found = re.match(r"([0-9a-f]{64}) ", beside.read_text(errors="replace"))
+    found = re.match(r"([0-9a-f]{64}) ", digest_file.read_text(errors="replace"))
     if found is None:
-        raise GalleryError(f"{beside} is damaged: it does not begin with a SHA-256 and a space.")
+        raise GalleryError(f"{digest_file} is damaged: it does not begin with a SHA-256 and a space.")
     return found[1]
 
 
@@ -155,8 +152,8 @@ def _sha256_of(file: Path) -> str:
 
 
 @contextmanager
-def _taken(folder: Path) -> Iterator[None]:
+def _locked_for_new_gallery(folder: Path) -> Iterator[None]:
     with locked_folder(folder):
         if (folder / DATABASE_FILE).exists():
-            raise GalleryError(f"{folder} holds a gallery already; choose another folder.")
+            raise GalleryError(f"{folder} contains a gallery already; choose another folder.")
         yield

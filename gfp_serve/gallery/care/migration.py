@@ -1,4 +1,4 @@
-"""Copies of galleries from one place to another: a folder, Milvus."""
+"""Copying a gallery's items from one place to another, for example from a folder to Milvus."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -15,20 +15,20 @@ _BATCH = 256
 
 
 def copy_items(source: Gallery, target: Gallery, *, on_progress: Callable[[int], None]) -> int:
-    """Bring every item of `source` into `target`, in the same order; return how many were written.
+    """Copy every item of `source` into `target`, in the same order; return how many were written.
 
-    What `target` holds besides stays. An item that is there already, equal in all it has (the vector up to the
-    rounding of its length), is passed over: a copy that was interrupted goes on where it stopped when it is made again.
-    For that the items of `target` are read once at the begin. `on_progress` is told after every batch how many items of
-    `source` are done.
+    Other items of `target` stay. An item that `target` has already is skipped if everything is equal (vectors up to
+    rounding). So a copy that was interrupted continues when it is started again. For this, all items of `target` are
+    read once at the beginning. After every batch, `on_progress` is called with the number of items of `source` that are
+    done.
 
-    Raises `EncoderMismatchError` when the galleries are of different encoders.
+    Raises `EncoderMismatchError` if the galleries were filled by different encoders.
     """
     if (source.encoder_digest, source.embedding_size) != (target.encoder_digest, target.embedding_size):
         raise EncoderMismatchError(
-            f"the items are of encoder {source.encoder_digest[:12]} ({source.embedding_size} numbers a vector), the "
-            f"gallery to fill is of {target.encoder_digest[:12]} ({target.embedding_size} numbers); their vectors "
-            f"cannot be compared: copy into a gallery of the same encoder."
+            f"the items come from encoder {source.encoder_digest[:12]} ({source.embedding_size} numbers per vector), "
+            f"but encoder {target.encoder_digest[:12]} ({target.embedding_size} numbers per vector) filled the gallery "
+            f"to copy into. Vectors of two encoders cannot be compared: copy into a gallery of the same encoder."
         )
     present = {item.id for item in target.items()} if len(target) else set()
     num_done = num_written = 0
@@ -45,10 +45,10 @@ def copy_items(source: Gallery, target: Gallery, *, on_progress: Callable[[int],
 
 @contextmanager
 def gallery_to_fill(place: str, name: str = DEFAULT_GALLERY, *, like: Gallery) -> Iterator[Gallery]:
-    """The gallery of this name at a place of `gfp-serve --gallery`, of the encoder of `like`.
+    """Open the gallery with this name at a place, as `gfp-serve --gallery` takes it, for the encoder of `like`.
 
-    One that is not there is made, with the index kind of `like`. Raises `EncoderMismatchError` when another encoder
-    filled the one that is there.
+    If it does not exist, it is made with the index kind of `like`. Raises `EncoderMismatchError` if another encoder
+    filled it.
     """
     opened = open_galleries(place, encoder_digest=like.encoder_digest, embedding_size=like.embedding_size)
     with closing(opened) as galleries:

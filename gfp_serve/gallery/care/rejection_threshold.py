@@ -1,7 +1,8 @@
-"""How near is near enough: the similarity below which a query is called unknown, measured on a gallery's own items.
+"""The similarity below which a query is called unknown, measured on a gallery's own items.
 
-How near does a known action come? Each labelled item is asked for while it is left out. How near does a stranger come?
-The same, while its whole class is left out: then nothing in the gallery is what it is.
+Two questions are asked of every labelled item. As a known action: how similar is the nearest voter if the item itself
+is left out? As a stranger: how similar is it if the item's whole class is left out, so that nothing in the gallery is
+what the item is?
 """
 
 import json
@@ -26,32 +27,33 @@ from gfp_serve.classify import (
 from gfp_serve.errors import InvalidRequestError, quoted
 from gfp_serve.items import Item
 
-# The value of `leave_out` that means `Source.recording`; every other one is the name of an attribute.
+# The value of `leave_out` that means `Source.recording`. Every other value is the name of an attribute.
 RECORDING = "recording"
 
-# How much a similarity differs at most between two ways of adding up the same products.
+# The sum of the same products in another order differs by at most this.
 _ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Calibration:
-    """A threshold for `gfp_serve.classify.vote`, and what it does to the items that it was measured on.
+    """A threshold for `gfp_serve.classify.vote`, and its effect on the items that it was measured on.
 
-    Every labelled item is a stranger once. It is known once too, unless no other item has its class: then nothing could
-    name it. A similarity is that of the nearest voter, -inf where nobody votes, which no threshold accepts.
+    Every labelled item is asked once as a stranger. It is also asked once as known, unless no other item has its class:
+    then no item could name it. Each similarity is that of the nearest voter, or -inf if nobody votes, which no
+    threshold accepts.
     """
 
     unknown_below: float
     num_items: int
     num_classes: int
-    num_groups: int  # recordings, or values of the attribute, that were left out together; 0 = items one by one
+    num_groups: int  # recordings, or values of the attribute, left out together; 0 if items were left out one by one
     known: Float32[np.ndarray, " known"]
     known_right: Bool[np.ndarray, " known"]  # whether the vote named the item's own class
     strangers: Float32[np.ndarray, " strangers"]
 
     @property
     def strangers_accepted(self) -> float:
-        """Share of strangers that are given the name of a class, in [0, 1]."""
+        """Share of strangers that get the name of a class, in [0, 1]."""
         return float((self.strangers >= np.float32(self.unknown_below)).mean())
 
     @property
@@ -61,22 +63,22 @@ class Calibration:
 
     @property
     def accuracy(self) -> float:
-        """Share of known items whose class is named without a threshold, in [0, 1]."""
+        """Share of known items that get the right name without a threshold, in [0, 1]."""
         return float(self.known_right.mean())
 
     @property
     def accuracy_of_accepted(self) -> float | None:
-        """Share of the known items that pass the threshold whose class is named; None when none passes."""
+        """Share of right names among the known items that pass the threshold; None if none passes."""
         return float(self.known_right[self._accepted].mean()) if self._accepted.any() else None
 
     @property
     def wrong_accepted(self) -> float:
-        """Share of known items that are given the name of another class than theirs, in [0, 1]."""
+        """Share of known items that get the name of a wrong class, in [0, 1]."""
         return float((self._accepted & ~self.known_right).mean())
 
     @property
     def separation(self) -> float:
-        """How often a known item comes nearer than a stranger does, in [0, 1]; at 0.5 no threshold tells them apart."""
+        """How often a known item is nearer than a stranger, in [0, 1]. At 0.5, no threshold tells them apart."""
         strangers = np.sort(self.strangers)
         below = np.searchsorted(strangers, self.known, side="left")
         not_above = np.searchsorted(strangers, self.known, side="right")
@@ -100,23 +102,23 @@ def calibrate_unknown(
 ) -> Calibration:
     """Find the lowest `unknown_below` at which at most the share `false_accept` of strangers, in [0, 1), pass as known.
 
-    The vote is that of the server with the same settings: items without a label are neighbours that do not vote.
-    Windows of one recording are each other's nearest neighbours, and say little about new recordings: with `leave_out`
-    "recording", or the name of an attribute such as "subject", an item is asked for without all items that share that
-    with it. An item that has none is left out alone. Items count alike, so that frequent classes count more.
+    The vote is that of the server with the same settings. Items without a label count among the neighbours but do not
+    vote. Windows of one recording are each other's nearest neighbours, so they say little about new recordings. With
+    `leave_out` "recording", or the name of an attribute such as "subject", all items that share it with the item are
+    left out too. An item without it is left out alone. All items count the same, so frequent classes count more.
 
-    Every labelled item is compared with every item, in blocks of bounded memory; `advance` gets the number of items of
-    each finished block.
+    Every labelled item is compared with every item, in blocks of bounded memory. After each block, `advance` is called
+    with its number of items.
 
-    Raises `InvalidRequestError` when a setting is out of range, or when the items cannot tell: no labels, one class
-    only, none that shares what is left out, no class with two items, or strangers that are as near as can be.
+    Raises `InvalidRequestError` if a setting is out of range, or if the items are not enough: no labels, only one
+    class, no item that has what is left out, no class with two items, or strangers that equal items of other classes.
     """
     if not 0 <= false_accept < 1:
         raise InvalidRequestError(
-            f"the share of strangers to accept is {false_accept}; it must be at least 0 and below 1. 0.05 is usual."
+            f"the share of strangers to accept is {false_accept}; it must be at least 0 and below 1, for example 0.05."
         )
     if num_neighbours < 1:
-        raise InvalidRequestError(f"num_neighbours is {num_neighbours}; at least 1 must vote.")
+        raise InvalidRequestError(f"num_neighbours is {num_neighbours}; it must be at least 1.")
     items = list(items)
     labels = [item.label for item in items]
     classes = {label: number for number, label in enumerate(dict.fromkeys(filter(None, labels)))}
@@ -155,10 +157,10 @@ def calibrate_unknown(
         advance(len(asked))
     if not known:
         raise InvalidRequestError(
-            "each class of the gallery has one item only, so that no item can be named by another; add items."
+            "each class of the gallery has only one item, so no item can be named by another; add items."
             if leave_out is None
-            else f"no class of the gallery has items of two values of {quoted(leave_out)}, so that no item can be "
-            f"named by others; add items, or leave out something else."
+            else f"no class of the gallery has items with two different values of {quoted(leave_out)}, so no item can "
+            f"be named by others; add items, or leave out something else."
         )
     of_strangers = np.array(strangers, dtype=np.float32)
     return Calibration(
@@ -175,21 +177,24 @@ def calibrate_unknown(
 def _check(num_items: int, classes: Mapping[str, int]) -> None:
     if num_items < 2:
         raise InvalidRequestError(
-            f"the gallery has {num_items} items; an item is compared with others: add labelled items of two classes."
+            f"the gallery has {num_items} items, but each item is compared with others; add labelled items of two "
+            f"classes."
         )
     if not classes:
         raise InvalidRequestError(
-            f"none of the {num_items} items of the gallery has a label, so that nobody votes; add labelled items."
+            f"none of the {num_items} items of the gallery has a label, so nobody votes; add labelled items."
         )
     if len(classes) == 1:
         raise InvalidRequestError(
-            f"all labelled items of the gallery are of one class, {quoted(next(iter(classes)))}; how near strangers "
-            f"come is measured between classes: add items of another one."
+            f"all labelled items of the gallery have the same class, {quoted(next(iter(classes)))}, but strangers are "
+            f"measured between classes; add items of another class."
         )
 
 
 def _groups(items: Sequence[Item], leave_out: str | None) -> tuple[Int64[np.ndarray, " items"], int]:
-    """A number for each item, the same for those that are left out together, and how many values they share."""
+    """Number the items so that items that are left out together have the same number; also return how many values
+    they share.
+    """
     if leave_out is None:
         return np.arange(len(items)), 0
     values = [_shared(item, leave_out) for item in items]
@@ -199,24 +204,24 @@ def _groups(items: Sequence[Item], leave_out: str | None) -> tuple[Int64[np.ndar
         kind = "a source recording" if leave_out == RECORDING else f"an attribute {quoted(leave_out)}"
         names = sorted({name for item in items for name in item.attributes})
         raise InvalidRequestError(
-            f"none of the {len(items)} items of the gallery has {kind}; leave out {RECORDING!r} or one of their "
+            f"none of the {len(items)} items of the gallery has {kind}; leave out {RECORDING!r} or one of the items' "
             f"attributes: {', '.join(map(quoted, names[:10])) or 'they have none'}."
         )
-    alone = len(items)  # numbers from here on are nobody else's
+    alone = len(items)  # numbers from here on belong to one item each
     return np.array([numbers.get(value, alone + place) for place, value in enumerate(values)]), len(numbers)
 
 
 def _shared(item: Item, leave_out: str) -> str | None:
     if leave_out == RECORDING:
         return None if item.source is None else item.source.recording
-    # As JSON: True is not 1, and a list can be a key.
+    # As JSON, True differs from 1, and a list can be a key.
     return json.dumps(item.attributes[leave_out]) if leave_out in item.attributes else None
 
 
 def _voters(
     similarities: Float32[np.ndarray, "asked items"], top_k: int, labels: Sequence[str]
 ) -> Iterator[tuple[list[str], list[float]]]:
-    """Labels and similarities of those that vote among the nearest in each row; -inf marks who is left out."""
+    """Yield, for each row, the labels and similarities of the voters among its nearest. -inf marks items left out."""
     places = most_similar(similarities, top_k=top_k)
     for row, nearest in zip(places.tolist(), np.take_along_axis(similarities, places, axis=1).tolist(), strict=True):
         voters = [
@@ -226,15 +231,18 @@ def _voters(
 
 
 def _threshold(strangers: Float32[np.ndarray, " strangers"], false_accept: float) -> float:
-    """The lowest in [-1, 1], to six decimals, that at most this share of strangers reaches, however it is rounded."""
-    # As many as may pass; the margin is for products such as 0.29 * 100, which is below 29.
+    """The lowest threshold in [-1, 1], to six decimals, that at most this share of strangers reaches.
+
+    It holds however similarities are rounded.
+    """
+    # How many may pass. The margin is for products such as 0.29 * 100, which is slightly below 29.
     passing = math.floor(false_accept * len(strangers) + 1e-9)
     nearest_refused = float(np.sort(strangers)[len(strangers) - 1 - passing])
     threshold = max(-1.0, math.ceil((max(-2.0, nearest_refused) + _ROUNDING) / _ROUNDING) * _ROUNDING)
     if threshold > 1:
         raise InvalidRequestError(
-            f"{np.mean(strangers >= 1 - 2 * _ROUNDING):.1%} of the labelled items have an equal of another class, so "
-            f"that no threshold keeps {1 - false_accept:.1%} of strangers out; look for items that were added twice "
-            f"under two labels."
+            f"{np.mean(strangers >= 1 - 2 * _ROUNDING):.1%} of the labelled items equal an item of another class, so "
+            f"no threshold keeps {1 - false_accept:.1%} of strangers out; look for items that were added twice with "
+            f"two labels."
         )
     return round(threshold, 6)

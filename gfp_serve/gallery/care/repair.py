@@ -1,4 +1,4 @@
-"""Damage to a gallery's folder: finding all of it, and keeping all that is sound."""
+"""Checking a gallery's folder for damage, and repairing it: everything that is sound is kept."""
 
 import os
 import shutil
@@ -11,22 +11,17 @@ from pathlib import Path
 from gfp_serve.errors import GalleryError
 from gfp_serve.files import sync_directory, sync_file
 from gfp_serve.gallery.care.sqlite_salvage import Pages, Record
-from gfp_serve.gallery.embedded.derived import check_derived, folders_of
-from gfp_serve.gallery.embedded.item_store import (
-    DATABASE_FILE,
-    GalleryState,
-    ItemRow,
-    ItemStore,
-    state_of,
-)
+from gfp_serve.gallery.embedded.derived import check_derived, derived_folders
+from gfp_serve.gallery.embedded.item_store import ItemStore
 from gfp_serve.gallery.embedded.lock import locked_folder
+from gfp_serve.gallery.embedded.schema import DATABASE_FILE, GalleryState, ItemRow, read_state
 from gfp_serve.gallery.embedded.sqlite_log import check_log
 
-# A repaired database is made in a folder of this name and then moved.
+# A repaired database is made in a folder with this name and then moved.
 _UNFINISHED = "gallery.repaired"
 _DAMAGED = f"{DATABASE_FILE}.damaged-"
 
-# How SQLite writes the types of an item's number, which stands elsewhere, and of the text "cosine".
+# How SQLite writes the type of an item's number, which it stores elsewhere, and the type of the text "cosine".
 _NULL, _SIX_LETTERS = b"\x00", b"\x19"
 
 _ROWS_AT_ONCE = 4096
@@ -34,12 +29,16 @@ _ROWS_AT_ONCE = 4096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """How a gallery's folder stands.
+    """What is sound and what is damaged in a gallery's folder.
 
-    `problems` are those of the database, `damaged_derived` the folders of derived files that are damaged and why.
-    `num_items` are the sound items, `lost` the ids of those that are not, `num_lost` their number: it is larger where
-    the ids are lost too. `num_too_many` are sound items beyond those that should be there: in a damaged database some
-    may be ones that were deleted earlier. `state` is None when the row that says what the gallery is was damaged.
+    - `state`: what the gallery is; None if the row that says so is damaged.
+    - `num_items`: number of sound items.
+    - `problems`: what is wrong with the database.
+    - `damaged_derived`: damaged folders of derived files, with the reason.
+    - `lost`: ids of the items that are not sound.
+    - `num_lost`: their number. It is larger than `lost` if some ids are lost too.
+    - `num_too_many`: sound items beyond the number that should be there. In a damaged database, some of them may be
+      items that were deleted earlier.
     """
 
     state: GalleryState | None
@@ -57,43 +56,43 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """What was done: `kept` is the damaged database under its new name, None when the database was sound."""
+    """What a repair did. `kept` is the damaged database under its new name; None if the database was sound."""
 
     findings: Findings
     kept: Path | None
 
 
 def check_gallery(folder: Path) -> Findings:
-    """Verify all files of a gallery that is not open; a gallery of an earlier release is brought up to date.
+    """Verify all files of a gallery that is not open. A gallery of an earlier release is converted.
 
-    Raises `GalleryError` when it is open, or not there.
+    Raises `GalleryError` if the gallery is open or does not exist.
     """
-    with _taken(folder):
-        return _findings(folder)
+    with _locked(folder):
+        return _examine(folder)
 
 
 def repair_gallery(folder: Path, *, encoder_digest: str | None = None, embedding_size: int | None = None) -> Repair:
-    """Keep all that is sound of a gallery that is not open.
+    """Keep everything that is sound of a gallery that is not open.
 
-    Derived files that are damaged are removed; the next open makes them again. Of a damaged database, every sound item
-    comes into a new one, and the old one is kept beside it. Where the row that says what the gallery is was damaged,
-    it is made again, for which `encoder_digest` is needed; `embedding_size` only if no item is left to tell it.
+    Damaged derived files are removed; the next open makes them again. If the database is damaged, its sound items are
+    written into a new one, and the old one is kept beside it. If the row that says what the gallery is was damaged, a
+    new one is made: `encoder_digest` is then required, and `embedding_size` only if no item is left.
 
-    Raises `GalleryError` when the gallery is open or not there, or when such a row cannot be made; nothing is changed
-    then.
+    Raises `GalleryError` if the gallery is open or does not exist, or if such a row cannot be made; then nothing is
+    changed.
     """
-    with _taken(folder):
-        findings = _findings(folder)
+    with _locked(folder):
+        findings = _examine(folder)
         kept = None
         if findings.problems:
             findings, kept = _rebuild(folder, findings, encoder_digest, embedding_size)
-        for derived in folders_of(folder) if findings.problems else [path for path, _ in findings.damaged_derived]:
+        for derived in derived_folders(folder) if findings.problems else [path for path, _ in findings.damaged_derived]:
             shutil.rmtree(derived)
         return Repair(findings, kept)
 
 
 class _Salvage:
-    """The sound items of a damaged database, and what is known of the others once all were read."""
+    """Reads the sound items of a damaged database, and knows what became of the others when all were read."""
 
     def __init__(self, pages: Pages, state: GalleryState | None) -> None:
         self.state = state
@@ -103,26 +102,26 @@ class _Salvage:
         self._known: dict[int, str] = {}  # ids by number, as the index has them
 
     def rows(self) -> Iterator[ItemRow]:
-        """Every sound item. Of two with the same id, the one that comes later replaces the other."""
+        """Yield every sound item. If two have the same id, the later one replaces the other."""
         for record in self._pages.records():
             self._note(record)
-            row = self._sound(record)
+            row = self._sound_item(record)
             if row is not None and row.seq > self.kept.get(row.id, 0):
                 self.kept[row.id] = row.seq
                 yield row
         if self.state is None:
             for record in self._pages.records_anywhere(_SIX_LETTERS, within=b"cosine"):
                 self._note(record)
-        # The index knows items that no page points to: what the pages say of themselves may be what is damaged.
+        # The index knows items that no page points to: a page's description of itself may be what is damaged.
         if self.embedding_size and self._missing():
             for record in self._pages.records_anywhere(_type_of_blob(4 * self.embedding_size), begin=_NULL):
-                row = self._sound(record)
+                row = self._sound_item(record)
                 if row is not None and row.id not in self.kept and self._known.get(row.seq) == row.id:
                     self.kept[row.id] = row.seq
                     yield row
 
     def findings(self) -> Findings:
-        """What became of all items, once `rows` has ended."""
+        """What became of all items. Call it after the end of `rows`."""
         lost = self._missing()
         num_lost, num_too_many = len(lost), 0
         if self.state is not None:
@@ -137,7 +136,7 @@ class _Salvage:
         )
 
     def _missing(self) -> list[str]:
-        # By number too: an id in the index may itself be damaged.
+        # By number too, because an id in the index may be damaged.
         numbers = set(self.kept.values())
         missing = sorted(set(self._known) - numbers)
         return [self._known[number] for number in missing if self._known[number] not in self.kept]
@@ -146,11 +145,11 @@ class _Salvage:
         match record:
             case Record(None, [str(id), int(seq)]):
                 self._known[seq] = id
-            case Record(int(), values) if (state := state_of(values)) is not None:
+            case Record(int(), values) if (state := read_state(values)) is not None:
                 if self.state is None or state.generation > self.state.generation:
                     self.state = state
 
-    def _sound(self, record: Record) -> ItemRow | None:
+    def _sound_item(self, record: Record) -> ItemRow | None:
         match record:
             # Items of format 1 have no source.
             case Record(int(seq), [None, str(id), str(label), str(attributes), bytes(vector), int(crc32), *rest]):
@@ -163,17 +162,17 @@ class _Salvage:
         return None
 
 
-def _findings(folder: Path) -> Findings:
+def _examine(folder: Path) -> Findings:
     problems: list[str] = []
     state: GalleryState | None = None
     try:
-        # Else SQLite would remove the log, and with it what can still be read there.
+        # First: SQLite would remove a damaged log, and with it what can still be read there.
         check_log(folder)
         with closing(ItemStore.open(folder, read_only=not os.access(folder, os.W_OK))) as store:
             state = store.state
-            for look in (store.check, store.verify_items, lambda: store.removed_since(0)):
+            for check in (store.check_structure, store.check_items, lambda: store.removed_since(0)):
                 try:
-                    look()
+                    check()
                 except GalleryError as error:
                     problems.append(str(error))
     except GalleryError as error:
@@ -190,7 +189,7 @@ def _findings(folder: Path) -> Findings:
 
 
 def _damaged_derived(folder: Path, state: GalleryState | None) -> Iterator[tuple[Path, str]]:
-    for derived in folders_of(folder) if state is not None else ():
+    for derived in derived_folders(folder) if state is not None else ():
         try:
             check_derived(derived, state)  # type: ignore[arg-type]
         except (GalleryError, OSError) as error:
@@ -205,10 +204,10 @@ def _rebuild(
     new.mkdir(mode=0o700)
     try:
         found = _fill(folder, new, before, encoder_digest, embedding_size)
-        again = _findings(new)
+        again = _examine(new)
         if again.problems:
-            raise GalleryError(f"{new} is not as it was just written ({again.problems[0]}); look at the disk.")
-        kept = _keep_old(folder)
+            raise GalleryError(f"the new database in {new} is damaged already ({again.problems[0]}); check the disk.")
+        kept = _set_old_aside(folder)
         (new / DATABASE_FILE).replace(folder / DATABASE_FILE)
     finally:
         shutil.rmtree(new, ignore_errors=True)
@@ -219,30 +218,30 @@ def _rebuild(
 def _fill(
     folder: Path, new: Path, before: Findings, encoder_digest: str | None, embedding_size: int | None
 ) -> Findings:
-    """Make a database of the sound items. It has a `uid` of its own: files derived from the old one do not fit."""
+    """Make a database of the sound items. It has a new `uid`, so files derived from the old one are not used."""
     ItemStore.create(new, GalleryState("", 0))
     with closing(Pages(folder / DATABASE_FILE)) as pages, closing(ItemStore.open(new)) as store:
         salvage = _Salvage(pages, before.state)
         rows = salvage.rows()
         while chunk := list(islice(rows, _ROWS_AT_ONCE)):
-            with store.changing() as change:
-                change.put(chunk)
+            with store.transaction() as change:
+                change.put_back(chunk)
         state = salvage.state
         if state is None:
             if encoder_digest is None:
                 raise GalleryError(
                     f"the row that says what the gallery {folder} is cannot be read, so it is not known which encoder "
-                    f"filled it; give --encoder-digest, which `gfp info` shows of a server that runs this encoder. "
-                    f"Nothing was changed."
+                    f"filled it; give --encoder-digest, as `gfp info` shows it for a server with this encoder. Nothing "
+                    f"was changed."
                 )
             size = salvage.embedding_size or embedding_size
             if not size:
                 raise GalleryError(
-                    f"no item of the gallery {folder} is left to tell how long its vectors are; give --embedding-size, "
-                    f"or fill a new gallery. Nothing was changed."
+                    f"no item of the gallery {folder} is left, so the length of its vectors is not known; give "
+                    f"--embedding-size, or fill a new gallery. Nothing was changed."
                 )
             state = GalleryState(encoder_digest, size)
-        with store.changing() as change:
+        with store.transaction() as change:
             change.state = replace(
                 state,
                 uid=store.state.uid,
@@ -253,8 +252,8 @@ def _fill(
         return salvage.findings()
 
 
-def _keep_old(folder: Path) -> Path:
-    """Give the damaged database another name, too, with the log of its last writes, and take the log away."""
+def _set_old_aside(folder: Path) -> Path:
+    """Keep the damaged database and its log under a second name, and remove the log under the first."""
     number = 1
     while (folder / f"{_DAMAGED}{number}").exists():
         number += 1
@@ -264,11 +263,11 @@ def _keep_old(folder: Path) -> Path:
         if file.exists():
             try:
                 Path(f"{kept}{ending}").hardlink_to(file)
-            except OSError:  # not every file system has links
+            except OSError:  # not every file system has hard links
                 shutil.copy2(file, f"{kept}{ending}")
                 sync_file(Path(f"{kept}{ending}"))
     sync_directory(folder)
-    # The log must be gone before the new database has the name, to which SQLite would else add it.
+    # The log must be gone before the new database gets its name, because SQLite would apply the log to it.
     for ending in ("-wal", "-shm"):
         (folder / f"{DATABASE_FILE}{ending}").unlink(missing_ok=True)
     sync_directory(folder)
@@ -276,7 +275,7 @@ def _keep_old(folder: Path) -> Path:
 
 
 def _type_of_blob(num_bytes: int) -> bytes:
-    """How SQLite writes the type of a value of so many bytes."""
+    """How SQLite writes the type of a blob of this many bytes."""
     kind = 12 + 2 * num_bytes
     content = bytes([kind & 0x7F])
     while kind := kind >> 7:
@@ -285,8 +284,8 @@ def _type_of_blob(num_bytes: int) -> bytes:
 
 
 @contextmanager
-def _taken(folder: Path) -> Iterator[None]:
+def _locked(folder: Path) -> Iterator[None]:
     if not (folder / DATABASE_FILE).is_file():
-        raise GalleryError(f"{folder} is not a gallery: it holds no {DATABASE_FILE}; check the path.")
+        raise GalleryError(f"{folder} is not a gallery: it has no {DATABASE_FILE}; check the path.")
     with locked_folder(folder):
         yield

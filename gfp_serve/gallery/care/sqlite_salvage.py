@@ -1,7 +1,7 @@
-"""The pages of a damaged database, read without SQLite, which gives up a page or the whole file for one wrong byte.
+"""Reads the pages of a damaged database without SQLite, which gives up a page, or the whole file, for one wrong byte.
 
-The format is that of https://www.sqlite.org/fileformat2.html. Nothing here trusts what it reads: whoever asks checks
-the records by their own checksums.
+The format is described at https://www.sqlite.org/fileformat2.html. Nothing here trusts what it reads; callers check the
+records by their own checksums.
 """
 
 import os
@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from gfp_serve.gallery.embedded.item_store import PAGE_SIZE
+from gfp_serve.gallery.embedded.schema import PAGE_SIZE
 from gfp_serve.gallery.embedded.sqlite_log import FRAME_HEADER, LOG_HEADER
 
 _FIRST_PAGE_HEADER = 100
-# Kinds of pages: an index's inner page and leaf, a table's leaf. A table's inner pages hold no records.
+# Kinds of pages: inner pages and leaves of an index, leaves of a table. Inner pages of a table contain no records.
 _INDEX_INNER, _INDEX_LEAF, _TABLE_LEAF = 2, 10, 13
-# Bytes of a record that lie in its own page; the rest of a longer one is in a chain of pages.
+# Bytes of a record that lie in its own page. The rest of a longer record is in a chain of pages.
 _MOST_IN_TABLE = PAGE_SIZE - 35
 _MOST_IN_INDEX = (PAGE_SIZE - 12) * 64 // 255 - 23
 _LEAST = (PAGE_SIZE - 12) * 32 // 255 - 23
@@ -23,16 +23,16 @@ _INT_BYTES = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
 
 
 class Record(NamedTuple):
-    """A row of a table, with its number, or an entry of an index, which has none."""
+    """A row of a table, with its number, or an entry of an index, which has no number."""
 
     rowid: int | None
     values: list[object]
 
 
 class Pages:
-    """The pages of a database by number, from 1; newer ones in its write-ahead log take the place of those in the file.
+    """The pages of a database by number, from 1. A newer page in the write-ahead log replaces the page in the file.
 
-    A page that the disk does not give is one of zeros.
+    A page that the disk cannot read is all zeros.
     """
 
     def __init__(self, database: Path) -> None:
@@ -59,7 +59,7 @@ class Pages:
             os.close(self._log)
 
     def freed(self) -> set[int] | None:
-        """The pages that no table or index uses any more; they may hold what was deleted. None when it is not known."""
+        """The pages that no table or index uses any more. They may contain deleted rows. None if it is not known."""
         header = self[1]
         trunk, count = _int(header[32:36]), _int(header[36:40])
         found: set[int] = set()
@@ -75,7 +75,7 @@ class Pages:
         return found if len(found) == count else None
 
     def records(self) -> Iterator[Record]:
-        """Every record that a page in use points to; those that cannot be read are passed over."""
+        """Yield every record that a page in use points to. Records that cannot be read are skipped."""
         freed = self.freed() or set()
         for number in range(1, self._count + 1):
             page = self[number]
@@ -91,17 +91,17 @@ class Pages:
                     yield record
 
     def records_anywhere(self, marker: bytes, *, begin: bytes = b"", within: bytes = b"") -> Iterator[Record]:
-        """What looks like a table's row in any page, whatever the page says of itself: also rows that were deleted.
+        """Yield everything that looks like a row of a table, in any page, even rows that were deleted.
 
-        Types of values stand in a row's header: `marker` among them, `begin` as the first ones. `within` stands
-        somewhere in the page.
+        A row's header lists the types of its values. They begin with `begin` and contain `marker`. The page contains
+        `within`.
         """
         for number in range(1, self._count + 1):
             page = self[number]
             place = page.find(marker) if within in page else -1
             while place >= 0:
                 for start in range(max(place - 16, 1), place):
-                    # A header begins with its own length, and the row's number ends before it.
+                    # A header begins with its own length. The row's number ends where the header begins.
                     if place - start < page[start] < 0x80 and page.startswith(begin, start + 1):
                         yield from self._rows_with_header(page, start)
                 place = page.find(marker, place + 1)
@@ -114,11 +114,11 @@ class Pages:
     def _record_of_cell(self, page: bytes, place: int, kind: int) -> Record | None:
         try:
             if kind == _TABLE_LEAF:
-                _, place = _varint(page, place)  # its size, which its header says too
+                _, place = _varint(page, place)  # the record's size, which its header gives too
                 rowid, place = _varint(page, place)
                 values = self._values(page, place, _MOST_IN_TABLE)
                 return None if values is None else Record(rowid, values)
-            # Of an entry its size is all that can tell whether it is sound.
+            # An entry has no checksum; its size is all that can show whether it is sound.
             size, place = _varint(page, place + (4 if kind == _INDEX_INNER else 0))
             values = self._values(page, place, _MOST_IN_INDEX, size)
             return None if values is None else Record(None, values)
@@ -126,7 +126,7 @@ class Pages:
             return None
 
     def _values(self, page: bytes, start: int, most: int, expected_size: int | None = None) -> list[object] | None:
-        """The values of the record that begins here; None when there is none, or one of another size."""
+        """The values of the record that begins here. None if there is none, or if it has another size."""
         try:
             header_size, place = _varint(page, start)
             end = start + header_size
@@ -164,9 +164,10 @@ class Pages:
 
 
 def _newest_frames(log: int, in_file: int) -> dict[int, int]:
-    """Where in the log the newest committed content of each page lies, for a file of so many pages."""
+    """For each page, the place in the log where its newest committed content lies. The file has `in_file` pages."""
     head = _read(log, LOG_HEADER + FRAME_HEADER, 0)
-    # Frames of an earlier round have other salts. The header's may be damaged; the first frame is of this round.
+    # Frames of an earlier round have other salts. The header's salts may be damaged, but the first frame is always of
+    # this round.
     salts = {head[16:24], head[LOG_HEADER + 8 : LOG_HEADER + 16]}
     committed: dict[int, int] = {}
     waiting: dict[int, int] = {}
@@ -196,7 +197,7 @@ def _int(content: bytes) -> int:
 
 
 def _varint(page: bytes, place: int) -> tuple[int, int]:
-    """A number of 1 to 9 bytes, and where it ends."""
+    """Read a number of 1 to 9 bytes; also return where it ends."""
     value = 0
     for end in range(place + 1, place + 9):
         byte = page[end - 1]
@@ -208,7 +209,7 @@ def _varint(page: bytes, place: int) -> tuple[int, int]:
 
 
 def _varints_before(page: bytes, end: int) -> Iterator[int]:
-    """The numbers that may end here."""
+    """Yield the numbers that may end here."""
     for place in range(end - 1, max(end - 10, -1), -1):
         value, its_end = _varint(page, place) if place + 9 <= len(page) else (0, 0)
         if its_end == end:

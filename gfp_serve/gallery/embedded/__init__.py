@@ -1,1 +1,1 @@
-"""The gallery in a folder: items in SQLite, which is the truth, and indexes of FAISS, which are made from it."""
+"""Galleries in folders. Items are kept in SQLite, the only source of truth; FAISS indexes are made from them."""

@@ -1,4 +1,4 @@
-"""What a search found, as its callers see it."""
+"""The neighbours that a search found, made when a caller first reads them."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -13,10 +13,11 @@ from gfp_serve.items import Neighbour
 
 
 class Answers(Sequence[list[Neighbour]]):
-    """What a search found, a list of neighbours for each query; made when one is first looked at.
+    """A list of neighbours for each query. All of them are made when one is first read.
 
-    A batch finds thousands of neighbours in the time that it takes to make them, and not everyone needs them all.
-    What they are made from stays as it was, whatever happens to the gallery meanwhile; it is let go of once they are.
+    In a large batch, making the `Neighbour` objects takes as long as the search, and not every caller needs them.
+    They are made from the gallery's rows at the moment of the search, which later changes do not touch. Once they are
+    made, the rows are released.
     """
 
     def __init__(self, found: Found, rows: Rows) -> None:
@@ -42,17 +43,17 @@ class Answers(Sequence[list[Neighbour]]):
     def __eq__(self, other: object) -> bool:
         return self._read() == list(other) if isinstance(other, Answers | list) else NotImplemented
 
-    __hash__ = None  # type: ignore[assignment]  # like lists, which hold what can be changed
+    __hash__ = None  # type: ignore[assignment]  # a list can be changed, so it has no hash
 
     def __repr__(self) -> str:
         return repr(self._read())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return list, (self._read(),)  # pickled and copied without the gallery
+        return list, (self._read(),)  # a copy or pickle must not include the gallery's rows
 
     def _read(self) -> list[list[Neighbour]]:
         unread = self._unread
-        if unread is not None:  # of several threads that are here at once, each makes the same
+        if unread is not None:  # several threads may be here at once; they make the same lists
             self._neighbours = _neighbours_of(*unread)
             self._unread = None
         return self._neighbours
@@ -62,10 +63,10 @@ def _neighbours_of(found: Found, all_rows: Rows) -> list[list[Neighbour]]:
     num_queries, top_k = found[0].shape
     rows, similarities = in_order(found, top_k)
     cosines = np.minimum(np.maximum(similarities, -1), 1).ravel().tolist()
-    # Queries find the same items: read once each, they take no more memory than the gallery, however many ask.
+    # Queries often find the same items. Each item is read once, so memory stays below that of the gallery.
     different, places = (rows[0], None) if num_queries == 1 else np.unique(rows, return_inverse=True)
     texts = all_rows.texts_of(different)
-    # As one JSON text, which takes a fifth of the time.
+    # Parsing one JSON text takes a fifth of the time of many.
     attributes = json.loads(f"[{','.join(texts.attributes)}]")
     columns: list[list[Any]] = [texts.ids, texts.labels, attributes, list(map(read_source, texts.sources))]
     if places is not None:

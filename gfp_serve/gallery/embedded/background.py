@@ -9,14 +9,18 @@ from gfp_serve.priority import lower_thread_priority
 
 _log = logging.getLogger(__name__)
 
-# After work that failed, as on a full disk, until it is tried again.
+# Work that failed, for example on a full disk, is tried again after this time.
 _TRY_AGAIN_S = 30.0
 
 
 class Background:
-    """Does `work` as long as `has_work`. Failures are logged; the gallery goes on as it is."""
+    """Runs `work` in a thread of its own, again and again, as long as `has_work` says so.
 
-    def __init__(self, work: Callable[[], None], has_work: Callable[[], bool]) -> None:
+    `work` is called with a function that says whether it should stop, because the gallery is being closed. Failures are
+    logged, and the work is tried again later; the gallery goes on without it.
+    """
+
+    def __init__(self, work: Callable[[Callable[[], bool]], None], has_work: Callable[[], bool]) -> None:
         self._work = work
         self._has_work = has_work
         self._changed = threading.Condition()
@@ -28,19 +32,16 @@ class Background:
     def is_busy(self) -> bool:
         return self._thread is not None and self._failure is None
 
-    def is_closed(self) -> bool:
-        return self._closed
-
-    def look(self) -> None:
-        """Begin when there is something to do."""
+    def start_if_needed(self) -> None:
+        """Start the thread if there is something to do and it is not running."""
         with self._changed:
             if self._thread is None and not self._closed and self._has_work():
                 self._thread = threading.Thread(target=self._run, name="gallery background", daemon=True)
                 self._thread.start()
 
     def wait(self, timeout_s: float) -> None:
-        """Until nothing is left to do. Raises `TimeoutError`, and `GalleryError` when the work failed."""
-        self.look()
+        """Wait until nothing is left to do. Raises `TimeoutError`, or `GalleryError` if the work failed."""
+        self.start_if_needed()
         with self._changed:
             if not self._changed.wait_for(lambda: self._thread is None or self._failure is not None, timeout_s):
                 raise TimeoutError(f"the gallery's background work did not end within {timeout_s:g} s")
@@ -59,22 +60,25 @@ class Background:
 
     def _run(self) -> None:
         lower_thread_priority()
-        while self._goes_on():
+        while not self._end_if_done():
             try:
-                self._work()
+                self._work(self._is_closed)
                 self._failure = None
             except Exception as error:
-                _log.exception("the gallery's index could not be made; it is tried again in %g s", _TRY_AGAIN_S)
+                _log.exception("the gallery's index could not be made; the next try is in %g s", _TRY_AGAIN_S)
                 with self._changed:
                     self._failure = error
                     self._changed.notify_all()
-                    self._changed.wait_for(self.is_closed, _TRY_AGAIN_S)
+                    self._changed.wait_for(self._is_closed, _TRY_AGAIN_S)
 
-    def _goes_on(self) -> bool:
-        # Under the lock, so that a change that `look` is told of now is not passed over by both.
+    def _end_if_done(self) -> bool:
+        # Under the lock: a change that comes now is seen either here or by `start_if_needed`.
         with self._changed:
             if not self._closed and self._has_work():
-                return True
+                return False
             self._thread = self._failure = None
             self._changed.notify_all()
-        return False
+        return True
+
+    def _is_closed(self) -> bool:
+        return self._closed

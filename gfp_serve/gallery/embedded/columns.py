@@ -1,7 +1,7 @@
-"""Labels and attributes of items as columns in memory: which of a million rows a filter lets pass, in milliseconds.
+"""Labels and attributes of items as columns in memory. A filter over a million rows then takes milliseconds.
 
-An attribute takes memory for the rows that have it, not for all, so that keys which few items have, or each item its
-own, cost no more than what is in them.
+An attribute takes memory only for the rows that have it. So attributes that few items have cost little, even if every
+item has one of its own.
 """
 
 import json
@@ -12,52 +12,46 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float64, Int32, Shaped
 
-from gfp_serve.filters import (
-    LABEL,
-    AnyOf,
-    Condition,
-    Filter,
-    Range,
-)
+from gfp_serve.filters import LABEL, AnyOf, Condition, Filter, Range
 
-# How values are kept, by their type in JSON: texts, and the texts in lists, as codes.
+# How values are stored, by their type in JSON. Texts, and the texts in lists, are stored as codes.
 _DTYPES: dict[type, type[np.generic]] = {str: np.int32, list: np.int32, float: np.float64, bool: np.bool_}
 
 _FIRST_CAPACITY = 8
-# Comparing with one value after the other is faster than `np.isin` up to about this many.
+# Up to about this many values, comparing with one after the other is faster than `np.isin`.
 _FEW_VALUES = 16
 
 
 class Columns:
     """Rows of a label and attributes, numbered from 0 in the order in which they were appended.
 
-    One thread at a time may append. Others may read meanwhile without a lock: they say how many rows they mean,
-    `num_rows`, at most the length that they saw, and later rows do not change their answers.
+    One thread at a time may append. Others may read meanwhile, without a lock. A reader says how many rows it means
+    (`num_rows`, at most the length that it saw), and later rows do not change its answer.
     """
 
     def __init__(self) -> None:
         self._label_names = _Texts()
         self._label_names.code("")  # code 0
-        self._labels = _Growing(np.int32)
+        self._labels = _GrowingArray(np.int32)
         self._texts = _Texts()
-        # By key and type: the same key may have values of several types, in different rows.
+        # By key and type: in different rows, the same key may have values of different types.
         self._attributes: dict[tuple[str, type], _Postings] = {}
 
     def __len__(self) -> int:
         return len(self._labels)
 
     def append(self, labels: Sequence[str], attributes: Sequence[str]) -> None:
-        """Add a row for each label and the attributes at the same place, which are a JSON object as text.
+        """Add a row for each label, with the attributes at the same place: the text of a JSON object.
 
-        Its values are texts, finite numbers, booleans and lists of texts. Raises `ValueError`, and adds nothing, when
-        there are not as many attributes as labels or one of them is not JSON.
+        Its values are texts, finite numbers, booleans and lists of texts. Raises `ValueError`, and adds nothing, if
+        the numbers of labels and attributes differ or if a text is not JSON.
         """
-        written = [  # "{}" is common, and not worth a parser
+        written = [  # most items have no attributes, so "{}" is not parsed
             (row, text)
             for row, (_, text) in enumerate(zip(labels, attributes, strict=True), start=len(self))
             if text != "{}"
         ]
-        # As one JSON text, which takes a third of the time.
+        # Parsing one JSON text takes a third of the time of many.
         objects = json.loads(f"[{','.join(text for _, text in written)}]")
         found: defaultdict[tuple[str, type], tuple[list[int], list[Any]]] = defaultdict(lambda: ([], []))
         for (row, _), its_attributes in zip(written, objects, strict=True):
@@ -70,27 +64,27 @@ class Columns:
         for (key, kind), (rows, values) in found.items():
             column = self._attributes.setdefault((key, kind), _Postings(_DTYPES[kind]))
             column.extend(rows, self._texts.codes(values) if kind in (str, list) else values)
-        # Last, because the number of labels is the number of rows that others may read.
+        # This comes last, because the number of labels is the number of rows that readers may look at.
         self._labels.extend(self._label_names.codes(labels))
 
     def passing(self, where: Filter, num_rows: int) -> Bool[np.ndarray, " {num_rows}"]:
-        """Which of the first `num_rows` rows pass, as `Filter.passes` means it; a new array.
+        """Which of the first `num_rows` rows pass, as `Filter.passes` defines it. The array is new.
 
-        Numbers are compared as float64, in which integers beyond 2**53 that differ may be the same.
+        Numbers are compared as float64, so two integers beyond 2**53 may count as equal although they differ.
         """
         passing = np.ones(num_rows, dtype=bool)
         for condition in where.must:
-            passing &= self._holding(condition, num_rows)
+            passing &= self._rows_where(condition, num_rows)
         if where.any_of:
-            passing &= np.logical_or.reduce([self._holding(condition, num_rows) for condition in where.any_of])
+            passing &= np.logical_or.reduce([self._rows_where(condition, num_rows) for condition in where.any_of])
         for condition in where.must_not:
-            passing &= ~self._holding(condition, num_rows)
+            passing &= ~self._rows_where(condition, num_rows)
         return passing
 
     def label_codes(self, num_rows: int) -> Int32[np.ndarray, " {num_rows}"]:
-        """The labels of the first `num_rows` rows as codes, which never change; 0 is the empty label.
+        """The labels of the first `num_rows` rows as codes. Codes never change; 0 is the empty label.
 
-        A view that cannot be written.
+        The array is read-only.
         """
         return self._labels.read()[:num_rows]
 
@@ -98,15 +92,15 @@ class Columns:
         return self._label_names.names[code]
 
     def label_counts(self, mask: Bool[np.ndarray, " num_rows"]) -> dict[str, int]:
-        """How many of the rows in the mask have each label, of the first `num_rows`; those without one do not count."""
+        """Count the rows of each label among the first rows that are true in `mask`. Empty labels are not counted."""
         counts = np.bincount(self.label_codes(len(mask))[mask])
         return {self.label_of(code): int(counts[code]) for code in np.flatnonzero(counts).tolist() if code != 0}
 
-    def _holding(self, condition: Condition, num_rows: int) -> Bool[np.ndarray, " {num_rows}"]:
+    def _rows_where(self, condition: Condition, num_rows: int) -> Bool[np.ndarray, " {num_rows}"]:
         if condition.key == LABEL and isinstance(condition, AnyOf):
             return _is_one_of(self.label_codes(num_rows), self._label_names.known(condition.values))
         holding = np.zeros(num_rows, dtype=bool)
-        if condition.key == LABEL:  # a text, which is in no range
+        if condition.key == LABEL:  # a text is never in a range
             return holding
         for kind in _DTYPES:
             column = self._attributes.get((condition.key, kind))
@@ -114,21 +108,21 @@ class Columns:
                 continue
             rows, values = column.read(num_rows)
             if isinstance(condition, AnyOf):
-                holds = _is_one_of(values, self._wanted(condition, kind))
+                holds = _is_one_of(values, self._values_of_kind(condition, kind))
             elif kind is float:
                 holds = _is_within(values, condition)
             else:
                 continue
             if kind is list:
-                holding[rows[holds]] = True  # one row may be here several times
+                holding[rows[holds]] = True  # a row appears once for each member of its list
             elif len(rows) > 0 and rows[-1] - rows[0] == len(rows) - 1:
-                holding[rows[0] : rows[-1] + 1] = holds  # no gaps: much faster
+                holding[rows[0] : rows[-1] + 1] = holds  # rows without gaps: this is much faster
             else:
                 holding[rows] = holds
         return holding
 
-    def _wanted(self, condition: AnyOf, kind: type) -> Sequence[float | bool]:
-        """The values of a condition that are of this type, as a column has them."""
+    def _values_of_kind(self, condition: AnyOf, kind: type) -> Sequence[float | bool]:
+        """The condition's values of this type, in the form in which columns store them."""
         if kind in (str, list):
             return self._texts.known(condition.values)
         if kind is bool:
@@ -137,7 +131,7 @@ class Columns:
 
 
 class _Texts:
-    """Texts by code, from 0 in the order in which they were first met."""
+    """Texts and their codes: 0, 1, 2, … in the order in which the texts first appeared."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
@@ -155,12 +149,12 @@ class _Texts:
         return [self.code(text) for text in texts]
 
     def known(self, values: Iterable[object]) -> list[int]:
-        """The codes of those values that are texts and have one."""
+        """The codes of those values that are texts and have a code."""
         return [self._codes[value] for value in values if isinstance(value, str) and value in self._codes]
 
 
-class _Growing:
-    """An array that grows at its end. What was read stays as it was: a full array is replaced, never moved."""
+class _GrowingArray:
+    """An array that grows at its end. A full array is replaced by a larger copy, so what was read stays as it was."""
 
     def __init__(self, dtype: type[np.generic]) -> None:
         self._array = np.empty(_FIRST_CAPACITY, dtype=dtype)
@@ -179,7 +173,7 @@ class _Growing:
         self._length = length
 
     def read(self) -> Shaped[np.ndarray, " length"]:
-        # The length first: whichever array is then found holds at least as much.
+        # The length first: the array that is read after it has at least this length.
         length = self._length
         values = self._array[:length]
         values.flags.writeable = False
@@ -187,18 +181,18 @@ class _Growing:
 
 
 class _Postings:
-    """The values of one type that one attribute has, and in which rows, in ascending order."""
+    """The values of one attribute and type, with their rows in ascending order."""
 
     def __init__(self, dtype: type[np.generic]) -> None:
-        self._rows = _Growing(np.int32)
-        self._values = _Growing(dtype)
+        self._rows = _GrowingArray(np.int32)
+        self._values = _GrowingArray(dtype)
 
     def extend(self, rows: Sequence[int], values: Sequence[float | bool]) -> None:
         self._rows.extend(rows)
         self._values.extend(values)
 
     def read(self, num_rows: int) -> tuple[Int32[np.ndarray, " found"], Shaped[np.ndarray, " found"]]:
-        """Those in the first `num_rows` rows."""
+        """Rows and values among the first `num_rows` rows."""
         rows = self._rows.read()
         found = np.searchsorted(rows, num_rows)
         return rows[:found], self._values.read()[:found]

@@ -1,7 +1,12 @@
-"""Files that are made from a gallery's items, so that it opens at once: rows as arrays, vectors, and an index.
+"""Files made from a gallery's items so that it opens quickly: rows as arrays, vectors, and an index.
 
-They stand in a folder `derived-GENERATION` beside the database, with a manifest of checksums. They are never the truth:
-one that is missing, damaged, or of another gallery is made again.
+They lie in a folder `derived-GENERATION` beside the database, with an inventory of their checksums. They are never the
+source of truth: files that are missing, damaged, or made from another gallery are made again.
+
+Every byte is verified before it is used. `read_derived` verifies all files. When the next files are written, the rows
+of the last ones are verified as they are copied, and its index before FAISS reads it; see `write_derived` and
+`check_file`. What is being served is not read again in between. So damage that comes later can reach an answer, because
+searches read mapped files, but never the files that are written next.
 """
 
 import json
@@ -11,23 +16,25 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from jaxtyping import Int64
 
 from gfp_serve.errors import GalleryError
 from gfp_serve.files import sync_directory, sync_file
-from gfp_serve.gallery.embedded.index import Index, ServingKind, read_index
-from gfp_serve.gallery.embedded.item_store import GalleryState
+from gfp_serve.gallery.embedded.hnsw import HnswIndex
+from gfp_serve.gallery.embedded.index import Index, ServingKind
+from gfp_serve.gallery.embedded.ivf import IvfIndex
 from gfp_serve.gallery.embedded.rows import RowArrays, Rows
+from gfp_serve.gallery.embedded.schema import GalleryState
 
 _log = logging.getLogger(__name__)
 
 PREFIX = "derived-"
-UNFINISHED = "derived.new"
-MANIFEST = "manifest.json"
+UNFINISHED_FOLDER = "derived.new"
 INDEX_FILE = "index.faiss"
+_INVENTORY_FILE = "manifest.json"
 _VECTORS_FILE = "vectors.f32"
 _SEQS_FILE, _TEXTS_FILE, _ENDS_FILE, _REMOVED_FILE = "seqs.i64", "texts.utf8", "ends.i64", "removed.i64"
 _FORMAT_VERSION = 1
@@ -35,8 +42,8 @@ _CHUNK = 2**24
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
-    """What the files are of: rows [0, num_rows) of the gallery `uid` as it was at `generation`."""
+class Inventory:
+    """What the files contain: rows [0, num_rows) of the gallery `uid` as it was at `generation`."""
 
     format_version: int
     uid: str
@@ -45,18 +52,31 @@ class Manifest:
     num_rows: int
     embedding_size: int
     serving_kind: ServingKind
-    looks: int  # see `index._tune`
+    default_effort: int  # of the index; see `Index`
     files: dict[str, list[int]]  # name -> bytes, crc32
+
+    def to_json(self) -> dict[str, Any]:
+        content = asdict(self)
+        content["looks"] = content.pop("default_effort")  # the format's name for it
+        return content | {"crc32": _crc32_of_json(content)}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "Inventory | None":
+        """The inventory that `to_json` wrote; None if it was altered or has another format."""
+        crc32 = content.pop("crc32")
+        if crc32 != _crc32_of_json(content) or content["format_version"] != _FORMAT_VERSION:
+            return None
+        return cls(default_effort=content.pop("looks"), **content)
 
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """What the files hold; arrays are mapped into memory and stay valid when the files are removed."""
+    """The content of the files. Arrays are mapped into memory and stay valid when the files are removed."""
 
     folder: Path
-    manifest: Manifest
+    inventory: Inventory
     rows: Rows
-    removed: Int64[np.ndarray, " num_removed"]  # rows whose items were gone already
+    removed: Int64[np.ndarray, " num_removed"]  # rows whose items were removed before the files were written
     index: Index | None
 
     @property
@@ -71,63 +91,77 @@ def write_derived(
     num_rows: int,
     removed: Int64[np.ndarray, " num_removed"],
     index: Index | None,
+    *,
+    before: Derived | None = None,
 ) -> Derived:
-    """Write the files of a gallery's first rows as they were at `state`, and read them again."""
-    folder = gallery / UNFINISHED
+    """Write the files of a gallery's first rows, as they were at `state`, and map them into memory.
+
+    `before` are earlier files whose rows are the first of these rows. Those rows are verified while they are copied.
+    Raises `GalleryError` that names the earlier file if they are damaged; otherwise damage would get a new checksum.
+    """
+    folder = gallery / UNFINISHED_FOLDER
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        manifest = _write_files(folder, state, rows, num_rows, removed, index)
+        inventory = _write_files(folder, state, rows, num_rows, removed, index, before)
         finished = gallery / f"{PREFIX}{state.generation}"
         shutil.rmtree(finished, ignore_errors=True)
         folder.rename(finished)
     except BaseException:
-        # On a full disk, items need the space more.
+        # On a full disk, new items need the space.
         shutil.rmtree(folder, ignore_errors=True)
         raise
     sync_directory(gallery)
-    return _open(finished, manifest)
+    return _open(finished, inventory)
 
 
 def read_derived(gallery: Path, state: GalleryState) -> Derived | None:
-    """The newest files that are sound and of this gallery; the rest is removed. None when there are none."""
-    shutil.rmtree(gallery / UNFINISHED, ignore_errors=True)
+    """Map the newest undamaged files of this gallery into memory and remove all others. None if there are none."""
+    shutil.rmtree(gallery / UNFINISHED_FOLDER, ignore_errors=True)
     found: Derived | None = None
-    for folder in folders_of(gallery):
+    for folder in derived_folders(gallery):
         if found is None:
             try:
                 found = _open(folder, check_derived(folder, state))
                 continue
             except GalleryError as error:
                 _log.warning("%s It is made again from the items.", error)
-            except (OSError, ValueError, RuntimeError) as error:  # a broken disk; files of another release of FAISS
+            except (OSError, ValueError, RuntimeError) as error:  # a broken disk; files of another FAISS release
                 _log.warning("%s cannot be read (%s). It is made again from the items.", folder, error)
         shutil.rmtree(folder, ignore_errors=True)
     return found
 
 
-def folders_of(gallery: Path) -> list[Path]:
+def derived_folders(gallery: Path) -> list[Path]:
     """Folders of derived files, the newest first."""
     found = [folder for folder in gallery.glob(f"{PREFIX}*") if folder.name.removeprefix(PREFIX).isdecimal()]
     return sorted(found, key=lambda folder: int(folder.name.removeprefix(PREFIX)), reverse=True)
 
 
-def check_derived(folder: Path, state: GalleryState) -> Manifest:
-    """What the manifest says, after every byte was checked. Raises `GalleryError` that names the file."""
-    manifest = _read_manifest(folder)
-    if manifest.uid != state.uid or manifest.generation > state.generation:
+def check_derived(folder: Path, state: GalleryState) -> Inventory:
+    """Verify every byte of the files and return their inventory. Raises `GalleryError` that names the damaged file."""
+    inventory = _read_inventory(folder)
+    if inventory.uid != state.uid or inventory.generation > state.generation:
         raise GalleryError(f"{folder} was made from another gallery, or from a later state of this one.")
-    for name, (num_bytes, crc32) in manifest.files.items():
-        file = folder / name
-        if Path(name).name != name or not file.is_file():
-            raise GalleryError(f"{file} is missing.")
-        if file.stat().st_size != num_bytes or _crc32_of(file) != crc32:
-            raise GalleryError(f"{file} is damaged: its bytes are not those that were written.")
-    return manifest
+    for name in inventory.files:
+        if Path(name).name != name:
+            raise GalleryError(f"{folder / name} is missing.")
+        check_file(folder, inventory, name)
+    return inventory
+
+
+def check_file(folder: Path, inventory: Inventory, name: str) -> None:
+    """Verify every byte of one file of the inventory. Raises `GalleryError` that names it."""
+    file = folder / name
+    num_bytes, crc32 = inventory.files[name]
+    if not file.is_file():
+        raise GalleryError(f"{file} is missing.")
+    if file.stat().st_size != num_bytes or _crc32_of(file) != crc32:
+        raise _damaged(file)
 
 
 def remove_others(gallery: Path, keep: Path) -> None:
-    """Remove all folders of derived files but this. What is mapped into memory stays valid."""
-    for folder in folders_of(gallery):
+    """Remove all folders of derived files except this one. What is mapped into memory stays valid."""
+    for folder in derived_folders(gallery):
         if folder != keep:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -139,23 +173,31 @@ def _write_files(
     num_rows: int,
     removed: Int64[np.ndarray, " num_removed"],
     index: Index | None,
-) -> Manifest:
+    before: Derived | None,
+) -> Inventory:
     folder.mkdir(mode=0o700)
     arrays = rows.arrays(num_rows)
-    written = {_SEQS_FILE: arrays.seqs, _TEXTS_FILE: arrays.texts, _ENDS_FILE: arrays.ends, _REMOVED_FILE: removed}
-    for name, array in written.items():
-        _write(folder / name, [array])
-    if index is not None:
-        index.write(folder / INDEX_FILE)
+    pieces: dict[str, Iterable[np.ndarray]] = {
+        _SEQS_FILE: [arrays.seqs],
+        _TEXTS_FILE: [arrays.texts],
+        _ENDS_FILE: [arrays.ends],
+    }
     kind: ServingKind = "exact" if index is None else index.kind
-    if kind != "hnsw":  # its index holds them
-        _write(folder / _VECTORS_FILE, (piece for _, piece in rows.vectors.pieces(0, num_rows)))
+    if kind != "hnsw":  # its index contains the vectors
+        pieces[_VECTORS_FILE] = (piece for _, piece in rows.vectors.pieces(0, num_rows))
     files = {}
-    for path in sorted(folder.iterdir()):
-        path.chmod(0o600)
-        sync_file(path)
-        files[path.name] = [path.stat().st_size, _crc32_of(path)]
-    manifest = Manifest(
+    for name, its_pieces in pieces.items():
+        num_bytes, crc32 = (0, 0) if before is None else before.inventory.files.get(name, (0, 0))
+        earlier = None if before is None else (before.folder / name, num_bytes, crc32)
+        files[name] = _write_arrays(folder / name, its_pieces, earlier)
+    files[_REMOVED_FILE] = _write_arrays(folder / _REMOVED_FILE, [removed])
+    if index is not None:
+        # Not by its name: FAISS does not report a disk that becomes full with the last bytes.
+        with (folder / INDEX_FILE).open("wb") as opened:
+            file = _SummedFile(opened)
+            index.write(file.write)
+        files[INDEX_FILE] = [file.num_bytes, file.crc32]
+    inventory = Inventory(
         _FORMAT_VERSION,
         state.uid,
         state.generation,
@@ -163,62 +205,88 @@ def _write_files(
         num_rows,
         state.embedding_size,
         kind,
-        0 if index is None else index.looks,
-        files,
+        0 if index is None else index.default_effort,
+        dict(sorted(files.items())),
     )
-    content = asdict(manifest)
-    with (folder / MANIFEST).open("w") as file:
-        json.dump(content | {"crc32": _crc32_of_json(content)}, file, indent=1)
-    sync_file(folder / MANIFEST)
+    (folder / _INVENTORY_FILE).write_text(json.dumps(inventory.to_json(), indent=1))
+    for path in folder.iterdir():
+        path.chmod(0o600)
+        sync_file(path)
     sync_directory(folder)
-    return manifest
+    return inventory
 
 
-def _read_manifest(folder: Path) -> Manifest:
-    file = folder / MANIFEST
+def _write_arrays(file: Path, arrays: Iterable[np.ndarray], earlier: tuple[Path, int, int] | None = None) -> list[int]:
+    """Write arrays one after the other; return the number of bytes and their crc32.
+
+    If the arrays begin with the content of an `earlier` file, with these bytes and this crc32, it is verified.
+    """
+    earlier_file, num_known, expected = earlier or (file, 0, 0)
+    # Not with `tofile`: numpy does not report a disk that becomes full with the last bytes.
+    with file.open("wb") as opened:
+        written = _SummedFile(opened)
+        for array in arrays:
+            content = array.reshape(-1).view(np.uint8)
+            split = max(0, num_known - written.num_bytes)
+            written.write(content[:split].data)
+            if split and written.num_bytes == num_known and written.crc32 != expected:
+                raise _damaged(earlier_file)
+            written.write(content[split:].data)
+    return [written.num_bytes, written.crc32]
+
+
+class _SummedFile:
+    """Counts the bytes that are written to a file, and sums them up."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.num_bytes = self.crc32 = 0
+        self._file = file
+
+    def write(self, content: bytes | memoryview) -> int:
+        num_bytes = self._file.write(content)
+        self.num_bytes += num_bytes
+        self.crc32 = zlib.crc32(content, self.crc32)
+        return num_bytes
+
+
+def _read_inventory(folder: Path) -> Inventory:
+    file = folder / _INVENTORY_FILE
     try:
-        content: dict[str, Any] = json.loads(file.read_bytes())
-        crc32 = content.pop("crc32")
-        manifest = Manifest(**content)
-        sound = crc32 == _crc32_of_json(asdict(manifest)) and manifest.format_version == _FORMAT_VERSION
+        inventory = Inventory.from_json(json.loads(file.read_bytes()))
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise GalleryError(f"{file} is damaged: it cannot be read ({error}).") from error
-    if not sound:
+    if inventory is None:
         raise GalleryError(f"{file} is damaged, or of another release.")
-    return manifest
+    return inventory
 
 
-def _open(folder: Path, manifest: Manifest) -> Derived:
-    size = manifest.embedding_size
-    num_rows = manifest.num_rows
+def _open(folder: Path, inventory: Inventory) -> Derived:
+    size = inventory.embedding_size
+    num_rows = inventory.num_rows
     arrays = RowArrays(
         _mapped(folder / _SEQS_FILE, np.dtype("<i8")),
         _mapped(folder / _TEXTS_FILE, np.dtype(np.uint8)),
         _mapped(folder / _ENDS_FILE, np.dtype("<i8")),
     )
     removed = _mapped(folder / _REMOVED_FILE, np.dtype("<i8"))
-    if manifest.serving_kind == "hnsw":
-        index = read_index("hnsw", folder / INDEX_FILE, None, manifest.looks)
-        vectors = index.vectors  # type: ignore[attr-defined]
-        return Derived(folder, manifest, Rows.of_arrays(vectors, arrays), removed, index)
-    rows = Rows.of_arrays(_mapped(folder / _VECTORS_FILE, np.dtype("<f4")).reshape(num_rows, size), arrays)
-    if manifest.serving_kind == "exact":
-        return Derived(folder, manifest, rows, removed, None)
-    index = read_index(manifest.serving_kind, folder / INDEX_FILE, rows.vectors, manifest.looks)
-    return Derived(folder, manifest, rows, removed, index)
-
-
-def _write(file: Path, arrays: Iterable[np.ndarray]) -> None:
-    # Not with `tofile`: of a disk that gets full with the last bytes, numpy does not say a word.
-    with file.open("wb") as opened:
-        for array in arrays:
-            opened.write(array.data)
+    if inventory.serving_kind == "hnsw":
+        hnsw = HnswIndex.read(folder / INDEX_FILE, inventory.default_effort)
+        return Derived(folder, inventory, Rows.from_arrays(hnsw.vectors, arrays), removed, hnsw)
+    rows = Rows.from_arrays(_mapped(folder / _VECTORS_FILE, np.dtype("<f4")).reshape(num_rows, size), arrays)
+    if inventory.serving_kind == "exact":
+        return Derived(folder, inventory, rows, removed, None)
+    ivf = IvfIndex.read(inventory.serving_kind, folder / INDEX_FILE, rows.vectors, inventory.default_effort)
+    return Derived(folder, inventory, rows, removed, ivf)
 
 
 def _mapped(file: Path, dtype: np.dtype[Any]) -> np.ndarray:
     if file.stat().st_size == 0:
         return np.empty(0, dtype=dtype)
     return np.asarray(np.memmap(file, dtype=dtype, mode="r"))
+
+
+def _damaged(file: Path) -> GalleryError:
+    return GalleryError(f"{file} is damaged: its bytes are not those that were written.")
 
 
 def _crc32_of(file: Path) -> int:

@@ -1,4 +1,4 @@
-"""Search of unit vectors by cosine that compares with every one, by FAISS."""
+"""Exact search of unit vectors by cosine: FAISS compares each query with every vector."""
 
 from typing import Any
 
@@ -8,21 +8,23 @@ from jaxtyping import Bool, Float32, Int64
 
 from gfp_serve.gallery.embedded.rows import Vectors
 
-# FAISS multiplies matrices for a batch of queries only from this many numbers (queries × embedding size) on. Its own
-# choice of 128 000 leaves batches below 500 queries to one-by-one loops: 64 queries over 40 000 vectors of 256 then
-# take 38 ms instead of 7.5 ms on two cores. Lower than this, one or two queries get slower. Releases that compare the
-# number of queries alone come with a lower value, which stays.
+# From this many numbers in a batch of queries (queries × embedding size), FAISS multiplies matrices instead of looping
+# over queries. Its own threshold of 128 000 loops for batches below 500 queries: 64 queries over 40 000 vectors of 256
+# numbers then take 38 ms instead of 7.5 ms on two cores. With a lower threshold than ours, one or two queries get
+# slower. Some releases compare only the number of queries, with a lower threshold of their own; that stays.
 faiss.cvar.distance_compute_blas_threshold = min(faiss.cvar.distance_compute_blas_threshold, 4096)
 
-# FAISS has no quick way to pass over rows when it multiplies matrices. Up to so many that must not be found are asked
-# for in addition and left out; where there are more, those that may be found are copied together, so many at a time.
+# FAISS cannot skip rows quickly when it multiplies matrices. If at most _FEW_REMOVED rows must not be found, they are
+# searched too and dropped from the result. If more must not, the rows that may be found are copied, _ROWS_AT_ONCE at a
+# time.
 _FEW_REMOVED = 512
 _ROWS_AT_ONCE = 8192
-# Parts that are kept until they are merged: each has the nearest of all queries.
+# Partial results that are kept until they are merged. Each contains the nearest rows of all queries.
 _PARTS_AT_ONCE = 8
 
 _inner_products_by_idx: Any = faiss.fvec_inner_products_by_idx  # type: ignore[attr-defined]
 
+# Rows and their cosines. Row −1 marks places for which nothing was found.
 Found = tuple[Int64[np.ndarray, "num_queries _found"], Float32[np.ndarray, "num_queries _found"]]
 
 
@@ -35,32 +37,32 @@ def search_exactly(
     top_k: int,
     passing: Bool[np.ndarray, " _rows"] | None = None,
 ) -> Found:
-    """Every row of [start, end) is compared with; see `Index.search`."""
+    """Compare the queries with every row in [start, end) that is true in `passing`. See `Index.search`."""
     parts = [
         _search_piece(piece, queries, first, top_k, None if passing is None else passing[first : first + len(piece)])
         for first, piece in vectors.pieces(start, end)
     ]
-    return merge(parts, top_k)
+    return merge_parts(parts, top_k)
 
 
-def merge(parts: list[Found], top_k: int) -> Found:
-    """The nearest of all parts; of those that are equally near, the first rows."""
+def merge_parts(parts: list[Found], top_k: int) -> Found:
+    """The nearest rows of all parts. If several parts are equally near, lower rows come first."""
     if len(parts) == 1:
-        return parts[0]  # as FAISS sorted it, without regard to rows: see `in_order`
+        return parts[0]  # FAISS sorts by similarity only; `in_order` also sorts by row
     rows = np.concatenate([rows for rows, _ in parts], axis=1)
     similarities = np.concatenate([similarities for _, similarities in parts], axis=1)
     return in_order((rows, similarities), top_k)
 
 
 def in_order(found: Found, top_k: int) -> Found:
-    """The nearest first, and those that are equally near by row."""
+    """Sort by similarity, nearest first, and rows of equal similarity by row; keep the first `top_k`."""
     rows, similarities = found
     if rows.shape[1] <= top_k and (similarities[:, 1:] < similarities[:, :-1]).all():
         return found
-    return _chosen(found, np.lexsort((rows, -similarities), axis=1)[:, :top_k])
+    return _pick(found, np.lexsort((rows, -similarities), axis=1)[:, :top_k])
 
 
-def compare_again(
+def rerank(
     vectors: Vectors,
     queries: Float32[np.ndarray, "num_queries embedding_size"],
     rows: Int64[np.ndarray, "num_queries num_candidates"],
@@ -68,10 +70,13 @@ def compare_again(
     num_rows: int,
     top_k: int,
 ) -> Found:
-    """The nearest of each query's own candidates among the first rows, by their vectors; row −1 is none."""
+    """Compare each query with the vectors of its own candidates `rows` and keep the nearest `top_k`.
+
+    All of them are among the first `num_rows` rows; row −1 means no candidate.
+    """
     similarities = np.full(rows.shape, -np.inf, dtype=np.float32)
     pieces = vectors.pieces(0, num_rows)
-    if len(pieces) == 1:  # always where the rows were read from files
+    if len(pieces) == 1:  # always the case after rows were read from files
         _inner_products_by_idx(
             *map(faiss.swig_ptr, (similarities, queries, pieces[0][1], rows)), vectors.embedding_size, *rows.shape
         )
@@ -79,26 +84,26 @@ def compare_again(
         for query, ours, into in zip(queries, rows, similarities, strict=True):
             found = ours >= 0
             into[found] = vectors.take(ours[found]) @ query
-    return _chosen((rows, similarities), (-similarities).argsort(axis=1)[:, :top_k])
+    return _pick((rows, similarities), (-similarities).argsort(axis=1)[:, :top_k])
 
 
-def similarities_of(
+def search_few(
     queries: Float32[np.ndarray, "num_queries embedding_size"],
     candidates: Float32[np.ndarray, "num_candidates embedding_size"],
     rows: Int64[np.ndarray, " num_candidates"],
     top_k: int,
 ) -> Found:
-    """The nearest among few vectors that lie together, as `rows`."""
+    """Search a few vectors that lie together in memory; `rows` are their row numbers."""
     places, similarities = _search_piece(candidates, queries, 0, top_k, None)
     return np.where(places >= 0, rows[places], -1), similarities
 
 
 class Selector:
-    """Which rows may be found, as FAISS reads it; the bits live as long as this does."""
+    """The rows that may be found, in the form that FAISS reads. It must live as long as FAISS uses it."""
 
     def __init__(self, passing: Bool[np.ndarray, " num_rows"]) -> None:
         self._bits = np.packbits(passing, bitorder="little")
-        self.of_faiss = faiss.IDSelectorBitmap(len(passing), faiss.swig_ptr(self._bits))
+        self.faiss_selector = faiss.IDSelectorBitmap(len(passing), faiss.swig_ptr(self._bits))
 
 
 def _search_piece(
@@ -109,13 +114,13 @@ def _search_piece(
     passing: Bool[np.ndarray, " num_rows"] | None,
 ) -> Found:
     if passing is None:
-        rows, similarities = _compare(piece, queries, top_k)
+        rows, similarities = _search_faiss(piece, queries, top_k)
     elif queries.size < faiss.cvar.distance_compute_blas_threshold:
-        rows, similarities = _compare(piece, queries, top_k, Selector(passing))
+        rows, similarities = _search_faiss(piece, queries, top_k, Selector(passing))
     elif (num_removed := len(piece) - int(np.count_nonzero(passing))) <= _FEW_REMOVED:
-        found = _compare(piece, queries, top_k + num_removed)
+        found = _search_faiss(piece, queries, top_k + num_removed)
         order = np.argsort(~passing[found[0]], axis=1, kind="stable")[:, :top_k]
-        rows, similarities = _chosen(found, order)
+        rows, similarities = _pick(found, order)
         rows[~passing[rows]] = -1
         similarities[rows < 0] = -np.inf
     else:
@@ -134,14 +139,14 @@ def _search_copies(
     parts = [(np.empty((len(queries), 0), dtype=np.int64), np.empty((len(queries), 0), dtype=np.float32))]
     for start in range(0, len(passing), _ROWS_AT_ONCE):
         ours = passing[start : start + _ROWS_AT_ONCE]
-        places, similarities = _compare(piece[ours], queries, top_k)
+        places, similarities = _search_faiss(piece[ours], queries, top_k)
         parts.append((ours[places], similarities))
         if len(parts) == _PARTS_AT_ONCE:
-            parts = [merge(parts, top_k)]
-    return merge(parts, top_k)
+            parts = [merge_parts(parts, top_k)]
+    return merge_parts(parts, top_k)
 
 
-def _compare(
+def _search_faiss(
     piece: Float32[np.ndarray, "num_rows embedding_size"],
     queries: Float32[np.ndarray, "num_queries embedding_size"],
     top_k: int,
@@ -159,13 +164,13 @@ def _compare(
         top_k,
         faiss.swig_ptr(similarities),
         faiss.swig_ptr(rows),
-        *(() if selector is None else (selector.of_faiss,)),
+        *(() if selector is None else (selector.faiss_selector,)),
     )
     return rows, similarities
 
 
-def _chosen(found: Found, places: Int64[np.ndarray, "num_queries _chosen"]) -> Found:
-    """Of each query's rows those at its places. `np.take_along_axis` does it in four times the time."""
+def _pick(found: Found, places: Int64[np.ndarray, "num_queries _picked"]) -> Found:
+    """Take the rows at these places of each query. `np.take_along_axis` takes four times as long."""
     rows, similarities = found
     if len(rows) > 1:
         places = places + np.arange(0, rows.size, rows.shape[1])[:, None]

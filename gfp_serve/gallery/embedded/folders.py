@@ -1,4 +1,4 @@
-"""Where galleries lie below a folder, and the items of one as its folder holds them, also while a server serves it."""
+"""Where galleries lie below a root folder, and how to read the items of one, even while a server uses it."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -6,14 +6,15 @@ from pathlib import Path
 
 from gfp_serve.errors import GalleryError
 from gfp_serve.gallery.embedded.item_codec import read_item
-from gfp_serve.gallery.embedded.item_store import DATABASE_FILE, ItemStore
+from gfp_serve.gallery.embedded.item_store import ItemStore
+from gfp_serve.gallery.embedded.schema import DATABASE_FILE
 from gfp_serve.items import DEFAULT_GALLERY, Item
 
 
 def gallery_folder(root: Path, name: str) -> Path:
-    """Where a gallery of this name lies, or would: ROOT/NAME.
+    """The folder of a gallery with this name, whether it exists or not: ROOT/NAME.
 
-    A root that is a gallery itself, as the first release made it, is the default gallery.
+    The first release made a gallery in the root itself. If there is one, it is the default gallery.
     """
     if name == DEFAULT_GALLERY and (root / DATABASE_FILE).exists():
         return root
@@ -21,23 +22,24 @@ def gallery_folder(root: Path, name: str) -> Path:
 
 
 def existing_folder(root: Path, name: str = DEFAULT_GALLERY) -> Path:
-    """The folder of a gallery that is there, below `root`, the folder of `gfp-serve --gallery`.
+    """The folder of an existing gallery below `root`, the folder that `gfp-serve --gallery` names.
 
-    Raises `GalleryError` when there is none.
+    Raises `GalleryError` if there is no such gallery.
     """
     folder = gallery_folder(root, name)
     if not (folder / DATABASE_FILE).is_file():
         found = sorted(file.parent.name for file in root.glob(f"*/{DATABASE_FILE}"))
         advice = f"its galleries are {', '.join(found)}" if found else "name the folder of gfp-serve --gallery"
-        raise GalleryError(f"{root} holds no gallery {name!r}: there is no {folder / DATABASE_FILE}; {advice}.")
+        raise GalleryError(f"{root} has no gallery {name!r}: there is no {folder / DATABASE_FILE}; {advice}.")
     return folder
 
 
 def stored_items(folder: Path) -> Iterator[Item]:
-    """Every item in the order of the last upserts, as the gallery stands when the first is asked for.
+    """Yield every item in the order of the last upserts, as the gallery is when the first item is requested.
 
-    Nothing is locked or changed. Raises `GalleryError` when an item is damaged, or the gallery of an earlier release.
+    Nothing is locked or changed. Raises `GalleryError` if an item is damaged, or if an earlier release wrote the
+    gallery.
     """
-    with closing(ItemStore.beside(folder)) as store:
+    with closing(ItemStore.open_for_reading(folder)) as store:
         for rows in store.rows():
             yield from map(read_item, rows)

@@ -1,4 +1,4 @@
-"""Many galleries in one folder, each in a folder of its own: ROOT/NAME."""
+"""All galleries below one root folder. Each lies in a folder of its own: ROOT/NAME."""
 
 import shutil
 import threading
@@ -6,31 +6,33 @@ import uuid
 from pathlib import Path
 from typing import Literal
 
-from gfp_serve.errors import (
-    EncoderMismatchError,
-    GalleryExistsError,
-    GalleryNotFoundError,
-    InvalidRequestError,
-)
+from gfp_serve.errors import InvalidRequestError
+from gfp_serve.files import sync_directory
 from gfp_serve.gallery.embedded.folders import gallery_folder
 from gfp_serve.gallery.embedded.gallery import FaissGallery
-from gfp_serve.gallery.embedded.item_store import DATABASE_FILE
-from gfp_serve.gallery.protocols import Galleries, Gallery, check_name
+from gfp_serve.gallery.embedded.schema import DATABASE_FILE
+from gfp_serve.gallery.protocols import (
+    Galleries,
+    Gallery,
+    check_droppable,
+    check_name,
+    filled_by_another_encoder,
+    gallery_exists,
+    no_such_gallery,
+)
 from gfp_serve.items import DEFAULT_GALLERY, IndexKind
 
-# A gallery that is being dropped has a name that none can have, so that a crash leaves no half of one.
+# While a gallery is dropped, its folder has a name that no gallery can have. So a crash never leaves half a gallery.
 _DROPPED = ".dropped-"
 
-# Each has files and threads of its own.
+# Each gallery has open files and threads of its own.
 _MOST_GALLERIES = 256
 
 
 class FolderGalleries(Galleries):
-    """The galleries below `root`, all open; the default one is made if it is not there.
+    """The galleries below `root`. All of them are open. The default gallery is made if it does not exist.
 
-    A root that is a gallery itself, as the first release made it, is the default gallery.
-
-    Raises `EncoderMismatchError` when another encoder filled the default gallery, and the errors of `FaissGallery`.
+    Raises `EncoderMismatchError` if another encoder filled the default gallery, and the errors of `FaissGallery`.
     """
 
     def __init__(
@@ -49,9 +51,9 @@ class FolderGalleries(Galleries):
         self._device = device
         self._lock = threading.Lock()
         self._open: dict[str, FaissGallery] = {}
-        self._foreign: dict[str, str] = {}  # encoder digests by name
+        self._foreign: dict[str, tuple[str, int]] = {}  # by name: encoder digest and embedding size
         try:
-            if not root.exists():  # names of galleries are the owner's business too
+            if not root.exists():  # others need not know the galleries' names either
                 root.mkdir(mode=0o700, parents=True)
             self._open[DEFAULT_GALLERY] = FaissGallery.open_or_create(
                 gallery_folder(self._root, DEFAULT_GALLERY),
@@ -64,7 +66,7 @@ class FolderGalleries(Galleries):
                 shutil.rmtree(leftover, ignore_errors=True)
             for database in sorted(root.glob(f"*/{DATABASE_FILE}")):
                 if database.parent.name not in self._open:
-                    self._take(database.parent)
+                    self._add(database.parent)
         except BaseException:
             self.close()
             raise
@@ -75,22 +77,19 @@ class FolderGalleries(Galleries):
         if gallery is not None:
             return gallery
         if name in self._foreign:
-            raise EncoderMismatchError(
-                f"the gallery {name!r} was filled by encoder {self._foreign[name][:12]}, this server runs "
-                f"{self._encoder_digest[:12]}; their vectors cannot be compared. Serve the bundle that filled it, or "
-                f"create another gallery."
-            )
-        raise GalleryNotFoundError(f"there is no gallery {name[:80]!r}; list the galleries, or create it.")
+            ours = (self._encoder_digest, self._embedding_size)
+            raise filled_by_another_encoder(repr(name), *self._foreign[name], ours=ours)
+        raise no_such_gallery(name)
 
     def create(self, name: str, *, index_kind: IndexKind = "auto") -> Gallery:
         check_name(name)
         with self._lock:
             if name in self._open or name in self._foreign:
-                raise GalleryExistsError(f"there is a gallery {name!r} already; choose another name, or drop it first.")
+                raise gallery_exists(name)
             if len(self._open) >= _MOST_GALLERIES:
                 raise InvalidRequestError(
-                    f"there are {len(self._open)} galleries, which is as many as one server keeps; drop one, or tell "
-                    f"items apart by an attribute and filter by it."
+                    f"there are {len(self._open)} galleries already, the most that one server can have; drop one, or "
+                    f"put the items into an existing gallery with an attribute to filter by."
                 )
             gallery = FaissGallery.create(
                 gallery_folder(self._root, name),
@@ -105,22 +104,23 @@ class FolderGalleries(Galleries):
 
     def encoder_digests(self) -> dict[str, str]:
         with self._lock:
-            digests = {name: gallery.encoder_digest for name, gallery in self._open.items()} | self._foreign
+            digests = {name: gallery.encoder_digest for name, gallery in self._open.items()}
+            digests |= {name: encoder_digest for name, (encoder_digest, _) in self._foreign.items()}
         return dict(sorted(digests.items()))
 
     def drop(self, name: str) -> int:
-        if name in ("", DEFAULT_GALLERY):
-            raise InvalidRequestError("the default gallery is always there; delete its items instead.")
+        check_droppable(name)
         with self._lock:
             if name in self._foreign:
                 self[name]
             gallery = self._open.pop(name, None)
             if gallery is None:
-                raise GalleryNotFoundError(f"there is no gallery {name[:80]!r}; list the galleries.")
+                raise no_such_gallery(name)
             num_items = len(gallery)
             gallery.close()
             dropped = self._root / f"{_DROPPED}{uuid.uuid4().hex}"
             gallery_folder(self._root, name).rename(dropped)
+            sync_directory(self._root)
         shutil.rmtree(dropped, ignore_errors=True)
         return num_items
 
@@ -128,10 +128,10 @@ class FolderGalleries(Galleries):
         for gallery in self._open.values():
             gallery.close()
 
-    def _take(self, folder: Path) -> None:
+    def _add(self, folder: Path) -> None:
         gallery = FaissGallery.open(folder, durable=self._durable, device=self._device)
         if (gallery.encoder_digest, gallery.embedding_size) == (self._encoder_digest, self._embedding_size):
             self._open[folder.name] = gallery
         else:
-            self._foreign[folder.name] = gallery.encoder_digest
+            self._foreign[folder.name] = (gallery.encoder_digest, gallery.embedding_size)
             gallery.close()

@@ -1,16 +1,16 @@
-"""Items as the database has them: attributes and source are texts, the vector is bytes."""
+"""Items as rows of the database: attributes and source as JSON texts, the vector as bytes."""
 
 import json
 
 import numpy as np
 from jaxtyping import Float32
 
-from gfp_serve.gallery.embedded.item_store import ItemRow
+from gfp_serve.gallery.embedded.schema import ItemRow
 from gfp_serve.items import Item, Source
 
 
 def write_item(item: Item, vector: Float32[np.ndarray, " embedding_size"]) -> ItemRow:
-    """The item's row, which has no number yet, with this vector instead of its own."""
+    """The row of an item, with this vector instead of its own. The row has no number yet."""
     attributes = json.dumps(dict(item.attributes)) if item.attributes else "{}"
     source = item.source
     written = "" if source is None else json.dumps([source.recording, source.start_s, source.end_s])
@@ -24,5 +24,5 @@ def read_item(row: ItemRow) -> Item:
 
 
 def read_source(text: str) -> Source | None:
-    """The source of a row that has this text."""
+    """The source that a row stores as this text; None for the empty text."""
     return Source(*json.loads(text)) if text else None

@@ -1,4 +1,4 @@
-"""One process a gallery: the lock on its folder."""
+"""The lock on a gallery's folder: one process at a time may have the gallery open."""
 
 import os
 from collections.abc import Iterator
@@ -13,30 +13,26 @@ LOCK_FILE = "gallery.lock"
 
 @contextmanager
 def locked_folder(path: Path) -> Iterator[None]:
-    """Around work on a gallery's folder, which no other process may open meanwhile; see `lock_folder`."""
-    descriptor = lock_folder(path)
+    """Keep other processes out of a gallery's folder during the `with` block; a crash frees it too.
+
+    In a folder that cannot be written, the lock file must exist already. Raises `GalleryError` if the gallery is open
+    already.
+    """
+    try:
+        descriptor = lock(path / LOCK_FILE, create=os.access(path, os.W_OK))
+    except BlockingIOError:
+        raise GalleryError(
+            f"the gallery {path} is open already, here or in another process; close it there, or name another folder."
+        ) from None
     try:
         yield
     finally:
         os.close(descriptor)
 
 
-def lock_folder(path: Path) -> int:
-    """Take a gallery's folder for this process; the file descriptor that holds it until it is closed, by a crash too.
-
-    A folder that cannot be written must have a lock's file already. Raises `GalleryError` when it is open already.
-    """
-    try:
-        return lock(path / LOCK_FILE, create=os.access(path, os.W_OK))
-    except BlockingIOError:
-        raise GalleryError(
-            f"the gallery {path} is open already, here or in another process; close that one, or name another folder."
-        ) from None
-
-
 @contextmanager
-def reachable(path: Path) -> Iterator[None]:
-    """Raise `GalleryError` for what the disk refuses."""
+def usable_folder(path: Path) -> Iterator[None]:
+    """Turn an `OSError` of the `with` block, which uses this folder, into a `GalleryError`."""
     try:
         yield
     except OSError as error:

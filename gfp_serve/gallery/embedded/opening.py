@@ -1,60 +1,94 @@
-"""What a gallery begins with when it is opened: derived files, and the items that came after them."""
+"""What happens when a gallery is opened: its folder is locked, and what is on the disk is read into a `View`."""
 
 import logging
+import os
 import shutil
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from gfp_serve.errors import GalleryError
 from gfp_serve.gallery.embedded.derived import Derived, read_derived
-from gfp_serve.gallery.embedded.item_store import ItemStore
+from gfp_serve.gallery.embedded.item_store import UNFINISHED_FILE, ItemStore
+from gfp_serve.gallery.embedded.lock import LOCK_FILE, locked_folder
 from gfp_serve.gallery.embedded.rows import Rows
-from gfp_serve.gallery.embedded.view import RowColumns, Snapshot
+from gfp_serve.gallery.embedded.schema import DATABASE_FILE, GalleryState
+from gfp_serve.gallery.embedded.sqlite_log import check_log
+from gfp_serve.gallery.embedded.view import RowColumns, View
 
 _log = logging.getLogger(__name__)
 
 
-def read_snapshot(path: Path, store: ItemStore) -> tuple[Derived | None, Snapshot]:
-    """What is on the disk: derived files, and the items that they do not have."""
+def make_folder(path: Path) -> None:
+    """Make the folder of a new gallery, readable by its owner only.
+
+    Raises `GalleryError` if it exists and contains anything that is not part of a gallery.
+    """
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    foreign = sorted({file.name for file in path.iterdir()} - {LOCK_FILE, DATABASE_FILE, UNFINISHED_FILE})
+    if foreign:
+        raise GalleryError(
+            f"{path} contains {foreign[0]!r}, which is not part of a gallery; name a new or an empty folder."
+        )
+
+
+@contextmanager
+def opened_store(path: Path, new: GalleryState | None = None) -> Iterator[ItemStore]:
+    """Lock a gallery's folder and open its database for the `with` block; make the database if `new` is given.
+
+    Raises `GalleryError` if the gallery is open already, is damaged, or exists although it should be new.
+    """
+    writable = os.access(path, os.W_OK)
+    with locked_folder(path):
+        if new is not None:
+            # Under the lock: if two processes create a gallery, the second must not replace the first one's.
+            if (path / DATABASE_FILE).exists():
+                raise GalleryError(f"{path} contains a gallery already; open it, or name another folder.")
+            ItemStore.create(path, new)
+        check_log(path)
+        with closing(ItemStore.open(path, read_only=not writable)) as store:
+            yield store
+
+
+def read_view(path: Path, store: ItemStore) -> tuple[Derived | None, View]:
+    """Read the derived files, and the items that came after them."""
     with ThreadPoolExecutor(1) as pool:
-        checked = pool.submit(store.check)  # takes as long as the rest
+        checked = pool.submit(store.check_structure)  # takes as long as the rest
         derived = read_derived(path, store.state)
         try:
-            snapshot = _snapshot_of(path, store, derived)
+            view = _view_of(store, derived)
         except GalleryError as error:
             if derived is None:
                 raise
-            _log.warning("%s Without %s it is tried again.", error, derived.folder)
-            snapshot = _snapshot_of(path, store, None)
+            _log.warning("%s It is tried again without %s.", error, derived.folder)
+            view = _view_of(store, None)
             shutil.rmtree(derived.folder, ignore_errors=True)
             derived = None
         checked.result()
-    return derived, snapshot
+    return derived, view
 
 
-def _snapshot_of(path: Path, store: ItemStore, derived: Derived | None) -> Snapshot:
+def _view_of(store: ItemStore, derived: Derived | None) -> View:
     state = store.state
     rows, after, since = Rows(state.embedding_size), 0, state.generation
     if derived is not None:
-        rows, after, since = derived.rows, derived.manifest.last_seq, derived.manifest.generation
-        store.remember_up_to = after
+        rows, after, since = derived.rows, derived.inventory.last_seq, derived.inventory.generation
+        store.remember_removed_up_to = after
     for chunk in store.rows(after=after):
         rows.append(chunk)
     removed = np.zeros(rows.num_rows, dtype=bool)
     if derived is not None:
         removed[derived.removed] = True
-        removed[rows.rows_of(store.removed_since(since), rows.num_rows)] = True
+        removed[rows.find(store.removed_since(since), rows.num_rows)] = True
     else:
         store.forget_removed(since)
     num_items = rows.num_rows - int(np.count_nonzero(removed))
-    if not num_items == store.count() == state.num_items:
-        raise GalleryError(
-            f"the gallery {path} is damaged: it should hold {state.num_items} items and holds {store.count()}; restore "
-            f"the folder from a snapshot, or keep what is sound with `gfp gallery repair`."
-        )
-    return Snapshot(
+    store.check_count(store.count())
+    store.check_count(num_items)
+    return View(
         generation=state.generation,
         rows=rows,
         columns=RowColumns(rows),

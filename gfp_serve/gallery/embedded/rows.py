@@ -1,7 +1,7 @@
-"""A gallery's items in memory, in the order in which they came: append-only, so that readers need no lock.
+"""A gallery's items in memory, in the order in which they came. Rows are only appended, so readers need no lock.
 
-One thread appends. A reader is told how many rows there are (`Snapshot.num_rows`) and looks at no others; arrays that
-grow are copied, never moved, and what a reader holds stays as it is.
+One thread appends. A reader is told how many rows there are (`View.num_rows`) and looks at no others. When an array is
+full, it is copied into a larger one; a reader that holds the old one is not affected.
 """
 
 from collections.abc import Sequence
@@ -10,19 +10,19 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 
-from gfp_serve.gallery.embedded.item_store import ItemRow
+from gfp_serve.gallery.embedded.schema import ItemRow
 
-# Rows of a block of vectors: small galleries take little, large ones have few blocks to search.
+# Rows in a block of vectors. Small galleries take little memory, and large ones have few blocks to search.
 _SMALLEST_BLOCK, _LARGEST_BLOCK = 1024, 65536
 
-# Between a row's texts; no byte of UTF-8 has this value.
+# Separates the texts of a row. No byte of UTF-8 has this value.
 _SEPARATOR = b"\xff"
 
 A = TypeVar("A", bound=np.ndarray)
 
 
 class Texts(NamedTuple):
-    """Texts of items: in each list, one for each item."""
+    """Texts of items. Each list has one entry for each item."""
 
     ids: list[str]
     labels: list[str]
@@ -31,7 +31,7 @@ class Texts(NamedTuple):
 
 
 class RowArrays(NamedTuple):
-    """Rows as arrays, to be written into files: row i has bytes [ends[i], ends[i + 1]) of `texts`."""
+    """Rows as arrays that can be written into files. Bytes [ends[i], ends[i + 1]) of `texts` belong to row i."""
 
     seqs: Int64[np.ndarray, " num_rows"]
     texts: UInt8[np.ndarray, " num_bytes"]
@@ -39,7 +39,7 @@ class RowArrays(NamedTuple):
 
 
 class Rows:
-    """Numbers (`seq`), vectors and texts of items; row i is the i-th that came, and `seq` rises with i."""
+    """Numbers (`seq`), vectors and texts of items. Rows are in the order of their numbers."""
 
     def __init__(self, embedding_size: int) -> None:
         self.num_rows = 0
@@ -49,8 +49,8 @@ class Rows:
         self._ends = np.zeros(_SMALLEST_BLOCK + 1, dtype=np.int64)
 
     @classmethod
-    def of_arrays(cls, vectors: Float32[np.ndarray, "num_rows embedding_size"], arrays: RowArrays) -> "Rows":
-        """Rows that were written as arrays; all may lie in files that are mapped into memory."""
+    def from_arrays(cls, vectors: Float32[np.ndarray, "num_rows embedding_size"], arrays: RowArrays) -> "Rows":
+        """Rows that `arrays` gave. The arrays may lie in files that are mapped into memory."""
         rows = cls(vectors.shape[1])
         rows.num_rows = len(arrays.seqs)
         rows.vectors = Vectors(vectors.shape[1], vectors)
@@ -74,7 +74,7 @@ class Rows:
         self._extend(vectors, seqs, np.frombuffer(b"".join(texts), dtype=np.uint8), lengths)
 
     def extend(self, other: "Rows", keep: Int64[np.ndarray, " kept"]) -> None:
-        """Append these rows of another."""
+        """Append these rows of `other`."""
         ends = other._ends
         content = other._texts
         texts = [content[begin:end] for begin, end in zip(ends[keep].tolist(), ends[keep + 1].tolist(), strict=True)]
@@ -86,16 +86,16 @@ class Rows:
 
     def texts_of(self, rows: Int64[np.ndarray, " rows"]) -> Texts:
         if len(rows) == 0:
-            return Texts([], [], [], [])  # a text that is split has one part at least
+            return Texts([], [], [], [])  # splitting the empty text would give one part
         content = memoryview(self._texts)  # type: ignore[arg-type]
         ends = zip(self._ends[rows].tolist(), self._ends[rows + 1].tolist(), strict=True)
-        # All at once: to decode each text would take ten times as long.
+        # All at once: decoding each text by itself takes ten times as long.
         joined = _SEPARATOR.join([content[begin:end] for begin, end in ends]).decode(errors="surrogateescape")
         texts = joined.split(_SEPARATOR.decode(errors="surrogateescape"))
         return Texts(*(texts[which::4] for which in range(4)))
 
-    def rows_of(self, seqs: Sequence[int] | np.ndarray, num_rows: int) -> Int64[np.ndarray, " found"]:
-        """The rows of those items that are among the first rows."""
+    def find(self, seqs: Sequence[int] | np.ndarray, num_rows: int) -> Int64[np.ndarray, " found"]:
+        """The rows of the items with these numbers, as far as they are among the first `num_rows` rows."""
         ours = self._seqs[:num_rows]
         wanted = np.asarray(seqs, dtype=np.int64)
         places = np.searchsorted(ours, wanted)
@@ -114,18 +114,18 @@ class Rows:
             return
         start, end = self.num_rows, self.num_rows + len(seqs)
         first_byte = int(self._ends[start])
-        self._seqs = _grown(self._seqs, start, end)
+        self._seqs = _with_room(self._seqs, start, end)
         self._seqs[start:end] = seqs
-        self._texts = _grown(self._texts, first_byte, first_byte + len(texts))
+        self._texts = _with_room(self._texts, first_byte, first_byte + len(texts))
         self._texts[first_byte : first_byte + len(texts)] = texts
-        self._ends = _grown(self._ends, start + 1, end + 1)
+        self._ends = _with_room(self._ends, start + 1, end + 1)
         self._ends[start + 1 : end + 1] = first_byte + np.cumsum(lengths)
         self.vectors.append(vectors)
         self.num_rows = end
 
 
 class Vectors:
-    """Vectors in blocks of memory, the last of which has room for more."""
+    """Vectors in blocks of memory. Only the last block has room for more."""
 
     def __init__(
         self, embedding_size: int, first: Float32[np.ndarray, "num_rows embedding_size"] | None = None
@@ -133,7 +133,7 @@ class Vectors:
         self.embedding_size = embedding_size
         self._num_rows = 0 if first is None else len(first)
         self._blocks: list[np.ndarray] = [first] if self._num_rows and first is not None else []
-        self._starts: list[int] = [0] if self._blocks else []  # the row that each block begins with
+        self._starts: list[int] = [0] if self._blocks else []  # the first row of each block
 
     @property
     def num_bytes(self) -> int:
@@ -144,7 +144,7 @@ class Vectors:
             filled = self._num_rows - self._starts[-1] if self._blocks else 0
             if not self._blocks or filled == len(self._blocks[-1]):
                 size = min(max(_SMALLEST_BLOCK, self._num_rows), _LARGEST_BLOCK)
-                # In this order: a reader that comes between sees one start more than blocks.
+                # In this order: a reader that comes in between sees one more start than blocks.
                 self._starts.append(self._num_rows)
                 self._blocks.append(np.empty((size, self.embedding_size), dtype=np.float32))
                 filled = 0
@@ -154,7 +154,7 @@ class Vectors:
             vectors = vectors[len(room) :]
 
     def pieces(self, start: int, end: int) -> list[tuple[int, Float32[np.ndarray, "_rows embedding_size"]]]:
-        """These rows as pieces of memory that lie together, each with the number of its first row."""
+        """Rows [start, end) as contiguous arrays, each with the number of its first row."""
         pieces = []
         for first, block in zip(self._starts, self._blocks, strict=False):
             low, high = max(start, first), min(end, first + len(block))
@@ -163,19 +163,19 @@ class Vectors:
         return pieces
 
     def take(self, rows: Int64[np.ndarray, " rows"]) -> Float32[np.ndarray, "rows embedding_size"]:
-        """Copies of the vectors of these rows."""
+        """Copy the vectors of these rows."""
         if len(self._blocks) == 1:
             return self._blocks[0][rows]
         found = np.empty((len(rows), self.embedding_size), dtype=np.float32)
-        of_block = np.searchsorted(self._starts, rows, side="right") - 1
-        for number in np.unique(of_block):
-            ours = of_block == number
+        block_of_row = np.searchsorted(self._starts, rows, side="right") - 1
+        for number in np.unique(block_of_row):
+            ours = block_of_row == number
             found[ours] = self._blocks[number][rows[ours] - self._starts[number]]
         return found
 
 
-def _grown(array: A, used: int, needed: int) -> A:
-    """The array, or one of at least double the size that begins with what was used."""
+def _with_room(array: A, used: int, needed: int) -> A:
+    """The array if it is long enough, otherwise one of at least double the size with the used part copied."""
     if needed <= len(array):
         return array
     larger = np.empty(max(needed, 2 * len(array)), dtype=array.dtype)

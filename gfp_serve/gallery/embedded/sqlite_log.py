@@ -1,6 +1,6 @@
-"""The write-ahead log of a gallery's database: whether it is as SQLite wrote it.
+"""Whether the write-ahead log of a gallery's database is as SQLite wrote it.
 
-SQLite leaves out, and removes, what follows a damaged place in its log, and says nothing. The format is that of
+If a place in its log is damaged, SQLite silently ignores and removes everything after it. The format is described at
 https://www.sqlite.org/fileformat2.html#walformat.
 """
 
@@ -8,27 +8,27 @@ import struct
 from pathlib import Path
 
 from gfp_serve.errors import GalleryError
-from gfp_serve.gallery.embedded.item_store import DATABASE_FILE, PAGE_SIZE
+from gfp_serve.gallery.embedded.item_store import RESTORE_OR_REPAIR
+from gfp_serve.gallery.embedded.schema import DATABASE_FILE, PAGE_SIZE
 
-# Of the write-ahead log: its header, and the header of each page in it.
+# Bytes of the log's header, and of the header of each page in it.
 LOG_HEADER, FRAME_HEADER = 32, 24
-# How a log begins whose checksums are of words in this order.
+# The first bytes of a log. They say in which byte order its checksums are computed.
 _LOG_OF_LITTLE_ENDIAN, _LOG_OF_BIG_ENDIAN = b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83"
 
 
 def check_log(folder: Path) -> None:
-    """Raise `GalleryError` when a gallery's log has writes that SQLite would leave out, and remove, in silence."""
+    """Raise `GalleryError` if the log has writes that SQLite would silently ignore and remove."""
     if log_is_damaged(folder / DATABASE_FILE):
         raise GalleryError(
-            f"the gallery {folder} is damaged: the log of its last writes is not as it was written; restore the "
-            f"folder from a snapshot, or keep what is sound with `gfp gallery repair`."
+            f"the gallery {folder} is damaged: the log of its last writes is not as it was written; {RESTORE_OR_REPAIR}"
         )
 
 
 def log_is_damaged(database: Path) -> bool:
-    """Whether the write-ahead log has writes that SQLite would leave out, and remove, for something wrong before them.
+    """Whether the log has writes that SQLite would ignore and remove, because something before them is damaged.
 
-    What is wrong in the last write alone is no damage: so looks one that a crash broke off.
+    If only the last write is wrong, that does not count as damage: it looks like a write that a crash interrupted.
     """
     log = Path(f"{database}-wal")
     if not log.is_file():

@@ -1,35 +1,31 @@
-"""A gallery as it is at one moment: what searches run on while others write."""
+"""A gallery as it is at one moment. Searches run on it while others write."""
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
 from gfp_serve.filters import Filter
+from gfp_serve.gallery.embedded.change import Change
 from gfp_serve.gallery.embedded.columns import Columns
-from gfp_serve.gallery.embedded.exact import (
-    Found,
-    merge,
-    search_exactly,
-    similarities_of,
-)
+from gfp_serve.gallery.embedded.exact import Found, merge_parts, search_exactly, search_few
 from gfp_serve.gallery.embedded.index import Index, ServingKind
 from gfp_serve.gallery.embedded.rows import Rows
 from gfp_serve.items import Effort
 
-# Up to so many items that a filter lets pass, or this share of all, are put together and compared with one by one:
-# an index would look through many others to find them.
+# If a filter lets at most this many rows pass, or this share of all, they are copied together and compared one by one.
+# An index would look at many other rows to find them.
 _FEW_ROWS, _FEW_SHARE = 4096, 1 / 16
-# Filters whose rows are remembered, until the next change of the gallery.
+# How many filters' rows are remembered, until the next change of the gallery.
 _FILTERS = 16
-# Items whose attributes are read at a time, so that others get their turn.
+# Rows whose attributes are read at a time, so that other threads get their turn.
 _ROWS_AT_ONCE = 16384
 
 
 class RowColumns:
-    """Labels and attributes of rows as columns. Made as far as they are asked for: many galleries never filter."""
+    """Labels and attributes of rows as columns. They are made when they are needed: many galleries never filter."""
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
@@ -37,7 +33,7 @@ class RowColumns:
         self._filling = threading.Lock()
 
     def up_to(self, num_rows: int) -> Columns:
-        """The columns, with these rows at least."""
+        """The columns of the first `num_rows` rows, maybe of more."""
         with self._filling:
             for start in range(len(self._columns), num_rows, _ROWS_AT_ONCE):
                 texts = self._rows.texts_of(np.arange(start, min(start + _ROWS_AT_ONCE, num_rows)))
@@ -47,20 +43,20 @@ class RowColumns:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Passing:
-    """The rows that may be found: all that are not removed, or those of them that a filter lets pass."""
+    """The rows that may be found: those that are not removed and that a filter, if there is one, lets pass."""
 
     mask: Bool[np.ndarray, " num_rows"]
     num_items: int
-    # Of few: their rows, and their vectors in one piece.
+    # Only if they are few: the rows, and their vectors in one piece of memory.
     rows: Int64[np.ndarray, " num_items"] | None = None
     vectors: Float32[np.ndarray, "num_items embedding_size"] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Snapshot:
-    """The first `num_rows` rows without those that are true in `removed`; never changes.
+class View:
+    """The first `num_rows` rows of a gallery, without those that are true in `removed`. It never changes.
 
-    `index` holds the first of the rows; those that came after it are compared with one by one.
+    `index` contains the first of the rows. The rows that came after it are compared one by one.
     """
 
     generation: int
@@ -77,11 +73,25 @@ class Snapshot:
     def serving_kind(self) -> ServingKind:
         return "exact" if self.index is None else self.index.kind
 
+    def after(self, change: Change) -> "View":
+        """The view after a change whose added rows have been appended to `rows`."""
+        num_rows = self.rows.num_rows
+        removed = np.zeros(num_rows, dtype=bool)
+        removed[: self.num_rows] = self.removed
+        removed[self.rows.find(change.removed, num_rows)] = True
+        return replace(
+            self,
+            generation=change.state.generation,
+            num_rows=num_rows,
+            num_items=change.state.num_items,
+            removed=removed,
+        )
+
     def passing(self, where: Filter | None) -> Passing | None:
-        """The rows that may be found; None for all."""
+        """The rows that may be found; None if all may."""
         if where is None and self.num_items == self.num_rows:
             return None
-        key = repr(where)  # filters of 1 and of true are equal to Python
+        key = repr(where)  # Python says that filters of 1 and of true are equal
         with self._filtering:
             known = self._filters.get(key)
             if known is None:
@@ -100,9 +110,9 @@ class Snapshot:
         where: Filter | None,
         effort: Effort,
     ) -> Found:
-        """Rows and cosines, nearest first; as many as there are, up to `top_k`, for each query.
+        """Find rows and cosines, nearest first; as many as there are, up to `top_k`, for each query.
 
-        Not in order yet are rows that are equally near; a cosine is beyond [-1, 1] by as much as float32 rounds.
+        Rows of equal similarity are in no particular order yet. Rounding can take a cosine out of [-1, 1].
         """
         passing = self.passing(where)
         num_items = self.num_rows if passing is None else passing.num_items
@@ -110,7 +120,7 @@ class Snapshot:
         if top_k == 0:
             return np.empty((len(queries), 0), dtype=np.int64), np.empty((len(queries), 0), dtype=np.float32)
         if passing is not None and passing.rows is not None and passing.vectors is not None:
-            return similarities_of(queries, passing.vectors, passing.rows, top_k)
+            return search_few(queries, passing.vectors, passing.rows, top_k)
         if self.index is None or (effort.exact and self.index.kind != "exact"):
             return self._search_exactly(queries, top_k, passing)
         return self._search_index(self.index, queries, top_k, passing, effort)
@@ -130,11 +140,11 @@ class Snapshot:
             late = search_exactly(
                 self.rows.vectors, queries, start=index.num_rows, end=self.num_rows, top_k=top_k, passing=mask
             )
-            found = merge([found, late], top_k)
+            found = merge_parts([found, late], top_k)
         rows, similarities = found
         if rows.shape[1] == top_k and min(rows[:, -1].tolist(), default=0) >= 0:
             return rows, similarities
-        # Neighbours that an index did not come across must not be lost in silence.
+        # The index found too few rows for some queries, although there are enough. These queries search all rows.
         short = np.flatnonzero((rows < 0).any(axis=1)) if rows.shape[1] == top_k else np.arange(len(queries))
         if len(short) == len(queries):
             return self._search_exactly(queries, top_k, passing)

@@ -1,4 +1,4 @@
-"""One thread that makes a gallery's changes: what waits together is made durable together."""
+"""The one thread that changes a gallery. Changes that wait at the same time are made durable together."""
 
 import threading
 from collections import deque
@@ -12,46 +12,49 @@ from gfp_serve.errors import ClosedError
 T = TypeVar("T")
 C = TypeVar("C")
 
-# Writes that are made durable together at most: the first of them must not wait for ever.
+# At most this many writes are made durable together, so that the first of them does not wait too long.
 _WRITES_AT_ONCE = 256
 
 
 class Writer(Generic[C]):
-    """Makes changes in groups: each group in one `changing()`, whose `C` every change is given, then `publish(C)`.
+    """Makes changes in groups. Each group is one `transaction()`, which gives an object `C` to make the changes with.
 
-    The thread starts with the first change.
+    After the transaction, `publish(C)` is called. The thread starts with the first change.
     """
 
-    def __init__(self, changing: Callable[[], AbstractContextManager[C]], publish: Callable[[C], None]) -> None:
-        self._changing = changing
+    def __init__(self, transaction: Callable[[], AbstractContextManager[C]], publish: Callable[[C], None]) -> None:
+        self._transaction = transaction
         self._publish = publish
         self._waiting: deque[tuple[Callable[[C], Any], Future[Any]]] = deque()
-        self._between: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
+        self._actions: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._wake = threading.Condition()
         self._closed = False
         self._thread: threading.Thread | None = None
 
     def change(self, apply: Callable[[C], T]) -> T:
-        """What `apply` returns, once its change is durable and published. All of the group's callers see an error."""
+        """Return what `apply` returns, when its change is durable and published.
+
+        If the transaction fails, all callers of the group get the error.
+        """
         return self.change_soon(apply).result()
 
     def change_soon(self, apply: Callable[[C], T]) -> Future[T]:
-        """The same as a future, for callers that have something else to do until then."""
-        return self._put(self._waiting, apply)
+        """Like `change`, but return a future, for callers that do something else until then."""
+        return self._enqueue(self._waiting, apply)
 
-    def between(self, act: Callable[[], T]) -> T:
-        """What `act` returns; it runs in the writer's thread, between two groups."""
-        return self._put(self._between, act).result()
+    def run_between_changes(self, act: Callable[[], T]) -> T:
+        """Run `act` in the writer's thread, between two groups, and return what it returns."""
+        return self._enqueue(self._actions, act).result()
 
     def close(self) -> None:
-        """Make the changes that wait, then end. Later ones raise `ClosedError`."""
+        """Make the changes that wait, then end. Later changes raise `ClosedError`."""
         with self._wake:
             self._closed = True
             self._wake.notify()
         if self._thread is not None:
             self._thread.join()
 
-    def _put(self, queue: deque[Any], act: Callable[..., T]) -> Future[T]:
+    def _enqueue(self, queue: deque[Any], act: Callable[..., T]) -> Future[T]:
         future: Future[T] = Future()
         with self._wake:
             if self._closed:
@@ -66,15 +69,15 @@ class Writer(Generic[C]):
     def _run(self) -> None:
         while True:
             with self._wake:
-                self._wake.wait_for(lambda: self._waiting or self._between or self._closed)
-                if not (self._waiting or self._between):
+                self._wake.wait_for(lambda: self._waiting or self._actions or self._closed)
+                if not (self._waiting or self._actions):
                     return
-                between = list(self._between)
-                self._between.clear()
+                actions = list(self._actions)
+                self._actions.clear()
                 group = [self._waiting.popleft() for _ in range(min(len(self._waiting), _WRITES_AT_ONCE))]
-            # Whoever has gone before their turn gets nothing written.
+            # If a caller has cancelled by now, nothing of its change is written.
             group = [(apply, future) for apply, future in group if future.set_running_or_notify_cancel()]
-            for act, future in between:
+            for act, future in actions:
                 try:
                     future.set_result(act())
                 except BaseException as error:
@@ -84,7 +87,7 @@ class Writer(Generic[C]):
 
     def _make(self, group: list[tuple[Callable[[C], Any], Future[Any]]]) -> None:
         try:
-            with self._changing() as change:
+            with self._transaction() as change:
                 results = [apply(change) for apply, _ in group]
             # Only now: what a search has shown must not be lost.
             self._publish(change)

@@ -1,1 +1,1 @@
-"""Galleries in Milvus, for more items or more servers than one machine holds. Needs the extra `milvus`."""
+"""Galleries in Milvus, for more items or more servers than one machine can handle. Needs the extra `milvus`."""

@@ -1,4 +1,4 @@
-"""The way to Milvus: addresses, collections and what their properties say, errors. Only here is pymilvus imported."""
+"""The connection to Milvus: addresses, collections and their properties, errors. Only this file imports pymilvus."""
 
 import importlib.util
 import logging
@@ -32,24 +32,24 @@ from gfp_serve.items import DEFAULT_GALLERY, IndexKind
 
 FORMAT_VERSION = 1
 
-# Seconds: to reach a server, for one call, and until a collection is in the memory of Milvus.
+# Time limits in seconds: to reach a server, for one call, and to load a collection into the memory of Milvus.
 _CONNECT_S = 3.0
 CALL_S = 5.0
 _LOAD_S = 300.0
 
-# Our properties of a collection begin with this.
-_OURS = "gfp."
-# A gallery "a-b" lies in PREFIX__a_mb. No name of a gallery begins with "_".
+# The names of our properties of a collection begin with this.
+_PROPERTY_PREFIX = "gfp."
+# The gallery "a-b" is the collection PREFIX__a_mb. No gallery name begins with "_", so this one is free.
 _CHANGES = "_changes"
 _LITE_PREFIX = "gfp"
 
-# How many connections use each file: milvus-lite runs one server a file in this process, and does not count.
+# How many connections use each file. milvus-lite runs one server per file in this process, and does not count itself.
 _lite_files: Counter[Path] = Counter()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """What a collection's properties say that it is. `uid` differs from that of any other gallery there ever was."""
+    """What a gallery is, as the properties of its collection say. No two galleries ever have the same `uid`."""
 
     name: str
     uid: str
@@ -59,26 +59,26 @@ class Identity:
 
     def properties(self) -> dict[str, str]:
         values = {name: str(getattr(self, name)) for name in self.__slots__}
-        return {f"{_OURS}{name}": value for name, value in {"format": str(FORMAT_VERSION), **values}.items()}
+        return {f"{_PROPERTY_PREFIX}{name}": value for name, value in {"format": str(FORMAT_VERSION), **values}.items()}
 
     @classmethod
-    def of(cls, collection: str, properties: dict[str, str]) -> "Identity":
-        found = {name.removeprefix(_OURS): value for name, value in properties.items()}
+    def from_properties(cls, collection: str, properties: dict[str, str]) -> "Identity":
+        found = {name.removeprefix(_PROPERTY_PREFIX): value for name, value in properties.items()}
         version = found.pop("format", None)
         if version is None:
             raise GalleryError(
-                f"the collection {collection!r} is there already and is no gallery; choose another prefix."
+                f"the collection {collection!r} exists already and is not a gallery; choose another prefix."
             )
         if version != str(FORMAT_VERSION):
             raise GalleryError(
-                f"the gallery in collection {collection!r} has format {version}; this release reads format "
+                f"the gallery in the collection {collection!r} has format {version}; this release reads format "
                 f"{FORMAT_VERSION}: use the release that wrote it, or fill a new gallery."
             )
         return cls(**{**found, "embedding_size": int(found["embedding_size"])})  # type: ignore[arg-type]
 
 
 class Connection:
-    """One server, one prefix. What Milvus refuses becomes an error of ours, and no call waits for ever."""
+    """The collections with one prefix on one server. Errors of Milvus become ours, and every call has a time limit."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -89,10 +89,10 @@ class Connection:
             raise missing(error) from error
         if self._lite is not None and importlib.util.find_spec("milvus_lite") is None:
             raise MissingExtraError(
-                f"{address} needs milvus-lite, which is not installed and in none of the extras: it brings faiss-cpu. "
-                "Install it by pip install milvus-lite, or name a server: milvus://HOST:PORT/PREFIX."
+                f"{address} needs milvus-lite, which is not installed. It is not part of any extra, because it brings "
+                f"faiss-cpu. Install it with pip install milvus-lite, or name a server: milvus://HOST:PORT/PREFIX."
             )
-        # It logs each failure before raising it, with a traceback, to standard error; what is raised here says it.
+        # pymilvus logs each error with a traceback before it raises it. Our errors say the same in one line.
         for name in ("pymilvus", "pymilvus.milvus_client"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
         self._pymilvus = pymilvus
@@ -109,7 +109,7 @@ class Connection:
 
     @property
     def changes(self) -> str:
-        """The collection that counts changes: a row for each gallery and each process that wrote to it."""
+        """The collection that counts changes. It has a row for each gallery and each process that wrote to it."""
         return f"{self.prefix}__{_CHANGES}"
 
     @property
@@ -122,29 +122,31 @@ class Connection:
         return f"{self.prefix}__{name.replace('_', '__').replace('-', '_m')}"
 
     def names(self) -> list[str]:
-        """The galleries' names, in order; collections that are none are passed over."""
-        with self.answering():
+        """The names of the galleries, sorted. Collections that are not galleries are skipped."""
+        with self.errors_translated():
             collections = self.client.list_collections(timeout=CALL_S)
         ours = [name for name in collections if name == self.prefix or name.startswith(f"{self.prefix}__")]
         found = {collection: self._properties(collection) for collection in ours if collection != self.changes}
-        return sorted(Identity.of(name, properties).name for name, properties in found.items() if properties)
+        return sorted(
+            Identity.from_properties(name, properties).name for name, properties in found.items() if properties
+        )
 
     def identity(self, name: str) -> Identity | None:
-        """What the gallery is; None when there is none."""
+        """What the gallery with this name is; None if there is none."""
         properties = self._properties(self.collection(name))
-        return None if properties is None else Identity.of(self.collection(name), properties)
+        return None if properties is None else Identity.from_properties(self.collection(name), properties)
 
     def _properties(self, collection: str) -> dict[str, str] | None:
-        with self.answering():
+        with self.errors_translated():
             if not self.client.has_collection(collection, timeout=CALL_S):
                 return None
             described = self.client.describe_collection(collection, timeout=CALL_S)
-        return {name: value for name, value in described["properties"].items() if name.startswith(_OURS)}
+        return {name: value for name, value in described["properties"].items() if name.startswith(_PROPERTY_PREFIX)}
 
     def create(self, identity: Identity) -> None:
-        """Make the gallery's collection, unless another server has just made one: `identity` then tells.
+        """Make the gallery's collection, unless another server has just made it; call `identity` to find out.
 
-        What stopped before its index was made is finished by `load`.
+        `load` then makes its index, also if an earlier `create` was interrupted.
         """
         types = self._pymilvus.DataType
         schema = self._schema(identity.embedding_size)
@@ -160,18 +162,18 @@ class Connection:
         self._create(self.collection(identity.name), schema, identity.properties())
 
     def create_changes(self) -> None:
-        with self.answering():
+        with self.errors_translated():
             if self.client.has_collection(self.changes, timeout=CALL_S):
                 return
         types = self._pymilvus.DataType
-        schema = self._schema(embedding_size=2)  # Milvus makes no collection without a vector
+        schema = self._schema(embedding_size=2)  # Milvus requires a vector in every collection
         schema.add_field("gallery", types.VARCHAR, max_length=KEY_LENGTH)
         schema.add_field("count", types.INT64)
         self._create(self.changes, schema, {})
 
     def load(self, collection: str, kind: IndexKind, embedding_size: int) -> None:
-        """Give the collection its index, if it has none yet, and bring it into Milvus's memory."""
-        with self.answering():
+        """Make the collection's index if it has none yet, and load it into the memory of Milvus."""
+        with self.errors_translated():
             if not self.client.list_indexes(collection, timeout=CALL_S):
                 index = self.client.prepare_index_params()
                 index.add_index("vector", metric_type="COSINE", **index_parameters(kind, embedding_size))
@@ -179,8 +181,8 @@ class Connection:
             self.client.load_collection(collection, timeout=_LOAD_S)
 
     @contextmanager
-    def answering(self) -> Iterator[None]:
-        """What goes wrong in Milvus, or on the way to it, as an error of ours."""
+    def errors_translated(self) -> Iterator[None]:
+        """Turn errors of Milvus, or of the connection to it, into ours during the `with` block."""
         if self.closed:
             raise ClosedError(f"the galleries at {self.address} are closed; open them again.")
         try:
@@ -188,7 +190,7 @@ class Connection:
         except GfpError:
             raise
         except Exception as error:
-            raise self._ours(error) from error
+            raise self._translated(error) from error
 
     def close(self) -> None:
         if self.closed:
@@ -215,43 +217,43 @@ class Connection:
 
     def _create(self, collection: str, schema: Any, properties: dict[str, str]) -> None:
         try:
-            with self.answering():
+            with self.errors_translated():
                 self.client.create_collection(
                     collection, schema=schema, consistency_level="Strong", properties=properties, timeout=CALL_S
                 )
         except GalleryError:
-            # Of servers that make it at the same time the first has made it for all; Milvus refuses the others.
-            with self.answering():
+            # If several servers make it at the same time, the first one succeeds and Milvus refuses the others.
+            with self.errors_translated():
                 if not self.client.has_collection(collection, timeout=CALL_S):
                     raise
 
-    def _ours(self, error: Exception) -> GfpError:
+    def _translated(self, error: Exception) -> GfpError:
         code = getattr(error, "code", None)
-        code = code() if callable(code) else code  # of an error of gRPC it is a method
+        code = code() if callable(code) else code  # gRPC errors have it as a method
         if code == 100:
             return GalleryNotFoundError(
-                f"a gallery at {self.address} is not there any more: somebody dropped it; create it again."
+                f"a gallery at {self.address} does not exist any more, because it was dropped; create it again."
             )
-        # Codes of Milvus are numbers: 1 is "not ready", 2 "unavailable". Others are those of gRPC.
+        # Codes of Milvus are numbers: 1 means "not ready", 2 "unavailable". Other codes are those of gRPC.
         if not isinstance(code, int) or code in (1, 2):
             return UnavailableError(
-                f"Milvus at {self.address} does not answer ({_first_line(error)}); see whether it runs, then try again."
+                f"Milvus at {self.address} does not answer ({_first_line(error)}); check that it runs, then try again."
             )
-        return GalleryError(f"Milvus at {self.address} refused: {_first_line(error)}; look at its log.")
+        return GalleryError(f"Milvus at {self.address} refused: {_first_line(error)}; check its log.")
 
 
 def _parsed(address: str) -> tuple[Path | None, str, str]:
-    """File of milvus-lite or None, what pymilvus connects to, and the prefix of the collections."""
+    """Split an address into milvus-lite's file (or None), the URI for pymilvus, and the prefix of the collections."""
     lite = re.fullmatch(r"milvus\+lite://(.+\.db)", address)
     if lite:
         path = Path(lite[1]).absolute()
         return path, str(path), _LITE_PREFIX
-    # Two underscores stand between prefix and name.
+    # Two underscores separate prefix and name, so a prefix has only single ones.
     server = re.fullmatch(r"milvus://([^/@\s]+:\d+)/([A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)*)", address)
     if server is None:
         raise InvalidRequestError(
-            f"{address!r} is no address of galleries in Milvus; write milvus://HOST:PORT/PREFIX, with a prefix of "
-            f"letters, digits and single underscores between them, or milvus+lite://PATH.db for a file."
+            f"{address!r} is not an address of galleries in Milvus; write milvus://HOST:PORT/PREFIX, where the prefix "
+            f"has letters, digits and single underscores between them, or milvus+lite://PATH.db for a file."
         )
     return None, f"http://{server[1]}", server[2]
 

@@ -1,7 +1,7 @@
-"""Galleries in Milvus, for more items or more servers than one machine holds. Needs the extra `milvus`.
+"""Galleries in Milvus, for more items or more servers than one machine can handle. Needs the extra `milvus`.
 
-A gallery is a collection; what it is stands in the collection's properties. Storage, sharding, replicas and consistency
-are Milvus's. Any number of servers may use the same galleries.
+Each gallery is a collection, whose properties say what it is. Milvus takes care of storage, sharding, replicas and
+consistency. Any number of servers may use the same galleries.
 """
 
 import threading
@@ -9,35 +9,37 @@ import uuid
 from contextlib import suppress
 from typing import get_args
 
-from gfp_serve.errors import (
-    EncoderMismatchError,
-    GalleryExistsError,
-    GalleryNotFoundError,
-    InvalidRequestError,
-)
+from gfp_serve.errors import GalleryExistsError, GalleryNotFoundError, InvalidRequestError
 from gfp_serve.gallery.milvus.connection import Connection, Identity
 from gfp_serve.gallery.milvus.gallery import MilvusGallery
-from gfp_serve.gallery.protocols import Galleries, check_name
+from gfp_serve.gallery.protocols import (
+    Galleries,
+    check_droppable,
+    check_name,
+    filled_by_another_encoder,
+    gallery_exists,
+    no_such_gallery,
+)
 from gfp_serve.items import DEFAULT_GALLERY, IndexKind
 
 
 def open_milvus(address: str, *, encoder_digest: str, embedding_size: int) -> "MilvusGalleries":
-    """The galleries at `milvus://HOST:PORT/PREFIX`, or in the file of `milvus+lite://PATH.db`.
+    """Open the galleries at `milvus://HOST:PORT/PREFIX`, or in the file of `milvus+lite://PATH.db`.
 
-    PREFIX begins the names of all their collections: the default gallery's is the prefix itself. A file is for one
-    process, for trials without a server; it needs milvus-lite and has no index kind "ivf_pq".
+    The names of all their collections begin with PREFIX; the default gallery is the collection PREFIX itself. A file is
+    for one process, for trials without a server. It needs milvus-lite and does not support the index kind "ivf_pq".
 
-    Raises `InvalidRequestError` for another address, `UnavailableError` when no server answers there within seconds,
-    `EncoderMismatchError` when another encoder filled the default gallery, `GalleryError` when the collection of this
-    name is no gallery, `MissingExtraError` when pymilvus or milvus-lite is not installed.
+    Raises `InvalidRequestError` for another address, `UnavailableError` if no server answers there within seconds,
+    `EncoderMismatchError` if another encoder filled the default gallery, `GalleryError` if the collection with this
+    name is not a gallery, and `MissingExtraError` if pymilvus or milvus-lite is not installed.
     """
     return MilvusGalleries(Connection(address), encoder_digest=encoder_digest, embedding_size=embedding_size)
 
 
 def encoder_of(address: str, name: str = DEFAULT_GALLERY) -> tuple[str, int]:
-    """Digest and embedding size of the encoder that filled a gallery, for who does not run it.
+    """Read the digest and embedding size of the encoder that filled a gallery.
 
-    Raises `GalleryNotFoundError`, and what `open_milvus` raises.
+    Raises `GalleryNotFoundError`, and the errors of `open_milvus`.
     """
     connection = Connection(address)
     try:
@@ -50,7 +52,7 @@ def encoder_of(address: str, name: str = DEFAULT_GALLERY) -> tuple[str, int]:
 
 
 class MilvusGalleries(Galleries):
-    """The galleries below one prefix; the default one is made if it is not there. See `open_milvus`."""
+    """The galleries with one prefix. The default gallery is made if it does not exist. See `open_milvus`."""
 
     def __init__(self, connection: Connection, *, encoder_digest: str, embedding_size: int) -> None:
         self._connection = connection
@@ -62,7 +64,7 @@ class MilvusGalleries(Galleries):
             connection.create_changes()
             connection.load(connection.changes, "exact", 2)
             if connection.identity(DEFAULT_GALLERY) is None:
-                with suppress(GalleryExistsError):  # by another server, just now
+                with suppress(GalleryExistsError):  # another server may make it at the same moment
                     self.create(DEFAULT_GALLERY)
             self[DEFAULT_GALLERY]
         except BaseException:
@@ -78,21 +80,23 @@ class MilvusGalleries(Galleries):
     def __getitem__(self, name: str) -> "MilvusGallery":
         name = name or DEFAULT_GALLERY
         opened = self._open.get(name)
-        if opened is not None and not opened.is_gone:
+        if opened is not None and not opened.was_dropped:
             return opened
         with self._lock:
-            # Another server may have made it since, or dropped it and made another.
-            if name not in self._open or self._open[name].is_gone:
+            # Another server may have made the gallery since then, or dropped it and made a new one.
+            if name not in self._open or self._open[name].was_dropped:
                 self._open.pop(name, None)
-                self._open[name] = self._opened(name)
+                self._open[name] = self._open_gallery(name)
             return self._open[name]
 
     def create(self, name: str, *, index_kind: IndexKind = "auto") -> "MilvusGallery":
         check_name(name)
         if index_kind not in get_args(IndexKind):
-            raise InvalidRequestError(f"{index_kind!r} is no index kind; choose one of {get_args(IndexKind)}.")
+            raise InvalidRequestError(f"{index_kind!r} is not an index kind; choose one of {get_args(IndexKind)}.")
         if index_kind == "ivf_pq" and self._connection.is_lite:
-            raise InvalidRequestError("milvus-lite has no index kind 'ivf_pq'; choose another, or use a Milvus server.")
+            raise InvalidRequestError(
+                "milvus-lite does not support the index kind 'ivf_pq'; choose another, or use a Milvus server."
+            )
         wanted = Identity(
             name=name,
             uid=uuid.uuid4().hex,
@@ -104,8 +108,8 @@ class MilvusGalleries(Galleries):
             if self._connection.identity(name) is None:
                 self._connection.create(wanted)
             if self._connection.identity(name) != wanted:
-                raise GalleryExistsError(f"there is a gallery {name!r} already; choose another name, or drop it first.")
-            self._open[name] = self._opened(name)
+                raise gallery_exists(name)
+            self._open[name] = self._open_gallery(name)
             return self._open[name]
 
     def encoder_digests(self) -> dict[str, str]:
@@ -113,8 +117,7 @@ class MilvusGalleries(Galleries):
         return {name: identity.encoder_digest for name, identity in identities.items() if identity is not None}
 
     def drop(self, name: str) -> int:
-        if name in ("", DEFAULT_GALLERY):
-            raise InvalidRequestError("the default gallery is always there; delete its items instead.")
+        check_droppable(name)
         self[name]
         with self._lock:
             gallery = self._open.pop(name)
@@ -127,15 +130,11 @@ class MilvusGalleries(Galleries):
             gallery.close()
         self._connection.close()
 
-    def _opened(self, name: str) -> "MilvusGallery":
+    def _open_gallery(self, name: str) -> "MilvusGallery":
         identity = self._connection.identity(name)
         if identity is None:
-            raise GalleryNotFoundError(f"there is no gallery {name[:80]!r}; list the galleries, or create it.")
-        if (identity.encoder_digest, identity.embedding_size) != (self._encoder_digest, self._embedding_size):
-            raise EncoderMismatchError(
-                f"the gallery {name!r} was filled by encoder {identity.encoder_digest[:12]} "
-                f"({identity.embedding_size} numbers a vector), this server runs {self._encoder_digest[:12]} "
-                f"({self._embedding_size} numbers); their vectors cannot be compared. Serve the bundle that filled it, "
-                f"or create another gallery."
-            )
+            raise no_such_gallery(name)
+        ours = (self._encoder_digest, self._embedding_size)
+        if (identity.encoder_digest, identity.embedding_size) != ours:
+            raise filled_by_another_encoder(repr(name), identity.encoder_digest, identity.embedding_size, ours=ours)
         return MilvusGallery(self._connection, identity)

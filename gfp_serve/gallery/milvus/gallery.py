@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from gfp_serve.errors import ClosedError, EmptyGalleryError, GalleryNotFoundError, ItemNotFoundError, in_field, quoted
+from gfp_serve.errors import ClosedError, GalleryNotFoundError, in_field
 from gfp_serve.filters import Filter
 from gfp_serve.gallery.milvus.connection import CALL_S, Connection, Identity
 from gfp_serve.gallery.milvus.index_parameters import bytes_of_an_item, search_parameters
@@ -23,7 +23,7 @@ from gfp_serve.gallery.milvus.rows import (
     row_of,
     source_of,
 )
-from gfp_serve.gallery.protocols import Gallery, check_items, check_queries
+from gfp_serve.gallery.protocols import Gallery, check_found, check_items, check_queries, empty_gallery
 from gfp_serve.items import (
     Description,
     Effort,
@@ -31,29 +31,29 @@ from gfp_serve.items import (
     Neighbour,
 )
 
-# Milvus answers with this many rows at most, and takes a message of 64 MiB: a little is left for what is around rows.
+# Milvus returns at most this many rows, and accepts messages of up to 64 MiB. A little is left for what is not rows.
 _MAX_ROWS = 16_384
 _MAX_UPSERT_BYTES = 60 * 2**20
-# Rows with all that an item has, read at a time: 64 MiB at the very most.
+# Complete rows that are read at a time: at most 64 MiB.
 _ITEMS_AT_A_TIME = 500
 
-# Of quantized vectors this many times as many are read and compared exactly.
+# If an index compresses vectors, this many candidates per neighbour are read and compared exactly.
 _REFINE = 4
 
 
 class MilvusGallery(Gallery):
     """A gallery in a collection of Milvus.
 
-    Every read waits until Milvus has all writes that were answered before, whoever made them: on a server that costs
-    up to its time tick (0.2 s). An upsert is one message, and visible wholly or not at all; what was answered is in
-    Milvus's log. "auto" is HNSW.
+    Every read waits until Milvus has all writes that were answered before, no matter who made them. On a server, that
+    takes up to its time tick (0.2 s). An upsert is one message, so searches see all of it or nothing; an upsert that
+    was answered is in Milvus's log. "auto" is HNSW.
 
-    Milvus 2.3 has a fault: a read that runs while an item is being replaced may give an older version of that item than
-    the last. It concerns no other item, and no read that begins when the writing has ended.
+    Milvus 2.3 has a defect: a read during the replacement of an item may return an older version of that item than the
+    last one. It does not affect other items, or reads that begin after the write has ended.
 
-    Where servers write at the same time, `delete` may count an item that another has deleted just now, and `items`
-    gives items that change meanwhile as they are when their turn comes, without those that were deleted.
-    `Effort.exact` reads all vectors of a gallery whose index is not "exact": for measuring what an index misses.
+    If several servers write at the same time, `delete` may count an item that another server has just deleted. `items`
+    then returns items that change meanwhile as they are when their turn comes, without those that were deleted.
+    `Effort.exact` reads all vectors of a gallery whose index is not "exact"; use it to measure what an index misses.
     """
 
     def __init__(self, connection: Connection, identity: Identity) -> None:
@@ -61,16 +61,16 @@ class MilvusGallery(Gallery):
         self._identity = identity
         self._collection = connection.collection(identity.name)
         self._closed = False
-        self.is_gone = False  # another server dropped it
+        self.was_dropped = False  # by another server
         self._write = threading.Lock()
         self._last_seq = 0
-        # Changes are counted by each process for itself, so that none is lost; the generation is the sum.
+        # Each process counts its own changes, so that no count is lost. The generation is the sum of all counts.
         self._counter = uuid.uuid4().hex
         self._num_changes = 0
-        # Milvus 2.3 may answer with a count of long ago while one is replaced. They only rise, so the highest is true.
+        # While a count is replaced, Milvus 2.3 may return a much older one. Counts only rise, so the highest is right.
         self._counts: Counter[str] = Counter()
         self._counting = threading.Lock()
-        self._of_this_gallery = f'gallery == "{identity.uid}"'
+        self._own_changes = f'gallery == "{identity.uid}"'
         connection.load(self._collection, identity.index_kind, identity.embedding_size)
 
     @property
@@ -83,10 +83,10 @@ class MilvusGallery(Gallery):
 
     @property
     def generation(self) -> int:
-        with self._answering() as client:
+        with self._milvus_client() as client:
             rows = client.query(
                 self._connection.changes,
-                filter=self._of_this_gallery,
+                filter=self._own_changes,
                 output_fields=["key", "count"],
                 limit=_MAX_ROWS,
                 consistency_level="Strong",
@@ -102,7 +102,7 @@ class MilvusGallery(Gallery):
 
     def describe(self) -> Description:
         num_items = len(self)
-        with self._answering() as client:
+        with self._milvus_client() as client:
             index = client.describe_index(self._collection, "vector", timeout=CALL_S)
         kind = self._identity.index_kind
         return Description(
@@ -121,9 +121,9 @@ class MilvusGallery(Gallery):
     def upsert(self, items: Sequence[Item]) -> int:
         vectors = check_items(items, self.embedding_size)
         kept = {item.id: place for place, item in enumerate(items)}
-        with self._write, self._answering() as client:
+        with self._write, self._milvus_client() as client:
             if items:
-                # By the clock, so that items of several servers have an order without asking each other.
+                # Numbers follow the clock, so that items of several servers have an order.
                 first = max(time.time_ns(), self._last_seq + 1)
                 rows = []
                 for seq, place in enumerate(kept.values(), start=first):
@@ -132,28 +132,25 @@ class MilvusGallery(Gallery):
                 check_upsert_size([items[place] for place in kept.values()], rows, _MAX_UPSERT_BYTES)
                 self._last_seq = first + len(rows)
                 client.upsert(self._collection, rows, timeout=CALL_S)
-                self._changed(client)
+                self._count_change(client)
         return self.generation
 
     def delete(self, ids: Sequence[str]) -> int:
         keys = list(dict.fromkeys(map(key_of, ids)))
-        with self._write, self._answering() as client:
-            # Milvus counts what it was asked to delete, not what was there.
+        with self._write, self._milvus_client() as client:
+            # Milvus counts the keys that it should delete, not those that existed.
             found = [row["key"] for row in self._rows(keys, ["key"])]
             for start in range(0, len(found), _MAX_ROWS):
                 client.delete(self._collection, ids=found[start : start + _MAX_ROWS], timeout=CALL_S)
             if found:
-                self._changed(client)
+                self._count_change(client)
             return len(found)
 
     def get(self, ids: Sequence[str]) -> list[Item]:
-        with self._answering():
+        with self._milvus_client():
             rows = self._rows(list(dict.fromkeys(map(key_of, ids))), ["id", "vector", "label", "attributes", "source"])
         found = {row["id"]: row for row in rows}
-        missing = [id for id in ids if id not in found]
-        if missing:
-            shown = ", ".join(map(quoted, missing[:5])) + (f" and {len(missing) - 5} more" if missing[5:] else "")
-            raise ItemNotFoundError(f"no item of the gallery has the id {shown}; check the ids, or upsert them first.")
+        check_found(ids, found)
         return [item_of(found[id]) for id in ids]
 
     def label_counts(self, where: Filter | None = None) -> dict[str, int]:
@@ -166,7 +163,7 @@ class MilvusGallery(Gallery):
         order = sorted((row["seq"], row["key"]) for rows in self._pages("", ["seq"], _MAX_ROWS) for row in rows)
         for start in range(0, len(order), _ITEMS_AT_A_TIME):
             keys = [key for _, key in order[start : start + _ITEMS_AT_A_TIME]]
-            with self._answering():
+            with self._milvus_client():
                 rows = self._rows(keys, ["key", "id", "vector", "label", "attributes", "source"])
             found = {row["key"]: row for row in rows}
             yield from (item_of(found[key]) for key in keys if key in found)
@@ -186,34 +183,34 @@ class MilvusGallery(Gallery):
         filtered = expression(where)
         is_exact = self._identity.index_kind == "exact"
         if (effort.exact and not is_exact) or top_k > _MAX_ROWS:
-            found = self._compared_with_all(queries, top_k, filtered)
+            found = self._search_exactly(queries, top_k, filtered)
         else:
-            found = self._searched(queries, top_k, filtered, effort)
+            found = self._search_index(queries, top_k, filtered, effort)
             fewest = min(map(len, found))
-            # An index can lose items behind a filter, or in lists that it did not read.
+            # An index can miss items because of a filter, or because they are in lists that it did not read.
             if not is_exact and fewest < top_k and fewest < self._count(filtered):
-                found = self._compared_with_all(queries, top_k, filtered)
+                found = self._search_exactly(queries, top_k, filtered)
         if not any(found) and len(self) == 0:
-            raise EmptyGalleryError("the gallery is empty, so nothing can be near; upsert labelled items first.")
+            raise empty_gallery()
         return found
 
     def drop(self) -> None:
-        """Remove the collection, and the counts of its changes."""
+        """Remove the collection and the counts of its changes."""
         self._closed = True
-        with self._connection.answering():
+        with self._connection.errors_translated():
             self._connection.client.drop_collection(self._collection, timeout=CALL_S)
-            self._connection.client.delete(self._connection.changes, filter=self._of_this_gallery, timeout=CALL_S)
+            self._connection.client.delete(self._connection.changes, filter=self._own_changes, timeout=CALL_S)
 
     def close(self) -> None:
         self._closed = True
 
-    def _searched(
+    def _search_index(
         self, queries: Float32[np.ndarray, "num_queries embedding_size"], top_k: int, filtered: str, effort: Effort
     ) -> list[list[Neighbour]]:
         kind = self._identity.index_kind
         is_quantized = kind.startswith("ivf")
         limit = min(_REFINE * top_k if is_quantized else top_k, _MAX_ROWS)
-        with self._answering() as client:
+        with self._milvus_client() as client:
             results = client.search(
                 self._collection,
                 data=list(queries),
@@ -235,7 +232,7 @@ class MilvusGallery(Gallery):
             neighbours.append([_neighbour(rows[place], float(similarities[place])) for place in order])
         return neighbours
 
-    def _compared_with_all(
+    def _search_exactly(
         self, queries: Float32[np.ndarray, "num_queries embedding_size"], top_k: int, filtered: str
     ) -> list[list[Neighbour]]:
         num_queries = len(queries)
@@ -250,7 +247,7 @@ class MilvusGallery(Gallery):
             keys = np.hstack([keys, np.broadcast_to(np.array([row["key"] for row in rows], dtype=object), shape)])
             order = np.lexsort((seqs, -similarities), axis=1)[:, :top_k]
             similarities, seqs, keys = (np.take_along_axis(of, order, axis=1) for of in (similarities, seqs, keys))
-        with self._answering():
+        with self._milvus_client():
             wanted = sorted(set(keys.ravel()))
             rows = self._rows(wanted, ["key", "id", "label", "attributes", "source"])
         found = {row["key"]: row for row in rows}
@@ -259,7 +256,7 @@ class MilvusGallery(Gallery):
             for row in zip(keys, similarities, strict=True)
         ]
 
-    def _changed(self, client: Any) -> None:
+    def _count_change(self, client: Any) -> None:
         self._num_changes += 1
         row = {
             "key": self._counter,
@@ -272,7 +269,7 @@ class MilvusGallery(Gallery):
             self._counts[self._counter] = self._num_changes
 
     def _count(self, filtered: str) -> int:
-        with self._answering() as client:
+        with self._milvus_client() as client:
             (row,) = client.query(
                 self._collection,
                 filter=filtered,
@@ -296,8 +293,8 @@ class MilvusGallery(Gallery):
         return rows
 
     def _pages(self, filtered: str, fields: list[str], size: int) -> Iterator[list[dict[str, Any]]]:
-        """The rows that pass, in the order of their keys."""
-        with self._answering() as client:
+        """Yield the rows that pass, in lists of `size`, in the order of their keys."""
+        with self._milvus_client() as client:
             pages = client.query_iterator(
                 self._collection,
                 batch_size=size,
@@ -308,7 +305,7 @@ class MilvusGallery(Gallery):
             )
         try:
             while True:
-                with self._answering():
+                with self._milvus_client():
                     rows = pages.next()
                 if not rows:
                     return
@@ -317,13 +314,13 @@ class MilvusGallery(Gallery):
             pages.close()
 
     @contextmanager
-    def _answering(self) -> Iterator[Any]:
+    def _milvus_client(self) -> Iterator[Any]:
         self._refuse_if_closed()
         try:
-            with self._connection.answering():
+            with self._connection.errors_translated():
                 yield self._connection.client
         except GalleryNotFoundError:
-            self.is_gone = True
+            self.was_dropped = True
             raise
 
     def _refuse_if_closed(self) -> None:

@@ -1,4 +1,4 @@
-"""Index kinds in Milvus's words."""
+"""Index kinds and efforts as parameters of Milvus."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from gfp_serve.items import Effort, IndexKind
 
 _HNSW_LINKS = 16
 _IVF_LISTS = 1024
-# With product quantization a part of this many numbers becomes one byte.
+# With product quantization, each part of this many numbers becomes one byte.
 _PQ_PART = 4
 
 
@@ -33,7 +33,7 @@ def _pq_parts(embedding_size: int) -> int:
 
 
 def bytes_of_an_item(kind: IndexKind, embedding_size: int) -> int:
-    """About what Milvus holds in memory for one; it does not say."""
+    """The approximate memory that Milvus needs for one item. Milvus does not report it."""
     if kind == "exact":
         return 4 * embedding_size
     if kind in ("auto", "hnsw"):

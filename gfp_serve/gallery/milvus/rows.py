@@ -1,8 +1,8 @@
-"""Items as rows of a Milvus collection, and filters as Milvus expressions. Nothing here knows Milvus's client.
+"""Items as rows of a Milvus collection, and filters as Milvus expressions. Nothing here uses Milvus's client.
 
-No text of a caller ever stands in an expression: ids and what conditions compare are hashed, so that nothing has to be
-escaped, and every release of Milvus answers the same although they disagree about JSON (milvus-lite takes true for 1,
-Milvus 2.3 refuses an attribute without a name, later ones give "not" of what is missing a third answer).
+Expressions never contain a text from a caller. Ids and compared values are hashed, so nothing has to be escaped, and
+every release of Milvus gives the same answer. The releases disagree about JSON: milvus-lite treats true as 1, Milvus
+2.3 refuses an attribute without a name, and later releases have a third answer for "not" of a missing value.
 """
 
 import hashlib
@@ -34,10 +34,10 @@ from gfp_serve.items import (
 MAX_ID_BYTES = 4 * MAX_ID_LENGTH
 MAX_LABEL_BYTES = 65_535
 _MAX_JSON_BYTES = 65_536
-# Of one item: its label, each attribute, each member of a list, and one more for each number.
+# An item's facts are its label, each attribute, each member of a list, and one more for each number.
 MAX_FACTS = 4096
 
-# Hexadecimal digits of a key and of a fact: nobody finds two texts that share one.
+# Hexadecimal digits of a key and of a fact. Two texts with the same one cannot be found.
 KEY_LENGTH = 64
 FACT_LENGTH = 32
 
@@ -45,13 +45,13 @@ _LARGEST = sys.float_info.max
 
 
 def key_of(id: str) -> str:
-    """The primary key of the item that has this id."""
+    """The primary key of the item with this id."""
     return hashlib.sha256(id.encode()).hexdigest()
 
 
 def row_of(item: Item, vector: Float32[np.ndarray, " embedding_size"], seq: int) -> dict[str, Any]:
-    """The row that holds an item. Raises `InvalidRequestError` for one that is larger than Milvus takes."""
-    attributes = {name: _plain(value) for name, value in item.attributes.items()}
+    """The row of an item. Raises `InvalidRequestError` if it is larger than Milvus accepts."""
+    attributes = {name: _normalised(value) for name, value in item.attributes.items()}
     facts = sorted({_fact(LABEL, item.label), *_facts(attributes)})
     numbers = {_number(name): value for name, value in attributes.items() if _is_number(value) and name != LABEL}
     row = {
@@ -96,13 +96,13 @@ def expression(where: Filter | None) -> str:
 
 def _clause(condition: Condition) -> str:
     if isinstance(condition, AnyOf):
-        return _has_any(_fact(condition.key, value) for value in map(_plain, condition.values))
+        return _has_any(_fact(condition.key, value) for value in map(_normalised, condition.values))
     bounds = [
         clause
         for sign, bound in _bounds(condition)
         if (clause := _bound(f'numbers["{_number(condition.key)}"]', sign, bound))
     ]
-    # That there is such a number is asked first, so that "not" of the whole is never asked of what is missing.
+    # This first checks that there is such a number, so that "not" is never applied to a missing value.
     return f"({' and '.join([_has_any([_fact(condition.key)]), *bounds])})"
 
 
@@ -114,7 +114,7 @@ def _bounds(condition: Range) -> list[tuple[str, float]]:
 def _bound(number: str, sign: str, bound: float) -> str:
     if math.isfinite(bound):
         return f"{number} {sign} {bound!r}"
-    # Milvus knows no infinity, and attributes are finite: such a bound holds for all of them, or for none.
+    # Milvus has no infinity. Attributes are finite, so an infinite bound holds for all of them or for none.
     if (bound > 0) == sign.startswith("<"):
         return ""
     return f"{number} > {_LARGEST!r}" if bound > 0 else f"{number} < {-_LARGEST!r}"
@@ -128,7 +128,7 @@ def _has_any(facts: Iterable[str]) -> str:
 def _facts(attributes: Mapping[str, Attribute]) -> Iterable[str]:
     for name, value in attributes.items():
         if name == LABEL:
-            continue  # conditions under this name are about the label
+            continue  # this key means the label in conditions
         for member in value if isinstance(value, list) else [value]:
             yield _fact(name, member)
         if _is_number(value):
@@ -136,17 +136,17 @@ def _facts(attributes: Mapping[str, Attribute]) -> Iterable[str]:
 
 
 def _fact(name: str, *value: str | float | bool) -> str:
-    """A condition that an item fulfils: `name` is this value or lists it; without one, `name` is a number."""
+    """The hash of a fact about an item: the attribute `name` is or lists this value; without one, it is a number."""
     return hashlib.blake2b(json.dumps([name, *value]).encode(), digest_size=FACT_LENGTH // 2).hexdigest()
 
 
 def _number(name: str) -> str:
-    # A key of digits alone would be taken for a place in a list.
+    # Milvus takes a key that consists of digits for a place in a list.
     return f"n{_fact(name)}"
 
 
-def _plain(value: Any) -> Any:
-    # 1, 1.0 and −0.0 are written alike where they are equal. What is listed are texts.
+def _normalised(value: Any) -> Any:
+    # Equal numbers such as 1 and 1.0, or 0 and −0.0, must have the same text. Lists contain only texts.
     return value + 0.0 if _is_number(value) else value
 
 
@@ -161,13 +161,13 @@ def _source_row(source: Source) -> dict[str, Any]:
 def _refuse_too_large(id: str, part: str, size: int, limit: int, unit: str) -> None:
     if size > limit:
         raise InvalidRequestError(
-            f"the {part} of item {id!r} has {size} {unit}, of which Milvus keeps at most {limit}; keep less with the "
-            f"item, or more elsewhere under its id."
+            f"the {part} of item {id!r} has {size} {unit}, but Milvus stores at most {limit}; store less with the "
+            f"item, or store it elsewhere under the item's id."
         )
 
 
 def check_upsert_size(items: Sequence[Item], rows: Sequence[Mapping[str, Any]], limit: int) -> None:
-    """Raise `InvalidRequestError` for rows that do not fit into one message: only one is taken wholly or not at all."""
+    """Raise `InvalidRequestError` for rows that do not fit into one message, which is written as a whole."""
     num_bytes = sum(
         4 * len(item.vector)
         + len(item.id.encode())
@@ -179,5 +179,6 @@ def check_upsert_size(items: Sequence[Item], rows: Sequence[Mapping[str, Any]], 
     )
     if num_bytes > limit:
         raise InvalidRequestError(
-            f"{len(rows)} items of {num_bytes} bytes are more than Milvus takes at once ({limit}); send fewer items."
+            f"{len(rows)} items have {num_bytes} bytes together, but Milvus accepts at most {limit} at once; send "
+            f"fewer items."
         )

@@ -266,7 +266,7 @@ def test_a_gallery_is_not_dropped_unless_that_is_meant(run):
     run("gallery", "create", "kept")
     assert "Remove the gallery kept and its 0 items, for ever? [y/N]" in run("gallery", "drop", "kept", code=1).stderr
     assert len(lines(run("gallery", "list", "--json"))) == 2
-    assert "always there" in run("gallery", "drop", "default", "--yes", code=1).stderr
+    assert "cannot be dropped" in run("gallery", "drop", "default", "--yes", code=1).stderr
 
 
 def test_only_items_of_which_all_conditions_hold_are_found(run, recordings):

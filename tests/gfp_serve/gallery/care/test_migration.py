@@ -123,7 +123,7 @@ def test_the_command_copies_a_folder_to_milvus_and_back(tmp_path):
 
 @pytest.mark.parametrize(
     ("source", "expected"),
-    [("milvus://127.0.0.1:1/gfp", "no Milvus answers"), ("nowhere", "holds no gallery 'default'")],
+    [("milvus://127.0.0.1:1/gfp", "no Milvus answers"), ("nowhere", "has no gallery 'default'")],
 )
 def test_the_command_says_why_it_cannot(tmp_path, source, expected):
     result = CliRunner().invoke(gallery_commands, ["copy", source, str(tmp_path / "new")])

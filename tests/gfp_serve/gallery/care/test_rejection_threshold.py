@@ -152,12 +152,12 @@ def test_shares_are_of_known_items_and_the_accuracy_is_of_those_that_pass():
     [
         ([at(0, "sit")], {}, "has 1 items"),
         ([at(0), at(10)], {}, "none of the 2 items of the gallery has a label"),
-        ([at(0, "sit"), at(10, "sit"), at(20)], {}, "of one class, 'sit'"),
-        ([at(0, "sit"), at(10, "walk")], {}, "one item only"),
+        ([at(0, "sit"), at(10, "sit"), at(20)], {}, "have the same class, 'sit'"),
+        ([at(0, "sit"), at(10, "walk")], {}, "only one item"),
         (TWO_CLASSES, {"leave_out": "recording"}, "has a source recording"),
         ([at(0, "sit", who="Ada"), at(10, "walk")], {"leave_out": "subject"}, "has an attribute 'subject'.*'who'"),
-        ([at(0, "sit", who=1), at(5, "sit", who=1), at(9, "walk", who=True)], {"leave_out": "who"}, "two values"),
-        ([*TWO_CLASSES, at(0, "walk"), at(60, "sit")], {}, "equal of another class"),
+        ([at(0, "sit", who=1), at(5, "sit", who=1), at(9, "walk", who=True)], {"leave_out": "who"}, "two different"),
+        ([*TWO_CLASSES, at(0, "walk"), at(60, "sit")], {}, "equal an item of another class"),
         (TWO_CLASSES, {"false_accept": 1}, "below 1"),
         (TWO_CLASSES, {"num_neighbours": 0}, "at least 1"),
         (TWO_CLASSES, {"temperature": 0.0}, "temperature"),
@@ -217,8 +217,9 @@ def test_the_command_prints_what_was_measured_and_draws_it(root, tmp_path):
 
 def test_what_cannot_be_calibrated_or_drawn_is_told_in_words(root, tmp_path, monkeypatch):
     assert "its galleries are default, people" in run(root, "--gallery", "crowd", code=1).output
-    assert "holds no gallery 'default'" in run(tmp_path / "nowhere", code=1).output
+    assert "has no gallery 'default'" in run(tmp_path / "nowhere", code=1).output
     assert "has 0 items" in run(root, code=1).output
     assert "must end in .png" in run(root, "--plot", "found.svg", code=2).output
+    monkeypatch.delitem(sys.modules, "gfp_serve.gallery.care.threshold_figure", raising=False)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     assert "extra 'plot'" in run(root, "--plot", "found.png", code=1).output

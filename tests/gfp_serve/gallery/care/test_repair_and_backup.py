@@ -51,7 +51,7 @@ def contents(folder: Path) -> dict[str, tuple[object, ...]]:
 
 
 def rows_in(folder: Path) -> list[tuple[object, ...]]:
-    with closing(ItemStore.beside(folder)) as store:
+    with closing(ItemStore.open_for_reading(folder)) as store:
         return [tuple(row) for chunk in store.rows() for row in chunk]
 
 
@@ -289,7 +289,7 @@ def test_a_gallery_of_an_earlier_release_answers_as_it_did(tmp_path, release):
         folder.mkdir()
         shutil.copy(GOLDEN / release, folder / "gallery.sqlite")
     with FaissGallery.open(folder) as gallery:
-        assert (gallery._derived is not None) == (release == "gallery-format-2")
+        assert (gallery._settler._derived is not None) == (release == "gallery-format-2")
         assert (gallery.generation, len(gallery), gallery.encoder_digest) == (14, 11, DIGEST)
         items = list(gallery.items())
         for item, n in zip(items, [0, 1, 3, 4, 6, 7, 8, 9, 10, 11, 2], strict=True):
@@ -348,7 +348,7 @@ def test_check_and_repair_say_what_is_sound_what_is_lost_and_what_to_do(tmp_path
     assert "The gallery people now has 2 items, all of them sound.\n" in said
     assert f"kept as {root / 'people' / 'gallery.sqlite.damaged-1'}" in said
     assert "2 items" in run("check", root, "--gallery", "people")
-    assert "holds no gallery 'other'" in run("check", root, "--gallery", "other", code=2)
+    assert "has no gallery 'other'" in run("check", root, "--gallery", "other", code=2)
 
 
 def test_a_restored_gallery_answers_as_the_one_did_whose_snapshot_was_taken_while_it_was_open(tmp_path):
@@ -384,8 +384,8 @@ def test_a_snapshot_is_not_taken_twice_nor_of_a_damaged_gallery_nor_outside_its_
     run("snapshot", "create", tmp_path, "one")
     assert "exists already" in run("snapshot", "create", tmp_path, "one", code=1)
     for name in ("../../x", "a/b", "..", ".hidden", "x" * 101):
-        assert "is no name for a snapshot" in run("snapshot", "create", tmp_path, name, code=1)
-    assert "is no name for a gallery" in run("snapshot", "create", tmp_path, "x", "--gallery", "../default", code=1)
+        assert "is not a valid snapshot name" in run("snapshot", "create", tmp_path, name, code=1)
+    assert "is not a valid gallery name" in run("snapshot", "create", tmp_path, "x", "--gallery", "../default", code=1)
     assert "either a NAME" in run("snapshot", "create", tmp_path, code=2)
     with closing(sqlite3.connect(tmp_path / "default" / "gallery.sqlite")) as database, database:
         database.execute("UPDATE items SET label = 'other' WHERE seq = 20")
@@ -409,5 +409,5 @@ def test_a_damaged_snapshot_is_refused_by_name_and_nothing_is_restored(tmp_path)
     file.write_bytes(sound)
     assert "is not empty" in run("snapshot", "restore", file, tmp_path, code=1)
     (tmp_path / "one.sqlite.sha256").unlink()
-    assert "bring both files" in run("snapshot", "verify", file, code=1)
+    assert "copy both files" in run("snapshot", "verify", file, code=1)
     assert "there is no snapshot" in run("snapshot", "verify", tmp_path / "none", code=1)

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gfp_serve.cli.ask import gfp
-from gfp_serve.gallery.care.tables import import_table
+from gfp_serve.gallery.care.table_import import import_table
 from gfp_serve.gallery.embedded.gallery import FaissGallery
 from gfp_serve.items import Item, Source
 
@@ -55,7 +55,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("ending", ["parquet", "arrow"])
 def test_what_was_exported_is_imported_as_it_was(root, tmp_path, ending, monkeypatch):
-    monkeypatch.setattr("gfp_serve.gallery.care.tables._rows_at_once", lambda _: 7)
+    monkeypatch.setattr("gfp_serve.gallery.care.table_import.rows_at_once", lambda _: 7)
     file, other = tmp_path / f"items.{ending}", tmp_path / "other"
     with FaissGallery.open(root / "default"):  # as a server has it
         assert run("export", root, file) == f"{file} has 50 items.\n"
@@ -126,18 +126,18 @@ def test_another_encoders_vectors_are_refused_and_the_gallery_stays(root, tmp_pa
     [
         (
             {"name": ["a"], "vector": [[1.0]]},
-            "has no column 'id'; needed are 'id' (text) and 'vector' (lists of numbers)",
+            "has no column 'id'; 'id' (text) and 'vector' (lists of numbers) are required",
         ),
         ({"id": ["a"], "embedding": [[1.0]]}, "has no column 'vector'"),
         ({"id": [7], "vector": [[1.0]]}, "the column 'id' of"),
-        ({"id": ["a"], "vector": ["1, 2"]}, "a list of numbers is needed"),
+        ({"id": ["a"], "vector": ["1, 2"]}, "it must be lists of numbers"),
         ({"id": ["a", "b"], "vector": [[1.0, 0], [1.0]]}, "row 2: the vector has 1 numbers"),
-        ({"id": ["a", None], "vector": [[1.0], [1.0]]}, "row 2: it has no id"),
+        ({"id": ["a", None], "vector": [[1.0], [1.0]]}, "row 2: the id is missing"),
         ({"id": ["a", "b"], "vector": [[1.0], None]}, "row 2: the vector has 0 numbers"),
         ({"id": ["a", "b"], "vector": [[1.0], [0.0]]}, "item 'b'"),
         ({"id": ["a"], "vector": [[None]]}, "item 'a'"),
-        ({"id": ["a"], "vector": [[1.0]], "attributes": ["{who"]}, "the attributes of 'a' are no JSON"),
-        ({"id": ["a"], "vector": [[1.0]], "attributes": ["[1]"]}, "a JSON object is needed"),
+        ({"id": ["a"], "vector": [[1.0]], "attributes": ["{who"]}, "the attributes of 'a' are not JSON"),
+        ({"id": ["a"], "vector": [[1.0]], "attributes": ["[1]"]}, "they must be a JSON object"),
         ({"id": [], "vector": []}, "has no rows"),
     ],
 )
@@ -153,10 +153,10 @@ def test_files_that_are_no_tables_are_refused_by_name(root, tmp_path):
     (tmp_path / "one.parquet").write_bytes(b"PAR1 and then nothing")
     (tmp_path / "two.arrow").write_bytes(b"")
     for name in ("one.parquet", "two.arrow"):
-        assert f"{tmp_path / name} is damaged, or not of the kind" in run("import", root, tmp_path / name, code=1)
+        assert f"{tmp_path / name} is damaged, or not of the type" in run("import", root, tmp_path / name, code=1)
     assert "there is no file" in run("import", root, tmp_path / "three.arrow", code=1)
     assert "ends in .parquet or .arrow" in run("export", root, tmp_path / "items.csv", code=1)
-    assert "is not replaced" in run("export", root, tmp_path / "one.parquet", code=1)
+    assert "is not overwritten" in run("export", root, tmp_path / "one.parquet", code=1)
     run("export", root, tmp_path / "cut.parquet")
     content = (tmp_path / "cut.parquet").read_bytes()
     (tmp_path / "cut.parquet").write_bytes(content[:200] + bytes(400) + content[600:])

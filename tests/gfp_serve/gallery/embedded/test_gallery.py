@@ -118,7 +118,7 @@ def test_a_folder_with_other_files_is_refused_and_left_as_it_was(tmp_path):
 
 def test_a_gallery_is_not_made_over_another(folder):
     fill(folder)
-    with pytest.raises(GalleryError, match="holds a gallery already"):
+    with pytest.raises(GalleryError, match="contains a gallery already"):
         new_gallery(folder)
     with FaissGallery.open(folder) as gallery:
         assert len(gallery) == 8
@@ -143,7 +143,7 @@ def test_another_database_is_not_a_gallery(folder):
     with sqlite3.connect(folder / "gallery.sqlite") as database:
         database.execute("CREATE TABLE photos (id)")
     database.close()
-    with pytest.raises(GalleryError, match="not a gallery's"):
+    with pytest.raises(GalleryError, match="not that of a gallery"):
         FaissGallery.open(folder)
 
 
@@ -163,7 +163,7 @@ def test_a_gallery_of_a_later_format_is_refused(folder):
         ("UPDATE items SET label = 'label-4' WHERE id = 'clip-3'", "'clip-3' is not as it was written"),
         ("UPDATE items SET attributes = '{\"a\": 1}' WHERE id = 'clip-3'", "'clip-3' is not as it was written"),
         ("UPDATE items SET id = 'clip-x' WHERE id = 'clip-3'", "'clip-x' is not as it was written"),
-        ("DELETE FROM items WHERE id = 'clip-3'", "should hold 8 items and holds 7"),
+        ("DELETE FROM items WHERE id = 'clip-3'", "should have 8 items but has 7"),
         ("UPDATE gallery SET encoder_digest = 'beef'", "says what it is was altered"),
         ("UPDATE gallery SET generation = 7", "says what it is was altered"),
         ("DELETE FROM gallery", "says what it is was altered"),
@@ -245,7 +245,7 @@ def test_when_memory_fails_after_the_disk_the_gallery_answers_no_more_until_reop
         patch.setattr("gfp_serve.gallery.embedded.rows.Rows.append", out_of_memory)
         with pytest.raises(MemoryError):
             gallery.upsert([Item("clip-3", on_circle(0), "moved")])
-    with pytest.raises(ClosedError, match="open it again"):
+    with pytest.raises(ClosedError, match="open the gallery again"):
         gallery.search(on_circle(0)[None], top_k=1)
     assert gallery.describe().num_items == len(gallery)  # a server can list and drop it
     gallery.close()

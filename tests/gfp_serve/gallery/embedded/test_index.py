@@ -166,7 +166,7 @@ def test_deletes_and_upserts_show_at_once_and_after_the_index_was_made_again(tmp
         mask[1000:3000] = False
         assert share_found(gallery, mask) >= 0.97
         gallery.settle(60)
-        assert gallery._snapshot.num_rows == len(gallery) == mask.sum()
+        assert gallery._settler.view.num_rows == len(gallery) == mask.sum()
         assert share_found(gallery, mask) >= 0.97
         before = gallery.search(QUERIES, top_k=10)
     with FaissGallery.open(tmp_path / "g") as gallery:
@@ -176,9 +176,9 @@ def test_deletes_and_upserts_show_at_once_and_after_the_index_was_made_again(tmp
 
 
 def test_items_replaced_while_an_index_is_made_are_found_as_they_are(tmp_path, monkeypatch):
-    from gfp_serve.gallery.embedded import gallery as faiss_gallery
+    from gfp_serve.gallery.embedded import settling
 
-    real = faiss_gallery.make_index
+    real = settling.make_index
     with new_gallery(tmp_path / "g", "hnsw") as gallery:
 
         def meanwhile(*given, **named):
@@ -189,7 +189,7 @@ def test_items_replaced_while_an_index_is_made_are_found_as_they_are(tmp_path, m
                 gallery.upsert([Item("new", VECTORS[8], "new")])
             return made
 
-        monkeypatch.setattr(faiss_gallery, "make_index", meanwhile)
+        monkeypatch.setattr(settling, "make_index", meanwhile)
         gallery.upsert(items(range(2000)))
         gallery.settle(60)
         assert gallery.describe().serving_kind == "hnsw"

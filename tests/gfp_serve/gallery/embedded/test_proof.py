@@ -19,9 +19,10 @@ import pytest
 
 from gfp_serve.errors import GalleryError, NotWritableError
 from gfp_serve.gallery.embedded.background import Background
-from gfp_serve.gallery.embedded.derived import UNFINISHED, folders_of, write_derived
+from gfp_serve.gallery.embedded.change import Change
+from gfp_serve.gallery.embedded.derived import UNFINISHED_FOLDER, derived_folders, write_derived
 from gfp_serve.gallery.embedded.gallery import FaissGallery
-from gfp_serve.gallery.embedded.item_store import Change, ItemStore
+from gfp_serve.gallery.embedded.item_store import ItemStore
 from gfp_serve.items import (
     Effort,
     IndexKind,
@@ -143,7 +144,7 @@ def test_a_gallery_whose_upserts_are_seen_in_part_is_found_out():
 
 
 def test_many_items_are_read_from_one_moment(folder, monkeypatch):
-    monkeypatch.setattr("gfp_serve.gallery.embedded.item_store._IDS_AT_ONCE", 2)
+    monkeypatch.setattr("gfp_serve.gallery.embedded.change._IDS_AT_ONCE", 2)
     ids = [item.id for item in items(60)]
     stop = threading.Event()
     with new_gallery(folder) as gallery, ThreadPoolExecutor(1) as pool:
@@ -182,7 +183,7 @@ def test_a_damaged_derived_file_is_named_and_made_again(folder, name, caplog):
     fill(folder)
     with FaissGallery.open(folder) as gallery:
         right = rounded(answers(gallery))
-    (derived,) = folders_of(folder)
+    (derived,) = derived_folders(folder)
     flip(derived / name, (derived / name).stat().st_size // 2)
     with FaissGallery.open(folder) as gallery:
         assert rounded(answers(gallery)) == right
@@ -206,7 +207,7 @@ def test_derived_files_of_another_gallery_or_of_a_later_state_are_not_used(folde
         gallery.upsert(items(20, label="other"))
         right = rounded(answers(gallery))
     for target, number in ((early, 1), (other, NUM_ITEMS)):
-        (derived,) = folders_of(folder)
+        (derived,) = derived_folders(folder)
         shutil.copytree(derived, target / derived.name)
         with FaissGallery.open(target) as gallery:
             assert {n.label for found in answers(gallery) for n in found} == {"first" if number == 1 else "other"}
@@ -219,14 +220,14 @@ def test_derived_files_of_another_gallery_or_of_a_later_state_are_not_used(folde
 def test_older_derived_files_are_not_used_when_what_was_removed_since_is_forgotten(folder, tmp_path, caplog):
     """As after a crash between two steps of the background's work, and damage to the newer files."""
     fill(folder)
-    (older,) = folders_of(folder)
+    (older,) = derived_folders(folder)
     shutil.copytree(older, tmp_path / older.name)
     with FaissGallery.open(folder) as gallery:
         gallery.delete([f"clip-{n}" for n in range(50)])
         gallery.upsert(items(10_000, first=2000, label="new"))
         gallery.settle()
         right = rounded(answers(gallery))
-    (newer,) = folders_of(folder)
+    (newer,) = derived_folders(folder)
     assert newer != older
     shutil.copytree(tmp_path / older.name, older)
     flip(newer / "manifest.json", 20)
@@ -264,7 +265,7 @@ def test_damage_to_the_index_of_ids_is_named(folder):
 def test_damage_done_meanwhile_is_not_written_into_the_next_derived_files(folder, caplog):
     fill(folder)
     with FaissGallery.open(folder) as gallery:
-        (derived,) = folders_of(folder)
+        (derived,) = derived_folders(folder)
         texts = derived / "texts.utf8"
         flip(texts, texts.read_bytes().index(b"first"))
         gallery.upsert(items(9000, first=2000, label="new"))
@@ -281,7 +282,7 @@ def test_derived_files_that_faiss_does_not_read_are_made_again(folder, monkeypat
 
     fill(folder)
     with monkeypatch.context() as patch:
-        patch.setattr("gfp_serve.gallery.embedded.derived.read_index", of_another_release)
+        patch.setattr("gfp_serve.gallery.embedded.hnsw.HnswIndex.read", of_another_release)
         FaissGallery.open(folder).close()
     with FaissGallery.open(folder) as gallery:
         gallery.settle()
@@ -311,7 +312,7 @@ def test_on_a_full_disk_writes_are_refused_and_reads_go_on_until_there_is_space(
             gallery.upsert(items(100))
             ballast.write_bytes(bytes(1_200_000))
             right = answers(gallery)
-            with pytest.raises(NotWritableError, match=r"as it was before; look at the disk's free space"):
+            with pytest.raises(NotWritableError, match=r"as it was before; check the disk's free space"):
                 gallery.upsert(items(10_000, first=100))
             assert answers(gallery) == right
             assert gallery.generation == 1
@@ -334,7 +335,7 @@ def test_a_checkpoint_that_finds_the_disk_full_loses_nothing(folder, monkeypatch
                 gallery.upsert(items(20, first=10_000 + 20 * turn))
             assert log.stat().st_size > 2 * 20 * 4096
             right = answers(gallery)
-            with pytest.raises(NotWritableError, match="look at the disk's free space"):
+            with pytest.raises(NotWritableError, match="check the disk's free space"):
                 gallery.upsert(items(5000, first=20_000))
             assert answers(gallery) == right
         assert database.stat().st_size == size
@@ -348,18 +349,18 @@ def test_a_checkpoint_that_finds_the_disk_full_loses_nothing(folder, monkeypatch
 @pytest.mark.parametrize("index_kind", ["hnsw", "ivf_sq8"])
 def test_a_disk_that_gets_full_with_any_derived_file_leaves_none_of_them(folder, index_kind, monkeypatch):
     fill(folder, index_kind)
-    (derived,) = folders_of(folder)
+    (derived,) = derived_folders(folder)
     # Cut off where the last byte lies, which libraries write when the file is closed, and pass over what happens then.
     limits = sorted({file.stat().st_size - 1 for file in derived.iterdir() if file.stat().st_size})
     shutil.rmtree(derived)
     for limit in [10, *limits]:
         with monkeypatch.context() as patch:
-            patch.setattr("gfp_serve.gallery.embedded.gallery.write_derived", on_full_disk(limit))
+            patch.setattr("gfp_serve.gallery.embedded.settling.write_derived", on_full_disk(limit))
             with FaissGallery.open(folder) as gallery:
                 with pytest.raises(GalleryError, match="index could not be made"):
                     gallery.settle()
-                assert not folders_of(folder), f"at {limit} bytes"
-                assert not (folder / UNFINISHED).exists()
+                assert not derived_folders(folder), f"at {limit} bytes"
+                assert not (folder / UNFINISHED_FOLDER).exists()
                 assert gallery.search(vectors(1), top_k=1)[0][0].id == "clip-0"
                 gallery.upsert([Item("written", np.ones(SIZE, dtype=np.float32), str(limit))])
     with FaissGallery.open(folder) as gallery:
@@ -370,9 +371,9 @@ def test_a_disk_that_gets_full_with_any_derived_file_leaves_none_of_them(folder,
 
 
 def on_full_disk(limit: int) -> Callable[..., object]:
-    def write(*arguments: object) -> object:
+    def write(*arguments: object, **named: object) -> object:
         with file_size_limit(limit):
-            return write_derived(*arguments)  # type: ignore[arg-type]
+            return write_derived(*arguments, **named)  # type: ignore[arg-type]
 
     return write
 
@@ -382,7 +383,7 @@ def test_work_that_failed_is_tried_again_by_itself(monkeypatch):
     tries: list[str] = []
     was_told, done = threading.Event(), threading.Event()
 
-    def work() -> None:
+    def work(_: object) -> None:
         tries.append("")
         if len(tries) == 1:
             raise OSError("no space left")
@@ -420,12 +421,12 @@ def test_work_that_comes_while_the_last_ends_is_not_passed_over():
             assert is_told.wait(60)  # of the second, while it ends
         return found
 
-    background = Background(lambda: done.append(waiting.pop()), has_work)
+    background = Background(lambda _: done.append(waiting.pop()), has_work)
     background._changed = Told()
-    background.look()
+    background.start_if_needed()
     assert has_looked.wait(60)
     waiting.append("second")
-    background.look()
+    background.start_if_needed()
     background.wait(60)
     background.close()
     assert done == ["first", "second"]
@@ -441,7 +442,7 @@ def read_only(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
     def make(folder: Path) -> None:
         if request.param == "simulated":
-            monkeypatch.setattr("gfp_serve.gallery.embedded.gallery.os.access", lambda *_: False)
+            monkeypatch.setattr("os.access", lambda *_: False)
         elif subprocess.run(["mount", "--bind", folder, folder], capture_output=True).returncode:
             pytest.skip("a folder can only be mounted by root")
         else:
@@ -459,10 +460,10 @@ def test_a_gallery_that_cannot_be_written_answers_and_refuses_writes(folder, rea
     with FaissGallery.open(folder) as gallery:
         right = rounded(answers(gallery))
     if not has_derived:
-        shutil.rmtree(folders_of(folder)[0])
+        shutil.rmtree(derived_folders(folder)[0])
     before = sorted(file.name for file in folder.iterdir())
     read_only(folder)
-    monkeypatch.setattr("gfp_serve.gallery.embedded.gallery._NEW_ROWS", 500)  # so that there are files to write
+    monkeypatch.setattr("gfp_serve.gallery.embedded.settling._NEW_ROWS", 500)  # so that there are files to write
     with FaissGallery.open(folder) as gallery:
         gallery.settle(60)
         assert gallery.describe().serving_kind == "hnsw"
@@ -513,16 +514,16 @@ def test_a_second_process_is_refused_the_folder(folder):
 
 def test_many_that_write_at_once_share_few_syncs(folder, monkeypatch):
     syncs, all_wait = [], threading.Event()
-    changing = ItemStore.changing
+    transaction = ItemStore.transaction
 
     @contextmanager
     def slow(store: ItemStore) -> Iterator[Change]:
-        with changing(store) as change:
+        with transaction(store) as change:
             yield change
             assert all_wait.wait(60)  # the disk is slower than who writes
         syncs.append(change)
 
-    monkeypatch.setattr(ItemStore, "changing", slow)
+    monkeypatch.setattr(ItemStore, "transaction", slow)
     with new_gallery(folder) as gallery:
         waiting = [gallery.upsert_soon([item]) for item in items(64)]
         all_wait.set()

@@ -183,7 +183,7 @@ def test_a_gallery_of_another_encoder_is_listed_and_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("properties", "expected"), [({}, "'gfp'.*is no gallery"), ({"gfp.format": "2"}, "has format 2.*reads format 1")]
+    ("properties", "expected"), [({}, "'gfp'.*is not a gallery"), ({"gfp.format": "2"}, "has format 2.*reads format 1")]
 )
 def test_a_collection_that_is_no_gallery_of_this_release_is_left_alone(tmp_path, properties, expected):
     with raw(tmp_path) as client:
@@ -248,7 +248,7 @@ def test_an_item_that_is_larger_than_milvus_takes_is_refused_by_name(tmp_path, i
 
 def test_an_upsert_that_does_not_fit_into_one_message_is_refused_as_a_whole(tmp_path):
     with opened(f"milvus+lite://{tmp_path}/galleries.db") as galleries:
-        with pytest.raises(InvalidRequestError, match=r"1000 items of .* bytes are more than Milvus takes at once"):
+        with pytest.raises(InvalidRequestError, match=r"1000 items have .* bytes together, but Milvus accepts"):
             galleries[""].upsert([Item(str(n), EAST, "", {"text": "x" * 65_000}) for n in range(1000)])
         assert len(galleries[""]) == 0
 

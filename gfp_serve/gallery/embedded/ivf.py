@@ -1,0 +1,94 @@
+"""IVF: lists of similar vectors, of which a search reads some. The lists contain compressed vectors.
+
+What the compressed vectors find is compared again with the vectors themselves, which lie beside the index.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+from jaxtyping import Bool, Float32
+
+from gfp_serve.gallery.embedded.exact import Found, Selector, rerank
+from gfp_serve.gallery.embedded.index import ParameterCache, ServingKind, search_faiss, write_faiss
+from gfp_serve.gallery.embedded.rows import Vectors
+from gfp_serve.items import Effort
+
+# n items are divided into _LISTS × √n lists.
+_LISTS = 2.0
+# Vectors that the centre of a list is computed from (FAISS asks for at least 39), and those for the codes.
+_TRAINING_ROWS_PER_LIST, _TRAINING_ROWS_FOR_CODES = 64, 10240
+# How many candidates are compared again for each neighbour.
+_CANDIDATES = {"ivf_sq8": 4, "ivf_pq": 64}
+
+_SearchParameters: Any = faiss.SearchParametersIVF
+
+
+def trained_ivf(kind: ServingKind, vectors: Vectors, num_rows: int) -> Any:
+    """An index of FAISS whose lists and codes suit the first rows, but which is still empty."""
+    embedding_size = vectors.embedding_size
+    num_lists = max(1, int(_LISTS * num_rows**0.5))
+    num_training = min(num_rows, _TRAINING_ROWS_PER_LIST * num_lists)
+    # Always the same rows, so that an index that is made again gives the same answers.
+    chosen = np.sort(np.random.default_rng(0).permutation(num_rows)[:num_training])
+    if kind == "ivf_sq8":
+        description = f"IVF{num_lists},SQ8"
+    else:
+        parts = next(parts for parts in range(max(1, embedding_size // 4), 0, -1) if embedding_size % parts == 0)
+        description = f"IVF{num_lists},PQ{parts}"
+    made: Any = faiss.index_factory(embedding_size, description, faiss.METRIC_INNER_PRODUCT)
+    made.cp.min_points_per_centroid = 1
+    if kind == "ivf_pq":
+        made.pq.cp.min_points_per_centroid = 1
+        made.pq.cp.max_points_per_centroid = _TRAINING_ROWS_FOR_CODES // 256
+        made.pq.cp.niter = 4  # codes only choose candidates; more rounds would take minutes
+    made.train(vectors.take(chosen))
+    return made
+
+
+class IvfIndex:
+    """See `Index`."""
+
+    def __init__(self, kind: ServingKind, faiss_index: Any, vectors: Vectors, default_effort: int) -> None:
+        self.kind = kind
+        self.faiss_index = faiss_index
+        self.num_rows = int(faiss_index.ntotal)
+        self.default_effort = default_effort
+        self._vectors = vectors
+        self._num_lists = int(faiss_index.nlist)
+        self._parameters = ParameterCache(lambda num_lists: _SearchParameters(nprobe=num_lists))
+
+    @classmethod
+    def read(cls, kind: ServingKind, file: Path, vectors: Vectors, default_effort: int) -> "IvfIndex":
+        """Read a file that `write` filled. It must have been verified: FAISS trusts it."""
+        return cls(kind, faiss.read_index(str(file)), vectors, default_effort)
+
+    @property
+    def num_bytes(self) -> int:
+        code_size, embedding_size = self.faiss_index.code_size, self.faiss_index.d
+        return int(self.num_rows * (code_size + 8) + self._num_lists * embedding_size * 4)
+
+    def num_candidates(self, top_k: int) -> int:
+        """How many rows are compared again for this many neighbours."""
+        return min(self.num_rows, top_k * _CANDIDATES[self.kind])
+
+    def search(
+        self,
+        queries: Float32[np.ndarray, "num_queries embedding_size"],
+        *,
+        top_k: int,
+        passing: Bool[np.ndarray, " _rows"] | None,
+        share: float,
+        effort: Effort,
+    ) -> Found:
+        # The fewer rows pass, the more lists must be read to find as many.
+        num_lists = min(self._num_lists, int((effort.nprobe or self.default_effort) / share))
+        selector = None if passing is None else Selector(passing[: self.num_rows])
+        parameters = self._parameters.get(num_lists, selector)
+        rows, _ = search_faiss(self.faiss_index, queries, self.num_candidates(top_k), parameters)
+        return rerank(self._vectors, queries, rows, num_rows=self.num_rows, top_k=top_k)
+
+    def write(self, write: Callable[[bytes], int]) -> None:
+        write_faiss(self.faiss_index, write)

@@ -1,0 +1,182 @@
+"""Settling a gallery: an index and derived files are made in the background from what was written since the last time.
+
+Meanwhile, searches go on with the rows and the index that they have. When the new ones are ready, they take over.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool
+
+from gfp_serve.errors import GalleryError
+from gfp_serve.gallery.embedded.change import Change
+from gfp_serve.gallery.embedded.derived import (
+    INDEX_FILE,
+    Derived,
+    check_derived,
+    check_file,
+    remove_others,
+    write_derived,
+)
+from gfp_serve.gallery.embedded.gpu import copy_to_gpu
+from gfp_serve.gallery.embedded.index import Index, ServingKind, choose_kind
+from gfp_serve.gallery.embedded.index_building import extend_index, make_index
+from gfp_serve.gallery.embedded.item_store import ItemStore
+from gfp_serve.gallery.embedded.opening import read_view
+from gfp_serve.gallery.embedded.rows import Rows
+from gfp_serve.gallery.embedded.schema import GalleryState
+from gfp_serve.gallery.embedded.view import RowColumns, View
+from gfp_serve.gallery.embedded.writer import Writer
+
+_log = logging.getLogger(__name__)
+
+# The derived files are written again when at least this many rows came after them, and this share of all rows. Fewer
+# rows are read from the items in a tenth of a second at the next open. Rows that came after the index are searched one
+# by one, which soon takes longer than the index, so the share is lower with one.
+_NEW_ROWS, _NEW_SHARE, _NEW_SHARE_WITHOUT_INDEX = 8192, 0.01, 0.1
+# The same for rows whose items were removed: they are then dropped from memory. Without an index that costs one copy,
+# and searches of many queries are slow beside many such rows.
+_REMOVED_ROWS, _REMOVED_SHARE, _REMOVED_SHARE_WITHOUT_INDEX = 1024, 1 / 8, 1 / 64
+_ROWS_AT_ONCE = 65536
+
+
+@dataclass(slots=True)
+class _Made:
+    """Rows and an index that can take over from those that are served; `removed` says which rows are gone already."""
+
+    rows: Rows
+    removed: Bool[np.ndarray, " num_rows"]
+    index: Index | None
+    derived: Derived | None = None
+
+
+class Settler:
+    """The view that searches run on, and the work that makes indexes and derived files for it.
+
+    `publish` shows changes and `settle` replaces rows and index; both run in the writer's thread, so a plain attribute
+    holds the view. Searches read it without a lock.
+    """
+
+    def __init__(self, folder: Path, store: ItemStore, *, memory_bytes: int, on_gpu: bool) -> None:
+        self._folder = folder
+        self._store = store
+        self._memory_bytes = memory_bytes
+        self._on_gpu = on_gpu
+        # Derived files whose rows are the first rows of the view. None if there are none.
+        self._derived, view = read_view(folder, store)
+        self.view = replace(view, index=self._on_device(view.index, view.rows))
+
+    def publish(self, change: Change) -> None:
+        """Show a change that has become durable."""
+        now = self.view
+        now.rows.append(change.added)
+        self.view = now.after(change)
+
+    def is_needed(self) -> bool:
+        now = self.view
+        num_new = now.num_rows - (0 if self._derived is None else self._derived.inventory.num_rows)
+        share = _NEW_SHARE_WITHOUT_INDEX if now.index is None else _NEW_SHARE
+        must_write = num_new > max(_NEW_ROWS, share * now.num_rows) and not self._store.is_read_only
+        return self._kind_for(now.num_items) != now.serving_kind or must_write or self._must_drop_removed(now)
+
+    def settle(self, writer: Writer[Change], should_stop: Callable[[], bool]) -> None:
+        """Make the index and the files for the rows that are there now, and let them take over."""
+        now, state = writer.run_between_changes(self._begin)
+        try:
+            made = self._make_from_memory(now, state, should_stop)
+        except GalleryError as error:
+            _log.warning("%s It is made again from the items.", error)
+            # Not from memory: derived files are mapped into it, and their damage would get a checksum of its own.
+            made = self._make_from_items(state, should_stop)
+        if should_stop():
+            return
+        made.index = self._on_device(made.index, made.rows)
+        writer.run_between_changes(lambda: self._take_over(now, state, made))
+        if made.derived is not None:
+            remove_others(self._folder, made.derived.folder)
+
+    def _begin(self) -> tuple[View, GalleryState]:
+        # Removals must be remembered from here on, whether files are written in the end or not.
+        self._store.remember_removed_up_to = self._store.state.last_seq
+        return self.view, self._store.state
+
+    def _make_from_memory(self, now: View, state: GalleryState, should_stop: Callable[[], bool]) -> _Made:
+        """Raises `GalleryError` if derived files that are used for it are damaged."""
+        kind = self._kind_for(now.num_items)
+        before = self._derived
+        if self._must_drop_removed(now):
+            if before is not None:
+                check_derived(before.folder, state)  # rows are picked one by one from all files
+            kept = np.flatnonzero(~now.removed)
+            rows = Rows(state.embedding_size)
+            for start in range(0, len(kept), _ROWS_AT_ONCE):
+                rows.extend(now.rows, kept[start : start + _ROWS_AT_ONCE])
+            index = make_index(kind, rows.vectors, rows.num_rows, should_stop=should_stop)
+            return self._write(state, _Made(rows, np.zeros(len(kept), dtype=bool), index), None, should_stop)
+        vectors, num_rows = now.rows.vectors, now.num_rows
+        if kind != "exact" and before is not None and now.serving_kind == kind:
+            check_file(before.folder, before.inventory, INDEX_FILE)
+            index = extend_index(kind, before.index_file, vectors, num_rows, should_stop=should_stop)
+        else:
+            if kind != "exact" and before is not None:
+                check_derived(before.folder, state)  # the index is made of their vectors
+            index = make_index(kind, vectors, num_rows, should_stop=should_stop)
+        return self._write(state, _Made(now.rows, now.removed, index), before, should_stop)
+
+    def _make_from_items(self, state: GalleryState, should_stop: Callable[[], bool]) -> _Made:
+        rows = Rows(state.embedding_size)
+        for chunk in self._store.rows(up_to=state.last_seq):
+            rows.append(chunk)
+        index = make_index(self._kind_for(rows.num_rows), rows.vectors, rows.num_rows, should_stop=should_stop)
+        return self._write(state, _Made(rows, np.zeros(rows.num_rows, dtype=bool), index), None, should_stop)
+
+    def _write(
+        self, state: GalleryState, made: _Made, before: Derived | None, should_stop: Callable[[], bool]
+    ) -> _Made:
+        """Write derived files if they are worth it. Then rows and index are those that the files hold."""
+        num_rows = len(made.removed)
+        is_worth_it = made.index is not None or num_rows > _NEW_ROWS
+        if is_worth_it and not self._store.is_read_only and not should_stop():
+            removed = np.flatnonzero(made.removed)
+            made.derived = write_derived(self._folder, state, made.rows, num_rows, removed, made.index, before=before)
+            made.rows, made.index = made.derived.rows, made.derived.index
+        return made
+
+    def _take_over(self, then: View, state: GalleryState, made: _Made) -> None:
+        """Replace the rows and the index that are served by others, which were made from `then`."""
+        now = self.view
+        rows, num_rows, removed = made.rows, len(made.removed), now.removed
+        if rows is not now.rows:
+            came = np.arange(then.num_rows, now.num_rows)
+            rows.extend(now.rows, came[~now.removed[came]])
+            went = np.flatnonzero(now.removed[: then.num_rows] & ~then.removed)
+            removed = np.zeros(rows.num_rows, dtype=bool)
+            removed[:num_rows] = made.removed
+            removed[rows.find(now.rows.seqs(now.num_rows)[went], rows.num_rows)] = True
+        self.view = replace(
+            now,
+            rows=rows,
+            columns=now.columns if rows is now.rows else RowColumns(rows),
+            num_rows=rows.num_rows,
+            removed=removed,
+            index=made.index,
+        )
+        if made.derived is not None:
+            self._derived = made.derived
+            self._store.forget_removed(state.generation)
+        elif rows is not now.rows:
+            self._derived = None
+
+    def _must_drop_removed(self, now: View) -> bool:
+        share = _REMOVED_SHARE if now.index is not None else _REMOVED_SHARE_WITHOUT_INDEX
+        return now.num_rows - now.num_items > max(_REMOVED_ROWS, share * now.num_rows)
+
+    def _kind_for(self, num_items: int) -> ServingKind:
+        state = self._store.state
+        return choose_kind(state.index_kind, num_items, state.embedding_size, self._memory_bytes, on_gpu=self._on_gpu)
+
+    def _on_device(self, index: Index | None, rows: Rows) -> Index | None:
+        return copy_to_gpu(index, rows.vectors, rows.num_rows) if self._on_gpu else index
