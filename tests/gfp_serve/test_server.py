@@ -17,6 +17,7 @@ from gfp_serve.bundle import Bundle
 from gfp_serve.client import AsyncClient, Client, ClipItem
 from gfp_serve.config import Limits, ServeConfig, is_loopback
 from gfp_serve.errors import UnavailableError
+from gfp_serve.preprocess import SampleConfig
 from gfp_serve.server import SERVICES
 from gfp_serve.skeleton import NTU25
 from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc
@@ -160,7 +161,7 @@ def test_a_gallery_of_another_encoder_does_not_start(tmp_path, bundle_path):
     with process("--bundle", bundle_path, "--gallery", tmp_path / "gallery", "--port", 0):
         pass
     # Other settings that give the same vectors for these clips: the digest counts, not what happens to come out.
-    other = tiny_bundle(preprocess=dataclasses.replace(CONFIG, crop=0.999))
+    other = tiny_bundle(preprocess=dataclasses.replace(CONFIG, sampling=SampleConfig(num_frames=6, crop=0.999)))
     other.write(tmp_path / "other")
     code, error = refusal("--bundle", tmp_path / "other", "--gallery", tmp_path / "gallery", "--port", 0)
     assert code == 1

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from gfp_serve.errors import GfpError, InvalidRequestError
 from gfp_serve.service import message_size as weight
-from gfp_serve.service.message_size import MAX_VALUES, check_weight
+from gfp_serve.service.message_size import MAX_VALUES, check_num_values
 from gfp_serve.v1 import embedding_pb2, gallery_pb2
 from gfp_serve.v1 import open_inference_pb2 as oip
 from tests.support.any_requests import RPCS, messages
@@ -131,7 +131,7 @@ def test_any_bytes_are_light_or_refused_and_what_parses_is_never_heavier_than_co
         patch.setattr(weight, "MAX_VALUES", limit)
         for _, message_type in REQUESTS:
             try:
-                check_weight(content, message_type)
+                check_num_values(content, message_type)
             except InvalidRequestError:
                 continue
             try:
