@@ -44,6 +44,7 @@ def trained_ivf(kind: ServingKind, vectors: Vectors, num_rows: int) -> Any:
         made.pq.cp.min_points_per_centroid = 1
         made.pq.cp.max_points_per_centroid = _TRAINING_ROWS_FOR_CODES // 256
         made.pq.cp.niter = 4  # codes only choose candidates; more rounds would take minutes
+        made.do_polysemous_training = False  # it orders the codes for a search that is not used, and takes minutes
     made.train(vectors.take(chosen))
     return made
 
