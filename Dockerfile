@@ -1,6 +1,6 @@
 # Three images from one file:  docker build --target server|server-gpu|trainer .
-# Versions are those of constraints.txt, which the tests ran with. ORT_DISABLE_TELEMETRY=1: onnxruntime sends nothing to
-# its maker, whatever program runs in the image.
+# Versions come from constraints.txt: the tests ran with them. ORT_DISABLE_TELEMETRY=1 keeps onnxruntime from sending
+# anything to its maker, whatever program runs in the image.
 
 FROM python:3.12-slim AS builder
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
@@ -21,17 +21,17 @@ RUN pip install -c constraints.txt '.[cpu,train]'
 FROM python:3.12-slim AS server
 COPY --from=server-build /opt/venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 ORT_DISABLE_TELEMETRY=1 GFP_SERVE_GALLERY=/var/lib/gfp/gallery
-# The volume takes the owner of the folder that it covers, so the folder is made before it.
+# A volume takes its owner from the folder that it covers, so we make the folder first.
 RUN useradd --uid 10001 --create-home gfp && install -d -o gfp -g gfp -m 0700 /var/lib/gfp
 USER gfp
 VOLUME /var/lib/gfp
 EXPOSE 50051
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["gfp", "health"]
-# Inside a container loopback reaches nobody, so the server binds every address and says --insecure: publish the port
-# on loopback or on a private network only, as docker-compose.yml does.
+# Loopback inside a container cannot be reached from outside, so the server binds every address and needs --insecure.
+# Publish the port on loopback or on a private network only, as docker-compose.yml does.
 ENTRYPOINT ["gfp-serve", "--host", "0.0.0.0", "--insecure"]
 
-# onnxruntime-gpu of constraints.txt is built for CUDA 13 and cuDNN 9. Ubuntu 24.04 has Python 3.12.
+# The onnxruntime-gpu in constraints.txt is built for CUDA 13 and cuDNN 9. Ubuntu 24.04 has Python 3.12.
 FROM nvidia/cuda:13.0.1-cudnn-runtime-ubuntu24.04 AS server-gpu
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends python3 python3-venv \
@@ -45,7 +45,7 @@ USER gfp
 VOLUME /var/lib/gfp
 EXPOSE 50051
 HEALTHCHECK --interval=10s --timeout=5s --start-period=120s --retries=3 CMD ["gfp", "health"]
-# --device cuda: a GPU that cannot be used stops the start instead of serving from the CPU unnoticed.
+# --device cuda: without a usable GPU the server does not start, instead of running on the CPU unnoticed.
 ENTRYPOINT ["gfp-serve", "--host", "0.0.0.0", "--insecure", "--device", "cuda"]
 
 FROM python:3.12-slim AS trainer

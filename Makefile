@@ -1,18 +1,18 @@
 # The same steps for people and for CI. Needs Python 3.11 or newer with venv, and make.
-#   make demo    the whole path on the clips of examples/: train, export, serve, query
+#   make demo    train, export, serve and query, on the clips of examples/
 #   make test    every check, in CI's order
-#   make test-milvus  the galleries' tests on a Milvus server, which is installed and started; on Linux, x86-64
+#   make test-milvus  install and start a Milvus server, and run the galleries' tests on it; on Linux, x86-64
 #   make proto   generate gfp_serve/v1 from proto/
 #   make fuzz    look for requests that the server answers wrongly, for SECONDS=60; on Linux, x86-64
 #   make dist    build the source distribution and the wheel into dist/, and check them
-#   make docs    the site of docs/, into build/docs
+#   make docs    build the site of docs/ into build/docs
 #   make clean   remove the environment and everything that tools left behind
 
 PYTHON ?= python3
 SECONDS ?= 60
 VENV ?= .venv
 BIN := $(VENV)/bin
-# The server has an environment of its own: what it is made of is of 2024.
+# The Milvus server has its own environment: its packages are from 2024.
 MILVUS := $(VENV)-milvus
 
 .PHONY: help demo test test-milvus proto fuzz dist docs clean

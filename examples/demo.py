@@ -1,6 +1,6 @@
-"""The whole path on the clips of this folder: import, train, evaluate, export, serve, fill the gallery, ask it.
+"""All steps on the clips of this folder: import, train, evaluate, export, serve, fill the gallery, search it.
 
-Run it with `make demo`. Every step but the last is the command that a user would type; it is printed before it runs.
+Run it with `make demo`. Every step but the last is a command that a user would type. It is printed before it runs.
 """
 
 import subprocess
@@ -25,12 +25,12 @@ from gfp_serve.neighbour_page import found_panel
 try:
     from trainer.figures import Strip, draw_strips
 except ModuleNotFoundError:
-    # The first that is missed; the commands below need all that `train` brings.
+    # The commands below need the whole extra `train`; torch stands for it.
     sys.exit(f"Error: {missing(ModuleNotFoundError(name='torch'))}")
 
 CLIPS = Path(__file__).parent / "clips"
 RUN = Path("runs/demo")
-# Nobody's clips are on both sides: these four people ask, the other eight (and the CMU clips) are searched.
+# The clips of these four people are the queries. Those of the other eight, and the CMU clips, go into the gallery.
 ASKING = ("precog/3", "precog/6", "precog/9", "precog/12")
 
 console = Console()
@@ -38,7 +38,7 @@ console = Console()
 
 @dataclass(frozen=True)
 class Answer:
-    """What the server said of one query."""
+    """The server's answer to one query."""
 
     name: str
     clip: Clip
@@ -80,9 +80,9 @@ def main() -> None:
     pictures = draw(one_a_class, dict(items))
     page = write_page(one_a_class, dict(items))
     console.print(
-        "\nWhat this shows: that every part works together. What it does not: how good GFP is. The published runs see "
-        f"16 million clips, this one saw a few thousand windows of {len(items)}, and one of {len(answers)} queries is "
-        f"{100 / len(answers):.0f} %. Hold `trained` against the rows above it before you believe in it.",
+        "\nThis shows that every part works together. It does not show how good GFP is. The published runs see "
+        f"16 million clips; this one saw a few thousand windows of {len(items)}. One of {len(answers)} queries is "
+        f"{100 / len(answers):.0f} %. Compare `trained` with the rows above it before you trust it.",
         style="dim",
     )
     console.print(
@@ -109,7 +109,7 @@ def run(*words: object) -> None:
     try:
         code = process.wait()
     except KeyboardInterrupt:
-        # The command got the same Ctrl-C. Killed instead of waited for, it would leave a terminal without a cursor.
+        # The command got the same Ctrl-C. Wait for it: if it were killed, it would leave the terminal without a cursor.
         process.wait()
         raise
     if code:
@@ -117,7 +117,7 @@ def run(*words: object) -> None:
 
 
 def read_sides() -> tuple[list[tuple[str, Clip]], list[tuple[str, Clip]]]:
-    """The clips that go into the gallery, and those that ask; clips in which nobody is seen are on neither side."""
+    """The clips for the gallery, and the queries. Clips that show nobody are left out of both."""
     items, queries = [], []
     for file in find_files(CLIPS):
         for clip in read_clips(file):
@@ -132,7 +132,7 @@ def as_item(name: str, clip: Clip) -> ClipItem:
 
 
 def ask(client: Client, clip: Clip) -> tuple[list[Neighbour], Classification]:
-    """The five nearest items, and the class that they vote for."""
+    """Return the five nearest items, and the class that they vote for."""
     return (
         client.search(clip.sequence, top_k=5, layout=clip.layout.name),
         client.classify(clip.sequence, num_neighbours=5, layout=clip.layout.name),
@@ -141,7 +141,7 @@ def ask(client: Client, clip: Clip) -> tuple[list[Neighbour], Classification]:
 
 def show(answers: list[Answer], shown: list[Answer]) -> None:
     table = Table(
-        "query", "its class", "five nearest", "voted class", title="Asked by people who are not in the gallery"
+        "query", "its class", "five nearest", "voted class", title="Queries by people who are not in the gallery"
     )
     for answer in shown:
         near = "\n".join(f"{n.similarity:.3f}  {n.label}  [dim]{n.id}[/dim]" for n in answer.neighbours)
@@ -159,7 +159,7 @@ def show(answers: list[Answer], shown: list[Answer]) -> None:
 
 
 def draw(shown: list[Answer], items: dict[str, Clip]) -> list[Path]:
-    """A picture for each query: its poses over time above those of its nearest neighbour."""
+    """Draw a picture for each query: its poses over time, and below them those of its nearest neighbour."""
     folder = RUN / "pictures"
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
@@ -184,7 +184,7 @@ def draw(shown: list[Answer], items: dict[str, Clip]) -> list[Path]:
 
 
 def write_page(shown: list[Answer], items: dict[str, Clip]) -> Path:
-    """A web page with each query beside its five nearest neighbours, all moving."""
+    """Write a web page that shows each query beside its five nearest neighbours, all moving."""
     nearest = {neighbour.id for answer in shown for neighbour in answer.neighbours}
     motions = {name: motion(items[name]) for name in nearest}
     rows = [
@@ -205,7 +205,7 @@ def write_page(shown: list[Answer], items: dict[str, Clip]) -> Path:
         path,
         rows,
         title="Queries and their nearest neighbours",
-        note="Nobody in a query is in the gallery. “Voted” is the class that the five nearest vote for.",
+        note="The people in the queries are not in the gallery. “Voted” is the class that the five nearest vote for.",
     )
     return path
 

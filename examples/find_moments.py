@@ -1,18 +1,20 @@
-"""Find when in long recordings an action happens, from one clip of somebody else, and measure how well that goes.
+"""Find when an action happens in long recordings, from one clip of another person, and measure how well that works.
 
     python examples/find_moments.py                          the shipped recordings, five parts each
     python examples/find_moments.py RECORDINGS --annotations ANNOTATIONS.csv --windows 90:15 --windows 180:30
     python examples/find_moments.py UTDMHAD.npz --windows 60:15
 
-Windows of all recordings go into a gallery named `recordings`. Then every annotation is searched for among the
-recordings of other people, and each moment found is compared with the annotations of the same label there: its overlap
-is the intersection of their times over the union. What is true comes
-- from --annotations, a CSV file of recording, start_s, end_s, label (see `gfp add --help`);
-- with --parts N, from the order of each recording: recordings of one label hold the same N actions one after another,
-  as those of precog do, which do not say when each begins. N parts of equal length are then taken for the truth, which
-  is a rough one, for people do not spend the same share of their time on an action; and only recordings of the same
-  label are searched, for the labels do not say which actions those of another hold;
-- without either, from joining clips: those of one person, in random order, make one recording.
+Windows of all recordings go into a gallery named `recordings`. Each annotation is then a query: it is searched for in
+the recordings of other people, and each moment found is compared with the annotations of the same label there. The
+overlap of two is the intersection of their times over the union.
+
+The true times come from one of three places:
+- --annotations: a CSV file with recording, start_s, end_s, label (see `gfp add --help`).
+- --parts N: the order of actions in each recording. Recordings with the same label hold the same N actions one after
+  another, as those of precog do, but nobody noted when each begins. The recording is cut into N parts of equal length.
+  This is rough, because people do not spend the same share of their time on an action. Only recordings of the same
+  label are searched, because the label does not say which actions other recordings hold.
+- neither option: the clips are joined. All clips of one person, in random order, make one recording.
 """
 
 import random
@@ -58,7 +60,7 @@ console = Console(highlight=False, soft_wrap=True)
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """A long recording, and what happens in it when."""
+    """A long recording, and the times of the actions in it."""
 
     name: str
     subject: str
@@ -66,27 +68,35 @@ class Recording:
     layout: Layout
     fps: float
     annotations: list[Annotation]
-    order: str = ""  # only recordings of the same order can be told right from wrong
+    order: str = ""  # answers can be checked only in recordings with the same order of actions
 
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What was found for one annotation: for each moment, nearest first, its overlap with one of the same label."""
+    """What was found for one annotation: each moment's overlap with an annotation of the same label, nearest first."""
 
     label: str
     overlaps: list[float]
-    by_chance: list[float] = field(default_factory=list)  # the same of windows drawn at random
+    by_chance: list[float] = field(default_factory=list)  # the same for windows drawn at random
 
 
 @click.command(cls=Command, help=__doc__)
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path, exists=True))
-@click.option("--annotations", "annotations_file", type=click.Path(path_type=Path), help="CSV file of what is true.")
-@click.option("--parts", type=click.IntRange(min=2), help="Actions in each recording, in an order that its label says.")
+@click.option(
+    "--annotations", "annotations_file", type=click.Path(path_type=Path), help="CSV file with the true times."
+)
+@click.option(
+    "--parts", type=click.IntRange(min=2), help="Number of actions in each recording, in an order that its label names."
+)
 @click.option("--windows", multiple=True, default=["60:15"], show_default=True, help="LENGTH:STRIDE in frames.")
 @click.option("--address", help="A server that runs already. [default: one is started, with an empty gallery]")
-@click.option("--draw", default="", metavar="RECORDING", help="Which one the picture shows. [default: the first]")
+@click.option(
+    "--draw", default="", metavar="RECORDING", help="The recording that the picture shows. [default: the first]"
+)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs/moments.png"), show_default=True)
-@click.option("--seed", default=0, show_default=True, help="Of the order of joined clips, and of chance.")
+@click.option(
+    "--seed", default=0, show_default=True, help="Seed for the order of joined clips and for the random windows."
+)
 def main(
     files: Sequence[Path],
     annotations_file: Path | None,
@@ -97,7 +107,7 @@ def main(
     out: Path,
     seed: int,
 ) -> None:
-    load("matplotlib")  # before anything is asked: the picture comes last
+    load("matplotlib")  # a missing matplotlib shows before the long search, not after it
     draws = random.Random(seed)
     if not files:
         files, parts = [CLIPS], parts or 5
@@ -125,7 +135,7 @@ def main(
 def recordings_of(
     file: Path, annotations: dict[str, list[Annotation]] | None, parts: int | None, draws: random.Random
 ) -> Iterator[Recording]:
-    """The recordings of a file, with what is true of them; see above."""
+    """Read the recordings of a file with their true times; see the top of this file."""
     if annotations is None and parts is None:
         yield from joined(file, draws)
         return
@@ -142,7 +152,7 @@ def recordings_of(
 
 
 def joined(file: Path, draws: random.Random) -> Iterator[Recording]:
-    """One recording of each person and camera: all their labelled clips."""
+    """Join all labelled clips of each person and camera to one recording."""
     by_person: dict[tuple[str, int], list[Clip]] = defaultdict(list)
     for clip in read_clips(file):
         if clip.label is not None and is_usable(clip.sequence, clip.layout):
@@ -170,7 +180,7 @@ def joined(file: Path, draws: random.Random) -> Iterator[Recording]:
 def fill(
     client: Client, recordings: Sequence[Recording], windows: Sequence[tuple[int, ...]]
 ) -> dict[str, list[Source]]:
-    """Add the windows of all recordings; gives where they lie, by recording."""
+    """Add the windows of all recordings; return each recording's windows as times."""
     sources = defaultdict(list)
     for recording in track(recordings, description="windows", console=console, transient=True):
         items = []
@@ -201,7 +211,7 @@ def fill(
 def ask(
     client: Client, recordings: Sequence[Recording], sources: dict[str, list[Source]], draws: random.Random
 ) -> list[Answer]:
-    """Search for every annotation among other people's recordings, where these have its label."""
+    """Search for every annotation in those recordings of other people that have its label."""
     truth = {recording.name: recording.annotations for recording in recordings}
     subjects_by_label = defaultdict(set)
     for recording in recordings:
@@ -241,7 +251,7 @@ def ask(
 
 
 def overlap(place: Source, truth: dict[str, list[Annotation]], label: str) -> float:
-    """The largest overlap with an annotation of this label in its recording: intersection of the times over union."""
+    """Return the largest overlap with an annotation of this label in its recording: intersection over union."""
     most = 0.0
     for annotation in truth[place.recording]:
         if annotation.label == label:
@@ -258,7 +268,7 @@ def report(answers: Sequence[Answer]) -> None:
     heads = [f"@{k}, {least}" for least in OVERLAPS for k in (1, TOP_K)]
     table = Table(
         *("label", "queries", *heads, "median overlap"),
-        title="Queries with one of the first k moments that overlaps a true one at least so much (@k, overlap), in %",
+        title="Queries with one of the first k moments that overlaps a true one by at least this much (@k, overlap), in %",
     )
     for label in sorted(by_label):
         table.add_row(*row_of(label, [answer.overlaps for answer in by_label[label]]))
@@ -277,7 +287,7 @@ def row_of(name: str, overlaps: Sequence[Sequence[float]]) -> list[str]:
 
 
 def find_in(client: Client, recording: Recording, recordings: Sequence[Recording]) -> dict[str, list[Moment]]:
-    """For each label of a recording, as many moments as there are annotations: the nearest to any of other people's."""
+    """For each label of a recording, find as many moments as it has annotations, nearest to other people's clips."""
     found = {}
     labels = [annotation.label for annotation in recording.annotations]
     for label in dict.fromkeys(labels):
@@ -303,7 +313,7 @@ def meet(one: Source | None, other: Source | None) -> bool:
 
 
 def draw_timeline(recording: Recording, found: dict[str, list[Moment]]) -> "Figure":
-    """A row for each label: its annotations above, in full colour, and the moments found for it below, framed."""
+    """Draw a row for each label: its annotations above, in full colour, and the moments found for it below, framed."""
     from matplotlib import colormaps
     from matplotlib.figure import Figure
 
@@ -325,7 +335,7 @@ def draw_timeline(recording: Recording, found: dict[str, list[Moment]]) -> "Figu
     axes.set_xlim(0, length_s)
     axes.set_xlabel("seconds")
     axes.set_title(
-        f"{recording.name}: what is true (full colour), and below it what other people's clips find (framed)",
+        f"{recording.name}: annotations (full colour), and below them what other people's clips find (framed)",
         fontsize=9,
         loc="left",
     )

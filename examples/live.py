@@ -1,12 +1,12 @@
-"""Replay a recording as a camera would give it, and print what the server sees, as it sees it.
+"""Replay a recording as if it came from a camera, and print each answer of the server as it arrives.
 
-    python examples/live.py                      a server of its own, the shipped recordings, the first of person 3
+    python examples/live.py                      start a server, replay the first shipped recording of person 3
     python examples/live.py --speed 10           ten times as fast as it was recorded
     python examples/live.py --address HOST:PORT --gallery-is-filled --recording RECORDING.npz
 
-The recordings of precog are untrimmed: a person prepares, acts, and returns. Windows of the other people's recordings
-go into the gallery, each with the name of its recording's action; then frames go in at the rate they were taken, and
-each window comes back with the action that its neighbours vote for.
+The recordings of precog are untrimmed: a person prepares, acts, and returns. The gallery is filled with windows of the
+other people's recordings, each labelled with its recording's action. Then the frames are sent at the rate at which they
+were recorded, and the server answers each window with the action that its neighbours vote for.
 """
 
 import time
@@ -34,10 +34,16 @@ console = Console(highlight=False, soft_wrap=True)
 
 @click.command(cls=Command, help=__doc__)
 @click.option("--recording", type=click.Path(path_type=Path, exists=True), default=RECORDINGS, show_default=True)
-@click.option("--subject", default="3", show_default=True, help="Whose first clip is replayed.")
+@click.option("--subject", default="3", show_default=True, help="Replay the first clip of this person.")
 @click.option("--address", help="A server that runs already. [default: one is started, with an empty gallery]")
-@click.option("--gallery-is-filled", is_flag=True, help="Ask the server's gallery as it is.")
-@click.option("--speed", type=click.FloatRange(min=0.1), default=1.0, show_default=True, help="Times the real rate.")
+@click.option("--gallery-is-filled", is_flag=True, help="Use the server's gallery as it is.")
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0.1),
+    default=1.0,
+    show_default=True,
+    help="How many times faster than real time.",
+)
 def main(recording: Path, subject: str, address: str | None, gallery_is_filled: bool, speed: float) -> None:
     clips = list(read_clips(recording))
     replayed = next((clip for clip in clips if clip.subject == subject), clips[0])
@@ -75,7 +81,7 @@ def main(recording: Path, subject: str, address: str | None, gallery_is_filled: 
 
 
 def at_real_rate(clip: Clip, speed: float) -> Iterator[np.ndarray]:
-    """A few frames at a time, each as soon as a camera would have taken its last."""
+    """Give a few frames at a time, each group at the moment when a camera would have taken its last frame."""
     started = time.perf_counter()
     for start in range(0, len(clip.sequence), FRAMES_AT_ONCE):
         part = clip.sequence[start : start + FRAMES_AT_ONCE]
@@ -87,7 +93,7 @@ def at_real_rate(clip: Clip, speed: float) -> Iterator[np.ndarray]:
 def windows_of(clip: Clip) -> Iterator[ClipItem]:
     cutter = WindowCutter(frames_in(WINDOW_S, clip), frames_in(STRIDE_S, clip))
     for window in cutter.add(clip.sequence):
-        if np.nan_to_num(window.sequence).any():  # somebody is in it
+        if np.nan_to_num(window.sequence).any():  # it shows somebody
             place = f"{clip.name}@{window.first_frame}"
             yield ClipItem(place, window.sequence, clip.label or "", layout=clip.layout.name)
 

@@ -1,4 +1,4 @@
-"""A server of its own for an example: started, and stopped when the example is done."""
+"""A server for one example: it starts with the example and stops when the example is done."""
 
 import signal
 import subprocess
@@ -16,7 +16,7 @@ console = Console(highlight=False, soft_wrap=True)
 
 @contextmanager
 def serving(bundle: Path) -> Iterator[str]:
-    """A `gfp-serve` on a free port of this machine, with a gallery that is thrown away; gives its address."""
+    """Run `gfp-serve` on a free port of this machine, and give its address. Its gallery is kept in memory only."""
     command = ["gfp-serve", "--bundle", str(bundle), "--port", "0"]
     console.print(f"$ {' '.join(command)}", style="bold")
     LOG.parent.mkdir(parents=True, exist_ok=True)

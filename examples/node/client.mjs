@@ -1,9 +1,9 @@
-// Embed a recording, add it to the gallery and ask for its class, from Node.js; the protos are read as they are.
+// Embed a recording, add it to the gallery and ask for its class, from Node.js. It reads the proto files directly.
 //
 //   npm install @grpc/grpc-js @grpc/proto-loader
 //   node client.mjs 127.0.0.1:50051 ../../proto
 //
-// A recording is float32 of axes frames, bodies, joints, 3, in metres, y up; this one is made up.
+// A recording is float32 with the axes frames, bodies, joints, 3, in metres, y up. This one is made up.
 
 import grpc from "@grpc/grpc-js";
 import protoLoader from "@grpc/proto-loader";
@@ -19,7 +19,7 @@ const embedding = new EmbeddingService(address, credentials);
 const gallery = new GalleryService(address, credentials);
 const stream = new StreamService(address, credentials);
 
-// A call as a promise.
+// Make a call that returns a promise.
 const ask = (client, method, request) =>
   new Promise((resolve, reject) =>
     client[method](request, (error, reply) => (error ? reject(error) : resolve(reply))),
@@ -35,7 +35,7 @@ const moving = (phase) => {
         [Math.sin(joint + phase), joint / joints + 0.1 * Math.sin((frame + joint) / 9), Math.cos(2 * joint)],
         3 * (frame * joints + joint),
       );
-  // Typed arrays have the machine's byte order, which is the wire's on every machine that Node.js runs on today.
+  // The wire is little-endian, and so are typed arrays on every machine that runs Node.js today.
   return Buffer.from(positions.buffer);
 };
 const sequence = (phase) => ({
@@ -55,7 +55,7 @@ await ask(gallery, "Upsert", {
 });
 const { results } = await ask(gallery, "Classify", { queries: [{ sequence: sequence(1) }], num_neighbours: 1 });
 
-// What is wrong is told with a status, and the field that it is about.
+// An error has a status, and names the field of the request that it is about.
 let refused;
 try {
   await ask(embedding, "Embed", { sequences: [{ ...sequence(0), num_frames: 7 }] });
