@@ -18,7 +18,7 @@ from gfp_serve.preprocess import PreprocessConfig
 from tests.golden import write
 from trainer.checkpoint import Checkpoint
 from trainer.data.store import ClipStore
-from trainer.loop import Progress, Trainer
+from trainer.loop import StepReport, Trainer
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -87,7 +87,7 @@ def test_a_run_of_an_earlier_release_goes_on_as_it_would_have_then(tmp_path: Pat
     assert {name: float(weight.double().sum()) for name, weight in saved.encoder.items()} == expected["encoder"]
     losses = []
 
-    def show(now: Progress) -> None:
+    def show(now: StepReport) -> None:
         losses.append(now.metrics["loss"])
 
     Trainer(saved.config, ClipStore.open(GOLDEN / "store-format-1"), tmp_path / "run", resume=saved).fit(show)

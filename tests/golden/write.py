@@ -36,7 +36,7 @@ from trainer.config import TrainConfig
 from trainer.data.store import FORMAT_VERSION as STORE_FORMAT
 from trainer.data.store import ClipStore
 from trainer.encoder import EncoderConfig
-from trainer.loop import Progress, Trainer
+from trainer.loop import StepReport, Trainer
 from trainer.objectives.gfp import GfpConfig
 
 INDEX_KINDS: tuple[IndexKind, ...] = ("hnsw", "ivf_sq8", "ivf_pq")  # files without an index are in gallery-format-2
@@ -165,8 +165,8 @@ def write_checkpoint(file: Path, store_folder: Path) -> None:
     store = ClipStore.open(store_folder)
     losses: dict[int, float] = {}
 
-    def stop_after(last: int) -> Callable[[Progress], None]:
-        def show(now: Progress) -> None:
+    def stop_after(last: int) -> Callable[[StepReport], None]:
+        def show(now: StepReport) -> None:
             losses[now.step] = now.metrics["loss"]
             if now.step == last:
                 signal.raise_signal(signal.SIGTERM)

@@ -1,6 +1,5 @@
-"""`gfp-cost`: the paper's cost table, from the live modules and on the present device."""
+"""`gfp-cost`: the cost table of the papers, counted on the modules and timed on this machine."""
 
-import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,10 +7,11 @@ from typing import Any, Literal
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from gfp_serve.cli.options import Command, options_from
+from gfp_serve.cli.printing import print_json
+from gfp_serve.cli.progress import progress
 from gfp_serve.encoder import Device
 from gfp_serve.settings import setting, settings_of
 from trainer.config import TrainConfig
@@ -22,29 +22,27 @@ from trainer.loop import Trainer
 from trainer.objectives import OBJECTIVES, config_types
 from trainer.speed import StepTimes, measure_steps
 
-_errors = Console(stderr=True)
-
-
-# The paper compares with it, in the decoder's size that its cost table has.
+# The paper compares with this objective, with the size of decoder in its cost table.
 COMPARED_WITH = "mamp"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _CostConfig:
-    """What is counted, and how it is timed."""
+class CostConfig:
+    """What is counted and how it is timed."""
 
     encoder: EncoderConfig = settings_of(EncoderConfig)
     batch_clips: int = setting(32, "Clips in a step.")
-    rounds: int = setting(5, "Turns that each objective gets; the median counts.")
+    rounds: int = setting(5, "Number of times that each objective is timed; the median counts.")
     device: Device = setting("auto", "Where to run; auto takes the GPU when there is one.")
     compile: Literal["auto", "off", "fused", "graphs"] = setting("auto", "torch.compile, as in gfp-train.")
-    num_threads: int = setting(0, "CPU threads; 0 leaves the choice to torch.")
+    num_threads: int = setting(0, "CPU threads; 0 lets torch choose.")
 
     def __post_init__(self) -> None:
         if self.rounds < 1:
             raise ValueError(f"--rounds is {self.rounds}; it must be at least 1.")
 
-    def run(self, objective: str) -> TrainConfig:
+    def train_config(self, objective: str) -> TrainConfig:
+        """The settings of a run with this objective."""
         return TrainConfig(
             encoder=self.encoder,
             objective=config_types()[objective](),
@@ -64,20 +62,20 @@ class _CostConfig:
     type=click.Choice(list(OBJECTIVES)),
     help="Objective to show; may be given several times. [default: all]",
 )
-@options_from(_CostConfig)
+@options_from(CostConfig)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-def gfp_cost(store: Path | None, names: tuple[str, ...], config: _CostConfig, as_json: bool) -> None:
-    """What a training step of each objective costs: GFLOP of its parts for a clip of two bodies, and parameters.
+def gfp_cost(store: Path | None, names: tuple[str, ...], config: CostConfig, as_json: bool) -> None:
+    """Show what a training step of each objective costs: GFLOP of its parts for a clip of two bodies, and parameters.
 
-    With STORE, steps on its clips are timed too, all objectives in turns on the present device, beside mamp: the
-    published table's comparison. Every objective has its own settings' defaults and the same encoder.
+    With STORE it also times steps on its clips, all objectives in turn, beside mamp as in the published table. Every
+    objective has its default settings, and all have the same encoder.
     """
     chosen = list(dict.fromkeys(names or OBJECTIVES))
     if store is not None and COMPARED_WITH not in chosen:
         chosen.append(COMPARED_WITH)
-    clips = None if store is None else ClipStore.open(store)  # refused before half a minute of counting
+    clips = None if store is None else ClipStore.open(store)  # before half a minute of counting
     try:
-        runs = {name: config.run(name) for name in chosen}
+        runs = {name: config.train_config(name) for name in chosen}
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     table: dict[str, dict[str, Any]] = {
@@ -90,13 +88,12 @@ def gfp_cost(store: Path | None, names: tuple[str, ...], config: _CostConfig, as
     if clips is not None:
         for name, times in _time(runs, clips, config.rounds).items():
             table[name] |= {"clips_per_s": times.clips_per_s, "step_s": times.seconds}
-    click.echo(json.dumps(table)) if as_json else _print(table, config)
+    print_json(table) if as_json else _print_table(table, config)
 
 
 def _time(runs: dict[str, TrainConfig], clips: ClipStore, rounds: int) -> dict[str, StepTimes]:
-    columns = (TextColumn("timing steps"), BarColumn(), MofNCompleteColumn(), TextColumn("ETA"), TimeRemainingColumn())
-    with tempfile.TemporaryDirectory() as folder, Progress(*columns, console=_errors, transient=True) as progress:
-        task = progress.add_task("time", total=None)
+    with tempfile.TemporaryDirectory() as folder, progress() as bars:
+        bar = bars.add("time steps", "percent")
         try:
             trainers = {name: Trainer(run, clips, Path(folder)) for name, run in runs.items()}
         except ValueError as error:
@@ -106,11 +103,11 @@ def _time(runs: dict[str, TrainConfig], clips: ClipStore, rounds: int) -> dict[s
             trainers,
             rounds=rounds,
             steps_per_round=20 if on_gpu else 1,
-            show=lambda done, total: progress.update(task, completed=done, total=total),
+            show=bar.reach,
         )
 
 
-def _print(table: dict[str, dict[str, Any]], config: _CostConfig) -> None:
+def _print_table(table: dict[str, dict[str, Any]], config: CostConfig) -> None:
     parts = list(dict.fromkeys(part for row in table.values() for part in row["gflop"] if part != ENCODER_ALL_TOKENS))
     shown = Table(title="forward pass of a training step, GFLOP a clip of two bodies", title_justify="left")
     for column in ("objective", *parts, "sum", "M weights"):

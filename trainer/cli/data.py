@@ -1,6 +1,5 @@
-"""`gfp-data`: recordings into a clip store, and a look at what is in a store or a recording."""
+"""`gfp-data`: import recordings into a clip store, and look at stores and recordings."""
 
-import difflib
 import json
 import os
 from collections.abc import Sequence
@@ -9,25 +8,26 @@ from typing import Any, Literal
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Column, Table
 from rich.text import Text
 
 from gfp_serve.cli.options import Group, options_from
-from gfp_serve.errors import InvalidRequestError
+from gfp_serve.cli.progress import errors, progress, warn
 from gfp_serve.formats import Clip, find_files, ntu, read_clips
 from gfp_serve.preprocess import MODEL_LAYOUT, CleanConfig
+from trainer.data.choice import choose_clips
 from trainer.data.description import describe_clips, describe_store
 from trainer.data.importing import (
     ImportConfig,
     find_sources,
     import_recordings,
+    read_clip_names,
     total_bytes,
 )
-from trainer.data.reading import Problem, ReadConfig
+from trainer.data.reading import ReadConfig
 from trainer.data.store import ClipStore, is_store
 
-# Clips that `plot` draws when none is named.
+# `plot` draws at most this many clips if no clip is named.
 DEFAULT_STRIPS = 8
 
 _PATH = click.Path(path_type=Path)
@@ -48,20 +48,20 @@ def gfp_data() -> None:
     "test_subjects",
     metavar="SOURCE/SUBJECT",
     multiple=True,
-    help="Mark this subject's clips as test and the other clips of its source as train, whatever the file says; may be "
-    "given several times.",
+    help="Make the clips of this subject test clips, and all others of its source training clips, whatever the file "
+    "says; may be given several times.",
 )
 @click.option(
     "--licence",
     "licences",
     metavar="SOURCE=TEXT",
     multiple=True,
-    help="Licence of a source, kept with the store and with what is trained on it; may be given several times.",
+    help="Licence of a source, kept in the store and in what is trained on it; may be given several times.",
 )
 @click.option(
     "--protocol",
     type=click.Choice(["x-sub", "x-view", "x-set"]),
-    help="Split the clips that know it by this protocol. [default: the usual one of a data set, x-sub for NTU RGB+D]",
+    help="Protocol that splits the clips which have it. [default: the usual one of a data set, x-sub for NTU RGB+D]",
 )
 @click.option(
     "--leave-out",
@@ -75,21 +75,21 @@ def gfp_data() -> None:
 @click.option(
     "--compat",
     is_flag=True,
-    help="Read NTU RGB+D files as published pipelines do, with their mistakes: frames without anybody are cut out, and "
-    "a body that vanishes and returns is moved together.",
+    help="Read NTU RGB+D files as published pipelines do, with their mistakes: frames without a body are cut out, and "
+    "a body that vanishes and returns has no gap in time.",
 )
 @click.option(
     "--second-body",
     type=click.Choice(["absent", "copy"]),
     default="absent",
     show_default=True,
-    help="What a clip with one body has as its second: nothing, or a copy as in published NTU RGB+D 120 files.",
+    help="What the second body of a clip with one body is: nothing, or a copy as in published NTU RGB+D 120 files.",
 )
 @click.option(
     "--num-workers",
     type=click.IntRange(min=1),
     metavar="INTEGER",
-    help="Processes that read; the store is the same for any number. [default: one a processor core]",
+    help="Processes that read; their number does not change the store. [default: one for each processor core]",
 )
 @click.option("--strict", is_flag=True, help="Write nothing and fail when any file or clip cannot be used.")
 @click.option("--overwrite", is_flag=True, help="Replace the store if it exists.")
@@ -109,30 +109,25 @@ def import_command(
 ) -> None:
     """Clean recordings and store them for training.
 
-    A SOURCE is a recording or a folder of recordings: clip files and data sets as CTR-GCN keeps them (.npz), NTU RGB+D
-    (.skeleton), PKU-MMD (.txt), annotations of PYSKL and MMAction2 (.pkl), motion capture (.bvh). Its clips are called
-    after the file, or after the folder for .skeleton, .txt and .bvh files. Damaged files and clips in which nobody is
-    seen are named and left out. The store appears complete or not at all; an import that was interrupted goes on where
-    it stopped when the command is repeated.
+    A SOURCE is a recording or a folder of recordings: clip files and data sets of CTR-GCN (.npz), NTU RGB+D
+    (.skeleton), PKU-MMD (.txt), annotations of PYSKL and MMAction2 (.pkl), motion capture (.bvh). Its clips are named
+    after the file, or after the folder for .skeleton, .txt and .bvh files. Damaged files, and clips in which nobody is
+    seen, are named and left out. The store appears complete or not at all. If an import is interrupted, repeat the
+    command: it goes on where it stopped.
     """
     _check_form(test_subjects, "/", "--test-subject", "SOURCE/SUBJECT")
     _check_form(licences, "=", "--licence", "SOURCE=TEXT")
     sources = find_sources(paths)
-    console = Console(stderr=True)
-
-    def report(problem: Problem) -> None:
-        console.print(f"left out: {problem}", style="yellow", markup=False, highlight=False, soft_wrap=True)
-
     config = ImportConfig(
         read=ReadConfig(cleaning=cleaning, as_published=compat, second_body=second_body),
         protocol=protocol,
         test_subjects=frozenset(test_subjects),
         licences=dict(licence.split("=", 1) for licence in licences),
-        leave_out=ntu.incomplete_recordings().union(*map(_names_in, lists)),
+        leave_out=ntu.incomplete_recordings().union(*map(read_clip_names, lists)),
         strict=strict,
     )
-    with _progress(console) as progress:
-        task = progress.add_task("import", total=total_bytes(sources))
+    with progress() as bars:
+        bar = bars.add("import", "bytes", total=total_bytes(sources))
         try:
             summary = import_recordings(
                 sources,
@@ -140,14 +135,14 @@ def import_command(
                 config,
                 num_workers=num_workers or len(os.sched_getaffinity(0)),
                 overwrite=overwrite,
-                advance=lambda num_bytes: progress.advance(task, num_bytes),
-                report=report,
+                advance=bar.advance,
+                report=lambda problem: warn(f"left out: {problem}"),
             )
         except KeyboardInterrupt:
-            console.print("interrupted; repeat the command to go on where it stopped.")
+            errors.print("interrupted; repeat the command to go on where it stopped.")
             raise
     if summary.num_resumed:
-        console.print(f"{summary.num_resumed} of the files were done by an earlier, interrupted import.")
+        errors.print(f"{summary.num_resumed} of the files were done by an earlier, interrupted import.")
     click.echo(f"{out}: {summary}.")
 
 
@@ -156,25 +151,25 @@ def import_command(
 @click.option("--verify", is_flag=True, help="Read a store's content and compare it with its digest.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 def info_command(path: Path, verify: bool, as_json: bool) -> None:
-    """Say what is in a store or in recordings."""
+    """Show what a store or recordings hold."""
     if is_store(path):
         store = ClipStore.open(path)
         if verify:
             store.verify()
-        facts = describe_store(store)
+        description = describe_store(store)
     elif verify:
-        raise click.UsageError(f"--verify is for stores, and {path} is none: `gfp-data import` makes one.")
+        raise click.UsageError(f"--verify needs a store, and {path} is not one: `gfp-data import` makes one.")
     else:
-        facts = describe_clips(_clips(path))
+        description = describe_clips(_clips(path))
     if as_json:
-        click.echo(json.dumps(facts, ensure_ascii=False))
+        click.echo(json.dumps(description, ensure_ascii=False))
         return
     console = Console()
-    tables = {name: facts.pop(name, None) for name in ("sources", "classes")}
+    tables = {name: description.pop(name, None) for name in ("sources", "classes")}
     value_column = Column("value", overflow="fold")
     overview = Table("name", value_column, title=Text(str(path)), show_header=False, title_justify="left")
-    for name, value in facts.items():
-        overview.add_row(name.replace("_", " "), Text(_words(value)))
+    for name, value in description.items():
+        overview.add_row(name.replace("_", " "), Text(_as_text(value)))
     console.print(overview)
     if tables["sources"]:
         sources = Table("source", "clips", "split by", "licence", "sha256")
@@ -199,12 +194,12 @@ def info_command(path: Path, verify: bool, as_json: bool) -> None:
     "names",
     metavar="NAME",
     multiple=True,
-    help=f"Clip to draw; may be given several times. [default: one of each of the first {DEFAULT_STRIPS} classes]",
+    help=f"Clip to draw; may be given several times. [default: one from each of the first {DEFAULT_STRIPS} classes]",
 )
 def plot_command(path: Path, out: Path, names: Sequence[str]) -> None:
     """Draw clips of a store or of recordings as strips of poses.
 
-    Left limbs are blue, right limbs orange; each clip is turned to its front.
+    Left limbs are blue, right limbs orange. Each clip is turned to its front.
     """
     from trainer.figures import Strip, draw_strips
 
@@ -213,11 +208,11 @@ def plot_command(path: Path, out: Path, names: Sequence[str]) -> None:
     if is_store(path):
         store = ClipStore.open(path)
         labels = [None if label < 0 else store.class_names[label] for label in store.labels]
-        chosen = _choose([str(name) for name in store.names], labels, names)
+        chosen = choose_clips([str(name) for name in store.names], labels, names, most=DEFAULT_STRIPS)
         drawn = [(str(store.names[i]), labels[i], store.clip(i), MODEL_LAYOUT, float(store.fps[i])) for i in chosen]
     else:
         clips = _clips(path)
-        chosen = _choose([clip.name for clip in clips], [clip.label for clip in clips], names)
+        chosen = choose_clips([clip.name for clip in clips], [clip.label for clip in clips], names, most=DEFAULT_STRIPS)
         drawn = [(c.name, c.label, c.sequence, c.layout, c.fps) for c in (clips[index] for index in chosen)]
     strips = [
         Strip(title=name if label is None else f"{name}: {label}", sequence=sequence, layout=layout, fps=fps)
@@ -231,41 +226,10 @@ def _clips(path: Path) -> list[Clip]:
     return [clip for file in find_files(path) for clip in read_clips(file)]
 
 
-def _names_in(path: Path) -> list[str]:
-    """The lines that are one word: the lists in circulation begin with a sentence or two."""
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    return [words[0] for words in map(str.split, lines) if len(words) == 1]
-
-
-def _choose(names: Sequence[str], labels: Sequence[str | None], wanted: Sequence[str]) -> list[int]:
-    if not wanted:
-        first_of_class = {label: index for index, label in reversed(list(enumerate(labels)))}
-        return sorted(first_of_class.values())[:DEFAULT_STRIPS]
-    for name in wanted:
-        if name not in names:
-            close = difflib.get_close_matches(name, names, n=3, cutoff=0.0)
-            raise InvalidRequestError(f"there is no clip {name!r}; similar names are {', '.join(close)}.")
-    return [names.index(name) for name in wanted]
-
-
-def _words(value: Any) -> str:
+def _as_text(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name}: {_words(part)}" for name, part in value.items())
-    return ", ".join(map(_words, value)) if isinstance(value, list) else str(value)
-
-
-def _progress(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TimeElapsedColumn(),
-        TextColumn("ETA"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
+        return ", ".join(f"{name}: {_as_text(part)}" for name, part in value.items())
+    return ", ".join(map(_as_text, value)) if isinstance(value, list) else str(value)
 
 
 def _check_form(values: Sequence[str], separator: str, option: str, form: str) -> None:

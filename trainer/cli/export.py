@@ -7,11 +7,11 @@ import numpy as np
 from torch import nn
 
 from gfp_serve.cli.options import Command
+from gfp_serve.cli.progress import errors, progress
 from gfp_serve.formats import Clip, find_files, read_clips
 from gfp_serve.preprocess import PreprocessConfig
 from trainer.checkpoint import Checkpoint
-from trainer.cli.progress import clip_progress, errors
-from trainer.cli.readout_options import AskedReadout, readout_options
+from trainer.cli.readout_options import ReadoutChoice, readout_options
 from trainer.embedding import PoseStatistics
 from trainer.export import Origin, choose_canonical, export_bundle
 from trainer.objectives import name_of
@@ -30,15 +30,18 @@ _PATH = click.Path(path_type=Path)
     multiple=True,
     required=True,
     type=_PATH,
-    help="Recording whose raw clips prove that torch and onnxruntime agree; a few of them go into the bundle.",
+    help="Recording whose raw clips show that torch and onnxruntime agree; a few of them go into the bundle. May be "
+    "given several times.",
 )
 @readout_options(
-    "Put a read-out into the model that is fitted on this store's clips, its test split left out: if nothing else is "
-    "said, means over a grid of time and joints, whitened without labels. Without --fit the embedding is the mean of "
-    "tokens, as published."
+    "Fit a read-out on the clips of this store outside its test split, and put it into the model. By default it is "
+    "means over a grid of time and joints, whitened without labels. Without --fit the embedding is the mean of tokens, "
+    "as published."
 )
 @click.option(
-    "--half", is_flag=True, help="Round weights to 16 bits and store them so: half the file, computed in 32 bits still."
+    "--half",
+    is_flag=True,
+    help="Round weights to 16 bits, which halves the file; it still computes in 32 bits.",
 )
 @click.option("--name", help="What the encoder is called in the server's replies. [default: its objective]")
 @click.option("--overwrite", is_flag=True, help="Replace the bundle if it exists.")
@@ -47,20 +50,21 @@ def gfp_export(
     pose_statistics: bool,
     out: Path,
     recordings: tuple[Path, ...],
-    readout: AskedReadout,
+    readout: ReadoutChoice,
     half: bool,
     name: str | None,
     overwrite: bool,
 ) -> None:
     """Export the encoder of RUN (a run folder or checkpoint) as a bundle for gfp-serve.
 
-    The bundle is written only if onnxruntime gives torch's vectors for raw clips to 1e-5. Its encoder.onnx opens in
-    plain onnxruntime: input "clips" [batch, bodies, frames, joints, 3], output "embeddings" [batch, size] of length 1.
+    The bundle is written only if onnxruntime and torch give the same vectors for raw clips, to 1e-5. Its encoder.onnx
+    runs in plain onnxruntime: input "clips" [batch, bodies, frames, joints, 3], output "embeddings" [batch, size] of
+    length 1.
     """
     if (run is None) != pose_statistics:
-        raise click.UsageError("name a RUN, or say --pose-statistics for the embedding without learning; one of both.")
+        raise click.UsageError("name either a RUN, or --pose-statistics for the embedding without learning.")
     if out.exists() and not overwrite:
-        raise click.UsageError(f"{out} exists; name another place for --out, or say --overwrite to replace it.")
+        raise click.UsageError(f"{out} exists; name another place for --out, or add --overwrite to replace it.")
     canonical = choose_canonical(_raw_clips(recordings))
     if run is None:
         model: nn.Module = PoseStatistics()
@@ -76,9 +80,9 @@ def gfp_export(
             data=checkpoint.data,
             training=checkpoint.config.to_json(),
         )
-    with clip_progress() as progress:
-        if put := readout.putting("cpu", progress):
-            model = put(model, preprocess)
+    with progress() as bars:
+        if add_readout := readout.adder("cpu", bars):
+            model = add_readout(model, preprocess)
     with errors.status("turning the model into ONNX"):
         bundle, difference = export_bundle(model, canonical, preprocess, origin, readout.to_json(), half=half)
     bundle.write(out)
@@ -92,5 +96,5 @@ def gfp_export(
 
 def _raw_clips(recordings: tuple[Path, ...]) -> list[Clip]:
     clips = [clip for path in recordings for file in find_files(path) for clip in read_clips(file)]
-    # A canonical clip must show somebody; what nobody is in, preprocessing refuses.
+    # A canonical clip must show somebody, because preprocessing refuses empty ones.
     return [clip for clip in clips if np.nan_to_num(clip.sequence).any()]

@@ -98,6 +98,12 @@ def find_sources(paths: Iterable[Path]) -> dict[str, list[Path]]:
     return sources
 
 
+def read_clip_names(path: Path) -> list[str]:
+    """The names in a text file: its lines of one word, since the lists in circulation begin with a few sentences."""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return [words[0] for words in map(str.split, lines) if len(words) == 1]
+
+
 def total_bytes(sources: Mapping[str, Sequence[Path]]) -> int:
     """The bytes that `import_recordings` passes to `advance` in all."""
     return sum(file.stat().st_size for files in sources.values() for file in files)

@@ -1,8 +1,8 @@
 """Fine-tuning: the encoder and a head of two layers learn the classes together, end to end.
 
-The recipe is MAMP's (main_finetune.py, script_finetune.sh). Its learning rates fall layer by layer towards the input, as
-in MAE (He et al. 2022, appendix A.1), and every block has drop-path (Huang et al. 2016). MAMP reports the best epoch on
-the test clips; here the last epoch counts.
+The recipe is MAMP's (main_finetune.py, script_finetune.sh). Its learning rates fall layer by layer towards the input,
+as in MAE (He et al. 2022, appendix A.1), and every block has drop-path (Huang et al. 2016). MAMP reports the best epoch
+on the test clips; here the last epoch counts.
 """
 
 import math

@@ -76,8 +76,8 @@ def cross_subject_folds(store: ClipStore, num_folds: int) -> list[Fold]:
     subjects = np.unique(store.subjects[labelled])
     if len(subjects) < num_folds or num_folds < 2:
         raise InvalidRequestError(
-            f"--folds is {num_folds}; it must be at least 2 and at most the number of labelled subjects, of which the "
-            f"store has {len(subjects)}."
+            f"--folds is {num_folds}; it must be at least 2, and each fold needs a subject: the store has "
+            f"{len(subjects)} labelled subjects."
         )
     group = {subject: place % num_folds for place, subject in enumerate(subjects)}
     fold_of = np.array([group.get(subject, -1) for subject in store.subjects])
@@ -107,8 +107,8 @@ def check_not_fitted_on(store: ClipStore, folds: list[Fold], fitted: ClipStore) 
     if seen := sum(name in tested and name.startswith(shared) for name in learned):
         raise InvalidRequestError(
             f"the read-out would be fitted on {seen} of the clips that are tested: --fit takes all clips of "
-            f"{fitted.path} outside its own test split. Fit on a store of other recordings, or test by the split of that "
-            f"store (without --folds)."
+            f"{fitted.path} outside its own test split. Fit on a store of other recordings, or test by the split of "
+            f"that store (without --folds)."
         )
 
 

@@ -33,8 +33,8 @@ class LinearProbeConfig:
     peak_lr: float = setting(0.1, "Learning rate of the first step; AMR, by the authors of GFP, has 0.01.")
     augment: bool = setting(
         True,
-        "Learn from random windows and rotations, as published: every epoch encodes every clip again. Without it, learn "
-        "from centre crops that are encoded once, which is about a hundred times faster.",
+        "Learn from random windows and rotations, as published: every epoch encodes every clip again. Without it, "
+        "learn from centre crops that are encoded once, which is about a hundred times faster.",
     )
     seed: int = setting(0, "Seed of all random draws: weights, order, windows, rotations.")
 

@@ -113,8 +113,8 @@ class EvaluationState:
             self._results, self._current = values["finished"], values["current"]
         except Exception as error:  # torch raises many types for a damaged file; all mean the same here
             raise InvalidRequestError(
-                f"{self._path} cannot be read, perhaps because it is damaged: {error}; delete it and start again without "
-                f"--resume."
+                f"{self._path} cannot be read, perhaps because it is damaged: {error}; delete it and start again "
+                f"without --resume."
             ) from error
         names = sorted({*identity, *self._identity})
         differing = [name for name in names if identity.get(name) != self._identity.get(name)]

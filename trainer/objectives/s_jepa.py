@@ -49,8 +49,8 @@ class SJepaConfig(MotionMaskConfig):
         if not 0 < self.target_temperature <= self.prediction_temperature < math.inf:
             raise ValueError(
                 f"--target-temperature is {self.target_temperature} and --prediction-temperature is "
-                f"{self.prediction_temperature}; they must fulfil 0 < target <= prediction. Otherwise nothing sharpens "
-                f"the targets, and all become the same. DINO has 0.04 and 0.1."
+                f"{self.prediction_temperature}; they must be finite, with 0 < target <= prediction: otherwise "
+                f"nothing sharpens the targets, and all become the same. DINO has 0.04 and 0.1."
             )
 
 

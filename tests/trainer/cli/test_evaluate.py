@@ -86,7 +86,7 @@ def test_cross_subject_folds_test_every_clip_once(run: Path, store: ClipStore) -
 def test_fine_tuning_says_its_rows_and_the_warning_in_a_table(run: Path, store: ClipStore, tmp_path: Path) -> None:
     result = invoke("fine-tune", run, store.path, *SHORT, "--out", tmp_path / "out")
     assert result.exit_code == 0, result.output
-    for word in ("chance", *ROWS, "6 test clips", "chosen by looking at the test clips", "after the last epoch"):
+    for word in ("chance", *ROWS, "6 test clips", "chosen by the test clips", "after the last epoch"):
         assert word in " ".join(result.output.split())
     assert {file.name for file in (tmp_path / "out").iterdir()} == {
         *("report.json", "confusion.png", "curves.png", "map.png")
@@ -151,7 +151,7 @@ def test_transfer_says_from_where_to_where_and_refuses_the_store_of_pre_training
     assert report["transfer"]["target"]["content_sha256"] == other_store.content_digest
     assert report["transfer"]["shared_sources"] == ["made-up"]  # both have one source of the same sum
     assert "from made-up (24 clips) to made-up (16 clips)" in result.stderr
-    assert "Warning: both hold the same made-up" in result.stderr
+    assert "Warning: both have the recordings of made-up" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -219,7 +219,7 @@ def test_a_bundle_that_is_there_is_replaced_only_when_asked_to(recording: Path, 
     (tmp_path / "bundle").mkdir()
     result = invoke(gfp_export, *words)
     assert result.exit_code == 2
-    assert "say --overwrite" in result.output
+    assert "add --overwrite" in result.output
     succeed(gfp_export, *words, "--overwrite")
     assert Bundle.read(tmp_path / "bundle").manifest.name == "pose-statistics"
 
@@ -274,10 +274,10 @@ def test_a_finished_run_can_be_resumed_without_harm(store: Path, run: Path) -> N
     [
         (["--mask-ratio", "1.5"], "The published runs use 0.9"),
         (["--warmup-epochs", "500"], "longer than the whole run"),
-        (["--floor-lr", "1"], "needed is 0 < floor <= peak"),
-        (["--precision", "bf16", "--device", "cpu", "--batch-clips", "4"], "bf16 needs --device cuda"),
-        (["--precision", "bf16", "--device", "auto", "--batch-clips", "4"], "bf16 needs --device cuda"),
-        (["--mask-ratio", "0.9999", "--batch-clips", "4"], "leaves 0 of the 750 tokens visible"),
+        (["--floor-lr", "1"], "with 0 < floor <= peak"),
+        (["--precision", "bf16", "--device", "cpu", "--batch-clips", "4"], "bf16 needs a GPU and --device cuda"),
+        (["--precision", "bf16", "--device", "auto", "--batch-clips", "4"], "bf16 needs a GPU and --device cuda"),
+        (["--mask-ratio", "0.9999", "--batch-clips", "4"], "so 0 of the 750 tokens stay visible"),
         (["--mask-temperature", "nan"], "--mask-temperature is nan"),
         (["--variance-weight", "-1"], "each must be 0 or more, and finite"),
         (["--position-std", "0"], "--position-std is 0.0; it must be above 0"),
@@ -286,7 +286,7 @@ def test_a_finished_run_can_be_resumed_without_harm(store: Path, run: Path) -> N
         (["--width", "30"], "must be a multiple of --num-heads"),
         (["--num-frames", "60", "--batch-clips", "4"], "--num-frames over --segment-frames is 15"),
         (["--seed", "99999999999999999999"], "--seed is 99999999999999999999; it must lie between 0 and 4294967295"),
-        (["--peak-lr", "inf"], "needed is 0 < floor <= peak, finite"),
+        (["--peak-lr", "inf"], "they must be finite, with 0 < floor <= peak"),
         (["--batch-clips", "100"], "choose at most 18"),
     ],
 )
@@ -327,7 +327,7 @@ def test_what_is_neither_run_nor_bundle_is_refused_in_one_line(
 def test_export_wants_a_run_or_pose_statistics(recording: Path, tmp_path: Path, words: list[str]) -> None:
     result = invoke(gfp_export, *words, "--out", tmp_path / "bundle", "--clips", recording)
     assert result.exit_code == 2
-    assert "one of both" in result.output
+    assert "name either a RUN, or --pose-statistics" in result.output
 
 
 def test_a_preset_sets_what_it_names_and_flags_override_it() -> None:
@@ -360,7 +360,7 @@ def test_sigterm_of_the_command_writes_a_checkpoint_and_resume_ends_the_run(stor
         env=environment,
     )
     assert started.stderr is not None
-    while "step 3/" not in (line := started.stderr.readline()):
+    while "train: 3/" not in (line := started.stderr.readline()):
         assert line, "gfp-train ended before its third step"
     started.send_signal(signal.SIGTERM)
     _, said = started.communicate(timeout=60)

@@ -266,7 +266,7 @@ def test_plot_draws_named_clips_of_stores_and_recordings(tmp_path: Path) -> None
         (tmp_path / "p.png").unlink()
     result = run("plot", lab, "--out", tmp_path / "p.png", "--clip", "clip9")
     assert result.exit_code == 1
-    assert "there is no clip 'clip9'; similar names are clip" in result.stderr
+    assert "no clip is named 'clip9'; similar names are clip" in result.stderr
     assert run("plot", lab, "--out", tmp_path / "p.doc").exit_code == 2
 
 

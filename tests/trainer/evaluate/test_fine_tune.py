@@ -127,7 +127,7 @@ SHORT = FineTuneConfig(epochs=3, warmup_epochs=1, batch_clips=4, head_width=8, p
 
 def run(clips: LabelledClips, remembered: EvaluationState, config: FineTuneConfig = SHORT) -> HeadResult:
     (fold,) = split_folds(clips.store)
-    return fine_tune(make_encoder(TINY_ENCODER), clips, fold, config, unfinished=remembered, key="one")
+    return fine_tune(make_encoder(TINY_ENCODER), clips, fold, config, state=remembered, key="one")
 
 
 def nothing_remembered() -> EvaluationState:
@@ -140,7 +140,7 @@ def test_fine_tuning_learns_its_training_clips_by_heart(clips: LabelledClips) ->
     config = FineTuneConfig(
         epochs=15, warmup_epochs=1, batch_clips=9, head_width=32, peak_lr=2e-2, head_dropout=0.0, test_every_epochs=15
     )
-    learned = fine_tune(make_encoder(TINY_ENCODER), clips, known, config, unfinished=nothing_remembered(), key="one")
+    learned = fine_tune(make_encoder(TINY_ENCODER), clips, known, config, state=nothing_remembered(), key="one")
     assert learned.epochs[-1].top1_percent is not None
     assert learned.epochs[-1].top1_percent >= 80
     assert learned.epochs[-1].train_loss < learned.epochs[0].train_loss
@@ -181,8 +181,8 @@ def test_what_is_finished_is_remembered_and_a_stranger_is_refused_with_each_diff
 ) -> None:
     remembered = EvaluationState(tmp_path, {"seed": 0, "epochs": 3}, resume=False)
     learned = run(clips, remembered)
-    remembered.finish("one", learned, keep_features=False)
-    again = EvaluationState(tmp_path, {"seed": 0, "epochs": 3}, resume=True).finished("one")
+    remembered.add_result("one", learned, keep_features=False)
+    again = EvaluationState(tmp_path, {"seed": 0, "epochs": 3}, resume=True).result("one")
     assert again is not None
     assert again.epochs == learned.epochs
     np.testing.assert_array_equal(again.predictions, learned.predictions)
@@ -204,7 +204,7 @@ def test_a_full_disk_is_told_and_what_was_written_before_stays(
 ) -> None:
     learned = HeadResult(np.array([1, 2]), ())
     remembered = EvaluationState(tmp_path, {}, resume=False)
-    remembered.finish("one", learned, keep_features=False)
+    remembered.add_result("one", learned, keep_features=False)
 
     def full(values: object, file: BinaryIO) -> None:
         file.write(b"the first bytes")
@@ -213,11 +213,11 @@ def test_a_full_disk_is_told_and_what_was_written_before_stays(
     with monkeypatch.context() as patched:
         patched.setattr(torch, "save", full)
         with pytest.raises(InvalidRequestError, match=r"cannot be written .*No space left.* is whole"):
-            remembered.finish("two", learned, keep_features=False)
+            remembered.add_result("two", learned, keep_features=False)
     assert [file.name for file in tmp_path.iterdir()] == [STATE_FILE]
     again = EvaluationState(tmp_path, {}, resume=True)
-    assert again.finished("two") is None
-    assert again.finished("one") is not None
+    assert again.result("two") is None
+    assert again.result("one") is not None
 
 
 def test_a_run_reads_as_many_clips_as_announced(clips: LabelledClips) -> None:
@@ -228,7 +228,7 @@ def test_a_run_reads_as_many_clips_as_announced(clips: LabelledClips) -> None:
         clips,
         fold,
         SHORT,
-        unfinished=nothing_remembered(),
+        state=nothing_remembered(),
         key="one",
         show=lambda done, _: read.append(done),
     )
@@ -239,9 +239,9 @@ def test_a_run_reads_as_many_clips_as_announced(clips: LabelledClips) -> None:
     ("changes", "said"),
     [
         ({"warmup_epochs": 101}, "--warmup-epochs is 101"),
-        ({"floor_lr": 1.0}, "needed is 0 < floor <= peak"),
+        ({"floor_lr": 1.0}, "with 0 < floor <= peak"),
         ({"layer_decay": 0.0}, "--layer-decay is 0.0"),
-        ({"drop_path": 1.0}, r"--drop-path is 1.0; it must lie in \[0, 1\)"),
+        ({"drop_path": 1.0}, r"--drop-path is 1.0; it must be 0 or more and below 1"),
         ({"head_dropout": float("nan")}, "--head-dropout is nan"),
         ({"batch_clips": 1}, "batch norm needs at least 2"),
         ({"weight_decay": -1.0}, "--weight-decay is -1.0"),

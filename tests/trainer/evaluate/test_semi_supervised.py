@@ -52,7 +52,7 @@ def test_a_balanced_draw_takes_from_the_classes_in_turn(store: ClipStore, balanc
     assert (counts == [[5, 3, 1]] * 5) == balanced
 
 
-@pytest.mark.parametrize(("ratio", "said"), [(0.0, "above 0"), (1.5, "at most 1"), (0.02, "is 0; 2 at least")])
+@pytest.mark.parametrize(("ratio", "said"), [(0.0, "above 0"), (1.5, "at most 1"), (0.02, "gives 0; at least 2")])
 def test_ratios_that_draw_nothing_are_refused(store: ClipStore, ratio: float, said: str) -> None:
     (fold,) = split_folds(store)
     with pytest.raises(InvalidRequestError, match=said):

@@ -107,7 +107,7 @@ def test_settings_survive_a_checkpoint(name: str) -> None:
 @pytest.mark.parametrize(("ratio", "left"), [(0.9999, 0), (1e-17, 750)])
 def test_a_mask_that_hides_all_or_nothing_is_refused(ratio: float, left: int) -> None:
     encoder = SkeletonEncoder(SMALL, num_frames=120)
-    with pytest.raises(ValueError, match=f"leaves {left} of the 750 tokens visible"):
+    with pytest.raises(ValueError, match=f"so {left} of the 750 tokens stay visible"):
         build_objective(encoder, OBJECTIVES["mamp"].config_type(mask_ratio=ratio))
 
 

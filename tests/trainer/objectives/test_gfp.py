@@ -229,7 +229,7 @@ def test_low_level_targets_are_the_pooled_motion_standardised_over_the_batch() -
         ({"levels": ""}, "--levels is ''"),
         ({"levels": "mid,short"}, "in this order"),
         ({"levels": "mid,mid"}, "each once"),
-        ({"levels": "short, mid"}, "no spaces"),
+        ({"levels": "short, mid"}, "without spaces"),
         ({"mlp_layers": 1}, "--mlp-layers is 1; it must be at least 2"),
         ({"decoder_depth": 0}, "--decoder-depth is 0; it must be at least 1"),
         ({"motion_pooling": "rms", "target_input": "joints"}, "--motion-pooling rms has no effect"),

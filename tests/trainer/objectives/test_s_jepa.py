@@ -97,9 +97,9 @@ def test_a_feature_that_all_targets_share_is_no_answer() -> None:
     [
         ({"target_momentum": 1.1}, "--target-momentum is 1.1; it must lie between 0 and 1"),
         ({"target_momentum": float("nan")}, "--target-momentum is nan"),
-        ({"target_temperature": 0.2}, "needed is 0 < target <= prediction"),
-        ({"target_temperature": 0.0}, "needed is 0 < target <= prediction"),
-        ({"prediction_temperature": float("inf")}, "needed is 0 < target <= prediction"),
+        ({"target_temperature": 0.2}, "with 0 < target <= prediction"),
+        ({"target_temperature": 0.0}, "with 0 < target <= prediction"),
+        ({"prediction_temperature": float("inf")}, "with 0 < target <= prediction"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(settings: dict[str, float], message: str) -> None:
