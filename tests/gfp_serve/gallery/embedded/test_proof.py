@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -274,6 +275,73 @@ def test_damage_done_meanwhile_is_not_written_into_the_next_derived_files(folder
     assert str(texts) in caplog.text
     with FaissGallery.open(folder) as gallery:
         assert gallery.search(vectors(1), top_k=1)[0][0].label == "first"
+
+
+@pytest.mark.parametrize(
+    ("index_kind", "name"),
+    [
+        *(("hnsw", name) for name in ("seqs.i64", "texts.utf8", "ends.i64", "index.faiss")),
+        ("ivf_sq8", "index.faiss"),
+        ("ivf_sq8", "vectors.f32"),
+        ("exact", "vectors.f32"),
+    ],
+)
+def test_no_damaged_byte_of_any_derived_file_is_written_into_the_next_ones(
+    folder, index_kind, name, caplog, monkeypatch
+):
+    monkeypatch.setattr("gfp_serve.gallery.embedded.settling._NEW_ROWS", 500)
+    with new_gallery(folder, index_kind) as gallery:
+        gallery.upsert(items(NUM_ITEMS))
+        gallery.settle()
+        (derived,) = derived_folders(folder)
+        flip(derived / name, (derived / name).stat().st_size // 2)
+        gallery.upsert(items(700, first=NUM_ITEMS, label="new"))
+        gallery.settle()
+        right = rounded(answers(gallery))
+    assert f"{derived / name} is damaged" in caplog.text
+    assert not derived.exists()
+    caplog.clear()
+    for made_again in derived_folders(folder):
+        shutil.rmtree(made_again)
+    with FaissGallery.open(folder) as gallery:
+        assert rounded(answers(gallery)) == right  # as the items say
+    assert caplog.text == ""
+
+
+def test_damage_is_not_picked_up_when_removed_items_are_dropped_from_memory(folder, caplog):
+    fill(folder, "ivf_sq8")
+    with FaissGallery.open(folder) as gallery:
+        (derived,) = derived_folders(folder)
+        flip(derived / "vectors.f32", SIZE * 4 * 1099)
+        gallery.upsert(items(2000, first=2000))
+        gallery.delete([f"clip-{n}" for n in range(1099)])
+        gallery.settle()
+        assert gallery._settler.view.num_rows == 2001
+        assert gallery.search(vectors(NUM_ITEMS)[1099:], top_k=1)[0][0].similarity == pytest.approx(1, abs=1e-6)
+    assert f"{derived / 'vectors.f32'} is damaged" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("index_kind", "expected"), [("exact", []), ("hnsw", ["index.faiss"]), ("ivf_sq8", ["index.faiss"])]
+)
+def test_settling_reads_no_derived_file_again_but_the_index_that_it_extends(folder, index_kind, expected, monkeypatch):
+    monkeypatch.setattr("gfp_serve.gallery.embedded.settling._NEW_ROWS", 500)
+    read: list[Path] = []
+
+    def read_again(file: Path) -> int:
+        read.append(file)
+        return zlib.crc32(file.read_bytes())
+
+    with new_gallery(folder, index_kind) as gallery:
+        gallery.upsert(items(NUM_ITEMS))
+        gallery.settle()
+        (before,) = derived_folders(folder)
+        monkeypatch.setattr("gfp_serve.gallery.embedded.derived._crc32_of", read_again)
+        gallery.upsert(items(700, first=NUM_ITEMS))
+        gallery.settle()
+        (after,) = derived_folders(folder)
+    assert after != before
+    assert read == [before / name for name in expected]
 
 
 def test_derived_files_that_faiss_does_not_read_are_made_again(folder, monkeypatch):
