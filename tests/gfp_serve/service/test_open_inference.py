@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 import venv
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -268,9 +269,10 @@ print(json.dumps(told))
 @pytest.mark.install
 @pytest.mark.timeout(600)
 def test_a_stock_triton_client_that_knows_nothing_of_us_gets_embeddings_and_neighbours(tmp_path: Path) -> None:
-    venv.create(tmp_path / "venv", with_pip=True)
+    venv.create(tmp_path / "venv")
     python = tmp_path / "venv" / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "tritonclient[grpc]==2.73.0"], check=True)
+    pip = [sys.executable, "-m", "pip", "--python", python]
+    subprocess.run([*pip, "install", "--quiet", "--no-compile", "tritonclient[grpc]==2.73.0"], check=True)
     whole = np.stack([walk(number) for number in range(2)]).astype(np.float32)
     np.save(tmp_path / "clips.npy", whole)
     with running_in_thread(tmp_path) as address:

@@ -99,7 +99,7 @@ def test_no_sound_item_is_lost_wherever_a_byte_is_wrong(folder, tmp_path):
     rng = np.random.default_rng(0)
     used = [place for place, byte in enumerate(sound) if byte]
     num_damaged = num_lost = 0
-    for place in [*range(0, 100, 3), *rng.choice(used, 170, replace=False)]:
+    for place in [*range(0, 100, 3), *rng.choice(used, 66, replace=False)]:
         shutil.rmtree(damaged, ignore_errors=True)
         damaged.mkdir()
         wrong = bytearray(sound)
@@ -116,8 +116,8 @@ def test_no_sound_item_is_lost_wherever_a_byte_is_wrong(folder, tmp_path):
         assert set(place_of) - kept == set(repair.findings.lost), f"byte {place}"
         num_damaged += repair.kept is not None
         num_lost += len(repair.findings.lost)
-    assert num_damaged > 130
-    assert 30 < num_lost < num_damaged
+    assert num_damaged > 50
+    assert 10 < num_lost < num_damaged
 
 
 def _place_of(content: bytes, row: tuple[object, ...]) -> tuple[int, int]:
