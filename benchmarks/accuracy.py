@@ -1,15 +1,17 @@
-"""Accuracy of the objectives at equal steps and equal data, on clips that a pair of CPU cores can learn from.
+"""Compare the accuracy of the objectives, with equal steps and equal data. Two CPU cores are enough.
 
-    python benchmarks/accuracy.py prepare DATA --work WORK     clip files of DATA (see CLIP_FILES) into stores
-    python benchmarks/accuracy.py run --work WORK              what is not yet in the report, row by row; may be stopped
-    python benchmarks/accuracy.py table                        the report as the tables of docs/benchmarks.md
+    python benchmarks/accuracy.py prepare DATA --work WORK     import the clip files of DATA (see CLIP_FILES) into stores
+    python benchmarks/accuracy.py run --work WORK              add missing rows to the report; may be stopped any time
+    python benchmarks/accuracy.py table                        print the report as the tables of docs/benchmarks.md
 
-Trained without labels on the clips of all sets but Florence, UTD-MHAD's even subjects left out. Measured on UTD-MHAD
-odd → even subjects, and on Florence and KinderGator adults (coarse classes) with 2 cross-subject folds: by 1-NN with
-four read-outs, and by the linear probe (centre crop). Read-outs: the mean of tokens as published; the same centred; a
-grid of time and joints, whitened; the same normalised within classes. Those are fitted on the training clips, the last
-one with their labels. KinderGator's clips are among those trained and fitted on, without their labels; of the others no
-tested clip is.
+Encoders are trained without labels on the clips of all sets except Florence and UTD-MHAD's even subjects. They are
+measured on UTD-MHAD (odd → even subjects), and on Florence and KinderGator adults (coarse classes) with 2 cross-subject
+folds. Each measurement uses 1-NN with four read-outs, and the linear probe (centre crop).
+
+The read-outs are: the mean of tokens as published; the same, centred; a grid of time and joints, whitened; the same
+grid, normalised within classes. They are fitted on the training clips; only the last one uses their labels. The test
+clips of KinderGator are also training clips, without their labels. Those of the other sets are never trained or fitted
+on.
 """
 
 import json
@@ -45,12 +47,16 @@ from trainer.objectives import OBJECTIVES, config_types
 from trainer.readout import MAX_FIT_CLIPS, ReadoutConfig, grid_of, projection
 
 CLIP_FILES = ("bandai", "cmu_sample", "gtu3d", "hdm05", "kindergator_adults", "nwucla_train", "precog", "utdmhad")
-TESTED = {"utdmhad": None, "florence3d": 2, "kindergator_coarse": 2}  # cross-subject folds; None = the file's split
+TESTED = {
+    "utdmhad": None,
+    "florence3d": 2,
+    "kindergator_coarse": 2,
+}  # number of cross-subject folds; None = the file's split
 PREPROCESS = PreprocessConfig(cleaning=CleanConfig(align_view=True, scale_torso=True))
 CPU = torch.device("cpu")
 REPORT = Path("benchmarks/accuracy.json")
 
-# The same for all: a small encoder, few steps. Decoders of tokens have 3 blocks, as MAMP's own NTU-60 script.
+# The same for all objectives: a small encoder, few steps. Decoders of tokens have 3 blocks, as in MAMP's NTU-60 script.
 ENCODER = EncoderConfig(width=64, depth=3, num_heads=2)
 BATCH_CLIPS = 32
 WIDTHS = {"local_width": 256, "global_width": 512, "decoder_depth": 3}
@@ -81,23 +87,23 @@ def prepare(data: Path, work: Path) -> None:
 
 @main.command()
 @click.option("--work", type=click.Path(path_type=Path, exists=True), required=True)
-@click.option("--epochs", default=1, show_default=True, help="Passes over the clips, the same for all.")
+@click.option("--epochs", default=1, show_default=True, help="Passes over the clips, the same number for all.")
 @click.option("--seeds", default=3, show_default=True)
 @click.option("--objective", "objectives", multiple=True, default=tuple(OBJECTIVES), show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), default=REPORT, show_default=True)
 def run(work: Path, epochs: int, seeds: int, objectives: tuple[str, ...], out: Path) -> None:
-    """Train and measure every objective with every seed; rows that the report has are not made again."""
+    """Train and measure every objective with every seed. Rows that the report already has are kept."""
     report = json.loads(out.read_text()) if out.exists() else {"rows": []}
     about = {"epochs": epochs, "batch_clips": BATCH_CLIPS, "encoder": "64 × 3, 2 heads", "torch": torch.__version__}
     training = ClipStore.open(work / "training")
     about["clips_sha256"] = training.content_digest
     if report["rows"] and report["about"] != about:
-        raise click.UsageError(f"{out} is of {report['about']}, this would be {about}; name another --out.")
+        raise click.UsageError(f"{out} was made with {report['about']}; this run has {about}. Choose another --out.")
     report["about"] = about
     tests = {name: ClipStore.open(work / name) for name in TESTED}
     report["chance"] = {name: chance(store, _folds(name, store)) for name, store in tests.items()}
     done = {(row["embedding"], row["seed"]) for row in report["rows"]}
-    # Seed by seed, so that what there is after a stop is even.
+    # Seed by seed, so that after a stop all objectives have about the same number of rows.
     for seed in range(seeds):
         for name in ("pose statistics", "untrained", *objectives):
             if (name, seed) in done or (name == "pose statistics" and seed):
@@ -132,7 +138,7 @@ def _row(
 def _measured(
     model: nn.Module, training: ClipStore, tests: dict[str, ClipStore], seed: int
 ) -> dict[str, dict[str, float]]:
-    """Percent right by test set and read-out."""
+    """Return the per cent of right answers by test set and read-out."""
     fit_on = np.flatnonzero(training.splits != TEST_SPLIT)
     fit_on = fit_on[np.linspace(0, len(fit_on) - 1, MAX_FIT_CLIPS).astype(np.int64)]
     of_tested_set = np.char.startswith(training.names[fit_on].astype(str), "kindergator")
@@ -141,7 +147,7 @@ def _measured(
     fitted, found = _features(grid, training, fit_on), {name: _features(grid, store) for name, store in tests.items()}
 
     def mean_of_tokens(features: np.ndarray) -> np.ndarray:
-        # All cells of the grid hold equally many tokens.
+        # All cells of the grid hold the same number of tokens.
         return features if grid is model else features.reshape(len(features), -1, ENCODER.width).mean(axis=1)
 
     right: dict[str, dict[str, float]] = {test: {} for test in tests}
@@ -193,7 +199,7 @@ def _config(objective: str, seed: int, epochs: int) -> TrainConfig:
         encoder=ENCODER,
         objective=replace(settings, **known),
         epochs=epochs,
-        warmup_epochs=0,  # of one epoch there is no tenth
+        warmup_epochs=0,  # the default, a tenth of the epochs, is less than one epoch here
         batch_clips=BATCH_CLIPS,
         peak_lr=2e-3,
         seed=seed,

@@ -1,12 +1,13 @@
-"""What the start and the weights of GFP do to the first two epochs: one setting changed at a time.
+"""Show how initialisation and loss weights affect the first two epochs of GFP, changing one setting at a time.
 
     python benchmarks/accuracy.py prepare DATA --work WORK
-    python benchmarks/early_training.py run --work WORK        what is not yet in the report; may be stopped
-    python benchmarks/early_training.py table                  the report as a table
+    python benchmarks/early_training.py run --work WORK        add missing rows to the report; may be stopped any time
+    python benchmarks/early_training.py table                  print the report as a table
 
-The clips and the small encoder of accuracy.py, two epochs in steps of 64, one seed. For each level: the effective rank
-of what the decoder predicts, the std of the targets, and the share of the targets' variance that stays unpredicted. At
-the end 1-NN on UTD-MHAD, odd → even subjects: plain (the mean of tokens) and with a fitted read-out.
+Clips and encoder are those of accuracy.py. Each run has two epochs in steps of 64 clips, and one seed. The report has
+for each level: the effective rank of the decoder's predictions, the std of the targets, and the share of the targets'
+variance that is not predicted. It ends with 1-NN accuracy on UTD-MHAD (odd → even subjects): plain (the mean of tokens)
+and with a fitted read-out.
 """
 
 import json
@@ -33,7 +34,7 @@ from trainer.readout import ReadoutConfig, fit_readout
 
 REPORT = Path("benchmarks/early_training.json")
 GFP = GfpConfig(**WIDTHS | {"decoder_depth": 1})
-# name -> (what differs of the encoder, what differs of the objective, peak learning rate)
+# name -> (changed encoder settings, changed objective settings, peak learning rate)
 UPSTREAM: dict[str, Any] = {"position_std": 0.02, "input_scale": 1.0}
 PRINTED: dict[str, Any] = {"variance_weight": 1.0, "covariance_weight": 5.0}
 VARIANTS: dict[str, tuple[dict[str, Any], dict[str, Any], float]] = {
@@ -56,7 +57,7 @@ VARIANTS: dict[str, tuple[dict[str, Any], dict[str, Any], float]] = {
 
 @click.group(help=__doc__)
 def main() -> None:
-    """A group of its own, so that the table needs no training."""
+    """Keep `table` apart from `run`, so that it needs no training."""
 
 
 @main.command()
@@ -65,7 +66,7 @@ def main() -> None:
 @click.option("--variant", "variants", multiple=True, type=click.Choice(list(VARIANTS)), default=tuple(VARIANTS))
 @click.option("--out", type=click.Path(path_type=Path), default=REPORT, show_default=True)
 def run(work: Path, threads: int, variants: tuple[str, ...], out: Path) -> None:
-    """Train and measure every variant; those that the report has are not made again."""
+    """Train and measure every variant. Those that the report already has are kept."""
     torch.set_num_threads(threads)
     training, test = ClipStore.open(work / "training"), ClipStore.open(work / "utdmhad")
     report = json.loads(out.read_text()) if out.exists() else {}

@@ -1,11 +1,11 @@
-"""Time and memory of an import of NTU RGB+D files, against the plainest line loop, projected to all of NTU-60.
+"""Measure time and memory of an import of NTU RGB+D files, compare with a plain loop over lines, project to NTU-60.
 
     python benchmarks/import_ntu.py
     python benchmarks/import_ntu.py --num-files 500 --out import_ntu.json
 
-The files are generated (the data set cannot be redistributed), in the true format and of the true size: about 100
-frames of 25 joints in 12 fields, 22 % with a second person, 6 % with a body that is none. A hundred texts are written
-under all names. Both readers take turns, over files that the system has in memory.
+The files are generated, because the data set cannot be redistributed. They have the true format and size: about 100
+frames of 25 joints in 12 fields, 22 % with a second person, 6 % with a body that is not a person. A hundred different
+texts are repeated under all names. The two readers take turns, on files that are in the system's cache.
 """
 
 import io
@@ -36,16 +36,16 @@ from trainer.data.store import ClipStore
 
 NTU60_FILES = 56_880
 NUM_TEXTS = 100
-# Files that one reader takes in its turn, and turns.
+# Number of files that a reader takes in each turn, and number of turns.
 TURN_FILES, TURNS = 25, 8
-# Whole imports: files of each, and turns.
+# For whole imports: number of files of each, and number of turns.
 IMPORT_FILES, IMPORT_TURNS = 200, 3
 
 COMMAND = [sys.executable, "-c", "from trainer.cli.data import gfp_data; gfp_data()", "import"]
 
 
 def make_text(draws: np.random.Generator) -> str:
-    """One recording: someone upright who sways, now and then a second person, or a body seen for some frames only."""
+    """Make one recording: a person who sways, sometimes a second person, or a body seen in a few frames only."""
     num_frames = int(np.clip(draws.gamma(9.0, 11.0), 30, 300))
     kind = draws.choice(["one", "two", "ghost"], p=[0.72, 0.22, 0.06])
     spans = {"one": [(0, num_frames)], "two": [(0, num_frames)] * 2, "ghost": [(0, num_frames), (5, 14)]}[kind]
@@ -68,7 +68,7 @@ def make_text(draws: np.random.Generator) -> str:
 
 
 def write_files(folder: Path, num_files: int) -> list[Path]:
-    """Files of made-up recordings, named as those of NTU RGB+D are."""
+    """Write files of made-up recordings, named like those of NTU RGB+D."""
     draws = np.random.default_rng(0)
     texts = [make_text(draws).encode() for _ in range(min(NUM_TEXTS, num_files))]
     incomplete = ntu.incomplete_recordings()
@@ -88,7 +88,7 @@ def write_files(folder: Path, num_files: int) -> list[Path]:
 
 
 def parse_plainly(path: Path) -> np.ndarray:
-    """The plainest reader in Python: a loop over lines that splits each and takes three numbers of it."""
+    """Read a file as simply as Python can: loop over lines, split each and take three of its numbers."""
     lines = io.StringIO(path.read_text(encoding="ascii"))
     frames = []
     for _ in range(int(next(lines))):
@@ -116,7 +116,7 @@ def seconds(action: Callable[[], Any]) -> float:
 
 
 def compare_parsing(files: Sequence[Path]) -> dict[str, float]:
-    """Milliseconds a file of both readers, by turns over the same files."""
+    """Return the milliseconds a file for both readers, which take turns on the same files."""
     for file in files[:NUM_TEXTS]:
         np.testing.assert_array_equal(parse(file), parse_plainly(file))
     plain, ours = [], []
@@ -129,7 +129,7 @@ def compare_parsing(files: Sequence[Path]) -> dict[str, float]:
 
 
 def compare_imports(folder: Path, work: Path) -> dict[str, float]:
-    """Milliseconds a file of whole imports (read, hash, choose, clean, store) in one process with either reader."""
+    """Return the milliseconds a file for whole imports in one process (read, hash, choose, clean, store)."""
     sources = {name: files[:IMPORT_FILES] for name, files in find_sources([folder]).items()}
     config = ImportConfig()
     taken: dict[str, list[float]] = {"plain_ms": [], "ours_ms": []}
@@ -148,7 +148,7 @@ def compare_imports(folder: Path, work: Path) -> dict[str, float]:
 
 
 def measure_import(files: Sequence[Path], work: Path) -> dict[str, float]:
-    """Seconds and peak memory of the command, start and all processes included; shared pages count for each."""
+    """Return seconds and peak memory of the command and all its processes. Shared pages count for each."""
     folder = work / f"first{len(files)}"
     folder.mkdir()
     for file in files:

@@ -1,4 +1,4 @@
-"""Clips that were never recorded, of the sizes of NTU RGB+D: for timing, not for learning."""
+"""Made-up clips with the sizes of NTU RGB+D, for measuring time, not for learning."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ MEAN_FRAMES, MIN_FRAMES, MAX_FRAMES = 80, 30, 300
 
 
 def write_store(path: Path, *, num_clips: int, one_body_share: float, seed: int = 0) -> ClipStore:
-    """A store of walking noise, of which `one_body_share` of the clips have one body and the others two."""
+    """Write a store of random walks. A share of `one_body_share` of the clips has one body; the others have two."""
     draws = np.random.default_rng(seed)
     cleaning = CleanConfig()
     with StoreWriter(path, cleaning) as writer:

@@ -1,13 +1,13 @@
-"""What a server costs on top of onnxruntime, against MLServer and Ray Serve, under overload, and over time.
+"""Compare gfp-serve with onnxruntime alone, MLServer and Ray Serve; overload it; run it for a long time.
 
-    python benchmarks/serve.py throughput --work W       1, 8 and 64 callers against onnxruntime alone
+    python benchmarks/serve.py throughput --work W       1, 8 and 64 callers, compared with onnxruntime alone
     python benchmarks/serve.py lone --work W             single calls, each after all sides have been silent
     python benchmarks/serve.py peers --work W            the same small model in MLServer and Ray Serve
     python benchmarks/serve.py overload --work W         ten times the capacity for a minute
-    python benchmarks/serve.py soak --work W             ten minutes of everything that callers do wrong
+    python benchmarks/serve.py soak --work W             ten minutes of every mistake that callers make
 
-W is a folder for encoders and environments, kept between runs. Sides take turns within one run, and callers have a
-process of their own.
+W is a folder for encoders and environments; it is kept between runs. Sides take turns within one run. Callers run in a
+separate process.
 """
 
 import json
@@ -37,7 +37,9 @@ from benchmarks.serving.processes import Side, child, gfp_serve, side
 
 OUT = Path("benchmarks/serve.json")
 
-work_option = click.option("--work", type=click.Path(path_type=Path), required=True, help="Folder for what is made.")
+work_option = click.option(
+    "--work", type=click.Path(path_type=Path), required=True, help="Folder for encoders and environments."
+)
 out_option = click.option("--out", type=click.Path(path_type=Path), default=OUT, show_default=True)
 
 
@@ -63,7 +65,7 @@ def throughput(
     seconds: float,
     options: tuple[str, ...],
 ) -> None:
-    """gfp-serve against onnxruntime alone, on the same cores."""
+    """Compare gfp-serve with onnxruntime alone, on the same cores."""
     report = {}
     for name in sizes:
         bundle = bundle_of(work, name)
@@ -102,10 +104,10 @@ def throughput(
 @click.option("--rounds", default=300, show_default=True, help="Calls of each side.")
 @click.option("--option", "options", multiple=True, help="Option of gfp-serve, e.g. --option=--num-threads=1.")
 def lone(work: Path, out: Path, sizes: tuple[str, ...], rounds: int, options: tuple[str, ...]) -> None:
-    """What a call costs that comes alone, above onnxruntime alone: call by call, the sides in turns.
+    """Measure what a single call costs more than onnxruntime alone. The sides take turns call by call.
 
-    A machine that gets slower or faster meanwhile does so for all sides. `gRPC, no encoder` answers at once with what
-    it remembers: no server in Python can be nearer.
+    So a machine that becomes slower or faster meanwhile does so for all sides. `gRPC, no encoder` answers at once with
+    a remembered vector: no server in Python can be faster.
     """
     report = {}
     for name in sizes:
@@ -120,7 +122,7 @@ def lone(work: Path, out: Path, sizes: tuple[str, ...], rounds: int, options: tu
             sides = {"raw": stack.enter_context(side("raw", bundle))}
             sides |= {label: stack.enter_context(side("load", *given)) for label, given in servers.items()}
             check_alike(sides)
-            # The first call of a short turn counts, after what other sides leave behind (spinning threads) is over.
+            # Wait until other sides' threads have stopped spinning, because the first call of a short turn counts.
             turns = {label: {"batch": 1} if label == "raw" else {"callers": 1} for label in sides}
             seconds: dict[str, list[float]] = {label: [] for label in sides}
             for _ in range(rounds):
@@ -146,9 +148,9 @@ def lone(work: Path, out: Path, sizes: tuple[str, ...], rounds: int, options: tu
 @click.option("--rounds", default=5, show_default=True)
 @click.option("--seconds", default=10.0, show_default=True, help="Length of a turn.")
 def peers(work: Path, out: Path, callers: tuple[int, ...], rounds: int, seconds: float) -> None:
-    """The small encoder in other servers, through the Open Inference Protocol.
+    """Compare with other servers of the small encoder, through the Open Inference Protocol.
 
-    gfp-serve gets raw clips and prepares them; the others get what preprocessing made of them, of the same bytes.
+    gfp-serve gets raw clips and preprocesses them. The others get preprocessed clips, of the same number of bytes.
     """
     bundle = bundle_of(work, "small")
     with ExitStack() as stack:
@@ -179,10 +181,12 @@ def peers(work: Path, out: Path, callers: tuple[int, ...], rounds: int, seconds:
 @work_option
 @out_option
 @click.option("--seconds", default=60.0, show_default=True)
-@click.option("--times", default=10.0, show_default=True, help="Calls, in multiples of what the server can answer.")
+@click.option(
+    "--times", default=10.0, show_default=True, help="How many times more calls to send than the server can answer."
+)
 def overload(work: Path, out: Path, seconds: float, times: float) -> None:
-    """Many times more calls than can be answered."""
-    room = 32  # bodies: a queue of sixteen clips
+    """Send many times more calls than the server can answer."""
+    room = 32  # in bodies: sixteen clips of two
     with ExitStack() as stack:
         options = ("--max-admitted-bodies", room, "--max-sequences", room // 2)
         process, address = stack.enter_context(gfp_serve(bundle_of(work, "tokens-75"), *options))
@@ -220,7 +224,7 @@ def overload(work: Path, out: Path, seconds: float, times: float) -> None:
 @click.option("--minutes", default=10.0, show_default=True)
 @click.option("--callers", default=8, show_default=True)
 def soak(work: Path, out: Path, minutes: float, callers: int) -> None:
-    """Everything that callers do, wrong things above all, and what stays behind in the server."""
+    """Do everything that callers do, above all mistakes, and measure what the server still holds afterwards."""
     bundle = bundle_of(work, "small")
     with ExitStack() as stack:
         command = [sys.executable, "-m", "benchmarks.serving.watched_server", "--bundle", str(bundle), "--port", "0"]
@@ -233,7 +237,7 @@ def soak(work: Path, out: Path, minutes: float, callers: int) -> None:
         memory = Memory(process.pid)
         done = world.turn(seconds=60 * minutes, callers=callers, seed=2)
         resident = memory.stop()
-        time.sleep(5)  # for connections that were left
+        time.sleep(5)  # until the server has closed abandoned connections
         facts = {
             **done,
             "before": before,
@@ -246,7 +250,7 @@ def soak(work: Path, out: Path, minutes: float, callers: int) -> None:
 
 
 class Memory:
-    """Resident memory of a process, read every second until `stop`."""
+    """Reads the resident memory of a process every second until `stop`."""
 
     def __init__(self, pid: int) -> None:
         self._process = psutil.Process(pid)
@@ -266,7 +270,7 @@ class Memory:
 
 
 def growth(resident: list[float], *, first: float) -> float:
-    """How much more it is in the last tenth than in the tenth that begins at `first` of the time."""
+    """Return the growth from the tenth that begins at the share `first` of the time to the last tenth."""
     tenth = max(1, len(resident) // 10)
     start = int(first * len(resident))
     return median(resident[-tenth:]) / median(resident[start : start + tenth]) - 1
@@ -292,15 +296,15 @@ def bundle_of(work: Path, name: str) -> Path:
 
 
 def check_alike(sides: dict[str, Side]) -> None:
-    """Raise `RuntimeError` when two sides do not compute the same."""
+    """Raise `RuntimeError` if two sides do not compute the same vector."""
     (first, expected), *others = ((name, each.vector) for name, each in sides.items())
     for name, vector in others:
         if vector.shape != expected.shape or np.abs(vector - expected).max() > 1e-5:
-            raise RuntimeError(f"{name} gives another vector than {first}: {vector[:3]} and {expected[:3]}")
+            raise RuntimeError(f"{name} and {first} give different vectors: {vector[:3]} and {expected[:3]}")
 
 
 def take_turns(turns: dict[str, Callable[[], dict[str, Any]]], rounds: int) -> dict[str, dict[str, Any]]:
-    """Each side once a round, after one that is not counted; medians of the rounds, percentiles of all calls."""
+    """Give each side a turn in each round, after one that is not counted. Medians of rounds, percentiles of calls."""
     for turn in turns.values():
         turn()
     done: dict[str, list[dict[str, Any]]] = {name: [] for name in turns}
@@ -331,7 +335,7 @@ def show(title: str, facts: dict[str, dict[str, Any]], columns: tuple[str, ...])
 
 
 def write(out: Path, section: str, report: dict[str, Any]) -> None:
-    """Put the section into the report, beside what is there."""
+    """Write the section into the report, and keep the other sections."""
     known = json.loads(out.read_text()) if out.exists() else {}
     known[section] = {"python": platform.python_version(), "machine": platform.machine(), **report}
     out.write_text(json.dumps(known, indent=2) + "\n")

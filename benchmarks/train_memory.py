@@ -1,9 +1,9 @@
-"""Memory of training on a CPU, by the size of the store: the clips are mapped from their file, not loaded.
+"""Measure the memory of training on a CPU for stores of several sizes. Clips are mapped from their file, not loaded.
 
     python benchmarks/train_memory.py
 
-Each size is trained in a process of its own for the same number of steps. `anonymous` is what the process itself holds;
-`mapped` are pages of files, the store's among them, which the kernel takes back when memory is short.
+Each size is trained for the same number of steps, in a separate process. `anonymous` is the process's own memory.
+`mapped` are pages of files, such as the store's; the kernel takes them back when memory is short.
 """
 
 import json

@@ -1,10 +1,10 @@
-"""Time of a training step: gfp against its peers, every objective on the same clips, encoder and loop, in turns.
+"""Measure the time of a training step of gfp and of other objectives, with the same clips, encoder and loop, in turns.
 
-    python benchmarks/train_step.py                      what this machine has
+    python benchmarks/train_step.py                      on this machine's GPU, or its CPU
     python benchmarks/train_step.py --device cuda --batch-clips 128 --out benchmarks/train_step_h200.json
 
-Beside the medians stand the ratio to `mamp`, what the FLOPs alone would give, the share of the device's arithmetic that
-the step reaches, and the projected time of the published run (400 epochs of NTU-60: 40,091 clips).
+Besides medians, the report has the ratio to `mamp`, the ratio that FLOPs alone would give, the share of the device's
+peak arithmetic that a step reaches, and the projected time of the published run (400 epochs of NTU-60: 40,091 clips).
 """
 
 import json
@@ -34,15 +34,15 @@ from trainer.speed import StepTimes, measure_steps
 
 PUBLISHED_CLIPS = 400 * 40_091
 SIDES = ("gfp", "mamp", "skeleton_mae", "s_jepa")
-# Clips of a store; more than a batch, so that steps differ.
+# Clips in the store. More than a batch, so that steps differ.
 NUM_CLIPS = 512
-# Dense bf16 arithmetic of GPUs, as measured with large matrix products.
+# Peak of dense bf16 arithmetic, measured with large matrix products, by GPU.
 TFLOP_S = {"H200": 790}
 
 
 @dataclass(frozen=True)
 class Mix:
-    """Which share of clips has one body; the others have two."""
+    """A share of clips has one body; the others have two."""
 
     name: str
     one_body_share: float
@@ -58,8 +58,8 @@ MIXES = (
 @click.command(help=__doc__)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--batch-clips", default=32, show_default=True)
-@click.option("--rounds", default=5, show_default=True, help="Turns of every side.")
-@click.option("--steps", default=0, help="Steps a turn. [default: 1 on a CPU, 20 on CUDA]")
+@click.option("--rounds", default=5, show_default=True, help="Number of turns of each side.")
+@click.option("--steps", default=0, help="Steps in a turn. [default: 1 on a CPU, 20 on CUDA]")
 @click.option("--side", "sides", multiple=True, default=SIDES, show_default=True, help="Objective; may be repeated.")
 @click.option("--mix", "mixes", multiple=True, type=click.IntRange(0, 2), default=(0, 1, 2), show_default=True)
 @click.option("--compile", "compile_mode", type=click.Choice(["auto", "off", "fused", "graphs"]), default="auto")
@@ -113,7 +113,7 @@ def main(
 
 
 class Published(Trainer):
-    """A step whose attention is written out, softmax(Q · K) and all, as the published code has it."""
+    """Compute attention step by step, with an explicit softmax(Q · K), as the published code does."""
 
     def train_step(self) -> Any:
         with sdpa_kernel(SDPBackend.MATH):

@@ -1,8 +1,10 @@
-"""The least that serves the encoder over gRPC: no batching, no limits, no preprocessing. What gRPC itself costs.
+"""The smallest server of the encoder over gRPC, to measure what gRPC itself costs.
+
+It has no batching, no limits and no preprocessing.
 
 python -m benchmarks.serving.bare_server BUNDLE [--remember]
 
-With --remember it encodes the first clip alone, and answers every other call with that: gRPC and nothing else.
+With --remember it encodes only the first clip, and answers every other call with that vector.
 """
 
 import asyncio
@@ -18,7 +20,7 @@ from gfp_serve.bundle import Bundle
 from gfp_serve.v1 import open_inference_pb2 as oip
 from gfp_serve.v1 import open_inference_pb2_grpc
 
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # while it is imported; gfp_serve/encoder.py says why
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before the import; gfp_serve/encoder.py says why
 import onnxruntime
 
 

@@ -1,4 +1,4 @@
-"""The bundles that servers are timed with: encoders of three sizes, untrained, for time does not depend on weights."""
+"""Bundles for timing servers: encoders of three sizes. They are untrained, because time does not depend on weights."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from trainer.encoder import EncoderConfig
 from trainer.evaluate.candidates import untrained
 from trainer.export import Origin, export_bundle
 
-# Frames and bodies of the clip that every caller sends: 72 KB.
+# Frames and bodies of the clip that every caller sends; it has 72 KB.
 NUM_FRAMES, NUM_BODIES = 120, 2
 
 
@@ -29,18 +29,18 @@ class Size:
 SIZES = {
     size.name: size
     for size in (
-        # As published: 750 tokens a body, 28 GFLOP a clip of two.
+        # As published: 750 tokens a body, 28 GFLOP for a clip of two bodies.
         Size("full", EncoderConfig(), 120),
-        # The same on a tenth of the tokens.
+        # The same with a tenth of the tokens.
         Size("tokens-75", EncoderConfig(), 12),
-        # 10 MB, 25 tokens a body: the server itself matters.
+        # 10 MB, 25 tokens a body: so small that the server's own time matters.
         Size("small", EncoderConfig(depth=3, segment_frames=120), 120),
     )
 }
 
 
 def write_bundle(size: Size, path: Path) -> None:
-    """Export the encoder of a size, if it is not there."""
+    """Export an encoder of this size, unless the file exists."""
     if path.exists():
         return
     config = TrainConfig(encoder=size.encoder, num_frames=size.num_frames)
@@ -52,7 +52,7 @@ def write_bundle(size: Size, path: Path) -> None:
 
 
 def made_up_clip(seed: int = 0) -> np.ndarray:
-    """A clip of two people who walk about: frames × bodies × 25 × 3, float32, metres."""
+    """Return a clip of two people who drift about: frames × bodies × 25 × 3, float32, metres."""
     draws = np.random.default_rng(seed)
     pose = draws.uniform(-0.4, 0.4, (1, NUM_BODIES, 25, 3))
     steps = draws.normal(0, 0.02, (NUM_FRAMES, NUM_BODIES, 25, 3)).cumsum(axis=0)

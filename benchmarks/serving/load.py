@@ -1,7 +1,7 @@
-"""Callers of a server, in a process of their own: each sends the next clip when the last is answered.
+"""Callers of a server, in a separate process. Each sends its next clip when the last one is answered.
 
-Reads a line of JSON for each turn, {"seconds": S, "callers": N}, and answers with one. The messages are made once and
-replies are only counted, so that what is timed is the server.
+Reads a line of JSON for each turn, {"seconds": S, "callers": N}, and answers with a line of JSON. The messages are made
+once, and replies are only counted, so that only the server is timed.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ def embed_request() -> bytes:
 
 
 def infer_request(model: str, tensor: str, values: np.ndarray) -> bytes:
-    """The same of the Open Inference Protocol, which every server speaks."""
+    """Return a request of the Open Inference Protocol, which every server here understands."""
     request = oip.ModelInferRequest(model_name=model, raw_input_contents=[values.tobytes()])
     request.inputs.add(name=tensor, datatype="FP32", shape=values.shape)
     return request.SerializeToString()
@@ -46,7 +46,7 @@ def vector_of(method: str, reply: bytes) -> np.ndarray:
 
 
 class Load:
-    """`callers` that each have one call in progress."""
+    """Makes calls to one method, with one call in progress for each caller."""
 
     def __init__(self, address: str, method: str, request: bytes) -> None:
         options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
@@ -73,24 +73,24 @@ class Load:
 
         started = time.perf_counter()
         await asyncio.gather(*(caller() for _ in range(callers)))
-        # The last calls end after `end`, and so does the clock.
+        # The last calls end after `end`, so the time is taken here.
         spent = time.perf_counter() - started
         return {"clips_per_s": len(latencies) / spent, "latencies_s": latencies, "failures": dict(failures)}
 
 
 async def main(address: str, kind: str, num_frames: str = "120") -> None:
-    """`num_frames` are those of the model, for servers that leave preprocessing to their callers."""
+    """`num_frames` is the model's number of frames, for servers whose callers do the preprocessing."""
     clip = made_up_clip()
     if kind == "embed":
         method, request = EMBED, embed_request()
     elif kind == "raw-clip":
         method, request = INFER, infer_request("gfp-encoder", "skeleton", clip[None])
-    else:  # servers of bare models take what preprocessing made: as many bytes
+    else:  # servers of bare models take preprocessed clips, which have the same number of bytes
         prepared = prepare(clip, NTU25, PreprocessConfig(sampling=SampleConfig(num_frames=int(num_frames))))
         method, request = INFER, infer_request("encoder", "clips", prepared[None])
     load = Load(address, method, request)
     print(json.dumps({"vector": vector_of(method, await load.once()).tolist()}), flush=True)
-    gc.freeze()  # what is timed is the server, not this process's collections
+    gc.freeze()  # so that garbage collection in this process is not timed
     for line in sys.stdin:
         print(json.dumps(await load.turn(**json.loads(line))), flush=True)
 

@@ -1,4 +1,4 @@
-"""The encoder as a user of MLServer would serve it. Runs in an environment of its own, without this project."""
+"""Serves the encoder as a user of MLServer would. Runs in a separate environment, without this project."""
 
 import os
 
@@ -6,7 +6,7 @@ from mlserver import MLModel
 from mlserver.codecs import NumpyCodec
 from mlserver.types import InferenceRequest, InferenceResponse
 
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # while it is imported; gfp_serve/encoder.py says why
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before the import; gfp_serve/encoder.py says why
 import onnxruntime
 
 

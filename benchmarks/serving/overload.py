@@ -1,9 +1,9 @@
-"""Callers who do not wait for each other: so many calls a second, whatever the server says.
+"""Callers who do not wait for answers: they send a fixed number of calls a second.
 
     python -m benchmarks.serving.overload ADDRESS
 
-Reads a line of JSON for each turn, {"seconds": S, "rate": CALLS_A_SECOND}, and answers with one: for each status, when
-its calls were answered.
+Reads a line of JSON for each turn, {"seconds": S, "rate": CALLS_A_SECOND}, and answers with a line of JSON: for
+each status, the seconds that its calls took.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from benchmarks.serving.load import EMBED, embed_request, vector_of
 async def turn(address: str, seconds: float, rate: float) -> dict[str, list[float]]:
     latencies: dict[str, list[float]] = defaultdict(list)
     request = embed_request()
-    # Several connections, as several callers have.
+    # Several connections, like several callers.
     channels = [grpc.aio.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)]) for _ in range(8)]
     calls = [channel.unary_unary(EMBED) for channel in channels]
     await asyncio.gather(*(channel.channel_ready() for channel in channels))
@@ -55,7 +55,7 @@ async def main(address: str) -> None:
     async with grpc.aio.insecure_channel(address) as channel:
         reply = await channel.unary_unary(EMBED)(embed_request(), timeout=60, wait_for_ready=True)
     print(json.dumps({"vector": np.asarray(vector_of(EMBED, reply)).tolist()}), flush=True)
-    gc.freeze()  # what is timed is the server, not this process's collections
+    gc.freeze()  # so that garbage collection in this process is not timed
     for line in sys.stdin:
         print(json.dumps(await turn(address, **json.loads(line))), flush=True)
 

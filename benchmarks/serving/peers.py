@@ -1,4 +1,4 @@
-"""Other servers of the same model, each in an environment of its own."""
+"""Other servers of the same model, each in its own environment."""
 
 import json
 import os
@@ -18,7 +18,7 @@ PACKAGES = {"mlserver": ["mlserver==1.7.1", "uvloop==0.21.0"], "ray": ["ray[serv
 
 
 def environment(work: Path, name: str) -> Path:
-    """The folder of programs of an environment with that server, made if it is not there."""
+    """Return the folder of programs of an environment with this server. Makes the environment if needed."""
     folder = work / "environments" / name
     if not (folder / "ready").exists():
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
@@ -30,7 +30,7 @@ def environment(work: Path, name: str) -> Path:
 
 @contextmanager
 def mlserver(work: Path, bundle: Path, *, workers: int, port: int) -> Iterator[str]:
-    """Its address; `workers` are its processes for inference, 0 for none beside the server itself."""
+    """Start MLServer and give its address. `workers` counts its inference processes; 0: the server does inference."""
     folder = work / f"mlserver-{workers}"
     folder.mkdir(exist_ok=True)
     model = folder / "encoder.onnx"

@@ -1,4 +1,4 @@
-"""Children of a benchmark: servers, and the sides that take turns."""
+"""Child processes of a benchmark: servers, and the sides that take turns."""
 
 import json
 import os
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Side:
-    """A child that answers a line of JSON with one. `vector` is what it made of the clip, to be compared."""
+    """A child that answers each line of JSON with one. `vector` is its embedding of the clip, to compare sides by."""
 
     def __init__(self, module: str, *arguments: object) -> None:
         self._child = subprocess.Popen(
@@ -41,7 +41,7 @@ class Side:
     def _read(self) -> dict[str, Any]:
         line = self._child.stdout.readline()
         if not line:
-            raise RuntimeError(f"a side ended with exit code {self._child.wait()}; its words stand above.")
+            raise RuntimeError(f"a side ended with exit code {self._child.wait()}; its output above says why.")
         return json.loads(line)
 
 
@@ -58,7 +58,10 @@ def side(module: str, *arguments: object) -> Iterator[Side]:
 def child(
     command: list[str], ready: str, log: Path | None = None, **environment: str
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A server, and what the group of `ready` matched in what it says, which goes to `log`. Ends with its block."""
+    """Run a server for the length of a block; give its process and the group that `ready` matches in its output.
+
+    The output goes to `log`.
+    """
     with ExitStack() as stack:
         path = log or Path(stack.enter_context(tempfile.TemporaryDirectory())) / "log"
         output = stack.enter_context(path.open("w"))
@@ -83,7 +86,7 @@ def _stop(process: subprocess.Popen[str]) -> None:
 
 @contextmanager
 def gfp_serve(bundle: Path, *options: object) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A `gfp-serve` on a free port of this machine's CPU, and its address."""
+    """Run `gfp-serve` on the CPU and a free port; give its process and its address."""
     command = [sys.executable, "-c", "from gfp_serve.cli.serve import gfp_serve; gfp_serve()"]
     given = ["--bundle", bundle, "--port", 0, "--device", "cpu", *options]
     with child([*command, *map(str, given)], r"serving \S+ on (\S+) ", PYTHONUNBUFFERED="1") as started:

@@ -1,6 +1,6 @@
-"""The side to compare with: onnxruntime alone, as it comes, in a process of its own, on clips that are ready for it.
+"""The side to compare with: onnxruntime alone, with default settings, in a separate process, on preprocessed clips.
 
-Reads a line of JSON for each turn, {"seconds": S, "batch": B}, and answers with one: calls, clips, latencies in s.
+Reads a line of JSON for each turn, {"seconds": S, "batch": B}, and answers with one: clips_per_s, latencies_s.
 """
 
 import json
@@ -16,7 +16,7 @@ from gfp_serve.bundle import INPUT_NAME, OUTPUT_NAME, Bundle
 from gfp_serve.preprocess import prepare
 from gfp_serve.skeleton import NTU25
 
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # while it is imported; gfp_serve/encoder.py says why
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before the import; gfp_serve/encoder.py says why
 import onnxruntime
 
 

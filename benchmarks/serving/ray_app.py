@@ -1,8 +1,8 @@
-"""The encoder as a user of Ray Serve would serve it over gRPC, with the stubs of the Open Inference Protocol.
+"""Serves the encoder over gRPC as a user of Ray Serve would, with the stubs of the Open Inference Protocol.
 
     python ray_app.py MODEL PORT
 
-Runs in an environment of its own, which sees this project's generated stubs and nothing else of it.
+Runs in a separate environment, with this project's generated stubs and nothing else of it.
 """
 
 import os
@@ -13,7 +13,7 @@ import numpy as np
 
 from gfp_serve.v1 import open_inference_pb2 as oip
 
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # while it is imported; gfp_serve/encoder.py says why
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before the import; gfp_serve/encoder.py says why
 import onnxruntime
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # Ray reports to its makers too

@@ -1,9 +1,11 @@
-"""What callers do in a day, in ten minutes: clips of every shape and layout, nonsense, hanging up, too little time.
+"""Does in ten minutes what callers do in a day.
+
+It sends clips of every shape and layout, and nonsense; it hangs up; it gives calls too little time.
 
     python -m benchmarks.serving.soak ADDRESS
 
-Reads a line of JSON for each turn, {"seconds": S, "callers": N, "seed": I}, and answers with one: how often each thing
-was done, and how often each status came back.
+Reads a line of JSON for each turn, {"seconds": S, "callers": N, "seed": I}, and answers with one: how often it did
+each thing, and how often it got each status.
 """
 
 import asyncio
@@ -25,14 +27,14 @@ from gfp_serve.v1 import open_inference_pb2 as oip
 from gfp_serve.v1 import open_inference_pb2_grpc as oip_grpc
 from gfp_serve.wire.arrays import write_sequence
 
-# Items that come and go: the gallery must not be what grows.
+# Items are replaced and removed, so that the gallery itself does not grow.
 NUM_ITEMS = 200
 
 Deed = Callable[["Caller"], Awaitable[None]]
 
 
 class Caller:
-    """Does one thing after another, and counts."""
+    """Does one thing after another, and counts the results."""
 
     def __init__(self, address: str, seed: int) -> None:
         self.address = address

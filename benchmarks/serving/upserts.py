@@ -1,9 +1,9 @@
-"""Callers of a server that each upsert one item after another, in a process of their own.
+"""Callers of a server, in a separate process. Each upserts one item after another.
 
     python -m benchmarks.serving.upserts ADDRESS EMBEDDING_SIZE
 
-Reads a line of JSON for each turn, {"seconds": S, "callers": N}, and answers with one. Messages are made before the
-clock starts; every item is a new one.
+Reads a line of JSON for each turn, {"seconds": S, "callers": N}, and answers with one. Messages are made before
+the clock starts. Every item is a new one.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""`gfp-serve` that prints its number of tasks, threads and open files as JSON at SIGUSR1: what a leak would raise.
+"""`gfp-serve` that prints its numbers of tasks, threads and open files as JSON at SIGUSR1. A leak would raise them.
 
 python -m benchmarks.serving.watched_server BUNDLE [OPTION ...]
 """
