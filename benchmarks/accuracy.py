@@ -1,6 +1,6 @@
-"""Compare the accuracy of the objectives, with equal steps and equal data. Two CPU cores are enough.
+"""Compare the objectives' accuracy, with equal steps and data. Two CPU cores are enough.
 
-    python benchmarks/accuracy.py prepare DATA --work WORK     import the clip files of DATA (see CLIP_FILES) into stores
+    python benchmarks/accuracy.py prepare DATA --work WORK     make stores of the clip files in DATA (see CLIP_FILES)
     python benchmarks/accuracy.py run --work WORK              add missing rows to the report; may be stopped any time
     python benchmarks/accuracy.py table                        print the report as the tables of docs/benchmarks.md
 

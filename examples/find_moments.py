@@ -268,7 +268,7 @@ def report(answers: Sequence[Answer]) -> None:
     heads = [f"@{k}, {least}" for least in OVERLAPS for k in (1, TOP_K)]
     table = Table(
         *("label", "queries", *heads, "median overlap"),
-        title="Queries with a moment among the first k that overlaps a true one by this much or more (@k, overlap), in %",
+        title="Queries with a true moment among the first k, by the least overlap that counts (@k, overlap), in %",
     )
     for label in sorted(by_label):
         table.add_row(*row_of(label, [answer.overlaps for answer in by_label[label]]))

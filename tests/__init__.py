@@ -1,17 +1,17 @@
-"""Tests mirror the packages; `contract/` holds what crosses them. Shape annotations are executed with `check`.
+"""Tests have the folders of the packages; those in `contract/` concern several. `check` enforces shape annotations.
 
-Parts that several tests use are in `support/`. What a gallery must hold to, even when it is killed, is in `proving/`,
-for tests and benchmarks. Files of earlier releases are in `golden/`.
+Parts that several tests use are in `support/`. `proving/` checks that galleries keep their promises, even when killed;
+tests and benchmarks use it. Files of earlier releases are in `golden/`.
 """
 
 import os
 
 from beartype import BeartypeConf, beartype
 
-# For the processes that tests start, too. Some tests import onnxruntime before gfp_serve/encoder.py, which says why.
+# Processes that tests start inherit this. Some tests import onnxruntime before gfp_serve/encoder.py, which says why.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-# Arrays here are small: on a busy machine two threads wait for each other ten times longer than one computes.
+# Arrays in tests are small: on a busy machine two threads take ten times longer than one, waiting for each other.
 os.environ["OMP_NUM_THREADS"] = "1"
 
-# Ints are accepted where floats are annotated (PEP 484), as type checkers do.
+# Like type checkers, accept ints where floats are annotated (PEP 484).
 check = beartype(conf=BeartypeConf(is_pep484_tower=True))

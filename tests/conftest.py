@@ -1,8 +1,8 @@
-"""Settings and servers of every test.
+"""Settings and servers that all tests share.
 
-Made-up inputs are the same in each run, so that a change is judged by what it changed; `pytest --hypothesis-profile
-explore` looks at ten times as many new ones. An input may take any time: the first of a test may compile or import, and
-the machine may be busy.
+Made-up inputs are the same in each run, so a test that fails does so because of a change. `pytest --hypothesis-profile
+explore` tries ten times as many new ones. An input may take any time: the first one may have to compile or import
+something, and the machine may be busy.
 """
 
 from collections.abc import Iterator

@@ -1,11 +1,11 @@
-"""Many commands in one process, which saves importing them again: what each answered, as its user would see it."""
+"""Runs many commands in one process, so that they are imported once, and says what each printed for its user."""
 
 import json
 from dataclasses import dataclass
 
 from tests.contract.commands import SCRIPTS
 
-# Runs where this project's tests are not: another environment's Python gets it as text.
+# Text, because another environment's Python runs it, which cannot import this project's tests.
 _SCRIPT = f"""
 import importlib, json, sys
 from click.testing import CliRunner
@@ -19,7 +19,7 @@ def answer(name, arguments):
     module, function = {SCRIPTS!r}[name].split(":")
     try:
         command = getattr(importlib.import_module(module), function)
-    except SystemExit as end:  # of a command that cannot even be imported
+    except SystemExit as end:  # the import of the command itself ended
         yield [name, *arguments], 1, "", f"{{end}}\\n", False
         return
     for words in below(command, []) if arguments == ["--help-of-all"] else [arguments]:
@@ -37,7 +37,7 @@ for name, *arguments in json.loads(sys.argv[1]):
 
 @dataclass(frozen=True)
 class Answer:
-    """Of one command. `is_broken`: it would have ended in a traceback, of the error in `errors`."""
+    """The answer of one command. `is_broken`: it would have ended in a traceback; `errors` has the exception."""
 
     words: list[str]
     code: int
@@ -47,13 +47,13 @@ class Answer:
 
 
 def script_of(*commands: tuple[object, ...]) -> list[str]:
-    """Arguments of a Python that run these commands one after another: `gfp info` is ("gfp", "info").
+    """Return arguments with which Python runs these commands one after another. `gfp info` is ("gfp", "info").
 
-    The single argument --help-of-all stands for the help of a command and of all commands below it.
+    The single argument --help-of-all asks for the help of a command and of all its subcommands.
     """
     return ["-c", _SCRIPT, json.dumps([list(map(str, words)) for words in commands])]
 
 
 def answers_in(output: str) -> list[Answer]:
-    """What the commands of `script_of` answered, out of its standard output."""
+    """Read the answers of the commands from the standard output of `script_of`."""
     return [Answer(*json.loads(line)) for line in output.splitlines()]

@@ -1,13 +1,13 @@
 """Runs the code blocks of a page of Markdown in their order, as a reader would type them.
 
-- `sh`: each line is a command. A server that it starts runs on until the next one, or the comment
-  `<!-- stop the server -->`, or the end of the page.
+- `sh`: each line is a command. A server keeps running until the page starts another one, has the comment
+  `<!-- stop the server -->`, or ends.
 - `python`: all blocks of a page share their names.
-- `output`: what the block before it prints on standard output. `…` stands for anything; alone on a line, for any number
+- `output`: what the block before it prints on standard output. `…` stands for any text; alone on a line, for any number
   of lines.
-- Blocks in other languages are there to be read.
+- Blocks in other languages are not run.
 
-The comment `<!-- not run: REASON -->` before a block leaves it out. `<!-- gfp-train is tested with: OPTIONS -->` adds
+A block after the comment `<!-- not run: REASON -->` is not run. `<!-- gfp-train is tested with: OPTIONS -->` adds
 options to the training commands of a block, so that they take seconds.
 """
 
@@ -27,7 +27,7 @@ from click.testing import CliRunner
 
 from tests.contract.commands import ROOT, SCRIPTS, command_of
 
-# The address that pages show; a test's server has another.
+# The address that pages show. A test's server has another one.
 ADDRESS = "127.0.0.1:50051"
 
 _FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<content>.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -37,7 +37,7 @@ _SERVER = (sys.executable, "-c", "from gfp_serve.cli.serve import gfp_serve; gfp
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block of a page, with the comment that stands just before it."""
+    """A fenced block of a page, with the comment just before it."""
 
     language: str
     content: str
@@ -50,7 +50,7 @@ class Block:
 
 
 def blocks_of(page: Path) -> Iterator[Block]:
-    """The fenced blocks of a page, in their order; directives of MyST are none."""
+    """Return the fenced blocks of a page, in their order. Directives of MyST do not count."""
     text = page.read_text()
     for fence in _FENCE.finditer(text):
         comment = _COMMENT.search(text, 0, fence.start())
@@ -59,9 +59,9 @@ def blocks_of(page: Path) -> Iterator[Block]:
 
 
 def run_page(page: Path, folder: Path) -> int:
-    """Run a page's blocks in a folder, which is the current one; return how many were run.
+    """Run a page's blocks in the current folder; return how many were run.
 
-    The folder is given the repository's `examples`. Raises `AssertionError` that names the line of the page.
+    The folder gets the repository's `examples`. Raises `AssertionError`, which names the line of the page.
     """
     (folder / "examples").symlink_to(ROOT / "examples")
     num_run = 0
@@ -83,7 +83,7 @@ def run_page(page: Path, folder: Path) -> int:
 
 
 class _Reader:
-    """Types what a page says, and keeps the server that it started and the names that it defined."""
+    """Types what a page says. Keeps the page's server and the names that its Python blocks define."""
 
     def __init__(self) -> None:
         self._names: dict[str, Any] = {"__name__": "__main__"}
@@ -97,7 +97,7 @@ class _Reader:
         self._stop_server()
 
     def run(self, block: Block) -> str:
-        """What the block prints on standard output."""
+        """Run the block; return what it prints on standard output."""
         if block.comment == "stop the server":
             self._stop_server()
         if block.language == "python":
@@ -118,7 +118,7 @@ class _Reader:
         if words[0] == "gfp-serve" and "config" not in words:
             self._start_server(words[1:])
             return ""
-        # Without a process of its own, which takes a second to import everything again.
+        # In this process: another one would take a second to import everything again.
         done = CliRunner().invoke(
             command_of(words[0]), words[1:], prog_name=words[0], env={"GFP_ADDRESS": self._address}
         )
@@ -161,5 +161,5 @@ def _line_pattern(line: str) -> str:
 
 
 def _plain(printed: str) -> str:
-    """Without spaces at the ends of lines, which tables have, and without empty lines at the end."""
+    """Remove empty lines at the end, and spaces at the ends of lines, which tables have."""
     return "\n".join(line.rstrip() for line in printed.rstrip().splitlines()) + "\n"

@@ -18,7 +18,7 @@ def command_of(script: str) -> click.Command:
 
 
 def contexts() -> Iterator[click.Context]:
-    """One context for each command that is installed, and one for each command below it."""
+    """Return a context for each installed command and each of its subcommands."""
     for script in SCRIPTS:
         yield from _with_subcommands(command_of(script), script, None)
 

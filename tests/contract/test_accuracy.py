@@ -1,4 +1,4 @@
-"""What `gfp-evaluate` says of an encoder is what a server with that encoder answers, clip by clip."""
+"""`gfp-evaluate` and a server with the same encoder give the same answer for each clip."""
 
 import dataclasses
 import json
@@ -31,7 +31,7 @@ Ask = Callable[..., dict[str, dict]]
 
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The clips that are shipped, with a split: every second person is tested."""
+    """The shipped clips with a split: every second person is in the test part."""
     folder = tmp_path_factory.mktemp("recordings")
     for file in CLIPS.glob("*.npz"):
         clips = list(read_clips(file))
@@ -52,7 +52,7 @@ def store(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> ClipSto
 
 @pytest.fixture(scope="module")
 def evaluated(store: ClipStore) -> tuple[Fold, RetrievalResult]:
-    """What the trainer's evaluation finds with the bundle in the box, the train side as its gallery."""
+    """The trainer's evaluation of the shipped bundle, with the training clips as its gallery."""
     (fold,) = split_folds(store)
     *_, found = retrieval(store, [fold], candidates(DEFAULT_BUNDLE, "cpu", None))
     return fold, found
@@ -60,7 +60,7 @@ def evaluated(store: ClipStore) -> tuple[Fold, RetrievalResult]:
 
 @pytest.fixture(scope="module")
 def ask(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
-    """`gfp classify` of the test side, by clip, at a server whose gallery holds the train side."""
+    """Answers of `gfp classify` for each test clip, from a server whose gallery holds the training clips."""
 
     def run(address: str, *words: object) -> list[str]:
         result = CliRunner().invoke(gfp, list(map(str, words)), env={"GFP_ADDRESS": address})
@@ -78,7 +78,7 @@ def ask(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield ask
 
 
-def test_a_server_is_right_exactly_as_often_as_the_evaluation_says_and_with_the_same_clips(
+def test_a_server_and_the_evaluation_give_each_clip_the_same_class(
     ask: Ask, store: ClipStore, evaluated: tuple[Fold, RetrievalResult]
 ) -> None:
     fold, found = evaluated
@@ -91,12 +91,12 @@ def test_a_server_is_right_exactly_as_often_as_the_evaluation_says_and_with_the_
     report = CliRunner().invoke(gfp_evaluate, ["retrieval", str(DEFAULT_BUNDLE), str(store.path), "--json"])
     percents = json.loads(report.stdout)["top1_percent"]
     assert percents[found.candidate.name] == found.answers.accuracy == 100 * np.mean(right)
-    assert 20 < found.answers.accuracy < 95  # else that would say little
+    assert 20 < found.answers.accuracy < 95  # with 0 or 100 % this test would prove little
 
 
 @pytest.mark.parametrize("balanced", [False, True])
 @pytest.mark.parametrize(("weighting", "temperature"), [("similarity", 0.07), ("similarity", 0.5), ("uniform", 0.07)])
-def test_a_vote_over_the_trainers_vectors_is_the_servers_vote(
+def test_a_vote_over_the_trainers_vectors_equals_the_servers_vote(
     weighting: Weighting,
     temperature: float,
     balanced: bool,

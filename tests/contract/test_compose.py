@@ -1,4 +1,4 @@
-"""The container files agree with each other and with the tree. No engine is needed: files are read, not built."""
+"""The container files agree with each other and with the repository. The tests only read them: no engine is needed."""
 
 import json
 import re
@@ -26,7 +26,7 @@ def compose():
 
 @pytest.fixture(scope="module")
 def stages():
-    """Name of each stage of the Dockerfile -> its (instruction, rest of the line), in order."""
+    """Return, by name of each stage of the Dockerfile, its (instruction, rest of the line) in order."""
     text = (ROOT / "Dockerfile").read_text()
     lines = re.sub(r"\\\n", " ", re.sub(r"(?m)^#.*\n", "", text)).splitlines()
     found = {}
@@ -41,7 +41,7 @@ def stages():
 
 
 def validate(compose):
-    # Named, because the schema's own "$schema" ends in "#", which jsonschema does not take for that draft.
+    # The draft is named, because jsonschema does not recognise it from the schema's "$schema", which ends in "#".
     jsonschema.Draft201909Validator(SPECIFICATION).validate(compose)
 
 
@@ -88,7 +88,7 @@ def test_a_server_is_killed_only_after_it_has_had_time_to_drain(compose):
         assert int(seconds[1]) > ServeConfig().notice_s + ServeConfig().drain_s
 
 
-def test_every_named_volume_is_declared_and_lies_on_a_volume_of_its_image(compose, stages):
+def test_every_named_volume_is_declared_and_mounted_on_a_volume_of_its_image(compose, stages):
     for service in compose["services"].values():
         for mount in service["volumes"]:
             name, target, *_ = mount.split(":")
@@ -100,14 +100,14 @@ def test_every_named_volume_is_declared_and_lies_on_a_volume_of_its_image(compos
                 assert target in " ".join(values(stages[service["build"]["target"]], "VOLUME"))
 
 
-def test_every_image_of_others_is_pinned(compose):
+def test_every_image_that_we_do_not_build_is_pinned(compose):
     images = [service["image"] for service in compose["services"].values() if "build" not in service]
     assert images
     assert all(re.fullmatch(r"[\w/.-]+:v?\d+\.\d+\.\d+", image) for image in images)
 
 
 @pytest.mark.parametrize("name", ["server", "server-gpu", "trainer"])
-def test_onnxruntime_reports_to_nobody_in_an_image_and_in_the_services_that_run_it(compose, stages, name):
+def test_images_and_services_turn_off_the_telemetry_of_onnxruntime(compose, stages, name):
     services = [service for service in compose["services"].values() if service.get("build", {}).get("target") == name]
 
     assert "ORT_DISABLE_TELEMETRY=1" in " ".join(values(stages[name], "ENV")).split()
@@ -115,7 +115,7 @@ def test_onnxruntime_reports_to_nobody_in_an_image_and_in_the_services_that_run_
     assert all(service["environment"]["ORT_DISABLE_TELEMETRY"] == "1" for service in services)
 
 
-def test_grafana_reports_to_nobody(compose):
+def test_grafana_sends_no_reports(compose):
     told = compose["services"]["grafana"]["environment"]
     off = {"ANALYTICS_REPORTING", "ANALYTICS_CHECK_FOR_UPDATES", "ANALYTICS_CHECK_FOR_PLUGIN_UPDATES", "NEWS_NEWS_FEED"}
 
@@ -125,7 +125,7 @@ def test_grafana_reports_to_nobody(compose):
     assert told["GF_PLUGINS_PREINSTALL_DISABLED"] == told["GF_SECURITY_DISABLE_GRAVATAR"] == "true"
 
 
-def test_the_dashboard_asks_for_metrics_that_there_are():
+def test_the_dashboard_asks_only_for_metrics_that_exist():
     dashboard = json.loads((ROOT / "examples" / "observe" / "dashboard.json").read_text())
     asked = {
         name
@@ -134,13 +134,13 @@ def test_the_dashboard_asks_for_metrics_that_there_are():
         for name in re.findall(r"gfp_\w+", target["expr"])
     }
     known = {sample.name for family in Metrics().registry.collect() for sample in family.samples}
-    # What has labels has no samples before the first call, gallery or encoder.
+    # Metrics with labels have no samples before the first call, gallery or encoder.
     labelled = ("requests_total", "rejected_total", "request_duration_seconds_bucket")
     known |= {f"gfp_{name}" for name in (*labelled, "gallery_items", "gallery_generation", "model_info")}
     assert asked <= known
 
 
-def test_every_instruction_is_one_that_docker_knows(stages):
+def test_docker_knows_every_instruction(stages):
     assert {instruction for stage in stages.values() for instruction, _ in stage} <= INSTRUCTIONS
 
 
@@ -152,7 +152,7 @@ def test_every_stage_starts_from_a_pinned_image_or_from_an_earlier_stage(stages)
         earlier.append(name)
 
 
-def test_everything_copied_exists_and_is_let_through_by_dockerignore(stages):
+def test_everything_copied_exists_and_is_not_ignored_by_dockerignore(stages):
     let_through = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     copied = set()
     earlier = []
@@ -181,20 +181,20 @@ def test_an_image_runs_one_of_our_commands_without_root_and_without_a_shell(stag
 
 
 @pytest.mark.parametrize("name", ["server", "server-gpu"])
-def test_a_server_image_keeps_its_gallery_on_its_volume_and_a_further_flag_does_not_undo_that(stages, name):
+def test_a_server_image_keeps_its_gallery_on_its_volume_even_with_more_flags(stages, name):
     assert "GFP_SERVE_GALLERY=/var/lib/gfp/gallery" in " ".join(values(stages[name], "ENV"))
     assert values(stages[name], "VOLUME") == ["/var/lib/gfp"]
     assert values(stages[name], "CMD") == []
 
 
 @pytest.mark.parametrize("name", ["server", "server-gpu"])
-def test_a_server_image_says_whether_it_is_healthy_on_the_port_that_it_exposes(stages, name):
+def test_the_health_check_of_a_server_image_asks_the_exposed_port(stages, name):
     assert values(stages[name], "EXPOSE") == ["50051"]
     (check,) = values(stages[name], "HEALTHCHECK")
     assert json.loads(check[check.index("CMD") + len("CMD") :]) == ["gfp", "health"]
 
 
-def test_every_install_of_an_image_keeps_to_the_tested_versions_and_names_an_extra_that_exists(stages):
+def test_every_image_installs_tested_versions_and_an_extra_that_exists(stages):
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     installs = [rest for stage in stages.values() for rest in values(stage, "RUN") if "pip install" in rest]
 

@@ -21,7 +21,7 @@ time.sleep(60)
 """
 
 
-def test_at_ctrl_c_the_command_in_progress_may_finish_its_work():
+def test_at_ctrl_c_the_running_command_may_finish_its_work():
     parent = f"import demo; demo.run('python', '-c', {CHILD!r})"
     demo = subprocess.Popen(
         [sys.executable, "-c", f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); {parent}"],

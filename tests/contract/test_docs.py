@@ -1,4 +1,4 @@
-"""The commands explain themselves, and what README and docs tell people to type works."""
+"""Commands have help, and what README and docs tell people to type works."""
 
 import re
 import shlex
@@ -26,7 +26,7 @@ def name_of(page):
 
 @pytest.fixture
 def one_thread():
-    """The encoders are tiny: on a busy machine two threads wait for each other ten times longer than one computes."""
+    """One thread for tiny encoders: on a busy machine two take ten times longer, waiting for each other."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -59,7 +59,7 @@ def test_the_code_blocks_of_a_page_do_what_the_page_says(page, tmp_path, monkeyp
 
 
 @pytest.mark.parametrize(("shown", "fails"), [("2", ""), ("3", r"page.md:6 fails: it prints:\none 1\n2"), ("…", "")])
-def test_a_block_whose_output_is_not_as_the_page_shows_it_fails(shown, fails, tmp_path, monkeypatch):
+def test_a_block_fails_if_its_output_is_not_what_the_page_shows(shown, fails, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     page = tmp_path / "page.md"
     page.write_text(f"```python\nprint('one', 1)\nprint(2)\n```\n\n```output\none …\n{shown}\n```\n")
@@ -76,7 +76,7 @@ def test_a_block_that_is_not_run_says_why():
 
 
 def commands_in(text: str) -> Iterator[str]:
-    """Command lines of ours in a page: in backticks, and in blocks."""
+    """Find our command lines in a page: in backticks, and in blocks."""
     names = "|".join(sorted(SCRIPTS, key=len, reverse=True))
     for quoted, typed in re.findall(
         rf"`((?:{names}) [^`]+)`|^(?:\$ )?((?:{names}) .+?)(?: +# .*)?$", text.replace("\\\n", ""), re.MULTILINE
@@ -85,7 +85,7 @@ def commands_in(text: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_every_command_line_of_a_page_has_only_options_that_there_are(page):
+def test_every_option_in_a_command_line_of_a_page_exists(page):
     options = {
         context.command_path: {
             name for option in context.command.get_params(context) for name in (*option.opts, *option.secondary_opts)
@@ -107,7 +107,7 @@ def test_every_command_line_of_a_page_has_only_options_that_there_are(page):
 
 
 def published_runs() -> Iterator[str]:
-    """The commands for pre-training by which the paper is reproduced, and those for its ablations."""
+    """The pre-training commands that reproduce the paper and its ablations."""
     section = (ROOT / "docs" / "train.md").read_text().split("### Row by row")[1].split("###")[0]
     runs = re.findall(r"`(gfp-train [^`]+)`", section)
     yield from runs
@@ -117,11 +117,11 @@ def published_runs() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("command", list(published_runs()))
-def test_the_published_runs_are_commands_that_gfp_train_takes(command, tmp_path, monkeypatch):
+def test_gfp_train_accepts_the_commands_of_the_published_runs(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(gfp_train, shlex.split(command)[1:])
 
-    # All that is wrong is that there are no clips.
+    # The only error is that the clips are missing.
     assert result.exit_code == 1, result.output
     assert "gfp-data import` makes one" in result.output
 
@@ -134,7 +134,7 @@ def test_the_readme_is_short_and_holds_no_pasted_help():
     assert "--help" not in readme
 
 
-def test_what_the_readme_links_to_is_there():
+def test_every_link_of_the_readme_leads_somewhere():
     readme = (ROOT / "README.md").read_text()
     links = re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", readme)
     missing = [(path, anchor) for path, anchor in links if not (ROOT / path).exists() or anchor not in anchors_of(path)]
@@ -144,16 +144,16 @@ def test_what_the_readme_links_to_is_there():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_the_files_of_the_repository_that_a_page_names_are_there(page):
+def test_every_file_that_a_page_names_exists(page):
     folders = "gfp_serve|trainer|tests|examples|benchmarks|docs|proto"
     named = re.findall(rf"`((?:{folders})/[\w./-]+)`", page.read_text())
 
-    # A page that is made from docstrings names none; what is to be written is in capitals.
+    # Pages made from docstrings name no files. A name in capitals stands for a name of the reader's.
     assert [path for path in named if "NAME" not in path and not (ROOT / path).exists()] == []
 
 
 def anchors_of(path):
-    """What a link to a page may have behind its `#`: its headings, as GitHub and MyST write them; or nothing."""
+    """What may stand after `#` in a link to a page: its headings, as GitHub and MyST write them, or nothing."""
     if not path.endswith(".md"):
         return {""}
     headings = re.findall(r"^#+ (.+)$", (ROOT / path).read_text(), re.MULTILINE)

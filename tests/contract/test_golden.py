@@ -1,4 +1,4 @@
-"""Files that earlier releases wrote are read as they were written, and this release writes the same."""
+"""This release reads the files of earlier releases, and writes the same content."""
 
 import hashlib
 import json
@@ -34,7 +34,7 @@ def check_answers(gallery: FaissGallery, effort: Effort, expected: list[list[tup
 
 
 @pytest.mark.parametrize("kind", write.INDEX_KINDS)
-def test_a_gallery_opens_from_the_index_that_an_earlier_release_made(
+def test_a_gallery_opens_with_the_index_of_an_earlier_release(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str
 ) -> None:
     golden = GOLDEN / f"gallery-format-2-{kind}"
@@ -77,7 +77,7 @@ def test_a_store_of_an_earlier_release_has_its_clips() -> None:
     check_store(GOLDEN / "store-format-1", expected_of(GOLDEN / "store-format-1"))
 
 
-def test_a_run_of_an_earlier_release_goes_on_as_it_would_have_then(tmp_path: Path) -> None:
+def test_a_resumed_run_of_an_earlier_release_has_the_losses_of_that_release(tmp_path: Path) -> None:
     golden = GOLDEN / "checkpoint-format-2.pt"
     expected = expected_of(golden)
     saved = Checkpoint.read(golden)
@@ -106,14 +106,14 @@ def check_bundle(folder: Path, expected: dict[str, Any]) -> Bundle:
     return bundle
 
 
-def test_a_bundle_of_an_earlier_release_gives_the_vectors_that_it_gave_then() -> None:
+def test_a_bundle_of_an_earlier_release_gives_the_same_vectors() -> None:
     bundle = check_bundle(GOLDEN / "bundle-format-1", expected := expected_of(GOLDEN / "bundle-format-1"))
     assert bundle.manifest.encoder_digest == expected["encoder_digest"]
     assert bundle.check(Encoder(bundle, device="cpu").encode) < 1e-5
 
 
-def test_what_this_release_writes_is_what_the_golden_files_hold(tmp_path: Path) -> None:
-    """So a format cannot change unless files of the new one are added."""
+def test_this_release_writes_what_the_golden_files_hold(tmp_path: Path) -> None:
+    """So nobody can change a format without adding files of the new format."""
     write.main(tmp_path / "written")
     written = {path.name: path for path in (tmp_path / "written").iterdir()}
     assert written.keys() <= {path.name for path in GOLDEN.iterdir()}

@@ -1,4 +1,4 @@
-"""Who may import what is configuration (`[tool.importlinter]`); here it is seen to hold, and to fail where it must."""
+"""The import contracts (`[tool.importlinter]`) hold, and each fails for an import that it forbids."""
 
 import re
 import shutil
@@ -20,14 +20,14 @@ def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def tree(tmp_path):
-    """A copy of what lint-imports reads, to plant imports in."""
+    """A copy of what lint-imports reads. Tests add forbidden imports to it."""
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     for package in ("gfp_serve", "trainer"):
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__", "bundles"))
     return tmp_path
 
 
-def test_every_import_keeps_to_the_contracts(tree):
+def test_no_import_breaks_a_contract(tree):
     result = lint_imports(tree)
 
     assert result.returncode == 0, result.stdout + result.stderr
@@ -74,20 +74,20 @@ def test_every_import_keeps_to_the_contracts(tree):
         ("gfp_serve/formats/__init__.py", "import click", "click stays in the commands"),
     ],
 )
-def test_a_planted_import_breaks_its_contract(tree, module, planted, contract):
+def test_a_forbidden_import_breaks_its_contract(tree, module, planted, contract):
     path = tree / module
     path.write_text(f"{planted}\n{path.read_text()}")
 
     result = lint_imports(tree)
 
     assert result.returncode == 1
-    # Long names are broken into lines; the verdict stands at the end of the last.
+    # Long names are broken into lines; the result is at the end of the last one.
     verdicts = re.split(r"(?<=KEPT|OKEN)[^\n]*\n", result.stdout)
     broken = [" ".join(verdict.split()) for verdict in verdicts if verdict.endswith("BROKEN")]
     assert any(contract in verdict for verdict in broken), result.stdout
 
 
-def test_a_module_that_no_layer_names_is_refused(tree):
+def test_a_module_that_is_in_no_layer_is_refused(tree):
     (tree / "gfp_serve" / "drawer.py").write_text('"""Nobody said where this belongs."""\n')
 
     result = lint_imports(tree)

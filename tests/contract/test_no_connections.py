@@ -1,6 +1,6 @@
-"""Nothing leaves the machine: no program of ours connects to anybody whom it was not told to, or writes elsewhere.
+"""Nothing leaves the machine: our programs connect only where they are told to, and write only where they are told to.
 
-Here are the demo and the tests, and what counts as leaving; the commands are watched in `test_packaging.py`.
+These tests cover the demo, the tests, and what counts as leaving. `test_packaging.py` covers the commands.
 """
 
 import os
@@ -24,8 +24,8 @@ demo.run = lambda *words: None
 demo.serving = lambda bundle: serving(DEFAULT_BUNDLE)
 demo.main()
 """
-# One for each library that could connect: opentelemetry, pymilvus with milvus-lite, and onnxruntime in a file that
-# imports it before our own module does.
+# A test file for each library that could connect: opentelemetry, pymilvus with milvus-lite, and onnxruntime, in a file
+# that imports it before our own module does.
 WATCHED_TESTS = (
     "service/test_tracing.py::test_each_call_is_a_span_below_its_callers_with_its_status",
     "gallery/milvus/test_milvus.py::test_a_write_of_one_server_is_seen_by_the_next_and_both_count[milvus-lite]",
@@ -39,7 +39,7 @@ def watched(tmp_path):
 
 
 def to(ip, port=443):
-    """An address as strace shows it."""
+    """Return an address as strace shows it."""
     if ":" in ip:
         return (
             f'{{sa_family=AF_INET6, sin6_port=htons({port}), sin6_flowinfo=htonl(0), inet_pton(AF_INET6, "{ip}", &a)}}'
@@ -47,15 +47,15 @@ def to(ip, port=443):
     return f'{{sa_family=AF_INET, sin_port=htons({port}), sin_addr=inet_addr("{ip}")}}'
 
 
-def test_the_demo_reaches_nobody(watched):
-    # Without its commands, which are watched where they are installed: it serves, fills the gallery and asks.
+def test_the_demo_makes_no_outside_connection(watched):
+    # Without its commands, which test_packaging.py covers. It serves, fills the gallery and searches it.
     watched.run(sys.executable, "-c", RUN_DEMO, PYTHONPATH=f"{ROOT}{os.pathsep}{ROOT / 'examples'}")
 
     assert list(watched.work.glob("runs/demo/pictures/*.png"))
     assert watched.seen(caches=FONT_LIST) == Seen()
 
 
-def test_the_tests_reach_nobody(watched):
+def test_the_tests_make_no_outside_connection(watched):
     told = watched.run(
         *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--config-file", ROOT / "pyproject.toml"),
         *("--rootdir", ROOT, *(ROOT / "tests" / "gfp_serve" / name for name in WATCHED_TESTS)),
@@ -70,20 +70,20 @@ def test_the_tests_reach_nobody(watched):
     [
         f"7 connect(3<s>, {to('192.0.2.1')}, 16) = 0",
         f"7 sendto(3<s>, 'x', 1, 0, {to('10.0.0.1', 9)}, 16) = 1",
-        # A resolver on this machine is asked for names that are of no other use.
+        # A program asks the machine's resolver only to look up names.
         f"7 connect(3<s>, {to('127.0.0.53', 53)}, 16) = 0",
         '7 connect(3<s>, {sa_family=AF_UNIX, sun_path="/run/systemd/resolve/io.systemd.Resolve"}, 42) = 0',
         '7 openat(AT_FDCWD</work>, "/etc/hosts", O_RDONLY|O_CLOEXEC) = 3</etc/hosts>',
-        # What failed was tried.
+        # A failed attempt is an attempt.
         f"7 connect(3<s>, {to('2001:db8::1')}, 28) = -1 EPERM (No)",
-        # So was what never came back.
+        # So is a call that never returned.
         f"7 connect(3<s>, {to('192.0.2.1', 1)}, 16 <unfinished ...>",
         f"7 sendmmsg(3<s>, [{{msg_hdr={{msg_name={to('10.0.0.1', 1)}",
         "7 connect(3<s>, {sa_family=AF_VSOCK, svm_cid=2, svm_port=1}, 16) = 0",
         "7 io_uring_setup(8, {flags=0}) = 4",
     ],
 )
-def test_a_call_that_leaves_the_machine_or_could_is_seen(line):
+def test_every_call_that_leaves_the_machine_or_could_is_reported(line):
     assert len(read_calls([line], Path("/work"), []).connections) == 1
 
 
@@ -104,7 +104,7 @@ def test_a_call_that_leaves_the_machine_or_could_is_seen(line):
         '7 openat(AT_FDCWD</work>, "/home/cache/fonts/list", O_WRONLY|O_CREAT, 0666) = 3</home/cache/fonts/list>',
     ],
 )
-def test_a_call_that_stays_within_the_machine_and_the_programs_folders_is_let_pass(line):
+def test_no_call_within_the_machine_and_the_programs_folders_is_reported(line):
     assert read_calls([line], Path("/work"), [Path("/work"), Path("/home/cache/fonts")]) == Seen()
 
 
@@ -122,7 +122,7 @@ def test_a_call_that_stays_within_the_machine_and_the_programs_folders_is_let_pa
         (['7 unlink("/home/.profile") = 0'], ["unlink /home/.profile"]),
     ],
 )
-def test_a_file_that_is_changed_elsewhere_is_seen(lines, changed):
+def test_every_change_of_a_file_elsewhere_is_reported(lines, changed):
     assert read_calls(lines, Path("/work"), [Path("/work")]).files == changed
 
 
@@ -134,7 +134,7 @@ def test_where_processes_cannot_be_watched_a_test_fails_and_says_why(tmp_path, m
         watch(tmp_path / "watched")
 
 
-def test_whoever_imports_onnxruntime_turns_its_reports_off_before():
+def test_every_file_that_imports_onnxruntime_turns_its_telemetry_off_first():
     files = [
         file for folder in ("gfp_serve", "trainer", "benchmarks", "examples") for file in (ROOT / folder).rglob("*.py")
     ]

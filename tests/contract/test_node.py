@@ -1,4 +1,4 @@
-"""The wire is not Python's: the Node.js example against a real server, with protos read as they are."""
+"""The wire does not depend on Python: the Node.js example reads the protos and calls a real server."""
 
 import json
 import shutil

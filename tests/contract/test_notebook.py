@@ -1,4 +1,4 @@
-"""The notebook of examples/, which is kept as text, runs from its first cell to its last and shows its pictures."""
+"""The notebook of examples/, which is kept as text, runs from the first cell to the last and shows its pictures."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ from tests.contract.commands import ROOT
 
 NOTEBOOK = ROOT / "examples" / "quick_start.md"
 
-# In a process of its own, whose kernel is spoken to through files instead of ports.
+# In a separate process, which talks to its kernel through files instead of ports.
 RUN = """
 import sys, jupytext
 from jupyter_client import AsyncKernelManager
@@ -27,7 +27,7 @@ jupytext.write(notebook, out)
 
 @pytest.mark.timeout(300)
 def test_the_notebook_runs_and_shows_its_pictures(tmp_path):
-    # No history and no settings of the user.
+    # An empty home: neither history nor settings of the user.
     folders = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "MPLCONFIGDIR")
     environment = os.environ | dict.fromkeys(folders, str(tmp_path)) | {"PYTHONPATH": str(ROOT)}
     out = tmp_path / "quick_start.ipynb"

@@ -1,10 +1,10 @@
-"""What users install: the distributions hold what they must, and each extra is enough for the commands that need it.
+"""The distributions hold every file that they need, and each extra is enough for the commands that need it.
 
-The commands run under strace, with an empty home folder: none connects to anybody whom it was not told to, or writes
-elsewhere. A canary, onnxruntime as it comes, shows that the watcher sees what it looks for.
+The commands run under strace, with an empty home folder. None may connect or write anywhere unless it is told to.
+Onnxruntime with its telemetry left on is the canary: it proves that strace would show a connection.
 
-Three environments are made from the wheel: without an extra, with `cpu`, and with `cpu` and `train`. pip installs the
-first two; what `train` adds, torch above all, is linked from the environment of the tests, in the same versions.
+The tests make three environments from the wheel: without an extra, with `cpu`, and with `cpu` and `train`. pip installs
+the first two. What `train` adds, above all torch, is linked from the tests' own environment, in the same versions.
 """
 
 import os
@@ -42,7 +42,7 @@ IMPORT_EVERY_MODULE = """
 import importlib, importlib.util, pkgutil, gfp_serve
 assert importlib.util.find_spec("torch") is None
 names = {module.name for module in pkgutil.walk_packages(gfp_serve.__path__, "gfp_serve.")}
-# Of extras that are not installed: numba reads an NTU file faster, matplotlib draws.
+# These need extras that are not installed: numba, to read NTU files faster, and matplotlib.
 for name in names - {"gfp_serve.formats.ntu.compiled", "gfp_serve.gallery.care.threshold_figure"}:
     importlib.import_module(name)
 print(len(names))
@@ -50,7 +50,7 @@ print(len(names))
 
 
 def run(*command, **options):
-    # Only what was installed counts: the tree must not be found through a path that this process was given.
+    # Test only what was installed: PYTHONPATH could lead to the repository.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     return subprocess.run(
         list(map(str, command)), capture_output=True, text=True, env=environment, timeout=300, **options
@@ -58,7 +58,7 @@ def run(*command, **options):
 
 
 def answers_of(environment, watched, *commands, **variables):
-    """What commands of an environment answered. None ends in a traceback, reaches anybody or writes elsewhere."""
+    """Run commands of an environment; return their answers. Fails at a traceback, a connection or a write elsewhere."""
     answers = answers_in(watched.run(environment / "bin" / "python", *script_of(*commands), **variables))
     assert [each for each in answers if each.is_broken] == []
     assert watched.seen(caches=FONT_LIST) == Seen()
@@ -66,7 +66,7 @@ def answers_of(environment, watched, *commands, **variables):
 
 
 def install(environment, what, module):
-    """By pip. Only what is imported with that module of ours is compiled, which is a small part."""
+    """Install with pip. To save time, only what our `module` imports is compiled."""
     pip = (sys.executable, "-m", "pip", "--python", environment / "bin" / "python", "install", "--quiet")
     installed = run(*pip, "--no-compile", "-c", ROOT / "constraints.txt", what)
     assert installed.returncode == 0, installed.stderr
@@ -81,13 +81,13 @@ def link(source, target):
 
 
 def copy_of(environment, folder):
-    """The same environment at another place."""
+    """Copy an environment to another folder."""
     shutil.copytree(environment, folder, symlinks=True, copy_function=link)
     for script in (folder / "bin").iterdir():
         if not script.is_symlink():
             text = script.read_text().replace(str(environment), str(folder))
             mode = script.stat().st_mode
-            script.unlink()  # it is the same file as that of the other
+            script.unlink()  # it is a hard link to the original
             script.write_text(text)
             script.chmod(mode)
     return folder
@@ -99,26 +99,26 @@ def packages_of(environment):
 
 
 def needed(package, extras, found):
-    """Adds a distribution with extras, and all that it needs, directly or not, as it is installed for the tests."""
+    """Add to `found` a distribution with extras and all that it needs, as installed for the tests."""
     found[package.name, *sorted(extras)] = package
     for requirement in map(Requirement, package.requires or ()):
         here = requirement.marker is None or any(requirement.marker.evaluate({"extra": extra}) for extra in extras)
         if here and (requirement.name, *sorted({"", *requirement.extras})) not in found:
-            # Of our own extras, one may name another.
+            # One of our extras may name another.
             ours = canonicalize_name(requirement.name) == canonicalize_name(package.name)
             needed(package if ours else distribution(requirement.name), {"", *requirement.extras}, found)
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """The source distribution and the wheel, as `make dist` makes them of a copy of the tree."""
+    """The source distribution and the wheel that `make dist` makes from a copy of the repository."""
     tree = tmp_path_factory.mktemp("checkout")
     for file in (path for path in ROOT.iterdir() if path.is_file()):
         shutil.copy(file, tree)
     for name in filter(lambda name: (ROOT / name).exists(), FOLDERS):
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
     environment = Path(sys.executable).parent
-    # Of an environment that is up to date: that of the tests.
+    # Use the tests' environment, and do not install anything into it.
     done = run("make", "dist", f"BIN={environment}", "VENV=none", "-o", "none/test.stamp", cwd=tree)
     assert done.returncode == 0, done.stdout + done.stderr
     (source,), (wheel,) = tree.glob("dist/*.tar.gz"), tree.glob("dist/*.whl")
@@ -132,7 +132,7 @@ def wheel(made):
 
 @pytest.fixture(scope="module")
 def bare(wheel, tmp_path_factory):
-    """A new environment in which the wheel alone was installed."""
+    """A new environment with the wheel and no extra."""
     environment = tmp_path_factory.mktemp("bare") / "environment"
     run(sys.executable, "-m", "venv", "--without-pip", environment, check=True)
     install(environment, wheel, "gfp_serve.cli.ask")
@@ -141,7 +141,7 @@ def bare(wheel, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def serving(bare, wheel, tmp_path_factory):
-    """One with the extra `cpu`."""
+    """An environment with the extra `cpu`."""
     environment = copy_of(bare, tmp_path_factory.mktemp("serving") / "environment")
     install(environment, f"{wheel}[cpu]", "gfp_serve.server")
     return environment
@@ -149,7 +149,7 @@ def serving(bare, wheel, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def training(serving, tmp_path_factory):
-    """One with the extras `cpu` and `train`."""
+    """An environment with the extras `cpu` and `train`."""
     environment = copy_of(serving, tmp_path_factory.mktemp("training") / "environment")
     packages = packages_of(environment)
     (ours,) = distributions(name="gfp-serve", path=[str(packages)])
@@ -178,7 +178,7 @@ def clips(tmp_path_factory):
 
 @pytest.fixture
 def watched(tmp_path):
-    """A folder to watch commands in, which has galleries that no server has open."""
+    """A folder to watch commands in. It has galleries that no server has open."""
     made = watch(tmp_path / "watched")
     folder = made.work / "galleries"
     galleries = FolderGalleries(folder, encoder_digest="0" * 64, embedding_size=4)
@@ -188,7 +188,7 @@ def watched(tmp_path):
     return made
 
 
-def test_the_wheel_holds_every_file_of_both_packages_and_the_licences_and_nothing_else(wheel):
+def test_the_wheel_holds_both_packages_and_the_licences_and_nothing_else(wheel):
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
         metadata = {name.split("/", 1)[1] for name in archive.namelist() if ".dist-info/" in name}
@@ -201,7 +201,7 @@ def test_the_wheel_holds_every_file_of_both_packages_and_the_licences_and_nothin
     assert {f"licenses/{name}" for name in licences} <= metadata
 
 
-def test_the_source_distribution_holds_what_the_packages_are_made_and_tested_with(made):
+def test_the_source_distribution_holds_all_that_building_and_testing_need(made):
     with tarfile.open(made[0]) as archive:
         held = {name.split("/", 1)[1] for name in archive.getnames() if "/" in name}
 
@@ -212,7 +212,7 @@ def test_the_source_distribution_holds_what_the_packages_are_made_and_tested_wit
 
 
 def test_every_line_of_the_constraints_is_one_exact_version():
-    # No path, no address of an index, no "+cpu": they bind whoever installs to one machine.
+    # No path, no address of an index, no "+cpu": such a line would work on one machine only.
     assert [pin for pin in PINS if not re.fullmatch(r"[\w.-]+==[\w.]+", pin)] == []
 
 
@@ -227,7 +227,7 @@ def test_everything_that_is_installed_has_a_pinned_version(extras, request):
     assert installed - pinned == {("gfp-serve", gfp_serve.__version__)}
 
 
-def test_what_train_needs_is_complete(training):
+def test_the_extra_train_has_all_that_it_needs(training):
     checked = run(sys.executable, "-m", "pip", "--python", training / "bin" / "python", "check")
 
     assert checked.returncode == 0, checked.stdout
@@ -256,7 +256,7 @@ def test_an_installed_command_shows_its_help(bare, command):
     assert result.stdout.startswith(f"Usage: {command} ")
 
 
-def test_a_bare_install_asks_a_server_of_one_with_cpu_and_neither_reaches_anybody_else(bare, serving, clips, tmp_path):
+def test_a_bare_client_and_a_cpu_server_talk_to_each_other_and_to_nobody_else(bare, serving, clips, tmp_path):
     server, client = watch(tmp_path / "server"), watch(tmp_path / "client")
     given = ("--port", "0", "--gallery", server.work / "gallery", "--metrics-port", "0")
     with (
@@ -291,7 +291,7 @@ def test_a_bare_install_asks_a_server_of_one_with_cpu_and_neither_reaches_anybod
                 ("gfp", "gallery", "drop", "windows", "--yes"),
                 GFP_ADDRESS=address[0],
             )
-            # The server is watched for as long as onnxruntime, left alone, takes to look for its maker.
+            # Watch the server until the canary has tried to reach onnxruntime's maker.
             alone = seen_of_canary()
         finally:
             running.terminate()
@@ -306,7 +306,7 @@ def test_a_bare_install_asks_a_server_of_one_with_cpu_and_neither_reaches_anybod
 
 
 def says_which_extra(answer, extra):
-    # 1 would say of `gfp gallery check` that the gallery is damaged.
+    # Exit code 1 of `gfp gallery check` means that the gallery is damaged.
     code = 2 if answer.words[:3] == ["gfp", "gallery", "check"] else 1
     return answer.code == code and answer.errors.count("\n") == 1 and f"extra '{extra}'" in answer.errors
 
@@ -353,7 +353,7 @@ def test_every_module_of_the_server_loads_where_torch_is_not_installed(serving):
     assert int(result.stdout) > 10
 
 
-def test_with_cpu_folders_are_looked_after_and_drawing_says_what_it_needs(serving, watched):
+def test_with_cpu_commands_on_folders_run_and_those_that_draw_say_what_they_need(serving, watched):
     answers = answers_of(
         serving,
         watched,

@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes two real servers; every line of the shipped dashboard is drawn from what it then knows."""
+"""A real Prometheus scrapes two real servers, and then has numbers for every line of the shipped dashboard."""
 
 import json
 import math
@@ -38,7 +38,7 @@ EMBED = "gfp_serve.v1.EmbeddingService/Embed"
 
 
 class Prometheus:
-    """The HTTP API of a running one."""
+    """The HTTP API of a running Prometheus."""
 
     def __init__(self, address: str) -> None:
         self._address = address
@@ -51,7 +51,7 @@ class Prometheus:
         return told["data"]
 
     def query(self, expression: str) -> list[dict[str, Any]]:
-        """Its result now: labels under `metric`, time and number under `value`."""
+        """Return the query's present result: labels under `metric`, time and number under `value`."""
         return self.ask("query", query=expression)["result"]
 
     def numbers(self, expression: str) -> list[float]:
@@ -60,7 +60,7 @@ class Prometheus:
 
 @dataclass(frozen=True, slots=True)
 class Replica:
-    """A server: where it listens, where it is asked for its metrics, which Prometheus then calls it by."""
+    """A server: its address, and the address of its metrics, which is its name in Prometheus."""
 
     address: str
     instance: str
@@ -69,7 +69,7 @@ class Replica:
 
 @pytest.fixture(scope="module")
 def replicas(bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Replica]]:
-    """Two servers that ask for tokens."""
+    """Two servers that require tokens."""
     tokens = tmp_path_factory.mktemp("tokens") / "tokens"
     tokens.write_text(f"write {TOKEN}\n")
     arguments = ("--bundle", bundle_path, "--tokens", tokens, "--port", 0, "--metrics-port", 0)
@@ -86,7 +86,7 @@ def replicas(bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture(scope="module")
 def prometheus(replicas: list[Replica], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """One with the shipped configuration, which asks these servers, every second."""
+    """A Prometheus with the shipped configuration, which scrapes these servers every second."""
     folder = tmp_path_factory.mktemp("prometheus")
     config = (OBSERVE / "prometheus.yml").read_text()
     targets = json.dumps([replica.instance for replica in replicas])
@@ -112,7 +112,7 @@ def prometheus(replicas: list[Replica], tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(scope="module")
 def calls(replicas: list[Replica]) -> Iterator[Callable[[], Counter[str]]]:
-    """Makes a round of calls to each server, good and refused; gives how many calls to Embed ended how so far."""
+    """Makes good and bad calls to each server; returns how many calls to Embed ended with each status so far."""
     statuses: Counter[str] = Counter()
     good = embedding_pb2.EmbedRequest(sequences=[write_sequence(walk(1), NTU25)])
     token = (("authorization", f"Bearer {TOKEN}"),)
@@ -136,7 +136,7 @@ def calls(replicas: list[Replica]) -> Iterator[Callable[[], Counter[str]]]:
 
 
 def eventually(holds: Callable[[], bool]) -> bool:
-    """Whether it does before long: numbers are in Prometheus after the next scrape, and rates after two."""
+    """Wait until the condition holds. Prometheus has numbers after the next scrape, and rates after two."""
     end = time.monotonic() + 60
     while not holds():
         if time.monotonic() > end:
@@ -171,11 +171,11 @@ def test_a_reload_is_counted_by_its_result(prometheus: Prometheus, replicas: lis
 
 
 def chosen(expression: str, instances: str) -> str:
-    """As Grafana asks it, with what its reader chose."""
+    """Return the query that Grafana sends, with the reader's choice filled in."""
     return expression.replace("$instance", instances)
 
 
-def test_the_dashboard_offers_every_replica_to_choose_from(prometheus: Prometheus, replicas: list[Replica]) -> None:
+def test_the_dashboard_lets_its_reader_choose_every_replica(prometheus: Prometheus, replicas: list[Replica]) -> None:
     metric, label = re.fullmatch(r"label_values\((\w+), (\w+)\)", REPLICAS["query"]).groups()
     assert (REPLICAS["name"], REPLICAS["multi"], REPLICAS["includeAll"]) == ("instance", True, True)
     instances = {replica.instance for replica in replicas}
@@ -183,7 +183,7 @@ def test_the_dashboard_offers_every_replica_to_choose_from(prometheus: Prometheu
 
 
 @pytest.mark.parametrize(("expression", "legend"), LINES)
-def test_every_line_of_the_dashboard_has_numbers_while_calls_are_made_and_of_the_chosen_replicas_alone(
+def test_every_line_of_the_dashboard_has_numbers_and_only_of_the_chosen_replicas(
     prometheus: Prometheus, replicas: list[Replica], calls, expression: str, legend: str
 ) -> None:
     every = chosen(expression, REPLICAS["allValue"])

@@ -1,4 +1,4 @@
-"""Two replicas behind HAProxy, with the configuration that users are given: what callers see when one of them goes."""
+"""Two replicas behind HAProxy with the shipped configuration: what callers see when one replica stops."""
 
 import asyncio
 import re
@@ -28,15 +28,15 @@ pytestmark = [pytest.mark.install, pytest.mark.timeout(600)]
 
 CONFIG = Path(__file__).parents[2] / "examples" / "replicas" / "haproxy.cfg"
 
-# Callers of each kind, and calls of each kind that must have come to an end before the disturbance, and after it.
+# Number of callers of each kind, and of calls of each kind that must end before, and again after, the replica stops.
 NUM_CALLERS, NUM_CALLS = 8, 100
-# 3 KB and 30 KB: what HAProxy keeps to send it again, and what it does not.
+# 3 KB, which HAProxy keeps in order to send it again, and 30 KB, which it does not keep.
 SMALL, LARGE = walk(1, frames=9), walk(2, frames=100)
 
 
 @dataclass
 class Cluster:
-    address: str  # of the balancer
+    address: str  # HAProxy's
     replicas: list[tuple[subprocess.Popen[str], str]]
 
 
@@ -48,7 +48,7 @@ def cluster(bundle: Path, folder: Path) -> Iterator[Cluster]:
             stack.enter_context(process("--bundle", bundle, "--gallery", folder / name, "--port", 0, "--notice-s", 2))
             for name in "ab"
         ]
-        # HAProxy inherits a socket that listens already: no port to guess, and callers may come before it is ready.
+        # HAProxy inherits a listening socket: there is no port to guess, and calls may come before it is ready.
         listening = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=128))
         places = {
             "127.0.0.1:50050": f"fd@{listening.fileno()}",
@@ -66,7 +66,7 @@ def cluster(bundle: Path, folder: Path) -> Iterator[Cluster]:
 
 
 async def called_while(address: str, replica: subprocess.Popen[str], number: int) -> dict[str, Counter[str]]:
-    """How the calls of each kind of caller ended, who go on and on while a replica gets the signal of that number."""
+    """Let callers of each kind call on and on while a replica gets the signal `number`; count how their calls ended."""
     small, large = (embedding_pb2.EmbedRequest(sequences=[write_sequence(clip, NTU25)]) for clip in (SMALL, LARGE))
     loop, settled, over = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
     with ThreadPoolExecutor(NUM_CALLERS) as threads, Client(address) as blocking:
@@ -89,11 +89,11 @@ async def called_while(address: str, replica: subprocess.Popen[str], number: int
                     except (grpc.RpcError, GfpError) as failure:
                         said = failure.code().name if isinstance(failure, grpc.RpcError) else repr(failure)
                         outcomes[kind][said + when] += 1
-                        # At once it may fail again: who is killed closes one connection after the other.
+                        # At once it may fail again: the system closes a killed server's connections one after another.
                         await settled.wait()
 
             async def successes(num_calls: int, *kinds: str) -> None:
-                """That many more, of these kinds together."""
+                """Wait for this many more successful calls of these kinds together."""
                 goal = num_calls + sum(outcomes[kind]["OK"] for kind in kinds)
                 while sum(outcomes[kind]["OK"] for kind in kinds) < goal:  # noqa: ASYNC110  (nobody else waits for it)
                     await asyncio.sleep(0.005)
@@ -118,14 +118,14 @@ async def called_while(address: str, replica: subprocess.Popen[str], number: int
 
 @pytest.fixture(scope="module")
 def killed(bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Counter[str]]:
-    """What callers saw of a replica that was killed."""
+    """How calls ended while a replica was killed."""
     with cluster(bundle_path, tmp_path_factory.mktemp("killed")) as running:
         return asyncio.run(called_while(running.address, running.replicas[0][0], signal.SIGKILL))
 
 
 @pytest.fixture(scope="module")
 def stopped(bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Counter[str]]:
-    """What callers saw of a replica that was told to go."""
+    """How calls ended while a replica was told to shut down."""
     with cluster(bundle_path, tmp_path_factory.mktemp("stopped")) as running:
         replica, _ = running.replicas[0]
         outcomes = asyncio.run(called_while(running.address, replica, signal.SIGTERM))
@@ -139,13 +139,13 @@ def failures(outcomes: dict[str, Counter[str]], *kinds: str) -> Counter[str]:
     return found
 
 
-def test_a_killed_replica_costs_callers_without_retries_no_more_than_the_calls_in_progress(killed) -> None:
+def test_callers_without_retries_lose_only_calls_in_progress_to_a_killed_replica(killed) -> None:
     failed = failures(killed, "plain gRPC")
     assert failed.keys() <= {"UNAVAILABLE"}
     assert failed.total() <= NUM_CALLERS
 
 
-def test_requests_that_the_balancer_can_keep_survive_a_killed_replica_without_retries(killed) -> None:
+def test_no_small_request_is_lost_to_a_killed_replica_even_without_retries(killed) -> None:
     assert failures(killed, "plain gRPC, small requests") == {}
 
 

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def forbidden_imports(path: Path, root: Path) -> list[str]:
-    """Imports of tests and benchmarks, each as `file:line: module`, in a file and in programs that it holds as text."""
+    """Find imports of tests and benchmarks, in a file and in programs inside its texts, as `file:line: module`."""
     package = path.relative_to(root).parent.parts
     return [
         f"{path.relative_to(root)}:{line}: {module}"
@@ -21,7 +21,7 @@ def forbidden_imports(path: Path, root: Path) -> list[str]:
 
 
 def _imports(tree: ast.AST, package: tuple[str, ...]) -> Iterator[tuple[int, str]]:
-    """Every module that may be imported, with its line: of `from a import b`, that is a.b."""
+    """Return every module that may be imported, with its line. `from a import b` may import a.b."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
@@ -32,14 +32,14 @@ def _imports(tree: ast.AST, package: tuple[str, ...]) -> Iterator[tuple[int, str
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and "import " in node.value:
             try:
                 program = ast.parse(textwrap.dedent(node.value))
-            except SyntaxError:  # a sentence, or a program with places to fill
+            except SyntaxError:  # not a program, or one with places to fill in
                 continue
             yield from ((node.lineno, module) for _, module in _imports(program, package))
 
 
 def test_no_test_imports_another_test_or_a_benchmark() -> None:
     files = sorted((ROOT / "tests").rglob("*.py"))
-    files.remove(Path(__file__))  # its texts are what is forbidden
+    files.remove(Path(__file__))  # its own texts hold forbidden imports
     assert len(files) > 100
     assert [each for file in files for each in forbidden_imports(file, ROOT)] == []
 
@@ -57,7 +57,7 @@ def test_no_test_imports_another_test_or_a_benchmark() -> None:
         ('PROGRAM = """\n    import benchmarks.serve\n"""', "benchmarks.serve"),
     ],
 )
-def test_a_planted_import_is_found(tmp_path: Path, line: str, module: str) -> None:
+def test_every_kind_of_forbidden_import_is_found(tmp_path: Path, line: str, module: str) -> None:
     path = tmp_path / "tests" / "gfp_serve" / "test_planted.py"
     path.parent.mkdir(parents=True)
     path.write_text(f"from tests.support.tiny_bundle import walk\nimport numpy\n\n{line}\n")

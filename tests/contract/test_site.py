@@ -1,4 +1,4 @@
-"""The site of docs/ is built without a warning, holds what it promises, and loads nothing from another host."""
+"""The site of docs/ is built without a warning, has all its pages and references, and loads nothing from elsewhere."""
 
 import html
 import re
@@ -30,7 +30,7 @@ FIELDS = [
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """The folder of the site, built as `make docs` does."""
+    """The folder of the site, built as `make docs` builds it."""
     out = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-q", "-j", "2"]
     built = subprocess.run(
@@ -61,7 +61,7 @@ def test_every_page_of_the_docs_is_in_the_site_and_can_be_reached(pages):
 
     assert len(sources) > 30
     assert [str(page) for page in sources if str(page) not in pages] == []
-    # Each is in the tree of contents that every page has beside it.
+    # Every page shows the tree of contents, which has each page.
     contents = re.findall(r'class="reference internal" href="([^"#]+)"', pages["index.html"])
     assert [str(page) for page in sources if str(page) not in {*contents, "index.html"}] == []
 
@@ -81,7 +81,7 @@ def test_every_command_is_in_the_site_with_all_its_options(pages):
     assert [want for want in wanted if want[1] not in pages[f"reference/commands/{want[0].split()[0]}.html"]] == []
 
 
-def test_each_command_is_headed_by_its_whole_name(pages):
+def test_the_heading_of_each_command_is_its_whole_name(pages):
     shown = {script: text_of(pages[f"reference/commands/{script}.html"]) for script in SCRIPTS}
 
     assert "gfp gallery snapshot create¶" in shown["gfp"]
@@ -113,14 +113,14 @@ def test_every_method_of_a_client_is_in_the_site(pages, client):
 
 
 def test_no_page_shows_the_markup_of_a_directive(pages):
-    # A directive of reStructuredText outside {eval-rst} is printed as it stands, and nothing else fails.
+    # Sphinx prints a reStructuredText directive outside {eval-rst} as text, without a warning.
     marks = (".. click::", ".. automodule::", "{{protocol", "{eval-rst}", ":::", ":nested:")
     shown = [(name, mark) for name, page in pages.items() for mark in marks if mark in text_of(page)]
 
     assert shown == []
 
 
-# In HTML, what a browser loads by itself; links that a reader may follow are none of these.
+# What a browser loads by itself in HTML. Links that a reader may follow do not count.
 LOADS = re.compile(
     r"""<(?:script|img|iframe|source|video|audio|object|embed)\b[^>]*?\b(?:src|data)=["']?(?:https?:)?//"""
 )
@@ -147,5 +147,5 @@ def test_the_site_loads_nothing_from_another_host(site, pages):
         (STYLES, "src: url(https://fonts.example/x.woff2)"),
     ],
 )
-def test_a_page_that_loads_from_another_host_is_noticed(pattern, markup):
+def test_a_page_that_loads_from_another_host_is_found(pattern, markup):
     assert pattern.search(markup)

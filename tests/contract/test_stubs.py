@@ -1,4 +1,4 @@
-"""The generated code in gfp_serve/v1: fresh, and loadable with every protobuf that we say we support."""
+"""The generated code in gfp_serve/v1 is up to date, and loads with every protobuf that we support."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ print(google.protobuf.__version__)
 """
 
 
-def test_the_committed_stubs_are_what_proto_generates_today(tmp_path):
+def test_the_committed_stubs_equal_what_make_proto_generates(tmp_path):
     protos = sorted((ROOT / "proto").rglob("*.proto"))
     outputs = [f"--{kind}_out={tmp_path}" for kind in ("python", "pyi", "grpc_python")]
     subprocess.run([sys.executable, "-m", "grpc_tools.protoc", "-I", ROOT / "proto", *outputs, *protos], check=True)
@@ -39,7 +39,7 @@ def test_the_stubs_load_with_the_oldest_and_the_newest_protobuf(tmp_path, versio
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", tmp_path]
     subprocess.run([*install, f"protobuf=={version}"], check=True)
 
-    # -W error: a protobuf that only warns about the age of the stubs today refuses them in its next major version.
+    # -W error: if protobuf warns today that the stubs are old, its next major version will refuse them.
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
     command = [sys.executable, "-W", "error", "-c", USE_THE_STUBS]
     result = subprocess.run(command, env=environment, capture_output=True, text=True)

@@ -1,7 +1,7 @@
-"""What a program does outside itself, read from its system calls: whom it connects to, and which files it changes.
+"""Watches a program's system calls: where it connects to, and which files it changes.
 
-strace sees C code, threads and children alike, which nothing within Python does. A program runs in a folder of its own,
-with an empty home folder and an empty folder for temporary files; what it changes anywhere else is reported.
+strace sees C code, threads and children, which nothing inside Python does. Each program runs in its own folder, with an
+empty home folder and an empty folder for temporary files. Changes anywhere else are reported.
 """
 
 import ipaddress
@@ -19,7 +19,7 @@ import pytest
 
 from tests.support.debian import command_of
 
-# Where matplotlib keeps which fonts the machine has, below the home folder.
+# Matplotlib's list of the machine's fonts, below the home folder.
 FONT_LIST = (".config/matplotlib", ".cache/matplotlib")
 
 _CANARY = "import sys, onnxruntime; sys.stdin.read()"
@@ -28,15 +28,15 @@ _TO_OTHERS = ("connect", "sendto", "sendmsg", "sendmmsg")
 _OPENING = ("open", "openat", "openat2", "creat")
 _CHANGING = ("mkdir", "mkdirat", "rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat", "mknod")
 _CHANGING += ("mknodat", "unlink", "unlinkat", "rmdir", "truncate")
-# What is asked of the kernel through a ring is not a system call, and would not be seen.
+# Requests through an io_uring are not system calls, so strace would not show them.
 _UNSEEN = ("io_uring_setup",)
 
-# Of devices and of the process itself: no files.
+# Devices and the process itself, not files.
 _NO_FILES = (Path("/dev"), Path("/proc"))
-# Name services: DNS, DNS over TLS, multicast DNS, LLMNR. What this machine's own resolver is asked, it asks others.
+# Name services: DNS, DNS over TLS, multicast DNS, LLMNR. This machine's own resolver passes questions on to others.
 _LOOKUP_PORTS = (53, 853, 5353, 5355)
 _RESOLVER = "/run/systemd/resolve/"
-# Read first for every name; one that is not in it on another machine is asked for elsewhere.
+# Read first for every name. A name that is missing there, perhaps on another machine, is looked up elsewhere.
 _NAMES = Path("/etc/hosts")
 _LOCAL_FAMILIES = ("AF_UNIX", "AF_NETLINK", "AF_UNSPEC")
 
@@ -56,10 +56,7 @@ _PATH = re.compile(r'(?:(?:AT_FDCWD|\d+)<(?P<folder>[^>]*)>, )?"(?P<path>(?:[^"\
 
 @dataclass
 class Seen:
-    """What a program did: calls to others than this machine, look-ups of names, and files changed outside its folders.
-
-    All as text.
-    """
+    """What a program did, as text: connections and name look-ups outside this machine, and files changed elsewhere."""
 
     connections: list[str] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
@@ -67,7 +64,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Watch:
-    """A folder for one program to be watched in: it runs in `work`, and may write there and in its temporary folder."""
+    """A folder to watch one program in. It runs in `work`, and may write there and in its temporary folder."""
 
     folder: Path
     strace: Sequence[str]
@@ -82,21 +79,21 @@ class Watch:
 
     @property
     def prefix(self) -> list[str]:
-        """What to start the program with. The tracer is its grandchild, so that signals reach the program itself."""
+        """The words before the program's command. strace is its grandchild, so signals reach the program itself."""
         calls = ",".join(f"?{name}" for name in (*_TO_OTHERS, *_OPENING, *_CHANGING, *_UNSEEN))
         options = ("-D", "-f", "-qq", "--seccomp-bpf", "-y", "-s", "200", f"--trace={calls}")
-        # The tests' own setting must not stand in for that of the program.
+        # The program must turn telemetry off itself; the tests' setting must not do it.
         return [*self.strace, *options, "--env=ORT_DISABLE_TELEMETRY", "--output", str(self.folder / "calls")]
 
     @property
     def environment(self) -> dict[str, str]:
-        """Of the program: a home of its own, and no byte code written beside its sources."""
+        """The program's variables: an empty home, and no byte code beside its sources."""
         folders = {"HOME": self.home, "XDG_CACHE_HOME": self.home / ".cache", "TMPDIR": self.folder / "temporary"}
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "PYTHONPATH"))}
         return kept | {name: str(path) for name, path in folders.items()} | {"PYTHONDONTWRITEBYTECODE": "1"}
 
     def run(self, *command: object, **environment: str) -> str:
-        """What the program wrote to standard output, once it has ended well."""
+        """Run the program to its end; return its standard output. Fails if the program does."""
         done = subprocess.run(
             [*self.prefix, *map(str, command)],
             cwd=self.work,
@@ -108,13 +105,13 @@ class Watch:
         return done.stdout
 
     def seen(self, *, caches: Sequence[str] = ()) -> Seen:
-        """What was seen so far. `caches` are names below the home folder that may be written, with folders above."""
+        """Return what was seen so far. `caches` are names below the home folder that the program may write."""
         allowed = [self.work, self.folder / "temporary", *(self.home / name for name in caches)]
         return read_calls((self.folder / "calls").read_text(errors="replace").splitlines(), self.work, allowed)
 
 
 def watch(folder: Path) -> Watch:
-    """Make a folder to watch a program in. Fails where processes cannot be watched; skips where there is no strace."""
+    """Make a folder to watch a program in. Fails if processes cannot be watched; skips without strace."""
     made = Watch(folder, command_of("strace"))
     for each in (made.work, made.home, folder / "temporary"):
         each.mkdir(parents=True)
@@ -129,9 +126,9 @@ def watch(folder: Path) -> Watch:
 
 @contextmanager
 def canary(folder: Path) -> Iterator[Callable[[], Seen]]:
-    """onnxruntime as it comes, which looks for its maker: what waits until it has tried, and gives what was seen of it.
+    """Start onnxruntime with its telemetry on; give a function that waits for its attempt to connect, and returns it.
 
-    All its connections fail, so that nothing is sent.
+    All its connections fail, so it sends nothing.
     """
     watched = watch(folder)
     with subprocess.Popen(
@@ -176,14 +173,14 @@ def canary(folder: Path) -> Iterator[Callable[[], Seen]]:
 
 
 def read_calls(lines: Iterable[str], work: Path, allowed: Sequence[Path]) -> Seen:
-    """What the lines of strace say that a program in `work` did. A folder that is allowed is so with all below it."""
+    """Read from lines of strace what a program in `work` did. It may write everywhere below the `allowed` folders."""
     seen = Seen()
     for name, arguments in _calls(lines):
         returned = _RETURNED.search(arguments)
         if name in _UNSEEN:
             seen.connections.append(f"{name}({arguments}: what goes through a ring cannot be watched")
         elif name in _TO_OTHERS:
-            # Attempts count too: the machine of the test may just have no network.
+            # Attempts count too: the test's machine may have no network.
             seen.connections += [f"{name}({arguments}" for found in _ADDRESS.finditer(arguments) if _leaves(found)]
         elif returned is None or int(returned["value"]) < 0:
             continue
@@ -197,9 +194,9 @@ def read_calls(lines: Iterable[str], work: Path, allowed: Sequence[Path]) -> See
 
 
 def _calls(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Name of each call, and its arguments with what it returned; the halves of one that was interrupted are joined.
+    """Return each call's name, and its arguments with its result. The two halves of an interrupted call are joined.
 
-    One that never returned comes as it is.
+    A call that never returned has no result.
     """
     begun: dict[str, tuple[str, str]] = {}
     for line in lines:
@@ -216,7 +213,7 @@ def _calls(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 def _leaves(address: re.Match[str]) -> bool:
-    """Whether what is sent to this address is for others than this machine, or looks up a name."""
+    """Return whether this address is outside this machine, or answers look-ups of names."""
     if address["family"] in _LOCAL_FAMILIES:
         return (address["path"] or "").startswith(_RESOLVER)
     found, port = address["ip4"] or address["ip6"], address["port4"] or address["port6"]

@@ -1,10 +1,11 @@
 """Coverage-guided fuzzing of every RPC of ours, without sockets.
 
-An answer that is not documented, or a fault that the server would hide from its caller, ends it with a traceback and
-the input in a file crash-*, which is tried again when it is named.
+It stops with a traceback at an undocumented answer, or at a fault that the server would hide from its caller. The input
+is then in a file crash-*. Name that file as an argument to try it again.
 
-An input's first byte chooses the RPC, or that Hypothesis makes the call of the rest (`wild.calls`); else the rest is
-the call: one message, or of a method that takes a stream several, each behind two bytes of its length.
+The first byte of an input chooses the RPC; the rest is the call: one message, or for a method that takes a stream
+several, each after two bytes with its length. With another first byte, Hypothesis makes the call from the rest
+(`any_requests.calls`).
 """
 
 import os
@@ -30,23 +31,23 @@ from gfp_serve.v1 import gallery_pb2
 from tests.support.any_requests import RPCS, SET_UP, calls, good
 
 OURS = sorted(name for name in RPCS if name.startswith(tuple(f"/{service}/" for service in SERVICES)))
-# A first byte that stands for no RPC: the call is made by Hypothesis.
+# A first byte that is not an RPC's: Hypothesis makes the call.
 MADE_UP = 255
 ANSWERS = {StatusCode.OK, *STATUS_CODES.values()} - {StatusCode.INTERNAL, StatusCode.DEADLINE_EXCEEDED}
 
 LONGEST_INPUT = 2**14
 
-# So many inputs find the galleries that others have left; then they are as the good requests want them.
+# After this many inputs the galleries are set up again, as the good requests need them.
 INPUTS_BETWEEN_SET_UPS = 200
 
 
 def packed(contents: Sequence[bytes]) -> bytes:
-    """The messages of a stream as one input."""
+    """Join the messages of a stream to one input."""
     return b"".join(len(content).to_bytes(2, "big") + content for content in contents)
 
 
 def unpacked(rest: bytes) -> Iterator[bytes]:
-    """What `packed` packed; of any other bytes, something."""
+    """Split what `packed` joined. Other bytes give some messages too."""
     at = 0
     while at < len(rest):
         end = at + 2 + int.from_bytes(rest[at : at + 2], "big")
@@ -55,7 +56,7 @@ def unpacked(rest: bytes) -> Iterator[bytes]:
 
 
 def seeds() -> Iterator[bytes]:
-    """Inputs to start from: good calls, and some that Hypothesis makes."""
+    """Give inputs to start from: good calls, and some that Hypothesis makes."""
     for number, name in enumerate(OURS):
         contents = [request.SerializeToString() for request in good(RPCS[name])]
         if RPCS[name].client_streaming:
@@ -66,7 +67,7 @@ def seeds() -> Iterator[bytes]:
 
 
 class Fuzzer:
-    """Tries inputs until its time or their number is over, and then says how the calls ended."""
+    """Tries inputs until its time or their number is used up, and then prints how the calls ended."""
 
     def __init__(self, *, seconds: float, inputs: float) -> None:
         self._folder = tempfile.TemporaryDirectory()
@@ -84,7 +85,7 @@ class Fuzzer:
         self._made_up = made_up.hypothesis.fuzz_one_input
 
     def try_next(self, content: bytes) -> None:
-        """For libFuzzer, which would end the process without a word to Python and in the middle of its threads."""
+        """Try an input of libFuzzer, and end the process in time: libFuzzer would end it while threads are running."""
         if self._inputs >= self._left or time.monotonic() > self._until:
             self.end()
             os._exit(0)
@@ -95,7 +96,7 @@ class Fuzzer:
             raise
 
     def try_input(self, content: bytes) -> None:
-        """Raises for what is a finding."""
+        """Try an input. Raises if it finds a fault."""
         if self._inputs % INPUTS_BETWEEN_SET_UPS == 0:
             self._set_up()
         self._inputs += 1
@@ -107,7 +108,7 @@ class Fuzzer:
             self._made_up(rest)
 
     def _set_up(self) -> None:
-        """Also keeps galleries few: each has its files, and there is a most of them."""
+        """Send what the good requests need, and drop other galleries: their number is limited, and each has files."""
         galleries = "/gfp_serve.v1.GalleryService"
         _, (listed,) = self._methods.call(f"{galleries}/ListGalleries", [b""])
         for each in gallery_pb2.ListGalleriesResponse.FromString(listed).galleries:
@@ -124,7 +125,7 @@ class Fuzzer:
             raise AssertionError(f"{name} ended with {code.name}")
 
     def end(self) -> None:
-        """Clean up, and say how the calls ended."""
+        """Clean up, and print how the calls ended."""
         self._folder.cleanup()
         for line, count in sorted(self._ended.items()):
             click.echo(f"{count:8d} {line}")
@@ -132,7 +133,7 @@ class Fuzzer:
 
 
 @click.command(help=__doc__)
-@click.option("--seconds", default=60.0, help="How long to look.", show_default=True)
+@click.option("--seconds", default=60.0, help="How long to try inputs.", show_default=True)
 @click.option("--inputs", default=float("inf"), help="How many inputs to try at most.")
 @click.option("--corpus", type=click.Path(path_type=Path), help="Folder of inputs to start from, and to keep new ones.")
 @click.argument("again", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))

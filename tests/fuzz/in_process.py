@@ -1,4 +1,4 @@
-"""Our methods without sockets: bytes in, status and bytes out, through the same guard and the same switch."""
+"""Calls our methods without sockets: bytes in, status and bytes out, through the server's own guard and switch."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ from tests.support.tiny_bundle import tiny_bundle
 
 
 class Methods:
-    """What a server with the tiny encoder answers. Calls raise what it would hide from a caller as its own fault."""
+    """A server with the tiny encoder. Calls raise the faults that the server would hide from its callers."""
 
     def __init__(self, folder: Path) -> None:
         self._faults = _Faults()
@@ -32,7 +32,7 @@ class Methods:
         self._guard = Guard(SERVICES, max_calls=1, access=Access(None), metrics=metrics)
 
     def call(self, name: str, contents: Iterable[bytes]) -> tuple[grpc.StatusCode, list[bytes]]:
-        """How a call of one message, or of several if the method takes a stream, ends, and its replies."""
+        """Make a call; return its status and replies. A method that takes a stream may get several messages."""
         return self._loop.run_until_complete(asyncio.wait_for(self._call(name, contents), 20))
 
     async def _call(self, name: str, contents: Iterable[bytes]) -> tuple[grpc.StatusCode, list[bytes]]:
@@ -68,14 +68,14 @@ async def _deployed(folder: Path, metrics: Metrics) -> Switch:
 
 
 class _Context:
-    """What the guard and the servicers ask of gRPC's own."""
+    """Stands for gRPC's context, with all that the guard and the servicers use of it."""
 
     def __init__(self, contents: Iterable[bytes]) -> None:
         self.code = grpc.StatusCode.OK
         self._contents = iter(contents)
 
     async def read(self) -> Any:
-        await asyncio.sleep(0)  # as from a socket: others get their turn
+        await asyncio.sleep(0)  # let other tasks run, as reading from a socket does
         return next(self._contents, grpc.aio.EOF)
 
     async def send_initial_metadata(self, _metadata: object) -> None: ...
@@ -91,7 +91,7 @@ class _Context:
 
 
 class _Faults(logging.Handler):
-    """Keeps the exception that is logged where it is hidden from a caller."""
+    """Keeps the exceptions that the server logs and hides from its callers."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)

@@ -1,4 +1,4 @@
-"""The fuzzer runs, for a moment; `make fuzz` runs it for longer."""
+"""The fuzzer works. It runs for a moment here; `make fuzz` runs it for longer."""
 
 import importlib.util
 import subprocess
@@ -17,7 +17,7 @@ def fuzz(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=cwd, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=100)
 
 
-def test_a_few_hundred_inputs_find_nothing_and_are_counted(tmp_path: Path) -> None:
+def test_a_few_hundred_inputs_find_no_fault_and_are_counted(tmp_path: Path) -> None:
     done = fuzz("--inputs", "300", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith(" of 300 inputs\n")
