@@ -1,9 +1,9 @@
-"""Write files of the formats of the present release, and what must be read from them, into a new folder.
+"""Write files in this release's formats, and what must be read from them, into a new folder.
 
     python -m tests.golden.write FOLDER
 
-For the day on which a format changes: written once by the last release that has the old one, moved beside the files
-that are there, and never changed. README.md says what they hold.
+Run this once when a format has changed. Move the new files beside those that are here, and never change them.
+README.md says what they hold.
 """
 
 import hashlib
@@ -39,11 +39,11 @@ from trainer.encoder import EncoderConfig
 from trainer.loop import StepReport, Trainer
 from trainer.objectives.gfp import GfpConfig
 
-INDEX_KINDS: tuple[IndexKind, ...] = ("hnsw", "ivf_sq8", "ivf_pq")  # files without an index are in gallery-format-2
+INDEX_KINDS: tuple[IndexKind, ...] = ("hnsw", "ivf_sq8", "ivf_pq")  # gallery-format-2 has files without an index
 DIGEST = "5e" * 32
-NUM_ITEMS = 1000  # the fewest of which an index is made
+NUM_ITEMS = 1000  # the fewest items for which an index is made
 NUM_LATE = 5
-# As small as a run can be: the weights of the global level alone would take a megabyte.
+# A small run. It leaves out the global level, whose weights alone would take a megabyte.
 CONFIG = TrainConfig(
     encoder=EncoderConfig(width=8, depth=1, num_heads=2),
     objective=GfpConfig(levels="short", local_width=4),
@@ -71,7 +71,7 @@ def main(folder: Path) -> None:
 
 
 def write_gallery(folder: Path, kind: IndexKind) -> None:
-    """Item n of a thousand; then, in the database only, item 7 goes, item 8 is replaced, and five more come."""
+    """Write a thousand items; then, in the database only, remove item 7, replace item 8, and add five more."""
     with FaissGallery.create(folder, encoder_digest=DIGEST, embedding_size=4, index_kind=kind) as gallery:
         gallery.upsert([item(n) for n in range(NUM_ITEMS)])
         gallery.settle()
@@ -92,7 +92,7 @@ def write_gallery(folder: Path, kind: IndexKind) -> None:
 
 
 def item(n: int) -> Item:
-    """The id is the number; every third has a label, every fifth attributes, every seventh a source."""
+    """Return item n. Its id is n. Every third item has a label, every fifth attributes, every seventh a source."""
     vector = np.random.default_rng(n).standard_normal(4).astype(np.float32)
     return Item(
         str(n),
@@ -112,7 +112,7 @@ def answers(gallery: FaissGallery, effort: Effort) -> list[list[tuple[str, float
 
 
 def clips() -> list[Clip]:
-    """Eight short clips of two classes; the second and the sixth are of two people, two subjects are for testing."""
+    """Make eight short clips of two classes. The second and the sixth show two people; the last two are test clips."""
     made = []
     for number in range(8):
         draw = np.random.default_rng(number)
@@ -161,7 +161,7 @@ def write_store(folder: Path, recording: Path) -> None:
 
 
 def write_checkpoint(file: Path, store_folder: Path) -> None:
-    """A run that was stopped in the middle; what it would have come to is expected of the rest."""
+    """Write a run that was stopped in the middle. The rest of the run is expected to reach the same losses."""
     store = ClipStore.open(store_folder)
     losses: dict[int, float] = {}
 
@@ -217,7 +217,7 @@ def run(command: click.Command, *arguments: object) -> None:
 
 
 def expect(path: Path, **values: Any) -> None:
-    """Beside the file or folder, what must be read from it."""
+    """Write what must be read from a file or folder beside it."""
     path.with_name(f"{path.name}.json").write_text(json.dumps(values, ensure_ascii=False, indent=1) + "\n")
 
 

@@ -1,6 +1,6 @@
-"""Requests of every kind for every RPC, made from descriptors: good ones, nearly good ones, and whatever parses or not.
+"""Requests of every kind for every RPC, made from descriptors: good, nearly good and arbitrary ones, and plain bytes.
 
-A new RPC is covered as soon as its service is served; `GOOD` is where requests that it answers can be given.
+A new RPC is covered as soon as its service is served. Add good requests for it to `GOOD`.
 """
 
 import math
@@ -106,12 +106,12 @@ def _infer(model: str, name: str, values: np.ndarray) -> oip.ModelInferRequest:
     return message
 
 
-# By the full name of their type: requests that the tiny server answers, once it holds the items of UpsertRequest and a
-# gallery "old", and none "new".
+# Requests that the tiny server answers, by the full name of their type. The server must hold the items of UpsertRequest
+# and a gallery "old", but no gallery "new".
 GOOD = _good()
 
 
-# What to send before, whatever was sent until now: after these the server is as GOOD wants it.
+# Requests that bring the server into the state that GOOD needs, whatever it got before.
 SET_UP = [
     ("/gfp_serve.v1.GalleryService/Upsert", GOOD["gfp_serve.v1.UpsertRequest"][0]),
     ("/gfp_serve.v1.GalleryService/DropGallery", gallery_pb2.DropGalleryRequest(gallery="new")),
@@ -120,12 +120,12 @@ SET_UP = [
 
 
 def good(method: MethodDescriptor) -> list[Message]:
-    """Requests that a method answers; of one that nobody has thought of, the empty one."""
+    """Return requests that a method answers; the empty request for a method that `GOOD` does not have."""
     return GOOD.get(method.input_type.full_name) or [GetMessageClass(method.input_type)()]
 
 
 def calls(method: MethodDescriptor) -> st.SearchStrategy[list[bytes]]:
-    """What one call sends: the bytes of one message, or of several if the method takes a stream."""
+    """Make what one call sends: the bytes of one message, or of several if the method takes a stream."""
     one = _requests(method)
     if not method.client_streaming:
         return one.map(lambda content: [content])
@@ -153,7 +153,7 @@ def _serialised(message: Message) -> bytes:
 
 
 def _agreeing(message: Message) -> Message:
-    """The message with as many bytes as its counts say, where these are not too many: past the first of all checks."""
+    """Give the message as many bytes as its counts say, unless that is too many, so that it passes the first check."""
     for part in _parts(message):
         if isinstance(part, embedding_pb2.Sequence):
             part.positions = _of_length(part.positions, part.num_frames, part.num_bodies, part.num_joints, 3)
@@ -176,7 +176,7 @@ def _of_length(content: bytes, *shape: int) -> bytes:
 
 @st.composite
 def _spoiled(draw: st.DrawFn, whole: st.SearchStrategy[Message]) -> bytes:
-    """The bytes of a message with up to three spots replaced, removed, added to or sent twice."""
+    """Make the bytes of a message, with up to three spots replaced, removed, added to or repeated."""
     content = draw(whole).SerializeToString()
     for _ in range(draw(st.integers(0, 3))):
         start = draw(st.integers(0, len(content)))
@@ -188,7 +188,7 @@ def _spoiled(draw: st.DrawFn, whole: st.SearchStrategy[Message]) -> bytes:
 
 @st.composite
 def _edited(draw: st.DrawFn, whole: st.SearchStrategy[Message]) -> Message:
-    """A message in which up to three fields, nested ones too, have other values."""
+    """Make a message in which up to three fields, nested ones too, have other values."""
     message = type(found := draw(whole))()
     message.CopyFrom(found)
     for _ in range(draw(st.integers(1, 3))):
@@ -202,7 +202,7 @@ def _edited(draw: st.DrawFn, whole: st.SearchStrategy[Message]) -> Message:
 
 
 def _parts(message: Message) -> Any:
-    """The message and all that it holds."""
+    """Give the message and all messages inside it."""
     yield message
     for field, value in message.ListFields():
         if field.message_type is None:
@@ -216,7 +216,7 @@ def _parts(message: Message) -> Any:
 
 @st.composite
 def messages(draw: st.DrawFn, message_type: Descriptor, depth: int = 4) -> Message:
-    """Any message of a type, with extreme values more often than chance has it."""
+    """Make any message of a type. Extreme values are more frequent than by chance."""
     message = GetMessageClass(message_type)()
     for field in message_type.fields:
         if draw(st.booleans()):
@@ -225,7 +225,7 @@ def messages(draw: st.DrawFn, message_type: Descriptor, depth: int = 4) -> Messa
 
 
 def _fill(draw: st.DrawFn, message: Message, field: FieldDescriptor, depth: int) -> None:
-    """Give a field a value; a list gets some more."""
+    """Give a field a value. A list gets some more values."""
     held = getattr(message, field.name)
     if field.message_type is not None and depth == 0:
         return
@@ -255,7 +255,7 @@ def _integers(bits: int, *, signed: bool) -> st.SearchStrategy[int]:
 
 
 def _clips() -> list[bytes]:
-    """Coordinates of nine frames as bytes: of somebody, of nobody, in one point, too far away, not finite."""
+    """Return coordinates of nine frames as bytes: a person, nobody, all in one point, too far away, not finite."""
     clip = walk(1)
     ghost = clip.copy()
     ghost[1:] = np.nan

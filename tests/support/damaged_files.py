@@ -1,4 +1,4 @@
-"""Files cut off and with wrong bytes, for the readers of all formats."""
+"""Files that are cut off or have wrong bytes, for the readers of all formats."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from gfp_serve.formats import read_clips
 
 @st.composite
 def damaged(draw: st.DrawFn, content: bytes) -> bytes:
-    """The content with up to three bytes replaced, maybe cut off."""
+    """Make the content with up to three bytes replaced; it may be cut off, too."""
     changed = bytearray(content)
     for _ in range(draw(st.integers(0, 3))):
         changed[draw(st.integers(0, len(changed) - 1))] = draw(st.integers(0, 255))
@@ -19,7 +19,7 @@ def damaged(draw: st.DrawFn, content: bytes) -> bytes:
 
 
 def check_gives_clips_or_is_refused_by_name(path: Path, *beside: Path) -> None:
-    """A refusal names the file or one that it is read with. Other exceptions and warnings fail the test."""
+    """An error must name the file or one that is read with it. Other exceptions, and warnings, fail the test."""
     refusal = ""
     try:
         for clip in read_clips(path):

@@ -1,4 +1,4 @@
-"""Programs of Debian packages for tests, without root and without a change to the machine."""
+"""Finds or downloads programs of Debian packages for tests, without root and without changing the machine."""
 
 import os
 import shutil
@@ -10,13 +10,12 @@ import pytest
 
 
 def command_of(package: str, *, alone: bool = False, program: str = "") -> list[str]:
-    """How to start a package's program of the same name: the one on PATH, or one unpacked from what apt downloads.
+    """Return the command that starts a package's program of the same name: from PATH, or from a download with apt.
 
-    `alone` leaves out the packages that it depends on, for a program that runs without them. `program` is the path
-    within the package of what to start, where the command on PATH is a script that works only when installed. The test
-    is skipped where there is neither.
+    `alone`: do not download the packages that it depends on. `program`: the path of the program within the package, for
+    a package whose command works only when it is installed. Skips the test if there is neither.
     """
-    # Ordinary users seldom have /usr/sbin on theirs.
+    # Ordinary users seldom have /usr/sbin on their PATH.
     found = shutil.which(package, path=f"{os.environ['PATH']}:/usr/sbin")
     if found:
         return [found]
@@ -25,7 +24,7 @@ def command_of(package: str, *, alone: bool = False, program: str = "") -> list[
     folder = _cache() / package
     if not folder.exists():
         _unpack(package, folder, alone=alone)
-    # Some packages keep libraries of their own in a folder below the common one.
+    # Some packages keep their own libraries in a folder below the common one.
     libraries = ":".join(sorted({str(path.parent) for path in folder.glob("usr/lib/*-linux-*/**/*.so*")}))
     (path,) = folder.glob(program or f"usr/*bin/{package}")
     return ["env", f"LD_LIBRARY_PATH={libraries}", str(path)]
@@ -34,7 +33,7 @@ def command_of(package: str, *, alone: bool = False, program: str = "") -> list[
 def _cache() -> Path:
     folder = Path(tempfile.gettempdir()) / f"gfp-tests-debian-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    # Anybody may have made it before us, and what lies in it is run.
+    # Somebody else may have made this folder, and we run programs from it.
     assert folder.stat().st_uid == os.getuid(), f"{folder} belongs to somebody else; remove it."
     return folder
 
@@ -49,7 +48,7 @@ def _unpack(package: str, folder: Path, *, alone: bool) -> None:
             subprocess.run(["dpkg", "--extract", archive, unpacked], check=True)
         try:
             unpacked.rename(folder)
-        except OSError:  # a test that ran beside this one was quicker
+        except OSError:  # another test, running at the same time, was quicker
             if not folder.exists():
                 raise
 

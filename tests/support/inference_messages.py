@@ -6,7 +6,7 @@ from gfp_serve.v1 import open_inference_pb2 as oip
 
 
 def inference_request(model: str = "gfp-encoder", **tensors: np.ndarray) -> oip.ModelInferRequest:
-    """Raw contents, as tritonclient sends them."""
+    """Add a tensor in raw contents, as tritonclient sends it."""
     message = oip.ModelInferRequest(model_name=model)
     for name, values in tensors.items():
         datatype = "INT32" if values.dtype == np.int32 else "FP32"

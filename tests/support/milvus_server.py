@@ -1,4 +1,4 @@
-"""A real Milvus server for tests: the standalone one of the wheel `milvus`, in an environment of its own."""
+"""A real Milvus server for tests: the standalone server of the wheel `milvus`, in its own environment."""
 
 import os
 import socket
@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-# A parameter of tests that `make test-milvus` runs, and nobody else.
+# A parameter of tests that only `make test-milvus` runs.
 MILVUS = pytest.param("milvus", marks=[pytest.mark.milvus, pytest.mark.timeout(600)])
 
-# The wheel's own command does not say where it answers health checks, so the server is started through its package.
-# It ends when its input does, with us, or when the server has.
+# The wheel's own command does not print the port of its health checks, so we start the server through its package.
+# This program ends when its input ends, which happens when we end, or when the server ends.
 START = """
 import os, socket, sys, threading
 from milvus import MilvusServer, MilvusServerConfig
@@ -27,7 +27,7 @@ def try_bind_port(config, port):
     except OSError:
         return None
 
-# The original finds a port taken for a minute after a crash, which the server does not.
+# For a minute after a crash the original believes that the port is taken. The server can use it.
 MilvusServerConfig.try_bind_port = try_bind_port
 server = MilvusServer(wait_for_started=False, data_dir=sys.argv[1], proxy_port=int(sys.argv[2]))
 server.start()
@@ -41,14 +41,14 @@ process.wait()
 
 
 def new_prefix() -> str:
-    """Of collections that no other test has."""
+    """Return a prefix of collections that no other test has."""
     return f"test_{uuid.uuid4().hex}"
 
 
 class MilvusServer:
     """A server that keeps its files in `folder`. GFP_TEST_MILVUS_PYTHON is the interpreter of the wheel's environment.
 
-    Its store takes the ports 2379 and 2380 whatever it is told, so a machine can run one at a time.
+    Its store always takes the ports 2379 and 2380, so a machine can run only one server at a time.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -58,7 +58,7 @@ class MilvusServer:
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
-        """Returns when the server is ready."""
+        """Start the server, and return when it is ready."""
         python = os.environ.get("GFP_TEST_MILVUS_PYTHON")
         assert python, "run `make test-milvus`: it makes the environment that this test needs."
         command = [python, "-c", START, str(self._folder), str(self._port)]
@@ -67,7 +67,7 @@ class MilvusServer:
         _wait_until_healthy(f"http://127.0.0.1:{health_port}/healthz", self._process)
 
     def kill(self) -> None:
-        """As a crash does."""
+        """Stop the server as a crash would."""
         if self._process is not None:
             self._process.stdin.close()
             self._process.stdout.close()

@@ -1,4 +1,4 @@
-"""NTU files to read in tests, and the plainest reader of them."""
+"""NTU files for tests, and the simplest reader of them."""
 
 import io
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ NAME = "S003C002P007R001A023.skeleton"
 
 
 def make_lines(frames: Sequence[dict[str, float]]) -> list[str]:
-    """A file's lines; each frame maps body IDs to a number x, and joint j of the body is at (x, x + j, -x)."""
+    """Return a file's lines. Each frame maps body IDs to a number x; joint j of the body is at (x, x + j, -x)."""
     return lines_of([{body: [(x, x + j, -x) for j in range(25)] for body, x in frame.items()} for frame in frames])
 
 
 def lines_of(frames: Sequence[dict[str, Sequence[Sequence[object]]]]) -> list[str]:
-    """A file's lines; each frame maps body IDs to 25 joints of three coordinates, which are written as they are."""
+    """Return a file's lines. Each frame maps body IDs to 25 joints of three coordinates."""
     lines = [str(len(frames))]
     for bodies in frames:
         lines.append(str(len(bodies)))
@@ -31,7 +31,7 @@ def write_lines(path: Path, lines: Sequence[str], end: str = "\n") -> Path:
 
 
 def read_plainly(text: str) -> list[dict[str, list[list[float]]]]:
-    """The frames of a sound file, as `lines_of` takes them: the shortest loop over its lines."""
+    """Read the frames of a correct file, as `lines_of` takes them, with the shortest loop over its lines."""
     lines = iter(io.StringIO(text))
     frames = []
     for _ in range(int(next(lines))):
@@ -44,7 +44,7 @@ def read_plainly(text: str) -> list[dict[str, list[list[float]]]]:
 
 
 def as_array(frames: Sequence[dict[str, list[list[float]]]]) -> np.ndarray:
-    """Float32 of frames, bodies in the order in which they appear, 25 joints, 3; NaN = not there."""
+    """Return float32 frames × bodies × 25 joints × 3. Bodies are in order of appearance; NaN = not there."""
     ids = list(dict.fromkeys(body for frame in frames for body in frame))
     sequence = np.full((len(frames), len(ids), 25, 3), np.nan, dtype=np.float32)
     for number, frame in enumerate(frames):

@@ -1,4 +1,4 @@
-"""What a page of moving skeletons has stored, as its script reads it."""
+"""Reads what a page of moving skeletons stores, as the page's script does."""
 
 import base64
 import json
@@ -9,13 +9,13 @@ import numpy as np
 
 
 def data_of(page: str) -> Any:
-    """The rows, skeletons and motions of a page."""
+    """Return the rows, skeletons and motions of a page."""
     (text,) = re.findall('<script type="application/json" id="data">(.*?)</script>', page, flags=re.DOTALL)
     return json.loads(text)
 
 
 def positions(packed: dict[str, Any]) -> np.ndarray:
-    """Metres by frames, bodies, joints and axes, of one of the motions; NaN where a joint is not drawn."""
+    """Return one motion, in metres: frames × bodies × joints × axes. NaN where a joint is not drawn."""
     steps = np.frombuffer(base64.b64decode(packed["positions"]), dtype="<i2")
     metres = np.where(steps == -32768, np.nan, steps * packed["step_m"])
     return metres.reshape(packed["frames"], packed["bodies"], -1, 3)

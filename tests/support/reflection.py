@@ -6,7 +6,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 
 async def listed_methods(channel: grpc.aio.Channel, token: str) -> set[str]:
-    """Every RPC of every service that reflection lists, as package.Service/Method."""
+    """Return every RPC of every service that reflection lists, as package.Service/Method."""
     stub = reflection_pb2_grpc.ServerReflectionStub(channel)
     header = (("authorization", f"Bearer {token}"),)
 

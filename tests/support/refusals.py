@@ -1,4 +1,4 @@
-"""Calls that must fail, and what is said about them."""
+"""Calls that must fail, and their errors."""
 
 from collections.abc import Awaitable
 
@@ -11,7 +11,7 @@ CODE = grpc.StatusCode
 
 
 async def refused(call: Awaitable[object], code: grpc.StatusCode, reason: str) -> tuple[str, str]:
-    """The message and the field, if any, of a call that must fail with this status and reason."""
+    """Return the message and the field, if any, of a call that must fail with this status and reason."""
     with pytest.raises(grpc.RpcError) as caught:
         await call
     assert caught.value.code() is code, caught.value.details()

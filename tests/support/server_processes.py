@@ -1,4 +1,4 @@
-"""Real `gfp-serve` processes, for tests of what only a process can do: take signals, exit, be killed."""
+"""Real `gfp-serve` processes, for tests of signals, exit codes and kills."""
 
 import os
 import re
@@ -14,7 +14,7 @@ COMMAND = (sys.executable, "-c", "from gfp_serve.cli.serve import gfp_serve; gfp
 def process(
     *arguments: object, wrapper: Sequence[str] = (), **environment: str
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A `gfp-serve` that is ready for calls, and its address. `wrapper` is a command to run it."""
+    """Start `gfp-serve`; give it and its address when it is ready. `wrapper` is a command to run it."""
     command = [*wrapper, *COMMAND, *map(str, arguments)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}

@@ -1,4 +1,4 @@
-"""Real servers on free ports, for tests of what goes over the wire."""
+"""Real servers on free ports, for tests over the wire."""
 
 import asyncio
 import threading
@@ -18,12 +18,12 @@ from gfp_serve.gallery.embedded.galleries import FolderGalleries
 from gfp_serve.server import Server
 from tests.support.tiny_bundle import tiny_bundle
 
-# After this time a test hangs, however busy the machine is.
+# Longer than any wait on a busy machine: a test that reaches this hangs.
 HANG_S = 60
 
 
 class GatedEncoder(Encoder):
-    """The tiny encoder, which waits at a gate while it is shut, and remembers what it computed."""
+    """The tiny encoder, which waits while its gate is shut, and remembers what it computed."""
 
     def __init__(self, bundle: Bundle) -> None:
         super().__init__(bundle, num_threads=1)
@@ -45,7 +45,7 @@ class GatedEncoder(Encoder):
 
 
 class Refusal(grpc.RpcError):
-    """A call that failed with a status, as gRPC gives it to a client."""
+    """A failed call with its status, as gRPC gives it to a client."""
 
     def __init__(self, status: Status) -> None:
         self._status = status
@@ -61,7 +61,7 @@ class Refusal(grpc.RpcError):
 
 
 def small_config(**limits: int) -> ServeConfig:
-    """Port 0, short drain; `limits` other than the default, and just as much admission as they need."""
+    """Return a config with port 0, a short drain, these `limits`, and no more admission than they need."""
     chosen = Limits(**limits)
     return ServeConfig(
         port=0, drain_s=5.0, max_batch_bodies=32, lanes=1, max_admitted_bodies=2 * chosen.max_sequences, limits=chosen
@@ -77,7 +77,7 @@ def galleries_of(bundle: Bundle, root: Path) -> FolderGalleries:
 async def running(
     folder: Path, config: ServeConfig | None = None, encoder: Encoder | None = None
 ) -> AsyncIterator[Server]:
-    """A started server in this event loop."""
+    """Run a server in this event loop."""
     async with unstarted(folder, config, encoder) as server:
         await server.start()
         yield server
@@ -87,7 +87,7 @@ async def running(
 async def unstarted(
     folder: Path, config: ServeConfig | None = None, encoder: Encoder | None = None
 ) -> AsyncIterator[Server]:
-    """A server to start, which is stopped at the end."""
+    """Give a server to start; stop it at the end."""
     bundle = tiny_bundle()
     galleries = galleries_of(bundle, folder / "galleries")
     encoder = encoder or Encoder(bundle, num_threads=1)
@@ -106,7 +106,7 @@ async def channel_to(server: Server) -> AsyncIterator[grpc.aio.Channel]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait for what nothing but a test waits for, so that there is no event for it."""
+    """Wait for a condition that has no event, because only tests wait for it."""
     async with asyncio.timeout(HANG_S):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
@@ -119,7 +119,7 @@ async def calls_in(server: Server, number: int) -> None:
 
 @contextmanager
 def running_in_thread(folder: Path, config: ServeConfig | None = None) -> Iterator[str]:
-    """The address of a server in an event loop of its own, for blocking callers."""
+    """Run a server in a thread with its own event loop; give its address, for blocking callers."""
     started, stop = threading.Event(), threading.Event()
     address: list[str] = []
 

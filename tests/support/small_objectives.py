@@ -1,4 +1,4 @@
-"""Every objective on a small encoder, and bodies and draws for it."""
+"""Every objective on a small encoder, with bodies and random draws for it."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from trainer.encoder import EncoderConfig, SkeletonEncoder
 from trainer.objectives import OBJECTIVES, Objective, build_objective
 
 SMALL = EncoderConfig(width=16, depth=1, num_heads=2)
-# GFP as published; for the others two blocks are as good as five.
+# GFP as published. For the others two blocks test the same as five.
 SETTINGS: dict[str, dict[str, Any]] = {
     "gfp": {},
     "gfp_queries": {"local_width": 32, "global_width": 64},

@@ -1,4 +1,4 @@
-"""A store of a few made-up moving bodies and settings small enough for a test."""
+"""A store of a few made-up moving bodies, and settings small enough for a test."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ TINY_TARGETS = GfpConfig(local_width=8, global_width=16)
 
 
 def moving_body(seed: int, *, num_frames: int = 70, num_bodies: int = 1) -> Float32[np.ndarray, "frames bodies 25 3"]:
-    """A standing body of about human size whose joints swing; two seeds never swing alike."""
+    """Return a standing body of about human size whose joints swing. Each seed swings differently."""
     draws = np.random.default_rng(seed)
     rest = draws.normal(0, 0.3, size=(25, 3))
     rest[0], rest[1], rest[20] = (0, 0, 2), (0, 0.25, 2), (0, 0.5, 2)  # spine base, middle and shoulder
@@ -30,7 +30,7 @@ def moving_body(seed: int, *, num_frames: int = 70, num_bodies: int = 1) -> Floa
 
 
 def write_store(path: Path, *, num_clips: int = 12, pairs: bool = True) -> ClipStore:
-    """Clips of 3 classes and 4 subjects; every fourth clip has two bodies, subject 3 is the test split."""
+    """Return clips of 3 classes and 4 subjects. Every fourth clip has two bodies; subject 3 is the test split."""
     cleaning = CleanConfig()
     with StoreWriter(path, cleaning) as writer:
         writer.add_source("made-up", sha256="0" * 64)

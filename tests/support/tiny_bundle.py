@@ -1,4 +1,4 @@
-"""A tiny encoder whose answers can be worked out in numpy, and sequences for it."""
+"""A tiny encoder whose vectors a few lines of numpy can compute, and sequences for it."""
 
 import dataclasses
 import hashlib
@@ -18,7 +18,7 @@ _WEIGHTS = np.random.default_rng(7).standard_normal((NTU25.num_joints * 3, SIZE)
 
 
 def tiny_encode(clips: Float32[np.ndarray, "batch bodies frames joints 3"]) -> Float32[np.ndarray, "batch size"]:
-    """What the tiny graph computes: mean pose, projected, at unit length."""
+    """Compute what the tiny graph computes: the mean pose, projected, scaled to unit length."""
     projected = clips.mean(axis=(1, 2)).reshape(len(clips), -1) @ _WEIGHTS
     return projected / np.linalg.norm(projected, axis=1, keepdims=True)
 
@@ -47,7 +47,7 @@ def tiny_model() -> bytes:
 
 
 def tiny_bundle(model: bytes | None = None, **changed: object) -> Bundle:
-    """A whole bundle around the tiny encoder; `changed` are other manifest values."""
+    """Return a complete bundle of the tiny encoder. `changed` replaces values of its manifest."""
     model = tiny_model() if model is None else model
     manifest = Manifest(
         name="tiny",
@@ -70,7 +70,7 @@ def tiny_bundle(model: bytes | None = None, **changed: object) -> Bundle:
 def walk(
     seed: int, *, frames: int = 9, bodies: int = 1, layout: Layout = NTU25
 ) -> Float32[np.ndarray, "frames bodies joints 3"]:
-    """Somebody who drifts; a metre or so tall, never the same for two seeds."""
+    """Return somebody about a metre tall who drifts. Each seed gives another person."""
     random = np.random.default_rng(seed)
     pose = random.uniform(-0.4, 0.4, (1, bodies, layout.num_joints, 3))
     steps = random.normal(0, 0.02, (frames, bodies, layout.num_joints, 3)).cumsum(axis=0)
@@ -80,5 +80,5 @@ def walk(
 def embedding_of(
     sequence: Float32[np.ndarray, "frames bodies joints 3"], layout: Layout = NTU25
 ) -> Float32[np.ndarray, " size"]:
-    """The vector that a server with the tiny bundle must give."""
+    """Return the vector that a server with the tiny bundle must give."""
     return tiny_encode(prepare(sequence, layout, CONFIG)[None])[0]

@@ -1,4 +1,4 @@
-"""The fake encoder gives each clip's number back: clip i is filled with i, its vector is [i]."""
+"""The batcher, with a fake encoder that returns each clip's number: clip i is filled with i, and its vector is [i]."""
 
 import asyncio
 import threading
@@ -11,11 +11,11 @@ import pytest
 from gfp_serve.batching.batcher import Batcher, Pace
 from gfp_serve.errors import ClosedError, OverloadedError
 
-HANG_S = 60  # after this time a test hangs, however busy the machine is
+HANG_S = 60  # longer than any wait on a busy machine: a test that reaches this hangs
 
 
 class Fake:
-    """Waits at a gate, remembers the numbers of each batch, raises for a batch with number 13."""
+    """Waits at a gate, remembers the numbers of each batch, and raises for a batch with number 13."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
@@ -70,7 +70,7 @@ async def answers(*tasks: asyncio.Task) -> list[float]:
     return [float((await task).vector[0]) for task in tasks]
 
 
-async def test_what_waits_goes_into_one_batch_and_each_caller_gets_their_own_answer():
+async def test_waiting_clips_go_into_one_batch_and_each_caller_gets_their_own_answer():
     fake = Fake()
     async with batching(fake) as batcher:
         first = await occupy(batcher, fake)
@@ -127,7 +127,7 @@ async def test_an_encoder_that_gives_too_few_vectors_fails_its_batch_only():
     await batcher.close()
 
 
-async def test_clips_with_one_body_and_with_two_go_into_batches_of_their_own_oldest_first():
+async def test_clips_with_one_body_and_with_two_go_into_separate_batches_oldest_first():
     fake = Fake()
     async with batching(fake) as batcher:
         first = await occupy(batcher, fake)
@@ -157,11 +157,11 @@ async def test_a_call_of_many_clips_and_calls_of_one_take_turns():
         fake.gate.set()
         assert await answers(first, *ones) == [0, 1, 2, 3, 4, 5]
         assert await answers(*many) == list(range(20, 30))
-    # Whoever has one clip is served before the second clip of whoever has many, and nothing waits for room.
+    # A call of one clip is served before the second clip of a call of many, and no batch leaves room unused.
     assert fake.batches == [[0], [20, 1, 2, 3], [4, 5, 21, 22], [23, 24, 25, 26], [27, 28, 29]]
 
 
-async def test_turns_go_on_where_the_last_batch_ended():
+async def test_a_batch_starts_with_the_call_after_the_last_one_served():
     fake = Fake()
     async with batching(fake, max_batch_bodies=2, max_admitted_bodies=99) as batcher:
         first = await occupy(batcher, fake)
@@ -177,7 +177,7 @@ async def test_turns_go_on_where_the_last_batch_ended():
 
 
 class Lanes(Fake):
-    """As the fake, and tells the whole device from lanes; `most` is how many calls ran at once in lanes."""
+    """Tells the whole device from lanes. `most` is the largest number of calls that ran in lanes at once."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -204,7 +204,7 @@ class Lanes(Fake):
         return Batcher(self.encode, pace=pace, max_lanes=num_lanes, max_admitted_bodies=99)
 
 
-async def test_a_lone_clip_has_the_whole_device_and_a_crowd_has_lanes():
+async def test_a_lone_clip_gets_the_whole_device_and_many_clips_get_lanes():
     fake = Lanes()
     batcher = fake.batcher(num_lanes=2)
     first = await occupy(batcher, fake)
@@ -215,19 +215,19 @@ async def test_a_lone_clip_has_the_whole_device_and_a_crowd_has_lanes():
     assert await answers(*await start(batcher, clip(9, bodies=2))) == [9]
     await batcher.close()
     assert fake.alone == [[0], [9]]
-    # Each lane took its share, so that neither had nothing to do.
+    # Each lane took its share, so neither was idle.
     assert sorted(fake.batches[1:3]) == [[1, 2, 3, 4], [5, 6, 7, 8]]
     assert fake.most <= 2
 
 
-async def test_a_lane_that_is_free_takes_what_comes_while_the_others_are_busy():
+async def test_a_free_lane_takes_new_clips_while_the_others_are_busy():
     fake = Lanes()
     batcher = fake.batcher(num_lanes=3, max_bodies=1, split_from=2)
     tasks = await start(batcher, clip(1), clip(2))
     await asyncio.to_thread(fake.wait_for_batches, 2)
     tasks += await start(batcher, clip(3), clip(4))
     await asyncio.to_thread(fake.wait_for_batches, 3)
-    # Before the gate opens: once all three have gone, clip 4 is a lone one.
+    # Before the gate opens: once all three are done, clip 4 would be alone.
     assert sorted(fake.batches) == [[1], [2], [3]]
     assert fake.alone == []
     fake.gate.set()
@@ -247,7 +247,7 @@ async def test_a_lane_that_fails_does_not_stop_the_others():
     await batcher.close()
 
 
-async def test_a_watcher_is_told_of_batches_and_of_clips_that_nobody_waits_for():
+async def test_an_observer_hears_of_batches_and_of_clips_that_nobody_waits_for():
     class Watcher:
         def __init__(self) -> None:
             self.seen: list[object] = []
@@ -282,7 +282,7 @@ async def test_bodies_beyond_the_limit_are_refused_at_once_and_taken_when_others
             pass
 
 
-async def test_closing_answers_what_was_admitted_and_refuses_what_comes_after():
+async def test_closing_answers_admitted_clips_and_refuses_later_ones():
     fake = Fake()
     async with batching(fake) as batcher:
 
@@ -302,7 +302,7 @@ async def test_closing_answers_what_was_admitted_and_refuses_what_comes_after():
         await closing
 
 
-async def test_waiting_and_computing_are_told_apart(monkeypatch):
+async def test_waiting_and_computing_are_timed_separately(monkeypatch):
     class Clock:
         now = 0.0
 

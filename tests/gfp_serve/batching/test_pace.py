@@ -1,4 +1,4 @@
-"""The pace that is found: lanes only where they pay, batches only as large as they pay."""
+"""The measured pace: lanes are used only where they pay, and batches are only as large as pays."""
 
 import threading
 
@@ -13,7 +13,7 @@ from tests.support.tiny_bundle import tiny_bundle
 
 
 class Clock(threading.local):
-    """A clock that only encoders move on, each in its own thread, so that a busy machine changes nothing."""
+    """A clock that only encoders advance, each in its own thread, so a busy machine changes nothing."""
 
     now = 0.0
 
@@ -29,7 +29,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 class Timed(Encoder):
-    """Takes a time for each call and one for each body, on all cores and in a lane, by a clock."""
+    """Advances a clock by a time for each call and one for each body, on all cores and in a lane."""
 
     def __init__(
         self, clock: Clock, *, alone_s: float, in_lane_s: float, call_s: float = 0.0, num_lanes: int = 2
@@ -58,7 +58,7 @@ def test_lanes_are_used_where_they_answer_more_clips_in_the_same_time(clock: Clo
     assert pace.encode_in_lane is not None
 
 
-def test_fewer_clips_than_lanes_need_have_the_whole_device_one_by_one(clock: Clock) -> None:
+def test_too_few_clips_for_lanes_use_the_whole_device_one_by_one(clock: Clock) -> None:
     pace = measure_pace(Timed(clock, alone_s=0.01, in_lane_s=0.045, num_lanes=8), num_frames=4)
     assert (pace.num_lanes, pace.split_from) == (8, 5)
 
@@ -68,7 +68,7 @@ def test_lanes_that_do_not_pay_are_not_used(clock: Clock) -> None:
     assert (pace.num_lanes, pace.encode_in_lane) == (1, None)
 
 
-def test_a_batch_is_as_large_as_it_pays_and_no_larger(clock: Clock) -> None:
+def test_a_batch_is_no_larger_than_pays(clock: Clock) -> None:
     assert measure_pace(Timed(clock, alone_s=0.02, in_lane_s=1.0, num_lanes=1), num_frames=4).max_bodies == 2
     encoder = Timed(clock, alone_s=0.0005, in_lane_s=1.0, call_s=0.01, num_lanes=1)
     # 10 ms a call and 0.5 ms a body are 0.578 ms a body in batches of 128, and 0.656 ms, 1.14 times that, in 64.
@@ -84,7 +84,7 @@ def test_a_slow_encoder_is_not_measured_for_long(clock: Clock) -> None:
     assert encoder.largest == 1
 
 
-def test_what_is_set_is_not_measured(clock: Clock) -> None:
+def test_settings_given_by_the_user_are_not_measured(clock: Clock) -> None:
     encoder = Timed(clock, alone_s=0.01, in_lane_s=0.04)
     pace = measure_pace(encoder, num_frames=4, max_bodies=7, num_lanes=2)
     assert (pace.max_bodies, pace.num_lanes) == (7, 2)

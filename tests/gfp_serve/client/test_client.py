@@ -1,4 +1,4 @@
-"""Both clients against a real server. `ask` runs a method of either, so that each test is about both."""
+"""Both clients against a real server. `ask` runs a method of either client, so each test covers both."""
 
 import asyncio
 import dataclasses
@@ -35,7 +35,7 @@ from tests.support.tiny_bundle import SIZE, embedding_of, tiny_bundle, walk
 
 @pytest.fixture
 def address(tmp_path):
-    # Three a request, so that lists are split.
+    # Three sequences in a request, so lists are split.
     with running_in_thread(tmp_path, small_config(max_sequences=3, max_message_bytes=2**17, max_top_k=20)) as address:
         yield address
 
@@ -60,9 +60,9 @@ def ask(request, address):
             runner.run(client.close())
 
 
-def test_every_public_method_says_the_same_in_both_clients():
+def test_the_docstring_of_every_public_method_is_the_same_in_both_clients():
     for name, method in vars(Client).items():
-        if not name.startswith("_") and name != "stream":  # whose frames are waited for in the event loop
+        if not name.startswith("_") and name != "stream":  # its frames are awaited in one of the two
             assert inspect.getdoc(method)
             assert inspect.getdoc(method) == inspect.getdoc(getattr(AsyncClient, name)), name
     for name in ("search", "classify", "stream", "upsert", "embed"):
@@ -73,7 +73,7 @@ def test_every_public_method_says_the_same_in_both_clients():
 def test_the_asyncio_client_has_the_methods_and_arguments_of_the_blocking_one():
     public = [name for name in vars(Client) if not name.startswith("_")]
     assert Counter(public) == Counter(name for name in vars(AsyncClient) if not name.startswith("_"))
-    for name in set(public) - {"stream"}:  # whose frames are waited for in the event loop
+    for name in set(public) - {"stream"}:  # its frames are awaited in one of the two
         assert inspect.signature(getattr(Client, name)) == inspect.signature(getattr(AsyncClient, name)), name
 
 
@@ -83,7 +83,7 @@ SETTINGS = StreamSettings(window_frames=8, stride_frames=4, top_k=1, num_neighbo
 
 @pytest.fixture(params=["blocking", "asyncio"])
 def stream(request, address):
-    """A function that gives the windows that either client makes of pieces of frames."""
+    """A function that returns the windows that a client makes of pieces of frames, for each client."""
 
     def blocking(pieces, settings):
         with Client(address) as client:
@@ -103,7 +103,7 @@ def stream(request, address):
     return blocking if request.param == "blocking" else asynchronous
 
 
-def test_a_stream_gives_windows_with_all_that_was_asked_for(stream, address):
+def test_a_stream_gives_windows_with_everything_requested(stream, address):
     with Client(address) as client:
         client.upsert([ClipItem("near", FRAMES[4:12], "walk")])
     windows = stream([FRAMES[:5], FRAMES[5:6], FRAMES[6:]], SETTINGS)
@@ -115,7 +115,7 @@ def test_a_stream_gives_windows_with_all_that_was_asked_for(stream, address):
     assert (windows[1].start_s, windows[1].problem, windows[1].num_dropped) == (4 / 30, "", 0)
 
 
-def test_votes_in_a_stream_are_counted_as_was_asked_for(stream, address):
+def test_votes_in_a_stream_are_counted_as_requested(stream, address):
     with Client(address) as client:
         near = [ClipItem(name, FRAMES[:8], name[:4]) for name in ("walk1", "walk2", "sit 1")]
         client.upsert([*near, *(ClipItem(f"far{at}", -FRAMES[at : at + 8], "walk") for at in range(4))])
@@ -162,7 +162,7 @@ def test_one_array_gives_one_vector_and_a_list_gives_rows_in_order(ask):
     np.testing.assert_allclose(vectors, [embedding_of(clip) for clip in clips], atol=1e-5)
 
 
-def test_no_sequence_gives_no_row(ask):
+def test_an_empty_list_of_sequences_gives_no_rows(ask):
     assert ask("embed", []).shape == (0, SIZE)
 
 
@@ -171,7 +171,7 @@ def test_a_body_axis_may_be_left_out_and_the_layout_is_a_name(ask):
     np.testing.assert_allclose(ask("embed", clip[:, 0], layout="kinect20"), embedding_of(clip, KINECT20), atol=1e-5)
 
 
-def test_items_are_kept_found_voted_on_and_removed(ask):
+def test_items_are_stored_found_used_in_votes_and_removed(ask):
     items = [ClipItem(f"i{seed}", walk(seed), "wave" if seed < 4 else "sit", {"seed": seed}) for seed in range(6)]
     by_vector = Item("v", embedding_of(walk(9)), "bow")
     assert ask("upsert", [*items, by_vector]) == 3  # seven items, three a request
@@ -198,7 +198,7 @@ def test_items_are_kept_found_voted_on_and_removed(ask):
     assert ask("info").num_items == 1
 
 
-def test_info_and_health_tell_what_answers(ask):
+def test_info_and_health_describe_the_server(ask):
     info = ask("info")
     assert (info.encoder_name, info.embedding_size, info.device) == ("tiny", SIZE, "cpu")
     assert info.encoder_digest == tiny_bundle().manifest.encoder_digest
@@ -263,14 +263,14 @@ def test_an_error_in_a_later_request_is_counted_from_the_start_of_the_list(ask):
     assert caught.value.message.startswith("nobody is seen")
 
 
-def test_of_items_with_one_id_the_bad_one_is_named_by_its_own_place(ask):
+def test_a_bad_item_is_named_by_its_index_even_if_others_have_its_id(ask):
     items = [ClipItem("a", walk(1)), ClipItem("a", walk(2)), ClipItem("x" * 300, walk(3))]
     with pytest.raises(InvalidRequestError, match=r"^items\[2\]: the item id .* has 300 characters") as caught:
         ask("upsert", items)
     assert caught.value.field == "items[2]"
 
 
-def test_lists_are_split_by_bytes_too_and_one_that_is_too_large_is_named(ask):
+def test_lists_are_also_split_by_bytes_and_a_sequence_that_is_too_large_is_named(ask):
     clips = [walk(seed, frames=200) for seed in range(3)]  # 60 kB each, where a message may have 131
     assert ask("embed", clips).shape == (3, SIZE)
     with pytest.raises(InvalidRequestError, match=r"^sequences\[1\]: it has \d+ bytes"):
@@ -308,14 +308,14 @@ def test_text_that_is_not_an_address_is_refused():
         client.info()
 
 
-async def test_a_slow_answer_and_a_full_server_are_told_apart(tmp_path):
+async def test_a_slow_answer_and_a_full_server_are_different_errors(tmp_path):
     encoder = GatedEncoder(tiny_bundle())
     async with running(tmp_path, small_config(max_sequences=1), encoder) as server:
         address = f"127.0.0.1:{server.port}"
         async with AsyncClient(address) as patient, AsyncClient(address, timeout_s=0.1) as hasty:
             await patient.info()
             encoder.shut()
-            # Whichever of the two sides notices first says so; both say what to do.
+            # Either side may notice first; both say what to do.
             with pytest.raises(OutOfTimeError, match="raise it, or send less at once"):
                 await hasty.embed(walk(1))
             await calls_in(server, 0)
@@ -330,13 +330,13 @@ async def test_a_slow_answer_and_a_full_server_are_told_apart(tmp_path):
 
 def test_a_client_does_not_mix_the_vectors_of_two_encoders(address):
     with Client(address) as client:
-        # As if the server had run another encoder when it was first met.
+        # As if the server had run another encoder at the client's first call.
         client._conversation._met = dataclasses.replace(client.info(), encoder_digest="0" * 64)
         with pytest.raises(EncoderMismatchError):
             client.embed(walk(1))
 
 
-def test_a_server_that_is_not_ours_is_not_taken_for_one():
+def test_another_kind_of_server_is_recognised():
     class Foreign(grpc.RpcError):
         def code(self):
             return grpc.StatusCode.UNIMPLEMENTED
@@ -352,7 +352,7 @@ def test_a_server_that_is_not_ours_is_not_taken_for_one():
     assert "is it gfp-serve" in str(error)
 
 
-async def test_a_call_that_a_server_cancels_at_its_end_or_cannot_take_is_made_again():
+async def test_a_call_that_a_stopping_server_cancels_or_does_not_take_is_repeated():
     codes = [grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED]
 
     class Dying(embedding_pb2_grpc.EmbeddingServiceServicer):

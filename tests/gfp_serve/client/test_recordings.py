@@ -1,4 +1,4 @@
-"""Clips of recordings are sent in batches, without those that a server refuses."""
+"""Clips of recordings are sent in batches; those that the server refuses are left out."""
 
 import dataclasses
 
@@ -20,7 +20,7 @@ def clip(name, *, layout=NTU25, bad=False, frames=9):
 
 
 class FakeServer:
-    """Refuses sequences in which nobody is seen, and names the first as a server does; remembers what it was sent."""
+    """Refuses sequences that show nobody, and names the first, as a server does. Remembers what it was sent."""
 
     def __init__(self):
         self.requests = []
@@ -35,7 +35,7 @@ class FakeServer:
 
 @pytest.fixture
 def sent(tmp_path):
-    """A function that sends clips of one file: the ids answered, what was reported, and the server."""
+    """A function that sends clips of one file; it returns the ids answered, the reports, and the server."""
 
     def send(clips, windows=None, **given):
         write_clip_file(tmp_path / "a.npz", clips)
@@ -64,7 +64,7 @@ def test_a_refused_clip_costs_one_more_request_and_is_left_out(sent, tmp_path):
     assert server.requests == [["c0", "c1", "bad", "c2"], ["c0", "c1", "c2"]]
 
 
-def test_many_refused_clips_in_a_row_are_not_sent_again_and_again(sent):
+def test_many_refused_clips_in_a_row_are_sent_only_a_few_times(sent):
     ids, problems, server = sent([clip("first"), *(clip(f"bad{n}", bad=True) for n in range(100)), clip("last")])
     assert ids == ["a/first", "a/last"]
     assert len(problems) == 100
@@ -90,7 +90,7 @@ def test_clips_of_different_layouts_are_not_sent_together(sent):
     assert layouts == [(["a/c0", "a/c1"], [["c0", "c1"]]), (["a/k0"], [["k0"]])]
 
 
-def test_what_is_wrong_with_the_whole_request_is_raised(tmp_path):
+def test_an_error_of_the_whole_request_is_raised(tmp_path):
     write_clip_file(tmp_path / "a.npz", [clip("c0")])
 
     def refuse(batch):
@@ -113,7 +113,7 @@ def test_only_clips_on_the_chosen_side_of_the_split_are_sent(sent):
     assert sent(clips, split=1)[0] == ["a/c1"]
 
 
-def test_all_bytes_are_done_at_the_end(tmp_path):
+def test_progress_reaches_all_bytes_at_the_end(tmp_path):
     write_clip_file(tmp_path / "a.npz", [clip("c0"), clip("bad", bad=True)])
     write_clip_file(tmp_path / "b.npz", [clip("c0", frames=40)])
     done = []
