@@ -20,7 +20,7 @@ from gfp_serve.skeleton import KINECT20, NTU25, Layout
 from tests.support.servers import running_in_thread
 from tests.support.tiny_bundle import SIZE, embedding_of, walk
 
-# The joints of ntu25, hands and all, but in an order that no known layout has.
+# All joints of ntu25, in an order that no known layout has.
 TURNED = Layout("custom", NTU25.joint_names[::-1], tuple(-1 if p == -1 else 24 - p for p in NTU25.parents[::-1]))
 
 
@@ -60,7 +60,7 @@ def clips(*seeds, layout=NTU25, split=-1):
 
 @pytest.fixture
 def recordings(tmp_path):
-    """Two clips in a.npz (training), one in b.npz (test)."""
+    """A folder with two training clips in a.npz and one test clip in b.npz."""
     folder = tmp_path / "recordings"
     folder.mkdir()
     write_clip_file(folder / "a.npz", clips(1, 2, split=0))
@@ -72,7 +72,7 @@ def lines(result):
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
-def test_added_clips_are_found_under_file_and_name_with_what_is_known_of_them(run, recordings):
+def test_added_clips_are_found_by_file_and_name_with_their_label_and_attributes(run, recordings):
     assert "3 items were added" in run("add", recordings).stdout
     found = lines(run("search", recordings / "a.npz", "--top-k", 2, "--json"))
     assert [answer["clip"] for answer in found] == ["a/c1", "a/c2"]
@@ -107,7 +107,7 @@ def test_one_side_of_the_split_is_added_and_the_other_is_classified(run, recordi
     assert "of 1 labelled clips" in run("classify", recordings, "--split", "test").stdout
 
 
-def test_a_clip_that_nothing_is_like_is_called_unknown(run, recordings):
+def test_a_clip_that_is_like_no_item_is_called_unknown(run, recordings):
     run("add", recordings / "a.npz")
     assert "unknown" in run("classify", recordings / "b.npz", "--unknown-below", 1).stdout
     (answer,) = lines(run("classify", recordings / "b.npz", "--unknown-below", 1, "--json"))
@@ -132,14 +132,14 @@ def test_an_out_file_of_another_kind_is_refused_before_anything_is_read(run, tmp
 
 
 @pytest.mark.parametrize("layout", [KINECT20, TURNED], ids=["known layout", "unknown layout"])
-def test_clips_of_other_layouts_are_embedded_as_they_stand_in_theirs(run, tmp_path, layout):
+def test_clips_of_other_layouts_are_embedded_in_their_own_layout(run, tmp_path, layout):
     write_clip_file(tmp_path / "other.npz", clips(5, layout=layout))
     (answer,) = lines(run("embed", tmp_path / "other.npz", "--json"))
     expected = embedding_of(walk(5)) if layout is TURNED else embedding_of(walk(5, layout=KINECT20), KINECT20)
     np.testing.assert_allclose(answer["embedding"], expected, atol=1e-5)
 
 
-def test_damaged_files_and_clips_without_anybody_are_named_and_the_rest_goes_on(run, recordings):
+def test_damaged_files_and_clips_without_anybody_are_named_and_the_others_are_added(run, recordings):
     (recordings / "damaged.npz").write_bytes(b"not a zip")
     nobody = clips(7)[0]
     nobody.sequence[:] = np.nan
@@ -151,7 +151,7 @@ def test_damaged_files_and_clips_without_anybody_are_named_and_the_rest_goes_on(
 
 
 def a_crowd_of_bad_ones():
-    """Three sound clips among one with a long name, one with too many frames, and one that stands in one point."""
+    """Return three good clips, and bad ones: a long name, too many frames, all joints in one point."""
     sound = clips(1, 2, 3)
     still = dataclasses.replace(sound[0], name="still", sequence=np.ones_like(sound[0].sequence))
     long = dataclasses.replace(sound[0], name="long", sequence=np.tile(walk(1, frames=10), (1050, 1, 1, 1)))
@@ -204,7 +204,7 @@ def test_a_clip_that_the_server_refuses_does_not_cost_its_neighbours_their_answe
     assert "clip 'long': the sequence has 10500 frames" in result.stderr
 
 
-def test_an_option_that_the_server_refuses_is_one_line_and_not_one_a_clip(run, recordings):
+def test_an_option_that_the_server_refuses_gives_one_line_and_not_one_for_each_clip(run, recordings):
     run("add", recordings)
     for arguments in (("search", "--top-k", 2000), ("search", "--top-k", 10**20), ("classify", "--temperature", 0)):
         result = run(*arguments, recordings, code=1)
@@ -212,12 +212,12 @@ def test_an_option_that_the_server_refuses_is_one_line_and_not_one_a_clip(run, r
         assert result.stderr.count("\n") == 1
 
 
-def test_clips_that_are_all_refused_are_exit_code_1(run, tmp_path):
+def test_if_all_clips_are_refused_the_exit_code_is_1(run, tmp_path):
     write_clip_file(tmp_path / "bad.npz", a_crowd_of_bad_ones()[1:3])
     assert "no usable clip" in run("add", tmp_path / "bad.npz", code=1).stderr
 
 
-def test_a_file_name_that_is_not_utf_8_is_said_to_be_so(run, tmp_path):
+def test_a_file_name_that_is_not_utf_8_is_refused_with_that_reason(run, tmp_path):
     path = tmp_path / os.fsdecode(b"bad\xff.npz")
     write_clip_file(path, clips(1))
     assert "which is not UTF-8" in run("add", path, code=1).stderr
@@ -225,7 +225,7 @@ def test_a_file_name_that_is_not_utf_8_is_said_to_be_so(run, tmp_path):
     assert "which is not UTF-8" in run("remove", os.fsdecode(b"\xff\xfe"), code=1).stderr
 
 
-def test_nothing_usable_is_exit_code_1(run, recordings, tmp_path):
+def test_without_a_usable_clip_the_exit_code_is_1(run, recordings, tmp_path):
     (tmp_path / "damaged.npz").write_bytes(b"not a zip")
     assert "no usable clip" in run("add", tmp_path / "damaged.npz", code=1).stderr
     (tmp_path / "none").mkdir()
@@ -241,7 +241,7 @@ def test_items_are_removed_by_id(run, recordings):
     assert lines(run("info", "--json"))[0]["num_items"] == 1
 
 
-def test_a_gallery_is_made_filled_asked_and_dropped_by_its_name(run, recordings):
+def test_a_gallery_is_created_filled_searched_and_dropped_by_its_name(run, recordings):
     assert "use it with --gallery waves" in run("gallery", "create", "waves", "--index-kind", "exact").stdout
     run("add", recordings / "a.npz", "--gallery", "waves")
     run("add", recordings / "b.npz")
@@ -262,14 +262,14 @@ def test_a_gallery_is_made_filled_asked_and_dropped_by_its_name(run, recordings)
     assert "no gallery 'waves'" in run("search", recordings, "--gallery", "waves", code=1).stderr
 
 
-def test_a_gallery_is_not_dropped_unless_that_is_meant(run):
+def test_a_gallery_is_dropped_only_after_a_yes(run):
     run("gallery", "create", "kept")
     assert "Remove the gallery kept and its 0 items, for ever? [y/N]" in run("gallery", "drop", "kept", code=1).stderr
     assert len(lines(run("gallery", "list", "--json"))) == 2
     assert "cannot be dropped" in run("gallery", "drop", "default", "--yes", code=1).stderr
 
 
-def test_only_items_of_which_all_conditions_hold_are_found(run, recordings):
+def test_only_items_that_meet_all_conditions_are_found(run, recordings):
     run("add", recordings)
     for where, ids in (
         (["label=wave"], {"a/c1", "b/c3"}),
@@ -289,7 +289,7 @@ def test_only_items_of_which_all_conditions_hold_are_found(run, recordings):
     assert refusal.count("\n") == 1
 
 
-def test_effort_is_three_options_of_which_one_that_is_out_of_range_is_one_line(run, recordings, monkeypatch):
+def test_effort_has_three_options_and_one_out_of_range_is_refused_in_one_line(run, recordings, monkeypatch):
     run("add", recordings)
     seen = []
     search = Client.search
@@ -313,14 +313,14 @@ def test_the_table_of_info_wraps_a_digest_instead_of_cutting_it_off(run, monkeyp
     assert values["encoder_digest"] in "".join(run("info").stdout.split())
 
 
-def test_health_is_an_exit_code(run):
+def test_health_sets_the_exit_code(run):
     assert run("health").stdout == "serving\n"
     assert run("health", "--service", "gfp_serve.v1.GalleryService", "--json").stdout == '{"serving": true}\n'
     assert "NOT_FOUND" in run("health", "--service", "gfp_serve.v1.Other", code=1).stderr
     assert "is gfp-serve running?" in run("health", "--address", "127.0.0.1:1", code=1).stderr
 
 
-def test_an_empty_gallery_is_one_line(run, recordings):
+def test_an_empty_gallery_is_reported_in_one_line(run, recordings):
     result = run("search", recordings, code=1)
     assert result.stderr.startswith("Error: ")
     assert result.stderr.count("\n") == 1
@@ -333,8 +333,8 @@ def test_every_option_and_command_has_a_help_text():
             assert isinstance(option, click.Argument) or option.help, (command.name, option.name)
 
 
-def test_the_options_of_the_server_are_known():
-    # Each option is a promise: a new one is meant, and stands here.
+def test_the_server_has_exactly_the_options_listed_here():
+    # Each option is a promise to users. Add new ones here on purpose.
     names = {name for option in gfp_serve.params for name in option.opts} - {"--version"}
     assert names == {
         "--config",

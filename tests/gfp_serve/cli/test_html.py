@@ -15,7 +15,7 @@ from tests.support.tiny_bundle import walk
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """One person waves in asked.npz; in added/, another waves and one sits, and there is a long day."""
+    """One person waves in asked.npz. In added/, another waves and one sits; there is also a long recording, day.npz."""
     folder = tmp_path_factory.mktemp("recordings")
     (folder / "added").mkdir()
     write_clip_file(folder / "asked.npz", [clip("c1", 1, "wave")])
@@ -30,7 +30,7 @@ def clip(name, seed, label, *, frames=9):
 
 @pytest.fixture(scope="module")
 def address(folder, tmp_path_factory):
-    """A server with people.npz in its gallery, and windows of day.npz in another."""
+    """A server with people.npz in its gallery, and windows of day.npz in another gallery."""
     with running_in_thread(tmp_path_factory.mktemp("server")) as address:
         galleries = ("gallery", "create", "days"), ("add", folder / "added" / "people.npz")
         windows = ("add", folder / "added" / "day.npz", "--windows", "16:8", "--gallery", "days")
@@ -53,14 +53,14 @@ def search(address, folder, monkeypatch):
 
 
 def panels(page):
-    """What stands beside each query, and whether it moves."""
+    """Return the neighbours beside each query: subtitle, whether right, whether it moves."""
     return [
         [(panel["subtitle"], panel["right"], panel["motion"] is not None) for panel in row["neighbours"]]
         for row in data_of(page.read_text())["rows"]
     ]
 
 
-def test_neighbours_move_where_their_recordings_are_given(search, folder, tmp_path):
+def test_neighbours_move_if_their_recordings_are_given(search, folder, tmp_path):
     page = tmp_path / "new" / "page.html"
     said = search(folder / "asked.npz", "--html", page, "--recordings", folder / "added").stdout
 
@@ -79,7 +79,7 @@ def test_a_neighbour_without_a_recording_is_a_card_that_says_what_to_give(search
     assert "No recording was found for 2 of 2 neighbours: use --recordings." in said
 
 
-def test_recordings_that_are_asked_need_not_be_given_again(search, folder, tmp_path):
+def test_recordings_of_queries_need_not_be_given_again(search, folder, tmp_path):
     search(folder / "added" / "people.npz", "--html", tmp_path / "page.html")
     assert all(moves for row in panels(tmp_path / "page.html") for _, _, moves in row)
 
@@ -107,7 +107,7 @@ def test_windows_are_found_by_their_ids(search, folder, tmp_path):
     assert all(moves for _, _, moves in found)
 
 
-def test_what_cannot_be_a_page_is_refused_before_anything_is_asked(search, folder, tmp_path):
+def test_a_bad_page_option_is_refused_before_the_server_is_asked(search, folder, tmp_path):
     before = (folder / "asked.npz").read_bytes()
     missing = tmp_path / "nowhere"
 

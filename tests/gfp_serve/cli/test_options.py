@@ -27,7 +27,7 @@ class Outer:
     mirror: bool = setting(False, "Swap left and right.")
     device: Literal["cpu", "cuda"] = setting("cpu", "Where to compute.")
     out: Path = setting(Path("run"), "Folder to write.")
-    limit: int | None = setting(None, "At most so many clips.")
+    limit: int | None = setting(None, "At most this many clips.")
     size_mib: int = setting(4, "Size.", parse=click.IntRange(1, 8))
     step: int = 7  # no setting, no flag
 
@@ -36,7 +36,7 @@ PRESETS = {"small": Outer(num_epochs=2, inner=Inner(mask_ratio=0.5), mirror=True
 
 
 def configured(*arguments: str, presets: dict[str, Outer] | None = None) -> Any:
-    """The config that a command gets for these arguments."""
+    """Return the config that a command gets for these arguments."""
     got = []
 
     @click.command()
@@ -124,7 +124,7 @@ def test_help_shows_the_commands_text_and_each_setting_once_in_order_with_its_de
         "--mirror / --no-mirror Swap left and right. [default: no-mirror]",
         "--device [cpu|cuda] Where to compute. [default: cpu]",
         "--out PATH Folder to write. [default: run]",
-        "--limit INTEGER At most so many clips.",
+        "--limit INTEGER At most this many clips.",
         "--size-mib INTEGER RANGE Size. [default: 4; 1<=x<=8]",
     ]
     places = [text.index(line) for line in shown]
@@ -154,7 +154,7 @@ def test_a_path_that_cannot_be_used_is_one_line_and_exit_code_1(tmp_path):
     assert (result.exit_code, result.output) == (1, f"Error: {path} cannot be used: No such file or directory.\n")
 
 
-def test_an_operating_system_error_without_a_path_is_no_mistake_of_the_caller():
+def test_an_operating_system_error_without_a_path_is_not_blamed_on_the_caller():
     @click.command(cls=Command)
     def compute() -> None:
         raise OSError("out of something")
@@ -200,7 +200,7 @@ def choose(*arguments: str) -> Any:
         ("--top-k 3", Near(top_k=3)),
         ("--way far --top-k 5", Far(top_k=5)),
         ("--preset many --weight 3", Near(top_k=50, weight=3.0)),
-        # What the preset changed is kept where the other way knows it.
+        # A value of the preset is kept if the other way has that setting.
         ("--preset many --way far", Far(top_k=50)),
     ],
 )

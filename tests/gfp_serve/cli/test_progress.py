@@ -1,4 +1,4 @@
-"""Bars on a terminal, lines elsewhere."""
+"""Progress is a bar on a terminal, and lines elsewhere."""
 
 import io
 
@@ -11,7 +11,7 @@ from gfp_serve.cli.progress import progress, warn
 
 @pytest.fixture
 def shown(monkeypatch):
-    """A function that takes whether there is a terminal, and gives what is then written to it."""
+    """A function that makes errors go to a file, as if it were a terminal or not, and returns the file."""
 
     def on(*, terminal):
         file = io.StringIO()
@@ -47,14 +47,14 @@ def test_a_status_is_shown_beside_the_bar(shown):
     assert "loss 0.5" in file.getvalue()
 
 
-def test_nothing_is_printed_where_there_is_no_terminal_and_no_lines_were_asked_for(shown):
+def test_without_a_terminal_nothing_is_printed_unless_lines_are_requested(shown):
     file = shown(terminal=False)
     with progress() as bars:
         bars.add("embed", "clips", total=10).advance(3)
     assert file.getvalue() == ""
 
 
-def test_lines_say_what_is_done_and_how_long_the_rest_takes(shown):
+def test_lines_say_how_much_is_done_and_how_long_the_rest_takes(shown):
     file = shown(terminal=False)
     with progress() as bars:
         bar = bars.add("probe [1]", "clips", total=10, line_every_s=0)
@@ -66,13 +66,13 @@ def test_lines_say_what_is_done_and_how_long_the_rest_takes(shown):
     assert second == "probe [2]: 10/10 clips, ETA 0.0 min"
 
 
-def test_a_status_is_a_line_where_there_is_no_terminal(shown):
+def test_without_a_terminal_a_status_is_a_line(shown):
     file = shown(terminal=False)
     with progress() as bars:
         bar = bars.add("train", "steps", total=10, done=5)
         bar.reach(6)
         bar.say("loss 0.500")
-        bar.say("loss 0.400")  # at the same step: nothing tells how long the rest takes
+        bar.say("loss 0.400")  # at the same step: the remaining time is not known
     first, second = file.getvalue().splitlines()
     assert first.startswith("train: 6/10 steps, loss 0.500, ETA ")
     assert second == "train: 6/10 steps, loss 0.400"

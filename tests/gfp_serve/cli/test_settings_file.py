@@ -42,7 +42,7 @@ def test_the_file_can_be_named_by_the_environment(seen: list[ServeConfig], tmp_p
     assert seen[0].insecure
 
 
-def test_what_config_prints_is_a_file_that_gives_the_same_settings(seen: list[ServeConfig], tmp_path: Path) -> None:
+def test_the_output_of_config_is_a_file_that_gives_the_same_settings(seen: list[ServeConfig], tmp_path: Path) -> None:
     asked = ("--gallery", 'a "quoted" folder', "--drain-s", "0.5", "--port", "0")
     printed = invoke(*asked, "config", GFP_SERVE_MAX_CALLS="5")
     assert printed.exit_code == 0, printed.output
@@ -74,7 +74,7 @@ def test_what_config_prints_is_a_file_that_gives_the_same_settings(seen: list[Se
         ("port = 99999", "--port is 99999"),
     ],
 )
-def test_what_a_file_may_not_say_is_refused_by_name(
+def test_a_wrong_setting_in_a_file_is_refused_by_name(
     content: str, said: str, seen: list[ServeConfig], tmp_path: Path
 ) -> None:
     (tmp_path / "serve.toml").write_text(content)
@@ -84,7 +84,7 @@ def test_what_a_file_may_not_say_is_refused_by_name(
     assert not seen
 
 
-def test_a_file_that_is_not_there_or_no_text_is_told_in_a_line(seen: list[ServeConfig], tmp_path: Path) -> None:
+def test_a_file_that_is_missing_or_not_text_is_reported_in_one_line(seen: list[ServeConfig], tmp_path: Path) -> None:
     assert "No such file" in invoke("--config", tmp_path / "none.toml").output
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
     assert "is not TOML" in invoke("--config", tmp_path / "binary.toml").output

@@ -48,7 +48,7 @@ def recording(tmp_path):
     return tmp_path / "day.npz"
 
 
-def test_windows_are_added_with_the_time_and_the_recording_that_they_are_cut_from(run, recording, address):
+def test_windows_are_added_with_their_recording_and_time(run, recording, address):
     result = run("add", recording, "--windows", "16:8")
     assert "4 items were added" in result.stdout
     assert "clip 'c2': it has 9 frames, fewer than a window of 16" in result.stderr
@@ -83,7 +83,7 @@ def test_windows_have_the_label_of_the_annotation_that_covers_half_of_them(run, 
     assert "recordings of which no window was added: 'day/other'" in result.stderr
 
 
-def test_windows_in_which_nobody_is_seen_are_counted_in_one_line_and_the_rest_is_added(run, tmp_path):
+def test_windows_that_show_nobody_are_counted_in_one_line_and_the_others_are_added(run, tmp_path):
     clip = long_clip()
     clip.sequence[8:32] = np.nan
     write_clip_file(tmp_path / "gap.npz", [clip])
@@ -93,7 +93,7 @@ def test_windows_in_which_nobody_is_seen_are_counted_in_one_line_and_the_rest_is
     assert "clip 'c1': 3 of 5 windows, the first 'c1@8-16': nobody is seen" in line
 
 
-def test_the_share_of_a_recording_that_is_done_counts_no_frame_twice(recording, monkeypatch):
+def test_progress_counts_no_frame_of_a_recording_twice(recording, monkeypatch):
     monkeypatch.setattr(recordings, "read_clips", lambda _: [long_clip()])
     windows = recordings.Recordings([recording]).answered(list, recordings.WindowPlan([(16, 4), (8, 2)]))
     whole = long_clip().sequence.nbytes
@@ -109,7 +109,7 @@ def test_annotations_without_windows_are_refused(run, recording, tmp_path):
     assert "--windows" in run("add", recording, "--annotations", tmp_path / "s.csv", code=2).stderr
 
 
-def test_a_clip_is_found_in_a_recording_where_it_was_cut_out(run, recording, tmp_path):
+def test_a_clip_is_found_at_the_place_in_the_recording_where_it_was_cut_out(run, recording, tmp_path):
     run("add", recording, "--windows", "16:8")
     part = dataclasses.replace(long_clip(), name="part", sequence=long_clip().sequence[8:24])
     write_clip_file(tmp_path / "query.npz", [part])
@@ -129,13 +129,13 @@ def test_a_clip_is_found_in_a_recording_where_it_was_cut_out(run, recording, tmp
         ("recording,start_s,end_s,label\nday/c1,nan,1,sit\n", "line 2 goes from nan s to 1 s"),
     ],
 )
-def test_a_file_of_annotations_that_cannot_be_read_is_told_by_its_line(tmp_path, text, words):
+def test_an_error_in_a_file_of_annotations_names_its_line(tmp_path, text, words):
     (tmp_path / "s.csv").write_text(text)
     with pytest.raises(DamagedFileError, match=words):
         annotations.read(tmp_path / "s.csv")
 
 
-def test_of_annotations_that_overlap_a_window_that_counts_which_covers_most_of_it():
+def test_a_window_has_the_label_of_the_annotation_that_covers_most_of_it():
     both = [Annotation(0, 6, "sit"), Annotation(5, 12, "wave")]
     assert label_of(both, 1, 7) == "sit"
     assert label_of(both, 5, 9) == "wave"

@@ -1,4 +1,4 @@
-"""BVH: joints stand where the channels put them, names are known by family, units by the legs, damage by its line."""
+"""BVH: channels place the joints, families of names are known, the legs tell the unit, and errors name the line."""
 
 import itertools
 import re
@@ -20,7 +20,7 @@ from tests.support.damaged_files import check_gives_clips_or_is_refused_by_name,
 
 X, Y, Z = 0, 1, 2
 
-# A person of 1.6 m at rest, as it stands in a file in centimetres, y up, facing z: joint, parent, offset.
+# A person of 1.6 m at rest, in centimetres, y up, facing z: joint, parent, offset.
 PERSON = (
     ("hips", "", (0, 0, 0)),
     ("spine", "hips", (0, 20, 0)),
@@ -44,7 +44,7 @@ PERSON = (
 )
 LEAVES = ("head", "l wrist", "r wrist", "l toe", "r toe")
 LIMB = ("collar", "shoulder", "elbow", "wrist", "hip", "knee", "ankle", "toe")
-# Names of these joints, where < stands for the side if it comes first and > if it comes last.
+# Names of these joints in each family. < and > stand for the side, at the start or the end of a name.
 FAMILIES = {
     "MotionBuilder": "<Shoulder <Arm <ForeArm <Hand <UpLeg <Leg <Foot <ToeBase",
     "Biovision": "<Collar <Shoulder <Elbow <Wrist <Hip <Knee <Ankle <Toe",
@@ -63,7 +63,7 @@ WORDS, LETTERS = ("Left", "Right"), "LR"
 
 
 def names_of(family: str, prefix: str = "") -> dict[str, str]:
-    """The name of each joint of PERSON in a family."""
+    """Return the name of each joint of PERSON in a family."""
     names = {joint: prefix + joint.capitalize() for joint in ("hips", "spine", "chest", "neck", "head")}
     for number, side in enumerate("lr"):
         for joint, name in zip(LIMB, FAMILIES[family].split(), strict=True):
@@ -80,7 +80,7 @@ def write_person(
     scale: float = 1.0,
     without: Sequence[str] = (),
 ) -> Path:
-    """A file of PERSON; a row has the root's position and rotations about z, x, y, then those of each other joint."""
+    """Return a file of PERSON. A row has the root's position, then each joint's rotations about z, x, y."""
     names = names or names_of("MotionBuilder")
     joints = [joint for joint in PERSON if joint[0] not in without]
     lines = ["HIERARCHY"]
@@ -116,7 +116,7 @@ def place(clip: Clip, joint: str, frame: int = 0) -> list[float]:
     return [round(float(part), 4) for part in clip.sequence[frame, 0, clip.layout.joint_names.index(joint)]]
 
 
-def test_an_arm_of_two_bones_turns_as_a_hand_would_draw_it() -> None:
+def test_an_arm_of_two_bones_turns_as_computed_by_hand() -> None:
     turn = (("rotation", Z),)
     arm = [
         Joint("shoulder", -1, (1, 2, 0), turn, 0),
@@ -145,13 +145,13 @@ def test_rotations_apply_in_the_files_order(order: tuple[int, int], expected: li
     np.testing.assert_allclose(forward_kinematics(bone, np.array([[90.0, 90.0]]))[0, 1], expected, atol=1e-12)
 
 
-def test_a_position_channel_takes_the_place_of_the_offsets_axis() -> None:
+def test_a_position_channel_replaces_that_axis_of_the_offset() -> None:
     joints = [Joint("root", -1, (1, 2, 3), (("position", Y),), 0), Joint("tip", 0, (5, 5, 5), (("position", X),), 1)]
     np.testing.assert_array_equal(forward_kinematics(joints, np.array([[20.0, 7.0]]))[0], [[1, 20, 3], [8, 25, 8]])
 
 
 def by_matrices(joints: Sequence[Joint], row: np.ndarray) -> np.ndarray:
-    """One frame, joint by joint, with matrices of 4 × 4."""
+    """Place the joints of one frame, one after another, with matrices of 4 × 4."""
     world: list[np.ndarray] = []
     for joint in joints:
         matrix = np.eye(4)
@@ -181,7 +181,7 @@ offsets = st.tuples(*[st.floats(-10, 10)] * 3)
     num_frames=st.integers(1, 3),
     seed=st.integers(0, 99),
 )
-def test_joints_stand_where_plain_matrices_put_them(drawn: list[Any], num_frames: int, seed: int) -> None:
+def test_joints_are_where_plain_matrices_put_them(drawn: list[Any], num_frames: int, seed: int) -> None:
     joints: list[Joint] = []
     num_columns = 0
     for index, (offset, kinds, count, parent) in enumerate(drawn):
@@ -210,7 +210,7 @@ def test_a_person_is_read_in_metres_with_an_arm_raised(tmp_path: Path) -> None:
 
 
 def walk(joint: str) -> list[str]:
-    """PERSON's joints in the order in which they stand in the file."""
+    """Return PERSON's joints in the order of the file."""
     return [joint, *(name for child, parent, _ in PERSON if parent == joint for name in walk(child))]
 
 
@@ -229,7 +229,7 @@ def test_a_root_may_lack_the_prefix_of_the_others(tmp_path: Path) -> None:
     assert (place(clip, "WristLeft"), place(clip, "FootRight")) == ([0.75, 1.35, 0], [-0.1, 0, 0.15])
 
 
-def test_where_there_is_no_toe_the_ankles_end_site_is_the_foot(tmp_path: Path) -> None:
+def test_without_a_toe_the_ankles_end_site_is_the_foot(tmp_path: Path) -> None:
     names = names_of("Biovision")
     (clip,) = read_clips(write_person(tmp_path / "toeless.bvh", names=names, without=("l toe", "r toe")))
     assert place(clip, "FootLeft") == [0.1, 0.05, 0.15]
@@ -246,13 +246,15 @@ def test_the_legs_tell_the_unit(unit: str, scale: float, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("scale", [0.0, 0.03, 1e-6, 40.0, 1e6])
-def test_legs_of_no_human_length_are_refused(scale: float, tmp_path: Path) -> None:
+def test_legs_that_are_too_long_or_short_for_a_human_are_refused(scale: float, tmp_path: Path) -> None:
     with pytest.raises(DamagedFileError, match=r"some\.bvh: the legs are .* units long"):
         next(read_clips(write_person(tmp_path / "some.bvh", scale=scale)))
 
 
 @pytest.mark.parametrize(("joint", "missing"), [("l elbow", "arms"), ("r knee", "legs"), ("head", "a head")])
-def test_a_body_without_known_names_is_refused_with_what_it_has(joint: str, missing: str, tmp_path: Path) -> None:
+def test_a_body_without_known_names_is_refused_and_its_names_are_listed(
+    joint: str, missing: str, tmp_path: Path
+) -> None:
     names = names_of("MotionBuilder") | {joint: "Wing"}
     with pytest.raises(DamagedFileError, match=rf"some\.bvh: no joint names are known for {missing}; .*Wing"):
         next(read_clips(write_person(tmp_path / "some.bvh", names=names)))
@@ -314,7 +316,7 @@ def test_a_file_cut_off_after_any_line_is_refused(tmp_path: Path) -> None:
             next(read_clips(tmp_path / "cut.bvh"))
 
 
-def test_a_tower_of_joints_is_refused(tmp_path: Path) -> None:
+def test_a_file_with_too_many_nested_joints_is_refused(tmp_path: Path) -> None:
     joint = "{{\nOFFSET 0 1 0\nCHANNELS 0\n{}\n"
     tower = "HIERARCHY\nROOT a\n" + "".join(joint.format("JOINT a") for _ in range(2_000))
     (tmp_path / "tower.bvh").write_text(tower)

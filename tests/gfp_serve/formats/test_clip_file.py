@@ -1,4 +1,4 @@
-"""The project's own `.npz` of clips: what goes in comes out, and whatever contradicts the format is named."""
+"""The project's own `.npz` of clips: clips are read as they were written, and an error names the array."""
 
 import re
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from gfp_serve.skeleton import BANDAI21, FLORENCE15, KINECT20, NTU25, Layout
 EXAMPLES = Path(__file__).parents[3] / "examples" / "clips"
 
 coordinates = st.one_of(st.floats(-900, 900, width=32), st.just(float("nan")))
-# No NUL: numpy's text arrays end at one.
+# No NUL: numpy's text arrays cut texts off at a NUL.
 texts = st.text(st.characters(blacklist_characters="\0", blacklist_categories=("Cs",)), max_size=6)
 
 
@@ -70,7 +70,7 @@ def test_the_shipped_recordings_are_read() -> None:
 
 
 def make_arrays() -> dict[str, np.ndarray]:
-    """Two clips of 2 and 3 frames with all arrays; the second clip has a second body."""
+    """Return two clips of 2 and 3 frames with all arrays. The second clip has a second body."""
     rows = np.arange(5 * 25 * 3, dtype=np.float32).reshape(5, 25, 3) / 100
     second = rows + 1
     second[:2] = np.nan
@@ -96,7 +96,7 @@ def write_arrays(path: Path, arrays: dict[str, Any]) -> Path:
     return path
 
 
-def test_each_clip_takes_its_own_rows_and_a_second_body_only_where_there_is_one(tmp_path: Path) -> None:
+def test_each_clip_has_its_own_rows_and_a_second_body_only_if_there_is_one(tmp_path: Path) -> None:
     arrays = make_arrays()
     first, second = read_clips(write_arrays(tmp_path / "two.npz", arrays))
     np.testing.assert_array_equal(first.sequence, arrays["positions"][:2, None])
@@ -113,7 +113,7 @@ def test_optional_arrays_may_be_absent_and_unknown_ones_present(tmp_path: Path) 
     assert (first.label, first.subject, first.camera, first.split) == (None, "unknown", 0, -1)
 
 
-def test_joints_in_an_order_of_their_own_are_taken_by_name(tmp_path: Path) -> None:
+def test_joints_in_another_order_are_recognised_by_name(tmp_path: Path) -> None:
     arrays = make_arrays()
     arrays["joint_names"] = arrays["joint_names"][::-1]
     arrays["parents"] = np.full(25, -1)
@@ -121,7 +121,7 @@ def test_joints_in_an_order_of_their_own_are_taken_by_name(tmp_path: Path) -> No
     assert clip.layout.joint_names == NTU25.joint_names[::-1]
 
 
-# The array that is damaged, and what stands there instead.
+# The damaged array, and its new content.
 DAMAGES: dict[str, tuple[str, np.ndarray | Callable[[np.ndarray], np.ndarray]]] = {
     "whole numbers as positions": ("positions", lambda a: a.astype(int)),
     "positions of other joints": ("positions", lambda a: a[:, :24]),
@@ -187,7 +187,7 @@ def test_a_cut_off_file_is_refused(share: float, tmp_path_factory: pytest.TempPa
         next(read_clips(path))
 
 
-def test_a_flipped_bit_in_the_positions_is_noticed(tmp_path: Path) -> None:
+def test_a_flipped_bit_in_the_positions_is_found(tmp_path: Path) -> None:
     path = write_arrays(tmp_path / "flipped.npz", make_arrays())
     content = bytearray(path.read_bytes())
     content[400] ^= 1  # inside the first array, behind its header
@@ -243,7 +243,7 @@ def make_clip(layout: Layout = NTU25, **values: Any) -> Clip:
         ([make_clip(bodies=3)], "3 bodies"),
     ],
 )
-def test_clips_that_do_not_fit_one_file_are_refused_and_leave_none(
+def test_clips_that_do_not_fit_into_one_file_are_refused_and_no_file_is_left(
     clips: list[Clip], said: str, tmp_path: Path
 ) -> None:
     with pytest.raises(InvalidRequestError, match=said):

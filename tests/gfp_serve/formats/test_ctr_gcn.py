@@ -1,4 +1,4 @@
-"""CTR-GCN's `.npz` of a data set: clips are cut out of their padding, one at a time, and damage names array and row."""
+"""CTR-GCN's `.npz`: clips lose their padding and are read one at a time, and an error names the array and the row."""
 
 import re
 import tracemalloc
@@ -19,7 +19,7 @@ from tests.support.damaged_files import check_gives_clips_or_is_refused_by_name,
 
 
 def make_arrays(num_frames: int = 6, num_classes: int = 60) -> dict[str, np.ndarray]:
-    """Two training clips and a test clip; every coordinate is the frame's number counted from 1, body 2 ten more."""
+    """Return two training clips and a test clip. Coordinates are the frame's number, from 1; body 2 has 10 more."""
     rising = np.zeros((num_frames, 2, 75), dtype=np.float32)
     rising += np.arange(1, num_frames + 1, dtype=np.float32)[:, None, None]
     rising[:, 1] += 10
@@ -82,7 +82,7 @@ def test_a_file_of_one_split_is_read(tmp_path: Path) -> None:
     assert clip.name == "test_00000"
 
 
-def test_a_clip_of_zeros_is_given_as_one_frame_in_which_nobody_is(tmp_path: Path) -> None:
+def test_a_clip_of_zeros_is_read_as_one_frame_without_anybody(tmp_path: Path) -> None:
     arrays = make_arrays()
     arrays["x_train"][0] = 0
     empty = next(read_clips(write(tmp_path / "some.npz", arrays)))
@@ -98,7 +98,7 @@ def test_a_clip_of_zeros_is_given_as_one_frame_in_which_nobody_is(tmp_path: Path
     ),
     padding=st.integers(0, 3),
 )
-def test_what_is_padded_and_written_is_read_back(
+def test_clips_are_read_as_they_were_before_padding(
     clips: np.ndarray, padding: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     padded = np.pad(clips, ((0, 0), (0, padding), (0, 0), (0, 0), (0, 0)))
@@ -165,7 +165,7 @@ def test_an_array_shorter_than_its_header_says_is_refused(tmp_path: Path) -> Non
         next(read_clips(tmp_path / "short.npz"))
 
 
-def test_a_flipped_bit_in_the_coordinates_is_noticed_when_they_are_read(tmp_path: Path) -> None:
+def test_a_flipped_bit_in_the_coordinates_is_found_when_they_are_read(tmp_path: Path) -> None:
     path = write(tmp_path / "flipped.npz", make_arrays())
     content = bytearray(path.read_bytes())
     content[1000] ^= 1

@@ -1,4 +1,4 @@
-"""NTU RGB+D text: bodies are followed by their ID in true time, damage is named by line, speed changes nothing."""
+"""NTU RGB+D text: bodies are followed by ID in true time, errors name the line, and both readers give the same."""
 
 import random
 import re
@@ -48,7 +48,7 @@ def test_action_subject_and_camera_come_from_the_name(tmp_path: Path) -> None:
     assert (other.name, other.label, other.subject, other.split) == ("mine", None, "unknown", NO_SPLIT)
 
 
-def test_the_performer_decides_the_side_of_the_cross_subject_split(tmp_path: Path) -> None:
+def test_the_performer_decides_the_part_of_the_cross_subject_split(tmp_path: Path) -> None:
     def side(performer: int) -> int:
         (clip,) = read_clips(
             write_lines(tmp_path / f"S001C001P{performer:03}R001A001.skeleton", make_lines([{"1": 1.0}]))
@@ -71,7 +71,7 @@ def test_the_performer_decides_the_side_of_the_cross_subject_split(tmp_path: Pat
         ("S032C003P106R002A120", {"x-sub": TEST_SPLIT, "x-view": TRAIN_SPLIT, "x-set": TRAIN_SPLIT}),
     ],
 )
-def test_performer_camera_and_setup_decide_the_sides_of_the_three_protocols(name: str, sides: dict[str, int]) -> None:
+def test_performer_camera_and_setup_decide_the_parts_of_the_three_protocols(name: str, sides: dict[str, int]) -> None:
     facts = ntu.facts_of(name)
     assert facts["splits"] == sides
     assert facts["split"] == sides["x-sub"]
@@ -112,7 +112,7 @@ def test_a_file_cut_off_after_any_line_is_refused_with_the_line(tmp_path: Path) 
             next(read_clips(path))
 
 
-def test_a_small_file_of_bodies_in_empty_frames_takes_no_memory_for_them(tmp_path: Path) -> None:
+def test_bodies_in_many_empty_frames_of_a_small_file_take_no_memory(tmp_path: Path) -> None:
     lines = make_lines([{str(body): 1.0 for body in range(60)}])
     num_empty = 1_000_000 // 60
     path = write_lines(tmp_path / NAME, [str(num_empty + 1), *lines[1:], *["0"] * num_empty])
@@ -120,14 +120,14 @@ def test_a_small_file_of_bodies_in_empty_frames_takes_no_memory_for_them(tmp_pat
         parse(path)
 
 
-def test_what_nobody_reads_need_not_be_a_number(tmp_path: Path) -> None:
+def test_a_field_that_is_not_used_need_not_be_a_number(tmp_path: Path) -> None:
     lines = make_lines([{"1": 1.5}])
     expected = parse(write_lines(tmp_path / "a.skeleton", lines))
     lines[4] = "1.5 1.5 -1.5 -1.#IND NaN 900.5 400.25 0.1 0.2 0.3 0.4 2"
     np.testing.assert_array_equal(parse(write_lines(tmp_path / "b.skeleton", lines)), expected)
 
 
-def test_a_coordinate_that_is_not_a_number_is_not_seen(tmp_path: Path) -> None:
+def test_a_joint_with_a_coordinate_of_nan_counts_as_not_seen(tmp_path: Path) -> None:
     lines = make_lines([{"1": 1.5}])
     lines[4] = "1.5 NaN -1.5 250.1 190.2 900.5 400.25 0.1 0.2 0.3 0.4 2"
     sequence = parse(write_lines(tmp_path / "a.skeleton", lines))
@@ -159,7 +159,7 @@ def test_a_malformed_line_is_named(line: int, text: str, said: str, tmp_path: Pa
         next(read_clips(path))
 
 
-def test_fields_that_slipped_to_the_next_line_are_not_taken_for_numbers_of_another_joint(tmp_path: Path) -> None:
+def test_fields_moved_to_the_next_line_are_not_read_as_another_joint(tmp_path: Path) -> None:
     lines = make_lines([{"1": 1.0}])
     moved = lines[5].split()
     lines[5], lines[6] = " ".join(moved[:-1]), f"{moved[-1]} {lines[6]}"
@@ -185,7 +185,7 @@ def test_a_file_without_anybody_or_without_text_is_refused(tmp_path: Path) -> No
         next(read_clips(tmp_path / "empty.skeleton"))
 
 
-# How numbers are written: as the sensor's software does, and in every other way that is sound.
+# Forms of numbers: those of the sensor's software, and all other valid ones.
 coordinates = st.floats(-9, 9).filter(lambda number: number == 0 or abs(number) > 1e-9)
 plain_numbers = st.one_of(
     coordinates.map("{:.7g}".format),
@@ -216,7 +216,7 @@ def make_text(numbers: list[str], present: list[list[str]], seed: int, end: str,
     end=st.sampled_from(["\n", "\r\n"]),
     last_end=st.booleans(),
 )
-def test_sound_files_are_read_by_machine_code_exactly_as_line_by_line_and_as_the_plainest_reader_does(
+def test_machine_code_line_by_line_and_the_simplest_reader_give_the_same(
     numbers: list[str], present: list[list[str]], seed: int, end: str, last_end: bool
 ) -> None:
     compiled = pytest.importorskip("gfp_serve.formats.ntu.compiled", exc_type=ImportError)
@@ -235,7 +235,7 @@ def test_sound_files_are_read_by_machine_code_exactly_as_line_by_line_and_as_the
     seed=st.integers(0, 9999),
     damage=st.data(),
 )
-def test_what_machine_code_takes_of_odd_and_damaged_files_is_what_line_by_line_gives(
+def test_what_machine_code_reads_of_odd_and_damaged_files_is_what_line_by_line_reads(
     numbers: list[str], present: list[list[str]], seed: int, damage: st.DataObject
 ) -> None:
     compiled = pytest.importorskip("gfp_serve.formats.ntu.compiled", exc_type=ImportError)
@@ -261,7 +261,7 @@ def test_what_machine_code_takes_of_odd_and_damaged_files_is_what_line_by_line_g
 
 
 @given(place=st.integers(0, 10_000), byte=st.integers(0, 255))
-def test_damage_anywhere_is_an_error_that_names_the_file_or_does_no_harm(place: int, byte: int) -> None:
+def test_damage_gives_an_error_that_names_the_file_or_does_no_harm(place: int, byte: int) -> None:
     text = bytearray("\n".join(make_lines([{"1": 1.0}, {"1": 2.0, "2": 3.0}])).encode())
     text[place % len(text)] = byte
     try:

@@ -1,4 +1,4 @@
-"""Who is a person in an NTU file: the published rules, without and with what the published code gets wrong."""
+"""Which bodies of an NTU file are people: the published rules, without and with the mistakes of the published code."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ Frames = list[dict[str, np.ndarray]]
 
 
 def make_bodies(num_frames: int, *tracks: tuple[int, int, float], wide: tuple[int, ...] = ()) -> np.ndarray:
-    """Bodies that are seen from a frame to before another, each with its amount of motion; upright unless `wide`."""
+    """Make bodies from (first frame, frame after the last, amount of motion). All but the `wide` are upright."""
     bodies = np.full((num_frames, len(tracks), 25, 3), np.nan, dtype=np.float32)
     for body, (start, end, motion) in enumerate(tracks):
         height = 0.5 if body in wide else 2.0
@@ -22,7 +22,7 @@ def make_bodies(num_frames: int, *tracks: tuple[int, int, float], wide: tuple[in
 
 
 def who(actors: np.ndarray) -> list[list[int | None]]:
-    """For each frame the body that each actor is, told by z."""
+    """Return, for each frame, which body each actor is. Their z tells them apart."""
     z = actors[:, :, 0, 2] - actors[:, :, 0, 0]  # the sway cancels out
     return [[None if np.isnan(value) else round(float(value)) for value in frame] for frame in z]
 
@@ -35,23 +35,23 @@ def test_a_body_tracked_for_11_frames_is_dropped_and_one_tracked_for_12_is_kept(
     assert actors.shape[1] == 2
 
 
-def test_a_single_short_body_is_kept_and_where_all_are_short_all_are_kept() -> None:
+def test_a_single_short_body_is_kept_and_if_all_are_short_all_are_kept() -> None:
     single = make_bodies(5, (0, 3, 0.1))
     np.testing.assert_array_equal(choose_actors(single), single)
     assert choose_actors(make_bodies(5, (0, 5, 0.1), (0, 5, 0.2))).shape[1] == 2
 
 
-def test_what_is_wider_than_high_is_no_person_unless_nobody_else_is_left() -> None:
+def test_a_body_wider_than_high_is_not_a_person_unless_it_is_the_only_one() -> None:
     two = make_bodies(20, (0, 20, 0.1), (0, 20, 0.5), wide=(1,))
     assert who(choose_actors(two)) == [[0]] * 20
     assert who(choose_actors(make_bodies(20, (0, 20, 0.1), (0, 20, 0.5), wide=(0, 1)))) == [[1]] * 20
 
 
-def test_the_first_actor_moves_most() -> None:
+def test_the_first_actor_is_the_one_who_moves_most() -> None:
     assert who(choose_actors(make_bodies(20, (0, 20, 0.1), (0, 20, 0.5)))) == [[1, 0]] * 20
 
 
-def test_a_person_who_was_lost_and_found_under_another_id_is_one_actor() -> None:
+def test_a_person_who_comes_back_with_another_id_is_one_actor() -> None:
     bodies = make_bodies(40, (0, 15, 0.3), (20, 40, 0.2))
     assert who(choose_actors(bodies)) == [[0 if f < 15 else 1 if f >= 20 else None] for f in range(40)]
 
@@ -61,7 +61,7 @@ def test_a_third_who_overlaps_both_actors_is_dropped() -> None:
     assert who(choose_actors(bodies)) == [[0, 1]] * 20
 
 
-def test_time_is_true_by_default_and_closed_up_as_published() -> None:
+def test_gaps_in_time_are_kept_by_default_and_closed_up_as_published() -> None:
     bodies = make_bodies(45, (0, 40, 0.1))
     bodies[10:20] = np.nan
     assert who(choose_actors(bodies)) == [[None if 10 <= f < 20 or f >= 40 else 0] for f in range(45)]
@@ -69,26 +69,26 @@ def test_time_is_true_by_default_and_closed_up_as_published() -> None:
     np.testing.assert_array_equal(choose_actors_as_published(bodies)[10], bodies[20])
 
 
-def test_as_published_a_body_that_returns_jumps_back_in_time_beside_one_that_stays() -> None:
+def test_as_published_a_returning_body_is_moved_back_in_time_and_the_other_is_not() -> None:
     bodies = make_bodies(40, (0, 40, 0.5), (0, 40, 0.1))
     bodies[10:30, 1] = np.nan
     assert who(choose_actors(bodies)) == [[0, None if 10 <= f < 30 else 1] for f in range(40)]
     assert who(choose_actors_as_published(bodies)) == [[0, 1 if f < 20 else None] for f in range(40)]
 
 
-def test_a_person_whose_new_id_comes_before_the_old_one_goes_is_one_actor_beside_another() -> None:
-    # Body 2 is where body 0 is while both are given; body 1 is a metre away throughout.
+def test_a_person_with_two_ids_for_a_few_frames_is_one_actor_beside_another() -> None:
+    # While both exist, body 2 is in the place of body 0. Body 1 is always a metre away.
     bodies = make_bodies(100, (0, 52, 0.5), (0, 100, 0.1), (49, 100, 0.4))
     bodies[49:52, 2] = bodies[49:52, 0] + 0.02
     actors = choose_actors(bodies)
     assert np.isfinite(actors).all()
     np.testing.assert_array_equal(actors[:49, 0], bodies[:49, 0])
-    np.testing.assert_allclose(actors[49:52, 0], bodies[49:52, 0], atol=0.03)  # as either ID says
+    np.testing.assert_allclose(actors[49:52, 0], bodies[49:52, 0], atol=0.03)  # from either ID
     np.testing.assert_array_equal(actors[52:, 0], bodies[52:, 2])
     np.testing.assert_array_equal(actors[:, 1], bodies[:, 1])
 
 
-def test_a_stand_in_id_fills_the_gap_of_the_person_whose_place_it_is_in() -> None:
+def test_a_short_track_fills_the_gap_of_the_person_in_the_same_place() -> None:
     bodies = make_bodies(100, (0, 100, 0.5), (0, 100, 0.1), (30, 70, 0.4))
     bodies[30:70, 0] = np.nan
     bodies[:, 2] -= [0, 0, 1.9]
@@ -121,7 +121,7 @@ def test_nobody_stays_nobody() -> None:
 
 
 def reference(frames: Frames) -> np.ndarray:
-    """The published steps, one after another as they are described: frames × 75 or frames × 150, zeros = absent."""
+    """Do the published steps one after another. Return frames × 75 or frames × 150; zeros = absent."""
     rows: dict[str, list[np.ndarray]] = {}
     intervals: dict[str, list[int]] = {}
     num_frames = 0
@@ -168,12 +168,14 @@ def reference(frames: Frames) -> np.ndarray:
     return result[(result != 0).any(axis=1)]
 
 
-# First frame, the frame after the last, and whether the body is lost in between: often touching, often one frame apart.
+# First frame, the frame after the last, and whether the body is lost in between. Many touch or are one frame apart.
 spans = st.tuples(st.sampled_from([0, 3, 13, 14, 26]), st.sampled_from([14, 15, 27, 40]), st.booleans())
 
 
 @given(seed=st.integers(0, 2**32 - 1), tracks=st.lists(spans, min_size=1, max_size=5))
-def test_the_published_choice_is_that_of_a_plain_reference(seed: int, tracks: list[tuple[int, int, bool]]) -> None:
+def test_the_choice_as_published_equals_that_of_a_plain_reference(
+    seed: int, tracks: list[tuple[int, int, bool]]
+) -> None:
     rng = np.random.default_rng(seed)
     bodies = np.full((40, len(tracks), 25, 3), np.nan, dtype=np.float32)
     for body, (start, end, is_lost) in enumerate(tracks):

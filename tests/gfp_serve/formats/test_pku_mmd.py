@@ -1,4 +1,4 @@
-"""PKU-MMD: labels cut recordings into clips, the folders are found as they are released, and damage names its line."""
+"""PKU-MMD: labels cut recordings into clips, the released folders are found, and an error names the line."""
 
 import re
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from gfp_serve.formats import NO_SPLIT, TEST_SPLIT, TRAIN_SPLIT, find_files, rea
 from gfp_serve.skeleton import NTU25
 from tests.support.damaged_files import check_gives_clips_or_is_refused_by_name, damaged
 
-# Folder of recordings, folder of labels and folder of split files below the data set's folder, as people have them.
+# Folders of recordings, labels and split files below the data set's folder, in the forms that people have.
 LAYOUTS = {
     "as released": ("Data/PKU_Skeleton_Renew", "Label/Train_Label_PKU_final", "Split"),
     "unpacked deeper": ("Data/Skeleton/PKU_Skeleton_Renew", "Label/Train_Label_PKU_final", "Split"),
@@ -25,7 +25,7 @@ LABELS = ["13,0,2,1", "1, 2, 5, 2"]
 
 
 def make_rows(num_frames: int, *, second: bool = False) -> list[str]:
-    """Lines of a recording: joint j of the first body is at (frame + 1, j, 0.5), the second body 10 further in x."""
+    """Return lines of a recording: joint j of body 1 is at (frame + 1, j, 0.5); body 2 is 10 further in x."""
     rows = []
     for frame in range(num_frames):
         first = [f"{frame + 1:e} {joint:.7f} 0.5" for joint in range(25)]
@@ -115,7 +115,7 @@ def test_each_phase_has_its_own_split_file(tmp_path: Path) -> None:
     assert sides == [TRAIN_SPLIT, TEST_SPLIT, TRAIN_SPLIT, TEST_SPLIT]
 
 
-def test_a_recording_has_a_side_in_each_protocol_whose_file_is_there(tmp_path: Path) -> None:
+def test_a_recording_has_a_part_in_each_protocol_that_has_a_file(tmp_path: Path) -> None:
     write(tmp_path / "Split" / "cross-subject.txt", ["Training videos:", "0002-M"])
     write(tmp_path / "Split" / "cross_view.txt", ["Training videos:", "0002-L, 0002-M"])
     clip = next(read_clips(write_recording(tmp_path)))
@@ -129,9 +129,7 @@ def test_labels_may_overlap_and_have_decimal_points(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("label", ["5,3,3,1", "5,4,3,1"])
-def test_a_label_without_a_frame_gives_a_clip_of_none_that_does_not_take_the_others_along(
-    label: str, tmp_path: Path
-) -> None:
+def test_a_label_without_frames_gives_an_empty_clip_and_leaves_the_others_alone(label: str, tmp_path: Path) -> None:
     empty, whole = read_clips(write_recording(tmp_path, labels=[label, LABELS[1]]))
     assert (empty.sequence.shape, whole.sequence.shape) == ((0, 1, 25, 3), (3, 1, 25, 3))
 

@@ -1,4 +1,4 @@
-"""PYSKL's annotation pickles: clips and splits come out of them, and nothing that they ask for is ever run."""
+"""PYSKL's annotation pickles: clips and splits are read from them, and no code in them is ever run."""
 
 import builtins
 import os
@@ -28,7 +28,7 @@ NAMES = ("S001C002P003R001A001", "S001C001P001R002A023")
 
 
 def make_annotation(name: str = NAMES[0], label: int = 0, **changes: Any) -> dict[str, Any]:
-    """Two bodies of three frames; joint j of body b is in frame t at (t + 1, j, 10 b)."""
+    """Return two bodies of three frames. In frame t, joint j of body b is at (t + 1, j, 10 b)."""
     keypoint = np.zeros((2, 3, 25, 3), dtype=np.float16)
     keypoint[..., 0] = np.array([1, 2, 3])[:, None]
     keypoint[..., 1] = np.arange(25)
@@ -76,23 +76,23 @@ def test_a_body_of_zeros_is_left_out(tmp_path: Path) -> None:
         ({"train": [NAMES[0]], "test": [NAMES[1]]}, [TRAIN_SPLIT, TEST_SPLIT]),
         ({"train1": [NAMES[0]], "test1": [NAMES[1]], "train2": [NAMES[1]]}, [TRAIN_SPLIT, TEST_SPLIT]),
         ({"xview_val": [NAMES[0]], "all": list(NAMES)}, [TEST_SPLIT, NO_SPLIT]),
-        ({}, [TEST_SPLIT, TRAIN_SPLIT]),  # as the performers 3 and 1 have it
+        ({}, [TEST_SPLIT, TRAIN_SPLIT]),  # by the performers, 3 and 1
     ],
 )
-def test_the_side_is_that_of_the_cross_subject_protocol_or_of_the_first(
+def test_the_split_is_that_of_the_cross_subject_protocol_or_of_the_first_one(
     splits: dict[str, list[str]], sides: list[int], tmp_path: Path
 ) -> None:
     path = write(tmp_path / "some.pkl", make_file(split=splits))
     assert [clip.split for clip in read_clips(path)] == sides
 
 
-def test_a_clip_has_a_side_in_each_protocol_of_the_file(tmp_path: Path) -> None:
+def test_a_clip_has_a_part_in_each_protocol_of_the_file(tmp_path: Path) -> None:
     first, second = read_clips(write(tmp_path / "some.pkl", make_file()))
     assert list(first.splits.items()) == [("x-sub", TEST_SPLIT), ("x-view", TRAIN_SPLIT)]
     assert second.splits == {"x-sub": TRAIN_SPLIT, "x-view": TEST_SPLIT}
 
 
-def test_classes_have_ntu_names_only_in_a_file_that_numbers_them_so(tmp_path: Path) -> None:
+def test_classes_have_ntu_names_only_if_the_file_uses_the_ntu_numbers(tmp_path: Path) -> None:
     other = [make_annotation(), make_annotation(NAMES[1], 5)]
     assert [clip.label for clip in read_clips(write(tmp_path / "own.pkl", other))] == ["A001", "A006"]
     (named,) = read_clips(write(tmp_path / "other.pkl", [make_annotation("v_HandStand_g01", 0)]))
@@ -111,7 +111,7 @@ def test_classes_have_ntu_names_only_in_a_file_that_numbers_them_so(tmp_path: Pa
     fortran_order=st.booleans(),
     protocol=st.sampled_from(PROTOCOLS),
 )
-def test_what_is_pickled_is_read_back(
+def test_pickled_annotations_are_read_back(
     keypoint: np.ndarray, fortran_order: bool, protocol: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     keypoint = np.asfortranarray(keypoint) if fortran_order else keypoint
@@ -144,7 +144,7 @@ def test_plain_values_are_read_as_pickle_reads_them(
 def test_arrays_and_numbers_of_numpy_1_and_2_are_read(numpy_package: str, protocol: int, tmp_path: Path) -> None:
     content = pickle.dumps([np.arange(3, dtype=np.int16), np.float32(0.5), np.zeros((0, 2))], protocol=protocol)
     for name in (b"multiarray", b"numeric"):
-        # The length of a name stands before it, but not in protocol 2.
+        # A name has its length before it, except in protocol 2.
         old, new = b"numpy._core." + name, numpy_package.encode() + b"." + name
         content = content.replace(bytes([len(old)]) + old, bytes([len(new)]) + new).replace(b"c" + old, b"c" + new)
     content = re.sub(rb"\x95.{8}", b"", content, flags=re.DOTALL)  # frames, whose length has changed
@@ -190,7 +190,7 @@ def test_a_contradiction_is_refused_with_file_and_annotation(damage: str, tmp_pa
 
 
 class Call:
-    """Pickled, it makes `pickle.load` call a function."""
+    """An object whose pickle makes `pickle.load` call a function."""
 
     def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
         self.called = (function, arguments)
@@ -217,7 +217,7 @@ ATTACKS: dict[str, Callable[[str], tuple[Any, str]]] = {
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_a_pickle_that_calls_something_is_refused_by_its_name_and_nothing_is_called(
+def test_a_pickle_that_calls_a_function_is_refused_and_nothing_is_called(
     attack: str, protocol: int, tmp_path: Path
 ) -> None:
     mark = tmp_path / "mark"
@@ -242,7 +242,7 @@ EMPTY_ARRAY = RECONSTRUCT + pickle.EMPTY_TUPLE + pickle.REDUCE
 FLOATS = named("numpy", "dtype") + short("f4") + pickle.TUPLE1 + pickle.REDUCE
 HUGE = struct.pack("<Q", 2**60)
 LONGEST_INT = pickle.LONG1 + b"\xff" + b"\x7f" * 255
-# A list of the list before it, twice, 60 times over: 2^60 entries if it is written out. The last is number 60.
+# 60 lists, each with the list before it twice: 2^60 entries if written out. The last is number 60.
 ENDLESS = pickle.EMPTY_LIST + pickle.BINPUT + b"\x00"
 for _number in range(60):
     _twice = (pickle.BINGET + bytes([_number])) * 2
@@ -322,14 +322,14 @@ BY_HAND: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize("attack", BY_HAND)
-def test_a_program_that_no_pickler_writes_is_refused(attack: str, tmp_path: Path) -> None:
+def test_instructions_that_no_pickler_writes_are_refused(attack: str, tmp_path: Path) -> None:
     program, said = BY_HAND[attack]
     end = b"" if attack == "no end" else pickle.STOP
     with pytest.raises(DamagedFileError, match=re.escape(said)):
         load(write(tmp_path / "evil.pkl", pickle.PROTO + b"\x04" + program + end))
 
 
-def test_a_value_remembered_under_a_huge_number_takes_no_memory_for_it(tmp_path: Path) -> None:
+def test_a_value_with_a_huge_memo_number_takes_no_more_memory(tmp_path: Path) -> None:
     program = pickle.NONE + pickle.LONG_BINPUT + struct.pack("<I", 2**32 - 1)
     path = write(tmp_path / "some.pkl", pickle.PROTO + b"\x04" + program + pickle.STOP)
     assert load(path) is None  # the Unpickler written in C would take 64 GB
