@@ -1,7 +1,7 @@
 """The bundle: the only thing that passes from trainer to server.
 
-A folder, or one zip of it, with `encoder.onnx` (clips → unit vectors), `manifest.json` and `canonical.npz` (a few raw
-clips with the vectors that the exporting side gave for them).
+It is a folder, or a zip of it, with `encoder.onnx` (clips → unit vectors), `manifest.json` and `canonical.npz` (a few
+raw clips with the vectors that the exporting side computed for them).
 """
 
 import dataclasses
@@ -28,17 +28,17 @@ from gfp_serve.skeleton import LAYOUTS, layout_named
 FORMAT_VERSION = 1
 MODEL_FILE, MANIFEST_FILE, CANONICAL_FILE = "encoder.onnx", "manifest.json", "canonical.npz"
 
-# The largest difference of a canonical vector's component at which an encoder still counts as the exported one:
-# ten times what export allows between torch and onnxruntime, for other processors and GPUs.
+# An encoder counts as the exported one if the components of the canonical vectors differ by at most this. It is ten
+# times what the export allows between torch and onnxruntime, because processors and GPUs differ.
 CANONICAL_TOLERANCE = 1e-4
 
-# The graph's names; axes are batch, bodies, frames, joints, 3 → batch, embedding_size.
+# Names in the graph. Axes are batch, bodies, frames, joints, 3 → batch, embedding_size.
 INPUT_NAME, OUTPUT_NAME = "clips", "embeddings"
 
-# What an encoder's graph computes.
+# What the graph of an encoder computes.
 Encode = Callable[[Float32[np.ndarray, "batch bodies frames joints 3"]], Float32[np.ndarray, "batch embedding_size"]]
 
-# What json, zipfile and numpy raise for content that was altered or cut off; RuntimeError is an encrypted zip.
+# What json, zipfile and numpy raise for content that was altered or cut off. RuntimeError is an encrypted zip.
 _DAMAGE = (
     *(ValueError, KeyError, TypeError, OSError, EOFError, RuntimeError),
     *(zipfile.BadZipFile, zlib.error, tokenize.TokenError),
@@ -47,12 +47,12 @@ _DAMAGE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What an encoder is: everything a server must know, so that it needs no flag."""
+    """What an encoder is: everything that a server must know, so that it needs no options for it."""
 
     name: str  # what it is called in logs and replies, e.g. "gfp"
     embedding_size: int
     objective: str  # which objective trained it; "none" for an embedding without training
-    step: int  # optimiser updates behind it
+    step: int  # optimiser updates so far
     preprocess: PreprocessConfig
     data: dict[str, Any]  # what it was trained on: sources, clips, content hash, licences
     opset: int
@@ -74,7 +74,7 @@ class Manifest:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Manifest":
-        """The manifest that `to_json` wrote; `ValueError`, `KeyError` or `TypeError` if it did not."""
+        """The manifest that `to_json` wrote. Raises `ValueError`, `KeyError` or `TypeError` for anything else."""
         preprocess = values["preprocess"]
         _check_types(cls, values, skip="preprocess")
         _check_types(CleanConfig, preprocess)
@@ -86,7 +86,7 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class CanonicalClip:
-    """A raw clip and the vector that the exporting side gave for it."""
+    """A raw clip and the vector that the exporting side computed for it."""
 
     sequence: Float32[np.ndarray, "frames bodies joints 3"]
     layout: str
@@ -102,9 +102,9 @@ class Bundle:
     canonical: tuple[CanonicalClip, ...]
 
     def write(self, path: Path) -> None:
-        """Write a folder, or a zip when the path ends in `.zip`. What stood there is replaced last.
+        """Write a folder, or a zip if the path ends in `.zip`. An old bundle there is replaced last.
 
-        Raises `BundleError` when the path holds something that is no bundle.
+        Raises `BundleError` when the path has something other than a bundle.
         """
         files = {
             MODEL_FILE: self.model,
@@ -120,14 +120,14 @@ class Bundle:
                     archive.writestr(zipfile.ZipInfo(name), content)
             return
         path.mkdir(exist_ok=True)
-        # The manifest goes last: a folder without it, or whose model it does not match, is refused by `read`.
+        # The manifest goes last: `read` refuses a folder without it, and one whose model does not match it.
         for name in (CANONICAL_FILE, MODEL_FILE, MANIFEST_FILE):
             write_whole(path / name, files[name])
         sync_directory(path.parent)
 
     @classmethod
     def read(cls, path: Path) -> "Bundle":
-        """Read and verify a bundle folder or zip; `BundleError` says what is missing, altered or too new."""
+        """Read and verify a bundle folder or zip. Raises `BundleError`: something is missing, altered or too new."""
         files = _read_files(path)
         try:
             values = json.loads(files[MANIFEST_FILE])
@@ -153,7 +153,7 @@ class Bundle:
     def check(self, encode: Encode) -> float:
         """Run the canonical raw clips through preprocessing and `encode`; return the largest difference of a component.
 
-        Raises `BundleError` when it is above `CANONICAL_TOLERANCE`, and when the model cannot be run at all.
+        Raises `BundleError` when it is above `CANONICAL_TOLERANCE`, and when the model cannot be run.
         """
         worst = 0.0
         for number, clip in enumerate(self.canonical):
@@ -165,7 +165,7 @@ class Bundle:
                     f"the encoder {self.manifest.name!r} cannot be run on canonical clip {number}: {error}. Model, "
                     f"manifest and canonical clips do not belong together: copy or export the bundle again."
                 ) from error
-            # Before subtracting, which would stretch a vector of one component.
+            # Before the subtraction, which would broadcast a vector of one component.
             if vectors.shape != (1, self.manifest.embedding_size):
                 raise BundleError(
                     f"the encoder {self.manifest.name!r} gives an array of shape {vectors.shape} for one clip; its "
@@ -176,14 +176,14 @@ class Bundle:
         if not worst <= CANONICAL_TOLERANCE:
             raise BundleError(
                 f"the encoder {self.manifest.name!r} gives other vectors here than where it was exported: they differ "
-                f"by {worst:.2g} where {CANONICAL_TOLERANCE:g} is allowed. This machine's runtime or preprocessing is "
-                f"not the exporter's: use the same release of this package, or export again."
+                f"by {worst:.2g}, and at most {CANONICAL_TOLERANCE:g} is allowed. This machine's runtime or "
+                f"preprocessing is not the exporter's: use the same release of this package, or export again."
             )
         return worst
 
 
 def _check_types(config_type: type, values: dict[str, Any], *, skip: str = "") -> None:
-    """Raise `ValueError` for the first of the values that has another type than its field; `skip` is one field."""
+    """Raise `ValueError` for the first value whose type is not that of its field; the field `skip` is not checked."""
     for name, hint in typing.get_type_hints(config_type).items():
         if name not in values or name == skip:
             continue
@@ -191,16 +191,16 @@ def _check_types(config_type: type, values: dict[str, Any], *, skip: str = "") -
         if typing.get_origin(hint) is dict:
             expected = (dict,)
         if float in expected:
-            expected += (int,)  # JSON writes 1.0 as it likes
+            expected += (int,)  # JSON may write 1.0 as 1
         value = values[name]
-        # True is an int to Python, but no number in a manifest.
+        # True is an int in Python, but not a number in a manifest.
         if not isinstance(value, expected) or (isinstance(value, bool) and bool not in expected):
             names = " or ".join(part.__name__ for part in expected)
             raise ValueError(f"{name} is {value!r}; it must be of type {names}")
 
 
 def _refuse_foreign(path: Path) -> None:
-    """Raise `BundleError` when writing a bundle to `path` would replace something else."""
+    """Raise `BundleError` if writing a bundle to `path` would replace something else."""
     names = set()
     try:
         if path.suffix == ".zip" and path.exists():
@@ -209,10 +209,10 @@ def _refuse_foreign(path: Path) -> None:
         elif path.exists():
             names = {file.name for file in path.iterdir()}
     except (OSError, zipfile.BadZipFile) as error:
-        raise BundleError(f"{path} exists and is no bundle ({error}); name a new path for --out.") from error
+        raise BundleError(f"{path} exists and is not a bundle ({error}); name a new path for --out.") from error
     foreign = sorted(names - {MODEL_FILE, MANIFEST_FILE, CANONICAL_FILE})
     if foreign:
-        raise BundleError(f"{path} holds {foreign[0]!r}, which is no part of a bundle; name a new path for --out.")
+        raise BundleError(f"{path} has {foreign[0]!r} in it, which is not part of a bundle; name a new path for --out.")
 
 
 def _read_files(path: Path) -> dict[str, bytes]:
@@ -241,7 +241,7 @@ def _unpack_canonical(content: bytes, embedding_size: int) -> tuple[CanonicalCli
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         count = sum(name.startswith("sequence_") for name in arrays.files)
         if count == 0:
-            raise BundleError(f"{CANONICAL_FILE} holds no clip; export the bundle again.")
+            raise BundleError(f"{CANONICAL_FILE} has no clips in it; export the bundle again.")
         return tuple(_canonical_clip(arrays, number, embedding_size) for number in range(count))
 
 

@@ -58,7 +58,7 @@ class SampleConfig:
     num_frames: int = setting(120, "Frames that every clip is resampled to.")
     crop: float = setting(0.95, "Share of a clip's frames, from its middle, that evaluation and serving use.")
     keep_absent_bodies: bool = setting(
-        False, "Always give two bodies to the encoder, zeros where there is none (as MAMP)."
+        False, "Always give two bodies to the encoder, with zeros for an absent one, as MAMP does."
     )
 
     def __post_init__(self) -> None:

@@ -1,6 +1,6 @@
-"""Joint layouts, how one maps to another by joint name, and what counts as a valid sequence.
+"""Joint layouts, how they map to each other by joint names, and which sequences are valid.
 
-A sequence is float32 of axes frames, bodies, joints, 3: metres, y up, right-handed; NaN marks what was not seen.
+A sequence is float32 with axes frames, bodies, joints, 3: metres, y up, right-handed; NaN = not seen.
 """
 
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ from jaxtyping import Float, Float32
 
 from gfp_serve.errors import InvalidSkeletonError, UnknownLayoutError, quoted
 
-# Beyond this a coordinate is no longer a person near a sensor (or the unit is not the metre).
+# A coordinate beyond this is not of a person near a sensor, or its unit is not the metre.
 MAX_COORDINATE_M = 1_000.0
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A named order of joints. `canonical` renames joints to the Kinect words that mappings are written in."""
+    """A named order of joints. `canonical` renames joints to the names of the Kinect, in which mappings are written."""
 
     name: str
     joint_names: tuple[str, ...]
@@ -57,7 +57,7 @@ FLORENCE15 = Layout(
     (1, 2, -1, 1, 3, 4, 1, 6, 7, 2, 9, 10, 2, 12, 13),
     {"Torso": "SpineMid"},
 )
-# Mocap names a joint after the bone that starts there: its `UpperArm` is the shoulder, its `Hand` the wrist.
+# Motion capture names a joint after the bone that starts there: its `UpperArm` is the shoulder, its `Hand` the wrist.
 _BANDAI_CANONICAL = {"Hips": "SpineBase", "Spine": "SpineMid", "Chest": "Chest", "Neck": "Neck", "Head": "Head"} | {
     f"{bone}_{side[0]}": f"{joint}{side}"
     for side in ("Left", "Right")
@@ -83,7 +83,7 @@ BANDAI21 = Layout(
 
 LAYOUTS: dict[str, Layout] = {layout.name: layout for layout in (NTU25, KINECT20, FLORENCE15, BANDAI21)}
 
-# Where a joint that a layout lacks is taken from: the first recipe whose joints can all be had, as weights over joints.
+# How a joint that a layout lacks is made: by the first recipe whose joints all exist, as weights over joints.
 _RECIPES: dict[str, tuple[dict[str, float], ...]] = {
     "SpineBase": ({"HipLeft": 0.5, "HipRight": 0.5},),
     "SpineShoulder": ({"ShoulderLeft": 0.5, "ShoulderRight": 0.5},),
@@ -98,7 +98,7 @@ _RECIPES: dict[str, tuple[dict[str, float], ...]] = {
 
 
 def layout_named(name: str) -> Layout:
-    """The layout with this name; `UnknownLayoutError` lists the names there are."""
+    """The layout with this name. Raises `UnknownLayoutError`, which lists the names, if there is none."""
     try:
         return LAYOUTS[name]
     except KeyError:
@@ -107,7 +107,7 @@ def layout_named(name: str) -> Layout:
 
 
 def layout_of(joint_names: Sequence[str], parents: Sequence[int]) -> Layout:
-    """The known layout with just these joints in this order, else a nameless one of joints in canonical words.
+    """The known layout with exactly these joints in this order; otherwise a new one, with these as canonical names.
 
     Raises `UnknownLayoutError` when ntu25 cannot be derived from the names.
     """
@@ -121,10 +121,10 @@ def layout_of(joint_names: Sequence[str], parents: Sequence[int]) -> Layout:
 
 @cache
 def mapping_matrix(source: Layout, target: Layout) -> Float32[np.ndarray, "target_joints source_joints"]:
-    """Weights that make each target joint out of source joints of the same name, or of its nearest named relatives.
+    """Weights that make each target joint from the source joint of the same name, or from its nearest relatives.
 
-    A missing hand is the wrist, a missing foot the ankle, a missing spine point lies between its neighbours.
-    Raises `UnknownLayoutError`, which names the first joint that cannot be had.
+    A missing hand is the wrist, a missing foot the ankle, and a missing spine point lies between its neighbours.
+    Raises `UnknownLayoutError`, which names the first joint that cannot be made.
     """
     rows = dict(zip(source.canonical_names, np.eye(source.num_joints), strict=True))
 
@@ -143,8 +143,8 @@ def mapping_matrix(source: Layout, target: Layout) -> Float32[np.ndarray, "targe
         row = row_of(name, frozenset())
         if row is None:
             raise UnknownLayoutError(
-                f"layout {source.name!r} cannot be mapped to {target.name!r}: it has no joint {name!r} and none that "
-                f"it can be derived from; its joints are {', '.join(source.joint_names)}."
+                f"layout {source.name!r} cannot be mapped to {target.name!r}: it has neither a joint {name!r} nor the "
+                f"joints from which it can be derived; its joints are {', '.join(source.joint_names)}."
             )
         matrix.append(row)
     return np.asarray(matrix, dtype=np.float32)
@@ -153,16 +153,17 @@ def mapping_matrix(source: Layout, target: Layout) -> Float32[np.ndarray, "targe
 def map_joints(
     sequence: Float32[np.ndarray, "frames bodies source_joints 3"], source: Layout, target: Layout
 ) -> Float32[np.ndarray, "frames bodies target_joints 3"]:
-    """Express a gap-free sequence in another layout; see `mapping_matrix`."""
+    """A sequence without gaps in another layout; see `mapping_matrix`."""
     if source == target:
         return sequence
     return np.einsum("ts,fbsc->fbtc", mapping_matrix(source, target), sequence)
 
 
 def check_sequence(sequence: np.ndarray, layout: Layout) -> Float32[np.ndarray, "frames bodies joints 3"]:
-    """The sequence as float32 with a body axis, or `InvalidSkeletonError` that says what is wrong with it.
+    """The sequence as float32 with a body axis.
 
-    Takes frames × joints × 3 or frames × bodies × joints × 3. NaN means "not seen" and is allowed; infinity is not.
+    It may be frames × joints × 3 or frames × bodies × joints × 3. NaN means "not seen" and is allowed; infinity is not.
+    Raises `InvalidSkeletonError`, which says what is wrong.
     """
     if not isinstance(sequence, np.ndarray) or sequence.dtype.kind not in "fiu":
         kind = getattr(sequence, "dtype", type(sequence).__name__)
@@ -180,7 +181,7 @@ def check_sequence(sequence: np.ndarray, layout: Layout) -> Float32[np.ndarray, 
         raise InvalidSkeletonError(
             f"the sequence has {shape[0]} frames and {sequence.shape[1]} bodies; send at least 1."
         )
-    # A float64 beyond float32's range turns into infinity, which the next check names.
+    # A float64 beyond the range of float32 becomes infinite, which the next check finds.
     with np.errstate(over="ignore"):
         sequence = sequence.astype(np.float32)
     too_far = np.abs(sequence) > MAX_COORDINATE_M  # infinity too, NaN not
@@ -190,6 +191,6 @@ def check_sequence(sequence: np.ndarray, layout: Layout) -> Float32[np.ndarray, 
         raise InvalidSkeletonError(
             f"{len(bad)} coordinates are infinite or beyond {MAX_COORDINATE_M:g} m, the first at frame {frame}, "
             f"body {body}, joint {layout.joint_names[joint]!r}, axis {'xyz'[axis]}; coordinates are metres (divide "
-            f"millimetres by 1000), and what the tracker lost is NaN."
+            f"millimetres by 1000), and joints that the tracker lost are NaN."
         )
     return sequence

@@ -22,7 +22,7 @@ def warmup_cosine(step: int, *, peak: float, floor: float, warmup_steps: int, to
 
 
 def take(start: int, count: int, *, num_clips: int, key: tuple[int, ...]) -> Int[np.ndarray, " count"]:
-    """Places `start` to `start + count` of an endless sequence of passes over all clips, each shuffled anew."""
+    """Places `start` to `start + count` of an endless sequence of passes over all clips, each shuffled again."""
     places = np.arange(start, start + count)
     passes = places // num_clips
     return np.concatenate(

@@ -1,7 +1,7 @@
-"""Recordings on disk -> clips. One reader a file format, chosen by the file's suffix.
+"""Recordings on disk -> clips. Each file format has a reader, chosen by the suffix of the file.
 
-A reader is a function `read(path) -> Iterator[Clip]` that checks the whole file before it gives the first clip; only
-`ctr_gcn`, whose files are larger than memory, checks coordinates as it goes.
+A reader is a function `read(path) -> Iterator[Clip]`. It checks the whole file before it yields the first clip. Only
+`ctr_gcn`, whose files are larger than memory, checks coordinates on the way.
 """
 
 from collections.abc import Callable, Iterator
@@ -37,37 +37,38 @@ READERS: dict[str, Callable[[Path], Iterator[Clip]]] = {
     ".pkl": pyskl.read,
     ".bvh": bvh.read,
 }
-# Formats whose published pipelines have quirks: readers that keep them.
+# Readers that keep the mistakes of published pipelines.
 _PUBLISHED_READERS: dict[str, Callable[[Path], Iterator[Clip]]] = {".skeleton": ntu.read_as_published}
 _SUFFIXES = " or ".join(READERS)
 
 
 def find_files(path: Path) -> list[Path]:
-    """The file itself, or all recordings in and below a folder, sorted; other files there are passed over.
+    """The file itself, or all recordings in and below a folder, sorted. Other files in a folder are ignored.
 
-    Raises `DamagedFileError` when there is none: nothing at the path, an empty folder, a format without a reader.
+    Raises `DamagedFileError` when nothing is at the path, when the folder has no recordings, and when the format has no
+    reader.
     """
     if not path.is_dir():
         _reader_of(path)
         return [path]
     files = sorted(file for file in path.rglob("*") if _is_recording(file))
     if not files:
-        raise DamagedFileError(f"{path} is a folder without recordings; name one that holds {_SUFFIXES} files.")
+        raise DamagedFileError(f"{path} is a folder without recordings; name one with {_SUFFIXES} files.")
     return files
 
 
 def read_clips(path: Path, *, as_published: bool = False) -> Iterator[Clip]:
-    """The clips of one recording, in the file's order; `as_published` keeps what published pipelines get wrong.
+    """Yield the clips of one recording, in the file's order. `as_published` keeps mistakes of published pipelines.
 
-    Raises `DamagedFileError`, which names the file and the line or array: before the first clip is given, but for the
-    coordinates in a file of `ctr_gcn`.
+    Raises `DamagedFileError`, which names the file and the line or array. It is raised before the first clip, except
+    for coordinates in a file of `ctr_gcn`.
     """
     reader = _reader_of(path)
     yield from (_PUBLISHED_READERS.get(path.suffix, reader) if as_published else reader)(path)
 
 
 def files_beside(path: Path) -> list[Path]:
-    """The other files from which the reader of this recording takes what its clips are: labels and splits."""
+    """The other files that the reader of this recording reads: labels and splits."""
     return pku_mmd.files_beside(path) if path.suffix == ".txt" else []
 
 
@@ -81,5 +82,5 @@ def _reader_of(path: Path) -> Callable[[Path], Iterator[Clip]]:
     if not path.exists():
         raise DamagedFileError(f"{path} does not exist; name a recording ({_SUFFIXES}) or a folder of recordings.")
     if path.suffix not in READERS:
-        raise DamagedFileError(f"{path} is of no known format; recordings end in {_SUFFIXES}.")
+        raise DamagedFileError(f"{path} is not of a known format; recordings end in {_SUFFIXES}.")
     return READERS[path.suffix]

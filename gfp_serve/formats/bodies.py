@@ -1,4 +1,4 @@
-"""Formats with room for a fixed number of bodies: which of the places hold one."""
+"""For formats with room for a fixed number of bodies: which of the places have one."""
 
 import numpy as np
 from jaxtyping import Float32
@@ -7,10 +7,10 @@ from jaxtyping import Float32
 def without_empty_places(
     sequence: Float32[np.ndarray, "frames places joints 3"],
 ) -> Float32[np.ndarray, "frames bodies joints 3"]:
-    """The bodies that are anywhere but zero in some frame, each once; the first place alone where none is.
+    """The bodies that have a number other than zero in some frame, each once; without any, the first place.
 
-    A place that holds the same numbers as an earlier one is a copy: the published NTU RGB+D 120 files put a single
-    person into both of their places.
+    A place with the same numbers as an earlier one is a copy, and is left out: the published NTU RGB+D 120 files put a
+    single person into both places.
     """
     kept: list[int] = []
     for place in np.flatnonzero((sequence != 0).any(axis=(0, 2, 3))):

@@ -1,6 +1,6 @@
 """BVH motion capture: a hierarchy of joints with offsets, and a row of rotations for each frame.
 
-The joints' places are found by forward kinematics: a joint stands at its offset in its parent's frame, and turns its
+Forward kinematics gives the positions of the joints: a joint is at its offset in the frame of its parent, and turns its
 own frame by its rotation channels, in degrees, in the order in which they are listed (Meredith and Maddock, "Motion
 Capture File Formats Explained", 2001). y points up. The format has no unit: see `bvh_body.metres_per_unit`.
 """
@@ -26,12 +26,12 @@ _FRAMES_AT_ONCE = 1_024
 
 
 def read(path: Path) -> Iterator[Clip]:
-    """The file's clip: one body in layout ntu25, in metres.
+    """Yield the clip of the file: one body in layout ntu25, in metres.
 
-    Limbs and head are the file's; the points of the spine lie between them (see `body_of`); fingers, twist bones and
-    the like are left out. A file says nothing about action and person.
-    Raises `DamagedFileError`, which names the line, for a file that is cut off or malformed, and one that names the
-    joints for names that belong to no known family or for limbs of no human length.
+    Limbs and head are those of the file. The points of the spine lie between them (see `body_of`). Fingers, twist bones
+    and the like are left out. A file does not name action and person.
+    Raises `DamagedFileError`: for a file that is cut off or malformed it names the line, for names of no known family
+    and for limbs of no human length the joints.
     """
     lines = read_lines(path)
     hierarchy = _Hierarchy(path, lines)
@@ -39,7 +39,7 @@ def read(path: Path) -> Iterator[Clip]:
     joints = hierarchy.joints
     try:
         layout, kept = body_of([joint.name for joint in joints], [joint.parent for joint in joints])
-        # Block by block, because turns take far more memory than the places of the joints that are kept.
+        # Block by block, because rotations take far more memory than the positions of the joints that are kept.
         blocks = range(0, len(rows), _FRAMES_AT_ONCE)
         places = [forward_kinematics(joints, rows[start : start + _FRAMES_AT_ONCE])[:, kept] for start in blocks]
         body = np.concatenate(places)  # frames, joints, 3
@@ -52,7 +52,7 @@ def read(path: Path) -> Iterator[Clip]:
 
 @dataclass(frozen=True, slots=True)
 class Joint:
-    """A joint of the hierarchy; an end site is one without channels."""
+    """A joint of the hierarchy. An end site is a joint without channels."""
 
     name: str
     parent: int  # index, -1 for the root; parents come before their children
@@ -64,9 +64,9 @@ class Joint:
 def forward_kinematics(
     joints: Sequence[Joint], rows: Float64[np.ndarray, "frames columns"]
 ) -> Float64[np.ndarray, "frames joints 3"]:
-    """Where all joints are in each frame, in the file's unit.
+    """The positions of all joints in each frame, in the file's unit.
 
-    A position channel takes the place of the offset's axis, as files that give all joints their position need it.
+    A position channel replaces the offset on its axis; files with positions for all joints need that.
     """
     positions = np.empty((len(rows), len(joints), 3))
     turns: list[np.ndarray] = []  # of each joint's frame, from its own axes to the world's: frames, 3, 3
@@ -89,7 +89,7 @@ def forward_kinematics(
 
 
 def _turn_about(axis: int, angles: Float64[np.ndarray, " frames"]) -> Float64[np.ndarray, "frames 3 3"]:
-    """Right-handed: about z, from x towards y."""
+    """Right-handed rotations: about z, from x towards y."""
     turn = np.zeros((len(angles), 3, 3))
     after, before = (axis + 1) % 3, (axis + 2) % 3
     turn[:, axis, axis] = 1
@@ -107,7 +107,7 @@ class _Hierarchy:
         self._words = [
             (number, text)
             for number, line in enumerate(lines, start=1)
-            # A brace may stand on a line of its own or behind a name.
+            # A brace may be on a line of its own or follow a name.
             for text in re.sub(r"([{}])", r"\n\1\n", line).split("\n")
             if text.strip()
         ]
@@ -158,7 +158,7 @@ class _Hierarchy:
             raise damaged_line(
                 self.path,
                 number,
-                f"must be CHANNELS, their number, and as many names like Xposition or Zrotation, got {text[:60]!r}",
+                f"must be CHANNELS, their number, and this many names like Xposition or Zrotation, got {text[:60]!r}",
             )
         channels = tuple((each[2].lower(), "XYZ".index(each[1].upper())) for each in named if each)
         if len(set(channels)) < len(channels):
@@ -173,7 +173,7 @@ class _Hierarchy:
     def _take(self) -> tuple[int, str]:
         if self._next == len(self._words):
             raise DamagedFileError(
-                f"{self.path}: the file ends before the word MOTION; it was cut off, or is no BVH file: copy it again."
+                f"{self.path}: the file ends before the word MOTION; it was cut off or is not BVH: copy it again."
             )
         self._next += 1
         number, text = self._words[self._next - 1]
@@ -183,7 +183,7 @@ class _Hierarchy:
 def _motion(
     path: Path, lines: Sequence[str], hierarchy: _Hierarchy
 ) -> tuple[Float64[np.ndarray, "frames columns"], float]:
-    """The channels' values in each frame, and the frames a second."""
+    """The values of the channels in each frame, and the frames a second."""
     first = hierarchy.motion_line
     headings = [line.partition(":") for line in lines[first : first + 2]]
     if len(headings) < 2:
@@ -204,7 +204,7 @@ def _motion(
             f"file was cut off or changed: copy it again."
         )
     table = read_table(path, rows, first_line=first + 3, num_columns=hierarchy.num_columns)
-    # Far beyond what degrees and places can be, sines and sums lose all meaning.
+    # Numbers far beyond degrees and positions make sines and sums meaningless.
     wrong = np.flatnonzero(~(np.abs(table) < 1e9).all(axis=1))
     if len(wrong):
         raise damaged_line(path, first + 3 + int(wrong[0]), "holds a number that is not finite or beyond 1e9")
@@ -212,7 +212,7 @@ def _motion(
 
 
 def _numbers(words: Sequence[str]) -> list[float]:
-    """The words as finite numbers; nothing if one of them is none."""
+    """The words as finite numbers; an empty list if one of them is not a finite number."""
     try:
         numbers = [float(np.float64(word)) for word in words]
     except ValueError:

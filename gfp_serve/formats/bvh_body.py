@@ -1,8 +1,8 @@
 """Which joints of a BVH hierarchy are which joints of a body, and how long its unit is.
 
-Programs name the same joint differently, and different joints the same: `LeftShoulder` is the shoulder joint in one
-family of names and the collar bone above it in another, `LeftLeg` a hip here and a knee there. So a limb is recognised
-as a whole: by a family of which all names are there, on both sides.
+Programs have different names for the same joint, and the same name for different joints: `LeftShoulder` is the shoulder
+joint in one family of names and the collar bone above it in another; `LeftLeg` is a hip in one and a knee in another.
+So a limb is recognised as a whole, by a family whose names all occur, on both sides.
 """
 
 import itertools
@@ -16,7 +16,7 @@ from jaxtyping import Float64
 from gfp_serve.errors import DamagedFileError
 from gfp_serve.skeleton import Layout, layout_of
 
-# Ends the name of an end site, behind the name of its joint.
+# Follows the name of its joint in the name of an end site.
 END_SITE = " end"
 
 _SIDES = {"Left": ("left", "l"), "Right": ("right", "r")}
@@ -34,7 +34,7 @@ _ARMS: tuple[_Limb, ...] = (
     ("humerus", "radius", "wrist"),  # Acclaim: CMU, HDM05
 )
 _LEG_JOINTS = ("Hip", "Knee", "Ankle")
-# With what may stand for the foot; else it is the end site of the ankle.
+# With the names that the foot may have. Without any of these it is the end site of the ankle.
 _LEGS: tuple[tuple[_Limb, tuple[str, ...]], ...] = (
     (("upleg", "leg", "foot"), ("toebase", "toe", "toes")),
     (("leg", "shin", "foot"), ("toebase", "toe", "toes")),  # SOMA
@@ -47,26 +47,27 @@ _LEGS: tuple[tuple[_Limb, tuple[str, ...]], ...] = (
 )
 _HANDS = ("handmiddle1", "middle1", "handindex1", "hand")
 
-# Hip to ankle, between a child's and a tall person's; and the units that such files are in: metres, the unit of CMU's
-# skeletons (an inch is 0.45 of it, see mocap.cs.cmu.edu/faqs.php), inches, centimetres, millimetres.
+# The length from hip to ankle, between a child's and a tall person's. The units that such files have: metres, the unit
+# of CMU's skeletons (an inch is 0.45 of it, see mocap.cs.cmu.edu/faqs.php), inches, centimetres, millimetres.
 _LEG_M = 0.7
 _UNITS_M = (1.0, 0.0254 / 0.45, 0.0254, 0.01, 0.001)
 _PLAUSIBLE_LEG_M = (0.3, 1.6)
 
 
 def body_of(names: Sequence[str], parents: Sequence[int]) -> tuple[Layout, list[int]]:
-    """The joints that have a counterpart in ntu25, as a layout with its names, and which of the hierarchy they are.
+    """The joints that have a counterpart in ntu25, as a layout with its names, and their indices in the hierarchy.
 
-    Spine base is the joint from which both legs start. The points of spine and neck above are not taken from the file,
-    since families put them at many heights (CMU's Neck is in the chest): they are derived from spine base, shoulders
-    and head, as for other layouts that lack them. Raises `DamagedFileError` when arms, legs or a head are not found.
+    Spine base is the joint from which both legs start. The points of spine and neck above it are not taken from the
+    file, because families put them at different heights (CMU's Neck is in the chest). They are derived from spine base,
+    shoulders and head, as for other layouts that lack them. Raises `DamagedFileError` when it finds no arms, no legs or
+    no head.
     """
     found = _joints_by_simple_name(names)
     arms, legs = _limbs(found, _ARMS), _limbs(found, [leg for leg, _ in _LEGS])
     if arms is None or legs is None or "head" not in found:
         missing = "arms" if arms is None else "legs" if legs is None else "a head"
         raise DamagedFileError(
-            f"no joint names are known for {missing}; known are names such as LeftArm, LeftForeArm, LeftHand, "
+            f"it has no known joint names for {missing}; expected names such as LeftArm, LeftForeArm, LeftHand, "
             f"LeftUpLeg, LeftLeg, LeftFoot and Head, or LeftShoulder, LeftElbow, LeftWrist, LeftHip, LeftKnee and "
             f"LeftAnkle. The file has {', '.join(name for name in names if not name.endswith(END_SITE))[:1000]}."
         )
@@ -76,7 +77,7 @@ def body_of(names: Sequence[str], parents: Sequence[int]) -> tuple[Layout, list[
         kept |= {joint + side: found[side + stem] for joint, stem in zip(_LEG_JOINTS, legs, strict=True)}
     feet = (*dict(_LEGS)[legs], legs[-1] + END_SITE)
     for side, (joint, stems) in itertools.product(_SIDES, (("Hand", _HANDS), ("Foot", feet))):
-        # The hand of one family is the wrist of another, and its foot the ankle.
+        # The hand of one family is the wrist of another, and the foot the ankle.
         free = (found[side + s] for s in stems if side + s in found and found[side + s] not in kept.values())
         chosen = next(free, None)
         if chosen is not None:
@@ -91,10 +92,10 @@ def body_of(names: Sequence[str], parents: Sequence[int]) -> tuple[Layout, list[
 
 
 def metres_per_unit(body: Float64[np.ndarray, "frames joints 3"], layout: Layout) -> float:
-    """The unit in which the legs, hip to knee to ankle, are nearest to 0.7 m (by factor).
+    """The unit, in metres, in which the legs (hip to knee to ankle) are nearest to 0.7 m by factor.
 
-    Units are metres, CMU's (5.6 cm), inches, centimetres and millimetres, so that a leg may be off by a factor of about
-    1.5 before it is taken for one in another unit. Raises `DamagedFileError` when none gives a leg of 0.3 to 1.6 m.
+    Units are metres, CMU's (5.6 cm), inches, centimetres and millimetres. So a leg may differ from 0.7 m by a factor of
+    about 1.5 before another unit is taken. Raises `DamagedFileError` when no unit gives a leg of 0.3 to 1.6 m.
     """
     place = {name: body[:, joint] for joint, name in enumerate(layout.joint_names)}
     bones = [
@@ -107,18 +108,18 @@ def metres_per_unit(body: Float64[np.ndarray, "frames joints 3"], layout: Layout
     shortest, longest = _PLAUSIBLE_LEG_M
     if not shortest <= leg * unit <= longest:
         raise DamagedFileError(
-            f"the legs are {leg:.4g} units long from hip to ankle, which is no leg in metres, inches, centimetres, "
-            f"millimetres or CMU's unit; scale the file to centimetres."
+            f"the legs are {leg:.4g} units long from hip to ankle; this is not the length of a leg in metres, inches, "
+            f"centimetres, millimetres or CMU's unit: scale the file to centimetres."
         )
     return unit
 
 
 def _joints_by_simple_name(names: Sequence[str]) -> dict[str, int]:
-    """Joints by their names without prefixes and separators, in lower case behind Left or Right: `Leftupleg`."""
+    """Joints by their names without prefixes and separators, in lower case after Left or Right: `Leftupleg`."""
     found: dict[str, int] = {}
     unsure: dict[str, int] = {}
     in_words = [re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", name.removesuffix(END_SITE)) for name in names]
-    # What stands before all names but the root's: mixamorig:, Character1_, Bip01.
+    # The prefix of all names except the root's: mixamorig:, Character1_, Bip01.
     columns = zip(*filter(None, in_words[1:]), strict=False)
     prefix = [column[0] for column in itertools.takewhile(lambda column: len(set(column)) == 1, columns)]
     for joint, (name, words) in enumerate(zip(names, in_words, strict=True)):
@@ -127,13 +128,13 @@ def _joints_by_simple_name(names: Sequence[str]) -> dict[str, int]:
         for simple in _with_side(own):
             found.setdefault(simple + end, joint)
         for side, (_, letter) in _SIDES.items():
-            if own and own[0].startswith(letter):  # lfemur; where the letter is no side, the rest is no known name
+            if own and own[0].startswith(letter):  # lfemur; if the letter is not a side, the rest is not a known name
                 unsure.setdefault(side + "".join(own)[1:] + end, joint)
     return unsure | found
 
 
 def _with_side(words: list[str]) -> list[str]:
-    """LeftUpLeg, left_up_leg, lUpLeg, UpLeg_L, leftupleg: all are Leftupleg."""
+    """LeftUpLeg, left_up_leg, lUpLeg, UpLeg_L and leftupleg all become Leftupleg."""
     for side, (word, letter) in _SIDES.items():
         for place in (0, -1):
             if len(words) > 1 and words[place] in (word, letter):
@@ -144,7 +145,7 @@ def _with_side(words: list[str]) -> list[str]:
 
 
 def _limbs(found: Mapping[str, int], families: Iterable[_Limb]) -> _Limb | None:
-    """The first family whose names are all there on both sides."""
+    """The first family whose names all occur on both sides."""
     complete = (family for family in families if all(side + stem in found for side in _SIDES for stem in family))
     return next(complete, None)
 
@@ -156,7 +157,7 @@ def _common_ancestor(first: int, second: int, parents: Sequence[int]) -> int:
 
 
 def _kept_parent(joint: int, parents: Sequence[int], kept: Sequence[int]) -> int:
-    """The place among those kept of the nearest kept joint above; -1 if there is none."""
+    """The place in `kept` of the nearest kept joint above; -1 if there is none."""
     above = parents[joint]
     while above >= 0 and above not in kept:
         above = parents[above]

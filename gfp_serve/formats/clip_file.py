@@ -2,7 +2,7 @@
 
 Required arrays: `positions` [rows, joints, 3], `offsets` [clips + 1] (clip i is rows `offsets[i]:offsets[i + 1]`),
 `joint_names`, `parents`, `fps`. Optional: `positions2` (a second body, NaN where there is none), `label` with
-`class_names`, `subject`, `camera`, `split`, `clip_name`, `description`. Other arrays are passed over.
+`class_names`, `subject`, `camera`, `split`, `clip_name`, `description`. Other arrays are ignored.
 """
 
 import itertools
@@ -22,12 +22,12 @@ from gfp_serve.skeleton import Layout, layout_of
 _REQUIRED = ("positions", "offsets", "joint_names", "parents", "fps")
 _OPTIONAL = ("positions2", "label", "class_names", "subject", "camera", "split", "clip_name", "description")
 
-# A file that unpacks to more than this is refused when it is that many times smaller: a few megabytes of zeros would
-# take all memory. Motion is packed to a third or so, a second body that is never there to nothing.
+# A file is refused if it unpacks to more than this many bytes and this many times its size: a few megabytes of zeros
+# would fill the memory. Motion shrinks to about a third, a second body that is never there to nothing.
 _FREE_BYTES, _MAX_EXPANSION = 256_000_000, 50
 
-# What zipfile, zlib and numpy raise on a damaged archive of arrays, found by damaging files; RuntimeError is an
-# encrypted member or an unknown compression, MemoryError an array header with an absurd shape, and headers that are no
+# What zipfile, zlib and numpy raise on a damaged archive of arrays, found by damaging files. RuntimeError is an
+# encrypted member or an unknown compression, MemoryError an array header with an absurd shape. Headers that are not
 # Python raise the last two.
 UNREADABLE_ARCHIVE = (
     *(OSError, ValueError, EOFError, KeyError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error),
@@ -39,9 +39,9 @@ _KINDS = {"f": "floating-point numbers", "iu": "integers", "U": "text", "iuU": "
 
 
 def read(path: Path) -> Iterator[Clip]:
-    """The clips of a clip file. A body that is NaN throughout a clip is left out of it.
+    """Yield the clips of a clip file. A body that is NaN in all frames of a clip is left out of it.
 
-    Raises `DamagedFileError`, which names the file and the array, for whatever contradicts the format.
+    Raises `DamagedFileError`, which names the file and the array, for everything that contradicts the format.
     """
     file = _Arrays(path, _load(path))
     layout = _layout(file)
@@ -59,7 +59,7 @@ def read(path: Path) -> Iterator[Clip]:
     cameras = file.optional("camera", "iu", (count,))
     splits = file.optional("split", "iu", (count,))
     if splits is not None and not np.isin(splits, (-1, 0, 1)).all():
-        raise file.damaged("split", "holds other values than 0 (train), 1 (test) and -1 (none)")
+        raise file.damaged("split", "holds values other than 0 (train), 1 (test) and -1 (none)")
     names = _clip_names(file, count)
     descriptions = file.optional("description", "U", (count,))
 
@@ -82,9 +82,9 @@ def read(path: Path) -> Iterator[Clip]:
 
 
 def write(path: Path, clips: Sequence[Clip]) -> None:
-    """Write clips of one layout and frame rate as a clip file; the file appears complete or not at all.
+    """Write clips of one layout and frame rate as a clip file, which appears complete or not at all.
 
-    Raises `InvalidRequestError` when there is no clip, when layouts or frame rates differ, when names repeat, or when
+    Raises `InvalidRequestError` when there is no clip, when layouts or frame rates differ, when names repeat, and when
     a clip has more than two bodies.
     """
     _check_writable(clips)
@@ -120,7 +120,7 @@ class _Arrays:
         self.path, self.arrays = path, arrays
 
     def take(self, name: str, kinds: str, shape: tuple[int | None, ...]) -> np.ndarray:
-        """The array with this name, if its dtype's kind is one of `kinds` and it has this shape (None: any size)."""
+        """The array with this name, checked: its dtype's kind is one of `kinds`, its shape is this (None: any size)."""
         if name not in self.arrays:
             raise DamagedFileError(
                 f"{self.path} is not a clip file: it has no array {name!r}; a clip file has {', '.join(_REQUIRED)}."
@@ -143,7 +143,7 @@ class _Arrays:
 
 def _load(path: Path) -> dict[str, np.ndarray]:
     if not zipfile.is_zipfile(path):
-        raise DamagedFileError(f"{path} is not a clip file: it is no zip archive, or it was cut off; copy it again.")
+        raise DamagedFileError(f"{path} is not a clip file: it is not a zip archive, or was cut off; copy it again.")
     name = ""
     try:
         arrays = {}
@@ -163,8 +163,8 @@ def _check_size(path: Path, archive: zipfile.ZipFile) -> None:
     size = sum(member.file_size for member in archive.infolist())
     if size > max(_FREE_BYTES, _MAX_EXPANSION * path.stat().st_size):
         raise DamagedFileError(
-            f"{path} would take {size / 1e6:.0f} MB of memory, more than {_MAX_EXPANSION} times its own size, which no "
-            f"recorded motion does; write it uncompressed if it is what it should be."
+            f"{path} would take {size / 1e6:.0f} MB of memory, more than {_MAX_EXPANSION} times its own size; recorded "
+            f"motion takes less. If the file is right, write it uncompressed."
         )
 
 
@@ -178,7 +178,7 @@ def _layout(file: _Arrays) -> Layout:
     try:
         return layout_of(names, parents)
     except UnknownLayoutError as error:
-        raise file.damaged("joint_names", f"is no usable layout: {error}".removesuffix(".")) from error
+        raise file.damaged("joint_names", f"is not a usable layout: {error}".removesuffix(".")) from error
 
 
 def _offsets(file: _Arrays, *, num_rows: int) -> list[int]:
@@ -225,7 +225,7 @@ def _clip_names(file: _Arrays, count: int) -> list[str]:
 
 def _check_writable(clips: Sequence[Clip]) -> None:
     if not clips:
-        raise InvalidRequestError("there is no clip to write; give at least one.")
+        raise InvalidRequestError("there are no clips to write; give at least one.")
     names = set()
     for clip in clips:
         if clip.layout != clips[0].layout or clip.fps != clips[0].fps:
@@ -243,7 +243,7 @@ def _check_writable(clips: Sequence[Clip]) -> None:
 
 
 def _subject_array(subjects: Sequence[str]) -> np.ndarray:
-    # Numbers where all are plain numbers, as the format has it; text for the others, so that none is changed.
+    # Numbers, as the format has them, if all are plain numbers; otherwise text, so that none is changed.
     limit = np.iinfo(np.int16).max
     if all(subject.isdecimal() and str(int(subject)) == subject and int(subject) <= limit for subject in subjects):
         return np.array([int(subject) for subject in subjects], dtype=np.int16)

@@ -1,7 +1,7 @@
-"""The `.npz` of a whole data set that CTR-GCN, MAMP and their relatives train on (`NTU60_XSub.npz`, `PKUv1_XView.npz`).
+"""The `.npz` of a whole data set, as CTR-GCN, MAMP and their relatives have it (`NTU60_XSub.npz`, `PKUv1_XView.npz`).
 
-Arrays `x_train`, `x_test` [clips, frames, 150]: two bodies of the 25 joints of a Kinect v2, zeros behind the end of a
-clip and where a body is absent; `y_train`, `y_test` [clips, classes]: a 1 in the column of the class.
+Arrays `x_train`, `x_test` [clips, frames, 150]: two bodies of the 25 joints of a Kinect v2, with zeros after the end of
+a clip and for an absent body. Arrays `y_train`, `y_test` [clips, classes]: a 1 in the column of the class.
 """
 
 import math
@@ -24,15 +24,15 @@ _SPLITS = {"train": TRAIN_SPLIT, "test": TEST_SPLIT}
 _PLACES = 2  # for bodies
 _COLUMNS = _PLACES * NTU25.num_joints * 3
 
-# A row is held in memory, so that a compressed row of zeros must not be let grow without end.
+# A row is held in memory. These limits keep a compressed row of zeros from filling it.
 _MAX_FRAMES, _MAX_CLASSES = 100_000, 10_000
 
-# The data sets that are published in this form are told by their number of classes.
+# Data sets that are published in this form are recognised by their number of classes.
 _CLASS_NAMES = {len(names): names for names in (ntu_actions.ACTIONS[:60], ntu_actions.ACTIONS, pku_mmd_actions.ACTIONS)}
 
 
 def is_data_set(path: Path) -> bool:
-    """Whether this is an archive with the arrays of such a file, and not a clip file."""
+    """Whether this is an archive with the arrays of such a data set. A clip file is not."""
     try:
         with zipfile.ZipFile(path) as archive:
             return any(f"x_{split}.npy" in archive.namelist() for split in _SPLITS)
@@ -41,12 +41,12 @@ def is_data_set(path: Path) -> bool:
 
 
 def read(path: Path) -> Iterator[Clip]:
-    """The clips of both splits, one at a time: a file of 20 GB takes no more memory than one clip.
+    """Yield the clips of both splits, one at a time: a file of 20 GB takes no more memory than one clip.
 
-    Because of that size, shapes, lengths and labels are checked before the first clip is given, and the coordinates of
-    a clip only when it is its turn. Frames of zeros at a clip's end are padding and left out; a second body that is
-    zero throughout, or a copy of the first, is left out. The file does not say who moves, and its clips have no names:
-    they are numbered, `train_00000` and so on.
+    Because of that size only shapes, lengths and labels are checked before the first clip; the coordinates of a clip
+    are checked in its turn. Frames of zeros at the end of a clip are padding and are left out. So is a second body that
+    is zero in all frames or a copy of the first. The file does not say who moves. Its clips have no names: they are
+    numbered, `train_00000` and so on.
     Raises `DamagedFileError`, which names the array and the row.
     """
     with _reading(path), zipfile.ZipFile(path) as archive:
@@ -69,7 +69,7 @@ def read(path: Path) -> Iterator[Clip]:
 
 
 class _Array:
-    """One array of the archive, of which one row at a time is in memory."""
+    """One array of the archive. One of its rows at a time is in memory."""
 
     def __init__(self, path: Path, archive: zipfile.ZipFile, name: str) -> None:
         self.path, self.name = path, name
@@ -86,10 +86,10 @@ class _Array:
         self.shape, self.dtype = shape, dtype
         length = self.start + math.prod(shape) * dtype.itemsize
         if archive.getinfo(f"{name}.npy").file_size != length:
-            raise self.damaged(f"announces {' × '.join(map(str, shape))} numbers, but has more or fewer")
+            raise self.damaged(f"announces {' × '.join(map(str, shape))} numbers, but has more or fewer: copy it again")
 
     def rows(self) -> Iterator[np.ndarray]:
-        """Each of the array's entries along its first axis."""
+        """Yield the entries of the array along its first axis."""
         size = math.prod(self.shape[1:]) * self.dtype.itemsize
         row = 0
         with (
@@ -123,7 +123,7 @@ def _labels(clips: _Array, classes: _Array) -> list[str]:
     for number, row in enumerate(classes.rows()):
         chosen = np.flatnonzero(row)
         if len(chosen) != 1 or row[chosen[0]] != 1:
-            raise classes.damaged(f"must have a single 1 in each row and zeros else; row {number} has not")
+            raise classes.damaged(f"must have a single 1 in each row, and zeros; row {number} does not")
         labels.append(names[chosen[0]])
     return labels
 

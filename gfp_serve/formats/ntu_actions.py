@@ -1,4 +1,4 @@
-"""The names of the actions A1 to A120 of NTU RGB+D 120, in order; the first 60 are those of NTU RGB+D."""
+"""The names of the actions A1 to A120 of NTU RGB+D 120, in order. NTU RGB+D has the first 60."""
 
 ACTIONS: tuple[str, ...] = tuple(
     """drink water

@@ -1,8 +1,8 @@
-"""PKU-MMD I and II: recordings of minutes by a Kinect v2, cut into clips by the labels that lie beside them.
+"""PKU-MMD I and II: recordings of minutes by a Kinect v2, which label files beside them cut into clips.
 
 A recording `0002-L.txt` (phase II: `A01N01-L.txt`) has a line of 150 numbers for each frame: x, y, z of 25 joints of
-two bodies, zeros for the second where there is none. Its label file has the same name and a line `action, first frame,
-frame after the last, confidence` for each action. Files like `cross-subject.txt` list the training recordings.
+two bodies, with zeros for an absent second body. Its label file has the same name and for each action a line `action,
+first frame, frame after the last, confidence`. Files like `cross-subject.txt` list the training recordings.
 """
 
 import itertools
@@ -28,15 +28,15 @@ _CAMERAS = {"L": 1, "M": 2, "R": 3}
 
 _NAME = re.compile(r"(?:\d{4}|(?P<phase2>A\d{2}N\d{2}))-(?P<camera>[LMR])")
 
-# Labels are looked for in these folders of the data set's folder, split files in those.
+# Below the folder of the data set, labels are in folders with the first names, split files in those with the second.
 _LABEL_FOLDERS = ("*[Ll][Aa][Bb][Ee][Ll]*", "*[Ll][Aa][Bb][Ee][Ll]*/*")
 _SPLIT_FOLDERS = (".", "[Ss][Pp][Ll][Ii][Tt]*")
-# In the release recordings lie in Data/PKU_Skeleton_Renew: the data set's folder is above folders of such names.
+# The release has recordings in Data/PKU_Skeleton_Renew: the folder of the data set is above folders with such names.
 _INNER_FOLDER = re.compile("data|skeleton", re.IGNORECASE)
 
 
 def is_recording(path: Path) -> bool:
-    """Whether a text file is named as a recording and is not the label file of that name."""
+    """Whether a text file has the name of a recording and is not the label file of that name."""
     if not _NAME.fullmatch(path.stem):
         return False
     try:
@@ -47,20 +47,20 @@ def is_recording(path: Path) -> bool:
 
 
 def read(path: Path) -> Iterator[Clip]:
-    """The labelled actions of one recording, in the order of the label file.
+    """Yield the labelled actions of one recording, in the order of the label file.
 
-    The sides of the cross-subject and cross-view splits come from their files, where there are such: recordings that
-    these do not list for training are test recordings, as MAMP takes them. Camera 1 is L, 2 is M, 3 is R. The files do
-    not say who moves. Labels may overlap, since in phase II actions go on at the same time. A label without a frame
-    (some of the release end where they start) gives a clip of no frames, which is named and left out by who uses it.
+    The sides of the cross-subject and cross-view splits come from their files, if these exist. Recordings that a file
+    does not list for training are test recordings, as in MAMP. Camera 1 is L, 2 is M, 3 is R. The files do not say who
+    moves. Labels may overlap, because in phase II actions happen at the same time. A label without a frame (some of the
+    release end where they start) gives a clip of no frames; an import names it and leaves it out.
     Raises `DamagedFileError`, which names the line, for a recording or labels that are malformed, and for a label that
     ends after its recording.
     """
     named = _NAME.fullmatch(path.stem)
     if named is None:
         raise DamagedFileError(
-            f"{path} is no recording of PKU-MMD, the only text files that are read; those are named like 0002-L.txt or "
-            f"A01N01-L.txt."
+            f"{path} is not a recording of PKU-MMD, the only text files that can be read; their names are like "
+            f"0002-L.txt or A01N01-L.txt."
         )
     lines = read_lines(path)
     if not lines:
@@ -85,14 +85,14 @@ def read(path: Path) -> Iterator[Clip]:
 
 
 def files_beside(path: Path) -> list[Path]:
-    """The label file of a recording, and the split files, as far as they are there."""
+    """The label file of a recording and the split files, if they exist."""
     named = _NAME.fullmatch(path.stem)
     if named is None:
         return []
     try:
         labels = [_label_file(path)]
     except DamagedFileError:
-        labels = []  # the reader says so
+        labels = []  # the reader reports it
     return [*labels, *_split_files(path, phase2=named["phase2"] is not None).values()]
 
 
@@ -106,7 +106,7 @@ def _in_float32(path: Path, rows: np.ndarray) -> Float32[np.ndarray, "frames col
 
 
 def _data_set_folders(path: Path) -> Iterator[Path]:
-    """Where labels and split files may lie: beside the recording's folder, or beside the inner folders around that."""
+    """Where labels and split files may be: beside the recording's folder, or beside the inner folders around it."""
     folder = path.absolute().parent
     yield folder.parent
     while _INNER_FOLDER.search(folder.parent.name):
@@ -126,7 +126,7 @@ def _label_file(path: Path) -> Path:
 
 
 def _labels(path: Path, *, num_frames: int, recording: Path) -> list[tuple[int, int, int]]:
-    """Action number, first frame and frame after the last of each line."""
+    """Action number, first frame, and the frame after the last, of each line."""
     labels = []
     for number, line in enumerate(read_lines(path), start=1):
         fields = [field.strip() for field in line.split(",")]
@@ -141,8 +141,8 @@ def _labels(path: Path, *, num_frames: int, recording: Path) -> list[tuple[int, 
             raise damaged_line(
                 path,
                 number,
-                f"ends at frame {stop}, but {recording} has {num_frames}; the recording was cut off, or the labels are "
-                f"of another: copy both again",
+                f"ends at frame {stop}, but {recording} has {num_frames}; the recording was cut off, or the labels "
+                f"belong to another: copy both again",
             )
         labels.append((action, start, stop))
     if not labels:
@@ -151,7 +151,7 @@ def _labels(path: Path, *, num_frames: int, recording: Path) -> list[tuple[int, 
 
 
 def _sides(path: Path, *, phase2: bool) -> dict[str, int]:
-    """The recording's side in each protocol of which the file is there."""
+    """The recording's side in each protocol whose file exists."""
     return {
         protocol: TRAIN_SPLIT if path.stem in _training_recordings(file) else TEST_SPLIT
         for protocol, file in _split_files(path, phase2=phase2).items()
@@ -159,7 +159,7 @@ def _sides(path: Path, *, phase2: bool) -> dict[str, int]:
 
 
 def _split_files(path: Path, *, phase2: bool) -> dict[str, Path]:
-    """The file of each protocol, where it is there; those of phase II end in _v2."""
+    """The files of the protocols that exist; those of phase II end in _v2."""
     files = {}
     for protocol, name in {"x-sub": "cross[_-]subject", "x-view": "cross[_-]view"}.items():
         file = _split_file(path, [f"{name}{ending}.txt" for ending in (("_v2", "") if phase2 else ("", "_v1"))])
@@ -176,7 +176,7 @@ def _split_file(path: Path, names: Sequence[str]) -> Path | None:
 
 
 def _training_recordings(path: Path) -> set[str]:
-    """The names in the line that follows the heading for training, which is the first."""
+    """The names in the line after the heading for training, which is the first heading."""
     names: set[str] = set()
     for number, line in enumerate(read_lines(path), start=1):
         listed = [name for name in re.split(r"[,\s]+", line) if name]
@@ -185,8 +185,8 @@ def _training_recordings(path: Path) -> set[str]:
             break  # the heading of the other list
         if any(are_names) and not all(are_names):
             wrong = listed[are_names.index(False)]
-            raise damaged_line(path, number, f"lists {wrong[:40]!r}; expected names like 0002-L, parted by commas")
+            raise damaged_line(path, number, f"lists {wrong[:40]!r}; expected names like 0002-L, separated by commas")
         names.update(listed if any(are_names) else ())
     if not names:
-        raise DamagedFileError(f"{path} names no training recording; copy it again, or take it away.")
+        raise DamagedFileError(f"{path} names no training recording; copy it again, or remove it.")
     return names

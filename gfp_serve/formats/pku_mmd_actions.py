@@ -1,4 +1,4 @@
-"""The names of the actions 1 to 51 of PKU-MMD, in order; phase II uses 41 of the same numbers."""
+"""The names of the actions 1 to 51 of PKU-MMD, in order. Phase II has 41 of them under the same numbers."""
 
 ACTIONS: tuple[str, ...] = tuple(
     """bow

@@ -1,8 +1,8 @@
-"""Pickles of plain values and numpy arrays, read without running anything that they ask for.
+"""Pickles of plain values and numpy arrays, read without running what they ask for.
 
-A pickle is a program, and `pickle.load` runs it. Here its instructions and the names that it may call are on short
-lists, everything else is refused by name, and each name stands for a few lines of this module: not even numpy's own
-functions are reached, which trust what they are given. Nothing is allocated that the file is too short to fill.
+A pickle is a program, and `pickle.load` runs it. Here short lists have the instructions and the names that it may call;
+everything else is refused by name. Each name stands for a few lines of this module. Not even numpy's own functions are
+called, because they trust their arguments. Nothing is allocated that the file is too short to fill.
 """
 
 import io
@@ -20,16 +20,16 @@ import numpy as np
 
 from gfp_serve.errors import DamagedFileError
 
-# What pickle's machinery and this module raise on a program that makes no sense, found by damaging files.
+# What pickle's code and this module raise for a program that makes no sense, found by damaging files.
 _NONSENSE = (
     *(pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, LookupError, OverflowError),
     *(struct.error, AssertionError, MemoryError, RecursionError),
 )
 
-# numpy's own limit before version 2. The product of many long numbers takes for ever.
+# numpy's own limit before version 2. The product of many long numbers takes too long.
 _MAX_AXES = 32
 
-# All that pickles of protocol 2 to 5 need for plain values and arrays. Protocol 5 stores arrays as bytearrays.
+# Everything that pickles of protocol 2 to 5 need for plain values and arrays. Protocol 5 stores arrays as bytearrays.
 _OPCODES = (
     *("PROTO", "FRAME", "STOP", "MARK", "NONE", "NEWTRUE", "NEWFALSE"),
     *("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT"),
@@ -45,7 +45,7 @@ _OPCODE_NAMES = {ord(opcode.code): opcode.name for opcode in pickletools.opcodes
 
 
 class PickledArray:
-    """A numpy array as its pickle describes it, checked: `dtype` is of numbers, and the bytes fill `shape`."""
+    """A numpy array as its pickle describes it. It is checked: `dtype` is of numbers, and the bytes fill `shape`."""
 
     def __init__(self) -> None:
         self.shape: tuple[int, ...] = ()
@@ -61,22 +61,22 @@ class PickledArray:
         if not isinstance(dtype, _Dtype) or not isinstance(content, bytes | bytearray):
             raise pickle.UnpicklingError("an array of objects; expected arrays of numbers")
         if not isinstance(shape, tuple) or len(shape) > _MAX_AXES or not all(map(_is_size, shape)):
-            raise pickle.UnpicklingError("an array whose shape is no tuple of sizes")
+            raise pickle.UnpicklingError("an array whose shape is not a tuple of sizes")
         if math.prod(shape) * dtype.numpy().itemsize != len(content):
             raise pickle.UnpicklingError(f"{len(content)} bytes for an array of {' × '.join(map(str, shape))}")
         self.shape, self.dtype, self._bytes = shape, dtype.numpy(), content
         self._order = "F" if order == "F" else "C"
 
     def array(self) -> np.ndarray:
-        """The numbers, not copied and read-only."""
+        """The numbers, read-only and without a copy."""
         flat = np.frombuffer(bytes(self._bytes), self.dtype)
         return flat.reshape(self.shape, order="F" if self._order == "F" else "C")
 
 
 def load(path: Path) -> Any:
-    """What a pickle holds: dict with str keys, list, tuple, str, bytes, int, float, bool, None, and `PickledArray`.
+    """The content of a pickle: dict with str keys, list, tuple, str, bytes, int, float, bool, None, and `PickledArray`.
 
-    Raises `DamagedFileError` for a file that is cut off or holds anything else, which is named.
+    Raises `DamagedFileError` for a file that is cut off or has anything else in it, which it names.
     """
     try:
         with path.open("rb") as file:
@@ -85,19 +85,19 @@ def load(path: Path) -> Any:
         raise DamagedFileError(f"{path} cannot be read: {error.strerror}.") from error
     except _NONSENSE as error:
         raise DamagedFileError(
-            f"{path} is no pickle of plain values and arrays of numbers: {_words(error)}. Nothing of it was run; copy "
-            f"it again, or write its content anew as such a pickle."
+            f"{path} is not a pickle of plain values and arrays of numbers: {_words(error)}. Nothing of it was run; "
+            f"copy it again, or write its content as such a pickle."
         ) from error
 
 
 class _Dtype:
-    """A numpy dtype of numbers, of which the byte order comes after its making."""
+    """A numpy dtype of numbers. The pickle gives the byte order after it has made the dtype."""
 
     def __init__(self, code: object, *_flags: object) -> None:
         if not isinstance(code, str) or not re.fullmatch(r"[fiub]\d{1,2}", code):
-            # Only text is told: a list that holds itself twice, many times over, is endless when it is written out.
-            told = repr(code[:20]) if isinstance(code, str) else f"of type {type(code).__name__}"
-            raise pickle.UnpicklingError(f"arrays of dtype {told}; expected numbers")
+            # Only text is shown: a list that contains itself twice, many times over, would print without end.
+            shown = repr(code[:20]) if isinstance(code, str) else f"of type {type(code).__name__}"
+            raise pickle.UnpicklingError(f"arrays of dtype {shown}; expected numbers")
         self._code, self._byte_order = code, "="
 
     def restore(self, state: tuple[Any, ...]) -> None:
@@ -136,7 +136,7 @@ def _refuse_to_make(*_arguments: object) -> NoReturn:
 
 
 _CALLABLE: dict[tuple[str, str], Callable[..., Any]] = {
-    ("numpy", "ndarray"): _refuse_to_make,  # only handed on to _reconstruct
+    ("numpy", "ndarray"): _refuse_to_make,  # pickles only pass it to _reconstruct
     ("numpy", "dtype"): _Dtype,
     ("__builtin__", "bytes"): _no_bytes,
     ("builtins", "bytes"): _no_bytes,
@@ -153,7 +153,7 @@ class _Allowed(dict[int, Callable[[Any], None]]):
 
 
 class _BoundedReader:
-    """A file that refuses to read what it does not have, before memory is taken for it."""
+    """A file that refuses to read more than it has, before memory is taken for it."""
 
     def __init__(self, file: io.BufferedReader, size: int) -> None:
         self._file, self._left = file, size
@@ -170,10 +170,10 @@ class _BoundedReader:
         return line
 
 
-# The Unpickler written in Python: the other allocates for whatever number a file gives to a remembered value, and its
-# instructions cannot be chosen.
+# The Unpickler written in Python. The one in C allocates for any number that a file gives to a remembered value, and
+# its instructions cannot be chosen.
 class _PlainUnpickler(pickle._Unpickler):
-    # Of the class above, and not declared there.
+    # Attributes of the base class, which does not declare them.
     stack: list[Any]
     append: Callable[[Any], None]
     read: Callable[[int], bytes]
@@ -194,12 +194,12 @@ class _PlainUnpickler(pickle._Unpickler):
         return call
 
     def _encode(self, text: object, encoding: object) -> bytes:
-        # How protocol 2 writes bytes: each from a text of its own, so that all of them are no longer than the file.
+        # Protocol 2 writes bytes in this way: each from a text of its own, so that together they fit in the file.
         if not isinstance(text, str) or encoding != "latin1":
             raise pickle.UnpicklingError("an encoding that is not latin1")
         self._left_to_encode -= len(text)
         if self._left_to_encode < 0:
-            raise pickle.UnpicklingError("one text that is encoded many times over")
+            raise pickle.UnpicklingError("one text that is encoded many times")
         return text.encode("latin1")
 
     def _load_bytearray(self) -> None:
@@ -216,7 +216,7 @@ class _PlainUnpickler(pickle._Unpickler):
 
     dispatch[pickle.BUILD[0]] = _load_build
 
-    # Keys are text: other values may take for ever, or the whole stack, to be hashed.
+    # Keys must be text: hashing other values may take very long, or the whole stack.
     def _load_setitem(self) -> None:
         value, key = self.stack.pop(), self.stack.pop()
         self._set_items([key, value])

@@ -1,7 +1,7 @@
 """The annotation pickles of PYSKL and MMAction2 (`ntu60_3danno.pkl`): all clips of a data set and its splits.
 
-A list of annotations, or {"split": {name: [frame_dir]}, "annotations": [...]}; an annotation is a dict of `frame_dir`
-(the clip's name), `label` (a number from 0), `total_frames` and `keypoint` [bodies, frames, joints, 3].
+A file is a list of annotations, or {"split": {name: [frame_dir]}, "annotations": [...]}. An annotation is a dict with
+`frame_dir` (the clip's name), `label` (a number from 0), `total_frames` and `keypoint` [bodies, frames, joints, 3].
 """
 
 import re
@@ -23,24 +23,23 @@ from gfp_serve.skeleton import NTU25
 FPS = 30.0
 
 _SPLIT_NAME = re.compile(r"(?P<protocol>.*?)_?(?P<side>train|val|test)(?P<fold>\d*)")
-# What the splits of NTU RGB+D are called by us; the first is its usual protocol.
+# Our names for the splits of NTU RGB+D; the first is its usual protocol.
 _PROTOCOLS = {"xsub": "x-sub", "xview": "x-view", "xset": "x-set"}
 _NAMELESS_PROTOCOL = "own"  # of a file whose splits are just train and val
 _LARGEST_LABEL = 100_000
-# No file has nearly as many. Comparing every two bodies of thousands, or sorting all names by thousands of protocols
-# that share one list, takes more time and memory than there is.
+# Real files have far fewer. Comparing each pair of thousands of bodies, or sorting all names for thousands of protocols
+# that share one list, would take too much time and memory.
 _MAX_BODIES, _MAX_PROTOCOLS = 64, 100
 
 
 def read(path: Path) -> Iterator[Clip]:
-    """The clips of an annotation file, in its order. The file is never unpickled: see `plain_pickle`.
+    """Yield the clips of an annotation file, in its order. The file is never unpickled: see `plain_pickle`.
 
-    Only 3-D joints in the order of NTU RGB+D are taken; 2-D joints are refused, because they are pixels, and what is
-    not known of their depth cannot be made up. Subject and camera come from names like S001C002P003R002A013. Where the
-    file numbers its classes as NTU RGB+D does, they get its names; else they are A001 and so on. The clip's split is
-    that of the cross-subject protocol, of the file's first protocol where it has none of that name, and, where it has
-    no splits, that which the name says.
-    The file is held in memory (about its size twice). Raises `DamagedFileError`, which names the annotation.
+    Joints must be 3-D and in the order of NTU RGB+D. 2-D joints are refused: they are pixels, and their depth is not
+    known. Subject and camera come from names like S001C002P003R002A013. If the file numbers its classes as NTU RGB+D
+    does, they get its names; otherwise they are A001 and so on. The split of a clip is that of the cross-subject
+    protocol. Without such a protocol it is that of the file's first protocol; without any splits the name decides.
+    The file is held in memory, about twice its size. Raises `DamagedFileError`, which names the annotation.
     """
     content = load(path)
     if isinstance(content, dict):
@@ -49,13 +48,13 @@ def read(path: Path) -> Iterator[Clip]:
         annotations, splits = content, {}
     if not isinstance(annotations, list) or not annotations or not isinstance(splits, dict):
         raise DamagedFileError(
-            f"{path} is no annotation file: expected a list of annotations, or a dict with such a list in "
+            f"{path} is not an annotation file: expected a list of annotations, or a dict with such a list in "
             f"'annotations' and lists of names in 'split'."
         )
     checked = [_annotation(path, number, fields) for number, fields in enumerate(annotations)]
     _check_names(path, checked)
     protocols = _protocols(path, splits)
-    # What the names say is used only if it agrees with the numbers throughout.
+    # What the names say is used only if it agrees with the numbers in all clips.
     facts = [ntu.facts_of(annotation.name) for annotation in checked]
     as_ntu = all(
         annotation.label is None or ACTIONS[annotation.label : annotation.label + 1] == (said.get("label"),)
@@ -84,7 +83,7 @@ class _Annotation:
 def _annotation(path: Path, number: int, fields: Any) -> _Annotation:
     """The checked fields of one annotation."""
     if not isinstance(fields, dict) or not isinstance(fields.get("frame_dir"), str):
-        raise DamagedFileError(f"{path}: annotation {number} is no dict with a name in 'frame_dir'.")
+        raise DamagedFileError(f"{path}: annotation {number} is not a dict with a name in 'frame_dir'.")
     where = f"{path}: annotation {number} ({fields['frame_dir'][:80]!r})"
     label = fields.get("label")
     if label is not None and not (type(label) is int and 0 <= label <= _LARGEST_LABEL):
@@ -103,14 +102,12 @@ def _annotation(path: Path, number: int, fields: Any) -> _Annotation:
     if (num_joints, num_axes) != (NTU25.num_joints, 3) or 0 in keypoint.shape:
         raise DamagedFileError(
             f"{where} has joints of shape {' × '.join(map(str, keypoint.shape))}; expected bodies × frames × "
-            f"{NTU25.num_joints} × 3, as NTU RGB+D has them."
+            f"{NTU25.num_joints} × 3, as in NTU RGB+D."
         )
     if num_bodies > _MAX_BODIES:
         raise DamagedFileError(f"{where} has {num_bodies} bodies in 'keypoint'; expected at most {_MAX_BODIES}.")
     if fields.get("total_frames", num_frames) != num_frames:
-        raise DamagedFileError(
-            f"{where} has {num_frames} frames in 'keypoint', but says another number in 'total_frames'."
-        )
+        raise DamagedFileError(f"{where} has {num_frames} frames in 'keypoint', but another number in 'total_frames'.")
     return _Annotation(fields["frame_dir"], label, keypoint)
 
 
@@ -124,12 +121,12 @@ def _check_names(path: Path, annotations: Sequence[_Annotation]) -> None:
 
 
 def _protocols(path: Path, splits: dict[str, Any]) -> dict[str, dict[str, int]]:
-    """Each protocol's sides by the clips' names, the usual protocol first."""
+    """The sides in each protocol by the names of the clips, the usual protocol first."""
     protocols: dict[str, dict[str, int]] = {}
     for split, names in splits.items():
         named = _SPLIT_NAME.fullmatch(split)
         if named is None:
-            continue  # neither side of anything, as 'all'
+            continue  # not a side of a protocol, for example 'all'
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise DamagedFileError(f"{path}: split {split!r} must be a list of names.")
         protocol = named["protocol"] + named["fold"]

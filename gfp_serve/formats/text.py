@@ -1,4 +1,4 @@
-"""Lines and tables of numbers from text files, with what is wrong named by its line."""
+"""Lines and tables of numbers from text files. Errors name the line."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,14 +10,14 @@ from gfp_serve.errors import DamagedFileError
 
 
 def read_lines(path: Path) -> list[str]:
-    """The file's lines without their ends, and without empty ones behind the last that says something.
+    """The lines of the file without their ends, and without empty lines at the end of the file.
 
-    Raises `DamagedFileError` for a file that cannot be read or is no text.
+    Raises `DamagedFileError` for a file that cannot be read or is not text.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise DamagedFileError(f"{path} is no text file: byte {error.start} is not UTF-8; copy it again.") from error
+        raise DamagedFileError(f"{path} is not a text file: byte {error.start} is not UTF-8; copy it again.") from error
     except OSError as error:
         raise DamagedFileError(f"{path} cannot be read: {error.strerror}.") from error
     while lines and not lines[-1].strip():
@@ -33,13 +33,13 @@ def damaged_line(path: Path, line: int, what: str) -> DamagedFileError:
 def read_table(
     path: Path, lines: Sequence[str], *, first_line: int, num_columns: int
 ) -> Float64[np.ndarray, "lines num_columns"]:
-    """The numbers of lines that each hold `num_columns` of them; `first_line` is what the first is called in errors.
+    """The numbers of lines with `num_columns` numbers each. `first_line` is the number of the first line in errors.
 
     Raises `DamagedFileError`, which names the line.
     """
     try:
         table = np.loadtxt(lines, dtype=np.float64, comments=None, ndmin=2)
-        if table.shape == (len(lines), num_columns):  # loadtxt passes over empty lines
+        if table.shape == (len(lines), num_columns):  # loadtxt skips empty lines
             return table
     except ValueError:
         pass

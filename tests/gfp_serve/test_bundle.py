@@ -62,7 +62,7 @@ def test_another_zip_is_not_replaced(tmp_path):
 @pytest.mark.parametrize("name", ["bundle", "bundle.zip"])
 def test_another_file_is_not_replaced(tmp_path, name):
     (tmp_path / name).write_text("mine")
-    with pytest.raises(BundleError, match="is no bundle"):
+    with pytest.raises(BundleError, match="is not a bundle"):
         tiny_bundle().write(tmp_path / name)
     assert (tmp_path / name).read_text() == "mine"
 

@@ -127,7 +127,7 @@ def test_joints_in_another_order_are_a_layout_of_their_own():
 
 
 def test_joints_that_cannot_make_the_models_are_refused_with_the_first_that_is_missing():
-    with pytest.raises(UnknownLayoutError, match=r"no joint 'SpineBase'.*HipLeft, Head"):
+    with pytest.raises(UnknownLayoutError, match=r"neither a joint 'SpineBase'.*HipLeft, Head"):
         layout_of(["HipLeft", "Head"], [-1, 0])
 
 

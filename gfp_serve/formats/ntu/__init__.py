@@ -1,4 +1,4 @@
-"""NTU RGB+D `.skeleton` text: one clip a file, written by a Kinect v2, bodies told apart by an ID."""
+"""NTU RGB+D `.skeleton` text: one clip a file, written by a Kinect v2, in which each body has an ID."""
 
 import re
 from collections.abc import Iterator
@@ -14,8 +14,8 @@ from gfp_serve.skeleton import NTU25
 
 FPS = 30.0
 
-# Performers whose clips are trained on in the cross-subject protocol of NTU RGB+D 120 (Liu et al. 2019); among the
-# first 40, who are all there is in NTU RGB+D 60, they are those of its protocol (Shahroudy et al. 2016).
+# Performers of the training clips in the cross-subject protocol of NTU RGB+D 120 (Liu et al. 2019). NTU RGB+D 60 has
+# the first 40 performers; of these they are the ones of its own protocol (Shahroudy et al. 2016).
 _CROSS_SUBJECT_TRAIN = frozenset(
     (1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38)
     + (45, 46, 47, 49, 50, 52, 53, 54, 55, 56, 57, 58, 59, 70, 74, 78, 80, 81, 82, 83, 84, 85, 86, 89, 91, 92, 93, 94)
@@ -27,28 +27,28 @@ _NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
 
 
 def read(path: Path) -> Iterator[Clip]:
-    """The file's clip: its one or two actors as `bodies.choose_actors` tells them, in true time; NaN = not seen.
+    """Yield the clip of the file: the one or two actors of `bodies.choose_actors`, in true time; NaN = not seen.
 
-    Action, subject and camera come from a name like S001C002P003R002A013, and with them the sides of the published
-    splits: x-sub (performers), x-view (cameras 2 and 3 train) and x-set (even setups train).
+    Action, subject and camera come from a name like S001C002P003R002A013. So do the sides of the published splits:
+    x-sub (performers), x-view (cameras 2 and 3 train) and x-set (even setups train).
     Raises `DamagedFileError`, which names the line, for a file that is cut off, malformed, or without any body.
     """
     yield Clip(name=path.stem, sequence=choose_actors(parse(path)), layout=NTU25, fps=FPS, **facts_of(path.stem))
 
 
 def read_as_published(path: Path) -> Iterator[Clip]:
-    """As `read`, with what published pipelines do to time (`bodies.choose_actors_as_published`).
+    """Like `read`, with what published pipelines do to time (`bodies.choose_actors_as_published`).
 
-    What remains different from their files, because one `preprocess.clean` serves all formats: where an actor is not
-    seen there are no zeros but the pose before and after, in between and at the ends, and of two actors the first
-    is the one whose track moves more after that. Motion is summed in float64, which can turn a tie.
+    Two differences from their files remain, because one `preprocess.clean` serves all formats. Where an actor is not
+    seen, their files have zeros; here the pose is interpolated, and held at both ends. And the first of two actors is
+    the one that moves more after that. Motion is summed in float64, which can decide a tie differently.
     """
     actors = choose_actors_as_published(parse(path))
     yield Clip(name=path.stem, sequence=actors, layout=NTU25, fps=FPS, **facts_of(path.stem))
 
 
 def facts_of(name: str) -> dict[str, Any]:
-    """What a name like S001C002P003R002A013 says about its clip, as fields of `Clip`; nothing for another name."""
+    """The fields of `Clip` that a name like S001C002P003R002A013 gives; empty for another name."""
     named = _NAME.match(name)
     if named is None:
         return {}
@@ -70,7 +70,7 @@ def facts_of(name: str) -> dict[str, Any]:
 
 @cache
 def incomplete_recordings() -> frozenset[str]:
-    """Names of the 535 recordings of NTU RGB+D 120, 302 of them in NTU RGB+D 60, that its authors advise to leave out.
+    """The names of the 535 recordings of NTU RGB+D 120 that its authors advise to leave out; NTU RGB+D 60 has 302.
 
     Their skeletons are missing or incomplete (github.com/shahroudy/NTURGB-D, counted there).
     """

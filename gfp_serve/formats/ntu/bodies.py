@@ -1,8 +1,8 @@
-"""Who of the bodies in an NTU file is a person: the denoising and body selection of the published pipelines.
+"""Which bodies in an NTU file are persons: the denoising and body selection of the published pipelines.
 
-The rules are those that MAMP, CTR-GCN and their relatives share (first published with the View-Adaptive networks,
-Zhang et al. 2019). They are made for the tracker of the Kinect v2, which gives a person who was lost a new ID, and
-takes chairs for bodies.
+MAMP, CTR-GCN and their relatives share these rules (first published with the View-Adaptive networks, Zhang et al.
+2019). They are made for the tracker of the Kinect v2, which gives a new ID to a person whom it lost, and takes chairs
+for bodies.
 """
 
 from collections.abc import Sequence
@@ -13,18 +13,18 @@ from jaxtyping import Bool, Float32
 
 from gfp_serve.preprocess import MAX_GHOST_FRAMES
 
-# The joints of one person under two IDs are not further apart than this, in the median.
+# The joints of one person under two IDs are at most this far apart, in the median.
 MAX_HANDOVER_M = 0.3
 
-# A frame is noisy where a body is wider than this share of its height; a body with this share of noisy frames, or more,
-# is none where there is another.
+# A frame of a body is noisy if the body is wider than this share of its height. If there is another body, one with this
+# share of noisy frames or more is not a person.
 MAX_WIDTH_TO_HEIGHT = 0.8
 MIN_NOISY_SHARE = 0.69754
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Track:
-    """One body ID from the first to the last frame in which it was seen."""
+    """One body ID, from the first to the last frame in which it was seen."""
 
     start: int
     joints: Float32[np.ndarray, "frames 25 3"]  # NaN = not seen
@@ -45,14 +45,16 @@ def choose_actors(
 ) -> Float32[np.ndarray, "frames actors 25 3"]:
     """The one or two actors of a recording in true time, most moving first; NaN where an actor is not seen.
 
-    A single body is left as it is. Of several, those tracked for at most 11 frames are dropped, then those that are
-    wider than high in most frames, but never the last. The rest is taken in the order of motion (the variance of all
-    joints over all frames, or over those that are not noisy if that is less): each becomes part of the actor who is not
-    seen while it is, of the nearer one where both are not, else of a second actor, and is dropped if there are two. A
-    tracker that gives a person a new ID may give both IDs for a few frames: tracks that share at most 11 frames, in one
-    place, are one person.
+    A single body stays as it is. Of several, those that were tracked for at most 11 frames are dropped, then those that
+    are wider than high in most frames, but never the last body. The rest are taken in the order of motion: the variance
+    of all joints over all frames, or over the frames that are not noisy if that is less. Each joins the actor who is
+    not seen while it is seen, and the nearer one if that holds for both. Otherwise it becomes the second actor; if
+    there are two already, it is dropped.
 
-    Published code knows spans of time only, and deviates in four other ways, which `choose_actors_as_published` keeps.
+    A tracker that gives a person a new ID may have both IDs for a few frames. So tracks that share at most 11 frames,
+    in one place, are one person.
+
+    Published code compares only spans of time and differs in four other ways, which `choose_actors_as_published` keeps.
     """
     if bodies.shape[1] == 1:
         return bodies
@@ -69,13 +71,13 @@ def choose_actors(
 def choose_actors_as_published(
     bodies: Float32[np.ndarray, "frames bodies 25 3"],
 ) -> Float32[np.ndarray, "left_frames actors 25 3"]:
-    """As `choose_actors`, with what the published code does to time and to overlapping tracks.
+    """Like `choose_actors`, with what the published code does to time and to overlapping tracks.
 
-    0. What counts is from when to when a body is tracked, wherever it is, and whether it is seen in between.
-    1. Frames in which nobody is seen are cut out. 2. A body that vanishes and returns is moved together: what it did
-    after its return is put right behind what it did before. 3. A track that begins in the very frame in which an actor
-    ends counts as not overlapping, and overwrites that frame. 4. The second actor counts as tracked from the first
-    frame on, so that a short track before it is dropped. Frames that end up empty are cut out as well.
+    0. Only the first and last frame of a track count; neither its place nor gaps in it do.
+    1. Frames in which nobody is seen are cut out. 2. If a body vanishes and returns, its frames after the return follow
+    directly on those before. 3. A track that begins in the frame in which an actor ends counts as not overlapping, and
+    overwrites that frame. 4. The second actor counts as tracked from the first frame on, so that a short track before
+    it is dropped. Frames that are empty in the end are cut out too.
     """
     seen = _seen(bodies)
     bodies, seen = bodies[seen.any(axis=1)], seen[seen.any(axis=1)]  # 1
@@ -94,7 +96,7 @@ def _seen(bodies: Float32[np.ndarray, "frames bodies 25 3"]) -> Bool[np.ndarray,
 
 
 def _denoise(tracks: Sequence[_Track]) -> list[_Track]:
-    """The tracks that are people, most moving first."""
+    """The tracks of people, most moving first."""
     long = [track for track in tracks if _num_seen(track) > MAX_GHOST_FRAMES]
     left = long or list(tracks)
     motion = {id(track): _motion(track.poses) for track in left}
@@ -136,7 +138,7 @@ def _join(tracks: Sequence[_Track], num_frames: int) -> Float32[np.ndarray, "fra
 
 
 def _distance(actor: Float32[np.ndarray, "frames 25 3"], track: _Track) -> float:
-    """Metres between an actor and a track where they come closest in time; infinite for two people seen at once."""
+    """Metres between an actor and a track where they are closest in time; infinite for two people seen at once."""
     there = np.flatnonzero(np.isfinite(actor).all(axis=(1, 2)))
     here = track.start + np.flatnonzero(np.isfinite(track.joints).all(axis=(1, 2)))
     shared = np.intersect1d(there, here)

@@ -1,7 +1,7 @@
-"""One pass over the text of an NTU file in machine code, for importing by the ten thousand. Needs numba.
+"""One pass over the text of an NTU file in machine code, to import tens of thousands of files. Needs numba.
 
-`scan` takes only what is plainly right and says nothing about the rest: a text that it doubts is read again by
-`text.parse_carefully`, which accepts it after all or says what is wrong in which line.
+`scan` accepts only texts that are plainly right. A text that it doubts is read again by `text.parse_carefully`, which
+accepts it or says what is wrong in which line.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from jaxtyping import Float32
 
 from gfp_serve.formats.ntu.limits import MAX_BODY_FRAMES
 
-# Bytes that must follow the text, so that eight bytes can be loaded at each of its places, and that end any field.
+# Bytes that must follow the text: they end any field, and eight bytes can be loaded at each place of the text.
 PADDING = b"\n" + bytes(15)
 
 _SHORTEST_BODY = 25 * 24  # bytes: a joint is at least twelve digits and what separates them
@@ -28,8 +28,8 @@ _SPACE, _LF, _CR, _MINUS, _PLUS, _DOT, _ZERO, _E = 32, 10, 13, 45, 43, 46, 48, 1
 _EXACT = np.uint64(1 << 53)
 _POWERS_OF_TEN = 10.0 ** np.arange(23)
 
-# For eight bytes at once, each below 128, the first of them the lowest: a sum or difference sets the highest bit of
-# each byte from 33 on, from 32 on, above "9", below "0" (and perhaps of bytes after the first of these).
+# These work on eight bytes at once, each below 128, the first byte lowest. A sum or difference sets the highest bit of
+# each byte from 33 on, from 32 on, above "9", or below "0" (and perhaps of bytes after the first such byte).
 _ALL_LOWEST_BITS, _ALL_HIGHEST_BITS = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
 _TO_33, _TO_32 = np.uint64(0x5F5F5F5F5F5F5F5F), np.uint64(0x6060606060606060)
 _ABOVE_9, _BELOW_0 = np.uint64(0x4646464646464646), np.uint64(0x3030303030303030)
@@ -45,16 +45,16 @@ def _compiled(signature: Any) -> Callable[[Callable[..., Any]], Any]:
     def compile_now(function: Callable[..., Any]) -> Any:
         try:
             return numba.njit(signature, cache=True)(function)
-        except RuntimeError:  # there is no folder to keep machine code in: it is made anew in each process
+        except RuntimeError:  # no folder can keep the machine code, so each process compiles it again
             return numba.njit(signature)(function)
 
     return compile_now
 
 
-_inlined = numba.njit(inline="always")  # part of the function that calls it: a call costs as much as a number
+_inlined = numba.njit(inline="always")  # a call would cost as much as reading a number
 
-# The functions below are never interpreted: no_type_check keeps run-time checks of annotations out of them. They take
-# the place of a first byte, and give the place after what they read; -1 is a doubt.
+# The functions below are never interpreted; no_type_check keeps run-time checks of annotations out of them. They take
+# the place of a first byte, and return the place after what they read, or -1 for a doubt.
 
 
 @_inlined
@@ -112,7 +112,7 @@ def _any_number(text, start, negative):
 @_inlined
 @no_type_check
 def _num_before(mark):
-    """How many of eight bytes are before the one whose highest bit is set in `mark`; 8 where none is."""
+    """The number of bytes, of eight, before the one whose highest bit is set in `mark`; 8 if none is."""
     return np.int64(((((mark >> _HIGHEST_BIT) - _ONE) & _ALL_LOWEST_BITS) * _ALL_LOWEST_BITS) >> _LAST_BYTE)
 
 
@@ -124,7 +124,7 @@ def _number(text, words, place):
     place += negative
     digit = np.uint8(text[place] - _ZERO)
     if digit <= 9 and text[place + 1] == _DOT:
-        # Nearly every coordinate is a digit, a point and at most eight digits, which are taken all at once.
+        # Nearly every coordinate is a digit, a point and at most eight digits, which are read all at once.
         word = words[place + 2]
         others = ((word + _ABOVE_9) | (word - _BELOW_0)) & _ALL_HIGHEST_BITS
         num_digits = _num_before(others & (~others + _ONE))
@@ -142,7 +142,7 @@ def _number(text, words, place):
 @_inlined
 @no_type_check
 def _rest_of_line(text, words, place, num_fields):
-    """Pass over the fields that nobody reads: ASCII, as many as expected, one space between."""
+    """Skip the fields that nobody reads: ASCII, the expected number, one space between them."""
     num_spaces = adjacent = all_bytes = end = np.uint64(0)
     carried = np.uint64(0x80)  # there is a space before the first byte
     while end == 0:
@@ -166,9 +166,10 @@ def _rest_of_line(text, words, place, num_fields):
 @_compiled(numba.types.UniTuple(numba.int64, 3)(_TEXT, numba.int64, _WORDS, numba.float32[:, :, ::1], _INTS, _INTS))
 @no_type_check
 def _scan(text, end, words, joints, frames, columns):
-    """Fill in joints, frame and column of each body of each frame; the numbers of frames, of these, of all bodies.
+    """Fill in joints, frame and column of each body of each frame.
 
-    A text is walked as its format is nested, so that this reads like the format's description.
+    Returns the numbers of frames, of bodies in all frames, and of different bodies. The loops are nested like the
+    format, so that this reads like its description.
     """
     ids = np.empty(_MAX_IDS, np.uint64)
     num_ids = num_seen = 0
@@ -223,10 +224,10 @@ def _scan(text, end, words, joints, frames, columns):
 
 
 def scan(padded: bytearray) -> Float32[np.ndarray, "frames bodies 25 3"] | None:
-    """What `text.parse_carefully` gives for a text, followed here by `PADDING`; None for one that it must look at.
+    """The result of `text.parse_carefully` for a text, which is followed here by `PADDING`; None for a doubt.
 
-    Numbers with an exponent, negative ones and whole ones are taken; NaN is a doubt, and so is whatever stands where a
-    number, a count or a line's end should.
+    It reads numbers with an exponent, negative and whole ones. NaN is a doubt, and so is anything else in the place of
+    a number, a count or the end of a line.
     """
     end = len(padded) - len(PADDING)
     text = np.frombuffer(padded, np.uint8)

@@ -1,7 +1,7 @@
 """The text of an NTU `.skeleton` file -> every body that was seen, in true time.
 
-The text is the number of frames; per frame the number of bodies; per body a line of 10 fields that starts with its ID,
-the number of joints, and a line of 12 fields for each joint that starts with x, y, z.
+The text starts with the number of frames. Each frame has the number of bodies. Each body has a line of 10 fields that
+starts with its ID, the number of joints, and for each joint a line of 12 fields that starts with x, y, z.
 """
 
 from functools import cache
@@ -21,16 +21,16 @@ _MAX_FLOAT32 = float(np.finfo(np.float32).max)
 
 
 def parse(path: Path) -> Float32[np.ndarray, "frames bodies 25 3"]:
-    """All bodies of the file in the order in which they appeared; metres; NaN where a body is not seen.
+    """All bodies of the file in the order in which they appeared, in metres; NaN where a body is not seen.
 
-    The first three fields of a joint must be numbers, the other nine are counted only. With numba installed a sound
-    file is read by machine code, 15 to 20 times as fast; what that doubts is read again by `parse_carefully`.
+    The first three fields of a joint must be numbers; the other nine are only counted. With numba installed machine
+    code reads a sound file, 15 to 20 times as fast; what it doubts is read again by `parse_carefully`.
     Raises `DamagedFileError`, which names the line, for a file that is cut off, malformed, or without any body.
     """
     compiled = _compiled()
     padding = b"" if compiled is None else compiled.PADDING
     try:
-        # The text is read into its place at once: a second copy of it costs as much as scanning a tenth of it.
+        # The text is read directly into its place: copying it would take as long as scanning a tenth of it.
         text = bytearray(path.stat().st_size + len(padding))
         with path.open("rb") as file:
             text[file.readinto(text) :] = padding
@@ -41,17 +41,17 @@ def parse(path: Path) -> Float32[np.ndarray, "frames bodies 25 3"]:
 
 
 def parse_carefully(path: Path, text: bytes | bytearray) -> Float32[np.ndarray, "frames bodies 25 3"]:
-    """The same from the file's text, line by line; the path is for messages only."""
+    """The same from the text of the file, line by line. The path is for messages only."""
     try:
         lines = text.decode("ascii").splitlines()
     except UnicodeDecodeError as error:
-        raise DamagedFileError(f"{path} is no text file: byte {error.start} is not ASCII; copy it again.") from error
+        raise DamagedFileError(f"{path} is not a text file: byte {error.start} is not ASCII; copy it again.") from error
     return _Walk(path, lines).sequence()
 
 
 @cache
 def _compiled() -> ModuleType | None:
-    # Imported when the first file is read: numba takes a quarter of a second that other commands need not wait.
+    # Imported when the first file is read: numba takes a quarter of a second, which other commands save.
     try:
         from gfp_serve.formats.ntu import compiled
     except ImportError:
@@ -60,7 +60,7 @@ def _compiled() -> ModuleType | None:
 
 
 class _Walk:
-    """Goes over one file's lines; the joints' numbers are parsed all at once."""
+    """Reads the lines of one file; the numbers of the joints are parsed all at once."""
 
     def __init__(self, path: Path, lines: list[str]) -> None:
         self.path, self.lines, self.next = path, lines, 0
@@ -75,7 +75,7 @@ class _Walk:
             for _ in range(self._count("bodies", at_least=0)):
                 body = bodies.setdefault(self._body_id(), len(bodies))
                 if (frame, body) in seen[-len(bodies) :]:
-                    raise self._damaged(self.next, "gives a body of this frame a second time")
+                    raise self._damaged(self.next, "has a body of this frame a second time")
                 joints = self._count("joints", at_least=1)
                 if joints != NTU25.num_joints:
                     raise self._damaged(self.next, f"says {joints} joints; expected {NTU25.num_joints}")
@@ -88,12 +88,12 @@ class _Walk:
             raise self._damaged(self.next + 1, f"goes on after the {num_frames} frames that line 1 announces")
         if not seen:
             raise DamagedFileError(
-                f"{self.path} holds nobody: each of its {num_frames} frames has 0 bodies; leave it out."
+                f"{self.path} shows nobody: each of its {num_frames} frames has 0 bodies; leave it out."
             )
         if num_frames * len(bodies) > MAX_BODY_FRAMES:
             raise DamagedFileError(
-                f"{self.path} tells {len(bodies)} bodies apart in {num_frames} frames, which is no recording of an "
-                f"action: leave it out, or cut it."
+                f"{self.path} has {len(bodies)} different bodies in {num_frames} frames, too many for the recording "
+                f"of an action: leave it out, or cut it."
             )
         sequence = np.full((num_frames, len(bodies), NTU25.num_joints, 3), np.nan, dtype=np.float32)
         frames, columns = np.array(seen).T
@@ -130,7 +130,7 @@ class _Walk:
 
     def _number(self, line: int, field: str) -> float:
         try:
-            # Beside what is no number: Python's separator of thousands, and what float32 cannot hold.
+            # Python's separator of thousands is refused too, and what float32 cannot hold.
             if "_" not in field and not abs(number := float(field)) > _MAX_FLOAT32:
                 return number
         except ValueError:

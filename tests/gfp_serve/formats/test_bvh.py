@@ -256,7 +256,7 @@ def test_a_body_without_known_names_is_refused_and_its_names_are_listed(
     joint: str, missing: str, tmp_path: Path
 ) -> None:
     names = names_of("MotionBuilder") | {joint: "Wing"}
-    with pytest.raises(DamagedFileError, match=rf"some\.bvh: no joint names are known for {missing}; .*Wing"):
+    with pytest.raises(DamagedFileError, match=rf"some\.bvh: it has no known joint names for {missing}; .*Wing"):
         next(read_clips(write_person(tmp_path / "some.bvh", names=names)))
 
 

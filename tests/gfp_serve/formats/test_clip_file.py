@@ -220,7 +220,7 @@ def test_text_named_npz_an_unknown_suffix_nothing_and_an_empty_folder_are_refuse
     (tmp_path / "text.npz").write_text("hello")
     (tmp_path / "film.mp4").write_text("hello")
     (tmp_path / "empty").mkdir()
-    for name, said in {"text.npz": "no zip", "film.mp4": "format", "none.npz": "exist"}.items():
+    for name, said in {"text.npz": "not a zip", "film.mp4": "format", "none.npz": "exist"}.items():
         with pytest.raises(DamagedFileError, match=said):
             next(read_clips(tmp_path / name))
     for name, said in {"film.mp4": "format", "none": "exist", "empty": "without recordings"}.items():

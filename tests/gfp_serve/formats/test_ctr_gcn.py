@@ -132,9 +132,9 @@ DAMAGES: dict[str, tuple[str, Callable[[np.ndarray], np.ndarray], str]] = {
     "text as classes": ("y_train", lambda a: a.astype(str), "expected numbers"),
     "too few classes": ("y_train", lambda a: a[:1], "expected 2 clips × classes"),
     "class numbers": ("y_train", lambda a: a.argmax(axis=1), "has shape 2; expected 2 clips × classes"),
-    "no class": ("y_train", lambda a: a * [[1], [0]], "row 1 has not"),
-    "two classes": ("y_test", np.ones_like, "row 0 has not"),
-    "shares of classes": ("y_test", lambda a: a / 2, "row 0 has not"),
+    "no class": ("y_train", lambda a: a * [[1], [0]], "row 1 does not"),
+    "two classes": ("y_test", np.ones_like, "row 0 does not"),
+    "shares of classes": ("y_test", lambda a: a / 2, "row 0 does not"),
 }
 
 

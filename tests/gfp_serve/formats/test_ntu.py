@@ -116,7 +116,7 @@ def test_bodies_in_many_empty_frames_of_a_small_file_take_no_memory(tmp_path: Pa
     lines = make_lines([{str(body): 1.0 for body in range(60)}])
     num_empty = 1_000_000 // 60
     path = write_lines(tmp_path / NAME, [str(num_empty + 1), *lines[1:], *["0"] * num_empty])
-    with pytest.raises(DamagedFileError, match=f"tells 60 bodies apart in {num_empty + 1} frames"):
+    with pytest.raises(DamagedFileError, match=f"has 60 different bodies in {num_empty + 1} frames"):
         parse(path)
 
 
@@ -170,12 +170,12 @@ def test_fields_moved_to_the_next_line_are_not_read_as_another_joint(tmp_path: P
 def test_a_body_twice_in_a_frame_is_refused(tmp_path: Path) -> None:
     lines = make_lines([{"1": 1.0, "2": 2.0}])
     lines[29] = lines[2]
-    with pytest.raises(DamagedFileError, match="line 30 gives a body of this frame a second time"):
+    with pytest.raises(DamagedFileError, match="line 30 has a body of this frame a second time"):
         next(read_clips(write_lines(tmp_path / "twice.skeleton", lines)))
 
 
 def test_a_file_without_anybody_or_without_text_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DamagedFileError, match="holds nobody: each of its 2 frames"):
+    with pytest.raises(DamagedFileError, match="shows nobody: each of its 2 frames"):
         next(read_clips(write_lines(tmp_path / "nobody.skeleton", ["2", "0", "0"])))
     (tmp_path / "binary.skeleton").write_bytes(b"1\n\xff\xfe")
     with pytest.raises(DamagedFileError, match="byte 2 is not ASCII"):
@@ -268,4 +268,4 @@ def test_damage_gives_an_error_that_names_the_file_or_does_no_harm(place: int, b
         said = f"made-up: {parse_carefully(Path('made-up'), text).shape[2:]}"
     except DamagedFileError as error:
         said = str(error)
-    assert re.match(r"made-up(: (line|the file ends|\(25, 3\))| is no text file| holds nobody)", said)
+    assert re.match(r"made-up(: (line|the file ends|\(25, 3\))| is not a text file| shows nobody)", said)

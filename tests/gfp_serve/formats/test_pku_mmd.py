@@ -188,7 +188,7 @@ def test_a_recording_without_labels_or_frames_and_other_text_are_refused(tmp_pat
         next(read_clips(write_recording(tmp_path, labels=[])))
     with pytest.raises(DamagedFileError, match=r"0002-L\.txt is empty"):
         next(read_clips(write_recording(tmp_path, rows=[])))
-    with pytest.raises(DamagedFileError, match="is no recording of PKU-MMD"):
+    with pytest.raises(DamagedFileError, match="is not a recording of PKU-MMD"):
         next(read_clips(write(tmp_path / "notes.txt", ["hello"])))
 
 

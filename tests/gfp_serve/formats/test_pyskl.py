@@ -161,8 +161,8 @@ DAMAGES: dict[str, tuple[Any, str]] = {
     "one annotation alone": (make_annotation(), "expected a list of annotations"),
     "a number": (7, "expected a list of annotations"),
     "a split that is a list": (make_file(split=[1]), "expected a list of annotations"),
-    "a list of numbers": ([1], "annotation 0 is no dict"),
-    "no name": ([{"label": 1}], "annotation 0 is no dict with a name"),
+    "a list of numbers": ([1], "annotation 0 is not a dict"),
+    "no name": ([{"label": 1}], "annotation 0 is not a dict with a name"),
     "no joints": ([make_annotation(keypoint=None)], "must have an array of floating-point numbers"),
     "whole numbers": ([make_annotation(keypoint=np.ones((1, 3, 25, 3), int))], "array of floating-point numbers"),
     "a body too few axes": ([make_annotation(keypoint=np.ones((3, 25, 3)))], "bodies × frames × joints × 3"),
@@ -171,7 +171,7 @@ DAMAGES: dict[str, tuple[Any, str]] = {
     "nobody": ([make_annotation(keypoint=np.ones((0, 3, 25, 3)))], "0 × 3 × 25 × 3; expected"),
     "a crowd": ([make_annotation(keypoint=np.ones((65, 3, 25, 3)))], "65 bodies in 'keypoint'; expected at most 64"),
     "a protocol too many": (make_file(split={f"train{fold}": [] for fold in range(101)}), "more than 100 protocols"),
-    "other frames": ([make_annotation(total_frames=4)], "has 3 frames in 'keypoint', but says another"),
+    "other frames": ([make_annotation(total_frames=4)], "has 3 frames in 'keypoint', but another"),
     "a label below 0": ([make_annotation(label=-1)], "class number from 0"),
     "text as label": ([make_annotation(label="sit")], "class number from 0"),
     "a name twice": ([make_annotation(), make_annotation()], "annotations 0 and 1 have the same name"),
@@ -294,7 +294,7 @@ BY_HAND: dict[str, tuple[bytes, str]] = {
         + (pickle.MARK + pickle.NONE + pickle.MARK + LONGEST_INT + pickle.MEMOIZE)
         + ((pickle.BINGET + b"\x00") * 200_000 + pickle.TUPLE + FLOATS)
         + (pickle.NONE + pickle.SHORT_BINBYTES + b"\x00" + pickle.TUPLE + pickle.BUILD),
-        "no tuple of sizes",
+        "not a tuple of sizes",
     ),
     "a text that is encoded a thousand times": (
         (named("_codecs", "encode") + pickle.MEMOIZE + short("x" * 200) + pickle.MEMOIZE)
@@ -305,7 +305,7 @@ BY_HAND: dict[str, tuple[bytes, str]] = {
         )
         * 1000
         + pickle.APPENDS,
-        "encoded many times over",
+        "encoded many times",
     ),
     "more bytes than the file has": (pickle.BINBYTES8 + HUGE, "ends too early"),
     "more characters than the file has": (pickle.BINUNICODE8 + HUGE, "ends too early"),
@@ -337,7 +337,7 @@ def test_a_value_with_a_huge_memo_number_takes_no_more_memory(tmp_path: Path) ->
 
 def test_a_deeply_nested_value_is_read_or_refused_without_a_crash(tmp_path: Path) -> None:
     nested = pickle.EMPTY_LIST * 100_000 + pickle.APPEND * 99_999
-    with pytest.raises(DamagedFileError, match="annotation 0 is no dict"):
+    with pytest.raises(DamagedFileError, match="annotation 0 is not a dict"):
         next(read_clips(write(tmp_path / "deep.pkl", pickle.PROTO + b"\x04" + nested + pickle.STOP)))
 
 
