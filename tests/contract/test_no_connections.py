@@ -27,9 +27,9 @@ demo.main()
 # A test file for each library that could connect: opentelemetry, pymilvus with milvus-lite, and onnxruntime, in a file
 # that imports it before our own module does.
 WATCHED_TESTS = (
-    "service/test_tracing.py::test_each_call_is_a_span_below_its_callers_with_its_status",
+    "service/test_tracing.py::test_each_call_has_a_span_with_its_status_below_the_callers_span",
     "gallery/milvus/test_milvus.py::test_a_write_of_one_server_is_seen_by_the_next_and_both_count[milvus-lite]",
-    "test_encoder.py::test_the_device_is_the_one_that_the_session_really_runs_on",
+    "test_encoder.py::test_the_reported_device_is_the_one_on_which_the_session_runs",
 )
 
 

@@ -31,7 +31,7 @@ def test_what_is_written_is_what_is_read(path):
         np.testing.assert_array_equal(clip.embedding, original.embedding)
 
 
-def test_the_same_bundle_is_the_same_file(tmp_path):
+def test_writing_the_same_bundle_twice_gives_the_same_file(tmp_path):
     tiny_bundle().write(tmp_path / "first.zip")
     tiny_bundle().write(tmp_path / "second.zip")
     assert (tmp_path / "first.zip").read_bytes() == (tmp_path / "second.zip").read_bytes()
@@ -75,7 +75,7 @@ def test_a_missing_file_is_named(tmp_path, name):
         Bundle.read(tmp_path)
 
 
-def test_no_bundle_at_all_is_a_bundle_error(tmp_path):
+def test_a_path_without_a_bundle_is_a_bundle_error(tmp_path):
     with pytest.raises(BundleError, match="is not a bundle"):
         Bundle.read(tmp_path / "nowhere")
 
@@ -133,7 +133,7 @@ def test_a_manifest_that_this_release_does_not_understand_is_refused(tmp_path, c
         ("layout_0", np.array("smpl24")),
     ],
 )
-def test_a_canonical_array_that_cannot_be_what_the_manifest_says_is_named(tmp_path, name, array):
+def test_a_canonical_array_that_contradicts_the_manifest_is_named(tmp_path, name, array):
     tiny_bundle().write(tmp_path)
     with np.load(tmp_path / CANONICAL_FILE) as sound:
         arrays = dict(sound)
@@ -158,12 +158,12 @@ def test_a_canonical_clip_with_nobody_in_it_is_a_bundle_error():
         dataclasses.replace(bundle, canonical=(nobody,)).check(tiny_encode)
 
 
-def test_a_model_whose_vectors_have_another_size_than_the_manifest_says_is_refused():
+def test_a_model_with_another_embedding_size_than_the_manifest_is_refused():
     with pytest.raises(BundleError, match=r"shape \(1, 1\).*embedding_size 8"):
         tiny_bundle().check(lambda clips: tiny_encode(clips)[:, :1])
 
 
-def test_no_flipped_byte_of_a_zip_makes_another_bundle_or_another_error(tmp_path):
+def test_a_flipped_byte_of_a_zip_gives_the_same_bundle_or_a_bundle_error(tmp_path):
     sound, path = tiny_bundle(), tmp_path / "bundle.zip"
     sound.write(path)
     content = path.read_bytes()
@@ -182,7 +182,7 @@ def test_no_flipped_byte_of_a_zip_makes_another_bundle_or_another_error(tmp_path
     assert refused > 100
 
 
-def test_no_flipped_byte_of_the_canonical_clips_is_another_error(tmp_path):
+def test_a_flipped_byte_of_the_canonical_clips_is_a_bundle_error_or_harmless(tmp_path):
     tiny_bundle().write(tmp_path)
     content = (tmp_path / CANONICAL_FILE).read_bytes()
     refused = 0
@@ -215,7 +215,7 @@ def test_an_encoder_that_gives_another_vector_for_any_canonical_clip_is_refused(
         tiny_bundle().check(encode)
 
 
-def test_other_preprocessing_is_noticed_by_the_check():
+def test_the_check_finds_other_preprocessing():
     bundle = tiny_bundle()
     other = dataclasses.replace(
         bundle.manifest, preprocess=PreprocessConfig(sampling=SampleConfig(num_frames=6, crop=0.3))

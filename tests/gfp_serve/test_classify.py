@@ -28,7 +28,7 @@ def test_with_uniform_weight_the_most_neighbours_win():
 
 
 def test_with_similarity_weight_one_near_neighbour_beats_two_far_ones():
-    # e^(0.9/0.1) = e^9 against 2 e^5: shares are 1/(1 + 2 e^-4) and the rest.
+    # e^(0.9/0.1) = e^9 against 2 e^5: the shares are 1/(1 + 2 e^-4) and the rest.
     result = vote(["sit", "walk", "walk"], [0.9, 0.5, 0.5], temperature=0.1)
     share = 1 / (1 + 2 * math.exp(-4))
     assert result.label == "sit"
@@ -82,13 +82,13 @@ def test_the_answer_is_unknown_when_no_labelled_neighbour_is_near_enough():
     assert vote(labels, similarities, unknown_below=0.7).scores == vote(labels, similarities).scores
 
 
-def test_with_class_counts_a_class_is_not_favoured_for_being_frequent():
+def test_with_class_counts_a_frequent_class_has_no_advantage():
     labels, similarities = ["walk", "walk", "walk", "sit"], [0.9, 0.8, 0.7, 0.6]
     assert vote(labels, similarities, weighting="uniform").label == "walk"
     # 3 of 30 against 1 of 2.
     result = vote(labels, similarities, weighting="uniform", class_counts={"walk": 30, "sit": 2, "wave": 1})
     assert (result.label, shares(result)) == ("sit", {"sit": pytest.approx(5 / 6), "walk": pytest.approx(1 / 6)})
-    # e^9 + e^8 + e^7 for three of 30, e^6 for one of 2.
+    # e^9 + e^8 + e^7 for 3 of 30, e^6 for 1 of 2.
     result = vote(labels, similarities, temperature=0.1, class_counts={"walk": 30, "sit": 2})
     walk, sit = (math.exp(9) + math.exp(8) + math.exp(7)) / 30, math.exp(6) / 2
     assert (result.label, shares(result)["sit"]) == ("walk", pytest.approx(sit / (walk + sit)))
@@ -100,7 +100,7 @@ def test_equal_shares_of_two_classes_tie_exactly_and_the_nearer_one_wins():
     assert result == Vote("sit", (ClassScore("sit", 0.5), ClassScore("walk", 0.5)))
 
 
-def test_a_class_that_lost_items_since_the_search_has_as_many_as_vote():
+def test_a_class_counts_at_least_as_many_items_as_vote_for_it():
     labels, similarities = ["walk", "walk", "sit"], [0.5, 0.5, 0.5]
     lost = vote(labels, similarities, weighting="uniform", class_counts={"walk": 1, "sit": 4})
     assert shares(lost) == {"walk": pytest.approx(0.8), "sit": pytest.approx(0.2)}
@@ -132,7 +132,7 @@ counts = st.none() | st.dictionaries(st.sampled_from(["sit", "walk", "wave"]), s
 
 
 @given(neighbours, st.sampled_from(["uniform", "similarity"]), st.floats(1e-3, 10), counts)
-def test_scores_sum_to_one_best_first_one_for_each_label(found, weighting, temperature, class_counts):
+def test_each_label_has_a_score_best_first_and_scores_sum_to_one(found, weighting, temperature, class_counts):
     labels, similarities = [label for label, _ in found], [similarity for _, similarity in found]
     result = vote(labels, similarities, weighting=weighting, temperature=temperature, class_counts=class_counts)
     assert {score.label for score in result.scores} == set(labels) - {""}
@@ -148,7 +148,7 @@ def test_the_order_of_neighbours_does_not_change_the_vote(found):
     assert shuffled == vote(["sit", "sit", "walk", "walk", "wave"], [0.9, 0.3, 0.8, 0.7, 0.75])
 
 
-def test_nearest_ranks_by_cosine_whatever_the_lengths():
+def test_nearest_ranks_by_cosine_and_ignores_lengths():
     gallery = f32([0, 1], [10, 10], [0.1, 0], [-3, 0])
     indices, similarities = nearest(f32([7, 0], [0, 2]), gallery, top_k=3)
     assert indices.tolist() == [[2, 1, 0], [0, 1, 2]]
@@ -163,7 +163,7 @@ def test_equal_similarities_keep_the_gallerys_order_and_the_first_fill_the_last_
     assert indices.tolist() == [[1, 2]]
 
 
-def test_a_small_gallery_gives_all_it_has():
+def test_a_small_gallery_gives_all_its_items():
     indices, similarities = nearest(f32([1, 0]), f32([1, 0]), top_k=5)
     assert (indices.tolist(), similarities.tolist()) == ([[0]], [[1.0]])
 
@@ -211,6 +211,6 @@ def test_a_server_balances_by_the_items_that_a_query_may_find(tmp_path):
             return {score.label: pytest.approx(score.score) for score in found.scores}
 
         assert ask() == {"walk": 2 / 3, "sit": 1 / 3}
-        # Two of 4 against one of 9; among those on the left, against one of 1.
+        # 2 of 4 against 1 of 9; among the items on the left, 2 of 4 against 1 of 1.
         assert ask(balanced=True) == {"walk": 9 / 11, "sit": 2 / 11}
         assert ask(balanced=True, where=where) == {"walk": 1 / 3, "sit": 2 / 3}

@@ -22,7 +22,7 @@ def test_every_batch_size_and_body_count_gives_the_vectors_of_the_formula(batch,
     np.testing.assert_allclose(vectors, tiny_encode(clips), atol=1e-5)
 
 
-def test_the_device_is_the_one_that_the_session_really_runs_on():
+def test_the_reported_device_is_the_one_on_which_the_session_runs():
     encoder = Encoder(tiny_bundle(), device="cpu")
     assert (encoder.provider, encoder.device) == ("CPUExecutionProvider", "cpu")
 
@@ -33,8 +33,8 @@ def test_cuda_without_cuda_is_refused_with_what_to_do():
         Encoder(tiny_bundle(), device="cuda")
 
 
-def test_a_session_that_falls_back_to_the_cpu_is_refused_for_cuda_and_warned_of_for_auto(monkeypatch, caplog):
-    # A package with CUDA on a machine without a driver: the provider is listed, the session does without it.
+def test_a_session_that_falls_back_to_the_cpu_is_an_error_for_cuda_and_a_warning_for_auto(monkeypatch, caplog):
+    # A package with CUDA on a machine without a driver lists the provider, but its session does not use it.
     monkeypatch.setattr(
         onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
     )
@@ -65,7 +65,7 @@ def test_both_onnxruntime_packages_are_refused():
         check_packages({"onnxruntime", "onnxruntime-gpu"}.__contains__)
 
 
-def test_bytes_that_are_no_model_are_a_bundle_error():
+def test_bytes_that_are_not_a_model_are_a_bundle_error():
     with pytest.raises(BundleError, match="cannot be loaded"):
         Encoder(tiny_bundle(b"no model"))
 

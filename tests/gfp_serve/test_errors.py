@@ -1,4 +1,4 @@
-"""Errors carry the field that they are about apart from their message."""
+"""An error keeps its field apart from its message."""
 
 import copy
 import pickle
@@ -10,7 +10,7 @@ from gfp_serve.wire.status import STATUS_CODES, to_error, to_status
 from tests.support.servers import Refusal
 
 
-def test_text_has_the_field_once_before_the_message():
+def test_the_text_of_an_error_has_the_field_once_before_the_message():
     assert str(InvalidRequestError("it is 0.", field="top_k")) == "top_k: it is 0."
     assert str(InvalidRequestError("it is 0.")) == "it is 0."
 
@@ -31,14 +31,14 @@ def test_the_innermost_field_stays():
         ("", None, ""),
     ],
 )
-def test_only_the_index_of_the_request_s_own_list_is_counted_from_elsewhere(field, index, moved):
+def test_an_offset_changes_only_the_index_of_the_requests_own_list(field, index, moved):
     error = InvalidSkeletonError("sequences[3] is not what this is about.", field=field)
     assert error.index == index
     error.count_from(10)
     assert (error.field, error.message) == (moved, "sequences[3] is not what this is about.")
 
 
-def test_errors_survive_other_processes_with_their_fields():
+def test_errors_from_other_processes_keep_their_fields():
     error = InvalidSkeletonError("nobody is seen.", field="sequences[1]")
     for again in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
         assert (type(again), str(again), again.field) == (type(error), str(error), error.field)
@@ -46,11 +46,11 @@ def test_errors_survive_other_processes_with_their_fields():
 
 @pytest.mark.parametrize("error_type", STATUS_CODES, ids=lambda error_type: error_type.__name__)
 @pytest.mark.parametrize("field", ["", "items[2].sequence"])
-def test_every_error_comes_back_from_the_wire_as_it_was(error_type, field):
+def test_every_error_is_the_same_after_the_wire(error_type, field):
     sent: GfpError = (
         OverloadedError("full.", retry_after_s=1.5) if error_type is OverloadedError else error_type("no.", field=field)
     )
     status = to_status(sent)
-    assert status.message == str(sent)  # what programs see that know only gRPC
+    assert status.message == str(sent)  # what programs that know only gRPC see
     received = to_error(Refusal(status), "somewhere:1")
     assert (type(received), received.message, received.field) == (type(sent), sent.message, sent.field)

@@ -1,4 +1,4 @@
-"""What a bare install leaves out is named with the extra that brings it."""
+"""An error about a missing package names the extra that has it."""
 
 import ast
 import re
@@ -13,7 +13,7 @@ from gfp_serve.errors import MissingExtraError
 from gfp_serve.extras import load, missing
 
 ROOT = Path(__file__).parents[2]
-# The tests run with `cpu`; that `gpu` brings the same modules cannot be seen here.
+# The tests run with `cpu`. They cannot check that `gpu` has the same modules.
 GPU_TWINS = {"faiss-cpu", "onnxruntime"}
 
 
@@ -22,7 +22,7 @@ def canonical(name):
 
 
 def imported(tree):
-    """Every module that a file imports, anywhere in it, by a statement or by `load`."""
+    """Find every module that a file imports anywhere, with a statement or with `load`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (each.name for each in node.names)
@@ -33,11 +33,11 @@ def imported(tree):
 
 
 def names_of(requirements):
-    """The distributions of requirements, those of an extra of our own left out."""
+    """Return the names of the distributions in requirements."""
     return {canonical(re.match(r"[\w.-]+", each)[0]) for each in requirements}
 
 
-def test_a_module_that_is_there_is_loaded():
+def test_an_installed_module_is_loaded():
     assert load("json").loads("1") == 1
 
 
@@ -49,7 +49,7 @@ def test_a_module_that_is_there_is_loaded():
         ("torch", r"the extra 'train', .*'\.\[cpu,train\]'"),
     ],
 )
-def test_the_extra_that_brings_a_module_is_named(module, said):
+def test_the_extra_that_has_a_module_is_named(module, said):
     error = missing(ModuleNotFoundError(name=module))
 
     assert isinstance(error, MissingExtraError)
@@ -59,12 +59,12 @@ def test_the_extra_that_brings_a_module_is_named(module, said):
 
 
 @pytest.mark.parametrize("name", ["gfp_serve.nothing", "no_such_package", None])
-def test_a_module_that_no_extra_brings_is_a_mistake_of_ours(name):
+def test_a_missing_module_that_no_extra_has_is_our_mistake(name):
     with pytest.raises(ModuleNotFoundError):
         raise missing(ModuleNotFoundError(name=name))
 
 
-def test_every_package_that_the_code_imports_is_in_a_bare_install_or_in_the_extra_that_is_named():
+def test_every_imported_package_is_in_a_bare_install_or_in_the_extra_named_for_it():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     bare = names_of(project["dependencies"])
     extras = {extra: names_of(packages) for extra, packages in project["optional-dependencies"].items()}
@@ -72,7 +72,7 @@ def test_every_package_that_the_code_imports_is_in_a_bare_install_or_in_the_extr
     modules = {name.partition(".")[0] for file in files for name in imported(ast.parse(file.read_text()))}
     distributions = packages_distributions()
     wrong = []
-    # milvus-lite is in no extra, and gallery/milvus/connection.py says so.
+    # milvus-lite is in no extra; gallery/milvus/connection.py says why.
     for module in modules - {"gfp_serve", "trainer", "milvus_lite"} - sys.stdlib_module_names:
         bring = {canonical(name) for name in distributions[module]}
         if not bring & bare:

@@ -17,14 +17,14 @@ from gfp_serve.files import lock, replacing, sync_directory, unfinished_file, wr
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A file that is there already, to be replaced."""
+    """A file that exists already and is to be replaced."""
     path = tmp_path / "report.json"
     path.write_text("before")
     return path
 
 
 def in_a_process(lines: str, path: Path) -> subprocess.Popen[str]:
-    """Run a few lines with `path` in a process of their own."""
+    """Run a few lines, which may use `path`, in a separate process."""
     code = f"""
 import os, signal, sys
 from pathlib import Path
@@ -39,7 +39,7 @@ path = Path({str(path)!r})
 
 @contextmanager
 def full_disk(size: int) -> Iterator[None]:
-    """As a full disk does, let no file grow beyond `size` bytes. Python ignores the signal that comes with it."""
+    """Let no file grow beyond `size` bytes, as on a full disk. Python ignores the signal that comes with it."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -70,7 +70,7 @@ def test_the_new_content_takes_the_place_of_the_old(path, content):
     assert names(path.parent) == ["report.json"]
 
 
-def test_the_old_content_is_there_until_the_block_ends(path):
+def test_the_old_content_stays_until_the_block_ends(path):
     with written_whole(path) as file:
         file.write(b"after")
         file.flush()
@@ -91,13 +91,13 @@ def test_a_block_that_raises_leaves_the_old_content_alone(path, error):
 
 
 def test_a_full_disk_leaves_the_old_content_alone(path):
-    # The last bytes reach the disk only when the file is closed.
+    # The last bytes are written only when the file is closed.
     with full_disk(1000), pytest.raises(OSError, match="File too large"):
         write_whole(path, bytes(1001))
     assert (names(path.parent), path.read_text()) == (["report.json"], "before")
 
 
-def test_a_file_that_another_library_writes_takes_its_place_too(path):
+def test_a_file_that_another_library_writes_is_put_in_place_too(path):
     def write(content: str, *, stops: bool) -> None:
         with replacing(path) as unfinished:
             unfinished.unlink()  # some libraries do
@@ -112,7 +112,7 @@ def test_a_file_that_another_library_writes_takes_its_place_too(path):
     assert (names(path.parent), path.read_text()) == (["report.json"], "after")
 
 
-def test_a_kill_between_writing_and_renaming_leaves_the_old_content_and_no_obstacle(path):
+def test_after_a_kill_before_the_renaming_the_old_content_is_there_and_can_be_replaced(path):
     killed = in_a_process(
         """
         def die(*_):
@@ -127,7 +127,7 @@ def test_a_kill_between_writing_and_renaming_leaves_the_old_content_and_no_obsta
     assert (names(path.parent), path.read_text()) == ([".report.json.new", "report.json"], "before")
     write_whole(path, "after", mode=0o644)
     assert (names(path.parent), path.read_text()) == (["report.json"], "after")
-    assert mode_of(path) == 0o644  # not that of the file that was left
+    assert mode_of(path) == 0o644  # not the mode of the leftover file
 
 
 def test_of_two_writers_at_once_the_second_is_refused_and_the_first_is_whole(path):
@@ -148,8 +148,8 @@ def test_of_two_writers_at_once_the_second_is_refused_and_the_first_is_whole(pat
     assert (names(path.parent), path.read_text()) == (["report.json"], "first")
 
 
-def test_a_writer_that_finishes_while_another_begins_is_not_overwritten_in_part(path, monkeypatch):
-    """The other opens the unfinished file, and locks it only when it has become the finished one."""
+def test_a_writer_that_begins_while_another_finishes_does_not_overwrite_its_file(path, monkeypatch):
+    """The second writer opens the unfinished file, but locks it only after the first has renamed it."""
     opened = os.open
     unfinished = unfinished_file(path)
     unfinished.write_text("finished")
@@ -184,7 +184,7 @@ def test_the_mode_holds_before_the_first_byte(path, mode, umask, expected):
 # --- synced ---
 
 
-def test_content_is_synced_before_the_name_and_the_name_before_the_end(path, monkeypatch):
+def test_content_is_synced_before_the_renaming_and_the_folder_after_it(path, monkeypatch):
     steps: list[str] = []
 
     def noted(step: str, do: Callable[..., object]) -> Callable[..., object]:
@@ -239,7 +239,7 @@ def test_a_kill_frees_the_lock(tmp_path):
     os.close(lock(tmp_path))
 
 
-def test_a_lock_makes_its_file_only_if_it_is_told_to(tmp_path):
+def test_a_lock_makes_its_file_only_on_request(tmp_path):
     with pytest.raises(FileNotFoundError):
         lock(tmp_path / "gallery.lock")
     os.close(lock(tmp_path / "gallery.lock", create=True))

@@ -1,4 +1,4 @@
-"""What people type after `--where`, and what they are told when it is no condition."""
+"""What people type after `--where`, and the errors for text that is not a condition."""
 
 import contextlib
 import re
@@ -52,7 +52,7 @@ TEXTS = st.text() | st.text(alphabet='label3. =!<>,\\"\n', max_size=12)
     ],
 )
 def test_a_condition_means_what_it_says(text: str, condition: Condition):
-    assert repr(read_filter([text])) == repr(Filter(must=(condition,)))  # in which True is not 1
+    assert repr(read_filter([text])) == repr(Filter(must=(condition,)))  # as text, in which True and 1 differ
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_all_conditions_count_in_their_order():
     )
 
 
-def test_no_conditions_are_no_filter():
+def test_without_conditions_there_is_no_filter():
     assert read_filter([]) is None
 
 
@@ -108,7 +108,7 @@ def test_no_conditions_are_no_filter():
         ("label=\udcff", "cannot be encoded as UTF-8", "UTF-8"),
     ],
 )
-def test_what_is_no_condition_is_named_and_the_right_form_is_shown(text, wrong, right):
+def test_text_that_is_not_a_condition_is_quoted_and_the_right_form_shown(text, wrong, right):
     with pytest.raises(InvalidRequestError) as caught:
         read_filter(["label=walk", text])
     assert re.match(
@@ -133,8 +133,8 @@ def test_every_text_can_be_written_in_quotes(text):
 @pytest.mark.parametrize(
     "text", [100_000 * " " + "x", 100_000 * "!", "a=" + 100_000 * "\\", 'a="' + 100_000 * r"\"", "a=b" + 30_000 * " ,"]
 )
-def test_a_long_text_takes_no_longer_than_reading_it(text):
+def test_the_time_for_a_long_text_grows_only_with_its_length(text):
     start = time.process_time()
     with contextlib.suppress(InvalidRequestError):
         read_filter([text])
-    assert time.process_time() - start < 5  # the square of its length would be minutes
+    assert time.process_time() - start < 5  # with time in the square of the length this would take minutes

@@ -1,4 +1,4 @@
-"""Windows of recordings that are near a query, merged to moments. Times are seconds that a reader can add up."""
+"""Windows of recordings that are near a query are merged to moments. Times are seconds that are easy to add."""
 
 from itertools import combinations
 
@@ -14,7 +14,7 @@ def window(id, similarity, start_s, end_s, *, recording="kitchen", label=""):
     return Neighbour(id, label, similarity, {}, source=Source(recording, start_s, end_s))
 
 
-def test_windows_that_overlap_or_touch_and_are_nearly_as_near_become_one_moment():
+def test_windows_that_overlap_or_touch_and_are_about_equally_near_become_one_moment():
     found = [
         window("b", 0.9, 2, 6, label="wash"),
         window("c", 0.88, 4, 8),
@@ -29,8 +29,8 @@ def test_windows_that_overlap_or_touch_and_are_nearly_as_near_become_one_moment(
     ]
 
 
-def test_windows_more_than_three_tenths_farther_than_the_nearest_do_not_join_it():
-    # 1 - 0.9 is 0.1, and 0.13 is the most. The last one overlaps a moment, and is none of its own.
+def test_windows_over_three_tenths_farther_than_the_nearest_do_not_join_it():
+    # The nearest has the distance 0.1, so others may have up to 0.13. The last one overlaps a moment: it is left out.
     found = [window("a", 0.9, 2, 6), window("near", 0.8701, 4, 8), window("farther", 0.8699, 5, 9)]
     assert merge(found, 5) == [Moment(Source("kitchen", 2, 8), 0.9, "", ("a", "near"))]
 
@@ -40,12 +40,12 @@ def test_a_window_beyond_one_that_is_too_far_does_not_join():
     assert [moment.ids for moment in merge(found, 5)] == [("a",), ("c",)]
 
 
-def test_an_exact_match_is_itself_alone():
+def test_an_exact_match_is_a_moment_alone():
     found = [window("a", 1.0000001, 2, 6), window("b", 0.99, 4, 8)]
     assert merge(found, 5) == [Moment(Source("kitchen", 2, 6), 1.0000001, "", ("a",))]
 
 
-def test_items_without_a_source_are_moments_of_their_own_and_whole_recordings_keep_apart_from_windows():
+def test_items_without_a_source_and_whole_recordings_are_separate_moments():
     found = [
         Neighbour("x", "wave", 0.9, {}),
         Neighbour("y", "", 0.9, {}),
@@ -61,7 +61,7 @@ def test_items_without_a_source_are_moments_of_their_own_and_whole_recordings_ke
     ]
 
 
-# Recording, begin, length and hundredths of similarity.
+# Recording, start, length and hundredths of similarity.
 windows = st.lists(
     st.tuples(st.sampled_from("ab"), st.integers(0, 30), st.integers(1, 8), st.integers(-100, 100)), max_size=30
 )
@@ -92,7 +92,7 @@ def test_moments_never_overlap_cover_their_items_and_keep_the_best_similarity(dr
         assert min(item.source.start_s for item in items) == moment.source.start_s
         assert max(item.source.end_s for item in items) == moment.source.end_s
         assert items[0].similarity == moment.similarity == max(item.similarity for item in items)
-    if len(moments) < top_k:  # nothing is lost but what overlaps a moment
+    if len(moments) < top_k:  # only windows that overlap a moment are lost
         for neighbour in found:
             assert any(
                 moment.source.recording == neighbour.source.recording
@@ -103,7 +103,7 @@ def test_moments_never_overlap_cover_their_items_and_keep_the_best_similarity(dr
 
 
 @given(windows, st.integers(1, 4), st.integers(0, 30))
-def test_settled_moments_do_not_change_with_more_neighbours(drawn, top_k, seen):
+def test_settled_moments_stay_the_same_with_more_neighbours(drawn, top_k, seen):
     found = ranked(drawn)
     first = found[:seen]
     moments = merge(first, top_k)
@@ -112,7 +112,7 @@ def test_settled_moments_do_not_change_with_more_neighbours(drawn, top_k, seen):
 
 
 @pytest.mark.parametrize("last", [0.88, 0.86])
-def test_moments_are_settled_when_what_follows_is_too_far_to_join(last):
+def test_moments_are_settled_if_all_later_items_are_too_far_to_join(last):
     found = [window("a", 0.9, 2, 6), window("b", last, 20, 24)]
     assert are_settled(merge(found, 1), found, 1) == (last < 0.87)
     assert not are_settled(merge(found, 3), found, 3)

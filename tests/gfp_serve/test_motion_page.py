@@ -1,4 +1,4 @@
-"""The page of moving skeletons: what is stored in it, and that nothing in it can do harm."""
+"""The page of moving skeletons: what it stores, and that nothing in it can do harm."""
 
 import re
 from html.parser import HTMLParser
@@ -16,7 +16,7 @@ LEFT_HIP, RIGHT_HIP, HEAD = (NTU25.joint_names.index(name) for name in ("HipLeft
 
 
 def page_of(*motions: Motion | None, title: str = "Neighbours", **panel: object) -> str:
-    """A page with a row for each motion, which has itself as its only neighbour."""
+    """Return a page with a row for each motion, whose only neighbour is itself."""
     panels = [MotionPanel(**{"title": "wave", "motion": motion, **panel}) for motion in motions]
     return motion_page([MotionRow(query=each, neighbours=[each]) for each in panels], title=title)
 
@@ -31,7 +31,7 @@ def stored(sequence: np.ndarray, **how) -> np.ndarray:
 
 
 class Elements(HTMLParser):
-    """Counts the elements of a page, and keeps what they link to."""
+    """Counts the elements of a page, and collects their links."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class Elements(HTMLParser):
         self.links += [value for name, value in attrs if name in ("src", "href", "action", "srcset", "data", "poster")]
 
 
-def test_positions_are_kept_to_the_millimetre_but_for_where_the_clip_stands_and_faces():
+def test_positions_are_stored_to_the_millimetre_after_centring_and_turning_the_clip():
     sequence = walk(1, frames=12)
     given = sequence - np.median(sequence, axis=(0, 1, 2))
     found = stored(sequence)
@@ -58,14 +58,14 @@ def test_positions_are_kept_to_the_millimetre_but_for_where_the_clip_stands_and_
 
 
 @pytest.mark.parametrize("angle", [0.0, 1.0, 2.5, -2.0])
-def test_the_first_pose_faces_the_reader_wherever_the_person_faced(angle):
+def test_the_first_pose_faces_the_reader_whichever_way_the_person_faced(angle):
     sequence = walk(2)
     cos, sin = np.cos(angle), np.sin(angle)
     turned = sequence @ np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]], dtype=np.float32)
     found = stored(turned)
 
     x, _, z = found[0, 0, LEFT_HIP] - found[0, 0, RIGHT_HIP]
-    assert x > 0  # the left hip is on the reader's right
+    assert x > 0  # the left hip is on the reader's right side
     assert z == pytest.approx(0, abs=0.003)
     np.testing.assert_allclose(found, stored(sequence), atol=0.003)
 
@@ -73,7 +73,7 @@ def test_the_first_pose_faces_the_reader_wherever_the_person_faced(angle):
 def test_a_joint_that_was_not_seen_is_not_stored():
     sequence = walk(3)
     sequence[2:5, 0, HEAD] = np.nan
-    sequence[7, 0, HEAD, 1] = np.nan  # one axis lost is the joint lost
+    sequence[7, 0, HEAD, 1] = np.nan  # without one axis the joint counts as not seen
     lost = np.isnan(stored(sequence)).all(axis=-1)
 
     assert lost[[2, 3, 4, 7], 0, HEAD].all()
@@ -90,7 +90,7 @@ def test_a_body_of_zeros_is_not_stored_but_a_joint_at_zero_is():
     assert lost.sum() == NTU25.num_joints
 
 
-def test_a_body_that_is_never_seen_takes_no_room():
+def test_a_body_that_is_never_seen_is_not_stored():
     sequence = walk(5, bodies=2)
     one, two = sequence.copy(), sequence.copy()
     one[:, 1] = 0
@@ -101,7 +101,7 @@ def test_a_body_that_is_never_seen_takes_no_room():
 
 
 @pytest.mark.parametrize("value", [np.nan, 0.0])
-def test_a_clip_in_which_nobody_is_seen_says_so(value):
+def test_the_panel_of_a_clip_without_anybody_says_so(value):
     data = data_of(page_of(motion(np.full((4, 1, 25, 3), value, dtype=np.float32))))
 
     assert data["motions"] == []
@@ -114,7 +114,7 @@ def test_a_panel_without_motion_says_what_to_do():
     assert (query["motion"], query["missing"]) == (None, "Give it with --recordings.")
 
 
-def test_someone_far_away_is_stored_in_coarser_steps():
+def test_a_far_away_person_is_stored_in_coarser_steps():
     sequence = walk(6)
     sequence[-1] += 400.0
     found = stored(sequence)
@@ -123,7 +123,7 @@ def test_someone_far_away_is_stored_in_coarser_steps():
     assert np.ptp(found[:, 0, HEAD, 1]) == pytest.approx(400, abs=1)
 
 
-def test_a_long_clip_keeps_its_first_and_its_last_frame_and_its_seconds():
+def test_a_long_clip_keeps_its_first_and_last_frame_and_its_duration():
     sequence = walk(7, frames=3000)
     (packed,) = data_of(page_of(motion(sequence, fps=25.0)))["motions"]
     found, given = positions(packed), sequence - np.median(sequence, axis=(0, 1, 2))
@@ -131,7 +131,7 @@ def test_a_long_clip_keeps_its_first_and_its_last_frame_and_its_seconds():
     assert packed["seconds"] == 120
     assert packed["frames"] < 3000
     for frame in (0, -1):
-        step = found[frame, 0, :, 1] - given[frame, 0, :, 1]  # the height, which turning does not change
+        step = found[frame, 0, :, 1] - given[frame, 0, :, 1]  # the height does not change with turning
         np.testing.assert_allclose(step, np.median(step), atol=0.002)
 
 
@@ -148,7 +148,7 @@ def test_a_page_of_six_queries_and_their_five_neighbours_stays_below_a_megabyte(
     stored_bytes = sum(len(packed["positions"]) for packed in data_of(page)["motions"])
 
     assert len(page.encode()) < 1_000_000
-    assert 0.6 * MOTION_BYTES < stored_bytes <= MOTION_BYTES  # what there is room for is used
+    assert 0.6 * MOTION_BYTES < stored_bytes <= MOTION_BYTES  # the page uses the room that it has
 
 
 def test_a_clip_that_several_panels_show_is_stored_once():
@@ -194,8 +194,8 @@ def test_a_name_that_is_not_utf8_can_be_written(tmp_path):
     assert b"<title>f?r</title>" in (tmp_path / "new" / "page.html").read_bytes()
 
 
-def test_the_page_names_nothing_outside_itself_and_forbids_to_fetch_anything():
-    page = page_of(None)  # base64 may hold anything
+def test_the_page_links_to_nothing_outside_itself_and_forbids_fetching():
+    page = page_of(None)  # base64 data may hold any text
     (policy,) = re.findall('http-equiv="Content-Security-Policy" content="([^"]*)"', page)
 
     assert Elements(page).links == []

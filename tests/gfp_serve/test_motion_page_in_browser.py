@@ -1,4 +1,4 @@
-"""The page of moving skeletons as a browser shows it: Debian's Chromium, which can reach no host."""
+"""The page of moving skeletons in a browser: Debian's Chromium, without access to any host."""
 
 import os
 import shlex
@@ -17,7 +17,7 @@ from tests.support.tiny_bundle import walk
 
 EVIL = "</script><img src=x onerror='window.harmed = true'><b>bold</b>"
 
-# What all skeletons look like now, as text that changes with any pixel.
+# The present picture of all skeletons, as text that changes with any pixel.
 LOOK = "() => [...document.querySelectorAll('canvas')].map(canvas => canvas.toDataURL()).join()"
 AFTER_FRAMES = """count => new Promise(resolve => {
   const next = left => left ? requestAnimationFrame(() => next(left - 1)) : resolve();
@@ -26,7 +26,7 @@ AFTER_FRAMES = """count => new Promise(resolve => {
 
 
 def chromium() -> list[str]:
-    """The whole browser where it is installed, or else the part of it without windows, which needs less."""
+    """Return the command of the installed browser, or of its part without windows, which needs fewer packages."""
     installed = shutil.which("chromium")
     shell = "chromium-headless-shell"
     return [installed] if installed else command_of(shell, program=f"usr/lib/chromium/{shell}")
@@ -39,7 +39,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     program.write_text(f'#!/bin/sh\nexec {shlex.join(chromium())} "$@"\n')
     program.chmod(0o700)
     quiet = ["--disable-background-networking", "--disable-component-update", "--host-resolver-rules=MAP * ~NOTFOUND"]
-    # It asks the kernel for a route to a known address, to learn whether there is IPv6; nothing is sent to that.
+    # To learn whether there is IPv6, it asks the kernel for a route to a known address. It sends nothing there.
     with sync_playwright() as playwright:
         home = os.environ | {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "XDG_CACHE_HOME": str(folder)}
         browser = playwright.chromium.launch(executable_path=program, args=["--disable-gpu", *quiet], env=home)
@@ -49,7 +49,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A query beside one person, two, one of whose recording nothing is known, and one with names to be wary of."""
+    """A page with a query and four neighbours: one person, two, one without a recording, and one with hostile names."""
     path = tmp_path_factory.mktemp("page") / "page.html"
     lost = walk(4)
     lost[3:] = np.nan
@@ -70,7 +70,7 @@ def motion(sequence: np.ndarray) -> Motion:
 
 @pytest.fixture
 def opened(browser: Browser, path: Path) -> Iterator[Callable[..., Page]]:
-    """Opens the page in a new window. In the end, nothing may have been written to the console or asked of a host."""
+    """A function that opens the page. Fails if the page writes to the console or asks a host for anything."""
     complaints: list[str] = []
     requests: list[str] = []
     contexts = []
@@ -97,20 +97,20 @@ def wait_for_change(page: Page, look: str) -> str:
 
 
 def is_still(page: Page) -> bool:
-    page.evaluate(AFTER_FRAMES, 2)  # the frame that was in progress
+    page.evaluate(AFTER_FRAMES, 2)  # the frame in progress
     look = page.evaluate(LOOK)
     page.evaluate(AFTER_FRAMES, 20)
     return page.evaluate(LOOK) == look
 
 
-def test_skeletons_move_until_somebody_pauses_them_and_go_on_when_played(opened):
+def test_skeletons_move_until_paused_and_go_on_when_played(opened):
     page = opened()
     wait_for_change(page, page.evaluate(LOOK))
     page.get_by_role("button", name="Pause").click()
     assert is_still(page)
 
     look = page.evaluate(LOOK)
-    page.keyboard.press("Space")  # on the button, which has the focus
+    page.keyboard.press("Space")  # the button has the focus
     wait_for_change(page, look)
     page.locator("h1").click()
     page.get_by_label("Place in the motion").focus()
@@ -133,7 +133,7 @@ def test_arrows_and_the_slider_move_in_time_and_pause(opened):
     assert slider.input_value() == "500"
 
 
-def test_dragging_one_skeleton_turns_all_and_front_view_turns_them_back(opened):
+def test_dragging_one_skeleton_turns_all_and_the_front_view_button_turns_them_back(opened):
     page = opened(reduced_motion="reduce")
     assert is_still(page)
     each = page.locator("canvas")
@@ -152,7 +152,7 @@ def test_dragging_one_skeleton_turns_all_and_front_view_turns_them_back(opened):
     assert [each.nth(number).evaluate("canvas => canvas.toDataURL()") for number in range(3)] == front
 
 
-def test_in_step_all_are_at_the_same_share_and_in_real_time_at_the_same_second(opened):
+def test_in_step_all_are_at_the_same_fraction_and_in_real_time_at_the_same_second(opened):
     page = opened(reduced_motion="reduce")
     time = page.locator("#time")
     page.get_by_label("Place in the motion").fill("500")
@@ -163,7 +163,7 @@ def test_in_step_all_are_at_the_same_share_and_in_real_time_at_the_same_second(o
     assert time.text_content() == "1.5 of 3.0 s"  # 90 frames at 30 a second
 
 
-def test_whoever_asks_for_less_motion_gets_a_pose_that_moves_when_played(opened):
+def test_with_reduced_motion_skeletons_stand_still_until_played(opened):
     page = opened(reduced_motion="reduce")
     page.get_by_role("button", name="Play").wait_for()
     assert is_still(page)
@@ -172,7 +172,7 @@ def test_whoever_asks_for_less_motion_gets_a_pose_that_moves_when_played(opened)
     wait_for_change(page, look)
 
 
-def test_the_page_says_what_each_skeleton_is_and_names_stay_text(opened):
+def test_the_page_describes_each_skeleton_and_names_stay_text(opened):
     page = opened()
     cards = page.locator("article")
     texts = [" ".join(cards.nth(number).inner_text().split()) for number in range(5)]
@@ -188,7 +188,7 @@ def test_the_page_says_what_each_skeleton_is_and_names_stay_text(opened):
     assert page.evaluate("window.harmed") is None
 
 
-def test_a_person_who_is_lost_is_no_longer_drawn(opened):
+def test_a_person_who_is_no_longer_seen_is_no_longer_drawn(opened):
     page = opened(reduced_motion="reduce")
     coloured = """() => {
       const canvas = [...document.querySelectorAll('canvas')].at(-1);
@@ -209,7 +209,7 @@ def test_a_person_who_is_lost_is_no_longer_drawn(opened):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_colours_follow_the_scheme_of_the_system_and_nothing_is_wider_than_a_phone(opened, scheme):
+def test_colours_follow_the_systems_scheme_and_nothing_is_wider_than_a_phone(opened, scheme):
     page = opened(viewport={"width": 360, "height": 740}, color_scheme=scheme, device_scale_factor=2)
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
     brightness = sum(map(int, background.removeprefix("rgb(").removesuffix(")").split(",")))
@@ -217,4 +217,4 @@ def test_colours_follow_the_scheme_of_the_system_and_nothing_is_wider_than_a_pho
     assert brightness > 600 if scheme == "light" else brightness < 150
     assert page.evaluate("document.documentElement.scrollWidth") == 360
     bar, query = page.locator(".bar").bounding_box(), page.locator(".query").bounding_box()
-    assert query["y"] + query["height"] < bar["y"]  # a query is seen whole, above the controls
+    assert query["y"] + query["height"] < bar["y"]  # the whole query is visible above the controls

@@ -1,4 +1,4 @@
-"""Which part of which recording an item's motion is read from, and what the page says where there is none."""
+"""The page finds each item's motion in the recordings, and says what to do if there is none."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def clip(name: str, seed: int, *, frames: int = 60, label: str | None = "wave") 
 
 @pytest.fixture
 def recordings(tmp_path) -> list[Path]:
-    """Clips c1 and c2 in a.npz, c1 in b.npz; one is called as windows are."""
+    """Files with clips c1 and c2 in a.npz, and c1 in b.npz. One more clip is named like a window."""
     write_clip_file(tmp_path / "a.npz", [clip("c1", 1), clip("c2", 2), clip("c2@0-10", 3)])
     write_clip_file(tmp_path / "b.npz", [clip("c1", 4)])
     return [tmp_path / "a.npz", tmp_path / "b.npz"]
@@ -42,7 +42,7 @@ def frames_of(origin: Origin, recordings: list[Path]) -> np.ndarray | None:
         (Origin("b/c1"), 4, (0, 60)),
         (Origin("a/c1@12-30"), 1, (12, 30)),
         (Origin("a/c1@12-30", Source("a/c1", 0.4, 1.0)), 1, (12, 30)),
-        (Origin("a/c2@0-10"), 3, (0, 60)),  # a clip is really called so
+        (Origin("a/c2@0-10"), 3, (0, 60)),  # a clip has this name
         (Origin("mine", Source("a/c2")), 2, (0, 60)),
         (Origin("mine", Source("a/c2", 0.5, 2.0)), 2, (15, 60)),
         (Origin("", Source("b/c1", 0.0, 1 / 30)), 4, (0, 1)),
@@ -64,11 +64,11 @@ def test_an_id_or_a_source_leads_to_a_clip_or_to_a_part_of_it(recordings, origin
         Origin("mine", Source("a/c1", 1.0, 5.0)),
     ],
 )
-def test_what_no_recording_has_is_not_found(recordings, origin):
+def test_an_item_that_no_recording_has_is_not_found(recordings, origin):
     assert frames_of(origin, recordings) is None
 
 
-def test_of_files_with_the_same_name_the_first_counts_and_damaged_ones_are_named(tmp_path):
+def test_the_first_of_files_with_one_name_is_used_and_damaged_files_are_named(tmp_path):
     for folder, seed in (("one", 1), ("two", 2)):
         (tmp_path / folder).mkdir()
         write_clip_file(tmp_path / folder / "a.npz", [clip("c1", seed)])
@@ -102,12 +102,12 @@ def neighbour(id: str, label: str = "wave", similarity: float = 0.9, source: Sou
         ("wave", "", None, ""),
     ],
 )
-def test_only_labels_on_both_sides_make_a_neighbour_right_or_wrong(label, query_label, right, verdict):
+def test_a_neighbour_is_right_or_wrong_only_if_both_have_labels(label, query_label, right, verdict):
     panel = found_panel(neighbour("a/c1", label), query_label, None)
     assert (panel.right, panel.verdict) == (right, verdict)
 
 
-def test_what_was_not_found_says_what_to_give():
+def test_a_neighbour_without_a_motion_says_what_to_give():
     assert found_panel(neighbour("ntu/c1"), None, None).missing.startswith("Its recording 'ntu' was not found.")
     assert "--recordings" in found_panel(neighbour("ntu/c1"), None, None).missing
     assert "not known" in found_panel(neighbour("mine"), None, None).missing
@@ -121,7 +121,7 @@ def test_what_was_not_found_says_what_to_give():
         (Moment(None, 0.9, "", ("a/c1",)), "a/c1"),
     ],
 )
-def test_a_moment_is_called_by_its_recording_and_when_it_happens(moment, name):
+def test_the_title_of_a_moment_is_its_recording_and_time(moment, name):
     assert found_panel(moment, None, None).subtitle == name
 
 
@@ -139,7 +139,7 @@ def test_the_page_has_a_row_for_each_query_with_the_motion_that_the_recordings_h
     assert said.endswith("No recording was found for 1 of 4 neighbours: use --recordings.")
 
 
-def test_of_many_queries_and_neighbours_the_page_shows_the_first_and_says_so(tmp_path, recordings):
+def test_the_page_shows_only_the_first_of_many_queries_and_neighbours_and_says_so(tmp_path, recordings):
     page = NeighbourPage()
     for _ in range(MAX_QUERIES + 3):
         page.add("a/c1", clip("c1", 1), [neighbour("a/c1")] * (MAX_NEIGHBOURS + 1))

@@ -31,7 +31,7 @@ HIP_LEFT, HIP_RIGHT = (NTU25.joint_names.index(name) for name in ("HipLeft", "Hi
 
 
 def track(*xs: float) -> np.ndarray:
-    """One body of one joint that moves along x."""
+    """Return one body of one joint that moves along x."""
     sequence = np.ones((len(xs), 1, 1, 3), dtype=np.float32)
     sequence[:, 0, 0, 0] = xs
     return sequence
@@ -66,7 +66,7 @@ def test_a_frame_of_zeros_is_a_lost_frame():
     np.testing.assert_allclose(fill_gaps(sequence), track(1, 2, 3))
 
 
-def test_a_joint_that_is_never_seen_is_amid_the_others():
+def test_a_joint_that_is_never_seen_is_put_in_the_middle_of_the_others():
     sequence = np.zeros((2, 1, 3, 3), dtype=np.float32)
     sequence[:, 0, 0], sequence[:, 0, 1], sequence[:, 0, 2] = NAN, (2, 0, 0), (4, 0, 6)
     assert fill_gaps(sequence)[:, 0, 0].tolist() == [[3, 0, 3], [3, 0, 3]]
@@ -78,7 +78,7 @@ def test_a_body_that_is_never_seen_is_left_out():
 
 
 @pytest.mark.parametrize(("num_seen", "num_bodies"), [(3, 1), (11, 1), (12, 2)])
-def test_a_body_that_flashes_up_beside_another_is_no_second_body(num_seen, num_bodies):
+def test_a_body_seen_only_briefly_beside_another_is_left_out(num_seen, num_bodies):
     ghost = walk(1, frames=40)
     ghost[num_seen:] = NAN
     assert fill_gaps(np.concatenate([walk(0, frames=40), ghost], axis=1)).shape[1] == num_bodies
@@ -99,7 +99,7 @@ def test_a_sequence_with_nobody_in_it_is_refused(empty):
         fill_gaps(np.full((3, 2, 25, 3), empty, dtype=np.float32))
 
 
-def test_what_was_seen_is_not_changed():
+def test_seen_joints_are_not_changed():
     sequence = walk(0, frames=12)
     gappy = sequence.copy()
     lost = np.random.default_rng(0).random(gappy.shape[:3]) < 0.3
@@ -118,7 +118,7 @@ def test_the_two_bodies_that_move_most_are_kept_most_moving_first():
     np.testing.assert_array_equal(chosen, np.concatenate([fast, slow], axis=1))
 
 
-def test_bodies_that_move_alike_keep_their_order():
+def test_bodies_that_move_equally_keep_their_order():
     bodies = np.concatenate([track(0, 1), track(5, 6), track(8, 9)], axis=1)
     np.testing.assert_array_equal(choose_bodies(bodies), bodies[:, :2])
 
@@ -134,7 +134,7 @@ def test_the_origin_is_the_first_bodys_mid_spine_in_the_first_frame():
 
 
 @given(st.tuples(*[st.floats(-50, 50)] * 3))
-def test_where_the_camera_stands_changes_nothing(shift):
+def test_the_place_of_the_camera_changes_nothing(shift):
     here, there = (clean(sequence, NTU25, CleanConfig()) for sequence in (walk(4), walk(4) + np.float32(shift)))
     np.testing.assert_allclose(here, there, atol=1e-4)
 
@@ -150,7 +150,7 @@ def test_with_view_alignment_the_direction_of_the_camera_changes_nothing(angle):
     assert across[2] == pytest.approx(0, abs=1e-6)
 
 
-def test_without_view_alignment_the_direction_of_the_camera_stays():
+def test_without_view_alignment_the_direction_of_the_camera_matters():
     turned = clean(rotate_about_vertical(walk(4), 1.0), NTU25, CleanConfig())
     assert np.abs(turned - clean(walk(4), NTU25, CleanConfig())).max() > 0.05
 
@@ -161,14 +161,14 @@ def test_a_quarter_turn_takes_x_to_z_and_leaves_height():
 
 
 @pytest.mark.parametrize("scale", [0.5, 1.0, 2.0])
-def test_with_scaling_people_of_every_size_are_alike(scale):
+def test_with_scaling_people_of_every_size_give_the_same(scale):
     config = CleanConfig(scale_torso=True)
     cleaned = clean(np.float32(scale) * walk(5), NTU25, config)
     trunk = np.median(np.linalg.norm(cleaned[:, 0, SHOULDER] - cleaned[:, 0, BASE], axis=-1))
     assert trunk == pytest.approx(NOMINAL_TRUNK_M, rel=1e-5)
 
 
-def test_centimetres_are_noticed():
+def test_positions_in_centimetres_are_refused():
     sequence = walk(6)
     sequence[:, 0, SHOULDER] = sequence[:, 0, BASE] + (0, MAX_TRUNK_M + 0.1, 0)
     with pytest.raises(InvalidSkeletonError, match="divide by 100"):
@@ -189,7 +189,7 @@ def test_centimetres_are_noticed():
         (2, 0.01, (0, 2)),
     ],
 )
-def test_the_centre_window_leaves_the_same_at_both_ends(num_frames, share, window):
+def test_the_centre_window_leaves_out_the_same_number_of_frames_at_both_ends(num_frames, share, window):
     assert centre_window(num_frames, share) == window
 
 
@@ -297,7 +297,7 @@ def test_a_config_survives_json():
 
 
 def test_files_of_earlier_releases_keep_their_digests():
-    """Two that this project has written: every bundle and store would be refused if they changed."""
+    """If these digests changed, every bundle and store of earlier releases would be refused."""
     assert PreprocessConfig().digest == "8bd91b516c94"
     assert config_with(**OTHER_VALUES).digest == "a3c504841b5f"
     assert list(PreprocessConfig().to_json()) == ["version", "layout", *OTHER_VALUES]

@@ -1,4 +1,4 @@
-"""A server's life: start, health, reflection, drain, and the reasons not to start."""
+"""A server from start to stop: health, reflection, draining, and the reasons not to start."""
 
 import asyncio
 import dataclasses
@@ -31,7 +31,7 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 def refusal(*arguments, **environment):
-    """Exit code and standard error of a `gfp-serve` that must not start."""
+    """Run a `gfp-serve` that must not start; return its exit code and standard error."""
     command = [*COMMAND, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=HANG_S, env={**os.environ, **environment})
     assert done.stdout == ""
@@ -60,7 +60,7 @@ async def test_health_is_not_serving_until_the_encoder_is_warm(tmp_path):
     assert [clip.shape for clip in encoder.seen] == [(1, 6, 25, 3), (2, 6, 25, 3)]
 
 
-async def test_a_watcher_sees_not_serving_before_calls_in_progress_are_finished(tmp_path):
+async def test_health_watchers_see_not_serving_before_calls_in_progress_are_finished(tmp_path):
     encoder = GatedEncoder(tiny_bundle())
     async with running(tmp_path, encoder=encoder) as server, channel_to(server) as channel:
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
@@ -80,7 +80,7 @@ async def test_a_watcher_sees_not_serving_before_calls_in_progress_are_finished(
         await stopping
 
 
-async def test_a_call_that_outlasts_the_drain_is_cut_off(tmp_path, caplog):
+async def test_a_call_that_takes_longer_than_the_drain_is_cut_off(tmp_path, caplog):
     encoder = GatedEncoder(tiny_bundle())
     config = dataclasses.replace(small_config(), drain_s=0.05)
     async with running(tmp_path, config, encoder) as server, AsyncClient(f"127.0.0.1:{server.port}") as client:
@@ -111,7 +111,7 @@ async def test_reflection_lists_our_services_and_health(tmp_path):
     }
 
 
-async def test_a_port_that_is_taken_is_refused_by_name(tmp_path):
+async def test_a_port_that_is_in_use_is_refused_and_named(tmp_path):
     async with running(tmp_path / "a") as first:
         config = dataclasses.replace(small_config(), port=first.port)
         with pytest.raises(UnavailableError, match=f"cannot listen on .*:{first.port}"):
@@ -131,7 +131,7 @@ def test_sigterm_finishes_calls_and_keeps_the_gallery(tmp_path, bundle_path):
             assert "shutting down" in server.stderr.read()
 
 
-def test_sigint_stops_it_as_well_and_a_server_without_gallery_warns_that_items_are_lost(bundle_path):
+def test_sigint_stops_the_server_too_and_without_a_gallery_it_warns_that_items_are_lost(bundle_path):
     with process("--bundle", bundle_path, GFP_SERVE_PORT="0") as (server, address):
         with Client(address) as client:
             assert client.info().durable is False
@@ -141,14 +141,14 @@ def test_sigint_stops_it_as_well_and_a_server_without_gallery_warns_that_items_a
 
 
 @pytest.mark.skipif("CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="CUDA is here")
-def test_asking_for_cuda_without_cuda_does_not_start(bundle_path):
+def test_with_device_cuda_and_no_gpu_the_server_does_not_start(bundle_path):
     code, error = refusal("--bundle", bundle_path, "--port", 0, "--device", "cuda")
     assert code == 1
     assert "CUDA cannot be used" in error
     assert "--device cpu" in error
 
 
-def test_a_bundle_whose_encoder_gives_other_vectors_does_not_start(tmp_path):
+def test_the_server_does_not_start_with_a_bundle_whose_encoder_gives_other_vectors(tmp_path):
     bundle = tiny_bundle()
     turned = [dataclasses.replace(clip, embedding=np.roll(clip.embedding, 1)) for clip in bundle.canonical]
     Bundle(bundle.manifest, bundle.model, tuple(turned)).write(tmp_path / "bundle")
@@ -157,10 +157,10 @@ def test_a_bundle_whose_encoder_gives_other_vectors_does_not_start(tmp_path):
     assert "gives other vectors here" in error
 
 
-def test_a_gallery_of_another_encoder_does_not_start(tmp_path, bundle_path):
+def test_the_server_does_not_start_with_a_gallery_of_another_encoder(tmp_path, bundle_path):
     with process("--bundle", bundle_path, "--gallery", tmp_path / "gallery", "--port", 0):
         pass
-    # Other settings that give the same vectors for these clips: the digest counts, not what happens to come out.
+    # Other settings that happen to give the same vectors for these clips: only the digest counts.
     other = tiny_bundle(preprocess=dataclasses.replace(CONFIG, sampling=SampleConfig(num_frames=6, crop=0.999)))
     other.write(tmp_path / "other")
     code, error = refusal("--bundle", tmp_path / "other", "--gallery", tmp_path / "gallery", "--port", 0)
@@ -197,7 +197,7 @@ async def test_an_ipv6_address_is_put_in_brackets_once(tmp_path, monkeypatch, ho
     assert asked == ["[::1]:0"]
 
 
-def test_a_refused_option_is_one_line_and_exit_code_2():
+def test_a_refused_option_gives_one_line_and_exit_code_2():
     code, error = refusal("--host", "0.0.0.0")
     assert code == 2
     assert "Error: --host is 0.0.0.0" in error
@@ -231,7 +231,7 @@ def test_a_limit_of_zero_is_refused(name):
 
 
 @pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Limits)])
-def test_every_limit_fits_into_what_tells_it_to_clients_or_is_refused(name):
+def test_every_limit_fits_into_the_message_for_clients_or_is_refused(name):
     Limits(**{name: 2**31 - 1})
     embedding_pb2.Limits(**{name: 2**31 - 1})
     with pytest.raises(ValueError, match=f"--{name.replace('_', '-')} is 2147483648"):

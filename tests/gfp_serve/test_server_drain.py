@@ -1,4 +1,4 @@
-"""A server that is told to go while callers are busy: what was begun is answered and kept, the rest is refused."""
+"""A server that stops while callers are busy answers and keeps what it accepted, and refuses the rest."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ NUM_CALLERS = 8
 
 @dataclass
 class Drained:
-    """What callers saw of a server that was told to go, and what was left of it."""
+    """What callers saw of a server that was told to stop, and its exit code and gallery."""
 
     acknowledged: list[str] = field(default_factory=list)
     failed: Counter[str] = field(default_factory=Counter)
@@ -36,7 +36,7 @@ class Drained:
 
 @pytest.fixture(scope="module")
 def drained(bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Drained:
-    """Callers with a connection each upsert, each until its first call that fails."""
+    """Callers, each with its own connection, upsert until their first call fails."""
     seen = Drained(gallery=tmp_path_factory.mktemp("drained") / "gallery")
     with process("--bundle", bundle_path, "--gallery", seen.gallery, "--port", 0) as (server, address):
 
@@ -66,14 +66,14 @@ def drained(bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Drai
 
 
 def stored(path: Path, ids: list[str]) -> list[str]:
-    """Which of the ids the gallery has, and that it has nothing else."""
+    """Return which of these ids the gallery has. Fails if it has a different number of items."""
     with closing(galleries_of(tiny_bundle(), path)) as galleries:
         gallery = galleries[""]
         assert len(gallery) == len(ids)
         return [item.id for item in gallery.get(ids)]
 
 
-def test_every_upsert_that_a_draining_server_took_is_answered_and_no_other_is_kept(drained: Drained) -> None:
+def test_a_draining_server_keeps_the_upserts_that_it_answered_and_no_others(drained: Drained) -> None:
     assert drained.exit_code == 0
     assert len(drained.acknowledged) >= 20 * NUM_CALLERS
     assert stored(drained.gallery, drained.acknowledged) == drained.acknowledged
@@ -83,7 +83,7 @@ def test_a_draining_server_refuses_calls_as_unavailable(drained: Drained) -> Non
     assert drained.failed == {"UNAVAILABLE": NUM_CALLERS}
 
 
-# As root of a container is in one; who is not root becomes it in a namespace of their own.
+# Only root may make a namespace for processes. Other users first become root in a namespace for users.
 FIRST_PROCESS = ["unshare", *(() if os.getuid() == 0 else ("--map-root-user",)), "--fork", "--pid", "--mount-proc"]
 
 

@@ -1,4 +1,4 @@
-"""Another bundle takes over while calls go on; one that cannot changes nothing."""
+"""A new bundle takes over while calls go on. One that cannot be served changes nothing."""
 
 import asyncio
 import dataclasses
@@ -29,7 +29,7 @@ from tests.support.servers import HANG_S, GatedEncoder, calls_in, channel_to, ga
 from tests.support.tiny_bundle import CONFIG, embedding_of, tiny_bundle, walk
 
 OLD = tiny_bundle()
-# The same graph behind other preprocessing is another encoder: its digest differs, as its vectors may.
+# The same graph with other preprocessing is another encoder: its digest differs, and its vectors may.
 NEW = tiny_bundle(name="other", preprocess=dataclasses.replace(CONFIG, sampling=SampleConfig(num_frames=6, crop=0.999)))
 
 
@@ -66,11 +66,11 @@ async def test_no_call_fails_while_another_encoder_takes_over(tmp_path: Path) ->
         done.set()
         await asyncio.gather(*callers)
     assert set(digests) == {OLD.manifest.encoder_digest, NEW.manifest.encoder_digest}
-    # What was answered once nothing used the old encoder any more came from the new one.
+    # All answers after the switch came from the new encoder.
     assert set(digests[seen:]) == {NEW.manifest.encoder_digest}
 
 
-async def test_a_call_that_has_begun_ends_on_the_encoder_and_gallery_that_it_began_on(tmp_path: Path) -> None:
+async def test_a_call_keeps_the_encoder_and_gallery_with_which_it_began(tmp_path: Path) -> None:
     encoder = GatedEncoder(OLD)
     async with running(tmp_path, encoder=encoder) as server, other_galleries(tmp_path) as galleries:
         async with AsyncClient(f"127.0.0.1:{server.port}") as client:
@@ -84,7 +84,7 @@ async def test_a_call_that_has_begun_ends_on_the_encoder_and_gallery_that_it_beg
             encoder.gate.set()
             assert [neighbour.id for neighbour in await begun] == ["one"]
             await switching
-            # A client that met the old encoder is told: its vectors are not mixed, and it drops nothing of the new one.
+            # A client of the old encoder gets an error: vectors are not mixed, and it drops nothing of the new encoder.
             galleries.create("new")
             for refused in (client.embed(walk(1)), client.drop_gallery("new")):
                 with pytest.raises(EncoderMismatchError, match="cannot be compared"):
@@ -95,7 +95,7 @@ async def test_a_call_that_has_begun_ends_on_the_encoder_and_gallery_that_it_beg
             assert (info.encoder_digest, info.num_items) == (NEW.manifest.encoder_digest, 0)
 
 
-async def test_streams_end_and_one_that_nobody_reads_is_cut_off(tmp_path: Path) -> None:
+async def test_streams_end_and_a_stream_that_nobody_reads_is_cut_off(tmp_path: Path) -> None:
     config = dataclasses.replace(small_config(), drain_s=0.2)
     frames = np.concatenate([walk(number) for number in range(90)]).astype("<f4")
     async with (
@@ -160,7 +160,7 @@ class Process:
         self.address = self.child.stdout.readline().split(" on ")[1].split()[0]
 
     def reload(self, words: str) -> str:
-        """Ask it to, and wait for the line with these words."""
+        """Ask the server to reload, and wait for a line with these words."""
         self.child.send_signal(signal.SIGHUP)
         for line in self.child.stderr:
             if words in line:
@@ -181,13 +181,13 @@ def process(*arguments: object) -> Iterator[Process]:
 
 
 def put(bundle: Bundle, path: Path) -> None:
-    """Replace the bundle as an operator would who wants no moment without one."""
+    """Replace the bundle atomically, as a careful operator does."""
     aside = path.with_name("aside.zip")
     bundle.write(aside)
     aside.replace(path)
 
 
-def test_a_server_takes_the_bundle_that_replaced_its_own_and_each_encoder_keeps_its_gallery(tmp_path: Path) -> None:
+def test_a_server_serves_the_new_bundle_and_each_encoder_keeps_its_gallery(tmp_path: Path) -> None:
     path = tmp_path / "bundle.zip"
     put(OLD, path)
     with process("--bundle", path, "--gallery", tmp_path / "galleries" / "{encoder}") as server:
@@ -236,7 +236,7 @@ def test_a_gallery_of_one_encoder_is_not_served_by_another(tmp_path: Path) -> No
         assert "belong to encoder" in server.reload("tiny is served as before")
 
 
-def test_items_of_a_temporary_gallery_are_not_lost_by_a_reload_but_an_empty_one_is_replaced(tmp_path: Path) -> None:
+def test_a_reload_loses_no_items_of_a_temporary_gallery_but_replaces_an_empty_one(tmp_path: Path) -> None:
     path = tmp_path / "bundle.zip"
     put(OLD, path)
     with process("--bundle", path) as server:
@@ -249,7 +249,7 @@ def test_items_of_a_temporary_gallery_are_not_lost_by_a_reload_but_an_empty_one_
         assert "1 items of the temporary galleries (default, more)" in server.reload("other is served as before")
 
 
-async def test_a_bundle_that_is_replaced_while_it_is_approved_is_not_served_in_its_place(
+async def test_the_approved_bundle_is_served_even_if_its_file_is_replaced_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     later = tiny_bundle(name="later", preprocess=NEW.manifest.preprocess)
@@ -269,7 +269,7 @@ async def test_a_bundle_that_is_replaced_while_it_is_approved_is_not_served_in_i
     try:
         loaded = await server_module._reload(config, server, loaded)
         assert server.deployment.manifest == loaded.manifest == NEW.manifest
-        assert Bundle.read(path).manifest == later.manifest  # which the next SIGHUP would serve
+        assert Bundle.read(path).manifest == later.manifest  # the next SIGHUP would serve this one
     finally:
         await server.stop()
         loaded.close()

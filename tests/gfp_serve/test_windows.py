@@ -12,7 +12,7 @@ from gfp_serve.windows import WindowCutter
     length=st.integers(1, 15),
     stride=st.integers(1, 25),
 )
-def test_windows_are_those_of_the_whole_however_it_is_cut_into_pieces(
+def test_windows_are_the_same_for_all_pieces_in_which_frames_arrive(
     pieces: list[int], length: int, stride: int
 ) -> None:
     whole = np.arange(sum(pieces), dtype=np.float32).reshape(-1, 1, 1, 1) + np.zeros((1, 1, 2, 3), np.float32)
@@ -24,7 +24,7 @@ def test_windows_are_those_of_the_whole_however_it_is_cut_into_pieces(
         np.testing.assert_array_equal(window.sequence, whole[window.first_frame : window.first_frame + length])
 
 
-def test_no_more_than_a_window_is_kept() -> None:
+def test_no_more_frames_than_a_window_are_kept() -> None:
     cutter = WindowCutter(10, 100)
     for _ in range(50):
         list(cutter.add(np.zeros((7, 1, 2, 3), np.float32)))
@@ -33,6 +33,6 @@ def test_no_more_than_a_window_is_kept() -> None:
 
 
 @pytest.mark.parametrize(("length", "stride"), [(0, 1), (1, 0), (-1, 5)])
-def test_windows_without_length_or_stride_are_refused(length: int, stride: int) -> None:
+def test_windows_of_length_or_stride_0_are_refused(length: int, stride: int) -> None:
     with pytest.raises(InvalidRequestError, match="both must be at least 1"):
         WindowCutter(length, stride)

@@ -38,7 +38,7 @@ async def guarded(tmp_path: Path, tokens: Path) -> AsyncIterator[Server]:
 
 
 async def status_of(channel: grpc.aio.Channel, method: str, token: str | None) -> grpc.StatusCode:
-    """How a call with an empty message ends; most are refused for being empty, which is past the gate."""
+    """Return the status of a call with an empty message. Most are refused as empty, after the check of the token."""
     header = () if token is None else (("authorization", f"Bearer {token}"),)
     call = channel.stream_stream(f"/{method}")(iter([b""]), metadata=header, timeout=20)
     if method.endswith("/Watch"):
@@ -56,7 +56,7 @@ async def status_of(channel: grpc.aio.Channel, method: str, token: str | None) -
 REFUSED = {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED}
 
 
-async def test_every_rpc_has_a_rule_and_keeps_it_for_every_kind_of_token(guarded: Server) -> None:
+async def test_every_rpc_has_a_rule_that_holds_for_every_kind_of_token(guarded: Server) -> None:
     async with channel_to(guarded) as channel:
         methods = await listed_methods(channel, READ)
         assert len(methods) >= 10
@@ -73,14 +73,14 @@ async def test_every_rpc_has_a_rule_and_keeps_it_for_every_kind_of_token(guarded
             assert await status_of(channel, method, WRITE) not in REFUSED, method
 
 
-async def test_what_has_no_rule_nobody_may_call(guarded: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_nobody_may_call_an_rpc_without_a_rule(guarded: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(RULES, "gfp_serve.v1.EmbeddingService/Embed")
     async with channel_to(guarded) as channel:
         found = await status_of(channel, "gfp_serve.v1.EmbeddingService/Embed", WRITE)
     assert found == grpc.StatusCode.PERMISSION_DENIED
 
 
-async def test_clients_send_their_token_and_are_told_what_it_does_not_allow(guarded: Server) -> None:
+async def test_clients_send_their_token_and_hear_what_it_does_not_allow(guarded: Server) -> None:
     address = f"127.0.0.1:{guarded.port}"
     async with AsyncClient(address) as client:
         assert await client.health(), "health needs no token"
@@ -196,7 +196,7 @@ async def test_a_renewed_certificate_is_shown_to_new_connections_without_a_resta
         *_, new_ca = write_certificate(tmp_path / "server", renewed)
         async with AsyncClient(f"127.0.0.1:{server.port}", tls=Tls(ca=new_ca)) as client:
             await client.info()
-        # Half-written files change nothing.
+        # The server ignores half-written files.
         key.write_bytes(b"")
         async with AsyncClient(f"127.0.0.1:{server.port}", tls=Tls(ca=new_ca)) as client:
             await client.info()
@@ -215,7 +215,7 @@ def test_half_of_a_tls_setup_is_refused(security: dict[str, Path], said: str) ->
         Security(**security)
 
 
-def test_beyond_loopback_needs_tls_and_tokens_or_the_word(tokens: Path) -> None:
+def test_listening_beyond_loopback_needs_tls_and_tokens_or_insecure(tokens: Path) -> None:
     tls = {"tls_certificate": Path("a.pem"), "tls_key": Path("b.pem")}
     for half in (Security(), Security(**tls), Security(tokens=tokens)):
         with pytest.raises(ValueError, match="which other machines can reach"):
@@ -224,7 +224,7 @@ def test_beyond_loopback_needs_tls_and_tokens_or_the_word(tokens: Path) -> None:
     assert ServeConfig(host="0.0.0.0", security=Security(**tls, tokens=tokens))
 
 
-async def test_a_certificate_that_is_no_pem_is_told_before_anything_is_served(tmp_path: Path) -> None:
+async def test_a_certificate_that_is_not_pem_stops_the_server_before_it_serves(tmp_path: Path) -> None:
     (tmp_path / "a.pem").write_text("hello")
     for path, said in ((tmp_path / "a.pem", "is not a PEM file"), (tmp_path / "none.pem", "No such file")):
         with pytest.raises(SettingsError, match=said):

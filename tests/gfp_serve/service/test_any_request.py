@@ -1,7 +1,7 @@
-"""Whatever comes over the wire: the answer is one that is documented, and the next good call is answered as ever.
+"""Whatever a caller sends, the answer is a documented one, and the next good call is answered as usual.
 
 `pytest --hypothesis-show-statistics` says how many calls of each RPC were made and how they ended;
-`--hypothesis-profile explore` makes ten times as many. tests/fuzz looks for more, guided by what the code does with it.
+`--hypothesis-profile explore` makes ten times as many. tests/fuzz searches further, guided by the code's coverage.
 """
 
 import socket
@@ -27,7 +27,7 @@ from tests.support.servers import channel_to, running, running_in_thread, small_
 from tests.support.tiny_bundle import embedding_of, walk
 
 CODE = grpc.StatusCode
-# Of those that are documented: a lone caller whose clips are small is refused for what it sends, for nothing else.
+# The documented statuses for a single caller with small clips: it is refused only because of what it sends.
 ANSWERS = {CODE.OK, CODE.INVALID_ARGUMENT, CODE.FAILED_PRECONDITION, CODE.NOT_FOUND, CODE.ALREADY_EXISTS}
 
 CLIP = walk(5)
@@ -41,7 +41,7 @@ FLAT = [each for each in PARAMETERS if each not in NESTED]
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a call ended, its replies, and what was said if it failed."""
+    """The status of a call, its replies, and its error if it failed."""
 
     code: grpc.StatusCode
     replies: list[bytes]
@@ -49,7 +49,7 @@ class Ended:
 
 
 class Wire:
-    """A caller of the server under test that sends bytes as they are."""
+    """A caller of the tested server that sends bytes unchanged."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -57,13 +57,13 @@ class Wire:
         self._channel = grpc.insecure_channel(address)
 
     def send(self, name: str, contents: list[bytes]) -> Ended:
-        # As a stream whatever the method: on the wire they are the same.
+        # Every method is called as a stream: on the wire there is no difference.
         call = self._channel.stream_stream(name)(iter(contents), timeout=20)
         replies: list[bytes] = []
         try:
             for reply in call:
                 replies.append(reply)
-                if name.endswith("/Watch"):  # which never ends by itself
+                if name.endswith("/Watch"):  # it never ends by itself
                     call.cancel()
                     return Ended(CODE.OK, replies)
         except grpc.RpcError as failure:
@@ -76,7 +76,7 @@ class Wire:
 
 
 def set_up(wire: Wire) -> None:
-    """What the good requests ask for, whatever was asked before."""
+    """Bring the server into the state that the good requests need."""
     for name, request in SET_UP:
         wire.send(name, [request.SerializeToString()])
 
@@ -92,7 +92,7 @@ def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
 
 
 def check_reason(failure: grpc.RpcError) -> None:
-    """A refusal of ours has words, and a reason for programs."""
+    """Every refusal has a message for people, and a reason for programs."""
     status = rpc_status.from_call(failure)
     info = ErrorInfo()
     assert status is not None, failure
@@ -112,23 +112,23 @@ def check_answer(wire: Wire, name: str, method: MethodDescriptor, contents: list
 
 @pytest.mark.parametrize(("name", "method"), NESTED)
 @given(data=st.data())
-def test_whatever_comes_is_answered_and_so_is_the_next_good_call(
+def test_any_request_and_the_next_good_one_are_answered(
     wire: Wire, name: str, method: MethodDescriptor, data: st.DataObject
 ) -> None:
     check_answer(wire, name, method, data.draw(calls(method)))
 
 
 @pytest.mark.parametrize(("name", "method"), FLAT)
-@settings(max_examples=settings().max_examples // 4)  # there is less to get wrong
+@settings(max_examples=settings().max_examples // 4)  # fewer fields can be wrong
 @given(data=st.data())
-def test_whatever_comes_in_place_of_a_few_words_is_answered_and_so_is_the_next_good_call(
+def test_any_request_of_a_small_message_and_the_next_good_one_are_answered(
     wire: Wire, name: str, method: MethodDescriptor, data: st.DataObject
 ) -> None:
     check_answer(wire, name, method, data.draw(calls(method)))
 
 
 @pytest.mark.parametrize(("name", "method"), PARAMETERS)
-def test_the_requests_that_the_others_are_made_from_are_good(wire: Wire, name: str, method: MethodDescriptor) -> None:
+def test_the_requests_from_which_others_are_made_are_good(wire: Wire, name: str, method: MethodDescriptor) -> None:
     set_up(wire)
     contents = [request.SerializeToString() for request in good(method)]
     for sent in [contents] if method.client_streaming else [[content] for content in contents]:
@@ -137,19 +137,19 @@ def test_the_requests_that_the_others_are_made_from_are_good(wire: Wire, name: s
         assert ended.replies
 
 
-async def test_every_rpc_that_the_server_lists_is_among_them(tmp_path: Path) -> None:
+async def test_every_rpc_that_the_server_lists_is_tested(tmp_path: Path) -> None:
     async with running(tmp_path) as server, channel_to(server) as channel:
         assert {f"/{method}" for method in await listed_methods(channel, "")} == set(RPCS)
 
 
 def frame(kind: int, flags: int, payload: bytes) -> bytes:
-    """Of HTTP/2; settings (4) belong to the connection, all others here to its first stream."""
+    """Return an HTTP/2 frame. Settings (4) belong to the connection, all others here to its first stream."""
     return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + (0 if kind == 4 else 1).to_bytes(4, "big") + payload
 
 
 @pytest.mark.parametrize("path", [b"/\xff\xfe/\xff", b"", b"/", b"\0", b"/gfp_serve.v1.EmbeddingService/\xc3"])
-def test_a_path_that_is_no_method_does_not_end_the_server(wire: Wire, path: bytes) -> None:
-    """gRPC's own clients send none. grpcio from 1.84 on stops serving at one that is no UTF-8."""
+def test_a_path_that_is_not_a_method_does_not_stop_the_server(wire: Wire, path: bytes) -> None:
+    """gRPC's own clients send no such path. grpcio from 1.84 on stops serving at a path that is not UTF-8."""
     headers = {
         b":method": b"POST",
         b":scheme": b"http",
@@ -158,13 +158,13 @@ def test_a_path_that_is_no_method_does_not_end_the_server(wire: Wire, path: byte
         b"content-type": b"application/grpc",
         b"te": b"trailers",  # codespell:ignore te
     }
-    # Literal, without Huffman and without an index (RFC 7541, 6.2.2).
+    # A literal header, without Huffman code and index (RFC 7541, 6.2.2).
     packed = b"".join(b"\0" + bytes([len(name)]) + name + bytes([len(text)]) + text for name, text in headers.items())
     host, port = wire.address.split(":")
     with socket.create_connection((host, int(port)), timeout=20) as connection:
         connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, b""))
         connection.sendall(frame(1, 4, packed) + frame(0, 1, bytes(5)))
-        # Something that is said to the stream: headers (1) or its end (3).
+        # The server answered the stream: with headers (1) or with its end (3).
         heard = connection.makefile("rb")
         while head := heard.read(9):
             heard.read(int.from_bytes(head[:3], "big"))

@@ -1,4 +1,4 @@
-"""Named galleries over the wire, and what searches in them may say: filter, effort, source."""
+"""Named galleries over the wire, with filters, effort and sources."""
 
 import asyncio
 import itertools
@@ -62,10 +62,10 @@ async def stub(server: Server) -> AsyncIterator[Stub]:
         yield Stub(channel)
 
 
-# --- galleries as wholes ---
+# --- whole galleries ---
 
 
-async def test_a_new_gallery_is_empty_and_stands_in_the_list_beside_the_default_one(client: AsyncClient) -> None:
+async def test_a_new_gallery_is_empty_and_is_listed_beside_the_default_one(client: AsyncClient) -> None:
     digest = tiny_bundle().manifest.encoder_digest
     made = await client.create_gallery("walks", "hnsw")
     assert (made.encoder_digest, made.embedding_size, made.metric) == (digest, SIZE, "cosine")
@@ -103,7 +103,7 @@ UNKNOWN: dict[str, Callable[[AsyncClient], object]] = {
 
 
 @pytest.mark.parametrize("ask", UNKNOWN.values(), ids=UNKNOWN)
-async def test_a_gallery_that_is_not_there_is_not_found_by_its_name(
+async def test_a_gallery_that_does_not_exist_is_reported_by_its_name(
     client: AsyncClient, ask: Callable[[AsyncClient], object]
 ) -> None:
     with pytest.raises(GalleryNotFoundError, match="no gallery 'none'") as refusal:
@@ -111,7 +111,7 @@ async def test_a_gallery_that_is_not_there_is_not_found_by_its_name(
     assert refusal.value.field == "gallery"
 
 
-async def test_names_that_are_taken_or_none_are_refused_with_their_own_status(stub: Stub) -> None:
+async def test_names_that_are_taken_and_invalid_names_have_different_statuses(stub: Stub) -> None:
     for name, code, reason in (
         (DEFAULT_GALLERY, CODE.ALREADY_EXISTS, "GALLERY_EXISTS"),
         ("", CODE.INVALID_ARGUMENT, "INVALID_REQUEST"),
@@ -126,7 +126,7 @@ async def test_names_that_are_taken_or_none_are_refused_with_their_own_status(st
         assert (field, "cannot be dropped" in message) == ("gallery", True)
 
 
-async def test_a_metric_or_an_index_that_nobody_knows_is_refused(stub: Stub) -> None:
+async def test_an_unknown_metric_or_index_is_refused(stub: Stub) -> None:
     for name in ("metric", "index_kind"):
         asked = stub.CreateGallery(gallery_pb2.CreateGalleryRequest(gallery="x", **{name: 99}))
         message, field = await refused(asked, CODE.INVALID_ARGUMENT, "INVALID_REQUEST")
@@ -136,7 +136,7 @@ async def test_a_metric_or_an_index_that_nobody_knows_is_refused(stub: Stub) -> 
     ]
 
 
-async def test_a_client_is_told_what_its_names_cannot_be(client: AsyncClient) -> None:
+async def test_a_client_raises_for_a_name_that_is_taken_or_not_utf_8(client: AsyncClient) -> None:
     await client.create_gallery("one")
     with pytest.raises(GalleryExistsError):
         await client.create_gallery("one")
@@ -181,7 +181,7 @@ async def test_a_gallery_of_another_encoder_is_listed_and_not_used(tmp_path: Pat
             await client.create_gallery("theirs")
 
 
-async def test_galleries_outlive_the_server(tmp_path: Path) -> None:
+async def test_galleries_are_still_there_after_a_restart(tmp_path: Path) -> None:
     for number in range(2):
         async with running(tmp_path) as server, AsyncClient(f"127.0.0.1:{server.port}") as client:
             if number == 0:
@@ -191,7 +191,7 @@ async def test_galleries_outlive_the_server(tmp_path: Path) -> None:
             assert (kept.num_items, kept.index_kind) == (1, "exact")
 
 
-async def test_forty_writes_wait_side_by_side_and_hold_up_no_search(
+async def test_forty_writes_wait_together_and_do_not_delay_a_search(
     server: Server, client: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await client.upsert([Item("a", UNIT[0])])
@@ -216,7 +216,7 @@ async def test_forty_writes_wait_side_by_side_and_hold_up_no_search(
 
     monkeypatch.setattr(gallery._writer, "_changing", once_there_is_a_disk)
     monkeypatch.setattr(gallery._writer, "_put", count_and_put)
-    many = [Item(f"many{number}", UNIT[1]) for number in range(20)]  # go by a thread
+    many = [Item(f"many{number}", UNIT[1]) for number in range(20)]  # this many go through a thread
     writes = [asyncio.create_task(client.upsert([Item(f"w{number}", UNIT[1])])) for number in range(38)]
     writes += [asyncio.create_task(client.upsert(many)), asyncio.create_task(client.delete(["a"]))]
     await until(lambda: len(came) == len(writes))
@@ -224,8 +224,8 @@ async def test_forty_writes_wait_side_by_side_and_hold_up_no_search(
     disk.set()
     await asyncio.gather(*writes)
     assert (await client.info()).num_items == 58
-    # One began with the first that came; the others waited for it.
-    assert len(commits) <= 2, "what waits together is made durable together"
+    # The first commit has the first write; the others waited for it and share one.
+    assert len(commits) <= 2, "writes that wait together are committed together"
 
 
 # --- filter ---
@@ -233,12 +233,12 @@ async def test_forty_writes_wait_side_by_side_and_hold_up_no_search(
 KEYS = st.sampled_from(["", "camera", "subject", "tags", "seen"])
 VALUES = st.sampled_from(["wave", "sit", "1", "x", 1.0, 2.0, 3.5, True, False])
 BOUNDS = st.dictionaries(st.sampled_from(["above", "at_least", "below", "at_most"]), st.floats(-9, 9), min_size=1)
-# Keys with values or bounds, for each part of a filter: made into one by the test, where types may be checked.
+# Keys with values or bounds for each part of a filter. The test itself makes the filter, where types are checked.
 CONDITIONS = st.lists(st.tuples(KEYS, st.lists(VALUES, min_size=1, max_size=3) | BOUNDS), max_size=2)
 
 
 @given(parts=st.fixed_dictionaries({"must": CONDITIONS, "any_of": CONDITIONS, "must_not": CONDITIONS}))
-def test_a_filter_that_was_sent_means_what_it_meant(parts: dict[str, list[tuple[str, object]]]) -> None:
+def test_a_filter_means_the_same_after_the_wire(parts: dict[str, list[tuple[str, object]]]) -> None:
     where = Filter(
         **{
             name: tuple(Range(key, **says) if isinstance(says, dict) else AnyOf(key, tuple(says)) for key, says in part)
@@ -246,7 +246,7 @@ def test_a_filter_that_was_sent_means_what_it_meant(parts: dict[str, list[tuple[
         }
     )
     sent = gallery_pb2.Filter.FromString(write_filter(where).SerializeToString())
-    read = read_filter(sent) or Filter()  # none when it has no condition
+    read = read_filter(sent) or Filter()  # None if it has no condition
     assert repr(read) == repr(where), "as text, in which 1.0 and True differ"
 
 
@@ -279,7 +279,7 @@ WHERES = [
 ]
 
 
-async def test_searches_and_votes_find_just_what_their_filter_lets_pass(client: AsyncClient) -> None:
+async def test_searches_and_votes_find_exactly_the_items_that_pass_their_filter(client: AsyncClient) -> None:
     items = items_of_every_kind()
     await client.upsert(items)
     for where in WHERES:
@@ -317,7 +317,7 @@ def any_of(key: str, *values: object) -> gallery_pb2.Condition:
         (one(gallery_pb2.Condition(key="x", range={"above": float("nan")})), "filter", "NaN"),
     ],
 )
-async def test_a_filter_that_says_nothing_or_too_much_is_refused_by_its_place(
+async def test_a_filter_that_cannot_be_used_is_refused_and_its_place_named(
     stub: Stub, sent: gallery_pb2.Filter, field: str, said: str
 ) -> None:
     for asked in (
@@ -352,7 +352,7 @@ async def test_effort_reaches_the_gallery(server: Server, client: AsyncClient, m
 @pytest.mark.parametrize(
     ("name", "value"), [("ef_search", 0), ("ef_search", 4097), ("nprobe", 0), ("nprobe", 65_537), ("nprobe", -1)]
 )
-async def test_effort_out_of_range_is_refused_by_either_side(
+async def test_client_and_server_refuse_an_effort_out_of_range(
     client: AsyncClient, stub: Stub, name: str, value: int
 ) -> None:
     with pytest.raises(
@@ -368,7 +368,7 @@ async def test_effort_out_of_range_is_refused_by_either_side(
 # --- source ---
 
 
-async def test_a_source_comes_back_as_it_was_given(client: AsyncClient) -> None:
+async def test_a_source_comes_back_unchanged(client: AsyncClient) -> None:
     sources = [Source("a/b é", 0.5, 2.25), Source("whole"), None]
     await client.upsert(
         [
@@ -395,7 +395,7 @@ async def test_a_source_comes_back_as_it_was_given(client: AsyncClient) -> None:
         (Source("\udcff"), "cannot be sent"),
     ],
 )
-async def test_a_source_that_cannot_be_is_refused_by_the_place_of_its_item(
+async def test_an_impossible_source_is_refused_and_its_item_named(
     client: AsyncClient, source: Source, said: str
 ) -> None:
     with pytest.raises(InvalidRequestError, match=said) as refusal:
@@ -407,7 +407,7 @@ async def test_a_source_that_cannot_be_is_refused_by_the_place_of_its_item(
 # --- streams and the Open Inference Protocol ---
 
 
-async def test_a_stream_looks_where_its_settings_say(client: AsyncClient) -> None:
+async def test_a_stream_searches_the_gallery_of_its_settings(client: AsyncClient) -> None:
     await client.create_gallery("other")
     frames = FRAMES[:8]
     await client.upsert([ClipItem("here", frames, "a")])
@@ -431,7 +431,7 @@ async def test_a_stream_looks_where_its_settings_say(client: AsyncClient) -> Non
         assert sorted(voter.id for voter in window.classification.neighbours) == ids
 
 
-async def test_neighbours_and_voters_of_a_stream_may_come_from_different_places(
+async def test_neighbours_and_votes_of_a_stream_may_come_from_different_galleries(
     server: Server, client: AsyncClient
 ) -> None:
     await client.create_gallery("other")
@@ -455,7 +455,7 @@ async def test_neighbours_and_voters_of_a_stream_may_come_from_different_places(
         assert tuple(sorted(each.id for each in side) for side in (reply.neighbours, voters)) == found
 
 
-async def test_a_stream_is_refused_for_what_its_searches_say(server: Server) -> None:
+async def test_a_stream_with_bad_search_settings_is_refused(server: Server) -> None:
     bad = gallery_pb2.Filter(must=[gallery_pb2.Condition(key="x")])
     for settings, said in (
         ({"search": gallery_pb2.SearchRequest(gallery="none")}, "search.gallery: there is no gallery 'none'"),
@@ -488,7 +488,7 @@ async def test_a_stream_ends_when_its_gallery_is_dropped(server: Server, client:
         assert ended.value.code() is CODE.NOT_FOUND
 
 
-async def test_the_open_inference_protocol_names_its_gallery_in_a_parameter(
+async def test_a_parameter_of_the_open_inference_protocol_chooses_the_gallery(
     server: Server, client: AsyncClient
 ) -> None:
     await client.create_gallery("other")

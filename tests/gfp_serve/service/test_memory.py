@@ -1,4 +1,4 @@
-"""What callers send takes no more memory than its bytes, nearly, and none when it has been answered."""
+"""A request takes little more memory than its bytes, and none after its answer."""
 
 import gc
 from pathlib import Path
@@ -30,7 +30,7 @@ REQUESTS = sorted({method.input_type.full_name: method.input_type for method in 
 
 
 async def refused(channel: grpc.aio.Channel, name: str, *contents: bytes) -> str:
-    """What is said about a call that must be refused for its arguments."""
+    """Return the error of a call that must be refused as an invalid argument."""
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         [reply async for reply in channel.stream_stream(name)(iter(contents), timeout=60)]
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
@@ -52,10 +52,8 @@ LARGE = embedding_pb2.EmbedRequest(sequences=[embedding_pb2.Sequence(positions=b
     ],
     ids=["no layout", "cut off", "long id", "no inputs", "infinite frames", "no message of a stream"],
 )
-async def test_a_refused_request_is_gone_when_its_answer_has_come(
-    tmp_path: Path, name: str, contents: list[bytes]
-) -> None:
-    """Without the help of the garbage collector, which counts objects and not their size."""
+async def test_a_refused_request_is_freed_when_it_is_answered(tmp_path: Path, name: str, contents: list[bytes]) -> None:
+    """The garbage collector is off: it runs by the number of objects, not by their size, so it may run too late."""
     async with running(tmp_path) as server, channel_to(server) as channel:
         await refused(channel, name, *contents)
         gc.collect()
@@ -64,15 +62,15 @@ async def test_a_refused_request_is_gone_when_its_answer_has_come(
             before = psutil.Process().memory_info().rss
             for _ in range(16):
                 await refused(channel, name, *contents)
-            # The last words of the last calls may come after their answers. By type: some objects of other packages
-            # warn when they are asked for their class.
+            # The last calls may end after their answers. `type`, not isinstance: some objects of other packages warn
+            # when they are asked for their class.
             await until(lambda: not any(issubclass(type(each), GfpError) for each in gc.get_objects()))
             assert psutil.Process().memory_info().rss - before < 64 * MIB
         finally:
             gc.enable()
 
 
-EMPTY = b"\x0a\x00"  # field 1, a message or text of no bytes
+EMPTY = b"\x0a\x00"  # field 1, an empty message or text
 LIST_OF_EMPTY = gallery_pb2.Item(id="a")
 LIST_OF_EMPTY.attributes["k"] = []
 
@@ -89,7 +87,7 @@ LIST_OF_EMPTY.attributes["k"] = []
         (INFER, oip.ModelInferRequest(inputs=[{"contents": {"bool_contents": [1] * MAX_VALUES}}]).SerializeToString()),
     ],
 )
-async def test_a_message_of_more_values_than_any_good_one_is_refused_unparsed(
+async def test_a_message_with_too_many_values_is_refused_before_it_is_parsed(
     tmp_path: Path, name: str, content: bytes
 ) -> None:
     async with running(tmp_path) as server, channel_to(server) as channel:
@@ -100,7 +98,7 @@ FLOATS = (FieldDescriptor.TYPE_FLOAT, FieldDescriptor.TYPE_DOUBLE)
 
 
 def values_in(message: Message) -> int:
-    """Values of fields, nested ones too; of a map, entries with key and value. A list of floats is one value."""
+    """Count values of fields, nested ones too. An entry of a map counts 3; a list of floats counts 1."""
     count = 0
     for field, held in message.ListFields():
         if field.message_type is None:
@@ -114,19 +112,15 @@ def values_in(message: Message) -> int:
 
 @pytest.mark.parametrize("message_type", [pytest.param(each, id=name) for name, each in REQUESTS])
 @given(data=st.data())
-def test_values_are_counted_as_they_are_found_when_the_message_is_parsed(
-    message_type: Descriptor, data: st.DataObject
-) -> None:
+def test_no_fewer_values_are_counted_than_parsing_finds(message_type: Descriptor, data: st.DataObject) -> None:
     message = data.draw(messages(message_type))
     content = message.SerializeToString()
-    # Of packed integers it is their bytes that are counted.
+    # Packed integers count by their bytes.
     assert values_in(message) <= weight._count(content, message_type) <= len(content)
 
 
 @given(content=st.binary(max_size=60), limit=st.integers(0, 20))
-def test_any_bytes_are_light_or_refused_and_what_parses_is_never_heavier_than_counted(
-    content: bytes, limit: int
-) -> None:
+def test_bytes_that_are_not_refused_never_parse_to_more_values_than_allowed(content: bytes, limit: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(weight, "MAX_VALUES", limit)
         for _, message_type in REQUESTS:

@@ -1,4 +1,4 @@
-"""What an operator sees: metrics over HTTP, and logs."""
+"""Metrics over HTTP, and logs."""
 
 import asyncio
 import dataclasses
@@ -23,7 +23,7 @@ CONFIG = dataclasses.replace(small_config(), metrics_port=0)
 
 
 async def scrape(server: Server) -> dict[str, float]:
-    """Every sample by its name and labels, as Prometheus writes them."""
+    """Return every sample, by its name and labels as Prometheus writes them."""
 
     def read() -> str:
         with urllib.request.urlopen(f"http://127.0.0.1:{server.metrics_port}/metrics", timeout=10) as reply:
@@ -59,7 +59,7 @@ async def test_calls_batches_and_the_gallery_are_counted(tmp_path: Path) -> None
     assert "provider=CPUExecutionProvider" in model
 
 
-async def test_every_gallery_has_numbers_of_its_own_until_it_is_dropped(tmp_path: Path) -> None:
+async def test_every_gallery_has_its_own_metrics_until_it_is_dropped(tmp_path: Path) -> None:
     async with running(tmp_path, CONFIG) as server, AsyncClient(f"127.0.0.1:{server.port}") as client:
         await client.create_gallery("other")
         await client.upsert([ClipItem("a", walk(1)), ClipItem("b", walk(2))], gallery="other")
@@ -73,7 +73,7 @@ async def test_every_gallery_has_numbers_of_its_own_until_it_is_dropped(tmp_path
         ]
 
 
-async def test_refusals_are_counted_by_reason_and_clips_that_were_left_too(tmp_path: Path) -> None:
+async def test_refusals_are_counted_by_reason_and_so_are_clips_whose_caller_left(tmp_path: Path) -> None:
     encoder = GatedEncoder(tiny_bundle())
     config = dataclasses.replace(CONFIG, max_calls=2)
     async with running(tmp_path, config, encoder) as server, AsyncClient(f"127.0.0.1:{server.port}") as client:
@@ -97,7 +97,7 @@ async def test_refusals_are_counted_by_reason_and_clips_that_were_left_too(tmp_p
     assert found["gfp_requests_total{code=CANCELLED,rpc=gfp_serve.v1.EmbeddingService/Embed}"] == 1
 
 
-async def test_a_port_for_metrics_that_is_taken_is_told(tmp_path: Path) -> None:
+async def test_a_metrics_port_that_is_in_use_is_reported(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -107,7 +107,7 @@ async def test_a_port_for_metrics_that_is_taken_is_told(tmp_path: Path) -> None:
                 pass
 
 
-def test_a_log_line_is_one_json_object_with_what_came_along() -> None:
+def test_a_log_line_is_one_json_object_with_all_its_fields() -> None:
     try:
         raise GfpError("over\nlines")
     except GfpError:

@@ -1,4 +1,4 @@
-"""Moments as callers get them from a real server: `Search` with merge_windows, and both clients' `search_moments`."""
+"""Moments from a real server: `Search` with merge_windows, and `search_moments` of both clients."""
 
 import asyncio
 
@@ -17,7 +17,7 @@ from tests.support.tiny_bundle import SIZE
 
 
 def at(similarity):
-    """A unit vector that is so similar to `at(1)`."""
+    """Return a unit vector with this cosine similarity to `at(1)`."""
     vector = np.zeros(SIZE, np.float32)
     vector[:2] = similarity, (1 - similarity**2) ** 0.5
     return vector
@@ -44,7 +44,7 @@ def address(tmp_path):
 
 @pytest.fixture(params=[Client, AsyncClient])
 def search_moments(request, address):
-    """The method of either client."""
+    """The method `search_moments` of each client."""
 
     async def call(*args, **given):
         async with AsyncClient(address) as client:
@@ -64,7 +64,7 @@ def add(address, items, gallery=""):
         client.upsert(items, gallery=gallery)
 
 
-def test_a_query_finds_moments_in_whatever_gallery_and_under_whatever_condition(search_moments, address):
+def test_moments_are_found_in_any_gallery_and_with_any_filter(search_moments, address):
     with Client(address) as client:
         client.create_gallery("rooms")
     add(address, ITEMS, "rooms")
@@ -76,11 +76,11 @@ def test_a_query_finds_moments_in_whatever_gallery_and_under_whatever_condition(
     ]
     assert [moment.similarity for moment in found] == pytest.approx([0.9, 0.8, 0.6], abs=1e-5)
     hall = Filter(must=(AnyOf("room", ("hall",)),))
-    lists = search_moments([at(1.0)] * 4, gallery="rooms", where=hall)  # more queries than one request takes
+    lists = search_moments([at(1.0)] * 4, gallery="rooms", where=hall)  # more queries than fit into one request
     assert [[moment.ids for moment in each] for each in lists] == [[("h2",)]] * 4
 
 
-def test_a_moment_of_more_windows_than_were_looked_at_first_does_not_hide_the_next(search_moments, address):
+def test_a_moment_of_many_windows_does_not_hide_the_next_moment(search_moments, address):
     long = [window(f"k{start}", 0.9 + start / 10_000, start, start + 4) for start in range(60)]
     add(address, [*long, window("hall", 0.5, 2, 6, recording="hall")])
     first, second = search_moments(at(1.0), 2)
@@ -89,7 +89,7 @@ def test_a_moment_of_more_windows_than_were_looked_at_first_does_not_hide_the_ne
     assert second.ids == ("hall",)
 
 
-def test_no_more_items_are_looked_at_than_the_server_gives_neighbours(tmp_path):
+def test_a_search_for_moments_reads_at_most_max_top_k_items(tmp_path):
     long = [window(f"k{start}", 0.9 + start / 10_000, start, start + 4) for start in range(60)]
     with running_in_thread(tmp_path, small_config(max_top_k=20)) as address, Client(address) as client:
         client.upsert([*long, window("hall", 0.5, 2, 6, recording="hall")])
@@ -97,7 +97,7 @@ def test_no_more_items_are_looked_at_than_the_server_gives_neighbours(tmp_path):
     assert moment.source == Source("kitchen", 40, 63)
 
 
-def test_a_stored_window_does_not_find_the_moment_that_it_lies_in(search_moments, address):
+def test_a_stored_window_does_not_find_its_own_moment(search_moments, address):
     add(address, ITEMS)
     assert [moment.ids for moment in search_moments("k2", 1)] == [("h2",)]
     # k4 and k0 overlap it, and are no moments of their own.

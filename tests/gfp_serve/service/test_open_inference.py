@@ -1,4 +1,4 @@
-"""The Open Inference Protocol: what its messages may say, and a stock client in an environment of its own."""
+"""The Open Inference Protocol: valid and invalid messages, and Triton's own client in a separate environment."""
 
 import json
 import subprocess
@@ -60,7 +60,7 @@ async def test_the_server_and_its_models_describe_themselves(stub: Stub) -> None
     assert [each.name for each in config.output] == ["ids", "similarity", "label", "label_score"]
 
 
-async def test_embeddings_are_those_of_our_own_service_raw_or_typed_with_or_without_an_axis_of_bodies(
+async def test_raw_and_typed_input_with_or_without_a_body_axis_give_our_services_embeddings(
     stub: Stub, server: Server
 ) -> None:
     async with AsyncClient(f"127.0.0.1:{server.port}") as client:
@@ -79,7 +79,7 @@ async def test_embeddings_are_those_of_our_own_service_raw_or_typed_with_or_with
     assert reply.id == "mine"
 
 
-async def test_neighbours_and_their_vote_from_clips_or_embeddings(stub: Stub) -> None:
+async def test_clips_and_embeddings_give_neighbours_and_their_vote(stub: Stub) -> None:
     whole = np.stack([walk(number) for number in range(2)]).astype(np.float32)
     found = outputs_of(await stub.ModelInfer(inference_request("gfp-knn", skeleton=whole, k=np.array([2], np.int32))))
     assert found["ids"].shape == found["similarity"].shape == (2, 2)
@@ -96,7 +96,7 @@ async def test_neighbours_and_their_vote_from_clips_or_embeddings(stub: Stub) ->
 
 
 def changed(**fields: object) -> oip.ModelInferRequest:
-    """A sound request with other values in its first input."""
+    """Return a good request with other values in its first input."""
     message = inference_request(skeleton=CLIPS)
     for name, value in fields.items():
         if name == "shape":
@@ -125,7 +125,7 @@ LAYOUT.parameters["layout"].string_param = "octopus"
         (changed(shape=[2**62, 2**62, 25, 3]), "asks for"),
         (changed(shape=[-1, 20, 1, 25, 3]), "every axis must be 1 or more"),
         (changed(shape=[]), "has 0 axes; it must have 1 to 8"),
-        # numpy has no such shapes, and the product of the sizes of the last one takes seconds.
+        # numpy has no such shapes. Multiplying the sizes of the last one would take seconds.
         (changed(shape=[1] * 65, raw=[bytes(4)]), "has 65 axes"),
         (changed(shape=[0, 2**62, 2**62], raw=[b""]), "every axis must be 1 or more"),
         (changed(shape=[2**62] * 25_000), "has 25000 axes"),
@@ -149,7 +149,7 @@ LAYOUT.parameters["layout"].string_param = "octopus"
         (inference_request("gfp-knn", embedding=np.ones((1, SIZE + 1), np.float32)), "its shape is"),
     ],
 )
-async def test_what_contradicts_itself_is_refused_in_words(
+async def test_a_contradictory_request_is_refused_with_the_reason(
     stub: Stub, message: oip.ModelInferRequest, said: str
 ) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as refused:
@@ -180,7 +180,7 @@ async def test_a_stream_answers_in_order_and_goes_on_after_a_request_that_fails(
     )
 
 
-async def test_a_request_that_quotes_or_is_called_by_a_long_text_ends_no_stream(stub: Stub) -> None:
+async def test_a_request_with_a_long_id_or_layout_does_not_end_its_stream(stub: Stub) -> None:
     text = "\1" * 20 * 2**20  # four times as long where it is quoted
     bad, good = inference_request(skeleton=CLIPS), inference_request(skeleton=CLIPS)
     bad.parameters["layout"].string_param, bad.id = text, text
@@ -190,7 +190,7 @@ async def test_a_request_that_quotes_or_is_called_by_a_long_text_ends_no_stream(
     assert replies[0].ByteSize() < 2000
 
 
-async def test_a_fault_of_the_server_ends_a_stream_and_tells_nothing_of_its_inside(
+async def test_a_fault_of_the_server_ends_a_stream_without_internal_details(
     stub: Stub, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:
@@ -203,7 +203,7 @@ async def test_a_fault_of_the_server_ends_a_stream_and_tells_nothing_of_its_insi
     assert "secret" not in ended.value.details()
 
 
-async def test_a_reply_that_would_be_larger_than_the_server_sends_is_refused_in_words(tmp_path: Path) -> None:
+async def test_a_reply_that_would_be_too_large_is_refused_with_the_reason(tmp_path: Path) -> None:
     config = small_config(max_message_bytes=2**14)
     async with running(tmp_path, config) as server, channel_to(server) as channel:
         async with AsyncClient(f"127.0.0.1:{server.port}") as client:
@@ -268,7 +268,7 @@ print(json.dumps(told))
 
 @pytest.mark.install
 @pytest.mark.timeout(600)
-def test_a_stock_triton_client_that_knows_nothing_of_us_gets_embeddings_and_neighbours(tmp_path: Path) -> None:
+def test_tritons_own_client_gets_embeddings_and_neighbours(tmp_path: Path) -> None:
     venv.create(tmp_path / "venv")
     python = tmp_path / "venv" / "bin" / "python"
     pip = [sys.executable, "-m", "pip", "--python", python]
@@ -279,7 +279,7 @@ def test_a_stock_triton_client_that_knows_nothing_of_us_gets_embeddings_and_neig
         with Client(address) as ours:
             ours.upsert([ClipItem(f"clip{number}", walk(number), f"class{number}") for number in range(3)])
             expected = ours.embed(list(whole))
-        # Isolated: neither this tree nor this environment's packages are in reach.
+        # Isolated: it can import neither this repository nor this environment's packages.
         done = subprocess.run(
             [python, "-I", "-c", STOCK_CLIENT, address, tmp_path / "clips.npy"], capture_output=True, text=True
         )
@@ -296,5 +296,5 @@ def test_a_stock_triton_client_that_knows_nothing_of_us_gets_embeddings_and_neig
         "ids": [["clip0"], ["clip1"]],
         "label": ["class0", "class1"],
         "streamed": True,
-        "statistics": "4",  # two clips each, asked for once and streamed once
+        "statistics": "4",  # two clips, in one call and in one stream
     }

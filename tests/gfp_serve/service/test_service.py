@@ -1,4 +1,4 @@
-"""The wire as another program sees it: messages in, messages and statuses out, of a real server."""
+"""A real server as another program sees it: messages in, messages and statuses out."""
 
 import asyncio
 import dataclasses
@@ -31,7 +31,7 @@ RPCS = [
     for service in file.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 ]
-# About galleries as wholes; test_galleries.py is about these.
+# RPCs on whole galleries; test_galleries.py tests these.
 OF_GALLERIES = {"CreateGallery", "DescribeGallery", "ListGalleries", "DropGallery"}
 
 
@@ -73,11 +73,11 @@ async def call(channel, method, content):
     return await channel.unary_unary(f"/{method.containing_service.full_name}/{method.name}")(content)
 
 
-# --- every RPC that there is ---
+# --- every RPC ---
 
 
 @pytest.mark.parametrize("method", RPCS, ids=lambda method: method.name)
-async def test_bytes_that_are_no_message_are_an_invalid_argument(channel, method):
+async def test_bytes_that_are_not_a_message_are_an_invalid_argument(channel, method):
     await refused(call(channel, method, b"\xff\xff\xff"), CODE.INVALID_ARGUMENT, "INVALID_REQUEST")
 
 
@@ -86,7 +86,7 @@ async def test_bytes_that_are_no_message_are_an_invalid_argument(channel, method
     [rpc for rpc in RPCS if rpc.name not in {"GetInfo", "DescribeGallery", "ListGalleries"}],
     ids=lambda method: method.name,
 )
-async def test_every_call_that_depends_on_the_encoder_can_name_it_and_fails_for_another(channel, method):
+async def test_every_call_that_uses_the_encoder_may_name_it_and_fails_if_it_is_another(channel, method):
     request = GetMessageClass(method.input_type)(expected_encoder_digest="0" * 64)
     message, _ = await refused(
         call(channel, method, request.SerializeToString()), CODE.FAILED_PRECONDITION, "ENCODER_MISMATCH"
@@ -107,12 +107,12 @@ async def test_an_empty_request_is_refused_and_names_the_field_to_fill(channel, 
 @pytest.mark.parametrize(
     "method", [rpc for rpc in RPCS if rpc.name not in OF_GALLERIES], ids=lambda method: method.name
 )
-def test_every_reply_says_which_encoder_it_is_about(method):
+def test_every_reply_names_its_encoder(method):
     assert "encoder_digest" in method.output_type.fields_by_name
     assert method.name == "GetInfo" or "timing" in method.output_type.fields_by_name
 
 
-def test_every_error_that_a_caller_is_told_has_a_reason_of_its_own():
+def test_every_error_has_its_own_reason():
     reasons = [reason_of(error_type) for error_type in STATUS_CODES]
     assert len(set(reasons)) == len(reasons)
     assert all(issubclass(error_type, GfpError) for error_type in STATUS_CODES)
@@ -129,7 +129,7 @@ async def test_embedding_over_the_wire_equals_preparing_and_encoding_here(embedd
     assert reply.encoder_digest == tiny_bundle().manifest.encoder_digest
 
 
-async def test_a_batch_equals_its_singles_whatever_their_lengths_and_bodies(embedding):
+async def test_a_batch_gives_what_its_clips_give_alone_for_all_lengths_and_bodies(embedding):
     messages = [sequence(seed, frames=2 + seed, bodies=1 + seed % 3) for seed in range(9)]
     together = await embedding.Embed(embedding_pb2.EmbedRequest(sequences=messages))
     for number, message in enumerate(messages):
@@ -139,7 +139,7 @@ async def test_a_batch_equals_its_singles_whatever_their_lengths_and_bodies(embe
         )
 
 
-async def test_the_parts_of_the_timing_fit_into_the_whole(embedding):
+async def test_the_parts_of_the_timing_add_up_to_no_more_than_the_whole(embedding):
     timing = (await embedding.Embed(embedding_pb2.EmbedRequest(sequences=[sequence()]))).timing
     assert timing.preprocess_ns > 0
     assert timing.inference_ns > 0
@@ -176,7 +176,7 @@ def with_value(value):
         (write_sequence(np.ones_like(walk(1)), NTU25), "INVALID_SKELETON", "no pose"),
     ],
 )
-async def test_a_sequence_that_cannot_be_used_is_named_by_its_place_and_fault(embedding, bad, reason, words):
+async def test_a_sequence_that_cannot_be_used_is_named_with_its_index_and_fault(embedding, bad, reason, words):
     request = embedding_pb2.EmbedRequest(sequences=[sequence(), bad])
     message, field = await refused(embedding.Embed(request), CODE.INVALID_ARGUMENT, reason)
     assert field == "sequences[1]"
@@ -192,7 +192,7 @@ async def test_a_sequence_that_cannot_be_used_is_named_by_its_place_and_fault(em
         ({"max_sequences": 1}, "1 to 1 of them, got 2"),
     ],
 )
-async def test_what_is_beyond_a_limit_is_refused_with_the_limit(tmp_path, limits, words):
+async def test_a_request_beyond_a_limit_is_refused_and_the_limit_named(tmp_path, limits, words):
     async with running(tmp_path, small_config(**limits)) as server, channel_to(server) as channel:
         stub = embedding_pb2_grpc.EmbeddingServiceStub(channel)
         request = embedding_pb2.EmbedRequest(sequences=[sequence(bodies=2)] * 2)
@@ -222,7 +222,7 @@ def send_to_every_rpc(tmp_path_factory):
 
 @settings(max_examples=50)
 @given(content=st.binary(max_size=200))
-def test_no_bytes_whatsoever_make_the_server_fail_inside(send_to_every_rpc, content):
+def test_no_bytes_cause_an_internal_error(send_to_every_rpc, content):
     assert send_to_every_rpc(content) <= {CODE.INVALID_ARGUMENT, CODE.FAILED_PRECONDITION, CODE.NOT_FOUND}
 
 
@@ -243,7 +243,7 @@ def with_note(number, num_characters):
 
 
 @pytest.mark.parametrize("part", ["id", "label", "attributes", "source"])
-async def test_an_item_with_a_large_text_in_it_is_refused_by_its_place(gallery, part):
+async def test_an_item_with_too_large_a_text_is_refused_and_its_index_named(gallery, part):
     bad = with_note(2, 70_000 if part == "attributes" else 1)
     if part == "source":
         bad.source.recording = "x" * 70_000
@@ -275,7 +275,7 @@ async def test_a_reply_that_would_be_too_large_is_refused_before_it_is_built(tmp
     assert "failed" not in caplog.text
 
 
-async def test_no_reply_that_passes_the_count_is_larger_than_grpc_sends(tmp_path):
+async def test_no_reply_that_passes_the_size_check_is_too_large_for_grpc(tmp_path):
     config = small_config(max_message_bytes=2**14)
     async with running(tmp_path, config) as server, channel_to(server) as channel:
         gallery = gallery_pb2_grpc.GalleryServiceStub(channel)
@@ -288,7 +288,7 @@ async def test_no_reply_that_passes_the_count_is_larger_than_grpc_sends(tmp_path
     assert max(reply.ByteSize() for reply in replies if reply not in refusals) > 2**13
 
 
-async def test_info_tells_what_runs_and_how_full_the_gallery_is(embedding, gallery):
+async def test_info_describes_the_encoder_and_counts_the_items(embedding, gallery):
     await gallery.Upsert(gallery_pb2.UpsertRequest(items=[item(1), item(2)]))
     info = await embedding.GetInfo(embedding_pb2.GetInfoRequest())
     assert (info.encoder.name, info.encoder.embedding_size) == ("tiny", SIZE)
@@ -306,7 +306,7 @@ async def in_encoder(encoder):
     assert await asyncio.to_thread(encoder.entered.wait, 20)
 
 
-async def test_a_full_server_refuses_at_once_and_says_when_to_come_back(tmp_path):
+async def test_a_full_server_refuses_at_once_and_says_when_to_try_again(tmp_path):
     encoder = GatedEncoder(tiny_bundle())
     async with running(tmp_path, small_config(max_sequences=1), encoder) as server, channel_to(server) as channel:
         stub = embedding_pb2_grpc.EmbeddingServiceStub(channel)
@@ -324,7 +324,7 @@ async def test_a_full_server_refuses_at_once_and_says_when_to_come_back(tmp_path
         assert (await stub.Embed(embedding_pb2.EmbedRequest(sequences=[sequence(2)]))).embeddings
 
 
-async def test_calls_beyond_the_most_at_once_are_refused_and_health_still_answers(tmp_path):
+async def test_calls_beyond_the_limit_are_refused_and_health_is_still_answered(tmp_path):
     encoder = GatedEncoder(tiny_bundle())
     config = dataclasses.replace(small_config(), max_calls=2)
     async with running(tmp_path, config, encoder) as server, channel_to(server) as channel:
@@ -341,7 +341,7 @@ async def test_calls_beyond_the_most_at_once_are_refused_and_health_still_answer
         assert (await stub.GetInfo(embedding_pb2.GetInfoRequest())).encoder_digest
 
 
-async def test_a_flood_of_calls_is_told_to_come_back_and_not_to_send_less(tmp_path):
+async def test_too_many_calls_are_told_to_try_again_and_not_to_send_less(tmp_path):
     encoder = GatedEncoder(tiny_bundle())
     config = dataclasses.replace(small_config(), max_calls=1)
     async with running(tmp_path, config, encoder) as server:
@@ -362,7 +362,7 @@ async def test_a_flood_of_calls_is_told_to_come_back_and_not_to_send_less(tmp_pa
 
 
 @pytest.mark.parametrize("leaves_by", ["cancelling", "deadline"])
-async def test_a_caller_who_has_left_is_not_computed(tmp_path, leaves_by):
+async def test_the_clip_of_a_caller_who_left_is_not_encoded(tmp_path, leaves_by):
     encoder = GatedEncoder(tiny_bundle())
     async with running(tmp_path, encoder=encoder) as server, channel_to(server) as channel:
         stub = embedding_pb2_grpc.EmbeddingServiceStub(channel)
@@ -389,20 +389,20 @@ async def test_a_caller_who_has_left_is_not_computed(tmp_path, leaves_by):
 @pytest.mark.parametrize(
     ("sent", "kept"), [("mine-7", True), ("not a sound one", False), ("x" * 65, False), (None, False)]
 )
-async def test_every_reply_has_a_request_id_the_callers_own_if_it_sent_one(tmp_path, sent, kept):
+async def test_every_reply_has_the_callers_request_id_or_a_new_one(tmp_path, sent, kept):
     header = () if sent is None else (("x-request-id", sent),)
     async with running(tmp_path) as server, channel_to(server) as channel:
         stub = embedding_pb2_grpc.EmbeddingServiceStub(channel)
         for call in (
             stub.GetInfo(embedding_pb2.GetInfoRequest(), metadata=header),
-            stub.Embed(embedding_pb2.EmbedRequest(), metadata=header),  # refused: it holds no sequence
+            stub.Embed(embedding_pb2.EmbedRequest(), metadata=header),  # refused: it has no sequence
         ):
             told = dict(await call.trailing_metadata())
             assert (told["x-request-id"] == sent) is kept
             assert told["x-request-id"]
 
 
-async def test_a_fault_of_the_server_is_told_with_a_request_id_and_nothing_else(tmp_path, caplog):
+async def test_a_fault_of_the_server_is_reported_with_a_request_id_and_nothing_else(tmp_path, caplog):
     class Broken(Encoder):
         broken = False
 
@@ -426,7 +426,7 @@ async def test_a_fault_of_the_server_is_told_with_a_request_id_and_nothing_else(
         assert (await stub.Embed(embedding_pb2.EmbedRequest(sequences=[sequence()]))).embeddings
 
 
-async def test_a_sequence_that_the_encoder_gives_no_direction_is_named(tmp_path):
+async def test_a_sequence_with_a_zero_embedding_is_named(tmp_path):
     class Still(Encoder):
         def encode(self, clips):
             return super().encode(clips) * 0
@@ -458,7 +458,7 @@ async def test_a_stored_clip_is_found_by_itself_by_its_embedding_and_not_by_its_
     assert reply.timing.search_ns > 0
 
 
-async def test_five_neighbours_are_given_when_no_number_is_asked_for(gallery):
+async def test_without_top_k_there_are_five_neighbours(gallery):
     await gallery.Upsert(gallery_pb2.UpsertRequest(items=[item(seed, "a") for seed in range(7)]))
     reply = await gallery.Search(gallery_pb2.SearchRequest(queries=[query(1)]))
     assert len(reply.results[0].neighbours) == 5
@@ -466,7 +466,7 @@ async def test_five_neighbours_are_given_when_no_number_is_asked_for(gallery):
     assert len(votes.results[0].neighbours) == 5
 
 
-async def test_the_vote_sums_to_one_and_neighbours_without_label_have_none(gallery):
+async def test_scores_sum_to_one_and_neighbours_without_a_label_have_no_vote(gallery):
     labels = {1: "wave", 2: "sit", 3: ""}
     await gallery.Upsert(gallery_pb2.UpsertRequest(items=[item(seed, label) for seed, label in labels.items()]))
     request = gallery_pb2.ClassifyRequest(queries=[query(1)], weighting=gallery_pb2.WEIGHTING_SIMILARITY)
@@ -479,7 +479,7 @@ async def test_the_vote_sums_to_one_and_neighbours_without_label_have_none(galle
     assert [each.score for each in result.scores] == [0.5, 0.5]
 
 
-async def test_a_query_that_no_item_is_like_is_unknown(gallery):
+async def test_a_query_that_is_like_no_item_is_unknown(gallery):
     await gallery.Upsert(gallery_pb2.UpsertRequest(items=[item(1, "wave")]))
     opposite = gallery_pb2.Query(embedding=write_embedding(-embedding_of(walk(1))))
     request = gallery_pb2.ClassifyRequest(queries=[opposite], unknown_below=0.5)
@@ -511,7 +511,7 @@ async def test_an_empty_gallery_is_a_failed_precondition(gallery):
         await refused(asked, CODE.FAILED_PRECONDITION, "EMPTY_GALLERY")
 
 
-async def test_a_query_by_an_id_that_is_not_there_names_the_id(gallery):
+async def test_a_query_by_an_unknown_id_names_the_id(gallery):
     request = gallery_pb2.SearchRequest(queries=[gallery_pb2.Query(id="nobody")])
     message, _ = await refused(gallery.Search(request), CODE.NOT_FOUND, "ITEM_NOT_FOUND")
     assert "nobody" in message
@@ -531,7 +531,7 @@ def embedding_message(values):
         (gallery_pb2.Query(embedding=embedding_pb2.Embedding(values=b"abc", size=8)), "queries[1]"),
     ],
 )
-async def test_a_query_that_gives_no_direction_is_named(gallery, bad, field):
+async def test_a_query_with_a_zero_embedding_is_named(gallery, bad, field):
     request = gallery_pb2.SearchRequest(queries=[query(1), bad])
     assert (await refused(gallery.Search(request), CODE.INVALID_ARGUMENT, "INVALID_REQUEST"))[1] == field
 
@@ -560,7 +560,7 @@ async def test_a_number_of_neighbours_outside_its_range_is_named(gallery, top_k)
 
 @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("nested", [False, True], ids=["alone", "in a list"])
-async def test_an_attribute_that_is_no_finite_number_is_named_by_its_item(gallery, number, nested):
+async def test_an_attribute_that_is_not_a_finite_number_is_named_with_its_item(gallery, number, nested):
     bad = item(2)
     bad.attributes.update({"speed": [number] if nested else number})
     request = gallery_pb2.UpsertRequest(items=[item(1), bad])
@@ -578,7 +578,7 @@ async def test_an_error_that_quotes_a_long_text_still_reaches_the_caller(embeddi
     assert "check the ids" in (await refused(asked, CODE.NOT_FOUND, "ITEM_NOT_FOUND"))[0]
 
 
-async def test_an_upsert_with_one_bad_item_stores_none(embedding, gallery):
+async def test_an_upsert_with_one_bad_item_stores_nothing(embedding, gallery):
     nested = gallery_pb2.Item(id="b", sequence=sequence(2), attributes=write_struct({"a": {"b": 1}}))
     for bad in (gallery_pb2.Item(id="b"), gallery_pb2.Item(id="", sequence=sequence(2)), nested):
         request = gallery_pb2.UpsertRequest(items=[item(1), bad])

@@ -1,4 +1,4 @@
-"""EmbedStream: frames in, windows out; what it does with the slow, the absent and the wrong."""
+"""EmbedStream: frames in, windows out; slow callers, callers who leave, and bad messages."""
 
 import asyncio
 import dataclasses
@@ -28,7 +28,7 @@ def vectors_of(replies: list[stream_pb2.EmbedStreamResponse]) -> np.ndarray:
     return np.stack([np.frombuffer(reply.embedding.values, "<f4") for reply in replies])
 
 
-async def test_every_window_comes_with_its_place_and_the_embedding_it_has_as_a_clip(server: Server) -> None:
+async def test_every_window_has_its_place_and_the_embedding_of_the_same_clip(server: Server) -> None:
     pieces = [FRAMES[:3], FRAMES[3:20], FRAMES[20:]]
     replies = await replies_to(server, opening(lossless=True), *map(bring, pieces))
     starts = list(range(0, len(FRAMES) - LENGTH + 1, STRIDE))
@@ -41,7 +41,7 @@ async def test_every_window_comes_with_its_place_and_the_embedding_it_has_as_a_c
     assert not any(reply.num_dropped or reply.problem or reply.neighbours for reply in replies)
 
 
-async def test_windows_come_with_neighbours_and_class_if_they_are_asked_for(server: Server) -> None:
+async def test_windows_have_neighbours_and_class_if_requested(server: Server) -> None:
     ask = opening(
         lossless=True,
         search=gallery_pb2.SearchRequest(top_k=1),
@@ -57,7 +57,7 @@ async def test_windows_come_with_neighbours_and_class_if_they_are_asked_for(serv
     assert len(found[0].classification.neighbours) == 2
 
 
-async def test_votes_in_a_stream_are_balanced_if_that_is_asked_for(server: Server) -> None:
+async def test_votes_in_a_stream_are_balanced_if_requested(server: Server) -> None:
     window = FRAMES[:LENGTH]
     async with AsyncClient(f"127.0.0.1:{server.port}") as client:
         near = [ClipItem(name, window, name[:4]) for name in ("walk1", "walk2", "sit 1")]
@@ -69,7 +69,7 @@ async def test_votes_in_a_stream_are_balanced_if_that_is_asked_for(server: Serve
         assert {each.label: each.score for each in reply.classification.scores} == pytest.approx(expected)
 
 
-async def test_a_window_with_nobody_in_it_is_told_and_the_stream_goes_on(server: Server) -> None:
+async def test_a_window_that_shows_nobody_is_reported_and_the_stream_goes_on(server: Server) -> None:
     gone = np.full_like(FRAMES[:LENGTH], np.nan)
     replies = await replies_to(
         server, opening(stride_frames=LENGTH, lossless=True), *map(bring, (FRAMES[:LENGTH], gone, FRAMES[:LENGTH]))
@@ -82,7 +82,7 @@ async def read_until(call: grpc.aio.StreamStreamCall, count: int) -> list[stream
     return [await call.read() for _ in range(count)]
 
 
-async def test_a_slow_encoder_leaves_out_the_oldest_windows_and_says_how_many(tmp_path: Path) -> None:
+async def test_with_a_slow_encoder_the_oldest_windows_are_left_out_and_counted(tmp_path: Path) -> None:
     encoder = GatedEncoder(tiny_bundle())
     async with running(tmp_path, encoder=encoder) as server, channel_to(server) as channel:
         encoder.shut()
@@ -100,7 +100,7 @@ async def test_a_slow_encoder_leaves_out_the_oldest_windows_and_says_how_many(tm
     assert sum(reply.num_dropped for reply in replies) == 10 - MAX_WAITING
 
 
-async def test_a_lossless_stream_waits_for_the_encoder_instead(tmp_path: Path) -> None:
+async def test_a_lossless_stream_waits_for_the_encoder_and_leaves_out_nothing(tmp_path: Path) -> None:
     encoder = GatedEncoder(tiny_bundle())
     async with running(tmp_path, encoder=encoder) as server, channel_to(server) as channel:
         encoder.shut()
@@ -117,8 +117,8 @@ async def test_a_lossless_stream_waits_for_the_encoder_instead(tmp_path: Path) -
     assert not any(reply.num_dropped for reply in replies)
 
 
-async def test_a_caller_that_does_not_read_is_not_read(server: Server) -> None:
-    """Replies of 60 kB soon fill what lies between; then frames stop flowing, and no window is left out for that."""
+async def test_no_frames_are_read_from_a_caller_who_does_not_read_replies(server: Server) -> None:
+    """Replies of 60 kB soon fill the buffers. Then the server reads no more frames, and leaves out no window."""
     async with AsyncClient(f"127.0.0.1:{server.port}") as client:
         await client.upsert([ClipItem("large", walk(1), attributes={"text": "x" * 60_000})])
     sent = 0
@@ -167,7 +167,7 @@ async def test_a_caller_that_does_not_read_is_not_read(server: Server) -> None:
         ([opening(), bring(np.full_like(FRAMES, np.inf))], "infinite"),
     ],
 )
-async def test_what_a_stream_may_not_say_ends_it_in_words(
+async def test_a_bad_message_ends_a_stream_with_the_reason(
     server: Server, messages: list[stream_pb2.EmbedStreamRequest], said: str
 ) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as refused:
@@ -176,13 +176,13 @@ async def test_what_a_stream_may_not_say_ends_it_in_words(
     assert said in refused.value.details()
 
 
-async def test_another_encoder_than_expected_is_told_at_once(server: Server) -> None:
+async def test_a_stream_that_expects_another_encoder_fails_at_once(server: Server) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await replies_to(server, opening(expected_encoder_digest="0" * 64))
     assert refused.value.code() == grpc.StatusCode.FAILED_PRECONDITION
 
 
-async def test_a_fault_while_frames_are_read_is_no_quiet_end(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_fault_while_frames_are_read_is_an_error(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("a fault of ours")
 
@@ -193,7 +193,7 @@ async def test_a_fault_while_frames_are_read_is_no_quiet_end(server: Server, mon
     assert "a fault of ours" not in ended.value.details()
 
 
-async def test_streams_are_counted_and_one_too_many_is_refused(tmp_path: Path) -> None:
+async def test_streams_are_counted_and_one_beyond_the_limit_is_refused(tmp_path: Path) -> None:
     config = dataclasses.replace(small_config(), max_streams=1)
     async with running(tmp_path, config) as server, channel_to(server) as channel:
         first = stub_of(channel).EmbedStream(timeout=20)
@@ -208,7 +208,7 @@ async def test_streams_are_counted_and_one_too_many_is_refused(tmp_path: Path) -
         assert not server.deployment.streams._open
 
 
-async def test_a_server_that_stops_answers_what_it_holds_and_ends_the_stream(tmp_path: Path) -> None:
+async def test_a_stopping_server_answers_waiting_windows_and_ends_the_stream(tmp_path: Path) -> None:
     encoder = GatedEncoder(tiny_bundle())
     async with running(tmp_path, encoder=encoder) as server, channel_to(server) as channel:
         encoder.shut()

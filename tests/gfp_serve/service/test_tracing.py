@@ -1,4 +1,4 @@
-"""Spans of real calls, as a collector gets them."""
+"""Spans of real calls, as a collector receives them."""
 
 import asyncio
 import dataclasses
@@ -24,7 +24,7 @@ EMBED = "gfp_serve.v1.EmbeddingService/Embed"
 
 
 class Collector(trace_service_pb2_grpc.TraceServiceServicer):
-    """Keeps what it is sent: spans by name, each with its attributes."""
+    """A collector that keeps all spans by name, with their attributes."""
 
     def __init__(self) -> None:
         self.spans: list = []
@@ -54,7 +54,7 @@ def attributes_of(holder) -> dict[str, str | int]:
     return {each.key: each.value.string_value or each.value.int_value for each in holder.attributes}
 
 
-async def test_each_call_is_a_span_below_its_callers_with_its_status(tmp_path: Path) -> None:
+async def test_each_call_has_a_span_with_its_status_below_the_callers_span(tmp_path: Path) -> None:
     async with collecting() as (collector, config):
         async with running(tmp_path, config) as server, channel_to(server) as channel:
             stub = embedding_pb2_grpc.EmbeddingServiceStub(channel)
@@ -74,7 +74,7 @@ async def test_each_call_is_a_span_below_its_callers_with_its_status(tmp_path: P
     assert attributes_of(collector.resources[0])["service.name"] == "gfp-serve"
 
 
-async def test_a_collector_that_is_not_there_costs_no_call(tmp_path: Path) -> None:
+async def test_without_a_collector_every_call_is_still_answered(tmp_path: Path) -> None:
     config = dataclasses.replace(small_config(), trace_to="http://127.0.0.1:1")
     async with running(tmp_path, config) as server, channel_to(server) as channel:
         stub = embedding_pb2_grpc.EmbeddingServiceStub(channel)
@@ -83,7 +83,7 @@ async def test_a_collector_that_is_not_there_costs_no_call(tmp_path: Path) -> No
     assert all(reply.embeddings for reply in replies)
 
 
-def test_an_address_that_is_no_url_and_packages_that_are_missing_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_that_is_not_a_url_and_missing_packages_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingsError, match="must be a URL"):
         trace_calls("127.0.0.1:4317", ())
     monkeypatch.setitem(__import__("sys").modules, "opentelemetry.instrumentation.grpc", None)
