@@ -6,7 +6,7 @@ import torch
 
 @pytest.fixture(autouse=True)
 def threads_given_back() -> Iterator[None]:
-    """A test that trains with `num_threads` leaves it to no other."""
+    """Set the number of threads back after each test, because training changes it."""
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)

@@ -38,7 +38,7 @@ def test_encoding_all_tokens_by_index_equals_encoding_without_an_index() -> None
     torch.testing.assert_close(encoder(segments, everything), encoder(segments), atol=1e-5, rtol=0)
 
 
-def test_bodies_of_a_batch_see_nothing_of_each_other() -> None:
+def test_bodies_of_a_batch_do_not_see_each_other() -> None:
     encoder = SkeletonEncoder(SMALL, num_frames=120).eval()
     bodies = torch.randn(3, 120, 25, 3)
     torch.testing.assert_close(encoder.features(bodies)[1:2], encoder.features(bodies[1:2]), atol=1e-5, rtol=0)
@@ -54,7 +54,7 @@ def test_gfp_refuses_a_clip_that_its_windows_do_not_divide() -> None:
         Gfp(SkeletonEncoder(SMALL, num_frames=80), GfpConfig())
 
 
-def test_coordinates_are_embedded_in_float32_also_where_the_rest_is_bf16() -> None:
+def test_coordinates_are_embedded_in_float32_even_if_the_rest_is_bf16() -> None:
     encoder = SkeletonEncoder(SMALL, num_frames=120)
     kinds = []
     for part in (encoder.embed, encoder.blocks[0].attention.qkv):

@@ -48,7 +48,7 @@ def test_onnxruntime_gives_torchs_vectors_for_raw_clips(exported: tuple[Bundle, 
 
 
 @pytest.mark.parametrize(("batch", "bodies"), [(1, 1), (5, 1), (2, 2), (1, 4)])
-def test_batch_and_bodies_are_free_axes(
+def test_the_axes_of_batch_and_bodies_may_have_any_size(
     encoder: SkeletonEncoder, exported: tuple[Bundle, float], batch: int, bodies: int
 ) -> None:
     clips = np.random.default_rng(0).normal(size=(batch, bodies, 120, 25, 3)).astype(np.float32)
@@ -74,13 +74,13 @@ def test_opset_producer_and_model_digest_are_recorded(exported: tuple[Bundle, fl
     assert bundle.manifest.model_sha256 == hashlib.sha256(bundle.model).hexdigest()
 
 
-def test_a_bundle_tells_no_path_of_the_machine_it_was_made_on(exported: tuple[Bundle, float]) -> None:
+def test_a_bundle_holds_no_path_of_the_machine_that_made_it(exported: tuple[Bundle, float]) -> None:
     content = exported[0].model
     assert str(Path(__file__).parents[2]).encode() not in content
     assert b".py" not in content
 
 
-def test_a_model_that_gives_no_numbers_gives_no_bundle(encoder: SkeletonEncoder) -> None:
+def test_a_model_that_gives_nan_is_not_exported(encoder: SkeletonEncoder) -> None:
     broken = SkeletonEncoder(TINY_ENCODER, num_frames=120)
     with torch.no_grad():
         broken.norm.weight.fill_(torch.nan)
@@ -97,12 +97,12 @@ def test_canonical_clips_include_the_shortest_and_one_of_two_bodies() -> None:
     assert len(names) <= 5
 
 
-def test_a_bundle_without_a_clip_to_check_itself_with_is_refused() -> None:
+def test_a_bundle_without_a_canonical_clip_is_refused() -> None:
     with pytest.raises(BundleError, match="at least one raw clip"):
         choose_canonical([])
 
 
-def test_the_shipped_bundle_is_what_pose_statistics_give_today() -> None:
+def test_the_shipped_bundle_equals_a_new_export_of_pose_statistics() -> None:
     bundle = Bundle.read(DEFAULT_BUNDLE)
     assert bundle.manifest.name == "pose-statistics"
     graph = ClipEmbedding(PoseStatistics())
@@ -111,7 +111,7 @@ def test_the_shipped_bundle_is_what_pose_statistics_give_today() -> None:
         np.testing.assert_allclose(graph(torch.from_numpy(bodies[None]))[0], canonical.embedding, atol=1e-6)
 
 
-def test_weights_in_16_bits_halve_the_file_and_hardly_move_the_vectors(tmp_path: Path) -> None:
+def test_weights_in_16_bits_halve_the_file_and_hardly_change_the_vectors(tmp_path: Path) -> None:
     torch.manual_seed(0)
     encoder = SkeletonEncoder(EncoderConfig(width=128, depth=4, num_heads=2), num_frames=120)
     before = {name: weight.clone() for name, weight in encoder.named_parameters()}
@@ -120,7 +120,7 @@ def test_weights_in_16_bits_halve_the_file_and_hardly_move_the_vectors(tmp_path:
     assert difference <= PARITY_TOLERANCE
     assert len(halved.model) < 0.6 * len(whole.model)
     for name, weight in encoder.named_parameters():
-        assert torch.equal(weight, before[name]), name  # the trained weights are left as they are
+        assert torch.equal(weight, before[name]), name  # the trained weights are unchanged
     for a, b in zip(whole.canonical, halved.canonical, strict=True):
         assert 1e-6 < np.abs(a.embedding - b.embedding).max() < 1e-3
     halved.write(tmp_path / "bundle.zip")

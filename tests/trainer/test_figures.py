@@ -1,4 +1,4 @@
-"""Pictures: what is drawn is where the numbers say, and nothing real makes them fail."""
+"""Pictures: everything is drawn where the numbers say, and all real data can be drawn."""
 
 import io
 
@@ -25,14 +25,14 @@ def make_strip(layout: Layout = NTU25, num_frames: int = 20, bodies: int = 1, **
     return Strip(**{"title": "walk", "sequence": sequence, "layout": layout, "fps": 10.0} | values)  # type: ignore[arg-type]
 
 
-def test_a_strip_has_a_pose_a_column_with_its_time_and_a_segment_for_each_bone() -> None:
+def test_each_column_of_a_strip_has_a_pose_with_its_time_and_all_bones() -> None:
     (axes,) = draw_strips([make_strip(num_frames=41)], num_poses=5).axes
     bodies = [part for part in axes.collections if isinstance(part, LineCollection)]
     assert [len(body.get_segments()) for body in bodies] == [24] * 5
     assert [text.get_text() for text in axes.texts] == ["0.0 s", "1.0 s", "2.0 s", "3.0 s", "4.0 s"]
 
 
-def test_all_that_is_drawn_lies_inside_the_axes() -> None:
+def test_everything_is_drawn_inside_the_axes() -> None:
     figure = draw_strips([make_strip(), make_strip(bodies=2), make_strip(num_frames=1)], num_poses=6)
     for axes in figure.axes:
         points = np.concatenate([part.get_segments() for part in axes.collections]).reshape(-1, 2)
@@ -71,7 +71,7 @@ def test_every_layout_can_be_drawn(layout: Layout) -> None:
     assert save(draw_strips([make_strip(layout)]))
 
 
-def test_gaps_clips_of_one_frame_and_clips_of_nobody_can_be_drawn() -> None:
+def test_gaps_clips_of_one_frame_and_clips_without_anybody_can_be_drawn() -> None:
     gaps = make_strip(bodies=2)
     gaps.sequence[5:, 1] = np.nan
     gaps.sequence[:3] = 0
@@ -89,7 +89,7 @@ def test_a_title_says_by_sign_and_colour_whether_an_answer_is_right() -> None:
     assert titles == ["✓ walk", "✗ walk", "walk"]
 
 
-def test_confusions_are_shares_of_the_true_class_and_unknown_has_a_column_of_its_own() -> None:
+def test_confusions_are_shares_of_the_true_class_and_unknown_has_its_own_column() -> None:
     labels, predictions = np.array([0, 0, 0, 0, 1, 1]), np.array([0, 0, 0, 1, 1, -1])
     axes = confusion_matrix(labels, predictions, ["sit", "walk"], title="60 % right").axes[0]
     np.testing.assert_array_equal(axes.images[0].get_array(), [[75, 25, 0], [0, 50, 50]])
@@ -101,7 +101,7 @@ def test_confusions_are_shares_of_the_true_class_and_unknown_has_a_column_of_its
 
 
 def test_the_map_keeps_clips_that_point_the_same_way_together() -> None:
-    # Twelve clips in each of two directions; their lengths, which a cosine does not see, mix the two.
+    # Twelve clips in each of two directions. Their lengths, which the cosine ignores, would mix the two.
     draws = np.random.default_rng(0)
     directions = np.repeat(np.eye(5)[:2], 12, axis=0) + draws.normal(0, 0.01, (24, 5))
     vectors = directions * draws.uniform(0.1, 9, (24, 1))

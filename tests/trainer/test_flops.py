@@ -8,7 +8,7 @@ from trainer.objectives.mamp import MampConfig
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_the_live_modules_cost_the_published_flops(name: str) -> None:
+def test_the_modules_in_use_cost_the_published_flops(name: str) -> None:
     table = cost_table(EncoderConfig(), OBJECTIVES[name].config_type(), num_frames=120)
     assert {"encoder", "decoder", "encoder, all tokens"} <= set(table)
     for part, published in PUBLISHED_GFLOP.get(name, {}).items():
@@ -26,9 +26,9 @@ def test_counted_flops_follow_the_depth_of_encoder_and_decoder() -> None:
     assert three - two == pytest.approx(two - one)
 
 
-def test_flops_of_one_linear_layer_can_be_checked_by_hand() -> None:
-    # GFP's only part here that grows with mlp_layers by one 8 → 8 layer a row: 25 rows a body, two bodies. A row costs
-    # 8 · 8 products and 8 biases, then 2 · 8 for batch norm and 8 for the ReLU before it; two FLOPs each.
+def test_flops_of_one_linear_layer_equal_a_count_by_hand() -> None:
+    # One more of mlp_layers adds one 8 → 8 layer for each row, and nothing else here. There are two bodies of 25 rows. A
+    # row costs 8 · 8 products and 8 biases, then 2 · 8 for batch norm and 8 for the ReLU; two FLOPs each.
     def of(layers: int) -> float:
         config = GfpConfig(levels="long", local_width=8, mlp_layers=layers)
         return cost_table(EncoderConfig(width=16, depth=1, num_heads=2), config, num_frames=120)["target network"]
@@ -46,6 +46,6 @@ def test_flops_of_one_linear_layer_can_be_checked_by_hand() -> None:
         ("s_jepa", "target encoder", 6.34),
     ],
 )
-def test_parameters_are_the_published_ones(name: str, part: str, millions: float) -> None:
+def test_the_numbers_of_parameters_are_the_published_ones(name: str, part: str, millions: float) -> None:
     table = parameter_table(EncoderConfig(), OBJECTIVES[name].config_type(), num_frames=120)
     assert table[part] / 1e6 == pytest.approx(millions, abs=0.05)

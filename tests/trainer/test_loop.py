@@ -56,7 +56,7 @@ def test_a_stopped_and_resumed_run_reaches_the_losses_of_an_unbroken_one(
     assert (ended.step, ended.signal) == (3, number)
     resumed = Trainer(config, store, broken, resume=Checkpoint.read(broken)).fit()
     assert resumed.step == resumed.total_steps == 6
-    # Twice the same arithmetic on the same numbers.
+    # The same arithmetic on the same numbers.
     assert losses_of(broken) == pytest.approx(losses_of(whole), rel=1e-6)
     a, b = Checkpoint.read(whole), Checkpoint.read(broken)
     for name, weight in a.encoder.items():
@@ -69,7 +69,7 @@ def test_a_resumed_run_leaves_no_hole_in_tensorboard(
     config = tiny_config(epochs=3)
     Trainer(config, store, tmp_path).fit(stop_after(3, signal.SIGINT))
     Trainer(config, store, tmp_path, resume=Checkpoint.read(tmp_path)).fit()
-    caplog.set_level(logging.ERROR)  # that it purged what the resumed run repeats
+    caplog.set_level(logging.ERROR)  # a warning that it removed the steps that the resumed run repeats
     board = EventAccumulator(str(tmp_path)).Reload()
     assert [event.step for event in board.Scalars("loss")] == [1, 2, 3, 4, 5, 6]
 
@@ -85,16 +85,16 @@ def test_a_line_of_metrics_that_a_crash_cut_off_does_not_stop_a_resumed_run(stor
 
 @pytest.fixture
 def usual_ctrl_c() -> Iterator[None]:
-    """Ctrl-C as a terminal's programs have it: what a shell starts in the background ignores it."""
+    """Let Ctrl-C interrupt, as in a terminal. Programs that a shell starts in the background ignore it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.usefixtures("usual_ctrl_c")
-def test_a_second_signal_is_not_swallowed(store: ClipStore, tmp_path: Path) -> None:
+def test_a_second_signal_interrupts(store: ClipStore, tmp_path: Path) -> None:
     def show(_: StepReport) -> None:
-        # Not os.kill: another thread may take both signals before Python looks, which then sees one.
+        # Not os.kill: another thread may receive both signals before Python handles them, and Python would see one.
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
 
@@ -103,7 +103,7 @@ def test_a_second_signal_is_not_swallowed(store: ClipStore, tmp_path: Path) -> N
 
 
 def test_the_same_run_gives_the_same_losses_to_the_last_bit(tmp_path: Path) -> None:
-    # Enough tokens for several threads: that is where the order of additions used to differ.
+    # Enough tokens for several threads, with which the order of additions used to differ.
     store = write_store(tmp_path / "store", num_clips=44)
     config = tiny_config(
         encoder=EncoderConfig(width=64, depth=2, num_heads=2), batch_clips=32, epochs=12, warmup_epochs=1, num_threads=2
@@ -114,7 +114,7 @@ def test_the_same_run_gives_the_same_losses_to_the_last_bit(tmp_path: Path) -> N
     assert not torch.are_deterministic_algorithms_enabled()
 
 
-def test_signals_are_given_back_after_a_run(store: ClipStore, tmp_path: Path) -> None:
+def test_signal_handlers_are_restored_after_a_run(store: ClipStore, tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGTERM)
     Trainer(tiny_config(epochs=1), store, tmp_path / "run").fit()
     assert signal.getsignal(signal.SIGTERM) == before
@@ -142,7 +142,7 @@ def test_a_run_that_goes_bad_names_the_step_and_its_clips_and_keeps_the_last_goo
     assert all(weight.isfinite().all() for weight in saved.encoder.values() if weight.is_floating_point())
 
 
-def test_a_step_counts_itself_and_a_run_goes_on_from_it(store: ClipStore, tmp_path: Path) -> None:
+def test_a_step_advances_the_counter_and_a_run_goes_on_from_there(store: ClipStore, tmp_path: Path) -> None:
     whole, begun = (Trainer(tiny_config(), store, tmp_path / name) for name in ("whole", "begun"))
     whole.fit()
     begun.train_step()
@@ -152,7 +152,7 @@ def test_a_step_counts_itself_and_a_run_goes_on_from_it(store: ClipStore, tmp_pa
         assert torch.equal(dict(begun.objective.named_parameters())[name], weight), name
 
 
-def test_more_steps_may_be_measured_than_a_run_has(store: ClipStore, tmp_path: Path) -> None:
+def test_more_steps_than_a_run_has_may_be_timed(store: ClipStore, tmp_path: Path) -> None:
     trainer = Trainer(tiny_config(epochs=1), store, tmp_path / "run")
     times = measure_steps({"gfp": trainer}, rounds=trainer.total_steps + 1)["gfp"]
     assert len(times.seconds) == trainer.total_steps + 1
@@ -172,7 +172,7 @@ def test_a_bad_clip_never_reaches_a_weight(tmp_path: Path) -> None:
         assert torch.equal(weight, before[name]), name
 
 
-def test_clips_that_change_under_a_run_end_it_at_its_next_checkpoint(tmp_path: Path) -> None:
+def test_clips_that_change_during_a_run_end_it_at_the_next_checkpoint(tmp_path: Path) -> None:
     store = write_store(tmp_path / "store")
 
     def show(now: StepReport) -> None:
@@ -185,14 +185,14 @@ def test_clips_that_change_under_a_run_end_it_at_its_next_checkpoint(tmp_path: P
     assert Checkpoint.read(tmp_path / "run").step == 2
 
 
-def test_clips_that_are_touched_but_the_same_do_not_end_a_run(tmp_path: Path) -> None:
+def test_clips_with_a_new_time_but_the_same_content_do_not_end_a_run(tmp_path: Path) -> None:
     store = write_store(tmp_path / "store")
     (tmp_path / "store" / POSITIONS_FILE).touch()
     Trainer(tiny_config(), store, tmp_path / "run").fit()
 
 
 def in_a_process(lines: str, store: ClipStore, run: Path) -> subprocess.CompletedProcess[str]:
-    """Run a few lines with `store`, `run` and all names that they need."""
+    """Run a few lines in another process. They may use `store`, `run` and the names imported here."""
     code = f"""
 import os, resource, signal
 from pathlib import Path
@@ -238,7 +238,7 @@ def test_two_runs_do_not_train_into_one_folder(store: ClipStore, tmp_path: Path)
     assert Checkpoint.read(tmp_path).config.seed == 0
 
 
-def test_a_full_disk_is_told_and_the_last_checkpoint_kept(store: ClipStore, tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_the_last_checkpoint_kept(store: ClipStore, tmp_path: Path) -> None:
     lines = """
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         trainer = Trainer(tiny_config(epochs=3), store, run)
@@ -263,7 +263,7 @@ def test_bad_weights_are_never_saved(store: ClipStore, tmp_path: Path) -> None:
     trainer = Trainer(tiny_config(), store, run)
 
     def show(now: StepReport) -> None:
-        if now.step == 4:  # the last: no later loss can tell
+        if now.step == 4:  # the last step: no later loss can show it
             with torch.no_grad():
                 trainer.objective.encoder.embed.weight.fill_(math.inf)
 
@@ -272,7 +272,7 @@ def test_bad_weights_are_never_saved(store: ClipStore, tmp_path: Path) -> None:
     assert Checkpoint.read(run).step == 2
 
 
-def test_terms_health_and_speed_are_logged_for_every_logged_step(store: ClipStore, tmp_path: Path) -> None:
+def test_every_logged_step_has_loss_terms_health_and_speed(store: ClipStore, tmp_path: Path) -> None:
     run = tmp_path / "run"
     seen: list[StepReport] = []
     Trainer(tiny_config(log_every_steps=3, evaluate_every_epochs=1), store, run).fit(seen.append)
@@ -335,7 +335,7 @@ def test_a_checkpoint_runs_no_code_when_it_is_read(tmp_path: Path) -> None:
     assert not Path("hacked").exists()
 
 
-def test_health_tells_a_full_spread_from_a_collapsed_one() -> None:
+def test_health_distinguishes_a_full_spread_from_a_collapsed_one() -> None:
     spread = torch.randn(500, 8, generator=torch.Generator().manual_seed(0))
     line = spread[:, :1].expand(-1, 8)
     assert effective_rank(spread) > 7
@@ -346,7 +346,7 @@ def test_health_tells_a_full_spread_from_a_collapsed_one() -> None:
     assert report["short/target_full_rank"] == 8
 
 
-def test_a_level_is_reported_when_it_has_been_collapsed_for_long_on_end() -> None:
+def test_a_level_is_reported_after_it_has_been_collapsed_for_long_without_a_break() -> None:
     draws = torch.Generator().manual_seed(0)
     spread = torch.randn(500, 64, generator=draws)
     line = torch.randn(500, 1, generator=draws).expand(-1, 64)  # std 1, but a single direction
@@ -358,19 +358,19 @@ def test_a_level_is_reported_when_it_has_been_collapsed_for_long_on_end() -> Non
     assert "level 'mid' have collapsed since step 0" in sentence
     assert "effective rank 1 of 64" in sentence
     assert watch.collapsed(COLLAPSED_STEPS + 1, good) == {}
-    assert watch.collapsed(COLLAPSED_STEPS + 2, faint) == {}  # counts anew
+    assert watch.collapsed(COLLAPSED_STEPS + 2, faint) == {}  # counting starts again
 
 
-def test_the_rank_is_of_all_joints_however_many_bodies_there_are() -> None:
-    # Rows go joint by joint, and each joint has a direction of its own: 25 of them, centred, have rank 24. Every n-th
-    # row would be of the same joint where n, the rows over MAX_ROWS, is 25 or 50.
+def test_the_rank_includes_all_joints_for_any_number_of_bodies() -> None:
+    # Rows go joint by joint, and each joint has its own direction: 25 of them, centred, have rank 24. If every n-th row
+    # were taken, with n = rows / MAX_ROWS = 25 or 50, all would be of the same joint.
     for num_rows in (25 * MAX_ROWS, 50 * MAX_ROWS):
         joints = torch.eye(25).repeat(num_rows // 25, 1)
         assert num_rows > MAX_ROWS
         assert effective_rank(joints) == pytest.approx(24, abs=0.5)
 
 
-def test_the_number_of_threads_is_what_was_asked_for(store: ClipStore, tmp_path: Path) -> None:
+def test_training_uses_the_requested_number_of_threads(store: ClipStore, tmp_path: Path) -> None:
     before = torch.get_num_threads()
     try:
         for num_threads in (1, 2):
@@ -386,7 +386,7 @@ def test_a_checkpoint_is_written_every_few_epochs(
 ) -> None:
     seen = []
 
-    def show(now: StepReport) -> None:  # comes before the step's own checkpoint
+    def show(now: StepReport) -> None:  # this comes before the step's own checkpoint
         if (tmp_path / CHECKPOINT_FILE).exists():
             seen.append(now.step)
 
@@ -404,14 +404,14 @@ def test_retrieval_is_measured_every_few_epochs(
     assert [line["step"] for line in lines if "retrieval/top1" in line] == evaluated
 
 
-def test_a_run_that_is_to_measure_retrieval_without_a_test_split_ends_before_its_first_step(tmp_path: Path) -> None:
+def test_a_run_that_measures_retrieval_needs_a_test_split_before_its_first_step(tmp_path: Path) -> None:
     store = write_store(tmp_path / "store")
     store.splits = np.zeros_like(store.splits)
     with pytest.raises(InvalidRequestError, match="0 labelled test clips"):
         Trainer(tiny_config(evaluate_every_epochs=1), store, tmp_path / "run")
 
 
-def test_extreme_clips_go_through_a_store_and_a_step(tmp_path: Path) -> None:
+def test_extreme_clips_can_be_stored_and_trained_on(tmp_path: Path) -> None:
     whole = moving_body(1, num_frames=80)
     lost_joints, lost_frames, one_pose = whole.copy(), whole.copy(), np.full_like(whole, np.nan)
     lost_joints[:, :, 5:9], lost_frames[10:20], one_pose[5] = np.nan, np.nan, whole[5]

@@ -17,7 +17,7 @@ def test_74_of_750_tokens_stay_visible_at_the_published_ratio() -> None:
 
 
 @given(st.integers(0, 2**31), st.sampled_from([0.5, 0.75, 0.9]), st.booleans())
-def test_visible_and_target_tokens_are_all_tokens_once(seed: int, ratio: float, by_motion: bool) -> None:
+def test_visible_and_target_tokens_together_are_all_tokens_once(seed: int, ratio: float, by_motion: bool) -> None:
     if by_motion:
         segments = torch.randn(3, 100, 12, generator=torch.Generator().manual_seed(seed))
         visible, target = motion_aware_mask(segments, 25, uniform(seed, 3, 100), mask_ratio=ratio, temperature=0.8)
@@ -41,7 +41,7 @@ def test_a_clip_of_a_single_segment_has_no_motion() -> None:
 
 
 def test_the_most_moving_token_is_hidden_first_with_the_published_odds() -> None:
-    # Two tokens of one segment each, of which one is hidden: the odds that it is the moving one are exp(1 / 0.8) = 3.5.
+    # Two tokens of one segment each; one is hidden. The odds that it is the moving one are exp(1 / 0.8) = 3.5.
     segments = torch.zeros(40_000, 4, 12)  # two segments of two joints
     segments[:, 2] = 1.0
     rows = torch.arange(40_000)

@@ -7,7 +7,7 @@ import pytest
 from trainer.metrics import METRICS_FILE, MetricsLog, read_terms
 
 
-def test_a_resumed_log_goes_on_after_its_step(tmp_path: Path) -> None:
+def test_a_resumed_log_continues_after_the_checkpoints_step(tmp_path: Path) -> None:
     with MetricsLog(tmp_path, 0) as log:
         for step in (1, 2, 3):
             log.write(step, {"loss": float(step)})
@@ -18,16 +18,14 @@ def test_a_resumed_log_goes_on_after_its_step(tmp_path: Path) -> None:
     assert terms["loss"].tolist() == [1.0, 2.0, 30.0]
 
 
-def test_a_disk_that_is_full_when_a_run_is_resumed_takes_no_line_of_its_log(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_at_resume_costs_no_line_of_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = '{"step": 1, "loss": 1.0}\n{"step": 2, "loss": 0.5}\n'
     (tmp_path / METRICS_FILE).write_text(lines)
 
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(os, "fsync", full)  # where a disk says at the latest that it is full
+    monkeypatch.setattr(os, "fsync", full)  # the last moment at which a disk reports that it is full
     with pytest.raises(OSError, match="No space left"):
         MetricsLog(tmp_path, 2)
     assert (tmp_path / METRICS_FILE).read_text() == lines

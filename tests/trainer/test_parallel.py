@@ -1,4 +1,4 @@
-"""Two processes that share a step, against one that has all of it."""
+"""Two processes that share a step give the same as one process that does all of it."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
     return write_store(tmp_path_factory.mktemp("clips") / "store", num_clips=24)
 
 
-# Sent to the first process only, as an operator may: both stop after the same step.
+# The signal goes to the first process only, as an operator may send it. Both stop after the same step.
 STOP_IN_STEP_3 = """
 import os, signal
 from trainer.loop import Trainer
@@ -44,8 +44,8 @@ COMMAND = "from trainer.cli.train import gfp_train; gfp_train()"
 
 
 def train(store: ClipStore, run: Path, *words: object, num_processes: int, before: str = "", status: int = 0) -> str:
-    """gfp-train as torchrun starts it; gives what the first process said."""
-    # Held until the end, so that no other test is given this port; the first process may listen there nevertheless.
+    """Run gfp-train as torchrun starts it; return the output of the first process."""
+    # The port is held until the end, so that no other test gets it. The first process can still listen there.
     reserved = socket.socket()
     reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     reserved.bind(("127.0.0.1", 0))
@@ -65,7 +65,7 @@ def train(store: ClipStore, run: Path, *words: object, num_processes: int, befor
     said = [process.communicate()[0] for process in started]
     reserved.close()
     assert [process.returncode for process in started] == [status] * num_processes, said
-    assert said[1:] == [""] * (num_processes - 1)  # one voice
+    assert said[1:] == [""] * (num_processes - 1)  # only one process prints
     return said[0]
 
 
@@ -82,7 +82,7 @@ def test_two_processes_have_the_loss_of_one_with_the_whole_batch(store: ClipStor
     assert np.ptp(one) > 1  # a loss that moves
     assert losses(tmp_path / "two") == pytest.approx(one, rel=1e-4)
     a, b = (Checkpoint.read(tmp_path / name) for name in ("one", "two"))
-    # Not the means: a bias before a batch norm has no effect; its gradient is rounding, of which AdamW makes steps.
+    # Not the means: a bias before a batch norm has no effect. Its gradient is rounding error, yet AdamW takes steps.
     running = [name for name in a.objective if name.endswith("running_var")]
     assert len(running) > 8
     for name in running:

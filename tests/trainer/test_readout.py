@@ -16,7 +16,7 @@ CPU = torch.device("cpu")
 UNKNOWN = np.full(500, -1)
 
 
-def test_whitened_clips_vary_alike_in_every_direction_and_together_in_none() -> None:
+def test_whitened_clips_vary_equally_in_all_directions_without_correlation() -> None:
     draws = np.random.default_rng(0)
     features = (draws.normal(size=(500, 6)) @ draws.normal(size=(6, 6)) + 7).astype(np.float32)
     mean, directions = projection(features, UNKNOWN, ReadoutConfig(shrinkage=0.0))
@@ -26,17 +26,18 @@ def test_whitened_clips_vary_alike_in_every_direction_and_together_in_none() -> 
 
 
 def test_shrinkage_keeps_a_rare_direction_small() -> None:
-    # Two directions of variance 1 and 0.0001: their mean is about 0.5, of which a tenth is added to both.
+    # Two directions of variance 1 and 0.0001. Their mean is about 0.5; a tenth of it is added to both.
     features = np.array([[1, 0.01], [-1, 0.01], [1, -0.01], [-1, -0.01]], dtype=np.float32)
     _, directions = projection(features, UNKNOWN[:4], ReadoutConfig(shrinkage=0.1))
     scale = np.abs(directions).max(axis=0)
     assert scale == pytest.approx([1 / (1 + 0.05) ** 0.5, 1 / (0.0001 + 0.05) ** 0.5], rel=1e-2)
 
 
-def test_the_size_is_at_most_what_was_asked_and_what_the_clips_span() -> None:
+def test_the_size_is_at_most_the_requested_one_and_the_dimensions_that_clips_span() -> None:
     features = np.random.default_rng(1).normal(size=(20, 50)).astype(np.float32)
     assert projection(features, UNKNOWN[:20], ReadoutConfig(readout_size=8))[1].shape == (50, 8)
-    assert projection(features, UNKNOWN[:20], ReadoutConfig())[1].shape == (50, 19)  # 20 centred clips span 19
+    # 20 centred clips span 19 dimensions.
+    assert projection(features, UNKNOWN[:20], ReadoutConfig())[1].shape == (50, 19)
 
 
 def test_centred_features_keep_their_distances_and_lose_their_mean() -> None:
@@ -48,10 +49,10 @@ def test_centred_features_keep_their_distances_and_lose_their_mean() -> None:
     np.testing.assert_allclose(*distances, atol=1e-4)
 
 
-def test_clips_of_one_class_vary_alike_in_every_direction_and_unlabelled_ones_say_nothing_of_that() -> None:
+def test_clips_of_one_class_vary_equally_in_all_directions_and_unlabelled_ones_do_not_count() -> None:
     draws = np.random.default_rng(3)
     labels = np.repeat([3, 8, -1], 200)
-    # Within a class the first number varies ten times as much as the others; between classes the second does.
+    # Within a class the first number varies ten times as much as the others; between classes the second one does.
     features = draws.normal(size=(600, 4)) * [10, 1, 1, 1] + np.outer(labels == 8, [0, 6, 0, 0])
     features[labels == -1, 3] *= 30
     mean, directions = projection(
@@ -61,7 +62,7 @@ def test_clips_of_one_class_vary_alike_in_every_direction_and_unlabelled_ones_sa
     of_class = [projected[labels == label] for label in (3, 8)]
     scatter = sum((x - x.mean(axis=0)).T @ (x - x.mean(axis=0)) for x in of_class) / 398
     np.testing.assert_allclose(scatter, np.eye(4), atol=1e-2)
-    # What tells the classes apart is now far larger than what does not.
+    # The direction that separates the classes is now far larger than the others.
     assert np.linalg.norm(of_class[1].mean(axis=0) - of_class[0].mean(axis=0)) > 5
 
 
@@ -80,7 +81,7 @@ def test_settings_out_of_range_are_refused_by_name(wrong: dict[str, Any]) -> Non
         ReadoutConfig(**wrong)
 
 
-def test_means_of_all_joints_and_the_whole_clip_are_the_published_feature() -> None:
+def test_the_mean_over_all_joints_and_the_whole_clip_is_the_published_feature() -> None:
     encoder = SkeletonEncoder(TINY_ENCODER, num_frames=120).eval()
     bodies = torch.randn(2, 120, 25, 3)
     torch.testing.assert_close(
@@ -102,7 +103,7 @@ def test_parts_that_do_not_divide_the_clip_are_refused() -> None:
         GridMeans(SkeletonEncoder(TINY_ENCODER, num_frames=120), 4)
 
 
-def test_the_same_store_gives_the_same_readout_and_test_clips_have_no_part_in_it(tmp_path: Path) -> None:
+def test_the_same_store_gives_the_same_readout_without_using_test_clips(tmp_path: Path) -> None:
     store = write_store(tmp_path / "store", num_clips=24)
     first = fit_readout(PoseStatistics(), store, SampleConfig(), ReadoutConfig(), CPU)
     rows = store.rows.copy()
@@ -112,10 +113,10 @@ def test_the_same_store_gives_the_same_readout_and_test_clips_have_no_part_in_it
     second = fit_readout(PoseStatistics(), store, SampleConfig(), ReadoutConfig(), CPU)
     assert torch.equal(first.mean, second.mean)
     assert torch.equal(first.directions, second.directions)
-    assert first.directions.shape == (600, 17)  # 18 clips are no test
+    assert first.directions.shape == (600, 17)  # 18 clips are not test clips
 
 
-def test_too_few_clips_to_fit_on_are_refused_with_their_number(tmp_path: Path) -> None:
+def test_too_few_clips_to_fit_on_are_refused_and_counted(tmp_path: Path) -> None:
     store = write_store(tmp_path / "store", num_clips=12)
     with pytest.raises(InvalidRequestError, match=r"has 9 clips .* at least 16"):
         fit_readout(PoseStatistics(), store, SampleConfig(), ReadoutConfig(), CPU)

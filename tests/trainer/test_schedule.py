@@ -29,20 +29,20 @@ def test_clips_are_taken_in_passes_that_use_each_once(num_clips: int, start: int
         assert sorted(whole[begin : begin + num_clips]) == list(range(num_clips))
 
 
-def test_passes_and_keys_differ_in_their_order() -> None:
+def test_different_passes_and_keys_give_different_orders() -> None:
     first, second = np.split(take(0, 200, num_clips=100, key=(0, 1)), 2)
     other = take(0, 100, num_clips=100, key=(0, 2))
     assert first.tolist() != second.tolist()
     assert first.tolist() != other.tolist()
 
 
-def test_a_window_is_half_to_all_of_a_clip_and_inside_it() -> None:
+def test_a_window_lies_in_its_clip_and_has_half_to_all_of_its_length() -> None:
     num_frames = np.arange(1, 1001).repeat(20)
     views = draw_views(num_frames, np.random.default_rng(0))
     assert (views.start >= 0).all()
     assert (views.start + views.length <= num_frames).all()
     assert (views.length >= np.minimum(num_frames, np.maximum(MIN_WINDOW_FRAMES, num_frames // 2))).all()
-    # Both ranges are used from end to end.
+    # Both ranges are used fully.
     many = draw_views(np.full(2000, 1000), np.random.default_rng(1))
     assert (many.length.min() < 510, many.length.max() > 990) == (True, True)
     assert (many.start.min() == 0, (many.start + many.length).max() == 1000) == (True, True)

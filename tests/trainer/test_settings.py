@@ -1,4 +1,4 @@
-"""No dead flags: every setting of a run and of every objective changes the losses, or is named as one that may not."""
+"""No setting is without effect: each changes the losses, or is listed as one that may not change them."""
 
 from dataclasses import fields, replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from trainer.data.store import ClipStore
 from trainer.loop import Trainer
 from trainer.objectives import OBJECTIVES, ObjectiveConfig
 
-# A value for each setting that changes what is computed.
+# For each setting, a value that changes the computation.
 RUN: dict[str, Any] = {
     "num_frames": 240,
     "keep_absent_bodies": True,
@@ -62,11 +62,11 @@ OF_OBJECTIVE: dict[str, dict[str, Any]] = {
     },
     "skeleton_mae": {"mask_ratio": 0.5, "decoder_depth": 2},
 }
-# Settings of where and how often, which have tests elsewhere.
+# Settings of where and how often something is done. Other files test them.
 NOT_COMPUTED = {
     *("device", "precision", "num_threads", "log_every_steps", "save_every_epochs", "evaluate_every_epochs", "compile")
 }
-# Smaller than the defaults, where those would cost seconds.
+# Smaller than the defaults, which would take seconds.
 TINY: dict[str, dict[str, Any]] = {
     "gfp": {"local_width": 8, "global_width": 16},
     "gfp_queries": {"local_width": 8, "global_width": 16, "decoder_depth": 1},

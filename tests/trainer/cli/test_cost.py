@@ -17,7 +17,7 @@ def cost(*words: Any) -> Any:
     return CliRunner().invoke(gfp_cost, [str(word) for word in words])
 
 
-def test_the_cost_table_has_the_papers_figures_of_the_live_modules() -> None:
+def test_the_cost_table_has_the_papers_figures_for_the_modules_in_use() -> None:
     table = json.loads(cost("--objective", "gfp", "--objective", "mamp", "--json").stdout)
     assert list(table) == ["gfp", "mamp"]
     parts = table["gfp"]["gflop"]
@@ -28,7 +28,7 @@ def test_the_cost_table_has_the_papers_figures_of_the_live_modules() -> None:
     assert "clips_per_s" not in table["gfp"]
 
 
-def test_with_a_store_steps_are_timed_beside_mamps(tmp_path: Path) -> None:
+def test_with_a_store_steps_are_timed_and_compared_with_mamp(tmp_path: Path) -> None:
     write_store(tmp_path / "store")
     table = json.loads(cost(tmp_path / "store", "--objective", "gfp", *TINY, "--json").stdout)
     assert list(table) == ["gfp", "mamp"]
@@ -37,24 +37,24 @@ def test_with_a_store_steps_are_timed_beside_mamps(tmp_path: Path) -> None:
         assert row["clips_per_s"] > 0
     shown = cost(tmp_path / "store", "--objective", "gfp", *TINY).stdout
     assert "× mamp" in shown
-    assert "1.00" in [cell.strip() for cell in shown.split("│")]  # mamp against itself
+    assert "1.00" in [cell.strip() for cell in shown.split("│")]  # mamp compared with itself
 
 
-def test_a_store_with_fewer_clips_than_a_step_is_refused_in_words(tmp_path: Path) -> None:
+def test_a_store_with_fewer_clips_than_a_step_is_refused_with_the_reason(tmp_path: Path) -> None:
     write_store(tmp_path / "store", num_clips=4)
     result = cost(tmp_path / "store", *TINY, "--batch-clips", 50)
     assert result.exit_code == 2
     assert "choose at most 3" in result.output
 
 
-def test_a_store_that_is_none_is_refused_before_anything_is_counted(
+def test_a_folder_that_is_not_a_store_is_refused_before_anything_is_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("trainer.cli.cost.cost_table", lambda *_, **__: pytest.fail("counted"))
     assert "does not exist; `gfp-data import` makes a store" in cost(tmp_path / "nowhere", *TINY).output
 
 
-def test_runs_are_timed_in_turns_and_the_median_counts(tmp_path: Path) -> None:
+def test_runs_are_timed_in_turns_and_compared_by_median(tmp_path: Path) -> None:
     store = write_store(tmp_path / "store")
     order: list[str] = []
 

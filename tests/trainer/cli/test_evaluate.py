@@ -1,4 +1,4 @@
-"""The protocols as a user types them, on a tiny encoder."""
+"""The protocols, as a user runs them, on a tiny encoder."""
 
 import json
 from pathlib import Path
@@ -48,7 +48,7 @@ def other_store(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
     return write_store(tmp_path_factory.mktemp("clips") / "other", num_clips=16)
 
 
-def test_a_linear_probe_reports_its_settings_its_epochs_and_its_pictures(
+def test_a_linear_probe_reports_its_settings_and_epochs_and_draws_pictures(
     run: Path, store: ClipStore, tmp_path: Path
 ) -> None:
     words = ["--epochs", 3, "--batch-clips", 6, "--no-augment", "--seed", 5, "--out", tmp_path / "out"]
@@ -83,7 +83,7 @@ def test_cross_subject_folds_test_every_clip_once(run: Path, store: ClipStore) -
     assert len(report["epochs"]["trained"]) == 4
 
 
-def test_fine_tuning_says_its_rows_and_the_warning_in_a_table(run: Path, store: ClipStore, tmp_path: Path) -> None:
+def test_fine_tuning_prints_its_rows_and_the_warning_in_a_table(run: Path, store: ClipStore, tmp_path: Path) -> None:
     result = invoke("fine-tune", run, store.path, *SHORT, "--out", tmp_path / "out")
     assert result.exit_code == 0, result.output
     for word in ("chance", *ROWS, "6 test clips", "chosen by the test clips", "after the last epoch"):
@@ -139,7 +139,7 @@ def test_semi_supervised_reports_mean_deviation_and_the_hash_of_every_draw(
     assert "20 %: 3 clips" in " ".join(result.output.split()), result.output
 
 
-def test_transfer_says_from_where_to_where_and_refuses_the_store_of_pre_training(
+def test_transfer_names_both_stores_and_refuses_the_store_of_pre_training(
     run: Path, store: ClipStore, other_store: ClipStore
 ) -> None:
     refused = invoke("transfer", run, store.path, *SHORT)
@@ -149,7 +149,7 @@ def test_transfer_says_from_where_to_where_and_refuses_the_store_of_pre_training
     report = json.loads(result.stdout)
     assert report["transfer"]["source"]["num_clips"] == 24
     assert report["transfer"]["target"]["content_sha256"] == other_store.content_digest
-    assert report["transfer"]["shared_sources"] == ["made-up"]  # both have one source of the same sum
+    assert report["transfer"]["shared_sources"] == ["made-up"]  # both have one source, with the same checksum
     assert "from made-up (24 clips) to made-up (16 clips)" in result.stderr
     assert "Warning: both have the recordings of made-up" in result.stderr
 
@@ -164,7 +164,7 @@ def test_transfer_says_from_where_to_where_and_refuses_the_store_of_pre_training
         (["semi-supervised", "--num-seeds", 0], "0 is not in the range"),
     ],
 )
-def test_a_bad_setting_is_told_with_exit_code_2(run: Path, store: ClipStore, words: list[object], said: str) -> None:
+def test_a_bad_setting_is_named_with_exit_code_2(run: Path, store: ClipStore, words: list[object], said: str) -> None:
     result = invoke(words[0], run, store.path, *words[1:])
     assert result.exit_code == 2
     assert said in result.output
@@ -178,7 +178,7 @@ def test_a_bad_setting_is_told_with_exit_code_2(run: Path, store: ClipStore, wor
         (["fine-tune", "--resume"], "leave --resume out"),
     ],
 )
-def test_what_cannot_be_measured_is_refused_in_words(
+def test_an_evaluation_that_cannot_be_done_is_refused_with_the_reason(
     run: Path, store: ClipStore, words: list[object], said: str
 ) -> None:
     result = invoke(words[0], run, store.path, *words[1:])
@@ -187,16 +187,14 @@ def test_what_cannot_be_measured_is_refused_in_words(
 
 
 @pytest.mark.parametrize("protocol", ["retrieval", "linear-probe", "fine-tune", "semi-supervised"])
-def test_an_out_that_takes_no_report_is_refused_before_anything_is_learned(
-    protocol: str, store: ClipStore, tmp_path: Path
-) -> None:
+def test_an_out_that_is_a_file_is_refused_before_training(protocol: str, store: ClipStore, tmp_path: Path) -> None:
     (tmp_path / "notes").touch()
     result = invoke(protocol, tmp_path / "no-run", store.path, "--out", tmp_path / "notes")
     assert result.exit_code == 1
-    assert "notes is a file; name a folder" in " ".join(result.output.split())  # and no word of the missing run
+    assert "notes is a file; name a folder" in " ".join(result.output.split())  # the missing run is not mentioned
 
 
-def test_clips_without_labels_are_not_sent_to_find_a_split(run: Path, tmp_path: Path) -> None:
+def test_the_error_for_clips_without_labels_is_about_labels_and_not_about_a_split(run: Path, tmp_path: Path) -> None:
     cleaning = CleanConfig()
     with StoreWriter(tmp_path / "store", cleaning) as writer:
         writer.add_source("made-up", sha256="0" * 64)

@@ -1,4 +1,4 @@
-"""The trainer's commands as a user types them, from a clip file to a bundle."""
+"""The trainer's commands, as a user runs them, from a clip file to a bundle."""
 
 import json
 import os
@@ -71,7 +71,9 @@ def run(store: Path) -> Path:
     return path
 
 
-def test_from_a_clip_file_to_a_bundle(recording: Path, store: Path, run: Path, tmp_path: Path) -> None:
+def test_the_commands_lead_from_a_clip_file_to_a_bundle(
+    recording: Path, store: Path, run: Path, tmp_path: Path
+) -> None:
     assert (run / "losses.png").stat().st_size > 1000
     report = json.loads(succeed(gfp_evaluate, "retrieval", run, store, "--json", "--out", tmp_path / "evaluation"))
     assert list(report["top1_percent"]) == ["pose statistics", "untrained", "trained"]
@@ -88,7 +90,7 @@ def test_from_a_clip_file_to_a_bundle(recording: Path, store: Path, run: Path, t
     assert from_bundle["top1_percent"] == report["top1_percent"]
 
 
-def test_a_fitted_readout_is_in_the_bundle_and_measured_alike_from_both(
+def test_a_fitted_readout_is_in_the_bundle_and_has_the_same_accuracy_as_from_the_run(
     recording: Path, store: Path, run: Path, tmp_path: Path
 ) -> None:
     words = ["--fit", store, "--out", tmp_path / "bundle", "--clips", recording]
@@ -107,7 +109,8 @@ def test_a_fitted_readout_is_in_the_bundle_and_measured_alike_from_both(
     [
         (["--time-parts", "3"], {"kind": "mean", "time_parts": 3, "per_joint": False}, 3 * 16),
         (["--per-joint"], {"kind": "mean", "time_parts": 1, "per_joint": True}, 25 * 16),
-        (["--fit", "STORE", "--readout", "centred"], {"kind": "centred", "size": 256}, 17),  # 18 clips are no test
+        # 18 clips are not test clips.
+        (["--fit", "STORE", "--readout", "centred"], {"kind": "centred", "size": 256}, 17),
         (
             ["--fit", "STORE", "--readout", "within-class", "--readout-size", "4"],
             {"kind": "within-class", "size": 4},
@@ -142,7 +145,7 @@ def test_every_kind_of_readout_is_in_the_bundle_as_it_was_measured(
         ),
     ],
 )
-def test_read_out_options_that_make_no_sense_are_refused_in_words(
+def test_read_out_options_that_make_no_sense_are_refused_with_the_reason(
     words: list[str], said: str, recording: Path, store: Path, run: Path, tmp_path: Path
 ) -> None:
     words = [str(store) if word == "STORE" else word for word in words]
@@ -155,7 +158,7 @@ def test_read_out_options_that_make_no_sense_are_refused_in_words(
 
 
 @pytest.mark.parametrize("command", [gfp_evaluate, gfp_export])
-def test_a_readout_fitted_on_clips_cleaned_otherwise_is_refused(
+def test_a_readout_fitted_on_clips_with_other_cleaning_is_refused(
     command: Command, recording: Path, store: Path, run: Path, tmp_path: Path
 ) -> None:
     succeed(gfp_data, "import", recording, "--out", tmp_path / "turned", "--align-view")
@@ -179,7 +182,7 @@ def test_a_bundle_trained_with_settings_of_another_release_is_refused_in_one_lin
     assert "export it again" in result.output
 
 
-def test_a_canonical_clip_shows_somebody(recording: Path, tmp_path: Path) -> None:
+def test_clips_without_anybody_are_not_canonical_clips(recording: Path, tmp_path: Path) -> None:
     nobody = moving_body(0, num_frames=10)
     nobody[:5], nobody[5:] = np.nan, 0
     clip = Clip(name="nobody", sequence=nobody, layout=NTU25, fps=30.0)
@@ -188,7 +191,7 @@ def test_a_canonical_clip_shows_somebody(recording: Path, tmp_path: Path) -> Non
     succeed(gfp_export, "--pose-statistics", "--out", tmp_path / "bundle", *clips)
 
 
-def test_a_level_that_has_collapsed_for_long_is_named_once(
+def test_a_level_that_has_been_collapsed_for_long_is_named_once(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = [*TINY, "--epochs", 2, "--log-every-steps", 1]
@@ -200,7 +203,7 @@ def test_a_level_that_has_collapsed_for_long_is_named_once(
         assert said.count(f"the targets of level '{level}' have collapsed since step 1") == 1
 
 
-def test_evaluation_is_a_table_by_default(store: Path, run: Path) -> None:
+def test_evaluation_prints_a_table_by_default(store: Path, run: Path) -> None:
     output = succeed(gfp_evaluate, "retrieval", run, store, "--folds", 4)
     for word in ("chance", "pose statistics", "untrained", "trained", "24 test clips", "4 cross-subject folds"):
         assert word in output
@@ -214,7 +217,7 @@ def test_pose_statistics_become_a_bundle_without_training(recording: Path, tmp_p
     assert (manifest.name, manifest.embedding_size, manifest.training) == ("pose-statistics", 600, None)
 
 
-def test_a_bundle_that_is_there_is_replaced_only_when_asked_to(recording: Path, tmp_path: Path) -> None:
+def test_an_existing_bundle_is_replaced_only_on_request(recording: Path, tmp_path: Path) -> None:
     words = ["--pose-statistics", "--out", tmp_path / "bundle", "--clips", recording]
     (tmp_path / "bundle").mkdir()
     result = invoke(gfp_export, *words)
@@ -224,7 +227,7 @@ def test_a_bundle_that_is_there_is_replaced_only_when_asked_to(recording: Path, 
     assert Bundle.read(tmp_path / "bundle").manifest.name == "pose-statistics"
 
 
-def test_a_run_that_is_there_is_not_overwritten(store: Path, run: Path) -> None:
+def test_an_existing_run_is_not_overwritten(store: Path, run: Path) -> None:
     before = (run / "checkpoint.pt").read_bytes()
     result = invoke(gfp_train, store, "--out", run, *TINY)
     assert result.exit_code == 2
@@ -242,10 +245,10 @@ def test_each_setting_that_differs_on_resume_is_named_with_both_values(store: Pa
         assert difference in by_preset
 
 
-def test_options_on_resume_are_judged_by_the_runs_settings_and_not_by_the_defaults(store: Path, tmp_path: Path) -> None:
+def test_options_on_resume_are_checked_with_the_runs_settings_and_not_the_defaults(store: Path, tmp_path: Path) -> None:
     words = [*TINY[:6], *TINY[10:], "--objective", "s_jepa", "--target-momentum", 0.9, "--epochs", 2]
     succeed(gfp_train, store, "--out", tmp_path, *words)
-    # Alone, --epochs 2 is shorter than the default warm-up, and --target-momentum is no setting of gfp.
+    # With the defaults, --epochs 2 is shorter than the warm-up, and gfp has no setting --target-momentum.
     succeed(gfp_train, store, "--out", tmp_path, "--resume", "--epochs", 2, "--target-momentum", 0.9)
     longer_warmup = invoke(gfp_train, store, "--out", tmp_path, "--resume", "--warmup-epochs", 3)
     assert longer_warmup.exit_code == 2
@@ -254,7 +257,7 @@ def test_options_on_resume_are_judged_by_the_runs_settings_and_not_by_the_defaul
     assert "but --objective is mamp and was s_jepa. Leave these out" in other
 
 
-def test_where_and_how_often_may_differ_on_resume(store: Path, run: Path) -> None:
+def test_device_threads_and_logging_may_differ_on_resume(store: Path, run: Path) -> None:
     succeed(gfp_train, store, "--out", run, "--resume", "--device", "cpu", "--log-every-steps", 7, "--num-threads", 0)
 
 
@@ -309,7 +312,7 @@ def test_cuda_without_cuda_is_refused(store: Path, tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize("command", [gfp_evaluate, gfp_export])
-def test_what_is_neither_run_nor_bundle_is_refused_in_one_line(
+def test_a_path_that_is_neither_run_nor_bundle_is_refused_in_one_line(
     command, store: Path, recording: Path, tmp_path: Path
 ) -> None:
     words = (
@@ -324,25 +327,25 @@ def test_what_is_neither_run_nor_bundle_is_refused_in_one_line(
 
 
 @pytest.mark.parametrize("words", [[], ["run", "--pose-statistics"]])
-def test_export_wants_a_run_or_pose_statistics(recording: Path, tmp_path: Path, words: list[str]) -> None:
+def test_export_needs_a_run_or_pose_statistics(recording: Path, tmp_path: Path, words: list[str]) -> None:
     result = invoke(gfp_export, *words, "--out", tmp_path / "bundle", "--clips", recording)
     assert result.exit_code == 2
     assert "name either a RUN, or --pose-statistics" in result.output
 
 
-def test_a_preset_sets_what_it_names_and_flags_override_it() -> None:
+def test_a_preset_sets_its_values_and_flags_override_them() -> None:
     assert PRESETS["ntu60-xsub"] == TrainConfig()
     published = PRESETS["published-weights"].objective
     assert (published.variance_weight, published.covariance_weight, published.prediction_weight) == (1.0, 5.0, 5.0)
     assert PRESETS["ntu120-xsub"].objective.mask_temperature == 0.75
 
 
-def test_every_preset_survives_a_checkpoints_json() -> None:
+def test_every_preset_is_the_same_after_a_checkpoints_json() -> None:
     for preset in PRESETS.values():
         assert TrainConfig.from_json(json.loads(json.dumps(preset.to_json()))) == preset
 
 
-def test_sigterm_of_the_command_writes_a_checkpoint_and_resume_ends_the_run(store: Path, tmp_path: Path) -> None:
+def test_at_sigterm_the_command_writes_a_checkpoint_and_resume_finishes_the_run(store: Path, tmp_path: Path) -> None:
     command = [
         sys.executable,
         "-c",

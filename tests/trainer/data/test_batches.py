@@ -1,4 +1,4 @@
-"""Batches cut on the device, against the numpy functions that serving uses."""
+"""Batches cut on the device equal those of the numpy functions that serving uses."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def training_clips(store: ClipStore, *, batch_clips: int, **sampling: bool) -> T
     )
 
 
-def test_rows_of_a_step_are_its_clips_windows_resampled_and_turned(store: ClipStore) -> None:
+def test_the_rows_of_a_step_are_its_clips_cut_to_windows_resampled_and_turned(store: ClipStore) -> None:
     clips = training_clips(store, batch_clips=9)
     rows = iter(clips.batch(5).bodies.numpy())
     chosen = clips.of_step(5)
@@ -69,7 +69,7 @@ def rows_of_processes(
     return shares
 
 
-def test_several_processes_share_a_step_evenly_and_none_is_left_without_clips(
+def test_several_processes_share_a_step_evenly_and_each_has_clips(
     store: ClipStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = training_clips(store, batch_clips=4).batch(0).bodies
@@ -85,7 +85,7 @@ def test_more_processes_than_clips_in_a_step_are_refused(store: ClipStore, monke
         rows_of_processes(store, monkeypatch, batch_clips=4, num_processes=5)
 
 
-def test_the_random_numbers_of_a_step_are_its_own_and_always_the_same(store: ClipStore) -> None:
+def test_each_step_has_its_own_random_numbers_and_always_the_same(store: ClipStore) -> None:
     clips = training_clips(store, batch_clips=4)
     first, second = clips.batch(0), clips.batch(1)
     again = training_clips(store, batch_clips=4).batch(1)

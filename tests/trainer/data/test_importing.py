@@ -1,4 +1,4 @@
-"""`gfp-data`: recordings become a store, and what is left out is named."""
+"""`gfp-data` imports recordings into a store, and names what it leaves out."""
 
 import errno
 import hashlib
@@ -69,7 +69,7 @@ def test_the_shipped_recordings_become_a_store_and_the_two_empty_clips_are_named
     assert [source.sha256 for source in store.sources if source.name == "precog"] == [digest]
 
 
-def test_what_is_stored_is_the_cleaned_clip(tmp_path: Path) -> None:
+def test_the_store_holds_the_cleaned_clip(tmp_path: Path) -> None:
     raw = make_sequence(0, joints=20)
     raw[2, 0, 5] = np.nan
     write_clip_file(tmp_path / "lab.npz", [Clip(name="a", sequence=raw, layout=KINECT20, fps=30.0)])
@@ -80,7 +80,7 @@ def test_what_is_stored_is_the_cleaned_clip(tmp_path: Path) -> None:
         assert store.cleaning == config
 
 
-def test_scale_torso_makes_trunks_equally_long(tmp_path: Path) -> None:
+def test_scale_torso_gives_all_trunks_the_same_length(tmp_path: Path) -> None:
     make_file(tmp_path / "lab.npz")
     assert run("import", tmp_path / "lab.npz", "--out", tmp_path / "s", "--scale-torso").exit_code == 0
     store = ClipStore.open(tmp_path / "s")
@@ -89,7 +89,7 @@ def test_scale_torso_makes_trunks_equally_long(tmp_path: Path) -> None:
         assert np.median(trunk) == pytest.approx(NOMINAL_TRUNK_M, rel=1e-5)
 
 
-def test_a_test_subject_is_test_the_others_of_its_source_train_and_other_sources_keep_their_split(
+def test_a_test_subject_splits_its_source_and_other_sources_keep_their_split(
     tmp_path: Path,
 ) -> None:
     lab, street = make_file(tmp_path / "lab.npz", split=1), make_file(tmp_path / "street.npz", "12", split=-1)
@@ -143,7 +143,7 @@ def make_damaged_folder(folder: Path) -> Path:
     return folder
 
 
-def test_damaged_files_are_named_with_line_or_array_and_the_rest_goes_on(tmp_path: Path) -> None:
+def test_damaged_files_are_named_with_line_or_array_and_the_others_are_imported(tmp_path: Path) -> None:
     folder = make_damaged_folder(tmp_path / "mixed")
     result = run("import", folder, "--out", tmp_path / "s")
     assert result.exit_code == 0
@@ -163,7 +163,7 @@ def test_strict_writes_nothing_but_still_names_all_problems(tmp_path: Path) -> N
     assert [file.name for file in tmp_path.iterdir()] == ["mixed"]
 
 
-def test_nothing_usable_is_a_failure_that_leaves_nothing(tmp_path: Path) -> None:
+def test_without_a_usable_clip_the_import_fails_and_leaves_nothing(tmp_path: Path) -> None:
     empty = np.zeros((3, 1, 25, 3), dtype=np.float32)
     write_clip_file(tmp_path / "lab.npz", [Clip(name="a", sequence=empty, layout=NTU25, fps=30.0)])
     result = run("import", tmp_path / "lab.npz", "--out", tmp_path / "s")
@@ -186,7 +186,7 @@ def test_nothing_usable_is_a_failure_that_leaves_nothing(tmp_path: Path) -> None
         (["--licence", "MIT"], 2, "SOURCE=TEXT"),
     ],
 )
-def test_a_subject_or_source_that_does_not_occur_is_a_failure_that_leaves_nothing(
+def test_an_unknown_subject_or_source_is_an_error_and_leaves_nothing(
     options: list[str], exit_code: int, said: str, tmp_path: Path
 ) -> None:
     result = run("import", make_file(tmp_path / "lab.npz"), "--out", tmp_path / "s", *options)
@@ -195,7 +195,7 @@ def test_a_subject_or_source_that_does_not_occur_is_a_failure_that_leaves_nothin
     assert [file.name for file in tmp_path.iterdir()] == ["lab.npz"]
 
 
-def test_two_files_that_would_be_one_source_are_refused(tmp_path: Path) -> None:
+def test_two_files_with_the_same_source_name_are_refused(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     result = run(
         "import", make_file(tmp_path / "lab.npz"), make_file(tmp_path / "b" / "lab.npz"), "--out", tmp_path / "s"
@@ -204,7 +204,7 @@ def test_two_files_that_would_be_one_source_are_refused(tmp_path: Path) -> None:
     assert "would both be the source 'lab'; rename one of them" in result.stderr
 
 
-def test_a_folder_with_two_kinds_of_recordings_is_refused_under_its_own_name(tmp_path: Path) -> None:
+def test_a_folder_with_two_kinds_of_recordings_is_refused_and_named(tmp_path: Path) -> None:
     for part in ("bvh", "ntu"):
         (tmp_path / "raw" / part).mkdir(parents=True)
     (tmp_path / "raw" / "bvh" / "walk.bvh").touch()
@@ -219,7 +219,7 @@ def test_progress_adds_up_to_all_bytes(tmp_path: Path) -> None:
     steps: list[float] = []
     import_recordings(sources, tmp_path / "s", ImportConfig(), advance=steps.append)
     assert sum(steps) == pytest.approx(total_bytes(sources))
-    assert len(steps) == 8  # one a clip, and one a file for what is left
+    assert len(steps) == 8  # one step for each clip, and one for each file's remaining bytes
     assert all(step >= 0 for step in steps)
 
 
@@ -292,7 +292,7 @@ CONFIG = ImportConfig()
 
 
 def make_ntu_folder(folder: Path, num_files: int) -> Path:
-    """Files of one body, of as many frames as their number; cameras 1, 2, 3, setups 1 and 2."""
+    """Make files of one body. File n has n frames. Cameras are 1, 2, 3; setups are 1 and 2."""
     folder.mkdir()
     for n in range(num_files):
         make_skeleton_file(folder / f"S{n % 2 + 1:03}C{n % 3 + 1:03}P{n % 5 + 1:03}R001A{n + 1:03}.skeleton", n % 7 + 1)
@@ -319,7 +319,7 @@ def test_any_number_of_processes_makes_the_same_store(tmp_path: Path, monkeypatc
 
 
 def stop_after(num_files: int, error: BaseException) -> Callable[[float], None]:
-    """An `advance` that fails when that many files of one clip are done and the next is not."""
+    """Return an `advance` that fails after this many files of one clip each."""
     steps = 0
 
     def advance(num_bytes: float) -> None:
@@ -408,7 +408,7 @@ def test_going_on_with_other_settings_or_changed_files_is_refused_with_each_diff
     assert run("import", tmp_path / "other", "--out", tmp_path / "t").exit_code == 0
 
 
-def test_labels_that_changed_while_an_import_of_pku_mmd_was_interrupted_are_noticed(tmp_path: Path) -> None:
+def test_changed_labels_are_found_when_an_import_of_pku_mmd_goes_on(tmp_path: Path) -> None:
     folder, labels = tmp_path / "pku" / "skeleton", tmp_path / "pku" / "label" / "0002-L.txt"
     folder.mkdir(parents=True)
     labels.parent.mkdir()
@@ -430,7 +430,7 @@ def test_a_file_whose_name_is_not_utf_8_is_imported(tmp_path: Path) -> None:
     assert ClipStore.open(tmp_path / "s").names[-1] == os.fsdecode(b"ntu/x\xff")
 
 
-def test_a_full_disk_is_said_and_what_is_done_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_and_finished_clips_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sources = find_sources([make_ntu_folder(tmp_path / "ntu", 5)])
     commit, commits = ImportJournal.commit, 0
 
@@ -448,7 +448,7 @@ def test_a_full_disk_is_said_and_what_is_done_is_kept(tmp_path: Path, monkeypatc
     assert import_recordings(sources, tmp_path / "s", CONFIG).num_resumed == 3
 
 
-def test_the_protocol_decides_the_sides_and_the_store_says_so(tmp_path: Path) -> None:
+def test_the_protocol_decides_the_split_and_the_store_names_it(tmp_path: Path) -> None:
     folder = make_ntu_folder(tmp_path / "ntu", 6)
     sides = {"x-sub": [0, 0, 1, 0, 0, 0], "x-view": [1, 0, 0, 1, 0, 0], "x-set": [1, 0, 1, 0, 1, 0]}
     for protocol, expected in sides.items():
@@ -464,7 +464,7 @@ def test_the_protocol_decides_the_sides_and_the_store_says_so(tmp_path: Path) ->
     assert usual.content_digest == ClipStore.open(tmp_path / "x-sub").content_digest
 
 
-def test_a_protocol_that_no_clip_knows_is_a_failure_that_leaves_nothing(tmp_path: Path) -> None:
+def test_a_protocol_that_no_clip_has_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
     lab = make_file(tmp_path / "lab.npz")
     result = run("import", lab, "--out", tmp_path / "s", "--protocol", "x-view")
     assert result.exit_code == 1
@@ -474,7 +474,7 @@ def test_a_protocol_that_no_clip_knows_is_a_failure_that_leaves_nothing(tmp_path
     assert [file.name for file in tmp_path.iterdir()] == ["lab.npz"]
 
 
-def test_clips_on_a_list_and_recordings_known_to_be_incomplete_are_left_out_and_counted(tmp_path: Path) -> None:
+def test_clips_on_a_list_and_known_incomplete_recordings_are_left_out_and_counted(tmp_path: Path) -> None:
     folder = make_ntu_folder(tmp_path / "ntu", 3)
     make_skeleton_file(folder / "S001C002P005R002A008.skeleton")  # on the authors' list
     listed = tmp_path / "bad.txt"
@@ -485,7 +485,7 @@ def test_clips_on_a_list_and_recordings_known_to_be_incomplete_are_left_out_and_
     assert ClipStore.open(tmp_path / "s").names.tolist() == ["ntu/S001C001P001R001A001", "ntu/S001C003P003R001A003"]
 
 
-def test_compat_closes_gaps_in_time_and_the_second_body_can_be_a_copy(tmp_path: Path) -> None:
+def test_compat_closes_gaps_in_time_and_second_body_copy_repeats_the_first(tmp_path: Path) -> None:
     folder = tmp_path / "ntu"
     folder.mkdir()
     path = make_skeleton_file(folder / "S001C001P001R001A001.skeleton", 4)

@@ -1,4 +1,4 @@
-"""Model input of a store's clips: torch gives what numpy gives, and numpy what is served."""
+"""Model input of a store's clips: torch and numpy give the same as the server."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
 
 
 @pytest.mark.parametrize("num_frames", [1, 60, 120, 299])
-def test_windows_are_resampled_as_serving_resamples_them(num_frames: int) -> None:
+def test_windows_are_resampled_as_in_serving(num_frames: int) -> None:
     rows = np.random.default_rng(0).normal(size=(500, 75)).astype(np.float32)
     first, length = np.array([0, 17, 100, 499, 3]), np.array([1, 2, 64, 1, 497])
     cut = cut_windows(torch.from_numpy(rows), torch.from_numpy(first), torch.from_numpy(length), num_frames)
@@ -28,7 +28,7 @@ def test_windows_are_resampled_as_serving_resamples_them(num_frames: int) -> Non
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
-def test_the_rows_of_centre_crops_are_what_is_served(store: ClipStore, sampling: SampleConfig) -> None:
+def test_the_rows_of_centre_crops_are_the_servers_model_input(store: ClipStore, sampling: SampleConfig) -> None:
     model_input = ModelInput(store, sampling)
     clips = np.array([5, 0, 1])  # of two, one and two bodies
     served = [model_input.served(int(clip)) for clip in clips]
@@ -36,14 +36,14 @@ def test_the_rows_of_centre_crops_are_what_is_served(store: ClipStore, sampling:
     np.testing.assert_allclose(model_input.rows(clips).numpy(), np.concatenate(served), atol=1e-6)
 
 
-def test_chosen_rows_are_those_of_all_rows(store: ClipStore) -> None:
+def test_chosen_rows_equal_the_same_rows_of_all(store: ClipStore) -> None:
     model_input = ModelInput(store, SampleConfig())
     clips = np.array([1, 0, 5])
     assert torch.equal(model_input.rows(clips, chosen=np.array([3, 1])), model_input.rows(clips)[[3, 1]])
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
-def test_batches_have_every_clip_once_as_it_is_served(store: ClipStore, sampling: SampleConfig) -> None:
+def test_batches_have_every_clip_once_with_the_servers_model_input(store: ClipStore, sampling: SampleConfig) -> None:
     clips = np.arange(len(store))[::-1].copy()
     seen = []
     for places, batch in ModelInput(store, sampling).served_batches(clips, 5):

@@ -1,4 +1,4 @@
-"""Recordings are read file by file, and one that cannot be read does not stop the rest."""
+"""Recordings are read file by file; a file that cannot be read does not stop the others."""
 
 import errno
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.support.ntu_files import lines_of, write_lines
 from trainer.data.reading import Problem, ReadConfig, read_all
 
 
-def test_a_file_that_may_not_be_read_is_named_and_the_rest_goes_on(
+def test_a_file_that_cannot_be_read_is_named_and_the_others_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = lines_of([{"1": [(0.0, joint / 25, 2.0) for joint in range(25)]}])

@@ -1,4 +1,4 @@
-"""The clip store: what was added comes back, as views, and nothing else passes for a store."""
+"""The clip store: added clips come back as views, and other files are not accepted as a store."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ def add(writer: StoreWriter, clip: np.ndarray, **values: Any) -> None:
 
 
 def make_store(path: Path, **writing: Any) -> ClipStore:
-    """Three clips of two sources that share the class "walk"."""
+    """A store of three clips of two sources, which share the class "walk"."""
     with StoreWriter(path, CLEANING, **writing) as writer:
         writer.add_source("lab", sha256="00", licence="MIT")
         add(writer, make_clip(3, 1), name="a", label="walk", subject="7", camera=2, split=1)
@@ -42,7 +42,7 @@ def make_store(path: Path, **writing: Any) -> ClipStore:
     return ClipStore.open(path)
 
 
-def test_what_was_added_comes_back(tmp_path: Path) -> None:
+def test_added_clips_come_back(tmp_path: Path) -> None:
     store = make_store(tmp_path / "store")
     assert len(store) == 4
     for index, clip in enumerate([make_clip(3, 1), make_clip(2, 2, 1000), make_clip(4, 1, 2000)]):
@@ -107,7 +107,7 @@ def test_the_digest_is_of_the_content(tmp_path: Path) -> None:
         assert ClipStore.open(path).content_digest != digest
 
 
-def test_verify_notices_a_changed_byte(tmp_path: Path) -> None:
+def test_verify_finds_a_changed_byte(tmp_path: Path) -> None:
     make_store(tmp_path / "store").verify()
     positions = tmp_path / "store" / "positions.f32"
     content = bytearray(positions.read_bytes())
@@ -171,7 +171,7 @@ def test_an_interrupted_overwriting_leaves_the_old_store(tmp_path: Path) -> None
     assert [file.name for file in tmp_path.iterdir()] == ["store"]
 
 
-def test_a_store_is_only_replaced_when_asked_and_other_folders_never(tmp_path: Path) -> None:
+def test_a_store_is_replaced_only_on_request_and_other_folders_never(tmp_path: Path) -> None:
     make_store(tmp_path / "store")
     with pytest.raises(StoreError, match="--overwrite"):
         make_store(tmp_path / "store")
@@ -194,7 +194,7 @@ def test_a_store_is_only_replaced_when_asked_and_other_folders_never(tmp_path: P
         (["lab"], [], "no usable clip"),
     ],
 )
-def test_a_name_twice_a_source_twice_and_an_empty_store_are_refused(
+def test_repeated_names_repeated_sources_and_an_empty_store_are_refused(
     sources: list[str], names: list[str], said: str, tmp_path: Path
 ) -> None:
     def write() -> None:
@@ -228,7 +228,7 @@ def write_some(path: Path, names: str, *, job: dict[str, str] = JOB) -> None:
 
 
 def write_rest(path: Path, names: str) -> list[str]:
-    """Go on until all names are there; which were there."""
+    """Go on until the store has all names; return those that it had before."""
     with StoreWriter(path, CLEANING, job=JOB) as writer:
         there = [note["name"] for note in writer.notes]
         for name in names[len(there) :]:
@@ -251,13 +251,15 @@ def test_a_writer_with_a_job_goes_on_after_the_last_commit(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("file", "cut", "kept"),
     [
-        ("journal.jsonl", 1, ["a"]),  # the line of b has no end
+        ("journal.jsonl", 1, ["a"]),  # the line of b is cut off
         ("journal.jsonl", 10_000, []),
-        ("positions.f32", 3 * 300 + 1, ["a"]),  # the clip that was never committed, and a byte of b's
+        ("positions.f32", 3 * 300 + 1, ["a"]),  # the clip that was never committed, and one byte of b
         ("positions.f32", 10_000, []),
     ],
 )
-def test_what_a_crash_left_incomplete_is_written_anew(file: str, cut: int, kept: list[str], tmp_path: Path) -> None:
+def test_clips_that_a_crash_left_incomplete_are_written_again(
+    file: str, cut: int, kept: list[str], tmp_path: Path
+) -> None:
     write_rest(tmp_path / "whole", "abc")
     write_some(tmp_path / "s", "ab")
     damaged = tmp_path / ".s.partial" / file
@@ -267,7 +269,7 @@ def test_what_a_crash_left_incomplete_is_written_anew(file: str, cut: int, kept:
     assert ClipStore.open(tmp_path / "s").content_digest == ClipStore.open(tmp_path / "whole").content_digest
 
 
-def test_bytes_that_changed_since_they_were_committed_are_written_anew(tmp_path: Path) -> None:
+def test_clips_whose_bytes_changed_after_their_commit_are_written_again(tmp_path: Path) -> None:
     write_some(tmp_path / "s", "ab")
     positions = tmp_path / ".s.partial" / "positions.f32"
     content = bytearray(positions.read_bytes())
@@ -277,7 +279,7 @@ def test_bytes_that_changed_since_they_were_committed_are_written_anew(tmp_path:
     ClipStore.open(tmp_path / "s").verify()
 
 
-def test_a_commit_that_is_larger_than_memory_is_gone_on_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_commit_larger_than_memory_can_be_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_rest(tmp_path / "whole", "abc")
     write_some(tmp_path / "s", "ab")
     monkeypatch.setattr(import_journal, "_CHUNK_BYTES", 500)
@@ -289,7 +291,7 @@ def test_a_commit_that_is_larger_than_memory_is_gone_on_from(tmp_path: Path, mon
     assert ClipStore.open(tmp_path / "s").content_digest == ClipStore.open(tmp_path / "whole").content_digest
 
 
-def test_a_writer_that_was_killed_between_the_old_store_and_the_new_leaves_only_the_new_in_the_end(
+def test_a_kill_between_the_two_renames_is_repaired_by_the_next_writer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_rest(tmp_path / "s", "a")
@@ -320,7 +322,7 @@ def test_a_writer_that_was_killed_between_the_old_store_and_the_new_leaves_only_
     assert ClipStore.open(tmp_path / "s").names.tolist() == ["lab/b"]
 
 
-def test_another_job_does_not_go_on_and_two_writers_do_not_mix(tmp_path: Path) -> None:
+def test_another_job_does_not_resume_and_two_writers_do_not_mix(tmp_path: Path) -> None:
     write_some(tmp_path / "s", "a")
     with pytest.raises(StoreError, match="files was two, is three"):
         write_some(tmp_path / "s", "a", job={"files": "three"})

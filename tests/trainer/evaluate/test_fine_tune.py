@@ -1,4 +1,4 @@
-"""Fine-tuning: learning rates and drop-path by hand, and a broken-off run that ends as an unbroken one."""
+"""Fine-tuning: learning rates and drop-path computed by hand; a resumed run ends like an unbroken one."""
 
 import errno
 import os
@@ -83,7 +83,7 @@ def test_dropped_rows_are_zero_and_the_others_keep_the_mean() -> None:
     assert dropped.mean().item() == pytest.approx(1.0, abs=0.05)
 
 
-def test_drop_path_acts_in_training_alone_and_leaves_names_and_other_encoders_as_they_are() -> None:
+def test_drop_path_acts_only_in_training_and_changes_no_names_and_no_other_encoder() -> None:
     plain, dropping = make_encoder(), make_encoder()
     add_drop_path(dropping, 0.9)
     assert list(dropping.state_dict()) == list(plain.state_dict())
@@ -93,13 +93,13 @@ def test_drop_path_acts_in_training_alone_and_leaves_names_and_other_encoders_as
     assert torch.equal(plain.train()(segments), plain.eval()(segments))
 
 
-def test_where_every_update_is_dropped_a_block_passes_its_tokens_on() -> None:
+def test_if_every_update_is_dropped_a_block_returns_its_tokens_unchanged() -> None:
     encoder = make_encoder().train()
     add_drop_path(encoder, 1 - 1e-9)
     tokens = torch.randn(4, 5, 16)
     torch.manual_seed(0)
     assert torch.equal(encoder.blocks[1](tokens), tokens)
-    assert not torch.allclose(encoder.blocks[0](tokens), tokens)  # its share is 0
+    assert not torch.allclose(encoder.blocks[0](tokens), tokens)  # its drop rate is 0
 
 
 def test_the_head_sees_each_joints_mean_over_time_averaged_over_bodies() -> None:
@@ -149,20 +149,20 @@ def test_fine_tuning_learns_its_training_clips_by_heart(clips: LabelledClips) ->
 def test_rates_warm_up_and_end_at_the_floor_and_the_last_epoch_is_tested(clips: LabelledClips) -> None:
     config = FineTuneConfig(epochs=3, warmup_epochs=1, batch_clips=4, head_width=8, test_every_epochs=2)
     epochs = run(clips, nothing_remembered(), config).epochs
-    # Two steps an epoch; the last of the first one is at the peak, the last of all at the floor.
+    # Two steps an epoch. The last step of the first epoch is at the peak, the very last one at the floor.
     assert epochs[0].learning_rate == pytest.approx(3e-4)
     assert epochs[2].learning_rate == pytest.approx(1e-5)
     assert [epoch.top1_percent is None for epoch in epochs] == [True, False, False]
 
 
-def test_a_run_broken_off_and_resumed_ends_as_an_unbroken_one(
+def test_an_interrupted_and_resumed_run_ends_like_an_unbroken_one(
     clips: LabelledClips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = run(clips, nothing_remembered())
     monkeypatch.setattr(unfinished_module, "SAVE_EVERY_S", 0.0)
 
     class Unplugged(EvaluationState):
-        """Writes once, and then the power fails."""
+        """Writes once; then the power fails."""
 
         def save_if_due(self, *arguments) -> None:
             super().save_if_due(*arguments)
@@ -176,7 +176,7 @@ def test_a_run_broken_off_and_resumed_ends_as_an_unbroken_one(
     np.testing.assert_array_equal(resumed.features, whole.features)
 
 
-def test_what_is_finished_is_remembered_and_a_stranger_is_refused_with_each_difference(
+def test_finished_parts_are_remembered_and_another_run_is_refused_with_each_difference(
     clips: LabelledClips, tmp_path: Path
 ) -> None:
     remembered = EvaluationState(tmp_path, {"seed": 0, "epochs": 3}, resume=False)
@@ -199,7 +199,7 @@ def test_what_is_finished_is_remembered_and_a_stranger_is_refused_with_each_diff
         EvaluationState(tmp_path, {}, resume=True)
 
 
-def test_a_full_disk_is_told_and_what_was_written_before_stays(
+def test_a_full_disk_is_reported_and_the_last_state_stays(
     clips: LabelledClips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learned = HeadResult(np.array([1, 2]), ())
@@ -220,7 +220,7 @@ def test_a_full_disk_is_told_and_what_was_written_before_stays(
     assert again.result("one") is not None
 
 
-def test_a_run_reads_as_many_clips_as_announced(clips: LabelledClips) -> None:
+def test_a_run_reads_exactly_as_many_clips_as_announced(clips: LabelledClips) -> None:
     (fold,) = split_folds(clips.store)
     read: list[int] = []
     fine_tune(

@@ -1,4 +1,4 @@
-"""Labelled clips: what a head is tested on is what is served, and what it learns from is a random view of it."""
+"""Labelled clips: a head is tested on the server's model input, and trained on random views of it."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
 
 
 @pytest.mark.parametrize("keep_absent_bodies", [False, True])
-def test_the_centre_crops_are_those_that_are_served(store: ClipStore, keep_absent_bodies: bool) -> None:
+def test_centre_crops_equal_the_servers_model_input(store: ClipStore, keep_absent_bodies: bool) -> None:
     sampling = SampleConfig(keep_absent_bodies=keep_absent_bodies)
     chosen = np.array([5, 0, 1])  # of two, one and two bodies
     views = LabelledClips(store, sampling, CPU).views(chosen)
@@ -28,24 +28,24 @@ def test_the_centre_crops_are_those_that_are_served(store: ClipStore, keep_absen
     np.testing.assert_allclose(views.bodies.numpy(), np.concatenate(expected), atol=1e-5)
 
 
-def test_random_views_are_a_function_of_the_draws_and_turn_all_bodies_of_a_clip_alike(store: ClipStore) -> None:
+def test_random_views_depend_only_on_the_draws_and_turn_all_bodies_of_a_clip_together(store: ClipStore) -> None:
     clips = LabelledClips(store, SampleConfig(), CPU)
     first, again, other = (clips.views(np.array([1]), np.random.default_rng(seed)).bodies for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.allclose(first, other)
-    # One rotation about the origin for both bodies leaves their distances as a window without rotation has them.
+    # Both bodies are turned about the origin together, so their distances are those of the window before the rotation.
     assert torch.allclose(first.norm(dim=-1).mean(), other.norm(dim=-1).mean(), rtol=0.1)
     apart = (first[0] - first[1]).norm(dim=-1)
     assert apart.min() > 0.3
     assert apart.max() < 2.0
 
 
-def test_a_clip_has_the_mean_of_its_bodies() -> None:
+def test_the_features_of_a_clip_are_the_mean_of_its_bodies() -> None:
     views = ClipRows(torch.zeros(3, 1, 1, 3), torch.tensor([0, 1, 1]), 2)
     assert views.mean_of_bodies(torch.tensor([[1.0], [2.0], [6.0]])).tolist() == [[1.0], [4.0]]
 
 
-def test_frozen_features_are_the_embedding_before_unit_length(store: ClipStore) -> None:
+def test_frozen_features_are_the_embedding_before_it_is_scaled_to_unit_length(store: ClipStore) -> None:
     views = LabelledClips(store, SampleConfig(), CPU).views(np.array([1, 2]))
     features = frozen_features(PoseStatistics(), views)
     assert not torch.allclose(features.norm(dim=1), torch.ones(2))

@@ -1,4 +1,4 @@
-"""The linear probe: its recipe, and that the last epoch is what counts."""
+"""The linear probe: its recipe, and that the last epoch counts."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from trainer.evaluate.labelled import LabelledClips
 from trainer.evaluate.learning import Epoch, HeadResult, Passes, learn
 from trainer.evaluate.linear_probe import LinearHead, LinearProbeConfig, clips_read, linear_probe, train_linear_head
 
-# Four corners of a square, a class each; a line cannot be drawn wrongly between them.
+# Four corners of a square, each its own class, which are easy to separate.
 CORNERS = torch.tensor([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
 
 
@@ -34,17 +34,17 @@ def test_separable_classes_are_told_apart() -> None:
     assert learned.epochs[0].train_loss == pytest.approx(np.log(4), abs=0.05)  # weights start near 0
     assert learned.epochs[-1].train_loss < 0.5
     assert learned.epochs[-1].top1_percent == 100.0
-    # Batch norm remembers the variance of a sample, 4 / 3 of the four corners' own, which is 1.
+    # Batch norm keeps the variance of a sample: 4 / 3 of that of the four corners, which is 1.
     np.testing.assert_allclose(learned.features, CORNERS / (4 / 3) ** 0.5, atol=0.01)
 
 
 def test_the_rate_starts_at_its_peak_and_falls_along_half_a_cosine() -> None:
     rates = [epoch.learning_rate for epoch in probe_corners(LinearProbeConfig(epochs=4, peak_lr=0.1)).epochs]
-    # One step an epoch: cosines of 0, 45, 90 and 135 degrees.
+    # One step an epoch gives the cosines of 0, 45, 90 and 135 degrees.
     np.testing.assert_allclose(rates, [0.1, 0.05 * (1 + 0.5**0.5), 0.05, 0.05 * (1 - 0.5**0.5)], rtol=1e-6)
 
 
-def test_features_are_brought_to_mean_0_and_variance_1_without_weights_of_their_own() -> None:
+def test_features_are_scaled_to_mean_0_and_variance_1_without_trained_weights() -> None:
     head = LinearHead(2, 3)
     assert {name for name, _ in head.named_parameters()} == {"classify.weight", "classify.bias"}
     normed = head.norm(torch.tensor([[1.0, 1000.0], [3.0, 5000.0]]))
@@ -58,8 +58,8 @@ def test_a_probe_repeats_itself_and_another_seed_gives_other_losses() -> None:
     assert first != other
 
 
-def test_the_last_epoch_counts_though_an_earlier_one_was_better() -> None:
-    # What is predicted gets worse from epoch to epoch: 2, 1 and 0 of 2 right.
+def test_the_last_epoch_counts_even_if_an_earlier_one_was_better() -> None:
+    # Predictions get worse with each epoch: 2, 1 and 0 of 2 are right.
     answers = iter([np.array([1, 1]), np.array([1, 0]), np.array([0, 0])])
     weight = torch.nn.Parameter(torch.zeros(()))
     learned = learn(
@@ -104,7 +104,7 @@ def test_a_single_clip_to_learn_from_is_refused() -> None:
 
 
 @pytest.mark.parametrize("augment", [False, True])
-def test_a_model_is_probed_on_the_test_clips_and_reads_as_many_clips_as_announced(tmp_path, augment: bool) -> None:
+def test_a_model_is_tested_on_the_test_clips_and_reads_as_many_clips_as_announced(tmp_path, augment: bool) -> None:
     store = write_store(tmp_path / "store", num_clips=24)
     (fold,) = split_folds(store)
     config = LinearProbeConfig(epochs=4, batch_clips=8, augment=augment)

@@ -44,7 +44,7 @@ def test_the_split_tests_its_test_clips_and_learns_from_the_others(store: ClipSt
 def test_a_read_out_may_not_be_fitted_on_clips_that_are_tested(store: ClipStore, tmp_path: Path) -> None:
     check_not_fitted_on(store, split_folds(store), store)
     other = write_store(tmp_path / "other", num_clips=24)
-    other.sources = (replace(other.sources[0], sha256="1" * 64),)  # another recording of the same name
+    other.sources = (replace(other.sources[0], sha256="1" * 64),)  # another recording with the same name
     folds = cross_subject_folds(store, 2)
     check_not_fitted_on(store, folds, other)
     with pytest.raises(InvalidRequestError, match="would be fitted on 18 of the clips that are tested"):
@@ -67,7 +67,7 @@ def test_the_nearest_of_four_points_in_a_plane_decides(store: ClipStore) -> None
     # Clips 0 and 3 are of class 0, clips 1 and 4 of class 1 (small.py).
     vectors = np.zeros((24, 2), dtype=np.float32)
     vectors[[0, 1]] = [[1, 0], [0, 1]]  # gallery
-    vectors[[3, 4]] = [[0.9, 0.1], [0.8, 0.2]]  # both nearer to clip 0
+    vectors[[3, 4]] = [[0.9, 0.1], [0.8, 0.2]]  # both are nearer to clip 0
     fold = Fold(test=np.array([3, 4]), train=np.array([0, 1]))
     result = retrieve(vectors, store, [fold])
     assert result.predictions.tolist() == [0, 0]
@@ -75,7 +75,7 @@ def test_the_nearest_of_four_points_in_a_plane_decides(store: ClipStore) -> None
     assert chance(store, [fold]) == 50.0
 
 
-def test_vectors_come_in_the_order_of_the_clips_whatever_their_bodies(store: ClipStore) -> None:
+def test_vectors_are_in_the_order_of_the_clips_for_any_number_of_bodies(store: ClipStore) -> None:
     embed = torch_embedder(PoseStatistics(), torch.device("cpu"))
     every = embed_store(embed, store, SampleConfig(), np.arange(24))
     single = [embed_store(embed, store, SampleConfig(), np.array([clip]))[0] for clip in range(24)]
@@ -112,12 +112,12 @@ def test_checkpoint_and_bundle_give_the_same_accuracies(
     trained = ("trained", "read-out" if fitted else "plain")
     assert from_bundle[trained] == from_run[trained]
     assert set(from_run) >= {("pose statistics", "plain"), ("untrained", "plain"), ("trained", "plain"), trained}
-    # The nearest neighbours are the same clips, not only as often right.
+    # The nearest neighbours are the same clips; not only the accuracy is the same.
     last = tables[0][-1].answers.predictions, tables[1][-1].answers.predictions
     np.testing.assert_array_equal(*last)
 
 
-def test_clips_of_one_class_only_are_refused_for_every_answer_would_be_right(tmp_path: Path) -> None:
+def test_clips_of_a_single_class_are_refused_because_every_answer_would_be_right(tmp_path: Path) -> None:
     store = write_store(tmp_path / "store", num_clips=24)
     store.labels[:] = 1
     for ask in (split_folds, lambda of: cross_subject_folds(of, 2)):
@@ -132,7 +132,7 @@ def test_the_untrained_row_is_the_encoder_that_training_started_from(store: Clip
     np.testing.assert_array_equal(untrained.embed(clips), torch_embedder(fresh, torch.device("cpu"))(clips))
 
 
-def test_a_store_cleaned_otherwise_is_refused_with_the_flag_to_use(run: Path, tmp_path: Path) -> None:
+def test_a_store_with_other_cleaning_is_refused_and_the_right_flag_named(run: Path, tmp_path: Path) -> None:
     store = write_store(tmp_path / "store")
     store.cleaning = CleanConfig(align_view=True)
     with pytest.raises(InvalidRequestError, match="Import the data again with --no-align-view"):
@@ -150,14 +150,14 @@ def test_pose_statistics_equal_their_definition_written_in_numpy() -> None:
         np.testing.assert_allclose(vector, expected, atol=1e-5)
 
 
-def test_a_clip_of_two_bodies_is_the_unit_mean_of_both() -> None:
+def test_the_vector_of_two_bodies_is_their_mean_at_unit_length() -> None:
     graph = ClipEmbedding(PoseStatistics())
     clip = torch.randn(1, 2, 120, 25, 3)
     mean = PoseStatistics().features(clip[0]).mean(dim=0)
     torch.testing.assert_close(graph(clip)[0], mean / mean.norm())
 
 
-def test_a_bundle_is_refused_where_weights_are_needed(tmp_path: Path) -> None:
+def test_a_bundle_is_refused_if_weights_are_needed(tmp_path: Path) -> None:
     (tmp_path / "bundle").mkdir()
     (tmp_path / "bundle" / "manifest.json").write_text("{}")
     for path in (tmp_path / "bundle", tmp_path / "bundle.zip"):

@@ -1,4 +1,4 @@
-"""Semi-supervised draws: one a seed, the same in every process, and no more clips than the ratio says."""
+"""Semi-supervised draws: one for each seed, the same in every process, with as many clips as the ratio gives."""
 
 import json
 import subprocess
@@ -32,7 +32,7 @@ def test_a_draw_has_the_published_number_of_training_clips_each_once(store: Clip
     np.testing.assert_array_equal(drawn.test, fold.test)
 
 
-def test_a_seed_draws_the_same_clips_again_and_another_seed_others(store: ClipStore) -> None:
+def test_a_seed_always_draws_the_same_clips_and_another_seed_draws_others(store: ClipStore) -> None:
     (fold,) = split_folds(store)
     first, again, other = (draw(store, fold, 0.2, seed=seed, balanced=False) for seed in (3, 3, 4))
     told = [describe_draw(store, [each], seed=0)["names_sha256"] for each in (first, again, other)]

@@ -1,4 +1,4 @@
-"""What holds for every objective, and how one is added."""
+"""Tests of every objective, and of how to add one."""
 
 import math
 import signal
@@ -18,7 +18,7 @@ from trainer.health import health
 from trainer.loop import StepReport, Trainer
 from trainer.objectives import OBJECTIVES, build_objective, config_from_json, config_to_json
 
-# Losses of five steps. A refactor may not move these; a change of the computation may, and then says so.
+# Losses of five steps. A refactoring must not change these. A change of the computation may, and its commit says so.
 GOLDEN_LOSSES = {
     "gfp": [93.849, 84.662, 80.211, 80.781, 82.729],
     "gfp_queries": [30.3947, 29.3392, 29.132, 28.9241, 27.7598],
@@ -51,7 +51,7 @@ def test_gradient_reaches_every_weight_that_is_trained(name: str) -> None:
     model(bodies(), draws()).total.backward()
     for weight_name, weight in model.named_parameters():
         assert (weight.grad is not None) == (not weight_name.startswith("target_encoder.")), weight_name
-        # A bias in front of a batch norm, and one of keys, has no effect; everything else must learn.
+        # A bias before a batch norm has no effect, nor has a bias of keys. Everything else must learn.
         if weight.grad is not None and not weight_name.endswith("bias"):
             assert weight.grad.abs().max() > 0, weight_name
 
@@ -66,8 +66,8 @@ def test_gradient_reaches_every_weight_that_is_trained(name: str) -> None:
     ],
 )
 @pytest.mark.parametrize("name", ["gfp", "gfp_queries"])
-def test_with_any_ablation_all_weights_that_ask_for_a_gradient_get_one(name: str, settings: dict[str, Any]) -> None:
-    # Data parallel training ends in its second step otherwise.
+def test_with_every_ablation_each_weight_that_requires_a_gradient_gets_one(name: str, settings: dict[str, Any]) -> None:
+    # Otherwise data parallel training fails in its second step.
     config = OBJECTIVES[name].config_type(**{**SETTINGS["gfp_queries"], "decoder_depth": 1, **settings})
     model = build_objective(SkeletonEncoder(SMALL, num_frames=120), config)
     model(bodies(), draws()).total.backward()
@@ -76,7 +76,7 @@ def test_with_any_ablation_all_weights_that_ask_for_a_gradient_get_one(name: str
 
 
 @every_objective
-def test_health_reads_predictions_and_targets_that_are_detached_and_alike_in_shape(name: str) -> None:
+def test_predictions_and_targets_for_health_are_detached_and_have_the_same_shape(name: str) -> None:
     outcome = build(name)(bodies(), draws())
     for prediction, target in outcome.levels.values():
         assert prediction.shape == target.shape
@@ -99,7 +99,7 @@ def test_the_loss_is_a_pure_function_of_clips_and_draws(name: str) -> None:
 
 
 @every_objective
-def test_settings_survive_a_checkpoint(name: str) -> None:
+def test_settings_are_the_same_after_a_checkpoint(name: str) -> None:
     config = OBJECTIVES[name].config_type(**SETTINGS[name], mask_ratio=0.8)
     assert config_from_json(config_to_json(config)) == config
 
@@ -138,12 +138,12 @@ for name in OBJECTIVES:
 
 @pytest.mark.timeout(300)
 def test_every_objective_is_one_graph_with_the_same_loss_and_gradients_as_without_compilation() -> None:
-    # In a process of its own: here annotations are checked at each call, which no graph can hold.
+    # In a separate process: here each call checks its annotations, and a graph cannot include that.
     ended = subprocess.run([sys.executable, "-c", GRAPH], capture_output=True, text=True)
     assert ended.stdout.split() == list(OBJECTIVES), ended.stderr
 
 
-# A new objective as someone would write it: one file, ...
+# A new objective, as somebody would write it: one file, ...
 TOY_FILE = '''
 """Predict where the body's middle is from its visible tokens."""
 

@@ -1,4 +1,4 @@
-"""The objective against its formulas, written again in numpy."""
+"""The objective gives the same as its formulas in numpy."""
 
 import numpy as np
 import pytest
@@ -71,13 +71,13 @@ def test_gradient_reaches_encoder_decoder_and_target_network() -> None:
     for part in (gfp.encoder, gfp.decoder, gfp.target_network):
         for name, parameter in part.named_parameters():
             assert parameter.grad is not None, name
-            # A bias in front of a batch norm has no effect, hence no gradient; everything else must learn.
+            # A bias before a batch norm has no effect and no gradient. Everything else must learn.
             if "bias" not in name:
                 assert parameter.grad.abs().max() > 0, name
 
 
 @pytest.mark.parametrize(("stopped", "resting"), [("target", "target_network"), ("prediction", "encoder")])
-def test_a_stopped_side_learns_nothing_from_the_prediction(stopped: str, resting: str) -> None:
+def test_the_side_without_gradient_learns_nothing_from_the_prediction_term(stopped: str, resting: str) -> None:
     gfp = build(GfpConfig(stop_gradient=stopped, variance_weight=0, covariance_weight=0))  # type: ignore[arg-type]
     gfp(bodies(), draws()).total.backward()
     gradients = [p.grad for p in getattr(gfp, resting).parameters()]
@@ -159,7 +159,7 @@ def tiny(**settings: object) -> Gfp:
 @pytest.mark.parametrize(
     "kept", ["mid,long,global", "short,long,global", "short,mid,global", "short,mid,long", "global"]
 )
-def test_a_level_that_is_left_out_takes_its_block_its_head_and_its_target_along(kept: str) -> None:
+def test_without_a_level_its_block_head_and_target_are_left_out_too(kept: str) -> None:
     gfp = tiny(levels=kept)
     outcome = gfp(bodies(2), draws(count=2))
     rows = {"short": 150, "mid": 75, "long": 25, "global": 1}
@@ -180,7 +180,7 @@ def test_without_the_short_level_the_middle_one_pools_ten_segments_at_once() -> 
     torch.testing.assert_close(mid._first_pool(tokens, visible), of_fives.mean(dim=2).flatten(1, 2))
 
 
-def test_targets_are_made_of_motion_or_joints_or_of_the_joints_that_the_encoder_sees() -> None:
+def test_targets_come_from_motion_or_joints_or_the_encoders_own_input() -> None:
     segments = torch.arange(1.0, 7.0).view(1, 6, 1)  # three segments of two joints
     visible = torch.tensor([[1, 4]])
     assert target_input(segments, 2, visible, "motion").flatten().tolist() == [2, 2, 2, 2, 0, 0]
@@ -189,7 +189,9 @@ def test_targets_are_made_of_motion_or_joints_or_of_the_joints_that_the_encoder_
 
 
 @pytest.mark.parametrize(("pooling", "swing"), [("signed", 0.0), ("absolute", 3.0), ("rms", 3.0)])
-def test_a_swing_that_returns_has_motion_only_in_absolute_and_rms_pooling(pooling: MotionPooling, swing: float) -> None:
+def test_a_swing_back_and_forth_has_motion_only_in_absolute_and_rms_pooling(
+    pooling: MotionPooling, swing: float
+) -> None:
     motion = torch.tensor([3.0, -3.0]).repeat(5).view(1, 10, 1)
     windows, whole = level_inputs(motion, 1, ("mid", "global"), pooling)
     assert windows.item() == pytest.approx(swing)
@@ -197,7 +199,7 @@ def test_a_swing_that_returns_has_motion_only_in_absolute_and_rms_pooling(poolin
 
 
 @pytest.mark.parametrize(("layers", "given"), [(2, [12, 8]), (3, [12, 8, 8]), (4, [12, 8, 8, 8])])
-def test_mlps_have_as_many_layers_as_asked_for(layers: int, given: list[int]) -> None:
+def test_mlps_have_the_requested_number_of_layers(layers: int, given: list[int]) -> None:
     gfp = tiny(mlp_layers=layers)
     linear = [part.in_features for part in gfp.target_network.heads[0] if isinstance(part, nn.Linear)]  # type: ignore[index, union-attr]
     assert linear == given
@@ -245,6 +247,6 @@ def test_settings_that_make_no_sense_are_refused(settings: dict[str, object], me
         GfpConfig(**settings)  # type: ignore[arg-type]
 
 
-def test_a_clip_that_is_no_whole_number_of_windows_is_refused() -> None:
+def test_a_clip_that_is_not_a_whole_number_of_windows_is_refused() -> None:
     with pytest.raises(ValueError, match="--num-frames over --segment-frames is 25; gfp needs a multiple of 30"):
         Gfp(SkeletonEncoder(SMALL, num_frames=100), GfpConfig())

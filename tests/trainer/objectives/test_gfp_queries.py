@@ -25,7 +25,7 @@ def draws() -> torch.Tensor:
     return torch.rand(4, 750, generator=torch.Generator().manual_seed(1))
 
 
-def test_each_of_the_251_targets_has_a_query_of_its_own() -> None:
+def test_each_of_the_251_targets_has_its_own_query() -> None:
     queries = torch.cat([places() for places in build().decoder.queries])  # type: ignore[union-attr, operator]
     assert queries.shape == (251, 16)
     assert torch.pdist(queries).min() > 0.1
@@ -58,7 +58,7 @@ def test_queries_do_not_see_each_other() -> None:
     segments = model.encoder.segments(bodies())
     visible, _ = model.mask(segments, draws())
     tokens = model.encoder(segments, visible)
-    model.eval()  # batch norm in the heads would mix them
+    model.eval()  # batch norm in the heads mixes them
     before = model.decoder(tokens, visible)
     with torch.no_grad():
         model.decoder.queries[0].joint.add_(1.0)  # type: ignore[union-attr, index]
@@ -80,7 +80,7 @@ def test_the_order_of_visible_tokens_does_not_matter() -> None:
 
 
 @pytest.mark.parametrize("kept", ["short", "mid", "long", "global", "short,global", "mid,long"])
-def test_levels_that_are_left_out_take_their_queries_along(kept: str) -> None:
+def test_without_a_level_its_queries_are_left_out_too(kept: str) -> None:
     model = build(levels=kept)
     assert list(model(bodies(), draws()).levels) == kept.split(",")
     sizes = {"short": 150, "mid": 75, "long": 25, "global": 1}

@@ -1,4 +1,4 @@
-"""MAMP, SkeletonMAE and NAT against their formulas, written again in numpy."""
+"""MAMP, SkeletonMAE and NAT give the same as their formulas in numpy."""
 
 import numpy as np
 import pytest
@@ -83,7 +83,7 @@ def test_the_decoder_reads_visible_tokens_and_mask_tokens_in_their_places() -> N
         torch.testing.assert_close(decoder(tokens, visible, hidden)[row], whole[hidden[row]], atol=1e-4, rtol=1e-4)
 
 
-def test_what_is_hidden_changes_the_targets_and_not_the_predictions() -> None:
+def test_hidden_tokens_change_the_targets_and_not_the_predictions() -> None:
     model, clips, uniform = build(SkeletonMae), bodies(), draws()
     _, hidden = model.mask(model.encoder.segments(clips), uniform)
     t, j = divmod(int(hidden[0, 0]), 25)
@@ -114,7 +114,7 @@ def test_normalising_can_be_checked_by_hand() -> None:
     torch.testing.assert_close(over_time[0, :, 0, 0], torch.tensor([-1.0, 0.0, 1.0]))
 
 
-def test_a_resting_joint_gives_zeros_not_noise() -> None:
+def test_a_resting_joint_gives_zeros_and_not_noise() -> None:
     still = torch.ones(1, 120, 25, 3)
     assert normalised_over_time(still).abs().max() == 0
     assert normalised_segments(still.view(1, 750, 12)).abs().max() == 0
@@ -122,7 +122,7 @@ def test_a_resting_joint_gives_zeros_not_noise() -> None:
     assert normalised_over_time(trembling).abs().max() < 0.1
 
 
-def test_over_time_neighbouring_segments_of_a_slow_joint_differ_and_each_by_itself_they_do_not() -> None:
+def test_neighbouring_segments_of_a_slow_joint_differ_if_normalised_over_time_only() -> None:
     # One slow swing of every joint, on all axes at once.
     swing = torch.sin(torch.linspace(0, 3, 120)).view(1, 120, 1, 1).expand(1, 120, 25, 3)
     encoder = SkeletonEncoder(SMALL, num_frames=120)

@@ -31,7 +31,7 @@ def softmax(x: np.ndarray) -> np.ndarray:
 
 def test_the_loss_is_the_cross_entropy_of_centred_and_sharpened_features_at_hidden_tokens() -> None:
     model, clips, uniform = build(), bodies(), draws()
-    with torch.no_grad():  # the two encoders start alike; here they differ
+    with torch.no_grad():  # the two encoders start equal; make them differ
         for weight in model.target_encoder.parameters():
             weight.mul_(1.1)
     segments = model.encoder.segments(clips)
@@ -49,7 +49,7 @@ def test_the_loss_is_the_cross_entropy_of_centred_and_sharpened_features_at_hidd
     np.testing.assert_allclose(target_level, 16 * wanted, rtol=1e-3, atol=1e-5)
 
 
-def test_the_target_encoder_starts_as_the_encoder_and_learns_nothing_from_the_loss() -> None:
+def test_the_target_encoder_starts_as_a_copy_and_learns_nothing_from_the_loss() -> None:
     model = build()
     for (name, weight), target in zip(model.encoder.named_parameters(), model.target_encoder.parameters(), strict=True):
         assert torch.equal(weight, target), name
@@ -65,7 +65,7 @@ def test_the_momentum_rises_along_half_a_cosine_to_one() -> None:
     assert target_momentum(1.0, start=0.996) == 1.0
 
 
-def test_after_an_update_the_target_encoder_has_moved_by_the_momentums_share() -> None:
+def test_an_update_moves_the_target_encoder_by_one_minus_the_momentum() -> None:
     model = build(target_momentum=0.9)
     name = "embed.weight"
     before = model.target_encoder.get_parameter(name).clone()
@@ -86,7 +86,7 @@ def test_targets_can_be_checked_by_hand() -> None:
     )
 
 
-def test_a_feature_that_all_targets_share_is_no_answer() -> None:
+def test_a_feature_that_all_targets_share_is_centred_away() -> None:
     shared = torch.zeros(4, 8)
     shared[:, 3] = 7.0
     torch.testing.assert_close(centred_and_sharpened(shared, 0.04), torch.full((4, 8), 1 / 8))
@@ -102,6 +102,6 @@ def test_a_feature_that_all_targets_share_is_no_answer() -> None:
         ({"prediction_temperature": float("inf")}, "with 0 < target <= prediction"),
     ],
 )
-def test_settings_that_cannot_work_are_refused(settings: dict[str, float], message: str) -> None:
+def test_impossible_settings_are_refused(settings: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SJepaConfig(**settings)  # type: ignore[arg-type]
