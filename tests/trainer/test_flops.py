@@ -27,7 +27,7 @@ def test_counted_flops_follow_the_depth_of_encoder_and_decoder() -> None:
 
 
 def test_flops_of_one_linear_layer_equal_a_count_by_hand() -> None:
-    # One more of mlp_layers adds one 8 → 8 layer for each row, and nothing else here. There are two bodies of 25 rows. A
+    # One more of mlp_layers adds one 8 → 8 layer for each row, and nothing else here. Two bodies have 25 rows each. A
     # row costs 8 · 8 products and 8 biases, then 2 · 8 for batch norm and 8 for the ReLU; two FLOPs each.
     def of(layers: int) -> float:
         config = GfpConfig(levels="long", local_width=8, mlp_layers=layers)
