@@ -118,7 +118,7 @@ def watch(folder: Path) -> Watch:
     tried = subprocess.run([*made.prefix, "true"], capture_output=True, text=True)
     if tried.returncode or tried.stderr:
         pytest.fail(
-            f"strace cannot watch processes here, so nobody knows what they connect to: {tried.stderr.strip()} "
+            f"strace cannot watch processes here, so this test cannot see their connections: {tried.stderr.strip()} "
             "Let this test use ptrace, in a container with --cap-add SYS_PTRACE."
         )
     return made

@@ -93,7 +93,7 @@ def test_the_first_process_of_a_container_stops_at_sigterm_and_keeps_its_gallery
     except FileNotFoundError:
         pytest.skip("needs unshare of util-linux")
     except subprocess.CalledProcessError as refusal:
-        pytest.skip(f"this machine lets nobody make a namespace for processes: {refusal.stderr.strip()}")
+        pytest.skip(f"this machine does not allow a namespace for processes: {refusal.stderr.strip()}")
     wrapper = [*FIRST_PROCESS, "--kill-child"]
     arguments = ("--bundle", bundle_path, "--gallery", tmp_path / "gallery", "--port", 0)
     with process(*arguments, wrapper=wrapper) as (unshare, address), Client(address) as client:

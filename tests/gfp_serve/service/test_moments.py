@@ -100,7 +100,7 @@ def test_a_search_for_moments_reads_at_most_max_top_k_items(tmp_path):
 def test_a_stored_window_does_not_find_its_own_moment(search_moments, address):
     add(address, ITEMS)
     assert [moment.ids for moment in search_moments("k2", 1)] == [("h2",)]
-    # k4 and k0 overlap it, and are no moments of their own.
+    # k4 and k0 overlap its moment, so they are not moments.
     assert [moment.ids for moment in search_moments("k2", 9)] == [("h2",), ("alone",)]
 
 
