@@ -126,7 +126,7 @@ def test_every_change_of_a_file_elsewhere_is_reported(lines, changed):
     assert read_calls(lines, Path("/work"), [Path("/work")]).files == changed
 
 
-def test_where_processes_cannot_be_watched_a_test_fails_and_says_why(tmp_path, monkeypatch):
+def test_if_processes_cannot_be_watched_the_test_fails_with_the_reason(tmp_path, monkeypatch):
     refusing = [sys.executable, "-c", "import sys; sys.exit('ptrace: Operation not permitted')"]
     monkeypatch.setattr(watched_module, "command_of", lambda _: refusing)
 

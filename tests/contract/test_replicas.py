@@ -153,7 +153,7 @@ def test_our_clients_lose_no_call_to_a_killed_replica(killed) -> None:
     assert failures(killed, "AsyncClient", "Client") == {}
 
 
-def test_nobody_loses_a_call_to_a_replica_that_shuts_down(stopped) -> None:
+def test_no_call_is_lost_to_a_replica_that_shuts_down(stopped) -> None:
     assert failures(stopped, *stopped) == {}
 
 
