@@ -153,15 +153,18 @@ def most_similar(
 
 
 def unit_vectors(
-    vectors: Float32[np.ndarray, "num_vectors embedding_size"], name: Callable[[int], str], *, field: str = ""
+    vectors: Float32[np.ndarray, "num_vectors embedding_size"],
+    name: Callable[[int], str],
+    *,
+    field: Callable[[int], str] = lambda _: "",
 ) -> Float32[np.ndarray, "num_vectors embedding_size"]:
     """Scale the vectors to length 1.
 
     A vector that has length 1 already, within float32's precision, stays as it is, bit by bit. If all of them do, they
     are not copied.
 
-    Raises `InvalidRequestError` for a vector that is zero or not finite. `name(row)` is what the message calls it. If
-    the vectors come from a list `field` of a request, the error's field is the vector's place in it.
+    Raises `InvalidRequestError` for a vector that is zero or not finite. `name(row)` is what the message calls it, and
+    `field(row)` is its field in a request.
     """
     if len(vectors) == 1 and abs(math.sqrt(np.vdot(vectors, vectors)) - 1) <= _ROUNDING:
         return vectors  # one query is the most frequent case: this takes a quarter of the time
@@ -177,6 +180,6 @@ def unit_vectors(
         raise InvalidRequestError(
             f"the vector of {name(row)} {kind}; a cosine needs a finite vector that is not zero: send what the encoder "
             f"gave.",
-            field=f"{field}[{row}]" if field else "",
+            field=field(row),
         )
     return (vectors / np.where(np.abs(lengths - 1) <= _ROUNDING, 1, lengths)[:, None]).astype(np.float32)

@@ -129,13 +129,17 @@ def check_name(name: str) -> None:
         )
 
 
-def check_items(items: Sequence[Item], embedding_size: int) -> Float32[np.ndarray, "num_items {embedding_size}"]:
-    """Return the items' vectors at length 1.
+def check_items(
+    items: Sequence[Item], embedding_size: int
+) -> tuple[list[int], Float32[np.ndarray, "num_kept {embedding_size}"]]:
+    """Return the places in `items` of those that an upsert keeps, and their vectors at length 1.
 
-    Raises `InvalidRequestError` for the first invalid item; its field is the place in `items`, such as `items[3]`.
+    Of items with the same id the last is kept, and the others are not checked. Raises `InvalidRequestError` for the
+    first invalid item; its field is the place in `items`, such as `items[3]`.
     """
-    for number, item in enumerate(items):
-        field = f"items[{number}]"
+    places = list({item.id: place for place, item in enumerate(items)}.values())
+    for place in places:
+        item, field = items[place], f"items[{place}]"
         if not 1 <= len(item.id) <= MAX_ID_LENGTH:
             shown = f"{item.id[:40]}…" if item.id else ""
             raise InvalidRequestError(
@@ -159,8 +163,10 @@ def check_items(items: Sequence[Item], embedding_size: int) -> Float32[np.ndarra
                 f"{embedding_size} numbers; send what the gallery's own encoder gave.",
                 field=field,
             )
-    vectors = np.array([item.vector for item in items], dtype=np.float32).reshape(len(items), embedding_size)
-    return unit_vectors(vectors, lambda row: f"item {items[row].id!r}", field="items")
+    vectors = np.array([items[place].vector for place in places], dtype=np.float32).reshape(-1, embedding_size)
+    return places, unit_vectors(
+        vectors, lambda row: f"item {items[places[row]].id!r}", field=lambda row: f"items[{places[row]}]"
+    )
 
 
 def check_queries(

@@ -187,14 +187,13 @@ class FaissGallery(Gallery):
 
         The items are checked at once. They are written while the caller does something else.
         """
-        vectors = check_items(items, self.embedding_size)
+        places, vectors = check_items(items, self.embedding_size)
         now = self._current_view()
         if not items:
             unchanged: Future[int] = Future()
             unchanged.set_result(now.generation)
             return unchanged
-        kept = {item.id: place for place, item in enumerate(items)}
-        rows = [write_item(items[place], vectors[place]) for place in kept.values()]
+        rows = [write_item(items[place], vector) for place, vector in zip(places, vectors, strict=True)]
 
         def apply(change: Change) -> int:
             change.upsert(rows)

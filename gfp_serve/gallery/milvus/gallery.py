@@ -119,17 +119,16 @@ class MilvusGallery(Gallery):
         )
 
     def upsert(self, items: Sequence[Item]) -> int:
-        vectors = check_items(items, self.embedding_size)
-        kept = {item.id: place for place, item in enumerate(items)}
+        places, vectors = check_items(items, self.embedding_size)
         with self._write, self._milvus_client() as client:
             if items:
                 # Numbers follow the clock, so that items of several servers have an order.
                 first = max(time.time_ns(), self._last_seq + 1)
                 rows = []
-                for seq, place in enumerate(kept.values(), start=first):
+                for seq, (place, vector) in enumerate(zip(places, vectors, strict=True), start=first):
                     with in_field(f"items[{place}]"):
-                        rows.append(row_of(items[place], vectors[place], seq))
-                check_upsert_size([items[place] for place in kept.values()], rows, _MAX_UPSERT_BYTES)
+                        rows.append(row_of(items[place], vector, seq))
+                check_upsert_size([items[place] for place in places], rows, _MAX_UPSERT_BYTES)
                 self._last_seq = first + len(rows)
                 client.upsert(self._collection, rows, timeout=CALL_S)
                 self._count_change(client)

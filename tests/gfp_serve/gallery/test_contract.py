@@ -233,6 +233,17 @@ def test_the_last_of_the_same_id_in_one_upsert_is_kept(gallery):
     assert len(gallery) == 2
 
 
+def test_only_the_last_of_the_same_id_in_one_upsert_is_checked_and_errors_name_its_place(gallery):
+    gallery.upsert([Item("a", np.float32([0, 0])), Item("a", NORTH, "bad\ud800"), Item("a", NORTH, "sit")])
+    assert [item.label for item in gallery.get(["a"])] == ["sit"]
+
+    for bad in (Item("b", np.float32([0, 0])), Item("b", NORTH, "bad\ud800")):
+        with pytest.raises(InvalidRequestError) as refused:
+            gallery.upsert([Item("a", EAST), Item("a", EAST), bad])
+        assert refused.value.field == "items[2]"
+    assert gallery.generation == 1
+
+
 def test_each_change_is_a_generation_and_nothing_else_is(gallery):
     assert gallery.upsert([Item("a", EAST), Item("b", EAST)]) == 1
     assert gallery.upsert([Item("a", EAST)]) == 2
