@@ -28,6 +28,10 @@ class GfpError(Exception):
     def __str__(self) -> str:
         return f"{self.field}: {self.message}" if self.field else self.message
 
+    def __repr__(self) -> str:
+        field = f", field={self.field!r}" if self.field else ""
+        return f"{type(self).__name__}({self.message!r}{field})"
+
     @property
     def index(self) -> int | None:
         """Which entry of the request's list is wrong: 3 for `sequences[3].positions`. None if it is not about one."""

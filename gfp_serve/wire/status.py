@@ -104,11 +104,14 @@ def to_error(failure: grpc.RpcError, address: str) -> GfpError:
         detail.Unpack(retry)
         detail.Unpack(bad)
     error_type = _BY_REASON.get(info.reason) if info.domain == DOMAIN else None
-    if error_type is OverloadedError:
-        return OverloadedError(message, retry_after_s=retry.retry_delay.ToNanoseconds() / 1e9)
     if error_type is not None:
         violation = next(iter(bad.field_violations), None)
-        return error_type(message) if violation is None else error_type(violation.description, field=violation.field)
+        if violation is not None:
+            message = violation.description  # the status has the field before it
+        field = "" if violation is None else violation.field
+        if error_type is OverloadedError:
+            return OverloadedError(message, field=field, retry_after_s=retry.retry_delay.ToNanoseconds() / 1e9)
+        return error_type(message, field=field)
     # Without our ErrorInfo, gRPC itself gave up.
     if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
         return UnavailableError(f"no server answers at {address} ({message}); is gfp-serve running?")

@@ -15,6 +15,11 @@ def test_the_text_of_an_error_has_the_field_once_before_the_message():
     assert str(InvalidRequestError("it is 0.")) == "it is 0."
 
 
+def test_the_representation_shows_the_field_too():
+    assert repr(InvalidRequestError("it is 0.", field="top_k")) == "InvalidRequestError('it is 0.', field='top_k')"
+    assert repr(InvalidRequestError("it is 0.")) == "InvalidRequestError('it is 0.')"
+
+
 def test_the_innermost_field_stays():
     with pytest.raises(InvalidRequestError) as caught, in_field("config"), in_field("config.fps"):
         raise InvalidRequestError("it is 0.")
@@ -48,9 +53,14 @@ def test_errors_from_other_processes_keep_their_fields():
 @pytest.mark.parametrize("field", ["", "items[2].sequence"])
 def test_every_error_is_the_same_after_the_wire(error_type, field):
     sent: GfpError = (
-        OverloadedError("full.", retry_after_s=1.5) if error_type is OverloadedError else error_type("no.", field=field)
+        OverloadedError("full.", retry_after_s=1.5, field=field)
+        if error_type is OverloadedError
+        else error_type("no.", field=field)
     )
     status = to_status(sent)
     assert status.message == str(sent)  # what programs that know only gRPC see
     received = to_error(Refusal(status), "somewhere:1")
     assert (type(received), received.message, received.field) == (type(sent), sent.message, sent.field)
+    if isinstance(sent, OverloadedError):
+        assert isinstance(received, OverloadedError)
+        assert received.retry_after_s == sent.retry_after_s
