@@ -198,24 +198,25 @@ async def test_forty_writes_wait_together_and_do_not_delay_a_search(
     gallery = server.deployment.galleries[DEFAULT_GALLERY]
     disk = threading.Event()
     commits = []
-    changing = gallery._writer._changing
+    transaction = gallery._writer._transaction
 
     @contextmanager
     def once_there_is_a_disk() -> Iterator[object]:
         assert disk.wait(HANG_S)
-        with changing() as change:
+        with transaction() as change:
             yield change
         commits.append(change)
 
     came = []
-    put = gallery._writer._put
+    enqueue = gallery._writer._enqueue
 
-    def count_and_put(*given: object) -> object:
+    def count_and_enqueue(*given: object) -> object:
+        future = enqueue(*given)
         came.append(given)
-        return put(*given)
+        return future
 
-    monkeypatch.setattr(gallery._writer, "_changing", once_there_is_a_disk)
-    monkeypatch.setattr(gallery._writer, "_put", count_and_put)
+    monkeypatch.setattr(gallery._writer, "_transaction", once_there_is_a_disk)
+    monkeypatch.setattr(gallery._writer, "_enqueue", count_and_enqueue)
     many = [Item(f"many{number}", UNIT[1]) for number in range(20)]  # this many go through a thread
     writes = [asyncio.create_task(client.upsert([Item(f"w{number}", UNIT[1])])) for number in range(38)]
     writes += [asyncio.create_task(client.upsert(many)), asyncio.create_task(client.delete(["a"]))]
@@ -312,7 +313,7 @@ def any_of(key: str, *values: object) -> gallery_pb2.Condition:
             "filter.must_not[1]",
             "neither a text",
         ),
-        (one(any_of("x")), "filter", "lists no values"),
+        (one(any_of("x")), "filter", "has no values; list one"),
         (one(gallery_pb2.Condition(key="x", range={})), "filter", "has no bound"),
         (one(gallery_pb2.Condition(key="x", range={"above": float("nan")})), "filter", "NaN"),
     ],
