@@ -20,8 +20,16 @@ PATH = click.Path(path_type=Path)
 # The command is called with `as_json=`.
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
 
-# The command is called with `gallery=`, a name.
+# The command, which calls a server, is called with `gallery=`, a name; "" is the server's default gallery.
 gallery_option = click.option(
+    "--gallery",
+    metavar="NAME",
+    default="",
+    help=f'Name of the gallery. Without this option it is the one named "{DEFAULT_GALLERY}".',
+)
+
+# The command, which opens FOLDER, is called with `gallery=`, a name.
+gallery_in_folder_option = click.option(
     "--gallery", metavar="NAME", default=DEFAULT_GALLERY, show_default=True, help="Name of the gallery."
 )
 
@@ -113,8 +121,8 @@ def searches(command: Command) -> Command:
             "--where",
             multiple=True,
             metavar="CONDITION",
-            help="Find only items that meet this condition on the label or an attribute: label=drink,eat or camera!=2 "
-            "or age>=10.5. If given several times, items must meet all of them.",
+            help="Find only items that match this condition on the label or an attribute: label=drink,eat or camera!=2 "
+            "or age>=10.5. If given several times, items must match all of them.",
         ),
         gallery_option,
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from gfp_serve.cli.arguments import PATH, folder_argument, gallery_option, json_option, votes
+from gfp_serve.cli.arguments import PATH, folder_argument, gallery_in_folder_option, json_option, votes
 from gfp_serve.cli.options import Command
 from gfp_serve.cli.printing import print_facts, print_json
 from gfp_serve.cli.progress import progress
@@ -13,7 +13,7 @@ from gfp_serve.cli.progress import progress
 
 @click.command(cls=Command)
 @folder_argument
-@gallery_option
+@gallery_in_folder_option
 @click.option(
     "--false-accept", default=0.05, show_default=True, help="Share of strangers that may be given a class after all."
 )

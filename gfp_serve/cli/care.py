@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gfp_serve.cli.arguments import PATH, folder_argument, gallery_option, json_option
+from gfp_serve.cli.arguments import PATH, folder_argument, gallery_in_folder_option, json_option
 from gfp_serve.cli.options import Command
 from gfp_serve.cli.printing import num_items, print_json, print_result
 from gfp_serve.cli.progress import progress
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.command(cls=Command)
 @folder_argument
-@gallery_option
+@gallery_in_folder_option
 @json_option
 def check(folder: Path, gallery: str, as_json: bool) -> None:
     """Verify every byte of a gallery: items, database, derived files.
@@ -50,7 +50,7 @@ def check(folder: Path, gallery: str, as_json: bool) -> None:
 
 @click.command(cls=Command)
 @folder_argument
-@gallery_option
+@gallery_in_folder_option
 @click.option(
     "--encoder-digest",
     metavar="HEX",
@@ -91,7 +91,7 @@ def repair(folder: Path, gallery: str, as_json: bool, **known: Any) -> None:
 @click.command(cls=Command, name="export")
 @folder_argument
 @click.argument("file", metavar="FILE.parquet|.arrow", type=PATH)
-@gallery_option
+@gallery_in_folder_option
 @json_option
 def export_items(folder: Path, file: Path, gallery: str, as_json: bool) -> None:
     """Write a gallery's items into a table for other tools. A server may have it open.
@@ -111,7 +111,7 @@ def export_items(folder: Path, file: Path, gallery: str, as_json: bool) -> None:
 @click.command(cls=Command, name="import")
 @folder_argument
 @click.argument("file", metavar="FILE.parquet|.arrow", type=PATH)
-@gallery_option
+@gallery_in_folder_option
 @click.option(
     "--encoder-digest",
     metavar="HEX",
@@ -137,7 +137,7 @@ def import_items(folder: Path, file: Path, gallery: str, encoder_digest: str | N
 @click.command(cls=Command)
 @click.argument("source", metavar="SRC")
 @click.argument("target", metavar="DST")
-@gallery_option
+@gallery_in_folder_option
 @json_option
 def copy(source: str, target: str, gallery: str, as_json: bool) -> None:
     """Copy a gallery's items from one place to another, such as from a folder to Milvus.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.table import Column
 
-from gfp_serve.cli.arguments import PATH, folder_argument, gallery_option, json_option
+from gfp_serve.cli.arguments import PATH, folder_argument, gallery_in_folder_option, json_option
 from gfp_serve.cli.options import Group
 from gfp_serve.cli.printing import Listing, num_items, print_result
 
@@ -23,7 +23,7 @@ def snapshot() -> None:
 @folder_argument
 @click.argument("name", metavar="[NAME]", required=False)
 @click.option("--out", metavar="FILE", type=PATH, help="Write this file, instead of one with a NAME.")
-@gallery_option
+@gallery_in_folder_option
 @json_option
 def create(folder: Path, name: str | None, out: Path | None, gallery: str, as_json: bool) -> None:
     """Take a snapshot of a gallery. A server may have it open.
@@ -74,7 +74,7 @@ def verify(file: Path, as_json: bool) -> None:
 @snapshot.command()
 @click.argument("file", metavar="FILE", type=PATH)
 @folder_argument
-@gallery_option
+@gallery_in_folder_option
 @json_option
 def restore(file: Path, folder: Path, gallery: str, as_json: bool) -> None:
     """Verify a snapshot and make a gallery from it.
