@@ -1,12 +1,13 @@
-"""What the gallery costs on top of FAISS and SQLite, at 40 091 and 1 000 000 items of 256 numbers.
+"""What the gallery costs compared with plain FAISS and SQLite, at 40 091 and 1 000 000 items of 256 numbers.
 
-    python benchmarks/gallery.py search --work W     the gallery against the plain FAISS index of the same kind
-    python benchmarks/gallery.py write --work W      acknowledged upserts, here and over gRPC, against plain SQLite
-    python benchmarks/gallery.py open --work W       opening a gallery, and what it takes in memory
-    python benchmarks/gallery.py growth --work W     how costs grow with the number of items, as a picture
+    python benchmarks/gallery.py search --work W     searches, compared with the plain FAISS index of the same kind
+    python benchmarks/gallery.py write --work W      acknowledged upserts, also over gRPC, compared with plain SQLite
+    python benchmarks/gallery.py open --work W       opening a gallery, and its memory
+    python benchmarks/gallery.py growth --work W     how costs grow with the number of items, also as a picture
 
-W is a folder for what is made, kept between runs. Vectors have the spread of real embeddings (gallery_vectors.py);
-queries are held back. Sides take turns within one run; medians are of rounds.
+W is a folder for vectors and galleries, which are kept between runs. Vectors are distributed like real embeddings (see
+gallery_vectors.py), and queries are not among the items. The two sides of a comparison take turns within one run;
+medians are over rounds.
 """
 
 import json
@@ -42,18 +43,20 @@ SIZE = 256
 NUM_QUERIES = 1000
 TOP_K = 10
 ITEMS_AT_ONCE = 256
-# FAISS's own, before the gallery lowers it.
+# FAISS's own threshold, which the gallery lowers.
 FAISS_THRESHOLD = 128_000
 GALLERY_THRESHOLD = faiss.cvar.distance_compute_blas_threshold
 
-work_option = click.option("--work", type=click.Path(path_type=Path), required=True, help="Folder for what is made.")
+work_option = click.option(
+    "--work", type=click.Path(path_type=Path), required=True, help="Folder for vectors and galleries."
+)
 out_option = click.option("--out", type=click.Path(path_type=Path), default=OUT, show_default=True)
 clips_option = click.option(
     "--clips",
     type=click.Path(path_type=Path),
     default=Path("examples/clips"),
     show_default=True,
-    help="Recordings whose embeddings the vectors are made like.",
+    help="Recordings. The vectors are distributed like their embeddings.",
 )
 number_option = click.option("--number", "numbers", multiple=True, type=int, default=(40_091, 1_000_000))
 rounds_option = click.option("--rounds", default=7, show_default=True)
@@ -72,7 +75,7 @@ def main() -> None:
 @rounds_option
 @click.option("--kind", "kinds", multiple=True, default=("auto", "exact", "ivf_sq8"), show_default=True)
 def search(work: Path, out: Path, clips: Path, numbers: tuple[int, ...], rounds: int, kinds: tuple[str, ...]) -> None:
-    """Queries a second, single and in batches of 64, and how many of the true ten nearest are found."""
+    """Queries per second, single and in batches of 64, and the share of the true ten nearest that is found."""
     report: dict[str, Any] = {}
     for number in numbers:
         vectors, queries = vectors_of(work, clips, number)
@@ -169,9 +172,9 @@ def compare_search(gallery: FaissGallery, vectors: np.ndarray, queries: np.ndarr
 
 
 def plain_index(index: Any, flat: Any) -> tuple[Any, Any]:
-    """The FAISS index that the gallery searches, as FAISS alone would be asked to find the same, and its parameters.
+    """The FAISS index that the gallery searches, and the parameters with which FAISS alone finds the same.
 
-    What IVF's codes find is compared again with the vectors, here as there.
+    As in the gallery, what IVF's codes find is compared again with the vectors.
     """
     if index is None:
         return flat, None
@@ -197,7 +200,7 @@ def recall(found: list[Any], true: np.ndarray) -> float:
 @click.option("--seconds", default=3.0, show_default=True, help="Length of a turn.")
 @click.option("--callers", default=16, show_default=True, help="Over gRPC.")
 def write_command(work: Path, out: Path, rounds: int, seconds: float, callers: int) -> None:
-    """Acknowledged upserts: each is durable and searchable when its call returns."""
+    """Upserts per second. Each is durable and searchable when its call returns."""
     draw = np.random.default_rng(0)
     batches = draw.standard_normal((64, ITEMS_AT_ONCE, SIZE)).astype(np.float32)
     rates: dict[str, list[float]] = {}
@@ -254,7 +257,7 @@ def write_command(work: Path, out: Path, rounds: int, seconds: float, callers: i
 
 
 class PlainSqlite:
-    """The least that keeps vectors durably: a table, the write-ahead log, a full sync for each commit."""
+    """The least that stores vectors durably: a table, a write-ahead log, and a full sync for each commit."""
 
     def __init__(self, file: Path) -> None:
         self._connection = sqlite3.connect(file, isolation_level=None)
@@ -291,7 +294,7 @@ def rate_of(run: Callable[[int], int], seconds: float) -> float:
 def open_command(
     work: Path, out: Path, clips: Path, numbers: tuple[int, ...], rounds: int, kinds: tuple[str, ...]
 ) -> None:
-    """Opening, in a process of its own, against reading the same bytes; and memory after a thousand queries."""
+    """Opening in a process of its own, compared with reading the same bytes; and memory after a thousand queries."""
     report: dict[str, Any] = {}
     for number in numbers:
         vectors, queries = vectors_of(work, clips, number)
@@ -361,7 +364,7 @@ gallery.close()
 @click.option("--number", "numbers", multiple=True, type=int, default=(10_000, 40_000, 160_000, 400_000, 1_000_000))
 @click.option("--picture", type=click.Path(path_type=Path), default=Path("benchmarks/gallery.png"), show_default=True)
 def growth(work: Path, out: Path, clips: Path, numbers: tuple[int, ...], picture: Path) -> None:
-    """Queries, opening, making and memory from ten thousand items to a million."""
+    """Query time, opening, building and memory, from ten thousand to a million items."""
     report: dict[str, Any] = {}
     for number in numbers:
         vectors, queries = vectors_of(work, clips, number)
@@ -436,7 +439,7 @@ def exact_of(vectors: np.ndarray, queries: np.ndarray) -> Any:
 
 
 def vectors_of(work: Path, clips: Path, number: int) -> tuple[np.ndarray, np.ndarray]:
-    """So many vectors, and queries that are none of them; made once."""
+    """This many vectors, and queries that are not among them. They are made once."""
     work.mkdir(parents=True, exist_ok=True)
     file = work / f"vectors-{number}.npy"
     if not file.exists():
@@ -453,7 +456,7 @@ def folder_of(work: Path, number: int, kind: str) -> Path:
 
 
 def gallery_of(work: Path, vectors: np.ndarray, kind: str) -> FaissGallery:
-    """A gallery of these vectors with its index made; kept, with the seconds that it took in made.json."""
+    """A gallery of these vectors with its index. It is kept; made.json says how many seconds it took."""
     folder = folder_of(work, len(vectors), kind)
     if not (folder / "made.json").exists():
         shutil.rmtree(folder, ignore_errors=True)
@@ -494,7 +497,7 @@ def show(title: str, facts: dict[str, dict[str, Any]], columns: tuple[str, ...])
 
 
 def write(out: Path, section: str, report: dict[str, Any]) -> None:
-    """Put the section's parts into the report, beside what is there."""
+    """Add the section's parts to the report."""
     known = json.loads(out.read_text()) if out.exists() else {}
     about = {"python": platform.python_version(), "machine": platform.machine(), "faiss": faiss.__version__}
     known[section] = known.get(section, {}) | about | report

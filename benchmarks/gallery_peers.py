@@ -1,15 +1,15 @@
-"""Would the gallery be better off with another engine under it? SQLite and FAISS's HNSW beside what others offer.
+"""Would another engine serve the gallery better? SQLite and FAISS's HNSW are compared with alternatives.
 
-    python benchmarks/gallery_peers.py engines --work W     SQLite, LMDB, DuckDB and LanceDB: the same items and deeds
-    python benchmarks/gallery_peers.py hnsw --work W        FAISS, hnswlib and usearch: the same vectors and queries
+    python benchmarks/gallery_peers.py engines --work W     SQLite, LMDB, DuckDB and LanceDB with the same work
+    python benchmarks/gallery_peers.py hnsw --work W        FAISS, hnswlib and usearch with the same vectors and queries
 
-The peers live in an environment of their own:
+The alternatives need an environment of their own:
 
     python -m venv V && V/bin/pip install -c constraints.txt -e '.[cpu,train]' lmdb duckdb lancedb hnswlib usearch
 
-hnswlib comes as source and wants a C++ compiler. `strace`, if there is one, counts what a commit asks of the disk. W is
-a folder for what is made, on the disk that is asked about; indexes are kept there between runs. Sides take turns within
-one run; figures are medians of rounds, and ratios are medians of each round's ratio.
+hnswlib comes as source and needs a C++ compiler. If `strace` is installed, it counts the system calls of a commit. W is
+a folder for data, on the disk that is to be measured; indexes are kept there between runs. The sides take turns within
+one run. Figures are medians over rounds, and ratios are medians of each round's ratio.
 """
 
 import json
@@ -72,11 +72,11 @@ def legible(figure: float) -> str:
 
 
 @dataclass(frozen=True)
-class Deeds:
-    """What every engine does in a round, all the same."""
+class Workload:
+    """What every engine does in a round. It is the same for all of them."""
 
     filling: Batch
-    batches: list[Batch]  # half of their items replace others, half are new; so with `singles`, in turn
+    batches: list[Batch]  # half of the items replace others, half are new; `singles` alternate
     singles: list[Batch]
     wanted: list[str]
     removals: list[list[str]]
@@ -87,7 +87,7 @@ class Deeds:
 
     @property
     def num_items(self) -> int:
-        """After all upserts."""
+        """Number of items after all upserts."""
         return len(self.filling.ids) + self.num_upserted // 2 + (len(self.singles) + 1) // 2
 
     @property
@@ -95,11 +95,11 @@ class Deeds:
         return sum(map(len, self.removals))
 
 
-# One alone depends on whether its memory was at hand.
+# The time of a single scan depends on whether its memory was allocated already.
 SCANS = 5
 
 
-def deeds_of(number: int, num_batches: int, num_singles: int, num_gets: int) -> Deeds:
+def workload_of(number: int, num_batches: int, num_singles: int, num_gets: int) -> Workload:
     draw = np.random.default_rng(number)
     old = draw.permutation(number).tolist()
     new = seq = number
@@ -115,7 +115,7 @@ def deeds_of(number: int, num_batches: int, num_singles: int, num_gets: int) -> 
             seq += at_once
         return made
 
-    return Deeds(
+    return Workload(
         filling=batch_of(range(number), 0),
         batches=upserts(num_batches, ITEMS_AT_ONCE),
         singles=upserts(num_singles, 1),
@@ -128,29 +128,29 @@ def deeds_of(number: int, num_batches: int, num_singles: int, num_gets: int) -> 
 @work_option
 @out_option
 @rounds_option
-@click.option("--number", default=40_091, show_default=True, help="Items before the deeds.")
-@click.option("--batches", default=16, show_default=True, help="Of 256 items: so many upserts, and so many deletions.")
+@click.option("--number", default=40_091, show_default=True, help="Items at the beginning.")
+@click.option("--batches", default=16, show_default=True, help="Number of upserts of 256 items, and of deletions.")
 @click.option("--singles", default=64, show_default=True, help="Upserts of one item.")
-@click.option("--gets", default=500, show_default=True, help="Items asked for by id.")
+@click.option("--gets", default=500, show_default=True, help="Items that are read by id.")
 @click.option("--peer", "peers", multiple=True, type=click.Choice(list(ENGINES)[1:]), default=tuple(ENGINES)[1:])
 def engines(
     work: Path, out: Path, rounds: int, number: int, batches: int, singles: int, gets: int, peers: tuple[str, ...]
 ) -> None:
-    """Acknowledged upserts and deletions, reads, opening, and bytes on disk, of engines that keep the same items."""
+    """Acknowledged upserts and deletions, reads, opening, and bytes on disk, for engines with the same items."""
     if number < max(2 * batches * ITEMS_AT_ONCE + singles, gets):
-        raise click.UsageError("too few items for so many deeds")
+        raise click.UsageError("--number is too low for these --batches, --singles and --gets; raise it")
     names = ("SQLite", *peers)
-    deeds = deeds_of(number, batches, singles, gets)
+    workload = workload_of(number, batches, singles, gets)
     figures: list[dict[str, dict[str, float]]] = []
     for turn in range(rounds):
-        order = np.random.default_rng(turn).permutation(names).tolist()  # none always comes after the same one
-        figures.append(round_of(work / "engines", order, deeds))
+        order = np.random.default_rng(turn).permutation(names).tolist()  # no engine always follows the same one
+        figures.append(round_of(work / "engines", order, workload))
         click.echo(f"round {turn + 1} of {rounds} done")
     facts: dict[str, dict[str, Any]] = {}
     for name in names:
         kinds = figures[0][name]
         facts[name] = {kind: median(each[name][kind] for each in figures) for kind in kinds}
-        # Of rates more is better, of milliseconds and megabytes less.
+        # Higher rates are better; fewer milliseconds and megabytes are better.
         facts[name]["of_sqlite"] = {
             kind: median(each[name][kind] / each["SQLite"][kind] for each in figures) for kind in kinds
         }
@@ -163,8 +163,8 @@ def engines(
     write(out, "engines", {"versions": versions, f"{number} items": {**counts, "sides": facts}})
 
 
-def round_of(folder: Path, names: list[str], deeds: Deeds) -> dict[str, dict[str, float]]:
-    """Figures of each engine; deed by deed, so that all engines do the same within moments of each other."""
+def round_of(folder: Path, names: list[str], workload: Workload) -> dict[str, dict[str, float]]:
+    """Figures of each engine. All engines do one part of the work before any does the next."""
     shutil.rmtree(folder, ignore_errors=True)
     figures: dict[str, dict[str, float]] = {name: {} for name in names}
     opened: dict[str, Engine] = {}
@@ -175,11 +175,11 @@ def round_of(folder: Path, names: list[str], deeds: Deeds) -> dict[str, dict[str
 
     def open_and_get(name: str) -> None:
         open_one(name)
-        opened[name].get(deeds.singles[0].ids[0])
+        opened[name].get(workload.singles[0].ids[0])
 
-    def rates(deed: str, count: int, do: Callable[[Engine], Any]) -> None:
+    def rates(part: str, count: int, do: Callable[[Engine], Any]) -> None:
         for name in names:
-            figures[name][f"{deed}_items_per_s"] = count / seconds_of(partial(do, opened[name]))
+            figures[name][f"{part}_items_per_s"] = count / seconds_of(partial(do, opened[name]))
 
     def upsert_all(batches: list[Batch], engine: Engine) -> None:
         for batch in batches:
@@ -190,26 +190,26 @@ def round_of(folder: Path, names: list[str], deeds: Deeds) -> dict[str, dict[str
             engine.scan()
 
     def get_all(engine: Engine) -> None:
-        for id in deeds.wanted:
+        for id in workload.wanted:
             engine.get(id)
 
     def delete_all(engine: Engine) -> None:
-        for ids in deeds.removals:
+        for ids in workload.removals:
             engine.delete(ids)
 
     for name in names:
         open_one(name)
-    rates("fill", len(deeds.filling.ids), partial(upsert_all, [deeds.filling]))
+    rates("fill", len(workload.filling.ids), partial(upsert_all, [workload.filling]))
     for name in names:  # as after a restart
         opened[name].compact()
         opened[name].close()
         open_one(name)
-    rates("upsert_256", deeds.num_upserted, partial(upsert_all, deeds.batches))
-    rates("upsert_1", len(deeds.singles), partial(upsert_all, deeds.singles))
-    rates("scan", SCANS * deeds.num_items, scan_often)
-    rates("get", len(deeds.wanted), get_all)
-    rates("delete_256", deeds.num_removed, delete_all)
-    must_agree({name: engine.scan() for name, engine in opened.items()}, deeds.num_items - deeds.num_removed)
+    rates("upsert_256", workload.num_upserted, partial(upsert_all, workload.batches))
+    rates("upsert_1", len(workload.singles), partial(upsert_all, workload.singles))
+    rates("scan", SCANS * workload.num_items, scan_often)
+    rates("get", len(workload.wanted), get_all)
+    rates("delete_256", workload.num_removed, delete_all)
+    must_agree({name: engine.scan() for name, engine in opened.items()}, workload.num_items - workload.num_removed)
     for name in names:
         opened[name].close()
         figures[name]["disk_mb"] = megabytes_of(folder / name)
@@ -226,29 +226,29 @@ def round_of(folder: Path, names: list[str], deeds: Deeds) -> dict[str, dict[str
 
 
 def megabytes_of(folder: Path) -> float:
-    """What the folder's files take on the disk."""
+    """Megabytes that the folder's files take on the disk."""
     return sum(512 * file.stat().st_blocks for file in folder.rglob("*") if file.is_file()) / 1e6
 
 
 def must_agree(scans: dict[str, Items], num_items: int) -> None:
-    """Engines that are compared have done the same: each has the same items in the same order."""
+    """Stop unless all engines have the same items in the same order."""
     first = next(iter(scans.values()))
     for name, items in scans.items():
         same = items[:3] == first[:3] and np.array_equal(items.vectors, first.vectors)
         if not same or len(items.ids) != num_items:
-            raise click.ClickException(f"{name} has not the items that it should have")
+            raise click.ClickException(f"{name} does not have the items that it should have")
 
 
-# What makes a write last, whichever way an engine takes. Of io_uring only the calls are seen, not what they ask for.
+# System calls that make writes durable. For io_uring, a trace shows the calls but not what they do.
 SYNCS = ("fsync", "fdatasync", "msync", "sync_file_range", "syncfs", "sync", "io_uring_enter")
 WRITES = ("write", "pwrite64", "writev", "pwritev", "pwritev2")
 COMMITS = 20
-# A file that is not there: asking for it marks the first and the last commit in a trace.
+# A file that does not exist. Opening it marks the first and the last commit in a trace.
 MARK = "commits-begin-or-end"
 
 
 def commits_of(folder: Path, name: str) -> dict[str, Any] | str:
-    """Calls a commit that make it last, and writes to files that sync each write; for 256 items, and for one."""
+    """Calls per commit that make it durable, for 256 items and for one. Writes to files opened with O_DSYNC count."""
     if not shutil.which("strace"):
         return "not measured: no strace"
     counts: dict[str, Any] = {}
@@ -287,11 +287,11 @@ def count_calls(trace: str) -> dict[str, float]:
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.argument("at_once", type=int)
 def commits(name: str, folder: Path, at_once: int) -> None:
-    """Upserts between two marks, after one that is not counted."""
-    deeds = deeds_of(10_000, COMMITS + 1 if at_once > 1 else 0, COMMITS + 1, 0)
-    batches = deeds.batches or deeds.singles
+    """Make one upsert that is not counted, then others between two marks."""
+    workload = workload_of(10_000, COMMITS + 1 if at_once > 1 else 0, COMMITS + 1, 0)
+    batches = workload.batches or workload.singles
     engine = ENGINES[name](folder)
-    engine.upsert(deeds.filling)
+    engine.upsert(workload.filling)
     for at, batch in enumerate(batches):
         if at == 1:
             mark()
@@ -308,7 +308,7 @@ def mark() -> None:
 def show_engines(number: int, facts: dict[str, dict[str, Any]]) -> None:
     columns = [name for name, figure in facts["SQLite"].items() if isinstance(figure, float)]
     ratios = {name: fact["of_sqlite"] for name, fact in facts.items()}
-    for title, rows in ((f"engines, {number} items", facts), ("the same, of SQLite's", ratios)):
+    for title, rows in ((f"engines, {number} items", facts), ("the same, relative to SQLite", ratios)):
         table = Table("", *(column.replace("_items_per_s", " /s").replace("_", " ") for column in columns), title=title)
         for name, figures in rows.items():
             table.add_row(name, *(legible(figures[column]) if column in figures else "" for column in columns))
@@ -323,7 +323,9 @@ def show_engines(number: int, facts: dict[str, dict[str, Any]]) -> None:
 @clips_option
 @rounds_option
 @click.option("--number", "numbers", multiple=True, type=int, default=(40_091,), show_default=True)
-@click.option("--threads", default=2, show_default=True, help="Of building and of batches; single queries take one.")
+@click.option(
+    "--threads", default=2, show_default=True, help="Threads for building and for batches; single queries use one."
+)
 @click.option("--seconds", default=0.08, show_default=True, help="Length of a turn.")
 @click.option("--peer", "peers", multiple=True, type=click.Choice(list(LIBRARIES)[1:]), default=tuple(LIBRARIES)[1:])
 def hnsw(
@@ -336,7 +338,7 @@ def hnsw(
     seconds: float,
     peers: tuple[str, ...],
 ) -> None:
-    """Building, bytes, recall and rates of HNSW indexes that are made alike, and the rates at a recall of 0.99."""
+    """Build time, bytes, recall and rates of HNSW indexes with the same settings, and the rates at a recall of 0.99."""
     for number in numbers:
         vectors, queries = vectors_of(work, clips, number)
         comparison = Comparison(vectors, queries, threads=threads, rounds=rounds, seconds=seconds)
@@ -352,7 +354,7 @@ def hnsw(
 
 
 class Comparison:
-    """Libraries with the same vectors, and what is found out about each."""
+    """Libraries with the same vectors, and the figures of each."""
 
     def __init__(self, vectors: np.ndarray, queries: np.ndarray, *, threads: int, rounds: int, seconds: float) -> None:
         self.libraries: dict[str, Library] = {}
@@ -362,7 +364,7 @@ class Comparison:
         _, self._true = exact_of(vectors, queries)
 
     def add(self, name: str, work: Path) -> None:
-        """With its index read from a file, which is made once; making, opening and recall are measured here."""
+        """Add a library and measure building, opening and recall. Its index is built once and then read from a file."""
         library = LIBRARIES[name](self._vectors)
         file = work / f"hnsw-{len(self._vectors)}-{self._threads}-{library.file_name}"
         made = file.with_name(f"{file.name}.json")
@@ -382,7 +384,7 @@ class Comparison:
         click.echo(f"{name} is made")
 
     def rates(self) -> None:
-        """Queries a second at each effort, and at the fastest that finds enough; that also beside FAISS."""
+        """Measure queries per second at each effort, and at the fastest that reaches the goal, relative to FAISS."""
         rates: dict[tuple[str, int, int], list[float]] = {}
         for turn in range(self._rounds + 1):
             for effort in EFFORTS:
@@ -402,7 +404,7 @@ class Comparison:
                 facts["at_goal"] |= self._of_faiss(name, rates)
 
     def _of_faiss(self, name: str, rates: dict[tuple[str, int, int], list[float]]) -> dict[str, float]:
-        """Rates at the goal, of FAISS's in the same round: as tried, and as between the efforts around the goal."""
+        """Rates at the goal, relative to FAISS in the same round: at the best effort, and interpolated to the goal."""
         faiss_goal = self.facts["FAISS"].get("at_goal")
         if faiss_goal is None:
             return {}
@@ -417,7 +419,7 @@ class Comparison:
         return {kind: median(each) for kind, each in ratios.items()}
 
     def _between(self, name: str, rates: dict[tuple[str, int, int], list[float]], batch: int, turn: int) -> float:
-        """The rate at just the goal, on a line between the efforts that find a little less and a little more."""
+        """The rate at exactly the goal, interpolated between the efforts just below and just above it."""
         recalls = np.maximum.accumulate(list(self.facts[name]["recall_at_10"].values()))
         return float(np.interp(GOAL, recalls, [rates[name, effort, batch][turn] for effort in EFFORTS]))
 
@@ -427,7 +429,7 @@ class Comparison:
         return batch
 
     def filters(self) -> None:
-        """Single queries of which half of the items pass, at the effort that finds enough when all do."""
+        """Measure single queries that half of the items pass, at the effort that reaches the goal without a filter."""
         true = 2 * exact_of(np.ascontiguousarray(self._vectors[::2]), self._queries)[1]
         rates: dict[str, list[float]] = {}
         for name, library in self.libraries.items():
@@ -466,7 +468,7 @@ def show_libraries(number: int, facts: dict[str, dict[str, Any]]) -> None:
         shown = {kind: fact[kind] for kind in costs if kind in fact} | fact.get("at_goal", {})
         table.add_row(name, *(legible(shown[kind]) if kind in shown else "" for kind in kinds))
     Console(width=140).print(table)
-    table = Table("effort", *facts, title="recall@10, single queries a second, those in batches of 64")
+    table = Table("effort", *facts, title="recall@10, single queries per second, queries per second in batches of 64")
     for effort in EFFORTS:
         rows = [
             [fact[kind][effort] for kind in ("recall_at_10", "single_per_s", "batch_of_64_per_s")]

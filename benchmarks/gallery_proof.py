@@ -1,11 +1,11 @@
-"""Does a gallery ever lie, or forget? Killed at any moment, searched beside writes, with wrong bytes in its files.
+"""Does a gallery ever give a wrong answer, or lose an item? It is killed, searched during writes, and damaged.
 
     python benchmarks/gallery_proof.py crash --work W       kill −9 while several threads write; 200 rounds
-    python benchmarks/gallery_proof.py oracle --work W      every answer beside writes against brute force, and canaries
+    python benchmarks/gallery_proof.py oracle --work W      answers during writes, compared with brute force; canaries
     python benchmarks/gallery_proof.py damage --work W      one wrong byte anywhere in any file
 
-W is a folder for galleries, made anew by each run. A command exits with 1 when a gallery lied or forgot. What is done
-is in tests/proving.
+W is a folder for galleries; each run makes them anew. A command exits with 1 if a gallery gave a wrong answer or lost
+an item. The code that does this is in tests/proving.
 """
 
 import json
@@ -25,7 +25,7 @@ from tests.proving import beside, crash, damage
 
 OUT = Path("benchmarks/gallery_proof.json")
 
-# Places of each of the two writers: without files derived from the items, and with indexes made anew all the time.
+# Places of each of the two writers: too few for derived files, and enough that indexes are made all the time.
 PLACES = {"exact": 1500, "hnsw": 6000}
 CANARIES = {"unguarded": beside.Unguarded, "not in one piece": beside.NotInOnePiece}
 
@@ -45,7 +45,7 @@ def main() -> None:
 @seed_option
 @click.option("--rounds", default=200, show_default=True)
 def crash_command(work: Path, out: Path, seed: int, rounds: int) -> None:
-    """Kill the process that writes, or opens, and compare with what it acknowledged."""
+    """Kill the process while it writes or opens, and compare the gallery with what was acknowledged."""
     counts = crash.run(work / "crash", rounds, seed=seed)
     finish(out, "crash", counts, {name: counts[name] for name in crash.MUST_BE_NONE})
 
@@ -54,9 +54,9 @@ def crash_command(work: Path, out: Path, seed: int, rounds: int) -> None:
 @work_option
 @out_option
 @seed_option
-@click.option("--seconds", default=60.0, show_default=True, help="Of each kind of index.")
+@click.option("--seconds", default=60.0, show_default=True, help="Length of the run for each index kind.")
 def oracle(work: Path, out: Path, seed: int, seconds: float) -> None:
-    """Four threads search and two write; every search is verified after the run. Canaries show that this can fail."""
+    """Four threads search and two write. Every search is verified after the run; canaries show that this can fail."""
     report: dict[str, dict[str, Any]] = {}
     for kind, num_places in PLACES.items():
         folder = damage.emptied(work / "oracle")
@@ -79,9 +79,11 @@ def oracle(work: Path, out: Path, seed: int, seconds: float) -> None:
 @main.command("damage")
 @work_option
 @out_option
-@click.option("--places", default=30, show_default=True, help="Bytes of each file; of the database ten times more.")
+@click.option(
+    "--places", default=30, show_default=True, help="Bytes to alter in each file; ten times as many in the database."
+)
 def damage_command(work: Path, out: Path, places: int) -> None:
-    """Alter one byte at a time; the gallery must be right or refuse."""
+    """Alter one byte at a time. The gallery must answer correctly or refuse."""
     report = damage.run(work / "damage", places)
     finish(out, "damage", report, {name: counts["wrong"] for name, counts in report.items()})
 
@@ -90,19 +92,19 @@ def damage_command(work: Path, out: Path, places: int) -> None:
 @click.argument("name", type=click.Choice(list(CANARIES)))
 @click.argument("seconds", type=float)
 def canary(name: str, seconds: float) -> None:
-    """Counts of a canary as JSON, if it lives so long."""
+    """Print the counts of a canary as JSON, if it survives."""
     counts = beside.run(CANARIES[name](), num_places=PLACES["exact"], enough=after(seconds), efforts=(beside.EXACT,))
     click.echo(json.dumps(counts))
 
 
 def after(seconds: float) -> Callable[[int, int], bool]:
-    """Enough, when this time is over; it begins now."""
+    """A function that says that it is enough when this time, beginning now, is over."""
     end = time.monotonic() + seconds
     return lambda *_: time.monotonic() > end
 
 
 def canary_of(name: str, seconds: float) -> dict[str, Any]:
-    """What the canary counted, in a process of its own, or the signal that ended it."""
+    """Run the canary in a process of its own; return its counts, or the signal that ended it."""
     ran = subprocess.run(
         [sys.executable, __file__, "canary", name, str(seconds)], stdout=subprocess.PIPE, text=True, check=False
     )
@@ -110,14 +112,14 @@ def canary_of(name: str, seconds: float) -> dict[str, Any]:
 
 
 def finish(out: Path, section: str, report: dict[str, Any], errors: dict[str, int]) -> None:
-    """Put the section into the report, beside what is there; exit with 1 when an error was counted."""
+    """Add the section to the report; exit with 1 if an error was counted."""
     known = json.loads(out.read_text()) if out.exists() else {}
     known[section] = {"python": platform.python_version(), "machine": platform.machine(), **report}
     out.write_text(json.dumps(known, indent=2) + "\n")
     click.echo(f"{section}: {json.dumps(report, indent=1)}\n{out}")
     if any(errors.values()):
         counted = ", ".join(f"{name}: {number}" for name, number in errors.items() if number)
-        raise click.ClickException(f"the gallery lied or forgot: {counted}")
+        raise click.ClickException(f"the gallery gave wrong answers or lost items: {counted}")
 
 
 if __name__ == "__main__":

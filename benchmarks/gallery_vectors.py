@@ -1,4 +1,4 @@
-"""Vectors as an encoder gives them, as many as are wanted: a mixture fitted on what it made of real clips."""
+"""Any number of vectors that are distributed like an encoder's: a mixture fitted to embeddings of real clips."""
 
 from pathlib import Path
 
@@ -12,14 +12,14 @@ from gfp_serve.errors import InvalidSkeletonError
 from gfp_serve.formats import find_files, read_clips
 from gfp_serve.preprocess import prepare
 
-# Windows of the clips, in frames, and from one to the next: actions of other lengths, at other moments.
+# Lengths of windows and the steps between them, in frames: actions of different lengths at different moments.
 _WINDOWS = ((40, 8), (80, 16), (160, 32))
 _CLUSTERS = 64
 _SAMPLES_AT_ONCE = 65536
 
 
 def real_embeddings(clips: Path) -> np.ndarray:
-    """Unit vectors [windows, embedding_size] of windows of all clips in a folder, by the bundle in the box."""
+    """Unit vectors [windows, embedding_size] of windows of all clips in a folder, from the shipped bundle."""
     bundle = Bundle.read(DEFAULT_BUNDLE)
     encoder = Encoder(bundle, device="cpu")
     vectors = []
@@ -36,13 +36,13 @@ def real_embeddings(clips: Path) -> np.ndarray:
 
 
 class Mixture:
-    """Gaussians around the centres of real embeddings, in their first principal axes, each with its own spread."""
+    """Gaussians around the centres of real embeddings, in their first principal axes, each with its own covariance."""
 
     def __init__(self, embeddings: np.ndarray, size: int, *, seed: int = 0) -> None:
         self._draw = np.random.default_rng(seed)
         mean = embeddings.mean(0)
         _, _, axes = np.linalg.svd(embeddings - mean, full_matrices=False)
-        # The mean stays in: cosines of real embeddings are high, because they share a direction.
+        # The mean is kept: cosines of real embeddings are high, because they share a direction.
         axes = np.concatenate([mean[None] / np.linalg.norm(mean), axes])[:size]
         axes, _ = np.linalg.qr(axes.T)
         points = embeddings @ axes
@@ -56,7 +56,7 @@ class Mixture:
         for cluster in range(_CLUSTERS):
             ours = points[of_cluster == cluster]
             self._means.append(ours.mean(0))
-            # Few windows span few directions: the spread of all of them, in small, fills the others.
+            # Few windows span few directions. A little of the overall covariance fills the others.
             own = np.cov(ours.T) if len(ours) > 1 else np.zeros_like(overall)
             values, vectors = np.linalg.eigh(own + 0.02 * overall)
             self._roots.append((vectors * np.sqrt(np.maximum(values, 0))).T)

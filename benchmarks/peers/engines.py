@@ -1,4 +1,4 @@
-"""Embedded engines that keep the same items: SQLite, LMDB, DuckDB and LanceDB."""
+"""Embedded engines that store the same items: SQLite, LMDB, DuckDB and LanceDB."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from benchmarks.gallery import SIZE
 
 
 class Batch(NamedTuple):
-    """Items to be written together, column by column."""
+    """Items that are written together, column by column."""
 
     seqs: list[int]
     ids: list[str]
@@ -45,7 +45,7 @@ class Items(NamedTuple):
 
 
 class Engine(ABC):
-    """One table of items in a folder. What is acknowledged should survive a loss of power."""
+    """One table of items in a folder. Acknowledged writes should survive a power cut."""
 
     @abstractmethod
     def __init__(self, folder: Path) -> None: ...
@@ -66,12 +66,12 @@ class Engine(ABC):
     def close(self) -> None: ...
 
     def compact(self) -> bool:
-        """Give back what deleted and replaced items took; False when the engine has no call for it."""
+        """Release the space of deleted and replaced items; return False if the engine has no call for it."""
         return False
 
 
 class Sqlite(Engine):
-    """As the gallery sets it: the write-ahead log, a full sync for each commit, the log moved in at 64 MiB."""
+    """With the gallery's settings: a write-ahead log of up to 64 MiB, and a full sync for each commit."""
 
     def __init__(self, folder: Path) -> None:
         self._connection = sqlite3.connect(folder / "items.sqlite", isolation_level=None)
@@ -111,14 +111,17 @@ class Sqlite(Engine):
 
 
 class Lmdb(Engine):
-    """Two tables of keys and values: items by number, numbers by id. A value is lengths, a checksum, then the bytes."""
+    """Two tables of keys and values: items by number, and numbers by id.
+
+    A value consists of lengths, a checksum and the bytes.
+    """
 
     _HEAD = struct.Struct("<HHII")
 
     def __init__(self, folder: Path) -> None:
         import lmdb
 
-        # By default each commit syncs the pages and then the page that names them. The map takes no space by itself.
+        # By default, each commit syncs the pages and then the page that lists them. The map itself takes no space.
         self._env = lmdb.open(str(folder / "items.lmdb"), map_size=2**36, max_dbs=2)
         self._items = self._env.open_db(b"items")
         self._seqs = self._env.open_db(b"seqs")
@@ -168,7 +171,7 @@ class Lmdb(Engine):
 
 
 class DuckDb(Engine):
-    """Whole batches come as Arrow tables, single items as parameters: the faster way for each."""
+    """Batches are written as Arrow tables, single items as parameters: the faster way for each."""
 
     def __init__(self, folder: Path) -> None:
         import duckdb
@@ -204,7 +207,7 @@ class DuckDb(Engine):
 
 
 class LanceDb(Engine):
-    """As it comes: with an index on the ids, and with whatever the engine does about the disk."""
+    """With the engine's own settings and an index on the ids. The engine decides what it syncs."""
 
     def __init__(self, folder: Path) -> None:
         import lancedb
@@ -233,7 +236,7 @@ class LanceDb(Engine):
 
     def compact(self) -> bool:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that older versions go is what is wanted
+            warnings.simplefilter("ignore")  # it warns that older versions are removed, which is the purpose
             self._table.optimize(cleanup_older_than=timedelta(0))
         return True
 
@@ -242,7 +245,7 @@ class LanceDb(Engine):
 
 
 class SyncedLanceDb(LanceDb):
-    """With what durability takes done here after each write: sync new files, and the folders that name them."""
+    """Makes each write durable: new files are synced here, and the folders that contain them."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._known = folder, {str(file) for file in folder.rglob("*")}
@@ -329,7 +332,7 @@ def items_of_arrow(table: Any) -> Items:
 
 
 def items_of(rows: Iterable[tuple[str, str, str, bytes]]) -> Items:
-    """Row by row into columns: tuples of all rows at once would mostly keep Python's garbage collector busy."""
+    """Collect rows into columns one by one: tuples of all rows would mostly keep Python's garbage collector busy."""
     items = Items([], [], [], np.empty(0))
     vectors = []
     for id, label, attributes, vector in rows:
@@ -341,12 +344,12 @@ def items_of(rows: Iterable[tuple[str, str, str, bytes]]) -> Items:
 
 
 def id_of(number: int) -> str:
-    """Ids come in no order, as those of users do."""
+    """Ids are in no order, like those of users."""
     return f"clip-{number * 2654435761 % 2**32:08x}"
 
 
 def batch_of(numbers: Sequence[int], first_seq: int) -> Batch:
-    """The items of these numbers, with vectors that differ from one write to the next."""
+    """The items with these numbers. Their vectors differ from one write to the next."""
     vectors = np.random.default_rng(first_seq).standard_normal((len(numbers), SIZE), dtype=np.float32)
     return Batch(
         seqs=list(range(first_seq, first_seq + len(numbers))),

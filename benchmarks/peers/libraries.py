@@ -1,4 +1,4 @@
-"""Libraries that search an HNSW graph, made alike: FAISS, hnswlib and usearch."""
+"""Libraries that search an HNSW graph, with the same settings: FAISS, hnswlib and usearch."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -10,14 +10,14 @@ import numpy as np
 
 from benchmarks.gallery import SIZE, TOP_K
 
-# As the gallery makes its own.
+# The settings of the gallery.
 LINKS, CONSTRUCTION = 16, 160
 EFFORTS = (16, 20, 24, 28, 32, 36, 40, 48, 56, 64, 80, 96, 128, 192, 256)
 GOAL = 0.99
 
 
 class Library(ABC):
-    """An index of unit vectors by inner product, whose keys are row numbers."""
+    """An index of unit vectors by inner product. Its keys are row numbers."""
 
     package: str
     file_name: str
@@ -39,7 +39,7 @@ class Library(ABC):
         raise NotImplementedError
 
     def search_half(self, query: np.ndarray, effort: int) -> np.ndarray:
-        """Only among even rows, by the library's own filter, in one thread."""
+        """Search only even rows, with the library's own filter, in one thread."""
         raise NotImplementedError
 
 
@@ -48,7 +48,7 @@ class Faiss(Library):
 
     def __init__(self, storage: str = "f32") -> None:
         self.file_name = f"faiss-{storage}"
-        self._faiss: Any = faiss  # whose stubs lack what is used here
+        self._faiss: Any = faiss  # its stubs lack what is used here
         self._index: Any = None
         self._parameters = {effort: self._faiss.SearchParametersHNSW(efSearch=effort) for effort in EFFORTS}
 
@@ -141,12 +141,12 @@ class Usearch(Library):
 
     def _candidates(self, queries: np.ndarray, effort: int, threads: int, count: int) -> np.ndarray:
         self._index.expansion_search = effort
-        asked = queries if len(queries) > 1 else queries[0]  # a single one goes a shorter way
+        asked = queries if len(queries) > 1 else queries[0]  # a single query takes a shorter path
         return self._index.search(asked, count, threads=threads).keys.reshape(len(queries), -1)
 
 
 class ComparedUsearch(Usearch):
-    """Candidates by bytes, each of them compared again with the vectors as they are."""
+    """Finds candidates with 8-bit vectors, and compares each of them again with the full vectors."""
 
     def __init__(self, dtype: str, vectors: np.ndarray) -> None:
         super().__init__(dtype)

@@ -85,10 +85,10 @@ def test_the_answer_is_unknown_when_no_labelled_neighbour_is_near_enough():
 def test_with_class_counts_a_frequent_class_has_no_advantage():
     labels, similarities = ["walk", "walk", "walk", "sit"], [0.9, 0.8, 0.7, 0.6]
     assert vote(labels, similarities, weighting="uniform").label == "walk"
-    # 3 of 30 against 1 of 2.
+    # 3 votes of 30 items against 1 vote of 2.
     result = vote(labels, similarities, weighting="uniform", class_counts={"walk": 30, "sit": 2, "wave": 1})
     assert (result.label, shares(result)) == ("sit", {"sit": pytest.approx(5 / 6), "walk": pytest.approx(1 / 6)})
-    # e^9 + e^8 + e^7 for 3 of 30, e^6 for 1 of 2.
+    # e^9 + e^8 + e^7 for three votes of 30 items, e^6 for one vote of 2.
     result = vote(labels, similarities, temperature=0.1, class_counts={"walk": 30, "sit": 2})
     walk, sit = (math.exp(9) + math.exp(8) + math.exp(7)) / 30, math.exp(6) / 2
     assert (result.label, shares(result)["sit"]) == ("walk", pytest.approx(sit / (walk + sit)))

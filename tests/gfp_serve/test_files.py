@@ -1,30 +1,29 @@
 import errno
 import os
-import resource
 import signal
 import stat
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from gfp_serve.files import lock, replacing, sync_directory, unfinished_file, write_whole, written_whole
+from tests.support.full_disk import file_size_limit
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A file that exists already and is to be replaced."""
+    """A file that exists already and will be replaced."""
     path = tmp_path / "report.json"
     path.write_text("before")
     return path
 
 
 def in_a_process(lines: str, path: Path) -> subprocess.Popen[str]:
-    """Run a few lines, which may use `path`, in a separate process."""
+    """Run a few lines with the variable `path` in a process of their own."""
     code = f"""
 import os, signal, sys
 from pathlib import Path
@@ -35,17 +34,6 @@ path = Path({str(path)!r})
     return subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-
-
-@contextmanager
-def full_disk(size: int) -> Iterator[None]:
-    """Let no file grow beyond `size` bytes, as on a full disk. Python ignores the signal that comes with it."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def names(folder: Path) -> list[str]:
@@ -91,8 +79,8 @@ def test_a_block_that_raises_leaves_the_old_content_alone(path, error):
 
 
 def test_a_full_disk_leaves_the_old_content_alone(path):
-    # The last bytes are written only when the file is closed.
-    with full_disk(1000), pytest.raises(OSError, match="File too large"):
+    # The last bytes reach the disk only when the file is closed.
+    with file_size_limit(1000), pytest.raises(OSError, match="File too large"):
         write_whole(path, bytes(1001))
     assert (names(path.parent), path.read_text()) == (["report.json"], "before")
 
@@ -100,7 +88,7 @@ def test_a_full_disk_leaves_the_old_content_alone(path):
 def test_a_file_that_another_library_writes_is_put_in_place_too(path):
     def write(content: str, *, stops: bool) -> None:
         with replacing(path) as unfinished:
-            unfinished.unlink()  # some libraries do
+            unfinished.unlink()  # some libraries replace the file that they write
             unfinished.write_text(content)
             if stops:
                 raise ValueError("in the middle")
@@ -127,7 +115,7 @@ def test_after_a_kill_before_the_renaming_the_old_content_is_there_and_can_be_re
     assert (names(path.parent), path.read_text()) == ([".report.json.new", "report.json"], "before")
     write_whole(path, "after", mode=0o644)
     assert (names(path.parent), path.read_text()) == (["report.json"], "after")
-    assert mode_of(path) == 0o644  # not the mode of the leftover file
+    assert mode_of(path) == 0o644  # not the mode of the file that was left
 
 
 def test_of_two_writers_at_once_the_second_is_refused_and_the_first_is_whole(path):
@@ -148,8 +136,8 @@ def test_of_two_writers_at_once_the_second_is_refused_and_the_first_is_whole(pat
     assert (names(path.parent), path.read_text()) == (["report.json"], "first")
 
 
-def test_a_writer_that_begins_while_another_finishes_does_not_overwrite_its_file(path, monkeypatch):
-    """The second writer opens the unfinished file, but locks it only after the first has renamed it."""
+def test_a_writer_that_finishes_while_another_begins_is_not_overwritten_in_part(path, monkeypatch):
+    """The second writer opens the unfinished file, and tries to lock it after it has become the finished one."""
     opened = os.open
     unfinished = unfinished_file(path)
     unfinished.write_text("finished")

@@ -1,4 +1,4 @@
-"""What people type after `--where`, and the errors for text that is not a condition."""
+"""Conditions as people type them after `--where`, and the errors for texts that are not conditions."""
 
 import contextlib
 import re
@@ -52,7 +52,7 @@ TEXTS = st.text() | st.text(alphabet='label3. =!<>,\\"\n', max_size=12)
     ],
 )
 def test_a_condition_means_what_it_says(text: str, condition: Condition):
-    assert repr(read_filter([text])) == repr(Filter(must=(condition,)))  # as text, in which True and 1 differ
+    assert repr(read_filter([text])) == repr(Filter(must=(condition,)))  # repr tells True from 1
 
 
 @pytest.mark.parametrize(
@@ -137,4 +137,4 @@ def test_the_time_for_a_long_text_grows_only_with_its_length(text):
     start = time.process_time()
     with contextlib.suppress(InvalidRequestError):
         read_filter([text])
-    assert time.process_time() - start < 5  # with time in the square of the length this would take minutes
+    assert time.process_time() - start < 5  # time that grows with the square of the length would be minutes

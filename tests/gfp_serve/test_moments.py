@@ -1,4 +1,4 @@
-"""Windows of recordings that are near a query are merged to moments. Times are seconds that are easy to add."""
+"""Windows of recordings that are near a query, merged into moments. Times are seconds that are easy to add up."""
 
 from itertools import combinations
 
@@ -29,8 +29,8 @@ def test_windows_that_overlap_or_touch_and_are_about_equally_near_become_one_mom
     ]
 
 
-def test_windows_over_three_tenths_farther_than_the_nearest_do_not_join_it():
-    # The nearest has the distance 0.1, so others may have up to 0.13. The last one overlaps a moment: it is left out.
+def test_windows_more_than_three_tenths_farther_than_the_nearest_do_not_join_it():
+    # 1 - 0.9 is 0.1, so the limit is 0.13. The last window overlaps a moment, so it does not become one.
     found = [window("a", 0.9, 2, 6), window("near", 0.8701, 4, 8), window("farther", 0.8699, 5, 9)]
     assert merge(found, 5) == [Moment(Source("kitchen", 2, 8), 0.9, "", ("a", "near"))]
 
@@ -61,7 +61,7 @@ def test_items_without_a_source_and_whole_recordings_are_separate_moments():
     ]
 
 
-# Recording, start, length and hundredths of similarity.
+# Recording, begin, length, and similarity in hundredths.
 windows = st.lists(
     st.tuples(st.sampled_from("ab"), st.integers(0, 30), st.integers(1, 8), st.integers(-100, 100)), max_size=30
 )
@@ -92,7 +92,7 @@ def test_moments_never_overlap_cover_their_items_and_keep_the_best_similarity(dr
         assert min(item.source.start_s for item in items) == moment.source.start_s
         assert max(item.source.end_s for item in items) == moment.source.end_s
         assert items[0].similarity == moment.similarity == max(item.similarity for item in items)
-    if len(moments) < top_k:  # only windows that overlap a moment are lost
+    if len(moments) < top_k:  # only windows that overlap a moment are dropped
         for neighbour in found:
             assert any(
                 moment.source.recording == neighbour.source.recording

@@ -1,1 +1,1 @@
-"""What shows that a gallery never lies and never forgets: crashes, searches beside writes, damage."""
+"""Proofs that a gallery never gives a wrong answer and never loses an item: crashes, parallel searches, damage."""

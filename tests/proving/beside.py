@@ -1,7 +1,7 @@
-"""Searches beside writes, held to the oracle after the run: each answer must be the exact one of a moment it can be of.
+"""Searches during writes, verified after the run: each answer must be the exact one at some possible moment.
 
-That moment lies between the changes that were acknowledged before the search began and those that had begun before it
-ended. Queries of one search must all be of the same moment.
+A moment is possible if it contains all changes that were acknowledged before the search began, and no change that began
+after the search ended. All queries of one search must be answered at the same moment.
 """
 
 import sys
@@ -24,19 +24,19 @@ from tests.proving.changes import SIZE, Change, Oracle, draw_change
 TOP_K = 10
 QUERIES_OF_A_SEARCH = 2
 NUM_WRITERS, NUM_SEARCHERS = 2, 4
-# A search beside which more moments lie than this is passed over, and counted.
+# A search with more possible moments than this is skipped and counted.
 _MOST_MOMENTS = 64
 
-# Between two searches of a thread: without pauses, Python's lock lets writers do little beside four of them.
+# The longest pause between two searches of a thread. Without pauses, four searchers leave writers little of the GIL.
 _LONGEST_PAUSE_S = 0.01
 
 EXACT, BY_INDEX = Effort(exact=True), Effort()
-# What must not be counted; an index may miss some.
+# These counts must be 0. An index may miss neighbours, so that is not among them.
 ERRORS = ("wrong neighbours, exact", "missing neighbours, exact", "wrong neighbours, index")
 
 
 class Searched(Protocol):
-    """What of a gallery is tested; the canary has no more."""
+    """The part of a gallery that is tested. The canary has only this."""
 
     def upsert(self, items: list[Item]) -> int: ...
     def delete(self, ids: list[str]) -> int: ...
@@ -46,7 +46,7 @@ class Searched(Protocol):
 
 @dataclass(slots=True)
 class Made:
-    """A change, and when it began and ended."""
+    """A change, with the times when it began and ended."""
 
     change: Change
     begin: float
@@ -72,10 +72,11 @@ def run(
     efforts: tuple[Effort, ...],
     seed: int = 0,
 ) -> dict[str, int]:
-    """Fill the empty gallery, let threads search and write, and count what their answers lack or have wrong.
+    """Fill the empty gallery, let threads search and write, and count missing and wrong neighbours in the answers.
 
-    They go on until it was `enough`: changes that were made beside searches, and searches of the rarest of the efforts.
-    Who is faster than the other side does no more than `most`.
+    The threads continue until `enough` says so. It is called with the number of changes, and with the number of
+    searches of the rarest effort. Writers and searchers stop at `most` changes or searches, so that the faster side
+    does not do much more than the other.
     """
     made: list[list[Made]] = [[] for _ in range(NUM_WRITERS)]
     for writer in range(NUM_WRITERS):
@@ -131,7 +132,7 @@ def run(
 
 
 def verify(made: list[list[Made]], searches: list[Search], num_places: int, counts: Counter[str]) -> None:
-    """Hold searches, in the order of their begin, to the changes."""
+    """Verify searches, in the order in which they began."""
     oracle = Oracle(NUM_WRITERS, num_places)
     done = [0] * NUM_WRITERS  # changes of each writer that are in the oracle
     for search in searches:
@@ -193,7 +194,7 @@ def _draw_filter(draw: np.random.Generator, num_places: int) -> Filter | None:
 
 
 def _passing(where: Filter | None, moment: Oracle) -> np.ndarray | None:
-    """What the filters of `_draw_filter` mean, said once more."""
+    """The items that a filter of `_draw_filter` lets pass, computed independently of the gallery."""
     if where is None:
         return None
     if where.must_not:
@@ -212,7 +213,7 @@ def _make(gallery: Searched, made: list[Made], change: Change) -> None:
 
 
 class Unguarded:
-    """The canary: a FAISS index that is written while it is searched, as its documentation forbids."""
+    """A canary: a FAISS index that is written during searches, which FAISS's documentation forbids."""
 
     def __init__(self) -> None:
         self._index = faiss.IndexIDMap2(faiss.IndexFlatIP(SIZE))
@@ -257,9 +258,9 @@ class Unguarded:
 
 
 class NotInOnePiece(Unguarded):
-    """The other canary: a lock keeps FAISS sound, but between its calls a search sees half of an upsert.
+    """Another canary: a lock protects FAISS, but a search between two of its calls sees half of an upsert.
 
-    Once it is searched, an upsert waits for a search in its middle.
+    After the first search, every upsert waits for a search in the middle.
     """
 
     def __init__(self) -> None:
@@ -279,5 +280,5 @@ class NotInOnePiece(Unguarded):
         with self._searched:
             before = self._num_searches
             if before:
-                # Two: the first may have begun before. When all is over, none comes.
+                # Two searches, because the first may have begun before. At the end of the run, none comes.
                 self._searched.wait_for(lambda: self._num_searches >= before + 2, timeout=0.5)

@@ -1,7 +1,7 @@
-"""Changes of a gallery whose content follows from few numbers, and the oracle that knows what must be there.
+"""Changes of a gallery, computed from few numbers, and an oracle that knows what the gallery must contain.
 
-A writer owns the items `WRITER/0`, `WRITER/1`, ... Each of its changes has a number, which rises, and upserts or
-deletes a run of neighbouring places. Label, attributes and source of an item say which change wrote it.
+A writer owns the items `WRITER/0`, `WRITER/1`, ... Each of its changes has a rising number, and upserts or deletes the
+items of several consecutive places. The label, attributes and source of an item say which change wrote it.
 """
 
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ import numpy as np
 from gfp_serve.gallery.protocols import Gallery
 from gfp_serve.items import Item, Neighbour, Source
 
-SIZE = 16  # numbers of a vector: small, so that much happens in little time
+SIZE = 16  # length of a vector: small, so that much happens in little time
 MOST_ITEMS = 300
-# How far similarities that are the same may lie apart: they are summed up in another order.
+# How much equal similarities may differ, because their products are added in another order.
 ROUNDING = 2e-6
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The items of places [start, start + count) of a writer are upserted, or deleted."""
+    """Upserts or deletes a writer's items of places [start, start + count)."""
 
     writer: int
     number: int  # at least 1
@@ -38,7 +38,7 @@ class Change:
         return (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
 
     def make(self, gallery: Gallery) -> int:
-        """Make the change; return the generation of an upsert, 0 of a delete."""
+        """Make the change; return the generation after an upsert, or 0 after a delete."""
         if not self.is_upsert:
             gallery.delete([id_of(self.writer, place) for place in self.places])
             return 0
@@ -51,7 +51,7 @@ class Change:
 
 
 def draw_change(draw: np.random.Generator, writer: int, number: int, num_places: int) -> Change:
-    """A few items or many, new ones and others, and a delete every now and then."""
+    """Draw a change of few or many items, new or existing. Some changes are deletes."""
     count = min(int(MOST_ITEMS ** draw.random()), num_places)
     return Change(writer, number, bool(draw.random() < 0.8), int(draw.integers(0, num_places - count + 1)), count)
 
@@ -61,7 +61,7 @@ def id_of(writer: int, place: int) -> str:
 
 
 def item_of(writer: int, place: int, number: int, vector: np.ndarray) -> Item:
-    """The item as the change of this number wrote it."""
+    """The item as the change with this number wrote it."""
     attributes = {"writer": f"writer-{writer}", "place": float(place), "even": number % 2 == 0}
     return Item(
         id_of(writer, place),
@@ -73,7 +73,7 @@ def item_of(writer: int, place: int, number: int, vector: np.ndarray) -> Item:
 
 
 class Oracle:
-    """What a gallery holds, by writer and place: the number of the change that wrote the item, 0 for none."""
+    """What a gallery must contain, by writer and place: the number of the change that wrote the item, or 0 for none."""
 
     def __init__(self, num_writers: int, num_places: int) -> None:
         self.numbers = np.zeros((num_writers, num_places), dtype=np.int64)
@@ -105,9 +105,9 @@ class Oracle:
     def compare(
         self, query: np.ndarray, found: list[Neighbour], top_k: int, passing: np.ndarray | None = None
     ) -> tuple[int, int]:
-        """Of an answer: neighbours that are wrong (not there so, or not so near) and nearer items that it lacks.
+        """Count the wrong neighbours of an answer (the item or its similarity is wrong), and the nearer items missing.
 
-        `passing` [writers, places] are the items that a filter lets pass. Which of equally near ones are found is free.
+        `passing` [writers, places] are the items that a filter lets pass. Of equally near items, any may be found.
         """
         alive = self.numbers > 0 if passing is None else (self.numbers > 0) & passing
         similarities = np.where(alive, self.vectors @ query, -np.inf)

@@ -1,7 +1,7 @@
-"""Writers that are killed at any moment, and what must be there afterwards.
+"""Writers that are killed at any moment, and what the gallery must contain afterwards.
 
-The process that writes tells every change before it is made and once it is acknowledged, through a pipe; another
-process keeps the oracle. What was told but not acknowledged may be there or not, but whole.
+The process that writes reports every change through a pipe, before it makes it and when it is acknowledged. Another
+process has the oracle. A change that was reported but not acknowledged may be missing or present, but not in part.
 """
 
 import multiprocessing
@@ -24,9 +24,9 @@ from tests.proving.changes import SIZE, Change, Oracle, draw_change, id_of
 
 DIGEST = "5e" * 32
 NUM_WRITERS = 4
-MOST_MESSAGES = 1000  # before a kill: those of a second on two cores
+MOST_MESSAGES = 1000  # before a kill: as many as two cores send in a second
 
-# Kind of index and places of a writer, in turns: galleries without files derived from the items, and with them.
+# Index kinds and places per writer, which take turns: some galleries have derived files, others have none.
 SHAPES = (("exact", 300), ("hnsw", 6000), ("exact", 5000), ("ivf_sq8", 5000), ("hnsw", 1500))
 
 MUST_BE_NONE = (
@@ -37,7 +37,7 @@ MUST_BE_NONE = (
 
 @dataclass
 class Crashes:
-    """A gallery, what it must hold, and what was counted."""
+    """A gallery, what it must contain, and what was counted."""
 
     folder: Path
     index_kind: str
@@ -48,16 +48,16 @@ class Crashes:
     def __post_init__(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.oracle = Oracle(NUM_WRITERS, self.num_places)
-        self.generation = 0  # the highest that was seen
+        self.generation = 0  # the highest that was reported
         self._next_number = 1
-        self._opening_s = 0.2  # how long it took to open the gallery and let it settle, the last time
+        self._opening_s = 0.2  # how long the gallery took to open and settle, the last time
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["tests.proving.crash"])
 
     def round(self, messages: int) -> None:
-        """Write, be killed soon after this many messages, open again (be killed in that too, sometimes), check.
+        """Write, kill soon after this many messages, open again (sometimes killed during that too), and check.
 
-        Each change is told in two messages: that it begins, and that it was acknowledged.
+        Each change sends two messages: when it begins, and when it was acknowledged.
         """
         pending = self._write_until_killed(messages)
         while self.draw.random() < 0.3:
@@ -66,7 +66,7 @@ class Crashes:
         self.counts["rounds"] += 1
 
     def check(self, pending: list[Change]) -> None:
-        """Open the gallery and hold it to the oracle, which learns which of the pending changes are there."""
+        """Open the gallery and compare it with the oracle, which learns which of the pending changes are there."""
         begin = time.monotonic()
         with FaissGallery.open(self.folder) as gallery:
             self._opening_s = time.monotonic() - begin
@@ -88,7 +88,7 @@ class Crashes:
                     self._check_searches(gallery)
 
     def _write_until_killed(self, messages: int) -> list[Change]:
-        """Changes that were told and not acknowledged. Those that were are in the oracle then."""
+        """Return the changes that were reported but not acknowledged. The oracle gets the acknowledged ones."""
         seed = int(self.draw.integers(2**31))
         told = self._run(write, (self.folder, self.index_kind, self.num_places, self._next_number, seed))
         begun: dict[int, Change] = {}
@@ -102,7 +102,7 @@ class Crashes:
             heard += 1
             first = first or now
             if heard == messages:
-                # At any moment before the next message, not just after one; it comes as fast as this machine is.
+                # Kill at any moment before the next message, which comes as fast as this machine sends them.
                 deadline = now + self.draw.random() * (now - first) / heard
             is_done, generation, is_building, change = message[0], message[1], message[2], Change(*message[3:])
             if not is_done:
@@ -120,7 +120,7 @@ class Crashes:
     def _open_until_killed(self) -> None:
         deadline = None
         for message, process in self._run(open_only, (self.folder,)):
-            if message is not None:  # it comes before it opens
+            if message is not None:  # it is sent before the gallery is opened
                 deadline = time.monotonic() + 2 * self._opening_s * self.draw.random() ** 2
             if deadline is None:
                 continue
@@ -129,7 +129,7 @@ class Crashes:
         self.counts["killed while opening or settling"] += 1
 
     def _run(self, target: Callable[..., None], arguments: tuple[object, ...]):  # type: ignore[no-untyped-def]
-        """What the process tells, or None every millisecond, until it is killed; then the rest."""
+        """Yield what the process sends, or None every millisecond, until it is killed; then the rest of the pipe."""
         receiver, sender = self._context.Pipe(duplex=False)
         process = self._context.Process(target=target, args=(sender, *arguments))
         process.start()
@@ -138,13 +138,13 @@ class Crashes:
             while True:
                 try:
                     yield (receiver.recv() if receiver.poll(0.001) else None), process
-                except (EOFError, OSError):  # OSError: cut off within a message
+                except (EOFError, OSError):  # OSError: cut off in the middle of a message
                     break
         finally:
             process.kill()
             process.join()
             if process.exitcode != -9:
-                raise RuntimeError(f"the process that was to be killed ended by itself, with {process.exitcode}")
+                raise RuntimeError(f"the process ended with {process.exitcode} before it was killed")
 
     def _settle_pending(self, change: Change, items: dict[str, Item]) -> None:
         ids = [id_of(change.writer, place) for place in change.places]
@@ -198,7 +198,7 @@ class Crashes:
 
 
 def write(sender: Connection, folder: Path, index_kind: str, num_places: int, first_number: int, seed: int) -> None:
-    """Open the gallery and change it with several threads until killed."""
+    """Open the gallery and change it in several threads until the process is killed."""
     if folder.exists() and any(folder.iterdir()):
         gallery = FaissGallery.open(folder)
     else:
@@ -227,7 +227,7 @@ def write(sender: Connection, folder: Path, index_kind: str, num_places: int, fi
 
 
 def open_only(sender: Connection, folder: Path) -> None:
-    """Open the gallery, and let it work in the background, until killed."""
+    """Open the gallery and let it work in the background until the process is killed."""
     sender.send("opening")
     gallery = FaissGallery.open(folder)
     gallery.settle()
@@ -235,7 +235,7 @@ def open_only(sender: Connection, folder: Path) -> None:
 
 
 def run(folder: Path, rounds: int, *, seed: int = 0, rounds_of_a_gallery: int = 20) -> dict[str, int]:
-    """This many rounds, in galleries of all shapes; what was counted."""
+    """Run this many rounds in galleries of all shapes; return what was counted."""
     counts: Counter[str] = Counter()
     draw = np.random.default_rng(seed)
     for first in range(0, rounds, rounds_of_a_gallery):

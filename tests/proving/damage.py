@@ -1,4 +1,4 @@
-"""One wrong byte anywhere in a gallery's files: it must answer rightly or refuse, and never answer wrongly."""
+"""One wrong byte anywhere in a gallery's files: the gallery must answer correctly or refuse, but never be wrong."""
 
 import logging
 import shutil
@@ -17,13 +17,13 @@ NUM_WRITERS, LOG = 2, "gallery.sqlite-wal"
 
 
 class Damaged:
-    """A gallery with files derived from its items, and with changes since then, of which single bytes are altered."""
+    """A gallery with derived files and later changes, in copies of which single bytes are altered."""
 
     def __init__(self, folder: Path, *, index_kind: IndexKind, num_places: int, seed: int = 0) -> None:
         self._draw = np.random.default_rng(seed)
         self._sound, self._copy = folder / "sound", folder / "damaged"
-        self._logged = folder / "logged"  # the same, not closed, so that the last changes are in the log
-        # What it held after each of the last changes, by generation: a log may lose its end.
+        self._logged = folder / "logged"  # the same gallery before it was closed: the last changes are in the log
+        # What it contained after each of the last changes, by generation, because a log may lose its end.
         self._oracles: dict[int, Oracle] = {}
         emptied(folder)
         with FaissGallery.create(
@@ -37,7 +37,7 @@ class Damaged:
         self._oracle = self._oracles[max(self._oracles)]
 
     def files(self) -> list[Path]:
-        """Names of all files that can be damaged, within the folder."""
+        """All files that can be damaged, relative to the folder."""
         return sorted(
             file.relative_to(self._sound) for file in self._sound.rglob("*") if file.is_file() and file.stat().st_size
         )
@@ -49,7 +49,7 @@ class Damaged:
         """
         sound = self._logged if file.name == LOG else self._sound
         content = (sound / file).read_bytes()
-        # Half of them where there is something: zeros are mostly free space.
+        # Half of the places are not zero, because zeros are mostly free space.
         used = [*np.flatnonzero(np.frombuffer(content, dtype=np.uint8)).tolist()]
         found: Counter[str] = Counter({"bytes altered": places, "wrong": 0})
         for number in range(places):
@@ -78,11 +78,11 @@ class Damaged:
                 return wrong or ("right" if oracle is self._oracle else "earlier")
         except GalleryError:
             return "refused"
-        except Exception as error:  # what names no damage is no refusal
+        except Exception as error:  # an error that does not name the damage is not a refusal
             return f"{error!r}"
 
     def _wrong_with(self, gallery: FaissGallery, oracle: Oracle) -> str:
-        """What the gallery answers wrongly, whichever way it is asked; "" for nothing."""
+        """What is wrong with any answer of the gallery; "" if nothing is."""
         there = oracle.ids()
         queries = np.concatenate([oracle.vectors[0, :4], self._draw.standard_normal((4, SIZE)).astype(np.float32)])
         queries /= np.linalg.norm(queries, axis=1, keepdims=True)
@@ -95,17 +95,17 @@ class Damaged:
             return f"{len(gallery)} items instead of {len(there)}"
         ids = sorted(there)
         if [item.id for item in gallery.get(ids)] != ids or not all(map(oracle.is_right, gallery.get(ids[:50]))):
-            return "another item than that of the id"
+            return "get returns another item than that with the id"
         for writer, place in np.argwhere(oracle.numbers == 0)[:20].tolist():
             try:
                 gallery.get([id_of(writer, place)])
-                return "an item that is not there"
+                return "get returns an item that is not there"
             except ItemNotFoundError:
                 pass
         items = {item.id: item for item in gallery.items()}
         if items.keys() != there or not all(map(oracle.is_right, items.values())):
-            return "other items when all are read"
-        # An id that is there is replaced, not there twice.
+            return "items returns other items"
+        # An upsert replaces an item that exists already; it must not be there twice.
         gallery.upsert([Item(id, np.ones(SIZE, dtype=np.float32)) for id in ids])
         return "" if len(gallery) == len(there) else "an item is there twice"
 
@@ -115,7 +115,7 @@ class Damaged:
             for start in range(0, num_places, MOST_ITEMS):
                 count = min(MOST_ITEMS, num_places - start)
                 self._make(gallery, Change(writer, len(self._oracles), True, start, count))
-                if len(self._oracles) == 2:  # before there is an index, so that its files have removed rows
+                if len(self._oracles) == 2:  # before the index is made, so that the derived files contain removed rows
                     self._make(gallery, Change(writer, 2, False, 0, 10))
         gallery.settle()
 
@@ -141,8 +141,8 @@ def emptied(folder: Path) -> Path:
 def run(
     folder: Path, places: int, *, index_kind: IndexKind = "hnsw", num_places: int = 5000
 ) -> dict[str, dict[str, int]]:
-    """Alter so many bytes of each derived file and manifest, ten times more of the database; counts by file."""
-    logging.disable(logging.WARNING)  # each says once more that files are made again
+    """Alter this many bytes of each derived file, and ten times as many of the database; return counts by file."""
+    logging.disable(logging.WARNING)  # every copy would warn that files are made again
     damaged = Damaged(folder, index_kind=index_kind, num_places=num_places)
     counts = {}
     for file in [*damaged.files(), Path(LOG)]:

@@ -1,6 +1,6 @@
-"""What every gallery does, whatever stores and searches it: the same tests for each backend.
+"""What every gallery does: the same tests for each backend.
 
-Milvus runs within this process (milvus-lite) always, as a server with `make test-milvus`.
+Milvus always runs within this process (milvus-lite); with `make test-milvus` it also runs as a server.
 """
 
 import threading
@@ -40,7 +40,7 @@ from tests.support.milvus_server import MILVUS, new_prefix
 DIGEST, OTHER_DIGEST = "5e" * 32, "0b" * 32
 EAST, NORTH, NORTH_EAST = (np.float32(vector) for vector in ((1, 0), (0, 1), (1, 1)))
 KINDS = get_args(IndexKind)
-# Ids and labels that mean something else to a database, a path or an expression.
+# Ids and labels that have a meaning in a database, a path or an expression.
 ODD_TEXTS = [
     "'",
     '"',
@@ -56,7 +56,7 @@ ODD_TEXTS = [
     " ",
 ]
 
-# Opens the galleries of one place; with another digest as another encoder's server does.
+# Opens the galleries of one place, with another digest as the server of another encoder.
 Opener = Callable[..., Galleries]
 
 
@@ -69,7 +69,7 @@ def backend(request: pytest.FixtureRequest) -> str:
 def new_place(
     backend: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[Callable[[], Opener]]:
-    """Gives places without galleries."""
+    """Makes places without galleries."""
     opened = []
 
     def new() -> Opener:
@@ -100,13 +100,13 @@ def place(new_place: Callable[[], Opener]) -> Opener:
 
 @pytest.fixture(scope="module")
 def galleries(new_place: Callable[[], Opener]) -> Galleries:
-    """Galleries that tests share: making the first ones of a place takes a Milvus server seconds."""
+    """Galleries that tests share, because a Milvus server takes seconds to make the first ones of a place."""
     return new_place()()
 
 
 @pytest.fixture
 def gallery(galleries: Galleries) -> Iterator[Gallery]:
-    """An empty one that compares with every item."""
+    """An empty gallery that compares with every item."""
     name = f"exact-{next(_numbers)}"
     yield galleries.create(name, index_kind="exact")
     galleries.drop(name)
@@ -429,7 +429,7 @@ def gallery_of(galleries: Galleries) -> Callable[[np.ndarray], Gallery]:
 small = st.integers(-2, 2)
 directed = st.tuples(small, small).filter(any)
 vectors = st.lists(directed, min_size=1, max_size=40).map(np.float32)
-# Their unit vectors have no rounding, so that equal cosines are truly equal.
+# Their unit vectors need no rounding, so equal cosines are exactly equal.
 axes = st.sampled_from([(1, 0), (3, 0), (-1, 0), (0, 1), (0, -2)])
 axis_parallel = st.lists(axes, min_size=1, max_size=40).map(np.float32)
 
@@ -516,7 +516,7 @@ def test_a_condition_means_in_every_backend_what_it_says(rich, condition):
 
 @pytest.fixture(scope="module")
 def rich(galleries: Galleries) -> Gallery:
-    """The items of RICH: written once, only read."""
+    """A gallery with the items of RICH, written once and then only read."""
     gallery = galleries.create("rich", index_kind="exact")
     gallery.upsert([Item(id, EAST, label, attributes) for id, label, attributes in RICH])
     return gallery
@@ -527,7 +527,7 @@ NUM_CROWD = 2000
 
 @pytest.fixture(scope="module")
 def crowd() -> list[Item]:
-    """Items with labels, numbers, texts, booleans and lists at random; two of them are rare."""
+    """Items with random labels, numbers, texts, booleans and lists; two values are rare."""
     rng = np.random.default_rng(7)
 
     def attributes(number: int) -> dict[str, object]:
@@ -551,7 +551,7 @@ def crowd() -> list[Item]:
 
 @pytest.fixture(scope="module")
 def crowded(new_place: Callable[[], Opener], crowd: list[Item]) -> Callable[[IndexKind], Gallery]:
-    """The crowd in galleries of each kind, filled when first asked for."""
+    """Galleries of each kind with the crowd's items, filled when they are first used."""
     galleries = new_place()(embedding_size=8)
     filled: dict[IndexKind, Gallery] = {}
 

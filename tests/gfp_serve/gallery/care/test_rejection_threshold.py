@@ -21,7 +21,7 @@ from gfp_serve.items import Item, Source
 
 
 def at(degrees: float, label: str = "", *, recording: str | None = None, **attributes: str | float | bool) -> Item:
-    """An item in a plane, whose similarity to another is the cosine of the angle between them."""
+    """An item in a plane. Its similarity to another item is the cosine of the angle between them."""
     vector = np.array([math.cos(math.radians(degrees)), math.sin(math.radians(degrees))], dtype=np.float32)
     source = None if recording is None else Source(recording)
     return Item(f"{degrees:g}", vector, label, attributes, source)
@@ -31,12 +31,12 @@ def cosine(degrees: float) -> float:
     return pytest.approx(math.cos(math.radians(degrees)), abs=3e-6)
 
 
-# The nearest of the other class is 60, 50, 50 and 65 degrees away.
+# The nearest items of the other class are 60, 50, 50 and 65 degrees away.
 TWO_CLASSES = [at(0, "sit"), at(10, "sit"), at(60, "walk"), at(75, "walk")]
 
 
 def drawn(num_items: int, *, seed: int = 3) -> list[Item]:
-    """Items of four overlapping classes, of which one is rare; some have no label, some no subject."""
+    """Items of four overlapping classes, one of them rare. Some have no label, some no subject."""
     random = np.random.default_rng(seed)
     labels = random.choice(["sit", "walk", "wave", "fall", ""], num_items, p=[0.4, 0.3, 0.1, 0.05, 0.15])
     middles = {label: random.normal(size=6) for label in np.unique(labels)}
@@ -64,7 +64,7 @@ def test_no_stranger_passes_where_none_may_and_all_that_are_known_still_do():
     ("share", "degrees", "accepted"), [(0.24, 50, 0), (0.25, 50, 0), (0.5, 60, 0.5), (0.75, 65, 0.75)]
 )
 def test_the_threshold_is_the_lowest_that_keeps_the_other_strangers_out(share, degrees, accepted):
-    # Two strangers are 50 degrees away, so that a quarter of four cannot pass alone.
+    # Two strangers are 50 degrees away, so one of the four cannot pass without the other.
     found = calibrate_unknown(TWO_CLASSES, false_accept=share)
     assert (found.unknown_below, found.strangers_accepted) == (cosine(degrees), accepted)
     assert (found.strangers >= found.unknown_below - 3e-6).mean() > share
@@ -118,7 +118,7 @@ def test_windows_of_one_recording_do_not_make_it_look_easy():
     assert calibrate_unknown(windows, num_neighbours=1).accuracy == 1
     apart = calibrate_unknown(windows, num_neighbours=1, leave_out="recording")
     assert (apart.accuracy, apart.num_groups) == (0, 4)
-    # A stranger is also asked for without the rest of its recording, or of its person.
+    # For a stranger, the rest of its recording or person is left out too.
     apart = calibrate_unknown(windows, num_neighbours=1, leave_out="person")
     assert apart.strangers.tolist() == [cosine(degrees) for degrees in (95, 94, 10, 9, 9, 10, 94, 95)]
 
@@ -143,7 +143,7 @@ def test_shares_are_of_known_items_and_the_accuracy_is_of_those_that_pass():
     )  # fmt: skip
     assert (found.strangers_accepted, found.known_rejected) == (0.5, pytest.approx(0.2))
     assert (found.accuracy, found.accuracy_of_accepted, found.wrong_accepted) == (0.6, 0.75, pytest.approx(0.2))
-    # Nearer than a stranger: 4 + 4 + 3.5 + 2.5 + 1 of 20 pairs, a tie counting half.
+    # Nearer than a stranger: 4 + 4 + 3.5 + 2.5 + 1 of 20 pairs; a tie counts half.
     assert found.separation == 0.75
 
 
@@ -170,7 +170,7 @@ def test_a_gallery_or_a_setting_that_can_tell_nothing_is_refused_in_words(items,
 
 @pytest.fixture
 def galleries(tmp_path: Path) -> Iterator[FolderGalleries]:
-    """Galleries that somebody has open, of which "people" holds items."""
+    """Galleries that are open elsewhere. The gallery "people" has items."""
     with closing(FolderGalleries(tmp_path / "galleries", encoder_digest="d" * 64, embedding_size=6)) as galleries:
         galleries.create("people").upsert([replace(item, source=Source("a", 0.5, 1.5)) for item in drawn(60)])
         yield galleries

@@ -121,7 +121,7 @@ def test_no_sound_item_is_lost_wherever_a_byte_is_wrong(folder, tmp_path):
 
 
 def _place_of(content: bytes, row: tuple[object, ...]) -> tuple[int, int]:
-    """Where the bytes of an item are: size, number, header, then its values, the last of which is its source."""
+    """The place of an item's bytes: size, number, header, then its values. The source is the last value."""
     _, id, label, attributes, source, vector = row
     values = f"{id}{label}{attributes}".encode() + vector
     begin = content.index(values)
@@ -176,14 +176,14 @@ def test_repair_tells_a_sound_gallery_and_leaves_it_as_it_was(folder):
 def test_repair_does_not_bring_back_what_was_deleted(folder):
     fill(folder, 300)
     with closing(sqlite3.connect(folder / "gallery.sqlite", isolation_level=None)) as database:
-        # As SQLite is built elsewhere: what is deleted stays in the file until its place is needed.
+        # As with other builds of SQLite: deleted rows stay in the file until their space is needed.
         database.execute("PRAGMA secure_delete = OFF")
         database.execute("BEGIN")
         database.execute("DELETE FROM items WHERE seq % 50 < 40")
         database.execute("COMMIT")
     kept = rows_in(folder)
     assert (folder / "gallery.sqlite").read_bytes().count(b"Aufnahme") > 2 * len(kept) + 100
-    repair = repair_gallery(folder)  # the number of items does not fit
+    repair = repair_gallery(folder)  # the number of items is wrong
     assert repair.findings.problems
     assert rows_in(folder) == kept
 
@@ -266,7 +266,7 @@ def test_a_log_whose_last_write_was_broken_off_is_not_damaged(folder):
 
 
 def golden(n: int) -> Item:
-    """What golden/README.md says that item n is."""
+    """Item n, as golden/README.md describes it."""
     if n == 2:
         return Item("動作/Übung 2", np.array([0, 0, 0, 1], dtype=np.float32), "ersetzt", {"take": -1})
     angle = 2 * np.pi * n / 12
@@ -366,7 +366,7 @@ def test_a_restored_gallery_answers_as_the_one_did_whose_snapshot_was_taken_whil
     people.upsert(drawn(60, 500))
     assert run("snapshot", "verify", file) == f"{file} is sound: 59 items, generation 2.\n"
     galleries.close()
-    galleries_at(root).close()  # snapshots are no galleries
+    galleries_at(root).close()  # snapshots are not galleries
 
     run("snapshot", "restore", file, other, "--gallery", "people")
 

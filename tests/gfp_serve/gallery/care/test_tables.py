@@ -1,4 +1,4 @@
-"""Galleries as Parquet and Arrow files: what others can read, and what of theirs can be read."""
+"""Galleries as Parquet and Arrow files: what other tools can read, and which of their files can be read."""
 
 import json
 from pathlib import Path
@@ -57,7 +57,7 @@ def root(tmp_path: Path) -> Path:
 def test_what_was_exported_is_imported_as_it_was(root, tmp_path, ending, monkeypatch):
     monkeypatch.setattr("gfp_serve.gallery.care.table_import.rows_at_once", lambda _: 7)
     file, other = tmp_path / f"items.{ending}", tmp_path / "other"
-    with FaissGallery.open(root / "default"):  # as a server has it
+    with FaissGallery.open(root / "default"):  # as a server would have it open
         assert run("export", root, file) == f"{file} has 50 items.\n"
     assert file.stat().st_mode & 0o777 == 0o600
     assert run("import", other, file, "--gallery", "people") == f"50 items of {file} are in people.\n"

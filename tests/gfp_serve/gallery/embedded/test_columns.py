@@ -20,7 +20,7 @@ from gfp_serve.filters import (
 )
 from gfp_serve.gallery.embedded.columns import Columns
 
-# Few of each, so that they meet; among them what Python, but not JSON, takes for equal.
+# Few of each, so that conditions match. Some are equal in Python but not in JSON.
 TEXTS = st.sampled_from(["", "3", "true", "sit down", "Fuß", "日本", '"', "a\\b\n"]) | st.text(max_size=2)
 NUMBERS = st.sampled_from([0, 0.0, -0.0, 1, 1.0, 2, 2.5, -3, 2**53, 1e300, -1e300])
 VALUES = TEXTS | NUMBERS | st.booleans()
@@ -29,7 +29,7 @@ KEYS = st.sampled_from(["subject", "täg"])
 ROWS = st.lists(
     st.tuples(TEXTS, st.dictionaries(KEYS | st.just(LABEL), VALUES | st.lists(TEXTS, max_size=3))), max_size=20
 )
-# The fields of conditions: they are made in the test, because checking their types draws random numbers.
+# Fields of conditions. The conditions are made in the test, because checking their types draws random numbers.
 ASKED = KEYS | st.sampled_from([LABEL, "nowhere"])
 ANY_OFS = st.tuples(st.just(AnyOf), ASKED, st.lists(VALUES, min_size=1, max_size=40).map(tuple))
 BOUNDS = st.none() | NUMBERS | st.just(float("inf"))
@@ -125,7 +125,7 @@ def test_keys_that_one_row_has_take_no_memory_for_the_others():
     finally:
         tracemalloc.stop()
     assert passing(columns, AnyOf("key 3999", (3999.0,))) == [3999]
-    assert taken < 2000 * num_rows  # an int32 for each row and key would be 16 000 for each
+    assert taken < 2000 * num_rows  # an int32 for each row and key would take 16 000 bytes per row
 
 
 @pytest.fixture

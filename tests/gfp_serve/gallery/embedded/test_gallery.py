@@ -1,6 +1,6 @@
-"""A gallery in a folder, beyond what every gallery does.
+"""What only a gallery in a folder does.
 
-What survives crashes and damage, who may open it, what threads see meanwhile, and which of equals is the nearest.
+What survives crashes and damage, who may open it, what threads see meanwhile, and the order of equal neighbours.
 """
 
 import signal
@@ -52,7 +52,7 @@ def test_a_gallery_knows_what_it_is_when_it_is_opened(folder):
 
 
 def test_of_equally_near_items_the_first_is_the_nearest_as_in_the_trainers_evaluation(folder):
-    # Their unit vectors have no rounding, so that equal cosines are truly equal.
+    # Their unit vectors need no rounding, so equal cosines are exactly equal.
     axes = np.float32([(1, 0), (3, 0), (-1, 0), (0, 1), (0, -2)])
     stored = np.random.default_rng(0).choice(axes, 300)
     with new_gallery(folder) as gallery:
@@ -92,7 +92,7 @@ def test_a_gallery_of_another_encoder_is_refused_with_both_digests_and_the_folde
     with pytest.raises(EncoderMismatchError) as error:
         FaissGallery.open_or_create(folder, encoder_digest=OTHER_DIGEST, embedding_size=2)
     assert all(part in str(error.value) for part in (DIGEST[:12], OTHER_DIGEST[:12], str(folder)))
-    FaissGallery.open(folder).close()  # and it is not left locked
+    FaissGallery.open(folder).close()  # the lock was released
 
 
 def test_a_gallery_is_open_once_at_a_time(folder):
@@ -247,7 +247,7 @@ def test_when_memory_fails_after_the_disk_the_gallery_answers_no_more_until_reop
             gallery.upsert([Item("clip-3", on_circle(0), "moved")])
     with pytest.raises(ClosedError, match="open the gallery again"):
         gallery.search(on_circle(0)[None], top_k=1)
-    assert gallery.describe().num_items == len(gallery)  # a server can list and drop it
+    assert gallery.describe().num_items == len(gallery)  # so a server can list and drop it
     gallery.close()
     with FaissGallery.open(folder) as gallery:
         assert gallery.get(["clip-3"])[0].label == "moved"
@@ -296,7 +296,7 @@ def test_what_was_acknowledged_is_there_after_kill_9_and_no_upsert_is_there_in_p
             for number in range(acknowledged):
                 deleted = number % 3 == 1
                 assert [_has(gallery, f"{number}.{part}") for part in range(3)] == [not deleted, True, True]
-            # What came after the last answer may have reached the disk, but not a part of an upsert.
+            # Upserts after the last answer may have reached the disk, but only as a whole.
             assert _has(gallery, f"{acknowledged + 1}.1") == _has(gallery, f"{acknowledged + 1}.2")
             query = np.random.default_rng(acknowledged).standard_normal((3, 64)).astype("f4")[2:]
             (found,) = gallery.search(query, top_k=1)[0]
@@ -311,9 +311,9 @@ def _has(gallery: FaissGallery, id: str) -> bool:
 
 
 def test_searches_beside_writes_see_whole_upserts_and_no_finished_delete(folder):
-    """Two writers each move a group of items together, add and delete; four searchers hold them to it.
+    """Two writers each move a group of items together, add and delete; four searchers check what they see.
 
-    All go on until each has had enough turns.
+    All of them continue until each has had enough turns.
     """
     rng = np.random.default_rng(0)
     size, num_fixed = 32, 300
@@ -321,7 +321,7 @@ def test_searches_beside_writes_see_whole_upserts_and_no_finished_delete(folder)
     groups = rng.standard_normal((2, 5, size)).astype(np.float32) * 0.01 + rng.standard_normal((2, 1, size)).astype(
         "f4"
     )
-    deleted: set[str] = set()  # ids whose delete has returned; never used again
+    deleted: set[str] = set()  # ids whose delete has returned; they are never used again
     failures: list[str] = []
     stop = threading.Event()
     turns = [0] * 6  # of each thread

@@ -1,4 +1,4 @@
-"""Indexes of each kind beside exact search: what they find, how they change, and files that they open from."""
+"""Indexes of each kind, compared with exact search: what they find, how they change, and how they are opened."""
 
 import pickle
 from collections.abc import Iterator
@@ -102,7 +102,7 @@ def test_similarities_are_cosines_whatever_the_index(gallery):
 
 
 @pytest.mark.parametrize("in_one_piece", [True, False])
-@pytest.mark.parametrize("num_queries", [1, 300])  # FAISS compares one by one, and multiplies matrices
+@pytest.mark.parametrize("num_queries", [1, 300])  # FAISS loops over one query, and multiplies matrices for many
 @pytest.mark.parametrize("num_passing", [None, 19_900, 18_000, 10_000, 3, 0])
 def test_exact_search_finds_all_however_many_rows_it_must_pass_over(num_queries, num_passing, in_one_piece):
     given, queries = clustered(20_000, 3), clustered(num_queries, 4)
@@ -144,7 +144,7 @@ def test_answers_stay_as_they_were_found_whatever_happens_to_the_gallery(tmp_pat
         before = list(read)
         gallery.delete([f"{row}" for row in range(0, 2000, 2)])
         gallery.upsert([replace(item, label="other") for item in items(range(1, 2000, 2))])
-        gallery.settle(60)  # the rows were put together anew, and the files of before are gone
+        gallery.settle(60)  # the rows were copied together, and the earlier files are gone
         assert {n.label for each in gallery.search(QUERIES, top_k=10) for n in each} == {"other"}
     assert (len(unread), list(unread), unread[3:5]) == (50, before, before[3:5])
 
@@ -161,7 +161,7 @@ def test_deletes_and_upserts_show_at_once_and_after_the_index_was_made_again(tmp
         gallery.upsert(items(range(5000, NUM_ITEMS)))
         mask[5000:] = True
         assert share_found(gallery, mask) >= 0.97
-        # So many go that the rows are put together anew.
+        # So many items are removed that the rows are copied together.
         gallery.delete([str(row) for row in range(1000, 3000)])
         mask[1000:3000] = False
         assert share_found(gallery, mask) >= 0.97
@@ -219,7 +219,7 @@ def test_a_gpu_that_is_not_there_is_refused_in_words(tmp_path):
 
 @pytest.mark.parametrize("kind", ["exact", "ivf_sq8"])
 def test_copies_on_a_gpu_answer_what_the_index_answers(tmp_path, monkeypatch, kind):
-    """With a stand-in for the GPU, which takes the index as it is: what is told apart here is which one is asked."""
+    """The GPU is replaced by a class that copies the index as it is; this tests which of the two is searched."""
     asked = []
 
     class Copy:

@@ -1,5 +1,5 @@
-"""That a gallery never lies and never forgets: killed, searched beside writes, damaged, on a full disk, on one that
-cannot be written. Longer forms of the first three are in benchmarks/gallery_proof.py."""
+"""A gallery never gives a wrong answer and never loses an item: when it is killed, searched during writes or damaged,
+on a full disk and on one that cannot be written. benchmarks/gallery_proof.py tests the first three for longer."""
 
 import itertools
 import logging
@@ -39,7 +39,7 @@ from tests.support.servers import channel_to, running
 from tests.support.tiny_bundle import SIZE as TINY_SIZE
 
 DIGEST, SIZE = "5e" * 32, 16
-# The fewest items of which an index is made, and a few more.
+# A few more than the fewest items for which an index is made.
 NUM_ITEMS = 1100
 
 
@@ -54,7 +54,7 @@ def vectors(number: int, seed: int = 0) -> np.ndarray:
 
 
 def items(number: int, *, first: int = 0, label: str = "first") -> list[Item]:
-    """Items that are the same when they are made again."""
+    """Items that are the same each time they are made."""
     return [Item(f"clip-{n}", vector, label) for n, vector in enumerate(vectors(number, first), first)]
 
 
@@ -63,7 +63,7 @@ def new_gallery(folder: Path, index_kind: IndexKind = "exact") -> FaissGallery:
 
 
 def fill(folder: Path, index_kind: IndexKind = "hnsw") -> None:
-    """Make a gallery that has derived files, because its index is made from it."""
+    """Make a gallery with derived files; it has enough items for an index."""
     with new_gallery(folder, index_kind) as gallery:
         gallery.upsert(items(NUM_ITEMS))
         gallery.settle()
@@ -74,12 +74,12 @@ def answers(gallery: FaissGallery) -> list[list[Neighbour]]:
 
 
 def rounded(found: list[list[Neighbour]]) -> list[list[tuple[str, str, float]]]:
-    """Without the last digit, which depends on how many are multiplied at once."""
+    """Answers without the last digits, which depend on how many vectors are multiplied at once."""
     return [[(n.id, n.label, round(n.similarity, 4)) for n in neighbours] for neighbours in found]
 
 
 def flip(file: Path, place: int) -> None:
-    """Alter one byte where it lies, as a disk does: what is mapped into memory sees it."""
+    """Alter one byte in place, as a disk may do: mapped memory changes with it."""
     with file.open("r+b") as opened:
         opened.seek(place)
         (byte,) = opened.read(1)
@@ -96,7 +96,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_half_there_after_kill_9(fol
     for messages in (1, 100, 25):
         killed.round(messages)
     assert {name: killed.counts[name] for name in crash.MUST_BE_NONE} == dict.fromkeys(crash.MUST_BE_NONE, 0)
-    # Of each writer's messages, at most the last is not followed by its acknowledgement.
+    # At most the last message of each writer is not followed by its acknowledgement.
     assert killed.counts["acknowledged changes"] >= (1 + 100 + 25 - 3 * crash.NUM_WRITERS) // 2
 
 
@@ -111,7 +111,7 @@ def test_the_crash_oracle_sees_a_lost_item_a_ghost_and_half_an_upsert(folder):
         crash.Change(2, 3, True, 5, 1).make(gallery)
         crash.Change(3, 4, True, 0, 5).make(gallery)
     killed.check([crash.Change(3, 4, True, 0, 10)])
-    # The oracle takes the half upsert for a whole one, of which the other half is then lost.
+    # The oracle takes the half upsert for a whole one, so the other half counts as lost.
     assert [killed.counts[name] for name in ("lost", "ghosts", "half")] == [6, 1, 1]
 
 
@@ -138,7 +138,10 @@ def test_every_answer_beside_writes_is_the_exact_one_of_a_moment_that_it_can_be_
 
 def test_a_gallery_whose_upserts_are_seen_in_part_is_found_out():
     counts = beside.run(
-        beside.NotInOnePiece(), num_places=600, enough=lambda changes, _: changes >= 50, efforts=(beside.EXACT,)
+        beside.NotInOnePiece(),
+        num_places=600,
+        enough=lambda changes, searches: changes >= 50 and searches >= 50,
+        efforts=(beside.EXACT,),
     )
     assert counts["failures"] == 0
     assert counts["missing neighbours, exact"] > 0
@@ -175,7 +178,7 @@ def test_no_wrong_byte_in_any_file_makes_a_wrong_answer(tmp_path, caplog):
     caplog.set_level(logging.CRITICAL)
     damaged = Damaged(tmp_path / "damage", index_kind="hnsw", num_places=NUM_ITEMS // 2)
     outcomes = {file: damaged.counts(file, 2) for file in [*damaged.files(), Path(LOG)]}
-    assert len(outcomes) == 8  # rows (3), removed rows, index and manifest; the database and its log
+    assert len(outcomes) == 8  # rows (3 files), removed rows, index and inventory; the database and its log
     assert {file: counts["wrong"] for file, counts in outcomes.items()} == dict.fromkeys(outcomes, 0)
 
 
@@ -219,7 +222,7 @@ def test_derived_files_of_another_gallery_or_of_a_later_state_are_not_used(folde
 
 
 def test_older_derived_files_are_not_used_when_what_was_removed_since_is_forgotten(folder, tmp_path, caplog):
-    """As after a crash between two steps of the background's work, and damage to the newer files."""
+    """This is the state after a crash between two steps of the background work, and damage to the newer files."""
     fill(folder)
     (older,) = derived_folders(folder)
     shutil.copytree(older, tmp_path / older.name)
@@ -362,7 +365,7 @@ def test_derived_files_that_faiss_does_not_read_are_made_again(folder, monkeypat
 
 @contextmanager
 def small_disk(folder: Path, size: str) -> Iterator[None]:
-    """A disk of its own for the folder; the test is passed over where none can be mounted."""
+    """Mount a disk of its own for the folder; skip the test if that is not allowed."""
     folder.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", folder], capture_output=True)
     if mounted.returncode:
@@ -370,7 +373,7 @@ def small_disk(folder: Path, size: str) -> Iterator[None]:
     try:
         yield
     finally:
-        subprocess.run(["umount", "--lazy", folder], check=True)  # files may be mapped still
+        subprocess.run(["umount", "--lazy", folder], check=True)  # files may still be mapped
 
 
 def test_on_a_full_disk_writes_are_refused_and_reads_go_on_until_there_is_space(tmp_path):
@@ -418,7 +421,7 @@ def test_a_checkpoint_that_finds_the_disk_full_loses_nothing(folder, monkeypatch
 def test_a_disk_that_gets_full_with_any_derived_file_leaves_none_of_them(folder, index_kind, monkeypatch):
     fill(folder, index_kind)
     (derived,) = derived_folders(folder)
-    # Cut off where the last byte lies, which libraries write when the file is closed, and pass over what happens then.
+    # Cut off the last byte, which libraries write when they close the file; some of them ignore the error.
     limits = sorted({file.stat().st_size - 1 for file in derived.iterdir() if file.stat().st_size})
     shutil.rmtree(derived)
     for limit in [10, *limits]:
@@ -475,7 +478,7 @@ def test_work_that_comes_while_the_last_ends_is_not_passed_over():
     has_looked, is_told = threading.Event(), threading.Event()
 
     class Told(threading.Condition):
-        """Notes that someone wants the lock."""
+        """Notices that another thread wants the lock."""
 
         def __enter__(self) -> bool:
             if has_looked.is_set():
@@ -486,7 +489,7 @@ def test_work_that_comes_while_the_last_ends_is_not_passed_over():
         found = bool(waiting)
         if not found and not has_looked.is_set():
             has_looked.set()
-            assert is_told.wait(60)  # of the second, while it ends
+            assert is_told.wait(60)  # of the second piece of work, while the thread ends
         return found
 
     background = Background(lambda _: done.append(waiting.pop()), has_work)
@@ -505,7 +508,7 @@ def test_work_that_comes_while_the_last_ends_is_not_passed_over():
 
 @pytest.fixture(params=["simulated", "mounted"])
 def read_only(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], None]]:
-    """Makes a folder one that cannot be written: chmod would not stop root."""
+    """Make a folder read-only. chmod would not stop root."""
     mounted: list[Path] = []
 
     def make(folder: Path) -> None:
@@ -519,7 +522,7 @@ def read_only(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
     yield make
     for folder in mounted:
-        subprocess.run(["umount", "--lazy", folder], check=True)  # files may be mapped still
+        subprocess.run(["umount", "--lazy", folder], check=True)  # files may still be mapped
 
 
 @pytest.mark.parametrize("has_derived", [True, False])
@@ -531,7 +534,7 @@ def test_a_gallery_that_cannot_be_written_answers_and_refuses_writes(folder, rea
         shutil.rmtree(derived_folders(folder)[0])
     before = sorted(file.name for file in folder.iterdir())
     read_only(folder)
-    monkeypatch.setattr("gfp_serve.gallery.embedded.settling._NEW_ROWS", 500)  # so that there are files to write
+    monkeypatch.setattr("gfp_serve.gallery.embedded.settling._NEW_ROWS", 500)  # so that derived files would be written
     with FaissGallery.open(folder) as gallery:
         gallery.settle(60)
         assert gallery.describe().serving_kind == "hnsw"
@@ -588,7 +591,7 @@ def test_many_that_write_at_once_share_few_syncs(folder, monkeypatch):
     def slow(store: ItemStore) -> Iterator[Change]:
         with transaction(store) as change:
             yield change
-            assert all_wait.wait(60)  # the disk is slower than who writes
+            assert all_wait.wait(60)  # as if the disk were slower than the writers
         syncs.append(change)
 
     monkeypatch.setattr(ItemStore, "transaction", slow)
@@ -597,4 +600,4 @@ def test_many_that_write_at_once_share_few_syncs(folder, monkeypatch):
         all_wait.set()
         assert [each.result() for each in waiting] == list(range(1, 65))
         assert len(gallery) == 64
-    assert len(syncs) == 2  # of the first, or the first few, and of all that came during it
+    assert len(syncs) == 2  # one for the first upserts, and one for all that came meanwhile

@@ -1,4 +1,4 @@
-"""Galleries in Milvus: what the contract does not say. Addresses, errors, several servers, expressions, crashes."""
+"""What only galleries in Milvus do: addresses, errors, several servers, expressions, crashes."""
 
 import importlib.util
 import re
@@ -42,7 +42,7 @@ def opened(address: str) -> MilvusGalleries:
 
 @pytest.fixture(params=["milvus-lite", MILVUS])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Of a place without galleries."""
+    """The address of a place without galleries."""
     if request.param == "milvus-lite":
         return f"milvus+lite://{tmp_path}/galleries.db"
     return f"milvus://{request.getfixturevalue('milvus_server').address}/{new_prefix()}"
@@ -50,7 +50,7 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def two_servers(address: str) -> Iterator[tuple[MilvusGalleries, MilvusGalleries]]:
-    """Both use the same galleries."""
+    """Two servers with the same galleries."""
     one, other = opened(address), opened(address)
     yield one, other
     other.close()
@@ -201,7 +201,7 @@ def raw(folder: Path) -> "RawClient":
 
 
 class RawClient:
-    """A client of Milvus as anybody has, without our galleries."""
+    """Milvus's own client, without our galleries."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -275,7 +275,7 @@ def test_what_was_answered_is_there_after_a_crash_and_meanwhile_calls_fail_withi
         finally:
             milvus_server.start()
         deadline = time.monotonic() + 60
-        while True:  # Milvus is healthy before its collections are in memory again
+        while True:  # Milvus calls itself healthy before its collections are loaded
             try:
                 found = gallery.search(np.float32([[0, 1]]), top_k=1)
                 break
