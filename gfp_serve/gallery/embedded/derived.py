@@ -5,8 +5,9 @@ source of truth: files that are missing, damaged, or made from another gallery a
 
 Every byte is verified before it is used. `read_derived` verifies all files. When the next files are written, the rows
 of the last ones are verified as they are copied, and its index before FAISS reads it; see `write_derived` and
-`check_file`. What is being served is not read again in between. So damage that comes later can reach an answer, because
-searches read mapped files, but never the files that are written next.
+`check_file`. In between, nothing is read again. So damage that comes while a gallery is open is not noticed at once,
+and searches, which read mapped files, may return it. But it is noticed at the next open, and before it could be written
+into the next files.
 """
 
 import json

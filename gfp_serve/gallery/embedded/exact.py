@@ -99,7 +99,7 @@ def search_few(
 
 
 class Selector:
-    """The rows that may be found, in the form that FAISS reads. It must live as long as FAISS uses it."""
+    """The rows that may be found, in the form that FAISS reads. Keep the object as long as FAISS uses it."""
 
     def __init__(self, passing: Bool[np.ndarray, " num_rows"]) -> None:
         self._bits = np.packbits(passing, bitorder="little")

@@ -1,4 +1,4 @@
-"""What every approximate index does, and which one suits how many items.
+"""What every approximate index does, and how one is chosen by the number of items.
 
 An index contains the first rows of a gallery, by row number, and never changes. To add rows, another index is made
 beside it. So searches need no lock; FAISS itself gives wrong answers or crashes if vectors are added during a search.
@@ -19,7 +19,7 @@ ServingKind = Literal["exact", "hnsw", "ivf_sq8", "ivf_pq"]
 
 # Up to this many items, comparing with all of them takes no longer than a millisecond, and misses none.
 _EXACT_ROWS = 20_000
-# An index of fewer items is slower than none, and cannot be made of very few.
+# With fewer items, an index is slower than comparing with all of them, and FAISS cannot make one of very few.
 _LEAST_ROWS = 1000
 
 # Neighbours of an item in HNSW's graph.

@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 # by one, which soon takes longer than the index, so the share is lower with one.
 _NEW_ROWS, _NEW_SHARE, _NEW_SHARE_WITHOUT_INDEX = 8192, 0.01, 0.1
 # The same for rows whose items were removed: they are then dropped from memory. Without an index that costs one copy,
-# and searches of many queries are slow beside many such rows.
+# and many such rows slow down searches with many queries.
 _REMOVED_ROWS, _REMOVED_SHARE, _REMOVED_SHARE_WITHOUT_INDEX = 1024, 1 / 8, 1 / 64
 _ROWS_AT_ONCE = 65536
 
@@ -54,7 +54,7 @@ class _Made:
 
 
 class Settler:
-    """The view that searches run on, and the work that makes indexes and derived files for it.
+    """Holds the view that searches run on, and makes indexes and derived files for it.
 
     `publish` shows changes and `settle` replaces rows and index; both run in the writer's thread, so a plain attribute
     holds the view. Searches read it without a lock.
@@ -104,7 +104,7 @@ class Settler:
         return self.view, self._store.state
 
     def _make_from_memory(self, now: View, state: GalleryState, should_stop: Callable[[], bool]) -> _Made:
-        """Raises `GalleryError` if derived files that are used for it are damaged."""
+        """Make them from the rows in memory. Raises `GalleryError` if a derived file that is used for it is damaged."""
         kind = self._kind_for(now.num_items)
         before = self._derived
         if self._must_drop_removed(now):
@@ -136,7 +136,7 @@ class Settler:
     def _write(
         self, state: GalleryState, made: _Made, before: Derived | None, should_stop: Callable[[], bool]
     ) -> _Made:
-        """Write derived files if they are worth it. Then rows and index are those that the files hold."""
+        """Write derived files if that is worth it, and return the rows and the index that the files contain."""
         num_rows = len(made.removed)
         is_worth_it = made.index is not None or num_rows > _NEW_ROWS
         if is_worth_it and not self._store.is_read_only and not should_stop():
@@ -146,7 +146,7 @@ class Settler:
         return made
 
     def _take_over(self, then: View, state: GalleryState, made: _Made) -> None:
-        """Replace the rows and the index that are served by others, which were made from `then`."""
+        """Let rows and index that were made from `then` replace those that are served."""
         now = self.view
         rows, num_rows, removed = made.rows, len(made.removed), now.removed
         if rows is not now.rows:

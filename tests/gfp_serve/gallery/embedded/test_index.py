@@ -234,6 +234,7 @@ def test_copies_on_a_gpu_answer_what_the_index_answers(tmp_path, monkeypatch, ki
     monkeypatch.setattr(faiss, "StandardGpuResources", object, raising=False)
     monkeypatch.setattr(faiss, "get_num_gpus", lambda: 1)
     monkeypatch.setattr(faiss, "index_cpu_to_gpu", lambda _resources, _number, index: Copy(index), raising=False)
+    monkeypatch.setattr("gfp_serve.gallery.embedded.settling._NEW_ROWS", 500)
     with new_gallery(tmp_path / "g", kind) as gallery:
         gallery.upsert(items(range(NUM_ITEMS)))
         gallery.settle(60)
@@ -248,3 +249,8 @@ def test_copies_on_a_gpu_answer_what_the_index_answers(tmp_path, monkeypatch, ki
         assert asked == [len(QUERIES)]
         gallery.upsert([replace(items(range(1))[0], id="late")])
         assert "late" in {n.id for n in gallery.search(VECTORS[:1], top_k=2)[0]}
+        gallery.upsert([replace(item, id=f"late-{item.id}") for item in items(range(NUM_ITEMS // 2))])
+        gallery.settle(60)
+        found = gallery.search(VECTORS[:1], top_k=3)[0]
+        assert {n.id for n in found} == {"late", items(range(1))[0].id, f"late-{items(range(1))[0].id}"}
+        assert (gallery.describe().serving_kind, len(asked)) == (kind, 3)
