@@ -128,11 +128,11 @@ def mapping_matrix(source: Layout, target: Layout) -> Float32[np.ndarray, "targe
     """
     rows = dict(zip(source.canonical_names, np.eye(source.num_joints), strict=True))
 
-    def row_of(name: str, asked: frozenset[str]) -> Float[np.ndarray, " source_joints"] | None:
+    def row_of(name: str, above: frozenset[str]) -> Float[np.ndarray, " source_joints"] | None:
         if name in rows:
             return rows[name]
         for recipe in _RECIPES.get(name, ()):
-            parts = [(weight, row_of(part, asked | {name})) for part, weight in recipe.items() if part not in asked]
+            parts = [(weight, row_of(part, above | {name})) for part, weight in recipe.items() if part not in above]
             found = [weight * row for weight, row in parts if row is not None]
             if len(found) == len(recipe):
                 return np.sum(found, axis=0)

@@ -125,7 +125,7 @@ def _rounded_to_half(graph: ClipEmbedding) -> ClipEmbedding:
                 weight.copy_(weight.half().float())
                 if not weight.isfinite().all():
                     raise BundleError(
-                        f"weights of {name} are above 65504, which 16 bits cannot hold; export without --half."
+                        f"weights of {name} are beyond 65504, which 16 bits cannot hold; export without --half."
                     )
     return graph
 

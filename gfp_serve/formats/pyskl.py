@@ -55,22 +55,22 @@ def read(path: Path) -> Iterator[Clip]:
     _check_names(path, checked)
     protocols = _protocols(path, splits)
     # What the names say is used only if it agrees with the numbers in all clips.
-    facts = [ntu.facts_of(annotation.name) for annotation in checked]
+    fields_of_names = [ntu.fields_of_name(annotation.name) for annotation in checked]
     as_ntu = all(
-        annotation.label is None or ACTIONS[annotation.label : annotation.label + 1] == (said.get("label"),)
-        for annotation, said in zip(checked, facts, strict=True)
+        annotation.label is None or ACTIONS[annotation.label : annotation.label + 1] == (fields.get("label"),)
+        for annotation, fields in zip(checked, fields_of_names, strict=True)
     )
-    for annotation, said in zip(checked, facts, strict=True):
+    for annotation, fields in zip(checked, fields_of_names, strict=True):
         if not as_ntu:
-            said["label"] = None if annotation.label is None else f"A{annotation.label + 1:03}"
+            fields["label"] = None if annotation.label is None else f"A{annotation.label + 1:03}"
         if protocols:
             splits_of_it = {
                 name: sides[annotation.name] for name, sides in protocols.items() if annotation.name in sides
             }
             usual = next(iter(protocols))
-            said |= {"splits": splits_of_it, "split": splits_of_it.get(usual, NO_SPLIT)}
+            fields |= {"splits": splits_of_it, "split": splits_of_it.get(usual, NO_SPLIT)}
         joints = annotation.keypoint.array().astype(np.float32).transpose(1, 0, 2, 3)  # frames, bodies, 25, 3
-        yield Clip(name=annotation.name, sequence=without_empty_places(joints), layout=NTU25, fps=FPS, **said)
+        yield Clip(name=annotation.name, sequence=without_empty_places(joints), layout=NTU25, fps=FPS, **fields)
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,7 +166,8 @@ def import_recordings(
         _check_protocol(protocols, config)
         if config.strict and summary.problems:
             raise StoreError(
-                f"{out} is not written because of --strict: {summary}. Mend what was left out, or leave --strict out."
+                f"{out} is not written because of --strict: {summary}. Repair or remove what cannot be used, or leave "
+                f"--strict out."
             )
     return summary
 

@@ -33,7 +33,7 @@ def read(path: Path) -> Iterator[Clip]:
     x-sub (performers), x-view (cameras 2 and 3 train) and x-set (even setups train).
     Raises `DamagedFileError`, which names the line, for a file that is cut off, malformed, or without any body.
     """
-    yield Clip(name=path.stem, sequence=choose_actors(parse(path)), layout=NTU25, fps=FPS, **facts_of(path.stem))
+    yield Clip(name=path.stem, sequence=choose_actors(parse(path)), layout=NTU25, fps=FPS, **fields_of_name(path.stem))
 
 
 def read_as_published(path: Path) -> Iterator[Clip]:
@@ -44,10 +44,10 @@ def read_as_published(path: Path) -> Iterator[Clip]:
     the one that moves more after that. Motion is summed in float64, which can decide a tie differently.
     """
     actors = choose_actors_as_published(parse(path))
-    yield Clip(name=path.stem, sequence=actors, layout=NTU25, fps=FPS, **facts_of(path.stem))
+    yield Clip(name=path.stem, sequence=actors, layout=NTU25, fps=FPS, **fields_of_name(path.stem))
 
 
-def facts_of(name: str) -> dict[str, Any]:
+def fields_of_name(name: str) -> dict[str, Any]:
     """The fields of `Clip` that a name like S001C002P003R002A013 gives; empty for another name."""
     named = _NAME.match(name)
     if named is None:

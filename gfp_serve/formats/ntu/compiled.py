@@ -19,7 +19,7 @@ PADDING = b"\n" + bytes(15)
 _SHORTEST_BODY = 25 * 24  # bytes: a joint is at least twelve digits and what separates them
 
 _DOUBT = (-1, 0, 0)
-_MAX_IDS = 64  # bodies told apart in a file
+_MAX_IDS = 64  # different bodies in a file
 _MAX_COUNT_DIGITS, _MAX_ID_DIGITS, _MAX_NUMBER_DIGITS, _MAX_EXPONENT_DIGITS = 9, 19, 18, 3
 _SPACE, _LF, _CR, _MINUS, _PLUS, _DOT, _ZERO, _E = 32, 10, 13, 45, 43, 46, 48, 101
 

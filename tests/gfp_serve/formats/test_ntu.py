@@ -72,16 +72,16 @@ def test_the_performer_decides_the_part_of_the_cross_subject_split(tmp_path: Pat
     ],
 )
 def test_performer_camera_and_setup_decide_the_parts_of_the_three_protocols(name: str, sides: dict[str, int]) -> None:
-    facts = ntu.facts_of(name)
-    assert facts["splits"] == sides
-    assert facts["split"] == sides["x-sub"]
+    fields = ntu.fields_of_name(name)
+    assert fields["splits"] == sides
+    assert fields["split"] == sides["x-sub"]
 
 
 def test_the_authors_list_of_incomplete_recordings_has_302_names_of_the_first_set_and_535_of_both() -> None:
     names = ntu.incomplete_recordings()
     assert len(names) == 535
     assert sum(int(name[1:4]) <= 17 for name in names) == 302  # setups 1 to 17 are NTU RGB+D 60
-    assert all(ntu.facts_of(name) for name in names)
+    assert all(ntu.fields_of_name(name) for name in names)
     assert {"S001C002P005R002A008", "S032C003P067R002A077"} <= names
 
 
