@@ -37,18 +37,18 @@ _BOUNDS = {">": "above", ">=": "at_least", "<": "below", "<=": "at_most"}
 
 
 def read_filter(texts: Sequence[str]) -> Filter | None:
-    """Read conditions that must all hold as one filter; `None` if there are no conditions.
+    """Read conditions as one filter, which an item matches if all of them hold. `None` if there are no conditions.
 
     - `KEY=VALUE,VALUE`: the value is one of these.
-    - `KEY!=VALUE,VALUE` or `!KEY=VALUE,VALUE`: the value is none of these.
+    - `KEY!=VALUE,VALUE` or `!KEY=VALUE,VALUE`: the value is not one of these.
     - `KEY>NUMBER`, `KEY>=NUMBER`, `KEY<NUMBER`, `KEY<=NUMBER`: the value is a number within this bound.
 
     The key `label` means the label, any other key an attribute. `attributes.NAME` means the attribute NAME, even if
     NAME is `label`. Spaces around keys and values are ignored.
 
     A value that looks like a number matches both that number and that text, because many people store numbers of
-    subjects or cameras as texts. A bound matches numbers only. `true` and `false` are booleans. Every other value, and
-    everything in double quotes, is a text. Values of the label are always texts. A backslash before a comma, quote,
+    subjects or cameras as texts. A bound matches numbers only. `true` and `false` are booleans. All other values, and
+    all values in double quotes, are texts. Values of the label are always texts. A backslash before a comma, quote,
     operator or backslash makes it part of the text.
 
     Raises `InvalidRequestError` that names the text that is not a condition, and shows the right form.

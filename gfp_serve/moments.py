@@ -1,4 +1,4 @@
-"""Moments of recordings: neighbouring windows that belong together become one answer with a begin and an end."""
+"""Moments of recordings: similar windows that follow each other become one answer with a start and an end."""
 
 import math
 from collections import defaultdict
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from gfp_serve.items import Neighbour, Source
 
-# A window joins a moment if its cosine distance to the query (1 - similarity) is at most this many times the distance
-# of the moment's nearest window.
+# A window joins a moment if its cosine distance to the query (1 - similarity) is at most this factor times the distance
+# of the moment's nearest window. It is a ratio because encoders differ in how far apart their vectors lie.
 REACH = 1.3
 
 # A recording's name, and whether its items are whole recordings.
@@ -38,15 +38,8 @@ def merge(neighbours: Iterable[Neighbour], top_k: int) -> list[Moment]:
     recordings (both seconds are 0) merge with each other, but not with windows. An item without a source is a moment of
     its own.
 
-    Why not merge all windows that touch? This was measured on UTD-MHAD, with the clips of each person joined to
-    recordings of four minutes. A moment counts as right if it overlaps a true one by half (intersection over union).
-    With windows of 60 frames, about as long as the actions, the first moment is right for 84 % of the queries if only
-    the nearest window is used, and for 85 % with this function. Merging everything that touches gives 60 % with 200
-    neighbours and 18 % with 1000: moments get longer the more neighbours there are. Windows shorter than the actions
-    gain from merging: on KinderGator (90 frames of 170), 29 % with the nearest window and 36 % with this function. A
-    reach of 1.5 gains a little more there, but loses 4 of 72 points with windows longer than the actions. Other ends
-    were not better: the mean of the windows' ends, or the part that most windows cover. `REACH` is a ratio because
-    encoders differ in how far apart their vectors lie.
+    Windows that touch are not all merged, because moments would become longer with every neighbour that is found. The
+    measurements behind `REACH` are in docs/benchmarks.md, "Which windows become one moment".
     """
     ranked = list(neighbours)
     # The windows of each recording that no moment overlaps yet, by id, nearest first.

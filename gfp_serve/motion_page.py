@@ -201,7 +201,10 @@ def _num_frames(seen: dict[Motion, Float32[np.ndarray, "frames bodies joints 3"]
 def _sampled(
     sequence: Float32[np.ndarray, "frames bodies joints 3"], num_frames: int
 ) -> Float32[np.ndarray, "num_frames bodies joints 3"]:
-    """At equal steps from the first frame to the last; beside a frame in which a joint is lost, the nearer frame."""
+    """Frames at equal steps from the first to the last, interpolated between the two nearest frames.
+
+    A joint that is lost in one of these two is taken from the nearer frame.
+    """
     place = np.linspace(0, len(sequence) - 1, num_frames)
     before = np.floor(place).astype(int)
     after = np.minimum(before + 1, len(sequence) - 1)

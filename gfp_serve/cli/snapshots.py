@@ -29,7 +29,7 @@ def create(folder: Path, name: str | None, out: Path | None, gallery: str, as_js
     """Take a snapshot of a gallery. A server may have it open.
 
     FOLDER is the one given to gfp-serve --gallery. A snapshot with a NAME is FOLDER/_snapshots/GALLERY/NAME.sqlite, and
-    stays there when the gallery is dropped. Every item is verified: of a damaged gallery no snapshot is taken.
+    stays there when the gallery is dropped. Every item is verified. A damaged gallery gives no snapshot.
     """
     from gfp_serve.gallery.care.backup import create_snapshot, snapshot_file
     from gfp_serve.gallery.embedded.folders import existing_folder
