@@ -48,22 +48,7 @@ def calibrate(folder: Path, gallery: str, plot: Path | None, as_json: bool, **ho
     if plot is not None:
         draw_calibration(found, plot)
     if as_json:
-        print_json(
-            {
-                "unknown_below": found.unknown_below,
-                "strangers_accepted": found.strangers_accepted,
-                "known_rejected": found.known_rejected,
-                "accuracy": found.accuracy,
-                "accuracy_of_accepted": found.accuracy_of_accepted,
-                "wrong_accepted": found.wrong_accepted,
-                "separation": found.separation,
-                "num_items": found.num_items,
-                "num_classes": found.num_classes,
-                "num_known": len(found.known),
-                "num_strangers": len(found.strangers),
-                "num_left_out_together": found.num_groups,
-            }
-        )
+        print_json(found.to_json())
         return
     of_accepted = found.accuracy_of_accepted
     together = f", {found.num_groups} values of {how['leave_out']}" if found.num_groups else ""

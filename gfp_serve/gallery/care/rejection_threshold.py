@@ -84,6 +84,23 @@ class Calibration:
         not_above = np.searchsorted(strangers, self.known, side="right")
         return float((below + not_above).mean() / (2 * len(strangers)))  # a tie counts half
 
+    def to_json(self) -> dict[str, float | int | None]:
+        """The threshold, its effect and what it was measured on, as `gfp gallery calibrate --json` prints them."""
+        return {
+            "unknown_below": self.unknown_below,
+            "strangers_accepted": self.strangers_accepted,
+            "known_rejected": self.known_rejected,
+            "accuracy": self.accuracy,
+            "accuracy_of_accepted": self.accuracy_of_accepted,
+            "wrong_accepted": self.wrong_accepted,
+            "separation": self.separation,
+            "num_items": self.num_items,
+            "num_classes": self.num_classes,
+            "num_known": len(self.known),
+            "num_strangers": len(self.strangers),
+            "num_left_out_together": self.num_groups,
+        }
+
     @property
     def _accepted(self) -> Bool[np.ndarray, " known"]:
         return self.known >= np.float32(self.unknown_below)
