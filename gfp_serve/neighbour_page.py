@@ -32,6 +32,17 @@ class Origin:
     source: Source | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class WrittenPage:
+    """What a page that was written shows."""
+
+    num_shown: int  # queries
+    num_queries: int  # that were added
+    num_bytes: int
+    num_neighbours: int  # different items or moments
+    num_without_motion: int  # neighbours whose recording was not found
+
+
 @dataclass
 class NeighbourPage:
     """Takes queries with what was found for them, the first `MAX_QUERIES` and their `MAX_NEIGHBOURS` nearest each."""
@@ -39,16 +50,16 @@ class NeighbourPage:
     num_queries: int = 0
     _rows: list[tuple[str, Clip, Sequence[Neighbour | Moment]]] = field(default_factory=list)
 
-    def add(self, name: str, clip: Clip, found: Sequence[Neighbour] | Sequence[Moment]) -> None:
+    def add(self, name: str, clip: Clip, found: Sequence[Neighbour | Moment]) -> None:
         """A query, called FILE/CLIP, and its neighbours or moments, nearest first."""
         self.num_queries += 1
         if len(self._rows) < MAX_QUERIES:
             self._rows.append((name, clip, found[:MAX_NEIGHBOURS]))
 
-    def write(self, path: Path, recordings: Iterable[Path], report: Callable[[str], None]) -> str:
-        """Write the page, with motion from `recordings` (files and folders); return a line that says what it shows.
+    def write(self, path: Path, recordings: Iterable[Path], report: Callable[[str], None]) -> WrittenPage:
+        """Write the page, with motion from `recordings` (files and folders).
 
-        `report` is told of each recording that is damaged, and so passed over.
+        A damaged recording is left out, and `report` is called with the reason.
         """
         origins = {_origin(answer) for _, _, found in self._rows for answer in found}
         queries = {name: _motion(clip, clip.sequence) for name, clip, _ in self._rows}
@@ -62,16 +73,10 @@ class NeighbourPage:
             )
             for name, clip, found in self._rows
         ]
-        drawn = "1 query" if len(rows) == 1 else f"{len(rows)} queries"
-        if len(rows) < self.num_queries:
-            drawn = f"{len(rows)} of {self.num_queries} queries"
-        note = f"This page shows {drawn}." if len(rows) < self.num_queries else ""
+        num_shown, num_queries = len(rows), self.num_queries
+        note = f"This page shows {num_shown} of {num_queries} queries." if num_shown < num_queries else ""
         num_bytes = write_motion_page(path, rows, title="Queries and what is nearest to them", note=note)
-        said = f"{path} shows {drawn} and what is nearest ({num_bytes / 1e3:.0f} kB)."
-        num_missing = len(origins - motions.keys())
-        if num_missing:
-            said += f" No recording was found for {num_missing} of {len(origins)} neighbours: use --recordings."
-        return said
+        return WrittenPage(num_shown, num_queries, num_bytes, len(origins), len(origins - motions.keys()))
 
 
 def found_panel(answer: Neighbour | Moment, query_label: str | None, motion: Motion | None) -> MotionPanel:
@@ -91,13 +96,13 @@ def found_panel(answer: Neighbour | Moment, query_label: str | None, motion: Mot
 def find_motions(
     origins: Iterable[Origin], files: Iterable[Path], report: Callable[[str], None]
 ) -> dict[Origin, Motion]:
-    """The motion of each origin whose recording is one of the files. Files that no origin names are not read.
+    """Read the motion of each origin whose recording is one of the files. Files that no origin names are not read.
 
-    An id names a clip, or a window of one; where it does neither, the source tells: its recording is FILE/CLIP and its
-    seconds count from the clip's first frame. Where several files have the same name, the first counts. `report` is
-    told of each file that is damaged.
+    An id is the name of a clip or of a window of a clip. If it is neither, the source is used: its recording is
+    FILE/CLIP, and its seconds count from the clip's first frame. If several files have the same name, the first one is
+    used. A damaged file is left out, and `report` is called with the reason.
     """
-    # What to cut from a clip, by the clip's name; of several ways to an origin the first that leads there counts.
+    # What to cut from a clip, by the clip's name. If several clips may have an origin's motion, the likeliest is used.
     wanted: dict[str, list[tuple[int, Origin, Callable[[Clip], Motion | None]]]] = defaultdict(list)
     for origin in origins:
         for place, (name, cut) in enumerate(_ways(origin)):
@@ -138,7 +143,7 @@ def _frame(seconds: float, clip: Clip) -> int:
 
 
 def _part(clip: Clip, first: int, end: int) -> Motion | None:
-    """Frames of a clip; None where it has not so many, and so is not what the item was made from."""
+    """These frames of a clip. None if the clip is shorter, because then the item was not made from it."""
     return _motion(clip, clip.sequence[first:end].copy()) if first < end <= len(clip.sequence) else None
 
 

@@ -31,7 +31,11 @@ class _WindowSize(click.ParamType[tuple[int, int]]):
         return int(found[1]), int(found[2])
 
 
-@click.command(cls=Command)
+# `--segments` is what `--annotations` was called at first. It still works, and the help does not show it.
+_OLD_NAMES = {"segments": "annotations"}
+
+
+@click.command(cls=Command, context_settings={"token_normalize_func": lambda name: _OLD_NAMES.get(name, name)})
 @reads_clips
 @click.option(
     "--windows",
@@ -72,18 +76,22 @@ def add(
     num_added = generation = 0
     with connect() as client:
 
-        def send(batch: list[RecordedClip]) -> list[int]:
-            return [client.upsert([each.as_item() for each in batch], gallery=gallery)] * len(batch)
+        def send(batch: list[RecordedClip]) -> list[str]:
+            nonlocal generation
+            items = [each.as_item() for each in batch]
+            generation = client.upsert(items, gallery=gallery)
+            return [item.id for item in items]
 
         plan = WindowPlan(windows, annotations) if windows else None
-        for recorded, generation in answered_clips(files, split, send, plan):  # noqa: B007  (the last one is shown)
+        for recorded, id in answered_clips(client, files, split, send, plan):
             num_added += 1
             unused -= {recorded.source.recording} if recorded.source else set()
             if as_json:
-                print_json({"id": recorded.id, "label": recorded.clip.label})
+                print_json({"id": id, "label": recorded.clip.label})
     if unused:
-        names = f"{min(unused)!r} and {len(unused) - 1} others"
-        skipped(f"{annotations_file} names recordings of which no window was added: {names}.")
+        first, num_others = min(unused), len(unused) - 1
+        others = "" if num_others == 0 else " and 1 other" if num_others == 1 else f" and {num_others} others"
+        skipped(f"{annotations_file} names recordings of which no window was added: {first!r}{others}.")
     if not as_json:
         click.echo(f"{num_added} items were added; the gallery is at generation {generation}.")
 

@@ -1,6 +1,6 @@
 """The command `gfp`: what a user asks of a running server. Its other commands are in `add` and `gallery`."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from gfp_serve.cli.printing import Listing, plain, print_facts, print_json, prin
 from gfp_serve.client import Classification, Moment
 from gfp_serve.client.recordings import RecordedClip
 from gfp_serve.items import DEFAULT_TOP_K, Neighbour
-from gfp_serve.neighbour_page import MAX_NEIGHBOURS, MAX_QUERIES, NeighbourPage
+from gfp_serve.neighbour_page import MAX_NEIGHBOURS, MAX_QUERIES, NeighbourPage, WrittenPage
 
 
 @click.group(cls=Group)
@@ -48,7 +48,7 @@ def embed(files: Sequence[Path], split: str, out: Path | None, connect: Connect,
         def send(batch: list[RecordedClip]) -> Iterable[np.ndarray]:
             return client.embed(_sequences(batch), batch[0].layout)
 
-        for recorded, vector in answered_clips(files, split, send):
+        for recorded, vector in answered_clips(client, files, split, send):
             clip = recorded.clip
             names.append(recorded.id)
             labels.append(clip.label or "")
@@ -110,66 +110,45 @@ def search(
         raise click.BadParameter(
             "only the page of --html shows recordings; add --html PAGE.html.", param_hint="--recordings"
         )
+    key = "moments" if moments else "neighbours"
+    columns = ("from s", "to s", "recording") if moments else ("neighbour",)
     page = NeighbourPage()
-    find = _search_moments if moments else _search_items
-    find(files, split, top_k, connect, as_json, scope, page)
+    answers = Listing(("clip", "similarity", "label", *columns), as_json)
+    with connect() as client:
+        find = client.search_moments if moments else client.search
+
+        def send(batch: list[RecordedClip]) -> Sequence[Sequence[Neighbour | Moment]]:
+            return find(_sequences(batch), top_k, batch[0].layout, **scope)
+
+        for recorded, found in answered_clips(client, files, split, send):
+            page.add(recorded.id, recorded.clip, found)
+            rows = [
+                ("" if rank else recorded.id, f"{answer.similarity:.3f}", answer.label, *_where(answer))
+                for rank, answer in enumerate(found)
+            ]
+            answers.add({"clip": recorded.id, key: plain(found)}, rows)
+    answers.print_table()
     if html is not None:
-        said = page.write(html, [*files, *recordings], skipped)
-        click.echo(printable(said), err=as_json)
+        written = page.write(html, [*files, *recordings], skipped)
+        click.echo(printable(_about_page(html, written)), err=as_json)
 
 
-def _search_items(
-    files: Sequence[Path],
-    split: str,
-    top_k: int,
-    connect: Connect,
-    as_json: bool,
-    scope: Mapping[str, Any],
-    page: NeighbourPage,
-) -> None:
-    answers = Listing(("clip", "similarity", "label", "neighbour"), as_json)
-    with connect() as client:
-
-        def send(batch: list[RecordedClip]) -> list[list[Neighbour]]:
-            return client.search(_sequences(batch), top_k, batch[0].layout, **scope)
-
-        for recorded, found in answered_clips(files, split, send):
-            page.add(recorded.id, recorded.clip, found)
-            answers.add(
-                {"clip": recorded.id, "neighbours": plain(found)},
-                [
-                    ("" if rank else recorded.id, f"{neighbour.similarity:.3f}", neighbour.label, neighbour.id)
-                    for rank, neighbour in enumerate(found)
-                ],
-            )
-    answers.print_table()
+def _where(answer: Neighbour | Moment) -> tuple[str, ...]:
+    """The last columns of a neighbour, its id, or of a moment, its start, end and recording."""
+    return (answer.id,) if isinstance(answer, Neighbour) else _when_and_where(answer)
 
 
-def _search_moments(
-    files: Sequence[Path],
-    split: str,
-    top_k: int,
-    connect: Connect,
-    as_json: bool,
-    scope: Mapping[str, Any],
-    page: NeighbourPage,
-) -> None:
-    answers = Listing(("clip", "similarity", "label", "from s", "to s", "recording"), as_json)
-    with connect() as client:
-
-        def send(batch: list[RecordedClip]) -> list[list[Moment]]:
-            return client.search_moments(_sequences(batch), top_k, batch[0].layout, **scope)
-
-        for recorded, found in answered_clips(files, split, send):
-            page.add(recorded.id, recorded.clip, found)
-            answers.add(
-                {"clip": recorded.id, "moments": plain(found)},
-                [
-                    ("" if rank else recorded.id, f"{moment.similarity:.3f}", moment.label, *_when_and_where(moment))
-                    for rank, moment in enumerate(found)
-                ],
-            )
-    answers.print_table()
+def _about_page(path: Path, written: WrittenPage) -> str:
+    shown = "1 query" if written.num_queries == 1 else f"{written.num_queries} queries"
+    if written.num_shown < written.num_queries:
+        shown = f"{written.num_shown} of {shown}"
+    said = f"{path} shows {shown} and what is nearest ({written.num_bytes / 1e3:.0f} kB)."
+    if written.num_without_motion:
+        said += (
+            f" No recording was found for {written.num_without_motion} of {written.num_neighbours} neighbours: "
+            f"use --recordings."
+        )
+    return said
 
 
 def _when_and_where(moment: Moment) -> tuple[str, str, str]:
@@ -197,7 +176,7 @@ def classify(files: Sequence[Path], split: str, connect: Connect, as_json: bool,
         def send(batch: list[RecordedClip]) -> list[Classification]:
             return client.classify(_sequences(batch), layout=batch[0].layout, **how)
 
-        for recorded, result in answered_clips(files, split, send):
+        for recorded, result in answered_clips(client, files, split, send):
             label = recorded.clip.label
             best = [(each.label, f"{each.score:.2f}") for each in result.scores[:2]]
             first, second = (*best, ("", ""), ("", ""))[:2]

@@ -7,7 +7,8 @@ from typing import TypeVar
 import click
 
 from gfp_serve.cli.progress import progress, warn
-from gfp_serve.client.recordings import RecordedClip, Recordings, WindowPlan
+from gfp_serve.client import Client
+from gfp_serve.client.recordings import CLIPS_PER_REQUEST, RecordedClip, Recordings, WindowPlan
 from gfp_serve.formats import TEST_SPLIT, TRAIN_SPLIT
 
 _SPLITS = {"all": None, "train": TRAIN_SPLIT, "test": TEST_SPLIT}
@@ -29,20 +30,22 @@ def reads_clips(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def answered_clips(
+    client: Client,
     files: Sequence[Path],
     split: str,
     send: Callable[[list[RecordedClip]], Iterable[T]],
     windows: WindowPlan | None = None,
 ) -> Iterator[tuple[RecordedClip, T]]:
-    """Each clip of the recordings with the server's answer to it; see `Recordings.answered`.
+    """Each clip of the recordings with the server's answer to it; see `Recordings.answered`. `send` uses the client.
 
     Shows a progress bar, and says what is left out. Raises `click.ClickException` when nothing could be used.
     """
     recordings = Recordings(files, split=_SPLITS[split], report=skipped)
+    clips_per_request = min(CLIPS_PER_REQUEST, client.info().limits.max_sequences)
     num_used = 0
     with progress() as bars:
         bar = bars.add("clips", "percent", total=recordings.num_bytes)
-        for answered in recordings.answered(send, windows, advance=bar.advance):
+        for answered in recordings.answered(send, windows, clips_per_request=clips_per_request, advance=bar.advance):
             num_used += 1
             yield answered
     if num_used == 0:

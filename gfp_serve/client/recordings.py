@@ -82,22 +82,28 @@ class Recordings:
         send: Callable[[list[RecordedClip]], Iterable[T]],
         windows: WindowPlan | None = None,
         *,
+        clips_per_request: int = CLIPS_PER_REQUEST,
         advance: Callable[[float], None] = lambda _: None,
     ) -> Iterator[tuple[RecordedClip, T]]:
         """Each clip, or with `windows` each window, with the server's answer to it.
 
-        `send` gets clips of one layout and returns an answer for each. `advance` is told how many bytes of `num_bytes`
-        are done. Clips are read while others are sent, so that a file may be larger than memory.
+        `send` gets at most `clips_per_request` clips of one layout and returns an answer for each. This number must not
+        be above the server's `max_sequences`: then `send` would make several requests, and a refusal of the last would
+        repeat the others. `advance` is told how many bytes of `num_bytes` are done. Clips are read while others are
+        sent, so that a file may be larger than memory.
 
-        Raises what `send` does, but for `InvalidRequestError` and `InvalidSkeletonError` about one of the clips: that
-        clip is left out.
+        Raises what `send` does, except for `InvalidRequestError` and `InvalidSkeletonError` that are about clips:
+
+        - If the field names one of the clips, that clip is left out.
+        - If there is no field, the clips are sent again in smaller requests; a clip that is refused alone is left out.
+        - If the field is an option, such as `top_k`, the error is the same for every clip and is raised.
         """
         for file in self.files:
             # How many clips a file holds is not known before its end, so bytes in memory stand for bytes of the file.
             left = float(file.stat().st_size)
             problems = _Problems(file, self._report)
             for _, same_layout in groupby(self._clips_of(file, windows, problems), key=lambda each: each.layout):
-                for clip, answer in _answers(same_layout, send):
+                for clip, answer in _answers(same_layout, send, clips_per_request):
                     if isinstance(answer, _Refused):
                         problems.add(clip.id, clip.source, answer.reason)
                     else:
@@ -190,10 +196,11 @@ def _recorded(file: Path, part: _Part) -> RecordedClip:
 
 
 def _answers(
-    clips: Iterator[RecordedClip], send: Callable[[list[RecordedClip]], Iterable[T]]
+    clips: Iterator[RecordedClip], send: Callable[[list[RecordedClip]], Iterable[T]], clips_per_request: int
 ) -> Iterator[tuple[RecordedClip, "T | _Refused"]]:
     """Each clip with its answer, or with the reason why the server refuses it."""
-    most, num_refusals = CLIPS_PER_REQUEST, 0  # refusals since the last answer
+    most = largest = clips_per_request  # clips of the next request, and of any later one
+    num_refusals = 0  # since the last answer
     held: list[RecordedClip] = []
     while True:
         held += islice(clips, max(0, most - len(held)))
@@ -203,9 +210,16 @@ def _answers(
         try:
             answers = list(send(batch))
         except (InvalidRequestError, InvalidSkeletonError) as error:
-            if error.index is None:
+            if error.index is None and error.field:
                 raise  # it is about an option, and the same for every clip
-            yield batch.pop(error.index), _Refused(error.message)
+            if error.index is None and len(batch) > 1:
+                # Perhaps a proxy takes smaller messages than the server.
+                most = largest = len(batch) // 2
+                held = batch + held
+                continue
+            if error.index is None:
+                largest = clips_per_request  # this clip alone is too much, so smaller requests would not help others
+            yield batch.pop(error.index or 0), _Refused(error.message)
             held = batch + held
             # A person who leaves the picture is away for many windows. Each costs a request, so requests become smaller
             # until clips are good again.
@@ -213,4 +227,4 @@ def _answers(
             most = max(1, most // 2) if num_refusals > 1 else most
             continue
         yield from zip(batch, answers, strict=True)
-        most, num_refusals = min(CLIPS_PER_REQUEST, 2 * most), 0
+        most, num_refusals = min(largest, 2 * most), 0

@@ -65,14 +65,15 @@ def test_windows_of_several_lengths_stay_apart_and_adding_them_again_replaces_th
     assert json.loads(run("info", "--json").stdout)["num_items"] == 4 + 9 + 1  # 9 + 1 of 8 frames
 
 
-def test_windows_have_the_label_of_the_annotation_that_covers_half_of_them(run, recording, tmp_path):
+@pytest.mark.parametrize("option", ["--annotations", "--segments"])
+def test_windows_have_the_label_of_the_annotation_that_covers_half_of_them(run, recording, tmp_path, option):
     (tmp_path / "s.csv").write_text(
         "recording,start_s,end_s,label\n"
         "day/c1,0.8,1.6,sit\n"  # covers half of 0 to 1.6 s and of 0.8 to 2.4 s, and less of the others
         'day/c1,2.5,4.0,"wave, twice"\n'
         "day/other,0,1,sit\n"
     )
-    result = run("add", recording, "--windows", "16:8", "--annotations", tmp_path / "s.csv", "--json")
+    result = run("add", recording, "--windows", "16:8", option, tmp_path / "s.csv", "--json")
     labels = {line["id"]: line["label"] for line in map(json.loads, result.stdout.splitlines())}
     assert labels == {
         "day/c1@0-16": "sit",
@@ -80,7 +81,13 @@ def test_windows_have_the_label_of_the_annotation_that_covers_half_of_them(run, 
         "day/c1@16-32": None,
         "day/c1@24-40": "wave, twice",
     }
-    assert "recordings of which no window was added: 'day/other'" in result.stderr
+    assert "recordings of which no window was added: 'day/other'.\n" in result.stderr
+
+
+def test_help_shows_only_the_new_name_of_annotations(run):
+    shown = run("add", "--help").stdout
+    assert "--annotations" in shown
+    assert "--segments" not in shown
 
 
 def test_windows_that_show_nobody_are_counted_in_one_line_and_the_others_are_added(run, tmp_path):

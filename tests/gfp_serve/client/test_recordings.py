@@ -20,13 +20,19 @@ def clip(name, *, layout=NTU25, bad=False, frames=9):
 
 
 class FakeServer:
-    """Refuses sequences that show nobody, and names the first, as a server does. Remembers what it was sent."""
+    """Refuses sequences that show nobody, and names the first, as a server does. Remembers what it was sent.
 
-    def __init__(self):
+    A proxy before it refuses messages of more frames than `most_frames`, without a field.
+    """
+
+    def __init__(self, most_frames=None):
         self.requests = []
+        self.most_frames = most_frames
 
     def __call__(self, batch):
         self.requests.append([each.clip.name for each in batch])
+        if self.most_frames is not None and sum(len(each.sequence) for each in batch) > self.most_frames:
+            raise InvalidRequestError("too large; send less at once.")
         for place, each in enumerate(batch):
             if np.isnan(each.sequence).all():
                 raise InvalidSkeletonError("nobody is seen.", field=f"items[{place}].sequence")
@@ -37,11 +43,11 @@ class FakeServer:
 def sent(tmp_path):
     """A function that sends clips of one file; it returns the ids answered, the reports, and the server."""
 
-    def send(clips, windows=None, **given):
+    def send(clips, windows=None, *, most_frames=None, clips_per_request=CLIPS_PER_REQUEST, **given):
         write_clip_file(tmp_path / "a.npz", clips)
-        server, problems = FakeServer(), []
+        server, problems = FakeServer(most_frames), []
         recordings = Recordings([tmp_path / "a.npz"], report=problems.append, **given)
-        answered = list(recordings.answered(server, windows))
+        answered = list(recordings.answered(server, windows, clips_per_request=clips_per_request))
         assert all(recorded.id == answer for recorded, answer in answered)
         return [answer for _, answer in answered], problems, server
 
@@ -62,6 +68,38 @@ def test_a_refused_clip_costs_one_more_request_and_is_left_out(sent, tmp_path):
     assert ids == ["a/c0", "a/c1", "a/c2"]
     assert problems == [f"{tmp_path / 'a.npz'}, clip 'bad': nobody is seen."]
     assert server.requests == [["c0", "c1", "bad", "c2"], ["c0", "c1", "c2"]]
+
+
+def test_a_bad_clip_among_many_costs_one_request_and_bad_clips_alone_cost_one_each(sent):
+    one_bad = [clip(f"c{n}", bad=n == 40) for n in range(3 * CLIPS_PER_REQUEST)]
+    assert len(sent(one_bad)[2].requests) == 3 + 1
+    all_bad = [clip(f"c{n}", bad=True) for n in range(2 * CLIPS_PER_REQUEST)]
+    ids, problems, server = sent(all_bad)
+    assert (ids, len(problems)) == ([], len(all_bad))
+    assert len(server.requests) == len(all_bad)
+
+
+def test_a_server_that_takes_fewer_clips_gets_no_request_of_more(sent):
+    ids, _, server = sent([clip(f"c{n}", bad=n == 5) for n in range(9)], clips_per_request=4)
+    assert len(ids) == 8
+    assert [len(request) for request in server.requests] == [4, 4, 4]
+
+
+def test_requests_that_are_refused_as_wholes_become_smaller_and_stay_so(sent):
+    names = [f"c{number}" for number in range(2 * CLIPS_PER_REQUEST)]
+    room = CLIPS_PER_REQUEST // 4
+    ids, problems, server = sent([clip(name, frames=9) for name in names], most_frames=9 * room)
+    assert ids == [f"a/{name}" for name in names]
+    assert problems == []
+    assert [len(request) for request in server.requests] == [4 * room, 2 * room] + [room] * 8
+
+
+def test_a_clip_that_is_refused_alone_is_left_out_and_requests_grow_again(sent, tmp_path):
+    clips = [clip(f"c{number}", frames=500 if number == 5 else 9) for number in range(3 * CLIPS_PER_REQUEST)]
+    ids, problems, server = sent(clips, most_frames=9 * CLIPS_PER_REQUEST)
+    assert ids == [f"a/{each.name}" for each in clips if each.name != "c5"]
+    assert problems == [f"{tmp_path / 'a.npz'}, clip 'c5': too large; send less at once."]
+    assert max(map(len, server.requests[len(server.requests) // 2 :])) == CLIPS_PER_REQUEST
 
 
 def test_many_refused_clips_in_a_row_are_sent_only_a_few_times(sent):
