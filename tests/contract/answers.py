@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from tests.contract.commands import SCRIPTS
 
+# Stands for all helps that a command and its subcommands have. No option looks like this.
+EVERY_HELP = "(every help)"
+
 # Text, because another environment's Python runs it, which cannot import this project's tests.
 _SCRIPT = f"""
 import importlib, json, sys
@@ -22,8 +25,8 @@ def answer(name, arguments):
     except SystemExit as end:  # the import of the command itself ended
         yield [name, *arguments], 1, "", f"{{end}}\\n", False
         return
-    for words in below(command, []) if arguments == ["--help-of-all"] else [arguments]:
-        given = [*words, "--help"] if arguments == ["--help-of-all"] else words
+    for words in below(command, []) if arguments == [{EVERY_HELP!r}] else [arguments]:
+        given = [*words, "--help"] if arguments == [{EVERY_HELP!r}] else words
         result = CliRunner().invoke(command, given, prog_name=name)
         broken = not isinstance(result.exception, SystemExit | None)
         errors = repr(result.exception) if broken else result.stderr
@@ -49,7 +52,7 @@ class Answer:
 def script_of(*commands: tuple[object, ...]) -> list[str]:
     """Return arguments with which Python runs these commands one after another. `gfp info` is ("gfp", "info").
 
-    The single argument --help-of-all asks for the help of a command and of all its subcommands.
+    `EVERY_HELP` as the only argument asks for the help of a command and of all its subcommands.
     """
     return ["-c", _SCRIPT, json.dumps([list(map(str, words)) for words in commands])]
 

@@ -2,7 +2,8 @@
 
 import importlib
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
+from itertools import accumulate
 from pathlib import Path
 
 import click
@@ -31,3 +32,18 @@ def _with_subcommands(command: click.Command, name: str, parent: click.Context |
                 found = command.get_command(context, below)
                 assert found is not None
                 yield from _with_subcommands(found, below, context)
+
+
+def command_paths() -> set[str]:
+    """Return the commands that a user can run: `gfp gallery drop`, but not the group `gfp gallery`."""
+    return {
+        context.command_path
+        for context in contexts()
+        if not isinstance(context.command, click.Group) or context.command.invoke_without_command
+    }
+
+
+def command_path_of(words: Iterable[str], paths: Container[str]) -> str:
+    """Return which of these commands a command line runs: `gfp gallery drop` for `gfp gallery drop walks --yes`."""
+    beginnings = accumulate(words, "{} {}".format)
+    return max((path for path in beginnings if path in paths), key=len, default="")

@@ -123,7 +123,7 @@ def test_gfp_train_accepts_the_commands_of_the_published_runs(command, tmp_path,
 
     # The only error is that the clips are missing.
     assert result.exit_code == 1, result.output
-    assert "gfp-data import` makes one" in result.output
+    assert "gfp-data import` makes a store" in result.output
 
 
 def test_the_readme_is_short_and_holds_no_pasted_help():

@@ -27,7 +27,8 @@ from gfp_serve.formats import Clip, write_clip_file
 from gfp_serve.gallery.embedded.galleries import FolderGalleries
 from gfp_serve.items import Item
 from gfp_serve.skeleton import NTU25
-from tests.contract.answers import answers_in, script_of
+from tests.contract.answers import EVERY_HELP, answers_in, script_of
+from tests.contract.commands import SCRIPTS, command_path_of, command_paths
 from tests.contract.watched import FONT_LIST, Seen, canary, watch
 from tests.support.tiny_bundle import walk
 
@@ -37,6 +38,65 @@ CLIPS = ROOT / "examples" / "clips" / "cmu_sample.npz"
 pytestmark = [pytest.mark.install, pytest.mark.timeout(600)]
 PINS = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")]
 FOLDERS = ("gfp_serve", "trainer", "proto", "examples", "tests", "benchmarks", "docs")
+
+# What a bare install can ask a server for.
+WITH_SERVER = (
+    ("gfp", "info"),
+    ("gfp", "health"),
+    ("gfp", "add", "{clips}"),
+    ("gfp", "gallery", "create", "windows"),
+    ("gfp", "add", "{clips}", "--windows", "30:20", "--gallery", "windows"),
+    ("gfp", "embed", "{clips}", "--out", "vectors.npz"),
+    ("gfp", "search", "{clips}", "--where", "label=l1"),
+    ("gfp", "search", "{clips}", "--moments", "--gallery", "windows"),
+    ("gfp", "search", "{clips}", "--html", "found.html"),
+    ("gfp", "classify", "{clips}", "--balanced"),
+    ("gfp", "remove", "clips/c0"),
+    ("gfp", "gallery", "list"),
+    ("gfp", "gallery", "describe", "windows"),
+    ("gfp", "gallery", "drop", "windows", "--yes"),
+)
+# What a bare install does with recordings and galleries in folders.
+WITHOUT_SERVER = (
+    ("gfp-data", "import", "{clips}", "--out", "store"),
+    ("gfp-data", "info", "store"),
+    ("gfp", "gallery", "snapshot", "create", "galleries", "--out", "snapshot.sqlite"),
+    ("gfp", "gallery", "snapshot", "verify", "snapshot.sqlite"),
+    ("gfp", "gallery", "snapshot", "restore", "snapshot.sqlite", "restored"),
+    ("gfp", "gallery", "snapshot", "list", "galleries"),
+    ("gfp", "gallery", "calibrate", "galleries"),
+    ("gfp-serve", "config"),
+)
+# What more the extra `cpu` is enough for.
+WITH_CPU = (
+    ("gfp", "gallery", "copy", "galleries", "copy"),
+    ("gfp", "gallery", "check", "copy"),
+    ("gfp", "gallery", "repair", "copy"),
+    ("gfp-data", "info", "{clips}"),
+    ("gfp-data", "import", "{clips}", "--out", "store"),
+)
+_SMALL = ("--width", 16, "--depth", 1, "--num-heads", 2, "--local-width", 8, "--global-width", 16)
+_SHORT = ("--epochs", 1, "--warmup-epochs", 0, "--batch-clips", 4, "--device", "cpu")
+# What `cpu` and `train` together are enough for.
+WITH_TRAIN = (
+    ("gfp-data", "import", "{clips}", "--out", "store", "--test-subject", "clips/3", "--num-workers", 2),
+    ("gfp-data", "plot", "store", "--out", "clips.png"),
+    ("gfp-train", "store", "--out", "run", *_SHORT, *_SMALL),
+    ("gfp-evaluate", "retrieval", "run", "store", "--device", "cpu", "--out", "evaluation"),
+    ("gfp-export", "run", "--out", "bundle", "--clips", "{clips}"),
+)
+# Commands that take long. Only their help is run here.
+ONLY_HELP = {
+    "gfp-cost",
+    "gfp-evaluate fine-tune",
+    "gfp-evaluate linear-probe",
+    "gfp-evaluate semi-supervised",
+    "gfp-evaluate transfer",
+}
+# A server is started by a test of its own. Tables need pyarrow, which none of the environments has.
+RUN_APART = {"gfp-serve", "gfp gallery export", "gfp gallery import"}
+HELP_WITHOUT_EXTRAS = ("gfp", "gfp-serve", "gfp-data")
+HELP_WITH_TRAIN = ("gfp-train", "gfp-cost", "gfp-evaluate", "gfp-export")
 
 IMPORT_EVERY_MODULE = """
 import importlib, importlib.util, pkgutil, gfp_serve
@@ -63,6 +123,11 @@ def answers_of(environment, watched, *commands, **variables):
     assert [each for each in answers if each.is_broken] == []
     assert watched.seen(caches=FONT_LIST) == Seen()
     return answers
+
+
+def filled(commands, *, clips):
+    """Commands of a list above, with the path of the clips."""
+    return [[str(word).replace("{clips}", str(clips)) for word in words] for words in commands]
 
 
 def install(environment, what, module):
@@ -227,6 +292,13 @@ def test_everything_that_is_installed_has_a_pinned_version(extras, request):
     assert installed - pinned == {("gfp-serve", gfp_serve.__version__)}
 
 
+def test_every_command_shows_its_help_in_an_environment_and_all_but_the_long_ones_run_in_one():
+    assert {*HELP_WITHOUT_EXTRAS, *HELP_WITH_TRAIN} == set(SCRIPTS)
+    paths = command_paths()
+    tried = {command_path_of(words, paths) for words in (*WITH_SERVER, *WITHOUT_SERVER, *WITH_CPU, *WITH_TRAIN)}
+    assert paths - tried == ONLY_HELP | RUN_APART
+
+
 def test_the_extra_train_has_all_that_it_needs(training):
     checked = run(sys.executable, "-m", "pip", "--python", training / "bin" / "python", "check")
 
@@ -242,7 +314,7 @@ def test_a_bare_install_has_no_engine_and_imports_the_client(bare):
 
 
 def test_every_command_of_a_bare_install_shows_its_help(bare, watched):
-    answers = answers_of(bare, watched, *((name, "--help-of-all") for name in ("gfp", "gfp-serve", "gfp-data")))
+    answers = answers_of(bare, watched, *((name, EVERY_HELP) for name in HELP_WITHOUT_EXTRAS))
 
     assert [each.words for each in answers if each.code or "Usage: " not in each.output] == []
     assert len(answers) > 20
@@ -275,20 +347,7 @@ def test_a_bare_client_and_a_cpu_server_talk_to_each_other_and_to_nobody_else(ba
             answers = answers_of(
                 bare,
                 client,
-                ("gfp", "info"),
-                ("gfp", "health"),
-                ("gfp", "add", clips),
-                ("gfp", "gallery", "create", "windows"),
-                ("gfp", "add", clips, "--windows", "30:20", "--gallery", "windows"),
-                ("gfp", "embed", clips, "--out", "vectors.npz"),
-                ("gfp", "search", clips, "--where", "label=l1"),
-                ("gfp", "search", clips, "--moments", "--gallery", "windows"),
-                ("gfp", "search", clips, "--html", "found.html"),
-                ("gfp", "classify", clips, "--balanced"),
-                ("gfp", "remove", "clips/c0"),
-                ("gfp", "gallery", "list"),
-                ("gfp", "gallery", "describe", "windows"),
-                ("gfp", "gallery", "drop", "windows", "--yes"),
+                *filled(WITH_SERVER, clips=clips),
                 GFP_ADDRESS=address[0],
             )
             # Watch the server until the canary has tried to reach onnxruntime's maker.
@@ -315,13 +374,7 @@ def test_a_bare_install_reads_recordings_and_says_what_other_commands_need(bare,
     answers = answers_of(
         bare,
         watched,
-        ("gfp-data", "import", clips, "--out", "store"),
-        ("gfp-data", "info", "store"),
-        ("gfp", "gallery", "snapshot", "create", "galleries", "--out", "snapshot.sqlite"),
-        ("gfp", "gallery", "snapshot", "verify", "snapshot.sqlite"),
-        ("gfp", "gallery", "snapshot", "restore", "snapshot.sqlite", "restored"),
-        ("gfp", "gallery", "snapshot", "list", "galleries"),
-        ("gfp", "gallery", "calibrate", "galleries"),
+        *filled(WITHOUT_SERVER, clips=clips),
         ("gfp-data", "plot", "store", "--out", "clips.png"),
         ("gfp", "gallery", "calibrate", "galleries", "--plot", "found.png"),
         ("gfp-serve",),
@@ -332,9 +385,10 @@ def test_a_bare_install_reads_recordings_and_says_what_other_commands_need(bare,
         ("gfp", "gallery", "import", "new", "items.parquet"),
         *((name,) for name in ("gfp-train", "gfp-cost", "gfp-evaluate", "gfp-export")),
     )
-    said = zip(answers[7:], ["plot"] * 2 + ["cpu"] * 6 + ["train"] * 4, strict=True)
+    num_working = len(WITHOUT_SERVER)
+    said = zip(answers[num_working:], ["plot"] * 2 + ["cpu"] * 6 + ["train"] * 4, strict=True)
 
-    assert [each for each in answers[:7] if each.code] == []
+    assert [each for each in answers[:num_working] if each.code] == []
     assert [each for each, extra in said if not says_which_extra(each, extra)] == []
 
 
@@ -357,20 +411,17 @@ def test_with_cpu_commands_on_folders_run_and_those_that_draw_say_what_they_need
     answers = answers_of(
         serving,
         watched,
-        ("gfp", "gallery", "copy", "galleries", "copy"),
-        ("gfp", "gallery", "check", "copy"),
-        ("gfp", "gallery", "repair", "copy"),
-        ("gfp-data", "info", CLIPS),
-        ("gfp-data", "import", CLIPS, "--out", "store"),
+        *filled(WITH_CPU, clips=CLIPS),
         ("gfp-data", "plot", CLIPS, "--out", "clips.png"),
         ("gfp", "gallery", "calibrate", "copy", "--plot", "found.png"),
         ("gfp", "gallery", "export", "copy", "items.parquet"),
         ("gfp-train",),
     )
-    said = zip(answers[5:], ("plot", "plot", "parquet", "train"), strict=True)
+    num_working = len(WITH_CPU)
+    said = zip(answers[num_working:], ("plot", "plot", "parquet", "train"), strict=True)
 
-    assert [each for each in answers[:5] if each.code] == []
-    assert "61 clips" in answers[4].output
+    assert [each for each in answers[:num_working] if each.code] == []
+    assert "61 clips" in answers[num_working - 1].output
     assert [each for each, extra in said if not says_which_extra(each, extra)] == []
 
 
@@ -387,17 +438,11 @@ def test_with_cpu_the_live_example_runs_and_those_that_draw_say_what_they_need(s
 
 
 def test_with_train_every_command_of_the_trainer_runs(training, watched, clips):
-    small = ("--width", 16, "--depth", 1, "--num-heads", 2, "--local-width", 8, "--global-width", 16)
-    short = ("--epochs", 1, "--warmup-epochs", 0, "--batch-clips", 4, "--device", "cpu")
     answers = answers_of(
         training,
         watched,
-        *((name, "--help-of-all") for name in ("gfp-train", "gfp-cost", "gfp-evaluate", "gfp-export")),
-        ("gfp-data", "import", clips, "--out", "store", "--test-subject", "clips/3", "--num-workers", 2),
-        ("gfp-data", "plot", "store", "--out", "clips.png"),
-        ("gfp-train", "store", "--out", "run", *short, *small),
-        ("gfp-evaluate", "retrieval", "run", "store", "--device", "cpu", "--out", "evaluation"),
-        ("gfp-export", "run", "--out", "bundle", "--clips", clips),
+        *((name, EVERY_HELP) for name in HELP_WITH_TRAIN),
+        *filled(WITH_TRAIN, clips=clips),
         OMP_NUM_THREADS="1",
     )
 
