@@ -21,12 +21,13 @@ import numpy as np
 from jaxtyping import Float32
 
 from gfp_serve.errors import BundleError
-from gfp_serve.files import sync_directory, write_whole, written_whole
+from gfp_serve.files import remove_unfinished, sync_directory, unfinished_files, write_whole, written_whole
 from gfp_serve.preprocess import CleanConfig, PreprocessConfig, SampleConfig, prepare
 from gfp_serve.skeleton import LAYOUTS, layout_named
 
 FORMAT_VERSION = 1
 MODEL_FILE, MANIFEST_FILE, CANONICAL_FILE = "encoder.onnx", "manifest.json", "canonical.npz"
+_FILES = (MODEL_FILE, MANIFEST_FILE, CANONICAL_FILE)
 
 # An encoder counts as the exported one if the components of the canonical vectors differ by at most this. It is ten
 # times what the export allows between torch and onnxruntime, because processors and GPUs differ.
@@ -120,6 +121,9 @@ class Bundle:
                     archive.writestr(zipfile.ZipInfo(name), content)
             return
         path.mkdir(exist_ok=True)
+        # A killed export leaves them. If another is at work here, it fails; better than a mixture of two bundles.
+        for name in _FILES:
+            remove_unfinished(path / name)
         # The manifest goes last: `read` refuses a folder without it, and one whose model does not match it.
         for name in (CANONICAL_FILE, MODEL_FILE, MANIFEST_FILE):
             write_whole(path / name, files[name])
@@ -207,23 +211,23 @@ def _refuse_foreign(path: Path) -> None:
             with zipfile.ZipFile(path) as archive:
                 names = set(archive.namelist())
         elif path.exists():
-            names = {file.name for file in path.iterdir()}
+            unfinished = {file for name in _FILES for file in unfinished_files(path / name)}
+            names = {file.name for file in path.iterdir() if file not in unfinished}
     except (OSError, zipfile.BadZipFile) as error:
         raise BundleError(f"{path} exists and is not a bundle ({error}); name a new path for --out.") from error
-    foreign = sorted(names - {MODEL_FILE, MANIFEST_FILE, CANONICAL_FILE})
+    foreign = sorted(names - set(_FILES))
     if foreign:
         raise BundleError(f"{path} has {foreign[0]!r} in it, which is not part of a bundle; name a new path for --out.")
 
 
 def _read_files(path: Path) -> dict[str, bytes]:
-    names = (MODEL_FILE, MANIFEST_FILE, CANONICAL_FILE)
     try:
         if path.is_dir():
-            return {name: (path / name).read_bytes() for name in names}
+            return {name: (path / name).read_bytes() for name in _FILES}
         with zipfile.ZipFile(path) as archive:
-            return {name: archive.read(name) for name in names}
+            return {name: archive.read(name) for name in _FILES}
     except _DAMAGE as error:
-        raise BundleError(f"{path} is not a bundle (a folder or zip with {', '.join(names)}): {error}") from error
+        raise BundleError(f"{path} is not a bundle (a folder or zip with {', '.join(_FILES)}): {error}") from error
 
 
 def _pack_canonical(clips: Iterable[CanonicalClip]) -> bytes:

@@ -3,15 +3,16 @@
 import errno
 import fcntl
 import os
+import re
+import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-
-def unfinished_file(path: Path) -> Path:
-    """The file that `replacing` writes before it takes the place of `path`."""
-    return path.with_name(f".{path.name}.new")
+# A writer that lives writes more often than this, even if it verifies what it has written in between.
+_ABANDONED_AFTER_S = 3600.0
 
 
 @contextmanager
@@ -22,23 +23,42 @@ def replacing(path: Path, *, mode: int = 0o666) -> Iterator[Path]:
 
     Until the block ends, `path` stays as it is. Afterwards its new content and its name are on the disk, even if the
     power fails. The empty file has this `mode`, less the process's umask, before the first byte is written. If the
-    block raises, the unfinished file is removed, because a full disk needs the space. A killed process leaves it; the
-    next writer removes it.
+    block raises, the unfinished file is removed, because a full disk needs the space. A killed process leaves it; a
+    later writer of `path` removes it when nothing was written to it for an hour, or see `remove_unfinished`.
 
-    Raises `OSError` when the disk refuses, and `BlockingIOError` when another process is writing `path`.
+    Every unfinished file has a name of its own, so two writers never mix their bytes; the last to end wins. A fixed
+    name would need a lock, which not every file system has, and which SQLite's own locks disturb on some.
+
+    Raises `OSError` that names `path` when the disk refuses. An error of the block that names no file is taken to be
+    about `path`.
     """
-    unfinished = unfinished_file(path)
-    descriptor = _new_locked_file(unfinished, mode)
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
+    _remove_if_old(unfinished_files(path))
+    with _errors_named(path, unfinished):
+        os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
+        try:
+            yield unfinished
+            _sync(unfinished)
+            unfinished.replace(path)
+        except BaseException:
+            unfinished.unlink(missing_ok=True)
+            raise
+        sync_directory(path.parent)
+
+
+def unfinished_files(path: Path) -> list[Path]:
+    """Files that writers of `path` began and did not finish, because they are at work or were killed."""
+    name = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{8}}\.new")
     try:
-        yield unfinished
-        sync_file(unfinished)
-        unfinished.replace(path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
-    finally:
-        os.close(descriptor)
-    sync_directory(path.parent)
+        return [file for file in path.parent.iterdir() if name.fullmatch(file.name)]
+    except OSError:  # the folder does not exist, or may not be listed
+        return []
+
+
+def remove_unfinished(path: Path) -> None:
+    """Remove what killed writers of `path` left. The caller makes sure that no process is writing it."""
+    for file in unfinished_files(path):
+        file.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -74,37 +94,57 @@ def lock(path: Path, *, create: bool = False) -> int:
     file that is made if it does not exist, readable by its owner only.
 
     Raises `BlockingIOError` when another process, or another descriptor of this one, holds the lock, and when `path`
-    was replaced or removed before the lock was taken. Callers say in their own words what that means.
+    was replaced or removed before the lock was taken. Callers say in their own words what that means. Raises another
+    `OSError` that names `path` when it cannot be opened, or when its file system has no locks.
     """
-    return _locked(path, os.open(path, os.O_RDWR | os.O_CREAT if create else os.O_RDONLY, 0o600))
-
-
-def _locked(path: Path, descriptor: int) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT if create else os.O_RDONLY, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # The process that held the lock before may have renamed or removed the file; the lock would protect nothing.
-        if not (path.exists() and os.path.samestat(os.fstat(descriptor), path.stat())):
-            raise BlockingIOError(errno.EAGAIN, "it was replaced or removed just now", str(path))
+        _lock(path, descriptor)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
 
 
-def _new_locked_file(path: Path, mode: int) -> int:
-    """Make an empty file and lock it. A file that a killed process left is removed, for it may have another mode."""
+def _lock(path: Path, descriptor: int) -> None:
     try:
-        with suppress(FileNotFoundError):
-            leftover = lock(path)  # refused while its writer lives
-            try:
-                path.unlink()
-            finally:
-                os.close(leftover)
-        return _locked(path, os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode))
-    except (BlockingIOError, FileExistsError) as error:
-        raise BlockingIOError(
-            errno.EAGAIN, "another process is writing this file; wait until it is done", str(path)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if isinstance(error, BlockingIOError):
+            raise BlockingIOError(error.errno, error.strerror, str(path)) from error
+        raise OSError(
+            error.errno, f"its file system cannot lock it ({error.strerror}); use a local disk", str(path)
         ) from error
+    # The process that held the lock before may have renamed or removed the file; the lock would protect nothing.
+    try:
+        is_there = os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        is_there = False
+    if not is_there:
+        raise BlockingIOError(errno.EAGAIN, "it was replaced or removed just now", str(path))
+
+
+def _remove_if_old(files: list[Path]) -> None:
+    for file in files:
+        # What cannot be removed, for example another user's, is no reason not to write.
+        with suppress(OSError):
+            if time.time() - file.stat().st_mtime > _ABANDONED_AFTER_S:
+                file.unlink()
+
+
+@contextmanager
+def _errors_named(path: Path, unfinished: Path) -> Iterator[None]:
+    """Let an `OSError` of the `with` block name `path` instead of the unfinished file, or of no file."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or (error.filename is not None and str(error.filename) != str(unfinished)):
+            raise
+        reason = error.strerror
+        if isinstance(error, FileNotFoundError) and path.parent.exists():
+            reason = "another process removed its unfinished file, perhaps to write it too; try again"
+        # Of the same class, which Python chooses by the number.
+        raise OSError(error.errno, reason, str(path)) from error
 
 
 def _sync(path: Path) -> None:

@@ -20,6 +20,7 @@ Attribute = str | float | bool | list[str]
 
 # How vectors are searched. "auto" decides by the number of items and the available memory.
 IndexKind = Literal["auto", "exact", "hnsw", "ivf_sq8", "ivf_pq"]
+ServingKind = Literal["exact", "hnsw", "ivf_sq8", "ivf_pq"]
 
 
 @dataclass(frozen=True, slots=True)

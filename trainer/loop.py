@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from gfp_serve.errors import GfpError
-from gfp_serve.files import lock
+from gfp_serve.files import lock, remove_unfinished
 from gfp_serve.preprocess import PreprocessConfig
 from trainer import parallel
 from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint, CheckpointError, data_summary, split_state
@@ -27,7 +27,7 @@ from trainer.evaluate.embeddings import embed_store, torch_embedder
 from trainer.evaluate.folds import split_folds
 from trainer.evaluate.retrieval import retrieve
 from trainer.health import CollapseWatch, health
-from trainer.metrics import MetricsLog
+from trainer.metrics import METRICS_FILE, MetricsLog
 from trainer.objectives import Outcome, build_objective
 from trainer.schedule import steps_per_epoch, warmup_cosine
 from trainer.step import adamw, compiled_loss, repeatable
@@ -248,6 +248,8 @@ def _only_writer(run: Path) -> Iterator[None]:
             f"for --out."
         ) from error
     try:
+        for name in (CHECKPOINT_FILE, METRICS_FILE):
+            remove_unfinished(run / name)  # a run that was killed again and again would fill the disk
         yield
     finally:
         os.close(held)

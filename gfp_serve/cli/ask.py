@@ -16,6 +16,7 @@ from gfp_serve.cli.options import Group
 from gfp_serve.cli.printing import Listing, plain, print_facts, print_json, print_result, printable
 from gfp_serve.client import Classification, Moment
 from gfp_serve.client.recordings import RecordedClip
+from gfp_serve.files import written_whole
 from gfp_serve.items import DEFAULT_TOP_K, Neighbour
 from gfp_serve.neighbour_page import MAX_NEIGHBOURS, MAX_QUERIES, NeighbourPage, WrittenPage
 
@@ -60,10 +61,11 @@ def embed(files: Sequence[Path], split: str, out: Path | None, connect: Connect,
             )
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
-        if out.suffix == ".npy":
-            np.save(out, np.stack(vectors))
-        else:
-            np.savez(out, embeddings=np.stack(vectors), names=np.array(names), labels=np.array(labels))
+        with written_whole(out) as file:
+            if out.suffix == ".npy":
+                np.save(file, np.stack(vectors))
+            else:
+                np.savez(file, embeddings=np.stack(vectors), names=np.array(names), labels=np.array(labels))
     answers.print_table()
 
 

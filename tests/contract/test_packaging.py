@@ -65,6 +65,8 @@ WITHOUT_SERVER = (
     ("gfp", "gallery", "snapshot", "restore", "snapshot.sqlite", "restored"),
     ("gfp", "gallery", "snapshot", "list", "galleries"),
     ("gfp", "gallery", "calibrate", "galleries"),
+    ("gfp", "gallery", "check", "galleries"),
+    ("gfp", "gallery", "repair", "galleries"),
     ("gfp-serve", "config"),
 )
 # What more the extra `cpu` is enough for.
@@ -378,15 +380,13 @@ def test_a_bare_install_reads_recordings_and_says_what_other_commands_need(bare,
         ("gfp-data", "plot", "store", "--out", "clips.png"),
         ("gfp", "gallery", "calibrate", "galleries", "--plot", "found.png"),
         ("gfp-serve",),
-        ("gfp", "gallery", "check", "galleries"),
-        ("gfp", "gallery", "repair", "galleries"),
         ("gfp", "gallery", "copy", "galleries", "copy"),
-        ("gfp", "gallery", "export", "galleries", "items.parquet"),
         ("gfp", "gallery", "import", "new", "items.parquet"),
+        ("gfp", "gallery", "export", "galleries", "items.parquet"),
         *((name,) for name in ("gfp-train", "gfp-cost", "gfp-evaluate", "gfp-export")),
     )
     num_working = len(WITHOUT_SERVER)
-    said = zip(answers[num_working:], ["plot"] * 2 + ["cpu"] * 6 + ["train"] * 4, strict=True)
+    said = zip(answers[num_working:], ["plot"] * 2 + ["cpu"] * 3 + ["parquet"] + ["train"] * 4, strict=True)
 
     assert [each for each in answers[:num_working] if each.code] == []
     assert [each for each, extra in said if not says_which_extra(each, extra)] == []

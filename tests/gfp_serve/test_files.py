@@ -1,16 +1,26 @@
 import errno
+import fcntl
 import os
 import signal
 import stat
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from gfp_serve.files import lock, replacing, sync_directory, unfinished_file, write_whole, written_whole
+from gfp_serve.files import (
+    lock,
+    remove_unfinished,
+    replacing,
+    sync_directory,
+    unfinished_files,
+    write_whole,
+    written_whole,
+)
 from tests.support.full_disk import file_size_limit
 
 
@@ -34,6 +44,11 @@ path = Path({str(path)!r})
     return subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
+
+
+def without_locks(*_: int) -> None:
+    """In place of `fcntl.flock`: what it does on a file system that has no locks."""
+    raise OSError(errno.ENOLCK, "No locks available")
 
 
 def names(folder: Path) -> list[str]:
@@ -80,7 +95,7 @@ def test_a_block_that_raises_leaves_the_old_content_alone(path, error):
 
 def test_a_full_disk_leaves_the_old_content_alone(path):
     # The last bytes reach the disk only when the file is closed.
-    with file_size_limit(1000), pytest.raises(OSError, match="File too large"):
+    with file_size_limit(1000), pytest.raises(OSError, match=rf"File too large: '{path}'"):
         write_whole(path, bytes(1001))
     assert (names(path.parent), path.read_text()) == (["report.json"], "before")
 
@@ -100,58 +115,106 @@ def test_a_file_that_another_library_writes_is_put_in_place_too(path):
     assert (names(path.parent), path.read_text()) == (["report.json"], "after")
 
 
-def test_after_a_kill_before_the_renaming_the_old_content_is_there_and_can_be_replaced(path):
-    killed = in_a_process(
-        """
+def kill_a_writer(path: Path) -> Path:
+    """Kill a process that has written a file and not yet given it its name; return the file that it leaves."""
+    lines = """
         def die(*_):
             os.kill(os.getpid(), signal.SIGKILL)
         Path.replace = die
         write_whole(path, "killed", mode=0o600)
-        """,
-        path,
-    )
+    """
+    killed = in_a_process(lines, path)
     killed.communicate()
     assert killed.returncode == -signal.SIGKILL
-    assert (names(path.parent), path.read_text()) == ([".report.json.new", "report.json"], "before")
+    (left,) = unfinished_files(path)
+    return left
+
+
+def set_age(file: Path, seconds: float) -> None:
+    os.utime(file, (time.time() - seconds,) * 2)
+
+
+def test_a_kill_between_writing_and_renaming_leaves_the_old_content_and_no_obstacle(path):
+    left = kill_a_writer(path)
+    assert (names(path.parent), path.read_text()) == ([left.name, "report.json"], "before")
     write_whole(path, "after", mode=0o644)
-    assert (names(path.parent), path.read_text()) == (["report.json"], "after")
-    assert mode_of(path) == 0o644  # not the mode of the file that was left
+    assert (path.read_text(), mode_of(path)) == ("after", 0o644)  # not the mode of the file that was left
 
 
-def test_of_two_writers_at_once_the_second_is_refused_and_the_first_is_whole(path):
+def test_what_a_killed_writer_left_is_removed_when_it_is_too_old_to_be_a_living_writers(path):
+    left = kill_a_writer(path)
+    set_age(left, 3500)
+    write_whole(path, "after")
+    assert left.exists()
+    set_age(left, 3700)
+    write_whole(path, "again")
+    assert (names(path.parent), path.read_text()) == (["report.json"], "again")
+
+
+def test_one_who_is_alone_removes_what_killed_writers_left_at_once_and_nothing_else(path):
+    others = [".report.json.new", ".report.json.0123456.new", ".report.json.a.01234567.new", "report.json.01234567.new"]
+    for name in others:
+        (path.parent / name).touch()
+    kill_a_writer(path)
+    remove_unfinished(path)
+    assert names(path.parent) == sorted([*others, "report.json"])
+    for name in others:
+        set_age(path.parent / name, 10_000)
+    write_whole(path, "after")
+    assert names(path.parent) == sorted([*others, "report.json"])
+
+
+def test_two_writers_at_once_do_not_mix_and_the_last_to_end_wins(path):
     first = in_a_process(
         """
         with written_whole(path) as file:
-            file.write(b"first")
+            file.write(b"first, half ")
+            file.flush()
             print("writing", flush=True)
             sys.stdin.readline()
+            file.write(b"and half")
         """,
         path,
     )
     assert first.stdout is not None
     assert first.stdout.readline() == "writing\n"
-    with pytest.raises(BlockingIOError, match=r"another process is writing this file.*report\.json"):
-        write_whole(path, "second")
+    write_whole(path, "second")
+    assert path.read_text() == "second"
     first.communicate("go on\n")
-    assert (names(path.parent), path.read_text()) == (["report.json"], "first")
+    assert first.returncode == 0
+    assert (names(path.parent), path.read_text()) == (["report.json"], "first, half and half")
 
 
-def test_a_writer_that_finishes_while_another_begins_is_not_overwritten_in_part(path, monkeypatch):
-    """The second writer opens the unfinished file, and tries to lock it after it has become the finished one."""
-    opened = os.open
-    unfinished = unfinished_file(path)
-    unfinished.write_text("finished")
+def test_a_write_needs_no_locks(path, monkeypatch):
+    monkeypatch.setattr(fcntl, "flock", without_locks)
+    write_whole(path, "after")
+    assert path.read_text() == "after"
 
-    def finish_meanwhile(name: Path, *how: int) -> int:
-        descriptor = opened(name, *how)
-        if unfinished.exists() and path.read_text() == "before":
-            unfinished.rename(path)
-        return descriptor
 
-    monkeypatch.setattr(os, "open", finish_meanwhile)
-    with pytest.raises(BlockingIOError):
-        write_whole(path, "second")
-    assert path.read_text() == "finished"
+# --- errors ---
+
+
+def test_errors_name_the_file_and_not_the_unfinished_one(path, monkeypatch):
+    missing = path.parent / "missing" / "report.json"
+    with pytest.raises(FileNotFoundError, match=rf"No such file or directory: '{missing}'$"):
+        write_whole(missing, "after")
+
+    def refuse(file: Path, target: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(file), None, str(target))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", refuse)
+        with pytest.raises(PermissionError, match=rf"Permission denied: '{path}'$"):
+            write_whole(path, "after")
+    expected = rf"another process removed its unfinished file.*: '{path}'$"
+    with pytest.raises(FileNotFoundError, match=expected), replacing(path) as unfinished:
+        unfinished.unlink()
+    assert (names(path.parent), path.read_text()) == (["report.json"], "before")
+
+
+def test_an_error_about_another_file_keeps_its_name(path):
+    with pytest.raises(FileNotFoundError, match=r"'.*source'"), replacing(path):
+        (path.parent / "source").read_bytes()
 
 
 # --- mode ---
@@ -186,8 +249,9 @@ def test_content_is_synced_before_the_renaming_and_the_folder_after_it(path, mon
 
     monkeypatch.setattr(os, "fsync", noted("sync", os.fsync))
     monkeypatch.setattr(Path, "replace", noted("rename", Path.replace))
-    write_whole(path, "after")
-    assert steps == ["sync .report.json.new", "rename .report.json.new", f"sync {path.parent.name}"]
+    with replacing(path) as unfinished:
+        unfinished.write_text("after")
+    assert steps == [f"sync {unfinished.name}", f"rename {unfinished.name}", f"sync {path.parent.name}"]
 
 
 def test_a_disk_that_cannot_sync_leaves_the_old_content_alone(path, monkeypatch):
@@ -235,7 +299,20 @@ def test_a_lock_makes_its_file_only_on_request(tmp_path):
     os.close(lock(tmp_path / "gallery.lock", create=True))
 
 
-def test_a_folder_that_was_renamed_before_it_was_locked_is_refused(tmp_path, monkeypatch):
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EBADF])
+def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch, number):
+    def refuse(*_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    before = num_open_files()
+    with pytest.raises(OSError, match=rf"its file system cannot lock it.*: '{tmp_path}'$") as raised:
+        lock(tmp_path)
+    assert (raised.value.errno, num_open_files()) == (number, before)
+
+
+@pytest.mark.parametrize("leaves_another", [False, True])
+def test_a_folder_that_was_renamed_before_it_was_locked_is_refused(tmp_path, monkeypatch, leaves_another):
     opened = os.open
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -243,6 +320,8 @@ def test_a_folder_that_was_renamed_before_it_was_locked_is_refused(tmp_path, mon
     def rename_meanwhile(*how: object) -> int:
         descriptor = opened(*how)  # type: ignore[arg-type]
         folder.rename(tmp_path / "another")
+        if leaves_another:
+            folder.mkdir()
         return descriptor
 
     monkeypatch.setattr(os, "open", rename_meanwhile)
@@ -250,3 +329,18 @@ def test_a_folder_that_was_renamed_before_it_was_locked_is_refused(tmp_path, mon
     with pytest.raises(BlockingIOError, match="replaced or removed"):
         lock(folder)
     assert num_open_files() == before
+
+
+def test_a_folder_that_is_removed_while_it_is_looked_at_is_refused(tmp_path, monkeypatch):
+    def remove_meanwhile(*_: int) -> None:
+        folder.rmdir()
+
+    def is_there(_: Path) -> bool:
+        return True
+
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    monkeypatch.setattr(fcntl, "flock", remove_meanwhile)
+    monkeypatch.setattr(Path, "exists", is_there)  # as it was when a moment ago someone looked
+    with pytest.raises(BlockingIOError, match="replaced or removed"):
+        lock(folder)

@@ -1,3 +1,5 @@
+import errno
+import fcntl
 import json
 import logging
 import math
@@ -194,8 +196,9 @@ def test_clips_with_a_new_time_but_the_same_content_do_not_end_a_run(tmp_path: P
 def in_a_process(lines: str, store: ClipStore, run: Path) -> subprocess.CompletedProcess[str]:
     """Run a few lines in another process. They may use `store`, `run` and the names imported here."""
     code = f"""
-import os, resource, signal
+import contextlib, os, signal
 from pathlib import Path
+from tests.support.full_disk import file_size_limit
 from tests.support.small_runs import tiny_config
 from trainer.loop import Trainer
 from trainer.checkpoint import Checkpoint
@@ -213,16 +216,18 @@ def test_a_kill_in_the_middle_of_a_checkpoint_leaves_the_one_before(store: ClipS
             global writes
             writes += 1
             if writes > 2:  # each checkpoint syncs its file and its folder
-                os.truncate(run / ".checkpoint.pt.new", 1000)
+                os.truncate(*run.glob(".checkpoint.pt.*.new"), 1000)
                 os.kill(os.getpid(), signal.SIGKILL)
         os.fsync = die_in_the_second
         Trainer(tiny_config(epochs=3), store, run).fit()
     """
     assert in_a_process(lines, store, tmp_path / "run").returncode == -signal.SIGKILL
-    assert (tmp_path / "run" / ".checkpoint.pt.new").stat().st_size == 1000
+    (unfinished,) = (tmp_path / "run").glob(".checkpoint.pt.*.new")
+    assert unfinished.stat().st_size == 1000
     left = Checkpoint.read(tmp_path / "run")
     assert left.step == 2
     assert Trainer(tiny_config(epochs=3), store, tmp_path / "run", resume=left).fit().step == 6
+    assert not unfinished.exists()
 
 
 def test_two_runs_do_not_train_into_one_folder(store: ClipStore, tmp_path: Path) -> None:
@@ -238,18 +243,29 @@ def test_two_runs_do_not_train_into_one_folder(store: ClipStore, tmp_path: Path)
     assert Checkpoint.read(tmp_path).config.seed == 0
 
 
+def test_a_file_system_without_locks_is_reported(
+    store: ClipStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(CheckpointError, match="its file system cannot lock it"):
+        Trainer(tiny_config(), store, tmp_path).fit()
+
+
 def test_a_full_disk_is_reported_and_the_last_checkpoint_kept(store: ClipStore, tmp_path: Path) -> None:
     lines = """
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         trainer = Trainer(tiny_config(epochs=3), store, run)
-        def show(now):
-            if now.step == 3:  # a file may not grow beyond this, as on a disk without room
-                resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
-        try:
-            trainer.fit(show)
-        except Exception as error:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-            print(type(error).__name__, error)
+        with contextlib.ExitStack() as disk:
+            def show(now):
+                if now.step == 3:
+                    disk.enter_context(file_size_limit(20_000))
+            try:
+                trainer.fit(show)
+            except Exception as error:
+                disk.close()
+                print(type(error).__name__, error)
     """
     ended = in_a_process(lines, store, tmp_path / "run")
     assert ended.stdout.startswith("CheckpointError"), ended.stderr

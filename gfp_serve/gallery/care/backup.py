@@ -54,8 +54,7 @@ def create_snapshot(folder: Path, file: Path) -> GalleryState:
 
     Every item is verified. Raises `GalleryError` if the gallery is damaged or the file exists already.
     """
-    if file.exists():
-        raise GalleryError(f"{file} exists already, and snapshots are not overwritten; choose another name.")
+    _refuse_existing(file)
     for missing in reversed([parent for parent in file.parents if not parent.exists()]):
         missing.mkdir(mode=0o700)
     # Motion of people: only the owner may read it.
@@ -69,7 +68,9 @@ def create_snapshot(folder: Path, file: Path) -> GalleryState:
                 f"the gallery {folder} is damaged, so no snapshot was made; `gfp gallery check` lists everything that "
                 f"is wrong ({error})"
             ) from error
-        write_whole(_digest_file(file), f"{_sha256_of(unfinished)}  {file.name}\n")
+        digest = _sha256_of(unfinished)
+        _refuse_existing(file)  # another process may have written it meanwhile
+        write_whole(_digest_file(file), f"{digest}  {file.name}\n")
     return state
 
 
@@ -126,6 +127,11 @@ def _verify(file: Path) -> GalleryState:
         store.check_structure()
         store.check_items()
         return store.state
+
+
+def _refuse_existing(file: Path) -> None:
+    if file.exists():
+        raise GalleryError(f"{file} exists already, and snapshots are not overwritten; choose another name.")
 
 
 def _digest_file(file: Path) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 from gfp_serve.errors import GalleryError
 from gfp_serve.files import sync_directory, sync_file
 from gfp_serve.gallery.care.sqlite_salvage import Pages, Record
-from gfp_serve.gallery.embedded.derived import check_derived, derived_folders
+from gfp_serve.gallery.embedded.derived_check import check_derived, derived_folders
 from gfp_serve.gallery.embedded.item_store import ItemStore
 from gfp_serve.gallery.embedded.lock import locked_folder
 from gfp_serve.gallery.embedded.schema import DATABASE_FILE, GalleryState, ItemRow, read_state

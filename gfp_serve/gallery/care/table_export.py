@@ -32,8 +32,7 @@ def export_table(folder: Path, file: Path, *, on_progress: Callable[[int, int], 
     not installed.
     """
     check_ending(file)
-    if file.exists():
-        raise GalleryError(f"{file} exists already and is not overwritten; remove it, or name another file.")
+    _refuse_existing(file)
     with closing(ItemStore.open_for_reading(folder)) as store:
         state = store.state
         schema = _schema(state)
@@ -44,7 +43,13 @@ def export_table(folder: Path, file: Path, *, on_progress: Callable[[int, int], 
                 writer.write_batch(_batch_of(rows, schema))
                 num_rows += len(rows)
                 on_progress(num_rows, state.num_items)
+            _refuse_existing(file)  # another process may have written it meanwhile
     return num_rows
+
+
+def _refuse_existing(file: Path) -> None:
+    if file.exists():
+        raise GalleryError(f"{file} exists already and is not overwritten; remove it, or name another file.")
 
 
 def _schema(state: GalleryState) -> Any:

@@ -15,7 +15,7 @@ import logging
 import shutil
 import zlib
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,50 +24,28 @@ from jaxtyping import Int64
 
 from gfp_serve.errors import GalleryError
 from gfp_serve.files import sync_directory, sync_file
+from gfp_serve.gallery.embedded.derived_check import (
+    FORMAT_VERSION,
+    INVENTORY_FILE,
+    PREFIX,
+    Inventory,
+    check_derived,
+    damaged,
+    derived_folders,
+)
 from gfp_serve.gallery.embedded.hnsw import HnswIndex
-from gfp_serve.gallery.embedded.index import Index, ServingKind
+from gfp_serve.gallery.embedded.index import Index
 from gfp_serve.gallery.embedded.ivf import IvfIndex
 from gfp_serve.gallery.embedded.rows import RowArrays, Rows
 from gfp_serve.gallery.embedded.schema import GalleryState
+from gfp_serve.items import ServingKind
 
 _log = logging.getLogger(__name__)
 
-PREFIX = "derived-"
 UNFINISHED_FOLDER = "derived.new"
 INDEX_FILE = "index.faiss"
-_INVENTORY_FILE = "manifest.json"
 _VECTORS_FILE = "vectors.f32"
 _SEQS_FILE, _TEXTS_FILE, _ENDS_FILE, _REMOVED_FILE = "seqs.i64", "texts.utf8", "ends.i64", "removed.i64"
-_FORMAT_VERSION = 1
-_CHUNK = 2**24
-
-
-@dataclass(frozen=True, slots=True)
-class Inventory:
-    """What the files contain: rows [0, num_rows) of the gallery `uid` as it was at `generation`."""
-
-    format_version: int
-    uid: str
-    generation: int
-    last_seq: int
-    num_rows: int
-    embedding_size: int
-    serving_kind: ServingKind
-    default_effort: int  # of the index; see `Index`
-    files: dict[str, list[int]]  # name -> bytes, crc32
-
-    def to_json(self) -> dict[str, Any]:
-        content = asdict(self)
-        content["looks"] = content.pop("default_effort")  # the format's name for it
-        return content | {"crc32": _crc32_of_json(content)}
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> "Inventory | None":
-        """The inventory that `to_json` wrote; None if it was altered or has another format."""
-        crc32 = content.pop("crc32")
-        if crc32 != _crc32_of_json(content) or content["format_version"] != _FORMAT_VERSION:
-            return None
-        return cls(default_effort=content.pop("looks"), **content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,34 +110,6 @@ def read_derived(gallery: Path, state: GalleryState) -> Derived | None:
     return found
 
 
-def derived_folders(gallery: Path) -> list[Path]:
-    """Folders of derived files, the newest first."""
-    found = [folder for folder in gallery.glob(f"{PREFIX}*") if folder.name.removeprefix(PREFIX).isdecimal()]
-    return sorted(found, key=lambda folder: int(folder.name.removeprefix(PREFIX)), reverse=True)
-
-
-def check_derived(folder: Path, state: GalleryState) -> Inventory:
-    """Verify every byte of the files and return their inventory. Raises `GalleryError` that names the damaged file."""
-    inventory = _read_inventory(folder)
-    if inventory.uid != state.uid or inventory.generation > state.generation:
-        raise GalleryError(f"{folder} was made from another gallery, or from a later state of this one.")
-    for name in inventory.files:
-        if Path(name).name != name:
-            raise GalleryError(f"{folder / name} is missing.")
-        check_file(folder, inventory, name)
-    return inventory
-
-
-def check_file(folder: Path, inventory: Inventory, name: str) -> None:
-    """Verify every byte of one file of the inventory. Raises `GalleryError` that names it."""
-    file = folder / name
-    num_bytes, crc32 = inventory.files[name]
-    if not file.is_file():
-        raise GalleryError(f"{file} is missing.")
-    if file.stat().st_size != num_bytes or _crc32_of(file) != crc32:
-        raise _damaged(file)
-
-
 def remove_others(gallery: Path, keep: Path) -> None:
     """Remove all folders of derived files except this one. What is mapped into memory stays valid."""
     for folder in derived_folders(gallery):
@@ -199,7 +149,7 @@ def _write_files(
             index.write(file.write)
         files[INDEX_FILE] = [file.num_bytes, file.crc32]
     inventory = Inventory(
-        _FORMAT_VERSION,
+        FORMAT_VERSION,
         state.uid,
         state.generation,
         state.last_seq,
@@ -209,7 +159,7 @@ def _write_files(
         0 if index is None else index.default_effort,
         dict(sorted(files.items())),
     )
-    (folder / _INVENTORY_FILE).write_text(json.dumps(inventory.to_json(), indent=1))
+    (folder / INVENTORY_FILE).write_text(json.dumps(inventory.to_json(), indent=1))
     for path in folder.iterdir():
         path.chmod(0o600)
         sync_file(path)
@@ -231,7 +181,7 @@ def _write_arrays(file: Path, arrays: Iterable[np.ndarray], earlier: tuple[Path,
             split = max(0, num_known - written.num_bytes)
             written.write(content[:split].data)
             if split and written.num_bytes == num_known and written.crc32 != expected:
-                raise _damaged(earlier_file)
+                raise damaged(earlier_file)
             written.write(content[split:].data)
     return [written.num_bytes, written.crc32]
 
@@ -248,17 +198,6 @@ class _SummedFile:
         self.num_bytes += num_bytes
         self.crc32 = zlib.crc32(content, self.crc32)
         return num_bytes
-
-
-def _read_inventory(folder: Path) -> Inventory:
-    file = folder / _INVENTORY_FILE
-    try:
-        inventory = Inventory.from_json(json.loads(file.read_bytes()))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise GalleryError(f"{file} is damaged: it cannot be read ({error}).") from error
-    if inventory is None:
-        raise GalleryError(f"{file} is damaged, or of another release.")
-    return inventory
 
 
 def _open(folder: Path, inventory: Inventory) -> Derived:
@@ -284,19 +223,3 @@ def _mapped(file: Path, dtype: np.dtype[Any]) -> np.ndarray:
     if file.stat().st_size == 0:
         return np.empty(0, dtype=dtype)
     return np.asarray(np.memmap(file, dtype=dtype, mode="r"))
-
-
-def _damaged(file: Path) -> GalleryError:
-    return GalleryError(f"{file} is damaged: its bytes are not those that were written.")
-
-
-def _crc32_of(file: Path) -> int:
-    crc32 = 0
-    with file.open("rb") as opened:
-        while chunk := opened.read(_CHUNK):
-            crc32 = zlib.crc32(chunk, crc32)
-    return crc32
-
-
-def _crc32_of_json(content: dict[str, Any]) -> int:
-    return zlib.crc32(json.dumps(content, sort_keys=True).encode())

@@ -10,10 +10,10 @@ from jaxtyping import Bool, Float32
 
 from gfp_serve.errors import DeviceError
 from gfp_serve.gallery.embedded.exact import Found, rerank, search_exactly
-from gfp_serve.gallery.embedded.index import Index, ServingKind
+from gfp_serve.gallery.embedded.index import Index
 from gfp_serve.gallery.embedded.ivf import IvfIndex
 from gfp_serve.gallery.embedded.rows import Vectors
-from gfp_serve.items import Effort
+from gfp_serve.items import Effort, ServingKind
 
 
 class _GpuIndex:

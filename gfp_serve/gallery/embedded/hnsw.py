@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from gfp_serve.gallery.embedded.exact import Found, Selector
-from gfp_serve.gallery.embedded.index import HNSW_LINKS, ParameterCache, ServingKind, search_faiss, write_faiss
-from gfp_serve.items import Effort
+from gfp_serve.gallery.embedded.index import HNSW_LINKS, ParameterCache, search_faiss, write_faiss
+from gfp_serve.items import Effort, ServingKind
 
 # Candidates for the links of a vector that is added.
 _CONSTRUCTION = 160

@@ -6,16 +6,14 @@ beside it. So searches need no lock; FAISS itself gives wrong answers or crashes
 
 import os
 from collections.abc import Callable
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import faiss
 import numpy as np
 from jaxtyping import Bool, Float32
 
 from gfp_serve.gallery.embedded.exact import Found, Selector
-from gfp_serve.items import Effort
-
-ServingKind = Literal["exact", "hnsw", "ivf_sq8", "ivf_pq"]
+from gfp_serve.items import Effort, ServingKind
 
 # Up to this many items, comparing with all of them takes no longer than a millisecond, and misses none.
 _EXACT_ROWS = 20_000

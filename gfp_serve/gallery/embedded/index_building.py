@@ -9,10 +9,10 @@ import numpy as np
 
 from gfp_serve.gallery.embedded.exact import search_exactly
 from gfp_serve.gallery.embedded.hnsw import HnswIndex, empty_hnsw
-from gfp_serve.gallery.embedded.index import Index, ServingKind
+from gfp_serve.gallery.embedded.index import Index
 from gfp_serve.gallery.embedded.ivf import IvfIndex, trained_ivf
 from gfp_serve.gallery.embedded.rows import Vectors
-from gfp_serve.items import Effort
+from gfp_serve.items import Effort, ServingKind
 
 # Rows that are added at a time. Between them, the building can be stopped.
 _ROWS_AT_ONCE = 8192

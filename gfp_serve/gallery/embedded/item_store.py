@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gfp_serve.errors import GalleryError, NotWritableError
-from gfp_serve.files import replacing, sync_directory, unfinished_file
+from gfp_serve.files import replacing, sync_directory, unfinished_files
 from gfp_serve.gallery.embedded.change import Change, select_by_ids
 from gfp_serve.gallery.embedded.schema import (
     APPLICATION_ID,
@@ -29,8 +29,8 @@ from gfp_serve.gallery.embedded.schema import (
     read_state,
 )
 
-# What a crash leaves while a database is made.
-UNFINISHED_FILE = unfinished_file(Path(DATABASE_FILE)).name
+# What a crash left while an earlier release made a database.
+_UNFINISHED_BEFORE = (f"{DATABASE_FILE}.new", f"{DATABASE_FILE}.new-journal")
 
 # The write-ahead log may grow by this many pages of 4 KiB before they are moved into the database. A long log makes the
 # next open a little slower; moving pages often makes every write slower.
@@ -61,7 +61,12 @@ class ItemStore:
 
     @staticmethod
     def create(folder: Path, state: GalleryState) -> None:
-        """Write an empty database into a folder that has none. It gets a `uid` of its own."""
+        """Write an empty database into a folder that has none. It gets a `uid` of its own.
+
+        The caller keeps other processes out of the folder. What a crash left of an unfinished database is removed.
+        """
+        for leftover in unfinished_databases(folder):
+            leftover.unlink()
         # Motion of people: only the owner may read it. Files that SQLite makes beside the database get the same mode.
         with (
             _errors_named(folder),
@@ -237,6 +242,12 @@ class ItemStore:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
+
+
+def unfinished_databases(folder: Path) -> list[Path]:
+    """What a crash leaves in a gallery's folder while `ItemStore.create` makes the database."""
+    before = [folder / name for name in _UNFINISHED_BEFORE]
+    return [*unfinished_files(folder / DATABASE_FILE), *filter(Path.exists, before)]
 
 
 def peek(place: Path) -> GalleryState:

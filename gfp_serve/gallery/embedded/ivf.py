@@ -12,9 +12,9 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from gfp_serve.gallery.embedded.exact import Found, Selector, rerank
-from gfp_serve.gallery.embedded.index import ParameterCache, ServingKind, search_faiss, write_faiss
+from gfp_serve.gallery.embedded.index import ParameterCache, search_faiss, write_faiss
 from gfp_serve.gallery.embedded.rows import Vectors
-from gfp_serve.items import Effort
+from gfp_serve.items import Effort, ServingKind
 
 # n items are divided into _LISTS × √n lists.
 _LISTS = 2.0

@@ -16,14 +16,16 @@ def locked_folder(path: Path) -> Iterator[None]:
     """Keep other processes out of a gallery's folder during the `with` block; a crash frees it too.
 
     In a folder that cannot be written, the lock file must exist already. Raises `GalleryError` if the gallery is open
-    already.
+    already, or if the folder cannot be locked.
     """
-    try:
-        descriptor = lock(path / LOCK_FILE, create=os.access(path, os.W_OK))
-    except BlockingIOError:
-        raise GalleryError(
-            f"the gallery {path} is open already, here or in another process; close it there, or name another folder."
-        ) from None
+    with usable_folder(path):
+        try:
+            descriptor = lock(path / LOCK_FILE, create=os.access(path, os.W_OK))
+        except BlockingIOError:
+            raise GalleryError(
+                f"the gallery {path} is open already, here or in another process; close it there, or name another "
+                f"folder."
+            ) from None
     try:
         yield
     finally:

@@ -12,7 +12,7 @@ import numpy as np
 
 from gfp_serve.errors import GalleryError
 from gfp_serve.gallery.embedded.derived import Derived, read_derived
-from gfp_serve.gallery.embedded.item_store import UNFINISHED_FILE, ItemStore
+from gfp_serve.gallery.embedded.item_store import ItemStore, unfinished_databases
 from gfp_serve.gallery.embedded.lock import LOCK_FILE, locked_folder
 from gfp_serve.gallery.embedded.rows import Rows
 from gfp_serve.gallery.embedded.schema import DATABASE_FILE, GalleryState
@@ -28,7 +28,8 @@ def make_folder(path: Path) -> None:
     Raises `GalleryError` if it exists and contains anything that is not part of a gallery.
     """
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    foreign = sorted({file.name for file in path.iterdir()} - {LOCK_FILE, DATABASE_FILE, UNFINISHED_FILE})
+    own = {path / LOCK_FILE, path / DATABASE_FILE, *unfinished_databases(path)}
+    foreign = sorted(file.name for file in path.iterdir() if file not in own)
     if foreign:
         raise GalleryError(
             f"{path} contains {foreign[0]!r}, which is not part of a gallery; name a new or an empty folder."

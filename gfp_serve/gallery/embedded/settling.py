@@ -13,16 +13,10 @@ from jaxtyping import Bool
 
 from gfp_serve.errors import GalleryError
 from gfp_serve.gallery.embedded.change import Change
-from gfp_serve.gallery.embedded.derived import (
-    INDEX_FILE,
-    Derived,
-    check_derived,
-    check_file,
-    remove_others,
-    write_derived,
-)
+from gfp_serve.gallery.embedded.derived import INDEX_FILE, Derived, remove_others, write_derived
+from gfp_serve.gallery.embedded.derived_check import check_derived, check_file
 from gfp_serve.gallery.embedded.gpu import copy_to_gpu
-from gfp_serve.gallery.embedded.index import Index, ServingKind, choose_kind
+from gfp_serve.gallery.embedded.index import Index, choose_kind
 from gfp_serve.gallery.embedded.index_building import extend_index, make_index
 from gfp_serve.gallery.embedded.item_store import ItemStore
 from gfp_serve.gallery.embedded.opening import read_view
@@ -30,6 +24,7 @@ from gfp_serve.gallery.embedded.rows import Rows
 from gfp_serve.gallery.embedded.schema import GalleryState
 from gfp_serve.gallery.embedded.view import RowColumns, View
 from gfp_serve.gallery.embedded.writer import Writer
+from gfp_serve.items import ServingKind
 
 _log = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from gfp_serve.filters import Filter
 from gfp_serve.gallery.embedded.change import Change
 from gfp_serve.gallery.embedded.columns import Columns
 from gfp_serve.gallery.embedded.exact import Found, merge_parts, search_exactly, search_few
-from gfp_serve.gallery.embedded.index import Index, ServingKind
+from gfp_serve.gallery.embedded.index import Index
 from gfp_serve.gallery.embedded.rows import Rows
-from gfp_serve.items import Effort
+from gfp_serve.items import Effort, ServingKind
 
 # If a filter lets at most this many rows pass, or this share of all, they are copied together and compared one by one.
 # An index would look at many other rows to find them.

@@ -17,6 +17,7 @@ from gfp_serve.config import ServeConfig
 from gfp_serve.formats import Clip, write_clip_file
 from gfp_serve.items import Effort
 from gfp_serve.skeleton import KINECT20, NTU25, Layout
+from tests.support.full_disk import file_size_limit
 from tests.support.servers import running_in_thread
 from tests.support.tiny_bundle import SIZE, embedding_of, walk
 
@@ -125,6 +126,16 @@ def test_vectors_are_printed_and_written(run, recordings, tmp_path):
         assert written["names"].tolist() == ["a/c1", "a/c2", "b/c3"]
         assert written["labels"].tolist() == ["wave", "sit", "wave"]
         assert written["embeddings"].shape == (3, SIZE)
+
+
+@pytest.mark.parametrize("name", ["v.npy", "v.npz"])
+def test_a_full_disk_leaves_the_vectors_that_were_written_before(run, recordings, tmp_path, name):
+    out = tmp_path / name
+    out.write_bytes(b"before")
+    with file_size_limit(100):
+        said = run("embed", recordings, "--out", out, code=1).stderr
+    assert f"{out} cannot be used: File too large" in said
+    assert out.read_bytes() == b"before"
 
 
 def test_an_out_file_of_another_kind_is_refused_before_anything_is_read(run, tmp_path):

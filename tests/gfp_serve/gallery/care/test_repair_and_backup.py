@@ -1,5 +1,7 @@
 """Looking after a gallery's folder: what check finds, what repair keeps, and what a snapshot gives back."""
 
+import errno
+import fcntl
 import json
 import shutil
 import sqlite3
@@ -12,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from gfp_serve.cli.ask import gfp
 from gfp_serve.errors import GalleryError
+from gfp_serve.gallery.care.backup import create_snapshot, verify_snapshot
 from gfp_serve.gallery.care.repair import check_gallery, repair_gallery
 from gfp_serve.gallery.care.sqlite_salvage import Pages
 from gfp_serve.gallery.embedded.galleries import FolderGalleries
@@ -392,6 +395,34 @@ def test_a_snapshot_is_not_taken_twice_nor_of_a_damaged_gallery_nor_outside_its_
     said = run("snapshot", "create", tmp_path, "--out", tmp_path / "elsewhere" / "two.sqlite", code=1)
     assert "is damaged, so no snapshot was made" in said
     assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_two_snapshots_of_one_name_at_once_do_not_replace_each_other(tmp_path, monkeypatch):
+    fill(tmp_path / "default")
+    file = tmp_path / "monday.sqlite"
+    copy, num_items = ItemStore.copy_to, list[int]()
+
+    def copy_while_another_does_it_all(store: ItemStore, unfinished: Path) -> None:
+        copy(store, unfinished)
+        monkeypatch.undo()
+        with FaissGallery.open(tmp_path / "default") as gallery:
+            gallery.upsert(drawn(1, start=500))
+            num_items.append(len(gallery))
+        create_snapshot(tmp_path / "default", file)
+
+    monkeypatch.setattr(ItemStore, "copy_to", copy_while_another_does_it_all)
+    with pytest.raises(GalleryError, match="exists already"):
+        create_snapshot(tmp_path / "default", file)
+    assert [verify_snapshot(file).num_items] == num_items
+
+
+def test_check_tells_a_file_system_without_locks(tmp_path, monkeypatch):
+    def refuse(*_: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    fill(tmp_path / "default")
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    assert "its file system cannot lock it" in run("check", tmp_path, code=2)
 
 
 def test_a_damaged_snapshot_is_refused_by_name_and_nothing_is_restored(tmp_path):

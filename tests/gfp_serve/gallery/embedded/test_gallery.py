@@ -3,6 +3,8 @@
 What survives crashes and damage, who may open it, what threads see meanwhile, and the order of equal neighbours.
 """
 
+import errno
+import fcntl
 import signal
 import sqlite3
 import subprocess
@@ -124,12 +126,30 @@ def test_a_gallery_is_not_made_over_another(folder):
         assert len(gallery) == 8
 
 
-def test_what_a_crash_left_of_an_unfinished_gallery_is_no_obstacle(folder):
+@pytest.mark.parametrize(
+    "left",
+    [
+        [".gallery.sqlite.01234567.new"],
+        ["gallery.sqlite.new", "gallery.sqlite.new-journal"],  # of earlier releases
+    ],
+)
+@pytest.mark.parametrize("make", [FaissGallery.create, FaissGallery.open_or_create])
+def test_what_a_crash_left_of_an_unfinished_gallery_is_no_obstacle(folder, left, make):
     folder.mkdir()
-    (folder / ".gallery.sqlite.new").write_bytes(b"half a page")
+    for name in left:
+        (folder / name).write_bytes(b"half a page")
     (folder / "gallery.lock").touch()
-    fill(folder)
-    assert not (folder / ".gallery.sqlite.new").exists()
+    make(folder, encoder_digest=DIGEST, embedding_size=2).close()
+    assert {file.name for file in folder.iterdir()} == {"gallery.lock", "gallery.sqlite"}
+
+
+def test_a_file_system_without_locks_is_told(folder, monkeypatch):
+    def refuse(*_: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(GalleryError, match=r"cannot be used \(its file system cannot lock it"):
+        new_gallery(folder)
 
 
 def test_a_file_in_the_place_of_the_folder_is_a_gallery_error(tmp_path):

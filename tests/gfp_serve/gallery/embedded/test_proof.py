@@ -21,7 +21,8 @@ import pytest
 from gfp_serve.errors import GalleryError, NotWritableError
 from gfp_serve.gallery.embedded.background import Background
 from gfp_serve.gallery.embedded.change import Change
-from gfp_serve.gallery.embedded.derived import UNFINISHED_FOLDER, derived_folders, write_derived
+from gfp_serve.gallery.embedded.derived import UNFINISHED_FOLDER, write_derived
+from gfp_serve.gallery.embedded.derived_check import derived_folders
 from gfp_serve.gallery.embedded.gallery import FaissGallery
 from gfp_serve.gallery.embedded.item_store import ItemStore
 from gfp_serve.items import (
@@ -339,7 +340,7 @@ def test_settling_reads_no_derived_file_again_but_the_index_that_it_extends(fold
         gallery.upsert(items(NUM_ITEMS))
         gallery.settle()
         (before,) = derived_folders(folder)
-        monkeypatch.setattr("gfp_serve.gallery.embedded.derived._crc32_of", read_again)
+        monkeypatch.setattr("gfp_serve.gallery.embedded.derived_check._crc32_of", read_again)
         gallery.upsert(items(700, first=NUM_ITEMS))
         gallery.settle()
         (after,) = derived_folders(folder)
