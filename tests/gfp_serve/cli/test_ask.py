@@ -18,7 +18,7 @@ from gfp_serve.formats import Clip, write_clip_file
 from gfp_serve.items import Effort
 from gfp_serve.skeleton import KINECT20, NTU25, Layout
 from tests.support.full_disk import file_size_limit
-from tests.support.servers import running_in_thread
+from tests.support.servers import running_in_thread, small_config
 from tests.support.tiny_bundle import SIZE, embedding_of, walk
 
 # All joints of ntu25, in an order that no known layout has.
@@ -203,6 +203,34 @@ def test_a_file_larger_than_memory_is_sent_while_it_is_read(run, recordings, mon
     assert "100 items were added" in run("add", recordings / "a.npz").stdout
     assert [(num_read, len(ids)) for num_read, ids in sent] == [(32, 32), (64, 32), (96, 32), (100, 4)]
     assert [name for _, ids in sent for name in ids] == [f"a/c{number}" for number in range(100)]
+
+
+def test_no_request_holds_more_clips_than_the_server_takes(tmp_path, recordings, monkeypatch):
+    real, sizes = Client.upsert, []
+
+    def upsert(client, items, **given):
+        sizes.append(len(items))
+        return real(client, items, **given)
+
+    monkeypatch.setattr(Client, "upsert", upsert)
+    write_clip_file(tmp_path / "many.npz", [dataclasses.replace(clips(1)[0], name=f"c{n}") for n in range(5)])
+    with running_in_thread(tmp_path, small_config(max_sequences=2)) as address:
+        result = CliRunner().invoke(gfp, ["add", str(tmp_path / "many.npz"), "--address", address])
+    assert "5 items were added" in result.stdout
+    assert sizes == [2, 2, 1]
+
+
+def test_without_a_name_the_server_chooses_its_default_gallery(run, recordings, monkeypatch):
+    asked = []
+
+    def delete(_, ids, gallery):
+        asked.append(gallery)
+        return len(ids)
+
+    monkeypatch.setattr(Client, "delete", delete)
+    run("remove", "a/c1")
+    run("remove", "a/c1", "--gallery", "waves")
+    assert asked == ["", "waves"]
 
 
 @pytest.mark.parametrize("command", ["embed", "search", "classify"])

@@ -175,6 +175,7 @@ async def test_a_stream_answers_in_order_and_goes_on_after_a_request_that_fails(
     replies = [reply async for reply in stub.ModelStreamInfer(iter([good, bad, good]))]
     assert [bool(reply.error_message) for reply in replies] == [False, True, False]
     assert replies[1].infer_response.id == "bad"
+    assert replies[1].error_message == "inputs[0]: skeleton has datatype 'FP64'; it must be FP32."
     np.testing.assert_array_equal(
         outputs_of(replies[0].infer_response)["embedding"], outputs_of(replies[2].infer_response)["embedding"]
     )
