@@ -60,7 +60,7 @@ class Change:
 
 
 def select_by_ids(connection: sqlite3.Connection, select: str, ids: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-    """Yield what the statement selects for these ids. They are asked for in several statements if there are many."""
+    """Yield what the statement selects for these ids. Many ids are divided among several statements."""
     for start in range(0, len(ids), _IDS_AT_ONCE):
         part = ids[start : start + _IDS_AT_ONCE]
         yield from connection.execute(f"{select} WHERE id IN ({', '.join('?' * len(part))})", part)

@@ -1,4 +1,4 @@
-"""HNSW: a graph in which every vector is linked to its neighbours. The index contains the vectors themselves."""
+"""HNSW: a graph that links every vector to its neighbours. The index contains the vectors themselves."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""IVF: lists of similar vectors, of which a search reads some. The lists contain compressed vectors.
+"""IVF: lists of similar vectors. A search reads only some of the lists. The vectors in the lists are compressed.
 
 What the compressed vectors find is compared again with the vectors themselves, which lie beside the index.
 """
