@@ -44,6 +44,7 @@ nitpick_ignore_regex = [
     ),
     ("py:.*", r"(ABC|Exception|Array|ndarray|Module|Tensor|optional)"),
     ("py:.*", r"(Float|Float32|Int|Int8|Int16|Int64|Integer|Bool)\[?.*"),
+    ("py:.*", r"gfp_serve\..*\.T"),  # a type variable
 ]
 
 html_theme = "furo"
