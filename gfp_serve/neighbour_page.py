@@ -12,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from gfp_serve.errors import DamagedFileError
+from gfp_serve.errors import DamagedFileError, InvalidSkeletonError
 from gfp_serve.formats import Clip, find_files, read_clips
 from gfp_serve.items import Neighbour, Source
 from gfp_serve.moments import Moment
 from gfp_serve.motion_page import Motion, MotionPanel, MotionRow, write_motion_page
+from gfp_serve.skeleton import check_sequence
 
 # More than these make a page that nobody looks at to its end.
 MAX_QUERIES, MAX_NEIGHBOURS = 12, 12
@@ -100,7 +101,7 @@ def find_motions(
 
     An id is the name of a clip or of a window of a clip. If it is neither, the source is used: its recording is
     FILE/CLIP, and its seconds count from the clip's first frame. If several files have the same name, the first one is
-    used. A damaged file is left out, and `report` is called with the reason.
+    used. A damaged file or clip is left out, and `report` is called with the reason.
     """
     # What to cut from a clip, by the clip's name. If several clips may have an origin's motion, the likeliest is used.
     wanted: dict[str, list[tuple[int, Origin, Callable[[Clip], Motion | None]]]] = defaultdict(list)
@@ -115,7 +116,13 @@ def find_motions(
             for clip in read_clips(file) if names else ():
                 for place, origin, cut in wanted.pop(prefix + clip.name, ()):
                     motion = cut(clip)
-                    if motion is not None and place <= found.get(origin, (place,))[0]:
+                    if motion is None or place > found.get(origin, (place,))[0]:
+                        continue
+                    try:
+                        check_sequence(motion.sequence, motion.layout)
+                    except InvalidSkeletonError as error:
+                        report(f"{file}, clip {clip.name!r}: {error}")
+                    else:
                         found[origin] = place, motion
                 names.discard(prefix + clip.name)
                 if not names:

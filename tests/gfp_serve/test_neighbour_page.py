@@ -83,6 +83,18 @@ def test_the_first_of_files_with_one_name_is_used_and_damaged_files_are_named(tm
     assert str(files[0]) in problems[0]
 
 
+def test_a_clip_that_cannot_be_drawn_is_reported_and_the_others_are_found(tmp_path):
+    infinite = walk(1, frames=60)
+    infinite[5, 0, 0, 1] = np.inf
+    broken = Clip(name="c1", sequence=infinite, layout=NTU25, fps=30.0, label="wave")
+    write_clip_file(tmp_path / "a.npz", [broken, clip("c2", 2)])
+    problems: list[str] = []
+    found = find_motions([Origin("a/c1"), Origin("a/c2")], [tmp_path / "a.npz"], problems.append)
+    assert list(found) == [Origin("a/c2")]
+    assert len(problems) == 1
+    assert "a.npz, clip 'c1'" in problems[0]
+
+
 def test_files_that_no_item_names_are_not_read(tmp_path):
     (tmp_path / "unrelated.npz").write_bytes(b"no archive")
     assert find_motions([Origin("a/c1")], [tmp_path / "unrelated.npz"], none_damaged) == {}
