@@ -73,7 +73,7 @@ def test_the_tests_make_no_outside_connection(watched):
         # A program asks the machine's resolver only to look up names.
         f"7 connect(3<s>, {to('127.0.0.53', 53)}, 16) = 0",
         '7 connect(3<s>, {sa_family=AF_UNIX, sun_path="/run/systemd/resolve/io.systemd.Resolve"}, 42) = 0',
-        '7 openat(AT_FDCWD</work>, "/etc/hosts", O_RDONLY|O_CLOEXEC) = 3</etc/hosts>',
+        '7 openat(AT_FDCWD</ours>, "/etc/hosts", O_RDONLY|O_CLOEXEC) = 3</etc/hosts>',
         # A failed attempt is an attempt.
         f"7 connect(3<s>, {to('2001:db8::1')}, 28) = -1 EPERM (No)",
         # So is a call that never returned.
@@ -84,7 +84,7 @@ def test_the_tests_make_no_outside_connection(watched):
     ],
 )
 def test_every_call_that_leaves_the_machine_or_could_is_reported(line):
-    assert len(read_calls([line], Path("/work"), []).connections) == 1
+    assert len(read_calls([line], Path("/ours"), []).connections) == 1
 
 
 @pytest.mark.parametrize(
@@ -95,17 +95,17 @@ def test_every_call_that_leaves_the_machine_or_could_is_reported(line):
         '7 connect(3<s>, {sa_family=AF_UNIX, sun_path="/var/run/nscd/socket"}, 110) = -1 ENOENT (No)',
         '7 sendto(3<s>, "x", 1, 0, {sa_family=AF_NETLINK, nl_pid=0, nl_groups=00000000}, 12) = 1',
         '7 sendto(3<s>, "x", 1, MSG_NOSIGNAL, NULL, 0) = 1',
-        '7 openat(AT_FDCWD</work>, "/etc/passwd", O_RDONLY|O_CLOEXEC) = 3</etc/passwd>',
-        '7 openat(AT_FDCWD</work>, "/etc/new", O_WRONLY|O_CREAT, 0666) = -1 EACCES (Permission denied)',
-        '7 openat(AT_FDCWD</work>, "/dev/null", O_RDWR) = 3</dev/null>',
-        '7 openat(AT_FDCWD</work>, "new", O_WRONLY|O_CREAT, 0666) = 3</work/new>',
+        '7 openat(AT_FDCWD</ours>, "/etc/passwd", O_RDONLY|O_CLOEXEC) = 3</etc/passwd>',
+        '7 openat(AT_FDCWD</ours>, "/etc/new", O_WRONLY|O_CREAT, 0666) = -1 EACCES (Permission denied)',
+        '7 openat(AT_FDCWD</ours>, "/dev/null", O_RDWR) = 3</dev/null>',
+        '7 openat(AT_FDCWD</ours>, "new", O_WRONLY|O_CREAT, 0666) = 3</ours/new>',
         '7 mkdir("new", 0777) = 0',
         '7 mkdir("/home/cache", 0777) = 0',
-        '7 openat(AT_FDCWD</work>, "/home/cache/fonts/list", O_WRONLY|O_CREAT, 0666) = 3</home/cache/fonts/list>',
+        '7 openat(AT_FDCWD</ours>, "/home/cache/fonts/list", O_WRONLY|O_CREAT, 0666) = 3</home/cache/fonts/list>',
     ],
 )
 def test_no_call_within_the_machine_and_the_programs_folders_is_reported(line):
-    assert read_calls([line], Path("/work"), [Path("/work"), Path("/home/cache/fonts")]) == Seen()
+    assert read_calls([line], Path("/ours"), [Path("/ours"), Path("/home/cache/fonts")]) == Seen()
 
 
 @pytest.mark.parametrize(
@@ -116,14 +116,14 @@ def test_no_call_within_the_machine_and_the_programs_folders_is_reported(line):
         (['7 mkdirat(5</home/cache>, "new", 0777) = 0'], ["mkdirat /home/cache/new"]),
         (['7 rename("new", "../new") = 0'], ["rename /new"]),
         (
-            ['7 renameat2(5</work>, "new", 6</home>, "new", 0 <unfinished ...>', "7 <... renameat2 resumed>) = 0"],
+            ['7 renameat2(5</ours>, "new", 6</home>, "new", 0 <unfinished ...>', "7 <... renameat2 resumed>) = 0"],
             ["renameat2 /home/new"],
         ),
         (['7 unlink("/home/.profile") = 0'], ["unlink /home/.profile"]),
     ],
 )
 def test_every_change_of_a_file_elsewhere_is_reported(lines, changed):
-    assert read_calls(lines, Path("/work"), [Path("/work")]).files == changed
+    assert read_calls(lines, Path("/ours"), [Path("/ours")]).files == changed
 
 
 def test_if_processes_cannot_be_watched_the_test_fails_with_the_reason(tmp_path, monkeypatch):
