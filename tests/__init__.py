@@ -10,8 +10,9 @@ from beartype import BeartypeConf, beartype
 
 # Processes that tests start inherit this. Some tests import onnxruntime before gfp_serve/encoder.py, which says why.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-# Arrays in tests are small: on a busy machine two threads take ten times longer than one, waiting for each other.
-os.environ["OMP_NUM_THREADS"] = "1"
+# Arrays in tests are small: on a busy machine two threads take ten times longer than one, waiting for each other. If a
+# test asks for two, they sleep while they wait.
+os.environ["OMP_NUM_THREADS"], os.environ["OMP_WAIT_POLICY"] = "1", "passive"
 
 # Like type checkers, accept ints where floats are annotated (PEP 484).
 check = beartype(conf=BeartypeConf(is_pep484_tower=True))

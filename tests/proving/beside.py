@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product
 from typing import Protocol
 
 import faiss
@@ -86,24 +86,25 @@ def run(
             )
     searches: list[list[Search]] = [[] for _ in range(NUM_SEARCHERS)]
     failures: list[BaseException] = []
-    stop = threading.Event()
+    stop, writers_ended = threading.Event(), threading.Event()
     counted: Counter[Effort | None] = Counter()  # searches by their effort; None: changes
     counting = threading.Lock()
 
-    def guarded(work: Callable[[int, np.random.Generator], Effort | None], number: int) -> None:
+    def guarded(work: Callable[[int, np.random.Generator], Effort | None], number: int, ends: threading.Event) -> None:
         draw = np.random.default_rng((seed, number))
         try:
-            while not stop.is_set():
+            while not ends.is_set():
                 done = work(number, draw)
                 with counting:
                     counted[done] += 1
-                    if counted[done] >= most:
-                        return
                     if enough(counted[None], min(counted[effort] for effort in efforts)):
                         stop.set()
+                    if counted[done] >= most:
+                        return
         except BaseException as error:
             failures.append(error)
             stop.set()
+            writers_ended.set()
 
     def write(writer: int, draw: np.random.Generator) -> None:
         _make(gallery, made[writer], draw_change(draw, writer, len(made[writer]) + 1, num_places))
@@ -118,11 +119,17 @@ def run(
         time.sleep(_LONGEST_PAUSE_S * draw.random())
         return effort
 
-    threads = [threading.Thread(target=guarded, args=(write, number)) for number in range(NUM_WRITERS)]
-    threads += [threading.Thread(target=guarded, args=(search, NUM_WRITERS + n)) for n in range(NUM_SEARCHERS)]
-    for thread in threads:
+    writers = [threading.Thread(target=guarded, args=(write, n, stop)) for n in range(NUM_WRITERS)]
+    searchers = [
+        threading.Thread(target=guarded, args=(search, NUM_WRITERS + n, writers_ended)) for n in range(NUM_SEARCHERS)
+    ]
+    for thread in (*writers, *searchers):
         thread.start()
-    for thread in threads:
+    stop.wait()
+    for thread in writers:
+        thread.join()
+    writers_ended.set()
+    for thread in searchers:
         thread.join()
     counts = Counter({"changes": sum(map(len, made)), "failures": len(failures)})
     if failures:
@@ -242,19 +249,18 @@ class Unguarded:
         with self._guard:
             similarities, numbers = self._index.search(queries, top_k if where is None else len(self._numbers))
         return [
-            self._passing(*each, where)[:top_k] for each in zip(similarities.tolist(), numbers.tolist(), strict=True)
+            list(islice(self._passing(*each, where), top_k))
+            for each in zip(similarities.tolist(), numbers.tolist(), strict=True)
         ]
 
     def _pause(self) -> None:
         time.sleep(0)
 
-    def _passing(self, similarities: list[float], numbers: list[int], where: Filter | None) -> list[Neighbour]:
-        found = []
+    def _passing(self, similarities: list[float], numbers: list[int], where: Filter | None) -> Iterator[Neighbour]:
         for similarity, number in zip(similarities, numbers, strict=True):
             item = self._items.get(number)
             if item is not None and (where is None or where.passes(item.label, item.attributes)):
-                found.append(Neighbour(item.id, item.label, similarity, item.attributes, item.source))
-        return found
+                yield Neighbour(item.id, item.label, similarity, item.attributes, item.source)
 
 
 class NotInOnePiece(Unguarded):
@@ -280,5 +286,5 @@ class NotInOnePiece(Unguarded):
         with self._searched:
             before = self._num_searches
             if before:
-                # Two searches, because the first may have begun before. At the end of the run, none comes.
-                self._searched.wait_for(lambda: self._num_searches >= before + 2, timeout=0.5)
+                # One more than the searchers, because each may have begun a search before.
+                self._searched.wait_for(lambda: self._num_searches > before + NUM_SEARCHERS, timeout=60)

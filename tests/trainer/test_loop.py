@@ -104,15 +104,19 @@ def test_a_second_signal_interrupts(store: ClipStore, tmp_path: Path) -> None:
         Trainer(tiny_config(), store, tmp_path / "run").fit(show)
 
 
-def test_the_same_run_gives_the_same_losses_to_the_last_bit(tmp_path: Path) -> None:
-    # Enough tokens for several threads, with which the order of additions used to differ.
+def test_the_same_run_gives_the_same_losses_and_weights_to_the_last_bit(tmp_path: Path) -> None:
+    # Enough tokens for several threads: the order of additions differed there. Weights show it in two steps.
     store = write_store(tmp_path / "store", num_clips=44)
     config = tiny_config(
-        encoder=EncoderConfig(width=64, depth=2, num_heads=2), batch_clips=32, epochs=12, warmup_epochs=1, num_threads=2
+        encoder=EncoderConfig(width=64, depth=2, num_heads=2), batch_clips=32, epochs=2, warmup_epochs=1, num_threads=2
     )
     for name in ("first", "second"):
         Trainer(config, store, tmp_path / name).fit()
     assert losses_of(tmp_path / "first") == losses_of(tmp_path / "second")
+    first, second = (Checkpoint.read(tmp_path / name) for name in ("first", "second"))
+    assert first.step == 2
+    for mine, yours in ((first.encoder, second.encoder), (first.objective, second.objective)):
+        assert [name for name, weight in mine.items() if not torch.equal(weight, yours[name])] == []
     assert not torch.are_deterministic_algorithms_enabled()
 
 

@@ -11,10 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
 from tests.support.small_runs import write_store
 from trainer.checkpoint import Checkpoint
+from trainer.cli.train import gfp_train
 from trainer.data.store import ClipStore
+from trainer.loop import Trainer
 from trainer.metrics import METRICS_FILE
 
 TINY = [
@@ -43,59 +46,81 @@ Trainer.train_step = train_step
 COMMAND = "from trainer.cli.train import gfp_train; gfp_train()"
 
 
-def train(store: ClipStore, run: Path, *words: object, num_processes: int, before: str = "", status: int = 0) -> str:
-    """Run gfp-train as torchrun starts it; return the output of the first process."""
+def train_alone(store: ClipStore, run: Path, *words: object, status: int = 0) -> str:
+    """Run gfp-train in this process; return its output."""
+    ended = CliRunner().invoke(gfp_train, [str(store.path), "--out", str(run), *map(str, words)])
+    assert ended.exit_code == status, ended.output
+    return ended.output
+
+
+def train_together(store: ClipStore, run: Path, *words: object, before: str = "", status: int = 0) -> str:
+    """Run gfp-train in two processes, as torchrun starts it; return the output of the first."""
     # The port is held until the end, so that no other test gets it. The first process can still listen there.
-    reserved = socket.socket()
-    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    reserved.bind(("127.0.0.1", 0))
-    port = reserved.getsockname()[1]
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", f"{before}\n{COMMAND}", str(store.path), "--out", str(run), *map(str, words)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=os.environ
-            | {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(num_processes)}
-            | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)},
-        )
-        for rank in range(num_processes)
-    ]
-    said = [process.communicate()[0] for process in started]
-    reserved.close()
-    assert [process.returncode for process in started] == [status] * num_processes, said
-    assert said[1:] == [""] * (num_processes - 1)  # only one process prints
+    with socket.socket() as reserved:
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserved.bind(("127.0.0.1", 0))
+        meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(reserved.getsockname()[1])}
+        started = [
+            subprocess.Popen(
+                [sys.executable, "-c", f"{before}\n{COMMAND}", str(store.path), "--out", str(run), *map(str, words)],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                env={**os.environ, **meeting, "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"},
+            )
+            for rank in range(2)
+        ]
+        said = [process.communicate()[0] for process in started]
+    assert [process.returncode for process in started] == [status] * 2, said
+    assert said[1] == ""  # only one process prints
     return said[0]
+
+
+@pytest.fixture(scope="module")
+def whole(store: ClipStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run of one process that has all of each batch."""
+    run = tmp_path_factory.mktemp("whole") / "run"
+    train_alone(store, run, *TINY)
+    return run
 
 
 def losses(run: Path) -> list[float]:
     return [json.loads(line)["loss"] for line in (run / METRICS_FILE).read_text().splitlines()]
 
 
-def test_two_processes_have_the_loss_of_one_with_the_whole_batch(store: ClipStore, tmp_path: Path) -> None:
-    train(store, tmp_path / "one", *TINY, num_processes=1)
-    said = train(store, tmp_path / "two", *TINY, num_processes=2)
-    assert "on 2 × cpu" in said
-    one = losses(tmp_path / "one")
+def test_two_processes_have_the_loss_of_one_with_the_whole_batch(store: ClipStore, whole: Path, tmp_path: Path) -> None:
+    assert "on 2 × cpu" in train_together(store, tmp_path / "two", *TINY)
+    one = losses(whole)
     assert len(one) == 6
     assert np.ptp(one) > 1  # a loss that moves
     assert losses(tmp_path / "two") == pytest.approx(one, rel=1e-4)
-    a, b = (Checkpoint.read(tmp_path / name) for name in ("one", "two"))
-    # Not the means: a bias before a batch norm has no effect. Its gradient is rounding error, yet AdamW takes steps.
+    a, b = (Checkpoint.read(run) for run in (whole, tmp_path / "two"))
+    # Not the means: a bias before a batch norm has no effect; its gradient is rounding, of which AdamW makes steps.
     running = [name for name in a.objective if name.endswith("running_var")]
     assert len(running) > 8
     for name in running:
         torch.testing.assert_close(b.objective[name], a.objective[name], rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 2)])
-def test_a_run_goes_on_with_another_number_of_processes(
-    store: ClipStore, tmp_path: Path, before: int, after: int
+def test_a_run_of_two_processes_is_stopped_by_one_signal_and_goes_on_in_one(
+    store: ClipStore, whole: Path, tmp_path: Path
 ) -> None:
-    train(store, tmp_path / "whole", *TINY, num_processes=1)
     run = tmp_path / "broken"
-    said = train(store, run, *TINY, num_processes=before, before=STOP_IN_STEP_3, status=128 + signal.SIGTERM)
+    said = train_together(store, run, *TINY, before=STOP_IN_STEP_3, status=128 + signal.SIGTERM)
     assert "Stopped by SIGTERM at step 3 of 6" in said
-    train(store, run, "--resume", num_processes=after)
-    assert losses(run) == pytest.approx(losses(tmp_path / "whole"), rel=1e-4)
+    train_alone(store, run, "--resume")
+    assert losses(run) == pytest.approx(losses(whole), rel=1e-4)
+
+
+def test_a_run_of_one_process_goes_on_in_two(
+    store: ClipStore, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "broken"
+    with monkeypatch.context() as patch:
+        patch.setenv("RANK", "0")
+        patch.setattr(Trainer, "train_step", Trainer.train_step)  # given back at the end
+        exec(STOP_IN_STEP_3, {})
+        said = train_alone(store, run, *TINY, status=128 + signal.SIGTERM)
+    assert "Stopped by SIGTERM at step 3 of 6" in said
+    train_together(store, run, "--resume")
+    assert losses(run) == pytest.approx(losses(whole), rel=1e-4)
