@@ -1,6 +1,6 @@
 # The same steps for people and for CI. Needs Python 3.11 or newer with venv, and make.
 #   make demo    train, export, serve and query, on the clips of examples/
-#   make test    every check, in CI's order
+#   make test    every check, in CI's order; tests run in WORKERS=2 processes, each of which takes 1.5 GB
 #   make test-milvus  install and start a Milvus server, and run the galleries' tests on it; on Linux, x86-64
 #   make proto   generate gfp_serve/v1 from proto/
 #   make fuzz    look for requests that the server answers wrongly, for SECONDS=60; on Linux, x86-64
@@ -10,6 +10,7 @@
 
 PYTHON ?= python3
 SECONDS ?= 60
+WORKERS ?= 2
 VENV ?= .venv
 BIN := $(VENV)/bin
 # The Milvus server has its own environment: its packages are from 2024.
@@ -28,7 +29,7 @@ test: $(VENV)/test.stamp
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/codespell
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 test-milvus: $(VENV)/test.stamp $(MILVUS)/bin/milvus-server
 	GFP_TEST_MILVUS_PYTHON=$(abspath $(MILVUS))/bin/python $(BIN)/python -m pytest -m milvus

@@ -586,12 +586,12 @@ def random_filter(rng: np.random.Generator) -> Filter:
 
 def test_random_filters_find_exactly_those_that_pass_in_order(new_place, crowd):
     rng = np.random.default_rng(11)
-    few = crowd[:300]
+    few = crowd[:120]
     gallery = new_place()(embedding_size=8).create("few", index_kind="exact")
     gallery.upsert(few)
     query = rng.standard_normal((1, 8)).astype(np.float32)
     order = [neighbour.id for neighbour in gallery.search(query, top_k=1000)[0]]
-    assert len(order) == 300
+    assert len(order) == 120
 
     for _ in range(15):
         where = random_filter(rng)

@@ -28,16 +28,19 @@ def test_the_cost_table_has_the_papers_figures_for_the_modules_in_use() -> None:
     assert "clips_per_s" not in table["gfp"]
 
 
-def test_with_a_store_steps_are_timed_and_compared_with_mamp(tmp_path: Path) -> None:
+def test_with_a_store_steps_are_timed_and_compared_with_mamp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_store(tmp_path / "store")
     table = json.loads(cost(tmp_path / "store", "--objective", "gfp", *TINY, "--json").stdout)
     assert list(table) == ["gfp", "mamp"]
     for row in table.values():
         assert len(row["step_s"]) == 2
         assert row["clips_per_s"] > 0
+    times = {"gfp": StepTimes((0.5, 0.5), batch_clips=2), "mamp": StepTimes((0.8, 0.8), batch_clips=2)}
+    monkeypatch.setattr("trainer.cli.cost.measure_steps", lambda *_, **__: times)
     shown = cost(tmp_path / "store", "--objective", "gfp", *TINY).stdout
     assert "× mamp" in shown
-    assert "1.00" in [cell.strip() for cell in shown.split("│")]  # mamp compared with itself
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in shown.splitlines() if "│" in line]
+    assert {cells[0]: cells[-2:] for cells in rows} == {"gfp": ["4.0", "1.60"], "mamp": ["2.5", "1.00"]}
 
 
 def test_a_store_with_fewer_clips_than_a_step_is_refused_with_the_reason(tmp_path: Path) -> None:

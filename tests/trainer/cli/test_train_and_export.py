@@ -71,9 +71,14 @@ def run(store: Path) -> Path:
     return path
 
 
-def test_the_commands_lead_from_a_clip_file_to_a_bundle(
-    recording: Path, store: Path, run: Path, tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def bundle(recording: Path, run: Path) -> Path:
+    path = run.parent / "bundle.zip"
+    assert "differ by at most" in succeed(gfp_export, run, "--out", path, "--clips", recording)
+    return path
+
+
+def test_the_commands_lead_from_a_clip_file_to_a_bundle(store: Path, run: Path, bundle: Path, tmp_path: Path) -> None:
     assert (run / "losses.png").stat().st_size > 1000
     report = json.loads(succeed(gfp_evaluate, "retrieval", run, store, "--json", "--out", tmp_path / "evaluation"))
     assert list(report["top1_percent"]) == ["pose statistics", "untrained", "trained"]
@@ -81,12 +86,10 @@ def test_the_commands_lead_from_a_clip_file_to_a_bundle(
     assert report["num_test_clips"] == 6
     assert report["encoder"]["training"]["seed"] == 0
     assert {file.name for file in (tmp_path / "evaluation").iterdir()} == {"report.json", "confusion.png", "map.png"}
-    output = succeed(gfp_export, run, "--out", tmp_path / "bundle.zip", "--clips", recording)
-    assert "differ by at most" in output
-    manifest = Bundle.read(tmp_path / "bundle.zip").manifest
+    manifest = Bundle.read(bundle).manifest
     assert (manifest.objective, manifest.step, manifest.embedding_size) == ("gfp", 8, 16)
     assert manifest.data["sources"][0]["name"] == "swings"
-    from_bundle = json.loads(succeed(gfp_evaluate, "retrieval", tmp_path / "bundle.zip", store, "--json"))
+    from_bundle = json.loads(succeed(gfp_evaluate, "retrieval", bundle, store, "--json"))
     assert from_bundle["top1_percent"] == report["top1_percent"]
 
 
@@ -107,8 +110,7 @@ def test_a_fitted_readout_is_in_the_bundle_and_has_the_same_accuracy_as_from_the
 @pytest.mark.parametrize(
     ("words", "kind", "size"),
     [
-        (["--time-parts", "3"], {"kind": "mean", "time_parts": 3, "per_joint": False}, 3 * 16),
-        (["--per-joint"], {"kind": "mean", "time_parts": 1, "per_joint": True}, 25 * 16),
+        (["--time-parts", "3", "--per-joint"], {"kind": "mean", "time_parts": 3, "per_joint": True}, 3 * 25 * 16),
         # 18 clips are not test clips.
         (["--fit", "STORE", "--readout", "centred"], {"kind": "centred", "size": 256}, 17),
         (
@@ -170,25 +172,32 @@ def test_a_readout_fitted_on_clips_with_other_cleaning_is_refused(
 
 
 def test_a_bundle_trained_with_settings_of_another_release_is_refused_in_one_line(
-    recording: Path, store: Path, run: Path, tmp_path: Path
+    store: Path, bundle: Path, tmp_path: Path
 ) -> None:
-    succeed(gfp_export, run, "--out", tmp_path / "bundle", "--clips", recording)
-    bundle = Bundle.read(tmp_path / "bundle")
-    training = {**bundle.manifest.training, "momentum": 0.9}
-    replace(bundle, manifest=replace(bundle.manifest, training=training)).write(tmp_path / "bundle")
+    exported = Bundle.read(bundle)
+    training = {**exported.manifest.training, "momentum": 0.9}
+    replace(exported, manifest=replace(exported.manifest, training=training)).write(tmp_path / "bundle")
     result = invoke(gfp_evaluate, "retrieval", tmp_path / "bundle", store)
     assert result.exit_code == 1
     assert "momentum" in result.output
     assert "export it again" in result.output
 
 
-def test_clips_without_anybody_are_not_canonical_clips(recording: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def pose_statistics(recording: Path) -> Path:
+    """A bundle whose folder existed before, exported with one more clip, in which nobody is seen."""
     nobody = moving_body(0, num_frames=10)
     nobody[:5], nobody[5:] = np.nan, 0
-    clip = Clip(name="nobody", sequence=nobody, layout=NTU25, fps=30.0)
-    write_clip_file(tmp_path / "nobody.npz", [clip])
-    clips = ["--clips", tmp_path / "nobody.npz", "--clips", recording]
-    succeed(gfp_export, "--pose-statistics", "--out", tmp_path / "bundle", *clips)
+    empty, path = recording.parent / "nobody.npz", recording.parent / "pose-statistics"
+    write_clip_file(empty, [Clip(name="nobody", sequence=nobody, layout=NTU25, fps=30.0)])
+    path.mkdir()
+    succeed(gfp_export, "--pose-statistics", "--out", path, "--clips", empty, "--clips", recording, "--overwrite")
+    return path
+
+
+def test_clips_without_anybody_are_not_canonical_clips(pose_statistics: Path) -> None:
+    canonical = Bundle.read(pose_statistics).canonical
+    assert min(len(clip.sequence) for clip in canonical) == 60  # the shortest of the others
 
 
 def test_a_level_that_has_been_collapsed_for_long_is_named_once(
@@ -211,20 +220,16 @@ def test_evaluation_prints_a_table_by_default(store: Path, run: Path) -> None:
     assert [name.strip() for name in header.split("┃")[1:-1]] == ["embedding", "right in %"]
 
 
-def test_pose_statistics_become_a_bundle_without_training(recording: Path, tmp_path: Path) -> None:
-    succeed(gfp_export, "--pose-statistics", "--out", tmp_path / "bundle", "--clips", recording)
-    manifest = Bundle.read(tmp_path / "bundle").manifest
+def test_pose_statistics_become_a_bundle_without_training(pose_statistics: Path) -> None:
+    manifest = Bundle.read(pose_statistics).manifest
     assert (manifest.name, manifest.embedding_size, manifest.training) == ("pose-statistics", 600, None)
 
 
-def test_an_existing_bundle_is_replaced_only_on_request(recording: Path, tmp_path: Path) -> None:
-    words = ["--pose-statistics", "--out", tmp_path / "bundle", "--clips", recording]
-    (tmp_path / "bundle").mkdir()
-    result = invoke(gfp_export, *words)
+def test_an_existing_bundle_is_replaced_only_on_request(recording: Path, run: Path, pose_statistics: Path) -> None:
+    result = invoke(gfp_export, run, "--out", pose_statistics, "--clips", recording)
     assert result.exit_code == 2
     assert "add --overwrite" in result.output
-    succeed(gfp_export, *words, "--overwrite")
-    assert Bundle.read(tmp_path / "bundle").manifest.name == "pose-statistics"
+    assert Bundle.read(pose_statistics).manifest.name == "pose-statistics"
 
 
 def test_an_existing_run_is_not_overwritten(store: Path, run: Path) -> None:

@@ -211,15 +211,14 @@ def test_the_settings_of_a_new_objective_are_options_of_gfp_train(tmp_path: Path
         "from toy import Toy\n"
         "from trainer.objectives import OBJECTIVES\n"
         f"{TOY_LINE}\n"
+        "from click.testing import CliRunner\n"
         "from trainer.cli.train import gfp_train\n"
-        "gfp_train()\n"
+        "for words in (['--help'], ['store', '--out', 'run', '--toy-scale', '2']):\n"
+        "    print(CliRunner().invoke(gfp_train, words).output, end='\\0')\n"
     )
-
-    def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True)
-
-    shown = " ".join(command("--help").stdout.split())
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    shown, refused, _ = (" ".join(output.split()) for output in ended.stdout.split("\0"))
     assert "s_jepa|skeleton_mae|toy]" in shown
     assert "--toy-scale FLOAT Factor on the target. [toy]" in shown
-    refused = command("store", "--out", "run", "--toy-scale", "2").stderr
     assert "--toy-scale has no meaning for --objective gfp; it is a setting of toy." in refused

@@ -151,11 +151,12 @@ def test_a_reader_sees_the_rows_that_it_knows_of_whole_while_others_are_appended
     )
     expected = (row % 3 == 1) | (row % 5 != 0)
     columns = Columns()
-    appended = threading.Event()
+    looked, appended = threading.Event(), threading.Event()
 
     def append() -> None:
         start = 0
         while start < num_rows:
+            assert start < num_rows // 2 or looked.wait(60)  # at enough states on the way
             end = start + 1 + start % 60
             columns.append(labels[start:end], attributes[start:end])
             start = end
@@ -167,8 +168,9 @@ def test_a_reader_sees_the_rows_that_it_knows_of_whole_while_others_are_appended
     while not appended.is_set():
         known = len(columns)
         seen.add(known)
+        if len(seen) > 10:
+            looked.set()
         np.testing.assert_array_equal(columns.passing(where, known), expected[:known])
         assert [columns.label_of(code) for code in columns.label_codes(known)[-3:].tolist()] == labels[:known][-3:]
     writer.join()
-    assert len(seen) > 10
     assert len(columns) == num_rows
