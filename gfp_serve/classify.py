@@ -89,13 +89,15 @@ def vote(
         return Vote(None, ())
 
     nearest_of_all = max(map(max, votes.values()))
-
-    def weight(similarity: float) -> float:
+    if weighting == "uniform":
+        weights = {label: float(len(theirs)) for label, theirs in votes.items()}
+    else:
         # Relative to the nearest, so that a low temperature cannot overflow. The common factor cancels in the shares.
-        return 1.0 if weighting == "uniform" else math.exp((similarity - nearest_of_all) / temperature)
-
-    # fsum: two classes with the same similarities in a different order must tie exactly.
-    weights = {label: math.fsum(map(weight, theirs)) for label, theirs in votes.items()}
+        # fsum: two classes with the same similarities in a different order must tie exactly.
+        weights = {
+            label: math.fsum(math.exp((similarity - nearest_of_all) / temperature) for similarity in theirs)
+            for label, theirs in votes.items()
+        }
     if class_counts is not None:
         for label, theirs in votes.items():
             weights[label] /= max(class_counts.get(label, 0), len(theirs))

@@ -80,15 +80,15 @@ class Filter:
 
         This defines what a filter means. Backends give the same answer faster.
         """
-
-        def holds(condition: Condition) -> bool:
-            return condition.holds(label if condition.key == LABEL else attributes.get(condition.key))
-
         return (
-            all(map(holds, self.must))
-            and (not self.any_of or any(map(holds, self.any_of)))
-            and not any(map(holds, self.must_not))
+            all(_holds(condition, label, attributes) for condition in self.must)
+            and (not self.any_of or any(_holds(condition, label, attributes) for condition in self.any_of))
+            and not any(_holds(condition, label, attributes) for condition in self.must_not)
         )
+
+
+def _holds(condition: Condition, label: str, attributes: Mapping[str, object]) -> bool:
+    return condition.holds(label if condition.key == LABEL else attributes.get(condition.key))
 
 
 def _same(value: object, wanted: str | float | bool) -> bool:

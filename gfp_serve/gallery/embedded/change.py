@@ -21,13 +21,14 @@ class Change:
         self._connection = connection
         self._remember_removed_up_to = remember_removed_up_to
 
-    def upsert(self, rows: Sequence[ItemRow]) -> None:
-        """Add items and remove those with the same ids. The items get their numbers here."""
+    def upsert(self, rows: Sequence[ItemRow]) -> int:
+        """Add items, which get their numbers here, and remove those with the same ids; return the new generation."""
         removed = self._remove([row.id for row in rows])
         numbered = [row._replace(seq=seq) for seq, row in enumerate(rows, self.state.last_seq + 1)]
         self._connection.executemany(INSERT_ITEM, [(*row, row.crc32) for row in numbered])
         self.added += numbered
         self._advance(len(rows) - removed, len(rows))
+        return self.state.generation
 
     def put_back(self, rows: Sequence[ItemRow]) -> None:
         """Add items that have numbers already, in place of those with the same ids. The caller sets the state."""

@@ -194,12 +194,7 @@ class FaissGallery(Gallery):
             unchanged.set_result(now.generation)
             return unchanged
         rows = [write_item(items[place], vector) for place, vector in zip(places, vectors, strict=True)]
-
-        def apply(change: Change) -> int:
-            change.upsert(rows)
-            return change.state.generation
-
-        return self._writer.change_soon(apply)
+        return self._writer.change_soon(lambda change: change.upsert(rows))
 
     def delete(self, ids: Sequence[str]) -> int:
         self._current_view()
