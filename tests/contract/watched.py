@@ -22,6 +22,10 @@ from tests.support.debian import command_of
 # Matplotlib's list of the machine's fonts, below the home folder.
 FONT_LIST = (".config/matplotlib", ".cache/matplotlib")
 
+# Where one of these is set, onnxruntime takes itself to be under CI and leaves its telemetry off.
+_CI = ("APPVEYOR", "BITBUCKET_BUILD_NUMBER", "BUILDKITE", "CI", "CIRCLECI", "CODEBUILD_BUILD_ID", "GITHUB_ACTIONS")
+_CI += ("GITLAB_CI", "JENKINS_URL", "TEAMCITY_VERSION", "TF_BUILD", "TRAVIS")
+
 _CANARY = "import sys, onnxruntime; sys.stdin.read()"
 
 _TO_OTHERS = ("connect", "sendto", "sendmsg", "sendmmsg")
@@ -87,9 +91,13 @@ class Watch:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The program's variables: an empty home, and no byte code beside its sources."""
+        """The program's variables: an empty home, no sign of CI, and no byte code beside its sources."""
         folders = {"HOME": self.home, "XDG_CACHE_HOME": self.home / ".cache", "TMPDIR": self.folder / "temporary"}
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "PYTHONPATH"))}
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in _CI and not name.startswith(("XDG_", "PYTHONPATH"))
+        }
         return kept | {name: str(path) for name, path in folders.items()} | {"PYTHONDONTWRITEBYTECODE": "1"}
 
     def run(self, *command: object, **environment: str) -> str:
