@@ -221,6 +221,8 @@ def _refuse_foreign(path: Path) -> None:
 
 
 def _read_files(path: Path) -> dict[str, bytes]:
+    if not path.exists():
+        raise BundleError(f"{path} does not exist; name a bundle, which gfp-export makes.")
     try:
         if path.is_dir():
             return {name: (path / name).read_bytes() for name in _FILES}

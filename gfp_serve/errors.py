@@ -56,6 +56,14 @@ def in_field(path: str) -> Iterator[None]:
         raise
 
 
+def check_type(value: object, types: type | tuple[type, ...], advice: str, *, name: str = "it") -> None:
+    """Raise `InvalidRequestError` for a value of another type, with `advice` on what to give instead."""
+    if not isinstance(value, types):
+        shown = repr(value)
+        short = f"{shown}, " if len(shown) <= 40 else ""
+        raise InvalidRequestError(f"{name} is {short}of type {type(value).__name__}; {advice}.")
+
+
 class InvalidSkeletonError(GfpError):
     """A sequence that cannot be used: wrong shape, infinite coordinates, nobody in it."""
 

@@ -11,7 +11,9 @@ from gfp_serve.cli.arguments import PATH, Connect, gallery_option, talks_to_serv
 from gfp_serve.cli.clips import answered_clips, reads_clips, skipped
 from gfp_serve.cli.options import Command
 from gfp_serve.cli.printing import print_json, print_result
+from gfp_serve.cli.progress import warn
 from gfp_serve.client.recordings import RecordedClip, WindowPlan
+from gfp_serve.errors import ItemNotFoundError
 from gfp_serve.formats import annotations as annotation_files
 
 
@@ -101,7 +103,11 @@ def add(
 @gallery_option
 @talks_to_server
 def remove(ids: Sequence[str], gallery: str, connect: Connect, as_json: bool) -> None:
-    """Remove items from the gallery by id."""
+    """Remove items from the gallery by id. Ids that no item has are named."""
     with connect() as client:
-        num_removed = client.delete(list(ids), gallery=gallery)
+        try:
+            client.get(ids, gallery=gallery)
+        except ItemNotFoundError as error:
+            warn(error.message)
+        num_removed = client.delete(ids, gallery=gallery)
     print_result({"removed": num_removed}, f"{num_removed} of {len(ids)} items were removed.", as_json)

@@ -12,6 +12,7 @@ from gfp_serve.cli.add import add, remove
 from gfp_serve.cli.arguments import PATH, Connect, searches, talks_to_server, votes
 from gfp_serve.cli.clips import answered_clips, reads_clips, skipped
 from gfp_serve.cli.gallery import gallery
+from gfp_serve.cli.hints import NOTHING_FOUND, SearchHint
 from gfp_serve.cli.options import Group
 from gfp_serve.cli.printing import Listing, plain, print_facts, print_json, print_result, printable
 from gfp_serve.client import Classification, Moment
@@ -116,6 +117,7 @@ def search(
     columns = ("from s", "to s", "recording") if moments else ("neighbour",)
     page = NeighbourPage()
     answers = Listing(("clip", "similarity", "label", *columns), as_json)
+    hint = SearchHint(scope["where"], scope["gallery"])
     with connect() as client:
         find = client.search_moments if moments else client.search
 
@@ -128,7 +130,10 @@ def search(
                 ("" if rank else recorded.id, f"{answer.similarity:.3f}", answer.label, *_where(answer))
                 for rank, answer in enumerate(found)
             ]
+            rows = rows or [(recorded.id, "", NOTHING_FOUND, *("" for _ in columns))]
             answers.add({"clip": recorded.id, key: plain(found)}, rows)
+            hint.add(recorded, found)
+        hint.show(client)
     answers.print_table()
     if html is not None:
         written = page.write(html, [*files, *recordings], skipped)
@@ -172,6 +177,7 @@ def _when_and_where(moment: Moment) -> tuple[str, str, str]:
 def classify(files: Sequence[Path], split: str, connect: Connect, as_json: bool, **how: Any) -> None:
     """Name the action of each clip by vote of its nearest items."""
     answers = Listing(("clip", "class", "score", "runner-up", "score"), as_json)
+    hint = SearchHint(how["where"], how["gallery"])
     num_right = num_labelled = 0
     with connect() as client:
 
@@ -188,6 +194,8 @@ def classify(files: Sequence[Path], split: str, connect: Connect, as_json: bool,
             )
             num_labelled += label is not None
             num_right += label is not None and label == result.label
+            hint.add(recorded, result.neighbours)
+        hint.show(client)
     note = f"{num_right} of {num_labelled} labelled clips were named as their recordings do." if num_labelled else ""
     answers.print_table(note)
 

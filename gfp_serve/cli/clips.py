@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import click
 
+from gfp_serve.cli.printing import printable
 from gfp_serve.cli.progress import progress, warn
 from gfp_serve.client import Client
 from gfp_serve.client.recordings import CLIPS_PER_REQUEST, RecordedClip, Recordings, WindowPlan
@@ -50,7 +51,8 @@ def answered_clips(
             yield answered
     if num_used == 0:
         chosen = "" if split == "all" else f" of the {split} split"
-        raise click.ClickException(f"no usable clip{chosen} was found in {len(recordings.files)} recordings.")
+        where = recordings.files[0] if len(recordings.files) == 1 else f"{len(recordings.files)} recordings"
+        raise click.ClickException(printable(f"no usable clip{chosen} was found in {where}."))
 
 
 def skipped(problem: str) -> None:

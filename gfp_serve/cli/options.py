@@ -1,6 +1,7 @@
 """Config dataclasses -> click options, so that name, type, default and help are written once."""
 
 import dataclasses
+import re
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +24,7 @@ class Command(click.Command):
         try:
             return super().invoke(ctx)
         except GfpError as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(self._in_words(error)) from error
         except ModuleNotFoundError as error:
             raise click.ClickException(str(missing(error))) from error
         except OSError as error:
@@ -32,9 +33,18 @@ class Command(click.Command):
                 raise
             raise click.ClickException(f"{error.filename} cannot be used: {error.strerror}.") from error
 
+    def _in_words(self, error: GfpError) -> str:
+        """The error with the option's name, as it was typed, instead of the request's field."""
+        first, *_, last = re.findall(r"\w+", error.field) * 2 or ("", "")
+        name = "where" if first == "filter" else last
+        flags = [param.opts[0] for param in self.params if param.name == name and isinstance(param, click.Option)]
+        return f"{flags[0]}: {error.message}" if flags else str(error)
+
 
 class Group(Command, click.Group):
-    """The same for a group of commands."""
+    """The same for a group of commands, and for each command of it."""
+
+    command_class = Command
 
 
 def with_options_of(command: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -11,6 +11,17 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+# Wider than any table, so that what programs and files get is not cut.
+_WIDTH_ELSEWHERE = 100_000
+
+
+def output() -> Console:
+    """Standard output. A terminal gets lines that fit it; a file or a program gets each row whole, in one line."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = _WIDTH_ELSEWHERE
+    return console
+
 
 def print_json(values: Mapping[str, Any]) -> None:
     """Print a JSON object in one line."""
@@ -26,11 +37,11 @@ def print_result(values: Mapping[str, Any], sentence: str, as_json: bool) -> Non
 
 
 def print_facts(facts: Mapping[str, str]) -> None:
-    """Print names and values below each other; long values go on in the next line."""
+    """Print names and values below each other. On a terminal, long values go on in the next line."""
     table = Table("name", Column("value", overflow="fold"), show_header=False, box=None)
     for each in facts.items():
         table.add_row(*map(_cell, each))
-    Console().print(table)
+    output().print(table)
 
 
 @dataclass
@@ -55,9 +66,11 @@ class Listing:
         if self.as_json:
             return
         table = Table(*self.columns, box=None)
+        for column in table.columns:
+            column.overflow = "fold"  # an id of which a part is missing is no use
         for row in self._rows:
             table.add_row(*map(_cell, row))
-        Console().print(table)
+        output().print(table)
         if note:
             click.echo(note)
 

@@ -44,7 +44,7 @@ class AsyncClient:
         token: str | None = None,
         tls: Tls | None = None,
     ) -> None:
-        check_connection(address, timeout_s)
+        check_connection(address, timeout_s, encrypted=tls is not None)
         self.address = address
         self._timeout_s = timeout_s
         self._metadata = metadata_of(token)

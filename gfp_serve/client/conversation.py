@@ -5,6 +5,7 @@ A conversation is a generator: it yields calls, is sent their replies (or thrown
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from types import NoneType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,10 +14,11 @@ from grpc_health.v1 import health_pb2
 from jaxtyping import Float32
 
 from gfp_serve.config import Limits
-from gfp_serve.errors import GfpError, InvalidRequestError, in_field
-from gfp_serve.items import Attribute, Description, IndexKind, Item, Neighbour, Source
+from gfp_serve.errors import GfpError, InvalidRequestError, check_type, in_field
+from gfp_serve.filters import Filter
+from gfp_serve.items import Attribute, Description, Effort, IndexKind, Item, Neighbour, Source
 from gfp_serve.moments import Moment
-from gfp_serve.skeleton import check_sequence, layout_named
+from gfp_serve.skeleton import LAYOUTS, check_sequence, layout_named
 from gfp_serve.v1 import embedding_pb2, gallery_pb2
 from gfp_serve.wire.arrays import read_embedding, write_embedding, write_sequence
 from gfp_serve.wire.galleries import read_description, write_index_kind
@@ -93,10 +95,16 @@ class Info:
     limits: Limits
 
 
-def check_connection(address: str, timeout_s: float) -> None:
+def check_connection(address: str, timeout_s: float, *, encrypted: bool) -> None:
     """Raise `InvalidRequestError` for an address or timeout that gRPC would misunderstand."""
+    with in_field("address"):
+        check_type(address, str, "give the text HOST:PORT, e.g. '127.0.0.1:50051'")
+    with in_field("timeout_s"):
+        check_type(timeout_s, (int, float), "give a number of seconds; 30 is usual")
     if not address.strip():
         raise InvalidRequestError("the server's address is empty; give HOST:PORT, e.g. 127.0.0.1:50051.")
+    if ":" not in address and not encrypted:  # with TLS, gRPC's own port, 443, may be meant
+        raise InvalidRequestError(f"the address {address!r} has no port; give HOST:PORT, e.g. {address}:50051.")
     if not 0 < timeout_s <= MAX_TIMEOUT_S:
         raise InvalidRequestError(
             f"timeout_s is {timeout_s}; it must be above 0 and at most {MAX_TIMEOUT_S:g} seconds. 30 is usual."
@@ -178,6 +186,8 @@ class Conversation:
         return results
 
     def upsert(self, items: Iterable[Item | ClipItem], gallery: str) -> Generator[Call, Any, int]:
+        with in_field("items"):
+            check_type(items, Iterable, "give a list of items, even for one")
         info = yield from self.meet()
         generation = None
         for start, part in _split("items", map(_write_item, items), info.limits):
@@ -262,6 +272,11 @@ def sendable_name(gallery: str) -> str:
 
 def _sendable(scope: Scope) -> Scope:
     sendable_name(scope.gallery)
+    with in_field("where"):
+        texts = "give a Filter; gfp_serve.filter_text.read_filter(['subject!=1']) makes one of texts"
+        check_type(scope.where, (Filter, NoneType), texts)
+    with in_field("effort"):
+        check_type(scope.effort, Effort, "give an Effort, such as Effort(exact=True)")
     return scope
 
 
@@ -305,6 +320,8 @@ def _split_ids(ids: Sequence[str], limits: Limits) -> Iterator[Sequence[str]]:
     if isinstance(ids, str):
         with in_field("ids"):
             raise InvalidRequestError(f"it is the text {ids!r}; give a list of ids, even for one.")
+    with in_field("ids"):
+        check_type(ids, Sequence, "give a list of ids, even for one")
     for number, id in enumerate(ids):
         with in_field(f"ids[{number}]"):
             _check_text("it", id)
@@ -314,6 +331,7 @@ def _split_ids(ids: Sequence[str], limits: Limits) -> Iterator[Sequence[str]]:
 
 def _check_text(name: str, value: str) -> None:
     """Raise `InvalidRequestError` for text that cannot be sent, such as the name of a file that is not UTF-8."""
+    check_type(value, str, "give a text", name=name)
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -321,6 +339,8 @@ def _check_text(name: str, value: str) -> None:
 
 
 def _write_sequence(sequence: np.ndarray, layout: str) -> embedding_pb2.Sequence:
+    with in_field("layout"):
+        check_type(layout, str, f"give a name: {', '.join(sorted(LAYOUTS))}")
     known = layout_named(layout)
     return write_sequence(check_sequence(sequence, known), known)
 
@@ -335,8 +355,13 @@ def _write_query(query: Query, layout: str) -> gallery_pb2.Query:
 
 
 def _write_item(item: Item | ClipItem) -> gallery_pb2.Item:
+    check_type(item, (Item, ClipItem), "give a ClipItem, which has a sequence, or an Item, which has a vector")
     _check_text("the id", item.id)
     _check_text("the label", item.label)
+    check_type(
+        item.attributes, Mapping, "give a dict of texts, numbers, booleans and lists of texts", name="attributes"
+    )
+    check_type(item.source, (Source, NoneType), "give a Source, or None for all of a recording", name="the source")
     vector = item.vector if isinstance(item, Item) else None
     message = write_item(item.id, item.label, item.attributes, item.source, vector)
     if isinstance(item, ClipItem):

@@ -15,6 +15,7 @@ from gfp_serve.formats.clip_file import write as write_clip_file
 __all__ = [
     "NO_SPLIT",
     "READERS",
+    "STORE_FILE",
     "TEST_SPLIT",
     "TRAIN_SPLIT",
     "UNKNOWN_SUBJECT",
@@ -39,7 +40,9 @@ READERS: dict[str, Callable[[Path], Iterator[Clip]]] = {
 }
 # Readers that keep the mistakes of published pipelines.
 _PUBLISHED_READERS: dict[str, Callable[[Path], Iterator[Clip]]] = {".skeleton": ntu.read_as_published}
-_SUFFIXES = " or ".join(READERS)
+_SUFFIXES = ", ".join(READERS)
+# A folder that has this file is a clip store. `trainer.data.store` reads it; its clips are cleaned already.
+STORE_FILE = "store.json"
 
 
 def find_files(path: Path) -> list[Path]:
@@ -51,18 +54,21 @@ def find_files(path: Path) -> list[Path]:
     if not path.is_dir():
         _reader_of(path)
         return [path]
+    if (path / STORE_FILE).is_file():
+        raise DamagedFileError(f"{path} is a clip store, which gfp-train reads; name the recordings it is made of.")
     files = sorted(file for file in path.rglob("*") if _is_recording(file))
     if not files:
-        raise DamagedFileError(f"{path} is a folder without recordings; name one with {_SUFFIXES} files.")
+        raise DamagedFileError(f"{path} is a folder without recordings; recordings end in {_SUFFIXES}.")
     return files
 
 
-def read_clips(path: Path, *, as_published: bool = False) -> Iterator[Clip]:
+def read_clips(path: Path | str, *, as_published: bool = False) -> Iterator[Clip]:
     """Yield the clips of one recording, in the file's order. `as_published` keeps mistakes of published pipelines.
 
     Raises `DamagedFileError`, which names the file and the line or array. It is raised before the first clip, except
     for coordinates in a file of `ctr_gcn`.
     """
+    path = Path(path)
     reader = _reader_of(path)
     yield from (_PUBLISHED_READERS.get(path.suffix, reader) if as_published else reader)(path)
 
@@ -82,5 +88,8 @@ def _reader_of(path: Path) -> Callable[[Path], Iterator[Clip]]:
     if not path.exists():
         raise DamagedFileError(f"{path} does not exist; name a recording ({_SUFFIXES}) or a folder of recordings.")
     if path.suffix not in READERS:
-        raise DamagedFileError(f"{path} is not of a known format; recordings end in {_SUFFIXES}.")
+        raise DamagedFileError(
+            f"{path} is not of a known format; recordings end in {_SUFFIXES}. "
+            f"gfp_serve.formats.write_clip_file makes one of arrays."
+        )
     return READERS[path.suffix]

@@ -11,10 +11,11 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import NoneType
 
 import numpy as np
 
-from gfp_serve.errors import DamagedFileError, InvalidRequestError, UnknownLayoutError
+from gfp_serve.errors import DamagedFileError, InvalidRequestError, UnknownLayoutError, check_type, in_field
 from gfp_serve.files import written_whole
 from gfp_serve.formats.clip import UNKNOWN_SUBJECT, Clip
 from gfp_serve.skeleton import Layout, layout_of
@@ -81,7 +82,7 @@ def read(path: Path) -> Iterator[Clip]:
         )
 
 
-def write(path: Path, clips: Sequence[Clip]) -> None:
+def write(path: Path | str, clips: Sequence[Clip]) -> None:
     """Write clips of one layout and frame rate as a clip file, which appears complete or not at all.
 
     Raises `InvalidRequestError` when there is no clip, when layouts or frame rates differ, when names repeat, and when
@@ -109,7 +110,7 @@ def write(path: Path, clips: Sequence[Clip]) -> None:
         arrays["positions2"] = np.concatenate(
             [c.sequence[:, 1] if c.sequence.shape[1] == 2 else np.full_like(c.sequence[:, 0], np.nan) for c in clips]
         )
-    with written_whole(path) as file:
+    with written_whole(Path(path)) as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
@@ -123,7 +124,8 @@ class _Arrays:
         """The array with this name, checked: its dtype's kind is one of `kinds`, its shape is this (None: any size)."""
         if name not in self.arrays:
             raise DamagedFileError(
-                f"{self.path} is not a clip file: it has no array {name!r}; a clip file has {', '.join(_REQUIRED)}."
+                f"{self.path} is not a clip file: it has no array {name!r}; a clip file has {', '.join(_REQUIRED)}. "
+                f"gfp_serve.formats.write_clip_file makes one of arrays."
             )
         array = self.arrays[name]
         if array.dtype.kind not in kinds:
@@ -227,7 +229,10 @@ def _check_writable(clips: Sequence[Clip]) -> None:
     if not clips:
         raise InvalidRequestError("there are no clips to write; give at least one.")
     names = set()
-    for clip in clips:
+    for number, clip in enumerate(clips):
+        with in_field(f"clips[{number}]"):
+            check_type(clip, Clip, "give a Clip")
+        _check_fields(clip)
         if clip.layout != clips[0].layout or clip.fps != clips[0].fps:
             raise InvalidRequestError(
                 f"clip {clip.name!r} has layout {clip.layout.name} and {clip.fps:g} frames a second, clip "
@@ -240,6 +245,28 @@ def _check_writable(clips: Sequence[Clip]) -> None:
         if clip.name in names:
             raise InvalidRequestError(f"two clips are named {clip.name!r}; names must differ within a file.")
         names.add(clip.name)
+
+
+def _check_fields(clip: Clip) -> None:
+    """Raise `InvalidRequestError` for a clip that a reader could not give back."""
+    for name, types, advice in (
+        ("name", str, "give a text"),
+        ("label", (str, NoneType), "give the action's name, or None where it is not known"),
+        ("subject", str, f"give a text; {UNKNOWN_SUBJECT!r} says that it is not known"),
+        ("camera", (int, np.integer), "give a whole number; 0 says that it is not known"),
+        ("split", (int, np.integer), "give TRAIN_SPLIT, TEST_SPLIT or NO_SPLIT"),
+        ("description", str, "give a text"),
+        ("layout", Layout, "give a Layout, such as LAYOUTS['ntu25']"),
+        ("fps", (int, float, np.integer, np.floating), "give frames a second"),
+    ):
+        with in_field(f"{name} of clip {clip.name!r}"):
+            check_type(getattr(clip, name), types, advice)
+    shape = np.shape(clip.sequence)
+    if len(shape) != 4 or shape[2:] != (clip.layout.num_joints, 3) or 0 in shape:
+        raise InvalidRequestError(
+            f"clip {clip.name!r} has an array of shape {_shape(shape)}; a clip of layout {clip.layout.name} has frames "
+            f"× bodies × {clip.layout.num_joints} × 3."
+        )
 
 
 def _subject_array(subjects: Sequence[str]) -> np.ndarray:

@@ -149,7 +149,9 @@ for _numpy in ("numpy.core", "numpy._core"):  # numpy 1 and numpy 2
 
 class _Allowed(dict[int, Callable[[Any], None]]):
     def __missing__(self, code: int) -> NoReturn:
-        raise pickle.UnpicklingError(f"it has the instruction {_OPCODE_NAMES.get(code, code)}")
+        name = _OPCODE_NAMES.get(code)
+        wrong = f"it has the instruction {name}" if name else f"no pickle has the byte {code} where this file has it"
+        raise pickle.UnpicklingError(wrong)
 
 
 class _BoundedReader:

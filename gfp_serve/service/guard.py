@@ -132,7 +132,7 @@ class Guard(grpc.aio.ServerInterceptor):
                     yield status
             except TimeoutError:
                 failure = OutOfTimeError(
-                    "the call's deadline passed before its answer; raise it, or send less at once."
+                    "the call's deadline passed before its answer; give it more time, or send less at once."
                 )
             except Exception as error:
                 failure = error

@@ -2,8 +2,10 @@
 
 import math
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
+import numpy as np
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Value
 
@@ -16,7 +18,7 @@ from gfp_serve.classify import (
     Weighting,
 )
 from gfp_serve.config import Limits
-from gfp_serve.errors import InvalidRequestError, in_field
+from gfp_serve.errors import InvalidRequestError, check_type, in_field
 from gfp_serve.filters import AnyOf, Condition, Filter, Range
 from gfp_serve.items import DEFAULT_TOP_K, Effort, Neighbour
 from gfp_serve.v1 import gallery_pb2
@@ -39,6 +41,7 @@ _WEIGHTINGS_BY_NUMBER: dict[int, Weighting] = {
     **{number: weighting for weighting, number in _WEIGHTING_NUMBERS.items()},
 }
 
+_NUMBER = (int, float, np.integer, np.floating)
 _BOUNDS = ("above", "at_least", "below", "at_most")
 
 M = TypeVar("M", bound=Message)
@@ -99,6 +102,9 @@ def write_classify(scope: Scope, voting: Voting) -> gallery_pb2.ClassifyRequest:
 
     Raises `InvalidRequestError` for what cannot be sent.
     """
+    for name, types in (("temperature", _NUMBER), ("unknown_below", (*_NUMBER, NoneType))):
+        with in_field(name):
+            check_type(getattr(voting, name), types, "give a number")
     return gallery_pb2.ClassifyRequest(
         num_neighbours=_checked_count("num_neighbours", voting.num_neighbours),
         weighting=write_weighting(voting.weighting),
@@ -294,6 +300,8 @@ def _check_effort(effort: Effort, path: str) -> None:
 
 def _checked_count(name: str, value: int) -> int:
     # What protobuf would not take has an error of its own there, which does not say what to do.
+    with in_field(name):
+        check_type(value, (int, np.integer), "give a whole number")
     if not 1 <= value < 2**31:
         with in_field(name):
             raise InvalidRequestError(f"it is {value}; it must be at least 1 and below 2^31.")

@@ -113,10 +113,12 @@ def to_error(failure: grpc.RpcError, address: str) -> GfpError:
             return OverloadedError(message, field=field, retry_after_s=retry.retry_delay.ToNanoseconds() / 1e9)
         return error_type(message, field=field)
     # Without our ErrorInfo, gRPC itself gave up.
+    if code is grpc.StatusCode.UNAVAILABLE and "WRONG_VERSION_NUMBER" in message:
+        return UnavailableError(f"{address} does not encrypt; call it without TLS, or start it with a certificate.")
     if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
         return UnavailableError(f"no server answers at {address} ({message}); is gfp-serve running?")
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return OutOfTimeError(f"{address} did not answer within the timeout; raise it, or send less at once.")
+        return OutOfTimeError(f"{address} did not answer within timeout_s; give it more time, or send less at once.")
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "Concurrent RPC limit" in message:
         return OverloadedError(f"{address} has too many calls in progress; try again in a second.", retry_after_s=1.0)
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
@@ -125,6 +127,8 @@ def to_error(failure: grpc.RpcError, address: str) -> GfpError:
         )
     if code is grpc.StatusCode.UNKNOWN and "target uri is not valid" in message:
         return InvalidRequestError(f"{address!r} is not the address of a server; give HOST:PORT, e.g. 127.0.0.1:50051.")
+    if code is grpc.StatusCode.NOT_FOUND:  # the health service, about a service
+        return ServerError(f"{address} has no service of that name; the empty name asks about all services.")
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return ServerError(f"{address} does not know this call ({message}); is it gfp-serve, and of this release?")
     return ServerError(f"{address} answered {code.name}: {message}")

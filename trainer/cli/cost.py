@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from gfp_serve.cli.options import Command, options_from
-from gfp_serve.cli.printing import print_json
+from gfp_serve.cli.printing import output, print_json
 from gfp_serve.cli.progress import progress
 from gfp_serve.encoder import Device
 from gfp_serve.settings import setting, settings_of
@@ -126,4 +125,4 @@ def _print_table(table: dict[str, dict[str, Any]], config: CostConfig) -> None:
     everything = next(iter(table.values()))["gflop"][ENCODER_ALL_TOKENS]
     shown.caption = f"an embedding costs {everything:.2f} GFLOP; steps of {config.batch_clips} clips"
     shown.caption_justify = "left"
-    Console().print(shown)
+    output().print(shown)

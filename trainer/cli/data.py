@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import click
-from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
 from gfp_serve.cli.options import Group, options_from
+from gfp_serve.cli.printing import output
 from gfp_serve.cli.progress import errors, progress, warn
 from gfp_serve.formats import Clip, find_files, ntu, read_clips
 from gfp_serve.preprocess import MODEL_LAYOUT, CleanConfig
@@ -164,7 +164,7 @@ def info_command(path: Path, verify: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(description, ensure_ascii=False))
         return
-    console = Console()
+    console = output()
     tables = {name: description.pop(name, None) for name in ("sources", "classes")}
     value_column = Column("value", overflow="fold")
     overview = Table("name", value_column, title=Text(str(path)), show_header=False, title_justify="left")

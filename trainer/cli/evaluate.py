@@ -11,6 +11,7 @@ from gfp_serve.cli.progress import Bars, progress
 from trainer.checkpoint import Checkpoint
 from trainer.cli.evaluation import EvaluationRequest, exit_on_ctrl_c, learning_progress, protocol
 from trainer.cli.readout_options import ReadoutChoice, readout_options
+from trainer.cli.tables import print_rows, print_semi_supervised
 from trainer.devices import pick_device
 from trainer.evaluate.candidates import (
     AddReadout,
@@ -31,7 +32,6 @@ from trainer.evaluate.report import Row, describe_evaluation, results
 from trainer.evaluate.resume import EvaluationState
 from trainer.evaluate.retrieval import retrieval
 from trainer.evaluate.semi_supervised import draw, learn_from_draws, summary
-from trainer.evaluate.tables import print_rows, print_semi_supervised
 from trainer.evaluate.transfer import names, source_and_target
 
 

@@ -17,11 +17,12 @@ import numpy as np
 from jaxtyping import Float32, Int8, Int16, Int64
 
 from gfp_serve.errors import StoreError
+from gfp_serve.formats import STORE_FILE
 from gfp_serve.preprocess import MODEL_LAYOUT, PreprocessConfig
 
 FORMAT_VERSION = 1
 
-POSITIONS_FILE, CLIPS_FILE, STORE_FILE = "positions.f32", "clips.npz", "store.json"
+POSITIONS_FILE, CLIPS_FILE = "positions.f32", "clips.npz"
 
 # The columns of `clips.npz` and their dtypes; text is as wide as its longest entry.
 COLUMNS = {

@@ -16,6 +16,7 @@ from jaxtyping import Float32
 
 from gfp_serve.errors import GfpError, InterruptedImportError, StoreError
 from gfp_serve.files import sync_directory, sync_file
+from gfp_serve.formats import STORE_FILE
 from gfp_serve.preprocess import CleanConfig, PreprocessConfig
 from trainer.data.import_journal import JOURNAL_FILE, ImportJournal
 from trainer.data.store import (
@@ -23,7 +24,6 @@ from trainer.data.store import (
     COLUMNS,
     FORMAT_VERSION,
     POSITIONS_FILE,
-    STORE_FILE,
     DataSource,
     content_digest,
 )

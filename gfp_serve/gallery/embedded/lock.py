@@ -23,8 +23,8 @@ def locked_folder(path: Path) -> Iterator[None]:
             descriptor = lock(path / LOCK_FILE, create=os.access(path, os.W_OK))
         except BlockingIOError:
             raise GalleryError(
-                f"the gallery {path} is open already, here or in another process; close it there, or name another "
-                f"folder."
+                f"the gallery {path} is open already: a server or another program works on it. Stop that, or name "
+                f"another folder."
             ) from None
     try:
         yield

@@ -324,7 +324,7 @@ def test_only_items_that_meet_all_conditions_are_found(run, recordings):
     assert refusal.startswith("Error: the condition 'label'")
     assert refusal.count("\n") == 1
     refusal = run("search", recordings, *(["--where", "x=1"] * 65), code=1).stderr
-    assert refusal.startswith("Error: filter: it has 65 conditions")
+    assert refusal.startswith("Error: --where: it has 65 conditions")
     assert refusal.count("\n") == 1
 
 
@@ -337,7 +337,7 @@ def test_effort_has_three_options_and_one_out_of_range_is_refused_in_one_line(ru
     run("search", recordings / "b.npz")
     assert seen == [Effort(exact=True, ef_search=99, nprobe=7), Effort()]
     refusal = run("classify", recordings, "--nprobe", 0, code=1).stderr
-    assert refusal.startswith("Error: effort.nprobe: it is 0; it must lie between 1 and 65536")
+    assert refusal.startswith("Error: --nprobe: it is 0; it must lie between 1 and 65536")
 
 
 def test_info_is_a_table_or_json(run):

@@ -316,7 +316,7 @@ async def test_a_slow_answer_and_a_full_server_are_different_errors(tmp_path):
             await patient.info()
             encoder.shut()
             # Either side may notice first; both say what to do.
-            with pytest.raises(OutOfTimeError, match="raise it, or send less at once"):
+            with pytest.raises(OutOfTimeError, match="give it more time"):
                 await hasty.embed(walk(1))
             await calls_in(server, 0)
             waiting = asyncio.create_task(patient.embed(walk(1, bodies=2)))

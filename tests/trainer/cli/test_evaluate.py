@@ -10,11 +10,11 @@ from gfp_serve.preprocess import CleanConfig, clean
 from gfp_serve.skeleton import NTU25
 from tests.support.small_runs import moving_body, tiny_config, write_store
 from trainer.cli.evaluate import gfp_evaluate
+from trainer.cli.tables import print_rows
 from trainer.data.store import ClipStore
 from trainer.data.store_writer import StoreWriter
 from trainer.evaluate import comparison
 from trainer.evaluate.resume import STATE_FILE
-from trainer.evaluate.tables import print_rows
 from trainer.loop import Trainer
 
 SHORT = ["--epochs", 1, "--warmup-epochs", 1, "--batch-clips", 6, "--head-width", 8, "--device", "cpu"]

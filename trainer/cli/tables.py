@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
+
+from gfp_serve.cli.printing import output
 
 
 def print_rows(report: dict[str, Any], *, caption: str) -> None:
@@ -18,7 +19,7 @@ def print_rows(report: dict[str, Any], *, caption: str) -> None:
     if best := dict(report.get("best_epoch_on_test_percent", {})):
         warning = best.pop("warning")
         figures = "; ".join(f"{name} {percent:.1f}" for name, percent in best.items())
-        Console().print(f"Best epoch, {warning}: {figures}.", style="dim", highlight=False)
+        output().print(f"Best epoch, {warning}: {figures}.", style="dim", highlight=False)
 
 
 def print_semi_supervised(report: dict[str, Any]) -> None:
@@ -37,7 +38,7 @@ def print_semi_supervised(report: dict[str, Any]) -> None:
 
 
 def _print(table: Table, report: dict[str, Any], caption: str) -> None:
-    console = Console()
+    console = output()
     # Not as the table's own title, which would be broken into lines as narrow as the table.
     console.print(
         f"{report['protocol']}: right in % of {report['num_test_clips']} test clips ({report['folds']})",
