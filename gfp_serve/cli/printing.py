@@ -38,7 +38,7 @@ def print_result(values: Mapping[str, Any], sentence: str, as_json: bool) -> Non
 
 def print_facts(facts: Mapping[str, str]) -> None:
     """Print names and values below each other. On a terminal, long values go on in the next line."""
-    table = Table("name", Column("value", overflow="fold"), show_header=False, box=None)
+    table = Table(Column("name", overflow="fold"), Column("value", overflow="fold"), show_header=False, box=None)
     for each in facts.items():
         table.add_row(*map(_cell, each))
     output().print(table)

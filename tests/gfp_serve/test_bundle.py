@@ -102,7 +102,7 @@ def test_a_missing_file_is_named(tmp_path, name):
 
 
 def test_a_path_without_a_bundle_is_a_bundle_error(tmp_path):
-    with pytest.raises(BundleError, match="is not a bundle"):
+    with pytest.raises(BundleError, match="does not exist"):
         Bundle.read(tmp_path / "nowhere")
 
 

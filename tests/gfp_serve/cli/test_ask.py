@@ -228,9 +228,10 @@ def test_without_a_name_the_server_chooses_its_default_gallery(run, recordings, 
         return len(ids)
 
     monkeypatch.setattr(Client, "delete", delete)
+    monkeypatch.setattr(Client, "get", lambda *_, gallery: asked.append(gallery))
     run("remove", "a/c1")
     run("remove", "a/c1", "--gallery", "waves")
-    assert asked == ["", "waves"]
+    assert asked == ["", "", "waves", "waves"]
 
 
 @pytest.mark.parametrize("command", ["embed", "search", "classify"])
@@ -275,7 +276,9 @@ def test_without_a_usable_clip_the_exit_code_is_1(run, recordings, tmp_path):
 
 def test_items_are_removed_by_id(run, recordings):
     run("add", recordings)
-    assert run("remove", "a/c1", "nobody").stdout == "1 of 2 items were removed.\n"
+    removed = run("remove", "a/c1", "nobody")
+    assert removed.stdout == "1 of 2 items were removed.\n"
+    assert "has the id 'nobody'" in removed.stderr
     assert lines(run("remove", "a/c2", "--json")) == [{"removed": 1}]
     assert lines(run("info", "--json"))[0]["num_items"] == 1
 
@@ -328,6 +331,34 @@ def test_only_items_that_meet_all_conditions_are_found(run, recordings):
     assert refusal.count("\n") == 1
 
 
+@pytest.mark.parametrize("moments", [[], ["--moments"]])
+@pytest.mark.parametrize("condition", ["subjct=1", "subjct!=1", "!subjct>1"])
+def test_a_condition_on_an_attribute_that_no_neighbour_has_is_pointed_out(run, recordings, condition, moments):
+    run("add", recordings)
+    said = "--where: no neighbour has the attribute 'subjct'; they have 'camera', 'subject'.\n"
+    found = run("search", recordings / "b.npz", "--where", condition, *moments)
+    assert said in found.stderr
+    assert ("(nothing found)" in found.stdout) == (condition == "subjct=1")
+    if not moments:
+        assert run("classify", recordings / "b.npz", "--where", condition).stderr == said
+
+
+def test_conditions_that_no_item_meets_are_pointed_out_and_others_are_not(run, recordings):
+    run("add", recordings)
+    found = run("search", recordings / "b.npz", "--where", "subject=99")
+    assert found.stderr == "--where: nothing was found for 'b/c3', because no item meets the conditions.\n"
+    assert run("search", recordings / "b.npz", "--where", "subject!=3").stderr == ""
+    assert run("classify", recordings / "b.npz", "--where", "label=wave").stderr == ""
+
+
+def test_moments_of_whole_clips_are_pointed_out(run, recordings):
+    run("add", recordings)
+    assert "because these items are whole clips" in run("search", recordings / "b.npz", "--moments").stderr
+    run("gallery", "create", "windows")
+    run("add", recordings, "--windows", "8:8", "--gallery", "windows")
+    assert run("search", recordings / "b.npz", "--moments", "--gallery", "windows").stderr == ""
+
+
 def test_effort_has_three_options_and_one_out_of_range_is_refused_in_one_line(run, recordings, monkeypatch):
     run("add", recordings)
     seen = []
@@ -346,16 +377,26 @@ def test_info_is_a_table_or_json(run):
     assert (values["encoder_name"], values["limits"]["max_sequences"]) == ("tiny", 256)
 
 
-def test_the_table_of_info_wraps_a_digest_instead_of_cutting_it_off(run, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "60")
+def test_a_terminal_wraps_what_is_too_long_and_everything_else_gets_it_in_one_line(run, recordings, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    write_clip_file(recordings / f"{'long' * 20}.npz", clips(4))
+    run("add", recordings)
     (values,) = lines(run("info", "--json"))
-    assert values["encoder_digest"] in "".join(run("info").stdout.split())
+    commands = (("info",), ("search", recordings / "b.npz"), ("search", recordings / "b.npz", "--moments"))
+    for command, said in zip(commands, (values["encoder_digest"], "long" * 20, "long" * 20), strict=True):
+        assert said in run(*command).stdout
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    for command, said in zip(commands, (values["encoder_digest"], "long" * 20, "long" * 20), strict=True):
+        shown = click.unstyle(run(*command).stdout)
+        assert max(map(len, shown.splitlines())) == 40
+        assert said not in shown
+        assert "…" not in shown
 
 
 def test_health_sets_the_exit_code(run):
     assert run("health").stdout == "serving\n"
     assert run("health", "--service", "gfp_serve.v1.GalleryService", "--json").stdout == '{"serving": true}\n'
-    assert "NOT_FOUND" in run("health", "--service", "gfp_serve.v1.Other", code=1).stderr
+    assert "has no service of that name" in run("health", "--service", "gfp_serve.v1.Other", code=1).stderr
     assert "is gfp-serve running?" in run("health", "--address", "127.0.0.1:1", code=1).stderr
 
 

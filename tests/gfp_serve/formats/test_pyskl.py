@@ -259,7 +259,7 @@ BY_HAND: dict[str, tuple[bytes, str]] = {
     "a registered extension": (pickle.EXT1 + b"\x01", "EXT1"),
     "a persistent object": (pickle.NONE + pickle.BINPERSID, "BINPERSID"),
     "protocol 0": (b"I1\n", "INT"),
-    "an unknown instruction": (b"\xff", "instruction 255"),
+    "an unknown instruction": (b"\xff", "no pickle has the byte 255"),
     "an array class that is called": (named("numpy", "ndarray") + pickle.EMPTY_TUPLE + pickle.REDUCE, "unknown way"),
     "a text that is called": (short("os") + pickle.EMPTY_TUPLE + pickle.REDUCE, "damaged"),
     "a function that is changed": (RECONSTRUCT + pickle.EMPTY_DICT + pickle.BUILD, "changes a function"),
