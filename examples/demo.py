@@ -3,6 +3,7 @@
 Run it with `make demo`. Every step but the last is a command that a user would type. It is printed before it runs.
 """
 
+import os
 import subprocess
 import sys
 import time
@@ -27,6 +28,9 @@ try:
 except ModuleNotFoundError:
     # The commands below need the whole extra `train`; torch stands for it.
     sys.exit(f"Error: {missing(ModuleNotFoundError(name='torch'))}")
+
+# Where other programs keep the cores busy, threads that spin while they wait make training many times slower.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 CLIPS = Path(__file__).parent / "clips"
 RUN = Path("runs/demo")

@@ -122,7 +122,8 @@ class Bar:
         # By the speed since the last line, because an evaluation's runs differ in speed.
         per_second = (task.completed - self._done_at_line) / max(now - self._line_at, 1e-9)
         if task.remaining is not None and per_second > 0:
-            parts.append(f"ETA {task.remaining / per_second / 60:.1f} min")
+            minutes = task.remaining / per_second / 60
+            parts.append(f"ETA {minutes:.1f} min" if minutes < 100 else f"ETA {minutes / 60:.1f} h")
         errors.print(", ".join(filter(None, parts)), highlight=False, markup=False, soft_wrap=True)
         self._line_at, self._done_at_line = now, task.completed
 

@@ -108,7 +108,7 @@ def _report_end(ended: RunEnd, run: Path, store: Path) -> None:
 
 @contextmanager
 def _training_progress(trainer: Trainer) -> Iterator[Callable[[StepReport], None]]:
-    """A bar with loss and clips/s on a terminal, and a line for each logged step elsewhere."""
+    """A bar with loss and clips/s on a terminal; elsewhere a line for each logged step, and at least one a minute."""
     on = f"{trainer.device}" if parallel.num_processes() == 1 else f"{parallel.num_processes()} × {trainer.device}"
     errors.print(
         f"{len(trainer.clips.index)} training clips, {trainer.steps_per_epoch} steps an epoch, on {on} in "
@@ -117,7 +117,7 @@ def _training_progress(trainer: Trainer) -> Iterator[Callable[[StepReport], None
     )
     warned: set[str] = set()  # the levels
     with progress(keep=True) as bars:
-        bar = bars.add("train", "steps", total=trainer.total_steps, done=trainer.step)
+        bar = bars.add("train", "steps", total=trainer.total_steps, done=trainer.step, line_every_s=60)
 
         def show(step: StepReport) -> None:
             bar.reach(step.step)
