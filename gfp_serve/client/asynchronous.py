@@ -28,6 +28,9 @@ from gfp_serve.wire.status import to_error
 
 T = TypeVar("T")
 
+# Turns of the event loop in which gRPC takes in what it has received. Four were enough in every try, two were not.
+_TURNS = 8
+
 
 class AsyncClient:
     """Calls a server without blocking the event loop. Use it in an `async with` block, or `await close()`.
@@ -321,11 +324,14 @@ class AsyncClient:
 
         async def write() -> None:
             try:
+                await call.wait_for_connection()
                 async for part in frames:
                     for message in conversation.write(part):
+                        # Writing into a stream that has ended hides why it ended, so let the loop hear of an end first.
+                        for _ in range(_TURNS):
+                            await asyncio.sleep(0)
                         await call.write(message)
-                        # Headers come when the server has accepted the first message. Writing into a stream that has
-                        # ended hides why it ended.
+                        # Headers come when the server has accepted the first message.
                         await call.initial_metadata()
                 await call.done_writing()
             except (asyncio.InvalidStateError, grpc.RpcError):

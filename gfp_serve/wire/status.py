@@ -115,6 +115,8 @@ def to_error(failure: grpc.RpcError, address: str) -> GfpError:
     # Without our ErrorInfo, gRPC itself gave up.
     if code is grpc.StatusCode.UNAVAILABLE and "WRONG_VERSION_NUMBER" in message:
         return UnavailableError(f"{address} does not encrypt; call it without TLS, or start it with a certificate.")
+    if code is grpc.StatusCode.INTERNAL and message == "Internal error from Core":
+        return UnavailableError(f"{address} ended the stream while it was written to; start it again.")
     if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
         return UnavailableError(f"no server answers at {address} ({message}); is gfp-serve running?")
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
