@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import hashlib
 import os
 import re
 import secrets
@@ -13,6 +14,9 @@ from typing import BinaryIO
 
 # A writer that lives writes more often than this, even if it verifies what it has written in between.
 _ABANDONED_AFTER_S = 3600.0
+
+# In bytes. File systems take 255, and the name of an unfinished file has 14 more than that of the file.
+_LONGEST_NAME = 240
 
 
 @contextmanager
@@ -32,7 +36,7 @@ def replacing(path: Path, *, mode: int = 0o666) -> Iterator[Path]:
     Raises `OSError` that names `path` when the disk refuses. An error of the block that names no file is taken to be
     about `path`.
     """
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
+    unfinished = path.with_name(f".{_short_name(path)}.{secrets.token_hex(4)}.new")
     _remove_if_old(unfinished_files(path))
     with _errors_named(path, unfinished):
         os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
@@ -48,11 +52,17 @@ def replacing(path: Path, *, mode: int = 0o666) -> Iterator[Path]:
 
 def unfinished_files(path: Path) -> list[Path]:
     """Files that writers of `path` began and did not finish, because they are at work or were killed."""
-    name = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{8}}\.new")
+    name = re.compile(rf"\.{re.escape(_short_name(path))}\.[0-9a-f]{{8}}\.new")
     try:
         return [file for file in path.parent.iterdir() if name.fullmatch(file.name)]
     except OSError:  # the folder does not exist, or may not be listed
         return []
+
+
+def _short_name(path: Path) -> str:
+    """The file's name, or for one so long that nothing can be added to it a digest of the name."""
+    name = os.fsencode(path.name)
+    return path.name if len(name) <= _LONGEST_NAME else hashlib.sha256(name).hexdigest()
 
 
 def remove_unfinished(path: Path) -> None:

@@ -164,6 +164,16 @@ def test_one_who_is_alone_removes_what_killed_writers_left_at_once_and_nothing_e
     assert names(path.parent) == sorted([*others, "report.json"])
 
 
+@pytest.mark.parametrize("name", ["x" * 255, "ü" * 120 + "y" * 15])
+def test_the_longest_names_that_a_file_can_have_are_written_whole_too(tmp_path, name):
+    path = tmp_path / name
+    with written_whole(path) as file:
+        file.write(b"after")
+        assert len(unfinished_files(path)) == 1
+    assert path.read_bytes() == b"after"
+    assert unfinished_files(path) == []
+
+
 def test_two_writers_at_once_do_not_mix_and_the_last_to_end_wins(path):
     first = in_a_process(
         """
