@@ -106,7 +106,7 @@ def search(
     as_json: bool,
     **scope: Any,
 ) -> None:
-    """Find the items of the gallery that are nearest to each clip, or with --moments the moments of recordings."""
+    """Find the items, or moments of recordings, nearest to each clip."""
     if html is not None and html.suffix not in (".html", ".htm"):
         raise click.BadParameter(f"{html} must end in .html.", param_hint="--html")
     if recordings and html is None:

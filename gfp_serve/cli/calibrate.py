@@ -27,10 +27,11 @@ from gfp_serve.cli.progress import progress
 @click.option("--plot", metavar="FILE.png", type=PATH, help="Draw the similarities that were found.")
 @json_option
 def calibrate(folder: Path, gallery: str, plot: Path | None, as_json: bool, **how: Any) -> None:
-    """Find the --unknown-below of `gfp classify` that keeps strangers out, by the gallery's own items.
+    """Find the similarity below which a clip is called unknown.
 
-    FOLDER is the one given to gfp-serve --gallery; a server may have it open. Each labelled item is a query twice: once
-    as a known item, without itself, and once as a stranger, without its whole class. Give the same options of the vote
+    It is the --unknown-below of `gfp classify` that keeps strangers out, found with the gallery's own items. FOLDER
+    is the one given to gfp-serve --gallery; a server may have it open. Each labelled item is a query twice: once as
+    a known item, without itself, and once as a stranger, without its whole class. Give the same options of the vote
     to `gfp classify` afterwards.
     """
     from gfp_serve.gallery.care.rejection_threshold import calibrate_unknown

@@ -63,7 +63,7 @@ def check(folder: Path, gallery: str, as_json: bool) -> None:
 )
 @json_option
 def repair(folder: Path, gallery: str, as_json: bool, **known: Any) -> None:
-    """Keep all that is sound of a damaged gallery, and say what is lost.
+    """Save what is sound of a damaged gallery; say what is lost.
 
     FOLDER is the one given to gfp-serve --gallery; no server may have it open. Damaged derived files are removed, and
     made again at the next open. Sound items of a damaged database are copied into a new one. The damaged one stays
@@ -119,12 +119,12 @@ def export_items(folder: Path, file: Path, gallery: str, as_json: bool) -> None:
 )
 @json_option
 def import_items(folder: Path, file: Path, gallery: str, encoder_digest: str | None, as_json: bool) -> None:
-    """Add the rows of a table to a gallery, which is made if it does not exist.
+    """Add the rows of a table to a gallery.
 
-    FOLDER is the one given to gfp-serve --gallery; no server may have it open. The table needs the columns id (text)
-    and vector (numbers of the server's encoder), and may have label, attributes (JSON), source_recording,
-    source_start_s and source_end_s. Items with the same ids are replaced, so an import that was interrupted can simply
-    be repeated. Needs the extra parquet of gfp-serve.
+    The gallery is made if it does not exist. FOLDER is the one given to gfp-serve --gallery; no server may have it
+    open. The table needs the columns id (text) and vector (numbers of the server's encoder), and may have label,
+    attributes (JSON), source_recording, source_start_s and source_end_s. Items with the same ids are replaced, so an
+    import that was interrupted can simply be repeated. Needs the extra parquet of gfp-serve.
     """
     from gfp_serve.gallery.care.table_import import import_table
 
@@ -140,7 +140,7 @@ def import_items(folder: Path, file: Path, gallery: str, encoder_digest: str | N
 @gallery_in_folder_option
 @json_option
 def copy(source: str, target: str, gallery: str, as_json: bool) -> None:
-    """Copy a gallery's items from one place to another, such as from a folder to Milvus.
+    """Copy a gallery's items, for example from a folder to Milvus.
 
     SRC and DST are what gfp-serve --gallery takes: a folder that no server has open, milvus://HOST:PORT/PREFIX, or
     milvus+lite://PATH.db. The gallery has the same name in both; it is made in DST if it does not exist. Items that DST

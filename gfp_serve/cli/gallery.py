@@ -45,7 +45,7 @@ def create(name: str, index_kind: IndexKind, connect: Connect, as_json: bool) ->
 @gallery.command(name="list")
 @talks_to_server
 def list_galleries(connect: Connect, as_json: bool) -> None:
-    """Show all galleries of the server, also those that other encoders filled."""
+    """Show all galleries of the server, other encoders' ones too."""
     listing = Listing(
         ("gallery", "index", Column("items", justify="right"), Column("MB", justify="right"), "note"), as_json
     )

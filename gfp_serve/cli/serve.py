@@ -33,7 +33,7 @@ def gfp_serve(config: ServeConfig) -> None:
 @gfp_serve.command(name="config")
 @click.pass_context
 def print_config(context: click.Context) -> None:
-    """Print the settings that the server would start with, as a file for --config.
+    """Print the server's settings, as a file for --config.
 
     Give options before this command: gfp-serve --port 0 config.
     """

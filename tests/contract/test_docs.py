@@ -49,6 +49,14 @@ def test_every_option_has_a_help_text():
     assert silent == []
 
 
+def test_the_lists_of_commands_cut_no_summary_at_the_width_of_a_terminal():
+    groups = [context for context in contexts() if isinstance(context.command, click.Group)]
+    lines = [(group.command_path, line) for group in groups for line in group.get_help().splitlines()]
+
+    assert len(groups) >= 4
+    assert [each for each in lines if "..." in each[1] and "Usage:" not in each[1]] == []
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("page", PAGES_WITH_CODE, ids=name_of)
 def test_the_code_blocks_of_a_page_do_what_the_page_says(page, tmp_path, monkeypatch, one_thread):

@@ -53,9 +53,9 @@ _READOUT = readout_options(
 @protocol(gfp_evaluate, "retrieval", bundles=True)
 @_READOUT
 def retrieval_command(request: EvaluationRequest, readout: ReadoutChoice) -> None:
-    """Does the nearest training clip (1-NN by cosine) have the class of the test clip?
+    """Is the nearest training clip of the test clip's class?
 
-    ENCODER is a run folder, a checkpoint or a bundle. Nothing is learned from labels.
+    Nearest is by cosine (1-NN). ENCODER is a run folder, a checkpoint or a bundle. Nothing is learned from labels.
     """
     store, folds = request.store, request.folds
     with progress() as bars:
@@ -87,9 +87,9 @@ def retrieval_command(request: EvaluationRequest, readout: ReadoutChoice) -> Non
 @_READOUT
 @options_from(LinearProbeConfig)
 def linear_probe_command(request: EvaluationRequest, readout: ReadoutChoice, config: LinearProbeConfig) -> None:
-    """Train a linear layer on the mean feature of the frozen encoder (MAMP's recipe).
+    """Train a linear layer on the frozen encoder's features.
 
-    RUN is a run folder or a checkpoint.
+    It gets the mean of the tokens, and learns by MAMP's recipe. RUN is a run folder or a checkpoint.
     """
     store, folds = request.store, request.folds
     checkpoint = read_run(request.encoder)
@@ -123,10 +123,11 @@ _RESUME = click.option(
 @_RESUME
 @options_from(FineTuneConfig)
 def fine_tune_command(request: EvaluationRequest, resume: bool, config: FineTuneConfig) -> None:
-    """Train the encoder and a head on top together (MAMP's recipe).
+    """Train the encoder and a head on top together.
 
-    RUN is a run folder or a checkpoint. `untrained` learns by the same recipe, from the weights with which pre-training
-    began; pose statistics get a linear layer. With --out, Ctrl-C loses little, and --resume goes on.
+    The recipe is MAMP's. RUN is a run folder or a checkpoint. `untrained` learns by the same recipe, from the
+    weights with which pre-training began; pose statistics get a linear layer. With --out, Ctrl-C loses little, and
+    --resume goes on.
     """
     _fine_tune(request, read_run(request.encoder), "fine-tune", resume, config, {}, "encoder and head together")
 
@@ -135,7 +136,7 @@ def fine_tune_command(request: EvaluationRequest, resume: bool, config: FineTune
 @_RESUME
 @options_from(FineTuneConfig)
 def transfer_command(request: EvaluationRequest, resume: bool, config: FineTuneConfig) -> None:
-    """Fine-tune on a STORE that the encoder was not pre-trained on.
+    """Fine-tune on a STORE that is new to the encoder.
 
     Recipe and comparison are those of fine-tune. A STORE with the content of the one of pre-training is refused.
     """
@@ -177,9 +178,10 @@ def semi_supervised_command(
     resume: bool,
     config: FineTuneConfig,
 ) -> None:
-    """Fine-tune on 1 % and on 10 % of the labels: mean and deviation over five draws.
+    """Fine-tune on 1 % and on 10 % of the labels.
 
-    RUN is a run folder or a checkpoint. A draw depends on its seed only; the report has the hash of its clips' names.
+    The report has mean and deviation over five draws. RUN is a run folder or a checkpoint. A draw depends on its
+    seed only; the report has the hash of its clips' names.
     """
     store = request.store
     checkpoint = read_run(request.encoder)
