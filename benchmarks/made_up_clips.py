@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
+from gfp_serve.layouts import NTU25
 from gfp_serve.preprocess import CleanConfig, clean
-from gfp_serve.skeleton import NTU25
 from trainer.data.store import ClipStore
 from trainer.data.store_writer import StoreWriter
 

@@ -43,8 +43,8 @@ from gfp_serve.formats import Clip, find_files, read_clips
 from gfp_serve.formats import annotations as annotation_files
 from gfp_serve.formats.annotations import Annotation, label_of
 from gfp_serve.items import Source
+from gfp_serve.layouts import Layout
 from gfp_serve.preprocess import CleanConfig, clean
-from gfp_serve.skeleton import Layout
 from gfp_serve.windows import WindowCutter
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ from jaxtyping import Float32
 
 from gfp_serve.errors import BundleError
 from gfp_serve.files import remove_unfinished, sync_directory, unfinished_files, write_whole, written_whole
+from gfp_serve.layouts import LAYOUTS, layout_named
 from gfp_serve.preprocess import CleanConfig, PreprocessConfig, SampleConfig, prepare
-from gfp_serve.skeleton import LAYOUTS, layout_named
 
 FORMAT_VERSION = 1
 MODEL_FILE, MANIFEST_FILE, CANONICAL_FILE = "encoder.onnx", "manifest.json", "canonical.npz"

@@ -21,8 +21,9 @@ import numpy as np
 from jaxtyping import Float32, Int16
 
 from gfp_serve.files import write_whole
+from gfp_serve.layouts import Layout
 from gfp_serve.preprocess import rotate_about_vertical
-from gfp_serve.skeleton import Layout, check_sequence
+from gfp_serve.skeleton import check_sequence
 
 # What the motion of a page may take, as base64; template and text come to about 25 kB on top of it.
 MOTION_BYTES = 700_000

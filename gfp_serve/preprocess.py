@@ -13,8 +13,9 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from gfp_serve.errors import InvalidSkeletonError
+from gfp_serve.layouts import NTU25, Layout, map_joints
 from gfp_serve.settings import setting, settings_of
-from gfp_serve.skeleton import NTU25, Layout, check_sequence, map_joints
+from gfp_serve.skeleton import check_sequence
 
 # It goes up when the same config gives another result than before. Then old stores and bundles are refused.
 PREPROCESS_VERSION = 1

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Circle
 
+from gfp_serve.layouts import Layout
 from gfp_serve.motion_page import as_drawn
 from gfp_serve.preprocess import rotate_about_vertical
-from gfp_serve.skeleton import Layout
 
 # People with any kind of colour vision can tell these apart.
 LEFT_COLOUR, RIGHT_COLOUR, TRUNK_COLOUR = "#0072B2", "#D55E00", "#3A3A3A"

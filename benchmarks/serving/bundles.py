@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from gfp_serve.formats import Clip
+from gfp_serve.layouts import NTU25
 from gfp_serve.preprocess import PreprocessConfig, SampleConfig
-from gfp_serve.skeleton import NTU25
 from trainer.config import TrainConfig
 from trainer.encoder import EncoderConfig
 from trainer.evaluate.candidates import untrained

@@ -16,8 +16,8 @@ import grpc
 import numpy as np
 
 from benchmarks.serving.bundles import made_up_clip
+from gfp_serve.layouts import NTU25
 from gfp_serve.preprocess import PreprocessConfig, SampleConfig, prepare
-from gfp_serve.skeleton import NTU25
 from gfp_serve.v1 import embedding_pb2
 from gfp_serve.v1 import open_inference_pb2 as oip
 from gfp_serve.wire.arrays import write_sequence

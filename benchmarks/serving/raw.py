@@ -13,8 +13,8 @@ import numpy as np
 
 from benchmarks.serving.bundles import made_up_clip
 from gfp_serve.bundle import INPUT_NAME, OUTPUT_NAME, Bundle
+from gfp_serve.layouts import NTU25
 from gfp_serve.preprocess import prepare
-from gfp_serve.skeleton import NTU25
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before the import; gfp_serve/encoder.py says why
 import onnxruntime

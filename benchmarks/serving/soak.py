@@ -21,7 +21,7 @@ import numpy as np
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from benchmarks.serving.load import EMBED, embed_request, vector_of
-from gfp_serve.skeleton import LAYOUTS
+from gfp_serve.layouts import LAYOUTS
 from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc, gallery_pb2, gallery_pb2_grpc, stream_pb2, stream_pb2_grpc
 from gfp_serve.v1 import open_inference_pb2 as oip
 from gfp_serve.v1 import open_inference_pb2_grpc as oip_grpc

@@ -17,8 +17,9 @@ from gfp_serve.config import Limits
 from gfp_serve.errors import GfpError, InvalidRequestError, check_type, in_field
 from gfp_serve.filters import Filter
 from gfp_serve.items import Attribute, Description, Effort, IndexKind, Item, Neighbour, Source
+from gfp_serve.layouts import LAYOUTS, layout_named
 from gfp_serve.moments import Moment
-from gfp_serve.skeleton import LAYOUTS, check_sequence, layout_named
+from gfp_serve.skeleton import check_sequence
 from gfp_serve.v1 import embedding_pb2, gallery_pb2
 from gfp_serve.wire.arrays import read_embedding, write_embedding, write_sequence
 from gfp_serve.wire.galleries import read_description, write_index_kind

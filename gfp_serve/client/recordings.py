@@ -19,8 +19,9 @@ from gfp_serve.errors import DamagedFileError, InvalidRequestError, InvalidSkele
 from gfp_serve.formats import Clip, find_files, read_clips
 from gfp_serve.formats.annotations import Annotation, label_of
 from gfp_serve.items import Attribute, Source
+from gfp_serve.layouts import LAYOUTS, map_joints
 from gfp_serve.preprocess import MODEL_LAYOUT, fill_gaps
-from gfp_serve.skeleton import LAYOUTS, check_sequence, map_joints
+from gfp_serve.skeleton import check_sequence
 from gfp_serve.windows import WindowCutter
 
 # Clips that are sent together: few enough for a progress bar to move.

@@ -11,7 +11,8 @@ from gfp_serve.client.conversation import Info, sendable_name
 from gfp_serve.errors import InvalidRequestError, InvalidSkeletonError, in_field
 from gfp_serve.filters import Filter
 from gfp_serve.items import Effort, Neighbour
-from gfp_serve.skeleton import check_sequence, layout_named
+from gfp_serve.layouts import layout_named
+from gfp_serve.skeleton import check_sequence
 from gfp_serve.v1 import stream_pb2
 from gfp_serve.wire.arrays import read_embedding, write_positions
 from gfp_serve.wire.items import read_neighbour

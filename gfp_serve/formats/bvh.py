@@ -17,7 +17,7 @@ from gfp_serve.errors import DamagedFileError
 from gfp_serve.formats.bvh_body import END_SITE, body_of, metres_per_unit
 from gfp_serve.formats.clip import Clip
 from gfp_serve.formats.text import damaged_line, read_lines, read_table
-from gfp_serve.skeleton import NTU25, map_joints
+from gfp_serve.layouts import NTU25, map_joints
 
 _CHANNEL = re.compile(r"([XYZ])(position|rotation)", re.IGNORECASE)
 _MAX_DIGITS = 9  # of a count

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from gfp_serve.errors import DamagedFileError
-from gfp_serve.skeleton import Layout, layout_of
+from gfp_serve.layouts import Layout, layout_of
 
 # Follows the name of its joint in the name of an end site.
 END_SITE = " end"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float32
 
-from gfp_serve.skeleton import Layout
+from gfp_serve.layouts import Layout
 
 UNKNOWN_SUBJECT = "unknown"
 

@@ -18,7 +18,7 @@ import numpy as np
 from gfp_serve.errors import DamagedFileError, InvalidRequestError, UnknownLayoutError, check_type, in_field
 from gfp_serve.files import written_whole
 from gfp_serve.formats.clip import UNKNOWN_SUBJECT, Clip
-from gfp_serve.skeleton import Layout, layout_of
+from gfp_serve.layouts import Layout, layout_of
 
 _REQUIRED = ("positions", "offsets", "joint_names", "parents", "fps")
 _OPTIONAL = ("positions2", "label", "class_names", "subject", "camera", "split", "clip_name", "description")

@@ -17,7 +17,7 @@ from gfp_serve.formats import ntu_actions, pku_mmd_actions
 from gfp_serve.formats.bodies import without_empty_places
 from gfp_serve.formats.clip import TEST_SPLIT, TRAIN_SPLIT, Clip
 from gfp_serve.formats.clip_file import UNREADABLE_ARCHIVE
-from gfp_serve.skeleton import NTU25
+from gfp_serve.layouts import NTU25
 
 FPS = 30.0
 _SPLITS = {"train": TRAIN_SPLIT, "test": TEST_SPLIT}

@@ -18,7 +18,7 @@ from gfp_serve.formats.bodies import without_empty_places
 from gfp_serve.formats.clip import NO_SPLIT, TEST_SPLIT, TRAIN_SPLIT, Clip
 from gfp_serve.formats.pku_mmd_actions import ACTIONS
 from gfp_serve.formats.text import damaged_line, read_lines, read_table
-from gfp_serve.skeleton import NTU25
+from gfp_serve.layouts import NTU25
 
 FPS = 30.0
 _PLACES = 2  # for bodies

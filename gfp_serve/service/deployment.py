@@ -19,6 +19,7 @@ from gfp_serve.encoder import Encoder
 from gfp_serve.errors import ClosedError
 from gfp_serve.gallery.protocols import Galleries
 from gfp_serve.items import DEFAULT_GALLERY
+from gfp_serve.layouts import LAYOUTS
 from gfp_serve.preprocess import MAX_BODIES, MODEL_LAYOUT
 from gfp_serve.service.embedder import Embedder
 from gfp_serve.service.embedding import EmbeddingServicer
@@ -26,7 +27,6 @@ from gfp_serve.service.gallery import GalleryServicer
 from gfp_serve.service.metrics import Metrics
 from gfp_serve.service.open_inference import OpenInferenceServicer
 from gfp_serve.service.stream import StreamServicer
-from gfp_serve.skeleton import LAYOUTS
 from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc, gallery_pb2_grpc, open_inference_pb2_grpc, stream_pb2_grpc
 from gfp_serve.wire.items import write_struct
 

@@ -12,8 +12,8 @@ from gfp_serve.batching.batcher import Batcher
 from gfp_serve.bundle import Manifest
 from gfp_serve.config import Limits
 from gfp_serve.errors import EncoderMismatchError, InvalidRequestError, InvalidSkeletonError, in_field
+from gfp_serve.layouts import Layout
 from gfp_serve.preprocess import MAX_BODIES, prepare
-from gfp_serve.skeleton import Layout
 from gfp_serve.v1 import embedding_pb2
 from gfp_serve.wire.arrays import check_size, read_sequence
 

@@ -24,11 +24,11 @@ from gfp_serve.config import Limits
 from gfp_serve.errors import GfpError, InvalidRequestError, ModelNotFoundError, in_field, quoted
 from gfp_serve.gallery.protocols import Galleries, Gallery
 from gfp_serve.items import Neighbour
+from gfp_serve.layouts import layout_named
 from gfp_serve.service.embedder import Embedded, Embedder
 from gfp_serve.service.finding import find_gallery
 from gfp_serve.service.open_inference_tensors import ANY, Tensor, check_outputs, read_tensors, write_output
 from gfp_serve.service.reply_budget import ReplyBudget
-from gfp_serve.skeleton import layout_named
 from gfp_serve.v1 import open_inference_pb2 as oip
 from gfp_serve.v1 import open_inference_pb2_grpc
 from gfp_serve.wire.status import is_answerable, shortened

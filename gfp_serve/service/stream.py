@@ -22,11 +22,11 @@ from gfp_serve.errors import (
 )
 from gfp_serve.gallery.protocols import Galleries, Gallery
 from gfp_serve.items import Neighbour
+from gfp_serve.layouts import Layout, layout_named
 from gfp_serve.service.embedder import Embedded, Embedder, write_timing
 from gfp_serve.service.finding import classify, find_gallery
 from gfp_serve.service.reply_budget import ReplyBudget
 from gfp_serve.service.window_queue import WindowQueue
-from gfp_serve.skeleton import Layout, layout_named
 from gfp_serve.v1 import stream_pb2, stream_pb2_grpc
 from gfp_serve.windows import Window, WindowCutter
 from gfp_serve.wire.arrays import check_size, read_positions, write_embedding

@@ -7,7 +7,7 @@ from jaxtyping import Float32
 
 from gfp_serve.config import Limits
 from gfp_serve.errors import InvalidRequestError, InvalidSkeletonError
-from gfp_serve.skeleton import Layout, layout_named
+from gfp_serve.layouts import Layout, layout_named
 from gfp_serve.v1 import embedding_pb2
 
 # The wire's byte order, whatever the machine's.

@@ -26,7 +26,7 @@ import gfp_serve
 from gfp_serve.formats import Clip, write_clip_file
 from gfp_serve.gallery.embedded.galleries import FolderGalleries
 from gfp_serve.items import Item
-from gfp_serve.skeleton import NTU25
+from gfp_serve.layouts import NTU25
 from tests.contract.answers import EVERY_HELP, answers_in, script_of
 from tests.contract.commands import SCRIPTS, command_path_of, command_paths
 from tests.contract.watched import FONT_LIST, Seen, canary, watch

@@ -19,7 +19,7 @@ import grpc
 import pytest
 
 from gfp_serve.client import Client, ClipItem
-from gfp_serve.skeleton import NTU25
+from gfp_serve.layouts import NTU25
 from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc
 from gfp_serve.wire.arrays import write_sequence
 from tests.support.debian import command_of

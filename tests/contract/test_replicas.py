@@ -17,7 +17,7 @@ import pytest
 
 from gfp_serve.client import AsyncClient, Client, ClipItem, StreamSettings
 from gfp_serve.errors import GfpError
-from gfp_serve.skeleton import NTU25
+from gfp_serve.layouts import NTU25
 from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc
 from gfp_serve.wire.arrays import write_sequence
 from tests.support.debian import command_of

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from gfp_serve.errors import InvalidSkeletonError
+from gfp_serve.layouts import KINECT20, NTU25
 from gfp_serve.motion_page import MOTION_BYTES, Motion, MotionPanel, MotionRow, motion_page, write_motion_page
-from gfp_serve.skeleton import KINECT20, NTU25
 from tests.support.page_data import data_of, positions
 from tests.support.tiny_bundle import walk
 

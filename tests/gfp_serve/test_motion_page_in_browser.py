@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from gfp_serve.layouts import NTU25
 from gfp_serve.motion_page import Motion, MotionPanel, MotionRow, write_motion_page
-from gfp_serve.skeleton import NTU25
 from tests.support.debian import command_of
 from tests.support.tiny_bundle import walk
 

@@ -7,9 +7,9 @@ import pytest
 
 from gfp_serve.formats import Clip, write_clip_file
 from gfp_serve.items import Neighbour, Source
+from gfp_serve.layouts import NTU25
 from gfp_serve.moments import Moment
 from gfp_serve.neighbour_page import MAX_NEIGHBOURS, MAX_QUERIES, NeighbourPage, Origin, find_motions, found_panel
-from gfp_serve.skeleton import NTU25
 from tests.support.page_data import data_of
 from tests.support.tiny_bundle import walk
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 
 from gfp_serve.errors import InvalidSkeletonError
+from gfp_serve.layouts import KINECT20, LAYOUTS, NTU25
 from gfp_serve.preprocess import (
     MAX_TRUNK_M,
     NOMINAL_TRUNK_M,
@@ -22,7 +23,6 @@ from gfp_serve.preprocess import (
     rotate_about_vertical,
     sample,
 )
-from gfp_serve.skeleton import KINECT20, LAYOUTS, NTU25
 from tests.support.tiny_bundle import walk
 
 NAN = np.nan

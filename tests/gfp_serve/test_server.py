@@ -17,9 +17,9 @@ from gfp_serve.bundle import Bundle
 from gfp_serve.client import AsyncClient, Client, ClipItem
 from gfp_serve.config import Limits, ServeConfig, is_loopback
 from gfp_serve.errors import UnavailableError
+from gfp_serve.layouts import NTU25
 from gfp_serve.preprocess import SampleConfig
 from gfp_serve.server import SERVICES
-from gfp_serve.skeleton import NTU25
 from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc
 from gfp_serve.wire.arrays import write_sequence
 from tests.support.server_processes import COMMAND, process

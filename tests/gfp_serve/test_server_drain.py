@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from gfp_serve.client import Client, ClipItem
-from gfp_serve.skeleton import NTU25
+from gfp_serve.layouts import NTU25
 from gfp_serve.v1 import gallery_pb2, gallery_pb2_grpc
 from gfp_serve.wire.arrays import write_sequence
 from tests.support.server_processes import process

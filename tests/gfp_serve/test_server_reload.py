@@ -19,9 +19,9 @@ from gfp_serve.client import AsyncClient, Client, ClipItem
 from gfp_serve.encoder import Encoder
 from gfp_serve.errors import EncoderMismatchError
 from gfp_serve.gallery.protocols import Galleries
+from gfp_serve.layouts import NTU25
 from gfp_serve.preprocess import SampleConfig
 from gfp_serve.server import Server
-from gfp_serve.skeleton import NTU25
 from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc, stream_pb2, stream_pb2_grpc
 from gfp_serve.wire.arrays import write_sequence
 from tests.support.server_processes import COMMAND
@@ -213,7 +213,7 @@ def test_a_bundle_that_cannot_be_served_is_named_and_changes_nothing(tmp_path: P
     with process("--bundle", path, "--gallery", tmp_path / "{encoder}") as server:
         for content, words in (
             (b"no zip", "is not a bundle"),
-            (None, "No such file"),
+            (None, "does not exist"),
             (dataclasses.replace(NEW, canonical=tuple(turned)), "gives other vectors here"),
         ):
             path.unlink(missing_ok=True)

@@ -26,8 +26,8 @@ from gfp_serve.gallery.embedded.gallery import FaissGallery
 from gfp_serve.gallery.embedded.lock import LOCK_FILE
 from gfp_serve.gallery.embedded.schema import FORMAT_VERSION as GALLERY_FORMAT
 from gfp_serve.items import Effort, IndexKind, Item, Source
+from gfp_serve.layouts import NTU25
 from gfp_serve.preprocess import PreprocessConfig
-from gfp_serve.skeleton import NTU25
 from trainer.checkpoint import FORMAT_VERSION as CHECKPOINT_FORMAT
 from trainer.checkpoint import Checkpoint
 from trainer.cli.data import gfp_data

@@ -17,8 +17,8 @@ from grpc_reflection.v1alpha import reflection
 from hypothesis import strategies as st
 
 from gfp_serve.filters import AnyOf, Filter, Range
+from gfp_serve.layouts import FLORENCE15, NTU25
 from gfp_serve.server import SERVICES
-from gfp_serve.skeleton import FLORENCE15, NTU25
 from gfp_serve.v1 import embedding_pb2, gallery_pb2, stream_pb2
 from gfp_serve.v1 import open_inference_pb2 as oip
 from gfp_serve.wire.arrays import write_embedding, write_sequence

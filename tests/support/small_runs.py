@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
+from gfp_serve.layouts import NTU25
 from gfp_serve.preprocess import CleanConfig, clean
-from gfp_serve.skeleton import NTU25
 from trainer.config import TrainConfig
 from trainer.data.store import ClipStore
 from trainer.data.store_writer import StoreWriter

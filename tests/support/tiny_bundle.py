@@ -9,8 +9,8 @@ from jaxtyping import Float32
 from onnx import TensorProto, helper, numpy_helper
 
 from gfp_serve.bundle import INPUT_NAME, OUTPUT_NAME, Bundle, CanonicalClip, Manifest
+from gfp_serve.layouts import KINECT20, NTU25, Layout
 from gfp_serve.preprocess import PreprocessConfig, SampleConfig, prepare
-from gfp_serve.skeleton import KINECT20, NTU25, Layout
 
 SIZE = 8
 CONFIG = PreprocessConfig(sampling=SampleConfig(num_frames=6, crop=1.0))

@@ -12,8 +12,8 @@ from gfp_serve.config import DEFAULT_BUNDLE
 from gfp_serve.encoder import Encoder
 from gfp_serve.errors import BundleError
 from gfp_serve.formats import Clip
+from gfp_serve.layouts import NTU25, layout_named
 from gfp_serve.preprocess import PreprocessConfig, prepare
-from gfp_serve.skeleton import NTU25, layout_named
 from tests.support.small_runs import TINY_ENCODER, moving_body
 from trainer.embedding import ClipEmbedding, PoseStatistics
 from trainer.encoder import EncoderConfig, SkeletonEncoder

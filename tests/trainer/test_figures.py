@@ -7,7 +7,7 @@ import pytest
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from gfp_serve.skeleton import LAYOUTS, NTU25, Layout
+from gfp_serve.layouts import LAYOUTS, NTU25, Layout
 from trainer.evaluate.charts import confusion_matrix, embedding_map, learning_curves
 from trainer.evaluate.learning import Epoch
 from trainer.figures import LEFT_COLOUR, RIGHT_COLOUR, Strip, draw_strips

@@ -17,8 +17,8 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from gfp_serve.errors import InvalidRequestError, StoreError
+from gfp_serve.layouts import NTU25
 from gfp_serve.preprocess import CleanConfig, clean
-from gfp_serve.skeleton import NTU25
 from tests.support.small_runs import moving_body, tiny_config, write_store
 from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint, CheckpointError
 from trainer.data.store import POSITIONS_FILE, ClipStore

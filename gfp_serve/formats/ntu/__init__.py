@@ -10,7 +10,7 @@ from gfp_serve.formats.clip import TEST_SPLIT, TRAIN_SPLIT, UNKNOWN_SUBJECT, Cli
 from gfp_serve.formats.ntu.bodies import choose_actors, choose_actors_as_published
 from gfp_serve.formats.ntu.text import parse
 from gfp_serve.formats.ntu_actions import ACTIONS
-from gfp_serve.skeleton import NTU25
+from gfp_serve.layouts import NTU25
 
 FPS = 30.0
 

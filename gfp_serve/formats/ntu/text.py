@@ -13,7 +13,7 @@ from jaxtyping import Float32
 
 from gfp_serve.errors import DamagedFileError
 from gfp_serve.formats.ntu.limits import MAX_BODY_FRAMES
-from gfp_serve.skeleton import NTU25
+from gfp_serve.layouts import NTU25
 
 _BODY_FIELDS, _JOINT_FIELDS = 10, 12
 _MAX_DIGITS = 9  # of a count

@@ -16,7 +16,7 @@ from gfp_serve.client import recordings as recordings_of_client
 from gfp_serve.config import ServeConfig
 from gfp_serve.formats import Clip, write_clip_file
 from gfp_serve.items import Effort
-from gfp_serve.skeleton import KINECT20, NTU25, Layout
+from gfp_serve.layouts import KINECT20, NTU25, Layout
 from tests.support.full_disk import file_size_limit
 from tests.support.servers import running_in_thread, small_config
 from tests.support.tiny_bundle import SIZE, embedding_of, walk

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from gfp_serve.cli.ask import gfp
 from gfp_serve.formats import Clip, write_clip_file
-from gfp_serve.skeleton import NTU25
+from gfp_serve.layouts import NTU25
 from tests.support.page_data import data_of, positions
 from tests.support.servers import running_in_thread
 from tests.support.tiny_bundle import walk

@@ -13,7 +13,7 @@ from gfp_serve.errors import DamagedFileError
 from gfp_serve.formats import Clip, annotations, write_clip_file
 from gfp_serve.formats.annotations import Annotation, label_of
 from gfp_serve.items import Source
-from gfp_serve.skeleton import NTU25
+from gfp_serve.layouts import NTU25
 from tests.support.servers import running_in_thread
 from tests.support.tiny_bundle import embedding_of, walk
 

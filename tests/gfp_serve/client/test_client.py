@@ -26,7 +26,7 @@ from gfp_serve.errors import (
     UnknownLayoutError,
 )
 from gfp_serve.items import Item
-from gfp_serve.skeleton import KINECT20
+from gfp_serve.layouts import KINECT20
 from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc
 from gfp_serve.wire.status import to_error
 from tests.support.servers import GatedEncoder, calls_in, running, running_in_thread, small_config

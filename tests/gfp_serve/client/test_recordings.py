@@ -8,7 +8,7 @@ import pytest
 from gfp_serve.client.recordings import CLIPS_PER_REQUEST, Recordings, WindowPlan
 from gfp_serve.errors import DamagedFileError, InvalidRequestError, InvalidSkeletonError
 from gfp_serve.formats import Clip, write_clip_file
-from gfp_serve.skeleton import KINECT20, NTU25
+from gfp_serve.layouts import KINECT20, NTU25
 from tests.support.tiny_bundle import walk
 
 

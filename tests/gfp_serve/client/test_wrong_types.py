@@ -12,7 +12,7 @@ from gfp_serve.client import Client, ClipItem
 from gfp_serve.errors import GfpError
 from gfp_serve.formats import Clip, write_clip_file
 from gfp_serve.items import Item
-from gfp_serve.skeleton import NTU25
+from gfp_serve.layouts import NTU25
 
 motion = np.random.default_rng(0).normal(size=(20, 1, 25, 3)).astype(np.float32)
 vector = np.ones(16, np.float32)
@@ -69,7 +69,7 @@ top_k: it is 2.5, of type float; give a whole number.
 effort: it is 'exact', of type str; give an Effort, such as Effort(exact=True).
 gallery: it is 3, of type int; give a text.
 queries[0]: a sequence must be an array of numbers, got NoneType
-layout: it is None, of type NoneType; give a name: bandai21, florence15, kinect20, ntu25.
+layout: it is None, of type NoneType; give a name: azure32, bandai21, body25,
 sequences[0]: a sequence must be an array of numbers, got list
 num_neighbours: it is '5', of type str; give a whole number.
 temperature: it is '5', of type str; give a number.

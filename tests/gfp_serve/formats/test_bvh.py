@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from gfp_serve.errors import DamagedFileError
 from gfp_serve.formats import Clip, read_clips
 from gfp_serve.formats.bvh import Joint, forward_kinematics
+from gfp_serve.layouts import NTU25
 from gfp_serve.preprocess import CleanConfig, clean
-from gfp_serve.skeleton import NTU25
 from tests.support.damaged_files import check_gives_clips_or_is_refused_by_name, damaged
 
 X, Y, Z = 0, 1, 2

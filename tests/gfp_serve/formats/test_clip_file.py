@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from gfp_serve.errors import DamagedFileError, InvalidRequestError
 from gfp_serve.formats import Clip, clip_file, find_files, read_clips, write_clip_file
-from gfp_serve.skeleton import BANDAI21, FLORENCE15, KINECT20, NTU25, Layout
+from gfp_serve.layouts import BANDAI21, FLORENCE15, KINECT20, NTU25, Layout
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "clips"
 

@@ -13,7 +13,7 @@ from gfp_serve.errors import DamagedFileError
 from gfp_serve.formats import NO_SPLIT, TEST_SPLIT, TRAIN_SPLIT, ntu, read_clips
 from gfp_serve.formats.ntu.text import parse, parse_carefully
 from gfp_serve.formats.ntu_actions import ACTIONS
-from gfp_serve.skeleton import NTU25
+from gfp_serve.layouts import NTU25
 from tests.support.ntu_files import NAME, as_array, lines_of, make_lines, read_plainly, write_lines
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gfp_serve.errors import DamagedFileError
 from gfp_serve.formats import NO_SPLIT, TEST_SPLIT, TRAIN_SPLIT, find_files, read_clips
-from gfp_serve.skeleton import NTU25
+from gfp_serve.layouts import NTU25
 from tests.support.damaged_files import check_gives_clips_or_is_refused_by_name, damaged
 
 # Folders of recordings, labels and split files below the data set's folder, in the forms that people have.

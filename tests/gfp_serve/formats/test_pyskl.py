@@ -20,7 +20,7 @@ from hypothesis.extra import numpy as hnp
 from gfp_serve.errors import DamagedFileError
 from gfp_serve.formats import NO_SPLIT, TEST_SPLIT, TRAIN_SPLIT, read_clips
 from gfp_serve.formats.plain_pickle import PickledArray, load
-from gfp_serve.skeleton import NTU25
+from gfp_serve.layouts import NTU25
 from tests.support.damaged_files import check_gives_clips_or_is_refused_by_name, damaged
 
 PROTOCOLS = range(2, 6)

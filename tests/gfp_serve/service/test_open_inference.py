@@ -187,7 +187,7 @@ async def test_a_request_with_a_long_id_or_layout_does_not_end_its_stream(stub: 
     bad.parameters["layout"].string_param, bad.id = text, text
     replies = [reply async for reply in stub.ModelStreamInfer(iter([bad, good]))]
     assert [bool(reply.error_message) for reply in replies] == [True, False]
-    assert "choose one of bandai21" in replies[0].error_message
+    assert "choose one of azure32" in replies[0].error_message
     assert replies[0].ByteSize() < 2000
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from gfp_serve.client import AsyncClient
 from gfp_serve.encoder import Encoder
 from gfp_serve.errors import GfpError, OverloadedError
-from gfp_serve.skeleton import FLORENCE15, KINECT20, NTU25
+from gfp_serve.layouts import FLORENCE15, KINECT20, LAYOUTS, NTU25
 from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc, gallery_pb2, gallery_pb2_grpc
 from gfp_serve.wire.arrays import read_embedding, write_embedding, write_sequence
 from gfp_serve.wire.items import write_struct
@@ -294,7 +294,7 @@ async def test_info_describes_the_encoder_and_counts_the_items(embedding, galler
     assert (info.encoder.name, info.encoder.embedding_size) == ("tiny", SIZE)
     assert (info.encoder.provider, info.encoder.device) == ("CPUExecutionProvider", "cpu")
     assert info.encoder.preprocessing["num_frames"] == 6
-    assert list(info.encoder.layouts) == ["bandai21", "florence15", "kinect20", "ntu25"]
+    assert list(info.encoder.layouts) == sorted(LAYOUTS)
     assert (info.gallery.num_items, info.gallery.generation, info.gallery.durable) == (2, 1, True)
     assert info.limits.max_message_bytes == 64 * 2**20
 

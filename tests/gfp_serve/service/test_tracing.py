@@ -12,8 +12,8 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_serv
 
 from gfp_serve.config import ServeConfig
 from gfp_serve.errors import MissingExtraError, SettingsError
+from gfp_serve.layouts import NTU25
 from gfp_serve.service.tracing import trace_calls
-from gfp_serve.skeleton import NTU25
 from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc, stream_pb2_grpc
 from gfp_serve.wire.arrays import write_sequence
 from tests.support.servers import channel_to, running, small_config

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from gfp_serve.layouts import NTU25
 from gfp_serve.preprocess import CleanConfig, clean
-from gfp_serve.skeleton import NTU25
 from tests.support.small_runs import moving_body, tiny_config, write_store
 from trainer.cli.evaluate import gfp_evaluate
 from trainer.cli.tables import print_rows

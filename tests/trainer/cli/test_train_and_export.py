@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from gfp_serve.bundle import Bundle
 from gfp_serve.formats import Clip, write_clip_file
-from gfp_serve.skeleton import NTU25
+from gfp_serve.layouts import NTU25
 from tests.support.small_runs import moving_body
 from trainer.cli.data import gfp_data
 from trainer.cli.evaluate import gfp_evaluate

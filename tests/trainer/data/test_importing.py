@@ -16,8 +16,8 @@ from click.testing import CliRunner, Result
 
 from gfp_serve.errors import InterruptedImportError, StoreError
 from gfp_serve.formats import Clip, ntu, write_clip_file
+from gfp_serve.layouts import KINECT20, NTU25
 from gfp_serve.preprocess import NOMINAL_TRUNK_M, CleanConfig, clean
-from gfp_serve.skeleton import KINECT20, NTU25
 from trainer.cli.data import gfp_data
 from trainer.data import reading
 from trainer.data.import_journal import ImportJournal

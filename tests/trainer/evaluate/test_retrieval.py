@@ -7,8 +7,8 @@ import torch
 
 from gfp_serve.errors import InvalidRequestError
 from gfp_serve.formats import Clip
+from gfp_serve.layouts import NTU25
 from gfp_serve.preprocess import CleanConfig, PreprocessConfig, SampleConfig
-from gfp_serve.skeleton import NTU25
 from tests.support.small_runs import moving_body, tiny_config, write_store
 from trainer.checkpoint import Checkpoint
 from trainer.data.store import ClipStore
