@@ -20,6 +20,7 @@ from gfp_serve.formats import Clip, find_files, read_clips
 from gfp_serve.formats.annotations import Annotation, label_of
 from gfp_serve.items import Attribute, Source
 from gfp_serve.layouts import LAYOUTS, map_joints
+from gfp_serve.lost_joints import lost_as_nan
 from gfp_serve.preprocess import MODEL_LAYOUT, fill_gaps
 from gfp_serve.skeleton import check_sequence
 from gfp_serve.windows import WindowCutter
@@ -191,7 +192,8 @@ def _recorded(file: Path, part: _Part) -> RecordedClip:
     """The clip in a layout that servers know: its own, or else the model's, which its joints are mapped to."""
     layout, sequence = part.clip.layout, part.clip.sequence
     if LAYOUTS.get(layout.name) != layout:
-        sequence = map_joints(fill_gaps(check_sequence(sequence, layout)), layout, MODEL_LAYOUT)
+        raw = lost_as_nan(check_sequence(sequence, layout), layout)
+        sequence = map_joints(fill_gaps(raw), layout, MODEL_LAYOUT)
         layout = MODEL_LAYOUT
     return RecordedClip(part.id, file, part.clip, sequence, layout.name, part.source, part.num_new_bytes)
 

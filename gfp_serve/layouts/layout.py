@@ -120,7 +120,7 @@ _RECIPES: Mapping[str, tuple[_Recipe, ...]] = {
             "Thumb": (_at("Hand"),),
             "Knee": (_at("Hip"),),
             # A foot without an ankle is the end of the shin.
-            "Ankle": (_at("Foot"), _at("Knee")),
+            "Ankle": (_Recipe({"Foot": 1.0}), _at("Knee")),
             "Foot": (_between("BigToe", "SmallToe"), _Recipe({"BigToe": 1.0}), _at("Ankle")),
         }.items()
     },

@@ -13,6 +13,7 @@ from gfp_serve.bundle import Manifest
 from gfp_serve.config import Limits
 from gfp_serve.errors import EncoderMismatchError, InvalidRequestError, InvalidSkeletonError, in_field
 from gfp_serve.layouts import Layout
+from gfp_serve.lost_joints import lost_as_nan
 from gfp_serve.preprocess import MAX_BODIES, prepare
 from gfp_serve.v1 import embedding_pb2
 from gfp_serve.wire.arrays import check_size, read_sequence
@@ -112,7 +113,7 @@ class Embedder:
         clips = []
         for field, (sequence, layout) in zip(fields, raw, strict=True):
             with in_field(field):
-                clips.append(prepare(sequence, layout, self._preprocess))
+                clips.append(prepare(lost_as_nan(sequence, layout), layout, self._preprocess))
         return clips
 
 

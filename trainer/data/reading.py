@@ -19,6 +19,7 @@ import numpy as np
 
 from gfp_serve.errors import DamagedFileError, InterruptedImportError, InvalidSkeletonError
 from gfp_serve.formats import Clip, read_clips
+from gfp_serve.lost_joints import lost_as_nan
 from gfp_serve.preprocess import MODEL_LAYOUT, CleanConfig, clean
 
 # A bigger file is read in the main process, clip by clip: all that a worker reads of a file waits in memory.
@@ -166,7 +167,8 @@ def _clean_file(source: str, file: Path, config: ReadConfig) -> Iterator[Clip | 
     try:
         for clip in read_clips(file, as_published=config.as_published):
             try:
-                cleaned = clean(clip.sequence, clip.layout, config.cleaning)
+                raw = clip.sequence if config.as_published else lost_as_nan(clip.sequence, clip.layout)
+                cleaned = clean(raw, clip.layout, config.cleaning)
             except InvalidSkeletonError as error:
                 yield Problem(f"{source}/{clip.name}", str(error), is_file=False)
                 continue

@@ -129,6 +129,15 @@ async def test_embedding_over_the_wire_equals_preparing_and_encoding_here(embedd
     assert reply.encoder_digest == tiny_bundle().manifest.encoder_digest
 
 
+async def test_a_joint_that_was_lost_and_written_as_zero_is_filled_as_if_it_were_nan(embedding):
+    zero, nan = walk(1, frames=40), walk(1, frames=40)
+    zero[10:18, :, NTU25.joint_names.index("HandLeft")] = 0
+    nan[10:18, :, NTU25.joint_names.index("HandLeft")] = np.nan
+    request = embedding_pb2.EmbedRequest(sequences=[write_sequence(each, NTU25) for each in (zero, nan)])
+    first, second = (each.values for each in (await embedding.Embed(request)).embeddings)
+    assert first == second
+
+
 async def test_a_batch_gives_what_its_clips_give_alone_for_all_lengths_and_bodies(embedding):
     messages = [sequence(seed, frames=2 + seed, bodies=1 + seed % 3) for seed in range(9)]
     together = await embedding.Embed(embedding_pb2.EmbedRequest(sequences=messages))

@@ -1,0 +1,238 @@
+"""How the coordinates of a source are meant: which way is up, in which unit, and which hand is which.
+
+Everything behind this module sees metres, y up, right-handed, with NaN where a joint was lost. A format or a caller may
+say its conventions. What they do not say is decided from the anatomy of people in all clips of a file: in most frames a
+head is above the hips and these are above the ankles, legs have the length of legs, and toes and noses point to the
+front. It is never decided clip by clip, because people lie down and stand on their hands.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from typing import Literal, cast, get_args
+
+import numpy as np
+from jaxtyping import Float, Float32
+
+from gfp_serve.errors import InvalidSkeletonError
+from gfp_serve.layouts import NTU25, Layout, joint_sources
+
+Axis = Literal["x", "y", "z", "-x", "-y", "-z"]
+Unit = Literal["m", "dm", "cm", "mm", "in", "ft", "cmu"]
+Hand = Literal["right", "left"]
+
+# Metres. CMU's skeletons have a unit of their own: an inch is 0.45 of it (mocap.cs.cmu.edu/faqs.php).
+METRES: dict[Unit, float] = {"m": 1.0, "dm": 0.1, "cm": 0.01, "mm": 0.001, "in": 0.0254, "ft": 0.3048}
+METRES |= {"cmu": 0.0254 / 0.45}
+_NAMES: dict[Unit, str] = {"m": "metres", "dm": "decimetres", "cm": "centimetres", "mm": "millimetres", "in": "inches"}
+_NAMES |= {"ft": "feet", "cmu": "units of CMU (5.6 cm)"}
+
+# Lengths of legs, from hip to ankle, and of trunks, from the middle of the hips to that of the shoulders, in metres:
+# between those of a child and of a tall adult, and the shortest and the longest.
+_LEG_M, _POSSIBLE_LEG_M = 0.7, (0.3, 1.6)
+_TRUNK_M, _POSSIBLE_TRUNK_M = 0.45, (0.2, 0.9)
+# Files in feet must say so: children in metres are too near to them.
+_USUAL_UNITS: tuple[Unit, ...] = ("m", "dm", "cmu", "in", "cm", "mm")
+# Frames of a file that are looked at.
+_MAX_POSES = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conventions:
+    """How coordinates are meant. None is not known, and decided from the anatomy of a whole file.
+
+    - `up`: the axis that points up, with its sign.
+    - `unit`: of the coordinates.
+    - `hand`: whether the axes are right-handed. A left-handed source, such as Unity, shows people mirrored.
+    """
+
+    up: Axis | None = None
+    unit: Unit | None = None
+    hand: Hand | None = None
+
+    def __post_init__(self) -> None:
+        for name, choices in (("up", get_args(Axis)), ("unit", get_args(Unit)), ("hand", get_args(Hand))):
+            value = getattr(self, name)
+            if value is not None and value not in choices:
+                raise InvalidSkeletonError(f"{name} is {value!r}; choose one of {', '.join(choices)}.")
+
+    @property
+    def is_known(self) -> bool:
+        """Whether nothing is left to decide."""
+        return all(getattr(self, each.name) is not None for each in fields(self))
+
+    def or_else(self, other: "Conventions") -> "Conventions":
+        """These, and what they do not say from `other`."""
+        unknown = {each.name: getattr(other, each.name) for each in fields(self) if getattr(self, each.name) is None}
+        return replace(self, **unknown)
+
+    def __str__(self) -> str:
+        """For example "z up, centimetres, left-handed", without what is not known."""
+        said = [f"{self.up} up"] if self.up else []
+        said += [_NAMES[self.unit]] if self.unit else []
+        said += [f"{self.hand}-handed"] if self.hand else []
+        return ", ".join(said)
+
+
+# What everything behind this module sees.
+STANDARD = Conventions(up="y", unit="m", hand="right")
+
+
+def to_standard(sequence: Float32[np.ndarray, "*axes 3"], conventions: Conventions) -> Float32[np.ndarray, "*axes 3"]:
+    """Coordinates of a source with these known conventions, in metres, y up, right-handed.
+
+    A source that is up along another axis is turned about one axis, which keeps hands. A left-handed one is mirrored
+    after that: its z is negated. Raises `InvalidSkeletonError` when something is not known.
+    """
+    if conventions == STANDARD:
+        return sequence
+    if not conventions.is_known:
+        raise InvalidSkeletonError(
+            f"how the coordinates are meant is not known ({conventions or 'nothing is said'}); say which axis is up, "
+            f"the unit and the hand."
+        )
+    turn = _TURNS[conventions.up or "y"].copy()
+    if conventions.hand == "left":
+        turn[2] *= -1
+    return np.ascontiguousarray(sequence @ turn.T * np.float32(METRES[conventions.unit or "m"]), dtype=np.float32)
+
+
+# Rotations that bring the axis to y. Each is a turn about one other axis by 90 or 180 degrees.
+_TURNS: dict[Axis, Float32[np.ndarray, "3 3"]] = {
+    cast(Axis, up): np.array(rows, dtype=np.float32)
+    for up, rows in {
+        "y": [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
+        "-y": [[1, 0, 0], [0, -1, 0], [0, 0, -1]],
+        "z": [[1, 0, 0], [0, 0, 1], [0, -1, 0]],
+        "-z": [[1, 0, 0], [0, 0, -1], [0, 1, 0]],
+        "x": [[0, -1, 0], [1, 0, 0], [0, 0, 1]],
+        "-x": [[0, 1, 0], [-1, 0, 0], [0, 0, 1]],
+    }.items()
+}
+
+
+def decide(
+    clips: Iterable[Float32[np.ndarray, "_frames _bodies joints 3"]], layout: Layout, said: Conventions
+) -> Conventions:
+    """What is said, and the rest by the anatomy of all these clips of one file. What anatomy leaves open stays None.
+
+    - Up is y or z, or one of these with a minus, if trunk and legs point along it in most poses (within 50 degrees). x
+      is never decided, only said.
+    - The unit is the one in which legs are nearest to 0.7 m by factor, if that makes legs of 0.3 to 1.6 m.
+    - The hand is right if people face to where their toes and noses point, with their left on the left.
+    """
+    poses = poses_of(clips)
+    if not len(poses):
+        return said
+    anatomy = Anatomy.of(poses, layout)
+    found = replace(said, up=said.up or anatomy.up(), unit=said.unit or anatomy.unit())
+    return replace(found, hand=found.hand or (anatomy.hand(found.up) if found.up else None))
+
+
+def poses_of(clips: Iterable[Float32[np.ndarray, "_frames _bodies joints 3"]]) -> Float[np.ndarray, "poses joints 3"]:
+    """Up to 1,000 frames of one body each, spread evenly over the clips."""
+    frames = [clip[:, body] for clip in clips for body in range(clip.shape[1])]
+    if not frames:
+        return np.empty((0, 1, 3))
+    step = max(1, math.ceil(sum(map(len, frames)) / _MAX_POSES))
+    return np.concatenate([body[::step] for body in frames]).astype(np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Anatomy:
+    """Vectors of bodies, of axes poses, 3, in the source's coordinates; NaN where a joint was not seen."""
+
+    trunk: Float[np.ndarray, "poses 3"]  # from the middle of the hips to that of the shoulders
+    legs: Float[np.ndarray, "poses 3"]  # from the middle of the ankles to that of the hips
+    leg_lengths: Float[np.ndarray, " poses"]  # hip to knee to ankle
+    to_left: Float[np.ndarray, "poses 3"]  # from the right hip and shoulder to the left ones
+    front: Float[np.ndarray, "poses 3"]  # where the toes and the nose point
+
+    @classmethod
+    def of(cls, poses: Float[np.ndarray, "poses joints 3"], layout: Layout) -> "Anatomy":
+        """Read from joints that the layout measures; a joint that it lacks makes NaN."""
+        made = dict(zip(NTU25.joint_names, joint_sources(layout, NTU25), strict=True))
+
+        def at(name: str) -> Float[np.ndarray, "poses 3"]:
+            if made[name].status == "lacking":
+                return np.full((len(poses), 3), np.nan)
+            parts = [weight * poses[:, layout.joint_names.index(joint)] for joint, weight in made[name].weights.items()]
+            return np.sum(parts, axis=0)
+
+        def middle(name: str) -> Float[np.ndarray, "poses 3"]:
+            return (at(f"{name}Left") + at(f"{name}Right")) / 2
+
+        lengths = [
+            np.linalg.norm(at(f"{upper}{side}") - at(f"{lower}{side}"), axis=1)
+            for side in ("Left", "Right")
+            for upper, lower in (("Hip", "Knee"), ("Knee", "Ankle"))
+        ]
+        hips, shoulders = middle("Hip"), middle("Shoulder")
+        return cls(
+            trunk=shoulders - hips,
+            legs=hips - middle("Ankle"),
+            leg_lengths=np.sum(lengths, axis=0) / 2,
+            to_left=at("HipLeft") - at("HipRight") + at("ShoulderLeft") - at("ShoulderRight"),
+            front=_front(poses, layout, middle("Foot") - middle("Ankle")),
+        )
+
+    def up(self) -> Axis | None:
+        """The axis along which trunk and legs point in most poses."""
+        directions = [each for each in (_usual_direction(self.trunk), _usual_direction(self.legs)) if each is not None]
+        for axis, (up, down) in {1: ("y", "-y"), 2: ("z", "-z")}.items():
+            along = [direction[axis] for direction in directions]
+            if along and min(along) > _UPRIGHT:
+                return cast(Axis, up)
+            if along and max(along) < -_UPRIGHT:
+                return cast(Axis, down)
+        return None
+
+    def unit(self) -> Unit | None:
+        """The unit in which legs, or without legs trunks, are nearest by factor to those of a person."""
+        for lengths, usual, (shortest, longest) in (
+            (self.leg_lengths, _LEG_M, _POSSIBLE_LEG_M),
+            (np.linalg.norm(self.trunk, axis=1), _TRUNK_M, _POSSIBLE_TRUNK_M),
+        ):
+            seen = lengths[np.isfinite(lengths)]
+            if len(seen) and (length := float(np.median(seen))) > 0:
+                nearest = min(_USUAL_UNITS, key=lambda unit: abs(math.log(length * METRES[unit] / usual)))
+                return nearest if shortest <= length * METRES[nearest] <= longest else None
+        return None
+
+    def hand(self, up: Axis) -> Hand | None:
+        """Whether the left is on the left of who looks to the front."""
+        above = _TURNS[up].T @ np.array([0.0, 1.0, 0.0])
+        lefts = np.cross(above, self.front)  # in right-handed axes
+        agreement = np.einsum("pc,pc->p", _directions(lefts), _directions(self.to_left))
+        seen = agreement[np.isfinite(agreement)]
+        # People cross their legs and look back, so only most frames agree.
+        if not len(seen) or abs(np.mean(np.sign(seen))) < 0.4:
+            return None
+        return "right" if np.mean(np.sign(seen)) > 0 else "left"
+
+
+# The cosine of 50 degrees: people bend and sit, and sensors are tilted.
+_UPRIGHT = 0.64
+
+
+def _directions(vectors: Float[np.ndarray, "poses 3"]) -> Float[np.ndarray, "poses 3"]:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.where(lengths > 0, lengths, np.nan)
+
+
+def _usual_direction(vectors: Float[np.ndarray, "poses 3"]) -> Float[np.ndarray, " 3"] | None:
+    """The medians of the directions along each axis; None if there are no directions."""
+    directions = _directions(vectors)
+    seen = directions[np.isfinite(directions).all(axis=1)]
+    return np.median(seen, axis=0) if len(seen) else None
+
+
+def _front(
+    poses: Float[np.ndarray, "poses joints 3"], layout: Layout, toes: Float[np.ndarray, "poses 3"]
+) -> Float[np.ndarray, "poses 3"]:
+    """Where the nose points, seen from the ears; without these where the toes do."""
+    place = {name: poses[:, joint] for joint, name in enumerate(layout.canonical_names)}
+    if not {"Nose", "EarLeft", "EarRight"} <= place.keys():
+        return toes
+    gaze = place["Nose"] - (place["EarLeft"] + place["EarRight"]) / 2
+    return np.where(np.isfinite(gaze), gaze, toes)
