@@ -18,9 +18,10 @@ def lost_as_nan(
     body. Bodies that are zero as a whole stay as they are; `preprocess.fill_gaps` takes them for not seen. The array
     that was given is not changed.
     """
-    marks = [_is(sequence, value) for value in (0.0, -1.0)]
-    if not (marks[0].any() or marks[1].any()):
+    x = sequence[..., 0]
+    if not ((x == 0).any() or (x == -1).any()):  # the usual case, in a tenth of the time
         return sequence
+    marks = [_is(sequence, value) for value in (0.0, -1.0)]
     seen = ~(marks[0].all(axis=2) | ~np.isfinite(sequence).any(axis=(2, 3)))  # frames, bodies
     lost = (marks[0] | marks[1]) & seen[:, :, None]
     for joint, name in enumerate(layout.canonical_names):
