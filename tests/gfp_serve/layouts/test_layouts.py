@@ -20,6 +20,7 @@ from gfp_serve.layouts import (
     standard_name,
     statuses,
 )
+from gfp_serve.layouts.person import PERSON
 
 every_layout = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=lambda layout: layout.name)
 
@@ -127,43 +128,6 @@ def test_joints_in_another_order_are_a_layout_of_their_own():
 def test_joints_that_cannot_make_the_models_are_refused_with_the_first_that_is_missing():
     with pytest.raises(UnknownLayoutError, match=r"neither a joint 'SpineBase'.*HipLeft, Head"):
         layout_of(["HipLeft", "Head"], [-1, 0])
-
-
-# A person who stands and lifts the forearms to the front, in metres: x is to the person's left, y up, z to the front.
-_LEFT = {
-    "Clavicle": (0.05, 1.42, 0),
-    "Shoulder": (0.18, 1.40, 0),
-    "Elbow": (0.20, 1.12, 0),
-    "Wrist": (0.20, 1.12, 0.26),
-    "Hand": (0.20, 1.12, 0.33),
-    "HandTip": (0.20, 1.12, 0.44),
-    "MiddleKnuckle": (0.20, 1.12, 0.36),
-    "IndexKnuckle": (0.18, 1.12, 0.36),
-    "PinkyKnuckle": (0.23, 1.12, 0.35),
-    "Thumb": (0.15, 1.13, 0.36),
-    "Hip": (0.10, 0.92, 0),
-    "Knee": (0.11, 0.50, 0.01),
-    "Ankle": (0.11, 0.09, 0),
-    "Foot": (0.12, 0.03, 0.14),
-    "BigToe": (0.10, 0.02, 0.17),
-    "SmallToe": (0.16, 0.02, 0.13),
-    "Heel": (0.11, 0.02, -0.05),
-    "Eye": (0.03, 1.66, 0.10),
-    "Ear": (0.07, 1.64, 0.01),
-}
-PERSON = {
-    "SpineBase": (0, 0.96, 0),
-    "SpineMid": (0, 1.18, 0),
-    "Chest": (0, 1.28, 0),
-    "SpineShoulder": (0, 1.42, 0),
-    "Neck": (0, 1.51, 0),
-    "Head": (0, 1.63, 0),
-    "HeadBase": (0, 1.55, 0.02),
-    "HeadTop": (0, 1.76, 0),
-    "Nose": (0, 1.61, 0.12),
-    **{f"{name}Left": place for name, place in _LEFT.items()},
-    **{f"{name}Right": (-x, y, z) for name, (x, y, z) in _LEFT.items()},
-}
 
 
 @every_layout

@@ -1,0 +1,84 @@
+"""Writes the reference of joint layouts, with a picture of each, from the table that the code uses.
+
+A page asks for it with a line of its own, `{{layouts}}`.
+"""
+
+import math
+from collections.abc import Iterator
+
+from sphinx.application import Sphinx
+
+from gfp_serve.layouts import LAYOUTS, NTU25, Layout, joint_sources
+from gfp_serve.layouts.person import PERSON
+
+_REQUEST = "{{layouts}}"
+_TURN = math.radians(35)
+_WIDTH, _HEIGHT, _SCALE = 190, 330, 165
+_COLOURS = {"Left": "#0072B2", "Right": "#D55E00"}
+_MIDDLE, _LACKING = "#3A3A3A", "#8A8A8A"
+
+
+def _page() -> Iterator[str]:
+    yield from ("| layout | joints | measured | derived | lacking |", "|---|---|---|---|---|")
+    for layout in LAYOUTS.values():
+        found = [made.status for made in joint_sources(layout, NTU25)]
+        counts = " | ".join(str(found.count(status)) for status in ("measured", "derived", "lacking"))
+        yield f"| [{layout.name}](#{layout.name.replace('_', '-')}) | {layout.num_joints} | {counts} |"
+    for layout in LAYOUTS.values():
+        yield from ("", f"## {layout.name}", "", f"{layout.source}.", "", _picture(layout), "")
+        yield from _table(layout)
+        yield from ("", f"In order: {', '.join(f'`{name}`' for name in layout.joint_names)}.")
+
+
+def _table(layout: Layout) -> Iterator[str]:
+    yield from ("| joint of the model | is | made of |", "|---|---|---|")
+    for name, made in zip(NTU25.joint_names, joint_sources(layout, NTU25), strict=True):
+        parts = [f"`{joint}`" if weight == 1 else f"{weight:g} `{joint}`" for joint, weight in made.weights.items()]
+        yield f"| `{name}` | {made.status} | {' + '.join(parts)} |"
+
+
+def _picture(layout: Layout) -> str:
+    """The layout's bones, and as rings the joints of the model that it lacks."""
+    names = layout.canonical_names
+    places = [_place(PERSON[name]) if name in PERSON else None for name in names]
+    parts = [
+        f'<line x1="{a[0]}" y1="{a[1]}" x2="{b[0]}" y2="{b[1]}" stroke="{_colour(names[joint])}" stroke-width="2.5"/>'
+        for joint, parent in enumerate(layout.parents)
+        if parent >= 0 and (a := places[joint]) is not None and (b := places[parent]) is not None
+    ]
+    parts += [
+        f'<circle cx="{place[0]}" cy="{place[1]}" r="3.5" fill="{_colour(name)}"><title>{own}</title></circle>'
+        for own, name, place in zip(layout.joint_names, names, places, strict=True)
+        if place is not None
+    ]
+    for name, made in zip(NTU25.joint_names, joint_sources(layout, NTU25), strict=True):
+        if made.status == "lacking":
+            x, y = _place(PERSON[name])
+            ring = f'<circle cx="{x}" cy="{y}" r="4" fill="none" stroke="{_LACKING}" stroke-dasharray="2 1.5">'
+            parts.append(f"{ring}<title>lacking: {name}</title></circle>")
+    label = f"The joints of {layout.name} on a standing person"
+    return (
+        f'<svg class="layout" role="img" aria-label="{label}" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
+        f'width="{_WIDTH}" height="{_HEIGHT}">{"".join(parts)}</svg>'
+    )
+
+
+def _place(point: tuple[float, float, float]) -> tuple[float, float]:
+    """Seen from the front and a little from the person's right: the left hand is on the right of the picture."""
+    x, y, z = point
+    across = x * math.cos(_TURN) - z * math.sin(_TURN)
+    return round(_WIDTH / 2 + 15 + _SCALE * across, 1), round(_HEIGHT - 18 - _SCALE * (y + 0.12 * z), 1)
+
+
+def _colour(name: str) -> str:
+    return next((colour for side, colour in _COLOURS.items() if name.endswith(side)), _MIDDLE)
+
+
+def _fill_in(_app: Sphinx, _docname: str, content: list[str]) -> None:
+    if _REQUEST in content[0]:
+        content[0] = content[0].replace(_REQUEST, "\n".join(_page()))
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("source-read", _fill_in)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
