@@ -39,7 +39,7 @@ from gfp_serve.config import DEFAULT_BUNDLE
 from gfp_serve.errors import InvalidSkeletonError
 from gfp_serve.extras import load
 from gfp_serve.filters import AnyOf, Filter
-from gfp_serve.formats import Clip, find_files, read_clips
+from gfp_serve.formats import Clip, NamedFile, find_named_files, read_clips
 from gfp_serve.formats import annotations as annotation_files
 from gfp_serve.formats.annotations import Annotation, label_of
 from gfp_serve.items import Source
@@ -113,10 +113,7 @@ def main(
         files, parts = [CLIPS], parts or 5
     annotations = None if annotations_file is None else annotation_files.read(annotations_file)
     recordings = [
-        recording
-        for path in files
-        for file in find_files(path)
-        for recording in recordings_of(file, annotations, parts, draws)
+        recording for file in find_named_files(files) for recording in recordings_of(file, annotations, parts, draws)
     ]
     shown = next((each for each in recordings if each.name == draw), recordings[0])
     with ExitStack() as stack:
@@ -133,14 +130,14 @@ def main(
 
 
 def recordings_of(
-    file: Path, annotations: dict[str, list[Annotation]] | None, parts: int | None, draws: random.Random
+    file: NamedFile, annotations: dict[str, list[Annotation]] | None, parts: int | None, draws: random.Random
 ) -> Iterator[Recording]:
     """Read the recordings of a file with their true times; see the top of this file."""
     if annotations is None and parts is None:
         yield from joined(file, draws)
         return
-    for clip in read_clips(file):
-        name = f"{file.stem}/{clip.name}"
+    for clip in read_clips(file.path):
+        name = file.name_of(clip.name)
         length_s = len(clip.sequence) / clip.fps
         known = (annotations or {}).get(name, [])
         if parts is not None:
@@ -151,10 +148,10 @@ def recordings_of(
         yield Recording(name, clip.subject, clip.sequence, clip.layout, clip.fps, known, order)
 
 
-def joined(file: Path, draws: random.Random) -> Iterator[Recording]:
+def joined(file: NamedFile, draws: random.Random) -> Iterator[Recording]:
     """Join all labelled clips of each person and camera to one recording."""
     by_person: dict[tuple[str, int], list[Clip]] = defaultdict(list)
-    for clip in read_clips(file):
+    for clip in read_clips(file.path):
         if clip.label is not None and is_usable(clip.sequence, clip.layout):
             by_person[clip.subject, clip.camera].append(clip)
     for (subject, camera), clips in by_person.items():
@@ -163,7 +160,7 @@ def joined(file: Path, draws: random.Random) -> Iterator[Recording]:
         bodies = max(clip.sequence.shape[1] for clip in clips)
         nobody = [(0, 0), (0, bodies), (0, 0), (0, 0)]
         yield Recording(
-            f"{file.stem}/{subject}-{camera}",
+            file.name_of(f"{subject}-{camera}"),
             subject,
             np.concatenate(
                 [np.pad(clip.sequence, nobody, constant_values=np.nan)[:, :bodies] for clip in clips], dtype=np.float32

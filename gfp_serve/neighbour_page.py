@@ -1,7 +1,8 @@
 """The page of a search: each query beside the motion of what was found for it.
 
 A server keeps no motion. What an item looks like is read from the recording that it was made from, which its id names:
-`gfp add` gives FILE/CLIP to a clip, and FILE/CLIP@FIRST-END to a window of one.
+`gfp add` gives FILE/CLIP to a clip, and FILE/CLIP@FIRST-END to a window of one. FILE is an end of the file's path (see
+`gfp_serve.formats.file_names`), so it is found in whatever folder the file is now.
 """
 
 import re
@@ -13,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from gfp_serve.errors import DamagedFileError, InvalidSkeletonError
-from gfp_serve.formats import Clip, find_files, read_clips
+from gfp_serve.formats import Clip, Remark, find_named_files, read_clips
+from gfp_serve.formats.file_names import ends_of
 from gfp_serve.items import Neighbour, Source
 from gfp_serve.moments import Moment
 from gfp_serve.motion_page import Motion, MotionPanel, MotionRow, write_motion_page
@@ -65,7 +67,7 @@ class NeighbourPage:
         origins = {_origin(answer) for _, _, found in self._rows for answer in found}
         queries = {name: _motion(clip, clip.sequence) for name, clip, _ in self._rows}
         motions = {origin: queries[origin.id] for origin in origins if origin.id in queries}
-        files = [file for place in recordings for file in find_files(place)]
+        files = [file.path for file in find_named_files(recordings)]
         motions |= find_motions(origins - motions.keys(), files, report)
         rows = [
             MotionRow(
@@ -100,21 +102,28 @@ def find_motions(
     """Read the motion of each origin whose recording is one of the files. Files that no origin names are not read.
 
     An id is the name of a clip or of a window of a clip. If it is neither, the source is used: its recording is
-    FILE/CLIP, and its seconds count from the clip's first frame. If several files have the same name, the first one is
-    used. A damaged file or clip is left out, and `report` is called with the reason.
+    FILE/CLIP, and its seconds count from the clip's first frame. If several files can be the one that FILE names, the
+    first one that has the clip is used. A damaged file or clip is left out, and `report` is called with the reason.
     """
     # What to cut from a clip, by the clip's name. If several clips may have an origin's motion, the likeliest is used.
     wanted: dict[str, list[tuple[int, Origin, Callable[[Clip], Motion | None]]]] = defaultdict(list)
     for origin in origins:
         for place, (name, cut) in enumerate(_ways(origin)):
             wanted[name].append((place, origin, cut))
+    clips_by_file: dict[str, list[str]] = defaultdict(list)  # FILE -> CLIPs; each / of a name may be the one between
+    for name in wanted:
+        for slash in (place for place, letter in enumerate(name) if letter == "/"):
+            clips_by_file[name[:slash]].append(name[slash + 1 :])
     found: dict[Origin, tuple[int, Motion]] = {}
     for file in files:
-        prefix = f"{file.stem}/"
-        names = {name for name in wanted if name.startswith(prefix)}
+        names: dict[str, list[str]] = defaultdict(list)  # wanted names, by the clip of this file that they would be
+        for end in ends_of(file):
+            for clip_name in clips_by_file.get(end, ()):
+                if (name := f"{end}/{clip_name}") in wanted:
+                    names[clip_name].append(name)
         try:
-            for clip in read_clips(file) if names else ():
-                for place, origin, cut in wanted.pop(prefix + clip.name, ()):
+            for clip in read_clips(file, report=_told_before) if names else ():
+                for place, origin, cut in (way for name in names.pop(clip.name, ()) for way in wanted.pop(name, ())):
                     motion = cut(clip)
                     if motion is None or place > found.get(origin, (place,))[0]:
                         continue
@@ -124,12 +133,15 @@ def find_motions(
                         report(f"{file}, clip {clip.name!r}: {error}")
                     else:
                         found[origin] = place, motion
-                names.discard(prefix + clip.name)
                 if not names:
                     break
         except DamagedFileError as error:
             report(str(error))
     return {origin: motion for origin, (_, motion) in found.items()}
+
+
+def _told_before(_: Remark) -> None:
+    """`gfp add` or `gfp search` said it when it read these recordings."""
 
 
 def _ways(origin: Origin) -> Iterable[tuple[str, Callable[[Clip], Motion | None]]]:
@@ -178,7 +190,7 @@ def _name(answer: Neighbour | Moment) -> str:
 
 def _advice(origin: Origin) -> str:
     recording = origin.source.recording if origin.source else origin.id
-    file, slash, _ = recording.partition("/")
+    file, slash, _ = recording.rpartition("/")
     if not slash:
         return "Its recording is not known: neither its id nor its source is FILE/CLIP, as gfp add writes them."
     return f"Its recording {file!r} was not found. Give the file or its folder: --recordings FILE_OR_FOLDER."

@@ -8,13 +8,14 @@ from typing import Any
 import click
 
 from gfp_serve.cli.arguments import PATH, Connect, gallery_option, talks_to_server
-from gfp_serve.cli.clips import answered_clips, reads_clips, skipped
+from gfp_serve.cli.clips import ClipChoice, answered_clips, reads_clips, skipped
 from gfp_serve.cli.options import Command
-from gfp_serve.cli.printing import print_json, print_result
+from gfp_serve.cli.printing import num_items, print_json, print_result
 from gfp_serve.cli.progress import warn
 from gfp_serve.client.recordings import RecordedClip, WindowPlan
 from gfp_serve.errors import ItemNotFoundError
 from gfp_serve.formats import annotations as annotation_files
+from gfp_serve.items import DEFAULT_GALLERY, Description
 
 
 class _WindowSize(click.ParamType[tuple[int, int]]):
@@ -57,8 +58,7 @@ _OLD_NAMES = {"segments": "annotations"}
 @gallery_option
 @talks_to_server
 def add(
-    files: Sequence[Path],
-    split: str,
+    clips: ClipChoice,
     windows: Sequence[tuple[int, int]],
     annotations_file: Path | None,
     gallery: str,
@@ -67,7 +67,9 @@ def add(
 ) -> None:
     """Add every clip to the gallery, under the id FILE/CLIP. An item with that id is replaced.
 
-    A window's id is FILE/CLIP@FIRST-END, by its first frame and the frame after its last, counted from 0.
+    FILE is the file's name without its suffix. Where files of one command have the same name, it is as much of the end
+    of each path as tells them apart: s1/walk/CLIP and s2/walk/CLIP. A window's id is FILE/CLIP@FIRST-END, by its first
+    frame and the frame after its last, counted from 0.
     """
     if annotations_file is not None and not windows:
         raise click.BadParameter(
@@ -75,27 +77,47 @@ def add(
         )
     annotations = annotation_files.read(annotations_file) if annotations_file else {}
     unused = set(annotations)
-    num_added = generation = 0
+    num_added = num_requests = 0
     with connect() as client:
+        before = client.describe_gallery(gallery)
 
         def send(batch: list[RecordedClip]) -> list[str]:
-            nonlocal generation
+            nonlocal num_requests
             items = [each.as_item() for each in batch]
-            generation = client.upsert(items, gallery=gallery)
+            client.upsert(items, gallery=gallery)
+            num_requests += 1
             return [item.id for item in items]
 
         plan = WindowPlan(windows, annotations) if windows else None
-        for recorded, id in answered_clips(client, files, split, send, plan):
+        for recorded, id in answered_clips(client, clips, send, plan):
             num_added += 1
             unused -= {recorded.source.recording} if recorded.source else set()
             if as_json:
                 print_json({"id": id, "label": recorded.clip.label})
+        now = client.describe_gallery(gallery)
     if unused:
         first, num_others = min(unused), len(unused) - 1
         others = "" if num_others == 0 else " and 1 other" if num_others == 1 else f" and {num_others} others"
         skipped(f"{annotations_file} names recordings of which no window was added: {first!r}{others}.")
     if not as_json:
-        click.echo(f"{num_added} items were added; the gallery is at generation {generation}.")
+        # Each request raises the generation by one. If it rose further, somebody else wrote too, and who added how many
+        # new items is not known.
+        is_ours = now.generation - before.generation == num_requests
+        num_new = now.num_items - before.num_items if is_ours else None
+        click.echo(f"{_added(num_added, num_new, 'window' if windows else 'clip')}; {_holds(gallery, now)}.")
+
+
+def _added(count: int, num_new: int | None, what: str) -> str:
+    said = f"1 {what} was added" if count == 1 else f"{count:,} {what}s were added"
+    if num_new is None or num_new == count:
+        return said
+    if num_new == 0:
+        return f"{said} in place of {'the item' if count == 1 else 'items'} with the same id{'' if count == 1 else 's'}"
+    return f"{said}, {num_new:,} of them new and {count - num_new:,} in place of items with the same ids"
+
+
+def _holds(gallery: str, state: Description) -> str:
+    return f"the gallery {gallery or DEFAULT_GALLERY} has {num_items(state.num_items)}"
 
 
 @click.command(cls=Command)

@@ -10,7 +10,7 @@ import numpy as np
 from gfp_serve import __version__
 from gfp_serve.cli.add import add, remove
 from gfp_serve.cli.arguments import PATH, Connect, searches, talks_to_server, votes
-from gfp_serve.cli.clips import answered_clips, reads_clips, skipped
+from gfp_serve.cli.clips import ClipChoice, answered_clips, reads_clips, skipped
 from gfp_serve.cli.gallery import gallery
 from gfp_serve.cli.hints import NOTHING_FOUND, SearchHint
 from gfp_serve.cli.options import Group
@@ -39,7 +39,7 @@ for each in (add, remove, gallery):
 @reads_clips
 @click.option("--out", type=PATH, help="Write the vectors: .npy, or .npz with names and labels.")
 @talks_to_server
-def embed(files: Sequence[Path], split: str, out: Path | None, connect: Connect, as_json: bool) -> None:
+def embed(clips: ClipChoice, out: Path | None, connect: Connect, as_json: bool) -> None:
     """Embed every clip of recordings as a unit vector."""
     if out is not None and out.suffix not in (".npy", ".npz"):
         raise click.BadParameter(f"{out} must end in .npy or .npz.", param_hint="--out")
@@ -50,7 +50,7 @@ def embed(files: Sequence[Path], split: str, out: Path | None, connect: Connect,
         def send(batch: list[RecordedClip]) -> Iterable[np.ndarray]:
             return client.embed(_sequences(batch), batch[0].layout)
 
-        for recorded, vector in answered_clips(client, files, split, send):
+        for recorded, vector in answered_clips(client, clips, send):
             clip = recorded.clip
             names.append(recorded.id)
             labels.append(clip.label or "")
@@ -96,8 +96,7 @@ def embed(files: Sequence[Path], split: str, out: Path | None, connect: Connect,
 @searches
 @talks_to_server
 def search(
-    files: Sequence[Path],
-    split: str,
+    clips: ClipChoice,
     top_k: int,
     moments: bool,
     html: Path | None,
@@ -124,7 +123,7 @@ def search(
         def send(batch: list[RecordedClip]) -> Sequence[Sequence[Neighbour | Moment]]:
             return find(_sequences(batch), top_k, batch[0].layout, **scope)
 
-        for recorded, found in answered_clips(client, files, split, send):
+        for recorded, found in answered_clips(client, clips, send):
             page.add(recorded.id, recorded.clip, found)
             rows = [
                 ("" if rank else recorded.id, f"{answer.similarity:.3f}", answer.label, *_where(answer))
@@ -136,7 +135,7 @@ def search(
         hint.show(client)
     answers.print_table()
     if html is not None:
-        written = page.write(html, [*files, *recordings], skipped)
+        written = page.write(html, [*clips.files, *recordings], skipped)
         click.echo(printable(_about_page(html, written)), err=as_json)
 
 
@@ -174,7 +173,7 @@ def _when_and_where(moment: Moment) -> tuple[str, str, str]:
 @click.option("--unknown-below", type=float, help="Say unknown when no voter is at least this similar (-1 to 1).")
 @searches
 @talks_to_server
-def classify(files: Sequence[Path], split: str, connect: Connect, as_json: bool, **how: Any) -> None:
+def classify(clips: ClipChoice, connect: Connect, as_json: bool, **how: Any) -> None:
     """Name the action of each clip by vote of its nearest items."""
     answers = Listing(("clip", "class", "score", "runner-up", "score"), as_json)
     hint = SearchHint(how["where"], how["gallery"])
@@ -184,7 +183,7 @@ def classify(files: Sequence[Path], split: str, connect: Connect, as_json: bool,
         def send(batch: list[RecordedClip]) -> list[Classification]:
             return client.classify(_sequences(batch), layout=batch[0].layout, **how)
 
-        for recorded, result in answered_clips(client, files, split, send):
+        for recorded, result in answered_clips(client, clips, send):
             label = recorded.clip.label
             best = [(each.label, f"{each.score:.2f}") for each in result.scores[:2]]
             first, second = (*best, ("", ""), ("", ""))[:2]

@@ -1,13 +1,16 @@
 """The clips that a command goes through: its options for them, its progress, and what it left out."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 
+from gfp_serve.cli.options import with_options_of
 from gfp_serve.cli.printing import printable
 from gfp_serve.cli.progress import progress, warn
+from gfp_serve.cli.reading import label_from_option, say_how_files_were_read
 from gfp_serve.client import Client
 from gfp_serve.client.recordings import CLIPS_PER_REQUEST, RecordedClip, Recordings, WindowPlan
 from gfp_serve.formats import TEST_SPLIT, TRAIN_SPLIT
@@ -17,8 +20,22 @@ _SPLITS = {"all": None, "train": TRAIN_SPLIT, "test": TEST_SPLIT}
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class ClipChoice:
+    """Which clips a command goes through, as its options say."""
+
+    files: Sequence[Path]  # or folders
+    split: str
+    label_from: str | None
+
+
 def reads_clips(command: Callable[..., None]) -> Callable[..., None]:
-    """The recordings that a command goes through: it is called with `files=` and `split=`."""
+    """The recordings that a command goes through: it is called with `clips=`, a `ClipChoice`."""
+
+    @with_options_of(command)
+    def call(files: Sequence[Path], split: str, label_from: str | None, **given: Any) -> None:
+        command(clips=ClipChoice(files, split, label_from), **given)
+
     split = click.option(
         "--split",
         type=click.Choice(list(_SPLITS)),
@@ -27,21 +44,21 @@ def reads_clips(command: Callable[..., None]) -> Callable[..., None]:
         help="Use only clips on this side of the recordings' own split.",
     )
     files = click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
-    return files(split(command))
+    return files(split(label_from_option(call)))
 
 
 def answered_clips(
     client: Client,
-    files: Sequence[Path],
-    split: str,
+    clips: ClipChoice,
     send: Callable[[list[RecordedClip]], Iterable[T]],
     windows: WindowPlan | None = None,
 ) -> Iterator[tuple[RecordedClip, T]]:
     """Each clip of the recordings with the server's answer to it; see `Recordings.answered`. `send` uses the client.
 
-    Shows a progress bar, and says what is left out. Raises `click.ClickException` when nothing could be used.
+    Shows a progress bar, and says what is left out and how files were read. Raises `click.ClickException` when nothing
+    could be used.
     """
-    recordings = Recordings(files, split=_SPLITS[split], report=skipped)
+    recordings = Recordings(clips.files, split=_SPLITS[clips.split], label_from=clips.label_from, report=skipped)
     clips_per_request = min(CLIPS_PER_REQUEST, client.info().limits.max_sequences)
     num_used = 0
     with progress() as bars:
@@ -49,9 +66,10 @@ def answered_clips(
         for answered in recordings.answered(send, windows, clips_per_request=clips_per_request, advance=bar.advance):
             num_used += 1
             yield answered
+    say_how_files_were_read(recordings.remarks, recordings.labels)
     if num_used == 0:
-        chosen = "" if split == "all" else f" of the {split} split"
-        where = recordings.files[0] if len(recordings.files) == 1 else f"{len(recordings.files)} recordings"
+        chosen = "" if clips.split == "all" else f" of the {clips.split} split"
+        where = recordings.files[0].path if len(recordings.files) == 1 else f"{len(recordings.files)} recordings"
         raise click.ClickException(printable(f"no usable clip{chosen} was found in {where}."))
 
 

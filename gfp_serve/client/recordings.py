@@ -16,8 +16,10 @@ from jaxtyping import Float32
 
 from gfp_serve.client.conversation import ClipItem
 from gfp_serve.errors import DamagedFileError, InvalidRequestError, InvalidSkeletonError
-from gfp_serve.formats import Clip, find_files, read_clips
+from gfp_serve.formats import Clip, NamedFile, Remark, find_named_files, read_clips
 from gfp_serve.formats.annotations import Annotation, label_of
+from gfp_serve.formats.folder_labels import label_files
+from gfp_serve.formats.remark import Remarks
 from gfp_serve.items import Attribute, Source
 from gfp_serve.layouts import LAYOUTS, map_joints
 from gfp_serve.lost_joints import lost_as_nan
@@ -67,15 +69,23 @@ class WindowPlan:
 class Recordings:
     """The recordings at these paths, which are files or folders of files.
 
-    With `split`, only the clips on that side of their own split are used. `report` is told what is left out, and why.
-    Raises `DamagedFileError` for a path that has no recordings.
+    With `split`, only the clips on that side of their own split are used. `label_from` is a rule of `folder_labels`.
+    `report` is told what is left out, and why. `remarks` collects how files were read.
+    Raises `DamagedFileError` for a path that has no recordings, and what `folder_labels.label_files` does.
     """
 
     def __init__(
-        self, paths: Iterable[Path], *, split: int | None = None, report: Callable[[str], None] = lambda _: None
+        self,
+        paths: Iterable[Path],
+        *,
+        split: int | None = None,
+        label_from: str | None = None,
+        report: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self.files = [file for path in paths for file in find_files(path)]
-        self.num_bytes = sum(file.stat().st_size for file in self.files)
+        self.files = find_named_files(paths)
+        self.num_bytes = sum(file.path.stat().st_size for file in self.files)
+        self.labels = None if label_from is None else label_files(label_from, self.files)
+        self.remarks = Remarks()
         self._split = split
         self._report = report
 
@@ -102,7 +112,7 @@ class Recordings:
         """
         for file in self.files:
             # How many clips a file holds is not known before its end, so bytes in memory stand for bytes of the file.
-            left = float(file.stat().st_size)
+            left = float(file.path.stat().st_size)
             problems = _Problems(file, self._report)
             for _, same_layout in groupby(self._clips_of(file, windows, problems), key=lambda each: each.layout):
                 for clip, answer in _answers(same_layout, send, clips_per_request):
@@ -116,16 +126,22 @@ class Recordings:
             problems.report_windows()
             advance(left)
 
-    def _clips_of(self, file: Path, windows: WindowPlan | None, problems: "_Problems") -> Iterator[RecordedClip]:
+    def _clips_of(self, file: NamedFile, windows: WindowPlan | None, problems: "_Problems") -> Iterator[RecordedClip]:
+        def report(remark: Remark) -> None:
+            if remark.left_out:
+                self._report(f"{file.path}, {remark}")
+            else:
+                self.remarks.add(file.path, remark.text)
+
         try:
-            for clip in read_clips(file):
+            for read in read_clips(file.path, report=report):
+                clip = read if self.labels is None else self.labels.applied_to(read, file.path)
                 if self._split is not None and clip.split != self._split:
                     continue
-                id = f"{file.stem}/{clip.name}"
-                whole = _Part(id, clip, None, float(clip.sequence.nbytes))
+                whole = _Part(file.name_of(clip.name), clip, None, float(clip.sequence.nbytes))
                 for part in [whole] if windows is None else _cut(whole, windows, problems):
                     try:
-                        yield _recorded(file, part)
+                        yield _recorded(file.path, part)
                     except InvalidSkeletonError as error:
                         problems.add(part.id, part.source, error.message)
         except DamagedFileError as error:
@@ -150,7 +166,7 @@ class _Part(NamedTuple):
 class _Problems:
     """Why clips of a file are left out. Clips are reported at once, windows of a clip together and at the end."""
 
-    def __init__(self, file: Path, report: Callable[[str], None]) -> None:
+    def __init__(self, file: NamedFile, report: Callable[[str], None]) -> None:
         self.num_windows: Counter[str] = Counter()  # of each clip, by its id
         self._file = file
         self._report = report
@@ -158,7 +174,7 @@ class _Problems:
 
     def add(self, id: str, source: Source | None, problem: str) -> None:
         if source is None:
-            self._report(f"{self._file}, clip {self._name(id)!r}: {problem}")
+            self._report(f"{self._file.path}, clip {self._name(id)!r}: {problem}")
         else:
             self._of_windows.setdefault(source.recording, []).append(f"{self._name(id)!r}: {problem}")
 
@@ -167,7 +183,7 @@ class _Problems:
             self.add(id, None, f"{len(problems)} of {self.num_windows[id]} windows, the first {problems[0]}")
 
     def _name(self, id: str) -> str:
-        return id.removeprefix(f"{self._file.stem}/")
+        return id.removeprefix(self._file.name_of(""))
 
 
 def _cut(whole: _Part, windows: WindowPlan, problems: _Problems) -> Iterator[_Part]:

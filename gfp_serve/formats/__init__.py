@@ -1,16 +1,21 @@
 """Recordings on disk -> clips. Each file format has a reader, chosen by the suffix of the file.
 
-A reader is a function `read(path) -> Iterator[Clip]`. It checks the whole file before it yields the first clip. Only
-`ctr_gcn`, whose files are larger than memory, checks coordinates on the way.
+A reader is a function `read(path) -> Iterator[Clip | Remark]`. It checks the whole file before it yields the first
+clip. Only `ctr_gcn`, whose files are larger than memory, checks coordinates on the way.
 """
 
-from collections.abc import Callable, Iterator
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from gfp_serve.errors import DamagedFileError
 from gfp_serve.formats import bvh, clip_file, ctr_gcn, ntu, pku_mmd, pyskl
 from gfp_serve.formats.clip import NO_SPLIT, TEST_SPLIT, TRAIN_SPLIT, UNKNOWN_SUBJECT, Clip
 from gfp_serve.formats.clip_file import write as write_clip_file
+from gfp_serve.formats.file_names import NamedFile, names_of
+from gfp_serve.formats.remark import Remark, Report
 
 __all__ = [
     "NO_SPLIT",
@@ -20,18 +25,27 @@ __all__ = [
     "TRAIN_SPLIT",
     "UNKNOWN_SUBJECT",
     "Clip",
+    "NamedFile",
+    "Remark",
     "files_beside",
     "find_files",
+    "find_named_files",
     "read_clips",
     "write_clip_file",
 ]
+
+
+_log = logging.getLogger(__name__)
 
 
 def _read_npz(path: Path) -> Iterator[Clip]:
     return ctr_gcn.read(path) if ctr_gcn.is_data_set(path) else clip_file.read(path)
 
 
-READERS: dict[str, Callable[[Path], Iterator[Clip]]] = {
+_Reader = Callable[[Path], Iterator[Clip | Remark]]
+
+# By the suffix in small letters; files may have it in any case.
+READERS: dict[str, _Reader] = {
     ".npz": _read_npz,
     ".skeleton": ntu.read,
     ".txt": pku_mmd.read,
@@ -39,7 +53,7 @@ READERS: dict[str, Callable[[Path], Iterator[Clip]]] = {
     ".bvh": bvh.read,
 }
 # Readers that keep the mistakes of published pipelines.
-_PUBLISHED_READERS: dict[str, Callable[[Path], Iterator[Clip]]] = {".skeleton": ntu.read_as_published}
+_PUBLISHED_READERS: dict[str, _Reader] = {".skeleton": ntu.read_as_published}
 _SUFFIXES = ", ".join(READERS)
 # A folder that has this file is a clip store. `trainer.data.store` reads it; its clips are cleaned already.
 STORE_FILE = "store.json"
@@ -62,34 +76,54 @@ def find_files(path: Path) -> list[Path]:
     return files
 
 
-def read_clips(path: Path | str, *, as_published: bool = False) -> Iterator[Clip]:
+def find_named_files(paths: Iterable[Path]) -> list[NamedFile]:
+    """All recordings at these paths, which are files or folders, each once and with a name that no other one has.
+
+    Raises what `find_files` does.
+    """
+    found: dict[str, tuple[Path, Path]] = {}  # by the absolute path: a file may be in several of the folders
+    for place in paths:
+        for file in find_files(place):
+            found.setdefault(os.path.abspath(file), (file, place))  # noqa: PTH100 (keeps links)
+    names = names_of([file for file, _ in found.values()])
+    return [NamedFile(file, place, name) for (file, place), name in zip(found.values(), names, strict=True)]
+
+
+def read_clips(path: Path | str, *, as_published: bool = False, report: Report | None = None) -> Iterator[Clip]:
     """Yield the clips of one recording, in the file's order. `as_published` keeps mistakes of published pipelines.
 
+    `report` gets what the reader says about the file, such as why it leaves a clip out; without `report` it is logged.
     Raises `DamagedFileError`, which names the file and the line or array. It is raised before the first clip, except
     for coordinates in a file of `ctr_gcn`.
     """
     path = Path(path)
+    report = report or partial(_log.warning, "%s: %s", path)
     reader = _reader_of(path)
-    yield from (_PUBLISHED_READERS.get(path.suffix, reader) if as_published else reader)(path)
+    for each in (_PUBLISHED_READERS.get(path.suffix.lower(), reader) if as_published else reader)(path):
+        if isinstance(each, Remark):
+            report(each)
+        else:
+            yield each
 
 
 def files_beside(path: Path) -> list[Path]:
     """The other files that the reader of this recording reads: labels and splits."""
-    return pku_mmd.files_beside(path) if path.suffix == ".txt" else []
+    return pku_mmd.files_beside(path) if path.suffix.lower() == ".txt" else []
 
 
 def _is_recording(path: Path) -> bool:
     # Text files can be anything: read-me files, labels, lists.
-    known = path.suffix in READERS and (path.suffix != ".txt" or pku_mmd.is_recording(path))
+    suffix = path.suffix.lower()
+    known = suffix in READERS and (suffix != ".txt" or pku_mmd.is_recording(path))
     return known and path.is_file()
 
 
-def _reader_of(path: Path) -> Callable[[Path], Iterator[Clip]]:
+def _reader_of(path: Path) -> _Reader:
     if not path.exists():
         raise DamagedFileError(f"{path} does not exist; name a recording ({_SUFFIXES}) or a folder of recordings.")
-    if path.suffix not in READERS:
+    if path.suffix.lower() not in READERS:
         raise DamagedFileError(
             f"{path} is not of a known format; recordings end in {_SUFFIXES}. "
             f"gfp_serve.formats.write_clip_file makes one of arrays."
         )
-    return READERS[path.suffix]
+    return READERS[path.suffix.lower()]

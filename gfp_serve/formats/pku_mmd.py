@@ -17,6 +17,7 @@ from gfp_serve.errors import DamagedFileError
 from gfp_serve.formats.bodies import without_empty_places
 from gfp_serve.formats.clip import NO_SPLIT, TEST_SPLIT, TRAIN_SPLIT, Clip
 from gfp_serve.formats.pku_mmd_actions import ACTIONS
+from gfp_serve.formats.remark import Remark
 from gfp_serve.formats.text import damaged_line, read_lines, read_table
 from gfp_serve.layouts import NTU25
 
@@ -31,6 +32,7 @@ _NAME = re.compile(r"(?:\d{4}|(?P<phase2>A\d{2}N\d{2}))-(?P<camera>[LMR])")
 # Below the folder of the data set, labels are in folders with the first names, split files in those with the second.
 _LABEL_FOLDERS = ("*[Ll][Aa][Bb][Ee][Ll]*", "*[Ll][Aa][Bb][Ee][Ll]*/*")
 _SPLIT_FOLDERS = (".", "[Ss][Pp][Ll][Ii][Tt]*")
+_TXT, _CSV = ".[Tt][Xx][Tt]", ".[Cc][Ss][Vv]"
 # The release has recordings in Data/PKU_Skeleton_Renew: the folder of the data set is above folders with such names.
 _INNER_FOLDER = re.compile("data|skeleton", re.IGNORECASE)
 
@@ -46,15 +48,15 @@ def is_recording(path: Path) -> bool:
         return True  # the reader says why
 
 
-def read(path: Path) -> Iterator[Clip]:
+def read(path: Path) -> Iterator[Clip | Remark]:
     """Yield the labelled actions of one recording, in the order of the label file.
 
     The sides of the cross-subject and cross-view splits come from their files, if these exist. Recordings that a file
     does not list for training are test recordings, as in MAMP. Camera 1 is L, 2 is M, 3 is R. The files do not say who
     moves. Labels may overlap, because in phase II actions happen at the same time. A label without a frame (some of the
-    release end where they start) gives a clip of no frames; an import names it and leaves it out.
-    Raises `DamagedFileError`, which names the line, for a recording or labels that are malformed, and for a label that
-    ends after its recording.
+    release end where they start) gives a clip of no frames; an import names it and leaves it out. A label that ends
+    after its recording gives a remark instead of a clip. Each clip is numbered by the place of its label in the file.
+    Raises `DamagedFileError`, which names the line, for a recording or labels that are malformed.
     """
     named = _NAME.fullmatch(path.stem)
     if named is None:
@@ -68,11 +70,19 @@ def read(path: Path) -> Iterator[Clip]:
     rows = read_table(path, lines, first_line=1, num_columns=_COLUMNS)
     sequence = _in_float32(path, rows).reshape(len(rows), _PLACES, NTU25.num_joints, 3)
     label_file = _label_file(path)
-    labels = _labels(label_file, num_frames=len(sequence), recording=path)
+    labels = _labels(label_file, recording=path)
     splits = _sides(path, phase2=named["phase2"] is not None)
     for number, (action, start, stop) in enumerate(labels):
+        name = f"{path.stem}_{number:02}"
+        if stop > len(sequence):
+            yield Remark(
+                f"its label, line {number + 1} of {label_file}, ends at frame {stop}, but the recording has "
+                f"{len(sequence)}. If the recording was cut off, or the labels belong to another one, copy both again.",
+                left_out=name,
+            )
+            continue
         yield Clip(
-            name=f"{path.stem}_{number:02}",
+            name=name,
             sequence=without_empty_places(sequence[start:stop]),
             layout=NTU25,
             fps=FPS,
@@ -115,7 +125,7 @@ def _data_set_folders(path: Path) -> Iterator[Path]:
 
 
 def _label_file(path: Path) -> Path:
-    for data_set, folder, suffix in itertools.product(_data_set_folders(path), _LABEL_FOLDERS, (".txt", ".csv")):
+    for data_set, folder, suffix in itertools.product(_data_set_folders(path), _LABEL_FOLDERS, (_TXT, _CSV)):
         for found in sorted(data_set.glob(f"{folder}/{path.stem}{suffix}")):
             if not found.samefile(path):
                 return found
@@ -125,7 +135,7 @@ def _label_file(path: Path) -> Path:
     )
 
 
-def _labels(path: Path, *, num_frames: int, recording: Path) -> list[tuple[int, int, int]]:
+def _labels(path: Path, *, recording: Path) -> list[tuple[int, int, int]]:
     """Action number, first frame, and the frame after the last, of each line."""
     labels = []
     for number, line in enumerate(read_lines(path), start=1):
@@ -137,13 +147,6 @@ def _labels(path: Path, *, num_frames: int, recording: Path) -> list[tuple[int, 
         action, start, stop = (int(each[1]) for each in numbers if each)
         if not 1 <= action <= len(ACTIONS):
             raise damaged_line(path, number, f"names action {action}; expected 1 to {len(ACTIONS)}")
-        if stop > num_frames:
-            raise damaged_line(
-                path,
-                number,
-                f"ends at frame {stop}, but {recording} has {num_frames}; the recording was cut off, or the labels "
-                f"belong to another: copy both again",
-            )
         labels.append((action, start, stop))
     if not labels:
         raise DamagedFileError(f"{path} is empty: it names no action in {recording}; copy it again.")
@@ -162,7 +165,7 @@ def _split_files(path: Path, *, phase2: bool) -> dict[str, Path]:
     """The files of the protocols that exist; those of phase II end in _v2."""
     files = {}
     for protocol, name in {"x-sub": "cross[_-]subject", "x-view": "cross[_-]view"}.items():
-        file = _split_file(path, [f"{name}{ending}.txt" for ending in (("_v2", "") if phase2 else ("", "_v1"))])
+        file = _split_file(path, [f"{name}{ending}{_TXT}" for ending in (("_v2", "") if phase2 else ("", "_v1"))])
         if file is not None:
             files[protocol] = file
     return files

@@ -83,6 +83,26 @@ def test_the_first_of_files_with_one_name_is_used_and_damaged_files_are_named(tm
     assert str(files[0]) in problems[0]
 
 
+def test_a_file_is_known_by_any_end_of_its_path(tmp_path):
+    files = []
+    for folder, seed in (("s1", 1), ("s2", 2)):
+        (tmp_path / folder).mkdir()
+        files.append(tmp_path / folder / "walk.npz")
+        write_clip_file(files[-1], [clip("c1", seed), clip("walk/c1", seed + 2)])
+    for id, seed in {
+        "s2/walk/c1": 2,
+        "walk/walk/c1": 3,
+        "s2/walk/walk/c1": 4,
+        "walk.npz/c1": 1,
+        f"{tmp_path.name}/s2/walk.npz/c1@5-9": 2,
+    }.items():
+        frames = slice(5, 9) if "@" in id else slice(None)
+        np.testing.assert_array_equal(frames_of(Origin(id), files), walk(seed, frames=60)[frames])
+    assert frames_of(Origin("s3/walk/c1"), files) is None
+    both = find_motions([Origin("walk/c1"), Origin("s1/walk/c1")], files, none_damaged)
+    assert len(both) == 2
+
+
 def test_a_clip_that_cannot_be_drawn_is_reported_and_the_others_are_found(tmp_path):
     infinite = walk(1, frames=60)
     infinite[5, 0, 0, 1] = np.inf
@@ -121,6 +141,7 @@ def test_a_neighbour_is_right_or_wrong_only_if_both_have_labels(label, query_lab
 
 def test_a_neighbour_without_a_motion_says_what_to_give():
     assert found_panel(neighbour("ntu/c1"), None, None).missing.startswith("Its recording 'ntu' was not found.")
+    assert found_panel(neighbour("s1/walk/c1"), None, None).missing.startswith("Its recording 's1/walk' was not found.")
     assert "--recordings" in found_panel(neighbour("ntu/c1"), None, None).missing
     assert "not known" in found_panel(neighbour("mine"), None, None).missing
 

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +14,10 @@ from rich.text import Text
 from gfp_serve.cli.options import Group, options_from
 from gfp_serve.cli.printing import output
 from gfp_serve.cli.progress import errors, progress, warn
-from gfp_serve.formats import Clip, find_files, ntu, read_clips
+from gfp_serve.cli.reading import label_from_option, say_how_files_were_read
+from gfp_serve.formats import Clip, Remark, find_named_files, ntu, read_clips
+from gfp_serve.formats.folder_labels import label_files
+from gfp_serve.formats.remark import Remarks
 from gfp_serve.preprocess import MODEL_LAYOUT, CleanConfig
 from trainer.data.choice import choose_clips
 from trainer.data.description import describe_clips, describe_store
@@ -63,6 +67,7 @@ def gfp_data() -> None:
     type=click.Choice(["x-sub", "x-view", "x-set"]),
     help="Protocol that splits the clips which have it. [default: the usual one of a data set, x-sub for NTU RGB+D]",
 )
+@label_from_option
 @click.option(
     "--leave-out",
     "lists",
@@ -100,6 +105,7 @@ def import_command(
     test_subjects: Sequence[str],
     licences: Sequence[str],
     protocol: str | None,
+    label_from: str | None,
     lists: Sequence[Path],
     compat: bool,
     second_body: Literal["absent", "copy"],
@@ -111,9 +117,9 @@ def import_command(
 
     A SOURCE is a recording or a folder of recordings: clip files and data sets of CTR-GCN (.npz), NTU RGB+D
     (.skeleton), PKU-MMD (.txt), annotations of PYSKL and MMAction2 (.pkl), motion capture (.bvh). Its clips are named
-    after the file, or after the folder for .skeleton, .txt and .bvh files. Damaged files, and clips in which nobody is
-    seen, are named and left out. The store appears complete or not at all. If an import is interrupted, repeat the
-    command: it goes on where it stopped.
+    after the file, or after the folder for .skeleton, .txt and .bvh files; where two files have the same name, the
+    folders above them are kept too. Damaged files, and clips in which nobody is seen, are named and left out. The store
+    appears complete or not at all. If an import is interrupted, repeat the command: it goes on where it stopped.
     """
     _check_form(test_subjects, "/", "--test-subject", "SOURCE/SUBJECT")
     _check_form(licences, "=", "--licence", "SOURCE=TEXT")
@@ -124,6 +130,7 @@ def import_command(
         test_subjects=frozenset(test_subjects),
         licences=dict(licence.split("=", 1) for licence in licences),
         leave_out=ntu.incomplete_recordings().union(*map(read_clip_names, lists)),
+        labels=None if label_from is None else label_files(label_from, find_named_files(paths)),
         strict=strict,
     )
     with progress() as bars:
@@ -141,6 +148,7 @@ def import_command(
         except KeyboardInterrupt:
             errors.print("interrupted; repeat the command to go on where it stopped.")
             raise
+    say_how_files_were_read(summary.remarks, config.labels)
     if summary.num_resumed:
         errors.print(f"{summary.num_resumed} of the files were done by an earlier, interrupted import.")
     click.echo(f"{out}: {summary}.")
@@ -223,7 +231,22 @@ def plot_command(path: Path, out: Path, names: Sequence[str]) -> None:
 
 
 def _clips(path: Path) -> list[Clip]:
-    return [clip for file in find_files(path) for clip in read_clips(file)]
+    """The clips of the recordings at a path; what readers say about the files is printed."""
+    remarks = Remarks()
+    clips = []
+    for file in find_named_files([path]):
+
+        def report(remark: Remark, file: Path = file.path) -> None:
+            if remark.left_out:
+                warn(f"left out: {file}, {remark}")
+            else:
+                remarks.add(file, remark.text)
+
+        # As an import does: FILE is needed where several files have the same name.
+        prefix = "" if file.name == file.path.stem else f"{file.name}/"
+        clips += [replace(clip, name=prefix + clip.name) for clip in read_clips(file.path, report=report)]
+    say_how_files_were_read(remarks, None)
+    return clips
 
 
 def _as_text(value: Any) -> str:

@@ -3,13 +3,16 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from gfp_serve import __version__
 from gfp_serve.errors import InvalidRequestError, StoreError
-from gfp_serve.formats import Clip, files_beside, find_files
+from gfp_serve.formats import Clip, Remark, files_beside, find_named_files
+from gfp_serve.formats.file_names import names_of
+from gfp_serve.formats.folder_labels import FolderLabels
+from gfp_serve.formats.remark import Remarks
 from gfp_serve.preprocess import PreprocessConfig
 from trainer.data.reading import (
     Problem,
@@ -32,6 +35,7 @@ class ImportConfig:
     test_subjects: frozenset[str] = frozenset()  # "source/subject"; the other subjects of such a source are train
     leave_out: frozenset[str] = frozenset()  # names of clips
     licences: Mapping[str, str] = field(default_factory=dict)  # source -> licence, kept in the store
+    labels: FolderLabels | None = None  # win over those of the files
     strict: bool = False  # write no store when a file or clip cannot be used
 
     def split_of(self, source: str, clip: Clip) -> tuple[int, str]:
@@ -39,7 +43,7 @@ class ImportConfig:
 
         The test subjects of the source decide; without any, the protocol; if the clip does not have it, the file.
         """
-        if any(subject.startswith(f"{source}/") for subject in self.test_subjects):
+        if any(subject.rpartition("/")[0] == source for subject in self.test_subjects):
             return int(f"{source}/{clip.subject}" in self.test_subjects), "--test-subject"
         if self.protocol is not None and self.protocol in clip.splits:
             return clip.splits[self.protocol], self.protocol
@@ -47,7 +51,8 @@ class ImportConfig:
 
     def to_json(self) -> dict[str, str]:
         """Each setting as text, to compare it with that of another import."""
-        return {
+        labels = {} if self.labels is None else {"--label-from": _digest_of_text(repr(self.labels.by_file))}
+        return labels | {
             "release": __version__,
             "preprocessing": PreprocessConfig(cleaning=self.read.cleaning).digest,
             "--compat": str(self.read.as_published),
@@ -70,6 +75,7 @@ class ImportSummary:
     num_listed: int = 0  # clips left out because they were listed
     num_resumed: int = 0  # files that an earlier, interrupted import had finished
     problems: list[Problem] = field(default_factory=list)
+    remarks: Remarks = field(default_factory=Remarks)  # how files were read
 
     def __str__(self) -> str:
         files = sum(problem.is_file for problem in self.problems)
@@ -79,23 +85,30 @@ class ImportSummary:
 
 
 def find_sources(paths: Iterable[Path]) -> dict[str, list[Path]]:
-    """The recordings in files and folders, by the name of their source.
+    """The recordings in files and folders, each once, by the name of their source.
 
-    A source is called after its file, or after its folder for the formats in `FOLDER_SUFFIXES`. Raises
+    A source is called after its folder for the formats in `FOLDER_SUFFIXES`, and after its file for the others; where
+    such files have the same name, after as much of the end of each path as tells them apart (see `file_names`). Raises
     `DamagedFileError` for a path without recordings and `InvalidRequestError` for two sources of one name.
     """
+    files = find_named_files(paths)
+    alone = [file.path for file in files if not _is_of_folder(file.path)]
+    names = dict(zip(alone, names_of(alone), strict=True))
     sources: dict[str, list[Path]] = {}
-    for path in paths:
-        folder = (path if path.is_dir() else path.parent).resolve().name
-        for file in find_files(path):
-            of_folder = file.suffix in FOLDER_SUFFIXES
-            source = folder if of_folder else file.stem
-            known = sources.setdefault(source, [])
-            if known and not (of_folder and known[0].suffix == file.suffix):
-                advice = "name folders with one kind of recordings each" if of_folder else "rename one of them"
-                raise InvalidRequestError(f"{known[0]} and {file} would both be the source {source!r}; {advice}.")
-            known.append(file)
+    for file in files:
+        folder = file.place if file.path != file.place else file.path.parent
+        source = names.get(file.path) or folder.resolve().name
+        known = sources.setdefault(source, [])
+        of_folder = _is_of_folder(file.path)
+        if known and not (of_folder and known[0].suffix.lower() == file.path.suffix.lower()):
+            advice = "name folders with one kind of recordings each" if of_folder else "rename one of them"
+            raise InvalidRequestError(f"{known[0]} and {file.path} would both be the source {source!r}; {advice}.")
+        known.append(file.path)
     return sources
+
+
+def _is_of_folder(file: Path) -> bool:
+    return file.suffix.lower() in FOLDER_SUFFIXES
 
 
 def read_clip_names(path: Path) -> list[str]:
@@ -131,6 +144,7 @@ def import_recordings(
     """
     _check_sources(sources, config)
     files = [(source, file) for source, of_source in sources.items() for file in of_source]
+    names = [name for of_source in sources.values() for name in names_of(of_source)]
     job = config.to_json() | {"sources": _listing(files)}
     summary = ImportSummary()
     sums: dict[str, list[tuple[str, str]]] = {source: [] for source in sources}
@@ -148,6 +162,8 @@ def import_recordings(
         subjects.update(note["subjects"])
         protocols.update(note["protocols"])
         sums[source].append((note["sha256"], file.name))
+        for text in note.get("remarks", []):  # imports that an earlier state of the code began have none
+            summary.remarks.add(file, text)
 
     with StoreWriter(out, config.read.cleaning, overwrite=overwrite, job=job) as writer:
         for note in writer.notes:
@@ -157,7 +173,7 @@ def import_recordings(
             report(problem)
         summary.num_resumed = summary.num_files
         for reading in read_all(files[summary.num_files :], config.read, num_workers=num_workers):
-            note = _add(reading, writer, config, advance, report)
+            note = _add(reading, names[summary.num_files], writer, config, advance, report)
             writer.commit(note)
             count(note)
         for source, of_source in sums.items():
@@ -174,47 +190,63 @@ def import_recordings(
 
 def _add(
     reading: Reading,
+    file_name: str,
     writer: StoreWriter,
     config: ImportConfig,
     advance: Callable[[float], None],
     report: Callable[[Problem], None],
 ) -> dict[str, Any]:
-    """Store the clips of one file, and return what the import notes about it."""
+    """Store the clips of one file, and return what the import notes about it.
+
+    Clips keep the names that they have in the file, unless its source has another file of that name: then they are
+    called FILE/CLIP, with the file's name among the files of the source.
+    """
     num_clips = num_frames = num_listed = 0
     subjects: set[str] = set()
     protocols: set[str] = set()
     problems: list[Problem] = []
+    remarks: list[str] = []
     source, left_bytes = reading.source, float(reading.file.stat().st_size)
+    prefix = "" if file_name == reading.file.stem else f"{file_name}/"
+
+    def leave_out(problem: Problem) -> None:
+        problems.append(problem)
+        report(problem)
+
     for outcome in reading.outcomes:
-        if isinstance(outcome, Clip):
-            protocols.update(outcome.splits)
-        if isinstance(outcome, Clip) and outcome.name in config.leave_out:
+        if isinstance(outcome, Remark):
+            remarks.append(outcome.text)
+            continue
+        if isinstance(outcome, Problem):
+            leave_out(outcome if outcome.is_file else replace(outcome, what=f"{source}/{prefix}{outcome.what}"))
+            continue
+        clip = outcome if config.labels is None else config.labels.applied_to(outcome, reading.file)
+        protocols.update(clip.splits)
+        if clip.name in config.leave_out:
             num_listed += 1
             continue
-        if isinstance(outcome, Clip) and f"{source}/{outcome.name}" in writer:
+        name = prefix + clip.name
+        if f"{source}/{name}" in writer:
             reason = f"{reading.file} has a second clip of this name; rename one of them."
-            outcome = Problem(f"{source}/{outcome.name}", reason, is_file=False)  # noqa: PLW2901
-        if isinstance(outcome, Problem):
-            problems.append(outcome)
-            report(outcome)
+            leave_out(Problem(f"{source}/{name}", reason, is_file=False))
             continue
-        split, protocol = config.split_of(source, outcome)
+        split, protocol = config.split_of(source, clip)
         writer.add(
-            outcome.sequence,
+            clip.sequence,
             source=source,
-            name=outcome.name,
-            label=outcome.label,
-            subject=outcome.subject,
-            camera=outcome.camera,
+            name=name,
+            label=clip.label,
+            subject=clip.subject,
+            camera=clip.camera,
             split=split,
-            fps=outcome.fps,
+            fps=clip.fps,
             protocol=protocol,
         )
-        subjects.add(f"{source}/{outcome.subject}")
+        subjects.add(f"{source}/{clip.subject}")
         num_clips += 1
-        num_frames += len(outcome.sequence)
+        num_frames += len(clip.sequence)
         # The number of a file's clips is not known before its end, so these bytes are a guess.
-        done = min(left_bytes, float(outcome.sequence.nbytes))
+        done = min(left_bytes, float(clip.sequence.nbytes))
         left_bytes -= done
         advance(done)
     advance(left_bytes)
@@ -224,6 +256,7 @@ def _add(
         "num_frames": num_frames,
         "num_listed": num_listed,
         "problems": [(problem.what, problem.reason, problem.is_file) for problem in problems],
+        "remarks": remarks,
         "subjects": sorted(subjects),
         "protocols": sorted(protocols),
     }

@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 
 from gfp_serve.errors import DamagedFileError, InterruptedImportError, InvalidSkeletonError
-from gfp_serve.formats import Clip, read_clips
+from gfp_serve.formats import Clip, Remark, read_clips
 from gfp_serve.lost_joints import lost_as_nan
 from gfp_serve.preprocess import MODEL_LAYOUT, CleanConfig, clean
 
@@ -45,7 +45,7 @@ class ReadConfig:
 class Problem:
     """A file or clip that was left out."""
 
-    what: str  # "source/clip", or the file's path
+    what: str  # the name of the clip, or the file's path
     reason: str
     is_file: bool
 
@@ -60,7 +60,7 @@ class Reading:
     source: str
     file: Path
     sha256: str  # empty for a file that cannot be read
-    outcomes: Iterable[Clip | Problem]  # the clips are cleaned
+    outcomes: Iterable[Clip | Problem | Remark]  # the clips are cleaned; remarks say how the file was read
 
 
 def read_all(files: Sequence[tuple[str, Path]], config: ReadConfig, *, num_workers: int) -> Iterator[Reading]:
@@ -160,20 +160,30 @@ def _read(source: str, file: Path, config: ReadConfig) -> Reading:
     except OSError as error:
         reason = f"{file} cannot be read: {error.strerror}."
         return Reading(source, file, "", [Problem(str(file), reason, is_file=True)])
-    return Reading(source, file, sha256, _clean_file(source, file, config))
+    return Reading(source, file, sha256, _clean_file(file, config))
 
 
-def _clean_file(source: str, file: Path, config: ReadConfig) -> Iterator[Clip | Problem]:
+def _clean_file(file: Path, config: ReadConfig) -> Iterator[Clip | Problem | Remark]:
+    remarks: list[Remark] = []
     try:
-        for clip in read_clips(file, as_published=config.as_published):
+        for clip in read_clips(file, as_published=config.as_published, report=remarks.append):
+            yield from _as_outcomes(remarks)
             try:
                 raw = clip.sequence if config.as_published else lost_as_nan(clip.sequence, clip.layout)
                 cleaned = clean(raw, clip.layout, config.cleaning)
             except InvalidSkeletonError as error:
-                yield Problem(f"{source}/{clip.name}", str(error), is_file=False)
+                yield Problem(clip.name, str(error), is_file=False)
                 continue
             if config.second_body == "copy" and cleaned.shape[1] == 1:
                 cleaned = np.repeat(cleaned, 2, axis=1)
             yield replace(clip, sequence=cleaned, layout=MODEL_LAYOUT)
+        yield from _as_outcomes(remarks)
     except DamagedFileError as error:
         yield Problem(str(file), str(error), is_file=True)
+
+
+def _as_outcomes(remarks: list[Remark]) -> Iterator[Problem | Remark]:
+    """Take the remarks out of the list."""
+    for remark in remarks:
+        yield Problem(remark.left_out, remark.text, is_file=False) if remark.left_out else remark
+    remarks.clear()

@@ -74,13 +74,56 @@ def lines(result):
 
 
 def test_added_clips_are_found_by_file_and_name_with_their_label_and_attributes(run, recordings):
-    assert "3 items were added" in run("add", recordings).stdout
+    assert run("add", recordings).stdout == "3 clips were added; the gallery default has 3 items.\n"
     found = lines(run("search", recordings / "a.npz", "--top-k", 2, "--json"))
     assert [answer["clip"] for answer in found] == ["a/c1", "a/c2"]
     nearest = found[0]["neighbours"][0]
     assert (nearest["id"], nearest["label"], nearest["attributes"]["subject"]) == ("a/c1", "wave", "1")
     assert nearest["similarity"] == pytest.approx(1, abs=1e-4)
     assert len(found[0]["neighbours"]) == 2
+
+
+def test_add_says_what_was_new_what_was_replaced_and_what_the_gallery_has(run, recordings, address):
+    run("add", recordings / "b.npz")
+    replaced = "2 of them new and 1 in place of items with the same ids"
+    assert run("add", recordings).stdout == f"3 clips were added, {replaced}; the gallery default has 3 items.\n"
+    again = run("add", recordings).stdout
+    assert again == "3 clips were added in place of items with the same ids; the gallery default has 3 items.\n"
+    one = run("add", recordings / "b.npz").stdout
+    assert one == "1 clip was added in place of the item with the same id; the gallery default has 3 items.\n"
+    run("gallery", "create", "other")
+    windows = run("add", recordings / "b.npz", "--windows", "4:4", "--gallery", "other").stdout
+    assert windows == "2 windows were added; the gallery other has 2 items.\n"
+
+
+def test_add_does_not_say_what_was_new_if_another_client_wrote_meanwhile(run, recordings, address, monkeypatch):
+    real = Client.upsert
+
+    def upsert(client, items, **given):
+        real(client, [dataclasses.replace(items[0], id="theirs")], **given)
+        return real(client, items, **given)
+
+    monkeypatch.setattr(Client, "upsert", upsert)
+    assert run("add", recordings).stdout == "3 clips were added; the gallery default has 4 items.\n"
+
+
+def test_files_of_one_name_become_items_of_their_own(run, tmp_path):
+    for seed in (1, 2):
+        (tmp_path / f"s{seed}").mkdir()
+        write_clip_file(tmp_path / f"s{seed}" / "walk.npz", clips(seed))
+    for _ in range(2):
+        assert "the gallery default has 2 items" in run("add", tmp_path).stdout
+    (answer,) = lines(run("search", tmp_path / "s2", "--top-k", 1, "--json"))
+    assert (answer["clip"], answer["neighbours"][0]["id"]) == ("walk/c2", "s2/walk/c2")
+
+
+def test_labels_of_a_folder_replace_those_of_the_files_and_files_without_one_are_named(run, recordings, tmp_path):
+    run("add", recordings, "--label-from", "folder")
+    said = run("classify", recordings, "--label-from", "(?P<label>a)[.]npz")
+    assert "note: --label-from gives no label to 1 of 2 files: b.npz." in said.stderr
+    assert "0 of 3 labelled clips" in said.stdout  # all items are called "recordings"
+    assert "3 of 3 labelled clips" in run("classify", recordings, "--label-from", "folder").stdout
+    assert "--label-from: '[a-z]' does not say" in run("add", recordings, "--label-from", "[a-z]", code=1).stderr
 
 
 def test_a_table_is_drawn_without_json(run, recordings):
@@ -100,7 +143,7 @@ def test_brackets_in_labels_and_names_are_shown_as_they_are(run, tmp_path):
 
 
 def test_one_side_of_the_split_is_added_and_the_other_is_classified(run, recordings):
-    assert "2 items were added" in run("add", recordings, "--split", "train").stdout
+    assert "2 clips were added" in run("add", recordings, "--split", "train").stdout
     (answer,) = lines(run("classify", recordings, "--split", "test", "--num-neighbours", 2, "--json"))
     assert (answer["clip"], answer["true_label"]) == ("b/c3", "wave")
     assert sum(each["score"] for each in answer["scores"]) == pytest.approx(1)
@@ -158,7 +201,7 @@ def test_damaged_files_and_clips_without_anybody_are_named_and_the_others_are_ad
     result = run("add", recordings)
     assert "damaged.npz" in result.stderr
     assert "clip 'c7': nobody is seen" in result.stderr
-    assert "3 items were added" in result.stdout
+    assert "3 clips were added" in result.stdout
 
 
 def a_crowd_of_bad_ones():
@@ -173,7 +216,7 @@ def a_crowd_of_bad_ones():
 def test_a_clip_that_the_server_refuses_is_named_and_its_neighbours_are_added(run, tmp_path):
     write_clip_file(tmp_path / "crowd.npz", a_crowd_of_bad_ones())
     result = run("add", tmp_path / "crowd.npz")
-    assert "3 items were added" in result.stdout
+    assert "3 clips were added" in result.stdout
     for name, reason in (
         ("long", "10500 frames"),
         ("still", "there is no pose"),
@@ -188,7 +231,7 @@ def test_a_clip_that_the_server_refuses_is_named_and_its_neighbours_are_added(ru
 def test_a_file_larger_than_memory_is_sent_while_it_is_read(run, recordings, monkeypatch):
     read = []
 
-    def read_many(file):
+    def read_many(file, *, report):
         for number in range(100):
             read.append(number)
             yield dataclasses.replace(clips(1)[0], name=f"c{number}")
@@ -200,7 +243,7 @@ def test_a_file_larger_than_memory_is_sent_while_it_is_read(run, recordings, mon
     sent = []
     monkeypatch.setattr(recordings_of_client, "read_clips", read_many)
     monkeypatch.setattr(Client, "upsert", upsert)
-    assert "100 items were added" in run("add", recordings / "a.npz").stdout
+    assert "100 clips were added" in run("add", recordings / "a.npz").stdout
     assert [(num_read, len(ids)) for num_read, ids in sent] == [(32, 32), (64, 32), (96, 32), (100, 4)]
     assert [name for _, ids in sent for name in ids] == [f"a/c{number}" for number in range(100)]
 
@@ -216,7 +259,7 @@ def test_no_request_holds_more_clips_than_the_server_takes(tmp_path, recordings,
     write_clip_file(tmp_path / "many.npz", [dataclasses.replace(clips(1)[0], name=f"c{n}") for n in range(5)])
     with running_in_thread(tmp_path, small_config(max_sequences=2)) as address:
         result = CliRunner().invoke(gfp, ["add", str(tmp_path / "many.npz"), "--address", address])
-    assert "5 items were added" in result.stdout
+    assert "5 clips were added" in result.stdout
     assert sizes == [2, 2, 1]
 
 

@@ -50,7 +50,7 @@ def recording(tmp_path):
 
 def test_windows_are_added_with_their_recording_and_time(run, recording, address):
     result = run("add", recording, "--windows", "16:8")
-    assert "4 items were added" in result.stdout
+    assert "4 windows were added" in result.stdout
     assert "clip 'c2': it has 9 frames, fewer than a window of 16" in result.stderr
     with Client(address) as client:
         first, last = client.get(["day/c1@0-16", "day/c1@24-40"])
@@ -95,13 +95,13 @@ def test_windows_that_show_nobody_are_counted_in_one_line_and_the_others_are_add
     clip.sequence[8:32] = np.nan
     write_clip_file(tmp_path / "gap.npz", [clip])
     result = run("add", tmp_path / "gap.npz", "--windows", "8:8")
-    assert "2 items were added" in result.stdout
+    assert "2 windows were added" in result.stdout
     (line,) = result.stderr.splitlines()
     assert "clip 'c1': 3 of 5 windows, the first 'c1@8-16': nobody is seen" in line
 
 
 def test_progress_counts_no_frame_of_a_recording_twice(recording, monkeypatch):
-    monkeypatch.setattr(recordings, "read_clips", lambda _: [long_clip()])
+    monkeypatch.setattr(recordings, "read_clips", lambda _, **__: [long_clip()])
     windows = recordings.Recordings([recording]).answered(list, recordings.WindowPlan([(16, 4), (8, 2)]))
     whole = long_clip().sequence.nbytes
     assert 0.7 * whole < sum(window.num_new_bytes for window, _ in windows) <= whole

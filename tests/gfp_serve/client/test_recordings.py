@@ -7,7 +7,7 @@ import pytest
 
 from gfp_serve.client.recordings import CLIPS_PER_REQUEST, Recordings, WindowPlan
 from gfp_serve.errors import DamagedFileError, InvalidRequestError, InvalidSkeletonError
-from gfp_serve.formats import Clip, write_clip_file
+from gfp_serve.formats import READERS, TEST_SPLIT, Clip, Remark, write_clip_file
 from gfp_serve.layouts import KINECT20, NTU25
 from tests.support.tiny_bundle import walk
 
@@ -149,6 +149,44 @@ def test_refused_windows_of_a_clip_are_reported_together(sent, tmp_path):
 def test_only_clips_on_the_chosen_side_of_the_split_are_sent(sent):
     clips = [dataclasses.replace(clip(f"c{split}"), split=split) for split in (0, 1)]
     assert sent(clips, split=1)[0] == ["a/c1"]
+
+
+def test_clips_of_files_of_one_name_have_ids_that_differ(tmp_path):
+    for folder in ("s1", "s2"):
+        (tmp_path / folder).mkdir()
+        write_clip_file(tmp_path / folder / "walk.npz", [clip("c", bad=folder == "s2", frames=20)])
+    write_clip_file(tmp_path / "s2" / "run.npz", [clip("c")])
+    problems = []
+    answered = Recordings([tmp_path / "s1", tmp_path], report=problems.append).answered(FakeServer())
+    assert [id for _, id in answered] == ["s1/walk/c", "run/c"]
+    assert problems == [f"{tmp_path / 's2' / 'walk.npz'}, clip 'c': nobody is seen."]
+
+    (window,) = [each.id for each, _ in Recordings([tmp_path]).answered(FakeServer(), WindowPlan([(20, 20)]))]
+    assert window == "s1/walk/c@0-20"
+
+
+def test_a_rule_for_labels_decides_label_and_split(tmp_path):
+    write_clip_file(tmp_path / "walk.npz", [clip("c0")])
+    write_clip_file(tmp_path / "sit.npz", [clip("c0")])
+    (tmp_path / "labels.csv").write_text("file,label,subject,split\nwalk,stroll,7,test\nsit.npz,rest,8,train\n")
+    recordings = Recordings([tmp_path], split=TEST_SPLIT, label_from=str(tmp_path / "labels.csv"))
+    (item,) = [each.as_item() for each, _ in recordings.answered(FakeServer())]
+    assert (item.id, item.label, item.attributes["subject"]) == ("walk/c0", "stroll", "7")
+
+
+def test_what_readers_say_is_a_problem_if_a_clip_is_left_out_and_otherwise_a_remark(tmp_path, monkeypatch):
+    def read(_):
+        yield Remark("it was turned.")
+        yield clip("c0")
+        yield Remark("it is cut off.", left_out="c1")
+
+    monkeypatch.setitem(READERS, ".npz", read)
+    (tmp_path / "a.npz").touch()
+    problems = []
+    recordings = Recordings([tmp_path], report=problems.append)
+    assert [id for _, id in recordings.answered(FakeServer())] == ["a/c0"]
+    assert problems == [f"{tmp_path / 'a.npz'}, clip 'c1': it is cut off."]
+    assert recordings.remarks.lines() == [f"{tmp_path / 'a.npz'}: it was turned."]
 
 
 def test_progress_reaches_all_bytes_at_the_end(tmp_path):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gfp_serve.errors import DamagedFileError
-from gfp_serve.formats import NO_SPLIT, TEST_SPLIT, TRAIN_SPLIT, find_files, read_clips
+from gfp_serve.formats import NO_SPLIT, TEST_SPLIT, TRAIN_SPLIT, Remark, files_beside, find_files, read_clips
 from gfp_serve.layouts import NTU25
 from tests.support.damaged_files import check_gives_clips_or_is_refused_by_name, damaged
 
@@ -134,10 +134,29 @@ def test_a_label_without_frames_gives_an_empty_clip_and_leaves_the_others_alone(
     assert (empty.sequence.shape, whole.sequence.shape) == ((0, 1, 25, 3), (3, 1, 25, 3))
 
 
+def test_a_label_past_the_end_of_its_recording_is_named_and_the_others_are_read(tmp_path: Path) -> None:
+    recording = write_recording(tmp_path, labels=[LABELS[0], "1,2,7,1", "5,7,9,1", LABELS[1]])
+    remarks: list[Remark] = []
+    clips = list(read_clips(recording, report=remarks.append))
+    assert [clip.name for clip in clips] == ["0002-L_00", "0002-L_03"]
+    assert [remark.left_out for remark in remarks] == ["0002-L_01", "0002-L_02"]
+    file = tmp_path / "Label" / "Train_Label_PKU_final" / "0002-L.txt"
+    assert f"line 2 of {file}, ends at frame 7, but the recording has 6" in remarks[0].text
+
+
+def test_suffixes_are_read_in_any_case(tmp_path: Path) -> None:
+    (tmp_path / "skeleton").mkdir()
+    write(tmp_path / "skeleton" / "0002-L.TXT", make_rows(6))
+    write(tmp_path / "label" / "0002-L.Txt", LABELS)
+    write(tmp_path / "Split" / "cross-subject.TXT", ["Training videos:", "0002-L"])
+    (file,) = find_files(tmp_path)
+    assert [clip.split for clip in read_clips(file)] == [TRAIN_SPLIT] * 2
+    assert [beside.name for beside in files_beside(file)] == ["0002-L.Txt", "cross-subject.TXT"]
+
+
 @pytest.mark.parametrize(
     ("labels", "said"),
     [
-        (["13,0,2,1", "1,2,7,1"], "line 2 ends at frame 7, but {recording} has 6"),
         (["52,0,2,1"], "line 1 names action 52; expected 1 to 51"),
         (["0,0,2,1"], "line 1 names action 0"),
         (["13,0,2,1", "13,0,2"], "line 2 must be `action, start, end, confidence`, got '13,0,2'"),
@@ -150,7 +169,7 @@ def test_a_label_without_frames_gives_an_empty_clip_and_leaves_the_others_alone(
 def test_a_wrong_label_is_named_by_file_and_line(labels: list[str], said: str, tmp_path: Path) -> None:
     recording = write_recording(tmp_path, labels=labels)
     file = tmp_path / "Label" / "Train_Label_PKU_final" / "0002-L.txt"
-    with pytest.raises(DamagedFileError, match=re.escape(f"{file}: {said.format(recording=recording)}")):
+    with pytest.raises(DamagedFileError, match=re.escape(f"{file}: {said}")):
         next(read_clips(recording))
 
 

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gfp_serve.errors import InterruptedImportError, StoreError
-from gfp_serve.formats import Clip, ntu, write_clip_file
+from gfp_serve.formats import READERS, Clip, Remark, ntu, write_clip_file
 from gfp_serve.layouts import KINECT20, NTU25
 from gfp_serve.preprocess import NOMINAL_TRUNK_M, CleanConfig, clean
 from trainer.cli.data import gfp_data
@@ -122,14 +122,89 @@ def test_a_folder_of_single_clip_files_is_one_source_named_after_it(tmp_path: Pa
     assert store.sources[0].sha256 == hashlib.sha256(listing.encode()).hexdigest()
 
 
-def test_a_second_clip_of_one_name_is_left_out_and_named(tmp_path: Path) -> None:
+def test_recordings_of_one_name_in_the_folders_of_a_source_are_called_after_these_too(tmp_path: Path) -> None:
     for folder in ("ntu/a", "ntu/b"):
         (tmp_path / folder).mkdir(parents=True)
         make_skeleton_file(tmp_path / folder / "S001C001P001R001A001.skeleton")
-    result = run("import", tmp_path / "ntu", "--out", tmp_path / "s")
+    (tmp_path / "ntu" / "b" / "S001C001P001R001A002.SKELETON").write_text("2\n0\n0\n")  # nobody
+    (tmp_path / "ntu" / "a" / "S001C001P001R001A002.skeleton").write_text("2\n0\n0\n")
+    make_skeleton_file(tmp_path / "ntu" / "S001C001P001R001A003.SKELETON")
+    listed = tmp_path / "bad.txt"
+    listed.write_text("S001C001P001R001A003\n")
+    result = run("import", tmp_path / "ntu", "--out", tmp_path / "s", "--leave-out", listed)
     assert result.exit_code == 0
-    assert "left out: ntu/S001C001P001R001A001: " in result.stderr
-    assert len(ClipStore.open(tmp_path / "s")) == 1
+    assert ClipStore.open(tmp_path / "s").names.tolist() == [
+        "ntu/a/S001C001P001R001A001/S001C001P001R001A001",
+        "ntu/b/S001C001P001R001A001/S001C001P001R001A001",
+    ]
+    assert "and 1 clips that were listed" in result.stdout
+    assert "S001C001P001R001A002.skeleton" in result.stderr
+
+
+def test_a_file_that_is_named_twice_is_imported_once(tmp_path: Path) -> None:
+    (tmp_path / "ntu").mkdir()
+    file = make_skeleton_file(tmp_path / "ntu" / "a.skeleton")
+    result = run("import", tmp_path, file.parent, file, "--out", tmp_path / "s")
+    assert "1 clips (2 frames) of 1 files; 0 files and 0 clips were left out" in result.stdout
+
+
+def test_a_second_clip_of_one_name_is_left_out_and_named(tmp_path: Path) -> None:
+    file = make_skeleton_file(tmp_path / "a.skeleton")
+    summary = import_recordings({"lab": [file, file]}, tmp_path / "s", ImportConfig())
+    (problem,) = summary.problems
+    assert str(problem).endswith(f"{file} has a second clip of this name; rename one of them.")
+    assert summary.num_clips == 1
+
+
+def test_labels_of_a_folder_replace_those_of_the_files(tmp_path: Path) -> None:
+    for folder, name in (("sit", "a"), ("stand", "b")):
+        (tmp_path / "raw" / folder).mkdir(parents=True)
+        make_file(tmp_path / "raw" / folder / f"{name}.npz", "12", split=0)
+    labels = tmp_path / "labels.csv"
+    labels.write_text("file,label,subject,camera,split\na.npz,rest,ada,3,test\nstand/b,,bob,,\n")
+    result = run("import", tmp_path / "raw", "--out", tmp_path / "s", "--label-from", labels)
+    assert result.exit_code == 0, result.output
+    store = ClipStore.open(tmp_path / "s")
+    assert [store.class_names[label] for label in store.labels] == ["rest", "rest", "walk", "walk"]
+    assert store.subjects.tolist() == ["a/ada", "a/ada", "b/bob", "b/bob"]
+    assert store.splits.tolist() == [1, 1, 0, 0]
+    assert "note: --label-from gives no label to 1 of 2 files: stand/b.npz." in result.stderr
+    assert run("import", tmp_path / "raw", "--out", tmp_path / "t", "--label-from", "folder").exit_code == 0
+    assert ClipStore.open(tmp_path / "t").class_names == ("sit", "stand")
+    refused = run("import", tmp_path / "raw", "--out", tmp_path / "u", "--label-from", "(?P<label>x)")
+    assert (refused.exit_code, "--label-from: '(?P<label>x)' gives no label" in refused.stderr) == (1, True)
+
+
+def test_going_on_with_other_labels_is_refused(tmp_path: Path) -> None:
+    folder = make_ntu_folder(tmp_path / "ntu", 4)
+    with pytest.raises(KeyboardInterrupt):
+        import_recordings(find_sources([folder]), tmp_path / "s", CONFIG, advance=stop_after(2, KeyboardInterrupt()))
+    result = run("import", folder, "--out", tmp_path / "s", "--label-from", "folder")
+    assert "--label-from was not set, is" in " ".join(result.stderr.split())
+
+
+def test_what_readers_say_is_in_the_summary_also_after_an_interruption(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(path: Path) -> Iterator[Clip | Remark]:
+        yield Remark("it was turned.")
+        yield Clip(name=path.stem, sequence=make_sequence(0), layout=NTU25, fps=30.0)
+        yield Remark("it is cut off.", left_out="end")
+
+    monkeypatch.setitem(READERS, ".bvh", read)
+    (tmp_path / "lab").mkdir()
+    for name in "abc":
+        (tmp_path / "lab" / f"{name}.bvh").write_text("x")
+    sources, config = find_sources([tmp_path / "lab"]), ImportConfig(leave_out=ntu.incomplete_recordings())
+    with pytest.raises(KeyboardInterrupt):
+        import_recordings(sources, tmp_path / "s", config, advance=stop_after(1, KeyboardInterrupt()))
+    result = run("import", tmp_path / "lab", "--out", tmp_path / "s")
+    assert f"note: {tmp_path / 'lab' / 'a.bvh'} and 2 other files: it was turned." in result.stderr
+    assert ["left out: lab/end: it is cut off." in result.stderr, "0 files and 3 clips" in result.stdout] == [True] * 2
+    assert run("import", tmp_path / "lab", "--out", tmp_path / "t", "--strict").exit_code == 1
+    said = run("info", tmp_path / "lab").stderr
+    assert f"left out: {tmp_path / 'lab' / 'b.bvh'}, clip 'end': it is cut off." in said
+    assert "and 2 other files: it was turned." in said
 
 
 def make_damaged_folder(folder: Path) -> Path:
@@ -195,11 +270,26 @@ def test_an_unknown_subject_or_source_is_an_error_and_leaves_nothing(
     assert [file.name for file in tmp_path.iterdir()] == ["lab.npz"]
 
 
-def test_two_files_with_the_same_source_name_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "b").mkdir()
+def test_files_of_one_name_are_sources_that_are_called_after_their_folders_too(tmp_path: Path) -> None:
+    for folder in ("x", "y"):
+        (tmp_path / "raw" / folder).mkdir(parents=True)
+        make_file(tmp_path / "raw" / folder / "lab.npz", "12")
     result = run(
-        "import", make_file(tmp_path / "lab.npz"), make_file(tmp_path / "b" / "lab.npz"), "--out", tmp_path / "s"
+        "import", tmp_path / "raw", "--out", tmp_path / "s", "--test-subject", "y/lab/1", "--licence", "x/lab=MIT"
     )
+    assert result.exit_code == 0, result.stderr
+    store = ClipStore.open(tmp_path / "s")
+    assert store.names.tolist() == ["x/lab/clip1", "x/lab/clip2", "y/lab/clip1", "y/lab/clip2"]
+    assert store.splits.tolist() == [-1, -1, 1, 0]
+    assert [(source.name, source.licence) for source in store.sources] == [("x/lab", "MIT"), ("y/lab", "")]
+    plotted = run("plot", tmp_path / "raw" / "x" / "..", "--clip", "y/lab/clip2", "--out", tmp_path / "p.png")
+    assert plotted.exit_code == 0, plotted.stderr
+
+
+def test_a_folder_and_a_file_that_would_be_one_source_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "lab").mkdir()
+    make_skeleton_file(tmp_path / "lab" / "S001C001P001R001A001.skeleton")
+    result = run("import", tmp_path / "lab", make_file(tmp_path / "lab.npz"), "--out", tmp_path / "s")
     assert result.exit_code == 1
     assert "would both be the source 'lab'; rename one of them" in result.stderr
 

@@ -1,0 +1,25 @@
+"""What commands that read recordings share: the option for labels, and what they say about how files were read."""
+
+import click
+
+from gfp_serve.cli.progress import warn
+from gfp_serve.formats.folder_labels import FolderLabels
+from gfp_serve.formats.remark import Remarks
+
+# The command is called with `label_from=`, a rule of `folder_labels` or None.
+label_from_option = click.option(
+    "--label-from",
+    metavar="RULE",
+    help="Label clips by something else than what is in their files: `folder` is the name of each file's folder; a "
+    "regular expression with a group (?P<label>...), and (?P<subject>...) and (?P<camera>...) if wanted, is searched "
+    "for in each path below the folder that is named; a .csv file has the columns file and label, and if wanted "
+    "subject, camera and split (train or test). Such a label replaces the file's own.",
+)
+
+
+def say_how_files_were_read(remarks: Remarks, labels: FolderLabels | None) -> None:
+    """Print what readers said about the files, and which files a rule for labels did not label."""
+    for line in remarks.lines():
+        warn(f"note: {line}")
+    if labels is not None and (about := labels.about_unlabelled()):
+        warn(f"note: {about}")
