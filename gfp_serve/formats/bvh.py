@@ -2,27 +2,56 @@
 
 Forward kinematics gives the positions of the joints: a joint is at its offset in the frame of its parent, and turns its
 own frame by its rotation channels, in degrees, in the order in which they are listed (Meredith and Maddock, "Motion
-Capture File Formats Explained", 2001). y points up. The format has no unit: see `bvh_body.metres_per_unit`.
+Capture File Formats Explained", 2001). y points up. The format has no unit: see `bvh_body.unit_of`.
 """
 
-import re
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float64
 
 from gfp_serve.errors import DamagedFileError
-from gfp_serve.formats.bvh_body import END_SITE, body_of, metres_per_unit
+from gfp_serve.formats.bvh_body import UNITS_M, body_of, unit_of
+from gfp_serve.formats.bvh_text import Joint, parse
 from gfp_serve.formats.clip import Clip
-from gfp_serve.formats.text import damaged_line, read_lines, read_table
 from gfp_serve.layouts import NTU25, map_joints
 
-_CHANNEL = re.compile(r"([XYZ])(position|rotation)", re.IGNORECASE)
-_MAX_DIGITS = 9  # of a count
-_MAX_JOINTS = 1_000
 _FRAMES_AT_ONCE = 1_024
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Motion:
+    """What a file says, in its own names, axes and unit. An end site is a joint whose name ends in `END_SITE`."""
+
+    joints: Sequence[Joint]
+    rows: Float64[np.ndarray, "frames columns"]  # degrees, and positions in the file's unit
+    fps: float
+
+    @property
+    def names(self) -> list[str]:
+        return [joint.name for joint in self.joints]
+
+    @property
+    def parents(self) -> list[int]:
+        """The index of each joint's parent, -1 for a root."""
+        return [joint.parent for joint in self.joints]
+
+    @property
+    def lengths(self) -> list[float]:
+        """How far each joint is from its parent at rest, in the file's unit."""
+        return [math.hypot(*joint.offset) for joint in self.joints]
+
+    def positions(self, kept: Sequence[int] | None = None) -> Float64[np.ndarray, "frames kept 3"]:
+        """The places of these joints, by default of all, in each frame; in the file's axes and unit."""
+        kept = range(len(self.joints)) if kept is None else kept
+        joints, places = _with_ancestors(self.joints, kept)
+        # Block by block, because rotations take far more memory than the positions of the joints that are kept.
+        starts = range(0, len(self.rows), _FRAMES_AT_ONCE)
+        blocks = [forward_kinematics(joints, self.rows[start : start + _FRAMES_AT_ONCE])[:, places] for start in starts]
+        return np.concatenate(blocks)
 
 
 def read(path: Path) -> Iterator[Clip]:
@@ -33,32 +62,20 @@ def read(path: Path) -> Iterator[Clip]:
     Raises `DamagedFileError`: for a file that is cut off or malformed it names the line, for names of no known family
     and for limbs of no human length the joints.
     """
-    lines = read_lines(path)
-    hierarchy = _Hierarchy(path, lines)
-    rows, fps = _motion(path, lines, hierarchy)
-    joints = hierarchy.joints
+    motion = read_motion(path)
     try:
-        layout, kept = body_of([joint.name for joint in joints], [joint.parent for joint in joints])
-        # Block by block, because rotations take far more memory than the positions of the joints that are kept.
-        blocks = range(0, len(rows), _FRAMES_AT_ONCE)
-        places = [forward_kinematics(joints, rows[start : start + _FRAMES_AT_ONCE])[:, kept] for start in blocks]
-        body = np.concatenate(places)  # frames, joints, 3
-        body *= metres_per_unit(body, layout)
+        layout, kept = body_of(motion.names, motion.parents, motion.lengths)
+        body = motion.positions(kept)
+        body *= UNITS_M[unit_of(body, layout)]
     except DamagedFileError as error:
         raise DamagedFileError(f"{path}: {error}") from None
     sequence = map_joints(body[:, None].astype(np.float32), layout, NTU25)
-    yield Clip(name=path.stem, sequence=sequence, layout=NTU25, fps=fps)
+    yield Clip(name=path.stem, sequence=sequence, layout=NTU25, fps=motion.fps)
 
 
-@dataclass(frozen=True, slots=True)
-class Joint:
-    """A joint of the hierarchy. An end site is a joint without channels."""
-
-    name: str
-    parent: int  # index, -1 for the root; parents come before their children
-    offset: tuple[float, float, float]
-    channels: tuple[tuple[str, int], ...]  # "position" or "rotation", and the axis, in the file's order
-    first_column: int  # of its channels in a row of the motion
+def read_motion(path: Path) -> Motion:
+    """The file as it is: nothing is assumed about names, axes and unit. Raises `DamagedFileError` with the line."""
+    return Motion(*parse(path))
 
 
 def forward_kinematics(
@@ -69,23 +86,36 @@ def forward_kinematics(
     A position channel replaces the offset on its axis; files with positions for all joints need that.
     """
     positions = np.empty((len(rows), len(joints), 3))
-    turns: list[np.ndarray] = []  # of each joint's frame, from its own axes to the world's: frames, 3, 3
+    turns: dict[int, np.ndarray] = {}  # of each parent's frame, from its own axes to the world's: frames, 3, 3
+    parents = {joint.parent for joint in joints}
     for index, joint in enumerate(joints):
         place = np.tile(joint.offset, (len(rows), 1))
         turn = np.broadcast_to(np.eye(3), (len(rows), 3, 3))
         for column, (kind, axis) in enumerate(joint.channels, start=joint.first_column):
             if kind == "position":
                 place[:, axis] = rows[:, column]
-            else:
+            elif index in parents:
                 turn = turn @ _turn_about(axis, np.radians(rows[:, column]))
         if joint.parent < 0:
             positions[:, index] = place
         else:
             parent = turns[joint.parent]
             positions[:, index] = positions[:, joint.parent] + np.einsum("fij,fj->fi", parent, place)
-            turn = parent @ turn
-        turns.append(turn)
+            turn = parent @ turn if index in parents else turn
+        if index in parents:
+            turns[index] = turn
     return positions
+
+
+def _with_ancestors(joints: Sequence[Joint], kept: Sequence[int]) -> tuple[list[Joint], list[int]]:
+    """The kept joints and those above them, which are enough to place them; and the kept joints' indices in that."""
+    needed = set(kept)
+    for index in reversed(range(len(joints))):  # parents come before their children
+        if index in needed and joints[index].parent >= 0:
+            needed.add(joints[index].parent)
+    place_of = {joint: place for place, joint in enumerate(sorted(needed))}
+    chosen = [replace(joints[index], parent=place_of.get(joints[index].parent, -1)) for index in place_of]
+    return chosen, [place_of[index] for index in kept]
 
 
 def _turn_about(axis: int, angles: Float64[np.ndarray, " frames"]) -> Float64[np.ndarray, "frames 3 3"]:
@@ -97,124 +127,3 @@ def _turn_about(axis: int, angles: Float64[np.ndarray, " frames"]) -> Float64[np
     turn[:, before, after] = np.sin(angles)
     turn[:, after, before] = -np.sin(angles)
     return turn
-
-
-class _Hierarchy:
-    """Reads a file's lines up to the word MOTION."""
-
-    def __init__(self, path: Path, lines: Sequence[str]) -> None:
-        self.path, self.joints, self.num_columns = path, list[Joint](), 0
-        self._words = [
-            (number, text)
-            for number, line in enumerate(lines, start=1)
-            # A brace may be on a line of its own or follow a name.
-            for text in re.sub(r"([{}])", r"\n\1\n", line).split("\n")
-            if text.strip()
-        ]
-        self._next = 0
-        self._expect("HIERARCHY")
-        self._joint_tree()
-        self._expect("MOTION")
-        self.motion_line = self._words[self._next - 1][0]
-
-    def _joint_tree(self) -> None:
-        open_joints: list[int] = []
-        while True:
-            number, text = self._take()
-            kind, name = (*text.split(maxsplit=1), "")[:2]
-            if text == "}" and open_joints:
-                open_joints.pop()
-            elif kind.upper() == "ROOT" and not self.joints and name:
-                open_joints.append(self._joint(name, -1))
-            elif kind.upper() == "JOINT" and open_joints and name:
-                open_joints.append(self._joint(name, open_joints[-1]))
-            elif kind.upper() == "END" and name.upper() == "SITE" and open_joints:
-                parent = open_joints[-1]
-                open_joints.append(self._joint(self.joints[parent].name + END_SITE, parent))
-            else:
-                raise damaged_line(self.path, number, f"must open or close a joint, got {text[:60]!r}")
-            if not open_joints:
-                return
-
-    def _joint(self, name: str, parent: int) -> int:
-        self._expect("{")
-        number, text = self._take()
-        words = text.split()
-        offset = _numbers(words[1:])
-        if words[0].upper() != "OFFSET" or len(offset) != 3:
-            raise damaged_line(self.path, number, f"must be OFFSET and three numbers, got {text[:60]!r}")
-        channels = () if name.endswith(END_SITE) else self._channels()
-        if len(self.joints) == _MAX_JOINTS:
-            raise damaged_line(self.path, number, f"opens more than {_MAX_JOINTS} joints; a body has fewer")
-        self.joints.append(Joint(name, parent, (offset[0], offset[1], offset[2]), channels, self.num_columns))
-        self.num_columns += len(channels)
-        return len(self.joints) - 1
-
-    def _channels(self) -> tuple[tuple[str, int], ...]:
-        number, text = self._take()
-        words = text.split()
-        named = [_CHANNEL.fullmatch(word) for word in words[2:]]
-        if words[0].upper() != "CHANNELS" or words[1:2] != [str(len(named))] or not all(named):
-            raise damaged_line(
-                self.path,
-                number,
-                f"must be CHANNELS, their number, and this many names like Xposition or Zrotation, got {text[:60]!r}",
-            )
-        channels = tuple((each[2].lower(), "XYZ".index(each[1].upper())) for each in named if each)
-        if len(set(channels)) < len(channels):
-            raise damaged_line(self.path, number, "names a channel twice")
-        return channels
-
-    def _expect(self, word: str) -> None:
-        number, text = self._take()
-        if text.upper() != word:
-            raise damaged_line(self.path, number, f"must be {word!r}, got {text[:60]!r}")
-
-    def _take(self) -> tuple[int, str]:
-        if self._next == len(self._words):
-            raise DamagedFileError(
-                f"{self.path}: the file ends before the word MOTION; it was cut off or is not BVH: copy it again."
-            )
-        self._next += 1
-        number, text = self._words[self._next - 1]
-        return number, text.strip()
-
-
-def _motion(
-    path: Path, lines: Sequence[str], hierarchy: _Hierarchy
-) -> tuple[Float64[np.ndarray, "frames columns"], float]:
-    """The values of the channels in each frame, and the frames a second."""
-    first = hierarchy.motion_line
-    headings = [line.partition(":") for line in lines[first : first + 2]]
-    if len(headings) < 2:
-        raise DamagedFileError(f"{path}: the file ends at line {len(lines)}, before its motion; copy it again.")
-    (frames_word, _, frames_text), (time_word, _, time_text) = headings
-    count = frames_text.strip()
-    if frames_word.strip().upper() != "FRAMES" or not re.fullmatch(rf"[0-9]{{1,{_MAX_DIGITS}}}", count):
-        raise damaged_line(path, first + 1, f"must be 'Frames:' and their number, got {lines[first][:60]!r}")
-    frame_time = _numbers(time_text.split())
-    if time_word.strip().upper() != "FRAME TIME" or len(frame_time) != 1 or not 1e-5 < frame_time[0] <= 10:
-        raise damaged_line(
-            path, first + 2, f"must be 'Frame Time:' and seconds above 0 and up to 10, got {lines[first + 1][:60]!r}"
-        )
-    rows = lines[first + 2 :]
-    if len(rows) != int(count) or not rows:
-        raise DamagedFileError(
-            f"{path}: line {first + 1} announces {int(count)} frames, but {len(rows)} lines follow the headings; the "
-            f"file was cut off or changed: copy it again."
-        )
-    table = read_table(path, rows, first_line=first + 3, num_columns=hierarchy.num_columns)
-    # Numbers far beyond degrees and positions make sines and sums meaningless.
-    wrong = np.flatnonzero(~(np.abs(table) < 1e9).all(axis=1))
-    if len(wrong):
-        raise damaged_line(path, first + 3 + int(wrong[0]), "holds a number that is not finite or beyond 1e9")
-    return table, round(1 / frame_time[0], 2)  # 0.0333333 is 30
-
-
-def _numbers(words: Sequence[str]) -> list[float]:
-    """The words as finite numbers; an empty list if one of them is not a finite number."""
-    try:
-        numbers = [float(np.float64(word)) for word in words]
-    except ValueError:
-        return []
-    return numbers if all(abs(number) < 1e9 for number in numbers) else []

@@ -1,153 +1,245 @@
-"""Which joints of a BVH hierarchy are which joints of a body, and how long its unit is.
-
-Programs have different names for the same joint, and the same name for different joints: `LeftShoulder` is the shoulder
-joint in one family of names and the collar bone above it in another; `LeftLeg` is a hip in one and a knee in another.
-So a limb is recognised as a whole, by a family whose names all occur, on both sides.
-"""
+"""Which joints of a BVH hierarchy are which joints of a body, and how long its unit is."""
 
 import itertools
 import math
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float64
 
 from gfp_serve.errors import DamagedFileError
+from gfp_serve.formats.bvh_names import (
+    ARM_JOINTS,
+    ARM_WORDS,
+    ARMS,
+    HEADS,
+    LEG_JOINTS,
+    LEG_WORDS,
+    LEGS,
+    SIDES,
+    Family,
+    loose_names,
+    strict_names,
+    words_of,
+)
+from gfp_serve.formats.bvh_text import END_SITE
 from gfp_serve.layouts import Layout, layout_of
 
-# Follows the name of its joint in the name of an end site.
-END_SITE = " end"
-
-_SIDES = {"Left": ("left", "l"), "Right": ("right", "r")}
-
-_Limb = tuple[str, str, str]
-
-_ARM_JOINTS = ("Shoulder", "Elbow", "Wrist")
-_ARMS: tuple[_Limb, ...] = (
-    ("arm", "forearm", "hand"),  # MotionBuilder: Mixamo, LAFAN1, CMU by cgspeed, SOMA
-    ("shoulder", "elbow", "wrist"),  # Biovision: 3ds Max, Xsens, 100STYLE, SMPL
-    ("upperarm", "lowerarm", "hand"),  # Unity, Unreal, Bandai Namco
-    ("upperarm", "forearm", "hand"),  # Character Studio's biped, Rigify
-    ("uparm", "lowarm", "hand"),  # Biovision's other names
-    ("shldr", "forearm", "hand"),  # Poser, DAZ
-    ("humerus", "radius", "wrist"),  # Acclaim: CMU, HDM05
-)
-_LEG_JOINTS = ("Hip", "Knee", "Ankle")
-# With the names that the foot may have. Without any of these it is the end site of the ankle.
-_LEGS: tuple[tuple[_Limb, tuple[str, ...]], ...] = (
-    (("upleg", "leg", "foot"), ("toebase", "toe", "toes")),
-    (("leg", "shin", "foot"), ("toebase", "toe", "toes")),  # SOMA
-    (("hip", "knee", "ankle"), ("toe", "toes", "toebase", "foot")),
-    (("upperleg", "lowerleg", "foot"), ("toes", "toe")),
-    (("thigh", "calf", "foot"), ("toe0", "ball", "toe")),
-    (("upleg", "lowleg", "foot"), ("toe", "toes")),
-    (("thigh", "shin", "foot"), ("toe", "toes")),
-    (("femur", "tibia", "foot"), ("toes", "toe")),
-)
-_HANDS = ("handmiddle1", "middle1", "handindex1", "hand")
-
-# The length from hip to ankle, between a child's and a tall person's. The units that such files have: metres, the unit
-# of CMU's skeletons (an inch is 0.45 of it, see mocap.cs.cmu.edu/faqs.php), inches, centimetres, millimetres.
+# The length from hip to ankle, between a child's and a tall person's.
 _LEG_M = 0.7
-_UNITS_M = (1.0, 0.0254 / 0.45, 0.0254, 0.01, 0.001)
 _PLAUSIBLE_LEG_M = (0.3, 1.6)
+# The units that such files have. CMU's is that of its skeletons: an inch is 0.45 of it (mocap.cs.cmu.edu/faqs.php).
+UNITS_M = {
+    "metres": 1.0,
+    "decimetres": 0.1,
+    "CMU's unit of 5.6 cm": 0.0254 / 0.45,
+    "inches": 0.0254,
+    "centimetres": 0.01,
+    "millimetres": 0.001,
+}
 
 
-def body_of(names: Sequence[str], parents: Sequence[int]) -> tuple[Layout, list[int]]:
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """The joints of a hierarchy that have a counterpart in ntu25: its name -> index in the hierarchy."""
+
+    joints: Mapping[str, int]
+    has_arms: bool
+    has_legs: bool
+
+
+def body_of(
+    names: Sequence[str], parents: Sequence[int], lengths: Sequence[float] | None = None
+) -> tuple[Layout, list[int]]:
     """The joints that have a counterpart in ntu25, as a layout with its names, and their indices in the hierarchy.
 
-    Spine base is the joint from which both legs start. The points of spine and neck above it are not taken from the
-    file, because families put them at different heights (CMU's Neck is in the chest). They are derived from spine base,
-    shoulders and head, as for other layouts that lack them. Raises `DamagedFileError` when it finds no arms, no legs or
-    no head.
+    Arms and legs are needed; head, hands and feet are in the layout if the file has them. Spine base is the joint from
+    which both legs start. The points of spine and neck above it are not taken from the file, because families put them
+    at different heights (CMU's Neck is in the chest). They are derived from spine base, shoulders and head, as for
+    other layouts that lack them; only a file without a head gives its neck. `lengths` are the distances to the parents:
+    an end site at no distance stands for nothing. Of several roots the one is kept that has a body.
+    Raises `DamagedFileError` when it finds no arms or no legs, or when several roots have them.
     """
-    found = _joints_by_simple_name(names)
-    arms, legs = _limbs(found, _ARMS), _limbs(found, [leg for leg, _ in _LEGS])
-    if arms is None or legs is None or "head" not in found:
-        missing = "arms" if arms is None else "legs" if legs is None else "a head"
-        raise DamagedFileError(
-            f"it has no known joint names for {missing}; expected names such as LeftArm, LeftForeArm, LeftHand, "
-            f"LeftUpLeg, LeftLeg, LeftFoot and Head, or LeftShoulder, LeftElbow, LeftWrist, LeftHip, LeftKnee and "
-            f"LeftAnkle. The file has {', '.join(name for name in names if not name.endswith(END_SITE))[:1000]}."
+    lengths = [1.0] * len(names) if lengths is None else lengths
+    parts: dict[int, Recognised] = {}  # by root
+    for root in (joint for joint, parent in enumerate(parents) if parent < 0):
+        tree = _tree_of(root, parents)
+        part = recognise(
+            [names[joint] for joint in tree],
+            [-1, *(tree.index(parents[joint]) for joint in tree[1:])],
+            [lengths[joint] for joint in tree],
         )
-    kept = {"Head": found["head"]}
-    for side in _SIDES:
-        kept |= {joint + side: found[side + stem] for joint, stem in zip(_ARM_JOINTS, arms, strict=True)}
-        kept |= {joint + side: found[side + stem] for joint, stem in zip(_LEG_JOINTS, legs, strict=True)}
-    feet = (*dict(_LEGS)[legs], legs[-1] + END_SITE)
-    for side, (joint, stems) in itertools.product(_SIDES, (("Hand", _HANDS), ("Foot", feet))):
-        # The hand of one family is the wrist of another, and the foot the ankle.
-        free = (found[side + s] for s in stems if side + s in found and found[side + s] not in kept.values())
-        chosen = next(free, None)
-        if chosen is not None:
-            kept[joint + side] = chosen
-    base = _common_ancestor(kept["HipLeft"], kept["HipRight"], parents)
-    if base not in kept.values():
-        kept["SpineBase"] = base
+        parts[root] = replace(part, joints={name: tree[joint] for name, joint in part.joints.items()})
+    bodies = [root for root, part in parts.items() if part.has_arms and part.has_legs]
+    if not bodies:
+        raise DamagedFileError(_not_recognised(names, max(parts.values(), key=lambda part: len(part.joints))))
+    if len(bodies) > 1:
+        raise DamagedFileError(
+            f"it has {len(bodies)} bodies, below the roots {', '.join(names[root] for root in bodies)}; a file must "
+            f"have one: write each root with its joints into a file of its own."
+        )
+    kept = parts[bodies[0]].joints
     joints = sorted(kept.values())
     name_of = {joint: name for name, joint in kept.items()}
     layout = layout_of([name_of[joint] for joint in joints], [_kept_parent(joint, parents, joints) for joint in joints])
     return layout, joints
 
 
-def metres_per_unit(body: Float64[np.ndarray, "frames joints 3"], layout: Layout) -> float:
-    """The unit, in metres, in which the legs (hip to knee to ankle) are nearest to 0.7 m by factor.
+def recognise(names: Sequence[str], parents: Sequence[int], lengths: Sequence[float]) -> Recognised:
+    """What can be recognised in a hierarchy with one root, also where arms or legs cannot. Parents come first."""
+    rig = _Rig(names, parents, lengths)
+    kept: dict[str, int] = {}
+    arms, legs = (rig.limbs(families) for families in (ARMS, LEGS))
+    for limbs, joints, tip in ((arms, ARM_JOINTS, "Hand"), (legs, LEG_JOINTS, "Foot")):
+        if limbs is not None:
+            for side, chain in limbs.chains.items():
+                kept |= {joint + side: index for joint, index in zip(joints, chain, strict=True)}
+            for side, chain in limbs.chains.items():
+                kept |= rig.tip(tip + side, side, limbs, chain[-1], kept)
+    kept |= rig.head()
+    if legs is not None:
+        base = _common_ancestor(kept["HipLeft"], kept["HipRight"], parents)
+        if base not in kept.values():
+            kept["SpineBase"] = base
+    return Recognised(kept, arms is not None, legs is not None)
 
-    Units are metres, CMU's (5.6 cm), inches, centimetres and millimetres. So a leg may differ from 0.7 m by a factor of
-    about 1.5 before another unit is taken. Raises `DamagedFileError` when no unit gives a leg of 0.3 to 1.6 m.
+
+def unit_of(body: Float64[np.ndarray, "frames joints 3"], layout: Layout) -> str:
+    """The unit, by its name in `UNITS_M`, in which the legs (hip to knee to ankle) are nearest to 0.7 m by factor.
+
+    Two units meet where the legs are as much too long in the larger as too short in the smaller:
+
+    | legs, in units of the file | unit taken | legs, in metres |
+    |---|---|---|
+    | 0.3 to 1.6 | metres | 0.3 to 1.6 |
+    | 3 to 9.3 | decimetres | 0.3 to 0.93 |
+    | 9.3 to 18.5 | CMU's unit | 0.53 to 1.04 |
+    | 18.5 to 43.9 | inches | 0.47 to 1.12 |
+    | 43.9 to 221 | centimetres | 0.44 to 1.6, from 160 on refused |
+    | 300 to 1,600 | millimetres | 0.3 to 1.6 |
+
+    The legs in CMU's own files are 0.75 to 0.98 m, far from the border to decimetres.
+    Raises `DamagedFileError` when no unit gives a leg of 0.3 to 1.6 m.
     """
     place = {name: body[:, joint] for joint, name in enumerate(layout.joint_names)}
     bones = [
         np.median(np.linalg.norm(place[lower + side] - place[upper + side], axis=-1))
-        for side in _SIDES
-        for upper, lower in itertools.pairwise(_LEG_JOINTS)
+        for side in SIDES
+        for upper, lower in itertools.pairwise(LEG_JOINTS)
     ]
-    leg = max(float(sum(bones)) / len(_SIDES), 1e-9)
-    unit = min(_UNITS_M, key=lambda each: abs(math.log(leg * each / _LEG_M)))
+    leg = max(float(sum(bones)) / len(SIDES), 1e-9)
+    unit = min(UNITS_M, key=lambda each: abs(math.log(leg * UNITS_M[each] / _LEG_M)))
     shortest, longest = _PLAUSIBLE_LEG_M
-    if not shortest <= leg * unit <= longest:
+    if not shortest <= leg * UNITS_M[unit] <= longest:
         raise DamagedFileError(
-            f"the legs are {leg:.4g} units long from hip to ankle; this is not the length of a leg in metres, inches, "
-            f"centimetres, millimetres or CMU's unit: scale the file to centimetres."
+            f"the legs are {leg:.4g} units long from hip to ankle; this is not the length of a leg in any of "
+            f"{', '.join(UNITS_M)}: scale the file to centimetres."
         )
     return unit
 
 
-def _joints_by_simple_name(names: Sequence[str]) -> dict[str, int]:
-    """Joints by their names without prefixes and separators, in lower case after Left or Right: `Leftupleg`."""
-    found: dict[str, int] = {}
-    unsure: dict[str, int] = {}
-    in_words = [re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", name.removesuffix(END_SITE)) for name in names]
-    # The prefix of all names except the root's: mixamorig:, Character1_, Bip01.
-    columns = zip(*filter(None, in_words[1:]), strict=False)
-    prefix = [column[0] for column in itertools.takewhile(lambda column: len(set(column)) == 1, columns)]
-    for joint, (name, words) in enumerate(zip(names, in_words, strict=True)):
-        end = END_SITE if name.endswith(END_SITE) else ""
-        own = [word.lower() for word in (words[len(prefix) :] if words[: len(prefix)] == prefix else words)]
-        for simple in _with_side(own):
-            found.setdefault(simple + end, joint)
-        for side, (_, letter) in _SIDES.items():
-            if own and own[0].startswith(letter):  # lfemur; if the letter is not a side, the rest is not a known name
-                unsure.setdefault(side + "".join(own)[1:] + end, joint)
-    return unsure | found
+@dataclass(frozen=True, slots=True)
+class _Limbs:
+    """A pair of arms or legs."""
+
+    family: Family
+    chains: Mapping[str, tuple[int, ...]]  # side -> the three joints
+    found: Mapping[str, int]  # the names among which they were found
 
 
-def _with_side(words: list[str]) -> list[str]:
-    """LeftUpLeg, left_up_leg, lUpLeg, UpLeg_L and leftupleg all become Leftupleg."""
-    for side, (word, letter) in _SIDES.items():
-        for place in (0, -1):
-            if len(words) > 1 and words[place] in (word, letter):
-                return [side + "".join(words[1:] if place == 0 else words[:-1])]
-        if words and words[0].startswith(word):
-            return [side + "".join(words).removeprefix(word)]
-    return ["".join(words)]
+class _Rig:
+    """A hierarchy with one root, in which joints are looked for by name."""
+
+    def __init__(self, names: Sequence[str], parents: Sequence[int], lengths: Sequence[float]) -> None:
+        self.parents = parents
+        self.names: list[str] = []  # empty for an end site that has none, or is at the joint that it belongs to
+        self.ends: dict[int, int] = {}  # joint -> its end site
+        for joint, (name, parent, length) in enumerate(zip(names, parents, lengths, strict=True)):
+            if not name.endswith(END_SITE):
+                self.names.append(name)
+                continue
+            if length > 0:
+                self.ends.setdefault(parent, joint)
+            is_named = length > 0 and name != names[parent] + END_SITE
+            self.names.append(name.removesuffix(END_SITE) if is_named else "")
+        self.strict = strict_names(self.names)
+        self.loose = loose_names(self.names) | self.strict
+
+    def limbs(self, families: Sequence[Family]) -> _Limbs | None:
+        """The first family whose names all occur on both sides, as they are or loosely."""
+        for found, with_ends in ((self.strict, False), (self.loose, False), (self.loose, True)):
+            for family in families:
+                chains = {side: self._chain(side, family, found, with_ends=with_ends) for side in SIDES}
+                complete = {side: chain for side, chain in chains.items() if len(chain) == 3}
+                # Names that are only alike must be in the right order, too.
+                if len(complete) == len(SIDES) and (
+                    found is self.strict or all(map(self._is_one_limb, complete.values()))
+                ):
+                    return _Limbs(family, complete, found)
+        return None
+
+    def _chain(self, side: str, family: Family, found: Mapping[str, int], *, with_ends: bool) -> tuple[int, ...]:
+        """As many joints of the limb as there are. An end site may stand for the last."""
+        *upper, last = (found.get(side + stem) for stem in family.limb)
+        if last is None and with_ends and upper[-1] is not None:
+            last = self.ends.get(upper[-1])
+        return tuple(joint for joint in (*upper, last) if joint is not None)
+
+    def _is_one_limb(self, chain: tuple[int, ...]) -> bool:
+        return all(upper in self._above(lower) for upper, lower in itertools.pairwise(chain))
+
+    def _above(self, joint: int) -> list[int]:
+        """All joints above, the nearest first."""
+        above = []
+        while (joint := self.parents[joint]) >= 0:
+            above.append(joint)
+        return above
+
+    def tip(self, name: str, side: str, limbs: _Limbs, last: int, kept: Mapping[str, int]) -> dict[str, int]:
+        """Hand or foot: a joint with a known name, else the end site of the limb's last joint."""
+        named = (limbs.found.get(side + stem) for stem in limbs.family.tips)
+        # The hand of one family is the wrist of another, and the foot the ankle.
+        free = (joint for joint in (*named, self.ends.get(last)) if joint is not None and joint not in kept.values())
+        chosen = next(free, None)
+        return {} if chosen is None else {name: chosen}
+
+    def head(self) -> dict[str, int]:
+        """The head by its name, else by the end site of the last neck joint, else that neck joint."""
+        named = (found.get(head) for found in (self.strict, self.loose) for head in HEADS)
+        necks = [joint for joint, name in enumerate(self.names) if "neck" in map(str.lower, words_of(name))]
+        heads = [joint for joint in (*named, *map(self.ends.get, reversed(necks))) if joint is not None]
+        return {"Head": heads[0]} if heads else {"Neck": necks[-1]} if necks else {}
 
 
-def _limbs(found: Mapping[str, int], families: Iterable[_Limb]) -> _Limb | None:
-    """The first family whose names all occur on both sides."""
-    complete = (family for family in families if all(side + stem in found for side in _SIDES for stem in family))
-    return next(complete, None)
+def _not_recognised(names: Sequence[str], part: Recognised) -> str:
+    """What was found and what was not, and which names come near."""
+    joints = [name for name in names if not name.endswith(END_SITE)]
+    missing, found = [], []
+    limbs = {"arms": (ARM_JOINTS, ARM_WORDS), "legs": (LEG_JOINTS, LEG_WORDS)}
+    for limb, (ours, words) in limbs.items():
+        theirs = [names[part.joints[joint + side]] for side in SIDES for joint in ours if joint + side in part.joints]
+        if theirs:
+            found.append(f"{limb} ({', '.join(theirs)})")
+        else:
+            near = [name for name in joints if any(word in "".join(words_of(name)).lower() for word in words)]
+            missing.append(f"{limb}; names that come near are {', '.join(near)[:500] or 'not there'}")
+    found.append(f"head ({names[part.joints['Head']]})" if "Head" in part.joints else "no head, which is not needed")
+    return (
+        f"it has no known joint names for {', and none for '.join(missing)}. Found: {', '.join(found)}. Expected are "
+        f"names such as LeftArm, LeftForeArm, LeftHand and LeftUpLeg, LeftLeg, LeftFoot, or LeftShoulder, LeftElbow, "
+        f"LeftWrist and LeftHip, LeftKnee, LeftAnkle, and the same on the right: rename the joints. The file has "
+        f"{', '.join(joints)[:1000]}."
+    )
+
+
+def _tree_of(root: int, parents: Sequence[int]) -> list[int]:
+    """The root and all joints below it, in order."""
+    tree = {root}
+    for joint, parent in enumerate(parents):
+        if parent in tree:
+            tree.add(joint)
+    return sorted(tree)
 
 
 def _common_ancestor(first: int, second: int, parents: Sequence[int]) -> int:

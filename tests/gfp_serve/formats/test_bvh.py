@@ -1,7 +1,6 @@
-"""BVH: channels place the joints, families of names are known, the legs tell the unit, and errors name the line."""
+"""BVH: channels place the joints, families of names are known, and the legs tell the unit."""
 
 import itertools
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,104 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gfp_serve.errors import DamagedFileError
-from gfp_serve.formats import Clip, read_clips
-from gfp_serve.formats.bvh import Joint, forward_kinematics
+from gfp_serve.formats import Clip, bvh, read_clips
+from gfp_serve.formats.bvh import forward_kinematics, read_motion
+from gfp_serve.formats.bvh_body import UNITS_M, body_of, unit_of
+from gfp_serve.formats.bvh_text import Joint
 from gfp_serve.layouts import NTU25
 from gfp_serve.preprocess import CleanConfig, clean
-from tests.support.damaged_files import check_gives_clips_or_is_refused_by_name, damaged
+from tests.support.bvh_person import FAMILIES, PERSON, names_of, walk, write_person
 
 X, Y, Z = 0, 1, 2
-
-# A person of 1.6 m at rest, in centimetres, y up, facing z: joint, parent, offset.
-PERSON = (
-    ("hips", "", (0, 0, 0)),
-    ("spine", "hips", (0, 20, 0)),
-    ("chest", "spine", (0, 20, 0)),
-    ("neck", "chest", (0, 10, 0)),
-    ("head", "neck", (0, 10, 0)),
-    *(
-        joint
-        for side, x in (("l", 1), ("r", -1))
-        for joint in (
-            (f"{side} collar", "chest", (5 * x, 5, 0)),
-            (f"{side} shoulder", f"{side} collar", (15 * x, 0, 0)),
-            (f"{side} elbow", f"{side} shoulder", (30 * x, 0, 0)),
-            (f"{side} wrist", f"{side} elbow", (25 * x, 0, 0)),
-            (f"{side} hip", "hips", (10 * x, -5, 0)),
-            (f"{side} knee", f"{side} hip", (0, -40, 0)),
-            (f"{side} ankle", f"{side} knee", (0, -40, 0)),
-            (f"{side} toe", f"{side} ankle", (0, -5, 15)),
-        )
-    ),
-)
-LEAVES = ("head", "l wrist", "r wrist", "l toe", "r toe")
-LIMB = ("collar", "shoulder", "elbow", "wrist", "hip", "knee", "ankle", "toe")
-# Names of these joints in each family. < and > stand for the side, at the start or the end of a name.
-FAMILIES = {
-    "MotionBuilder": "<Shoulder <Arm <ForeArm <Hand <UpLeg <Leg <Foot <ToeBase",
-    "Biovision": "<Collar <Shoulder <Elbow <Wrist <Hip <Knee <Ankle <Toe",
-    "SOMA": "<Shoulder <Arm <ForeArm <Hand <Leg <Shin <Foot <ToeBase",
-    "Bandai Namco": "Shoulder_> UpperArm_> LowerArm_> Hand_> UpperLeg_> LowerLeg_> Foot_> Toes_>",
-    "Unreal": "clavicle_> upperarm_> lowerarm_> hand_> thigh_> calf_> foot_> ball_>",
-    "Rigify": "shoulder.> upper_arm.> forearm.> hand.> thigh.> shin.> foot.> toe.>",
-    "Poser": "<Collar <Shldr <ForeArm <Hand <Thigh <Shin <Foot <Toe",
-    "SMPL": "<_collar <_shoulder <_elbow <_wrist <_hip <_knee <_ankle <_foot",
-    "Acclaim": "<clavicle <humerus <radius <wrist <femur <tibia <foot <toes",
-    "Character Studio": "<_Clavicle <_UpperArm <_Forearm <_Hand <_Thigh <_Calf <_Foot <_Toe0",
-    "one word": "<collar <shoulder <elbow <wrist <hip <knee <ankle <toe",
-}
-SIDES = {"Unreal": "lr", "Poser": "lr", "Acclaim": "lr", "SMPL": ("left", "right"), "one word": ("left", "right")}
-WORDS, LETTERS = ("Left", "Right"), "LR"
-
-
-def names_of(family: str, prefix: str = "") -> dict[str, str]:
-    """Return the name of each joint of PERSON in a family."""
-    names = {joint: prefix + joint.capitalize() for joint in ("hips", "spine", "chest", "neck", "head")}
-    for number, side in enumerate("lr"):
-        for joint, name in zip(LIMB, FAMILIES[family].split(), strict=True):
-            marks = SIDES.get(family, LETTERS if ">" in name or "<_" in name else WORDS)
-            names[f"{side} {joint}"] = prefix + re.sub("[<>]", marks[number], name)
-    return names
-
-
-def write_person(
-    path: Path,
-    rows: Sequence[Sequence[float]] | None = None,
-    *,
-    names: dict[str, str] | None = None,
-    scale: float = 1.0,
-    without: Sequence[str] = (),
-) -> Path:
-    """Return a file of PERSON. A row has the root's position, then each joint's rotations about z, x, y."""
-    names = names or names_of("MotionBuilder")
-    joints = [joint for joint in PERSON if joint[0] not in without]
-    lines = ["HIERARCHY"]
-
-    def add(joint: str, offset: Sequence[float], depth: int) -> None:
-        tabs = "\t" * depth
-        lines.append(f"{tabs}{'JOINT' if depth else 'ROOT'} {names[joint]}")
-        lines.append(tabs + "{")
-        lines.append(f"{tabs}\tOFFSET {' '.join(str(part * scale) for part in offset)}")
-        position = "" if depth else "Xposition Yposition Zposition "
-        lines.append(f"{tabs}\tCHANNELS {3 if depth else 6} {position}Zrotation Xrotation Yrotation")
-        for child, parent, its_offset in joints:
-            if parent == joint:
-                add(child, its_offset, depth + 1)
-        if joint in LEAVES or not any(parent == joint for _, parent, _ in joints):
-            end = (0.0, 0.0, 15.0) if "ankle" in joint else (0.0, 5.0, 0.0)
-            lines.extend(
-                [f"{tabs}\tEnd Site", tabs + "\t{", f"{tabs}\t\tOFFSET {' '.join(str(p * scale) for p in end)}"]
-            )
-            lines.append(tabs + "\t}")
-        lines.append(tabs + "}")
-
-    add("hips", (0, 0, 0), 0)
-    if rows is None:
-        rows = [[0, 90 * scale, 0, *[0] * 3 * len(joints)]]
-    lines += ["MOTION", f"Frames: {len(rows)}", "Frame Time: 0.0333333"]
-    lines += [" ".join(map(str, row)) for row in rows]
-    path.write_text("\n".join(lines) + "\n")
-    return path
 
 
 def place(clip: Clip, joint: str, frame: int = 0) -> list[float]:
@@ -209,11 +119,6 @@ def test_a_person_is_read_in_metres_with_an_arm_raised(tmp_path: Path) -> None:
     assert place(clip, "WristRight", frame=1) == [-0.75, 1.35, 0]
 
 
-def walk(joint: str) -> list[str]:
-    """Return PERSON's joints in the order of the file."""
-    return [joint, *(name for child, parent, _ in PERSON if parent == joint for name in walk(child))]
-
-
 @pytest.mark.parametrize("prefix", ["", "mixamorig:", "Character1_", "Bip01 "])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_families_of_names_give_the_same_body(family: str, prefix: str, tmp_path: Path) -> None:
@@ -235,14 +140,80 @@ def test_without_a_toe_the_ankles_end_site_is_the_foot(tmp_path: Path) -> None:
     assert place(clip, "FootLeft") == [0.1, 0.05, 0.15]
 
 
+def test_without_a_hand_the_wrists_end_site_is_the_hand(tmp_path: Path) -> None:
+    (clip,) = read_clips(write_person(tmp_path / "handless.bvh"))
+    assert (place(clip, "WristLeft"), place(clip, "HandLeft")) == ([0.75, 1.35, 0], [0.75, 1.4, 0])
+
+
+def test_an_end_site_at_its_joint_stands_for_nothing(tmp_path: Path) -> None:
+    path = write_person(tmp_path / "ends.bvh", names=names_of("MotionBuilder") | {"head": "Neck1"})
+    motion = read_motion(path)
+    with_length, _ = body_of(motion.names, motion.parents, motion.lengths)
+    lengths = [
+        0.0 if name.endswith(" end") else length for name, length in zip(motion.names, motion.lengths, strict=True)
+    ]
+    without, kept = body_of(motion.names, motion.parents, lengths)
+    assert "Head" in with_length.joint_names
+    assert "HandLeft" in with_length.joint_names
+    assert set(with_length.joint_names) - set(without.joint_names) == {"Head", "HandLeft", "HandRight"}
+    assert motion.names[kept[without.joint_names.index("Neck")]] == "Neck1"
+
+
+def test_a_named_end_site_is_the_joint_of_that_name(tmp_path: Path) -> None:
+    path = write_person(tmp_path / "ends.bvh", names=names_of("Biovision") | {"head": "Skull"})
+    text = path.read_text()
+    start = text.index("End Site")
+    path.write_text(text[:start] + "End Site Head" + text[start + len("End Site") :])
+    (clip,) = read_clips(path)
+    assert place(clip, "Head") == [0, 1.55, 0]
+
+
 @pytest.mark.parametrize(
     ("unit", "scale"),
-    [("m", 0.01), ("CMU", 0.01 / 0.0564), ("inch", 1 / 2.54), ("cm", 1.0), ("mm", 10.0), ("cm, a child", 0.6)],
+    [
+        ("metres", 0.01),
+        ("decimetres", 0.1),
+        ("CMU's unit of 5.6 cm", 0.01 / 0.0564),
+        ("inches", 1 / 2.54),
+        ("centimetres", 1.0),
+        ("centimetres", 0.6),  # of a child
+        ("millimetres", 10.0),
+    ],
 )
 def test_the_legs_tell_the_unit(unit: str, scale: float, tmp_path: Path) -> None:
-    (clip,) = read_clips(write_person(tmp_path / "some.bvh", scale=scale))
-    expected = 0.9 * (0.6 if "child" in unit else 1)
+    path = write_person(tmp_path / "some.bvh", scale=scale)
+    motion = read_motion(path)
+    layout, kept = body_of(motion.names, motion.parents)
+    assert unit_of(motion.positions(kept), layout) == unit
+    (clip,) = read_clips(path)
+    expected = 0.9 * (0.6 if scale == 0.6 else 1)
     assert place(clip, "SpineBase")[1] == pytest.approx(expected, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("leg", "unit"),
+    [
+        (0.31, "metres"),
+        (1.59, "metres"),
+        (3.01, "decimetres"),
+        (9.3, "decimetres"),
+        (9.4, "CMU's unit of 5.6 cm"),
+        (18.4, "CMU's unit of 5.6 cm"),
+        (18.6, "inches"),
+        (43.8, "inches"),
+        (44.0, "centimetres"),
+        (159.0, "centimetres"),
+        (301.0, "millimetres"),
+        (1_590.0, "millimetres"),
+    ],
+)
+def test_units_meet_where_the_docstring_says(leg: float, unit: str) -> None:
+    body = np.zeros((1, 25, 3))
+    for joint, height in (("Knee", leg / 2), ("Hip", leg)):
+        for side in ("Left", "Right"):
+            body[:, NTU25.joint_names.index(joint + side), Y] = height
+    assert unit_of(body, NTU25) == unit
+    assert 0.3 < leg * UNITS_M[unit] < 1.6
 
 
 @pytest.mark.parametrize("scale", [0.0, 0.03, 1e-6, 40.0, 1e6])
@@ -251,83 +222,81 @@ def test_legs_that_are_too_long_or_short_for_a_human_are_refused(scale: float, t
         next(read_clips(write_person(tmp_path / "some.bvh", scale=scale)))
 
 
-@pytest.mark.parametrize(("joint", "missing"), [("l elbow", "arms"), ("r knee", "legs"), ("head", "a head")])
-def test_a_body_without_known_names_is_refused_and_its_names_are_listed(
-    joint: str, missing: str, tmp_path: Path
+@pytest.mark.parametrize(
+    ("joint", "limb", "near", "found"),
+    [
+        (
+            "l elbow",
+            "arms",
+            "LeftShoulder, LeftArm, LeftHand, RightShoulder, RightArm, RightForeArm, RightHand",
+            "legs (LeftUpLeg, LeftLeg, LeftFoot, RightUpLeg, RightLeg, RightFoot)",
+        ),
+        (
+            "r knee",
+            "legs",
+            "Hips, LeftUpLeg, LeftLeg, LeftFoot, RightUpLeg, RightFoot",
+            "arms (LeftArm, LeftForeArm, LeftHand, RightArm, RightForeArm, RightHand)",
+        ),
+    ],
+)
+def test_a_body_without_known_names_is_refused_with_what_matched_and_what_did_not(
+    joint: str, limb: str, near: str, found: str, tmp_path: Path
 ) -> None:
     names = names_of("MotionBuilder") | {joint: "Wing"}
-    with pytest.raises(DamagedFileError, match=rf"some\.bvh: it has no known joint names for {missing}; .*Wing"):
+    with pytest.raises(
+        DamagedFileError, match=r"some\.bvh: it has no known joint names .*The file has .*Wing"
+    ) as refusal:
         next(read_clips(write_person(tmp_path / "some.bvh", names=names)))
+    said = str(refusal.value)
+    assert f"for {limb}; names that come near are {near}. Found: {found}, head (Head)." in said
+
+
+def test_a_creature_is_refused_with_nothing_found(tmp_path: Path) -> None:
+    names = {joint: f"bone{number}" for number, (joint, _, _) in enumerate(PERSON)}
+    with pytest.raises(DamagedFileError, match=r"arms; names that come near are not there, and none for legs.*no head"):
+        next(read_clips(write_person(tmp_path / "snake.bvh", names=names)))
+
+
+def test_of_several_roots_the_one_with_a_body_is_kept(tmp_path: Path) -> None:
+    alone = write_person(tmp_path / "alone.bvh")
+    sword = "ROOT LeftHand\n{ OFFSET 0 0 0 CHANNELS 3 Xposition Yposition Zposition End Site { OFFSET 0 90 0 } }\n"
+    text = alone.read_text().replace("ROOT Hips", sword + "ROOT Hips").replace("\n0 90.0 0", "\n7 8 9 0 90.0 0")
+    (tmp_path / "armed.bvh").write_text(text)
+    (expected,), (clip,) = read_clips(alone), read_clips(tmp_path / "armed.bvh")
+    np.testing.assert_array_equal(clip.sequence, expected.sequence)
+
+
+def test_two_bodies_in_a_file_are_refused_by_their_roots(tmp_path: Path) -> None:
+    text = write_person(tmp_path / "one.bvh").read_text()
+    body = text[text.index("ROOT") : text.index("MOTION")]
+    row = text.splitlines()[-1]
+    two = text.replace("MOTION", body.replace("ROOT Hips", "ROOT Partner") + "MOTION").replace(row, f"{row} {row}")
+    (tmp_path / "two.bvh").write_text(two)
+    with pytest.raises(
+        DamagedFileError, match=r"two\.bvh: it has 2 bodies, below the roots Hips, Partner; .*of its own"
+    ):
+        next(read_clips(tmp_path / "two.bvh"))
+
+
+def test_a_motion_is_given_as_it_is_in_the_file(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).uniform(-30, 30, size=(1_500, 3 + 3 * len(PERSON)))
+    motion = read_motion(write_person(tmp_path / "some.bvh", rows.tolist()))
+    assert motion.fps == 30.0
+    assert [name for name in motion.names if not name.endswith(" end")][:3] == ["Hips", "Spine", "Chest"]
+    assert motion.parents[:4] == [-1, 0, 1, 2]
+    everything = motion.positions()
+    np.testing.assert_allclose(everything, forward_kinematics(motion.joints, rows), atol=1e-9)
+    np.testing.assert_array_equal(everything[:, 0], rows[:, :3])
+    head = motion.names.index("Head")
+    np.testing.assert_array_equal(motion.positions([head, 0]), everything[:, [head, 0]])
+
+
+def test_a_file_in_capitals_is_read(tmp_path: Path) -> None:
+    (clip,) = bvh.read(write_person(tmp_path / "RUN.BVH"))
+    assert clip.name == "RUN"
 
 
 def test_a_long_recording_is_read_to_its_end(tmp_path: Path) -> None:
     rows = [[frame, 90, 0, *[0] * 3 * len(PERSON)] for frame in range(2_100)]
     (clip,) = read_clips(write_person(tmp_path / "long.bvh", rows))
     np.testing.assert_allclose(clip.sequence[:, 0, 0, 0], np.arange(2_100) / 100, rtol=1e-6)
-
-
-def test_spaces_line_ends_braces_and_case_make_no_difference(tmp_path: Path) -> None:
-    plain = write_person(tmp_path / "plain.bvh")
-    text = plain.read_text().replace("\n", "\r\n").replace("JOINT ", "joint  ").replace("End Site", "End site")
-    text = re.sub(r"\s*\{", " {", text).replace("Zrotation", "ZROTATION").replace("Frames: ", "FRAMES:\t")
-    (tmp_path / "other.bvh").write_bytes(b"\xef\xbb\xbf" + text.encode() + b"\r\n \r\n")
-    (expected,), (clip,) = read_clips(plain), read_clips(tmp_path / "other.bvh")
-    np.testing.assert_array_equal(clip.sequence, expected.sequence)
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "said"),
-    [
-        ("HIERARCHY", "SKELETON", "line 1 must be 'HIERARCHY', got 'SKELETON'"),
-        ("ROOT Hips", "JOINT Hips", "line 2 must open or close a joint"),
-        ("JOINT Spine", "BONE Spine", "line 6 must open or close a joint, got 'BONE Spine'"),
-        ("JOINT Spine", "JOINT", "line 6 must open or close a joint, got 'JOINT'"),
-        ("OFFSET 0.0 0.0 0.0", "OFFSET 0.0 0.0", "line 4 must be OFFSET and three numbers"),
-        ("OFFSET 0.0 0.0 0.0", "OFFSET 0.0 0.0 left", "line 4 must be OFFSET and three numbers"),
-        ("OFFSET 0.0 0.0 0.0", "OFFSET 0.0 0.0 nan", "line 4 must be OFFSET and three numbers"),
-        ("CHANNELS 6", "CHANNELS 5", "line 5 must be CHANNELS, their number"),
-        ("Xposition Y", "Wposition Y", "line 5 must be CHANNELS, their number"),
-        ("Xposition Y", "Yposition Y", "line 5 names a channel twice"),
-        ("MOTION", "", "must be 'MOTION', got 'Frames: 1'"),
-        ("Frames: 1", "Frames: one", "must be 'Frames:' and their number"),
-        ("Frames: 1", "Frames: 2", "announces 2 frames, but 1 lines follow"),
-        ("Frame Time: 0.0333333", "Frame Time: 0", "must be 'Frame Time:' and seconds above 0"),
-        ("Frame Time: 0.0333333", "Frame Rate: 30", "must be 'Frame Time:' and seconds above 0"),
-        ("\n0 90.0 0", "\n90.0 0", "must hold 66 numbers, has 65"),
-        ("\n0 90.0 0", "\n0 high 0", "must hold numbers, got 'high'"),
-        ("\n0 90.0 0", "\n0 inf 0", "holds a number that is not finite"),
-    ],
-)
-def test_a_wrong_line_is_named(old: str, new: str, said: str, tmp_path: Path) -> None:
-    path = write_person(tmp_path / "bad.bvh")
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new, 1))
-    with pytest.raises(DamagedFileError, match=re.escape(str(path))) as refusal:
-        next(read_clips(path))
-    assert said in str(refusal.value)
-
-
-def test_a_file_cut_off_after_any_line_is_refused(tmp_path: Path) -> None:
-    lines = write_person(tmp_path / "whole.bvh").read_text().splitlines()
-    for kept in range(len(lines)):
-        (tmp_path / "cut.bvh").write_text("\n".join(lines[:kept]))
-        with pytest.raises(DamagedFileError, match=r"cut\.bvh"):
-            next(read_clips(tmp_path / "cut.bvh"))
-
-
-def test_a_file_with_too_many_nested_joints_is_refused(tmp_path: Path) -> None:
-    joint = "{{\nOFFSET 0 1 0\nCHANNELS 0\n{}\n"
-    tower = "HIERARCHY\nROOT a\n" + "".join(joint.format("JOINT a") for _ in range(2_000))
-    (tmp_path / "tower.bvh").write_text(tower)
-    with pytest.raises(DamagedFileError, match="opens more than 1000 joints"):
-        next(read_clips(tmp_path / "tower.bvh"))
-
-
-@given(data=st.data())
-def test_a_file_cut_off_or_with_wrong_bytes_gives_a_clip_or_is_refused(
-    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    path = write_person(tmp_path_factory.mktemp("fuzz") / "some.bvh")
-    path.write_bytes(data.draw(damaged(path.read_bytes())))
-    check_gives_clips_or_is_refused_by_name(path)
