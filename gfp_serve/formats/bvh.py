@@ -5,6 +5,7 @@ own frame by its rotation channels, in degrees, in the order in which they are l
 Capture File Formats Explained", 2001). y points up. The format has no unit: see `bvh_body.unit_of`.
 """
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -90,20 +91,18 @@ def forward_kinematics(
     parents = {joint.parent for joint in joints}
     for index, joint in enumerate(joints):
         place = np.tile(joint.offset, (len(rows), 1))
-        turn = np.broadcast_to(np.eye(3), (len(rows), 3, 3))
+        steps = []
         for column, (kind, axis) in enumerate(joint.channels, start=joint.first_column):
             if kind == "position":
                 place[:, axis] = rows[:, column]
             elif index in parents:
-                turn = turn @ _turn_about(axis, np.radians(rows[:, column]))
-        if joint.parent < 0:
-            positions[:, index] = place
-        else:
-            parent = turns[joint.parent]
-            positions[:, index] = positions[:, joint.parent] + np.einsum("fij,fj->fi", parent, place)
-            turn = parent @ turn if index in parents else turn
+                steps.append(_turn_about(axis, np.radians(rows[:, column])))
+        if joint.parent >= 0:
+            place = positions[:, joint.parent] + np.einsum("fij,fj->fi", turns[joint.parent], place)
+        positions[:, index] = place
         if index in parents:
-            turns[index] = turn
+            own = functools.reduce(np.matmul, steps) if steps else np.broadcast_to(np.eye(3), (len(rows), 3, 3))
+            turns[index] = own if joint.parent < 0 else turns[joint.parent] @ own
     return positions
 
 
