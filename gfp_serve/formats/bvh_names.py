@@ -24,7 +24,15 @@ class Family:
 
 
 ARM_JOINTS = ("Shoulder", "Elbow", "Wrist")
-_KNUCKLES = ("handmiddle1", "middle1", "handindex1", "hand")
+# The last ones are those of Rokoko, Character Creator and Daz, MocapNET, Rigify, biped and Unreal.
+_KNUCKLES = ("handmiddle1", "middle1", "handindex1", "hand") + (
+    "finger3proximal",
+    "mid1",
+    "finger31",
+    "fmiddle01",
+    "finger2",
+    "middle01",
+)
 ARMS = (
     # MotionBuilder, Mixamo, LaFAN1, CMU as converted by cgspeed, GENEA 2020 (Trinity), Perception Neuron, Rokoko,
     # Motive with MotionBuilder's names, DeepMotion, SOMA
@@ -62,13 +70,13 @@ LEGS = (
     # Biovision: 3ds Max, Xsens MVN, 100STYLE, SMPL
     Family(("hip", "knee", "ankle"), ("toe", "toes", "toebase", "foot")),
     # Unity, Bandai Namco, VRM, VRoid, Xsens' segments
-    Family(("upperleg", "lowerleg", "foot"), ("toes", "toe")),
+    Family(("upperleg", "lowerleg", "foot"), ("toes", "toe", "toebase")),
     # Character Studio's biped, Character Creator, Unreal
-    Family(("thigh", "calf", "foot"), ("toe0", "ball", "toe")),
+    Family(("thigh", "calf", "foot"), ("toe0", "ball", "toe", "toebase")),
     # Biovision's other names, Sony mocopi
     Family(("upleg", "lowleg", "foot"), ("toe", "toes")),
     # Blender and Rigify, Poser, MocapNET, Daz up to Genesis 2 and 9, Rokoko, OptiTrack Motive
-    Family(("thigh", "shin", "foot"), ("toe", "toes")),
+    Family(("thigh", "shin", "foot"), ("toe", "toes", "toe11")),
     # Acclaim: CMU, HDM05
     Family(("femur", "tibia", "foot"), ("toes", "toe")),
     # Daz Genesis 3 and 8

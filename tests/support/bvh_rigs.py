@@ -202,8 +202,8 @@ RIGS = {
         WORDS,
         """
         Root Hips=SpineBase Spine1 Spine2 Spine3 Spine4 Neck Head=Head end
-        Spine4 > <Shoulder <Arm=Shoulder <ForeArm=Elbow <Hand=Wrist end=Hand
-        <Hand > <Finger1Metacarpal <Finger1Proximal <Finger1Distal
+        Spine4 > <Shoulder <Arm=Shoulder <ForeArm=Elbow <Hand=Wrist <Finger1Metacarpal <Finger1Proximal <Finger1Distal
+        <Hand > <Finger3Metacarpal <Finger3Proximal=Hand <Finger3Medial <Finger3Distal end
         Hips > <Thigh=Hip <Shin=Knee <Foot=Ankle <Toe=Foot end
         """,
         centimetres=100,
@@ -235,7 +235,7 @@ RIGS = {
         J_Bip_C_UpperChest > J_Bip_<_Shoulder J_Bip_<_UpperArm=Shoulder J_Bip_<_LowerArm=Elbow J_Bip_<_Hand=Wrist
         J_Bip_<_Hand > J_Bip_<_Thumb1 J_Bip_<_Thumb2
         J_Bip_<_Hand > J_Bip_<_Middle1=Hand J_Bip_<_Middle2
-        J_Bip_C_Hips > J_Bip_<_UpperLeg=Hip J_Bip_<_LowerLeg=Knee J_Bip_<_Foot=Ankle J_Bip_<_ToeBase
+        J_Bip_C_Hips > J_Bip_<_UpperLeg=Hip J_Bip_<_LowerLeg=Knee J_Bip_<_Foot=Ankle J_Bip_<_ToeBase=Foot
         """,
         centimetres=100,
     ),
@@ -252,8 +252,9 @@ RIGS = {
         """
         hip=SpineBase abdomen chest neck neck1 head=Head __jaw jaw
         chest > <Collar <Shldr=Shoulder <ForeArm=Elbow <Hand=Wrist metacarpal1.< finger2-1.< finger2-2.<
+        <Hand > metacarpal2.< finger3-1.<=Hand finger3-2.<
         <Hand > __<thumb <thumb
-        hip > <Buttock <Thigh=Hip <Shin=Knee <Foot=Ankle toe1-1.< toe1-2.<
+        hip > <Buttock <Thigh=Hip <Shin=Knee <Foot=Ankle toe1-1.<=Foot toe1-2.<
         """,
     ),
     "Poser": Rig(
@@ -323,6 +324,7 @@ RIGS = {
         """
         spine=SpineBase spine.001 spine.002 spine.003 spine.004 spine.005 spine.006=Head face jaw
         spine.003 > shoulder.< upper_arm.<=Shoulder forearm.<=Elbow hand.<=Wrist palm.01.<
+        hand.< > palm.02.< f_middle.01.<=Hand f_middle.02.<
         spine > thigh.<=Hip shin.<=Knee foot.<=Ankle toe.<=Foot
         foot.< > heel.02.<
         """,
@@ -349,7 +351,8 @@ RIGS = {
         CC_Base_Spine02 > CC_Base_<_Clavicle CC_Base_<_Upperarm=Shoulder CC_Base_<_Forearm=Elbow CC_Base_<_Hand=Wrist
         CC_Base_<_Upperarm > CC_Base_<_UpperarmTwist01
         CC_Base_<_Hand > CC_Base_<_Thumb1
-        CC_Base_Pelvis > CC_Base_<_Thigh=Hip CC_Base_<_Calf=Knee CC_Base_<_Foot=Ankle CC_Base_<_ToeBase
+        CC_Base_<_Hand > CC_Base_<_Mid1=Hand CC_Base_<_Mid2
+        CC_Base_Pelvis > CC_Base_<_Thigh=Hip CC_Base_<_Calf=Knee CC_Base_<_Foot=Ankle CC_Base_<_ToeBase=Foot
         CC_Base_<_Calf > CC_Base_<_CalfTwist01
         """,
     ),
@@ -358,7 +361,7 @@ RIGS = {
         """
         RL_BoneRoot CC_Base_Hip=SpineBase CC_Base_Waist CC_Base_Spine01 CC_Base_NeckTwist01 CC_Base_Head=Head Hair_01
         CC_Base_Spine01 > CC_Base_<_Clavicle CC_Base_<_Upperarm=Shoulder CC_Base_<_Forearm=Elbow CC_Base_<_Hand=Wrist
-        CC_Base_Hip > CC_Base_<_Thigh=Hip CC_Base_<_Calf=Knee CC_Base_<_Foot=Ankle CC_Base_<_ToeBase
+        CC_Base_Hip > CC_Base_<_Thigh=Hip CC_Base_<_Calf=Knee CC_Base_<_Foot=Ankle CC_Base_<_ToeBase=Foot
         """,
     ),
     "OptiTrack Motive": Rig(
@@ -383,7 +386,8 @@ RIGS = {
         LETTERS,
         """
         Bip01 Bip01~Pelvis=SpineBase Bip01~Spine Bip01~Spine1 Bip01~Neck Bip01~Head=Head end
-        Bip01~Neck > Bip01~<~Clavicle Bip01~<~UpperArm=Shoulder Bip01~<~Forearm=Elbow Bip01~<~Hand=Wrist end=Hand
+        Bip01~Neck > Bip01~<~Clavicle Bip01~<~UpperArm=Shoulder Bip01~<~Forearm=Elbow Bip01~<~Hand=Wrist Bip01~<~Finger0
+        Bip01~<~Hand > Bip01~<~Finger2=Hand Bip01~<~Finger21
         Bip01~Pelvis > Bip01~<~Thigh=Hip Bip01~<~Calf=Knee Bip01~<~Foot=Ankle Bip01~<~Toe0=Foot end
         """,
         centimetres=2.54,
@@ -393,6 +397,7 @@ RIGS = {
         """
         root pelvis=SpineBase spine_01 spine_02 spine_03 neck_01 head=Head end
         spine_03 > clavicle_< upperarm_<=Shoulder lowerarm_<=Elbow hand_<=Wrist thumb_01_<
+        hand_< > middle_01_<=Hand middle_02_<
         pelvis > thigh_<=Hip calf_<=Knee foot_<=Ankle ball_<=Foot
         """,
     ),
