@@ -120,7 +120,7 @@ def test_an_altered_model_is_refused(tmp_path):
     [
         ({"format_version": 2}, "format 2; this release reads format 1"),
         ({"preprocess": {**CONFIG.to_json(), "version": 99}}, "preprocessing version 99"),
-        ({"preprocess": {**CONFIG.to_json(), "layout": "smpl24"}}, "'smpl24'"),
+        ({"preprocess": {**CONFIG.to_json(), "layout": "smpl25"}}, "'smpl25'"),
         ({"preprocess": {**CONFIG.to_json(), "crop": 2.0}}, "crop is 2.0"),
         ({"preprocess": {**CONFIG.to_json(), "blur": 1}}, "blur"),
         ({"colour": "red"}, "colour"),
@@ -156,7 +156,7 @@ def test_a_manifest_that_this_release_does_not_understand_is_refused(tmp_path, c
         ("sequence_0", np.zeros((9, 1, 20, 3), dtype=np.float32)),
         ("sequence_0", np.zeros((0, 1, 25, 3), dtype=np.float32)),
         ("sequence_0", np.zeros(4, dtype=np.int64)),
-        ("layout_0", np.array("smpl24")),
+        ("layout_0", np.array("smpl25")),
     ],
 )
 def test_a_canonical_array_that_contradicts_the_manifest_is_named(tmp_path, name, array):
