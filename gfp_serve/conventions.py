@@ -102,7 +102,7 @@ _TURNS: dict[Axis, Float32[np.ndarray, "3 3"]] = {
     cast(Axis, up): np.array(rows, dtype=np.float32)
     for up, rows in {
         "y": [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
-        "-y": [[1, 0, 0], [0, -1, 0], [0, 0, -1]],
+        "-y": [[-1, 0, 0], [0, -1, 0], [0, 0, 1]],  # about z, so that who faces a camera still does
         "z": [[1, 0, 0], [0, 0, 1], [0, -1, 0]],
         "-z": [[1, 0, 0], [0, 0, -1], [0, 1, 0]],
         "x": [[0, -1, 0], [1, 0, 0], [0, 0, 1]],
@@ -118,7 +118,7 @@ def decide(
 
     - Up is y or z, or one of these with a minus, if trunk and legs point along it in most poses (within 50 degrees). x
       is never decided, only said.
-    - The unit is the one in which legs are nearest to 0.7 m by factor, if that makes legs of 0.3 to 1.6 m.
+    - The unit is that of the length of legs, see `unit_by_leg`, or of trunks where no legs were seen.
     - The hand is right if people face to where their toes and noses point, with their left on the left.
     """
     poses = poses_of(clips)
@@ -189,14 +189,11 @@ class Anatomy:
 
     def unit(self) -> Unit | None:
         """The unit in which legs, or without legs trunks, are nearest by factor to those of a person."""
-        for lengths, usual, (shortest, longest) in (
-            (self.leg_lengths, _LEG_M, _POSSIBLE_LEG_M),
-            (np.linalg.norm(self.trunk, axis=1), _TRUNK_M, _POSSIBLE_TRUNK_M),
-        ):
+        trunks = np.linalg.norm(self.trunk, axis=1)
+        for lengths, unit_by in ((self.leg_lengths, unit_by_leg), (trunks, unit_by_trunk)):
             seen = lengths[np.isfinite(lengths)]
-            if len(seen) and (length := float(np.median(seen))) > 0:
-                nearest = min(_USUAL_UNITS, key=lambda unit: abs(math.log(length * METRES[unit] / usual)))
-                return nearest if shortest <= length * METRES[nearest] <= longest else None
+            if len(seen):
+                return unit_by(float(np.median(seen)))
         return None
 
     def hand(self, up: Axis) -> Hand | None:
@@ -205,14 +202,46 @@ class Anatomy:
         lefts = np.cross(above, self.front)  # in right-handed axes
         agreement = np.einsum("pc,pc->p", _directions(lefts), _directions(self.to_left))
         seen = agreement[np.isfinite(agreement)]
-        # People cross their legs and look back, so only most frames agree.
-        if not len(seen) or abs(np.mean(np.sign(seen))) < 0.4:
+        if not len(seen):
             return None
-        return "right" if np.mean(np.sign(seen)) > 0 else "left"
+        # People cross their legs and look back, so only most poses agree. Left-handed sources are rare, so need more.
+        agree = float(np.mean(np.sign(seen)))
+        return "right" if agree > 0.2 else "left" if agree < -0.6 else None
 
 
 # The cosine of 50 degrees: people bend and sit, and sensors are tilted.
 _UPRIGHT = 0.64
+
+
+def unit_by_leg(length: float) -> Unit | None:
+    """The unit in which a leg of this length, from hip to knee to ankle, is nearest to 0.7 m by factor.
+
+    Two units meet where the leg is as much too long in the larger as too short in the smaller:
+
+    | length | unit taken | in metres |
+    |---|---|---|
+    | 0.3 to 1.6 | metres | 0.3 to 1.6 |
+    | 3 to 9.3 | decimetres | 0.3 to 0.93 |
+    | 9.3 to 18.5 | CMU's unit | 0.53 to 1.04 |
+    | 18.5 to 43.9 | inches | 0.47 to 1.12 |
+    | 43.9 to 221 | centimetres | 0.44 to 1.6, from 160 on None |
+    | 300 to 1,600 | millimetres | 0.3 to 1.6 |
+
+    The legs in CMU's own files are 0.75 to 0.98 m, far from the border to decimetres. None: no unit gives a leg of 0.3
+    to 1.6 m.
+    """
+    return _unit_by(length, _LEG_M, _POSSIBLE_LEG_M)
+
+
+def unit_by_trunk(length: float) -> Unit | None:
+    """The same by the length from the middle of the hips to that of the shoulders: 0.2 to 0.9 m, usually 0.45."""
+    return _unit_by(length, _TRUNK_M, _POSSIBLE_TRUNK_M)
+
+
+def _unit_by(length: float, usual: float, possible: tuple[float, float]) -> Unit | None:
+    length = max(length, 1e-9)
+    nearest = min(_USUAL_UNITS, key=lambda unit: abs(math.log(length * METRES[unit] / usual)))
+    return nearest if possible[0] <= length * METRES[nearest] <= possible[1] else None
 
 
 def _directions(vectors: Float[np.ndarray, "poses 3"]) -> Float[np.ndarray, "poses 3"]:

@@ -7,9 +7,11 @@ clip. Only `ctr_gcn`, whose files are larger than memory, checks coordinates on 
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from gfp_serve.conventions import STANDARD, Conventions, to_standard
 from gfp_serve.errors import DamagedFileError
 from gfp_serve.formats import bvh, clip_file, ctr_gcn, ntu, pku_mmd, pyskl
 from gfp_serve.formats.clip import NO_SPLIT, TEST_SPLIT, TRAIN_SPLIT, UNKNOWN_SUBJECT, Clip
@@ -43,6 +45,11 @@ def _read_npz(path: Path) -> Iterator[Clip]:
 
 
 _Reader = Callable[[Path], Iterator[Clip | Remark]]
+
+# Formats that have no conventions, or let a file say its own. Their readers take what the caller says.
+_UNSETTLED: dict[str, Callable[[Path, Conventions], Iterator[Clip | Remark]]] = {
+    ".bvh": bvh.read,
+}
 
 # By the suffix in small letters; files may have it in any case.
 READERS: dict[str, _Reader] = {
@@ -89,21 +96,42 @@ def find_named_files(paths: Iterable[Path]) -> list[NamedFile]:
     return [NamedFile(file, place, name) for (file, place), name in zip(found.values(), names, strict=True)]
 
 
-def read_clips(path: Path | str, *, as_published: bool = False, report: Report | None = None) -> Iterator[Clip]:
-    """Yield the clips of one recording, in the file's order. `as_published` keeps mistakes of published pipelines.
+def read_clips(
+    path: Path | str,
+    *,
+    said: Conventions = Conventions(),  # noqa: B008  (it cannot be changed)
+    as_published: bool = False,
+    report: Report | None = None,
+) -> Iterator[Clip]:
+    """Yield the clips of one recording, in the file's order, in metres, y up, right-handed.
 
-    `report` gets what the reader says about the file, such as why it leaves a clip out; without `report` it is logged.
+    `said` is how the file's coordinates are meant, where the caller knows better than format, file and anatomy.
+    `as_published` keeps mistakes of published pipelines. `report` gets what the reader says about the file, such as how
+    it was turned upright, or why it leaves a clip out; without `report` it is logged.
     Raises `DamagedFileError`, which names the file and the line or array. It is raised before the first clip, except
     for coordinates in a file of `ctr_gcn`.
     """
     path = Path(path)
     report = report or partial(_log.warning, "%s: %s", path)
-    reader = _reader_of(path)
-    for each in (_PUBLISHED_READERS.get(path.suffix.lower(), reader) if as_published else reader)(path):
+    for each in _read(path, said, as_published):
         if isinstance(each, Remark):
             report(each)
         else:
             yield each
+
+
+def _read(path: Path, said: Conventions, as_published: bool) -> Iterator[Clip | Remark]:
+    reader, suffix = _reader_of(path), path.suffix.lower()
+    if suffix in _UNSETTLED:
+        yield from _UNSETTLED[suffix](path, said)
+        return
+    if as_published:
+        reader = _PUBLISHED_READERS.get(suffix, reader)
+    meant = said.or_else(STANDARD)
+    if meant != STANDARD:
+        yield Remark(f"read as {meant}, as was said.")
+    for each in reader(path):
+        yield replace(each, sequence=to_standard(each.sequence, meant)) if isinstance(each, Clip) else each
 
 
 def files_beside(path: Path) -> list[Path]:

@@ -2,7 +2,7 @@
 
 Forward kinematics gives the positions of the joints: a joint is at its offset in the frame of its parent, and turns its
 own frame by its rotation channels, in degrees, in the order in which they are listed (Meredith and Maddock, "Motion
-Capture File Formats Explained", 2001). y points up. The format has no unit: see `bvh_body.unit_of`.
+Capture File Formats Explained", 2001). The format says neither which way is up nor the unit: see `read`.
 """
 
 import functools
@@ -14,10 +14,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64
 
+from gfp_serve.conventions import METRES, Conventions, decide, to_standard
 from gfp_serve.errors import DamagedFileError
-from gfp_serve.formats.bvh_body import UNITS_M, body_of, unit_of
+from gfp_serve.formats.bvh_body import body_of, unit_of
 from gfp_serve.formats.bvh_text import Joint, parse
 from gfp_serve.formats.clip import Clip
+from gfp_serve.formats.remark import Remark
 from gfp_serve.layouts import NTU25, map_joints
 
 _FRAMES_AT_ONCE = 1_024
@@ -45,6 +47,13 @@ class Motion:
         """How far each joint is from its parent at rest, in the file's unit."""
         return [math.hypot(*joint.offset) for joint in self.joints]
 
+    def at_rest(self) -> Float64[np.ndarray, "joints 3"]:
+        """Where the joints are when all rotations are zero; in the file's axes and unit."""
+        places = np.zeros((len(self.joints), 3))
+        for index, joint in enumerate(self.joints):
+            places[index] = (places[joint.parent] if joint.parent >= 0 else 0) + np.array(joint.offset)
+        return places
+
     def positions(self, kept: Sequence[int] | None = None) -> Float64[np.ndarray, "frames kept 3"]:
         """The places of these joints, by default of all, in each frame; in the file's axes and unit."""
         kept = range(len(self.joints)) if kept is None else kept
@@ -55,23 +64,37 @@ class Motion:
         return np.concatenate(blocks)
 
 
-def read(path: Path) -> Iterator[Clip]:
-    """Yield the clip of the file: one body in layout ntu25, in metres.
+def read(path: Path, said: Conventions = Conventions()) -> Iterator[Clip | Remark]:  # noqa: B008 (it cannot be changed)
+    """Yield how the file was read, and its clip: one body in layout ntu25, in metres, y up, right-handed.
 
     Limbs and head are those of the file. The points of the spine lie between them (see `body_of`). Fingers, twist bones
     and the like are left out. A file does not name action and person.
+
+    The format has no conventions. What is not said is decided from how the body stands and walks in the file; if it
+    never stands, from the pose in which all rotations are zero. See `conventions.decide`.
     Raises `DamagedFileError`: for a file that is cut off or malformed it names the line, for names of no known family
-    and for limbs of no human length the joints.
+    and for limbs of no human length the joints. It is also raised when nothing says which way is up.
     """
     motion = read_motion(path)
     try:
         layout, kept = body_of(motion.names, motion.parents, motion.lengths)
         body = motion.positions(kept)
-        body *= UNITS_M[unit_of(body, layout)]
+        found = replace(said, unit=said.unit or unit_of(body, layout))
+        body *= METRES[found.unit or "m"]
     except DamagedFileError as error:
         raise DamagedFileError(f"{path}: {error}") from None
+    at_rest = motion.at_rest()[kept][None] * METRES[found.unit or "m"]
+    for poses in (body, at_rest):
+        found = decide([poses[:, None].astype(np.float32)], layout, found)
+    if found.up is None:
+        raise DamagedFileError(
+            f"{path}: nothing says which way is up: nobody stands along y or z in the file, nor in its pose at rest. "
+            f"Say it, for example --up z."
+        )
+    found = replace(found, hand=found.hand or "right")
     sequence = map_joints(body[:, None].astype(np.float32), layout, NTU25)
-    yield Clip(name=path.stem, sequence=sequence, layout=NTU25, fps=motion.fps)
+    yield Remark(f"read as {found}.")
+    yield Clip(name=path.stem, sequence=to_standard(sequence, replace(found, unit="m")), layout=NTU25, fps=motion.fps)
 
 
 def read_motion(path: Path) -> Motion:

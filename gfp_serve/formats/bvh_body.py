@@ -1,13 +1,13 @@
 """Which joints of a BVH hierarchy are which joints of a body, and how long its unit is."""
 
 import itertools
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float64
 
+from gfp_serve.conventions import Unit, unit_by_leg
 from gfp_serve.errors import DamagedFileError
 from gfp_serve.formats.bvh_names import (
     ARM_JOINTS,
@@ -25,19 +25,6 @@ from gfp_serve.formats.bvh_names import (
 )
 from gfp_serve.formats.bvh_text import END_SITE
 from gfp_serve.layouts import Layout, layout_of
-
-# The length from hip to ankle, between a child's and a tall person's.
-_LEG_M = 0.7
-_PLAUSIBLE_LEG_M = (0.3, 1.6)
-# The units that such files have. CMU's is that of its skeletons: an inch is 0.45 of it (mocap.cs.cmu.edu/faqs.php).
-UNITS_M = {
-    "metres": 1.0,
-    "decimetres": 0.1,
-    "CMU's unit of 5.6 cm": 0.0254 / 0.45,
-    "inches": 0.0254,
-    "centimetres": 0.01,
-    "millimetres": 0.001,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,36 +92,20 @@ def recognise(names: Sequence[str], parents: Sequence[int], lengths: Sequence[fl
     return Recognised(kept, arms is not None, legs is not None)
 
 
-def unit_of(body: Float64[np.ndarray, "frames joints 3"], layout: Layout) -> str:
-    """The unit, by its name in `UNITS_M`, in which the legs (hip to knee to ankle) are nearest to 0.7 m by factor.
-
-    Two units meet where the legs are as much too long in the larger as too short in the smaller:
-
-    | legs, in units of the file | unit taken | legs, in metres |
-    |---|---|---|
-    | 0.3 to 1.6 | metres | 0.3 to 1.6 |
-    | 3 to 9.3 | decimetres | 0.3 to 0.93 |
-    | 9.3 to 18.5 | CMU's unit | 0.53 to 1.04 |
-    | 18.5 to 43.9 | inches | 0.47 to 1.12 |
-    | 43.9 to 221 | centimetres | 0.44 to 1.6, from 160 on refused |
-    | 300 to 1,600 | millimetres | 0.3 to 1.6 |
-
-    The legs in CMU's own files are 0.75 to 0.98 m, far from the border to decimetres.
-    Raises `DamagedFileError` when no unit gives a leg of 0.3 to 1.6 m.
-    """
+def unit_of(body: Float64[np.ndarray, "frames joints 3"], layout: Layout) -> Unit:
+    """The unit that makes these legs those of a person, see `conventions.unit_by_leg`. Raises `DamagedFileError`."""
     place = {name: body[:, joint] for joint, name in enumerate(layout.joint_names)}
     bones = [
         np.median(np.linalg.norm(place[lower + side] - place[upper + side], axis=-1))
         for side in SIDES
         for upper, lower in itertools.pairwise(LEG_JOINTS)
     ]
-    leg = max(float(sum(bones)) / len(SIDES), 1e-9)
-    unit = min(UNITS_M, key=lambda each: abs(math.log(leg * UNITS_M[each] / _LEG_M)))
-    shortest, longest = _PLAUSIBLE_LEG_M
-    if not shortest <= leg * UNITS_M[unit] <= longest:
+    leg = float(sum(bones)) / len(SIDES)
+    unit = unit_by_leg(leg)
+    if unit is None:
         raise DamagedFileError(
-            f"the legs are {leg:.4g} units long from hip to ankle; this is not the length of a leg in any of "
-            f"{', '.join(UNITS_M)}: scale the file to centimetres."
+            f"the legs are {leg:.4g} units long from hip to ankle; this is not the length of a leg in metres, "
+            f"decimetres, centimetres, millimetres, inches or CMU's unit. Say the unit (--unit), or scale the file."
         )
     return unit
 

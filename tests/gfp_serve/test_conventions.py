@@ -17,7 +17,7 @@ CLIPS = Path(__file__).parents[2] / "examples" / "clips"
 # What brings y up to each axis, by rows: x, y, z of the source in terms of x, y, z of the standard. All are turns.
 TURNED = {
     "y": [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
-    "-y": [[1, 0, 0], [0, -1, 0], [0, 0, -1]],
+    "-y": [[-1, 0, 0], [0, -1, 0], [0, 0, 1]],
     "z": [[1, 0, 0], [0, 0, -1], [0, 1, 0]],
     "-z": [[1, 0, 0], [0, 0, 1], [0, -1, 0]],
     "x": [[0, 1, 0], [-1, 0, 0], [0, 0, 1]],

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gfp_serve.conventions import METRES
 from gfp_serve.formats import read_clips
 from gfp_serve.formats.bvh import read_motion
-from gfp_serve.formats.bvh_body import UNITS_M, body_of, unit_of
+from gfp_serve.formats.bvh_body import body_of, unit_of
 from gfp_serve.layouts import NTU25
 from gfp_serve.preprocess import CleanConfig, clean
 from tests.support.bvh_rigs import RIGS, places_of, roles_of, write_rig
@@ -21,7 +22,7 @@ def test_the_joints_of_a_programs_rig_are_known(program: str, tmp_path: Path) ->
     layout, kept = body_of(motion.names, motion.parents, motion.lengths)
     found = {ours: motion.names[joint] for ours, joint in zip(layout.joint_names, kept, strict=True)}
     assert found == roles_of(rig)
-    unit = UNITS_M[unit_of(motion.positions(kept), layout)]
+    unit = METRES[unit_of(motion.positions(kept), layout)]
     assert unit == pytest.approx(rig.centimetres / 100)
     (clip,) = read_clips(path)
     raw = motion.positions()
