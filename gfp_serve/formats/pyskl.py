@@ -1,7 +1,8 @@
 """The annotation pickles of PYSKL and MMAction2 (`ntu60_3danno.pkl`): all clips of a data set and its splits.
 
-A file is a list of annotations, or {"split": {name: [frame_dir]}, "annotations": [...]}. An annotation is a dict with
-`frame_dir` (the clip's name), `label` (a number from 0), `total_frames` and `keypoint` [bodies, frames, joints, 3].
+A file is a list of annotations, {"split": {name: [frame_dir]}, "annotations": [...]}, or one annotation. An annotation
+is a dict with `frame_dir` or `filename` (the clip's name), `label` (a number from 0), `total_frames` and `keypoint`
+[bodies, frames, joints, 3]. Further fields are ignored.
 """
 
 import re
@@ -10,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from gfp_serve.errors import DamagedFileError
-from gfp_serve.formats import ntu
+from gfp_serve.formats import ntu, pyskl_keypoint
 from gfp_serve.formats.bodies import without_empty_places
 from gfp_serve.formats.clip import NO_SPLIT, TEST_SPLIT, TRAIN_SPLIT, Clip
 from gfp_serve.formats.ntu_actions import ACTIONS
-from gfp_serve.formats.plain_pickle import PickledArray, load
+from gfp_serve.formats.pickled_array import PickledArray
+from gfp_serve.formats.plain_pickle import PickledDict, load
+from gfp_serve.formats.pyskl_keypoint import Joints2d, Keypoint
 from gfp_serve.layouts import NTU25
 
 FPS = 30.0
@@ -27,32 +28,27 @@ _SPLIT_NAME = re.compile(r"(?P<protocol>.*?)_?(?P<side>train|val|test)(?P<fold>\
 _PROTOCOLS = {"xsub": "x-sub", "xview": "x-view", "xset": "x-set"}
 _NAMELESS_PROTOCOL = "own"  # of a file whose splits are just train and val
 _LARGEST_LABEL = 100_000
-# Real files have far fewer. Comparing each pair of thousands of bodies, or sorting all names for thousands of protocols
-# that share one list, would take too much time and memory.
-_MAX_BODIES, _MAX_PROTOCOLS = 64, 100
+# Real files have far fewer. Sorting all names for thousands of protocols that share one list would take too much time.
+_MAX_PROTOCOLS = 100
+# Annotations may share an array. This many times the file are given out at most.
+_MAX_SHARING = 10
 
 
 def read(path: Path) -> Iterator[Clip]:
     """Yield the clips of an annotation file, in its order. The file is never unpickled: see `plain_pickle`.
 
-    Joints must be 3-D and in the order of NTU RGB+D. 2-D joints are refused: they are pixels, and their depth is not
-    known. Subject and camera come from names like S001C002P003R002A013. If the file numbers its classes as NTU RGB+D
+    Joints must be 3-D and in the order of NTU RGB+D. 2-D joints are refused: see `pyskl_keypoint.first_2d`. The axes of
+    `keypoint` may have other orders: see `pyskl_keypoint.axis_orders`. Frames after `total_frames` and frames of zeros
+    at the end are padding and are left out; PYSKL's own script cuts such frames, so that its files do not change.
+    Subject and camera come from names like S001C002P003R002A013. If the file numbers its classes as NTU RGB+D
     does, they get its names; otherwise they are A001 and so on. The split of a clip is that of the cross-subject
     protocol. Without such a protocol it is that of the file's first protocol; without any splits the name decides.
     The file is held in memory, about twice its size. Raises `DamagedFileError`, which names the annotation.
     """
-    content = load(path)
-    if isinstance(content, dict):
-        annotations, splits = content.get("annotations"), content.get("split", {})
-    else:
-        annotations, splits = content, {}
-    if not isinstance(annotations, list) or not annotations or not isinstance(splits, dict):
-        raise DamagedFileError(
-            f"{path} is not an annotation file: expected a list of annotations, or a dict with such a list in "
-            f"'annotations' and lists of names in 'split'."
-        )
+    annotations, splits = _content(path)
     checked = [_annotation(path, number, fields) for number, fields in enumerate(annotations)]
     _check_names(path, checked)
+    orders = _checked_orders(path, [annotation.keypoint for annotation in checked])
     protocols = _protocols(path, splits)
     # What the names say is used only if it agrees with the numbers in all clips.
     fields_of_names = [ntu.fields_of_name(annotation.name) for annotation in checked]
@@ -69,7 +65,8 @@ def read(path: Path) -> Iterator[Clip]:
             }
             usual = next(iter(protocols))
             fields |= {"splits": splits_of_it, "split": splits_of_it.get(usual, NO_SPLIT)}
-        joints = annotation.keypoint.array().astype(np.float32).transpose(1, 0, 2, 3)  # frames, bodies, 25, 3
+        keypoint = annotation.keypoint
+        joints = pyskl_keypoint.frames_first(keypoint, orders[len(keypoint.array.shape)])
         yield Clip(name=annotation.name, sequence=without_empty_places(joints), layout=NTU25, fps=FPS, **fields)
 
 
@@ -77,38 +74,116 @@ def read(path: Path) -> Iterator[Clip]:
 class _Annotation:
     name: str
     label: int | None
-    keypoint: PickledArray
+    keypoint: Keypoint
+
+
+def _content(path: Path) -> tuple[list[Any] | tuple[Any, ...], PickledDict]:
+    """The annotations of a file and its splits."""
+    content = load(path)
+    splits: Any = PickledDict()
+    if isinstance(content, PickledDict):
+        splits = content.get("split", splits)
+        content = content.get("annotations", [content] if "keypoint" in content else None)
+    if isinstance(content, PickledArray) and content.dtype.kind == "O" and len(content.shape) == 1:
+        content = content.values()
+    if not isinstance(content, list | tuple) or not content or not isinstance(splits, PickledDict):
+        raise DamagedFileError(
+            f"{path} is not an annotation file: expected a list of annotations, or a dict with such a list in "
+            f"'annotations' and lists of names in 'split', or one annotation."
+        )
+    return content, splits
 
 
 def _annotation(path: Path, number: int, fields: Any) -> _Annotation:
     """The checked fields of one annotation."""
-    if not isinstance(fields, dict) or not isinstance(fields.get("frame_dir"), str):
+    name = _text(fields.get("frame_dir", fields.get("filename"))) if isinstance(fields, PickledDict) else None
+    if name is None:
         raise DamagedFileError(f"{path}: annotation {number} is not a dict with a name in 'frame_dir'.")
-    where = f"{path}: annotation {number} ({fields['frame_dir'][:80]!r})"
-    label = fields.get("label")
+    where = f"{path}: annotation {number} ({name[:80]!r})"
+    label, total_frames = _single(fields.get("label")), _single(fields.get("total_frames"))
     if label is not None and not (type(label) is int and 0 <= label <= _LARGEST_LABEL):
         raise DamagedFileError(f"{where} must have a class number from 0 in 'label'.")
-    keypoint = fields.get("keypoint")
-    if not isinstance(keypoint, PickledArray) or keypoint.dtype.kind != "f" or len(keypoint.shape) != 4:
+    if total_frames is not None and (type(total_frames) is not int or total_frames < 1):
+        raise DamagedFileError(f"{where} must have a number of frames from 1 in 'total_frames'.")
+    array = fields.get("keypoint")
+    if "raw_file" in fields or "frame_inds" in fields:
         raise DamagedFileError(
-            f"{where} must have an array of floating-point numbers, bodies × frames × joints × 3, in 'keypoint'."
+            f"{where} has 2-D joints in the packed form of Kinetics, which is not read. Take the 3-D file of a data "
+            f"set, such as ntu60_3danno.pkl."
         )
-    num_bodies, num_frames, num_joints, num_axes = keypoint.shape
-    if num_axes == 2:
+    if not _is_numbers(array):
+        raise DamagedFileError(f"{where} must have an array of numbers, bodies × frames × joints × 3, in 'keypoint'.")
+    score = fields.get("keypoint_score")
+    size = _image_size(fields.get("original_shape")) or _image_size(fields.get("img_shape"))
+    return _Annotation(name, label, Keypoint(where, array, total_frames, score if _is_numbers(score) else None, size))
+
+
+def _checked_orders(path: Path, keypoints: Sequence[Keypoint]) -> dict[int, str]:
+    """The order of the axes of each array, by how many it has. All arrays are 3-D joints of NTU RGB+D."""
+    if sum(keypoint.array.num_bytes for keypoint in keypoints) > _MAX_SHARING * path.stat().st_size:
         raise DamagedFileError(
-            f"{where} has 2-D joints, in pixels; expected 3-D joints in metres. Take the 3-D file of the data set "
-            f"(for NTU RGB+D: ntu60_3danno.pkl), or lift these joints to 3-D first."
+            f"{path} has annotations that share arrays, more than {_MAX_SHARING} times the file in all: write each "
+            f"array once."
         )
-    if (num_joints, num_axes) != (NTU25.num_joints, 3) or 0 in keypoint.shape:
-        raise DamagedFileError(
-            f"{where} has joints of shape {' × '.join(map(str, keypoint.shape))}; expected bodies × frames × "
-            f"{NTU25.num_joints} × 3, as in NTU RGB+D."
+    orders = pyskl_keypoint.axis_orders(keypoints)
+    flat = pyskl_keypoint.first_2d(keypoints, orders)
+    if flat is not None:
+        raise _no_2d(flat.where, pyskl_keypoint.joints_2d(flat, orders[len(flat.array.shape)]))
+    for keypoint in keypoints:
+        order = orders[len(keypoint.array.shape)]
+        num_joints = keypoint.array.shape[order.index("V")]
+        if num_joints != NTU25.num_joints:
+            raise DamagedFileError(
+                f"{keypoint.where} has {num_joints} 3-D joints; expected {NTU25.num_joints}, those of NTU RGB+D. Make "
+                f"a clip file of them, which says what its joints are: gfp_serve.formats.write_clip_file."
+            )
+        pyskl_keypoint.check_frames(keypoint, order)
+    return orders
+
+
+def _no_2d(where: str, joints: Joints2d) -> DamagedFileError:
+    unit = "in pixels" if joints.in_pixels else "as parts of an image's size"
+    if joints.image_size is not None:
+        unit += (
+            " of an image of {} × {}".format(*joints.image_size)
+            if joints.in_pixels
+            else " ({} × {})".format(*joints.image_size)
         )
-    if num_bodies > _MAX_BODIES:
-        raise DamagedFileError(f"{where} has {num_bodies} bodies in 'keypoint'; expected at most {_MAX_BODIES}.")
-    if fields.get("total_frames", num_frames) != num_frames:
-        raise DamagedFileError(f"{where} has {num_frames} frames in 'keypoint', but another number in 'total_frames'.")
-    return _Annotation(fields["frame_dir"], label, keypoint)
+    scores = "" if joints.scores is None else ", and a confidence"
+    return DamagedFileError(
+        f"{where} has 2-D joints: {joints.num_joints} joints with x and y {unit}{scores}. 2-D joints are not "
+        f"read yet. Take the 3-D file of the data set (for NTU RGB+D: ntu60_3danno.pkl), or lift these joints to 3-D "
+        f"first."
+    )
+
+
+def _single(value: Any) -> Any:
+    """The entry of an array without axes, other values as they are."""
+    return value.values()[0] if isinstance(value, PickledArray) and value.shape == () else value
+
+
+def _text(value: Any) -> str | None:
+    """A name: text of Python or numpy, or its UTF-8. None for anything else."""
+    value = _single(value)
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return None
+    return value if isinstance(value, str) else None
+
+
+def _is_numbers(value: Any) -> bool:
+    return isinstance(value, PickledArray) and value.dtype.kind in "fiu"
+
+
+def _image_size(shape: Any) -> tuple[int, int] | None:
+    """Width and height from a pair of height and width."""
+    values = shape.values() if isinstance(shape, PickledArray) and shape.shape == (2,) else shape
+    if not isinstance(values, list | tuple) or len(values) != 2:
+        return None
+    height, width = map(_single, values)
+    return (width, height) if type(height) is type(width) is int and min(width, height) > 0 else None
 
 
 def _check_names(path: Path, annotations: Sequence[_Annotation]) -> None:
@@ -120,14 +195,17 @@ def _check_names(path: Path, annotations: Sequence[_Annotation]) -> None:
             )
 
 
-def _protocols(path: Path, splits: dict[str, Any]) -> dict[str, dict[str, int]]:
+def _protocols(path: Path, splits: PickledDict) -> dict[str, dict[str, int]]:
     """The sides in each protocol by the names of the clips, the usual protocol first."""
+    if splits.num_left_out:
+        raise DamagedFileError(f"{path}: 'split' has names that are not text; expected names such as 'xsub_train'.")
     protocols: dict[str, dict[str, int]] = {}
-    for split, names in splits.items():
+    for split, entries in splits.items():
         named = _SPLIT_NAME.fullmatch(split)
         if named is None:
             continue  # not a side of a protocol, for example 'all'
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        names = _names(entries)
+        if names is None:
             raise DamagedFileError(f"{path}: split {split!r} must be a list of names.")
         protocol = named["protocol"] + named["fold"]
         sides = protocols.setdefault(_PROTOCOLS.get(protocol, protocol or _NAMELESS_PROTOCOL), {})
@@ -138,3 +216,13 @@ def _protocols(path: Path, splits: dict[str, Any]) -> dict[str, dict[str, int]]:
             if sides.setdefault(name, side) != side:
                 raise DamagedFileError(f"{path}: split {split!r} has {name[:80]!r}, which is also on the other side.")
     return dict(sorted(protocols.items(), key=lambda item: item[0] != _PROTOCOLS["xsub"]))
+
+
+def _names(entries: Any) -> list[str] | None:
+    """The names of a split: a list, a tuple, a set or an array of text. None for anything else."""
+    if isinstance(entries, PickledArray) and len(entries.shape) == 1 and entries.dtype.kind in "USO":
+        entries = entries.values()
+    if not isinstance(entries, list | tuple):
+        return None
+    names = [_text(entry) for entry in entries]
+    return None if None in names else [name for name in names if name is not None]
