@@ -44,12 +44,7 @@ def _read_npz(path: Path) -> Iterator[Clip]:
     return ctr_gcn.read(path) if ctr_gcn.is_data_set(path) else clip_file.read(path)
 
 
-_Reader = Callable[[Path], Iterator[Clip | Remark]]
-
-# Formats that have no conventions, or let a file say its own. Their readers take what the caller says.
-_UNSETTLED: dict[str, Callable[[Path, Conventions], Iterator[Clip | Remark]]] = {
-    ".bvh": bvh.read,
-}
+_Reader = Callable[..., Iterator[Clip | Remark]]
 
 # By the suffix in small letters; files may have it in any case.
 READERS: dict[str, _Reader] = {
@@ -59,6 +54,8 @@ READERS: dict[str, _Reader] = {
     ".pkl": pyskl.read,
     ".bvh": bvh.read,
 }
+# Readers of formats that say nothing of conventions. They take what the caller says, and decide the rest.
+_UNSETTLED = (bvh.read,)
 # Readers that keep the mistakes of published pipelines.
 _PUBLISHED_READERS: dict[str, _Reader] = {".skeleton": ntu.read_as_published}
 _SUFFIXES = ", ".join(READERS)
@@ -122,8 +119,8 @@ def read_clips(
 
 def _read(path: Path, said: Conventions, as_published: bool) -> Iterator[Clip | Remark]:
     reader, suffix = _reader_of(path), path.suffix.lower()
-    if suffix in _UNSETTLED:
-        yield from _UNSETTLED[suffix](path, said)
+    if reader in _UNSETTLED:
+        yield from reader(path, said)
         return
     if as_published:
         reader = _PUBLISHED_READERS.get(suffix, reader)
