@@ -14,8 +14,9 @@ from typing import Literal, cast, get_args
 import numpy as np
 from jaxtyping import Float, Float32
 
-from gfp_serve.errors import InvalidSkeletonError
+from gfp_serve.errors import InvalidRequestError, InvalidSkeletonError, quoted
 from gfp_serve.layouts import NTU25, Layout, joint_sources
+from gfp_serve.settings import setting
 
 Axis = Literal["x", "y", "z", "-x", "-y", "-z"]
 Unit = Literal["m", "dm", "cm", "mm", "in", "ft", "cmu"]
@@ -39,22 +40,28 @@ _MAX_POSES = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conventions:
-    """How coordinates are meant. None is not known, and decided from the anatomy of a whole file.
+    """How coordinates are meant. None is not known: it is decided, or taken from the file."""
 
-    - `up`: the axis that points up, with its sign.
-    - `unit`: of the coordinates.
-    - `hand`: whether the axes are right-handed. A left-handed source, such as Unity, shows people mirrored.
-    """
+    up: Axis | None = setting(
+        None, "Axis that points up, with its sign. [default: what file or format say, or how people stand in the file]"
+    )
+    unit: Unit | None = setting(
+        None, "Unit of coordinates; cmu is 5.6 cm. [default: what file or format say, or the length of legs]"
+    )
+    hand: Hand | None = setting(
+        None,
+        "Whether axes are right-handed or left-handed. A file that is read with the wrong one shows people mirrored. "
+        "[default: what file or format say, or which way toes and noses point]",
+    )
 
-    up: Axis | None = None
-    unit: Unit | None = None
-    hand: Hand | None = None
-
-    def __post_init__(self) -> None:
-        for name, choices in (("up", get_args(Axis)), ("unit", get_args(Unit)), ("hand", get_args(Hand))):
-            value = getattr(self, name)
-            if value is not None and value not in choices:
-                raise InvalidSkeletonError(f"{name} is {value!r}; choose one of {', '.join(choices)}.")
+    @classmethod
+    def from_texts(cls, up: str = "", unit: str = "", hand: str = "") -> "Conventions":
+        """Conventions that a file or a request says; an empty text is not known. Raises `InvalidRequestError`."""
+        said = {"up": up, "unit": unit, "hand": hand}
+        for name, choices in {"up": get_args(Axis), "unit": get_args(Unit), "hand": get_args(Hand)}.items():
+            if said[name] not in ("", *choices):
+                raise InvalidRequestError(f"{name} is {quoted(said[name])}; choose one of {', '.join(choices)}.")
+        return cls(**{name: value or None for name, value in said.items()})  # type: ignore[arg-type]
 
     @property
     def is_known(self) -> bool:
@@ -66,10 +73,15 @@ class Conventions:
         unknown = {each.name: getattr(other, each.name) for each in fields(self) if getattr(self, each.name) is None}
         return replace(self, **unknown)
 
+    @property
+    def unit_name(self) -> str:
+        """The unit in words."""
+        return _NAMES[self.unit] if self.unit else "an unknown unit"
+
     def __str__(self) -> str:
         """For example "z up, centimetres, left-handed", without what is not known."""
         said = [f"{self.up} up"] if self.up else []
-        said += [_NAMES[self.unit]] if self.unit else []
+        said += [self.unit_name] if self.unit else []
         said += [f"{self.hand}-handed"] if self.hand else []
         return ", ".join(said)
 

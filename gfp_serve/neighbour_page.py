@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gfp_serve.conventions import Conventions
 from gfp_serve.errors import DamagedFileError, InvalidSkeletonError
 from gfp_serve.formats import Clip, Remark, find_named_files, read_clips
 from gfp_serve.formats.file_names import ends_of
@@ -59,8 +60,14 @@ class NeighbourPage:
         if len(self._rows) < MAX_QUERIES:
             self._rows.append((name, clip, found[:MAX_NEIGHBOURS]))
 
-    def write(self, path: Path, recordings: Iterable[Path], report: Callable[[str], None]) -> WrittenPage:
-        """Write the page, with motion from `recordings` (files and folders).
+    def write(
+        self,
+        path: Path,
+        recordings: Iterable[Path],
+        report: Callable[[str], None],
+        conventions: Conventions = Conventions(),  # noqa: B008  (it cannot be changed)
+    ) -> WrittenPage:
+        """Write the page, with motion from `recordings` (files and folders) of these conventions.
 
         A damaged recording is left out, and `report` is called with the reason.
         """
@@ -68,7 +75,7 @@ class NeighbourPage:
         queries = {name: _motion(clip, clip.sequence) for name, clip, _ in self._rows}
         motions = {origin: queries[origin.id] for origin in origins if origin.id in queries}
         files = [file.path for file in find_named_files(recordings)]
-        motions |= find_motions(origins - motions.keys(), files, report)
+        motions |= find_motions(origins - motions.keys(), files, report, conventions)
         rows = [
             MotionRow(
                 query=MotionPanel(title=clip.label or "", subtitle=name, motion=queries[name]),
@@ -97,7 +104,10 @@ def found_panel(answer: Neighbour | Moment, query_label: str | None, motion: Mot
 
 
 def find_motions(
-    origins: Iterable[Origin], files: Iterable[Path], report: Callable[[str], None]
+    origins: Iterable[Origin],
+    files: Iterable[Path],
+    report: Callable[[str], None],
+    conventions: Conventions = Conventions(),  # noqa: B008  (it cannot be changed)
 ) -> dict[Origin, Motion]:
     """Read the motion of each origin whose recording is one of the files. Files that no origin names are not read.
 
@@ -122,7 +132,7 @@ def find_motions(
                 if (name := f"{end}/{clip_name}") in wanted:
                     names[clip_name].append(name)
         try:
-            for clip in read_clips(file, report=_told_before) if names else ():
+            for clip in read_clips(file, conventions=conventions, report=_told_before) if names else ():
                 for place, origin, cut in (way for name in names.pop(clip.name, ()) for way in wanted.pop(name, ())):
                     motion = cut(clip)
                     if motion is None or place > found.get(origin, (place,))[0]:

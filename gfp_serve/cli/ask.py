@@ -135,7 +135,7 @@ def search(
         hint.show(client)
     answers.print_table()
     if html is not None:
-        written = page.write(html, [*clips.files, *recordings], skipped)
+        written = page.write(html, [*clips.files, *recordings], skipped, clips.conventions)
         click.echo(printable(_about_page(html, written)), err=as_json)
 
 

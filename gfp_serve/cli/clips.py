@@ -7,12 +7,13 @@ from typing import Any, TypeVar
 
 import click
 
-from gfp_serve.cli.options import with_options_of
+from gfp_serve.cli.options import options_from, with_options_of
 from gfp_serve.cli.printing import printable
 from gfp_serve.cli.progress import progress, warn
 from gfp_serve.cli.reading import label_from_option, say_how_files_were_read
 from gfp_serve.client import Client
 from gfp_serve.client.recordings import CLIPS_PER_REQUEST, RecordedClip, Recordings, WindowPlan
+from gfp_serve.conventions import Conventions
 from gfp_serve.formats import TEST_SPLIT, TRAIN_SPLIT
 
 _SPLITS = {"all": None, "train": TRAIN_SPLIT, "test": TEST_SPLIT}
@@ -27,14 +28,15 @@ class ClipChoice:
     files: Sequence[Path]  # or folders
     split: str
     label_from: str | None
+    conventions: Conventions = Conventions()  # noqa: RUF009  (it cannot be changed)
 
 
 def reads_clips(command: Callable[..., None]) -> Callable[..., None]:
     """The recordings that a command goes through: it is called with `clips=`, a `ClipChoice`."""
 
     @with_options_of(command)
-    def call(files: Sequence[Path], split: str, label_from: str | None, **given: Any) -> None:
-        command(clips=ClipChoice(files, split, label_from), **given)
+    def call(files: Sequence[Path], split: str, label_from: str | None, conventions: Conventions, **given: Any) -> None:
+        command(clips=ClipChoice(files, split, label_from, conventions), **given)
 
     split = click.option(
         "--split",
@@ -44,7 +46,7 @@ def reads_clips(command: Callable[..., None]) -> Callable[..., None]:
         help="Use only clips on this side of the recordings' own split.",
     )
     files = click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
-    return files(split(label_from_option(call)))
+    return files(split(label_from_option(options_from(Conventions, into="conventions")(call))))
 
 
 def answered_clips(
@@ -58,7 +60,13 @@ def answered_clips(
     Shows a progress bar, and says what is left out and how files were read. Raises `click.ClickException` when nothing
     could be used.
     """
-    recordings = Recordings(clips.files, split=_SPLITS[clips.split], label_from=clips.label_from, report=skipped)
+    recordings = Recordings(
+        clips.files,
+        split=_SPLITS[clips.split],
+        label_from=clips.label_from,
+        conventions=clips.conventions,
+        report=skipped,
+    )
     clips_per_request = min(CLIPS_PER_REQUEST, client.info().limits.max_sequences)
     num_used = 0
     with progress() as bars:

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from gfp_serve.client.conversation import ClipItem
+from gfp_serve.conventions import Conventions
 from gfp_serve.errors import DamagedFileError, InvalidRequestError, InvalidSkeletonError
 from gfp_serve.formats import Clip, NamedFile, Remark, find_named_files, read_clips
 from gfp_serve.formats.annotations import Annotation, label_of
@@ -69,7 +70,8 @@ class WindowPlan:
 class Recordings:
     """The recordings at these paths, which are files or folders of files.
 
-    With `split`, only the clips on that side of their own split are used. `label_from` is a rule of `folder_labels`.
+    With `split`, only the clips on that side of their own split are used. `label_from` is a rule of
+    `folder_labels`. `conventions` says how coordinates are meant, where files and formats do not or are wrong.
     `report` is told what is left out, and why. `remarks` collects how files were read.
     Raises `DamagedFileError` for a path that has no recordings, and what `folder_labels.label_files` does.
     """
@@ -80,6 +82,7 @@ class Recordings:
         *,
         split: int | None = None,
         label_from: str | None = None,
+        conventions: Conventions = Conventions(),  # noqa: B008  (it cannot be changed)
         report: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.files = find_named_files(paths)
@@ -87,6 +90,7 @@ class Recordings:
         self.labels = None if label_from is None else label_files(label_from, self.files)
         self.remarks = Remarks()
         self._split = split
+        self._conventions = conventions
         self._report = report
 
     def answered(
@@ -134,7 +138,7 @@ class Recordings:
                 self.remarks.add(file.path, remark.text)
 
         try:
-            for read in read_clips(file.path, report=report):
+            for read in read_clips(file.path, conventions=self._conventions, report=report):
                 clip = read if self.labels is None else self.labels.applied_to(read, file.path)
                 if self._split is not None and clip.split != self._split:
                     continue

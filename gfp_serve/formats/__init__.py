@@ -40,8 +40,11 @@ __all__ = [
 _log = logging.getLogger(__name__)
 
 
-def _read_npz(path: Path) -> Iterator[Clip]:
-    return ctr_gcn.read(path) if ctr_gcn.is_data_set(path) else clip_file.read(path)
+def _read_npz(path: Path, said: Conventions) -> Iterator[Clip | Remark]:
+    if not ctr_gcn.is_data_set(path):
+        yield from clip_file.read(path, said)
+    else:
+        yield from _meant(ctr_gcn.read(path), said)
 
 
 _Reader = Callable[..., Iterator[Clip | Remark]]
@@ -54,8 +57,8 @@ READERS: dict[str, _Reader] = {
     ".pkl": pyskl.read,
     ".bvh": bvh.read,
 }
-# Readers of formats that say nothing of conventions. They take what the caller says, and decide the rest.
-_UNSETTLED = (bvh.read,)
+# Readers of formats that have no conventions, or in which each file says its own. They take what the caller says.
+_UNSETTLED = (_read_npz, bvh.read)
 # Readers that keep the mistakes of published pipelines.
 _PUBLISHED_READERS: dict[str, _Reader] = {".skeleton": ntu.read_as_published}
 _SUFFIXES = ", ".join(READERS)
@@ -96,13 +99,13 @@ def find_named_files(paths: Iterable[Path]) -> list[NamedFile]:
 def read_clips(
     path: Path | str,
     *,
-    said: Conventions = Conventions(),  # noqa: B008  (it cannot be changed)
+    conventions: Conventions = Conventions(),  # noqa: B008  (it cannot be changed)
     as_published: bool = False,
     report: Report | None = None,
 ) -> Iterator[Clip]:
     """Yield the clips of one recording, in the file's order, in metres, y up, right-handed.
 
-    `said` is how the file's coordinates are meant, where the caller knows better than format, file and anatomy.
+    `conventions` says how coordinates are meant, where the caller knows better than format, file and anatomy.
     `as_published` keeps mistakes of published pipelines. `report` gets what the reader says about the file, such as how
     it was turned upright, or why it leaves a clip out; without `report` it is logged.
     Raises `DamagedFileError`, which names the file and the line or array. It is raised before the first clip, except
@@ -110,7 +113,7 @@ def read_clips(
     """
     path = Path(path)
     report = report or partial(_log.warning, "%s: %s", path)
-    for each in _read(path, said, as_published):
+    for each in _read(path, conventions, as_published):
         if isinstance(each, Remark):
             report(each)
         else:
@@ -124,11 +127,16 @@ def _read(path: Path, said: Conventions, as_published: bool) -> Iterator[Clip | 
         return
     if as_published:
         reader = _PUBLISHED_READERS.get(suffix, reader)
-    meant = said.or_else(STANDARD)
-    if meant != STANDARD:
-        yield Remark(f"read as {meant}, as was said.")
-    for each in reader(path):
-        yield replace(each, sequence=to_standard(each.sequence, meant)) if isinstance(each, Clip) else each
+    yield from _meant(reader(path), said)
+
+
+def _meant(read: Iterator[Clip | Remark], said: Conventions) -> Iterator[Clip | Remark]:
+    """What was read in a format of standard conventions, if the caller does not say other ones."""
+    found = said.or_else(STANDARD)
+    if found != STANDARD:
+        yield Remark(f"read as {found}.")
+    for each in read:
+        yield replace(each, sequence=to_standard(each.sequence, found)) if isinstance(each, Clip) else each
 
 
 def files_beside(path: Path) -> list[Path]:

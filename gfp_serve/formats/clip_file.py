@@ -2,7 +2,8 @@
 
 Required arrays: `positions` [rows, joints, 3], `offsets` [clips + 1] (clip i is rows `offsets[i]:offsets[i + 1]`),
 `joint_names`, `parents`, `fps`. Optional: `positions2` (a second body, NaN where there is none), `label` with
-`class_names`, `subject`, `camera`, `split`, `clip_name`, `description`. Other arrays are ignored.
+`class_names`, `subject`, `camera`, `split`, `clip_name`, `description`, and the conventions `up`, `unit`, `hand`. Other
+arrays are ignored.
 """
 
 import itertools
@@ -10,18 +11,39 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import NoneType
 
 import numpy as np
 
-from gfp_serve.errors import DamagedFileError, InvalidRequestError, UnknownLayoutError, check_type, in_field
+from gfp_serve.conventions import STANDARD, Conventions, decide, to_standard
+from gfp_serve.errors import (
+    DamagedFileError,
+    InvalidRequestError,
+    UnknownLayoutError,
+    check_type,
+    in_field,
+)
 from gfp_serve.files import written_whole
 from gfp_serve.formats.clip import UNKNOWN_SUBJECT, Clip
+from gfp_serve.formats.remark import Remark
 from gfp_serve.layouts import Layout, layout_of
 
 _REQUIRED = ("positions", "offsets", "joint_names", "parents", "fps")
-_OPTIONAL = ("positions2", "label", "class_names", "subject", "camera", "split", "clip_name", "description")
+_CONVENTIONS = ("up", "unit", "hand")
+_OPTIONAL = (
+    *_CONVENTIONS,
+    "y_down",
+    "positions2",
+    "label",
+    "class_names",
+    "subject",
+    "camera",
+    "split",
+    "clip_name",
+    "description",
+)
 
 # A file is refused if it unpacks to more than this many bytes and this many times its size: a few megabytes of zeros
 # would fill the memory. Motion shrinks to about a third, a second body that is never there to nothing.
@@ -36,15 +58,49 @@ UNREADABLE_ARCHIVE = (
 )
 
 # What a numpy dtype's kind is called in messages.
-_KINDS = {"f": "floating-point numbers", "iu": "integers", "U": "text", "iuU": "integers or text", "fiu": "a number"}
+_KINDS = {
+    "b": "true or false",
+    "f": "floating-point numbers",
+    "iu": "integers",
+    "U": "text",
+    "iuU": "integers or text",
+    "fiu": "a number",
+}
 
 
-def read(path: Path) -> Iterator[Clip]:
+def read(path: Path, said: Conventions = Conventions()) -> Iterator[Clip | Remark]:  # noqa: B008 (it cannot be changed)
     """Yield the clips of a clip file. A body that is NaN in all frames of a clip is left out of it.
 
-    Raises `DamagedFileError`, which names the file and the array, for everything that contradicts the format.
+    Coordinates are metres, y up, right-handed, if neither caller nor file say otherwise. A remark says it if people do
+    not stand so in the file.
+    Raises `DamagedFileError`, which names the file and the array, for everything that contradicts the format, and for
+    2-D joints, whose z is 0 everywhere.
     """
     file = _Arrays(path, _load(path))
+    conventions = said.or_else(_conventions(file))
+    clips = list(_clips(file))
+    if not any(clip.sequence[..., 2].any() for clip in clips) and any(clip.sequence.any() for clip in clips):
+        raise DamagedFileError(f"{path}: z is 0 everywhere, so these are 2-D joints; only 3-D joints are read.")
+    if (found := conventions.or_else(STANDARD)) != STANDARD:
+        yield Remark(f"read as {found}.")
+    clips = [replace(clip, sequence=to_standard(clip.sequence, found)) for clip in clips]
+    if conventions == Conventions():
+        yield from _doubts(clips)
+    yield from clips
+
+
+def _doubts(clips: Sequence[Clip]) -> Iterator[Remark]:
+    """What speaks against the conventions of the format, in how people stand in the file."""
+    seems = decide([clip.sequence for clip in clips], clips[0].layout, Conventions())
+    if seems.up not in (None, STANDARD.up):
+        yield Remark(f"people look as if {seems.up} were up in it; if so, say --up {seems.up}.")
+    if seems.unit not in (None, STANDARD.unit):
+        yield Remark(f"people have the size of people in {seems.unit_name}; if so, say --unit {seems.unit}.")
+    if seems.hand not in (None, STANDARD.hand):
+        yield Remark("people look mirrored; if axes are left-handed, say --hand left.")
+
+
+def _clips(file: "_Arrays") -> Iterator[Clip]:
     layout = _layout(file)
     joints = (layout.num_joints, 3)
     positions = file.take("positions", "f", (None, *joints))
@@ -82,8 +138,11 @@ def read(path: Path) -> Iterator[Clip]:
         )
 
 
-def write(path: Path | str, clips: Sequence[Clip]) -> None:
+def write(path: Path | str, clips: Sequence[Clip], *, conventions: Conventions = STANDARD) -> None:
     """Write clips of one layout and frame rate as a clip file, which appears complete or not at all.
+
+    `conventions` says how the coordinates of these clips are meant; the file says it too. What is not known is decided
+    when the file is read.
 
     Raises `InvalidRequestError` when there is no clip, when layouts or frame rates differ, when names repeat, and when
     a clip has more than two bodies.
@@ -103,6 +162,9 @@ def write(path: Path | str, clips: Sequence[Clip]) -> None:
         "clip_name": np.array([clip.name for clip in clips]),
         "description": np.array([clip.description for clip in clips]),
     }
+    for name in _CONVENTIONS:
+        if (value := getattr(conventions, name)) != getattr(STANDARD, name):
+            arrays[name] = np.array(value or "")
     if classes:
         arrays["class_names"] = np.array(classes)
         arrays["label"] = np.array([-1 if c.label is None else classes.index(c.label) for c in clips], dtype=np.int16)
@@ -211,6 +273,19 @@ def _labels(file: _Arrays, count: int) -> list[str | None]:
             f"gives clip {clip} class {numbers[clip]}; expected 0 to {len(classes) - 1} (see 'class_names') or -1",
         )
     return [None if number < 0 else str(classes[number]) for number in numbers]
+
+
+def _conventions(file: _Arrays) -> Conventions:
+    """What the file says. An empty text is not known; `y_down` is the older way to say that -y is up."""
+    said = {name: file.optional(name, "U", ()) for name in _CONVENTIONS}
+    known = {name: "" if value is None else str(value) for name, value in said.items()}
+    y_down = file.optional("y_down", "b", ())
+    if not known["up"] and y_down is not None and y_down:
+        known["up"] = "-y"
+    try:
+        return Conventions.from_texts(**known)
+    except InvalidRequestError as error:
+        raise DamagedFileError(f"{file.path}: {error}") from error
 
 
 def _clip_names(file: _Arrays, count: int) -> list[str]:

@@ -15,6 +15,7 @@ from gfp_serve.cli.options import Group, options_from
 from gfp_serve.cli.printing import output
 from gfp_serve.cli.progress import errors, progress, warn
 from gfp_serve.cli.reading import label_from_option, say_how_files_were_read
+from gfp_serve.conventions import Conventions
 from gfp_serve.formats import Clip, Remark, find_named_files, ntu, read_clips
 from gfp_serve.formats.folder_labels import label_files
 from gfp_serve.formats.remark import Remarks
@@ -47,6 +48,7 @@ def gfp_data() -> None:
 @click.argument("paths", metavar="SOURCE...", nargs=-1, required=True, type=_PATH)
 @click.option("--out", required=True, metavar="STORE", type=_PATH, help="Folder to write.")
 @options_from(CleanConfig, into="cleaning")
+@options_from(Conventions, into="conventions")
 @click.option(
     "--test-subject",
     "test_subjects",
@@ -102,6 +104,7 @@ def import_command(
     paths: Sequence[Path],
     out: Path,
     cleaning: CleanConfig,
+    conventions: Conventions,
     test_subjects: Sequence[str],
     licences: Sequence[str],
     protocol: str | None,
@@ -125,7 +128,7 @@ def import_command(
     _check_form(licences, "=", "--licence", "SOURCE=TEXT")
     sources = find_sources(paths)
     config = ImportConfig(
-        read=ReadConfig(cleaning=cleaning, as_published=compat, second_body=second_body),
+        read=ReadConfig(cleaning=cleaning, conventions=conventions, as_published=compat, second_body=second_body),
         protocol=protocol,
         test_subjects=frozenset(test_subjects),
         licences=dict(licence.split("=", 1) for licence in licences),
@@ -156,9 +159,10 @@ def import_command(
 
 @gfp_data.command("info", no_args_is_help=True)
 @click.argument("path", metavar="STORE|FILE", type=_PATH)
+@options_from(Conventions, into="conventions")
 @click.option("--verify", is_flag=True, help="Read a store's content and compare it with its digest.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
-def info_command(path: Path, verify: bool, as_json: bool) -> None:
+def info_command(path: Path, conventions: Conventions, verify: bool, as_json: bool) -> None:
     """Show what a store or recordings hold."""
     if is_store(path):
         store = ClipStore.open(path)
@@ -168,7 +172,7 @@ def info_command(path: Path, verify: bool, as_json: bool) -> None:
     elif verify:
         raise click.UsageError(f"--verify needs a store, and {path} is not one: `gfp-data import` makes one.")
     else:
-        description = describe_clips(_clips(path))
+        description = describe_clips(_clips(path, conventions))
     if as_json:
         click.echo(json.dumps(description, ensure_ascii=False))
         return
@@ -196,6 +200,7 @@ def info_command(path: Path, verify: bool, as_json: bool) -> None:
 
 @gfp_data.command("plot", no_args_is_help=True)
 @click.argument("path", metavar="STORE|FILE", type=_PATH)
+@options_from(Conventions, into="conventions")
 @click.option("--out", required=True, metavar="PICTURE", type=_PATH, help="Picture to write, .png, .pdf or .svg.")
 @click.option(
     "--clip",
@@ -204,7 +209,7 @@ def info_command(path: Path, verify: bool, as_json: bool) -> None:
     multiple=True,
     help=f"Clip to draw; may be given several times. [default: one from each of the first {DEFAULT_STRIPS} classes]",
 )
-def plot_command(path: Path, out: Path, names: Sequence[str]) -> None:
+def plot_command(path: Path, conventions: Conventions, out: Path, names: Sequence[str]) -> None:
     """Draw clips of a store or of recordings as strips of poses.
 
     Left limbs are blue, right limbs orange. Each clip is turned to its front.
@@ -219,7 +224,7 @@ def plot_command(path: Path, out: Path, names: Sequence[str]) -> None:
         chosen = choose_clips([str(name) for name in store.names], labels, names, most=DEFAULT_STRIPS)
         drawn = [(str(store.names[i]), labels[i], store.clip(i), MODEL_LAYOUT, float(store.fps[i])) for i in chosen]
     else:
-        clips = _clips(path)
+        clips = _clips(path, conventions)
         chosen = choose_clips([clip.name for clip in clips], [clip.label for clip in clips], names, most=DEFAULT_STRIPS)
         drawn = [(c.name, c.label, c.sequence, c.layout, c.fps) for c in (clips[index] for index in chosen)]
     strips = [
@@ -230,8 +235,8 @@ def plot_command(path: Path, out: Path, names: Sequence[str]) -> None:
     click.echo(f"{out}: {len(strips)} clips.")
 
 
-def _clips(path: Path) -> list[Clip]:
-    """The clips of the recordings at a path; what readers say about the files is printed."""
+def _clips(path: Path, conventions: Conventions) -> list[Clip]:
+    """The clips of the recordings at a path, of these conventions; what readers say about the files is printed."""
     remarks = Remarks()
     clips = []
     for file in find_named_files([path]):
@@ -244,7 +249,10 @@ def _clips(path: Path) -> list[Clip]:
 
         # As an import does: FILE is needed where several files have the same name.
         prefix = "" if file.name == file.path.stem else f"{file.name}/"
-        clips += [replace(clip, name=prefix + clip.name) for clip in read_clips(file.path, report=report)]
+        clips += [
+            replace(clip, name=prefix + clip.name)
+            for clip in read_clips(file.path, conventions=conventions, report=report)
+        ]
     say_how_files_were_read(remarks, None)
     return clips
 

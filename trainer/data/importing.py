@@ -52,17 +52,22 @@ class ImportConfig:
     def to_json(self) -> dict[str, str]:
         """Each setting as text, to compare it with that of another import."""
         labels = {} if self.labels is None else {"--label-from": _digest_of_text(repr(self.labels.by_file))}
-        return labels | {
-            "release": __version__,
-            "preprocessing": PreprocessConfig(cleaning=self.read.cleaning).digest,
-            "--compat": str(self.read.as_published),
-            "--second-body": self.read.second_body,
-            "--protocol": self.protocol or "usual",
-            "--test-subject": ", ".join(sorted(self.test_subjects)) or "none",
-            "--licence": json.dumps(dict(self.licences), ensure_ascii=False),
-            "--leave-out": _digest_of_text("\n".join(sorted(self.leave_out))),
-            "--strict": str(self.strict),
-        }
+        said = str(self.read.conventions)
+        return (
+            labels
+            | ({"conventions": said} if said else {})
+            | {
+                "release": __version__,
+                "preprocessing": PreprocessConfig(cleaning=self.read.cleaning).digest,
+                "--compat": str(self.read.as_published),
+                "--second-body": self.read.second_body,
+                "--protocol": self.protocol or "usual",
+                "--test-subject": ", ".join(sorted(self.test_subjects)) or "none",
+                "--licence": json.dumps(dict(self.licences), ensure_ascii=False),
+                "--leave-out": _digest_of_text("\n".join(sorted(self.leave_out))),
+                "--strict": str(self.strict),
+            }
+        )
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ from typing import Literal
 
 import numpy as np
 
+from gfp_serve.conventions import Conventions
 from gfp_serve.errors import DamagedFileError, InterruptedImportError, InvalidSkeletonError
 from gfp_serve.formats import Clip, Remark, read_clips
 from gfp_serve.lost_joints import lost_as_nan
@@ -37,6 +38,7 @@ class ReadConfig:
     """How a recording becomes cleaned clips."""
 
     cleaning: CleanConfig = field(default_factory=CleanConfig)
+    conventions: Conventions = Conventions()  # noqa: RUF009  (it cannot be changed)
     as_published: bool = False  # keep the mistakes of published pipelines
     second_body: Literal["absent", "copy"] = "absent"  # of a clip with one body
 
@@ -166,7 +168,9 @@ def _read(source: str, file: Path, config: ReadConfig) -> Reading:
 def _clean_file(file: Path, config: ReadConfig) -> Iterator[Clip | Problem | Remark]:
     remarks: list[Remark] = []
     try:
-        for clip in read_clips(file, as_published=config.as_published, report=remarks.append):
+        for clip in read_clips(
+            file, conventions=config.conventions, as_published=config.as_published, report=remarks.append
+        ):
             yield from _as_outcomes(remarks)
             try:
                 raw = clip.sequence if config.as_published else lost_as_nan(clip.sequence, clip.layout)
