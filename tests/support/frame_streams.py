@@ -1,11 +1,13 @@
 """Frames to send to EmbedStream, and the messages that carry them."""
 
+import asyncio
+
 import grpc
 import numpy as np
 
+from gfp_serve.client.connection import CHANNEL_OPTIONS
 from gfp_serve.server import Server
 from gfp_serve.v1 import stream_pb2, stream_pb2_grpc
-from tests.support.servers import channel_to
 from tests.support.tiny_bundle import walk
 
 FRAMES = np.concatenate([walk(number) for number in range(6)]).astype(np.float32)  # frames, 1 body, 25, 3
@@ -34,5 +36,13 @@ def stub_of(channel: grpc.aio.Channel) -> stream_pb2_grpc.StreamServiceStub:
 
 
 async def replies_to(server: Server, *messages: stream_pb2.EmbedStreamRequest) -> list[stream_pb2.EmbedStreamResponse]:
-    async with channel_to(server) as channel:
-        return [reply async for reply in stub_of(channel).EmbedStream(iter(messages), timeout=20)]
+    """The replies to a stream of these messages. Raises `grpc.RpcError` with the status that the server gave it.
+
+    It is sent from a thread, because asyncio's channel hides that status if a message is on its way when it comes.
+    """
+
+    def send() -> list[stream_pb2.EmbedStreamResponse]:
+        with grpc.insecure_channel(f"127.0.0.1:{server.port}", CHANNEL_OPTIONS) as channel:
+            return list(stream_pb2_grpc.StreamServiceStub(channel).EmbedStream(iter(messages), timeout=20))
+
+    return await asyncio.to_thread(send)

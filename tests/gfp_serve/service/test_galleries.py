@@ -465,7 +465,7 @@ async def test_a_stream_with_bad_search_settings_is_refused(server: Server) -> N
         ({"classify": gallery_pb2.ClassifyRequest(filter=bad)}, "classify.filter.must[0]: "),
         ({"search": gallery_pb2.SearchRequest(effort={"nprobe": 0})}, "search.effort.nprobe: "),
     ):
-        with pytest.raises(grpc.aio.AioRpcError) as refusal:
+        with pytest.raises(grpc.RpcError) as refusal:
             await replies_to(server, opening(**settings))
         assert refusal.value.details().startswith(said)
 
