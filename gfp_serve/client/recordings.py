@@ -50,6 +50,8 @@ class RecordedClip:
         """The item that `gfp add` adds: the clip under its id, with all that its recording says about it."""
         clip = self.clip
         attributes: dict[str, Attribute] = {"subject": clip.subject, "camera": clip.camera}
+        if clip.dimensions == 2:
+            attributes["dimensions"] = 2
         if clip.description:
             attributes["description"] = clip.description
         return ClipItem(self.id, self.sequence, clip.label or "", attributes, self.layout, self.source)
@@ -103,10 +105,10 @@ class Recordings:
     ) -> Iterator[tuple[RecordedClip, T]]:
         """Each clip, or with `windows` each window, with the server's answer to it.
 
-        `send` gets at most `clips_per_request` clips of one layout and returns an answer for each. This number must not
-        be above the server's `max_sequences`: then `send` would make several requests, and a refusal of the last would
-        repeat the others. `advance` is told how many bytes of `num_bytes` are done. Clips are read while others are
-        sent, so that a file may be larger than memory.
+        `send` gets at most `clips_per_request` clips, of one layout and of 2 or of 3 dimensions, and returns an answer
+        for each. This number must not be above the server's `max_sequences`: then `send` would make several requests,
+        and a refusal of the last would repeat the others. `advance` is told how many bytes of `num_bytes` are done.
+        Clips are read while others are sent, so that a file may be larger than memory.
 
         Raises what `send` does, except for `InvalidRequestError` and `InvalidSkeletonError` that are about clips:
 
@@ -118,7 +120,9 @@ class Recordings:
             # How many clips a file holds is not known before its end, so bytes in memory stand for bytes of the file.
             left = float(file.path.stat().st_size)
             problems = _Problems(file, self._report)
-            for _, same_layout in groupby(self._clips_of(file, windows, problems), key=lambda each: each.layout):
+            for _, same_layout in groupby(
+                self._clips_of(file, windows, problems), key=lambda each: (each.layout, each.clip.dimensions)
+            ):
                 for clip, answer in _answers(same_layout, send, clips_per_request):
                     if isinstance(answer, _Refused):
                         problems.add(clip.id, clip.source, answer.reason)

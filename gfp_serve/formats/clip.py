@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32
@@ -28,3 +29,4 @@ class Clip:
     split: int = NO_SPLIT  # in the usual protocol of the data set
     splits: Mapping[str, int] = field(default_factory=dict)  # in each protocol that it has, the usual one first
     description: str = ""
+    dimensions: Literal[2, 3] = 3  # 2: joints of an image; z is 0, and a trunk has 0.5 m (see `image_joints`)

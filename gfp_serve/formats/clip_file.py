@@ -21,6 +21,7 @@ from gfp_serve.conventions import STANDARD, Conventions, decide, to_standard
 from gfp_serve.errors import (
     DamagedFileError,
     InvalidRequestError,
+    InvalidSkeletonError,
     UnknownLayoutError,
     check_type,
     in_field,
@@ -28,6 +29,7 @@ from gfp_serve.errors import (
 from gfp_serve.files import written_whole
 from gfp_serve.formats.clip import UNKNOWN_SUBJECT, Clip
 from gfp_serve.formats.remark import Remark
+from gfp_serve.image_joints import from_image
 from gfp_serve.layouts import Layout, layout_of
 
 _REQUIRED = ("positions", "offsets", "joint_names", "parents", "fps")
@@ -35,6 +37,8 @@ _CONVENTIONS = ("up", "unit", "hand")
 _OPTIONAL = (
     *_CONVENTIONS,
     "y_down",
+    "visibility",
+    "image_size",
     "positions2",
     "label",
     "class_names",
@@ -65,6 +69,7 @@ _KINDS = {
     "U": "text",
     "iuU": "integers or text",
     "fiu": "a number",
+    "iuf": "numbers",
 }
 
 
@@ -72,21 +77,59 @@ def read(path: Path, said: Conventions = Conventions()) -> Iterator[Clip | Remar
     """Yield the clips of a clip file. A body that is NaN in all frames of a clip is left out of it.
 
     Coordinates are metres, y up, right-handed, if neither caller nor file say otherwise. A remark says it if people do
-    not stand so in the file.
-    Raises `DamagedFileError`, which names the file and the array, for everything that contradicts the format, and for
-    2-D joints, whose z is 0 everywhere.
+    not stand so in the file. Where z is 0 (or NaN) everywhere, these are 2-D joints: see `image_joints`. Then
+    `visibility` is their confidence, and `image_size` the width and height of each clip's images.
+    Raises `DamagedFileError`, which names the file and the array, for everything that contradicts the format.
     """
     file = _Arrays(path, _load(path))
     conventions = said.or_else(_conventions(file))
     clips = list(_clips(file))
-    if not any(clip.sequence[..., 2].any() for clip in clips) and any(clip.sequence.any() for clip in clips):
-        raise DamagedFileError(f"{path}: z is 0 everywhere, so these are 2-D joints; only 3-D joints are read.")
+    if _is_flat(clips):
+        yield from _flat_clips(file, clips, conventions)
+        return
     if (found := conventions.or_else(STANDARD)) != STANDARD:
         yield Remark(f"read as {found}.")
     clips = [replace(clip, sequence=to_standard(clip.sequence, found)) for clip in clips]
     if conventions == Conventions():
         yield from _doubts(clips)
     yield from clips
+
+
+def _is_flat(clips: Sequence[Clip]) -> bool:
+    seen = [clip.sequence[np.isfinite(clip.sequence).all(axis=-1)] for clip in clips]  # joints, 3
+    return not any(joints[:, 2].any() for joints in seen) and any(joints.any() for joints in seen)
+
+
+def _flat_clips(file: "_Arrays", clips: Sequence[Clip], conventions: Conventions) -> Iterator[Clip | Remark]:
+    """The same clips, of 2-D joints, made standard. y points down, as in images, if nothing says or shows otherwise."""
+    layout = clips[0].layout
+    up = conventions.up or decide([clip.sequence for clip in clips], layout, Conventions()).up or "-y"
+    if up not in ("y", "-y"):
+        raise DamagedFileError(f"{file.path}: these are 2-D joints, so y or -y is up, and not {up}.")
+    rows, count = sum(len(clip.sequence) for clip in clips), len(clips)
+    confidence = file.optional("visibility", "f", (rows, layout.num_joints))
+    sizes = file.optional("image_size", "iuf", (count, 2))
+    yield Remark(f"read as 2-D joints, {up} up.")
+    start = 0
+    for number, clip in enumerate(clips):
+        end = start + len(clip.sequence)
+        # The file has the confidence of the first body only.
+        known = None if confidence is None or clip.sequence.shape[1] > 1 else confidence[start:end, None]
+        try:
+            placed = from_image(
+                clip.sequence[..., :2],
+                layout,
+                confidence=known,
+                image_size=None if sizes is None else (float(sizes[number, 0]), float(sizes[number, 1])),
+                up=up,
+            )
+        except InvalidSkeletonError as error:
+            yield Remark(error.message, left_out=clip.name)
+        else:
+            if placed.assumed:
+                yield Remark(placed.assumed)
+            yield replace(clip, sequence=placed.sequence, dimensions=2)
+        start = end
 
 
 def _doubts(clips: Sequence[Clip]) -> Iterator[Remark]:

@@ -6,12 +6,12 @@ is a dict with `frame_dir` or `filename` (the clip's name), `label` (a number fr
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gfp_serve.errors import DamagedFileError
+from gfp_serve.errors import DamagedFileError, InvalidSkeletonError
 from gfp_serve.formats import ntu, pyskl_keypoint
 from gfp_serve.formats.bodies import without_empty_places
 from gfp_serve.formats.clip import NO_SPLIT, TEST_SPLIT, TRAIN_SPLIT, Clip
@@ -19,9 +19,16 @@ from gfp_serve.formats.ntu_actions import ACTIONS
 from gfp_serve.formats.pickled_array import PickledArray
 from gfp_serve.formats.plain_pickle import PickledDict, load
 from gfp_serve.formats.pyskl_keypoint import Joints2d, Keypoint
-from gfp_serve.layouts import NTU25
+from gfp_serve.formats.remark import Remark
+from gfp_serve.image_joints import from_image
+from gfp_serve.layouts import BODY25, COCO17, COCO_WHOLEBODY133, HALPE26, JHMDB15, NTU25, OPENPOSE18, PENN13
 
 FPS = 30.0
+
+# 2-D joints: pose estimators and data sets whose annotations have this form.
+_LAYOUTS_2D = {
+    layout.num_joints: layout for layout in (COCO17, OPENPOSE18, BODY25, HALPE26, COCO_WHOLEBODY133, JHMDB15, PENN13)
+}
 
 _SPLIT_NAME = re.compile(r"(?P<protocol>.*?)_?(?P<side>train|val|test)(?P<fold>\d*)")
 # Our names for the splits of NTU RGB+D; the first is its usual protocol.
@@ -34,21 +41,22 @@ _MAX_PROTOCOLS = 100
 _MAX_SHARING = 10
 
 
-def read(path: Path) -> Iterator[Clip]:
+def read(path: Path) -> Iterator[Clip | Remark]:
     """Yield the clips of an annotation file, in its order. The file is never unpickled: see `plain_pickle`.
 
-    Joints must be 3-D and in the order of NTU RGB+D. 2-D joints are refused: see `pyskl_keypoint.first_2d`. The axes of
-    `keypoint` may have other orders: see `pyskl_keypoint.axis_orders`. Frames after `total_frames` and frames of zeros
-    at the end are padding and are left out; PYSKL's own script cuts such frames, so that its files do not change.
-    Subject and camera come from names like S001C002P003R002A013. If the file numbers its classes as NTU RGB+D
-    does, they get its names; otherwise they are A001 and so on. The split of a clip is that of the cross-subject
-    protocol. Without such a protocol it is that of the file's first protocol; without any splits the name decides.
-    The file is held in memory, about twice its size. Raises `DamagedFileError`, which names the annotation.
+    3-D joints are in the order of NTU RGB+D. 2-D joints (see `pyskl_keypoint.first_2d`) have the layout with this many
+    joints, such as coco17, and are made standard by `image_joints`; the first remark says so. The axes of `keypoint`
+    may have other orders: see `pyskl_keypoint.axis_orders`. Frames after `total_frames` and frames of zeros at the end
+    are padding and are left out; PYSKL's own script cuts such frames, so that its files do not change. Subject and
+    camera come from names like S001C002P003R002A013. If the file numbers its classes as NTU RGB+D does, they get its
+    names; otherwise they are A001 and so on. The split of a clip is that of the cross-subject protocol. Without such a
+    protocol it is that of the file's first protocol; without any splits the name decides. The file is held in memory,
+    about twice its size. Raises `DamagedFileError`, which names the annotation.
     """
     annotations, splits = _content(path)
     checked = [_annotation(path, number, fields) for number, fields in enumerate(annotations)]
     _check_names(path, checked)
-    orders = _checked_orders(path, [annotation.keypoint for annotation in checked])
+    orders, is_flat = _checked_orders(path, [annotation.keypoint for annotation in checked])
     protocols = _protocols(path, splits)
     # What the names say is used only if it agrees with the numbers in all clips.
     fields_of_names = [ntu.fields_of_name(annotation.name) for annotation in checked]
@@ -66,8 +74,25 @@ def read(path: Path) -> Iterator[Clip]:
             usual = next(iter(protocols))
             fields |= {"splits": splits_of_it, "split": splits_of_it.get(usual, NO_SPLIT)}
         keypoint = annotation.keypoint
-        joints = pyskl_keypoint.frames_first(keypoint, orders[len(keypoint.array.shape)])
-        yield Clip(name=annotation.name, sequence=without_empty_places(joints), layout=NTU25, fps=FPS, **fields)
+        order = orders[len(keypoint.array.shape)]
+        if is_flat:
+            yield from _flat_clip(annotation.name, pyskl_keypoint.joints_2d(keypoint, order), fields)
+        else:
+            joints = without_empty_places(pyskl_keypoint.frames_first(keypoint, order))
+            yield Clip(name=annotation.name, sequence=joints, layout=NTU25, fps=FPS, **fields)
+
+
+def _flat_clip(name: str, joints: Joints2d, fields: Mapping[str, Any]) -> Iterator[Clip | Remark]:
+    layout = _LAYOUTS_2D[joints.num_joints]
+    yield Remark(f"read as 2-D joints of the layout {layout.name}.")
+    try:
+        placed = from_image(joints.joints, layout, confidence=joints.scores, image_size=joints.image_size)
+    except InvalidSkeletonError as error:
+        yield Remark(error.message, left_out=name)
+        return
+    if placed.assumed:
+        yield Remark(placed.assumed)
+    yield Clip(name=name, sequence=placed.sequence, layout=layout, fps=FPS, dimensions=2, **fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,43 +143,29 @@ def _annotation(path: Path, number: int, fields: Any) -> _Annotation:
     return _Annotation(name, label, Keypoint(where, array, total_frames, score if _is_numbers(score) else None, size))
 
 
-def _checked_orders(path: Path, keypoints: Sequence[Keypoint]) -> dict[int, str]:
-    """The order of the axes of each array, by how many it has. All arrays are 3-D joints of NTU RGB+D."""
+def _checked_orders(path: Path, keypoints: Sequence[Keypoint]) -> tuple[dict[int, str], bool]:
+    """The order of the axes of each array, by how many it has; and whether the joints are 2-D.
+
+    3-D joints are those of NTU RGB+D, 2-D ones those of the layout with this many joints.
+    """
     if sum(keypoint.array.num_bytes for keypoint in keypoints) > _MAX_SHARING * path.stat().st_size:
         raise DamagedFileError(
             f"{path} has annotations that share arrays, more than {_MAX_SHARING} times the file in all: write each "
             f"array once."
         )
     orders = pyskl_keypoint.axis_orders(keypoints)
-    flat = pyskl_keypoint.first_2d(keypoints, orders)
-    if flat is not None:
-        raise _no_2d(flat.where, pyskl_keypoint.joints_2d(flat, orders[len(flat.array.shape)]))
+    is_flat = pyskl_keypoint.first_2d(keypoints, orders) is not None
     for keypoint in keypoints:
         order = orders[len(keypoint.array.shape)]
         num_joints = keypoint.array.shape[order.index("V")]
-        if num_joints != NTU25.num_joints:
+        if num_joints not in (_LAYOUTS_2D if is_flat else (NTU25.num_joints,)):
+            known = ", ".join(map(str, sorted(_LAYOUTS_2D))) if is_flat else f"{NTU25.num_joints}, those of NTU RGB+D"
             raise DamagedFileError(
-                f"{keypoint.where} has {num_joints} 3-D joints; expected {NTU25.num_joints}, those of NTU RGB+D. Make "
-                f"a clip file of them, which says what its joints are: gfp_serve.formats.write_clip_file."
+                f"{keypoint.where} has {num_joints} {'2-D' if is_flat else '3-D'} joints; expected {known}. Make a "
+                f"clip file of them, which says what its joints are: gfp_serve.formats.write_clip_file."
             )
         pyskl_keypoint.check_frames(keypoint, order)
-    return orders
-
-
-def _no_2d(where: str, joints: Joints2d) -> DamagedFileError:
-    unit = "in pixels" if joints.in_pixels else "as parts of an image's size"
-    if joints.image_size is not None:
-        unit += (
-            " of an image of {} × {}".format(*joints.image_size)
-            if joints.in_pixels
-            else " ({} × {})".format(*joints.image_size)
-        )
-    scores = "" if joints.scores is None else ", and a confidence"
-    return DamagedFileError(
-        f"{where} has 2-D joints: {joints.num_joints} joints with x and y {unit}{scores}. 2-D joints are not "
-        f"read yet. Take the 3-D file of the data set (for NTU RGB+D: ntu60_3danno.pkl), or lift these joints to 3-D "
-        f"first."
-    )
+    return orders, is_flat
 
 
 def _single(value: Any) -> Any:

@@ -51,11 +51,6 @@ class Joints2d:
     def num_joints(self) -> int:
         return self.joints.shape[2]
 
-    @property
-    def in_pixels(self) -> bool:
-        """Whether some coordinate is beyond 1. Otherwise they are parts of the image's width and height."""
-        return bool((self.joints > 1).any())
-
 
 def axis_orders(keypoints: Sequence[Keypoint]) -> dict[int, str]:
     """The order of the axes, such as "MTVC", for each number of axes that arrays of the file have.

@@ -394,6 +394,23 @@ def test_conditions_that_no_item_meets_are_pointed_out_and_others_are_not(run, r
     assert run("classify", recordings / "b.npz", "--where", "label=wave").stderr == ""
 
 
+@pytest.mark.parametrize("command", ["search", "classify"])
+def test_clips_of_an_image_are_compared_with_clips_of_images_only(run, recordings, command):
+    # The same motion without its depth, in pixels, y down.
+    flat = [
+        dataclasses.replace(clip, sequence=clip.sequence * np.float32([100, -100, 0]) + np.float32([300, 200, 0]))
+        for clip in clips(1, 2, 3)
+    ]
+    write_clip_file(recordings / "image.npz", flat)
+    said = run("add", recordings).stderr
+    assert "image.npz: read as 2-D joints, " in said
+    (answer, *_) = lines(run(command, recordings / "image.npz", "--json"))
+    assert {each["id"] for each in answer["neighbours"]} == {"image/c1", "image/c2", "image/c3"}
+    assert answer["neighbours"][0]["attributes"]["dimensions"] == 2
+    (answer,) = lines(run(command, recordings / "b.npz", "--json"))
+    assert "b/c3" in {each["id"] for each in answer["neighbours"]}
+
+
 def test_moments_of_whole_clips_are_pointed_out(run, recordings):
     run("add", recordings)
     assert "because these items are whole clips" in run("search", recordings / "b.npz", "--moments").stderr

@@ -91,11 +91,45 @@ def test_conventions_that_do_not_exist_are_named_with_the_file(upright: list[Cli
         list(read_clips(tmp_path / "odd.npz"))
 
 
-def test_2d_joints_with_a_z_of_0_are_refused(upright: list[Clip], tmp_path: Path) -> None:
-    flat = [replace(clip, sequence=clip.sequence * np.float32([1, 1, 0])) for clip in upright]
-    write_clip_file(tmp_path / "flat.npz", flat)
-    with pytest.raises(DamagedFileError, match=r"flat.npz: z is 0 everywhere, so these are 2-D joints"):
-        list(read_clips(tmp_path / "flat.npz"))
+def test_joints_with_a_z_of_0_are_2d(upright: list[Clip], tmp_path: Path) -> None:
+    pixels = [
+        replace(clip, sequence=clip.sequence * np.float32([100, -100, 0]) + np.float32([320, 240, 0]))
+        for clip in upright
+    ]
+    write_clip_file(tmp_path / "flat.npz", pixels)
+    found, said = read_with_remarks(tmp_path / "flat.npz")
+    assert said[0] == "read as 2-D joints, -y up."
+    assert {clip.dimensions for clip in found} == {2}
+    for mine, yours in zip(found, upright, strict=True):
+        # The same motion up to scale and place.
+        drawn, meant = (clip.sequence[..., :2] - clip.sequence[:1, :, :1, :2] for clip in (mine, yours))
+        np.testing.assert_allclose(drawn / np.abs(drawn).max(), meant / np.abs(meant).max(), atol=1e-4)
+        assert (mine.sequence[..., 2] == 0).all()
+
+
+def test_2d_joints_have_a_confidence_and_an_image(upright: list[Clip], tmp_path: Path) -> None:
+    parts = [
+        replace(clip, sequence=clip.sequence * np.float32([0.1, -0.1, 0]) + np.float32([0.5, 0.5, 0]))
+        for clip in upright
+    ]
+    write_clip_file(tmp_path / "plain.npz", parts)
+    rows = sum(len(clip.sequence) for clip in upright)
+    seen = np.ones((rows, 25), dtype=np.float32)
+    seen[3, 7] = 0.1
+    sizes = np.tile([1920, 1080], (len(upright), 1))
+    with np.load(tmp_path / "plain.npz") as arrays:
+        np.savez(tmp_path / "wide.npz", **arrays, visibility=seen, image_size=sizes)
+    square, said = read_with_remarks(tmp_path / "plain.npz")
+    assert "joints are parts of an image whose size is not known; it was taken to be square." in said
+    wide, said = read_with_remarks(tmp_path / "wide.npz")
+    assert said == ["read as 2-D joints, -y up."]
+    assert np.argwhere(np.isnan(wide[0].sequence[..., 0])).tolist() == [[3, 0, 7]]
+
+    def shape(clip: Clip) -> float:
+        sides = np.nanmax(clip.sequence, axis=(0, 1, 2)) - np.nanmin(clip.sequence, axis=(0, 1, 2))
+        return float(sides[0] / sides[1])
+
+    assert shape(wide[1]) == pytest.approx(shape(square[1]) * 16 / 9, rel=1e-3)
 
 
 def cycled(text: str) -> str:

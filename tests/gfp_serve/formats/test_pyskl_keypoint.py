@@ -1,4 +1,4 @@
-"""The joints of annotations: the order of their axes, padding, and 2-D joints, which are refused for what they are."""
+"""The joints of annotations: the order of their axes, padding, and 2-D joints."""
 
 import itertools
 from pathlib import Path
@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from gfp_serve.errors import DamagedFileError
-from gfp_serve.formats import read_clips
+from gfp_serve.formats import Clip, read_clips
 from gfp_serve.formats.plain_pickle import load
 from gfp_serve.formats.pyskl_keypoint import Joints2d, Keypoint, first_2d, joints_2d
+from gfp_serve.image_joints import MIN_CONFIDENCE, from_image
+from gfp_serve.layouts import BODY25, COCO17, OPENPOSE18
 from tests.support.pyskl_files import make_annotation, write
 
 NUM_FRAMES = 6
@@ -102,48 +104,66 @@ def test_a_clip_without_anyone_keeps_its_frames(tmp_path: Path) -> None:
     assert [sequence.shape[:2] for sequence in sequences] == [(NUM_FRAMES, 2), (NUM_FRAMES, 1), (NUM_FRAMES, 1)]
 
 
-def test_2d_joints_are_refused_with_their_number_unit_and_image(tmp_path: Path) -> None:
-    said = refusal(tmp_path, pixels(), img_shape=(240, 320), keypoint_score=np.ones((1, NUM_FRAMES, 17), np.float16))
-    assert "2-D joints: 17 joints with x and y in pixels of an image of 320 × 240, and a confidence" in said
-    assert "not read yet" in said
-    assert "18 joints with x and y in pixels. 2-D" in refusal(tmp_path, pixels(num_joints=18))
-    whole = pixels().astype(np.int16)
-    assert "17 joints with x and y in pixels." in refusal(tmp_path, whole, original_shape=[0, "wide"])
+def flat_clips(tmp_path: Path, *keypoints: np.ndarray, **fields: Any) -> list[Clip]:
+    """Return the clips of a file whose joints are 2-D."""
+    fields = {"total_frames": NUM_FRAMES} | fields
+    annotations = [make_annotation(str(number), keypoint=array, **fields) for number, array in enumerate(keypoints)]
+    clips = list(read_clips(write(tmp_path / "some.pkl", annotations)))
+    assert {clip.dimensions for clip in clips} == {2}
+    return clips
+
+
+def test_2d_joints_are_placed_by_their_layout_scores_and_image(tmp_path: Path) -> None:
+    joints, scores = pixels(), np.random.default_rng(5).uniform(0, 1, (1, NUM_FRAMES, 17))
+    (clip,) = flat_clips(tmp_path, joints, img_shape=(240, 320), keypoint_score=scores.astype(np.float32))
+    assert (clip.layout, clip.sequence.shape) == (COCO17, (NUM_FRAMES, 1, 17, 3))
+    expected = from_image(
+        joints.astype(np.float32).transpose(1, 0, 2, 3),
+        COCO17,
+        confidence=scores.astype(np.float32).transpose(1, 0, 2),
+        image_size=(320, 240),
+    )
+    np.testing.assert_array_equal(clip.sequence, expected.sequence)
+    assert np.isnan(clip.sequence).any()
+    (clip,) = flat_clips(tmp_path, pixels(num_joints=18))
+    assert clip.layout is OPENPOSE18
+    flat_clips(tmp_path, pixels().astype(np.int16), original_shape=[0, "wide"])
+
+
+def test_2d_joints_of_an_unknown_number_are_refused_with_those_that_are_known(tmp_path: Path) -> None:
+    said = refusal(tmp_path, pixels(num_joints=19))
+    assert "has 19 2-D joints; expected 13, 15, 17, 18, 25, 26, 133. Make a clip file of them" in said
 
 
 @pytest.mark.parametrize("num_joints", [17, 18, 25])
 def test_x_y_and_a_confidence_are_2d(num_joints: int, tmp_path: Path) -> None:
     confidence = np.random.default_rng(1).uniform(0, 1.05, (1, NUM_FRAMES, num_joints, 1))
     in_pixels = np.concatenate([pixels(1, num_joints), confidence], axis=-1)
-    said = f"{num_joints} joints with x and y in pixels, and a confidence"
-    assert said in refusal(tmp_path, in_pixels)
-    assert said in refusal(tmp_path, in_pixels.transpose(3, 1, 2, 0))
-    relative = in_pixels / [320, 240, 1]
-    assert f"{num_joints} joints with x and y as parts of an image's size, and" in refusal(tmp_path, relative)
+    for form in (in_pixels, in_pixels.transpose(3, 1, 2, 0), in_pixels / [320, 240, 1]):
+        (clip,) = flat_clips(tmp_path, form)
+        assert clip.layout.num_joints == num_joints
+        np.testing.assert_array_equal(np.isnan(clip.sequence[:, 0, :, 0]), confidence[0, ..., 0] < MIN_CONFIDENCE)
 
 
 def test_two_bodies_of_x_y_and_a_confidence_are_told_from_three_bodies(tmp_path: Path) -> None:
     confidence = np.full((2, NUM_FRAMES, 25, 1), 0.9)
     st_gcn = np.concatenate([pixels(2, 25), confidence], axis=-1).transpose(3, 1, 2, 0)
-    assert "pixels, and a confidence" in refusal(tmp_path, st_gcn)
-    assert "in pixels. 2-D" in refusal(tmp_path, pixels(3, 25))
+    assert flat_clips(tmp_path, st_gcn)[0].sequence.shape[1] == 2
+    assert flat_clips(tmp_path, pixels(3, 25))[0].sequence.shape[1] == 3
     scores = np.ones((3, NUM_FRAMES, 25))
-    assert "and a confidence" in refusal(tmp_path, pixels(3, 25) / np.array([320, 240]), keypoint_score=scores)
+    assert flat_clips(tmp_path, pixels(3, 25) / np.array([320, 240]), keypoint_score=scores)[0].sequence.shape[1] == 3
 
 
 def test_joints_whose_depth_is_zero_are_2d(tmp_path: Path) -> None:
     flat = people(1)
     flat[..., 2] = 0
     flat[0, :, 0] = np.nan
-    said = refusal(tmp_path, people(1), flat)
-    assert "annotation 1" in said
-    assert "has 2-D joints: 25 joints" in said
-    assert "confidence" not in said
+    assert flat_clips(tmp_path, flat)[0].layout is BODY25
 
 
 def test_one_clip_near_the_sensor_is_3d_if_others_are(tmp_path: Path) -> None:
     near = np.random.default_rng(2).uniform(0, 1, (1, NUM_FRAMES, 25, 3)).astype(np.float32)
-    assert "2-D joints" in refusal(tmp_path, near)
+    flat_clips(tmp_path, near)
     sequence, _ = read(tmp_path, near, people(1))
     np.testing.assert_array_equal(sequence[:, 0], near[0])
 
@@ -170,7 +190,7 @@ def test_2d_joints_have_their_scores_beside_them_and_no_padding(tmp_path: Path) 
         found(tmp_path, "MTVC", with_scores),
         found(tmp_path, "CTVM", with_scores.transpose(3, 1, 2, 0)),
     ):
-        assert (read_2d.num_joints, read_2d.image_size, read_2d.in_pixels) == (17, (320, 240), True)
+        assert (read_2d.num_joints, read_2d.image_size) == (17, (320, 240))
         np.testing.assert_array_equal(read_2d.joints, joints.transpose(1, 0, 2, 3))
         assert read_2d.scores is not None
         np.testing.assert_array_equal(read_2d.scores, scores.transpose(1, 0, 2))
