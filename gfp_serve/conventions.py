@@ -230,14 +230,12 @@ def unit_by_leg(length: float) -> Unit | None:
 
     Two units meet where the leg is as much too long in the larger as too short in the smaller:
 
-    | length | unit taken | in metres |
-    |---|---|---|
-    | 0.3 to 1.6 | metres | 0.3 to 1.6 |
-    | 3 to 9.3 | decimetres | 0.3 to 0.93 |
-    | 9.3 to 18.5 | CMU's unit | 0.53 to 1.04 |
-    | 18.5 to 43.9 | inches | 0.47 to 1.12 |
-    | 43.9 to 221 | centimetres | 0.44 to 1.6, from 160 on None |
-    | 300 to 1,600 | millimetres | 0.3 to 1.6 |
+    - 0.3 to 1.6: metres
+    - 3 to 9.3: decimetres, so legs of 0.3 to 0.93 m
+    - 9.3 to 18.5: CMU's unit, 0.53 to 1.04 m
+    - 18.5 to 43.9: inches, 0.47 to 1.12 m
+    - 43.9 to 160: centimetres, 0.44 to 1.6 m
+    - 300 to 1,600: millimetres
 
     The legs in CMU's own files are 0.75 to 0.98 m, far from the border to decimetres. None: no unit gives a leg of 0.3
     to 1.6 m.

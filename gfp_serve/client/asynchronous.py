@@ -22,6 +22,7 @@ from gfp_serve.client.conversation import (
 from gfp_serve.client.streaming import StreamConversation, StreamedWindow, StreamSettings
 from gfp_serve.filters import Filter
 from gfp_serve.items import DEFAULT_TOP_K, Description, Effort, IndexKind, Item, Neighbour
+from gfp_serve.layouts import Layout
 from gfp_serve.moments import Moment
 from gfp_serve.wire.searches import Classification, Scope, Voting
 from gfp_serve.wire.status import to_error
@@ -59,12 +60,14 @@ class AsyncClient:
         self._methods = methods_of(self._channel)
         self._conversation = Conversation()
 
-    async def embed(self, sequences: np.ndarray | Sequence[np.ndarray], layout: str = "ntu25") -> np.ndarray:
+    async def embed(self, sequences: np.ndarray | Sequence[np.ndarray], layout: str | Layout = "ntu25") -> np.ndarray:
         """Embed sequences, so that sequences of similar motion have similar vectors.
 
         `sequences` is one array or a list of arrays of numbers, each of axes frames × bodies × joints × 3, or frames ×
         joints × 3 for one body: metres within ±1000, y up, NaN where a joint was not seen. The arrays of a list may
-        differ in frames and bodies. `layout` names their joints; `info().layouts` lists the names.
+        differ in frames and bodies. `layout` names their joints; `info().layouts` lists the names. A `Layout` of your
+        own is sent with the names of its joints. `gfp_serve.conventions.to_standard` turns arrays of other units or
+        axes.
 
         Returns unit vectors as float32: [embedding_size] for one array, [sequences, embedding_size] for a list.
 
@@ -79,7 +82,7 @@ class AsyncClient:
         self,
         query: Query,
         top_k: int = DEFAULT_TOP_K,
-        layout: str = "ntu25",
+        layout: str | Layout = "ntu25",
         *,
         gallery: str = "",
         where: Filter | None = None,
@@ -90,7 +93,7 @@ class AsyncClient:
         self,
         query: list[Any],
         top_k: int = DEFAULT_TOP_K,
-        layout: str = "ntu25",
+        layout: str | Layout = "ntu25",
         *,
         gallery: str = "",
         where: Filter | None = None,
@@ -100,7 +103,7 @@ class AsyncClient:
         self,
         query: Query | list[Any],
         top_k: int = DEFAULT_TOP_K,
-        layout: str = "ntu25",
+        layout: str | Layout = "ntu25",
         *,
         gallery: str = "",
         where: Filter | None = None,
@@ -132,7 +135,7 @@ class AsyncClient:
         self,
         query: Query,
         top_k: int = DEFAULT_TOP_K,
-        layout: str = "ntu25",
+        layout: str | Layout = "ntu25",
         *,
         gallery: str = "",
         where: Filter | None = None,
@@ -143,7 +146,7 @@ class AsyncClient:
         self,
         query: list[Any],
         top_k: int = DEFAULT_TOP_K,
-        layout: str = "ntu25",
+        layout: str | Layout = "ntu25",
         *,
         gallery: str = "",
         where: Filter | None = None,
@@ -153,7 +156,7 @@ class AsyncClient:
         self,
         query: Query | list[Any],
         top_k: int = DEFAULT_TOP_K,
-        layout: str = "ntu25",
+        layout: str | Layout = "ntu25",
         *,
         gallery: str = "",
         where: Filter | None = None,
@@ -187,7 +190,7 @@ class AsyncClient:
         temperature: float = DEFAULT_TEMPERATURE,
         unknown_below: float | None = None,
         balanced: bool = False,
-        layout: str = "ntu25",
+        layout: str | Layout = "ntu25",
         gallery: str = "",
         where: Filter | None = None,
         effort: Effort = ...,
@@ -202,7 +205,7 @@ class AsyncClient:
         temperature: float = DEFAULT_TEMPERATURE,
         unknown_below: float | None = None,
         balanced: bool = False,
-        layout: str = "ntu25",
+        layout: str | Layout = "ntu25",
         gallery: str = "",
         where: Filter | None = None,
         effort: Effort = ...,
@@ -216,7 +219,7 @@ class AsyncClient:
         temperature: float = DEFAULT_TEMPERATURE,
         unknown_below: float | None = None,
         balanced: bool = False,
-        layout: str = "ntu25",
+        layout: str | Layout = "ntu25",
         gallery: str = "",
         where: Filter | None = None,
         effort: Effort = Effort(),  # noqa: B008  (it cannot be changed)

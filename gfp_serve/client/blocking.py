@@ -21,6 +21,7 @@ from gfp_serve.client.conversation import (
 from gfp_serve.client.streaming import StreamConversation, StreamedWindow, StreamSettings
 from gfp_serve.filters import Filter
 from gfp_serve.items import DEFAULT_TOP_K, Description, Effort, IndexKind, Item, Neighbour
+from gfp_serve.layouts import Layout
 from gfp_serve.moments import Moment
 from gfp_serve.v1 import embedding_pb2_grpc, gallery_pb2_grpc, stream_pb2, stream_pb2_grpc
 from gfp_serve.wire.searches import Classification, Scope, Voting
@@ -81,12 +82,14 @@ class Client:
         self._methods = methods_of(self._channel)
         self._conversation = Conversation()
 
-    def embed(self, sequences: np.ndarray | Sequence[np.ndarray], layout: str = "ntu25") -> np.ndarray:
+    def embed(self, sequences: np.ndarray | Sequence[np.ndarray], layout: str | Layout = "ntu25") -> np.ndarray:
         """Embed sequences, so that sequences of similar motion have similar vectors.
 
         `sequences` is one array or a list of arrays of numbers, each of axes frames × bodies × joints × 3, or frames ×
         joints × 3 for one body: metres within ±1000, y up, NaN where a joint was not seen. The arrays of a list may
-        differ in frames and bodies. `layout` names their joints; `info().layouts` lists the names.
+        differ in frames and bodies. `layout` names their joints; `info().layouts` lists the names. A `Layout` of your
+        own is sent with the names of its joints. `gfp_serve.conventions.to_standard` turns arrays of other units or
+        axes.
 
         Returns unit vectors as float32: [embedding_size] for one array, [sequences, embedding_size] for a list.
 
@@ -101,7 +104,7 @@ class Client:
         self,
         query: Query,
         top_k: int = DEFAULT_TOP_K,
-        layout: str = "ntu25",
+        layout: str | Layout = "ntu25",
         *,
         gallery: str = "",
         where: Filter | None = None,
@@ -112,7 +115,7 @@ class Client:
         self,
         query: list[Any],
         top_k: int = DEFAULT_TOP_K,
-        layout: str = "ntu25",
+        layout: str | Layout = "ntu25",
         *,
         gallery: str = "",
         where: Filter | None = None,
@@ -122,7 +125,7 @@ class Client:
         self,
         query: Query | list[Any],
         top_k: int = DEFAULT_TOP_K,
-        layout: str = "ntu25",
+        layout: str | Layout = "ntu25",
         *,
         gallery: str = "",
         where: Filter | None = None,
@@ -154,7 +157,7 @@ class Client:
         self,
         query: Query,
         top_k: int = DEFAULT_TOP_K,
-        layout: str = "ntu25",
+        layout: str | Layout = "ntu25",
         *,
         gallery: str = "",
         where: Filter | None = None,
@@ -165,7 +168,7 @@ class Client:
         self,
         query: list[Any],
         top_k: int = DEFAULT_TOP_K,
-        layout: str = "ntu25",
+        layout: str | Layout = "ntu25",
         *,
         gallery: str = "",
         where: Filter | None = None,
@@ -175,7 +178,7 @@ class Client:
         self,
         query: Query | list[Any],
         top_k: int = DEFAULT_TOP_K,
-        layout: str = "ntu25",
+        layout: str | Layout = "ntu25",
         *,
         gallery: str = "",
         where: Filter | None = None,
@@ -207,7 +210,7 @@ class Client:
         temperature: float = DEFAULT_TEMPERATURE,
         unknown_below: float | None = None,
         balanced: bool = False,
-        layout: str = "ntu25",
+        layout: str | Layout = "ntu25",
         gallery: str = "",
         where: Filter | None = None,
         effort: Effort = ...,
@@ -222,7 +225,7 @@ class Client:
         temperature: float = DEFAULT_TEMPERATURE,
         unknown_below: float | None = None,
         balanced: bool = False,
-        layout: str = "ntu25",
+        layout: str | Layout = "ntu25",
         gallery: str = "",
         where: Filter | None = None,
         effort: Effort = ...,
@@ -236,7 +239,7 @@ class Client:
         temperature: float = DEFAULT_TEMPERATURE,
         unknown_below: float | None = None,
         balanced: bool = False,
-        layout: str = "ntu25",
+        layout: str | Layout = "ntu25",
         gallery: str = "",
         where: Filter | None = None,
         effort: Effort = Effort(),  # noqa: B008  (it cannot be changed)

@@ -17,7 +17,7 @@ from gfp_serve.config import Limits
 from gfp_serve.errors import GfpError, InvalidRequestError, check_type, in_field
 from gfp_serve.filters import Filter
 from gfp_serve.items import Attribute, Description, Effort, IndexKind, Item, Neighbour, Source
-from gfp_serve.layouts import LAYOUTS, layout_named
+from gfp_serve.layouts import LAYOUTS, Layout, layout_named
 from gfp_serve.moments import Moment
 from gfp_serve.skeleton import check_sequence
 from gfp_serve.v1 import embedding_pb2, gallery_pb2
@@ -64,7 +64,7 @@ class ClipItem:
     sequence: np.ndarray
     label: str = ""
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
-    layout: str = "ntu25"
+    layout: str | Layout = "ntu25"
     source: Source | None = None
 
 
@@ -133,7 +133,7 @@ class Conversation:
         return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
 
     def embed(
-        self, sequences: np.ndarray | Sequence[np.ndarray], layout: str
+        self, sequences: np.ndarray | Sequence[np.ndarray], layout: str | Layout
     ) -> Generator[Call, Any, Float32[np.ndarray, "*sequences embedding_size"]]:
         single = isinstance(sequences, np.ndarray)
         given = [sequences] if isinstance(sequences, np.ndarray) else sequences
@@ -148,19 +148,19 @@ class Conversation:
         return stacked[0] if single else stacked
 
     def search(
-        self, queries: Sequence[Query], layout: str, scope: Scope, top_k: int
+        self, queries: Sequence[Query], layout: str | Layout, scope: Scope, top_k: int
     ) -> Generator[Call, Any, list[list[Neighbour]]]:
         results = yield from self._search(queries, layout, write_search(_sendable(scope), top_k))
         return [list(map(read_neighbour, result.neighbours)) for result in results]
 
     def search_moments(
-        self, queries: Sequence[Query], layout: str, scope: Scope, top_k: int
+        self, queries: Sequence[Query], layout: str | Layout, scope: Scope, top_k: int
     ) -> Generator[Call, Any, list[list[Moment]]]:
         results = yield from self._search(queries, layout, write_search(_sendable(scope), top_k, merge_windows=True))
         return [list(map(read_moment, result.moments)) for result in results]
 
     def _search(
-        self, queries: Sequence[Query], layout: str, request: gallery_pb2.SearchRequest
+        self, queries: Sequence[Query], layout: str | Layout, request: gallery_pb2.SearchRequest
     ) -> Generator[Call, Any, list[gallery_pb2.SearchResult]]:
         info = yield from self.meet()
         request.expected_encoder_digest = info.encoder_digest
@@ -173,7 +173,7 @@ class Conversation:
         return results
 
     def classify(
-        self, queries: Sequence[Query], layout: str, scope: Scope, voting: Voting
+        self, queries: Sequence[Query], layout: str | Layout, scope: Scope, voting: Voting
     ) -> Generator[Call, Any, list[Classification]]:
         request = write_classify(_sendable(scope), voting)
         info = yield from self.meet()
@@ -339,14 +339,19 @@ def _check_text(name: str, value: str) -> None:
         raise InvalidRequestError(f"{name} is {value!r}, which is not UTF-8; choose another, or rename it.") from error
 
 
-def _write_sequence(sequence: np.ndarray, layout: str) -> embedding_pb2.Sequence:
-    with in_field("layout"):
-        check_type(layout, str, f"give a name: {', '.join(sorted(LAYOUTS))}")
-    known = layout_named(layout)
+def _write_sequence(sequence: np.ndarray, layout: str | Layout) -> embedding_pb2.Sequence:
+    known = known_layout(layout)
     return write_sequence(check_sequence(sequence, known), known)
 
 
-def _write_query(query: Query, layout: str) -> gallery_pb2.Query:
+def known_layout(layout: str | Layout) -> Layout:
+    """The layout with this name, or the layout itself. Raises `UnknownLayoutError`, `InvalidRequestError`."""
+    with in_field("layout"):
+        check_type(layout, (str, Layout), f"give a Layout or a name: {', '.join(sorted(LAYOUTS))}")
+    return layout_named(layout) if isinstance(layout, str) else layout
+
+
+def _write_query(query: Query, layout: str | Layout) -> gallery_pb2.Query:
     if isinstance(query, str):
         _check_text("the id", query)
         return gallery_pb2.Query(id=query)

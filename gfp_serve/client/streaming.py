@@ -7,14 +7,14 @@ import numpy as np
 from jaxtyping import Float32
 
 from gfp_serve.classify import DEFAULT_TEMPERATURE, DEFAULT_WEIGHTING, Weighting
-from gfp_serve.client.conversation import Info, sendable_name
+from gfp_serve.client.conversation import Info, known_layout, sendable_name
 from gfp_serve.errors import InvalidRequestError, InvalidSkeletonError, in_field
 from gfp_serve.filters import Filter
 from gfp_serve.items import Effort, Neighbour
-from gfp_serve.layouts import layout_named
+from gfp_serve.layouts import Layout
 from gfp_serve.skeleton import check_sequence
 from gfp_serve.v1 import stream_pb2
-from gfp_serve.wire.arrays import read_embedding, write_positions
+from gfp_serve.wire.arrays import read_embedding, write_layout, write_positions
 from gfp_serve.wire.items import read_neighbour
 from gfp_serve.wire.searches import (
     Classification,
@@ -33,7 +33,7 @@ class StreamSettings:
     window_frames: int  # frames of a window
     stride_frames: int  # frames from the start of one window to the start of the next
     fps: float = 30.0  # frames a second, for the times of windows
-    layout: str = "ntu25"  # names the joints; see `Client.embed`
+    layout: str | Layout = "ntu25"  # names the joints; see `Client.embed`
     top_k: int = 0  # nearest items that each window comes with; 0 = none
     num_neighbours: int = 0  # items that vote for the class of each window; 0 = no class
     weighting: Weighting = DEFAULT_WEIGHTING  # of the votes; this and the next three as in `Client.classify`
@@ -66,7 +66,7 @@ class StreamConversation:
     def __init__(self, info: Info, settings: StreamSettings) -> None:
         self._info = info
         self._settings = settings
-        self._layout = layout_named(settings.layout)
+        self._layout = known_layout(settings.layout)
         self._num_bodies = 0
 
     def write(self, frames: np.ndarray) -> Iterator[stream_pb2.EmbedStreamRequest]:
@@ -115,7 +115,7 @@ class StreamConversation:
                 with in_field(name):
                     raise InvalidRequestError(f"it is {number}; it must be 0 or more, and below 2^31.")
         config = stream_pb2.StreamConfig(
-            layout=settings.layout,
+            **write_layout(self._layout),
             num_bodies=self._num_bodies,
             fps=settings.fps,
             window_frames=settings.window_frames,

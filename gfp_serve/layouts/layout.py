@@ -8,7 +8,7 @@ written in these. Standard names are the Kinect's, with a few more for joints th
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal
 
@@ -127,7 +127,8 @@ _RECIPES: Mapping[str, tuple[_Recipe, ...]] = {
 }
 
 
-@cache
+# Requests may bring layouts of their own, so not all are kept.
+@lru_cache(maxsize=256)
 def joint_sources(source: Layout, target: Layout) -> tuple[JointSource, ...]:
     """How each joint of `target` is made of the joints of `source`.
 
@@ -169,7 +170,7 @@ def _mix(recipe: _Recipe, parts: Mapping[str, JointSource]) -> JointSource:
     return JointSource("lacking" if lacking else "derived", MappingProxyType(weights))
 
 
-@cache
+@lru_cache(maxsize=256)
 def mapping_matrix(source: Layout, target: Layout) -> Float32[np.ndarray, "target_joints source_joints"]:
     """The weights of `joint_sources`, as a matrix. Raises what that raises."""
     matrix = np.zeros((target.num_joints, source.num_joints))

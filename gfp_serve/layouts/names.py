@@ -16,6 +16,7 @@ _ON_A_SIDE = {
     "wrist": "Wrist",
     "hand": "Hand",
     "handtip": "HandTip",
+    "thumb": "Thumb",
     "hip": "Hip",
     "knee": "Knee",
     "ankle": "Ankle",

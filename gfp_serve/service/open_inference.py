@@ -21,6 +21,7 @@ from jaxtyping import Float32
 from gfp_serve import __version__
 from gfp_serve.classify import DEFAULT_NUM_NEIGHBOURS, vote
 from gfp_serve.config import Limits
+from gfp_serve.conventions import STANDARD, Conventions, to_standard
 from gfp_serve.errors import GfpError, InvalidRequestError, ModelNotFoundError, in_field, quoted
 from gfp_serve.gallery.protocols import Galleries, Gallery
 from gfp_serve.items import Neighbour
@@ -34,6 +35,9 @@ from gfp_serve.v1 import open_inference_pb2_grpc
 from gfp_serve.wire.status import is_answerable, shortened
 
 VERSION = "1"
+
+# Parameters of a request: texts.
+_CONVENTIONS = ("up", "unit", "hand")
 
 # How much of a request's id the reply to a failed request repeats.
 _MAX_ID_LENGTH = 256
@@ -197,6 +201,9 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
         # Reading a missing key of a message's map would add it.
         named = request.parameters["layout"].string_param if "layout" in request.parameters else ""
         layout = layout_named(named or "ntu25")
+        conventions = Conventions.from_texts(
+            **{name: request.parameters[name].string_param for name in _CONVENTIONS if name in request.parameters}
+        ).or_else(STANDARD)
         sequences = clips[:, :, None] if clips.ndim == 4 else clips
         if sequences.ndim != 5 or sequences.shape[3:] != (layout.num_joints, 3):
             with in_field("skeleton"):
@@ -206,7 +213,10 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
                 )
         self._embedder.check_count("skeleton", len(sequences))
         return await self._embedder.embed_arrays(
-            [(f"skeleton[{number}]", sequence, layout) for number, sequence in enumerate(sequences)]
+            [
+                (f"skeleton[{number}]", to_standard(sequence, conventions), layout)
+                for number, sequence in enumerate(sequences)
+            ]
         )
 
     def _model(self, name: str, version: str) -> _Model:

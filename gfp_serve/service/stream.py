@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
+from gfp_serve.conventions import Conventions, to_standard
 from gfp_serve.errors import (
     ClosedError,
     EmptyGalleryError,
@@ -22,14 +23,14 @@ from gfp_serve.errors import (
 )
 from gfp_serve.gallery.protocols import Galleries, Gallery
 from gfp_serve.items import Neighbour
-from gfp_serve.layouts import Layout, layout_named
+from gfp_serve.layouts import Layout
 from gfp_serve.service.embedder import Embedded, Embedder, write_timing
 from gfp_serve.service.finding import classify, find_gallery
 from gfp_serve.service.reply_budget import ReplyBudget
 from gfp_serve.service.window_queue import WindowQueue
 from gfp_serve.v1 import stream_pb2, stream_pb2_grpc
 from gfp_serve.windows import Window, WindowCutter
-from gfp_serve.wire.arrays import check_size, read_positions, write_embedding
+from gfp_serve.wire.arrays import check_size, read_conventions, read_layout, read_positions, write_embedding
 from gfp_serve.wire.items import write_neighbour
 from gfp_serve.wire.searches import (
     Scope,
@@ -91,7 +92,7 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
         self._embedder.check_encoder(config.expected_encoder_digest)
         limits = self._embedder.limits
         with in_field("config"):
-            layout = layout_named(config.layout)
+            layout = read_layout(config.layout, config.joint_names)
             if not config.num_bodies >= 1 or not 0 < config.fps < math.inf:
                 raise InvalidRequestError(
                     f"num_bodies is {config.num_bodies} and fps is {config.fps:g}; num_bodies must be at least 1, and "
@@ -100,6 +101,7 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
             check_size(config.window_frames, config.num_bodies, limits)
             asked = _Asked(
                 layout,
+                read_conventions(config),
                 config.num_bodies,
                 config.fps,
                 WindowCutter(config.window_frames, config.stride_frames),
@@ -187,6 +189,7 @@ class _Asked:
     """What the first message of a stream asks for."""
 
     layout: Layout
+    conventions: Conventions
     num_bodies: int
     fps: float
     cutter: WindowCutter
@@ -253,4 +256,4 @@ def _read_frames(
     check_size(message.num_frames, asked.num_bodies, embedder.limits)
     if np.isinf(frames).any():
         raise InvalidSkeletonError("a coordinate is infinite; coordinates are metres, and what was not seen is NaN.")
-    return frames
+    return to_standard(frames, asked.conventions)

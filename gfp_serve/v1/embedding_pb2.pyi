@@ -8,18 +8,38 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Sequence(_message.Message):
-    __slots__ = ("positions", "num_frames", "num_bodies", "num_joints", "layout")
+    __slots__ = ("positions", "num_frames", "num_bodies", "num_joints", "layout", "joint_names", "conventions", "dimensions", "image_width", "image_height")
     POSITIONS_FIELD_NUMBER: _ClassVar[int]
     NUM_FRAMES_FIELD_NUMBER: _ClassVar[int]
     NUM_BODIES_FIELD_NUMBER: _ClassVar[int]
     NUM_JOINTS_FIELD_NUMBER: _ClassVar[int]
     LAYOUT_FIELD_NUMBER: _ClassVar[int]
+    JOINT_NAMES_FIELD_NUMBER: _ClassVar[int]
+    CONVENTIONS_FIELD_NUMBER: _ClassVar[int]
+    DIMENSIONS_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_WIDTH_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_HEIGHT_FIELD_NUMBER: _ClassVar[int]
     positions: bytes
     num_frames: int
     num_bodies: int
     num_joints: int
     layout: str
-    def __init__(self, positions: _Optional[bytes] = ..., num_frames: _Optional[int] = ..., num_bodies: _Optional[int] = ..., num_joints: _Optional[int] = ..., layout: _Optional[str] = ...) -> None: ...
+    joint_names: _containers.RepeatedScalarFieldContainer[str]
+    conventions: Conventions
+    dimensions: int
+    image_width: float
+    image_height: float
+    def __init__(self, positions: _Optional[bytes] = ..., num_frames: _Optional[int] = ..., num_bodies: _Optional[int] = ..., num_joints: _Optional[int] = ..., layout: _Optional[str] = ..., joint_names: _Optional[_Iterable[str]] = ..., conventions: _Optional[_Union[Conventions, _Mapping]] = ..., dimensions: _Optional[int] = ..., image_width: _Optional[float] = ..., image_height: _Optional[float] = ...) -> None: ...
+
+class Conventions(_message.Message):
+    __slots__ = ("up", "unit", "hand")
+    UP_FIELD_NUMBER: _ClassVar[int]
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    HAND_FIELD_NUMBER: _ClassVar[int]
+    up: str
+    unit: str
+    hand: str
+    def __init__(self, up: _Optional[str] = ..., unit: _Optional[str] = ..., hand: _Optional[str] = ...) -> None: ...
 
 class Embedding(_message.Message):
     __slots__ = ("values", "size")

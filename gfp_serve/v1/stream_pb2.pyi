@@ -17,7 +17,7 @@ class EmbedStreamRequest(_message.Message):
     def __init__(self, config: _Optional[_Union[StreamConfig, _Mapping]] = ..., frames: _Optional[_Union[Frames, _Mapping]] = ...) -> None: ...
 
 class StreamConfig(_message.Message):
-    __slots__ = ("layout", "num_bodies", "fps", "window_frames", "stride_frames", "search", "classify", "lossless", "expected_encoder_digest")
+    __slots__ = ("layout", "num_bodies", "fps", "window_frames", "stride_frames", "search", "classify", "lossless", "expected_encoder_digest", "joint_names", "conventions")
     LAYOUT_FIELD_NUMBER: _ClassVar[int]
     NUM_BODIES_FIELD_NUMBER: _ClassVar[int]
     FPS_FIELD_NUMBER: _ClassVar[int]
@@ -27,6 +27,8 @@ class StreamConfig(_message.Message):
     CLASSIFY_FIELD_NUMBER: _ClassVar[int]
     LOSSLESS_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_ENCODER_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    JOINT_NAMES_FIELD_NUMBER: _ClassVar[int]
+    CONVENTIONS_FIELD_NUMBER: _ClassVar[int]
     layout: str
     num_bodies: int
     fps: float
@@ -36,7 +38,9 @@ class StreamConfig(_message.Message):
     classify: _gallery_pb2.ClassifyRequest
     lossless: bool
     expected_encoder_digest: str
-    def __init__(self, layout: _Optional[str] = ..., num_bodies: _Optional[int] = ..., fps: _Optional[float] = ..., window_frames: _Optional[int] = ..., stride_frames: _Optional[int] = ..., search: _Optional[_Union[_gallery_pb2.SearchRequest, _Mapping]] = ..., classify: _Optional[_Union[_gallery_pb2.ClassifyRequest, _Mapping]] = ..., lossless: bool = ..., expected_encoder_digest: _Optional[str] = ...) -> None: ...
+    joint_names: _containers.RepeatedScalarFieldContainer[str]
+    conventions: _embedding_pb2.Conventions
+    def __init__(self, layout: _Optional[str] = ..., num_bodies: _Optional[int] = ..., fps: _Optional[float] = ..., window_frames: _Optional[int] = ..., stride_frames: _Optional[int] = ..., search: _Optional[_Union[_gallery_pb2.SearchRequest, _Mapping]] = ..., classify: _Optional[_Union[_gallery_pb2.ClassifyRequest, _Mapping]] = ..., lossless: bool = ..., expected_encoder_digest: _Optional[str] = ..., joint_names: _Optional[_Iterable[str]] = ..., conventions: _Optional[_Union[_embedding_pb2.Conventions, _Mapping]] = ...) -> None: ...
 
 class Frames(_message.Message):
     __slots__ = ("positions", "num_frames")

@@ -1,47 +1,121 @@
 """Sequences and embeddings of the wire <-> arrays."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
 
 from gfp_serve.config import Limits
-from gfp_serve.errors import InvalidRequestError, InvalidSkeletonError
-from gfp_serve.layouts import Layout, layout_named
-from gfp_serve.v1 import embedding_pb2
+from gfp_serve.conventions import STANDARD, Conventions, to_standard
+from gfp_serve.errors import InvalidRequestError, InvalidSkeletonError, in_field, quoted
+from gfp_serve.image_joints import from_image
+from gfp_serve.layouts import LAYOUTS, Layout, layout_named, layout_of
+from gfp_serve.v1 import embedding_pb2, stream_pb2
 
 # The wire's byte order, whatever the machine's.
 _FLOAT = np.dtype("<f4")
 
 
+# More joints than any tracker's, and longer names.
+MAX_JOINTS, MAX_JOINT_NAME_LENGTH = 512, 64
+
+
 def write_sequence(sequence: Float32[np.ndarray, "frames bodies joints 3"], layout: Layout) -> embedding_pb2.Sequence:
-    """The message that `read_sequence` reads."""
+    """The message that `read_sequence` reads. A layout that is not in the table is sent as the names of its joints."""
     num_frames, num_bodies, num_joints, _ = sequence.shape
     return embedding_pb2.Sequence(
         positions=write_positions(sequence),
         num_frames=num_frames,
         num_bodies=num_bodies,
         num_joints=num_joints,
-        layout=layout.name,
+        **write_layout(layout),
     )
+
+
+def write_layout(layout: Layout) -> dict[str, Any]:
+    """The fields by which a message names its joints, see `read_layout`."""
+    known = LAYOUTS.get(layout.name) == layout
+    return {"layout": layout.name} if known else {"joint_names": layout.canonical_names}
+
+
+def read_layout(name: str, joint_names: Sequence[str]) -> Layout:
+    """The layout that a message names, or the one of its joints.
+
+    Raises `UnknownLayoutError` for a name that does not exist, and for joints without hips or shoulders;
+    `InvalidRequestError` for a name and joints at once, and for joints that cannot be.
+    """
+    if not joint_names:
+        return layout_named(name)
+    if name:
+        raise InvalidRequestError(f"it has both a layout, {quoted(name)}, and names of joints; send one of them.")
+    too_long = next((joint for joint in joint_names if not 1 <= len(joint) <= MAX_JOINT_NAME_LENGTH), None)
+    if len(joint_names) > MAX_JOINTS or too_long is not None or len(set(joint_names)) < len(joint_names):
+        raise InvalidRequestError(
+            f"its {len(joint_names)} joints need names of 1 to {MAX_JOINT_NAME_LENGTH} letters that differ, at most "
+            f"{MAX_JOINTS}."
+        )
+    # Who is whose parent makes no difference to what is embedded.
+    return layout_of(joint_names, [-1] + [0] * (len(joint_names) - 1))
 
 
 def read_sequence(
     message: embedding_pb2.Sequence, limits: Limits
 ) -> tuple[Float32[np.ndarray, "frames bodies joints 3"], Layout]:
-    """The array, read-only and not copied, and its layout. `preprocess` checks the coordinates.
+    """The array in metres, y up, right-handed, and its layout. `preprocess` checks the coordinates.
 
-    Raises `UnknownLayoutError`, `InvalidSkeletonError` (shape and bytes), `InvalidRequestError` (limits).
+    The array is read-only and not copied if the message has these conventions. Raises `UnknownLayoutError`,
+    `InvalidSkeletonError` (shape, bytes, nobody in an image), `InvalidRequestError` (limits, conventions).
     """
-    layout = layout_named(message.layout)
+    layout = read_layout(message.layout, message.joint_names)
     if message.num_joints != layout.num_joints:
         raise InvalidSkeletonError(
             f"the sequence says {message.num_joints} joints; a {layout.name} sequence has {layout.num_joints} joints. "
             f"Check counts and layout."
         )
-    sequence = read_positions(message.positions, message.num_frames, message.num_bodies, layout)
-    check_size(message.num_frames, message.num_bodies, limits)
-    return sequence, layout
+    shape = (message.num_frames, message.num_bodies)
+    if message.HasField("dimensions") and message.dimensions != 3:
+        with in_field("dimensions"):
+            if message.dimensions != 2:
+                raise InvalidRequestError(f"it is {message.dimensions}; joints have 2 or 3 dimensions.")
+        check_size(*shape, limits)
+        return _read_image(message, layout), layout
+    sequence = read_positions(message.positions, *shape, layout)
+    check_size(*shape, limits)
+    return to_standard(sequence, read_conventions(message)), layout
+
+
+def read_conventions(message: embedding_pb2.Sequence | stream_pb2.StreamConfig) -> Conventions:
+    """How the message's coordinates are meant. Raises `InvalidRequestError` for what cannot be."""
+    if not message.HasField("conventions"):
+        return STANDARD
+    said = message.conventions
+    with in_field("conventions"):
+        return Conventions.from_texts(said.up, said.unit, said.hand).or_else(STANDARD)
+
+
+def _read_image(message: embedding_pb2.Sequence, layout: Layout) -> Float32[np.ndarray, "frames bodies joints 3"]:
+    shape = (message.num_frames, message.num_bodies, layout.num_joints)
+    sizes = [math.prod(shape) * numbers * _FLOAT.itemsize for numbers in (2, 3)]
+    if 0 in shape or len(message.positions) not in sizes:
+        raise InvalidSkeletonError(
+            f"positions has {len(message.positions)} bytes; {' × '.join(map(str, shape))} 2-D joints are {sizes[0]}, "
+            f"with a confidence {sizes[1]}. Send raw little-endian float32, row-major."
+        )
+    joints = np.frombuffer(message.positions, _FLOAT).reshape(*shape, -1)
+    up = message.conventions.up or "-y"
+    with in_field("conventions.up"):
+        if up not in ("y", "-y"):
+            raise InvalidRequestError(f"it is {quoted(up)}; in an image, y or -y is up.")
+    known_size = message.image_width > 0 and message.image_height > 0
+    return from_image(
+        joints[..., :2].astype(np.float64),
+        layout,
+        confidence=joints[..., 2].astype(np.float64) if joints.shape[-1] == 3 else None,
+        image_size=(message.image_width, message.image_height) if known_size else None,
+        up="y" if up == "y" else "-y",
+    ).sequence
 
 
 def write_positions(sequence: Float32[np.ndarray, "frames bodies joints 3"]) -> bytes:

@@ -69,7 +69,7 @@ top_k: it is 2.5, of type float; give a whole number.
 effort: it is 'exact', of type str; give an Effort, such as Effort(exact=True).
 gallery: it is 3, of type int; give a text.
 queries[0]: a sequence must be an array of numbers, got NoneType
-layout: it is None, of type NoneType; give a name: azure32, bandai21, body25,
+layout: it is None, of type NoneType; give a Layout or a name: azure32, bandai21, body25,
 sequences[0]: a sequence must be an array of numbers, got list
 num_neighbours: it is '5', of type str; give a whole number.
 temperature: it is '5', of type str; give a number.

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from gfp_serve.client import AsyncClient
 from gfp_serve.encoder import Encoder
 from gfp_serve.errors import GfpError, OverloadedError
+from gfp_serve.image_joints import from_image
 from gfp_serve.layouts import FLORENCE15, KINECT20, LAYOUTS, NTU25
 from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc, gallery_pb2, gallery_pb2_grpc
 from gfp_serve.wire.arrays import read_embedding, write_embedding, write_sequence
@@ -593,3 +594,72 @@ async def test_an_upsert_with_one_bad_item_stores_nothing(embedding, gallery):
         request = gallery_pb2.UpsertRequest(items=[item(1), bad])
         await refused(gallery.Upsert(request), CODE.INVALID_ARGUMENT, "INVALID_REQUEST")
     assert (await embedding.GetInfo(embedding_pb2.GetInfoRequest())).gallery.num_items == 0
+
+
+# --- layouts without a name, conventions, 2-D joints ---
+
+
+async def vector_of(embedding, **changed):
+    """The vector of a request with one sequence."""
+    request = embedding_pb2.EmbedRequest(sequences=[embedding_pb2.Sequence(**changed)])
+    return read_embedding((await embedding.Embed(request)).embeddings[0], SIZE)
+
+
+def shaped(positions, **others):
+    num_frames, num_bodies, num_joints, _ = positions.shape
+    counts = {"num_frames": num_frames, "num_bodies": num_bodies, "num_joints": num_joints}
+    return {"positions": positions.astype("<f4").tobytes(), **counts, **others}
+
+
+async def test_joints_of_no_known_layout_are_named_in_the_request(embedding):
+    clip = walk(3, frames=40)
+    order = np.random.default_rng(0).permutation(25)
+    # In another spelling: right_shoulder for ShoulderRight.
+    names = [f"right_{name[:-5].lower()}" if name.endswith("Right") else name for name in NTU25.joint_names]
+    expected = await vector_of(embedding, **shaped(clip, layout="ntu25"))
+    found = await vector_of(embedding, **shaped(clip[:, :, order], joint_names=[names[joint] for joint in order]))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+async def test_a_request_says_its_conventions(embedding):
+    clip = walk(3, frames=40)
+    source = clip @ np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]], dtype=np.float32) * 100  # z up, centimetres
+    expected = await vector_of(embedding, **shaped(clip, layout="ntu25"))
+    said = embedding_pb2.Conventions(up="z", unit="cm")
+    found = await vector_of(embedding, **shaped(source, layout="ntu25", conventions=said))
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("with_confidence", [False, True])
+async def test_2d_joints_are_embedded_upright_and_scaled_by_the_trunk(embedding, with_confidence):
+    pixels = np.concatenate([walk(3, frames=40)[..., :2] * [100, -100] + 300, np.ones((40, 1, 25, 1))], axis=-1)
+    pixels[3, 0, 7, 2] = 0.1
+    kept = pixels if with_confidence else pixels[..., :2]
+    placed = from_image(
+        kept[..., :2].astype(np.float32).astype(np.float64), NTU25, confidence=kept[..., 2] if with_confidence else None
+    )
+    expected = await vector_of(embedding, **shaped(placed.sequence, layout="ntu25"))
+    found = await vector_of(embedding, **shaped(kept, layout="ntu25", dimensions=2))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"layout": "ntu25", "joint_names": NTU25.joint_names}, "both a layout, 'ntu25', and names of joints"),
+        ({"joint_names": ["Head"] * 25}, "need names of 1 to 64 letters that differ"),
+        ({"joint_names": ["", *NTU25.joint_names[1:]]}, "need names of 1 to 64 letters that differ"),
+        ({"joint_names": [f"j{number}" for number in range(25)]}, "cannot be mapped"),
+        ({"layout": "ntu25", "conventions": {"up": "up"}}, "conventions: up is 'up'; choose one of x, y, z"),
+        ({"layout": "ntu25", "conventions": {"unit": "km"}}, "conventions: unit is 'km'; choose one of m, dm"),
+        ({"layout": "ntu25", "dimensions": 4}, "dimensions: it is 4; joints have 2 or 3 dimensions"),
+        ({"layout": "ntu25", "dimensions": 2, "conventions": {"up": "z"}}, "in an image, y or -y is up"),
+        ({"layout": "coco17", "num_joints": 17, "dimensions": 2}, "2-D joints are 544, with a confidence 816"),
+    ],
+)
+async def test_what_a_request_says_wrongly_of_its_joints_is_refused(embedding, changed, words):
+    sequence = {**shaped(walk(1, frames=4)), **changed}
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await embedding.Embed(embedding_pb2.EmbedRequest(sequences=[embedding_pb2.Sequence(**sequence)]))
+    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert words in refused.value.details()
