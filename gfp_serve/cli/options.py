@@ -196,7 +196,7 @@ def _build_choice(
 
 
 def _click_type(hint: Any) -> Any:
-    if isinstance(hint, types.UnionType):
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
         (hint,) = [part for part in typing.get_args(hint) if part is not types.NoneType]
     if typing.get_origin(hint) is typing.Literal:
         return click.Choice(list(typing.get_args(hint)))

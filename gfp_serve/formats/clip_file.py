@@ -10,6 +10,7 @@ import itertools
 import tokenize
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -84,6 +85,8 @@ def read(path: Path, said: Conventions = Conventions()) -> Iterator[Clip | Remar
     file = _Arrays(path, _load(path))
     conventions = said.or_else(_conventions(file))
     clips = list(_clips(file))
+    if repeated := _num_repeated(file):
+        yield Remark(f"{repeated} clips have the name of an earlier one; they are called NAME#2, NAME#3 and so on.")
     if _is_flat(clips):
         yield from _flat_clips(file, clips, conventions)
         return
@@ -336,11 +339,20 @@ def _clip_names(file: _Arrays, count: int) -> list[str]:
     if given is None:
         return [f"{number:0{len(str(count - 1))}}" for number in range(count)]
     names = [str(name) for name in given]
-    seen: dict[str, int] = {}
+    taken, counts = set(names), Counter[str]()
     for clip, name in enumerate(names):
-        if seen.setdefault(name, clip) != clip:
-            raise file.damaged("clip_name", f"gives clips {seen[name]} and {clip} the same name {name!r}")
+        counts[name] += 1
+        if counts[name] > 1:
+            while (other := f"{name}#{counts[name]}") in taken:
+                counts[name] += 1
+            taken.add(other)
+            names[clip] = other
     return names
+
+
+def _num_repeated(file: _Arrays) -> int:
+    given = file.optional("clip_name", "U", (None,))
+    return 0 if given is None else len(given) - len(set(given.tolist()))
 
 
 def _check_writable(clips: Sequence[Clip]) -> None:

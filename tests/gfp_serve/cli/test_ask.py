@@ -394,6 +394,21 @@ def test_conditions_that_no_item_meets_are_pointed_out_and_others_are_not(run, r
     assert run("classify", recordings / "b.npz", "--where", "label=wave").stderr == ""
 
 
+@pytest.mark.parametrize("words", [["--up", "-y"], ["--up=-y", "--unit", "m", "--hand", "right"]])
+def test_the_conventions_of_files_can_be_said(run, tmp_path, words):
+    upside_down = [dataclasses.replace(clip, sequence=clip.sequence * np.float32([-1, -1, 1])) for clip in clips(1, 2)]
+    write_clip_file(tmp_path / "right.npz", clips(1, 2))
+    write_clip_file(tmp_path / "turned.npz", upside_down)
+    run("add", tmp_path / "right.npz")
+    found = run("search", tmp_path / "turned.npz", *words, "--top-k", 1, "--json")
+    assert "turned.npz: read as -y up, metres, right-handed.\n" in found.stderr
+    (answer, _) = lines(found)
+    assert answer["neighbours"][0]["id"] == "right/c1"
+    assert answer["neighbours"][0]["similarity"] == pytest.approx(1, abs=1e-4)
+    refused = run("search", tmp_path / "turned.npz", "--up", "down", code=2).stderr
+    assert "'down' is not one of 'x', 'y', 'z', '-x', '-y', '-z'" in refused
+
+
 @pytest.mark.parametrize("command", ["search", "classify"])
 def test_clips_of_an_image_are_compared_with_clips_of_images_only(run, recordings, command):
     # The same motion without its depth, in pixels, y down.

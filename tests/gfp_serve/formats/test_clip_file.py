@@ -147,7 +147,6 @@ DAMAGES: dict[str, tuple[str, np.ndarray | Callable[[np.ndarray], np.ndarray]]] 
     "too many subjects": ("subject", np.array([1, 2, 3])),
     "cameras as floats": ("camera", np.array([0.5, 1.0])),
     "an unknown split": ("split", np.array([0, 2])),
-    "a name twice": ("clip_name", np.array(["a", "a"])),
     "bytes as descriptions": ("description", np.array([b"x", b"y"])),
     "objects": ("clip_name", np.array([{"a": 1}, None], dtype=object)),
 }

@@ -132,6 +132,16 @@ def test_2d_joints_have_a_confidence_and_an_image(upright: list[Clip], tmp_path:
     assert shape(wide[1]) == pytest.approx(shape(square[1]) * 16 / 9, rel=1e-3)
 
 
+def test_clips_of_one_name_are_told_apart_by_a_number(upright: list[Clip], tmp_path: Path) -> None:
+    write_clip_file(tmp_path / "plain.npz", upright[:5])
+    with np.load(tmp_path / "plain.npz") as arrays:
+        np.savez(tmp_path / "same.npz", **{**arrays, "clip_name": np.array(["a", "b", "a", "a#2", "a"])})
+    found, said = read_with_remarks(tmp_path / "same.npz")
+    assert [clip.name for clip in found] == ["a", "b", "a#3", "a#2", "a#4"]
+    assert said == ["2 clips have the name of an earlier one; they are called NAME#2, NAME#3 and so on."]
+    check_same(found, upright[:5])
+
+
 def cycled(text: str) -> str:
     """A BVH file with x, y, z called y, z, x: then z is up."""
     turned = re.sub(r"OFFSET\s+(\S+)\s+(\S+)\s+(\S+)", lambda found: f"OFFSET {found[3]} {found[1]} {found[2]}", text)
