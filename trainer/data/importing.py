@@ -145,7 +145,7 @@ def import_recordings(
 
     Raises `InterruptedImportError` when the disk is full or a worker was killed. Raises `StoreError` when no clip is
     usable or, with `strict`, when any was left out, and `InvalidRequestError` when the config names a source, subject
-    or protocol that does not occur; these leave nothing to go on with.
+    or protocol that does not occur, and when some clips are 2-D and others 3-D; these leave nothing to go on with.
     """
     _check_sources(sources, config)
     files = [(source, file) for source, of_source in sources.items() for file in of_source]
@@ -155,6 +155,7 @@ def import_recordings(
     sums: dict[str, list[tuple[str, str]]] = {source: [] for source in sources}
     subjects: set[str] = set()
     protocols: set[str] = set()
+    files_by_dimensions: dict[int, Path] = {}
 
     def count(note: dict[str, Any]) -> None:
         source, file = files[summary.num_files]
@@ -169,6 +170,8 @@ def import_recordings(
         sums[source].append((note["sha256"], file.name))
         for text in note.get("remarks", []):  # imports that an earlier state of the code began have none
             summary.remarks.add(file, text)
+        for number in note.get("dimensions", []):
+            files_by_dimensions.setdefault(number, file)
 
     with StoreWriter(out, config.read.cleaning, overwrite=overwrite, job=job) as writer:
         for note in writer.notes:
@@ -183,6 +186,11 @@ def import_recordings(
             count(note)
         for source, of_source in sums.items():
             writer.add_source(source, sha256=_digest(of_source), licence=config.licences.get(source, ""))
+        if len(files_by_dimensions) > 1:
+            raise InvalidRequestError(
+                f"{files_by_dimensions[2]} has 2-D joints and {files_by_dimensions[3]} 3-D ones; import them into "
+                f"stores of their own."
+            )
         _check_subjects(subjects, config)
         _check_protocol(protocols, config)
         if config.strict and summary.problems:
@@ -209,6 +217,7 @@ def _add(
     num_clips = num_frames = num_listed = 0
     subjects: set[str] = set()
     protocols: set[str] = set()
+    dimensions: set[int] = set()
     problems: list[Problem] = []
     remarks: list[str] = []
     source, left_bytes = reading.source, float(reading.file.stat().st_size)
@@ -248,6 +257,7 @@ def _add(
             protocol=protocol,
         )
         subjects.add(f"{source}/{clip.subject}")
+        dimensions.add(clip.dimensions)
         num_clips += 1
         num_frames += len(clip.sequence)
         # The number of a file's clips is not known before its end, so these bytes are a guess.
@@ -260,6 +270,7 @@ def _add(
         "num_clips": num_clips,
         "num_frames": num_frames,
         "num_listed": num_listed,
+        "dimensions": sorted(dimensions),
         "problems": [(problem.what, problem.reason, problem.is_file) for problem in problems],
         "remarks": remarks,
         "subjects": sorted(subjects),

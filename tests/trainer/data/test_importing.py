@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -304,6 +305,18 @@ def test_a_folder_with_two_kinds_of_recordings_is_refused_and_named(tmp_path: Pa
     assert "would both be the source 'raw'; name folders with one kind" in result.stderr
 
 
+def test_clips_of_two_and_of_three_dimensions_do_not_go_into_one_store(tmp_path: Path) -> None:
+    clip = Clip(name="a", sequence=make_sequence(1), layout=NTU25, fps=30.0)
+    flat = replace(clip, sequence=clip.sequence * np.float32([100, -100, 0]) + np.float32([300, 300, 0]))
+    write_clip_file(tmp_path / "space.npz", [clip])
+    write_clip_file(tmp_path / "image.npz", [flat])
+    result = run("import", tmp_path / "space.npz", tmp_path / "image.npz", "--out", tmp_path / "store")
+    assert result.exit_code == 1
+    assert "image.npz has 2-D joints and " in result.stderr
+    assert not (tmp_path / "store").exists()
+    assert run("import", tmp_path / "image.npz", "--out", tmp_path / "store").exit_code == 0
+
+
 def test_progress_adds_up_to_all_bytes(tmp_path: Path) -> None:
     sources = find_sources([make_damaged_folder(tmp_path / "mixed")])
     steps: list[float] = []
@@ -447,6 +460,7 @@ def test_an_interrupted_import_goes_on_where_it_stopped_and_makes_the_same_store
 
 KILLED = """
 import os, signal, sys
+from dataclasses import replace
 from pathlib import Path
 from trainer.data.importing import ImportConfig, find_sources, import_recordings
 
