@@ -79,6 +79,19 @@ async def test_raw_and_typed_input_with_or_without_a_body_axis_give_our_services
     assert reply.id == "mine"
 
 
+async def test_parameters_say_the_conventions_of_the_clips(stub: Stub) -> None:
+    expected = outputs_of(await stub.ModelInfer(inference_request(skeleton=CLIPS)))["embedding"]
+    z_up = (CLIPS @ np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]], dtype=np.float32) * 100).astype(np.float32)
+    request = inference_request(skeleton=z_up)
+    request.parameters["up"].string_param, request.parameters["unit"].string_param = "z", "cm"
+    np.testing.assert_allclose(outputs_of(await stub.ModelInfer(request))["embedding"], expected, atol=1e-4)
+    request.parameters["unit"].string_param = "furlong"
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await stub.ModelInfer(request)
+    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert "unit is 'furlong'; choose one of m, dm, cm" in refused.value.details()
+
+
 async def test_clips_and_embeddings_give_neighbours_and_their_vote(stub: Stub) -> None:
     whole = np.stack([walk(number) for number in range(2)]).astype(np.float32)
     found = outputs_of(await stub.ModelInfer(inference_request("gfp-knn", skeleton=whole, k=np.array([2], np.int32))))

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from gfp_serve.client import AsyncClient, ClipItem
+from gfp_serve.layouts import NTU25
 from gfp_serve.server import Server
 from gfp_serve.service.window_queue import MAX_WAITING
-from gfp_serve.v1 import gallery_pb2, stream_pb2
+from gfp_serve.v1 import embedding_pb2, gallery_pb2, stream_pb2
 from tests.support.frame_streams import FRAMES, LENGTH, STRIDE, bring, opening, replies_to, stub_of
 from tests.support.servers import HANG_S, GatedEncoder, calls_in, channel_to, running, small_config, until
 from tests.support.tiny_bundle import embedding_of, tiny_bundle, walk
@@ -39,6 +40,17 @@ async def test_every_window_has_its_place_and_the_embedding_of_the_same_clip(ser
     np.testing.assert_allclose(vectors_of(replies), expected, atol=1e-5)
     assert all(reply.timing.total_ns > 0 for reply in replies)
     assert not any(reply.num_dropped or reply.problem or reply.neighbours for reply in replies)
+
+
+async def test_a_stream_says_its_joints_and_conventions(server: Server) -> None:
+    expected = vectors_of(await replies_to(server, opening(lossless=True), bring(FRAMES[:16])))
+    z_up = (FRAMES[:16] @ np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]], dtype=np.float32) * 100).astype(np.float32)
+    said = embedding_pb2.Conventions(up="z", unit="cm")
+    named = opening(lossless=True, layout="", joint_names=NTU25.joint_names[::-1], conventions=said)
+    found = vectors_of(await replies_to(server, named, bring(z_up[:, :, ::-1])))
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    with pytest.raises(grpc.RpcError, match="up is 'down'; choose one of x, y, z"):
+        await replies_to(server, opening(conventions=embedding_pb2.Conventions(up="down")))
 
 
 async def test_windows_have_neighbours_and_class_if_requested(server: Server) -> None:
