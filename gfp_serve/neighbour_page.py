@@ -18,6 +18,7 @@ from gfp_serve.errors import DamagedFileError, InvalidSkeletonError
 from gfp_serve.formats import Clip, Remark, find_named_files, read_clips
 from gfp_serve.formats.file_names import ends_of
 from gfp_serve.items import Neighbour, Source
+from gfp_serve.joint_map import JointMap
 from gfp_serve.moments import Moment
 from gfp_serve.motion_page import Motion, MotionPanel, MotionRow, write_motion_page
 from gfp_serve.skeleton import check_sequence
@@ -66,6 +67,7 @@ class NeighbourPage:
         recordings: Iterable[Path],
         report: Callable[[str], None],
         conventions: Conventions = Conventions(),  # noqa: B008  (it cannot be changed)
+        joint_map: JointMap | None = None,
     ) -> WrittenPage:
         """Write the page, with motion from `recordings` (files and folders) of these conventions.
 
@@ -75,7 +77,7 @@ class NeighbourPage:
         queries = {name: _motion(clip, clip.sequence) for name, clip, _ in self._rows}
         motions = {origin: queries[origin.id] for origin in origins if origin.id in queries}
         files = [file.path for file in find_named_files(recordings)]
-        motions |= find_motions(origins - motions.keys(), files, report, conventions)
+        motions |= find_motions(origins - motions.keys(), files, report, conventions, joint_map)
         rows = [
             MotionRow(
                 query=MotionPanel(title=clip.label or "", subtitle=name, motion=queries[name]),
@@ -108,6 +110,7 @@ def find_motions(
     files: Iterable[Path],
     report: Callable[[str], None],
     conventions: Conventions = Conventions(),  # noqa: B008  (it cannot be changed)
+    joint_map: JointMap | None = None,
 ) -> dict[Origin, Motion]:
     """Read the motion of each origin whose recording is one of the files. Files that no origin names are not read.
 
@@ -132,7 +135,9 @@ def find_motions(
                 if (name := f"{end}/{clip_name}") in wanted:
                     names[clip_name].append(name)
         try:
-            for clip in read_clips(file, conventions=conventions, report=_told_before) if names else ():
+            for clip in (
+                read_clips(file, conventions=conventions, joint_map=joint_map, report=_told_before) if names else ()
+            ):
                 for place, origin, cut in (way for name in names.pop(clip.name, ()) for way in wanted.pop(name, ())):
                     motion = cut(clip)
                     if motion is None or place > found.get(origin, (place,))[0]:

@@ -10,11 +10,12 @@ import click
 from gfp_serve.cli.options import options_from, with_options_of
 from gfp_serve.cli.printing import printable
 from gfp_serve.cli.progress import progress, warn
-from gfp_serve.cli.reading import label_from_option, say_how_files_were_read
+from gfp_serve.cli.reading import joint_map_option, label_from_option, say_how_files_were_read
 from gfp_serve.client import Client
 from gfp_serve.client.recordings import CLIPS_PER_REQUEST, RecordedClip, Recordings, WindowPlan
 from gfp_serve.conventions import Conventions
 from gfp_serve.formats import TEST_SPLIT, TRAIN_SPLIT
+from gfp_serve.joint_map import JointMap
 
 _SPLITS = {"all": None, "train": TRAIN_SPLIT, "test": TEST_SPLIT}
 
@@ -29,14 +30,22 @@ class ClipChoice:
     split: str
     label_from: str | None
     conventions: Conventions = Conventions()  # noqa: RUF009  (it cannot be changed)
+    joint_map: JointMap | None = None
 
 
 def reads_clips(command: Callable[..., None]) -> Callable[..., None]:
     """The recordings that a command goes through: it is called with `clips=`, a `ClipChoice`."""
 
     @with_options_of(command)
-    def call(files: Sequence[Path], split: str, label_from: str | None, conventions: Conventions, **given: Any) -> None:
-        command(clips=ClipChoice(files, split, label_from, conventions), **given)
+    def call(
+        files: Sequence[Path],
+        split: str,
+        label_from: str | None,
+        conventions: Conventions,
+        joint_map: JointMap | None,
+        **given: Any,
+    ) -> None:
+        command(clips=ClipChoice(files, split, label_from, conventions, joint_map), **given)
 
     split = click.option(
         "--split",
@@ -46,7 +55,7 @@ def reads_clips(command: Callable[..., None]) -> Callable[..., None]:
         help="Use only clips on this side of the recordings' own split.",
     )
     files = click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
-    return files(split(label_from_option(options_from(Conventions, into="conventions")(call))))
+    return files(split(label_from_option(options_from(Conventions, into="conventions")(joint_map_option(call)))))
 
 
 def answered_clips(
@@ -65,6 +74,7 @@ def answered_clips(
         split=_SPLITS[clips.split],
         label_from=clips.label_from,
         conventions=clips.conventions,
+        joint_map=clips.joint_map,
         report=skipped,
     )
     clips_per_request = min(CLIPS_PER_REQUEST, client.info().limits.max_sequences)

@@ -22,6 +22,7 @@ from gfp_serve.formats.annotations import Annotation, label_of
 from gfp_serve.formats.folder_labels import label_files
 from gfp_serve.formats.remark import Remarks
 from gfp_serve.items import Attribute, Source
+from gfp_serve.joint_map import JointMap
 from gfp_serve.layouts import LAYOUTS, map_joints
 from gfp_serve.lost_joints import lost_as_nan
 from gfp_serve.preprocess import MODEL_LAYOUT, fill_gaps
@@ -85,6 +86,7 @@ class Recordings:
         split: int | None = None,
         label_from: str | None = None,
         conventions: Conventions = Conventions(),  # noqa: B008  (it cannot be changed)
+        joint_map: JointMap | None = None,
         report: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.files = find_named_files(paths)
@@ -92,7 +94,7 @@ class Recordings:
         self.labels = None if label_from is None else label_files(label_from, self.files)
         self.remarks = Remarks()
         self._split = split
-        self._conventions = conventions
+        self._conventions, self._joint_map = conventions, joint_map
         self._report = report
 
     def answered(
@@ -142,7 +144,7 @@ class Recordings:
                 self.remarks.add(file.path, remark.text)
 
         try:
-            for read in read_clips(file.path, conventions=self._conventions, report=report):
+            for read in read_clips(file.path, conventions=self._conventions, joint_map=self._joint_map, report=report):
                 clip = read if self.labels is None else self.labels.applied_to(read, file.path)
                 if self._split is not None and clip.split != self._split:
                     continue

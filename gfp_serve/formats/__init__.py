@@ -18,6 +18,7 @@ from gfp_serve.formats.clip import NO_SPLIT, TEST_SPLIT, TRAIN_SPLIT, UNKNOWN_SU
 from gfp_serve.formats.clip_file import write as write_clip_file
 from gfp_serve.formats.file_names import NamedFile, names_of
 from gfp_serve.formats.remark import Remark, Report
+from gfp_serve.joint_map import JointMap
 
 __all__ = [
     "NO_SPLIT",
@@ -40,9 +41,9 @@ __all__ = [
 _log = logging.getLogger(__name__)
 
 
-def _read_npz(path: Path, said: Conventions) -> Iterator[Clip | Remark]:
+def _read_npz(path: Path, said: Conventions, joint_map: JointMap | None = None) -> Iterator[Clip | Remark]:
     if not ctr_gcn.is_data_set(path):
-        yield from clip_file.read(path, said)
+        yield from clip_file.read(path, said, joint_map)
     else:
         yield from _meant(ctr_gcn.read(path), said)
 
@@ -100,12 +101,14 @@ def read_clips(
     path: Path | str,
     *,
     conventions: Conventions = Conventions(),  # noqa: B008  (it cannot be changed)
+    joint_map: JointMap | None = None,
     as_published: bool = False,
     report: Report | None = None,
 ) -> Iterator[Clip]:
     """Yield the clips of one recording, in the file's order, in metres, y up, right-handed.
 
     `conventions` says how coordinates are meant, where the caller knows better than format, file and anatomy.
+    `joint_map` says which joints of clip files and motion capture are which, where their names do not.
     `as_published` keeps mistakes of published pipelines. `report` gets what the reader says about the file, such as how
     it was turned upright, or why it leaves a clip out; without `report` it is logged.
     Raises `DamagedFileError`, which names the file and the line or array. It is raised before the first clip, except
@@ -113,17 +116,18 @@ def read_clips(
     """
     path = Path(path)
     report = report or partial(_log.warning, "%s: %s", path)
-    for each in _read(path, conventions, as_published):
+    for each in _read(path, conventions, joint_map, as_published):
         if isinstance(each, Remark):
             report(each)
         else:
             yield each
 
 
-def _read(path: Path, said: Conventions, as_published: bool) -> Iterator[Clip | Remark]:
+def _read(path: Path, said: Conventions, joint_map: JointMap | None, as_published: bool) -> Iterator[Clip | Remark]:
+    said = said if joint_map is None else said.or_else(joint_map.conventions)
     reader, suffix = _reader_of(path), path.suffix.lower()
     if reader in _UNSETTLED:
-        yield from reader(path, said)
+        yield from reader(path, said, joint_map)
         return
     if as_published:
         reader = _PUBLISHED_READERS.get(suffix, reader)

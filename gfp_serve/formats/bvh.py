@@ -16,10 +16,11 @@ from jaxtyping import Float64
 
 from gfp_serve.conventions import METRES, Conventions, decide, to_standard
 from gfp_serve.errors import DamagedFileError
-from gfp_serve.formats.bvh_body import body_of, unit_of
-from gfp_serve.formats.bvh_text import Joint, parse
+from gfp_serve.formats.bvh_body import body_of, known_joints, unit_of
+from gfp_serve.formats.bvh_text import END_SITE, Joint, parse
 from gfp_serve.formats.clip import Clip
 from gfp_serve.formats.remark import Remark
+from gfp_serve.joint_map import JointMap
 from gfp_serve.layouts import NTU25, map_joints
 
 _FRAMES_AT_ONCE = 1_024
@@ -64,11 +65,16 @@ class Motion:
         return np.concatenate(blocks)
 
 
-def read(path: Path, said: Conventions = Conventions()) -> Iterator[Clip | Remark]:  # noqa: B008 (it cannot be changed)
+def read(
+    path: Path,
+    said: Conventions = Conventions(),  # noqa: B008  (it cannot be changed)
+    joint_map: JointMap | None = None,
+) -> Iterator[Clip | Remark]:
     """Yield how the file was read, and its clip: one body in layout ntu25, in metres, y up, right-handed.
 
     Limbs and head are those of the file. The points of the spine lie between them (see `body_of`). Fingers, twist bones
-    and the like are left out. A file does not name action and person.
+    and the like are left out. A file does not name action and person. With a `joint_map`, its joints are used instead
+    of those of known names.
 
     The format has no conventions. What is not said is decided from how the body stands and walks in the file; if it
     never stands, from the pose in which all rotations are zero. See `conventions.decide`.
@@ -77,7 +83,10 @@ def read(path: Path, said: Conventions = Conventions()) -> Iterator[Clip | Remar
     """
     motion = read_motion(path)
     try:
-        layout, kept = body_of(motion.names, motion.parents, motion.lengths)
+        if joint_map is None:
+            layout, kept = body_of(motion.names, motion.parents, motion.lengths)
+        else:
+            layout, kept = joint_map.layout_of(motion.names, motion.parents)
         body = motion.positions(kept)
         found = replace(said, unit=said.unit or unit_of(body, layout))
         body *= METRES[found.unit or "m"]
@@ -95,6 +104,17 @@ def read(path: Path, said: Conventions = Conventions()) -> Iterator[Clip | Remar
     sequence = map_joints(body[:, None].astype(np.float32), layout, NTU25)
     yield Remark(f"read as {found}.")
     yield Clip(name=path.stem, sequence=to_standard(sequence, replace(found, unit="m")), layout=NTU25, fps=motion.fps)
+
+
+def guess(path: Path) -> tuple[list[str], dict[str, str]]:
+    """The names of a file's joints, end sites left out, and the standard names of those that are known.
+
+    Raises `DamagedFileError` for a file that cannot be read.
+    """
+    motion = read_motion(path)
+    found = known_joints(motion.names, motion.parents, motion.lengths)
+    names = [name for name in motion.names if not name.endswith(END_SITE)]
+    return names, {motion.names[index]: name for name, index in found.items() if motion.names[index] in names}
 
 
 def read_motion(path: Path) -> Motion:

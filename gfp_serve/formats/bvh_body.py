@@ -48,16 +48,7 @@ def body_of(
     an end site at no distance stands for nothing. Of several roots the one is kept that has a body.
     Raises `DamagedFileError` when it finds no arms or no legs, or when several roots have them.
     """
-    lengths = [1.0] * len(names) if lengths is None else lengths
-    parts: dict[int, Recognised] = {}  # by root
-    for root in (joint for joint, parent in enumerate(parents) if parent < 0):
-        tree = _tree_of(root, parents)
-        part = recognise(
-            [names[joint] for joint in tree],
-            [-1, *(tree.index(parents[joint]) for joint in tree[1:])],
-            [lengths[joint] for joint in tree],
-        )
-        parts[root] = replace(part, joints={name: tree[joint] for name, joint in part.joints.items()})
+    parts = _parts(names, parents, [1.0] * len(names) if lengths is None else lengths)
     bodies = [root for root, part in parts.items() if part.has_arms and part.has_legs]
     if not bodies:
         raise DamagedFileError(_not_recognised(names, max(parts.values(), key=lambda part: len(part.joints))))
@@ -71,6 +62,25 @@ def body_of(
     name_of = {joint: name for name, joint in kept.items()}
     layout = layout_of([name_of[joint] for joint in joints], [_kept_parent(joint, parents, joints) for joint in joints])
     return layout, joints
+
+
+def known_joints(names: Sequence[str], parents: Sequence[int], lengths: Sequence[float]) -> Mapping[str, int]:
+    """The joints that can be recognised below the root with most of them: standard name -> index."""
+    return max(_parts(names, parents, lengths).values(), key=lambda part: len(part.joints)).joints
+
+
+def _parts(names: Sequence[str], parents: Sequence[int], lengths: Sequence[float]) -> dict[int, Recognised]:
+    """What can be recognised below each root, by the root."""
+    parts: dict[int, Recognised] = {}
+    for root in (joint for joint, parent in enumerate(parents) if parent < 0):
+        tree = _tree_of(root, parents)
+        part = recognise(
+            [names[joint] for joint in tree],
+            [-1, *(tree.index(parents[joint]) for joint in tree[1:])],
+            [lengths[joint] for joint in tree],
+        )
+        parts[root] = replace(part, joints={name: tree[joint] for name, joint in part.joints.items()})
+    return parts
 
 
 def recognise(names: Sequence[str], parents: Sequence[int], lengths: Sequence[float]) -> Recognised:
@@ -94,7 +104,9 @@ def recognise(names: Sequence[str], parents: Sequence[int], lengths: Sequence[fl
 
 def unit_of(body: Float64[np.ndarray, "frames joints 3"], layout: Layout) -> Unit:
     """The unit that makes these legs those of a person, see `conventions.unit_by_leg`. Raises `DamagedFileError`."""
-    place = {name: body[:, joint] for joint, name in enumerate(layout.joint_names)}
+    place = {name: body[:, joint] for joint, name in enumerate(layout.canonical_names)}
+    if not all(joint + side in place for joint in LEG_JOINTS for side in SIDES):
+        raise DamagedFileError("its unit is not known, because it has no legs. Say the unit, for example --unit cm.")
     bones = [
         np.median(np.linalg.norm(place[lower + side] - place[upper + side], axis=-1))
         for side in SIDES
@@ -199,7 +211,8 @@ def _not_recognised(names: Sequence[str], part: Recognised) -> str:
     return (
         f"it has no known joint names for {', and none for '.join(missing)}. Found: {', '.join(found)}. Expected are "
         f"names such as LeftArm, LeftForeArm, LeftHand and LeftUpLeg, LeftLeg, LeftFoot, or LeftShoulder, LeftElbow, "
-        f"LeftWrist and LeftHip, LeftKnee, LeftAnkle, and the same on the right: rename the joints. The file has "
+        f"LeftWrist and LeftHip, LeftKnee, LeftAnkle, and the same on the right. Say which joint is which with "
+        f"--joint-map; `gfp-data joint-map FILE` writes a map to start from. The file has "
         f"{', '.join(joints)[:1000]}."
     )
 

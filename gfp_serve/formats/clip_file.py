@@ -31,7 +31,8 @@ from gfp_serve.files import written_whole
 from gfp_serve.formats.clip import UNKNOWN_SUBJECT, Clip
 from gfp_serve.formats.remark import Remark
 from gfp_serve.image_joints import from_image
-from gfp_serve.layouts import Layout, layout_of
+from gfp_serve.joint_map import JointMap
+from gfp_serve.layouts import STANDARD_NAMES, Layout, layout_of, standard_name
 
 _REQUIRED = ("positions", "offsets", "joint_names", "parents", "fps")
 _CONVENTIONS = ("up", "unit", "hand")
@@ -74,7 +75,11 @@ _KINDS = {
 }
 
 
-def read(path: Path, said: Conventions = Conventions()) -> Iterator[Clip | Remark]:  # noqa: B008 (it cannot be changed)
+def read(
+    path: Path,
+    said: Conventions = Conventions(),  # noqa: B008  (it cannot be changed)
+    joint_map: JointMap | None = None,
+) -> Iterator[Clip | Remark]:
     """Yield the clips of a clip file. A body that is NaN in all frames of a clip is left out of it.
 
     Coordinates are metres, y up, right-handed, if neither caller nor file say otherwise. A remark says it if people do
@@ -84,11 +89,11 @@ def read(path: Path, said: Conventions = Conventions()) -> Iterator[Clip | Remar
     """
     file = _Arrays(path, _load(path))
     conventions = said.or_else(_conventions(file))
-    clips = list(_clips(file))
+    clips = list(_clips(file, joint_map))
     if repeated := _num_repeated(file):
         yield Remark(f"{repeated} clips have the name of an earlier one; they are called NAME#2, NAME#3 and so on.")
     if _is_flat(clips):
-        yield from _flat_clips(file, clips, conventions)
+        yield from _flat_clips(file, clips, conventions, joint_map)
         return
     if (found := conventions.or_else(STANDARD)) != STANDARD:
         yield Remark(f"read as {found}.")
@@ -103,14 +108,19 @@ def _is_flat(clips: Sequence[Clip]) -> bool:
     return not any(joints[:, 2].any() for joints in seen) and any(joints.any() for joints in seen)
 
 
-def _flat_clips(file: "_Arrays", clips: Sequence[Clip], conventions: Conventions) -> Iterator[Clip | Remark]:
+def _flat_clips(
+    file: "_Arrays", clips: Sequence[Clip], conventions: Conventions, joint_map: JointMap | None
+) -> Iterator[Clip | Remark]:
     """The same clips, of 2-D joints, made standard. y points down, as in images, if nothing says or shows otherwise."""
     layout = clips[0].layout
     up = conventions.up or decide([clip.sequence for clip in clips], layout, Conventions()).up or "-y"
     if up not in ("y", "-y"):
         raise DamagedFileError(f"{file.path}: these are 2-D joints, so y or -y is up, and not {up}.")
     rows, count = sum(len(clip.sequence) for clip in clips), len(clips)
-    confidence = file.optional("visibility", "f", (rows, layout.num_joints))
+    confidence = file.optional("visibility", "f", (rows, len(file.arrays["joint_names"])))
+    _, kept = _layout(file, joint_map)
+    if confidence is not None and kept is not None:
+        confidence = confidence[:, kept]
     sizes = file.optional("image_size", "iuf", (count, 2))
     yield Remark(f"read as 2-D joints, {up} up.")
     start = 0
@@ -146,10 +156,9 @@ def _doubts(clips: Sequence[Clip]) -> Iterator[Remark]:
         yield Remark("people look mirrored; if axes are left-handed, say --hand left.")
 
 
-def _clips(file: "_Arrays") -> Iterator[Clip]:
-    layout = _layout(file)
-    joints = (layout.num_joints, 3)
-    positions = file.take("positions", "f", (None, *joints))
+def _clips(file: "_Arrays", joint_map: JointMap | None) -> Iterator[Clip]:
+    layout, kept = _layout(file, joint_map)
+    positions = file.take("positions", "f", (None, len(file.arrays["joint_names"]), 3))
     second = file.optional("positions2", "f", positions.shape)
     offsets = _offsets(file, num_rows=len(positions))
     count = len(offsets) - 1
@@ -171,6 +180,7 @@ def _clips(file: "_Arrays") -> Iterator[Clip]:
         bodies = [positions[rows]]
         if second is not None and not np.isnan(second[rows]).all():
             bodies.append(second[rows])
+        bodies = bodies if kept is None else [body[:, kept] for body in bodies]
         yield Clip(
             name=names[index],
             sequence=np.stack(bodies, axis=1).astype(np.float32, copy=False),  # frames, bodies, joints, 3
@@ -182,6 +192,13 @@ def _clips(file: "_Arrays") -> Iterator[Clip]:
             split=-1 if splits is None else int(splits[index]),
             description="" if descriptions is None else str(descriptions[index]),
         )
+
+
+def guess(path: Path) -> tuple[list[str], dict[str, str]]:
+    """The names of a file's joints, and the standard names of those that are known. Raises `DamagedFileError`."""
+    names = [str(name) for name in _Arrays(path, _load(path)).take("joint_names", "U", (None,))]
+    called = {name: standard_name(name) for name in names}
+    return names, {name: standard for name, standard in called.items() if standard in STANDARD_NAMES}
 
 
 def write(path: Path | str, clips: Sequence[Clip], *, conventions: Conventions = STANDARD) -> None:
@@ -278,17 +295,25 @@ def _check_size(path: Path, archive: zipfile.ZipFile) -> None:
         )
 
 
-def _layout(file: _Arrays) -> Layout:
+def _layout(file: _Arrays, joint_map: JointMap | None) -> tuple[Layout, list[int] | None]:
+    """The layout of the file's clips, and which of its joints they have; None: all."""
     names = [str(name) for name in file.take("joint_names", "U", (None,))]
     parents = [int(parent) for parent in file.take("parents", "iu", (len(names),))]
     if len(set(names)) < len(names):
         raise file.damaged("joint_names", f"names {next(n for n in names if names.count(n) > 1)!r} twice")
     if not all(-1 <= parent < len(names) for parent in parents):
         raise file.damaged("parents", f"must hold joint numbers from 0 to {len(names) - 1}, or -1 for a root")
+    if joint_map is not None:
+        try:
+            return joint_map.layout_of(names, parents)
+        except DamagedFileError as error:
+            raise DamagedFileError(f"{file.path}: {error}") from error
     try:
-        return layout_of(names, parents)
+        return layout_of(names, parents), None
     except UnknownLayoutError as error:
-        raise file.damaged("joint_names", f"is not a usable layout: {error}".removesuffix(".")) from error
+        raise file.damaged(
+            "joint_names", f"is not a usable layout: {error} Say which joint is which with --joint-map"
+        ) from error
 
 
 def _offsets(file: _Arrays, *, num_rows: int) -> list[int]:

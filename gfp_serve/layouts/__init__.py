@@ -15,7 +15,16 @@ from gfp_serve.layouts.images import (
     OPENPOSE18,
     PENN13,
 )
-from gfp_serve.layouts.layout import JointSource, Layout, Status, joint_sources, map_joints, mapping_matrix, statuses
+from gfp_serve.layouts.layout import (
+    RECIPE_NAMES,
+    JointSource,
+    Layout,
+    Status,
+    joint_sources,
+    map_joints,
+    mapping_matrix,
+    statuses,
+)
 from gfp_serve.layouts.names import standard_name
 from gfp_serve.layouts.sensors import AZURE32, BANDAI21, FLORENCE15, KINECT20, NTU25, OPENNI15
 
@@ -42,6 +51,7 @@ __all__ = [
     "SMPL22",
     "SMPL24",
     "SMPLX22",
+    "STANDARD_NAMES",
     "JointSource",
     "Layout",
     "Status",
@@ -62,6 +72,10 @@ LAYOUTS: dict[str, Layout] = {
         *(SMPL22, SMPL24, SMPLX22, HUMANML22, H36M17, H36M32),
     )
 }
+
+
+# What a joint can be called, so that the joints of the model are made of it.
+STANDARD_NAMES = frozenset(NTU25.joint_names) | RECIPE_NAMES
 
 
 def layout_named(name: str) -> Layout:

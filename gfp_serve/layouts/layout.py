@@ -127,6 +127,10 @@ _RECIPES: Mapping[str, tuple[_Recipe, ...]] = {
 }
 
 
+# The joints of which others are made.
+RECIPE_NAMES = frozenset(part for recipes in _RECIPES.values() for recipe in recipes for part in recipe.weights)
+
+
 # Requests may bring layouts of their own, so not all are kept.
 @lru_cache(maxsize=256)
 def joint_sources(source: Layout, target: Layout) -> tuple[JointSource, ...]:

@@ -14,11 +14,12 @@ from rich.text import Text
 from gfp_serve.cli.options import Group, options_from
 from gfp_serve.cli.printing import output
 from gfp_serve.cli.progress import errors, progress, warn
-from gfp_serve.cli.reading import label_from_option, say_how_files_were_read
+from gfp_serve.cli.reading import joint_map_option, label_from_option, say_how_files_were_read
 from gfp_serve.conventions import Conventions
-from gfp_serve.formats import Clip, Remark, find_named_files, ntu, read_clips
+from gfp_serve.formats import Clip, Remark, bvh, clip_file, find_named_files, ntu, read_clips
 from gfp_serve.formats.folder_labels import label_files
 from gfp_serve.formats.remark import Remarks
+from gfp_serve.joint_map import JointMap, write_guess
 from gfp_serve.preprocess import MODEL_LAYOUT, CleanConfig
 from trainer.data.choice import choose_clips
 from trainer.data.description import describe_clips, describe_store
@@ -49,6 +50,7 @@ def gfp_data() -> None:
 @click.option("--out", required=True, metavar="STORE", type=_PATH, help="Folder to write.")
 @options_from(CleanConfig, into="cleaning")
 @options_from(Conventions, into="conventions")
+@joint_map_option
 @click.option(
     "--test-subject",
     "test_subjects",
@@ -105,6 +107,7 @@ def import_command(
     out: Path,
     cleaning: CleanConfig,
     conventions: Conventions,
+    joint_map: JointMap | None,
     test_subjects: Sequence[str],
     licences: Sequence[str],
     protocol: str | None,
@@ -128,7 +131,13 @@ def import_command(
     _check_form(licences, "=", "--licence", "SOURCE=TEXT")
     sources = find_sources(paths)
     config = ImportConfig(
-        read=ReadConfig(cleaning=cleaning, conventions=conventions, as_published=compat, second_body=second_body),
+        read=ReadConfig(
+            cleaning=cleaning,
+            conventions=conventions,
+            joint_map=joint_map,
+            as_published=compat,
+            second_body=second_body,
+        ),
         protocol=protocol,
         test_subjects=frozenset(test_subjects),
         licences=dict(licence.split("=", 1) for licence in licences),
@@ -160,9 +169,10 @@ def import_command(
 @gfp_data.command("info", no_args_is_help=True)
 @click.argument("path", metavar="STORE|FILE", type=_PATH)
 @options_from(Conventions, into="conventions")
+@joint_map_option
 @click.option("--verify", is_flag=True, help="Read a store's content and compare it with its digest.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
-def info_command(path: Path, conventions: Conventions, verify: bool, as_json: bool) -> None:
+def info_command(path: Path, conventions: Conventions, joint_map: JointMap | None, verify: bool, as_json: bool) -> None:
     """Show what a store or recordings hold."""
     if is_store(path):
         store = ClipStore.open(path)
@@ -172,7 +182,7 @@ def info_command(path: Path, conventions: Conventions, verify: bool, as_json: bo
     elif verify:
         raise click.UsageError(f"--verify needs a store, and {path} is not one: `gfp-data import` makes one.")
     else:
-        description = describe_clips(_clips(path, conventions))
+        description = describe_clips(_clips(path, conventions, joint_map))
     if as_json:
         click.echo(json.dumps(description, ensure_ascii=False))
         return
@@ -198,9 +208,25 @@ def info_command(path: Path, conventions: Conventions, verify: bool, as_json: bo
         console.print(classes)
 
 
+@gfp_data.command("joint-map", no_args_is_help=True)
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+def joint_map_command(file: Path) -> None:
+    """Print a joint map of a file to start from.
+
+    FILE is motion capture (.bvh) or a clip file (.npz). Joints whose names are known have their meaning in the map, and
+    the others are comments. Mend it, and give it to other commands with --joint-map.
+    """
+    suffix = file.suffix.lower()
+    if suffix not in (".bvh", ".npz"):
+        raise click.BadParameter(f"{file} must end in .bvh or .npz; other formats say what their joints are.")
+    names, guessed = bvh.guess(file) if suffix == ".bvh" else clip_file.guess(file)
+    click.echo(write_guess(names, guessed), nl=False)
+
+
 @gfp_data.command("plot", no_args_is_help=True)
 @click.argument("path", metavar="STORE|FILE", type=_PATH)
 @options_from(Conventions, into="conventions")
+@joint_map_option
 @click.option("--out", required=True, metavar="PICTURE", type=_PATH, help="Picture to write, .png, .pdf or .svg.")
 @click.option(
     "--clip",
@@ -209,7 +235,9 @@ def info_command(path: Path, conventions: Conventions, verify: bool, as_json: bo
     multiple=True,
     help=f"Clip to draw; may be given several times. [default: one from each of the first {DEFAULT_STRIPS} classes]",
 )
-def plot_command(path: Path, conventions: Conventions, out: Path, names: Sequence[str]) -> None:
+def plot_command(
+    path: Path, conventions: Conventions, joint_map: JointMap | None, out: Path, names: Sequence[str]
+) -> None:
     """Draw clips of a store or of recordings as strips of poses.
 
     Left limbs are blue, right limbs orange. Each clip is turned to its front.
@@ -224,7 +252,7 @@ def plot_command(path: Path, conventions: Conventions, out: Path, names: Sequenc
         chosen = choose_clips([str(name) for name in store.names], labels, names, most=DEFAULT_STRIPS)
         drawn = [(str(store.names[i]), labels[i], store.clip(i), MODEL_LAYOUT, float(store.fps[i])) for i in chosen]
     else:
-        clips = _clips(path, conventions)
+        clips = _clips(path, conventions, joint_map)
         chosen = choose_clips([clip.name for clip in clips], [clip.label for clip in clips], names, most=DEFAULT_STRIPS)
         drawn = [(c.name, c.label, c.sequence, c.layout, c.fps) for c in (clips[index] for index in chosen)]
     strips = [
@@ -235,8 +263,8 @@ def plot_command(path: Path, conventions: Conventions, out: Path, names: Sequenc
     click.echo(f"{out}: {len(strips)} clips.")
 
 
-def _clips(path: Path, conventions: Conventions) -> list[Clip]:
-    """The clips of the recordings at a path, of these conventions; what readers say about the files is printed."""
+def _clips(path: Path, conventions: Conventions, joint_map: JointMap | None) -> list[Clip]:
+    """The clips of the recordings at a path, read in this way; what readers say about the files is printed."""
     remarks = Remarks()
     clips = []
     for file in find_named_files([path]):
@@ -251,7 +279,7 @@ def _clips(path: Path, conventions: Conventions) -> list[Clip]:
         prefix = "" if file.name == file.path.stem else f"{file.name}/"
         clips += [
             replace(clip, name=prefix + clip.name)
-            for clip in read_clips(file.path, conventions=conventions, report=report)
+            for clip in read_clips(file.path, conventions=conventions, joint_map=joint_map, report=report)
         ]
     say_how_files_were_read(remarks, None)
     return clips

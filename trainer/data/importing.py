@@ -52,7 +52,7 @@ class ImportConfig:
     def to_json(self) -> dict[str, str]:
         """Each setting as text, to compare it with that of another import."""
         labels = {} if self.labels is None else {"--label-from": _digest_of_text(repr(self.labels.by_file))}
-        said = str(self.read.conventions)
+        said = ", ".join(filter(None, [str(self.read.conventions), repr(self.read.joint_map or "")[1:-1]]))
         return (
             labels
             | ({"conventions": said} if said else {})

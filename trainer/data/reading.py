@@ -20,6 +20,7 @@ import numpy as np
 from gfp_serve.conventions import Conventions
 from gfp_serve.errors import DamagedFileError, InterruptedImportError, InvalidSkeletonError
 from gfp_serve.formats import Clip, Remark, read_clips
+from gfp_serve.joint_map import JointMap
 from gfp_serve.lost_joints import lost_as_nan
 from gfp_serve.preprocess import MODEL_LAYOUT, CleanConfig, clean
 
@@ -39,6 +40,7 @@ class ReadConfig:
 
     cleaning: CleanConfig = field(default_factory=CleanConfig)
     conventions: Conventions = Conventions()  # noqa: RUF009  (it cannot be changed)
+    joint_map: JointMap | None = None
     as_published: bool = False  # keep the mistakes of published pipelines
     second_body: Literal["absent", "copy"] = "absent"  # of a clip with one body
 
@@ -169,7 +171,11 @@ def _clean_file(file: Path, config: ReadConfig) -> Iterator[Clip | Problem | Rem
     remarks: list[Remark] = []
     try:
         for clip in read_clips(
-            file, conventions=config.conventions, as_published=config.as_published, report=remarks.append
+            file,
+            conventions=config.conventions,
+            joint_map=config.joint_map,
+            as_published=config.as_published,
+            report=remarks.append,
         ):
             yield from _as_outcomes(remarks)
             try:

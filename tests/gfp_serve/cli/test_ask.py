@@ -231,7 +231,7 @@ def test_a_clip_that_the_server_refuses_is_named_and_its_neighbours_are_added(ru
 def test_a_file_larger_than_memory_is_sent_while_it_is_read(run, recordings, monkeypatch):
     read = []
 
-    def read_many(file, *, conventions, report):
+    def read_many(file, **_):
         for number in range(100):
             read.append(number)
             yield dataclasses.replace(clips(1)[0], name=f"c{number}")

@@ -1,0 +1,104 @@
+"""Joint maps: a small file in which people say which joints of their skeleton are which, and how it is meant.
+
+[joints]
+"mixamorig:Hips" = "SpineBase"
+"mixamorig:LeftArm" = "ShoulderLeft"
+
+[conventions]
+up = "z"
+"""
+
+import difflib
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gfp_serve.conventions import Conventions
+from gfp_serve.errors import DamagedFileError, InvalidRequestError, UnknownLayoutError
+from gfp_serve.layouts import NTU25, STANDARD_NAMES, Layout, joint_sources, standard_name
+
+
+@dataclass(frozen=True, slots=True)
+class JointMap:
+    """`joints` has the standard name of each joint that is used, by its own name. All others are left out."""
+
+    joints: Mapping[str, str]
+    conventions: Conventions = Conventions()  # noqa: RUF009  (it cannot be changed)
+
+    def layout_of(self, names: Sequence[str], parents: Sequence[int]) -> tuple[Layout, list[int]]:
+        """The joints of a skeleton that the map names, as a layout, and their indices; parents come before children.
+
+        Raises `DamagedFileError` when the skeleton does not have a joint of the map, and when hips or shoulders are not
+        among them.
+        """
+        absent = [name for name in self.joints if name not in names]
+        if absent:
+            raise DamagedFileError(
+                f"it has no joint {absent[0]!r}, which the joint map names; its joints are {', '.join(names)[:1000]}."
+            )
+        kept = [index for index, name in enumerate(names) if name in self.joints and name not in names[:index]]
+        used = [names[index] for index in kept]
+        called = {name: standard for name, standard in self.joints.items() if name != standard}
+        layout = Layout("custom", tuple(used), tuple(_parent_in(index, parents, kept) for index in kept), called)
+        try:
+            joint_sources(layout, NTU25)
+        except UnknownLayoutError as error:
+            raise DamagedFileError(f"the joint map says too little: {error}") from error
+        return layout, kept
+
+
+def read_joint_map(path: Path) -> JointMap:
+    """Read a joint map. Raises `InvalidRequestError`, which names the file and what is wrong in it."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidRequestError(f"{path} cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidRequestError(f"{path} is not TOML: {error}.") from error
+    joints, said = content.pop("joints", {}), content.pop("conventions", {})
+    if content or not isinstance(joints, dict) or not joints or not isinstance(said, dict):
+        raise InvalidRequestError(
+            f'{path} is not a joint map: it needs a table [joints] of lines like "LeftArm" = "ShoulderLeft", and may '
+            "have a table [conventions] with up, unit and hand."
+        )
+    for name, standard in joints.items():
+        if not isinstance(standard, str) or standard not in STANDARD_NAMES:
+            spelt = standard_name(str(standard))
+            near = [spelt] if spelt in STANDARD_NAMES else difflib.get_close_matches(str(standard), STANDARD_NAMES, n=3)
+            advice = f"did you mean {' or '.join(near)}?" if near else f"ours are {', '.join(sorted(STANDARD_NAMES))}."
+            raise InvalidRequestError(
+                f"{path}: {name!r} is called {standard!r}, which is not one of our names; {advice}"
+            )
+    twice = [standard for standard in joints.values() if list(joints.values()).count(standard) > 1]
+    if twice:
+        raise InvalidRequestError(f"{path}: two joints are called {twice[0]!r}; leave one of them out.")
+    unknown = set(said) - {"up", "unit", "hand"}
+    if unknown or not all(isinstance(value, str) for value in said.values()):
+        raise InvalidRequestError(f"{path}: [conventions] has up, unit and hand, which are texts.")
+    try:
+        return JointMap(joints, Conventions.from_texts(**said))
+    except InvalidRequestError as error:
+        raise InvalidRequestError(f"{path}: {error.message}") from error
+
+
+def write_guess(names: Sequence[str], guessed: Mapping[str, str]) -> str:
+    """A joint map to start from: the joints that were recognised, and the others as comments."""
+    lines = ["# Our names: " + " ".join(NTU25.joint_names), "[joints]"]
+    lines += [f"{_quoted(name)} = {_quoted(guessed[name])}" for name in names if name in guessed]
+    lines += [f'# {_quoted(name)} = ""' for name in names if name not in guessed]
+    lines += ["", "[conventions]", '# up = "y"', '# unit = "cm"', '# hand = "right"']
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)  # TOML writes texts as JSON does
+
+
+def _parent_in(joint: int, parents: Sequence[int], kept: Sequence[int]) -> int:
+    """The place in `kept` of the nearest kept joint above; -1 if there is none."""
+    above = parents[joint]
+    while above >= 0 and above not in kept:
+        above = parents[above]
+    return kept.index(above) if above >= 0 else -1
