@@ -60,6 +60,7 @@ WITH_SERVER = (
 WITHOUT_SERVER = (
     ("gfp-data", "import", "{clips}", "--out", "store"),
     ("gfp-data", "info", "store"),
+    ("gfp-data", "joint-map", "{clips}"),
     ("gfp", "gallery", "snapshot", "create", "galleries", "--out", "snapshot.sqlite"),
     ("gfp", "gallery", "snapshot", "verify", "snapshot.sqlite"),
     ("gfp", "gallery", "snapshot", "restore", "snapshot.sqlite", "restored"),
