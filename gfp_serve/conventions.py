@@ -94,15 +94,17 @@ def to_standard(sequence: Float32[np.ndarray, "*axes 3"], conventions: Conventio
     """Coordinates of a source with these known conventions, in metres, y up, right-handed.
 
     A source that is up along another axis is turned about one axis, which keeps hands. A left-handed one is mirrored
-    after that: its z is negated. Raises `InvalidSkeletonError` when something is not known.
+    after that: its z is negated. Raises `InvalidSkeletonError` when something is not known, and for infinity.
     """
     if conventions == STANDARD:
         return sequence
     if not conventions.is_known:
         raise InvalidSkeletonError(
-            f"how the coordinates are meant is not known ({conventions or 'nothing is said'}); say which axis is up, "
-            f"the unit and the hand."
+            f"how the coordinates are meant is not known ({str(conventions) or 'nothing is said'}); say which axis is "
+            f"up, the unit and the hand."
         )
+    if np.isinf(sequence).any():  # turned, it would become NaN, which is a joint that was not seen
+        raise InvalidSkeletonError("a coordinate is infinite; what was not seen is NaN.")
     turn = _TURNS[conventions.up or "y"].copy()
     if conventions.hand == "left":
         turn[2] *= -1

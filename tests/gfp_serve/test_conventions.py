@@ -97,6 +97,8 @@ def test_standard_coordinates_stay_as_they_are(mocap):
 def test_what_is_not_known_must_be_said(mocap):
     with pytest.raises(InvalidSkeletonError, match=r"not known \(z up\); say which axis is up, the unit and the hand"):
         to_standard(mocap[0], Conventions(up="z"))
+    with pytest.raises(InvalidSkeletonError, match="nothing is said"):
+        to_standard(mocap[0], Conventions())
     nobody = np.full((5, 1, 25, 3), np.nan, dtype=np.float32)
     assert decide([nobody], NTU25, Conventions()) == Conventions()
     assert decide([], NTU25, Conventions()) == Conventions()
@@ -106,6 +108,13 @@ def test_a_convention_that_does_not_exist_is_refused_with_those_that_do():
     with pytest.raises(InvalidRequestError, match="unit is 'metre'; choose one of m, dm, cm, mm, in, ft, cmu"):
         Conventions.from_texts(unit="metre")
     assert Conventions.from_texts(up="-z", hand="left") == Conventions(up="-z", hand="left")
+
+
+def test_an_infinite_coordinate_is_refused_and_not_turned_into_a_lost_one(mocap):
+    broken = mocap[0].copy()
+    broken[2, 0, 3, 1] = np.inf
+    with pytest.raises(InvalidSkeletonError, match="a coordinate is infinite"):
+        to_standard(broken, Conventions(up="z", unit="m", hand="right"))
 
 
 def test_conventions_are_said_in_words():
