@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gfp_serve.conventions import STANDARD, Conventions, to_standard
 from gfp_serve.errors import DamagedFileError
-from gfp_serve.formats import bvh, clip_file, ctr_gcn, ntu, pku_mmd, pyskl
+from gfp_serve.formats import bvh, clip_file, ctr_gcn, json_file, ntu, openpose, pku_mmd, pyskl
 from gfp_serve.formats.clip import NO_SPLIT, TEST_SPLIT, TRAIN_SPLIT, UNKNOWN_SUBJECT, Clip
 from gfp_serve.formats.clip_file import write as write_clip_file
 from gfp_serve.formats.file_names import NamedFile, names_of
@@ -57,9 +57,10 @@ READERS: dict[str, _Reader] = {
     ".txt": pku_mmd.read,
     ".pkl": pyskl.read,
     ".bvh": bvh.read,
+    ".json": json_file.read,
 }
 # Readers of formats that have no conventions, or in which each file says its own. They take what the caller says.
-_UNSETTLED = (_read_npz, bvh.read)
+_UNSETTLED = (_read_npz, bvh.read, json_file.read)
 # Readers that keep the mistakes of published pipelines.
 _PUBLISHED_READERS: dict[str, _Reader] = {".skeleton": ntu.read_as_published}
 _SUFFIXES = ", ".join(READERS)
@@ -70,6 +71,8 @@ STORE_FILE = "store.json"
 def find_files(path: Path) -> list[Path]:
     """The file itself, or all recordings in and below a folder, sorted. Other files in a folder are ignored.
 
+    Of a recording that has a file for each frame, only the first is found; the reader reads the others.
+
     Raises `DamagedFileError` when nothing is at the path, when the folder has no recordings, and when the format has no
     reader.
     """
@@ -78,7 +81,7 @@ def find_files(path: Path) -> list[Path]:
         return [path]
     if (path / STORE_FILE).is_file():
         raise DamagedFileError(f"{path} is a clip store, which gfp-train reads; name the recordings it is made of.")
-    files = sorted(file for file in path.rglob("*") if _is_recording(file))
+    files = _first_frames(sorted(file for file in path.rglob("*") if _is_recording(file)))
     if not files:
         raise DamagedFileError(f"{path} is a folder without recordings; recordings end in {_SUFFIXES}.")
     return files
@@ -93,8 +96,9 @@ def find_named_files(paths: Iterable[Path]) -> list[NamedFile]:
     for place in paths:
         for file in find_files(place):
             found.setdefault(os.path.abspath(file), (file, place))  # noqa: PTH100 (keeps links)
-    names = names_of([file for file, _ in found.values()])
-    return [NamedFile(file, place, name) for (file, place), name in zip(found.values(), names, strict=True)]
+    places = dict(found.values())
+    files = _first_frames(places)
+    return [NamedFile(file, places[file], name) for file, name in zip(files, names_of(files), strict=True)]
 
 
 def read_clips(
@@ -144,15 +148,30 @@ def _meant(read: Iterator[Clip | Remark], said: Conventions) -> Iterator[Clip | 
 
 
 def files_beside(path: Path) -> list[Path]:
-    """The other files that the reader of this recording reads: labels and splits."""
+    """The other files that the reader of this recording reads: labels and splits, or the other frames."""
+    if openpose.is_frame(path):
+        return [file for file in openpose.frames_of(path).values() if file != path]
     return pku_mmd.files_beside(path) if path.suffix.lower() == ".txt" else []
 
 
+# Files of these suffixes can be anything: read-me files, labels, settings.
+_TELLS_RECORDINGS = {".txt": pku_mmd.is_recording, ".json": json_file.is_recording}
+
+
 def _is_recording(path: Path) -> bool:
-    # Text files can be anything: read-me files, labels, lists.
     suffix = path.suffix.lower()
-    known = suffix in READERS and (suffix != ".txt" or pku_mmd.is_recording(path))
-    return known and path.is_file()
+    return suffix in READERS and path.is_file() and _TELLS_RECORDINGS.get(suffix, Path.is_file)(path)
+
+
+def _first_frames(files: Iterable[Path]) -> list[Path]:
+    """The files, and of those that are frames of one video the first frame alone."""
+    found: dict[object, Path] = {}
+    for file in files:
+        key = openpose.recording_of(file) if openpose.is_frame(file) else file
+        known = found.setdefault(key, file)
+        if known != file and openpose.number_of(file) < openpose.number_of(known):
+            found[key] = file
+    return list(found.values())
 
 
 def _reader_of(path: Path) -> _Reader:

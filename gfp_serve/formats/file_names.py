@@ -2,6 +2,7 @@
 
 FILE is the shortest end of the file's path, without the suffix, that no other file of the command has: `walk`, or
 `s1/walk` beside `s2/walk`. Where files of one folder differ in the suffix only, it is kept: `walk.bvh` and `walk.npz`.
+A recording that has a file for each frame is called after its video.
 """
 
 import os
@@ -9,6 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from gfp_serve.formats import openpose
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,8 @@ class NamedFile:
 
 def names_of(files: Sequence[Path]) -> list[str]:
     """FILE of each of these files, which differ. A file whose name is the only one of its kind is called after it."""
-    stems = Counter(file.stem for file in files)
+    stem_of = {file: stem(file) for file in files}
+    stems = Counter(stem_of.values())
     if len(stems) == len(files):
         return list(stems)
     ends = Counter(end for file in files for end in ends_of(file))
@@ -40,7 +44,12 @@ def names_of(files: Sequence[Path]) -> list[str]:
         own = ends_of(file)
         return next((end for end in own if ends[end] == 1), own[-1])
 
-    return [file.stem if stems[file.stem] == 1 else shortest(file) for file in files]
+    return [stem_of[file] if stems[stem_of[file]] == 1 else shortest(file) for file in files]
+
+
+def stem(file: Path) -> str:
+    """The name of a file without its suffix; the video's, where each frame has a file."""
+    return openpose.video_of(file) if openpose.is_frame(file) else file.stem
 
 
 def ends_of(file: Path) -> list[str]:
@@ -49,6 +58,6 @@ def ends_of(file: Path) -> list[str]:
     parts = [*reversed(folders)]
     return [
         "/".join([*reversed(parts[:depth]), name])
-        for name in dict.fromkeys((file.stem, last))
+        for name in dict.fromkeys((stem(file), last))
         for depth in range(len(parts) + 1)
     ]

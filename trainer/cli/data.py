@@ -17,6 +17,7 @@ from gfp_serve.cli.progress import errors, progress, warn
 from gfp_serve.cli.reading import joint_map_option, label_from_option, say_how_files_were_read
 from gfp_serve.conventions import Conventions
 from gfp_serve.formats import Clip, Remark, bvh, clip_file, find_named_files, ntu, read_clips
+from gfp_serve.formats.file_names import stem
 from gfp_serve.formats.folder_labels import label_files
 from gfp_serve.formats.remark import Remarks
 from gfp_serve.joint_map import JointMap, write_guess
@@ -276,7 +277,7 @@ def _clips(path: Path, conventions: Conventions, joint_map: JointMap | None) -> 
                 remarks.add(file, remark.text)
 
         # As an import does: FILE is needed where several files have the same name.
-        prefix = "" if file.name == file.path.stem else f"{file.name}/"
+        prefix = "" if file.name == stem(file.path) else f"{file.name}/"
         clips += [
             replace(clip, name=prefix + clip.name)
             for clip in read_clips(file.path, conventions=conventions, joint_map=joint_map, report=report)

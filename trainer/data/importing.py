@@ -10,7 +10,7 @@ from typing import Any
 from gfp_serve import __version__
 from gfp_serve.errors import InvalidRequestError, StoreError
 from gfp_serve.formats import Clip, Remark, files_beside, find_named_files
-from gfp_serve.formats.file_names import names_of
+from gfp_serve.formats.file_names import names_of, stem
 from gfp_serve.formats.folder_labels import FolderLabels
 from gfp_serve.formats.remark import Remarks
 from gfp_serve.preprocess import PreprocessConfig
@@ -23,7 +23,7 @@ from trainer.data.reading import (
 from trainer.data.store_writer import StoreWriter
 
 # In these formats a data set is a folder of files, so the folder is the source. In the others each file is a source.
-FOLDER_SUFFIXES = {".skeleton", ".txt", ".bvh"}
+FOLDER_SUFFIXES = {".skeleton", ".txt", ".bvh", ".json", ".csv"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,7 +221,7 @@ def _add(
     problems: list[Problem] = []
     remarks: list[str] = []
     source, left_bytes = reading.source, float(reading.file.stat().st_size)
-    prefix = "" if file_name == reading.file.stem else f"{file_name}/"
+    prefix = "" if file_name == stem(reading.file) else f"{file_name}/"
 
     def leave_out(problem: Problem) -> None:
         problems.append(problem)

@@ -1,0 +1,43 @@
+"""JSON files of pose estimators. What is in a file tells which one wrote it."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from gfp_serve.conventions import Conventions
+from gfp_serve.errors import DamagedFileError
+from gfp_serve.formats import openpose
+from gfp_serve.formats.clip import Clip
+from gfp_serve.formats.json_text import head_of, load
+from gfp_serve.formats.recorded_people import Video, clips_of
+from gfp_serve.formats.remark import Remark
+
+# A test of the content, and what reads the videos of it.
+_FORMATS: tuple[tuple[Callable[[Any], bool], Callable[[Path, Any], list[Video]]], ...] = ()
+
+# A key of one of the formats. It stands near the beginning, behind frames without people at most.
+_KEYS = re.compile(rb'"people"')
+
+
+def is_recording(path: Path) -> bool:
+    """Whether a JSON file has a key of a format that is read here. JSON can be anything, such as settings."""
+    return _KEYS.search(head_of(path)) is not None
+
+
+def read(path: Path, said: Conventions = Conventions()) -> Iterator[Clip | Remark]:  # noqa: B008 (it cannot be changed)
+    """Yield how the file was read, and its clips. See the modules of the formats.
+
+    Raises `DamagedFileError`, which names the line, the frame or the person.
+    """
+    content = load(path)
+    if openpose.is_one(content):
+        yield from openpose.read(path, said)
+        return
+    for is_one, videos_of in _FORMATS:
+        if is_one(content):
+            # A list, so that the whole file is checked before the first clip.
+            for video in videos_of(path, content):
+                yield from clips_of(path, video, said)
+            return
+    raise DamagedFileError(f"{path} is not JSON of a known format: OpenPose's frames.")

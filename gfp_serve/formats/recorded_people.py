@@ -1,0 +1,88 @@
+"""The clip of people that a pose estimator found in a video: 2-D joints of images, or 3-D joints."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from gfp_serve.conventions import Conventions, decide, to_standard
+from gfp_serve.errors import DamagedFileError, InvalidSkeletonError
+from gfp_serve.formats.clip import Clip
+from gfp_serve.formats.people import Bodies, Frames, bodies_of
+from gfp_serve.formats.remark import Remark
+from gfp_serve.image_joints import MIN_CONFIDENCE, from_image
+from gfp_serve.layouts import Layout
+
+# Of a video, if its file does not say it.
+USUAL_FPS = 30.0
+UNKNOWN = Conventions()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Video:
+    """What a file says of one video."""
+
+    name: str
+    frames: Frames
+    layout: Layout
+    fps: float | None = None  # None: the file does not say it
+    image_size: tuple[float, float] | None = None  # width and height of the frames
+    conventions: Conventions = UNKNOWN  # of 3-D joints, as far as the format says them
+    notes: tuple[str, ...] = ()  # how the file was read, each a sentence
+    label: str | None = None
+
+
+def clips_of(path: Path, video: Video, said: Conventions) -> Iterator[Clip | Remark]:
+    """Yield what must be said about a video, and its clip if somebody is seen in it."""
+    bodies = bodies_of(path, video.frames)
+    if bodies is None:
+        yield Remark("nobody is seen in it.", left_out=video.name)
+        return
+    yield from map(Remark, (*video.notes, *bodies.remarks))
+    if video.fps is None:
+        yield Remark(f"it does not say how many frames a second it has; {USUAL_FPS:g} were assumed.")
+    clip = Clip(
+        name=video.name,
+        sequence=np.empty((0, 0, 0, 3), dtype=np.float32),
+        layout=video.layout,
+        fps=video.fps or USUAL_FPS,
+        label=video.label,
+    )
+    make = _flat if bodies.joints.shape[-1] == 2 else _solid
+    yield from make(path, video, bodies, said, clip)
+
+
+def _flat(path: Path, video: Video, bodies: Bodies, said: Conventions, clip: Clip) -> Iterator[Clip | Remark]:
+    if said.up not in (None, "y", "-y"):
+        raise DamagedFileError(f"{path}: these are 2-D joints, so y or -y is up, and not {said.up}.")
+    yield Remark(f"read as 2-D joints of the layout {video.layout.name}.")
+    try:
+        placed = from_image(
+            bodies.joints,
+            video.layout,
+            confidence=bodies.confidence,
+            image_size=video.image_size,
+            up="y" if said.up == "y" else "-y",
+        )
+    except InvalidSkeletonError as error:
+        yield Remark(error.message, left_out=video.name)
+        return
+    if placed.assumed:
+        yield Remark(placed.assumed)
+    yield replace(clip, sequence=placed.sequence, dimensions=2)
+
+
+def _solid(path: Path, video: Video, bodies: Bodies, said: Conventions, clip: Clip) -> Iterator[Clip | Remark]:
+    sequence = bodies.joints.astype(np.float32)
+    if bodies.confidence is not None:
+        sequence[~(bodies.confidence >= MIN_CONFIDENCE)] = np.nan
+    found = decide([sequence], video.layout, said.or_else(video.conventions))
+    if found.up is None or found.unit is None:
+        raise DamagedFileError(
+            f"{path}: nothing says which way is up and in which unit its 3-D joints are: nobody stands along y or z in "
+            f"it, or legs have no human length. Say it, for example --up=-y --unit m."
+        )
+    found = replace(found, hand=found.hand or "right")
+    yield Remark(f"read as 3-D joints of the layout {video.layout.name}: {found}.")
+    yield replace(clip, sequence=to_standard(sequence, found))
