@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gfp_serve.conventions import STANDARD, Conventions, to_standard
 from gfp_serve.errors import DamagedFileError
-from gfp_serve.formats import bvh, clip_file, ctr_gcn, json_file, ntu, openpose, pku_mmd, pyskl
+from gfp_serve.formats import bvh, clip_file, ctr_gcn, json_file, mediapipe_csv, ntu, openpose, pku_mmd, pyskl
 from gfp_serve.formats.clip import NO_SPLIT, TEST_SPLIT, TRAIN_SPLIT, UNKNOWN_SUBJECT, Clip
 from gfp_serve.formats.clip_file import write as write_clip_file
 from gfp_serve.formats.file_names import NamedFile, names_of
@@ -58,9 +58,10 @@ READERS: dict[str, _Reader] = {
     ".pkl": pyskl.read,
     ".bvh": bvh.read,
     ".json": json_file.read,
+    ".csv": mediapipe_csv.read,
 }
 # Readers of formats that have no conventions, or in which each file says its own. They take what the caller says.
-_UNSETTLED = (_read_npz, bvh.read, json_file.read)
+_UNSETTLED = (_read_npz, bvh.read, json_file.read, mediapipe_csv.read)
 # Readers that keep the mistakes of published pipelines.
 _PUBLISHED_READERS: dict[str, _Reader] = {".skeleton": ntu.read_as_published}
 _SUFFIXES = ", ".join(READERS)
@@ -155,7 +156,11 @@ def files_beside(path: Path) -> list[Path]:
 
 
 # Files of these suffixes can be anything: read-me files, labels, settings.
-_TELLS_RECORDINGS = {".txt": pku_mmd.is_recording, ".json": json_file.is_recording}
+_TELLS_RECORDINGS = {
+    ".txt": pku_mmd.is_recording,
+    ".json": json_file.is_recording,
+    ".csv": mediapipe_csv.is_recording,
+}
 
 
 def _is_recording(path: Path) -> bool:

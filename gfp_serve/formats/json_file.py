@@ -7,17 +7,31 @@ from typing import Any
 
 from gfp_serve.conventions import Conventions
 from gfp_serve.errors import DamagedFileError
-from gfp_serve.formats import openpose
+from gfp_serve.formats import keypoint_results, kinetics_skeleton, mediapipe, mmpose, openpose, ultralytics
 from gfp_serve.formats.clip import Clip
 from gfp_serve.formats.json_text import head_of, load
 from gfp_serve.formats.recorded_people import Video, clips_of
 from gfp_serve.formats.remark import Remark
 
 # A test of the content, and what reads the videos of it.
-_FORMATS: tuple[tuple[Callable[[Any], bool], Callable[[Path, Any], list[Video]]], ...] = ()
+_FORMATS: tuple[tuple[Callable[[Any], bool], Callable[[Path, Any], list[Video]]], ...] = (
+    (mmpose.is_one, mmpose.videos_of),
+    (keypoint_results.is_one, keypoint_results.videos_of),
+    (kinetics_skeleton.is_one, kinetics_skeleton.videos_of),
+    (ultralytics.is_one, ultralytics.videos_of),
+    (mediapipe.is_one, mediapipe.videos_of),
+)
+
+_KNOWN = (
+    "frames of OpenPose, COCO keypoint results, results of AlphaPose, predictions of MMPose, results of YOLO-pose by "
+    "Ultralytics, pose landmarks of MediaPipe, and Kinetics-skeleton"
+)
 
 # A key of one of the formats. It stands near the beginning, behind frames without people at most.
-_KEYS = re.compile(rb'"people"')
+_KEYS = re.compile(
+    rb'"(?:people|keypoints|instance_info|instances|skeleton|(?:pose_?)?(?:world_?)?landmarks?|left_hip|visibility)\\?"',
+    re.IGNORECASE,
+)
 
 
 def is_recording(path: Path) -> bool:

@@ -11,7 +11,7 @@ from jaxtyping import Float64
 from gfp_serve.errors import DamagedFileError
 
 # No image and no recording has coordinates as large as this.
-_LARGEST = 1e9
+LARGEST = 1e9
 _HEAD_BYTES = 65_536
 
 
@@ -63,15 +63,15 @@ def table(value: Any, where: str, what: str) -> Float64[np.ndarray, "..."]:
         raise DamagedFileError(
             f"{where} must have numbers in {what!r}, got other things or rows that differ."
         ) from None
-    if (np.abs(found) > _LARGEST).any():
-        raise DamagedFileError(f"{where} has a number beyond {_LARGEST:g} in {what!r}; coordinates are smaller.")
+    if (np.abs(found) > LARGEST).any():
+        raise DamagedFileError(f"{where} has a number beyond {LARGEST:g} in {what!r}; coordinates are smaller.")
     return found
 
 
 def one_number(value: Any) -> float | None:
     """The value if it is a finite number; None otherwise."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and abs(value) < _LARGEST else None
+    return float(value) if is_number and abs(value) < LARGEST else None
 
 
 def first_number(fields: Any, names: Sequence[str]) -> float | None:

@@ -21,7 +21,7 @@ from gfp_serve.image_joints import MIN_CONFIDENCE
 MAX_BODIES = 8
 # A person within this many sizes of a body is the same one. At 30 frames a second, a runner moves a tenth of one.
 _MAX_DISTANCE = 0.5
-# So many bodies, those that were seen last, are compared with the people of a frame.
+# This many bodies, those that were seen last, are compared with the people of a frame.
 _MAX_REMEMBERED = 64
 # Frames without people are gaps. More than this many for each frame with people are images that are not of one video.
 _MAX_GAPS, _FREE_GAPS = 20, 1_000
@@ -112,19 +112,20 @@ def _followed(frames: Frames) -> Iterator[tuple[int, str, Person]]:
     last: dict[str, Float64[np.ndarray, "joints axes"]] = {}  # the joints of bodies, the one seen last at the end
     num_new = 0
     for frame in sorted(frames):
-        people = frames[frame]
-        bodies = [f"given {p.track}" if tracks_hold and p.track is not None else "" for p in people]
+        people = frames[frame] if tracks_hold else [replace(person, track=None) for person in frames[frame]]
+        bodies = ["" if person.track is None else f"given {person.track}" for person in people]
+        seen = [person.seen() for person in people]
         unknown = [number for number, body in enumerate(bodies) if not body]
         if unknown:
             free = [body for body in last if body not in bodies][-_MAX_REMEMBERED:]
-            nearest = _nearest([people[number].seen() for number in unknown], [last[body] for body in free])
+            nearest = _nearest([seen[number] for number in unknown], [last[body] for body in free])
             for number, found in zip(unknown, nearest, strict=True):
                 num_new += found is None
                 bodies[number] = f"new {num_new}" if found is None else free[found]
-        for body, person in zip(bodies, people, strict=True):
+        for body, person, joints in zip(bodies, people, seen, strict=True):
             last.pop(body, None)
-            last[body] = person.seen()
-            yield frame, body, person if tracks_hold else replace(person, track=None)
+            last[body] = joints
+            yield frame, body, person
 
 
 def _differ(tracks: Sequence[str | None]) -> bool:
