@@ -12,6 +12,8 @@ from gfp_serve.errors import DamagedFileError
 
 # No image and no recording has coordinates as large as this.
 LARGEST = 1e9
+# Whole numbers up to this have a float of their own. Ids of images and tracks may be larger than coordinates.
+_LARGEST_ID = 1e15
 _HEAD_BYTES = 65_536
 
 
@@ -69,9 +71,9 @@ def table(value: Any, where: str, what: str) -> Float64[np.ndarray, "..."]:
 
 
 def one_number(value: Any) -> float | None:
-    """The value if it is a finite number; None otherwise."""
+    """The value if it is a number up to 1e15; None otherwise."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and abs(value) < LARGEST else None
+    return float(value) if is_number and abs(value) < _LARGEST_ID else None
 
 
 def first_number(fields: Any, names: Sequence[str]) -> float | None:

@@ -83,4 +83,4 @@ def _track(entry: dict[str, Any]) -> str | None:
     """Who it is. AlphaPose writes a number, or a list of one."""
     value = entry.get("track_id", entry.get("idx"))
     number = one_number(value[0] if isinstance(value, list) and len(value) == 1 else value)
-    return None if number is None or number < 0 else f"{number:g}"
+    return None if number is None or number < 0 else str(number)

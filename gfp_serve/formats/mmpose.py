@@ -80,7 +80,7 @@ def _person(instance: Any, where: str) -> Person:
         if scores.shape != joints.shape[:1]:
             raise DamagedFileError(f"{where} has {len(joints)} joints and {len(scores)} 'keypoint_scores'.")
     track = one_number(instance.get("track_id"))
-    return Person(joints, scores, None if track is None or track < 0 else f"{track:g}")
+    return Person(joints, scores, None if track is None or track < 0 else str(track))
 
 
 def _layout(path: Path, content: Any, shape: tuple[int, ...]) -> Layout:

@@ -126,4 +126,4 @@ def _person(fields: dict[str, Any], where: str, key: str, axes: int) -> Person:
 def _track(value: Any) -> str | None:
     """OpenPose writes [-1] for people that it does not track."""
     number = one_number(value[0] if isinstance(value, list) and len(value) == 1 else value)
-    return None if number is None or number < 0 else f"{number:g}"
+    return None if number is None or number < 0 else str(number)

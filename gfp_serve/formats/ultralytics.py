@@ -78,4 +78,4 @@ def _person(detection: dict[str, Any], where: str) -> Person:
             f"the joints of COCO."
         )
     track = one_number(detection.get("track_id"))
-    return Person(np.column_stack(axes), visible, None if track is None else f"{track:g}")
+    return Person(np.column_stack(axes), visible, None if track is None else str(track))

@@ -60,6 +60,17 @@ def test_alphapose_that_does_not_track_gives_everyone_one_number(tmp_path: Path)
     assert "it does not say who is who; people were followed from frame to frame by their joints." in said
 
 
+def test_long_numbers_of_images_and_tracks_differ(tmp_path: Path) -> None:
+    left, right = walking(COCO17, 3), walking(COCO17, 3, start=900)
+    entries = []
+    for number in range(3):
+        here, there = (left, right) if number < 2 else (right, left)
+        image = 10_000_010_000_101 + number  # as in PoseTrack
+        entries += [entry(image, here[number], track_id=12_345_678), entry(image, there[number], track_id=12_345_679)]
+    (clip,) = read_clips(write_json(tmp_path / "results.json", entries))
+    check_walks(clip, np.concatenate([left[:2], right[2:]]), body=0)
+
+
 def test_the_body_of_halpe_136_is_its_first_26(tmp_path: Path) -> None:
     pixels = walking(HALPE26, 3)
     entries = [
