@@ -50,8 +50,7 @@ def read(path: Path, said: Conventions = Conventions()) -> Iterator[Clip | Remar
         return
     for is_one, videos_of in _FORMATS:
         if is_one(content):
-            # A list, so that the whole file is checked before the first clip.
-            for video in videos_of(path, content):
-                yield from clips_of(path, video, said)
+            # The whole file is checked before the first clip.
+            yield from [each for video in videos_of(path, content) for each in clips_of(path, video, said)]
             return
     raise DamagedFileError(f"{path} is not JSON of a known format: OpenPose's frames.")

@@ -134,11 +134,13 @@ def _landmarks(value: Any, where: str) -> _Landmarks:
         count = len(value) if isinstance(value, list) else 0
         raise DamagedFileError(f"{where} has {count} landmarks; MediaPipe's pose has {_COUNT}.")
     rows = []
+    unsaid = 0.0 if _says_visibility(value) else 1.0
     for number, landmark in enumerate(value):
         if isinstance(landmark, dict):
             # Protobufs leave out what is 0.
             axes = [landmark.get("x", 0.0), landmark.get("y", 0.0), landmark.get("z", 0.0)]
-            rows.append([*axes, landmark.get("visibility", 0.0 if _says_visibility(value) else 1.0)])
+            visibility = landmark.get("visibility")
+            rows.append([*axes, unsaid if visibility is None else visibility])
         elif _is_landmark(landmark):
             rows.append([*landmark[:3], *[0.0] * (3 - len(landmark)), landmark[3] if len(landmark) > 3 else 1.0])
         else:
@@ -147,7 +149,7 @@ def _landmarks(value: Any, where: str) -> _Landmarks:
 
 
 def _says_visibility(landmarks: Sequence[Any]) -> bool:
-    return any(isinstance(each, dict) and "visibility" in each for each in landmarks)
+    return any(isinstance(each, dict) and each.get("visibility") is not None for each in landmarks)
 
 
 def _numbers(frames: Sequence[Any]) -> list[int]:

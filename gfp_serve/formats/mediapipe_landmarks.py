@@ -38,8 +38,8 @@ def video_of(
     if not any(world.values()) and _are_centred(image):
         world, image = image, {}
     if not any(world.values()) and _are_recorded_in_space(image):
-        solid = {frame: [Person(each[:, :3], each[:, 3]) for each in people] for frame, people in image.items()}
-        return Video(name=name, frames=solid, layout=MEDIAPIPE33, fps=fps)
+        frames = {frame: [Person(each[:, :3], each[:, 3]) for each in people] for frame, people in image.items()}
+        return Video(name=name, frames=frames, layout=MEDIAPIPE33, fps=fps)
     if not any(world.values()):
         frames = {frame: [Person(each[:, :2], each[:, 3]) for each in people] for frame, people in image.items()}
         return Video(name=name, frames=frames, layout=MEDIAPIPE33, fps=fps, image_size=image_size)
@@ -48,9 +48,12 @@ def video_of(
     )
     if any(not world[frame] and people for frame, people in image.items()):
         notes += ("some frames have landmarks in the image alone; nobody is seen in these.",)
+    # People are followed by their places in the image if everyone has one.
+    placed = all(len(image.get(frame, ())) == len(people) for frame, people in world.items())
+    frames = {frame: _in_world(people, image.get(frame, ()) if placed else ()) for frame, people in world.items()}
     return Video(
         name=name,
-        frames={frame: _in_world(people, image.get(frame, ())) for frame, people in world.items()},
+        frames=frames,
         layout=MEDIAPIPE33,
         fps=fps,
         conventions=WORLD,
@@ -78,7 +81,7 @@ def _in_world(world: Sequence[_Landmarks], image: Sequence[_Landmarks]) -> list[
     for number, each in enumerate(world):
         confidence = each[:, 3].copy()
         confidence[_TRUNK] = 1.0
-        place = image[number][:, :2] if len(image) == len(world) else None
+        place = image[number][:, :2] if image else None
         people.append(Person(each[:, :3], confidence, place=place))
     return people
 

@@ -111,8 +111,8 @@ def _names(about: Mapping[str, Any], count: int) -> list[str] | None:
     by_number = about.get("keypoint_id2name")
     if not isinstance(by_number, dict):
         return None
-    names = [by_number.get(str(number)) for number in range(count)]
-    return None if len(set(names)) < count or None in names else [str(name) for name in names]
+    names = [name for number in range(count) if isinstance(name := by_number.get(str(number)), str)]
+    return names if len(set(names)) == count else None
 
 
 def _are_those_of(names: list[str], layout: Layout) -> bool:

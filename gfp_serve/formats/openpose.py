@@ -84,11 +84,13 @@ def read(path: Path, said: Conventions) -> Iterator[Clip | Remark]:
     key, axes = (key, 3) if key else ("pose_keypoints_2d", 2)
     frames: dict[int, list[Person]] = {}
     found: Layout | None = None
+    notes: tuple[str, ...] = ()
     for number, each in people.items():
         frames[number] = []
         for fields, where in each:
-            if fields.get(key) == []:
-                continue  # only a face or hands, or nobody could be reconstructed from the views
+            if fields.get(key) == []:  # only a face or hands, or the views do not agree
+                notes = (f"people without joints in {key!r} were left out.",)
+                continue
             person = _person(fields, where, key, axes)
             layout = _LAYOUTS.get(len(person.joints))
             if layout is None or found not in (None, layout):
@@ -99,7 +101,7 @@ def read(path: Path, said: Conventions) -> Iterator[Clip | Remark]:
                 )
             found = layout
             frames[number].append(person)
-    yield from clips_of(path, Video(name=video_of(path), frames=frames, layout=found or BODY25), said)
+    yield from clips_of(path, Video(name=video_of(path), frames=frames, layout=found or BODY25, notes=notes), said)
 
 
 def _people(file: Path) -> list[tuple[dict[str, Any], str]]:

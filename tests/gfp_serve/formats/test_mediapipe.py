@@ -57,10 +57,21 @@ def check_upright(sequence: np.ndarray, world: np.ndarray) -> None:
         },
         lambda _, world: {"frame": None, "worldLandmarks": as_dicts(world)},
         lambda _, world: {"world_landmarks": dict(zip(MEDIAPIPE33.joint_names, as_dicts(world), strict=True))},
+        lambda _, world: {"pose_world_landmarks": [[{**each, "visibility": None} for each in as_dicts(world)]]},
         lambda _, world: as_dicts(world),
         lambda _, world: [world.tolist()],
     ],
-    ids=["camelCase", "snake_case", "tasks", "protobuf", "world alone", "by name", "bare", "bare people"],
+    ids=[
+        "camelCase",
+        "snake_case",
+        "tasks",
+        "protobuf",
+        "world alone",
+        "by name",
+        "no visibility",
+        "bare",
+        "bare people",
+    ],
 )
 def test_world_landmarks_win_and_are_turned_upright(
     frame_of: Callable[[np.ndarray, np.ndarray], Any], tmp_path: Path

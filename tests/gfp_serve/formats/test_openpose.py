@@ -144,6 +144,14 @@ def test_a_frame_that_was_cut_off_is_refused(tmp_path: Path) -> None:
         list(read_clips(find_files(tmp_path)[0]))
 
 
+def test_people_without_joints_are_left_out_and_it_is_said(tmp_path: Path) -> None:
+    for number, joints in enumerate(walking(BODY25, 3)):
+        write_frame(tmp_path, number, person(joints), person(joints, pose_keypoints_2d=[]))
+    (clip,), said = read_with_remarks(find_files(tmp_path)[0])
+    assert clip.sequence.shape[1] == 1
+    assert said[0] == "people without joints in 'pose_keypoints_2d' were left out."
+
+
 def test_a_video_without_people_is_left_out(tmp_path: Path) -> None:
     write_frame(tmp_path, 0)
     assert read_with_remarks(find_files(tmp_path)[0]) == ([], ["clip 'walk': nobody is seen in it."])
