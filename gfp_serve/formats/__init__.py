@@ -62,6 +62,8 @@ READERS: dict[str, _Reader] = {
 }
 # Readers of formats that have no conventions, or in which each file says its own. They take what the caller says.
 _UNSETTLED = (_read_npz, bvh.read, json_file.read, mediapipe_csv.read)
+# Those of them in which each file names its joints. They take a joint map too.
+_NAMED = (_read_npz, bvh.read)
 # Readers that keep the mistakes of published pipelines.
 _PUBLISHED_READERS: dict[str, _Reader] = {".skeleton": ntu.read_as_published}
 _SUFFIXES = ", ".join(READERS)
@@ -132,7 +134,7 @@ def _read(path: Path, said: Conventions, joint_map: JointMap | None, as_publishe
     said = said if joint_map is None else said.or_else(joint_map.conventions)
     reader, suffix = _reader_of(path), path.suffix.lower()
     if reader in _UNSETTLED:
-        yield from reader(path, said, joint_map)
+        yield from reader(path, said, joint_map) if reader in _NAMED else reader(path, said)
         return
     if as_published:
         reader = _PUBLISHED_READERS.get(suffix, reader)
