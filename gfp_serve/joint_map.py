@@ -1,11 +1,15 @@
 """Joint maps: a small file in which people say which joints of their skeleton are which, and how it is meant.
 
-[joints]
-"mixamorig:Hips" = "SpineBase"
-"mixamorig:LeftArm" = "ShoulderLeft"
+It is TOML::
 
-[conventions]
-up = "z"
+    [joints]
+    "mixamorig:Hips" = "SpineBase"
+    "mixamorig:LeftArm" = "ShoulderLeft"
+
+    [conventions]
+    up = "z"
+
+Joints that the map does not name are left out.
 """
 
 import difflib
