@@ -21,7 +21,7 @@ from pathlib import Path
 
 from gfp_serve.conventions import Conventions
 from gfp_serve.errors import DamagedFileError, InvalidRequestError, UnknownLayoutError
-from gfp_serve.layouts import NTU25, STANDARD_NAMES, Layout, joint_sources, standard_name
+from gfp_serve.layouts import NTU25, STANDARD_NAMES, Layout, joint_sources, kept_parent, standard_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class JointMap:
         kept = [index for index, name in enumerate(names) if name in self.joints and name not in names[:index]]
         used = [names[index] for index in kept]
         called = {name: standard for name, standard in self.joints.items() if name != standard}
-        layout = Layout("custom", tuple(used), tuple(_parent_in(index, parents, kept) for index in kept), called)
+        layout = Layout("custom", tuple(used), tuple(kept_parent(index, parents, kept) for index in kept), called)
         try:
             joint_sources(layout, NTU25)
         except UnknownLayoutError as error:
@@ -98,11 +98,3 @@ def write_guess(names: Sequence[str], guessed: Mapping[str, str]) -> str:
 
 def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)  # TOML writes texts as JSON does
-
-
-def _parent_in(joint: int, parents: Sequence[int], kept: Sequence[int]) -> int:
-    """The place in `kept` of the nearest kept joint above; -1 if there is none."""
-    above = parents[joint]
-    while above >= 0 and above not in kept:
-        above = parents[above]
-    return kept.index(above) if above >= 0 else -1

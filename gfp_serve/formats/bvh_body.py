@@ -24,7 +24,7 @@ from gfp_serve.formats.bvh_names import (
     words_of,
 )
 from gfp_serve.formats.bvh_text import END_SITE
-from gfp_serve.layouts import Layout, layout_of
+from gfp_serve.layouts import Layout, kept_parent, layout_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def body_of(
     kept = parts[bodies[0]].joints
     joints = sorted(kept.values())
     name_of = {joint: name for name, joint in kept.items()}
-    layout = layout_of([name_of[joint] for joint in joints], [_kept_parent(joint, parents, joints) for joint in joints])
+    layout = layout_of([name_of[joint] for joint in joints], [kept_parent(joint, parents, joints) for joint in joints])
     return layout, joints
 
 
@@ -230,11 +230,3 @@ def _common_ancestor(first: int, second: int, parents: Sequence[int]) -> int:
     while first != second:  # parents come before their children
         first, second = (parents[first], second) if first > second else (first, parents[second])
     return first
-
-
-def _kept_parent(joint: int, parents: Sequence[int], kept: Sequence[int]) -> int:
-    """The place in `kept` of the nearest kept joint above; -1 if there is none."""
-    above = parents[joint]
-    while above >= 0 and above not in kept:
-        above = parents[above]
-    return kept.index(above) if above >= 0 else -1

@@ -198,6 +198,14 @@ def statuses(source: Layout, target: Layout) -> tuple[Status, ...]:
     return tuple(each.status for each in joint_sources(source, target))
 
 
+def kept_parent(joint: int, parents: Sequence[int], kept: Sequence[int]) -> int:
+    """The place in `kept` of the nearest kept joint above; -1 if there is none."""
+    above = parents[joint]
+    while above >= 0 and above not in kept:
+        above = parents[above]
+    return kept.index(above) if above >= 0 else -1
+
+
 def parents_of(joints: Sequence[tuple[str, str]]) -> tuple[int, ...]:
     """The indices of parents, from pairs of a joint's name and its parent's; "" is the parent of the root."""
     place = {name: joint for joint, (name, _) in enumerate(joints)}
