@@ -2,6 +2,10 @@
 
 `clean` fills gaps, maps joints, chooses bodies and centres them. `sample` crops and resamples in time. `prepare` does
 both, as the server does. Training calls `clean` once, at import; it then draws its own windows and rotations.
+
+Every joint has a place in every frame, and beside the places stands which of them are known. A joint is *lacking* where
+the layout does not have it, or where it was lost for longer than can be filled honestly. Its place is then a place
+holder. An encoder that was made for it gets NaN there instead (`SampleConfig.keep_lacking`).
 """
 
 import dataclasses
@@ -10,10 +14,10 @@ import json
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, Int, Shaped
 
 from gfp_serve.errors import InvalidSkeletonError
-from gfp_serve.layouts import NTU25, Layout, map_joints
+from gfp_serve.layouts import NTU25, Layout, map_joints, mapping_matrix, statuses
 from gfp_serve.settings import setting, settings_of
 from gfp_serve.skeleton import check_sequence
 
@@ -32,6 +36,9 @@ _SHOULDERS = tuple(NTU25.joint_names.index(name) for name in ("ShoulderRight", "
 
 # If another body is seen longer, a body seen in at most this many frames is a slip of the tracker (MAMP's denoising).
 MAX_GHOST_FRAMES = 11
+
+# A joint that was lost for more frames in a row is lacking there: what it did meanwhile is a guess.
+MAX_GAP_FRAMES = 15
 
 # A body shows no pose if its joints are never further apart than this, in metres.
 MIN_EXTENT_M = 0.01
@@ -61,6 +68,10 @@ class SampleConfig:
     keep_absent_bodies: bool = setting(
         False, "Always give two bodies to the encoder, with zeros for an absent one, as MAMP does."
     )
+    keep_lacking: bool = setting(
+        False,
+        "Give joints that are lacking to the encoder as NaN, for one that leaves them out; else as place holders.",
+    )
 
     def __post_init__(self) -> None:
         if self.num_frames < 1:
@@ -78,6 +89,8 @@ class PreprocessConfig:
 
     def to_json(self) -> dict[str, object]:
         """Version, layout and all settings, flat and in the order of every release: its digest is an identity."""
+        # A setting of a later release is written only where it is used, so that older digests stay as they are.
+        later = {"keep_lacking": True} if self.sampling.keep_lacking else {}
         return {
             "version": PREPROCESS_VERSION,
             "layout": MODEL_LAYOUT.name,
@@ -86,6 +99,7 @@ class PreprocessConfig:
             "align_view": self.cleaning.align_view,
             "scale_torso": self.cleaning.scale_torso,
             "keep_absent_bodies": self.sampling.keep_absent_bodies,
+            **later,
         }
 
     @classmethod
@@ -112,6 +126,14 @@ class PreprocessConfig:
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:12]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Cleaned:
+    """A clip after `clean`, in the model's layout."""
+
+    positions: Float32[np.ndarray, "frames bodies joints 3"]  # metres, y up; most moving body first; no NaN
+    known: Bool[np.ndarray, "frames bodies joints"]  # False where a joint is lacking: its place is a place holder
+
+
 def prepare(
     sequence: np.ndarray, layout: Layout, config: PreprocessConfig
 ) -> Float32[np.ndarray, "bodies num_frames joints 3"]:
@@ -119,15 +141,19 @@ def prepare(
     return sample(clean(sequence, layout, config.cleaning), config.sampling)
 
 
-def clean(sequence: np.ndarray, layout: Layout, config: CleanConfig) -> Float32[np.ndarray, "frames bodies joints 3"]:
+def clean(sequence: np.ndarray, layout: Layout, config: CleanConfig) -> Cleaned:
     """Fill gaps, map to the model's layout, keep the one or two bodies that move most, centre (align, scale).
 
     Coordinates are metres, y up. The origin becomes the mid-spine of the first body in its first frame (MAMP's
-    `seq_translation`). Raises `InvalidSkeletonError` when nobody is seen, when all joints of the first body are in one
-    point, and when its trunk is too long to be in metres.
+    `seq_translation`). A clip without depth has z = 0 in every frame. It is not turned, because nothing tells where its
+    people look, and its trunk may have any length, because images have no metres. Raises `InvalidSkeletonError` when
+    nobody is seen, when all joints of the first body are in one point, and when its trunk is too long to be in metres.
     """
-    sequence = check_sequence(sequence, layout)
-    bodies = choose_bodies(map_joints(fill_gaps(sequence), layout, MODEL_LAYOUT))  # frames, bodies, 25, 3
+    filled, seen = fill_gaps(check_sequence(sequence, layout))
+    bodies = map_joints(filled, layout, MODEL_LAYOUT)  # frames, bodies, 25, 3
+    chosen = choose_bodies(bodies)
+    bodies, known = bodies[:, chosen], known_joints(seen[:, chosen], layout)
+    has_depth = bool(bodies[..., 2].any())
     bodies = bodies - bodies[0, 0, _SPINE_MID]
     if _extent(bodies[:, 0]) < MIN_EXTENT_M:
         raise InvalidSkeletonError(
@@ -135,25 +161,32 @@ def clean(sequence: np.ndarray, layout: Layout, config: CleanConfig) -> Float32[
             f"pose; check that the joints were read, and that coordinates are metres."
         )
     trunk = _trunk_length(bodies)
-    if trunk > MAX_TRUNK_M:
+    if has_depth and trunk > MAX_TRUNK_M:
         raise InvalidSkeletonError(
             f"the trunk is {trunk:.3g} m long; a person's is at most {MAX_TRUNK_M:g} m. Coordinates are metres: divide "
             f"by 100 if yours are centimetres, by 1000 if they are millimetres."
         )
-    if config.align_view:
+    if config.align_view and has_depth:
         bodies = rotate_about_vertical(bodies, -_facing_angle(bodies[0, 0]))
     if config.scale_torso and trunk > 1e-3:
         bodies = bodies * np.float32(NOMINAL_TRUNK_M / trunk)
-    return np.ascontiguousarray(bodies, dtype=np.float32)
+    return Cleaned(np.ascontiguousarray(bodies, dtype=np.float32), known)
 
 
-def sample(
-    cleaned: Float32[np.ndarray, "frames bodies joints 3"], config: SampleConfig
-) -> Float32[np.ndarray, "out_bodies num_frames joints 3"]:
-    """Cleaned sequence -> model input: the centre crop, resampled, bodies first; absent bodies are zeros if kept."""
-    start, length = centre_window(len(cleaned), config.crop)
-    resampled = resample(cleaned[start : start + length], config.num_frames)
+def sample(cleaned: Cleaned, config: SampleConfig) -> Float32[np.ndarray, "out_bodies num_frames joints 3"]:
+    """Cleaned sequence -> model input: the centre crop, resampled, bodies first; absent bodies are zeros if kept.
+
+    With `keep_lacking`, a joint is NaN in the frames that are made of one in which it is lacking. A body of which
+    nothing is known within the crop keeps its place holders.
+    """
+    start, length = centre_window(len(cleaned.positions), config.crop)
+    window = slice(start, start + length)
+    resampled = resample(cleaned.positions[window], config.num_frames)
     model_input = np.ascontiguousarray(resampled.transpose(1, 0, 2, 3))  # bodies, frames, joints, 3
+    if config.keep_lacking and not cleaned.known.all():
+        lacking = resample(~cleaned.known[window], config.num_frames) > 0
+        lacking[:, lacking.all(axis=(0, 2))] = False
+        model_input[lacking.transpose(1, 0, 2)] = np.nan
     if config.keep_absent_bodies and len(model_input) < MAX_BODIES:
         absent = np.zeros((MAX_BODIES - len(model_input), *model_input.shape[1:]), dtype=np.float32)
         model_input = np.concatenate([model_input, absent])
@@ -162,16 +195,18 @@ def sample(
 
 def fill_gaps(
     sequence: Float32[np.ndarray, "frames bodies joints 3"],
-) -> Float32[np.ndarray, "frames seen_bodies joints 3"]:
+) -> tuple[Float32[np.ndarray, "frames seen_bodies joints 3"], Bool[np.ndarray, "frames seen_bodies joints"]]:
     """Interpolate in time, joint by joint, over what was not seen; hold the nearest value at both ends.
 
-    A joint was not seen if it has a NaN, or if all joints of its body are zero in that frame. A joint that is never
-    seen gets the mean of the body's other joints. A body that is never seen is left out. So is one that is seen in at
-    most `MAX_GHOST_FRAMES` frames if another is seen in more. Raises `InvalidSkeletonError` when no body is seen.
+    Returns the sequence, and which of its joints are known: those that were seen and those in gaps of at most
+    `MAX_GAP_FRAMES` frames. A joint was not seen if it has a NaN, or if all joints of its body are zero in that frame.
+    A joint that is never seen gets the mean of the body's other joints. A body that is never seen is left out. So is
+    one that is seen in at most `MAX_GHOST_FRAMES` frames if another is seen in more. Raises `InvalidSkeletonError` when
+    no body is seen.
     """
     # The common case, at a tenth of the cost. Many trackers write zeros where they lost the body.
     if np.isfinite(sequence).all() and sequence.reshape(*sequence.shape[:2], -1).any(axis=2).all():
-        return sequence
+        return sequence, np.ones(sequence.shape[:-1], dtype=bool)
     seen = np.isfinite(sequence).all(axis=-1)  # frames, bodies, joints
     seen &= (np.nan_to_num(sequence) != 0).any(axis=(2, 3))[:, :, None]
     present = seen.any(axis=(0, 2))
@@ -185,7 +220,7 @@ def fill_gaps(
         present = num_seen > MAX_GHOST_FRAMES
     sequence, seen = sequence[:, present], seen[:, present]
     if seen.all():
-        return sequence
+        return sequence, seen
     filled = sequence.copy()
     for body in range(sequence.shape[1]):
         for joint in np.flatnonzero(~seen[:, body].all(axis=0)):
@@ -193,19 +228,28 @@ def fill_gaps(
         never = ~seen[:, body].any(axis=0)
         if never.any():
             filled[:, body, never] = filled[:, body, ~never].mean(axis=1, keepdims=True)
-    return filled
+    return filled, seen | _is_short_gap(seen)
 
 
-def choose_bodies(
-    sequence: Float32[np.ndarray, "frames bodies joints 3"],
-) -> Float32[np.ndarray, "frames chosen joints 3"]:
-    """The two bodies that move most, most moving first; motion is the variance of all joints over time (MAMP)."""
+def known_joints(
+    seen: Bool[np.ndarray, "frames bodies source_joints"], layout: Layout
+) -> Bool[np.ndarray, "frames bodies joints"]:
+    """Which of the model's joints are known where these of `layout` are: all that they are made of must be."""
+    has = np.array([status != "lacking" for status in statuses(layout, MODEL_LAYOUT)])
+    if seen.all():
+        return np.broadcast_to(has, (*seen.shape[:2], len(has)))
+    needs = (mapping_matrix(layout, MODEL_LAYOUT) != 0).astype(np.float32)
+    return ((~seen).astype(np.float32) @ needs.T == 0) & has
+
+
+def choose_bodies(sequence: Float32[np.ndarray, "frames bodies joints 3"]) -> Int[np.ndarray, " chosen"]:
+    """Which two bodies move most, most moving first; motion is the variance of all joints over time (MAMP)."""
     if sequence.shape[1] == 1:
-        return sequence
+        return np.zeros(1, dtype=np.int64)
     # One long axis at the end: numpy sums it ten times faster than two short ones.
     tracks = sequence.transpose(1, 3, 0, 2).reshape(sequence.shape[1], 3, -1)
     motion = tracks.var(axis=2, dtype=np.float64).sum(axis=1)
-    return sequence[:, np.argsort(-motion, kind="stable")[:MAX_BODIES]]
+    return np.argsort(-motion, kind="stable")[:MAX_BODIES]
 
 
 def centre_window(num_frames: int, share: float) -> tuple[int, int]:
@@ -214,7 +258,7 @@ def centre_window(num_frames: int, share: float) -> tuple[int, int]:
     return bias, num_frames - 2 * bias
 
 
-def resample(sequence: Float32[np.ndarray, "frames *rest"], num_frames: int) -> Float32[np.ndarray, "num_frames *rest"]:
+def resample(sequence: Shaped[np.ndarray, "frames *rest"], num_frames: int) -> Float32[np.ndarray, "num_frames *rest"]:
     """Stretch or shrink in time by linear interpolation between neighbouring frames, without smoothing.
 
     It samples at half pixels, not at end points: frame i of the result is taken at (i + 0.5) · L / N − 0.5. The result
@@ -255,6 +299,14 @@ def _extent(body: Float32[np.ndarray, "frames joints 3"]) -> float:
 def _trunk_length(bodies: Float32[np.ndarray, "frames bodies joints 3"]) -> float:
     trunk = bodies[:, 0, _SPINE_SHOULDER] - bodies[:, 0, _SPINE_BASE]
     return float(np.median(np.linalg.norm(trunk, axis=-1)))
+
+
+def _is_short_gap(seen: Bool[np.ndarray, "frames bodies joints"]) -> Bool[np.ndarray, "frames bodies joints"]:
+    """Whether the run of frames around each frame in which a joint was not seen is at most `MAX_GAP_FRAMES` long."""
+    frame = np.arange(len(seen))[:, None, None]
+    before = np.maximum.accumulate(np.where(seen, frame, -1), axis=0)
+    after = np.minimum.accumulate(np.where(seen, frame, len(seen))[::-1], axis=0)[::-1]
+    return ~seen & (after - before - 1 <= MAX_GAP_FRAMES) & seen.any(axis=0)
 
 
 def _interpolate(

@@ -21,6 +21,7 @@ from gfp_serve.preprocess import SampleConfig
 from gfp_serve.settings import setting
 from trainer.data.model_input import ModelInput
 from trainer.data.store import ClipStore
+from trainer.embedding import sampling_for
 from trainer.encoder import SkeletonEncoder
 
 # More clips change the statistics little and would fill the memory: each has 38,400 numbers.
@@ -116,6 +117,7 @@ class Projected(nn.Module):
     ) -> None:
         super().__init__()
         self.model = model
+        self.keep_lacking = getattr(model, "keep_lacking", False)
         self.register_buffer("mean", mean)
         self.register_buffer("directions", directions)
 
@@ -158,7 +160,7 @@ def fit_readout(
     if config.readout == "within-class":
         _check_labels(store, index)
     model = grid_of(model, config).to(device).eval()
-    model_input = ModelInput(store, sampling)
+    model_input = ModelInput(store, sampling_for(model, sampling))
     rows = []
     with torch.inference_mode():
         for done, clip in enumerate(index, start=1):

@@ -23,9 +23,9 @@ from gfp_serve.formats.folder_labels import label_files
 from gfp_serve.formats.remark import Remarks
 from gfp_serve.items import Attribute, Source
 from gfp_serve.joint_map import JointMap
-from gfp_serve.layouts import LAYOUTS, map_joints
+from gfp_serve.layouts import LAYOUTS, Layout, needed_joints
 from gfp_serve.lost_joints import lost_as_nan
-from gfp_serve.preprocess import MODEL_LAYOUT, fill_gaps
+from gfp_serve.preprocess import MODEL_LAYOUT
 from gfp_serve.skeleton import check_sequence
 from gfp_serve.windows import WindowCutter
 
@@ -37,13 +37,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RecordedClip:
-    """A clip of a recording, or a window of one, as it is sent: `sequence` is in `layout`, which servers know."""
+    """A clip of a recording, or a window of one, as it is sent: `sequence` is in `layout`."""
 
     id: str  # FILE/CLIP, or FILE/CLIP@FIRST-END for a window, by its first frame and the frame after its last
     file: Path
     clip: Clip
     sequence: Float32[np.ndarray, "frames bodies joints 3"]
-    layout: str
+    layout: Layout
     source: Source | None  # where a window was cut from
     num_new_bytes: float  # of the recording, without those that windows before it held too
 
@@ -215,13 +215,13 @@ def _cut(whole: _Part, windows: WindowPlan, problems: _Problems) -> Iterator[_Pa
 
 
 def _recorded(file: Path, part: _Part) -> RecordedClip:
-    """The clip in a layout that servers know: its own, or else the model's, which its joints are mapped to."""
+    """The clip as it is. Of a layout that servers do not know by name, only the joints that the model's are made of."""
     layout, sequence = part.clip.layout, part.clip.sequence
     if LAYOUTS.get(layout.name) != layout:
         raw = lost_as_nan(check_sequence(sequence, layout), layout)
-        sequence = map_joints(fill_gaps(raw), layout, MODEL_LAYOUT)
-        layout = MODEL_LAYOUT
-    return RecordedClip(part.id, file, part.clip, sequence, layout.name, part.source, part.num_new_bytes)
+        layout, joints = needed_joints(layout, MODEL_LAYOUT)
+        sequence = raw[:, :, joints]
+    return RecordedClip(part.id, file, part.clip, sequence, layout, part.source, part.num_new_bytes)
 
 
 def _answers(

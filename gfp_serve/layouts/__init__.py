@@ -24,6 +24,7 @@ from gfp_serve.layouts.layout import (
     kept_parent,
     map_joints,
     mapping_matrix,
+    needed_joints,
     statuses,
 )
 from gfp_serve.layouts.names import standard_name
@@ -62,6 +63,7 @@ __all__ = [
     "layout_of",
     "map_joints",
     "mapping_matrix",
+    "needed_joints",
     "standard_name",
     "statuses",
 ]

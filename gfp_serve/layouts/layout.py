@@ -184,6 +184,15 @@ def mapping_matrix(source: Layout, target: Layout) -> Float32[np.ndarray, "targe
     return matrix.astype(np.float32)
 
 
+@lru_cache(maxsize=256)
+def needed_joints(source: Layout, target: Layout) -> tuple[Layout, tuple[int, ...]]:
+    """A layout of only those joints of `source` that `target` is made of, by standard names, and their indices."""
+    joints = np.flatnonzero(mapping_matrix(source, target).any(axis=0)).tolist()
+    names = tuple(source.canonical_names[joint] for joint in joints)
+    parents = tuple(kept_parent(joint, source.parents, joints) for joint in joints)
+    return Layout(source.name, names, parents), tuple(joints)
+
+
 def map_joints(
     sequence: Float32[np.ndarray, "frames bodies source_joints 3"], source: Layout, target: Layout
 ) -> Float32[np.ndarray, "frames bodies target_joints 3"]:

@@ -17,7 +17,7 @@ from gfp_serve.items import Effort
 from gfp_serve.preprocess import PreprocessConfig
 from tests.golden import write
 from trainer.checkpoint import Checkpoint
-from trainer.data.store import ClipStore
+from trainer.data.store import ALL_MEASURED, READABLE_VERSIONS, ClipStore
 from trainer.loop import StepReport, Trainer
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -71,10 +71,14 @@ def check_store(folder: Path, expected: dict[str, Any]) -> None:
     for column in ("names", "subjects", "labels", "splits", "cameras", "num_frames", "num_bodies"):
         assert getattr(store, column).tolist() == expected[column], column
     assert hashlib.sha256(store.rows.tobytes()).hexdigest() == expected["positions_sha256"]
+    assert store.joints.tolist() == expected.get("joints", [ALL_MEASURED] * len(store))
+    lacking = store.lacking_rows()
+    assert (None if lacking is None else np.argwhere(lacking).tolist()) == expected.get("lacking")
 
 
-def test_a_store_of_an_earlier_release_has_its_clips() -> None:
-    check_store(GOLDEN / "store-format-1", expected_of(GOLDEN / "store-format-1"))
+@pytest.mark.parametrize("version", READABLE_VERSIONS)
+def test_a_store_of_an_earlier_release_has_its_clips(version: int) -> None:
+    check_store(GOLDEN / f"store-format-{version}", expected_of(GOLDEN / f"store-format-{version}"))
 
 
 def test_a_resumed_run_of_an_earlier_release_has_the_losses_of_that_release(tmp_path: Path) -> None:
@@ -125,7 +129,7 @@ def test_this_release_writes_what_the_golden_files_hold(tmp_path: Path) -> None:
         assert [[id for id, _ in found] for found in now["exact"]] == [
             [id for id, _ in found] for found in then["exact"]
         ]
-    check_store(written["store-format-1"], expected_of(GOLDEN / "store-format-1"))
+    check_store(written["store-format-2"], expected_of(GOLDEN / "store-format-2"))
     check_bundle(written["bundle-format-1"], expected_of(GOLDEN / "bundle-format-1"))
     now, then = (expected_of(root / "checkpoint-format-2.pt") for root in (tmp_path / "written", GOLDEN))
     assert now["losses"] == pytest.approx(then["losses"], rel=1e-3)

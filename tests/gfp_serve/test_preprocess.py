@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 
 from gfp_serve.errors import InvalidSkeletonError
-from gfp_serve.layouts import KINECT20, LAYOUTS, NTU25
+from gfp_serve.layouts import KINECT20, LAYOUTS, NTU25, statuses
 from gfp_serve.preprocess import (
+    MAX_GAP_FRAMES,
     MAX_TRUNK_M,
     NOMINAL_TRUNK_M,
     CleanConfig,
@@ -26,6 +27,7 @@ from gfp_serve.preprocess import (
 from tests.support.tiny_bundle import walk
 
 NAN = np.nan
+SIDES = ("Left", "Right")
 BASE, MID, SHOULDER = (NTU25.joint_names.index(name) for name in ("SpineBase", "SpineMid", "SpineShoulder"))
 HIP_LEFT, HIP_RIGHT = (NTU25.joint_names.index(name) for name in ("HipLeft", "HipRight"))
 
@@ -35,6 +37,10 @@ def track(*xs: float) -> np.ndarray:
     sequence = np.ones((len(xs), 1, 1, 3), dtype=np.float32)
     sequence[:, 0, 0, 0] = xs
     return sequence
+
+
+def cleaned_positions(sequence: np.ndarray, config: CleanConfig) -> np.ndarray:
+    return clean(sequence, NTU25, config).positions
 
 
 # Filling gaps
@@ -51,41 +57,41 @@ def track(*xs: float) -> np.ndarray:
     ],
 )
 def test_a_gap_is_a_straight_line_and_an_end_holds_the_nearest_value(seen, filled):
-    np.testing.assert_allclose(fill_gaps(track(*seen)), track(*filled))
+    np.testing.assert_allclose(fill_gaps(track(*seen))[0], track(*filled))
 
 
 def test_a_joint_with_one_lost_coordinate_is_lost():
     sequence = track(1, 2, 3)
     sequence[1, 0, 0] = (50, 50, NAN)
-    np.testing.assert_allclose(fill_gaps(sequence), track(1, 2, 3))
+    np.testing.assert_allclose(fill_gaps(sequence)[0], track(1, 2, 3))
 
 
 def test_a_frame_of_zeros_is_a_lost_frame():
     sequence = track(1, 2, 3)
     sequence[1] = 0
-    np.testing.assert_allclose(fill_gaps(sequence), track(1, 2, 3))
+    np.testing.assert_allclose(fill_gaps(sequence)[0], track(1, 2, 3))
 
 
 def test_a_joint_that_is_never_seen_is_put_in_the_middle_of_the_others():
     sequence = np.zeros((2, 1, 3, 3), dtype=np.float32)
     sequence[:, 0, 0], sequence[:, 0, 1], sequence[:, 0, 2] = NAN, (2, 0, 0), (4, 0, 6)
-    assert fill_gaps(sequence)[:, 0, 0].tolist() == [[3, 0, 3], [3, 0, 3]]
+    assert fill_gaps(sequence)[0][:, 0, 0].tolist() == [[3, 0, 3], [3, 0, 3]]
 
 
 def test_a_body_that_is_never_seen_is_left_out():
     both = np.concatenate([track(NAN, NAN), track(1, 2), 0 * track(0, 0)], axis=1)
-    np.testing.assert_array_equal(fill_gaps(both), track(1, 2))
+    np.testing.assert_array_equal(fill_gaps(both)[0], track(1, 2))
 
 
 @pytest.mark.parametrize(("num_seen", "num_bodies"), [(3, 1), (11, 1), (12, 2)])
 def test_a_body_seen_only_briefly_beside_another_is_left_out(num_seen, num_bodies):
     ghost = walk(1, frames=40)
     ghost[num_seen:] = NAN
-    assert fill_gaps(np.concatenate([walk(0, frames=40), ghost], axis=1)).shape[1] == num_bodies
+    assert fill_gaps(np.concatenate([walk(0, frames=40), ghost], axis=1))[0].shape[1] == num_bodies
 
 
 def test_the_bodies_of_a_very_short_clip_are_all_kept():
-    assert fill_gaps(np.concatenate([walk(0, frames=5), walk(1, frames=5)], axis=1)).shape[1] == 2
+    assert fill_gaps(np.concatenate([walk(0, frames=5), walk(1, frames=5)], axis=1))[0].shape[1] == 2
 
 
 def test_a_body_whose_joints_are_all_in_one_point_is_refused():
@@ -104,9 +110,80 @@ def test_seen_joints_are_not_changed():
     gappy = sequence.copy()
     lost = np.random.default_rng(0).random(gappy.shape[:3]) < 0.3
     gappy[lost] = NAN
-    filled = fill_gaps(gappy)
+    filled, _ = fill_gaps(gappy)
     np.testing.assert_array_equal(filled[~lost], sequence[~lost])
     assert np.isfinite(filled).all()
+
+
+# Which joints are known
+
+
+def test_a_gap_is_known_up_to_half_a_second_and_lacking_beyond_wherever_it_is():
+    seen = np.ones(100, dtype=bool)
+    seen[:MAX_GAP_FRAMES] = seen[20 : 20 + MAX_GAP_FRAMES] = seen[50 : 51 + MAX_GAP_FRAMES] = False
+    _, known = fill_gaps(track(*np.where(seen, np.arange(100), NAN)))
+    assert np.flatnonzero(~known[:, 0, 0]).tolist() == list(range(50, 51 + MAX_GAP_FRAMES))
+    seen[-1 - MAX_GAP_FRAMES :] = False
+    assert not fill_gaps(track(*np.where(seen, np.arange(100), NAN)))[1][-1 - MAX_GAP_FRAMES :].any()
+
+
+def test_a_body_that_comes_late_is_lacking_until_then():
+    pair = walk(0, bodies=2, frames=60)
+    pair[:30, 1] = NAN
+    known = clean(pair, NTU25, CleanConfig()).known
+    assert known.shape == (60, 2, 25)
+    late = int((~known).any(axis=(0, 2)).argmax())
+    assert not known[:30, late].any()
+    assert known[30:].all()
+    assert known[:, 1 - late].all()
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=lambda layout: layout.name)
+def test_what_a_layout_lacks_is_lacking_in_every_frame(layout):
+    cleaned = clean(walk(0, frames=20, layout=layout), layout, CleanConfig())
+    expected = [status != "lacking" for status in statuses(layout, NTU25)]
+    np.testing.assert_array_equal(cleaned.known, np.broadcast_to(expected, (20, 1, 25)))
+    assert np.isfinite(cleaned.positions).all()
+
+
+def test_a_joint_is_lacking_where_one_that_it_is_made_of_was_lost():
+    sequence = walk(0, frames=60, layout=KINECT20)
+    sequence[:40, 0, KINECT20.joint_names.index("SpineShoulder")] = NAN
+    known = clean(sequence, KINECT20, CleanConfig()).known
+    lost = {NTU25.joint_names[joint] for joint in np.flatnonzero(~known[:40].any(axis=(0, 1)))}
+    assert lost == {"SpineShoulder", "Neck"} | {f"{tip}{side}" for tip in ("HandTip", "Thumb") for side in SIDES}
+
+
+def test_an_encoder_that_asks_for_it_gets_nan_in_frames_made_of_lacking_ones():
+    sequence = walk(0, frames=60)
+    sequence[30:50, 0, 7] = NAN
+    config = SampleConfig(num_frames=30, crop=1.0, keep_lacking=True)
+    model_input = sample(clean(sequence, NTU25, CleanConfig()), config)
+    # Frame i of 30 lies between frames 2i and 2i + 1.
+    assert np.argwhere(np.isnan(model_input[0]).any(axis=2)).tolist() == [[frame, 7] for frame in range(15, 25)]
+    without = sample(clean(sequence, NTU25, CleanConfig()), dataclasses.replace(config, keep_lacking=False))
+    np.testing.assert_array_equal(np.where(np.isnan(model_input), without, model_input), without)
+
+
+def test_a_body_of_which_nothing_is_known_in_the_crop_keeps_its_place_holders():
+    sequence = walk(0, frames=100)
+    sequence[1:] = NAN
+    model_input = sample(clean(sequence, NTU25, CleanConfig()), SampleConfig(keep_lacking=True))
+    assert np.isfinite(model_input).all()
+
+
+def test_a_clip_without_depth_is_not_turned_and_may_have_any_size():
+    flat = walk(4)
+    flat[..., 2] = 0
+    flat[..., 0] *= -1  # seen from behind: the left hip is to the right of the other
+    config = CleanConfig(align_view=True)
+    np.testing.assert_array_equal(cleaned_positions(flat, config), cleaned_positions(flat, CleanConfig()))
+    long = flat * np.float32(4 * MAX_TRUNK_M)
+    np.testing.assert_allclose(
+        cleaned_positions(long, CleanConfig(scale_torso=True)),
+        cleaned_positions(flat, CleanConfig(scale_torso=True)),
+        atol=1e-4,
+    )
 
 
 # Choosing bodies
@@ -114,20 +191,19 @@ def test_seen_joints_are_not_changed():
 
 def test_the_two_bodies_that_move_most_are_kept_most_moving_first():
     still, slow, fast = track(1, 1, 1), track(0, 1, 2), track(0, 5, 10)
-    chosen = choose_bodies(np.concatenate([slow, still, fast], axis=1))
-    np.testing.assert_array_equal(chosen, np.concatenate([fast, slow], axis=1))
+    assert choose_bodies(np.concatenate([slow, still, fast], axis=1)).tolist() == [2, 0]
 
 
 def test_bodies_that_move_equally_keep_their_order():
     bodies = np.concatenate([track(0, 1), track(5, 6), track(8, 9)], axis=1)
-    np.testing.assert_array_equal(choose_bodies(bodies), bodies[:, :2])
+    assert choose_bodies(bodies).tolist() == [0, 1]
 
 
 # Centring, scaling, turning
 
 
 def test_the_origin_is_the_first_bodys_mid_spine_in_the_first_frame():
-    cleaned = clean(walk(3, bodies=2), NTU25, CleanConfig())
+    cleaned = cleaned_positions(walk(3, bodies=2), CleanConfig())
     np.testing.assert_array_equal(cleaned[0, 0, MID], 0)
     assert np.abs(cleaned[1, 0, MID]).max() > 0
     assert np.abs(cleaned[0, 1, MID]).max() > 0
@@ -135,7 +211,7 @@ def test_the_origin_is_the_first_bodys_mid_spine_in_the_first_frame():
 
 @given(st.tuples(*[st.floats(-50, 50)] * 3))
 def test_the_place_of_the_camera_changes_nothing(shift):
-    here, there = (clean(sequence, NTU25, CleanConfig()) for sequence in (walk(4), walk(4) + np.float32(shift)))
+    here, there = (cleaned_positions(sequence, CleanConfig()) for sequence in (walk(4), walk(4) + np.float32(shift)))
     np.testing.assert_allclose(here, there, atol=1e-4)
 
 
@@ -143,7 +219,7 @@ def test_the_place_of_the_camera_changes_nothing(shift):
 @given(st.floats(-np.pi, np.pi))
 def test_with_view_alignment_the_direction_of_the_camera_changes_nothing(angle):
     config = CleanConfig(align_view=True)
-    here, there = (clean(sequence, NTU25, config) for sequence in (walk(4), rotate_about_vertical(walk(4), angle)))
+    here, there = (cleaned_positions(sequence, config) for sequence in (walk(4), rotate_about_vertical(walk(4), angle)))
     np.testing.assert_allclose(here, there, atol=1e-5)
     across = here[0, 0, HIP_LEFT] - here[0, 0, HIP_RIGHT]
     assert across[0] > 0
@@ -151,8 +227,8 @@ def test_with_view_alignment_the_direction_of_the_camera_changes_nothing(angle):
 
 
 def test_without_view_alignment_the_direction_of_the_camera_matters():
-    turned = clean(rotate_about_vertical(walk(4), 1.0), NTU25, CleanConfig())
-    assert np.abs(turned - clean(walk(4), NTU25, CleanConfig())).max() > 0.05
+    turned = cleaned_positions(rotate_about_vertical(walk(4), 1.0), CleanConfig())
+    assert np.abs(turned - cleaned_positions(walk(4), CleanConfig())).max() > 0.05
 
 
 def test_a_quarter_turn_takes_x_to_z_and_leaves_height():
@@ -163,7 +239,7 @@ def test_a_quarter_turn_takes_x_to_z_and_leaves_height():
 @pytest.mark.parametrize("scale", [0.5, 1.0, 2.0])
 def test_with_scaling_people_of_every_size_give_the_same(scale):
     config = CleanConfig(scale_torso=True)
-    cleaned = clean(np.float32(scale) * walk(5), NTU25, config)
+    cleaned = cleaned_positions(np.float32(scale) * walk(5), config)
     trunk = np.median(np.linalg.norm(cleaned[:, 0, SHOULDER] - cleaned[:, 0, BASE], axis=-1))
     assert trunk == pytest.approx(NOMINAL_TRUNK_M, rel=1e-5)
 
@@ -266,7 +342,7 @@ def test_an_absent_body_is_zeros_where_the_encoder_wants_two():
 def test_the_crop_keeps_the_middle_and_the_origin_of_the_whole_clip():
     cleaned = clean(walk(0, frames=40), NTU25, CleanConfig())
     middle = sample(cleaned, SampleConfig(num_frames=20, crop=0.5))
-    np.testing.assert_array_equal(middle[0], cleaned[10:30, 0])
+    np.testing.assert_array_equal(middle[0], cleaned.positions[10:30, 0])
 
 
 def test_the_input_is_not_changed():
@@ -303,6 +379,13 @@ def test_files_of_earlier_releases_keep_their_digests():
     assert list(PreprocessConfig().to_json()) == ["version", "layout", *OTHER_VALUES]
 
 
+def test_a_setting_of_a_later_release_is_written_only_where_it_is_used():
+    config = config_with(keep_lacking=True)
+    assert config.sampling.keep_lacking
+    assert PreprocessConfig.from_json(config.to_json()) == config
+    assert "keep_lacking" not in PreprocessConfig().to_json()
+
+
 @pytest.mark.parametrize("change", [{"version": 0}, {"layout": "kinect20"}, {"version": None}])
 def test_another_version_or_layout_is_refused(change):
     with pytest.raises(ValueError, match="export again with this release"):
@@ -319,7 +402,8 @@ def test_a_value_out_of_range_is_named(name, value):
     "name", [field.name for part in (CleanConfig, SampleConfig) for field in dataclasses.fields(part)]
 )
 def test_every_setting_changes_the_digest_and_the_model_input(name):
-    default, other = PreprocessConfig(), config_with(**{name: OTHER_VALUES[name]})
+    default, other = PreprocessConfig(), config_with(**{name: (OTHER_VALUES | {"keep_lacking": True})[name]})
     assert default.digest == PreprocessConfig().digest != other.digest
-    first, second = (prepare(walk(0, frames=30), NTU25, config) for config in (default, other))
+    sequence = walk(0, frames=30, layout=KINECT20)
+    first, second = (np.nan_to_num(prepare(sequence, KINECT20, config)) for config in (default, other))
     assert first.shape != second.shape or np.abs(first - second).max() > 1e-3

@@ -8,6 +8,7 @@ README.md says what they hold.
 
 import hashlib
 import json
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -26,7 +27,7 @@ from gfp_serve.gallery.embedded.gallery import FaissGallery
 from gfp_serve.gallery.embedded.lock import LOCK_FILE
 from gfp_serve.gallery.embedded.schema import FORMAT_VERSION as GALLERY_FORMAT
 from gfp_serve.items import Effort, IndexKind, Item, Source
-from gfp_serve.layouts import NTU25
+from gfp_serve.layouts import KINECT20, NTU25
 from gfp_serve.preprocess import PreprocessConfig
 from trainer.checkpoint import FORMAT_VERSION as CHECKPOINT_FORMAT
 from trainer.checkpoint import Checkpoint
@@ -62,12 +63,17 @@ def main(folder: Path) -> None:
         write_gallery(folder / f"gallery-format-{GALLERY_FORMAT}-{kind}", kind)
     recording = folder / "recording.npz"
     write_clip_file(recording, clips())
-    store = folder / f"store-format-{STORE_FORMAT}"
-    write_store(store, recording)
+    trained = folder / "trained"
+    import_clips(trained, recording)
     checkpoint = folder / f"checkpoint-format-{CHECKPOINT_FORMAT}.pt"
-    write_checkpoint(checkpoint, store)
+    write_checkpoint(checkpoint, trained)
+    shutil.rmtree(trained)
     write_bundle(folder / f"bundle-format-{BUNDLE_FORMAT}", checkpoint, recording)
+    gap = folder / "gap.npz"
+    write_clip_file(gap, [clip_with_gap()])
+    write_store(folder / f"store-format-{STORE_FORMAT}", recording, gap)
     recording.unlink()
+    gap.unlink()
 
 
 def write_gallery(folder: Path, kind: IndexKind) -> None:
@@ -139,9 +145,21 @@ def clips() -> list[Clip]:
     return made
 
 
-def write_store(folder: Path, recording: Path) -> None:
+def clip_with_gap() -> Clip:
+    """Make a clip of 30 frames of the first Kinect, which has no fingers. Its left hand is lost in frames 5 to 24."""
+    draw = np.random.default_rng(9)
+    sequence = np.tile(draw.normal(0, 0.3, (20, 3)), (30, 1, 1, 1)) + draw.normal(0, 0.01, (30, 1, 20, 3))
+    sequence[5:25, 0, KINECT20.joint_names.index("HandLeft")] = np.nan
+    return Clip(name="Lücke", sequence=sequence.astype(np.float32), layout=KINECT20, fps=30.0, subject="p9", split=0)
+
+
+def import_clips(folder: Path, *recordings: Path) -> None:
     licence = "recording=CC0-1.0"
-    run(gfp_data, "import", recording, "--out", folder, "--licence", licence, "--scale-torso", "--num-workers", 1)
+    run(gfp_data, "import", *recordings, "--out", folder, "--licence", licence, "--scale-torso", "--num-workers", 1)
+
+
+def write_store(folder: Path, *recordings: Path) -> None:
+    import_clips(folder, *recordings)
     store = ClipStore.open(folder)
     store.verify()
     expect(
@@ -157,6 +175,8 @@ def write_store(folder: Path, recording: Path) -> None:
         num_frames=store.num_frames.tolist(),
         num_bodies=store.num_bodies.tolist(),
         positions_sha256=hashlib.sha256(store.rows.tobytes()).hexdigest(),
+        joints=store.joints.tolist(),
+        lacking=None if (lacking := store.lacking_rows()) is None else np.argwhere(lacking).tolist(),
     )
 
 

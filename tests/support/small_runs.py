@@ -29,14 +29,19 @@ def moving_body(seed: int, *, num_frames: int = 70, num_bodies: int = 1) -> Floa
     return (rest + sideways + np.sin(phase) * swing).astype(np.float32)
 
 
-def write_store(path: Path, *, num_clips: int = 12, pairs: bool = True) -> ClipStore:
-    """Return clips of 3 classes and 4 subjects. Every fourth clip has two bodies; subject 3 is the test split."""
+def write_store(path: Path, *, num_clips: int = 12, pairs: bool = True, gaps: bool = False) -> ClipStore:
+    """Return clips of 3 classes and 4 subjects. Every fourth clip has two bodies; subject 3 is the test split.
+
+    With `gaps`, one joint of each clip is lost for half of it.
+    """
     cleaning = CleanConfig()
     with StoreWriter(path, cleaning) as writer:
         writer.add_source("made-up", sha256="0" * 64)
         for number in range(num_clips):
             bodies = 2 if pairs and number % 4 == 1 else 1
             raw = moving_body(number, num_frames=60 + 3 * number, num_bodies=bodies)
+            if gaps:
+                raw[len(raw) // 4 : -len(raw) // 4, :, number] = np.nan
             writer.add(
                 clean(raw, NTU25, cleaning),
                 source="made-up",

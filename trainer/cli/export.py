@@ -9,10 +9,10 @@ from torch import nn
 from gfp_serve.cli.options import Command
 from gfp_serve.cli.progress import errors, progress
 from gfp_serve.formats import Clip, find_files, read_clips
-from gfp_serve.preprocess import PreprocessConfig
+from gfp_serve.preprocess import PreprocessConfig, SampleConfig
 from trainer.checkpoint import Checkpoint
 from trainer.cli.readout_options import ReadoutChoice, readout_options
-from trainer.embedding import PoseStatistics
+from trainer.embedding import PoseStatistics, sampling_for
 from trainer.export import Origin, choose_canonical, export_bundle
 from trainer.objectives import name_of
 
@@ -69,7 +69,7 @@ def gfp_export(
     if run is None:
         model: nn.Module = PoseStatistics()
         origin = Origin(name=name or "pose-statistics", objective="none", step=0, data={}, training=None)
-        preprocess = PreprocessConfig()
+        preprocess = PreprocessConfig(sampling=sampling_for(model, SampleConfig()))
     else:
         checkpoint = Checkpoint.read(run)
         model, preprocess = checkpoint.build_encoder(), checkpoint.preprocess

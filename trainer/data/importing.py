@@ -234,7 +234,9 @@ def _add(
         if isinstance(outcome, Problem):
             leave_out(outcome if outcome.is_file else replace(outcome, what=f"{source}/{prefix}{outcome.what}"))
             continue
-        clip = outcome if config.labels is None else config.labels.applied_to(outcome, reading.file)
+        clip = outcome.clip
+        if config.labels is not None:
+            clip = config.labels.applied_to(clip, reading.file)
         protocols.update(clip.splits)
         if clip.name in config.leave_out:
             num_listed += 1
@@ -246,7 +248,7 @@ def _add(
             continue
         split, protocol = config.split_of(source, clip)
         writer.add(
-            clip.sequence,
+            outcome.cleaned,
             source=source,
             name=name,
             label=clip.label,
@@ -255,6 +257,7 @@ def _add(
             split=split,
             fps=clip.fps,
             protocol=protocol,
+            joints=outcome.joints,
         )
         subjects.add(f"{source}/{clip.subject}")
         dimensions.add(clip.dimensions)

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int, Int64
+from jaxtyping import Bool, Float, Float32, Int, Int64
 from torch import Tensor
 
 from gfp_serve.preprocess import MAX_BODIES, MODEL_LAYOUT, SampleConfig, centre_window, sample
@@ -37,7 +37,7 @@ class ModelInput:
 
     def served(self, clip: int) -> Float32[np.ndarray, "bodies num_frames joints 3"]:
         """The centre crop of the clip at this store index, as it is served, in metres."""
-        return sample(self.store.clip(clip), self.sampling)
+        return sample(self.store.cleaned(clip), self.sampling)
 
     def served_batches(
         self, clips: Int[np.ndarray, " clips"], batch_clips: int
@@ -78,13 +78,15 @@ class ModelInput:
             clip, body = clip[chosen], body[chosen]
         present = body < store.num_bodies[clips][clip]
         first_row = store.offsets[clips][clip] + body * present * store.num_frames[clips][clip] + views.start[clip]
-        bodies = cut_windows(
-            self._stored, self._placed(first_row), self._placed(views.length[clip]), self.sampling.num_frames
-        )
+        window = self._placed(first_row), self._placed(views.length[clip]), self.sampling.num_frames
+        bodies = cut_windows(self._stored, *window)
+        if self._lacking is not None:
+            lacking = cut_lacking(self._lacking, *window)
+            bodies = bodies.masked_fill(lacking[..., None], torch.nan)
         if views.rotation is not None:
             turn = self._placed(views.rotation[clip])
             bodies = (bodies.flatten(1, 2) @ turn.transpose(1, 2)).view(bodies.shape)
-        return bodies if present.all() else bodies * self._placed(present)[:, None, None, None]
+        return bodies if present.all() else bodies.masked_fill(~self._placed(present)[:, None, None, None], 0.0)
 
     @cached_property
     def _stored(self) -> Float[Tensor, "stored numbers"]:
@@ -97,6 +99,12 @@ class ModelInput:
         device = self.device
         fits = device.type == "cuda" and mapped.nbytes + SPARE_DEVICE_BYTES <= torch.cuda.mem_get_info(device)[0]
         return mapped.to(device) if fits else mapped
+
+    @cached_property
+    def _lacking(self) -> Bool[Tensor, "stored joints"] | None:
+        """Which joints of the store's rows are NaN for the model; None if none is."""
+        lacking = self.store.lacking_rows() if self.sampling.keep_lacking else None
+        return None if lacking is None else torch.from_numpy(lacking).to(self.place)
 
     def _num_rows(self, clips: Int[np.ndarray, " clips"]) -> Int64[np.ndarray, " clips"]:
         seen = self.store.num_bodies[clips]
@@ -118,17 +126,36 @@ def cut_windows(
     num_frames: int,
 ) -> Float[Tensor, "rows num_frames joints 3"]:
     """Rows first_row:first_row + length of the store, each window resampled to `num_frames` (`preprocess.resample`)."""
-    frames = torch.arange(num_frames, device=rows.device, dtype=torch.float64) + 0.5
+    before, after, weight = _neighbours(first_row, length, num_frames)
+    window = torch.lerp(rows[before], rows[after], weight[..., None])
+    return window.view(*window.shape[:2], -1, 3)
+
+
+def cut_lacking(
+    lacking: Bool[Tensor, "stored joints"],
+    first_row: Int[Tensor, " rows"],
+    length: Int[Tensor, " rows"],
+    num_frames: int,
+) -> Bool[Tensor, "rows num_frames joints"]:
+    """Which joints `preprocess.sample` would make NaN in the windows of `cut_windows`."""
+    before, after, weight = _neighbours(first_row, length, num_frames)
+    found = (lacking[before] & (weight < 1)[..., None]) | (lacking[after] & (weight > 0)[..., None])
+    return found & ~found.flatten(1).all(dim=1)[:, None, None]
+
+
+def _neighbours(
+    first_row: Int[Tensor, " rows"], length: Int[Tensor, " rows"], num_frames: int
+) -> tuple[Int[Tensor, "rows num_frames"], Int[Tensor, "rows num_frames"], Float[Tensor, "rows num_frames"]]:
+    """The stored rows before and after each resampled frame, and the weight of the latter."""
+    frames = torch.arange(num_frames, device=length.device, dtype=torch.float64) + 0.5
     # These roundings to float32 are those of `resample`, which has them from torch.
     scale = (length.float() / num_frames).double()
     position = (scale[:, None] * frames - 0.5).clamp_min(0).float()
     last = (length - 1)[:, None]
     before = torch.minimum(position.long(), last)
     after = torch.minimum(before + 1, last)
-    weight = (position - before).clamp(0, 1)[..., None]
     start = first_row[:, None]
-    window = torch.lerp(rows[start + before], rows[start + after], weight)
-    return window.view(*window.shape[:2], -1, 3)
+    return start + before, start + after, (position - before).clamp(0, 1)
 
 
 def to_device(column: np.ndarray, device: torch.device) -> Tensor:

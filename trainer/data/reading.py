@@ -21,8 +21,10 @@ from gfp_serve.conventions import Conventions
 from gfp_serve.errors import DamagedFileError, InterruptedImportError, InvalidSkeletonError
 from gfp_serve.formats import Clip, Remark, read_clips
 from gfp_serve.joint_map import JointMap
+from gfp_serve.layouts import statuses
 from gfp_serve.lost_joints import lost_as_nan
-from gfp_serve.preprocess import MODEL_LAYOUT, CleanConfig, clean
+from gfp_serve.preprocess import MODEL_LAYOUT, CleanConfig, Cleaned, clean
+from trainer.data.store import letters_of
 
 # A bigger file is read in the main process, clip by clip: all that a worker reads of a file waits in memory.
 MAX_POOLED_BYTES = 16 << 20
@@ -57,6 +59,15 @@ class Problem:
         return self.reason if self.is_file else f"{self.what}: {self.reason}"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class CleanedClip:
+    """A clip that was read and cleaned."""
+
+    clip: Clip  # as it was read, but for its sequence, which is that of `cleaned` in the model's layout
+    cleaned: Cleaned
+    joints: str  # see `store.letters_of`
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """One file that was read, or that is read while its outcomes are taken."""
@@ -64,7 +75,7 @@ class Reading:
     source: str
     file: Path
     sha256: str  # empty for a file that cannot be read
-    outcomes: Iterable[Clip | Problem | Remark]  # the clips are cleaned; remarks say how the file was read
+    outcomes: Iterable[CleanedClip | Problem | Remark]  # remarks say how the file was read
 
 
 def read_all(files: Sequence[tuple[str, Path]], config: ReadConfig, *, num_workers: int) -> Iterator[Reading]:
@@ -167,7 +178,7 @@ def _read(source: str, file: Path, config: ReadConfig) -> Reading:
     return Reading(source, file, sha256, _clean_file(file, config))
 
 
-def _clean_file(file: Path, config: ReadConfig) -> Iterator[Clip | Problem | Remark]:
+def _clean_file(file: Path, config: ReadConfig) -> Iterator[CleanedClip | Problem | Remark]:
     remarks: list[Remark] = []
     try:
         for clip in read_clips(
@@ -184,9 +195,10 @@ def _clean_file(file: Path, config: ReadConfig) -> Iterator[Clip | Problem | Rem
             except InvalidSkeletonError as error:
                 yield Problem(clip.name, str(error), is_file=False)
                 continue
-            if config.second_body == "copy" and cleaned.shape[1] == 1:
-                cleaned = np.repeat(cleaned, 2, axis=1)
-            yield replace(clip, sequence=cleaned, layout=MODEL_LAYOUT)
+            if config.second_body == "copy" and cleaned.positions.shape[1] == 1:
+                cleaned = Cleaned(*(np.repeat(each, 2, axis=1) for each in (cleaned.positions, cleaned.known)))
+            joints = letters_of(statuses(clip.layout, MODEL_LAYOUT))
+            yield CleanedClip(replace(clip, sequence=cleaned.positions, layout=MODEL_LAYOUT), cleaned, joints)
         yield from _as_outcomes(remarks)
     except DamagedFileError as error:
         yield Problem(str(file), str(error), is_file=True)

@@ -1,26 +1,30 @@
 """The clip store: cleaned clips of all data sets in one folder, memory-mapped and ragged.
 
 `positions.f32` has the bodies of the clips one after another, each as its frames of 25 × 3 little-endian float32.
-`clips.npz` has one row a clip. `store.json` says how the clips were cleaned, what they are and where they come from.
-This module reads a store; `store_writer` writes one.
+`clips.npz` has one row a clip, and the runs of frames in which joints are lacking. `store.json` says how the clips were
+cleaned, what they are and where they come from. This module reads a store; `store_writer` writes one.
 """
 
 import hashlib
 import json
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int8, Int16, Int64
+from jaxtyping import Bool, Float32, Int8, Int16, Int32, Int64
 
 from gfp_serve.errors import StoreError
 from gfp_serve.formats import STORE_FILE
-from gfp_serve.preprocess import MODEL_LAYOUT, PreprocessConfig
+from gfp_serve.layouts import Status
+from gfp_serve.preprocess import MODEL_LAYOUT, Cleaned, PreprocessConfig
 
-FORMAT_VERSION = 1
+# Stores of format 1 do not say which joints are lacking; in them every joint is taken for measured.
+FORMAT_VERSION = 2
+READABLE_VERSIONS = (1, FORMAT_VERSION)
 
 POSITIONS_FILE, CLIPS_FILE = "positions.f32", "clips.npz"
 
@@ -35,7 +39,14 @@ COLUMNS = {
     "splits": "<i1",
     "names": "U",
     "fps": "<f4",
+    "joints": "U",  # a letter for each joint of the model: measured, derived or lacking in the clip's layout
 }
+# Beside the columns: clip, body, joint, first frame and end of each run of frames in which a joint is lacking.
+LACKING = "lacking"
+_SINCE_2 = ("joints", LACKING)
+
+_LETTERS: dict[Status, str] = {"measured": "m", "derived": "d", "lacking": "l"}
+ALL_MEASURED = "m" * MODEL_LAYOUT.num_joints
 
 _JOINTS = MODEL_LAYOUT.num_joints
 _ROW_BYTES = _JOINTS * 3 * 4
@@ -70,6 +81,8 @@ class ClipStore:
         self.fps: Float32[np.ndarray, " clips"] = columns["fps"]
         self.subjects: np.ndarray = columns["subjects"]  # "source/subject"
         self.names: np.ndarray = columns["names"]  # "source/clip"
+        self.joints: np.ndarray = columns["joints"] if "joints" in columns else np.full(len(self.names), ALL_MEASURED)
+        self._lacking: Int32[np.ndarray, "runs 5"] = columns.get(LACKING, np.zeros((0, 5), dtype=np.int32))
         # Clip i is rows offsets[i]:offsets[i + 1] of `rows`: its bodies one after another.
         self.offsets: Int64[np.ndarray, " clips_plus_1"] = _offsets(self.num_frames, self.num_bodies)
         self.rows: Float32[np.ndarray, "rows 25 3"] = _map_rows(path / POSITIONS_FILE, int(self.offsets[-1]))
@@ -87,8 +100,11 @@ class ClipStore:
         try:
             # numpy does not close a damaged file that it opened itself.
             with (path / CLIPS_FILE).open("rb") as file, np.load(file, allow_pickle=False) as archive:
-                columns = {name: archive[name] for name in COLUMNS}
-            if len({len(column) for column in columns.values()}) != 1:
+                names = [*COLUMNS, LACKING]
+                if description["format_version"] == 1:
+                    names = [name for name in names if name not in _SINCE_2]
+                columns = {name: archive[name] for name in names}
+            if len({len(column) for name, column in columns.items() if name != LACKING}) != 1:
                 raise StoreError(f"{path}: the columns of {CLIPS_FILE} differ in length; import the data again.")
             return cls(path, description, columns)
         except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
@@ -102,6 +118,27 @@ class ClipStore:
         bodies, frames = int(self.num_bodies[index]), int(self.num_frames[index])
         rows = self.rows[self.offsets[index] : self.offsets[index] + bodies * frames]
         return rows.reshape(bodies, frames, _JOINTS, 3).transpose(1, 0, 2, 3)  # frames, bodies, 25, 3
+
+    def cleaned(self, index: int) -> Cleaned:
+        """Clip `index` and which of its joints are known."""
+        positions = self.clip(index)
+        known = np.ones(positions.shape[:-1], dtype=bool)
+        first, end = np.searchsorted(self._lacking[:, 0], [index, index + 1])
+        for body, joint, start, stop in self._lacking[first:end, 1:].tolist():
+            known[start:stop, body, joint] = False
+        return Cleaned(positions, known)
+
+    def lacking_rows(self) -> Bool[np.ndarray, "rows 25"] | None:
+        """Which joints of each row of `rows` are lacking; None if none is in the whole store."""
+        if not len(self._lacking):
+            return None
+        clip, body, joint, start, stop = self._lacking.T.astype(np.int64)
+        first = self.offsets[clip] + body * self.num_frames[clip]
+        # One up where a run begins, one down where it ends.
+        steps = np.zeros((len(self.rows) + 1, _JOINTS), dtype=np.int8)
+        np.add.at(steps, (first + start, joint), 1)
+        np.add.at(steps, (first + stop, joint), -1)
+        return np.cumsum(steps[:-1], axis=0, dtype=np.int8) > 0
 
     def check_unchanged(self) -> None:
         """Raise `StoreError` when the files on disk are not those that were opened. Unchanged files cost no time."""
@@ -133,6 +170,20 @@ def is_store(path: Path) -> bool:
     return (path / STORE_FILE).is_file()
 
 
+def letters_of(statuses: Sequence[Status]) -> str:
+    """What the column `joints` says of a layout, from `layouts.statuses`."""
+    return "".join(_LETTERS[status] for status in statuses)
+
+
+def lacking_runs(known: Bool[np.ndarray, "frames bodies joints"]) -> list[list[int]]:
+    """Body, joint, first frame and end of each run of frames in which a joint is not known."""
+    # Joint by joint, with a known frame before the first and after the last one.
+    lacking = np.pad(~known.transpose(1, 2, 0), ((0, 0), (0, 0), (1, 1))).astype(np.int8)
+    steps = np.diff(lacking, axis=2)
+    begins, ends = np.argwhere(steps == 1), np.argwhere(steps == -1)
+    return np.column_stack([begins, ends[:, 2]]).tolist()
+
+
 def content_digest(positions_sha256: str, columns: dict[str, np.ndarray], class_names: Any) -> str:
     """The sha256 of a store's content, from that of its positions."""
     content = hashlib.sha256(positions_sha256.encode())
@@ -147,9 +198,10 @@ def _read_description(path: Path) -> dict[str, Any]:
     try:
         description = json.loads((path / STORE_FILE).read_text(encoding="utf-8"))
         version = description["format_version"]
-        if version != FORMAT_VERSION:
+        if version not in READABLE_VERSIONS:
             raise StoreError(
-                f"{path} has store format {version}; this release reads format {FORMAT_VERSION}: import the data again."
+                f"{path} has store format {version}; this release reads formats "
+                f"{' and '.join(map(str, READABLE_VERSIONS))}: import the data again."
             )
         preprocess = PreprocessConfig.from_json(description["preprocess"])
     except FileNotFoundError as error:

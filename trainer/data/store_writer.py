@@ -12,20 +12,22 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32
 
 from gfp_serve.errors import GfpError, InterruptedImportError, StoreError
 from gfp_serve.files import sync_directory, sync_file
 from gfp_serve.formats import STORE_FILE
-from gfp_serve.preprocess import CleanConfig, PreprocessConfig
+from gfp_serve.preprocess import CleanConfig, Cleaned, PreprocessConfig
 from trainer.data.import_journal import JOURNAL_FILE, ImportJournal
 from trainer.data.store import (
+    ALL_MEASURED,
     CLIPS_FILE,
     COLUMNS,
     FORMAT_VERSION,
+    LACKING,
     POSITIONS_FILE,
     DataSource,
     content_digest,
+    lacking_runs,
 )
 
 _FILES = {POSITIONS_FILE, CLIPS_FILE, STORE_FILE, JOURNAL_FILE}
@@ -60,6 +62,7 @@ class StoreWriter:
         self._protocols: dict[str, set[str]] = defaultdict(set)
         self._classes: dict[str | None, int] = {None: -1}
         self._columns: dict[str, list[Any]] = {column: [] for column in COLUMNS}
+        self._lacking: list[list[int]] = []
         self._names: set[str] = set()
         self._num_clips: Counter[str] = Counter()
         self._uncommitted: list[dict[str, Any]] = []
@@ -117,7 +120,7 @@ class StoreWriter:
 
     def add(
         self,
-        cleaned: Float32[np.ndarray, "frames bodies 25 3"],
+        cleaned: Cleaned,
         *,
         source: str,
         name: str,
@@ -127,15 +130,18 @@ class StoreWriter:
         split: int,
         fps: float,
         protocol: str = "",
+        joints: str = ALL_MEASURED,
     ) -> None:
         """Append one clip that `preprocess.clean` has cleaned. `add_source` may name its source before or after.
+
+        `joints` is what `store.letters_of` gives for the layout that the clip was recorded in.
 
         Raises `StoreError` when the source already has a clip of this name.
         """
         full_name = f"{source}/{name}"
         if full_name in self._names:
             raise StoreError(f"there are two clips named {full_name!r}; names must differ within a source.")
-        content = np.ascontiguousarray(cleaned.transpose(1, 0, 2, 3), dtype="<f4")  # bodies, frames, 25, 3
+        content = np.ascontiguousarray(cleaned.positions.transpose(1, 0, 2, 3), dtype="<f4")  # bodies, frames, 25, 3
         self._journal.append(content.data)
         self._hash.update(content.data)
         row = {
@@ -147,8 +153,10 @@ class StoreWriter:
             "split": split,
             "fps": fps,
             "protocol": protocol,
-            "num_frames": cleaned.shape[0],
-            "num_bodies": cleaned.shape[1],
+            "num_frames": cleaned.positions.shape[0],
+            "num_bodies": cleaned.positions.shape[1],
+            "joints": joints,
+            "lacking": lacking_runs(cleaned.known),
         }
         self._add_row(**row)
         self._uncommitted.append(row)
@@ -159,7 +167,18 @@ class StoreWriter:
         self._uncommitted = []
         self.notes.append(note)
 
-    def _add_row(self, *, source: str, name: str, label: str | None, subject: str, protocol: str, **row: Any) -> None:
+    def _add_row(
+        self,
+        *,
+        source: str,
+        name: str,
+        label: str | None,
+        subject: str,
+        protocol: str,
+        lacking: list[list[int]],
+        **row: Any,
+    ) -> None:
+        self._lacking += ([len(self), *run] for run in lacking)
         row |= {
             "labels": self._classes.setdefault(label, len(self._classes) - 1),
             "sources": self._source_numbers.setdefault(source, len(self._source_numbers)),
@@ -182,6 +201,7 @@ class StoreWriter:
         class_names = sorted(name for name in self._classes if name is not None)
         order = np.array([class_names.index(n) for n in self._classes if n is not None] + [-1], dtype=np.int16)
         columns["labels"] = order[columns["labels"]]
+        columns[LACKING] = np.array(self._lacking, dtype="<i4").reshape(-1, 5)
         preprocess = PreprocessConfig(cleaning=self.cleaning)
         description = {
             "format_version": FORMAT_VERSION,

@@ -1,7 +1,7 @@
 """The embeddings of a table: an encoder is always shown beside pose statistics and its untrained self."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint
 from trainer.config import TrainConfig
 from trainer.data.store import ClipStore
 from trainer.devices import pick_device
-from trainer.embedding import PoseStatistics
+from trainer.embedding import PoseStatistics, sampling_for
 from trainer.encoder import SkeletonEncoder
 from trainer.evaluate.embeddings import Embed, torch_embedder
 
@@ -69,7 +69,11 @@ def candidates(path: Path, device: Device, add_readout: AddReadout | None) -> li
     return [
         *(
             Candidate(
-                name, readout, torch_embedder(model, torch_device), preprocess, identity if name == TRAINED else {}
+                name,
+                readout,
+                torch_embedder(model, torch_device),
+                replace(preprocess, sampling=sampling_for(model, preprocess.sampling)),
+                identity if name == TRAINED else {},
             )
             for name, readout, model in _with_readouts(models, preprocess, add_readout)
         ),

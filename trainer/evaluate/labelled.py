@@ -11,6 +11,7 @@ from gfp_serve.preprocess import SampleConfig
 from trainer.data.augmentation import draw_views
 from trainer.data.model_input import ModelInput, to_device
 from trainer.data.store import ClipStore
+from trainer.embedding import sampling_for
 
 # A frozen encoder reads this many bodies at a time.
 CHUNK_ROWS = 32
@@ -34,8 +35,13 @@ class LabelledClips:
     """The clips of a store as `ClipRows` on a device."""
 
     def __init__(self, store: ClipStore, sampling: SampleConfig, device: torch.device) -> None:
-        self.store, self.device = store, device
+        self.store, self.sampling, self.device = store, sampling, device
         self._input = ModelInput(store, sampling, device)
+
+    def for_model(self, model: nn.Module) -> "LabelledClips":
+        """The same clips, with lacking joints as the model takes them."""
+        sampling = sampling_for(model, self.sampling)
+        return self if sampling == self.sampling else LabelledClips(self.store, sampling, self.device)
 
     def labels(self, clips: Int[np.ndarray, " clips"]) -> Int[Tensor, " clips"]:
         return torch.from_numpy(self.store.labels[clips]).to(self.device)

@@ -69,6 +69,7 @@ def linear_probe(
 
     `show` gets the number of clips that `model` has just read.
     """
+    clips = clips.for_model(model)
     model = model.to(clips.device).eval()
     tested = _features(model, clips, fold.test, show)
     frozen = None if config.augment else _features(model, clips, fold.train, show)

@@ -30,7 +30,7 @@ def test_the_joints_of_a_programs_rig_are_known(program: str, tmp_path: Path) ->
         place = clip.sequence[:, 0, NTU25.joint_names.index(ours)]
         np.testing.assert_allclose(place, raw[:, joint] * unit, atol=1e-6)
         np.testing.assert_allclose(place[0], places_of(ours), atol=1e-5)  # at rest
-    assert clean(clip.sequence, clip.layout, CleanConfig()).shape == (3, 1, 25, 3)
+    assert clean(clip.sequence, clip.layout, CleanConfig()).positions.shape == (3, 1, 25, 3)
 
 
 def test_without_head_and_neck_both_are_between_the_shoulders(tmp_path: Path) -> None:

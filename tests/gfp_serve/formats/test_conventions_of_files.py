@@ -155,7 +155,8 @@ def test_a_bvh_file_is_turned_upright_and_says_how_it_was_read(tmp_path: Path) -
     (found,), said = read_with_remarks(tmp_path / "z.bvh")
     assert said == ["read as z up, centimetres, right-handed."]
     front = CleanConfig(align_view=True)
-    np.testing.assert_allclose(clean(found.sequence, NTU25, front), clean(expected.sequence, NTU25, front), atol=1e-4)
+    positions = (clean(clip.sequence, NTU25, front).positions for clip in (found, expected))
+    np.testing.assert_allclose(*positions, atol=1e-4)
 
 
 def test_a_bvh_files_conventions_can_be_said(tmp_path: Path) -> None:
@@ -173,4 +174,5 @@ def test_a_bvh_file_in_which_nobody_ever_stands_is_refused_with_what_to_say(tmp_
     (found,), _ = read_with_remarks(tmp_path / "x.bvh", up="x")
     (expected,), _ = read_with_remarks(tmp_path / "y.bvh")
     front = CleanConfig(align_view=True)
-    np.testing.assert_allclose(clean(found.sequence, NTU25, front), clean(expected.sequence, NTU25, front), atol=1e-4)
+    positions = (clean(clip.sequence, NTU25, front).positions for clip in (found, expected))
+    np.testing.assert_allclose(*positions, atol=1e-4)

@@ -77,7 +77,10 @@ def test_the_store_holds_the_cleaned_clip(tmp_path: Path) -> None:
     for flags, config in [([], CleanConfig()), (["--align-view"], CleanConfig(align_view=True))]:
         assert run("import", tmp_path / "lab.npz", "--out", tmp_path / "s", "--overwrite", *flags).exit_code == 0
         store = ClipStore.open(tmp_path / "s")
-        np.testing.assert_array_equal(store.clip(0), clean(raw, KINECT20, config))
+        expected = clean(raw, KINECT20, config)
+        np.testing.assert_array_equal(store.clip(0), expected.positions)
+        np.testing.assert_array_equal(store.cleaned(0).known, expected.known)
+        assert store.joints.tolist() == ["mmdmmmmmmmmmmmmmmmmmmllll"]  # no fingers; the neck is derived
         assert store.cleaning == config
 
 

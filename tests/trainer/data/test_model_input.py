@@ -9,12 +9,17 @@ from tests.support.small_runs import write_store
 from trainer.data.model_input import ModelInput, cut_windows
 from trainer.data.store import ClipStore
 
-SAMPLINGS = [SampleConfig(), SampleConfig(num_frames=60, crop=0.5, keep_absent_bodies=True)]
+SAMPLINGS = [
+    SampleConfig(),
+    SampleConfig(num_frames=60, crop=0.5, keep_absent_bodies=True),
+    SampleConfig(keep_lacking=True),
+    SampleConfig(num_frames=60, crop=0.5, keep_absent_bodies=True, keep_lacking=True),
+]
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
-    return write_store(tmp_path_factory.mktemp("clips") / "store")
+    return write_store(tmp_path_factory.mktemp("clips") / "store", gaps=True)
 
 
 @pytest.mark.parametrize("num_frames", [1, 60, 120, 299])
@@ -34,6 +39,7 @@ def test_the_rows_of_centre_crops_are_the_servers_model_input(store: ClipStore, 
     served = [model_input.served(int(clip)) for clip in clips]
     assert model_input.clip_of_rows(clips).tolist() == [place for place, bodies in enumerate(served) for _ in bodies]
     np.testing.assert_allclose(model_input.rows(clips).numpy(), np.concatenate(served), atol=1e-6)
+    assert np.isnan(np.concatenate(served)).any() == sampling.keep_lacking
 
 
 def test_chosen_rows_equal_the_same_rows_of_all(store: ClipStore) -> None:
@@ -49,6 +55,6 @@ def test_batches_have_every_clip_once_with_the_servers_model_input(store: ClipSt
     for places, batch in ModelInput(store, sampling).served_batches(clips, 5):
         assert len(places) == len(batch) <= 5
         for place, bodies in zip(places, batch, strict=True):
-            np.testing.assert_array_equal(bodies, sample(store.clip(int(clips[place])), sampling))
+            np.testing.assert_array_equal(bodies, sample(store.cleaned(int(clips[place])), sampling))
         seen += places
     assert sorted(seen) == list(range(len(store)))

@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from gfp_serve.formats import Clip
 from tests.support.ntu_files import lines_of, write_lines
-from trainer.data.reading import Problem, ReadConfig, read_all
+from trainer.data.reading import CleanedClip, Problem, ReadConfig, read_all
 
 
 def test_a_file_that_cannot_be_read_is_named_and_the_others_are_read(
@@ -31,4 +30,4 @@ def test_a_file_that_cannot_be_read_is_named_and_the_others_are_read(
     assert problem.is_file
     assert problem.reason.startswith(f"{closed} cannot be read: Permission denied")
     (clip,) = second.outcomes
-    assert isinstance(clip, Clip)
+    assert isinstance(clip, CleanedClip)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from gfp_serve.errors import StoreError
-from gfp_serve.preprocess import PREPROCESS_VERSION, CleanConfig, PreprocessConfig
+from gfp_serve.preprocess import PREPROCESS_VERSION, CleanConfig, Cleaned, PreprocessConfig
 from trainer.data import import_journal
 from trainer.data.store import ClipStore, is_store
 from trainer.data.store_writer import StoreWriter
@@ -27,7 +27,7 @@ def make_clip(num_frames: int = 3, num_bodies: int = 1, start: float = 0.0) -> n
 
 def add(writer: StoreWriter, clip: np.ndarray, **values: Any) -> None:
     defaults = {"source": "lab", "name": "a", "label": "walk", "subject": "1", "camera": 0, "split": -1, "fps": 30.0}
-    writer.add(clip, **(defaults | values))
+    writer.add(Cleaned(clip, np.ones(clip.shape[:-1], dtype=bool)), **(defaults | values))
 
 
 def make_store(path: Path, **writing: Any) -> ClipStore:
@@ -78,6 +78,43 @@ def test_any_clips_come_back_bit_for_bit(clips: list[np.ndarray], tmp_path_facto
     store.verify()
     for index, clip in enumerate(clips):
         assert store.clip(index).tobytes() == clip.tobytes()
+
+
+masks = hnp.arrays(bool, st.tuples(st.integers(1, 9), st.integers(1, 2), st.just(25)))
+
+
+@given(known=st.lists(masks, min_size=1, max_size=4))
+def test_what_is_known_of_any_clips_comes_back(
+    known: list[np.ndarray], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("stores") / "store"
+    with StoreWriter(path, CLEANING) as writer:
+        writer.add_source("lab", sha256="00")
+        about = {"source": "lab", "label": None, "subject": "1", "camera": 0, "split": -1, "fps": 30.0}
+        for number, each in enumerate(known):
+            writer.add(Cleaned(np.zeros((*each.shape, 3), np.float32), each), name=str(number), **about)
+    store = ClipStore.open(path)
+    store.verify()
+    for index, each in enumerate(known):
+        np.testing.assert_array_equal(store.cleaned(index).known, each)
+    rows = np.concatenate([~each.transpose(1, 0, 2).reshape(-1, 25) for each in known])
+    lacking = store.lacking_rows()
+    assert (lacking is None) == (not rows.any())
+    if lacking is not None:
+        np.testing.assert_array_equal(lacking, rows)
+
+
+def test_the_digest_covers_what_is_known(tmp_path: Path) -> None:
+    digests = set()
+    for number in range(2):
+        with StoreWriter(tmp_path / str(number), CLEANING) as writer:
+            writer.add_source("lab", sha256="00")
+            known = np.ones((3, 1, 25), dtype=bool)
+            known[0, 0, 0] = number
+            about = {"source": "lab", "name": "a", "label": None, "subject": "1", "camera": 0, "split": -1, "fps": 30.0}
+            writer.add(Cleaned(make_clip(3, 1), known), **about)
+        digests.add(ClipStore.open(tmp_path / str(number)).content_digest)
+    assert len(digests) == 2
 
 
 def test_clips_are_read_only_views_of_one_map(tmp_path: Path) -> None:
@@ -133,7 +170,7 @@ def test_a_store_cut_off_or_with_a_missing_file_is_refused(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"format_version": 2}, "store format 2"),
+        ({"format_version": 3}, "store format 3; this release reads formats 1 and 2"),
         ({"preprocess": PREPROCESS.to_json() | {"version": PREPROCESS_VERSION + 1}}, "preprocessing version 2"),
         ({"preprocess": PREPROCESS.to_json() | {"scale_torso": True}}, "preprocessing in store.json was altered"),
         ({"preprocess": PREPROCESS.to_json() | {"unheard_of": True}}, "unheard_of"),

@@ -23,7 +23,7 @@ def test_centre_crops_equal_the_servers_model_input(store: ClipStore, keep_absen
     sampling = SampleConfig(keep_absent_bodies=keep_absent_bodies)
     chosen = np.array([5, 0, 1])  # of two, one and two bodies
     views = LabelledClips(store, sampling, CPU).views(chosen)
-    expected = [sample(store.clip(int(clip)), sampling) for clip in chosen]
+    expected = [sample(store.cleaned(int(clip)), sampling) for clip in chosen]
     assert views.clip.tolist() == [place for place, clip in enumerate(expected) for _ in clip]
     np.testing.assert_allclose(views.bodies.numpy(), np.concatenate(expected), atol=1e-5)
 
@@ -51,5 +51,5 @@ def test_frozen_features_are_the_embedding_before_it_is_scaled_to_unit_length(st
     assert not torch.allclose(features.norm(dim=1), torch.ones(2))
     graph = ClipEmbedding(PoseStatistics())
     for clip, vector in zip((1, 2), features, strict=True):
-        served = graph(torch.from_numpy(sample(store.clip(clip), SampleConfig()))[None])[0]
+        served = graph(torch.from_numpy(sample(store.cleaned(clip), SampleConfig()))[None])[0]
         torch.testing.assert_close(vector / vector.norm(), served)

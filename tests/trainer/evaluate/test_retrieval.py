@@ -139,17 +139,6 @@ def test_a_store_with_other_cleaning_is_refused_and_the_right_flag_named(run: Pa
         retrieval(store, cross_subject_folds(store, 2), candidates(run, "cpu", None))
 
 
-def test_pose_statistics_equal_their_definition_written_in_numpy() -> None:
-    bodies = np.random.default_rng(0).normal(size=(2, 120, 25, 3)).astype(np.float32)
-    got = PoseStatistics().features(torch.from_numpy(bodies)).numpy()
-    for body, vector in zip(bodies, got, strict=True):
-        parts = [body[20 * part : 20 * (part + 1)].mean(axis=0) for part in range(6)]
-        expected = np.concatenate(
-            [np.ravel(parts), 2 * body.std(axis=0).ravel(), 8 * np.abs(body[4:] - body[:-4]).mean(axis=0).ravel()]
-        )
-        np.testing.assert_allclose(vector, expected, atol=1e-5)
-
-
 def test_the_vector_of_two_bodies_is_their_mean_at_unit_length() -> None:
     graph = ClipEmbedding(PoseStatistics())
     clip = torch.randn(1, 2, 120, 25, 3)
