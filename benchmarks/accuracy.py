@@ -165,7 +165,8 @@ def _measured(
 
 
 def _features(model: nn.Module, store: ClipStore, index: np.ndarray | None = None) -> np.ndarray:
-    clips, index = LabelledClips(store, PREPROCESS.sampling, CPU), np.arange(len(store)) if index is None else index
+    clips = LabelledClips(store, PREPROCESS.sampling, CPU).for_model(model)
+    index = np.arange(len(store)) if index is None else index
     parts = np.array_split(index, len(index) // 16 + 1)
     return torch.cat([frozen_features(model, clips.views(part)) for part in parts]).numpy()
 

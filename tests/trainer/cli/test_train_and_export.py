@@ -222,7 +222,7 @@ def test_evaluation_prints_a_table_by_default(store: Path, run: Path) -> None:
 
 def test_pose_statistics_become_a_bundle_without_training(pose_statistics: Path) -> None:
     manifest = Bundle.read(pose_statistics).manifest
-    assert (manifest.name, manifest.embedding_size, manifest.training) == ("pose-statistics", 600, None)
+    assert (manifest.name, manifest.embedding_size, manifest.training) == ("pose-statistics", 618, None)
 
 
 def test_an_existing_bundle_is_replaced_only_on_request(recording: Path, run: Path, pose_statistics: Path) -> None:

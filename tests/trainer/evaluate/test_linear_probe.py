@@ -113,7 +113,7 @@ def test_a_model_is_tested_on_the_test_clips_and_reads_as_many_clips_as_announce
     learned = linear_probe(PoseStatistics(), clips, fold, config, show=lambda done, _: read.append(done))
     assert len(learned.predictions) == 6
     assert learned.features is not None
-    assert learned.features.shape == (6, 600)
+    assert learned.features.shape == (6, 618)
     assert sum(read) == clips_read(fold, config) == (6 + 4 * 2 * 8 if augment else 6 + 18)
 
 
