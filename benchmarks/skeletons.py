@@ -150,12 +150,9 @@ def _changed(
     """The vectors of all clips, for each change."""
     layout = clips[0].layout
     hips = [layout.canonical_names.index(name) for name in ("HipLeft", "HipRight")]
-    yield (
-        "no travel",
-        np.stack(
-            [embed(clip.sequence - clip.sequence[:, :, hips].mean(axis=2, keepdims=True), layout) for clip in clips]
-        ),
-    )
+    # A frame in which the hips are lost stays where it is.
+    roots = (np.nan_to_num(clip.sequence[:, :, hips].mean(axis=2, keepdims=True)) for clip in clips)
+    yield "no travel", np.stack([embed(clip.sequence - root, layout) for clip, root in zip(clips, roots, strict=True)])
     if clips[0].dimensions == 3:
         angles = np.random.default_rng(0).uniform(-np.pi, np.pi, len(clips))
         turned = (rotate_about_vertical(clip.sequence, float(angle)) for clip, angle in zip(clips, angles, strict=True))

@@ -55,8 +55,6 @@ _FROM_PARENT = {
     "Ankle": (0.0, -0.43, 0.0),
     "Foot": (0.0, -0.07, 0.12),
 }
-# Between the shoulders, for the same trunk; it gives the scale where hips are lacking.
-_SHOULDERS_M = 0.36
 # From a fingertip to the root.
 _DEPTH_OF_TREE = 8
 
@@ -71,8 +69,9 @@ class PoseStatistics(nn.Module):
     frames a second); last, at half weight, the mean position of the root in the six parts.
 
     NaN means that a joint is lacking (`preprocess.SampleConfig.keep_lacking`). Frames in which a joint is lacking do
-    not count for it. A joint that is lacking throughout stands to its parent as in an upright person. Where the spine
-    base is lacking, the root is a trunk's length below the shoulders.
+    not count for it. A joint that is lacking throughout stands to its parent as in an upright person. In a clip without
+    depth, a joint that is lacking while its partner on the other side is known stands where the partner is: in a view
+    from the side the two overlap. Where the spine base is lacking, the root is a trunk's length below the shoulders.
     """
 
     keep_lacking = True  # see `sampling_for`
@@ -81,19 +80,22 @@ class PoseStatistics(nn.Module):
     deviation_weight, displacement_weight, path_weight = 2.0, 8.0, 0.5
 
     is_root: Tensor
+    partners: Tensor
     parents: Tensor
     from_parent: Tensor
 
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("is_root", torch.arange(MODEL_LAYOUT.num_joints) == _SPINE_BASE)
+        self.register_buffer("partners", torch.tensor(_partners()))
         self.register_buffer("parents", torch.tensor([max(parent, 0) for parent in MODEL_LAYOUT.parents]))
         self.register_buffer("from_parent", torch.tensor([_way_from_parent(name) for name in MODEL_LAYOUT.joint_names]))
 
     def features(self, bodies: Float[Tensor, "rows frames joints 3"]) -> Float[Tensor, "rows size"]:
         known = ~torch.isnan(bodies[..., 0])
         joints = torch.where(known[..., None], bodies, 0.0)
-        trunk = self._trunk(joints, known)
+        joints, known = _with_middles(*self._with_partners(joints, known))
+        trunk = _trunk(joints, known)
         root, has_root = self._root(joints, known, trunk)
         scale = (NOMINAL_TRUNK_M / trunk)[:, None, None]
         facing = _facing(joints, known)
@@ -114,14 +116,12 @@ class PoseStatistics(nn.Module):
             dim=1,
         )
 
-    def _trunk(
+    def _with_partners(
         self, joints: Float[Tensor, "rows frames joints 3"], known: Bool[Tensor, "rows frames joints"]
-    ) -> Float[Tensor, " rows"]:
-        """The mean length of the trunk; without hips, what the width of the shoulders tells of it."""
-        trunk, has_trunk = _length(joints, known, _SPINE_BASE, _SPINE_SHOULDER)
-        width, has_width = _length(joints, known, *_SHOULDERS)
-        found = torch.where(has_trunk, trunk, width * (NOMINAL_TRUNK_M / _SHOULDERS_M))
-        return torch.where((has_trunk | has_width) & (found > _SMALLEST_M), found, NOMINAL_TRUNK_M)
+    ) -> tuple[Float[Tensor, "rows frames joints 3"], Bool[Tensor, "rows frames joints"]]:
+        """Without depth, each lacking joint at the place of its partner."""
+        taken = ~known & known[:, :, self.partners] & ~_has_depth(joints)[:, :, None]
+        return torch.where(taken[..., None], joints[:, :, self.partners], joints), known | taken
 
     def _root(
         self,
@@ -159,6 +159,12 @@ class PoseStatistics(nn.Module):
         return torch.where(count > 0, total / count.clamp_min(1), _mean(places, known)[:, None])
 
 
+def _partners() -> list[int]:
+    """The joint on the other side for each joint of the model; itself for one in the middle."""
+    pairs = dict(MODEL_LAYOUT.pairs) | {right: left for left, right in MODEL_LAYOUT.pairs}
+    return [pairs.get(joint, joint) for joint in range(MODEL_LAYOUT.num_joints)]
+
+
 def _way_from_parent(name: str) -> tuple[float, float, float]:
     side = -1.0 if name.endswith("Right") else 1.0
     x, y, z = _FROM_PARENT.get(name.removesuffix("Left").removesuffix("Right"), (0.0, 0.0, 0.0))
@@ -173,13 +179,30 @@ def _mean(
     return (values * weight).sum(dim=1) / weight.sum(dim=1).clamp_min(1)
 
 
-def _length(
-    joints: Float[Tensor, "rows frames joints 3"], known: Bool[Tensor, "rows frames joints"], first: int, second: int
-) -> tuple[Float[Tensor, " rows"], Bool[Tensor, " rows"]]:
-    """The mean distance of two joints, and whether both are known in any frame."""
-    both = (known[:, :, first] & known[:, :, second]).to(joints.dtype)
-    distance = (joints[:, :, first] - joints[:, :, second]).square().sum(dim=2).sqrt()
-    return (distance * both).sum(dim=1) / both.sum(dim=1).clamp_min(1), both.sum(dim=1) > 0
+def _with_middles(
+    joints: Float[Tensor, "rows frames joints 3"], known: Bool[Tensor, "rows frames joints"]
+) -> tuple[Float[Tensor, "rows frames joints 3"], Bool[Tensor, "rows frames joints"]]:
+    """The spine base between the hips, and the spine shoulder between the shoulders, where these are known."""
+    place = torch.arange(joints.shape[2], device=joints.device)
+    for middle, (right, left) in ((_SPINE_BASE, _HIPS), (_SPINE_SHOULDER, _SHOULDERS)):
+        made = (known[:, :, right] & known[:, :, left] & ~known[:, :, middle])[..., None] & (place == middle)
+        between = (joints[:, :, right] + joints[:, :, left]) / 2
+        joints, known = torch.where(made[..., None], between[:, :, None], joints), known | made
+    return joints, known
+
+
+def _trunk(
+    joints: Float[Tensor, "rows frames joints 3"], known: Bool[Tensor, "rows frames joints"]
+) -> Float[Tensor, " rows"]:
+    """The mean length of the trunk; `NOMINAL_TRUNK_M` where it is never known."""
+    both = (known[:, :, _SPINE_BASE] & known[:, :, _SPINE_SHOULDER]).to(joints.dtype)
+    length = (joints[:, :, _SPINE_SHOULDER] - joints[:, :, _SPINE_BASE]).square().sum(dim=2).sqrt()
+    mean = (length * both).sum(dim=1) / both.sum(dim=1).clamp_min(1)
+    return torch.where(mean > _SMALLEST_M, mean, NOMINAL_TRUNK_M)
+
+
+def _has_depth(joints: Float[Tensor, "rows frames joints 3"]) -> Bool[Tensor, "rows 1"]:
+    return joints[..., 2].abs().flatten(1).amax(dim=1, keepdim=True) > 0
 
 
 def _facing(
@@ -192,9 +215,8 @@ def _facing(
         across = across + ((joints[:, :, left] - joints[:, :, right]) * both).sum(dim=1)
     floor = torch.stack([across[:, 0], across[:, 2]], dim=1)
     length = floor.square().sum(dim=1, keepdim=True).sqrt()
-    has_depth = joints[..., 2].abs().flatten(1).amax(dim=1, keepdim=True) > 0
     return torch.where(
-        (length > _SMALLEST_M) & has_depth, floor / length.clamp_min(_SMALLEST_M), floor.new_tensor([1.0, 0.0])
+        (length > _SMALLEST_M) & _has_depth(joints), floor / length.clamp_min(_SMALLEST_M), floor.new_tensor([1.0, 0.0])
     )
 
 

@@ -117,6 +117,27 @@ def test_a_clip_without_depth_is_not_turned() -> None:
     np.testing.assert_allclose(left, -right, atol=1e-6)
 
 
+def test_a_side_that_a_clip_without_depth_hides_is_where_the_other_side_is() -> None:
+    from_the_side = person()
+    from_the_side[..., 2] = 0
+    for left, right in NTU25.pairs:
+        from_the_side[:, right] = from_the_side[:, left]
+    for middle, parts in (("SpineBase", ("HipLeft", "HipRight")), ("SpineShoulder", ("ShoulderLeft", "ShoulderRight"))):
+        from_the_side[:, JOINT[middle]] = from_the_side[:, [JOINT[part] for part in parts]].mean(axis=1)
+    hidden = from_the_side.copy()
+    hidden[:, [right for _, right in NTU25.pairs]] = np.nan
+    hidden[:, [JOINT["SpineBase"], JOINT["SpineShoulder"]]] = np.nan
+    np.testing.assert_allclose(features(hidden), features(from_the_side), atol=1e-5)
+
+
+def test_with_depth_a_hidden_side_is_not_where_the_other_side_is() -> None:
+    body = person()
+    hidden = body.copy()
+    hidden[:, JOINT["HandRight"]] = np.nan
+    hand, wrist = (features(hidden)[:450].reshape(6, 25, 3)[:, JOINT[f"{part}Right"]] for part in ("Hand", "Wrist"))
+    np.testing.assert_allclose(hand, wrist, atol=1e-5)
+
+
 def test_nothing_known_at_all_gives_numbers() -> None:
     assert np.isfinite(features(np.full((120, 25, 3), np.nan, dtype=np.float32))).all()
 
