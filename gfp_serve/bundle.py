@@ -63,6 +63,8 @@ class Manifest:
         default_factory=dict
     )  # how tokens become the embedding, and fitted on what
     training: dict[str, Any] | None = None  # the trainer's config; None for an embedding without training
+    dimensions: list[int] = dataclasses.field(default_factory=lambda: [2, 3])  # of the joints that it takes
+    compares_dimensions: bool = False  # whether embeddings of 2-D and 3-D joints can be compared
     format_version: int = FORMAT_VERSION
 
     @property
@@ -82,6 +84,9 @@ class Manifest:
         _check_types(SampleConfig, preprocess)
         if values["embedding_size"] < 1:
             raise ValueError(f"embedding_size is {values['embedding_size']}; a vector has at least 1 component")
+        dimensions = values.get("dimensions", [3])
+        if not dimensions or not set(dimensions) <= {2, 3}:
+            raise ValueError(f"dimensions is {dimensions}; joints have 2 or 3")
         return cls(**{**values, "preprocess": PreprocessConfig.from_json(preprocess)})
 
 
@@ -192,8 +197,8 @@ def _check_types(config_type: type, values: dict[str, Any], *, skip: str = "") -
         if name not in values or name == skip:
             continue
         expected = tuple(typing.get_origin(part) or part for part in typing.get_args(hint)) or (hint,)
-        if typing.get_origin(hint) is dict:
-            expected = (dict,)
+        if (container := typing.get_origin(hint)) in (dict, list):
+            expected = (container,)
         if float in expected:
             expected += (int,)  # JSON may write 1.0 as 1
         value = values[name]

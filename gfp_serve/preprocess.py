@@ -11,6 +11,7 @@ holder. An encoder that was made for it gets NaN there instead (`SampleConfig.ke
 import dataclasses
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -132,6 +133,7 @@ class Cleaned:
 
     positions: Float32[np.ndarray, "frames bodies joints 3"]  # metres, y up; most moving body first; no NaN
     known: Bool[np.ndarray, "frames bodies joints"]  # False where a joint is lacking: its place is a place holder
+    trunk_m: float = math.nan  # median length of the first body's trunk before it was scaled; NaN in clips of a store
 
 
 def prepare(
@@ -170,7 +172,7 @@ def clean(sequence: np.ndarray, layout: Layout, config: CleanConfig) -> Cleaned:
         bodies = rotate_about_vertical(bodies, -_facing_angle(bodies[0, 0]))
     if config.scale_torso and trunk > 1e-3:
         bodies = bodies * np.float32(NOMINAL_TRUNK_M / trunk)
-    return Cleaned(np.ascontiguousarray(bodies, dtype=np.float32), known)
+    return Cleaned(np.ascontiguousarray(bodies, dtype=np.float32), known, trunk)
 
 
 def sample(cleaned: Cleaned, config: SampleConfig) -> Float32[np.ndarray, "out_bodies num_frames joints 3"]:

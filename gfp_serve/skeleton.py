@@ -13,12 +13,41 @@ from gfp_serve.layouts import Layout
 MAX_COORDINATE_M = 1_000.0
 
 
+def check_image_joints(joints: np.ndarray, layout: Layout) -> Float32[np.ndarray, "frames bodies joints 3"]:
+    """Joints of an image as float32 with axes frames, bodies, joints, and x, y and confidence, which is 1 if not given.
+
+    They may come without a body axis, and without confidence. Raises `InvalidSkeletonError` for another shape.
+    """
+    numbers = joints.shape[-1] if isinstance(joints, np.ndarray) and joints.ndim else 0
+    if numbers not in (2, 3):
+        raise InvalidSkeletonError(
+            f"2-D joints must be an array that ends in x and y, or x, y and confidence; got {numbers} numbers a joint."
+        )
+    if numbers == 2:
+        joints = np.concatenate([joints, np.ones((*joints.shape[:-1], 1), dtype=joints.dtype)], axis=-1)
+    return _check_shape(joints, layout)
+
+
 def check_sequence(sequence: np.ndarray, layout: Layout) -> Float32[np.ndarray, "frames bodies joints 3"]:
     """The sequence as float32 with a body axis.
 
     It may be frames × joints × 3 or frames × bodies × joints × 3. NaN means "not seen" and is allowed; infinity is not.
     Raises `InvalidSkeletonError`, which says what is wrong.
     """
+    sequence = _check_shape(sequence, layout)
+    too_far = np.abs(sequence) > MAX_COORDINATE_M  # infinity too, NaN not
+    if too_far.any():
+        bad = np.argwhere(too_far)
+        frame, body, joint, axis = (int(index) for index in bad[0])
+        raise InvalidSkeletonError(
+            f"{len(bad)} coordinates are infinite or beyond {MAX_COORDINATE_M:g} m, the first at frame {frame}, "
+            f"body {body}, joint {layout.joint_names[joint]!r}, axis {'xyz'[axis]}; coordinates are metres (divide "
+            f"millimetres by 1000), and joints that the tracker lost are NaN."
+        )
+    return sequence
+
+
+def _check_shape(sequence: np.ndarray, layout: Layout) -> Float32[np.ndarray, "frames bodies joints 3"]:
     if not isinstance(sequence, np.ndarray) or sequence.dtype.kind not in "fiu":
         kind = getattr(sequence, "dtype", type(sequence).__name__)
         raise InvalidSkeletonError(f"a sequence must be an array of numbers, got {kind}; send float32 metres.")
@@ -37,14 +66,4 @@ def check_sequence(sequence: np.ndarray, layout: Layout) -> Float32[np.ndarray, 
         )
     # A float64 beyond the range of float32 becomes infinite, which the next check finds.
     with np.errstate(over="ignore"):
-        sequence = sequence.astype(np.float32)
-    too_far = np.abs(sequence) > MAX_COORDINATE_M  # infinity too, NaN not
-    if too_far.any():
-        bad = np.argwhere(too_far)
-        frame, body, joint, axis = (int(index) for index in bad[0])
-        raise InvalidSkeletonError(
-            f"{len(bad)} coordinates are infinite or beyond {MAX_COORDINATE_M:g} m, the first at frame {frame}, "
-            f"body {body}, joint {layout.joint_names[joint]!r}, axis {'xyz'[axis]}; coordinates are metres (divide "
-            f"millimetres by 1000), and joints that the tracker lost are NaN."
-        )
-    return sequence
+        return sequence.astype(np.float32)

@@ -101,6 +101,7 @@ def data_summary(store: ClipStore) -> dict[str, Any]:
     return {
         "content_sha256": store.content_digest,
         "num_clips": len(store),
+        "dimensions": store.dimensions,
         "sources": [dataclasses.asdict(source) for source in store.sources],
     }
 

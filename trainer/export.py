@@ -5,7 +5,7 @@ import hashlib
 import logging
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,7 @@ class Origin:
     step: int
     data: dict[str, Any]
     training: dict[str, Any] | None
+    dimensions: list[int] = field(default_factory=lambda: [2, 3])
 
 
 def export_bundle(

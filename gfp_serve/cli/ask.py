@@ -1,7 +1,6 @@
 """The command `gfp`: what a user asks of a running server. Its other commands are in `add` and `gallery`."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ from gfp_serve.cli.printing import Listing, plain, print_facts, print_json, prin
 from gfp_serve.client import Classification, Moment
 from gfp_serve.client.recordings import RecordedClip
 from gfp_serve.files import written_whole
-from gfp_serve.filters import AnyOf, Filter
 from gfp_serve.items import DEFAULT_TOP_K, Neighbour
 from gfp_serve.neighbour_page import MAX_NEIGHBOURS, MAX_QUERIES, NeighbourPage, WrittenPage
 
@@ -123,9 +121,7 @@ def search(
         find = client.search_moments if moments else client.search
 
         def send(batch: list[RecordedClip]) -> Sequence[Sequence[Neighbour | Moment]]:
-            return find(
-                _sequences(batch), top_k, batch[0].layout, **scope | {"where": _among_same(scope["where"], batch)}
-            )
+            return find(_sequences(batch), top_k, batch[0].layout, **scope)
 
         for recorded, found in answered_clips(client, clips, send):
             page.add(recorded.id, recorded.clip, found)
@@ -185,8 +181,7 @@ def classify(clips: ClipChoice, connect: Connect, as_json: bool, **how: Any) -> 
     with connect() as client:
 
         def send(batch: list[RecordedClip]) -> list[Classification]:
-            where = _among_same(how["where"], batch)
-            return client.classify(_sequences(batch), layout=batch[0].layout, **how | {"where": where})
+            return client.classify(_sequences(batch), layout=batch[0].layout, **how)
 
         for recorded, result in answered_clips(client, clips, send):
             label = recorded.clip.label
@@ -234,14 +229,6 @@ def health(context: click.Context, service: str, connect: Connect, as_json: bool
         serving = client.health(service)
     print_result({"serving": serving}, "serving" if serving else "not serving", as_json)
     context.exit(0 if serving else 1)
-
-
-def _among_same(where: Filter | None, batch: Sequence[RecordedClip]) -> Filter | None:
-    """The filter, for clips of an image only with items that are 2-D too: of depth these clips say nothing."""
-    if batch[0].clip.dimensions == 3:
-        return where
-    where = where or Filter()
-    return replace(where, must=(*where.must, AnyOf("dimensions", (2,))))
 
 
 def _sequences(batch: Sequence[RecordedClip]) -> list[np.ndarray]:

@@ -1,7 +1,7 @@
 """The client for asyncio: `blocking.Client` with `await`."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable, Sequence
 from typing import Any, TypeVar, overload
 
 import grpc
@@ -26,6 +26,7 @@ from gfp_serve.layouts import Layout
 from gfp_serve.moments import Moment
 from gfp_serve.wire.searches import Classification, Scope, Voting
 from gfp_serve.wire.status import to_error
+from gfp_serve.wire.warnings import ServerWarning
 
 T = TypeVar("T")
 
@@ -47,6 +48,7 @@ class AsyncClient:
         *,
         token: str | None = None,
         tls: Tls | None = None,
+        on_warning: Callable[[ServerWarning], None] | None = None,
     ) -> None:
         check_connection(address, timeout_s, encrypted=tls is not None)
         self.address = address
@@ -58,7 +60,7 @@ class AsyncClient:
             else grpc.aio.insecure_channel(address, CHANNEL_OPTIONS)
         )
         self._methods = methods_of(self._channel)
-        self._conversation = Conversation()
+        self._conversation = Conversation(on_warning)
 
     async def embed(self, sequences: np.ndarray | Sequence[np.ndarray], layout: str | Layout = "ntu25") -> np.ndarray:
         """Embed sequences, so that sequences of similar motion have similar vectors.
@@ -346,6 +348,7 @@ class AsyncClient:
         writing = asyncio.create_task(write())
         try:
             async for reply in call:
+                self._conversation.warn(reply.warnings)
                 yield conversation.read(reply)
         except grpc.RpcError as failure:
             raise to_error(failure, self.address) from failure

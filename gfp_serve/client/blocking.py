@@ -26,6 +26,7 @@ from gfp_serve.moments import Moment
 from gfp_serve.v1 import embedding_pb2_grpc, gallery_pb2_grpc, stream_pb2, stream_pb2_grpc
 from gfp_serve.wire.searches import Classification, Scope, Voting
 from gfp_serve.wire.status import to_error
+from gfp_serve.wire.warnings import ServerWarning
 
 DEFAULT_ADDRESS = "127.0.0.1:50051"
 
@@ -49,6 +50,8 @@ class Client:
     - `timeout_s`: seconds that one request may take, above 0 and at most a day.
     - `token`: sent with each call, to a server that asks for tokens.
     - `tls`: encrypts the connection.
+    - `on_warning`: called when the server says that something may be wrong with a clip, for example that it looks
+      upside down; once for each kind of warning. Without it, warnings are logged.
 
     A list beyond the server's limits is sent as several requests. A server that cannot be reached is tried again for
     about a second. A client stays with the encoder that the server had at the first call: if the server gets another
@@ -69,6 +72,7 @@ class Client:
         *,
         token: str | None = None,
         tls: Tls | None = None,
+        on_warning: Callable[[ServerWarning], None] | None = None,
     ) -> None:
         check_connection(address, timeout_s, encrypted=tls is not None)
         self.address = address
@@ -80,7 +84,7 @@ class Client:
             else grpc.insecure_channel(address, CHANNEL_OPTIONS)
         )
         self._methods = methods_of(self._channel)
-        self._conversation = Conversation()
+        self._conversation = Conversation(on_warning)
 
     def embed(self, sequences: np.ndarray | Sequence[np.ndarray], layout: str | Layout = "ntu25") -> np.ndarray:
         """Embed sequences, so that sequences of similar motion have similar vectors.
@@ -353,6 +357,7 @@ class Client:
         call = self._methods["EmbedStream"](messages(), metadata=self._metadata)
         try:
             for reply in call:
+                self._conversation.warn(reply.warnings)
                 yield conversation.read(reply)
         except grpc.RpcError as failure:
             raise (problems[0] if problems else to_error(failure, self.address)) from failure

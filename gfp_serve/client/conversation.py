@@ -3,7 +3,8 @@
 A conversation is a generator: it yields calls, is sent their replies (or thrown their errors), and returns the result.
 """
 
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from types import NoneType
 from typing import Any, TypeVar
@@ -32,6 +33,9 @@ from gfp_serve.wire.searches import (
     write_classify,
     write_search,
 )
+from gfp_serve.wire.warnings import ServerWarning, read_warning
+
+_log = logging.getLogger(__name__)
 
 # Longer timeouts overflow in gRPC, which then gives up at once.
 MAX_TIMEOUT_S = 86_400.0
@@ -88,6 +92,8 @@ class Info:
     preprocessing: dict[str, Any]
     preprocessing_digest: str
     layouts: tuple[str, ...]
+    dimensions: tuple[int, ...]  # of the joints that the encoder takes: 2, 3 or both
+    compares_dimensions: bool  # whether it can compare 2-D and 3-D joints
     provider: str
     device: str
     num_items: int
@@ -115,8 +121,17 @@ def check_connection(address: str, timeout_s: float, *, encrypted: bool) -> None
 class Conversation:
     """The conversations of one client with one encoder."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_warning: Callable[[ServerWarning], None] | None = None) -> None:
         self._met: Info | None = None
+        self._on_warning = on_warning or (lambda warning: _log.warning("%s", warning))
+        self._warned: set[str] = set()
+
+    def warn(self, warnings: Iterable[embedding_pb2.Warning], start: int = 0) -> None:
+        """Tell each kind of warning once, because a program sends many clips of one source."""
+        for message in warnings:
+            if message.kind not in self._warned:
+                self._warned.add(message.kind)
+                self._on_warning(read_warning(message, start))
 
     def meet(self) -> Generator[Call, Any, Info]:
         """The server as it was when it was first asked: its limits, and the encoder that this client stays with."""
@@ -142,7 +157,7 @@ class Conversation:
         messages = (_write_sequence(sequence, layout) for sequence in given)
         for start, part in _split("sequences", messages, info.limits):
             request = embedding_pb2.EmbedRequest(sequences=part, expected_encoder_digest=info.encoder_digest)
-            reply = yield from _call("Embed", request, start)
+            reply = yield from self._call("Embed", request, start)
             vectors += [read_embedding(embedding, info.embedding_size) for embedding in reply.embeddings]
         stacked = np.array(vectors, dtype=np.float32).reshape(len(vectors), info.embedding_size)
         return stacked[0] if single else stacked
@@ -168,7 +183,7 @@ class Conversation:
         for start, part in _split("queries", (_write_query(query, layout) for query in queries), info.limits):
             request.ClearField("queries")
             request.queries.extend(part)
-            reply = yield from _call("Search", request, start)
+            reply = yield from self._call("Search", request, start)
             results += reply.results
         return results
 
@@ -182,7 +197,7 @@ class Conversation:
         for start, part in _split("queries", (_write_query(query, layout) for query in queries), info.limits):
             request.ClearField("queries")
             request.queries.extend(part)
-            reply = yield from _call("Classify", request, start)
+            reply = yield from self._call("Classify", request, start)
             results += [read_classification(result) for result in reply.results]
         return results
 
@@ -195,7 +210,7 @@ class Conversation:
             request = gallery_pb2.UpsertRequest(
                 items=part, expected_encoder_digest=info.encoder_digest, gallery=sendable_name(gallery)
             )
-            reply = yield from _call("Upsert", request, start)
+            reply = yield from self._call("Upsert", request, start)
             generation = reply.generation
         if generation is None:
             return (yield from self.describe_gallery(gallery)).generation
@@ -263,6 +278,16 @@ class Conversation:
         reply = yield Call("DropGallery", request)
         return reply.num_items
 
+    def _call(self, method: str, request: Message, start: int) -> Generator[Call, Any, Any]:
+        """Send a part of a list that begins at `start`; fields of errors count from the beginning of the whole list."""
+        try:
+            reply = yield Call(method, request)
+        except GfpError as error:
+            error.count_from(start)
+            raise
+        self.warn(reply.warnings, start)
+        return reply
+
 
 def sendable_name(gallery: str) -> str:
     """The same name. Raises `InvalidRequestError` for one that cannot be sent."""
@@ -279,15 +304,6 @@ def _sendable(scope: Scope) -> Scope:
     with in_field("effort"):
         check_type(scope.effort, Effort, "give an Effort, such as Effort(exact=True)")
     return scope
-
-
-def _call(method: str, request: Message, start: int) -> Generator[Call, Any, Any]:
-    """Send a part of a list that begins at `start`; fields of errors count from the beginning of the whole list."""
-    try:
-        return (yield Call(method, request))
-    except GfpError as error:
-        error.count_from(start)
-        raise
 
 
 def _split(field: str, messages: Iterable[M], limits: Limits) -> Iterator[tuple[int, list[M]]]:
@@ -384,6 +400,8 @@ def _read_info(reply: embedding_pb2.GetInfoResponse) -> Info:
         preprocessing=read_struct(reply.encoder.preprocessing),
         preprocessing_digest=reply.encoder.preprocessing_digest,
         layouts=tuple(reply.encoder.layouts),
+        dimensions=tuple(reply.encoder.dimensions),
+        compares_dimensions=reply.encoder.compares_dimensions,
         provider=reply.encoder.provider,
         device=reply.encoder.device,
         num_items=reply.gallery.num_items,

@@ -51,8 +51,6 @@ class RecordedClip:
         """The item that `gfp add` adds: the clip under its id, with all that its recording says about it."""
         clip = self.clip
         attributes: dict[str, Attribute] = {"subject": clip.subject, "camera": clip.camera}
-        if clip.dimensions == 2:
-            attributes["dimensions"] = 2
         if clip.description:
             attributes["description"] = clip.description
         return ClipItem(self.id, self.sequence, clip.label or "", attributes, self.layout, self.source)

@@ -2,18 +2,20 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32
 
 from gfp_serve.classify import DEFAULT_TEMPERATURE, DEFAULT_WEIGHTING, Weighting
 from gfp_serve.client.conversation import Info, known_layout, sendable_name
+from gfp_serve.conventions import Conventions
 from gfp_serve.errors import InvalidRequestError, InvalidSkeletonError, in_field
 from gfp_serve.filters import Filter
 from gfp_serve.items import Effort, Neighbour
 from gfp_serve.layouts import Layout
-from gfp_serve.skeleton import check_sequence
-from gfp_serve.v1 import stream_pb2
+from gfp_serve.skeleton import check_image_joints, check_sequence
+from gfp_serve.v1 import embedding_pb2, stream_pb2
 from gfp_serve.wire.arrays import read_embedding, write_layout, write_positions
 from gfp_serve.wire.items import read_neighbour
 from gfp_serve.wire.searches import (
@@ -43,6 +45,9 @@ class StreamSettings:
     gallery: str = ""  # of neighbours and voters; this and the next two as in `Client.search`
     where: Filter | None = None
     effort: Effort = Effort()  # noqa: RUF009  (it cannot be changed)
+    dimensions: Literal[2, 3] = 3  # 2: joints of an image, whose arrays end in x, y or x, y, confidence; see `embed`
+    image_size: tuple[float, float] | None = None  # width and height, for 2-D joints that are parts of the image
+    conventions: Conventions = Conventions()  # noqa: RUF009  (it cannot be changed)  of 2-D joints only `up` counts
     lossless: bool = False  # a server that is too slow makes the client wait, instead of leaving out windows
 
 
@@ -75,7 +80,8 @@ class StreamConversation:
         Raises `InvalidSkeletonError` for an array that is not a sequence of the layout, and when the number of bodies
         changes; `InvalidRequestError` for settings that cannot be used.
         """
-        sequence = check_sequence(frames, self._layout)
+        is_flat = self._settings.dimensions == 2
+        sequence = check_image_joints(frames, self._layout) if is_flat else check_sequence(frames, self._layout)
         if self._num_bodies == 0:
             self._num_bodies = sequence.shape[1]
             yield self._opening()
@@ -123,6 +129,14 @@ class StreamConversation:
             lossless=settings.lossless,
             expected_encoder_digest=self._info.encoder_digest,
         )
+        if settings.dimensions == 2:
+            config.dimensions = 2
+            config.image_width, config.image_height = settings.image_size or (0.0, 0.0)
+        if settings.conventions != Conventions():
+            said = settings.conventions
+            config.conventions.CopyFrom(
+                embedding_pb2.Conventions(up=said.up or "", unit=said.unit or "", hand=said.hand or "")
+            )
         scope = Scope(sendable_name(settings.gallery), settings.where, settings.effort)
         if settings.top_k:
             config.search.CopyFrom(write_search(scope, settings.top_k))

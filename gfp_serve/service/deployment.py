@@ -183,6 +183,8 @@ def _about(manifest: Manifest, encoder: Encoder, limits: Limits, *, durable: boo
             layouts=sorted(LAYOUTS),
             provider=encoder.provider,
             device=encoder.device,
+            dimensions=manifest.dimensions,
+            compares_dimensions=manifest.compares_dimensions,
         ),
         gallery=embedding_pb2.GalleryInfo(durable=durable),
         limits=embedding_pb2.Limits(**dataclasses.asdict(limits)),

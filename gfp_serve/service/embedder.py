@@ -11,10 +11,11 @@ from jaxtyping import Float32
 from gfp_serve.batching.batcher import Batcher
 from gfp_serve.bundle import Manifest
 from gfp_serve.config import Limits
+from gfp_serve.doubts import Doubt, Look, look_at
 from gfp_serve.errors import EncoderMismatchError, InvalidRequestError, InvalidSkeletonError, in_field
 from gfp_serve.layouts import Layout
 from gfp_serve.lost_joints import lost_as_nan
-from gfp_serve.preprocess import MAX_BODIES, prepare
+from gfp_serve.preprocess import MAX_BODIES, clean, sample
 from gfp_serve.v1 import embedding_pb2
 from gfp_serve.wire.arrays import check_size, read_sequence
 
@@ -25,12 +26,22 @@ _FEW_COORDINATES = 2**16
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """Unit vectors, and how long they took. The times of queue and inference are those of the slowest sequence."""
+    """Unit vectors, what their sequences look like, and how long they took.
+
+    The times of queue and inference are those of the slowest sequence.
+    """
 
     vectors: Float32[np.ndarray, "sequences embedding_size"]
+    looks: Sequence[Look] = ()
+    fields: Sequence[str] = ()
     preprocess_s: float = 0.0
     queue_s: float = 0.0
     inference_s: float = 0.0
+
+    @property
+    def doubts(self) -> list[tuple[str, Doubt]]:
+        """What may be wrong with the sequences, each with the field of its sequence."""
+        return [(field, doubt) for field, look in zip(self.fields, self.looks, strict=True) for doubt in look.doubts]
 
 
 class Embedder:
@@ -40,6 +51,8 @@ class Embedder:
         self.embedding_size = manifest.embedding_size
         self.encoder_digest = manifest.encoder_digest
         self.limits = limits
+        self.compares_dimensions = manifest.compares_dimensions
+        self._dimensions = manifest.dimensions
         self._preprocess = manifest.preprocess
         self._batcher = batcher
 
@@ -95,26 +108,43 @@ class Embedder:
         with self._batcher.admit(num_bodies):
             started = time.perf_counter()
             if sum(sequence.size for sequence, _ in raw) <= _FEW_COORDINATES:
-                clips = self._prepare(fields, raw)
+                clips, looks = self._prepare(fields, raw)
             else:
-                clips = await asyncio.to_thread(self._prepare, fields, raw)
+                clips, looks = await asyncio.to_thread(self._prepare, fields, raw)
             preprocess_s = time.perf_counter() - started
             call = object()
             encoded = await asyncio.gather(*(self._batcher.encode(clip, call=call) for clip in clips))
         vectors = np.stack([clip.vector for clip in encoded])
         _check_directions(fields, vectors)
         return Embedded(
-            vectors, preprocess_s, max(clip.queue_s for clip in encoded), max(clip.inference_s for clip in encoded)
+            vectors,
+            looks,
+            fields,
+            preprocess_s,
+            max(clip.queue_s for clip in encoded),
+            max(clip.inference_s for clip in encoded),
         )
 
     def _prepare(
         self, fields: list[str], raw: list[tuple[Float32[np.ndarray, "_frames _bodies _joints 3"], Layout]]
-    ) -> list[Float32[np.ndarray, "_out_bodies num_frames joints 3"]]:
-        clips = []
+    ) -> tuple[list[Float32[np.ndarray, "_out_bodies num_frames joints 3"]], list[Look]]:
+        clips, looks = [], []
         for field, (sequence, layout) in zip(fields, raw, strict=True):
             with in_field(field):
-                clips.append(prepare(lost_as_nan(sequence, layout), layout, self._preprocess))
-        return clips
+                cleaned = clean(lost_as_nan(sequence, layout), layout, self._preprocess.cleaning)
+                look = look_at(cleaned)
+                self._check_dimensions(look)
+                clips.append(sample(cleaned, self._preprocess.sampling))
+                looks.append(look)
+        return clips, looks
+
+    def _check_dimensions(self, look: Look) -> None:
+        if look.dimensions not in self._dimensions:
+            taken = " and ".join(f"{number}-D" for number in self._dimensions)
+            raise InvalidSkeletonError(
+                f"its joints are {look.dimensions}-D, and this server's encoder takes {taken} ones. Send joints in "
+                f"space to an encoder for 3-D, and joints of an image to one for 2-D; GetInfo says what one takes."
+            )
 
 
 def write_timing(started_ns: int, embedded: Embedded | None = None, search_s: float = 0.0) -> embedding_pb2.Timing:

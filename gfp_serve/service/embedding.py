@@ -7,6 +7,7 @@ from gfp_serve.gallery.protocols import Gallery
 from gfp_serve.service.embedder import Embedder, write_timing
 from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc
 from gfp_serve.wire.arrays import write_embedding
+from gfp_serve.wire.warnings import write_warnings
 
 
 class EmbeddingServicer(embedding_pb2_grpc.EmbeddingServiceServicer):
@@ -28,6 +29,7 @@ class EmbeddingServicer(embedding_pb2_grpc.EmbeddingServiceServicer):
             embeddings=map(write_embedding, embedded.vectors),
             encoder_digest=self._embedder.encoder_digest,
             timing=write_timing(started_ns, embedded),
+            warnings=write_warnings(embedded.doubts),
         )
 
     async def GetInfo(self, _request: embedding_pb2.GetInfoRequest, _context: object) -> embedding_pb2.GetInfoResponse:

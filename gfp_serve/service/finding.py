@@ -1,17 +1,22 @@
 """What a gallery has that is near to the queries of a request: neighbours, moments, and the class they vote for."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float32
 
 from gfp_serve.classify import vote
+from gfp_serve.doubts import DIMENSIONS, Doubt, Look, doubts_about_found
 from gfp_serve.errors import in_field
+from gfp_serve.filters import AnyOf, Filter
 from gfp_serve.gallery.protocols import Galleries, Gallery
 from gfp_serve.items import Neighbour
 from gfp_serve.moments import Moment, are_settled, merge
 from gfp_serve.wire.searches import Classification, Scope, Voting
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,12 +28,53 @@ class Queries:
 
     vectors: Float32[np.ndarray, "queries embedding_size"]
     own_ids: Sequence[str | None]
+    looks: Sequence[Look | None]  # None for a query that is not a sequence
+
+    def parted(self, scope: Scope, *, compares_dimensions: bool) -> list[tuple[Scope, list[int]]]:
+        """Where each query looks: queries of 2-D sequences only at 2-D items, unless these can be compared with others.
+
+        A scope that has a condition on the dimensions of items stays as it is.
+        """
+        rows = range(len(self.own_ids))
+        where = scope.where or Filter()
+        is_said = any(each.key == DIMENSIONS for each in (*where.must, *where.any_of, *where.must_not))
+        flat = [row for row in rows if (look := self.looks[row]) is not None and look.dimensions == 2]
+        if compares_dimensions or is_said or not flat:
+            return [(scope, list(rows))]
+        rest = sorted(set(rows) - set(flat))
+        only_flat = replace(where, must=(*where.must, AnyOf(DIMENSIONS, (2,))))
+        return [(replace(scope, where=only_flat), flat), *([(scope, rest)] if rest else [])]
+
+    def doubts(self, found: Sequence[Sequence[Neighbour]]) -> list[tuple[str, Doubt]]:
+        """What may be wrong with the queries and what was found for each, with their fields in the request."""
+        return [
+            (f"queries[{row}]", doubt)
+            for row, (look, neighbours) in enumerate(zip(self.looks, found, strict=True))
+            if look is not None
+            for doubt in doubts_about_found(look, neighbours)
+        ]
 
 
 def find_gallery(galleries: Galleries, name: str, path: str = "gallery") -> Gallery:
     """The gallery that the request's field `path` names. Raises what `Galleries` does, with that field."""
     with in_field(path):
         return galleries[name]
+
+
+def find_parted(
+    queries: Queries, scope: Scope, find: Callable[[Scope, Queries], Sequence[T]], *, compares_dimensions: bool
+) -> list[T]:
+    """What `find` gives for each query, which looks where `Queries.parted` says."""
+    parts = queries.parted(scope, compares_dimensions=compares_dimensions)
+    if len(parts) == 1:
+        return list(find(parts[0][0], queries))
+    found: dict[int, T] = {}
+    for part, rows in parts:
+        chosen = Queries(
+            queries.vectors[rows], [queries.own_ids[row] for row in rows], [queries.looks[row] for row in rows]
+        )
+        found.update(zip(rows, find(part, chosen), strict=True))
+    return [found[row] for row in sorted(found)]
 
 
 def find_neighbours(gallery: Gallery, scope: Scope, queries: Queries, top_k: int) -> Sequence[list[Neighbour]]:

@@ -5,24 +5,36 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float32
 
 from gfp_serve.config import Limits
+from gfp_serve.doubts import Look, marks_of
 from gfp_serve.errors import ClosedError, GalleryNotFoundError, InvalidRequestError, in_field, quoted
 from gfp_serve.gallery.embedded.gallery import FaissGallery
 from gfp_serve.gallery.protocols import Galleries, Gallery
 from gfp_serve.items import DEFAULT_GALLERY
 from gfp_serve.service.embedder import Embedded, Embedder, write_timing
-from gfp_serve.service.finding import Queries, classify, find_gallery, find_moments, find_neighbours
+from gfp_serve.service.finding import Queries, classify, find_gallery, find_moments, find_neighbours, find_parted
 from gfp_serve.service.reply_budget import PART_BYTES, ReplyBudget
 from gfp_serve.v1 import gallery_pb2, gallery_pb2_grpc
 from gfp_serve.wire.arrays import read_embedding
 from gfp_serve.wire.galleries import read_index_kind, write_description
 from gfp_serve.wire.items import read_item, write_item, write_moment, write_neighbour
-from gfp_serve.wire.searches import check_top_k, read_scope, read_top_k, read_voting, write_classification
+from gfp_serve.wire.searches import (
+    Classification,
+    Scope,
+    check_top_k,
+    read_scope,
+    read_top_k,
+    read_voting,
+    write_classification,
+)
+from gfp_serve.wire.warnings import write_warnings
 
 # Writes that wait together become durable together, and each that waits takes a thread.
 MAX_WRITES = 64
@@ -58,22 +70,28 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
         reply = gallery_pb2.SearchResponse(encoder_digest=self._embedder.encoder_digest)
         budget = ReplyBudget(limits, "lower top_k or send fewer queries")
 
+        doubts = embedded.doubts
+
         def add_result() -> gallery_pb2.SearchResult:
             budget.spend(PART_BYTES)
             return reply.results.add()
 
         def search() -> None:
+            with_dimensions = {"compares_dimensions": self._embedder.compares_dimensions}
             if request.merge_windows:
-                found = find_moments(gallery, scope, queries, top_k, max_neighbours=limits.max_top_k)
-                with in_field("top_k"):
-                    for moments in found:
+                moments_of = partial(find_moments, gallery, top_k=top_k, max_neighbours=limits.max_top_k)
+                for moments in find_parted(queries, scope, moments_of, **with_dimensions):
+                    with in_field("top_k"):
                         add_result().moments.extend(budget.fit(write_moment(moment)) for moment in moments)
                 return
-            for neighbours in find_neighbours(gallery, scope, queries, top_k):
+            found = find_parted(queries, scope, partial(find_neighbours, gallery, top_k=top_k), **with_dimensions)
+            for neighbours in found:
                 with in_field("top_k"):
                     add_result().neighbours.extend(budget.fit(write_neighbour(each)) for each in neighbours)
+            doubts.extend(queries.doubts(found))
 
         search_s = await _seconds_of(search)
+        reply.warnings.extend(write_warnings(doubts))
         reply.timing.CopyFrom(write_timing(started_ns, embedded, search_s))
         return reply
 
@@ -87,17 +105,24 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
         reply = gallery_pb2.ClassifyResponse(encoder_digest=self._embedder.encoder_digest)
         budget = ReplyBudget(self._embedder.limits, "lower num_neighbours or send fewer queries")
 
-        def search() -> None:
+        doubts = embedded.doubts
+
+        def voted(scope: Scope, queries: Queries) -> list[Classification]:
             found = find_neighbours(gallery, scope, queries, num_voters)
+            doubts.extend(queries.doubts(found))
             # After the search, so that the classes of what it found are counted as far as possible.
             class_counts = gallery.label_counts(scope.where) if voting.balanced else None
-            for neighbours in found:
+            return [classify(neighbours, voting, class_counts) for neighbours in found]
+
+        def search() -> None:
+            compares = self._embedder.compares_dimensions
+            for classification in find_parted(queries, scope, voted, compares_dimensions=compares):
                 with in_field("num_neighbours"):
                     budget.spend(PART_BYTES)
-                    classification = classify(neighbours, voting, class_counts)
                     reply.results.append(write_classification(classification, budget.fit))
 
         search_s = await _seconds_of(search)
+        reply.warnings.extend(write_warnings(doubts))
         reply.timing.CopyFrom(write_timing(started_ns, embedded, search_s))
         return reply
 
@@ -109,11 +134,14 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
         for number, message in enumerate(request.items):
             with in_field(f"items[{number}]"):
                 _check_item_size(message, self._embedder.limits)
-        vectors, embedded = await self._vectors_of(gallery, "items", request.items)
+        vectors, looks, embedded = await self._vectors_of(gallery, "items", request.items)
         items = []
-        for number, (message, vector) in enumerate(zip(request.items, vectors, strict=True)):
+        for number, (message, vector, look) in enumerate(zip(request.items, vectors, looks, strict=True)):
             with in_field(f"items[{number}]"):
-                items.append(read_item(message, vector))
+                item = read_item(message, vector)
+            if look is not None and (marks := marks_of(look)):
+                item = replace(item, attributes={**marks, **item.attributes})
+            items.append(item)
         write_ns = time.perf_counter_ns()
         if isinstance(gallery, FaissGallery) and len(items) <= _FEW_ITEMS:
             generation = await asyncio.wrap_future(gallery.upsert_soon(items))
@@ -123,6 +151,7 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
             generation=generation,
             encoder_digest=self._embedder.encoder_digest,
             timing=write_timing(started_ns, embedded, (time.perf_counter_ns() - write_ns) / 1e9),
+            warnings=write_warnings(embedded.doubts),
         )
 
     async def Delete(self, request: gallery_pb2.DeleteRequest, _context: object) -> gallery_pb2.DeleteResponse:
@@ -216,14 +245,17 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
         """The queries of a request, and what embedding them took; `field` is the name of `top_k` on the wire."""
         self._embedder.check_count("queries", len(messages))
         check_top_k(field, top_k, self._embedder.limits)
-        vectors, embedded = await self._vectors_of(gallery, "queries", messages)
+        vectors, looks, embedded = await self._vectors_of(gallery, "queries", messages)
         own_ids = [message.id if _content_of(message) == "id" else None for message in messages]
-        return Queries(vectors, own_ids), embedded
+        return Queries(vectors, own_ids, looks), embedded
 
     async def _vectors_of(
         self, gallery: Gallery, field: str, messages: Sequence[gallery_pb2.Query | gallery_pb2.Item]
-    ) -> tuple[Float32[np.ndarray, "messages embedding_size"], Embedded]:
-        """The vector of each query or item: given, embedded from a sequence, or that of the item with a given id."""
+    ) -> tuple[Float32[np.ndarray, "messages embedding_size"], list[Look | None], Embedded]:
+        """The vector of each query or item: given, embedded from a sequence, or that of the item with a given id.
+
+        And what the sequences look like, None for what is not one.
+        """
         vectors = np.empty((len(messages), self._embedder.embedding_size), dtype=np.float32)
         sequences, ids = [], []
         for number, message in enumerate(messages):
@@ -244,7 +276,10 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
             vectors[ids] = [item.vector for item in stored]
         embedded = await self._embedder.embed([(path, sequence) for _, path, sequence in sequences])
         vectors[[number for number, _, _ in sequences]] = embedded.vectors
-        return vectors, embedded
+        looks: list[Look | None] = [None] * len(messages)
+        for (number, _, _), look in zip(sequences, embedded.looks, strict=True):
+            looks[number] = look
+        return vectors, looks, embedded
 
 
 async def _seconds_of(work: Callable[[], None]) -> float:

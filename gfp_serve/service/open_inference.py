@@ -7,13 +7,15 @@ There are two models. `gfp-encoder` turns the input `skeleton` into the output `
 the gallery to search; without it, that is the default one.
 
 `skeleton` is FP32 [clips, frames, joints, 3] or [clips, frames, bodies, joints, 3]: metres, y up, NaN for what was not
-seen. The parameter `layout` names its joints; without it, they are those of "ntu25".
+seen. The parameter `layout` names its joints; without it, they are those of "ntu25". The parameter `warning` of a reply
+says what may be wrong with the clips.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float32
@@ -22,17 +24,20 @@ from gfp_serve import __version__
 from gfp_serve.classify import DEFAULT_NUM_NEIGHBOURS, vote
 from gfp_serve.config import Limits
 from gfp_serve.conventions import STANDARD, Conventions, to_standard
+from gfp_serve.doubts import Doubt, Look
 from gfp_serve.errors import GfpError, InvalidRequestError, ModelNotFoundError, in_field, quoted
 from gfp_serve.gallery.protocols import Galleries, Gallery
-from gfp_serve.items import Neighbour
+from gfp_serve.items import Effort, Neighbour
 from gfp_serve.layouts import layout_named
 from gfp_serve.service.embedder import Embedded, Embedder
-from gfp_serve.service.finding import find_gallery
+from gfp_serve.service.finding import Queries, find_gallery, find_neighbours, find_parted
 from gfp_serve.service.open_inference_tensors import ANY, Tensor, check_outputs, read_tensors, write_output
 from gfp_serve.service.reply_budget import ReplyBudget
 from gfp_serve.v1 import open_inference_pb2 as oip
 from gfp_serve.v1 import open_inference_pb2_grpc
+from gfp_serve.wire.searches import Scope
 from gfp_serve.wire.status import is_answerable, shortened
+from gfp_serve.wire.warnings import gathered
 
 VERSION = "1"
 
@@ -162,7 +167,9 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
         if "skeleton" not in tensors:
             raise InvalidRequestError("gfp-encoder takes one input, skeleton, which the request does not have.")
         embedded = await self._embed(request, tensors["skeleton"])
-        return _write_reply(request, {"embedding": embedded.vectors}, self._embedder.limits), embedded, 0.0
+        reply = _write_reply(request, {"embedding": embedded.vectors}, self._embedder.limits)
+        _warn(reply, embedded.doubts)
+        return reply, embedded, 0.0
 
     async def _knn(
         self, request: oip.ModelInferRequest, tensors: Mapping[str, np.ndarray]
@@ -181,13 +188,24 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
         else:
             embedded = await self._embed(request, tensors["skeleton"])
         started = time.perf_counter()
-        reply = await asyncio.to_thread(self._find, gallery, request, embedded.vectors, k)
+        reply = await asyncio.to_thread(self._find, gallery, request, embedded, k)
         return reply, embedded, time.perf_counter() - started
 
     def _find(
-        self, gallery: Gallery, request: oip.ModelInferRequest, vectors: Float32[np.ndarray, "clips size"], k: int
+        self, gallery: Gallery, request: oip.ModelInferRequest, embedded: Embedded, k: int
     ) -> oip.ModelInferResponse:
-        found = gallery.search(vectors, top_k=k)
+        looks: list[Look | None] = list(embedded.looks)
+        # The outputs are arrays, so all clips must find equally many; clips of both kinds look at all items.
+        if len({look.dimensions for look in embedded.looks}) != 1:
+            looks = [None] * len(embedded.vectors)
+        queries = Queries(embedded.vectors, [None] * len(looks), looks)
+        everywhere = Scope("", None, Effort())
+        found = find_parted(
+            queries,
+            everywhere,
+            partial(find_neighbours, gallery, top_k=k),
+            compares_dimensions=self._embedder.compares_dimensions,
+        )
         votes = [_vote(neighbours) for neighbours in found]
         outputs = {
             "ids": np.array([[each.id for each in neighbours] for neighbours in found], dtype=object),
@@ -195,7 +213,9 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
             "label": np.array([label for label, _ in votes], dtype=object),
             "label_score": np.array([score for _, score in votes], np.float32),
         }
-        return _write_reply(request, outputs, self._embedder.limits)
+        reply = _write_reply(request, outputs, self._embedder.limits)
+        _warn(reply, [*embedded.doubts, *queries.doubts(found)])
+        return reply
 
     async def _embed(self, request: oip.ModelInferRequest, clips: np.ndarray) -> Embedded:
         # Reading a missing key of a message's map would add it.
@@ -275,6 +295,12 @@ def _write_reply(
         if name in wanted:
             write_output(reply, name, values, budget)
     return reply
+
+
+def _warn(reply: oip.ModelInferResponse, doubts: Sequence[tuple[str, Doubt]]) -> None:
+    """Say in the parameter `warning` what may be wrong with the clips; the protocol has no field for it."""
+    if doubts:
+        reply.parameters["warning"].string_param = " ".join(map(str, gathered(doubts)))
 
 
 def _note(statistics: oip.ModelStatistics, embedded: Embedded, search_s: float, total_ns: int) -> None:

@@ -5,13 +5,15 @@ import math
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
 
-from gfp_serve.conventions import Conventions, to_standard
+from gfp_serve.conventions import STANDARD, Conventions, to_standard
+from gfp_serve.doubts import Doubt
 from gfp_serve.errors import (
     ClosedError,
     EmptyGalleryError,
@@ -25,12 +27,21 @@ from gfp_serve.gallery.protocols import Galleries, Gallery
 from gfp_serve.items import Neighbour
 from gfp_serve.layouts import Layout
 from gfp_serve.service.embedder import Embedded, Embedder, write_timing
-from gfp_serve.service.finding import classify, find_gallery
+from gfp_serve.service.finding import Queries, classify, find_gallery, find_neighbours, find_parted
 from gfp_serve.service.reply_budget import ReplyBudget
 from gfp_serve.service.window_queue import WindowQueue
 from gfp_serve.v1 import stream_pb2, stream_pb2_grpc
 from gfp_serve.windows import Window, WindowCutter
-from gfp_serve.wire.arrays import check_size, read_conventions, read_layout, read_positions, write_embedding
+from gfp_serve.wire.arrays import (
+    Image,
+    check_size,
+    read_conventions,
+    read_image,
+    read_image_joints,
+    read_layout,
+    read_positions,
+    write_embedding,
+)
 from gfp_serve.wire.items import write_neighbour
 from gfp_serve.wire.searches import (
     Scope,
@@ -41,6 +52,7 @@ from gfp_serve.wire.searches import (
     read_voting,
     write_classification,
 )
+from gfp_serve.wire.warnings import write_warnings
 
 
 class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
@@ -101,7 +113,8 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
             check_size(config.window_frames, config.num_bodies, limits)
             asked = _Asked(
                 layout,
-                read_conventions(config),
+                STANDARD if (image := read_image(config)) else read_conventions(config),
+                image,
                 config.num_bodies,
                 config.fps,
                 WindowCutter(config.window_frames, config.stride_frames),
@@ -146,8 +159,11 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
         if embedded is not None:
             reply.embedding.CopyFrom(write_embedding(embedded.vectors[0]))
             started = time.perf_counter()
-            await self._search(embedded.vectors, asked, reply)
+            doubts = [*embedded.doubts, *await self._search(embedded, asked, reply)]
             search_s = time.perf_counter() - started
+            new = [(path, doubt) for path, doubt in doubts if doubt.kind not in asked.warned]
+            asked.warned.update(doubt.kind for _, doubt in new)
+            reply.warnings.extend(write_warnings(new))
         reply.num_dropped, queue.num_dropped = queue.num_dropped, 0
         reply.timing.CopyFrom(write_timing(started_ns, embedded, search_s))
         return reply
@@ -155,15 +171,21 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
     async def _embed(self, window: Window, asked: "_Asked") -> Embedded:
         while True:
             try:
-                return await self._embedder.embed_arrays([("frames", window.sequence, asked.layout)])
+                sequence = window.sequence
+                if asked.image is not None:
+                    sequence = asked.image.placed(sequence, asked.layout)
+                return await self._embedder.embed_arrays([("frames", sequence, asked.layout)])
             except OverloadedError as error:
                 if not asked.lossless:
                     raise
                 await asyncio.sleep(error.retry_after_s)
 
     async def _search(
-        self, vectors: Float32[np.ndarray, "1 size"], asked: "_Asked", reply: stream_pb2.EmbedStreamResponse
-    ) -> None:
+        self, embedded: Embedded, asked: "_Asked", reply: stream_pb2.EmbedStreamResponse
+    ) -> list[tuple[str, Doubt]]:
+        """Write what is near to a window into its reply; what may be wrong with the window and these items."""
+        queries = Queries(embedded.vectors, [None], list(embedded.looks))
+        found: list[list[Neighbour]] = []
         budget = ReplyBudget(self._embedder.limits, "ask for fewer neighbours")
         num_voters = asked.voting.num_neighbours if asked.voting else 0
         neighbours: list[Neighbour] = []
@@ -171,17 +193,30 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
             # Found again for each window, because it may have been dropped.
             gallery = find_gallery(self._galleries, asked.search.gallery, "search.gallery")
             most = max(asked.top_k, num_voters) if asked.classify is asked.search else asked.top_k
-            neighbours = await _nearest(gallery, asked.search, vectors, most)
+            neighbours = await self._nearest(gallery, asked.search, queries, most)
+            found.append(neighbours)
             reply.neighbours.extend(budget.fit(write_neighbour(each)) for each in neighbours[: asked.top_k])
         if asked.classify is not None and asked.voting is not None:
             gallery = find_gallery(self._galleries, asked.classify.gallery, "classify.gallery")
             if asked.classify is not asked.search:
-                neighbours = await _nearest(gallery, asked.classify, vectors, num_voters)
+                neighbours = await self._nearest(gallery, asked.classify, queries, num_voters)
+                found.append(neighbours)
             class_counts = (
                 await asyncio.to_thread(gallery.label_counts, asked.classify.where) if asked.voting.balanced else None
             )
             classification = classify(neighbours[:num_voters], asked.voting, class_counts)
             reply.classification.CopyFrom(write_classification(classification, budget.fit))
+        return [("frames", doubt) for each in found for _, doubt in queries.doubts([each])]
+
+    async def _nearest(self, gallery: Gallery, scope: Scope, queries: Queries, top_k: int) -> list[Neighbour]:
+        def search() -> list[Neighbour]:
+            neighbours = partial(find_neighbours, gallery, top_k=top_k)
+            (found,) = find_parted(queries, scope, neighbours, compares_dimensions=self._embedder.compares_dimensions)
+            return found
+
+        with suppress(EmptyGalleryError):  # it may be filled while the stream goes on
+            return await asyncio.to_thread(search)
+        return []
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +225,7 @@ class _Asked:
 
     layout: Layout
     conventions: Conventions
+    image: Image | None  # of 2-D joints
     num_bodies: int
     fps: float
     cutter: WindowCutter
@@ -198,6 +234,7 @@ class _Asked:
     top_k: int
     voting: Voting | None
     lossless: bool
+    warned: set[str] = field(default_factory=set)  # kinds of warnings that the caller has got
 
 
 def _read_scopes(config: stream_pb2.StreamConfig) -> tuple[Scope | None, Scope | None]:
@@ -210,18 +247,6 @@ def _read_scopes(config: stream_pb2.StreamConfig) -> tuple[Scope | None, Scope |
     ):
         return search, search
     return search, read_scope(config.classify, "classify.")
-
-
-async def _nearest(
-    gallery: Gallery, scope: Scope, vectors: Float32[np.ndarray, "1 size"], top_k: int
-) -> list[Neighbour]:
-    def search() -> list[Neighbour]:
-        (found,) = gallery.search(vectors, top_k=top_k, where=scope.where, effort=scope.effort)
-        return found
-
-    with suppress(EmptyGalleryError):  # it may be filled while the stream goes on
-        return await asyncio.to_thread(search)
-    return []
 
 
 async def _first(requests: AsyncIterator[stream_pb2.EmbedStreamRequest]) -> stream_pb2.StreamConfig:
@@ -252,7 +277,8 @@ async def _read(
 def _read_frames(
     message: stream_pb2.Frames, asked: _Asked, embedder: Embedder
 ) -> Float32[np.ndarray, "frames bodies joints 3"]:
-    frames = read_positions(message.positions, message.num_frames, asked.num_bodies, asked.layout)
+    read = read_positions if asked.image is None else read_image_joints
+    frames = read(message.positions, message.num_frames, asked.num_bodies, asked.layout)
     check_size(message.num_frames, asked.num_bodies, embedder.limits)
     if np.isinf(frames).any():
         raise InvalidSkeletonError("a coordinate is infinite; coordinates are metres, and what was not seen is NaN.")

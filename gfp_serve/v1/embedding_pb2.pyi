@@ -72,14 +72,28 @@ class EmbedRequest(_message.Message):
     def __init__(self, sequences: _Optional[_Iterable[_Union[Sequence, _Mapping]]] = ..., expected_encoder_digest: _Optional[str] = ...) -> None: ...
 
 class EmbedResponse(_message.Message):
-    __slots__ = ("embeddings", "encoder_digest", "timing")
+    __slots__ = ("embeddings", "encoder_digest", "timing", "warnings")
     EMBEDDINGS_FIELD_NUMBER: _ClassVar[int]
     ENCODER_DIGEST_FIELD_NUMBER: _ClassVar[int]
     TIMING_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
     embeddings: _containers.RepeatedCompositeFieldContainer[Embedding]
     encoder_digest: str
     timing: Timing
-    def __init__(self, embeddings: _Optional[_Iterable[_Union[Embedding, _Mapping]]] = ..., encoder_digest: _Optional[str] = ..., timing: _Optional[_Union[Timing, _Mapping]] = ...) -> None: ...
+    warnings: _containers.RepeatedCompositeFieldContainer[Warning]
+    def __init__(self, embeddings: _Optional[_Iterable[_Union[Embedding, _Mapping]]] = ..., encoder_digest: _Optional[str] = ..., timing: _Optional[_Union[Timing, _Mapping]] = ..., warnings: _Optional[_Iterable[_Union[Warning, _Mapping]]] = ...) -> None: ...
+
+class Warning(_message.Message):
+    __slots__ = ("field", "kind", "text", "num_others")
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    NUM_OTHERS_FIELD_NUMBER: _ClassVar[int]
+    field: str
+    kind: str
+    text: str
+    num_others: int
+    def __init__(self, field: _Optional[str] = ..., kind: _Optional[str] = ..., text: _Optional[str] = ..., num_others: _Optional[int] = ...) -> None: ...
 
 class GetInfoRequest(_message.Message):
     __slots__ = ()
@@ -100,7 +114,7 @@ class GetInfoResponse(_message.Message):
     def __init__(self, server_version: _Optional[str] = ..., encoder_digest: _Optional[str] = ..., encoder: _Optional[_Union[EncoderInfo, _Mapping]] = ..., gallery: _Optional[_Union[GalleryInfo, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ...) -> None: ...
 
 class EncoderInfo(_message.Message):
-    __slots__ = ("name", "embedding_size", "preprocessing_digest", "preprocessing", "layouts", "provider", "device")
+    __slots__ = ("name", "embedding_size", "preprocessing_digest", "preprocessing", "layouts", "provider", "device", "dimensions", "compares_dimensions")
     NAME_FIELD_NUMBER: _ClassVar[int]
     EMBEDDING_SIZE_FIELD_NUMBER: _ClassVar[int]
     PREPROCESSING_DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -108,6 +122,8 @@ class EncoderInfo(_message.Message):
     LAYOUTS_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     DEVICE_FIELD_NUMBER: _ClassVar[int]
+    DIMENSIONS_FIELD_NUMBER: _ClassVar[int]
+    COMPARES_DIMENSIONS_FIELD_NUMBER: _ClassVar[int]
     name: str
     embedding_size: int
     preprocessing_digest: str
@@ -115,7 +131,9 @@ class EncoderInfo(_message.Message):
     layouts: _containers.RepeatedScalarFieldContainer[str]
     provider: str
     device: str
-    def __init__(self, name: _Optional[str] = ..., embedding_size: _Optional[int] = ..., preprocessing_digest: _Optional[str] = ..., preprocessing: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., layouts: _Optional[_Iterable[str]] = ..., provider: _Optional[str] = ..., device: _Optional[str] = ...) -> None: ...
+    dimensions: _containers.RepeatedScalarFieldContainer[int]
+    compares_dimensions: bool
+    def __init__(self, name: _Optional[str] = ..., embedding_size: _Optional[int] = ..., preprocessing_digest: _Optional[str] = ..., preprocessing: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., layouts: _Optional[_Iterable[str]] = ..., provider: _Optional[str] = ..., device: _Optional[str] = ..., dimensions: _Optional[_Iterable[int]] = ..., compares_dimensions: bool = ...) -> None: ...
 
 class GalleryInfo(_message.Message):
     __slots__ = ("num_items", "generation", "durable")

@@ -233,14 +233,16 @@ class SearchRequest(_message.Message):
     def __init__(self, queries: _Optional[_Iterable[_Union[Query, _Mapping]]] = ..., top_k: _Optional[int] = ..., expected_encoder_digest: _Optional[str] = ..., gallery: _Optional[str] = ..., filter: _Optional[_Union[Filter, _Mapping]] = ..., effort: _Optional[_Union[Effort, _Mapping]] = ..., merge_windows: bool = ...) -> None: ...
 
 class SearchResponse(_message.Message):
-    __slots__ = ("results", "encoder_digest", "timing")
+    __slots__ = ("results", "encoder_digest", "timing", "warnings")
     RESULTS_FIELD_NUMBER: _ClassVar[int]
     ENCODER_DIGEST_FIELD_NUMBER: _ClassVar[int]
     TIMING_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
     results: _containers.RepeatedCompositeFieldContainer[SearchResult]
     encoder_digest: str
     timing: _embedding_pb2.Timing
-    def __init__(self, results: _Optional[_Iterable[_Union[SearchResult, _Mapping]]] = ..., encoder_digest: _Optional[str] = ..., timing: _Optional[_Union[_embedding_pb2.Timing, _Mapping]] = ...) -> None: ...
+    warnings: _containers.RepeatedCompositeFieldContainer[_embedding_pb2.Warning]
+    def __init__(self, results: _Optional[_Iterable[_Union[SearchResult, _Mapping]]] = ..., encoder_digest: _Optional[str] = ..., timing: _Optional[_Union[_embedding_pb2.Timing, _Mapping]] = ..., warnings: _Optional[_Iterable[_Union[_embedding_pb2.Warning, _Mapping]]] = ...) -> None: ...
 
 class SearchResult(_message.Message):
     __slots__ = ("neighbours", "moments")
@@ -275,14 +277,16 @@ class ClassifyRequest(_message.Message):
     def __init__(self, queries: _Optional[_Iterable[_Union[Query, _Mapping]]] = ..., num_neighbours: _Optional[int] = ..., weighting: _Optional[_Union[Weighting, str]] = ..., temperature: _Optional[float] = ..., unknown_below: _Optional[float] = ..., expected_encoder_digest: _Optional[str] = ..., gallery: _Optional[str] = ..., filter: _Optional[_Union[Filter, _Mapping]] = ..., effort: _Optional[_Union[Effort, _Mapping]] = ..., balanced: bool = ...) -> None: ...
 
 class ClassifyResponse(_message.Message):
-    __slots__ = ("results", "encoder_digest", "timing")
+    __slots__ = ("results", "encoder_digest", "timing", "warnings")
     RESULTS_FIELD_NUMBER: _ClassVar[int]
     ENCODER_DIGEST_FIELD_NUMBER: _ClassVar[int]
     TIMING_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
     results: _containers.RepeatedCompositeFieldContainer[Classification]
     encoder_digest: str
     timing: _embedding_pb2.Timing
-    def __init__(self, results: _Optional[_Iterable[_Union[Classification, _Mapping]]] = ..., encoder_digest: _Optional[str] = ..., timing: _Optional[_Union[_embedding_pb2.Timing, _Mapping]] = ...) -> None: ...
+    warnings: _containers.RepeatedCompositeFieldContainer[_embedding_pb2.Warning]
+    def __init__(self, results: _Optional[_Iterable[_Union[Classification, _Mapping]]] = ..., encoder_digest: _Optional[str] = ..., timing: _Optional[_Union[_embedding_pb2.Timing, _Mapping]] = ..., warnings: _Optional[_Iterable[_Union[_embedding_pb2.Warning, _Mapping]]] = ...) -> None: ...
 
 class Classification(_message.Message):
     __slots__ = ("label", "unknown", "scores", "neighbours")
@@ -331,14 +335,16 @@ class UpsertRequest(_message.Message):
     def __init__(self, items: _Optional[_Iterable[_Union[Item, _Mapping]]] = ..., expected_encoder_digest: _Optional[str] = ..., gallery: _Optional[str] = ...) -> None: ...
 
 class UpsertResponse(_message.Message):
-    __slots__ = ("generation", "encoder_digest", "timing")
+    __slots__ = ("generation", "encoder_digest", "timing", "warnings")
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     ENCODER_DIGEST_FIELD_NUMBER: _ClassVar[int]
     TIMING_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
     generation: int
     encoder_digest: str
     timing: _embedding_pb2.Timing
-    def __init__(self, generation: _Optional[int] = ..., encoder_digest: _Optional[str] = ..., timing: _Optional[_Union[_embedding_pb2.Timing, _Mapping]] = ...) -> None: ...
+    warnings: _containers.RepeatedCompositeFieldContainer[_embedding_pb2.Warning]
+    def __init__(self, generation: _Optional[int] = ..., encoder_digest: _Optional[str] = ..., timing: _Optional[_Union[_embedding_pb2.Timing, _Mapping]] = ..., warnings: _Optional[_Iterable[_Union[_embedding_pb2.Warning, _Mapping]]] = ...) -> None: ...
 
 class DeleteRequest(_message.Message):
     __slots__ = ("ids", "expected_encoder_digest", "gallery")

@@ -26,7 +26,7 @@ from gfp_serve.v1 import embedding_pb2 as gfp__serve_dot_v1_dot_embedding__pb2
 from gfp_serve.v1 import gallery_pb2 as gfp__serve_dot_v1_dot_gallery__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19gfp_serve/v1/stream.proto\x12\x0cgfp_serve.v1\x1a\x1cgfp_serve/v1/embedding.proto\x1a\x1agfp_serve/v1/gallery.proto\"u\n\x12\x45mbedStreamRequest\x12,\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1a.gfp_serve.v1.StreamConfigH\x00\x12&\n\x06\x66rames\x18\x02 \x01(\x0b\x32\x14.gfp_serve.v1.FramesH\x00\x42\t\n\x07payload\"\x9b\x03\n\x0cStreamConfig\x12\x0e\n\x06layout\x18\x01 \x01(\t\x12\x12\n\nnum_bodies\x18\x02 \x01(\r\x12\x0b\n\x03\x66ps\x18\x03 \x01(\x01\x12\x15\n\rwindow_frames\x18\x04 \x01(\r\x12\x15\n\rstride_frames\x18\x05 \x01(\r\x12\x30\n\x06search\x18\x06 \x01(\x0b\x32\x1b.gfp_serve.v1.SearchRequestH\x00\x88\x01\x01\x12\x34\n\x08\x63lassify\x18\x07 \x01(\x0b\x32\x1d.gfp_serve.v1.ClassifyRequestH\x01\x88\x01\x01\x12\x10\n\x08lossless\x18\x08 \x01(\x08\x12$\n\x17\x65xpected_encoder_digest\x18\t \x01(\tH\x02\x88\x01\x01\x12\x13\n\x0bjoint_names\x18\n \x03(\t\x12\x33\n\x0b\x63onventions\x18\x0b \x01(\x0b\x32\x19.gfp_serve.v1.ConventionsH\x03\x88\x01\x01\x42\t\n\x07_searchB\x0b\n\t_classifyB\x1a\n\x18_expected_encoder_digestB\x0e\n\x0c_conventions\"/\n\x06\x46rames\x12\x11\n\tpositions\x18\x01 \x01(\x0c\x12\x12\n\nnum_frames\x18\x02 \x01(\r\"\xe8\x02\n\x13\x45mbedStreamResponse\x12\x13\n\x0b\x66irst_frame\x18\x01 \x01(\x04\x12\x0f\n\x07start_s\x18\x02 \x01(\x01\x12\r\n\x05\x65nd_s\x18\x03 \x01(\x01\x12/\n\tembedding\x18\x04 \x01(\x0b\x32\x17.gfp_serve.v1.EmbeddingH\x00\x88\x01\x01\x12\x0f\n\x07problem\x18\x05 \x01(\t\x12+\n\nneighbours\x18\x06 \x03(\x0b\x32\x17.gfp_serve.v1.Neighbour\x12\x39\n\x0e\x63lassification\x18\x07 \x01(\x0b\x32\x1c.gfp_serve.v1.ClassificationH\x01\x88\x01\x01\x12\x13\n\x0bnum_dropped\x18\x08 \x01(\r\x12\x16\n\x0e\x65ncoder_digest\x18\t \x01(\t\x12$\n\x06timing\x18\n \x01(\x0b\x32\x14.gfp_serve.v1.TimingB\x0c\n\n_embeddingB\x11\n\x0f_classification2g\n\rStreamService\x12V\n\x0b\x45mbedStream\x12 .gfp_serve.v1.EmbedStreamRequest\x1a!.gfp_serve.v1.EmbedStreamResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19gfp_serve/v1/stream.proto\x12\x0cgfp_serve.v1\x1a\x1cgfp_serve/v1/embedding.proto\x1a\x1agfp_serve/v1/gallery.proto\"u\n\x12\x45mbedStreamRequest\x12,\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1a.gfp_serve.v1.StreamConfigH\x00\x12&\n\x06\x66rames\x18\x02 \x01(\x0b\x32\x14.gfp_serve.v1.FramesH\x00\x42\t\n\x07payload\"\xee\x03\n\x0cStreamConfig\x12\x0e\n\x06layout\x18\x01 \x01(\t\x12\x12\n\nnum_bodies\x18\x02 \x01(\r\x12\x0b\n\x03\x66ps\x18\x03 \x01(\x01\x12\x15\n\rwindow_frames\x18\x04 \x01(\r\x12\x15\n\rstride_frames\x18\x05 \x01(\r\x12\x30\n\x06search\x18\x06 \x01(\x0b\x32\x1b.gfp_serve.v1.SearchRequestH\x00\x88\x01\x01\x12\x34\n\x08\x63lassify\x18\x07 \x01(\x0b\x32\x1d.gfp_serve.v1.ClassifyRequestH\x01\x88\x01\x01\x12\x10\n\x08lossless\x18\x08 \x01(\x08\x12$\n\x17\x65xpected_encoder_digest\x18\t \x01(\tH\x02\x88\x01\x01\x12\x13\n\x0bjoint_names\x18\n \x03(\t\x12\x33\n\x0b\x63onventions\x18\x0b \x01(\x0b\x32\x19.gfp_serve.v1.ConventionsH\x03\x88\x01\x01\x12\x17\n\ndimensions\x18\x0c \x01(\rH\x04\x88\x01\x01\x12\x13\n\x0bimage_width\x18\r \x01(\x02\x12\x14\n\x0cimage_height\x18\x0e \x01(\x02\x42\t\n\x07_searchB\x0b\n\t_classifyB\x1a\n\x18_expected_encoder_digestB\x0e\n\x0c_conventionsB\r\n\x0b_dimensions\"/\n\x06\x46rames\x12\x11\n\tpositions\x18\x01 \x01(\x0c\x12\x12\n\nnum_frames\x18\x02 \x01(\r\"\x91\x03\n\x13\x45mbedStreamResponse\x12\x13\n\x0b\x66irst_frame\x18\x01 \x01(\x04\x12\x0f\n\x07start_s\x18\x02 \x01(\x01\x12\r\n\x05\x65nd_s\x18\x03 \x01(\x01\x12/\n\tembedding\x18\x04 \x01(\x0b\x32\x17.gfp_serve.v1.EmbeddingH\x00\x88\x01\x01\x12\x0f\n\x07problem\x18\x05 \x01(\t\x12+\n\nneighbours\x18\x06 \x03(\x0b\x32\x17.gfp_serve.v1.Neighbour\x12\x39\n\x0e\x63lassification\x18\x07 \x01(\x0b\x32\x1c.gfp_serve.v1.ClassificationH\x01\x88\x01\x01\x12\x13\n\x0bnum_dropped\x18\x08 \x01(\r\x12\x16\n\x0e\x65ncoder_digest\x18\t \x01(\t\x12$\n\x06timing\x18\n \x01(\x0b\x32\x14.gfp_serve.v1.Timing\x12\'\n\x08warnings\x18\x0b \x03(\x0b\x32\x15.gfp_serve.v1.WarningB\x0c\n\n_embeddingB\x11\n\x0f_classification2g\n\rStreamService\x12V\n\x0b\x45mbedStream\x12 .gfp_serve.v1.EmbedStreamRequest\x1a!.gfp_serve.v1.EmbedStreamResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,11 +36,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EMBEDSTREAMREQUEST']._serialized_start=101
   _globals['_EMBEDSTREAMREQUEST']._serialized_end=218
   _globals['_STREAMCONFIG']._serialized_start=221
-  _globals['_STREAMCONFIG']._serialized_end=632
-  _globals['_FRAMES']._serialized_start=634
-  _globals['_FRAMES']._serialized_end=681
-  _globals['_EMBEDSTREAMRESPONSE']._serialized_start=684
-  _globals['_EMBEDSTREAMRESPONSE']._serialized_end=1044
-  _globals['_STREAMSERVICE']._serialized_start=1046
-  _globals['_STREAMSERVICE']._serialized_end=1149
+  _globals['_STREAMCONFIG']._serialized_end=715
+  _globals['_FRAMES']._serialized_start=717
+  _globals['_FRAMES']._serialized_end=764
+  _globals['_EMBEDSTREAMRESPONSE']._serialized_start=767
+  _globals['_EMBEDSTREAMRESPONSE']._serialized_end=1168
+  _globals['_STREAMSERVICE']._serialized_start=1170
+  _globals['_STREAMSERVICE']._serialized_end=1273
 # @@protoc_insertion_point(module_scope)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from jaxtyping import Float32
 from gfp_serve.config import Limits
 from gfp_serve.conventions import STANDARD, Conventions, to_standard
 from gfp_serve.errors import InvalidRequestError, InvalidSkeletonError, in_field, quoted
-from gfp_serve.image_joints import from_image
+from gfp_serve.image_joints import ImageAxis, from_image
 from gfp_serve.layouts import LAYOUTS, Layout, layout_named, layout_of
 from gfp_serve.v1 import embedding_pb2, stream_pb2
 
@@ -75,12 +76,10 @@ def read_sequence(
             f"Check counts and layout."
         )
     shape = (message.num_frames, message.num_bodies)
-    if message.HasField("dimensions") and message.dimensions != 3:
-        with in_field("dimensions"):
-            if message.dimensions != 2:
-                raise InvalidRequestError(f"it is {message.dimensions}; joints have 2 or 3 dimensions.")
+    image = read_image(message)
+    if image is not None:
         check_size(*shape, limits)
-        return _read_image(message, layout), layout
+        return image.placed(read_image_joints(message.positions, *shape, layout), layout), layout
     sequence = read_positions(message.positions, *shape, layout)
     check_size(*shape, limits)
     return to_standard(sequence, read_conventions(message)), layout
@@ -95,27 +94,56 @@ def read_conventions(message: embedding_pb2.Sequence | stream_pb2.StreamConfig) 
         return Conventions.from_texts(said.up, said.unit, said.hand).or_else(STANDARD)
 
 
-def _read_image(message: embedding_pb2.Sequence, layout: Layout) -> Float32[np.ndarray, "frames bodies joints 3"]:
-    shape = (message.num_frames, message.num_bodies, layout.num_joints)
-    sizes = [math.prod(shape) * numbers * _FLOAT.itemsize for numbers in (2, 3)]
-    if 0 in shape or len(message.positions) not in sizes:
-        raise InvalidSkeletonError(
-            f"positions has {len(message.positions)} bytes; {' × '.join(map(str, shape))} 2-D joints are {sizes[0]}, "
-            f"with a confidence {sizes[1]}. Send raw little-endian float32, row-major."
-        )
-    joints = np.frombuffer(message.positions, _FLOAT).reshape(*shape, -1)
+@dataclass(frozen=True, slots=True)
+class Image:
+    """How the 2-D joints of a message are meant: which way is up, and width and height of the image if it says them."""
+
+    up: ImageAxis
+    size: tuple[float, float] | None
+
+    def placed(
+        self, joints: Float32[np.ndarray, "frames bodies joints 3"], layout: Layout
+    ) -> Float32[np.ndarray, "frames bodies joints 3"]:
+        """Joints of x, y and confidence as a sequence, by `image_joints.from_image`, whose errors it raises."""
+        confidence = joints[..., 2].astype(np.float64)
+        return from_image(
+            joints[..., :2].astype(np.float64), layout, confidence=confidence, image_size=self.size, up=self.up
+        ).sequence
+
+
+def read_image(message: embedding_pb2.Sequence | stream_pb2.StreamConfig) -> Image | None:
+    """How the message's joints of an image are meant; None for 3-D joints. Raises `InvalidRequestError`."""
+    if not message.HasField("dimensions") or message.dimensions == 3:
+        return None
+    if message.dimensions != 2:
+        with in_field("dimensions"):
+            raise InvalidRequestError(f"it is {message.dimensions}; joints have 2 or 3 dimensions.")
     up = message.conventions.up or "-y"
-    with in_field("conventions.up"):
-        if up not in ("y", "-y"):
+    if up not in ("y", "-y"):
+        with in_field("conventions.up"):
             raise InvalidRequestError(f"it is {quoted(up)}; in an image, y or -y is up.")
-    known_size = message.image_width > 0 and message.image_height > 0
-    return from_image(
-        joints[..., :2].astype(np.float64),
-        layout,
-        confidence=joints[..., 2].astype(np.float64) if joints.shape[-1] == 3 else None,
-        image_size=(message.image_width, message.image_height) if known_size else None,
-        up="y" if up == "y" else "-y",
-    ).sequence
+    is_sized = message.image_width > 0 and message.image_height > 0
+    return Image("y" if up == "y" else "-y", (message.image_width, message.image_height) if is_sized else None)
+
+
+def read_image_joints(
+    positions: bytes, num_frames: int, num_bodies: int, layout: Layout
+) -> Float32[np.ndarray, "frames bodies joints 3"]:
+    """x, y and confidence of joints, of which the bytes have x and y, or all three; without one the confidence is 1.
+
+    Raises `InvalidSkeletonError` when counts and bytes disagree.
+    """
+    shape = (num_frames, num_bodies, layout.num_joints)
+    sizes = [math.prod(shape) * numbers * _FLOAT.itemsize for numbers in (2, 3)]
+    if 0 in shape or len(positions) not in sizes:
+        raise InvalidSkeletonError(
+            f"positions has {len(positions)} bytes; {' × '.join(map(str, shape))} 2-D joints are {sizes[0]}, with a "
+            f"confidence {sizes[1]}. Send raw little-endian float32, row-major."
+        )
+    joints = np.frombuffer(positions, _FLOAT).reshape(*shape, -1).astype(np.float32, copy=False)
+    if joints.shape[-1] == 3:
+        return joints
+    return np.concatenate([joints, np.ones((*shape, 1), dtype=np.float32)], axis=-1)
 
 
 def write_positions(sequence: Float32[np.ndarray, "frames bodies joints 3"]) -> bytes:

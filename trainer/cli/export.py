@@ -79,6 +79,7 @@ def gfp_export(
             step=checkpoint.step,
             data=checkpoint.data,
             training=checkpoint.config.to_json(),
+            dimensions=[checkpoint.data.get("dimensions", 3)],
         )
     with progress() as bars:
         if add_readout := readout.adder("cpu", bars):

@@ -196,7 +196,7 @@ def _clean_file(file: Path, config: ReadConfig) -> Iterator[CleanedClip | Proble
                 yield Problem(clip.name, str(error), is_file=False)
                 continue
             if config.second_body == "copy" and cleaned.positions.shape[1] == 1:
-                cleaned = Cleaned(*(np.repeat(each, 2, axis=1) for each in (cleaned.positions, cleaned.known)))
+                cleaned = Cleaned(np.repeat(cleaned.positions, 2, axis=1), np.repeat(cleaned.known, 2, axis=1))
             joints = letters_of(statuses(clip.layout, MODEL_LAYOUT))
             yield CleanedClip(replace(clip, sequence=cleaned.positions, layout=MODEL_LAYOUT), cleaned, joints)
         yield from _as_outcomes(remarks)

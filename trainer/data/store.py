@@ -119,6 +119,11 @@ class ClipStore:
         rows = self.rows[self.offsets[index] : self.offsets[index] + bodies * frames]
         return rows.reshape(bodies, frames, _JOINTS, 3).transpose(1, 0, 2, 3)  # frames, bodies, 25, 3
 
+    @property
+    def dimensions(self) -> int:
+        """2 if the clips are joints of images, whose depth is 0; otherwise 3. A store never has both."""
+        return 3 if self.clip(0)[..., 2].any() else 2
+
     def cleaned(self, index: int) -> Cleaned:
         """Clip `index` and which of its joints are known."""
         positions = self.clip(index)
