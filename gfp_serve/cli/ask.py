@@ -216,7 +216,7 @@ def _in_words(value: Any) -> str:
         return ", ".join(
             f"{key} {inner:g}" if isinstance(inner, float) else f"{key} {inner}" for key, inner in value.items()
         )
-    return ", ".join(value) if isinstance(value, list) else str(value)
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 @gfp.command()

@@ -75,20 +75,20 @@ def galleries_of(bundle: Bundle, root: Path) -> FolderGalleries:
 
 @asynccontextmanager
 async def running(
-    folder: Path, config: ServeConfig | None = None, encoder: Encoder | None = None
+    folder: Path, config: ServeConfig | None = None, encoder: Encoder | None = None, bundle: Bundle | None = None
 ) -> AsyncIterator[Server]:
     """Run a server in this event loop."""
-    async with unstarted(folder, config, encoder) as server:
+    async with unstarted(folder, config, encoder, bundle) as server:
         await server.start()
         yield server
 
 
 @asynccontextmanager
 async def unstarted(
-    folder: Path, config: ServeConfig | None = None, encoder: Encoder | None = None
+    folder: Path, config: ServeConfig | None = None, encoder: Encoder | None = None, bundle: Bundle | None = None
 ) -> AsyncIterator[Server]:
     """Give a server to start; stop it at the end."""
-    bundle = tiny_bundle()
+    bundle = bundle or tiny_bundle()
     galleries = galleries_of(bundle, folder / "galleries")
     encoder = encoder or Encoder(bundle, num_threads=1)
     server = Server(config or small_config(), bundle.manifest, encoder, galleries)
