@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float32, Int, Shaped
 
-from gfp_serve.errors import InvalidSkeletonError
-from gfp_serve.layouts import NTU25, Layout, map_joints, mapping_matrix, statuses
+from gfp_serve.errors import InvalidSkeletonError, UnknownLayoutError
+from gfp_serve.layouts import NTU25, Layout, map_joints, mapping_matrix, statuses, without_joints
 from gfp_serve.settings import setting, settings_of
 from gfp_serve.skeleton import check_sequence
 
@@ -152,6 +152,7 @@ def clean(sequence: np.ndarray, layout: Layout, config: CleanConfig) -> Cleaned:
     nobody is seen, when all joints of the first body are in one point, and when its trunk is too long to be in metres.
     """
     filled, seen = fill_gaps(check_sequence(sequence, layout))
+    filled, seen, layout = _without_unseen(filled, seen, layout)
     bodies = map_joints(filled, layout, MODEL_LAYOUT)  # frames, bodies, 25, 3
     chosen = choose_bodies(bodies)
     bodies, known = bodies[:, chosen], known_joints(seen[:, chosen], layout)
@@ -301,6 +302,23 @@ def _extent(body: Float32[np.ndarray, "frames joints 3"]) -> float:
 def _trunk_length(bodies: Float32[np.ndarray, "frames bodies joints 3"]) -> float:
     trunk = bodies[:, 0, _SPINE_SHOULDER] - bodies[:, 0, _SPINE_BASE]
     return float(np.median(np.linalg.norm(trunk, axis=-1)))
+
+
+def _without_unseen(
+    filled: Float32[np.ndarray, "frames bodies _joints 3"],
+    seen: Bool[np.ndarray, "frames bodies _joints"],
+    layout: Layout,
+) -> tuple[Float32[np.ndarray, "frames bodies _kept 3"], Bool[np.ndarray, "frames bodies _kept"], Layout]:
+    """A clip without the joints that nobody shows in any frame, so that what is made of them is made of others."""
+    ever = seen.any(axis=(0, 1))
+    if ever.all():
+        return filled, seen, layout
+    smaller, kept = without_joints(layout, frozenset(np.flatnonzero(~ever).tolist()))
+    try:
+        mapping_matrix(smaller, MODEL_LAYOUT)
+    except UnknownLayoutError:  # a hip or a shoulder is among them
+        return filled, seen, layout
+    return filled[:, :, kept], seen[:, :, kept], smaller
 
 
 def _is_short_gap(seen: Bool[np.ndarray, "frames bodies joints"]) -> Bool[np.ndarray, "frames bodies joints"]:

@@ -26,6 +26,7 @@ from gfp_serve.layouts.layout import (
     mapping_matrix,
     needed_joints,
     statuses,
+    without_joints,
 )
 from gfp_serve.layouts.names import standard_name
 from gfp_serve.layouts.sensors import AZURE32, BANDAI21, FLORENCE15, KINECT20, NTU25, OPENNI15
@@ -66,6 +67,7 @@ __all__ = [
     "needed_joints",
     "standard_name",
     "statuses",
+    "without_joints",
 ]
 
 LAYOUTS: dict[str, Layout] = {

@@ -185,12 +185,18 @@ def mapping_matrix(source: Layout, target: Layout) -> Float32[np.ndarray, "targe
 
 
 @lru_cache(maxsize=256)
+def without_joints(layout: Layout, missing: frozenset[int]) -> tuple[Layout, tuple[int, ...]]:
+    """A layout of the other joints, by standard names, and their indices."""
+    kept = [joint for joint in range(layout.num_joints) if joint not in missing]
+    names = tuple(layout.canonical_names[joint] for joint in kept)
+    return Layout(layout.name, names, tuple(kept_parent(joint, layout.parents, kept) for joint in kept)), tuple(kept)
+
+
+@lru_cache(maxsize=256)
 def needed_joints(source: Layout, target: Layout) -> tuple[Layout, tuple[int, ...]]:
     """A layout of only those joints of `source` that `target` is made of, by standard names, and their indices."""
-    joints = np.flatnonzero(mapping_matrix(source, target).any(axis=0)).tolist()
-    names = tuple(source.canonical_names[joint] for joint in joints)
-    parents = tuple(kept_parent(joint, source.parents, joints) for joint in joints)
-    return Layout(source.name, names, parents), tuple(joints)
+    unused = ~mapping_matrix(source, target).any(axis=0)
+    return without_joints(source, frozenset(np.flatnonzero(unused).tolist()))
 
 
 def map_joints(

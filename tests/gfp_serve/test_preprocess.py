@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 
 from gfp_serve.errors import InvalidSkeletonError
-from gfp_serve.layouts import KINECT20, LAYOUTS, NTU25, statuses
+from gfp_serve.layouts import COCO17, KINECT20, LAYOUTS, NTU25, statuses
 from gfp_serve.preprocess import (
     MAX_GAP_FRAMES,
     MAX_TRUNK_M,
@@ -152,6 +152,24 @@ def test_a_joint_is_lacking_where_one_that_it_is_made_of_was_lost():
     known = clean(sequence, KINECT20, CleanConfig()).known
     lost = {NTU25.joint_names[joint] for joint in np.flatnonzero(~known[:40].any(axis=(0, 1)))}
     assert lost == {"SpineShoulder", "Neck"} | {f"{tip}{side}" for tip in ("HandTip", "Thumb") for side in SIDES}
+
+
+def test_a_head_is_where_the_nose_is_if_neither_ears_nor_eyes_are_ever_seen():
+    sequence = walk(0, frames=20, layout=COCO17)
+    place = {name: joint for joint, name in enumerate(COCO17.canonical_names)}
+    sequence[:, :, [place[f"{part}{side}"] for part in ("Eye", "Ear") for side in SIDES]] = NAN
+    cleaned = clean(sequence, COCO17, CleanConfig())
+    head, hip = (cleaned.positions[:, 0, NTU25.joint_names.index(name)] for name in ("Head", "HipLeft"))
+    np.testing.assert_allclose(head - hip, sequence[:, 0, place["Nose"]] - sequence[:, 0, place["HipLeft"]], atol=1e-5)
+    assert cleaned.known[:, 0, NTU25.joint_names.index("Head")].all()
+
+
+def test_a_clip_that_never_shows_a_hip_is_read_with_it_lacking():
+    sequence = walk(0, frames=20, layout=COCO17)
+    sequence[:, :, COCO17.canonical_names.index("HipLeft")] = NAN
+    known = clean(sequence, COCO17, CleanConfig()).known[0, 0]
+    assert not known[[NTU25.joint_names.index(name) for name in ("HipLeft", "SpineBase", "SpineMid")]].any()
+    assert known[NTU25.joint_names.index("HipRight")]
 
 
 def test_an_encoder_that_asks_for_it_gets_nan_in_frames_made_of_lacking_ones():

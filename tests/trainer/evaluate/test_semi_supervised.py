@@ -79,6 +79,7 @@ assert parallel.rank() == rank
 store = ClipStore.open(Path(sys.argv[3]))
 drawn = [draw(store, fold, 0.2, seed=1, balanced=False) for fold in split_folds(store)]
 print(json.dumps(describe_draw(store, drawn, seed=1)))
+distributed.barrier()  # a process that leaves while the other still connects would break its connection
 distributed.destroy_process_group()
 """
 
