@@ -1,7 +1,7 @@
 """Recordings on disk -> clips. Each file format has a reader, chosen by the suffix of the file.
 
 A reader is a function `read(path) -> Iterator[Clip | Remark]`. It checks the whole file before it yields the first
-clip. Only `ctr_gcn`, whose files are larger than memory, checks coordinates on the way.
+clip. Only `ctr_gcn` and `agcn`, whose files are larger than memory, check coordinates on the way.
 """
 
 import logging
@@ -13,7 +13,19 @@ from pathlib import Path
 
 from gfp_serve.conventions import STANDARD, Conventions, to_standard
 from gfp_serve.errors import DamagedFileError
-from gfp_serve.formats import bvh, clip_file, ctr_gcn, json_file, mediapipe_csv, ntu, openpose, pku_mmd, pyskl
+from gfp_serve.formats import (
+    agcn,
+    bvh,
+    clip_file,
+    ctr_gcn,
+    json_file,
+    mediapipe_csv,
+    npy_file,
+    ntu,
+    openpose,
+    pku_mmd,
+    pyskl,
+)
 from gfp_serve.formats.clip import NO_SPLIT, TEST_SPLIT, TRAIN_SPLIT, UNKNOWN_SUBJECT, Clip
 from gfp_serve.formats.clip_file import write as write_clip_file
 from gfp_serve.formats.file_names import NamedFile, names_of
@@ -59,9 +71,10 @@ READERS: dict[str, _Reader] = {
     ".bvh": bvh.read,
     ".json": json_file.read,
     ".csv": mediapipe_csv.read,
+    ".npy": npy_file.read,
 }
 # Readers of formats that have no conventions, or in which each file says its own. They take what the caller says.
-_UNSETTLED = (_read_npz, bvh.read, json_file.read, mediapipe_csv.read)
+_UNSETTLED = (_read_npz, bvh.read, json_file.read, mediapipe_csv.read, npy_file.read)
 # Those of them in which each file names its joints. They take a joint map too.
 _NAMED = (_read_npz, bvh.read)
 # Readers that keep the mistakes of published pipelines.
@@ -119,7 +132,7 @@ def read_clips(
     `as_published` keeps mistakes of published pipelines. `report` gets what the reader says about the file, such as how
     it was turned upright, or why it leaves a clip out; without `report` it is logged.
     Raises `DamagedFileError`, which names the file and the line or array. It is raised before the first clip, except
-    for coordinates in a file of `ctr_gcn`.
+    for coordinates in a file of `ctr_gcn` or `agcn`.
     """
     path = Path(path)
     report = report or partial(_log.warning, "%s: %s", path)
@@ -154,14 +167,19 @@ def files_beside(path: Path) -> list[Path]:
     """The other files that the reader of this recording reads: labels and splits, or the other frames."""
     if openpose.is_frame(path):
         return [file for file in openpose.frames_of(path).values() if file != path]
+    if path.suffix.lower() == ".npy":
+        labels = agcn.label_file_of(path)
+        return [] if labels is None else [labels]
     return pku_mmd.files_beside(path) if path.suffix.lower() == ".txt" else []
 
 
 # Files of these suffixes can be anything: read-me files, labels, settings.
-_TELLS_RECORDINGS = {
+_TELLS_RECORDINGS: dict[str, Callable[[Path], bool]] = {
     ".txt": pku_mmd.is_recording,
     ".json": json_file.is_recording,
     ".csv": mediapipe_csv.is_recording,
+    ".npy": npy_file.is_recording,
+    ".pkl": lambda path: not agcn.is_label_file(path),
 }
 
 
