@@ -1,4 +1,4 @@
-"""JSON files of pose estimators. What is in a file tells which one wrote it."""
+"""JSON files of pose estimators and data sets. What is in a file tells which one wrote it."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -7,7 +7,7 @@ from typing import Any
 
 from gfp_serve.conventions import Conventions
 from gfp_serve.errors import DamagedFileError
-from gfp_serve.formats import keypoint_results, kinetics_skeleton, mediapipe, mmpose, openpose, ultralytics
+from gfp_serve.formats import keypoint_results, kinetics_skeleton, mediapipe, mmpose, nw_ucla, openpose, ultralytics
 from gfp_serve.formats.clip import Clip
 from gfp_serve.formats.json_text import head_of, load
 from gfp_serve.formats.recorded_people import Video, clips_of
@@ -24,12 +24,12 @@ _FORMATS: tuple[tuple[Callable[[Any], bool], Callable[[Path, Any], list[Video]]]
 
 _KNOWN = (
     "frames of OpenPose, COCO keypoint results, results of AlphaPose, predictions of MMPose, results of YOLO-pose by "
-    "Ultralytics, pose landmarks of MediaPipe, and Kinetics-skeleton"
+    "Ultralytics, pose landmarks of MediaPipe, Kinetics-skeleton, and NW-UCLA as CTR-GCN keeps it"
 )
 
 # A key of one of the formats. It stands near the beginning, behind frames without people at most.
 _KEYS = re.compile(
-    rb'"(?:people|keypoints|instance_info|instances|skeleton|(?:pose_?)?(?:world_?)?landmarks?|left_hip|visibility)\\?"',
+    rb'"(?:people|keypoints|instance_info|instances|skeletons?|(?:pose_?)?(?:world_?)?landmarks?|left_hip|visibility)\\?"',
     re.IGNORECASE,
 )
 
@@ -48,9 +48,12 @@ def read(path: Path, said: Conventions = Conventions()) -> Iterator[Clip | Remar
     if openpose.is_one(content):
         yield from openpose.read(path, said)
         return
+    if nw_ucla.is_one(content):
+        yield from nw_ucla.read(path, content, said)
+        return
     for is_one, videos_of in _FORMATS:
         if is_one(content):
             # The whole file is checked before the first clip.
             yield from [each for video in videos_of(path, content) for each in clips_of(path, video, said)]
             return
-    raise DamagedFileError(f"{path} is not JSON of a known format: OpenPose's frames.")
+    raise DamagedFileError(f"{path} is not JSON of a known format; expected {_KNOWN}.")

@@ -43,6 +43,7 @@ FILES: dict[str, Any] = {
         ],
         "label": "yoga",
     },
+    "nw-ucla": {"file_name": "a01_s01_e00_v01", "skeletons": [[[0.1, 1.0, 2.0]] * 20] * 2, "label": 1},
     "mediapipe": {
         "fps": 30,
         "metadata": {"width": 640, "height": 480},
