@@ -25,6 +25,7 @@ from gfp_serve.formats import (
     openpose,
     pku_mmd,
     pyskl,
+    without_joints,
 )
 from gfp_serve.formats.clip import NO_SPLIT, TEST_SPLIT, TRAIN_SPLIT, UNKNOWN_SUBJECT, Clip
 from gfp_serve.formats.clip_file import write as write_clip_file
@@ -87,7 +88,8 @@ STORE_FILE = "store.json"
 def find_files(path: Path) -> list[Path]:
     """The file itself, or all recordings in and below a folder, sorted. Other files in a folder are ignored.
 
-    Of a recording that has a file for each frame, only the first is found; the reader reads the others.
+    Of a recording that has a file for each frame, only the first is found; the reader reads the others. Files of motion
+    that have no joints (see `without_joints`) are left out, and a warning is logged for each kind of them.
 
     Raises `DamagedFileError` when nothing is at the path, when the folder has no recordings, and when the format has no
     reader.
@@ -97,10 +99,25 @@ def find_files(path: Path) -> list[Path]:
         return [path]
     if (path / STORE_FILE).is_file():
         raise DamagedFileError(f"{path} is a clip store, which gfp-train reads; name the recordings it is made of.")
-    files = _first_frames(sorted(file for file in path.rglob("*") if _is_recording(file)))
-    if not files:
-        raise DamagedFileError(f"{path} is a folder without recordings; recordings end in {_SUFFIXES}.")
-    return files
+    recordings = []
+    left_out: dict[str, list[Path]] = {}
+    for file in sorted(path.rglob("*")):
+        if file.is_file() and (reason := without_joints.why(file)):
+            left_out.setdefault(reason, []).append(file)
+        elif _is_recording(file):
+            recordings.append(file)
+    reasons = [f"{_some(files)}: {reason}" for reason, files in left_out.items()]
+    if not recordings:
+        raise DamagedFileError(
+            " ".join([f"{path} is a folder without recordings; recordings end in {_SUFFIXES}.", *reasons])
+        )
+    for reason in reasons:
+        _log.warning("left out: %s", reason)
+    return _first_frames(recordings)
+
+
+def _some(files: list[Path]) -> str:
+    return str(files[0]) if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
 
 
 def find_named_files(paths: Iterable[Path]) -> list[NamedFile]:
@@ -168,8 +185,7 @@ def files_beside(path: Path) -> list[Path]:
     if openpose.is_frame(path):
         return [file for file in openpose.frames_of(path).values() if file != path]
     if path.suffix.lower() == ".npy":
-        labels = agcn.label_file_of(path)
-        return [] if labels is None else [labels]
+        return npy_file.files_beside(path)
     return pku_mmd.files_beside(path) if path.suffix.lower() == ".txt" else []
 
 
@@ -202,6 +218,8 @@ def _first_frames(files: Iterable[Path]) -> list[Path]:
 def _reader_of(path: Path) -> _Reader:
     if not path.exists():
         raise DamagedFileError(f"{path} does not exist; name a recording ({_SUFFIXES}) or a folder of recordings.")
+    if reason := without_joints.why(path):
+        raise DamagedFileError(f"{path}: {reason}")
     if path.suffix.lower() not in READERS:
         raise DamagedFileError(
             f"{path} is not of a known format; recordings end in {_SUFFIXES}. "
