@@ -25,6 +25,7 @@ from gfp_serve.formats import (
     openpose,
     pku_mmd,
     pyskl,
+    videopose3d,
     without_joints,
 )
 from gfp_serve.formats.clip import NO_SPLIT, TEST_SPLIT, TRAIN_SPLIT, UNKNOWN_SUBJECT, Clip
@@ -55,10 +56,12 @@ _log = logging.getLogger(__name__)
 
 
 def _read_npz(path: Path, said: Conventions, joint_map: JointMap | None = None) -> Iterator[Clip | Remark]:
-    if not ctr_gcn.is_data_set(path):
-        yield from clip_file.read(path, said, joint_map)
-    else:
+    if ctr_gcn.is_data_set(path):
         yield from _meant(ctr_gcn.read(path), said)
+    elif videopose3d.is_data_set(path):
+        yield from videopose3d.read(path, said)
+    else:
+        yield from clip_file.read(path, said, joint_map)
 
 
 _Reader = Callable[..., Iterator[Clip | Remark]]

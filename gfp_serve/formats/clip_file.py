@@ -276,7 +276,7 @@ def _load(path: Path) -> dict[str, np.ndarray]:
         arrays = {}
         # numpy does not close a damaged file that it opened itself.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            _check_size(path, archive.zip)
+            check_size(path, archive.zip)
             for name in (*_REQUIRED, *_OPTIONAL):
                 if name in archive.files:
                     arrays[name] = archive[name]
@@ -286,7 +286,8 @@ def _load(path: Path) -> dict[str, np.ndarray]:
         raise DamagedFileError(f"{path}: {where}cannot be read: {error}.") from error
 
 
-def _check_size(path: Path, archive: zipfile.ZipFile) -> None:
+def check_size(path: Path, archive: zipfile.ZipFile) -> None:
+    """Raise `DamagedFileError` for an archive that would fill the memory."""
     size = sum(member.file_size for member in archive.infolist())
     if size > max(_FREE_BYTES, _MAX_EXPANSION * path.stat().st_size):
         raise DamagedFileError(

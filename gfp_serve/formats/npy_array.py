@@ -1,8 +1,10 @@
 """One array in a `.npy` file, which stays on disk."""
 
+import io
 import math
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,13 +23,8 @@ def open_array(path: Path) -> np.ndarray:
     Raises `DamagedFileError` for a file that is cut off, and for one of text or objects.
     """
     try:
-        # numpy warns of headers that Python 2 wrote; they are read all the same.
-        with path.open("rb") as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            version = np.lib.format.read_magic(file)
-            if version not in _READ_HEADER:
-                raise ValueError(f"it has version {version[0]}.{version[1]} of the format; expected 1.0 or 2.0")
-            shape, fortran_order, dtype = _READ_HEADER[version](file)
+        with path.open("rb") as file:
+            shape, fortran_order, dtype = read_header(file)
             start = file.tell()
     except (*UNREADABLE_ARCHIVE, TypeError, RecursionError) as error:
         raise DamagedFileError(
@@ -44,6 +41,20 @@ def open_array(path: Path) -> np.ndarray:
     if 0 in shape:
         return np.empty(shape, dtype)
     return np.memmap(path, dtype=dtype, mode="r", offset=start, shape=shape, order="F" if fortran_order else "C")
+
+
+def read_header(file: io.BufferedIOBase) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether the order of the memory is Fortran's, and dtype of the array that a file goes on with.
+
+    Raises one of `UNREADABLE_ARCHIVE`, `TypeError` or `RecursionError`.
+    """
+    version = np.lib.format.read_magic(file)
+    if version not in _READ_HEADER:
+        raise ValueError(f"it has version {version[0]}.{version[1]} of the format; expected 1.0 or 2.0")
+    # numpy warns of headers that Python 2 wrote; they are read all the same.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _READ_HEADER[version](file)
 
 
 def shown(shape: tuple[int, ...]) -> str:

@@ -62,18 +62,23 @@ def load(path: Path) -> Any:
     """
     try:
         with path.open("rb") as file:
-            try:
-                return _PlainUnpickler(file, os.fstat(file.fileno()).st_size).load()
-            except _NONSENSE as error:
-                plain = not isinstance(error, NotPlainError)
-                words = "it ends too early" if plain and not file.read(1) else _words(error)
-                raise DamagedFileError(
-                    f"{path} is not a pickle of plain values and arrays of numbers: {words}. Nothing of it was run; "
-                    f"{'copy it again, or ' if plain else ''}write its content as a pickle of lists, dicts, text, "
-                    f"numbers and numpy arrays."
-                ) from error
+            return load_stream(file, os.fstat(file.fileno()).st_size, str(path))
     except OSError as error:
         raise DamagedFileError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def load_stream(file: io.BufferedIOBase, size: int, where: str) -> Any:
+    """The content of a pickle in an open file that has `size` bytes in all; errors name it as `where`. See `load`."""
+    try:
+        return _PlainUnpickler(file, size).load()
+    except _NONSENSE as error:
+        plain = not isinstance(error, NotPlainError)
+        words = "it ends too early" if plain and not file.read(1) else _words(error)
+        raise DamagedFileError(
+            f"{where} is not a pickle of plain values and arrays of numbers: {words}. Nothing of it was run; "
+            f"{'copy it again, or ' if plain else ''}write its content as a pickle of lists, dicts, text, numbers and "
+            f"numpy arrays."
+        ) from error
 
 
 def _no_bytes() -> bytes:
@@ -138,7 +143,7 @@ class _PlainUnpickler(pickle._Unpickler):
         {code: pickle._Unpickler.dispatch[code] for code in (getattr(pickle, name)[0] for name in _OPCODES)}
     )
 
-    def __init__(self, file: io.BufferedReader, size: int) -> None:
+    def __init__(self, file: io.BufferedIOBase, size: int) -> None:
         super().__init__(file, encoding="latin1")
         self._file, self._size = file, size
         # Each array has a content of its own, so that together they are not longer than the file. So do encoded texts.
