@@ -17,9 +17,9 @@ from gfp_serve.formats import (
     agcn,
     bvh,
     clip_file,
+    csv_file,
     ctr_gcn,
     json_file,
-    mediapipe_csv,
     npy_file,
     ntu,
     openpose,
@@ -74,13 +74,13 @@ READERS: dict[str, _Reader] = {
     ".pkl": pyskl.read,
     ".bvh": bvh.read,
     ".json": json_file.read,
-    ".csv": mediapipe_csv.read,
+    ".csv": csv_file.read,
     ".npy": npy_file.read,
 }
 # Readers of formats that have no conventions, or in which each file says its own. They take what the caller says.
-_UNSETTLED = (_read_npz, bvh.read, json_file.read, mediapipe_csv.read, npy_file.read)
+_UNSETTLED = (_read_npz, bvh.read, json_file.read, csv_file.read, npy_file.read)
 # Those of them in which each file names its joints. They take a joint map too.
-_NAMED = (_read_npz, bvh.read)
+_NAMED = (_read_npz, bvh.read, csv_file.read)
 # Readers that keep the mistakes of published pipelines.
 _PUBLISHED_READERS: dict[str, _Reader] = {".skeleton": ntu.read_as_published}
 _SUFFIXES = ", ".join(READERS)
@@ -148,7 +148,7 @@ def read_clips(
     """Yield the clips of one recording, in the file's order, in metres, y up, right-handed.
 
     `conventions` says how coordinates are meant, where the caller knows better than format, file and anatomy.
-    `joint_map` says which joints of clip files and motion capture are which, where their names do not.
+    `joint_map` says which joints of clip files, CSV and motion capture are which, where their names do not.
     `as_published` keeps mistakes of published pipelines. `report` gets what the reader says about the file, such as how
     it was turned upright, or why it leaves a clip out; without `report` it is logged.
     Raises `DamagedFileError`, which names the file and the line or array. It is raised before the first clip, except
@@ -196,7 +196,7 @@ def files_beside(path: Path) -> list[Path]:
 _TELLS_RECORDINGS: dict[str, Callable[[Path], bool]] = {
     ".txt": pku_mmd.is_recording,
     ".json": json_file.is_recording,
-    ".csv": mediapipe_csv.is_recording,
+    ".csv": csv_file.is_recording,
     ".npy": npy_file.is_recording,
     ".pkl": lambda path: not agcn.is_label_file(path),
 }

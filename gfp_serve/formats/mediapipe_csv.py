@@ -6,7 +6,6 @@ its axis: `x0, y0, z0, v0`, `x1 ...` (behind them may be the landmarks of a face
 a label that is the same in all lines.
 """
 
-import csv
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,11 +17,12 @@ import numpy as np
 from gfp_serve.conventions import Conventions
 from gfp_serve.errors import DamagedFileError
 from gfp_serve.formats.clip import Clip
-from gfp_serve.formats.json_text import LARGEST, head_of
+from gfp_serve.formats.csv_table import NUMBERS, TIMES, Rows, coordinates_of, heading_of, label_in, numbers_in, rows_of
+from gfp_serve.formats.json_text import head_of
 from gfp_serve.formats.mediapipe_landmarks import fps_of_times, video_of
 from gfp_serve.formats.recorded_people import clips_of
 from gfp_serve.formats.remark import Remark
-from gfp_serve.formats.text import damaged_line, read_lines
+from gfp_serve.formats.text import read_lines
 from gfp_serve.layouts import MEDIAPIPE33
 
 _AXES = {"x": 0, "y": 1, "z": 2, "v": 3, "vis": 3, "visibility": 3, "confidence": 3, "score": 3}
@@ -31,10 +31,6 @@ _AXIS_FIRST = re.compile(rf"(?P<axis>{_AXIS})[_. ]?(?P<landmark>\d+)")
 _AXIS_LAST = re.compile(rf"(?P<landmark>.*?\d+|[a-z_. ]+?)[_. ]?(?P<axis>{_AXIS})")
 _WORLD = re.compile(r"[_. ]?world[_. ]?|^w(?=x|y|z)")
 _PREFIX = re.compile(r"^(?:pose|landmarks?|lm|kp|keypoint|point|mp|p)?[_. ]?(?=\d)|^pose[_. ]")
-_NUMBERS = ("frame", "frame_index", "frame_id", "frame_number", "frame_num")
-_TIMES = {"timestamp_ms": 1e-3, "time_ms": 1e-3, "timestamp_s": 1.0, "time_s": 1.0, "timestamp": None, "time": None}
-_LABELS = ("label", "class", "action", "exercise")
-_SEPARATORS = ",;\t"
 
 
 def is_recording(path: Path) -> bool:
@@ -59,11 +55,11 @@ def read(path: Path, said: Conventions = Conventions()) -> Iterator[Clip | Remar
             f"{path}: line 1 does not name landmarks of MediaPipe's pose; expected columns such as x0, y0, z0, v0 or "
             f"nose_x, nose_y, nose_z, nose_visibility. Other CSV files are not read as recordings."
         )
-    rows = _rows(path, lines, len(heading))
-    numbers = [int(number) for number in _column(rows, heading, _NUMBERS) if number == int(number)]
+    rows = rows_of(path, lines, len(heading))
+    numbers = [int(number) for number in numbers_in(rows, heading, NUMBERS) if number == int(number)]
     rise = len(numbers) == len(rows) and all(a < b for a, b in itertools.pairwise(numbers))
     frames = numbers if rise else list(range(len(rows)))
-    rates = (fps_of_times(frames, _column(rows, heading, (name,)), unit) for name, unit in _TIMES.items())
+    rates = (fps_of_times(frames, numbers_in(rows, heading, (name,)), unit) for name, unit in TIMES.items())
     people = {
         world: {
             frame: [person] if np.isfinite(person[:, :2]).any() else []
@@ -74,15 +70,13 @@ def read(path: Path, said: Conventions = Conventions()) -> Iterator[Clip | Remar
     video = video_of(
         path.stem, people.get(True, {}), people.get(False, {}), fps=next((rate for rate in rates if rate), None)
     )
-    label, notes = _label(rows, heading)
+    label, notes = label_in(rows, heading)
     yield from clips_of(path, replace(video, label=label, notes=(*video.notes, *notes)), said)
 
 
 def _heading(line: str) -> list[str]:
     """The names of columns, in small letters."""
-    separator = max(_SEPARATORS, key=line.count)
-    names = next(csv.reader([line.lstrip("# ")], delimiter=separator), [])
-    return [name.strip().lower() for name in names]
+    return [name.lower() for name in heading_of(line)]
 
 
 def _columns(heading: Sequence[str]) -> dict[bool, dict[tuple[int, int], int]]:
@@ -117,64 +111,10 @@ def _by_number(columns: Mapping[tuple[str, int], int]) -> dict[tuple[int, int], 
     return {place: column for place, column in places.items() if place[0] < MEDIAPIPE33.num_joints}
 
 
-def _rows(path: Path, lines: Sequence[str], num_columns: int) -> dict[int, list[str]]:
-    """The fields of each line that has some, by its number in the file."""
-    separator = max(_SEPARATORS, key=lines[0].count)
-    rows = {}
-    reader = csv.reader(lines[1:], delimiter=separator)
-    try:
-        for row in reader:
-            if row:
-                rows[reader.line_num + 1] = row
-                if len(row) != num_columns:
-                    raise damaged_line(path, reader.line_num + 1, f"must hold {num_columns} fields, has {len(row)}")
-    except csv.Error as error:
-        raise damaged_line(path, reader.line_num + 1, f"cannot be read: {error}") from error
-    if not rows:
-        raise DamagedFileError(f"{path} has a heading and no frames; copy it again.")
-    return rows
-
-
-def _landmarks(path: Path, rows: Mapping[int, Sequence[str]], places: Mapping[tuple[int, int], int]) -> np.ndarray:
+def _landmarks(path: Path, rows: Rows, places: Mapping[tuple[int, int], int]) -> np.ndarray:
     """x, y, z, visibility of each landmark: lines × 33 × 4."""
     found = np.zeros((len(rows), MEDIAPIPE33.num_joints, 4))
     found[..., 3] = 1.0
-    for frame, (line, row) in enumerate(rows.items()):
-        for (landmark, axis), column in places.items():
-            number = _number(row[column])
-            if number is None:
-                raise damaged_line(path, line, f"must hold numbers, got {row[column][:40]!r}")
-            found[frame, landmark, axis] = number
+    landmarks, axes = zip(*places, strict=True)
+    found[:, landmarks, axes] = coordinates_of(path, rows, [*places.values()])
     return found
-
-
-def _number(text: str) -> float | None:
-    """NaN for an empty field, None for what is not a coordinate."""
-    if not text.strip():
-        return np.nan
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return None if abs(number) > LARGEST else number
-
-
-def _column(rows: Mapping[int, Sequence[str]], heading: Sequence[str], names: Sequence[str]) -> list[float]:
-    """The numbers of the first of these columns; empty if not all of its fields are numbers."""
-    for name in names:
-        if name in heading:
-            found = [_number(row[heading.index(name)]) for row in rows.values()]
-            numbers = [number for number in found if number is not None and np.isfinite(number)]
-            return numbers if len(numbers) == len(rows) else []
-    return []
-
-
-def _label(rows: Mapping[int, Sequence[str]], heading: Sequence[str]) -> tuple[str | None, tuple[str, ...]]:
-    """The label of all lines, and what must be said about it."""
-    for name in _LABELS:
-        if name in heading:
-            labels = {row[heading.index(name)].strip() for row in rows.values()}
-            if len(labels) > 1:
-                return None, (f"its column {name!r} is not the same in all lines, so it has no label.",)
-            return labels.pop() or None, ()
-    return None, ()

@@ -299,5 +299,5 @@ def test_other_csv_is_not_a_recording(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("file,label\na,b\n")
     write_json(tmp_path / "take.json", [{"poseWorldLandmarks": as_dicts(each)} for each in in_world(2)])
     assert [file.path.name for file in find_named_files([tmp_path])] == ["take.json"]
-    with pytest.raises(DamagedFileError, match=r"labels\.csv: line 1 does not name landmarks of MediaPipe's pose"):
+    with pytest.raises(DamagedFileError, match=r"labels\.csv: line 1 does not name joints that make a body"):
         list(read_clips(tmp_path / "labels.csv"))
