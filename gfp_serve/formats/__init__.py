@@ -25,6 +25,7 @@ from gfp_serve.formats import (
     openpose,
     pku_mmd,
     pyskl,
+    trc,
     videopose3d,
     without_joints,
 )
@@ -76,11 +77,12 @@ READERS: dict[str, _Reader] = {
     ".json": json_file.read,
     ".csv": csv_file.read,
     ".npy": npy_file.read,
+    ".trc": trc.read,
 }
 # Readers of formats that have no conventions, or in which each file says its own. They take what the caller says.
-_UNSETTLED = (_read_npz, bvh.read, json_file.read, csv_file.read, npy_file.read)
+_UNSETTLED = (_read_npz, bvh.read, json_file.read, csv_file.read, npy_file.read, trc.read)
 # Those of them in which each file names its joints. They take a joint map too.
-_NAMED = (_read_npz, bvh.read, csv_file.read)
+_NAMED = (_read_npz, bvh.read, csv_file.read, trc.read)
 # Readers that keep the mistakes of published pipelines.
 _PUBLISHED_READERS: dict[str, _Reader] = {".skeleton": ntu.read_as_published}
 _SUFFIXES = ", ".join(READERS)
