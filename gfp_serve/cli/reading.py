@@ -26,7 +26,7 @@ joint_map_option = click.option(
     metavar="FILE.toml",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     callback=lambda _context, _option, path: None if path is None else read_joint_map(path),
-    help="Which joints of clip files and motion capture are which, where their names do not say it; `gfp-data "
+    help="Which joints of clip files, CSV, markers and motion capture are which, where names do not say it; `gfp-data "
     "joint-map` writes one to start from. It may say up, unit and hand too.",
 )
 

@@ -6,6 +6,7 @@ from 0. Short clips are filled up with zeros (ST-GCN), or by repeating them (2s-
 so that z is up, and centres each frame on the spine.
 """
 
+import glob
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -57,7 +58,8 @@ def label_file_of(path: Path) -> Path | None:
 def is_label_file(path: Path) -> bool:
     """Whether a pickle has the labels of an array beside it."""
     return path.stem.lower().endswith("label") and any(
-        label_file_of(array) == path for array in path.parent.glob(f"{path.stem[: -len('label')]}data*.npy")
+        label_file_of(array) == path
+        for array in path.parent.glob(f"{glob.escape(path.stem[: -len('label')])}data*.npy")
     )
 
 
