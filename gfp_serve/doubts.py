@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float32
 from gfp_serve.items import Attribute, Neighbour
 from gfp_serve.preprocess import MODEL_LAYOUT, NOMINAL_TRUNK_M, Cleaned
 
-DoubtKind = Literal["up", "unit", "dimensions", "travel"]
+DoubtKind = Literal["up", "unit", "hand", "dimensions", "travel"]
 
 # Lengths of trunks, in metres, from those of small children to those of tall adults.
 USUAL_TRUNK_M = (0.2, 0.9)
@@ -23,6 +23,8 @@ USUAL_TRUNK_M = (0.2, 0.9)
 _ALONG = 0.64
 # So many frames, spread over the clip, tell which way a body points.
 _NUM_POSES = 16
+# The share of poses in which the toes of a mirrored body point backwards.
+_MOST_POSES = 0.95
 # A root that moves less than this is held in place by its source; the root of a person who stands sways by more.
 _FIXED_M = 1e-3
 # A body of which no joint moves further is still, and then its root says nothing.
@@ -31,6 +33,7 @@ _STILL_M = 0.05
 _PLACE = {name: joint for joint, name in enumerate(MODEL_LAYOUT.joint_names)}
 _ROOT, _SHOULDERS = _PLACE["SpineBase"], _PLACE["SpineShoulder"]
 _ANKLE = _PLACE["AnkleRight"]
+_OF_HAND = [_PLACE[name] for name in ("FootRight", "AnkleRight", "HipRight", "HipLeft")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,9 @@ def look_at(cleaned: Cleaned) -> Look:
     step = max(1, len(cleaned.positions) // _NUM_POSES)
     poses, known = cleaned.positions[::step, 0], cleaned.known[::step, 0]
     has_depth = bool(poses[..., 2].any())
-    doubts = [*_doubt_of_up(poses, known), *(_doubt_of_unit(cleaned.trunk_m) if has_depth else ())]
+    doubts = _doubt_of_up(poses, known)
+    if has_depth:
+        doubts += [*_doubt_of_unit(cleaned.trunk_m), *(_doubt_of_hand(poses, known) if not doubts else ())]
     return Look(3 if has_depth else 2, not _is_held_in_place(poses, known), tuple(doubts))
 
 
@@ -125,6 +130,27 @@ def _doubt_of_unit(trunk_m: float) -> list[Doubt]:
             "unit",
             f"the trunk is {trunk_m:.2g} m long, a person's is about {NOMINAL_TRUNK_M:g} m. If the coordinates are not "
             f"metres, say their unit.",
+        )
+    ]
+
+
+def _doubt_of_hand(
+    poses: Float32[np.ndarray, "poses joints 3"], known: Bool[np.ndarray, "poses joints"]
+) -> list[Doubt]:
+    x, z = poses[:, _OF_HAND, 0].T, poses[:, _OF_HAND, 2].T
+    foot, ankle, right, left = range(4)
+    # From above: whether the left hip is to the right of where the foot points.
+    across = (x[left] - x[right], z[left] - z[right])
+    front = (x[foot] - x[ankle], z[foot] - z[ankle])
+    is_mirrored = known[:, _OF_HAND].all(axis=1) & (front[1] * across[0] < front[0] * across[1])
+    # People turn their feet in and stumble, so only nearly all poses count.
+    if len(poses) < _NUM_POSES or np.count_nonzero(is_mirrored) < _MOST_POSES * len(poses):
+        return []
+    return [
+        Doubt(
+            "hand",
+            "it looks mirrored: in nearly every frame the toes point to where the back would be. If left and right "
+            "joints are exchanged, name them rightly; if the axes are left-handed, as in Unity, say so.",
         )
     ]
 

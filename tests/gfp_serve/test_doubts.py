@@ -44,6 +44,17 @@ def test_who_bends_down_for_less_than_half_of_the_clip_is_not_upside_down():
     assert kinds(looked_at(sequence)) == []
 
 
+def test_a_mirrored_person_is_told():
+    assert kinds(looked_at(waving() * (-1, 1, 1))) == ["hand"]
+    exchanged = waving()
+    for left, right in NTU25.pairs:
+        exchanged[:, :, [left, right]] = exchanged[:, :, [right, left]]
+    assert kinds(looked_at(exchanged)) == ["hand"]
+    sometimes = waving()
+    sometimes[:30, :, :, 0] *= -1
+    assert kinds(looked_at(sometimes)) == []
+
+
 @pytest.mark.parametrize(("factor", "length"), [(0.1, "0.05 m"), (3, "1.5 m")])
 @pytest.mark.parametrize("config", [CleanConfig(), CleanConfig(scale_torso=True, align_view=True)])
 def test_a_trunk_that_is_not_a_persons_is_told_with_its_length(factor, length, config):
