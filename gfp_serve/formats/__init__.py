@@ -30,7 +30,7 @@ from gfp_serve.formats import (
     without_joints,
 )
 from gfp_serve.formats.clip import NO_SPLIT, TEST_SPLIT, TRAIN_SPLIT, UNKNOWN_SUBJECT, Clip
-from gfp_serve.formats.clip_file import write as write_clip_file
+from gfp_serve.formats.clip_file_writing import write as write_clip_file
 from gfp_serve.formats.file_names import NamedFile, names_of
 from gfp_serve.formats.remark import Remark, Report
 from gfp_serve.joint_map import JointMap

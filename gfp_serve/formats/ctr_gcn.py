@@ -16,7 +16,7 @@ from gfp_serve.errors import DamagedFileError
 from gfp_serve.formats import ntu_actions, pku_mmd_actions
 from gfp_serve.formats.bodies import without_empty_places
 from gfp_serve.formats.clip import TEST_SPLIT, TRAIN_SPLIT, Clip
-from gfp_serve.formats.clip_file import UNREADABLE_ARCHIVE
+from gfp_serve.formats.npz_archive import UNREADABLE_ARCHIVE
 from gfp_serve.layouts import NTU25
 
 FPS = 30.0

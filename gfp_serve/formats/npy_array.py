@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gfp_serve.errors import DamagedFileError
-from gfp_serve.formats.clip_file import UNREADABLE_ARCHIVE
+from gfp_serve.formats.npz_archive import UNREADABLE_ARCHIVE
 
 _READ_HEADER = {
     (1, 0): np.lib.format.read_array_header_1_0,

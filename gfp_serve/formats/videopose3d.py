@@ -20,8 +20,8 @@ import numpy as np
 from gfp_serve.conventions import STANDARD, Conventions, to_standard
 from gfp_serve.errors import DamagedFileError, InvalidSkeletonError
 from gfp_serve.formats.clip import NO_SPLIT, TEST_SPLIT, TRAIN_SPLIT, Clip
-from gfp_serve.formats.clip_file import UNREADABLE_ARCHIVE, check_size
 from gfp_serve.formats.npy_array import read_header, shown
+from gfp_serve.formats.npz_archive import UNREADABLE_ARCHIVE, check_size
 from gfp_serve.formats.pickled_array import PickledArray
 from gfp_serve.formats.plain_pickle import PickledDict, load_stream
 from gfp_serve.formats.remark import Remark

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from gfp_serve.errors import DamagedFileError
 from gfp_serve.formats import humanml3d
-from gfp_serve.formats.clip_file import UNREADABLE_ARCHIVE
 from gfp_serve.formats.npy_array import open_array
+from gfp_serve.formats.npz_archive import UNREADABLE_ARCHIVE
 
 _FROM_BLENDER = "Open it in Blender and export the armature as Motion Capture (.bvh)."
 _BY_SUFFIX = {
