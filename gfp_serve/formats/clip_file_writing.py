@@ -91,8 +91,8 @@ def _check_fields(clip: Clip) -> None:
     if len(shape) != 4 or shape[2:] != (clip.layout.num_joints, 3) or 0 in shape:
         given = " × ".join(map(str, shape)) or "one number"
         raise InvalidRequestError(
-            f"clip {clip.name!r} has an array of shape {given}; a clip of layout {clip.layout.name} has frames × bodies "
-            f"× {clip.layout.num_joints} × 3."
+            f"clip {clip.name!r} has an array of shape {given}; a clip of layout {clip.layout.name} has frames × "
+            f"bodies × {clip.layout.num_joints} × 3."
         )
 
 

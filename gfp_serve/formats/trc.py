@@ -69,6 +69,12 @@ def read(
     yield from clips_of(path, video, said)
 
 
+def guess(path: Path) -> tuple[list[str], dict[str, str]]:
+    """The names of a file's markers, and the standard names of those that are known. Raises `DamagedFileError`."""
+    markers = list(_parse(path).markers)
+    return markers, {marker: name for marker in markers if (name := known_name(marker))}
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Markers:
     markers: Sequence[str]

@@ -16,7 +16,7 @@ from gfp_serve.cli.printing import output
 from gfp_serve.cli.progress import errors, progress, warn
 from gfp_serve.cli.reading import joint_map_option, label_from_option, say_how_files_were_read
 from gfp_serve.conventions import Conventions
-from gfp_serve.formats import Clip, Remark, bvh, clip_file, find_named_files, ntu, read_clips
+from gfp_serve.formats import Clip, Remark, bvh, clip_file, find_named_files, ntu, read_clips, trc
 from gfp_serve.formats.file_names import stem
 from gfp_serve.formats.folder_labels import label_files
 from gfp_serve.formats.remark import Remarks
@@ -209,18 +209,22 @@ def info_command(path: Path, conventions: Conventions, joint_map: JointMap | Non
         console.print(classes)
 
 
+# The names of a file's joints, and what those that are known are called.
+_GUESSES = {".bvh": bvh.guess, ".npz": clip_file.guess, ".trc": trc.guess}
+
+
 @gfp_data.command("joint-map", no_args_is_help=True)
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 def joint_map_command(file: Path) -> None:
     """Print a joint map of a file to start from.
 
-    FILE is motion capture (.bvh) or a clip file (.npz). Joints whose names are known have their meaning in the map, and
-    the others are comments. Mend it, and give it to other commands with --joint-map.
+    FILE is motion capture (.bvh), markers (.trc) or a clip file (.npz). Joints whose names are known have their meaning
+    in the map, and the others are comments. Mend it, and give it to other commands with --joint-map.
     """
-    suffix = file.suffix.lower()
-    if suffix not in (".bvh", ".npz"):
-        raise click.BadParameter(f"{file} must end in .bvh or .npz; other formats say what their joints are.")
-    names, guessed = bvh.guess(file) if suffix == ".bvh" else clip_file.guess(file)
+    guess = _GUESSES.get(file.suffix.lower())
+    if guess is None:
+        raise click.BadParameter(f"{file} must end in {', '.join(_GUESSES)}; other formats say what their joints are.")
+    names, guessed = guess(file)
     click.echo(write_guess(names, guessed), nl=False)
 
 

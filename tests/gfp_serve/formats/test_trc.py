@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ from gfp_serve.errors import DamagedFileError
 from gfp_serve.formats import find_files, read_clips
 from gfp_serve.joint_map import JointMap
 from tests.support.damaged_files import check_gives_clips_or_is_refused_by_name, damaged
+from trainer.cli.data import gfp_data
 
 from .videos import read_with_remarks
 
@@ -110,6 +112,15 @@ def test_a_joint_map_says_which_marker_is_which(tmp_path: Path) -> None:
     (clip,) = read_clips(file, joint_map=joint_map)
     assert clip.layout.num_joints == len(called)
     np.testing.assert_allclose(clip.sequence[:, 0], walk(3)[:, : len(called)], atol=1e-6)
+
+
+def test_a_map_to_start_from_has_the_markers_that_are_known(tmp_path: Path) -> None:
+    places = np.concatenate([walk(3), np.ones((3, 1, 3))], axis=1)
+    file = write(tmp_path / "walk.trc", places, [*PLACES, "r.ASIS"])
+    begun = CliRunner().invoke(gfp_data, ["joint-map", str(file)])
+    assert begun.exit_code == 0, begun.output
+    assert '# "r.ASIS" = ""' in begun.stdout
+    assert all(f'"{name}" = ' in begun.stdout for name in PLACES)
 
 
 def test_a_file_without_a_rate_is_taken_to_have_30_frames_a_second(tmp_path: Path) -> None:
