@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 
 from gfp_serve.formats import Clip
-from gfp_serve.preprocess import PreprocessConfig
-from trainer.data.store import ClipStore
+from gfp_serve.layouts import statuses
+from gfp_serve.preprocess import MODEL_LAYOUT, PreprocessConfig
+from trainer.data.store import ClipStore, letters_of
 
 _SPLIT_NAMES = {0: "train", 1: "test", -1: "none"}
 
 
 def describe_store(store: ClipStore) -> dict[str, Any]:
-    """A store's clips by class, subject and split, their lengths, and how they were cleaned."""
+    """A store's clips by class, subject and split, their lengths, their joints, and how they were cleaned."""
     counts = _count_clips(
         num_frames=store.num_frames.tolist(),
         num_bodies=store.num_bodies.tolist(),
@@ -25,7 +26,11 @@ def describe_store(store: ClipStore) -> dict[str, Any]:
         fps=store.fps.tolist(),
     )
     preprocess = PreprocessConfig(cleaning=store.cleaning)
+    lacking = store.lacking_rows()
     return counts | {
+        "dimensions": store.dimensions,
+        **_count_joints(store.joints.tolist()),
+        "lacking_percent": 0.0 if lacking is None else round(100 * float(lacking.mean()), 2),
         "sources": [asdict(source) for source in store.sources],
         "preprocess": {"digest": preprocess.digest, **preprocess.to_json()},
         "content_sha256": store.content_digest,
@@ -43,7 +48,22 @@ def describe_clips(clips: Sequence[Clip]) -> dict[str, Any]:
         fps=[clip.fps for clip in clips],
     )
     unseen = sum(not np.nan_to_num(clip.sequence).any() for clip in clips)
-    return counts | {"layouts": dict(Counter(clip.layout.name for clip in clips)), "clips_with_nobody": unseen}
+    return counts | {
+        "layouts": dict(Counter(clip.layout.name for clip in clips)),
+        "dimensions": max((clip.dimensions for clip in clips), default=3),
+        **_count_joints([letters_of(statuses(clip.layout, MODEL_LAYOUT)) for clip in clips]),
+        "clips_with_nobody": unseen,
+    }
+
+
+def _count_joints(letters: Sequence[str]) -> dict[str, dict[str, int]]:
+    """The joints of the model that are derived, and those that are lacking, each with its number of clips."""
+    counted: dict[str, Counter[str]] = {"d": Counter(), "l": Counter()}
+    for of_clip, times in Counter(letters).items():
+        for name, letter in zip(MODEL_LAYOUT.joint_names, of_clip, strict=True):
+            if letter in counted:
+                counted[letter][name] += times
+    return {"joints_derived": dict(counted["d"]), "joints_lacking": dict(counted["l"])}
 
 
 def _count_clips(

@@ -350,7 +350,23 @@ def test_info_counts_what_is_in_a_store_and_in_a_recording(tmp_path: Path) -> No
         name: facts[name] for name in ("clips", "frames", "classes", "splits")
     }
     assert raw["layouts"] == {"ntu25": 3}
-    assert json.loads(run("info", EXAMPLES / "precog.npz", "--json").stdout)["clips_with_nobody"] == 2
+    shown = json.loads(run("info", EXAMPLES / "precog.npz", "--json").stdout)
+    assert shown["clips_with_nobody"] == 2
+    assert shown["joints_derived"] == {"Neck": 72}
+    assert shown["joints_lacking"] == {"HandTipLeft": 72, "ThumbLeft": 72, "HandTipRight": 72, "ThumbRight": 72}
+
+
+def test_info_says_which_joints_of_a_store_are_lacking_and_for_how_long(tmp_path: Path) -> None:
+    raw = make_sequence(0, joints=20)
+    raw = np.concatenate([raw] * (40 // len(raw) + 1))[:40]
+    raw[10:30, 0, KINECT20.joint_names.index("HandLeft")] = np.nan
+    write_clip_file(tmp_path / "lab.npz", [Clip(name="a", sequence=raw, layout=KINECT20, fps=30.0)])
+    assert run("import", tmp_path / "lab.npz", "--out", tmp_path / "s").exit_code == 0
+    shown = json.loads(run("info", tmp_path / "s", "--json").stdout)
+    assert shown["dimensions"] == 3
+    assert shown["joints_derived"] == {"Neck": 1}
+    assert sorted(shown["joints_lacking"]) == ["HandTipLeft", "HandTipRight", "ThumbLeft", "ThumbRight"]
+    assert shown["lacking_percent"] == 100 * (4 * 40 + 20) / (25 * 40)
 
 
 def test_info_says_when_a_store_was_altered(tmp_path: Path) -> None:
