@@ -21,7 +21,7 @@ from gfp_serve.formats.bvh_text import END_SITE, Joint, parse
 from gfp_serve.formats.clip import Clip
 from gfp_serve.formats.remark import Remark
 from gfp_serve.joint_map import JointMap
-from gfp_serve.layouts import NTU25, map_joints
+from gfp_serve.layouts import NTU25, map_joints, statuses
 
 _FRAMES_AT_ONCE = 1_024
 
@@ -73,8 +73,8 @@ def read(
     """Yield how the file was read, and its clip: one body in layout ntu25, in metres, y up, right-handed.
 
     Limbs and head are those of the file. The points of the spine lie between them (see `body_of`). Fingers, twist bones
-    and the like are left out. A file does not name action and person. With a `joint_map`, its joints are used instead
-    of those of known names.
+    and the like are left out. Joints that the file does not have are NaN. A file does not name action and person. With
+    a `joint_map`, its joints are used instead of those of known names.
 
     The format has no conventions. What is not said is decided from how the body stands and walks in the file; if it
     never stands, from the pose in which all rotations are zero. See `conventions.decide`.
@@ -101,7 +101,8 @@ def read(
             f"Say it, for example --up z."
         )
     found = replace(found, hand=found.hand or "right")
-    sequence = map_joints(body[:, None].astype(np.float32), layout, NTU25)
+    sequence = map_joints(body[:, None].astype(np.float32), layout, NTU25).copy()
+    sequence[:, :, [status == "lacking" for status in statuses(layout, NTU25)]] = np.nan
     yield Remark(f"read as {found}.")
     yield Clip(name=path.stem, sequence=to_standard(sequence, replace(found, unit="m")), layout=NTU25, fps=motion.fps)
 

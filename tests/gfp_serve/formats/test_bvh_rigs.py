@@ -33,10 +33,13 @@ def test_the_joints_of_a_programs_rig_are_known(program: str, tmp_path: Path) ->
     assert clean(clip.sequence, clip.layout, CleanConfig()).positions.shape == (3, 1, 25, 3)
 
 
-def test_without_head_and_neck_both_are_between_the_shoulders(tmp_path: Path) -> None:
+def test_a_rig_without_head_and_neck_lacks_both_and_they_are_held_between_the_shoulders(tmp_path: Path) -> None:
     (clip,) = read_clips(write_rig(tmp_path / "headless.bvh", RIGS["a rig without head and neck"]))
-    head, neck, shoulders = (
-        clip.sequence[:, 0, NTU25.joint_names.index(name)] for name in ("Head", "Neck", "SpineShoulder")
-    )
-    np.testing.assert_array_equal(head, shoulders)
-    np.testing.assert_array_equal(neck, shoulders)
+    of_head = [NTU25.joint_names.index(name) for name in ("Head", "Neck")]
+    shoulders = NTU25.joint_names.index("SpineShoulder")
+    assert np.isnan(clip.sequence[:, :, of_head]).all()
+    cleaned = clean(clip.sequence, clip.layout, CleanConfig())
+    assert not cleaned.known[:, :, of_head].any()
+    assert cleaned.known[:, :, shoulders].all()
+    for joint in of_head:
+        np.testing.assert_array_equal(cleaned.positions[:, 0, joint], cleaned.positions[:, 0, shoulders])
