@@ -14,6 +14,7 @@ from pathlib import Path
 from gfp_serve.conventions import STANDARD, Conventions, to_standard
 from gfp_serve.errors import DamagedFileError
 from gfp_serve.formats import (
+    acclaim,
     agcn,
     bvh,
     clip_file,
@@ -74,15 +75,16 @@ READERS: dict[str, _Reader] = {
     ".txt": pku_mmd.read,
     ".pkl": pyskl.read,
     ".bvh": bvh.read,
+    ".amc": acclaim.read,
     ".json": json_file.read,
     ".csv": csv_file.read,
     ".npy": npy_file.read,
     ".trc": trc.read,
 }
 # Readers of formats that have no conventions, or in which each file says its own. They take what the caller says.
-_UNSETTLED = (_read_npz, bvh.read, json_file.read, csv_file.read, npy_file.read, trc.read)
+_UNSETTLED = (_read_npz, bvh.read, acclaim.read, json_file.read, csv_file.read, npy_file.read, trc.read)
 # Those of them in which each file names its joints. They take a joint map too.
-_NAMED = (_read_npz, bvh.read, csv_file.read, trc.read)
+_NAMED = (_read_npz, bvh.read, acclaim.read, csv_file.read, trc.read)
 # Readers that keep the mistakes of published pipelines.
 _PUBLISHED_READERS: dict[str, _Reader] = {".skeleton": ntu.read_as_published}
 _SUFFIXES = ", ".join(READERS)
@@ -107,6 +109,8 @@ def find_files(path: Path) -> list[Path]:
     recordings = []
     left_out: dict[str, list[Path]] = {}
     for file in sorted(path.rglob("*")):
+        if acclaim.is_skeleton_in_use(file):
+            continue
         if file.is_file() and (reason := without_joints.why(file)):
             left_out.setdefault(reason, []).append(file)
         elif _is_recording(file):
@@ -191,6 +195,8 @@ def files_beside(path: Path) -> list[Path]:
         return [file for file in openpose.frames_of(path).values() if file != path]
     if path.suffix.lower() == ".npy":
         return npy_file.files_beside(path)
+    if path.suffix.lower() == ".amc":
+        return acclaim.files_beside(path)
     return pku_mmd.files_beside(path) if path.suffix.lower() == ".txt" else []
 
 

@@ -14,9 +14,8 @@ _BY_SUFFIX = {
     ".glb": f"glTF is not read. {_FROM_BLENDER}",
     ".gltf": f"glTF is not read. {_FROM_BLENDER}",
     ".vrm": "VRM is not read. Open it in Blender with the VRM add-on and export the armature as Motion Capture (.bvh).",
+    ".asf": "a skeleton of Acclaim has no motion. Name its .amc files, or the folder of both.",
     ".c3d": "C3D is not read. Export the markers as TRC, for example with OpenSim or Mokka.",
-    ".asf": "a skeleton of Acclaim is not read. Convert it, with its .amc files, to BVH, for example with amc2bvh.",
-    ".amc": "motion of Acclaim is not read. Convert it, with its .asf file, to BVH, for example with amc2bvh.",
 }
 _BODY_MODEL = (
     "it has the parameters of a body model (SMPL, SMPL-H or SMPL-X, as in AMASS), and not the places of joints. Run "

@@ -16,7 +16,7 @@ from gfp_serve.cli.printing import output
 from gfp_serve.cli.progress import errors, progress, warn
 from gfp_serve.cli.reading import joint_map_option, label_from_option, say_how_files_were_read
 from gfp_serve.conventions import Conventions
-from gfp_serve.formats import Clip, Remark, bvh, clip_file, find_named_files, ntu, read_clips, trc
+from gfp_serve.formats import Clip, Remark, acclaim, bvh, clip_file, find_named_files, ntu, read_clips, trc
 from gfp_serve.formats.file_names import stem
 from gfp_serve.formats.folder_labels import label_files
 from gfp_serve.formats.remark import Remarks
@@ -210,7 +210,7 @@ def info_command(path: Path, conventions: Conventions, joint_map: JointMap | Non
 
 
 # The names of a file's joints, and what those that are known are called.
-_GUESSES = {".bvh": bvh.guess, ".npz": clip_file.guess, ".trc": trc.guess}
+_GUESSES = {".bvh": bvh.guess, ".amc": acclaim.guess, ".npz": clip_file.guess, ".trc": trc.guess}
 
 
 @gfp_data.command("joint-map", no_args_is_help=True)
@@ -218,8 +218,8 @@ _GUESSES = {".bvh": bvh.guess, ".npz": clip_file.guess, ".trc": trc.guess}
 def joint_map_command(file: Path) -> None:
     """Print a joint map of a file to start from.
 
-    FILE is motion capture (.bvh), markers (.trc) or a clip file (.npz). Joints whose names are known have their meaning
-    in the map, and the others are comments. Mend it, and give it to other commands with --joint-map.
+    FILE is motion capture (.bvh, .amc), markers (.trc) or a clip file (.npz). Joints whose names are known have their
+    meaning in the map, and the others are comments. Mend it, and give it to other commands with --joint-map.
     """
     guess = _GUESSES.get(file.suffix.lower())
     if guess is None:

@@ -23,7 +23,7 @@ from trainer.data.reading import (
 from trainer.data.store_writer import StoreWriter
 
 # In these formats a data set is a folder of files, so the folder is the source. In the others each file is a source.
-FOLDER_SUFFIXES = {".skeleton", ".txt", ".bvh", ".json", ".csv", ".npy", ".trc"}
+FOLDER_SUFFIXES = {".skeleton", ".txt", ".bvh", ".amc", ".json", ".csv", ".npy", ".trc"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
