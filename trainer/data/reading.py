@@ -197,7 +197,7 @@ def _clean_file(file: Path, config: ReadConfig) -> Iterator[CleanedClip | Proble
                 continue
             if config.second_body == "copy" and cleaned.positions.shape[1] == 1:
                 cleaned = Cleaned(np.repeat(cleaned.positions, 2, axis=1), np.repeat(cleaned.known, 2, axis=1))
-            ever = cleaned.known.any(axis=(0, 1)).tolist()
+            ever = [bool(cleaned.known[:, :, joint].any()) for joint in range(MODEL_LAYOUT.num_joints)]
             of_layout = statuses(clip.layout, MODEL_LAYOUT)
             joints = letters_of([status if seen else "lacking" for status, seen in zip(of_layout, ever, strict=True)])
             yield CleanedClip(replace(clip, sequence=cleaned.positions, layout=MODEL_LAYOUT), cleaned, joints)
