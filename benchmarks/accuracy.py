@@ -96,20 +96,21 @@ def run(work: Path, epochs: int, seeds: int, objectives: tuple[str, ...], out: P
     report = json.loads(out.read_text()) if out.exists() else {"rows": []}
     about = {"epochs": epochs, "batch_clips": BATCH_CLIPS, "encoder": "64 × 3, 2 heads", "torch": torch.__version__}
     training = ClipStore.open(work / "training")
-    about["clips_sha256"] = training.content_digest
     if report["rows"] and report["about"] != about:
         raise click.UsageError(f"{out} was made with {report['about']}; this run has {about}. Choose another --out.")
     report["about"] = about
     tests = {name: ClipStore.open(work / name) for name in TESTED}
     report["chance"] = {name: chance(store, _folds(name, store)) for name, store in tests.items()}
-    done = {(row["embedding"], row["seed"]) for row in report["rows"]}
+    # Rows of clips that were imported otherwise are measured again, each when its turn comes.
+    done = {(row["embedding"], row["seed"]) for row in report["rows"] if row["clips_sha256"] == training.content_digest}
     # Seed by seed, so that after a stop all objectives have about the same number of rows.
     for seed in range(seeds):
         for name in ("pose statistics", "untrained", *objectives):
             if (name, seed) in done or (name == "pose statistics" and seed):
                 continue
             row = _row(name, seed, training, tests, epochs, work / "runs" / f"{name}-{seed}")
-            report["rows"].append(row)
+            others = [each for each in report["rows"] if (each["embedding"], each["seed"]) != (name, seed)]
+            report["rows"] = [*others, row]
             out.write_text(json.dumps(report, indent=1) + "\n")
             click.echo(f"{name} {seed}: {row['wall_s']:.0f} s, {row['top1']}")
 
@@ -120,7 +121,7 @@ def _row(
     start = time.perf_counter()
     model: nn.Module
     config = _config(name if name in OBJECTIVES else "gfp", seed, epochs)
-    row: dict[str, Any] = {"embedding": name, "seed": seed}
+    row: dict[str, Any] = {"embedding": name, "seed": seed, "clips_sha256": training.content_digest}
     if name == "pose statistics":
         model = PoseStatistics()
     elif name == "untrained":

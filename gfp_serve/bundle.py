@@ -84,9 +84,9 @@ class Manifest:
         _check_types(SampleConfig, preprocess)
         if values["embedding_size"] < 1:
             raise ValueError(f"embedding_size is {values['embedding_size']}; a vector has at least 1 component")
-        dimensions = values.get("dimensions", [3])
-        if not dimensions or not set(dimensions) <= {2, 3}:
-            raise ValueError(f"dimensions is {dimensions}; joints have 2 or 3")
+        dimensions = values.get("dimensions", [2, 3])
+        if dimensions not in ([2], [3], [2, 3]) or not all(type(each) is int for each in dimensions):
+            raise ValueError(f"dimensions is {dimensions}; it must be [2], [3] or [2, 3]")
         return cls(**{**values, "preprocess": PreprocessConfig.from_json(preprocess)})
 
 

@@ -1,10 +1,10 @@
 """What a cleaned clip looks like: its dimensions, whether it travels, and what may be wrong with how it was read.
 
-A doubt is told to whoever sent the clip. It never changes or refuses one, because people do stand on their hands.
+The sender of a clip is told of a doubt. A doubt never changes or refuses a clip: people do stand on their hands.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,14 +14,14 @@ from jaxtyping import Bool, Float32
 from gfp_serve.items import Attribute, Neighbour
 from gfp_serve.preprocess import MODEL_LAYOUT, NOMINAL_TRUNK_M, Cleaned
 
-DoubtKind = Literal["up", "unit", "hand", "dimensions", "travel"]
+DoubtKind = Literal["up", "unit", "hand", "image", "dimensions", "travel"]
 
 # Lengths of trunks, in metres, from those of small children to those of tall adults.
 USUAL_TRUNK_M = (0.2, 0.9)
 
 # The cosine of 50 degrees: people bend and sit, and sensors are tilted.
 _ALONG = 0.64
-# So many frames, spread over the clip, tell which way a body points.
+# This many frames, spread over the clip, tell which way a body points.
 _NUM_POSES = 16
 # The share of poses in which the toes of a mirrored body point backwards.
 _MOST_POSES = 0.95
@@ -63,29 +63,45 @@ def marks_of(look: Look) -> dict[str, Attribute]:
     return flat | ({} if look.travels else {TRAVELS: False})
 
 
+def look_of_item(attributes: Mapping[str, Attribute]) -> Look:
+    """What the marks of an item say of its clip. Other values than those of `marks_of` say nothing."""
+    return Look(2 if attributes.get(DIMENSIONS) == 2 else 3, attributes.get(TRAVELS) is not False)
+
+
+def marked(attributes: Mapping[str, Attribute], look: Look) -> dict[str, Attribute]:
+    """The attributes of an item with this clip, and its marks, unless the attributes say these themselves."""
+    says = {
+        DIMENSIONS: attributes.get(DIMENSIONS) in (2, 3),
+        TRAVELS: isinstance(attributes.get(TRAVELS), bool),
+    }
+    return {**attributes, **{name: mark for name, mark in marks_of(look).items() if not says[name]}}
+
+
 def doubts_about_found(look: Look, found: Sequence[Neighbour]) -> list[Doubt]:
-    """Doubts about a clip and the items that were found for it: they may be of another kind."""
+    """Doubts about a query and the items that were found for it: they may be of another kind."""
     if not found:
-        nothing = "its joints are 2-D, so it looks only at 2-D items, and found none; add 2-D clips to it."
+        nothing = (
+            "the query has 2-D joints, so it looks only at 2-D items, and the gallery has none for it; add 2-D clips."
+        )
         return [Doubt("dimensions", nothing)] if look.dimensions == 2 else []
     doubts = []
-    others = sum(each.attributes.get(DIMENSIONS, 3) != look.dimensions for each in found)
+    items = [look_of_item(each.attributes) for each in found]
+    others = sum(item.dimensions != look.dimensions for item in items)
     if others:
         doubts.append(
             Doubt(
                 "dimensions",
-                f"its joints are {look.dimensions}-D, and {others} of the {len(found)} nearest items are not. "
-                f"Similarities of 2-D and 3-D joints say little; a condition on the attribute `dimensions` "
-                f"parts them.",
+                f"the query has {look.dimensions}-D joints, and {others} of the {len(found)} items found have not. "
+                f"Similarities of 2-D and 3-D joints say little; a condition on the attribute `dimensions` parts them.",
             )
         )
-    if all((each.attributes.get(TRAVELS) is not False) != look.travels for each in found):
-        here, there = ("travels", "does not travel") if look.travels else ("does not travel", "travels")
+    if all(item.travels != look.travels for item in items):
+        held, free = ("the items found", "the query") if look.travels else ("the query", "the items found")
         doubts.append(
             Doubt(
                 "travel",
-                f"its body {here} and that of each of the {len(found)} nearest items {there}: one source puts the hips "
-                f"in one place in every frame. An encoder that looks at travel finds these far apart.",
+                f"the hips of {held} are in one place in every frame, and those of {free} are not. Some sources centre "
+                f"each frame on the hips. An encoder that looks at travel finds the two far apart.",
             )
         )
     return doubts
@@ -95,11 +111,10 @@ def look_at(cleaned: Cleaned) -> Look:
     """Look at the first body of a clip."""
     step = max(1, len(cleaned.positions) // _NUM_POSES)
     poses, known = cleaned.positions[::step, 0], cleaned.known[::step, 0]
-    has_depth = bool(poses[..., 2].any())
     doubts = _doubt_of_up(poses, known)
-    if has_depth:
+    if cleaned.has_depth:
         doubts += [*_doubt_of_unit(cleaned.trunk_m), *(_doubt_of_hand(poses, known) if not doubts else ())]
-    return Look(3 if has_depth else 2, not _is_held_in_place(poses, known), tuple(doubts))
+    return Look(3 if cleaned.has_depth else 2, not _is_held_in_place(poses, known), tuple(doubts))
 
 
 def _doubt_of_up(poses: Float32[np.ndarray, "poses joints 3"], known: Bool[np.ndarray, "poses joints"]) -> list[Doubt]:

@@ -3,7 +3,7 @@
 `clean` fills gaps, maps joints, chooses bodies and centres them. `sample` crops and resamples in time. `prepare` does
 both, as the server does. Training calls `clean` once, at import; it then draws its own windows and rotations.
 
-Every joint has a place in every frame, and beside the places stands which of them are known. A joint is *lacking* where
+Every joint has a place in every frame, and each clip says which of these places are known. A joint is *lacking* where
 the layout does not have it, or where it was lost for longer than can be filled honestly. Its place is then a place
 holder. An encoder that was made for it gets NaN there instead (`SampleConfig.keep_lacking`).
 """
@@ -22,7 +22,8 @@ from gfp_serve.layouts import NTU25, Layout, map_joints, mapping_matrix, statuse
 from gfp_serve.settings import setting, settings_of
 from gfp_serve.skeleton import check_sequence
 
-# It goes up when the same config gives another result than before. Then old stores and bundles are refused.
+# It goes up when the same config gives another result than before for clips that show every joint at some time. Then
+# old stores and bundles are refused.
 PREPROCESS_VERSION = 1
 
 # The layout that models see. Data in other layouts is mapped to it by joint name.
@@ -71,7 +72,7 @@ class SampleConfig:
     )
     keep_lacking: bool = setting(
         False,
-        "Give joints that are lacking to the encoder as NaN, for one that leaves them out; else as place holders.",
+        "Give joints that are lacking to the encoder as NaN, for one that leaves them out. Otherwise as place holders.",
     )
 
     def __post_init__(self) -> None:
@@ -133,7 +134,9 @@ class Cleaned:
 
     positions: Float32[np.ndarray, "frames bodies joints 3"]  # metres, y up; most moving body first; no NaN
     known: Bool[np.ndarray, "frames bodies joints"]  # False where a joint is lacking: its place is a place holder
-    trunk_m: float = math.nan  # median length of the first body's trunk before it was scaled; NaN in clips of a store
+    # What a store does not keep of its clips:
+    trunk_m: float = math.nan  # median length of the first body's trunk before it was scaled
+    has_depth: bool = True  # False if z is 0 everywhere, as in joints of an image
 
 
 def prepare(
@@ -152,10 +155,14 @@ def clean(sequence: np.ndarray, layout: Layout, config: CleanConfig) -> Cleaned:
     nobody is seen, when all joints of the first body are in one point, and when its trunk is too long to be in metres.
     """
     filled, seen = fill_gaps(check_sequence(sequence, layout))
-    filled, seen, layout = _without_unseen(filled, seen, layout)
     bodies = map_joints(filled, layout, MODEL_LAYOUT)  # frames, bodies, 25, 3
     chosen = choose_bodies(bodies)
     bodies, known = bodies[:, chosen], known_joints(seen[:, chosen], layout)
+    for place, body in enumerate(chosen.tolist()):
+        if (smaller := _seen_layout(seen[:, body], layout)) is not None:
+            fewer, kept = smaller
+            bodies[:, [place]] = map_joints(filled[:, [body]][:, :, kept], fewer, MODEL_LAYOUT)
+            known[:, [place]] = known_joints(seen[:, [body]][:, :, kept], fewer)
     has_depth = bool(bodies[..., 2].any())
     bodies = bodies - bodies[0, 0, _SPINE_MID]
     if _extent(bodies[:, 0]) < MIN_EXTENT_M:
@@ -173,7 +180,7 @@ def clean(sequence: np.ndarray, layout: Layout, config: CleanConfig) -> Cleaned:
         bodies = rotate_about_vertical(bodies, -_facing_angle(bodies[0, 0]))
     if config.scale_torso and trunk > 1e-3:
         bodies = bodies * np.float32(NOMINAL_TRUNK_M / trunk)
-    return Cleaned(np.ascontiguousarray(bodies, dtype=np.float32), known, trunk)
+    return Cleaned(np.ascontiguousarray(bodies, dtype=np.float32), known, trunk, has_depth)
 
 
 def sample(cleaned: Cleaned, config: SampleConfig) -> Float32[np.ndarray, "out_bodies num_frames joints 3"]:
@@ -240,7 +247,7 @@ def known_joints(
     """Which of the model's joints are known where these of `layout` are: all that they are made of must be."""
     has = np.array([status != "lacking" for status in statuses(layout, MODEL_LAYOUT)])
     if seen.all():
-        return np.broadcast_to(has, (*seen.shape[:2], len(has)))
+        return np.tile(has, (*seen.shape[:2], 1))
     needs = (mapping_matrix(layout, MODEL_LAYOUT) != 0).astype(np.float32)
     return ((~seen).astype(np.float32) @ needs.T == 0) & has
 
@@ -304,21 +311,22 @@ def _trunk_length(bodies: Float32[np.ndarray, "frames bodies joints 3"]) -> floa
     return float(np.median(np.linalg.norm(trunk, axis=-1)))
 
 
-def _without_unseen(
-    filled: Float32[np.ndarray, "frames bodies _joints 3"],
-    seen: Bool[np.ndarray, "frames bodies _joints"],
-    layout: Layout,
-) -> tuple[Float32[np.ndarray, "frames bodies _kept 3"], Bool[np.ndarray, "frames bodies _kept"], Layout]:
-    """A clip without the joints that nobody shows in any frame, so that what is made of them is made of others."""
-    ever = seen.any(axis=(0, 1))
+def _seen_layout(
+    seen: Bool[np.ndarray, "frames source_joints"], layout: Layout
+) -> tuple[Layout, tuple[int, ...]] | None:
+    """A layout of those joints that a body ever shows, and their indices, so that none is made of one never seen.
+
+    None if it shows all, and if hips or shoulders are missing, without which there is no layout.
+    """
+    ever = seen.any(axis=0)
     if ever.all():
-        return filled, seen, layout
+        return None
     smaller, kept = without_joints(layout, frozenset(np.flatnonzero(~ever).tolist()))
     try:
         mapping_matrix(smaller, MODEL_LAYOUT)
-    except UnknownLayoutError:  # a hip or a shoulder is among them
-        return filled, seen, layout
-    return filled[:, :, kept], seen[:, :, kept], smaller
+    except UnknownLayoutError:
+        return None
+    return smaller, kept
 
 
 def _is_short_gap(seen: Bool[np.ndarray, "frames bodies joints"]) -> Bool[np.ndarray, "frames bodies joints"]:

@@ -14,6 +14,8 @@ _HIPS, _SHOULDERS = (
     (MODEL_LAYOUT.joint_names.index(f"{name}Right"), MODEL_LAYOUT.joint_names.index(f"{name}Left"))
     for name in ("Hip", "Shoulder")
 )
+# Hips or shoulders further apart than this part of the trunk are not seen from the side.
+_SIDE_VIEW = 0.4
 # Shorter lengths are noise of joints in one place.
 _SMALLEST_M = 1e-3
 
@@ -62,7 +64,7 @@ _DEPTH_OF_TREE = 8
 class PoseStatistics(nn.Module):
     """An embedding without learning that every encoder must beat: where the joints are, how far and how fast they move.
 
-    Each frame is seen from its own root, the spine base, so that travel through the room does not count. The body is
+    Each frame is seen from its own root, the spine base, so that travel through the room counts little. The body is
     turned so that hips and shoulders face one way in the mean of the clip, unless it has no depth, and scaled so that
     its trunk is 0.5 m long. 618 numbers a body: each joint's mean position in six equal parts of the clip, twice its
     standard deviation over the clip, and eight times its mean absolute displacement over four frames (0.13 s at 30
@@ -70,8 +72,9 @@ class PoseStatistics(nn.Module):
 
     NaN means that a joint is lacking (`preprocess.SampleConfig.keep_lacking`). Frames in which a joint is lacking do
     not count for it. A joint that is lacking throughout stands to its parent as in an upright person. In a clip without
-    depth, a joint that is lacking while its partner on the other side is known stands where the partner is: in a view
-    from the side the two overlap. Where the spine base is lacking, the root is a trunk's length below the shoulders.
+    depth that is seen from the side, left and right overlap: a joint that is lacking while its partner on the other
+    side is known stands where the partner is. Where the spine base is lacking, the root is a trunk's length below the
+    shoulders.
     """
 
     keep_lacking = True  # see `sampling_for`
@@ -110,9 +113,8 @@ class PoseStatistics(nn.Module):
         deviation = _mean((joints - _mean(joints, known)[:, :, None]).square(), known).sqrt()
         lag = self.lag_frames
         displacement = _mean((joints[:, :, lag:] - joints[:, :, :-lag]).abs(), known[:, :, lag:] & known[:, :, :-lag])
-        for _ in range(
-            _DEPTH_OF_TREE
-        ):  # from the spine outwards, joints that are lacking throughout take their parent's
+        # From the spine outwards, joints that are lacking throughout take what their parent has.
+        for _ in range(_DEPTH_OF_TREE):
             of_parent = has[..., self.parents]
             parts = torch.where(has[:, :, None], parts, parts[..., self.parents] + self.from_parent)
             deviation = torch.where(has, deviation, deviation[..., self.parents])
@@ -132,8 +134,13 @@ class PoseStatistics(nn.Module):
     def _with_partners(
         self, joints: Float[Tensor, "rows 3 frames joints"], known: Bool[Tensor, "rows 1 frames joints"]
     ) -> tuple[Float[Tensor, "rows 3 frames joints"], Bool[Tensor, "rows 1 frames joints"]]:
-        """Without depth, each lacking joint at the place of its partner."""
-        taken = ~known & known[..., self.partners] & ~_has_depth(joints)[:, None, None, None]
+        """Without depth, each lacking joint at the place of its partner, in frames that are seen from the side."""
+        from_the_side = ~_has_depth(joints)[:, None, None]
+        for right, left in (_HIPS, _SHOULDERS):
+            width = (joints[:, :1, :, left] - joints[:, :1, :, right]).abs()
+            both = known[..., right] & known[..., left]
+            from_the_side = from_the_side & ~(both & (width > _SIDE_VIEW * _trunk(joints, known)[:, None, None]))
+        taken = ~known & known[..., self.partners] & from_the_side[..., None]
         return torch.where(taken, joints[..., self.partners], joints), known | taken
 
     def _means_of_parts(

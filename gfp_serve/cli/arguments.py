@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from gfp_serve.classify import DEFAULT_NUM_NEIGHBOURS, DEFAULT_TEMPERATURE, DEFAULT_WEIGHTING, WEIGHTINGS
+from gfp_serve.cli.notes import note_warning
 from gfp_serve.cli.options import with_options_of
-from gfp_serve.cli.progress import warn
 from gfp_serve.client import DEFAULT_ADDRESS, Client, Tls, read_token
 from gfp_serve.filter_text import read_filter
 from gfp_serve.items import DEFAULT_GALLERY, Effort
@@ -60,7 +60,7 @@ def talks_to_server(command: Command) -> Command:
                 timeout_s,
                 token=None if token_file is None else read_token(token_file),
                 tls=files if tls or files != Tls() else None,
-                on_warning=lambda warning: warn(f"note: {warning.text}"),
+                on_warning=note_warning,
             )
 
         command(connect=connect, **given)

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from gfp_serve.cli.notes import noting
 from gfp_serve.cli.options import options_from, with_options_of
 from gfp_serve.cli.printing import printable
 from gfp_serve.cli.progress import progress, warn
@@ -81,7 +82,9 @@ def answered_clips(
     num_used = 0
     with progress() as bars:
         bar = bars.add("clips", "percent", total=recordings.num_bytes)
-        for answered in recordings.answered(send, windows, clips_per_request=clips_per_request, advance=bar.advance):
+        for answered in recordings.answered(
+            noting(send), windows, clips_per_request=clips_per_request, advance=bar.advance
+        ):
             num_used += 1
             yield answered
     say_how_files_were_read(recordings.remarks, recordings.labels)

@@ -203,7 +203,8 @@ def _period(body: Float32[np.ndarray, "frames joints 3"]) -> int:
     as_first = (body == body[0]).all(axis=(1, 2))
     if not as_first.all():
         for frames in np.flatnonzero(as_first)[1:]:
-            if np.array_equal(body[frames:], body[:-frames]):
+            # A body that is absent in the first and the last frames is not a repetition.
+            if body[frames:].any() and np.array_equal(body[frames:], body[:-frames]):
                 return int(frames)
     return len(body)
 

@@ -125,6 +125,8 @@ def _columns(path: Path, heading: Sequence[str], joint_map: JointMap | None) -> 
                 axes[named["axis"].lower()] = column
                 units.add((named["unit"] or "").lower())
     joints = [joint for joint, axes in found.items() if len(axes) == 3]
+    if joint_map is None:
+        _check_differ(path, joints)
     try:
         if joint_map is None:
             layout, kept = layout_of_names(joints)
@@ -148,6 +150,18 @@ def _columns(path: Path, heading: Sequence[str], joint_map: JointMap | None) -> 
         states=states,
         unit=unit if unit in METRES else None,
     )
+
+
+def _check_differ(path: Path, joints: Sequence[str]) -> None:
+    by_name: dict[str | None, str] = {}
+    for joint in joints:
+        first = by_name.setdefault(known_name(joint), joint)
+        if first != joint:
+            raise DamagedFileError(
+                f"{path}: line 1 has the joint {known_name(joint)} twice, as {first!r} and as {joint!r}. A row is one "
+                f"body: give each person rows of their own, told apart by a column such as BodyID, or name the joints "
+                f"of one person with --joint-map."
+            )
 
 
 def _texts(rows: Rows, column: int) -> list[str]:

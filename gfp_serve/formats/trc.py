@@ -98,9 +98,9 @@ def _parse(path: Path) -> _Markers:
     count = number_of(settings.get("nummarkers", ""))
     if count is not None and count != len(markers) and not np.isnan(count):
         raise damaged_line(path, first + 1, f"must name {count:g} markers, as NumMarkers says; it names {len(markers)}")
-    # The line below the names has axes, X1, Y1, Z1, if it does not begin with a number.
     start = first + 1
-    while start < len(lines) and not lines[start].split("\t")[0].strip():
+    # Below the names is a line of axes, X1, Y1, Z1, and often an empty one.
+    while start < min(len(lines), first + 3) and not _begins_with_number(lines[start]):
         start += 1
     rows = [
         _row(path, number, line, len(markers)) for number, line in enumerate(lines[start:], start + 1) if line.strip()
@@ -114,6 +114,11 @@ def _parse(path: Path) -> _Markers:
         fps=rate if rate is not None and rate > 0 else None,
         unit=_UNITS.get(settings.get("units", "").lower()),
     )
+
+
+def _begins_with_number(line: str) -> bool:
+    number = number_of(_fields(line)[0]) if line.strip() else None
+    return number is not None and not np.isnan(number)
 
 
 def _fields(line: str) -> list[str]:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float32
@@ -34,6 +34,7 @@ class Embedded:
     vectors: Float32[np.ndarray, "sequences embedding_size"]
     looks: Sequence[Look] = ()
     fields: Sequence[str] = ()
+    further: Sequence[tuple[str, Doubt]] = ()  # doubts from how the sequences were read
     preprocess_s: float = 0.0
     queue_s: float = 0.0
     inference_s: float = 0.0
@@ -41,7 +42,8 @@ class Embedded:
     @property
     def doubts(self) -> list[tuple[str, Doubt]]:
         """What may be wrong with the sequences, each with the field of its sequence."""
-        return [(field, doubt) for field, look in zip(self.fields, self.looks, strict=True) for doubt in look.doubts]
+        of_looks = zip(self.fields, self.looks, strict=True)
+        return [*self.further, *((field, doubt) for field, look in of_looks for doubt in look.doubts)]
 
 
 class Embedder:
@@ -80,11 +82,13 @@ class Embedder:
         Raises `InvalidSkeletonError` or `InvalidRequestError` for the first that cannot be used, `OverloadedError`, and
         `ClosedError`. Sequences of cancelled calls are not encoded.
         """
-        sequences = []
+        sequences, further = [], []
         for field, message in messages:
             with in_field(field):
-                sequences.append((field, *read_sequence(message, self.limits)))
-        return await self._embed(sequences)
+                sequence, layout, doubts = read_sequence(message, self.limits)
+            sequences.append((field, sequence, layout))
+            further += [(field, doubt) for doubt in doubts]
+        return replace(await self._embed(sequences), further=further)
 
     async def embed_arrays(
         self, sequences: Sequence[tuple[str, Float32[np.ndarray, "_frames _bodies _joints 3"], Layout]]
@@ -120,9 +124,9 @@ class Embedder:
             vectors,
             looks,
             fields,
-            preprocess_s,
-            max(clip.queue_s for clip in encoded),
-            max(clip.inference_s for clip in encoded),
+            preprocess_s=preprocess_s,
+            queue_s=max(clip.queue_s for clip in encoded),
+            inference_s=max(clip.inference_s for clip in encoded),
         )
 
     def _prepare(

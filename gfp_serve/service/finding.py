@@ -31,9 +31,10 @@ class Queries:
     looks: Sequence[Look | None]  # None for a query that is not a sequence
 
     def parted(self, scope: Scope, *, compares_dimensions: bool) -> list[tuple[Scope, list[int]]]:
-        """Where each query looks: queries of 2-D sequences only at 2-D items, unless these can be compared with others.
+        """Where each query looks: one of 2-D joints only at 2-D items, unless these can be compared with others.
 
-        A scope that has a condition on the dimensions of items stays as it is.
+        A query of 3-D joints looks everywhere, because a filter makes a search slower and few galleries have both. A
+        scope that has a condition on the dimensions of items stays as it is.
         """
         rows = range(len(self.own_ids))
         where = scope.where or Filter()
@@ -45,13 +46,16 @@ class Queries:
         only_flat = replace(where, must=(*where.must, AnyOf(DIMENSIONS, (2,))))
         return [(replace(scope, where=only_flat), flat), *([(scope, rest)] if rest else [])]
 
-    def doubts(self, found: Sequence[Sequence[Neighbour]]) -> list[tuple[str, Doubt]]:
-        """What may be wrong with the queries and what was found for each, with their fields in the request."""
+    def doubts(self, found: Sequence[Sequence[object]], field: str = "queries") -> list[tuple[str, Doubt]]:
+        """What may be wrong with the queries and what was found for each, with their fields in the request.
+
+        Of moments only their absence can be doubted.
+        """
         return [
-            (f"queries[{row}]", doubt)
-            for row, (look, neighbours) in enumerate(zip(self.looks, found, strict=True))
-            if look is not None
-            for doubt in doubts_about_found(look, neighbours)
+            (f"{field}[{row}]", doubt)
+            for row, (look, each) in enumerate(zip(self.looks, found, strict=True))
+            if look is not None and (not each or isinstance(each[0], Neighbour))
+            for doubt in doubts_about_found(look, [one for one in each if isinstance(one, Neighbour)])
         ]
 
 
@@ -74,6 +78,17 @@ def find_parted(
             queries.vectors[rows], [queries.own_ids[row] for row in rows], [queries.looks[row] for row in rows]
         )
         found.update(zip(rows, find(part, chosen), strict=True))
+    return [found[row] for row in sorted(found)]
+
+
+def count_classes(
+    gallery: Gallery, queries: Queries, scope: Scope, *, compares_dimensions: bool
+) -> list[Mapping[str, int]]:
+    """How many items each class has among those at which each query looks, see `Queries.parted`."""
+    found: dict[int, Mapping[str, int]] = {}
+    for part, rows in queries.parted(scope, compares_dimensions=compares_dimensions):
+        counts = gallery.label_counts(part.where)
+        found |= dict.fromkeys(rows, counts)
     return [found[row] for row in sorted(found)]
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -13,27 +13,27 @@ import numpy as np
 from jaxtyping import Float32
 
 from gfp_serve.config import Limits
-from gfp_serve.doubts import Look, marks_of
+from gfp_serve.doubts import Look, look_of_item, marked
 from gfp_serve.errors import ClosedError, GalleryNotFoundError, InvalidRequestError, in_field, quoted
 from gfp_serve.gallery.embedded.gallery import FaissGallery
 from gfp_serve.gallery.protocols import Galleries, Gallery
 from gfp_serve.items import DEFAULT_GALLERY
 from gfp_serve.service.embedder import Embedded, Embedder, write_timing
-from gfp_serve.service.finding import Queries, classify, find_gallery, find_moments, find_neighbours, find_parted
+from gfp_serve.service.finding import (
+    Queries,
+    classify,
+    count_classes,
+    find_gallery,
+    find_moments,
+    find_neighbours,
+    find_parted,
+)
 from gfp_serve.service.reply_budget import PART_BYTES, ReplyBudget
 from gfp_serve.v1 import gallery_pb2, gallery_pb2_grpc
 from gfp_serve.wire.arrays import read_embedding
 from gfp_serve.wire.galleries import read_index_kind, write_description
 from gfp_serve.wire.items import read_item, write_item, write_moment, write_neighbour
-from gfp_serve.wire.searches import (
-    Classification,
-    Scope,
-    check_top_k,
-    read_scope,
-    read_top_k,
-    read_voting,
-    write_classification,
-)
+from gfp_serve.wire.searches import check_top_k, read_scope, read_top_k, read_voting, write_classification
 from gfp_serve.wire.warnings import write_warnings
 
 # Writes that wait together become durable together, and each that waits takes a thread.
@@ -70,25 +70,27 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
         reply = gallery_pb2.SearchResponse(encoder_digest=self._embedder.encoder_digest)
         budget = ReplyBudget(limits, "lower top_k or send fewer queries")
 
-        doubts = embedded.doubts
+        doubts, compares = embedded.doubts, self._embedder.compares_dimensions
 
         def add_result() -> gallery_pb2.SearchResult:
             budget.spend(PART_BYTES)
             return reply.results.add()
 
         def search() -> None:
-            with_dimensions = {"compares_dimensions": self._embedder.compares_dimensions}
             if request.merge_windows:
                 moments_of = partial(find_moments, gallery, top_k=top_k, max_neighbours=limits.max_top_k)
-                for moments in find_parted(queries, scope, moments_of, **with_dimensions):
+                moments = find_parted(queries, scope, moments_of, compares_dimensions=compares)
+                doubts.extend(queries.doubts(moments))
+                for each in moments:
                     with in_field("top_k"):
-                        add_result().moments.extend(budget.fit(write_moment(moment)) for moment in moments)
+                        add_result().moments.extend(budget.fit(write_moment(moment)) for moment in each)
                 return
-            found = find_parted(queries, scope, partial(find_neighbours, gallery, top_k=top_k), **with_dimensions)
+            neighbours_of = partial(find_neighbours, gallery, top_k=top_k)
+            found = find_parted(queries, scope, neighbours_of, compares_dimensions=compares)
+            doubts.extend(queries.doubts(found))
             for neighbours in found:
                 with in_field("top_k"):
                     add_result().neighbours.extend(budget.fit(write_neighbour(each)) for each in neighbours)
-            doubts.extend(queries.doubts(found))
 
         search_s = await _seconds_of(search)
         reply.warnings.extend(write_warnings(doubts))
@@ -105,20 +107,19 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
         reply = gallery_pb2.ClassifyResponse(encoder_digest=self._embedder.encoder_digest)
         budget = ReplyBudget(self._embedder.limits, "lower num_neighbours or send fewer queries")
 
-        doubts = embedded.doubts
-
-        def voted(scope: Scope, queries: Queries) -> list[Classification]:
-            found = find_neighbours(gallery, scope, queries, num_voters)
-            doubts.extend(queries.doubts(found))
-            # After the search, so that the classes of what it found are counted as far as possible.
-            class_counts = gallery.label_counts(scope.where) if voting.balanced else None
-            return [classify(neighbours, voting, class_counts) for neighbours in found]
+        doubts, compares = embedded.doubts, self._embedder.compares_dimensions
 
         def search() -> None:
-            compares = self._embedder.compares_dimensions
-            for classification in find_parted(queries, scope, voted, compares_dimensions=compares):
+            neighbours_of = partial(find_neighbours, gallery, top_k=num_voters)
+            found = find_parted(queries, scope, neighbours_of, compares_dimensions=compares)
+            doubts.extend(queries.doubts(found))
+            counts: Sequence[Mapping[str, int] | None] = [None] * len(found)
+            if voting.balanced:  # after the search, so that the classes of what it found are counted as far as possible
+                counts = count_classes(gallery, queries, scope, compares_dimensions=compares)
+            for neighbours, class_counts in zip(found, counts, strict=True):
                 with in_field("num_neighbours"):
                     budget.spend(PART_BYTES)
+                    classification = classify(neighbours, voting, class_counts)
                     reply.results.append(write_classification(classification, budget.fit))
 
         search_s = await _seconds_of(search)
@@ -139,9 +140,7 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
         for number, (message, vector, look) in enumerate(zip(request.items, vectors, looks, strict=True)):
             with in_field(f"items[{number}]"):
                 item = read_item(message, vector)
-            if look is not None and (marks := marks_of(look)):
-                item = replace(item, attributes={**marks, **item.attributes})
-            items.append(item)
+            items.append(item if look is None else replace(item, attributes=marked(item.attributes, look)))
         write_ns = time.perf_counter_ns()
         if isinstance(gallery, FaissGallery) and len(items) <= _FEW_ITEMS:
             generation = await asyncio.wrap_future(gallery.upsert_soon(items))
@@ -257,6 +256,7 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
         And what the sequences look like, None for what is not one.
         """
         vectors = np.empty((len(messages), self._embedder.embedding_size), dtype=np.float32)
+        looks: list[Look | None] = [None] * len(messages)
         sequences, ids = [], []
         for number, message in enumerate(messages):
             path = f"{field}[{number}]"
@@ -274,9 +274,11 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
             with in_field(field):
                 stored = await asyncio.to_thread(gallery.get, [messages[number].id for number in ids])
             vectors[ids] = [item.vector for item in stored]
+            for number, item in zip(ids, stored, strict=True):
+                look = look_of_item(item.attributes)
+                looks[number] = look if look.dimensions == 2 else None  # without a mark nothing is known
         embedded = await self._embedder.embed([(path, sequence) for _, path, sequence in sequences])
         vectors[[number for number, _, _ in sequences]] = embedded.vectors
-        looks: list[Look | None] = [None] * len(messages)
         for (number, _, _), look in zip(sequences, embedded.looks, strict=True):
             looks[number] = look
         return vectors, looks, embedded

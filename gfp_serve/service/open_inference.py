@@ -214,7 +214,7 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
             "label_score": np.array([score for _, score in votes], np.float32),
         }
         reply = _write_reply(request, outputs, self._embedder.limits)
-        _warn(reply, [*embedded.doubts, *queries.doubts(found)])
+        _warn(reply, [*embedded.doubts, *queries.doubts(found, "skeleton")])
         return reply
 
     async def _embed(self, request: oip.ModelInferRequest, clips: np.ndarray) -> Embedded:

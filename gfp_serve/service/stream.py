@@ -3,9 +3,9 @@
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -27,7 +27,7 @@ from gfp_serve.gallery.protocols import Galleries, Gallery
 from gfp_serve.items import Neighbour
 from gfp_serve.layouts import Layout
 from gfp_serve.service.embedder import Embedded, Embedder, write_timing
-from gfp_serve.service.finding import Queries, classify, find_gallery, find_neighbours, find_parted
+from gfp_serve.service.finding import Queries, classify, count_classes, find_gallery, find_neighbours, find_parted
 from gfp_serve.service.reply_budget import ReplyBudget
 from gfp_serve.service.window_queue import WindowQueue
 from gfp_serve.v1 import stream_pb2, stream_pb2_grpc
@@ -169,12 +169,14 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
         return reply
 
     async def _embed(self, window: Window, asked: "_Asked") -> Embedded:
+        sequence = window.sequence
+        doubts: tuple[Doubt, ...] = ()
+        if asked.image is not None:
+            sequence, doubts = await asyncio.to_thread(asked.image.placed, window.sequence, asked.layout)
         while True:
             try:
-                sequence = window.sequence
-                if asked.image is not None:
-                    sequence = asked.image.placed(sequence, asked.layout)
-                return await self._embedder.embed_arrays([("frames", sequence, asked.layout)])
+                embedded = await self._embedder.embed_arrays([("frames", sequence, asked.layout)])
+                return replace(embedded, further=[("frames", doubt) for doubt in doubts])
             except OverloadedError as error:
                 if not asked.lossless:
                     raise
@@ -201,9 +203,10 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
             if asked.classify is not asked.search:
                 neighbours = await self._nearest(gallery, asked.classify, queries, num_voters)
                 found.append(neighbours)
-            class_counts = (
-                await asyncio.to_thread(gallery.label_counts, asked.classify.where) if asked.voting.balanced else None
-            )
+            class_counts: Mapping[str, int] | None = None
+            if asked.voting.balanced:
+                count = partial(count_classes, compares_dimensions=self._embedder.compares_dimensions)
+                (class_counts,) = await asyncio.to_thread(count, gallery, queries, asked.classify)
             classification = classify(neighbours[:num_voters], asked.voting, class_counts)
             reply.classification.CopyFrom(write_classification(classification, budget.fit))
         return [("frames", doubt) for each in found for _, doubt in queries.doubts([each])]
@@ -281,5 +284,5 @@ def _read_frames(
     frames = read(message.positions, message.num_frames, asked.num_bodies, asked.layout)
     check_size(message.num_frames, asked.num_bodies, embedder.limits)
     if np.isinf(frames).any():
-        raise InvalidSkeletonError("a coordinate is infinite; coordinates are metres, and what was not seen is NaN.")
+        raise InvalidSkeletonError("a coordinate is infinite; what was not seen is NaN.")
     return to_standard(frames, asked.conventions)

@@ -10,6 +10,7 @@ from jaxtyping import Float32
 
 from gfp_serve.config import Limits
 from gfp_serve.conventions import STANDARD, Conventions, to_standard
+from gfp_serve.doubts import Doubt
 from gfp_serve.errors import InvalidRequestError, InvalidSkeletonError, in_field, quoted
 from gfp_serve.image_joints import ImageAxis, from_image
 from gfp_serve.layouts import LAYOUTS, Layout, layout_named, layout_of
@@ -63,8 +64,8 @@ def read_layout(name: str, joint_names: Sequence[str]) -> Layout:
 
 def read_sequence(
     message: embedding_pb2.Sequence, limits: Limits
-) -> tuple[Float32[np.ndarray, "frames bodies joints 3"], Layout]:
-    """The array in metres, y up, right-handed, and its layout. `preprocess` checks the coordinates.
+) -> tuple[Float32[np.ndarray, "frames bodies joints 3"], Layout, tuple[Doubt, ...]]:
+    """The array in metres, y up, right-handed, its layout, and doubts. `preprocess` checks the coordinates.
 
     The array is read-only and not copied if the message has these conventions. Raises `UnknownLayoutError`,
     `InvalidSkeletonError` (shape, bytes, nobody in an image), `InvalidRequestError` (limits, conventions).
@@ -79,10 +80,11 @@ def read_sequence(
     image = read_image(message)
     if image is not None:
         check_size(*shape, limits)
-        return image.placed(read_image_joints(message.positions, *shape, layout), layout), layout
+        sequence, doubts = image.placed(read_image_joints(message.positions, *shape, layout), layout)
+        return sequence, layout, doubts
     sequence = read_positions(message.positions, *shape, layout)
     check_size(*shape, limits)
-    return to_standard(sequence, read_conventions(message)), layout
+    return to_standard(sequence, read_conventions(message)), layout, ()
 
 
 def read_conventions(message: embedding_pb2.Sequence | stream_pb2.StreamConfig) -> Conventions:
@@ -103,12 +105,16 @@ class Image:
 
     def placed(
         self, joints: Float32[np.ndarray, "frames bodies joints 3"], layout: Layout
-    ) -> Float32[np.ndarray, "frames bodies joints 3"]:
-        """Joints of x, y and confidence as a sequence, by `image_joints.from_image`, whose errors it raises."""
+    ) -> tuple[Float32[np.ndarray, "frames bodies joints 3"], tuple[Doubt, ...]]:
+        """Joints of x, y and confidence as a sequence, and what had to be assumed for it.
+
+        By `image_joints.from_image`, whose errors it raises.
+        """
         confidence = joints[..., 2].astype(np.float64)
-        return from_image(
+        placed = from_image(
             joints[..., :2].astype(np.float64), layout, confidence=confidence, image_size=self.size, up=self.up
-        ).sequence
+        )
+        return placed.sequence, (Doubt("image", placed.assumed),) if placed.assumed else ()
 
 
 def read_image(message: embedding_pb2.Sequence | stream_pb2.StreamConfig) -> Image | None:
@@ -122,8 +128,14 @@ def read_image(message: embedding_pb2.Sequence | stream_pb2.StreamConfig) -> Ima
     if up not in ("y", "-y"):
         with in_field("conventions.up"):
             raise InvalidRequestError(f"it is {quoted(up)}; in an image, y or -y is up.")
-    is_sized = message.image_width > 0 and message.image_height > 0
-    return Image("y" if up == "y" else "-y", (message.image_width, message.image_height) if is_sized else None)
+    size = message.image_width, message.image_height
+    if size != (0, 0) and not all(0 < length < math.inf for length in size):
+        with in_field("image_width"):
+            raise InvalidRequestError(
+                f"the image has a width of {size[0]:g} and a height of {size[1]:g}; both must be above 0 and finite, "
+                f"or neither be set."
+            )
+    return Image("y" if up == "y" else "-y", None if size == (0, 0) else size)
 
 
 def read_image_joints(

@@ -13,7 +13,7 @@ class ServerWarning:
     """What a server says may be wrong with the clips of a request, although it used them."""
 
     field: str  # the first that it is about, such as "items[3]"
-    kind: str  # "up", "unit", "hand", "dimensions" or "travel"; a later server may have more
+    kind: str  # "up", "unit", "hand", "image", "dimensions" or "travel"; a later server may have more
     text: str  # what is wrong, and what to do
     num_others: int = 0  # other fields that it is about
 

@@ -44,7 +44,7 @@ def test_who_bends_down_for_less_than_half_of_the_clip_is_not_upside_down():
     assert kinds(looked_at(sequence)) == []
 
 
-def test_a_mirrored_person_is_told():
+def test_a_mirrored_person_is_named():
     assert kinds(looked_at(waving() * (-1, 1, 1))) == ["hand"]
     exchanged = waving()
     for left, right in NTU25.pairs:
@@ -89,11 +89,16 @@ def test_items_of_the_same_kind_are_not_doubted():
 @pytest.mark.parametrize(
     ("look", "items", "kind", "said"),
     [
-        (Look(2, travels=True), [], "dimensions", "found none"),
-        (Look(2, travels=True), [{}, {"dimensions": 2}], "dimensions", "1 of the 2 nearest items are not"),
-        (Look(3, travels=True), [{"dimensions": 2}], "dimensions", "are 3-D, and 1 of the 1"),
-        (Look(3, travels=False), [{}, {}], "travel", "does not travel and that of each of the 2 nearest items travels"),
-        (Look(3, travels=True), [{"travels": False}], "travel", "travels and that of each of the 1 nearest items does"),
+        (Look(2, travels=True), [], "dimensions", "the gallery has none"),
+        (
+            Look(2, travels=True),
+            [{}, {"dimensions": 2}],
+            "dimensions",
+            "2-D joints, and 1 of the 2 items found have not",
+        ),
+        (Look(3, travels=True), [{"dimensions": 2}], "dimensions", "3-D joints, and 1 of the 1"),
+        (Look(3, travels=False), [{}, {}], "travel", "the hips of the query are in one place"),
+        (Look(3, travels=True), [{"travels": False}], "travel", "the hips of the items found are in one place"),
     ],
 )
 def test_items_of_another_kind_are_told(look, items, kind, said):

@@ -164,6 +164,20 @@ def test_a_head_is_where_the_nose_is_if_neither_ears_nor_eyes_are_ever_seen():
     assert cleaned.known[:, 0, NTU25.joint_names.index("Head")].all()
 
 
+def test_what_one_body_shows_does_not_change_another():
+    two = walk(0, frames=20, bodies=2, layout=COCO17)
+    place = {name: joint for joint, name in enumerate(COCO17.canonical_names)}
+    unseen = [place[f"{part}{side}"] for part in ("Eye", "Ear") for side in SIDES]
+    two[:, 0][:, unseen] = NAN
+    alone = clean(two[:, :1], COCO17, CleanConfig())
+    both = clean(two, COCO17, CleanConfig())
+    first = int(np.argmin(both.known[0].all(axis=1))) if not both.known[0].all(axis=1).all() else 0
+    apart = [body.positions[:, index] - body.positions[:1, index, :1] for body, index in ((alone, 0), (both, first))]
+    matches = [np.allclose(apart[0], both.positions[:, b] - both.positions[:1, b, :1], atol=1e-4) for b in (0, 1)]
+    assert sum(matches) == 1
+    assert both.known[:, :, NTU25.joint_names.index("Head")].all()
+
+
 def test_a_clip_that_never_shows_a_hip_is_read_with_it_lacking():
     sequence = walk(0, frames=20, layout=COCO17)
     sequence[:, :, COCO17.canonical_names.index("HipLeft")] = NAN

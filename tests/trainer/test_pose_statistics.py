@@ -130,6 +130,17 @@ def test_a_side_that_a_clip_without_depth_hides_is_where_the_other_side_is() -> 
     np.testing.assert_allclose(features(hidden), features(from_the_side), atol=1e-5)
 
 
+def test_a_hand_that_is_hidden_in_a_view_from_the_front_is_not_where_the_other_hand_is() -> None:
+    flat = person()
+    flat[..., 2] = 0
+    for part, x in (("Hip", 0.1), ("Shoulder", 0.2)):
+        flat[:, JOINT[f"{part}Left"], 0], flat[:, JOINT[f"{part}Right"], 0] = x, -x
+    flat[:, JOINT["HandRight"]] = flat[:, JOINT["SpineBase"]] + np.float32([-0.3, 0.1, 0])
+    hidden = flat.copy()
+    hidden[30:60, JOINT["HandRight"]] = np.nan
+    np.testing.assert_allclose(features(hidden), features(flat), atol=1e-5)
+
+
 def test_with_depth_a_hidden_side_is_not_where_the_other_side_is() -> None:
     body = person()
     hidden = body.copy()

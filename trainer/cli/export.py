@@ -79,7 +79,8 @@ def gfp_export(
             step=checkpoint.step,
             data=checkpoint.data,
             training=checkpoint.config.to_json(),
-            dimensions=[checkpoint.data.get("dimensions", 3)],
+            # Runs that began before November 2026 do not say it.
+            dimensions=[checkpoint.data["dimensions"]] if "dimensions" in checkpoint.data else [2, 3],
         )
     with progress() as bars:
         if add_readout := readout.adder("cpu", bars):

@@ -20,6 +20,7 @@ from trainer.data.reading import (
     Reading,
     read_all,
 )
+from trainer.data.store import FORMAT_VERSION
 from trainer.data.store_writer import StoreWriter
 
 # In these formats a data set is a folder of files, so the folder is the source. In the others each file is a source.
@@ -58,6 +59,7 @@ class ImportConfig:
             | ({"conventions": said} if said else {})
             | {
                 "release": __version__,
+                "store format": str(FORMAT_VERSION),
                 "preprocessing": PreprocessConfig(cleaning=self.read.cleaning).digest,
                 "--compat": str(self.read.as_published),
                 "--second-body": self.read.second_body,

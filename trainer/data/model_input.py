@@ -35,6 +35,12 @@ class ModelInput:
     def __init__(self, store: ClipStore, sampling: SampleConfig, device: torch.device = _CPU) -> None:
         self.store, self.sampling, self.device = store, sampling, device
 
+    def with_sampling(self, sampling: SampleConfig) -> "ModelInput":
+        """The same clips, cut in another way; they are not loaded a second time."""
+        other = ModelInput(self.store, sampling, self.device)
+        other.__dict__["_stored"] = self._stored
+        return other
+
     def served(self, clip: int) -> Float32[np.ndarray, "bodies num_frames joints 3"]:
         """The centre crop of the clip at this store index, as it is served, in metres."""
         return sample(self.store.cleaned(clip), self.sampling)

@@ -22,7 +22,7 @@ from gfp_serve.formats import STORE_FILE
 from gfp_serve.layouts import Status
 from gfp_serve.preprocess import MODEL_LAYOUT, Cleaned, PreprocessConfig
 
-# Stores of format 1 do not say which joints are lacking; in them every joint is taken for measured.
+# Stores of format 1 do not say which joints are lacking; all their joints are taken to be measured.
 FORMAT_VERSION = 2
 READABLE_VERSIONS = (1, FORMAT_VERSION)
 

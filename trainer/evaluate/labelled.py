@@ -37,11 +37,17 @@ class LabelledClips:
     def __init__(self, store: ClipStore, sampling: SampleConfig, device: torch.device) -> None:
         self.store, self.sampling, self.device = store, sampling, device
         self._input = ModelInput(store, sampling, device)
+        self._others: dict[SampleConfig, LabelledClips] = {}
 
     def for_model(self, model: nn.Module) -> "LabelledClips":
         """The same clips, with lacking joints as the model takes them."""
         sampling = sampling_for(model, self.sampling)
-        return self if sampling == self.sampling else LabelledClips(self.store, sampling, self.device)
+        if sampling == self.sampling:
+            return self
+        if sampling not in self._others:
+            other = self._others[sampling] = LabelledClips(self.store, sampling, self.device)
+            other._input = self._input.with_sampling(sampling)
+        return self._others[sampling]
 
     def labels(self, clips: Int[np.ndarray, " clips"]) -> Int[Tensor, " clips"]:
         return torch.from_numpy(self.store.labels[clips]).to(self.device)

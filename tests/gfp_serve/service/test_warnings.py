@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import grpc
 import numpy as np
 import pytest
 
@@ -15,8 +16,8 @@ from gfp_serve.filters import AnyOf, Filter
 from gfp_serve.image_joints import from_image
 from gfp_serve.layouts import NTU25
 from gfp_serve.server import Server
+from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc, open_inference_pb2_grpc
 from gfp_serve.v1 import open_inference_pb2 as oip
-from gfp_serve.v1 import open_inference_pb2_grpc
 from tests.support.person import waving
 from tests.support.servers import channel_to, running, small_config
 from tests.support.tiny_bundle import tiny_bundle
@@ -110,12 +111,65 @@ async def test_a_2d_query_finds_2d_items_unless_its_filter_says_something_about_
     assert [each.kind for each in warned] == ["dimensions"]
 
 
-async def test_a_2d_query_that_finds_nothing_is_told_why(client, warned):
+@pytest.mark.parametrize("search", [AsyncClient.search, AsyncClient.search_moments])
+async def test_a_2d_query_that_finds_nothing_is_told_why(client, warned, search):
     await client.upsert([ClipItem("space", waving())])
-    assert await client.search(FLAT) == []
+    assert await search(client, [waving(), FLAT]) != [[], []]
     (warning,) = warned
-    assert warning.kind == "dimensions"
+    assert (warning.field, warning.kind) == ("queries[1]", "dimensions")
     assert "add 2-D clips" in warning.text
+
+
+async def test_the_id_of_a_2d_item_finds_2d_items(client):
+    await client.upsert([ClipItem("space", waving()), ClipItem("image", FLAT), ClipItem("other", FLAT)])
+    assert [each.id for each in await client.search("image", top_k=5)] == ["other"]
+    assert {each.id for each in await client.search("space", top_k=5)} == {"image", "other"}
+
+
+async def test_a_class_that_is_doubted_has_the_place_of_its_query(client, warned):
+    await client.upsert([ClipItem("space", waving(), "walk")])
+    await client.classify([waving(), waving(), FLAT])
+    assert [(each.field, each.kind) for each in warned] == [("queries[2]", "dimensions")]
+
+
+async def test_balanced_votes_about_2d_joints_count_2d_items_in_calls_and_streams_alike(client):
+    space = [ClipItem(f"s{number}", waving(travel_m=number / 10), "rare") for number in range(6)]
+    await client.upsert([*space, ClipItem("a", FLAT, "rare"), *(ClipItem(f"b{n}", FLAT, "common") for n in range(2))])
+    told = await client.classify(FLAT, num_neighbours=3, weighting="uniform", balanced=True)
+    expected = {"rare": 1 / 2, "common": 1 / 2}
+    assert {each.label: each.score for each in told.scores} == pytest.approx(expected)
+
+    async def frames():
+        yield FLAT
+
+    settings = StreamSettings(
+        window_frames=60, stride_frames=60, num_neighbours=3, weighting="uniform", balanced=True, lossless=True
+    )
+    (window,) = [window async for window in client.stream(frames(), settings)]
+    assert {each.label: each.score for each in window.classification.scores} == pytest.approx(expected)
+
+
+async def test_what_users_call_dimensions_themselves_is_not_taken_for_a_mark(client, warned):
+    await client.upsert(
+        [ClipItem("a", waving(), "", {"dimensions": "large"}), ClipItem("b", FLAT, "", {"dimensions": 7})]
+    )
+    assert [each.id for each in await client.search(FLAT, top_k=5)] == ["b"]
+    await client.search(waving(), top_k=1)
+    assert warned == []
+
+
+async def test_an_image_of_unknown_size_is_told_and_half_a_size_is_refused(server):
+    async with channel_to(server) as channel:
+        embed = embedding_pb2_grpc.EmbeddingServiceStub(channel).Embed
+        parts = (IN_IMAGE / 1000).astype("<f4")
+        shape = {"num_frames": 60, "num_bodies": 1, "num_joints": 25, "layout": "ntu25", "dimensions": 2}
+        for size, kinds in (({}, ["image"]), ({"image_width": 4, "image_height": 3}, [])):
+            sequence = embedding_pb2.Sequence(positions=parts.tobytes(), **shape, **size)
+            reply = await embed(embedding_pb2.EmbedRequest(sequences=[sequence]))
+            assert [each.kind for each in reply.warnings] == kinds
+        half = embedding_pb2.Sequence(positions=parts.tobytes(), **shape, image_width=640)
+        with pytest.raises(grpc.RpcError, match="a width of 640 and a height of 0; both must be above 0"):
+            await embed(embedding_pb2.EmbedRequest(sequences=[half]))
 
 
 async def test_a_query_centred_on_the_hips_is_told_of_items_that_travel(client, warned):
@@ -182,3 +236,18 @@ async def test_the_open_inference_protocol_warns_in_a_parameter(server):
             reply = await stub.ModelInfer(request)
             assert ("warning" in reply.parameters) == bool(said)
             assert said in reply.parameters["warning"].string_param
+
+
+async def test_k_nearest_of_the_open_inference_protocol_look_at_2d_items_for_2d_clips(server, client):
+    await client.upsert([ClipItem("space", waving()), ClipItem("image", FLAT)])
+    async with channel_to(server) as channel:
+        stub = open_inference_pb2_grpc.GRPCInferenceServiceStub(channel)
+        for clips, ids in (([FLAT], ["image"]), ([waving(), FLAT], ["space", "image", "image", "space"])):
+            request = oip.ModelInferRequest(model_name="gfp-knn")
+            request.parameters["k"].int64_param = 2
+            request.inputs.add(name="skeleton", datatype="FP32", shape=[len(clips), *FLAT.shape])
+            request.raw_input_contents.append(np.stack(clips).astype("<f4").tobytes())
+            reply = await stub.ModelInfer(request)
+            found = dict(zip([output.name for output in reply.outputs], reply.raw_output_contents, strict=True))["ids"]
+            assert [name for name in ids if name.encode() not in found] == []
+            assert (b"space" in found) == ("space" in ids)
