@@ -127,6 +127,13 @@ def test_clips_of_2s_agcn_are_turned_upright_and_lose_their_repetitions(tmp_path
     ]
 
 
+def test_a_body_that_is_absent_at_first_and_at_last_is_no_repetition(tmp_path: Path) -> None:
+    clips = arrays()
+    clips[1, :, -4:, :, 1] = 0
+    _, said = read_with_remarks(write(tmp_path / "xsub", clips))
+    assert not [text for text in said if "repeating" in text]
+
+
 def test_a_body_that_stands_still_is_no_repetition(tmp_path: Path) -> None:
     still = np.repeat(person(1), FRAMES, axis=0)[None, :, None].astype(np.float32)
     (found,) = read_clips(write(tmp_path, still.transpose(0, 4, 1, 3, 2), content=(NAMES[:1], LABELS[:1])))

@@ -70,6 +70,14 @@ def test_any_usual_heading_is_read(names: Sequence[str], form: str, axes: str, l
     ]
 
 
+def test_two_people_side_by_side_in_a_row_are_refused(tmp_path: Path) -> None:
+    names = [f"{name}_{number}" for number in (1, 2) for name in NTU25.joint_names]
+    both = np.concatenate([person(NTU25, 3), person(NTU25, 3, 1.0)], axis=1)
+    path = write(tmp_path / "two.csv", columns(names), flat(both))
+    with pytest.raises(DamagedFileError, match=r"has the joint SpineBase twice, as 'SpineBase_1' and as 'SpineBase_2'"):
+        list(read_clips(path))
+
+
 def test_columns_in_another_order_and_of_other_things_do_not_matter(tmp_path: Path) -> None:
     joints = person(NTU25, 3)
     order = [*range(24, -1, -1)]

@@ -123,6 +123,14 @@ def test_a_map_to_start_from_has_the_markers_that_are_known(tmp_path: Path) -> N
     assert all(f'"{name}" = ' in begun.stdout for name in PLACES)
 
 
+def test_fields_may_be_parted_by_spaces(tmp_path: Path) -> None:
+    file = write(tmp_path / "walk.trc", walk(5))
+    (expected,) = read_clips(file)
+    file.write_text("\n".join(" ".join(line.split()) for line in file.read_text().splitlines()) + "\n")
+    (found,) = read_clips(file)
+    np.testing.assert_array_equal(found.sequence, expected.sequence)
+
+
 def test_a_file_without_a_rate_is_taken_to_have_30_frames_a_second(tmp_path: Path) -> None:
     (clip,), said = read_with_remarks(write(tmp_path / "walk.trc", walk(3), rate=""))
     assert clip.fps == 30

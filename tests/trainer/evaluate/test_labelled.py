@@ -1,5 +1,7 @@
 """Labelled clips: a head is tested on the server's model input, and trained on random views of it."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -43,6 +45,20 @@ def test_random_views_depend_only_on_the_draws_and_turn_all_bodies_of_a_clip_tog
 def test_the_features_of_a_clip_are_the_mean_of_its_bodies() -> None:
     views = ClipRows(torch.zeros(3, 1, 1, 3), torch.tensor([0, 1, 1]), 2)
     assert views.mean_of_bodies(torch.tensor([[1.0], [2.0], [6.0]])).tolist() == [[1.0], [4.0]]
+
+
+def test_pose_statistics_get_lacking_joints_as_nan_and_the_clips_are_loaded_once(tmp_path: Path) -> None:
+    clips = LabelledClips(write_store(tmp_path / "store", gaps=True), SampleConfig(), CPU)
+    chosen = np.array([0, 1])
+    assert clips.for_model(torch.nn.Identity()) is clips
+    seen = clips.for_model(PoseStatistics())
+    assert seen is clips.for_model(PoseStatistics())
+    assert seen._input._stored is clips._input._stored
+    bodies = seen.views(chosen).bodies.numpy()
+    expected = [sample(clips.store.cleaned(int(clip)), SampleConfig(keep_lacking=True)) for clip in chosen]
+    np.testing.assert_allclose(bodies, np.concatenate(expected), atol=1e-5)
+    assert np.isnan(bodies).any()
+    assert np.isfinite(clips.views(chosen).bodies.numpy()).all()
 
 
 def test_frozen_features_are_the_embedding_before_it_is_scaled_to_unit_length(store: ClipStore) -> None:
