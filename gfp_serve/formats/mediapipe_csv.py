@@ -40,7 +40,7 @@ def is_recording(path: Path) -> bool:
 
 
 def read(path: Path, said: Conventions = Conventions()) -> Iterator[Clip | Remark]:  # noqa: B008 (it cannot be changed)
-    """Yield the clip of a file. An empty field is a lost joint.
+    """Yield the clip of a file. An empty field is a lost joint; a line of zeros shows nobody.
 
     Columns that are called world, or whose hips are at the origin in every line, are metres; others are parts of the
     image or pixels. Raises `DamagedFileError`, which names the line.
@@ -61,10 +61,7 @@ def read(path: Path, said: Conventions = Conventions()) -> Iterator[Clip | Remar
     frames = numbers if rise else list(range(len(rows)))
     rates = (fps_of_times(frames, numbers_in(rows, heading, (name,)), unit) for name, unit in TIMES.items())
     people = {
-        world: {
-            frame: [person] if np.isfinite(person[:, :2]).any() else []
-            for frame, person in zip(frames, _landmarks(path, rows, places), strict=True)
-        }
+        world: {frame: [person] for frame, person in zip(frames, _landmarks(path, rows, places), strict=True)}
         for world, places in columns.items()
     }
     video = video_of(

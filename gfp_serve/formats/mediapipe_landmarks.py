@@ -34,7 +34,9 @@ def video_of(
 
     Landmarks that are said to be in the image are in the world if their hips are at the origin in every frame. They are
     those of several cameras (FreeMoCap writes such files) if people stand along z; then anatomy decides the rest.
+    Landmarks that are all 0 or lost show nobody: some programs write frames without people like this.
     """
+    world, image = _without_nobody(world), _without_nobody(image)
     if not any(world.values()) and _are_centred(image):
         world, image = image, {}
     if not any(world.values()) and _are_recorded_in_space(image):
@@ -76,6 +78,12 @@ def fps_of_times(numbers: Sequence[int], times: Sequence[float], seconds: float 
     return round(1 / (step * unit), 2)
 
 
+def _without_nobody(people: _People) -> _People:
+    return {
+        frame: [each for each in of_frame if np.nan_to_num(each[:, :2]).any()] for frame, of_frame in people.items()
+    }
+
+
 def _in_world(world: Sequence[_Landmarks], image: Sequence[_Landmarks]) -> list[Person]:
     people = []
     for number, each in enumerate(world):
@@ -103,7 +111,7 @@ def _are_recorded_in_space(people: _People) -> bool:
 
 
 def _seen(people: _People) -> Float64[np.ndarray, "people 33 3"]:
-    """x, y, z of everyone who is not zero as a whole, as some write frames without people, and whose hips are known."""
+    """x, y, z of everyone whose hips are known."""
     everyone = [each[:, :3] for of_frame in people.values() for each in of_frame]
-    found = [each for each in everyone if each.any() and np.isfinite(each[_HIPS, :2]).all()]
+    found = [each for each in everyone if np.isfinite(each[_HIPS, :2]).all()]
     return np.stack(found) if found else np.empty((0, MEDIAPIPE33.num_joints, 3))

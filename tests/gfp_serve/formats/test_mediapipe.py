@@ -264,13 +264,27 @@ def test_csv_of_several_cameras_is_turned_upright(tmp_path: Path) -> None:
     assert said[-1] == "read as 3-D joints of the layout mediapipe33: z up, millimetres, right-handed."
 
 
-def test_frames_of_zeros_are_frames_without_people(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("landmarks", "dimensions"), [(in_image, 2), (in_world, 3)])
+def test_a_line_of_zeros_shows_nobody_and_makes_no_second_body(
+    landmarks: Callable[[int], np.ndarray], dimensions: int, tmp_path: Path
+) -> None:
     heading = [f"{axis}{number}" for number in range(33) for axis in "xyzv"]
-    rows = in_image(5)
-    rows[1:4] = 0
-    (clip,) = read_clips(write_csv(tmp_path / "take.csv", heading, rows))
-    assert clip.dimensions == 2
-    assert np.isnan(clip.sequence).all(axis=(1, 2, 3)).tolist() == [False, True, True, True, False]
+    rows = landmarks(6)
+    rows[[0, 2, 3]] = 0
+    (clip,), said = read_with_remarks(write_csv(tmp_path / "take.csv", heading, rows))
+    assert (clip.dimensions, clip.sequence.shape) == (dimensions, (6, 1, 33, 3))
+    assert np.isnan(clip.sequence).all(axis=(1, 2, 3)).tolist() == [True, False, True, True, False, False]
+    assert [each for each in said if "who is who" in each] == []
+
+
+def test_a_person_of_zeros_in_json_is_nobody(tmp_path: Path) -> None:
+    image = in_image(4)
+    image[1] = 0
+    frames = [{"pose_landmarks": as_dicts(landmarks)} for landmarks in image]
+    (clip,), said = read_with_remarks(write_json(tmp_path / "take.json", frames))
+    assert clip.sequence.shape == (4, 1, 33, 3)
+    assert np.isnan(clip.sequence).all(axis=(1, 2, 3)).tolist() == [False, True, False, False]
+    assert [each for each in said if "who is who" in each] == []
 
 
 def test_an_empty_field_of_csv_is_a_lost_joint(tmp_path: Path) -> None:
