@@ -133,8 +133,10 @@ def _annotation(path: Path, number: int, fields: Any) -> _Annotation:
     array = fields.get("keypoint")
     if "raw_file" in fields or "frame_inds" in fields:
         raise DamagedFileError(
-            f"{where} has 2-D joints in the packed form of Kinetics, which is not read. Take the 3-D file of a data "
-            f"set, such as ntu60_3danno.pkl."
+            f"{where} has joints in the packed form of Kinetics-400, in which each person of each frame has a row or "
+            f"which points to other files; it is not read. Expected the joints of all frames, 2-D or 3-D, in "
+            f"'keypoint', as in ntu60_hrnet.pkl or ntu60_3danno.pkl. gfp_serve.formats.write_clip_file makes a clip "
+            f"file of arrays."
         )
     if not _is_numbers(array):
         raise DamagedFileError(f"{where} must have an array of numbers, bodies × frames × joints × 3, in 'keypoint'.")

@@ -163,8 +163,14 @@ DAMAGES: dict[str, tuple[Any, str]] = {
     "no name": ([{"label": 1}], "annotation 0 is not a dict with a name"),
     "no joints": ([make_annotation(keypoint=None)], "must have an array of numbers"),
     "joints of text": ([make_annotation(keypoint=np.full((1, 3, 25, 3), "x"))], "must have an array of numbers"),
-    "joints in other files": ([make_annotation(raw_file="k400/0.pkl")], "packed form of Kinetics"),
-    "joints packed by frame": ([make_annotation(frame_inds=np.arange(3))], "packed form of Kinetics"),
+    "joints in other files": (
+        [make_annotation(raw_file="k400/0.pkl")],
+        "of all frames, 2-D or 3-D, in 'keypoint', as in ntu60_hrnet.pkl or",
+    ),
+    "joints packed by frame": (
+        [make_annotation(frame_inds=np.arange(3))],
+        "of all frames, 2-D or 3-D, in 'keypoint', as in ntu60_hrnet.pkl or",
+    ),
     "flat rows": ([make_annotation(keypoint=np.ones((3, 75)))], "3 × 75 in 'keypoint'; expected one of"),
     "other joints": ([make_annotation(keypoint=np.full((1, 3, 17, 3), 4.0))], "has 17 3-D joints; expected 25"),
     "nobody": ([make_annotation(keypoint=np.ones((0, 3, 25, 3)))], "0 × 3 × 25 × 3 in 'keypoint'; expected one of"),
