@@ -67,9 +67,14 @@ def add(
 ) -> None:
     """Add every clip to the gallery, under the id FILE/CLIP. An item with that id is replaced.
 
-    FILE is the file's name without its suffix. Where files of one command have the same name, it is as much of the end
-    of each path as tells them apart: s1/walk/CLIP and s2/walk/CLIP. A window's id is FILE/CLIP@FIRST-END, by its first
-    frame and the frame after its last, counted from 0.
+    These are read, as files and in folders: clip files and data sets of CTR-GCN and VideoPose3D (.npz), NTU RGB+D
+    (.skeleton), PKU-MMD (.txt), annotations of PYSKL and MMAction2 (.pkl), arrays of ST-GCN, 2s-AGCN and HumanML3D
+    (.npy), motion capture (.bvh, and .amc beside its .asf), markers (.trc), what pose estimators and depth sensors
+    write (.json, .csv), NW-UCLA (.json).
+
+    FILE in an id is the file's name without its suffix. Where files of one command have the same name, it is as much of
+    the end of each path as tells them apart: s1/walk/CLIP and s2/walk/CLIP. A window's id is FILE/CLIP@FIRST-END, by
+    its first frame and the frame after its last, counted from 0.
     """
     if annotations_file is not None and not windows:
         raise click.BadParameter(

@@ -10,6 +10,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from gfp_serve.formats import READERS
 from tests.contract.code_blocks import blocks_of, run_page
 from tests.contract.commands import ROOT, SCRIPTS, contexts
 from trainer.cli.train import gfp_train
@@ -47,6 +48,13 @@ def test_every_option_has_a_help_text():
 
     assert options
     assert silent == []
+
+
+@pytest.mark.parametrize("command", ["gfp add", "gfp-data import"])
+def test_the_help_of_commands_that_read_recordings_names_the_suffix_of_every_format(command):
+    (shown,) = [context.get_help() for context in contexts() if context.command_path == command]
+
+    assert [suffix for suffix in READERS if not re.search(rf"\{suffix}\b", shown)] == []
 
 
 def test_the_lists_of_commands_cut_no_summary_at_the_width_of_a_terminal():

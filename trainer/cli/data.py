@@ -122,11 +122,13 @@ def import_command(
 ) -> None:
     """Clean recordings and store them for training.
 
-    A SOURCE is a recording or a folder of recordings: clip files and data sets of CTR-GCN (.npz), NTU RGB+D
-    (.skeleton), PKU-MMD (.txt), annotations of PYSKL and MMAction2 (.pkl), motion capture (.bvh). Its clips are named
-    after the file, or after the folder for .skeleton, .txt and .bvh files; where two files have the same name, the
-    folders above them are kept too. Damaged files, and clips in which nobody is seen, are named and left out. The store
-    appears complete or not at all. If an import is interrupted, repeat the command: it goes on where it stopped.
+    A SOURCE is a recording or a folder of recordings: clip files and data sets of CTR-GCN and VideoPose3D (.npz), NTU
+    RGB+D (.skeleton), PKU-MMD (.txt), annotations of PYSKL and MMAction2 (.pkl), arrays of ST-GCN, 2s-AGCN and
+    HumanML3D (.npy), motion capture (.bvh, and .amc beside its .asf), markers (.trc), what pose estimators and depth
+    sensors write (.json, .csv), NW-UCLA (.json). Its clips are named after the file if it is .npz or .pkl, and after
+    the folder otherwise; where two have the same name, the folders above them are kept too. Damaged files, and clips in
+    which nobody is seen, are named and left out. The store appears complete or not at all. If an import is interrupted,
+    repeat the command: it goes on where it stopped.
     """
     _check_form(test_subjects, "/", "--test-subject", "SOURCE/SUBJECT")
     _check_form(licences, "=", "--licence", "SOURCE=TEXT")
