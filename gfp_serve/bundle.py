@@ -65,6 +65,7 @@ class Manifest:
     training: dict[str, Any] | None = None  # the trainer's config; None for an embedding without training
     dimensions: list[int] = dataclasses.field(default_factory=lambda: [2, 3])  # of the joints that it takes
     compares_dimensions: bool = False  # whether embeddings of 2-D and 3-D joints can be compared
+    sees_travel: bool = True  # whether clips centred on the hips are far from the same motion as it travels
     format_version: int = FORMAT_VERSION
 
     @property

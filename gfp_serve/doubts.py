@@ -77,8 +77,11 @@ def marked(attributes: Mapping[str, Attribute], look: Look) -> dict[str, Attribu
     return {**attributes, **{name: mark for name, mark in marks_of(look).items() if not says[name]}}
 
 
-def doubts_about_found(look: Look, found: Sequence[Neighbour]) -> list[Doubt]:
-    """Doubts about a query and the items that were found for it: they may be of another kind."""
+def doubts_about_found(look: Look, found: Sequence[Neighbour], *, sees_travel: bool = True) -> list[Doubt]:
+    """Doubts about a query and the items that were found for it: they may be of another kind.
+
+    `sees_travel` says whether travel counts for the encoder.
+    """
     if not found:
         nothing = (
             "the query has 2-D joints, so it looks only at 2-D items, and the gallery has none for it; add 2-D clips."
@@ -92,10 +95,10 @@ def doubts_about_found(look: Look, found: Sequence[Neighbour]) -> list[Doubt]:
             Doubt(
                 "dimensions",
                 f"the query has {look.dimensions}-D joints, and {others} of the {len(found)} items found have not. "
-                f"Similarities of 2-D and 3-D joints say little; a condition on the attribute `dimensions` parts them.",
+                f"Similarities of 2-D and 3-D joints say little; a filter such as `dimensions!=2` parts them.",
             )
         )
-    if all(item.travels != look.travels for item in items):
+    if sees_travel and all(item.travels != look.travels for item in items):
         held, free = ("the items found", "the query") if look.travels else ("the query", "the items found")
         doubts.append(
             Doubt(

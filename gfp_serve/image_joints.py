@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32
 
 from gfp_serve.errors import InvalidSkeletonError
-from gfp_serve.layouts import NTU25, Layout, joint_sources
+from gfp_serve.layouts import NTU25, Layout, joint_sources, layout_named
 
 # `scale_torso` makes trunks this long too (see `preprocess`). The others have the same adult's proportions.
 _TRUNK_M, _SHOULDERS_M, _HEIGHT_M = 0.5, 0.36, 1.6
@@ -33,10 +33,10 @@ class Placed:
 
 
 def from_image(
-    points: Float[np.ndarray, "frames bodies joints 2"],
-    layout: Layout,
+    points: Float[np.ndarray, "*axes"],  # frames, bodies, joints, 2
+    layout: Layout | str,
     *,
-    confidence: Float[np.ndarray, "frames bodies joints"] | None = None,
+    confidence: Float[np.ndarray, "*_axes"] | None = None,  # frames, bodies, joints
     image_size: tuple[float, float] | None = None,
     min_confidence: float = MIN_CONFIDENCE,
     up: ImageAxis = "-y",
@@ -49,8 +49,18 @@ def from_image(
     m; where hips or shoulders are never seen, the median width of the shoulders 0.36 m, or the median height of what is
     seen 1.6 m.
 
-    Raises `InvalidSkeletonError` when no two joints of a body are seen in one frame.
+    `points` may be frames × joints × 2 for one body, and `layout` the name of a layout. Raises `InvalidSkeletonError`
+    when no two joints of a body are seen in one frame and for another shape, and `UnknownLayoutError`.
     """
+    layout = layout_named(layout) if isinstance(layout, str) else layout
+    if points.ndim == 3:
+        points = points[:, None]
+        confidence = confidence if confidence is None else confidence[:, None]
+    if points.ndim != 4 or points.shape[2:] != (layout.num_joints, 2):
+        raise InvalidSkeletonError(
+            f"2-D {layout.name} joints must have shape frames × bodies × {layout.num_joints} × 2 (without bodies for "
+            f"one body), got {' × '.join(map(str, points.shape))}. A confidence is an array of its own."
+        )
     places = np.array(points, dtype=np.float64)
     lost = ~np.isfinite(places).all(axis=-1) | (places == 0).all(axis=-1) | (places == -1).all(axis=-1)
     if confidence is not None:

@@ -24,6 +24,10 @@ from gfp_serve.errors import DamagedFileError, InvalidRequestError, UnknownLayou
 from gfp_serve.layouts import NTU25, STANDARD_NAMES, Layout, joint_sources, kept_parent, standard_name
 
 
+class OtherSkeletonError(DamagedFileError):
+    """A joint map is for another skeleton: a file has none of its joints."""
+
+
 @dataclass(frozen=True, slots=True)
 class JointMap:
     """`joints` has the standard name of each joint that is used, by its own name. All others are left out."""
@@ -34,10 +38,12 @@ class JointMap:
     def layout_of(self, names: Sequence[str], parents: Sequence[int]) -> tuple[Layout, list[int]]:
         """The joints of a skeleton that the map names, as a layout, and their indices; parents come before children.
 
-        Raises `DamagedFileError` when the skeleton does not have a joint of the map, and when hips or shoulders are not
-        among them.
+        Raises `OtherSkeletonError` when the skeleton has no joint of the map, and `DamagedFileError` when it does not
+        have one of them, and when hips or shoulders are not among them.
         """
         absent = [name for name in self.joints if name not in names]
+        if len(absent) == len(self.joints):
+            raise OtherSkeletonError(f"it has no joint of the joint map; its joints are {', '.join(names)[:1000]}.")
         if absent:
             raise DamagedFileError(
                 f"it has no joint {absent[0]!r}, which the joint map names; its joints are {', '.join(names)[:1000]}."

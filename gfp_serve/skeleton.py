@@ -19,13 +19,15 @@ def check_image_joints(joints: np.ndarray, layout: Layout) -> Float32[np.ndarray
     They may come without a body axis, and without confidence. Raises `InvalidSkeletonError` for another shape.
     """
     numbers = joints.shape[-1] if isinstance(joints, np.ndarray) and joints.ndim else 0
-    if numbers not in (2, 3):
+    if numbers not in (2, 3) or joints.ndim not in (3, 4) or joints.shape[-2] != layout.num_joints:
+        shape = " × ".join(map(str, np.shape(joints))) or "a single number"
         raise InvalidSkeletonError(
-            f"2-D joints must be an array that ends in x and y, or x, y and confidence; got {numbers} numbers a joint."
+            f"2-D {layout.name} joints must be an array of frames × bodies × {layout.num_joints} × 2, or × 3 with a "
+            f"confidence (without bodies for one body), got {shape}."
         )
     if numbers == 2:
         joints = np.concatenate([joints, np.ones((*joints.shape[:-1], 1), dtype=joints.dtype)], axis=-1)
-    return _check_shape(joints, layout)
+    return check_shape(joints, layout)
 
 
 def check_sequence(sequence: np.ndarray, layout: Layout) -> Float32[np.ndarray, "frames bodies joints 3"]:
@@ -34,7 +36,7 @@ def check_sequence(sequence: np.ndarray, layout: Layout) -> Float32[np.ndarray, 
     It may be frames × joints × 3 or frames × bodies × joints × 3. NaN means "not seen" and is allowed; infinity is not.
     Raises `InvalidSkeletonError`, which says what is wrong.
     """
-    sequence = _check_shape(sequence, layout)
+    sequence = check_shape(sequence, layout)
     too_far = np.abs(sequence) > MAX_COORDINATE_M  # infinity too, NaN not
     if too_far.any():
         bad = np.argwhere(too_far)
@@ -47,7 +49,8 @@ def check_sequence(sequence: np.ndarray, layout: Layout) -> Float32[np.ndarray, 
     return sequence
 
 
-def _check_shape(sequence: np.ndarray, layout: Layout) -> Float32[np.ndarray, "frames bodies joints 3"]:
+def check_shape(sequence: np.ndarray, layout: Layout) -> Float32[np.ndarray, "frames bodies joints 3"]:
+    """As `check_sequence`, for coordinates whose unit may be another than the metre: they may be of any size."""
     if not isinstance(sequence, np.ndarray) or sequence.dtype.kind not in "fiu":
         kind = getattr(sequence, "dtype", type(sequence).__name__)
         raise InvalidSkeletonError(f"a sequence must be an array of numbers, got {kind}; send float32 metres.")

@@ -74,7 +74,7 @@ class PoseStatistics(nn.Module):
     not count for it. A joint that is lacking throughout stands to its parent as in an upright person. In a clip without
     depth that is seen from the side, left and right overlap: a joint that is lacking while its partner on the other
     side is known stands where the partner is. Where the spine base is lacking, the root is a trunk's length below the
-    shoulders.
+    shoulders; where these are lacking too, it is the middle of what is known.
     """
 
     keep_lacking = True  # see `sampling_for`
@@ -178,11 +178,16 @@ def _mean(
 def _with_middles(
     joints: Float[Tensor, "rows 3 frames joints"], known: Bool[Tensor, "rows 1 frames joints"]
 ) -> tuple[Float[Tensor, "rows 3 frames joints"], Bool[Tensor, "rows 1 frames joints"]]:
-    """The spine base between the hips, and the spine shoulder between the shoulders, where these are known."""
+    """The spine base between the hips, and the spine shoulder between the shoulders, where these are known.
+
+    Where only one of the two is known, as in a view from the side, the middle is there.
+    """
     place = torch.arange(joints.shape[3], device=joints.device)
     for middle, (right, left) in ((_SPINE_BASE, _HIPS), (_SPINE_SHOULDER, _SHOULDERS)):
-        made = (known[..., right] & known[..., left] & ~known[..., middle])[..., None] & (place == middle)
+        has_right, has_left = known[..., right], known[..., left]
         between = (joints[..., right] + joints[..., left]) / 2
+        between = torch.where(has_left, torch.where(has_right, between, joints[..., left]), joints[..., right])
+        made = ((has_right | has_left) & ~known[..., middle])[..., None] & (place == middle)
         joints, known = torch.where(made, between[..., None], joints), known | made
     return joints, known
 
@@ -202,11 +207,13 @@ def _root(
     known: Bool[Tensor, "rows 1 frames joints"],
     trunk: Float[Tensor, " rows"],
 ) -> tuple[Float[Tensor, "rows 3 frames"], Bool[Tensor, "rows 1 frames"]]:
-    """The spine base; where it is not known, a trunk's length below the shoulders."""
+    """The spine base; without it, a trunk's length below the shoulders; without these, the middle of what is known."""
     has_base, has_shoulders = known[..., _SPINE_BASE], known[..., _SPINE_SHOULDER]
     up = torch.stack([torch.zeros_like(trunk), trunk, torch.zeros_like(trunk)], dim=1)
     below = joints[..., _SPINE_SHOULDER] - up[..., None]
-    return torch.where(has_base, joints[..., _SPINE_BASE], below), has_base | has_shoulders
+    middle = (joints * known).sum(dim=3) / known.sum(dim=3).clamp_min(1)
+    root = torch.where(has_base, joints[..., _SPINE_BASE], torch.where(has_shoulders, below, middle))
+    return root, known.any(dim=3)
 
 
 def _has_depth(joints: Float[Tensor, "rows 3 frames joints"]) -> Bool[Tensor, " rows"]:

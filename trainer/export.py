@@ -39,6 +39,7 @@ class Origin:
     data: dict[str, Any]
     training: dict[str, Any] | None
     dimensions: list[int] = field(default_factory=lambda: [2, 3])
+    sees_travel: bool = True
 
 
 def export_bundle(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from gfp_serve.cli.notes import muted
 from gfp_serve.cli.progress import warn
 from gfp_serve.client import Client, Moment
 from gfp_serve.client.recordings import RecordedClip
@@ -49,7 +50,8 @@ class SearchHint:
             return
         clip = self._empty or self._last
         top_k = min(DEFAULT_TOP_K, client.info().limits.max_top_k)
-        nearest = client.search(clip.sequence, top_k, clip.layout, gallery=self.gallery)
+        with muted():  # it is not the user's search
+            nearest = client.search(clip.sequence, top_k, clip.layout, gallery=self.gallery)
         self._names.update(name for neighbour in nearest for name in neighbour.attributes)
         if unknown := unseen - self._names:
             named, there = (", ".join(map(quoted, sorted(names))) for names in (unknown, self._names))

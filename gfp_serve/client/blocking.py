@@ -19,6 +19,7 @@ from gfp_serve.client.conversation import (
     check_connection,
 )
 from gfp_serve.client.streaming import StreamConversation, StreamedWindow, StreamSettings
+from gfp_serve.conventions import STANDARD, Conventions
 from gfp_serve.filters import Filter
 from gfp_serve.items import DEFAULT_TOP_K, Description, Effort, IndexKind, Item, Neighbour
 from gfp_serve.layouts import Layout
@@ -86,14 +87,22 @@ class Client:
         self._methods = methods_of(self._channel)
         self._conversation = Conversation(on_warning)
 
-    def embed(self, sequences: np.ndarray | Sequence[np.ndarray], layout: str | Layout = "ntu25") -> np.ndarray:
+    def embed(
+        self,
+        sequences: np.ndarray | Sequence[np.ndarray],
+        layout: str | Layout = "ntu25",
+        *,
+        conventions: Conventions = STANDARD,
+    ) -> np.ndarray:
         """Embed sequences, so that sequences of similar motion have similar vectors.
 
         `sequences` is one array or a list of arrays of numbers, each of axes frames × bodies × joints × 3, or frames ×
         joints × 3 for one body: metres within ±1000, y up, NaN where a joint was not seen. The arrays of a list may
         differ in frames and bodies. `layout` names their joints; `info().layouts` lists the names. A `Layout` of your
-        own is sent with the names of its joints. `gfp_serve.conventions.to_standard` turns arrays of other units or
-        axes.
+        own is sent with the names of its joints. `conventions` says how the coordinates are meant, if they are not in
+        metres, y up and right-handed: `Conventions(up="-y")` for MediaPipe's world landmarks, `Conventions(up="z",
+        unit="mm")` for much motion capture. Arrays that end in 2 are joints of an image, x to the right and y down, in
+        pixels; `gfp_serve.image_joints.from_image` takes their confidence and the size of the image too.
 
         Returns unit vectors as float32: [embedding_size] for one array, [sequences, embedding_size] for a list.
 
@@ -101,7 +110,7 @@ class Client:
         `UnknownLayoutError`, and `InvalidRequestError` for one beyond the server's limits. The error's `field` is the
         place in the list, such as `sequences[3]`.
         """
-        return self._run(self._conversation.embed(sequences, layout))
+        return self._run(self._conversation.embed(sequences, layout, conventions))
 
     @overload
     def search(
@@ -113,6 +122,7 @@ class Client:
         gallery: str = "",
         where: Filter | None = None,
         effort: Effort = ...,
+        conventions: Conventions = ...,
     ) -> list[Neighbour]: ...
     @overload
     def search(
@@ -124,6 +134,7 @@ class Client:
         gallery: str = "",
         where: Filter | None = None,
         effort: Effort = ...,
+        conventions: Conventions = ...,
     ) -> list[list[Neighbour]]: ...
     def search(
         self,
@@ -134,13 +145,14 @@ class Client:
         gallery: str = "",
         where: Filter | None = None,
         effort: Effort = Effort(),  # noqa: B008  (it cannot be changed)
+        conventions: Conventions = STANDARD,
     ) -> list[Neighbour] | list[list[Neighbour]]:
         """Find the items that are nearest to a query. For a list of queries, one list each.
 
         - `query`: a sequence (3 or 4 axes, see `embed`), an embedding ([embedding_size], any length but 0), or the id
           of a stored item, which is left out of its own neighbours.
         - `top_k`: neighbours of each query, from 1 to `info().limits.max_top_k`.
-        - `layout`: names the joints of sequences, see `embed`.
+        - `layout`, `conventions`: name the joints of sequences and say how they are meant, see `embed`.
         - `gallery`: name of the gallery to search; "" is the default one.
         - `where`: conditions on label and attributes; only items that meet them are found. None finds all.
         - `effort`: how hard an approximate index looks. More effort misses fewer items and takes longer.
@@ -153,7 +165,7 @@ class Client:
         which value or query, such as `top_k` or `queries[3]`.
         """
         queries = query if isinstance(query, list) else [query]
-        found = self._run(self._conversation.search(queries, layout, Scope(gallery, where, effort), top_k))
+        found = self._run(self._conversation.search(queries, layout, conventions, Scope(gallery, where, effort), top_k))
         return found if isinstance(query, list) else found[0]
 
     @overload
@@ -166,6 +178,7 @@ class Client:
         gallery: str = "",
         where: Filter | None = None,
         effort: Effort = ...,
+        conventions: Conventions = ...,
     ) -> list[Moment]: ...
     @overload
     def search_moments(
@@ -177,6 +190,7 @@ class Client:
         gallery: str = "",
         where: Filter | None = None,
         effort: Effort = ...,
+        conventions: Conventions = ...,
     ) -> list[list[Moment]]: ...
     def search_moments(
         self,
@@ -187,6 +201,7 @@ class Client:
         gallery: str = "",
         where: Filter | None = None,
         effort: Effort = Effort(),  # noqa: B008  (it cannot be changed)
+        conventions: Conventions = STANDARD,
     ) -> list[Moment] | list[list[Moment]]:
         """Find the moments of recordings that are nearest to a query. For a list of queries, one list each.
 
@@ -201,7 +216,9 @@ class Client:
         Raises what `search` raises.
         """
         queries = query if isinstance(query, list) else [query]
-        found = self._run(self._conversation.search_moments(queries, layout, Scope(gallery, where, effort), top_k))
+        found = self._run(
+            self._conversation.search_moments(queries, layout, conventions, Scope(gallery, where, effort), top_k)
+        )
         return found if isinstance(query, list) else found[0]
 
     @overload
@@ -218,6 +235,7 @@ class Client:
         gallery: str = "",
         where: Filter | None = None,
         effort: Effort = ...,
+        conventions: Conventions = ...,
     ) -> Classification: ...
     @overload
     def classify(
@@ -233,6 +251,7 @@ class Client:
         gallery: str = "",
         where: Filter | None = None,
         effort: Effort = ...,
+        conventions: Conventions = ...,
     ) -> list[Classification]: ...
     def classify(
         self,
@@ -247,10 +266,11 @@ class Client:
         gallery: str = "",
         where: Filter | None = None,
         effort: Effort = Effort(),  # noqa: B008  (it cannot be changed)
+        conventions: Conventions = STANDARD,
     ) -> Classification | list[Classification]:
         """Name the class of a query by vote of its nearest items. For a list of queries, one answer each.
 
-        - `query`, `layout`, `gallery`, `where`, `effort`: as for `search`.
+        - `query`, `layout`, `conventions`, `gallery`, `where`, `effort`: as for `search`.
         - `num_neighbours`: items that vote, from 1 to `info().limits.max_top_k`. Items without a label do not vote.
         - `weighting`: "similarity" weighs a vote with exp(cosine / `temperature`), "uniform" counts all the same.
         - `temperature`: above 0; the smaller, the more the nearest item counts.
@@ -267,7 +287,7 @@ class Client:
         queries = query if isinstance(query, list) else [query]
         voting = Voting(num_neighbours, weighting, temperature, unknown_below, balanced)
         scope = Scope(gallery, where, effort)
-        found = self._run(self._conversation.classify(queries, layout, scope, voting))
+        found = self._run(self._conversation.classify(queries, layout, conventions, scope, voting))
         return found if isinstance(query, list) else found[0]
 
     def upsert(self, items: Iterable[Item | ClipItem], *, gallery: str = "") -> int:

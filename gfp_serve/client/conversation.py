@@ -15,14 +15,15 @@ from grpc_health.v1 import health_pb2
 from jaxtyping import Float32
 
 from gfp_serve.config import Limits
+from gfp_serve.conventions import STANDARD, Conventions
 from gfp_serve.errors import GfpError, InvalidRequestError, check_type, in_field
 from gfp_serve.filters import Filter
 from gfp_serve.items import Attribute, Description, Effort, IndexKind, Item, Neighbour, Source
 from gfp_serve.layouts import LAYOUTS, Layout, layout_named
 from gfp_serve.moments import Moment
-from gfp_serve.skeleton import check_sequence
+from gfp_serve.skeleton import check_image_joints, check_sequence, check_shape
 from gfp_serve.v1 import embedding_pb2, gallery_pb2
-from gfp_serve.wire.arrays import read_embedding, write_embedding, write_sequence
+from gfp_serve.wire.arrays import read_embedding, write_embedding, write_image_joints, write_sequence
 from gfp_serve.wire.galleries import read_description, write_index_kind
 from gfp_serve.wire.items import read_item, read_moment, read_neighbour, read_struct, write_item
 from gfp_serve.wire.searches import (
@@ -70,6 +71,7 @@ class ClipItem:
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
     layout: str | Layout = "ntu25"
     source: Source | None = None
+    conventions: Conventions = STANDARD  # how the coordinates are meant
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +150,13 @@ class Conversation:
         return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
 
     def embed(
-        self, sequences: np.ndarray | Sequence[np.ndarray], layout: str | Layout
+        self, sequences: np.ndarray | Sequence[np.ndarray], layout: str | Layout, conventions: Conventions
     ) -> Generator[Call, Any, Float32[np.ndarray, "*sequences embedding_size"]]:
         single = isinstance(sequences, np.ndarray)
         given = [sequences] if isinstance(sequences, np.ndarray) else sequences
         info = yield from self.meet()
         vectors = []
-        messages = (_write_sequence(sequence, layout) for sequence in given)
+        messages = (_write_sequence(sequence, layout, conventions) for sequence in given)
         for start, part in _split("sequences", messages, info.limits):
             request = embedding_pb2.EmbedRequest(sequences=part, expected_encoder_digest=info.encoder_digest)
             reply = yield from self._call("Embed", request, start)
@@ -163,24 +165,32 @@ class Conversation:
         return stacked[0] if single else stacked
 
     def search(
-        self, queries: Sequence[Query], layout: str | Layout, scope: Scope, top_k: int
+        self, queries: Sequence[Query], layout: str | Layout, conventions: Conventions, scope: Scope, top_k: int
     ) -> Generator[Call, Any, list[list[Neighbour]]]:
-        results = yield from self._search(queries, layout, write_search(_sendable(scope), top_k))
+        results = yield from self._search(queries, layout, conventions, write_search(_sendable(scope), top_k))
         return [list(map(read_neighbour, result.neighbours)) for result in results]
 
     def search_moments(
-        self, queries: Sequence[Query], layout: str | Layout, scope: Scope, top_k: int
+        self, queries: Sequence[Query], layout: str | Layout, conventions: Conventions, scope: Scope, top_k: int
     ) -> Generator[Call, Any, list[list[Moment]]]:
-        results = yield from self._search(queries, layout, write_search(_sendable(scope), top_k, merge_windows=True))
+        results = yield from self._search(
+            queries, layout, conventions, write_search(_sendable(scope), top_k, merge_windows=True)
+        )
         return [list(map(read_moment, result.moments)) for result in results]
 
     def _search(
-        self, queries: Sequence[Query], layout: str | Layout, request: gallery_pb2.SearchRequest
+        self,
+        queries: Sequence[Query],
+        layout: str | Layout,
+        conventions: Conventions,
+        request: gallery_pb2.SearchRequest,
     ) -> Generator[Call, Any, list[gallery_pb2.SearchResult]]:
         info = yield from self.meet()
         request.expected_encoder_digest = info.encoder_digest
         results: list[gallery_pb2.SearchResult] = []
-        for start, part in _split("queries", (_write_query(query, layout) for query in queries), info.limits):
+        for start, part in _split(
+            "queries", (_write_query(query, layout, conventions) for query in queries), info.limits
+        ):
             request.ClearField("queries")
             request.queries.extend(part)
             reply = yield from self._call("Search", request, start)
@@ -188,13 +198,15 @@ class Conversation:
         return results
 
     def classify(
-        self, queries: Sequence[Query], layout: str | Layout, scope: Scope, voting: Voting
+        self, queries: Sequence[Query], layout: str | Layout, conventions: Conventions, scope: Scope, voting: Voting
     ) -> Generator[Call, Any, list[Classification]]:
         request = write_classify(_sendable(scope), voting)
         info = yield from self.meet()
         request.expected_encoder_digest = info.encoder_digest
         results = []
-        for start, part in _split("queries", (_write_query(query, layout) for query in queries), info.limits):
+        for start, part in _split(
+            "queries", (_write_query(query, layout, conventions) for query in queries), info.limits
+        ):
             request.ClearField("queries")
             request.queries.extend(part)
             reply = yield from self._call("Classify", request, start)
@@ -355,9 +367,17 @@ def _check_text(name: str, value: str) -> None:
         raise InvalidRequestError(f"{name} is {value!r}, which is not UTF-8; choose another, or rename it.") from error
 
 
-def _write_sequence(sequence: np.ndarray, layout: str | Layout) -> embedding_pb2.Sequence:
+def _write_sequence(
+    sequence: np.ndarray, layout: str | Layout, conventions: Conventions = STANDARD
+) -> embedding_pb2.Sequence:
     known = known_layout(layout)
-    return write_sequence(check_sequence(sequence, known), known)
+    with in_field("conventions"):
+        check_type(conventions, Conventions, 'give Conventions, such as Conventions(up="-y")')
+    if isinstance(sequence, np.ndarray) and sequence.ndim >= 3 and sequence.shape[-1] == 2:
+        return write_image_joints(check_image_joints(sequence, known), known, conventions)
+    # The limit of coordinates is in metres, so without the unit only the server can check it.
+    check = check_sequence if conventions == STANDARD else check_shape
+    return write_sequence(check(sequence, known), known, conventions)
 
 
 def known_layout(layout: str | Layout) -> Layout:
@@ -367,13 +387,13 @@ def known_layout(layout: str | Layout) -> Layout:
     return layout_named(layout) if isinstance(layout, str) else layout
 
 
-def _write_query(query: Query, layout: str | Layout) -> gallery_pb2.Query:
+def _write_query(query: Query, layout: str | Layout, conventions: Conventions) -> gallery_pb2.Query:
     if isinstance(query, str):
         _check_text("the id", query)
         return gallery_pb2.Query(id=query)
     if isinstance(query, np.ndarray) and query.ndim == 1:
         return gallery_pb2.Query(embedding=write_embedding(query.astype(np.float32)))
-    return gallery_pb2.Query(sequence=_write_sequence(query, layout))
+    return gallery_pb2.Query(sequence=_write_sequence(query, layout, conventions))
 
 
 def _write_item(item: Item | ClipItem) -> gallery_pb2.Item:
@@ -387,7 +407,7 @@ def _write_item(item: Item | ClipItem) -> gallery_pb2.Item:
     vector = item.vector if isinstance(item, Item) else None
     message = write_item(item.id, item.label, item.attributes, item.source, vector)
     if isinstance(item, ClipItem):
-        message.sequence.CopyFrom(_write_sequence(item.sequence, item.layout))
+        message.sequence.CopyFrom(_write_sequence(item.sequence, item.layout, item.conventions))
     return message
 
 

@@ -9,14 +9,14 @@ from jaxtyping import Float32
 
 from gfp_serve.classify import DEFAULT_TEMPERATURE, DEFAULT_WEIGHTING, Weighting
 from gfp_serve.client.conversation import Info, known_layout, sendable_name
-from gfp_serve.conventions import Conventions
+from gfp_serve.conventions import STANDARD, Conventions
 from gfp_serve.errors import InvalidRequestError, InvalidSkeletonError, in_field
 from gfp_serve.filters import Filter
 from gfp_serve.items import Effort, Neighbour
 from gfp_serve.layouts import Layout
-from gfp_serve.skeleton import check_image_joints, check_sequence
-from gfp_serve.v1 import embedding_pb2, stream_pb2
-from gfp_serve.wire.arrays import read_embedding, write_layout, write_positions
+from gfp_serve.skeleton import check_image_joints, check_sequence, check_shape
+from gfp_serve.v1 import stream_pb2
+from gfp_serve.wire.arrays import read_embedding, write_conventions, write_layout, write_positions
 from gfp_serve.wire.items import read_neighbour
 from gfp_serve.wire.searches import (
     Classification,
@@ -80,8 +80,13 @@ class StreamConversation:
         Raises `InvalidSkeletonError` for an array that is not a sequence of the layout, and when the number of bodies
         changes; `InvalidRequestError` for settings that cannot be used.
         """
-        is_flat = self._settings.dimensions == 2
-        sequence = check_image_joints(frames, self._layout) if is_flat else check_sequence(frames, self._layout)
+        settings = self._settings
+        if settings.dimensions == 2:
+            sequence = check_image_joints(frames, self._layout)
+        else:
+            # The limit of coordinates is in metres, so without the unit only the server can check it.
+            check = check_sequence if settings.conventions in (STANDARD, Conventions()) else check_shape
+            sequence = check(frames, self._layout)
         if self._num_bodies == 0:
             self._num_bodies = sequence.shape[1]
             yield self._opening()
@@ -132,11 +137,8 @@ class StreamConversation:
         if settings.dimensions == 2:
             config.dimensions = 2
             config.image_width, config.image_height = settings.image_size or (0.0, 0.0)
-        if settings.conventions != Conventions():
-            said = settings.conventions
-            config.conventions.CopyFrom(
-                embedding_pb2.Conventions(up=said.up or "", unit=said.unit or "", hand=said.hand or "")
-            )
+        if (said := write_conventions(settings.conventions)) is not None:
+            config.conventions.CopyFrom(said)
         scope = Scope(sendable_name(settings.gallery), settings.where, settings.effort)
         if settings.top_k:
             config.search.CopyFrom(write_search(scope, settings.top_k))

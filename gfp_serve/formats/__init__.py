@@ -34,7 +34,7 @@ from gfp_serve.formats.clip import NO_SPLIT, TEST_SPLIT, TRAIN_SPLIT, UNKNOWN_SU
 from gfp_serve.formats.clip_file_writing import write as write_clip_file
 from gfp_serve.formats.file_names import NamedFile, names_of
 from gfp_serve.formats.remark import Remark, Report
-from gfp_serve.joint_map import JointMap
+from gfp_serve.joint_map import JointMap, OtherSkeletonError
 
 __all__ = [
     "NO_SPLIT",
@@ -170,14 +170,31 @@ def read_clips(
 
 
 def _read(path: Path, said: Conventions, joint_map: JointMap | None, as_published: bool) -> Iterator[Clip | Remark]:
-    said = said if joint_map is None else said.or_else(joint_map.conventions)
     reader, suffix = _reader_of(path), path.suffix.lower()
+    if reader in _NAMED and joint_map is not None:
+        yield from _read_mapped(reader, path, said, joint_map)
+        return
     if reader in _UNSETTLED:
-        yield from reader(path, said, joint_map) if reader in _NAMED else reader(path, said)
+        yield from reader(path, said)
         return
     if as_published:
         reader = _PUBLISHED_READERS.get(suffix, reader)
     yield from _meant(reader(path), said)
+
+
+def _read_mapped(reader: _Reader, path: Path, said: Conventions, joint_map: JointMap) -> Iterator[Clip | Remark]:
+    try:
+        yield from reader(path, said.or_else(joint_map.conventions), joint_map)
+    except DamagedFileError as error:
+        # Readers check names before the first clip, and put the file's name before what the map says.
+        if not isinstance(error.__context__, OtherSkeletonError):
+            raise
+        # A map is for one skeleton, and a folder may have files of others, whose names may be known.
+        try:
+            yield from reader(path, said)
+        except DamagedFileError:
+            raise error from None
+        yield Remark("it has no joint of the joint map, so it was read by the names of its own joints.")
 
 
 def _meant(read: Iterator[Clip | Remark], said: Conventions) -> Iterator[Clip | Remark]:

@@ -68,7 +68,6 @@ class _Bone:
 class _Skeleton:
     bones: Mapping[str, _Bone]  # by name; every parent before its children, the root first
     metres: float | None  # the length of its unit, if it says it
-    in_degrees: bool
 
 
 def read(
@@ -117,12 +116,14 @@ def read(
 
 def skeleton_of(path: Path) -> Path:
     """The .asf file of a motion. Raises `DamagedFileError`, which says which names were looked for."""
-    beside = {file.stem: file for file in sorted(path.parent.iterdir()) if file.suffix.lower() == ".asf"}
-    for name in (path.stem, path.stem.rpartition("_")[0]):
-        if name in beside:
-            return beside[name]
+    names = (path.stem, path.stem.rpartition("_")[0])
+    for name in names:
+        for suffix in (".asf", ".ASF"):
+            if name and (found := path.with_name(name + suffix)).is_file():
+                return found
+    beside = [file for file in sorted(path.parent.iterdir()) if file.suffix.lower() == ".asf"]
     if len(beside) == 1:
-        return next(iter(beside.values()))
+        return beside[0]
     raise DamagedFileError(
         f"{path} has no skeleton beside it: there are {len(beside)} .asf files in its folder, and none is called "
         f"{path.stem}.asf or like the part of it before the last '_'. Put its skeleton there."
@@ -158,7 +159,6 @@ def _read_skeleton(path: Path) -> _Skeleton:
     section, bone = "", _Bone("", 0)
     bones: dict[str, _Bone] = {"root": _Bone("root", 1, freedoms=("tx", "ty", "tz", "rx", "ry", "rz"))}
     metres: float | None = None
-    in_degrees = True
     axis_order = "XYZ"
     for number, words in enumerate(lines, start=1):
         if not words:
@@ -170,8 +170,8 @@ def _read_skeleton(path: Path) -> _Skeleton:
         if section == "units" and key == "length":
             length = _numbers(path, number, values, 1)[0]
             metres = _INCH_M / length if length > 0 else None
-        elif section == "units" and key == "angle":
-            in_degrees = not values or values[0].lower().startswith("deg")
+        elif section == "units" and key == "angle" and values and not values[0].lower().startswith("deg"):
+            raise damaged_line(path, number, f"says angles in {values[0]!r}; only degrees are read")
         elif section == "root":
             _set_root(path, number, bones["root"], key, values, axis_order)
             axis_order = values[0] if key == "axis" and values else axis_order
@@ -191,7 +191,7 @@ def _read_skeleton(path: Path) -> _Skeleton:
                 bones[child].parent = key
     if len(bones) == 1:
         raise DamagedFileError(f"{path} has no bones (:bonedata); it is not a skeleton of Acclaim, or was cut off.")
-    return _Skeleton(_from_root(path, bones), metres, in_degrees)
+    return _Skeleton(_from_root(path, bones), metres)
 
 
 def _set_root(path: Path, number: int, root: _Bone, key: str, values: Sequence[str], order: str) -> None:
@@ -244,7 +244,7 @@ def _positions(path: Path, skeleton: _Skeleton) -> Float64[np.ndarray, "frames b
         own = np.broadcast_to(np.eye(3), (len(values), 3, 3))
         for key in bone.freedoms:
             if key[0] == "r":
-                own = _about(key[1], angles[key] if skeleton.in_degrees else np.degrees(angles[key])) @ own
+                own = _about(key[1], angles[key]) @ own
         own = bone.axis @ own @ bone.axis.T
         if not bone.parent:
             place = [angles.get(key, np.zeros(len(values))) for key in ("tx", "ty", "tz")]
@@ -260,6 +260,8 @@ def _read_motion(path: Path, skeleton: _Skeleton) -> dict[str, Float64[np.ndarra
     count = 0
     for number, line in enumerate(read_lines(path), start=1):
         words = line.partition("#")[0].split()
+        if words and words[0].lower() == ":radians":
+            raise damaged_line(path, number, "says angles in radians; only degrees are read")
         if not words or words[0].startswith(":"):
             continue
         if len(words) == 1 and words[0].isdecimal():

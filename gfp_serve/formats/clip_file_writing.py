@@ -10,7 +10,7 @@ from gfp_serve.conventions import STANDARD, Conventions
 from gfp_serve.errors import InvalidRequestError, check_type, in_field
 from gfp_serve.files import written_whole
 from gfp_serve.formats.clip import UNKNOWN_SUBJECT, Clip
-from gfp_serve.layouts import Layout
+from gfp_serve.layouts import LAYOUTS, Layout
 
 
 def write(path: Path | str, clips: Sequence[Clip], *, conventions: Conventions = STANDARD) -> None:
@@ -28,7 +28,8 @@ def write(path: Path | str, clips: Sequence[Clip], *, conventions: Conventions =
     arrays: dict[str, np.ndarray] = {
         "positions": np.concatenate([clip.sequence[:, 0] for clip in clips]),
         "offsets": np.cumsum([0, *(len(clip.sequence) for clip in clips)], dtype=np.int64),
-        "joint_names": np.array(layout.joint_names),
+        # A reader knows joints by their names alone, so those of a layout of one's own are written as standard names.
+        "joint_names": np.array(layout.joint_names if LAYOUTS.get(layout.name) == layout else layout.canonical_names),
         "parents": np.array(layout.parents, dtype=np.int16),
         "fps": np.array(clips[0].fps, dtype=np.float32),
         "subject": _subject_array([clip.subject for clip in clips]),

@@ -19,11 +19,18 @@ _SEPARATORS = ",;\t"
 Rows = Mapping[int, Sequence[str]]  # the fields of each line that has some, by its number in the file
 
 
+_MAX_NAME_LENGTH = 100
+
+
 def heading_of(line: str) -> list[str]:
     """The names of columns."""
     separator = max(_SEPARATORS, key=line.count)
-    names = next(csv.reader([line.lstrip("# ")], delimiter=separator), [])
-    return [name.strip() for name in names]
+    try:
+        names = next(csv.reader([line.lstrip("# ")], delimiter=separator), [])
+    except csv.Error:  # a field longer than the module takes
+        return []
+    # No column has so long a name, and telling what one means takes longer the longer it is.
+    return [name.strip()[:_MAX_NAME_LENGTH] for name in names]
 
 
 def rows_of(path: Path, lines: Sequence[str], num_columns: int) -> Rows:

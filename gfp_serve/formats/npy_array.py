@@ -34,13 +34,18 @@ def open_array(path: Path) -> np.ndarray:
         raise DamagedFileError(f"{path} holds {dtype}; expected an array of numbers. Write it again as float32.")
     size = path.stat().st_size
     expected = start + math.prod(shape) * dtype.itemsize
-    if min(shape, default=0) < 0 or expected != size:
+    if min(shape, default=0) < 0 or expected != size or any(type(length) is bool for length in shape):
         raise DamagedFileError(
             f"{path} announces {shown(shape)} numbers, {expected} bytes in all, and has {size} bytes; copy it again."
         )
-    if 0 in shape:
-        return np.empty(shape, dtype)
-    return np.memmap(path, dtype=dtype, mode="r", offset=start, shape=shape, order="F" if fortran_order else "C")
+    try:
+        if 0 in shape:
+            return np.empty(shape, dtype)
+        return np.memmap(path, dtype=dtype, mode="r", offset=start, shape=shape, order="F" if fortran_order else "C")
+    except (ValueError, TypeError, OverflowError) as error:  # sizes and numbers of axes that numpy does not have
+        raise DamagedFileError(
+            f"{path} announces {shown(shape)} numbers, which no array has; copy it again."
+        ) from error
 
 
 def read_header(file: io.BufferedIOBase) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

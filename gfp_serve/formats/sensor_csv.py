@@ -20,7 +20,17 @@ import numpy as np
 from gfp_serve.conventions import METRES, Conventions, Unit
 from gfp_serve.errors import DamagedFileError, UnknownLayoutError
 from gfp_serve.formats.clip import Clip
-from gfp_serve.formats.csv_table import NUMBERS, TIMES, Rows, coordinates_of, heading_of, label_in, numbers_in, rows_of
+from gfp_serve.formats.csv_table import (
+    NUMBERS,
+    TIMES,
+    Rows,
+    coordinates_of,
+    heading_of,
+    label_in,
+    number_of,
+    numbers_in,
+    rows_of,
+)
 from gfp_serve.formats.named_joints import known_name, layout_of_names
 from gfp_serve.formats.people import MAX_BODIES, Frames, Person
 from gfp_serve.formats.recorded_people import Video, clips_of
@@ -38,7 +48,7 @@ _STATE = re.compile(
 )
 _PREFIX = re.compile(r"^(?:k4abt[ _]joint|joint ?type|joint)[ _.]+", re.IGNORECASE)
 # States of joints that were not seen, of the Kinect v2 and the Azure Kinect.
-_NOT_SEEN = {"0", "0.0", "nottracked", "not tracked", "not_tracked", "none", "false"}
+_NOT_SEEN = {"nottracked", "not tracked", "not_tracked", "none", "false"}
 _BODIES = (
     *("bodyid", "body_id", "body", "trackingid", "tracking_id", "trackid", "track_id", "personid", "person_id"),
     *("userid", "user_id", "skeletonid", "skeleton_id", "id"),
@@ -78,7 +88,8 @@ def read(path: Path, said: Conventions, joint_map: JointMap | None) -> Iterator[
     simple = [name.lower().replace(" ", "_") for name in heading]
     joints = coordinates_of(path, rows, [*columns.coordinates]).reshape(len(rows), -1, 3)
     for joint, column in columns.states.items():
-        lost = [row[column].strip().lower() in _NOT_SEEN for row in rows.values()]
+        texts = [row[column].strip().lower() for row in rows.values()]
+        lost = [text in _NOT_SEEN or number_of(text) == 0 for text in texts]
         joints[lost, joint] = np.nan
     bodies = next((_texts(rows, simple.index(name)) for name in _BODIES if name in simple), None)
     if bodies is not None and len(set(bodies)) == len(bodies) > 1:

@@ -9,6 +9,7 @@ data/prepare_data_h36m.py). A mapping is a pickle inside the archive; it is neve
 import io
 import re
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -50,7 +51,7 @@ def is_data_set(path: Path) -> bool:
             names = archive.namelist()
     except UNREADABLE_ARCHIVE:
         return False
-    return f"{_SOLID}.npy" in names or f"{_FLAT}.npy" in names
+    return "positions.npy" not in names and (f"{_SOLID}.npy" in names or f"{_FLAT}.npy" in names)
 
 
 def read(path: Path, said: Conventions) -> Iterator[Clip | Remark]:
@@ -74,6 +75,7 @@ def read(path: Path, said: Conventions) -> Iterator[Clip | Remark]:
             f"{path} has no action; expected a mapping person -> action -> positions. Copy it again."
         )
     layout_2d, assumed = _layout_2d(path, content.get("metadata")) if _FLAT in content else (H36M17, "")
+    taken: Counter[str] = Counter()
     for take in takes:
         _check_shape(take, layout_2d)
     if assumed:
@@ -83,8 +85,10 @@ def read(path: Path, said: Conventions) -> Iterator[Clip | Remark]:
         yield Remark(f"it does not say how many frames a second it has; {_VIDEO_FPS:g} were assumed.")
     for take in takes:
         split = _SIDES.get(take.subject, NO_SPLIT)
+        taken[take.name] += 1  # names that differ in blanks alone become one
+        name = take.name if taken[take.name] == 1 else f"{take.name}#{taken[take.name]}"
         clip = Clip(
-            name=take.name,
+            name=name,
             sequence=np.empty((0, 0, 0, 3), dtype=np.float32),
             layout=layout_2d if take.is_flat else _LAYOUTS[take.array.shape[1]],
             fps=FPS if known else _VIDEO_FPS,
@@ -97,7 +101,7 @@ def read(path: Path, said: Conventions) -> Iterator[Clip | Remark]:
         try:
             yield from _flat_clip(path, take, clip, said) if take.is_flat else _solid_clip(take, clip, said)
         except InvalidSkeletonError as error:
-            yield Remark(error.message, left_out=take.name)
+            yield Remark(error.message, left_out=name)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

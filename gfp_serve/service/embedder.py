@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float32
@@ -12,7 +13,7 @@ from gfp_serve.batching.batcher import Batcher
 from gfp_serve.bundle import Manifest
 from gfp_serve.config import Limits
 from gfp_serve.doubts import Doubt, Look, look_at
-from gfp_serve.errors import EncoderMismatchError, InvalidRequestError, InvalidSkeletonError, in_field
+from gfp_serve.errors import EncoderMismatchError, GfpError, InvalidRequestError, InvalidSkeletonError, in_field
 from gfp_serve.layouts import Layout
 from gfp_serve.lost_joints import lost_as_nan
 from gfp_serve.preprocess import MAX_BODIES, clean, sample
@@ -54,6 +55,7 @@ class Embedder:
         self.encoder_digest = manifest.encoder_digest
         self.limits = limits
         self.compares_dimensions = manifest.compares_dimensions
+        self.sees_travel = manifest.sees_travel
         self._dimensions = manifest.dimensions
         self._preprocess = manifest.preprocess
         self._batcher = batcher
@@ -82,12 +84,10 @@ class Embedder:
         Raises `InvalidSkeletonError` or `InvalidRequestError` for the first that cannot be used, `OverloadedError`, and
         `ClosedError`. Sequences of cancelled calls are not encoded.
         """
-        sequences, further = [], []
-        for field, message in messages:
-            with in_field(field):
-                sequence, layout, doubts = read_sequence(message, self.limits)
-            sequences.append((field, sequence, layout))
-            further += [(field, doubt) for doubt in doubts]
+        # Placing many joints of an image takes long enough to hold up other calls.
+        is_long = sum(len(message.positions) for _, message in messages if message.dimensions == 2) > _FEW_COORDINATES
+        read = partial(_read_sequences, messages, self.limits)
+        sequences, further = await asyncio.to_thread(read) if is_long else read()
         return replace(await self._embed(sequences), further=further)
 
     async def embed_arrays(
@@ -149,6 +149,22 @@ class Embedder:
                 f"its joints are {look.dimensions}-D, and this server's encoder takes {taken} ones. Send joints in "
                 f"space to an encoder for 3-D, and joints of an image to one for 2-D; GetInfo says what one takes."
             )
+
+
+def _read_sequences(
+    messages: Sequence[tuple[str, embedding_pb2.Sequence]], limits: Limits
+) -> tuple[list[tuple[str, Float32[np.ndarray, "_frames _bodies _joints 3"], Layout]], list[tuple[str, Doubt]]]:
+    """The sequences of messages, each with its field, and doubts about how they were read."""
+    sequences, further = [], []
+    for field, message in messages:
+        try:
+            sequence, layout, doubts = read_sequence(message, limits)
+        except GfpError as error:
+            error.field = f"{field}.{error.field}" if error.field else field
+            raise
+        sequences.append((field, sequence, layout))
+        further += [(field, doubt) for doubt in doubts]
+    return sequences, further
 
 
 def write_timing(started_ns: int, embedded: Embedded | None = None, search_s: float = 0.0) -> embedding_pb2.Timing:

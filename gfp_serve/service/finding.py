@@ -46,16 +46,20 @@ class Queries:
         only_flat = replace(where, must=(*where.must, AnyOf(DIMENSIONS, (2,))))
         return [(replace(scope, where=only_flat), flat), *([(scope, rest)] if rest else [])]
 
-    def doubts(self, found: Sequence[Sequence[object]], field: str = "queries") -> list[tuple[str, Doubt]]:
+    def doubts(
+        self, found: Sequence[Sequence[object]], *, sees_travel: bool, field: str = "queries"
+    ) -> list[tuple[str, Doubt]]:
         """What may be wrong with the queries and what was found for each, with their fields in the request.
 
-        Of moments only their absence can be doubted.
+        `sees_travel` says whether travel counts for the encoder. Of moments only their absence can be doubted.
         """
         return [
             (f"{field}[{row}]", doubt)
             for row, (look, each) in enumerate(zip(self.looks, found, strict=True))
             if look is not None and (not each or isinstance(each[0], Neighbour))
-            for doubt in doubts_about_found(look, [one for one in each if isinstance(one, Neighbour)])
+            for doubt in doubts_about_found(
+                look, [one for one in each if isinstance(one, Neighbour)], sees_travel=sees_travel
+            )
         ]
 
 

@@ -80,14 +80,14 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
             if request.merge_windows:
                 moments_of = partial(find_moments, gallery, top_k=top_k, max_neighbours=limits.max_top_k)
                 moments = find_parted(queries, scope, moments_of, compares_dimensions=compares)
-                doubts.extend(queries.doubts(moments))
+                doubts.extend(queries.doubts(moments, sees_travel=self._embedder.sees_travel))
                 for each in moments:
                     with in_field("top_k"):
                         add_result().moments.extend(budget.fit(write_moment(moment)) for moment in each)
                 return
             neighbours_of = partial(find_neighbours, gallery, top_k=top_k)
             found = find_parted(queries, scope, neighbours_of, compares_dimensions=compares)
-            doubts.extend(queries.doubts(found))
+            doubts.extend(queries.doubts(found, sees_travel=self._embedder.sees_travel))
             for neighbours in found:
                 with in_field("top_k"):
                     add_result().neighbours.extend(budget.fit(write_neighbour(each)) for each in neighbours)
@@ -112,7 +112,7 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
         def search() -> None:
             neighbours_of = partial(find_neighbours, gallery, top_k=num_voters)
             found = find_parted(queries, scope, neighbours_of, compares_dimensions=compares)
-            doubts.extend(queries.doubts(found))
+            doubts.extend(queries.doubts(found, sees_travel=self._embedder.sees_travel))
             counts: Sequence[Mapping[str, int] | None] = [None] * len(found)
             if voting.balanced:  # after the search, so that the classes of what it found are counted as far as possible
                 counts = count_classes(gallery, queries, scope, compares_dimensions=compares)

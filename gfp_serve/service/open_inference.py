@@ -214,7 +214,9 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
             "label_score": np.array([score for _, score in votes], np.float32),
         }
         reply = _write_reply(request, outputs, self._embedder.limits)
-        _warn(reply, [*embedded.doubts, *queries.doubts(found, "skeleton")])
+        _warn(
+            reply, [*embedded.doubts, *queries.doubts(found, sees_travel=self._embedder.sees_travel, field="skeleton")]
+        )
         return reply
 
     async def _embed(self, request: oip.ModelInferRequest, clips: np.ndarray) -> Embedded:

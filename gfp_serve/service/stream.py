@@ -209,7 +209,11 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
                 (class_counts,) = await asyncio.to_thread(count, gallery, queries, asked.classify)
             classification = classify(neighbours[:num_voters], asked.voting, class_counts)
             reply.classification.CopyFrom(write_classification(classification, budget.fit))
-        return [("frames", doubt) for each in found for _, doubt in queries.doubts([each])]
+        return [
+            ("frames", doubt)
+            for each in found
+            for _, doubt in queries.doubts([each], sees_travel=self._embedder.sees_travel)
+        ]
 
     async def _nearest(self, gallery: Gallery, scope: Scope, queries: Queries, top_k: int) -> list[Neighbour]:
         def search() -> list[Neighbour]:

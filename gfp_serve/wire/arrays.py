@@ -24,7 +24,9 @@ _FLOAT = np.dtype("<f4")
 MAX_JOINTS, MAX_JOINT_NAME_LENGTH = 512, 64
 
 
-def write_sequence(sequence: Float32[np.ndarray, "frames bodies joints 3"], layout: Layout) -> embedding_pb2.Sequence:
+def write_sequence(
+    sequence: Float32[np.ndarray, "frames bodies joints 3"], layout: Layout, conventions: Conventions = STANDARD
+) -> embedding_pb2.Sequence:
     """The message that `read_sequence` reads. A layout that is not in the table is sent as the names of its joints."""
     num_frames, num_bodies, num_joints, _ = sequence.shape
     return embedding_pb2.Sequence(
@@ -32,8 +34,27 @@ def write_sequence(sequence: Float32[np.ndarray, "frames bodies joints 3"], layo
         num_frames=num_frames,
         num_bodies=num_bodies,
         num_joints=num_joints,
+        conventions=write_conventions(conventions),
         **write_layout(layout),
     )
+
+
+def write_image_joints(
+    joints: Float32[np.ndarray, "frames bodies joints 3"], layout: Layout, conventions: Conventions = STANDARD
+) -> embedding_pb2.Sequence:
+    """The message of 2-D joints: x, y and confidence. Standard conventions are those of images, where -y is up."""
+    message = write_sequence(joints, layout)
+    message.dimensions = 2
+    if conventions != STANDARD:
+        message.conventions.up = conventions.up or ""
+    return message
+
+
+def write_conventions(conventions: Conventions) -> embedding_pb2.Conventions | None:
+    """The message that `read_conventions` reads; None for those that it takes for granted."""
+    if conventions in (STANDARD, Conventions()):
+        return None
+    return embedding_pb2.Conventions(up=conventions.up or "", unit=conventions.unit or "", hand=conventions.hand or "")
 
 
 def write_layout(layout: Layout) -> dict[str, Any]:

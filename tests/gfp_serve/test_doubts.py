@@ -108,5 +108,9 @@ def test_items_of_another_kind_are_told(look, items, kind, said):
     assert said in doubt.text
 
 
+def test_an_encoder_for_which_travel_does_not_count_brings_no_doubt_of_it():
+    assert doubts_about_found(Look(3, travels=False), found({}), sees_travel=False) == []
+
+
 def test_some_items_that_travel_as_the_clip_does_are_enough():
     assert doubts_about_found(Look(3, travels=False), found({}, {"travels": False})) == []

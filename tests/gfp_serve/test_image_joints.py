@@ -36,6 +36,15 @@ def test_a_clip_is_upright_flat_and_scaled_by_its_trunk():
     assert (placed.sequence[1] - placed.sequence[0])[..., 0] == pytest.approx(0.2 * 0.5 / 0.48, rel=0.02)
 
 
+def test_one_body_needs_no_axis_of_bodies_and_a_layout_may_be_named():
+    confidence = np.ones(POINTS.shape[:3])
+    expected = from_image(POINTS, COCO17, confidence=confidence).sequence
+    found = from_image(POINTS[:, 0], "coco17", confidence=confidence[:, 0]).sequence
+    np.testing.assert_array_equal(found, expected)
+    with pytest.raises(InvalidSkeletonError, match="2-D coco17 joints must have shape frames × bodies × 17 × 2"):
+        from_image(np.concatenate([POINTS, confidence[..., None]], axis=-1), COCO17)
+
+
 @pytest.mark.parametrize("factor", [0.01, 3.0])
 def test_the_size_of_the_image_does_not_matter(factor):
     np.testing.assert_allclose(

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from gfp_serve.conventions import Conventions
 from gfp_serve.errors import DamagedFileError, InvalidRequestError
-from gfp_serve.formats import Clip, read_clips, write_clip_file
+from gfp_serve.formats import Clip, Remark, read_clips, write_clip_file
 from gfp_serve.joint_map import JointMap, read_joint_map, write_guess
 from gfp_serve.layouts import NTU25
 from tests.support.bvh_person import write_person
@@ -72,7 +72,7 @@ def test_a_map_that_does_not_fit_says_what_is_missing() -> None:
     with pytest.raises(
         DamagedFileError, match=r"it has no joint 'hip', which the joint map names; its joints are a, b"
     ):
-        JointMap({"hip": "HipLeft"}).layout_of(["a", "b"], [-1, 0])
+        JointMap({"a": "Head", "hip": "HipLeft"}).layout_of(["a", "b"], [-1, 0])
     with pytest.raises(DamagedFileError, match=r"the joint map says too little: .* neither a joint 'SpineBase'"):
         JointMap({"a": "HipLeft"}).layout_of(["a", "b"], [-1, 0])
 
@@ -116,6 +116,19 @@ def test_a_rig_that_nobody_knows_is_read_with_a_map_that_a_guess_began(tmp_path:
     result = CliRunner().invoke(gfp_data, ["info", str(path), "--joint-map", str(tmp_path / "map.toml")])
     assert result.exit_code == 0, result.output
     assert "read as y up, centimetres, right-handed." in result.stderr
+
+
+def test_a_file_with_none_of_a_maps_joints_is_read_by_its_own_names(tmp_path: Path) -> None:
+    path = write_person(tmp_path / "known.bvh")
+    (expected,) = read_clips(path)
+    said: list[Remark] = []
+    of_another = JointMap({"Cadera": "SpineBase"}, Conventions(unit="mm"))
+    (found,) = read_clips(path, joint_map=of_another, report=said.append)
+    np.testing.assert_array_equal(found.sequence, expected.sequence)
+    assert "has no joint of the joint map" in str(said[-1])
+    strange = write(tmp_path / "strange.bvh", path.read_text().replace("Left", "q").replace("Right", "w"))
+    with pytest.raises(DamagedFileError, match="it has no joint of the joint map; its joints are"):
+        list(read_clips(strange, joint_map=of_another))
 
 
 def test_a_guess_is_a_map(tmp_path: Path) -> None:

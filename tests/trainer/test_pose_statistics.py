@@ -109,6 +109,20 @@ def test_a_body_whose_hips_are_never_seen_hangs_from_its_shoulders() -> None:
     np.testing.assert_allclose(parts[:, JOINT["HipLeft"]], [[0.09, 0, 0]] * 6, atol=1e-6)
 
 
+def test_people_of_whom_one_side_is_never_seen_differ_as_they_do_whole() -> None:
+    bodies = [person(seed) for seed in range(3)]
+    hidden = [body.copy() for body in bodies]
+    middles = [JOINT["SpineBase"], JOINT["SpineShoulder"]]
+    for body in hidden:
+        body[:, [right for _, right in NTU25.pairs] + middles] = np.nan
+    for one in range(3):
+        for other in range(one):
+            assert embed(hidden[one]) @ embed(hidden[other]) < 0.9
+    for body in hidden:
+        body[:, [left for left, _ in NTU25.pairs]] = np.nan  # only head, neck and the middle of the spine are left
+    assert embed(hidden[0]) @ embed(hidden[1]) < 0.9999
+
+
 def test_a_clip_without_depth_is_not_turned() -> None:
     flat = person()
     flat[..., 2] = 0

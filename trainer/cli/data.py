@@ -16,6 +16,7 @@ from gfp_serve.cli.printing import output
 from gfp_serve.cli.progress import errors, progress, warn
 from gfp_serve.cli.reading import joint_map_option, label_from_option, say_how_files_were_read
 from gfp_serve.conventions import Conventions
+from gfp_serve.errors import DamagedFileError
 from gfp_serve.formats import Clip, Remark, acclaim, bvh, clip_file, find_named_files, ntu, read_clips, trc
 from gfp_serve.formats.file_names import stem
 from gfp_serve.formats.folder_labels import label_files
@@ -284,10 +285,15 @@ def _clips(path: Path, conventions: Conventions, joint_map: JointMap | None) -> 
 
         # As an import does: FILE is needed where several files have the same name.
         prefix = "" if file.name == stem(file.path) else f"{file.name}/"
-        clips += [
-            replace(clip, name=prefix + clip.name)
-            for clip in read_clips(file.path, conventions=conventions, joint_map=joint_map, report=report)
-        ]
+        try:
+            clips += [
+                replace(clip, name=prefix + clip.name)
+                for clip in read_clips(file.path, conventions=conventions, joint_map=joint_map, report=report)
+            ]
+        except DamagedFileError as error:
+            if path == file.path:
+                raise
+            warn(f"left out: {error}")
     say_how_files_were_read(remarks, None)
     return clips
 

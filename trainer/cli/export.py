@@ -68,7 +68,9 @@ def gfp_export(
     canonical = choose_canonical(_raw_clips(recordings))
     if run is None:
         model: nn.Module = PoseStatistics()
-        origin = Origin(name=name or "pose-statistics", objective="none", step=0, data={}, training=None)
+        origin = Origin(
+            name=name or "pose-statistics", objective="none", step=0, data={}, training=None, sees_travel=False
+        )
         preprocess = PreprocessConfig(sampling=sampling_for(model, SampleConfig()))
     else:
         checkpoint = Checkpoint.read(run)

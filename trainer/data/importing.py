@@ -27,6 +27,9 @@ from trainer.data.store_writer import StoreWriter
 FOLDER_SUFFIXES = {".skeleton", ".txt", ".bvh", ".amc", ".json", ".csv", ".npy", ".trc"}
 
 
+_MAX_CAMERA = 32_767
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportConfig:
     """How recordings become a store."""
@@ -246,6 +249,10 @@ def _add(
         name = prefix + clip.name
         if f"{source}/{name}" in writer:
             reason = f"{reading.file} has a second clip of this name; rename one of them."
+            leave_out(Problem(f"{source}/{name}", reason, is_file=False))
+            continue
+        if not -_MAX_CAMERA <= clip.camera <= _MAX_CAMERA:
+            reason = f"its camera has the number {clip.camera}; a store keeps numbers up to {_MAX_CAMERA}."
             leave_out(Problem(f"{source}/{name}", reason, is_file=False))
             continue
         split, protocol = config.split_of(source, clip)

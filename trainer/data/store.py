@@ -9,7 +9,7 @@ import hashlib
 import json
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,6 +106,7 @@ class ClipStore:
                 columns = {name: archive[name] for name in names}
             if len({len(column) for name, column in columns.items() if name != LACKING}) != 1:
                 raise StoreError(f"{path}: the columns of {CLIPS_FILE} differ in length; import the data again.")
+            _check_lacking(path, columns)
             return cls(path, description, columns)
         except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
             raise StoreError(f"{path} is not a usable clip store: {error}") from error
@@ -217,6 +218,28 @@ def _read_description(path: Path) -> dict[str, Any]:
     if preprocess.digest != description.get("preprocess_digest"):
         raise StoreError(f"{path}: the preprocessing in {STORE_FILE} was altered; import the data again.")
     return description
+
+
+def _check_lacking(path: Path, columns: Mapping[str, np.ndarray]) -> None:
+    """Raise `StoreError` when runs of lacking joints cannot be of these clips."""
+    if LACKING not in columns:
+        return
+    runs, frames, bodies = columns[LACKING], columns["num_frames"], columns["num_bodies"]
+    is_whole = runs.dtype.kind in "iu" and runs.ndim == 2 and runs.shape[1] == 5
+    if is_whole and len(runs):
+        clip, body, joint, start, stop = runs.T.astype(np.int64)
+        is_whole = bool(
+            (np.diff(clip) >= 0).all()
+            and clip[0] >= 0
+            and clip[-1] < len(frames)
+            and ((body >= 0) & (body < bodies[clip]) & (joint >= 0) & (joint < _JOINTS)).all()
+            and ((start >= 0) & (start < stop) & (stop <= frames[clip])).all()
+        )
+    if not is_whole or any(len(letters) != _JOINTS for letters in columns["joints"].tolist()):
+        raise StoreError(
+            f"{path}: what {CLIPS_FILE} says of lacking joints does not fit its clips; copy the store again or import "
+            f"the data again."
+        )
 
 
 def _map_rows(path: Path, num_rows: int) -> np.ndarray:

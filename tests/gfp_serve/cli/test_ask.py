@@ -14,10 +14,12 @@ from gfp_serve.cli.serve import gfp_serve
 from gfp_serve.client import Client
 from gfp_serve.client import recordings as recordings_of_client
 from gfp_serve.config import ServeConfig
+from gfp_serve.conventions import Conventions
 from gfp_serve.formats import Clip, write_clip_file
 from gfp_serve.items import Effort
 from gfp_serve.layouts import KINECT20, NTU25, Layout
 from tests.support.full_disk import file_size_limit
+from tests.support.person import waving
 from tests.support.servers import running_in_thread, small_config
 from tests.support.tiny_bundle import SIZE, embedding_of, walk
 
@@ -81,6 +83,19 @@ def test_added_clips_are_found_by_file_and_name_with_their_label_and_attributes(
     assert (nearest["id"], nearest["label"], nearest["attributes"]["subject"]) == ("a/c1", "wave", "1")
     assert nearest["similarity"] == pytest.approx(1, abs=1e-4)
     assert len(found[0]["neighbours"]) == 2
+
+
+def test_a_note_names_the_clip_that_the_server_warns_of(run, tmp_path):
+    upside_down = waving() * np.float32([1, -1, -1])
+    sequences = {"a": waving(), "b": upside_down, "c": upside_down}
+    write_clip_file(
+        tmp_path / "day.npz",
+        [Clip(name=name, sequence=each, layout=NTU25, fps=30.0) for name, each in sequences.items()],
+        conventions=Conventions(up="y", unit="m", hand="right"),
+    )
+    notes = run("add", tmp_path / "day.npz").stderr.splitlines()
+    (note,) = [line for line in notes if line.startswith("note: day/")]
+    assert note.startswith("note: day/b and 1 more of its request: it looks as if -y were up")
 
 
 def test_add_says_what_was_new_what_was_replaced_and_what_the_gallery_has(run, recordings, address):

@@ -210,7 +210,7 @@ def test_info_and_health_describe_the_server(ask):
     ("method", "arguments", "error", "words"),
     [
         ("embed", (walk(1) * 100,), InvalidSkeletonError, r"sequences\[0\]: the trunk"),
-        ("embed", (walk(1)[..., :2],), InvalidSkeletonError, r"frames × bodies × 25 × 3"),
+        ("embed", (walk(1)[..., :1],), InvalidSkeletonError, r"frames × bodies × 25 × 3"),
         ("embed", (walk(1), "kinect7"), UnknownLayoutError, "choose one of"),
         ("search", (walk(1),), EmptyGalleryError, "empty"),
         ("search", ("nobody",), ItemNotFoundError, "nobody"),

@@ -32,6 +32,7 @@ with Client(sys.argv[1]) as client:
         lambda: client.search(motion, gallery=3),
         lambda: client.search(None),
         lambda: client.embed(motion, layout=None),
+        lambda: client.embed(motion, conventions="mm"),
         lambda: client.embed([[1.0]]),
         lambda: client.classify(motion, num_neighbours="5"),
         lambda: client.classify(motion, temperature="5"),
@@ -70,6 +71,7 @@ effort: it is 'exact', of type str; give an Effort, such as Effort(exact=True).
 gallery: it is 3, of type int; give a text.
 queries[0]: a sequence must be an array of numbers, got NoneType
 layout: it is None, of type NoneType; give a Layout or a name: azure32, bandai21, body25,
+conventions: it is 'mm', of type str; give Conventions, such as Conventions(up="-y").
 sequences[0]: a sequence must be an array of numbers, got list
 num_neighbours: it is '5', of type str; give a whole number.
 temperature: it is '5', of type str; give a number.

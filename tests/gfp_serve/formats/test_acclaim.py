@@ -171,6 +171,8 @@ def test_bones_with_names_of_their_own_are_read_with_a_joint_map(tmp_path: Path)
         ("02.asf", "dof rx ry rz", "dof rx ry rq", "names the freedom 'rq'"),
         ("02.asf", "    root lhipjoint", "    root lhipjoint lhipjoint", "hangs 'lhipjoint' on 'root'"),
         ("02.asf", "rhipjoint lowerback\n", "rhipjoint\n", "begins the bone 'head', which hangs on no other"),
+        ("02.asf", "angle deg", "angle rad", r"02.asf: line \d+ says angles in 'rad'; only degrees are read"),
+        ("02_01.amc", ":DEGREES", ":RADIANS", "02_01.amc: line 3 says angles in radians"),
         ("02.asf", ":bonedata", ":bones", "hangs|no bones"),
         ("02_01.amc", "root 0", "rot 0", r"02_01.amc: line 5 is for 'rot'; expected a frame's number or a bone"),
         ("02_01.amc", "root 0 ", "root nan ", "line 5 must hold 6 numbers"),

@@ -42,6 +42,15 @@ def test_a_clip_without_a_text_has_no_description_and_a_caller_says_conventions(
     assert said == ["read as z up, millimetres, right-handed."]
 
 
+@pytest.mark.parametrize("shape", ["(0, 9223372036854775808, 3)", "(True, 22, 3)", f"({'1, ' * 70})"])
+def test_a_header_of_an_array_that_cannot_be_is_refused_by_name(shape: str, tmp_path: Path) -> None:
+    path = tmp_path / "odd.npy"
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}".ljust(500)[:499] + "\n"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + bytes(4 * 66))
+    with pytest.raises(DamagedFileError, match=re.escape(str(path))):
+        list(read_clips(path))
+
+
 def test_infinite_coordinates_leave_the_clip_out(tmp_path: Path) -> None:
     wrong = JOINTS.copy()
     wrong[1, 2, 0] = -np.inf

@@ -70,6 +70,15 @@ def test_any_usual_heading_is_read(names: Sequence[str], form: str, axes: str, l
     ]
 
 
+@pytest.mark.parametrize("zero", ["0", "0.00", "0e0", "NotTracked"])
+def test_a_joint_without_confidence_is_lost_however_zero_is_written(zero: str, tmp_path: Path) -> None:
+    heading = [*columns(NTU25.joint_names), "HandLeft_Confidence"]
+    rows = [[*row, "1.00" if number else zero] for number, row in enumerate(flat(person(NTU25, 3)))]
+    (clip,) = read_clips(write(tmp_path / "one.csv", heading, rows))
+    hand = clip.sequence[:, 0, clip.layout.canonical_names.index("HandLeft")]
+    assert np.isnan(hand).all(axis=1).tolist() == [True, False, False]
+
+
 def test_two_people_side_by_side_in_a_row_are_refused(tmp_path: Path) -> None:
     names = [f"{name}_{number}" for number in (1, 2) for name in NTU25.joint_names]
     both = np.concatenate([person(NTU25, 3), person(NTU25, 3, 1.0)], axis=1)

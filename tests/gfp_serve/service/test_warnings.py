@@ -18,6 +18,7 @@ from gfp_serve.layouts import NTU25
 from gfp_serve.server import Server
 from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc, open_inference_pb2_grpc
 from gfp_serve.v1 import open_inference_pb2 as oip
+from gfp_serve.wire.arrays import write_sequence
 from tests.support.person import waving
 from tests.support.servers import channel_to, running, small_config
 from tests.support.tiny_bundle import tiny_bundle
@@ -201,6 +202,27 @@ async def test_a_stream_warns_once_and_takes_2d_joints(client, warned):
     )
     assert len([window async for window in client.stream(upside_down(), wrong)]) == 5
     assert [(each.field, each.kind) for each in warned] == [("frames", "up")]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"dimensions": 4}, "sequences[1].dimensions"),
+        ({"conventions": embedding_pb2.Conventions(up="down")}, "sequences[1].conventions"),
+        ({"dimensions": 2, "image_width": 7}, "sequences[1].image_width"),
+    ],
+)
+async def test_an_error_about_a_part_of_a_sequence_names_the_sequence_too(server, wrong, field):
+    good = write_sequence(waving(), NTU25)
+    bad = embedding_pb2.Sequence()
+    bad.CopyFrom(good)
+    bad.MergeFrom(embedding_pb2.Sequence(**wrong))
+    async with channel_to(server) as channel:
+        with pytest.raises(grpc.RpcError) as refusal:
+            await embedding_pb2_grpc.EmbeddingServiceStub(channel).Embed(
+                embedding_pb2.EmbedRequest(sequences=[good, bad])
+            )
+    assert refusal.value.details().startswith(f"{field}: ")
 
 
 async def test_the_confidence_of_2d_joints_counts_in_a_stream(client):

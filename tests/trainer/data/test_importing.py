@@ -356,6 +356,17 @@ def test_info_counts_what_is_in_a_store_and_in_a_recording(tmp_path: Path) -> No
     assert shown["joints_lacking"] == {"HandTipLeft": 72, "ThumbLeft": 72, "HandTipRight": 72, "ThumbRight": 72}
 
 
+def test_a_camera_with_too_large_a_number_costs_its_clip_alone(tmp_path: Path) -> None:
+    for camera in (1, 20260101):
+        text = json.dumps({"file_name": "a01", "skeletons": make_sequence(0, joints=20)[:, 0].tolist(), "label": 1})
+        (tmp_path / "in").mkdir(exist_ok=True)
+        (tmp_path / "in" / f"a01_s01_e00_v{camera:02}.json").write_text(text)
+    result = run("import", tmp_path / "in", "--out", tmp_path / "s", "--up", "y", "--unit", "m")
+    assert result.exit_code == 0, result.output
+    assert "its camera has the number 20260101; a store keeps numbers up to 32767" in " ".join(result.stderr.split())
+    assert len(ClipStore.open(tmp_path / "s")) == 1
+
+
 def test_info_says_which_joints_of_a_store_are_lacking_and_for_how_long(tmp_path: Path) -> None:
     raw = make_sequence(0, joints=20)
     raw = np.concatenate([raw] * (40 // len(raw) + 1))[:40]

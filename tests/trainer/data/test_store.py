@@ -104,6 +104,29 @@ def test_what_is_known_of_any_clips_comes_back(
         np.testing.assert_array_equal(lacking, rows)
 
 
+@pytest.mark.parametrize(
+    "lacking",
+    [
+        [[9, 0, 0, 0, 1]],
+        [[0, 1, 0, 0, 1]],
+        [[0, 0, 25, 0, 1]],
+        [[0, 0, 0, 2, 99]],
+        [[0, 0, 0, -1, 1]],
+        [[1, 0, 0, 0, 1], [0, 0, 0, 0, 1]],
+        [[0.0, 0.0, 0.0, 0.0, 1.0]],
+        [[0, 0, 0]],
+    ],
+)
+def test_runs_of_lacking_joints_that_no_clip_has_are_refused(lacking: list[list[float]], tmp_path: Path) -> None:
+    make_store(tmp_path / "store")
+    file = tmp_path / "store" / "clips.npz"
+    with np.load(file) as archive:
+        columns = dict(archive)
+    np.savez(file, **columns | {"lacking": np.array(lacking)})
+    with pytest.raises(StoreError, match=r"what clips.npz says of lacking joints does not fit its clips"):
+        ClipStore.open(tmp_path / "store")
+
+
 def test_the_digest_covers_what_is_known(tmp_path: Path) -> None:
     digests = set()
     for number in range(2):

@@ -1,0 +1,64 @@
+"""The Python clients say how coordinates are meant, and send joints of an image as they are."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gfp_serve.client import AsyncClient, ClipItem, StreamSettings
+from gfp_serve.conventions import Conventions
+from gfp_serve.errors import InvalidSkeletonError
+from gfp_serve.image_joints import from_image
+from gfp_serve.layouts import NTU25
+from tests.support.person import waving
+from tests.support.servers import running
+
+Z_UP_MM = Conventions(up="z", unit="mm")
+TURNED = waving()[..., [0, 2, 1]] * np.float32([1000, -1000, 1000])
+PIXELS = waving()[..., :2] * np.float32([300, -300]) + np.float32([200, 700])
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[AsyncClient]:
+    async with running(tmp_path) as server, AsyncClient(f"127.0.0.1:{server.port}") as connected:
+        yield connected
+
+
+async def test_every_call_takes_conventions(client: AsyncClient) -> None:
+    expected = await client.embed(waving())
+    np.testing.assert_allclose(await client.embed(TURNED, conventions=Z_UP_MM), expected, atol=1e-5)
+    await client.upsert([ClipItem("a", TURNED, "wave", conventions=Z_UP_MM)])
+    (found,) = await client.get(["a"])
+    np.testing.assert_allclose(found.vector, expected, atol=1e-5)
+    for call in (client.search, client.search_moments):
+        (nearest,) = await call(TURNED, conventions=Z_UP_MM)
+        assert nearest.similarity == pytest.approx(1, abs=1e-5)
+    assert (await client.classify([TURNED], conventions=Z_UP_MM))[0].neighbours[0].similarity > 0.9999
+
+
+async def test_a_stream_takes_millimetres(client: AsyncClient) -> None:
+    async def frames():
+        yield TURNED
+
+    settings = StreamSettings(window_frames=60, stride_frames=60, conventions=Z_UP_MM, lossless=True)
+    (window,) = [window async for window in client.stream(frames(), settings)]
+    np.testing.assert_allclose(window.embedding, await client.embed(waving()), atol=1e-5)
+
+
+async def test_millimetres_without_their_unit_are_still_refused_at_once(client: AsyncClient) -> None:
+    with pytest.raises(InvalidSkeletonError, match="divide millimetres by 1000"):
+        await client.embed(TURNED)
+
+
+@pytest.mark.parametrize("joints", [PIXELS, PIXELS[:, 0]])
+async def test_arrays_that_end_in_two_are_joints_of_an_image(client: AsyncClient, joints: np.ndarray) -> None:
+    expected = await client.embed(from_image(PIXELS, NTU25).sequence)
+    np.testing.assert_allclose(await client.embed(joints), expected, atol=1e-5)
+    upwards = joints * np.float32([1, -1])
+    np.testing.assert_allclose(await client.embed(upwards, conventions=Conventions(up="y")), expected, atol=1e-5)
+
+
+async def test_2d_joints_of_another_shape_are_refused_with_the_right_one(client: AsyncClient) -> None:
+    with pytest.raises(InvalidSkeletonError, match="2-D ntu25 joints must be an array of frames × bodies × 25 × 2"):
+        await client.embed(PIXELS[:, :, :17])
