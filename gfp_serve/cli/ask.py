@@ -15,6 +15,7 @@ from gfp_serve.cli.gallery import gallery
 from gfp_serve.cli.hints import NOTHING_FOUND, SearchHint
 from gfp_serve.cli.options import Group
 from gfp_serve.cli.printing import Listing, plain, print_facts, print_json, print_result, printable
+from gfp_serve.cli.progress import warn
 from gfp_serve.client import Classification, Moment
 from gfp_serve.client.recordings import RecordedClip
 from gfp_serve.files import written_whole
@@ -178,7 +179,7 @@ def classify(clips: ClipChoice, connect: Connect, as_json: bool, **how: Any) -> 
     """Name the action of each clip by vote of its nearest items."""
     answers = Listing(("clip", "class", "score", "runner-up", "score"), as_json)
     hint = SearchHint(how["where"], how["gallery"])
-    num_right = num_labelled = 0
+    num_right = num_labelled = num_own = 0
     with connect() as client:
 
         def send(batch: list[RecordedClip]) -> list[Classification]:
@@ -194,8 +195,14 @@ def classify(clips: ClipChoice, connect: Connect, as_json: bool, **how: Any) -> 
             )
             num_labelled += label is not None
             num_right += label is not None and label == result.label
+            num_own += any(each.id == recorded.id for each in result.neighbours)
             hint.add(recorded, result.neighbours)
         hint.show(client)
+    if num_own:
+        warn(
+            f"{num_own} of these clips are in the gallery themselves and voted for their own class. Leave them out by "
+            "a condition, such as --where 'subject!=1'."
+        )
     note = f"{num_right} of {num_labelled} labelled clips were named as their recordings do." if num_labelled else ""
     answers.print_table(note)
 

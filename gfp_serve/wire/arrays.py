@@ -211,7 +211,7 @@ def check_size(num_frames: int, num_bodies: int, limits: Limits) -> None:
         if count > most:
             raise InvalidRequestError(
                 f"the sequence has {count} {name}; this server takes at most {most}. Check the axis order (frames × "
-                f"bodies × joints × 3), cut it, or raise --max-{name} of the server."
+                f"bodies × joints × 3), cut it (gfp add --windows does), or raise --max-{name} of the server."
             )
 
 
