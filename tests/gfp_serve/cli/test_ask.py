@@ -416,7 +416,9 @@ def test_conditions_that_no_item_meets_are_pointed_out_and_others_are_not(run, r
     found = run("search", recordings / "b.npz", "--where", "subject=99")
     assert found.stderr == "--where: nothing was found for 'b/c3', because no item meets the conditions.\n"
     assert run("search", recordings / "b.npz", "--where", "subject!=3").stderr == ""
-    assert run("classify", recordings / "b.npz", "--where", "label=wave").stderr == ""
+    assert "--where:" not in run("classify", recordings / "b.npz", "--where", "label=wave").stderr.replace(
+        "such as --where", ""
+    )
 
 
 @pytest.mark.parametrize("words", [["--up", "-y"], ["--up=-y", "--unit", "m", "--hand", "right"]])
