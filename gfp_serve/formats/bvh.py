@@ -17,7 +17,7 @@ from jaxtyping import Float64
 from gfp_serve.conventions import METRES, Conventions, decide, to_standard
 from gfp_serve.errors import DamagedFileError
 from gfp_serve.formats.bvh_body import body_of, known_joints, unit_of
-from gfp_serve.formats.bvh_text import END_SITE, Joint, parse
+from gfp_serve.formats.bvh_text import Joint, parse
 from gfp_serve.formats.clip import Clip
 from gfp_serve.formats.remark import Remark
 from gfp_serve.joint_map import JointMap
@@ -108,14 +108,13 @@ def read(
 
 
 def guess(path: Path) -> tuple[list[str], dict[str, str]]:
-    """The names of a file's joints, end sites left out, and the standard names of those that are known.
+    """The names of a file's joints and end sites, and the standard names of those that are known.
 
     Raises `DamagedFileError` for a file that cannot be read.
     """
     motion = read_motion(path)
     found = known_joints(motion.names, motion.parents, motion.lengths)
-    names = [name for name in motion.names if not name.endswith(END_SITE)]
-    return names, {motion.names[index]: name for name, index in found.items() if motion.names[index] in names}
+    return motion.names, {motion.names[index]: name for name, index in found.items()}
 
 
 def read_motion(path: Path) -> Motion:

@@ -110,7 +110,7 @@ def test_a_rig_that_nobody_knows_is_read_with_a_map_that_a_guess_began(tmp_path:
         for side in ("Left", "Right"):
             mended = mended.replace(f'# "{side}_q{length}" = ""', f'"{side}_q{length}" = "{standard}{side}"')
     (found,) = read_clips(path, joint_map=read_joint_map(write(tmp_path / "map.toml", mended)))
-    # The map does not name the end sites, which are the hands of known rigs.
+    # The end sites of the arms, which are the hands of known rigs, have names that mean nothing either.
     kept = [joint for joint, name in enumerate(NTU25.joint_names) if not name.startswith(("Hand", "Thumb"))]
     np.testing.assert_allclose(found.sequence[:, :, kept], expected.sequence[:, :, kept], atol=1e-5)
     result = CliRunner().invoke(gfp_data, ["info", str(path), "--joint-map", str(tmp_path / "map.toml")])
