@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from gfp_serve.errors import UnknownLayoutError
 from gfp_serve.formats import Clip
-from gfp_serve.layouts import statuses
+from gfp_serve.layouts import statuses, without_joints
 from gfp_serve.preprocess import MODEL_LAYOUT, PreprocessConfig
 from trainer.data.store import ClipStore, letters_of
 
@@ -51,9 +52,19 @@ def describe_clips(clips: Sequence[Clip]) -> dict[str, Any]:
     return counts | {
         "layouts": dict(Counter(clip.layout.name for clip in clips)),
         "dimensions": max((clip.dimensions for clip in clips), default=3),
-        **_count_joints([letters_of(statuses(clip.layout, MODEL_LAYOUT)) for clip in clips]),
+        **_count_joints([_letters(clip) for clip in clips]),
         "clips_with_nobody": unseen,
     }
+
+
+def _letters(clip: Clip) -> str:
+    """As `store.letters_of`, for the layout of those joints that the clip ever shows."""
+    ever = np.isfinite(clip.sequence).all(axis=3).any(axis=(0, 1))
+    smaller, _ = without_joints(clip.layout, frozenset(np.flatnonzero(~ever).tolist()))
+    try:
+        return letters_of(statuses(smaller, MODEL_LAYOUT))
+    except UnknownLayoutError:  # without hips or shoulders nothing can be made of the others
+        return letters_of(statuses(clip.layout, MODEL_LAYOUT))
 
 
 def _count_joints(letters: Sequence[str]) -> dict[str, dict[str, int]]:

@@ -12,6 +12,7 @@ from gfp_serve.formats.bvh_body import body_of, unit_of
 from gfp_serve.layouts import NTU25
 from gfp_serve.preprocess import CleanConfig, clean
 from tests.support.bvh_rigs import RIGS, places_of, roles_of, write_rig
+from trainer.data.description import describe_clips
 
 
 @pytest.mark.parametrize("program", RIGS)
@@ -40,6 +41,7 @@ def test_a_rig_without_head_and_neck_lacks_both_and_they_are_held_between_the_sh
     assert np.isnan(clip.sequence[:, :, of_head]).all()
     cleaned = clean(clip.sequence, clip.layout, CleanConfig())
     assert not cleaned.known[:, :, of_head].any()
+    assert {"Head", "Neck"} <= describe_clips([clip])["joints_lacking"].keys()
     assert cleaned.known[:, :, shoulders].all()
     for joint in of_head:
         np.testing.assert_array_equal(cleaned.positions[:, 0, joint], cleaned.positions[:, 0, shoulders])
