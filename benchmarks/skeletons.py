@@ -198,13 +198,14 @@ def table(out: Path) -> None:
     """Print the report as Markdown."""
     files = json.loads(out.read_text())["files"]
     changes = list(dict.fromkeys(change for each in files.values() for change in each["percent"]))
-    click.echo(f"| file | joints | clips, classes | protocol | {' | '.join(changes)} |")
-    click.echo("|---" * (4 + len(changes)) + "|")
+    heads = [change.removeprefix("joints of ") for change in changes]
+    click.echo(f"| file, its joints | clips, classes | protocol | {' | '.join(heads)} |")
+    click.echo("|---" * (3 + len(heads)) + "|")
     for name, each in files.items():
         joints = each["joints"] + (", 2-D" if each["dimensions"] == 2 else "")
         cells = [str(each["percent"].get(change, "")) for change in changes]
         click.echo(
-            f"| `{name}` | {joints} | {each['clips']}, {each['classes']} | {each['protocol']} | {' | '.join(cells)} |"
+            f"| `{name}`, {joints} | {each['clips']}, {each['classes']} | {each['protocol']} | {' | '.join(cells)} |"
         )
 
 
