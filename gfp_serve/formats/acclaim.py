@@ -96,7 +96,7 @@ def read(
     except DamagedFileError as error:
         raise DamagedFileError(f"{skeleton_file}: {error}") from None
     body = _positions(path, skeleton)[:, kept]
-    found = replace(said)
+    found = said
     if found.unit is None and skeleton.metres is not None:
         in_metres = body * skeleton.metres
         likely = decide([in_metres[:, None].astype(np.float32)], layout, Conventions())

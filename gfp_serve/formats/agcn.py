@@ -205,7 +205,7 @@ def _period(body: Float32[np.ndarray, "frames joints 3"]) -> int:
     """After how many frames a body begins again, and goes on so to the end; all frames if it does not."""
     as_first = (body == body[0]).all(axis=(1, 2))
     if not as_first.all():
-        # Someone who stands still is often as in the first frame; so many tries are enough for a clip that is repeated.
+        # Someone who stands still is often as in the first frame; a clip that is repeated needs few tries.
         for frames in np.flatnonzero(as_first)[1 : 1 + _MAX_TRIES]:
             # A body that is absent in the first and the last frames is not a repetition.
             if body[frames:].any() and np.array_equal(body[frames:], body[:-frames]):
