@@ -9,7 +9,8 @@ It is TOML::
     [conventions]
     up = "z"
 
-Joints that the map does not name are left out.
+Joints that the map does not name are left out. Several markers may stand around one joint: then they are all called by
+it, and the joint is in their middle.
 """
 
 import difflib
@@ -35,12 +36,15 @@ class JointMap:
     joints: Mapping[str, str]
     conventions: Conventions = Conventions()  # noqa: RUF009  (it cannot be changed)
 
-    def layout_of(self, names: Sequence[str], parents: Sequence[int]) -> tuple[Layout, list[int]]:
-        """The joints of a skeleton that the map names, as a layout, and their indices; parents come before children.
+    @property
+    def names_by_joint(self) -> dict[str, list[str]]:
+        """The other way round: for each standard name the joints or markers that are called by it."""
+        return {
+            called: [name for name in self.joints if self.joints[name] == called] for called in self.joints.values()
+        }
 
-        Raises `OtherSkeletonError` when the skeleton has no joint of the map, and `DamagedFileError` when it does not
-        have one of them, and when hips or shoulders are not among them.
-        """
+    def check_has_joints(self, names: Sequence[str]) -> None:
+        """Raise `OtherSkeletonError` when the map has none of these, `DamagedFileError` when it has others too."""
         absent = [name for name in self.joints if name not in names]
         if len(absent) == len(self.joints):
             raise OtherSkeletonError(f"it has no joint of the joint map; its joints are {', '.join(names)[:1000]}.")
@@ -48,6 +52,20 @@ class JointMap:
             raise DamagedFileError(
                 f"it has no joint {absent[0]!r}, which the joint map names; its joints are {', '.join(names)[:1000]}."
             )
+
+    def layout_of(self, names: Sequence[str], parents: Sequence[int]) -> tuple[Layout, list[int]]:
+        """The joints of a skeleton that the map names, as a layout, and their indices; parents come before children.
+
+        Raises `OtherSkeletonError` when the skeleton has no joint of the map, and `DamagedFileError` when it does not
+        have one of them, when two are called the same, and when hips or shoulders are not among them.
+        """
+        self.check_has_joints(names)
+        for joint, several in self.names_by_joint.items():
+            if len(several) > 1:
+                raise DamagedFileError(
+                    f"the joint map calls {' and '.join(map(repr, several))} {joint!r}. Only markers (.trc, .c3d) may "
+                    f"stand around one joint; leave the others out."
+                )
         kept = [index for index, name in enumerate(names) if name in self.joints and name not in names[:index]]
         used = [names[index] for index in kept]
         called = {name: standard for name, standard in self.joints.items() if name != standard}
@@ -81,9 +99,6 @@ def read_joint_map(path: Path) -> JointMap:
             raise InvalidRequestError(
                 f"{path}: {name!r} is called {standard!r}, which is not one of our names; {advice}"
             )
-    twice = [standard for standard in joints.values() if list(joints.values()).count(standard) > 1]
-    if twice:
-        raise InvalidRequestError(f"{path}: two joints are called {twice[0]!r}; leave one of them out.")
     unknown = set(said) - {"up", "unit", "hand"}
     if unknown or not all(isinstance(value, str) for value in said.values()):
         raise InvalidRequestError(f"{path}: [conventions] has up, unit and hand, which are texts.")
@@ -95,7 +110,10 @@ def read_joint_map(path: Path) -> JointMap:
 
 def write_guess(names: Sequence[str], guessed: Mapping[str, str]) -> str:
     """A joint map to start from: the joints that were recognised, and the others as comments."""
-    lines = ["# Our names: " + " ".join(NTU25.joint_names), "[joints]"]
+    lines = ["# Our names: " + " ".join(NTU25.joint_names)]
+    if len(set(guessed.values())) < len(guessed):
+        lines.append("# Markers that are called by one joint stand around it: the joint is in their middle.")
+    lines.append("[joints]")
     lines += [f"{_quoted(name)} = {_quoted(guessed[name])}" for name in names if name in guessed]
     lines += [f'# {_quoted(name)} = ""' for name in names if name not in guessed]
     lines += ["", "[conventions]", '# up = "y"', '# unit = "cm"', '# hand = "right"']

@@ -69,8 +69,8 @@ def add(
 
     These are read, as files and in folders: clip files and data sets of CTR-GCN and VideoPose3D (.npz), NTU RGB+D
     (.skeleton), PKU-MMD (.txt), annotations of PYSKL and MMAction2 (.pkl), arrays of ST-GCN, 2s-AGCN and HumanML3D
-    (.npy), motion capture (.bvh, and .amc beside its .asf), markers (.trc), what pose estimators and depth sensors
-    write (.json, .csv), NW-UCLA (.json).
+    (.npy), motion capture (.bvh, and .amc beside its .asf), markers (.trc, .c3d), what pose estimators and depth
+    sensors write (.json, .csv), NW-UCLA (.json).
 
     FILE in an id is the file's name without its suffix. Where files of one command have the same name, it is as much of
     the end of each path as tells them apart: s1/walk/CLIP and s2/walk/CLIP. A window's id is FILE/CLIP@FIRST-END, by

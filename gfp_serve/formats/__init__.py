@@ -17,6 +17,7 @@ from gfp_serve.formats import (
     acclaim,
     agcn,
     bvh,
+    c3d_file,
     clip_file,
     csv_file,
     ctr_gcn,
@@ -80,11 +81,12 @@ READERS: dict[str, _Reader] = {
     ".csv": csv_file.read,
     ".npy": npy_file.read,
     ".trc": trc.read,
+    ".c3d": c3d_file.read,
 }
 # Readers of formats that have no conventions, or in which each file says its own. They take what the caller says.
-_UNSETTLED = (_read_npz, bvh.read, acclaim.read, json_file.read, csv_file.read, npy_file.read, trc.read)
+_UNSETTLED = (_read_npz, bvh.read, acclaim.read, json_file.read, csv_file.read, npy_file.read, trc.read, c3d_file.read)
 # Those of them in which each file names its joints. They take a joint map too.
-_NAMED = (_read_npz, bvh.read, acclaim.read, csv_file.read, trc.read)
+_NAMED = (_read_npz, bvh.read, acclaim.read, csv_file.read, trc.read, c3d_file.read)
 # Readers that keep the mistakes of published pipelines.
 _PUBLISHED_READERS: dict[str, _Reader] = {".skeleton": ntu.read_as_published}
 _SUFFIXES = ", ".join(READERS)

@@ -5,20 +5,16 @@ values, a line `Frame#  Time` with a marker's name in every third column, a line
 (simtk-confluence.stanford.edu, OpenSim documentation, Marker (.trc) Files).
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float64
 
 from gfp_serve.conventions import METRES, Conventions, Unit
-from gfp_serve.errors import DamagedFileError, UnknownLayoutError
+from gfp_serve.errors import DamagedFileError
 from gfp_serve.formats.clip import Clip
 from gfp_serve.formats.csv_table import number_of
-from gfp_serve.formats.named_joints import known_name, layout_of_names
-from gfp_serve.formats.people import Person
-from gfp_serve.formats.recorded_people import Video, clips_of
+from gfp_serve.formats.markers import Markers, body_of, guess_of
 from gfp_serve.formats.remark import Remark
 from gfp_serve.formats.text import damaged_line, read_lines
 from gfp_serve.joint_map import JointMap
@@ -33,57 +29,20 @@ def read(
     said: Conventions = Conventions(),  # noqa: B008  (it cannot be changed)
     joint_map: JointMap | None = None,
 ) -> Iterator[Clip | Remark]:
-    """Yield how the file was read, and its clip: one body.
+    """Yield how the file was read, and its clip; see `markers.body_of`.
 
-    A marker is a joint if it is called so in a common spelling (`RKnee`, `left_wrist`), or by the `joint_map`; others
-    are left out. An empty field is a lost marker. The axis that points up is decided by anatomy. Raises
-    `DamagedFileError`, which names the line, or the markers when hips and shoulders are not among them.
+    An empty field is a lost marker. The axis that points up is decided by anatomy. Raises `DamagedFileError`, which
+    names the line, or the markers when hips and shoulders are not among them.
     """
-    found = _parse(path)
-    try:
-        if joint_map is None:
-            layout, kept = layout_of_names(found.markers)
-        else:
-            layout, kept = joint_map.layout_of(found.markers, [-1] * len(found.markers))
-    except UnknownLayoutError as error:
-        unknown = ", ".join(name for name in found.markers if not known_name(name))
-        raise DamagedFileError(
-            f"{path}: its markers do not make a body: {error} Markers on the skin are not joints: say which one stands "
-            f"for which joint with --joint-map, or compute joints first. Unknown markers: {unknown[:1000] or 'none'}."
-        ) from error
-    except DamagedFileError as error:
-        raise DamagedFileError(f"{path}: {error}") from error
-    places = found.places[:, kept]
-    notes: tuple[str, ...] = ()
-    if len(kept) < len(found.markers):
-        notes = (f"{len(kept)} of its {len(found.markers)} markers were taken as joints; the others were left out.",)
-    seen = np.isfinite(places).all(axis=2).any(axis=1)
-    video = Video(
-        name=path.stem,
-        frames={frame: [Person(places[frame], track="0")] if seen[frame] else [] for frame in range(len(places))},
-        layout=layout,
-        fps=found.fps,
-        conventions=Conventions(unit=found.unit),
-        notes=notes,
-    )
-    yield from clips_of(path, video, said)
+    yield from body_of(path, _parse(path), said, joint_map)
 
 
 def guess(path: Path) -> tuple[list[str], dict[str, str]]:
     """The names of a file's markers, and the standard names of those that are known. Raises `DamagedFileError`."""
-    markers = list(_parse(path).markers)
-    return markers, {marker: name for marker in markers if (name := known_name(marker))}
+    return guess_of(_parse(path).names)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Markers:
-    markers: Sequence[str]
-    places: Float64[np.ndarray, "frames markers 3"]  # NaN where a marker was lost
-    fps: float | None
-    unit: Unit | None
-
-
-def _parse(path: Path) -> _Markers:
+def _parse(path: Path) -> Markers:
     lines = read_lines(path)
     first = next((number for number, line in enumerate(lines) if line.lower().startswith("frame#")), None)
     if first is None or first < 2 or not lines[0].lower().startswith("pathfiletype"):
@@ -92,25 +51,25 @@ def _parse(path: Path) -> _Markers:
             f"'Frame#' with the names of the markers; copy it again."
         )
     settings = dict(zip(_fields(lines[first - 2].lower()), _fields(lines[first - 1]), strict=False))
-    markers = [name.rpartition(":")[2] for name in _fields(lines[first])[_FIRST_MARKER:] if name]
-    if not markers or len(set(markers)) < len(markers):
+    names = [name.rpartition(":")[2] for name in _fields(lines[first])[_FIRST_MARKER:] if name]
+    if not names or len(set(names)) < len(names):
         raise damaged_line(path, first + 1, "must name each marker once")
     count = number_of(settings.get("nummarkers", ""))
-    if count is not None and count != len(markers) and not np.isnan(count):
-        raise damaged_line(path, first + 1, f"must name {count:g} markers, as NumMarkers says; it names {len(markers)}")
+    if count is not None and count != len(names) and not np.isnan(count):
+        raise damaged_line(path, first + 1, f"must name {count:g} markers, as NumMarkers says; it names {len(names)}")
     start = first + 1
     # Below the names is a line of axes, X1, Y1, Z1, and often an empty one.
     while start < min(len(lines), first + 3) and not _begins_with_number(lines[start]):
         start += 1
     rows = [
-        _row(path, number, line, len(markers)) for number, line in enumerate(lines[start:], start + 1) if line.strip()
+        _row(path, number, line, len(names)) for number, line in enumerate(lines[start:], start + 1) if line.strip()
     ]
     if not rows:
         raise DamagedFileError(f"{path} has no frames; copy it again.")
     rate = number_of(settings.get("datarate", ""))
-    return _Markers(
-        markers=markers,
-        places=np.array(rows).reshape(len(rows), len(markers), 3),
+    return Markers(
+        names=names,
+        places=np.array(rows).reshape(len(rows), len(names), 3),
         fps=rate if rate is not None and rate > 0 else None,
         unit=_UNITS.get(settings.get("units", "").lower()),
     )

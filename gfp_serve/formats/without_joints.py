@@ -15,7 +15,6 @@ _BY_SUFFIX = {
     ".gltf": f"glTF is not read. {_FROM_BLENDER}",
     ".vrm": "VRM is not read. Open it in Blender with the VRM add-on and export the armature as Motion Capture (.bvh).",
     ".asf": "a skeleton of Acclaim has no motion. Name its .amc files, or the folder of both.",
-    ".c3d": "C3D is not read. Export the markers as TRC, for example with OpenSim or Mokka.",
 }
 _BODY_MODEL = (
     "it has the parameters of a body model (SMPL, SMPL-H or SMPL-X, as in AMASS), and not the places of joints. Run "

@@ -57,7 +57,6 @@ def test_a_map_names_joints_and_conventions(tmp_path: Path) -> None:
         ),
         ("[joints]\na = 'q'", "not one of our names; ours are AnkleLeft, "),
         ("[joints]\na = 3", "'a' is called 3, which is not one of our names"),
-        ("[joints]\na = 'Head'\nb = 'Head'", "two joints are called 'Head'; leave one of them out"),
         ("[joints]\na = 'Head'\n[conventions]\nup = 'down'", "map.toml: up is 'down'; choose one of x, y, z"),
         ("[joints]\na = 'Head'\n[conventions]\nscale = '1'", "[conventions] has up, unit and hand, which are texts"),
         ("[joints]\na = 'Head'\n[conventions]\nup = 1", "[conventions] has up, unit and hand, which are texts"),
@@ -75,6 +74,8 @@ def test_a_map_that_does_not_fit_says_what_is_missing() -> None:
         JointMap({"a": "Head", "hip": "HipLeft"}).layout_of(["a", "b"], [-1, 0])
     with pytest.raises(DamagedFileError, match=r"the joint map says too little: .* neither a joint 'SpineBase'"):
         JointMap({"a": "HipLeft"}).layout_of(["a", "b"], [-1, 0])
+    with pytest.raises(DamagedFileError, match=r"calls 'a' and 'b' 'Head'\. Only markers \(\.trc, \.c3d\) may"):
+        JointMap({"a": "Head", "b": "Head"}).layout_of(["a", "b"], [-1, 0])
 
 
 def test_a_clip_file_with_names_that_nobody_knows_is_read_with_a_map(tmp_path: Path) -> None:
@@ -142,4 +143,4 @@ def test_a_guess_is_a_map(tmp_path: Path) -> None:
 def test_only_files_that_name_their_joints_have_a_map(tmp_path: Path) -> None:
     result = CliRunner().invoke(gfp_data, ["joint-map", str(write(tmp_path / "a.skeleton", "1"))])
     assert result.exit_code == 2
-    assert "must end in .bvh, .amc, .npz, .trc; other formats say what their joints are" in result.stderr
+    assert "must end in .bvh, .amc, .npz, .trc, .c3d; other formats say what their joints are" in result.stderr

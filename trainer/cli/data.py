@@ -17,7 +17,7 @@ from gfp_serve.cli.progress import errors, progress, warn
 from gfp_serve.cli.reading import joint_map_option, label_from_option, say_how_files_were_read
 from gfp_serve.conventions import Conventions
 from gfp_serve.errors import DamagedFileError
-from gfp_serve.formats import Clip, Remark, acclaim, bvh, clip_file, find_named_files, ntu, read_clips, trc
+from gfp_serve.formats import Clip, Remark, acclaim, bvh, c3d_file, clip_file, find_named_files, ntu, read_clips, trc
 from gfp_serve.formats.file_names import stem
 from gfp_serve.formats.folder_labels import label_files
 from gfp_serve.formats.remark import Remarks
@@ -125,11 +125,11 @@ def import_command(
 
     A SOURCE is a recording or a folder of recordings: clip files and data sets of CTR-GCN and VideoPose3D (.npz), NTU
     RGB+D (.skeleton), PKU-MMD (.txt), annotations of PYSKL and MMAction2 (.pkl), arrays of ST-GCN, 2s-AGCN and
-    HumanML3D (.npy), motion capture (.bvh, and .amc beside its .asf), markers (.trc), what pose estimators and depth
-    sensors write (.json, .csv), NW-UCLA (.json). Its clips are named after the file if it is .npz or .pkl, and after
-    the folder otherwise; where two have the same name, the folders above them are kept too. Damaged files, and clips in
-    which nobody is seen, are named and left out. The store appears complete or not at all. If an import is interrupted,
-    repeat the command: it goes on where it stopped.
+    HumanML3D (.npy), motion capture (.bvh, and .amc beside its .asf), markers (.trc, .c3d), what pose estimators and
+    depth sensors write (.json, .csv), NW-UCLA (.json). Its clips are named after the file if it is .npz or .pkl, and
+    after the folder otherwise; where two have the same name, the folders above them are kept too. Damaged files, and
+    clips in which nobody is seen, are named and left out. The store appears complete or not at all. If an import is
+    interrupted, repeat the command: it goes on where it stopped.
     """
     _check_form(test_subjects, "/", "--test-subject", "SOURCE/SUBJECT")
     _check_form(licences, "=", "--licence", "SOURCE=TEXT")
@@ -213,7 +213,13 @@ def info_command(path: Path, conventions: Conventions, joint_map: JointMap | Non
 
 
 # The names of a file's joints, and what those that are known are called.
-_GUESSES = {".bvh": bvh.guess, ".amc": acclaim.guess, ".npz": clip_file.guess, ".trc": trc.guess}
+_GUESSES = {
+    ".bvh": bvh.guess,
+    ".amc": acclaim.guess,
+    ".npz": clip_file.guess,
+    ".trc": trc.guess,
+    ".c3d": c3d_file.guess,
+}
 
 
 @gfp_data.command("joint-map", no_args_is_help=True)
@@ -221,8 +227,8 @@ _GUESSES = {".bvh": bvh.guess, ".amc": acclaim.guess, ".npz": clip_file.guess, "
 def joint_map_command(file: Path) -> None:
     """Print a joint map of a file to start from.
 
-    FILE is motion capture (.bvh, .amc), markers (.trc) or a clip file (.npz). Joints whose names are known have their
-    meaning in the map, and the others are comments. Mend it, and give it to other commands with --joint-map.
+    FILE is motion capture (.bvh, .amc), markers (.trc, .c3d) or a clip file (.npz). Joints whose names are known have
+    their meaning in the map, and the others are comments. Mend it, and give it to other commands with --joint-map.
     """
     guess = _GUESSES.get(file.suffix.lower())
     if guess is None:

@@ -24,7 +24,7 @@ from trainer.data.store import FORMAT_VERSION
 from trainer.data.store_writer import StoreWriter
 
 # In these formats a data set is a folder of files, so the folder is the source. In the others each file is a source.
-FOLDER_SUFFIXES = {".skeleton", ".txt", ".bvh", ".amc", ".json", ".csv", ".npy", ".trc"}
+FOLDER_SUFFIXES = {".skeleton", ".txt", ".bvh", ".amc", ".json", ".csv", ".npy", ".trc", ".c3d"}
 
 
 _MAX_CAMERA = 32_767

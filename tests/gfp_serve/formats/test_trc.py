@@ -11,28 +11,14 @@ from hypothesis import strategies as st
 
 from gfp_serve.conventions import Conventions
 from gfp_serve.errors import DamagedFileError
-from gfp_serve.formats import find_files, read_clips
+from gfp_serve.formats import Remark, find_files, read_clips
+from gfp_serve.formats.named_joints import known_name
 from gfp_serve.joint_map import JointMap
 from tests.support.damaged_files import check_gives_clips_or_is_refused_by_name, damaged
 from trainer.cli.data import gfp_data
 
 from .videos import read_with_remarks
-
-# Some of the markers of Pose2Sim, in metres, y up.
-PLACES = {
-    "Hip": (0, 0.95, 0), "RHip": (0, 0.95, 0.1), "RKnee": (0, 0.5, 0.1), "RAnkle": (0, 0.1, 0.1),
-    "RBigToe": (0.2, 0.03, 0.1), "LHip": (0, 0.95, -0.1), "LKnee": (0, 0.5, -0.1), "LAnkle": (0, 0.1, -0.1),
-    "LBigToe": (0.2, 0.03, -0.1), "Neck": (0, 1.5, 0), "Head": (0, 1.7, 0), "RShoulder": (0, 1.45, 0.18),
-    "RElbow": (0, 1.15, 0.2), "RWrist": (0, 0.9, 0.2), "LShoulder": (0, 1.45, -0.18), "LElbow": (0, 1.15, -0.2),
-    "LWrist": (0, 0.9, -0.2),
-}  # fmt: skip
-STANDARD = {"Hip": "SpineBase", "RHip": "HipRight", "LBigToe": "BigToeLeft", "LWrist": "WristLeft", "Head": "Head"}
-
-
-def walk(num_frames: int) -> np.ndarray:
-    """Frames × markers × 3, metres, along x."""
-    joints = np.array([*PLACES.values()]) + (0.02, 0, 0) * np.arange(num_frames)[:, None, None]
-    return np.round(joints, 4)
+from .walking_markers import PLACES, STANDARD, walk
 
 
 def write(
@@ -111,15 +97,32 @@ def test_a_joint_map_says_which_marker_is_which(tmp_path: Path) -> None:
     joint_map = JointMap(dict(zip(names, called, strict=False)), Conventions(up="y"))
     (clip,) = read_clips(file, joint_map=joint_map)
     assert clip.layout.num_joints == len(called)
-    np.testing.assert_allclose(clip.sequence[:, 0], walk(3)[:, : len(called)], atol=1e-6)
+    order = [called.index(name) for name in clip.layout.canonical_names]
+    np.testing.assert_allclose(clip.sequence[:, 0], walk(3)[:, order], atol=1e-6)
+
+
+def test_markers_around_a_joint_make_it_by_a_joint_map(tmp_path: Path) -> None:
+    names = [*PLACES, "LInner", "LOuter"]
+    places = np.concatenate([walk(3), walk(3)[:, -1:] + (0, 0, 0.03), walk(3)[:, -1:] - (0, 0, 0.03)], axis=1)
+    places[1, -1] = np.nan
+    calls = {name: name for name in PLACES if name != "LWrist"} | {"LInner": "LWrist", "LOuter": "LWrist"}
+    joint_map = JointMap({marker: known_name(joint) or "" for marker, joint in calls.items()})
+    said: list[Remark] = []
+    (clip,) = read_clips(write(tmp_path / "walk.trc", places, names), joint_map=joint_map, report=said.append)
+    wrist = clip.sequence[:, 0, clip.layout.canonical_names.index("WristLeft")]
+    np.testing.assert_allclose(wrist[[0, 2]], walk(3)[[0, 2], -1], atol=1e-6)
+    assert np.isnan(wrist[1]).all()
+    assert str(said[0]) == "18 of its 19 markers were taken as joints; the others were left out."
 
 
 def test_a_map_to_start_from_has_the_markers_that_are_known(tmp_path: Path) -> None:
-    places = np.concatenate([walk(3), np.ones((3, 1, 3))], axis=1)
-    file = write(tmp_path / "walk.trc", places, [*PLACES, "r.ASIS"])
+    places = np.concatenate([walk(3), np.ones((3, 3, 3))], axis=1)
+    file = write(tmp_path / "walk.trc", places, [*PLACES, "r.ASIS", "LWRA", "LWRB"])
     begun = CliRunner().invoke(gfp_data, ["joint-map", str(file)])
     assert begun.exit_code == 0, begun.output
     assert '# "r.ASIS" = ""' in begun.stdout
+    assert '"LWRA" = "WristLeft"\n"LWRB" = "WristLeft"\n' in begun.stdout
+    assert "called by one joint stand around it" in begun.stdout
     assert all(f'"{name}" = ' in begun.stdout for name in PLACES)
 
 

@@ -25,7 +25,6 @@ def amass(path: Path, **arrays: np.ndarray) -> Path:
         ("run.GLB", "export the armature as Motion Capture"),
         ("run.gltf", "export the armature as Motion Capture"),
         ("run.vrm", "with the VRM add-on"),
-        ("run.c3d", "Export the markers as TRC"),
         ("02.asf", "Name its .amc files"),
     ],
 )

@@ -1,0 +1,114 @@
+"""Markers that have names, as motion capture and OpenSim give them, as the joints of one body."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float64
+
+from gfp_serve.conventions import Conventions, Unit
+from gfp_serve.errors import DamagedFileError, UnknownLayoutError
+from gfp_serve.formats.clip import Clip
+from gfp_serve.formats.named_joints import known_name, layout_of_names
+from gfp_serve.formats.people import Person
+from gfp_serve.formats.recorded_people import Video, clips_of
+from gfp_serve.formats.remark import Remark
+from gfp_serve.joint_map import JointMap
+from gfp_serve.layouts import Layout
+
+# Markers on the skin by the names of Vicon's Plug-in Gait, without their side, and the joint that each stands next to.
+# They are nearly joints, so they start a joint map and are never taken for joints without one.
+_PLUG_IN_GAIT = {
+    "SHO": "Shoulder",
+    "ELB": "Elbow",
+    "WRA": "Wrist",
+    "WRB": "Wrist",
+    "FIN": "Hand",
+    "ASI": "Hip",
+    "PSI": "Hip",
+    "KNE": "Knee",
+    "ANK": "Ankle",
+    "TOE": "Foot",
+}
+_ON_THE_SKIN = {
+    "C7": "SpineShoulder",
+    "CLAV": "SpineShoulder",
+    "T10": "SpineMid",
+    "STRN": "SpineMid",
+    "LFHD": "Head",
+    "RFHD": "Head",
+    "LBHD": "Head",
+    "RBHD": "Head",
+} | {f"{side[0]}{marker}": f"{joint}{side}" for side in ("Left", "Right") for marker, joint in _PLUG_IN_GAIT.items()}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Markers:
+    """What a file has: its markers by name, each once, in each frame."""
+
+    names: Sequence[str]
+    places: Float64[np.ndarray, "frames markers 3"]  # NaN where a marker was lost
+    fps: float | None  # None: the file does not say it
+    unit: Unit | None
+
+
+def body_of(path: Path, markers: Markers, said: Conventions, joint_map: JointMap | None) -> Iterator[Clip | Remark]:
+    """Yield how the markers were read, and their clip: one body.
+
+    A marker is a joint if it is called so in a common spelling (`RKnee`, `left_wrist`), or by the `joint_map`; others
+    are left out. Markers that the map calls by one joint stand around it: the joint is in their middle, and lost
+    wherever one of them is. Raises `DamagedFileError` when hips and shoulders are not among the joints, and for the
+    reasons that `clips_of` has.
+    """
+    if joint_map is not None:
+        layout, places, used = _mapped(path, markers, joint_map)
+    else:
+        layout, kept = _known(path, markers.names)
+        places, used = markers.places[:, kept], len(kept)
+    notes: tuple[str, ...] = ()
+    if used < len(markers.names):
+        notes = (f"{used} of its {len(markers.names)} markers were taken as joints; the others were left out.",)
+    seen = np.isfinite(places).all(axis=2).any(axis=1)
+    video = Video(
+        name=path.stem,
+        frames={frame: [Person(places[frame], track="0")] if seen[frame] else [] for frame in range(len(places))},
+        layout=layout,
+        fps=markers.fps,
+        conventions=Conventions(unit=markers.unit),
+        notes=notes,
+    )
+    yield from clips_of(path, video, said)
+
+
+def guess_of(names: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """The names, and the standard names of those that are called after joints or as Plug-in Gait calls them."""
+    found = {name: known_name(name) or _ON_THE_SKIN.get(name.upper()) for name in names}
+    return list(names), {name: standard for name, standard in found.items() if standard}
+
+
+def _known(path: Path, names: Sequence[str]) -> tuple[Layout, list[int]]:
+    try:
+        return layout_of_names(names)
+    except UnknownLayoutError as error:
+        unknown = ", ".join(name for name in names if not known_name(name))
+        raise DamagedFileError(
+            f"{path}: its markers do not make a body: {error} Markers on the skin are not joints: say which ones stand "
+            f"for which joint with --joint-map, or compute joints first. `gfp-data joint-map` makes a map to start "
+            f"from. Unknown markers: {unknown[:1000] or 'none'}."
+        ) from error
+
+
+def _mapped(
+    path: Path, markers: Markers, joint_map: JointMap
+) -> tuple[Layout, Float64[np.ndarray, "frames joints 3"], int]:
+    """The layout that the map makes, the places of its joints, and how many markers it took."""
+    try:
+        joint_map.check_has_joints(markers.names)
+        joints = joint_map.names_by_joint
+        layout, kept = layout_of_names(list(joints))
+    except (DamagedFileError, UnknownLayoutError) as error:
+        raise DamagedFileError(f"{path}: {error}") from error
+    around = [[markers.names.index(name) for name in names] for names in joints.values()]
+    middles = np.stack([markers.places[:, each].mean(axis=1) for each in around], axis=1)
+    return layout, middles[:, kept], sum(map(len, around))
