@@ -1,4 +1,4 @@
-"""How the coordinates of a source are meant: which way is up, in which unit, and which hand is which.
+"""How the numbers of a source are meant: which way is up, in which unit, which hand is which, and what is not seen.
 
 Everything behind this module sees metres, y up, right-handed, with NaN where a joint was lost. A format or a caller may
 say its conventions. What they do not say is decided from the anatomy of people in all clips of a file: in most frames a
@@ -14,7 +14,7 @@ from typing import Literal, cast, get_args
 import numpy as np
 from jaxtyping import Float, Float32
 
-from gfp_serve.errors import InvalidRequestError, InvalidSkeletonError, quoted
+from gfp_serve.errors import InvalidRequestError, InvalidSkeletonError, in_field, quoted
 from gfp_serve.layouts import NTU25, Layout, joint_sources
 from gfp_serve.settings import setting
 
@@ -38,9 +38,21 @@ _USUAL_UNITS: tuple[Unit, ...] = ("m", "dm", "cmu", "in", "cm", "mm")
 _MAX_POSES = 1_000
 
 
+def size(text: str) -> tuple[float, float]:
+    """Width and height, from a text such as "1920x1080". Raises `InvalidRequestError`."""
+    try:
+        width, height = map(float, text.lower().split("x"))
+    except ValueError:
+        raise InvalidRequestError(f"{quoted(text)} is not a size of images, such as 1920x1080.") from None
+    return width, height
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conventions:
-    """How coordinates are meant. None is not known: it is decided, or taken from the file."""
+    """How numbers are meant. None is not known: it is decided, or taken from the file.
+
+    Raises `InvalidRequestError` for numbers that cannot be.
+    """
 
     up: Axis | None = setting(
         None, "Axis that points up, with its sign. [default: what file or format say, or how people stand in the file]"
@@ -53,6 +65,33 @@ class Conventions:
         "Whether axes are right-handed or left-handed. A file that is read with the wrong one shows people mirrored. "
         "[default: what file or format say, or which way toes and noses point]",
     )
+    # Of arrays: 2 for x, y and for x, y, confidence; None: 2 if the last axis has two numbers. Files say it themselves.
+    dimensions: Literal[2, 3] | None = None
+    image_size: tuple[float, float] | None = setting(
+        None,
+        "Width and height of the images, such as 1920x1080, where 2-D joints are parts of them. "
+        "[default: what the file says, or square]",
+        parse=size,
+    )
+    min_confidence: float | None = setting(
+        None, "Joints with less confidence than this, from 0 to 1, count as not seen. [default: 0.3]"
+    )
+    fps: float | None = setting(
+        None, "Frames a second of the files. [default: what they say, or what is usual for their format]"
+    )
+
+    def __post_init__(self) -> None:
+        with in_field("image_size"):
+            if self.image_size is not None and not all(0 < length < math.inf for length in self.image_size):
+                raise InvalidRequestError(
+                    f"it is {self.image_size[0]:g} × {self.image_size[1]:g}; both must be above 0 and finite."
+                )
+        with in_field("min_confidence"):
+            if self.min_confidence is not None and not 0 <= self.min_confidence <= 1:
+                raise InvalidRequestError(f"it is {self.min_confidence:g}; it must be from 0 to 1.")
+        with in_field("fps"):
+            if self.fps is not None and not 0 < self.fps < math.inf:
+                raise InvalidRequestError(f"it is {self.fps:g}; it must be above 0 and finite.")
 
     @classmethod
     def from_texts(cls, up: str = "", unit: str = "", hand: str = "") -> "Conventions":
@@ -64,9 +103,14 @@ class Conventions:
         return cls(**{name: value or None for name, value in said.items()})  # type: ignore[arg-type]
 
     @property
-    def is_known(self) -> bool:
-        """Whether nothing is left to decide."""
-        return all(getattr(self, each.name) is not None for each in fields(self))
+    def axes(self) -> tuple[Axis | None, Unit | None, Hand | None]:
+        """What is to be known of coordinates in space."""
+        return self.up, self.unit, self.hand
+
+    @property
+    def is_standard(self) -> bool:
+        """Whether coordinates in space are what everything behind this module sees."""
+        return self.axes == STANDARD.axes
 
     def or_else(self, other: "Conventions") -> "Conventions":
         """These, and what they do not say from `other`."""
@@ -96,9 +140,9 @@ def to_standard(sequence: Float32[np.ndarray, "*axes 3"], conventions: Conventio
     A source that is up along another axis is turned about one axis, which keeps hands. A left-handed one is mirrored
     after that: its z is negated. Raises `InvalidSkeletonError` when something is not known, and for infinity.
     """
-    if conventions == STANDARD:
+    if conventions.is_standard:
         return sequence
-    if not conventions.is_known:
+    if None in conventions.axes:
         raise InvalidSkeletonError(
             f"how the coordinates are meant is not known ({str(conventions) or 'nothing is said'}); say which axis is "
             f"up, the unit and the hand."

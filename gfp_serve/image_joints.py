@@ -38,7 +38,7 @@ def from_image(
     *,
     confidence: Float[np.ndarray, "*_axes"] | None = None,  # frames, bodies, joints
     image_size: tuple[float, float] | None = None,
-    min_confidence: float = MIN_CONFIDENCE,
+    min_confidence: float | None = None,  # None: MIN_CONFIDENCE
     up: ImageAxis = "-y",
 ) -> Placed:
     """Joints of an image as a sequence in metres, y up, with z = 0. x points to the right; `up` says where y points.
@@ -64,7 +64,7 @@ def from_image(
     places = np.array(points, dtype=np.float64)
     lost = ~np.isfinite(places).all(axis=-1) | (places == 0).all(axis=-1) | (places == -1).all(axis=-1)
     if confidence is not None:
-        lost |= ~(confidence >= min_confidence)
+        lost |= ~(confidence >= (MIN_CONFIDENCE if min_confidence is None else min_confidence))
     places[lost] = np.nan
     assumed = ""
     if up == "-y" and _are_parts(places, lost):

@@ -102,7 +102,8 @@ class Client:
         own is sent with the names of its joints. `conventions` says how the coordinates are meant, if they are not in
         metres, y up and right-handed: `Conventions(up="-y")` for MediaPipe's world landmarks, `Conventions(up="z",
         unit="mm")` for much motion capture. Arrays that end in 2 are joints of an image, x to the right and y down, in
-        pixels; `gfp_serve.image_joints.from_image` takes their confidence and the size of the image too.
+        pixels or as parts of it: `Conventions(image_size=(1280, 720))`. Joints of x, y and confidence need
+        `Conventions(dimensions=2)`.
 
         Returns unit vectors as float32: [embedding_size] for one array, [sequences, embedding_size] for a list.
 

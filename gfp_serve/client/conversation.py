@@ -373,10 +373,13 @@ def _write_sequence(
     known = known_layout(layout)
     with in_field("conventions"):
         check_type(conventions, Conventions, 'give Conventions, such as Conventions(up="-y")')
-    if isinstance(sequence, np.ndarray) and sequence.ndim >= 3 and sequence.shape[-1] == 2:
+    dimensions = conventions.dimensions
+    if dimensions is None and isinstance(sequence, np.ndarray) and sequence.ndim >= 3:
+        dimensions = 2 if sequence.shape[-1] == 2 else 3
+    if dimensions == 2:
         return write_image_joints(check_image_joints(sequence, known), known, conventions)
     # The limit of coordinates is in metres, so without the unit only the server can check it.
-    check = check_sequence if conventions == STANDARD else check_shape
+    check = check_sequence if conventions.is_standard else check_shape
     return write_sequence(check(sequence, known), known, conventions)
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Float32
 
 from gfp_serve.classify import DEFAULT_TEMPERATURE, DEFAULT_WEIGHTING, Weighting
 from gfp_serve.client.conversation import Info, known_layout, sendable_name
-from gfp_serve.conventions import STANDARD, Conventions
+from gfp_serve.conventions import Conventions
 from gfp_serve.errors import InvalidRequestError, InvalidSkeletonError, in_field
 from gfp_serve.filters import Filter
 from gfp_serve.items import Effort, Neighbour
@@ -47,7 +47,7 @@ class StreamSettings:
     effort: Effort = Effort()  # noqa: RUF009  (it cannot be changed)
     dimensions: Literal[2, 3] = 3  # 2: joints of an image, whose arrays end in x, y or x, y, confidence; see `embed`
     image_size: tuple[float, float] | None = None  # width and height, for 2-D joints that are parts of the image
-    conventions: Conventions = Conventions()  # noqa: RUF009  (it cannot be changed)  of 2-D joints only `up` counts
+    conventions: Conventions = Conventions()  # noqa: RUF009  (it cannot be changed)  of 2-D joints, `up` and `min_confidence` count
     lossless: bool = False  # a server that is too slow makes the client wait, instead of leaving out windows
 
 
@@ -81,11 +81,15 @@ class StreamConversation:
         changes; `InvalidRequestError` for settings that cannot be used.
         """
         settings = self._settings
-        if settings.dimensions == 2:
+        if self._is_flat:
             sequence = check_image_joints(frames, self._layout)
         else:
             # The limit of coordinates is in metres, so without the unit only the server can check it.
-            check = check_sequence if settings.conventions in (STANDARD, Conventions()) else check_shape
+            check = (
+                check_sequence
+                if settings.conventions.is_standard or not any(settings.conventions.axes)
+                else check_shape
+            )
             sequence = check(frames, self._layout)
         if self._num_bodies == 0:
             self._num_bodies = sequence.shape[1]
@@ -118,6 +122,10 @@ class StreamConversation:
             num_dropped=reply.num_dropped,
         )
 
+    @property
+    def _is_flat(self) -> bool:
+        return 2 in (self._settings.dimensions, self._settings.conventions.dimensions)
+
     def _opening(self) -> stream_pb2.EmbedStreamRequest:
         settings = self._settings
         for name in ("window_frames", "stride_frames", "top_k", "num_neighbours"):
@@ -134,9 +142,11 @@ class StreamConversation:
             lossless=settings.lossless,
             expected_encoder_digest=self._info.encoder_digest,
         )
-        if settings.dimensions == 2:
+        if self._is_flat:
             config.dimensions = 2
-            config.image_width, config.image_height = settings.image_size or (0.0, 0.0)
+            config.image_width, config.image_height = (
+                settings.image_size or settings.conventions.image_size or (0.0, 0.0)
+            )
         if (said := write_conventions(settings.conventions)) is not None:
             config.conventions.CopyFrom(said)
         scope = Scope(sendable_name(settings.gallery), settings.where, settings.effort)

@@ -21,10 +21,10 @@ from gfp_serve.formats import (
     clip_file,
     csv_file,
     ctr_gcn,
+    frame_files,
     json_file,
     npy_file,
     ntu,
-    openpose,
     pku_mmd,
     pyskl,
     trc,
@@ -84,7 +84,17 @@ READERS: dict[str, _Reader] = {
     ".c3d": c3d_file.read,
 }
 # Readers of formats that have no conventions, or in which each file says its own. They take what the caller says.
-_UNSETTLED = (_read_npz, bvh.read, acclaim.read, json_file.read, csv_file.read, npy_file.read, trc.read, c3d_file.read)
+_UNSETTLED = (
+    _read_npz,
+    pyskl.read,
+    bvh.read,
+    acclaim.read,
+    json_file.read,
+    csv_file.read,
+    npy_file.read,
+    trc.read,
+    c3d_file.read,
+)
 # Those of them in which each file names its joints. They take a joint map too.
 _NAMED = (_read_npz, bvh.read, acclaim.read, csv_file.read, trc.read, c3d_file.read)
 # Readers that keep the mistakes of published pipelines.
@@ -168,7 +178,7 @@ def read_clips(
         if isinstance(each, Remark):
             report(each)
         else:
-            yield each
+            yield each if conventions.fps is None else replace(each, fps=conventions.fps)
 
 
 def _read(path: Path, said: Conventions, joint_map: JointMap | None, as_published: bool) -> Iterator[Clip | Remark]:
@@ -202,7 +212,7 @@ def _read_mapped(reader: _Reader, path: Path, said: Conventions, joint_map: Join
 def _meant(read: Iterator[Clip | Remark], said: Conventions) -> Iterator[Clip | Remark]:
     """What was read in a format of standard conventions, if the caller does not say other ones."""
     found = said.or_else(STANDARD)
-    if found != STANDARD:
+    if not found.is_standard:
         yield Remark(f"read as {found}.")
     for each in read:
         yield replace(each, sequence=to_standard(each.sequence, found)) if isinstance(each, Clip) else each
@@ -210,8 +220,8 @@ def _meant(read: Iterator[Clip | Remark], said: Conventions) -> Iterator[Clip | 
 
 def files_beside(path: Path) -> list[Path]:
     """The other files that the reader of this recording reads: labels and splits, or the other frames."""
-    if openpose.is_frame(path):
-        return [file for file in openpose.frames_of(path).values() if file != path]
+    if path.suffix.lower() == ".json":
+        return [file for file in json_file.frames_of(path).values() if file != path]
     if path.suffix.lower() == ".npy":
         return npy_file.files_beside(path)
     if path.suffix.lower() == ".amc":
@@ -238,9 +248,9 @@ def _first_frames(files: Iterable[Path]) -> list[Path]:
     """The files, and of those that are frames of one video the first frame alone."""
     found: dict[object, Path] = {}
     for file in files:
-        key = openpose.recording_of(file) if openpose.is_frame(file) else file
+        key = frame_files.recording_of(file) if json_file.is_frame(file) else file
         known = found.setdefault(key, file)
-        if known != file and openpose.number_of(file) < openpose.number_of(known):
+        if known != file and frame_files.number_of(file) < frame_files.number_of(known):
             found[key] = file
     return list(found.values())
 

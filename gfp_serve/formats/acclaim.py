@@ -19,6 +19,7 @@ from gfp_serve.errors import DamagedFileError
 from gfp_serve.formats.clip import Clip
 from gfp_serve.formats.remark import Remark
 from gfp_serve.formats.text import damaged_line, read_lines
+from gfp_serve.formats.upright import settled
 from gfp_serve.joint_map import JointMap
 from gfp_serve.layouts import Layout
 
@@ -102,16 +103,11 @@ def read(
         likely = decide([in_metres[:, None].astype(np.float32)], layout, Conventions())
         if likely.unit == "m":
             body, found = in_metres, replace(found, unit="m")
-    found = decide([body[:, None].astype(np.float32)], layout, found)
-    if found.up is None or found.unit is None:
-        raise DamagedFileError(
-            f"{path}: nothing says which way is up and in which unit it is: nobody stands along y or z in it, or legs "
-            f"have no human length. Say it, for example --up y --unit cmu."
-        )
-    found = replace(found, hand=found.hand or "right")
-    yield Remark(f"read as {found}, with the skeleton {skeleton_file.name}, at {ASSUMED_FPS:g} frames a second.")
-    sequence = to_standard(body[:, None].astype(np.float32), found)
-    yield Clip(name=path.stem, sequence=sequence, layout=layout, fps=ASSUMED_FPS)
+    sequence = body[:, None].astype(np.float32)
+    found = settled(path, sequence, layout, found)
+    fps = said.fps or ASSUMED_FPS
+    yield Remark(f"read as {found}, with the skeleton {skeleton_file.name}, at {fps:g} frames a second.")
+    yield Clip(name=path.stem, sequence=to_standard(sequence, found), layout=layout, fps=fps)
 
 
 def skeleton_of(path: Path) -> Path:

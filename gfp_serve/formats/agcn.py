@@ -22,6 +22,7 @@ from gfp_serve.errors import DamagedFileError, InvalidSkeletonError
 from gfp_serve.formats import ntu
 from gfp_serve.formats.bodies import without_empty_places
 from gfp_serve.formats.clip import TEST_SPLIT, TRAIN_SPLIT, Clip
+from gfp_serve.formats.image_clips import image_axis
 from gfp_serve.formats.npy_array import shown
 from gfp_serve.formats.ntu_actions import ACTIONS
 from gfp_serve.formats.pickled_array import PickledArray
@@ -226,19 +227,18 @@ def _conventions(array: np.ndarray, layout: Layout, said: Conventions) -> Conven
             continue
         clips.append(bodies)
     if layout is OPENPOSE18:
-        return Conventions(up=decide(clips, layout, Conventions(up=said.up)).up)
+        return replace(said, up=decide(clips, layout, Conventions(up=said.up)).up)
     return decide(clips, layout, said)
 
 
 def _found_remarks(path: Path, layout: Layout, found: Conventions, said: Conventions) -> Iterator[Remark]:
     if layout is OPENPOSE18:
-        if said.up not in (None, "y", "-y"):
-            raise DamagedFileError(f"{path}: these are 2-D joints, so y or -y is up, and not {said.up}.")
+        image_axis(path, said.up)
         yield Remark(
             f"read as 2-D joints of the layout {layout.name}, {'y' if found.up == 'y' else '-y'} up, in images of 340 "
             f"× 256 pixels, as those of Kinetics-skeleton."
         )
-    elif found.or_else(STANDARD) != STANDARD:
+    elif not found.or_else(STANDARD).is_standard:
         yield Remark(f"read as {found.or_else(STANDARD)}.")
 
 
@@ -250,6 +250,7 @@ def _placed(clip: Clip, found: Conventions) -> Clip:
         clip.sequence[..., :2] * _IMAGE_SIZE,
         clip.layout,
         confidence=clip.sequence[..., 2],
+        min_confidence=found.min_confidence,
         up="y" if found.up == "y" else "-y",
     )
     return replace(clip, sequence=placed.sequence, dimensions=2)

@@ -14,6 +14,9 @@ UNKNOWN_SUBJECT = "unknown"
 # The side of a clip in its data set's own protocol. Test clips are never trained on.
 TRAIN_SPLIT, TEST_SPLIT, NO_SPLIT = 0, 1, -1
 
+# For a clip whose joints are read later.
+NO_FRAMES = np.empty((0, 0, 0, 3), dtype=np.float32)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Clip:

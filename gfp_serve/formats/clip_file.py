@@ -19,13 +19,12 @@ from gfp_serve.conventions import STANDARD, Conventions, decide, to_standard
 from gfp_serve.errors import (
     DamagedFileError,
     InvalidRequestError,
-    InvalidSkeletonError,
     UnknownLayoutError,
 )
 from gfp_serve.formats.clip import UNKNOWN_SUBJECT, Clip
+from gfp_serve.formats.image_clips import image_axis, standard_clip
 from gfp_serve.formats.npz_archive import UNREADABLE_ARCHIVE, check_size
 from gfp_serve.formats.remark import Remark
-from gfp_serve.image_joints import from_image
 from gfp_serve.joint_map import JointMap
 from gfp_serve.layouts import STANDARD_NAMES, Layout, layout_of, standard_name
 
@@ -78,10 +77,10 @@ def read(
     if _is_flat(clips):
         yield from _flat_clips(file, clips, conventions, joint_map)
         return
-    if (found := conventions.or_else(STANDARD)) != STANDARD:
+    if not (found := conventions.or_else(STANDARD)).is_standard:
         yield Remark(f"read as {found}.")
     clips = [replace(clip, sequence=to_standard(clip.sequence, found)) for clip in clips]
-    if conventions == Conventions():
+    if not any(conventions.axes):
         yield from _doubts(clips)
     yield from clips
 
@@ -97,8 +96,7 @@ def _flat_clips(
     """The same clips, of 2-D joints, made standard. y points down, as in images, if nothing says or shows otherwise."""
     layout = clips[0].layout
     up = conventions.up or decide([clip.sequence for clip in clips], layout, Conventions()).up or "-y"
-    if up not in ("y", "-y"):
-        raise DamagedFileError(f"{file.path}: these are 2-D joints, so y or -y is up, and not {up}.")
+    image_axis(file.path, up)  # before anything is said
     rows, count = sum(len(clip.sequence) for clip in clips), len(clips)
     confidence = file.optional("visibility", "f", (rows, len(file.arrays["joint_names"])))
     _, kept = _layout(file, joint_map)
@@ -111,20 +109,14 @@ def _flat_clips(
         end = start + len(clip.sequence)
         # The file has the confidence of the first body only.
         known = None if confidence is None or clip.sequence.shape[1] > 1 else confidence[start:end, None]
-        try:
-            placed = from_image(
-                clip.sequence[..., :2],
-                layout,
-                confidence=known,
-                image_size=None if sizes is None else (float(sizes[number, 0]), float(sizes[number, 1])),
-                up=up,
-            )
-        except InvalidSkeletonError as error:
-            yield Remark(error.message, left_out=clip.name)
-        else:
-            if placed.assumed:
-                yield Remark(placed.assumed)
-            yield replace(clip, sequence=placed.sequence, dimensions=2)
+        yield from standard_clip(
+            file.path,
+            clip,
+            clip.sequence[..., :2],
+            replace(conventions, up=up),
+            confidence=known,
+            image_size=None if sizes is None else (float(sizes[number, 0]), float(sizes[number, 1])),
+        )
         start = end
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gfp_serve.formats import openpose
+from gfp_serve.formats import frame_files, json_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def names_of(files: Sequence[Path]) -> list[str]:
 
 def stem(file: Path) -> str:
     """The name of a file without its suffix; the video's, where each frame has a file."""
-    return openpose.video_of(file) if openpose.is_frame(file) else file.stem
+    return frame_files.video_of(file) if json_file.is_frame(file) else file.stem
 
 
 def ends_of(file: Path) -> list[str]:

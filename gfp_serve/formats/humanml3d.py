@@ -49,7 +49,7 @@ def read(path: Path, array: np.ndarray, said: Conventions) -> Iterator[Clip | Re
     if np.isinf(sequence).any():
         yield Remark("a coordinate is infinite; what was not seen is NaN.", left_out=path.stem)
         return
-    if found != STANDARD:
+    if not found.is_standard:
         yield Remark(f"read as {found}.")
     yield Clip(
         name=path.stem,

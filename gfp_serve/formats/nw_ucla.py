@@ -51,7 +51,7 @@ def read(path: Path, content: Any, said: Conventions) -> Iterator[Clip | Remark]
         return
     upright = said.or_else(replace(STANDARD, unit=None))
     found = decide([sequence], KINECT20, upright).or_else(STANDARD)
-    if found != STANDARD:
+    if not found.is_standard:
         yield Remark(f"read as {found}.")
     clip = Clip(name=path.stem, sequence=to_standard(sequence, found), layout=KINECT20, fps=FPS)
     named = _NAME.fullmatch(path.stem) or _NAME.fullmatch(str(content.get("file_name")))

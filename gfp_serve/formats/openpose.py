@@ -13,13 +13,13 @@ from typing import Any
 from gfp_serve.conventions import Conventions
 from gfp_serve.errors import DamagedFileError
 from gfp_serve.formats.clip import Clip
+from gfp_serve.formats.frame_files import frames_of, has_number, video_of
 from gfp_serve.formats.json_text import head_of, load, numbers, one_number
 from gfp_serve.formats.people import Person
 from gfp_serve.formats.recorded_people import Video, clips_of
 from gfp_serve.formats.remark import Remark
 from gfp_serve.layouts import BODY25, COCO17, OPENPOSE18, Layout
 
-_FRAME = re.compile(r"(?P<video>.*?)_?(?P<frame>\d{1,15})(?:_keypoints)?")
 _PEOPLE = re.compile(rb'"people"\s*:\s*\[')
 # AlphaPose has COCO's own 17.
 _LAYOUTS = {layout.num_joints: layout for layout in (BODY25, OPENPOSE18, COCO17)}
@@ -32,45 +32,9 @@ def is_one(content: Any) -> bool:
 
 def is_frame(path: Path) -> bool:
     """Whether this is the file of a frame: it has such a name, and people at its beginning."""
-    if path.suffix.lower() != ".json" or _FRAME.fullmatch(path.stem) is None:
+    if path.suffix.lower() != ".json" or not has_number(path):
         return False
     return _PEOPLE.search(head_of(path)) is not None
-
-
-def video_of(path: Path) -> str:
-    """The name of the video that a frame belongs to; the folder's where the file has the number alone."""
-    found = _FRAME.fullmatch(path.stem)
-    if found is None:
-        return path.stem.removesuffix("_keypoints")
-    return found["video"] or path.absolute().parent.name
-
-
-def recording_of(path: Path) -> tuple[Path, str, bool]:
-    """What the files of the frames of one video have in common: a folder, the video and the kind of ending."""
-    return path.parent, video_of(path), path.stem.endswith("_keypoints")
-
-
-def number_of(path: Path) -> int:
-    """The number of the frame."""
-    found = _FRAME.fullmatch(path.stem)
-    return 0 if found is None else int(found["frame"])
-
-
-def frames_of(path: Path) -> dict[int, Path]:
-    """The files of the recording to which this one belongs, by the numbers of their frames.
-
-    Raises `DamagedFileError` for two files with one number.
-    """
-    if _FRAME.fullmatch(path.stem) is None:
-        return {0: path}
-    files: dict[int, Path] = {}
-    for file in sorted(path.parent.iterdir()):
-        if file.suffix.lower() == ".json" and recording_of(file) == recording_of(path):
-            number = number_of(file)
-            if number in files:
-                raise DamagedFileError(f"{files[number]} and {file} are both frame {number}; remove one of them.")
-            files[number] = file
-    return files
 
 
 def read(path: Path, said: Conventions) -> Iterator[Clip | Remark]:

@@ -6,21 +6,22 @@ is a dict with `frame_dir` or `filename` (the clip's name), `label` (a number fr
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gfp_serve.errors import DamagedFileError, InvalidSkeletonError
+from gfp_serve.conventions import STANDARD, Conventions, to_standard
+from gfp_serve.errors import DamagedFileError
 from gfp_serve.formats import ntu, pyskl_keypoint
 from gfp_serve.formats.bodies import without_empty_places
-from gfp_serve.formats.clip import NO_SPLIT, TEST_SPLIT, TRAIN_SPLIT, Clip
+from gfp_serve.formats.clip import NO_FRAMES, NO_SPLIT, TEST_SPLIT, TRAIN_SPLIT, Clip
+from gfp_serve.formats.image_clips import image_axis, standard_clip
 from gfp_serve.formats.ntu_actions import ACTIONS
 from gfp_serve.formats.pickled_array import PickledArray
 from gfp_serve.formats.plain_pickle import PickledDict, load
-from gfp_serve.formats.pyskl_keypoint import Joints2d, Keypoint
+from gfp_serve.formats.pyskl_keypoint import Keypoint
 from gfp_serve.formats.remark import Remark
-from gfp_serve.image_joints import from_image
 from gfp_serve.layouts import BODY25, COCO17, COCO_WHOLEBODY133, HALPE26, JHMDB15, NTU25, OPENPOSE18, PENN13
 
 FPS = 30.0
@@ -41,7 +42,7 @@ _MAX_PROTOCOLS = 100
 _MAX_SHARING = 10
 
 
-def read(path: Path) -> Iterator[Clip | Remark]:
+def read(path: Path, said: Conventions = Conventions()) -> Iterator[Clip | Remark]:  # noqa: B008 (it cannot be changed)
     """Yield the clips of an annotation file, in its order. The file is never unpickled: see `plain_pickle`.
 
     3-D joints are in the order of NTU RGB+D. 2-D joints (see `pyskl_keypoint.first_2d`) have the layout with this many
@@ -64,6 +65,8 @@ def read(path: Path) -> Iterator[Clip | Remark]:
         annotation.label is None or ACTIONS[annotation.label : annotation.label + 1] == (fields.get("label"),)
         for annotation, fields in zip(checked, fields_of_names, strict=True)
     )
+    if not is_flat and not (found := said.or_else(STANDARD)).is_standard:
+        yield Remark(f"read as {found}.")
     for annotation, fields in zip(checked, fields_of_names, strict=True):
         if not as_ntu:
             fields["label"] = None if annotation.label is None else f"A{annotation.label + 1:03}"
@@ -76,23 +79,18 @@ def read(path: Path) -> Iterator[Clip | Remark]:
         keypoint = annotation.keypoint
         order = orders[len(keypoint.array.shape)]
         if is_flat:
-            yield from _flat_clip(annotation.name, pyskl_keypoint.joints_2d(keypoint, order), fields)
+            joints = pyskl_keypoint.joints_2d(keypoint, order)
+            layout = _LAYOUTS_2D[joints.num_joints]
+            image_axis(path, said.up)
+            yield Remark(f"read as 2-D joints of the layout {layout.name}.")
+            clip = Clip(name=annotation.name, sequence=NO_FRAMES, layout=layout, fps=FPS, **fields)
+            yield from standard_clip(
+                path, clip, joints.joints, said, confidence=joints.scores, image_size=joints.image_size
+            )
         else:
-            joints = without_empty_places(pyskl_keypoint.frames_first(keypoint, order))
-            yield Clip(name=annotation.name, sequence=joints, layout=NTU25, fps=FPS, **fields)
-
-
-def _flat_clip(name: str, joints: Joints2d, fields: Mapping[str, Any]) -> Iterator[Clip | Remark]:
-    layout = _LAYOUTS_2D[joints.num_joints]
-    yield Remark(f"read as 2-D joints of the layout {layout.name}.")
-    try:
-        placed = from_image(joints.joints, layout, confidence=joints.scores, image_size=joints.image_size)
-    except InvalidSkeletonError as error:
-        yield Remark(error.message, left_out=name)
-        return
-    if placed.assumed:
-        yield Remark(placed.assumed)
-    yield Clip(name=name, sequence=placed.sequence, layout=layout, fps=FPS, dimensions=2, **fields)
+            sequence = without_empty_places(pyskl_keypoint.frames_first(keypoint, order))
+            sequence = to_standard(sequence, said.or_else(STANDARD))
+            yield Clip(name=annotation.name, sequence=sequence, layout=NTU25, fps=FPS, **fields)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from gfp_serve.conventions import Conventions, decide, to_standard
-from gfp_serve.errors import DamagedFileError, InvalidSkeletonError
-from gfp_serve.formats.clip import Clip
+from gfp_serve.conventions import Conventions, to_standard
+from gfp_serve.formats.clip import NO_FRAMES, Clip
+from gfp_serve.formats.image_clips import image_axis, standard_clip
 from gfp_serve.formats.people import Bodies, Frames, bodies_of
 from gfp_serve.formats.remark import Remark
-from gfp_serve.image_joints import MIN_CONFIDENCE, from_image
+from gfp_serve.formats.upright import settled
+from gfp_serve.image_joints import MIN_CONFIDENCE
 from gfp_serve.layouts import Layout
 
 # Of a video, if its file does not say it.
@@ -40,11 +41,11 @@ def clips_of(path: Path, video: Video, said: Conventions) -> Iterator[Clip | Rem
         yield Remark("nobody is seen in it.", left_out=video.name)
         return
     yield from map(Remark, (*video.notes, *bodies.remarks))
-    if video.fps is None:
-        yield Remark(f"it does not say how many frames a second it has; {USUAL_FPS:g} were assumed.")
+    if video.fps is None and said.fps is None:
+        yield Remark(f"it does not say how many frames a second it has; {USUAL_FPS:g} were assumed. Say it with --fps.")
     clip = Clip(
         name=video.name,
-        sequence=np.empty((0, 0, 0, 3), dtype=np.float32),
+        sequence=NO_FRAMES,
         layout=video.layout,
         fps=video.fps or USUAL_FPS,
         label=video.label,
@@ -54,35 +55,16 @@ def clips_of(path: Path, video: Video, said: Conventions) -> Iterator[Clip | Rem
 
 
 def _flat(path: Path, video: Video, bodies: Bodies, said: Conventions, clip: Clip) -> Iterator[Clip | Remark]:
-    if said.up not in (None, "y", "-y"):
-        raise DamagedFileError(f"{path}: these are 2-D joints, so y or -y is up, and not {said.up}.")
+    image_axis(path, said.up)  # before anything is said
     yield Remark(f"read as 2-D joints of the layout {video.layout.name}.")
-    try:
-        placed = from_image(
-            bodies.joints,
-            video.layout,
-            confidence=bodies.confidence,
-            image_size=video.image_size,
-            up="y" if said.up == "y" else "-y",
-        )
-    except InvalidSkeletonError as error:
-        yield Remark(error.message, left_out=video.name)
-        return
-    if placed.assumed:
-        yield Remark(placed.assumed)
-    yield replace(clip, sequence=placed.sequence, dimensions=2)
+    yield from standard_clip(path, clip, bodies.joints, said, confidence=bodies.confidence, image_size=video.image_size)
 
 
 def _solid(path: Path, video: Video, bodies: Bodies, said: Conventions, clip: Clip) -> Iterator[Clip | Remark]:
     sequence = bodies.joints.astype(np.float32)
     if bodies.confidence is not None:
-        sequence[~(bodies.confidence >= MIN_CONFIDENCE)] = np.nan
-    found = decide([sequence], video.layout, said.or_else(video.conventions))
-    if found.up is None or found.unit is None:
-        raise DamagedFileError(
-            f"{path}: nothing says which way is up and in which unit its 3-D joints are: nobody stands along y or z in "
-            f"it, or legs have no human length. Say it, for example --up=-y --unit m."
-        )
-    found = replace(found, hand=found.hand or "right")
+        least = MIN_CONFIDENCE if said.min_confidence is None else said.min_confidence
+        sequence[~(bodies.confidence >= least)] = np.nan
+    found = settled(path, sequence, video.layout, said.or_else(video.conventions))
     yield Remark(f"read as 3-D joints of the layout {video.layout.name}: {found}.")
     yield replace(clip, sequence=to_standard(sequence, found))

@@ -18,15 +18,15 @@ from typing import Any, cast
 
 import numpy as np
 
-from gfp_serve.conventions import STANDARD, Conventions, to_standard
+from gfp_serve.conventions import Conventions, to_standard
 from gfp_serve.errors import DamagedFileError, InvalidSkeletonError
-from gfp_serve.formats.clip import NO_SPLIT, TEST_SPLIT, TRAIN_SPLIT, Clip
+from gfp_serve.formats.clip import NO_FRAMES, NO_SPLIT, TEST_SPLIT, TRAIN_SPLIT, Clip
+from gfp_serve.formats.image_clips import standard_clip
 from gfp_serve.formats.npy_array import read_header, shown
 from gfp_serve.formats.npz_archive import UNREADABLE_ARCHIVE, check_size
 from gfp_serve.formats.pickled_array import PickledArray
 from gfp_serve.formats.plain_pickle import PickledDict, load_stream
 from gfp_serve.formats.remark import Remark
-from gfp_serve.image_joints import from_image
 from gfp_serve.layouts import COCO17, H36M17, H36M32, Layout
 
 FPS = 50.0  # of Human3.6M
@@ -81,15 +81,17 @@ def read(path: Path, said: Conventions) -> Iterator[Clip | Remark]:
     if assumed:
         yield Remark(assumed)
     known = all(re.fullmatch(r"S\d+", take.subject) for take in takes)
-    if not known:
-        yield Remark(f"it does not say how many frames a second it has; {_VIDEO_FPS:g} were assumed.")
+    if not known and said.fps is None:
+        yield Remark(
+            f"it does not say how many frames a second it has; {_VIDEO_FPS:g} were assumed. Say it with --fps."
+        )
     for take in takes:
         split = _SIDES.get(take.subject, NO_SPLIT)
         taken[take.name] += 1  # names that differ in blanks alone become one
         name = take.name if taken[take.name] == 1 else f"{take.name}#{taken[take.name]}"
         clip = Clip(
             name=name,
-            sequence=np.empty((0, 0, 0, 3), dtype=np.float32),
+            sequence=NO_FRAMES,
             layout=layout_2d if take.is_flat else _LAYOUTS[take.array.shape[1]],
             fps=FPS if known else _VIDEO_FPS,
             label=None if take.action == "custom" else re.sub(r"[ _]\d+$", "", take.action),
@@ -201,26 +203,17 @@ def _check_shape(take: _Take, layout_2d: Layout) -> None:
 
 def _solid_clip(take: _Take, clip: Clip, said: Conventions) -> Iterator[Clip | Remark]:
     found = said.or_else(_CONVENTIONS)
-    if found != STANDARD:
+    if not found.is_standard:
         yield Remark(f"read as {found}.")
     sequence = _numbers(take)
     yield replace(clip, sequence=to_standard(sequence, found))
 
 
 def _flat_clip(path: Path, take: _Take, clip: Clip, said: Conventions) -> Iterator[Clip | Remark]:
-    if said.up not in (None, "y", "-y"):
-        raise DamagedFileError(f"{path}: these are 2-D joints, so y or -y is up, and not {said.up}.")
     yield Remark(f"read as 2-D joints of the layout {clip.layout.name}.")
     joints = _numbers(take)
-    placed = from_image(
-        joints[..., :2],
-        clip.layout,
-        confidence=joints[..., 2] if joints.shape[-1] == 3 else None,
-        up="y" if said.up == "y" else "-y",
-    )
-    if placed.assumed:
-        yield Remark(placed.assumed)
-    yield replace(clip, sequence=placed.sequence, dimensions=2)
+    confidence = joints[..., 2] if joints.shape[-1] == 3 else None
+    yield from standard_clip(path, clip, joints[..., :2], said, confidence=confidence)
 
 
 def _numbers(take: _Take) -> np.ndarray:

@@ -7,8 +7,10 @@ There are two models. `gfp-encoder` turns the input `skeleton` into the output `
 the gallery to search; without it, that is the default one.
 
 `skeleton` is FP32 [clips, frames, joints, 3] or [clips, frames, bodies, joints, 3]: metres, y up, NaN for what was not
-seen. The parameter `layout` names its joints; without it, they are those of "ntu25". The parameter `warning` of a reply
-says what may be wrong with the clips.
+seen. Joints of an image end in x, y; or in x, y, confidence, with the parameter `dimensions` 2. The parameter `layout`
+names the joints; without it, they are those of "ntu25". The texts `up`, `unit` and `hand`, and the numbers
+`image_width`, `image_height` and `min_confidence` say what they say in a `Sequence` of our own services. The parameter
+`warning` of a reply says what may be wrong with the clips.
 """
 
 import asyncio
@@ -16,6 +18,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
@@ -23,7 +26,6 @@ from jaxtyping import Float32
 from gfp_serve import __version__
 from gfp_serve.classify import DEFAULT_NUM_NEIGHBOURS, vote
 from gfp_serve.config import Limits
-from gfp_serve.conventions import STANDARD, Conventions, to_standard
 from gfp_serve.doubts import Doubt, Look
 from gfp_serve.errors import GfpError, InvalidRequestError, ModelNotFoundError, in_field, quoted
 from gfp_serve.gallery.protocols import Galleries, Gallery
@@ -33,15 +35,16 @@ from gfp_serve.service.embedder import Embedded, Embedder
 from gfp_serve.service.finding import Queries, find_gallery, find_neighbours, find_parted
 from gfp_serve.service.open_inference_tensors import ANY, Tensor, check_outputs, read_tensors, write_output
 from gfp_serve.service.reply_budget import ReplyBudget
+from gfp_serve.v1 import embedding_pb2, open_inference_pb2_grpc
 from gfp_serve.v1 import open_inference_pb2 as oip
-from gfp_serve.v1 import open_inference_pb2_grpc
+from gfp_serve.wire.arrays import write_positions
 from gfp_serve.wire.searches import Scope
 from gfp_serve.wire.status import is_answerable, shortened
 from gfp_serve.wire.warnings import gathered
 
 VERSION = "1"
 
-# Parameters of a request: texts.
+# Parameters of a request that are texts.
 _CONVENTIONS = ("up", "unit", "hand")
 
 # How much of a request's id the reply to a failed request repeats.
@@ -65,7 +68,7 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
         self._embedder = embedder
         self._galleries = galleries
         self._is_ready = is_ready
-        skeleton = Tensor("skeleton", "FP32", (ANY, ANY, ANY, ANY, 3))
+        skeleton = Tensor("skeleton", "FP32", (ANY, ANY, ANY, ANY, ANY))
         embedding = Tensor("embedding", "FP32", (ANY, embedder.embedding_size))
         self._models = {
             "gfp-encoder": _Model((skeleton,), (embedding,)),
@@ -220,26 +223,25 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
         return reply
 
     async def _embed(self, request: oip.ModelInferRequest, clips: np.ndarray) -> Embedded:
-        # Reading a missing key of a message's map would add it.
-        named = request.parameters["layout"].string_param if "layout" in request.parameters else ""
-        layout = layout_named(named or "ntu25")
-        conventions = Conventions.from_texts(
-            **{name: request.parameters[name].string_param for name in _CONVENTIONS if name in request.parameters}
-        ).or_else(STANDARD)
+        layout = layout_named(_text(request, "layout") or "ntu25")
         sequences = clips[:, :, None] if clips.ndim == 4 else clips
-        if sequences.ndim != 5 or sequences.shape[3:] != (layout.num_joints, 3):
+        if sequences.ndim != 5 or sequences.shape[3] != layout.num_joints or sequences.shape[4] not in (2, 3):
             with in_field("skeleton"):
                 raise InvalidRequestError(
                     f"its shape is {list(clips.shape)}; {layout.name} clips have [clips, frames, {layout.num_joints}, "
-                    f'3] or [clips, frames, bodies, {layout.num_joints}, 3]. The parameter "layout" names another.'
+                    f"3] or [clips, frames, bodies, {layout.num_joints}, 3], and joints of an image may end in 2. The "
+                    f'parameter "layout" names another.'
                 )
         self._embedder.check_count("skeleton", len(sequences))
-        return await self._embedder.embed_arrays(
-            [
-                (f"skeleton[{number}]", to_standard(sequence, conventions), layout)
-                for number, sequence in enumerate(sequences)
-            ]
-        )
+        about = _about(request, flat=sequences.shape[4] == 2)
+        messages = []
+        for number, sequence in enumerate(sequences):
+            num_frames, num_bodies, num_joints, _ = sequence.shape
+            counts = {"num_frames": num_frames, "num_bodies": num_bodies, "num_joints": num_joints}
+            message = embedding_pb2.Sequence(positions=write_positions(sequence), layout=layout.name, **counts)
+            message.MergeFrom(about)
+            messages.append((f"skeleton[{number}]", message))
+        return await self._embedder.embed(messages)
 
     def _model(self, name: str, version: str) -> _Model:
         if name not in self._models or version not in ("", VERSION):
@@ -248,6 +250,39 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
                 f"there is no model {asked}; this server has {', '.join(self._models)}, version {VERSION}."
             )
         return self._models[name]
+
+
+def _about(request: oip.ModelInferRequest, *, flat: bool) -> embedding_pb2.Sequence:
+    """What the request's parameters say of every clip, in the words of our own services."""
+    about = embedding_pb2.Sequence(
+        dimensions=2 if flat else _number(request, "dimensions"),
+        image_width=_number(request, "image_width") or 0,
+        image_height=_number(request, "image_height") or 0,
+    )
+    said = embedding_pb2.Conventions(
+        **{name: _text(request, name) for name in _CONVENTIONS}, min_confidence=_number(request, "min_confidence")
+    )
+    if said.ByteSize():
+        about.conventions.CopyFrom(said)
+    return about
+
+
+def _text(request: oip.ModelInferRequest, name: str) -> str:
+    # Reading a missing key of a message's map would add it.
+    return request.parameters[name].string_param if name in request.parameters else ""
+
+
+def _number(request: oip.ModelInferRequest, name: str) -> Any:
+    """A parameter, as an integer if it is one; None if it is absent. Raises `InvalidRequestError` for no number."""
+    if name not in request.parameters:
+        return None
+    parameter = request.parameters[name]
+    kind = parameter.WhichOneof("parameter_choice")
+    if kind not in ("int64_param", "uint64_param", "double_param") or not 0 <= getattr(parameter, kind) < 2**31:
+        with in_field(name):
+            raise InvalidRequestError("it must be a number, 0 or more, as int64_param or double_param.")
+    value = getattr(parameter, kind)
+    return int(value) if value == int(value) else value
 
 
 def _k_of(request: oip.ModelInferRequest, tensors: Mapping[str, np.ndarray], default: int) -> int:

@@ -32,14 +32,16 @@ class Sequence(_message.Message):
     def __init__(self, positions: _Optional[bytes] = ..., num_frames: _Optional[int] = ..., num_bodies: _Optional[int] = ..., num_joints: _Optional[int] = ..., layout: _Optional[str] = ..., joint_names: _Optional[_Iterable[str]] = ..., conventions: _Optional[_Union[Conventions, _Mapping]] = ..., dimensions: _Optional[int] = ..., image_width: _Optional[float] = ..., image_height: _Optional[float] = ...) -> None: ...
 
 class Conventions(_message.Message):
-    __slots__ = ("up", "unit", "hand")
+    __slots__ = ("up", "unit", "hand", "min_confidence")
     UP_FIELD_NUMBER: _ClassVar[int]
     UNIT_FIELD_NUMBER: _ClassVar[int]
     HAND_FIELD_NUMBER: _ClassVar[int]
+    MIN_CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
     up: str
     unit: str
     hand: str
-    def __init__(self, up: _Optional[str] = ..., unit: _Optional[str] = ..., hand: _Optional[str] = ...) -> None: ...
+    min_confidence: float
+    def __init__(self, up: _Optional[str] = ..., unit: _Optional[str] = ..., hand: _Optional[str] = ..., min_confidence: _Optional[float] = ...) -> None: ...
 
 class Embedding(_message.Message):
     __slots__ = ("values", "size")

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,19 +42,22 @@ def write_sequence(
 def write_image_joints(
     joints: Float32[np.ndarray, "frames bodies joints 3"], layout: Layout, conventions: Conventions = STANDARD
 ) -> embedding_pb2.Sequence:
-    """The message of 2-D joints: x, y and confidence. Standard conventions are those of images, where -y is up."""
-    message = write_sequence(joints, layout)
+    """The message of 2-D joints: x, y and confidence. Standard axes are those of images, where -y is up."""
+    if conventions.is_standard:
+        conventions = replace(conventions, up=None, unit=None, hand=None)
+    message = write_sequence(joints, layout, conventions)
     message.dimensions = 2
-    if conventions != STANDARD:
-        message.conventions.up = conventions.up or ""
+    message.image_width, message.image_height = conventions.image_size or (0.0, 0.0)
     return message
 
 
 def write_conventions(conventions: Conventions) -> embedding_pb2.Conventions | None:
     """The message that `read_conventions` reads; None for those that it takes for granted."""
-    if conventions in (STANDARD, Conventions()):
+    axes = ("", "", "") if conventions.is_standard else tuple(said or "" for said in conventions.axes)
+    if not any(axes) and conventions.min_confidence is None:
         return None
-    return embedding_pb2.Conventions(up=conventions.up or "", unit=conventions.unit or "", hand=conventions.hand or "")
+    up, unit, hand = axes
+    return embedding_pb2.Conventions(up=up, unit=unit, hand=hand, min_confidence=conventions.min_confidence)
 
 
 def write_layout(layout: Layout) -> dict[str, Any]:
@@ -119,10 +122,11 @@ def read_conventions(message: embedding_pb2.Sequence | stream_pb2.StreamConfig) 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """How the 2-D joints of a message are meant: which way is up, and width and height of the image if it says them."""
+    """How the 2-D joints of a message are meant: which way is up, and what else it says."""
 
     up: ImageAxis
-    size: tuple[float, float] | None
+    size: tuple[float, float] | None  # width and height
+    min_confidence: float | None
 
     def placed(
         self, joints: Float32[np.ndarray, "frames bodies joints 3"], layout: Layout
@@ -133,7 +137,12 @@ class Image:
         """
         confidence = joints[..., 2].astype(np.float64)
         placed = from_image(
-            joints[..., :2].astype(np.float64), layout, confidence=confidence, image_size=self.size, up=self.up
+            joints[..., :2].astype(np.float64),
+            layout,
+            confidence=confidence,
+            image_size=self.size,
+            min_confidence=self.min_confidence,
+            up=self.up,
         )
         return placed.sequence, (Doubt("image", placed.assumed),) if placed.assumed else ()
 
@@ -156,7 +165,10 @@ def read_image(message: embedding_pb2.Sequence | stream_pb2.StreamConfig) -> Ima
                 f"the image has a width of {size[0]:g} and a height of {size[1]:g}; both must be above 0 and finite, "
                 f"or neither be set."
             )
-    return Image("y" if up == "y" else "-y", None if size == (0, 0) else size)
+    least = message.conventions.min_confidence if message.conventions.HasField("min_confidence") else None
+    with in_field("conventions"):
+        said = Conventions(min_confidence=least)
+    return Image("y" if up == "y" else "-y", None if size == (0, 0) else size, said.min_confidence)
 
 
 def read_image_joints(
@@ -179,8 +191,8 @@ def read_image_joints(
     return np.concatenate([joints, np.ones((*shape, 1), dtype=np.float32)], axis=-1)
 
 
-def write_positions(sequence: Float32[np.ndarray, "frames bodies joints 3"]) -> bytes:
-    """The bytes that `read_positions` reads."""
+def write_positions(sequence: Float32[np.ndarray, "frames bodies joints axes"]) -> bytes:
+    """The bytes that `read_positions`, or for joints of an image `read_image_joints`, reads."""
     return sequence.astype(_FLOAT, copy=False).tobytes()
 
 

@@ -120,7 +120,10 @@ def test_2d_joints_have_a_confidence_and_an_image(upright: list[Clip], tmp_path:
     with np.load(tmp_path / "plain.npz") as arrays:
         np.savez(tmp_path / "wide.npz", **arrays, visibility=seen, image_size=sizes)
     square, said = read_with_remarks(tmp_path / "plain.npz")
-    assert "joints are parts of an image whose size is not known; it was taken to be square." in said
+    assert (
+        "joints are parts of an image whose size is not known; it was taken to be square. Say it with --image-size."
+        in said
+    )
     wide, said = read_with_remarks(tmp_path / "wide.npz")
     assert said == ["read as 2-D joints, -y up."]
     assert np.argwhere(np.isnan(wide[0].sequence[..., 0])).tolist() == [[3, 0, 7]]

@@ -29,7 +29,7 @@ def test_coco_results_are_a_clip_with_frames_by_image_id(layout: Layout, tmp_pat
     check_walks(clip, pixels)
     assert said == [
         "numbers of frames are missing in it; nobody is seen in these frames.",
-        "it does not say how many frames a second it has; 30 were assumed.",
+        "it does not say how many frames a second it has; 30 were assumed. Say it with --fps.",
         f"read as 2-D joints of the layout {layout.name}.",
     ]
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from gfp_serve.errors import DamagedFileError
-from gfp_serve.formats import find_named_files, read_clips
+from gfp_serve.formats import files_beside, find_named_files, read_clips
 from gfp_serve.layouts import MEDIAPIPE33
 
 from .videos import check_walks, read_with_remarks, standing, walking, write_json
 
 _CENTRED = "its world landmarks were taken; they are centred on the hips in every frame, so nobody travels."
-_NO_FPS = "it does not say how many frames a second it has; 30 were assumed."
+_NO_FPS = "it does not say how many frames a second it has; 30 were assumed. Say it with --fps."
 _IN_WORLD = "read as 3-D joints of the layout mediapipe33: -y up, metres, right-handed."
 WRIST = MEDIAPIPE33.joint_names.index("left_wrist")
 
@@ -102,7 +102,10 @@ def test_landmarks_in_the_image_are_2d_and_visibility_is_confidence(tmp_path: Pa
 def test_an_image_of_unknown_size_is_taken_to_be_square_and_it_is_said(tmp_path: Path) -> None:
     frames = [{"pose_landmarks": as_dicts(landmarks)} for landmarks in in_image(3)]
     _, said = read_with_remarks(write_json(tmp_path / "take.json", frames))
-    assert said[-1] == "joints are parts of an image whose size is not known; it was taken to be square."
+    assert (
+        said[-1]
+        == "joints are parts of an image whose size is not known; it was taken to be square. Say it with --image-size."
+    )
 
 
 def test_lists_of_all_frames_side_by_side_are_frames(tmp_path: Path) -> None:
@@ -315,3 +318,46 @@ def test_other_csv_is_not_a_recording(tmp_path: Path) -> None:
     assert [file.path.name for file in find_named_files([tmp_path])] == ["take.json"]
     with pytest.raises(DamagedFileError, match=r"labels\.csv: line 1 does not name joints that make a body"):
         list(read_clips(tmp_path / "labels.csv"))
+
+
+def test_a_folder_of_one_file_a_frame_is_one_recording(tmp_path: Path) -> None:
+    world = in_world(12)
+    for number, frame in enumerate(world, start=7):
+        if number != 10:
+            write_json(tmp_path / f"squat_{number:04}.json", {"poseWorldLandmarks": as_dicts(frame)})
+    write_json(tmp_path / "squat_long_1.json", [{"poseWorldLandmarks": as_dicts(frame)} for frame in world])
+    found = find_named_files([tmp_path])
+    assert [(each.name, each.path.name) for each in found] == [
+        ("squat", "squat_0007.json"),
+        ("squat_long_1", "squat_long_1.json"),
+    ]
+    assert len(files_beside(found[0].path)) == 10
+    (clip,), said = read_with_remarks(found[0].path, fps=25)
+    assert (clip.name, clip.fps) == ("squat", 25)
+    assert np.isnan(clip.sequence[3]).all()
+    kept = [frame for frame in range(12) if frame != 3]
+    check_upright(clip.sequence[kept], world[kept])
+    assert said == [
+        "11 files of one frame each are this recording.",
+        _CENTRED,
+        "numbers of frames are missing in it; nobody is seen in these frames.",
+        _IN_WORLD,
+    ]
+
+
+def test_frames_of_different_joints_are_not_one_recording(tmp_path: Path) -> None:
+    write_json(tmp_path / "squat_1.json", {"poseWorldLandmarks": as_dicts(in_world(1)[0])})
+    write_json(tmp_path / "squat_2.json", {"poseLandmarks": as_dicts(in_image(1)[0])})
+    with pytest.raises(DamagedFileError, match="of numbered frames have different joints; put the frames of each"):
+        list(read_clips(tmp_path / "squat_1.json"))
+
+
+def test_what_a_caller_says_of_images_goes_before_what_the_file_says(tmp_path: Path) -> None:
+    content = {"fps": 50, "width": 100, "height": 100, "frames": [as_dicts(frame) for frame in in_image(5)]}
+    content["frames"][2][WRIST]["visibility"] = 0.6
+    file = write_json(tmp_path / "squat.json", content)
+    (clip,), _ = read_with_remarks(file, fps=60, image_size=(1280, 720), min_confidence=0.7)
+    pixels = walking(MEDIAPIPE33, 5)
+    pixels[2, WRIST] = np.nan
+    assert clip.fps == 60
+    check_walks(clip, pixels)

@@ -33,7 +33,7 @@ def test_a_folder_of_frames_is_one_clip(layout: Layout, tmp_path: Path) -> None:
     assert clip.sequence.shape == (12, 1, layout.num_joints, 3)
     check_walks(clip, pixels)
     assert said == [
-        "it does not say how many frames a second it has; 30 were assumed.",
+        "it does not say how many frames a second it has; 30 were assumed. Say it with --fps.",
         f"read as 2-D joints of the layout {layout.name}.",
     ]
 

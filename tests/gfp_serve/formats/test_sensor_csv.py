@@ -65,7 +65,7 @@ def test_any_usual_heading_is_read(names: Sequence[str], form: str, axes: str, l
     assert (clip.name, clip.layout, clip.fps, clip.dimensions) == ("take", layout, 30.0, 3)
     np.testing.assert_allclose(clip.sequence[:, 0], joints, atol=1e-6)
     assert said == [
-        "it does not say how many frames a second it has; 30 were assumed.",
+        "it does not say how many frames a second it has; 30 were assumed. Say it with --fps.",
         f"read as 3-D joints of the layout {layout.name}: y up, metres, right-handed.",
     ]
 

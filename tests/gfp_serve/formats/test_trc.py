@@ -137,7 +137,7 @@ def test_fields_may_be_parted_by_spaces(tmp_path: Path) -> None:
 def test_a_file_without_a_rate_is_taken_to_have_30_frames_a_second(tmp_path: Path) -> None:
     (clip,), said = read_with_remarks(write(tmp_path / "walk.trc", walk(3), rate=""))
     assert clip.fps == 30
-    assert said[0] == "it does not say how many frames a second it has; 30 were assumed."
+    assert said[0] == "it does not say how many frames a second it has; 30 were assumed. Say it with --fps."
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def test_results_of_all_frames_are_a_clip(written: Callable[[Any], str], tmp_pat
     assert (clip.name, clip.layout, clip.dimensions) == ("walk", COCO17, 2)
     check_walks(clip, np.concatenate([np.full((1, 17, 2), np.nan), pixels]))
     assert said == [
-        "it does not say how many frames a second it has; 30 were assumed.",
+        "it does not say how many frames a second it has; 30 were assumed. Say it with --fps.",
         "read as 2-D joints of the layout coco17.",
     ]
 

@@ -96,7 +96,7 @@ def test_videos_of_ones_own_have_confidence_and_no_label(tmp_path: Path) -> None
     assert (clip.name, clip.label, clip.fps, clip.split) == ("mine.mp4_custom_cam0", None, 30.0, NO_SPLIT)
     pixels[1, 9] = np.nan
     check_walks(clip, pixels)
-    assert said[0] == "it does not say how many frames a second it has; 30 were assumed."
+    assert said[0] == "it does not say how many frames a second it has; 30 were assumed. Say it with --fps."
     with pytest.raises(DamagedFileError, match="these are 2-D joints, so y or -y is up, and not z"):
         read_with_remarks(file, up="z")
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import venv
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from gfp_serve.client import AsyncClient, Client, ClipItem
+from gfp_serve.conventions import Conventions
 from gfp_serve.errors import GalleryError
 from gfp_serve.server import Server
 from gfp_serve.v1 import open_inference_pb2 as oip
@@ -53,7 +55,7 @@ async def test_the_server_and_its_models_describe_themselves(stub: Stub) -> None
         assert (await stub.ModelReady(oip.ModelReadyRequest(name=name, version=version))).ready is ready
     found = await stub.ModelMetadata(oip.ModelMetadataRequest(name="gfp-encoder"))
     assert [(each.name, each.datatype, list(each.shape)) for each in (*found.inputs, *found.outputs)] == [
-        ("skeleton", "FP32", [-1, -1, -1, -1, 3]),
+        ("skeleton", "FP32", [-1, -1, -1, -1, -1]),
         ("embedding", "FP32", [-1, SIZE]),
     ]
     config = (await stub.ModelConfig(oip.ModelConfigRequest(name="gfp-knn"))).config
@@ -90,6 +92,33 @@ async def test_parameters_say_the_conventions_of_the_clips(stub: Stub) -> None:
         await stub.ModelInfer(request)
     assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert "unit is 'furlong'; choose one of m, dm, cm" in refused.value.details()
+
+
+async def test_joints_of_an_image_give_our_services_embeddings(stub: Stub, server: Server) -> None:
+    image = (CLIPS[..., :2] * (1, -1) * 0.2 + 0.5).astype(np.float32)
+    seen = np.ones_like(image[..., :1])
+    seen[:, 5:9, :, 7] = 0.4
+    said = Conventions(image_size=(640, 320), min_confidence=0.5)
+    async with AsyncClient(f"127.0.0.1:{server.port}") as client:
+        expected = await client.embed(list(image), conventions=said)
+        said = replace(said, dimensions=2)
+        with_gap = await client.embed(list(np.concatenate([image, seen], axis=-1)), conventions=said)
+    assert not np.allclose(with_gap, expected, atol=1e-4)
+    request = inference_request(skeleton=image)
+    request.parameters["image_width"].int64_param, request.parameters["image_height"].int64_param = 640, 320
+    np.testing.assert_array_equal(outputs_of(await stub.ModelInfer(request))["embedding"], expected)
+    request = inference_request(skeleton=np.concatenate([image, seen], axis=-1))
+    request.parameters["image_width"].int64_param, request.parameters["image_height"].double_param = 640, 320
+    request.parameters["dimensions"].int64_param, request.parameters["min_confidence"].double_param = 2, 0.5
+    np.testing.assert_array_equal(outputs_of(await stub.ModelInfer(request))["embedding"], with_gap)
+    for name, wrong in {"image_width": "640", "dimensions": "2"}.items():
+        request.parameters[name].string_param = wrong
+        with pytest.raises(grpc.aio.AioRpcError, match=f"{name}: it must be a number, 0 or more"):
+            await stub.ModelInfer(request)
+        request.parameters[name].int64_param = int(wrong)
+    request.parameters["min_confidence"].double_param = 2
+    with pytest.raises(grpc.aio.AioRpcError, match="min_confidence: it is 2; it must be from 0 to 1"):
+        await stub.ModelInfer(request)
 
 
 async def test_clips_and_embeddings_give_neighbours_and_their_vote(stub: Stub) -> None:
