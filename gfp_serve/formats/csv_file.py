@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gfp_serve.conventions import Conventions
+from gfp_serve.errors import DamagedFileError
 from gfp_serve.formats import mediapipe_csv, sensor_csv
 from gfp_serve.formats.clip import Clip
 from gfp_serve.formats.json_text import head_of
@@ -29,6 +30,13 @@ def read(
         yield from mediapipe_csv.read(path, said)
     else:
         yield from sensor_csv.read(path, said, joint_map)
+
+
+def guess(path: Path) -> tuple[list[str], dict[str, str]]:
+    """The names of the joints of a depth sensor's file, and what those that are known are called; see `sensor_csv`."""
+    if mediapipe_csv.is_recording(path):
+        raise DamagedFileError(f"{path} has MediaPipe's landmarks, which need no joint map.")
+    return sensor_csv.guess(path)
 
 
 def _first_lines(path: Path) -> list[str]:

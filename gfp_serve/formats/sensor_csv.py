@@ -37,7 +37,7 @@ from gfp_serve.formats.recorded_people import Video, clips_of
 from gfp_serve.formats.remark import Remark
 from gfp_serve.formats.text import read_lines
 from gfp_serve.joint_map import JointMap
-from gfp_serve.layouts import Layout
+from gfp_serve.layouts import STANDARD_NAMES, Layout
 
 _COLUMN = re.compile(
     r"(?P<joint>.+?)[ _.:-]*(?:pos(?:ition)?[ _.]*)?(?P<axis>[xyz])(?:[ _]*[(\[]?(?P<unit>mm|cm|m)[)\]]?)?",
@@ -116,6 +116,20 @@ def read(path: Path, said: Conventions, joint_map: JointMap | None) -> Iterator[
     yield from clips_of(path, video, said)
 
 
+def guess(path: Path) -> tuple[list[str], dict[str, str]]:
+    """The names of joints in the first line, and the standard names of those that are known.
+
+    Raises `DamagedFileError` for a file without columns of joints.
+    """
+    lines = read_lines(path)
+    names = list(_joints_in(heading_of(lines[0]) if lines else [])[0])
+    if not names:
+        raise DamagedFileError(
+            f"{path}: line 1 does not name joints; expected columns such as SpineBase_X, SpineBase_Y, SpineBase_Z."
+        )
+    return names, {name: known for name in names if (known := known_name(name)) in STANDARD_NAMES}
+
+
 @dataclass(frozen=True, slots=True)
 class _Columns:
     layout: Layout
@@ -126,16 +140,8 @@ class _Columns:
 
 def _columns(path: Path, heading: Sequence[str], joint_map: JointMap | None) -> _Columns:
     """The columns of joints. Raises `DamagedFileError` when they make no body."""
-    found: dict[str, dict[str, int]] = {}
-    units: set[str] = set()
-    for column, name in enumerate(heading):
-        named = _COLUMN.fullmatch(_PREFIX.sub("", name))
-        if named is not None and (joint_map is not None or known_name(named["joint"])):
-            axes = found.setdefault(named["joint"], {})
-            if named["axis"].lower() not in axes:
-                axes[named["axis"].lower()] = column
-                units.add((named["unit"] or "").lower())
-    joints = [joint for joint, axes in found.items() if len(axes) == 3]
+    found, units = _joints_in(heading)
+    joints = [joint for joint in found if joint_map is not None or known_name(joint)]
     if joint_map is None:
         _check_differ(path, joints)
     try:
@@ -154,13 +160,26 @@ def _columns(path: Path, heading: Sequence[str], joint_map: JointMap | None) -> 
         named = _STATE.fullmatch(_PREFIX.sub("", name))
         if named is not None and named["joint"] in joints and joints.index(named["joint"]) in kept:
             states[kept.index(joints.index(named["joint"]))] = column
-    unit = units.pop() if len(units) == 1 else ""
+    said = {units[joint] for joint in joints}
+    unit = said.pop() if len(said) == 1 else ""
     return _Columns(
         layout=layout,
         coordinates=[found[joints[place]][axis] for place in kept for axis in "xyz"],
         states=states,
         unit=unit if unit in METRES else None,
     )
+
+
+def _joints_in(heading: Sequence[str]) -> tuple[dict[str, dict[str, int]], dict[str, str]]:
+    """The columns of x, y and z by joint, of joints that have all three, and the unit that each says."""
+    found: dict[str, dict[str, int]] = {}
+    units: dict[str, str] = {}
+    for column, name in enumerate(heading):
+        named = _COLUMN.fullmatch(_PREFIX.sub("", name))
+        if named is not None and named["axis"].lower() not in found.setdefault(named["joint"], {}):
+            found[named["joint"]][named["axis"].lower()] = column
+            units[named["joint"]] = (named["unit"] or "").lower()
+    return {joint: axes for joint, axes in found.items() if len(axes) == 3}, units
 
 
 def _check_differ(path: Path, joints: Sequence[str]) -> None:

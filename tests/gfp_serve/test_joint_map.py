@@ -143,4 +143,4 @@ def test_a_guess_is_a_map(tmp_path: Path) -> None:
 def test_only_files_that_name_their_joints_have_a_map(tmp_path: Path) -> None:
     result = CliRunner().invoke(gfp_data, ["joint-map", str(write(tmp_path / "a.skeleton", "1"))])
     assert result.exit_code == 2
-    assert "must end in .bvh, .amc, .npz, .trc, .c3d; other formats say what their joints are" in result.stderr
+    assert "must end in .bvh, .amc, .npz, .trc, .c3d, .csv; other formats say what their joints are" in result.stderr

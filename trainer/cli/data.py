@@ -17,7 +17,19 @@ from gfp_serve.cli.progress import errors, progress, warn
 from gfp_serve.cli.reading import joint_map_option, label_from_option, say_how_files_were_read
 from gfp_serve.conventions import Conventions
 from gfp_serve.errors import DamagedFileError
-from gfp_serve.formats import Clip, Remark, acclaim, bvh, c3d_file, clip_file, find_named_files, ntu, read_clips, trc
+from gfp_serve.formats import (
+    Clip,
+    Remark,
+    acclaim,
+    bvh,
+    c3d_file,
+    clip_file,
+    csv_file,
+    find_named_files,
+    ntu,
+    read_clips,
+    trc,
+)
 from gfp_serve.formats.file_names import stem
 from gfp_serve.formats.folder_labels import label_files
 from gfp_serve.formats.remark import Remarks
@@ -171,29 +183,36 @@ def import_command(
 
 
 @gfp_data.command("info", no_args_is_help=True)
-@click.argument("path", metavar="STORE|FILE", type=_PATH)
+@click.argument("paths", metavar="STORE|FILE...", nargs=-1, required=True, type=_PATH)
+@label_from_option
 @options_from(Conventions, into="conventions")
 @joint_map_option
 @click.option("--verify", is_flag=True, help="Read a store's content and compare it with its digest.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
-def info_command(path: Path, conventions: Conventions, joint_map: JointMap | None, verify: bool, as_json: bool) -> None:
-    """Show what a store or recordings hold."""
-    if is_store(path):
-        store = ClipStore.open(path)
+def info_command(
+    paths: Sequence[Path],
+    label_from: str | None,
+    conventions: Conventions,
+    joint_map: JointMap | None,
+    verify: bool,
+    as_json: bool,
+) -> None:
+    """Show what a store, or recordings and folders of them, hold."""
+    if (store := _store_at(paths)) is not None:
         if verify:
             store.verify()
         description = describe_store(store)
     elif verify:
-        raise click.UsageError(f"--verify needs a store, and {path} is not one: `gfp-data import` makes one.")
+        raise click.UsageError(f"--verify needs a store, and {paths[0]} is not one: `gfp-data import` makes one.")
     else:
-        description = describe_clips(_clips(path, conventions, joint_map))
+        description = describe_clips(_clips(paths, label_from, conventions, joint_map))
     if as_json:
         click.echo(json.dumps(description, ensure_ascii=False))
         return
     console = output()
     tables = {name: description.pop(name, None) for name in ("sources", "classes")}
     value_column = Column("value", overflow="fold")
-    overview = Table("name", value_column, title=Text(str(path)), show_header=False, title_justify="left")
+    overview = Table("name", value_column, title=Text(_named(paths)), show_header=False, title_justify="left")
     for name, value in description.items():
         overview.add_row(name.replace("_", " "), Text(_as_text(value)))
     console.print(overview)
@@ -219,6 +238,7 @@ _GUESSES = {
     ".npz": clip_file.guess,
     ".trc": trc.guess,
     ".c3d": c3d_file.guess,
+    ".csv": csv_file.guess,
 }
 
 
@@ -227,8 +247,9 @@ _GUESSES = {
 def joint_map_command(file: Path) -> None:
     """Print a joint map of a file to start from.
 
-    FILE is motion capture (.bvh, .amc), markers (.trc, .c3d) or a clip file (.npz). Joints whose names are known have
-    their meaning in the map, and the others are comments. Mend it, and give it to other commands with --joint-map.
+    FILE is motion capture (.bvh, .amc), markers (.trc, .c3d), a depth sensor's table (.csv) or a clip file (.npz).
+    Joints whose names are known have their meaning in the map, and the others are comments. Mend it, and give it to
+    other commands with --joint-map.
     """
     guess = _GUESSES.get(file.suffix.lower())
     if guess is None:
@@ -238,7 +259,8 @@ def joint_map_command(file: Path) -> None:
 
 
 @gfp_data.command("plot", no_args_is_help=True)
-@click.argument("path", metavar="STORE|FILE", type=_PATH)
+@click.argument("paths", metavar="STORE|FILE...", nargs=-1, required=True, type=_PATH)
+@label_from_option
 @options_from(Conventions, into="conventions")
 @joint_map_option
 @click.option("--out", required=True, metavar="PICTURE", type=_PATH, help="Picture to write, .png, .pdf or .svg.")
@@ -250,7 +272,12 @@ def joint_map_command(file: Path) -> None:
     help=f"Clip to draw; may be given several times. [default: one from each of the first {DEFAULT_STRIPS} classes]",
 )
 def plot_command(
-    path: Path, conventions: Conventions, joint_map: JointMap | None, out: Path, names: Sequence[str]
+    paths: Sequence[Path],
+    label_from: str | None,
+    conventions: Conventions,
+    joint_map: JointMap | None,
+    out: Path,
+    names: Sequence[str],
 ) -> None:
     """Draw clips of a store or of recordings as strips of poses.
 
@@ -260,13 +287,12 @@ def plot_command(
 
     if out.suffix not in _PICTURES:
         raise click.BadParameter(f"{out} must end in {', '.join(_PICTURES)}.", param_hint="--out")
-    if is_store(path):
-        store = ClipStore.open(path)
+    if (store := _store_at(paths)) is not None:
         labels = [None if label < 0 else store.class_names[label] for label in store.labels]
         chosen = choose_clips([str(name) for name in store.names], labels, names, most=DEFAULT_STRIPS)
         drawn = [(str(store.names[i]), labels[i], store.clip(i), MODEL_LAYOUT, float(store.fps[i])) for i in chosen]
     else:
-        clips = _clips(path, conventions, joint_map)
+        clips = _clips(paths, label_from, conventions, joint_map)
         chosen = choose_clips([clip.name for clip in clips], [clip.label for clip in clips], names, most=DEFAULT_STRIPS)
         drawn = [(c.name, c.label, c.sequence, c.layout, c.fps) for c in (clips[index] for index in chosen)]
     strips = [
@@ -277,11 +303,27 @@ def plot_command(
     click.echo(f"{out}: {len(strips)} clips.")
 
 
-def _clips(path: Path, conventions: Conventions, joint_map: JointMap | None) -> list[Clip]:
-    """The clips of the recordings at a path, read in this way; what readers say about the files is printed."""
+def _store_at(paths: Sequence[Path]) -> ClipStore | None:
+    """The store that a command was given; None if it was given recordings."""
+    stores = [path for path in paths if is_store(path)]
+    if stores and len(paths) > 1:
+        raise click.UsageError(f"{stores[0]} is a store; name it alone, or recordings.")
+    return ClipStore.open(stores[0]) if stores else None
+
+
+def _named(paths: Sequence[Path]) -> str:
+    return str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
+
+
+def _clips(
+    paths: Sequence[Path], label_from: str | None, conventions: Conventions, joint_map: JointMap | None
+) -> list[Clip]:
+    """The clips of the recordings at these paths, read in this way; what readers say about the files is printed."""
     remarks = Remarks()
     clips = []
-    for file in find_named_files([path]):
+    files = find_named_files(paths)
+    labels = None if label_from is None else label_files(label_from, files)
+    for file in files:
 
         def report(remark: Remark, file: Path = file.path) -> None:
             if remark.left_out:
@@ -292,15 +334,15 @@ def _clips(path: Path, conventions: Conventions, joint_map: JointMap | None) -> 
         # As an import does: FILE is needed where several files have the same name.
         prefix = "" if file.name == stem(file.path) else f"{file.name}/"
         try:
-            clips += [
-                replace(clip, name=prefix + clip.name)
-                for clip in read_clips(file.path, conventions=conventions, joint_map=joint_map, report=report)
-            ]
+            read = list(read_clips(file.path, conventions=conventions, joint_map=joint_map, report=report))
         except DamagedFileError as error:
-            if path == file.path:
+            if [file.path] == [*paths]:
                 raise
             warn(f"left out: {error}")
-    say_how_files_were_read(remarks, None)
+            continue
+        labelled = read if labels is None else [labels.applied_to(clip, file.path) for clip in read]
+        clips += [replace(clip, name=prefix + clip.name) for clip in labelled]
+    say_how_files_were_read(remarks, labels)
     return clips
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from gfp_serve.formats.named_joints import known_name, layout_of_names
 from gfp_serve.joint_map import JointMap
 from gfp_serve.layouts import AZURE32, KINECT20, NTU25, Layout
 from tests.support.damaged_files import check_gives_clips_or_is_refused_by_name, damaged
+from trainer.cli.data import gfp_data
 
 from .videos import read_with_remarks, standing
 
@@ -208,6 +210,19 @@ def test_a_joint_map_says_which_joint_is_which(tmp_path: Path) -> None:
         list(read_clips(file))
     (clip,) = read_clips(file, joint_map=JointMap(dict(zip(names, NTU25.joint_names, strict=True))))
     np.testing.assert_allclose(clip.sequence[:, 0], joints, atol=1e-6)
+
+
+def test_a_map_to_start_from_has_the_joints_of_the_heading(tmp_path: Path) -> None:
+    names = [*NTU25.joint_names[:24], "tail"]
+    file = write(tmp_path / "take.csv", [*columns(names), "x_only_X", "time"], [[1] * 77])
+    begun = CliRunner().invoke(gfp_data, ["joint-map", str(file)])
+    assert begun.exit_code == 0, begun.output
+    assert '"SpineBase" = "SpineBase"\n' in begun.stdout
+    assert '# "tail" = ""\n\n' in begun.stdout
+    other = write(tmp_path / "other.csv", ["a", "b"], [[1, 2]])
+    refused = CliRunner().invoke(gfp_data, ["joint-map", str(other)])
+    assert refused.exit_code == 1
+    assert "line 1 does not name joints; expected columns such as SpineBase_X" in refused.stderr
 
 
 @pytest.mark.parametrize(

@@ -350,6 +350,12 @@ def test_info_counts_what_is_in_a_store_and_in_a_recording(tmp_path: Path) -> No
         name: facts[name] for name in ("clips", "frames", "classes", "splits")
     }
     assert raw["layouts"] == {"ntu25": 3}
+    both = run("info", lab, EXAMPLES / "precog.npz", "--label-from", "(?P<label>[a-z]+).npz", "--json")
+    assert json.loads(both.stdout)["classes"] == {"lab": 3, "precog": 72}
+    picture = run("plot", lab, EXAMPLES / "precog.npz", "--clip", "both", "--out", tmp_path / "a.png")
+    assert (picture.exit_code, "both" in picture.stderr) == (1, True)
+    refused = run("info", lab, tmp_path / "s")
+    assert (refused.exit_code, "is a store; name it alone, or recordings" in refused.stderr) == (2, True)
     shown = json.loads(run("info", EXAMPLES / "precog.npz", "--json").stdout)
     assert shown["clips_with_nobody"] == 2
     assert shown["joints_derived"] == {"Neck": 72}
