@@ -98,21 +98,26 @@ def find_sources(paths: Iterable[Path]) -> dict[str, list[Path]]:
     """The recordings in files and folders, each once, by the name of their source.
 
     A source is called after its folder for the formats in `FOLDER_SUFFIXES`, and after its file for the others; where
-    such files have the same name, after as much of the end of each path as tells them apart (see `file_names`). Raises
+    such files have the same name, after as much of the end of each path as tells them apart (see `file_names`). Folders
+    of one name are one source if they have the same kind of recordings. Raises
     `DamagedFileError` for a path without recordings and `InvalidRequestError` for two sources of one name.
     """
     files = find_named_files(paths)
     alone = [file.path for file in files if not _is_of_folder(file.path)]
     names = dict(zip(alone, names_of(alone), strict=True))
     sources: dict[str, list[Path]] = {}
+    folders: dict[str, Path] = {}  # of the first file of each source
     for file in files:
-        folder = file.place if file.path != file.place else file.path.parent
-        source = names.get(file.path) or folder.resolve().name
+        folder = (file.place if file.path != file.place else file.path.parent).resolve()
+        source = names.get(file.path) or folder.name
         known = sources.setdefault(source, [])
-        of_folder = _is_of_folder(file.path)
-        if known and not (of_folder and known[0].suffix.lower() == file.path.suffix.lower()):
-            advice = "name folders with one kind of recordings each" if of_folder else "rename one of them"
-            raise InvalidRequestError(f"{known[0]} and {file.path} would both be the source {source!r}; {advice}.")
+        same_kind = known and known[0].suffix.lower() == file.path.suffix.lower()
+        of_folders = known and _is_of_folder(file.path) and _is_of_folder(known[0])
+        if known and not (of_folders and (same_kind or folder == folders[source])):
+            raise InvalidRequestError(
+                f"{known[0]} and {file.path} would both be the source {source!r}; rename one of them, or its folder."
+            )
+        folders.setdefault(source, folder)
         known.append(file.path)
     return sources
 

@@ -19,6 +19,7 @@ from gfp_serve.errors import InterruptedImportError, StoreError
 from gfp_serve.formats import READERS, Clip, Remark, ntu, write_clip_file
 from gfp_serve.layouts import KINECT20, NTU25
 from gfp_serve.preprocess import NOMINAL_TRUNK_M, CleanConfig, clean
+from tests.support.bvh_person import write_person
 from trainer.cli.data import gfp_data
 from trainer.data import reading
 from trainer.data.import_journal import ImportJournal
@@ -298,14 +299,26 @@ def test_a_folder_and_a_file_that_would_be_one_source_are_refused(tmp_path: Path
     assert "would both be the source 'lab'; rename one of them" in result.stderr
 
 
-def test_a_folder_with_two_kinds_of_recordings_is_refused_and_named(tmp_path: Path) -> None:
+def test_a_folder_with_two_kinds_of_recordings_is_one_source(tmp_path: Path) -> None:
     for part in ("bvh", "ntu"):
         (tmp_path / "raw" / part).mkdir(parents=True)
-    (tmp_path / "raw" / "bvh" / "walk.bvh").touch()
+    write_person(tmp_path / "raw" / "bvh" / "walk.bvh")
     make_skeleton_file(tmp_path / "raw" / "ntu" / "S001C001P001R001A001.skeleton")
     result = run("import", tmp_path / "raw", "--out", tmp_path / "s")
+    assert result.exit_code == 0, result.stderr
+    store = ClipStore.open(tmp_path / "s")
+    assert [source.name for source in store.sources] == ["raw"]
+    assert store.names.tolist() == ["raw/walk", "raw/S001C001P001R001A001"]
+
+
+def test_folders_of_one_name_with_different_kinds_of_recordings_are_refused(tmp_path: Path) -> None:
+    for part in ("x", "y"):
+        (tmp_path / part / "raw").mkdir(parents=True)
+    write_person(tmp_path / "x" / "raw" / "walk.bvh")
+    make_skeleton_file(tmp_path / "y" / "raw" / "S001C001P001R001A001.skeleton")
+    result = run("import", tmp_path / "x" / "raw", tmp_path / "y" / "raw", "--out", tmp_path / "s")
     assert result.exit_code == 1
-    assert "would both be the source 'raw'; name folders with one kind" in result.stderr
+    assert "would both be the source 'raw'; rename one of them, or its folder" in result.stderr
 
 
 def test_clips_of_two_and_of_three_dimensions_do_not_go_into_one_store(tmp_path: Path) -> None:
