@@ -145,12 +145,14 @@ def _encodable(text: str) -> str:
 
 
 def _skeleton(layout: Layout) -> dict[str, Any]:
-    """What the page knows of a layout: each joint's parent and side, and which joint is the head (-1: none)."""
+    """What the page knows of a layout: lines with their sides, the number of joints, and the head's (-1: none)."""
     names = layout.canonical_names
     sides = ["L" if name.endswith("Left") else "R" if name.endswith("Right") else "T" for name in names]
     return {
-        "parents": list(layout.parents),
-        "sides": "".join(sides),
+        "bones": list(map(list, layout.bones)),
+        # A line across is of no side.
+        "sides": "".join(sides[joint] if layout.parents[joint] == end else "T" for joint, end in layout.bones),
+        "joints": layout.num_joints,
         "head": names.index("Head") if "Head" in names else -1,
     }
 

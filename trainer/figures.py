@@ -86,8 +86,10 @@ def _poses(strip: Strip, num_poses: int) -> _Poses:
 
 
 def _draw(axes: Axes, poses: _Poses, layout: Layout, *, num_columns: int, pitch: float) -> None:
-    bones = [(child, parent) for child, parent in enumerate(layout.parents) if parent >= 0]
-    colours = [_side_colour(layout.canonical_names[child]) for child, _ in bones]
+    bones = layout.bones
+    names = layout.canonical_names
+    # A line across is of no side.
+    colours = [TRUNK_COLOUR if layout.parents[child] != end else _side_colour(names[child]) for child, end in bones]
     digits = 1 if poses.times_s[-1] >= 2.0 else 2
     for column, points in enumerate(poses.points):
         for body in reversed(range(len(points))):  # the first body comes on top

@@ -108,9 +108,10 @@ def _picture(layout: Layout) -> str:
     names = layout.canonical_names
     places = [_place(PERSON[name]) if name in PERSON else None for name in names]
     parts = [
-        f'<line x1="{a[0]}" y1="{a[1]}" x2="{b[0]}" y2="{b[1]}" stroke="{_colour(names[joint])}" stroke-width="2.5"/>'
-        for joint, parent in enumerate(layout.parents)
-        if parent >= 0 and (a := places[joint]) is not None and (b := places[parent]) is not None
+        f'<line x1="{a[0]}" y1="{a[1]}" x2="{b[0]}" y2="{b[1]}" stroke="{_line_colour(layout, joint, other)}" '
+        'stroke-width="2.5"/>'
+        for joint, other in layout.bones
+        if (a := places[joint]) is not None and (b := places[other]) is not None
     ]
     parts += [
         f'<circle cx="{place[0]}" cy="{place[1]}" r="3.5" fill="{_colour(name)}"><title>{own}</title></circle>'
@@ -138,6 +139,11 @@ def _place(point: tuple[float, float, float]) -> tuple[float, float]:
 
 def _colour(name: str) -> str:
     return next((colour for side, colour in _COLOURS.items() if name.endswith(side)), _MIDDLE)
+
+
+def _line_colour(layout: Layout, joint: int, other: int) -> str:
+    """That of the joint, for the line to its parent; a line across is of no side."""
+    return _colour(layout.canonical_names[joint]) if layout.parents[joint] == other else _MIDDLE
 
 
 def _fill_in(_app: Sphinx, _docname: str, content: list[str]) -> None:

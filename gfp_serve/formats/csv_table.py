@@ -1,6 +1,7 @@
 """CSV files whose first line names their columns, and whose other lines are frames or people in frames."""
 
 import csv
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ NUMBERS = ("frame", "frame_index", "frame_id", "frame_number", "frame_num")
 TIMES = {"timestamp_ms": 1e-3, "time_ms": 1e-3, "timestamp_s": 1.0, "time_s": 1.0, "timestamp": None, "time": None}
 _LABELS = ("label", "class", "action", "exercise")
 _SEPARATORS = ",;\t"
+_DECIMAL_COMMA = re.compile(r"\s*[+-]?\d*,\d+(?:[eE][+-]?\d+)?\s*")
 
 Rows = Mapping[int, Sequence[str]]  # the fields of each line that has some, by its number in the file
 
@@ -41,7 +43,7 @@ def rows_of(path: Path, lines: Sequence[str], num_columns: int) -> Rows:
     try:
         for row in reader:
             if row:
-                rows[reader.line_num + 1] = row
+                rows[reader.line_num + 1] = row if separator == "," else list(map(_with_decimal_point, row))
                 if len(row) != num_columns:
                     raise damaged_line(path, reader.line_num + 1, f"must hold {num_columns} fields, has {len(row)}")
     except csv.Error as error:
@@ -49,6 +51,11 @@ def rows_of(path: Path, lines: Sequence[str], num_columns: int) -> Rows:
     if not rows:
         raise DamagedFileError(f"{path} has a heading and no frames; copy it again.")
     return rows
+
+
+def _with_decimal_point(field: str) -> str:
+    """The field; a number with a decimal comma, as many countries write it, with a point instead."""
+    return field.replace(",", ".") if _DECIMAL_COMMA.fullmatch(field) else field
 
 
 def coordinates_of(path: Path, rows: Rows, columns: Sequence[int]) -> np.ndarray:

@@ -45,6 +45,17 @@ class Layout:
         return tuple(self.canonical.get(name, name) for name in self.joint_names)
 
     @property
+    def bones(self) -> tuple[tuple[int, int], ...]:
+        """The lines of a picture: joints and their parents; hips and shoulders, across, where no spine joins them."""
+        place = {name: joint for joint, name in enumerate(self.canonical_names)}
+        lines = [(joint, parent) for joint, parent in enumerate(self.parents) if parent >= 0]
+        for part, between in (("Hip", ("SpineBase",)), ("Shoulder", ("SpineShoulder", "Neck", "Chest"))):
+            left, right = place.get(f"{part}Left"), place.get(f"{part}Right")
+            if left is not None and right is not None and not place.keys() & set(between):
+                lines += [(left, right)] if {(left, right), (right, left)}.isdisjoint(lines) else []
+        return tuple(lines)
+
+    @property
     def pairs(self) -> tuple[tuple[int, int], ...]:
         """Left and right joints that mirror each other, as indices (left, right). Points of a face have no pairs."""
         place = {name: joint for joint, name in enumerate(self.canonical_names)}

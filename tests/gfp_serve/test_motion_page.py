@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gfp_serve.errors import InvalidSkeletonError
-from gfp_serve.layouts import KINECT20, NTU25
+from gfp_serve.layouts import COCO17, KINECT20, NTU25
 from gfp_serve.motion_page import MOTION_BYTES, Motion, MotionPanel, MotionRow, motion_page, write_motion_page
 from tests.support.page_data import data_of, positions
 from tests.support.tiny_bundle import walk
@@ -157,14 +157,24 @@ def test_a_clip_that_several_panels_show_is_stored_once():
     assert len(data_of(page_of(shared, motion(walk(2))))["motions"]) == 2
 
 
+def test_a_layout_without_spine_has_lines_across():
+    (skeleton,) = data_of(page_of(motion(walk(1, layout=COCO17), layout=COCO17)))["skeletons"]
+    place = COCO17.joint_names.index
+    across = [[place(f"left_{part}"), place(f"right_{part}")] for part in ("hip", "shoulder")]
+    assert skeleton["bones"][-2:] == across
+    assert skeleton["sides"][-2:] == "TT"
+
+
 def test_bones_sides_and_head_follow_the_layout():
     skeletons = data_of(page_of(motion(walk(1)), motion(walk(1, layout=KINECT20), layout=KINECT20)))["skeletons"]
 
     for skeleton, layout in zip(skeletons, (NTU25, KINECT20), strict=True):
-        assert skeleton["parents"] == list(layout.parents)
+        assert skeleton["bones"] == [[joint, parent] for joint, parent in enumerate(layout.parents) if parent >= 0]
+        assert skeleton["joints"] == layout.num_joints
         assert layout.joint_names[skeleton["head"]] == "Head"
         sides = {"L": "Left", "R": "Right"}
-        for name, side in zip(layout.joint_names, skeleton["sides"], strict=True):
+        drawn = [layout.joint_names[joint] for joint, _ in skeleton["bones"]]
+        for name, side in zip(drawn, skeleton["sides"], strict=True):
             ending = sides.get(side)
             assert name.endswith(ending) if ending else not name.endswith(("Left", "Right"))
 

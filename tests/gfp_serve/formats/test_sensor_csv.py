@@ -212,6 +212,16 @@ def test_a_joint_map_says_which_joint_is_which(tmp_path: Path) -> None:
     np.testing.assert_allclose(clip.sequence[:, 0], joints, atol=1e-6)
 
 
+def test_decimal_commas_are_read_where_another_sign_parts_the_fields(tmp_path: Path) -> None:
+    joints = person(NTU25, 3)
+    file = write(tmp_path / "take.csv", columns(NTU25.joint_names), flat(joints), separator=";")
+    content = file.read_text()
+    assert "." in content
+    file.write_text(content.replace(".", ","))
+    (clip,) = read_clips(file)
+    np.testing.assert_allclose(clip.sequence[:, 0], joints, atol=1e-6)
+
+
 def test_a_map_to_start_from_has_the_joints_of_the_heading(tmp_path: Path) -> None:
     names = [*NTU25.joint_names[:24], "tail"]
     file = write(tmp_path / "take.csv", [*columns(names), "x_only_X", "time"], [[1] * 77])
