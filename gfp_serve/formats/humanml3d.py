@@ -33,7 +33,7 @@ def is_features(array: np.ndarray) -> bool:
 
 def text_file_of(path: Path) -> Path | None:
     """The file with the sentences about a clip; None if there is none."""
-    beside = path.absolute().parent.with_name("texts") / f"{path.stem}.txt"
+    beside = path.absolute().parent.parent / "texts" / f"{path.stem}.txt"
     return beside if beside.is_file() else None
 
 
