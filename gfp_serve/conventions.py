@@ -7,9 +7,9 @@ front. It is never decided clip by clip, because people lie down and stand on th
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 from jaxtyping import Float, Float32
@@ -39,12 +39,47 @@ _MAX_POSES = 1_000
 
 
 def size(text: str) -> tuple[float, float]:
-    """Width and height, from a text such as "1920x1080". Raises `InvalidRequestError`."""
+    """Width and height, from a text such as "1920x1080". Raises `ValueError`."""
     try:
-        width, height = map(float, text.lower().split("x"))
+        width, height = map(float, text.lower().replace("×", "x").split("x"))
     except ValueError:
-        raise InvalidRequestError(f"{quoted(text)} is not a size of images, such as 1920x1080.") from None
+        raise ValueError(f"{text!r} is not a size of images, such as 1920x1080") from None
     return width, height
+
+
+def _is_number(value: Any, test: Callable[[float], bool]) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value) and test(value)
+
+
+def _is_size(value: Any) -> bool:
+    return (
+        isinstance(value, Sequence)
+        and len(value) == 2
+        and all(_is_number(each, lambda length: length > 0) for each in value)
+    )
+
+
+_CHOICES: dict[str, tuple[Any, ...]] = {
+    "up": get_args(Axis),
+    "unit": get_args(Unit),
+    "hand": get_args(Hand),
+    "dimensions": (2, 3),
+}
+
+
+def _check_choices(values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        if value is not None and value not in _CHOICES[name]:
+            shown = quoted(value) if isinstance(value, str) else repr(value)
+            raise InvalidRequestError(f"{name} is {shown}; choose one of {', '.join(map(str, _CHOICES[name]))}.")
+
+
+# What the other fields hold, and a test of each.
+_EXPECTED: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "image_size": ("width and height, both above 0", _is_size),
+    "min_confidence": ("a number from 0 to 1", lambda value: _is_number(value, lambda number: 0 <= number <= 1)),
+    "fps": ("a number above 0", lambda value: _is_number(value, lambda number: number > 0)),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,26 +116,18 @@ class Conventions:
     )
 
     def __post_init__(self) -> None:
-        with in_field("image_size"):
-            if self.image_size is not None and not all(0 < length < math.inf for length in self.image_size):
-                raise InvalidRequestError(
-                    f"it is {self.image_size[0]:g} × {self.image_size[1]:g}; both must be above 0 and finite."
-                )
-        with in_field("min_confidence"):
-            if self.min_confidence is not None and not 0 <= self.min_confidence <= 1:
-                raise InvalidRequestError(f"it is {self.min_confidence:g}; it must be from 0 to 1.")
-        with in_field("fps"):
-            if self.fps is not None and not 0 < self.fps < math.inf:
-                raise InvalidRequestError(f"it is {self.fps:g}; it must be above 0 and finite.")
+        _check_choices({name: getattr(self, name) for name in _CHOICES})
+        for name, (expected, is_right) in _EXPECTED.items():
+            if (value := getattr(self, name)) is not None and not is_right(value):
+                with in_field(name):
+                    raise InvalidRequestError(f"it is {value!r}; expected {expected}.")
 
     @classmethod
     def from_texts(cls, up: str = "", unit: str = "", hand: str = "") -> "Conventions":
         """Conventions that a file or a request says; an empty text is not known. Raises `InvalidRequestError`."""
-        said = {"up": up, "unit": unit, "hand": hand}
-        for name, choices in {"up": get_args(Axis), "unit": get_args(Unit), "hand": get_args(Hand)}.items():
-            if said[name] not in ("", *choices):
-                raise InvalidRequestError(f"{name} is {quoted(said[name])}; choose one of {', '.join(choices)}.")
-        return cls(**{name: value or None for name, value in said.items()})  # type: ignore[arg-type]
+        said = {name: text or None for name, text in {"up": up, "unit": unit, "hand": hand}.items()}
+        _check_choices(said)
+        return cls(**said)  # type: ignore[arg-type]
 
     @property
     def axes(self) -> tuple[Axis | None, Unit | None, Hand | None]:

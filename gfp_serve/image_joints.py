@@ -67,11 +67,11 @@ def from_image(
         lost |= ~(confidence >= (MIN_CONFIDENCE if min_confidence is None else min_confidence))
     places[lost] = np.nan
     assumed = ""
-    if up == "-y" and _are_parts(places, lost):
-        if image_size is None:
-            assumed = "joints are parts of an image whose size is not known; it was taken to be square."
-        else:
+    if _are_parts(places, lost):
+        if image_size is not None:
             places[..., 0] *= image_size[0] / image_size[1]
+        elif up == "-y":
+            assumed = "joints are parts of an image whose size is not known; it was taken to be square."
     if up == "-y":
         places[..., 1] *= -1
     places *= _metres_per_unit(places, layout)

@@ -107,6 +107,19 @@ def options_from(
     return decorate
 
 
+class _Parsed(click.ParamType[Any]):
+    """A value that a function makes of a text; what is wrong with it is said by the function's `ValueError`."""
+
+    def __init__(self, parse: Callable[[str], Any]) -> None:
+        self.name, self._parse = parse.__name__, parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return self._parse(value) if isinstance(value, str) else value
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
+
+
 @dataclasses.dataclass(slots=True)
 class _Option:
     """A click option that is yet to be made."""
@@ -118,13 +131,19 @@ class _Option:
     parse: Any = None
     defaults: dict[str, Any] = dataclasses.field(default_factory=dict)  # by chosen config, where it depends on that
 
+    @property
+    def _type(self) -> Any:
+        if self.parse is None:
+            return _click_type(self.hint)
+        return _Parsed(self.parse) if isinstance(self.parse, types.FunctionType) else self.parse
+
     def decorate(self, command: Callable[..., Any]) -> Callable[..., Any]:
         flag = self.name.replace("_", "-")
         default, shown = self.default, self.default is not None and self.default != ""
         common: dict[str, Any] = {"default": default, "show_default": shown, "help": self.help_text}
         if self.hint is bool:
             return click.option(f"--{flag}/--no-{flag}", self.name, **common)(command)
-        return click.option(f"--{flag}", self.name, type=self.parse or _click_type(self.hint), **common)(command)
+        return click.option(f"--{flag}", self.name, type=self._type, **common)(command)
 
 
 def _options(config_type: type[Any]) -> Iterator[_Option]:

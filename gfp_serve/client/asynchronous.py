@@ -20,7 +20,7 @@ from gfp_serve.client.conversation import (
     check_connection,
 )
 from gfp_serve.client.streaming import StreamConversation, StreamedWindow, StreamSettings
-from gfp_serve.conventions import STANDARD, Conventions
+from gfp_serve.conventions import Conventions
 from gfp_serve.filters import Filter
 from gfp_serve.items import DEFAULT_TOP_K, Description, Effort, IndexKind, Item, Neighbour
 from gfp_serve.layouts import Layout
@@ -68,7 +68,7 @@ class AsyncClient:
         sequences: np.ndarray | Sequence[np.ndarray],
         layout: str | Layout = "ntu25",
         *,
-        conventions: Conventions = STANDARD,
+        conventions: Conventions = Conventions(),  # noqa: B008  (it cannot be changed)
     ) -> np.ndarray:
         """Embed sequences, so that sequences of similar motion have similar vectors.
 
@@ -122,7 +122,7 @@ class AsyncClient:
         gallery: str = "",
         where: Filter | None = None,
         effort: Effort = Effort(),  # noqa: B008  (it cannot be changed)
-        conventions: Conventions = STANDARD,
+        conventions: Conventions = Conventions(),  # noqa: B008  (it cannot be changed)
     ) -> list[Neighbour] | list[list[Neighbour]]:
         """Find the items that are nearest to a query. For a list of queries, one list each.
 
@@ -180,7 +180,7 @@ class AsyncClient:
         gallery: str = "",
         where: Filter | None = None,
         effort: Effort = Effort(),  # noqa: B008  (it cannot be changed)
-        conventions: Conventions = STANDARD,
+        conventions: Conventions = Conventions(),  # noqa: B008  (it cannot be changed)
     ) -> list[Moment] | list[list[Moment]]:
         """Find the moments of recordings that are nearest to a query. For a list of queries, one list each.
 
@@ -245,7 +245,7 @@ class AsyncClient:
         gallery: str = "",
         where: Filter | None = None,
         effort: Effort = Effort(),  # noqa: B008  (it cannot be changed)
-        conventions: Conventions = STANDARD,
+        conventions: Conventions = Conventions(),  # noqa: B008  (it cannot be changed)
     ) -> Classification | list[Classification]:
         """Name the class of a query by vote of its nearest items. For a list of queries, one answer each.
 

@@ -15,7 +15,7 @@ from grpc_health.v1 import health_pb2
 from jaxtyping import Float32
 
 from gfp_serve.config import Limits
-from gfp_serve.conventions import STANDARD, Conventions
+from gfp_serve.conventions import Conventions
 from gfp_serve.errors import GfpError, InvalidRequestError, check_type, in_field
 from gfp_serve.filters import Filter
 from gfp_serve.items import Attribute, Description, Effort, IndexKind, Item, Neighbour, Source
@@ -71,7 +71,7 @@ class ClipItem:
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
     layout: str | Layout = "ntu25"
     source: Source | None = None
-    conventions: Conventions = STANDARD  # how the coordinates are meant
+    conventions: Conventions = Conventions()  # noqa: RUF009  (it cannot be changed)  how the coordinates are meant
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,7 +368,9 @@ def _check_text(name: str, value: str) -> None:
 
 
 def _write_sequence(
-    sequence: np.ndarray, layout: str | Layout, conventions: Conventions = STANDARD
+    sequence: np.ndarray,
+    layout: str | Layout,
+    conventions: Conventions = Conventions(),  # noqa: B008  (it cannot be changed)
 ) -> embedding_pb2.Sequence:
     known = known_layout(layout)
     with in_field("conventions"):
@@ -378,9 +380,25 @@ def _write_sequence(
         dimensions = 2 if sequence.shape[-1] == 2 else 3
     if dimensions == 2:
         return write_image_joints(check_image_joints(sequence, known), known, conventions)
-    # The limit of coordinates is in metres, so without the unit only the server can check it.
-    check = check_sequence if conventions.is_standard else check_shape
-    return write_sequence(check(sequence, known), known, conventions)
+    with in_field("conventions"):
+        for name in ("image_size", "min_confidence"):
+            if getattr(conventions, name) is not None:
+                raise InvalidRequestError(
+                    f"{name} is for joints of an image, and this array ends in x, y, z; add dimensions=2 if it ends in "
+                    f"x, y, confidence, or leave {name} out."
+                )
+    return write_sequence(check_solid(sequence, known, conventions), known, conventions)
+
+
+def check_solid(
+    sequence: np.ndarray, layout: Layout, conventions: Conventions
+) -> Float32[np.ndarray, "frames bodies joints 3"]:
+    """The sequence as float32 with a body axis, see `skeleton.check_sequence`.
+
+    The limit of coordinates is in metres, so that in another unit only the server can check it.
+    """
+    in_metres = conventions.is_standard or not any(conventions.axes)
+    return check_sequence(sequence, layout) if in_metres else check_shape(sequence, layout)
 
 
 def known_layout(layout: str | Layout) -> Layout:

@@ -8,13 +8,13 @@ import numpy as np
 from jaxtyping import Float32
 
 from gfp_serve.classify import DEFAULT_TEMPERATURE, DEFAULT_WEIGHTING, Weighting
-from gfp_serve.client.conversation import Info, known_layout, sendable_name
+from gfp_serve.client.conversation import Info, check_solid, known_layout, sendable_name
 from gfp_serve.conventions import Conventions
 from gfp_serve.errors import InvalidRequestError, InvalidSkeletonError, in_field
 from gfp_serve.filters import Filter
 from gfp_serve.items import Effort, Neighbour
 from gfp_serve.layouts import Layout
-from gfp_serve.skeleton import check_image_joints, check_sequence, check_shape
+from gfp_serve.skeleton import check_image_joints
 from gfp_serve.v1 import stream_pb2
 from gfp_serve.wire.arrays import read_embedding, write_conventions, write_layout, write_positions
 from gfp_serve.wire.items import read_neighbour
@@ -47,7 +47,8 @@ class StreamSettings:
     effort: Effort = Effort()  # noqa: RUF009  (it cannot be changed)
     dimensions: Literal[2, 3] = 3  # 2: joints of an image, whose arrays end in x, y or x, y, confidence; see `embed`
     image_size: tuple[float, float] | None = None  # width and height, for 2-D joints that are parts of the image
-    conventions: Conventions = Conventions()  # noqa: RUF009  (it cannot be changed)  of 2-D joints, `up` and `min_confidence` count
+    # Of joints of an image, `up` and `min_confidence` count; its `dimensions` and `image_size` do what those above do.
+    conventions: Conventions = Conventions()  # noqa: RUF009  (it cannot be changed)
     lossless: bool = False  # a server that is too slow makes the client wait, instead of leaving out windows
 
 
@@ -84,13 +85,7 @@ class StreamConversation:
         if self._is_flat:
             sequence = check_image_joints(frames, self._layout)
         else:
-            # The limit of coordinates is in metres, so without the unit only the server can check it.
-            check = (
-                check_sequence
-                if settings.conventions.is_standard or not any(settings.conventions.axes)
-                else check_shape
-            )
-            sequence = check(frames, self._layout)
+            sequence = check_solid(frames, self._layout, settings.conventions)
         if self._num_bodies == 0:
             self._num_bodies = sequence.shape[1]
             yield self._opening()

@@ -221,7 +221,10 @@ def _meant(read: Iterator[Clip | Remark], said: Conventions) -> Iterator[Clip | 
 def files_beside(path: Path) -> list[Path]:
     """The other files that the reader of this recording reads: labels and splits, or the other frames."""
     if path.suffix.lower() == ".json":
-        return [file for file in json_file.frames_of(path).values() if file != path]
+        try:
+            return [file for file in json_file.frames_of(path).values() if file != path]
+        except DamagedFileError:
+            return []  # reading it says what is wrong
     if path.suffix.lower() == ".npy":
         return npy_file.files_beside(path)
     if path.suffix.lower() == ".amc":

@@ -235,8 +235,12 @@ def _found_remarks(path: Path, layout: Layout, found: Conventions, said: Convent
     if layout is OPENPOSE18:
         image_axis(path, said.up)
         yield Remark(
-            f"read as 2-D joints of the layout {layout.name}, {'y' if found.up == 'y' else '-y'} up, in images of 340 "
-            f"× 256 pixels, as those of Kinetics-skeleton."
+            f"read as 2-D joints of the layout {layout.name}, {'y' if found.up == 'y' else '-y'} up, in images of "
+            + (
+                "340 × 256 pixels, as those of Kinetics-skeleton."
+                if said.image_size is None
+                else f"{said.image_size[0]:g} × {said.image_size[1]:g} pixels."
+            )
         )
     elif not found.or_else(STANDARD).is_standard:
         yield Remark(f"read as {found.or_else(STANDARD)}.")
@@ -247,7 +251,7 @@ def _placed(clip: Clip, found: Conventions) -> Clip:
     if clip.layout is not OPENPOSE18:
         return replace(clip, sequence=to_standard(clip.sequence, found.or_else(STANDARD)))
     placed = from_image(
-        clip.sequence[..., :2] * _IMAGE_SIZE,
+        clip.sequence[..., :2] * (found.image_size or _IMAGE_SIZE),
         clip.layout,
         confidence=clip.sequence[..., 2],
         min_confidence=found.min_confidence,

@@ -56,12 +56,38 @@ def guess(path: Path) -> tuple[list[str], dict[str, str]]:
     return guess_of(_parse(path).names)
 
 
+class _Reader(c3d.Reader):  # type: ignore[misc]  # the package says no types
+    """The package's reader, which would also refuse files for their analog channels, and counts frames wrongly.
+
+    It checks that the rate of analog channels is a multiple of that of points, although both are rounded. Of the two
+    words of a first frame above 65,535 it takes the second 65,535 times.
+    """
+
+    def _check_metadata(self) -> None:
+        if self.header.point_count != self.point_used:
+            raise ValueError(f"it says {self.header.point_count} and {self.point_used} markers")
+        if self.header.scale_factor != self.point_scale:
+            raise ValueError(f"it says two scales, {self.header.scale_factor:g} and {self.point_scale:g}")
+
+    @property
+    def analog_per_frame(self) -> int:
+        return int(self.header.analog_per_frame)
+
+    @property
+    def first_frame(self) -> int:
+        start = self.get("TRIAL:ACTUAL_START_FIELD")
+        if start is None:
+            return int(self.header.first_frame)
+        low, high = (int(word) for word in start.uint16_array[:2])
+        return low + (high << 16)
+
+
 def _parse(path: Path) -> Markers:
     try:
         # The package warns of what is checked here, and of what is left out.
         with path.open("rb") as file, warnings.catch_warnings(), np.errstate(invalid="ignore"):
             warnings.simplefilter("ignore")
-            content = c3d.Reader(file)
+            content = _Reader(file)
             names = _names(content)
             if not names:
                 raise DamagedFileError(f"{path} has no markers (POINT); it may have analog channels alone.")
@@ -78,13 +104,11 @@ def _parse(path: Path) -> Markers:
     places = _with_losses(np.stack(points))
     # Markers that the software did not recognise have no name, or one with a star.
     kept = [place for place, name in enumerate(names) if name and not name.startswith("*")]
-    called = [names[place].rpartition(":")[2] for place in kept]
-    if twice := [name for name in called if called.count(name) > 1]:
-        raise DamagedFileError(
-            f"{path} has two markers {twice[0]!r}. It may have two people; write a file for each of them."
-        )
+    labels = [names[place] for place in kept]
+    if twice := [label for label in labels if labels.count(label) > 1]:
+        raise DamagedFileError(f"{path} has two markers {twice[0]!r}; expected names that differ.")
     return Markers(
-        names=called,
+        labels=labels,
         places=places[:, kept],
         fps=rate if np.isfinite(rate) and rate > 0 else None,
         unit=_UNITS.get(unit),

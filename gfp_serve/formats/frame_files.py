@@ -4,7 +4,8 @@ The files of one video in one folder are one recording.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 from gfp_serve.errors import DamagedFileError
@@ -36,19 +37,33 @@ def recording_of(path: Path) -> tuple[Path, str, bool]:
     return path.parent, video_of(path), path.stem.endswith("_keypoints")
 
 
-def frames_of(path: Path, is_frame: Callable[[Path], bool] = lambda _: True) -> dict[int, Path]:
-    """The files of the recording to which this one belongs, by the numbers of their frames.
-
-    `is_frame` tells by their content which files of such names are frames. Raises `DamagedFileError` for two files with
-    one number.
-    """
+def siblings_of(path: Path) -> list[Path]:
+    """The .json files of the recording to which this one belongs by its name, sorted; it alone without a number."""
     if not has_number(path):
-        return {0: path}
-    files: dict[int, Path] = {}
-    for file in sorted(path.parent.iterdir()):
-        if file.suffix.lower() == ".json" and recording_of(file) == recording_of(path) and is_frame(file):
-            number = number_of(file)
-            if number in files:
-                raise DamagedFileError(f"{files[number]} and {file} are both frame {number}; remove one of them.")
-            files[number] = file
-    return files
+        return [path]
+    try:
+        changed = path.parent.stat().st_mtime_ns
+    except OSError:
+        return [path]
+    return _by_recording(path.parent, changed).get(recording_of(path), [path])
+
+
+# A folder is listed once for all its recordings.
+@lru_cache(maxsize=8)
+def _by_recording(folder: Path, _changed: int) -> dict[tuple[Path, str, bool], list[Path]]:
+    found: dict[tuple[Path, str, bool], list[Path]] = {}
+    for file in sorted(folder.iterdir()):
+        if file.suffix.lower() == ".json" and has_number(file):
+            found.setdefault(recording_of(file), []).append(file)
+    return found
+
+
+def by_number(files: Iterable[Path]) -> dict[int, Path]:
+    """Files of frames by the numbers of these. Raises `DamagedFileError` for two files with one number."""
+    numbered: dict[int, Path] = {}
+    for file in files:
+        number = number_of(file)
+        if number in numbered:
+            raise DamagedFileError(f"{numbered[number]} and {file} are both frame {number}; remove one of them.")
+        numbered[number] = file
+    return numbered

@@ -5,14 +5,13 @@ Some programs write a file for each frame. Such files of one video are one recor
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from gfp_serve.conventions import Conventions
 from gfp_serve.errors import DamagedFileError
 from gfp_serve.formats import (
-    frame_files,
     keypoint_results,
     kinetics_skeleton,
     mediapipe,
@@ -22,10 +21,11 @@ from gfp_serve.formats import (
     ultralytics,
 )
 from gfp_serve.formats.clip import Clip
-from gfp_serve.formats.frame_files import has_number, video_of
+from gfp_serve.formats.frame_files import by_number, siblings_of, video_of
 from gfp_serve.formats.json_text import head_of, load
-from gfp_serve.formats.recorded_people import Video, clips_of
+from gfp_serve.formats.recorded_people import UNKNOWN, Video, clips_of
 from gfp_serve.formats.remark import Remark
+from gfp_serve.layouts import COCO17
 
 # A test of the content, and what reads the videos of it.
 _FORMATS: tuple[tuple[Callable[[Any], bool], Callable[[Path, Any], list[Video]]], ...] = (
@@ -58,8 +58,16 @@ def is_recording(path: Path) -> bool:
 
 
 def is_frame(path: Path) -> bool:
-    """Whether this is the file of one frame: its name ends in a number, and it has no more than one frame."""
-    return openpose.is_frame(path) or _single_frame(path) is not None
+    """Whether this is the file of one frame of a recording: its name ends in a number, and so do those of others.
+
+    A damaged file beside frames is one of them, so that it is named when they are read.
+    """
+    if openpose.is_frame(path):
+        return True
+    siblings = siblings_of(path)
+    if len(siblings) < 2 or (kind := _kind(path)) == "other":
+        return False
+    return kind == "frame" or any(_kind(file) == "frame" for file in siblings)
 
 
 def frames_of(path: Path) -> dict[int, Path]:
@@ -68,8 +76,10 @@ def frames_of(path: Path) -> dict[int, Path]:
     Raises `DamagedFileError` for two files with one number.
     """
     if openpose.is_frame(path):
-        return frame_files.frames_of(path)
-    return frame_files.frames_of(path, is_frame) if is_frame(path) else {0: path}
+        return by_number(siblings_of(path))
+    if not is_frame(path):
+        return {0: path}
+    return by_number(file for file in siblings_of(path) if _kind(file) != "other")
 
 
 def read(path: Path, said: Conventions = Conventions()) -> Iterator[Clip | Remark]:  # noqa: B008 (it cannot be changed)
@@ -84,48 +94,71 @@ def read(path: Path, said: Conventions = Conventions()) -> Iterator[Clip | Remar
     if nw_ucla.is_one(content):
         yield from nw_ucla.read(path, content, said)
         return
-    for is_one, videos_of in _FORMATS:
-        if is_one(content):
-            videos = videos_of(path, content)
-            if len(frames := frames_of(path)) > 1:
-                videos = [_together(path, frames)]
-            # The whole file is checked before the first clip.
-            yield from [each for video in videos for each in clips_of(path, video, said)]
-            return
+    frames = frames_of(path)
+    videos = [_together(path, frames)] if len(frames) > 1 else _videos(path, content)
+    if videos is not None:
+        # The whole file is checked before the first clip.
+        yield from [each for video in videos for each in clips_of(path, video, said)]
+        return
     raise DamagedFileError(f"{path} is not JSON of a known format; expected {_KNOWN}.")
 
 
-def _single_frame(path: Path) -> Video | None:
-    """The video of a file whose name ends in a number, and that has one frame of it."""
+def _kind(path: Path) -> Literal["frame", "damaged", "other"]:
+    """What a file whose name ends in a number has: one frame or nobody, or a whole video, or something else."""
     try:
-        if path.suffix.lower() != ".json" or not has_number(path) or path.stat().st_size > _LARGEST_FRAME_BYTES:
-            return None
+        about = path.stat()
+    except OSError:
+        return "other"
+    return _kind_of(path, about.st_size, about.st_mtime_ns)
+
+
+# Folders of many frames are asked for again and again, and reading a file takes long.
+@lru_cache(maxsize=100_000)
+def _kind_of(path: Path, num_bytes: int, _changed: int) -> Literal["frame", "damaged", "other"]:
+    if num_bytes > _LARGEST_FRAME_BYTES:
+        return "other"
+    try:
         content = load(path)
-        if nw_ucla.is_one(content):
-            return None
-        found = next((videos_of(path, content) for is_one, videos_of in _FORMATS if is_one(content)), [])
-    except (DamagedFileError, OSError):
-        return None  # reading it will say what is wrong
-    return found[0] if len(found) == 1 and len(found[0].frames) == 1 else None
+    except DamagedFileError:
+        return "damaged"
+    try:
+        videos = _videos(path, content)
+    except DamagedFileError:
+        return "damaged"
+    if videos is None:
+        return "frame" if content in ([], {}) else "other"
+    return "frame" if len(videos) == 1 and len(videos[0].frames) <= 1 else "other"
+
+
+def _videos(path: Path, content: Any) -> list[Video] | None:
+    """The videos of a file of a pose estimator; None for another file."""
+    if nw_ucla.is_one(content):
+        return None
+    return next((videos_of(path, content) for is_one, videos_of in _FORMATS if is_one(content)), None)
 
 
 def _together(path: Path, files: Mapping[int, Path]) -> Video:
     """The video of frames that have a file each. Raises `DamagedFileError` if they do not belong together."""
-    parts = {number: found for number, file in files.items() if (found := _single_frame(file)) is not None}
+    parts = {number: part for number, file in files.items() for part in _videos(file, load(file)) or ()}
     frames = {number: people for number, part in parts.items() for people in part.frames.values()}
+    frames |= {number: [] for number in files if number not in frames}
+    shown = [part for number, part in parts.items() if frames[number]]  # the others do not know their joints
     axes = {person.joints.shape for people in frames.values() for person in people}
-    if len(axes) > 1 or len({part.layout for part in parts.values()}) > 1:
+    if len(axes) > 1 or len({part.layout for part in shown}) > 1:
         raise DamagedFileError(
-            f"{path}: it and the other {len(parts) - 1} files of numbered frames have different joints; put the frames "
+            f"{path}: it and the other {len(files) - 1} files of numbered frames have different joints; put the frames "
             f"of each video into a folder of their own."
         )
-    notes = (f"{len(parts)} files of one frame each are this recording.",)
-    said = [part for part in parts.values() if part.image_size is not None]
-    return replace(
-        next(iter(parts.values())),
+    notes = [f"{len(files)} files of one frame each are this recording."]
+    notes += [note for part in parts.values() for note in part.notes]
+    rates = {part.fps for part in shown}
+    sizes = [part.image_size for part in shown if part.image_size is not None]
+    return Video(
         name=video_of(path),
         frames=frames,
-        notes=tuple(dict.fromkeys((*notes, *(note for part in parts.values() for note in part.notes)))),
-        image_size=said[0].image_size if said else None,
-        fps=None,
+        layout=shown[0].layout if shown else COCO17,
+        conventions=shown[0].conventions if shown else UNKNOWN,
+        notes=tuple(dict.fromkeys(notes)),
+        fps=rates.pop() if len(rates) == 1 else None,
+        image_size=sizes[0] if sizes else None,
     )

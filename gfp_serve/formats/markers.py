@@ -1,7 +1,7 @@
 """Markers that have names, as motion capture and OpenSim give them, as the joints of one body."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from gfp_serve.formats.people import Person
 from gfp_serve.formats.recorded_people import Video, clips_of
 from gfp_serve.formats.remark import Remark
 from gfp_serve.joint_map import JointMap
-from gfp_serve.layouts import Layout
+from gfp_serve.layouts import STANDARD_NAMES, Layout
 
 # Markers on the skin by the names of Vicon's Plug-in Gait, without their side, and the joint that each stands next to.
 # They are nearly joints, so they start a joint map and are never taken for joints without one.
@@ -45,12 +45,18 @@ _ON_THE_SKIN = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Markers:
-    """What a file has: its markers by name, each once, in each frame."""
+    """What a file has: its markers by label in each frame."""
 
-    names: Sequence[str]
+    labels: Sequence[str]  # as the file has them, each once; before a colon may be a person or a thing
     places: Float64[np.ndarray, "frames markers 3"]  # NaN where a marker was lost
     fps: float | None  # None: the file does not say it
     unit: Unit | None
+
+    @property
+    def names(self) -> list[str]:
+        """The labels without what is before a colon, where that leaves them different."""
+        short = [_short(label) for label in self.labels]
+        return [name if short.count(name) == 1 else label for name, label in zip(short, self.labels, strict=True)]
 
 
 def body_of(path: Path, markers: Markers, said: Conventions, joint_map: JointMap | None) -> Iterator[Clip | Remark]:
@@ -64,11 +70,12 @@ def body_of(path: Path, markers: Markers, said: Conventions, joint_map: JointMap
     if joint_map is not None:
         layout, places, used = _mapped(path, markers, joint_map)
     else:
+        _check_one_person(path, markers)
         layout, kept = _known(path, markers.names)
         places, used = markers.places[:, kept], len(kept)
     notes: tuple[str, ...] = ()
-    if used < len(markers.names):
-        notes = (f"{used} of its {len(markers.names)} markers were taken as joints; the others were left out.",)
+    if used < len(markers.labels):
+        notes = (f"{used} of its {len(markers.labels)} markers were taken as joints; the others were left out.",)
     seen = np.isfinite(places).all(axis=2).any(axis=1)
     video = Video(
         name=path.stem,
@@ -84,7 +91,22 @@ def body_of(path: Path, markers: Markers, said: Conventions, joint_map: JointMap
 def guess_of(names: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     """The names, and the standard names of those that are called after joints or as Plug-in Gait calls them."""
     found = {name: known_name(name) or _ON_THE_SKIN.get(name.upper()) for name in names}
-    return list(names), {name: standard for name, standard in found.items() if standard}
+    return list(names), {name: standard for name, standard in found.items() if standard in STANDARD_NAMES}
+
+
+def _check_one_person(path: Path, markers: Markers) -> None:
+    first: dict[str, str] = {}
+    for label in markers.labels:
+        name = _short(label)
+        if known_name(name) and first.setdefault(name, label) != label:
+            raise DamagedFileError(
+                f"{path} has two markers {name!r}, {first[name]!r} and {label!r}. If it has two people, write a file "
+                f"for each of them, or name the markers of one with --joint-map."
+            )
+
+
+def _short(label: str) -> str:
+    return label.rpartition(":")[2]
 
 
 def _known(path: Path, names: Sequence[str]) -> tuple[Layout, list[int]]:
@@ -103,12 +125,16 @@ def _mapped(
     path: Path, markers: Markers, joint_map: JointMap
 ) -> tuple[Layout, Float64[np.ndarray, "frames joints 3"], int]:
     """The layout that the map makes, the places of its joints, and how many markers it took."""
+    names = markers.names
+    # A map may name a marker either way.
+    name_of = dict(zip(markers.labels, names, strict=True))
+    joint_map = replace(joint_map, joints={name_of.get(name, name): joint for name, joint in joint_map.joints.items()})
     try:
-        joint_map.check_has_joints(markers.names)
+        joint_map.check_has_joints(names)
         joints = joint_map.names_by_joint
         layout, kept = layout_of_names(list(joints))
     except (DamagedFileError, UnknownLayoutError) as error:
         raise DamagedFileError(f"{path}: {error}") from error
-    around = [[markers.names.index(name) for name in names] for names in joints.values()]
+    around = [[names.index(name) for name in several] for several in joints.values()]
     middles = np.stack([markers.places[:, each].mean(axis=1) for each in around], axis=1)
     return layout, middles[:, kept], sum(map(len, around))

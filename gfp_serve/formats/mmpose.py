@@ -2,7 +2,8 @@
 
 An instance is {"keypoints": [[x, y], ...], "keypoint_scores": [...], "bbox": ..., "bbox_score": ...}, with a `track_id`
 where people were tracked (MMPose 1.x, mmpose/structures/utils.py, `split_instances`, as its demos and inferencers save
-it). `meta_info` names the joints. The inferencers save the list alone. Lifted 3-D joints have three coordinates.
+it). `meta_info` names the joints. The inferencers save the list alone, and for an image the
+list of its instances. Lifted 3-D joints have three coordinates.
 """
 
 from collections.abc import Mapping
@@ -33,6 +34,8 @@ _TRUNK = ("HipLeft", "HipRight", "ShoulderLeft", "ShoulderRight")
 
 def is_one(content: Any) -> bool:
     """Whether this is the content of such a file."""
+    if _are_instances(content):
+        return True
     frames = _frames(content)
     return isinstance(frames, list) and bool(frames) and all(_is_frame(frame) for frame in frames[:10])
 
@@ -41,7 +44,8 @@ def videos_of(path: Path, content: Any) -> list[Video]:
     """The video of a file. Raises `DamagedFileError`, which names the frame and the person."""
     frames: dict[int, list[Person]] = {}
     shape: tuple[int, ...] = ()
-    for place, frame in enumerate(_frames(content)):
+    given = [{"frame_id": 0, "instances": content}] if _are_instances(content) else _frames(content)
+    for place, frame in enumerate(given):
         if not _is_frame(frame):
             raise DamagedFileError(f"{path}: frame {place} must have 'frame_id' and a list 'instances'.")
         number = one_number(frame["frame_id"])
@@ -61,6 +65,13 @@ def videos_of(path: Path, content: Any) -> list[Video]:
 
 def _frames(content: Any) -> Any:
     return content.get("instance_info") if isinstance(content, dict) else content
+
+
+def _are_instances(content: Any) -> bool:
+    """Whether this is a list of people, as the inferencers save it for an image."""
+    first = content[0] if isinstance(content, list) and content else None
+    points = first.get("keypoints") if isinstance(first, dict) else None
+    return isinstance(points, list) and bool(points) and isinstance(points[0], list)
 
 
 def _is_frame(frame: Any) -> bool:

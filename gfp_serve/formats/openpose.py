@@ -13,7 +13,7 @@ from typing import Any
 from gfp_serve.conventions import Conventions
 from gfp_serve.errors import DamagedFileError
 from gfp_serve.formats.clip import Clip
-from gfp_serve.formats.frame_files import frames_of, has_number, video_of
+from gfp_serve.formats.frame_files import by_number, has_number, siblings_of, video_of
 from gfp_serve.formats.json_text import head_of, load, numbers, one_number
 from gfp_serve.formats.people import Person
 from gfp_serve.formats.recorded_people import Video, clips_of
@@ -43,7 +43,7 @@ def read(path: Path, said: Conventions) -> Iterator[Clip | Remark]:
     A missing frame is a gap. The files name neither frame rate nor size of the images. Raises `DamagedFileError`, which
     names the frame's file and the person.
     """
-    people = {number: _people(file) for number, file in frames_of(path).items()}
+    people = {number: _people(file) for number, file in by_number(siblings_of(path)).items()}
     key = "pose_keypoints_3d" if any(p.get("pose_keypoints_3d") for each in people.values() for p, _ in each) else ""
     key, axes = (key, 3) if key else ("pose_keypoints_2d", 2)
     frames: dict[int, list[Person]] = {}

@@ -37,12 +37,12 @@ class Person:
     # Where joints are seen in the image, if `joints` are centred on the person and do not say where it is.
     place: Float64[np.ndarray, "joints 2"] | None = None
 
-    def seen(self) -> Float64[np.ndarray, "joints axes"]:
+    def seen(self, min_confidence: float = MIN_CONFIDENCE) -> Float64[np.ndarray, "joints axes"]:
         """The joints by which the person is followed: NaN where they are lost (little confidence, or at the origin)."""
         joints = self.joints if self.place is None else self.place
         lost = (joints == 0).all(axis=1)
         if self.confidence is not None:
-            lost |= ~(self.confidence >= MIN_CONFIDENCE)
+            lost |= ~(self.confidence >= min_confidence)
         return np.where(lost[:, None], np.nan, joints)
 
 
@@ -58,13 +58,16 @@ class Bodies:
     remarks: tuple[str, ...] = ()
 
 
-def bodies_of(path: Path, frames: Frames) -> Bodies | None:
+def bodies_of(path: Path, frames: Frames, min_confidence: float | None = None) -> Bodies | None:
     """The bodies of a video; None if nobody is in it. All people have the same number of joints and axes.
+
+    Joints with less than `min_confidence`, which is `MIN_CONFIDENCE` if it is None, do not tell who is who.
 
     A frame whose number is missing is a gap: nobody is seen in it. Raises `DamagedFileError` if nearly all are missing.
     """
     first, num_frames = _range(path, frames)
-    followed = list(_followed(frames))
+    least = MIN_CONFIDENCE if min_confidence is None else min_confidence
+    followed = list(_followed(frames, least))
     if not followed:
         return None
     remarks = []
@@ -105,7 +108,7 @@ def _range(path: Path, frames: Frames) -> tuple[int, int]:
     return first, num_frames
 
 
-def _followed(frames: Frames) -> Iterator[tuple[int, str, Person]]:
+def _followed(frames: Frames, min_confidence: float) -> Iterator[tuple[int, str, Person]]:
     """Frame, body and person of everyone, in the order of frames."""
     # Some estimators give everyone the same number if they do not track.
     tracks_hold = all(_differ([person.track for person in people]) for people in frames.values())
@@ -114,7 +117,7 @@ def _followed(frames: Frames) -> Iterator[tuple[int, str, Person]]:
     for frame in sorted(frames):
         people = frames[frame] if tracks_hold else [replace(person, track=None) for person in frames[frame]]
         bodies = ["" if person.track is None else f"given {person.track}" for person in people]
-        seen = [person.seen() for person in people]
+        seen = [person.seen(min_confidence) for person in people]
         unknown = [number for number, body in enumerate(bodies) if not body]
         if unknown:
             free = [body for body in last if body not in bodies][-_MAX_REMEMBERED:]

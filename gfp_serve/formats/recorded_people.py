@@ -30,17 +30,20 @@ class Video:
     fps: float | None = None  # None: the file does not say it
     image_size: tuple[float, float] | None = None  # width and height of the frames
     conventions: Conventions = UNKNOWN  # of 3-D joints, as far as the format says them
+    assumed: str = ""  # of images, what the format says of all its files
     notes: tuple[str, ...] = ()  # how the file was read, each a sentence
     label: str | None = None
 
 
 def clips_of(path: Path, video: Video, said: Conventions) -> Iterator[Clip | Remark]:
     """Yield what must be said about a video, and its clip if somebody is seen in it."""
-    bodies = bodies_of(path, video.frames)
+    bodies = bodies_of(path, video.frames, said.min_confidence)
     if bodies is None:
         yield Remark("nobody is seen in it.", left_out=video.name)
         return
     yield from map(Remark, (*video.notes, *bodies.remarks))
+    if video.assumed and said.image_size is None and said.fps is None:
+        yield Remark(f"its images were taken to have {video.assumed}.")
     if video.fps is None and said.fps is None:
         yield Remark(f"it does not say how many frames a second it has; {USUAL_FPS:g} were assumed. Say it with --fps.")
     clip = Clip(

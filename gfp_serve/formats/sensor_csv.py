@@ -89,7 +89,10 @@ def read(path: Path, said: Conventions, joint_map: JointMap | None) -> Iterator[
     joints = coordinates_of(path, rows, [*columns.coordinates]).reshape(len(rows), -1, 3)
     for joint, column in columns.states.items():
         texts = [row[column].strip().lower() for row in rows.values()]
-        lost = [text in _NOT_SEEN or number_of(text) == 0 for text in texts]
+        numbers = [number_of(text) for text in texts]
+        lost = [text in _NOT_SEEN or number == 0 for text, number in zip(texts, numbers, strict=True)]
+        if said.min_confidence is not None and all(number is not None and number <= 1 for number in numbers):
+            lost = [number is None or number < said.min_confidence for number in numbers]
         joints[lost, joint] = np.nan
     bodies = next((_texts(rows, simple.index(name)) for name in _BODIES if name in simple), None)
     if bodies is not None and len(set(bodies)) == len(bodies) > 1:
@@ -127,7 +130,12 @@ def guess(path: Path) -> tuple[list[str], dict[str, str]]:
         raise DamagedFileError(
             f"{path}: line 1 does not name joints; expected columns such as SpineBase_X, SpineBase_Y, SpineBase_Z."
         )
-    return names, {name: known for name in names if (known := known_name(name)) in STANDARD_NAMES}
+    guessed: dict[str, str] = {}
+    for name in names:
+        known = known_name(name)
+        if known in STANDARD_NAMES and known not in guessed.values():  # a column that comes twice is for the reader
+            guessed[name] = known
+    return names, guessed
 
 
 @dataclass(frozen=True, slots=True)

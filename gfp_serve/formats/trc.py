@@ -51,25 +51,25 @@ def _parse(path: Path) -> Markers:
             f"'Frame#' with the names of the markers; copy it again."
         )
     settings = dict(zip(_fields(lines[first - 2].lower()), _fields(lines[first - 1]), strict=False))
-    names = [name.rpartition(":")[2] for name in _fields(lines[first])[_FIRST_MARKER:] if name]
-    if not names or len(set(names)) < len(names):
+    labels = [name for name in _fields(lines[first])[_FIRST_MARKER:] if name]
+    if not labels or len(set(labels)) < len(labels):
         raise damaged_line(path, first + 1, "must name each marker once")
     count = number_of(settings.get("nummarkers", ""))
-    if count is not None and count != len(names) and not np.isnan(count):
-        raise damaged_line(path, first + 1, f"must name {count:g} markers, as NumMarkers says; it names {len(names)}")
+    if count is not None and count != len(labels) and not np.isnan(count):
+        raise damaged_line(path, first + 1, f"must name {count:g} markers, as NumMarkers says; it names {len(labels)}")
     start = first + 1
     # Below the names is a line of axes, X1, Y1, Z1, and often an empty one.
     while start < min(len(lines), first + 3) and not _begins_with_number(lines[start]):
         start += 1
     rows = [
-        _row(path, number, line, len(names)) for number, line in enumerate(lines[start:], start + 1) if line.strip()
+        _row(path, number, line, len(labels)) for number, line in enumerate(lines[start:], start + 1) if line.strip()
     ]
     if not rows:
         raise DamagedFileError(f"{path} has no frames; copy it again.")
     rate = number_of(settings.get("datarate", ""))
     return Markers(
-        names=names,
-        places=np.array(rows).reshape(len(rows), len(names), 3),
+        labels=labels,
+        places=np.array(rows).reshape(len(rows), len(labels), 3),
         fps=rate if rate is not None and rate > 0 else None,
         unit=_UNITS.get(settings.get("units", "").lower()),
     )

@@ -254,8 +254,17 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
 
 def _about(request: oip.ModelInferRequest, *, flat: bool) -> embedding_pb2.Sequence:
     """What the request's parameters say of every clip, in the words of our own services."""
+    dimensions = _number(request, "dimensions")
+    if dimensions not in (None, 2, 3) or (flat and dimensions == 3):
+        with in_field("dimensions"):
+            raise InvalidRequestError(f"it is {dimensions}; joints have 2 or 3, and arrays that end in 2 have 2.")
+    flat = flat or dimensions == 2
+    for name in ("image_width", "image_height", "min_confidence"):
+        if not flat and name in request.parameters:
+            with in_field(name):
+                raise InvalidRequestError('it is for joints of an image; add the parameter "dimensions" 2.')
     about = embedding_pb2.Sequence(
-        dimensions=2 if flat else _number(request, "dimensions"),
+        dimensions=2 if flat else None,
         image_width=_number(request, "image_width") or 0,
         image_height=_number(request, "image_height") or 0,
     )

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from gfp_serve.v1 import embedding_pb2, stream_pb2
 
 # The wire's byte order, whatever the machine's.
 _FLOAT = np.dtype("<f4")
+UNSAID = Conventions()
 
 
 # More joints than any tracker's, and longer names.
@@ -25,7 +26,7 @@ MAX_JOINTS, MAX_JOINT_NAME_LENGTH = 512, 64
 
 
 def write_sequence(
-    sequence: Float32[np.ndarray, "frames bodies joints 3"], layout: Layout, conventions: Conventions = STANDARD
+    sequence: Float32[np.ndarray, "frames bodies joints 3"], layout: Layout, conventions: Conventions = UNSAID
 ) -> embedding_pb2.Sequence:
     """The message that `read_sequence` reads. A layout that is not in the table is sent as the names of its joints."""
     num_frames, num_bodies, num_joints, _ = sequence.shape
@@ -40,11 +41,9 @@ def write_sequence(
 
 
 def write_image_joints(
-    joints: Float32[np.ndarray, "frames bodies joints 3"], layout: Layout, conventions: Conventions = STANDARD
+    joints: Float32[np.ndarray, "frames bodies joints 3"], layout: Layout, conventions: Conventions = UNSAID
 ) -> embedding_pb2.Sequence:
-    """The message of 2-D joints: x, y and confidence. Standard axes are those of images, where -y is up."""
-    if conventions.is_standard:
-        conventions = replace(conventions, up=None, unit=None, hand=None)
+    """The message of 2-D joints: x, y and confidence. Where nothing is said, -y is up, as in images."""
     message = write_sequence(joints, layout, conventions)
     message.dimensions = 2
     message.image_width, message.image_height = conventions.image_size or (0.0, 0.0)
@@ -53,10 +52,9 @@ def write_image_joints(
 
 def write_conventions(conventions: Conventions) -> embedding_pb2.Conventions | None:
     """The message that `read_conventions` reads; None for those that it takes for granted."""
-    axes = ("", "", "") if conventions.is_standard else tuple(said or "" for said in conventions.axes)
-    if not any(axes) and conventions.min_confidence is None:
+    if not any(conventions.axes) and conventions.min_confidence is None:
         return None
-    up, unit, hand = axes
+    up, unit, hand = (said or "" for said in conventions.axes)
     return embedding_pb2.Conventions(up=up, unit=unit, hand=hand, min_confidence=conventions.min_confidence)
 
 

@@ -1,11 +1,13 @@
 """Which way is up, in which unit, and which hand is which: said, or decided from the anatomy of a whole file."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from gfp_serve.conventions import METRES, STANDARD, Conventions, decide, to_standard
+from gfp_serve.conventions import METRES, STANDARD, Conventions, decide, size, to_standard
 from gfp_serve.errors import InvalidRequestError, InvalidSkeletonError
 from gfp_serve.formats import read_clips
 from gfp_serve.layouts import KINECT20, NTU25
@@ -108,6 +110,34 @@ def test_a_convention_that_does_not_exist_is_refused_with_those_that_do():
     with pytest.raises(InvalidRequestError, match="unit is 'metre'; choose one of m, dm, cm, mm, in, ft, cmu"):
         Conventions.from_texts(unit="metre")
     assert Conventions.from_texts(up="-z", hand="left") == Conventions(up="-z", hand="left")
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"image_size": 1920}, "image_size: it is 1920; expected width and height, both above 0"),
+        ({"image_size": "1920x1080"}, "image_size: it is '1920x1080'; expected width and height"),
+        ({"image_size": (1920, 0)}, "expected width and height, both above 0"),
+        ({"image_size": (1, 2, 3)}, "expected width and height, both above 0"),
+        ({"min_confidence": "0.5"}, "min_confidence: it is '0.5'; expected a number from 0 to 1"),
+        ({"min_confidence": 1.5}, "min_confidence: it is 1.5; expected a number from 0 to 1"),
+        ({"fps": 0}, "fps: it is 0; expected a number above 0"),
+        ({"fps": float("nan")}, "fps: it is nan; expected a number above 0"),
+        ({"dimensions": 4}, "dimensions is 4; choose one of 2, 3"),
+        ({"up": "q"}, "up is 'q'; choose one of x, y, z"),
+    ],
+)
+def test_values_that_cannot_be_are_refused(said, message):
+    # In a process without checks of types, as users have it, all of these reach the check.
+    code = f"from gfp_serve.conventions import Conventions\nnan = float('nan')\nConventions(**{said!r})"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert message in found.stderr.splitlines()[-1]
+
+
+def test_a_size_is_read_from_a_text():
+    assert size("1920x1080") == size("1920 × 1080") == (1920, 1080)
+    with pytest.raises(ValueError, match="'1920' is not a size of images, such as 1920x1080"):
+        size("1920")
 
 
 def test_an_infinite_coordinate_is_refused_and_not_turned_into_a_lost_one(mocap):

@@ -199,6 +199,7 @@ def info_command(
 ) -> None:
     """Show what a store, or recordings and folders of them, hold."""
     if (store := _store_at(paths)) is not None:
+        _check_unread(store, label_from, conventions, joint_map)
         if verify:
             store.verify()
         description = describe_store(store)
@@ -288,6 +289,7 @@ def plot_command(
     if out.suffix not in _PICTURES:
         raise click.BadParameter(f"{out} must end in {', '.join(_PICTURES)}.", param_hint="--out")
     if (store := _store_at(paths)) is not None:
+        _check_unread(store, label_from, conventions, joint_map)
         labels = [None if label < 0 else store.class_names[label] for label in store.labels]
         chosen = choose_clips([str(name) for name in store.names], labels, names, most=DEFAULT_STRIPS)
         drawn = [(str(store.names[i]), labels[i], store.clip(i), MODEL_LAYOUT, float(store.fps[i])) for i in chosen]
@@ -309,6 +311,17 @@ def _store_at(paths: Sequence[Path]) -> ClipStore | None:
     if stores and len(paths) > 1:
         raise click.UsageError(f"{stores[0]} is a store; name it alone, or recordings.")
     return ClipStore.open(stores[0]) if stores else None
+
+
+def _check_unread(
+    store: ClipStore, label_from: str | None, conventions: Conventions, joint_map: JointMap | None
+) -> None:
+    """Raise `UsageError` for options that say how recordings are read."""
+    if label_from is not None or joint_map is not None or conventions != Conventions():
+        raise click.UsageError(
+            f"{store.path} is a store, whose clips were read when they were imported; leave out --label-from, "
+            f"--joint-map and what else says how recordings are read."
+        )
 
 
 def _named(paths: Sequence[Path]) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,8 @@ class ImportConfig:
     def to_json(self) -> dict[str, str]:
         """Each setting as text, to compare it with that of another import."""
         labels = {} if self.labels is None else {"--label-from": _digest_of_text(repr(self.labels.by_file))}
-        said = ", ".join(filter(None, [str(self.read.conventions), repr(self.read.joint_map or "")[1:-1]]))
+        conventions = [f"{name} {value}" for name, value in asdict(self.read.conventions).items() if value is not None]
+        said = ", ".join(filter(None, [*conventions, repr(self.read.joint_map or "")[1:-1]]))
         return (
             labels
             | ({"conventions": said} if said else {})
@@ -98,8 +99,8 @@ def find_sources(paths: Iterable[Path]) -> dict[str, list[Path]]:
     """The recordings in files and folders, each once, by the name of their source.
 
     A source is called after its folder for the formats in `FOLDER_SUFFIXES`, and after its file for the others; where
-    such files have the same name, after as much of the end of each path as tells them apart (see `file_names`). Folders
-    of one name are one source if they have the same kind of recordings. Raises
+    such files have the same name, after as much of the end of each path as tells them apart (see `file_names`).
+    Folders of one name are one source if the recordings of the later ones are of kinds that the first one has. Raises
     `DamagedFileError` for a path without recordings and `InvalidRequestError` for two sources of one name.
     """
     files = find_named_files(paths)
@@ -111,7 +112,7 @@ def find_sources(paths: Iterable[Path]) -> dict[str, list[Path]]:
         folder = (file.place if file.path != file.place else file.path.parent).resolve()
         source = names.get(file.path) or folder.name
         known = sources.setdefault(source, [])
-        same_kind = known and known[0].suffix.lower() == file.path.suffix.lower()
+        same_kind = file.path.suffix.lower() in {other.suffix.lower() for other in known}
         of_folders = known and _is_of_folder(file.path) and _is_of_folder(known[0])
         if known and not (of_folders and (same_kind or folder == folders[source])):
             raise InvalidRequestError(

@@ -1,6 +1,7 @@
 """The Python clients say how coordinates are meant, and send joints of an image as they are."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from gfp_serve.client import AsyncClient, ClipItem, StreamSettings
 from gfp_serve.conventions import Conventions
-from gfp_serve.errors import InvalidSkeletonError
+from gfp_serve.errors import InvalidRequestError, InvalidSkeletonError
 from gfp_serve.image_joints import from_image
 from gfp_serve.layouts import NTU25
 from tests.support.person import waving
@@ -62,3 +63,41 @@ async def test_arrays_that_end_in_two_are_joints_of_an_image(client: AsyncClient
 async def test_2d_joints_of_another_shape_are_refused_with_the_right_one(client: AsyncClient) -> None:
     with pytest.raises(InvalidSkeletonError, match="2-D ntu25 joints must be an array of frames × bodies × 25 × 2"):
         await client.embed(PIXELS[:, :, :17])
+
+
+@pytest.mark.parametrize("spelt_out", [{}, {"unit": "m", "hand": "right"}])
+async def test_y_up_in_an_image_is_y_up_however_it_is_said(client: AsyncClient, spelt_out: dict[str, str]) -> None:
+    expected = await client.embed(PIXELS)
+    said = Conventions(up="y", dimensions=2, **spelt_out)  # type: ignore[arg-type]
+    np.testing.assert_allclose(await client.embed(PIXELS * np.float32([1, -1]), conventions=said), expected, atol=1e-5)
+
+
+async def test_confidence_and_the_size_of_the_image_go_with_every_call(client: AsyncClient) -> None:
+    parts = PIXELS / np.float32([1280, 720])
+    seen = np.ones((*parts.shape[:-1], 1), dtype=np.float32)
+    seen[3:9, 0, 7] = 0.4
+    said = Conventions(dimensions=2, image_size=(1280, 720), min_confidence=0.5)
+    placed = from_image(PIXELS, NTU25, confidence=seen[..., 0], min_confidence=0.5)
+    expected = await client.embed(placed.sequence)
+    joints = np.concatenate([parts, seen], axis=-1)
+    np.testing.assert_allclose(await client.embed(joints, conventions=said), expected, atol=1e-4)
+    faint = await client.embed(joints, conventions=replace(said, min_confidence=0))
+    np.testing.assert_allclose(faint, await client.embed(PIXELS), atol=1e-4)
+
+    async def frames():
+        yield joints
+
+    settings = StreamSettings(window_frames=60, stride_frames=60, conventions=said, lossless=True)
+    (window,) = [window async for window in client.stream(frames(), settings)]
+    np.testing.assert_allclose(window.embedding, expected, atol=1e-4)
+
+
+async def test_what_is_said_of_images_is_refused_for_joints_in_space(client: AsyncClient) -> None:
+    for said in (Conventions(min_confidence=0.5), Conventions(image_size=(1280, 720))):
+        with pytest.raises(InvalidRequestError, match="is for joints of an image, and this array ends in x, y, z"):
+            await client.embed(waving(), conventions=said)
+
+
+async def test_metres_that_nobody_is_long_are_refused_at_once_whatever_else_is_said(client: AsyncClient) -> None:
+    with pytest.raises(InvalidSkeletonError, match="divide millimetres by 1000"):
+        await client.embed(TURNED, conventions=Conventions(fps=30))

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from gfp_serve.errors import DamagedFileError
 from gfp_serve.formats import Remark, find_files, read_clips
+from gfp_serve.formats.named_joints import known_name
 from gfp_serve.joint_map import JointMap, read_joint_map
 from tests.support.damaged_files import check_gives_clips_or_is_refused_by_name, damaged
 from trainer.cli.data import gfp_data
@@ -125,11 +126,44 @@ def test_a_map_for_other_markers_does_not_keep_a_file_from_being_read(tmp_path: 
     assert "has no joint of the joint map" in str(said[-1])
 
 
-def test_two_people_in_one_file_are_refused(tmp_path: Path) -> None:
+def test_of_two_people_in_one_file_a_map_names_one(tmp_path: Path) -> None:
     names = [f"{who}:{name}" for who in ("Ada", "Bob") for name in PLACES]
-    file = write(tmp_path / "both.c3d", np.concatenate([walk(3), walk(3)], axis=1), names, unit="m")
-    with pytest.raises(DamagedFileError, match=r"both\.c3d has two markers 'Hip'\. It may have two people"):
+    file = write(tmp_path / "both.c3d", np.concatenate([walk(3), walk(3) + 1], axis=1), names, unit="m")
+    with pytest.raises(DamagedFileError, match=r"both\.c3d has two markers 'Hip', 'Ada:Hip' and 'Bob:Hip'\. If it has"):
         list(read_clips(file))
+    calls = {f"Bob:{name}": joint for name in PLACES if (joint := known_name(name))}
+    (clip,) = read_clips(file, joint_map=JointMap(calls))
+    wrist = clip.layout.canonical_names.index("WristLeft")
+    np.testing.assert_allclose(clip.sequence[:, 0, wrist], walk(3)[:, -1] + 1, atol=1e-6)
+
+
+def test_markers_of_things_do_not_matter(tmp_path: Path) -> None:
+    names = [*(f"Ada:{name}" for name in PLACES), "Box1:TL", "Box2:TL", "Ada:LHeel"]
+    file = write(tmp_path / "walk.c3d", np.concatenate([walk(3), np.ones((3, 3, 3))], axis=1), names, unit="m")
+    check_walks(file, walk(3))
+    begun = CliRunner().invoke(gfp_data, ["joint-map", str(file)])
+    (tmp_path / "map.toml").write_text(begun.stdout)
+    (clip,) = read_clips(file, joint_map=read_joint_map(tmp_path / "map.toml"))
+    assert "HeelLeft" not in clip.layout.canonical_names  # not one of our names
+
+
+def test_rates_of_analog_channels_and_late_first_frames_do_not_matter(tmp_path: Path) -> None:
+    file = write(tmp_path / "walk.c3d", walk(5), unit="m", first_frame=70_000, analog=3)
+    expected = file.read_bytes()
+    rate = np.float32(100).tobytes()
+    assert expected.count(rate) >= 2
+    at = expected.rindex(rate)  # that of the analog channels comes after that of the points
+    file.write_bytes(expected[:at] + np.float32(100.5).tobytes() + expected[at + 4 :])
+    check_walks(file, walk(5))
+
+
+def test_a_file_without_a_rate_is_taken_to_have_30_frames_a_second(tmp_path: Path) -> None:
+    file = write(tmp_path / "walk.c3d", walk(5), unit="m")
+    content = file.read_bytes()
+    file.write_bytes(content.replace(np.float32(100).tobytes(), np.float32(0).tobytes()))
+    (clip,), said = read_with_remarks(file)
+    assert clip.fps == 30
+    assert said[0].startswith("it does not say how many frames a second it has")
 
 
 def test_a_file_without_markers_is_refused(tmp_path: Path) -> None:

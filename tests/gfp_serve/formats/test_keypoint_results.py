@@ -48,6 +48,20 @@ def test_alphapose_names_images_and_its_tracks_are_kept(image: str, tmp_path: Pa
     assert not any("who is who" in text for text in said)
 
 
+def test_with_a_lower_confidence_people_are_followed_by_their_faint_joints(tmp_path: Path) -> None:
+    pixels = walking(COCO17, 40)
+    faint = [entry(f"{number}.jpg", joints) for number, joints in enumerate(pixels)]
+    for each in faint:
+        each["keypoints"][2::3] = [0.2] * COCO17.num_joints
+    file = write_json(tmp_path / "results.json", faint)
+    assert not read_with_remarks(file)[0]
+    (clip,), _ = read_with_remarks(file, min_confidence=0.05)
+    check_walks(clip, pixels)
+    assert clip.sequence.shape[1] == 1
+    (clip,), _ = read_with_remarks(file, min_confidence=0)
+    check_walks(clip, pixels)
+
+
 def test_alphapose_that_does_not_track_gives_everyone_one_number(tmp_path: Path) -> None:
     left, right = walking(COCO17, 6), walking(COCO17, 6, start=900)
     entries = []

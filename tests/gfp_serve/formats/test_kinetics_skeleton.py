@@ -37,6 +37,14 @@ def test_a_video_is_a_clip_with_its_label(tmp_path: Path) -> None:
     ]
 
 
+def test_what_a_caller_says_is_not_assumed(tmp_path: Path) -> None:
+    pixels = walking(OPENPOSE18, 5)
+    file = write_json(tmp_path / "a.json", video(*([skeleton(joints / (1280, 720))] for joints in pixels)))
+    (clip,), said = read_with_remarks(file, fps=25, image_size=(1280, 720))
+    check_walks(clip, pixels)
+    assert (clip.fps, said) == (25, ["read as 2-D joints of the layout openpose18."])
+
+
 def test_a_video_without_people_is_left_out(tmp_path: Path) -> None:
     content = video([], [])
     assert read_with_remarks(write_json(tmp_path / "empty.json", content)) == (

@@ -212,6 +212,16 @@ def test_a_joint_map_says_which_joint_is_which(tmp_path: Path) -> None:
     np.testing.assert_allclose(clip.sequence[:, 0], joints, atol=1e-6)
 
 
+def test_a_caller_says_from_which_confidence_a_joint_is_seen(tmp_path: Path) -> None:
+    joints = person(NTU25, 3)
+    rows = [[*row, 0.4] for row in flat(joints)]
+    file = write(tmp_path / "take.csv", [*columns(NTU25.joint_names), "Head_confidence"], rows)
+    head = NTU25.joint_names.index("Head")
+    for least, lost in ((None, False), (0.3, False), (0.5, True)):
+        (clip,), _ = read_with_remarks(file, min_confidence=least)
+        assert np.isnan(clip.sequence[:, 0, head]).all() == lost
+
+
 def test_decimal_commas_are_read_where_another_sign_parts_the_fields(tmp_path: Path) -> None:
     joints = person(NTU25, 3)
     file = write(tmp_path / "take.csv", columns(NTU25.joint_names), flat(joints), separator=";")

@@ -111,13 +111,20 @@ async def test_joints_of_an_image_give_our_services_embeddings(stub: Stub, serve
     request.parameters["image_width"].int64_param, request.parameters["image_height"].double_param = 640, 320
     request.parameters["dimensions"].int64_param, request.parameters["min_confidence"].double_param = 2, 0.5
     np.testing.assert_array_equal(outputs_of(await stub.ModelInfer(request))["embedding"], with_gap)
+    request.parameters["dimensions"].double_param = 1.5
+    with pytest.raises(grpc.aio.AioRpcError, match=r"dimensions: it is 1\.5; joints have 2 or 3"):
+        await stub.ModelInfer(request)
+    request.parameters["dimensions"].int64_param = 3
+    with pytest.raises(grpc.aio.AioRpcError, match="image_width: it is for joints of an image"):
+        await stub.ModelInfer(request)
+    request.parameters["dimensions"].int64_param = 2
     for name, wrong in {"image_width": "640", "dimensions": "2"}.items():
         request.parameters[name].string_param = wrong
         with pytest.raises(grpc.aio.AioRpcError, match=f"{name}: it must be a number, 0 or more"):
             await stub.ModelInfer(request)
         request.parameters[name].int64_param = int(wrong)
     request.parameters["min_confidence"].double_param = 2
-    with pytest.raises(grpc.aio.AioRpcError, match="min_confidence: it is 2; it must be from 0 to 1"):
+    with pytest.raises(grpc.aio.AioRpcError, match=r"min_confidence: it is 2\.0; expected a number from 0 to 1"):
         await stub.ModelInfer(request)
 
 

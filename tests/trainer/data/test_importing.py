@@ -10,11 +10,13 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from gfp_serve.conventions import Conventions
 from gfp_serve.errors import InterruptedImportError, StoreError
 from gfp_serve.formats import READERS, Clip, Remark, ntu, write_clip_file
 from gfp_serve.layouts import KINECT20, NTU25
@@ -29,6 +31,7 @@ from trainer.data.importing import (
     import_recordings,
     total_bytes,
 )
+from trainer.data.reading import ReadConfig
 from trainer.data.store import ClipStore
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "clips"
@@ -367,6 +370,11 @@ def test_info_counts_what_is_in_a_store_and_in_a_recording(tmp_path: Path) -> No
     assert json.loads(both.stdout)["classes"] == {"lab": 3, "precog": 72}
     picture = run("plot", lab, EXAMPLES / "precog.npz", "--clip", "both", "--out", tmp_path / "a.png")
     assert (picture.exit_code, "both" in picture.stderr) == (1, True)
+    refused = run("info", tmp_path / "s", "--fps", "25")
+    assert (refused.exit_code, "is a store, whose clips were read when they were imported" in refused.stderr) == (
+        2,
+        True,
+    )
     refused = run("info", lab, tmp_path / "s")
     assert (refused.exit_code, "is a store; name it alone, or recordings" in refused.stderr) == (2, True)
     shown = json.loads(run("info", EXAMPLES / "precog.npz", "--json").stdout)
@@ -525,6 +533,12 @@ if __name__ == "__main__":
     config = ImportConfig()
     import_recordings(find_sources([Path(sys.argv[1])]), Path(sys.argv[2]), config, num_workers=2, advance=advance)
 """
+
+
+@pytest.mark.parametrize("said", [{"fps": 5}, {"min_confidence": 0.9}, {"image_size": (10, 20)}, {"up": "z"}])
+def test_an_import_with_other_conventions_does_not_go_on_with_this_one(said: dict[str, Any]) -> None:
+    other = ImportConfig(read=ReadConfig(conventions=Conventions(**said)))
+    assert other.to_json() != ImportConfig().to_json()
 
 
 def test_an_import_that_was_killed_goes_on_where_it_stopped_and_makes_the_same_store(tmp_path: Path) -> None:
