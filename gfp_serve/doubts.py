@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float32
 from gfp_serve.items import Attribute, Neighbour
 from gfp_serve.preprocess import MODEL_LAYOUT, NOMINAL_TRUNK_M, Cleaned
 
-DoubtKind = Literal["up", "unit", "hand", "image", "dimensions", "travel"]
+DoubtKind = Literal["up", "unit", "hand", "image", "confidence", "dimensions", "travel"]
 
 # Lengths of trunks, in metres, from those of small children to those of tall adults.
 USUAL_TRUNK_M = (0.2, 0.9)

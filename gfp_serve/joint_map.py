@@ -44,20 +44,20 @@ class JointMap:
         }
 
     def check_has_joints(self, names: Sequence[str]) -> None:
-        """Raise `OtherSkeletonError` when the map has none of these, `DamagedFileError` when it has others too."""
-        absent = [name for name in self.joints if name not in names]
-        if len(absent) == len(self.joints):
+        """Raise `OtherSkeletonError` when none of these is in the map."""
+        if not any(name in names for name in self.joints):
             raise OtherSkeletonError(f"it has no joint of the joint map; its joints are {', '.join(names)[:1000]}.")
-        if absent:
-            raise DamagedFileError(
-                f"it has no joint {absent[0]!r}, which the joint map names; its joints are {', '.join(names)[:1000]}."
-            )
+
+    def about_absent(self, names: Sequence[str]) -> str:
+        """A sentence on the joints of the map that are not among these; empty if all are."""
+        absent = [name for name in self.joints if name not in names]
+        return f"it does not have {', '.join(absent)[:300]}, which the joint map names." if absent else ""
 
     def layout_of(self, names: Sequence[str], parents: Sequence[int]) -> tuple[Layout, list[int]]:
         """The joints of a skeleton that the map names, as a layout, and their indices; parents come before children.
 
-        Raises `OtherSkeletonError` when the skeleton has no joint of the map, and `DamagedFileError` when it does not
-        have one of them, when two are called the same, and when hips or shoulders are not among them.
+        Joints of the map that the skeleton does not have are left out. Raises `OtherSkeletonError` when it has none of
+        them, and `DamagedFileError` when two are called the same, and when hips or shoulders are not among them.
         """
         self.check_has_joints(names)
         for joint, several in self.names_by_joint.items():
@@ -68,12 +68,13 @@ class JointMap:
                 )
         kept = [index for index, name in enumerate(names) if name in self.joints and name not in names[:index]]
         used = [names[index] for index in kept]
-        called = {name: standard for name, standard in self.joints.items() if name != standard}
+        called = {name: self.joints[name] for name in used if name != self.joints[name]}
         layout = Layout("custom", tuple(used), tuple(kept_parent(index, parents, kept) for index in kept), called)
         try:
             joint_sources(layout, NTU25)
         except UnknownLayoutError as error:
-            raise DamagedFileError(f"the joint map says too little: {error}") from error
+            absent = f" {self.about_absent(names).capitalize()}" if self.about_absent(names) else ""
+            raise DamagedFileError(f"the joint map says too little: {error}{absent}") from error
         return layout, kept
 
 
@@ -86,6 +87,10 @@ def read_joint_map(path: Path) -> JointMap:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidRequestError(f"{path} is not TOML: {error}.") from error
     joints, said = content.pop("joints", {}), content.pop("conventions", {})
+    if joints == {} and set(content) <= {"joints"}:
+        raise InvalidRequestError(
+            f'{path} names no joint yet; it needs lines like "LeftArm" = "ShoulderLeft" in [joints].'
+        )
     if content or not isinstance(joints, dict) or not joints or not isinstance(said, dict):
         raise InvalidRequestError(
             f'{path} is not a joint map: it needs a table [joints] of lines like "LeftArm" = "ShoulderLeft", and may '

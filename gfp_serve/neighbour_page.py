@@ -29,6 +29,10 @@ MAX_QUERIES, MAX_NEIGHBOURS = 12, 12
 _WINDOW = re.compile(r"(.+)@(\d{1,9})-(\d{1,9})", flags=re.DOTALL)
 
 
+# A clip that is embedded twice is at least this similar to itself; other settings of reading change it a little.
+_SAME_MOTION = 0.97
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """What an answer of a search says about where its motion is: the id of an item, a source, or both."""
@@ -68,16 +72,21 @@ class NeighbourPage:
         report: Callable[[str], None],
         conventions: Conventions = Conventions(),  # noqa: B008  (it cannot be changed)
         joint_map: JointMap | None = None,
+        *,
+        of_queries: Iterable[Path] = (),
     ) -> WrittenPage:
         """Write the page, with motion from `recordings` (files and folders) of these conventions.
 
-        A damaged recording is left out, and `report` is called with the reason.
+        Where these do not have it, it is that of the files `of_queries`, unless what was found shows that items of
+        that name were made from other files. A damaged recording is left out, and `report` is called with the reason.
         """
         origins = {_origin(answer) for _, _, found in self._rows for answer in found}
         queries = {name: _motion(clip, clip.sequence) for name, clip, _ in self._rows}
-        motions = {origin: queries[origin.id] for origin in origins if origin.id in queries}
-        files = [file.path for file in find_named_files(recordings)]
-        motions |= find_motions(origins - motions.keys(), files, report, conventions, joint_map)
+        motions = find_motions(origins, _files(recordings), report, conventions, joint_map)
+        namesakes = self._namesakes()
+        mine = {origin for origin in origins - motions.keys() if _file_of(origin) not in namesakes}
+        motions |= {origin: queries[origin.id] for origin in mine if origin.id in queries}
+        motions |= find_motions(mine - motions.keys(), _files(of_queries), report, conventions, joint_map)
         rows = [
             MotionRow(
                 query=MotionPanel(title=clip.label or "", subtitle=name, motion=queries[name]),
@@ -89,6 +98,17 @@ class NeighbourPage:
         note = f"This page shows {num_shown} of {num_queries} queries." if num_shown < num_queries else ""
         num_bytes = write_motion_page(path, rows, title="Queries and what is nearest to them", note=note)
         return WrittenPage(num_shown, num_queries, num_bytes, len(origins), len(origins - motions.keys()))
+
+    def _namesakes(self) -> set[str]:
+        """FILEs of queries whose items were made from other files: a query is not like the item that has its name."""
+        ids = {answer.id for _, _, found in self._rows for answer in found if isinstance(answer, Neighbour)}
+        like_itself = {
+            name
+            for name, _, found in self._rows
+            for answer in found
+            if isinstance(answer, Neighbour) and answer.id == name and answer.similarity > _SAME_MOTION
+        }
+        return {name.rpartition("/")[0] for name, _, _ in self._rows if name in ids - like_itself}
 
 
 def found_panel(answer: Neighbour | Moment, query_label: str | None, motion: Motion | None) -> MotionPanel:
@@ -155,6 +175,16 @@ def find_motions(
     return {origin: motion for origin, (_, motion) in found.items()}
 
 
+def _files(places: Iterable[Path]) -> list[Path]:
+    places = list(places)
+    return [file.path for file in find_named_files(places)] if places else []
+
+
+def _file_of(origin: Origin) -> str:
+    recording = origin.source.recording if origin.source else origin.id
+    return recording.rpartition("/")[0]
+
+
 def _told_before(_: Remark) -> None:
     """`gfp add` or `gfp search` said it when it read these recordings."""
 
@@ -204,8 +234,7 @@ def _name(answer: Neighbour | Moment) -> str:
 
 
 def _advice(origin: Origin) -> str:
-    recording = origin.source.recording if origin.source else origin.id
-    file, slash, _ = recording.rpartition("/")
-    if not slash:
+    file = _file_of(origin)
+    if not file:
         return "Its recording is not known: neither its id nor its source is FILE/CLIP, as gfp add writes them."
     return f"Its recording {file!r} was not found. Give the file or its folder: --recordings FILE_OR_FOLDER."

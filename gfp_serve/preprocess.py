@@ -174,7 +174,8 @@ def clean(sequence: np.ndarray, layout: Layout, config: CleanConfig) -> Cleaned:
     if has_depth and trunk > MAX_TRUNK_M:
         raise InvalidSkeletonError(
             f"the trunk is {trunk:.3g} m long; a person's is at most {MAX_TRUNK_M:g} m. Coordinates are metres: divide "
-            f"by 100 if yours are centimetres, by 1000 if they are millimetres."
+            f"by 100 if yours are centimetres, by 1000 if they are millimetres, or say their unit. Joints of an image "
+            f"are sent with dimensions=2."
         )
     if config.align_view and has_depth:
         bodies = rotate_about_vertical(bodies, -_facing_angle(bodies[0, 0]))

@@ -44,7 +44,8 @@ def check_sequence(sequence: np.ndarray, layout: Layout) -> Float32[np.ndarray, 
         raise InvalidSkeletonError(
             f"{len(bad)} coordinates are infinite or beyond {MAX_COORDINATE_M:g} m, the first at frame {frame}, "
             f"body {body}, joint {layout.joint_names[joint]!r}, axis {'xyz'[axis]}; coordinates are metres (divide "
-            f"millimetres by 1000), and joints that the tracker lost are NaN."
+            f"millimetres by 1000, or say their unit), joints that the tracker lost are NaN, and joints of an image "
+            f"need dimensions=2."
         )
     return sequence
 

@@ -137,7 +137,7 @@ def search(
         hint.show(client)
     answers.print_table()
     if html is not None:
-        written = page.write(html, [*clips.files, *recordings], skipped, clips.conventions, clips.joint_map)
+        written = page.write(html, recordings, skipped, clips.conventions, clips.joint_map, of_queries=clips.files)
         click.echo(printable(_about_page(html, written)), err=as_json)
 
 

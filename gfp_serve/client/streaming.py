@@ -45,7 +45,8 @@ class StreamSettings:
     gallery: str = ""  # of neighbours and voters; this and the next two as in `Client.search`
     where: Filter | None = None
     effort: Effort = Effort()  # noqa: RUF009  (it cannot be changed)
-    dimensions: Literal[2, 3] = 3  # 2: joints of an image, whose arrays end in x, y or x, y, confidence; see `embed`
+    # 2: joints of an image, whose arrays end in x, y or x, y, confidence; None: if the first array ends in two numbers.
+    dimensions: Literal[2, 3] | None = None
     image_size: tuple[float, float] | None = None  # width and height, for 2-D joints that are parts of the image
     # Of joints of an image, `up` and `min_confidence` count; its `dimensions` and `image_size` do what those above do.
     conventions: Conventions = Conventions()  # noqa: RUF009  (it cannot be changed)
@@ -74,6 +75,7 @@ class StreamConversation:
         self._settings = settings
         self._layout = known_layout(settings.layout)
         self._num_bodies = 0
+        self._is_flat: bool | None = None  # not known before the first frames
 
     def write(self, frames: np.ndarray) -> Iterator[stream_pb2.EmbedStreamRequest]:
         """The messages that send these frames; before the first frames, the message that opens the stream.
@@ -82,6 +84,9 @@ class StreamConversation:
         changes; `InvalidRequestError` for settings that cannot be used.
         """
         settings = self._settings
+        if self._is_flat is None:
+            said = settings.dimensions or settings.conventions.dimensions
+            self._is_flat = said == 2 or (said is None and isinstance(frames, np.ndarray) and frames.shape[-1:] == (2,))
         if self._is_flat:
             sequence = check_image_joints(frames, self._layout)
         else:
@@ -116,10 +121,6 @@ class StreamConversation:
             classification=read_classification(reply.classification) if reply.HasField("classification") else None,
             num_dropped=reply.num_dropped,
         )
-
-    @property
-    def _is_flat(self) -> bool:
-        return 2 in (self._settings.dimensions, self._settings.conventions.dimensions)
 
     def _opening(self) -> stream_pb2.EmbedStreamRequest:
         settings = self._settings

@@ -105,6 +105,8 @@ def read(
             body, found = in_metres, replace(found, unit="m")
     sequence = body[:, None].astype(np.float32)
     found = settled(path, sequence, layout, found)
+    if joint_map is not None and (absent := joint_map.about_absent(names)):
+        yield Remark(absent)
     fps = said.fps or ASSUMED_FPS
     yield Remark(f"read as {found}, with the skeleton {skeleton_file.name}, at {fps:g} frames a second.")
     yield Clip(name=path.stem, sequence=to_standard(sequence, found), layout=layout, fps=fps)

@@ -104,6 +104,8 @@ def read(
     sequence = map_joints(body[:, None].astype(np.float32), layout, NTU25).copy()
     sequence[:, :, [status == "lacking" for status in statuses(layout, NTU25)]] = np.nan
     yield Remark(f"read as {found}.")
+    if joint_map is not None and (absent := joint_map.about_absent(motion.names)):
+        yield Remark(absent)
     yield Clip(name=path.stem, sequence=to_standard(sequence, replace(found, unit="m")), layout=NTU25, fps=motion.fps)
 
 

@@ -72,6 +72,8 @@ def read(
     file = _Arrays(path, _load(path))
     conventions = said.or_else(_conventions(file))
     clips = list(_clips(file, joint_map))
+    if joint_map is not None and (absent := joint_map.about_absent(file.arrays["joint_names"].tolist())):
+        yield Remark(absent)
     if repeated := _num_repeated(file):
         yield Remark(f"{repeated} clips have the name of an earlier one; they are called NAME#2, NAME#3 and so on.")
     if _is_flat(clips):

@@ -25,7 +25,9 @@ def load(path: Path) -> Any:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DamagedFileError(f"{path} is not a text file: byte {error.start} is not UTF-8; copy it again.") from error
+        raise DamagedFileError(
+            f"{path} is not a text file: byte {error.start} is not UTF-8. Save it as UTF-8, or copy it again."
+        ) from error
     except OSError as error:
         raise DamagedFileError(f"{path} cannot be read: {error.strerror}.") from error
     try:

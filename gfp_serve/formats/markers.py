@@ -76,6 +76,8 @@ def body_of(path: Path, markers: Markers, said: Conventions, joint_map: JointMap
     notes: tuple[str, ...] = ()
     if used < len(markers.labels):
         notes = (f"{used} of its {len(markers.labels)} markers were taken as joints; the others were left out.",)
+    if joint_map is not None and (absent := joint_map.about_absent([*markers.labels, *markers.names])):
+        notes += (absent,)
     seen = np.isfinite(places).all(axis=2).any(axis=1)
     video = Video(
         name=path.stem,
@@ -90,8 +92,15 @@ def body_of(path: Path, markers: Markers, said: Conventions, joint_map: JointMap
 
 def guess_of(names: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     """The names, and the standard names of those that are called after joints or as Plug-in Gait calls them."""
-    found = {name: known_name(name) or _ON_THE_SKIN.get(name.upper()) for name in names}
-    return list(names), {name: standard for name, standard in found.items() if standard in STANDARD_NAMES}
+    guessed: dict[str, str] = {}
+    taken: set[str] = set()  # of two people, the one who comes first
+    for name in names:
+        short = _short(name)
+        standard = known_name(short) or _ON_THE_SKIN.get(short.upper())
+        if standard in STANDARD_NAMES and short not in taken:
+            guessed[name] = standard
+            taken.add(short)
+    return list(names), guessed
 
 
 def _check_one_person(path: Path, markers: Markers) -> None:
@@ -131,10 +140,15 @@ def _mapped(
     joint_map = replace(joint_map, joints={name_of.get(name, name): joint for name, joint in joint_map.joints.items()})
     try:
         joint_map.check_has_joints(names)
-        joints = joint_map.names_by_joint
+        joints = {
+            joint: present
+            for joint, several in joint_map.names_by_joint.items()
+            if (present := [name for name in several if name in names])
+        }
         layout, kept = layout_of_names(list(joints))
     except (DamagedFileError, UnknownLayoutError) as error:
-        raise DamagedFileError(f"{path}: {error}") from error
+        absent = f" {joint_map.about_absent(names).capitalize()}" if joint_map.about_absent(names) else ""
+        raise DamagedFileError(f"{path}: {error}{absent}") from error
     around = [[names.index(name) for name in several] for several in joints.values()]
     middles = np.stack([markers.places[:, each].mean(axis=1) for each in around], axis=1)
     return layout, middles[:, kept], sum(map(len, around))

@@ -88,8 +88,8 @@ def _parts(content: Any) -> tuple[list[dict[str, Any]], Sequence[Any]]:
             return about, fields[key]
     # Lists of the landmarks of all frames, side by side.
     whole = {key: fields[key] for key in (*_WORLD, *_IMAGE) if isinstance(fields.get(key), list)}
-    if whole and not any(_is_landmarks(value) for value in whole.values()):
-        length = max(map(len, whole.values()))
+    length = max(map(len, whole.values()), default=0)  # 0: a frame in which nobody is
+    if length and not any(_is_landmarks(value) or _is_landmark(value[0]) for value in whole.values() if value):
         return about, [{key: value[i] for key, value in whole.items() if i < len(value)} for i in range(length)]
     return about, [content]
 

@@ -2,8 +2,8 @@
 
 An instance is {"keypoints": [[x, y], ...], "keypoint_scores": [...], "bbox": ..., "bbox_score": ...}, with a `track_id`
 where people were tracked (MMPose 1.x, mmpose/structures/utils.py, `split_instances`, as its demos and inferencers save
-it). `meta_info` names the joints. The inferencers save the list alone, and for an image the
-list of its instances. Lifted 3-D joints have three coordinates.
+it). `meta_info` names the joints. The inferencers save the list alone. For an image, both
+save its instances without a frame around them. Lifted 3-D joints have three coordinates.
 """
 
 from collections.abc import Mapping
@@ -34,9 +34,9 @@ _TRUNK = ("HipLeft", "HipRight", "ShoulderLeft", "ShoulderRight")
 
 def is_one(content: Any) -> bool:
     """Whether this is the content of such a file."""
-    if _are_instances(content):
-        return True
     frames = _frames(content)
+    if _are_instances(frames):
+        return True
     return isinstance(frames, list) and bool(frames) and all(_is_frame(frame) for frame in frames[:10])
 
 
@@ -44,7 +44,9 @@ def videos_of(path: Path, content: Any) -> list[Video]:
     """The video of a file. Raises `DamagedFileError`, which names the frame and the person."""
     frames: dict[int, list[Person]] = {}
     shape: tuple[int, ...] = ()
-    given = [{"frame_id": 0, "instances": content}] if _are_instances(content) else _frames(content)
+    given = _frames(content)
+    if _are_instances(given):
+        given = [{"frame_id": 0, "instances": given}]
     for place, frame in enumerate(given):
         if not _is_frame(frame):
             raise DamagedFileError(f"{path}: frame {place} must have 'frame_id' and a list 'instances'.")

@@ -19,11 +19,20 @@ _KNOWN = STANDARD_NAMES | set(AZURE32.canonical_names) | {"HeelLeft", "HeelRight
 # Without capitals nothing tells where a word ends. The last three are the first Kinect's.
 _WITHOUT_CAPITALS = {name.lower(): name for name in _KNOWN}
 _WITHOUT_CAPITALS |= {"hipcenter": "SpineBase", "spine": "SpineMid", "shouldercenter": "SpineShoulder"}
+_WITH_CENTRES = ("Shoulder", "Elbow", "Wrist", "Hip", "Knee", "Ankle")
+# LHJC, R_KJC, left_hip_centre, RKneeJointCenter: the centres of joints, as biomechanics calls them.
+_CENTRE = re.compile(
+    r"(?P<side>l|r|left|right)(?:(?P<part>shoulder|elbow|wrist|hip|knee|ankle|[sewhka](?=jc$))(?:joint)?(?:cent(?:re|er)|jc))"
+)
 
 
 def known_name(name: str) -> str | None:
     """The standard name of a joint, in any common spelling; None if it is not known."""
-    found = _WITHOUT_CAPITALS.get(re.sub(r"[^a-z]", "", name.lower())) or standard_name(name)
+    letters = re.sub(r"[^a-z]", "", name.lower())
+    if centre := _CENTRE.fullmatch(letters):
+        part = next(each for each in _WITH_CENTRES if each.lower().startswith(centre["part"]))
+        return f"{part}{'Left' if centre['side'].startswith('l') else 'Right'}"
+    found = _WITHOUT_CAPITALS.get(letters) or standard_name(name)
     return found if found in _KNOWN else None
 
 

@@ -44,6 +44,8 @@ def clips_of(path: Path, video: Video, said: Conventions) -> Iterator[Clip | Rem
     yield from map(Remark, (*video.notes, *bodies.remarks))
     if video.assumed and said.image_size is None and said.fps is None:
         yield Remark(f"its images were taken to have {video.assumed}.")
+    if None not in (video.fps, said.fps) and video.fps != said.fps and not video.assumed:
+        yield Remark(f"it says {video.fps:g} frames a second; {said.fps:g} were taken, as --fps says.")
     if video.fps is None and said.fps is None:
         yield Remark(f"it does not say how many frames a second it has; {USUAL_FPS:g} were assumed. Say it with --fps.")
     clip = Clip(

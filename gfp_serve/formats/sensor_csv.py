@@ -107,6 +107,8 @@ def read(path: Path, said: Conventions, joint_map: JointMap | None) -> Iterator[
         if np.isfinite(joints[place]).all(axis=1).any():
             here.append(Person(joints[place], track=None if bodies is None else bodies[place]))
     label, notes = label_in(rows, simple)
+    if joint_map is not None and (absent := joint_map.about_absent(list(_joints_in(heading)[0]))):
+        notes += (absent,)
     video = Video(
         name=path.stem,
         frames=cast(Frames, dict(people)),
@@ -156,7 +158,10 @@ def _columns(path: Path, heading: Sequence[str], joint_map: JointMap | None) -> 
         if joint_map is None:
             layout, kept = layout_of_names(joints)
         else:
-            layout, kept = joint_map.layout_of(joints, [-1] * len(joints))
+            _, used = joint_map.layout_of(joints, [-1] * len(joints))
+            # Under our names, which have parents.
+            layout, places = layout_of_names([joint_map.joints[joints[place]] for place in used])
+            kept = [used[place] for place in places]
     except (UnknownLayoutError, DamagedFileError) as error:
         raise DamagedFileError(
             f"{path}: line 1 does not name joints that make a body; expected columns such as SpineBase_X, SpineBase_Y, "

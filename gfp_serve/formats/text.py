@@ -17,7 +17,9 @@ def read_lines(path: Path) -> list[str]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise DamagedFileError(f"{path} is not a text file: byte {error.start} is not UTF-8; copy it again.") from error
+        raise DamagedFileError(
+            f"{path} is not a text file: byte {error.start} is not UTF-8. Save it as UTF-8, or copy it again."
+        ) from error
     except OSError as error:
         raise DamagedFileError(f"{path} cannot be read: {error.strerror}.") from error
     while lines and not lines[-1].strip():

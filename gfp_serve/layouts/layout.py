@@ -53,6 +53,11 @@ class Layout:
             left, right = place.get(f"{part}Left"), place.get(f"{part}Right")
             if left is not None and right is not None and not place.keys() & set(between):
                 lines += [(left, right)] if {(left, right), (right, left)}.isdisjoint(lines) else []
+        # A spine that does not reach the hips hangs on both.
+        if not place.keys() & {"SpineBase"} and {"HipLeft", "HipRight"} <= place.keys():
+            low = next((place[name] for name in ("SpineMid", "Chest", "SpineShoulder") if name in place), None)
+            if low is not None and self.parents[low] < 0:
+                lines += [(place[f"Hip{side}"], low) for side in ("Left", "Right")]
         return tuple(lines)
 
     @property

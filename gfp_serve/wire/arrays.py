@@ -19,6 +19,8 @@ from gfp_serve.v1 import embedding_pb2, stream_pb2
 # The wire's byte order, whatever the machine's.
 _FLOAT = np.dtype("<f4")
 UNSAID = Conventions()
+# Scores of some estimators are a little above 1.
+_MAX_CONFIDENCE = 2.0
 
 
 # More joints than any tracker's, and longer names.
@@ -142,7 +144,13 @@ class Image:
             min_confidence=self.min_confidence,
             up=self.up,
         )
-        return placed.sequence, (Doubt("image", placed.assumed),) if placed.assumed else ()
+        doubts: tuple[Doubt, ...] = (Doubt("image", placed.assumed),) if placed.assumed else ()
+        seen = confidence[np.isfinite(confidence)]
+        if len(seen) and (seen.min() < 0 or seen.max() > _MAX_CONFIDENCE):
+            worst = seen.max() if seen.max() > _MAX_CONFIDENCE else seen.min()
+            said = f"a confidence is {worst:.3g}; expected 0 to 1. Are these joints of an image, as x, y, confidence?"
+            doubts += (Doubt("confidence", said),)
+        return placed.sequence, doubts
 
 
 def read_image(message: embedding_pb2.Sequence | stream_pb2.StreamConfig) -> Image | None:

@@ -48,7 +48,7 @@ def test_a_map_names_joints_and_conventions(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("joints", "map.toml is not TOML: "),
-        ("", 'it needs a table [joints] of lines like "LeftArm" = "ShoulderLeft"'),
+        ("", 'map.toml names no joint yet; it needs lines like "LeftArm" = "ShoulderLeft" in [joints]'),
         ("joints = 3", "it needs a table [joints]"),
         ("[bones]\na = 'Head'", "it needs a table [joints]"),
         (
@@ -69,7 +69,7 @@ def test_what_is_wrong_in_a_map_is_named(tmp_path: Path, text: str, said: str) -
 
 def test_a_map_that_does_not_fit_says_what_is_missing() -> None:
     with pytest.raises(
-        DamagedFileError, match=r"it has no joint 'hip', which the joint map names; its joints are a, b"
+        DamagedFileError, match=r"the joint map says too little.* It does not have hip, which the joint map names\."
     ):
         JointMap({"a": "Head", "hip": "HipLeft"}).layout_of(["a", "b"], [-1, 0])
     with pytest.raises(DamagedFileError, match=r"the joint map says too little: .* neither a joint 'SpineBase'"):

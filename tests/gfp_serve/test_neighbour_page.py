@@ -166,11 +166,23 @@ def test_the_page_has_a_row_for_each_query_with_the_motion_that_the_recordings_h
     first, second = data_of((tmp_path / "page.html").read_text())["rows"]
 
     assert [each["subtitle"] for each in (first["query"], *first["neighbours"])] == ["a/c1", "a/c1", "b/c1", "c/c1"]
-    assert [each["motion"] for each in first["neighbours"]] == [first["query"]["motion"], 1, None]
+    assert [each["motion"] for each in first["neighbours"]] == [1, 2, None]  # the query is 0
     assert second["neighbours"][0]["motion"] is not None
     assert (written.num_shown, written.num_queries) == (2, 2)
     assert (written.num_neighbours, written.num_without_motion) == (4, 1)
     assert written.num_bytes == (tmp_path / "page.html").stat().st_size
+
+
+def test_without_recordings_the_motion_is_that_of_the_queries_files_if_items_are_of_these(tmp_path, recordings):
+    for similarity, shown in ((1.0, True), (0.8, False)):
+        page = NeighbourPage()
+        page.add("a/c1", clip("c1", 1), [neighbour("a/c1", similarity=similarity), neighbour("a/c2")])
+        page.add("b/c1", clip("c1", 1), [neighbour("a/c1", similarity=0.7)])
+        written = page.write(tmp_path / "page.html", [], none_damaged, of_queries=recordings)
+        first, second = data_of((tmp_path / "page.html").read_text())["rows"]
+        motions = [each["motion"] is not None for each in (*first["neighbours"], *second["neighbours"])]
+        assert motions == [shown] * 3
+        assert written.num_without_motion == (0 if shown else 2)
 
 
 def test_the_page_shows_only_the_first_of_many_queries_and_neighbours_and_says_so(tmp_path, recordings):

@@ -9,10 +9,13 @@ from gfp_serve.errors import InvalidRequestError
 def choose_clips(names: Sequence[str], labels: Sequence[str | None], wanted: Sequence[str], *, most: int) -> list[int]:
     """Places of the `wanted` names in `names`; without any, of the first clip of each of the first `most` classes.
 
+    A clip without a label is shown as if it were of a class of its own.
+
     Raises `InvalidRequestError`, with similar names, for a name that no clip has.
     """
     if not wanted:
-        first_of_class = {label: place for place, label in reversed(list(enumerate(labels)))}
+        kinds = [place if label is None else label for place, label in enumerate(labels)]
+        first_of_class = {kind: place for place, kind in reversed(list(enumerate(kinds)))}
         return sorted(first_of_class.values())[:most]
     for name in wanted:
         if name not in names:

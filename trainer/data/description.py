@@ -51,10 +51,18 @@ def describe_clips(clips: Sequence[Clip]) -> dict[str, Any]:
     unseen = sum(not np.nan_to_num(clip.sequence).any() for clip in clips)
     return counts | {
         "layouts": dict(Counter(clip.layout.name for clip in clips)),
-        "dimensions": max((clip.dimensions for clip in clips), default=3),
+        "dimensions": _dimensions([clip.dimensions for clip in clips]),
         **_count_joints([_letters(clip) for clip in clips]),
         "clips_with_nobody": unseen,
     }
+
+
+def _dimensions(of_clips: Sequence[int]) -> int | dict[str, int]:
+    """Those of all clips; where they differ, the number of clips that have 2 and that have 3."""
+    counts = Counter(of_clips)
+    if len(counts) > 1:
+        return {str(dimensions): counts[dimensions] for dimensions in sorted(counts)}
+    return next(iter(counts), 3)
 
 
 def _letters(clip: Clip) -> str:
