@@ -9,6 +9,7 @@ front. It is never decided clip by clip, because people lie down and stand on th
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from numbers import Real
 from typing import Any, Literal, cast, get_args
 
 import numpy as np
@@ -47,16 +48,15 @@ def size(text: str) -> tuple[float, float]:
     return width, height
 
 
-def _is_number(value: Any, test: Callable[[float], bool]) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value) and test(value)
+def is_size(value: Any) -> bool:
+    """Whether this can be the width and height of an image: two numbers above 0, none 1,000 times the other."""
+    if isinstance(value, str) or not isinstance(value, (Sequence, np.ndarray)) or len(value) != 2:
+        return False
+    return all(_is_number(each, 1e-6, 1e9) for each in value) and 1e-3 <= value[0] / value[1] <= 1e3
 
 
-def _is_size(value: Any) -> bool:
-    return (
-        isinstance(value, Sequence)
-        and len(value) == 2
-        and all(_is_number(each, lambda length: length > 0) for each in value)
-    )
+def _is_number(value: Any, least: float, most: float) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and least <= float(value) <= most
 
 
 _CHOICES: dict[str, tuple[Any, ...]] = {
@@ -69,16 +69,16 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
 
 def _check_choices(values: Mapping[str, Any]) -> None:
     for name, value in values.items():
-        if value is not None and value not in _CHOICES[name]:
+        if value is not None and not (isinstance(value, (str, int)) and value in _CHOICES[name]):
             shown = quoted(value) if isinstance(value, str) else repr(value)
             raise InvalidRequestError(f"{name} is {shown}; choose one of {', '.join(map(str, _CHOICES[name]))}.")
 
 
 # What the other fields hold, and a test of each.
 _EXPECTED: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "image_size": ("width and height, both above 0", _is_size),
-    "min_confidence": ("a number from 0 to 1", lambda value: _is_number(value, lambda number: 0 <= number <= 1)),
-    "fps": ("a number above 0", lambda value: _is_number(value, lambda number: number > 0)),
+    "image_size": ("width and height, both above 0", is_size),
+    "min_confidence": ("a number from 0 to 1", lambda value: _is_number(value, 0, 1)),
+    "fps": ("a number from 0.001 to 100,000", lambda value: _is_number(value, 1e-3, 1e5)),
 }
 
 
@@ -121,6 +121,9 @@ class Conventions:
             if (value := getattr(self, name)) is not None and not is_right(value):
                 with in_field(name):
                     raise InvalidRequestError(f"it is {value!r}; expected {expected}.")
+        if self.image_size is not None:  # it may have come as a list or an array
+            width, height = self.image_size
+            object.__setattr__(self, "image_size", (float(width), float(height)))
 
     @classmethod
     def from_texts(cls, up: str = "", unit: str = "", hand: str = "") -> "Conventions":

@@ -84,7 +84,7 @@ def read_joint_map(path: Path) -> JointMap:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InvalidRequestError(f"{path} cannot be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequestError(f"{path} is not TOML: {error}.") from error
     joints, said = content.pop("joints", {}), content.pop("conventions", {})
     if joints == {} and set(content) <= {"joints"}:
@@ -98,8 +98,10 @@ def read_joint_map(path: Path) -> JointMap:
         )
     for name, standard in joints.items():
         if not isinstance(standard, str) or standard not in STANDARD_NAMES:
-            spelt = standard_name(str(standard))
-            near = [spelt] if spelt in STANDARD_NAMES else difflib.get_close_matches(str(standard), STANDARD_NAMES, n=3)
+            if not isinstance(standard, str):
+                raise InvalidRequestError(f"{path}: {name!r} must be called by one of our names, as a text.")
+            spelt = standard_name(standard)
+            near = [spelt] if spelt in STANDARD_NAMES else difflib.get_close_matches(standard, STANDARD_NAMES, n=3)
             advice = f"did you mean {' or '.join(near)}?" if near else f"ours are {', '.join(sorted(STANDARD_NAMES))}."
             raise InvalidRequestError(
                 f"{path}: {name!r} is called {standard!r}, which is not one of our names; {advice}"
@@ -126,4 +128,4 @@ def write_guess(names: Sequence[str], guessed: Mapping[str, str]) -> str:
 
 
 def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)  # TOML writes texts as JSON does
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")  # else TOML writes texts as JSON does

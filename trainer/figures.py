@@ -56,7 +56,8 @@ def draw_strips(strips: Sequence[Strip], *, num_poses: int = 9) -> Figure:
     for axes, strip, row in zip(rows, strips, poses, strict=True):
         _draw(axes, row, strip.layout, num_columns=num_poses, pitch=pitch)
         colour, mark = _VERDICTS[strip.right]
-        axes.set_title(mark + strip.title, loc="left", fontsize=9, color=colour, pad=4)
+        title = (mark + strip.title).encode("utf-8", "replace").decode()  # names of files may not be UTF-8
+        axes.set_title(title, loc="left", fontsize=9, color=colour, pad=4, parse_math=False)
     return figure
 
 

@@ -375,11 +375,29 @@ def _write_sequence(
     known = known_layout(layout)
     with in_field("conventions"):
         check_type(conventions, Conventions, 'give Conventions, such as Conventions(up="-y")')
-    dimensions = conventions.dimensions
-    if dimensions is None and isinstance(sequence, np.ndarray) and sequence.ndim >= 3:
-        dimensions = 2 if sequence.shape[-1] == 2 else 3
-    if dimensions == 2:
+    if conventions.fps is not None:
+        with in_field("conventions"):
+            raise InvalidRequestError("fps is for files; the rate of an array changes nothing. Leave it out.")
+    if is_of_image(sequence, conventions):
         return write_image_joints(check_image_joints(sequence, known), known, conventions)
+    return write_sequence(check_solid(sequence, known, conventions), known, conventions)
+
+
+def is_of_image(sequence: np.ndarray, conventions: Conventions) -> bool:
+    """Whether an array has joints of an image: if it is said, or if nothing is said and it ends in two numbers."""
+    if conventions.dimensions is not None:
+        return conventions.dimensions == 2
+    return isinstance(sequence, np.ndarray) and sequence.ndim >= 3 and sequence.shape[-1] == 2
+
+
+def check_solid(
+    sequence: np.ndarray, layout: Layout, conventions: Conventions
+) -> Float32[np.ndarray, "frames bodies joints 3"]:
+    """Joints in space as float32 with a body axis, see `skeleton.check_sequence`.
+
+    The limit of coordinates is in metres, so that in another unit only the server can check it. Raises
+    `InvalidRequestError` for what is said of images.
+    """
     with in_field("conventions"):
         for name in ("image_size", "min_confidence"):
             if getattr(conventions, name) is not None:
@@ -387,16 +405,6 @@ def _write_sequence(
                     f"{name} is for joints of an image, and this array ends in x, y, z; add dimensions=2 if it ends in "
                     f"x, y, confidence, or leave {name} out."
                 )
-    return write_sequence(check_solid(sequence, known, conventions), known, conventions)
-
-
-def check_solid(
-    sequence: np.ndarray, layout: Layout, conventions: Conventions
-) -> Float32[np.ndarray, "frames bodies joints 3"]:
-    """The sequence as float32 with a body axis, see `skeleton.check_sequence`.
-
-    The limit of coordinates is in metres, so that in another unit only the server can check it.
-    """
     in_metres = conventions.is_standard or not any(conventions.axes)
     return check_sequence(sequence, layout) if in_metres else check_shape(sequence, layout)
 

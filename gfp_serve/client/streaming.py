@@ -1,16 +1,16 @@
 """What both clients send in a stream, and how they read the windows that come back, without a network."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32
 
 from gfp_serve.classify import DEFAULT_TEMPERATURE, DEFAULT_WEIGHTING, Weighting
-from gfp_serve.client.conversation import Info, check_solid, known_layout, sendable_name
+from gfp_serve.client.conversation import Info, check_solid, is_of_image, known_layout, sendable_name
 from gfp_serve.conventions import Conventions
-from gfp_serve.errors import InvalidRequestError, InvalidSkeletonError, in_field
+from gfp_serve.errors import InvalidRequestError, InvalidSkeletonError, check_type, in_field
 from gfp_serve.filters import Filter
 from gfp_serve.items import Effort, Neighbour
 from gfp_serve.layouts import Layout
@@ -75,6 +75,7 @@ class StreamConversation:
         self._settings = settings
         self._layout = known_layout(settings.layout)
         self._num_bodies = 0
+        self._said = _conventions_of(settings)
         self._is_flat: bool | None = None  # not known before the first frames
 
     def write(self, frames: np.ndarray) -> Iterator[stream_pb2.EmbedStreamRequest]:
@@ -83,14 +84,12 @@ class StreamConversation:
         Raises `InvalidSkeletonError` for an array that is not a sequence of the layout, and when the number of bodies
         changes; `InvalidRequestError` for settings that cannot be used.
         """
-        settings = self._settings
         if self._is_flat is None:
-            said = settings.dimensions or settings.conventions.dimensions
-            self._is_flat = said == 2 or (said is None and isinstance(frames, np.ndarray) and frames.shape[-1:] == (2,))
+            self._is_flat = is_of_image(frames, self._said)
         if self._is_flat:
             sequence = check_image_joints(frames, self._layout)
         else:
-            sequence = check_solid(frames, self._layout, settings.conventions)
+            sequence = check_solid(frames, self._layout, self._said)
         if self._num_bodies == 0:
             self._num_bodies = sequence.shape[1]
             yield self._opening()
@@ -140,10 +139,8 @@ class StreamConversation:
         )
         if self._is_flat:
             config.dimensions = 2
-            config.image_width, config.image_height = (
-                settings.image_size or settings.conventions.image_size or (0.0, 0.0)
-            )
-        if (said := write_conventions(settings.conventions)) is not None:
+            config.image_width, config.image_height = self._said.image_size or (0.0, 0.0)
+        if (said := write_conventions(self._said)) is not None:
             config.conventions.CopyFrom(said)
         scope = Scope(sendable_name(settings.gallery), settings.where, settings.effort)
         if settings.top_k:
@@ -158,3 +155,21 @@ class StreamConversation:
             )
             config.classify.CopyFrom(write_classify(scope, voting))
         return stream_pb2.EmbedStreamRequest(config=config)
+
+
+def _conventions_of(settings: StreamSettings) -> Conventions:
+    """All that settings say of how numbers are meant. Raises `InvalidRequestError` where they contradict themselves."""
+    with in_field("conventions"):
+        check_type(settings.conventions, Conventions, 'give Conventions, such as Conventions(up="-y")')
+    said = settings.conventions
+    for name in ("dimensions", "image_size"):
+        mine, theirs = getattr(settings, name), getattr(said, name)
+        if mine is not None and theirs is not None and mine != theirs:
+            with in_field(name):
+                raise InvalidRequestError(f"it is {mine}, and that of `conventions` is {theirs}; say it once.")
+        said = replace(said, **{name: theirs if mine is None else mine})
+    with in_field("fps"):
+        if said.fps is not None:
+            raise InvalidRequestError("conventions.fps is for files; the rate of a stream is StreamSettings.fps.")
+        Conventions(fps=settings.fps)
+    return said

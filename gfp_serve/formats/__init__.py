@@ -120,7 +120,12 @@ def find_files(path: Path) -> list[Path]:
         raise DamagedFileError(f"{path} is a clip store, which gfp-train reads; name the recordings it is made of.")
     recordings = []
     left_out: dict[str, list[Path]] = {}
+    stores = {file.parent for file in path.rglob(STORE_FILE)}
+    for store in sorted(stores):
+        _log.warning("left out: %s is a clip store, whose recordings are elsewhere.", store)
     for file in sorted(path.rglob("*")):
+        if not stores.isdisjoint(file.parents):
+            continue
         if acclaim.is_skeleton_in_use(file):
             continue
         if file.is_file() and (reason := without_joints.why(file)):

@@ -26,7 +26,7 @@ from gfp_serve.formats.image_clips import image_axis, standard_clip
 from gfp_serve.formats.npz_archive import UNREADABLE_ARCHIVE, check_size
 from gfp_serve.formats.remark import Remark
 from gfp_serve.joint_map import JointMap
-from gfp_serve.layouts import STANDARD_NAMES, Layout, layout_of, standard_name
+from gfp_serve.layouts import LAYOUTS, STANDARD_NAMES, Layout, layout_of, standard_name
 
 _REQUIRED = ("positions", "offsets", "joint_names", "parents", "fps")
 _CONVENTIONS = ("up", "unit", "hand")
@@ -174,8 +174,13 @@ def _clips(file: "_Arrays", joint_map: JointMap | None) -> Iterator[Clip]:
 def guess(path: Path) -> tuple[list[str], dict[str, str]]:
     """The names of a file's joints, and the standard names of those that are known. Raises `DamagedFileError`."""
     names = [str(name) for name in _Arrays(path, _load(path)).take("joint_names", "U", (None,))]
-    called = {name: standard_name(name) for name in names}
-    return names, {name: standard for name, standard in called.items() if standard in STANDARD_NAMES}
+    known = next((layout.canonical for layout in LAYOUTS.values() if layout.joint_names == tuple(names)), {})
+    guessed: dict[str, str] = {}
+    for name in names:
+        standard = known.get(name) or standard_name(name)
+        if standard in STANDARD_NAMES and standard not in guessed.values():
+            guessed[name] = standard
+    return names, guessed
 
 
 class _Arrays:
@@ -233,6 +238,8 @@ def _layout(file: _Arrays, joint_map: JointMap | None) -> tuple[Layout, list[int
         raise file.damaged("joint_names", f"names {next(n for n in names if names.count(n) > 1)!r} twice")
     if not all(-1 <= parent < len(names) for parent in parents):
         raise file.damaged("parents", f"must hold joint numbers from 0 to {len(names) - 1}, or -1 for a root")
+    if (circle := _in_a_circle(parents)) is not None:
+        raise file.damaged("parents", f"must make a tree, and joint {names[circle]!r} is its own ancestor")
     if joint_map is not None:
         try:
             return joint_map.layout_of(names, parents)
@@ -244,6 +251,19 @@ def _layout(file: _Arrays, joint_map: JointMap | None) -> tuple[Layout, list[int
         raise file.damaged(
             "joint_names", f"is not a usable layout: {error} Say which joint is which with --joint-map"
         ) from error
+
+
+def _in_a_circle(parents: Sequence[int]) -> int | None:
+    """A joint that is above itself; None if there is none."""
+    for joint in range(len(parents)):
+        above = parents[joint]
+        for _ in parents:
+            if above < 0:
+                break
+            if above == joint:
+                return joint
+            above = parents[above]
+    return None
 
 
 def _offsets(file: _Arrays, *, num_rows: int) -> list[int]:

@@ -3,12 +3,15 @@
 The files of one video in one folder are one recording.
 """
 
+import itertools
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 from gfp_serve.errors import DamagedFileError
+from gfp_serve.formats.people import FREE_GAPS, MAX_GAPS
 
 _FRAME = re.compile(r"(?P<video>.*?)_?(?P<frame>\d{1,15})(?:_keypoints)?")
 
@@ -29,12 +32,12 @@ def video_of(path: Path) -> str:
     found = _FRAME.fullmatch(path.stem)
     if found is None:
         return path.stem.removesuffix("_keypoints")
-    return found["video"] or path.absolute().parent.name
+    return found["video"] or Path(os.path.abspath(path)).parent.name  # noqa: PTH100  (.. has no name)
 
 
 def recording_of(path: Path) -> tuple[Path, str, bool]:
     """What the files of the frames of one video have in common: a folder, the video and the kind of ending."""
-    return path.parent, video_of(path), path.stem.endswith("_keypoints")
+    return Path(os.path.abspath(path.parent)), video_of(path), path.stem.endswith("_keypoints")  # noqa: PTH100  (keeps links)
 
 
 def siblings_of(path: Path) -> list[Path]:
@@ -52,18 +55,35 @@ def siblings_of(path: Path) -> list[Path]:
 @lru_cache(maxsize=8)
 def _by_recording(folder: Path, _changed: int) -> dict[tuple[Path, str, bool], list[Path]]:
     found: dict[tuple[Path, str, bool], list[Path]] = {}
-    for file in sorted(folder.iterdir()):
-        if file.suffix.lower() == ".json" and has_number(file):
+    try:
+        files = sorted(folder.iterdir())
+    except OSError:
+        return {}
+    for file in files:
+        if file.suffix.lower() == ".json" and has_number(file) and file.is_file():
             found.setdefault(recording_of(file), []).append(file)
-    return found
+    # Pictures that have nothing to do with each other have numbers too.
+    return {key: of_one for key, of_one in found.items() if _follow_each_other(sorted(map(number_of, of_one)))}
+
+
+def _follow_each_other(numbers: Sequence[int]) -> bool:
+    """Whether sorted numbers can be those of the frames of one video, or the times of these in equal steps."""
+    steps = {after - before for before, after in itertools.pairwise(numbers)}
+    return len(steps) == 1 or numbers[-1] - numbers[0] < FREE_GAPS + MAX_GAPS * len(numbers)
 
 
 def by_number(files: Iterable[Path]) -> dict[int, Path]:
-    """Files of frames by the numbers of these. Raises `DamagedFileError` for two files with one number."""
+    """Files of frames by the numbers of these, or by their order if all are equally far apart, as times are.
+
+    Raises `DamagedFileError` for two files with one number.
+    """
     numbered: dict[int, Path] = {}
     for file in files:
         number = number_of(file)
         if number in numbered:
             raise DamagedFileError(f"{numbered[number]} and {file} are both frame {number}; remove one of them.")
         numbered[number] = file
+    steps = {after - before for before, after in itertools.pairwise(sorted(numbered))}
+    if len(steps) == 1 and len(numbered) > 2:
+        return {place: numbered[number] for place, number in enumerate(sorted(numbered))}
     return numbered

@@ -34,6 +34,8 @@ def standard_clip(
 
     What the caller has `said` goes before what the file says. Raises `DamagedFileError` where that cannot be.
     """
+    if said.unit is not None or said.hand is not None:
+        yield Remark("these are 2-D joints, of which neither a unit nor a hand says anything.")
     try:
         placed = from_image(
             joints,

@@ -5,6 +5,7 @@ Some programs write a file for each frame. Such files of one video are one recor
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -67,7 +68,7 @@ def is_frame(path: Path) -> bool:
     siblings = siblings_of(path)
     if len(siblings) < 2 or (kind := _kind(path)) == "other":
         return False
-    return kind == "frame" or any(_kind(file) == "frame" for file in siblings)
+    return kind == "frame" or _any_frame(tuple(siblings))
 
 
 def frames_of(path: Path) -> dict[int, Path]:
@@ -101,6 +102,12 @@ def read(path: Path, said: Conventions = Conventions()) -> Iterator[Clip | Remar
         yield from [each for video in videos for each in clips_of(path, video, said)]
         return
     raise DamagedFileError(f"{path} is not JSON of a known format; expected {_KNOWN}.")
+
+
+# Of files that are all damaged, each asks the same.
+@lru_cache(maxsize=1_000)
+def _any_frame(files: tuple[Path, ...]) -> bool:
+    return any(_kind(file) == "frame" for file in files)
 
 
 def _kind(path: Path) -> Literal["frame", "damaged", "other"]:
@@ -139,7 +146,11 @@ def _videos(path: Path, content: Any) -> list[Video] | None:
 
 def _together(path: Path, files: Mapping[int, Path]) -> Video:
     """The video of frames that have a file each. Raises `DamagedFileError` if they do not belong together."""
-    parts = {number: part for number, file in files.items() for part in _videos(file, load(file)) or ()}
+    contents = {number: load(file) for number, file in files.items()}
+    if all(not content or mediapipe.is_one(content) for content in contents.values()):
+        video = mediapipe.video_of_files(path, contents)
+        return replace(video, name=video_of(path), notes=(_about_files(files), *video.notes))
+    parts = {number: part for number, content in contents.items() for part in _videos(files[number], content) or ()}
     frames = {number: people for number, part in parts.items() for people in part.frames.values()}
     frames |= {number: [] for number in files if number not in frames}
     shown = [part for number, part in parts.items() if frames[number]]  # the others do not know their joints
@@ -149,7 +160,7 @@ def _together(path: Path, files: Mapping[int, Path]) -> Video:
             f"{path}: it and the other {len(files) - 1} files of numbered frames have different joints; put the frames "
             f"of each video into a folder of their own."
         )
-    notes = [f"{len(files)} files of one frame each are this recording."]
+    notes = [_about_files(files)]
     notes += [note for part in parts.values() for note in part.notes]
     rates = {part.fps for part in shown}
     sizes = [part.image_size for part in shown if part.image_size is not None]
@@ -162,3 +173,7 @@ def _together(path: Path, files: Mapping[int, Path]) -> Video:
         fps=rates.pop() if len(rates) == 1 else None,
         image_size=sizes[0] if sizes else None,
     )
+
+
+def _about_files(files: Mapping[int, Path]) -> str:
+    return f"{len(files)} files of one frame each are this recording."

@@ -48,7 +48,7 @@ def videos_of(path: Path, content: Any) -> list[Video]:
             fps=_FPS,
             image_size=_IMAGE_SIZE,
             label=label if isinstance(label, str) and label else None,
-            assumed="340 × 256 pixels and 30 frames a second, as those of Kinetics-skeleton",
+            assumed=("340 × 256 pixels", "30 frames a second"),
         )
     ]
 

@@ -47,7 +47,26 @@ def videos_of(path: Path, content: Any) -> list[Video]:
 
     Raises `DamagedFileError`, which names the frame and the person.
     """
-    about, frames = _parts(content)
+    return [_video(path, *_parts(content))]
+
+
+def video_of_files(path: Path, contents: Mapping[int, Any]) -> Video:
+    """The video whose frames are the contents of a file each, by number. An empty one shows nobody.
+
+    Raises `DamagedFileError`, which names the frame and the person.
+    """
+    about: list[dict[str, Any]] = []
+    frames: list[Any] = []
+    for content in contents.values():
+        of_file, of_frame = _parts(content) if content else ([], [{}])
+        about = about or of_file
+        frames += of_frame or [{}]
+    return _video(path, about, frames, list(contents))
+
+
+def _video(
+    path: Path, about: Sequence[dict[str, Any]], frames: Sequence[Any], numbers: Sequence[int] | None = None
+) -> Video:
     world: list[list[_Landmarks]] = []
     image: list[list[_Landmarks]] = []
     for number, frame in enumerate(frames):
@@ -58,21 +77,19 @@ def videos_of(path: Path, content: Any) -> list[Video]:
             of_image = frame
         world.append(_people(of_world, f"{path}: frame {number}"))
         image.append(_people(of_image, f"{path}: frame {number}"))
-    numbers = _numbers(frames)
+    numbers = _numbers(frames) if numbers is None else numbers
     width, height = (
         next((found for each in about if (found := first_number(each, names)) is not None), None)
         for names in (_WIDTHS, _HEIGHTS)
     )
-    return [
-        video_of(
-            path.stem,
-            dict(zip(numbers, world, strict=True)),
-            dict(zip(numbers, image, strict=True)),
-            fps=next((found for each in about if (found := first_number(each, ("fps", "framerate"))) is not None), None)
-            or fps_of_times(numbers, *_times(frames)),
-            image_size=None if width is None or height is None else (width, height),
-        )
-    ]
+    return video_of(
+        path.stem,
+        dict(zip(numbers, world, strict=True)),
+        dict(zip(numbers, image, strict=True)),
+        fps=next((found for each in about if (found := first_number(each, ("fps", "framerate"))) is not None), None)
+        or fps_of_times(numbers, *_times(frames)),
+        image_size=None if width is None or height is None else (width, height),
+    )
 
 
 def _parts(content: Any) -> tuple[list[dict[str, Any]], Sequence[Any]]:

@@ -24,7 +24,7 @@ _MAX_DISTANCE = 0.5
 # This many bodies, those that were seen last, are compared with the people of a frame.
 _MAX_REMEMBERED = 64
 # Frames without people are gaps. More than this many for each frame with people are images that are not of one video.
-_MAX_GAPS, _FREE_GAPS = 20, 1_000
+MAX_GAPS, FREE_GAPS = 20, 1_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,7 +100,7 @@ def _range(path: Path, frames: Frames) -> tuple[int, int]:
         return 0, 0
     first, last = min(frames), max(frames)
     num_frames = last - first + 1
-    if num_frames > _FREE_GAPS + _MAX_GAPS * len(frames):
+    if num_frames > FREE_GAPS + MAX_GAPS * len(frames):
         raise DamagedFileError(
             f"{path} has {len(frames):,} frames, numbered from {first} to {last}: these are not the frames of one "
             f"video. Make a file for each video, with frames that follow each other."
@@ -116,6 +116,8 @@ def _followed(frames: Frames, min_confidence: float) -> Iterator[tuple[int, str,
     num_new = 0
     for frame in sorted(frames):
         people = frames[frame] if tracks_hold else [replace(person, track=None) for person in frames[frame]]
+        # One who shows no joint is like nobody that was seen, and would be a new body in each frame.
+        people = [each for each in people if each.track is not None or np.isfinite(each.seen(min_confidence)).any()]
         bodies = ["" if person.track is None else f"given {person.track}" for person in people]
         seen = [person.seen(min_confidence) for person in people]
         unknown = [number for number, body in enumerate(bodies) if not body]

@@ -30,7 +30,7 @@ class Video:
     fps: float | None = None  # None: the file does not say it
     image_size: tuple[float, float] | None = None  # width and height of the frames
     conventions: Conventions = UNKNOWN  # of 3-D joints, as far as the format says them
-    assumed: str = ""  # of images, what the format says of all its files
+    assumed: tuple[str, str] | None = None  # the size and the rate that the format says of all its files, in words
     notes: tuple[str, ...] = ()  # how the file was read, each a sentence
     label: str | None = None
 
@@ -42,9 +42,12 @@ def clips_of(path: Path, video: Video, said: Conventions) -> Iterator[Clip | Rem
         yield Remark("nobody is seen in it.", left_out=video.name)
         return
     yield from map(Remark, (*video.notes, *bodies.remarks))
-    if video.assumed and said.image_size is None and said.fps is None:
-        yield Remark(f"its images were taken to have {video.assumed}.")
-    if None not in (video.fps, said.fps) and video.fps != said.fps and not video.assumed:
+    if video.assumed is not None:
+        size, rate = video.assumed
+        assumed = [size] * (said.image_size is None) + [rate] * (said.fps is None)
+        if assumed:
+            yield Remark(f"it was taken to have {' and '.join(assumed)}, as all files of its format.")
+    if None not in (video.fps, said.fps) and video.fps != said.fps and video.assumed is None:
         yield Remark(f"it says {video.fps:g} frames a second; {said.fps:g} were taken, as --fps says.")
     if video.fps is None and said.fps is None:
         yield Remark(f"it does not say how many frames a second it has; {USUAL_FPS:g} were assumed. Say it with --fps.")

@@ -91,8 +91,8 @@ def read(path: Path, said: Conventions, joint_map: JointMap | None) -> Iterator[
         texts = [row[column].strip().lower() for row in rows.values()]
         numbers = [number_of(text) for text in texts]
         lost = [text in _NOT_SEEN or number == 0 for text, number in zip(texts, numbers, strict=True)]
-        if said.min_confidence is not None and all(number is not None and number <= 1 for number in numbers):
-            lost = [number is None or number < said.min_confidence for number in numbers]
+        if said.min_confidence is not None and _are_confidences(numbers):
+            lost = [number is None or not number >= said.min_confidence for number in numbers]
         joints[lost, joint] = np.nan
     bodies = next((_texts(rows, simple.index(name)) for name in _BODIES if name in simple), None)
     if bodies is not None and len(set(bodies)) == len(bodies) > 1:
@@ -119,6 +119,14 @@ def read(path: Path, said: Conventions, joint_map: JointMap | None) -> Iterator[
         notes=notes,
     )
     yield from clips_of(path, video, said)
+
+
+def _are_confidences(numbers: Sequence[float | None]) -> bool:
+    """Whether these are from 0 to 1, and not the states 0, 1 and 2. Empty fields, which are NaN, say nothing."""
+    known = [number for number in numbers if number is not None and not math.isnan(number)]
+    return len(known) == sum(number is None or not math.isnan(number) for number in numbers) and all(
+        0 <= number <= 1.1 for number in known
+    )
 
 
 def guess(path: Path) -> tuple[list[str], dict[str, str]]:

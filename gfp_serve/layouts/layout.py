@@ -232,9 +232,11 @@ def statuses(source: Layout, target: Layout) -> tuple[Status, ...]:
 def kept_parent(joint: int, parents: Sequence[int], kept: Sequence[int]) -> int:
     """The place in `kept` of the nearest kept joint above; -1 if there is none."""
     above = parents[joint]
-    while above >= 0 and above not in kept:
+    for _ in parents:  # so that a circle of parents ends
+        if above < 0 or above in kept:
+            break
         above = parents[above]
-    return kept.index(above) if above >= 0 else -1
+    return kept.index(above) if above in kept else -1
 
 
 def parents_of(joints: Sequence[tuple[str, str]]) -> tuple[int, ...]:

@@ -47,6 +47,10 @@ class Embedded:
         return [*self.further, *((field, doubt) for field, look in of_looks for doubt in look.doubts)]
 
 
+# Requests with more names of joints are read in a thread.
+_FEW_NAMES = 1_000
+
+
 class Embedder:
     """Embeds sequences as the bundle asks, within `limits`."""
 
@@ -86,6 +90,8 @@ class Embedder:
         """
         # Placing many joints of an image takes long enough to hold up other calls.
         is_long = sum(len(message.positions) for _, message in messages if message.dimensions == 2) > _FEW_COORDINATES
+        # So does reading many names of joints.
+        is_long |= sum(len(message.joint_names) for _, message in messages) > _FEW_NAMES
         read = partial(_read_sequences, messages, self.limits)
         sequences, further = await asyncio.to_thread(read) if is_long else read()
         return replace(await self._embed(sequences), further=further)

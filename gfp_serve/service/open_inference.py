@@ -185,7 +185,7 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
                 raise InvalidRequestError(
                     f"it is {k}; this server gives 1 to {self._embedder.limits.max_top_k} neighbours."
                 )
-        gallery = find_gallery(self._galleries, _gallery_named(request))
+        gallery = find_gallery(self._galleries, _text(request, "gallery"))
         if "embedding" in tensors:
             embedded = Embedded(_check_vectors(tensors["embedding"], self._embedder))
         else:
@@ -257,7 +257,8 @@ def _about(request: oip.ModelInferRequest, *, flat: bool) -> embedding_pb2.Seque
     dimensions = _number(request, "dimensions")
     if dimensions not in (None, 2, 3) or (flat and dimensions == 3):
         with in_field("dimensions"):
-            raise InvalidRequestError(f"it is {dimensions}; joints have 2 or 3, and arrays that end in 2 have 2.")
+            ends = " This array ends in 2 numbers, so joints have 2." if flat else ""
+            raise InvalidRequestError(f"it is {dimensions}; joints have 2 or 3.{ends}")
     flat = flat or dimensions == 2
     for name in ("image_width", "image_height", "min_confidence"):
         if not flat and name in request.parameters:
@@ -278,7 +279,12 @@ def _about(request: oip.ModelInferRequest, *, flat: bool) -> embedding_pb2.Seque
 
 def _text(request: oip.ModelInferRequest, name: str) -> str:
     # Reading a missing key of a message's map would add it.
-    return request.parameters[name].string_param if name in request.parameters else ""
+    if name not in request.parameters:
+        return ""
+    if request.parameters[name].WhichOneof("parameter_choice") != "string_param":
+        with in_field(name):
+            raise InvalidRequestError("it must be a text, as string_param.")
+    return request.parameters[name].string_param
 
 
 def _number(request: oip.ModelInferRequest, name: str) -> Any:
@@ -300,17 +306,7 @@ def _k_of(request: oip.ModelInferRequest, tensors: Mapping[str, np.ndarray], def
             with in_field("k"):
                 raise InvalidRequestError(f"it holds {tensors['k'].size} numbers; it must hold one.")
         return int(tensors["k"].reshape(-1)[0])
-    return request.parameters["k"].int64_param if "k" in request.parameters else default
-
-
-def _gallery_named(request: oip.ModelInferRequest) -> str:
-    if "gallery" not in request.parameters:
-        return ""
-    parameter = request.parameters["gallery"]
-    if parameter.WhichOneof("parameter_choice") != "string_param":
-        with in_field("gallery"):
-            raise InvalidRequestError("the parameter is not a text; it must be the name of a gallery.")
-    return parameter.string_param
+    return _number(request, "k") if "k" in request.parameters else default
 
 
 def _check_vectors(vectors: np.ndarray, embedder: Embedder) -> Float32[np.ndarray, "clips size"]:

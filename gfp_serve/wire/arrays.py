@@ -2,14 +2,15 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
 
 from gfp_serve.config import Limits
-from gfp_serve.conventions import STANDARD, Conventions, to_standard
+from gfp_serve.conventions import STANDARD, Conventions, is_size, to_standard
 from gfp_serve.doubts import Doubt
 from gfp_serve.errors import InvalidRequestError, InvalidSkeletonError, in_field, quoted
 from gfp_serve.image_joints import ImageAxis, from_image
@@ -83,6 +84,12 @@ def read_layout(name: str, joint_names: Sequence[str]) -> Layout:
             f"{MAX_JOINTS}."
         )
     # Who is whose parent makes no difference to what is embedded.
+    return _layout_of_names(tuple(joint_names))
+
+
+# All clips of a source have the same names.
+@lru_cache(maxsize=256)
+def _layout_of_names(joint_names: tuple[str, ...]) -> Layout:
     return layout_of(joint_names, [-1] + [0] * (len(joint_names) - 1))
 
 
@@ -156,6 +163,14 @@ class Image:
 def read_image(message: embedding_pb2.Sequence | stream_pb2.StreamConfig) -> Image | None:
     """How the message's joints of an image are meant; None for 3-D joints. Raises `InvalidRequestError`."""
     if not message.HasField("dimensions") or message.dimensions == 3:
+        for name, is_said in {
+            "image_width": message.image_width != 0,
+            "image_height": message.image_height != 0,
+            "conventions.min_confidence": message.conventions.HasField("min_confidence"),
+        }.items():
+            if is_said:
+                with in_field(name):
+                    raise InvalidRequestError("it is for joints of an image, whose dimensions are 2.")
         return None
     if message.dimensions != 2:
         with in_field("dimensions"):
@@ -165,15 +180,20 @@ def read_image(message: embedding_pb2.Sequence | stream_pb2.StreamConfig) -> Ima
         with in_field("conventions.up"):
             raise InvalidRequestError(f"it is {quoted(up)}; in an image, y or -y is up.")
     size = message.image_width, message.image_height
-    if size != (0, 0) and not all(0 < length < math.inf for length in size):
+    if size != (0, 0) and not is_size(size):
         with in_field("image_width"):
             raise InvalidRequestError(
-                f"the image has a width of {size[0]:g} and a height of {size[1]:g}; both must be above 0 and finite, "
-                f"or neither be set."
+                f"the image has a width of {size[0]:g} and a height of {size[1]:g}; both must be above 0 and like "
+                f"those of images, or neither be set."
             )
     least = message.conventions.min_confidence if message.conventions.HasField("min_confidence") else None
-    with in_field("conventions"):
-        said = Conventions(min_confidence=least)
+    try:
+        said = replace(
+            Conventions.from_texts(up, message.conventions.unit, message.conventions.hand), min_confidence=least
+        )
+    except InvalidRequestError as error:
+        error.field = f"conventions.{error.field}" if error.field else "conventions"
+        raise
     return Image("y" if up == "y" else "-y", None if size == (0, 0) else size, said.min_confidence)
 
 
@@ -192,6 +212,8 @@ def read_image_joints(
             f"confidence {sizes[1]}. Send raw little-endian float32, row-major."
         )
     joints = np.frombuffer(positions, _FLOAT).reshape(*shape, -1).astype(np.float32, copy=False)
+    if np.isinf(joints).any():
+        raise InvalidSkeletonError("a number is infinite; what was not seen is NaN.")
     if joints.shape[-1] == 3:
         return joints
     return np.concatenate([joints, np.ones((*shape, 1), dtype=np.float32)], axis=-1)

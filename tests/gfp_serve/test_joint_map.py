@@ -12,7 +12,7 @@ from gfp_serve.conventions import Conventions
 from gfp_serve.errors import DamagedFileError, InvalidRequestError
 from gfp_serve.formats import Clip, Remark, read_clips, write_clip_file
 from gfp_serve.joint_map import JointMap, read_joint_map, write_guess
-from gfp_serve.layouts import NTU25
+from gfp_serve.layouts import LAYOUTS, NTU25, STANDARD_NAMES, Layout, map_joints
 from tests.support.bvh_person import write_person
 from tests.support.tiny_bundle import walk
 from trainer.cli.data import gfp_data
@@ -56,7 +56,7 @@ def test_a_map_names_joints_and_conventions(tmp_path: Path) -> None:
             "'a' is called 'LeftShoulder', which is not one of our names; did you mean ShoulderLeft?",
         ),
         ("[joints]\na = 'q'", "not one of our names; ours are AnkleLeft, "),
-        ("[joints]\na = 3", "'a' is called 3, which is not one of our names"),
+        ("[joints]\na = 3", "'a' must be called by one of our names, as a text"),
         ("[joints]\na = 'Head'\n[conventions]\nup = 'down'", "map.toml: up is 'down'; choose one of x, y, z"),
         ("[joints]\na = 'Head'\n[conventions]\nscale = '1'", "[conventions] has up, unit and hand, which are texts"),
         ("[joints]\na = 'Head'\n[conventions]\nup = 1", "[conventions] has up, unit and hand, which are texts"),
@@ -144,3 +144,27 @@ def test_only_files_that_name_their_joints_have_a_map(tmp_path: Path) -> None:
     result = CliRunner().invoke(gfp_data, ["joint-map", str(write(tmp_path / "a.skeleton", "1"))])
     assert result.exit_code == 2
     assert "must end in .bvh, .amc, .npz, .trc, .c3d, .csv; other formats say what their joints are" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "layout", [layout for layout in LAYOUTS.values() if set(layout.canonical_names) <= STANDARD_NAMES]
+)
+def test_the_guess_of_a_clip_file_changes_nothing(layout: Layout, tmp_path: Path) -> None:
+    joints = np.random.default_rng(0).normal(size=(5, 1, layout.num_joints, 3)).astype(np.float32)
+    write_clip_file(tmp_path / "a.npz", [Clip(name="a", sequence=joints, layout=layout, fps=30.0)])
+    begun = CliRunner().invoke(gfp_data, ["joint-map", str(tmp_path / "a.npz")])
+    assert begun.exit_code == 0, begun.output
+    mapped = read_joint_map(write(tmp_path / "map.toml", begun.stdout))
+    (expected,) = read_clips(tmp_path / "a.npz")
+    (found,) = read_clips(tmp_path / "a.npz", joint_map=mapped)
+    np.testing.assert_array_equal(
+        map_joints(found.sequence, found.layout, NTU25), map_joints(expected.sequence, expected.layout, NTU25)
+    )
+
+
+def test_maps_that_are_deep_or_hold_other_things_are_refused(tmp_path: Path) -> None:
+    for text in ("a=" + "[" * 5_000, "[joints]\na" + ".a" * 2_000 + "=1"):
+        with pytest.raises(InvalidRequestError, match=r"map\.toml"):
+            read_joint_map(write(tmp_path / "map.toml", text))
+    odd = write_guess(["a\x7f"], {"a\x7f": "Head"})
+    assert read_joint_map(write(tmp_path / "map.toml", odd)).joints == {"a\x7f": "Head"}

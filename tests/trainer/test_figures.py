@@ -32,6 +32,10 @@ def test_each_column_of_a_strip_has_a_pose_with_its_time_and_all_bones() -> None
     assert [text.get_text() for text in axes.texts] == ["0.0 s", "1.0 s", "2.0 s", "3.0 s", "4.0 s"]
 
 
+def test_titles_are_drawn_as_they_are() -> None:
+    assert save(draw_strips([make_strip(title="a$b^{$c caf\udce9"), make_strip(title="{x}")]))
+
+
 def test_everything_is_drawn_inside_the_axes() -> None:
     figure = draw_strips([make_strip(), make_strip(bodies=2), make_strip(num_frames=1)], num_poses=6)
     for axes in figure.axes:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -301,7 +302,9 @@ def plot_command(
         Strip(title=name if label is None else f"{name}: {label}", sequence=sequence, layout=layout, fps=fps)
         for name, label, sequence, layout, fps in drawn
     ]
-    draw_strips(strips).savefig(out, dpi=150)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # of names in other alphabets
+        draw_strips(strips).savefig(out, dpi=150)
     click.echo(f"{out}: {len(strips)} clips.")
 
 
@@ -356,6 +359,8 @@ def _clips(
         labelled = read if labels is None else [labels.applied_to(clip, file.path) for clip in read]
         clips += [replace(clip, name=prefix + clip.name) for clip in labelled]
     say_how_files_were_read(remarks, labels)
+    if not clips:
+        raise click.ClickException(f"no usable clip was found in {_named(paths)}.")
     return clips
 
 

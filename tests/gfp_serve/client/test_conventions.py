@@ -1,8 +1,10 @@
 """The Python clients say how coordinates are meant, and send joints of an image as they are."""
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -98,6 +100,40 @@ async def test_what_is_said_of_images_is_refused_for_joints_in_space(client: Asy
             await client.embed(waving(), conventions=said)
 
 
-async def test_metres_that_nobody_is_long_are_refused_at_once_whatever_else_is_said(client: AsyncClient) -> None:
-    with pytest.raises(InvalidSkeletonError, match="divide millimetres by 1000"):
-        await client.embed(TURNED, conventions=Conventions(fps=30))
+async def test_a_rate_is_refused_where_it_changes_nothing(client: AsyncClient) -> None:
+    with pytest.raises(InvalidRequestError, match="fps is for files; the rate of an array changes nothing"):
+        await client.embed(waving(), conventions=Conventions(fps=30))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"conventions": Conventions(fps=25)}, "fps: conventions.fps is for files; the rate of a stream is"),
+        (
+            {"dimensions": 2, "conventions": Conventions(dimensions=3)},
+            "dimensions: it is 2, and that of `conventions` is 3",
+        ),
+        ({"image_size": (1, 1), "conventions": Conventions(image_size=(2, 1))}, "say it once"),
+        ({"image_size": (100, 50)}, "image_size is for joints of an image, and this array ends in x, y, z"),
+        ({"conventions": Conventions(min_confidence=0.9)}, "min_confidence is for joints of an image"),
+        ({"fps": 0.0}, "fps: it is 0.0; expected a number from 0.001"),
+    ],
+)
+async def test_settings_of_a_stream_that_contradict_or_do_nothing_are_refused(
+    client: AsyncClient, settings: dict[str, Any], message: str
+) -> None:
+    async def frames():
+        yield waving()
+
+    with pytest.raises(InvalidRequestError, match=re.escape(message)):
+        async for _ in client.stream(frames(), StreamSettings(window_frames=60, stride_frames=60, **settings)):
+            pass
+
+
+async def test_a_stream_of_arrays_that_end_in_two_is_one_of_an_image(client: AsyncClient) -> None:
+    async def frames():
+        yield PIXELS
+
+    settings = StreamSettings(window_frames=60, stride_frames=60, lossless=True)
+    (window,) = [window async for window in client.stream(frames(), settings)]
+    np.testing.assert_allclose(window.embedding, await client.embed(PIXELS), atol=1e-5)

@@ -248,3 +248,15 @@ def test_clips_that_do_not_fit_into_one_file_are_refused_and_no_file_is_left(
     with pytest.raises(InvalidRequestError, match=said):
         write_clip_file(tmp_path / "out.npz", clips)
     assert not list(tmp_path.iterdir())
+
+
+def test_parents_in_a_circle_are_refused(tmp_path: Path) -> None:
+    write_clip_file(
+        tmp_path / "a.npz", [Clip(name="a", sequence=np.ones((3, 1, 25, 3), np.float32), layout=NTU25, fps=30.0)]
+    )
+    with np.load(tmp_path / "a.npz") as arrays:
+        content = dict(arrays)
+    content["parents"][0] = 20
+    np.savez(tmp_path / "a.npz", **content)
+    with pytest.raises(DamagedFileError, match="'parents' must make a tree, and joint 'SpineBase' is its own ancestor"):
+        list(read_clips(tmp_path / "a.npz"))

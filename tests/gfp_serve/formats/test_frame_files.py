@@ -1,5 +1,6 @@
 """Recordings of pose estimators that have a JSON file for each frame."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from gfp_serve.errors import DamagedFileError
-from gfp_serve.formats import files_beside, find_named_files, read_clips
+from gfp_serve.formats import files_beside, find_named_files, json_file, read_clips
 from gfp_serve.layouts import COCO17, HALPE26, Layout
 
 from .test_mediapipe import as_dicts, in_world
@@ -60,6 +61,46 @@ def test_a_damaged_frame_is_named_and_not_a_gap(tmp_path: Path) -> None:
     (found,) = find_named_files([tmp_path])
     with pytest.raises(DamagedFileError, match=r"walk_003\.json"):
         list(read_clips(found.path))
+
+
+def test_frames_of_different_joints_are_not_one_recording(tmp_path: Path) -> None:
+    write_frames(tmp_path, walking(COCO17, 3), mmpose)
+    write_json(tmp_path / "walk_002.json", mmpose([walking(HALPE26, 1)[0]]))
+    with pytest.raises(DamagedFileError, match="of numbered frames have different joints; put the frames of each"):
+        list(read_clips(tmp_path / "walk_000.json"))
+
+
+def test_pictures_whose_numbers_are_far_apart_are_recordings_of_their_own(tmp_path: Path) -> None:
+    for number in (139, 785, 40_083, 581_781):
+        write_json(tmp_path / f"{number:012}.json", ultralytics([walking(COCO17, 1)[0]]))
+    found = find_named_files([tmp_path])
+    assert [len(list(read_clips(each.path))) for each in found] == [1] * 4
+    assert found[0].name == "000000000139"
+
+
+def test_frames_are_found_by_any_spelling_of_their_folder(tmp_path: Path) -> None:
+    files = write_frames(tmp_path, walking(COCO17, 4), ultralytics)
+    again = tmp_path / "x" / ".." / files[2].name
+    (tmp_path / "x").mkdir()
+    assert len(find_named_files([files[1], again])) == 1
+
+
+def test_other_things_between_the_files_do_not_matter(tmp_path: Path) -> None:
+    files = write_frames(tmp_path, walking(COCO17, 4), ultralytics)
+    (tmp_path / "walk_7.json").mkdir()
+    os.mkfifo(tmp_path / "walk_8.json")
+    (found,) = find_named_files([tmp_path])
+    assert files_beside(found.path) == files[1:]
+
+
+def test_many_files_of_another_kind_are_told_apart_quickly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(60):
+        write_json(tmp_path / f"hand_{number}.json", {"landmarks": [{"x": 0.1, "y": 0.2}] * 21})
+    reads: list[Path] = []
+    load = json_file.load
+    monkeypatch.setattr(json_file, "load", lambda path: reads.append(path) or load(path))
+    assert len(find_named_files([tmp_path])) == 60
+    assert len(reads) == 60
 
 
 def test_one_frame_alone_keeps_its_name(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_a_video_is_a_clip_with_its_label(tmp_path: Path) -> None:
     assert (clip.name, clip.label, clip.layout, clip.fps) == ("-0a1b2c", "yoga", OPENPOSE18, 30.0)
     check_walks(clip, pixels)
     assert said == [
-        "its images were taken to have 340 × 256 pixels and 30 frames a second, as those of Kinetics-skeleton.",
+        "it was taken to have 340 × 256 pixels and 30 frames a second, as all files of its format.",
         "read as 2-D joints of the layout openpose18.",
     ]
 
@@ -43,6 +43,8 @@ def test_what_a_caller_says_is_not_assumed(tmp_path: Path) -> None:
     (clip,), said = read_with_remarks(file, fps=25, image_size=(1280, 720))
     check_walks(clip, pixels)
     assert (clip.fps, said) == (25, ["read as 2-D joints of the layout openpose18."])
+    _, said = read_with_remarks(file, fps=25)
+    assert said[0] == "it was taken to have 340 × 256 pixels, as all files of its format."
 
 
 def test_a_video_without_people_is_left_out(tmp_path: Path) -> None:

@@ -345,11 +345,17 @@ def test_a_folder_of_one_file_a_frame_is_one_recording(tmp_path: Path) -> None:
     ]
 
 
-def test_frames_of_different_joints_are_not_one_recording(tmp_path: Path) -> None:
-    write_json(tmp_path / "squat_1.json", {"poseWorldLandmarks": as_dicts(in_world(1)[0])})
-    write_json(tmp_path / "squat_2.json", {"poseLandmarks": as_dicts(in_image(1)[0])})
-    with pytest.raises(DamagedFileError, match="of numbered frames have different joints; put the frames of each"):
-        list(read_clips(tmp_path / "squat_1.json"))
+def test_files_of_a_frame_each_are_read_as_one_file_of_all_would_be(tmp_path: Path) -> None:
+    frames = [{"poseWorldLandmarks": as_dicts(frame), "timestampMs": 40 * n} for n, frame in enumerate(in_world(6))]
+    frames[2] = {"poseLandmarks": as_dicts(in_image(1)[0]), "timestampMs": 80}
+    frames[4] = {"poseWorldLandmarks": [], "timestampMs": 160}
+    for number, frame in enumerate(frames):
+        write_json(tmp_path / f"squat_{40 * number:05}.json", frame)  # named by time
+    (apart,), said = read_with_remarks(tmp_path / "squat_00000.json")
+    (together,), expected = read_with_remarks(write_json(tmp_path / "all" / "squat.json", frames))
+    np.testing.assert_array_equal(apart.sequence, together.sequence)
+    assert apart.fps == together.fps == 25
+    assert said == ["6 files of one frame each are this recording.", *expected]
 
 
 def test_what_a_caller_says_of_images_goes_before_what_the_file_says(tmp_path: Path) -> None:

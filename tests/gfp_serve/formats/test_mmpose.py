@@ -1,5 +1,6 @@
 """Predictions of MMPose and RTMPose."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,16 @@ def test_the_list_alone_of_an_inferencer_is_read_and_its_tracks_are_kept(tmp_pat
         frames.append([instance(here[number], track_id=4), instance(there[number], track_id=7)])
     (clip,) = read_clips(write_json(tmp_path / "video.json", predictions(frames)["instance_info"]))
     check_walks(clip, np.concatenate([left[:2], right[2:]]), body=0)
+
+
+@pytest.mark.parametrize("around", [lambda people: people, lambda people: {"meta_info": {}, "instance_info": people}])
+def test_the_people_of_one_image_are_a_frame(around: Callable[[Any], Any], tmp_path: Path) -> None:
+    pixels = walking(COCO17, 3)
+    for number, joints in enumerate(pixels):
+        write_json(tmp_path / f"image_{number}.json", around([instance(joints)]))
+    (file,) = find_named_files([tmp_path])
+    (clip,) = read_clips(file.path)
+    check_walks(clip, pixels)
 
 
 def test_joints_that_the_file_names_make_a_layout_of_their_own(tmp_path: Path) -> None:

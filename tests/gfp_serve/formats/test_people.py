@@ -55,6 +55,15 @@ def test_joints_without_confidence_do_not_say_who_is_who() -> None:
     assert presence(found({0: [person(400)], 1: [lost]})) == [[0, 1]]
 
 
+def test_who_shows_no_joint_for_a_while_is_still_the_same_body() -> None:
+    def shown(frame: int, confidence: float) -> Person:
+        return Person(walking(COCO17, 1)[0], np.full(17, confidence))
+
+    bodies = found({frame: [shown(frame, 0.1 if 20 <= frame < 100 else 0.9)] for frame in range(120)})
+    assert presence(bodies) == [[*range(20), *range(100, 120)]]
+    assert "it shows more than 8 people; only those seen in the most frames were taken." not in bodies.remarks
+
+
 def test_tracks_that_are_given_are_kept_however_far_people_jump() -> None:
     bodies = found({0: [person(400, track="a"), person(900, track="b")], 1: [person(400, track="b")]})
     assert presence(bodies) == [[0], [0, 1]]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gfp_serve.errors import DamagedFileError
-from gfp_serve.formats import find_files, read_clips
+from gfp_serve.formats import Clip, Remark, find_files, read_clips
 from gfp_serve.formats.named_joints import known_name, layout_of_names
 from gfp_serve.joint_map import JointMap
 from gfp_serve.layouts import AZURE32, KINECT20, NTU25, Layout
@@ -202,6 +202,12 @@ def test_a_label_that_is_the_same_in_all_lines_is_the_clips(tmp_path: Path) -> N
     assert said[0] == "its column 'label' is not the same in all lines, so it has no label."
 
 
+def read_mapped(file: Path, joints: dict[str, str]) -> tuple[list[Clip], list[str]]:
+    said: list[Remark] = []
+    clips = list(read_clips(file, joint_map=JointMap(joints), report=said.append))
+    return clips, list(map(str, said))
+
+
 def test_a_joint_map_says_which_joint_is_which(tmp_path: Path) -> None:
     names = [f"marker{number}" for number in range(25)]
     joints = person(NTU25, 3)
@@ -210,6 +216,11 @@ def test_a_joint_map_says_which_joint_is_which(tmp_path: Path) -> None:
         list(read_clips(file))
     (clip,) = read_clips(file, joint_map=JointMap(dict(zip(names, NTU25.joint_names, strict=True))))
     np.testing.assert_allclose(clip.sequence[:, 0], joints, atol=1e-6)
+    assert len(clip.layout.bones) == 24  # so that a picture shows a body
+    some = dict(zip(names[:20], NTU25.joint_names, strict=False)) | {"tail": "HandTipLeft"}
+    (clip,), said = read_mapped(file, some)
+    assert clip.layout.num_joints == 20
+    assert "it does not have tail, which the joint map names." in said
 
 
 def test_a_caller_says_from_which_confidence_a_joint_is_seen(tmp_path: Path) -> None:
@@ -220,6 +231,11 @@ def test_a_caller_says_from_which_confidence_a_joint_is_seen(tmp_path: Path) -> 
     for least, lost in ((None, False), (0.3, False), (0.5, True)):
         (clip,), _ = read_with_remarks(file, min_confidence=least)
         assert np.isnan(clip.sequence[:, 0, head]).all() == lost
+    rows[1][-1] = ""
+    (clip,), _ = read_with_remarks(
+        write(file, [*columns(NTU25.joint_names), "Head_confidence"], rows), min_confidence=0.5
+    )
+    assert np.isnan(clip.sequence[:, 0, head]).all()
 
 
 def test_decimal_commas_are_read_where_another_sign_parts_the_fields(tmp_path: Path) -> None:

@@ -74,6 +74,20 @@ def test_other_markers_are_left_out_and_it_is_said(tmp_path: Path) -> None:
     assert said[0] == "17 of its 19 markers were taken as joints; the others were left out."
 
 
+@pytest.mark.parametrize("form", ["{0}{1}JC", "{0}_{1}JC", "{2}_{3}_centre", "{0}{3}JointCenter"])
+def test_centres_of_joints_are_joints(form: str, tmp_path: Path) -> None:
+    parts = {"Shoulder": "S", "Elbow": "E", "Wrist": "W", "Hip": "H", "Knee": "K", "Ankle": "A"}
+    names = [
+        form.format(name[0], parts[name[1:]], {"L": "left", "R": "right"}[name[0]], name[1:])
+        for name in PLACES
+        if name[1:] in parts
+    ]
+    kept = [place for place, name in enumerate(PLACES) if name[1:] in parts]
+    (clip,) = read_clips(write(tmp_path / "walk.trc", walk(3)[:, kept], names))
+    wrist = clip.layout.canonical_names.index("WristLeft")
+    np.testing.assert_allclose(clip.sequence[:, 0, wrist], walk(3)[:, -1], atol=1e-5)
+
+
 def test_empty_fields_and_fields_that_are_lacking_at_the_end_are_lost_markers(tmp_path: Path) -> None:
     places = walk(3)
     places[1, 2] = places[2, -1] = np.nan

@@ -655,6 +655,24 @@ async def test_2d_joints_are_embedded_upright_and_scaled_by_the_trunk(embedding,
         ({"layout": "ntu25", "dimensions": 4}, "dimensions: it is 4; joints have 2 or 3 dimensions"),
         ({"layout": "ntu25", "dimensions": 2, "conventions": {"up": "z"}}, "in an image, y or -y is up"),
         ({"layout": "coco17", "num_joints": 17, "dimensions": 2}, "2-D joints are 544, with a confidence 816"),
+        ({"layout": "ntu25", "dimensions": 2, "conventions": {"unit": "km"}}, "conventions: unit is 'km'"),
+        (
+            {"layout": "ntu25", "dimensions": 2, "conventions": {"min_confidence": 2.0}},
+            "sequences[0].conventions.min_confidence: it is 2.0; expected a number from 0 to 1",
+        ),
+        (
+            {"layout": "ntu25", "conventions": {"min_confidence": 0.5}},
+            "sequences[0].conventions.min_confidence: it is for joints of an image, whose dimensions are 2",
+        ),
+        ({"layout": "ntu25", "image_width": float("nan")}, "image_width: it is for joints of an image"),
+        (
+            {"layout": "ntu25", "dimensions": 2, "image_width": 1e30, "image_height": 1e-3},
+            "both must be above 0 and like those of images",
+        ),
+        (
+            {"layout": "ntu25", "dimensions": 2, "positions": np.full((4, 25, 2), np.inf, "<f4").tobytes()},
+            "a number is infinite; what was not seen is NaN",
+        ),
     ],
 )
 async def test_what_a_request_says_wrongly_of_its_joints_is_refused(embedding, changed, words):

@@ -45,9 +45,9 @@ def make_sequence(seed: int, num_frames: int = 4, joints: int = 25) -> np.ndarra
     return np.random.default_rng(seed).normal(size=(num_frames, 1, joints, 3)).astype(np.float32) / 4
 
 
-def make_file(path: Path, subjects: str = "123", *, split: int = -1) -> Path:
+def make_file(path: Path, subjects: str = "123", *, split: int = -1, label: str | None = "walk") -> Path:
     clips = [
-        Clip(name=f"clip{s}", sequence=make_sequence(i), layout=NTU25, fps=30.0, label="walk", subject=s, split=split)
+        Clip(name=f"clip{s}", sequence=make_sequence(i), layout=NTU25, fps=30.0, label=label, subject=s, split=split)
         for i, s in enumerate(subjects)
     ]
     write_clip_file(path, clips)
@@ -370,6 +370,15 @@ def test_info_counts_what_is_in_a_store_and_in_a_recording(tmp_path: Path) -> No
     assert json.loads(both.stdout)["classes"] == {"lab": 3, "precog": 72}
     picture = run("plot", lab, EXAMPLES / "precog.npz", "--clip", "both", "--out", tmp_path / "a.png")
     assert (picture.exit_code, "both" in picture.stderr) == (1, True)
+    flat = tmp_path / "flat.npz"
+    joints = make_sequence(1) * np.float32([1, 1, 0])
+    write_clip_file(flat, [Clip(name="flat", sequence=joints, layout=NTU25, fps=30.0)])
+    assert json.loads(run("info", lab, flat, "--json").stdout)["dimensions"] == {"2": 1, "3": 3}
+    unlabelled = make_file(tmp_path / "unlabelled.npz", label=None)
+    assert ": 3 clips." in run("plot", unlabelled, "--out", tmp_path / "b.png").stdout
+    (tmp_path / "bad.bvh").touch()
+    refused = run("plot", tmp_path / "bad.bvh", tmp_path / "bad.bvh", "--out", tmp_path / "c.png")
+    assert refused.exit_code == 1
     refused = run("info", tmp_path / "s", "--fps", "25")
     assert (refused.exit_code, "is a store, whose clips were read when they were imported" in refused.stderr) == (
         2,
