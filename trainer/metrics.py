@@ -1,6 +1,7 @@
 """The log of a run: `metrics.jsonl` has a line and TensorBoard a point for each logged step."""
 
 import json
+import time
 from pathlib import Path
 from types import TracebackType
 
@@ -19,6 +20,7 @@ class MetricsLog:
     def __init__(self, run: Path, step: int) -> None:
         _forget_after(run / METRICS_FILE, step)
         self._lines = (run / METRICS_FILE).open("a")
+        _wait_for_a_later_second(run)
         self._board = SummaryWriter(run, purge_step=step + 1)  # this step and all after it
 
     def write(self, step: int, metrics: dict[str, float]) -> None:
@@ -43,6 +45,16 @@ def read_terms(run: Path) -> tuple[Int[np.ndarray, " steps"], dict[str, Float[np
     names = [name for name in lines[0] if name == "loss" or name.startswith("terms/")] if lines else []
     steps = np.array([line["step"] for line in lines], dtype=np.int64)
     return steps, {name.removeprefix("terms/"): np.array([line[name] for line in lines]) for name in names}
+
+
+def _wait_for_a_later_second(run: Path) -> None:
+    """TensorBoard reads files of events in the order of their names, which begin with the second they were made in.
+
+    Of two in one second it may read the later one first, and then it drops what the other one has.
+    """
+    seconds = [int(file.name.split(".")[3]) for file in run.glob("events.out.tfevents.*")]
+    while seconds and time.time() < max(seconds) + 1 <= time.time() + 2:
+        time.sleep(0.02)
 
 
 def _forget_after(path: Path, step: int) -> None:

@@ -30,3 +30,18 @@ def test_a_full_disk_at_resume_costs_no_line_of_the_log(tmp_path: Path, monkeypa
         MetricsLog(tmp_path, 2)
     assert (tmp_path / METRICS_FILE).read_text() == lines
     assert [path.name for path in tmp_path.iterdir()] == [METRICS_FILE]
+
+
+def test_files_of_events_are_made_in_different_seconds(tmp_path: Path) -> None:
+    """TensorBoard reads them by name. The names begin with the second, and end with a count, where 10 is before 9."""
+    for step in range(2):
+        with MetricsLog(tmp_path, step) as log:
+            log.write(step + 1, {"loss": 1.0})
+    first, second = sorted(file.name.split(".")[3] for file in tmp_path.glob("events.*"))
+    assert int(first) < int(second)
+
+
+def test_a_file_of_events_from_the_future_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / f"events.out.tfevents.{2**40}.host.1.0").touch()
+    with MetricsLog(tmp_path, 0) as log:
+        log.write(1, {"loss": 1.0})
