@@ -12,9 +12,7 @@ from gfp_serve.errors import DamagedFileError
 from gfp_serve.formats import files_beside, find_named_files, json_file, read_clips
 from gfp_serve.layouts import COCO17, HALPE26, Layout
 
-from .test_mediapipe import as_dicts, in_world
-from .test_mmpose import instance, predictions
-from .test_ultralytics import detection
+from .estimates import as_dicts, detection, in_world, instance, predictions
 from .videos import check_walks, read_with_remarks, walking, write_json
 
 

@@ -12,32 +12,12 @@ from gfp_serve.errors import DamagedFileError
 from gfp_serve.formats import files_beside, find_named_files, read_clips
 from gfp_serve.layouts import MEDIAPIPE33
 
-from .videos import check_walks, read_with_remarks, standing, walking, write_json
+from .estimates import WRIST, as_dicts, in_image, in_world
+from .videos import check_walks, read_with_remarks, walking, write_json
 
 _CENTRED = "its world landmarks were taken; they are centred on the hips in every frame, so nobody travels."
 _NO_FPS = "it does not say how many frames a second it has; 30 were assumed. Say it with --fps."
 _IN_WORLD = "read as 3-D joints of the layout mediapipe33: -y up, metres, right-handed."
-WRIST = MEDIAPIPE33.joint_names.index("left_wrist")
-
-
-def in_image(num_frames: int) -> np.ndarray:
-    """Frames × 33 × x, y, z, visibility; the image has 1280 × 720 pixels."""
-    parts = walking(MEDIAPIPE33, num_frames) / (1280, 720)
-    return np.concatenate([parts, np.zeros((num_frames, 33, 1)), np.full((num_frames, 33, 1), 0.9)], axis=2)
-
-
-def in_world(num_frames: int) -> np.ndarray:
-    """The same with the hips at the origin, in metres, y down."""
-    joints = standing(MEDIAPIPE33) - (0, 0.95)
-    rows = np.column_stack([joints * (1, -1), np.linspace(-0.1, 0.1, 33), np.full(33, 0.9)])
-    rows[23:25, 2] = 0
-    frames = np.repeat(rows[None], num_frames, axis=0)
-    frames[:, WRIST, 1] -= np.linspace(0, 0.5, num_frames)
-    return frames
-
-
-def as_dicts(landmarks: np.ndarray) -> list[dict[str, float]]:
-    return [dict(zip(("x", "y", "z", "visibility"), row, strict=True)) for row in landmarks.tolist()]
 
 
 def check_upright(sequence: np.ndarray, world: np.ndarray) -> None:

@@ -11,23 +11,8 @@ from gfp_serve.errors import DamagedFileError
 from gfp_serve.formats import find_named_files, read_clips
 from gfp_serve.layouts import COCO17, COCO_WHOLEBODY133, H36M17, HALPE26, MPII16, Layout
 
+from .estimates import instance, predictions
 from .videos import check_walks, read_with_remarks, standing, walking, write_json
-
-
-def instance(joints: np.ndarray, **fields: Any) -> dict[str, Any]:
-    scores = [0.9] * len(joints)
-    return {
-        "keypoints": joints.tolist(),
-        "keypoint_scores": scores,
-        "bbox": [[0, 0, 9, 9]],
-        "bbox_score": 0.9,
-        **fields,
-    }
-
-
-def predictions(frames: list[list[dict[str, Any]]], **about: Any) -> dict[str, Any]:
-    info = [{"frame_id": number, "instances": people} for number, people in enumerate(frames, start=1)]
-    return {"meta_info": about, "instance_info": info}
 
 
 @pytest.mark.parametrize("named", [True, False])

@@ -12,14 +12,8 @@ from gfp_serve.errors import DamagedFileError
 from gfp_serve.formats import find_named_files, read_clips
 from gfp_serve.layouts import COCO17
 
+from .estimates import detection
 from .videos import check_walks, read_with_remarks, walking, write_json
-
-
-def detection(joints: np.ndarray, **fields: Any) -> dict[str, Any]:
-    x, y = joints.T.tolist()
-    points = {"x": x, "y": y, "visible": [0.9] * len(joints)}
-    box = {"x1": 0.0, "y1": 0.0, "x2": 9.0, "y2": 9.0}
-    return {"name": "person", "class": 0, "confidence": 0.9, "box": box, "keypoints": points, **fields}
 
 
 @pytest.mark.parametrize(
