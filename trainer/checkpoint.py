@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
+from torch import nn
 
 from gfp_serve.errors import GfpError
 from gfp_serve.files import written_whole
@@ -13,10 +14,13 @@ from gfp_serve.preprocess import PreprocessConfig
 from trainer.config import TrainConfig
 from trainer.data.store import ClipStore
 from trainer.encoder import SkeletonEncoder
+from trainer.learned_head import BesideStatistics, LearnedHead
 from trainer.objectives import Objective
 
 FORMAT_VERSION = 2  # 2: any objective
 CHECKPOINT_FILE = "checkpoint.pt"
+# Of the cosine that is served, the part of pose statistics.
+STATISTICS_SHARE = 0.5
 
 
 class CheckpointError(GfpError):
@@ -88,6 +92,22 @@ class Checkpoint:
         encoder = SkeletonEncoder(self.config.encoder, num_frames=self.preprocess.sampling.num_frames)
         _load(encoder, self.encoder, "encoder")
         return encoder.eval()
+
+    def build_embedding(self, statistics_share: float | None = None) -> nn.Module:
+        """What the run taught to embed: the encoder, or its learned head beside pose statistics.
+
+        `statistics_share` is the weight of these; by default it is `STATISTICS_SHARE`, and 0 leaves them out. A run
+        that learned no head has none beside it. Raises what `build_encoder` does.
+        """
+        encoder = self.build_encoder()
+        if "terms.head.weight" not in self.objective:
+            return encoder
+        weight = self.objective["terms.head.weight"]
+        head = nn.Linear(weight.shape[1], weight.shape[0])
+        _load(head, {name: self.objective[f"terms.head.{name}"] for name in ("weight", "bias")}, "head")
+        learned = LearnedHead(encoder, head)
+        share = STATISTICS_SHARE if statistics_share is None else statistics_share
+        return (BesideStatistics(learned, self.objective["terms.basis"], share) if share else learned).eval()
 
     def load_objective(self, objective: Objective) -> None:
         """Put all weights, those of the encoder too, into a newly built objective. Raises `CheckpointError`."""

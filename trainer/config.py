@@ -7,10 +7,13 @@ from typing import Any, Literal
 
 from gfp_serve.preprocess import SampleConfig
 from gfp_serve.settings import choice_of, setting, settings_of
+from trainer.data.class_draws import ClassDrawsConfig
+from trainer.data.general_views import GeneralViewsConfig
 from trainer.encoder import EncoderConfig
-from trainer.objectives import ObjectiveConfig, config_from_json, config_to_json, config_types
+from trainer.objectives import NoObjectiveConfig, ObjectiveConfig, config_from_json, config_to_json, config_types
 from trainer.objectives.gfp import GfpConfig
 from trainer.schedule import LARGEST_SEED
+from trainer.terms import TermsConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +26,9 @@ class TrainConfig:
 
     encoder: EncoderConfig = settings_of(EncoderConfig)
     objective: ObjectiveConfig = choice_of(config_types, GfpConfig, "What the encoder is trained to do.")
+    terms: TermsConfig = settings_of(TermsConfig)
+    views: GeneralViewsConfig = settings_of(GeneralViewsConfig)
+    class_draws: ClassDrawsConfig = settings_of(ClassDrawsConfig)
     num_frames: int = setting(120, "Frames that every window of a clip is resampled to.")
     keep_absent_bodies: bool = setting(False, "Train on two bodies a clip as MAMP does, zeros for absent ones.")
     epochs: int = setting(400, "Passes over the training clips.")
@@ -49,6 +55,11 @@ class TrainConfig:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be at least 1.")
         if self.batch_clips < 2:
             raise ValueError("--batch-clips is 1; batch statistics need at least 2 clips (the published runs use 128).")
+        if isinstance(self.objective, NoObjectiveConfig) and not self.terms.are_used:
+            raise ValueError(
+                "--objective none learns nothing by itself; give a weight to --label-weight, --statistics-weight or "
+                "--view-weight."
+            )
         if not 0 <= self.seed <= LARGEST_SEED:
             raise ValueError(f"--seed is {self.seed}; it must lie between 0 and {LARGEST_SEED}.")
         for name in ("warmup_epochs", "num_threads", "evaluate_every_epochs", "weight_decay"):
@@ -70,7 +81,11 @@ class TrainConfig:
     @property
     def sampling(self) -> SampleConfig:
         """How the run cuts and resamples clips when it evaluates, and when its encoder is served."""
-        return SampleConfig(num_frames=self.num_frames, keep_absent_bodies=self.keep_absent_bodies)
+        return SampleConfig(
+            num_frames=self.num_frames,
+            keep_absent_bodies=self.keep_absent_bodies,
+            keep_lacking=self.encoder.frame == "body",
+        )
 
     def to_json(self) -> dict[str, Any]:
         return {**dataclasses.asdict(self), "objective": config_to_json(self.objective)}
@@ -78,12 +93,18 @@ class TrainConfig:
     def settings(self) -> dict[str, Any]:
         """Every setting by the name of its option, those of encoder and objective too."""
         values = self.to_json()
-        encoder, objective = values.pop("encoder"), values.pop("objective")
-        return {**values, **encoder, "objective": objective.pop("name"), **objective}
+        objective = values.pop("objective")
+        inner = [values.pop(name) for name in ("encoder", "terms", "views", "class_draws")]
+        return {**values, "objective": objective.pop("name"), **objective} | {
+            name: value for settings in inner for name, value in settings.items()
+        }
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "TrainConfig":
-        inner = {"encoder": EncoderConfig(**values["encoder"]), "objective": config_from_json(values["objective"])}
+        types: dict[str, Any] = {"terms": TermsConfig, "views": GeneralViewsConfig, "class_draws": ClassDrawsConfig}
+        # Runs that began before there were terms do not name them.
+        inner = {name: config_type(**values.get(name, {})) for name, config_type in types.items()}
+        inner |= {"encoder": EncoderConfig(**values["encoder"]), "objective": config_from_json(values["objective"])}
         return cls(**{**values, **inner})
 
 
@@ -113,6 +134,18 @@ PRESETS: dict[str, TrainConfig] = {
         warmup_epochs=1,
         peak_lr=3e-3,
         log_every_steps=20,
+        save_every_epochs=1,
+    ),
+    # The encoder of the product: from labels and pose statistics, on clips of all kinds. See docs/train.md.
+    "general": TrainConfig(
+        encoder=EncoderConfig(width=128, depth=4, num_heads=4, frame="body"),
+        objective=NoObjectiveConfig(),
+        terms=TermsConfig(label_weight=1.0, statistics_weight=1.0),
+        epochs=60,
+        batch_clips=96,
+        warmup_epochs=1,
+        floor_lr=2e-5,
+        log_every_steps=100,
         save_every_epochs=1,
     ),
     # The published runs on NTU RGB+D; NTU-60 is 400 epochs of 40,091 clips. Other splits of a data set use the same.

@@ -8,16 +8,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gfp_serve.preprocess import MODEL_LAYOUT, NOMINAL_TRUNK_M, SampleConfig
-
-_SPINE_BASE, _SPINE_SHOULDER = (MODEL_LAYOUT.joint_names.index(name) for name in ("SpineBase", "SpineShoulder"))
-_HIPS, _SHOULDERS = (
-    (MODEL_LAYOUT.joint_names.index(f"{name}Right"), MODEL_LAYOUT.joint_names.index(f"{name}Left"))
-    for name in ("Hip", "Shoulder")
+from trainer.body_frame import (
+    HIPS,
+    SHOULDERS,
+    SPINE_BASE,
+    has_depth,
+    root_of,
+    trunk_length,
+    turn_to_front,
+    turned,
+    with_middles,
 )
+
 # Hips or shoulders further apart than this part of the trunk are not seen from the side.
 _SIDE_VIEW = 0.4
-# Shorter lengths are noise of joints in one place.
-_SMALLEST_M = 1e-3
 
 
 def sampling_for(model: nn.Module, sampling: SampleConfig) -> SampleConfig:
@@ -89,7 +93,7 @@ class PoseStatistics(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("is_root", torch.arange(MODEL_LAYOUT.num_joints) == _SPINE_BASE)
+        self.register_buffer("is_root", torch.arange(MODEL_LAYOUT.num_joints) == SPINE_BASE)
         self.register_buffer("partners", torch.tensor(_partners()))
         self.register_buffer("parents", torch.tensor([max(parent, 0) for parent in MODEL_LAYOUT.parents]))
         ways = [_way_from_parent(name) for name in MODEL_LAYOUT.joint_names]
@@ -100,13 +104,13 @@ class PoseStatistics(nn.Module):
         given = bodies.permute(0, 3, 1, 2)
         known = ~torch.isnan(given[:, :1])
         joints = torch.where(known, given, 0.0)
-        joints, known = _with_middles(*self._with_partners(joints, known))
-        trunk = _trunk(joints, known)
-        root, has_root = _root(joints, known, trunk)
+        joints, known = with_middles(*self._with_partners(joints, known))
+        trunk = trunk_length(joints, known)
+        root, has_root = root_of(joints, known, trunk)
         scale = (NOMINAL_TRUNK_M / trunk)[:, None, None]
-        turn = _turn_to_front(joints, known)
-        joints = _turned((joints - root[..., None]) * scale[..., None], turn) * ~self.is_root
-        path = _turned(root * scale, turn)[..., None]
+        turn = turn_to_front(joints, known)
+        joints = turned((joints - root[..., None]) * scale[..., None], turn) * ~self.is_root
+        path = turned(root * scale, turn)[..., None]
         known = (known | self.is_root) & has_root[..., None]
         has = known.any(dim=2)
         parts = self._means_of_parts(joints, known)
@@ -135,11 +139,11 @@ class PoseStatistics(nn.Module):
         self, joints: Float[Tensor, "rows 3 frames joints"], known: Bool[Tensor, "rows 1 frames joints"]
     ) -> tuple[Float[Tensor, "rows 3 frames joints"], Bool[Tensor, "rows 1 frames joints"]]:
         """Without depth, each lacking joint at the place of its partner, in frames that are seen from the side."""
-        from_the_side = ~_has_depth(joints)[:, None, None]
-        for right, left in (_HIPS, _SHOULDERS):
+        from_the_side = ~has_depth(joints)[:, None, None]
+        for right, left in (HIPS, SHOULDERS):
             width = (joints[:, :1, :, left] - joints[:, :1, :, right]).abs()
             both = known[..., right] & known[..., left]
-            from_the_side = from_the_side & ~(both & (width > _SIDE_VIEW * _trunk(joints, known)[:, None, None]))
+            from_the_side = from_the_side & ~(both & (width > _SIDE_VIEW * trunk_length(joints, known)[:, None, None]))
         taken = ~known & known[..., self.partners] & from_the_side[..., None]
         return torch.where(taken, joints[..., self.partners], joints), known | taken
 
@@ -173,71 +177,3 @@ def _mean(
     """The mean over the frames that are known; 0 if none is."""
     weight = known.to(values.dtype)
     return (values * weight).sum(dim=2) / weight.sum(dim=2).clamp_min(1)
-
-
-def _with_middles(
-    joints: Float[Tensor, "rows 3 frames joints"], known: Bool[Tensor, "rows 1 frames joints"]
-) -> tuple[Float[Tensor, "rows 3 frames joints"], Bool[Tensor, "rows 1 frames joints"]]:
-    """The spine base between the hips, and the spine shoulder between the shoulders, where these are known.
-
-    Where only one of the two is known, as in a view from the side, the middle is there.
-    """
-    place = torch.arange(joints.shape[3], device=joints.device)
-    for middle, (right, left) in ((_SPINE_BASE, _HIPS), (_SPINE_SHOULDER, _SHOULDERS)):
-        has_right, has_left = known[..., right], known[..., left]
-        between = (joints[..., right] + joints[..., left]) / 2
-        between = torch.where(has_left, torch.where(has_right, between, joints[..., left]), joints[..., right])
-        made = ((has_right | has_left) & ~known[..., middle])[..., None] & (place == middle)
-        joints, known = torch.where(made, between[..., None], joints), known | made
-    return joints, known
-
-
-def _trunk(
-    joints: Float[Tensor, "rows 3 frames joints"], known: Bool[Tensor, "rows 1 frames joints"]
-) -> Float[Tensor, " rows"]:
-    """The mean length of the trunk; `NOMINAL_TRUNK_M` where it is never known."""
-    both = (known[:, 0, :, _SPINE_BASE] & known[:, 0, :, _SPINE_SHOULDER]).to(joints.dtype)
-    length = (joints[..., _SPINE_SHOULDER] - joints[..., _SPINE_BASE]).square().sum(dim=1).sqrt()
-    mean = (length * both).sum(dim=1) / both.sum(dim=1).clamp_min(1)
-    return torch.where(mean > _SMALLEST_M, mean, NOMINAL_TRUNK_M)
-
-
-def _root(
-    joints: Float[Tensor, "rows 3 frames joints"],
-    known: Bool[Tensor, "rows 1 frames joints"],
-    trunk: Float[Tensor, " rows"],
-) -> tuple[Float[Tensor, "rows 3 frames"], Bool[Tensor, "rows 1 frames"]]:
-    """The spine base; without it, a trunk's length below the shoulders; without these, the middle of what is known."""
-    has_base, has_shoulders = known[..., _SPINE_BASE], known[..., _SPINE_SHOULDER]
-    up = torch.stack([torch.zeros_like(trunk), trunk, torch.zeros_like(trunk)], dim=1)
-    below = joints[..., _SPINE_SHOULDER] - up[..., None]
-    middle = (joints * known).sum(dim=3) / known.sum(dim=3).clamp_min(1)
-    root = torch.where(has_base, joints[..., _SPINE_BASE], torch.where(has_shoulders, below, middle))
-    return root, known.any(dim=3)
-
-
-def _has_depth(joints: Float[Tensor, "rows 3 frames joints"]) -> Bool[Tensor, " rows"]:
-    return joints[:, 2].abs().flatten(1).amax(dim=1) > 0
-
-
-def _turn_to_front(
-    joints: Float[Tensor, "rows 3 frames joints"], known: Bool[Tensor, "rows 1 frames joints"]
-) -> Float[Tensor, "rows 3 3"]:
-    """The turn about the vertical after which hips and shoulders lie along x over the clip, left at larger x."""
-    across = torch.zeros_like(joints[:, :, 0, 0])
-    for right, left in (_HIPS, _SHOULDERS):
-        both = (known[..., right] & known[..., left]).to(joints.dtype)
-        across = across + ((joints[..., left] - joints[..., right]) * both).sum(dim=2)
-    x, z = across[:, 0], across[:, 2]
-    length = (x.square() + z.square()).sqrt()
-    is_turned = (length > _SMALLEST_M) & _has_depth(joints)
-    cos = torch.where(is_turned, x / length.clamp_min(_SMALLEST_M), 1.0)
-    sin = torch.where(is_turned, z / length.clamp_min(_SMALLEST_M), 0.0)
-    zero, one = torch.zeros_like(cos), torch.ones_like(cos)
-    return torch.stack([cos, zero, sin, zero, one, zero, -sin, zero, cos], dim=1).view(-1, 3, 3)
-
-
-def _turned(
-    places: Float[Tensor, "rows 3 *points"], turn: Float[Tensor, "rows 3 3"]
-) -> Float[Tensor, "rows 3 *points"]:
-    return (turn @ places.flatten(2)).view(places.shape)

@@ -2,14 +2,16 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gfp_serve.preprocess import MODEL_LAYOUT
 from gfp_serve.settings import setting
+from trainer.body_frame import in_body_frame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +24,11 @@ class EncoderConfig:
     segment_frames: int = setting(4, "Consecutive frames of one joint that make a token.")
     position_std: float = setting(0.5, "Initial spread (std) of position embeddings; published code has 0.02.")
     input_scale: float = setting(3.0, "Factor on coordinates (metres) before the first layer; published code has 1.")
+    frame: Literal["room", "body"] = setting(
+        "room",
+        "Where coordinates are seen from: the room, as published, or the body's root in each frame, turned to the "
+        "front and scaled by the trunk. With body, joints that are lacking are left out.",
+    )
 
     def __post_init__(self) -> None:
         if min(self.width, self.depth, self.num_heads, self.segment_frames) < 1:
@@ -102,14 +109,37 @@ class SkeletonEncoder(nn.Module):
         self.positions = Positions(self.num_segments, self.num_joints, config.width, std=config.position_std)
         self.blocks = nn.Sequential(*(Block(config.width, config.num_heads) for _ in range(config.depth)))
         self.norm = nn.LayerNorm(config.width)
+        self.keep_lacking = config.frame == "body"  # see `embedding.sampling_for`
         self.blocks.apply(init_weights)
         init_weights(self.embed)
 
     def segments(self, bodies: Float[Tensor, "rows frames joints 3"]) -> Float[Tensor, "rows tokens coordinates"]:
         """Cut time into segments: a token's input is the coordinates of one joint in `segment_frames` frames."""
+        return self.known_segments(bodies)[0]
+
+    def known_segments(
+        self, bodies: Float[Tensor, "rows frames joints 3"]
+    ) -> tuple[Float[Tensor, "rows tokens coordinates"], Bool[Tensor, "rows tokens"] | None]:
+        """The segments, and which of them show their joint in all their frames; None if all do."""
+        return self.cut(*self.placed(bodies))
+
+    def placed(
+        self, bodies: Float[Tensor, "rows frames joints 3"]
+    ) -> tuple[Float[Tensor, "rows frames joints 3"], Bool[Tensor, "rows frames joints"] | None]:
+        """Bodies as the config says they are seen, and which joints are known; None if all are."""
+        return in_body_frame(bodies) if self.config.frame == "body" else (bodies, None)
+
+    def cut(
+        self,
+        bodies: Float[Tensor, "rows frames joints 3"],
+        known: Bool[Tensor, "rows frames joints"] | None = None,
+    ) -> tuple[Float[Tensor, "rows tokens coordinates"], Bool[Tensor, "rows tokens"] | None]:
+        """Placed bodies as segments, and which of these show their joint in all their frames; None if all do."""
         rows, _, joints, _ = bodies.shape
-        cut = bodies.view(rows, self.num_segments, self.config.segment_frames, joints, 3).transpose(2, 3)
-        return cut.reshape(rows, self.num_tokens, 3 * self.config.segment_frames)
+        split = self.num_segments, self.config.segment_frames, joints
+        segments = bodies.reshape(rows, *split, 3).transpose(2, 3)
+        segments = segments.reshape(rows, self.num_tokens, 3 * self.config.segment_frames)
+        return segments, None if known is None else known.reshape(rows, *split).all(dim=2).flatten(1)
 
     def forward(
         self,

@@ -20,6 +20,7 @@ from trainer import parallel
 from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint, CheckpointError, data_summary, split_state
 from trainer.config import TrainConfig
 from trainer.data.batches import TrainingClips
+from trainer.data.lessons import Lessons
 from trainer.data.store import ClipStore
 from trainer.devices import pick_device
 from trainer.encoder import SkeletonEncoder
@@ -28,10 +29,11 @@ from trainer.evaluate.folds import split_folds
 from trainer.evaluate.retrieval import retrieve
 from trainer.health import CollapseWatch, health
 from trainer.metrics import METRICS_FILE, MetricsLog
-from trainer.objectives import Outcome, build_objective
+from trainer.objectives import NoObjectiveConfig, Outcome, build_objective
 from trainer.schedule import steps_per_epoch, warmup_cosine
 from trainer.step import adamw, compiled_loss, repeatable
 from trainer.stopping import stop_signals
+from trainer.terms import Terms
 
 
 class NonFiniteLossError(GfpError):
@@ -88,9 +90,29 @@ class Trainer:
             seed=config.seed,
             device=self.device,
         )
+        self.lessons: Lessons | None = None
+        if config.terms.are_used:
+            self.lessons = Lessons(
+                store,
+                self.clips.index,
+                self.preprocess.sampling,
+                config.terms,
+                config.views,
+                config.class_draws,
+                num_tokens=encoder.num_tokens,
+                num_clips=config.batch_clips,
+                seed=config.seed,
+                device=self.device,
+            )
+            # With random weights of its own, so that those of the objective are the same with and without it.
+            torch.manual_seed(config.seed)
+            self.objective.terms = Terms(encoder, config.terms, self.lessons.source_of_class, self.lessons.basis).to(
+                self.device
+            )
         self.steps_per_epoch = steps_per_epoch(len(self.clips.index), config.batch_clips)
         self.total_steps = config.epochs * self.steps_per_epoch
         self.optimizer = adamw(self.objective, config)
+        self._own_is_none = isinstance(config.objective, NoObjectiveConfig)  # it learns from the terms alone
         self.step = 0  # steps that are done
         self.saved_step = 0  # those of them that the checkpoint on disk has
         self._watch = CollapseWatch()
@@ -170,11 +192,12 @@ class Trainer:
                 total_steps=self.total_steps,
             )
         self.optimizer.zero_grad(set_to_none=True)  # before the forward pass, which can use the memory
-        bodies, uniform = self.clips.batch(step)
+        own = None if self._own_is_none else self.clips.batch(step)
+        lesson = None if self.lessons is None else self.lessons.lesson(step)
         if config.compile == "graphs":
             torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16):
-            outcome = self.compute_loss(bodies, uniform)
+            outcome = self.compute_loss(own, lesson)
         outcome.total.backward()  # type: ignore[no-untyped-call]
         # If this is 1, fused AdamW leaves the weights alone: a bad loss never reaches them, and nothing has to wait.
         self.optimizer.found_inf = (~outcome.total.detach().isfinite()).float()  # type: ignore[attr-defined]
@@ -228,7 +251,9 @@ class Trainer:
     def _check_finite(self, losses: dict[int, torch.Tensor]) -> None:
         for step, loss in losses.items():
             if not math.isfinite(loss.item()):
-                names = self.clips.names_of_step(step)
+                clips = [] if self._own_is_none else [self.clips.of_step(step)]
+                clips += [] if self.lessons is None else [self.lessons.of_step(step)]
+                names = list(dict.fromkeys(map(str, self.store.names[np.concatenate(clips)])))
                 raise NonFiniteLossError(
                     f"the loss became {loss.item()} at step {step} of {self.total_steps}, whose clips were "
                     f"{', '.join(names[:8])}{' ...' if len(names) > 8 else ''}; nothing was saved since. Look at "

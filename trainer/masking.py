@@ -1,7 +1,7 @@
 """Which tokens the encoder sees, as indices of visible and of target tokens. Nothing is multiplied by a mask."""
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 
@@ -15,10 +15,13 @@ def num_visible_tokens(num_tokens: int, mask_ratio: float) -> int:
 
 
 def random_mask(
-    uniform: Float[Tensor, "rows tokens"], *, mask_ratio: float
+    uniform: Float[Tensor, "rows tokens"], *, mask_ratio: float, seen: Bool[Tensor, "rows tokens"] | None = None
 ) -> tuple[Int[Tensor, "rows visible"], Int[Tensor, "rows target"]]:
-    """Hide every token with the same odds (SkeletonMAE). `uniform` has random numbers in [0, 1)."""
-    return _sample(torch.zeros_like(uniform), uniform, mask_ratio)
+    """Hide every token with the same odds (SkeletonMAE). `uniform` has random numbers in [0, 1).
+
+    Tokens that are not `seen` are hidden before all others.
+    """
+    return _sample(torch.zeros_like(uniform), uniform, mask_ratio, seen)
 
 
 def motion_aware_mask(
@@ -28,16 +31,32 @@ def motion_aware_mask(
     *,
     mask_ratio: float,
     temperature: float,
+    seen: Bool[Tensor, "rows tokens"] | None = None,
 ) -> tuple[Int[Tensor, "rows visible"], Int[Tensor, "rows target"]]:
     """Hide moving joints more often (MAMP, section 3.3): the odds grow as exp(motion / temperature).
 
     Motion is the mean absolute difference to the previous segment of the same joint, divided by the largest of the
     body. So the odds of the most moving token are exp(1 / temperature) times those of a resting one: 3.5 times at 0.8.
-    At a temperature of 0 or less motion has no effect. `uniform` has random numbers in [0, 1).
+    At a temperature of 0 or less motion has no effect. `uniform` has random numbers in [0, 1). Tokens that are not
+    `seen` are hidden before all others.
     """
     if temperature <= 0:
-        return random_mask(uniform, mask_ratio=mask_ratio)
-    return _sample(motion_of(segments, num_joints) / temperature, uniform, mask_ratio)
+        return random_mask(uniform, mask_ratio=mask_ratio, seen=seen)
+    return _sample(motion_of(segments, num_joints) / temperature, uniform, mask_ratio, seen)
+
+
+def first_known(
+    order: Float[Tensor, "*rows tokens"], known: Bool[Tensor, "rows tokens"], count: int
+) -> Int[Tensor, "rows count"]:
+    """The `count` known tokens that come first in the order, the smallest numbers first.
+
+    A row with fewer known tokens has them again and again; one without any has all.
+    """
+    last = order.max() + 1
+    places = torch.where(known, order, order + last).argsort(dim=1)
+    num_known = known.sum(dim=1, keepdim=True)
+    among = torch.where(num_known > 0, num_known, known.shape[1])
+    return places.gather(1, torch.arange(count, device=known.device) % among)
 
 
 def motion_of(segments: Float[Tensor, "rows tokens coordinates"], num_joints: int) -> Float[Tensor, "rows tokens"]:
@@ -53,9 +72,15 @@ def motion_of(segments: Float[Tensor, "rows tokens coordinates"], num_joints: in
 
 
 def _sample(
-    log_odds: Float[Tensor, "rows tokens"], uniform: Float[Tensor, "rows tokens"], mask_ratio: float
+    log_odds: Float[Tensor, "rows tokens"],
+    uniform: Float[Tensor, "rows tokens"],
+    mask_ratio: float,
+    seen: Bool[Tensor, "rows tokens"] | None,
 ) -> tuple[Int[Tensor, "rows visible"], Int[Tensor, "rows target"]]:
     # Gumbel top-k: adding this noise and sorting is to draw without replacement by the softmax of the log odds.
-    order = (log_odds - torch.log(-torch.log(uniform + 1e-10) + 1e-10)).argsort(dim=1)
+    rank = log_odds - torch.log(-torch.log(uniform + 1e-10) + 1e-10)
+    if seen is not None:
+        rank = rank.masked_fill(~seen, torch.inf)
+    order = rank.argsort(dim=1)
     visible = num_visible_tokens(log_odds.shape[1], mask_ratio)
     return order[:, :visible], order[:, visible:]

@@ -51,3 +51,8 @@ def augmentation_draws(step: int, *, seed: int) -> np.random.Generator:
 def mask_seed(step: int, *, seed: int) -> int:
     """The seed of a step's masks, which are drawn on the device of the clips."""
     return int(np.random.default_rng([seed, 2, step]).integers(2**62))
+
+
+def lesson_seed(step: int, *, seed: int) -> int:
+    """The seed of a step's changes to the clips of `trainer.terms`."""
+    return int(np.random.default_rng([seed, 3, step]).integers(2**62))

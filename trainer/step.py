@@ -12,15 +12,27 @@ from torch.utils import deterministic
 from trainer import parallel
 from trainer.config import TrainConfig
 from trainer.objectives import Objective, Outcome
+from trainer.terms import Lesson
+
+
+class _Learning(nn.Module):
+    """The loss of a step as a module's forward pass, which is what torch compiles and shares between processes."""
+
+    def __init__(self, objective: Objective) -> None:
+        super().__init__()
+        self.objective = objective
+
+    def forward(self, own: tuple[Tensor, Tensor] | None, lesson: Lesson | None) -> Outcome:
+        return self.objective.learn(own, lesson)
 
 
 def compiled_loss(
     objective: Objective, compile_mode: Literal["auto", "off", "fused", "graphs"], device: torch.device
-) -> Callable[[Tensor, Tensor], Outcome]:
-    """The objective's forward pass as a step calls it: compiled, and its gradients shared between processes."""
-    forward: nn.Module = objective
+) -> Callable[[tuple[Tensor, Tensor] | None, Lesson | None], Outcome]:
+    """`objective.learn` as a step calls it: compiled, and its gradients shared between processes."""
+    forward: nn.Module = _Learning(objective)
     if parallel.num_processes() > 1:
-        forward = DistributedDataParallel(objective)
+        forward = DistributedDataParallel(forward)
     if compile_mode == "auto":
         compile_mode = "fused" if device.type == "cuda" else "off"
     if compile_mode == "off":

@@ -29,14 +29,18 @@ def moving_body(seed: int, *, num_frames: int = 70, num_bodies: int = 1) -> Floa
     return (rest + sideways + np.sin(phase) * swing).astype(np.float32)
 
 
-def write_store(path: Path, *, num_clips: int = 12, pairs: bool = True, gaps: bool = False) -> ClipStore:
+def write_store(
+    path: Path, *, num_clips: int = 12, num_sources: int = 1, pairs: bool = True, gaps: bool = False
+) -> ClipStore:
     """Return clips of 3 classes and 4 subjects. Every fourth clip has two bodies; subject 3 is the test split.
 
-    With `gaps`, one joint of each clip is lost for half of it.
+    With `gaps`, one joint of each clip is lost for half of it. Sources share the clips in turn.
     """
     cleaning = CleanConfig()
+    sources = ["made-up", *(f"made-up-{number}" for number in range(1, num_sources))]
     with StoreWriter(path, cleaning) as writer:
-        writer.add_source("made-up", sha256="0" * 64)
+        for source in sources:
+            writer.add_source(source, sha256="0" * 64)
         for number in range(num_clips):
             bodies = 2 if pairs and number % 4 == 1 else 1
             raw = moving_body(number, num_frames=60 + 3 * number, num_bodies=bodies)
@@ -44,7 +48,7 @@ def write_store(path: Path, *, num_clips: int = 12, pairs: bool = True, gaps: bo
                 raw[len(raw) // 4 : -len(raw) // 4, :, number] = np.nan
             writer.add(
                 clean(raw, NTU25, cleaning),
-                source="made-up",
+                source=sources[number * num_sources // num_clips],
                 name=f"clip{number}",
                 label=f"class{number % 3}",
                 subject=str(number % 4),

@@ -28,6 +28,7 @@ from trainer.health import COLLAPSED_STEPS, MAX_ROWS, CollapseWatch, effective_r
 from trainer.loop import NonFiniteLossError, StepReport, Trainer
 from trainer.metrics import METRICS_FILE
 from trainer.speed import measure_steps
+from trainer.terms import TermsConfig
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,17 @@ def stop_after(step: int, number: signal.Signals) -> Callable[[StepReport], None
             os.kill(os.getpid(), number)
 
     return show
+
+
+def test_a_resumed_run_with_terms_reaches_the_losses_of_an_unbroken_one(store: ClipStore, tmp_path: Path) -> None:
+    config = tiny_config(epochs=3, terms=TermsConfig(label_weight=1.0, statistics_weight=1.0, view_weight=1.0))
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    Trainer(config, store, whole).fit()
+    Trainer(config, store, broken).fit(stop_after(3, signal.SIGINT))
+    Trainer(config, store, broken, resume=Checkpoint.read(broken)).fit()
+    assert losses_of(broken) == losses_of(whole)
+    lines = [json.loads(line) for line in (broken / METRICS_FILE).read_text().splitlines()]
+    assert {"terms/labels", "terms/statistics", "terms/views", "terms/prediction"} <= lines[0].keys()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

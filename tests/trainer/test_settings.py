@@ -8,9 +8,11 @@ import pytest
 
 from tests.support.small_runs import TINY_ENCODER, tiny_config, write_store
 from trainer.config import TrainConfig
+from trainer.data.class_draws import ClassDrawsConfig
 from trainer.data.store import ClipStore
 from trainer.loop import Trainer
-from trainer.objectives import OBJECTIVES, ObjectiveConfig
+from trainer.objectives import OBJECTIVES, NoObjectiveConfig, ObjectiveConfig
+from trainer.terms import TermsConfig
 
 # For each setting, a value that changes the computation.
 RUN: dict[str, Any] = {
@@ -31,7 +33,34 @@ ENCODER: dict[str, Any] = {
     "segment_frames": 2,
     "position_std": 0.02,
     "input_scale": 1.0,
+    "frame": "body",
 }
+# Of what is learned beside an objective, here without one.
+TERMS: dict[str, Any] = {
+    "label_weight": 0.5,
+    "statistics_weight": 0.5,
+    "view_weight": 1.0,
+    "temperature": 0.2,
+    "embedding_size": 64,
+    "statistics_size": 8,
+    "term_tokens": 40,
+}
+VIEWS: dict[str, Any] = {
+    "window_share": 0.9,
+    "time_warp": 0.0,
+    "rest_odds": 1.0,
+    "rest_share": 0.1,
+    "mirror_odds": 0.0,
+    "yaw": 0.0,
+    "tilt": 0.0,
+    "scale": 0.0,
+    "offset_m": 0.1,
+    "noise_m": 0.1,
+    "no_travel_odds": 1.0,
+    "fewer_joints_odds": 1.0,
+    "flat_odds": 1.0,
+}
+CLASS_DRAWS: dict[str, Any] = {"sources_per_step": 2, "clips_per_class": 2}
 _MASK: dict[str, Any] = {"mask_ratio": 0.5, "mask_temperature": 0.0}
 _GFP: dict[str, Any] = {
     **_MASK,
@@ -102,7 +131,11 @@ def names(config: object) -> set[str]:
 
 
 def test_every_setting_is_changed_in_a_test() -> None:
-    assert names(TrainConfig()) - {"encoder", "objective"} == set(RUN) | NOT_COMPUTED
+    inner = {"encoder", "objective", "terms", "views", "class_draws"}
+    assert names(TrainConfig()) - inner == set(RUN) | NOT_COMPUTED
+    assert names(TrainConfig().terms) == set(TERMS)
+    assert names(TrainConfig().views) == set(VIEWS)
+    assert names(TrainConfig().class_draws) == set(CLASS_DRAWS)
     assert names(TINY_ENCODER) == set(ENCODER)
     assert {name: names(tiny(name)) for name in OBJECTIVES} == {name: set(OF_OBJECTIVE[name]) for name in OBJECTIVES}
 
@@ -129,3 +162,49 @@ def test_changing_a_setting_of_an_objective_changes_the_losses(
 ) -> None:
     changed = config_of(objective, **{name: OF_OBJECTIVE[objective][name]})
     assert losses_with(store, changed) != pytest.approx(losses_before[objective], rel=1e-5)
+
+
+@pytest.fixture(scope="module")
+def two_sources(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
+    return write_store(tmp_path_factory.mktemp("clips") / "store", num_sources=2, num_clips=24)
+
+
+def with_terms() -> TrainConfig:
+    return tiny_config(
+        peak_lr=2e-3,
+        batch_clips=8,
+        encoder=replace(TINY_ENCODER, frame="body"),
+        objective=NoObjectiveConfig(),
+        terms=TermsConfig(label_weight=1.0, statistics_weight=1.0, term_tokens=75),
+        class_draws=ClassDrawsConfig(sources_per_step=1),
+    )
+
+
+@pytest.fixture(scope="module")
+def losses_of_terms(two_sources: ClipStore) -> list[float]:
+    return losses_with(two_sources, with_terms())
+
+
+def test_the_same_terms_give_the_same_losses(two_sources: ClipStore, losses_of_terms: list[float]) -> None:
+    assert losses_with(two_sources, with_terms()) == pytest.approx(losses_of_terms, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value"),
+    [
+        (part, name, value)
+        for part, changes in {"terms": TERMS, "views": VIEWS, "class_draws": CLASS_DRAWS}.items()
+        for name, value in changes.items()
+    ],
+)
+def test_changing_a_setting_of_the_terms_changes_the_losses(
+    two_sources: ClipStore, losses_of_terms: list[float], part: str, name: str, value: Any
+) -> None:
+    config = with_terms()
+    changed = replace(config, **{part: replace(getattr(config, part), **{name: value})})
+    assert losses_with(two_sources, changed) != pytest.approx(losses_of_terms, rel=1e-5)
+
+
+def test_a_run_that_would_learn_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="--objective none learns nothing by itself; give a weight to --label-weight"):
+        tiny_config(objective=NoObjectiveConfig())

@@ -10,7 +10,7 @@ from gfp_serve.cli.options import Command
 from gfp_serve.cli.progress import errors, progress
 from gfp_serve.formats import Clip, find_files, read_clips
 from gfp_serve.preprocess import PreprocessConfig, SampleConfig
-from trainer.checkpoint import Checkpoint
+from trainer.checkpoint import STATISTICS_SHARE, Checkpoint
 from trainer.cli.readout_options import ReadoutChoice, readout_options
 from trainer.embedding import PoseStatistics, sampling_for
 from trainer.export import Origin, choose_canonical, export_bundle
@@ -43,6 +43,12 @@ _PATH = click.Path(path_type=Path)
     is_flag=True,
     help="Round weights to 16 bits, which halves the file; it still computes in 32 bits.",
 )
+@click.option(
+    "--statistics-share",
+    type=click.FloatRange(0, 1, max_open=True),
+    help="Of a run with a learned head, the part that pose statistics beside it have in the similarity. [default: "
+    f"{STATISTICS_SHARE}]",
+)
 @click.option("--name", help="What the encoder is called in the server's replies. [default: its objective]")
 @click.option("--overwrite", is_flag=True, help="Replace the bundle if it exists.")
 def gfp_export(
@@ -52,6 +58,7 @@ def gfp_export(
     recordings: tuple[Path, ...],
     readout: ReadoutChoice,
     half: bool,
+    statistics_share: float | None,
     name: str | None,
     overwrite: bool,
 ) -> None:
@@ -74,15 +81,15 @@ def gfp_export(
         preprocess = PreprocessConfig(sampling=sampling_for(model, SampleConfig()))
     else:
         checkpoint = Checkpoint.read(run)
-        model, preprocess = checkpoint.build_encoder(), checkpoint.preprocess
+        model, preprocess = checkpoint.build_embedding(statistics_share), checkpoint.preprocess
         origin = Origin(
             name=name or name_of(checkpoint.config.objective),
             objective=name_of(checkpoint.config.objective),
             step=checkpoint.step,
             data=checkpoint.data,
             training=checkpoint.config.to_json(),
-            # Runs that began before November 2026 do not say it.
-            dimensions=[checkpoint.data["dimensions"]] if "dimensions" in checkpoint.data else [2, 3],
+            dimensions=_dimensions(checkpoint),
+            sees_travel=checkpoint.config.encoder.frame == "room",
         )
     with progress() as bars:
         if add_readout := readout.adder("cpu", bars):
@@ -96,6 +103,14 @@ def gfp_export(
         f"{manifest.encoder_digest[:12]}; onnxruntime and torch differ by at most {difference:.1e} on "
         f"{len(canonical)} raw clips."
     )
+
+
+def _dimensions(checkpoint: Checkpoint) -> list[int]:
+    """Those of the clips it learned from. Runs that began before November 2026 do not say it."""
+    config = checkpoint.config
+    if "dimensions" not in checkpoint.data or (config.terms.are_used and config.views.flat_odds > 0):
+        return [2, 3]
+    return [checkpoint.data["dimensions"]]
 
 
 def _raw_clips(recordings: tuple[Path, ...]) -> list[Clip]:

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Int, Int64
+from jaxtyping import Bool, Float, Float32, Float64, Int, Int64
 from torch import Tensor
 
 from gfp_serve.preprocess import MAX_BODIES, MODEL_LAYOUT, SampleConfig, centre_window, sample
@@ -94,6 +94,19 @@ class ModelInput:
             bodies = (bodies.flatten(1, 2) @ turn.transpose(1, 2)).view(bodies.shape)
         return bodies if present.all() else bodies.masked_fill(~self._placed(present)[:, None, None, None], 0.0)
 
+    def at(
+        self, clips: Int[np.ndarray, " clips"], moment: Float64[Tensor, "clips frames"]
+    ) -> Float[Tensor, "clips frames joints 3"]:
+        """The first body of each clip at these moments: 0 is its first frame, and between frames it goes straight."""
+        before = moment.long()
+        after = torch.minimum(before + 1, self._placed(self.store.num_frames[clips] - 1)[:, None])
+        first_row = self._placed(self.store.offsets[clips])[:, None]
+        where = first_row + before, first_row + after, (moment - before).float()
+        bodies = _between(self._stored, *where)
+        return (
+            bodies if self._lacking is None else bodies.masked_fill(_lacks(self._lacking, *where)[..., None], torch.nan)
+        )
+
     @cached_property
     def _stored(self) -> Float[Tensor, "stored numbers"]:
         """The rows of the store: on the GPU if they fit, mapped from the file otherwise."""
@@ -132,9 +145,7 @@ def cut_windows(
     num_frames: int,
 ) -> Float[Tensor, "rows num_frames joints 3"]:
     """Rows first_row:first_row + length of the store, each window resampled to `num_frames` (`preprocess.resample`)."""
-    before, after, weight = _neighbours(first_row, length, num_frames)
-    window = torch.lerp(rows[before], rows[after], weight[..., None])
-    return window.view(*window.shape[:2], -1, 3)
+    return _between(rows, *_neighbours(first_row, length, num_frames))
 
 
 def cut_lacking(
@@ -144,7 +155,25 @@ def cut_lacking(
     num_frames: int,
 ) -> Bool[Tensor, "rows num_frames joints"]:
     """Which joints `preprocess.sample` would make NaN in the windows of `cut_windows`."""
-    before, after, weight = _neighbours(first_row, length, num_frames)
+    return _lacks(lacking, *_neighbours(first_row, length, num_frames))
+
+
+def _between(
+    rows: Float[Tensor, "stored numbers"],
+    before: Int[Tensor, "rows frames"],
+    after: Int[Tensor, "rows frames"],
+    weight: Float[Tensor, "rows frames"],
+) -> Float[Tensor, "rows frames joints 3"]:
+    window = torch.lerp(rows[before], rows[after], weight[..., None])
+    return window.view(*window.shape[:2], -1, 3)
+
+
+def _lacks(
+    lacking: Bool[Tensor, "stored joints"],
+    before: Int[Tensor, "rows frames"],
+    after: Int[Tensor, "rows frames"],
+    weight: Float[Tensor, "rows frames"],
+) -> Bool[Tensor, "rows frames joints"]:
     found = (lacking[before] & (weight < 1)[..., None]) | (lacking[after] & (weight > 0)[..., None])
     return found & ~found.flatten(1).all(dim=1)[:, None, None]
 

@@ -76,6 +76,7 @@ class ClipStore:
         self.num_frames: Int64[np.ndarray, " clips"] = columns["num_frames"].astype(np.int64)
         self.num_bodies: Int64[np.ndarray, " clips"] = columns["num_bodies"].astype(np.int64)
         self.labels: Int64[np.ndarray, " clips"] = columns["labels"].astype(np.int64)  # in class_names; -1 = none
+        self.clip_sources: Int16[np.ndarray, " clips"] = columns["sources"]  # in sources
         self.splits: Int8[np.ndarray, " clips"] = columns["splits"]  # 0 train, 1 test, -1 none
         self.cameras: Int16[np.ndarray, " clips"] = columns["cameras"]
         self.fps: Float32[np.ndarray, " clips"] = columns["fps"]

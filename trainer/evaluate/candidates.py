@@ -50,7 +50,7 @@ def candidates(path: Path, device: Device, add_readout: AddReadout | None) -> li
     if is_run(path):
         checkpoint = Checkpoint.read(path)
         preprocess, identity = checkpoint.preprocess, describe_encoder(checkpoint)
-        models |= {UNTRAINED: untrained(checkpoint.config), TRAINED: checkpoint.build_encoder()}
+        models |= {UNTRAINED: untrained(checkpoint.config), TRAINED: checkpoint.build_embedding()}
     else:
         manifest = (bundle := Bundle.read(path)).manifest
         config = None if manifest.training is None else _config_of(manifest)
@@ -86,7 +86,7 @@ def candidate_models(checkpoint: Checkpoint, add_readout: AddReadout | None) -> 
     models = {
         POSE_STATISTICS: PoseStatistics(),
         UNTRAINED: untrained(checkpoint.config),
-        TRAINED: checkpoint.build_encoder(),
+        TRAINED: checkpoint.build_embedding(),
     }
     return list(_with_readouts(models, checkpoint.preprocess, add_readout))
 

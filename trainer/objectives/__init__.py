@@ -8,12 +8,14 @@ from trainer.objectives.gfp import Gfp
 from trainer.objectives.gfp_queries import GfpQueries
 from trainer.objectives.mamp import Mamp
 from trainer.objectives.nat import Nat
+from trainer.objectives.none import NoObjective, NoObjectiveConfig
 from trainer.objectives.objective import Objective, ObjectiveConfig, Outcome
 from trainer.objectives.s_jepa import SJepa
 from trainer.objectives.skeleton_mae import SkeletonMae
 
 __all__ = [
     "OBJECTIVES",
+    "NoObjectiveConfig",
     "Objective",
     "ObjectiveConfig",
     "Outcome",
@@ -34,9 +36,14 @@ OBJECTIVES: dict[str, type[Objective]] = {
 }
 
 
+def _choices() -> dict[str, type[Objective]]:
+    """What a run may have: an objective, or none beside what it learns from labels, statistics and views."""
+    return {**OBJECTIVES, "none": NoObjective}
+
+
 def config_types() -> dict[str, type[ObjectiveConfig]]:
-    """The settings of every objective, by the objective's name."""
-    return {name: objective.config_type for name, objective in OBJECTIVES.items()}
+    """The settings of every objective, and of none, by name."""
+    return {name: objective.config_type for name, objective in _choices().items()}
 
 
 def name_of(config: ObjectiveConfig) -> str:
@@ -49,7 +56,7 @@ def build_objective(encoder: SkeletonEncoder, config: ObjectiveConfig) -> Object
 
     Raises `ValueError` for settings that do not fit the encoder.
     """
-    return OBJECTIVES[name_of(config)](encoder, config)
+    return _choices()[name_of(config)](encoder, config)
 
 
 def config_to_json(config: ObjectiveConfig) -> dict[str, Any]:
@@ -64,6 +71,6 @@ def config_from_json(values: dict[str, Any]) -> ObjectiveConfig:
     """
     settings = dict(values)
     name = settings.pop("name", None)
-    if name not in OBJECTIVES:
-        raise ValueError(f"there is no objective {name!r}; choose one of {', '.join(OBJECTIVES)}.")
-    return OBJECTIVES[name].config_type(**settings)
+    if name not in config_types():
+        raise ValueError(f"there is no objective {name!r}; choose one of {', '.join(config_types())}.")
+    return config_types()[name](**settings)

@@ -228,8 +228,8 @@ class Gfp(Objective):
 
     def forward(self, bodies: Float[Tensor, "rows frames joints 3"], uniform: Float[Tensor, "rows tokens"]) -> Outcome:
         config, num_joints = self.config, self.encoder.num_joints
-        segments = self.encoder.segments(bodies)
-        visible, _ = self.mask(segments, uniform)
+        segments, seen = self.encoder.known_segments(bodies)
+        visible, _ = self.mask(segments, uniform, seen)
         predictions = self.decoder(self.encoder(segments, visible), visible)
         # Encoder and target network see the same augmented clip. By default no gradient is stopped: both sides learn,
         # and the regularising terms keep the targets from collapsing.

@@ -28,7 +28,7 @@ class Mamp(Reconstruction):
     def targets(
         self, bodies: Float[Tensor, "rows frames joints 3"], target: Int[Tensor, "rows target"]
     ) -> Float[Tensor, "rows target coordinates"]:
-        return normalised_segments(gather_tokens(self.encoder.segments(frame_motion(bodies)), target))
+        return normalised_segments(gather_tokens(self.encoder.cut(frame_motion(bodies))[0], target))
 
 
 def frame_motion(bodies: Float[Tensor, "rows frames joints 3"]) -> Float[Tensor, "rows frames joints 3"]:

@@ -30,7 +30,7 @@ class Nat(Reconstruction):
     def targets(
         self, bodies: Float[Tensor, "rows frames joints 3"], target: Int[Tensor, "rows target"]
     ) -> Float[Tensor, "rows target coordinates"]:
-        return gather_tokens(self.encoder.segments(normalised_over_time(bodies)), target)
+        return gather_tokens(self.encoder.cut(normalised_over_time(bodies))[0], target)
 
 
 def normalised_over_time(bodies: Float[Tensor, "rows frames joints 3"]) -> Float[Tensor, "rows frames joints 3"]:

@@ -5,12 +5,13 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from gfp_serve.settings import setting
 from trainer.encoder import SkeletonEncoder
 from trainer.masking import motion_aware_mask, num_visible_tokens, random_mask
+from trainer.terms import Lesson, Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,24 +87,41 @@ class Objective(nn.Module, ABC):
             )
         self.encoder = encoder
         self.config = config
+        self.terms: Terms | None = None  # what is learned beside it
+
+    def learn(self, own: tuple[Tensor, Tensor] | None, lesson: Lesson | None) -> Outcome:
+        """The loss of a step: its own of bodies and random numbers (see `forward`), and that of the terms beside it."""
+        outcome = Outcome(next(self.parameters()).new_zeros(()), {}, {}) if own is None else self(*own)
+        if self.terms is None or lesson is None:
+            return outcome
+        loss, terms = self.terms(self.encoder, lesson)
+        details = {name: term.detach() for name, term in terms.items()}
+        return Outcome(outcome.total + loss, outcome.terms | details, outcome.levels)
 
     @abstractmethod
     def forward(self, bodies: Float[Tensor, "rows frames joints 3"], uniform: Float[Tensor, "rows tokens"]) -> Outcome:
         """The loss of one batch. `uniform` has a random number in [0, 1) for each token; the mask is made from it."""
 
     def mask(
-        self, segments: Float[Tensor, "rows tokens coordinates"], uniform: Float[Tensor, "rows tokens"]
+        self,
+        segments: Float[Tensor, "rows tokens coordinates"],
+        uniform: Float[Tensor, "rows tokens"],
+        seen: Bool[Tensor, "rows tokens"] | None = None,
     ) -> tuple[Int[Tensor, "rows visible"], Int[Tensor, "rows target"]]:
-        """Indices of visible and of target tokens: motion-aware with a `MotionMaskConfig`, random otherwise."""
+        """Indices of visible and of target tokens: motion-aware with a `MotionMaskConfig`, random otherwise.
+
+        Tokens that are not `seen`, whose joint is lacking, are hidden before all others.
+        """
         config = self.config
         if not isinstance(config, MotionMaskConfig):
-            return random_mask(uniform, mask_ratio=config.mask_ratio)
+            return random_mask(uniform, mask_ratio=config.mask_ratio, seen=seen)
         return motion_aware_mask(
             segments,
             self.encoder.num_joints,
             uniform,
             mask_ratio=config.mask_ratio,
             temperature=config.mask_temperature,
+            seen=seen,
         )
 
     def after_update(self, done: float) -> None:

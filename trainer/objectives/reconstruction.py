@@ -65,8 +65,9 @@ class Reconstruction(Objective):
         """What to predict at the `target` tokens."""
 
     def forward(self, bodies: Float[Tensor, "rows frames joints 3"], uniform: Float[Tensor, "rows tokens"]) -> Outcome:
-        segments = self.encoder.segments(bodies)
-        visible, target = self.mask(segments, uniform)
+        bodies, known = self.encoder.placed(bodies)
+        segments, seen = self.encoder.cut(bodies, known)
+        visible, target = self.mask(segments, uniform, seen)
         prediction = self.decoder(self.encoder(segments, visible), visible, target).flatten(0, 1).float()
         wanted = self.targets(bodies, target).flatten(0, 1)
         loss = mean_square(prediction - wanted)

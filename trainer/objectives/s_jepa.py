@@ -67,8 +67,8 @@ class SJepa(Objective):
 
     def forward(self, bodies: Float[Tensor, "rows frames joints 3"], uniform: Float[Tensor, "rows tokens"]) -> Outcome:
         config = self.config
-        segments = self.encoder.segments(bodies)
-        visible, target = self.mask(segments, uniform)
+        segments, seen = self.encoder.known_segments(bodies)
+        visible, target = self.mask(segments, uniform, seen)
         prediction = self.decoder(self.encoder(segments, visible), visible, target).flatten(0, 1)
         with torch.no_grad():
             features = gather_tokens(self.target_encoder(segments), target).flatten(0, 1)

@@ -29,4 +29,4 @@ class SkeletonMae(Reconstruction):
     def targets(
         self, bodies: Float[Tensor, "rows frames joints 3"], target: Int[Tensor, "rows target"]
     ) -> Float[Tensor, "rows target coordinates"]:
-        return normalised_segments(gather_tokens(self.encoder.segments(bodies), target))
+        return normalised_segments(gather_tokens(self.encoder.cut(bodies)[0], target))

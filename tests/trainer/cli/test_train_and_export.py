@@ -15,8 +15,10 @@ from click import Command
 from click.testing import CliRunner, Result
 
 from gfp_serve.bundle import Bundle
-from gfp_serve.formats import Clip, write_clip_file
+from gfp_serve.encoder import Encoder
+from gfp_serve.formats import Clip, read_clips, write_clip_file
 from gfp_serve.layouts import NTU25
+from gfp_serve.preprocess import prepare
 from tests.support.small_runs import moving_body
 from trainer.cli.data import gfp_data
 from trainer.cli.evaluate import gfp_evaluate
@@ -223,6 +225,43 @@ def test_evaluation_prints_a_table_by_default(store: Path, run: Path) -> None:
 def test_pose_statistics_become_a_bundle_without_training(pose_statistics: Path) -> None:
     manifest = Bundle.read(pose_statistics).manifest
     assert (manifest.name, manifest.embedding_size, manifest.training) == ("pose-statistics", 618, None)
+
+
+GENERAL = ["--preset", "general", "--width", "16", "--depth", "1", "--num-heads", "2", "--epochs", "2"] + [
+    *("--batch-clips", "8", "--device", "cpu", "--log-every-steps", "1", "--seed", "3"),
+]
+
+
+def test_what_labels_taught_is_served_beside_pose_statistics(store: Path, recording: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    succeed(gfp_train, store, "--out", run, *GENERAL)
+    figures = json.loads(succeed(gfp_evaluate, "retrieval", run, store, "--json"))["top1_percent"]
+    assert set(figures) == {"pose statistics", "untrained", "trained"}
+    said = succeed(gfp_export, run, "--out", tmp_path / "b", "--clips", recording, "--half", "--name", "mine")
+    assert "mine, 512 numbers a clip" in said
+    manifest = Bundle.read(tmp_path / "b").manifest
+    assert (manifest.dimensions, manifest.sees_travel) == ([2, 3], False)
+    assert manifest.preprocess.sampling.keep_lacking
+    encoder = Encoder(Bundle.read(tmp_path / "b"), device="cpu")
+    whole = moving_body(3)
+    without = whole.copy()
+    tips = [joint for joint, name in enumerate(NTU25.joint_names) if name.startswith(("HandTip", "Thumb"))]
+    without[:, :, tips] = np.nan
+    vectors = [encoder.encode(prepare(clip, NTU25, manifest.preprocess)[None])[0] for clip in (whole, without)]
+    assert np.isfinite(vectors).all()
+    assert 0.8 < vectors[0] @ vectors[1] < 0.99999
+    alone = succeed(gfp_export, run, "--out", tmp_path / "a", "--clips", recording, "--statistics-share", "0")
+    assert "256 numbers a clip" in alone
+
+
+def test_terms_are_named_when_they_cannot_be_learned(recording: Path, tmp_path: Path) -> None:
+    unlabelled = [replace(clip, label=None) for clip in read_clips(recording)]
+    write_clip_file(tmp_path / "swings.npz", unlabelled)
+    succeed(gfp_data, "import", tmp_path / "swings.npz", "--out", tmp_path / "store")
+    result = invoke(gfp_train, tmp_path / "store", "--out", tmp_path / "run", *GENERAL)
+    assert result.exit_code == 2
+    assert "--label-weight needs labels: no source of the store has clips of two classes" in result.output
+    succeed(gfp_train, tmp_path / "store", "--out", tmp_path / "run", *GENERAL, "--label-weight", 0, "--view-weight", 1)
 
 
 def test_an_existing_bundle_is_replaced_only_on_request(recording: Path, run: Path, pose_statistics: Path) -> None:

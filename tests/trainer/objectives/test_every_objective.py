@@ -219,6 +219,6 @@ def test_the_settings_of_a_new_objective_are_options_of_gfp_train(tmp_path: Path
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
     shown, refused, _ = (" ".join(output.split()) for output in ended.stdout.split("\0"))
-    assert "s_jepa|skeleton_mae|toy]" in shown
+    assert "s_jepa|skeleton_mae|toy|none]" in shown
     assert "--toy-scale FLOAT Factor on the target. [toy]" in shown
     assert "--toy-scale has no meaning for --objective gfp; it is a setting of toy." in refused

@@ -1,0 +1,139 @@
+"""Changes of clips in training: what they do, and that they are a function of their draws."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from gfp_serve.layouts import NTU25
+from tests.support.small_runs import moving_body
+from trainer.data.general_views import GeneralViewsConfig, change, draw_moments, draw_turns, mirror
+
+NOTHING = GeneralViewsConfig(
+    window_share=1.0,
+    time_warp=0.0,
+    rest_odds=0.0,
+    mirror_odds=0.0,
+    yaw=0.0,
+    tilt=0.0,
+    scale=0.0,
+    offset_m=0.0,
+    noise_m=0.0,
+    no_travel_odds=0.0,
+    fewer_joints_odds=0.0,
+    flat_odds=0.0,
+)
+LENGTHS = torch.tensor([12, 40, 200])
+
+
+def draws(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def bodies(count: int = 40) -> torch.Tensor:
+    return torch.from_numpy(np.stack([moving_body(seed, num_frames=24)[:, 0] for seed in range(count)]))
+
+
+def test_without_changes_a_view_is_the_whole_clip() -> None:
+    moments = draw_moments(LENGTHS, 120, NOTHING, draws())
+    for row, length in zip(moments, LENGTHS.tolist(), strict=True):
+        np.testing.assert_allclose(row, np.linspace(0, length - 1, 120), atol=1e-4)
+    seen = change(bodies(), NOTHING, draws())
+    torch.testing.assert_close(seen.bodies, bodies())
+    assert not seen.mirrored.any()
+    torch.testing.assert_close(draw_turns(bodies(), NOTHING, draws()), torch.eye(3).expand(40, 3, 3))
+
+
+def test_draws_with_one_seed_are_the_same() -> None:
+    config = GeneralViewsConfig()
+    for function in (lambda d: draw_moments(LENGTHS, 120, config, d), lambda d: change(bodies(), config, d).bodies):
+        torch.testing.assert_close(function(draws(3)), function(draws(3)), equal_nan=True)
+        assert not torch.equal(function(draws(3)).nan_to_num(), function(draws(4)).nan_to_num())
+
+
+def test_windows_lie_in_their_clips_and_time_never_goes_back() -> None:
+    config = GeneralViewsConfig(rest_odds=0.5)
+    length = torch.full((500,), 100)
+    moments = draw_moments(length, 60, config, draws())
+    assert moments.min() >= 0
+    assert moments.max() <= 99
+    assert (moments.diff(dim=1) >= 0).all()
+    shares = (moments[:, -1] - moments[:, 0] + 1) / 100
+    assert shares.min() >= 0.49
+    assert shares.max() > 0.95
+
+
+def test_a_short_clip_is_seen_whole() -> None:
+    moments = draw_moments(torch.full((50,), 20), 60, replace(NOTHING, window_share=0.5), draws())
+    assert (moments[:, 0] == 0).all()
+    np.testing.assert_allclose(moments[:, -1], 19)
+
+
+def test_who_rests_holds_the_first_and_the_last_pose() -> None:
+    config = replace(NOTHING, rest_odds=1.0, rest_share=0.6)
+    moments = draw_moments(torch.full((300,), 100), 120, config, draws())
+    still = ((moments == 0).sum(dim=1) - 1 + (moments == 99).sum(dim=1) - 1) / 120
+    assert still.min() >= 0
+    assert 0.5 < still.max() <= 0.61
+    assert 0.2 < still.float().mean() < 0.4
+
+
+def test_speed_changes_along_a_window() -> None:
+    config = replace(NOTHING, time_warp=0.35)
+    speed = draw_moments(torch.full((300,), 100), 120, config, draws()).diff(dim=1)
+    ratio = speed.max(dim=1).values / speed.min(dim=1).values
+    assert 1.5 < ratio.median() < 4
+
+
+def test_mirrored_bodies_have_left_and_right_swapped() -> None:
+    seen = change(bodies(), replace(NOTHING, mirror_odds=1.0), draws())
+    assert seen.mirrored.all()
+    place = NTU25.joint_names.index
+    expected = bodies()[:, :, place("HandRight")] * torch.tensor([-1.0, 1.0, 1.0])
+    torch.testing.assert_close(seen.bodies[:, :, place("HandLeft")], expected)
+    torch.testing.assert_close(mirror(mirror(bodies())), bodies())
+
+
+def test_travel_and_depth_are_taken_away() -> None:
+    stays = change(bodies(), replace(NOTHING, no_travel_odds=1.0), draws()).bodies
+    assert (stays[:, :, 0] == 0).all()
+    flat = change(bodies(), replace(NOTHING, flat_odds=1.0), draws()).bodies
+    assert (flat[..., 2] == 0).all()
+    assert flat[..., :2].abs().max() > 0.5
+    gap = bodies()
+    gap[:, 3, 5] = torch.nan
+    assert change(gap, replace(NOTHING, flat_odds=1.0), draws()).bodies[:, 3, 5].isnan().all()
+
+
+def test_joints_are_taken_away_as_other_layouts_lack_them() -> None:
+    seen = change(bodies(200), replace(NOTHING, fewer_joints_odds=1.0), draws()).bodies
+    lacking = seen.isnan().all(dim=3).all(dim=1)
+    assert not lacking[:, [NTU25.joint_names.index(f"Shoulder{side}") for side in ("Left", "Right")]].any()
+    assert lacking.any(dim=1).all()
+    assert len({tuple(row.tolist()) for row in lacking}) == 7
+    kept = 25 - lacking.sum(dim=1)
+    assert kept.min() >= 8
+    assert kept.max() == 21
+
+
+def test_bodies_without_depth_are_turned_in_their_plane_alone() -> None:
+    flat = bodies() * torch.tensor([1.0, 1.0, 0.0])
+    turned = flat @ draw_turns(flat, GeneralViewsConfig(), draws()).transpose(1, 2)[:, None]
+    assert (turned[..., 2].abs() < 1e-6).all()
+    assert not torch.allclose(turned, flat, atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"mirror_odds": 1.5}, "--mirror-odds is 1.5; it must be from 0 to 1"),
+        ({"window_share": 0.0}, "--window-share is 0.0; it must be above 0 and at most 1"),
+        ({"rest_share": 1.0}, "--rest-share is 1, so nobody would move; it must be below 1"),
+        ({"yaw": float("nan")}, "--yaw is nan; it must be 0 or more"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        GeneralViewsConfig(**wrong)

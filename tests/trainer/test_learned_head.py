@@ -1,0 +1,67 @@
+"""The learned embedding, alone and beside pose statistics."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from gfp_serve.preprocess import MODEL_LAYOUT
+from tests.support.person import waving
+from trainer.embedding import PoseStatistics
+from trainer.encoder import EncoderConfig, SkeletonEncoder
+from trainer.learned_head import SERVED_TOKENS, BesideStatistics, LearnedHead
+from trainer.masking import first_known
+
+
+@pytest.fixture(scope="module")
+def model() -> LearnedHead:
+    torch.manual_seed(0)
+    encoder = SkeletonEncoder(EncoderConfig(width=16, depth=1, num_heads=2, frame="body"), num_frames=60)
+    return LearnedHead(encoder, nn.Linear(16, 8)).eval()
+
+
+@pytest.fixture
+def bodies() -> torch.Tensor:
+    return torch.from_numpy(waving().transpose(1, 0, 2, 3).copy())  # 60 frames
+
+
+def test_tokens_that_are_served_are_spread_over_joints_and_time(model: LearnedHead) -> None:
+    first = model.order[0].argsort()[:SERVED_TOKENS]
+    per_joint = np.bincount(first % 25, minlength=25)
+    per_segment = np.bincount(first // 25, minlength=15)
+    assert per_joint.min() == per_joint.max() == SERVED_TOKENS / 25
+    assert per_segment.min() > 0
+
+
+def test_lacking_joints_are_left_out(model: LearnedHead, bodies: torch.Tensor) -> None:
+    without = bodies.clone()
+    hands = [joint for joint, name in enumerate(MODEL_LAYOUT.joint_names) if name.startswith(("HandTip", "Thumb"))]
+    without[:, :, hands] = torch.nan
+    with torch.inference_mode():
+        expected = model.features(without)
+        segments, known = model.encoder.known_segments(without)
+        assert known is not None
+        visible = first_known(model.order, known, model.num_tokens)
+        assert not np.isin(visible.numpy() % 25, hands).any()
+        by_hand = model.head(model.encoder(segments, visible).mean(dim=1))
+    torch.testing.assert_close(expected, by_hand)
+    assert torch.isfinite(expected).all()
+
+
+def test_a_row_with_few_known_tokens_has_them_again_and_again() -> None:
+    known = torch.tensor([[True, False, True, False], [True] * 4, [False] * 4])
+    order = torch.tensor([[0.3, 0.1, 0.2, 0.4]])
+    assert first_known(order, known, 3).tolist() == [[2, 0, 2], [1, 2, 0], [1, 2, 0]]
+
+
+@pytest.mark.parametrize("share", [0.3, 0.7])
+def test_beside_statistics_cosines_are_a_weighted_mean(model: LearnedHead, bodies: torch.Tensor, share: float) -> None:
+    torch.manual_seed(1)
+    clips = bodies + 0.2 * torch.randn((6, *bodies.shape[1:]))
+    with torch.inference_mode():
+        both = F.normalize(BesideStatistics(model, torch.eye(618), share).features(clips), dim=1)
+        learned = F.normalize(model.features(clips), dim=1)
+        counted = F.normalize(PoseStatistics().features(clips), dim=1)
+    expected = (1 - share) * learned @ learned.T + share * counted @ counted.T
+    torch.testing.assert_close(both @ both.T, expected, atol=1e-5, rtol=0)

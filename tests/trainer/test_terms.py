@@ -1,0 +1,105 @@
+"""What is learned beside an objective, held against its formulas."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from tests.support.small_runs import TINY_ENCODER
+from trainer.encoder import SkeletonEncoder
+from trainer.terms import Lesson, Terms, TermsConfig
+
+SOURCES = torch.tensor([0, 0, 0, 1, 1])
+LABELS = torch.tensor([0, 1, 2, 3, 4, 0, -1, 3])
+MIRRORED = torch.tensor([False, True, False, False, True, True, False, False])
+
+
+def lesson() -> Lesson:
+    draws = torch.Generator().manual_seed(0)
+    return Lesson(
+        torch.randn((8, 120, 25, 3), generator=draws),
+        torch.eye(3).expand(8, 3, 3),
+        torch.rand((8, 750), generator=draws),
+        LABELS,
+        MIRRORED,
+        torch.randn((8, 6), generator=draws),
+    )
+
+
+def terms_of(**weights: float) -> tuple[Terms, SkeletonEncoder]:
+    torch.manual_seed(0)
+    config = TermsConfig(embedding_size=12, statistics_size=6, term_tokens=20, **weights)
+    encoder = SkeletonEncoder(TINY_ENCODER, num_frames=120)
+    return Terms(encoder, config, SOURCES, torch.zeros(618, 4)), encoder
+
+
+def vectors_of(terms: Terms, encoder: SkeletonEncoder, given: Lesson) -> tuple[torch.Tensor, torch.Tensor]:
+    visible = given.uniform.argsort(dim=1)[:, :20]
+    features = encoder(encoder.segments(given.bodies), visible).mean(dim=1)
+    return features, F.normalize(terms.head(features), dim=1)
+
+
+def test_labels_are_told_apart_from_classes_of_their_source_alone() -> None:
+    terms, encoder = terms_of(label_weight=2.0)
+    loss, found = terms(encoder, lesson())
+    _, vectors = vectors_of(terms, encoder, lesson())
+    classes = F.normalize(terms.class_vectors, dim=1)
+    expected = []
+    for row, (label, mirrored) in enumerate(zip(LABELS.tolist(), MIRRORED.tolist(), strict=True)):
+        if label < 0:
+            continue
+        mine, other_side = (label + 5, label) if mirrored else (label, label + 5)
+        of_source = [each for each in range(5) if SOURCES[each] == SOURCES[label]]
+        others = [each for each in [*of_source, *(each + 5 for each in of_source)] if each != other_side]
+        logits = vectors[row] @ classes[others].T / 0.1
+        expected.append(torch.logsumexp(logits, 0) - vectors[row] @ classes[mine] / 0.1)
+    torch.testing.assert_close(found["labels"], torch.stack(expected).mean())
+    torch.testing.assert_close(loss, 2 * found["labels"])
+
+
+def test_statistics_are_predicted_by_their_mean_square() -> None:
+    terms, encoder = terms_of(statistics_weight=0.5)
+    loss, found = terms(encoder, lesson())
+    features, _ = vectors_of(terms, encoder, lesson())
+    expected = (terms.statistics(features) - lesson().statistics).square().mean()
+    torch.testing.assert_close(found["statistics"], expected)
+    torch.testing.assert_close(loss, 0.5 * expected)
+
+
+def test_two_views_of_a_clip_find_each_other_among_all() -> None:
+    terms, encoder = terms_of(view_weight=1.0)
+    loss, _ = terms(encoder, lesson())
+    _, vectors = vectors_of(terms, encoder, lesson())
+    similarity = vectors[:4] @ vectors[4:].T / 0.1
+    pairs = torch.arange(4)
+    torch.testing.assert_close(loss, (F.cross_entropy(similarity, pairs) + F.cross_entropy(similarity.T, pairs)) / 2)
+
+
+def test_a_step_without_any_label_learns_nothing_from_labels() -> None:
+    terms, encoder = terms_of(label_weight=1.0)
+    loss, _ = terms(encoder, lesson()._replace(labels=torch.full((8,), -1)))
+    assert float(loss.detach()) == 0
+
+
+@pytest.mark.parametrize("weights", [{"label_weight": 1.0}, {"statistics_weight": 1.0}, {"view_weight": 1.0}])
+def test_every_term_teaches_the_encoder(weights: dict[str, float]) -> None:
+    terms, encoder = terms_of(**weights)
+    loss, _ = terms(encoder, lesson())
+    loss.backward()
+    assert all(float(weight.grad.abs().sum()) > 0 for weight in encoder.blocks.parameters() if weight.ndim == 2)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"label_weight": -1.0}, "--label-weight is -1.0; it must be 0 or more, and finite"),
+        ({"temperature": 0.0}, "--temperature is 0.0; it must be above 0 and finite"),
+        ({"view_weight": math.inf}, "--view-weight is inf"),
+        ({"term_tokens": 0}, "--term-tokens is 0; it must be at least 1"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TermsConfig(**wrong)

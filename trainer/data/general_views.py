@@ -1,0 +1,177 @@
+"""How a step changes clips so that only what people do counts: not when, how fast, from where, or by which sensor.
+
+The clips are cut, warped in time, mirrored, shaken and turned; people hold still before and after; joints are taken
+away as other sensors lack them; and some clips lose their travel or their depth. All draws are a function of the step.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Float64, Int
+from torch import Tensor
+
+from gfp_serve.preprocess import MODEL_LAYOUT
+from gfp_serve.settings import setting
+
+# A window has at least this many frames, if its clip has them.
+_MIN_FRAMES = 24
+# Points at which the speed of time is drawn; it goes straight between them.
+_WARP_POINTS = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneralViewsConfig:
+    """Strengths of the changes. Angles are in radians and lengths in metres. Raises `ValueError` for a wrong one."""
+
+    window_share: float = setting(0.5, "Least share of a clip that a window takes; the most is all.")
+    time_warp: float = setting(0.35, "Spread (std) of the logarithm of speed along a window.")
+    rest_odds: float = setting(0.4, "Odds that a person holds still before and after.")
+    rest_share: float = setting(0.6, "Largest share of a window in which a person holds still.")
+    mirror_odds: float = setting(0.5, "Odds that left and right are swapped.")
+    yaw: float = setting(0.4, "Spread (std) of turns about the vertical.")
+    tilt: float = setting(0.08, "Spread (std) of turns about the other two axes.")
+    scale: float = setting(0.12, "Spread (std) of sizes.")
+    offset_m: float = setting(0.01, "Spread (std) of a joint's constant error.")
+    noise_m: float = setting(0.01, "Largest spread (std) of a joint's error in each frame.")
+    no_travel_odds: float = setting(0.25, "Odds that each frame is seen from its root, as MediaPipe's are.")
+    fewer_joints_odds: float = setting(0.45, "Odds that joints are taken away as another layout lacks them.")
+    flat_odds: float = setting(0.15, "Odds that a camera takes the depth away.")
+
+    def __post_init__(self) -> None:
+        for name in ("rest_odds", "rest_share", "mirror_odds", "no_travel_odds", "fewer_joints_odds", "flat_odds"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be from 0 to 1.")
+        if not 0 < self.window_share <= 1:
+            raise ValueError(f"--window-share is {self.window_share}; it must be above 0 and at most 1.")
+        if self.rest_share == 1:
+            raise ValueError("--rest-share is 1, so nobody would move; it must be below 1.")
+        for name in ("time_warp", "yaw", "tilt", "scale", "offset_m", "noise_m"):
+            if not 0 <= getattr(self, name) < math.inf:  # NaN too
+                raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be 0 or more.")
+
+
+class Seen(NamedTuple):
+    """What a step sees of its clips."""
+
+    bodies: Float[Tensor, "clips frames joints 3"]  # NaN = lacking
+    mirrored: Bool[Tensor, " clips"]
+
+
+def draw_moments(
+    length: Int[Tensor, " clips"], num_frames: int, config: GeneralViewsConfig, draws: torch.Generator
+) -> Float64[Tensor, "clips num_frames"]:
+    """The moment in its clip that each frame of a view shows: 0 is the first frame of a clip, length - 1 the last."""
+    count, frames = len(length), length.double()
+    share = _uniform(count, draws, config.window_share, 1.0).double()
+    window = torch.minimum((frames * share).clamp_min(_MIN_FRAMES), frames)
+    start = _uniform(count, draws).double() * (frames - window)
+    speed = (config.time_warp * _normal((count, _WARP_POINTS), draws)).exp()
+    speed = torch.nn.functional.interpolate(speed[:, None], num_frames, mode="linear", align_corners=True)[:, 0]
+    time = speed.cumsum(dim=1)
+    time = (time - time[:, :1]) / (time[:, -1:] - time[:, :1])  # from 0 to 1
+    rests = _uniform(count, draws) < config.rest_odds
+    rest = torch.where(rests, _uniform(count, draws, 0.0, config.rest_share), 0.0)
+    before = rest * _uniform(count, draws)
+    time = ((time - before[:, None]) / (1 - rest)[:, None]).clamp(0, 1)
+    return start[:, None] + time.double() * (window - 1)[:, None]
+
+
+def change(bodies: Float[Tensor, "clips frames joints 3"], config: GeneralViewsConfig, draws: torch.Generator) -> Seen:
+    """Windows of clips (see `draw_moments`), changed in space."""
+    count, frames, joints, _ = bodies.shape
+    mirrored = _uniform(count, draws) < config.mirror_odds
+    seen = torch.where(_each(mirrored), mirror(bodies), bodies)
+    noise = config.noise_m * _uniform(count, draws)
+    seen = seen + config.offset_m * _normal((count, 1, joints, 3), draws)
+    seen = seen + _each(noise) * _normal((count, frames, joints, 3), draws)
+    stays = _uniform(count, draws) < config.no_travel_odds
+    root = torch.where(seen[:, :, :1].isnan(), seen.nanmean(dim=2, keepdim=True).nan_to_num(), seen[:, :, :1])
+    seen = torch.where(_each(stays), seen - root, seen)
+    fewer = _uniform(count, draws) < config.fewer_joints_odds
+    without = _WITHOUT.to(bodies.device)
+    chosen = torch.randint(len(without), (count,), generator=draws, device=bodies.device)
+    seen = seen.masked_fill((without[chosen] & fewer[:, None])[:, None, :, None], torch.nan)
+    flat = _uniform(count, draws) < config.flat_odds
+    camera = _turns(
+        _uniform(count, draws, -math.pi, math.pi),
+        _uniform(count, draws, -0.35, 0.2),
+        0.1 * _normal((count,), draws),
+    )
+    image = seen @ camera.transpose(1, 2)[:, None]
+    image = torch.cat([image[..., :2], torch.where(image[..., 2:].isnan(), torch.nan, 0.0)], dim=-1)
+    return Seen(torch.where(_each(flat), image, seen), mirrored)
+
+
+def draw_turns(
+    bodies: Float[Tensor, "clips frames joints 3"], config: GeneralViewsConfig, draws: torch.Generator
+) -> Float[Tensor, "clips 3 3"]:
+    """Small turns and scales for bodies that were put into their own frame (see `body_frame`), which is wrong at times.
+
+    They are applied to column vectors. Bodies without depth are turned in their plane alone.
+    """
+    count = len(bodies)
+    deep = (bodies[..., 2].nan_to_num().abs().flatten(1).amax(dim=1) > 0).to(bodies.dtype)
+    yaw, pitch, roll = (_normal((count,), draws) for _ in range(3))
+    turn = _turns(config.yaw * yaw * deep, config.tilt * pitch * deep, config.tilt * roll)
+    size = (1 + config.scale * _normal((count,), draws)).clamp(0.5, 1.5)
+    return turn * size[:, None, None]
+
+
+def mirror(bodies: Float[Tensor, "clips frames joints 3"]) -> Float[Tensor, "clips frames joints 3"]:
+    """Left and right swapped."""
+    swapped = bodies[:, :, _PARTNERS.to(bodies.device)]
+    return swapped * swapped.new_tensor([-1.0, 1.0, 1.0])
+
+
+def _partners() -> Tensor:
+    pairs = dict(MODEL_LAYOUT.pairs) | {right: left for left, right in MODEL_LAYOUT.pairs}
+    return torch.tensor([pairs.get(joint, joint) for joint in range(MODEL_LAYOUT.num_joints)])
+
+
+def _without(*beginnings: str) -> Tensor:
+    return torch.tensor([name.startswith(beginnings) for name in MODEL_LAYOUT.joint_names])
+
+
+_PARTNERS = _partners()
+_HANDS = ("Hand", "Thumb")
+# What other sensors and pose estimators lack of the model's joints, the last two of people behind desks.
+_WITHOUT = torch.stack(
+    [
+        _without("HandTip", "Thumb"),
+        _without(*_HANDS),
+        _without(*_HANDS, "Foot"),
+        _without(*_HANDS, "Foot", "Neck", "SpineMid"),
+        _without(*_HANDS, "Foot", "Head"),
+        _without("Knee", "Ankle", "Foot"),
+        _without(*_HANDS, "Knee", "Ankle", "Foot", "Hip", "SpineBase"),
+    ]
+)
+
+
+def _each(values: Float[Tensor, " clips"] | Bool[Tensor, " clips"]) -> Tensor:
+    return values[:, None, None, None]
+
+
+def _uniform(count: int, draws: torch.Generator, low: float = 0.0, high: float = 1.0) -> Float[Tensor, " count"]:
+    return low + (high - low) * torch.rand(count, generator=draws, device=draws.device)
+
+
+def _normal(shape: tuple[int, ...], draws: torch.Generator) -> Tensor:
+    return torch.randn(shape, generator=draws, device=draws.device)
+
+
+def _turns(
+    yaw: Float[Tensor, " clips"], pitch: Float[Tensor, " clips"], roll: Float[Tensor, " clips"]
+) -> Float[Tensor, "clips 3 3"]:
+    """Rotations of column vectors: about the vertical, then about x, then about z."""
+    zero, one = torch.zeros_like(yaw), torch.ones_like(yaw)
+
+    def matrix(*rows: Tensor) -> Tensor:
+        return torch.stack(rows, dim=1).view(-1, 3, 3)
+
+    about_y = matrix(yaw.cos(), zero, yaw.sin(), zero, one, zero, -yaw.sin(), zero, yaw.cos())
+    about_x = matrix(one, zero, zero, zero, pitch.cos(), -pitch.sin(), zero, pitch.sin(), pitch.cos())
+    about_z = matrix(roll.cos(), -roll.sin(), zero, roll.sin(), roll.cos(), zero, zero, zero, one)
+    return about_z @ about_x @ about_y

@@ -1,0 +1,145 @@
+"""What a step gives to `trainer.terms`: changed windows of clips, with what is to be learned of each clip."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from gfp_serve.preprocess import SampleConfig
+from trainer import parallel
+from trainer.data.class_draws import ClassDraws, ClassDrawsConfig
+from trainer.data.general_views import GeneralViewsConfig, change, draw_moments, draw_turns, mirror
+from trainer.data.model_input import ModelInput, to_device
+from trainer.data.store import ClipStore
+from trainer.embedding import PoseStatistics
+from trainer.schedule import lesson_seed, take
+from trainer.terms import Lesson, TermsConfig
+
+_CHUNK_CLIPS = 256
+# Weak directions of the statistics are noise: this share of the largest spread is added to that of each.
+_SHRINKAGE = 0.01
+# Of the 618 numbers of pose statistics, the directions that are served beside the learned embedding.
+_KEPT_DIRECTIONS = 256
+
+
+class Lessons:
+    """Lessons are a function of the step. Of clips with two bodies, the one that moves more is seen.
+
+    With labels, the clips of a step are drawn by source and class (see `class_draws`); without, in passes over all
+    clips. With views, each clip is seen twice, by half as many clips. Raises `ValueError` for a store without labels
+    if they are to be learned.
+    """
+
+    def __init__(
+        self,
+        store: ClipStore,
+        clips: Int[np.ndarray, " clips"],
+        sampling: SampleConfig,
+        terms: TermsConfig,
+        views: GeneralViewsConfig,
+        draws: ClassDrawsConfig,
+        *,
+        num_tokens: int,
+        num_clips: int,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self._store, self._clips, self._terms, self._views = store, clips, terms, views
+        self._num_tokens, self._num_clips, self._seed, self._device = num_tokens, num_clips, seed, device
+        self._input = ModelInput(store, replace(sampling, keep_lacking=True), device)
+        self._classes = ClassDraws(store, clips, draws) if terms.label_weight else None
+        self._draws = torch.Generator(self._input.place)
+        features = _statistics(self._input, clips)
+        self.basis = _main_directions(features[0])
+        self._statistics = _whitened(features, len(store), clips, terms) if terms.statistics_weight else None
+
+    @property
+    def source_of_class(self) -> Int[Tensor, " classes"]:
+        """The number of each class's source; empty if labels are not learned."""
+        classes = np.zeros(0, dtype=np.int64) if self._classes is None else self._classes.source_of_class
+        return torch.from_numpy(classes)
+
+    def of_step(self, step: int) -> Int[np.ndarray, " clips"]:
+        """Store indices of the clips of a step, of all processes."""
+        count = self._num_clips // 2 if self._terms.view_weight else self._num_clips
+        if self._classes is None:
+            chosen = self._clips[take(step * count, count, num_clips=len(self._clips), key=(self._seed, 4))]
+        else:
+            chosen = self._classes.draw(count, np.random.default_rng([self._seed, 4, step]))
+        return np.concatenate([chosen, chosen]) if self._terms.view_weight else chosen
+
+    def lesson(self, step: int) -> Lesson:
+        """This process's share of a step, on the device."""
+        clips = self.of_step(step)
+        draws = self._draws
+        draws.manual_seed(lesson_seed(step, seed=self._seed))
+        length = to_device(self._store.num_frames[clips], self._input.place)
+        moment = draw_moments(length, self._input.sampling.num_frames, self._views, draws)
+        seen = change(self._input.at(clips, moment), self._views, draws)
+        turns = draw_turns(seen.bodies, self._views, draws)
+        uniform = torch.rand((len(clips), self._num_tokens), generator=draws, device=draws.device)
+        mine = np.flatnonzero(self._place_of(len(clips)) % parallel.num_processes() == parallel.rank())
+        chosen = to_device(mine, self._input.place)
+        labels = np.full(len(clips), -1) if self._classes is None else self._classes.labels[clips]
+        lesson = Lesson(
+            seen.bodies[chosen],
+            turns[chosen],
+            uniform[chosen],
+            to_device(labels[mine], self._input.place),
+            seen.mirrored[chosen],
+            self._targets(clips[mine], seen.mirrored[chosen]),
+        )
+        return Lesson(*(part.to(self._device, non_blocking=True) for part in lesson))
+
+    def _place_of(self, count: int) -> Int[np.ndarray, " count"]:
+        """A number for each clip, the same for its two windows."""
+        places = np.arange(count)
+        return places % (count // 2) if self._terms.view_weight else places
+
+    def _targets(self, clips: Int[np.ndarray, " clips"], mirrored: Tensor) -> Float[Tensor, "clips size"]:
+        if self._statistics is None:
+            return torch.zeros((len(clips), 0), device=self._input.place)
+        place = to_device(clips, self._input.place)
+        return torch.where(mirrored[:, None], self._statistics[1][place], self._statistics[0][place])
+
+
+def _statistics(given: ModelInput, clips: Int[np.ndarray, " clips"]) -> Float[Tensor, "2 clips numbers"]:
+    """The pose statistics of each clip, and of each mirrored, of length 1."""
+    model = PoseStatistics().to(given.place)
+    found = []
+    with torch.no_grad():
+        for start in range(0, len(clips), _CHUNK_CLIPS):
+            bodies = _first_bodies(given, clips[start : start + _CHUNK_CLIPS])
+            found.append(F.normalize(torch.stack([model.features(bodies), model.features(mirror(bodies))]), dim=2))
+    return torch.cat(found, dim=1)
+
+
+def _main_directions(features: Float[Tensor, "clips numbers"]) -> Float[Tensor, "numbers kept"]:
+    """The directions that keep most of the cosines between these, which are not centred."""
+    products = features.double().T @ features.double()
+    return torch.linalg.eigh(products).eigenvectors[:, -_KEPT_DIRECTIONS:].flip(1).float()
+
+
+def _whitened(
+    features: Float[Tensor, "2 clips numbers"], num_clips: int, clips: Int[np.ndarray, " clips"], terms: TermsConfig
+) -> Float[Tensor, "2 num_clips size"]:
+    """The same along the principal directions of the clips, for each clip of the store; 0 for others."""
+    mean = features[0].mean(dim=0)
+    centred = (features[0] - mean).double()
+    variances, directions = torch.linalg.eigh(centred.T @ centred / len(centred))
+    kept = min(terms.statistics_size, len(variances))
+    spread = variances.clamp_min(0).sqrt()
+    scale = 1 / (spread[-kept:] + _SHRINKAGE * spread[-1])
+    whitened = (features - mean) @ (directions[:, -kept:] * scale).float()
+    of_store = whitened.new_zeros((2, num_clips, terms.statistics_size))
+    of_store[:, to_device(clips, features.device), :kept] = whitened
+    return of_store
+
+
+def _first_bodies(given: ModelInput, clips: Int[np.ndarray, " clips"]) -> Float[Tensor, "clips frames joints 3"]:
+    """The body that moves most, of the middle of each clip as it is served."""
+    rows = given.clip_of_rows(clips)
+    return given.rows(clips, chosen=np.searchsorted(rows, np.arange(len(clips))))

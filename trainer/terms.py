@@ -1,0 +1,141 @@
+"""What an encoder may learn beside an objective: from labels, from general features of whole clips, from two views.
+
+These terms look at the embedding, which is what is served: the mean of the tokens of a body, through a linear head.
+
+- *Labels*: clips of a class come together, and apart from other classes of their source. It is the softmax over class
+  vectors by cosine (Wang et al. 2017, "NormFace", arXiv 1704.06369), which is supervised contrast (Khosla et al. 2020)
+  against the mean of each class. A mirrored clip is of a class of its own, and is not told apart from its unmirrored
+  one.
+- *Statistics*: the tokens of a changed window predict the whitened pose statistics of the whole clip, unchanged. It is
+  a general feature (GFP) that does not have to be learned, cannot collapse, and teaches what changes must not matter.
+- *Views*: two windows of one clip come together, and apart from those of other clips (van den Oord et al. 2018,
+  "InfoNCE", arXiv 1807.03748). It needs no labels.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple, cast
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gfp_serve.settings import setting
+from trainer.encoder import SkeletonEncoder, init_weights
+from trainer.masking import first_known
+from trainer.parallel import mean_square, total
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TermsConfig:
+    """The weights of the terms and what they have in common. Raises `ValueError` for a value out of range."""
+
+    label_weight: float = setting(0.0, "Weight of learning from labels: clips of a class come together.")
+    statistics_weight: float = setting(0.0, "Weight of predicting the pose statistics of the whole, unchanged clip.")
+    view_weight: float = setting(0.0, "Weight of bringing two windows of a clip together, which needs no labels.")
+    temperature: float = setting(0.1, "Sharpness by which labels and views are told apart; lower is sharper.")
+    embedding_size: int = setting(256, "Numbers of the embedding that labels and views learn, and that is served.")
+    statistics_size: int = setting(160, "Principal directions of pose statistics that are predicted.")
+    term_tokens: int = setting(75, "Random tokens of a body that these terms show to the encoder.")
+
+    def __post_init__(self) -> None:
+        for name in ("label_weight", "statistics_weight", "view_weight"):
+            if not 0 <= getattr(self, name) < math.inf:  # NaN too
+                raise ValueError(
+                    f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be 0 or more, and finite."
+                )
+        if not 0 < self.temperature < math.inf:
+            raise ValueError(f"--temperature is {self.temperature}; it must be above 0 and finite.")
+        for name in ("embedding_size", "statistics_size", "term_tokens"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be at least 1.")
+
+    @property
+    def are_used(self) -> bool:
+        """Whether any term has a weight."""
+        return any((self.label_weight, self.statistics_weight, self.view_weight))
+
+
+class Lesson(NamedTuple):
+    """What a step knows of the clips that the terms see. With views, the second half are the first half's others."""
+
+    bodies: Float[Tensor, "clips frames joints 3"]  # changed windows; NaN = lacking
+    turns: Float[Tensor, "clips 3 3"]  # of bodies in their own frame, see `general_views.draw_turns`
+    uniform: Float[Tensor, "clips tokens"]  # random numbers in [0, 1) by which tokens are chosen
+    labels: Int[Tensor, " clips"]  # classes of sources; -1 = none
+    mirrored: Bool[Tensor, " clips"]
+    statistics: Float[Tensor, "clips size"]  # of the whole clips, whitened
+
+
+class Terms(nn.Module):
+    """The head and the losses. `source_of_class` says which classes are told apart: those of one source."""
+
+    source_of_class: Tensor
+    basis: Tensor
+
+    def __init__(
+        self,
+        encoder: SkeletonEncoder,
+        config: TermsConfig,
+        source_of_class: Int[Tensor, " classes"],
+        basis: Float[Tensor, "numbers kept"],
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.head = nn.Linear(encoder.config.width, config.embedding_size)
+        self.statistics = nn.Linear(encoder.config.width, config.statistics_size)
+        self.apply(init_weights)
+        self.register_buffer("source_of_class", source_of_class)
+        self.register_buffer("basis", basis)  # the directions of pose statistics that are served, see `learned_head`
+        # Of each class as it is, then of each mirrored.
+        self.class_vectors = nn.Parameter(F.normalize(torch.randn(2 * len(source_of_class), config.embedding_size)))
+
+    def forward(self, encoder: SkeletonEncoder, lesson: Lesson) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+        """The weighted sum of the terms, and each of them."""
+        config = self.config
+        bodies, known = encoder.placed(lesson.bodies)
+        if known is None:  # seen from the room, where lacking joints are NaN still
+            known = ~bodies.isnan().any(dim=3)
+            bodies = bodies.nan_to_num()
+        segments, seen = encoder.cut(bodies @ lesson.turns.transpose(1, 2)[:, None], known)
+        visible = first_known(lesson.uniform, cast(Tensor, seen), config.term_tokens)
+        features = encoder(segments, visible).mean(dim=1)
+        with torch.autocast(features.device.type, enabled=False):
+            features = features.float()
+            vectors = F.normalize(self.head(features), dim=1)
+            terms = {}
+            if config.label_weight:
+                terms["labels"] = self._labels(vectors, lesson)
+            if config.statistics_weight:
+                terms["statistics"] = mean_square(self.statistics(features) - lesson.statistics)
+            if config.view_weight:
+                terms["views"] = self._views(vectors)
+            weights = {
+                "labels": config.label_weight,
+                "statistics": config.statistics_weight,
+                "views": config.view_weight,
+            }
+            return sum((weights[name] * term for name, term in terms.items()), features.new_zeros(())), terms
+
+    def _labels(self, vectors: Float[Tensor, "clips size"], lesson: Lesson) -> Float[Tensor, ""]:
+        classes = len(self.source_of_class)
+        has_label = lesson.labels >= 0
+        label = lesson.labels.clamp_min(0)
+        mine = label + classes * lesson.mirrored
+        logits = vectors @ F.normalize(self.class_vectors, dim=1).T / self.config.temperature
+        same_source = self.source_of_class[label][:, None] == self.source_of_class
+        same_source = torch.cat([same_source, same_source], dim=1)
+        other_side = F.one_hot((mine + classes) % (2 * classes), 2 * classes).bool()
+        logits = logits.masked_fill(~same_source | other_side, -torch.inf)
+        losses = F.cross_entropy(logits, mine, reduction="none")
+        count = total(has_label.sum().to(losses.dtype)).clamp_min(1)
+        return total((losses * has_label).sum()) / count
+
+    def _views(self, vectors: Float[Tensor, "clips size"]) -> Float[Tensor, ""]:
+        half = len(vectors) // 2
+        logits = vectors[:half] @ vectors[half:].T / self.config.temperature
+        pairs = torch.arange(half, device=vectors.device)
+        loss = (F.cross_entropy(logits, pairs) + F.cross_entropy(logits.T, pairs)) / 2
+        count = total(loss.new_tensor(float(half)))
+        return total(loss * half) / count
