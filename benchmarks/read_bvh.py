@@ -35,6 +35,8 @@ ARM = ("Shoulder", "Arm", "ForeArm", "Hand")
 LEG = ("UpLeg", "Leg", "Foot", "ToeBase")
 FINGERS = {"Thumb": 3, "Index": 4, "Middle": 4, "Ring": 4, "Pinky": 4}
 LENGTHS_CM = {"Shoulder": 15, "Arm": 28, "ForeArm": 25, "Hand": 8, "UpLeg": 10, "Leg": 43, "Foot": 41, "ToeBase": 14}
+# The left is at larger x. Arms point to the sides.
+AXES = {"Leg": (0, -1, 0), "Foot": (0, -1, 0), "ToeBase": (0, 0, 1)}
 
 # Reads the file that each line names, and answers with the seconds and the bytes of the last sequence's checksum.
 READER = """
@@ -44,7 +46,7 @@ import numpy as np
 from gfp_serve.formats import bvh
 for line in sys.stdin:
     start = time.perf_counter()
-    (clip,) = bvh.read(Path(line.strip()))
+    (clip,) = (each for each in bvh.read(Path(line.strip())) if hasattr(each, "sequence"))  # and not a remark
     seconds = time.perf_counter() - start
     limbs = np.delete(clip.sequence, [7, 11, 21, 22, 23, 24], axis=2)  # all but hands
     print(seconds, hashlib.sha256(limbs.tobytes()).hexdigest(), flush=True)
@@ -72,9 +74,11 @@ def write_file(path: Path, joints: list[tuple[str, str, float]], num_frames: int
     lines = ["HIERARCHY"]
 
     def add(name: str, length: float, depth: int) -> None:
-        axis = (0, 1, 0) if name in TRUNK else (1, 0, 0)
+        part = name.removeprefix("Left").removeprefix("Right")
+        sideways = -1 if name.startswith("Right") else 1
+        axis = (0, 1, 0) if name in TRUNK else AXES.get(part, (sideways, 0, 0))
         tabs = "\t" * depth
-        offset = " ".join(f"{length * part:.6f}" for part in axis) if depth else "0 0 0"
+        offset = " ".join(f"{length * along:.6f}" for along in axis) if depth else "0 0 0"
         channels = "3" if depth else "6 Xposition Yposition Zposition"
         lines.extend([f"{tabs}{'JOINT' if depth else 'ROOT'} {name}", tabs + "{", f"{tabs}\tOFFSET {offset}"])
         lines.append(f"{tabs}\tCHANNELS {channels} Zrotation Xrotation Yrotation")
@@ -86,7 +90,8 @@ def write_file(path: Path, joints: list[tuple[str, str, float]], num_frames: int
         lines.append(tabs + "}")
 
     add(joints[0][0], 0, 0)
-    turns = np.random.default_rng(0).normal(0, 0.5, (num_frames, 3 + 3 * len(joints))).cumsum(axis=0)
+    # Joints turn by at most 15 degrees, so that the body stands, which says which way is up.
+    turns = 15 * np.sin(np.random.default_rng(0).normal(0, 0.03, (num_frames, 3 + 3 * len(joints))).cumsum(axis=0))
     lines += ["MOTION", f"Frames: {num_frames}", "Frame Time: 0.0083333"]
     lines += [" ".join(f"{value:.6f}" for value in row) for row in turns]
     path.write_text("\n".join(lines) + "\n", encoding="ascii")
