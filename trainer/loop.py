@@ -91,6 +91,11 @@ class Trainer:
             device=self.device,
         )
         self.lessons: Lessons | None = None
+        if config.terms.view_weight and parallel.num_processes() > 1:
+            raise ValueError(
+                "--view-weight compares all clips of a step, which several processes do not do yet; start one process, "
+                "or leave it out."
+            )
         if config.terms.are_used:
             self.lessons = Lessons(
                 store,

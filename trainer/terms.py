@@ -86,10 +86,14 @@ class Terms(nn.Module):
         self.head = nn.Linear(encoder.config.width, config.embedding_size)
         self.statistics = nn.Linear(encoder.config.width, config.statistics_size)
         self.apply(init_weights)
+        # Processes that share a run would wait for the gradients of a part that no term uses.
+        self.head.requires_grad_(bool(config.label_weight or config.view_weight))
+        self.statistics.requires_grad_(bool(config.statistics_weight))
         self.register_buffer("source_of_class", source_of_class)
         self.register_buffer("basis", basis)  # the directions of pose statistics that are served, see `learned_head`
         # Of each class as it is, then of each mirrored.
-        self.class_vectors = nn.Parameter(F.normalize(torch.randn(2 * len(source_of_class), config.embedding_size)))
+        vectors = F.normalize(torch.randn(2 * len(source_of_class), config.embedding_size))
+        self.class_vectors = nn.Parameter(vectors, requires_grad=bool(config.label_weight))
 
     def forward(self, encoder: SkeletonEncoder, lesson: Lesson) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """The weighted sum of the terms, and each of them."""

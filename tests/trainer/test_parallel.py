@@ -102,6 +102,19 @@ def test_two_processes_have_the_loss_of_one_with_the_whole_batch(store: ClipStor
         torch.testing.assert_close(b.objective[name], a.objective[name], rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("weights", [("--label-weight", 1, "--statistics-weight", 1), ("--statistics-weight", 1)])
+def test_two_processes_have_the_terms_of_one(store: ClipStore, tmp_path: Path, weights: tuple[object, ...]) -> None:
+    words = (*TINY, *weights, "--frame", "body")
+    train_alone(store, tmp_path / "one", *words)
+    train_together(store, tmp_path / "two", *words)
+    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-4)
+
+
+def test_views_are_refused_by_several_processes(store: ClipStore, tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="--view-weight compares all clips of a step"):
+        train_together(store, tmp_path / "two", *TINY, "--view-weight", 1)
+
+
 def test_a_run_of_two_processes_is_stopped_by_one_signal_and_goes_on_in_one(
     store: ClipStore, whole: Path, tmp_path: Path
 ) -> None:
