@@ -8,19 +8,18 @@ from typing import Any, BinaryIO
 import torch
 from torch import nn
 
-from gfp_serve.errors import GfpError
+from gfp_serve.errors import GfpError, InvalidRequestError
 from gfp_serve.files import written_whole
 from gfp_serve.preprocess import PreprocessConfig
 from trainer.config import TrainConfig
 from trainer.data.store import ClipStore
 from trainer.encoder import SkeletonEncoder
-from trainer.learned_head import BesideStatistics, LearnedHead
+from trainer.general_features import GeneralHead
+from trainer.learned_head import SERVED_SHARES, CountedStatistics, LearnedHead, Shares, SideBySide
 from trainer.objectives import Objective
 
 FORMAT_VERSION = 2  # 2: any objective
 CHECKPOINT_FILE = "checkpoint.pt"
-# Of the cosine that is served, the part of pose statistics.
-STATISTICS_SHARE = 0.5
 
 
 class CheckpointError(GfpError):
@@ -93,21 +92,38 @@ class Checkpoint:
         _load(encoder, self.encoder, "encoder")
         return encoder.eval()
 
-    def build_embedding(self, statistics_share: float | None = None) -> nn.Module:
-        """What the run taught to embed: the encoder, or its learned head beside pose statistics.
+    def build_embedding(self, shares: Shares = SERVED_SHARES) -> nn.Module:
+        """What the run taught to embed: the encoder, or what it learned beside pose statistics, weighted by `shares`.
 
-        `statistics_share` is the weight of these; by default it is `STATISTICS_SHARE`, and 0 leaves them out. A run
-        that learned no head has none beside it. Raises what `build_encoder` does.
+        A part of share 0 is left out. Raises `InvalidRequestError` when no part that the run has is left, and what
+        `build_encoder` does.
         """
         encoder = self.build_encoder()
-        if "terms.head.weight" not in self.objective:
+        terms = self.config.terms
+        if not (terms.label_weight or terms.view_weight):  # nothing but the encoder learned
             return encoder
-        weight = self.objective["terms.head.weight"]
-        head = nn.Linear(weight.shape[1], weight.shape[0])
-        _load(head, {name: self.objective[f"terms.head.{name}"] for name in ("weight", "bias")}, "head")
-        learned = LearnedHead(encoder, head)
-        share = STATISTICS_SHARE if statistics_share is None else statistics_share
-        return (BesideStatistics(learned, self.objective["terms.basis"], share) if share else learned).eval()
+        parts: dict[str, nn.Module] = {"statistics": CountedStatistics(self.objective["terms.basis"])}
+        if terms.embedding_size:
+            head = nn.Linear(self.config.encoder.width, terms.embedding_size)
+            self._load_part(head, "head")
+            parts["tokens"] = LearnedHead(encoder, head)
+        if terms.general_size:
+            parts["general"] = GeneralHead(terms.general_hidden_size, terms.general_size)
+            self._load_part(parts["general"], "general")
+        chosen = {name: share for name, share in shares._asdict().items() if name in parts and share > 0}
+        if not chosen:
+            raise InvalidRequestError(
+                f"nothing is left to embed with: this run has {', '.join(sorted(parts))}; give one of them a share "
+                f"above 0."
+            )
+        if len(chosen) == 1:
+            return parts[next(iter(chosen))].eval()
+        return SideBySide([parts[name] for name in chosen], list(chosen.values())).eval()
+
+    def _load_part(self, module: nn.Module, name: str) -> None:
+        beginning = f"terms.{name}."
+        own = {key.removeprefix(beginning): value for key, value in self.objective.items() if key.startswith(beginning)}
+        _load(module, own, name)
 
     def load_objective(self, objective: Objective) -> None:
         """Put all weights, those of the encoder too, into a newly built objective. Raises `CheckpointError`."""

@@ -136,11 +136,25 @@ PRESETS: dict[str, TrainConfig] = {
         log_every_steps=20,
         save_every_epochs=1,
     ),
-    # The encoder of the product: from labels and pose statistics, on clips of all kinds. See docs/train.md.
+    # The encoder of the product: from labels, on clips of all kinds, by general features alone; minutes on a CPU.
+    "general-features": TrainConfig(
+        encoder=EncoderConfig(width=128, depth=4, num_heads=4, frame="body"),
+        objective=NoObjectiveConfig(),
+        terms=TermsConfig(label_weight=1.0, temperature=0.2, embedding_size=0, general_size=352),
+        epochs=60,
+        batch_clips=96,
+        warmup_epochs=1,
+        floor_lr=2e-5,
+        log_every_steps=100,
+        save_every_epochs=10,
+    ),
+    # The same beside what the encoder learns of tokens. See docs/train.md.
     "general": TrainConfig(
         encoder=EncoderConfig(width=128, depth=4, num_heads=4, frame="body"),
         objective=NoObjectiveConfig(),
-        terms=TermsConfig(label_weight=1.0, statistics_weight=1.0),
+        terms=TermsConfig(
+            label_weight=1.0, statistics_weight=1.0, temperature=0.2, embedding_size=128, general_size=224
+        ),
         epochs=60,
         batch_clips=96,
         warmup_epochs=1,

@@ -117,13 +117,8 @@ class PoseStatistics(nn.Module):
         deviation = _mean((joints - _mean(joints, known)[:, :, None]).square(), known).sqrt()
         lag = self.lag_frames
         displacement = _mean((joints[:, :, lag:] - joints[:, :, :-lag]).abs(), known[:, :, lag:] & known[:, :, :-lag])
-        # From the spine outwards, joints that are lacking throughout take what their parent has.
-        for _ in range(_DEPTH_OF_TREE):
-            of_parent = has[..., self.parents]
-            parts = torch.where(has[:, :, None], parts, parts[..., self.parents] + self.from_parent)
-            deviation = torch.where(has, deviation, deviation[..., self.parents])
-            displacement = torch.where(has, displacement, displacement[..., self.parents])
-            has = has | of_parent
+        parts = self.with_lacking(parts, has[:, :, None], self.from_parent)
+        deviation, displacement = self.with_lacking(deviation, has), self.with_lacking(displacement, has)
         path_parts = self._means_of_parts(path, has_root[..., None])
         return torch.cat(
             [
@@ -134,6 +129,18 @@ class PoseStatistics(nn.Module):
             ],
             dim=1,
         )
+
+    def with_lacking(
+        self,
+        values: Float[Tensor, "rows 3 *parts joints"],
+        has: Bool[Tensor, "rows 1 *some joints"],
+        way: Float[Tensor, "3 1 joints"] | float = 0.0,
+    ) -> Float[Tensor, "rows 3 *parts joints"]:
+        """The values, with those of each joint that is lacking throughout from its parent, and the way from there."""
+        for _ in range(_DEPTH_OF_TREE):  # from the spine outwards
+            values = torch.where(has, values, values[..., self.parents] + way)
+            has = has | has[..., self.parents]
+        return values
 
     def _with_partners(
         self, joints: Float[Tensor, "rows 3 frames joints"], known: Bool[Tensor, "rows 1 frames joints"]

@@ -1,4 +1,8 @@
-"""The embedding that labels and views taught, alone and beside pose statistics."""
+"""The embedding that labels and views taught, alone and beside others in one vector."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -36,25 +40,52 @@ class LearnedHead(nn.Module):
         return self.head(self.encoder(segments, first_known(order, known, self.num_tokens)).mean(dim=1))
 
 
-class BesideStatistics(nn.Module):
-    """Another model's features and pose statistics in one vector, whose cosine is a weighted mean of their cosines.
-
-    `basis` has the directions in which pose statistics are kept, and `share` is the weight of their cosine. Statistics
-    know fine gestures of whole clips; what is learned knows clips that are cut, slow or held still.
-    """
+class CountedStatistics(nn.Module):
+    """Pose statistics along the directions of `basis`, which keep most of their cosines in fewer numbers."""
 
     basis: Tensor
+    keep_lacking = True  # see `embedding.sampling_for`
 
-    def __init__(self, model: nn.Module, basis: Float[Tensor, "numbers kept"], share: float) -> None:
+    def __init__(self, basis: Float[Tensor, "numbers kept"]) -> None:
         super().__init__()
-        self.model, self.statistics, self.share = model, PoseStatistics(), share
-        self.keep_lacking = getattr(model, "keep_lacking", False)
+        self.statistics = PoseStatistics()
         self.register_buffer("basis", basis)
 
     def features(self, bodies: Float[Tensor, "rows frames joints 3"]) -> Float[Tensor, "rows size"]:
-        learned = F.normalize(self.model.features(bodies), dim=1)  # type: ignore[operator]
-        counted = F.normalize(self.statistics.features(bodies) @ self.basis, dim=1)
-        return torch.cat([(1 - self.share) ** 0.5 * learned, self.share**0.5 * counted], dim=1)
+        return self.statistics.features(bodies) @ self.basis
+
+
+class Shares(NamedTuple):
+    """The weight of each part in the similarity that is served. Parts that a run does not have are left out.
+
+    What tokens learned knows the order of movements; what general features learned needs few labelled clips; counted
+    pose statistics know fine gestures of actions that nobody taught.
+    """
+
+    tokens: float
+    general: float
+    statistics: float
+
+
+# Chosen on people who were held out, see docs/train.md.
+SERVED_SHARES = Shares(0.3, 0.5, 0.2)
+
+
+class SideBySide(nn.Module):
+    """Features of several models in one vector, whose cosine is the mean of their cosines, weighted by `shares`."""
+
+    def __init__(self, parts: Sequence[nn.Module], shares: Sequence[float]) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(parts)
+        self.roots = [math.sqrt(share / math.fsum(shares)) for share in shares]
+        self.keep_lacking = any(getattr(part, "keep_lacking", False) for part in parts)
+
+    def features(self, bodies: Float[Tensor, "rows frames joints 3"]) -> Float[Tensor, "rows size"]:
+        found = [
+            root * F.normalize(part.features(bodies), dim=1)  # type: ignore[operator]
+            for part, root in zip(self.parts, self.roots, strict=True)
+        ]
+        return torch.cat(found, dim=1)
 
 
 def _spread_order(num_segments: int, num_joints: int) -> Float[Tensor, "1 tokens"]:

@@ -111,9 +111,11 @@ class Trainer:
             )
             # With random weights of its own, so that those of the objective are the same with and without it.
             torch.manual_seed(config.seed)
-            self.objective.terms = Terms(encoder, config.terms, self.lessons.source_of_class, self.lessons.basis).to(
-                self.device
-            )
+            terms = Terms(encoder, config.terms, self.lessons.source_of_class, self.lessons.basis)
+            if terms.general is not None and resume is None:
+                terms.general.fit(self.lessons.general_features())
+            self.objective.terms = terms.to(self.device)
+            encoder.requires_grad_(config.terms.read_tokens or not isinstance(config.objective, NoObjectiveConfig))
         self.steps_per_epoch = steps_per_epoch(len(self.clips.index), config.batch_clips)
         self.total_steps = config.epochs * self.steps_per_epoch
         self.optimizer = adamw(self.objective, config)

@@ -1,13 +1,15 @@
 """What an encoder may learn beside an objective: from labels, from general features of whole clips, from two views.
 
-These terms look at the embedding, which is what is served: the mean of the tokens of a body, through a linear head.
+These terms look at the embedding, which is what is served: the mean of the tokens of a body, through a linear head; and
+beside it, if asked for, what a small network makes of general features (`general_features`). Each is a part of its own,
+and learns by itself.
 
 - *Labels*: clips of a class come together, and apart from other classes of their source. It is the softmax over class
   vectors by cosine (Wang et al. 2017, "NormFace", arXiv 1704.06369), which is supervised contrast (Khosla et al. 2020)
   against the mean of each class. A mirrored clip is of a class of its own, and is not told apart from its unmirrored
   one.
-- *Statistics*: the tokens of a changed window predict the whitened pose statistics of the whole clip, unchanged. It is
-  a general feature (GFP) that does not have to be learned, cannot collapse, and teaches what changes must not matter.
+- *Statistics*: the tokens of a changed window predict the pose statistics of the whole clip, unchanged. It is a general
+  feature (GFP) that does not have to be learned, cannot collapse, and teaches what changes must not matter.
 - *Views*: two windows of one clip come together, and apart from those of other clips (van den Oord et al. 2018,
   "InfoNCE", arXiv 1807.03748). It needs no labels.
 """
@@ -23,6 +25,7 @@ from torch.nn import functional as F
 
 from gfp_serve.settings import setting
 from trainer.encoder import SkeletonEncoder, init_weights
+from trainer.general_features import GeneralHead
 from trainer.masking import first_known
 from trainer.parallel import mean_square, total
 
@@ -35,7 +38,9 @@ class TermsConfig:
     statistics_weight: float = setting(0.0, "Weight of predicting the pose statistics of the whole, unchanged clip.")
     view_weight: float = setting(0.0, "Weight of bringing two windows of a clip together, which needs no labels.")
     temperature: float = setting(0.1, "Sharpness by which labels and views are told apart; lower is sharper.")
-    embedding_size: int = setting(256, "Numbers of the embedding that labels and views learn, and that is served.")
+    embedding_size: int = setting(256, "Numbers of what is learned of tokens, by labels and views; 0 = nothing.")
+    general_size: int = setting(0, "Numbers of what is learned of general features; 0 = nothing.")
+    general_hidden_size: int = setting(512, "Numbers between the two layers that learn from general features.")
     statistics_size: int = setting(160, "Principal directions of pose statistics that are predicted.")
     term_tokens: int = setting(75, "Random tokens of a body that these terms show to the encoder.")
 
@@ -47,14 +52,33 @@ class TermsConfig:
                 )
         if not 0 < self.temperature < math.inf:
             raise ValueError(f"--temperature is {self.temperature}; it must be above 0 and finite.")
-        for name in ("embedding_size", "statistics_size", "term_tokens"):
+        for name in ("general_hidden_size", "statistics_size", "term_tokens"):
             if getattr(self, name) < 1:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be at least 1.")
+
+        for name in ("embedding_size", "general_size"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be 0 or more.")
+        learns = bool(self.label_weight or self.view_weight)
+        if self.general_size and not learns:
+            raise ValueError(
+                "--general-size needs --label-weight or --view-weight, from which its numbers are learned."
+            )
+        if learns and not (self.embedding_size or self.general_size):
+            raise ValueError(
+                "--embedding-size and --general-size are both 0, so labels and views have nothing to teach; give one "
+                "of them some numbers."
+            )
 
     @property
     def are_used(self) -> bool:
         """Whether any term has a weight."""
         return any((self.label_weight, self.statistics_weight, self.view_weight))
+
+    @property
+    def read_tokens(self) -> bool:
+        """Whether any term teaches the encoder. Otherwise only general features are learned from."""
+        return bool(self.statistics_weight or (self.embedding_size and (self.label_weight or self.view_weight)))
 
 
 class Lesson(NamedTuple):
@@ -65,7 +89,7 @@ class Lesson(NamedTuple):
     uniform: Float[Tensor, "clips tokens"]  # random numbers in [0, 1) by which tokens are chosen
     labels: Int[Tensor, " clips"]  # classes of sources; -1 = none
     mirrored: Bool[Tensor, " clips"]
-    statistics: Float[Tensor, "clips size"]  # of the whole clips, whitened
+    statistics: Float[Tensor, "clips size"]  # of the whole clips, along main directions
 
 
 class Terms(nn.Module):
@@ -83,51 +107,67 @@ class Terms(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
-        self.head = nn.Linear(encoder.config.width, config.embedding_size)
+        self.head = nn.Linear(encoder.config.width, config.embedding_size) if config.embedding_size else None
         self.statistics = nn.Linear(encoder.config.width, config.statistics_size)
+        self.general = GeneralHead(config.general_hidden_size, config.general_size) if config.general_size else None
         self.apply(init_weights)
         # Processes that share a run would wait for the gradients of a part that no term uses.
-        self.head.requires_grad_(bool(config.label_weight or config.view_weight))
+        if self.head is not None:
+            self.head.requires_grad_(bool(config.label_weight or config.view_weight))
         self.statistics.requires_grad_(bool(config.statistics_weight))
         self.register_buffer("source_of_class", source_of_class)
         self.register_buffer("basis", basis)  # the directions of pose statistics that are served, see `learned_head`
-        # Of each class as it is, then of each mirrored.
-        vectors = F.normalize(torch.randn(2 * len(source_of_class), config.embedding_size))
-        self.class_vectors = nn.Parameter(vectors, requires_grad=bool(config.label_weight))
+        # Of each class as it is, then of each mirrored; of tokens, then of general features.
+        sizes = [size for size in (config.embedding_size, config.general_size) if size]
+        vectors = [F.normalize(torch.randn(2 * len(source_of_class), size)) for size in sizes]
+        self.class_vectors = nn.ParameterList(
+            nn.Parameter(each, requires_grad=bool(config.label_weight)) for each in vectors
+        )
 
     def forward(self, encoder: SkeletonEncoder, lesson: Lesson) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """The weighted sum of the terms, and each of them."""
         config = self.config
-        bodies, known = encoder.placed(lesson.bodies)
-        if known is None:  # seen from the room, where lacking joints are NaN still
-            known = ~bodies.isnan().any(dim=3)
-            bodies = bodies.nan_to_num()
-        segments, seen = encoder.cut(bodies @ lesson.turns.transpose(1, 2)[:, None], known)
-        visible = first_known(lesson.uniform, cast(Tensor, seen), config.term_tokens)
-        features = encoder(segments, visible).mean(dim=1)
-        with torch.autocast(features.device.type, enabled=False):
-            features = features.float()
-            vectors = F.normalize(self.head(features), dim=1)
-            terms = {}
-            if config.label_weight:
-                terms["labels"] = self._labels(vectors, lesson)
-            if config.statistics_weight:
-                terms["statistics"] = mean_square(self.statistics(features) - lesson.statistics)
-            if config.view_weight:
-                terms["views"] = self._views(vectors)
+        features = self._token_means(encoder, lesson) if config.read_tokens else None
+        with torch.autocast(lesson.bodies.device.type, enabled=False):
+            parts, terms = {}, {}
+            if features is not None:
+                features = features.float()
+                if config.statistics_weight:
+                    terms["statistics"] = mean_square(self.statistics(features) - lesson.statistics)
+                if self.head is not None:
+                    parts[""] = F.normalize(self.head(features), dim=1)
+            if self.general is not None:
+                parts["_general"] = F.normalize(self.general.features(lesson.bodies, lesson.turns), dim=1)
+            for (part, vectors), classes in zip(parts.items(), self.class_vectors, strict=True):
+                if config.label_weight:
+                    terms[f"labels{part}"] = self._labels(vectors, F.normalize(classes, dim=1), lesson)
+                if config.view_weight:
+                    terms[f"views{part}"] = self._views(vectors)
             weights = {
                 "labels": config.label_weight,
                 "statistics": config.statistics_weight,
                 "views": config.view_weight,
             }
-            return sum((weights[name] * term for name, term in terms.items()), features.new_zeros(())), terms
+            weighted = [weights[name.removesuffix("_general")] * term for name, term in terms.items()]
+            return sum(weighted, lesson.bodies.new_zeros(())), terms
 
-    def _labels(self, vectors: Float[Tensor, "clips size"], lesson: Lesson) -> Float[Tensor, ""]:
+    def _token_means(self, encoder: SkeletonEncoder, lesson: Lesson) -> Float[Tensor, "clips width"]:
+        bodies, known = encoder.placed(lesson.bodies)
+        if known is None:  # seen from the room, where lacking joints are NaN still
+            known = ~bodies.isnan().any(dim=3)
+            bodies = bodies.nan_to_num()
+        segments, seen = encoder.cut(bodies @ lesson.turns.transpose(1, 2)[:, None], known)
+        visible = first_known(lesson.uniform, cast(Tensor, seen), self.config.term_tokens)
+        return encoder(segments, visible).mean(dim=1)
+
+    def _labels(
+        self, vectors: Float[Tensor, "clips size"], class_vectors: Float[Tensor, "sides size"], lesson: Lesson
+    ) -> Float[Tensor, ""]:
         classes = len(self.source_of_class)
         has_label = lesson.labels >= 0
         label = lesson.labels.clamp_min(0)
         mine = label + classes * lesson.mirrored
-        logits = vectors @ F.normalize(self.class_vectors, dim=1).T / self.config.temperature
+        logits = vectors @ class_vectors.T / self.config.temperature
         same_source = self.source_of_class[label][:, None] == self.source_of_class
         same_source = torch.cat([same_source, same_source], dim=1)
         other_side = F.one_hot((mine + classes) % (2 * classes), 2 * classes).bool()

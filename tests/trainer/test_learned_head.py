@@ -10,7 +10,7 @@ from gfp_serve.preprocess import MODEL_LAYOUT
 from tests.support.person import waving
 from trainer.embedding import PoseStatistics
 from trainer.encoder import EncoderConfig, SkeletonEncoder
-from trainer.learned_head import SERVED_TOKENS, BesideStatistics, LearnedHead
+from trainer.learned_head import SERVED_TOKENS, CountedStatistics, LearnedHead, SideBySide
 from trainer.masking import first_known
 
 
@@ -56,12 +56,21 @@ def test_a_row_with_few_known_tokens_has_them_again_and_again() -> None:
 
 
 @pytest.mark.parametrize("share", [0.3, 0.7])
-def test_beside_statistics_cosines_are_a_weighted_mean(model: LearnedHead, bodies: torch.Tensor, share: float) -> None:
+def test_side_by_side_cosines_are_a_weighted_mean(model: LearnedHead, bodies: torch.Tensor, share: float) -> None:
     torch.manual_seed(1)
     clips = bodies + 0.2 * torch.randn((6, *bodies.shape[1:]))
+    parts = [model, CountedStatistics(torch.eye(618))]
     with torch.inference_mode():
-        both = F.normalize(BesideStatistics(model, torch.eye(618), share).features(clips), dim=1)
+        both = F.normalize(SideBySide(parts, [1 - share, share]).features(clips), dim=1)
         learned = F.normalize(model.features(clips), dim=1)
         counted = F.normalize(PoseStatistics().features(clips), dim=1)
     expected = (1 - share) * learned @ learned.T + share * counted @ counted.T
     torch.testing.assert_close(both @ both.T, expected, atol=1e-5, rtol=0)
+
+
+def test_shares_need_not_add_up_to_one(model: LearnedHead, bodies: torch.Tensor) -> None:
+    parts = [model, CountedStatistics(torch.eye(618))]
+    with torch.inference_mode():
+        some, more = (SideBySide(parts, shares).features(bodies) for shares in ([0.1, 0.3], [1.0, 3.0]))
+    torch.testing.assert_close(some, more)
+    torch.testing.assert_close(some.norm(dim=1), torch.ones(1))

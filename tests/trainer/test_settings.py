@@ -42,6 +42,8 @@ TERMS: dict[str, Any] = {
     "view_weight": 1.0,
     "temperature": 0.2,
     "embedding_size": 64,
+    "general_size": 16,
+    "general_hidden_size": 32,
     "statistics_size": 8,
     "term_tokens": 40,
 }
@@ -54,10 +56,12 @@ VIEWS: dict[str, Any] = {
     "yaw": 0.0,
     "tilt": 0.0,
     "scale": 0.0,
+    "limb_lengths": 0.0,
     "offset_m": 0.1,
     "noise_m": 0.1,
     "no_travel_odds": 1.0,
     "fewer_joints_odds": 1.0,
+    "lost_joints_odds": 1.0,
     "flat_odds": 1.0,
 }
 CLASS_DRAWS: dict[str, Any] = {"sources_per_step": 2, "clips_per_class": 2}

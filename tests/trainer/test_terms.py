@@ -45,7 +45,7 @@ def test_labels_are_told_apart_from_classes_of_their_source_alone() -> None:
     terms, encoder = terms_of(label_weight=2.0)
     loss, found = terms(encoder, lesson())
     _, vectors = vectors_of(terms, encoder, lesson())
-    classes = F.normalize(terms.class_vectors, dim=1)
+    classes = F.normalize(terms.class_vectors[0], dim=1)
     expected = []
     for row, (label, mirrored) in enumerate(zip(LABELS.tolist(), MIRRORED.tolist(), strict=True)):
         if label < 0:
@@ -103,3 +103,19 @@ def test_every_term_teaches_the_encoder(weights: dict[str, float]) -> None:
 def test_a_value_that_cannot_be_is_refused(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         TermsConfig(**wrong)
+
+
+def test_general_features_learn_from_labels_by_themselves() -> None:
+    terms, encoder = terms_of(label_weight=1.0, general_size=6, general_hidden_size=5)
+    assert terms.general is not None
+    loss, found = terms(encoder, lesson())
+    assert set(found) == {"labels", "labels_general"}
+    torch.testing.assert_close(loss, found["labels"] + found["labels_general"])
+    found["labels_general"].backward()
+    assert float(terms.general.hidden.weight.grad.abs().sum()) > 0
+    assert all(weight.grad is None for weight in encoder.parameters())
+
+
+def test_general_features_need_something_to_learn_from() -> None:
+    with pytest.raises(ValueError, match="--general-size needs --label-weight or --view-weight"):
+        TermsConfig(statistics_weight=1.0, general_size=8)

@@ -11,6 +11,7 @@ from gfp_serve.cli.progress import Bars, progress
 from trainer.checkpoint import Checkpoint
 from trainer.cli.evaluation import EvaluationRequest, exit_on_ctrl_c, learning_progress, protocol
 from trainer.cli.readout_options import ReadoutChoice, readout_options
+from trainer.cli.suite import suite_command
 from trainer.cli.tables import print_rows, print_semi_supervised
 from trainer.devices import pick_device
 from trainer.evaluate.candidates import (
@@ -43,6 +44,8 @@ def gfp_evaluate() -> None:
     epoch: the best epoch would be chosen by the test clips, which makes it look too good.
     """
 
+
+gfp_evaluate.add_command(suite_command)
 
 _READOUT = readout_options(
     "Also measure with a read-out that is fitted on the clips of this store outside its test split (see gfp-export "

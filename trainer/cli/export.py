@@ -10,10 +10,11 @@ from gfp_serve.cli.options import Command
 from gfp_serve.cli.progress import errors, progress
 from gfp_serve.formats import Clip, find_files, read_clips
 from gfp_serve.preprocess import PreprocessConfig, SampleConfig
-from trainer.checkpoint import STATISTICS_SHARE, Checkpoint
+from trainer.checkpoint import Checkpoint
 from trainer.cli.readout_options import ReadoutChoice, readout_options
 from trainer.embedding import PoseStatistics, sampling_for
 from trainer.export import Origin, choose_canonical, export_bundle
+from trainer.learned_head import SERVED_SHARES, Shares
 from trainer.objectives import name_of
 
 _PATH = click.Path(path_type=Path)
@@ -44,10 +45,14 @@ _PATH = click.Path(path_type=Path)
     help="Round weights to 16 bits, which halves the file; it still computes in 32 bits.",
 )
 @click.option(
-    "--statistics-share",
-    type=click.FloatRange(0, 1, max_open=True),
-    help="Of a run with a learned head, the part that pose statistics beside it have in the similarity. [default: "
-    f"{STATISTICS_SHARE}]",
+    "--shares",
+    nargs=3,
+    type=click.FloatRange(0, 1),
+    default=SERVED_SHARES,
+    metavar="TOKENS GENERAL STATISTICS",
+    show_default=True,
+    help="Of a run that learned an embedding, the weights in the similarity of what tokens learned, of what general "
+    "features learned, and of pose statistics. 0 leaves a part out.",
 )
 @click.option("--name", help="What the encoder is called in the server's replies. [default: its objective]")
 @click.option("--overwrite", is_flag=True, help="Replace the bundle if it exists.")
@@ -58,7 +63,7 @@ def gfp_export(
     recordings: tuple[Path, ...],
     readout: ReadoutChoice,
     half: bool,
-    statistics_share: float | None,
+    shares: tuple[float, float, float],
     name: str | None,
     overwrite: bool,
 ) -> None:
@@ -81,7 +86,7 @@ def gfp_export(
         preprocess = PreprocessConfig(sampling=sampling_for(model, SampleConfig()))
     else:
         checkpoint = Checkpoint.read(run)
-        model, preprocess = checkpoint.build_embedding(statistics_share), checkpoint.preprocess
+        model, preprocess = checkpoint.build_embedding(Shares(*shares)), checkpoint.preprocess
         origin = Origin(
             name=name or name_of(checkpoint.config.objective),
             objective=name_of(checkpoint.config.objective),

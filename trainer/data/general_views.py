@@ -19,6 +19,9 @@ from gfp_serve.settings import setting
 _MIN_FRAMES = 24
 # Points at which the speed of time is drawn; it goes straight between them.
 _WARP_POINTS = 6
+# Of a clip that loses joints, the share of joints, and the largest share of its frames in which one is lost.
+_LOST_JOINTS = 0.2
+_LONGEST_LOSS = 0.6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,21 +36,24 @@ class GeneralViewsConfig:
     yaw: float = setting(0.4, "Spread (std) of turns about the vertical.")
     tilt: float = setting(0.08, "Spread (std) of turns about the other two axes.")
     scale: float = setting(0.12, "Spread (std) of sizes.")
+    limb_lengths: float = setting(0.1, "Spread (std) of the logarithm of each limb's length, the same on both sides.")
     offset_m: float = setting(0.01, "Spread (std) of a joint's constant error.")
     noise_m: float = setting(0.01, "Largest spread (std) of a joint's error in each frame.")
     no_travel_odds: float = setting(0.25, "Odds that each frame is seen from its root, as MediaPipe's are.")
     fewer_joints_odds: float = setting(0.45, "Odds that joints are taken away as another layout lacks them.")
+    lost_joints_odds: float = setting(0.2, "Odds that some joints are lost for a while.")
     flat_odds: float = setting(0.15, "Odds that a camera takes the depth away.")
 
     def __post_init__(self) -> None:
-        for name in ("rest_odds", "rest_share", "mirror_odds", "no_travel_odds", "fewer_joints_odds", "flat_odds"):
+        shares = ("rest_odds", "rest_share", "mirror_odds", "no_travel_odds", "fewer_joints_odds")
+        for name in (*shares, "lost_joints_odds", "flat_odds"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be from 0 to 1.")
         if not 0 < self.window_share <= 1:
             raise ValueError(f"--window-share is {self.window_share}; it must be above 0 and at most 1.")
         if self.rest_share == 1:
             raise ValueError("--rest-share is 1, so nobody would move; it must be below 1.")
-        for name in ("time_warp", "yaw", "tilt", "scale", "offset_m", "noise_m"):
+        for name in ("time_warp", "yaw", "tilt", "scale", "limb_lengths", "offset_m", "noise_m"):
             if not 0 <= getattr(self, name) < math.inf:  # NaN too
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be 0 or more.")
 
@@ -83,6 +89,7 @@ def change(bodies: Float[Tensor, "clips frames joints 3"], config: GeneralViewsC
     count, frames, joints, _ = bodies.shape
     mirrored = _uniform(count, draws) < config.mirror_odds
     seen = torch.where(_each(mirrored), mirror(bodies), bodies)
+    seen = with_limb_lengths(seen, (config.limb_lengths * _normal((count, joints), draws)).exp())
     noise = config.noise_m * _uniform(count, draws)
     seen = seen + config.offset_m * _normal((count, 1, joints, 3), draws)
     seen = seen + _each(noise) * _normal((count, frames, joints, 3), draws)
@@ -93,6 +100,7 @@ def change(bodies: Float[Tensor, "clips frames joints 3"], config: GeneralViewsC
     without = _WITHOUT.to(bodies.device)
     chosen = torch.randint(len(without), (count,), generator=draws, device=bodies.device)
     seen = seen.masked_fill((without[chosen] & fewer[:, None])[:, None, :, None], torch.nan)
+    seen = torch.where(_lost(count, frames, joints, config, draws)[..., None], torch.nan, seen)
     flat = _uniform(count, draws) < config.flat_odds
     camera = _turns(
         _uniform(count, draws, -math.pi, math.pi),
@@ -125,6 +133,43 @@ def mirror(bodies: Float[Tensor, "clips frames joints 3"]) -> Float[Tensor, "cli
     return swapped * swapped.new_tensor([-1.0, 1.0, 1.0])
 
 
+def with_limb_lengths(
+    bodies: Float[Tensor, "clips frames joints 3"], factors: Float[Tensor, "clips joints"]
+) -> Float[Tensor, "clips frames joints 3"]:
+    """Each joint further from its parent by its factor, and all that hangs on it moved along.
+
+    Of two partners, the second takes the factor of the first. Where the parent is lacking, a joint keeps its
+    way from there.
+    """
+    factors = factors[:, _FIRST_PARTNERS.to(factors.device)]
+    bones = (bodies - bodies[:, :, _PARENTS.to(bodies.device)]).nan_to_num()
+    longer = bones * (factors - 1)[:, None, :, None]
+    return bodies + _ON_THE_WAY.to(bodies.device) @ longer
+
+
+def _lost(
+    count: int, frames: int, joints: int, config: GeneralViewsConfig, draws: torch.Generator
+) -> Bool[Tensor, "clips frames joints"]:
+    """Which joints are lost in which frames: each of some joints for one span."""
+    loses = (_uniform(count, draws) < config.lost_joints_odds)[:, None]
+    is_lost = loses & (torch.rand((count, joints), generator=draws, device=draws.device) < _LOST_JOINTS)
+    span = torch.rand((2, count, joints), generator=draws, device=draws.device)
+    length = _LONGEST_LOSS * span[0]
+    start = (1 - length) * span[1]
+    time = (torch.arange(frames, device=draws.device) / frames)[None, :, None]
+    return is_lost[:, None] & (time >= start[:, None]) & (time < (start + length)[:, None])
+
+
+def _on_the_way() -> Tensor:
+    """Row j has a 1 for each joint on the way from joint j to the root, and for j itself."""
+    rows = torch.eye(MODEL_LAYOUT.num_joints)
+    for joint in range(MODEL_LAYOUT.num_joints):
+        at = joint
+        while (at := MODEL_LAYOUT.parents[at]) >= 0:
+            rows[joint, at] = 1
+    return rows
+
+
 def _partners() -> Tensor:
     pairs = dict(MODEL_LAYOUT.pairs) | {right: left for left, right in MODEL_LAYOUT.pairs}
     return torch.tensor([pairs.get(joint, joint) for joint in range(MODEL_LAYOUT.num_joints)])
@@ -135,6 +180,9 @@ def _without(*beginnings: str) -> Tensor:
 
 
 _PARTNERS = _partners()
+_FIRST_PARTNERS = torch.minimum(_PARTNERS, torch.arange(MODEL_LAYOUT.num_joints))
+_PARENTS = torch.tensor([max(parent, 0) for parent in MODEL_LAYOUT.parents])
+_ON_THE_WAY = _on_the_way()
 _HANDS = ("Hand", "Thumb")
 # What other sensors and pose estimators lack of the model's joints, the last two of people behind desks.
 _WITHOUT = torch.stack(

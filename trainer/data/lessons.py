@@ -15,14 +15,15 @@ from trainer.data.general_views import GeneralViewsConfig, change, draw_moments,
 from trainer.data.model_input import ModelInput, to_device
 from trainer.data.store import ClipStore
 from trainer.embedding import PoseStatistics
+from trainer.general_features import GeneralFeatures
 from trainer.schedule import lesson_seed, take
 from trainer.terms import Lesson, TermsConfig
 
 _CHUNK_CLIPS = 256
-# Weak directions of the statistics are noise: this share of the largest spread is added to that of each.
-_SHRINKAGE = 0.01
-# Of the 618 numbers of pose statistics, the directions that are served beside the learned embedding.
-_KEPT_DIRECTIONS = 256
+# More clips change the mean of general features little.
+_FIT_CLIPS = 2048
+# Of the 618 numbers of pose statistics, the directions that are served beside what is learned.
+_KEPT_DIRECTIONS = 160
 
 
 class Lessons:
@@ -54,7 +55,19 @@ class Lessons:
         self._draws = torch.Generator(self._input.place)
         features = _statistics(self._input, clips)
         self.basis = _main_directions(features[0])
-        self._statistics = _whitened(features, len(store), clips, terms) if terms.statistics_weight else None
+        self._statistics = _main_parts(features, len(store), clips, terms) if terms.statistics_weight else None
+
+    def general_features(self) -> Float[Tensor, "clips size"]:
+        """Those of up to `_FIT_CLIPS` clips, unchanged, spread over the store."""
+        clips = self._clips[np.linspace(0, len(self._clips) - 1, min(len(self._clips), _FIT_CLIPS)).astype(np.int64)]
+        model = GeneralFeatures().to(self._input.place)
+        with torch.no_grad():
+            return torch.cat(
+                [
+                    model(_first_bodies(self._input, clips[start : start + _CHUNK_CLIPS]))
+                    for start in range(0, len(clips), _CHUNK_CLIPS)
+                ]
+            )
 
     @property
     def source_of_class(self) -> Int[Tensor, " classes"]:
@@ -123,19 +136,23 @@ def _main_directions(features: Float[Tensor, "clips numbers"]) -> Float[Tensor, 
     return torch.linalg.eigh(products).eigenvectors[:, -_KEPT_DIRECTIONS:].flip(1).float()
 
 
-def _whitened(
+def _main_parts(
     features: Float[Tensor, "2 clips numbers"], num_clips: int, clips: Int[np.ndarray, " clips"], terms: TermsConfig
 ) -> Float[Tensor, "2 num_clips size"]:
-    """The same along the principal directions of the clips, for each clip of the store; 0 for others."""
+    """The same along their principal directions, for each clip of the store; 0 for others.
+
+    One factor scales all of them so that the mean of their variances is 1. A prediction's mean square is then the share
+    of the variance that it does not explain. Were each direction scaled to a variance of 1, the many weak ones, which
+    are mostly noise, would count as much as the few that tell actions apart.
+    """
     mean = features[0].mean(dim=0)
     centred = (features[0] - mean).double()
     variances, directions = torch.linalg.eigh(centred.T @ centred / len(centred))
     kept = min(terms.statistics_size, len(variances))
-    spread = variances.clamp_min(0).sqrt()
-    scale = 1 / (spread[-kept:] + _SHRINKAGE * spread[-1])
-    whitened = (features - mean) @ (directions[:, -kept:] * scale).float()
-    of_store = whitened.new_zeros((2, num_clips, terms.statistics_size))
-    of_store[:, to_device(clips, features.device), :kept] = whitened
+    scale = (kept / variances[-kept:].clamp_min(0).sum().clamp_min(torch.finfo(torch.float64).tiny)).sqrt()
+    parts = (features - mean) @ (directions[:, -kept:] * scale).float()
+    of_store = parts.new_zeros((2, num_clips, terms.statistics_size))
+    of_store[:, to_device(clips, features.device), :kept] = parts
     return of_store
 
 

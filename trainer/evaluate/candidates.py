@@ -53,7 +53,7 @@ def candidates(path: Path, device: Device, add_readout: AddReadout | None) -> li
         models |= {UNTRAINED: untrained(checkpoint.config), TRAINED: checkpoint.build_embedding()}
     else:
         manifest = (bundle := Bundle.read(path)).manifest
-        config = None if manifest.training is None else _config_of(manifest)
+        config = training_config(manifest)
         preprocess = manifest.preprocess
         identity = {name: getattr(manifest, name) for name in ("step", "data", "training", "readout", "encoder_digest")}
         models |= {} if config is None else {UNTRAINED: untrained(config)}
@@ -120,6 +120,19 @@ def untrained(config: TrainConfig) -> SkeletonEncoder:
     return SkeletonEncoder(config.encoder, num_frames=config.num_frames)
 
 
+def training_config(manifest: Manifest) -> TrainConfig | None:
+    """How the encoder of a bundle was trained; None if it was not. Raises `BundleError` for another release's."""
+    if manifest.training is None:
+        return None
+    try:
+        return TrainConfig.from_json(manifest.training)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(
+            f"the training settings of bundle {manifest.name!r} are of another release ({error}); export it again with "
+            f"this release."
+        ) from error
+
+
 def check_cleaned_alike(store: ClipStore, cleaning: CleanConfig) -> None:
     """Raise `InvalidRequestError` when the clips of a store were not cleaned as a model needs them."""
     for name, wanted in asdict(cleaning).items():
@@ -138,13 +151,3 @@ def _with_readouts(
         yield name, "plain", model
         if add_readout is not None:
             yield name, "read-out", add_readout(model, preprocess)
-
-
-def _config_of(manifest: Manifest) -> TrainConfig:
-    try:
-        return TrainConfig.from_json(manifest.training or {})
-    except (KeyError, TypeError, ValueError) as error:
-        raise BundleError(
-            f"the training settings of bundle {manifest.name!r} are of another release ({error}); export it again with "
-            f"this release."
-        ) from error

@@ -250,8 +250,13 @@ def test_what_labels_taught_is_served_beside_pose_statistics(store: Path, record
     vectors = [encoder.encode(prepare(clip, NTU25, manifest.preprocess)[None])[0] for clip in (whole, without)]
     assert np.isfinite(vectors).all()
     assert 0.8 < vectors[0] @ vectors[1] < 0.99999
-    alone = succeed(gfp_export, run, "--out", tmp_path / "a", "--clips", recording, "--statistics-share", "0")
-    assert "256 numbers a clip" in alone
+    alone = succeed(gfp_export, run, "--out", tmp_path / "a", "--clips", recording, "--shares", 1, 0, 0)
+    assert "128 numbers a clip" in alone
+    beside = succeed(gfp_export, run, "--out", tmp_path / "c", "--clips", recording, "--shares", 0, 0.5, 0.5)
+    assert "384 numbers a clip" in beside
+    nothing = invoke(gfp_export, run, "--out", tmp_path / "d", "--clips", recording, "--shares", 0, 0, 0)
+    assert nothing.exit_code == 1
+    assert "nothing is left to embed with: this run has general, statistics, tokens" in " ".join(nothing.output.split())
 
 
 def test_terms_are_named_when_they_cannot_be_learned(recording: Path, tmp_path: Path) -> None:

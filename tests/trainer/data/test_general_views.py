@@ -9,7 +9,14 @@ import torch
 
 from gfp_serve.layouts import NTU25
 from tests.support.small_runs import moving_body
-from trainer.data.general_views import GeneralViewsConfig, change, draw_moments, draw_turns, mirror
+from trainer.data.general_views import (
+    GeneralViewsConfig,
+    change,
+    draw_moments,
+    draw_turns,
+    mirror,
+    with_limb_lengths,
+)
 
 NOTHING = GeneralViewsConfig(
     window_share=1.0,
@@ -19,10 +26,12 @@ NOTHING = GeneralViewsConfig(
     yaw=0.0,
     tilt=0.0,
     scale=0.0,
+    limb_lengths=0.0,
     offset_m=0.0,
     noise_m=0.0,
     no_travel_odds=0.0,
     fewer_joints_odds=0.0,
+    lost_joints_odds=0.0,
     flat_odds=0.0,
 )
 LENGTHS = torch.tensor([12, 40, 200])
@@ -116,6 +125,49 @@ def test_joints_are_taken_away_as_other_layouts_lack_them() -> None:
     kept = 25 - lacking.sum(dim=1)
     assert kept.min() >= 8
     assert kept.max() == 21
+
+
+def test_limbs_get_other_lengths_and_keep_their_directions() -> None:
+    place = NTU25.joint_names.index
+    factors = torch.ones((40, 25))
+    factors[:, [place("ElbowLeft"), place("ElbowRight")]] = 1.5
+    seen = with_limb_lengths(bodies(), factors)
+    upper_arm = bodies()[:, :, place("ElbowLeft")] - bodies()[:, :, place("ShoulderLeft")]
+    moved = 0.5 * upper_arm
+    for name in ("ElbowLeft", "WristLeft", "HandLeft", "HandTipLeft", "ThumbLeft"):
+        torch.testing.assert_close(seen[:, :, place(name)], bodies()[:, :, place(name)] + moved)
+    for name in ("SpineBase", "Head", "ShoulderLeft", "FootRight"):
+        torch.testing.assert_close(seen[:, :, place(name)], bodies()[:, :, place(name)])
+
+
+def test_both_sides_get_the_same_lengths() -> None:
+    place = NTU25.joint_names.index
+    seen = change(bodies(), replace(NOTHING, limb_lengths=0.2), draws()).bodies
+
+    def factor(side: str) -> torch.Tensor:
+        bones = [each[:, :, place(f"Knee{side}")] - each[:, :, place(f"Hip{side}")] for each in (seen, bodies())]
+        return bones[0].norm(dim=2) / bones[1].norm(dim=2)
+
+    torch.testing.assert_close(factor("Left"), factor("Right"), atol=1e-3, rtol=0)
+    assert 0.1 < factor("Left")[:, 0].log().std() < 0.3
+
+
+def test_limbs_of_lacking_parents_stay_as_they_are() -> None:
+    gap = bodies()
+    gap[:, :, [NTU25.joint_names.index(f"Wrist{side}") for side in ("Left", "Right")]] = torch.nan
+    hand = NTU25.joint_names.index("HandLeft")
+    seen = with_limb_lengths(gap, torch.full((40, 25), 1.0).index_fill(1, torch.tensor(hand), 2.0))
+    torch.testing.assert_close(seen, gap, equal_nan=True)
+
+
+def test_some_joints_are_lost_for_a_while() -> None:
+    seen = change(bodies(400), replace(NOTHING, lost_joints_odds=1.0), draws()).bodies
+    lost = seen.isnan().all(dim=3)
+    share = lost.any(dim=1).float().mean()
+    assert 0.1 < share < 0.25
+    assert lost.float().mean(dim=1).max() <= 0.61
+    assert (lost.int().diff(dim=1) == 1).sum(dim=1).max() <= 1  # one span
+    torch.testing.assert_close(seen[~seen.isnan()], bodies(400)[~seen.isnan()])
 
 
 def test_bodies_without_depth_are_turned_in_their_plane_alone() -> None:

@@ -1,0 +1,82 @@
+"""Whether an encoder was trained on what it is asked: what can be told, and what cannot."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from gfp_serve.errors import InvalidRequestError, InvalidSkeletonError
+from gfp_serve.formats import TEST_SPLIT, Clip
+from gfp_serve.preprocess import clean
+from trainer.data.store import ClipStore
+from trainer.evaluate.suite.encoders import SuiteEncoder
+from trainer.evaluate.suite.sets import LabelledSet
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """What is known of an encoder's training clips among the queries of a set."""
+
+    says: str
+    num_queries: int | None  # queries that it was trained on; None if that cannot be told
+    is_doubtful: bool  # whether a reader should be warned
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class TrainingStores:
+    """The stores that encoders were trained on, as far as they were given."""
+
+    def __init__(self, stores: Sequence[ClipStore], encoders: Sequence[SuiteEncoder]) -> None:
+        """Raises `InvalidRequestError` for a store that none of the encoders was trained on."""
+        trained_on = {encoder.data.get("content_sha256") for encoder in encoders if encoder.data}
+        self._stores: dict[str, ClipStore] = {}
+        self._digests: dict[str, frozenset[bytes]] = {}
+        for store in stores:
+            if store.content_digest not in trained_on:
+                raise InvalidRequestError(
+                    f"--trained-on {store.path} is not the store that an encoder of this suite was trained on: their "
+                    f"contents differ. Name the one that gfp-train was given."
+                )
+            self._stores[store.content_digest] = store
+
+    def overlap(self, encoder: SuiteEncoder, given: LabelledSet, queries: Sequence[Clip]) -> Overlap:
+        """Whether the encoder was trained on these queries of a set.
+
+        With its store, clips are compared one by one, whatever their names are. Without, the names and sums of its
+        sources are all that is known.
+        """
+        if encoder.data is None:
+            return Overlap("it was trained on nothing", 0, is_doubtful=False)
+        store = self._stores.get(encoder.data.get("content_sha256", ""))
+        if store is not None:
+            count = sum(self._is_in(store, clip) for clip in queries)
+            says = f"it was trained on {count} of the {len(queries)} queries" if count else "it saw none of the queries"
+            return Overlap(f"{says}, by its store", count, is_doubtful=count > 0)
+        if encoder.data.get("content_sha256") == given.sha256:
+            return Overlap("it was trained on this store; queries outside its test split were seen", None, True)
+        sources = encoder.data.get("sources", [])
+        if any(source.get("sha256") == given.sha256 for source in sources):
+            says = "it was trained on clips of this file; give --trained-on to know whether queries are among them"
+            return Overlap(says, None, is_doubtful=True)
+        if any(source.get("name") == given.name for source in sources):
+            says = "it was trained on a set of this name; give --trained-on to know whether queries are among its clips"
+            return Overlap(says, None, is_doubtful=True)
+        return Overlap("none of its sources has this name or content", None, is_doubtful=False)
+
+    def _is_in(self, store: ClipStore, clip: Clip) -> bool:
+        if store.content_digest not in self._digests:
+            learned = np.flatnonzero(store.splits != TEST_SPLIT)
+            self._digests[store.content_digest] = frozenset(_digest(store.clip(int(index))) for index in learned)
+        try:
+            cleaned = clean(clip.sequence, clip.layout, store.cleaning)
+        except InvalidSkeletonError:
+            return False
+        return _digest(cleaned.positions) in self._digests[store.content_digest]
+
+
+def _digest(positions: np.ndarray) -> bytes:
+    return hashlib.blake2b(np.ascontiguousarray(positions).tobytes(), digest_size=16).digest()

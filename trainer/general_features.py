@@ -1,0 +1,88 @@
+"""What a clip shows as a whole, counted and not learned, and a small network that learns from it.
+
+The encoder sees tokens: a joint for a few frames. Few labelled clips do not teach it what a whole clip shows. Here that
+is given: where each joint is on the whole, how far and how fast it moves, and through which places it goes, no matter
+when. A network of two layers learns from labels which of these numbers tell actions apart.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gfp_serve.preprocess import MODEL_LAYOUT
+from trainer.body_frame import in_body_frame
+from trainer.embedding import PoseStatistics
+
+# Numbers of `PoseStatistics`.
+NUM_STATISTICS = 618
+# Of a joint's places along an axis, sorted: the least, the greatest, and what lies between at these shares.
+_SHARES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
+# Places are sorted in every fourth frame: neighbours in time are nearly equal.
+_STRIDE = 4
+
+
+class GeneralFeatures(nn.Module):
+    """1,143 numbers a body: its pose statistics, scaled to length 1, and the order statistics of its joints.
+
+    Order statistics are the sorted places of a joint along each axis, in its body's frame (`body_frame`), in metres.
+    They do not know when a joint was somewhere, so a clip that is cut elsewhere, or in which people rest before and
+    after, changes them little. Frames in which a joint is lacking take its mean; a joint that is lacking throughout
+    stands to its parent as in an upright person.
+    """
+
+    size = NUM_STATISTICS + len(_SHARES) * 3 * MODEL_LAYOUT.num_joints
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.statistics = PoseStatistics()
+
+    def forward(
+        self, bodies: Float[Tensor, "rows frames joints 3"], turns: Float[Tensor, "rows 3 3"] | None = None
+    ) -> Float[Tensor, "rows size"]:
+        """`turns` are applied to bodies in their own frame, see `general_views.draw_turns`."""
+        counted = F.normalize(self.statistics.features(bodies), dim=1)
+        placed, known = in_body_frame(bodies)
+        if turns is not None:
+            placed = placed @ turns.transpose(1, 2)[:, None]
+        places, has = placed[:, ::_STRIDE].permute(0, 3, 2, 1), known[:, ::_STRIDE].transpose(1, 2)[:, None]
+        count = has.sum(dim=3, keepdim=True)
+        mean = (places * has).sum(dim=3, keepdim=True) / count.clamp_min(1)
+        ordered = torch.where(has, places, mean).sort(dim=3).values
+        ordered = ordered[..., [round(share * (ordered.shape[3] - 1)) for share in _SHARES]]
+        ordered = ordered.transpose(2, 3)  # rows, 3, shares, joints
+        ordered = self.statistics.with_lacking(ordered, (count > 0).transpose(2, 3), self.statistics.from_parent)
+        return torch.cat([counted, ordered.flatten(1)], dim=1)
+
+
+class GeneralHead(nn.Module):
+    """General features, through two layers that learn from labels: one vector a body.
+
+    `mean` and `scale` of the features are those of the training clips; pose statistics and order statistics have one
+    scale each.
+    """
+
+    mean: Tensor
+    scale: Tensor
+    keep_lacking = True  # see `embedding.sampling_for`
+
+    def __init__(self, hidden_size: int, size: int) -> None:
+        super().__init__()
+        self.general = GeneralFeatures()
+        self.register_buffer("mean", torch.zeros(GeneralFeatures.size))
+        self.register_buffer("scale", torch.ones(GeneralFeatures.size))
+        self.hidden = nn.Linear(GeneralFeatures.size, hidden_size)
+        self.out = nn.Linear(hidden_size, size)
+
+    def fit(self, features: Float[Tensor, "clips size"]) -> None:
+        """Take mean and scale from these general features."""
+        self.mean.copy_(features.mean(dim=0))
+        centred = features - self.mean
+        for part in (slice(None, NUM_STATISTICS), slice(NUM_STATISTICS, None)):
+            self.scale[part] = 1 / centred[:, part].square().mean().sqrt().clamp_min(1e-6)
+
+    def features(
+        self, bodies: Float[Tensor, "rows frames joints 3"], turns: Float[Tensor, "rows 3 3"] | None = None
+    ) -> Float[Tensor, "rows size"]:
+        scaled = (self.general(bodies, turns) - self.mean) * self.scale
+        return self.out(F.gelu(self.hidden(scaled)))
