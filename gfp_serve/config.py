@@ -8,7 +8,9 @@ from typing import Literal
 from gfp_serve.preprocess import MAX_BODIES
 from gfp_serve.settings import setting, settings_of
 
-DEFAULT_BUNDLE = Path(__file__).parent / "bundles" / "pose-statistics"
+# The bundles that come with the package, by their folders' names.
+SHIPPED_BUNDLES = Path(__file__).parent / "bundles"
+DEFAULT_BUNDLE = SHIPPED_BUNDLES / "general-features"
 
 # In the path of the galleries, this stands for the encoder's digest.
 ENCODER = "{encoder}"
@@ -18,6 +20,12 @@ MAX_COUNT = 2**31 - 1
 # onnxruntime makes as many threads as it is told to, each with a stack of its own.
 MAX_THREADS = 1024
 MAX_DRAIN_S = 86_400
+
+
+def bundle_at(path: Path) -> Path:
+    """`path`, or the shipped bundle of that name if nothing lies there."""
+    shipped = SHIPPED_BUNDLES / path
+    return shipped if len(path.parts) == 1 and not path.exists() and shipped.is_dir() else path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +79,8 @@ class ServeConfig:
 
     bundle: Path | None = setting(
         None,
-        "Encoder to serve: a bundle folder or zip, read again at SIGHUP. Without it, pose statistics (shipped).",
+        "Encoder to serve: a bundle folder or zip, read again at SIGHUP, or the name of a shipped one. By default "
+        "general-features; pose-statistics learned nothing.",
     )
     gallery: str | None = setting(
         None,

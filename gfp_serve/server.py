@@ -16,7 +16,7 @@ from grpc_reflection.v1alpha import reflection
 
 from gfp_serve import __version__
 from gfp_serve.bundle import Bundle, Manifest
-from gfp_serve.config import DEFAULT_BUNDLE, ENCODER, ServeConfig, bare_host
+from gfp_serve.config import DEFAULT_BUNDLE, ENCODER, ServeConfig, bare_host, bundle_at
 from gfp_serve.encoder import Encoder
 from gfp_serve.errors import ClosedError, EncoderMismatchError, GalleryNotFoundError, GfpError, UnavailableError
 from gfp_serve.gallery.places import open_galleries
@@ -232,7 +232,7 @@ class _Loaded:
 
 
 def _read_bundle(config: ServeConfig) -> Bundle:
-    return Bundle.read(config.bundle or DEFAULT_BUNDLE)
+    return Bundle.read(bundle_at(config.bundle or DEFAULT_BUNDLE))
 
 
 def _load(config: ServeConfig, bundle: Bundle) -> _Loaded:

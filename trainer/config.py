@@ -79,6 +79,11 @@ class TrainConfig:
             )
 
     @property
+    def learns_from_tokens(self) -> bool:
+        """Whether the run teaches the encoder. Otherwise only a network on general features learns."""
+        return self.terms.read_tokens or not isinstance(self.objective, NoObjectiveConfig)
+
+    @property
     def sampling(self) -> SampleConfig:
         """How the run cuts and resamples clips when it evaluates, and when its encoder is served."""
         return SampleConfig(

@@ -115,7 +115,7 @@ class Trainer:
             if terms.general is not None and resume is None:
                 terms.general.fit(self.lessons.general_features())
             self.objective.terms = terms.to(self.device)
-            encoder.requires_grad_(config.terms.read_tokens or not isinstance(config.objective, NoObjectiveConfig))
+            encoder.requires_grad_(config.learns_from_tokens)
         self.steps_per_epoch = steps_per_epoch(len(self.clips.index), config.batch_clips)
         self.total_steps = config.epochs * self.steps_per_epoch
         self.optimizer = adamw(self.objective, config)

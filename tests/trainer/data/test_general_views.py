@@ -165,7 +165,7 @@ def test_some_joints_are_lost_for_a_while() -> None:
     lost = seen.isnan().all(dim=3)
     share = lost.any(dim=1).float().mean()
     assert 0.1 < share < 0.25
-    assert lost.float().mean(dim=1).max() <= 0.61
+    assert lost.float().mean(dim=1).max() <= 0.6 + 1 / 24  # a whole frame
     assert (lost.int().diff(dim=1) == 1).sum(dim=1).max() <= 1  # one span
     torch.testing.assert_close(seen[~seen.isnan()], bodies(400)[~seen.isnan()])
 

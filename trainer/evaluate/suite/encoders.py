@@ -12,7 +12,7 @@ from jaxtyping import Float32
 from torch import nn
 
 from gfp_serve.bundle import Bundle
-from gfp_serve.config import DEFAULT_BUNDLE
+from gfp_serve.config import bundle_at
 from gfp_serve.encoder import Device, Encoder
 from gfp_serve.errors import InvalidRequestError
 from gfp_serve.preprocess import PreprocessConfig
@@ -24,7 +24,6 @@ from trainer.evaluate.candidates import describe_encoder, is_run, training_confi
 from trainer.evaluate.embeddings import Embed
 from trainer.learned_head import LearnedHead
 
-BUNDLES = DEFAULT_BUNDLE.parent
 POSE_STATISTICS = "pose-statistics"
 _UNTRAINED = "untrained"
 
@@ -56,7 +55,7 @@ def suite_encoders(named: Sequence[str], device: Device, *, with_untrained: bool
             own = _of_run(_short_name(path), checkpoint, device)
             config: TrainConfig | None = checkpoint.config
         else:
-            bundle = Bundle.read(BUNDLES / name if not path.exists() and _is_bundled(name) else path)
+            bundle = Bundle.read(bundle_at(path))
             own = _of_bundle(name if not path.exists() else path.stem, bundle, device)
             config = training_config(bundle.manifest)
         if with_untrained and config is not None:
@@ -68,10 +67,6 @@ def suite_encoders(named: Sequence[str], device: Device, *, with_untrained: bool
             )
         found.append(own)
     return found
-
-
-def _is_bundled(name: str) -> bool:
-    return any(child.name == name for child in BUNDLES.iterdir())
 
 
 def _short_name(path: Path) -> str:
@@ -100,13 +95,18 @@ def _of_bundle(name: str, bundle: Bundle, device: Device) -> SuiteEncoder:
 def _untrained(
     config: TrainConfig, preprocess: PreprocessConfig, device: Device, found: Sequence[SuiteEncoder]
 ) -> list[SuiteEncoder]:
-    """One with the weights that training with this config starts from, unless there is one of its shape."""
+    """One with the weights that training with this config starts from, unless there is one of its shape.
+
+    None for a config that teaches the encoder nothing.
+    """
+    if not config.learns_from_tokens:
+        return []
     shape = {"shape": config.to_json()["encoder"], "has_head": config.terms.are_used}
     others = [other for other in found if other.name.startswith(_UNTRAINED)]
     if any(other.identity == shape for other in others):
         return []
     model: nn.Module = untrained(config)
-    if config.terms.are_used:
+    if config.terms.embedding_size and config.terms.are_used:
         model = LearnedHead(untrained(config), nn.Linear(config.encoder.width, config.terms.embedding_size))
     name = f"{_UNTRAINED} {len(others) + 1}" if others else _UNTRAINED
     return [replace(_of_model(name, model, preprocess, device, shape), only_clean=True)]
