@@ -15,6 +15,9 @@ COPY trainer trainer
 FROM builder AS server-build
 RUN pip install -c constraints.txt '.[cpu,milvus]'
 
+FROM builder AS server-gpu-build
+RUN pip install -c constraints.txt '.[gpu,milvus]'
+
 FROM builder AS trainer-build
 RUN pip install -c constraints.txt '.[cpu,train]'
 
@@ -31,15 +34,10 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["gfp
 # Publish the port on loopback or on a private network only, as docker-compose.yml does.
 ENTRYPOINT ["gfp-serve", "--host", "0.0.0.0", "--insecure"]
 
-# The onnxruntime-gpu in constraints.txt is built for CUDA 13 and cuDNN 9. Ubuntu 24.04 has Python 3.12.
-FROM nvidia/cuda:13.0.1-cudnn-runtime-ubuntu24.04 AS server-gpu
-RUN apt-get update \
- && apt-get install --yes --no-install-recommends python3 python3-venv \
- && rm -rf /var/lib/apt/lists/* \
- && python3 -m venv /opt/venv
-ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 ORT_DISABLE_TELEMETRY=1 PIP_NO_CACHE_DIR=1 GFP_SERVE_GALLERY=/var/lib/gfp/gallery
-COPY --from=builder /src /src
-RUN pip install -c /src/constraints.txt '/src[gpu,milvus]' && rm -rf /src
+# CUDA's libraries come from pip, the driver from the host.
+FROM python:3.12-slim AS server-gpu
+COPY --from=server-gpu-build /opt/venv /opt/venv
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 ORT_DISABLE_TELEMETRY=1 GFP_SERVE_GALLERY=/var/lib/gfp/gallery
 RUN useradd --uid 10001 --create-home gfp && install -d -o gfp -g gfp -m 0700 /var/lib/gfp
 USER gfp
 VOLUME /var/lib/gfp
@@ -49,6 +47,10 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=120s --retries=3 CMD ["gf
 ENTRYPOINT ["gfp-serve", "--host", "0.0.0.0", "--insecure", "--device", "cuda"]
 
 FROM python:3.12-slim AS trainer
+# On a GPU, torch.compile builds its kernels with a C compiler.
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends gcc libc6-dev \
+ && rm -rf /var/lib/apt/lists/*
 COPY --from=trainer-build /opt/venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 ORT_DISABLE_TELEMETRY=1
 RUN useradd --uid 10001 --create-home gfp && install -d -o gfp -g gfp /srv/gfp /srv/gfp/stores /srv/gfp/runs

@@ -1,16 +1,24 @@
-"""Measure the time of a training step of gfp and of other objectives, with the same clips, encoder and loop, in turns.
+"""Measure the time of a training step of gfp and of other objectives, with the same clips, encoder and loop.
 
     python benchmarks/train_step.py                      on this machine's GPU, or its CPU
     python benchmarks/train_step.py --device cuda --batch-clips 128 --out benchmarks/train_step_h200.json
+
+Each side has a process of its own, because torch compiles what sides share only so many times. On a CPU sides take
+turns, so that all see the same machine; on a GPU one comes after another, and has its memory alone. The report is
+written again after each side or round, so that what was measured stays if time runs out.
 
 Besides medians, the report has the ratio to `mamp`, the ratio that FLOPs alone would give, the share of the device's
 peak arithmetic that a step reaches, and the projected time of the published run (400 epochs of NTU-60: 40,091 clips).
 """
 
 import json
+import multiprocessing
 import platform
 import sys
 import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -25,19 +33,22 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.made_up_clips import write_store
-from gfp_serve.encoder import Device
 from trainer.config import TrainConfig
+from trainer.data.store import ClipStore
+from trainer.devices import pick_device
+from trainer.encoder import EncoderConfig
 from trainer.flops import cost_table
 from trainer.loop import Trainer
 from trainer.objectives import config_types
 from trainer.speed import StepTimes, measure_steps
+from trainer.step import repeatable, skipped_graphs
 
 PUBLISHED_CLIPS = 400 * 40_091
 SIDES = ("gfp", "mamp", "skeleton_mae", "s_jepa")
 # Clips in the store. More than a batch, so that steps differ.
 NUM_CLIPS = 512
-# Peak of dense bf16 arithmetic, measured with large matrix products, by GPU.
-TFLOP_S = {"H200": 790}
+# Peak of dense bf16 arithmetic, measured elsewhere with large matrix products, by GPU.
+TFLOP_S = {"H100": 798, "H200": 790}
 
 
 @dataclass(frozen=True)
@@ -64,10 +75,12 @@ MIXES = (
 @click.option("--mix", "mixes", multiple=True, type=click.IntRange(0, 2), default=(0, 1, 2), show_default=True)
 @click.option("--compile", "compile_mode", type=click.Choice(["auto", "off", "fused", "graphs"]), default="auto")
 @click.option("--published-mamp/--no-published-mamp", default=True, help="Also MAMP with explicit softmax, batch 8.")
-@click.option("--profile", is_flag=True, help="Print where the time of the first side's step goes.")
+@click.option("--tiny", is_flag=True, help="A tiny encoder, to see whether everything runs.")
+@click.option("--losses", default=0, help="Also record the losses of this many first steps.")
+@click.option("--profile", is_flag=True, help="Write where the time of the first side's step goes, beside the report.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("benchmarks/train_step.json"), show_default=True)
 def main(
-    device: Device,
+    device: Any,
     batch_clips: int,
     rounds: int,
     steps: int,
@@ -75,41 +88,104 @@ def main(
     mixes: tuple[int, ...],
     compile_mode: Any,
     published_mamp: bool,
+    tiny: bool,
+    losses: int,
     profile: bool,
     out: Path,
 ) -> None:
-    base = TrainConfig(batch_clips=batch_clips, device=device, compile=compile_mode)
+    encoder = EncoderConfig(width=16, depth=1, num_heads=2) if tiny else EncoderConfig()
+    base = TrainConfig(encoder=encoder, batch_clips=batch_clips, device=device, compile=compile_mode)
     flops = {side: cost_table(base.encoder, config_types()[side](), num_frames=base.num_frames) for side in sides}
+    cuda = pick_device(device).type == "cuda"
     report: dict[str, Any] = {"batch_clips": batch_clips, "rounds": rounds, "gflop": flops, "mixes": {}}
-    for mix in (MIXES[place] for place in mixes):
-        with tempfile.TemporaryDirectory() as folder, Progress(console=Console(stderr=True)) as progress:
-            store = write_store(Path(folder) / "store", num_clips=NUM_CLIPS, one_body_share=mix.one_body_share)
-            configs = {side: replace(base, objective=config_types()[side]()) for side in sides}
-            trainers = {side: Trainer(config, store, Path(folder) / side) for side, config in configs.items()}
-            cuda = next(iter(trainers.values())).device.type == "cuda"
-            task = progress.add_task(mix.name, total=None)
-            if published_mamp and not cuda and mix.one_body_share == 0:
-                eight = replace(base, objective=config_types()["mamp"](), batch_clips=8)
-                trainers["mamp, as published"] = Published(eight, store, Path(folder) / "published")
-            times = measure_steps(
-                trainers,
-                rounds=rounds,
-                steps_per_round=steps or (20 if cuda else 1),
-                show=lambda done, total, task=task, progress=progress: progress.update(
-                    task, completed=done, total=total
-                ),
-            )
-            peak = next(
-                (value for name, value in TFLOP_S.items() if cuda and name in torch.cuda.get_device_name()), None
-            )
-            report["mixes"][mix.name] = {side: _facts(side, times, flops, mix, peak) for side in times}
-            report["device"] = torch.cuda.get_device_name() if cuda else f"CPU, {torch.get_num_threads()} threads"
-            if profile:
-                _profile(trainers[sides[0]])
-        _print(mix, report["mixes"][mix.name])
     report |= {"torch": torch.__version__, "python": platform.python_version()}
-    out.write_text(json.dumps(report, indent=2) + "\n")
+    for mix in (MIXES[place] for place in mixes):
+        configs = {side: replace(base, objective=config_types()[side]()) for side in sides}
+        if published_mamp and not cuda and mix.one_body_share == 0:
+            configs["mamp, as published"] = replace(base, objective=config_types()["mamp"](), batch_clips=8)
+        facts: dict[str, dict[str, Any]] = {}
+        seconds: dict[str, list[float]] = {}
+        with tempfile.TemporaryDirectory() as folder, Progress(console=Console(stderr=True)) as progress:
+            store = write_store(Path(folder) / "store", num_clips=NUM_CLIPS, one_body_share=mix.one_body_share).path
+            task = progress.add_task(mix.name, total=rounds * len(configs))
+            for together in [[side] for side in configs] if cuda else [list(configs)]:
+                with ExitStack() as open_sides:
+                    running = {side: open_sides.enter_context(_own_process()) for side in together}
+                    for side, process in running.items():
+                        report["device"], facts[side] = process.submit(
+                            _begin, side, configs[side], store, losses
+                        ).result()
+                    for _ in range(rounds):
+                        for side, process in running.items():
+                            took = process.submit(_turn, steps or (20 if cuda else 1)).result()
+                            seconds.setdefault(side, []).extend(took)
+                            progress.advance(task)
+                        times = {
+                            side: StepTimes(tuple(each), configs[side].batch_clips) for side, each in seconds.items()
+                        }
+                        report["mixes"][mix.name] = _report(times, facts, flops, mix, report["device"])
+                        out.write_text(json.dumps(report, indent=2) + "\n")
+                    for side, process in running.items():
+                        facts[side] |= process.submit(_end).result()
+                        if profile and side == sides[0]:
+                            out.with_suffix(".profile.txt").write_text(process.submit(_profile).result())
+                    report["mixes"][mix.name] = _report(times, facts, flops, mix, report["device"])
+                    out.write_text(json.dumps(report, indent=2) + "\n")
+        _print(mix, report["mixes"][mix.name])
     click.echo(out)
+
+
+def _own_process() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+
+
+# The side that this process measures.
+_trainer: Trainer
+
+
+def _begin(side: str, config: TrainConfig, store: Path, num_losses: int) -> tuple[str, dict[str, Any]]:
+    """Make the side's trainer and take its first steps, in which torch compiles. The device, and what they took."""
+    global _trainer  # noqa: PLW0603  (the process is there for this one)
+    kind = Published if side == "mamp, as published" else Trainer
+    start = time.perf_counter()
+    _trainer = kind(config, ClipStore.open(store), store.parent / side)
+    made = time.perf_counter()
+    losses = []
+    with repeatable(_trainer.device):
+        for _ in range(max(2, num_losses)):
+            losses.append(_trainer.train_step().total.item())
+            if len(losses) == 1:
+                first = time.perf_counter()
+    cuda = _trainer.device.type == "cuda"
+    return torch.cuda.get_device_name() if cuda else f"CPU, {torch.get_num_threads()} threads", {
+        "start_s": made - start,
+        "first_step_s": first - made,
+        "first_losses": losses[:num_losses],
+    }
+
+
+def _turn(steps: int) -> tuple[float, ...]:
+    """Seconds of a step, of one turn."""
+    return measure_steps({"": _trainer}, rounds=1, steps_per_round=steps, warmup_steps=0)[""].seconds
+
+
+def _end() -> dict[str, Any]:
+    """What is known after all turns."""
+    facts: dict[str, Any] = {"cudagraph_skips": skipped_graphs()} if _trainer.config.compile == "graphs" else {}
+    if _trainer.device.type == "cuda":
+        facts["peak_memory_gb"] = torch.cuda.max_memory_allocated() / 1e9
+    return facts
+
+
+def _report(
+    times: dict[str, StepTimes],
+    known: dict[str, dict[str, Any]],
+    flops: dict[str, dict[str, float]],
+    mix: Mix,
+    device: str,
+) -> dict[str, Any]:
+    peak = next((value for name, value in TFLOP_S.items() if name in device), None)
+    return {side: _facts(side, times, flops, mix, peak) | known[side] for side in times}
 
 
 class Published(Trainer):
@@ -165,15 +241,16 @@ def _print(mix: Mix, facts: dict[str, dict[str, Any]]) -> None:
     Console(width=120).print(table)
 
 
-def _profile(trainer: Trainer) -> None:
-    kinds = [torch.profiler.ProfilerActivity.CPU]
-    if trainer.device.type == "cuda":
-        kinds.append(torch.profiler.ProfilerActivity.CUDA)
+def _profile() -> str:
+    """Where the time of a step goes, as a table."""
+    cuda = _trainer.device.type == "cuda"
+    kinds = [torch.profiler.ProfilerActivity.CPU] + [torch.profiler.ProfilerActivity.CUDA] * cuda
     with torch.profiler.profile(activities=kinds) as profile:
         for _ in range(3):
-            trainer.train_step()
-    by = "self_cuda_time_total" if trainer.device.type == "cuda" else "self_cpu_time_total"
-    click.echo(profile.key_averages().table(sort_by=by, row_limit=25))
+            _trainer.train_step()
+        if cuda:
+            torch.cuda.synchronize()  # otherwise the profile ends before the device does
+    return profile.key_averages().table(sort_by=f"self_{'cuda' if cuda else 'cpu'}_time_total", row_limit=40) + "\n"
 
 
 if __name__ == "__main__":

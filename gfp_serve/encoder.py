@@ -6,16 +6,21 @@ stops both. Any other value of the variable is replaced: somebody may have set i
 reason to report from here. A program that imports onnxruntime before this module must set the variable itself.
 """
 
+import contextlib
+import ctypes
+import io
 import logging
 import os
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, distribution
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
 
 from gfp_serve.bundle import INPUT_NAME, MODEL_FILE, OUTPUT_NAME, Bundle, Encode
+from gfp_serve.devices import Device
 from gfp_serve.errors import BundleError, DeviceError
 from gfp_serve.priority import call_at_low_priority
 
@@ -25,9 +30,8 @@ import onnxruntime
 
 _log = logging.getLogger(__name__)
 
-Device = Literal["auto", "cpu", "cuda"]
-
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+_CUDA_PART = "libonnxruntime_providers_cuda.so"
 _CUDA_OPTIONS = {
     # Clips of other batch sizes would double the arena again and again; it never shrinks.
     "arena_extend_strategy": "kSameAsRequested",
@@ -56,18 +60,25 @@ class Encoder:
         self.num_lanes = num_threads if self.device == "cpu" else 1
         if self.device == "cuda" or device == "cpu":
             return
-        problem = _no_cuda(f"the session runs on {self.provider}")
-        if device == "cuda":
-            raise DeviceError(problem)
         # With the CPU package, "auto" can only mean the CPU. With the GPU package, something is broken.
-        if _has_cuda():
+        if device == "cuda" or _has_cuda():
+            library = _missing_library()
+            lacks = "" if library is None else f", because the library {library} is not found"
+            problem = _no_cuda(f"the session runs on {self.provider}{lacks}")
+            if device == "cuda":
+                raise DeviceError(problem)
             _log.warning("%s", problem)
 
     def encode(
         self, clips: Float32[np.ndarray, "batch bodies frames joints 3"]
     ) -> Float32[np.ndarray, "batch embedding_size"]:
         """Unit vectors of prepared clips (see `preprocess.prepare`), which all have the same number of bodies."""
-        return _run(self._session, clips)
+        if self.device == "cpu":
+            return _run(self._session, clips)
+        # The memory that CUDA has taken for one size of batch is of no use to the next. So there are few sizes.
+        num_clips = len(clips)
+        size = 1 << (num_clips - 1).bit_length()
+        return _run(self._session, np.concatenate([clips, clips[:1].repeat(size - num_clips, axis=0)]))[:num_clips]
 
     def open_lanes(self) -> Encode:
         """`encode` on one thread: `num_lanes` calls of it may run at once. Takes the model's memory a second time."""
@@ -106,8 +117,9 @@ def _open_session(bundle: Bundle, device: Device, num_threads: int) -> Any:
         raise DeviceError(_no_cuda("this onnxruntime is built without it"))
     providers: list[Any] = [_CPU]
     if _has_cuda() and device != "cpu":
-        # CUDA libraries that pip installed are found only after this.
-        onnxruntime.preload_dlls()
+        # CUDA libraries that pip installed are found only after this. What it prints of others, `_no_cuda` says.
+        with contextlib.redirect_stdout(io.StringIO()):
+            onnxruntime.preload_dlls()
         providers.insert(0, (_CUDA, _CUDA_OPTIONS))
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = num_threads
@@ -144,8 +156,19 @@ def _has_cuda() -> bool:
     return _CUDA in onnxruntime.get_available_providers()
 
 
+def _missing_library() -> str | None:
+    """The first library that onnxruntime's part for CUDA needs and does not find, such as libcudnn.so.9."""
+    try:
+        ctypes.CDLL(str(Path(onnxruntime.__file__).parent / "capi" / _CUDA_PART))
+    except OSError as error:
+        library, _, problem = str(error).partition(": ")
+        # Other errors mean that all libraries were found.
+        return library if "cannot open shared object file" in problem and _CUDA_PART not in library else None
+    return None
+
+
 def _no_cuda(why: str) -> str:
     return (
         f"CUDA cannot be used: {why}. Check that nvidia-smi lists a GPU and that gfp-serve is installed "
-        f"with the extra 'gpu', not 'cpu', or choose --device cpu."
+        f"with the extra 'gpu', not 'cpu': it brings onnxruntime for CUDA and CUDA's libraries. Or choose --device cpu."
     )

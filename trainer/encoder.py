@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from gfp_serve.preprocess import MODEL_LAYOUT
 from gfp_serve.settings import setting
-from trainer.body_frame import in_body_frame
+from trainer.body_frame import in_body_frame, is_autocast
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,11 +154,10 @@ class SkeletonEncoder(nn.Module):
         return self.norm(self.blocks(self._embedded(segments * self.config.input_scale) + positions))
 
     def _embedded(self, segments: Float[Tensor, "rows tokens coordinates"]) -> Float[Tensor, "rows tokens width"]:
-        kind = segments.device.type
-        if not torch.amp.is_autocast_available(kind) or not torch.is_autocast_enabled(kind):
+        if not is_autocast(segments):
             return self.embed(segments)
         # Between 1 m and 2 m bf16 has steps of 8 mm, times the scale: most joints move less within a segment.
-        with torch.autocast(kind, enabled=False):
+        with torch.autocast(segments.device.type, enabled=False):
             return self.embed(segments.float())
 
     def features(self, bodies: Float[Tensor, "rows frames joints 3"]) -> Float[Tensor, "rows width"]:

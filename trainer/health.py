@@ -32,7 +32,8 @@ def effective_rank(features: Float[Tensor, "rows features"]) -> float:
     """exp of the entropy of the normalised singular values of the centred features (Roy and Vetterli, 2007)."""
     # Rows are drawn at random. They go joint by joint, so every 25th would be the same joint.
     chosen = torch.randperm(len(features), generator=torch.Generator().manual_seed(0))[:MAX_ROWS]
-    rows = features[chosen.to(features.device)].double()
+    # On the CPU: there float64 is fast, and eight of these would take a GPU half a step.
+    rows = features[chosen.to(features.device)].cpu().double()
     centred = rows - rows.mean(dim=0)
     # From the products of rows: there are fewer rows than features. In float64 squaring loses nothing.
     values = torch.linalg.eigvalsh(centred @ centred.T).clamp_min(0).sqrt()

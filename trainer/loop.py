@@ -31,7 +31,7 @@ from trainer.health import CollapseWatch, health
 from trainer.metrics import METRICS_FILE, MetricsLog
 from trainer.objectives import NoObjectiveConfig, Outcome, build_objective
 from trainer.schedule import steps_per_epoch, warmup_cosine
-from trainer.step import adamw, compiled_loss, repeatable
+from trainer.step import adamw, compiled_loss, repeatable, skipped_graphs
 from trainer.stopping import stop_signals
 from trainer.terms import Terms
 
@@ -49,6 +49,7 @@ class StepReport:
     clips_per_s: float | None  # None if the step is not logged
     metrics: dict[str, float] = field(default_factory=dict)  # empty if the step is not logged
     collapsed: dict[str, str] = field(default_factory=dict)  # level -> a sentence, for targets long collapsed
+    skipped_graphs: int = 0  # parts of the step that run without a CUDA graph although graphs were asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +155,8 @@ class Trainer:
                     if log is not None:
                         log.write(self.step, metrics)
                         collapsed = self._watch.collapsed(self.step, metrics)
-                        show(StepReport(self.step, self.total_steps, speed, metrics, collapsed))
+                        skipped = skipped_graphs() if config.compile == "graphs" else 0
+                        show(StepReport(self.step, self.total_steps, speed, metrics, collapsed, skipped))
                     last_time, last_step = time.perf_counter(), self.step
                 if self.step % (config.save_every_epochs * self.steps_per_epoch) == 0 and not is_last:  # saved below
                     self._check_finite(losses)

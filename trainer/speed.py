@@ -11,6 +11,9 @@ import torch
 from trainer.loop import Trainer
 from trainer.step import repeatable
 
+# A CUDA graph is recorded in the first steps, once the memory that it takes is known.
+_WARMUP_STEPS_OF_GRAPHS = 5
+
 
 @dataclass(frozen=True, slots=True)
 class StepTimes:
@@ -51,7 +54,10 @@ def _measure(
     show: Callable[[int, int], None],
 ) -> dict[str, StepTimes]:
     for trainer in trainers.values():
-        for _ in range(warmup_steps):  # they compile, fill caches and make the optimiser's state
+        graphs = trainer.config.compile == "graphs"
+        for _ in range(
+            max(warmup_steps, _WARMUP_STEPS_OF_GRAPHS) if graphs else warmup_steps
+        ):  # they compile, fill caches and make the optimiser's state
             trainer.train_step()
     seconds: dict[str, list[float]] = {name: [] for name in trainers}
     for turn in range(rounds * len(trainers)):

@@ -42,6 +42,13 @@ def compiled_loss(
     return torch.compile(forward, dynamic=False, mode=mode)
 
 
+def skipped_graphs() -> int:
+    """How many parts of the steps of this process torch runs without a CUDA graph, although graphs were asked for."""
+    from torch._dynamo.utils import counters  # takes seconds, and runs without compilation do not need it
+
+    return int(counters["inductor"]["cudagraph_skips"])
+
+
 def adamw(objective: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
     """AdamW with betas 0.9 and 0.95 that decays the matrices of linear layers only."""
     matrices = {id(part.weight) for part in objective.modules() if isinstance(part, nn.Linear)}

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gfp_serve.settings import setting
+from trainer.body_frame import exact_product
 from trainer.encoder import SkeletonEncoder, init_weights
 from trainer.general_features import GeneralHead
 from trainer.masking import first_known
@@ -156,7 +157,7 @@ class Terms(nn.Module):
         if known is None:  # seen from the room, where lacking joints are NaN still
             known = ~bodies.isnan().any(dim=3)
             bodies = bodies.nan_to_num()
-        segments, seen = encoder.cut(bodies @ lesson.turns.transpose(1, 2)[:, None], known)
+        segments, seen = encoder.cut(exact_product(bodies, lesson.turns.transpose(1, 2)[:, None]), known)
         visible = first_known(lesson.uniform, cast(Tensor, seen), self.config.term_tokens)
         return encoder(segments, visible).mean(dim=1)
 
@@ -181,5 +182,5 @@ class Terms(nn.Module):
         logits = vectors[:half] @ vectors[half:].T / self.config.temperature
         pairs = torch.arange(half, device=vectors.device)
         loss = (F.cross_entropy(logits, pairs) + F.cross_entropy(logits.T, pairs)) / 2
-        count = total(loss.new_tensor(float(half)))
+        count = total(loss.new_full((), half))
         return total(loss * half) / count

@@ -194,6 +194,11 @@ def test_the_health_check_of_a_server_image_asks_the_exposed_port(stages, name):
     assert json.loads(check[check.index("CMD") + len("CMD") :]) == ["gfp", "health"]
 
 
+def test_the_trainer_has_the_compiler_that_torch_needs_on_a_gpu(stages):
+    (install,) = (rest for rest in values(stages["trainer"], "RUN") if "apt-get install" in rest)
+    assert {"gcc", "libc6-dev"} <= set(install.split())
+
+
 def test_every_image_installs_tested_versions_and_an_extra_that_exists(stages):
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     installs = [rest for stage in stages.values() for rest in values(stage, "RUN") if "pip install" in rest]

@@ -55,6 +55,71 @@ def test_a_session_that_falls_back_to_the_cpu_is_an_error_for_cuda_and_a_warning
     assert (name, options["use_tf32"]) == ("CUDAExecutionProvider", "0")
 
 
+@pytest.mark.parametrize(
+    ("found", "named"),
+    [
+        (
+            "libcudnn.so.9: cannot open shared object file: No such file or directory",
+            "the library libcudnn.so.9 is not",
+        ),
+        ("libonnxruntime_providers_cuda.so: undefined symbol: Provider_GetHost", None),
+        ("/a/libonnxruntime_providers_cuda.so: cannot open shared object file: No such file or directory", None),
+    ],
+)
+def test_the_error_for_cuda_names_the_library_that_is_missing(monkeypatch, capsys, found, named):
+    def load(path: str) -> None:
+        assert path.endswith("libonnxruntime_providers_cuda.so")
+        raise OSError(found)
+
+    monkeypatch.setattr(
+        onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    )
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: print("Failed to load libcudnn.so.9"))  # noqa: T201
+    real = onnxruntime.InferenceSession
+    monkeypatch.setattr(
+        onnxruntime,
+        "InferenceSession",
+        lambda model, sess_options, **_: real(model, sess_options, providers=["CPUExecutionProvider"]),
+    )
+    monkeypatch.setattr("gfp_serve.encoder.ctypes.CDLL", load)
+    with pytest.raises(DeviceError, match=named or r"runs on CPUExecutionProvider\.") as raised:
+        Encoder(tiny_bundle(), device="cuda")
+    assert "extra 'gpu'" in str(raised.value)
+    assert capsys.readouterr().out == ""
+
+
+def test_batches_on_cuda_have_few_sizes_and_the_same_vectors(monkeypatch):
+    """A session on the CPU that says it runs on CUDA; the batches that it sees are noted."""
+    real = onnxruntime.InferenceSession
+    sizes = []
+
+    class Session:
+        def __init__(self, model, sess_options, providers):
+            self._session = real(model, sess_options=sess_options, providers=["CPUExecutionProvider"])
+            self.get_inputs, self.get_outputs = self._session.get_inputs, self._session.get_outputs
+
+        def get_providers(self):
+            return ["CUDAExecutionProvider", "CPUExecutionProvider"]
+
+        def run(self, outputs, inputs):
+            (clips,) = inputs.values()
+            sizes.append(len(clips))
+            return self._session.run(outputs, inputs)
+
+    monkeypatch.setattr(
+        onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    )
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    encoder = Encoder(tiny_bundle(), device="cuda")
+    for batch in (1, 2, 3, 5, 8, 9):
+        clips = some_clips(batch, 2)
+        vectors = encoder.encode(clips)
+        assert vectors.shape == (batch, SIZE)
+        np.testing.assert_allclose(vectors, tiny_encode(clips), atol=1e-5)
+    assert sizes == [1, 2, 4, 8, 8, 16]
+
+
 @pytest.mark.parametrize("installed", [{"onnxruntime"}, {"onnxruntime-gpu"}, set()])
 def test_one_onnxruntime_package_is_fine(installed):
     check_packages(installed.__contains__)

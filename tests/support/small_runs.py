@@ -11,7 +11,9 @@ from trainer.config import TrainConfig
 from trainer.data.store import ClipStore
 from trainer.data.store_writer import StoreWriter
 from trainer.encoder import EncoderConfig
+from trainer.objectives import NoObjectiveConfig
 from trainer.objectives.gfp import GfpConfig
+from trainer.terms import TermsConfig
 
 TINY_ENCODER = EncoderConfig(width=16, depth=1, num_heads=2)
 TINY_TARGETS = GfpConfig(local_width=8, global_width=16)
@@ -72,3 +74,10 @@ def tiny_config(**changes: object) -> TrainConfig:
         "device": "cpu",
     }
     return TrainConfig(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def tiny_general_config(**changes: object) -> TrainConfig:
+    """The same for an encoder that learns from labels, statistics and views, as the preset `general` mostly does."""
+    terms = TermsConfig(label_weight=1.0, statistics_weight=1.0, view_weight=1.0, term_tokens=20)
+    encoder = EncoderConfig(width=16, depth=1, num_heads=2, frame="body")
+    return tiny_config(**{"encoder": encoder, "objective": NoObjectiveConfig(), "terms": terms, **changes})

@@ -25,6 +25,13 @@ def test_place_direction_and_size_do_not_count(bodies: torch.Tensor) -> None:
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
 
 
+def test_autocast_does_not_round_coordinates(bodies: torch.Tensor) -> None:
+    expected, _ = in_body_frame(bodies)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found, _ = in_body_frame(bodies)
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
+
+
 def test_joints_are_seen_from_the_root_of_their_frame_and_the_way_of_the_root_is_kept(bodies: torch.Tensor) -> None:
     way = torch.linspace(0, 2, bodies.shape[1])[:, None, None] * torch.tensor([0.0, 0.0, 1.0])
     still, _ = in_body_frame(bodies)

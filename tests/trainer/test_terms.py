@@ -91,6 +91,16 @@ def test_every_term_teaches_the_encoder(weights: dict[str, float]) -> None:
     assert all(float(weight.grad.abs().sum()) > 0 for weight in encoder.blocks.parameters() if weight.ndim == 2)
 
 
+def test_autocast_does_not_round_the_coordinates_that_are_turned() -> None:
+    terms, encoder = terms_of(view_weight=1.0)
+    cut, given = encoder.cut, []
+    encoder.cut = lambda bodies, known: given.append(bodies) or cut(bodies, known)  # type: ignore[method-assign]
+    terms(encoder, lesson())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        terms(encoder, lesson())
+    torch.testing.assert_close(given[1], given[0], atol=1e-6, rtol=0)
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [

@@ -11,7 +11,7 @@ from rich.table import Table
 from gfp_serve.cli.options import Command, options_from
 from gfp_serve.cli.printing import output, print_json
 from gfp_serve.cli.progress import progress
-from gfp_serve.encoder import Device
+from gfp_serve.devices import Device
 from gfp_serve.settings import setting, settings_of
 from trainer.config import TrainConfig
 from trainer.data.store import ClipStore

@@ -14,7 +14,7 @@ import click
 from gfp_serve.cli.options import with_options_of
 from gfp_serve.cli.printing import print_json
 from gfp_serve.cli.progress import progress
-from gfp_serve.encoder import Device
+from gfp_serve.devices import Device
 from gfp_serve.errors import InvalidRequestError
 from gfp_serve.extras import load
 from gfp_serve.files import write_whole

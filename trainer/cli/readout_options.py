@@ -10,7 +10,7 @@ from torch import nn
 
 from gfp_serve.cli.options import options_from, with_options_of
 from gfp_serve.cli.progress import Bars
-from gfp_serve.encoder import Device
+from gfp_serve.devices import Device
 from gfp_serve.preprocess import PreprocessConfig
 from trainer.checkpoint import data_summary
 from trainer.data.store import ClipStore

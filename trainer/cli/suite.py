@@ -12,7 +12,7 @@ from rich.table import Table
 from gfp_serve.cli.options import Command, options_from
 from gfp_serve.cli.printing import output, print_json
 from gfp_serve.cli.progress import progress, warn
-from gfp_serve.encoder import Device
+from gfp_serve.devices import Device
 from gfp_serve.errors import InvalidRequestError, MissingExtraError
 from gfp_serve.extras import load
 from gfp_serve.files import write_whole

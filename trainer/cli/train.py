@@ -115,7 +115,7 @@ def _training_progress(trainer: Trainer) -> Iterator[Callable[[StepReport], None
         f"{'bf16' if trainer.bf16 else 'fp32'}" + (f", from step {trainer.step}" if trainer.step else ""),
         highlight=False,
     )
-    warned: set[str] = set()  # the levels
+    warned: set[str] = set()  # the levels, and "graphs"
     with progress(keep=True) as bars:
         bar = bars.add("train", "steps", total=trainer.total_steps, done=trainer.step, line_every_s=60)
 
@@ -124,6 +124,12 @@ def _training_progress(trainer: Trainer) -> Iterator[Callable[[StepReport], None
             for level in step.collapsed.keys() - warned:
                 warned.add(level)
                 warn(f"warning: {step.collapsed[level]}")
+            if step.skipped_graphs and "graphs" not in warned:
+                warned.add("graphs")
+                warn(
+                    f"warning: --compile graphs has no effect on {step.skipped_graphs} parts of the step, which run "
+                    f"without CUDA graphs. TORCH_LOGS=perf_hints says why; --compile fused compiles faster."
+                )
             if step.clips_per_s is not None:
                 bar.say(f"loss {step.metrics['loss']:.3f}  {step.clips_per_s:.0f} clips/s")
 

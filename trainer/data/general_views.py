@@ -4,6 +4,7 @@ The clips are cut, warped in time, mirrored, shaken and turned; people hold stil
 away as other sensors lack them; and some clips lose their travel or their depth. All draws are a function of the step.
 """
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -97,7 +98,7 @@ def change(bodies: Float[Tensor, "clips frames joints 3"], config: GeneralViewsC
     root = torch.where(seen[:, :, :1].isnan(), seen.nanmean(dim=2, keepdim=True).nan_to_num(), seen[:, :, :1])
     seen = torch.where(_each(stays), seen - root, seen)
     fewer = _uniform(count, draws) < config.fewer_joints_odds
-    without = _WITHOUT.to(bodies.device)
+    without = _on(bodies.device).without
     chosen = torch.randint(len(without), (count,), generator=draws, device=bodies.device)
     seen = seen.masked_fill((without[chosen] & fewer[:, None])[:, None, :, None], torch.nan)
     seen = torch.where(_lost(count, frames, joints, config, draws)[..., None], torch.nan, seen)
@@ -129,8 +130,8 @@ def draw_turns(
 
 def mirror(bodies: Float[Tensor, "clips frames joints 3"]) -> Float[Tensor, "clips frames joints 3"]:
     """Left and right swapped."""
-    swapped = bodies[:, :, _PARTNERS.to(bodies.device)]
-    return swapped * swapped.new_tensor([-1.0, 1.0, 1.0])
+    tables = _on(bodies.device)
+    return bodies[:, :, tables.partners] * tables.other_side
 
 
 def with_limb_lengths(
@@ -196,6 +197,19 @@ _WITHOUT = torch.stack(
         _without(*_HANDS, "Knee", "Ankle", "Foot", "Hip", "SpineBase"),
     ]
 )
+
+
+class _Tables(NamedTuple):
+    partners: Int[Tensor, " joints"]
+    other_side: Float[Tensor, " 3"]
+    without: Bool[Tensor, "layouts joints"]
+
+
+@functools.cache
+def _on(device: torch.device) -> _Tables:
+    """What never changes, copied to a device once: a copy in each step would wait for it."""
+    tables = _Tables(_PARTNERS, torch.tensor([-1.0, 1.0, 1.0]), _WITHOUT)
+    return _Tables(*(table.to(device) for table in tables))
 
 
 def _each(values: Float[Tensor, " clips"] | Bool[Tensor, " clips"]) -> Tensor:

@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from gfp_serve.bundle import Bundle, Manifest
-from gfp_serve.encoder import Device, Encoder
+from gfp_serve.devices import Device
 from gfp_serve.errors import BundleError, InvalidRequestError
+from gfp_serve.extras import load
 from gfp_serve.preprocess import CleanConfig, PreprocessConfig
 from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint
 from trainer.config import TrainConfig
@@ -61,7 +62,7 @@ def candidates(path: Path, device: Device, add_readout: AddReadout | None) -> li
             Candidate(
                 f"bundle {manifest.name}" if config is None else TRAINED,
                 "plain" if manifest.readout == {"kind": "mean"} else "read-out",
-                Encoder(bundle, device=device).encode,
+                load("gfp_serve.encoder").Encoder(bundle, device=device).encode,  # needs onnxruntime; runs do not
                 preprocess,
                 identity,
             )

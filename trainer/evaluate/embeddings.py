@@ -10,6 +10,7 @@ from torch import nn
 from gfp_serve.preprocess import SampleConfig
 from trainer.data.model_input import ModelInput
 from trainer.data.store import ClipStore
+from trainer.devices import in_bf16_on_a_gpu
 from trainer.embedding import ClipEmbedding
 
 # clips [batch, bodies, frames, joints, 3] -> unit vectors [batch, embedding_size]
@@ -25,7 +26,7 @@ def torch_embedder(model: nn.Module, device: torch.device) -> Embed:
     def embed(clips: Float32[np.ndarray, "batch bodies frames joints 3"]) -> Float32[np.ndarray, "batch size"]:
         was_training = graph.training
         graph.eval()
-        with torch.inference_mode():
+        with torch.inference_mode(), in_bf16_on_a_gpu(device):
             vectors = graph(torch.from_numpy(clips).to(device)).float().cpu().numpy()
         graph.train(was_training)
         return vectors

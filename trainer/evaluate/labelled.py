@@ -11,10 +11,11 @@ from gfp_serve.preprocess import SampleConfig
 from trainer.data.augmentation import draw_views
 from trainer.data.model_input import ModelInput, to_device
 from trainer.data.store import ClipStore
+from trainer.devices import in_bf16_on_a_gpu
 from trainer.embedding import sampling_for
 
 # A frozen encoder reads this many bodies at a time.
-CHUNK_ROWS = 32
+_CHUNK_ROWS = {"cpu": 32, "cuda": 512}
 
 
 class ClipRows(NamedTuple):
@@ -27,7 +28,8 @@ class ClipRows(NamedTuple):
     def mean_of_bodies(self, features: Float[Tensor, "rows size"]) -> Float[Tensor, "clips size"]:
         """The mean over the rows of each clip."""
         total = features.new_zeros(self.num_clips, features.shape[1]).index_add_(0, self.clip, features)
-        count = torch.bincount(self.clip, minlength=self.num_clips).to(features.dtype)
+        # torch.bincount would wait for the device.
+        count = features.new_zeros(self.num_clips).index_add_(0, self.clip, features.new_ones(len(features)))
         return total / count[:, None]
 
 
@@ -50,7 +52,7 @@ class LabelledClips:
         return self._others[sampling]
 
     def labels(self, clips: Int[np.ndarray, " clips"]) -> Int[Tensor, " clips"]:
-        return torch.from_numpy(self.store.labels[clips]).to(self.device)
+        return to_device(self.store.labels[clips], self.device)
 
     def views(self, clips: Int[np.ndarray, " clips"], draws: np.random.Generator | None = None) -> ClipRows:
         """The clips at these store indices: a random window and rotation of each; without `draws` the centre crops."""
@@ -62,6 +64,8 @@ class LabelledClips:
 @torch.no_grad()
 def frozen_features(model: nn.Module, views: ClipRows) -> Float[Tensor, "clips size"]:
     """The `features` of a model for each clip: the mean over its bodies, not scaled to unit length."""
-    parts = torch.split(views.bodies, CHUNK_ROWS)
-    rows = [model.features(part).float() for part in parts]  # type: ignore[operator]
+    device = views.bodies.device
+    parts = torch.split(views.bodies, _CHUNK_ROWS[device.type])
+    with in_bf16_on_a_gpu(device):
+        rows = [model.features(part).float() for part in parts]  # type: ignore[operator]
     return views.mean_of_bodies(torch.cat(rows))

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gfp_serve.settings import setting
+from trainer.data.model_input import to_device
 from trainer.evaluate.folds import Fold
 from trainer.evaluate.labelled import LabelledClips, frozen_features
 from trainer.evaluate.learning import HeadResult, Passes, Show, learn
@@ -76,7 +77,7 @@ def linear_probe(
 
     def batch(step: int, places: Int[np.ndarray, " batch"]) -> Float[Tensor, "batch size"]:
         if frozen is not None:
-            return frozen[torch.from_numpy(places).to(clips.device)]
+            return frozen[to_device(places, clips.device)]
         return frozen_features(model, clips.views(fold.train[places], augmentation_draws(step, seed=config.seed)))
 
     return train_linear_head(
@@ -110,7 +111,7 @@ def train_linear_head(
     def loss_of(step: int) -> Float[Tensor, ""]:
         places = passes.places(step)
         head.train()
-        return F.cross_entropy(head(batch(step, places)), targets[torch.from_numpy(places).to(device)])
+        return F.cross_entropy(head(batch(step, places)), targets[to_device(places, device)])
 
     @torch.no_grad()
     def predict() -> Int[np.ndarray, " test"]:

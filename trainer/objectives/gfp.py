@@ -213,7 +213,9 @@ class Gfp(Objective):
         input_widths = [whole_clip if level == "global" else coordinates for level in config.level_names]
         if config.targets == "network":
             self.decoder = self.build_decoder(config.level_widths)
-            self.target_network: nn.Module = TargetNetwork(input_widths, config.level_widths, config.mlp_layers)
+            self.target_network: nn.Module = TargetNetwork(
+                input_widths, config.level_widths, config.mlp_layers, of_places=config.target_input != "motion"
+            )
         else:
             self.decoder = self.build_decoder(input_widths)
             self.target_network = LowLevelTargets()

@@ -92,10 +92,17 @@ def mlp(*widths: int) -> nn.Sequential:
 
 
 class TargetNetwork(nn.Module):
-    """TGN: an MLP for each level, trained together with the encoder."""
+    """TGN: an MLP for each level, trained together with the encoder.
 
-    def __init__(self, input_widths: Sequence[int], level_widths: Sequence[int], num_layers: int) -> None:
+    With `of_places` the numbers are coordinates, not motion, and the first layers work in float32 also where the others
+    work in bf16, which would round them by up to 4 mm.
+    """
+
+    def __init__(
+        self, input_widths: Sequence[int], level_widths: Sequence[int], num_layers: int, *, of_places: bool = False
+    ) -> None:
         super().__init__()
+        self.of_places = of_places
         self.heads = nn.ModuleList(
             mlp(into, *[out] * num_layers) for into, out in zip(input_widths, level_widths, strict=True)
         )
@@ -103,7 +110,17 @@ class TargetNetwork(nn.Module):
 
     def forward(self, inputs: list[Float[Tensor, "_ _"]]) -> list[Float[Tensor, "_ _"]]:
         """The targets [targets, features] for the `level_inputs` [targets, numbers] of each level."""
-        return [head(x) for head, x in zip(self.heads, inputs, strict=True)]
+        return [self._target(head, x) for head, x in zip(self.heads, inputs, strict=True)]
+
+    def _target(self, head: nn.Module, x: Float[Tensor, "targets numbers"]) -> Float[Tensor, "targets features"]:
+        if not self.of_places:
+            return head(x)
+        first, *others = head.children()
+        with torch.autocast(x.device.type, enabled=False):
+            x = first(x.float())
+        for layer in others:
+            x = layer(x)
+        return x
 
 
 class LowLevelTargets(nn.Module):

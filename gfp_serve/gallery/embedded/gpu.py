@@ -1,12 +1,14 @@
 """Copies of indexes on a GPU. They need a FAISS that is built for GPUs."""
 
+import functools
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any
 
 import faiss
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, Int64
 
 from gfp_serve.errors import DeviceError
 from gfp_serve.gallery.embedded.exact import Found, rerank, search_exactly
@@ -15,11 +17,22 @@ from gfp_serve.gallery.embedded.ivf import IvfIndex
 from gfp_serve.gallery.embedded.rows import Vectors
 from gfp_serve.items import Effort, ServingKind
 
+_log = logging.getLogger(__name__)
+
+# FAISS's limits on a GPU: neighbours of a query, and lists that a query reads.
+_MOST_NEIGHBOURS = _MOST_LISTS = 2048
+# The share of the rows that are left before removed ones are dropped from an index (see settling.py).
+_LEAST_SHARE = 7 / 8
+# All copies share FAISS's memory and streams on the GPU, which take one call at a time.
+_one_at_a_time = threading.Lock()
+
 
 class _GpuIndex:
     """A copy of an index on the first GPU; without an `on_cpu` index, a copy of the vectors there.
 
-    FAISS cannot filter on a GPU: such searches run on the CPU. Its GPU indexes take one search at a time.
+    FAISS cannot filter on a GPU. If few rows must not be found, as after removals, more are asked for, and those are
+    dropped. Other filters, and searches beyond FAISS's limits on a GPU, run on the CPU. So do all after one that
+    failed.
     """
 
     def __init__(self, faiss_index: Any, vectors: Vectors, on_cpu: IvfIndex | None) -> None:
@@ -28,9 +41,13 @@ class _GpuIndex:
         self.default_effort = 0 if on_cpu is None else on_cpu.default_effort
         self._vectors = vectors
         self._on_cpu = on_cpu
-        self._resources: Any = _faiss_for_gpus("StandardGpuResources")()
-        self._index: Any = _faiss_for_gpus("index_cpu_to_gpu")(self._resources, 0, faiss_index)
-        self._one_at_a_time = threading.Lock()
+        options = []
+        if self.kind == "ivf_pq":
+            # The lookup tables of 64 codes take 64 KiB as float32, more than FAISS has for a query.
+            options = [_faiss_for_gpus("GpuClonerOptions")()]
+            options[0].useFloat16 = True
+        with _one_at_a_time:
+            self._index: Any = _faiss_for_gpus("index_cpu_to_gpu")(_resources(), 0, faiss_index, *options)
 
     @property
     def num_bytes(self) -> int:
@@ -45,22 +62,59 @@ class _GpuIndex:
         share: float,
         effort: Effort,
     ) -> Found:
-        if self._on_cpu is None:
-            if passing is not None:
-                return search_exactly(self._vectors, queries, start=0, end=self.num_rows, top_k=top_k, passing=passing)
-            with self._one_at_a_time:
-                similarities, rows = self._index.search(queries, top_k)
-            return rows, similarities
+        found = self._search_gpu(queries, top_k, passing, share, effort)
+        if found is None:
+            if self._on_cpu is not None:
+                return self._on_cpu.search(queries, top_k=top_k, passing=passing, share=share, effort=effort)
+            return search_exactly(self._vectors, queries, start=0, end=self.num_rows, top_k=top_k, passing=passing)
+        rows, similarities = found
         if passing is not None:
-            return self._on_cpu.search(queries, top_k=top_k, passing=passing, share=share, effort=effort)
-        with self._one_at_a_time:
-            self._index.nprobe = min(self._index.nlist, effort.nprobe or self.default_effort)
-            _, rows = self._index.search(queries, self._on_cpu.num_candidates(top_k))
-        return rerank(self._vectors, queries, rows, num_rows=self.num_rows, top_k=top_k)
+            rows = np.where((rows >= 0) & passing[rows], rows, -1)
+        if self._on_cpu is not None:
+            return rerank(self._vectors, queries, rows, num_rows=self.num_rows, top_k=top_k)
+        if passing is None:
+            return rows, similarities
+        nearest = np.argsort(rows < 0, axis=1, kind="stable")[:, :top_k]
+        rows, similarities = (np.take_along_axis(each, nearest, axis=1) for each in (rows, similarities))
+        return rows, np.where(rows < 0, -np.inf, similarities).astype(np.float32)
 
     def write(self, write: Callable[[bytes], int]) -> None:
         if self._on_cpu is not None:  # "exact" has no index to write
             self._on_cpu.write(write)
+
+    def _search_gpu(
+        self,
+        queries: Float32[np.ndarray, "num_queries embedding_size"],
+        top_k: int,
+        passing: Bool[np.ndarray, " _rows"] | None,
+        share: float,
+        effort: Effort,
+    ) -> tuple[Int64[np.ndarray, "num_queries _found"], Float32[np.ndarray, "num_queries _found"]] | None:
+        """What FAISS finds, nearest first, also rows that are false in `passing`; None if a GPU cannot search this.
+
+        If more rows are false than a GPU can be asked for, too few of those that are true may be found. `View` then
+        searches all rows.
+        """
+        wanted = top_k if self._on_cpu is None else self._on_cpu.num_candidates(top_k)
+        hidden = 0 if passing is None else self.num_rows - int(np.count_nonzero(passing[: self.num_rows]))
+        lists = 0 if self._on_cpu is None else int((effort.nprobe or self.default_effort) / share)
+        if wanted > _MOST_NEIGHBOURS or (wanted + hidden > _MOST_NEIGHBOURS and share < _LEAST_SHARE):
+            return None
+        with _one_at_a_time:
+            if self._index is None:
+                return None
+            try:
+                if self._on_cpu is not None:
+                    lists = min(self._index.nlist, lists)
+                    if lists > _MOST_LISTS:
+                        return None
+                    self._index.nprobe = lists
+                similarities, rows = self._index.search(queries, min(self.num_rows, wanted + hidden, _MOST_NEIGHBOURS))
+            except RuntimeError as error:
+                self._index = None
+                _log.warning("a search on the GPU failed, so this gallery is searched on the CPU: %s", error)
+                return None
+        return rows, similarities
 
 
 def check_gpu() -> None:
@@ -80,16 +134,28 @@ def check_gpu() -> None:
 def copy_to_gpu(index: Index | None, vectors: Vectors, num_rows: int) -> Index | None:
     """Copy an index to the GPU. None means "exact": then the first rows are copied.
 
-    HNSW stays on the CPU, because FAISS has no HNSW for GPUs.
+    HNSW stays on the CPU, because FAISS has no HNSW for GPUs. So does an index that the GPU does not take, for lack of
+    memory or because its codes are too many; a warning says so.
     """
-    if isinstance(index, IvfIndex):
-        return _GpuIndex(index.faiss_index, vectors, index)
-    if index is not None or num_rows == 0:
+    if not isinstance(index, IvfIndex) and (index is not None or num_rows == 0):
         return index
-    flat = faiss.IndexFlatIP(vectors.embedding_size)
-    for _, piece in vectors.pieces(0, num_rows):
-        flat.add(piece)
-    return _GpuIndex(flat, vectors, None)
+    try:
+        if isinstance(index, IvfIndex):
+            return _GpuIndex(index.faiss_index, vectors, index)
+        flat = faiss.IndexFlatIP(vectors.embedding_size)
+        for _, piece in vectors.pieces(0, num_rows):
+            flat.add(piece)
+        return _GpuIndex(flat, vectors, None)
+    except (RuntimeError, MemoryError) as error:
+        kind = "exact" if index is None else index.kind
+        _log.warning("the %s index of %d rows stays on the CPU, the GPU does not take it: %s", kind, num_rows, error)
+        return index
+
+
+@functools.cache
+def _resources() -> Any:
+    """FAISS's memory and streams on the first GPU. They are 1.5 GB, so that there is one set. Hold `_one_at_a_time`."""
+    return _faiss_for_gpus("StandardGpuResources")()
 
 
 def _faiss_for_gpus(name: str) -> Any:

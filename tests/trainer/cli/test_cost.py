@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +72,14 @@ def test_runs_are_timed_in_turns_and_compared_by_median(tmp_path: Path) -> None:
     assert "".join(order) == "ab" + 3 * "aabb"
     assert {len(side.seconds) for side in times.values()} == {3}
     assert StepTimes((1.0, 8.0, 2.0), batch_clips=4).clips_per_s == 2.0
+
+
+def test_steps_with_cuda_graphs_are_warmed_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.compiler.cudagraph_mark_step_begin", lambda: None)  # loads torch's compiler
+    store, counts = write_store(tmp_path / "store"), {}
+    for mode in ("off", "graphs"):
+        trainer = Trainer(tiny_config(), store, tmp_path / mode)
+        trainer.config = replace(trainer.config, compile=mode)  # it was built for "off", which a CPU can run
+        measure_steps({mode: trainer}, rounds=1)
+        counts[mode] = trainer.step
+    assert counts == {"off": 3, "graphs": 6}

@@ -214,6 +214,19 @@ def test_a_level_that_has_been_collapsed_for_long_is_named_once(
         assert said.count(f"the targets of level '{level}' have collapsed since step 1") == 1
 
 
+def test_parts_of_a_step_without_a_cuda_graph_are_told_once(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [*TINY, "--epochs", 2, "--log-every-steps", 1, "--compile", "graphs"]
+    monkeypatch.setattr("trainer.loop.compiled_loss", lambda objective, *_: objective.learn)
+    monkeypatch.setattr("torch.compiler.cudagraph_mark_step_begin", lambda: None)  # loads torch's compiler
+    monkeypatch.setattr("trainer.loop.skipped_graphs", lambda: 3)
+    said = succeed(gfp_train, store, "--out", tmp_path / "run", *words)
+    assert said.count("--compile graphs has no effect on 3 parts of the step") == 1
+    monkeypatch.setattr("trainer.loop.skipped_graphs", lambda: 0)
+    assert "no effect" not in succeed(gfp_train, store, "--out", tmp_path / "whole", *words)
+
+
 def test_evaluation_prints_a_table_by_default(store: Path, run: Path) -> None:
     output = succeed(gfp_evaluate, "retrieval", run, store, "--folds", 4)
     for word in ("chance", "pose statistics", "untrained", "trained", "24 test clips", "4 cross-subject folds"):

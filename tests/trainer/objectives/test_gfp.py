@@ -142,6 +142,20 @@ def test_targets_of_a_level_are_means_over_its_window_of_one_joint() -> None:
     torch.testing.assert_close(mid[25 * 2 + 7], network.heads[1](motion[20:30, 7].mean(dim=0)[None])[0])
 
 
+def test_in_bf16_targets_of_joints_are_made_of_coordinates_that_are_not_rounded() -> None:
+    # A tenth of a millimetre apart, two metres away: in bf16 both are the same place.
+    near = torch.full((2, 12), 2.0) + torch.tensor([[0.0], [1e-4]])
+    network = TargetNetwork((12,), (8,), 3, of_places=True)
+    first = []
+    network.heads[0][0].register_forward_hook(lambda _, __, output: first.append(output))  # type: ignore[index]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        network([near])
+    expected = network.heads[0][0](near)  # type: ignore[index]
+    torch.testing.assert_close(first[0], expected, rtol=1e-6, atol=1e-6)
+    assert build(GfpConfig(target_input="masked-joints")).target_network.of_places
+    assert not build().target_network.of_places
+
+
 @pytest.mark.parametrize("ratio", [0.0, 1.0, 1.5, -0.1])
 def test_a_mask_ratio_outside_its_range_is_refused_with_the_published_one(ratio: float) -> None:
     with pytest.raises(ValueError, match=r"--mask-ratio is .* published runs use 0.9"):

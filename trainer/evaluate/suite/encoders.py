@@ -13,7 +13,8 @@ from torch import nn
 
 from gfp_serve.bundle import Bundle
 from gfp_serve.config import bundle_at
-from gfp_serve.encoder import Device, Encoder
+from gfp_serve.devices import Device
+from gfp_serve.encoder import Encoder
 from gfp_serve.errors import InvalidRequestError
 from gfp_serve.preprocess import PreprocessConfig
 from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint

@@ -4,6 +4,7 @@ import pickle
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import faiss
 import numpy as np
@@ -13,6 +14,7 @@ from gfp_serve.errors import DeviceError
 from gfp_serve.filters import AnyOf, Filter, Range
 from gfp_serve.gallery.embedded.exact import search_exactly
 from gfp_serve.gallery.embedded.gallery import FaissGallery
+from gfp_serve.gallery.embedded.gpu import _resources
 from gfp_serve.gallery.embedded.index import choose_kind
 from gfp_serve.gallery.embedded.rows import Vectors
 from gfp_serve.items import Effort, IndexKind, Item
@@ -217,40 +219,157 @@ def test_a_gpu_that_is_not_there_is_refused_in_words(tmp_path):
         FaissGallery.create(tmp_path / "g", encoder_digest="5e" * 32, embedding_size=SIZE, device="cuda")
 
 
-@pytest.mark.parametrize("kind", ["exact", "ivf_sq8"])
-def test_copies_on_a_gpu_answer_what_the_index_answers(tmp_path, monkeypatch, kind):
-    """The GPU is replaced by a class that copies the index as it is; this tests which of the two is searched."""
-    asked = []
+class Gpu:
+    """Stands in for FAISS's classes for GPUs: it copies an index as it is, with a GPU's limits, and notes searches.
 
-    class Copy:
-        def __init__(self, index):
-            self._index, self.nlist, self.nprobe = index, getattr(index, "nlist", 0), 0
+    This tests which of the two is searched, and for what.
+    """
 
-        def search(self, queries, top_k):
-            asked.append(len(queries))
-            parameters = faiss.SearchParametersIVF(nprobe=self.nprobe) if self.nprobe else None
-            return self._index.search(queries, top_k, params=parameters)
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, int]] = []  # queries and neighbours of each search
+        self.resources: list[object] = []
+        self.options: list[object] = []
+        self.error: str | None = None
 
+    def index_cpu_to_gpu(self, resources: object, _number: int, index: faiss.Index, options: object = None) -> object:
+        self.check()
+        self.resources.append(resources)
+        self.options.append(options)
+        return Copy(self, index)
+
+    def check(self) -> None:
+        if self.error is not None:
+            raise RuntimeError(self.error)
+
+
+class Copy:
+    def __init__(self, gpu: Gpu, index: faiss.Index) -> None:
+        self._gpu, self._index, self.nlist, self.nprobe = gpu, index, getattr(index, "nlist", 0), 0
+
+    def search(self, queries, top_k):
+        assert max(top_k, self.nprobe) <= 2048
+        self._gpu.check()
+        self._gpu.asked.append((len(queries), top_k))
+        parameters = faiss.SearchParametersIVF(nprobe=self.nprobe) if self.nprobe else None
+        return self._index.search(queries, top_k, params=parameters)
+
+
+@pytest.fixture
+def gpu(monkeypatch) -> Iterator[Gpu]:
+    made = Gpu()
     monkeypatch.setattr(faiss, "StandardGpuResources", object, raising=False)
+    monkeypatch.setattr(faiss, "GpuClonerOptions", SimpleNamespace, raising=False)
     monkeypatch.setattr(faiss, "get_num_gpus", lambda: 1)
-    monkeypatch.setattr(faiss, "index_cpu_to_gpu", lambda _resources, _number, index: Copy(index), raising=False)
-    monkeypatch.setattr("gfp_serve.gallery.embedded.settling._NEW_ROWS", 500)
-    with new_gallery(tmp_path / "g", kind) as gallery:
+    monkeypatch.setattr(faiss, "index_cpu_to_gpu", made.index_cpu_to_gpu, raising=False)
+    _resources.cache_clear()
+    yield made
+    _resources.cache_clear()
+
+
+def filled(folder: Path, kind: IndexKind) -> Path:
+    with new_gallery(folder, kind) as gallery:
         gallery.upsert(items(range(NUM_ITEMS)))
         gallery.settle(60)
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["exact", "ivf_sq8"])
+def test_copies_on_a_gpu_answer_what_the_index_answers(tmp_path, monkeypatch, gpu, kind):
+    monkeypatch.setattr("gfp_serve.gallery.embedded.settling._NEW_ROWS", 500)
+    half = Filter(must=(Range("row", below=3000),))
+    with FaissGallery.open(filled(tmp_path / "g", kind)) as gallery:
         expected = gallery.search(QUERIES, top_k=5)
-        filtered = gallery.search(QUERIES, top_k=5, where=Filter(must=(Range("row", below=3000),)))
+        filtered = gallery.search(QUERIES, top_k=5, where=half)
     with FaissGallery.open(tmp_path / "g", device="cuda") as gallery:
         assert [[n.id for n in each] for each in gallery.search(QUERIES, top_k=5)] == [
             [n.id for n in each] for each in expected
         ]
-        assert asked == [len(QUERIES)]
-        assert gallery.search(QUERIES, top_k=5, where=Filter(must=(Range("row", below=3000),))) == filtered
-        assert asked == [len(QUERIES)]
+        assert len(gpu.asked) == 1
+        assert gallery.search(QUERIES, top_k=5, where=half) == filtered
+        assert len(gpu.asked) == 1
         gallery.upsert([replace(items(range(1))[0], id="late")])
         assert "late" in {n.id for n in gallery.search(VECTORS[:1], top_k=2)[0]}
         gallery.upsert([replace(item, id=f"late-{item.id}") for item in items(range(NUM_ITEMS // 2))])
         gallery.settle(60)
         found = gallery.search(VECTORS[:1], top_k=3)[0]
         assert {n.id for n in found} == {"late", items(range(1))[0].id, f"late-{items(range(1))[0].id}"}
-        assert (gallery.describe().serving_kind, len(asked)) == (kind, 3)
+        assert (gallery.describe().serving_kind, len(gpu.asked)) == (kind, 3)
+
+
+@pytest.mark.parametrize("kind", ["exact", "ivf_sq8", "ivf_pq"])
+def test_removed_items_are_not_found_on_a_gpu_and_do_not_send_searches_to_the_cpu(tmp_path, gpu, kind):
+    mask = np.ones(NUM_ITEMS, dtype=bool)
+    with FaissGallery.open(filled(tmp_path / "g", kind), device="cuda") as gallery:
+        nearest = [each[0].id for each in gallery.search(QUERIES, top_k=10)]
+        removed = sorted({*map(int, nearest), *range(700)})
+        mask[removed] = False
+        gallery.delete([str(row) for row in removed])
+        before = len(gpu.asked)
+        assert share_found(gallery, mask) >= 0.97
+        assert [queries for queries, _ in gpu.asked[before:]] == [len(QUERIES)]
+
+
+def test_removed_items_beyond_what_a_gpu_can_be_asked_for_are_searched_past(tmp_path, monkeypatch, gpu):
+    monkeypatch.setattr("gfp_serve.gallery.embedded.gpu._MOST_NEIGHBOURS", 20)
+    with FaissGallery.open(filled(tmp_path / "g", "exact"), device="cuda") as gallery:
+        nearest = {n.id for n in gallery.search(VECTORS[:1], top_k=20)[0]}
+        gallery.delete(sorted(nearest))
+        query = np.concatenate([VECTORS[:1], QUERIES])
+        asked, found = len(gpu.asked), gallery.search(query, top_k=10)
+        assert gpu.asked[asked:] == [(len(query), 20)]
+        rows = np.array([row for row in range(NUM_ITEMS) if str(row) not in nearest])
+        for ours, vector in zip(found, query, strict=True):
+            true = rows[np.argsort(-(VECTORS[rows] @ vector))[:10]]
+            assert {n.id for n in ours} == {str(row) for row in true}
+
+
+@pytest.mark.parametrize(("kind", "top_k"), [("exact", 2048), ("ivf_sq8", 512)])
+def test_more_neighbours_than_a_gpu_gives_are_found_on_the_cpu(tmp_path, gpu, kind, top_k):
+    with FaissGallery.open(filled(tmp_path / "g", kind)) as gallery:
+        expected = gallery.search(QUERIES[:2], top_k=top_k + 1)
+    with FaissGallery.open(tmp_path / "g", device="cuda") as gallery:
+        assert gallery.search(QUERIES[:2], top_k=top_k + 1) == expected
+        assert gpu.asked == []
+        gallery.search(QUERIES[:2], top_k=top_k)
+        assert gpu.asked == [(2, 2048)]
+
+
+def test_more_lists_than_a_gpu_reads_are_read_on_the_cpu(tmp_path, monkeypatch, gpu):
+    monkeypatch.setattr("gfp_serve.gallery.embedded.gpu._MOST_LISTS", 4)
+    with FaissGallery.open(filled(tmp_path / "g", "ivf_sq8"), device="cuda") as gallery:
+        gallery.search(QUERIES, top_k=5, effort=Effort(nprobe=5))
+        assert gpu.asked == []
+        gallery.search(QUERIES, top_k=5, effort=Effort(nprobe=4))
+        assert len(gpu.asked) == 1
+
+
+def test_all_copies_on_a_gpu_share_its_memory_and_the_codes_have_small_tables(tmp_path, gpu):
+    folders = [filled(tmp_path / kind, kind) for kind in ("exact", "ivf_sq8", "ivf_pq")]
+    opened = [FaissGallery.open(folder, device="cuda") for folder in folders]
+    for gallery in opened:
+        gallery.close()
+    assert len(set(map(id, gpu.resources))) == 1
+    assert gpu.options == [None, None, SimpleNamespace(useFloat16=True)]
+
+
+@pytest.mark.parametrize("kind", ["exact", "ivf_sq8"])
+def test_an_index_that_a_gpu_does_not_take_stays_on_the_cpu_with_a_warning(tmp_path, gpu, caplog, kind):
+    with FaissGallery.open(filled(tmp_path / "g", kind)) as gallery:
+        expected = gallery.search(QUERIES, top_k=5)
+    gpu.error = "not enough shared memory"
+    with FaissGallery.open(tmp_path / "g", device="cuda") as gallery:
+        assert gallery.search(QUERIES, top_k=5) == expected
+    (record,) = caplog.records
+    assert (record.levelname, "not enough shared memory" in record.getMessage()) == ("WARNING", True)
+
+
+@pytest.mark.parametrize("kind", ["exact", "ivf_sq8"])
+def test_a_gallery_whose_gpu_fails_in_a_search_answers_on_the_cpu_from_then_on(tmp_path, gpu, caplog, kind):
+    with FaissGallery.open(filled(tmp_path / "g", kind)) as gallery:
+        expected = gallery.search(QUERIES, top_k=5)
+    with FaissGallery.open(tmp_path / "g", device="cuda") as gallery:
+        gpu.error = "the device is lost"
+        assert gallery.search(QUERIES, top_k=5) == expected
+        assert gallery.search(QUERIES, top_k=5) == expected
+    (record,) = caplog.records
+    assert "the device is lost" in record.getMessage()

@@ -1,0 +1,70 @@
+"""benchmarks/gpu.py on a CPU: a phase that fails stops no other, and one that is done is not done again."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def gpu(out: Path, *words: object) -> str:
+    command = [sys.executable, ROOT / "benchmarks" / "gpu.py", "--device", "cpu", "--tiny", "--out", out, *words]
+    ended = subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd=out.parent)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+@pytest.mark.timeout(600)
+def test_phases_stand_alone_and_are_done_once(tmp_path: Path) -> None:
+    out, no_store = tmp_path / "out", tmp_path / "not-a-store"
+    no_store.mkdir()
+    said = gpu(out, "--minutes", 5, "--phase", "general", "--phase", "machine", "--store", no_store)
+    assert "general: failed, exit code 1 after" in said
+    assert "not-a-store" in json.loads((out / "general.failed.json").read_text())["log"]
+    assert "machine: done" in said
+    assert json.loads((out / "machine.json").read_text())["tflop_per_s"].keys() >= {"large", "encoder, qkv"}
+    summary = (out / "summary.md").read_text()
+    assert "Failed: exit code 1" in summary
+    assert "## galleries\n\nNot run." in summary
+    assert "machine: passed over, it has its file" in gpu(out, "--minutes", 5, "--phase", "machine")
+    assert "attention: passed over, it has no time left" in gpu(out, "--minutes", 0.1, "--phase", "attention")
+
+
+@pytest.mark.timeout(600)
+def test_the_last_phase_trains_in_its_time_evaluates_and_cuts_the_checkpoint_into_pieces_that_join(
+    tmp_path: Path,
+) -> None:
+    out = tmp_path / "out"
+    assert "general: done" in gpu(out, "--minutes", 1.5, "--phase", "general")
+    found = json.loads((out / "general.json").read_text())
+    assert 0 < found["steps"] <= found["total_steps"]
+    assert found["clips_seen"] == 8 * found["steps"]
+    pieces = out / "general-checkpoint"
+    whole = (out / "general-run" / "checkpoint.pt").read_bytes()
+    joined = subprocess.run(["sh", pieces / "join.sh"], capture_output=True, text=True, cwd="/")
+    assert joined.returncode == 0, joined.stderr
+    assert (pieces / "checkpoint.pt").read_bytes() == whole
+    assert "chance_percent" in found["evaluation"]
+
+
+WITHOUT_ENGINES = """
+import sys
+
+class Without:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("faiss", "onnxruntime", "pymilvus"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Without())
+from trainer.cli import gfp_cost, gfp_data, gfp_evaluate, gfp_train
+print("loaded")
+"""
+
+
+def test_training_and_evaluation_need_no_engine_of_the_server() -> None:
+    # On a machine with a GPU, these are packages of hundreds of megabytes that training would wait for.
+    ended = subprocess.run([sys.executable, "-c", WITHOUT_ENGINES], capture_output=True, text=True, cwd=ROOT)
+    assert ended.stdout == "loaded\n", ended.stderr
