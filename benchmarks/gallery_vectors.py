@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.cluster import KMeans
 
 from gfp_serve.bundle import Bundle
-from gfp_serve.config import DEFAULT_BUNDLE
+from gfp_serve.config import SHIPPED_BUNDLES
 from gfp_serve.encoder import Encoder
 from gfp_serve.errors import InvalidSkeletonError
 from gfp_serve.formats import find_files, read_clips
@@ -20,7 +20,7 @@ _SAMPLES_AT_ONCE = 65536
 
 def real_embeddings(clips: Path) -> np.ndarray:
     """Unit vectors [windows, embedding_size] of windows of all clips in a folder, from the shipped bundle."""
-    bundle = Bundle.read(DEFAULT_BUNDLE)
+    bundle = Bundle.read(SHIPPED_BUNDLES / "pose-statistics")
     encoder = Encoder(bundle, device="cpu")
     vectors = []
     for file in find_files(clips):

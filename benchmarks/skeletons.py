@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from gfp_serve.bundle import Bundle
-from gfp_serve.config import DEFAULT_BUNDLE
+from gfp_serve.config import SHIPPED_BUNDLES
 from gfp_serve.encoder import Encoder
 from gfp_serve.errors import InvalidSkeletonError
 from gfp_serve.formats import Clip, read_clips
@@ -97,7 +97,7 @@ def main() -> None:
 @click.option("--out", type=click.Path(path_type=Path), default=REPORT, show_default=True)
 def run(data: Path, out: Path) -> None:
     """Measure each file that the report does not have for this encoder."""
-    bundle = Bundle.read(DEFAULT_BUNDLE)
+    bundle = Bundle.read(SHIPPED_BUNDLES / "pose-statistics")
     encoder = Encoder(bundle, device="cpu", num_threads=1)
     about = {"encoder": bundle.manifest.name, "digest": bundle.manifest.encoder_digest}
     report: dict[str, Any] = json.loads(out.read_text()) if out.exists() else {}

@@ -146,7 +146,7 @@ PRESETS: dict[str, TrainConfig] = {
         encoder=EncoderConfig(width=128, depth=4, num_heads=4, frame="body"),
         objective=NoObjectiveConfig(),
         terms=TermsConfig(label_weight=1.0, temperature=0.2, embedding_size=0, general_size=352),
-        epochs=60,
+        epochs=40,
         batch_clips=96,
         warmup_epochs=1,
         floor_lr=2e-5,

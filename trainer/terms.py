@@ -41,7 +41,7 @@ class TermsConfig:
     temperature: float = setting(0.1, "Sharpness by which labels and views are told apart; lower is sharper.")
     embedding_size: int = setting(256, "Numbers of what is learned of tokens, by labels and views; 0 = nothing.")
     general_size: int = setting(0, "Numbers of what is learned of general features; 0 = nothing.")
-    general_hidden_size: int = setting(512, "Numbers between the two layers that learn from general features.")
+    general_hidden_size: int = setting(1024, "Numbers between the two layers that learn from general features.")
     statistics_size: int = setting(160, "Principal directions of pose statistics that are predicted.")
     term_tokens: int = setting(75, "Random tokens of a body that these terms show to the encoder.")
 

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from gfp_serve.bundle import Bundle
-from gfp_serve.config import DEFAULT_BUNDLE
+from gfp_serve.config import SHIPPED_BUNDLES
 from gfp_serve.encoder import Encoder
 from gfp_serve.formats import Clip, read_clips
 from gfp_serve.preprocess import prepare
@@ -23,7 +23,7 @@ QUERY, NUM_NEIGHBOURS = "Seq6_3", 3
 
 
 def main() -> None:
-    bundle = Bundle.read(DEFAULT_BUNDLE)
+    bundle = Bundle.read(SHIPPED_BUNDLES / "pose-statistics")
     encoder = Encoder(bundle, device="cpu")
     clips = [clip for clip in read_clips(CLIPS) if np.nan_to_num(clip.sequence).any()]  # somebody is seen
     query = next(clip for clip in clips if clip.name == QUERY)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from gfp_serve.bundle import Bundle
-from gfp_serve.config import DEFAULT_BUNDLE
+from gfp_serve.config import DEFAULT_BUNDLE, SHIPPED_BUNDLES
 from gfp_serve.encoder import Encoder
 from gfp_serve.errors import BundleError
 from gfp_serve.formats import Clip
@@ -103,12 +103,32 @@ def test_a_bundle_without_a_canonical_clip_is_refused() -> None:
 
 
 def test_the_shipped_bundle_equals_a_new_export_of_pose_statistics() -> None:
-    bundle = Bundle.read(DEFAULT_BUNDLE)
+    bundle = Bundle.read(SHIPPED_BUNDLES / "pose-statistics")
     assert bundle.manifest.name == "pose-statistics"
     graph = ClipEmbedding(PoseStatistics())
     for canonical in bundle.canonical:
         bodies = prepare(canonical.sequence, layout_named(canonical.layout), bundle.manifest.preprocess)
         np.testing.assert_allclose(graph(torch.from_numpy(bodies[None]))[0], canonical.embedding, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["general-features", "general-features-free"])
+def test_a_shipped_encoder_takes_clips_of_all_kinds_and_says_what_it_learned_from(name: str) -> None:
+    bundle = Bundle.read(SHIPPED_BUNDLES / name)
+    manifest = bundle.manifest
+    assert (manifest.name, manifest.dimensions, manifest.sees_travel) == (name, [2, 3], False)
+    assert manifest.embedding_size <= 512
+    assert len(bundle.model) < 14e6
+    licences = {source["name"]: source["licence"] for source in manifest.data["sources"]}
+    assert all(licences.values())
+    assert not any("NC" in licence for licence in licences.values())
+    assert ("none stated" in licences.values()) == (name == "general-features")
+    assert bundle.check(Encoder(bundle, device="cpu").encode) < 1e-5
+
+
+def test_the_model_card_names_what_the_shipped_encoder_learned_from() -> None:
+    card = (Path(__file__).parents[2] / "docs" / "shipped_encoder.md").read_text()
+    for source in Bundle.read(DEFAULT_BUNDLE).manifest.data["sources"]:
+        assert f"| {source['name']} | {source['num_clips']:,} | {source['licence']} |" in card
 
 
 def test_weights_in_16_bits_halve_the_file_and_hardly_change_the_vectors(tmp_path: Path) -> None:

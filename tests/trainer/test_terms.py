@@ -30,7 +30,8 @@ def lesson() -> Lesson:
 
 def terms_of(**weights: float) -> tuple[Terms, SkeletonEncoder]:
     torch.manual_seed(0)
-    config = TermsConfig(embedding_size=12, statistics_size=6, term_tokens=20, **weights)
+    sizes = {"embedding_size": 12, "statistics_size": 6, "term_tokens": 20}
+    config = TermsConfig(**(sizes | weights))  # type: ignore[arg-type]
     encoder = SkeletonEncoder(TINY_ENCODER, num_frames=120)
     return Terms(encoder, config, SOURCES, torch.zeros(618, 4)), encoder
 
@@ -124,6 +125,19 @@ def test_general_features_learn_from_labels_by_themselves() -> None:
     found["labels_general"].backward()
     assert float(terms.general.hidden.weight.grad.abs().sum()) > 0
     assert all(weight.grad is None for weight in encoder.parameters())
+
+
+def test_without_numbers_for_tokens_the_encoder_is_not_asked() -> None:
+    terms, encoder = terms_of(label_weight=1.0, embedding_size=0, general_size=6, general_hidden_size=5)
+    loss, found = terms(encoder, lesson())
+    assert set(found) == {"labels_general"}
+    loss.backward()
+    assert all(weight.grad is None for weight in encoder.parameters())
+
+
+def test_labels_need_numbers_to_teach() -> None:
+    with pytest.raises(ValueError, match="--embedding-size and --general-size are both 0"):
+        TermsConfig(label_weight=1.0, embedding_size=0)
 
 
 def test_general_features_need_something_to_learn_from() -> None:

@@ -272,6 +272,19 @@ def test_what_labels_taught_is_served_beside_pose_statistics(store: Path, record
     assert "nothing is left to embed with: this run has general, statistics, tokens" in " ".join(nothing.output.split())
 
 
+def test_general_features_are_learned_without_the_encoder(store: Path, recording: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    small = ["--preset", "general-features", "--epochs", 2, "--batch-clips", 8, "--general-hidden-size", 16]
+    succeed(gfp_train, store, "--out", run, *small, "--device", "cpu", "--log-every-steps", 1)
+    said = succeed(gfp_export, run, "--out", tmp_path / "b", "--clips", recording)
+    assert "512 numbers a clip" in said
+    bundle = Bundle.read(tmp_path / "b")
+    assert len(bundle.model) < 1_000_000  # the weights of the encoder alone would be 3 MB
+    assert bundle.check(Encoder(bundle, device="cpu").encode) < 1e-5
+    figures = json.loads(succeed(gfp_evaluate, "retrieval", tmp_path / "b", store, "--json"))["top1_percent"]
+    assert "trained" in figures
+
+
 def test_terms_are_named_when_they_cannot_be_learned(recording: Path, tmp_path: Path) -> None:
     unlabelled = [replace(clip, label=None) for clip in read_clips(recording)]
     write_clip_file(tmp_path / "swings.npz", unlabelled)
