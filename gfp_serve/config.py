@@ -22,6 +22,11 @@ MAX_THREADS = 1024
 MAX_DRAIN_S = 86_400
 
 
+def shipped_bundles() -> list[str]:
+    """The names of the bundles that come with the package."""
+    return sorted(each.name for each in SHIPPED_BUNDLES.iterdir() if each.is_dir())
+
+
 def bundle_at(path: Path) -> Path:
     """`path`, or the shipped bundle of that name if nothing lies there."""
     shipped = SHIPPED_BUNDLES / path

@@ -16,9 +16,16 @@ from grpc_reflection.v1alpha import reflection
 
 from gfp_serve import __version__
 from gfp_serve.bundle import Bundle, Manifest
-from gfp_serve.config import DEFAULT_BUNDLE, ENCODER, ServeConfig, bare_host, bundle_at
+from gfp_serve.config import DEFAULT_BUNDLE, ENCODER, ServeConfig, bare_host, bundle_at, shipped_bundles
 from gfp_serve.encoder import Encoder
-from gfp_serve.errors import ClosedError, EncoderMismatchError, GalleryNotFoundError, GfpError, UnavailableError
+from gfp_serve.errors import (
+    BundleError,
+    ClosedError,
+    EncoderMismatchError,
+    GalleryNotFoundError,
+    GfpError,
+    UnavailableError,
+)
 from gfp_serve.gallery.places import open_galleries
 from gfp_serve.gallery.protocols import Galleries
 from gfp_serve.items import DEFAULT_GALLERY
@@ -232,7 +239,13 @@ class _Loaded:
 
 
 def _read_bundle(config: ServeConfig) -> Bundle:
-    return Bundle.read(bundle_at(config.bundle or DEFAULT_BUNDLE))
+    path = bundle_at(config.bundle or DEFAULT_BUNDLE)
+    if not path.exists():
+        raise BundleError(
+            f"{path} does not exist; name a bundle, which gfp-export makes, or a shipped one: "
+            f"{', '.join(shipped_bundles())}."
+        )
+    return Bundle.read(path)
 
 
 def _load(config: ServeConfig, bundle: Bundle) -> _Loaded:

@@ -1,7 +1,7 @@
 """The state of a run on disk: written whole or not at all, and read strictly."""
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -37,6 +37,7 @@ class Checkpoint:
     encoder: dict[str, torch.Tensor]
     objective: dict[str, torch.Tensor]  # decoder and target network
     optimizer: dict[str, Any]
+    start: dict[str, torch.Tensor] = field(default_factory=dict)  # weights that `--pull-to-start` pulls to
 
     def write(self, run: Path) -> Path:
         """Write `checkpoint.pt` into a run folder and return its path. A crash leaves the old one or the new one."""
@@ -50,6 +51,7 @@ class Checkpoint:
             "encoder": self.encoder,
             "objective": self.objective,
             "optimizer": self.optimizer,
+            "start": self.start,
         }
         with written_whole(path) as file:
             _save(values, file)
@@ -82,6 +84,7 @@ class Checkpoint:
                 config=TrainConfig.from_json(values["config"]),
                 preprocess=PreprocessConfig.from_json(values["preprocess"]),
                 **{name: values[name] for name in ("data", "step", "encoder", "objective", "optimizer")},
+                start=values.get("start", {}),  # runs that began before --init do not have it
             )
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{file} does not fit this release: {error}") from error

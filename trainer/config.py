@@ -37,6 +37,9 @@ class TrainConfig:
     floor_lr: float = setting(5e-4, "Learning rate at the end.")
     warmup_epochs: int = setting(20, "Epochs in which the learning rate rises from 0.")
     weight_decay: float = setting(0.05, "Decay of matrices; biases, norms and embeddings have none.")
+    pull_to_start: float = setting(
+        0.0, "Decay of the weights towards those of --init (L2-SP), so that little is forgotten."
+    )
     seed: int = setting(0, "Seed of all random draws: weights, order, windows, rotations, masks.")
     device: Literal["auto", "cpu", "cuda"] = setting("auto", "Where to train; auto takes the GPU when there is one.")
     precision: Literal["auto", "fp32", "bf16"] = setting("auto", "bf16 needs CUDA; auto is bf16 there, else fp32.")
@@ -62,7 +65,7 @@ class TrainConfig:
             )
         if not 0 <= self.seed <= LARGEST_SEED:
             raise ValueError(f"--seed is {self.seed}; it must lie between 0 and {LARGEST_SEED}.")
-        for name in ("warmup_epochs", "num_threads", "evaluate_every_epochs", "weight_decay"):
+        for name in ("warmup_epochs", "num_threads", "evaluate_every_epochs", "weight_decay", "pull_to_start"):
             if not 0 <= getattr(self, name) < math.inf:  # NaN too
                 raise ValueError(
                     f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be 0 or more, and finite."

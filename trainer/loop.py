@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,6 +32,7 @@ from trainer.health import CollapseWatch, health
 from trainer.metrics import METRICS_FILE, MetricsLog
 from trainer.objectives import NoObjectiveConfig, Outcome, build_objective
 from trainer.schedule import steps_per_epoch, warmup_cosine
+from trainer.start import Start
 from trainer.step import adamw, compiled_loss, repeatable, skipped_graphs
 from trainer.stopping import stop_signals
 from trainer.terms import Terms
@@ -64,12 +66,21 @@ class RunEnd:
 class Trainer:
     """One run: builds the model for a config and a store, and trains it.
 
-    With `resume` it goes on from a checkpoint. Raises `ValueError` for settings that do not fit the store or the
+    With `resume` it goes on from a checkpoint; with `start` it starts from the weights of another run, whose settings
+    of the model's shape must not differ. Raises `ValueError` for settings that do not fit the store or the
     machine, `DeviceError` without the device that was asked for, `InvalidRequestError` for a store without a test
     split if the run evaluates, and `CheckpointError` for a checkpoint of another model.
     """
 
-    def __init__(self, config: TrainConfig, store: ClipStore, run: Path, *, resume: Checkpoint | None = None) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        store: ClipStore,
+        run: Path,
+        *,
+        resume: Checkpoint | None = None,
+        start: Start | None = None,
+    ) -> None:
         self.config, self.store, self.run = config, store, run
         self.device = pick_device(config.device)
         self.bf16 = self.device.type == "cuda" and config.precision != "fp32"
@@ -113,10 +124,22 @@ class Trainer:
             # With random weights of its own, so that those of the objective are the same with and without it.
             torch.manual_seed(config.seed)
             terms = Terms(encoder, config.terms, self.lessons.source_of_class, self.lessons.basis)
-            if terms.general is not None and resume is None:
+            if terms.general is not None and resume is None and not (start is not None and start.has_general_head):
                 terms.general.fit(self.lessons.general_features())
             self.objective.terms = terms.to(self.device)
             encoder.requires_grad_(config.learns_from_tokens)
+        if start is not None:
+            start.put_into(self.objective, self.lessons)
+        # What the weights come from besides the store, and the weights to stay near to. A resumed run keeps both.
+        self._origin: dict[str, Any] = {} if start is None else {"started_from": start.origin()}
+        pulled: dict[str, Tensor] = {}
+        if config.pull_to_start and start is not None:
+            pulled = start.learned(self.objective)
+        elif config.pull_to_start and resume is not None:
+            pulled = resume.start
+        if config.pull_to_start and not pulled:
+            raise ValueError("--pull-to-start needs --init, which says the weights to pull to.")
+        self._pulled = {name: weight.to(self.device) for name, weight in pulled.items()}
         self.steps_per_epoch = steps_per_epoch(len(self.clips.index), config.batch_clips)
         self.total_steps = config.epochs * self.steps_per_epoch
         self.optimizer = adamw(self.objective, config)
@@ -128,6 +151,7 @@ class Trainer:
             resume.load_objective(self.objective)
             self.optimizer.load_state_dict(resume.optimizer)
             self.step = self.saved_step = resume.step
+            self._origin = {name: value for name, value in resume.data.items() if name == "started_from"}
         self.compute_loss = compiled_loss(self.objective, config.compile, self.device)
 
     def fit(self, show: Callable[[StepReport], None] = lambda _: None) -> RunEnd:
@@ -211,9 +235,21 @@ class Trainer:
         # If this is 1, fused AdamW leaves the weights alone: a bad loss never reaches them, and nothing has to wait.
         self.optimizer.found_inf = (~outcome.total.detach().isfinite()).float()  # type: ignore[attr-defined]
         self.optimizer.step()
+        self._pull()
         self.step = step + 1
         self.objective.after_update(self.step / self.total_steps)
         return outcome
+
+    @torch.no_grad()
+    def _pull(self) -> None:
+        """Pull the weights towards those of the start: L2-SP (Li et al. 2018, arXiv 1802.01483), apart from the loss.
+
+        As AdamW's weight decay, it goes with the learning rate.
+        """
+        if self._pulled:
+            rate = min(1.0, self.optimizer.param_groups[0]["lr"] * self.config.pull_to_start)
+            weights = dict(self.objective.named_parameters())
+            torch._foreach_lerp_([weights[name] for name in self._pulled], list(self._pulled.values()), rate)
 
     def save(self) -> Path:
         """Write the run's checkpoint and return its path; of several processes the first one writes.
@@ -234,11 +270,12 @@ class Trainer:
             Checkpoint(
                 config=self.config,
                 preprocess=self.preprocess,
-                data=data_summary(self.store),
+                data=data_summary(self.store) | self._origin,
                 step=self.step,
                 encoder=encoder,
                 objective=rest,
                 optimizer=self.optimizer.state_dict(),
+                start=self._pulled,
             ).write(self.run)
         self.saved_step = self.step
         return path

@@ -27,6 +27,7 @@ from gfp_serve.settings import setting
 from trainer.body_frame import exact_product
 from trainer.encoder import SkeletonEncoder, init_weights
 from trainer.general_features import GeneralHead
+from trainer.learned_head import LearnedHead
 from trainer.masking import first_known
 from trainer.parallel import mean_square, total
 
@@ -151,6 +152,17 @@ class Terms(nn.Module):
             }
             weighted = [weights[name.removesuffix("_general")] * term for name, term in terms.items()]
             return sum(weighted, lesson.bodies.new_zeros(())), terms
+
+    def served_vectors(
+        self, encoder: SkeletonEncoder, bodies: Float[Tensor, "clips frames joints 3"]
+    ) -> list[Float[Tensor, "clips size"]]:
+        """What is served of whole clips, of length 1: of tokens, then of general features, as far as they learn."""
+        found = []
+        if self.head is not None:
+            found.append(LearnedHead(encoder, self.head).to(bodies.device).features(bodies))
+        if self.general is not None:
+            found.append(self.general.features(bodies))
+        return [F.normalize(features, dim=1) for features in found]
 
     def _token_means(self, encoder: SkeletonEncoder, lesson: Lesson) -> Float[Tensor, "clips width"]:
         bodies, known = encoder.placed(lesson.bodies)

@@ -94,6 +94,7 @@ ONLY_HELP = {
     "gfp-evaluate fine-tune",
     "gfp-evaluate linear-probe",
     "gfp-evaluate semi-supervised",
+    "gfp-evaluate suite",
     "gfp-evaluate transfer",
 }
 # A server is started by a test of its own. Tables need pyarrow, which none of the environments has.

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gfp_serve.bundle import Bundle
-from gfp_serve.config import DEFAULT_BUNDLE, SHIPPED_BUNDLES, bundle_at
+from gfp_serve.config import DEFAULT_BUNDLE, SHIPPED_BUNDLES, bundle_at, shipped_bundles
 
 
 @pytest.mark.parametrize("name", ["pose-statistics", "general-features", "general-features-free"])
@@ -29,3 +29,7 @@ def test_other_paths_stay_as_they_are(path: str, tmp_path: Path, monkeypatch: py
 
 def test_the_default_bundle_is_a_shipped_one() -> None:
     assert DEFAULT_BUNDLE.parent == SHIPPED_BUNDLES
+
+
+def test_the_shipped_bundles_have_names() -> None:
+    assert shipped_bundles() == ["general-features", "general-features-free", "pose-statistics"]

@@ -32,7 +32,13 @@ def moving_body(seed: int, *, num_frames: int = 70, num_bodies: int = 1) -> Floa
 
 
 def write_store(
-    path: Path, *, num_clips: int = 12, num_sources: int = 1, pairs: bool = True, gaps: bool = False
+    path: Path,
+    *,
+    num_clips: int = 12,
+    num_sources: int = 1,
+    pairs: bool = True,
+    gaps: bool = False,
+    labelled: bool = True,
 ) -> ClipStore:
     """Return clips of 3 classes and 4 subjects. Every fourth clip has two bodies; subject 3 is the test split.
 
@@ -52,7 +58,7 @@ def write_store(
                 clean(raw, NTU25, cleaning),
                 source=sources[number * num_sources // num_clips],
                 name=f"clip{number}",
-                label=f"class{number % 3}",
+                label=f"class{number % 3}" if labelled else None,
                 subject=str(number % 4),
                 camera=0,
                 split=int(number % 4 == 3),

@@ -10,28 +10,43 @@ import click
 from gfp_serve.cli.options import Command, options_from
 from gfp_serve.cli.progress import errors, progress, warn
 from gfp_serve.extras import load
+from gfp_serve.formats import TEST_SPLIT
 from trainer import parallel
 from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint, CheckpointError
 from trainer.config import CHANGEABLE, PRESETS, TrainConfig
 from trainer.data.store import ClipStore
 from trainer.devices import pick_device
+from trainer.evaluate.candidates import check_cleaned_alike
 from trainer.loop import RunEnd, StepReport, Trainer
 from trainer.metrics import read_terms
+from trainer.start import Start, adapting, read_start
 
 _PATH = click.Path(path_type=Path)
 
 
-def _resumed_settings(given: Mapping[str, Any]) -> TrainConfig | None:
-    """The settings of the run to resume, on top of which given options are read."""
-    return Checkpoint.read(given["run"]).config if given["resume"] else None
+def _settings_before(given: Mapping[str, Any]) -> TrainConfig | None:
+    """The settings of the run to resume or to start from, on top of which given options are read."""
+    if given["resume"]:
+        return Checkpoint.read(given["run"]).config
+    if given["init"] is not None:
+        num_clips = int((ClipStore.open(given["store"]).splits != TEST_SPLIT).sum())
+        return adapting(read_start(given["init"]).config, num_clips)
+    return None
 
 
 @click.command(cls=Command, no_args_is_help=True)
 @click.argument("store", metavar="STORE", type=_PATH)
 @click.option("--out", "run", metavar="RUN", required=True, type=_PATH, help="Folder for checkpoint and metrics.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in RUN with the settings of that run.")
-@options_from(TrainConfig, presets=PRESETS, start=_resumed_settings)
-def gfp_train(store: Path, run: Path, resume: bool, config: TrainConfig) -> None:
+@click.option(
+    "--init",
+    metavar="NAME",
+    type=_PATH,
+    help="Start from the weights of NAME and adapt them to the clips of STORE, with the settings of NAME and a short "
+    "schedule. NAME is a run folder, a checkpoint, a bundle, or the name of a bundle in the package.",
+)
+@options_from(TrainConfig, presets=PRESETS, start=_settings_before)
+def gfp_train(store: Path, run: Path, resume: bool, init: Path | None, config: TrainConfig) -> None:
     """Pre-train a skeleton encoder on the unlabelled clips of STORE.
 
     It never trains on test clips of the store. Ctrl-C and SIGTERM end the run after its step, with a checkpoint;
@@ -39,6 +54,8 @@ def gfp_train(store: Path, run: Path, resume: bool, config: TrainConfig) -> None
 
     On several GPUs: torchrun --nproc-per-node 8 --no-python gfp-train ... (they share each step; the losses stay)
     """
+    if resume and init is not None:
+        raise click.UsageError("--resume goes on with a run as it was started; leave out --init, which it remembers.")
     checkpoint = _checkpoint_to_resume(run, resume)
     load("matplotlib")  # not found at the end, it would spoil a run of hours
     clips = ClipStore.open(store)
@@ -51,9 +68,10 @@ def gfp_train(store: Path, run: Path, resume: bool, config: TrainConfig) -> None
                 f"{clips.content_digest[:12]}…; name the store that the run was started with."
             )
         _check_settings(checkpoint.config, config)
+    start = None if init is None else _start_for(init, clips, config)
     with parallel.processes(cuda=pick_device(config.device).type == "cuda"):
         try:
-            trainer = Trainer(config, clips, run, resume=checkpoint)
+            trainer = Trainer(config, clips, run, resume=checkpoint, start=start)
         except ValueError as error:
             raise click.UsageError(str(error)) from error
         is_first = parallel.rank() == 0
@@ -88,6 +106,18 @@ def _check_settings(started_with: TrainConfig, config: TrainConfig) -> None:
             f"a run goes on with the settings it was started with, but {'; '.join(differing)}. Leave these out, or "
             f"start a new run in another folder."
         )
+
+
+def _start_for(name: Path, store: ClipStore, config: TrainConfig) -> Start:
+    """The weights to start from. Raises `UsageError` when settings or the cleaning of clips do not fit them."""
+    start = read_start(name)
+    if differing := start.differing_shapes(config):
+        raise click.UsageError(
+            f"the weights of {name} have another shape than these settings: {'; '.join(differing)}. Leave these out, "
+            f"or leave out --init."
+        )
+    check_cleaned_alike(store, start.preprocess.cleaning)
+    return start
 
 
 def _report_end(ended: RunEnd, run: Path, store: Path) -> None:

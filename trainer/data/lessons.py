@@ -1,5 +1,6 @@
 """What a step gives to `trainer.terms`: changed windows of clips, with what is to be learned of each clip."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -68,6 +69,26 @@ class Lessons:
                     for start in range(0, len(clips), _CHUNK_CLIPS)
                 ]
             )
+
+    def class_means(
+        self, embed: Callable[[Float[Tensor, "clips frames joints 3"]], list[Float[Tensor, "clips size"]]]
+    ) -> list[Float[Tensor, "sides size"]]:
+        """The means of each kind of vectors that `embed` makes of each class's clips, then of each class's mirrored."""
+        classes = self._classes
+        if classes is None:
+            raise ValueError("labels are not learned, so there are no classes.")
+        clips = self._clips[classes.labels[self._clips] >= 0]
+        sums: list[Tensor] = []
+        with torch.no_grad():
+            for start in range(0, len(clips), _CHUNK_CLIPS):
+                chosen = clips[start : start + _CHUNK_CLIPS]
+                bodies = _first_bodies(self._input, chosen).to(self._device)
+                labels = to_device(classes.labels[chosen], self._device)
+                kinds = [torch.cat(pair) for pair in zip(embed(bodies), embed(mirror(bodies)), strict=True)]
+                sums = sums or [vectors.new_zeros((2 * classes.num_classes, vectors.shape[1])) for vectors in kinds]
+                for total, vectors in zip(sums, kinds, strict=True):
+                    total.index_add_(0, torch.cat([labels, labels + classes.num_classes]), vectors)
+        return [F.normalize(total, dim=1) for total in sums]
 
     @property
     def source_of_class(self) -> Int[Tensor, " classes"]:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from gfp_serve.formats import Clip, write_clip_file
 from gfp_serve.layouts import NTU25
 from gfp_serve.preprocess import CleanConfig, clean
 from tests.support.small_runs import moving_body, tiny_config, write_store
+from trainer.checkpoint import Checkpoint
 from trainer.cli.evaluate import gfp_evaluate
 from trainer.data.store_writer import StoreWriter
 from trainer.evaluate.suite import run as suite_run
@@ -170,6 +172,21 @@ def test_an_encoder_that_was_trained_on_the_queries_is_named_by_its_store(run: P
     # Queries are the clips of subjects 0 and 2; subject 3 alone is the test split, which training leaves out.
     assert exact["tiny"]["num_queries"] == 6
     assert exact["pose-statistics"]["num_queries"] == 0
+
+
+def test_clips_that_the_start_of_an_adapted_encoder_was_trained_on_are_named(run: Path, tmp_path: Path) -> None:
+    same = write_store(tmp_path / "data" / "copy", num_clips=12)
+    trained = Checkpoint.read(run)
+    start = {"name": "first", "digest": "0" * 64, "data": trained.data}
+    other = {"content_sha256": "1" * 64, "num_clips": 4, "dimensions": 3, "sources": [], "started_from": start}
+    (tmp_path / "adapted").mkdir()
+    replace(trained, data=other).write(tmp_path / "adapted")
+    words = [tmp_path / "adapted", "--data", tmp_path / "data", *SMALL, "--change", "window", "--no-untrained"]
+    report = report_of(*words)
+    assert "it was trained on this store" in report["sets"]["made-up"]["trained_on"]["adapted"]["says"]
+    assert report["encoders"][1]["identity"]["data"]["started_from"]["name"] == "first"
+    exact = report_of(*words, "--trained-on", same.path)["sets"]["made-up"]["trained_on"]
+    assert exact["adapted"]["num_queries"] == 6
 
 
 def test_clips_of_the_test_split_were_not_trained_on(run: Path, tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from torch import nn
 from gfp_serve.bundle import Bundle
 from gfp_serve.config import bundle_at
 from gfp_serve.devices import Device
-from gfp_serve.encoder import Encoder
 from gfp_serve.errors import InvalidRequestError
+from gfp_serve.extras import load
 from gfp_serve.preprocess import PreprocessConfig
 from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint
 from trainer.config import TrainConfig
@@ -85,7 +85,7 @@ def _of_bundle(name: str, bundle: Bundle, device: Device) -> SuiteEncoder:
     fields = ("step", "data", "training", "readout", "encoder_digest")
     return SuiteEncoder(
         name,
-        Encoder(bundle, device=device).encode,
+        load("gfp_serve.encoder").Encoder(bundle, device=device).encode,  # needs onnxruntime; runs do not
         manifest.preprocess,
         manifest.encoder_digest,
         {field: getattr(manifest, field) for field in fields},

@@ -1,7 +1,7 @@
 """Whether an encoder was trained on what it is asked: what can be told, and what cannot."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -32,7 +32,7 @@ class TrainingStores:
 
     def __init__(self, stores: Sequence[ClipStore], encoders: Sequence[SuiteEncoder]) -> None:
         """Raises `InvalidRequestError` for a store that none of the encoders was trained on."""
-        trained_on = {encoder.data.get("content_sha256") for encoder in encoders if encoder.data}
+        trained_on = {each.get("content_sha256") for encoder in encoders for each in _trainings(encoder.data)}
         self._stores: dict[str, ClipStore] = {}
         self._digests: dict[str, frozenset[bytes]] = {}
         for store in stores:
@@ -47,18 +47,21 @@ class TrainingStores:
         """Whether the encoder was trained on these queries of a set.
 
         With its store, clips are compared one by one, whatever their names are. Without, the names and sums of its
-        sources are all that is known.
+        sources are all that is known. An encoder that was adapted knows the clips of the one that it started from too.
         """
-        if encoder.data is None:
-            return Overlap("it was trained on nothing", 0, is_doubtful=False)
-        store = self._stores.get(encoder.data.get("content_sha256", ""))
+        found = [self._overlap_with(data, given, queries) for data in _trainings(encoder.data)]
+        doubtful = [overlap for overlap in found if overlap.is_doubtful]
+        return [*doubtful, *found, Overlap("it was trained on nothing", 0, is_doubtful=False)][0]
+
+    def _overlap_with(self, data: dict[str, Any], given: LabelledSet, queries: Sequence[Clip]) -> Overlap:
+        store = self._stores.get(data.get("content_sha256", ""))
         if store is not None:
             count = sum(self._is_in(store, clip) for clip in queries)
             says = f"it was trained on {count} of the {len(queries)} queries" if count else "it saw none of the queries"
             return Overlap(f"{says}, by its store", count, is_doubtful=count > 0)
-        if encoder.data.get("content_sha256") == given.sha256:
+        if data.get("content_sha256") == given.sha256:
             return Overlap("it was trained on this store; queries outside its test split were seen", None, True)
-        sources = encoder.data.get("sources", [])
+        sources = data.get("sources", [])
         if any(source.get("sha256") == given.sha256 for source in sources):
             says = "it was trained on clips of this file; give --trained-on to know whether queries are among them"
             return Overlap(says, None, is_doubtful=True)
@@ -76,6 +79,13 @@ class TrainingStores:
         except InvalidSkeletonError:
             return False
         return _digest(cleaned.positions) in self._digests[store.content_digest]
+
+
+def _trainings(data: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
+    """What an encoder was trained on, then what the one was trained on that it started from, and so on."""
+    while data:
+        yield data
+        data = data.get("started_from", {}).get("data")
 
 
 def _digest(positions: np.ndarray) -> bytes:

@@ -1,0 +1,210 @@
+"""What a run may start from instead of random weights: a run, or a bundle with what general features taught."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import onnx
+import onnx.numpy_helper
+import torch
+from torch import Tensor
+
+from gfp_serve.bundle import Bundle
+from gfp_serve.config import bundle_at, shipped_bundles
+from gfp_serve.errors import GfpError
+from gfp_serve.preprocess import PreprocessConfig
+from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint
+from trainer.config import TrainConfig
+from trainer.data.lessons import Lessons
+from trainer.evaluate.candidates import is_run, training_config
+from trainer.general_features import GeneralFeatures
+from trainer.objectives import Objective
+from trainer.schedule import steps_per_epoch
+
+# Adapting takes this many steps whatever the number of clips, at most this many clips in each.
+_STEPS = 300
+_BATCH_CLIPS = 64
+_PEAK_LR = 5e-4
+# Chosen by how well five clips a class are told apart and how little is forgotten, see docs/train.md.
+_PULL = 60.0
+# Parts of the terms that are taken over, by the beginning of their weights' names. The prediction of statistics is not:
+# it is along directions of the clips at hand.
+_PARTS = ("terms.head.", "terms.general.", "terms.basis")
+
+
+class StartError(GfpError):
+    """There is nothing at `--init` that a run can start from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """The weights to start from, and where they come from."""
+
+    name: str
+    digest: str  # of a run, SHA-256 of the checkpoint; of a bundle, its encoder's digest
+    config: TrainConfig  # with which they were trained
+    preprocess: PreprocessConfig
+    data: dict[str, Any]  # what they were trained on, see `checkpoint.data_summary`
+    encoder: dict[str, Tensor]  # empty if no token taught them anything
+    terms: dict[str, Tensor]  # by their names in an `Objective`: the head, the general head, the served directions
+
+    @property
+    def has_general_head(self) -> bool:
+        return any(name.startswith("terms.general.") for name in self.terms)
+
+    def origin(self) -> dict[str, Any]:
+        """What the checkpoint of a run that started here says of it."""
+        return {"name": self.name, "digest": self.digest, "data": self.data}
+
+    def differing_shapes(self, config: TrainConfig) -> list[str]:
+        """The settings of the model's shape that differ between the start and `config`, with both values."""
+        names = ["keep_absent_bodies", "num_frames"]
+        if self.encoder:
+            names += ["width", "depth", "num_heads", "segment_frames", "frame", "position_std", "input_scale"]
+        if any(name.startswith("terms.head.") for name in self.terms):
+            names.append("embedding_size")
+        if self.has_general_head:
+            names += ["general_size", "general_hidden_size"]
+        wanted, before = config.settings(), self.config.settings()
+        return [
+            f"--{name.replace('_', '-')} is {wanted[name]} and was {before[name]}"
+            for name in sorted(names)
+            if wanted[name] != before[name]
+        ]
+
+    def learned(self, objective: Objective) -> dict[str, Tensor]:
+        """The weights by their names in the objective, without what does not learn."""
+        own = self.terms | {f"encoder.{name}": weight for name, weight in self.encoder.items()}
+        return {name: own[name] for name, _ in objective.named_parameters() if name in own}
+
+    def put_into(self, objective: Objective, lessons: Lessons | None) -> None:
+        """Put the weights into a newly built objective whose shapes do not differ.
+
+        The vectors of classes become the means of what the start makes of each class's clips: so the first steps do
+        not tear apart what it knows.
+        """
+        if self.encoder:
+            objective.encoder.load_state_dict(self.encoder)
+        terms = objective.terms
+        if terms is None or lessons is None:
+            return
+        own = {name.removeprefix("terms."): value for name, value in self.terms.items()}
+        terms.load_state_dict(terms.state_dict() | own)
+        if terms.config.label_weight:
+            means = lessons.class_means(lambda bodies: terms.served_vectors(objective.encoder, bodies))
+            with torch.no_grad():
+                for vectors, mean in zip(terms.class_vectors, means, strict=True):
+                    vectors.copy_(mean)
+
+
+def read_start(name: Path) -> Start:
+    """The start of this name: a run folder or checkpoint, a bundle, or the name of a bundle in the package.
+
+    Raises `StartError` when nothing lies there or it has no learned weights, `CheckpointError` and `BundleError` for
+    files that are damaged or of another release.
+    """
+    if name.exists() and is_run(name):
+        return _of_run(name)
+    path = bundle_at(name)
+    if not path.exists():
+        shipped = ", ".join(shipped_bundles())
+        raise StartError(
+            f"--init {name} does not exist; name a run folder of gfp-train, a bundle, or a bundle of the package: "
+            f"{shipped}."
+        )
+    return _of_bundle(name, Bundle.read(path))
+
+
+def adapting(config: TrainConfig, num_clips: int) -> TrainConfig:
+    """The settings of a start with a short schedule, for a store with this many training clips."""
+    batch_clips = max(2, min(_BATCH_CLIPS, num_clips))
+    epochs = -(-_STEPS // steps_per_epoch(num_clips, batch_clips))
+    return replace(
+        config,
+        epochs=epochs,
+        batch_clips=batch_clips,
+        peak_lr=_PEAK_LR,
+        floor_lr=_PEAK_LR / 50,
+        warmup_epochs=1,
+        weight_decay=0.0,
+        pull_to_start=_PULL,
+        save_every_epochs=epochs,
+        log_every_steps=_STEPS // 10,
+        evaluate_every_epochs=0,
+    )
+
+
+def _of_run(path: Path) -> Start:
+    checkpoint = Checkpoint.read(path)
+    file = path / CHECKPOINT_FILE if path.is_dir() else path
+    terms = {name: value for name, value in checkpoint.objective.items() if name.startswith(_PARTS)}
+    return Start(
+        name=(file.resolve().parent if file.name == CHECKPOINT_FILE else file).name,
+        digest=hashlib.sha256(file.read_bytes()).hexdigest(),
+        config=checkpoint.config,
+        preprocess=checkpoint.preprocess,
+        data=checkpoint.data,
+        encoder=checkpoint.encoder if checkpoint.config.learns_from_tokens else {},
+        terms=terms,
+    )
+
+
+def _of_bundle(name: Path, bundle: Bundle) -> Start:
+    manifest = bundle.manifest
+    config = training_config(manifest)
+    if config is None:
+        raise StartError(
+            f"the bundle {manifest.name!r} has no learned weights; name a bundle or a run that learned from labels."
+        )
+    if config.learns_from_tokens:
+        raise StartError(
+            f"the bundle {manifest.name!r} has an encoder of tokens, whose weights cannot be read from a bundle; name "
+            f"the run folder that it was exported from."
+        )
+    return Start(
+        name=name.stem,
+        digest=manifest.encoder_digest,
+        config=config,
+        preprocess=manifest.preprocess,
+        data=manifest.data,
+        encoder={},
+        terms=_terms_of(bundle, config),
+    )
+
+
+def _terms_of(bundle: Bundle, config: TrainConfig) -> dict[str, Tensor]:
+    """The weights of the general head, and the directions of pose statistics if they are served beside it."""
+    hidden, size = config.terms.general_hidden_size, config.terms.general_size
+    numbers = GeneralFeatures.size
+    shapes = {
+        "mean": (numbers,),
+        "scale": (numbers,),
+        "hidden.weight": (hidden, numbers),
+        "hidden.bias": (hidden,),
+        "out.weight": (size, hidden),
+        "out.bias": (size,),
+    }
+    stored = _weights(bundle)
+    # The head stands alone in the graph, or as one part of several.
+    parent = next((name.removesuffix("hidden.weight") for name in stored if name.endswith(".hidden.weight")), "")
+    found = {}
+    for name, shape in shapes.items():
+        weight = stored.get(f"{parent}{name}")
+        if weight is None or tuple(weight.shape) != shape:
+            raise StartError(
+                f"the bundle {bundle.manifest.name!r} does not have the weights that its settings name; name the run "
+                f"folder that it was exported from."
+            )
+        found[f"terms.general.{name}"] = weight
+    basis = next((weight for name, weight in stored.items() if name.endswith(".basis")), None)
+    return found if basis is None else {**found, "terms.basis": basis}
+
+
+def _weights(bundle: Bundle) -> dict[str, Tensor]:
+    """The stored numbers of a graph by name, in 32 bits. Those that `--half` stored have their own names again."""
+    graph = onnx.load_from_string(bundle.model).graph
+    return {
+        stored.name.removesuffix(".half"): torch.from_numpy(onnx.numpy_helper.to_array(stored).astype("float32"))
+        for stored in graph.initializer
+    }
