@@ -3,7 +3,7 @@
     python benchmarks/train_step.py                      on this machine's GPU, or its CPU
     python benchmarks/train_step.py --device cuda --batch-clips 128 --out benchmarks/train_step_h200.json
 
-Each side has a process of its own, because torch compiles what sides share only so many times. On a CPU sides take
+Each side has a process of its own, because torch compiles what sides share only a few times. On a CPU sides take
 turns, so that all see the same machine; on a GPU one comes after another, and has its memory alone. The report is
 written again after each side or round, so that what was measured stays if time runs out.
 

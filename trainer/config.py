@@ -122,6 +122,19 @@ CHANGEABLE = frozenset(
     ("device", "compile", "num_threads", "log_every_steps", "save_every_epochs", "evaluate_every_epochs")
 )
 
+# The encoder of the product: from labels, on clips of all kinds, by general features alone; minutes on a CPU.
+_GENERAL_FEATURES = TrainConfig(
+    encoder=EncoderConfig(width=128, depth=4, num_heads=4, frame="body"),
+    objective=NoObjectiveConfig(),
+    terms=TermsConfig(label_weight=1.0, temperature=0.2, embedding_size=0, general_size=352),
+    epochs=40,
+    batch_clips=96,
+    warmup_epochs=1,
+    floor_lr=2e-5,
+    log_every_steps=100,
+    save_every_epochs=10,
+)
+
 PRESETS: dict[str, TrainConfig] = {
     # Shows the whole path in a minute on two cores, with an encoder of 0.2 M parameters.
     "demo": TrainConfig(
@@ -144,30 +157,14 @@ PRESETS: dict[str, TrainConfig] = {
         log_every_steps=20,
         save_every_epochs=1,
     ),
-    # The encoder of the product: from labels, on clips of all kinds, by general features alone; minutes on a CPU.
-    "general-features": TrainConfig(
-        encoder=EncoderConfig(width=128, depth=4, num_heads=4, frame="body"),
-        objective=NoObjectiveConfig(),
-        terms=TermsConfig(label_weight=1.0, temperature=0.2, embedding_size=0, general_size=352),
-        epochs=40,
-        batch_clips=96,
-        warmup_epochs=1,
-        floor_lr=2e-5,
-        log_every_steps=100,
-        save_every_epochs=10,
-    ),
+    "general-features": _GENERAL_FEATURES,
     # The same beside what the encoder learns of tokens. See docs/train.md.
-    "general": TrainConfig(
-        encoder=EncoderConfig(width=128, depth=4, num_heads=4, frame="body"),
-        objective=NoObjectiveConfig(),
+    "general": dataclasses.replace(
+        _GENERAL_FEATURES,
         terms=TermsConfig(
             label_weight=1.0, statistics_weight=1.0, temperature=0.2, embedding_size=128, general_size=224
         ),
         epochs=60,
-        batch_clips=96,
-        warmup_epochs=1,
-        floor_lr=2e-5,
-        log_every_steps=100,
         save_every_epochs=1,
     ),
     # The published runs on NTU RGB+D; NTU-60 is 400 epochs of 40,091 clips. Other splits of a data set use the same.

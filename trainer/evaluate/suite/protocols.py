@@ -84,7 +84,7 @@ def split_of(given: LabelledSet, protocol: Protocol) -> Split:
 
 
 def split_set(given: LabelledSet, protocol: Protocol, *, gallery_clips: int, query_clips: int, seed: int) -> SplitSet:
-    """Folds of a set. Of each, at most so many clips are drawn for the gallery, and of all together for the queries.
+    """Folds of a set. Of each, at most `gallery_clips` answer, and of all together at most `query_clips` are asked.
 
     Draws keep the shares of the classes. Queries are of classes that the gallery has. Clips of one group, a person or a
     recording, are never on both sides, and queries that are copies of a clip of the gallery are left out. Raises
