@@ -21,6 +21,7 @@ from trainer.evaluate.candidates import (
     check_cleaned_alike,
     describe_encoder,
     read_run,
+    read_run_of_tokens,
 )
 from trainer.evaluate.comparison import compare_fine_tuned, weights_digest
 from trainer.evaluate.fine_tune import FineTuneConfig
@@ -58,7 +59,8 @@ _READOUT = readout_options(
 def retrieval_command(request: EvaluationRequest, readout: ReadoutChoice) -> None:
     """Is the nearest training clip of the test clip's class?
 
-    Nearest is by cosine (1-NN). ENCODER is a run folder, a checkpoint or a bundle. Nothing is learned from labels.
+    Nearest is by cosine (1-NN). ENCODER is a run folder, a checkpoint, a bundle, or the name of a bundle
+    in the package. Nothing is learned from labels.
     """
     store, folds = request.store, request.folds
     with progress() as bars:
@@ -83,7 +85,9 @@ def retrieval_command(request: EvaluationRequest, readout: ReadoutChoice) -> Non
         draw_retrieval(out, store, rows[-1], last.vectors)
 
     request.write_report(report, draw_pictures)
-    _print_rows(request, report, "plain is the mean of tokens, as published")
+    _print_rows(
+        request, report, "plain is without a read-out: the published mean of tokens, or what the run learned beside it"
+    )
 
 
 @protocol(gfp_evaluate, "linear-probe")
@@ -132,7 +136,9 @@ def fine_tune_command(request: EvaluationRequest, resume: bool, config: FineTune
     weights with which pre-training began; pose statistics get a linear layer. With --out, Ctrl-C loses little, and
     --resume goes on.
     """
-    _fine_tune(request, read_run(request.encoder), "fine-tune", resume, config, {}, "encoder and head together")
+    _fine_tune(
+        request, read_run_of_tokens(request.encoder), "fine-tune", resume, config, {}, "encoder and head together"
+    )
 
 
 @protocol(gfp_evaluate, "transfer")
@@ -143,7 +149,7 @@ def transfer_command(request: EvaluationRequest, resume: bool, config: FineTuneC
 
     Recipe and comparison are those of fine-tune. A STORE with the content of the one of pre-training is refused.
     """
-    checkpoint = read_run(request.encoder)
+    checkpoint = read_run_of_tokens(request.encoder)
     transfer = source_and_target(checkpoint, request.store)
     source, target = names(transfer["source"]), names(transfer["target"])
     click.echo(f"from {source} to {target}", err=True)
@@ -187,7 +193,7 @@ def semi_supervised_command(
     seed only; the report has the hash of its clips' names.
     """
     store = request.store
-    checkpoint = read_run(request.encoder)
+    checkpoint = read_run_of_tokens(request.encoder)
     clips = _labelled_clips(request, checkpoint)
     seeds = [config.seed + number for number in range(num_seeds)]
     draws = {

@@ -33,6 +33,7 @@ class GeneralViewsConfig:
     time_warp: float = setting(0.35, "Spread (std) of the logarithm of speed along a window.")
     rest_odds: float = setting(0.4, "Odds that a person holds still before and after.")
     rest_share: float = setting(0.6, "Largest share of a window in which a person holds still.")
+    other_motion_odds: float = setting(0.4, "Odds that a person does something else instead of holding still.")
     mirror_odds: float = setting(0.5, "Odds that left and right are swapped.")
     yaw: float = setting(0.4, "Spread (std) of turns about the vertical.")
     tilt: float = setting(0.08, "Spread (std) of turns about the other two axes.")
@@ -43,11 +44,11 @@ class GeneralViewsConfig:
     no_travel_odds: float = setting(0.25, "Odds that each frame is seen from its root, as MediaPipe's are.")
     fewer_joints_odds: float = setting(0.45, "Odds that joints are taken away as another layout lacks them.")
     lost_joints_odds: float = setting(0.2, "Odds that some joints are lost for a while.")
-    flat_odds: float = setting(0.15, "Odds that a camera takes the depth away.")
+    flat_odds: float = setting(0.25, "Odds that a camera takes the depth away.")
 
     def __post_init__(self) -> None:
         shares = ("rest_odds", "rest_share", "mirror_odds", "no_travel_odds", "fewer_joints_odds")
-        for name in (*shares, "lost_joints_odds", "flat_odds"):
+        for name in (*shares, "other_motion_odds", "lost_joints_odds", "flat_odds"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be from 0 to 1.")
         if not 0 < self.window_share <= 1:
@@ -59,6 +60,14 @@ class GeneralViewsConfig:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be 0 or more.")
 
 
+class Moments(NamedTuple):
+    """When a step sees its clips."""
+
+    in_clip: Float64[Tensor, "clips num_frames"]  # what each frame of a view shows: 0 is the first frame of its clip
+    before: Float[Tensor, " clips"]  # share of a view's frames before its window begins, in which nothing moves
+    after: Float[Tensor, " clips"]  # the same after it ended
+
+
 class Seen(NamedTuple):
     """What a step sees of its clips."""
 
@@ -68,8 +77,8 @@ class Seen(NamedTuple):
 
 def draw_moments(
     length: Int[Tensor, " clips"], num_frames: int, config: GeneralViewsConfig, draws: torch.Generator
-) -> Float64[Tensor, "clips num_frames"]:
-    """The moment in its clip that each frame of a view shows: 0 is the first frame of a clip, length - 1 the last."""
+) -> Moments:
+    """Windows of clips of these lengths in frames, with warped time, and rest before and after."""
     count, frames = len(length), length.double()
     share = _uniform(count, draws, config.window_share, 1.0).double()
     window = torch.minimum((frames * share).clamp_min(_MIN_FRAMES), frames)
@@ -82,7 +91,39 @@ def draw_moments(
     rest = torch.where(rests, _uniform(count, draws, 0.0, config.rest_share), 0.0)
     before = rest * _uniform(count, draws)
     time = ((time - before[:, None]) / (1 - rest)[:, None]).clamp(0, 1)
-    return start[:, None] + time.double() * (window - 1)[:, None]
+    return Moments(start[:, None] + time.double() * (window - 1)[:, None], before, rest - before)
+
+
+def with_other_motion(
+    bodies: Float[Tensor, "clips frames joints 3"],
+    moments: Moments,
+    may_join: Bool[Tensor, "clips clips"],
+    config: GeneralViewsConfig,
+    draws: torch.Generator,
+) -> Float[Tensor, "clips frames joints 3"]:
+    """Some of the clips do something else where they held still: the end of another clip, and the beginning of a third.
+
+    `may_join` says for each clip which others may join it. They are moved on the ground so that the body goes on from
+    where it was. Clips that no other may join stay as they are.
+    """
+    count, frames = bodies.shape[:2]
+    is_joined = may_join.any(dim=1) & (_uniform(count, draws) < config.other_motion_odds)
+    clip, frame = torch.arange(count, device=bodies.device), torch.arange(frames, device=bodies.device)
+    root = torch.where(bodies[:, :, 0].isnan(), bodies.nanmean(dim=2).nan_to_num(), bodies[:, :, 0])
+    joined = bodies
+    for share, is_before in ((moments.before, True), (moments.after, False)):
+        odds = torch.rand((count, count), generator=draws, device=draws.device)
+        other = odds.masked_fill(~may_join, -1).argmax(dim=1)
+        length = (share * frames).long()
+        # The other's last frames come before, and its first ones after.
+        place = frame + (frames - length)[:, None] * (1 if is_before else -1)
+        taken = (place < frames if is_before else place >= 0) & is_joined[:, None]
+        edge = length.clamp_max(frames - 1) if is_before else (frames - 1 - length).clamp_min(0)
+        shift = root[clip, edge] - root[other, -1 if is_before else 0]
+        shift = shift * torch.tensor([1.0, 0.0, 1.0], device=bodies.device)
+        theirs = bodies[other[:, None], place.clamp(0, frames - 1)] + shift[:, None, None]
+        joined = torch.where(taken[..., None, None], theirs, joined)
+    return joined
 
 
 def change(bodies: Float[Tensor, "clips frames joints 3"], config: GeneralViewsConfig, draws: torch.Generator) -> Seen:

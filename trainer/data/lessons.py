@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
 from gfp_serve.preprocess import SampleConfig
 from trainer import parallel
 from trainer.data.class_draws import ClassDraws, ClassDrawsConfig
-from trainer.data.general_views import GeneralViewsConfig, change, draw_moments, draw_turns, mirror
+from trainer.data.general_views import GeneralViewsConfig, change, draw_moments, draw_turns, mirror, with_other_motion
 from trainer.data.model_input import ModelInput, to_device
 from trainer.data.store import ClipStore
 from trainer.embedding import PoseStatistics
@@ -111,13 +111,15 @@ class Lessons:
         draws = self._draws
         draws.manual_seed(lesson_seed(step, seed=self._seed))
         length = to_device(self._store.num_frames[clips], self._input.place)
-        moment = draw_moments(length, self._input.sampling.num_frames, self._views, draws)
-        seen = change(self._input.at(clips, moment), self._views, draws)
+        labels = np.full(len(clips), -1) if self._classes is None else self._classes.labels[clips]
+        moments = draw_moments(length, self._input.sampling.num_frames, self._views, draws)
+        bodies = self._input.at(clips, moments.in_clip)
+        bodies = with_other_motion(bodies, moments, self._may_join(clips, labels), self._views, draws)
+        seen = change(bodies, self._views, draws)
         turns = draw_turns(seen.bodies, self._views, draws)
         uniform = torch.rand((len(clips), self._num_tokens), generator=draws, device=draws.device)
         mine = np.flatnonzero(self._place_of(len(clips)) % parallel.num_processes() == parallel.rank())
         chosen = to_device(mine, self._input.place)
-        labels = np.full(len(clips), -1) if self._classes is None else self._classes.labels[clips]
         lesson = Lesson(
             seen.bodies[chosen],
             turns[chosen],
@@ -127,6 +129,15 @@ class Lessons:
             self._targets(clips[mine], seen.mirrored[chosen]),
         )
         return Lesson(*(part.to(self._device, non_blocking=True) for part in lesson))
+
+    def _may_join(
+        self, clips: Int[np.ndarray, " clips"], labels: Int[np.ndarray, " clips"]
+    ) -> Bool[Tensor, "clips clips"]:
+        """Which clips may come before or after each: others of its source, and of another class if it is known."""
+        source = self._store.clip_sources[clips]
+        is_same_class = (labels[:, None] == labels) & (labels >= 0)
+        may = (source[:, None] == source) & (clips[:, None] != clips) & ~is_same_class
+        return to_device(may, self._input.place)
 
     def _place_of(self, count: int) -> Int[np.ndarray, " count"]:
         """A number for each clip, the same for its two windows."""

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from gfp_serve.bundle import Bundle, Manifest
+from gfp_serve.config import bundle_at
 from gfp_serve.devices import Device
 from gfp_serve.errors import BundleError, InvalidRequestError
 from gfp_serve.extras import load
@@ -40,7 +41,9 @@ class Candidate:
 
 
 def candidates(path: Path, device: Device, add_readout: AddReadout | None) -> list[Candidate]:
-    """Pose statistics, the untrained encoder, and last the encoder of a run folder, checkpoint or bundle.
+    """Pose statistics, the untrained encoder if tokens taught it, and last the encoder of `path`.
+
+    That is a run folder, a checkpoint, a bundle, or the name of a bundle in the package.
 
     With `add_readout`, each also comes with that read-out. (The encoder of a bundle has the one it was exported with.)
     Raises `CheckpointError`, `BundleError` and `DeviceError`.
@@ -51,13 +54,13 @@ def candidates(path: Path, device: Device, add_readout: AddReadout | None) -> li
     if is_run(path):
         checkpoint = Checkpoint.read(path)
         preprocess, identity = checkpoint.preprocess, describe_encoder(checkpoint)
-        models |= {UNTRAINED: untrained(checkpoint.config), TRAINED: checkpoint.build_embedding()}
+        models |= _untrained_self(checkpoint.config) | {TRAINED: checkpoint.build_embedding()}
     else:
-        manifest = (bundle := Bundle.read(path)).manifest
+        manifest = (bundle := Bundle.read(bundle_at(path))).manifest
         config = training_config(manifest)
         preprocess = manifest.preprocess
         identity = {name: getattr(manifest, name) for name in ("step", "data", "training", "readout", "encoder_digest")}
-        models |= {} if config is None else {UNTRAINED: untrained(config)}
+        models |= {} if config is None else _untrained_self(config)
         bundled.append(
             Candidate(
                 f"bundle {manifest.name}" if config is None else TRAINED,
@@ -84,11 +87,8 @@ def candidates(path: Path, device: Device, add_readout: AddReadout | None) -> li
 
 def candidate_models(checkpoint: Checkpoint, add_readout: AddReadout | None) -> list[tuple[str, Readout, nn.Module]]:
     """Name, read-out and model (with `features`) of each candidate of a run, in the order of `candidates`."""
-    models = {
-        POSE_STATISTICS: PoseStatistics(),
-        UNTRAINED: untrained(checkpoint.config),
-        TRAINED: checkpoint.build_embedding(),
-    }
+    models: dict[str, nn.Module] = {POSE_STATISTICS: PoseStatistics()}
+    models |= _untrained_self(checkpoint.config) | {TRAINED: checkpoint.build_embedding()}
     return list(_with_readouts(models, checkpoint.preprocess, add_readout))
 
 
@@ -97,12 +97,26 @@ def read_run(path: Path) -> Checkpoint:
 
     Raises `InvalidRequestError` for a bundle and `CheckpointError` for anything else that is not a checkpoint.
     """
-    if not is_run(path) and (path.suffix == ".zip" or (path / "manifest.json").exists()):
+    if not is_run(path) and (path.suffix == ".zip" or (bundle_at(path) / "manifest.json").exists()):
         raise InvalidRequestError(
             f"{path} is a bundle, which gives only unit vectors; this protocol needs the encoder's weights: name the "
             f"run folder of gfp-train that it was exported from."
         )
     return Checkpoint.read(path)
+
+
+def read_run_of_tokens(path: Path) -> Checkpoint:
+    """The same, for protocols that go on with training the encoder.
+
+    Raises `InvalidRequestError` too for a run that taught its encoder nothing.
+    """
+    checkpoint = read_run(path)
+    if not checkpoint.config.learns_from_tokens:
+        raise InvalidRequestError(
+            f"{path} learned from general features alone, so it has no encoder of tokens to fine-tune; name a run with "
+            f"an objective or with --embedding-size above 0. To adapt this one to your clips, use gfp-train --init."
+        )
+    return checkpoint
 
 
 def is_run(path: Path) -> bool:
@@ -119,6 +133,11 @@ def untrained(config: TrainConfig) -> SkeletonEncoder:
     """An encoder with the weights that training with this config starts from."""
     torch.manual_seed(config.seed)
     return SkeletonEncoder(config.encoder, num_frames=config.num_frames)
+
+
+def _untrained_self(config: TrainConfig) -> dict[str, nn.Module]:
+    """The untrained encoder by its name; nothing for a run that taught its encoder nothing."""
+    return {UNTRAINED: untrained(config)} if config.learns_from_tokens else {}
 
 
 def training_config(manifest: Manifest) -> TrainConfig | None:
