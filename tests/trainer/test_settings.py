@@ -51,6 +51,7 @@ VIEWS: dict[str, Any] = {
     "window_share": 0.9,
     "time_warp": 0.0,
     "rest_odds": 1.0,
+    "other_motion_odds": 1.0,
     "rest_share": 0.1,
     "mirror_odds": 0.0,
     "yaw": 0.0,

@@ -11,17 +11,20 @@ from gfp_serve.layouts import NTU25
 from tests.support.small_runs import moving_body
 from trainer.data.general_views import (
     GeneralViewsConfig,
+    Moments,
     change,
     draw_moments,
     draw_turns,
     mirror,
     with_limb_lengths,
+    with_other_motion,
 )
 
 NOTHING = GeneralViewsConfig(
     window_share=1.0,
     time_warp=0.0,
     rest_odds=0.0,
+    other_motion_odds=0.0,
     mirror_odds=0.0,
     yaw=0.0,
     tilt=0.0,
@@ -46,7 +49,7 @@ def bodies(count: int = 40) -> torch.Tensor:
 
 
 def test_without_changes_a_view_is_the_whole_clip() -> None:
-    moments = draw_moments(LENGTHS, 120, NOTHING, draws())
+    moments = draw_moments(LENGTHS, 120, NOTHING, draws()).in_clip
     for row, length in zip(moments, LENGTHS.tolist(), strict=True):
         np.testing.assert_allclose(row, np.linspace(0, length - 1, 120), atol=1e-4)
     seen = change(bodies(), NOTHING, draws())
@@ -57,7 +60,10 @@ def test_without_changes_a_view_is_the_whole_clip() -> None:
 
 def test_draws_with_one_seed_are_the_same() -> None:
     config = GeneralViewsConfig()
-    for function in (lambda d: draw_moments(LENGTHS, 120, config, d), lambda d: change(bodies(), config, d).bodies):
+    for function in (
+        lambda d: draw_moments(LENGTHS, 120, config, d).in_clip,
+        lambda d: change(bodies(), config, d).bodies,
+    ):
         torch.testing.assert_close(function(draws(3)), function(draws(3)), equal_nan=True)
         assert not torch.equal(function(draws(3)).nan_to_num(), function(draws(4)).nan_to_num())
 
@@ -65,7 +71,7 @@ def test_draws_with_one_seed_are_the_same() -> None:
 def test_windows_lie_in_their_clips_and_time_never_goes_back() -> None:
     config = GeneralViewsConfig(rest_odds=0.5)
     length = torch.full((500,), 100)
-    moments = draw_moments(length, 60, config, draws())
+    moments = draw_moments(length, 60, config, draws()).in_clip
     assert moments.min() >= 0
     assert moments.max() <= 99
     assert (moments.diff(dim=1) >= 0).all()
@@ -75,23 +81,61 @@ def test_windows_lie_in_their_clips_and_time_never_goes_back() -> None:
 
 
 def test_a_short_clip_is_seen_whole() -> None:
-    moments = draw_moments(torch.full((50,), 20), 60, replace(NOTHING, window_share=0.5), draws())
+    moments = draw_moments(torch.full((50,), 20), 60, replace(NOTHING, window_share=0.5), draws()).in_clip
     assert (moments[:, 0] == 0).all()
     np.testing.assert_allclose(moments[:, -1], 19)
 
 
 def test_who_rests_holds_the_first_and_the_last_pose() -> None:
     config = replace(NOTHING, rest_odds=1.0, rest_share=0.6)
-    moments = draw_moments(torch.full((300,), 100), 120, config, draws())
+    moments = draw_moments(torch.full((300,), 100), 120, config, draws()).in_clip
     still = ((moments == 0).sum(dim=1) - 1 + (moments == 99).sum(dim=1) - 1) / 120
     assert still.min() >= 0
     assert 0.5 < still.max() <= 0.61
     assert 0.2 < still.float().mean() < 0.4
 
 
+def test_others_move_before_and_after_and_the_body_goes_on_from_where_it_was() -> None:
+    given = bodies(4)
+    given = given + torch.arange(4.0)[:, None, None, None] * torch.tensor([1.0, 0.0, 5.0])
+    quarter = torch.full((4,), 0.25)
+    moments = Moments(torch.zeros(4, 24), quarter, quarter)
+    may_join = torch.zeros(4, 4, dtype=torch.bool)
+    may_join[0, 2] = may_join[1, 3] = may_join[2, 0] = True  # and nobody may join the last
+    seen = with_other_motion(given, moments, may_join, replace(NOTHING, other_motion_odds=1.0), draws())
+
+    torch.testing.assert_close(seen[3], given[3])
+    torch.testing.assert_close(seen[0, 6:18], given[0, 6:18])
+    before, after = seen[0, :6], seen[0, 18:]
+    torch.testing.assert_close(before - before[:, :1], given[2, 18:] - given[2, 18:, :1])
+    torch.testing.assert_close(after - after[:, :1], given[2, :6] - given[2, :6, :1])
+    torch.testing.assert_close(before[-1, 0, [0, 2]], given[0, 6, 0, [0, 2]])
+    torch.testing.assert_close(after[0, 0, [0, 2]], given[0, 17, 0, [0, 2]])
+    torch.testing.assert_close(before[:, :, 1], given[2, 18:, :, 1])  # the height is the other's
+
+
+def test_others_join_as_often_as_asked() -> None:
+    given = bodies(200)
+    moments = Moments(torch.zeros(200, 24), torch.full((200,), 0.5), torch.zeros(200))
+    may_join = ~torch.eye(200, dtype=torch.bool)
+    seen = with_other_motion(given, moments, may_join, replace(NOTHING, other_motion_odds=0.4), draws())
+    changed = (seen != given).flatten(1).any(dim=1)
+    assert 0.3 < changed.float().mean() < 0.5
+    torch.testing.assert_close(seen[:, 12:], given[:, 12:])
+
+
+def test_a_root_that_is_lacking_does_not_spoil_the_joints_that_are_known() -> None:
+    given = bodies(2)
+    given[:, :, 0] = torch.nan
+    moments = Moments(torch.zeros(2, 24), torch.full((2,), 0.5), torch.zeros(2))
+    may_join = torch.tensor([[False, True], [True, False]])
+    seen = with_other_motion(given, moments, may_join, replace(NOTHING, other_motion_odds=1.0), draws())
+    assert seen[:, :, 1:].isfinite().all()
+
+
 def test_speed_changes_along_a_window() -> None:
     config = replace(NOTHING, time_warp=0.35)
-    speed = draw_moments(torch.full((300,), 100), 120, config, draws()).diff(dim=1)
+    speed = draw_moments(torch.full((300,), 100), 120, config, draws()).in_clip.diff(dim=1)
     ratio = speed.max(dim=1).values / speed.min(dim=1).values
     assert 1.5 < ratio.median() < 4
 

@@ -1,5 +1,6 @@
 """Lessons: which clips a step learns from, and what it is told of them."""
 
+import dataclasses
 import math
 from collections import Counter
 from pathlib import Path
@@ -20,6 +21,7 @@ from trainer.data.store_writer import StoreWriter
 from trainer.embedding import PoseStatistics
 from trainer.terms import TermsConfig
 
+VIEWS = GeneralViewsConfig()
 TERMS = TermsConfig(label_weight=1.0, statistics_weight=1.0, statistics_size=8)
 
 
@@ -45,14 +47,16 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
     return ClipStore.open(path)
 
 
-def lessons(store: ClipStore, terms: TermsConfig = TERMS, **changes: object) -> Lessons:
+def lessons(
+    store: ClipStore, terms: TermsConfig = TERMS, views: GeneralViewsConfig = VIEWS, **changes: object
+) -> Lessons:
     values: dict[str, object] = {"num_tokens": 750, "num_clips": 16, "seed": 0, "device": torch.device("cpu")}
     return Lessons(
         store,
         np.arange(len(store)),
         SampleConfig(),
         terms,
-        GeneralViewsConfig(),
+        views,
         ClassDrawsConfig(),
         **{**values, **changes},  # type: ignore[arg-type]
     )
@@ -133,3 +137,39 @@ def test_a_store_without_two_classes_cannot_teach_labels(store: ClipStore, tmp_p
     one_class = np.flatnonzero(store.labels == store.labels[0])
     with pytest.raises(ValueError, match="--label-weight needs labels: no source of the store has clips of two"):
         ClassDraws(store, one_class, ClassDrawsConfig())
+
+
+def test_what_comes_before_and_after_is_of_another_class_of_the_same_source(tmp_path: Path) -> None:
+    cleaning = CleanConfig()
+    with StoreWriter(tmp_path / "store", cleaning) as writer:
+        for source in range(2):
+            writer.add_source(f"source{source}", sha256="0" * 64)
+            for number in range(12):
+                body = np.zeros((40, 1, 25, 3), dtype=np.float32)
+                body[..., 1] = np.linspace(0, 1, 25)
+                body[:, :, 24, 1] = 20 * source + number + 2  # how high it holds a thumb says whose frame it is
+                writer.add(
+                    clean(body, NTU25, cleaning),
+                    source=f"source{source}",
+                    name=f"clip{number}",
+                    label=f"class{number % 3}",
+                    subject="1",
+                    camera=0,
+                    split=0,
+                    fps=30.0,
+                )
+    clips = ClipStore.open(tmp_path / "store")
+    nothing = dict.fromkeys((field.name for field in dataclasses.fields(GeneralViewsConfig)), 0.0)
+    wanted = {"window_share": 1.0, "rest_odds": 1.0, "rest_share": 0.6, "other_motion_odds": 1.0}
+    given = lessons(clips, views=GeneralViewsConfig(**nothing | wanted))
+    joined = 0
+    for step in range(4):
+        bodies = given.lesson(step).bodies
+        shown = (bodies[:, :, 24, 1] - bodies[:, :, 0, 1]).round().int()
+        for clip, row in zip(given.of_step(step).tolist(), shown.tolist(), strict=True):
+            source, number = clip // 12, clip % 12
+            others = set(row) - {20 * source + number + 2}
+            assert len(others) < len(set(row))
+            assert others <= {20 * source + other + 2 for other in range(12) if other % 3 != number % 3}
+            joined += bool(others)
+    assert joined > 32
