@@ -61,7 +61,8 @@ VIEWS: dict[str, Any] = {
     "offset_m": 0.1,
     "noise_m": 0.1,
     "no_travel_odds": 1.0,
-    "fewer_joints_odds": 1.0,
+    "other_layout_odds": 1.0,
+    "hidden_legs_odds": 1.0,
     "lost_joints_odds": 1.0,
     "flat_odds": 1.0,
 }

@@ -13,8 +13,10 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
+from gfp_serve.layouts import LAYOUTS, joint_sources
 from gfp_serve.preprocess import MODEL_LAYOUT
 from gfp_serve.settings import setting
+from trainer.body_frame import exact_product
 
 # A window has at least this many frames, if its clip has them.
 _MIN_FRAMES = 24
@@ -42,13 +44,14 @@ class GeneralViewsConfig:
     offset_m: float = setting(0.01, "Spread (std) of a joint's constant error.")
     noise_m: float = setting(0.01, "Largest spread (std) of a joint's error in each frame.")
     no_travel_odds: float = setting(0.25, "Odds that each frame is seen from its root, as MediaPipe's are.")
-    fewer_joints_odds: float = setting(0.45, "Odds that joints are taken away as another layout lacks them.")
+    other_layout_odds: float = setting(0.4, "Odds that a clip has the joints that another layout gives.")
+    hidden_legs_odds: float = setting(0.15, "Odds that legs are not seen; half of the time hips are not either.")
     lost_joints_odds: float = setting(0.2, "Odds that some joints are lost for a while.")
     flat_odds: float = setting(0.25, "Odds that a camera takes the depth away.")
 
     def __post_init__(self) -> None:
-        shares = ("rest_odds", "rest_share", "mirror_odds", "no_travel_odds", "fewer_joints_odds")
-        for name in (*shares, "other_motion_odds", "lost_joints_odds", "flat_odds"):
+        shares = ("rest_odds", "rest_share", "other_motion_odds", "mirror_odds", "no_travel_odds", "other_layout_odds")
+        for name in (*shares, "hidden_legs_odds", "lost_joints_odds", "flat_odds"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be from 0 to 1.")
         if not 0 < self.window_share <= 1:
@@ -138,10 +141,15 @@ def change(bodies: Float[Tensor, "clips frames joints 3"], config: GeneralViewsC
     stays = _uniform(count, draws) < config.no_travel_odds
     root = torch.where(seen[:, :, :1].isnan(), seen.nanmean(dim=2, keepdim=True).nan_to_num(), seen[:, :, :1])
     seen = torch.where(_each(stays), seen - root, seen)
-    fewer = _uniform(count, draws) < config.fewer_joints_odds
-    without = _on(bodies.device).without
-    chosen = torch.randint(len(without), (count,), generator=draws, device=bodies.device)
-    seen = seen.masked_fill((without[chosen] & fewer[:, None])[:, None, :, None], torch.nan)
+    others = _uniform(count, draws) < config.other_layout_odds
+    chosen = torch.randint(len(_LAYOUT_WEIGHTS), (count,), generator=draws, device=bodies.device)
+    seen = torch.where(_each(others), as_other_layout(seen, chosen), seen)
+    hidden = _uniform(count, draws)
+    legs, hips = _on(bodies.device).legs, _on(bodies.device).hips
+    unseen = (legs & (hidden < config.hidden_legs_odds)[:, None]) | (
+        hips & (hidden < config.hidden_legs_odds / 2)[:, None]
+    )
+    seen = seen.masked_fill(unseen[:, None, :, None], torch.nan)
     seen = torch.where(_lost(count, frames, joints, config, draws)[..., None], torch.nan, seen)
     flat = _uniform(count, draws) < config.flat_odds
     camera = _turns(
@@ -189,6 +197,20 @@ def with_limb_lengths(
     return bodies + _ON_THE_WAY.to(bodies.device) @ longer
 
 
+def as_other_layout(
+    bodies: Float[Tensor, "clips frames joints 3"], chosen: Int[Tensor, " clips"]
+) -> Float[Tensor, "clips frames joints 3"]:
+    """The model's joints as other layouts give them: some are lacking, some are made of others, as a neck of shoulders.
+
+    `chosen` counts the different ones of `LAYOUTS`. What is made of a lacking joint is lacking.
+    """
+    weights = _on(bodies.device).layouts[chosen]
+    lacking = bodies.isnan()
+    made = exact_product(weights[:, None], bodies.nan_to_num())
+    spoiled = exact_product((weights != 0).to(bodies.dtype)[:, None], lacking.to(bodies.dtype)) > 0
+    return made.masked_fill(spoiled | (weights == 0).all(dim=2)[:, None, :, None], torch.nan)
+
+
 def _lost(
     count: int, frames: int, joints: int, config: GeneralViewsConfig, draws: torch.Generator
 ) -> Bool[Tensor, "clips frames joints"]:
@@ -217,39 +239,54 @@ def _partners() -> Tensor:
     return torch.tensor([pairs.get(joint, joint) for joint in range(MODEL_LAYOUT.num_joints)])
 
 
-def _without(*beginnings: str) -> Tensor:
+def _named(*beginnings: str) -> Tensor:
     return torch.tensor([name.startswith(beginnings) for name in MODEL_LAYOUT.joint_names])
+
+
+def _layout_weights() -> Tensor:
+    """How each known layout makes the model's joints of those of the model's that it has; 0 for joints that it lacks.
+
+    A joint that it makes of others which the model does not have, as a head of ears, is one that it has.
+    """
+    names = MODEL_LAYOUT.joint_names
+    found: list[Tensor] = []
+    for layout in LAYOUTS.values():
+        canonical = dict(zip(layout.joint_names, layout.canonical_names, strict=True))
+        rows = torch.eye(len(names))
+        for row, made in zip(rows, joint_sources(layout, MODEL_LAYOUT), strict=True):
+            parts = {canonical[joint]: weight for joint, weight in made.weights.items()}
+            if made.status == "lacking":
+                row.zero_()
+            elif made.status == "derived" and parts.keys() <= set(names):
+                row.zero_()
+                for joint, weight in parts.items():
+                    row[names.index(joint)] = weight
+        if not any(torch.equal(rows, other) for other in found):
+            found.append(rows)
+    return torch.stack(found)
 
 
 _PARTNERS = _partners()
 _FIRST_PARTNERS = torch.minimum(_PARTNERS, torch.arange(MODEL_LAYOUT.num_joints))
 _PARENTS = torch.tensor([max(parent, 0) for parent in MODEL_LAYOUT.parents])
 _ON_THE_WAY = _on_the_way()
-_HANDS = ("Hand", "Thumb")
-# What other sensors and pose estimators lack of the model's joints, the last two of people behind desks.
-_WITHOUT = torch.stack(
-    [
-        _without("HandTip", "Thumb"),
-        _without(*_HANDS),
-        _without(*_HANDS, "Foot"),
-        _without(*_HANDS, "Foot", "Neck", "SpineMid"),
-        _without(*_HANDS, "Foot", "Head"),
-        _without("Knee", "Ankle", "Foot"),
-        _without(*_HANDS, "Knee", "Ankle", "Foot", "Hip", "SpineBase"),
-    ]
-)
+_LEGS = _named("Knee", "Ankle", "Foot")
+_HIPS = _named("Hip", "SpineBase")
+_LAYOUT_WEIGHTS = _layout_weights()
 
 
 class _Tables(NamedTuple):
     partners: Int[Tensor, " joints"]
     other_side: Float[Tensor, " 3"]
-    without: Bool[Tensor, "layouts joints"]
+    legs: Bool[Tensor, " joints"]
+    hips: Bool[Tensor, " joints"]
+    layouts: Float[Tensor, "layouts joints joints"]
 
 
 @functools.cache
 def _on(device: torch.device) -> _Tables:
     """What never changes, copied to a device once: a copy in each step would wait for it."""
-    tables = _Tables(_PARTNERS, torch.tensor([-1.0, 1.0, 1.0]), _WITHOUT)
+    tables = _Tables(_PARTNERS, torch.tensor([-1.0, 1.0, 1.0]), _LEGS, _HIPS, _LAYOUT_WEIGHTS)
     return _Tables(*(table.to(device) for table in tables))
 
 
