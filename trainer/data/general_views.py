@@ -142,7 +142,7 @@ def change(bodies: Float[Tensor, "clips frames joints 3"], config: GeneralViewsC
     root = torch.where(seen[:, :, :1].isnan(), seen.nanmean(dim=2, keepdim=True).nan_to_num(), seen[:, :, :1])
     seen = torch.where(_each(stays), seen - root, seen)
     others = _uniform(count, draws) < config.other_layout_odds
-    chosen = torch.randint(len(_LAYOUT_WEIGHTS), (count,), generator=draws, device=bodies.device)
+    chosen = torch.randint(len(LAYOUT_WEIGHTS), (count,), generator=draws, device=bodies.device)
     seen = torch.where(_each(others), as_other_layout(seen, chosen), seen)
     hidden = _uniform(count, draws)
     legs, hips = _on(bodies.device).legs, _on(bodies.device).hips
@@ -202,7 +202,7 @@ def as_other_layout(
 ) -> Float[Tensor, "clips frames joints 3"]:
     """The model's joints as other layouts give them: some are lacking, some are made of others, as a neck of shoulders.
 
-    `chosen` counts the different ones of `LAYOUTS`. What is made of a lacking joint is lacking.
+    `chosen` counts those of `LAYOUT_WEIGHTS`. What is made of a lacking joint is lacking.
     """
     weights = _on(bodies.device).layouts[chosen]
     lacking = bodies.isnan()
@@ -272,7 +272,8 @@ _PARENTS = torch.tensor([max(parent, 0) for parent in MODEL_LAYOUT.parents])
 _ON_THE_WAY = _on_the_way()
 _LEGS = _named("Knee", "Ankle", "Foot")
 _HIPS = _named("Hip", "SpineBase")
-_LAYOUT_WEIGHTS = _layout_weights()
+# The layouts that differ in what the model sees of them.
+LAYOUT_WEIGHTS = _layout_weights()
 
 
 class _Tables(NamedTuple):
@@ -286,7 +287,7 @@ class _Tables(NamedTuple):
 @functools.cache
 def _on(device: torch.device) -> _Tables:
     """What never changes, copied to a device once: a copy in each step would wait for it."""
-    tables = _Tables(_PARTNERS, torch.tensor([-1.0, 1.0, 1.0]), _LEGS, _HIPS, _LAYOUT_WEIGHTS)
+    tables = _Tables(_PARTNERS, torch.tensor([-1.0, 1.0, 1.0]), _LEGS, _HIPS, LAYOUT_WEIGHTS)
     return _Tables(*(table.to(device) for table in tables))
 
 

@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from gfp_serve.layouts import NTU25
+from gfp_serve.layouts import KINECT20, NTU25, OPENNI15, PENN13
+from gfp_serve.preprocess import CleanConfig, SampleConfig, clean, sample
 from tests.support.small_runs import moving_body
 from trainer.data.general_views import (
+    LAYOUT_WEIGHTS,
     GeneralViewsConfig,
     Moments,
+    as_other_layout,
     change,
     draw_moments,
     draw_turns,
@@ -33,7 +36,8 @@ NOTHING = GeneralViewsConfig(
     offset_m=0.0,
     noise_m=0.0,
     no_travel_odds=0.0,
-    fewer_joints_odds=0.0,
+    other_layout_odds=0.0,
+    hidden_legs_odds=0.0,
     lost_joints_odds=0.0,
     flat_odds=0.0,
 )
@@ -160,15 +164,54 @@ def test_travel_and_depth_are_taken_away() -> None:
     assert change(gap, replace(NOTHING, flat_odds=1.0), draws()).bodies[:, 3, 5].isnan().all()
 
 
-def test_joints_are_taken_away_as_other_layouts_lack_them() -> None:
-    seen = change(bodies(200), replace(NOTHING, fewer_joints_odds=1.0), draws()).bodies
+def test_a_clip_gets_the_joints_of_a_layout_as_they_are_served() -> None:
+    """By the same rules as a request in that layout: names of both are the same for these."""
+    given = bodies(1)[0]
+    place = NTU25.joint_names.index
+    for layout in (OPENNI15, PENN13, KINECT20):
+        has = [name for name in layout.canonical_names if name in NTU25.joint_names]
+        sent = np.zeros((len(given), 1, layout.num_joints, 3), dtype=np.float32)
+        for name in has:
+            sent[:, 0, layout.canonical_names.index(name)] = given[:, place(name)]
+        cleaned = clean(sent, layout, CleanConfig())
+        served = torch.from_numpy(sample(cleaned, SampleConfig(num_frames=len(given), crop=1.0, keep_lacking=True)))[0]
+        every = torch.arange(len(LAYOUT_WEIGHTS))
+        seen = as_other_layout(given.expand(len(every), -1, -1, -1), every)
+        served = served - served[:, [place("HipLeft")]] + given[:, [place("HipLeft")]]
+        off = (seen - served).abs().nan_to_num().flatten(1).amax(dim=1)
+        same_known = (seen.isnan() == served.isnan()).flatten(1).all(dim=1)
+        assert (off[same_known] < 1e-4).any(), layout.name
+
+
+def test_every_known_layout_is_drawn_and_lacks_its_joints() -> None:
+    seen = change(bodies(400), replace(NOTHING, other_layout_odds=1.0), draws()).bodies
     lacking = seen.isnan().all(dim=3).all(dim=1)
     assert not lacking[:, [NTU25.joint_names.index(f"Shoulder{side}") for side in ("Left", "Right")]].any()
-    assert lacking.any(dim=1).all()
-    assert len({tuple(row.tolist()) for row in lacking}) == 7
-    kept = 25 - lacking.sum(dim=1)
-    assert kept.min() >= 8
-    assert kept.max() == 21
+    assert len({tuple(row.tolist()) for row in lacking}) == len({tuple(row) for row in LAYOUT_WEIGHTS.any(2).tolist()})
+    assert (lacking.any(dim=1)).float().mean() > 0.6
+
+
+def test_what_is_made_of_a_lacking_joint_is_lacking() -> None:
+    given = bodies(1)
+    given[:, 3, NTU25.joint_names.index("HipLeft")] = torch.nan
+    every = torch.arange(len(LAYOUT_WEIGHTS))
+    base = as_other_layout(given.expand(len(every), -1, -1, -1), every)[:, :, NTU25.joint_names.index("SpineBase"), 0]
+    derived = LAYOUT_WEIGHTS[:, NTU25.joint_names.index("SpineBase"), NTU25.joint_names.index("HipLeft")] != 0
+    assert derived.any()
+    assert not derived.all()
+    assert base[derived, 3].isnan().all()
+    assert base[~derived, 3].isfinite().all()
+    assert base[:, 4].isfinite().all()
+
+
+def test_legs_are_hidden_and_half_of_the_time_hips_too() -> None:
+    seen = change(bodies(400), replace(NOTHING, hidden_legs_odds=0.5), draws()).bodies
+    lacking = seen.isnan().all(dim=3).all(dim=1)
+    knee, hip, wrist = (lacking[:, NTU25.joint_names.index(name)] for name in ("KneeLeft", "HipLeft", "WristLeft"))
+    assert 0.4 < knee.float().mean() < 0.6
+    assert 0.15 < hip.float().mean() < 0.35
+    assert (knee | ~hip).all()
+    assert not wrist.any()
 
 
 def test_limbs_get_other_lengths_and_keep_their_directions() -> None:
