@@ -108,6 +108,14 @@ def turned(places: Float[Tensor, "rows 3 *points"], turn: Float[Tensor, "rows 3 
     return exact_product(turn, places.flatten(2)).view(places.shape)
 
 
+def bodies_turned(
+    bodies: Float[Tensor, "rows frames joints 3"], turns: Float[Tensor, "rows 3 3"]
+) -> Float[Tensor, "rows frames joints 3"]:
+    """Each body by its turn, which is applied to column vectors."""
+    # One product a body: one for each frame is several times as slow.
+    return exact_product(bodies.flatten(1, 2), turns.transpose(1, 2)).view(bodies.shape)
+
+
 def exact_product(left: Tensor, right: Tensor) -> Tensor:
     """`left @ right` as they are. Autocast would round coordinates to bf16, by up to 4 mm between 1 m and 2 m."""
     if not is_autocast(left):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gfp_serve.preprocess import MODEL_LAYOUT
-from trainer.body_frame import exact_product, in_body_frame
+from trainer.body_frame import bodies_turned, in_body_frame
 from trainer.embedding import PoseStatistics
 
 # Numbers of `PoseStatistics`.
@@ -44,7 +44,7 @@ class GeneralFeatures(nn.Module):
         counted = F.normalize(self.statistics.features(bodies), dim=1)
         placed, known = in_body_frame(bodies)
         if turns is not None:
-            placed = exact_product(placed, turns.transpose(1, 2)[:, None])
+            placed = bodies_turned(placed, turns)
         places, has = placed[:, ::_STRIDE].permute(0, 3, 2, 1), known[:, ::_STRIDE].transpose(1, 2)[:, None]
         count = has.sum(dim=3, keepdim=True)
         mean = (places * has).sum(dim=3, keepdim=True) / count.clamp_min(1)

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gfp_serve.settings import setting
-from trainer.body_frame import exact_product
+from trainer.body_frame import bodies_turned
 from trainer.encoder import SkeletonEncoder, init_weights
 from trainer.general_features import GeneralHead
 from trainer.learned_head import LearnedHead
@@ -169,7 +169,7 @@ class Terms(nn.Module):
         if known is None:  # seen from the room, where lacking joints are NaN still
             known = ~bodies.isnan().any(dim=3)
             bodies = bodies.nan_to_num()
-        segments, seen = encoder.cut(exact_product(bodies, lesson.turns.transpose(1, 2)[:, None]), known)
+        segments, seen = encoder.cut(bodies_turned(bodies, lesson.turns), known)
         visible = first_known(lesson.uniform, cast(Tensor, seen), self.config.term_tokens)
         return encoder(segments, visible).mean(dim=1)
 
