@@ -122,12 +122,14 @@ CHANGEABLE = frozenset(
     ("device", "compile", "num_threads", "log_every_steps", "save_every_epochs", "evaluate_every_epochs")
 )
 
-# The encoder of the product: from labels, on clips of all kinds, by general features alone; minutes on a CPU.
+# The encoder of the product: from labels, on clips of all kinds, by general features alone; half an hour of a CPU core.
 _GENERAL_FEATURES = TrainConfig(
     encoder=EncoderConfig(width=128, depth=4, num_heads=4, frame="body"),
     objective=NoObjectiveConfig(),
-    terms=TermsConfig(label_weight=1.0, temperature=0.2, embedding_size=0, general_size=352),
-    epochs=40,
+    terms=TermsConfig(
+        label_weight=1.0, temperature=0.2, embedding_size=0, general_size=352, general_hidden_size=1536
+    ),
+    epochs=120,
     batch_clips=96,
     warmup_epochs=1,
     floor_lr=2e-5,
@@ -164,7 +166,7 @@ PRESETS: dict[str, TrainConfig] = {
         terms=TermsConfig(
             label_weight=1.0, statistics_weight=1.0, temperature=0.2, embedding_size=128, general_size=224
         ),
-        epochs=60,
+        epochs=80,
         save_every_epochs=1,
     ),
     # The published runs on NTU RGB+D; NTU-60 is 400 epochs of 40,091 clips. Other splits of a data set use the same.
