@@ -126,9 +126,7 @@ CHANGEABLE = frozenset(
 _GENERAL_FEATURES = TrainConfig(
     encoder=EncoderConfig(width=128, depth=4, num_heads=4, frame="body"),
     objective=NoObjectiveConfig(),
-    terms=TermsConfig(
-        label_weight=1.0, temperature=0.2, embedding_size=0, general_size=352, general_hidden_size=1536
-    ),
+    terms=TermsConfig(label_weight=1.0, temperature=0.2, embedding_size=0, general_size=352, general_hidden_size=1536),
     epochs=120,
     batch_clips=96,
     warmup_epochs=1,

@@ -16,6 +16,7 @@ from trainer.embedding import PoseStatistics, sampling_for
 from trainer.export import Origin, choose_canonical, export_bundle
 from trainer.learned_head import SERVED_SHARES, Shares
 from trainer.objectives import name_of
+from trainer.objectives.none import NoObjectiveConfig
 
 _PATH = click.Path(path_type=Path)
 
@@ -54,7 +55,9 @@ _PATH = click.Path(path_type=Path)
     help="Of a run that learned an embedding, the weights in the similarity of what tokens learned, of what general "
     "features learned, and of pose statistics. 0 leaves a part out.",
 )
-@click.option("--name", help="What the encoder is called in the server's replies. [default: its objective]")
+@click.option(
+    "--name", help="What the encoder is called in the server's replies. [default: its objective, or the name of RUN]"
+)
 @click.option("--overwrite", is_flag=True, help="Replace the bundle if it exists.")
 def gfp_export(
     run: Path | None,
@@ -88,7 +91,7 @@ def gfp_export(
         checkpoint = Checkpoint.read(run)
         model, preprocess = checkpoint.build_embedding(Shares(*shares)), checkpoint.preprocess
         origin = Origin(
-            name=name or name_of(checkpoint.config.objective),
+            name=name or _default_name(run, checkpoint),
             objective=name_of(checkpoint.config.objective),
             step=checkpoint.step,
             data=checkpoint.data,
@@ -122,3 +125,10 @@ def _raw_clips(recordings: tuple[Path, ...]) -> list[Clip]:
     clips = [clip for path in recordings for file in find_files(path) for clip in read_clips(file)]
     # A canonical clip must show somebody, because preprocessing refuses empty ones.
     return [clip for clip in clips if np.nan_to_num(clip.sequence).any()]
+
+
+def _default_name(run: Path, checkpoint: Checkpoint) -> str:
+    """The objective; of a run that learned from labels or views alone, the name of its folder."""
+    if not isinstance(checkpoint.config.objective, NoObjectiveConfig):
+        return name_of(checkpoint.config.objective)
+    return (run if run.is_dir() else run.parent).resolve().name
