@@ -12,12 +12,12 @@ from benchmarks.on_gpu.settings import Settings
 
 
 def encoder(settings: Settings) -> dict[str, Any]:
-    """Clips of one body a second by batch size, of the bundle that ships, and how far vectors are from its own."""
+    """Clips of one body a second by batch size, of the bundle served by default, and how far its vectors differ."""
     from gfp_serve.bundle import Bundle
+    from gfp_serve.config import DEFAULT_BUNDLE
     from gfp_serve.encoder import Encoder
 
-    (place,) = (Path(__file__).parents[2] / "gfp_serve" / "bundles").iterdir()
-    bundle = Bundle.read(place)
+    bundle = Bundle.read(DEFAULT_BUNDLE)
     ours = Encoder(bundle, device=settings.device)
     found: dict[str, Any] = {"provider": ours.provider, "canonical_difference": bundle.check(ours.encode)}
     frames = bundle.manifest.preprocess.sampling.num_frames
