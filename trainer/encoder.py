@@ -129,6 +129,16 @@ class SkeletonEncoder(nn.Module):
         """Bodies as the config says they are seen, and which joints are known; None if all are."""
         return in_body_frame(bodies) if self.config.frame == "body" else (bodies, None)
 
+    def shown(
+        self, bodies: Float[Tensor, "rows frames joints 3"]
+    ) -> tuple[Float[Tensor, "rows frames joints 3"], Bool[Tensor, "rows frames joints"]]:
+        """`placed` for bodies in which NaN is a joint that is lacking: it is 0 and not known, in the room too."""
+        placed, known = self.placed(bodies)
+        if known is None:
+            known = ~placed.isnan().any(dim=3)
+            placed = torch.where(known[..., None], placed, 0.0)
+        return placed, known
+
     def cut(
         self,
         bodies: Float[Tensor, "rows frames joints 3"],

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from jaxtyping import Float
@@ -24,20 +24,18 @@ class LearnedHead(nn.Module):
     """
 
     order: Tensor
+    keep_lacking = True  # see `embedding.sampling_for`
 
     def __init__(self, encoder: SkeletonEncoder, head: nn.Linear) -> None:
         super().__init__()
         self.encoder, self.head = encoder, head
-        self.keep_lacking = encoder.keep_lacking
         self.num_tokens = min(SERVED_TOKENS, encoder.num_tokens)
         self.register_buffer("order", _spread_order(encoder.num_segments, encoder.num_joints))
 
     def features(self, bodies: Float[Tensor, "rows frames joints 3"]) -> Float[Tensor, "rows size"]:
-        segments, known = self.encoder.known_segments(bodies)
-        order = self.order.expand(segments.shape[0], -1)
-        if known is None:
-            known = torch.ones_like(order, dtype=torch.bool)
-        return self.head(self.encoder(segments, first_known(order, known, self.num_tokens)).mean(dim=1))
+        segments, known = self.encoder.cut(*self.encoder.shown(bodies))
+        visible = first_known(self.order.expand(segments.shape[0], -1), cast(Tensor, known), self.num_tokens)
+        return self.head(self.encoder(segments, visible).mean(dim=1))
 
 
 class CountedStatistics(nn.Module):
@@ -73,13 +71,17 @@ SERVED_SHARES = Shares(0.3, 0.5, 0.2)
 
 
 class SideBySide(nn.Module):
-    """Features of several models in one vector, whose cosine is the mean of their cosines, weighted by `shares`."""
+    """Features of several models in one vector, whose cosine is the mean of their cosines, weighted by `shares`.
+
+    Each of them must take NaN for joints that are lacking.
+    """
+
+    keep_lacking = True  # see `embedding.sampling_for`
 
     def __init__(self, parts: Sequence[nn.Module], shares: Sequence[float]) -> None:
         super().__init__()
         self.parts = nn.ModuleList(parts)
         self.roots = [math.sqrt(share / math.fsum(shares)) for share in shares]
-        self.keep_lacking = any(getattr(part, "keep_lacking", False) for part in parts)
 
     def features(self, bodies: Float[Tensor, "rows frames joints 3"]) -> Float[Tensor, "rows size"]:
         found = [

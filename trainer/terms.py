@@ -165,10 +165,7 @@ class Terms(nn.Module):
         return [F.normalize(features, dim=1) for features in found]
 
     def _token_means(self, encoder: SkeletonEncoder, lesson: Lesson) -> Float[Tensor, "clips width"]:
-        bodies, known = encoder.placed(lesson.bodies)
-        if known is None:  # seen from the room, where lacking joints are NaN still
-            known = ~bodies.isnan().any(dim=3)
-            bodies = bodies.nan_to_num()
+        bodies, known = encoder.shown(lesson.bodies)
         segments, seen = encoder.cut(bodies_turned(bodies, lesson.turns), known)
         visible = first_known(lesson.uniform, cast(Tensor, seen), self.config.term_tokens)
         return encoder(segments, visible).mean(dim=1)

@@ -1,5 +1,7 @@
 """The learned embedding, alone and beside pose statistics."""
 
+from typing import Literal
+
 import numpy as np
 import pytest
 import torch
@@ -34,13 +36,18 @@ def test_tokens_that_are_served_are_spread_over_joints_and_time(model: LearnedHe
     assert per_segment.min() > 0
 
 
-def test_lacking_joints_are_left_out(model: LearnedHead, bodies: torch.Tensor) -> None:
+@pytest.mark.parametrize("frame", ["body", "room"])
+def test_lacking_joints_are_left_out(frame: Literal["body", "room"], bodies: torch.Tensor) -> None:
+    torch.manual_seed(0)
+    encoder = SkeletonEncoder(EncoderConfig(width=16, depth=1, num_heads=2, frame=frame), num_frames=60)
+    model = LearnedHead(encoder, nn.Linear(16, 8)).eval()
+    assert model.keep_lacking
     without = bodies.clone()
     hands = [joint for joint, name in enumerate(MODEL_LAYOUT.joint_names) if name.startswith(("HandTip", "Thumb"))]
     without[:, :, hands] = torch.nan
     with torch.inference_mode():
         expected = model.features(without)
-        segments, known = model.encoder.known_segments(without)
+        segments, known = model.encoder.cut(*model.encoder.shown(without))
         assert known is not None
         visible = first_known(model.order, known, model.num_tokens)
         assert not np.isin(visible.numpy() % 25, hands).any()

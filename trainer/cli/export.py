@@ -1,5 +1,6 @@
 """`gfp-export`: a checkpoint, or the embedding without learning, as a bundle for the server."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -89,7 +90,9 @@ def gfp_export(
         preprocess = PreprocessConfig(sampling=sampling_for(model, SampleConfig()))
     else:
         checkpoint = Checkpoint.read(run)
-        model, preprocess = checkpoint.build_embedding(Shares(*shares)), checkpoint.preprocess
+        model = checkpoint.build_embedding(Shares(*shares))
+        # Lacking joints as evaluations give them to this model, whatever its encoder alone takes.
+        preprocess = replace(checkpoint.preprocess, sampling=sampling_for(model, checkpoint.preprocess.sampling))
         origin = Origin(
             name=name or _default_name(run, checkpoint),
             objective=name_of(checkpoint.config.objective),

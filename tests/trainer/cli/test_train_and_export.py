@@ -19,12 +19,17 @@ from gfp_serve.encoder import Encoder
 from gfp_serve.formats import Clip, read_clips, write_clip_file
 from gfp_serve.layouts import NTU25
 from gfp_serve.preprocess import prepare
-from tests.support.small_runs import moving_body
+from tests.support.small_runs import moving_body, tiny_config
 from trainer.cli.data import gfp_data
 from trainer.cli.evaluate import gfp_evaluate
 from trainer.cli.export import gfp_export
 from trainer.cli.train import gfp_train
 from trainer.config import PRESETS, TrainConfig
+from trainer.data.store import ClipStore
+from trainer.evaluate.suite.encoders import suite_encoders
+from trainer.loop import Trainer
+from trainer.objectives import NoObjectiveConfig
+from trainer.terms import TermsConfig
 
 TINY = ["--width", "16", "--depth", "1", "--num-heads", "2", "--local-width", "8", "--global-width", "16"] + [
     *("--batch-clips", "4", "--warmup-epochs", "1", "--device", "cpu", "--log-every-steps", "1"),
@@ -270,6 +275,26 @@ def test_what_labels_taught_is_served_beside_pose_statistics(store: Path, record
     nothing = invoke(gfp_export, run, "--out", tmp_path / "d", "--clips", recording, "--shares", 0, 0, 0)
     assert nothing.exit_code == 1
     assert "nothing is left to embed with: this run has general, statistics, tokens" in " ".join(nothing.output.split())
+
+
+def test_an_encoder_that_sees_the_room_is_served_as_it_is_evaluated(
+    store: Path, recording: Path, tmp_path: Path
+) -> None:
+    config = tiny_config(objective=NoObjectiveConfig(), terms=TermsConfig(label_weight=1.0, embedding_size=8), epochs=1)
+    Trainer(config, ClipStore.open(store), tmp_path / "run").fit()
+    (evaluated,) = suite_encoders([str(tmp_path / "run")], "cpu", with_untrained=False)[1:]
+    succeed(gfp_export, tmp_path / "run", "--out", tmp_path / "b", "--clips", recording)
+    bundle = Bundle.read(tmp_path / "b")
+    without = moving_body(3)
+    without[:, :, [11, 23, 24]] = np.nan
+    vectors = []
+    for encode, preprocess in (
+        (evaluated.embed, evaluated.preprocess),
+        (Encoder(bundle, device="cpu").encode, bundle.manifest.preprocess),
+    ):
+        vectors.append(encode(prepare(without, NTU25, preprocess)[None])[0])
+    assert np.isfinite(vectors).all()
+    np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-5)
 
 
 def test_general_features_are_learned_without_the_encoder(store: Path, recording: Path, tmp_path: Path) -> None:
