@@ -24,6 +24,7 @@ from trainer.data.batches import TrainingClips
 from trainer.data.lessons import Lessons
 from trainer.data.store import ClipStore
 from trainer.devices import pick_device
+from trainer.embedding import sampling_for
 from trainer.encoder import SkeletonEncoder
 from trainer.evaluate.embeddings import embed_store, torch_embedder
 from trainer.evaluate.folds import split_folds
@@ -266,19 +267,22 @@ class Trainer:
         self.store.check_unchanged()
         path = self.run / CHECKPOINT_FILE
         if parallel.rank() == 0:
-            encoder, rest = split_state(self.objective)
-            Checkpoint(
-                config=self.config,
-                preprocess=self.preprocess,
-                data=data_summary(self.store) | self._origin,
-                step=self.step,
-                encoder=encoder,
-                objective=rest,
-                optimizer=self.optimizer.state_dict(),
-                start=self._pulled,
-            ).write(self.run)
+            self._checkpoint().write(self.run)
         self.saved_step = self.step
         return path
+
+    def _checkpoint(self) -> Checkpoint:
+        encoder, rest = split_state(self.objective)
+        return Checkpoint(
+            config=self.config,
+            preprocess=self.preprocess,
+            data=data_summary(self.store) | self._origin,
+            step=self.step,
+            encoder=encoder,
+            objective=rest,
+            optimizer=self.optimizer.state_dict(),
+            start=self._pulled,
+        )
 
     def _metrics_of(self, outcome: Outcome) -> dict[str, float]:
         metrics = {"loss": outcome.total.item(), "learning_rate": self.optimizer.param_groups[0]["lr"]}
@@ -290,8 +294,9 @@ class Trainer:
         return metrics
 
     def _retrieval_accuracy(self) -> float:
-        embed = torch_embedder(self.objective.encoder, self.device)
-        vectors = embed_store(embed, self.store, self.preprocess.sampling, np.arange(len(self.store)))
+        model = self._checkpoint().build_embedding()  # what an export would serve
+        sampling = sampling_for(model, self.preprocess.sampling)
+        vectors = embed_store(torch_embedder(model, self.device), self.store, sampling, np.arange(len(self.store)))
         return retrieve(vectors, self.store, self.folds).accuracy
 
     def _check_finite(self, losses: dict[int, torch.Tensor]) -> None:

@@ -24,9 +24,11 @@ from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint, CheckpointError
 from trainer.data.store import POSITIONS_FILE, ClipStore
 from trainer.data.store_writer import StoreWriter
 from trainer.encoder import EncoderConfig
+from trainer.evaluate.embeddings import torch_embedder
 from trainer.health import COLLAPSED_STEPS, MAX_ROWS, CollapseWatch, effective_rank, health
 from trainer.loop import NonFiniteLossError, StepReport, Trainer
 from trainer.metrics import METRICS_FILE
+from trainer.objectives import NoObjectiveConfig
 from trainer.speed import measure_steps
 from trainer.terms import TermsConfig
 
@@ -434,6 +436,21 @@ def test_retrieval_is_measured_every_few_epochs(
     Trainer(tiny_config(evaluate_every_epochs=every), store, tmp_path).fit()
     lines = [json.loads(line) for line in (tmp_path / METRICS_FILE).read_text().splitlines()]
     assert [line["step"] for line in lines if "retrieval/top1" in line] == evaluated
+
+
+def test_retrieval_is_that_of_what_the_run_learned(store: ClipStore, tmp_path: Path) -> None:
+    terms = TermsConfig(label_weight=1.0, embedding_size=0, general_size=6, general_hidden_size=5)
+    config = tiny_config(objective=NoObjectiveConfig(), terms=terms, evaluate_every_epochs=1)
+    embedded: list[torch.nn.Module] = []
+    trainer = Trainer(config, store, tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "trainer.loop.torch_embedder", lambda model, device: embedded.append(model) or torch_embedder(model, device)
+        )
+        trainer.fit()
+    clip = torch.from_numpy(moving_body(1, num_frames=120).transpose(1, 0, 2, 3).copy())
+    expected = Checkpoint.read(tmp_path).build_embedding()
+    torch.testing.assert_close(embedded[-1].features(clip), expected.features(clip))
 
 
 def test_a_run_that_measures_retrieval_needs_a_test_split_before_its_first_step(tmp_path: Path) -> None:
