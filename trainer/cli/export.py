@@ -118,10 +118,11 @@ def gfp_export(
 
 def _dimensions(checkpoint: Checkpoint) -> list[int]:
     """Those of the clips it learned from. Runs that began before November 2026 do not say it."""
-    config = checkpoint.config
-    if "dimensions" not in checkpoint.data or (config.terms.are_used and config.views.flat_odds > 0):
+    if "dimensions" not in checkpoint.data:
         return [2, 3]
-    return [checkpoint.data["dimensions"]]
+    config, own = checkpoint.config, int(checkpoint.data["dimensions"])
+    loses_depth = own == 3 and config.terms.are_used and config.views.flat_odds > 0
+    return [2, 3] if loses_depth else [own]
 
 
 def _raw_clips(recordings: tuple[Path, ...]) -> list[Clip]:

@@ -18,11 +18,12 @@ from gfp_serve.bundle import Bundle
 from gfp_serve.encoder import Encoder
 from gfp_serve.formats import Clip, read_clips, write_clip_file
 from gfp_serve.layouts import NTU25
-from gfp_serve.preprocess import prepare
+from gfp_serve.preprocess import PreprocessConfig, prepare
 from tests.support.small_runs import moving_body, tiny_config
+from trainer.checkpoint import Checkpoint
 from trainer.cli.data import gfp_data
 from trainer.cli.evaluate import gfp_evaluate
-from trainer.cli.export import gfp_export
+from trainer.cli.export import _dimensions, gfp_export
 from trainer.cli.train import gfp_train
 from trainer.config import PRESETS, TrainConfig
 from trainer.data.store import ClipStore
@@ -275,6 +276,15 @@ def test_what_labels_taught_is_served_beside_pose_statistics(store: Path, record
     nothing = invoke(gfp_export, run, "--out", tmp_path / "d", "--clips", recording, "--shares", 0, 0, 0)
     assert nothing.exit_code == 1
     assert "nothing is left to embed with: this run has general, statistics, tokens" in " ".join(nothing.output.split())
+
+
+@pytest.mark.parametrize(("of_clips", "served"), [(3, [2, 3]), (2, [2])])
+def test_clips_whose_depth_is_taken_away_teach_2d_and_clips_of_images_do_not_teach_3d(
+    of_clips: int, served: list[int]
+) -> None:
+    config = tiny_config(terms=TermsConfig(label_weight=1.0))
+    values = {"preprocess": PreprocessConfig(), "step": 0, "encoder": {}, "objective": {}, "optimizer": {}}
+    assert _dimensions(Checkpoint(config=config, data={"dimensions": of_clips}, **values)) == served
 
 
 def test_an_encoder_that_sees_the_room_is_served_as_it_is_evaluated(
