@@ -13,11 +13,14 @@ from gfp_serve.formats import Clip, write_clip_file
 from gfp_serve.layouts import NTU25
 from gfp_serve.preprocess import CleanConfig, clean
 from tests.support.small_runs import moving_body, tiny_config, write_store
-from trainer.checkpoint import Checkpoint
+from trainer.checkpoint import Checkpoint, data_summary
 from trainer.cli.evaluate import gfp_evaluate
 from trainer.data.store_writer import StoreWriter
 from trainer.evaluate.suite import run as suite_run
+from trainer.evaluate.suite.encoders import suite_encoders
 from trainer.evaluate.suite.resume import STATE_FILE
+from trainer.evaluate.suite.sets import find_sets, read_set
+from trainer.evaluate.suite.training_clips import TrainingStores
 from trainer.loop import Trainer
 
 SMALL = ["--device", "cpu", "--query-clips", 12, "--gallery-clips", 20]
@@ -161,6 +164,15 @@ def test_ctrl_c_stops_in_one_line_and_resume_measures_only_what_is_missing(
     assert report_of(*words, "--out", tmp_path / "out", "--resume") == whole
     assert measured == ["made-up", "swings", "swings"]
     assert not (tmp_path / "out" / STATE_FILE).exists()
+
+
+def test_queries_of_the_store_itself_are_counted_though_cleaning_changes_their_last_digits(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "store", num_clips=12, num_sources=2, gaps=True)
+    encoder = replace(suite_encoders([], "cpu", with_untrained=False)[0], data=data_summary(store))
+    stores = TrainingStores([store], [encoder])
+    sets = [read_set(found, ("label",), print) for found in find_sets(store.path)]
+    # Each has six clips. Subject 3, every fourth clip of the store, is the test split.
+    assert [stores.overlap(encoder, given, given.clips).num_queries for given in sets] == [5, 4]
 
 
 def test_an_encoder_that_was_trained_on_the_queries_is_named_by_its_store(run: Path, tmp_path: Path) -> None:
