@@ -10,7 +10,7 @@ import click
 from gfp_serve.cli.arguments import PATH, Connect, gallery_option, talks_to_server
 from gfp_serve.cli.clips import ClipChoice, answered_clips, reads_clips, skipped
 from gfp_serve.cli.options import Command
-from gfp_serve.cli.printing import num_items, print_json, print_result
+from gfp_serve.cli.printing import num_items, print_json, print_result, say
 from gfp_serve.cli.progress import warn
 from gfp_serve.client.recordings import RecordedClip, WindowPlan
 from gfp_serve.errors import ItemNotFoundError
@@ -109,7 +109,7 @@ def add(
         # new items is not known.
         is_ours = now.generation - before.generation == num_requests
         num_new = now.num_items - before.num_items if is_ours else None
-        click.echo(f"{_added(num_added, num_new, 'window' if windows else 'clip')}; {_holds(gallery, now)}.")
+        say(f"{_added(num_added, num_new, 'window' if windows else 'clip')}; {_holds(gallery, now)}.")
 
 
 def _added(count: int, num_new: int | None, what: str) -> str:

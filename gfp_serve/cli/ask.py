@@ -14,7 +14,7 @@ from gfp_serve.cli.clips import ClipChoice, answered_clips, reads_clips, skipped
 from gfp_serve.cli.gallery import gallery
 from gfp_serve.cli.hints import NOTHING_FOUND, SearchHint
 from gfp_serve.cli.options import Group
-from gfp_serve.cli.printing import Listing, plain, print_facts, print_json, print_result, printable
+from gfp_serve.cli.printing import Listing, plain, print_facts, print_json, print_result, say
 from gfp_serve.cli.progress import warn
 from gfp_serve.client import Classification, Moment
 from gfp_serve.client.recordings import RecordedClip
@@ -138,7 +138,7 @@ def search(
     answers.print_table()
     if html is not None:
         written = page.write(html, recordings, skipped, clips.conventions, clips.joint_map, of_queries=clips.files)
-        click.echo(printable(_about_page(html, written)), err=as_json)
+        say(_about_page(html, written), err=as_json)
 
 
 def _where(answer: Neighbour | Moment) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import click
 
 from gfp_serve.cli.arguments import PATH, folder_argument, gallery_in_folder_option, json_option, votes
 from gfp_serve.cli.options import Command
-from gfp_serve.cli.printing import print_facts, print_json
+from gfp_serve.cli.printing import print_facts, print_json, say
 from gfp_serve.cli.progress import progress
 
 
@@ -67,12 +67,12 @@ def calibrate(folder: Path, gallery: str, plot: Path | None, as_json: bool, **ho
         }
     )
     if found.known_rejected > 0.5:
-        click.echo(
+        say(
             "Most known items would be called unknown too. Accept more strangers with --false-accept, or serve an "
             "encoder whose similarity tells them apart."
         )
     if found.num_groups == 0:
-        click.echo(
+        say(
             "Items of one recording or one person are alike whatever they do, and say little about new ones. If the "
             "gallery knows recordings or persons, leave these out together: --leave-out recording, or an attribute "
             "such as subject."

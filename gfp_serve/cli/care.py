@@ -8,7 +8,7 @@ import click
 
 from gfp_serve.cli.arguments import PATH, folder_argument, gallery_in_folder_option, json_option
 from gfp_serve.cli.options import Command
-from gfp_serve.cli.printing import num_items, print_json, print_result
+from gfp_serve.cli.printing import num_items, print_json, print_result, say
 from gfp_serve.cli.progress import progress
 from gfp_serve.errors import GfpError
 from gfp_serve.extras import missing
@@ -39,12 +39,12 @@ def check(folder: Path, gallery: str, as_json: bool) -> None:
     if as_json:
         print_json(_values_of(findings))
     elif findings.is_sound:
-        click.echo(f"The gallery {gallery} is sound: {num_items(findings.num_items)}, each as it was written.")
+        say(f"The gallery {gallery} is sound: {num_items(findings.num_items)}, each as it was written.")
     else:
         for problem in (*findings.problems, *(why for _, why in findings.damaged_derived)):
-            click.echo(problem)
+            say(problem)
         _print_lost(findings)
-        click.echo(f"{num_items(findings.num_items)} are sound; `gfp gallery repair` keeps them.")
+        say(f"{num_items(findings.num_items)} are sound; `gfp gallery repair` keeps them.")
     sys.exit(0 if findings.is_sound else 1)
 
 
@@ -78,14 +78,14 @@ def repair(folder: Path, gallery: str, as_json: bool, **known: Any) -> None:
         print_json(_values_of(findings) | {"kept_as": None if done.kept is None else str(done.kept)})
         return
     if findings.is_sound:
-        click.echo(f"The gallery {gallery} is sound: {num_items(findings.num_items)}; nothing was changed.")
+        say(f"The gallery {gallery} is sound: {num_items(findings.num_items)}; nothing was changed.")
         return
     _print_lost(findings)
     for path, _ in findings.damaged_derived:
-        click.echo(f"{path} was damaged and removed; it is made again at the next open.")
-    click.echo(f"The gallery {gallery} now has {num_items(findings.num_items)}, all of them sound.")
+        say(f"{path} was damaged and removed; it is made again at the next open.")
+    say(f"The gallery {gallery} now has {num_items(findings.num_items)}, all of them sound.")
     if done.kept is not None:
-        click.echo(f"The damaged database was kept as {done.kept}; remove it when you no longer need it.")
+        say(f"The damaged database was kept as {done.kept}; remove it when you no longer need it.")
 
 
 @click.command(cls=Command, name="export")
@@ -163,11 +163,11 @@ class _NotCheckedError(click.ClickException):
 
 def _print_lost(findings: "Findings") -> None:
     for id in findings.lost:
-        click.echo(f"Item {id!r} is lost.")
+        say(f"Item {id!r} is lost.")
     if unnamed := findings.num_lost - len(findings.lost):
-        click.echo(f"{num_items(unnamed)} more are lost, and their ids too.")
+        say(f"{num_items(unnamed)} more are lost, and their ids too.")
     if findings.num_too_many:
-        click.echo(
+        say(
             f"{num_items(findings.num_too_many)} more than expected were found; they may be ones that were deleted "
             f"before."
         )

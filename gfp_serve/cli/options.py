@@ -11,6 +11,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from gfp_serve.cli.printing import printable
 from gfp_serve.errors import GfpError
 from gfp_serve.extras import missing
 
@@ -24,14 +25,14 @@ class Command(click.Command):
         try:
             return super().invoke(ctx)
         except GfpError as error:
-            raise click.ClickException(self._in_words(error)) from error
+            raise click.ClickException(printable(self._in_words(error))) from error
         except ModuleNotFoundError as error:
             raise click.ClickException(str(missing(error))) from error
         except OSError as error:
             # With a file, it is about a path that the caller gave. Without, it is click's (a closed pipe) or a bug.
             if error.filename is None:
                 raise
-            raise click.ClickException(f"{error.filename} cannot be used: {error.strerror}.") from error
+            raise click.ClickException(printable(f"{error.filename} cannot be used: {error.strerror}.")) from error
 
     def _in_words(self, error: GfpError) -> str:
         """The error with the option's name, as it was typed, instead of the request's field."""

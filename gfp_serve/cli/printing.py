@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,14 +34,14 @@ def print_result(values: Mapping[str, Any], sentence: str, as_json: bool) -> Non
     if as_json:
         print_json(values)
     else:
-        click.echo(sentence)
+        say(sentence)
 
 
 def print_facts(facts: Mapping[str, str]) -> None:
     """Print names and values below each other. On a terminal, long values go on in the next line."""
     table = Table(Column("name", overflow="fold"), Column("value", overflow="fold"), show_header=False, box=None)
     for each in facts.items():
-        table.add_row(*map(_cell, each))
+        table.add_row(*map(cell, each))
     output().print(table)
 
 
@@ -69,10 +70,10 @@ class Listing:
         for column in table.columns:
             column.overflow = "fold"  # an id of which a part is missing is no use
         for row in self._rows:
-            table.add_row(*map(_cell, row))
+            table.add_row(*map(cell, row))
         output().print(table)
         if note:
-            click.echo(note)
+            say(note)
 
 
 def plain(value: Any) -> Any:
@@ -89,11 +90,25 @@ def num_items(count: int) -> str:
     return "1 item" if count == 1 else f"{count:,} items"
 
 
+def say(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Print lines, see `printable`."""
+    click.echo(printable(text), err=err, nl=nl)
+
+
 def printable(text: str) -> str:
-    """The text with escapes for bytes of a file's name that are not UTF-8, which standard output would not take."""
-    return text.encode(errors="backslashreplace").decode()
+    """The text with escapes for what would not be seen but obeyed, or not be taken; line breaks stay.
+
+    Labels, ids and names come from strangers. A control character in them could clear a terminal, write to its
+    clipboard, or turn the text around; the bytes of a file's name need not be UTF-8.
+    """
+    return _OBEYED.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
-def _cell(text: str) -> Text:
-    # As Text, because brackets in a label or a name are not markup.
-    return Text(printable(text))
+# Control characters but the line break, marks and overrides of direction, separators of lines, halves of surrogates.
+_OBEYED = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def cell(text: str) -> Text:
+    """A cell of a table, see `printable`."""
+    # As Text, because brackets in a label or a name are not markup. A line break would make two rows of one.
+    return Text(printable(text).replace("\n", "\\n"))

@@ -23,6 +23,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from gfp_serve.cli.printing import printable
+
 # What a bar counts. "percent" is for totals that mean nothing to a reader.
 Unit = Literal["clips", "items", "steps", "bytes", "percent"]
 
@@ -32,17 +34,17 @@ errors = Console(stderr=True)
 
 def warn(message: str) -> None:
     """Print one yellow line."""
-    errors.print(message, style="yellow", markup=False, highlight=False, soft_wrap=True)
+    errors.print(printable(message), style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager
 def progress(*, keep: bool = False) -> Iterator["Bars"]:
     """Show bars while the block runs, and after it too with `keep`."""
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         _AmountColumn(),
-        TextColumn("{task.fields[status]}"),
+        TextColumn("{task.fields[status]}", markup=False),
         TimeElapsedColumn(),
         TextColumn("ETA"),
         TimeRemainingColumn(),
@@ -73,7 +75,7 @@ class Bars:
         Without a terminal, the bar prints a line when `line_every_s` seconds have passed since the last one. None
         prints no lines but those of `Bar.say`.
         """
-        task = self._shown.add_task(description, total=total, unit=unit, status="")
+        task = self._shown.add_task(printable(description), total=total, unit=unit, status="")
         self._shown.update(task, completed=done)
         return Bar(self._shown, task, line_every_s if self._has_lines else None, says_lines=self._has_lines)
 
@@ -100,11 +102,11 @@ class Bar:
 
     def describe(self, description: str) -> None:
         """Change the text before the bar."""
-        self._shown.update(self._id, description=description)
+        self._shown.update(self._id, description=printable(description))
 
     def say(self, status: str) -> None:
         """Show a status beside the bar. Without a terminal, print a line that has it."""
-        self._shown.update(self._id, status=status)
+        self._shown.update(self._id, status=printable(status))
         if self._says_lines:
             self._print_line()
 

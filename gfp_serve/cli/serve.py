@@ -6,6 +6,7 @@ import click
 
 from gfp_serve import __version__
 from gfp_serve.cli.options import Group, options_from
+from gfp_serve.cli.printing import say
 from gfp_serve.cli.settings_file import settings_file_option, written_settings
 from gfp_serve.config import ServeConfig
 from gfp_serve.logs import configure_logs
@@ -38,4 +39,4 @@ def print_config(context: click.Context) -> None:
     Give options before this command: gfp-serve --port 0 config.
     """
     for line in written_settings(context.parent or context):
-        click.echo(line)
+        say(line)

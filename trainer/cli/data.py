@@ -1,6 +1,5 @@
 """`gfp-data`: import recordings into a clip store, and look at stores and recordings."""
 
-import json
 import os
 import warnings
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from gfp_serve.cli.options import Group, options_from
-from gfp_serve.cli.printing import output
+from gfp_serve.cli.printing import cell, output, print_json, say
 from gfp_serve.cli.progress import errors, progress, warn
 from gfp_serve.cli.reading import joint_map_option, label_from_option, say_how_files_were_read
 from gfp_serve.conventions import Conventions
@@ -180,7 +179,7 @@ def import_command(
     say_how_files_were_read(summary.remarks, config.labels)
     if summary.num_resumed:
         errors.print(f"{summary.num_resumed} of the files were done by an earlier, interrupted import.")
-    click.echo(f"{out}: {summary}.")
+    say(f"{out}: {summary}.")
 
 
 @gfp_data.command("info", no_args_is_help=True)
@@ -209,14 +208,14 @@ def info_command(
     else:
         description = describe_clips(_clips(paths, label_from, conventions, joint_map))
     if as_json:
-        click.echo(json.dumps(description, ensure_ascii=False))
+        print_json(description)
         return
     console = output()
     tables = {name: description.pop(name, None) for name in ("sources", "classes")}
     value_column = Column("value", overflow="fold")
     overview = Table("name", value_column, title=Text(_named(paths)), show_header=False, title_justify="left")
     for name, value in description.items():
-        overview.add_row(name.replace("_", " "), Text(_as_text(value)))
+        overview.add_row(name.replace("_", " "), cell(_as_text(value)))
     console.print(overview)
     if tables["sources"]:
         sources = Table("source", "clips", "split by", "licence", "sha256")
@@ -224,12 +223,12 @@ def info_command(
             licence = source["licence"] or "not stated"
             split_by = source["protocol"] or "the file"
             cells = (source["name"], str(source["num_clips"]), split_by, licence, source["sha256"][:12])
-            sources.add_row(*map(Text, cells))
+            sources.add_row(*map(cell, cells))
         console.print(sources)
     if tables["classes"]:
         classes = Table("class", "clips")
         for name, count in tables["classes"].items():
-            classes.add_row(Text(name), str(count))
+            classes.add_row(cell(name), str(count))
         console.print(classes)
 
 
@@ -257,7 +256,7 @@ def joint_map_command(file: Path) -> None:
     if guess is None:
         raise click.BadParameter(f"{file} must end in {', '.join(_GUESSES)}; other formats say what their joints are.")
     names, guessed = guess(file)
-    click.echo(write_guess(names, guessed), nl=False)
+    say(write_guess(names, guessed), nl=False)
 
 
 @gfp_data.command("plot", no_args_is_help=True)
@@ -305,7 +304,7 @@ def plot_command(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # of names in other alphabets
         draw_strips(strips).savefig(out, dpi=150)
-    click.echo(f"{out}: {len(strips)} clips.")
+    say(f"{out}: {len(strips)} clips.")
 
 
 def _store_at(paths: Sequence[Path]) -> ClipStore | None:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from gfp_serve.cli.options import Group, options_from
+from gfp_serve.cli.printing import say
 from gfp_serve.cli.progress import Bars, progress
 from trainer.checkpoint import Checkpoint
 from trainer.cli.evaluation import EvaluationRequest, exit_on_ctrl_c, learning_progress, protocol
@@ -152,9 +153,9 @@ def transfer_command(request: EvaluationRequest, resume: bool, config: FineTuneC
     checkpoint = read_run_of_tokens(request.encoder)
     transfer = source_and_target(checkpoint, request.store)
     source, target = names(transfer["source"]), names(transfer["target"])
-    click.echo(f"from {source} to {target}", err=True)
+    say(f"from {source} to {target}", err=True)
     if transfer["shared_sources"]:
-        click.echo(f"Warning: both have the recordings of {', '.join(transfer['shared_sources'])}.", err=True)
+        say(f"Warning: both have the recordings of {', '.join(transfer['shared_sources'])}.", err=True)
     _fine_tune(request, checkpoint, "transfer", resume, config, {"transfer": transfer}, f"from {source} to {target}")
 
 

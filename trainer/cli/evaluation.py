@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from gfp_serve.cli.options import with_options_of
-from gfp_serve.cli.printing import print_json
+from gfp_serve.cli.printing import print_json, say
 from gfp_serve.cli.progress import progress
 from gfp_serve.devices import Device
 from gfp_serve.errors import InvalidRequestError
@@ -122,7 +122,7 @@ def exit_on_ctrl_c(resume_from: Path | None) -> Iterator[None]:
     except KeyboardInterrupt:
         is_kept = resume_from is not None and (resume_from / STATE_FILE).exists()
         how = f"; the same command with --resume goes on from what {resume_from} holds." if is_kept else "."
-        click.echo(f"Stopped by Ctrl-C{how}", err=True)
+        say(f"Stopped by Ctrl-C{how}", err=True)
         raise click.exceptions.Exit(128 + signal.SIGINT) from None
 
 

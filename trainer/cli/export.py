@@ -8,6 +8,7 @@ import numpy as np
 from torch import nn
 
 from gfp_serve.cli.options import Command
+from gfp_serve.cli.printing import say
 from gfp_serve.cli.progress import errors, progress
 from gfp_serve.formats import Clip, find_files, read_clips
 from gfp_serve.preprocess import PreprocessConfig, SampleConfig
@@ -109,7 +110,7 @@ def gfp_export(
         bundle, difference = export_bundle(model, canonical, preprocess, origin, readout.to_json(), half=half)
     bundle.write(out)
     manifest = bundle.manifest
-    click.echo(
+    say(
         f"{out}: {manifest.name}, {manifest.embedding_size} numbers a clip, {len(bundle.model) / 1e6:.2f} MB, digest "
         f"{manifest.encoder_digest[:12]}; onnxruntime and torch differ by at most {difference:.1e} on "
         f"{len(canonical)} raw clips."

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.table import Table
+from rich.table import Column, Table
 
 from gfp_serve.cli.options import Command, options_from
-from gfp_serve.cli.printing import output, print_json
+from gfp_serve.cli.printing import cell, output, print_json, say
 from gfp_serve.cli.progress import progress, warn
 from gfp_serve.devices import Device
 from gfp_serve.errors import InvalidRequestError, MissingExtraError
@@ -42,6 +42,7 @@ from trainer.evaluate.suite.sets import find_sets
 from trainer.evaluate.suite.training_clips import TrainingStores
 
 _PATH = click.Path(path_type=Path)
+_VERDICTS = ("better", "worse", "not_told_apart")
 
 
 @click.command("suite", cls=Command, no_args_is_help=True)
@@ -128,7 +129,7 @@ def suite_command(
     except KeyboardInterrupt:
         is_kept = out is not None and (out / STATE_FILE).exists()
         how = f"; the same command with --resume goes on from what {out} holds." if is_kept else "."
-        click.echo(f"Stopped by Ctrl-C{how}", err=True)
+        say(f"Stopped by Ctrl-C{how}", err=True)
         raise click.exceptions.Exit(128 + signal.SIGINT) from None
     report = make_report(opened, tested, chosen, config, figures, stores)
     if out is not None:
@@ -155,11 +156,13 @@ def _draw(report: dict[str, Any], out: Path) -> None:
 def _print(report: dict[str, Any]) -> None:
     console = output()
     names = [each["name"] for each in report["encoders"]]
-    by_set = Table("set, clean queries", "queries", *names)
+    by_set = Table("set, clean queries", "queries", *(Column(cell(each)) for each in names))
     for name, of_set in report["figures"].items():
         queries = str(report["sets"][name]["num_queries"])
-        by_set.add_row(name, queries, *(f"{of_set[each]['changes']['clean']['1nn_percent']:.1f}" for each in names))
-    by_change = Table("change, mean of sets", *names)
+        by_set.add_row(
+            cell(name), queries, *(f"{of_set[each]['changes']['clean']['1nn_percent']:.1f}" for each in names)
+        )
+    by_change = Table("change, mean of sets", *(Column(cell(each)) for each in names))
     for change in columns_of(report, names):
         means = [mean_percent(report, each, change) for each in names]
         by_change.add_row(change, *("" if mean is None else f"{mean:.1f}" for mean in means))
@@ -169,10 +172,8 @@ def _print(report: dict[str, Any]) -> None:
     for name in names:
         if name != POSE_STATISTICS:
             pair = difference_to(report, name, POSE_STATISTICS)
-            console.print(
+            sets = ", ".join(f"{pair[f'sets_{which}']} {which.replace('_', ' ')}" for which in _VERDICTS)
+            say(
                 f"{name} against {POSE_STATISTICS}: {interval(pair['over_all'])} points (95 %), all sets and changes: "
-                f"{pair['over_all']['verdict']}. Sets: {pair['sets_better']} better, {pair['sets_worse']} worse, "
-                f"{pair['sets_not_told_apart']} not told apart.",
-                highlight=False,
-                markup=False,
+                f"{pair['over_all']['verdict']}. Sets: {sets}."
             )

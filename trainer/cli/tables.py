@@ -4,7 +4,7 @@ from typing import Any
 
 from rich.table import Table
 
-from gfp_serve.cli.printing import output
+from gfp_serve.cli.printing import cell, output, printable
 
 
 def print_rows(report: dict[str, Any], *, caption: str) -> None:
@@ -14,7 +14,7 @@ def print_rows(report: dict[str, Any], *, caption: str) -> None:
     table.add_row("chance", f"{report['chance_percent']:.1f}")
     for name in dict.fromkeys([*plain, *other]):
         shown = (plain, other) if other else (plain,)
-        table.add_row(name, *(f"{column[name]:.1f}" if name in column else "" for column in shown))
+        table.add_row(cell(name), *(f"{column[name]:.1f}" if name in column else "" for column in shown))
     _print(table, report, caption)
     if best := dict(report.get("best_epoch_on_test_percent", {})):
         warning = best.pop("warning")
@@ -33,7 +33,7 @@ def print_semi_supervised(report: dict[str, Any]) -> None:
     table.add_row("chance", *[f"{report['chance_percent']:.1f}"] * len(ratios))
     for name in next(iter(ratios))["top1_percent"]:
         figures = [found["top1_percent"][name] for found in ratios]
-        table.add_row(name, *(f"{figure['mean']:.1f} ± {figure['deviation']:.1f}" for figure in figures))
+        table.add_row(cell(name), *(f"{figure['mean']:.1f} ± {figure['deviation']:.1f}" for figure in figures))
     _print(table, report, f"mean ± deviation of {report['config']['num_seeds']} seeds, after the last epoch")
 
 
@@ -47,4 +47,4 @@ def _print(table: Table, report: dict[str, Any], caption: str) -> None:
     )
     console.print(table)
     # A caption may have names of recordings in it, and these may have brackets.
-    console.print(f"{caption[0].upper()}{caption[1:]}.", style="dim", markup=False, highlight=False)
+    console.print(printable(f"{caption[0].upper()}{caption[1:]}."), style="dim", markup=False, highlight=False)

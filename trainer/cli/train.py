@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from gfp_serve.cli.options import Command, options_from
+from gfp_serve.cli.printing import say
 from gfp_serve.cli.progress import errors, progress, warn
 from gfp_serve.extras import load
 from gfp_serve.formats import TEST_SPLIT
@@ -125,12 +126,12 @@ def _report_end(ended: RunEnd, run: Path, store: Path) -> None:
 
     loss_curves(*read_terms(run)).savefig(run / "losses.png")
     if ended.signal is not None:
-        click.echo(
+        say(
             f"Stopped by {ended.signal.name} at step {ended.step} of {ended.total_steps}; go on with --resume.",
             err=True,
         )
         return
-    click.echo(
+    say(
         f"{run / CHECKPOINT_FILE}: {ended.step} steps. Next: gfp-evaluate retrieval {run} {store}, "
         f"gfp-export {run} --out BUNDLE --clips FILE"
     )
