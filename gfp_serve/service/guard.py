@@ -28,6 +28,7 @@ from gfp_serve.errors import (
 from gfp_serve.service.access import Access
 from gfp_serve.service.message_size import check_num_values
 from gfp_serve.service.metrics import Metrics
+from gfp_serve.service.open_places import OpenPlaces
 from gfp_serve.wire.status import is_answerable, reason_of, to_status
 
 _log = logging.getLogger(__name__)
@@ -35,6 +36,8 @@ _log = logging.getLogger(__name__)
 Parse = Callable[[bytes], Any]
 
 REQUEST_ID = "x-request-id"
+# A call that needs no token must send its request within this time.
+_REQUEST_S = 10.0
 # An id that the caller chose is used if it looks like this, because it ends up in logs.
 _VALID_ID = re.compile(r"[A-Za-z0-9._:/-]{1,64}")
 
@@ -45,12 +48,16 @@ _REJECTIONS = (OverloadedError, ClosedError, UnauthenticatedError, ForbiddenErro
 class Guard(grpc.aio.ServerInterceptor):
     """Wraps each method of the `services` (full names), so that servicers need no error handling of their own.
 
-    For methods of other services (health, reflection) it only checks the token and parses the requests.
+    For methods of other services (health, reflection) it only checks the token, parses the requests, and gives them
+    `max_other_calls` places of their own (see `open_places`).
     """
 
-    def __init__(self, services: tuple[str, ...], *, max_calls: int, access: Access, metrics: Metrics) -> None:
+    def __init__(
+        self, services: tuple[str, ...], *, max_calls: int, max_other_calls: int, access: Access, metrics: Metrics
+    ) -> None:
         self.num_calls = 0
         self._max_calls = max_calls
+        self._other_places = OpenPlaces(max_other_calls)
         self._access = access
         self._metrics = metrics
         self._prefixes = tuple(f"/{service}/" for service in services)
@@ -79,7 +86,7 @@ class Guard(grpc.aio.ServerInterceptor):
             return self._refusing(method, error)
         parse = _parser(method, handler.request_deserializer)
         if not method.startswith(self._prefixes):
-            return _with_our_parser(handler, parse)
+            return _with_our_parser(handler, parse, self._other_places)
         request_id = _request_id(metadata)
 
         # Parsed here, because gRPC's own answer to bytes that are not a message gives no reason.
@@ -168,26 +175,35 @@ class Guard(grpc.aio.ServerInterceptor):
 _CODES = {code.value[0]: code.name for code in grpc.StatusCode}
 
 
-def _with_our_parser(handler: Any, parse: Parse) -> Any:
+def _with_our_parser(handler: Any, parse: Parse, places: OpenPlaces) -> Any:
     """The handler of a service that is not ours, with an error of ours for bytes that are not its message."""
 
     # As a stream, whatever the method is, because then this parses.
     async def answer(_contents: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
-        status = Status()
+        status, peer = Status(), context.peer()
         try:
             async with aclosing(_requests(parse, context)) as requests:
                 if handler.request_streaming:
-                    async for reply in handler.stream_stream(requests, context):
-                        yield reply
+                    with places.while_open(peer):
+                        async for reply in handler.stream_stream(requests, context):
+                            yield reply
                     return
-                async for request in requests:
-                    if handler.response_streaming:
-                        await handler.unary_stream(request, context)  # health's Watch writes its replies itself
-                    else:
-                        yield await handler.unary_unary(request, context)
+                with places.until_request(peer):
+                    async with asyncio.timeout(_REQUEST_S):
+                        request = await anext(requests, None)
+                if request is None:  # the caller has nothing to ask
                     return
-        except InvalidRequestError as error:
+                if not handler.response_streaming:
+                    yield await handler.unary_unary(request, context)
+                    return
+                with places.while_open(peer):
+                    await handler.unary_stream(request, context)  # health's Watch writes its replies itself
+        except (InvalidRequestError, OverloadedError) as error:
             status.CopyFrom(to_status(error))
+        except TimeoutError:
+            status.CopyFrom(
+                to_status(OutOfTimeError(f"no request came within {_REQUEST_S:g} s; send it with the call."))
+            )
         if status.code:
             await context.abort_with_status(rpc_status.to_status(status))
 
