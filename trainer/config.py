@@ -9,6 +9,7 @@ from gfp_serve.preprocess import SampleConfig
 from gfp_serve.settings import choice_of, setting, settings_of
 from trainer.data.class_draws import ClassDrawsConfig
 from trainer.data.general_views import GeneralViewsConfig
+from trainer.embedding import PoseStatistics
 from trainer.encoder import EncoderConfig
 from trainer.objectives import NoObjectiveConfig, ObjectiveConfig, config_from_json, config_to_json, config_types
 from trainer.objectives.gfp import GfpConfig
@@ -62,6 +63,11 @@ class TrainConfig:
             raise ValueError(
                 "--objective none learns nothing by itself; give a weight to --label-weight, --statistics-weight or "
                 "--view-weight."
+            )
+        if self.terms.are_used and self.num_frames % PoseStatistics.num_parts:
+            raise ValueError(
+                f"--num-frames is {self.num_frames}; with --label-weight, --statistics-weight or --view-weight it must "
+                f"be a multiple of {PoseStatistics.num_parts}, the parts of a clip that pose statistics tell apart."
             )
         if not 0 <= self.seed <= LARGEST_SEED:
             raise ValueError(f"--seed is {self.seed}; it must lie between 0 and {LARGEST_SEED}.")

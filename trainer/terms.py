@@ -26,7 +26,7 @@ from torch.nn import functional as F
 from gfp_serve.settings import setting
 from trainer.body_frame import bodies_turned
 from trainer.encoder import SkeletonEncoder, init_weights
-from trainer.general_features import GeneralHead
+from trainer.general_features import NUM_STATISTICS, GeneralHead
 from trainer.learned_head import LearnedHead
 from trainer.masking import first_known
 from trainer.parallel import mean_square, total
@@ -57,7 +57,11 @@ class TermsConfig:
         for name in ("general_hidden_size", "statistics_size", "term_tokens"):
             if getattr(self, name) < 1:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be at least 1.")
-
+        if self.statistics_size > NUM_STATISTICS:
+            raise ValueError(
+                f"--statistics-size is {self.statistics_size}; it must be at most {NUM_STATISTICS}, the "
+                f"numbers of pose statistics."
+            )
         for name in ("embedding_size", "general_size"):
             if getattr(self, name) < 0:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be 0 or more.")

@@ -215,6 +215,11 @@ def test_changing_a_setting_of_the_terms_changes_the_losses(
     assert losses_with(two_sources, changed) != pytest.approx(losses_of_terms, rel=1e-5)
 
 
+def test_terms_refuse_frames_that_pose_statistics_cannot_part() -> None:
+    with pytest.raises(ValueError, match=r"--num-frames is 64; with --label-weight, .* a multiple of 6"):
+        tiny_config(num_frames=64, terms=TermsConfig(label_weight=1.0))
+
+
 def test_a_run_that_would_learn_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="--objective none learns nothing by itself; give a weight to --label-weight"):
         tiny_config(objective=NoObjectiveConfig())

@@ -108,6 +108,7 @@ def test_autocast_does_not_round_the_coordinates_that_are_turned() -> None:
         ({"label_weight": -1.0}, "--label-weight is -1.0; it must be 0 or more, and finite"),
         ({"temperature": 0.0}, "--temperature is 0.0; it must be above 0 and finite"),
         ({"view_weight": math.inf}, "--view-weight is inf"),
+        ({"statistics_size": 619}, "--statistics-size is 619; it must be at most 618"),
         ({"term_tokens": 0}, "--term-tokens is 0; it must be at least 1"),
     ],
 )

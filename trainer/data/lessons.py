@@ -180,11 +180,11 @@ def _main_parts(
     mean = features[0].mean(dim=0)
     centred = (features[0] - mean).double()
     variances, directions = torch.linalg.eigh(centred.T @ centred / len(centred))
-    kept = min(terms.statistics_size, len(variances))
+    kept = terms.statistics_size
     scale = (kept / variances[-kept:].clamp_min(0).sum().clamp_min(torch.finfo(torch.float64).tiny)).sqrt()
     parts = (features - mean) @ (directions[:, -kept:] * scale).float()
-    of_store = parts.new_zeros((2, num_clips, terms.statistics_size))
-    of_store[:, to_device(clips, features.device), :kept] = parts
+    of_store = parts.new_zeros((2, num_clips, kept))
+    of_store[:, to_device(clips, features.device)] = parts
     return of_store
 
 
