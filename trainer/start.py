@@ -22,7 +22,7 @@ from trainer.general_features import GeneralFeatures
 from trainer.objectives import Objective
 from trainer.schedule import steps_per_epoch
 
-# Adapting takes this many steps whatever the number of clips, at most this many clips in each.
+# Adapting takes about this many steps, but at least one pass over the clips, at most this many clips in each step.
 _STEPS = 300
 _BATCH_CLIPS = 64
 _PEAK_LR = 5e-4
@@ -126,7 +126,7 @@ def adapting(config: TrainConfig, num_clips: int) -> TrainConfig:
         batch_clips=batch_clips,
         peak_lr=_PEAK_LR,
         floor_lr=_PEAK_LR / 50,
-        warmup_epochs=1,
+        warmup_epochs=min(1, epochs - 1),  # in a single pass the rate would never fall
         weight_decay=0.0,
         pull_to_start=_PULL,
         save_every_epochs=epochs,

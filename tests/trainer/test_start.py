@@ -161,6 +161,11 @@ def test_the_schedule_has_as_many_steps_for_few_clips_as_for_many() -> None:
         assert config.terms == TERMS
 
 
+def test_a_store_that_one_pass_is_enough_for_ends_with_a_low_rate() -> None:
+    config = adapting(CONFIG, 20_000)
+    assert (config.epochs, config.warmup_epochs) == (1, 0)
+
+
 def test_what_cannot_be_started_from_is_named(store: ClipStore, run: Path, tmp_path: Path) -> None:
     with pytest.raises(StartError, match=r"--init .*nothing does not exist; name a run folder.*pose-statistics"):
         read_start(tmp_path / "nothing")
