@@ -26,6 +26,7 @@ from trainer.evaluate.suite.report import (
     interval,
     make_report,
     mean_percent,
+    queries_of,
     to_markdown,
     warnings_of,
 )
@@ -174,6 +175,6 @@ def _print(report: dict[str, Any]) -> None:
             pair = difference_to(report, name, POSE_STATISTICS)
             sets = ", ".join(f"{pair[f'sets_{which}']} {which.replace('_', ' ')}" for which in _VERDICTS)
             say(
-                f"{name} against {POSE_STATISTICS}: {interval(pair['over_all'])} points (95 %), all sets and changes: "
-                f"{pair['over_all']['verdict']}. Sets: {sets}."
+                f"{name} against {POSE_STATISTICS}: {interval(pair['over_all'])} points (95 %), all sets, "
+                f"{queries_of(pair)}: {pair['over_all']['verdict']}. Sets: {sets}."
             )

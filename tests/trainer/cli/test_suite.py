@@ -109,6 +109,12 @@ def test_a_run_is_compared_with_pose_statistics_and_untrained_over_the_same_quer
     result = invoke(run, "--data", data, *SMALL, *FEW, "--out", tmp_path / "out")
     assert result.exit_code == 0, result.output
     assert "tiny against pose-statistics:" in said(result)
+    assert "all sets, clean queries alone: " in said(result)
+    text = (tmp_path / "out" / "suite.md").read_text()
+    assert "| untrained against pose-statistics | clean queries alone |" in text
+    assert "| tiny against pose-statistics | all changes |" in text
+    # Two people ask.
+    assert "single queries were drawn, because fewer than 5 people or recordings ask" in text
     report = json.loads((tmp_path / "out" / "suite.json").read_text())
     assert [each["name"] for each in report["encoders"]] == ["pose-statistics", "untrained", "tiny"]
     figures = report["figures"]["swings"]

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from gfp_serve import __version__
-from trainer.evaluate.suite.changes import CHANGES, Change
-from trainer.evaluate.suite.differences import Asked, Difference, compare, mean_of
+from trainer.evaluate.suite.changes import CHANGES, CLEAN, Change
+from trainer.evaluate.suite.differences import MIN_GROUPS, Asked, Difference, compare, mean_of
 from trainer.evaluate.suite.encoders import POSE_STATISTICS, SuiteEncoder
 from trainer.evaluate.suite.measures import NUM_BINS
 from trainer.evaluate.suite.protocols import SplitSet
@@ -88,6 +88,11 @@ def interval(difference: Mapping[str, Any]) -> str:
     return f"{difference['points']:+.1f} [{difference['low']:+.1f}, {difference['high']:+.1f}]"
 
 
+def queries_of(difference: Mapping[str, Any]) -> str:
+    """Which queries a difference over all sets is of: an untrained encoder is asked clean ones alone."""
+    return "clean queries alone" if set(difference["changes"]) == {CLEAN.name} else "all changes"
+
+
 def columns_of(report: Mapping[str, Any], encoders: Sequence[str]) -> list[str]:
     """The changes of which one of these encoders was asked, in the order of the table of changes."""
     figures = report["figures"].values()
@@ -121,7 +126,7 @@ def to_markdown(report: Mapping[str, Any]) -> str:
         parts += [
             f"## {pair['first']} less {pair['other']}, 1-NN in points",
             "",
-            "In brackets the interval of 95 %.",
+            f"In brackets the interval of 95 %.{_drawn_by_query(pair)}",
             "",
             _table(["set", *own], cells),
             "",
@@ -131,6 +136,17 @@ def to_markdown(report: Mapping[str, Any]) -> str:
     parts += ["## The sets", "", _of_sets(report), ""]
     parts += ["## The changes", "", *(f"- **{name}**: {meaning}" for name, meaning in report["changes"].items()), ""]
     return "\n".join(parts)
+
+
+def _drawn_by_query(pair: Mapping[str, Any]) -> str:
+    """Which sets' intervals do not know that queries of one person are alike; empty if there are none."""
+    sets = [name for name, changes in pair["sets"].items() if any(e["drawn"] == "queries" for e in changes.values())]
+    if not sets:
+        return ""
+    return (
+        f" Of {', '.join(sets)} single queries were drawn, because fewer than {MIN_GROUPS} people or recordings ask: "
+        f"what other people would give may lie outside."
+    )
 
 
 def _pairs(names: Sequence[str]) -> list[tuple[str, str]]:
@@ -220,6 +236,7 @@ def _settings_line(report: Mapping[str, Any]) -> str:
 def _who_is_better(report: Mapping[str, Any]) -> str:
     rows = {
         f"{pair['first']} against {pair['other']}": [
+            queries_of(pair),
             interval(pair["over_all"]),
             pair["over_all"]["verdict"],
             f"{pair['sets_better']} / {pair['sets_worse']} / {pair['sets_not_told_apart']}",
@@ -228,7 +245,8 @@ def _who_is_better(report: Mapping[str, Any]) -> str:
     }
     if not rows:
         return f"Only {POSE_STATISTICS} was measured."
-    return _table(["", "1-NN in points, all sets and changes", "verdict", "sets better / worse / not told apart"], rows)
+    heads = ["", "queries", "1-NN in points, all sets", "verdict", "sets better / worse / not told apart"]
+    return _table(heads, rows)
 
 
 def _means(report: Mapping[str, Any], encoders: Sequence[str], changes: Sequence[str]) -> str:
