@@ -1,4 +1,4 @@
-"""`gfp-train`: pre-train an encoder on the clips of a store."""
+"""`gfp-train`: train an encoder on the clips of a store."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -48,7 +48,7 @@ def _settings_before(given: Mapping[str, Any]) -> TrainConfig | None:
 )
 @options_from(TrainConfig, presets=PRESETS, start=_settings_before)
 def gfp_train(store: Path, run: Path, resume: bool, init: Path | None, config: TrainConfig) -> None:
-    """Pre-train a skeleton encoder on the unlabelled clips of STORE.
+    """Train a skeleton encoder on the clips of STORE; only --label-weight needs labels.
 
     It never trains on test clips of the store. Ctrl-C and SIGTERM end the run after its step, with a checkpoint;
     --resume goes on from it and gives the same losses as an unbroken run. Watch it with: tensorboard --logdir RUN
