@@ -10,8 +10,9 @@ and learns by itself.
   one.
 - *Statistics*: the tokens of a changed window predict the pose statistics of the whole clip, unchanged. It is a general
   feature (GFP) that does not have to be learned, cannot collapse, and teaches what changes must not matter.
-- *Views*: two windows of one clip come together, and apart from those of other clips (van den Oord et al. 2018,
-  "InfoNCE", arXiv 1807.03748). It needs no labels.
+- *Views*: two windows of one clip come together, and apart from those of other clips of their source (van den Oord et
+  al. 2018, "InfoNCE", arXiv 1807.03748), so that the sensor is no short cut. It needs no labels; where there are some,
+  clips of one class are not told apart.
 """
 
 import math
@@ -96,6 +97,8 @@ class Lesson(NamedTuple):
     labels: Int[Tensor, " clips"]  # classes of sources; -1 = none
     mirrored: Bool[Tensor, " clips"]
     statistics: Float[Tensor, "clips size"]  # of the whole clips, along main directions
+    sources: Int[Tensor, " clips"]  # numbers of the sources
+    clips: Int[Tensor, " clips"]  # numbers of the clips in their store
 
 
 class Terms(nn.Module):
@@ -148,7 +151,7 @@ class Terms(nn.Module):
                 if config.label_weight:
                     terms[f"labels{part}"] = self._labels(vectors, F.normalize(classes, dim=1), lesson)
                 if config.view_weight:
-                    terms[f"views{part}"] = self._views(vectors)
+                    terms[f"views{part}"] = self._views(vectors, lesson)
             weights = {
                 "labels": config.label_weight,
                 "statistics": config.statistics_weight,
@@ -190,10 +193,17 @@ class Terms(nn.Module):
         count = total(has_label.sum().to(losses.dtype)).clamp_min(1)
         return total((losses * has_label).sum()) / count
 
-    def _views(self, vectors: Float[Tensor, "clips size"]) -> Float[Tensor, ""]:
+    def _views(self, vectors: Float[Tensor, "clips size"], lesson: Lesson) -> Float[Tensor, ""]:
         half = len(vectors) // 2
         logits = vectors[:half] @ vectors[half:].T / self.config.temperature
         pairs = torch.arange(half, device=vectors.device)
+
+        def are_equal(numbers: Int[Tensor, " clips"]) -> Bool[Tensor, "half half"]:
+            return numbers[:half, None] == numbers[half:]
+
+        of_one_class = are_equal(lesson.labels) & (lesson.labels[:half, None] >= 0)
+        others = are_equal(lesson.sources) & ~are_equal(lesson.clips) & ~of_one_class
+        logits = logits.masked_fill(~(others | (pairs[:, None] == pairs)), -torch.inf)
         loss = (F.cross_entropy(logits, pairs) + F.cross_entropy(logits.T, pairs)) / 2
         count = total(loss.new_full((), half))
         return total(loss * half) / count

@@ -13,6 +13,7 @@ from trainer.terms import Lesson, Terms, TermsConfig
 
 SOURCES = torch.tensor([0, 0, 0, 1, 1])
 LABELS = torch.tensor([0, 1, 2, 3, 4, 0, -1, 3])
+CLIP_SOURCES = torch.tensor([0, 0, 0, 1] * 2)
 MIRRORED = torch.tensor([False, True, False, False, True, True, False, False])
 
 
@@ -25,6 +26,8 @@ def lesson() -> Lesson:
         LABELS,
         MIRRORED,
         torch.randn((8, 6), generator=draws),
+        CLIP_SOURCES,
+        torch.tensor([11, 12, 13, 14, 11, 12, 13, 14]),
     )
 
 
@@ -69,13 +72,26 @@ def test_statistics_are_predicted_by_their_mean_square() -> None:
     torch.testing.assert_close(loss, 0.5 * expected)
 
 
-def test_two_views_of_a_clip_find_each_other_among_all() -> None:
+def test_two_views_of_a_clip_find_each_other_among_clips_of_their_source_and_of_other_classes() -> None:
     terms, encoder = terms_of(view_weight=1.0)
-    loss, _ = terms(encoder, lesson())
-    _, vectors = vectors_of(terms, encoder, lesson())
-    similarity = vectors[:4] @ vectors[4:].T / 0.1
-    pairs = torch.arange(4)
-    torch.testing.assert_close(loss, (F.cross_entropy(similarity, pairs) + F.cross_entropy(similarity.T, pairs)) / 2)
+    given = lesson()._replace(labels=torch.tensor([0, 0, 1, -1, 0, 0, 1, -1]), sources=torch.tensor([0, 0, 0, 0] * 2))
+    _, vectors = vectors_of(terms, encoder, given)
+    similarity = (vectors[:4] @ vectors[4:].T / 0.1).detach()
+
+    def expected(others: list[list[int]]) -> torch.Tensor:
+        """Each clip's own window against those of the clips it is told apart from."""
+        losses = []
+        for table in (similarity, similarity.T):
+            for row, of_row in enumerate(others):
+                losses.append(torch.logsumexp(table[row, sorted([row, *of_row])], 0) - table[row, row])
+        return torch.stack(losses).mean()
+
+    found, _ = terms(encoder, given)
+    torch.testing.assert_close(found.detach(), expected([[2, 3], [2, 3], [0, 1, 3], [0, 1, 2]]))
+    found, _ = terms(encoder, given._replace(sources=torch.tensor([0, 1, 1, 0] * 2)))
+    torch.testing.assert_close(found.detach(), expected([[3], [2], [1], [0]]))
+    found, _ = terms(encoder, given._replace(labels=torch.full((8,), -1), clips=torch.tensor([5, 5, 6, 7] * 2)))
+    torch.testing.assert_close(found.detach(), expected([[2, 3], [2, 3], [0, 1, 3], [0, 1, 2]]))
 
 
 def test_a_step_without_any_label_learns_nothing_from_labels() -> None:

@@ -129,10 +129,22 @@ def with_other_motion(
     return joined
 
 
-def change(bodies: Float[Tensor, "clips frames joints 3"], config: GeneralViewsConfig, draws: torch.Generator) -> Seen:
-    """Windows of clips (see `draw_moments`), changed in space."""
+def change(
+    bodies: Float[Tensor, "clips frames joints 3"],
+    config: GeneralViewsConfig,
+    draws: torch.Generator,
+    *,
+    in_pairs: bool = False,
+) -> Seen:
+    """Windows of clips (see `draw_moments`), changed in space.
+
+    With `in_pairs`, the second half are other windows of the first half's clips, and are mirrored with these: a
+    mirrored action is another action.
+    """
     count, frames, joints, _ = bodies.shape
     mirrored = _uniform(count, draws) < config.mirror_odds
+    if in_pairs:
+        mirrored = mirrored[: count // 2].repeat(2)
     seen = torch.where(_each(mirrored), mirror(bodies), bodies)
     seen = with_limb_lengths(seen, (config.limb_lengths * _normal((count, joints), draws)).exp())
     noise = config.noise_m * _uniform(count, draws)

@@ -115,7 +115,7 @@ class Lessons:
         moments = draw_moments(length, self._input.sampling.num_frames, self._views, draws)
         bodies = self._input.at(clips, moments.in_clip)
         bodies = with_other_motion(bodies, moments, self._may_join(clips, labels), self._views, draws)
-        seen = change(bodies, self._views, draws)
+        seen = change(bodies, self._views, draws, in_pairs=bool(self._terms.view_weight))
         turns = draw_turns(seen.bodies, self._views, draws)
         uniform = torch.rand((len(clips), self._num_tokens), generator=draws, device=draws.device)
         mine = np.flatnonzero(self._place_of(len(clips)) % parallel.num_processes() == parallel.rank())
@@ -127,6 +127,8 @@ class Lessons:
             to_device(labels[mine], self._input.place),
             seen.mirrored[chosen],
             self._targets(clips[mine], seen.mirrored[chosen]),
+            to_device(self._store.clip_sources[clips[mine]].astype(np.int64), self._input.place),
+            to_device(clips[mine], self._input.place),
         )
         return Lesson(*(part.to(self._device, non_blocking=True) for part in lesson))
 

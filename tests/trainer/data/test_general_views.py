@@ -153,6 +153,12 @@ def test_mirrored_bodies_have_left_and_right_swapped() -> None:
     torch.testing.assert_close(mirror(mirror(bodies())), bodies())
 
 
+def test_two_windows_of_a_clip_are_mirrored_together() -> None:
+    seen = change(bodies(40), replace(NOTHING, mirror_odds=0.5), draws(), in_pairs=True)
+    assert torch.equal(seen.mirrored[:20], seen.mirrored[20:])
+    assert 0 < seen.mirrored.sum() < 40
+
+
 def test_travel_and_depth_are_taken_away() -> None:
     stays = change(bodies(), replace(NOTHING, no_travel_odds=1.0), draws()).bodies
     assert (stays[:, :, 0] == 0).all()
