@@ -35,7 +35,6 @@ from gfp_serve.service.guard import Guard
 from gfp_serve.service.metrics import Metrics
 from gfp_serve.service.tls import Certificates
 from gfp_serve.service.tracing import trace_calls
-from gfp_serve.service.transport import server_options
 from gfp_serve.v1 import embedding_pb2, gallery_pb2, open_inference_pb2, stream_pb2
 
 _log = logging.getLogger(__name__)
@@ -74,9 +73,7 @@ class Server:
             else None
         )
         self.metrics = Metrics()
-        self._guard = Guard(
-            SERVICES, max_calls=config.max_calls, max_other_calls=_OTHER_CALLS, access=access, metrics=self.metrics
-        )
+        self._guard = Guard(SERVICES, max_calls=config.max_calls, access=access, metrics=self.metrics)
         self._switch = Switch(self._deploy(manifest, encoder, galleries))
         self._stop_metrics: Callable[[], None] = lambda: None
         self._stop_tracing: Callable[[], None] = lambda: None
@@ -87,10 +84,14 @@ class Server:
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(
             interceptors=interceptors,
-            # The guard refuses with a clear error. This also bounds calls whose messages have not reached it yet, and
-            # leaves room for those that the guard is about to end.
-            maximum_concurrent_rpcs=config.max_calls + 2 * _OTHER_CALLS,
-            options=server_options(config.limits),
+            # The guard refuses with a clear error. This also bounds calls whose messages have not reached it yet.
+            maximum_concurrent_rpcs=config.max_calls + _OTHER_CALLS,
+            options=[
+                ("grpc.max_receive_message_length", config.limits.max_message_bytes),
+                ("grpc.max_send_message_length", config.limits.max_message_bytes),
+                # Otherwise a second server on the same port starts silently and takes half of the calls.
+                ("grpc.so_reuseport", 0),
+            ],
         )
         self._server.add_generic_rpc_handlers((self._switch,))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)

@@ -28,7 +28,6 @@ from gfp_serve.errors import (
 from gfp_serve.service.access import Access
 from gfp_serve.service.message_size import check_num_values
 from gfp_serve.service.metrics import Metrics
-from gfp_serve.service.open_places import OpenPlaces
 from gfp_serve.wire.status import is_answerable, reason_of, to_status
 
 _log = logging.getLogger(__name__)
@@ -36,8 +35,6 @@ _log = logging.getLogger(__name__)
 Parse = Callable[[bytes], Any]
 
 REQUEST_ID = "x-request-id"
-# A call that needs no token must send its request within this time.
-_REQUEST_S = 10.0
 # An id that the caller chose is used if it looks like this, because it ends up in logs.
 _VALID_ID = re.compile(r"[A-Za-z0-9._:/-]{1,64}")
 
@@ -48,16 +45,12 @@ _REJECTIONS = (OverloadedError, ClosedError, UnauthenticatedError, ForbiddenErro
 class Guard(grpc.aio.ServerInterceptor):
     """Wraps each method of the `services` (full names), so that servicers need no error handling of their own.
 
-    For methods of other services (health, reflection) it only checks the token, parses the requests, and gives them
-    `max_other_calls` places of their own (see `open_places`).
+    For methods of other services (health, reflection) it only checks the token and parses the requests.
     """
 
-    def __init__(
-        self, services: tuple[str, ...], *, max_calls: int, max_other_calls: int, access: Access, metrics: Metrics
-    ) -> None:
+    def __init__(self, services: tuple[str, ...], *, max_calls: int, access: Access, metrics: Metrics) -> None:
         self.num_calls = 0
         self._max_calls = max_calls
-        self._other_places = OpenPlaces(max_other_calls)
         self._access = access
         self._metrics = metrics
         self._prefixes = tuple(f"/{service}/" for service in services)
@@ -86,7 +79,7 @@ class Guard(grpc.aio.ServerInterceptor):
             return self._refusing(method, error)
         parse = _parser(method, handler.request_deserializer)
         if not method.startswith(self._prefixes):
-            return _with_our_parser(handler, parse, self._other_places)
+            return _with_our_parser(handler, parse)
         request_id = _request_id(metadata)
 
         # Parsed here, because gRPC's own answer to bytes that are not a message gives no reason.
@@ -175,35 +168,26 @@ class Guard(grpc.aio.ServerInterceptor):
 _CODES = {code.value[0]: code.name for code in grpc.StatusCode}
 
 
-def _with_our_parser(handler: Any, parse: Parse, places: OpenPlaces) -> Any:
+def _with_our_parser(handler: Any, parse: Parse) -> Any:
     """The handler of a service that is not ours, with an error of ours for bytes that are not its message."""
 
     # As a stream, whatever the method is, because then this parses.
     async def answer(_contents: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
-        status, peer = Status(), context.peer()
+        status = Status()
         try:
             async with aclosing(_requests(parse, context)) as requests:
                 if handler.request_streaming:
-                    with places.while_open(peer):
-                        async for reply in handler.stream_stream(requests, context):
-                            yield reply
+                    async for reply in handler.stream_stream(requests, context):
+                        yield reply
                     return
-                with places.until_request(peer):
-                    async with asyncio.timeout(_REQUEST_S):
-                        request = await anext(requests, None)
-                if request is None:  # the caller has nothing to ask
+                async for request in requests:
+                    if handler.response_streaming:
+                        await handler.unary_stream(request, context)  # health's Watch writes its replies itself
+                    else:
+                        yield await handler.unary_unary(request, context)
                     return
-                if not handler.response_streaming:
-                    yield await handler.unary_unary(request, context)
-                    return
-                with places.while_open(peer):
-                    await handler.unary_stream(request, context)  # health's Watch writes its replies itself
-        except (InvalidRequestError, OverloadedError) as error:
+        except InvalidRequestError as error:
             status.CopyFrom(to_status(error))
-        except TimeoutError:
-            status.CopyFrom(
-                to_status(OutOfTimeError(f"no request came within {_REQUEST_S:g} s; send it with the call."))
-            )
         if status.code:
             await context.abort_with_status(rpc_status.to_status(status))
 
