@@ -103,7 +103,7 @@ class Checkpoint:
         """
         encoder = self.build_encoder()
         terms = self.config.terms
-        if not (terms.label_weight or terms.view_weight):  # nothing but the encoder learned
+        if not terms.learns_embedding:
             return encoder
         parts: dict[str, nn.Module] = {"statistics": CountedStatistics(self.objective["terms.basis"])}
         if terms.embedding_size:

@@ -56,8 +56,8 @@ class CountedStatistics(nn.Module):
 class Shares(NamedTuple):
     """The weight of each part in the similarity that is served. Parts that a run does not have are left out.
 
-    What general features learned bears clips that are cut or held still; counted pose statistics are better at actions
-    that differ in their order alone.
+    The part that learned from general features is better where clips are cut or people hold still; counted pose
+    statistics are better at actions that differ in their order alone.
     """
 
     tokens: float

@@ -39,7 +39,11 @@ class TermsConfig:
 
     label_weight: float = setting(0.0, "Weight of learning from labels: clips of a class come together.")
     statistics_weight: float = setting(0.0, "Weight of predicting the pose statistics of the whole, unchanged clip.")
-    view_weight: float = setting(0.0, "Weight of bringing two windows of a clip together, which needs no labels.")
+    view_weight: float = setting(
+        0.0,
+        "Weight of bringing two windows of a clip together, which needs no labels. A step then sees half as many "
+        "clips, each twice.",
+    )
     temperature: float = setting(0.1, "Sharpness by which labels and views are told apart; lower is sharper.")
     embedding_size: int = setting(256, "Numbers of what is learned of tokens, by labels and views; 0 = nothing.")
     general_size: int = setting(0, "Numbers of what is learned of general features; 0 = nothing.")
@@ -66,12 +70,11 @@ class TermsConfig:
         for name in ("embedding_size", "general_size"):
             if getattr(self, name) < 0:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be 0 or more.")
-        learns = bool(self.label_weight or self.view_weight)
-        if self.general_size and not learns:
+        if self.general_size and not self.learns_embedding:
             raise ValueError(
                 "--general-size needs --label-weight or --view-weight, from which its numbers are learned."
             )
-        if learns and not (self.embedding_size or self.general_size):
+        if self.learns_embedding and not (self.embedding_size or self.general_size):
             raise ValueError(
                 "--embedding-size and --general-size are both 0, so labels and views have nothing to teach; give one "
                 "of them some numbers."
@@ -83,9 +86,14 @@ class TermsConfig:
         return any((self.label_weight, self.statistics_weight, self.view_weight))
 
     @property
+    def learns_embedding(self) -> bool:
+        """Whether labels or views teach an embedding. Otherwise nothing but the encoder learns."""
+        return bool(self.label_weight or self.view_weight)
+
+    @property
     def read_tokens(self) -> bool:
         """Whether any term teaches the encoder. Otherwise only general features are learned from."""
-        return bool(self.statistics_weight or (self.embedding_size and (self.label_weight or self.view_weight)))
+        return bool(self.statistics_weight or (self.embedding_size and self.learns_embedding))
 
 
 class Lesson(NamedTuple):
@@ -122,7 +130,7 @@ class Terms(nn.Module):
         self.apply(init_weights)
         # Processes that share a run would wait for the gradients of a part that no term uses.
         if self.head is not None:
-            self.head.requires_grad_(bool(config.label_weight or config.view_weight))
+            self.head.requires_grad_(config.learns_embedding)
         self.statistics.requires_grad_(bool(config.statistics_weight))
         self.register_buffer("source_of_class", source_of_class)
         self.register_buffer("basis", basis)  # the directions of pose statistics that are served, see `learned_head`

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 import numpy as np
+from click.core import ParameterSource
 from torch import nn
 
 from gfp_serve.cli.options import Command
@@ -91,6 +92,7 @@ def gfp_export(
         preprocess = PreprocessConfig(sampling=sampling_for(model, SampleConfig()))
     else:
         checkpoint = Checkpoint.read(run)
+        _check_shares(checkpoint)
         model = checkpoint.build_embedding(Shares(*shares))
         # Lacking joints as evaluations give them to this model, whatever its encoder alone takes.
         preprocess = replace(checkpoint.preprocess, sampling=sampling_for(model, checkpoint.preprocess.sampling))
@@ -115,6 +117,16 @@ def gfp_export(
         f"{manifest.encoder_digest[:12]}; onnxruntime and torch differ by at most {difference:.1e} on "
         f"{len(canonical)} raw clips."
     )
+
+
+def _check_shares(checkpoint: Checkpoint) -> None:
+    """Raise `UsageError` for shares of a run that learned nothing beside its encoder."""
+    is_given = click.get_current_context().get_parameter_source("shares") is not ParameterSource.DEFAULT
+    if is_given and not checkpoint.config.terms.learns_embedding:
+        raise click.UsageError(
+            "--shares is of runs that learned an embedding from labels or views; this one has its encoder alone. Leave "
+            "it out, or give the run --label-weight or --view-weight."
+        )
 
 
 def _dimensions(checkpoint: Checkpoint) -> list[int]:

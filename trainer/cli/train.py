@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from gfp_serve.cli.options import Command, options_from
 from gfp_serve.cli.printing import say
@@ -55,6 +57,7 @@ def gfp_train(store: Path, run: Path, resume: bool, init: Path | None, config: T
 
     On several GPUs: torchrun --nproc-per-node 8 --no-python gfp-train ... (they share each step; the losses stay)
     """
+    _check_effect(config)
     if resume and init is not None:
         raise click.UsageError("--resume goes on with a run as it was started; leave out --init, which it remembers.")
     checkpoint = _checkpoint_to_resume(run, resume)
@@ -106,6 +109,24 @@ def _check_settings(started_with: TrainConfig, config: TrainConfig) -> None:
         raise click.UsageError(
             f"a run goes on with the settings it was started with, but {'; '.join(differing)}. Leave these out, or "
             f"start a new run in another folder."
+        )
+
+
+def _check_effect(config: TrainConfig) -> None:
+    """Raise `UsageError` for settings of the terms that were given although no term is used."""
+    if config.terms.are_used:
+        return
+    context = click.get_current_context()
+    names = [field.name for inner in (config.terms, config.views, config.class_draws) for field in fields(inner)]
+    given = [
+        f"--{name.replace('_', '-')}"
+        for name in names
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE and not name.endswith("_weight")
+    ]
+    if given:
+        raise click.UsageError(
+            f"{', '.join(given)}: without effect, because nothing is learned from labels, statistics or views; give a "
+            f"weight to --label-weight, --statistics-weight or --view-weight, or leave it out."
         )
 
 

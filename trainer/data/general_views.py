@@ -112,7 +112,7 @@ def with_other_motion(
     count, frames = bodies.shape[:2]
     is_joined = may_join.any(dim=1) & (_uniform(count, draws) < config.other_motion_odds)
     clip, frame = torch.arange(count, device=bodies.device), torch.arange(frames, device=bodies.device)
-    root = torch.where(bodies[:, :, 0].isnan(), bodies.nanmean(dim=2).nan_to_num(), bodies[:, :, 0])
+    root, on_ground = _roots(bodies)[:, :, 0], _on(bodies.device).on_ground
     joined = bodies
     for share, is_before in ((moments.before, True), (moments.after, False)):
         odds = torch.rand((count, count), generator=draws, device=draws.device)
@@ -122,8 +122,7 @@ def with_other_motion(
         place = frame + (frames - length)[:, None] * (1 if is_before else -1)
         taken = (place < frames if is_before else place >= 0) & is_joined[:, None]
         edge = length.clamp_max(frames - 1) if is_before else (frames - 1 - length).clamp_min(0)
-        shift = root[clip, edge] - root[other, -1 if is_before else 0]
-        shift = shift * torch.tensor([1.0, 0.0, 1.0], device=bodies.device)
+        shift = (root[clip, edge] - root[other, -1 if is_before else 0]) * on_ground
         theirs = bodies[other[:, None], place.clamp(0, frames - 1)] + shift[:, None, None]
         joined = torch.where(taken[..., None, None], theirs, joined)
     return joined
@@ -151,8 +150,7 @@ def change(
     seen = seen + config.offset_m * _normal((count, 1, joints, 3), draws)
     seen = seen + _each(noise) * _normal((count, frames, joints, 3), draws)
     stays = _uniform(count, draws) < config.no_travel_odds
-    root = torch.where(seen[:, :, :1].isnan(), seen.nanmean(dim=2, keepdim=True).nan_to_num(), seen[:, :, :1])
-    seen = torch.where(_each(stays), seen - root, seen)
+    seen = torch.where(_each(stays), seen - _roots(seen), seen)
     others = _uniform(count, draws) < config.other_layout_odds
     chosen = torch.randint(len(LAYOUT_WEIGHTS), (count,), generator=draws, device=bodies.device)
     seen = torch.where(_each(others), as_other_layout(seen, chosen), seen)
@@ -203,10 +201,10 @@ def with_limb_lengths(
     Of two partners, the second takes the factor of the first. Where the parent is lacking, a joint keeps its
     way from there.
     """
-    factors = factors[:, _FIRST_PARTNERS.to(factors.device)]
-    bones = (bodies - bodies[:, :, _PARENTS.to(bodies.device)]).nan_to_num()
-    longer = bones * (factors - 1)[:, None, :, None]
-    return bodies + _made_of(longer, _ON_THE_WAY.to(bodies.device))
+    tables = _on(bodies.device)
+    bones = (bodies - bodies[:, :, tables.parents]).nan_to_num()
+    longer = bones * (factors[:, tables.first_partners] - 1)[:, None, :, None]
+    return bodies + _made_of(longer, tables.on_the_way)
 
 
 def as_other_layout(
@@ -222,6 +220,11 @@ def as_other_layout(
     lacking = bodies[..., :1].isnan().to(bodies.dtype)
     spoiled = _made_of(lacking, is_used.to(bodies.dtype)) > 0
     return made.masked_fill(spoiled | ~is_used.any(dim=2)[:, None, :, None], torch.nan)
+
+
+def _roots(bodies: Float[Tensor, "clips frames joints 3"]) -> Float[Tensor, "clips frames 1 3"]:
+    """The spine base of each frame, or the middle of what is seen, or 0 where nothing is."""
+    return torch.where(bodies[:, :, :1].isnan(), bodies.nanmean(dim=2, keepdim=True).nan_to_num(), bodies[:, :, :1])
 
 
 def _made_of(
@@ -288,18 +291,17 @@ def _layout_weights() -> Tensor:
 
 
 _PARTNERS = _partners()
-_FIRST_PARTNERS = torch.minimum(_PARTNERS, torch.arange(MODEL_LAYOUT.num_joints))
-_PARENTS = torch.tensor([max(parent, 0) for parent in MODEL_LAYOUT.parents])
-_ON_THE_WAY = _on_the_way()
-_LEGS = _named("Knee", "Ankle", "Foot")
-_HIPS = _named("Hip", "SpineBase")
 # The layouts that differ in what the model sees of them.
 LAYOUT_WEIGHTS = _layout_weights()
 
 
 class _Tables(NamedTuple):
     partners: Int[Tensor, " joints"]
-    other_side: Float[Tensor, " 3"]
+    first_partners: Int[Tensor, " joints"]
+    parents: Int[Tensor, " joints"]
+    on_the_way: Float[Tensor, "joints joints"]
+    other_side: Float[Tensor, " 3"]  # factors that swap left and right
+    on_ground: Float[Tensor, " 3"]  # factors that take the height away
     legs: Bool[Tensor, " joints"]
     hips: Bool[Tensor, " joints"]
     layouts: Float[Tensor, "layouts joints joints"]
@@ -308,7 +310,17 @@ class _Tables(NamedTuple):
 @functools.cache
 def _on(device: torch.device) -> _Tables:
     """What never changes, copied to a device once: a copy in each step would wait for it."""
-    tables = _Tables(_PARTNERS, torch.tensor([-1.0, 1.0, 1.0]), _LEGS, _HIPS, LAYOUT_WEIGHTS)
+    tables = _Tables(
+        partners=_PARTNERS,
+        first_partners=torch.minimum(_PARTNERS, torch.arange(MODEL_LAYOUT.num_joints)),
+        parents=torch.tensor([max(parent, 0) for parent in MODEL_LAYOUT.parents]),
+        on_the_way=_on_the_way(),
+        other_side=torch.tensor([-1.0, 1.0, 1.0]),
+        on_ground=torch.tensor([1.0, 0.0, 1.0]),
+        legs=_named("Knee", "Ankle", "Foot"),
+        hips=_named("Hip", "SpineBase"),
+        layouts=LAYOUT_WEIGHTS,
+    )
     return _Tables(*(table.to(device) for table in tables))
 
 

@@ -181,6 +181,20 @@ def test_queries_of_the_store_itself_are_counted_though_cleaning_changes_their_l
     assert [stores.overlap(encoder, given, given.clips).num_queries for given in sets] == [5, 4]
 
 
+def test_clips_of_the_same_names_with_other_joints_are_told(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "store", num_clips=12, num_sources=2)
+    encoder = replace(suite_encoders([], "cpu", with_untrained=False)[0], data=data_summary(store))
+    stores = TrainingStores([store], [encoder])
+    given = read_set(find_sets(store.path)[0], ("label",), print)
+    # As when the recordings were imported again with another rate.
+    moved = [replace(clip, sequence=clip.sequence[1:]) for clip in given.clips]
+    found = stores.overlap(encoder, replace(given, sha256="2" * 64), moved)
+    assert found.is_doubtful
+    assert found.says == (
+        "it was trained on 0 of the 6 queries, by its store, and on clips with the names of 5 more, whose joints differ"
+    )
+
+
 def test_an_encoder_that_was_trained_on_the_queries_is_named_by_its_store(run: Path, tmp_path: Path) -> None:
     same = write_store(tmp_path / "data" / "copy", num_clips=12)
     words = [run, "--data", tmp_path / "data", *SMALL, "--change", "window", "--no-untrained"]

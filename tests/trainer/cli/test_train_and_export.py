@@ -330,6 +330,13 @@ def test_terms_are_named_when_they_cannot_be_learned(recording: Path, tmp_path: 
     succeed(gfp_train, tmp_path / "store", "--out", tmp_path / "run", *GENERAL, "--label-weight", 0, "--view-weight", 1)
 
 
+def test_shares_of_a_run_that_learned_no_embedding_are_refused(recording: Path, run: Path, tmp_path: Path) -> None:
+    result = invoke(gfp_export, run, "--out", tmp_path / "b", "--clips", recording, "--shares", 0.3, 0.5, 0.2)
+    assert result.exit_code == 2
+    assert "--shares is of runs that learned an embedding" in result.output
+    assert not (tmp_path / "b").exists()
+
+
 def test_an_existing_bundle_is_replaced_only_on_request(recording: Path, run: Path, pose_statistics: Path) -> None:
     result = invoke(gfp_export, run, "--out", pose_statistics, "--clips", recording)
     assert result.exit_code == 2
@@ -401,6 +408,9 @@ def test_a_finished_run_can_be_resumed_without_harm(store: Path, run: Path) -> N
         (["--seed", "99999999999999999999"], "--seed is 99999999999999999999; it must lie between 0 and 4294967295"),
         (["--peak-lr", "inf"], "they must be finite, with 0 < floor <= peak"),
         (["--batch-clips", "100"], "choose at most 18"),
+        (["--noise-m", "0", "--general-size", "8"], "needs --label-weight or --view-weight"),
+        (["--noise-m", "0", "--term-tokens", "8"], "--term-tokens, --noise-m: without effect, because nothing is"),
+        (["--clips-per-class", "2"], "--clips-per-class: without effect"),
     ],
 )
 def test_a_bad_setting_stops_before_training_with_exit_code_2(

@@ -34,7 +34,7 @@ class Draws:
     """What a change may draw from."""
 
     numbers: np.random.Generator
-    others: Sequence[Clip] = ()  # clips of other classes of the same set and layout
+    others: Sequence[Clip] = ()  # clips of other classes of the same fold and layout
 
 
 def as_it_is(clip: Clip, _: Draws) -> Clip:

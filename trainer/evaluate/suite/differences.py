@@ -1,7 +1,7 @@
 """Whether one encoder is better than another: differences over the same queries, with intervals."""
 
 from dataclasses import asdict, dataclass
-from math import lgamma, log
+from math import lgamma, log, sqrt
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -15,7 +15,8 @@ _TAILS = (2.5, 97.5)
 class Asked:
     """What the queries of a set have in common for all encoders and changes, with the draws of the bootstrap.
 
-    It draws people or recordings with replacement; single queries if there are fewer than `MIN_GROUPS` of these.
+    It draws people or recordings with replacement; single queries if there are fewer than `MIN_GROUPS` of these. Then
+    the intervals say nothing about other people.
     """
 
     def __init__(self, folds: Int[np.ndarray, " queries"], groups: Int[np.ndarray, " queries"], *, seed: int) -> None:
@@ -26,7 +27,9 @@ class Asked:
         self.group = np.unique(of_query, return_inverse=True)[1]
         count = int(self.group.max()) + 1
         draws = np.random.default_rng([seed, 3])
-        self.times = draws.multinomial(count, np.full(count, 1 / count), NUM_DRAWS)  # each group is drawn so often
+        self.times = draws.multinomial(count, np.full(count, 1 / count), NUM_DRAWS)  # how often each group is drawn
+        # A bootstrap of few groups is too narrow by this factor.
+        self.widening = sqrt(count / max(1, count - 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,9 @@ class Difference:
     high: float
     better: int  # queries that only the first answers right
     worse: int  # queries that only the other answers right
-    p_value: float  # McNemar's exact test over queries, both sides
+    # McNemar's exact test, both sides. It takes queries for independent, which those of one person are not. None for
+    # the mean of several changes of the same queries.
+    p_value: float | None
     num_queries: int
     drawn: str  # "people or recordings" or "queries": what the bootstrap drew
 
@@ -47,7 +52,7 @@ class Difference:
         """ "better" or "worse" if the interval leaves 0 out, else "not told apart"."""
         return "better" if self.low > 0 else "worse" if self.high < 0 else "not told apart"
 
-    def to_json(self) -> dict[str, float | int | str]:
+    def to_json(self) -> dict[str, float | int | str | None]:
         return {**asdict(self), "verdict": self.verdict}
 
 
@@ -78,10 +83,10 @@ def compare(
     """
     gain = first.astype(float) - other
     gains, weights = np.bincount(asked.group, asked.weight * gain), np.bincount(asked.group, asked.weight)
-    drawn = 100 * (asked.times @ gains) / (asked.times @ weights)
+    points = 100 * float(gains.sum() / weights.sum())
+    drawn = points + asked.widening * (100 * (asked.times @ gains) / (asked.times @ weights) - points)
     low, high = np.percentile(drawn, _TAILS)
     better, worse = int((gain > 0).sum()), int((gain < 0).sum())
-    points = 100 * float(gains.sum() / weights.sum())
     of = "people or recordings" if asked.draws_groups else "queries"
     found = Difference(points, float(low), float(high), better, worse, mcnemar(better, worse), len(gain), of)
     return found, drawn

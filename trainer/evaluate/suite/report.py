@@ -211,7 +211,7 @@ def _mean_of_changes(found: list[tuple[Difference, np.ndarray]]) -> tuple[Differ
     mean = mean_of(found)
     any_one = found[0][0]
     counts = sum(each.better for each, _ in found), sum(each.worse for each, _ in found)
-    return Difference(mean.points, mean.low, mean.high, *counts, 1.0, any_one.num_queries, any_one.drawn), draws
+    return Difference(mean.points, mean.low, mean.high, *counts, None, any_one.num_queries, any_one.drawn), draws
 
 
 def _asked(given: SplitSet, *, seed: int) -> Asked:

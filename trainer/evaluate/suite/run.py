@@ -30,7 +30,7 @@ from trainer.evaluate.suite.resume import SuiteState
 from trainer.evaluate.suite.sets import FoundSet, Say, read_set
 from trainer.schedule import LARGEST_SEED
 
-HIT = 0.5  # a moment that overlaps the action at least so much has found it
+HIT = 0.5  # a moment that overlaps the action by at least this share has found it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,15 +135,15 @@ def measure_set(
     """What each encoder finds on a set, as plain values for JSON."""
     name = given.clips.name
     gallery, queries = gallery_and_queries(given)
-    galleries = embedder.embed(_changed(given, gallery, CLEAN, seed), encoders, text=f"{name}, gallery")
+    galleries = embedder.embed(changed(given, gallery, CLEAN, seed), encoders, text=f"{name}, gallery")
     found: dict[str, dict[str, Any]] = {encoder.name: {"changes": {}} for encoder in encoders}
     for change in changes_of(given, changes):
         told: dict[str, Any] = {"change": change, "text": f"{name}, {change.name}"}
         asking = [encoder for encoder in encoders if change is CLEAN or not encoder.only_clean]
-        asked = embedder.embed(_changed(given, queries, change, seed), asking, **told)
+        asked = embedder.embed(changed(given, queries, change, seed), asking, **told)
         answering = galleries
         if change.of_gallery:
-            answering = embedder.embed(_changed(given, gallery, change, seed), asking, **told)
+            answering = embedder.embed(changed(given, gallery, change, seed), asking, **told)
         for encoder in asking:
             rows = _by_fold(given, asked[encoder.name], answering[encoder.name], gallery)
             found[encoder.name]["changes"][change.name] = _answered(rows, fold_of(given))
@@ -171,7 +171,8 @@ def changes_of(given: SplitSet, changes: Sequence[Change]) -> list[Change]:
     gallery, queries = gallery_and_queries(given)
     clips = given.clips.clips
     asked = [clips[index] for index in queries]
-    have_others = len({clip.layout for clip in asked}) == 1 and len({clip.label for clip in asked}) > 1
+    one_layout = len({clip.layout for clip in asked}) == 1
+    have_others = one_layout and all(len({clips[index].label for index in fold.test}) > 1 for fold in given.folds)
     return [
         change
         for change in changes
@@ -179,6 +180,23 @@ def changes_of(given: SplitSet, changes: Sequence[Change]) -> list[Change]:
         and all(change.fits(clips[index]) for index in gallery if change.of_gallery)
         and (have_others or not change.needs_others)
     ]
+
+
+def changed(given: SplitSet, chosen: np.ndarray, change: Change, seed: int) -> Iterator[tuple[Clip | None, Draws]]:
+    """Each chosen clip as it is changed, with its draws; None where nothing is left that could be sent."""
+    # A query is joined by queries of its own fold: others are clips of the gallery that answers it.
+    asked = (
+        {int(query): fold.test.tolist() for fold in given.folds for query in fold.test} if change.needs_others else {}
+    )
+    for index in chosen.tolist():
+        clip = given.clips.clips[index]
+        beside = [given.clips.clips[other] for other in asked.get(index, ())]
+        others = [each for each in beside if each.label != clip.label]
+        draws = draws_of(seed, given.clips.name, change.name, index, others)
+        try:
+            yield change.apply(clip, draws), draws
+        except InvalidSkeletonError:
+            yield None, draws
 
 
 def _without_unusable(given: SplitSet, say: Say) -> SplitSet:
@@ -215,19 +233,6 @@ def _check_cleaning(given: SplitSet, encoder: SuiteEncoder) -> None:
                 f"the clips of {given.clips.path} were imported with --{flag}, which cannot be undone, and "
                 f"{encoder.name} takes clips without; import them again with --no-{flag}."
             )
-
-
-def _changed(given: SplitSet, chosen: np.ndarray, change: Change, seed: int) -> Iterator[tuple[Clip | None, Draws]]:
-    """Each chosen clip as it is changed, with its draws; None where nothing is left that could be sent."""
-    asked = [given.clips.clips[index] for index in gallery_and_queries(given)[1]]
-    for index in chosen.tolist():
-        clip = given.clips.clips[index]
-        others = [each for each in asked if each.label != clip.label] if change.needs_others else []
-        draws = draws_of(seed, given.clips.name, change.name, index, others)
-        try:
-            yield change.apply(clip, draws), draws
-        except InvalidSkeletonError:
-            yield None, draws
 
 
 @dataclass(frozen=True, slots=True, eq=False)

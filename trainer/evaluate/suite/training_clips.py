@@ -56,11 +56,19 @@ class TrainingStores:
     def _overlap_with(self, data: dict[str, Any], given: LabelledSet, queries: Sequence[Clip]) -> Overlap:
         store = self._stores.get(data.get("content_sha256", ""))
         if store is not None:
+            learned = set(store.names[store.splits != TEST_SPLIT].tolist())
+            named = sum(f"{given.name}/{clip.name}" in learned for clip in queries)
             if data["content_sha256"] == given.sha256:  # cleaning its clips again may change their last digits
-                learned = set(store.names[store.splits != TEST_SPLIT].tolist())
-                count = sum(f"{given.name}/{clip.name}" in learned for clip in queries)
+                count = named
             else:
                 count = sum(self._is_in(store, clip) for clip in queries)
+            if named > count:
+                # As when the store was imported with other options, or holds another file of this name.
+                says = (
+                    f"it was trained on {count} of the {len(queries)} queries, by its store, and on clips with the "
+                    f"names of {named - count} more, whose joints differ"
+                )
+                return Overlap(says, None, is_doubtful=True)
             says = f"it was trained on {count} of the {len(queries)} queries" if count else "it saw none of the queries"
             return Overlap(f"{says}, by its store", count, is_doubtful=count > 0)
         if data.get("content_sha256") == given.sha256:

@@ -113,8 +113,15 @@ def test_people_are_drawn_if_there_are_enough_of_them_and_queries_otherwise() ->
     by_people, _ = compare(first, other, Asked(np.zeros(60, dtype=int), np.arange(60) // 10, seed=0))
     by_queries, _ = compare(first, other, Asked(np.zeros(60, dtype=int), np.arange(60) // 20, seed=0))
     assert (by_people.drawn, by_queries.drawn) == ("people or recordings", "queries")
-    assert by_people.low == 0
-    assert by_queries.low > 5
+    assert by_people.low <= 0 < 5 < by_queries.low
+
+
+def test_intervals_over_few_people_are_widened_as_a_bootstrap_of_few_is_too_narrow() -> None:
+    first, other = np.arange(60) % 10 < np.arange(60) // 10, np.zeros(60, dtype=bool)
+    asked = Asked(np.zeros(60, dtype=int), np.arange(60) // 10, seed=0)
+    _, drawn = compare(first, other, asked)
+    # The unbiased variance of a mean of six people, who got 0 to 5 of 10 answers right.
+    assert drawn.std() == pytest.approx(np.std([0, 10, 20, 30, 40, 50], ddof=1) / np.sqrt(6), rel=0.05)
 
 
 def test_the_interval_of_a_mean_over_sets_is_narrower_than_that_of_a_set() -> None:

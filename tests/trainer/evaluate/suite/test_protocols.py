@@ -14,7 +14,7 @@ from tests.support.small_runs import moving_body, write_store
 from trainer.evaluate.suite.changes import CHANGES
 from trainer.evaluate.suite.protocols import PROTOCOLS, Protocol, draw_by_class, split_of, split_set
 from trainer.evaluate.suite.recordings import join_recordings, overlap, overlaps
-from trainer.evaluate.suite.run import changes_of
+from trainer.evaluate.suite.run import changed, changes_of, gallery_and_queries
 from trainer.evaluate.suite.sets import FoundSet, LabelledSet, find_sets, read_set
 
 ALL = {"gallery_clips": 1000, "query_clips": 1000, "seed": 0}
@@ -240,6 +240,17 @@ def test_another_motion_is_not_asked_where_all_queries_are_of_one_class() -> Non
     one = split_set(replace(given, clips=(*given.clips[:3], replace(given.clips[3], label="rare"))), Protocol(), **ALL)
     names = [[change.name for change in changes_of(each, CHANGES)] for each in (whole, one)]
     assert set(names[0]) - set(names[1]) == {"other-motion"}
+
+
+def test_another_motion_comes_from_queries_of_the_same_fold() -> None:
+    given = split_set(labelled(["1", "2", "3", "4"]), Protocol(split="two folds of subjects"), **ALL)
+    change = next(change for change in CHANGES if change.name == "other-motion")
+    queries = gallery_and_queries(given)[1]
+    for index, (_, draws) in zip(queries, changed(given, queries, change, 0), strict=True):
+        fold = next(fold for fold in given.folds if index in fold.test)
+        own = {given.clips.clips[place].name for place in fold.test}
+        assert len(draws.others) == 4
+        assert {clip.name for clip in draws.others} < own
 
 
 def test_people_with_two_classes_make_no_recording() -> None:
