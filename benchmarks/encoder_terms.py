@@ -10,8 +10,9 @@ Seeds are the outer loop, so that what is missing when time runs out is a whole 
 from its checkpoint.
 
 STORE has the clips that are learned from, SETS the clip files that are asked (`gfp-evaluate suite`); no query may be in
-STORE. What is measured is the learned embedding alone: the mean of tokens, through the head if there is one, without
-pose statistics beside it. 1-NN in percent, as a mean over the sets.
+STORE. What is measured is the learned embedding alone, without pose statistics beside it: the mean of tokens, through
+the head if there is one; and for one side what is learned of general features, as in the shipped encoder. 1-NN in
+percent, as a mean over the sets.
 """
 
 import json
@@ -65,8 +66,9 @@ class Side:
     """A name in tables, and what is learned from. With `first`, half the time goes to that side, and its weights on."""
 
     objective: ObjectiveConfig
-    terms: dict[str, float]
+    terms: dict[str, Any]
     first: str = ""
+    from_tokens: bool = True  # else from general features, with the network of the presets
 
     @property
     def has_gfp(self) -> bool:
@@ -89,6 +91,9 @@ SIDES = {
     "labels": Side(NOTHING, {"label_weight": 1.0}),
     "labels and statistics": Side(NOTHING, {"label_weight": 1.0, "statistics_weight": 1.0}),
     "labels, statistics and GFP": Side(BESIDE, {"label_weight": 1.0, "statistics_weight": 1.0}),
+    "labels, of general features": Side(
+        NOTHING, {"label_weight": 1.0, "embedding_size": 0, "general_size": 352}, from_tokens=False
+    ),
     "GFP, then labels and statistics": Side(NOTHING, {"label_weight": 1.0, "statistics_weight": 1.0}, first="GFP"),
 }
 # The side whose number of steps those with GFP get too.
@@ -143,8 +148,9 @@ def run(
     settings = {"minutes": minutes, "threads": threads, "clips": len(training), "encoder": _sizes(ENCODER)}
     if report.setdefault("settings", settings) != settings:
         raise click.UsageError(f"{out} was measured with {report['settings']}; name another file for --out.")
-    if "clips_per_s" not in report:
-        report["clips_per_s"] = _speeds(training)
+    speeds = report.setdefault("clips_per_s", {})
+    if missing := [name for name, side in SIDES.items() if not side.first and name not in speeds]:
+        speeds |= _speeds(training, missing, speeds)
         _write(out, report)
     asked = _Asked(data, sets, clips)
     if "pose statistics" not in report:
@@ -152,7 +158,7 @@ def run(
         _write(out, report)
     for seed in range(seeds):
         for name in names:
-            for equal, plan in _plans(name, report["clips_per_s"], minutes).items():
+            for equal, plan in _plans(name, speeds, minutes).items():
                 rows = report.setdefault("runs", {}).setdefault(name, {}).setdefault(equal, {})
                 if str(seed) in rows:
                     continue
@@ -161,7 +167,9 @@ def run(
                 if checkpoint is None:
                     click.echo("Stopped; the same call goes on.", err=True)
                     return
-                rows[str(seed)] = asked.scores(_learned(checkpoint)) | {"steps": [steps for _, steps in plan]}
+                rows[str(seed)] = asked.scores(_learned(checkpoint, SIDES[name])) | {
+                    "steps": [steps for _, steps in plan]
+                }
                 _write(out, report)
                 click.echo(f"{name}, equal {equal}, seed {seed}: {rows[str(seed)]['means']}")
 
@@ -175,7 +183,7 @@ def _config(side: Side, seed: int) -> TrainConfig:
     return TrainConfig(
         encoder=ENCODER,
         objective=side.objective,
-        terms=TermsConfig(temperature=0.2, **side.terms),  # type: ignore[arg-type]
+        terms=TermsConfig(temperature=0.2, **side.terms),
         epochs=2,
         warmup_epochs=1,
         batch_clips=96,
@@ -187,14 +195,16 @@ def _config(side: Side, seed: int) -> TrainConfig:
     )
 
 
-def _speeds(training: ClipStore) -> dict[str, float]:
+def _speeds(training: ClipStore, names: list[str], known: dict[str, float]) -> dict[str, float]:
+    """Clips a second of these sides, as if they had been measured together with those that are known."""
     with tempfile.TemporaryDirectory() as folder:
         trainers = {
-            name: Trainer(_config(side, 0), training, Path(folder) / str(number))
-            for number, (name, side) in enumerate(SIDES.items())
-            if not side.first
+            name: Trainer(_config(SIDES[name], 0), training, Path(folder) / str(number))
+            for number, name in enumerate(dict.fromkeys([*names, STEPS_OF]))
         }
-        return {name: times.clips_per_s for name, times in measure_steps(trainers, rounds=9).items()}
+        found = {name: times.clips_per_s for name, times in measure_steps(trainers, rounds=9).items()}
+    then = known.get(STEPS_OF, found[STEPS_OF])
+    return {name: found[name] * then / found[STEPS_OF] for name in names}
 
 
 def _fitting(name: str, clips_per_s: dict[str, float], minutes: float) -> int:
@@ -245,9 +255,9 @@ class _Asked:
         return {"means": means, "sets": by_set}
 
 
-def _learned(checkpoint: Checkpoint) -> SuiteEncoder:
-    """The embedding that the tokens taught, alone."""
-    model = checkpoint.build_embedding(Shares(1, 0, 0))
+def _learned(checkpoint: Checkpoint, side: Side) -> SuiteEncoder:
+    """The embedding that was learned, alone."""
+    model = checkpoint.build_embedding(Shares(1, 0, 0) if side.from_tokens else Shares(0, 1, 0))
     preprocess = PreprocessConfig(
         cleaning=checkpoint.preprocess.cleaning, sampling=sampling_for(model, checkpoint.preprocess.sampling)
     )

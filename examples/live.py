@@ -2,6 +2,7 @@
 
     python examples/live.py                      start a server, replay the first shipped recording of person 3
     python examples/live.py --speed 10           ten times as fast as it was recorded
+    python examples/live.py --bundle pose-statistics
     python examples/live.py --address HOST:PORT --gallery-is-filled --recording RECORDING.npz
 
 The recordings of precog are untrimmed: a person prepares, acts, and returns. The gallery is filled with windows of the
@@ -35,6 +36,9 @@ console = Console(highlight=False, soft_wrap=True)
 @click.command(cls=Command, help=__doc__)
 @click.option("--recording", type=click.Path(path_type=Path, exists=True), default=RECORDINGS, show_default=True)
 @click.option("--subject", default="3", show_default=True, help="Replay the first clip of this person.")
+@click.option(
+    "--bundle", default=DEFAULT_BUNDLE.name, show_default=True, help="What the server serves that is started."
+)
 @click.option("--address", help="A server that runs already. [default: one is started, with an empty gallery]")
 @click.option("--gallery-is-filled", is_flag=True, help="Use the server's gallery as it is.")
 @click.option(
@@ -44,11 +48,13 @@ console = Console(highlight=False, soft_wrap=True)
     show_default=True,
     help="How many times faster than real time.",
 )
-def main(recording: Path, subject: str, address: str | None, gallery_is_filled: bool, speed: float) -> None:
+def main(
+    recording: Path, subject: str, bundle: str, address: str | None, gallery_is_filled: bool, speed: float
+) -> None:
     clips = list(read_clips(recording))
     replayed = next((clip for clip in clips if clip.subject == subject), clips[0])
     with ExitStack() as stack:
-        client = stack.enter_context(Client(address or stack.enter_context(serving(DEFAULT_BUNDLE))))
+        client = stack.enter_context(Client(address or stack.enter_context(serving(Path(bundle)))))
         if not gallery_is_filled:
             others = [clip for clip in clips if clip.subject != replayed.subject and clip.label]
             items = [item for clip in others for item in windows_of(clip)]
