@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gfp_serve.preprocess import MODEL_LAYOUT
-from trainer.body_frame import bodies_turned, in_body_frame
+from trainer.body_frame import SPINE_BASE, bodies_turned, in_body_frame
 from trainer.embedding import PoseStatistics
 
 # Numbers of `PoseStatistics`.
@@ -51,7 +51,11 @@ class GeneralFeatures(nn.Module):
         ordered = torch.where(has, places, mean).sort(dim=3).values
         ordered = ordered[..., [round(share * (ordered.shape[3] - 1)) for share in _SHARES]]
         ordered = ordered.transpose(2, 3)  # rows, 3, shares, joints
-        ordered = self.statistics.with_lacking(ordered, (count > 0).transpose(2, 3), self.statistics.from_parent)
+        # At the spine base's place is its path, from which nothing hangs: joints stand to the base itself, at 0.
+        is_base = torch.arange(ordered.shape[3], device=ordered.device) == SPINE_BASE
+        standing = torch.where(is_base, 0.0, ordered)
+        standing = self.statistics.with_lacking(standing, (count > 0).transpose(2, 3), self.statistics.from_parent)
+        ordered = torch.where(is_base, ordered, standing)
         return torch.cat([counted, ordered.flatten(1)], dim=1)
 
 
