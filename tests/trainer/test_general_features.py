@@ -60,6 +60,16 @@ def test_a_joint_that_is_lacking_throughout_stands_to_its_parent(bodies: torch.T
     assert torch.isfinite(GeneralFeatures()(torch.full_like(bodies, torch.nan))).all()
 
 
+def test_hips_that_are_lacking_throughout_do_not_go_where_the_root_went(bodies: torch.Tensor) -> None:
+    hips = [MODEL_LAYOUT.joint_names.index(name) for name in ("SpineBase", "HipLeft", "HipRight")]
+    walking = bodies + torch.linspace(0, 3, 120)[None, :, None, None] * torch.tensor([1.0, 0.0, 0.0])
+    staying, walking = bodies.clone(), walking.clone()
+    staying[:, :, hips] = walking[:, :, hips] = torch.nan
+    found, moved = order_statistics(staying), order_statistics(walking)
+    torch.testing.assert_close(found[..., hips[1:]], moved[..., hips[1:]], atol=1e-5, rtol=0)
+    assert (found[..., hips[0]] - moved[..., hips[0]]).abs().max() > 0.5
+
+
 def test_the_head_scales_both_kinds_of_features_by_those_it_was_fitted_to(bodies: torch.Tensor) -> None:
     torch.manual_seed(0)
     head = GeneralHead(8, 4)

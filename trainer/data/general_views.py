@@ -42,11 +42,11 @@ class GeneralViewsConfig:
     scale: float = setting(0.12, "Spread (std) of sizes.")
     limb_lengths: float = setting(0.1, "Spread (std) of the logarithm of each limb's length, the same on both sides.")
     offset_m: float = setting(0.01, "Spread (std) of a joint's constant error.")
-    noise_m: float = setting(0.01, "Largest spread (std) of a joint's error in each frame.")
+    noise_m: float = setting(0.02, "Largest spread (std) of a joint's error in each frame.")
     no_travel_odds: float = setting(0.25, "Odds that each frame is seen from its root, as MediaPipe's are.")
     other_layout_odds: float = setting(0.4, "Odds that a clip has the joints that another layout gives.")
     hidden_legs_odds: float = setting(0.15, "Odds that legs are not seen; half of the time hips are not either.")
-    lost_joints_odds: float = setting(0.2, "Odds that some joints are lost for a while.")
+    lost_joints_odds: float = setting(0.35, "Odds that some joints are lost for a while.")
     flat_odds: float = setting(0.25, "Odds that a camera takes the depth away.")
 
     def __post_init__(self) -> None:
