@@ -1,4 +1,6 @@
-"""Files that appear whole or not at all and survive a power cut, and locks that keep other processes out."""
+"""Files that appear whole or not at all and survive a power cut, locks that keep other processes out, and the gate
+for files that users name: only ordinary files are opened, and not more of them is read than was allowed.
+"""
 
 import errno
 import fcntl
@@ -6,14 +8,18 @@ import hashlib
 import os
 import re
 import secrets
+import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 # A writer that lives writes more often than this, even if it verifies what it has written in between.
 _ABANDONED_AFTER_S = 3600.0
+
+# Tokens, certificates, settings, joint maps, digests and other small files that are read whole.
+MAX_SMALL_FILE_BYTES = 4 * 2**20
 
 # In bytes. File systems take 255, and the name of an unfinished file has 14 more than that of the file.
 _LONGEST_NAME = 240
@@ -87,6 +93,65 @@ def write_whole(path: Path, content: bytes | str, *, mode: int = 0o666) -> None:
         file.write(content.encode() if isinstance(content, str) else content)
 
 
+def open_ordinary(path: Path, *, at_most: int | None = None) -> BinaryIO:
+    """Open a file that a user named, to read its bytes. It must be an ordinary file of at most `at_most` bytes.
+
+    Pipes would be waited for, devices never end, and a file that is mostly a hole can be larger than memory.
+    Raises `OSError`, with what is wrong as its `strerror`; the path is its `filename`.
+    """
+    _refuse_others(path, os.stat(path), at_most)  # noqa: PTH116 (follows links, which containers use for secrets)
+    # Between the two looks, somebody may have put a pipe there: opening it must not wait either.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        _refuse_others(path, os.fstat(descriptor), at_most)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_ordinary(path: Path, *, at_most: int) -> bytes:
+    """The content of a file that a user named, at most `at_most` bytes. See `open_ordinary`, also for the errors."""
+    with open_ordinary(path, at_most=at_most) as file:
+        size = os.fstat(file.fileno()).st_size
+        content = file.read(size + 1)
+        if len(content) > size:  # it grows while it is read, or is one of the system's, which say that they are empty
+            content += file.read(at_most + 1 - len(content))
+    if len(content) > at_most:
+        raise _too_large(path, at_most)
+    return content
+
+
+def _refuse_others(path: Path, about: os.stat_result, at_most: int | None) -> None:
+    if stat.S_ISDIR(about.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "it is a folder, and a file is needed", str(path))
+    if not stat.S_ISREG(about.st_mode):
+        kind = next((name for is_one, name in _KINDS if is_one(about.st_mode)), "something else")
+        raise OSError(
+            errno.EINVAL,
+            f"it is {kind}, not an ordinary file; write what it gives into a file, and name that",
+            str(path),
+        )
+    if at_most is not None and about.st_size > at_most:
+        raise _too_large(path, at_most)
+
+
+_KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a disk"),
+)
+
+
+def _too_large(path: Path, at_most: int) -> OSError:
+    return OSError(
+        errno.EFBIG,
+        f"it has more than {at_most / 2**20:,.0f} MiB, the most that such a file may have; name another, or cut it",
+        str(path),
+    )
+
+
 def sync_file(path: Path) -> None:
     """Make the content of a file durable that was written by other means."""
     _sync(path)
@@ -107,7 +172,8 @@ def lock(path: Path, *, create: bool = False) -> int:
     was replaced or removed before the lock was taken. Callers say in their own words what that means. Raises another
     `OSError` that names `path` when it cannot be opened, or when its file system has no locks.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT if create else os.O_RDONLY, 0o600)
+    # Without waiting: somebody may have put a pipe in the file's place.
+    descriptor = os.open(path, (os.O_RDWR | os.O_CREAT if create else os.O_RDONLY) | os.O_NONBLOCK, 0o600)
     try:
         _lock(path, descriptor)
     except BaseException:

@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
+from gfp_serve.array_files import shown
 from gfp_serve.conventions import STANDARD, Conventions, decide, to_standard
 from gfp_serve.errors import DamagedFileError, InvalidSkeletonError
 from gfp_serve.formats import ntu
 from gfp_serve.formats.bodies import without_empty_places
 from gfp_serve.formats.clip import TEST_SPLIT, TRAIN_SPLIT, Clip
 from gfp_serve.formats.image_clips import image_axis
-from gfp_serve.formats.npy_array import shown
 from gfp_serve.formats.ntu_actions import ACTIONS
 from gfp_serve.formats.pickled_array import PickledArray
 from gfp_serve.formats.plain_pickle import load

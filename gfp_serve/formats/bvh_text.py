@@ -15,7 +15,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from gfp_serve.errors import DamagedFileError
-from gfp_serve.formats.text import damaged_line
+from gfp_serve.files import read_ordinary
+from gfp_serve.formats.text import MAX_TEXT_BYTES, damaged_line
 
 # Follows the name of an end site; without a name of its own it has that of the joint it belongs to.
 END_SITE = " end"
@@ -65,7 +66,7 @@ def parse(path: Path) -> tuple[list[Joint], Float64[np.ndarray, "frames columns"
 def _text_of(path: Path) -> str:
     """The file's text, in which every line ends in a single line feed."""
     try:
-        content = path.read_bytes()
+        content = read_ordinary(path, at_most=MAX_TEXT_BYTES)
     except OSError as error:
         raise DamagedFileError(f"{path} cannot be read: {error.strerror}.") from error
     encoding = next((name for mark, name in _BYTE_ORDER_MARKS if content.startswith(mark)), "utf-8")

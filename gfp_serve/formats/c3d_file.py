@@ -17,6 +17,7 @@ from jaxtyping import Float64
 
 from gfp_serve.conventions import METRES, Conventions, Unit
 from gfp_serve.errors import DamagedFileError
+from gfp_serve.files import open_ordinary
 from gfp_serve.formats.clip import Clip
 from gfp_serve.formats.markers import Markers, body_of, guess_of
 from gfp_serve.formats.remark import Remark
@@ -24,6 +25,8 @@ from gfp_serve.joint_map import JointMap
 
 _UNITS: dict[str, Unit] = {"meters": "m", "metres": "m", "millimeters": "mm", "centimeters": "cm", "inches": "in"}
 _UNITS |= {unit: unit for unit in METRES}
+# The frames of a file are held in memory. An hour of a hundred markers has 2 GiB.
+_MAX_BYTES = 4 * 2**30
 # What the package raises for files that are no C3D, or are damaged. It checks what it reads by assertions.
 _DAMAGED = (
     ArithmeticError,
@@ -85,7 +88,7 @@ class _Reader(c3d.Reader):  # type: ignore[misc]  # the package says no types
 def _parse(path: Path) -> Markers:
     try:
         # The package warns of what is checked here, and of what is left out.
-        with path.open("rb") as file, warnings.catch_warnings(), np.errstate(invalid="ignore"):
+        with open_ordinary(path, at_most=_MAX_BYTES) as file, warnings.catch_warnings(), np.errstate(invalid="ignore"):
             warnings.simplefilter("ignore")
             content = _Reader(file)
             names = _names(content)

@@ -15,15 +15,16 @@ from pathlib import Path
 
 import numpy as np
 
+from gfp_serve.array_files import UNREADABLE_ARCHIVE, check_size, opened_zip, read_arrays, words_of
 from gfp_serve.conventions import STANDARD, Conventions, decide, to_standard
 from gfp_serve.errors import (
     DamagedFileError,
     InvalidRequestError,
     UnknownLayoutError,
 )
+from gfp_serve.files import open_ordinary
 from gfp_serve.formats.clip import UNKNOWN_SUBJECT, Clip
 from gfp_serve.formats.image_clips import image_axis, standard_clip
-from gfp_serve.formats.npz_archive import UNREADABLE_ARCHIVE, check_size
 from gfp_serve.formats.remark import Remark
 from gfp_serve.joint_map import JointMap
 from gfp_serve.layouts import LAYOUTS, STANDARD_NAMES, Layout, layout_of, standard_name
@@ -213,21 +214,17 @@ class _Arrays:
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:
-    if not zipfile.is_zipfile(path):
-        raise DamagedFileError(f"{path} is not a clip file: it is not a zip archive, or was cut off; copy it again.")
-    name = ""
     try:
-        arrays = {}
-        # numpy does not close a damaged file that it opened itself.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            check_size(path, archive.zip)
-            for name in (*_REQUIRED, *_OPTIONAL):
-                if name in archive.files:
-                    arrays[name] = archive[name]
-        return arrays
+        with open_ordinary(path) as file:
+            if not zipfile.is_zipfile(file):
+                raise DamagedFileError(
+                    f"{path} is not a clip file: it is not a zip archive, or was cut off; copy it again."
+                )
+            with opened_zip(file) as archive:
+                check_size(path, archive, path.stat().st_size)
+                return read_arrays(archive, (*_REQUIRED, *_OPTIONAL))
     except UNREADABLE_ARCHIVE as error:
-        where = f"array {name!r} " if name else ""
-        raise DamagedFileError(f"{path}: {where}cannot be read: {error}.") from error
+        raise DamagedFileError(f"{path}: {words_of(error)}; copy it, or write it again.") from error
 
 
 def _layout(file: _Arrays, joint_map: JointMap | None) -> tuple[Layout, list[int] | None]:

@@ -12,11 +12,19 @@ from pathlib import Path
 
 import numpy as np
 
+from gfp_serve.array_files import (
+    UNREADABLE_ARCHIVE,
+    check_size,
+    fills,
+    open_archive,
+    open_member,
+    read_header,
+    words_of,
+)
 from gfp_serve.errors import DamagedFileError
 from gfp_serve.formats import ntu_actions, pku_mmd_actions
 from gfp_serve.formats.bodies import without_empty_places
 from gfp_serve.formats.clip import TEST_SPLIT, TRAIN_SPLIT, Clip
-from gfp_serve.formats.npz_archive import UNREADABLE_ARCHIVE
 from gfp_serve.layouts import NTU25
 
 FPS = 30.0
@@ -34,7 +42,7 @@ _CLASS_NAMES = {len(names): names for names in (ntu_actions.ACTIONS[:60], ntu_ac
 def is_data_set(path: Path) -> bool:
     """Whether this is an archive with the arrays of such a data set. A clip file is not."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_archive(path) as archive:
             return any(f"x_{split}.npy" in archive.namelist() for split in _SPLITS)
     except UNREADABLE_ARCHIVE:
         return False
@@ -49,7 +57,8 @@ def read(path: Path) -> Iterator[Clip]:
     numbered, `train_00000` and so on.
     Raises `DamagedFileError`, which names the array and the row.
     """
-    with _reading(path), zipfile.ZipFile(path) as archive:
+    with _reading(path), open_archive(path) as archive:
+        check_size(path, archive, path.stat().st_size)
         splits = [split for split in _SPLITS if f"x_{split}.npy" in archive.namelist()]
         arrays = {split: (_Array(path, archive, f"x_{split}"), _Array(path, archive, f"y_{split}")) for split in splits}
         labels = {split: _labels(*of_split) for split, of_split in arrays.items()}
@@ -75,17 +84,14 @@ class _Array:
         self.path, self.name = path, name
         if f"{name}.npy" not in archive.namelist():
             raise DamagedFileError(f"{path} has no array {name!r}; a data set has x_train, y_train, x_test and y_test.")
-        with _reading(path, f"array {name!r} "), archive.open(f"{name}.npy") as content:
-            old = np.lib.format.read_magic(content) == (1, 0)
-            read_header = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
+        with _reading(path, f"array {name!r} "), open_member(archive, name) as content:
             shape, fortran_order, dtype = read_header(content)
             self.start = content.tell()
         if dtype.kind not in "fiub" or fortran_order:
             order = " in column order" if fortran_order else ""
             raise self.damaged(f"holds {dtype}{order}; expected numbers in row order")
         self.shape, self.dtype = shape, dtype
-        length = self.start + math.prod(shape) * dtype.itemsize
-        if archive.getinfo(f"{name}.npy").file_size != length:
+        if not fills(shape, dtype, archive.getinfo(f"{name}.npy").file_size - self.start):
             raise self.damaged(f"announces {' × '.join(map(str, shape))} numbers, but has more or fewer: copy it again")
 
     def rows(self) -> Iterator[np.ndarray]:
@@ -94,8 +100,8 @@ class _Array:
         row = 0
         with (
             _reading(self.path, f"array {self.name!r} "),
-            zipfile.ZipFile(self.path) as archive,
-            archive.open(f"{self.name}.npy") as content,
+            open_archive(self.path) as archive,
+            open_member(archive, self.name) as content,
         ):
             content.read(self.start)
             for row in range(self.shape[0]):
@@ -133,7 +139,7 @@ def _reading(path: Path, what: str = "") -> Iterator[None]:
     try:
         yield
     except UNREADABLE_ARCHIVE as error:
-        raise DamagedFileError(f"{path}: {what}cannot be read: {error}; copy it again.") from error
+        raise DamagedFileError(f"{path}: {what}cannot be read: {words_of(error)}; copy it again.") from error
 
 
 def _shape(array: _Array) -> str:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from gfp_serve.array_files import shown
 from gfp_serve.conventions import STANDARD, Conventions, to_standard
 from gfp_serve.errors import DamagedFileError
+from gfp_serve.files import open_ordinary
 from gfp_serve.formats.clip import Clip
-from gfp_serve.formats.npy_array import shown
 from gfp_serve.formats.remark import Remark
 from gfp_serve.layouts import HUMANML22
 
@@ -64,7 +65,7 @@ def _description(path: Path | None) -> str:
     if path is None:
         return ""
     try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            return file.readline(_MAX_TEXT_BYTES).split("#")[0].strip()
+        with open_ordinary(path) as file:
+            return file.readline(_MAX_TEXT_BYTES).decode("utf-8", errors="replace").split("#")[0].strip()
     except OSError as error:
         raise DamagedFileError(f"{path} cannot be read: {error.strerror}.") from error

@@ -9,6 +9,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from gfp_serve.errors import DamagedFileError
+from gfp_serve.files import open_ordinary, read_ordinary
+from gfp_serve.formats.text import MAX_TEXT_BYTES
 
 # No image and no recording has coordinates as large as this.
 LARGEST = 1e9
@@ -23,7 +25,7 @@ def load(path: Path) -> Any:
     Raises `DamagedFileError`, which names the line.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_ordinary(path, at_most=MAX_TEXT_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DamagedFileError(
             f"{path} is not a text file: byte {error.start} is not UTF-8. Save it as UTF-8, or copy it again."
@@ -43,7 +45,7 @@ def load(path: Path) -> Any:
 def head_of(path: Path) -> bytes:
     """The beginning of a file, which has the keys of its format; nothing if it cannot be read."""
     try:
-        with path.open("rb") as file:
+        with open_ordinary(path) as file:
             return file.read(_HEAD_BYTES)
     except OSError:
         return b""

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from gfp_serve.array_files import shown
 from gfp_serve.conventions import Conventions
 from gfp_serve.errors import DamagedFileError
 from gfp_serve.formats import agcn, humanml3d
 from gfp_serve.formats.clip import Clip
-from gfp_serve.formats.npy_array import open_array, shown
+from gfp_serve.formats.npy_array import open_array
 from gfp_serve.formats.remark import Remark
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from gfp_serve.errors import DamagedFileError
+from gfp_serve.files import open_ordinary
 from gfp_serve.formats.bodies import without_empty_places
 from gfp_serve.formats.clip import NO_SPLIT, TEST_SPLIT, TRAIN_SPLIT, Clip
 from gfp_serve.formats.pku_mmd_actions import ACTIONS
@@ -42,7 +43,7 @@ def is_recording(path: Path) -> bool:
     if not _NAME.fullmatch(path.stem):
         return False
     try:
-        with path.open("rb") as file:
+        with open_ordinary(path) as file:
             return b"," not in file.readline(_COLUMNS * 40)
     except OSError:
         return True  # the reader says why

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from gfp_serve.errors import DamagedFileError
+from gfp_serve.files import open_ordinary
 from gfp_serve.formats.pickled_array import NotPlainError, PickledArray, PickledDtype
 
 # What pickle's code and this package raise for a program that makes no sense, found by damaging files.
@@ -41,6 +42,8 @@ _OPCODES = (
 _OPCODE_NAMES = {ord(opcode.code): opcode.name for opcode in pickletools.opcodes}
 _BUFFERS_ELSEWHERE = ("NEXT_BUFFER", "READONLY_BUFFER")
 
+# What is in a pickle is held in memory. Those of the largest data sets have 3 GiB.
+_MAX_BYTES = 8 * 2**30
 # No number and no name of a function is longer. The longest call is that which makes an array.
 _MAX_LINE, _MAX_ARGUMENTS = 1000, 5
 # The escapes that Python 2 writes. Others would raise a warning.
@@ -61,7 +64,7 @@ def load(path: Path) -> Any:
     or has anything else in it, which it names.
     """
     try:
-        with path.open("rb") as file:
+        with open_ordinary(path, at_most=_MAX_BYTES) as file:
             return load_stream(file, os.fstat(file.fileno()).st_size, str(path))
     except OSError as error:
         raise DamagedFileError(f"{path} cannot be read: {error.strerror}.") from error

@@ -7,6 +7,10 @@ import numpy as np
 from jaxtyping import Float64
 
 from gfp_serve.errors import DamagedFileError
+from gfp_serve.files import read_ordinary
+
+# Texts are read whole, and what is made of one takes up to some tens of times its size.
+MAX_TEXT_BYTES = 512 * 2**20
 
 
 def read_lines(path: Path) -> list[str]:
@@ -15,7 +19,7 @@ def read_lines(path: Path) -> list[str]:
     Raises `DamagedFileError` for a file that cannot be read or is not text.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_ordinary(path, at_most=MAX_TEXT_BYTES).decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise DamagedFileError(
             f"{path} is not a text file: byte {error.start} is not UTF-8. Save it as UTF-8, or copy it again."

@@ -6,7 +6,6 @@ says in `layout_name` or `keypoints_symmetry` whose joints these are (VideoPose3
 data/prepare_data_h36m.py). A mapping is a pickle inside the archive; it is never unpickled, see `plain_pickle`.
 """
 
-import io
 import re
 import zipfile
 from collections import Counter
@@ -14,16 +13,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
+from gfp_serve.array_files import (
+    UNREADABLE_ARCHIVE,
+    check_size,
+    open_archive,
+    open_member,
+    read_header,
+    shown,
+    words_of,
+)
 from gfp_serve.conventions import Conventions, to_standard
 from gfp_serve.errors import DamagedFileError, InvalidSkeletonError
 from gfp_serve.formats.clip import NO_FRAMES, NO_SPLIT, TEST_SPLIT, TRAIN_SPLIT, Clip
 from gfp_serve.formats.image_clips import standard_clip
-from gfp_serve.formats.npy_array import read_header, shown
-from gfp_serve.formats.npz_archive import UNREADABLE_ARCHIVE, check_size
 from gfp_serve.formats.pickled_array import PickledArray
 from gfp_serve.formats.plain_pickle import PickledDict, load_stream
 from gfp_serve.formats.remark import Remark
@@ -47,7 +53,7 @@ _MAX_SHARING = 10
 def is_data_set(path: Path) -> bool:
     """Whether this is such an archive. A clip file is not."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_archive(path) as archive:
             names = archive.namelist()
     except UNREADABLE_ARCHIVE:
         return False
@@ -59,8 +65,8 @@ def read(path: Path, said: Conventions) -> Iterator[Clip | Remark]:
 
     Raises `DamagedFileError`, which names the person and the action.
     """
-    with _reading(path), zipfile.ZipFile(path) as archive:
-        check_size(path, archive)
+    with _reading(path), open_archive(path) as archive:
+        check_size(path, archive, path.stat().st_size)
         content = {
             name: _content(path, archive, name)
             for name in (_SOLID, _FLAT, "metadata")
@@ -126,11 +132,8 @@ class _Take:
 def _content(path: Path, archive: zipfile.ZipFile, name: str) -> PickledDict:
     """The mapping in an array of the archive."""
     where = f"{path}: array {name!r}"
-    with cast(io.BufferedIOBase, archive.open(f"{name}.npy")) as file:
-        try:
-            shape, _, dtype = read_header(file)
-        except TypeError as error:
-            raise ValueError(f"the header of array {name!r} is damaged") from error
+    with open_member(archive, name) as file:
+        shape, _, dtype = read_header(file)
         if dtype.kind != "O" or shape != ():
             raise DamagedFileError(f"{where} is {dtype} of shape {shown(shape)}; expected one mapping by person.")
         value = load_stream(file, archive.getinfo(f"{name}.npy").file_size, where)
@@ -229,5 +232,5 @@ def _numbers(take: _Take) -> np.ndarray:
 def _reading(path: Path) -> Iterator[None]:
     try:
         yield
-    except (*UNREADABLE_ARCHIVE, RecursionError) as error:
-        raise DamagedFileError(f"{path} cannot be read: {str(error)[:200]}; copy it again.") from error
+    except UNREADABLE_ARCHIVE as error:
+        raise DamagedFileError(f"{path} cannot be read: {words_of(error)}; copy it again.") from error

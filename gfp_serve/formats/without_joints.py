@@ -1,12 +1,11 @@
 """Files that have motion and yet no places of joints, and how these are made of it."""
 
-import zipfile
 from pathlib import Path
 
+from gfp_serve.array_files import UNREADABLE_ARCHIVE, open_archive
 from gfp_serve.errors import DamagedFileError
 from gfp_serve.formats import humanml3d
 from gfp_serve.formats.npy_array import open_array
-from gfp_serve.formats.npz_archive import UNREADABLE_ARCHIVE
 
 _FROM_BLENDER = "Open it in Blender and export the armature as Motion Capture (.bvh)."
 _BY_SUFFIX = {
@@ -44,7 +43,7 @@ def why(path: Path) -> str:
 
 def _is_body_model(path: Path) -> bool:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_archive(path) as archive:
             names = {name.removesuffix(".npy") for name in archive.namelist()}
     except UNREADABLE_ARCHIVE:
         return False

@@ -4,6 +4,7 @@ The text starts with the number of frames. Each frame has the number of bodies. 
 starts with its ID, the number of joints, and for each joint a line of 12 fields that starts with x, y, z.
 """
 
+import os
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -12,7 +13,9 @@ import numpy as np
 from jaxtyping import Float32
 
 from gfp_serve.errors import DamagedFileError
+from gfp_serve.files import open_ordinary
 from gfp_serve.formats.ntu.limits import MAX_BODY_FRAMES
+from gfp_serve.formats.text import MAX_TEXT_BYTES
 from gfp_serve.layouts import NTU25
 
 _BODY_FIELDS, _JOINT_FIELDS = 10, 12
@@ -31,8 +34,8 @@ def parse(path: Path) -> Float32[np.ndarray, "frames bodies 25 3"]:
     padding = b"" if compiled is None else compiled.PADDING
     try:
         # The text is read directly into its place: copying it would take as long as scanning a tenth of it.
-        text = bytearray(path.stat().st_size + len(padding))
-        with path.open("rb") as file:
+        with open_ordinary(path, at_most=MAX_TEXT_BYTES) as file:
+            text = bytearray(os.fstat(file.fileno()).st_size + len(padding))
             text[file.readinto(text) :] = padding
     except OSError as error:
         raise DamagedFileError(f"{path} cannot be read: {error.strerror}.") from error

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from gfp_serve import array_files
 from gfp_serve.errors import DamagedFileError, InvalidRequestError
-from gfp_serve.formats import Clip, find_files, npz_archive, read_clips, write_clip_file
+from gfp_serve.formats import Clip, find_files, read_clips, write_clip_file
 from gfp_serve.layouts import BANDAI21, FLORENCE15, KINECT20, NTU25, Layout
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "clips"
@@ -198,7 +199,7 @@ def test_a_flipped_bit_in_the_positions_is_found(tmp_path: Path) -> None:
 def test_a_small_file_that_would_take_all_memory_is_refused_before_it_is_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(npz_archive, "_FREE_BYTES", 1_000_000)
+    monkeypatch.setattr(array_files, "_FREE_BYTES", 1_000_000)
     bomb = tmp_path / "bomb.npz"
     np.savez_compressed(bomb, positions=np.zeros((10_000, 25, 3), dtype=np.float32))
     with pytest.raises(DamagedFileError, match="would take 3 MB of memory, more than 50 times its own size"):
