@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -61,7 +61,7 @@ def open_archive(path: Path, *, at_most: int | None = None) -> Iterator[zipfile.
         yield archive
 
 
-def opened_zip(file: BinaryIO) -> zipfile.ZipFile:
+def opened_zip(file: io.BufferedIOBase) -> zipfile.ZipFile:
     """The zip in an open file. Raises one of `UNREADABLE_ARCHIVE`."""
     end = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # before zipfile reads the list
     if end and end[5] > _MAX_LIST_BYTES:
@@ -80,11 +80,19 @@ def check_size(name: object, archive: zipfile.ZipFile, num_bytes: int) -> None:
 
 
 def open_member(archive: zipfile.ZipFile, name: str) -> io.BufferedIOBase:
-    """Open the array of this name. Raises one of `UNREADABLE_ARCHIVE`."""
-    member = archive.getinfo(f"{name}.npy")
+    """Open a member of an archive, for example `positions.npy`. Raises one of `UNREADABLE_ARCHIVE`."""
+    member = archive.getinfo(name)
     if member.compress_type not in _METHODS:
         raise ValueError("it is compressed in a way that numpy does not use")
     return cast(io.BufferedIOBase, archive.open(member))
+
+
+def read_member(archive: zipfile.ZipFile, name: str, *, at_most: int) -> bytes:
+    """The content of a member, at most this many bytes. Raises one of `UNREADABLE_ARCHIVE`."""
+    if (size := archive.getinfo(name).file_size) > at_most:
+        raise ValueError(f"{name} has {size} bytes, and at most {at_most} are read")
+    with open_member(archive, name) as file:
+        return file.read()
 
 
 def read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
@@ -93,14 +101,14 @@ def read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
     Raises one of `UNREADABLE_ARCHIVE`: also if the header announces another size than the array has, for objects, and
     for text with characters that do not exist.
     """
-    with open_member(archive, name) as file:
+    with open_member(archive, f"{name}.npy") as file:
         shape, _, dtype = read_header(file)
         start = file.tell()
     if dtype.hasobject or dtype.kind == "V":
         raise ValueError(f"it holds {dtype}, and only numbers and text are read")
     if not fills(shape, dtype, archive.getinfo(f"{name}.npy").file_size - start):
         raise ValueError(f"its header announces {shown(shape)} of {dtype}, and it has more or fewer")
-    with open_member(archive, name) as file, _without_warnings():
+    with open_member(archive, f"{name}.npy") as file, _without_warnings():
         array = np.lib.format.read_array(file, allow_pickle=False)
     if dtype.kind == "U":
         codes = array.reshape(-1).view(np.dtype(np.uint32).newbyteorder(dtype.byteorder))

@@ -8,10 +8,8 @@ import dataclasses
 import hashlib
 import io
 import json
-import tokenize
 import typing
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,14 +18,34 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from gfp_serve.errors import BundleError
-from gfp_serve.files import remove_unfinished, sync_directory, unfinished_files, write_whole, written_whole
+from gfp_serve.array_files import (
+    UNREADABLE_ARCHIVE,
+    check_size,
+    open_archive,
+    opened_zip,
+    read_arrays,
+    read_member,
+    words_of,
+)
+from gfp_serve.errors import BundleError, DamagedFileError
+from gfp_serve.files import (
+    read_ordinary,
+    remove_unfinished,
+    sync_directory,
+    unfinished_files,
+    write_whole,
+    written_whole,
+)
+from gfp_serve.items import is_text
 from gfp_serve.layouts import LAYOUTS, layout_named
 from gfp_serve.preprocess import CleanConfig, PreprocessConfig, SampleConfig, prepare
 
 FORMAT_VERSION = 1
 MODEL_FILE, MANIFEST_FILE, CANONICAL_FILE = "encoder.onnx", "manifest.json", "canonical.npz"
-_FILES = (MODEL_FILE, MANIFEST_FILE, CANONICAL_FILE)
+# The most bytes that each file may have. No ONNX file can be larger than 2 GiB.
+_FILES = {MODEL_FILE: 2 * 2**30, MANIFEST_FILE: 4 * 2**20, CANONICAL_FILE: 64 * 2**20}
+# The wire cannot say larger numbers.
+_LARGEST_NUMBER = 2**63 - 1
 
 # An encoder counts as the exported one if the components of the canonical vectors differ by at most this. It is ten
 # times what the export allows between torch and onnxruntime, because processors and GPUs differ.
@@ -39,11 +57,8 @@ INPUT_NAME, OUTPUT_NAME = "clips", "embeddings"
 # What the graph of an encoder computes.
 Encode = Callable[[Float32[np.ndarray, "batch bodies frames joints 3"]], Float32[np.ndarray, "batch embedding_size"]]
 
-# What json, zipfile and numpy raise for content that was altered or cut off. RuntimeError is an encrypted zip.
-_DAMAGE = (
-    *(ValueError, KeyError, TypeError, OSError, EOFError, RuntimeError),
-    *(zipfile.BadZipFile, zlib.error, tokenize.TokenError),
-)
+# What json, zipfile and numpy raise for content that was altered or cut off.
+_DAMAGE = (*UNREADABLE_ARCHIVE, DamagedFileError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +165,7 @@ class Bundle:
             canonical = _unpack_canonical(files[CANONICAL_FILE], manifest.embedding_size)
         except _DAMAGE as error:
             raise BundleError(
-                f"{path} is not a usable bundle ({type(error).__name__}: {error}); copy or export it again."
+                f"{path} is not a usable bundle ({type(error).__name__}: {words_of(error)}); copy or export it again."
             ) from error
         digest = hashlib.sha256(files[MODEL_FILE]).hexdigest()
         if digest != manifest.model_sha256:
@@ -206,7 +221,11 @@ def _check_types(config_type: type, values: dict[str, Any], *, skip: str = "") -
         # True is an int in Python, but not a number in a manifest.
         if not isinstance(value, expected) or (isinstance(value, bool) and bool not in expected):
             names = " or ".join(part.__name__ for part in expected)
-            raise ValueError(f"{name} is {value!r}; it must be of type {names}")
+            raise ValueError(f"{name} is {repr(value)[:80]}; it must be of type {names}")
+        if isinstance(value, int) and abs(value) > _LARGEST_NUMBER:
+            raise ValueError(f"{name} is a number of more than 63 bits")
+        if isinstance(value, str) and not is_text(value):
+            raise ValueError(f"{name} has halves of characters (lone surrogates)")
 
 
 def _refuse_foreign(path: Path) -> None:
@@ -231,11 +250,14 @@ def _read_files(path: Path) -> dict[str, bytes]:
         raise BundleError(f"{path} does not exist; name a bundle, which gfp-export makes.")
     try:
         if path.is_dir():
-            return {name: (path / name).read_bytes() for name in _FILES}
-        with zipfile.ZipFile(path) as archive:
-            return {name: archive.read(name) for name in _FILES}
+            return {name: read_ordinary(path / name, at_most=most) for name, most in _FILES.items()}
+        with open_archive(path) as archive:
+            return {name: read_member(archive, name, at_most=most) for name, most in _FILES.items()}
     except _DAMAGE as error:
-        raise BundleError(f"{path} is not a bundle (a folder or zip with {', '.join(_FILES)}): {error}") from error
+        which = f"{Path(error.filename).name}: " if isinstance(error, OSError) and path.is_dir() else ""
+        raise BundleError(
+            f"{path} is not a bundle (a folder or zip with {', '.join(_FILES)}): {which}{words_of(error)}"
+        ) from error
 
 
 def _pack_canonical(clips: Iterable[CanonicalClip]) -> bytes:
@@ -250,11 +272,13 @@ def _pack_canonical(clips: Iterable[CanonicalClip]) -> bytes:
 
 
 def _unpack_canonical(content: bytes, embedding_size: int) -> tuple[CanonicalClip, ...]:
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        count = sum(name.startswith("sequence_") for name in arrays.files)
-        if count == 0:
-            raise BundleError(f"{CANONICAL_FILE} has no clips in it; export the bundle again.")
-        return tuple(_canonical_clip(arrays, number, embedding_size) for number in range(count))
+    with opened_zip(io.BytesIO(content)) as archive:
+        check_size(CANONICAL_FILE, archive, len(content))
+        arrays = read_arrays(archive, [name.removesuffix(".npy") for name in archive.namelist()])
+    count = sum(name.startswith("sequence_") for name in arrays)
+    if count == 0:
+        raise BundleError(f"{CANONICAL_FILE} has no clips in it; export the bundle again.")
+    return tuple(_canonical_clip(arrays, number, embedding_size) for number in range(count))
 
 
 def _canonical_clip(arrays: Mapping[str, np.ndarray], number: int, embedding_size: int) -> CanonicalClip:

@@ -5,6 +5,7 @@ for files that users name: only ordinary files are opened, and not more of them 
 import errno
 import fcntl
 import hashlib
+import io
 import os
 import re
 import secrets
@@ -93,7 +94,7 @@ def write_whole(path: Path, content: bytes | str, *, mode: int = 0o666) -> None:
         file.write(content.encode() if isinstance(content, str) else content)
 
 
-def open_ordinary(path: Path, *, at_most: int | None = None) -> BinaryIO:
+def open_ordinary(path: Path, *, at_most: int | None = None) -> io.BufferedReader:
     """Open a file that a user named, to read its bytes. It must be an ordinary file of at most `at_most` bytes.
 
     Pipes would be waited for, devices never end, and a file that is mostly a hole can be larger than memory.

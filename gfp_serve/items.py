@@ -1,5 +1,10 @@
-"""What galleries store and what searches return, as plain values: items, sources, neighbours, descriptions."""
+"""What galleries store and what searches return, as plain values: items, sources, neighbours, descriptions.
 
+`check_item` is the one gate for what is stored, whichever way it comes: by the wire, from Python, from a table, or with
+a snapshot.
+"""
+
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
@@ -7,7 +12,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float32
 
+from gfp_serve.errors import InvalidRequestError, quoted
+
 MAX_ID_LENGTH = 256
+MAX_RECORDING_LENGTH = 256
+# The most bytes of an item's texts and attributes, so that an answer has room for it. Servers may allow less.
+MAX_ITEM_BYTES = 2**20
 
 # The gallery that always exists. A request that names no gallery means this one.
 DEFAULT_GALLERY = "default"
@@ -91,3 +101,92 @@ class Neighbour(NamedTuple):
     similarity: float
     attributes: Mapping[str, Attribute]
     source: Source | None = None
+
+
+def check_item(item: Item) -> None:
+    """Raise `InvalidRequestError` for an item that cannot be stored, found again and sent. The vector is not checked.
+
+    Id, label, attributes and source are text that UTF-8 can encode, of at most `MAX_ITEM_BYTES` together.
+    """
+    if not (is_text(item.id) and 1 <= len(item.id) <= MAX_ID_LENGTH):
+        if not is_text(item.id):
+            raise InvalidRequestError(f"the id of an item is {_shown(item.id)}; {_TEXT}.")
+        shown = f"{item.id[:40]}…" if item.id else ""
+        raise InvalidRequestError(
+            f"the item id {shown!r} has {len(item.id)} characters; an id has 1 to {MAX_ID_LENGTH}."
+        )
+    if not is_text(item.label):
+        raise InvalidRequestError(f"the label of item {quoted(item.id)} is {_shown(item.label)}; {_TEXT}.")
+    for key, value in item.attributes.items():
+        if not (is_text(key) and _is_attribute(value)):
+            raise InvalidRequestError(
+                f"attribute {_shown(key)} of item {quoted(item.id)} is {_shown(value)}; an attribute is a text, a "
+                f"finite number, true or false, or a list of texts."
+            )
+    if item.source is not None:
+        check_source(item.source)
+    size = _num_bytes(item)
+    if size > MAX_ITEM_BYTES:
+        raise InvalidRequestError(
+            f"the id, label, attributes and source of item {quoted(item.id)} have {size} bytes; an item has at most "
+            f"{MAX_ITEM_BYTES}. Keep large facts elsewhere."
+        )
+
+
+def check_source(source: Source) -> None:
+    """Raise `InvalidRequestError` for a recording or seconds that cannot be."""
+    if not is_text(source.recording):
+        raise InvalidRequestError(f"the recording of its source is {_shown(source.recording)}; {_TEXT}.")
+    if not 1 <= len(source.recording) <= MAX_RECORDING_LENGTH:
+        raise InvalidRequestError(
+            f"the recording of its source has {len(source.recording)} characters; the name of a recording has 1 to "
+            f"{MAX_RECORDING_LENGTH}."
+        )
+    start, end = source.start_s, source.end_s
+    if not (_is_number(start) and _is_number(end) and 0 <= start <= end):
+        raise InvalidRequestError(
+            f"its source starts at {_shown(start)} s and ends at {_shown(end)} s; both are finite seconds from the "
+            f"start of the recording, and the end is not before the start."
+        )
+
+
+_TEXT = "it must be text, without lone surrogates"
+
+
+def is_text(value: object) -> bool:
+    """Whether this is text that UTF-8 can encode. Lone surrogates are the only part of a str that it cannot."""
+    if not isinstance(value, str):
+        return False
+    if value.isascii():
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_number(value: object) -> bool:
+    """Whether this is a finite number that a float can hold."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and abs(value) <= sys.float_info.max  # type: ignore[arg-type]  # false for NaN
+
+
+def _is_attribute(value: object) -> bool:
+    if isinstance(value, bool):
+        return True
+    return _is_number(value) or (all(map(is_text, value)) if isinstance(value, list) else is_text(value))
+
+
+def _num_bytes(item: Item) -> int:
+    texts = [item.id, item.label, *item.attributes]
+    for value in item.attributes.values():
+        texts += value if isinstance(value, list) else [value] if isinstance(value, str) else []
+    if item.source is not None:
+        texts.append(item.source.recording)
+    return sum(len(text) if text.isascii() else len(text.encode()) for text in texts)
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:40]}…{text[-40:]}"

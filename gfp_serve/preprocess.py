@@ -29,6 +29,8 @@ PREPROCESS_VERSION = 1
 # The layout that models see. Data in other layouts is mapped to it by joint name.
 MODEL_LAYOUT = NTU25
 MAX_BODIES = 2
+# So that a bundle cannot ask for more memory than a clip needs: 2.5 MB for two bodies.
+MAX_NUM_FRAMES = 4096
 
 _SPINE_BASE, _SPINE_MID, _SPINE_SHOULDER = (
     NTU25.joint_names.index(n) for n in ("SpineBase", "SpineMid", "SpineShoulder")
@@ -76,8 +78,11 @@ class SampleConfig:
     )
 
     def __post_init__(self) -> None:
-        if self.num_frames < 1:
-            raise ValueError(f"num_frames is {self.num_frames}; it must be at least 1. The published runs use 120.")
+        if not 1 <= self.num_frames <= MAX_NUM_FRAMES:
+            raise ValueError(
+                f"num_frames is {self.num_frames}; it must be from 1 to {MAX_NUM_FRAMES}. The published runs use "
+                f"120."
+            )
         if not 0.0 < self.crop <= 1.0:
             raise ValueError(f"crop is {self.crop}; it must be above 0 and at most 1. The published runs use 0.95.")
 

@@ -84,7 +84,7 @@ class _Array:
         self.path, self.name = path, name
         if f"{name}.npy" not in archive.namelist():
             raise DamagedFileError(f"{path} has no array {name!r}; a data set has x_train, y_train, x_test and y_test.")
-        with _reading(path, f"array {name!r} "), open_member(archive, name) as content:
+        with _reading(path, f"array {name!r} "), open_member(archive, f"{name}.npy") as content:
             shape, fortran_order, dtype = read_header(content)
             self.start = content.tell()
         if dtype.kind not in "fiub" or fortran_order:
@@ -101,7 +101,7 @@ class _Array:
         with (
             _reading(self.path, f"array {self.name!r} "),
             open_archive(self.path) as archive,
-            open_member(archive, self.name) as content,
+            open_member(archive, f"{self.name}.npy") as content,
         ):
             content.read(self.start)
             for row in range(self.shape[0]):

@@ -1,10 +1,8 @@
 """One array in a `.npy` file, which stays on disk."""
 
-import io
 import math
 import os
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
@@ -20,7 +18,7 @@ def open_array(path: Path) -> np.ndarray:
     """
     try:
         with open_ordinary(path) as file:
-            shape, fortran_order, dtype = read_header(cast(io.BufferedReader, file))
+            shape, fortran_order, dtype = read_header(file)
             start, size = file.tell(), os.fstat(file.fileno()).st_size
     except UNREADABLE_ARCHIVE as error:
         raise DamagedFileError(

@@ -132,7 +132,7 @@ class _Take:
 def _content(path: Path, archive: zipfile.ZipFile, name: str) -> PickledDict:
     """The mapping in an array of the archive."""
     where = f"{path}: array {name!r}"
-    with open_member(archive, name) as file:
+    with open_member(archive, f"{name}.npy") as file:
         shape, _, dtype = read_header(file)
         if dtype.kind != "O" or shape != ():
             raise DamagedFileError(f"{where} is {dtype} of shape {shown(shape)}; expected one mapping by person.")

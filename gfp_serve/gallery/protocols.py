@@ -1,7 +1,6 @@
 """The interface of galleries, and the checks that are the same for every backend."""
 
 import re
-import sys
 from collections.abc import Container, Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
@@ -16,10 +15,11 @@ from gfp_serve.errors import (
     GalleryNotFoundError,
     InvalidRequestError,
     ItemNotFoundError,
+    in_field,
     quoted,
 )
 from gfp_serve.filters import Filter
-from gfp_serve.items import DEFAULT_GALLERY, MAX_ID_LENGTH, Description, Effort, IndexKind, Item, Neighbour
+from gfp_serve.items import DEFAULT_GALLERY, Description, Effort, IndexKind, Item, Neighbour, check_item
 
 
 @runtime_checkable  # tests check arguments against their annotations
@@ -51,8 +51,8 @@ class Gallery(Protocol):
         search sees only some of them. If several items of one call have the same id, the last one is kept. Vectors are
         stored at length 1.
 
-        Raises `InvalidRequestError` for an item whose id, label, attributes or vector is not valid; its field is the
-        place in `items`, such as `items[3]`.
+        Raises `InvalidRequestError` for an item that `check_item` refuses, or whose vector is not valid; its field is
+        the place in `items`, such as `items[3]`.
         """
 
     def delete(self, ids: Sequence[str]) -> int:
@@ -140,23 +140,8 @@ def check_items(
     places = list({item.id: place for place, item in enumerate(items)}.values())
     for place in places:
         item, field = items[place], f"items[{place}]"
-        if not 1 <= len(item.id) <= MAX_ID_LENGTH:
-            shown = f"{item.id[:40]}…" if item.id else ""
-            raise InvalidRequestError(
-                f"the item id {shown!r} has {len(item.id)} characters; an id has 1 to {MAX_ID_LENGTH}.", field=field
-            )
-        if not (_is_text(item.id) and _is_text(item.label)):
-            raise InvalidRequestError(
-                f"the id or label of item {item.id!r} cannot be encoded as UTF-8; send text without lone surrogates.",
-                field=field,
-            )
-        for key, value in item.attributes.items():
-            if not (_is_text(key) and _is_attribute(value)):
-                raise InvalidRequestError(
-                    f"attribute {key!r} of item {item.id!r} is {value!r}; an attribute is a text, a finite number, "
-                    f"true or false, or a list of texts.",
-                    field=field,
-                )
+        with in_field(field):
+            check_item(item)
         if item.vector.shape != (embedding_size,):
             raise InvalidRequestError(
                 f"the vector of item {item.id!r} has shape {item.vector.shape}, but the vectors of this gallery have "
@@ -222,14 +207,3 @@ def filled_by_another_encoder(
         f"encoder {ours[0][:12]} ({ours[1]} numbers per vector) is used here. Vectors of two encoders cannot be "
         f"compared: use the bundle that filled the gallery, or another gallery."
     )
-
-
-def _is_text(value: object) -> bool:
-    # Lone surrogates are the only part of a str that UTF-8 cannot encode.
-    return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
-
-
-def _is_attribute(value: object) -> bool:
-    if isinstance(value, int | float):  # bool is an int
-        return abs(value) <= sys.float_info.max  # false for NaN, and for integers beyond the range of floats
-    return all(map(_is_text, value)) if isinstance(value, list) else _is_text(value)

@@ -10,12 +10,10 @@ from google.protobuf.struct_pb2 import Struct, Value
 from jaxtyping import Float32
 
 from gfp_serve.errors import InvalidRequestError, quoted
-from gfp_serve.items import Attribute, Item, Neighbour, Source
+from gfp_serve.items import Attribute, Item, Neighbour, Source, check_source
 from gfp_serve.moments import Moment
 from gfp_serve.v1 import gallery_pb2
 from gfp_serve.wire.arrays import write_embedding
-
-MAX_RECORDING_LENGTH = 256
 
 
 def write_item(
@@ -85,17 +83,9 @@ def write_source(source: Source) -> gallery_pb2.Source:
 
 def read_source(message: gallery_pb2.Source) -> Source:
     """Where an item was cut from. Raises `InvalidRequestError` for a recording or seconds that cannot be."""
-    if not 1 <= len(message.recording) <= MAX_RECORDING_LENGTH:
-        raise InvalidRequestError(
-            f"the recording of its source has {len(message.recording)} characters; the name of a recording has 1 to "
-            f"{MAX_RECORDING_LENGTH}."
-        )
-    if not 0 <= message.start_s <= message.end_s < math.inf:
-        raise InvalidRequestError(
-            f"its source starts at {message.start_s:g} s and ends at {message.end_s:g} s; both are finite seconds from "
-            f"the start of the recording, and the end is not before the start."
-        )
-    return Source(message.recording, message.start_s, message.end_s)
+    source = Source(message.recording, message.start_s, message.end_s)
+    check_source(source)
+    return source
 
 
 def write_struct(values: Mapping[str, Any]) -> Struct:
