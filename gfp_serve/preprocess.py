@@ -80,8 +80,7 @@ class SampleConfig:
     def __post_init__(self) -> None:
         if not 1 <= self.num_frames <= MAX_NUM_FRAMES:
             raise ValueError(
-                f"num_frames is {self.num_frames}; it must be from 1 to {MAX_NUM_FRAMES}. The published runs use "
-                f"120."
+                f"num_frames is {self.num_frames}; it must be from 1 to {MAX_NUM_FRAMES}. The published runs use 120."
             )
         if not 0.0 < self.crop <= 1.0:
             raise ValueError(f"crop is {self.crop}; it must be above 0 and at most 1. The published runs use 0.95.")

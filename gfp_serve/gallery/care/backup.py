@@ -13,7 +13,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gfp_serve.errors import GalleryError, InvalidRequestError
-from gfp_serve.files import replacing, sync_directory, write_whole
+from gfp_serve.files import (
+    MAX_SMALL_FILE_BYTES,
+    open_ordinary,
+    read_ordinary,
+    replacing,
+    sync_directory,
+    write_whole,
+)
 from gfp_serve.gallery.embedded.folders import gallery_folder
 from gfp_serve.gallery.embedded.item_store import ItemStore, peek
 from gfp_serve.gallery.embedded.lock import locked_folder
@@ -115,7 +122,7 @@ def restore_snapshot(file: Path, root: Path, name: str = DEFAULT_GALLERY) -> Gal
 def _describe(file: Path) -> SnapshotFile:
     about = file.stat()
     try:
-        state = peek(file)
+        state = peek(file, alone=True)
     except GalleryError:
         state = None
     created = datetime.fromtimestamp(about.st_mtime, UTC)
@@ -123,7 +130,8 @@ def _describe(file: Path) -> SnapshotFile:
 
 
 def _verify(file: Path) -> GalleryState:
-    with closing(ItemStore.open_for_reading(file)) as store:
+    # Alone: its digest says nothing about a log that somebody put beside it.
+    with closing(ItemStore.open_for_reading(file, alone=True)) as store:
         store.check_structure()
         store.check_items()
         return store.state
@@ -146,14 +154,21 @@ def _written_digest(file: Path) -> str:
         raise GalleryError(
             f"{digest_file} is missing, so {file.name} cannot be verified; copy both files to the same folder."
         )
-    found = re.match(r"([0-9a-f]{64}) ", digest_file.read_text(errors="replace"))
+    found = re.match(r"([0-9a-f]{64}) ", _text_of(digest_file))
     if found is None:
         raise GalleryError(f"{digest_file} is damaged: it does not begin with a SHA-256 and a space.")
     return found[1]
 
 
+def _text_of(digest_file: Path) -> str:
+    try:
+        return read_ordinary(digest_file, at_most=MAX_SMALL_FILE_BYTES).decode(errors="replace")
+    except OSError as error:
+        raise GalleryError(f"{digest_file} cannot be read: {error.strerror}.") from error
+
+
 def _sha256_of(file: Path) -> str:
-    with file.open("rb") as opened:
+    with open_ordinary(file) as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 

@@ -12,6 +12,7 @@ from gfp_serve.errors import GalleryError
 from gfp_serve.files import sync_directory, sync_file
 from gfp_serve.gallery.care.sqlite_salvage import Pages, Record
 from gfp_serve.gallery.embedded.derived_check import check_derived, derived_folders
+from gfp_serve.gallery.embedded.item_codec import problem_of
 from gfp_serve.gallery.embedded.item_store import ItemStore
 from gfp_serve.gallery.embedded.lock import locked_folder
 from gfp_serve.gallery.embedded.schema import DATABASE_FILE, GalleryState, ItemRow, read_state
@@ -158,7 +159,8 @@ class _Salvage:
                         row = ItemRow(seq, id, label, attributes, "".join(map(str, rest)), vector)
                         if row.crc32 == crc32:
                             self.embedding_size = self.embedding_size or len(vector) // 4
-                            return row if len(vector) == 4 * self.embedding_size else None
+                            fits = len(vector) == 4 * self.embedding_size and problem_of(row) is None
+                            return row if fits else None
         return None
 
 

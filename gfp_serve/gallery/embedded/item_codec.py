@@ -5,8 +5,12 @@ import json
 import numpy as np
 from jaxtyping import Float32
 
+from gfp_serve.errors import GfpError
 from gfp_serve.gallery.embedded.schema import ItemRow
-from gfp_serve.items import Item, Source
+from gfp_serve.items import Item, Source, check_item
+
+# Vectors are stored at length 1, up to the rounding of single precision.
+_ROUNDING = 1e-3
 
 
 def write_item(item: Item, vector: Float32[np.ndarray, " embedding_size"]) -> ItemRow:
@@ -26,3 +30,21 @@ def read_item(row: ItemRow) -> Item:
 def read_source(text: str) -> Source | None:
     """The source that a row stores as this text; None for the empty text."""
     return Source(*json.loads(text)) if text else None
+
+
+def problem_of(row: ItemRow) -> str | None:
+    """Why an item is not one that a gallery takes, although its checksum is right; None if it is one.
+
+    Whoever makes a database can make checksums too. What passes here cannot make a later search or export fail.
+    """
+    try:
+        item = read_item(row)
+        if not isinstance(item.attributes, dict):
+            return "its attributes are not an object of JSON"
+        check_item(item)
+    except (ValueError, TypeError, RecursionError, GfpError) as error:  # of JSON that is none, or has other things
+        return error.message if isinstance(error, GfpError) else f"its attributes or source are damaged ({error})"
+    # NaN, and what is too large for the product, are not near 1 either.
+    with np.errstate(over="ignore", invalid="ignore"):
+        length = float(np.sqrt(np.square(item.vector, dtype=np.float64).sum()))
+    return None if abs(length - 1) < _ROUNDING else f"its vector has the length {length:g}, and not 1"

@@ -12,9 +12,10 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from gfp_serve.errors import GalleryError, NotWritableError
+from gfp_serve.errors import GalleryError, NotWritableError, quoted
 from gfp_serve.files import replacing, sync_directory, unfinished_files
 from gfp_serve.gallery.embedded.change import Change, select_by_ids
+from gfp_serve.gallery.embedded.item_codec import problem_of
 from gfp_serve.gallery.embedded.schema import (
     APPLICATION_ID,
     CREATE_TABLES,
@@ -27,6 +28,7 @@ from gfp_serve.gallery.embedded.schema import (
     ItemRow,
     read_row,
     read_state,
+    unexpected_part,
 )
 
 # What a crash left while an earlier release made a database.
@@ -35,6 +37,9 @@ _UNFINISHED_BEFORE = (f"{DATABASE_FILE}.new", f"{DATABASE_FILE}.new-journal")
 # The write-ahead log may grow by this many pages of 4 KiB before they are moved into the database. A long log makes the
 # next open a little slower; moving pages often makes every write slower.
 _LOG_PAGES = 16384
+
+# More than an item's row can have.
+_MAX_VALUE_BYTES = 256 * 2**20
 
 # What to do about damage, at the end of an error.
 RESTORE_OR_REPAIR = "restore the folder from a snapshot, or keep what is sound with `gfp gallery repair`."
@@ -99,19 +104,21 @@ class ItemStore:
                 raise
 
     @classmethod
-    def open_for_reading(cls, place: Path) -> "ItemStore":
+    def open_for_reading(cls, place: Path, *, alone: bool = False) -> "ItemStore":
         """Open a gallery's folder, or a database file, only to read it, even while a server writes to it.
 
-        Nothing is locked or changed. Raises `GalleryError` if it is damaged, or if an earlier release wrote it.
+        `alone` is for a file that nobody writes to, and whose content is its own: a log or journal that lies beside it
+        is not read. Nothing is locked or changed. Raises `GalleryError` if it is damaged, or if an earlier release
+        wrote it.
         """
-        state = peek(place)
+        state = peek(place, alone=alone)
         if not state.uid:
             raise GalleryError(
                 f"the gallery {place} has the format of an earlier release; start gfp-serve with it once, which "
                 f"converts it."
             )
         with _errors_named(place):
-            return cls(place, _connect(place, read_only=True), state)
+            return cls(place, _connect(place, read_only=True, immutable=alone), state, read_only=alone)
 
     def rows(self, *, after: int = 0, up_to: int | None = None, chunk: int = 4096) -> Iterator[list[ItemRow]]:
         """Yield the items with numbers above `after` and at most `up_to`, by number, in lists of at most `chunk`.
@@ -123,7 +130,15 @@ class ItemStore:
             cursor = connection.execute(
                 f"{SELECT_ITEM} WHERE seq > ? AND seq <= ? ORDER BY seq", (after, 2**62 if up_to is None else up_to)
             )
+            num_bytes = 0
             while found := cursor.fetchmany(chunk):
+                # A database whose pages point to each other in a circle would give rows without end.
+                num_bytes += len(found) * 4 * self.state.embedding_size
+                if num_bytes > self._size():
+                    raise GalleryError(
+                        f"the gallery {self._folder} is damaged: it gives more items than it has room for; "
+                        f"{RESTORE_OR_REPAIR}"
+                    )
                 yield [self._checked(row) for row in found]
 
     def rows_by_id(self, ids: Sequence[str]) -> dict[str, ItemRow]:
@@ -198,8 +213,22 @@ class ItemStore:
             raise GalleryError(f"the gallery {self._folder} is damaged: {found}; {RESTORE_OR_REPAIR}")
 
     def check_items(self) -> None:
-        """Raise `GalleryError` if an item is damaged, or if there are more or fewer items than there should be."""
-        self.check_count(sum(map(len, self.rows())))
+        """Raise `GalleryError` if an item is damaged or not one that a gallery takes, or if their number is wrong."""
+        num_items = last_seq = 0
+        for rows in self.rows():
+            num_items, last_seq = num_items + len(rows), rows[-1].seq
+            for row in rows:
+                if (problem := problem_of(row)) is not None:
+                    raise GalleryError(
+                        f"the gallery {self._folder} is damaged: item {quoted(row.id)} is not one that a gallery "
+                        f"takes: {problem} {RESTORE_OR_REPAIR.capitalize()}"
+                    )
+        self.check_count(num_items)
+        if last_seq > self.state.last_seq:
+            raise GalleryError(
+                f"the gallery {self._folder} is damaged: an item has the number {last_seq}, and the highest should be "
+                f"{self.state.last_seq}; {RESTORE_OR_REPAIR}"
+            )
 
     def check_count(self, num_items: int) -> None:
         """Raise `GalleryError` if this is not the number of items that there should be."""
@@ -218,6 +247,11 @@ class ItemStore:
         with self._reading:
             self._reader.close()
         self._connection.close()
+
+    def _size(self) -> int:
+        """The bytes of the database and its log."""
+        database = _database(self._folder)
+        return _size_of(database) + _size_of(Path(f"{database}-wal"))
 
     def _connect_again(self) -> sqlite3.Connection:
         return _connect(self._folder, read_only=True, immutable=self._read_only)
@@ -250,22 +284,30 @@ def unfinished_databases(folder: Path) -> list[Path]:
     return [*unfinished_files(folder / DATABASE_FILE), *filter(Path.exists, before)]
 
 
-def peek(place: Path) -> GalleryState:
+def peek(place: Path, *, alone: bool = False) -> GalleryState:
     """Read what a gallery is, without opening it for use: it may be open elsewhere. Raises `GalleryError`.
 
-    `place` is a gallery's folder or a database file.
+    `place` is a gallery's folder or a database file. See `ItemStore.open_for_reading` for `alone`.
     """
-    with _errors_named(place), closing(_connect(place, read_only=True)) as connection:
+    with _errors_named(place), closing(_connect(place, read_only=True, immutable=alone)) as connection:
         return _stored_state(place, connection, _format_version(place, connection))
 
 
 def _connect(place: Path, *, read_only: bool, immutable: bool = False) -> sqlite3.Connection:
-    database = place if place.is_file() else place / DATABASE_FILE
+    database = _database(place)
     mode = "mode=ro" if read_only else "mode=rw"
     # In a folder that cannot be written, SQLite cannot make the file that lets readers and writers know of each other.
     immutable |= read_only and not os.access(database.parent, os.W_OK) and not _size_of(Path(f"{database}-wal"))
     address = f"{database.absolute().as_uri()}?{mode}{'&immutable=1' if immutable else ''}"
-    return sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
+    # What is in the file may not call functions that reach beyond it, and no value is larger than a message.
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_VALUE_BYTES)
+    return connection
+
+
+def _database(place: Path) -> Path:
+    return place if place.is_file() else place / DATABASE_FILE
 
 
 def _prepare(folder: Path, connection: sqlite3.Connection, read_only: bool) -> GalleryState:
@@ -304,6 +346,12 @@ def _format_version(place: Path, connection: sqlite3.Connection) -> int:
         raise GalleryError(
             f"the gallery {place} has format {version}; this release reads formats 1 to {FORMAT_VERSION}: use the "
             f"release that wrote it, or fill a new gallery."
+        )
+    # Before anything else is asked of it: nothing that a gallery does not have may influence the answers.
+    if (unexpected := unexpected_part(connection, version)) is not None:
+        raise GalleryError(
+            f"{place} is damaged, or not made by gfp-serve: {unexpected}; restore it from a snapshot, or keep the "
+            f"items of a folder with `gfp gallery repair`."
         )
     return int(version)
 

@@ -1,10 +1,16 @@
 """The tables of a gallery's database, in every format that can be read, and the checksums of their rows."""
 
 import json
+import re
+import sqlite3
 import zlib
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import cache
+from typing import Any, NamedTuple, get_args
+
+from gfp_serve.items import IndexKind
 
 DATABASE_FILE = "gallery.sqlite"
 
@@ -53,6 +59,34 @@ ALTER TABLE items ADD COLUMN source TEXT NOT NULL DEFAULT '';
 DROP TABLE gallery;
 {_GALLERY_TABLE}
 """
+
+# The tables that the first release made.
+_CREATE_TABLES_1 = """
+CREATE TABLE gallery (
+    encoder_digest TEXT NOT NULL,
+    embedding_size INTEGER NOT NULL,
+    metric TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    num_items INTEGER NOT NULL,
+    last_seq INTEGER NOT NULL,
+    crc32 INTEGER NOT NULL
+) STRICT;
+CREATE TABLE items (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    label TEXT NOT NULL,
+    attributes TEXT NOT NULL,
+    vector BLOB NOT NULL,
+    crc32 INTEGER NOT NULL
+) STRICT;
+"""
+# What each format may look like: as it was made, or as it was converted.
+_WAYS_TO_MAKE = {1: (_CREATE_TABLES_1,), 2: (CREATE_TABLES, _CREATE_TABLES_1 + UPGRADE_FROM_FORMAT_1)}
+
+# Numbers of items and changes are below this, so that there is always a next one.
+LARGEST_NUMBER = 2**62
+# Digests have 64 characters. Others come from tests and tables.
+_MAX_DIGEST_LENGTH = 256
 
 # Damage can change the type of a value, even in a strict table.
 _STATE_TYPES = [str, str, int, str, str, int, int, int, int]
@@ -107,12 +141,13 @@ def read_state(row: Sequence[Any]) -> GalleryState | None:
     types = list(map(type, row))
     if types == _STATE_TYPES_1 and row[-1] == _crc32_of(row[:-1]):
         encoder_digest, embedding_size, _, generation, num_items, last_seq, _ = row
-        return GalleryState(encoder_digest, embedding_size, "auto", generation, num_items, last_seq)
+        state = GalleryState(encoder_digest, embedding_size, "auto", generation, num_items, last_seq)
+        return state if _is_possible(state) else None
     if types == _STATE_TYPES:
         uid, encoder_digest, embedding_size, _, index_kind, generation, num_items, last_seq, _ = row
         state = GalleryState(encoder_digest, embedding_size, index_kind, generation, num_items, last_seq, uid)
         if state.row() == tuple(row):
-            return state
+            return state if _is_possible(state) else None
     return None
 
 
@@ -125,3 +160,51 @@ def read_row(found: Sequence[Any], embedding_size: int) -> ItemRow | None:
 
 def _crc32_of(values: Sequence[object]) -> int:
     return zlib.crc32(json.dumps(values).encode())
+
+
+def unexpected_part(connection: sqlite3.Connection, version: int) -> str | None:
+    """What a database has or lacks that no gallery of this format does; None if it is as a gallery is made.
+
+    Only SQLite's list of tables, indexes, triggers and views is read, which runs nothing of them. A trigger would
+    change or undo what is written, a view can be without end, and other rules of a table would refuse items.
+    """
+    found = _parts_of(connection)
+    ways = [_parts_made_by(script) for script in _WAYS_TO_MAKE[version]]
+    if found in ways:
+        return None
+    for kind, name in found:
+        if not any((kind, name) in way for way in ways):
+            return f"it has the {kind} {name[:80]!r}, which no gallery has"
+    missing = sorted({name for way in ways for _, name in way} - {name for _, name in found})
+    if missing:
+        return f"it has no {missing[0]}"
+    changed = next(name for (kind, name), sql in found.items() if not any(way.get((kind, name)) == sql for way in ways))
+    return f"its table {changed!r} is not made as a gallery's is"
+
+
+def _parts_of(connection: sqlite3.Connection) -> dict[tuple[str, str], str]:
+    """The statements that made tables, indexes, triggers and views, by kind and name, without regard to spaces."""
+    rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master LIMIT 100").fetchall()
+    return {(str(kind), str(name)): f"{table}: {_without_spaces(sql)}" for kind, name, table, sql in rows}
+
+
+def _without_spaces(sql: str | None) -> str:
+    return re.sub(r"\s*([(),])\s*", r"\1", re.sub(r"\s+", " ", sql or ""))
+
+
+@cache
+def _parts_made_by(script: str) -> dict[tuple[str, str], str]:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.executescript(script)
+        return _parts_of(connection)
+
+
+def _is_possible(state: GalleryState) -> bool:
+    """Whether a gallery can be in this state: its checksum may be right all the same."""
+    return (
+        state.index_kind in get_args(IndexKind)
+        and 1 <= state.embedding_size < LARGEST_NUMBER
+        and 0 <= state.num_items <= state.last_seq < LARGEST_NUMBER
+        and 0 <= state.generation < LARGEST_NUMBER
+        and len(state.encoder_digest) <= _MAX_DIGEST_LENGTH
+    )
