@@ -163,6 +163,15 @@ def sync_directory(directory: Path) -> None:
     _sync(directory)
 
 
+def identity_of(path: Path) -> tuple[int, int] | None:
+    """What tells a file or folder from every other one, even under another name; None if there is none at the path."""
+    try:
+        about = path.stat()
+    except OSError:
+        return None
+    return about.st_dev, about.st_ino
+
+
 def lock(path: Path, *, create: bool = False) -> int:
     """Keep other processes out of a folder or a file; return the file descriptor that holds the lock.
 

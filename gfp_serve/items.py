@@ -7,7 +7,7 @@ a snapshot.
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float32
@@ -117,12 +117,7 @@ def check_item(item: Item) -> None:
         )
     if not is_text(item.label):
         raise InvalidRequestError(f"the label of item {quoted(item.id)} is {_shown(item.label)}; {_TEXT}.")
-    for key, value in item.attributes.items():
-        if not (is_text(key) and _is_attribute(value)):
-            raise InvalidRequestError(
-                f"attribute {_shown(key)} of item {quoted(item.id)} is {_shown(value)}; an attribute is a text, a "
-                f"finite number, true or false, or a list of texts."
-            )
+    check_attributes(item.id, item.attributes)
     if item.source is not None:
         check_source(item.source)
     size = _num_bytes(item)
@@ -131,6 +126,16 @@ def check_item(item: Item) -> None:
             f"the id, label, attributes and source of item {quoted(item.id)} have {size} bytes; an item has at most "
             f"{MAX_ITEM_BYTES}. Keep large facts elsewhere."
         )
+
+
+def check_attributes(id: str, attributes: Mapping[str, Any]) -> None:
+    """Raise `InvalidRequestError` for the first value that is not an attribute; `id` is for the message."""
+    for key, value in attributes.items():
+        if not (is_text(key) and _is_attribute(value)):
+            raise InvalidRequestError(
+                f"attribute {_shown(key)} of item {quoted(id)} is {_shown(value)}; an attribute is a text, a finite "
+                f"number, true or false, or a list of texts."
+            )
 
 
 def check_source(source: Source) -> None:

@@ -14,10 +14,18 @@ from jaxtyping import Float32
 
 from gfp_serve.config import Limits
 from gfp_serve.doubts import Look, look_of_item, marked
-from gfp_serve.errors import ClosedError, GalleryNotFoundError, InvalidRequestError, in_field, quoted
+from gfp_serve.errors import (
+    ClosedError,
+    GalleryError,
+    GalleryNotFoundError,
+    InvalidRequestError,
+    NotWritableError,
+    in_field,
+    quoted,
+)
 from gfp_serve.gallery.embedded.gallery import FaissGallery
 from gfp_serve.gallery.protocols import Galleries, Gallery
-from gfp_serve.items import DEFAULT_GALLERY
+from gfp_serve.items import DEFAULT_GALLERY, Description
 from gfp_serve.service.embedder import Embedded, Embedder, write_timing
 from gfp_serve.service.finding import (
     Queries,
@@ -34,6 +42,7 @@ from gfp_serve.wire.arrays import read_embedding
 from gfp_serve.wire.galleries import read_index_kind, write_description
 from gfp_serve.wire.items import read_item, write_item, write_moment, write_neighbour
 from gfp_serve.wire.searches import check_top_k, read_scope, read_top_k, read_voting, write_classification
+from gfp_serve.wire.status import is_answerable
 from gfp_serve.wire.warnings import write_warnings
 
 # Writes that wait together become durable together, and each that waits takes a thread.
@@ -193,10 +202,20 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
                 raise InvalidRequestError(f"{request.metric} is not a Metric; galleries compare by METRIC_COSINE.")
         with in_field("index_kind"):
             index_kind = read_index_kind(request.index_kind)
+
+        def create() -> Description:
+            try:
+                return self._galleries.create(request.gallery, index_kind=index_kind).describe()
+            except GalleryError as error:
+                if is_answerable(error):
+                    raise
+                # The disk is full, for example, or the folder of that name has something else in it.
+                raise NotWritableError(
+                    f"the gallery {quoted(request.gallery)} cannot be made: {error.message}"
+                ) from error
+
         with in_field("gallery"):
-            description = await self._write(
-                lambda: self._galleries.create(request.gallery, index_kind=index_kind).describe()
-            )
+            description = await self._write(create)
         return gallery_pb2.CreateGalleryResponse(description=write_description(request.gallery, description))
 
     async def DescribeGallery(

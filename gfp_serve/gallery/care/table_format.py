@@ -39,6 +39,9 @@ def check_ending(file: Path) -> None:
 def check_columns(file: Path, schema: Any) -> None:
     """Raise `InvalidRequestError` for a column that is missing or has the wrong type."""
     types = dict(zip(schema.names, schema.types, strict=True))
+    for name in COLUMNS:
+        if schema.names.count(name) > 1:
+            raise InvalidRequestError(f"{file} has {schema.names.count(name)} columns {name!r}; write it with one.")
     for name in ("id", "vector"):
         if name not in types:
             raise InvalidRequestError(

@@ -1,6 +1,8 @@
 """Reading the items of a table into a gallery; see `table_format`."""
 
+import itertools
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -8,10 +10,11 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64
 
-from gfp_serve.errors import DamagedFileError, EncoderMismatchError, InvalidRequestError
+from gfp_serve.errors import DamagedFileError, EncoderMismatchError, InvalidRequestError, quoted
 from gfp_serve.extras import load
+from gfp_serve.files import open_ordinary
 from gfp_serve.gallery.care.table_format import (
     COLUMNS,
     FORMAT_VERSION,
@@ -29,6 +32,11 @@ from gfp_serve.gallery.protocols import check_name
 from gfp_serve.items import DEFAULT_GALLERY, IndexKind, Item, Source
 
 _TEXTS = ("id", "label", "attributes", "source_recording")
+
+# How many attributes are read at once if they are records or maps, whose texts cannot be measured before.
+_MOST_NESTED_ROWS = 256
+# Bytes of texts that are in memory at a time.
+_BATCH_TEXT_BYTES = 2**26
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +103,10 @@ def _encoder_digest(file: Path, in_file: str | None, asked: str | None) -> str:
             f"{file} does not say which encoder made its vectors; give --encoder-digest, as `gfp info` shows it for a "
             f"server with that encoder."
         )
+    if not re.fullmatch(r"[\x21-\x7e]{1,256}", digest):
+        raise InvalidRequestError(
+            f"{quoted(digest)} is not the digest of an encoder; it has letters and digits, as `gfp info` shows it."
+        )
     return digest
 
 
@@ -112,17 +124,25 @@ def _read(file: Path, opened: ExitStack) -> tuple[_About, Iterator[list[Item]]]:
     """What the table says about itself, and its items in batches. It is closed together with `opened`."""
     arrow = load("pyarrow")
     check_ending(file)
-    if not file.is_file():
-        raise InvalidRequestError(f"there is no file {file}; check the path.")
+    try:
+        open_ordinary(file).close()
+    except FileNotFoundError:
+        raise InvalidRequestError(f"there is no file {file}; check the path.") from None
+    except OSError as error:
+        raise InvalidRequestError(f"{file} cannot be read: {error.strerror}.") from error
     try:
         if file.suffix == PARQUET_ENDING:
-            table = opened.enter_context(load("pyarrow.parquet").ParquetFile(file))
+            parquet = load("pyarrow.parquet")
+            check_columns(file, schema := parquet.read_schema(file))
+            # They stay as they are in the file, where a text that many rows share takes little.
+            texts = [name for name in _TEXTS if name in schema.names and not is_nested(schema.field(name).type)]
+            table = opened.enter_context(parquet.ParquetFile(file, read_dictionary=texts))
             schema, num_rows = table.schema_arrow, table.metadata.num_rows
         else:
             mapped = opened.enter_context(arrow.memory_map(str(file)))
             table = opened.enter_context(load("pyarrow.ipc").open_file(mapped))
             schema, num_rows = table.schema, sum(table.get_batch(n).num_rows for n in range(table.num_record_batches))
-    except (arrow.ArrowException, OSError) as error:
+    except (arrow.ArrowException, OSError, ValueError, MemoryError) as error:
         raise DamagedFileError(f"{file} is damaged, or not of the type that its name says: {error}") from error
     check_columns(file, schema)
     metadata = {
@@ -149,13 +169,15 @@ def _record_batches(file: Path, table: Any, columns: list[str]) -> Iterator[Any]
         if file.suffix == PARQUET_ENDING:
             # A batch is read at once, but the length of the vectors is not known yet: the first row tells.
             size = next((_vector_length(batch) for batch in table.iter_batches(1, columns=["vector"])), 1)
-            yield from table.iter_batches(rows_at_once(size), columns=columns)
+            nested = any(map(is_nested, table.schema_arrow.types))
+            step = min(rows_at_once(size), _MOST_NESTED_ROWS) if nested else rows_at_once(size)
+            yield from table.iter_batches(step, columns=columns)
             return
         for number in range(table.num_record_batches):
             batch = table.get_batch(number).select(columns)
             step = rows_at_once(_vector_length(batch))
             yield from (batch.slice(start, step) for start in range(0, batch.num_rows, step))
-    except (arrow.ArrowException, OSError) as error:
+    except (arrow.ArrowException, OSError, ValueError, MemoryError) as error:
         raise DamagedFileError(f"{file} is damaged: {error}") from error
 
 
@@ -168,23 +190,55 @@ def _vector_length(batch: Any) -> int:
 def _items(file: Path, batches: Iterator[Any]) -> Iterator[list[Item]]:
     arrow = load("pyarrow")
     num_rows, embedding_size = 0, None
-    for batch in batches:
-        if not batch.num_rows:
-            continue
-        columns = {name: batch.column(name) for name in batch.schema.names}
-        for name in _TEXTS:
-            column_type = columns[name].type if name in columns else None
-            if column_type is not None and not (name == "attributes" and is_nested(column_type)):
-                columns[name] = columns[name].cast(arrow.string())
-        vectors = _vectors_of(file, columns.pop("vector"), num_rows, embedding_size)
-        embedding_size = vectors.shape[1]
-        texts = (column.to_pylist() for column in columns.values())
-        rows = [dict(zip(columns, values, strict=True)) for values in zip(*texts, strict=True)]
+    for batch in itertools.chain.from_iterable(_parts(file, each) for each in batches):
+        try:
+            columns = {name: batch.column(name) for name in batch.schema.names}
+            for name in _TEXTS:
+                if name in columns and not is_nested(columns[name].type):
+                    columns[name] = columns[name].cast(arrow.string())
+            vectors = _vectors_of(file, columns.pop("vector"), num_rows, embedding_size)
+            embedding_size = vectors.shape[1]
+            texts = (column.to_pylist() for column in columns.values())
+            rows = [dict(zip(columns, values, strict=True)) for values in zip(*texts, strict=True)]
+        except (arrow.ArrowException, ValueError, TypeError, OverflowError, MemoryError) as error:
+            where = f"rows {num_rows + 1} to {num_rows + batch.num_rows}"
+            raise DamagedFileError(f"{file}, {where}, cannot be read: {error}; write the table again.") from error
         yield [
             _item(file, num_rows + number, row, vector)
             for number, (row, vector) in enumerate(zip(rows, vectors, strict=True), 1)
         ]
         num_rows += batch.num_rows
+
+
+def _parts(file: Path, batch: Any) -> Iterator[Any]:
+    """The batch in parts whose texts fit into memory together. Everything in it is checked first."""
+    arrow = load("pyarrow")
+    try:
+        # What a damaged file says of its own places would otherwise be read without a look.
+        batch.validate(full=True)
+    except (arrow.ArrowException, ValueError) as error:
+        raise DamagedFileError(f"{file} is damaged: {error}; write the table again.") from error
+    lengths = np.zeros(batch.num_rows, dtype=np.int64)
+    for name in _TEXTS:
+        if name in batch.schema.names and not is_nested(batch.schema.field(name).type):
+            lengths += _text_lengths(batch.column(name))
+    groups = np.cumsum(lengths) // _BATCH_TEXT_BYTES
+    starts = [0, *(np.flatnonzero(np.diff(groups)) + 1).tolist()]
+    for start, end in itertools.pairwise([*starts, batch.num_rows]):
+        if end > start:
+            yield batch.slice(start, end - start)
+
+
+def _text_lengths(column: Any) -> Int64[np.ndarray, " rows"]:
+    """The bytes of each text of a column."""
+    arrow, compute = load("pyarrow"), load("pyarrow.compute")
+    if arrow.types.is_null(column.type):
+        return np.zeros(len(column), dtype=np.int64)
+    if not arrow.types.is_dictionary(column.type):
+        return np.asarray(compute.binary_length(column).cast(arrow.int64()).fill_null(0))
+    known = np.asarray(compute.binary_length(column.dictionary).cast(arrow.int64()).fill_null(0))
+    places = np.asarray(column.indices.cast(arrow.int64()).fill_null(-1))
+    return np.where(places < 0, 0, np.append(known, 0)[places])
 
 
 def _vectors_of(
@@ -199,8 +253,10 @@ def _vectors_of(
         raise InvalidRequestError(
             f"{file}, row {num_before + row + 1}: the vector has {lengths[row]} numbers; it must have {expected}."
         )
-    numbers = column.flatten().cast(load("pyarrow").float64()).fill_null(float("nan"))
-    return np.asarray(numbers).astype(np.float32).reshape(len(lengths), size)
+    # Whole numbers beyond 2**53 are rounded. What float32 cannot hold becomes infinite, which no vector may be.
+    numbers = column.flatten().cast(load("pyarrow").float64(), safe=False).fill_null(float("nan"))
+    with np.errstate(over="ignore"):
+        return np.asarray(numbers).astype(np.float32).reshape(len(lengths), size)
 
 
 def _item(file: Path, number: int, row: dict[str, Any], vector: Float32[np.ndarray, " embedding_size"]) -> Item:
@@ -212,12 +268,16 @@ def _item(file: Path, number: int, row: dict[str, Any], vector: Float32[np.ndarr
     if isinstance(attributes, str):
         try:
             attributes = json.loads(attributes)
-        except ValueError as error:
-            raise InvalidRequestError(f"{where}: the attributes of {id!r} are not JSON ({error}).") from error
+        except (ValueError, RecursionError) as error:
+            raise InvalidRequestError(
+                f"{where}: the attributes of {quoted(id)} are not JSON that can be read ({error})."
+            ) from error
     elif isinstance(attributes, list):  # pairs of an Arrow map
         attributes = dict(attributes)
     if not isinstance(attributes, dict):
-        raise InvalidRequestError(f"{where}: the attributes of {id!r} are {attributes!r}; they must be a JSON object.")
+        raise InvalidRequestError(
+            f"{where}: the attributes of {id!r} are {quoted(repr(attributes))}; they must be a JSON object."
+        )
     source = None
     if recording is not None:
         start_s, end_s = (float(row.get(key) or 0.0) for key in ("source_start_s", "source_end_s"))

@@ -6,8 +6,8 @@ import uuid
 from pathlib import Path
 from typing import Literal
 
-from gfp_serve.errors import InvalidRequestError
-from gfp_serve.files import sync_directory
+from gfp_serve.errors import InvalidRequestError, NotWritableError
+from gfp_serve.files import identity_of, sync_directory
 from gfp_serve.gallery.embedded.folders import gallery_folder
 from gfp_serve.gallery.embedded.gallery import FaissGallery
 from gfp_serve.gallery.embedded.schema import DATABASE_FILE
@@ -55,6 +55,7 @@ class FolderGalleries(Galleries):
         try:
             if not root.exists():  # others need not know the galleries' names either
                 root.mkdir(mode=0o700, parents=True)
+            self._root_identity = identity_of(root)
             self._open[DEFAULT_GALLERY] = FaissGallery.open_or_create(
                 gallery_folder(self._root, DEFAULT_GALLERY),
                 encoder_digest=encoder_digest,
@@ -83,6 +84,7 @@ class FolderGalleries(Galleries):
 
     def create(self, name: str, *, index_kind: IndexKind = "auto") -> Gallery:
         check_name(name)
+        self._check_root()
         with self._lock:
             if name in self._open or name in self._foreign:
                 raise gallery_exists(name)
@@ -110,6 +112,7 @@ class FolderGalleries(Galleries):
 
     def drop(self, name: str) -> int:
         check_droppable(name)
+        self._check_root()
         with self._lock:
             if name in self._foreign:
                 self[name]
@@ -127,6 +130,14 @@ class FolderGalleries(Galleries):
     def close(self) -> None:
         for gallery in self._open.values():
             gallery.close()
+
+    def _check_root(self) -> None:
+        """Raise `NotWritableError` if the folder of all galleries was moved or removed."""
+        if identity_of(self._root) != self._root_identity:
+            raise NotWritableError(
+                f"the folder of the galleries, {self._root}, was moved, removed or replaced while it was open; put it "
+                f"back, or start the server again with the folder that is meant."
+            )
 
     def _add(self, folder: Path) -> None:
         gallery = FaissGallery.open(folder, durable=self._durable, device=self._device)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gfp_serve.errors import GalleryError, NotWritableError, quoted
-from gfp_serve.files import replacing, sync_directory, unfinished_files
+from gfp_serve.files import identity_of, replacing, sync_directory, unfinished_files
 from gfp_serve.gallery.embedded.change import Change, select_by_ids
 from gfp_serve.gallery.embedded.item_codec import problem_of
 from gfp_serve.gallery.embedded.schema import (
@@ -60,6 +60,10 @@ class ItemStore:
         self._folder = folder
         self._connection = connection
         self._read_only = read_only
+        # The files that writes go to: whoever moves or removes them does not move what SQLite has open.
+        files = (_database(folder), Path(f"{_database(folder)}-wal"))
+        self._written_to = {file: identity for file in files if (identity := identity_of(file)) is not None}
+        self._is_lost = False  # a change was made in files that are gone
         # For reads of a few items. With a connection each, threads would still wait for each other inside SQLite.
         self._reader = _connect(folder, read_only=True, immutable=read_only)
         self._reading = threading.Lock()
@@ -174,13 +178,14 @@ class ItemStore:
     def transaction(self) -> Iterator[Change]:
         """Make a change: all of it or nothing, durable at the end of the `with` block.
 
-        Raises `NotWritableError` if the disk refuses.
+        Raises `NotWritableError` if the disk refuses, or if the folder was moved or removed since it was opened.
         """
         if self._read_only:
             raise NotWritableError(
                 f"the gallery {self._folder} was opened from a disk that cannot be written, so it only answers; make "
                 f"the folder writable, then start again."
             )
+        self._check_there()
         try:
             with self._sql_transaction() as connection:
                 change = Change(connection, self.state, self.remember_removed_up_to)
@@ -193,6 +198,11 @@ class ItemStore:
                 f"the gallery {self._folder} cannot be written ({error}), and is as it was before; check the disk's "
                 f"free space and the folder's permissions, then send the request again."
             ) from error
+        try:
+            self._check_there()
+        except NotWritableError:
+            self._is_lost = True
+            raise
         self.state = change.state
 
     @property
@@ -247,6 +257,16 @@ class ItemStore:
         with self._reading:
             self._reader.close()
         self._connection.close()
+
+    def _check_there(self) -> None:
+        """Raise `NotWritableError` if the files that writes go to are not where they were."""
+        gone = [file for file, identity in self._written_to.items() if identity_of(file) != identity]
+        if gone or self._is_lost:
+            what = f"{gone[0]} was moved, removed or replaced" if gone else "its files were away for a while"
+            raise NotWritableError(
+                f"the gallery {self._folder} cannot be written, because {what} while it was open, and what is written "
+                f"now would be lost; put the folder back, then start the server again."
+            )
 
     def _size(self) -> int:
         """The bytes of the database and its log."""

@@ -172,7 +172,7 @@ def unexpected_part(connection: sqlite3.Connection, version: int) -> str | None:
     ways = [_parts_made_by(script) for script in _WAYS_TO_MAKE[version]]
     if found in ways:
         return None
-    for kind, name in found:
+    for kind, name in sorted(found, key=lambda part: part[0] in ("table", "index")):  # what would run comes first
         if not any((kind, name) in way for way in ways):
             return f"it has the {kind} {name[:80]!r}, which no gallery has"
     missing = sorted({name for way in ways for _, name in way} - {name for _, name in found})
@@ -203,7 +203,7 @@ def _is_possible(state: GalleryState) -> bool:
     """Whether a gallery can be in this state: its checksum may be right all the same."""
     return (
         state.index_kind in get_args(IndexKind)
-        and 1 <= state.embedding_size < LARGEST_NUMBER
+        and 0 <= state.embedding_size < LARGEST_NUMBER
         and 0 <= state.num_items <= state.last_seq < LARGEST_NUMBER
         and 0 <= state.generation < LARGEST_NUMBER
         and len(state.encoder_digest) <= _MAX_DIGEST_LENGTH
