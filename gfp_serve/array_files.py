@@ -47,6 +47,8 @@ _READ_HEADER = {
 
 def words_of(error: BaseException) -> str:
     """What one of `UNREADABLE_ARCHIVE` says, for a message that names the file already."""
+    if isinstance(error, SyntaxError | tokenize.TokenError):
+        return "its header is damaged"
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return said[:200] or type(error).__name__
 

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from gfp_serve.conventions import Conventions
 from gfp_serve.errors import DamagedFileError, InvalidRequestError, UnknownLayoutError
+from gfp_serve.files import MAX_SMALL_FILE_BYTES, read_ordinary
 from gfp_serve.layouts import NTU25, STANDARD_NAMES, Layout, joint_sources, kept_parent, standard_name
 
 
@@ -81,7 +82,7 @@ class JointMap:
 def read_joint_map(path: Path) -> JointMap:
     """Read a joint map. Raises `InvalidRequestError`, which names the file and what is wrong in it."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(read_ordinary(path, at_most=MAX_SMALL_FILE_BYTES).decode())
     except OSError as error:
         raise InvalidRequestError(f"{path} cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:

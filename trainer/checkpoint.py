@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from gfp_serve.errors import GfpError, InvalidRequestError
-from gfp_serve.files import written_whole
+from gfp_serve.files import open_ordinary, written_whole
 from gfp_serve.preprocess import PreprocessConfig
 from trainer.config import TrainConfig
 from trainer.data.store import ClipStore
@@ -66,7 +66,8 @@ class Checkpoint:
         file = path / CHECKPOINT_FILE if path.is_dir() else path
         try:
             # weights_only: a checkpoint from a stranger must not run code.
-            values = torch.load(file, map_location="cpu", weights_only=True)
+            with open_ordinary(file) as opened:
+                values = torch.load(opened, map_location="cpu", weights_only=True)
         except FileNotFoundError as error:
             raise CheckpointError(f"there is no checkpoint {file}; name a run folder of gfp-train.") from error
         except Exception as error:  # torch raises many types for a damaged file; all mean the same here

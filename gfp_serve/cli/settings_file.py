@@ -14,6 +14,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from gfp_serve.files import MAX_SMALL_FILE_BYTES, read_ordinary
+
 OPTION = "config"
 
 _SOURCES = {
@@ -51,10 +53,10 @@ def _load(context: click.Context, _parameter: click.Parameter, path: Path | None
     if path is None:
         return
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(read_ordinary(path, at_most=MAX_SMALL_FILE_BYTES).decode())
     except OSError as error:
         raise click.UsageError(f"--config {path} cannot be read: {error.strerror}.") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise click.UsageError(f"--config {path} is not TOML: {error}.") from error
     options = {str(option.name): option for option in _options(context.command)}
     for name, value in values.items():

@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 
 from gfp_serve.errors import SettingsError
+from gfp_serve.files import MAX_SMALL_FILE_BYTES, read_ordinary
 
 # While a server is being replaced, calls are tried again. Every call can be: making it twice has the same effect as
 # making it once. gRPC's servers answer CANCELLED to a call that reaches them as they end (grpc/grpc#41785).
@@ -66,6 +67,6 @@ def _read(path: Path | None) -> bytes | None:
     if path is None:
         return None
     try:
-        return path.read_bytes()
+        return read_ordinary(path, at_most=MAX_SMALL_FILE_BYTES)
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}.") from error

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gfp_serve.formats import frame_files, json_file
+from gfp_serve.formats.clip import sayable
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +50,12 @@ def names_of(files: Sequence[Path]) -> list[str]:
 
 def stem(file: Path) -> str:
     """The name of a file without its suffix; the video's, where each frame has a file."""
-    return frame_files.video_of(file) if json_file.is_frame(file) else file.stem
+    return sayable(frame_files.video_of(file) if json_file.is_frame(file) else file.stem)
 
 
 def ends_of(file: Path) -> list[str]:
     """All names that a file can have, the shortest first: those without its suffix, then those with it."""
-    *folders, last = Path(os.path.abspath(file)).parts[1:]  # noqa: PTH100 (keeps links)
+    *folders, last = map(sayable, Path(os.path.abspath(file)).parts[1:])  # noqa: PTH100 (keeps links)
     parts = [*reversed(folders)]
     return [
         "/".join([*reversed(parts[:depth]), name])

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, cast, get_args
 
 from gfp_serve.errors import ForbiddenError, SettingsError, UnauthenticatedError
+from gfp_serve.files import MAX_SMALL_FILE_BYTES, read_ordinary
 
 Role = Literal["read", "write"]  # a write token may read too
 
@@ -116,7 +117,7 @@ class Access:
 
 def _read(path: Path) -> list[tuple[bytes, Role]]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_ordinary(path, at_most=MAX_SMALL_FILE_BYTES).decode().splitlines()
     except OSError as error:
         raise SettingsError(f"--tokens {path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:

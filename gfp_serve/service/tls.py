@@ -6,6 +6,7 @@ from pathlib import Path
 import grpc
 
 from gfp_serve.errors import SettingsError
+from gfp_serve.files import MAX_SMALL_FILE_BYTES, read_ordinary
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ class Certificates:
         contents = []
         for path in self._files:
             try:
-                content = path.read_bytes()
+                content = read_ordinary(path, at_most=MAX_SMALL_FILE_BYTES)
             except OSError as error:
                 raise SettingsError(f"{path} cannot be read: {error.strerror}.") from error
             if b"-----BEGIN" not in content:

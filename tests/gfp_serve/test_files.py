@@ -1,7 +1,9 @@
+import contextlib
 import errno
 import fcntl
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -14,6 +16,7 @@ import pytest
 
 from gfp_serve.files import (
     lock,
+    read_ordinary,
     remove_unfinished,
     replacing,
     sync_directory,
@@ -354,3 +357,41 @@ def test_a_folder_that_is_removed_while_it_is_looked_at_is_refused(tmp_path, mon
     monkeypatch.setattr(Path, "exists", is_there)  # as it was when a moment ago someone looked
     with pytest.raises(BlockingIOError, match="replaced or removed"):
         lock(folder)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket", "device", "folder"])
+def test_only_ordinary_files_are_opened_and_nothing_is_waited_for(tmp_path, kind):
+    path = tmp_path / "named"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as listening, contextlib.chdir(tmp_path):
+            listening.bind("named")
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.mkdir()
+    with pytest.raises(OSError, match=f"it is a {kind}") as caught:
+        read_ordinary(path, at_most=1000)
+    assert caught.value.filename == str(path)
+
+
+def test_a_file_beyond_the_bound_is_refused_before_it_is_read(tmp_path):
+    with (tmp_path / "hole").open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(OSError, match="it has more than 1 MiB"):
+        read_ordinary(tmp_path / "hole", at_most=2**20)
+
+
+def test_a_file_that_says_that_it_is_empty_is_read_up_to_the_bound():
+    status = Path("/proc/self/status")
+    assert status.stat().st_size == 0
+    assert read_ordinary(status, at_most=2**20).startswith(b"Name:")
+    with pytest.raises(OSError, match="has more than 0 MiB"):
+        read_ordinary(status, at_most=100)
+
+
+def test_a_link_to_an_ordinary_file_is_followed(tmp_path):
+    (tmp_path / "file").write_bytes(b"content")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    assert read_ordinary(tmp_path / "link", at_most=100) == b"content"

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from gfp_serve import __version__
-from gfp_serve.errors import InvalidRequestError, StoreError
+from gfp_serve.errors import DamagedFileError, InvalidRequestError, StoreError
+from gfp_serve.files import read_ordinary
 from gfp_serve.formats import Clip, Remark, files_beside, find_named_files
+from gfp_serve.formats.clip import sayable
 from gfp_serve.formats.file_names import names_of, stem
 from gfp_serve.formats.folder_labels import FolderLabels
 from gfp_serve.formats.remark import Remarks
+from gfp_serve.formats.text import MAX_TEXT_BYTES
 from gfp_serve.preprocess import PreprocessConfig
 from trainer.data.reading import (
     Problem,
@@ -110,7 +113,7 @@ def find_sources(paths: Iterable[Path]) -> dict[str, list[Path]]:
     folders: dict[str, Path] = {}  # of the first file of each source
     for file in files:
         folder = (file.place if file.path != file.place else file.path.parent).resolve()
-        source = names.get(file.path) or folder.name
+        source = names.get(file.path) or sayable(folder.name)
         known = sources.setdefault(source, [])
         same_kind = file.path.suffix.lower() in {other.suffix.lower() for other in known}
         of_folders = known and _is_of_folder(file.path) and _is_of_folder(known[0])
@@ -128,8 +131,14 @@ def _is_of_folder(file: Path) -> bool:
 
 
 def read_clip_names(path: Path) -> list[str]:
-    """The names in a text file: its lines of one word, since the lists in circulation begin with a few sentences."""
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    """The names in a text file: its lines of one word, since the lists in circulation begin with a few sentences.
+
+    Raises `DamagedFileError` for a file that cannot be read.
+    """
+    try:
+        lines = read_ordinary(path, at_most=MAX_TEXT_BYTES).decode(errors="replace").splitlines()
+    except OSError as error:
+        raise DamagedFileError(f"{path} cannot be read: {error.strerror}.") from error
     return [words[0] for words in map(str.split, lines) if len(words) == 1]
 
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from gfp_serve.conventions import Conventions
 from gfp_serve.errors import DamagedFileError, InterruptedImportError, InvalidSkeletonError
+from gfp_serve.files import open_ordinary
 from gfp_serve.formats import Clip, Remark, read_clips
 from gfp_serve.joint_map import JointMap
 from gfp_serve.layouts import statuses
@@ -170,7 +171,7 @@ def _read_parcel(parcel: Sequence[tuple[str, Path]], config: ReadConfig) -> list
 
 def _read(source: str, file: Path, config: ReadConfig) -> Reading:
     try:
-        with file.open("rb") as content:
+        with open_ordinary(file) as content:
             sha256 = hashlib.file_digest(content, "sha256").hexdigest()
     except OSError as error:
         reason = f"{file} cannot be read: {error.strerror}."

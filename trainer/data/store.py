@@ -7,8 +7,6 @@ cleaned, what they are and where they come from. This module reads a store; `sto
 
 import hashlib
 import json
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +15,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32, Int8, Int16, Int32, Int64
 
+from gfp_serve.array_files import UNREADABLE_ARCHIVE, open_archive, read_array, words_of
 from gfp_serve.errors import StoreError
+from gfp_serve.files import open_ordinary, read_ordinary
 from gfp_serve.formats import STORE_FILE
+from gfp_serve.formats.text import MAX_TEXT_BYTES
 from gfp_serve.layouts import Status
 from gfp_serve.preprocess import MODEL_LAYOUT, Cleaned, PreprocessConfig
 
@@ -99,18 +100,17 @@ class ClipStore:
         """
         description = _read_description(path)
         try:
-            # numpy does not close a damaged file that it opened itself.
-            with (path / CLIPS_FILE).open("rb") as file, np.load(file, allow_pickle=False) as archive:
-                names = [*COLUMNS, LACKING]
-                if description["format_version"] == 1:
-                    names = [name for name in names if name not in _SINCE_2]
-                columns = {name: archive[name] for name in names}
+            names = [*COLUMNS, LACKING]
+            if description["format_version"] == 1:
+                names = [name for name in names if name not in _SINCE_2]
+            with open_archive(path / CLIPS_FILE) as archive:
+                columns = {name: read_array(archive, name) for name in names}
             if len({len(column) for name, column in columns.items() if name != LACKING}) != 1:
                 raise StoreError(f"{path}: the columns of {CLIPS_FILE} differ in length; import the data again.")
             _check_lacking(path, columns)
             return cls(path, description, columns)
-        except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-            raise StoreError(f"{path} is not a usable clip store: {error}") from error
+        except UNREADABLE_ARCHIVE as error:
+            raise StoreError(f"{path} is not a usable clip store: {CLIPS_FILE}: {words_of(error)}") from error
 
     def __len__(self) -> int:
         return len(self.num_frames)
@@ -161,7 +161,7 @@ class ClipStore:
     def verify(self) -> None:
         """Read everything; raise `StoreError` when it is not what was written."""
         content = hashlib.sha256()
-        with (self.path / POSITIONS_FILE).open("rb") as file:
+        with open_ordinary(self.path / POSITIONS_FILE) as file:
             while chunk := file.read(1 << 20):
                 content.update(chunk)
         digest = content_digest(content.hexdigest(), self._columns, self.class_names)
@@ -203,7 +203,7 @@ def content_digest(positions_sha256: str, columns: dict[str, np.ndarray], class_
 
 def _read_description(path: Path) -> dict[str, Any]:
     try:
-        description = json.loads((path / STORE_FILE).read_text(encoding="utf-8"))
+        description = json.loads(read_ordinary(path / STORE_FILE, at_most=MAX_TEXT_BYTES))
         version = description["format_version"]
         if version not in READABLE_VERSIONS:
             raise StoreError(
@@ -214,8 +214,10 @@ def _read_description(path: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         what = "has no clip store in it" if path.is_dir() else "does not exist"
         raise StoreError(f"{path} {what}; `gfp-data import` makes a store from recordings.") from error
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise StoreError(f"{path} is not a usable clip store (`gfp-data import` makes one): {error}") from error
+    except (OSError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise StoreError(
+            f"{path} is not a usable clip store (`gfp-data import` makes one): {STORE_FILE}: {words_of(error)}"
+        ) from error
     if preprocess.digest != description.get("preprocess_digest"):
         raise StoreError(f"{path}: the preprocessing in {STORE_FILE} was altered; import the data again.")
     return description

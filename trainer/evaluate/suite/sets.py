@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gfp_serve.array_files import UNREADABLE_ARCHIVE, open_archive, read_arrays, words_of
 from gfp_serve.errors import DamagedFileError, GfpError, InvalidRequestError
 from gfp_serve.formats import UNKNOWN_SUBJECT, Clip, read_clips
 from gfp_serve.layouts import Layout, without_joints
@@ -107,13 +108,17 @@ def _read_file(found: FoundSet, labels: Sequence[str], say: Say) -> LabelledSet:
 
 def _classes(path: Path, labels: Sequence[str], num_clips: int) -> list[str]:
     """What these arrays say of each clip, together."""
-    with np.load(path, allow_pickle=False) as arrays:
-        if missing := [name for name in labels if name not in arrays.files or arrays[name].shape != (num_clips,)]:
-            raise InvalidRequestError(
-                f"the protocol of {path.stem} needs an array {missing[0]!r} with a value for each of its {num_clips} "
-                f"clips; copy the file again, or give it another name."
-            )
-        columns = [arrays[name].tolist() for name in labels]
+    try:
+        with open_archive(path) as archive:
+            arrays = read_arrays(archive, labels)
+    except UNREADABLE_ARCHIVE as error:
+        raise DamagedFileError(f"{path}: {words_of(error)}; copy it again.") from error
+    if missing := [name for name in labels if name not in arrays or arrays[name].shape != (num_clips,)]:
+        raise InvalidRequestError(
+            f"the protocol of {path.stem} needs an array {missing[0]!r} with a value for each of its {num_clips} "
+            f"clips; copy the file again, or give it another name."
+        )
+    columns = [arrays[name].tolist() for name in labels]
     return [" / ".join(map(str, values)) for values in zip(*columns, strict=True)]
 
 
