@@ -11,6 +11,7 @@ import ctypes
 import io
 import logging
 import os
+import threading
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -29,6 +30,9 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime
 
 _log = logging.getLogger(__name__)
+
+# A canonical clip takes milliseconds, on a busy machine and with the first use of CUDA some seconds.
+_FIRST_CALL_S = 120.0
 
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _CUDA_PART = "libonnxruntime_providers_cuda.so"
@@ -73,12 +77,33 @@ class Encoder:
         self, clips: Float32[np.ndarray, "batch bodies frames joints 3"]
     ) -> Float32[np.ndarray, "batch embedding_size"]:
         """Unit vectors of prepared clips (see `preprocess.prepare`), which all have the same number of bodies."""
+        return self._encode(clips, None)
+
+    def encode_first(
+        self, clips: Float32[np.ndarray, "batch bodies frames joints 3"]
+    ) -> Float32[np.ndarray, "batch embedding_size"]:
+        """`encode`, for a model that may be anything yet: a loop in it could have no end.
+
+        Raises an error of onnxruntime when a call takes longer than two minutes.
+        """
+        options = onnxruntime.RunOptions()
+        stop = threading.Timer(_FIRST_CALL_S, setattr, (options, "terminate", True))
+        stop.start()
+        try:
+            return self._encode(clips, options)
+        finally:
+            stop.cancel()
+
+    def _encode(
+        self, clips: Float32[np.ndarray, "batch bodies frames joints 3"], options: Any
+    ) -> Float32[np.ndarray, "batch embedding_size"]:
         if self.device == "cpu":
-            return _run(self._session, clips)
+            return _run(self._session, clips, options)
         # The memory that CUDA has taken for one size of batch is of no use to the next. So there are few sizes.
         num_clips = len(clips)
         size = 1 << (num_clips - 1).bit_length()
-        return _run(self._session, np.concatenate([clips, clips[:1].repeat(size - num_clips, axis=0)]))[:num_clips]
+        filled = np.concatenate([clips, clips[:1].repeat(size - num_clips, axis=0)])
+        return _run(self._session, filled, options)[:num_clips]
 
     def open_lanes(self) -> Encode:
         """`encode` on one thread: `num_lanes` calls of it may run at once. Takes the model's memory a second time."""
@@ -97,9 +122,9 @@ def check_packages(is_installed: Callable[[str], bool] | None = None) -> None:
 
 
 def _run(
-    session: Any, clips: Float32[np.ndarray, "batch bodies frames joints 3"]
+    session: Any, clips: Float32[np.ndarray, "batch bodies frames joints 3"], options: Any = None
 ) -> Float32[np.ndarray, "batch embedding_size"]:
-    (vectors,) = session.run([OUTPUT_NAME], {INPUT_NAME: clips})
+    (vectors,) = session.run([OUTPUT_NAME], {INPUT_NAME: clips}, *([] if options is None else [options]))
     return vectors
 
 

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -135,6 +136,11 @@ def test_an_altered_model_is_refused(tmp_path):
         ({"preprocess": {**CONFIG.to_json(), "num_frames": 6.5}}, "num_frames is 6.5"),
         ({"preprocess": {**CONFIG.to_json(), "align_view": "no"}}, "align_view is 'no'"),
         ({"preprocess": ["num_frames"]}, "is not a usable bundle"),
+        ({"preprocess": {**CONFIG.to_json(), "num_frames": 10**9}}, "num_frames is 1000000000; it must be from 1 to"),
+        ({"step": 10**30}, "step is a number of more than 63 bits"),
+        ({"embedding_size": 10**12}, r"must be float32 of shape \(1000000000000,\)"),
+        ({"name": "\ud800"}, "name has halves of characters"),
+        ({"format_version": [[[]]]}, "bundle format"),
     ],
 )
 def test_a_manifest_that_this_release_does_not_understand_is_refused(tmp_path, change, expected):
@@ -143,6 +149,44 @@ def test_a_manifest_that_this_release_does_not_understand_is_refused(tmp_path, c
     (tmp_path / MANIFEST_FILE).write_text(json.dumps({**manifest, **change}))
     with pytest.raises(BundleError, match=expected):
         Bundle.read(tmp_path)
+
+
+def test_a_manifest_that_is_nested_without_end_is_refused(tmp_path):
+    tiny_bundle().write(tmp_path)
+    (tmp_path / MANIFEST_FILE).write_text("[" * 100_000)
+    with pytest.raises(BundleError, match="is not a usable bundle"):
+        Bundle.read(tmp_path)
+
+
+@pytest.mark.parametrize("name", [MODEL_FILE, MANIFEST_FILE, CANONICAL_FILE])
+def test_a_pipe_or_a_hole_in_the_place_of_a_file_is_refused_by_name(tmp_path, name):
+    tiny_bundle().write(tmp_path)
+    (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(BundleError, match=f"{name}: it is a pipe"):
+        Bundle.read(tmp_path)
+    (tmp_path / name).unlink()
+    with (tmp_path / name).open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(BundleError, match=f"{name}: it has more than"):
+        Bundle.read(tmp_path)
+
+
+def test_a_pipe_in_the_place_of_a_bundle_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "bundle.zip")
+    with pytest.raises(BundleError, match="it is a pipe"):
+        Bundle.read(tmp_path / "bundle.zip")
+
+
+@pytest.mark.parametrize("name", [MANIFEST_FILE, CANONICAL_FILE])
+def test_a_zip_with_a_member_that_unpacks_to_far_more_is_refused_before_it_is_unpacked(tmp_path, name):
+    tiny_bundle().write(tmp_path / "sound.zip")
+    with zipfile.ZipFile(tmp_path / "sound.zip") as sound, zipfile.ZipFile(tmp_path / "bomb.zip", "w") as bomb:
+        for each in sound.namelist():
+            content = bytes(65 * 2**20) if each == name else sound.read(each)
+            bomb.writestr(each, content, zipfile.ZIP_DEFLATED, compresslevel=1)
+    with pytest.raises(BundleError, match=f"{name} has {65 * 2**20} bytes, and at most"):
+        Bundle.read(tmp_path / "bomb.zip")
 
 
 @pytest.mark.parametrize(

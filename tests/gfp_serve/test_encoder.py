@@ -4,6 +4,8 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
+from gfp_serve import encoder as encoder_module
+from gfp_serve.bundle import OUTPUT_NAME
 from gfp_serve.encoder import Encoder, check_packages
 from gfp_serve.errors import BundleError, DeviceError
 from gfp_serve.preprocess import PreprocessConfig, SampleConfig
@@ -175,3 +177,31 @@ def test_a_model_reads_no_file_beside_it(tmp_path, monkeypatch, location):
         weights.external_data.add(key=key, value=value)
     with pytest.raises(BundleError, match="cannot be loaded"):
         Encoder(tiny_bundle(model.SerializeToString()), num_threads=1)
+
+
+def test_a_model_whose_loop_has_no_end_is_refused_in_time(monkeypatch):
+    monkeypatch.setattr(encoder_module, "_FIRST_CALL_S", 0.2)
+    bundle = tiny_bundle(endless_model())
+    with pytest.raises(BundleError, match=r"cannot be run on canonical clip 0: .*terminate flag"):
+        bundle.check(Encoder(bundle, device="cpu").encode_first)
+
+
+def endless_model() -> bytes:
+    """Return the tiny model with a loop before its end that counts up to 2**62."""
+    model = onnx.load_from_string(tiny_model())
+    last = next(node for node in model.graph.node if OUTPUT_NAME in node.output)
+    last.output[0] = "before"
+    value = helper.make_tensor_value_info
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["goes_on"], ["still"]), helper.make_node("Add", ["x", "x"], ["sum"])],
+        "round",
+        [
+            value("i", TensorProto.INT64, []),
+            value("goes_on", TensorProto.BOOL, []),
+            value("x", TensorProto.FLOAT, None),
+        ],
+        [value("still", TensorProto.BOOL, []), value("sum", TensorProto.FLOAT, None)],
+    )
+    model.graph.node.append(helper.make_node("Loop", ["rounds", "", "before"], [OUTPUT_NAME], body=body))
+    model.graph.initializer.append(helper.make_tensor("rounds", TensorProto.INT64, [], [2**62]))
+    return model.SerializeToString()

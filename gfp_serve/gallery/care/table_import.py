@@ -134,17 +134,17 @@ def _read(file: Path, opened: ExitStack) -> tuple[_About, Iterator[list[Item]]]:
         if file.suffix == PARQUET_ENDING:
             parquet = load("pyarrow.parquet")
             check_columns(file, schema := parquet.read_schema(file))
-            # They stay as they are in the file, where a text that many rows share takes little.
+            # Texts stay as they are in the file, where a text that many rows share takes little.
             texts = [name for name in _TEXTS if name in schema.names and not is_nested(schema.field(name).type)]
             table = opened.enter_context(parquet.ParquetFile(file, read_dictionary=texts))
             schema, num_rows = table.schema_arrow, table.metadata.num_rows
         else:
             mapped = opened.enter_context(arrow.memory_map(str(file)))
             table = opened.enter_context(load("pyarrow.ipc").open_file(mapped))
-            schema, num_rows = table.schema, sum(table.get_batch(n).num_rows for n in range(table.num_record_batches))
+            check_columns(file, schema := table.schema)
+            num_rows = sum(table.get_batch(n).num_rows for n in range(table.num_record_batches))
     except (arrow.ArrowException, OSError, ValueError, MemoryError) as error:
         raise DamagedFileError(f"{file} is damaged, or not of the type that its name says: {error}") from error
-    check_columns(file, schema)
     metadata = {
         key.decode(errors="replace"): value.decode(errors="replace") for key, value in (schema.metadata or {}).items()
     }

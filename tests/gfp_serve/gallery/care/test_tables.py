@@ -1,5 +1,6 @@
 """Galleries as Parquet and Arrow files: what other tools can read, and which of their files can be read."""
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gfp_serve.cli.ask import gfp
+from gfp_serve.errors import GfpError
+from gfp_serve.gallery.care.table_export import export_table
 from gfp_serve.gallery.care.table_import import import_table
 from gfp_serve.gallery.embedded.gallery import FaissGallery
 from gfp_serve.items import Item, Source
@@ -161,3 +164,58 @@ def test_files_that_are_no_tables_are_refused_by_name(root, tmp_path):
     content = (tmp_path / "cut.parquet").read_bytes()
     (tmp_path / "cut.parquet").write_bytes(content[:200] + bytes(400) + content[600:])
     assert str(tmp_path / "cut.parquet") in run("import", tmp_path / "new", tmp_path / "cut.parquet", code=1)
+
+
+def refused(tmp_path: Path, columns: dict[str, object]) -> str:
+    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "odd.parquet")
+    return run("import", tmp_path / "root", tmp_path / "odd.parquet", "--encoder-digest", DIGEST, code=1)
+
+
+def test_tables_of_odd_content_get_a_line_that_names_the_row(tmp_path):
+    vector = pyarrow.array([[1.0, 2.0]])
+    deep = "[" * 100_000 + "]" * 100_000
+    assert "row 1: the attributes of 'a' are not JSON" in refused(
+        tmp_path, {"id": ["a"], "vector": vector, "attributes": [deep]}
+    )
+    assert "is not the digest of an encoder" in run(
+        "import", tmp_path / "root", tmp_path / "odd.parquet", "--encoder-digest", "\x1b[2J" + "x" * 1000, code=1
+    )
+    pair = pyarrow.Table.from_arrays([pyarrow.array(["a"]), pyarrow.array(["b"]), vector], names=["id", "id", "vector"])
+    pyarrow.parquet.write_table(pair, tmp_path / "pair.parquet")
+    assert "has 2 columns 'id'" in run(
+        "import", tmp_path, tmp_path / "pair.parquet", "--encoder-digest", DIGEST, code=1
+    )
+
+
+def test_whole_numbers_of_any_size_are_vectors(tmp_path):
+    pyarrow.parquet.write_table(pyarrow.table({"id": ["a"], "vector": [[2**62, 0]]}), tmp_path / "ints.parquet")
+    run("import", tmp_path / "root", tmp_path / "ints.parquet", "--encoder-digest", DIGEST)
+    with FaissGallery.open(tmp_path / "root" / "default") as gallery:
+        assert gallery.get(["a"])[0].vector.tolist() == [1.0, 0.0]
+
+
+def test_a_long_text_that_many_rows_share_is_refused_without_a_copy_for_each(tmp_path):
+    rows = 2000
+    columns = {
+        "id": [str(row) for row in range(rows)],
+        "vector": [[1.0, 2.0]] * rows,
+        "label": pyarrow.array(["x" * 3_000_000]).take(pyarrow.array([0] * rows)).dictionary_encode(),
+    }
+    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "bomb.parquet")
+    before = pyarrow.default_memory_pool().max_memory()
+    out = run("import", tmp_path / "root", tmp_path / "bomb.parquet", "--encoder-digest", DIGEST, code=1)
+    assert "row 1: the id, label, attributes and source of item '0' have 3000001 bytes" in out
+    assert pyarrow.default_memory_pool().max_memory() - before < 10**9
+
+
+def test_a_damaged_arrow_file_is_refused_or_read_and_never_ends_the_process(tmp_path):
+    with FaissGallery.create(tmp_path / "g", encoder_digest=DIGEST, embedding_size=8) as gallery:
+        gallery.upsert(drawn(20))
+    export_table(tmp_path / "g", tmp_path / "sound.arrow", on_progress=lambda *_: None)
+    content = (tmp_path / "sound.arrow").read_bytes()
+    for place in np.random.default_rng(0).integers(8, len(content) - 8, 60):
+        damaged = bytearray(content)
+        damaged[place] ^= 0xFF
+        (tmp_path / "damaged.arrow").write_bytes(damaged)
+        with contextlib.suppress(GfpError):
+            import_table(tmp_path / "damaged.arrow", tmp_path / "into", on_progress=lambda *_: None)
