@@ -110,7 +110,17 @@ class ServeConfig:
         "auto", "Form of the log: auto is text on a terminal and JSON otherwise."
     )
     log_level: Literal["debug", "info", "warning", "error"] = setting(
-        "info", "The least important messages that are logged."
+        "info", "The least important messages that are logged. With debug, each call is one of them."
+    )
+    access_log: Path | None = setting(
+        None,
+        "File that gets a line of JSON for each call: who called what, sizes, status, times. - is standard output. "
+        "Without it, there is none.",
+    )
+    audit_log: Path | None = setting(
+        None,
+        "File that gets a line of JSON for each call that may change a gallery: who, which gallery, which ids. - is "
+        "standard output. Without it, there is none.",
     )
     device: Literal["auto", "cpu", "cuda"] = setting(
         "auto", "Where the encoder runs. With cuda, the server does not start without a GPU."

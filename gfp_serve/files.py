@@ -172,6 +172,14 @@ def identity_of(path: Path) -> tuple[int, int] | None:
     return about.st_dev, about.st_ino
 
 
+def read_by_others(path: Path) -> bool:
+    """Whether every user of the machine may read the file; False where that cannot be found out."""
+    try:
+        return bool(path.stat().st_mode & stat.S_IROTH)
+    except OSError:
+        return False
+
+
 def lock(path: Path, *, create: bool = False) -> int:
     """Keep other processes out of a folder or a file; return the file descriptor that holds the lock.
 

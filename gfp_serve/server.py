@@ -30,6 +30,7 @@ from gfp_serve.gallery.places import open_galleries
 from gfp_serve.gallery.protocols import Galleries
 from gfp_serve.items import DEFAULT_GALLERY
 from gfp_serve.service.access import Access, Tokens
+from gfp_serve.service.access_log import AccessLog
 from gfp_serve.service.deployment import Deployment, Switch
 from gfp_serve.service.guard import Guard
 from gfp_serve.service.metrics import Metrics
@@ -73,7 +74,14 @@ class Server:
             else None
         )
         self.metrics = Metrics()
-        self._guard = Guard(SERVICES, max_calls=config.max_calls, access=access, metrics=self.metrics)
+        self._access_log = AccessLog(config.access_log, config.audit_log)
+        self._guard = Guard(
+            SERVICES,
+            max_calls=config.max_calls,
+            access=access,
+            metrics=self.metrics,
+            access_log=self._access_log,
+        )
         self._switch = Switch(self._deploy(manifest, encoder, galleries))
         self._stop_metrics: Callable[[], None] = lambda: None
         self._stop_tracing: Callable[[], None] = lambda: None
@@ -146,6 +154,7 @@ class Server:
         await self.deployment.close()
         await asyncio.to_thread(self._stop_metrics)
         await asyncio.to_thread(self._stop_tracing)
+        self._access_log.close()
 
     async def switch(self, manifest: Manifest, encoder: Encoder, galleries: Galleries) -> None:
         """Let another encoder and its galleries take over once it is warm. Calls that have begun end on the old ones.

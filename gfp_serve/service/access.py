@@ -4,16 +4,19 @@ import hashlib
 import hmac
 import logging
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import Literal, NamedTuple, cast, get_args
 
 from gfp_serve.errors import ForbiddenError, SettingsError, UnauthenticatedError
-from gfp_serve.files import MAX_SMALL_FILE_BYTES, read_ordinary
+from gfp_serve.files import MAX_SMALL_FILE_BYTES, read_by_others, read_ordinary
 
 Role = Literal["read", "write"]  # a write token may read too
 
 MIN_TOKEN_LENGTH = 16
+# A token's name is shorter than any token, so that a second token in the line is never taken for a name, and logged.
+_NAME = re.compile(rf"[A-Za-z0-9._@-]{{1,{MIN_TOKEN_LENGTH - 1}}}")
 
 # Which role each RPC needs. An RPC without a rule is refused to everybody, unless its service is open.
 RULES: dict[str, Role] = {
@@ -44,8 +47,18 @@ OPEN_SERVICES = ("grpc.health.v1.Health",)
 _log = logging.getLogger(__name__)
 
 
+class _Line(NamedTuple):
+    """A line of the file: its token's digest, the role, and the name by which logs call its holder."""
+
+    digest: bytes
+    role: Role
+    name: str
+
+
 class Tokens:
-    """A file of tokens, one a line: `read TOKEN` or `write TOKEN`. Empty lines and comments (#) are ignored.
+    """A file of tokens, one a line: `read TOKEN NAME` or `write TOKEN NAME`. Empty lines and comments (#) are ignored.
+
+    Names are for the logs and may be left out, and two tokens may have the same.
 
     The file is read again when it changes, so that a token can be withdrawn without a restart. While the file is
     damaged, the tokens that were read last stay valid. Raises `SettingsError` when it cannot be read the first time.
@@ -54,17 +67,26 @@ class Tokens:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._stamp: tuple[int, int, int] | None = _stamp(path)
-        self._roles = _read(path)
+        self._lines = _read(path)
 
     def role_of(self, token: str) -> Role | None:
         """The role of a token; None if the token is not in the file."""
         self._follow()
-        asked, role = _digest(token), None
+        found = self._find(token)
+        return None if found is None else found.role
+
+    def name_of(self, token: str) -> str | None:
+        """The name of a token's holder; None if the token is not in the file."""
+        found = self._find(token)
+        return None if found is None else found.name
+
+    def _find(self, token: str) -> _Line | None:
+        asked, found = _digest(token), None
         # Every line is compared, each in constant time, so that the time it takes tells nothing about any token.
-        for digest, of_line in self._roles:
-            if hmac.compare_digest(digest, asked):
-                role = of_line
-        return role
+        for line in self._lines:
+            if hmac.compare_digest(line.digest, asked):
+                found = line
+        return found
 
     def _follow(self) -> None:
         try:
@@ -78,11 +100,11 @@ class Tokens:
             return
         self._stamp = stamp
         try:
-            self._roles = _read(self._path)
+            self._lines = _read(self._path)
         except SettingsError as error:
             _log.error("the tokens that were read last stay valid: %s", error)
         else:
-            _log.info("tokens=%d read again from %s", len(self._roles), self._path)
+            _log.info("tokens=%d read again from %s", len(self._lines), self._path)
 
 
 class Access:
@@ -99,8 +121,7 @@ class Access:
         name = method.removeprefix("/")
         if self._tokens is None or name.split("/")[0] in OPEN_SERVICES:
             return
-        scheme, _, token = (authorization or "").partition(" ")
-        role = self._tokens.role_of(token) if scheme.lower() == "bearer" and token else None
+        role = self._tokens.role_of(token) if (token := _token_of(authorization)) else None
         if role is None:
             what = "without a token that this server knows" if authorization else "without a token"
             raise UnauthenticatedError(
@@ -114,8 +135,18 @@ class Access:
                 else f"no role may call {name}."
             )
 
+    def name_of(self, authorization: str | None) -> str | None:
+        """How logs call the holder of the token in the header; None for a token that the server does not know."""
+        token = _token_of(authorization)
+        return self._tokens.name_of(token) if self._tokens is not None and token else None
 
-def _read(path: Path) -> list[tuple[bytes, Role]]:
+
+def _token_of(authorization: str | None) -> str:
+    scheme, _, token = (authorization or "").partition(" ")
+    return token if scheme.lower() == "bearer" else ""
+
+
+def _read(path: Path) -> list[_Line]:
     try:
         lines = read_ordinary(path, at_most=MAX_SMALL_FILE_BYTES).decode().splitlines()
     except OSError as error:
@@ -124,26 +155,36 @@ def _read(path: Path) -> list[tuple[bytes, Role]]:
         raise SettingsError(
             f"--tokens {path} is not a text file in UTF-8; it must have lines such as: read TOKEN"
         ) from error
-    roles = list(_parse(path, lines))
-    if not roles:
+    found = list(_parse(path, lines))
+    if not found:
         raise SettingsError(f"--tokens {path} has no token, so nobody could call; add a line: read TOKEN")
-    return roles
+    if read_by_others(path):
+        _log.warning("every user of this machine can read the tokens in %s; run: chmod o= %s", path, path)
+    return found
 
 
-def _parse(path: Path, lines: Iterable[str]) -> Iterable[tuple[bytes, Role]]:
+def _parse(path: Path, lines: Iterable[str]) -> Iterable[_Line]:
     for number, line in enumerate(lines, start=1):
         fields = line.split()
         if not fields or fields[0].startswith("#"):
             continue
         # The line is not quoted, because it may hold a token, and messages end up in logs.
-        if len(fields) != 2 or fields[0] not in get_args(Role):
-            raise SettingsError(f"--tokens {path}: line {number} must be `read TOKEN` or `write TOKEN`.")
+        if len(fields) not in (2, 3) or fields[0] not in get_args(Role):
+            raise SettingsError(
+                f"--tokens {path}: line {number} must be `read TOKEN` or `write TOKEN`, and may end in a name."
+            )
         if len(fields[1]) < MIN_TOKEN_LENGTH or not fields[1].isascii():
             raise SettingsError(
                 f"--tokens {path}: the token of line {number} must have {MIN_TOKEN_LENGTH} or more ASCII characters; "
                 f"make one with: openssl rand -hex 32"
             )
-        yield _digest(fields[1]), cast(Role, fields[0])
+        name = fields[2] if len(fields) == 3 else f"line {number}"
+        if len(fields) == 3 and not _NAME.fullmatch(name):
+            raise SettingsError(
+                f"--tokens {path}: the name at the end of line {number} must have at most {MIN_TOKEN_LENGTH - 1} "
+                f"characters, of A-Z, a-z, 0-9 and . _ @ -"
+            )
+        yield _Line(_digest(fields[1]), cast(Role, fields[0]), name)
 
 
 def _digest(token: str) -> bytes:

@@ -26,6 +26,7 @@ from gfp_serve.errors import (
     UnauthenticatedError,
 )
 from gfp_serve.service.access import Access
+from gfp_serve.service.access_log import AccessLog, Call
 from gfp_serve.service.message_size import check_num_values
 from gfp_serve.service.metrics import Metrics
 from gfp_serve.wire.status import is_answerable, reason_of, to_status
@@ -48,11 +49,14 @@ class Guard(grpc.aio.ServerInterceptor):
     For methods of other services (health, reflection) it only checks the token and parses the requests.
     """
 
-    def __init__(self, services: tuple[str, ...], *, max_calls: int, access: Access, metrics: Metrics) -> None:
+    def __init__(
+        self, services: tuple[str, ...], *, max_calls: int, access: Access, metrics: Metrics, access_log: AccessLog
+    ) -> None:
         self.num_calls = 0
         self._max_calls = max_calls
         self._access = access
         self._metrics = metrics
+        self._access_log = access_log
         self._prefixes = tuple(f"/{service}/" for service in services)
         self._idle = asyncio.Event()
         self._idle.set()
@@ -73,51 +77,57 @@ class Guard(grpc.aio.ServerInterceptor):
         if handler is None:
             return None
         method, metadata = call_details.method, dict(call_details.invocation_metadata or ())
+        request_id = _request_id(metadata)
+        call = self._call(method, request_id, metadata)
         try:
             self._access.check(method, metadata.get("authorization"))
         except GfpError as error:
-            return self._refusing(method, error)
+            return self._refusing(method, error, call)
         parse = _parser(method, handler.request_deserializer)
         if not method.startswith(self._prefixes):
             return _with_our_parser(handler, parse)
-        request_id = _request_id(metadata)
+        parse, serialize = call.reading(parse), call.writing(handler.response_serializer)
 
         # Parsed here, because gRPC's own answer to bytes that are not a message gives no reason.
         async def unary(content: bytes, context: Any) -> Any:
-            async with self._in_progress(method, request_id, context) as status:
+            async with self._in_progress(method, request_id, context, call) as status:
                 self._admit()
-                return await handler.unary_unary(parse(content), context)
+                return serialize(await handler.unary_unary(parse(content), context))
             del content
             return await _abort(context, status, request_id)
 
         async def stream(_contents: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
             async with (
-                self._in_progress(method, request_id, context) as status,
+                self._in_progress(method, request_id, context, call) as status,
                 aclosing(_requests(parse, context)) as requests,
                 # Otherwise the servicer's cleaning up would wait for the garbage collector.
                 aclosing(handler.stream_stream(requests, context)) as replies,
             ):
                 self._admit()
                 async for reply in replies:
-                    yield reply
+                    yield serialize(reply)
             if status.code:
                 reply = None
                 await _abort(context, status, request_id)
 
         if handler.request_streaming:
-            return grpc.stream_stream_rpc_method_handler(stream, None, handler.response_serializer)
-        return grpc.unary_unary_rpc_method_handler(unary, None, handler.response_serializer)
+            return grpc.stream_stream_rpc_method_handler(stream)
+        return grpc.unary_unary_rpc_method_handler(unary)
 
-    def _refusing(self, method: str, error: GfpError) -> Any:
+    def _call(self, method: str, request_id: str, metadata: dict[str, Any]) -> Call:
+        caller = self._access.name_of(metadata.get("authorization")) if self._access_log.is_on else None
+        return Call(self._access_log, method.removeprefix("/"), request_id, caller)
+
+    def _refusing(self, method: str, error: GfpError, call: Call) -> Any:
         async def refuse(_contents: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
-            self._count(method, to_status(error), 0.0, error)
+            self._count(method, to_status(error), 0.0, error, call, context)
             await context.abort_with_status(rpc_status.to_status(to_status(error)))
             yield  # never reached: it makes this a stream, which can be refused before the caller has sent anything
 
         return grpc.stream_stream_rpc_method_handler(refuse)
 
     @asynccontextmanager
-    async def _in_progress(self, method: str, request_id: str, context: Any) -> AsyncIterator[Status]:
+    async def _in_progress(self, method: str, request_id: str, context: Any, call: Call) -> AsyncIterator[Status]:
         """Count the call. If something goes wrong in it, fill the status that this gives, for the caller to get."""
         started = time.perf_counter()
         self.num_calls += 1
@@ -142,7 +152,7 @@ class Guard(grpc.aio.ServerInterceptor):
             status.code = grpc.StatusCode.CANCELLED.value[0]
             raise
         finally:
-            self._count(method, status, time.perf_counter() - started, failure)
+            self._count(method, status, time.perf_counter() - started, failure, call, context)
             failure = None  # its traceback refers to this frame and the request: see `_abort`
             self.num_calls -= 1
             if self.num_calls == 0:
@@ -159,8 +169,12 @@ class Guard(grpc.aio.ServerInterceptor):
                 retry_after_s=1.0,
             )
 
-    def _count(self, method: str, status: Status, seconds: float, failure: Exception | None) -> None:
+    def _count(
+        self, method: str, status: Status, seconds: float, failure: Exception | None, call: Call, context: Any
+    ) -> None:
         self._metrics.answered(method.removeprefix("/"), _CODES[status.code], seconds)
+        by_stranger = isinstance(failure, UnauthenticatedError)
+        call.end(_CODES[status.code], status, seconds, context, by_stranger=by_stranger)
         if isinstance(failure, _REJECTIONS):
             self._metrics.rejected(reason_of(type(failure)).lower())
 

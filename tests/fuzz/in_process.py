@@ -12,6 +12,7 @@ import grpc
 from gfp_serve.encoder import Encoder
 from gfp_serve.server import SERVICES
 from gfp_serve.service.access import Access
+from gfp_serve.service.access_log import AccessLog
 from gfp_serve.service.deployment import Deployment, Switch
 from gfp_serve.service.guard import Guard
 from gfp_serve.service.metrics import Metrics
@@ -29,7 +30,7 @@ class Methods:
         self._loop = asyncio.new_event_loop()
         metrics = Metrics()
         self._switch = self._loop.run_until_complete(_deployed(folder, metrics))
-        self._guard = Guard(SERVICES, max_calls=1, access=Access(None), metrics=metrics)
+        self._guard = Guard(SERVICES, max_calls=1, access=Access(None), metrics=metrics, access_log=AccessLog())
 
     def call(self, name: str, contents: Iterable[bytes]) -> tuple[grpc.StatusCode, list[bytes]]:
         """Make a call; return its status and replies. A method that takes a stream may get several messages."""
@@ -50,7 +51,7 @@ class Methods:
         except grpc.aio.AbortError:
             pass
         self._faults.raise_last()
-        return context.code, [handler.response_serializer(reply) for reply in replies]
+        return context.code, replies
 
 
 async def _deployed(folder: Path, metrics: Metrics) -> Switch:

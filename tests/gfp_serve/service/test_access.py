@@ -150,7 +150,9 @@ def test_tokens_can_be_added_and_withdrawn_while_the_server_runs(
         (b"# nobody\n", "has no token"),
         (b"read short", "the token of line 1 must have 16 or more"),
         (b"admin 0123456789abcdef", "line 1 must be `read TOKEN` or `write TOKEN`"),
-        (b"read 0123456789abcdef more", "line 1 must be"),
+        (b"read 0123456789abcdef more words", "line 1 must be"),
+        (b"read 0123456789abcdef 0123456789abcdef", "the name at the end of line 1 must have at most 15 characters"),
+        (b"read 0123456789abcdef a/b", "the name at the end of line 1"),
         ("read 0123456789abcdé".encode(), "must have 16 or more ASCII"),
         (b"\xff\xfe", "is not a text file"),
     ],
@@ -162,6 +164,22 @@ def test_a_file_of_tokens_that_is_damaged_is_refused_and_never_quoted(
     with pytest.raises(SettingsError, match=said) as refused:
         Tokens(tmp_path / "tokens")
     assert "0123456789" not in str(refused.value)
+
+
+def test_a_token_has_the_name_at_the_end_of_its_line_or_that_of_the_line(tmp_path: Path) -> None:
+    (tmp_path / "tokens").write_text(f"# first\nread {READ} camera-1\nwrite {WRITE}\n")
+    known = Tokens(tmp_path / "tokens")
+    assert [known.name_of(token) for token in (READ, WRITE, BAD)] == ["camera-1", "line 3", None]
+
+
+def test_a_file_of_tokens_that_every_user_can_read_is_warned_of(tokens: Path, caplog: pytest.LogCaptureFixture) -> None:
+    tokens.chmod(0o644)
+    Tokens(tokens)
+    assert f"every user of this machine can read the tokens in {tokens}; run: chmod o= {tokens}" in caplog.text
+    caplog.clear()
+    tokens.chmod(0o640)
+    Tokens(tokens)
+    assert "can read" not in caplog.text
 
 
 # TLS
