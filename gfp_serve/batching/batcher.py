@@ -9,6 +9,7 @@ whole device, and many waiting clips get lanes.
 """
 
 import asyncio
+import logging
 import math
 import time
 from collections import OrderedDict, deque
@@ -24,6 +25,8 @@ from jaxtyping import Float32
 from gfp_serve.bundle import Encode
 from gfp_serve.errors import ClosedError, OverloadedError
 from gfp_serve.priority import lower_thread_priority
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +179,10 @@ class Batcher:
         waited = [started - entry.since for entry in batch]
         if self._watcher is not None:
             self._watcher.computed(num_bodies, waited, inference_s)
+        _log.debug(
+            "batch: clips=%d bodies=%d longest_wait_ms=%.1f encoder_ms=%.1f",
+            *(len(batch), num_bodies, 1000 * max(waited), 1000 * inference_s),
+        )
         for entry, vector, queue_s in zip(batch, vectors, waited, strict=True):
             if not entry.future.done():
                 entry.future.set_result(Encoded(vector, queue_s, inference_s))

@@ -163,6 +163,7 @@ async def test_at_the_level_debug_the_servers_log_has_each_call_and_without_it_n
         caplog.clear()
         await client.upsert([ClipItem("x", walk(2))], gallery="b")
     (record,) = (record for record in caplog.records if "Upsert" in record.getMessage())
+    assert "batch: clips=1 bodies=1 longest_wait_ms=" in caplog.text
     assert f"rpc={UPSERT} code=OK duration_ms=" in record.getMessage()
     assert json.loads(JsonFormatter().format(record))["gallery"] == "b"
 
