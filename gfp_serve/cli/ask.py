@@ -127,10 +127,8 @@ def search(
 
         for recorded, found in answered_clips(client, clips, send):
             page.add(recorded.id, recorded.clip, found)
-            rows = [
-                ("" if rank else recorded.id, f"{answer.similarity:.3f}", answer.label, *_where(answer))
-                for rank, answer in enumerate(found)
-            ]
+            # The clip in each row, so that a row says everything when it is found by grep or sorted.
+            rows = [(recorded.id, f"{answer.similarity:.3f}", answer.label, *_where(answer)) for answer in found]
             rows = rows or [(recorded.id, "", NOTHING_FOUND, *("" for _ in columns))]
             answers.add({"clip": recorded.id, key: plain(found)}, rows)
             hint.add(recorded, found)
@@ -176,8 +174,11 @@ def _when_and_where(moment: Moment) -> tuple[str, str, str]:
 @searches
 @talks_to_server
 def classify(clips: ClipChoice, connect: Connect, as_json: bool, **how: Any) -> None:
-    """Name the action of each clip by vote of its nearest items."""
-    answers = Listing(("clip", "class", "score", "runner-up", "score"), as_json)
+    """Name the action of each clip by vote of its nearest items.
+
+    The truth is what the recording itself says, or --label-from. Where it is known, a last line has the accuracy.
+    """
+    answers = Listing(("clip", "truth", "class", "score", "runner-up", "score"), as_json)
     hint = SearchHint(how["where"], how["gallery"])
     num_right = num_labelled = num_own = 0
     with connect() as client:
@@ -191,7 +192,7 @@ def classify(clips: ClipChoice, connect: Connect, as_json: bool, **how: Any) -> 
             first, second = (*best, ("", ""), ("", ""))[:2]
             answers.add(
                 {"clip": recorded.id, "true_label": label, **plain(result)},
-                [(recorded.id, "unknown" if result.label is None else first[0], first[1], *second)],
+                [(recorded.id, label or "", "unknown" if result.label is None else first[0], first[1], *second)],
             )
             num_labelled += label is not None
             num_right += label is not None and label == result.label
@@ -203,8 +204,14 @@ def classify(clips: ClipChoice, connect: Connect, as_json: bool, **how: Any) -> 
             f"{num_own} of these clips are in the gallery themselves and voted for their own class. Leave them out by "
             "a condition, such as --where 'subject!=1'."
         )
-    note = f"{num_right} of {num_labelled} labelled clips were named as their recordings do." if num_labelled else ""
-    answers.print_table(note)
+    answers.print_table(_accuracy(num_right, num_labelled))
+
+
+def _accuracy(num_right: int, num_labelled: int) -> str:
+    if num_labelled == 0:
+        return ""
+    share = 100 * num_right / num_labelled
+    return f"{num_right} of {num_labelled} labelled clips, {share:.1f} %, were named as their recordings do."
 
 
 @gfp.command()

@@ -157,6 +157,22 @@ def test_a_table_is_drawn_without_json(run, recordings):
     assert all(word in table for word in ("b/c3", "1.000", "wave"))
 
 
+def test_each_row_of_a_search_names_its_clip(run, recordings):
+    run("add", recordings)
+    _, *rows = run("search", recordings / "a.npz", "--top-k", 2).stdout.splitlines()
+    assert [row.split()[0] for row in rows] == ["a/c1", "a/c1", "a/c2", "a/c2"]
+
+
+def test_a_table_of_classes_has_the_truth_and_the_accuracy_where_labels_are_known(run, recordings, tmp_path):
+    run("add", recordings)
+    (named,) = (line.split() for line in run("classify", recordings / "b.npz").stdout.splitlines() if "b/c3" in line)
+    assert named[:3] == ["b/c3", "wave", "wave"]
+    assert "2 of 2 labelled clips, 100.0 %, were" in run("classify", recordings / "a.npz").stdout
+    write_clip_file(tmp_path / "new.npz", [dataclasses.replace(clip, label=None) for clip in clips(1)])
+    table = run("classify", tmp_path / "new.npz").stdout
+    assert [row.split()[:2] for row in table.splitlines()] == [["clip", "truth"], ["new/c1", "wave"]]
+
+
 def test_brackets_in_labels_and_names_are_shown_as_they_are(run, tmp_path):
     (clip,) = clips(1)
     write_clip_file(tmp_path / "brackets.npz", [dataclasses.replace(clip, name="[/]", label="[/red] [bold]go")])
