@@ -30,9 +30,9 @@ USER gfp
 VOLUME /var/lib/gfp
 EXPOSE 50051
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["gfp", "health"]
-# Loopback inside a container cannot be reached from outside, so the server binds every address and needs --insecure.
-# Publish the port on loopback or on a private network only, as docker-compose.yml does.
-ENTRYPOINT ["gfp-serve", "--host", "0.0.0.0", "--insecure"]
+# Loopback inside a container cannot be reached from outside, so the server binds every address. It needs TLS and tokens,
+# or GFP_SERVE_INSECURE=true where the port is published on loopback or on a private network only.
+ENTRYPOINT ["gfp-serve", "--host", "0.0.0.0"]
 
 # CUDA's libraries come from pip, the driver from the host.
 FROM python:3.12-slim AS server-gpu
@@ -44,7 +44,7 @@ VOLUME /var/lib/gfp
 EXPOSE 50051
 HEALTHCHECK --interval=10s --timeout=5s --start-period=120s --retries=3 CMD ["gfp", "health"]
 # --device cuda: without a usable GPU the server does not start, instead of running on the CPU unnoticed.
-ENTRYPOINT ["gfp-serve", "--host", "0.0.0.0", "--insecure", "--device", "cuda"]
+ENTRYPOINT ["gfp-serve", "--host", "0.0.0.0", "--device", "cuda"]
 
 FROM python:3.12-slim AS trainer
 # On a GPU, torch.compile builds its kernels with a C compiler.

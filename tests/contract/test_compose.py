@@ -8,20 +8,77 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
+from click.testing import CliRunner
 
-from gfp_serve.config import ServeConfig
+from gfp_serve.cli.ask import gfp
+from gfp_serve.cli.serve import gfp_serve
+from gfp_serve.config import DEFAULT_BUNDLE, ServeConfig
 from gfp_serve.service.metrics import Metrics
 
 ROOT = Path(__file__).parents[2]
 SPECIFICATION = json.loads((Path(__file__).parent / "compose_spec" / "compose-spec.json").read_text())
 
+SERVERS = ("server", "server-gpu", "server-milvus")
+
+# What an operator sets for examples/compose/tls.yml.
+TLS = {
+    "GFP_TLS_CERTIFICATE": "c.pem",
+    "GFP_TLS_KEY": "k.pem",
+    "GFP_TLS_CA": "ca.pem",
+    "GFP_TLS_SERVER_NAME": "gfp.example",
+    "GFP_TOKENS": "tokens",
+}
+
 INSTRUCTIONS = {"FROM", "ARG", "ENV", "RUN", "COPY", "WORKDIR", "USER", "VOLUME", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT"}
 INSTRUCTIONS |= {"CMD"}
 
 
+class _Loader(yaml.SafeLoader):
+    """Reads Compose's own tag: a list with !override takes the place of the other file's."""
+
+
+class _Override(list):
+    pass
+
+
+_Loader.add_constructor("!override", lambda loader, node: _Override(loader.construct_sequence(node)))
+
+
+def read(path, **variables):
+    """Return a Compose file with the variables filled in, as Compose does it. Raises `KeyError` for a required one."""
+
+    def value(found):
+        if variables.get(found["name"]):
+            return variables[found["name"]]
+        if found["kind"] == ":?":
+            raise KeyError(found["rest"])
+        return found["rest"]
+
+    text = re.sub(r"\$\{(?P<name>\w+)(?P<kind>:[-?])(?P<rest>[^}]*)\}", value, (ROOT / path).read_text())
+    assert "${" not in text
+    return yaml.load(text, _Loader)
+
+
+def merged(first, second):
+    """Return two Compose files as Compose merges them: maps by key, lists behind each other."""
+    if isinstance(first, dict) and isinstance(second, dict):
+        return {
+            key: merged(first[key], second[key]) if key in first and key in second else {**first, **second}[key]
+            for key in {**first, **second}
+        }
+    if isinstance(first, list) and isinstance(second, list) and not isinstance(second, _Override):
+        return first + second
+    return list(second) if isinstance(second, list) else second
+
+
 @pytest.fixture(scope="module")
 def compose():
-    return yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    return read("docker-compose.yml")
+
+
+@pytest.fixture(scope="module")
+def with_tls():
+    return merged(read("docker-compose.yml"), read("examples/compose/tls.yml", **TLS))
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +106,9 @@ def values(stage, instruction):
     return [rest for name, rest in stage if name == instruction]
 
 
-def test_docker_compose_yml_keeps_to_the_compose_specification(compose):
+def test_the_compose_files_keep_to_the_compose_specification(compose, with_tls):
     validate(compose)
+    validate(with_tls)
 
 
 @pytest.mark.parametrize(
@@ -74,15 +132,83 @@ def test_every_target_that_compose_builds_is_a_stage_of_the_dockerfile(compose, 
     assert targets <= set(stages)
 
 
-def test_every_port_is_published_on_loopback_only(compose):
+def test_without_the_file_for_tls_every_port_is_published_on_loopback_only_whatever_the_variables_say():
+    compose = read("docker-compose.yml", **TLS, GFP_HOST="0.0.0.0")
     ports = [port for service in compose["services"].values() for port in service.get("ports", [])]
 
     assert ports
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
+@pytest.mark.parametrize("name", SERVERS)
+def test_with_the_file_for_tls_a_server_listens_to_others_and_is_no_longer_insecure(with_tls, name):
+    server = with_tls["services"][name]
+
+    assert server["ports"] == ["0.0.0.0:50051:50051"]
+    settings = {name: value for name, value in server["environment"].items() if name.startswith("GFP_SERVE_")}
+    result = CliRunner().invoke(gfp_serve, ["--host", "0.0.0.0", "config"], env=settings)
+    assert result.exit_code == 0, result.output
+    read_back = tomllib.loads(result.output)
+    assert read_back["insecure"] is False
+    secrets = {read_back[setting] for setting in ("tls_certificate", "tls_key", "tokens")}
+    assert secrets == {f"/run/secrets/{name}" for name in server["secrets"]} - {"/run/secrets/tls_ca"}
+    assert set(server["secrets"]) == set(with_tls["secrets"])
+    for left_out in ("GFP_SERVE_TLS_CERTIFICATE", "GFP_SERVE_TOKENS"):
+        less = {name: value for name, value in settings.items() if name != left_out}
+        assert CliRunner().invoke(gfp_serve, ["--host", "0.0.0.0", "config"], env=less).exit_code == 2
+
+
+@pytest.mark.parametrize("variable", TLS)
+def test_the_file_for_tls_says_which_variable_is_missing(variable):
+    given = {name: value for name, value in TLS.items() if name != variable}
+    with pytest.raises(KeyError, match=r"a PEM file of|a name that|the file of tokens"):
+        read("examples/compose/tls.yml", **given)
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_every_variable_of_a_server_is_a_setting_of_the_server_or_an_option_of_its_health_check(with_tls, name):
+    names = set(with_tls["services"][name]["environment"]) - {"ORT_DISABLE_TELEMETRY"}
+    settings = {f"GFP_SERVE_{option.name.upper()}" for option in gfp_serve.params}
+    options = {option.envvar for option in gfp.commands["health"].params}
+
+    assert names <= settings | options
+
+
+def test_a_server_serves_the_bundle_and_keeps_the_galleries_that_variables_name():
+    server = read("docker-compose.yml", GFP_BUNDLES="./mine", GFP_BUNDLE="walks", GFP_GALLERIES="/srv/gfp")["services"]
+
+    for name in SERVERS:
+        assert server[name]["volumes"] == ["/srv/gfp:/var/lib/gfp", "./mine:/bundles:ro"]
+        assert server[name]["environment"]["GFP_SERVE_BUNDLE"] == "/bundles/walks"
+
+
+def test_the_bundle_that_is_served_by_default_lies_in_the_folder_that_is_mounted(compose):
+    for name in SERVERS:
+        mount = next(mount for mount in compose["services"][name]["volumes"] if mount.endswith(":/bundles:ro"))
+        bundle = compose["services"][name]["environment"]["GFP_SERVE_BUNDLE"].removeprefix("/bundles/")
+        assert ROOT / mount.split(":")[0] / bundle == DEFAULT_BUNDLE
+
+
+def test_what_runs_on_has_a_limit_of_memory(compose):
+    running = [service for service in compose["services"].values() if "restart" in service]
+
+    assert {name for name, service in compose["services"].items() if service not in running} == {"train", "train-gpu"}
+    assert all(re.fullmatch(r"\d+g", service["mem_limit"]) for service in running)
+    assert read("docker-compose.yml", GFP_MEMORY="12g")["services"]["server-gpu"]["mem_limit"] == "12g"
+
+
+def test_prometheus_asks_whichever_server_runs(compose):
+    (job,) = yaml.safe_load((ROOT / "examples" / "observe" / "prometheus.yml").read_text())["scrape_configs"]
+    (target,) = job["static_configs"][0]["targets"]
+
+    for name in SERVERS:
+        server = compose["services"][name]
+        (alias,) = server["networks"]["default"]["aliases"]
+        assert target == f"{alias}:{server['environment']['GFP_SERVE_METRICS_PORT']}"
+
+
 def test_a_server_is_killed_only_after_it_has_had_time_to_drain(compose):
-    for name in ("server", "server-gpu"):
+    for name in SERVERS:
         seconds = re.fullmatch(r"(\d+)s", compose["services"][name]["stop_grace_period"])
         assert seconds is not None
         assert int(seconds[1]) > ServeConfig().notice_s + ServeConfig().drain_s
@@ -93,7 +219,7 @@ def test_every_named_volume_is_declared_and_mounted_on_a_volume_of_its_image(com
         for mount in service["volumes"]:
             name, target, *_ = mount.split(":")
             if name.startswith("./"):
-                assert (ROOT / name).is_file()
+                assert (ROOT / name).exists()
                 continue
             assert name in compose["volumes"]
             if "build" in service:
@@ -177,6 +303,7 @@ def test_an_image_runs_one_of_our_commands_without_root_and_without_a_shell(stag
     assert values(stage, "USER") == ["gfp"]
     (entrypoint,) = values(stage, "ENTRYPOINT")
     assert json.loads(entrypoint)[0] in scripts
+    assert "--insecure" not in json.loads(entrypoint), "whoever starts it says so"
     assert all(isinstance(json.loads(command), list) for command in values(stage, "CMD"))
 
 

@@ -90,7 +90,7 @@ def prometheus(replicas: list[Replica], tmp_path_factory: pytest.TempPathFactory
     folder = tmp_path_factory.mktemp("prometheus")
     config = (OBSERVE / "prometheus.yml").read_text()
     targets = json.dumps([replica.instance for replica in replicas])
-    for shipped, ours in (('["server:9464"]', targets), ("scrape_interval: 5s", "scrape_interval: 1s")):
+    for shipped, ours in (('["gfp-server:9464"]', targets), ("scrape_interval: 5s", "scrape_interval: 1s")):
         assert shipped in config
         config = config.replace(shipped, ours)
     (folder / "prometheus.yml").write_text(config)
