@@ -1,9 +1,20 @@
-// Embed a recording, add it to the gallery and ask for its class, from Node.js. It reads the proto files directly.
+// Embed a recording, add it to a gallery and ask for its class, from Node.js. It reads the proto files directly.
 //
 //   npm install @grpc/grpc-js @grpc/proto-loader
 //   node client.mjs 127.0.0.1:50051 ../../proto
 //
+// A server with TLS and tokens is called with the variables that the command gfp knows too:
+//
+//   GFP_TLS_CA=ca.pem GFP_TOKEN_FILE=token node client.mjs gfp.example:50051 ../../proto
+//
+// GFP_TLS=1 trusts the authorities that Node.js comes with. GFP_TLS_SERVER_NAME is the name in the certificate, where that
+// is not the address. The token must be one that may write.
+//
+// Items go into a gallery of its own, node-example, which is dropped at the end: nobody's items are touched.
+//
 // A recording is float32 with the axes frames, bodies, joints, 3, in metres, y up. This one is made up.
+
+import fs from "node:fs";
 
 import grpc from "@grpc/grpc-js";
 import protoLoader from "@grpc/proto-loader";
@@ -14,15 +25,24 @@ const loaded = protoLoader.loadSync(
   { includeDirs: [protos], keepCase: true, longs: Number, defaults: true },
 );
 const { EmbeddingService, GalleryService, StreamService } = grpc.loadPackageDefinition(loaded).gfp_serve.v1;
-const credentials = grpc.credentials.createInsecure();
-const embedding = new EmbeddingService(address, credentials);
-const gallery = new GalleryService(address, credentials);
-const stream = new StreamService(address, credentials);
+const { GFP_TLS, GFP_TLS_CA, GFP_TLS_SERVER_NAME, GFP_TOKEN_FILE } = process.env;
+const encrypts = GFP_TLS || GFP_TLS_CA || GFP_TLS_SERVER_NAME;
+const credentials = encrypts
+  ? grpc.credentials.createSsl(GFP_TLS_CA ? fs.readFileSync(GFP_TLS_CA) : null)
+  : grpc.credentials.createInsecure();
+const options = GFP_TLS_SERVER_NAME ? { "grpc.ssl_target_name_override": GFP_TLS_SERVER_NAME } : {};
+const embedding = new EmbeddingService(address, credentials, options);
+const gallery = new GalleryService(address, credentials, options);
+const stream = new StreamService(address, credentials, options);
+
+// The headers of each call: the token, if there is one. gRPC sends it without TLS too, which only loopback forgives.
+const headers = new grpc.Metadata();
+if (GFP_TOKEN_FILE) headers.set("authorization", `Bearer ${fs.readFileSync(GFP_TOKEN_FILE, "utf8").trim()}`);
 
 // Make a call that returns a promise.
 const ask = (client, method, request) =>
   new Promise((resolve, reject) =>
-    client[method](request, (error, reply) => (error ? reject(error) : resolve(reply))),
+    client[method](request, headers, (error, reply) => (error ? reject(error) : resolve(reply))),
   );
 
 const frames = 60;
@@ -50,10 +70,19 @@ const info = await ask(embedding, "GetInfo", {});
 const { embeddings } = await ask(embedding, "Embed", { sequences: [sequence(0)] });
 const { values, size } = embeddings[0];
 const vector = new Float32Array(values.buffer.slice(values.byteOffset, values.byteOffset + 4 * size));
-await ask(gallery, "Upsert", {
-  items: [0, 1, 2].map((phase) => ({ id: `made-up ${phase}`, label: `phase ${phase}`, sequence: sequence(phase) })),
-});
-const { results } = await ask(gallery, "Classify", { queries: [{ sequence: sequence(1) }], num_neighbours: 1 });
+const name = "node-example";
+let results;
+await ask(gallery, "CreateGallery", { gallery: name });
+try {
+  await ask(gallery, "Upsert", {
+    gallery: name,
+    items: [0, 1, 2].map((phase) => ({ id: `made-up ${phase}`, label: `phase ${phase}`, sequence: sequence(phase) })),
+  });
+  const queries = [{ sequence: sequence(1) }];
+  ({ results } = await ask(gallery, "Classify", { gallery: name, queries, num_neighbours: 1 }));
+} finally {
+  await ask(gallery, "DropGallery", { gallery: name });
+}
 
 // An error has a status, and names the field of the request that it is about.
 let refused;
@@ -65,7 +94,7 @@ try {
 
 const windows = await new Promise((resolve, reject) => {
   const found = [];
-  const call = stream.EmbedStream();
+  const call = stream.EmbedStream(headers);
   call.on("data", (window) => found.push(window.first_frame));
   call.on("error", reject);
   call.on("end", () => resolve(found));

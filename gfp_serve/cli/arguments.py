@@ -9,7 +9,9 @@ import click
 from gfp_serve.classify import DEFAULT_NUM_NEIGHBOURS, DEFAULT_TEMPERATURE, DEFAULT_WEIGHTING, WEIGHTINGS
 from gfp_serve.cli.notes import note_warning
 from gfp_serve.cli.options import with_options_of
+from gfp_serve.cli.progress import warn
 from gfp_serve.client import DEFAULT_ADDRESS, Client, Tls, read_token
+from gfp_serve.files import read_by_others
 from gfp_serve.filter_text import read_filter
 from gfp_serve.items import DEFAULT_GALLERY, Effort
 
@@ -55,10 +57,13 @@ def talks_to_server(command: Command) -> Command:
         files = Tls(ca=tls_ca, certificate=tls_certificate, key=tls_key)
 
         def connect() -> Client:
+            token = None if token_file is None else read_token(token_file)
+            if token_file is not None and read_by_others(token_file):
+                warn(f"every user of this machine can read the token in {token_file}; run: chmod o= {token_file}")
             return Client(
                 address,
                 timeout_s,
-                token=None if token_file is None else read_token(token_file),
+                token=token,
                 tls=files if tls or files != Tls() else None,
                 on_warning=note_warning,
             )
@@ -86,7 +91,7 @@ def talks_to_server(command: Command) -> Command:
             envvar="GFP_TOKEN_FILE",
             metavar="FILE",
             type=PATH,
-            help="File that holds the token to send.",
+            help="File that holds the token to send, alone or as the line of the server's file of tokens.",
         ),
         click.option(
             "--address",

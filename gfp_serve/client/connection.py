@@ -34,6 +34,9 @@ CHANNEL_OPTIONS: list[tuple[str, Any]] = [
     ("grpc.service_config", json.dumps(_RETRIES)),
 ]
 
+# With which lines of the server's file of tokens begin.
+_ROLES = ("read", "write", "admin")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
@@ -51,11 +54,24 @@ class Tls:
 
 
 def read_token(path: Path) -> str:
-    """The token in a file. Raises `SettingsError` when the file cannot be read or does not hold one token."""
-    token = (_read(path) or b"").decode("ascii", errors="replace").strip()
-    if not token or not token.isascii() or len(token.split()) != 1:
-        raise SettingsError(f"{path} must hold one token, in one line of ASCII.")
-    return token
+    """The token in a file: alone, or in a line of the server's file of tokens, `read TOKEN NAME`.
+
+    Empty lines and comments (#) are ignored. Raises `SettingsError` when the file cannot be read or does not hold one
+    token.
+    """
+    content = (_read(path) or b"").decode("ascii", errors="replace")
+    lines = [fields for line in content.splitlines() if (fields := line.split()) and not fields[0].startswith("#")]
+    if len(lines) > 1:
+        raise SettingsError(
+            f"{path} has {len(lines)} lines, as a server's file of tokens may have; give a file with the one line that "
+            f"is yours."
+        )
+    fields = lines[0] if lines else []
+    if len(fields) in (2, 3) and fields[0] in _ROLES:
+        fields = fields[1:2]
+    if len(fields) != 1 or not fields[0].isascii():
+        raise SettingsError(f"{path} must hold one token, in one line of ASCII: TOKEN, or read TOKEN.")
+    return fields[0]
 
 
 def metadata_of(token: str | None) -> tuple[tuple[str, str], ...]:

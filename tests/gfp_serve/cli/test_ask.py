@@ -511,6 +511,14 @@ def test_a_terminal_wraps_what_is_too_long_and_everything_else_gets_it_in_one_li
         assert "…" not in shown
 
 
+def test_a_token_that_every_user_can_read_is_warned_of(run, tmp_path):
+    (tmp_path / "token").write_text("0123456789abcdef")
+    (tmp_path / "token").chmod(0o644)
+    assert "every user of this machine can read the token in" in run("info", "--token-file", tmp_path / "token").stderr
+    (tmp_path / "token").chmod(0o600)
+    assert run("info", "--token-file", tmp_path / "token").stderr == ""
+
+
 def test_health_sets_the_exit_code(run):
     assert run("health").stdout == "serving\n"
     assert run("health", "--service", "gfp_serve.v1.GalleryService", "--json").stdout == '{"serving": true}\n'
@@ -549,6 +557,8 @@ def test_the_server_has_exactly_the_options_listed_here():
         "--metrics-port",
         "--log-format",
         "--log-level",
+        "--access-log",
+        "--audit-log",
         "--device",
         "--trace-to",
         "--lanes",
