@@ -152,7 +152,7 @@ def test_with_the_file_for_tls_a_server_listens_to_others_and_is_no_longer_insec
     assert read_back["insecure"] is False
     secrets = {read_back[setting] for setting in ("tls_certificate", "tls_key", "tokens")}
     assert secrets == {f"/run/secrets/{name}" for name in server["secrets"]} - {"/run/secrets/tls_ca"}
-    assert set(server["secrets"]) == set(with_tls["secrets"])
+    assert set(server["secrets"]) | set(with_tls["services"]["prometheus"]["secrets"]) == set(with_tls["secrets"])
     for left_out in ("GFP_SERVE_TLS_CERTIFICATE", "GFP_SERVE_TOKENS"):
         less = {name: value for name, value in settings.items() if name != left_out}
         assert CliRunner().invoke(gfp_serve, ["--host", "0.0.0.0", "config"], env=less).exit_code == 2
@@ -197,14 +197,24 @@ def test_what_runs_on_has_a_limit_of_memory(compose):
     assert read("docker-compose.yml", GFP_MEMORY="12g")["services"]["server-gpu"]["mem_limit"] == "12g"
 
 
-def test_prometheus_asks_whichever_server_runs(compose):
-    (job,) = yaml.safe_load((ROOT / "examples" / "observe" / "prometheus.yml").read_text())["scrape_configs"]
+@pytest.mark.parametrize("file", ["prometheus.yml", "prometheus-tls.yml"])
+def test_prometheus_asks_whichever_server_runs(compose, file):
+    (job,) = yaml.safe_load((ROOT / "examples" / "observe" / file).read_text())["scrape_configs"]
     (target,) = job["static_configs"][0]["targets"]
 
     for name in SERVERS:
         server = compose["services"][name]
         (alias,) = server["networks"]["default"]["aliases"]
         assert target == f"{alias}:{server['environment']['GFP_SERVE_METRICS_PORT']}"
+
+
+def test_with_tls_prometheus_has_a_configuration_for_it_and_a_token(compose, with_tls):
+    mounted = dict(mount.split(":")[:2] for mount in compose["services"]["prometheus"]["volumes"])
+    command = with_tls["services"]["prometheus"]["command"]
+    assert command[0] == f"--config.file={mounted['./examples/observe']}/prometheus-tls.yml"
+    (job,) = yaml.safe_load((ROOT / "examples" / "observe" / "prometheus-tls.yml").read_text())["scrape_configs"]
+    (secret,) = with_tls["services"]["prometheus"]["secrets"]
+    assert (job["scheme"], job["authorization"]["credentials_file"]) == ("https", f"/run/secrets/{secret}")
 
 
 def test_a_server_is_killed_only_after_it_has_had_time_to_drain(compose):
