@@ -66,15 +66,13 @@ class JsonLines:
         self._option, self._path = option, path
         self._is_closed = self._is_failing = False
         try:
-            self._handler = logging.StreamHandler(sys.stdout) if path == STANDARD_OUTPUT else _File(path)
+            self._handler: logging.Handler = _StandardOutput(sys.stdout) if path == STANDARD_OUTPUT else _File(path)
         except OSError as error:
             raise SettingsError(
                 f"{option} {path} cannot be written: {error.strerror}. Name a file in a folder that exists and that "
                 f"this user may write, or - for standard output."
             ) from error
         self._handler.setFormatter(_ValuesFormatter())
-        # The handler would print a traceback and go on.
-        self._handler.handleError = _raise_again  # type: ignore[method-assign]
 
     def write(self, values: Mapping[str, Any]) -> None:
         """Write the time (UTC) and these values. After `close`, nothing is written."""
@@ -99,7 +97,18 @@ class JsonLines:
             self._handler.close()
 
 
-class _File(WatchedFileHandler):
+class _TellsOfErrors(logging.Handler):
+    """Raises the error of a line that cannot be written. Other handlers print its traceback and go on."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802  (logging calls it so)
+        raise  # noqa: PLE0704  (it is called while the error is handled)
+
+
+class _StandardOutput(_TellsOfErrors, logging.StreamHandler[TextIO]):
+    pass
+
+
+class _File(_TellsOfErrors, WatchedFileHandler):
     def __init__(self, path: Path) -> None:
         super().__init__(path, encoding="utf-8")
 
@@ -114,7 +123,3 @@ class _ValuesFormatter(logging.Formatter):
 
 def _utc(record: logging.LogRecord) -> str:
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(record.created))}.{record.msecs:03.0f}Z"
-
-
-def _raise_again(_record: logging.LogRecord) -> None:
-    raise  # noqa: PLE0704  (the handler calls this while it handles the error)
