@@ -10,13 +10,14 @@ import urllib.parse
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+import trustme
 
 from gfp_serve.client import Client, ClipItem
 from gfp_serve.layouts import NTU25
@@ -87,10 +88,18 @@ def replicas(bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 @pytest.fixture(scope="module")
 def prometheus(replicas: list[Replica], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """A Prometheus with the shipped configuration, which scrapes these servers every second."""
-    folder = tmp_path_factory.mktemp("prometheus")
-    config = (OBSERVE / "prometheus.yml").read_text()
     targets = json.dumps([replica.instance for replica in replicas])
-    for shipped, ours in (('["gfp-server:9464"]', targets), ("scrape_interval: 5s", "scrape_interval: 1s")):
+    with running_prometheus(
+        tmp_path_factory.mktemp("prometheus"), "prometheus.yml", {'["gfp-server:9464"]': targets}
+    ) as it:
+        yield it
+
+
+@contextmanager
+def running_prometheus(folder: Path, name: str, places: dict[str, str]) -> Iterator[Prometheus]:
+    """Run a Prometheus with a shipped configuration, in which these `places` are replaced."""
+    config = (OBSERVE / name).read_text()
+    for shipped, ours in {**places, "scrape_interval: 5s": "scrape_interval: 1s"}.items():
         assert shipped in config
         config = config.replace(shipped, ours)
     (folder / "prometheus.yml").write_text(config)
@@ -147,6 +156,26 @@ def eventually(holds: Callable[[], bool]) -> bool:
 
 def test_prometheus_with_the_shipped_configuration_reaches_the_servers(prometheus: Prometheus) -> None:
     assert eventually(lambda: prometheus.numbers('up{job="gfp-serve"}') == [1, 1])
+
+
+def test_prometheus_with_the_configuration_for_tls_reaches_a_server_with_tls_and_tokens(
+    bundle_path: Path, tmp_path: Path
+) -> None:
+    issued = trustme.CA().issue_cert("gfp.example")
+    issued.private_key_pem.write_to_path(tmp_path / "key.pem")
+    issued.cert_chain_pems[0].write_to_path(tmp_path / "certificate.pem")
+    (tmp_path / "token").write_text(TOKEN)
+    (tmp_path / "tokens").write_text(f"read {TOKEN} prometheus\n")
+    security = ("--tls-certificate", tmp_path / "certificate.pem", "--tls-key", tmp_path / "key.pem")
+    metrics = ("--metrics-host", "0.0.0.0", "--metrics-port", 0)
+    arguments = ("--bundle", bundle_path, "--port", 0, "--tokens", tmp_path / "tokens", "--log-format", "text")
+    with process(*arguments, *security, *metrics) as (running, _):
+        for line in running.stderr:
+            if told := re.search(r"metrics=https://0\.0\.0\.0:(\d+)/metrics", line):
+                break
+        places = {"gfp-server:9464": f"127.0.0.1:{told[1]}", "/run/secrets/metrics_token": str(tmp_path / "token")}
+        with running_prometheus(tmp_path, "prometheus-tls.yml", places) as prometheus:
+            assert eventually(lambda: prometheus.numbers('up{job="gfp-serve"}') == [1])
 
 
 def test_prometheus_knows_how_many_calls_ended_with_each_status(prometheus: Prometheus, calls) -> None:
