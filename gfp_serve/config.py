@@ -98,10 +98,19 @@ class ServeConfig:
     host: str = setting("127.0.0.1", "Address to listen on. Any but a loopback address needs TLS and tokens.")
     port: int = setting(50051, "Port to listen on. 0 takes a free one and prints it.")
     insecure: bool = setting(False, "Listen beyond this machine without TLS or without tokens.")
+    behind_proxy: bool = setting(
+        False,
+        "Say that all calls come through a proxy, which bounds the connections and calls of each address. Health "
+        "checks are then not bounded by address and connection, since all are the proxy's.",
+    )
     security: Security = settings_of(Security)
     metrics_port: int | None = setting(
-        None,
-        "Port of Prometheus metrics, over HTTP at the same address; 0 takes a free one. Without it, there are none.",
+        None, "Port of Prometheus metrics; 0 takes a free one. Without it, there are none."
+    )
+    metrics_host: str = setting(
+        "127.0.0.1",
+        "Address of the metrics port. On a loopback address metrics are in the clear, on any other they are encrypted "
+        "and need a token as calls do.",
     )
     trace_to: str | None = setting(
         None, "OTLP collector that traces go to, e.g. http://127.0.0.1:4317; needs the extra 'trace'."
@@ -136,6 +145,10 @@ class ServeConfig:
     )
     max_admitted_bodies: int = setting(1024, "Most bodies that wait or are encoded. More are refused at once.")
     max_calls: int = setting(256, "Most calls in progress. More are refused at once. Health checks do not count.")
+    max_connections: int = setting(
+        1024,
+        "Most connections. More are closed at once. At most half of the files that the system lets the server open.",
+    )
     max_streams: int = setting(64, "Most open streams. Each is a call in progress too.")
     notice_s: float = setting(
         0.0,
@@ -151,7 +164,8 @@ class ServeConfig:
             raise ValueError(f"--metrics-port is {self.metrics_port}; it must lie between 0 (any free port) and 65535.")
         _require_between(0, MAX_THREADS, self, "num_threads", "lanes")
         _require_between(0, MAX_DRAIN_S, self, "drain_s", "notice_s")
-        _require_between(1, MAX_COUNT, self, "max_calls", "max_streams")
+        _require_between(1, MAX_COUNT // 4, self, "max_calls")  # gRPC gets a multiple of it
+        _require_between(1, MAX_COUNT, self, "max_connections", "max_streams")
         _require_between(MAX_BODIES, MAX_COUNT, self, "max_admitted_bodies")
         if self.max_batch_bodies:
             _require_between(MAX_BODIES, MAX_COUNT, self, "max_batch_bodies")
@@ -161,6 +175,17 @@ class ServeConfig:
                 f"--max-admitted-bodies is {self.max_admitted_bodies}; a request of --max-sequences "
                 f"{self.limits.max_sequences} can hold {largest} bodies and would always be refused. Raise the first "
                 f"or lower the second."
+            )
+        if (
+            self.metrics_port is not None
+            and not self.insecure
+            and not self.security.is_complete
+            and not is_loopback(self.metrics_host)
+        ):
+            raise ValueError(
+                f"--metrics-host is {self.metrics_host}, which other machines can reach; give --tls-certificate, "
+                f"--tls-key and --tokens, so that metrics are encrypted and need a token. If the network itself is "
+                f"trusted, add --insecure instead."
             )
         if not self.insecure and not self.security.is_complete and not is_loopback(self.host):
             raise ValueError(

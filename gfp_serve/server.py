@@ -16,7 +16,7 @@ from grpc_reflection.v1alpha import reflection
 
 from gfp_serve import __version__
 from gfp_serve.bundle import Bundle, Manifest
-from gfp_serve.config import DEFAULT_BUNDLE, ENCODER, ServeConfig, bare_host, bundle_at, shipped_bundles
+from gfp_serve.config import DEFAULT_BUNDLE, ENCODER, ServeConfig, bare_host, bundle_at, is_loopback, shipped_bundles
 from gfp_serve.encoder import Encoder
 from gfp_serve.errors import (
     BundleError,
@@ -34,8 +34,11 @@ from gfp_serve.service.access_log import AccessLog
 from gfp_serve.service.deployment import Deployment, Switch
 from gfp_serve.service.guard import Guard
 from gfp_serve.service.metrics import Metrics
+from gfp_serve.service.metrics_port import expose_metrics
+from gfp_serve.service.open_places import OpenPlaces
 from gfp_serve.service.tls import Certificates
 from gfp_serve.service.tracing import trace_calls
+from gfp_serve.service.transport import server_options
 from gfp_serve.v1 import embedding_pb2, gallery_pb2, open_inference_pb2, stream_pb2
 
 _log = logging.getLogger(__name__)
@@ -67,7 +70,7 @@ class Server:
         self._config = config
         # First, because a file that cannot be used must leave nothing started.
         security = config.security
-        access = Access(Tokens(security.tokens) if security.tokens else None)
+        self._tokens = Tokens(security.tokens) if security.tokens else None
         self._certificates = (
             Certificates(security.tls_certificate, security.tls_key, security.tls_client_ca)
             if security.tls_certificate and security.tls_key
@@ -78,7 +81,8 @@ class Server:
         self._guard = Guard(
             SERVICES,
             max_calls=config.max_calls,
-            access=access,
+            other_places=OpenPlaces(_OTHER_CALLS, one_peer=config.behind_proxy),
+            access=Access(self._tokens),
             metrics=self.metrics,
             access_log=self._access_log,
         )
@@ -90,16 +94,13 @@ class Server:
             tracer, self._stop_tracing = trace_calls(config.trace_to, SERVICES)
             interceptors.insert(0, tracer)
         self._health = health.aio.HealthServicer()
+        # The guard refuses with a clear error. This also bounds calls whose messages have not reached it yet, and
+        # leaves room for those that the guard is about to end.
+        max_answered_calls = config.max_calls + 2 * _OTHER_CALLS
         self._server = grpc.aio.server(
             interceptors=interceptors,
-            # The guard refuses with a clear error. This also bounds calls whose messages have not reached it yet.
-            maximum_concurrent_rpcs=config.max_calls + _OTHER_CALLS,
-            options=[
-                ("grpc.max_receive_message_length", config.limits.max_message_bytes),
-                ("grpc.max_send_message_length", config.limits.max_message_bytes),
-                # Otherwise a second server on the same port starts silently and takes half of the calls.
-                ("grpc.so_reuseport", 0),
-            ],
+            maximum_concurrent_rpcs=max_answered_calls,
+            options=server_options(config, max_answered_calls),
         )
         self._server.add_generic_rpc_handlers((self._switch,))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
@@ -131,6 +132,12 @@ class Server:
                 f"the server cannot listen on {host}:{self._config.port}; another program may have the port, or the "
                 f"address is not this machine's. Choose another --port (0 takes a free one)."
             ) from error
+        if not is_loopback(host) and not self._config.behind_proxy:
+            _log.info(
+                "other machines can reach %s: gRPC does not bound connections and new calls of each address; a proxy "
+                "in front can, as the page Operate shows. Say --behind-proxy if there is one",
+                host,
+            )
         self._expose_metrics()
         await self._server.start()
         await self.deployment.prepare()
@@ -198,15 +205,24 @@ class Server:
     def _expose_metrics(self) -> None:
         if self._config.metrics_port is None:
             return
-        host = bare_host(self._config.host)
+        host, security = bare_host(self._config.metrics_host), self._config.security
+        # On loopback in the clear, elsewhere as calls are.
+        is_open = is_loopback(host)
+        tls = None if is_open or security.tls_certificate is None else security
         try:
-            self.metrics_port, self._stop_metrics = self.metrics.expose(host, self._config.metrics_port)
+            self.metrics_port, self._stop_metrics = expose_metrics(
+                self.metrics.registry,
+                host,
+                self._config.metrics_port,
+                tls=tls,
+                tokens=None if is_open else self._tokens,
+            )
         except OSError as error:
             raise UnavailableError(
                 f"the server cannot listen on {host}:{self._config.metrics_port} for metrics ({error.strerror}); "
-                f"choose another --metrics-port (0 takes a free one)."
+                f"choose another --metrics-port (0 takes a free one) or --metrics-host."
             ) from error
-        _log.info("metrics=http://%s:%d/metrics", host, self.metrics_port)
+        _log.info("metrics=%s://%s:%d/metrics", "http" if tls is None else "https", host, self.metrics_port)
 
 
 async def serve(config: ServeConfig, announce: Callable[[str], object]) -> None:

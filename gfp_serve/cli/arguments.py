@@ -52,9 +52,10 @@ def talks_to_server(command: Command) -> Command:
         tls_ca: Path | None,
         tls_certificate: Path | None,
         tls_key: Path | None,
+        tls_server_name: str | None,
         **given: Any,
     ) -> None:
-        files = Tls(ca=tls_ca, certificate=tls_certificate, key=tls_key)
+        files = Tls(ca=tls_ca, certificate=tls_certificate, key=tls_key, server_name=tls_server_name)
 
         def connect() -> Client:
             token = None if token_file is None else read_token(token_file)
@@ -74,6 +75,12 @@ def talks_to_server(command: Command) -> Command:
         call,
         json_option,
         click.option("--timeout-s", default=30.0, show_default=True, help="Seconds that one request may take."),
+        click.option(
+            "--tls-server-name",
+            envvar="GFP_TLS_SERVER_NAME",
+            metavar="NAME",
+            help="Name that the server's certificate must have, where it is not the name in --address; implies --tls.",
+        ),
         click.option("--tls-key", envvar="GFP_TLS_KEY", metavar="FILE", type=PATH, help="The certificate's key."),
         click.option(
             "--tls-certificate",

@@ -9,7 +9,7 @@ import numpy as np
 
 from gfp_serve.classify import DEFAULT_NUM_NEIGHBOURS, DEFAULT_TEMPERATURE, DEFAULT_WEIGHTING, Weighting
 from gfp_serve.client.blocking import DEFAULT_ADDRESS, methods_of
-from gfp_serve.client.connection import CHANNEL_OPTIONS, Tls, metadata_of
+from gfp_serve.client.connection import Tls, channel_options, metadata_of
 from gfp_serve.client.conversation import (
     Call,
     ClipItem,
@@ -55,10 +55,11 @@ class AsyncClient:
         self.address = address
         self._timeout_s = timeout_s
         self._metadata = metadata_of(token)
+        options = channel_options(tls)
         self._channel = (
-            grpc.aio.secure_channel(address, tls.credentials(), CHANNEL_OPTIONS)
+            grpc.aio.secure_channel(address, tls.credentials(), options)
             if tls
-            else grpc.aio.insecure_channel(address, CHANNEL_OPTIONS)
+            else grpc.aio.insecure_channel(address, options)
         )
         self._methods = methods_of(self._channel)
         self._conversation = Conversation(on_warning)

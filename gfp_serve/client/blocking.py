@@ -8,7 +8,7 @@ import numpy as np
 from grpc_health.v1 import health_pb2_grpc
 
 from gfp_serve.classify import DEFAULT_NUM_NEIGHBOURS, DEFAULT_TEMPERATURE, DEFAULT_WEIGHTING, Weighting
-from gfp_serve.client.connection import CHANNEL_OPTIONS, Tls, metadata_of
+from gfp_serve.client.connection import Tls, channel_options, metadata_of
 from gfp_serve.client.conversation import (
     Call,
     ClipItem,
@@ -79,10 +79,9 @@ class Client:
         self.address = address
         self._timeout_s = timeout_s
         self._metadata = metadata_of(token)
+        options = channel_options(tls)
         self._channel = (
-            grpc.secure_channel(address, tls.credentials(), CHANNEL_OPTIONS)
-            if tls
-            else grpc.insecure_channel(address, CHANNEL_OPTIONS)
+            grpc.secure_channel(address, tls.credentials(), options) if tls else grpc.insecure_channel(address, options)
         )
         self._methods = methods_of(self._channel)
         self._conversation = Conversation(on_warning)

@@ -27,11 +27,26 @@ _RETRIES = {
     ]
 }
 
+# A server that was away is found again within two seconds: gRPC adds a fifth to the longest pause, by chance. Without
+# these, it pauses for up to two minutes.
+_RECONNECT = [
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 1500),
+    # How long one attempt may take. An address where nothing answers at all would hold up the next attempt for 20 s.
+    ("grpc.min_reconnect_backoff_ms", 5000),
+]
+
+# A server that vanished without closing its connections, or was frozen, is given up after this time of silence while
+# calls wait for it. Otherwise the same dead connection would be used until the system gives it up, after 15 minutes.
+_SIGN_OF_LIFE = [("grpc.keepalive_time_ms", 30_000), ("grpc.keepalive_timeout_ms", 10_000)]
+
 CHANNEL_OPTIONS: list[tuple[str, Any]] = [
     # The server has limits; a limit of the client's own would only refuse what the server has already sent.
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
     ("grpc.service_config", json.dumps(_RETRIES)),
+    *_RECONNECT,
+    *_SIGN_OF_LIFE,
 ]
 
 # With which lines of the server's file of tokens begin.
@@ -45,12 +60,20 @@ class Tls:
     ca: Path | None = None  # PEM file of the authorities to trust; None trusts those that gRPC comes with
     certificate: Path | None = None  # PEM file of the client's own certificate (mutual TLS)
     key: Path | None = None  # PEM file of its key
+    server_name: str | None = None  # the name that the server's certificate must have; None is that of the address
 
     def credentials(self) -> grpc.ChannelCredentials:
         """What gRPC needs. Raises `SettingsError` for a file that cannot be read, and a certificate without its key."""
         if (self.certificate is None) != (self.key is None):
             raise SettingsError("a client's certificate and its key belong together; name both or neither.")
         return grpc.ssl_channel_credentials(_read(self.ca), _read(self.key), _read(self.certificate))
+
+
+def channel_options(tls: Tls | None) -> list[tuple[str, Any]]:
+    """The options of a client's channel."""
+    if tls is None or tls.server_name is None:
+        return CHANNEL_OPTIONS
+    return [*CHANNEL_OPTIONS, ("grpc.ssl_target_name_override", tls.server_name)]
 
 
 def read_token(path: Path) -> str:

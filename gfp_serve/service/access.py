@@ -88,6 +88,11 @@ class Tokens:
                 found = line
         return found
 
+    def role_of_bearer(self, authorization: str | None) -> Role | None:
+        """The role of the token in a header "Bearer TOKEN"; None if there is none that is in the file."""
+        token = _token_of(authorization)
+        return self.role_of(token) if token else None
+
     def _follow(self) -> None:
         try:
             stamp = _stamp(self._path)
@@ -121,7 +126,7 @@ class Access:
         name = method.removeprefix("/")
         if self._tokens is None or name.split("/")[0] in OPEN_SERVICES:
             return
-        role = self._tokens.role_of(token) if (token := _token_of(authorization)) else None
+        role = self._tokens.role_of_bearer(authorization)
         if role is None:
             what = "without a token that this server knows" if authorization else "without a token"
             raise UnauthenticatedError(

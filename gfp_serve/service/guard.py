@@ -29,6 +29,7 @@ from gfp_serve.service.access import Access
 from gfp_serve.service.access_log import AccessLog, Call
 from gfp_serve.service.message_size import check_num_values
 from gfp_serve.service.metrics import Metrics
+from gfp_serve.service.open_places import OpenPlaces
 from gfp_serve.wire.status import is_answerable, reason_of, to_status
 
 _log = logging.getLogger(__name__)
@@ -36,6 +37,8 @@ _log = logging.getLogger(__name__)
 Parse = Callable[[bytes], Any]
 
 REQUEST_ID = "x-request-id"
+# A call that needs no token must send its request within this time.
+_REQUEST_S = 10.0
 # An id that the caller chose is used if it looks like this, because it ends up in logs.
 _VALID_ID = re.compile(r"[A-Za-z0-9._:/-]{1,64}")
 
@@ -46,14 +49,23 @@ _REJECTIONS = (OverloadedError, ClosedError, UnauthenticatedError, ForbiddenErro
 class Guard(grpc.aio.ServerInterceptor):
     """Wraps each method of the `services` (full names), so that servicers need no error handling of their own.
 
-    For methods of other services (health, reflection) it only checks the token and parses the requests.
+    For methods of other services (health, reflection) it only checks the token, parses the requests, and gives them
+    `other_places`.
     """
 
     def __init__(
-        self, services: tuple[str, ...], *, max_calls: int, access: Access, metrics: Metrics, access_log: AccessLog
+        self,
+        services: tuple[str, ...],
+        *,
+        max_calls: int,
+        other_places: OpenPlaces,
+        access: Access,
+        metrics: Metrics,
+        access_log: AccessLog,
     ) -> None:
         self.num_calls = 0
         self._max_calls = max_calls
+        self._other_places = other_places
         self._access = access
         self._metrics = metrics
         self._access_log = access_log
@@ -85,7 +97,7 @@ class Guard(grpc.aio.ServerInterceptor):
             return self._refusing(method, error, call)
         parse = _parser(method, handler.request_deserializer)
         if not method.startswith(self._prefixes):
-            return _with_our_parser(handler, parse)
+            return _with_our_parser(handler, parse, self._other_places)
         parse, serialize = call.reading(parse), call.writing(handler.response_serializer)
 
         # Parsed here, because gRPC's own answer to bytes that are not a message gives no reason.
@@ -121,7 +133,8 @@ class Guard(grpc.aio.ServerInterceptor):
     def _refusing(self, method: str, error: GfpError, call: Call) -> Any:
         async def refuse(_contents: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
             self._count(method, to_status(error), 0.0, error, call, context)
-            await context.abort_with_status(rpc_status.to_status(to_status(error)))
+            await _abort(context, to_status(error))
+            return
             yield  # never reached: it makes this a stream, which can be refused before the caller has sent anything
 
         return grpc.stream_stream_rpc_method_handler(refuse)
@@ -182,40 +195,54 @@ class Guard(grpc.aio.ServerInterceptor):
 _CODES = {code.value[0]: code.name for code in grpc.StatusCode}
 
 
-def _with_our_parser(handler: Any, parse: Parse) -> Any:
+def _with_our_parser(handler: Any, parse: Parse, places: OpenPlaces) -> Any:
     """The handler of a service that is not ours, with an error of ours for bytes that are not its message."""
 
     # As a stream, whatever the method is, because then this parses.
     async def answer(_contents: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
-        status = Status()
+        status, peer = Status(), context.peer()
         try:
             async with aclosing(_requests(parse, context)) as requests:
                 if handler.request_streaming:
-                    async for reply in handler.stream_stream(requests, context):
-                        yield reply
+                    with places.while_open(peer):
+                        async for reply in handler.stream_stream(requests, context):
+                            yield reply
                     return
-                async for request in requests:
-                    if handler.response_streaming:
-                        await handler.unary_stream(request, context)  # health's Watch writes its replies itself
-                    else:
-                        yield await handler.unary_unary(request, context)
+                with places.until_request(peer):
+                    async with asyncio.timeout(_REQUEST_S):
+                        request = await anext(requests, None)
+                if request is None:  # the caller has nothing to ask
                     return
-        except InvalidRequestError as error:
+                if not handler.response_streaming:
+                    yield await handler.unary_unary(request, context)
+                    return
+                with places.while_open(peer):
+                    await handler.unary_stream(request, context)  # health's Watch writes its replies itself
+        except (InvalidRequestError, OverloadedError) as error:
             status.CopyFrom(to_status(error))
+        except TimeoutError:
+            status.CopyFrom(
+                to_status(OutOfTimeError(f"no request came within {_REQUEST_S:g} s; send it with the call."))
+            )
         if status.code:
-            await context.abort_with_status(rpc_status.to_status(status))
+            await _abort(context, status)
 
     return grpc.stream_stream_rpc_method_handler(answer, None, handler.response_serializer)
 
 
-async def _abort(context: Any, status: Status, request_id: str) -> None:
-    """Tell the caller about a failure. Do this last, when nothing refers to the request any more.
+async def _abort(context: Any, status: Status, request_id: str | None = None) -> None:
+    """Tell the caller about a failure, and return; gRPC ends the call as soon as the handler has returned too.
 
-    The context keeps the exception that this raises, and the exception refers to the context. So what its traceback and
-    its cause refer to stays in memory until the garbage collector runs, which may be after some gigabytes.
+    The context keeps the exception of `context.abort`, whose traceback refers to the context. While it does, the call
+    with its stream and its request stays in memory until the garbage collector runs, and counts as open for
+    `grpc.max_concurrent_streams`. Therefore the traceback is removed here, and gRPC raises the exception again itself.
     """
     told = rpc_status.to_status(status)
-    await context.abort(told.code, told.details, (*told.trailing_metadata, (REQUEST_ID, request_id)))
+    trailing = told.trailing_metadata if request_id is None else (*told.trailing_metadata, (REQUEST_ID, request_id))
+    try:
+        await context.abort(told.code, told.details, trailing)
+    except grpc.aio.AbortError as error:
+        error.with_traceback(None)
 
 
 def _parser(method: str, deserialize: Parse) -> Parse:

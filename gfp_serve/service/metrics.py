@@ -4,14 +4,10 @@ Queue and inference are measured apart, because they have different remedies: mo
 device or a smaller encoder for slow inference.
 """
 
-import socket
-import socketserver
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal, get_args
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, make_wsgi_app
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -105,47 +101,6 @@ class Metrics:
     def dropped(self, num_clips: int) -> None:
         """See `batcher.Watcher`."""
         self._dropped.inc(num_clips)
-
-    def expose(self, host: str, port: int) -> tuple[int, Callable[[], None]]:
-        """Serve /metrics over HTTP, in a thread of its own. Port 0 takes a free one. Returns the port, and how to stop.
-
-        Raises `OSError` when it cannot listen on the address.
-        """
-        server = _HttpServer(host, port, self.registry)
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-
-        def stop() -> None:
-            server.shutdown()
-            server.server_close()
-            thread.join()
-
-        return server.server_port, stop
-
-
-class _HttpServer(socketserver.ThreadingMixIn, WSGIServer):
-    """Prometheus's own application, in a server that does not look up the name of its address.
-
-    The server of prometheus_client does, and so asks a resolver for an address that /etc/hosts does not have.
-    """
-
-    daemon_threads = True
-
-    def __init__(self, host: str, port: int, registry: CollectorRegistry) -> None:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        self.address_family, _, _, _, address = found[0]
-        super().__init__(address, _SilentHandler)  # type: ignore[arg-type]
-        self.set_app(make_wsgi_app(registry))
-
-    def server_bind(self) -> None:
-        socketserver.TCPServer.server_bind(self)
-        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
-        self.setup_environ()
-
-
-class _SilentHandler(WSGIRequestHandler):
-    def log_message(self, format: str, *_: object) -> None:
-        """Does not log scrapes."""
 
 
 class _GalleryMetrics(Collector):

@@ -113,12 +113,14 @@ def to_error(failure: grpc.RpcError, address: str) -> GfpError:
             return OverloadedError(message, field=field, retry_after_s=retry.retry_delay.ToNanoseconds() / 1e9)
         return error_type(message, field=field)
     # Without our ErrorInfo, gRPC itself gave up.
-    if code is grpc.StatusCode.UNAVAILABLE and "WRONG_VERSION_NUMBER" in message:
-        return UnavailableError(f"{address} does not encrypt; call it without TLS, or start it with a certificate.")
+    if code is grpc.StatusCode.UNAVAILABLE and _REFUSED_STREAM in message:
+        return OverloadedError(
+            f"{address} has too many calls of this connection; try again in a second.", retry_after_s=1
+        )
     if code is grpc.StatusCode.INTERNAL and message == "Internal error from Core":
         return UnavailableError(f"{address} ended the stream while it was written to; start it again.")
     if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
-        return UnavailableError(f"no server answers at {address} ({message}); is gfp-serve running?")
+        return UnavailableError(_why_unreachable(address, message))
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return OutOfTimeError(f"{address} did not answer within timeout_s; give it more time, or send less at once.")
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "Concurrent RPC limit" in message:
@@ -134,6 +136,36 @@ def to_error(failure: grpc.RpcError, address: str) -> GfpError:
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return ServerError(f"{address} does not know this call ({message}); is it gfp-serve, and of this release?")
     return ServerError(f"{address} answered {code.name}: {message}")
+
+
+# gRPC tells the reason for a connection that failed in its message only.
+_REFUSED_STREAM = "RST_STREAM with error code 7"
+_UNREACHABLE = {
+    "Connection refused": "no server listens at {address}; is gfp-serve running?",
+    "WRONG_VERSION_NUMBER": "{address} does not encrypt; call it without TLS, or start it with a certificate.",
+    "Hostname Verification Check failed": (
+        "the certificate of {address} is for another name; call the server by the name in it, or say that name (gfp: "
+        "--tls-server-name)."
+    ),
+    "CERTIFICATE_VERIFY_FAILED": (
+        "the certificate of {address} is not valid for the authorities that are trusted ({reason}); name the "
+        "authority that it comes from (gfp: --tls-ca)."
+    ),
+    "failed to connect to all addresses; last error: UNAVAILABLE": (
+        "{address} closed the connection at once ({reason}). If it encrypts, use TLS (gfp: --tls-ca); if it asks for "
+        "a client's certificate, show one that it trusts (gfp: --tls-certificate, --tls-key). Or it has too many "
+        "connections; then try again later."
+    ),
+    "Domain name not found": "no machine is found by the name in {address}; check it.",
+}
+
+
+def _why_unreachable(address: str, message: str) -> str:
+    reason = message.removesuffix(": OK").rpartition(": ")[2]
+    for sign, said in _UNREACHABLE.items():
+        if sign in message:
+            return said.format(address=address, reason=reason)
+    return f"{address} does not answer ({message}); try again, and see the server's log if that does not help."
 
 
 def shortened(message: str) -> str:

@@ -8,7 +8,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -170,3 +170,15 @@ def test_calls_take_turns_between_replicas_and_streams_pass(bundle_path: Path, t
                 assert direct.info().num_items == 2
         windows = client.stream(frames(), StreamSettings(window_frames=6, stride_frames=3))
         assert [window.first_frame for window in windows] == [0, 3, 6]
+
+
+def test_one_address_has_its_share_of_connections_and_no_more(bundle_path: Path, tmp_path: Path) -> None:
+    (share,) = re.findall(r"sc0_conn_cur gt (\d+)", CONFIG.read_text())
+    with cluster(bundle_path, tmp_path) as running, Client(running.address) as client, ExitStack() as opened:
+        assert client.health()
+        host, port = running.address.split(":")
+        for _ in range(int(share)):
+            another = opened.enter_context(socket.create_connection((host, int(port)), timeout=60))
+        with suppress(ConnectionResetError):
+            assert another.recv(1) == b""  # closed by HAProxy, which says nothing before its client does
+        assert client.health()

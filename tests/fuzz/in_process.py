@@ -16,6 +16,7 @@ from gfp_serve.service.access_log import AccessLog
 from gfp_serve.service.deployment import Deployment, Switch
 from gfp_serve.service.guard import Guard
 from gfp_serve.service.metrics import Metrics
+from gfp_serve.service.open_places import OpenPlaces
 from tests.support.any_requests import LIMITS
 from tests.support.servers import galleries_of, small_config
 from tests.support.tiny_bundle import tiny_bundle
@@ -30,7 +31,14 @@ class Methods:
         self._loop = asyncio.new_event_loop()
         metrics = Metrics()
         self._switch = self._loop.run_until_complete(_deployed(folder, metrics))
-        self._guard = Guard(SERVICES, max_calls=1, access=Access(None), metrics=metrics, access_log=AccessLog())
+        self._guard = Guard(
+            SERVICES,
+            max_calls=1,
+            other_places=OpenPlaces(1),
+            access=Access(None),
+            metrics=metrics,
+            access_log=AccessLog(),
+        )
 
     def call(self, name: str, contents: Iterable[bytes]) -> tuple[grpc.StatusCode, list[bytes]]:
         """Make a call; return its status and replies. A method that takes a stream may get several messages."""

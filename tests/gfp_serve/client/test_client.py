@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from gfp_serve.client import AsyncClient, Client, ClipItem, StreamSettings
+from gfp_serve.client.connection import channel_options
 from gfp_serve.config import Limits
 from gfp_serve.errors import (
     EmptyGalleryError,
@@ -281,9 +282,31 @@ def test_lists_are_also_split_by_bytes_and_a_sequence_that_is_too_large_is_named
 def test_a_missing_server_is_named_with_its_address(method):
     with (
         Client("127.0.0.1:1") as client,
-        pytest.raises(UnavailableError, match=r"127\.0\.0\.1:1 .*is gfp-serve running"),
+        pytest.raises(UnavailableError, match=r"no server listens at 127\.0\.0\.1:1; is gfp-serve running"),
     ):
         getattr(client, method)()
+
+
+def test_a_server_that_was_away_is_asked_again_within_two_seconds():
+    options = dict(channel_options(None))
+    # gRPC lengthens and shortens its pauses by up to a fifth, so that clients do not all come at once.
+    assert options["grpc.initial_reconnect_backoff_ms"] <= options["grpc.max_reconnect_backoff_ms"] <= 2000 / 1.2
+
+
+def test_a_refused_stream_is_the_servers_want_of_room():
+    class Refused(grpc.RpcError):
+        def code(self):
+            return grpc.StatusCode.UNAVAILABLE
+
+        def details(self):
+            return "Received RST_STREAM with error code 7"
+
+        def trailing_metadata(self):
+            return ()
+
+    error = to_error(Refused(), "somewhere:1")
+    assert isinstance(error, OverloadedError)
+    assert error.retry_after_s > 0
 
 
 @pytest.mark.parametrize("client_type", [Client, AsyncClient])

@@ -10,7 +10,9 @@ import grpc
 import numpy as np
 import pytest
 import trustme
+from click.testing import CliRunner
 
+from gfp_serve.cli.ask import gfp
 from gfp_serve.client import AsyncClient, StreamSettings, Tls
 from gfp_serve.config import Security, ServeConfig
 from gfp_serve.errors import ForbiddenError, SettingsError, UnauthenticatedError, UnavailableError
@@ -210,10 +212,14 @@ async def test_with_tls_calls_are_encrypted_and_strangers_are_not_trusted(
         address = f"127.0.0.1:{server.port}"
         async with AsyncClient(address, tls=Tls(ca=ca)) as client:
             assert (await client.embed(walk(1))).ndim == 1
-        for wrong in (Tls(ca=other_ca), Tls(), None):
-            async with AsyncClient(address, timeout_s=5, tls=wrong) as client:
-                with pytest.raises(UnavailableError):
-                    await client.info()
+        for wrong, said in (
+            (Tls(ca=other_ca), "is not valid for the authorities that are trusted"),
+            (Tls(), "is not valid for the authorities that are trusted"),
+            (None, "closed the connection at once .* If it encrypts, use TLS"),
+        ):
+            async with AsyncClient(address, timeout_s=30, tls=wrong) as client:
+                with pytest.raises(UnavailableError, match=said):
+                    await client.health()
 
 
 async def test_mutual_tls_asks_callers_for_a_certificate_of_the_right_authority(
@@ -228,9 +234,43 @@ async def test_mutual_tls_asks_callers_for_a_certificate_of_the_right_authority(
         async with AsyncClient(address, tls=Tls(ca=ca, certificate=of_client, key=key_of_client)) as client:
             await client.info()
         for wrong in (Tls(ca=ca), Tls(ca=ca, certificate=of_stranger, key=key_of_stranger)):
-            async with AsyncClient(address, timeout_s=5, tls=wrong) as client:
-                with pytest.raises(UnavailableError):
-                    await client.info()
+            async with AsyncClient(address, timeout_s=30, tls=wrong) as client:
+                with pytest.raises(UnavailableError, match="if it asks for a client's certificate, show one that it"):
+                    await client.health()
+
+
+async def test_a_certificate_for_another_name_is_refused_unless_the_client_asks_for_that_name(
+    tmp_path: Path, authority: trustme.CA
+) -> None:
+    certificate, key, ca = write_certificate(tmp_path / "server", authority, "gfp.example")
+    async with running(tmp_path, config_with(tls_certificate=certificate, tls_key=key)) as server:
+        address = f"127.0.0.1:{server.port}"
+        async with AsyncClient(address, tls=Tls(ca=ca, server_name="gfp.example")) as client:
+            assert await client.health()
+        for other in (None, "other.example"):
+            async with AsyncClient(address, timeout_s=30, tls=Tls(ca=ca, server_name=other)) as client:
+                with pytest.raises(UnavailableError, match=f"the certificate of {address} is for another name"):
+                    await client.health()
+
+
+def test_the_image_checks_its_health_over_mutual_tls_as_its_environment_says(
+    tmp_path: Path, authority: trustme.CA
+) -> None:
+    certificate, key, ca = write_certificate(tmp_path / "server", authority, "gfp.example")
+    config = config_with(tls_certificate=certificate, tls_key=key, tls_client_ca=ca)
+    with running_in_thread(tmp_path, config) as address:
+        environment = {
+            "GFP_ADDRESS": address,
+            "GFP_TLS_CA": str(ca),
+            "GFP_TLS_SERVER_NAME": "gfp.example",
+            "GFP_TLS_CERTIFICATE": str(certificate),
+            "GFP_TLS_KEY": str(key),
+        }
+        healthy = CliRunner().invoke(gfp, ["health"], env=environment)
+        assert (healthy.exit_code, healthy.output) == (0, "serving\n")
+        without = CliRunner().invoke(gfp, ["health"], env={"GFP_ADDRESS": address})
+        assert without.exit_code == 1
+        assert "If it encrypts, use TLS (gfp: --tls-ca)" in without.output
 
 
 async def test_a_renewed_certificate_is_shown_to_new_connections_without_a_restart(

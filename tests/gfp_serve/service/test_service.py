@@ -23,7 +23,7 @@ from gfp_serve.wire.arrays import read_embedding, write_embedding, write_sequenc
 from gfp_serve.wire.items import write_struct
 from gfp_serve.wire.status import STATUS_CODES, reason_of
 from tests.support.refusals import CODE, refused
-from tests.support.servers import GatedEncoder, calls_in, channel_to, running, running_in_thread, small_config
+from tests.support.servers import HANG_S, GatedEncoder, calls_in, channel_to, running, running_in_thread, small_config
 from tests.support.tiny_bundle import SIZE, embedding_of, tiny_bundle, walk
 
 RPCS = [
@@ -359,14 +359,22 @@ async def test_too_many_calls_are_told_to_try_again_and_not_to_send_less(tmp_pat
         async with AsyncClient(address) as client, channel_to(server) as channel:
             encoder.shut()
             admitted = asyncio.create_task(client.embed(walk(1)))
-            await calls_in(server, 1)
-            watches = [health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest()) for _ in range(64)]
-            for watch in watches:
-                await watch.read()
-            with pytest.raises(OverloadedError, match="too many calls in progress; try again"):
-                await client.info()
-            for watch in watches:
-                watch.cancel()
+            await in_encoder(encoder)
+            # Calls whose request has not come fill the room that gRPC itself watches over.
+            half = [channel.stream_unary("/gfp_serve.v1.EmbeddingService/Embed")() for _ in range(120)]
+            async with grpc.aio.insecure_channel(address, options=(("grpc.use_local_subchannel_pool", 1),)) as another:
+                half += [another.stream_unary("/gfp_serve.v1.EmbeddingService/Embed")() for _ in range(120)]
+
+                async def until_grpc_itself_refuses() -> None:
+                    said = ""
+                    while "too many calls in progress; try again" not in said:
+                        with pytest.raises(OverloadedError) as caught:
+                            await client.info()
+                        said = str(caught.value)
+
+                await asyncio.wait_for(until_grpc_itself_refuses(), HANG_S)
+                for call in half:
+                    call.cancel()
             encoder.gate.set()
             assert (await admitted).shape == (SIZE,)
 
