@@ -20,6 +20,7 @@ MAX_COUNT = 2**31 - 1
 # onnxruntime makes as many threads as it is told to, each with a stack of its own.
 MAX_THREADS = 1024
 MAX_DRAIN_S = 86_400
+MAX_SNAPSHOT_H = 24 * 366
 
 
 def shipped_bundles() -> list[str]:
@@ -61,7 +62,9 @@ class Security:
         None, "PEM file of authorities. Callers must then show a certificate from one of them (mutual TLS)."
     )
     tokens: Path | None = setting(
-        None, "File of bearer tokens, one a line: read TOKEN or write TOKEN. Calls without a token are then refused."
+        None,
+        "File of bearer tokens, one a line: read TOKEN, write TOKEN or admin TOKEN. Calls without a token are then "
+        "refused.",
     )
 
     def __post_init__(self) -> None:
@@ -94,6 +97,14 @@ class ServeConfig:
     )
     gallery_device: Literal["cpu", "cuda"] = setting(
         "cpu", "Where galleries in a folder are searched. With cuda, the server does not start without a GPU."
+    )
+    snapshot_every_h: float = setting(
+        0.0,
+        "Hours from one snapshot of each gallery to the next, which the server makes by itself below the folder of the "
+        "galleries. 0 makes none.",
+    )
+    keep_snapshots: int = setting(
+        7, "How many snapshots that the server made by itself are kept of each gallery. Older ones are removed."
     )
     host: str = setting("127.0.0.1", "Address to listen on. Any but a loopback address needs TLS and tokens.")
     port: int = setting(50051, "Port to listen on. 0 takes a free one and prints it.")
@@ -162,6 +173,13 @@ class ServeConfig:
             raise ValueError(f"--port is {self.port}; it must lie between 0 (any free port) and 65535.")
         if self.metrics_port is not None and not 0 <= self.metrics_port <= 65_535:
             raise ValueError(f"--metrics-port is {self.metrics_port}; it must lie between 0 (any free port) and 65535.")
+        _require_between(0, MAX_SNAPSHOT_H, self, "snapshot_every_h")
+        _require_between(1, 10_000, self, "keep_snapshots")
+        if self.snapshot_every_h and (self.gallery is None or "://" in self.gallery):
+            raise ValueError(
+                "--snapshot-every-h needs --gallery FOLDER, where galleries and their snapshots are kept. Give a "
+                "folder, or leave out --snapshot-every-h."
+            )
         _require_between(0, MAX_THREADS, self, "num_threads", "lanes")
         _require_between(0, MAX_DRAIN_S, self, "drain_s", "notice_s")
         _require_between(1, MAX_COUNT // 4, self, "max_calls")  # gRPC gets a multiple of it

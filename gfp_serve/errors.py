@@ -108,6 +108,18 @@ class NotWritableError(GalleryError):
     """A gallery's disk is full or cannot be written. The gallery is unchanged and still answers."""
 
 
+class SnapshotError(GalleryError):
+    """A snapshot that cannot be made or used: it is damaged, or its gallery is, or the server keeps none."""
+
+
+class SnapshotNotFoundError(SnapshotError):
+    """There is no snapshot of this name."""
+
+
+class SnapshotExistsError(SnapshotError):
+    """There is a snapshot of this name already."""
+
+
 class EncoderMismatchError(GalleryError):
     """The gallery was filled by another encoder than the one that the caller uses."""
 

@@ -26,6 +26,9 @@ MAX_SMALL_FILE_BYTES = 4 * 2**20
 _LONGEST_NAME = 240
 
 
+_UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}\.new")
+
+
 @contextmanager
 def replacing(path: Path, *, mode: int = 0o666) -> Iterator[Path]:
     """Yield the path of an empty file that takes the place of `path` when the block ends without an error.
@@ -70,6 +73,11 @@ def _short_name(path: Path) -> str:
     """The file's name, or for one so long that nothing can be added to it a digest of the name."""
     name = os.fsencode(path.name)
     return path.name if len(name) <= _LONGEST_NAME else hashlib.sha256(name).hexdigest()
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove what killed writers of any file of a folder left there more than an hour ago."""
+    _remove_if_old([file for file in folder.glob(".*.new") if _UNFINISHED.fullmatch(file.name)])
 
 
 def remove_unfinished(path: Path) -> None:

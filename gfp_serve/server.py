@@ -36,17 +36,18 @@ from gfp_serve.service.guard import Guard
 from gfp_serve.service.metrics import Metrics
 from gfp_serve.service.metrics_port import expose_metrics
 from gfp_serve.service.open_places import OpenPlaces
+from gfp_serve.service.snapshot_schedule import SnapshotSchedule
 from gfp_serve.service.tls import Certificates
 from gfp_serve.service.tracing import trace_calls
 from gfp_serve.service.transport import server_options
-from gfp_serve.v1 import embedding_pb2, gallery_pb2, open_inference_pb2, stream_pb2
+from gfp_serve.v1 import embedding_pb2, gallery_pb2, open_inference_pb2, snapshot_pb2, stream_pb2
 
 _log = logging.getLogger(__name__)
 
 # Full names of our services, as health and reflection know them.
 SERVICES = tuple(
     service.full_name
-    for file in (embedding_pb2, gallery_pb2, stream_pb2, open_inference_pb2)
+    for file in (embedding_pb2, gallery_pb2, stream_pb2, snapshot_pb2, open_inference_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
 )
 
@@ -87,6 +88,7 @@ class Server:
             access_log=self._access_log,
         )
         self._switch = Switch(self._deploy(manifest, encoder, galleries))
+        self._schedule: asyncio.Task[None] | None = None
         self._stop_metrics: Callable[[], None] = lambda: None
         self._stop_tracing: Callable[[], None] = lambda: None
         interceptors: list[grpc.aio.ServerInterceptor] = [self._guard]
@@ -145,10 +147,21 @@ class Server:
         for service in ("", *SERVICES):
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
         self._is_ready = True
+        if self._config.snapshot_every_h:
+            self._schedule = asyncio.create_task(
+                SnapshotSchedule(
+                    lambda: self.deployment.snapshots,
+                    every_s=3600 * self._config.snapshot_every_h,
+                    keep=self._config.keep_snapshots,
+                    metrics=self.metrics,
+                ).run()
+            )
 
     async def stop(self) -> None:
         """Say NOT_SERVING, refuse calls after `notice_s`, finish calls in progress in `drain_s`, release the port."""
         was_ready, self._is_ready = self._is_ready, False
+        if self._schedule is not None:
+            self._schedule.cancel()
         await self._health.enter_graceful_shutdown()
         if was_ready:
             await asyncio.sleep(self._config.notice_s)

@@ -11,6 +11,7 @@ from gfp_serve.cli.calibrate import calibrate
 from gfp_serve.cli.care import check, copy, export_items, import_items, repair
 from gfp_serve.cli.options import Group
 from gfp_serve.cli.printing import Listing, print_facts, print_json, print_result
+from gfp_serve.cli.reembed import reembed
 from gfp_serve.cli.snapshots import snapshot
 from gfp_serve.items import DEFAULT_GALLERY, Description, IndexKind
 
@@ -20,7 +21,7 @@ def gallery() -> None:
     """Make galleries, look at them, and remove them. The gallery named "default" is always there."""
 
 
-for each in (check, repair, snapshot, export_items, import_items, copy, calibrate):
+for each in (check, repair, snapshot, export_items, import_items, copy, reembed, calibrate):
     gallery.add_command(each)
 
 

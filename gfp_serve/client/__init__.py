@@ -7,6 +7,7 @@ from gfp_serve.client.conversation import ClipItem, Info, ListedGallery, Query
 from gfp_serve.client.streaming import StreamedWindow, StreamSettings
 from gfp_serve.moments import Moment
 from gfp_serve.wire.searches import Classification
+from gfp_serve.wire.snapshots import Snapshot
 from gfp_serve.wire.warnings import ServerWarning
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Moment",
     "Query",
     "ServerWarning",
+    "Snapshot",
     "StreamSettings",
     "StreamedWindow",
     "Tls",

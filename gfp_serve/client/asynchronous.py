@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar, overload
 
 import grpc
@@ -26,6 +27,7 @@ from gfp_serve.items import DEFAULT_TOP_K, Description, Effort, IndexKind, Item,
 from gfp_serve.layouts import Layout
 from gfp_serve.moments import Moment
 from gfp_serve.wire.searches import Classification, Scope, Voting
+from gfp_serve.wire.snapshots import Snapshot
 from gfp_serve.wire.status import to_error
 from gfp_serve.wire.warnings import ServerWarning
 
@@ -330,6 +332,64 @@ class AsyncClient:
         which is always there.
         """
         return await self._run(self._conversation.drop_gallery(name))
+
+    async def create_snapshot(self, name: str, *, gallery: str = "") -> Snapshot:
+        """Copy a gallery as it is now, and verify every item of the copy, while other calls go on.
+
+        The server keeps the snapshot beside its galleries. `name` has 1 to 100 letters, digits, ".", "-" and "_", of
+        which the first is a letter or a digit. All of the gallery is read: give a large one a longer `timeout_s`. After
+        a timeout there is no snapshot.
+
+        Where the server asks for tokens, this and the other calls about snapshots need one with the role admin.
+
+        Raises `GalleryNotFoundError`, `SnapshotExistsError`, `InvalidRequestError` for a name that cannot be,
+        `SnapshotError` when the gallery is damaged, and `NotWritableError` when the server's disk is full.
+        """
+        return await self._run(self._conversation.create_snapshot(name, gallery))
+
+    async def list_snapshots(self) -> list[Snapshot]:
+        """List the snapshots of all galleries, also of those that were dropped: by gallery, the oldest first."""
+        return await self._run(self._conversation.list_snapshots())
+
+    async def fetch_snapshot(
+        self,
+        name: str,
+        file: Path,
+        *,
+        gallery: str = "",
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> str:
+        """Copy a snapshot from the server into a new file, and its SHA-256 into FILE.sha256 beside it.
+
+        The file comes in pieces, each with a checksum. It appears when it is whole and its SHA-256 was verified. If
+        this is interrupted, the pieces stay in a file beside it whose name ends in .part, and the next call with the
+        same `file` goes on there. `on_progress` is called with the number of bytes that are there, and of all.
+
+        Returns the SHA-256. Raises `SnapshotNotFoundError`, `SnapshotExistsError` if there is a file of this name,
+        `SnapshotError` for bytes that are damaged, and `OSError` when the file cannot be written.
+        """
+        return await self._run(self._conversation.fetch_snapshot(name, file, gallery, on_progress))
+
+    async def delete_snapshot(self, name: str, *, gallery: str = "") -> None:
+        """Remove a snapshot. Raises `SnapshotNotFoundError`."""
+        await self._run(self._conversation.delete_snapshot(name, gallery))
+
+    async def prune_snapshots(self, keep: int, *, gallery: str = "") -> list[str]:
+        """Remove the snapshots of a gallery but the newest `keep`, which is 1 or more.
+
+        Returns the names of those that were removed.
+        """
+        return await self._run(self._conversation.prune_snapshots(keep, gallery))
+
+    async def restore_snapshot(self, name: str, into: str, *, gallery: str = "") -> Description:
+        """Verify a snapshot and make a new gallery called `into` from it, while other calls go on.
+
+        `gallery` is the one that the snapshot is of. Nothing is ever replaced. Returns what `describe_gallery` does.
+
+        Raises `SnapshotNotFoundError`, `GalleryExistsError` if there is a gallery called `into`,
+        `EncoderMismatchError`, and `SnapshotError` when the snapshot is damaged; then nothing is made.
+        """
+        return await self._run(self._conversation.restore_snapshot(name, into, gallery))
 
     async def stream(
         self, frames: AsyncIterable[np.ndarray], settings: StreamSettings

@@ -1,6 +1,7 @@
 """The client that waits for its answers."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, TypeVar, overload
 
 import grpc
@@ -24,8 +25,9 @@ from gfp_serve.filters import Filter
 from gfp_serve.items import DEFAULT_TOP_K, Description, Effort, IndexKind, Item, Neighbour
 from gfp_serve.layouts import Layout
 from gfp_serve.moments import Moment
-from gfp_serve.v1 import embedding_pb2_grpc, gallery_pb2_grpc, stream_pb2, stream_pb2_grpc
+from gfp_serve.v1 import embedding_pb2_grpc, gallery_pb2_grpc, snapshot_pb2_grpc, stream_pb2, stream_pb2_grpc
 from gfp_serve.wire.searches import Classification, Scope, Voting
+from gfp_serve.wire.snapshots import Snapshot
 from gfp_serve.wire.status import to_error
 from gfp_serve.wire.warnings import ServerWarning
 
@@ -40,6 +42,7 @@ def methods_of(channel: grpc.Channel | grpc.aio.Channel) -> dict[str, Callable[.
         **vars(embedding_pb2_grpc.EmbeddingServiceStub(channel)),  # type: ignore[no-untyped-call]
         **vars(gallery_pb2_grpc.GalleryServiceStub(channel)),  # type: ignore[no-untyped-call]
         **vars(stream_pb2_grpc.StreamServiceStub(channel)),  # type: ignore[no-untyped-call]
+        **vars(snapshot_pb2_grpc.SnapshotServiceStub(channel)),  # type: ignore[no-untyped-call]
         "Check": health_pb2_grpc.HealthStub(channel).Check,
     }
 
@@ -350,6 +353,64 @@ class Client:
         which is always there.
         """
         return self._run(self._conversation.drop_gallery(name))
+
+    def create_snapshot(self, name: str, *, gallery: str = "") -> Snapshot:
+        """Copy a gallery as it is now, and verify every item of the copy, while other calls go on.
+
+        The server keeps the snapshot beside its galleries. `name` has 1 to 100 letters, digits, ".", "-" and "_", of
+        which the first is a letter or a digit. All of the gallery is read: give a large one a longer `timeout_s`. After
+        a timeout there is no snapshot.
+
+        Where the server asks for tokens, this and the other calls about snapshots need one with the role admin.
+
+        Raises `GalleryNotFoundError`, `SnapshotExistsError`, `InvalidRequestError` for a name that cannot be,
+        `SnapshotError` when the gallery is damaged, and `NotWritableError` when the server's disk is full.
+        """
+        return self._run(self._conversation.create_snapshot(name, gallery))
+
+    def list_snapshots(self) -> list[Snapshot]:
+        """List the snapshots of all galleries, also of those that were dropped: by gallery, the oldest first."""
+        return self._run(self._conversation.list_snapshots())
+
+    def fetch_snapshot(
+        self,
+        name: str,
+        file: Path,
+        *,
+        gallery: str = "",
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> str:
+        """Copy a snapshot from the server into a new file, and its SHA-256 into FILE.sha256 beside it.
+
+        The file comes in pieces, each with a checksum. It appears when it is whole and its SHA-256 was verified. If
+        this is interrupted, the pieces stay in a file beside it whose name ends in .part, and the next call with the
+        same `file` goes on there. `on_progress` is called with the number of bytes that are there, and of all.
+
+        Returns the SHA-256. Raises `SnapshotNotFoundError`, `SnapshotExistsError` if there is a file of this name,
+        `SnapshotError` for bytes that are damaged, and `OSError` when the file cannot be written.
+        """
+        return self._run(self._conversation.fetch_snapshot(name, file, gallery, on_progress))
+
+    def delete_snapshot(self, name: str, *, gallery: str = "") -> None:
+        """Remove a snapshot. Raises `SnapshotNotFoundError`."""
+        self._run(self._conversation.delete_snapshot(name, gallery))
+
+    def prune_snapshots(self, keep: int, *, gallery: str = "") -> list[str]:
+        """Remove the snapshots of a gallery but the newest `keep`, which is 1 or more.
+
+        Returns the names of those that were removed.
+        """
+        return self._run(self._conversation.prune_snapshots(keep, gallery))
+
+    def restore_snapshot(self, name: str, into: str, *, gallery: str = "") -> Description:
+        """Verify a snapshot and make a new gallery called `into` from it, while other calls go on.
+
+        `gallery` is the one that the snapshot is of. Nothing is ever replaced. Returns what `describe_gallery` does.
+
+        Raises `SnapshotNotFoundError`, `GalleryExistsError` if there is a gallery called `into`,
+        `EncoderMismatchError`, and `SnapshotError` when the snapshot is damaged; then nothing is made.
+        """
+        return self._run(self._conversation.restore_snapshot(name, into, gallery))
 
     def stream(self, frames: Iterable[np.ndarray], settings: StreamSettings) -> Iterator[StreamedWindow]:
         """Send frames as they come, and get each window of them as soon as the server has answered it.

@@ -10,12 +10,17 @@ import grpc
 from gfp_serve.errors import SettingsError
 from gfp_serve.files import MAX_SMALL_FILE_BYTES, read_ordinary
 
-# While a server is being replaced, calls are tried again. Every call can be: making it twice has the same effect as
+# While a server is being replaced, calls are tried again. Each of these can be: making it twice has the same effect as
 # making it once. gRPC's servers answer CANCELLED to a call that reaches them as they end (grpc/grpc#41785).
 _RETRIES = {
     "methodConfig": [
         {
-            "name": [{"service": "gfp_serve.v1.EmbeddingService"}, {"service": "gfp_serve.v1.GalleryService"}],
+            "name": [
+                {"service": "gfp_serve.v1.EmbeddingService"},
+                {"service": "gfp_serve.v1.GalleryService"},
+                {"service": "gfp_serve.v1.SnapshotService", "method": "ListSnapshots"},
+                {"service": "gfp_serve.v1.SnapshotService", "method": "ReadSnapshot"},
+            ],
             "retryPolicy": {
                 "maxAttempts": 4,
                 "initialBackoff": "0.1s",

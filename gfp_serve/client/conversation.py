@@ -6,6 +6,7 @@ A conversation is a generator: it yields calls, is sent their replies (or thrown
 import logging
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from types import NoneType
 from typing import Any, TypeVar
 
@@ -14,15 +15,16 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
 from jaxtyping import Float32
 
+from gfp_serve.client.snapshot_download import SnapshotDownload
 from gfp_serve.config import Limits
 from gfp_serve.conventions import Conventions
 from gfp_serve.errors import GfpError, InvalidRequestError, check_type, in_field
 from gfp_serve.filters import Filter
-from gfp_serve.items import Attribute, Description, Effort, IndexKind, Item, Neighbour, Source
+from gfp_serve.items import DEFAULT_GALLERY, Attribute, Description, Effort, IndexKind, Item, Neighbour, Source
 from gfp_serve.layouts import LAYOUTS, Layout, layout_named
 from gfp_serve.moments import Moment
 from gfp_serve.skeleton import check_image_joints, check_sequence, check_shape
-from gfp_serve.v1 import embedding_pb2, gallery_pb2
+from gfp_serve.v1 import embedding_pb2, gallery_pb2, snapshot_pb2
 from gfp_serve.wire.arrays import read_embedding, write_embedding, write_image_joints, write_sequence
 from gfp_serve.wire.galleries import read_description, write_index_kind
 from gfp_serve.wire.items import read_item, read_moment, read_neighbour, read_struct, write_item
@@ -34,6 +36,7 @@ from gfp_serve.wire.searches import (
     write_classify,
     write_search,
 )
+from gfp_serve.wire.snapshots import Snapshot, read_snapshot
 from gfp_serve.wire.warnings import ServerWarning, read_warning
 
 _log = logging.getLogger(__name__)
@@ -290,6 +293,56 @@ class Conversation:
         reply = yield Call("DropGallery", request)
         return reply.num_items
 
+    def create_snapshot(self, name: str, gallery: str) -> Generator[Call, Any, Snapshot]:
+        reply = yield Call(
+            "CreateSnapshot",
+            snapshot_pb2.CreateSnapshotRequest(gallery=sendable_name(gallery), name=sendable_name(name, "name")),
+        )
+        return read_snapshot(reply.snapshot)
+
+    def list_snapshots(self) -> Generator[Call, Any, list[Snapshot]]:
+        reply = yield Call("ListSnapshots", snapshot_pb2.ListSnapshotsRequest())
+        return [read_snapshot(each) for each in reply.snapshots]
+
+    def fetch_snapshot(
+        self, name: str, file: Path, gallery: str, on_progress: Callable[[int, int], None] | None
+    ) -> Generator[Call, Any, str]:
+        download = SnapshotDownload(Path(file))
+        while True:
+            request = snapshot_pb2.ReadSnapshotRequest(
+                gallery=sendable_name(gallery), name=sendable_name(name, "name"), offset=download.offset
+            )
+            download.take((yield Call("ReadSnapshot", request)))
+            if on_progress is not None:
+                on_progress(download.offset, download.num_bytes)
+            if download.is_whole:
+                return download.finish()
+
+    def delete_snapshot(self, name: str, gallery: str) -> Generator[Call, Any, None]:
+        yield Call(
+            "DeleteSnapshot",
+            snapshot_pb2.DeleteSnapshotRequest(gallery=sendable_name(gallery), name=sendable_name(name, "name")),
+        )
+
+    def prune_snapshots(self, keep: int, gallery: str) -> Generator[Call, Any, list[str]]:
+        with in_field("keep"):
+            check_type(keep, int, "give the number of snapshots to keep")
+            if keep < 1:
+                raise InvalidRequestError(f"it is {keep}; keep at least 1, and remove single ones by their names.")
+        found = yield from self.list_snapshots()
+        of_gallery = [each.name for each in found if each.gallery == (gallery or DEFAULT_GALLERY)]
+        removed = of_gallery[:-keep]
+        for name in removed:
+            yield from self.delete_snapshot(name, gallery)
+        return removed
+
+    def restore_snapshot(self, name: str, into: str, gallery: str) -> Generator[Call, Any, Description]:
+        request = snapshot_pb2.RestoreSnapshotRequest(
+            gallery=sendable_name(gallery), name=sendable_name(name, "name"), into=sendable_name(into, "into")
+        )
+        reply = yield Call("RestoreSnapshot", request)
+        return read_description(reply.description)
+
     def _call(self, method: str, request: Message, start: int) -> Generator[Call, Any, Any]:
         """Send a part of a list that begins at `start`; fields of errors count from the beginning of the whole list."""
         try:
@@ -301,11 +354,11 @@ class Conversation:
         return reply
 
 
-def sendable_name(gallery: str) -> str:
+def sendable_name(given: str, field: str = "gallery") -> str:
     """The same name. Raises `InvalidRequestError` for one that cannot be sent."""
-    with in_field("gallery"):
-        _check_text("it", gallery)
-    return gallery
+    with in_field(field):
+        _check_text("it", given)
+    return given
 
 
 def _sendable(scope: Scope) -> Scope:

@@ -33,6 +33,7 @@ from gfp_serve.windows import WindowCutter
 CLIPS_PER_REQUEST = 32
 
 T = TypeVar("T")
+R = TypeVar("R", bound="RecordedClip")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,8 +124,8 @@ class Recordings:
             for _, same_layout in groupby(
                 self._clips_of(file, windows, problems), key=lambda each: (each.layout, each.clip.dimensions)
             ):
-                for clip, answer in _answers(same_layout, send, clips_per_request):
-                    if isinstance(answer, _Refused):
+                for clip, answer in answered_in_batches(same_layout, send, clips_per_request):
+                    if isinstance(answer, Refused):
                         problems.add(clip.id, clip.source, answer.reason)
                     else:
                         yield clip, answer
@@ -156,7 +157,7 @@ class Recordings:
             self._report(str(error))
 
 
-class _Refused(NamedTuple):
+class Refused(NamedTuple):
     """Why the server does not take a clip."""
 
     reason: str
@@ -213,22 +214,29 @@ def _cut(whole: _Part, windows: WindowPlan, problems: _Problems) -> Iterator[_Pa
 
 
 def _recorded(file: Path, part: _Part) -> RecordedClip:
-    """The clip as it is. Of a layout that servers do not know by name, only the joints that the model's are made of."""
-    layout, sequence = part.clip.layout, part.clip.sequence
+    return RecordedClip(part.id, file, part.clip, *as_sent(part.clip), part.source, part.num_new_bytes)
+
+
+def as_sent(clip: Clip) -> tuple[Float32[np.ndarray, "frames bodies joints 3"], Layout]:
+    """The clip as it is. Of a layout that servers do not know by name, only the joints that the model's are made of.
+
+    Raises `InvalidSkeletonError` for a clip of such a layout that cannot be used.
+    """
+    layout, sequence = clip.layout, clip.sequence
     if LAYOUTS.get(layout.name) != layout:
         raw = lost_as_nan(check_sequence(sequence, layout), layout)
         layout, joints = needed_joints(layout, MODEL_LAYOUT)
         sequence = raw[:, :, joints]
-    return RecordedClip(part.id, file, part.clip, sequence, layout, part.source, part.num_new_bytes)
+    return sequence, layout
 
 
-def _answers(
-    clips: Iterator[RecordedClip], send: Callable[[list[RecordedClip]], Iterable[T]], clips_per_request: int
-) -> Iterator[tuple[RecordedClip, "T | _Refused"]]:
-    """Each clip with its answer, or with the reason why the server refuses it."""
+def answered_in_batches(
+    clips: Iterator[R], send: Callable[[list[R]], Iterable[T]], clips_per_request: int
+) -> Iterator[tuple[R, "T | Refused"]]:
+    """Each clip with its answer, or with the reason why the server refuses it. See `Recordings.answered` for `send`."""
     most = largest = clips_per_request  # clips of the next request, and of any later one
     num_refusals = 0  # since the last answer
-    held: list[RecordedClip] = []
+    held: list[R] = []
     while True:
         held += islice(clips, max(0, most - len(held)))
         batch, held = held[:most], held[most:]
@@ -246,7 +254,7 @@ def _answers(
                 continue
             if error.index is None:
                 largest = clips_per_request  # this clip alone is too much, so smaller requests would not help others
-            yield batch.pop(error.index or 0), _Refused(error.message)
+            yield batch.pop(error.index or 0), Refused(error.message)
             held = batch + held
             # A person who leaves the picture is away for many windows. Each costs a request, so requests become smaller
             # until clips are good again.

@@ -12,7 +12,10 @@ from typing import Literal, NamedTuple, cast, get_args
 from gfp_serve.errors import ForbiddenError, SettingsError, UnauthenticatedError
 from gfp_serve.files import MAX_SMALL_FILE_BYTES, read_by_others, read_ordinary
 
-Role = Literal["read", "write"]  # a write token may read too
+# Each role may do what those before it may.
+Role = Literal["read", "write", "admin"]
+
+_ROLES = get_args(Role)
 
 MIN_TOKEN_LENGTH = 16
 # A token's name is shorter than any token, so that a second token in the line is never taken for a name, and logged.
@@ -32,6 +35,10 @@ RULES: dict[str, Role] = {
     "gfp_serve.v1.GalleryService/ListGalleries": "read",
     "gfp_serve.v1.GalleryService/CreateGallery": "write",
     "gfp_serve.v1.GalleryService/DropGallery": "write",
+    **{
+        f"gfp_serve.v1.SnapshotService/{method}": "admin"
+        for method in ("CreateSnapshot", "ListSnapshots", "ReadSnapshot", "DeleteSnapshot", "RestoreSnapshot")
+    },
     **{
         f"inference.GRPCInferenceService/{method}": "read"
         for method in (
@@ -56,9 +63,10 @@ class _Line(NamedTuple):
 
 
 class Tokens:
-    """A file of tokens, one a line: `read TOKEN NAME` or `write TOKEN NAME`. Empty lines and comments (#) are ignored.
+    """A file of tokens, one a line: `read TOKEN NAME`, `write TOKEN NAME` or `admin TOKEN NAME`.
 
-    Names are for the logs and may be left out, and two tokens may have the same.
+    Empty lines and comments (#) are ignored. Names are for the logs and may be left out, and two tokens may have the
+    same.
 
     The file is read again when it changes, so that a token can be withdrawn without a restart. While the file is
     damaged, the tokens that were read last stay valid. Raises `SettingsError` when it cannot be read the first time.
@@ -133,9 +141,9 @@ class Access:
                 f'the call came {what}; send the header "authorization: Bearer TOKEN" (gfp: --token-file).'
             )
         needed = RULES.get(name)
-        if needed is None or (needed == "write" and role != "write"):
+        if needed is None or _ROLES.index(role) < _ROLES.index(needed):
             raise ForbiddenError(
-                f"{name} needs a token with the role write; this token has the role {role}."
+                f"{name} needs a token with the role {needed}; this token has the role {role}."
                 if needed
                 else f"no role may call {name}."
             )
@@ -174,9 +182,10 @@ def _parse(path: Path, lines: Iterable[str]) -> Iterable[_Line]:
         if not fields or fields[0].startswith("#"):
             continue
         # The line is not quoted, because it may hold a token, and messages end up in logs.
-        if len(fields) not in (2, 3) or fields[0] not in get_args(Role):
+        if len(fields) not in (2, 3) or fields[0] not in _ROLES:
             raise SettingsError(
-                f"--tokens {path}: line {number} must be `read TOKEN` or `write TOKEN`, and may end in a name."
+                f"--tokens {path}: line {number} must be `read TOKEN`, `write TOKEN` or `admin TOKEN`, and may end in "
+                f"a name."
             )
         if len(fields[1]) < MIN_TOKEN_LENGTH or not fields[1].isascii():
             raise SettingsError(

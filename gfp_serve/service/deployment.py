@@ -26,8 +26,16 @@ from gfp_serve.service.embedding import EmbeddingServicer
 from gfp_serve.service.gallery import GalleryServicer
 from gfp_serve.service.metrics import Metrics
 from gfp_serve.service.open_inference import OpenInferenceServicer
+from gfp_serve.service.snapshots import SnapshotServicer
 from gfp_serve.service.stream import StreamServicer
-from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc, gallery_pb2_grpc, open_inference_pb2_grpc, stream_pb2_grpc
+from gfp_serve.v1 import (
+    embedding_pb2,
+    embedding_pb2_grpc,
+    gallery_pb2_grpc,
+    open_inference_pb2_grpc,
+    snapshot_pb2_grpc,
+    stream_pb2_grpc,
+)
 from gfp_serve.wire.items import write_struct
 
 _log = logging.getLogger(__name__)
@@ -68,11 +76,13 @@ class Deployment:
         about = _about(manifest, encoder, config.limits, durable=default.describe().durable)
         self.streams = StreamServicer(embedder, galleries, max_streams=config.max_streams)
         self._gallery_service = GalleryServicer(embedder, galleries)
+        self.snapshots = SnapshotServicer(galleries, config.limits)
         registry = _Registry()
         for add, servicer in (
             (embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server, EmbeddingServicer(embedder, default, about)),
             (gallery_pb2_grpc.add_GalleryServiceServicer_to_server, self._gallery_service),
             (stream_pb2_grpc.add_StreamServiceServicer_to_server, self.streams),
+            (snapshot_pb2_grpc.add_SnapshotServiceServicer_to_server, self.snapshots),
             (
                 open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server,
                 OpenInferenceServicer(embedder, galleries, is_ready),
@@ -125,6 +135,7 @@ class Deployment:
             await self._idle.wait()
         await self.batcher.close()
         await asyncio.to_thread(self._gallery_service.close)
+        await asyncio.to_thread(self.snapshots.close)
 
 
 class Switch(grpc.GenericRpcHandler):

@@ -4,7 +4,8 @@ Queue and inference are measured apart, because they have different remedies: mo
 device or a smaller encoder for slow inference.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -52,6 +53,16 @@ class Metrics:
             self._reloads.labels(result)
         self._depth = Gauge("gfp_queue_depth", "Bodies admitted and not yet answered.", registry=registry)
         self._calls = Gauge("gfp_calls_in_progress", "Calls in progress.", registry=registry)
+        self._snapshots = Counter("gfp_snapshots", "Snapshots of the schedule.", ["result"], registry=registry)
+        for made_or_failed in ("made", "failed"):
+            self._snapshots.labels(made_or_failed)
+        self._snapshot_times = Gauge(
+            "gfp_snapshot_timestamp_seconds",
+            "When the schedule's newest snapshot of the gallery was made, in seconds since 1970; 0 if there is none.",
+            ["gallery"],
+            registry=registry,
+        )
+        self._with_snapshots: set[str] = set()
         self._galleries = _GalleryMetrics()
         registry.register(self._galleries)
         self._model = Gauge(
@@ -90,6 +101,22 @@ class Metrics:
     def reloaded(self, result: Reload) -> None:
         """Count that the bundle was read again."""
         self._reloads.labels(result).inc()
+
+    def snapshot_made(self) -> None:
+        """Count a snapshot of the schedule."""
+        self._snapshots.labels("made").inc()
+
+    def snapshot_failed(self) -> None:
+        """Count a snapshot of the schedule that could not be made."""
+        self._snapshots.labels("failed").inc()
+
+    def newest_snapshots(self, times: Mapping[str, datetime | None]) -> None:
+        """Say when the newest snapshot of each gallery was made; None if there is none."""
+        for gallery in self._with_snapshots - times.keys():  # it was dropped
+            self._snapshot_times.remove(gallery)
+        for gallery, when in times.items():
+            self._snapshot_times.labels(gallery).set(0 if when is None else when.timestamp())
+        self._with_snapshots = set(times)
 
     def computed(self, num_bodies: int, queue_s: Sequence[float], inference_s: float) -> None:
         """See `batcher.Watcher`."""

@@ -12,6 +12,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from gfp_serve.bundle import FORMAT_VERSION as BUNDLE_FORMAT
 from gfp_serve.bundle import Bundle
 from gfp_serve.encoder import Encoder
 from gfp_serve.formats import Clip, write_clip_file
+from gfp_serve.gallery.care.backup import create_snapshot, snapshot_file
+from gfp_serve.gallery.embedded.galleries import FolderGalleries
 from gfp_serve.gallery.embedded.gallery import FaissGallery
 from gfp_serve.gallery.embedded.lock import LOCK_FILE
 from gfp_serve.gallery.embedded.schema import FORMAT_VERSION as GALLERY_FORMAT
@@ -42,6 +45,8 @@ from trainer.objectives.gfp import GfpConfig
 
 INDEX_KINDS: tuple[IndexKind, ...] = ("hnsw", "ivf_sq8", "ivf_pq")  # gallery-format-2 has files without an index
 DIGEST = "5e" * 32
+# Raise this when a server keeps something in another form: a setting, a folder, a file.
+RELEASE = "0.1"
 NUM_ITEMS = 1000  # the fewest items for which an index is made
 NUM_LATE = 5
 # A small run. It leaves out the global level, whose weights alone would take a megabyte.
@@ -69,6 +74,7 @@ def main(folder: Path) -> None:
     write_checkpoint(checkpoint, trained)
     shutil.rmtree(trained)
     write_bundle(folder / f"bundle-format-{BUNDLE_FORMAT}", checkpoint, recording)
+    write_served(folder / f"served-{RELEASE}", folder / f"bundle-format-{BUNDLE_FORMAT}")
     gap = folder / "gap.npz"
     write_clip_file(gap, [clip_with_gap()])
     write_store(folder / f"store-format-{STORE_FORMAT}", recording, gap)
@@ -230,6 +236,42 @@ def write_bundle(folder: Path, checkpoint: Path, recording: Path) -> None:
             for clip in bundle.canonical
         ],
     )
+
+
+def write_served(folder: Path, bundle_folder: Path) -> None:
+    """Write what an operator keeps of a server with this bundle: galleries, snapshots, tokens, settings."""
+    bundle = Bundle.read(bundle_folder)
+    manifest = bundle.manifest
+    items = [
+        Item(
+            f"recording/Gang {n}",
+            clip.embedding,
+            ("gehen", "歩く")[n % 2],
+            {"subject": f"p{n}", "camera": float(n)},
+            Source("recording/Gang", n, n + 1) if n % 2 else None,
+        )
+        for n, clip in enumerate(bundle.canonical)
+    ]
+    root = folder / "galleries"
+    with closing(
+        FolderGalleries(root, encoder_digest=manifest.encoder_digest, embedding_size=manifest.embedding_size)
+    ) as galleries:
+        galleries[""].upsert(items)
+        galleries.create("people", index_kind="hnsw").upsert(items[:1])
+        create_snapshot(root / "default", snapshot_file(root, "default", "monday"))
+        galleries[""].delete([items[0].id])
+        galleries[""].upsert([Item("later", items[0].vector)])
+        expect(
+            folder,
+            encoder_digest=manifest.encoder_digest,
+            num_items={name: len(galleries[name]) for name in galleries.encoder_digests()},
+            items=[[each.id, each.label, dict(each.attributes)] for each in galleries[""].items()],
+            snapshot_items=[each.id for each in items],
+        )
+    for lock in root.glob(f"*/{LOCK_FILE}"):
+        lock.unlink()
+    (folder / "tokens").write_text("# of the tests\nread reads-and-no-more\nwrite writes-and-reads-too\n")
+    (folder / "gfp-serve.toml").write_text('gallery = "galleries"\ntokens = "tokens"\nmax_calls = 100\nport = 0\n')
 
 
 def run(command: click.Command, *arguments: object) -> None:

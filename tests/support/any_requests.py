@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from gfp_serve.filters import AnyOf, Filter, Range
 from gfp_serve.layouts import FLORENCE15, NTU25
 from gfp_serve.server import SERVICES
-from gfp_serve.v1 import embedding_pb2, gallery_pb2, stream_pb2
+from gfp_serve.v1 import embedding_pb2, gallery_pb2, snapshot_pb2, stream_pb2
 from gfp_serve.v1 import open_inference_pb2 as oip
 from gfp_serve.wire.arrays import write_embedding, write_sequence
 from gfp_serve.wire.items import write_struct
@@ -81,6 +81,10 @@ def _good() -> dict[str, list[Message]]:
         gallery_pb2.CreateGalleryRequest(gallery="new", index_kind=gallery_pb2.INDEX_KIND_EXACT),
         gallery_pb2.DescribeGalleryRequest(gallery="default"),
         gallery_pb2.DropGalleryRequest(gallery="old"),
+        snapshot_pb2.CreateSnapshotRequest(name="new"),
+        snapshot_pb2.ReadSnapshotRequest(gallery="default", name="old", offset=100),
+        snapshot_pb2.RestoreSnapshotRequest(name="old", into="restored"),
+        snapshot_pb2.DeleteSnapshotRequest(name="old"),
         stream_pb2.EmbedStreamRequest(config=opening),
         stream_pb2.EmbedStreamRequest(frames=frames),
         *infer,
@@ -107,7 +111,7 @@ def _infer(model: str, name: str, values: np.ndarray) -> oip.ModelInferRequest:
 
 
 # Requests that the tiny server answers, by the full name of their type. The server must hold the items of UpsertRequest
-# and a gallery "old", but no gallery "new".
+# a gallery "old" and a snapshot "old" of the default gallery, but no gallery and no snapshot "new".
 GOOD = _good()
 
 
@@ -116,6 +120,9 @@ SET_UP = [
     ("/gfp_serve.v1.GalleryService/Upsert", GOOD["gfp_serve.v1.UpsertRequest"][0]),
     ("/gfp_serve.v1.GalleryService/DropGallery", gallery_pb2.DropGalleryRequest(gallery="new")),
     ("/gfp_serve.v1.GalleryService/CreateGallery", gallery_pb2.CreateGalleryRequest(gallery="old")),
+    ("/gfp_serve.v1.GalleryService/DropGallery", gallery_pb2.DropGalleryRequest(gallery="restored")),
+    ("/gfp_serve.v1.SnapshotService/DeleteSnapshot", snapshot_pb2.DeleteSnapshotRequest(name="new")),
+    ("/gfp_serve.v1.SnapshotService/CreateSnapshot", snapshot_pb2.CreateSnapshotRequest(name="old")),
 ]
 
 

@@ -6,13 +6,19 @@
 import hashlib
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gfp_serve.errors import GalleryError, InvalidRequestError
+from gfp_serve.errors import (
+    ClosedError,
+    GalleryError,
+    InvalidRequestError,
+    SnapshotExistsError,
+    SnapshotNotFoundError,
+)
 from gfp_serve.files import (
     MAX_SMALL_FILE_BYTES,
     open_ordinary,
@@ -33,15 +39,23 @@ _FOLDER = "_snapshots"
 _ENDING = ".sqlite"
 
 
+def _never() -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class SnapshotFile:
-    """One snapshot. `state` is None if it cannot be read; `created` is when the file was written, in UTC."""
+    """One snapshot. `state` is None if it cannot be read; `created` is when the file was written, in UTC.
+
+    `sha256` is what the file beside it says, or empty if that is missing or damaged.
+    """
 
     file: Path
     gallery: str
     name: str
     created: datetime
     num_bytes: int
+    sha256: str
     state: GalleryState | None
 
 
@@ -51,25 +65,28 @@ def snapshot_file(root: Path, gallery: str, name: str) -> Path:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
         raise InvalidRequestError(
             f"{name[:120]!r} is not a valid snapshot name; use 1 to 100 letters, digits, '.', '-' and '_', beginning "
-            f"with a letter or digit, or name a file with --out."
+            f"with a letter or digit."
         )
     return root / _FOLDER / gallery / f"{name}{_ENDING}"
 
 
-def create_snapshot(folder: Path, file: Path) -> GalleryState:
+def create_snapshot(folder: Path, file: Path, *, should_stop: Callable[[], bool] = _never) -> GalleryState:
     """Write the gallery in `folder` into a new file, as it is now, even while a server has it open.
 
-    Every item is verified. Raises `GalleryError` if the gallery is damaged or the file exists already.
+    Every item is verified. Raises `GalleryError` if the gallery is damaged, `SnapshotExistsError` if the file exists
+    already, and `ClosedError` when `should_stop` says so. It is asked often, also while SQLite works.
     """
     _refuse_existing(file)
     for missing in reversed([parent for parent in file.parents if not parent.exists()]):
         missing.mkdir(mode=0o700)
     # Motion of people: only the owner may read it.
     with replacing(file, mode=0o600) as unfinished:
-        with closing(ItemStore.open_for_reading(folder)) as store:
+        with _stopped_when(should_stop), closing(ItemStore.open_for_reading(folder)) as store:
+            store.stop_when(should_stop)
             store.copy_to(unfinished)
         try:
-            state = _verify(unfinished)
+            with _stopped_when(should_stop):
+                state = _verify(unfinished, should_stop)
         except GalleryError as error:
             raise GalleryError(
                 f"the gallery {folder} is damaged, so no snapshot was made; `gfp gallery check` lists everything that "
@@ -83,13 +100,41 @@ def create_snapshot(folder: Path, file: Path) -> GalleryState:
 
 def list_snapshots(root: Path) -> list[SnapshotFile]:
     """The snapshots of all galleries, sorted by gallery and time. They are not verified."""
-    found = [_describe(file) for file in (root / _FOLDER).glob(f"*/*{_ENDING}")]
+    found = []
+    for file in (root / _FOLDER).glob(f"*/*{_ENDING}"):
+        with suppress(FileNotFoundError):  # removed a moment ago
+            found.append(describe_snapshot(file))
     return sorted(found, key=lambda each: (each.gallery, each.created, each.name))
+
+
+def describe_snapshot(file: Path) -> SnapshotFile:
+    """What is known of a snapshot that was made under a name. Nothing is verified. Raises `FileNotFoundError`."""
+    about = file.stat()
+    try:
+        state = peek(file, alone=True)
+    except GalleryError:
+        state = None
+    try:
+        sha256 = written_digest(file)
+    except GalleryError:
+        sha256 = ""
+    created = datetime.fromtimestamp(about.st_mtime, UTC)
+    return SnapshotFile(file, file.parent.name, file.name.removesuffix(_ENDING), created, about.st_size, sha256, state)
+
+
+def delete_snapshot(file: Path) -> None:
+    """Remove a snapshot and its SHA-256. Raises `SnapshotNotFoundError`, and `OSError` if the disk refuses."""
+    try:
+        file.unlink()
+    except FileNotFoundError:
+        raise no_such_snapshot(file) from None
+    _digest_file(file).unlink(missing_ok=True)
+    sync_directory(file.parent)
 
 
 def verify_snapshot(file: Path) -> GalleryState:
     """Verify every byte and item of a snapshot and return its state. Raises `GalleryError` that names the file."""
-    digest = _written_digest(file)
+    digest = written_digest(file)
     if _sha256_of(file) != digest:
         raise GalleryError(f"{file} is damaged: {_digest_file(file)} has another SHA-256; use another snapshot.")
     return _verify(file)
@@ -113,25 +158,16 @@ def restore_snapshot(file: Path, root: Path, name: str = DEFAULT_GALLERY) -> Gal
             new.mkdir(mode=0o700, parents=True)
     with _locked_for_new_gallery(folder), replacing(folder / DATABASE_FILE, mode=0o600) as unfinished:
         shutil.copyfile(file, unfinished)
-        if _sha256_of(unfinished) != _written_digest(file):
+        if _sha256_of(unfinished) != written_digest(file):
             raise GalleryError(f"the copy of {file} in {folder} differs from the snapshot; check the disk.")
     sync_directory(root)
     return state
 
 
-def _describe(file: Path) -> SnapshotFile:
-    about = file.stat()
-    try:
-        state = peek(file, alone=True)
-    except GalleryError:
-        state = None
-    created = datetime.fromtimestamp(about.st_mtime, UTC)
-    return SnapshotFile(file, file.parent.name, file.name.removesuffix(_ENDING), created, about.st_size, state)
-
-
-def _verify(file: Path) -> GalleryState:
+def _verify(file: Path, should_stop: Callable[[], bool] = _never) -> GalleryState:
     # Alone: its digest says nothing about a log that somebody put beside it.
     with closing(ItemStore.open_for_reading(file, alone=True)) as store:
+        store.stop_when(should_stop)
         store.check_structure()
         store.check_items()
         return store.state
@@ -139,16 +175,22 @@ def _verify(file: Path) -> GalleryState:
 
 def _refuse_existing(file: Path) -> None:
     if file.exists():
-        raise GalleryError(f"{file} exists already, and snapshots are not overwritten; choose another name.")
+        raise SnapshotExistsError(f"{file} exists already, and snapshots are not overwritten; choose another name.")
+
+
+def no_such_snapshot(file: Path) -> SnapshotNotFoundError:
+    """The error for a snapshot that does not exist."""
+    return SnapshotNotFoundError(f"there is no snapshot {file}; `gfp gallery snapshot list` shows those that exist.")
 
 
 def _digest_file(file: Path) -> Path:
     return file.with_name(f"{file.name}.sha256")
 
 
-def _written_digest(file: Path) -> str:
+def written_digest(file: Path) -> str:
+    """The SHA-256 of a snapshot, as the file beside it says. Raises `GalleryError` if it does not say it."""
     if not file.is_file():
-        raise GalleryError(f"there is no snapshot {file}; `gfp gallery snapshot list` shows the snapshots of a folder.")
+        raise no_such_snapshot(file)
     digest_file = _digest_file(file)
     if not digest_file.is_file():
         raise GalleryError(
@@ -170,6 +212,20 @@ def _text_of(digest_file: Path) -> str:
 def _sha256_of(file: Path) -> str:
     with open_ordinary(file) as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+@contextmanager
+def _stopped_when(should_stop: Callable[[], bool]) -> Iterator[None]:
+    """Say of a read that was stopped that it was stopped, and not that the gallery is damaged."""
+    stopped = ClosedError("the snapshot was stopped before it was whole, so none was made.")
+    try:
+        yield
+    except GalleryError as error:
+        if should_stop():
+            raise stopped from error
+        raise
+    if should_stop():  # a short read asks nobody
+        raise stopped
 
 
 @contextmanager

@@ -25,6 +25,9 @@ from gfp_serve.items import DEFAULT_GALLERY, IndexKind
 # While a gallery is dropped, its folder has a name that no gallery can have. So a crash never leaves half a gallery.
 _DROPPED = ".dropped-"
 
+# Where galleries are restored before they get their names. What a crash leaves there is removed at the next start.
+RESTORING = ".restoring-"
+
 # Each gallery has open files and threads of its own.
 _MOST_GALLERIES = 256
 
@@ -52,6 +55,7 @@ class FolderGalleries(Galleries):
         self._lock = threading.Lock()
         self._open: dict[str, FaissGallery] = {}
         self._foreign: dict[str, tuple[str, int]] = {}  # by name: encoder digest and embedding size
+        self._changing: set[str] = set()  # names of galleries that are being made
         try:
             if not root.exists():  # others need not know the galleries' names either
                 root.mkdir(mode=0o700, parents=True)
@@ -63,7 +67,7 @@ class FolderGalleries(Galleries):
                 durable=durable,
                 device=device,
             )
-            for leftover in root.glob(f"{_DROPPED}*"):
+            for leftover in (*root.glob(f"{_DROPPED}*"), *root.glob(f"{RESTORING}*")):
                 shutil.rmtree(leftover, ignore_errors=True)
             for database in sorted(root.glob(f"*/{DATABASE_FILE}")):
                 if database.parent.name not in self._open:
@@ -86,7 +90,7 @@ class FolderGalleries(Galleries):
         check_name(name)
         self._check_root()
         with self._lock:
-            if name in self._open or name in self._foreign:
+            if name in self._open or name in self._foreign or name in self._changing:
                 raise gallery_exists(name)
             if len(self._open) >= _MOST_GALLERIES:
                 raise InvalidRequestError(
@@ -103,6 +107,39 @@ class FolderGalleries(Galleries):
             )
             self._open[name] = gallery
         return gallery
+
+    @property
+    def root(self) -> Path:
+        """The folder of all galleries."""
+        return self._root
+
+    @property
+    def encoder(self) -> tuple[str, int]:
+        """The digest and embedding size of the encoder whose galleries are used."""
+        return self._encoder_digest, self._embedding_size
+
+    def adopt(self, folder: Path, name: str) -> Gallery:
+        """Give a gallery of this encoder its name, by renaming its folder, and open it. It replaces nothing.
+
+        `folder` lies on the same disk as the root. Raises `GalleryExistsError`, and `InvalidRequestError` for an
+        invalid name or one gallery too many; then nothing is moved.
+        """
+        check_name(name)
+        with self._lock:
+            if name in self._open or name in self._foreign or name in self._changing:
+                raise gallery_exists(name)
+            if len(self._open) + len(self._changing) >= _MOST_GALLERIES:
+                raise InvalidRequestError(
+                    f"there are {len(self._open)} galleries already, the most that one server can have; drop one first."
+                )
+            folder.rename(gallery_folder(self._root, name))
+            sync_directory(self._root)
+            self._changing.add(name)
+        try:  # without the lock, because a large gallery takes seconds to open
+            self._add(gallery_folder(self._root, name))
+        finally:
+            self._changing.discard(name)
+        return self[name]
 
     def encoder_digests(self) -> dict[str, str]:
         with self._lock:

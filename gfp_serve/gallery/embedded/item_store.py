@@ -7,7 +7,7 @@ import os
 import sqlite3
 import threading
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -40,6 +40,8 @@ _LOG_PAGES = 16384
 
 # More than an item's row can have.
 _MAX_VALUE_BYTES = 256 * 2**20
+# A long read asks after this many of SQLite's instructions, which take about a millisecond, whether it should stop.
+_INSTRUCTIONS_PER_QUESTION = 10_000
 
 # What to do about damage, at the end of an error.
 RESTORE_OR_REPAIR = "restore the folder from a snapshot, or keep what is sound with `gfp gallery repair`."
@@ -67,6 +69,7 @@ class ItemStore:
         # For reads of a few items. With a connection each, threads would still wait for each other inside SQLite.
         self._reader = _connect(folder, read_only=True, immutable=read_only)
         self._reading = threading.Lock()
+        self._should_stop: Callable[[], bool] | None = None
 
     @staticmethod
     def create(folder: Path, state: GalleryState) -> None:
@@ -123,6 +126,11 @@ class ItemStore:
             )
         with _errors_named(place):
             return cls(place, _connect(place, read_only=True, immutable=alone), state, read_only=alone)
+
+    def stop_when(self, should_stop: Callable[[], bool]) -> None:
+        """From now on, end long reads with a `GalleryError` when `should_stop` says so."""
+        self._should_stop = should_stop
+        self._reader.set_progress_handler(should_stop, _INSTRUCTIONS_PER_QUESTION)
 
     def rows(self, *, after: int = 0, up_to: int | None = None, chunk: int = 4096) -> Iterator[list[ItemRow]]:
         """Yield the items with numbers above `after` and at most `up_to`, by number, in lists of at most `chunk`.
@@ -274,7 +282,10 @@ class ItemStore:
         return _size_of(database) + _size_of(Path(f"{database}-wal"))
 
     def _connect_again(self) -> sqlite3.Connection:
-        return _connect(self._folder, read_only=True, immutable=self._read_only)
+        connection = _connect(self._folder, read_only=True, immutable=self._read_only)
+        if self._should_stop is not None:
+            connection.set_progress_handler(self._should_stop, _INSTRUCTIONS_PER_QUESTION)
+        return connection
 
     def _checked(self, found: tuple[object, ...]) -> ItemRow:
         row = read_row(found, self.state.embedding_size)

@@ -23,12 +23,14 @@ from tests.support.servers import channel_to, running, running_in_thread, small_
 from tests.support.tiny_bundle import walk
 
 READ, WRITE, BAD = "reads-and-no-more", "writes-and-reads-too", "nobody-knows-this"
+ADMIN = "may-do-everything"
+OF_ROLE = {"read": READ, "write": WRITE, "admin": ADMIN}  # each may do what those before it may
 
 
 @pytest.fixture
 def tokens(tmp_path: Path) -> Path:
     path = tmp_path / "tokens"
-    path.write_text(f"# of the tests\n\nread {READ}\nwrite   {WRITE}\n")
+    path.write_text(f"# of the tests\n\nread {READ}\nwrite   {WRITE}\nadmin {ADMIN}\n")
     return path
 
 
@@ -72,15 +74,17 @@ async def test_every_rpc_has_a_rule_that_holds_for_every_kind_of_token(guarded: 
         assert len(methods) >= 10
         for method in sorted(methods):
             if method.split("/")[0] in OPEN_SERVICES:
-                for token in (None, BAD, READ, WRITE):
+                for token in (None, BAD, *OF_ROLE.values()):
                     assert await status_of(guarded, method, token) not in REFUSED, method
                 continue
             assert method in RULES, f"{method} has no rule: say in service/access.py who may call it"
             assert await status_of(guarded, method, None) == grpc.StatusCode.UNAUTHENTICATED, method
             assert await status_of(guarded, method, BAD) == grpc.StatusCode.UNAUTHENTICATED, method
-            reading = await status_of(guarded, method, READ)
-            assert (reading == grpc.StatusCode.PERMISSION_DENIED) == (RULES[method] == "write"), method
-            assert await status_of(guarded, method, WRITE) not in REFUSED, method
+            enough = list(OF_ROLE).index(RULES[method])
+            for rank, token in enumerate(OF_ROLE.values()):
+                status = await status_of(guarded, method, token)
+                assert (status == grpc.StatusCode.PERMISSION_DENIED) == (rank < enough), (method, token)
+                assert status != grpc.StatusCode.UNAUTHENTICATED, (method, token)
 
 
 async def test_nobody_may_call_an_rpc_without_a_rule(guarded: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,7 +155,7 @@ def test_tokens_can_be_added_and_withdrawn_while_the_server_runs(
         (b"", "has no token"),
         (b"# nobody\n", "has no token"),
         (b"read short", "the token of line 1 must have 16 or more"),
-        (b"admin 0123456789abcdef", "line 1 must be `read TOKEN` or `write TOKEN`"),
+        (b"owner 0123456789abcdef", "line 1 must be `read TOKEN`, `write TOKEN` or `admin TOKEN`"),
         (b"read 0123456789abcdef more words", "line 1 must be"),
         (b"read 0123456789abcdef 0123456789abcdef", "the name at the end of line 1 must have at most 15 characters"),
         (b"read 0123456789abcdef a/b", "the name at the end of line 1"),

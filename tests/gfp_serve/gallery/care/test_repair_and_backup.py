@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gfp_serve.cli.ask import gfp
-from gfp_serve.errors import GalleryError
+from gfp_serve.errors import ClosedError, GalleryError
 from gfp_serve.gallery.care.backup import create_snapshot, verify_snapshot
 from gfp_serve.gallery.care.repair import check_gallery, repair_gallery
 from gfp_serve.gallery.care.sqlite_salvage import Pages
@@ -442,3 +442,18 @@ def test_a_damaged_snapshot_is_refused_by_name_and_nothing_is_restored(tmp_path)
     (tmp_path / "one.sqlite.sha256").unlink()
     assert "copy both files" in run("snapshot", "verify", file, code=1)
     assert "there is no snapshot" in run("snapshot", "verify", tmp_path / "none", code=1)
+
+
+def test_sqlite_stops_a_long_copy_and_a_long_check_when_it_is_told_to(tmp_path):
+    fill(tmp_path / "default", num_items=3000)
+    num_questions = 0
+
+    def should_stop():
+        nonlocal num_questions
+        num_questions += 1
+        return True
+
+    with pytest.raises(ClosedError, match="the snapshot was stopped"):
+        create_snapshot(tmp_path / "default", tmp_path / "one.sqlite", should_stop=should_stop)
+    assert num_questions > 1, "SQLite asked, not only we"
+    assert [path.name for path in tmp_path.iterdir()] == ["default"]
