@@ -22,6 +22,8 @@ from trainer.body_frame import bodies_turned
 _MIN_FRAMES = 24
 # Points at which the speed of time is drawn; it goes straight between them.
 _WARP_POINTS = 6
+# Of logarithms. Beyond it, the numbers of a step overflow.
+_LARGEST_SPREAD = 2.0
 # Of a clip that loses joints, the share of joints, and the largest share of its frames in which one is lost.
 _LOST_JOINTS = 0.2
 _LONGEST_LOSS = 0.6
@@ -58,7 +60,13 @@ class GeneralViewsConfig:
             raise ValueError(f"--window-share is {self.window_share}; it must be above 0 and at most 1.")
         if self.rest_share == 1:
             raise ValueError("--rest-share is 1, so nobody would move; it must be below 1.")
-        for name in ("time_warp", "yaw", "tilt", "scale", "limb_lengths", "offset_m", "noise_m"):
+        for name in ("time_warp", "limb_lengths"):
+            if not 0 <= getattr(self, name) <= _LARGEST_SPREAD:
+                raise ValueError(
+                    f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be from 0 to {_LARGEST_SPREAD:g}, "
+                    f"a spread by factors of seven."
+                )
+        for name in ("yaw", "tilt", "scale", "offset_m", "noise_m"):
             if not 0 <= getattr(self, name) < math.inf:  # NaN too
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be 0 or more.")
 
@@ -135,7 +143,7 @@ def change(
     *,
     in_pairs: bool = False,
 ) -> Seen:
-    """Windows of clips (see `draw_moments`), changed in space.
+    """Windows of clips (see `draw_moments`), changed in space. Joints of an image, which have no depth, get none.
 
     With `in_pairs`, the second half are other windows of the first half's clips, and are mirrored with these: a
     mirrored action is another action.
@@ -149,6 +157,8 @@ def change(
     noise = config.noise_m * _uniform(count, draws)
     seen = seen + config.offset_m * _normal((count, 1, joints, 3), draws)
     seen = seen + _each(noise) * _normal((count, frames, joints, 3), draws)
+    deep = _have_depth(bodies)
+    seen = torch.where(_each(deep), seen, seen * _on(bodies.device).in_plane)
     stays = _uniform(count, draws) < config.no_travel_odds
     seen = torch.where(_each(stays), seen - _roots(seen), seen)
     others = _uniform(count, draws) < config.other_layout_odds
@@ -161,7 +171,7 @@ def change(
     )
     seen = seen.masked_fill(unseen[:, None, :, None], torch.nan)
     seen = torch.where(_lost(count, frames, joints, config, draws)[..., None], torch.nan, seen)
-    flat = _uniform(count, draws) < config.flat_odds
+    flat = (_uniform(count, draws) < config.flat_odds) & deep  # a camera beside an image would see a line
     camera = _turns(
         _uniform(count, draws, -math.pi, math.pi),
         _uniform(count, draws, -0.35, 0.2),
@@ -180,7 +190,7 @@ def draw_turns(
     They are applied to column vectors. Bodies without depth are turned in their plane alone.
     """
     count = len(bodies)
-    deep = (bodies[..., 2].nan_to_num().abs().flatten(1).amax(dim=1) > 0).to(bodies.dtype)
+    deep = _have_depth(bodies).to(bodies.dtype)
     yaw, pitch, roll = (_normal((count,), draws) for _ in range(3))
     turn = _turns(config.yaw * yaw * deep, config.tilt * pitch * deep, config.tilt * roll)
     size = (1 + config.scale * _normal((count,), draws)).clamp(0.5, 1.5)
@@ -220,6 +230,11 @@ def as_other_layout(
     lacking = bodies[..., :1].isnan().to(bodies.dtype)
     spoiled = _made_of(lacking, is_used.to(bodies.dtype)) > 0
     return made.masked_fill(spoiled | ~is_used.any(dim=2)[:, None, :, None], torch.nan)
+
+
+def _have_depth(bodies: Float[Tensor, "clips frames joints 3"]) -> Bool[Tensor, " clips"]:
+    """Whether z is not 0 in every frame, as it is for joints of an image."""
+    return (bodies[..., 2].nan_to_num() != 0).flatten(1).any(dim=1)
 
 
 def _roots(bodies: Float[Tensor, "clips frames joints 3"]) -> Float[Tensor, "clips frames 1 3"]:
@@ -302,6 +317,7 @@ class _Tables(NamedTuple):
     on_the_way: Float[Tensor, "joints joints"]
     other_side: Float[Tensor, " 3"]  # factors that swap left and right
     on_ground: Float[Tensor, " 3"]  # factors that take the height away
+    in_plane: Float[Tensor, " 3"]  # factors that take the depth away
     legs: Bool[Tensor, " joints"]
     hips: Bool[Tensor, " joints"]
     layouts: Float[Tensor, "layouts joints joints"]
@@ -317,6 +333,7 @@ def _on(device: torch.device) -> _Tables:
         on_the_way=_on_the_way(),
         other_side=torch.tensor([-1.0, 1.0, 1.0]),
         on_ground=torch.tensor([1.0, 0.0, 1.0]),
+        in_plane=torch.tensor([1.0, 1.0, 0.0]),
         legs=_named("Knee", "Ankle", "Foot"),
         hips=_named("Hip", "SpineBase"),
         layouts=LAYOUT_WEIGHTS,

@@ -270,12 +270,24 @@ def test_bodies_without_depth_are_turned_in_their_plane_alone() -> None:
     assert not torch.allclose(turned, flat, atol=1e-2)
 
 
+def test_joints_of_an_image_get_no_depth_and_are_not_filmed_again() -> None:
+    image = bodies() * torch.tensor([1.0, 1.0, 0.0])
+    image[:, 3, 5] = torch.nan
+    seen = change(image, GeneralViewsConfig(), draws()).bodies
+    assert (seen[..., 2].nan_to_num() == 0).all()
+    assert seen[:, 3, 5].isnan().all()
+    filmed = change(image, replace(NOTHING, flat_odds=1.0), draws()).bodies
+    torch.testing.assert_close(filmed, image, equal_nan=True)
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
         ({"mirror_odds": 1.5}, "--mirror-odds is 1.5; it must be from 0 to 1"),
         ({"window_share": 0.0}, "--window-share is 0.0; it must be above 0 and at most 1"),
         ({"rest_share": 1.0}, "--rest-share is 1, so nobody would move; it must be below 1"),
+        ({"time_warp": 50.0}, "--time-warp is 50.0; it must be from 0 to 2"),
+        ({"limb_lengths": float("nan")}, "--limb-lengths is nan; it must be from 0 to 2"),
         ({"yaw": float("nan")}, "--yaw is nan; it must be 0 or more"),
     ],
 )
