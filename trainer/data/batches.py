@@ -46,6 +46,11 @@ class TrainingClips:
     ) -> None:
         self.store, self.num_tokens, self.seed, self.device = store, num_tokens, seed, device
         self.index = np.flatnonzero(store.splits != TEST_SPLIT)
+        if len(self.index) < 2:
+            raise ValueError(
+                f"the store has {len(self.index) or 'no'} clip outside its test split, and a step takes at least 2; "
+                f"import more clips, or make fewer subjects test subjects."
+            )
         if len(self.index) < batch_clips:
             raise ValueError(
                 f"--batch-clips is {batch_clips}, but the store has only {len(self.index)} clips outside its test "

@@ -48,7 +48,7 @@ class ClassDraws:
         if not any(usable):
             raise ValueError(
                 "--label-weight needs labels: no source of the store has clips of two classes outside its test split. "
-                "Import labelled clips, or give --view-weight instead."
+                "Import labelled clips, or give --label-weight 0 --view-weight 1 instead."
             )
         weights = [
             math.sqrt(sum(len(self._clips_of_class[each]) for each in classes) * len(classes)) * use

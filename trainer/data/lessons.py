@@ -25,6 +25,8 @@ _CHUNK_CLIPS = 256
 _FIT_CLIPS = 2048
 # Of the 618 numbers of pose statistics, the directions that are served beside what is learned.
 _KEPT_DIRECTIONS = 160
+# Of pose statistics of length 1: clips that vary less show one and the same.
+_SMALLEST_VARIANCE = 1e-6
 
 
 class Lessons:
@@ -183,7 +185,8 @@ def _main_parts(
     centred = (features[0] - mean).double()
     variances, directions = torch.linalg.eigh(centred.T @ centred / len(centred))
     kept = terms.statistics_size
-    scale = (kept / variances[-kept:].clamp_min(0).sum().clamp_min(torch.finfo(torch.float64).tiny)).sqrt()
+    # Clips that are all alike have no variance; what rounding makes of it must not be magnified.
+    scale = (kept / variances[-kept:].clamp_min(0).sum().clamp_min(_SMALLEST_VARIANCE)).sqrt()
     parts = (features - mean) @ (directions[:, -kept:] * scale).float()
     of_store = parts.new_zeros((2, num_clips, kept))
     of_store[:, to_device(clips, features.device)] = parts

@@ -52,6 +52,12 @@ def test_every_step_has_the_same_number_of_rows_and_every_clip_is_used(store: Cl
     assert set(used.tolist()) == set(np.flatnonzero(store.splits != 1).tolist())
 
 
+def test_a_single_clip_is_too_few_for_any_step(tmp_path: Path) -> None:
+    single = write_store(tmp_path / "store", num_clips=1)
+    with pytest.raises(ValueError, match="has 1 clip outside its test split, and a step takes at least 2; import"):
+        training_clips(single, batch_clips=2)
+
+
 def test_a_store_of_one_kind_of_clips_is_cut_into_whole_batches(tmp_path: Path) -> None:
     clips = training_clips(write_store(tmp_path / "store", pairs=False), batch_clips=3)
     assert [len(set(clips.of_step(step).tolist())) for step in range(3)] == [3, 3, 3]

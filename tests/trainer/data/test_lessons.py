@@ -77,6 +77,18 @@ def test_a_lesson_is_a_function_of_its_step(store: ClipStore) -> None:
     assert not torch.equal(lessons(store, seed=1).lesson(7).uniform, first.lesson(7).uniform)
 
 
+def test_clips_that_are_all_alike_have_finite_statistics(tmp_path: Path) -> None:
+    cleaning = CleanConfig()
+    with StoreWriter(tmp_path / "store", cleaning) as writer:
+        writer.add_source("one", sha256="0" * 64)
+        for number in range(16):
+            clip = clean(moving_body(1), NTU25, cleaning)
+            writer.add(clip, source="one", name=f"{number}", label=None, subject="1", camera=0, split=0, fps=30.0)
+    lesson = lessons(ClipStore.open(tmp_path / "store"), TermsConfig(statistics_weight=1.0)).lesson(0)
+    assert lesson.statistics.isfinite().all()
+    assert lesson.statistics[~lesson.mirrored].abs().max() < 0.1
+
+
 def test_clips_are_drawn_by_source_and_class(store: ClipStore) -> None:
     draws = ClassDraws(store, np.arange(len(store)), ClassDrawsConfig(sources_per_step=1, clips_per_class=4))
     assert draws.num_classes == 6
