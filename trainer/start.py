@@ -163,7 +163,7 @@ def _of_bundle(name: Path, bundle: Bundle) -> Start:
             f"the run folder that it was exported from."
         )
     return Start(
-        name=name.stem,
+        name=name.stem if name.is_file() else name.name,
         digest=manifest.encoder_digest,
         config=config,
         preprocess=manifest.preprocess,

@@ -88,6 +88,11 @@ def test_the_weights_come_back_out_of_a_bundle(run: Path, tmp_path: Path, half: 
     assert start.digest == Bundle.read(tmp_path / "bundle").manifest.encoder_digest
 
 
+def test_a_bundle_is_called_by_the_whole_name_of_its_folder(run: Path, tmp_path: Path) -> None:
+    assert read_start(export(run, tmp_path / "mine-0.1")).name == "mine-0.1"
+    assert read_start(export(run, tmp_path / "mine.zip")).name == "mine"
+
+
 def test_a_run_starts_with_the_weights_of_another_and_each_class_at_the_mean_of_its_clips(
     run: Path, mine: ClipStore, tmp_path: Path
 ) -> None:

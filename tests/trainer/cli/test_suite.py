@@ -1,6 +1,7 @@
 """`gfp-evaluate suite`, as a user runs it, on tiny clips and encoders."""
 
 import json
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from gfp_serve.config import SHIPPED_BUNDLES
 from gfp_serve.formats import Clip, write_clip_file
 from gfp_serve.layouts import NTU25
 from gfp_serve.preprocess import CleanConfig, clean
@@ -76,6 +78,14 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = write_store(tmp_path_factory.mktemp("stores") / "training", num_clips=12)
     Trainer(tiny_config(), store, folder).fit()
     return folder
+
+
+def test_encoders_are_called_by_the_whole_names_of_their_folders(tmp_path: Path) -> None:
+    paths = [tmp_path / "mine-0.1", tmp_path / "mine-0.2"]
+    for path in paths:
+        shutil.copytree(SHIPPED_BUNDLES / "pose-statistics", path)
+    encoders = suite_encoders([str(path) for path in paths], "cpu", with_untrained=False)
+    assert [encoder.name for encoder in encoders] == ["pose-statistics", "mine-0.1", "mine-0.2"]
 
 
 def test_pose_statistics_alone_are_measured_on_every_set_and_every_change(data: Path, tmp_path: Path) -> None:

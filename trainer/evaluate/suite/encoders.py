@@ -57,7 +57,7 @@ def suite_encoders(named: Sequence[str], device: Device, *, with_untrained: bool
             config: TrainConfig | None = checkpoint.config
         else:
             bundle = Bundle.read(bundle_at(path))
-            own = _of_bundle(name if not path.exists() else path.stem, bundle, device)
+            own = _of_bundle(name if not path.exists() else _short_name(path), bundle, device)
             config = training_config(bundle.manifest)
         if with_untrained and config is not None:
             found += _untrained(config, own.preprocess, device, found)
@@ -71,7 +71,11 @@ def suite_encoders(named: Sequence[str], device: Device, *, with_untrained: bool
 
 
 def _short_name(path: Path) -> str:
-    return path.resolve().parent.name if path.name == CHECKPOINT_FILE else path.resolve().stem
+    """The name of a folder, which may have dots in it, or that of a file without its ending."""
+    whole = path.resolve()
+    if whole.name == CHECKPOINT_FILE:
+        return whole.parent.name
+    return whole.name if whole.is_dir() else whole.stem
 
 
 def _of_run(name: str, checkpoint: Checkpoint, device: Device) -> SuiteEncoder:
@@ -102,12 +106,13 @@ def _untrained(
     """
     if not config.learns_from_tokens:
         return []
-    shape = {"shape": config.to_json()["encoder"], "has_head": config.terms.are_used}
+    has_head = config.terms.learns_embedding and config.terms.embedding_size > 0
+    shape = {"shape": config.to_json()["encoder"], "has_head": has_head}
     others = [other for other in found if other.name.startswith(_UNTRAINED)]
     if any(other.identity == shape for other in others):
         return []
     model: nn.Module = untrained(config)
-    if config.terms.embedding_size and config.terms.are_used:
+    if has_head:
         model = LearnedHead(untrained(config), nn.Linear(config.encoder.width, config.terms.embedding_size))
     name = f"{_UNTRAINED} {len(others) + 1}" if others else _UNTRAINED
     return [replace(_of_model(name, model, preprocess, device, shape), only_clean=True)]
