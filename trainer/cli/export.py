@@ -81,6 +81,9 @@ def gfp_export(
     """
     if (run is None) != pose_statistics:
         raise click.UsageError("name either a RUN, or --pose-statistics for the embedding without learning.")
+    shares_given = click.get_current_context().get_parameter_source("shares") is not ParameterSource.DEFAULT
+    if shares_given and run is None:
+        raise click.UsageError("--shares has no effect on --pose-statistics, which are one part alone; leave it out.")
     if out.exists() and not overwrite:
         raise click.UsageError(f"{out} exists; name another place for --out, or add --overwrite to replace it.")
     canonical = choose_canonical(_raw_clips(recordings))
@@ -92,7 +95,8 @@ def gfp_export(
         preprocess = PreprocessConfig(sampling=sampling_for(model, SampleConfig()))
     else:
         checkpoint = Checkpoint.read(run)
-        _check_shares(checkpoint)
+        if shares_given:
+            _check_shares(checkpoint)
         model = checkpoint.build_embedding(Shares(*shares))
         # Lacking joints as evaluations give them to this model, whatever its encoder alone takes.
         preprocess = replace(checkpoint.preprocess, sampling=sampling_for(model, checkpoint.preprocess.sampling))
@@ -121,8 +125,7 @@ def gfp_export(
 
 def _check_shares(checkpoint: Checkpoint) -> None:
     """Raise `UsageError` for shares of a run that learned nothing beside its encoder."""
-    is_given = click.get_current_context().get_parameter_source("shares") is not ParameterSource.DEFAULT
-    if is_given and not checkpoint.config.terms.learns_embedding:
+    if not checkpoint.config.terms.learns_embedding:
         raise click.UsageError(
             "--shares is of runs that learned an embedding from labels or views; this one has its encoder alone. Leave "
             "it out, or give the run --label-weight or --view-weight."

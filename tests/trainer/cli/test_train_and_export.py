@@ -330,6 +330,13 @@ def test_terms_are_named_when_they_cannot_be_learned(recording: Path, tmp_path: 
     succeed(gfp_train, tmp_path / "store", "--out", tmp_path / "run", *GENERAL, "--label-weight", 0, "--view-weight", 1)
 
 
+def test_shares_of_pose_statistics_are_refused(recording: Path, tmp_path: Path) -> None:
+    given = ["--pose-statistics", "--out", tmp_path / "b", "--clips", recording, "--shares", 1, 0, 0]
+    result = invoke(gfp_export, *given)
+    assert result.exit_code == 2
+    assert "--shares has no effect on --pose-statistics" in " ".join(result.output.split())
+
+
 def test_shares_of_a_run_that_learned_no_embedding_are_refused(recording: Path, run: Path, tmp_path: Path) -> None:
     result = invoke(gfp_export, run, "--out", tmp_path / "b", "--clips", recording, "--shares", 0.3, 0.5, 0.2)
     assert result.exit_code == 2
