@@ -117,7 +117,10 @@ def read_start(name: Path) -> Start:
 
 
 def adapting(config: TrainConfig, num_clips: int) -> TrainConfig:
-    """The settings of a start with a short schedule, for a store with this many training clips."""
+    """The settings of a start with a short schedule, for a store with this many training clips.
+
+    Those of the machine are the defaults: the start may have learned on another.
+    """
     batch_clips = max(2, min(_BATCH_CLIPS, num_clips))
     epochs = -(-_STEPS // steps_per_epoch(num_clips, batch_clips))
     return replace(
@@ -132,6 +135,10 @@ def adapting(config: TrainConfig, num_clips: int) -> TrainConfig:
         save_every_epochs=epochs,
         log_every_steps=_STEPS // 10,
         evaluate_every_epochs=0,
+        device="auto",
+        precision="auto",
+        compile="auto",
+        num_threads=0,
     )
 
 

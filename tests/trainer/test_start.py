@@ -16,6 +16,7 @@ from gfp_serve.layouts import NTU25
 from tests.support.small_runs import moving_body, tiny_config, tiny_general_config, write_store
 from trainer.checkpoint import Checkpoint
 from trainer.cli.train import gfp_train
+from trainer.config import TrainConfig
 from trainer.data.store import ClipStore
 from trainer.export import Origin, export_bundle
 from trainer.learned_head import SERVED_SHARES, Shares
@@ -70,7 +71,7 @@ def export(run: Path, out: Path, *, half: bool = False, shares: Shares = SERVED_
 
 def adapt(store: ClipStore, out: Path, name: Path, **changes: object) -> Trainer:
     start = read_start(name)
-    config = replace(adapting(start.config, 15), epochs=3, batch_clips=8, **changes)  # type: ignore[arg-type]
+    config = replace(adapting(start.config, 15), epochs=3, batch_clips=8, device="cpu", **changes)  # type: ignore[arg-type]
     return Trainer(config, store, out, start=start)
 
 
@@ -164,6 +165,13 @@ def test_the_schedule_has_as_many_steps_for_few_clips_as_for_many() -> None:
         assert config.batch_clips <= num_clips
         assert 300 <= config.epochs * max(1, num_clips // config.batch_clips) < 400
         assert config.terms == TERMS
+
+
+def test_settings_of_the_machine_that_the_start_learned_on_are_not_taken_over() -> None:
+    elsewhere = replace(CONFIG, device="cuda", precision="bf16", compile="graphs", num_threads=1)
+    config, usual = adapting(elsewhere, 45), TrainConfig()
+    for name in ("device", "precision", "compile", "num_threads"):
+        assert getattr(config, name) == getattr(usual, name)
 
 
 def test_a_store_that_one_pass_is_enough_for_ends_with_a_low_rate() -> None:
