@@ -35,7 +35,9 @@ def in_body_frame(
     scale = (NOMINAL_TRUNK_M / trunk)[:, None, None]
     turn = turn_to_front(joints, known)
     joints = turned((joints - root[..., None]) * scale[..., None], turn)
-    path = turned((root - root.mean(dim=2, keepdim=True)) * scale, turn)
+    # Where nobody is seen, there is no root.
+    mean = (root * has_root).sum(dim=2, keepdim=True) / has_root.sum(dim=2, keepdim=True).clamp_min(1)
+    path = turned((root - mean) * scale, turn)
     is_root = torch.arange(joints.shape[3], device=joints.device) == SPINE_BASE
     joints = torch.where(is_root, path[..., None], joints)
     known = (known & ~is_root) | (has_root[..., None] & is_root)  # onnxruntime has no Where of booleans

@@ -95,4 +95,6 @@ def _spread_order(num_segments: int, num_joints: int) -> Float[Tensor, "1 tokens
     """An order of tokens in which the first ones are spread evenly over joints and over time."""
     draws = torch.Generator().manual_seed(0)
     ranks = torch.stack([torch.randperm(num_segments, generator=draws) for _ in range(num_joints)], dim=1)
-    return (ranks + torch.rand(ranks.shape, generator=draws)).flatten()[None]
+    places = (ranks + torch.rand(ranks.shape, generator=draws)).flatten()
+    # Whole numbers, which 16 bits hold too.
+    return places.argsort().argsort().float()[None]

@@ -45,6 +45,13 @@ def test_joints_are_seen_from_the_root_of_their_frame_and_the_way_of_the_root_is
     torch.testing.assert_close(trunk.mean(), torch.tensor(NOMINAL_TRUNK_M), atol=1e-3, rtol=0)
 
 
+def test_frames_in_which_nobody_is_seen_do_not_move_the_way(bodies: torch.Tensor) -> None:
+    walks = bodies + torch.tensor([5.0, 0.0, 0.0])
+    walks[:, walks.shape[1] // 2 :] = torch.nan
+    way = in_body_frame(walks)[0][0, : walks.shape[1] // 2, SPINE_BASE]
+    torch.testing.assert_close(way.mean(dim=0), torch.zeros(3), atol=1e-4, rtol=0)
+
+
 def test_lacking_joints_are_zero_and_known_ones_do_not_change(bodies: torch.Tensor) -> None:
     expected, _ = in_body_frame(bodies)
     without = bodies.clone()

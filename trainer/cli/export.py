@@ -1,5 +1,6 @@
 """`gfp-export`: a checkpoint, or the embedding without learning, as a bundle for the server."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,6 +85,8 @@ def gfp_export(
     shares_given = click.get_current_context().get_parameter_source("shares") is not ParameterSource.DEFAULT
     if shares_given and run is None:
         raise click.UsageError("--shares has no effect on --pose-statistics, which are one part alone; leave it out.")
+    if any(map(math.isnan, shares)):
+        raise click.UsageError("--shares has NaN; give three numbers from 0 to 1.")
     if out.exists() and not overwrite:
         raise click.UsageError(f"{out} exists; name another place for --out, or add --overwrite to replace it.")
     canonical = choose_canonical(_raw_clips(recordings))

@@ -344,6 +344,12 @@ def test_shares_of_a_run_that_learned_no_embedding_are_refused(recording: Path, 
     assert not (tmp_path / "b").exists()
 
 
+def test_a_share_that_is_not_a_number_is_refused(recording: Path, run: Path, tmp_path: Path) -> None:
+    result = invoke(gfp_export, run, "--out", tmp_path / "b", "--clips", recording, "--shares", "nan", 0, 1)
+    assert result.exit_code == 2
+    assert "--shares has NaN" in result.output
+
+
 def test_an_existing_bundle_is_replaced_only_on_request(recording: Path, run: Path, pose_statistics: Path) -> None:
     result = invoke(gfp_export, run, "--out", pose_statistics, "--clips", recording)
     assert result.exit_code == 2

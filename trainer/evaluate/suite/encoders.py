@@ -12,7 +12,7 @@ from jaxtyping import Float32
 from torch import nn
 
 from gfp_serve.bundle import Bundle
-from gfp_serve.config import bundle_at
+from gfp_serve.config import SHIPPED_BUNDLES, bundle_at
 from gfp_serve.devices import Device
 from gfp_serve.errors import InvalidRequestError
 from gfp_serve.extras import load
@@ -50,14 +50,15 @@ def suite_encoders(named: Sequence[str], device: Device, *, with_untrained: bool
     """
     found: list[SuiteEncoder] = []
     for name in dict.fromkeys((POSE_STATISTICS, *named)):
-        path = Path(name)
+        # The one of the package, whatever lies in the working folder, unless it is asked for.
+        path = Path(name) if name in named else SHIPPED_BUNDLES / name
         if path.exists() and is_run(path):
             checkpoint = Checkpoint.read(path)
             own = _of_run(_short_name(path), checkpoint, device)
             config: TrainConfig | None = checkpoint.config
         else:
             bundle = Bundle.read(bundle_at(path))
-            own = _of_bundle(name if not path.exists() else _short_name(path), bundle, device)
+            own = _of_bundle(_short_name(path) if path.exists() else name, bundle, device)
             config = training_config(bundle.manifest)
         if with_untrained and config is not None:
             found += _untrained(config, own.preprocess, device, found)
