@@ -37,14 +37,14 @@ toc_object_entries_show_parents = "hide"
 # Every reference must lead somewhere. Types of other packages have no page here, and a shape in an annotation is text.
 nitpicky = True
 nitpick_ignore_regex = [
-    ("py:.*", r"(np|numpy|torch|nn|grpc|click|abc|collections|pathlib|typing|jaxtyping|contextlib|types)\..*"),
+    ("py:.*", r"(np|numpy|torch|nn|grpc|click|abc|collections|pathlib|typing|jaxtyping|contextlib|datetime|types)\..*"),
     (
         "py:.*",
         r"(Any|Callable|ClassVar|Literal|Self|(Async)?(Generator|Iterable|Iterator)|Mapping|Sequence|Path|T|M|C)",
     ),
     ("py:.*", r"(ABC|Exception|Array|ndarray|Module|Tensor|optional)"),
     ("py:.*", r"(Float|Float32|Int|Int8|Int16|Int64|Integer|Bool)\[?.*"),
-    ("py:.*", r"gfp_serve\..*\.T"),  # a type variable
+    ("py:.*", r"gfp_serve\..*\.[RT]"),  # type variables
 ]
 
 html_theme = "furo"
