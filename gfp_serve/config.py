@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from gfp_serve.items import MAX_ITEM_BYTES
 from gfp_serve.preprocess import MAX_BODIES
 from gfp_serve.settings import setting, settings_of
 
@@ -46,7 +47,8 @@ class Limits:
     max_item_bytes: int = setting(2**16, "Most bytes of one item's id, label, attributes and source.")
 
     def __post_init__(self) -> None:
-        _require_between(1, MAX_COUNT, self, "max_sequences", "max_frames", "max_bodies", "max_top_k", "max_item_bytes")
+        _require_between(1, MAX_COUNT, self, "max_sequences", "max_frames", "max_bodies", "max_top_k")
+        _require_between(1, MAX_ITEM_BYTES, self, "max_item_bytes")
         _require_between(2**10, MAX_COUNT, self, "max_message_bytes")
 
 
