@@ -169,29 +169,38 @@ def test_a_state_that_no_gallery_can_be_in_is_refused(snapshot, state):
         verify_snapshot(snapshot)
 
 
-def test_pages_that_point_to_each_other_do_not_keep_an_open_busy_for_ever(tmp_path):
+def test_pages_that_are_entered_again_and_again_do_not_fill_the_memory(tmp_path):
     folder = tmp_path / "g"
     with FaissGallery.create(folder, encoder_digest=DIGEST, embedding_size=256) as gallery:
         vectors = np.random.default_rng(0).normal(size=(600, 256)).astype(np.float32)
         gallery.upsert([Item(f"i{number}", vector) for number, vector in enumerate(vectors)])
-    repeat_first_page_of_items(folder / "gallery.sqlite")
-    with pytest.raises(GalleryError, match="damaged"):
+    enter_first_page_of_items_many_times(folder / "gallery.sqlite")
+    with pytest.raises(GalleryError, match="it gives more items than it has room for"):
         FaissGallery.open(folder)
 
 
-def repeat_first_page_of_items(database: Path) -> None:
-    """Let all entries of the root page of the items point to the first of their pages."""
+def enter_first_page_of_items_many_times(database: Path) -> None:
+    """Let all entries of the items' root page point to a copy of it, whose entries point to the first of their pages.
+
+    The format is described at https://www.sqlite.org/fileformat2.html#b_tree_pages.
+    """
     with closing(sqlite3.connect(database)) as connection:
         ((root,),) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'items'")
     content = bytearray(database.read_bytes())
-    page = memoryview(content)[4096 * (root - 1) : 4096 * root]
+    page = content[4096 * (root - 1) : 4096 * root]
     assert page[0] == 5, "the items have several pages"
-    count = int.from_bytes(page[3:5])
-    places = [int.from_bytes(page[12 + 2 * n : 14 + 2 * n]) for n in range(count)]
-    for place in places:
-        page[place : place + 4] = page[places[0] : places[0] + 4]
-    page[8:12] = page[places[0] : places[0] + 4]
-    database.write_bytes(content)
+    places = [int.from_bytes(page[12 + 2 * n : 14 + 2 * n]) for n in range(int.from_bytes(page[3:5]))]
+    first, copy = bytes(page[places[0] : places[0] + 4]), (len(content) // 4096 + 1).to_bytes(4)
+
+    def pointing_to(target: bytes) -> bytes:
+        changed = bytearray(page)
+        for place in (8, *places):
+            changed[place : place + 4] = target
+        return bytes(changed)
+
+    content[4096 * (root - 1) : 4096 * root] = pointing_to(copy)
+    content[28:32] = copy  # how many pages there are
+    database.write_bytes(bytes(content) + pointing_to(first))
 
 
 def test_a_pipe_in_the_place_of_a_snapshot_or_of_its_digest_is_not_waited_for(tmp_path, snapshot):
