@@ -29,6 +29,9 @@ TLS = {
     "GFP_TOKENS": "tokens",
 }
 
+# And for examples/compose/mutual_tls.yml beside it.
+MUTUAL = {"GFP_CLIENT_CA": "cca.pem", "GFP_HEALTH_CERTIFICATE": "hc.pem", "GFP_HEALTH_KEY": "hk.pem"}
+
 INSTRUCTIONS = {"FROM", "ARG", "ENV", "RUN", "COPY", "WORKDIR", "USER", "VOLUME", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT"}
 INSTRUCTIONS |= {"CMD"}
 
@@ -97,6 +100,11 @@ def stages():
     return found
 
 
+@pytest.fixture(scope="module")
+def with_mutual_tls(with_tls):
+    return merged(with_tls, read("examples/compose/mutual_tls.yml", **MUTUAL))
+
+
 def validate(compose):
     # The draft is named, because jsonschema does not recognise it from the schema's "$schema", which ends in "#".
     jsonschema.Draft201909Validator(SPECIFICATION).validate(compose)
@@ -106,9 +114,10 @@ def values(stage, instruction):
     return [rest for name, rest in stage if name == instruction]
 
 
-def test_the_compose_files_keep_to_the_compose_specification(compose, with_tls):
+def test_the_compose_files_keep_to_the_compose_specification(compose, with_tls, with_mutual_tls):
     validate(compose)
     validate(with_tls)
+    validate(with_mutual_tls)
 
 
 @pytest.mark.parametrize(
@@ -166,8 +175,22 @@ def test_the_file_for_tls_says_which_variable_is_missing(variable):
 
 
 @pytest.mark.parametrize("name", SERVERS)
-def test_every_variable_of_a_server_is_a_setting_of_the_server_or_an_option_of_its_health_check(with_tls, name):
-    names = set(with_tls["services"][name]["environment"]) - {"ORT_DISABLE_TELEMETRY"}
+def test_with_the_file_for_mutual_tls_callers_and_the_health_check_show_certificates(with_mutual_tls, name):
+    server = with_mutual_tls["services"][name]
+    settings = {name: value for name, value in server["environment"].items() if name.startswith("GFP_SERVE_")}
+    result = CliRunner().invoke(gfp_serve, ["--host", "0.0.0.0", "config"], env=settings)
+
+    assert tomllib.loads(result.output)["tls_client_ca"] == "/run/secrets/client_ca"
+    shown = {server["environment"][name] for name in ("GFP_TLS_CERTIFICATE", "GFP_TLS_KEY")}
+    assert shown == {"/run/secrets/health_certificate", "/run/secrets/health_key"}
+    assert (
+        {"client_ca", "health_certificate", "health_key"} <= set(server["secrets"]) <= set(with_mutual_tls["secrets"])
+    )
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_every_variable_of_a_server_is_a_setting_of_the_server_or_an_option_of_its_health_check(with_mutual_tls, name):
+    names = set(with_mutual_tls["services"][name]["environment"]) - {"ORT_DISABLE_TELEMETRY"}
     settings = {f"GFP_SERVE_{option.name.upper()}" for option in gfp_serve.params}
     options = {option.envvar for option in gfp.commands["health"].params}
 
