@@ -90,15 +90,15 @@ class Call:
         self._facts: dict[str, Any] = {}
         self._ids: list[str] = []
 
-    def reading(self, parse: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
-        """A function that parses and notes what it parsed."""
+    def reading(self, deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+        """A function that does the same and notes what it read."""
         if not self._log.is_on:
-            return parse
+            return deserialize
 
-        def parse_and_note(content: bytes) -> Any:
+        def deserialize_and_note(content: bytes) -> Any:
             self._sizes["request_bytes"] += len(content)
             self._num_messages["num_requests"] += 1
-            message = parse(content)
+            message = deserialize(content)
             if self._num_messages["num_requests"] == 1:
                 gallery = _gallery_of(message)
                 self._facts |= {} if gallery is None else {"gallery": _shortened(gallery or DEFAULT_GALLERY)}
@@ -106,19 +106,19 @@ class Call:
                 self._ids = _ids_of(message)
             return message
 
-        return parse_and_note
+        return deserialize_and_note
 
     def writing(self, serialize: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
-        """A function that serialises and notes what it serialised."""
+        """A function that does the same and notes what it wrote."""
         if not self._log.is_on:
             return serialize
 
-        def serialize_and_note(message: Any) -> bytes:
-            content = serialize(message)
+        def serialize_and_note(reply: Any) -> bytes:
+            content = serialize(reply)
             self._sizes["reply_bytes"] += len(content)
             self._num_messages["num_replies"] += 1
-            if self._num_messages["num_replies"] == 1:
-                self._facts |= _counts(message) | _times(message)
+            if self._num_messages["num_replies"] == 1 and isinstance(reply, Message):
+                self._facts |= _counts(reply) | _times(reply)
             return content
 
         return serialize_and_note

@@ -95,10 +95,10 @@ class Guard(grpc.aio.ServerInterceptor):
             self._access.check(method, metadata.get("authorization"))
         except GfpError as error:
             return self._refusing(method, error, call)
-        parse = _parser(method, handler.request_deserializer)
+        parse = _parser(method, call.reading(handler.request_deserializer))
         if not method.startswith(self._prefixes):
             return _with_our_parser(handler, parse, self._other_places)
-        parse, serialize = call.reading(parse), call.writing(handler.response_serializer)
+        serialize = call.writing(handler.response_serializer)
 
         # Parsed here, because gRPC's own answer to bytes that are not a message gives no reason.
         async def unary(content: bytes, context: Any) -> Any:
