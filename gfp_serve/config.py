@@ -157,12 +157,21 @@ class ServeConfig:
         0, "Most bodies in one encoder call. 0 measures at the start which number is fastest."
     )
     max_admitted_bodies: int = setting(1024, "Most bodies that wait or are encoded. More are refused at once.")
+    max_admitted_neighbours: int = setting(
+        2**20,
+        "Most neighbours that searches in progress may find, all together; comparing a query with 200 items counts as "
+        "one. More are refused at once.",
+    )
     max_calls: int = setting(256, "Most calls in progress. More are refused at once. Health checks do not count.")
     max_connections: int = setting(
         1024,
         "Most connections. More are closed at once. At most half of the files that the system lets the server open.",
     )
     max_streams: int = setting(64, "Most open streams. Each is a call in progress too.")
+    max_stream_bytes: int = setting(
+        2**30,
+        "Most memory that open streams may hold, all together: for each the frames of eight windows, and its messages.",
+    )
     notice_s: float = setting(
         0.0,
         "Seconds after SIGTERM in which calls are still taken but health is NOT_SERVING, for load balancers to notice.",
@@ -186,6 +195,7 @@ class ServeConfig:
         _require_between(0, MAX_DRAIN_S, self, "drain_s", "notice_s")
         _require_between(1, MAX_COUNT // 4, self, "max_calls")  # gRPC gets a multiple of it
         _require_between(1, MAX_COUNT, self, "max_connections", "max_streams")
+        _require_between(1, MAX_COUNT, self, "max_admitted_neighbours", "max_stream_bytes")
         _require_between(MAX_BODIES, MAX_COUNT, self, "max_admitted_bodies")
         if self.max_batch_bodies:
             _require_between(MAX_BODIES, MAX_COUNT, self, "max_batch_bodies")

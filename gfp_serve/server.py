@@ -3,7 +3,9 @@
 import asyncio
 import gc
 import logging
+import os
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -15,6 +17,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from gfp_serve import __version__
+from gfp_serve.batching.admission import Admission
+from gfp_serve.batching.turns import Turns
 from gfp_serve.bundle import Bundle, Manifest
 from gfp_serve.config import DEFAULT_BUNDLE, ENCODER, ServeConfig, bare_host, bundle_at, is_loopback, shipped_bundles
 from gfp_serve.encoder import Encoder
@@ -29,6 +33,7 @@ from gfp_serve.errors import (
 from gfp_serve.gallery.places import open_galleries
 from gfp_serve.gallery.protocols import Galleries
 from gfp_serve.items import DEFAULT_GALLERY
+from gfp_serve.memory import MemoryReturn, keep_large_blocks_apart
 from gfp_serve.service.access import Access, Tokens
 from gfp_serve.service.access_log import AccessLog
 from gfp_serve.service.deployment import Deployment, Switch
@@ -54,6 +59,13 @@ SERVICES = tuple(
 # Calls of health and reflection that are answered in addition to `max_calls` calls of our services.
 _OTHER_CALLS = 64
 
+# Peaks last for less time than this, and memory must go back within a minute after one.
+_GIVE_BACK_EACH_S = 15.0
+
+# While searches keep their threads busy, the event loop waits for the interpreter's lock this long at a time. Python's
+# own 5 ms made an echo between two threads, beside two busy ones, take five times as long as 1 ms does.
+_SWITCH_S = 0.001
+
 # Between the last answer and the closing of connections. gRPC cancels calls that come while it closes; those who call
 # again at once get a clear UNAVAILABLE instead.
 _LAST_WORDS_S = 0.1
@@ -68,24 +80,35 @@ class Server:
     def __init__(self, config: ServeConfig, manifest: Manifest, encoder: Encoder, galleries: Galleries) -> None:
         self.port = self.metrics_port = 0
         self._is_ready = False
+        self._giving_back: asyncio.Task[None] | None = None
         self._config = config
         # First, because a file that cannot be used must leave nothing started.
         security = config.security
         self._tokens = Tokens(security.tokens) if security.tokens else None
+        access = Access(self._tokens, mutual_tls=security.tls_client_ca is not None)
         self._certificates = (
             Certificates(security.tls_certificate, security.tls_key, security.tls_client_ca)
             if security.tls_certificate and security.tls_key
             else None
         )
         self.metrics = Metrics()
+        # Two or more, because some work waits for another machine, or for cores that it uses itself.
+        num_threads = max(2, os.cpu_count() or 1)
+        room = Admission(
+            config.max_admitted_neighbours,
+            what="neighbours (or what takes as long to find) wait for their turn",
+            setting="--max-admitted-neighbours",
+        )
+        self._turns = Turns(num_threads, room)
         self._access_log = AccessLog(config.access_log, config.audit_log)
         self._guard = Guard(
             SERVICES,
             max_calls=config.max_calls,
             other_places=OpenPlaces(_OTHER_CALLS, one_peer=config.behind_proxy),
-            access=Access(self._tokens),
+            access=access,
             metrics=self.metrics,
             access_log=self._access_log,
+            turns=self._turns,
         )
         self._switch = Switch(self._deploy(manifest, encoder, galleries))
         self._schedule: asyncio.Task[None] | None = None
@@ -142,6 +165,7 @@ class Server:
             )
         self._expose_metrics()
         await self._server.start()
+        self._giving_back = asyncio.create_task(_give_memory_back(), name="memory")
         await self.deployment.prepare()
         self._describe()
         for service in ("", *SERVICES):
@@ -172,6 +196,9 @@ class Server:
         # What is left is the last bytes of replies, and health watches, which do not end by themselves.
         await self._server.stop(grace=0.5)
         await self.deployment.close()
+        await self._turns.close()
+        if self._giving_back is not None:
+            self._giving_back.cancel()
         await asyncio.to_thread(self._stop_metrics)
         await asyncio.to_thread(self._stop_tracing)
         self._access_log.close()
@@ -198,6 +225,7 @@ class Server:
             encoder,
             galleries,
             metrics=self.metrics,
+            turns=self._turns,
             is_ready=lambda: self._is_ready,
         )
 
@@ -238,6 +266,13 @@ class Server:
         _log.info("metrics=%s://%s:%d/metrics", "http" if tls is None else "https", host, self.metrics_port)
 
 
+async def _give_memory_back() -> None:
+    memory = MemoryReturn()
+    while True:
+        await asyncio.sleep(_GIVE_BACK_EACH_S)
+        await asyncio.to_thread(memory.give_back)
+
+
 async def serve(config: ServeConfig, announce: Callable[[str], object]) -> None:
     """Serve until SIGTERM or SIGINT, then drain. At SIGHUP, read the bundle again and let it take over.
 
@@ -247,6 +282,8 @@ async def serve(config: ServeConfig, announce: Callable[[str], object]) -> None:
     signals: asyncio.Queue[int] = asyncio.Queue()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, signals.put_nowait, number)
+    sys.setswitchinterval(_SWITCH_S)
+    keep_large_blocks_apart()
     loaded = _load(config, _read_bundle(config))
     try:
         server = Server(config, loaded.manifest, loaded.encoder, loaded.galleries)

@@ -13,17 +13,17 @@ import logging
 import math
 import time
 from collections import OrderedDict, deque
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
 
+from gfp_serve.batching.admission import Admission
 from gfp_serve.bundle import Encode
-from gfp_serve.errors import ClosedError, OverloadedError
 from gfp_serve.priority import lower_thread_priority
 
 _log = logging.getLogger(__name__)
@@ -87,43 +87,29 @@ class Batcher:
         watcher: Watcher | None = None,
     ) -> None:
         self.pace = pace
-        self.admitted_bodies = 0
         self._encode = encode
-        self._max_admitted_bodies = max_admitted_bodies
+        self._room = Admission(max_admitted_bodies, what="bodies wait for the encoder", setting="--max-admitted-bodies")
+        self._room.measured(0.05)  # a guess until the first batch is measured
         self._watcher = watcher
         # The waiting clips of each request. The request whose turn is next is in front.
         self._lines: OrderedDict[Hashable, deque[_Entry]] = OrderedDict()
         self._wake = asyncio.Event()  # a clip has come, or a call of the encoder has ended
-        self._left = asyncio.Event()
-        self._closed = False
-        self._seconds_per_body = 0.05  # a guess until the first batch is measured
         self._workers = ThreadPoolExecutor(max_lanes, thread_name_prefix="encoder", initializer=lower_thread_priority)
         self._running: set[asyncio.Task[None]] = set()
         self._whole_device = False  # whether the call that runs has all cores
         self._task = asyncio.create_task(self._run(), name="batcher")
 
-    @contextmanager
-    def admit(self, num_bodies: int) -> Iterator[None]:
+    @property
+    def admitted_bodies(self) -> int:
+        """The bodies that are being prepared, wait, or are encoded."""
+        return self._room.admitted
+
+    def admit(self, num_bodies: int) -> AbstractContextManager[None]:
         """Take room for this many bodies, from before they are prepared until they are answered.
 
-        Raises `OverloadedError` at once when there is no room, `ClosedError` after `close`.
+        Raises what `Admission.admit` does.
         """
-        if self._closed:
-            raise ClosedError(
-                "the server is shutting down and takes no more clips; ask another server, or try again later."
-            )
-        if self.admitted_bodies + num_bodies > self._max_admitted_bodies:
-            raise OverloadedError(
-                f"{self.admitted_bodies} bodies wait for the encoder, and {num_bodies} more would pass the limit of "
-                f"{self._max_admitted_bodies}; try again later, or raise --max-admitted-bodies.",
-                retry_after_s=max(0.1, self.admitted_bodies * self._seconds_per_body),
-            )
-        self.admitted_bodies += num_bodies
-        try:
-            yield
-        finally:
-            self.admitted_bodies -= num_bodies
-            self._left.set()
+        return self._room.admit(num_bodies)
 
     async def encode(
         self, clip: Float32[np.ndarray, "bodies frames joints 3"], *, call: Hashable | None = None
@@ -140,10 +126,7 @@ class Batcher:
 
     async def close(self) -> None:
         """Refuse new clips, answer those that were admitted, and end the threads."""
-        self._closed = True
-        while self.admitted_bodies:
-            self._left.clear()
-            await self._left.wait()
+        await self._room.close()
         self._task.cancel()
         # A batch whose callers have all left may still be running.
         await asyncio.wait([self._task, *self._running])
@@ -174,8 +157,7 @@ class Batcher:
             return
         inference_s = time.perf_counter() - started
         num_bodies = _count_bodies(batch)
-        seconds_per_body = inference_s / num_bodies / max(1, len(self._running))
-        self._seconds_per_body += 0.2 * (seconds_per_body - self._seconds_per_body)
+        self._room.measured(inference_s / num_bodies / max(1, len(self._running)))
         waited = [started - entry.since for entry in batch]
         if self._watcher is not None:
             self._watcher.computed(num_bodies, waited, inference_s)

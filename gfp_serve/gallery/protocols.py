@@ -90,6 +90,9 @@ class Gallery(Protocol):
         length, a query that is zero or not finite, or a `top_k` below 1.
         """
 
+    def num_compared(self, effort: Effort = Effort()) -> int:  # noqa: B008  (it cannot be changed)
+        """About how many items a query is compared with on this machine's CPU; 0 where other hardware compares."""
+
     def close(self) -> None:
         """Release files and connections. Later calls raise `ClosedError`."""
 

@@ -6,11 +6,13 @@ import logging
 import os
 import re
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, NamedTuple, cast, get_args
+from typing import Any, Literal, NamedTuple, cast, get_args
 
 from gfp_serve.errors import ForbiddenError, SettingsError, UnauthenticatedError
 from gfp_serve.files import MAX_SMALL_FILE_BYTES, read_by_others, read_ordinary
+from gfp_serve.service.tls import expiry_of
 
 # Each role may do what those before it may.
 Role = Literal["read", "write", "admin"]
@@ -121,10 +123,14 @@ class Tokens:
 
 
 class Access:
-    """Decides which calls are allowed. Without `tokens`, all are."""
+    """Decides which calls are allowed. Without `tokens`, all are.
 
-    def __init__(self, tokens: Tokens | None) -> None:
+    With `mutual_tls`, TLS asks callers for a certificate and verifies it, but only when they connect.
+    """
+
+    def __init__(self, tokens: Tokens | None, *, mutual_tls: bool = False) -> None:
         self._tokens = tokens
+        self._mutual_tls = mutual_tls
 
     def check(self, method: str, authorization: str | None) -> None:
         """Raise `UnauthenticatedError` or `ForbiddenError` for a call that is not allowed.
@@ -152,6 +158,24 @@ class Access:
         """How logs call the holder of the token in the header; None for a token that the server does not know."""
         token = _token_of(authorization)
         return self._tokens.name_of(token) if self._tokens is not None and token else None
+
+    def check_certificate(self, context: Any) -> None:
+        """Raise `UnauthenticatedError` when the caller's certificate has expired since the caller connected."""
+        if not self._mutual_tls:
+            return
+        for certificate in context.auth_context().get("x509_pem_cert", ()):
+            expiry = expiry_of(certificate.decode())
+            if datetime.now(UTC) > expiry:
+                raise UnauthenticatedError(
+                    f"the caller's certificate expired on {expiry:%Y-%m-%d at %H:%M} UTC; connect again with a valid "
+                    f"one (gfp: --tls-certificate)."
+                )
+
+
+def caller_of(context: Any) -> str:
+    """Who makes a call, as far as turns between callers go: the holder of a token, or else an address."""
+    metadata = dict(context.invocation_metadata() or ())
+    return str(metadata.get("authorization") or context.peer().rpartition(":")[0])
 
 
 def _token_of(authorization: str | None) -> str:

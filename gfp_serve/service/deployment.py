@@ -13,6 +13,7 @@ import numpy as np
 from gfp_serve import __version__
 from gfp_serve.batching.batcher import Batcher, Pace
 from gfp_serve.batching.pace import measure_pace
+from gfp_serve.batching.turns import Turns
 from gfp_serve.bundle import Manifest
 from gfp_serve.config import Limits, ServeConfig
 from gfp_serve.encoder import Encoder
@@ -55,6 +56,7 @@ class Deployment:
         galleries: Galleries,
         *,
         metrics: Metrics,
+        turns: Turns,
         is_ready: Callable[[], bool],
     ) -> None:
         self.manifest = manifest
@@ -74,8 +76,10 @@ class Deployment:
         embedder = Embedder(manifest, self.batcher, config.limits)
         default = galleries[DEFAULT_GALLERY]
         about = _about(manifest, encoder, config.limits, durable=default.describe().durable)
-        self.streams = StreamServicer(embedder, galleries, max_streams=config.max_streams)
-        self._gallery_service = GalleryServicer(embedder, galleries)
+        self.streams = StreamServicer(
+            embedder, galleries, turns, max_streams=config.max_streams, max_bytes=config.max_stream_bytes
+        )
+        self._gallery_service = GalleryServicer(embedder, galleries, turns)
         self.snapshots = SnapshotServicer(galleries, config.limits)
         registry = _Registry()
         for add, servicer in (
@@ -85,7 +89,7 @@ class Deployment:
             (snapshot_pb2_grpc.add_SnapshotServiceServicer_to_server, self.snapshots),
             (
                 open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server,
-                OpenInferenceServicer(embedder, galleries, is_ready),
+                OpenInferenceServicer(embedder, galleries, turns, is_ready),
             ),
         ):
             add(servicer, registry)  # type: ignore[no-untyped-call]

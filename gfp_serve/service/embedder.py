@@ -88,10 +88,11 @@ class Embedder:
         Raises `InvalidSkeletonError` or `InvalidRequestError` for the first that cannot be used, `OverloadedError`, and
         `ClosedError`. Sequences of cancelled calls are not encoded.
         """
-        # Placing many joints of an image takes long enough to hold up other calls.
-        is_long = sum(len(message.positions) for _, message in messages if message.dimensions == 2) > _FEW_COORDINATES
-        # So does reading many names of joints.
-        is_long |= sum(len(message.joint_names) for _, message in messages) > _FEW_NAMES
+        # To read many joints, or many names of joints, takes long enough to hold up other calls. The counts are those
+        # that the caller says: to ask for the length of `positions` would copy it.
+        joints = sum(message.num_frames * message.num_bodies * message.num_joints for _, message in messages)
+        names = sum(len(message.joint_names) for _, message in messages)
+        is_long = 3 * joints > _FEW_COORDINATES or names > _FEW_NAMES
         read = partial(_read_sequences, messages, self.limits)
         sequences, further = await asyncio.to_thread(read) if is_long else read()
         return replace(await self._embed(sequences), further=further)

@@ -1,6 +1,6 @@
 """What a gallery has that is near to the queries of a request: neighbours, moments, and the class they vote for."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -12,11 +12,21 @@ from gfp_serve.doubts import DIMENSIONS, Doubt, Look, doubts_about_found
 from gfp_serve.errors import in_field
 from gfp_serve.filters import AnyOf, Filter
 from gfp_serve.gallery.protocols import Galleries, Gallery
-from gfp_serve.items import Neighbour
+from gfp_serve.items import Effort, Neighbour
 from gfp_serve.moments import Moment, are_settled, merge
 from gfp_serve.wire.searches import Classification, Scope, Voting
 
 T = TypeVar("T")
+
+# One piece of a search compares about this many numbers, which takes a core some hundredths of a second.
+_NUMBERS_AT_ONCE = 2**28
+# Neighbours that are made from rows at a time.
+_NEIGHBOURS_AT_ONCE = 1024
+# A query whose neighbours become moments may need many times as many as it asks for.
+_QUERIES_OF_MOMENTS_AT_ONCE = 4
+# Making a neighbour takes as long as comparing a query with this many items, and as looking at this many items by one
+# condition of a filter.
+_COMPARED_PER_NEIGHBOUR, _FILTERED_PER_NEIGHBOUR = 200, 1000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,6 +39,16 @@ class Queries:
     vectors: Float32[np.ndarray, "queries embedding_size"]
     own_ids: Sequence[str | None]
     looks: Sequence[Look | None]  # None for a query that is not a sequence
+
+    def blocks(self, gallery: Gallery, scope: Scope, *, for_moments: bool = False) -> "Iterator[Queries]":
+        """The queries in their order, as many at a time as a gallery compares with its items in one piece."""
+        num_rows = len(self.own_ids)
+        per_query = gallery.num_compared(scope.effort) * gallery.embedding_size
+        at_once = max(1, _NUMBERS_AT_ONCE // per_query) if per_query else num_rows
+        at_once = min(at_once, _QUERIES_OF_MOMENTS_AT_ONCE) if for_moments else at_once
+        for start in range(0, num_rows, max(1, at_once)):
+            rows = slice(start, start + at_once)
+            yield Queries(self.vectors[rows], self.own_ids[rows], self.looks[rows])
 
     def parted(self, scope: Scope, *, compares_dimensions: bool) -> list[tuple[Scope, list[int]]]:
         """Where each query looks: one of 2-D joints only at 2-D items, unless these can be compared with others.
@@ -54,13 +74,20 @@ class Queries:
         `sees_travel` says whether travel counts for the encoder. Of moments only their absence can be doubted.
         """
         return [
-            (f"{field}[{row}]", doubt)
-            for row, (look, each) in enumerate(zip(self.looks, found, strict=True))
-            if look is not None and (not each or isinstance(each[0], Neighbour))
-            for doubt in doubts_about_found(
-                look, [one for one in each if isinstance(one, Neighbour)], sees_travel=sees_travel
-            )
+            doubt
+            for row, each in enumerate(found)
+            for doubt in self.doubts_about(row, each, sees_travel=sees_travel, field=field)
         ]
+
+    def doubts_about(
+        self, row: int, found: Sequence[object], *, sees_travel: bool, field: str = "queries"
+    ) -> list[tuple[str, Doubt]]:
+        """The same for one query."""
+        look = self.looks[row]
+        if look is None or (found and not isinstance(found[0], Neighbour)):
+            return []
+        neighbours = [one for one in found if isinstance(one, Neighbour)]
+        return [(f"{field}[{row}]", doubt) for doubt in doubts_about_found(look, neighbours, sees_travel=sees_travel)]
 
 
 def find_gallery(galleries: Galleries, name: str, path: str = "gallery") -> Gallery:
@@ -69,20 +96,32 @@ def find_gallery(galleries: Galleries, name: str, path: str = "gallery") -> Gall
         return galleries[name]
 
 
+def cost_of(gallery: Gallery, scope: Scope, num_queries: int, top_k: int) -> int:
+    """What a search costs, in neighbours: those that it may find, and the items that it compares and filters."""
+    num_items = gallery.num_compared(Effort(exact=True))
+    most_found = min(top_k, num_items) if num_items else top_k
+    per_query = max(1, most_found) + gallery.num_compared(scope.effort) // _COMPARED_PER_NEIGHBOUR
+    where = scope.where or Filter()
+    num_conditions = len((*where.must, *where.any_of, *where.must_not))
+    filtered = num_conditions * num_items // _FILTERED_PER_NEIGHBOUR
+    return num_queries * per_query + filtered
+
+
 def find_parted(
-    queries: Queries, scope: Scope, find: Callable[[Scope, Queries], Sequence[T]], *, compares_dimensions: bool
-) -> list[T]:
+    queries: Queries, scope: Scope, find: Callable[[Scope, Queries], Iterable[T]], *, compares_dimensions: bool
+) -> Iterator[T]:
     """What `find` gives for each query, which looks where `Queries.parted` says."""
     parts = queries.parted(scope, compares_dimensions=compares_dimensions)
     if len(parts) == 1:
-        return list(find(parts[0][0], queries))
+        yield from find(parts[0][0], queries)
+        return
     found: dict[int, T] = {}
     for part, rows in parts:
         chosen = Queries(
             queries.vectors[rows], [queries.own_ids[row] for row in rows], [queries.looks[row] for row in rows]
         )
         found.update(zip(rows, find(part, chosen), strict=True))
-    return [found[row] for row in sorted(found)]
+    yield from (found[row] for row in sorted(found))
 
 
 def count_classes(
@@ -96,16 +135,15 @@ def count_classes(
     return [found[row] for row in sorted(found)]
 
 
-def find_neighbours(gallery: Gallery, scope: Scope, queries: Queries, top_k: int) -> Sequence[list[Neighbour]]:
-    """The nearest items of each query, nearest first."""
+def find_neighbours(gallery: Gallery, scope: Scope, queries: Queries, top_k: int) -> Iterator[list[Neighbour]]:
+    """The nearest items of each query, nearest first; made when they are asked for, a few queries at a time."""
     one_more = any(queries.own_ids)
     found = gallery.search(queries.vectors, top_k=top_k + one_more, where=scope.where, effort=scope.effort)
-    if not one_more:
-        return found
-    return [
-        [neighbour for neighbour in neighbours if neighbour.id != own_id][:top_k]
-        for own_id, neighbours in zip(queries.own_ids, found, strict=True)
-    ]
+    at_once = max(1, _NEIGHBOURS_AT_ONCE // top_k)
+    for start in range(0, len(found), at_once):
+        rows = slice(start, start + at_once)
+        for own_id, neighbours in zip(queries.own_ids[rows], found[rows], strict=True):
+            yield [each for each in neighbours if each.id != own_id][:top_k] if one_more else neighbours
 
 
 def find_moments(

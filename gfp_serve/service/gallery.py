@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -12,8 +12,9 @@ from typing import TypeVar
 import numpy as np
 from jaxtyping import Float32
 
+from gfp_serve.batching.turns import Turns, Work
 from gfp_serve.config import Limits
-from gfp_serve.doubts import Look, look_of_item, marked
+from gfp_serve.doubts import Doubt, Look, look_of_item, marked
 from gfp_serve.errors import (
     ClosedError,
     GalleryError,
@@ -25,23 +26,26 @@ from gfp_serve.errors import (
 )
 from gfp_serve.gallery.embedded.gallery import FaissGallery
 from gfp_serve.gallery.protocols import Galleries, Gallery
-from gfp_serve.items import DEFAULT_GALLERY, Description
+from gfp_serve.items import DEFAULT_GALLERY, Description, Item, Neighbour
+from gfp_serve.moments import Moment
+from gfp_serve.service.access import caller_of
 from gfp_serve.service.embedder import Embedded, Embedder, write_timing
 from gfp_serve.service.finding import (
     Queries,
     classify,
+    cost_of,
     count_classes,
     find_gallery,
     find_moments,
     find_neighbours,
     find_parted,
 )
-from gfp_serve.service.reply_budget import PART_BYTES, ReplyBudget
+from gfp_serve.service.reply_budget import PART_BYTES, ReplyBudget, ReplyParts
 from gfp_serve.v1 import gallery_pb2, gallery_pb2_grpc
 from gfp_serve.wire.arrays import read_embedding
 from gfp_serve.wire.galleries import read_index_kind, write_description
 from gfp_serve.wire.items import read_item, write_item, write_moment, write_neighbour
-from gfp_serve.wire.searches import check_top_k, read_scope, read_top_k, read_voting, write_classification
+from gfp_serve.wire.searches import Scope, check_top_k, read_scope, read_top_k, read_voting, write_classification
 from gfp_serve.wire.status import is_answerable
 from gfp_serve.wire.warnings import write_warnings
 
@@ -57,99 +61,128 @@ T = TypeVar("T")
 class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
     """Gallery calls run in threads, so that a search, an fsync or a large reply does not hold up other calls.
 
-    Writes have threads of their own, until `close`.
+    Searches, classifications and readings take turns. Writes have threads of their own, until `close`.
     """
 
-    def __init__(self, embedder: Embedder, galleries: Galleries) -> None:
+    def __init__(self, embedder: Embedder, galleries: Galleries, turns: Turns) -> None:
         self._embedder = embedder
         self._galleries = galleries
+        self._turns = turns
         self._writers = ThreadPoolExecutor(MAX_WRITES, thread_name_prefix="gallery-write")
 
     def close(self) -> None:
         """Wait for the writes that have begun, even if their callers have left."""
         self._writers.shutdown()
 
-    async def Search(self, request: gallery_pb2.SearchRequest, _context: object) -> gallery_pb2.SearchResponse:
+    async def Search(self, request: gallery_pb2.SearchRequest, context: object) -> bytes:
         started_ns = time.perf_counter_ns()
         limits = self._embedder.limits
         self._embedder.check_encoder(request.expected_encoder_digest)
         top_k, scope = read_top_k(request), read_scope(request)
         gallery = find_gallery(self._galleries, scope.gallery)
-        queries, embedded = await self._read_queries(gallery, request.queries, "top_k", top_k)
-        reply = gallery_pb2.SearchResponse(encoder_digest=self._embedder.encoder_digest)
-        budget = ReplyBudget(limits, "lower top_k or send fewer queries")
+        self._check_queries(request.queries, "top_k", top_k)
+        reply, budget = ReplyParts(), ReplyBudget(limits, "lower top_k or send fewer queries")
+        merges = request.merge_windows
+        find: Callable[[Scope, Queries], Iterable[list[Moment] | list[Neighbour]]] = (
+            partial(find_moments, gallery, top_k=top_k, max_neighbours=limits.max_top_k)
+            if merges
+            else partial(find_neighbours, gallery, top_k=top_k)
+        )
 
-        doubts, compares = embedded.doubts, self._embedder.compares_dimensions
-
-        def add_result() -> gallery_pb2.SearchResult:
-            budget.spend(PART_BYTES)
-            return reply.results.add()
-
-        def search() -> None:
-            if request.merge_windows:
-                moments_of = partial(find_moments, gallery, top_k=top_k, max_neighbours=limits.max_top_k)
-                moments = find_parted(queries, scope, moments_of, compares_dimensions=compares)
-                doubts.extend(queries.doubts(moments, sees_travel=self._embedder.sees_travel))
-                for each in moments:
+        def search(queries: Queries, doubts: list[tuple[str, Doubt]]) -> Work:
+            row = 0
+            for block in queries.blocks(gallery, scope, for_moments=merges):
+                for found in find_parted(block, scope, find, compares_dimensions=self._embedder.compares_dimensions):
+                    doubts.extend(queries.doubts_about(row, found, sees_travel=self._embedder.sees_travel))
                     with in_field("top_k"):
-                        add_result().moments.extend(budget.fit(write_moment(moment)) for moment in each)
-                return
-            neighbours_of = partial(find_neighbours, gallery, top_k=top_k)
-            found = find_parted(queries, scope, neighbours_of, compares_dimensions=compares)
-            doubts.extend(queries.doubts(found, sees_travel=self._embedder.sees_travel))
-            for neighbours in found:
-                with in_field("top_k"):
-                    add_result().neighbours.extend(budget.fit(write_neighbour(each)) for each in neighbours)
+                        budget.spend(PART_BYTES)
+                        result = gallery_pb2.SearchResult()
+                        for each in found:
+                            if isinstance(each, Moment):
+                                result.moments.append(budget.fit(write_moment(each)))
+                            else:
+                                result.neighbours.append(budget.fit(write_neighbour(each)))
+                    reply.add(gallery_pb2.SearchResponse(results=[result]))
+                    row += 1
+                    yield
 
-        search_s = await _seconds_of(search)
-        reply.warnings.extend(write_warnings(doubts))
-        reply.timing.CopyFrom(write_timing(started_ns, embedded, search_s))
-        return reply
+        wanted = limits.max_top_k if merges else top_k
+        caller = caller_of(context)
+        # Before anything is read or embedded, so that a request that will be refused costs nothing.
+        with self._turns.admit(cost_of(gallery, scope, len(request.queries), wanted)):
+            queries, embedded = await self._read_queries(gallery, request.queries, caller)
+            doubts = embedded.doubts
+            search_s = await self._turns.run(search(queries, doubts), caller=caller)
+        end = gallery_pb2.SearchResponse(encoder_digest=self._embedder.encoder_digest, warnings=write_warnings(doubts))
+        end.timing.CopyFrom(write_timing(started_ns, embedded, search_s))
+        reply.add(end)
+        return reply.joined()
 
-    async def Classify(self, request: gallery_pb2.ClassifyRequest, _context: object) -> gallery_pb2.ClassifyResponse:
+    async def Classify(self, request: gallery_pb2.ClassifyRequest, context: object) -> bytes:
         started_ns = time.perf_counter_ns()
         self._embedder.check_encoder(request.expected_encoder_digest)
         voting, scope = read_voting(request), read_scope(request)
         gallery = find_gallery(self._galleries, scope.gallery)
         num_voters = voting.num_neighbours
-        queries, embedded = await self._read_queries(gallery, request.queries, "num_neighbours", num_voters)
-        reply = gallery_pb2.ClassifyResponse(encoder_digest=self._embedder.encoder_digest)
-        budget = ReplyBudget(self._embedder.limits, "lower num_neighbours or send fewer queries")
+        self._check_queries(request.queries, "num_neighbours", num_voters)
+        reply, budget = ReplyParts(), ReplyBudget(self._embedder.limits, "lower num_neighbours or send fewer queries")
+        compares = self._embedder.compares_dimensions
+        find = partial(find_neighbours, gallery, top_k=num_voters)
 
-        doubts, compares = embedded.doubts, self._embedder.compares_dimensions
+        def search(queries: Queries, doubts: list[tuple[str, Doubt]]) -> Work:
+            row = 0
+            for block in queries.blocks(gallery, scope):
+                counts: Sequence[Mapping[str, int]] = ()
+                for place, neighbours in enumerate(find_parted(block, scope, find, compares_dimensions=compares)):
+                    # After the search, so that the classes of what it found are counted as far as possible.
+                    if voting.balanced and not counts:
+                        counts = count_classes(gallery, block, scope, compares_dimensions=compares)
+                    doubts.extend(queries.doubts_about(row, neighbours, sees_travel=self._embedder.sees_travel))
+                    with in_field("num_neighbours"):
+                        budget.spend(PART_BYTES)
+                        classification = classify(neighbours, voting, counts[place] if counts else None)
+                        result = write_classification(classification, budget.fit)
+                    reply.add(gallery_pb2.ClassifyResponse(results=[result]))
+                    row += 1
+                    yield
 
-        def search() -> None:
-            neighbours_of = partial(find_neighbours, gallery, top_k=num_voters)
-            found = find_parted(queries, scope, neighbours_of, compares_dimensions=compares)
-            doubts.extend(queries.doubts(found, sees_travel=self._embedder.sees_travel))
-            counts: Sequence[Mapping[str, int] | None] = [None] * len(found)
-            if voting.balanced:  # after the search, so that the classes of what it found are counted as far as possible
-                counts = count_classes(gallery, queries, scope, compares_dimensions=compares)
-            for neighbours, class_counts in zip(found, counts, strict=True):
-                with in_field("num_neighbours"):
-                    budget.spend(PART_BYTES)
-                    classification = classify(neighbours, voting, class_counts)
-                    reply.results.append(write_classification(classification, budget.fit))
+        caller = caller_of(context)
+        with self._turns.admit(cost_of(gallery, scope, len(request.queries), num_voters)):
+            queries, embedded = await self._read_queries(gallery, request.queries, caller)
+            doubts = embedded.doubts
+            search_s = await self._turns.run(search(queries, doubts), caller=caller)
+        end = gallery_pb2.ClassifyResponse(
+            encoder_digest=self._embedder.encoder_digest, warnings=write_warnings(doubts)
+        )
+        end.timing.CopyFrom(write_timing(started_ns, embedded, search_s))
+        reply.add(end)
+        return reply.joined()
 
-        search_s = await _seconds_of(search)
-        reply.warnings.extend(write_warnings(doubts))
-        reply.timing.CopyFrom(write_timing(started_ns, embedded, search_s))
-        return reply
-
-    async def Upsert(self, request: gallery_pb2.UpsertRequest, _context: object) -> gallery_pb2.UpsertResponse:
+    async def Upsert(self, request: gallery_pb2.UpsertRequest, context: object) -> gallery_pb2.UpsertResponse:
         started_ns = time.perf_counter_ns()
         self._embedder.check_encoder(request.expected_encoder_digest)
         gallery = find_gallery(self._galleries, request.gallery)
         self._embedder.check_count("items", len(request.items))
-        for number, message in enumerate(request.items):
-            with in_field(f"items[{number}]"):
-                _check_item_size(message, self._embedder.limits)
-        vectors, looks, embedded = await self._vectors_of(gallery, "items", request.items)
-        items = []
-        for number, (message, vector, look) in enumerate(zip(request.items, vectors, looks, strict=True)):
-            with in_field(f"items[{number}]"):
-                item = read_item(message, vector)
-            items.append(item if look is None else replace(item, attributes=marked(item.attributes, look)))
+
+        def check() -> Work:
+            for number, message in enumerate(request.items):
+                with in_field(f"items[{number}]"):
+                    _check_item_size(message, self._embedder.limits)
+                yield
+
+        caller = caller_of(context)
+        await self._turns.run(check(), caller=caller)
+        vectors, looks, embedded = await self._vectors_of(gallery, "items", request.items, caller)
+        items: list[Item] = []
+
+        def read() -> Work:
+            for number, (message, vector, look) in enumerate(zip(request.items, vectors, looks, strict=True)):
+                with in_field(f"items[{number}]"):
+                    item = read_item(message, vector)
+                items.append(item if look is None else replace(item, attributes=marked(item.attributes, look)))
+                yield
+
+        await self._turns.run(read(), caller=caller)
         write_ns = time.perf_counter_ns()
         if isinstance(gallery, FaissGallery) and len(items) <= _FEW_ITEMS:
             generation = await asyncio.wrap_future(gallery.upsert_soon(items))
@@ -174,24 +207,28 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
             timing=write_timing(started_ns, search_s=(time.perf_counter_ns() - started_ns) / 1e9),
         )
 
-    async def Get(self, request: gallery_pb2.GetRequest, _context: object) -> gallery_pb2.GetResponse:
+    async def Get(self, request: gallery_pb2.GetRequest, context: object) -> bytes:
         started_ns = time.perf_counter_ns()
         self._embedder.check_encoder(request.expected_encoder_digest)
         self._embedder.check_count("ids", len(request.ids))
         gallery = find_gallery(self._galleries, request.gallery)
-        reply = gallery_pb2.GetResponse(encoder_digest=self._embedder.encoder_digest)
+        reply, budget = ReplyParts(), ReplyBudget(self._embedder.limits, "ask for fewer ids")
 
-        def read() -> None:
-            budget = ReplyBudget(self._embedder.limits, "ask for fewer ids")
+        def read() -> Work:
             for item in gallery.get(list(request.ids)):
                 vector = item.vector if request.with_embeddings else None
                 message = write_item(item.id, item.label, item.attributes, item.source, vector)
                 with in_field("ids"):
-                    reply.items.append(budget.fit(message))
+                    budget.fit(message)
+                reply.add(gallery_pb2.GetResponse(items=[message]))
+                yield
 
-        search_s = await _seconds_of(read)
-        reply.timing.CopyFrom(write_timing(started_ns, search_s=search_s))
-        return reply
+        with self._turns.admit(len(request.ids)):
+            search_s = await self._turns.run(read(), caller=caller_of(context))
+        end = gallery_pb2.GetResponse(encoder_digest=self._embedder.encoder_digest)
+        end.timing.CopyFrom(write_timing(started_ns, search_s=search_s))
+        reply.add(end)
+        return reply.joined()
 
     async def CreateGallery(
         self, request: gallery_pb2.CreateGalleryRequest, _context: object
@@ -257,18 +294,21 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
     async def _write(self, write: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._writers, write)
 
-    async def _read_queries(
-        self, gallery: Gallery, messages: Sequence[gallery_pb2.Query], field: str, top_k: int
-    ) -> tuple[Queries, Embedded]:
-        """The queries of a request, and what embedding them took; `field` is the name of `top_k` on the wire."""
+    def _check_queries(self, messages: Sequence[gallery_pb2.Query], field: str, top_k: int) -> None:
+        """Raise `InvalidRequestError` for too many or too few; `field` is the name of `top_k` on the wire."""
         self._embedder.check_count("queries", len(messages))
         check_top_k(field, top_k, self._embedder.limits)
-        vectors, looks, embedded = await self._vectors_of(gallery, "queries", messages)
+
+    async def _read_queries(
+        self, gallery: Gallery, messages: Sequence[gallery_pb2.Query], caller: str
+    ) -> tuple[Queries, Embedded]:
+        """The queries of a request, and what embedding them took."""
+        vectors, looks, embedded = await self._vectors_of(gallery, "queries", messages, caller)
         own_ids = [message.id if _content_of(message) == "id" else None for message in messages]
         return Queries(vectors, own_ids, looks), embedded
 
     async def _vectors_of(
-        self, gallery: Gallery, field: str, messages: Sequence[gallery_pb2.Query | gallery_pb2.Item]
+        self, gallery: Gallery, field: str, messages: Sequence[gallery_pb2.Query | gallery_pb2.Item], caller: str
     ) -> tuple[Float32[np.ndarray, "messages embedding_size"], list[Look | None], Embedded]:
         """The vector of each query or item: given, embedded from a sequence, or that of the item with a given id.
 
@@ -290,8 +330,14 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
                 else:
                     raise InvalidRequestError(f"it is empty; {_WHAT_TO_SET[field]}.")
         if ids:
+            stored: list[Item] = []
+
+            def read() -> Work:
+                stored.extend(gallery.get([messages[number].id for number in ids]))
+                yield
+
             with in_field(field):
-                stored = await asyncio.to_thread(gallery.get, [messages[number].id for number in ids])
+                await self._turns.run(read(), caller=caller)
             vectors[ids] = [item.vector for item in stored]
             for number, item in zip(ids, stored, strict=True):
                 look = look_of_item(item.attributes)
@@ -301,13 +347,6 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
         for (number, _, _), look in zip(sequences, embedded.looks, strict=True):
             looks[number] = look
         return vectors, looks, embedded
-
-
-async def _seconds_of(work: Callable[[], None]) -> float:
-    """Do the work in a thread; how long it took."""
-    started = time.perf_counter()
-    await asyncio.to_thread(work)
-    return time.perf_counter() - started
 
 
 def _check_item_size(item: gallery_pb2.Item, limits: Limits) -> None:

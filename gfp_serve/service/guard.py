@@ -5,8 +5,10 @@ import logging
 import re
 import secrets
 import time
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import grpc
@@ -15,6 +17,7 @@ from google.protobuf.message import DecodeError
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
+from gfp_serve.batching.turns import Turns, Work
 from gfp_serve.errors import (
     ClosedError,
     ForbiddenError,
@@ -25,20 +28,25 @@ from gfp_serve.errors import (
     ServerError,
     UnauthenticatedError,
 )
-from gfp_serve.service.access import Access
+from gfp_serve.service.access import Access, caller_of
 from gfp_serve.service.access_log import AccessLog, Call
-from gfp_serve.service.message_size import check_num_values
+from gfp_serve.service.message_size import checking_num_values
 from gfp_serve.service.metrics import Metrics
 from gfp_serve.service.open_places import OpenPlaces
 from gfp_serve.wire.status import is_answerable, reason_of, to_status
 
 _log = logging.getLogger(__name__)
 
-Parse = Callable[[bytes], Any]
+Parse = Callable[[bytes, Any], Awaitable[Any]]
+
+# A message of at most this many bytes is parsed in less time than it takes to hand it to a thread and back.
+_FEW_BYTES = 2**15
 
 REQUEST_ID = "x-request-id"
 # A call that needs no token must send its request within this time.
 _REQUEST_S = 10.0
+# How often it is checked that an open stream may go on.
+_CHECK_EACH_S = 1.0
 # An id that the caller chose is used if it looks like this, because it ends up in logs.
 _VALID_ID = re.compile(r"[A-Za-z0-9._:/-]{1,64}")
 
@@ -62,8 +70,10 @@ class Guard(grpc.aio.ServerInterceptor):
         access: Access,
         metrics: Metrics,
         access_log: AccessLog,
+        turns: Turns,
     ) -> None:
         self.num_calls = 0
+        self._turns = turns
         self._max_calls = max_calls
         self._other_places = other_places
         self._access = access
@@ -89,29 +99,41 @@ class Guard(grpc.aio.ServerInterceptor):
         if handler is None:
             return None
         method, metadata = call_details.method, dict(call_details.invocation_metadata or ())
+        authorization = metadata.get("authorization")
         request_id = _request_id(metadata)
-        call = self._call(method, request_id, metadata)
+        call = self._call(method, request_id, authorization)
         try:
-            self._access.check(method, metadata.get("authorization"))
+            self._access.check(method, authorization)
         except GfpError as error:
             return self._refusing(method, error, call)
-        parse = _parser(method, call.reading(handler.request_deserializer))
+        parse = _parser(method, call.reading(handler.request_deserializer), self._turns)
         if not method.startswith(self._prefixes):
             return _with_our_parser(handler, parse, self._other_places)
-        serialize = call.writing(handler.response_serializer)
+
+        def to_bytes(reply: Any) -> bytes:
+            # Large replies come as bytes, see `ReplyParts`.
+            return reply if isinstance(reply, bytes) else handler.response_serializer(reply)
+
+        serialize = call.writing(to_bytes)
+
+        def check(context: Any) -> None:
+            self._access.check(method, authorization)
+            self._access.check_certificate(context)
 
         # Parsed here, because gRPC's own answer to bytes that are not a message gives no reason.
         async def unary(content: bytes, context: Any) -> Any:
             async with self._in_progress(method, request_id, context, call) as status:
+                self._access.check_certificate(context)
                 self._admit()
-                return serialize(await handler.unary_unary(parse(content), context))
+                return serialize(await handler.unary_unary(await parse(content, context), context))
             del content
             return await _abort(context, status, request_id)
 
         async def stream(_contents: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
             async with (
                 self._in_progress(method, request_id, context, call) as status,
-                aclosing(_requests(parse, context)) as requests,
+                _while_passing(partial(check, context)),
+                aclosing(_requests(parse, context, partial(check, context))) as requests,
                 # Otherwise the servicer's cleaning up would wait for the garbage collector.
                 aclosing(handler.stream_stream(requests, context)) as replies,
             ):
@@ -126,8 +148,8 @@ class Guard(grpc.aio.ServerInterceptor):
             return grpc.stream_stream_rpc_method_handler(stream)
         return grpc.unary_unary_rpc_method_handler(unary)
 
-    def _call(self, method: str, request_id: str, metadata: dict[str, Any]) -> Call:
-        caller = self._access.name_of(metadata.get("authorization")) if self._access_log.is_on else None
+    def _call(self, method: str, request_id: str, authorization: str | None) -> Call:
+        caller = self._access.name_of(authorization) if self._access_log.is_on else None
         return Call(self._access_log, method.removeprefix("/"), request_id, caller)
 
     def _refusing(self, method: str, error: GfpError, call: Call) -> Any:
@@ -245,23 +267,65 @@ async def _abort(context: Any, status: Status, request_id: str | None = None) ->
         error.with_traceback(None)
 
 
-def _parser(method: str, deserialize: Parse) -> Parse:
+def _parser(method: str, deserialize: Callable[[bytes], Any], turns: Turns) -> Parse:
+    """What makes a message of a call's bytes. Large ones are parsed in turns, so that other calls go on meanwhile."""
     message_type = descriptor_pool.Default().FindMethodByName(method.removeprefix("/").replace("/", ".")).input_type
 
-    def parse(content: bytes) -> Any:
-        check_num_values(content, message_type)
+    def parsing(content: bytes, parsed: list[Any]) -> Work:
+        yield from checking_num_values(content, message_type)
         try:
-            return deserialize(content)
+            parsed.append(deserialize(content))
         except DecodeError as error:
             raise InvalidRequestError(f"the bytes are not a message of this call ({error}); see the .proto.") from error
+        yield
+
+    async def parse(content: bytes, context: Any) -> Any:
+        parsed: list[Any] = []
+        if len(content) > _FEW_BYTES:
+            await turns.run(parsing(content, parsed), caller=caller_of(context))
+        else:
+            deque(parsing(content, parsed), maxlen=0)
+        return parsed.pop()
 
     return parse
 
 
-async def _requests(parse: Parse, context: Any) -> AsyncGenerator[Any, None]:
+async def _requests(parse: Parse, context: Any, check: Callable[[], None] = lambda: None) -> AsyncGenerator[Any, None]:
+    """The requests of a call, each after a `check` that it may still be made."""
     # Not gRPC's own iterator, which warns when it is left before its end.
     while (content := await context.read()) is not grpc.aio.EOF:
-        yield parse(content)
+        check()
+        yield await parse(content, context)
+
+
+@asynccontextmanager
+async def _while_passing(check: Callable[[], None]) -> AsyncIterator[None]:
+    """End what runs in here with the error that `check` raises, soon after it begins to raise one.
+
+    A stream may be open for days, after its token was withdrawn or its caller's certificate has expired.
+    """
+    refusals: list[GfpError] = []
+
+    async def watch() -> None:
+        while not refusals:
+            await asyncio.sleep(_CHECK_EACH_S)
+            try:
+                check()
+            except GfpError as error:
+                refusals.append(error)
+                scope.reschedule(asyncio.get_running_loop().time())
+
+    try:
+        async with asyncio.timeout(None) as scope:
+            watching = asyncio.create_task(watch(), name="watch over a stream")
+            try:
+                yield
+            finally:
+                watching.cancel()
+    except TimeoutError:
+        if not refusals:
+            raise
+        raise refusals[0] from None
 
 
 def _request_id(metadata: dict[str, Any]) -> str:

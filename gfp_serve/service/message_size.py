@@ -4,16 +4,21 @@ An empty item of a list takes two bytes on the wire and seventy in memory. A mes
 could fill gigabytes and keep all other callers waiting for seconds, before any limit on counts is checked.
 """
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
+from gfp_serve.batching.turns import Work
 from gfp_serve.errors import InvalidRequestError
 
 # How many values of fields a message may have, also in nested messages: a thousand for each of 256 items. Counting this
 # many takes a quarter of a second, and objects for all of them take twenty megabytes.
 MAX_VALUES = 2**18
+
+# Counting this many takes some milliseconds.
+_COUNTED_AT_ONCE = 4096
 
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 # Numbers of these types take one byte or more in a packed list, and eight in memory. Others take as much in both.
@@ -33,13 +38,22 @@ def check_num_values(content: bytes, message_type: Descriptor) -> None:
 
     Bytes that are damaged in another way are left to the parser, which reads no further than this.
     """
+    for _ in checking_num_values(content, message_type):
+        pass
+
+
+def checking_num_values(content: bytes, message_type: Descriptor) -> Work:
+    """Do `check_num_values` in pieces."""
     if len(content) <= MAX_VALUES:  # the common case: there is no room for more values
         return
+    total = 0
     try:
-        has_too_many = _count(content, message_type) > MAX_VALUES
+        for count in _counting(content, message_type):
+            total = count
+            yield
     except IndexError:  # it is cut off: the parser refuses it
         return
-    if has_too_many:
+    if total > MAX_VALUES:
         raise InvalidRequestError(
             f"the message holds more than {MAX_VALUES} values in {len(content)} bytes; split it into several, and send "
             f"lists of numbers as raw bytes."
@@ -48,13 +62,21 @@ def check_num_values(content: bytes, message_type: Descriptor) -> None:
 
 def _count(content: bytes, message_type: Descriptor) -> int:
     """The values in a message, nested ones too, up to the first that is too many."""
+    return list(_counting(content, message_type))[-1]
+
+
+def _counting(content: bytes, message_type: Descriptor) -> Iterator[int]:
+    """How many values were counted so far, now and then; at last what `_count` gives."""
     count, at, end = 0, 0, len(content)
     fields = _fields(message_type)
     outer: list[tuple[int, dict[int, Any]]] = []  # end and fields of the messages around this one
     while count <= MAX_VALUES:
+        if count % _COUNTED_AT_ONCE == 0:
+            yield count
         while at >= end:
             if not outer:
-                return count
+                yield count
+                return
             end, fields = outer.pop()
         # Most numbers are one byte, for which a call would take longer than everything else.
         tag, at = (content[at], at + 1) if content[at] < 128 else _varint(content, at)
@@ -77,7 +99,7 @@ def _count(content: bytes, message_type: Descriptor) -> int:
             raise InvalidRequestError(
                 f"the bytes are not a message of this call (wire type {wire_type}); see the .proto."
             )
-    return count
+    yield count
 
 
 def _varint(content: bytes, at: int) -> tuple[int, int]:

@@ -24,6 +24,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from gfp_serve import __version__
+from gfp_serve.batching.turns import Turns, Work
 from gfp_serve.classify import DEFAULT_NUM_NEIGHBOURS, vote
 from gfp_serve.config import Limits
 from gfp_serve.doubts import Doubt, Look
@@ -31,9 +32,10 @@ from gfp_serve.errors import GfpError, InvalidRequestError, ModelNotFoundError, 
 from gfp_serve.gallery.protocols import Galleries, Gallery
 from gfp_serve.items import Effort, Neighbour
 from gfp_serve.layouts import layout_named
+from gfp_serve.service.access import caller_of
 from gfp_serve.service.embedder import Embedded, Embedder
-from gfp_serve.service.finding import Queries, find_gallery, find_neighbours, find_parted
-from gfp_serve.service.open_inference_tensors import ANY, Tensor, check_outputs, read_tensors, write_output
+from gfp_serve.service.finding import Queries, cost_of, find_gallery, find_neighbours, find_parted
+from gfp_serve.service.open_inference_tensors import ANY, Tensor, check_outputs, is_large, read_tensors, write_output
 from gfp_serve.service.reply_budget import ReplyBudget
 from gfp_serve.v1 import embedding_pb2, open_inference_pb2_grpc
 from gfp_serve.v1 import open_inference_pb2 as oip
@@ -49,6 +51,7 @@ _CONVENTIONS = ("up", "unit", "hand")
 
 # How much of a request's id the reply to a failed request repeats.
 _MAX_ID_LENGTH = 256
+_EVERYWHERE = Scope("", None, Effort())
 _CONFIG_TYPES = {"FP32": oip.TYPE_FP32, "INT32": oip.TYPE_INT32, "BYTES": oip.TYPE_STRING}
 
 
@@ -64,9 +67,10 @@ class _Model:
 class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
     """Answers the protocol's calls. `is_ready` says whether the server takes calls at this moment."""
 
-    def __init__(self, embedder: Embedder, galleries: Galleries, is_ready: Callable[[], bool]) -> None:
+    def __init__(self, embedder: Embedder, galleries: Galleries, turns: Turns, is_ready: Callable[[], bool]) -> None:
         self._embedder = embedder
         self._galleries = galleries
+        self._turns = turns
         self._is_ready = is_ready
         skeleton = Tensor("skeleton", "FP32", (ANY, ANY, ANY, ANY, ANY))
         embedding = Tensor("embedding", "FP32", (ANY, embedder.embedding_size))
@@ -132,15 +136,15 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
             statistics.name, statistics.version = name, VERSION
         return oip.ModelStatisticsResponse(model_stats=found)
 
-    async def ModelInfer(self, request: oip.ModelInferRequest, _context: object) -> oip.ModelInferResponse:
-        return await self._infer(request)
+    async def ModelInfer(self, request: oip.ModelInferRequest, context: object) -> oip.ModelInferResponse:
+        return await self._infer(request, caller_of(context))
 
     async def ModelStreamInfer(
-        self, requests: AsyncIterator[oip.ModelInferRequest], _context: object
+        self, requests: AsyncIterator[oip.ModelInferRequest], context: object
     ) -> AsyncIterator[oip.ModelStreamInferResponse]:
         async for request in requests:
             try:
-                reply = oip.ModelStreamInferResponse(infer_response=await self._infer(request))
+                reply = oip.ModelStreamInferResponse(infer_response=await self._infer(request, caller_of(context)))
             except GfpError as error:
                 if not is_answerable(error):
                     raise
@@ -149,14 +153,17 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
                 reply.infer_response.id = request.id[:_MAX_ID_LENGTH]
             yield reply
 
-    async def _infer(self, request: oip.ModelInferRequest) -> oip.ModelInferResponse:
+    async def _infer(self, request: oip.ModelInferRequest, caller: str) -> oip.ModelInferResponse:
         model = self._model(request.model_name, request.model_version)
         started_ns = time.perf_counter_ns()
         try:
             check_outputs(request, model.outputs)
-            tensors = read_tensors(request, model.inputs)
+            read = partial(read_tensors, request, model.inputs)
+            tensors = await asyncio.to_thread(read) if is_large(request) else read()
             reply, embedded, search_s = await (
-                self._encode(request, tensors) if request.model_name == "gfp-encoder" else self._knn(request, tensors)
+                self._encode(request, tensors)
+                if request.model_name == "gfp-encoder"
+                else self._knn(request, tensors, caller)
             )
         except BaseException:
             _add(model.statistics.inference_stats.fail, time.perf_counter_ns() - started_ns)
@@ -170,12 +177,13 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
         if "skeleton" not in tensors:
             raise InvalidRequestError("gfp-encoder takes one input, skeleton, which the request does not have.")
         embedded = await self._embed(request, tensors["skeleton"])
-        reply = _write_reply(request, {"embedding": embedded.vectors}, self._embedder.limits)
+        reply = oip.ModelInferResponse()
+        _write_reply(reply, request, {"embedding": embedded.vectors}, self._embedder.limits)
         _warn(reply, embedded.doubts)
         return reply, embedded, 0.0
 
     async def _knn(
-        self, request: oip.ModelInferRequest, tensors: Mapping[str, np.ndarray]
+        self, request: oip.ModelInferRequest, tensors: Mapping[str, np.ndarray], caller: str
     ) -> tuple[oip.ModelInferResponse, Embedded, float]:
         if ("skeleton" in tensors) == ("embedding" in tensors):
             raise InvalidRequestError("gfp-knn takes either skeleton or embedding as input; send one of them.")
@@ -186,41 +194,49 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
                     f"it is {k}; this server gives 1 to {self._embedder.limits.max_top_k} neighbours."
                 )
         gallery = find_gallery(self._galleries, _text(request, "gallery"))
-        if "embedding" in tensors:
-            embedded = Embedded(_check_vectors(tensors["embedding"], self._embedder))
-        else:
-            embedded = await self._embed(request, tensors["skeleton"])
-        started = time.perf_counter()
-        reply = await asyncio.to_thread(self._find, gallery, request, embedded, k)
-        return reply, embedded, time.perf_counter() - started
+        vectors = _check_vectors(tensors["embedding"], self._embedder) if "embedding" in tensors else None
+        reply = oip.ModelInferResponse()
+        (queries,) = tensors.keys() - {"k"}
+        with self._turns.admit(cost_of(gallery, _EVERYWHERE, len(tensors[queries]), k)):
+            embedded = Embedded(vectors) if vectors is not None else await self._embed(request, tensors["skeleton"])
+            search_s = await self._turns.run(self._find(gallery, request, embedded, k, reply), caller=caller)
+        return reply, embedded, search_s
 
     def _find(
-        self, gallery: Gallery, request: oip.ModelInferRequest, embedded: Embedded, k: int
-    ) -> oip.ModelInferResponse:
+        self,
+        gallery: Gallery,
+        request: oip.ModelInferRequest,
+        embedded: Embedded,
+        k: int,
+        reply: oip.ModelInferResponse,
+    ) -> Work:
         looks: list[Look | None] = list(embedded.looks)
         # The outputs are arrays, so all clips must find equally many; clips of both kinds look at all items.
         if len({look.dimensions for look in embedded.looks}) != 1:
             looks = [None] * len(embedded.vectors)
         queries = Queries(embedded.vectors, [None] * len(looks), looks)
-        everywhere = Scope("", None, Effort())
-        found = find_parted(
-            queries,
-            everywhere,
-            partial(find_neighbours, gallery, top_k=k),
-            compares_dimensions=self._embedder.compares_dimensions,
-        )
-        votes = [_vote(neighbours) for neighbours in found]
+        find, compares = partial(find_neighbours, gallery, top_k=k), self._embedder.compares_dimensions
+        doubts = embedded.doubts
+        ids: list[list[str]] = []
+        similarities: list[list[float]] = []
+        votes: list[tuple[str, float]] = []
+        for block in queries.blocks(gallery, _EVERYWHERE):
+            for neighbours in find_parted(block, _EVERYWHERE, find, compares_dimensions=compares):
+                sees_travel = self._embedder.sees_travel
+                doubts += queries.doubts_about(len(votes), neighbours, sees_travel=sees_travel, field="skeleton")
+                ids.append([each.id for each in neighbours])
+                similarities.append([each.similarity for each in neighbours])
+                votes.append(_vote(neighbours))
+                yield
+        fewest = min(map(len, ids))  # items may be written between two queries
         outputs = {
-            "ids": np.array([[each.id for each in neighbours] for neighbours in found], dtype=object),
-            "similarity": np.array([[each.similarity for each in neighbours] for neighbours in found], np.float32),
+            "ids": np.array([each[:fewest] for each in ids], dtype=object),
+            "similarity": np.array([each[:fewest] for each in similarities], np.float32),
             "label": np.array([label for label, _ in votes], dtype=object),
             "label_score": np.array([score for _, score in votes], np.float32),
         }
-        reply = _write_reply(request, outputs, self._embedder.limits)
-        _warn(
-            reply, [*embedded.doubts, *queries.doubts(found, sees_travel=self._embedder.sees_travel, field="skeleton")]
-        )
-        return reply
+        _write_reply(reply, request, outputs, self._embedder.limits)
+        _warn(reply, doubts)
 
     async def _embed(self, request: oip.ModelInferRequest, clips: np.ndarray) -> Embedded:
         layout = layout_named(_text(request, "layout") or "ntu25")
@@ -234,14 +250,8 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
                 )
         self._embedder.check_count("skeleton", len(sequences))
         about = _about(request, flat=sequences.shape[4] == 2)
-        messages = []
-        for number, sequence in enumerate(sequences):
-            num_frames, num_bodies, num_joints, _ = sequence.shape
-            counts = {"num_frames": num_frames, "num_bodies": num_bodies, "num_joints": num_joints}
-            message = embedding_pb2.Sequence(positions=write_positions(sequence), layout=layout.name, **counts)
-            message.MergeFrom(about)
-            messages.append((f"skeleton[{number}]", message))
-        return await self._embedder.embed(messages)
+        write = partial(_write_sequences, sequences, layout.name, about)
+        return await self._embedder.embed(await asyncio.to_thread(write) if is_large(request) else write())
 
     def _model(self, name: str, version: str) -> _Model:
         if name not in self._models or version not in ("", VERSION):
@@ -250,6 +260,20 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
                 f"there is no model {asked}; this server has {', '.join(self._models)}, version {VERSION}."
             )
         return self._models[name]
+
+
+def _write_sequences(
+    clips: np.ndarray, layout: str, about: embedding_pb2.Sequence
+) -> list[tuple[str, embedding_pb2.Sequence]]:
+    """Clips [clips, frames, bodies, joints, 2 or 3] as messages of our own services, each with its field."""
+    messages = []
+    for number, clip in enumerate(clips):
+        num_frames, num_bodies, num_joints, _ = clip.shape
+        counts = {"num_frames": num_frames, "num_bodies": num_bodies, "num_joints": num_joints}
+        message = embedding_pb2.Sequence(positions=write_positions(clip), layout=layout, **counts)
+        message.MergeFrom(about)
+        messages.append((f"skeleton[{number}]", message))
+    return messages
 
 
 def _about(request: oip.ModelInferRequest, *, flat: bool) -> embedding_pb2.Sequence:
@@ -327,16 +351,19 @@ def _vote(neighbours: list[Neighbour]) -> tuple[str, float]:
 
 
 def _write_reply(
-    request: oip.ModelInferRequest, outputs: Mapping[str, np.ndarray], limits: Limits
-) -> oip.ModelInferResponse:
-    """The outputs that were asked for. Raises `InvalidRequestError` when they are larger than the server sends."""
+    reply: oip.ModelInferResponse,
+    request: oip.ModelInferRequest,
+    outputs: Mapping[str, np.ndarray],
+    limits: Limits,
+) -> None:
+    """Write the outputs that were asked for. Raises `InvalidRequestError` for more than the server sends at once."""
     budget = ReplyBudget(limits, "lower k, shorten the id or send fewer clips")
     wanted = {output.name for output in request.outputs} or set(outputs)
-    reply = budget.fit(oip.ModelInferResponse(model_name=request.model_name, model_version=VERSION, id=request.id))
+    reply.model_name, reply.model_version, reply.id = request.model_name, VERSION, request.id
+    budget.fit(reply)
     for name, values in outputs.items():
         if name in wanted:
             write_output(reply, name, values, budget)
-    return reply
 
 
 def _warn(reply: oip.ModelInferResponse, doubts: Sequence[tuple[str, Doubt]]) -> None:

@@ -15,6 +15,8 @@ ANY = -1
 
 # More axes than any tensor has. numpy takes 64, and multiplying thousands of sizes would take minutes.
 _MAX_AXES = 8
+# Typed contents that are read at a time; and up to how many numbers a request is read faster than handed to a thread.
+_VALUES_AT_ONCE, _FEW_VALUES = 2**13, 2**13
 # The numpy type of a datatype's raw bytes, and the field of its typed contents. BYTES holds lengths between its texts.
 _TYPES = {"FP32": (np.dtype("<f4"), "fp32_contents"), "INT32": (np.dtype("<i4"), "int_contents")}
 
@@ -37,6 +39,11 @@ def check_outputs(request: oip.ModelInferRequest, known: tuple[Tensor, ...]) -> 
                 raise InvalidRequestError(
                     f"{quoted(wanted.name)} is not an output; {request.model_name} gives {', '.join(names)}."
                 )
+
+
+def is_large(request: oip.ModelInferRequest) -> bool:
+    """Whether reading the inputs takes long enough to hold up other calls, by the sizes that the request says."""
+    return sum(math.prod(each.shape) for each in request.inputs if len(each.shape) <= _MAX_AXES) > _FEW_VALUES
 
 
 def read_tensors(request: oip.ModelInferRequest, known: tuple[Tensor, ...]) -> dict[str, np.ndarray]:
@@ -80,7 +87,11 @@ def _read_tensor(message: oip.ModelInferRequest.InferInputTensor, expected: Tens
                 f"{message.name} has {len(values)} numbers in contents.{typed}; its shape {list(shape)} asks for "
                 f"{size}."
             )
-        return np.fromiter(values, kind, size).reshape(shape)
+        array = np.empty(size, kind)
+        # Piece by piece, because no other thread can run while numpy reads a list.
+        for start in range(0, size, _VALUES_AT_ONCE):
+            array[start : start + _VALUES_AT_ONCE] = values[start : start + _VALUES_AT_ONCE]
+        return array.reshape(shape)
     if message.HasField("contents"):
         raise InvalidRequestError(f"{message.name} has both raw and typed contents; send one of both.")
     if len(raw) != size * kind.itemsize:

@@ -1,4 +1,4 @@
-"""How large a reply may become, counted while it is built: a reply that is too large is refused before it exists."""
+"""A large reply, made part by part: it is counted while it is built, and refused before it is too large."""
 
 from typing import TypeVar
 
@@ -35,3 +35,21 @@ class ReplyBudget:
             raise InvalidRequestError(
                 f"the reply would be larger than the {self._most} bytes that this server sends at once; {self._remedy}."
             )
+
+
+class ReplyParts:
+    """The bytes of a reply, made of messages of its type that each hold a part of it.
+
+    To make one large message into bytes keeps all other calls waiting; so do its many objects when they are freed.
+    """
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def add(self, part: Message) -> None:
+        """Add a part. Lists go on where the last part ended; other fields are set."""
+        self._parts.append(part.SerializeToString())
+
+    def joined(self) -> bytes:
+        """The reply. `guard` sends it as it is."""
+        return b"".join(self._parts)

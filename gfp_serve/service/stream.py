@@ -3,15 +3,17 @@
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float32
 
+from gfp_serve.batching.admission import Admission
+from gfp_serve.batching.turns import Turns, Work
 from gfp_serve.conventions import STANDARD, Conventions, to_standard
 from gfp_serve.doubts import Doubt
 from gfp_serve.errors import (
@@ -26,10 +28,19 @@ from gfp_serve.errors import (
 from gfp_serve.gallery.protocols import Galleries, Gallery
 from gfp_serve.items import Neighbour
 from gfp_serve.layouts import Layout
+from gfp_serve.service.access import caller_of
 from gfp_serve.service.embedder import Embedded, Embedder, write_timing
-from gfp_serve.service.finding import Queries, classify, count_classes, find_gallery, find_neighbours, find_parted
+from gfp_serve.service.finding import (
+    Queries,
+    classify,
+    cost_of,
+    count_classes,
+    find_gallery,
+    find_neighbours,
+    find_parted,
+)
 from gfp_serve.service.reply_budget import ReplyBudget
-from gfp_serve.service.window_queue import WindowQueue
+from gfp_serve.service.window_queue import MAX_WAITING, WindowQueue
 from gfp_serve.v1 import stream_pb2, stream_pb2_grpc
 from gfp_serve.windows import Window, WindowCutter
 from gfp_serve.wire.arrays import (
@@ -54,15 +65,27 @@ from gfp_serve.wire.searches import (
 )
 from gfp_serve.wire.warnings import write_warnings
 
+# Windows that a stream holds at most: two in its cutter, those that wait, one that will, and one that is answered.
+_WINDOWS_HELD = MAX_WAITING + 4
+_BYTES_PER_JOINT = 12
+# Frames or windows of fewer bytes are handled in less time than it takes to hand them to a thread and back.
+_FEW_BYTES = 2**18
+
+T = TypeVar("T")
+
 
 class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
-    """Answers streams, of which `max_streams` may be open at once."""
+    """Answers streams, of which `max_streams` may be open at once and hold `max_bytes` all together."""
 
-    def __init__(self, embedder: Embedder, galleries: Galleries, *, max_streams: int) -> None:
+    def __init__(
+        self, embedder: Embedder, galleries: Galleries, turns: Turns, *, max_streams: int, max_bytes: int
+    ) -> None:
         self._embedder = embedder
         self._galleries = galleries
+        self._turns = turns
         self._max_streams = max_streams
         self._open: set[WindowQueue] = set()
+        self._bytes = Admission(max_bytes, what="bytes are kept for open streams", setting="--max-stream-bytes")
 
     def close(self) -> None:
         """End every stream after the windows that wait in it."""
@@ -77,19 +100,23 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
                 f"{self._max_streams} streams are open and no more are taken; try again later, or raise --max-streams.",
                 retry_after_s=5.0,
             )
-        queue = WindowQueue()
+        queue, caller = WindowQueue(), caller_of(context)
         # It counts from here on, because a stream that never sends its first message takes a place too.
         self._open.add(queue)
         reader: asyncio.Task[None] | None = None
+        held = ExitStack()
         try:
             asked = self._read_config(await _first(requests))
+            held.enter_context(self._bytes.admit(_WINDOWS_HELD * asked.window_bytes))
             queue.lossless = asked.lossless
             # Tells the caller that the config was accepted. A caller who waits for this never sends frames into a
             # stream that was refused.
             await context.send_initial_metadata(())
-            reader = asyncio.create_task(_read(requests, asked, queue, self._embedder), name="stream reader")
+            reader = asyncio.create_task(
+                _read(requests, asked, queue, self._embedder, self._bytes), name="stream reader"
+            )
             while (window := await queue.take()) is not None:
-                reply = await self._answer(window, asked, queue)
+                reply = await self._answer(window, asked, queue, caller)
                 if reply is not None:
                     with queue.sending():
                         yield reply
@@ -99,6 +126,7 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
             if reader is not None:
                 reader.cancel()
                 await asyncio.wait([reader])
+            held.close()
 
     def _read_config(self, config: stream_pb2.StreamConfig) -> "_Asked":
         self._embedder.check_encoder(config.expected_encoder_digest)
@@ -122,6 +150,7 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
                 read_top_k(config.search) if config.HasField("search") else 0,
                 read_voting(config.classify) if config.HasField("classify") else None,
                 config.lossless,
+                config.window_frames * config.num_bodies * layout.num_joints * _BYTES_PER_JOINT,
             )
             if config.search.merge_windows:
                 with in_field("search.merge_windows"):
@@ -137,7 +166,7 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
         return asked
 
     async def _answer(
-        self, window: Window, asked: "_Asked", queue: WindowQueue
+        self, window: Window, asked: "_Asked", queue: WindowQueue, caller: str
     ) -> stream_pb2.EmbedStreamResponse | None:
         """The reply to a window; None when the server has no room for it, which counts as a dropped window."""
         started_ns = time.perf_counter_ns()
@@ -148,22 +177,22 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
             encoder_digest=self._embedder.encoder_digest,
         )
         embedded, search_s = None, 0.0
+        doubts: list[tuple[str, Doubt]] = []
         try:
             embedded = await self._embed(window, asked)
+            reply.embedding.CopyFrom(write_embedding(embedded.vectors[0]))
+            started = time.perf_counter()
+            doubts = [*embedded.doubts, *await self._search(embedded, asked, reply, caller)]
+            search_s = time.perf_counter() - started
         except InvalidSkeletonError as error:
             # That nobody is in front of a camera now and then must not end its stream.
             reply.problem = error.message
         except OverloadedError:
             queue.num_dropped += 1
             return None
-        if embedded is not None:
-            reply.embedding.CopyFrom(write_embedding(embedded.vectors[0]))
-            started = time.perf_counter()
-            doubts = [*embedded.doubts, *await self._search(embedded, asked, reply)]
-            search_s = time.perf_counter() - started
-            new = [(path, doubt) for path, doubt in doubts if doubt.kind not in asked.warned]
-            asked.warned.update(doubt.kind for _, doubt in new)
-            reply.warnings.extend(write_warnings(new))
+        new = [(path, doubt) for path, doubt in doubts if doubt.kind not in asked.warned]
+        asked.warned.update(doubt.kind for _, doubt in new)
+        reply.warnings.extend(write_warnings(new))
         reply.num_dropped, queue.num_dropped = queue.num_dropped, 0
         reply.timing.CopyFrom(write_timing(started_ns, embedded, search_s))
         return reply
@@ -173,17 +202,12 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
         doubts: tuple[Doubt, ...] = ()
         if asked.image is not None:
             sequence, doubts = await asyncio.to_thread(asked.image.placed, window.sequence, asked.layout)
-        while True:
-            try:
-                embedded = await self._embedder.embed_arrays([("frames", sequence, asked.layout)])
-                return replace(embedded, further=[("frames", doubt) for doubt in doubts])
-            except OverloadedError as error:
-                if not asked.lossless:
-                    raise
-                await asyncio.sleep(error.retry_after_s)
+        sequences = [("frames", sequence, asked.layout)]
+        embedded = await _when_there_is_room(asked, lambda: self._embedder.embed_arrays(sequences))
+        return replace(embedded, further=[("frames", doubt) for doubt in doubts])
 
     async def _search(
-        self, embedded: Embedded, asked: "_Asked", reply: stream_pb2.EmbedStreamResponse
+        self, embedded: Embedded, asked: "_Asked", reply: stream_pb2.EmbedStreamResponse, caller: str
     ) -> list[tuple[str, Doubt]]:
         """Write what is near to a window into its reply; what may be wrong with the window and these items."""
         queries = Queries(embedded.vectors, [None], list(embedded.looks))
@@ -195,18 +219,17 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
             # Found again for each window, because it may have been dropped.
             gallery = find_gallery(self._galleries, asked.search.gallery, "search.gallery")
             most = max(asked.top_k, num_voters) if asked.classify is asked.search else asked.top_k
-            neighbours = await self._nearest(gallery, asked.search, queries, most)
+            neighbours = await self._nearest(asked, gallery, asked.search, queries, most, caller)
             found.append(neighbours)
             reply.neighbours.extend(budget.fit(write_neighbour(each)) for each in neighbours[: asked.top_k])
         if asked.classify is not None and asked.voting is not None:
             gallery = find_gallery(self._galleries, asked.classify.gallery, "classify.gallery")
             if asked.classify is not asked.search:
-                neighbours = await self._nearest(gallery, asked.classify, queries, num_voters)
+                neighbours = await self._nearest(asked, gallery, asked.classify, queries, num_voters, caller)
                 found.append(neighbours)
             class_counts: Mapping[str, int] | None = None
             if asked.voting.balanced:
-                count = partial(count_classes, compares_dimensions=self._embedder.compares_dimensions)
-                (class_counts,) = await asyncio.to_thread(count, gallery, queries, asked.classify)
+                class_counts = await self._count(asked, gallery, asked.classify, queries, caller)
             classification = classify(neighbours[:num_voters], asked.voting, class_counts)
             reply.classification.CopyFrom(write_classification(classification, budget.fit))
         return [
@@ -215,15 +238,40 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
             for _, doubt in queries.doubts([each], sees_travel=self._embedder.sees_travel)
         ]
 
-    async def _nearest(self, gallery: Gallery, scope: Scope, queries: Queries, top_k: int) -> list[Neighbour]:
-        def search() -> list[Neighbour]:
+    async def _nearest(
+        self, asked: "_Asked", gallery: Gallery, scope: Scope, queries: Queries, top_k: int, caller: str
+    ) -> list[Neighbour]:
+        found: list[Neighbour] = []
+
+        def search() -> Work:
             neighbours = partial(find_neighbours, gallery, top_k=top_k)
-            (found,) = find_parted(queries, scope, neighbours, compares_dimensions=self._embedder.compares_dimensions)
-            return found
+            (nearest,) = find_parted(queries, scope, neighbours, compares_dimensions=self._embedder.compares_dimensions)
+            found.extend(nearest)
+            yield
 
         with suppress(EmptyGalleryError):  # it may be filled while the stream goes on
-            return await asyncio.to_thread(search)
-        return []
+            cost = cost_of(gallery, scope, 1, top_k)
+            await _when_there_is_room(asked, lambda: self._in_turn(search(), cost, caller))
+        return found
+
+    async def _count(
+        self, asked: "_Asked", gallery: Gallery, scope: Scope, queries: Queries, caller: str
+    ) -> Mapping[str, int]:
+        found: dict[str, int] = {}
+
+        def count() -> Work:
+            compares = self._embedder.compares_dimensions
+            (counts,) = count_classes(gallery, queries, scope, compares_dimensions=compares)
+            found.update(counts)
+            yield
+
+        cost = cost_of(gallery, scope, 1, 1)
+        await _when_there_is_room(asked, lambda: self._in_turn(count(), cost, caller))
+        return found
+
+    async def _in_turn(self, work: Work, cost: int, caller: str) -> None:
+        with self._turns.admit(cost):
+            await self._turns.run(work, caller=caller)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +289,7 @@ class _Asked:
     top_k: int
     voting: Voting | None
     lossless: bool
+    window_bytes: int
     warned: set[str] = field(default_factory=set)  # kinds of warnings that the caller has got
 
 
@@ -256,6 +305,17 @@ def _read_scopes(config: stream_pb2.StreamConfig) -> tuple[Scope | None, Scope |
     return search, read_scope(config.classify, "classify.")
 
 
+async def _when_there_is_room(asked: _Asked, work: Callable[[], Awaitable[T]]) -> T:
+    """What `work` gives. When the server has no room for it, a lossless stream waits; others get `OverloadedError`."""
+    while True:
+        try:
+            return await work()
+        except OverloadedError as error:
+            if not asked.lossless:
+                raise
+            await asyncio.sleep(error.retry_after_s)
+
+
 async def _first(requests: AsyncIterator[stream_pb2.EmbedStreamRequest]) -> stream_pb2.StreamConfig:
     async for request in requests:
         if request.WhichOneof("payload") == "config":
@@ -265,16 +325,27 @@ async def _first(requests: AsyncIterator[stream_pb2.EmbedStreamRequest]) -> stre
 
 
 async def _read(
-    requests: AsyncIterator[stream_pb2.EmbedStreamRequest], asked: _Asked, queue: WindowQueue, embedder: Embedder
+    requests: AsyncIterator[stream_pb2.EmbedStreamRequest],
+    asked: _Asked,
+    queue: WindowQueue,
+    embedder: Embedder,
+    room: Admission,
 ) -> None:
     try:
         async for request in requests:
             if request.WhichOneof("payload") != "frames":
                 raise InvalidRequestError("every message of a stream but the first must hold frames.")
-            with in_field("frames"):
-                frames = _read_frames(request.frames, asked, embedder)
-            for window in asked.cutter.add(frames):
-                await queue.put(window)
+            num_bytes = request.frames.num_frames * asked.num_bodies * asked.layout.num_joints * _BYTES_PER_JOINT
+            # The message and its frames, which are kept until all windows of them have room in the queue.
+            with room.admit(2 * num_bytes):
+                is_long = num_bytes > _FEW_BYTES
+                read = partial(_read_frames, request.frames, asked, embedder)
+                with in_field("frames"):
+                    frames = await asyncio.to_thread(read) if is_long else read()
+                is_long |= asked.window_bytes > _FEW_BYTES and asked.cutter.completes(len(frames))
+                cut = partial(next, asked.cutter.add(frames), None)
+                while (window := await asyncio.to_thread(cut) if is_long else cut()) is not None:
+                    await queue.put(window)
     except GfpError as error:
         queue.end(error)
     finally:

@@ -1,6 +1,9 @@
 """TLS of the server: certificate and key come from files, which are read again when they change."""
 
 import logging
+import ssl
+from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 import grpc
@@ -61,3 +64,36 @@ class Certificates:
                 raise SettingsError(f"{path} is not a PEM file, which starts with -----BEGIN; convert it with openssl.")
             contents.append(content)
         return contents
+
+
+# Tags of DER.
+_VERSION, _UTC_TIME = 0xA0, 0x17
+
+
+@lru_cache(maxsize=256)
+def expiry_of(certificate: str) -> datetime:
+    """When a certificate, as PEM text, stops being valid. TLS must have verified it, so that its form is right."""
+    content = ssl.PEM_cert_to_DER_cert(certificate)
+    # RFC 5280: Certificate { tbsCertificate { [0] version, serialNumber, signature, issuer, validity { from, to } } }
+    _, at, _ = _element(content, 0)
+    _, at, _ = _element(content, at)
+    if content[at] == _VERSION:
+        _, _, at = _element(content, at)
+    for _ in ("serialNumber", "signature", "issuer"):
+        _, _, at = _element(content, at)
+    _, at, _ = _element(content, at)
+    _, _, at = _element(content, at)
+    tag, start, end = _element(content, at)
+    text = content[start:end].decode("ascii")
+    if tag == _UTC_TIME:
+        text = ("20" if text[:2] < "50" else "19") + text
+    return datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC)
+
+
+def _element(content: bytes, at: int) -> tuple[int, int, int]:
+    """Tag of the DER element that begins here, where its content begins, and where it ends."""
+    length, start = content[at + 1], at + 2
+    if length > 127:
+        start += length & 127
+        length = int.from_bytes(content[at + 2 : start])
+    return content[at], start, start + length

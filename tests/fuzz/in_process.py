@@ -9,6 +9,8 @@ from typing import Any
 
 import grpc
 
+from gfp_serve.batching.admission import Admission
+from gfp_serve.batching.turns import Turns
 from gfp_serve.encoder import Encoder
 from gfp_serve.server import SERVICES
 from gfp_serve.service.access import Access
@@ -30,7 +32,8 @@ class Methods:
         logging.getLogger("gfp_serve").addHandler(self._faults)
         self._loop = asyncio.new_event_loop()
         metrics = Metrics()
-        self._switch = self._loop.run_until_complete(_deployed(folder, metrics))
+        turns = self._loop.run_until_complete(_taking_turns())
+        self._switch = self._loop.run_until_complete(_deployed(folder, metrics, turns))
         self._guard = Guard(
             SERVICES,
             max_calls=1,
@@ -38,6 +41,7 @@ class Methods:
             access=Access(None),
             metrics=metrics,
             access_log=AccessLog(),
+            turns=turns,
         )
 
     def call(self, name: str, contents: Iterable[bytes]) -> tuple[grpc.StatusCode, list[bytes]]:
@@ -62,7 +66,11 @@ class Methods:
         return context.code, replies
 
 
-async def _deployed(folder: Path, metrics: Metrics) -> Switch:
+async def _taking_turns() -> Turns:
+    return Turns(1, Admission(2**20, what="neighbours wait", setting="--max-admitted-neighbours"))
+
+
+async def _deployed(folder: Path, metrics: Metrics, turns: Turns) -> Switch:
     bundle = tiny_bundle()
     deployment = Deployment(
         small_config(**LIMITS),
@@ -70,6 +78,7 @@ async def _deployed(folder: Path, metrics: Metrics) -> Switch:
         Encoder(bundle, num_threads=1),
         galleries_of(bundle, folder / "galleries"),
         metrics=metrics,
+        turns=turns,
         is_ready=lambda: True,
     )
     await deployment.prepare()
@@ -82,6 +91,12 @@ class _Context:
     def __init__(self, contents: Iterable[bytes]) -> None:
         self.code = grpc.StatusCode.OK
         self._contents = iter(contents)
+
+    def invocation_metadata(self) -> tuple[()]:
+        return ()
+
+    def peer(self) -> str:
+        return "ipv4:127.0.0.1:1"
 
     async def read(self) -> Any:
         await asyncio.sleep(0)  # let other tasks run, as reading from a socket does

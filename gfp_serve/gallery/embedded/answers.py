@@ -13,11 +13,11 @@ from gfp_serve.items import Neighbour
 
 
 class Answers(Sequence[list[Neighbour]]):
-    """A list of neighbours for each query. All of them are made when one is first read.
+    """A list of neighbours for each query. All of them are made when one is first read; those of a slice, on their own.
 
     In a large batch, making the `Neighbour` objects takes as long as the search, and not every caller needs them.
-    They are made from the gallery's rows at the moment of the search, which later changes do not touch. Once they are
-    made, the rows are released.
+    They are made from the gallery's rows at the moment of the search, which later changes do not touch. Once all of
+    them are made, the rows are released.
     """
 
     def __init__(self, found: Found, rows: Rows) -> None:
@@ -35,6 +35,10 @@ class Answers(Sequence[list[Neighbour]]):
     def __getitem__(self, place: slice) -> list[list[Neighbour]]: ...
 
     def __getitem__(self, place: int | slice) -> list[Neighbour] | list[list[Neighbour]]:
+        unread = self._unread
+        if unread is not None and isinstance(place, slice):
+            (rows, similarities), all_rows = unread
+            return _neighbours_of((rows[place], similarities[place]), all_rows)
         return self._read()[place]
 
     def __iter__(self) -> Iterator[list[Neighbour]]:

@@ -232,6 +232,9 @@ class FaissGallery(Gallery):
             raise empty_gallery()
         return Answers(view.search(queries, top_k=top_k, where=where, effort=effort), view.rows)
 
+    def num_compared(self, effort: Effort = Effort()) -> int:  # noqa: B008  (it cannot be changed)
+        return self._view_unless_closed().num_compared(effort)
+
     def settle(self, timeout_s: float = 3600.0) -> None:
         """Wait until the background work is done. Searches then use the index kind that was asked for.
 

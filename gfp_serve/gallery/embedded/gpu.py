@@ -78,6 +78,9 @@ class _GpuIndex:
         rows, similarities = (np.take_along_axis(each, nearest, axis=1) for each in (rows, similarities))
         return rows, np.where(rows < 0, -np.inf, similarities).astype(np.float32)
 
+    def num_compared(self, effort: Effort) -> int:  # noqa: ARG002  (the GPU compares)
+        return 0
+
     def write(self, write: Callable[[bytes], int]) -> None:
         if self._on_cpu is not None:  # "exact" has no index to write
             self._on_cpu.write(write)

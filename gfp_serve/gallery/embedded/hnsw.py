@@ -65,6 +65,9 @@ class HnswIndex:
         selector = None if passing is None else Selector(passing[: self.num_rows])
         return search_faiss(self.faiss_index, queries, top_k, self._parameters.get(num_candidates, selector))
 
+    def num_compared(self, effort: Effort) -> int:
+        return min(self.num_rows, HNSW_LINKS * (effort.ef_search or self.default_effort))
+
     def write(self, write: Callable[[bytes], int]) -> None:
         write_faiss(self.faiss_index, write)
 

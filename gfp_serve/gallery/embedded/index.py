@@ -54,6 +54,9 @@ class Index(Protocol):
         Only rows that are true in `passing` may be found. `share` is the share of all rows that are, in (0, 1].
         """
 
+    def num_compared(self, effort: Effort) -> int:
+        """About how many rows a query is compared with on the CPU."""
+
     def write(self, write: Callable[[bytes], int]) -> None:
         """Write the index with this function, piece by piece."""
 

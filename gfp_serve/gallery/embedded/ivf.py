@@ -91,5 +91,8 @@ class IvfIndex:
         rows, _ = search_faiss(self.faiss_index, queries, self.num_candidates(top_k), parameters)
         return rerank(self._vectors, queries, rows, num_rows=self.num_rows, top_k=top_k)
 
+    def num_compared(self, effort: Effort) -> int:
+        return min(self._num_lists, effort.nprobe or self.default_effort) * self.num_rows // self._num_lists
+
     def write(self, write: Callable[[bytes], int]) -> None:
         write_faiss(self.faiss_index, write)

@@ -125,6 +125,12 @@ class View:
             return self._search_exactly(queries, top_k, passing)
         return self._search_index(self.index, queries, top_k, passing, effort)
 
+    def num_compared(self, effort: Effort) -> int:
+        """About how many rows a query is compared with on the CPU."""
+        if self.index is None or (effort.exact and self.index.kind != "exact"):
+            return self.num_rows
+        return self.index.num_compared(effort) + self.num_rows - self.index.num_rows
+
     def _search_index(
         self,
         index: Index,

@@ -193,6 +193,9 @@ class MilvusGallery(Gallery):
             raise empty_gallery()
         return found
 
+    def num_compared(self, effort: Effort = Effort()) -> int:  # noqa: ARG002, B008  (Milvus compares)
+        return 0
+
     def drop(self) -> None:
         """Remove the collection and the counts of its changes."""
         self._closed = True

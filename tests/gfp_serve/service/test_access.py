@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import grpc
@@ -17,7 +18,11 @@ from gfp_serve.client import AsyncClient, StreamSettings, Tls
 from gfp_serve.config import Security, ServeConfig
 from gfp_serve.errors import ForbiddenError, SettingsError, UnauthenticatedError, UnavailableError
 from gfp_serve.server import Server
+from gfp_serve.service import access, guard
 from gfp_serve.service.access import OPEN_SERVICES, RULES, Tokens
+from gfp_serve.service.tls import expiry_of
+from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc
+from tests.support.frame_streams import FRAMES, bring, opening, stub_of
 from tests.support.reflection import listed_methods
 from tests.support.servers import channel_to, running, running_in_thread, small_config
 from tests.support.tiny_bundle import walk
@@ -275,6 +280,70 @@ def test_the_image_checks_its_health_over_mutual_tls_as_its_environment_says(
         without = CliRunner().invoke(gfp, ["health"], env={"GFP_ADDRESS": address})
         assert without.exit_code == 1
         assert "If it encrypts, use TLS (gfp: --tls-ca)" in without.output
+
+
+async def test_an_open_stream_ends_when_its_token_is_withdrawn(
+    guarded: Server, tokens: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "_CHECK_EACH_S", 0.01)
+    async with channel_to(guarded) as channel:
+        idle, busy = (
+            stub_of(channel).EmbedStream(metadata=[("authorization", f"Bearer {token}")]) for token in (READ, WRITE)
+        )
+        for call in (idle, busy):
+            await call.write(opening())
+            await call.initial_metadata()
+        await asyncio.to_thread(tokens.write_text, f"write {WRITE}\n")
+        with pytest.raises(grpc.aio.AioRpcError, match="without a token that this server knows") as caught:
+            await idle.read()
+        assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+        await busy.write(bring(FRAMES[:8]))
+        assert (await busy.read()).embedding.values
+        await busy.done_writing()
+
+
+async def test_a_stream_whose_token_is_withdrawn_gets_no_answer_to_its_next_frames(
+    guarded: Server, tokens: Path
+) -> None:
+    async with channel_to(guarded) as channel:
+        call = stub_of(channel).EmbedStream(metadata=[("authorization", f"Bearer {READ}")])
+        await call.write(opening())
+        await call.initial_metadata()
+        await asyncio.to_thread(tokens.write_text, f"write {WRITE}\n")
+        await call.write(bring(FRAMES[:8]))
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call.read()
+        assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_calls_and_open_streams_end_when_the_callers_certificate_expires(
+    tmp_path: Path, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "_CHECK_EACH_S", 0.01)
+    certificate, key, ca = write_certificate(tmp_path / "server", authority)
+    of_client, key_of_client, _ = write_certificate(tmp_path / "client", authority, "client.example")
+    config = config_with(tls_certificate=certificate, tls_key=key, tls_client_ca=ca)
+    shown = grpc.ssl_channel_credentials(ca.read_bytes(), key_of_client.read_bytes(), of_client.read_bytes())
+    async with (
+        running(tmp_path, config) as server,
+        grpc.aio.secure_channel(f"127.0.0.1:{server.port}", shown) as channel,
+    ):
+        call = stub_of(channel).EmbedStream()
+        await call.write(opening())
+        await call.initial_metadata()
+        monkeypatch.setattr(access, "expiry_of", lambda _: datetime(2020, 2, 29, 12, tzinfo=UTC))
+        with pytest.raises(grpc.aio.AioRpcError, match="expired on 2020-02-29 at 12:00 UTC") as caught:
+            await call.read()
+        assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+        with pytest.raises(grpc.aio.AioRpcError, match="expired on 2020-02-29"):
+            await embedding_pb2_grpc.EmbeddingServiceStub(channel).GetInfo(embedding_pb2.GetInfoRequest())
+
+
+@pytest.mark.parametrize("year", [2031, 2049, 2050, 2077])
+def test_the_expiry_of_a_certificate_is_read(year: int) -> None:
+    expiry = datetime(year, 3, 4, 5, 6, 7, tzinfo=UTC)
+    issued = trustme.CA(key_type=trustme.KeyType.ECDSA).issue_cert("client.example", not_after=expiry)
+    assert expiry_of(issued.cert_chain_pems[0].bytes().decode()) == expiry
 
 
 async def test_a_renewed_certificate_is_shown_to_new_connections_without_a_restart(

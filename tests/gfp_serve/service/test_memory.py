@@ -1,6 +1,7 @@
 """A request takes little more memory than its bytes, and none after its answer."""
 
 import gc
+import threading
 from pathlib import Path
 
 import grpc
@@ -13,9 +14,11 @@ from google.protobuf.message_factory import GetMessageClass
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gfp_serve.batching.turns import Work
 from gfp_serve.errors import GfpError, InvalidRequestError
+from gfp_serve.service import guard
 from gfp_serve.service import message_size as weight
-from gfp_serve.service.message_size import MAX_VALUES, check_num_values
+from gfp_serve.service.message_size import MAX_VALUES, check_num_values, checking_num_values
 from gfp_serve.v1 import embedding_pb2, gallery_pb2
 from gfp_serve.v1 import open_inference_pb2 as oip
 from tests.support.any_requests import RPCS, messages
@@ -133,3 +136,27 @@ def test_bytes_that_are_not_refused_never_parse_to_more_values_than_allowed(cont
             except DecodeError:
                 continue
             assert values_in(message) <= limit
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (EMBED, embedding_pb2.EmbedRequest(sequences=[embedding_pb2.Sequence()] * 20_000)),
+        (EMBED, embedding_pb2.EmbedRequest(sequences=[embedding_pb2.Sequence(positions=bytes(MIB))])),
+        (STREAM, bring(np.zeros((1000, 1, 25, 3)))),
+    ],
+    ids=["many parts", "many bytes", "of a stream"],
+)
+async def test_large_messages_are_parsed_beside_the_event_loop(
+    tmp_path: Path, name: str, message: Message, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = []
+
+    def noting(*given: object) -> Work:
+        threads.append(threading.current_thread())
+        yield from checking_num_values(*given)
+
+    monkeypatch.setattr(guard, "checking_num_values", noting)
+    async with running(tmp_path) as server, channel_to(server) as channel:
+        await refused(channel, name, message.SerializeToString())
+    assert [thread.name.startswith("turns") for thread in threads] == [True]

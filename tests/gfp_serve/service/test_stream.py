@@ -220,6 +220,23 @@ async def test_streams_are_counted_and_one_beyond_the_limit_is_refused(tmp_path:
         assert not server.deployment.streams._open
 
 
+async def test_a_stream_for_whose_windows_there_is_no_memory_is_refused_until_another_ends(tmp_path: Path) -> None:
+    bytes_of_one = 8 * LENGTH * 25 * 12
+    config = dataclasses.replace(small_config(), max_stream_bytes=2 * bytes_of_one - 1)
+    async with running(tmp_path, config) as server, channel_to(server) as channel:
+        first = stub_of(channel).EmbedStream()
+        await first.write(opening())
+        await first.initial_metadata()
+        for messages in ([opening()], [opening(window_frames=4), bring(FRAMES[:40])]):
+            with pytest.raises(grpc.RpcError, match="--max-stream-bytes") as caught:
+                await replies_to(server, *messages)
+            assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        await first.done_writing()
+        assert await first.read() is grpc.aio.EOF
+        assert len(await replies_to(server, opening(), bring(FRAMES[:LENGTH]))) == 1
+        assert server.deployment.streams._bytes.admitted == 0
+
+
 async def test_a_stopping_server_answers_waiting_windows_and_ends_the_stream(tmp_path: Path) -> None:
     encoder = GatedEncoder(tiny_bundle())
     async with running(tmp_path, encoder=encoder) as server, channel_to(server) as channel:

@@ -1,0 +1,46 @@
+"""Memory that a process no longer needs goes back to the machine. Does nothing where the C library is not glibc.
+
+glibc keeps what was freed, for the next time: after a flood of large requests a server would stay large for ever. Six
+requests of 54 MB at once, then searches, left 223 MB of memory to a server that had 130 MB before. With `malloc_trim`
+188 MB were left, and 143 MB with `malloc_trim` and large blocks apart. (`MALLOC_ARENA_MAX=2` does as much, but makes
+threads wait for each other.)
+"""
+
+import ctypes
+import sys
+from pathlib import Path
+from typing import Any
+
+_LIBC: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
+CAN_GIVE_BACK = hasattr(_LIBC, "malloc_trim")
+
+# Blocks from this size on come from the machine and go back to it one by one. Otherwise glibc raises this limit up to
+# 32 MiB when it sees such blocks.
+_LARGE_BYTES = 2**20
+_M_MMAP_THRESHOLD = -3
+# Memory that grew by less is not worth the time to look through it.
+_GROWTH = 1.1
+
+
+def keep_large_blocks_apart() -> None:
+    """Let every large block of this process go back to the machine when it is freed."""
+    if CAN_GIVE_BACK:
+        _LIBC.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+
+
+class MemoryReturn:
+    """Gives memory back when the process has grown. Takes some milliseconds, so do it now and then, in a thread."""
+
+    def __init__(self) -> None:
+        self._least = resident_pages()
+
+    def give_back(self) -> None:
+        """Give back what is free, if the process has grown since this was last done."""
+        if CAN_GIVE_BACK and resident_pages() > _GROWTH * self._least:
+            _LIBC.malloc_trim(0)
+            self._least = resident_pages()
+
+
+def resident_pages() -> int:
+    """The memory that this process has, in the machine's pages; 0 where Linux does not tell."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) if CAN_GIVE_BACK else 0
