@@ -310,7 +310,7 @@ def open_command(
             reads: list[float] = []
             for _ in range(rounds):
                 started = time.perf_counter()
-                num_bytes = sum(len(file.read_bytes()) for file in folder.glob("derived-*/*"))
+                num_bytes = sum(len(file.read_bytes()) for file in folder.glob("derived.*/*"))
                 reads.append(time.perf_counter() - started)
                 child = subprocess.run(
                     [sys.executable, "-c", _OPEN, str(folder), str(work / "queries.npy")],

@@ -64,7 +64,8 @@ class Description:
     """What a gallery is and what state it is in.
 
     `index_kind` is what was asked for. `serving_kind` is what searches use now: it differs while an index is built, and
-    is never "auto". `num_bytes` is the memory that vectors and index take.
+    is never "auto". `unsuited_kind` is a kind of index that was made but misses too much among these items, so that
+    searches compare with all of them; None if there was none. `num_bytes` is the memory that vectors and index take.
     """
 
     encoder_digest: str
@@ -77,6 +78,7 @@ class Description:
     generation: int
     num_bytes: int
     durable: bool
+    unsuited_kind: IndexKind | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

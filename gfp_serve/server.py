@@ -16,7 +16,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from gfp_serve import __version__
+from gfp_serve import __version__, open_files
 from gfp_serve.batching.admission import Admission
 from gfp_serve.batching.turns import Turns
 from gfp_serve.bundle import Bundle, Manifest
@@ -30,6 +30,7 @@ from gfp_serve.errors import (
     GfpError,
     UnavailableError,
 )
+from gfp_serve.gallery.embedded.galleries import FILES_LEFT, FILES_OF_A_GALLERY, MOST_GALLERIES, most_galleries
 from gfp_serve.gallery.places import open_galleries
 from gfp_serve.gallery.protocols import Galleries
 from gfp_serve.items import DEFAULT_GALLERY
@@ -284,6 +285,7 @@ async def serve(config: ServeConfig, announce: Callable[[str], object]) -> None:
         asyncio.get_running_loop().add_signal_handler(number, signals.put_nowait, number)
     sys.setswitchinterval(_SWITCH_S)
     keep_large_blocks_apart()
+    _raise_file_limit()
     loaded = _load(config, _read_bundle(config))
     try:
         server = Server(config, loaded.manifest, loaded.encoder, loaded.galleries)
@@ -301,6 +303,17 @@ async def serve(config: ServeConfig, announce: Callable[[str], object]) -> None:
             await server.stop()
     finally:
         loaded.close()
+
+
+def _raise_file_limit() -> None:
+    """Let the process open as many files as the system allows, and say if that is too few for what is promised."""
+    limit, wanted = open_files.raise_limit(), MOST_GALLERIES * FILES_OF_A_GALLERY + FILES_LEFT
+    if limit < wanted:
+        _log.warning(
+            "this process may open %d files, which is enough for %d galleries in a folder; %d files are enough for %d. "
+            "Raise the limit with ulimit -Hn, LimitNOFILE= of systemd, or --ulimit nofile= of docker",
+            *(limit, most_galleries(), wanted, MOST_GALLERIES),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,7 +375,7 @@ async def _reload(config: ServeConfig, server: Server, loaded: _Loaded) -> _Load
         return loaded
     _log.info("encoder=%s digest=%s took over", fresh.manifest.name, fresh.manifest.encoder_digest[:12])
     server.metrics.reloaded("switched")
-    loaded.close()
+    await asyncio.to_thread(loaded.close)
     return fresh
 
 

@@ -60,8 +60,10 @@ def list_galleries(connect: Connect, as_json: bool) -> None:
             listing.add(values, [(each.name, "", "", "", note)])
         else:
             numbers = (str(described.num_items), f"{described.num_bytes / 1e6:.1f}")
-            note = "" if described.durable else "lost when the server exits"
-            row = (each.name, _index(described), *numbers, note)
+            notes = [] if described.durable else ["lost when the server exits"]
+            if described.unsuited_kind is not None:
+                notes.append(f"{described.unsuited_kind} would miss too much")
+            row = (each.name, _index(described), *numbers, "; ".join(notes))
             listing.add(values | dataclasses.asdict(described), [row])
     listing.print_table()
 

@@ -1,6 +1,8 @@
 """The command `gfp-serve`: reads the settings and runs a server."""
 
 import asyncio
+import os
+import sys
 
 import click
 
@@ -27,8 +29,13 @@ def gfp_serve(config: ServeConfig) -> None:
     configure_logs(config.log_format, config.log_level)
     # Imported here so that --help answers at once, and without onnxruntime too.
     from gfp_serve import server
+    from gfp_serve.gallery.embedded.background import is_building
 
     asyncio.run(server.serve(config, click.echo))
+    if is_building():
+        # FAISS would go on while the process is taken down around it. Everything else is closed and on the disk.
+        sys.stdout.flush()
+        os._exit(0)
 
 
 @gfp_serve.command(name="config")

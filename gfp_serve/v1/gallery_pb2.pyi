@@ -95,7 +95,7 @@ class DropGalleryResponse(_message.Message):
     def __init__(self, num_items: _Optional[int] = ...) -> None: ...
 
 class GalleryDescription(_message.Message):
-    __slots__ = ("name", "encoder_digest", "embedding_size", "metric", "index_kind", "serving_kind", "is_building", "num_items", "generation", "num_bytes", "durable")
+    __slots__ = ("name", "encoder_digest", "embedding_size", "metric", "index_kind", "serving_kind", "is_building", "num_items", "generation", "num_bytes", "durable", "unsuited_kind")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ENCODER_DIGEST_FIELD_NUMBER: _ClassVar[int]
     EMBEDDING_SIZE_FIELD_NUMBER: _ClassVar[int]
@@ -107,6 +107,7 @@ class GalleryDescription(_message.Message):
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     NUM_BYTES_FIELD_NUMBER: _ClassVar[int]
     DURABLE_FIELD_NUMBER: _ClassVar[int]
+    UNSUITED_KIND_FIELD_NUMBER: _ClassVar[int]
     name: str
     encoder_digest: str
     embedding_size: int
@@ -118,7 +119,8 @@ class GalleryDescription(_message.Message):
     generation: int
     num_bytes: int
     durable: bool
-    def __init__(self, name: _Optional[str] = ..., encoder_digest: _Optional[str] = ..., embedding_size: _Optional[int] = ..., metric: _Optional[_Union[Metric, str]] = ..., index_kind: _Optional[_Union[IndexKind, str]] = ..., serving_kind: _Optional[_Union[IndexKind, str]] = ..., is_building: bool = ..., num_items: _Optional[int] = ..., generation: _Optional[int] = ..., num_bytes: _Optional[int] = ..., durable: bool = ...) -> None: ...
+    unsuited_kind: IndexKind
+    def __init__(self, name: _Optional[str] = ..., encoder_digest: _Optional[str] = ..., embedding_size: _Optional[int] = ..., metric: _Optional[_Union[Metric, str]] = ..., index_kind: _Optional[_Union[IndexKind, str]] = ..., serving_kind: _Optional[_Union[IndexKind, str]] = ..., is_building: bool = ..., num_items: _Optional[int] = ..., generation: _Optional[int] = ..., num_bytes: _Optional[int] = ..., durable: bool = ..., unsuited_kind: _Optional[_Union[IndexKind, str]] = ...) -> None: ...
 
 class Filter(_message.Message):
     __slots__ = ("must", "any_of", "must_not")

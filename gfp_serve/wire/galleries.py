@@ -49,6 +49,7 @@ def write_description(name: str, description: Description) -> gallery_pb2.Galler
         generation=description.generation,
         num_bytes=description.num_bytes,
         durable=description.durable,
+        unsuited_kind=None if description.unsuited_kind is None else INDEX_KINDS[description.unsuited_kind],
     )
 
 
@@ -56,6 +57,7 @@ def read_description(message: gallery_pb2.GalleryDescription) -> Description:
     """What a server says about a gallery. Raises `ServerError` for an index that this release does not know."""
     try:
         index_kind, serving_kind = read_index_kind(message.index_kind), read_index_kind(message.serving_kind)
+        unsuited_kind = read_index_kind(message.unsuited_kind) if message.unsuited_kind else None
     except InvalidRequestError as error:
         raise ServerError(
             f"the server says something about the gallery {message.name!r} that this release does not know ({error}); "
@@ -72,4 +74,5 @@ def read_description(message: gallery_pb2.GalleryDescription) -> Description:
         generation=message.generation,
         num_bytes=message.num_bytes,
         durable=message.durable,
+        unsuited_kind=unsuited_kind,
     )

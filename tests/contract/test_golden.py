@@ -37,14 +37,35 @@ def check_answers(gallery: FaissGallery, effort: Effort, expected: list[list[tup
 def test_a_gallery_opens_with_the_index_of_an_earlier_release(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str
 ) -> None:
-    golden = GOLDEN / f"gallery-format-2-{kind}"
-    expected = expected_of(golden)
+    golden = GOLDEN / f"gallery-format-2-derived-2-{kind}"
     folder = shutil.copytree(golden, tmp_path / "gallery")
-    index_file = folder / "derived-1" / "index.faiss"
+    index_file = folder / "derived.1" / "index.faiss"
     number = index_file.stat().st_ino
+    check_gallery_of(golden, folder, kind, is_there_at_once=True)
+    assert index_file.stat().st_ino == number, "the index was made anew"
+    assert caplog.text == ""
+    assert check_gallery(folder).is_sound
+
+
+@pytest.mark.parametrize("kind", write.INDEX_KINDS)
+def test_a_gallery_whose_index_an_earlier_release_did_not_check_opens_and_gets_another(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    golden = GOLDEN / f"gallery-format-2-{kind}"
+    folder = shutil.copytree(golden, tmp_path / "gallery")
+    assert check_gallery(folder).is_sound
+    check_gallery_of(golden, folder, kind, is_there_at_once=False)
+    assert not (folder / "derived-1").exists()
+    assert caplog.text == ""
+
+
+def check_gallery_of(golden: Path, folder: Path, kind: str, *, is_there_at_once: bool) -> None:
+    expected = expected_of(golden)
     with FaissGallery.open(folder) as gallery:
-        assert gallery.describe().serving_kind == kind
+        if is_there_at_once:
+            assert gallery.describe().serving_kind == kind
         gallery.settle()
+        assert gallery.describe().serving_kind == kind
         assert (gallery.generation, len(gallery)) == (expected["generation"], expected["num_items"])
         assert gallery.label_counts() == expected["label_counts"]
         check_answers(gallery, Effort(exact=True), expected["exact"])
@@ -57,9 +78,6 @@ def test_a_gallery_opens_with_the_index_of_an_earlier_release(
             np.testing.assert_allclose(found.vector, right.vector, atol=1e-7)
             assert (found.label, found.attributes, found.source) == (right.label, right.attributes, right.source)
         assert items["8"].label == "ersetzt"
-    assert index_file.stat().st_ino == number, "the index was made anew"
-    assert caplog.text == ""
-    assert check_gallery(folder).is_sound
 
 
 def check_store(folder: Path, expected: dict[str, Any]) -> None:
@@ -122,10 +140,11 @@ def test_this_release_writes_what_the_golden_files_hold(tmp_path: Path) -> None:
     written = {path.name: path for path in (tmp_path / "written").iterdir()}
     assert written.keys() <= {path.name for path in GOLDEN.iterdir()}
     for kind in write.INDEX_KINDS:
-        now, then = (expected_of(root / f"gallery-format-2-{kind}") for root in (tmp_path / "written", GOLDEN))
-        assert {name: now[name] for name in ("generation", "num_items", "label_counts")} == {
-            name: then[name] for name in ("generation", "num_items", "label_counts")
-        }
+        now, then = (
+            expected_of(root / f"gallery-format-2-derived-2-{kind}") for root in (tmp_path / "written", GOLDEN)
+        )
+        for key in ("generation", "num_items", "label_counts"):
+            assert now[key] == then[key]
         assert [[id for id, _ in found] for found in now["exact"]] == [
             [id for id, _ in found] for found in then["exact"]
         ]

@@ -4,22 +4,25 @@ import asyncio
 import os
 import signal
 import subprocess
+import sys
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
+import numpy as np
 import psutil
 import pytest
 
 from gfp_serve.client import Client, ClipItem
+from gfp_serve.items import Item
 from gfp_serve.layouts import NTU25
 from gfp_serve.v1 import gallery_pb2, gallery_pb2_grpc
 from gfp_serve.wire.arrays import write_sequence
 from tests.support.server_processes import process
 from tests.support.servers import galleries_of
-from tests.support.tiny_bundle import tiny_bundle, walk
+from tests.support.tiny_bundle import SIZE, tiny_bundle, walk
 
 NUM_CALLERS = 8
 
@@ -104,3 +107,37 @@ def test_the_first_process_of_a_container_stops_at_sigterm_and_keeps_its_gallery
         server.send_signal(signal.SIGTERM)
         assert unshare.wait(60) == 0
     assert stored(tmp_path / "gallery", ["a", "b", "c"]) == ["a", "b", "c"]
+
+
+_MAKES_AN_ENDLESS_INDEX = """
+import sys, threading
+from gfp_serve.cli.serve import gfp_serve
+from gfp_serve.gallery.embedded import settling
+def endless(*_, **__):
+    print("an index is made", file=sys.stderr, flush=True)
+    threading.Event().wait()
+settling.make_index = endless
+gfp_serve()
+"""
+
+
+def test_a_server_ends_at_sigterm_although_an_index_is_made_that_cannot_be_interrupted(bundle_path, tmp_path):
+    with closing(galleries_of(tiny_bundle(), tmp_path / "gallery")) as galleries:
+        vectors = np.random.default_rng(0).standard_normal((1000, SIZE)).astype(np.float32)
+        gallery = galleries.create("a", index_kind="ivf_pq")
+        gallery.upsert([Item(str(row), vector) for row, vector in enumerate(vectors[:999])])
+    arguments = ["--bundle", bundle_path, "--gallery", tmp_path / "gallery", "--port", "0", "--drain-s", "1"]
+    command = [sys.executable, "-c", _MAKES_AN_ENDLESS_INDEX, *map(str, arguments)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            address = server.stdout.readline().split()[3]
+            with Client(address) as client:
+                client.upsert([Item("last", vectors[999])], gallery="a")
+                while "an index is made" not in server.stderr.readline():
+                    pass
+                server.send_signal(signal.SIGTERM)
+            assert server.wait(60) == 0
+        finally:
+            server.kill()
+    with closing(galleries_of(tiny_bundle(), tmp_path / "gallery")) as galleries:
+        assert len(galleries["a"]) == 1000

@@ -25,6 +25,7 @@ from gfp_serve.bundle import Bundle
 from gfp_serve.encoder import Encoder
 from gfp_serve.formats import Clip, write_clip_file
 from gfp_serve.gallery.care.backup import create_snapshot, snapshot_file
+from gfp_serve.gallery.embedded.derived_check import FORMAT_VERSION as DERIVED_FORMAT
 from gfp_serve.gallery.embedded.galleries import FolderGalleries
 from gfp_serve.gallery.embedded.gallery import FaissGallery
 from gfp_serve.gallery.embedded.lock import LOCK_FILE
@@ -65,7 +66,7 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True)
     torch.set_num_threads(1)
     for kind in INDEX_KINDS:
-        write_gallery(folder / f"gallery-format-{GALLERY_FORMAT}-{kind}", kind)
+        write_gallery(folder / f"gallery-format-{GALLERY_FORMAT}-derived-{DERIVED_FORMAT}-{kind}", kind)
     recording = folder / "recording.npz"
     write_clip_file(recording, clips())
     trained = folder / "trained"

@@ -19,7 +19,7 @@ import numpy as np
 
 from gfp_serve.filters import AnyOf, Filter, Range
 from gfp_serve.items import Effort, Item, Neighbour
-from tests.proving.changes import SIZE, Change, Oracle, draw_change
+from tests.proving.changes import COPIED, SIZE, Change, Oracle, draw_change
 
 TOP_K = 10
 QUERIES_OF_A_SEARCH = 2
@@ -112,6 +112,8 @@ def run(
     def search(searcher: int, draw: np.random.Generator) -> Effort:
         queries = draw.standard_normal((QUERIES_OF_A_SEARCH, SIZE)).astype(np.float32)
         queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+        if draw.random() < 0.5:
+            queries[0] = COPIED[draw.integers(len(COPIED))]
         where, effort = _draw_filter(draw, num_places), efforts[int(draw.integers(len(efforts)))]
         begin = time.perf_counter()
         answers = gallery.search(queries, top_k=TOP_K, where=where, effort=effort)

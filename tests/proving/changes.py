@@ -15,6 +15,10 @@ SIZE = 16  # length of a vector: small, so that much happens in little time
 MOST_ITEMS = 300
 # How much equal similarities may differ, because their products are added in another order.
 ROUNDING = 2e-6
+# Vectors that many items have, and the share of the items of a change that have one of them.
+COPIED = np.random.default_rng(0).standard_normal((3, SIZE)).astype(np.float32)
+COPIED /= np.linalg.norm(COPIED, axis=1, keepdims=True)
+_SHARE_COPIED = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +37,13 @@ class Change:
 
     @property
     def vectors(self) -> np.ndarray:
-        """Unit vectors [count, SIZE]."""
+        """Unit vectors [count, SIZE]. Many of them are the same."""
         drawn = np.random.default_rng((self.writer, self.number)).standard_normal((self.count, SIZE))
-        return (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
+        vectors = (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
+        # From another generator, so that a part of the change has the vectors of the whole.
+        share = np.random.default_rng((self.writer, self.number, 1)).random(self.count) / _SHARE_COPIED
+        vectors[share < 1] = COPIED[(share[share < 1] * len(COPIED)).astype(int)]
+        return vectors
 
     def make(self, gallery: Gallery) -> int:
         """Make the change; return the generation after an upsert, or 0 after a delete."""

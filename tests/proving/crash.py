@@ -114,7 +114,7 @@ class Crashes:
             self.counts["acknowledged changes"] += 1
             was_building = is_building
         self.counts["killed beside background work"] += was_building
-        self.counts["killed while derived files were written"] += (self.folder / "derived.new").exists()
+        self.counts["killed while derived files were written"] += any(self.folder.glob("derived.new*"))
         return list(begun.values())
 
     def _open_until_killed(self) -> None:

@@ -64,7 +64,7 @@ class Damaged:
                 print(f"{file}, byte {place} from {content[place]:#04x} to {altered[place]:#04x}: {outcome}")
                 outcome = "wrong"
             found[outcome] += 1
-            if outcome != "refused" and file.parts[0].startswith("derived-"):
+            if outcome != "refused" and file.parts[0].startswith("derived."):
                 found["right, and made again"] += not (self._copy / file).exists()
         return dict(found)
 
@@ -146,7 +146,7 @@ def run(
     damaged = Damaged(folder, index_kind=index_kind, num_places=num_places)
     counts = {}
     for file in [*damaged.files(), Path(LOG)]:
-        name = "derived/" + file.name if file.parts[0].startswith("derived-") else file.name
+        name = "derived/" + file.name if file.parts[0].startswith("derived.") else file.name
         counts[name] = damaged.counts(file, places * 10 if file.name == "gallery.sqlite" else places)
         print(name, counts[name])
     return counts

@@ -11,6 +11,12 @@ _log = logging.getLogger(__name__)
 
 # Work that failed, for example on a full disk, is tried again after this time.
 _TRY_AGAIN_S = 30.0
+_THREAD = "gallery background"
+
+
+def is_building() -> bool:
+    """Whether a gallery of this process, open or closed, is at such work."""
+    return any(thread.name == _THREAD for thread in threading.enumerate())
 
 
 class Background:
@@ -36,7 +42,7 @@ class Background:
         """Start the thread if there is something to do and it is not running."""
         with self._changed:
             if self._thread is None and not self._closed and self._has_work():
-                self._thread = threading.Thread(target=self._run, name="gallery background", daemon=True)
+                self._thread = threading.Thread(target=self._run, name=_THREAD, daemon=True)
                 self._thread.start()
 
     def wait(self, timeout_s: float) -> None:
@@ -49,14 +55,19 @@ class Background:
         if failure is not None:
             raise GalleryError(f"the gallery's index could not be made: {failure}") from failure
 
-    def close(self) -> None:
-        """Ask the work to stop, and wait until it has."""
+    def stop(self) -> None:
+        """Ask the work to stop, for good. It may go on for a while: FAISS cannot be interrupted."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+    def ended(self, timeout_s: float | None = None) -> bool:
+        """Wait until the work has stopped, as long as `timeout_s`; whether it has."""
+        with self._changed:
             thread = self._thread
         if thread is not None:
-            thread.join()
+            thread.join(timeout_s)
+        return thread is None or not thread.is_alive()
 
     def _run(self) -> None:
         lower_thread_priority()
@@ -65,6 +76,8 @@ class Background:
                 self._work(self._is_closed)
                 self._failure = None
             except Exception as error:
+                if self._closed:  # its folder may be gone
+                    continue
                 _log.exception("the gallery's index could not be made; the next try is in %g s", _TRY_AGAIN_S)
                 with self._changed:
                     self._failure = error

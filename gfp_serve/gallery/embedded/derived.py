@@ -1,6 +1,6 @@
 """Files made from a gallery's items so that it opens quickly: rows as arrays, vectors, and an index.
 
-They lie in a folder `derived-GENERATION` beside the database, with an inventory of their checksums. They are never the
+They lie in a folder `derived.GENERATION` beside the database, with an inventory of their checksums. They are never the
 source of truth: files that are missing, damaged, or made from another gallery are made again.
 
 Every byte is verified before it is used. `read_derived` verifies all files. When the next files are written, the rows
@@ -12,6 +12,7 @@ into the next files.
 
 import json
 import logging
+import secrets
 import shutil
 import zlib
 from collections.abc import Iterable
@@ -24,6 +25,7 @@ from jaxtyping import Int64
 
 from gfp_serve.errors import GalleryError
 from gfp_serve.files import sync_directory, sync_file
+from gfp_serve.gallery.embedded.copies import Copies
 from gfp_serve.gallery.embedded.derived_check import (
     FORMAT_VERSION,
     INVENTORY_FILE,
@@ -32,9 +34,10 @@ from gfp_serve.gallery.embedded.derived_check import (
     check_derived,
     damaged,
     derived_folders,
+    earlier_derived_folders,
 )
+from gfp_serve.gallery.embedded.distinct_index import DistinctIndex
 from gfp_serve.gallery.embedded.hnsw import HnswIndex
-from gfp_serve.gallery.embedded.index import Index
 from gfp_serve.gallery.embedded.ivf import IvfIndex
 from gfp_serve.gallery.embedded.rows import RowArrays, Rows
 from gfp_serve.gallery.embedded.schema import GalleryState
@@ -42,10 +45,14 @@ from gfp_serve.items import ServingKind
 
 _log = logging.getLogger(__name__)
 
-UNFINISHED_FOLDER = "derived.new"
+# While they are written, the folder's name begins with this. Each has a name of its own: if a gallery is dropped while
+# they are written, and another gets its name, the files do not mix.
+UNFINISHED = "derived.new"
 INDEX_FILE = "index.faiss"
 _VECTORS_FILE = "vectors.f32"
 _SEQS_FILE, _TEXTS_FILE, _ENDS_FILE, _REMOVED_FILE = "seqs.i64", "texts.utf8", "ends.i64", "removed.i64"
+# With an index: the number of each row's vector, if some are equal, and the vectors that it does not find.
+_COPIES_FILE, _MISSED_FILE = "copies.i64", "missed.i64"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +63,7 @@ class Derived:
     inventory: Inventory
     rows: Rows
     removed: Int64[np.ndarray, " num_removed"]  # rows whose items were removed before the files were written
-    index: Index | None
+    index: DistinctIndex | None
 
     @property
     def index_file(self) -> Path:
@@ -69,21 +76,24 @@ def write_derived(
     rows: Rows,
     num_rows: int,
     removed: Int64[np.ndarray, " num_removed"],
-    index: Index | None,
+    index: DistinctIndex | None,
     *,
+    unsuited: tuple[ServingKind, int] | None = None,
     before: Derived | None = None,
 ) -> Derived:
     """Write the files of a gallery's first rows, as they were at `state`, and map them into memory.
 
+    `unsuited` is the kind of index that did not suit this many items, if that is why there is none.
+
     `before` are earlier files whose rows are the first of these rows. Those rows are verified while they are copied.
     Raises `GalleryError` that names the earlier file if they are damaged; otherwise damage would get a new checksum.
     """
-    folder = gallery / UNFINISHED_FOLDER
-    shutil.rmtree(folder, ignore_errors=True)
+    folder = gallery / f"{UNFINISHED}-{secrets.token_hex(4)}"
     try:
-        inventory = _write_files(folder, state, rows, num_rows, removed, index, before)
+        inventory = _write_files(folder, state, rows, num_rows, removed, index, unsuited, before)
         finished = gallery / f"{PREFIX}{state.generation}"
-        shutil.rmtree(finished, ignore_errors=True)
+        if folder.exists():  # see UNFINISHED
+            shutil.rmtree(finished, ignore_errors=True)
         folder.rename(finished)
     except BaseException:
         # On a full disk, new items need the space.
@@ -95,7 +105,8 @@ def write_derived(
 
 def read_derived(gallery: Path, state: GalleryState) -> Derived | None:
     """Map the newest undamaged files of this gallery into memory and remove all others. None if there are none."""
-    shutil.rmtree(gallery / UNFINISHED_FOLDER, ignore_errors=True)
+    for leftover in (*gallery.glob(f"{UNFINISHED}*"), *earlier_derived_folders(gallery)):
+        shutil.rmtree(leftover, ignore_errors=True)
     found: Derived | None = None
     for folder in derived_folders(gallery):
         if found is None:
@@ -123,7 +134,8 @@ def _write_files(
     rows: Rows,
     num_rows: int,
     removed: Int64[np.ndarray, " num_removed"],
-    index: Index | None,
+    index: DistinctIndex | None,
+    unsuited: tuple[ServingKind, int] | None,
     before: Derived | None,
 ) -> Inventory:
     folder.mkdir(mode=0o700)
@@ -134,7 +146,7 @@ def _write_files(
         _ENDS_FILE: [arrays.ends],
     }
     kind: ServingKind = "exact" if index is None else index.kind
-    if kind != "hnsw":  # its index contains the vectors
+    if index is None or not _holds_all_vectors(kind, index.copies):
         pieces[_VECTORS_FILE] = (piece for _, piece in rows.vectors.pieces(0, num_rows))
     files = {}
     for name, its_pieces in pieces.items():
@@ -143,6 +155,9 @@ def _write_files(
         files[name] = _write_arrays(folder / name, its_pieces, earlier)
     files[_REMOVED_FILE] = _write_arrays(folder / _REMOVED_FILE, [removed])
     if index is not None:
+        if index.copies is not None:
+            files[_COPIES_FILE] = _write_arrays(folder / _COPIES_FILE, [index.copies.number_of_row])
+        files[_MISSED_FILE] = _write_arrays(folder / _MISSED_FILE, [index.missed])
         # Not by its name: FAISS does not report a disk that becomes full with the last bytes.
         with (folder / INDEX_FILE).open("wb") as opened:
             file = _SummedFile(opened)
@@ -158,6 +173,7 @@ def _write_files(
         kind,
         0 if index is None else index.default_effort,
         dict(sorted(files.items())),
+        *(unsuited or ()),
     )
     (folder / INVENTORY_FILE).write_text(json.dumps(inventory.to_json(), indent=1))
     for path in folder.iterdir():
@@ -209,14 +225,30 @@ def _open(folder: Path, inventory: Inventory) -> Derived:
         _mapped(folder / _ENDS_FILE, np.dtype("<i8")),
     )
     removed = _mapped(folder / _REMOVED_FILE, np.dtype("<i8"))
-    if inventory.serving_kind == "hnsw":
-        hnsw = HnswIndex.read(folder / INDEX_FILE, inventory.default_effort)
-        return Derived(folder, inventory, Rows.from_arrays(hnsw.vectors, arrays), removed, hnsw)
-    rows = Rows.from_arrays(_mapped(folder / _VECTORS_FILE, np.dtype("<f4")).reshape(num_rows, size), arrays)
-    if inventory.serving_kind == "exact":
+    kind = inventory.serving_kind
+    copies = Copies(_mapped(folder / _COPIES_FILE, np.dtype("<i8"))) if _COPIES_FILE in inventory.files else None
+    hnsw = HnswIndex.read(folder / INDEX_FILE, inventory.default_effort) if kind == "hnsw" else None
+    if hnsw is not None and _holds_all_vectors(kind, copies):
+        vectors = hnsw.vectors
+    else:
+        vectors = _mapped(folder / _VECTORS_FILE, np.dtype("<f4")).reshape(num_rows, size)
+    rows = Rows.from_arrays(vectors, arrays)
+    if kind == "exact":
         return Derived(folder, inventory, rows, removed, None)
-    ivf = IvfIndex.read(inventory.serving_kind, folder / INDEX_FILE, rows.vectors, inventory.default_effort)
-    return Derived(folder, inventory, rows, removed, ivf)
+    first_rows = None if copies is None else copies.first_rows
+    missed = np.array(_mapped(folder / _MISSED_FILE, np.dtype("<i8")))
+    index = DistinctIndex(
+        inner=hnsw or IvfIndex.read(kind, folder / INDEX_FILE, rows.vectors, first_rows, inventory.default_effort),
+        copies=copies,
+        missed=missed,
+        missed_vectors=rows.vectors.take(missed if first_rows is None else first_rows[missed]),
+    )
+    return Derived(folder, inventory, rows, removed, index)
+
+
+def _holds_all_vectors(kind: ServingKind, copies: Copies | None) -> bool:
+    """Whether an index contains the vector of every row, so that they are not written beside it."""
+    return kind == "hnsw" and copies is None
 
 
 def _mapped(file: Path, dtype: np.dtype[Any]) -> np.ndarray:

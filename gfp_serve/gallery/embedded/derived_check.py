@@ -4,15 +4,18 @@ import json
 import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from gfp_serve.errors import GalleryError
-from gfp_serve.gallery.embedded.schema import GalleryState
+from gfp_serve.gallery.embedded.lock import LOCK_FILE
+from gfp_serve.gallery.embedded.schema import DATABASE_FILE, GalleryState
 from gfp_serve.items import ServingKind
 
-PREFIX = "derived-"
+# No gallery can have such a name: the first release kept the default gallery in the folder that holds the others.
+PREFIX = "derived."
+_PREFIX_BEFORE = "derived-"
 INVENTORY_FILE = "manifest.json"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _CHUNK = 2**24
 
 
@@ -29,6 +32,9 @@ class Inventory:
     serving_kind: ServingKind
     default_effort: int  # of the index; see `Index`
     files: dict[str, list[int]]  # name -> bytes, crc32
+    # The kind that was made, and did not suit this many items; see `Unsuited`. Empty if none was.
+    unsuited_kind: ServingKind | Literal[""] = ""
+    unsuited_items: int = 0
 
     def to_json(self) -> dict[str, Any]:
         content = asdict(self)
@@ -46,8 +52,22 @@ class Inventory:
 
 def derived_folders(gallery: Path) -> list[Path]:
     """Folders of derived files, the newest first."""
-    found = [folder for folder in gallery.glob(f"{PREFIX}*") if folder.name.removeprefix(PREFIX).isdecimal()]
-    return sorted(found, key=lambda folder: int(folder.name.removeprefix(PREFIX)), reverse=True)
+    return _numbered(gallery, PREFIX)
+
+
+def earlier_derived_folders(gallery: Path) -> list[Path]:
+    """Folders of derived files of format 1, which are made again. Galleries can have their names, but have a lock."""
+    return [
+        folder
+        for folder in _numbered(gallery, _PREFIX_BEFORE)
+        if (folder / INVENTORY_FILE).exists()
+        and not any((folder / name).exists() for name in (LOCK_FILE, DATABASE_FILE))
+    ]
+
+
+def _numbered(gallery: Path, prefix: str) -> list[Path]:
+    found = [folder for folder in gallery.glob(f"{prefix}*") if folder.name.removeprefix(prefix).isdecimal()]
+    return sorted(found, key=lambda folder: int(folder.name.removeprefix(prefix)), reverse=True)
 
 
 def check_derived(folder: Path, state: GalleryState) -> Inventory:

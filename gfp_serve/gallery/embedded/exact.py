@@ -65,17 +65,18 @@ def in_order(found: Found, top_k: int) -> Found:
 def rerank(
     vectors: Vectors,
     queries: Float32[np.ndarray, "num_queries embedding_size"],
-    rows: Int64[np.ndarray, "num_queries num_candidates"],
+    candidates: Int64[np.ndarray, "num_queries num_candidates"],
     *,
-    num_rows: int,
+    first_rows: Int64[np.ndarray, " num_vectors"] | None,
     top_k: int,
 ) -> Found:
-    """Compare each query with the vectors of its own candidates `rows` and keep the nearest `top_k`.
+    """Compare each query with the vectors of its own `candidates` and keep the nearest `top_k`; −1 means no candidate.
 
-    All of them are among the first `num_rows` rows; row −1 means no candidate.
+    A candidate's vector lies at its place in `first_rows`; None means that its number is its row.
     """
+    rows = candidates if first_rows is None else np.where(candidates < 0, -1, first_rows[candidates])
     similarities = np.full(rows.shape, -np.inf, dtype=np.float32)
-    pieces = vectors.pieces(0, num_rows)
+    pieces = vectors.pieces(0, int(rows.max(initial=-1)) + 1)
     if len(pieces) == 1:  # always the case after rows were read from files
         _inner_products_by_idx(
             *map(faiss.swig_ptr, (similarities, queries, pieces[0][1], rows)), vectors.embedding_size, *rows.shape
@@ -84,7 +85,7 @@ def rerank(
         for query, ours, into in zip(queries, rows, similarities, strict=True):
             found = ours >= 0
             into[found] = vectors.take(ours[found]) @ query
-    return _pick((rows, similarities), (-similarities).argsort(axis=1)[:, :top_k])
+    return _pick((candidates, similarities), (-similarities).argsort(axis=1)[:, :top_k])
 
 
 def search_few(

@@ -1,12 +1,21 @@
-"""All galleries below one root folder. Each lies in a folder of its own: ROOT/NAME."""
+"""All galleries below one root folder. Each lies in a folder of its own: ROOT/NAME.
 
+No call waits for the work of another: not for the making of an index, not for files that are made or removed.
+"""
+
+import logging
 import shutil
 import threading
+import time
 import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from gfp_serve.errors import InvalidRequestError, NotWritableError
+from gfp_serve import open_files
+from gfp_serve.errors import GalleryError, GfpError, InvalidRequestError, NotWritableError, OverloadedError
 from gfp_serve.files import identity_of, sync_directory
 from gfp_serve.gallery.embedded.folders import gallery_folder
 from gfp_serve.gallery.embedded.gallery import FaissGallery
@@ -22,14 +31,22 @@ from gfp_serve.gallery.protocols import (
 )
 from gfp_serve.items import DEFAULT_GALLERY, IndexKind
 
+_log = logging.getLogger(__name__)
+
 # While a gallery is dropped, its folder has a name that no gallery can have. So a crash never leaves half a gallery.
 _DROPPED = ".dropped-"
 
 # Where galleries are restored before they get their names. What a crash leaves there is removed at the next start.
 RESTORING = ".restoring-"
+# How long `close` waits for indexes that are being made. FAISS cannot be interrupted, and what it makes is made again.
+_BUILDS_STOP_WITHIN_S = 2.0
 
 # Each gallery has open files and threads of its own.
-_MOST_GALLERIES = 256
+MOST_GALLERIES = 256
+# Files that a gallery with an index keeps open: 7 of its database and its lock, and 7 that are mapped into memory.
+FILES_OF_A_GALLERY = 14
+# Files that galleries leave to others: the process's own, connections, and what is opened for a short time.
+FILES_LEFT = 320
 
 
 class FolderGalleries(Galleries):
@@ -52,14 +69,17 @@ class FolderGalleries(Galleries):
         self._embedding_size = embedding_size
         self._durable = durable
         self._device = device
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # of the three below; nothing is waited for while it is held
         self._open: dict[str, FaissGallery] = {}
+        self._changing: set[str] = set()  # names of galleries that are being made or dropped
         self._foreign: dict[str, tuple[str, int]] = {}  # by name: encoder digest and embedding size
-        self._changing: set[str] = set()  # names of galleries that are being made
         try:
             if not root.exists():  # others need not know the galleries' names either
                 root.mkdir(mode=0o700, parents=True)
             self._root_identity = identity_of(root)
+            # Hidden folders are those of dropped galleries.
+            databases = sorted(root.glob(f"*/{DATABASE_FILE}"))
+            folders = [database.parent for database in databases if not database.parent.name.startswith(".")]
             self._open[DEFAULT_GALLERY] = FaissGallery.open_or_create(
                 gallery_folder(self._root, DEFAULT_GALLERY),
                 encoder_digest=encoder_digest,
@@ -68,10 +88,11 @@ class FolderGalleries(Galleries):
                 device=device,
             )
             for leftover in (*root.glob(f"{_DROPPED}*"), *root.glob(f"{RESTORING}*")):
-                shutil.rmtree(leftover, ignore_errors=True)
-            for database in sorted(root.glob(f"*/{DATABASE_FILE}")):
-                if database.parent.name not in self._open:
-                    self._add(database.parent)
+                _start(partial(shutil.rmtree, leftover, ignore_errors=True))
+            for folder in folders:
+                if folder.name not in self._open:
+                    _check_files(f"the {len(folders)} galleries in {root} cannot all be opened", GalleryError)
+                    self._add(folder)
         except BaseException:
             self.close()
             raise
@@ -92,11 +113,9 @@ class FolderGalleries(Galleries):
         with self._lock:
             if name in self._open or name in self._foreign or name in self._changing:
                 raise gallery_exists(name)
-            if len(self._open) >= _MOST_GALLERIES:
-                raise InvalidRequestError(
-                    f"there are {len(self._open)} galleries already, the most that one server can have; drop one, or "
-                    f"put the items into an existing gallery with an attribute to filter by."
-                )
+            _check_room(len(self._open.keys() | self._changing))
+            self._changing.add(name)
+        with self._until_changed(name):
             gallery = FaissGallery.create(
                 gallery_folder(self._root, name),
                 encoder_digest=self._encoder_digest,
@@ -128,23 +147,19 @@ class FolderGalleries(Galleries):
         with self._lock:
             if name in self._open or name in self._foreign or name in self._changing:
                 raise gallery_exists(name)
-            if len(self._open) + len(self._changing) >= _MOST_GALLERIES:
-                raise InvalidRequestError(
-                    f"there are {len(self._open)} galleries already, the most that one server can have; drop one first."
-                )
+            _check_room(len(self._open.keys() | self._changing))
+            self._changing.add(name)
+        with self._until_changed(name):
+            self._check_root()
             folder.rename(gallery_folder(self._root, name))
             sync_directory(self._root)
-            self._changing.add(name)
-        try:  # without the lock, because a large gallery takes seconds to open
             self._add(gallery_folder(self._root, name))
-        finally:
-            self._changing.discard(name)
         return self[name]
 
     def encoder_digests(self) -> dict[str, str]:
-        with self._lock:
-            digests = {name: gallery.encoder_digest for name, gallery in self._open.items()}
-            digests |= {name: encoder_digest for name, (encoder_digest, _) in self._foreign.items()}
+        # Copies, because others may change them meanwhile. A copy is made in one step.
+        digests = {name: gallery.encoder_digest for name, gallery in self._open.copy().items()}
+        digests |= {name: encoder_digest for name, (encoder_digest, _) in self._foreign.copy().items()}
         return dict(sorted(digests.items()))
 
     def drop(self, name: str) -> int:
@@ -153,20 +168,48 @@ class FolderGalleries(Galleries):
         with self._lock:
             if name in self._foreign:
                 self[name]
-            gallery = self._open.pop(name, None)
+            gallery = None if name in self._changing else self._open.get(name)
             if gallery is None:
                 raise no_such_gallery(name)
+            self._changing.add(name)
+        dropped = self._root / f"{_DROPPED}{uuid.uuid4().hex}"
+        with self._until_changed(name):
             num_items = len(gallery)
+            try:
+                gallery_folder(self._root, name).rename(dropped)
+            except OSError as error:
+                raise NotWritableError(
+                    f"the folder of the gallery {name!r} cannot be removed ({error.strerror}); check that it is where "
+                    f"it was, and the permissions of the folder that it is in."
+                ) from error
+            gallery.begin_to_close()
+            del self._open[name]
+        sync_directory(self._root)
+
+        def clean_up() -> None:
             gallery.close()
-            dropped = self._root / f"{_DROPPED}{uuid.uuid4().hex}"
-            gallery_folder(self._root, name).rename(dropped)
-            sync_directory(self._root)
-        shutil.rmtree(dropped, ignore_errors=True)
+            shutil.rmtree(dropped, ignore_errors=True)
+
+        _start(clean_up)
         return num_items
 
     def close(self) -> None:
+        """See `Galleries.close`. An index that is being made may go on for a while, but nothing comes of it."""
         for gallery in self._open.values():
-            gallery.close()
+            gallery.begin_to_close()
+        deadline = time.monotonic() + _BUILDS_STOP_WITHIN_S
+        for name, gallery in self._open.items():
+            if not gallery.close_within(max(0.0, deadline - time.monotonic())):
+                _log.warning("gallery=%s is closed while an index is made; it is made again at the next open", name)
+
+    @contextmanager
+    def _until_changed(self, name: str) -> Iterator[None]:
+        """Nobody else makes or drops a gallery of this name during the `with` block."""
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._changing.discard(name)
 
     def _check_root(self) -> None:
         """Raise `NotWritableError` if the folder of all galleries was moved or removed."""
@@ -183,3 +226,41 @@ class FolderGalleries(Galleries):
         else:
             self._foreign[folder.name] = (gallery.encoder_digest, gallery.embedding_size)
             gallery.close()
+
+
+def most_galleries() -> int:
+    """How many galleries one server can have, with the files that it may open."""
+    return max(1, min(MOST_GALLERIES, (open_files.limit() - FILES_LEFT) // FILES_OF_A_GALLERY))
+
+
+def _check_room(num_galleries: int) -> None:
+    """Raise `InvalidRequestError` if there are as many galleries as can be, or `OverloadedError` without files."""
+    instead = "drop one, or put the items into an existing gallery with an attribute to filter by"
+    if num_galleries >= MOST_GALLERIES:
+        raise InvalidRequestError(
+            f"there are {num_galleries} galleries already, the most that one server can have; {instead}."
+        )
+    if num_galleries >= most_galleries():
+        raise InvalidRequestError(
+            f"there are {num_galleries} galleries already, the most that a server can have that may open "
+            f"{open_files.limit()} files; {instead}. Or start the server with a higher limit: {_RAISE_LIMIT}."
+        )
+    _check_files("another gallery cannot be opened now", partial(OverloadedError, retry_after_s=10.0))
+
+
+def _check_files(what: str, error_type: Callable[[str], GfpError]) -> None:
+    """Raise an error if so many files are open that another gallery would take the last ones."""
+    limit = open_files.limit()
+    if open_files.num_open() + 2 * FILES_OF_A_GALLERY > limit:
+        raise error_type(
+            f"{what}: {open_files.num_open()} of the {limit} files are open that this process may open. Close "
+            f"connections, or raise the limit: {_RAISE_LIMIT}."
+        )
+
+
+_RAISE_LIMIT = "ulimit -Hn, LimitNOFILE= of systemd, or --ulimit nofile= of docker"
+
+
+def _start(work: Callable[[], object]) -> None:
+    """Let a thread do what nobody waits for, not even the end of the process."""
+    threading.Thread(target=work, name="gallery clean-up", daemon=True).start()

@@ -4,9 +4,10 @@ Searches run on a `View`, which never changes. One thread writes, makes the chan
 view. In the background, a `Settler` makes indexes and derived files from the items; they take over when they are ready.
 """
 
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -23,7 +24,7 @@ from gfp_serve.gallery.embedded.index import physical_memory
 from gfp_serve.gallery.embedded.item_codec import read_item, write_item
 from gfp_serve.gallery.embedded.item_store import ItemStore
 from gfp_serve.gallery.embedded.lock import usable_folder
-from gfp_serve.gallery.embedded.opening import make_folder, opened_store
+from gfp_serve.gallery.embedded.opening import make_folder, opened_store, remove_new_gallery
 from gfp_serve.gallery.embedded.schema import DATABASE_FILE, GalleryState
 from gfp_serve.gallery.embedded.settling import Settler
 from gfp_serve.gallery.embedded.view import View
@@ -82,12 +83,19 @@ class FaissGallery(Gallery):
     ) -> "FaissGallery":
         """Make an empty gallery in a new or empty folder, readable by its owner only.
 
-        Raises `GalleryError` if the folder contains anything else, even a gallery.
+        Raises `GalleryError` if the folder contains anything else, even a gallery. After an error, nothing is left.
         """
         with usable_folder(path):
+            was_there = path.exists()
             make_folder(path)
         new = GalleryState(encoder_digest, embedding_size, index_kind)
-        return cls._open(path, new=new, durable=durable, memory_bytes=memory_bytes, device=device)
+        try:
+            return cls._open(path, new=new, durable=durable, memory_bytes=memory_bytes, device=device)
+        except BaseException:
+            if not was_there:
+                with suppress(OSError):  # it is not empty if another process uses it
+                    path.rmdir()
+            raise
 
     @classmethod
     def open(
@@ -138,7 +146,12 @@ class FaissGallery(Gallery):
     ) -> "FaissGallery":
         with usable_folder(path), ExitStack() as undo:
             store = undo.enter_context(opened_store(path, new))
-            gallery = cls(path, store, durable=durable, memory_bytes=memory_bytes, device=device)
+            try:
+                gallery = cls(path, store, durable=durable, memory_bytes=memory_bytes, device=device)
+            except BaseException:
+                if new is not None:
+                    remove_new_gallery(path)
+                raise
             gallery._resources = undo.pop_all()
         return gallery
 
@@ -177,6 +190,7 @@ class FaissGallery(Gallery):
             generation=view.generation,
             num_bytes=view.rows.vectors.num_bytes + (0 if view.index is None else view.index.num_bytes),
             durable=self._durable,
+            unsuited_kind=self._settler.unsuited_kind,
         )
 
     def upsert(self, items: Sequence[Item]) -> int:
@@ -244,10 +258,26 @@ class FaissGallery(Gallery):
 
     def close(self) -> None:
         """See `Gallery.close`. Background work is abandoned; it starts again at the next open."""
+        self.close_within(None)
+
+    def begin_to_close(self) -> None:
+        """Let calls raise `ClosedError` from now on, and ask background work to stop, without waiting for it."""
         self._closed = True
-        self._background.close()
+        self._background.stop()
+
+    def close_within(self, timeout_s: float | None) -> bool:
+        """Do `close`, but wait for background work no longer than this; return whether it has ended.
+
+        If it has not, the folder stays locked until it has, or until the process ends.
+        """
+        self.begin_to_close()
+        has_ended = self._background.ended(timeout_s)
         self._writer.close()
-        self._resources.close()
+        if has_ended:
+            self._resources.close()
+        else:
+            threading.Thread(target=self.close, name="gallery closing", daemon=True).start()
+        return has_ended
 
     def _current_view(self) -> View:
         if self._is_stale:

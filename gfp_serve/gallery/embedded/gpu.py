@@ -4,6 +4,7 @@ import functools
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import faiss
@@ -11,7 +12,8 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
 from gfp_serve.errors import DeviceError
-from gfp_serve.gallery.embedded.exact import Found, rerank, search_exactly
+from gfp_serve.gallery.embedded.distinct_index import DistinctIndex, max_missed, numbers_missed
+from gfp_serve.gallery.embedded.exact import Found, search_exactly
 from gfp_serve.gallery.embedded.index import Index
 from gfp_serve.gallery.embedded.ivf import IvfIndex
 from gfp_serve.gallery.embedded.rows import Vectors
@@ -71,7 +73,7 @@ class _GpuIndex:
         if passing is not None:
             rows = np.where((rows >= 0) & passing[rows], rows, -1)
         if self._on_cpu is not None:
-            return rerank(self._vectors, queries, rows, num_rows=self.num_rows, top_k=top_k)
+            return self._on_cpu.rerank(queries, rows, top_k)
         if passing is None:
             return rows, similarities
         nearest = np.argsort(rows < 0, axis=1, kind="stable")[:, :top_k]
@@ -138,13 +140,13 @@ def copy_to_gpu(index: Index | None, vectors: Vectors, num_rows: int) -> Index |
     """Copy an index to the GPU. None means "exact": then the first rows are copied.
 
     HNSW stays on the CPU, because FAISS has no HNSW for GPUs. So does an index that the GPU does not take, for lack of
-    memory or because its codes are too many; a warning says so.
+    memory or because its codes are too many, and one that misses too much there; a warning says so.
     """
-    if not isinstance(index, IvfIndex) and (index is not None or num_rows == 0):
-        return index
     try:
-        if isinstance(index, IvfIndex):
-            return _GpuIndex(index.faiss_index, vectors, index)
+        if isinstance(index, DistinctIndex):
+            return _copy_of_index(index, vectors)
+        if index is not None or num_rows == 0:
+            return index
         flat = faiss.IndexFlatIP(vectors.embedding_size)
         for _, piece in vectors.pieces(0, num_rows):
             flat.add(piece)
@@ -153,6 +155,21 @@ def copy_to_gpu(index: Index | None, vectors: Vectors, num_rows: int) -> Index |
         kind = "exact" if index is None else index.kind
         _log.warning("the %s index of %d rows stays on the CPU, the GPU does not take it: %s", kind, num_rows, error)
         return index
+
+
+def _copy_of_index(index: DistinctIndex, vectors: Vectors) -> DistinctIndex:
+    if not isinstance(index.inner, IvfIndex):
+        return index
+    copied = _GpuIndex(index.inner.faiss_index, vectors, index.inner)
+    # A GPU computes codes with fewer digits, so it may miss other vectors.
+    first_rows = np.arange(copied.num_rows) if index.copies is None else index.copies.first_rows
+    missed = index.missed
+    for part in numbers_missed(copied, vectors, first_rows, np.arange(copied.num_rows)):
+        missed = np.union1d(missed, part)
+        if len(missed) > max_missed(copied.num_rows):
+            _log.warning("the %s index stays on the CPU: on the GPU it misses too many of its own items", index.kind)
+            return index
+    return replace(index, inner=copied, missed=missed, missed_vectors=vectors.take(first_rows[missed]))
 
 
 @functools.cache

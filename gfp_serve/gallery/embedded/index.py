@@ -18,7 +18,7 @@ from gfp_serve.items import Effort, ServingKind
 # Up to this many items, comparing with all of them takes no longer than a millisecond, and misses none.
 _EXACT_ROWS = 20_000
 # With fewer items, an index is slower than comparing with all of them, and FAISS cannot make one of very few.
-_LEAST_ROWS = 1000
+LEAST_ROWS = 1000
 
 # Neighbours of an item in HNSW's graph.
 HNSW_LINKS = 16
@@ -69,7 +69,7 @@ def choose_kind(
     On a GPU, which has no HNSW, "auto" compares with every item as long as they fit.
     """
     if asked in ("exact", "hnsw", "ivf_sq8", "ivf_pq"):
-        return "exact" if num_rows < _LEAST_ROWS else asked  # type: ignore[return-value]
+        return "exact" if num_rows < LEAST_ROWS else asked  # type: ignore[return-value]
     if num_rows < _EXACT_ROWS or (on_gpu and num_rows * 4 * embedding_size <= memory_bytes):
         return "exact"
     # With IVF, the vectors stay on the disk and are read as needed.

@@ -1,25 +1,33 @@
-"""How indexes are made and extended, and how thoroughly they have to search: this is measured on their own rows."""
+"""How indexes are made and extended, and how thoroughly they have to search: this is measured on their own vectors.
 
+An index that misses too much, however thoroughly it searches, is not used.
+"""
+
+from bisect import bisect_left
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import faiss
 import numpy as np
+from jaxtyping import Float32, Int64
 
+from gfp_serve.gallery.embedded.copies import Copies
+from gfp_serve.gallery.embedded.distinct_index import DistinctIndex, max_missed, numbers_missed
 from gfp_serve.gallery.embedded.exact import search_exactly
 from gfp_serve.gallery.embedded.hnsw import HnswIndex, empty_hnsw
-from gfp_serve.gallery.embedded.index import Index
+from gfp_serve.gallery.embedded.index import LEAST_ROWS, Index
 from gfp_serve.gallery.embedded.ivf import IvfIndex, trained_ivf
 from gfp_serve.gallery.embedded.rows import Vectors
 from gfp_serve.items import Effort, ServingKind
 
-# Rows that are added at a time. Between them, the building can be stopped.
-_ROWS_AT_ONCE = 8192
+# Vectors that are added at a time. Between them, the building can be stopped.
+_VECTORS_AT_ONCE = 512
 
 # The default effort of an index is the first of these that finds this share of the true ten nearest neighbours, for
 # queries that are not in the gallery. It depends more on the vectors than on their number.
-_IVF_EFFORTS = (1, 2, 4, 8, 12, 16, 20, 24, 32, 48, 64, 96, 128, 192, 256)
+_IVF_EFFORTS = (1, 2, 4, 8, 12, 16, 20, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
 _EFFORTS = {
     "hnsw": (16, 24, 32, 40, 48, 56, 64, 80, 96, 128, 192, 256, 384, 512, 768, 1024),
     "ivf_sq8": _IVF_EFFORTS,
@@ -28,84 +36,191 @@ _EFFORTS = {
 _SHARE_FOUND = 0.993
 _TUNING_QUERIES, _TUNING_NEIGHBOURS = 256, 10
 
+# When an index is extended, the new vectors are searched for, and for each of them this many others.
+_OTHERS_PER_NEW_VECTOR = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Unsuited:
+    """Why an index of this kind does not suit the rows, at the end of a sentence."""
+
+    kind: ServingKind
+    reason: str
+
+
+class _Stopped(Exception):  # noqa: N818  (not an error)
+    """The building was stopped."""
+
 
 def make_index(
     kind: ServingKind, vectors: Vectors, num_rows: int, *, should_stop: Callable[[], bool] = lambda: False
-) -> Index | None:
+) -> DistinctIndex | Unsuited | None:
     """Make an index of the first rows. None for "exact", which needs none, and if it was stopped."""
     if kind == "exact":
         return None
-    empty = empty_hnsw(vectors.embedding_size) if kind == "hnsw" else trained_ivf(kind, vectors, num_rows)
-    return _with_rows(kind, empty, vectors, num_rows, should_stop)
+    return _Building(kind, vectors, num_rows, should_stop).build(None)
 
 
 def extend_index(
-    kind: ServingKind, file: Path, vectors: Vectors, num_rows: int, *, should_stop: Callable[[], bool] = lambda: False
-) -> Index | None:
-    """Make an index from the one in this file and the rows that came after it. None if it was stopped.
+    file: Path,
+    before: DistinctIndex,
+    vectors: Vectors,
+    num_rows: int,
+    *,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> DistinctIndex | Unsuited | None:
+    """Make an index from `before`, which is in this file, and the rows that came after it. None if it was stopped.
 
     The file must have been verified: FAISS trusts it.
     """
-    return _with_rows(kind, faiss.read_index(str(file)), vectors, num_rows, should_stop)
+    building = _Building(before.kind, vectors, num_rows, should_stop)
+    return building.build(faiss.read_index(str(file)), before.missed)
 
 
-def _with_rows(
-    kind: ServingKind, made: Any, vectors: Vectors, num_rows: int, should_stop: Callable[[], bool]
-) -> Index | None:
-    """The index with all of the first rows. Its effort is measured before the last of them are added."""
-    num_held_out = min(_TUNING_QUERIES, num_rows // 4)
-    if not _add(made, vectors, num_rows - num_held_out, should_stop):
-        return None
-    index = _wrap(kind, made, vectors)
-    default_effort = _least_effort(index, vectors, num_rows, should_stop)
-    if not _add(made, vectors, num_rows, should_stop):
-        return None
-    index = _wrap(kind, made, vectors)
-    index.default_effort = default_effort
-    return index
+class _Building:
+    def __init__(self, kind: ServingKind, vectors: Vectors, num_rows: int, should_stop: Callable[[], bool]) -> None:
+        self._kind = kind
+        self._vectors = vectors
+        self._num_rows = num_rows
+        self._should_stop = should_stop
+        self._copies = Copies.find(vectors, num_rows)
+        self._first_rows = np.arange(num_rows) if self._copies is None else self._copies.first_rows
 
+    def build(
+        self, made: Any, missed_before: Int64[np.ndarray, " num_missed"] | None = None
+    ) -> DistinctIndex | Unsuited | None:
+        """Add what `made` has not; None means to begin. Its effort is measured before the last vectors are added."""
+        num_vectors = len(self._first_rows)
+        if num_vectors < LEAST_ROWS:
+            return Unsuited(
+                self._kind,
+                f"only {num_vectors} of its {self._num_rows} vectors differ, and an index needs {LEAST_ROWS}",
+            )
+        try:
+            if made is None and self._kind == "hnsw":
+                made = empty_hnsw(self._vectors.embedding_size)
+            elif made is None:
+                made = trained_ivf(self._kind, self._vectors, self._first_rows, self._should_stop)
+                self._go_on()
+            num_before = int(made.ntotal)
+            self._add(made, num_vectors - min(_TUNING_QUERIES, num_vectors // 4))
+            efforts = self._enough(self._wrap(made))
+            self._add(made, num_vectors)
+            index = self._wrap(made)
+            return self._checked(index, efforts, num_before, missed_before)
+        except _Stopped:
+            return None
 
-def _add(made: Any, vectors: Vectors, num_rows: int, should_stop: Callable[[], bool]) -> bool:
-    """Add vectors until there are this many; False if it was stopped."""
-    for start in range(int(made.ntotal), num_rows, _ROWS_AT_ONCE):
-        for _, piece in vectors.pieces(start, min(start + _ROWS_AT_ONCE, num_rows)):
-            if should_stop():
-                return False
-            made.add(piece)
-    return True
+    def _go_on(self) -> None:
+        if self._should_stop():
+            raise _Stopped
 
+    def _add(self, made: Any, num_vectors: int) -> None:
+        for start in range(int(made.ntotal), num_vectors, _VECTORS_AT_ONCE):
+            self._go_on()
+            made.add(self._vectors.take(self._first_rows[start : min(start + _VECTORS_AT_ONCE, num_vectors)]))
 
-def _wrap(kind: ServingKind, made: Any, vectors: Vectors) -> Index:
-    default_effort = _EFFORTS[kind][-1]
-    return HnswIndex(made, default_effort) if kind == "hnsw" else IvfIndex(kind, made, vectors, default_effort)
+    def _wrap(self, made: Any) -> Index:
+        default_effort = _EFFORTS[self._kind][-1]
+        if self._kind == "hnsw":
+            return HnswIndex(made, default_effort)
+        first_rows = None if self._copies is None else self._first_rows
+        return IvfIndex(self._kind, made, self._vectors, first_rows, default_effort)
 
+    def _enough(self, index: Index) -> tuple[int, ...]:
+        """The efforts that find 99.3 % of the true ten nearest neighbours, for two kinds of queries.
 
-def _least_effort(index: Index, vectors: Vectors, num_rows: int, should_stop: Callable[[], bool]) -> int:
-    """The least effort that finds 99.3 % of the true ten nearest neighbours, for two kinds of queries.
+        - Vectors that the index does not contain yet: real queries look like them. But they may all be of one action.
+        - Vectors moved in a random direction, as far as their tenth neighbour is away. These are of all actions, but a
+          little easier to find, because the index contains the vector.
+        """
+        draw = np.random.default_rng(0)
+        efforts = _EFFORTS[self._kind]
+        wanted = min(_TUNING_NEIGHBOURS, index.num_rows)
+        drawn = np.sort(draw.permutation(index.num_rows)[:_TUNING_QUERIES])
+        inside = self._vectors.take(self._first_rows[drawn])
+        noise = draw.standard_normal(inside.shape).astype(np.float32)
+        tenth = self._lowest(inside, index.num_rows, wanted)
+        noise *= np.sqrt(np.maximum(0, 2 - 2 * tenth)) / np.linalg.norm(noise, axis=1, keepdims=True)
+        moved = inside + noise
+        moved /= np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-6)
+        outside = self._vectors.take(self._first_rows[index.num_rows :][:_TUNING_QUERIES])
+        kinds = [queries for queries in (moved, outside) if len(queries)]
+        least = [self._lowest(queries, index.num_rows, wanted) for queries in kinds]
 
-    - Rows that the index does not contain yet: real queries look like them. But they may all be of one action.
-    - Items moved in a random direction, as far as their tenth neighbour is away. These are of all actions, but a little
-      easier to find, because the index contains the item.
-    """
-    draw = np.random.default_rng(0)
-    wanted = min(_TUNING_NEIGHBOURS, index.num_rows)
-    items = vectors.take(np.sort(draw.permutation(index.num_rows)[:_TUNING_QUERIES]))
-    _, similarities = search_exactly(vectors, items, start=0, end=index.num_rows, top_k=wanted)
-    noise = draw.standard_normal(items.shape).astype(np.float32)
-    noise *= np.sqrt(np.maximum(0, 2 - 2 * similarities[:, -1:])) / np.linalg.norm(noise, axis=1, keepdims=True)
-    moved = items + noise
-    moved /= np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-6)
-    held_out = vectors.take(np.arange(index.num_rows, num_rows))
-    kinds = [queries for queries in (moved, held_out) if len(queries)]
-    exact = [search_exactly(vectors, queries, start=0, end=index.num_rows, top_k=wanted)[1] for queries in kinds]
-    for effort in _EFFORTS[index.kind]:
-        if should_stop():
-            break
-        index.default_effort = effort
-        shares = []
-        for queries, similarities in zip(kinds, exact, strict=True):
-            _, found = index.search(queries, top_k=wanted, passing=None, share=1.0, effort=Effort())
-            shares.append(np.mean(found >= similarities[:, -1:] - 1e-6))  # equal similarities are as good
-        if min(shares) >= _SHARE_FOUND:
-            break
-    return index.default_effort
+        def is_enough(effort: int) -> bool:
+            self._go_on()
+            index.default_effort = effort
+            shares = []
+            for queries, lowest in zip(kinds, least, strict=True):
+                _, found = index.search(queries, top_k=wanted, passing=None, share=1.0, effort=Effort())
+                shares.append(np.mean(found >= lowest - 1e-6))  # equal similarities are as good
+            return bool(min(shares) >= _SHARE_FOUND)
+
+        return efforts[bisect_left(efforts, True, key=is_enough) :]
+
+    def _lowest(
+        self, queries: Float32[np.ndarray, "num_queries embedding_size"], num_vectors: int, top_k: int
+    ) -> Float32[np.ndarray, "num_queries 1"]:
+        """The similarity of the last of the `top_k` nearest of the first vectors, found exactly."""
+        end = int(self._first_rows[num_vectors - 1]) + 1
+        passing = None
+        if self._copies is not None:
+            passing = np.zeros(end, dtype=bool)
+            passing[self._first_rows[:num_vectors]] = True
+        _, similarities = search_exactly(self._vectors, queries, start=0, end=end, top_k=top_k, passing=passing)
+        return similarities[:, -1:]
+
+    def _checked(
+        self,
+        index: Index,
+        efforts: tuple[int, ...],
+        num_before: int,
+        missed_before: Int64[np.ndarray, " num_missed"] | None,
+    ) -> DistinctIndex | Unsuited:
+        """The index with the first of the efforts at which it finds nearly all vectors by themselves."""
+        missed: Int64[np.ndarray, " missed"] | None = None
+
+        def is_enough(effort: int) -> bool:
+            nonlocal missed
+            index.default_effort = effort
+            missed = self._missed(index, num_before, missed_before)
+            return missed is not None
+
+        # The first is nearly always enough.
+        if efforts and not is_enough(efforts[0]):
+            least = bisect_left(efforts, True, 1, key=is_enough)
+            if least < len(efforts):
+                is_enough(efforts[least])
+        if missed is not None:
+            vectors = self._vectors.take(self._first_rows[missed])
+            return DistinctIndex(inner=index, copies=self._copies, missed=missed, missed_vectors=vectors)
+        what = "of the items when they are searched for themselves" if efforts else "of the ten nearest neighbours"
+        return Unsuited(self._kind, f"an index of the kind {self._kind} misses too many {what}")
+
+    def _missed(
+        self, index: Index, num_before: int, missed_before: Int64[np.ndarray, " num_missed"] | None
+    ) -> Int64[np.ndarray, " missed"] | None:
+        """The vectors that the index does not find by themselves; None if they are too many.
+
+        If the index was extended, earlier vectors may be missed that were not before. If none of those that are drawn
+        is, the rest is taken to be as it was.
+        """
+        everything = np.arange(len(self._first_rows))
+        new = everything[num_before:]
+        if missed_before is not None and _OTHERS_PER_NEW_VECTOR * len(new) < num_before:
+            drawn = np.random.default_rng(num_before).permutation(num_before)[: _OTHERS_PER_NEW_VECTOR * len(new)]
+            lost = self._missed_of(index, np.setdiff1d(drawn, missed_before))
+            if lost is not None and not len(lost):
+                return self._missed_of(index, np.concatenate([missed_before, new]))
+        return self._missed_of(index, everything)
+
+    def _missed_of(self, index: Index, numbers: Int64[np.ndarray, " numbers"]) -> Int64[np.ndarray, " missed"] | None:
+        most = max_missed(len(self._first_rows))
+        missed = numbers[:0]
+        for part in numbers_missed(index, self._vectors, self._first_rows, numbers):
+            missed = np.concatenate([missed, part])
+            if len(missed) > most:
+                return None
+            self._go_on()
+        return missed

@@ -44,14 +44,26 @@ def opened_store(path: Path, new: GalleryState | None = None) -> Iterator[ItemSt
     """
     writable = os.access(path, os.W_OK)
     with locked_folder(path):
-        if new is not None:
-            # Under the lock: if two processes create a gallery, the second must not replace the first one's.
-            if (path / DATABASE_FILE).exists():
-                raise GalleryError(f"{path} contains a gallery already; open it, or name another folder.")
-            ItemStore.create(path, new)
-        check_log(path)
-        with closing(ItemStore.open(path, read_only=not writable)) as store:
+        # Under the lock: if two processes create a gallery, the second must not replace the first one's.
+        if new is not None and (path / DATABASE_FILE).exists():
+            raise GalleryError(f"{path} contains a gallery already; open it, or name another folder.")
+        try:
+            if new is not None:
+                ItemStore.create(path, new)
+            check_log(path)
+            store = ItemStore.open(path, read_only=not writable)
+        except BaseException:
+            if new is not None:
+                remove_new_gallery(path)
+            raise
+        with closing(store):
             yield store
+
+
+def remove_new_gallery(path: Path) -> None:
+    """Remove what `opened_store` made for a new gallery that cannot be opened. Half a gallery would be in the way."""
+    for name in (f"{DATABASE_FILE}-wal", f"{DATABASE_FILE}-shm", DATABASE_FILE, LOCK_FILE):
+        (path / name).unlink(missing_ok=True)
 
 
 def read_view(path: Path, store: ItemStore) -> tuple[Derived | None, View]:

@@ -15,9 +15,10 @@ from gfp_serve.errors import GalleryError
 from gfp_serve.gallery.embedded.change import Change
 from gfp_serve.gallery.embedded.derived import INDEX_FILE, Derived, remove_others, write_derived
 from gfp_serve.gallery.embedded.derived_check import check_derived, check_file
+from gfp_serve.gallery.embedded.distinct_index import DistinctIndex
 from gfp_serve.gallery.embedded.gpu import copy_to_gpu
 from gfp_serve.gallery.embedded.index import Index, choose_kind
-from gfp_serve.gallery.embedded.index_building import extend_index, make_index
+from gfp_serve.gallery.embedded.index_building import Unsuited, extend_index, make_index
 from gfp_serve.gallery.embedded.item_store import ItemStore
 from gfp_serve.gallery.embedded.opening import read_view
 from gfp_serve.gallery.embedded.rows import Rows
@@ -36,6 +37,12 @@ _NEW_ROWS, _NEW_SHARE, _NEW_SHARE_WITHOUT_INDEX = 8192, 0.01, 0.1
 # and many such rows slow down searches with many queries.
 _REMOVED_ROWS, _REMOVED_SHARE, _REMOVED_SHARE_WITHOUT_INDEX = 1024, 1 / 8, 1 / 64
 _ROWS_AT_ONCE = 65536
+# A kind of index that missed too much is tried again when there are this many times as many items.
+_TRY_AGAIN_ABOVE, _TRY_AGAIN_BELOW = 1.5, 0.5
+
+
+# A kind of index that missed too much, and the number of items that it was made of.
+_TooMuchMissed = tuple[ServingKind, int]
 
 
 @dataclass(slots=True)
@@ -45,6 +52,7 @@ class _Made:
     rows: Rows
     removed: Bool[np.ndarray, " num_rows"]
     index: Index | None
+    unsuited: _TooMuchMissed | None
     derived: Derived | None = None
 
 
@@ -63,6 +71,9 @@ class Settler:
         # Derived files whose rows are the first rows of the view. None if there are none.
         self._derived, view = read_view(folder, store)
         self.view = replace(view, index=self._on_device(view.index, view.rows))
+        self._unsuited: _TooMuchMissed | None = None
+        if self._derived is not None and self._derived.inventory.unsuited_kind:
+            self._unsuited = (self._derived.inventory.unsuited_kind, self._derived.inventory.unsuited_items)
 
     def publish(self, change: Change) -> None:
         """Show a change that has become durable."""
@@ -75,7 +86,12 @@ class Settler:
         num_new = now.num_rows - (0 if self._derived is None else self._derived.inventory.num_rows)
         share = _NEW_SHARE_WITHOUT_INDEX if now.index is None else _NEW_SHARE
         must_write = num_new > max(_NEW_ROWS, share * now.num_rows) and not self._store.is_read_only
-        return self._kind_for(now.num_items) != now.serving_kind or must_write or self._must_drop_removed(now)
+        return self._wanted_kind(now.num_items) != now.serving_kind or must_write or self._must_drop_removed(now)
+
+    @property
+    def unsuited_kind(self) -> ServingKind | None:
+        """The kind of index that is not used, because it missed too much. Searches compare with every item instead."""
+        return None if self._unsuited is None or self.view.serving_kind != "exact" else self._unsuited[0]
 
     def settle(self, writer: Writer[Change], should_stop: Callable[[], bool]) -> None:
         """Make the index and the files for the rows that are there now, and let them take over."""
@@ -100,7 +116,7 @@ class Settler:
 
     def _make_from_memory(self, now: View, state: GalleryState, should_stop: Callable[[], bool]) -> _Made:
         """Make them from the rows in memory. Raises `GalleryError` if a derived file that is used for it is damaged."""
-        kind = self._kind_for(now.num_items)
+        kind = self._wanted_kind(now.num_items)
         before = self._derived
         if self._must_drop_removed(now):
             if before is not None:
@@ -110,33 +126,46 @@ class Settler:
             for start in range(0, len(kept), _ROWS_AT_ONCE):
                 rows.extend(now.rows, kept[start : start + _ROWS_AT_ONCE])
             index = make_index(kind, rows.vectors, rows.num_rows, should_stop=should_stop)
-            return self._write(state, _Made(rows, np.zeros(len(kept), dtype=bool), index), None, should_stop)
+            return self._write(state, self._made(rows, np.zeros(len(kept), dtype=bool), index), None, should_stop)
         vectors, num_rows = now.rows.vectors, now.num_rows
-        if kind != "exact" and before is not None and now.serving_kind == kind:
+        if before is not None and before.index is not None and before.index.kind == kind:
             check_file(before.folder, before.inventory, INDEX_FILE)
-            index = extend_index(kind, before.index_file, vectors, num_rows, should_stop=should_stop)
+            index = extend_index(before.index_file, before.index, vectors, num_rows, should_stop=should_stop)
         else:
             if kind != "exact" and before is not None:
                 check_derived(before.folder, state)  # the index is made of their vectors
             index = make_index(kind, vectors, num_rows, should_stop=should_stop)
-        return self._write(state, _Made(now.rows, now.removed, index), before, should_stop)
+        return self._write(state, self._made(now.rows, now.removed, index), before, should_stop)
 
     def _make_from_items(self, state: GalleryState, should_stop: Callable[[], bool]) -> _Made:
         rows = Rows(state.embedding_size)
         for chunk in self._store.rows(up_to=state.last_seq):
             rows.append(chunk)
-        index = make_index(self._kind_for(rows.num_rows), rows.vectors, rows.num_rows, should_stop=should_stop)
-        return self._write(state, _Made(rows, np.zeros(rows.num_rows, dtype=bool), index), None, should_stop)
+        index = make_index(self._wanted_kind(rows.num_rows), rows.vectors, rows.num_rows, should_stop=should_stop)
+        return self._write(state, self._made(rows, np.zeros(rows.num_rows, dtype=bool), index), None, should_stop)
+
+    def _made(
+        self, rows: Rows, removed: Bool[np.ndarray, " num_rows"], index: DistinctIndex | Unsuited | None
+    ) -> _Made:
+        if isinstance(index, Unsuited):
+            _log.warning("the gallery %s is searched exactly: %s", self._folder, index.reason)
+            return _Made(rows, removed, None, (index.kind, len(removed) - int(np.count_nonzero(removed))))
+        # Without an index, the reason for that stays.
+        return _Made(rows, removed, index, self._unsuited if index is None else None)
 
     def _write(
         self, state: GalleryState, made: _Made, before: Derived | None, should_stop: Callable[[], bool]
     ) -> _Made:
         """Write derived files if that is worth it, and return the rows and the index that the files contain."""
         num_rows = len(made.removed)
-        is_worth_it = made.index is not None or num_rows > _NEW_ROWS
+        is_worth_it = made.index is not None or made.unsuited != self._unsuited or num_rows > _NEW_ROWS
         if is_worth_it and not self._store.is_read_only and not should_stop():
             removed = np.flatnonzero(made.removed)
-            made.derived = write_derived(self._folder, state, made.rows, num_rows, removed, made.index, before=before)
+            made.derived = write_derived(
+                *(self._folder, state, made.rows, num_rows, removed, made.index),
+                unsuited=made.unsuited,
+                before=before,
+            )
             made.rows, made.index = made.derived.rows, made.derived.index
         return made
 
@@ -159,6 +188,7 @@ class Settler:
             removed=removed,
             index=made.index,
         )
+        self._unsuited = made.unsuited
         if made.derived is not None:
             self._derived = made.derived
             self._store.forget_removed(state.generation)
@@ -169,9 +199,13 @@ class Settler:
         share = _REMOVED_SHARE if now.index is not None else _REMOVED_SHARE_WITHOUT_INDEX
         return now.num_rows - now.num_items > max(_REMOVED_ROWS, share * now.num_rows)
 
-    def _kind_for(self, num_items: int) -> ServingKind:
+    def _wanted_kind(self, num_items: int) -> ServingKind:
         state = self._store.state
-        return choose_kind(state.index_kind, num_items, state.embedding_size, self._memory_bytes, on_gpu=self._on_gpu)
+        kind = choose_kind(state.index_kind, num_items, state.embedding_size, self._memory_bytes, on_gpu=self._on_gpu)
+        if self._unsuited is not None and kind == self._unsuited[0]:
+            share = num_items / self._unsuited[1]
+            return "exact" if _TRY_AGAIN_BELOW <= share <= _TRY_AGAIN_ABOVE else kind
+        return kind
 
     def _on_device(self, index: Index | None, rows: Rows) -> Index | None:
         return copy_to_gpu(index, rows.vectors, rows.num_rows) if self._on_gpu else index

@@ -225,12 +225,12 @@ def test_the_row_that_says_what_a_gallery_is_can_be_made_again_but_not_guessed(f
 
 
 def test_damaged_derived_files_are_named_and_removed_and_the_items_stay(tmp_path):
-    folder = shutil.copytree(GOLDEN / "gallery-format-2", tmp_path / "gallery")
+    folder = shutil.copytree(GOLDEN / "gallery-format-2-derived-2-hnsw", tmp_path / "gallery")
     before = contents(folder)
-    overwrite(folder / "derived-11" / "texts.utf8", 5, b"!")
+    overwrite(folder / "derived.1" / "texts.utf8", 5, b"!")
     findings = check_gallery(folder)
     ((derived, why),) = findings.damaged_derived
-    assert (derived.name, findings.problems, findings.num_items) == ("derived-11", (), 11)
+    assert (derived.name, findings.problems, findings.num_items) == ("derived.1", (), 1004)
     assert "texts.utf8 is damaged" in why
     assert repair_gallery(folder).kept is None
     assert not derived.exists()

@@ -12,9 +12,11 @@ import pytest
 
 from gfp_serve.errors import DeviceError
 from gfp_serve.filters import AnyOf, Filter, Range
+from gfp_serve.gallery.embedded import index_building
 from gfp_serve.gallery.embedded.exact import search_exactly
 from gfp_serve.gallery.embedded.gallery import FaissGallery
 from gfp_serve.gallery.embedded.gpu import _resources
+from gfp_serve.gallery.embedded.hnsw import HnswIndex
 from gfp_serve.gallery.embedded.index import choose_kind
 from gfp_serve.gallery.embedded.rows import Vectors
 from gfp_serve.items import Effort, IndexKind, Item
@@ -201,6 +203,179 @@ def test_items_replaced_while_an_index_is_made_are_found_as_they_are(tmp_path, m
         assert len(gallery) == 2000
 
 
+def with_copies(share: float, *, spread: float = 0.0, number: int = 2600) -> np.ndarray:
+    """Clustered vectors. A share of them are one vector, moved by `spread`; of the rest, every tenth is there twice."""
+    vectors, draw = clustered(number, 5), np.random.default_rng(6)
+    copies = draw.permutation(number)[: int(share * number)]
+    rest = np.setdiff1d(np.arange(number), copies)
+    if share:
+        vectors[rest[10::10]] = vectors[rest[: len(rest[10::10])]]
+        vectors[copies] = vectors[copies[0]] + spread * draw.standard_normal((len(copies), SIZE))
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors
+
+
+def check_own_vectors(gallery: FaissGallery, vectors: dict[str, np.ndarray], where: Filter | None = None) -> None:
+    """Each item is found by its own vector; of those with equal vectors, the first is. Exact search says the same."""
+    queries = np.stack(list(vectors.values()))
+    _, first, which = np.unique(queries, axis=0, return_index=True, return_inverse=True)
+    firsts = [list(vectors)[row] for row in first[which.ravel()]]
+    # The few that pass a filter, and those that came after the index, are compared one by one, which rounds otherwise.
+    view = gallery._settler.view
+    by_index = where is None and view.index is not None and view.index.num_rows == view.num_rows
+    found = gallery.search(queries, top_k=1, where=where)
+    right = gallery.search(queries, top_k=1, where=where, effort=Effort(exact=True))
+    for expected, (ours,), (true,) in zip(firsts, found, right, strict=True):
+        assert ours.similarity > true.similarity - 1e-6
+        # Which of nearly equal vectors is nearest depends on rounding.
+        assert np.abs(vectors[ours.id] - vectors[expected]).max() < 1e-3
+        if by_index and np.array_equal(vectors[ours.id], vectors[expected]):
+            assert ours.id == expected
+    for row in range(0, len(queries), 100):
+        (((ours,),), ((true,),)) = (
+            gallery.search(queries[row][None], top_k=1, where=where, effort=Effort(exact=exact))
+            for exact in (False, True)
+        )
+        if np.array_equal(vectors[ours.id], vectors[true.id]):
+            assert (ours.id, ours.label) == (true.id, true.label)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("share", "spread"), [(0.0, 0.0), (0.3, 0.0), (0.5, 0.0), (0.9, 0.0), (0.5, 1e-7), (0.5, 1e-2)]
+)
+def test_every_item_is_found_by_its_own_vector_however_many_are_equal(tmp_path, kind, share, spread):
+    given = {str(row): vector for row, vector in enumerate(with_copies(share, spread=spread))}
+    with new_gallery(tmp_path / "g", kind) as gallery:
+        gallery.upsert([Item(id, vector, f"label-{int(id) % 7}") for id, vector in given.items()])
+        gallery.settle(60)
+        described = gallery.describe()
+        assert described.serving_kind == (kind if described.unsuited_kind is None else "exact")
+        if spread == 0 and share < 0.9:
+            assert described.serving_kind == kind
+        check_own_vectors(gallery, given)
+    with FaissGallery.open(tmp_path / "g") as gallery:
+        assert gallery.describe() == replace(described, is_building=False)
+        check_own_vectors(gallery, given)
+
+
+@pytest.mark.parametrize("kind", ["hnsw", "ivf_sq8", "ivf_pq"])
+def test_copies_are_found_in_the_order_in_which_they_came_while_items_come_and_go(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr("gfp_serve.gallery.embedded.settling._NEW_ROWS", 500)
+    vectors = with_copies(0.5, number=3000)
+    given = {str(row): vector for row, vector in enumerate(vectors)}
+    different, counts = np.unique(vectors, axis=0, return_counts=True)
+    copied = different[np.argmax(counts)]
+    half = Filter(must=(Range("row", below=1500),))
+
+    def upsert(ids: list[str]) -> None:
+        gallery.upsert([Item(id, given[id], f"label-{int(id) % 7}", {"row": float(id)}) for id in ids])
+
+    def check() -> None:
+        check_own_vectors(gallery, given)
+        passing = {id: vector for id, vector in given.items() if int(id) < 1500}
+        check_own_vectors(gallery, passing, half)
+        for where in (None, half):
+            found, right = (
+                gallery.search(copied[None], top_k=50, where=where, effort=Effort(exact=exact))[0]
+                for exact in (False, True)
+            )
+            assert [n.similarity for n in found] == pytest.approx([n.similarity for n in right], abs=1e-6)
+            equal = [id for id in order if np.array_equal(given[id], copied) and (not where or int(id) < 1500)]
+            assert [n.id for n in found] == equal[:50]
+
+    order = list(given)
+    with new_gallery(tmp_path / "g", kind) as gallery:
+        upsert(order[:2400])
+        gallery.settle(60)
+        upsert(order[2400:])
+        gallery.settle(60)  # the index was extended
+        assert gallery.describe().serving_kind == kind
+        check()
+        gone = order[:200:2]
+        gallery.delete(gone)
+        order, given = [id for id in order if id not in gone], {id: given[id] for id in given if id not in gone}
+        upsert(order[:100])
+        order = order[100:] + order[:100]
+        given = {id: given[id] for id in order}
+        check()
+        gallery.settle(60)
+        check()
+    with FaissGallery.open(tmp_path / "g") as gallery:
+        check()
+
+
+def test_what_an_index_misses_is_compared_with_every_query(tmp_path, monkeypatch):
+    real = index_building.numbers_missed
+
+    def as_if_missed(index, vectors, first_rows, numbers):
+        missed = {*np.concatenate([*real(index, vectors, first_rows, numbers)]).tolist(), 5, 70}
+        yield np.array(sorted(missed & {*numbers.tolist()}), dtype=np.int64)
+
+    def hidden(self, queries, *, top_k, **named):
+        rows, similarities = search(self, queries, top_k=top_k, **named)
+        is_hidden = np.isin(rows, [5, 70])
+        return np.where(is_hidden, -1, rows), np.where(is_hidden, np.float32(-np.inf), similarities)
+
+    search = HnswIndex.search
+    monkeypatch.setattr(index_building, "numbers_missed", as_if_missed)
+    monkeypatch.setattr(HnswIndex, "search", hidden)
+    with new_gallery(tmp_path / "g", "hnsw") as gallery:
+        gallery.upsert(items(range(2000)))
+        gallery.settle(60)
+    with FaissGallery.open(tmp_path / "g") as gallery:
+        assert gallery.describe().serving_kind == "hnsw"
+        found = gallery.search(VECTORS[[5, 70, 6]], top_k=3)
+        assert [each[0].id for each in found] == ["5", "70", "6"]
+        assert all(len({n.id for n in each}) == 3 for each in found)
+        gallery.delete(["5"])
+        assert gallery.search(VECTORS[5:6], top_k=1)[0][0].id != "5"
+
+
+def test_an_index_that_misses_too_much_is_not_used_and_that_is_said_and_remembered(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(index_building, "_SHARE_FOUND", 1.01)
+    with new_gallery(tmp_path / "g", "hnsw") as gallery:
+        gallery.upsert(items(range(2000)))
+        gallery.settle(60)
+        described = gallery.describe()
+        assert (described.serving_kind, described.unsuited_kind, described.is_building) == ("exact", "hnsw", False)
+        assert share_found(gallery, np.arange(NUM_ITEMS) < 2000) == 1
+    assert "is searched exactly: an index of the kind hnsw misses too many" in caplog.text
+    monkeypatch.undo()
+    caplog.clear()
+    with FaissGallery.open(tmp_path / "g") as gallery:
+        gallery.settle(60)
+        assert gallery.describe().unsuited_kind == "hnsw"
+        gallery.upsert(items(range(2000, 3001)))  # half as many again
+        gallery.settle(60)
+        assert (gallery.describe().serving_kind, gallery.describe().unsuited_kind) == ("hnsw", None)
+    assert caplog.text == ""
+
+
+def test_an_index_that_finds_earlier_items_no_more_after_it_was_extended_is_checked_as_a_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr("gfp_serve.gallery.embedded.settling._NEW_ROWS", 50)
+    monkeypatch.setattr("gfp_serve.gallery.embedded.settling._NEW_SHARE", 0.0)
+    real, checked = index_building.numbers_missed, []
+    lost: list[int] = []
+
+    def noted(index, vectors, first_rows, numbers):
+        checked.append(len(numbers))
+        missed = {*np.concatenate([*real(index, vectors, first_rows, numbers)]).tolist(), *lost}
+        yield np.array(sorted(missed & {*numbers.tolist()}), dtype=np.int64)
+
+    monkeypatch.setattr(index_building, "numbers_missed", noted)
+    with new_gallery(tmp_path / "g", "ivf_sq8") as gallery:
+        gallery.upsert(items(range(2000)))
+        gallery.settle(60)
+        gallery.upsert(items(range(2000, 2100)))
+        gallery.settle(60)
+        lost += range(0, 2000, 20)
+        gallery.upsert(items(range(2100, 2200)))
+        gallery.settle(60)
+        assert gallery.describe().serving_kind == "ivf_sq8"
+    assert checked == [2000, 800, 100, 800, 2200]
+
+
 def test_auto_goes_from_exact_to_hnsw_to_ivf_as_items_and_memory_have_it():
     gigabyte = 2**30
     assert choose_kind("auto", 19_999, 256, gigabyte) == "exact"
@@ -281,6 +456,7 @@ def test_copies_on_a_gpu_answer_what_the_index_answers(tmp_path, monkeypatch, gp
         expected = gallery.search(QUERIES, top_k=5)
         filtered = gallery.search(QUERIES, top_k=5, where=half)
     with FaissGallery.open(tmp_path / "g", device="cuda") as gallery:
+        gpu.asked.clear()  # whether the copy finds its own items
         assert [[n.id for n in each] for each in gallery.search(QUERIES, top_k=5)] == [
             [n.id for n in each] for each in expected
         ]
@@ -291,9 +467,10 @@ def test_copies_on_a_gpu_answer_what_the_index_answers(tmp_path, monkeypatch, gp
         assert "late" in {n.id for n in gallery.search(VECTORS[:1], top_k=2)[0]}
         gallery.upsert([replace(item, id=f"late-{item.id}") for item in items(range(NUM_ITEMS // 2))])
         gallery.settle(60)
+        gpu.asked.clear()
         found = gallery.search(VECTORS[:1], top_k=3)[0]
         assert {n.id for n in found} == {"late", items(range(1))[0].id, f"late-{items(range(1))[0].id}"}
-        assert (gallery.describe().serving_kind, len(gpu.asked)) == (kind, 3)
+        assert (gallery.describe().serving_kind, len(gpu.asked)) == (kind, 1)
 
 
 @pytest.mark.parametrize("kind", ["exact", "ivf_sq8", "ivf_pq"])
@@ -328,6 +505,7 @@ def test_more_neighbours_than_a_gpu_gives_are_found_on_the_cpu(tmp_path, gpu, ki
     with FaissGallery.open(filled(tmp_path / "g", kind)) as gallery:
         expected = gallery.search(QUERIES[:2], top_k=top_k + 1)
     with FaissGallery.open(tmp_path / "g", device="cuda") as gallery:
+        gpu.asked.clear()
         assert gallery.search(QUERIES[:2], top_k=top_k + 1) == expected
         assert gpu.asked == []
         gallery.search(QUERIES[:2], top_k=top_k)
@@ -337,6 +515,7 @@ def test_more_neighbours_than_a_gpu_gives_are_found_on_the_cpu(tmp_path, gpu, ki
 def test_more_lists_than_a_gpu_reads_are_read_on_the_cpu(tmp_path, monkeypatch, gpu):
     monkeypatch.setattr("gfp_serve.gallery.embedded.gpu._MOST_LISTS", 4)
     with FaissGallery.open(filled(tmp_path / "g", "ivf_sq8"), device="cuda") as gallery:
+        gpu.asked.clear()
         gallery.search(QUERIES, top_k=5, effort=Effort(nprobe=5))
         assert gpu.asked == []
         gallery.search(QUERIES, top_k=5, effort=Effort(nprobe=4))

@@ -21,7 +21,7 @@ import pytest
 from gfp_serve.errors import GalleryError, NotWritableError
 from gfp_serve.gallery.embedded.background import Background
 from gfp_serve.gallery.embedded.change import Change
-from gfp_serve.gallery.embedded.derived import UNFINISHED_FOLDER, write_derived
+from gfp_serve.gallery.embedded.derived import UNFINISHED, write_derived
 from gfp_serve.gallery.embedded.derived_check import derived_folders
 from gfp_serve.gallery.embedded.gallery import FaissGallery
 from gfp_serve.gallery.embedded.item_store import ItemStore
@@ -128,7 +128,7 @@ def test_every_answer_beside_writes_is_the_exact_one_of_a_moment_that_it_can_be_
     with new_gallery(folder, index_kind) as gallery:
         counts = beside.run(
             gallery,
-            num_places=600,
+            num_places=1000,
             enough=lambda changes, searches: changes >= 30 and searches >= 30,
             most=100,
             efforts=(beside.EXACT, beside.BY_INDEX),
@@ -174,9 +174,10 @@ def test_many_items_are_read_from_one_moment(folder, monkeypatch):
 
 def test_no_wrong_byte_in_any_file_makes_a_wrong_answer(tmp_path, caplog):
     caplog.set_level(logging.CRITICAL)
-    damaged = Damaged(tmp_path / "damage", index_kind="hnsw", num_places=NUM_ITEMS // 2)
+    damaged = Damaged(tmp_path / "damage", index_kind="hnsw", num_places=NUM_ITEMS)
     outcomes = {file: damaged.counts(file, 2) for file in [*damaged.files(), Path(LOG)]}
-    assert len(outcomes) == 8  # rows (3 files), removed rows, index and inventory; the database and its log
+    # Rows (4 files), removed rows, copies, index and inventory; the database and its log. The index misses nothing.
+    assert len(outcomes) == 10
     assert {file: counts["wrong"] for file, counts in outcomes.items()} == dict.fromkeys(outcomes, 0)
 
 
@@ -429,7 +430,7 @@ def test_a_disk_that_gets_full_with_any_derived_file_leaves_none_of_them(folder,
                 with pytest.raises(GalleryError, match="index could not be made"):
                     gallery.settle()
                 assert not derived_folders(folder), f"at {limit} bytes"
-                assert not (folder / UNFINISHED_FOLDER).exists()
+                assert not list(folder.glob(f"{UNFINISHED}*"))
                 assert gallery.search(vectors(1), top_k=1)[0][0].id == "clip-0"
                 gallery.upsert([Item("written", np.ones(SIZE, dtype=np.float32), str(limit))])
     with FaissGallery.open(folder) as gallery:
