@@ -73,6 +73,9 @@ class DistinctIndex:
             in_order(found, wanted), top_k, None if passing is None else passing[: self.num_rows]
         )
 
+    def num_compared(self, effort: Effort) -> int:
+        return self.inner.num_compared(effort) + len(self.missed)
+
     def write(self, write: Callable[[bytes], int]) -> None:
         self.inner.write(write)
 
