@@ -32,9 +32,17 @@ class Index(Protocol):
     is measured when the index is made.
     """
 
-    kind: ServingKind
-    num_rows: int
-    default_effort: int
+    @property
+    def kind(self) -> ServingKind:
+        """What searches it."""
+
+    @property
+    def num_rows(self) -> int:
+        """How many of the gallery's first rows it contains."""
+
+    @property
+    def default_effort(self) -> int:
+        """See above."""
 
     @property
     def num_bytes(self) -> int:
