@@ -17,7 +17,7 @@ from gfp_serve.gallery.embedded.copies import Copies
 from gfp_serve.gallery.embedded.distinct_index import DistinctIndex, max_missed, numbers_missed
 from gfp_serve.gallery.embedded.exact import search_exactly
 from gfp_serve.gallery.embedded.hnsw import HnswIndex, empty_hnsw
-from gfp_serve.gallery.embedded.index import LEAST_ROWS, Index
+from gfp_serve.gallery.embedded.index import LEAST_ROWS
 from gfp_serve.gallery.embedded.ivf import IvfIndex, trained_ivf
 from gfp_serve.gallery.embedded.rows import Vectors
 from gfp_serve.items import Effort, ServingKind
@@ -120,14 +120,14 @@ class _Building:
             self._go_on()
             made.add(self._vectors.take(self._first_rows[start : min(start + _VECTORS_AT_ONCE, num_vectors)]))
 
-    def _wrap(self, made: Any) -> Index:
+    def _wrap(self, made: Any) -> HnswIndex | IvfIndex:
         default_effort = _EFFORTS[self._kind][-1]
         if self._kind == "hnsw":
             return HnswIndex(made, default_effort)
         first_rows = None if self._copies is None else self._first_rows
         return IvfIndex(self._kind, made, self._vectors, first_rows, default_effort)
 
-    def _enough(self, index: Index) -> tuple[int, ...]:
+    def _enough(self, index: HnswIndex | IvfIndex) -> tuple[int, ...]:
         """The efforts that find 99.3 % of the true ten nearest neighbours, for two kinds of queries.
 
         - Vectors that the index does not contain yet: real queries look like them. But they may all be of one action.
@@ -173,7 +173,7 @@ class _Building:
 
     def _checked(
         self,
-        index: Index,
+        index: HnswIndex | IvfIndex,
         efforts: tuple[int, ...],
         num_before: int,
         missed_before: Int64[np.ndarray, " num_missed"] | None,
@@ -199,7 +199,7 @@ class _Building:
         return Unsuited(self._kind, f"an index of the kind {self._kind} misses too many {what}")
 
     def _missed(
-        self, index: Index, num_before: int, missed_before: Int64[np.ndarray, " num_missed"] | None
+        self, index: HnswIndex | IvfIndex, num_before: int, missed_before: Int64[np.ndarray, " num_missed"] | None
     ) -> Int64[np.ndarray, " missed"] | None:
         """The vectors that the index does not find by themselves; None if they are too many.
 
@@ -215,7 +215,9 @@ class _Building:
                 return self._missed_of(index, np.concatenate([missed_before, new]))
         return self._missed_of(index, everything)
 
-    def _missed_of(self, index: Index, numbers: Int64[np.ndarray, " numbers"]) -> Int64[np.ndarray, " missed"] | None:
+    def _missed_of(
+        self, index: HnswIndex | IvfIndex, numbers: Int64[np.ndarray, " numbers"]
+    ) -> Int64[np.ndarray, " missed"] | None:
         most = max_missed(len(self._first_rows))
         missed = numbers[:0]
         for part in numbers_missed(index, self._vectors, self._first_rows, numbers):

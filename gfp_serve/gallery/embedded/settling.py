@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from jaxtyping import Bool
@@ -159,10 +160,12 @@ class Settler:
         """Write derived files if that is worth it, and return the rows and the index that the files contain."""
         num_rows = len(made.removed)
         is_worth_it = made.index is not None or made.unsuited != self._unsuited or num_rows > _NEW_ROWS
+        # A copy on a GPU is made later, of what the files contain.
+        index = cast(DistinctIndex | None, made.index)
         if is_worth_it and not self._store.is_read_only and not should_stop():
             removed = np.flatnonzero(made.removed)
             made.derived = write_derived(
-                *(self._folder, state, made.rows, num_rows, removed, made.index),
+                *(self._folder, state, made.rows, num_rows, removed, index),
                 unsuited=made.unsuited,
                 before=before,
             )
