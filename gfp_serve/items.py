@@ -112,13 +112,13 @@ def check_item(item: Item) -> None:
     """
     if not (is_text(item.id) and 1 <= len(item.id) <= MAX_ID_LENGTH):
         if not is_text(item.id):
-            raise InvalidRequestError(f"the id of an item is {_shown(item.id)}; {_TEXT}.")
+            raise InvalidRequestError(f"the id of an item, {_shown(item.id)}, {_TEXT}.")
         shown = f"{item.id[:40]}…" if item.id else ""
         raise InvalidRequestError(
             f"the item id {shown!r} has {len(item.id)} characters; an id has 1 to {MAX_ID_LENGTH}."
         )
     if not is_text(item.label):
-        raise InvalidRequestError(f"the label of item {quoted(item.id)} is {_shown(item.label)}; {_TEXT}.")
+        raise InvalidRequestError(f"the label of item {quoted(item.id)} {_TEXT}.")
     check_attributes(item.id, item.attributes)
     if item.source is not None:
         check_source(item.source)
@@ -143,7 +143,7 @@ def check_attributes(id: str, attributes: Mapping[str, Any]) -> None:
 def check_source(source: Source) -> None:
     """Raise `InvalidRequestError` for a recording or seconds that cannot be."""
     if not is_text(source.recording):
-        raise InvalidRequestError(f"the recording of its source is {_shown(source.recording)}; {_TEXT}.")
+        raise InvalidRequestError(f"the recording of its source, {_shown(source.recording)}, {_TEXT}.")
     if not 1 <= len(source.recording) <= MAX_RECORDING_LENGTH:
         raise InvalidRequestError(
             f"the recording of its source has {len(source.recording)} characters; the name of a recording has 1 to "
@@ -152,12 +152,12 @@ def check_source(source: Source) -> None:
     start, end = source.start_s, source.end_s
     if not (_is_number(start) and _is_number(end) and 0 <= start <= end):
         raise InvalidRequestError(
-            f"its source starts at {_shown(start)} s and ends at {_shown(end)} s; both are finite seconds from the "
+            f"its source starts at {_seconds(start)} s and ends at {_seconds(end)} s; both are finite seconds from the "
             f"start of the recording, and the end is not before the start."
         )
 
 
-_TEXT = "it must be text, without lone surrogates"
+_TEXT = "cannot be encoded as UTF-8; send text without lone surrogates"
 
 
 def is_text(value: object) -> bool:
@@ -192,6 +192,10 @@ def _num_bytes(item: Item) -> int:
     if item.source is not None:
         texts.append(item.source.recording)
     return sum(len(text) if text.isascii() else len(text.encode()) for text in texts)
+
+
+def _seconds(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else _shown(value)
 
 
 def _shown(value: object) -> str:
