@@ -274,13 +274,19 @@ def table(out: Path) -> None:
     """Print the report as Markdown: the mean over seeds, and the largest distance from it."""
     report = json.loads(out.read_text())
     console = Console(width=250, soft_wrap=True)
-    console.print("| learned from | clips/s | equal | steps | clean | window | rest |")
-    console.print("|---|---|---|---|---|---|---|")
+    console.print("| learned from | clips/s | equal | steps | seeds | clean | window | rest |")
+    console.print("|---|---|---|---|---|---|---|---|")
     means = report["pose statistics"]["means"]
-    console.print("| nothing: pose statistics | | | | " + " | ".join(f"{means[each]:.1f}" for each in CHANGES) + " |")
+    console.print("| nothing: pose statistics | | | | | " + " | ".join(f"{means[each]:.1f}" for each in CHANGES) + " |")
     for name, equal, rows in _rows(report):
         speed = report["clips_per_s"].get(name)
-        cells = [name, "" if speed is None else f"{speed:.0f}", equal, f"{rows[0]['steps'][-1]:,}"]
+        cells = [
+            name,
+            "" if speed is None else f"{speed:.0f}",
+            equal,
+            " and ".join(f"{steps:,}" for steps in rows[0]["steps"]),
+            str(len(rows)),
+        ]
         cells += [_spread([row["means"][change] for row in rows]) for change in CHANGES]
         console.print("| " + " | ".join(cells) + " |")
 
@@ -296,7 +302,8 @@ def _rows(report: dict[str, Any]) -> list[tuple[str, str, list[dict[str, Any]]]]
 
 def _spread(values: list[float]) -> str:
     middle = mean(values)
-    return f"{middle:.1f} ± {max(abs(value - middle) for value in values):.1f}"
+    spread = f" ± {max(abs(value - middle) for value in values):.1f}" if len(values) > 1 else ""
+    return f"{middle:.1f}{spread}"
 
 
 @main.command()
