@@ -194,14 +194,14 @@ def test_a_data_set_whose_arrays_are_zeros_without_end_is_refused(tmp_path, monk
 
 
 def test_names_that_no_message_takes_are_escaped(tmp_path):
-    assert clip("walk\udce9", label="\ud800 x", subject="ü\udc00", description="é").name == "walk\\udce9"
+    assert clip("Z\udce9", label="\ud800 x", subject="ü\udc00", description="é").name == "Z\\udce9"
     assert clip(label="\ud800 x").label == "\\ud800 x"
     assert clip(description="é").description == "é"
 
 
 def test_a_file_whose_name_is_not_unicode_gives_names_that_can_be_sent(tmp_path):
-    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/walk\xe9.npz"))
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/Z\xe9.npz"))
     write_clip_file(path, [clip()])
     (found,) = find_named_files([tmp_path])
-    assert found.name == "walk\\udce9"
+    assert found.name == "Z\\udce9"
     assert [each.name for each in read_clips(found.path)] == ["walk"]
