@@ -17,6 +17,7 @@ from gfp_serve.bundle import Bundle
 from gfp_serve.client import AsyncClient, Client, ClipItem
 from gfp_serve.config import Limits, ServeConfig, is_loopback
 from gfp_serve.errors import UnavailableError
+from gfp_serve.items import MAX_ITEM_BYTES
 from gfp_serve.layouts import NTU25
 from gfp_serve.preprocess import SampleConfig
 from gfp_serve.server import SERVICES
@@ -106,6 +107,7 @@ async def test_reflection_lists_our_services_and_health(tmp_path):
     assert set(SERVICES) == {
         "gfp_serve.v1.EmbeddingService",
         "gfp_serve.v1.GalleryService",
+        "gfp_serve.v1.SnapshotService",
         "gfp_serve.v1.StreamService",
         "inference.GRPCInferenceService",
     }
@@ -232,7 +234,9 @@ def test_a_limit_of_zero_is_refused(name):
 
 @pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Limits)])
 def test_every_limit_fits_into_the_message_for_clients_or_is_refused(name):
-    Limits(**{name: 2**31 - 1})
-    embedding_pb2.Limits(**{name: 2**31 - 1})
-    with pytest.raises(ValueError, match=f"--{name.replace('_', '-')} is 2147483648"):
-        Limits(**{name: 2**31})
+    # What an item may be is the same for all ways in, so this limit is lower.
+    most = MAX_ITEM_BYTES if name == "max_item_bytes" else 2**31 - 1
+    Limits(**{name: most})
+    embedding_pb2.Limits(**{name: most})
+    with pytest.raises(ValueError, match=f"--{name.replace('_', '-')} is {most + 1}"):
+        Limits(**{name: most + 1})

@@ -722,7 +722,10 @@ def same_place(new_place: Callable[[], Opener]) -> Opener:
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
 finite = st.floats(allow_nan=False, allow_infinity=False)
 attributes = st.dictionaries(text, text | st.booleans() | finite | st.lists(text, max_size=3), max_size=3)
-sources = st.none() | st.builds(Source, text, finite, finite)
+seconds = st.floats(min_value=0, allow_nan=False, allow_infinity=False)
+sources = st.none() | st.builds(
+    lambda recording, times: Source(recording, *sorted(times)), text.filter(len), st.tuples(seconds, seconds)
+)
 drafts = st.lists(st.tuples(text.filter(len), directed.map(np.float32), text, attributes, sources), max_size=8)
 
 
