@@ -254,7 +254,9 @@ def _read_files(path: Path) -> dict[str, bytes]:
         with open_archive(path) as archive:
             return {name: read_member(archive, name, at_most=most) for name, most in _FILES.items()}
     except _DAMAGE as error:
-        which = f"{Path(error.filename).name}: " if isinstance(error, OSError) and path.is_dir() else ""
+        which = (
+            f"{Path(error.filename).name}: " if isinstance(error, OSError) and error.filename and path.is_dir() else ""
+        )
         raise BundleError(
             f"{path} is not a bundle (a folder or zip with {', '.join(_FILES)}): {which}{words_of(error)}"
         ) from error

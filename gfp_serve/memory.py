@@ -35,10 +35,13 @@ class MemoryReturn:
         self._least = resident_pages()
 
     def give_back(self) -> None:
-        """Give back what is free, if the process has grown since this was last done."""
+        """Give back what is free, if the process is larger than it once was.
+
+        Not "than it was the last time": a peak may have lasted that long.
+        """
         if CAN_GIVE_BACK and resident_pages() > _GROWTH * self._least:
             _LIBC.malloc_trim(0)
-            self._least = resident_pages()
+            self._least = min(self._least, resident_pages())
 
 
 def resident_pages() -> int:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from gfp_serve import __version__, open_files
@@ -39,6 +39,7 @@ from gfp_serve.service.access import Access, Tokens
 from gfp_serve.service.access_log import AccessLog
 from gfp_serve.service.deployment import Deployment, Switch
 from gfp_serve.service.guard import Guard
+from gfp_serve.service.health import NOT_SERVING, SERVING, HealthServicer
 from gfp_serve.service.metrics import Metrics
 from gfp_serve.service.metrics_port import expose_metrics
 from gfp_serve.service.open_places import OpenPlaces
@@ -62,6 +63,9 @@ _OTHER_CALLS = 64
 
 # Peaks last for less time than this, and memory must go back within a minute after one.
 _GIVE_BACK_EACH_S = 15.0
+
+# Turns are short, so there is room again soon.
+_LONGEST_WAIT_S = 5.0
 
 # While searches keep their threads busy, the event loop waits for the interpreter's lock this long at a time. Python's
 # own 5 ms made an echo between two threads, beside two busy ones, take five times as long as 1 ms does.
@@ -99,6 +103,8 @@ class Server:
             config.max_admitted_neighbours,
             what="neighbours (or what takes as long to find) wait for their turn",
             setting="--max-admitted-neighbours",
+            # What light work measures says little about heavy work.
+            longest_wait_s=_LONGEST_WAIT_S,
         )
         self._turns = Turns(num_threads, room)
         self._access_log = AccessLog(config.access_log, config.audit_log)
@@ -119,7 +125,7 @@ class Server:
         if config.trace_to is not None:
             tracer, self._stop_tracing = trace_calls(config.trace_to, SERVICES)
             interceptors.insert(0, tracer)
-        self._health = health.aio.HealthServicer()
+        self._health = HealthServicer(("", *SERVICES))
         # The guard refuses with a clear error. This also bounds calls whose messages have not reached it yet, and
         # leaves room for those that the guard is about to end.
         max_answered_calls = config.max_calls + 2 * _OTHER_CALLS
@@ -142,8 +148,6 @@ class Server:
 
         Raises `UnavailableError` when the server cannot listen on the address.
         """
-        for service in ("", *SERVICES):
-            await self._health.set(service, health_pb2.HealthCheckResponse.NOT_SERVING)
         host = bare_host(self._config.host)
         host = f"[{host}]" if ":" in host else host
         try:
@@ -169,8 +173,7 @@ class Server:
         self._giving_back = asyncio.create_task(_give_memory_back(), name="memory")
         await self.deployment.prepare()
         self._describe()
-        for service in ("", *SERVICES):
-            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        self._health.say(SERVING)
         self._is_ready = True
         if self._config.snapshot_every_h:
             self._schedule = asyncio.create_task(
@@ -187,7 +190,7 @@ class Server:
         was_ready, self._is_ready = self._is_ready, False
         if self._schedule is not None:
             self._schedule.cancel()
-        await self._health.enter_graceful_shutdown()
+        self._health.say(NOT_SERVING)
         if was_ready:
             await asyncio.sleep(self._config.notice_s)
         self.deployment.streams.close()

@@ -25,7 +25,7 @@ def loss_curves(steps: Integer[np.ndarray, " logged"], terms: Mapping[str, Float
     axes.grid(alpha=0.25, linewidth=0.5)
     axes.spines[["top", "right"]].set_visible(False)
     if terms:
-        axes.legend(loc="upper right", frameon=False, fontsize=9)  # to look for the best place takes seconds
+        axes.legend(loc="upper right", frameon=False, fontsize=9)  # looking for the best place takes seconds
     return figure
 
 

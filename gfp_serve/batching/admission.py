@@ -1,6 +1,7 @@
 """Admission: a bounded amount of work that waits or is done. What has no room is refused at once."""
 
 import asyncio
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,15 +10,17 @@ from gfp_serve.errors import ClosedError, OverloadedError
 
 class Admission:
     """Room for `most` units of work. `what` says in errors what waits, and `setting` which option gives it more room.
+    Nobody is told to come back later than after `longest_wait_s`.
 
     Used inside one event loop.
     """
 
-    def __init__(self, most: int, *, what: str, setting: str) -> None:
+    def __init__(self, most: int, *, what: str, setting: str, longest_wait_s: float = math.inf) -> None:
         self.admitted = 0
         self.most = most
         self._what = what
         self._setting = setting
+        self._longest_wait_s = longest_wait_s
         self._left = asyncio.Event()
         self._closed = False
         self._seconds_per_unit = 0.0
@@ -36,7 +39,7 @@ class Admission:
             raise OverloadedError(
                 f"{self.admitted} {self._what}, and {amount} more would pass the limit of {self.most - leave}; try "
                 f"again later, or raise {self._setting}.",
-                retry_after_s=max(0.1, self.admitted * self._seconds_per_unit),
+                retry_after_s=min(self._longest_wait_s, max(0.1, self.admitted * self._seconds_per_unit)),
             )
         self.admitted += amount
         try:

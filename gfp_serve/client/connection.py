@@ -54,7 +54,7 @@ CHANNEL_OPTIONS: list[tuple[str, Any]] = [
     *_SIGN_OF_LIFE,
 ]
 
-# With which lines of the server's file of tokens begin.
+# The first word of a line in the server's file of tokens.
 _ROLES = ("read", "write", "admin")
 
 

@@ -40,7 +40,7 @@ class Clip:
     def __post_init__(self) -> None:
         for name in ("name", "label", "subject", "description"):
             text = getattr(self, name)
-            if text is not None and not text.isascii():
+            if isinstance(text, str) and not text.isascii():  # of other types, others say what is wrong
                 object.__setattr__(self, name, sayable(text))
 
 

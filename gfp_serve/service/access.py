@@ -6,6 +6,7 @@ import logging
 import os
 import re
 from collections.abc import Iterable
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast, get_args
@@ -87,6 +88,7 @@ class Tokens:
 
     def name_of(self, token: str) -> str | None:
         """The name of a token's holder; None if the token is not in the file."""
+        self._follow()
         found = self._find(token)
         return None if found is None else found.name
 
@@ -154,6 +156,10 @@ class Access:
                 else f"no role may call {name}."
             )
 
+    def identity(self, authorization: str | None) -> str | None:
+        """The same for all calls of one token, however its header is written; None on servers without tokens."""
+        return _digest(_token_of(authorization)).hex() if self._tokens is not None else None
+
     def name_of(self, authorization: str | None) -> str | None:
         """How logs call the holder of the token in the header; None for a token that the server does not know."""
         token = _token_of(authorization)
@@ -172,10 +178,13 @@ class Access:
                 )
 
 
+# In a call that the guard let through: the identity of its caller, if the server has tokens.
+CALLER: ContextVar[str | None] = ContextVar("caller", default=None)
+
+
 def caller_of(context: Any) -> str:
-    """Who makes a call, as far as turns between callers go: the holder of a token, or else an address."""
-    metadata = dict(context.invocation_metadata() or ())
-    return str(metadata.get("authorization") or context.peer().rpartition(":")[0])
+    """Who makes a call, as far as turns between callers go: the holder of a known token, or else an address."""
+    return CALLER.get() or str(context.peer().rpartition(":")[0])
 
 
 def _token_of(authorization: str | None) -> str:

@@ -1,4 +1,4 @@
-"""The access log has a line for each call that the metrics count, the audit log one for each that may change something.
+"""The access log has a line for each call that the metrics count, the audit log for each that may change something.
 
 A line says who called what, with which sizes, how it ended and how long it took. It never has a token. The server's own
 log has the same at the level debug.
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status
 
@@ -27,8 +28,15 @@ MAX_STRANGERS_PER_SECOND = 10
 # Of a name or id that a caller chose, which may be as long as a message.
 _MAX_NAME_LENGTH = 256
 
+# A reply of at most this many bytes is read in less than a millisecond.
+_FEW_BYTES = 2**15
+
 # Numbers of requests and replies that lines show as they are.
 _SHOWN = ("top_k", "num_neighbours", "num_deleted", "num_items", "generation")
+# Calls that need the role admin and change nothing.
+_READS_OF_ADMINS = ("gfp_serve.v1.SnapshotService/ListSnapshots", "gfp_serve.v1.SnapshotService/ReadSnapshot")
+# Names of requests about snapshots, beside the gallery.
+_NAMES = {"name": "snapshot", "into": "into"}
 _TIMES = ("queue", "preprocess", "inference", "search")
 
 
@@ -63,7 +71,7 @@ class AccessLog:
         _log.debug("%s", " ".join(f"{name}={_as_word(value)}" for name, value in facts.items()), extra=facts)
         if self._access is not None:
             self._access.write(facts)
-        if self._audit is not None and not by_stranger and RULES.get(rpc, "read") != "read":
+        if self._audit is not None and not by_stranger and _may_change(rpc):
             self._audit.write({**facts, "ids": [_shortened(each) for each in ids]} if ids else facts)
 
     def _has_room_for_stranger(self) -> bool:
@@ -77,6 +85,10 @@ class AccessLog:
         return False
 
 
+def _may_change(rpc: str) -> bool:
+    return RULES.get(rpc, "read") != "read" and rpc not in _READS_OF_ADMINS
+
+
 class Call:
     """What the log says of one call. It is filled while the call goes on, and written when it has ended.
 
@@ -84,7 +96,7 @@ class Call:
     """
 
     def __init__(self, log: AccessLog, rpc: str, request_id: str, caller: str | None) -> None:
-        self._log, self._rpc, self._request_id, self._caller = log, rpc, request_id, caller
+        self._log, self._rpc, self._request_id, self.caller = log, rpc, request_id, caller
         self._sizes = {"request_bytes": 0, "reply_bytes": 0}
         self._num_messages = {"num_requests": 0, "num_replies": 0}
         self._facts: dict[str, Any] = {}
@@ -102,7 +114,7 @@ class Call:
             if self._num_messages["num_requests"] == 1:
                 gallery = _gallery_of(message)
                 self._facts |= {} if gallery is None else {"gallery": _shortened(gallery or DEFAULT_GALLERY)}
-                self._facts |= _counts(message)
+                self._facts |= _counts(message) | _names_of(message)
                 self._ids = _ids_of(message)
             return message
 
@@ -117,11 +129,19 @@ class Call:
             content = serialize(reply)
             self._sizes["reply_bytes"] += len(content)
             self._num_messages["num_replies"] += 1
-            if self._num_messages["num_replies"] == 1 and isinstance(reply, Message):
-                self._facts |= _counts(reply) | _times(reply)
+            if self._num_messages["num_replies"] == 1:
+                message = reply if isinstance(reply, Message) else self._read_again(content)
+                self._facts |= {} if message is None else _counts(message) | _times(message)
             return content
 
         return serialize_and_note
+
+    def _read_again(self, content: bytes) -> Message | None:
+        """A reply that was made as bytes; None if reading it would keep other calls waiting."""
+        if len(content) > _FEW_BYTES:
+            return None
+        method = descriptor_pool.Default().FindMethodByName(self._rpc.replace("/", "."))
+        return message_factory.GetMessageClass(method.output_type).FromString(content)
 
     def end(self, code: str, status: Status, seconds: float, context: Any, *, by_stranger: bool) -> None:
         """Write the lines. `code` is gRPC's name of the status, `context` gRPC's of the call."""
@@ -132,7 +152,7 @@ class Call:
             "rpc": self._rpc,
             "code": code,
             "duration_ms": round(1000 * seconds, 3),
-            "caller": self._caller,
+            "caller": self.caller,
             "peer": unquote(context.peer()),
             "request_id": self._request_id,
             **self._facts,
@@ -174,6 +194,12 @@ def _times(message: Message) -> dict[str, float]:
         return {}
     timing = message.timing  # type: ignore[attr-defined]
     return {f"{part}_ms": round(ns / 1e6, 3) for part in _TIMES if (ns := getattr(timing, f"{part}_ns"))}
+
+
+def _names_of(message: Message) -> dict[str, str]:
+    """The snapshot, and the gallery that is made of it."""
+    fields = message.DESCRIPTOR.fields_by_name
+    return {word: _shortened(getattr(message, name)) for name, word in _NAMES.items() if name in fields}
 
 
 def _ids_of(message: Message) -> list[str]:

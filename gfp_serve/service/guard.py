@@ -28,7 +28,7 @@ from gfp_serve.errors import (
     ServerError,
     UnauthenticatedError,
 )
-from gfp_serve.service.access import Access, caller_of
+from gfp_serve.service.access import CALLER, Access, caller_of
 from gfp_serve.service.access_log import AccessLog, Call
 from gfp_serve.service.message_size import checking_num_values
 from gfp_serve.service.metrics import Metrics
@@ -116,12 +116,15 @@ class Guard(grpc.aio.ServerInterceptor):
 
         serialize = call.writing(to_bytes)
 
+        identity = self._access.identity(authorization)
+
         def check(context: Any) -> None:
             self._access.check(method, authorization)
             self._access.check_certificate(context)
 
         # Parsed here, because gRPC's own answer to bytes that are not a message gives no reason.
         async def unary(content: bytes, context: Any) -> Any:
+            CALLER.set(identity)
             async with self._in_progress(method, request_id, context, call) as status:
                 self._access.check_certificate(context)
                 self._admit()
@@ -130,6 +133,7 @@ class Guard(grpc.aio.ServerInterceptor):
             return await _abort(context, status, request_id)
 
         async def stream(_contents: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
+            CALLER.set(identity)
             async with (
                 self._in_progress(method, request_id, context, call) as status,
                 _while_passing(partial(check, context)),
@@ -183,7 +187,7 @@ class Guard(grpc.aio.ServerInterceptor):
                 failure = error
             if failure is not None:
                 status.CopyFrom(_status_of(failure, request_id))
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, GeneratorExit):  # the second, if the caller leaves while a reply is written
             status.code = grpc.StatusCode.CANCELLED.value[0]
             raise
         finally:
@@ -208,7 +212,7 @@ class Guard(grpc.aio.ServerInterceptor):
         self, method: str, status: Status, seconds: float, failure: Exception | None, call: Call, context: Any
     ) -> None:
         self._metrics.answered(method.removeprefix("/"), _CODES[status.code], seconds)
-        by_stranger = isinstance(failure, UnauthenticatedError)
+        by_stranger = isinstance(failure, UnauthenticatedError) and call.caller is None
         call.end(_CODES[status.code], status, seconds, context, by_stranger=by_stranger)
         if isinstance(failure, _REJECTIONS):
             self._metrics.rejected(reason_of(type(failure)).lower())
@@ -235,10 +239,11 @@ def _with_our_parser(handler: Any, parse: Parse, places: OpenPlaces) -> Any:
                         request = await anext(requests, None)
                 if request is None:  # the caller has nothing to ask
                     return
-                if not handler.response_streaming:
-                    yield await handler.unary_unary(request, context)
-                    return
+                # Until the reply is written: whoever takes no replies must not take the places of others.
                 with places.while_open(peer):
+                    if not handler.response_streaming:
+                        yield await handler.unary_unary(request, context)
+                        return
                     await handler.unary_stream(request, context)  # health's Watch writes its replies itself
         except (InvalidRequestError, OverloadedError) as error:
             status.CopyFrom(to_status(error))

@@ -17,8 +17,8 @@ from gfp_serve.service.access import Tokens
 
 _log = logging.getLogger(__name__)
 
-# A scrape takes milliseconds. When as many connections are open, a new one ends the oldest; so who sends nothing, or
-# sends it slowly, keeps nobody out.
+# A scrape takes milliseconds. When as many connections are open, a new one ends the oldest, so a client that is
+# silent or slow keeps nobody out.
 MAX_CONNECTIONS = 16
 CONNECTION_S = 10.0
 

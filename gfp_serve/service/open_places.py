@@ -32,7 +32,7 @@ class OpenPlaces:
 
         When all places are taken, the newest caller gets one and the greediest gives one up: the address with the most
         places, of it the connection with the most, and of that the oldest call. Its block ends with `OverloadedError`.
-        So who sends nothing can only end his own calls.
+        A caller that sends nothing can only lose its own calls.
         """
         task = asyncio.current_task()
         if task is None:
@@ -69,7 +69,8 @@ class OpenPlaces:
         ):
             if taken >= most:
                 raise OverloadedError(
-                    f"{what} may hold {most:.0f} calls of this kind open; end one, or ask again and again instead.",
+                    f"{what} may hold {most:.0f} calls of this kind open; end one, or call Check now and then "
+                    f"instead of Watch.",
                     retry_after_s=1.0,
                 )
         self._staying[peer] += 1

@@ -335,6 +335,8 @@ async def _read(
         async for request in requests:
             if request.WhichOneof("payload") != "frames":
                 raise InvalidRequestError("every message of a stream but the first must hold frames.")
+            with in_field("frames"):
+                check_size(request.frames.num_frames, asked.num_bodies, embedder.limits)
             num_bytes = request.frames.num_frames * asked.num_bodies * asked.layout.num_joints * _BYTES_PER_JOINT
             # The message and its frames, which are kept until all windows of them have room in the queue.
             with room.admit(2 * num_bytes):

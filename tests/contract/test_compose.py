@@ -22,8 +22,8 @@ SERVERS = ("server", "server-gpu", "server-milvus")
 
 # What an operator sets for examples/compose/tls.yml.
 TLS = {
-    "GFP_TLS_CERTIFICATE": "c.pem",
-    "GFP_TLS_KEY": "k.pem",
+    "GFP_SERVER_CERTIFICATE": "c.pem",
+    "GFP_SERVER_KEY": "k.pem",
     "GFP_TLS_CA": "ca.pem",
     "GFP_TLS_SERVER_NAME": "gfp.example",
     "GFP_TOKENS": "tokens",

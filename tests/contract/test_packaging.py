@@ -97,8 +97,17 @@ ONLY_HELP = {
     "gfp-evaluate suite",
     "gfp-evaluate transfer",
 }
-# A server is started by a test of its own. Tables need pyarrow, which none of the environments has.
-RUN_APART = {"gfp-serve", "gfp gallery export", "gfp gallery import"}
+# A server is started by a test of its own. Tables need pyarrow, which none of the environments has. Snapshots of a server
+# and embedding again need a server whose token has the role admin, or two servers, which other tests have.
+RUN_APART = {
+    "gfp-serve",
+    "gfp gallery export",
+    "gfp gallery import",
+    "gfp gallery reembed",
+    "gfp gallery snapshot fetch",
+    "gfp gallery snapshot prune",
+    "gfp gallery snapshot remove",
+}
 HELP_WITHOUT_EXTRAS = ("gfp", "gfp-serve", "gfp-data")
 HELP_WITH_TRAIN = ("gfp-train", "gfp-cost", "gfp-evaluate", "gfp-export")
 

@@ -1,4 +1,5 @@
 import os
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,6 +22,18 @@ def test_memory_that_was_freed_goes_back_to_the_machine() -> None:
     memory.give_back()
     assert (before - resident_pages()) * page > 32 * MIB
     assert len(kept) == 128
+
+
+@pytest.mark.skipif(not CAN_GIVE_BACK, reason="only glibc can give memory back")
+def test_memory_goes_back_after_a_peak_that_lasted_past_an_earlier_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = iter([100, 300, 300, 300, 120])  # before the peak, twice in it, twice after it
+    trimmed: list[int] = []
+    monkeypatch.setattr("gfp_serve.memory.resident_pages", lambda: next(sizes))
+    monkeypatch.setattr("gfp_serve.memory._LIBC", SimpleNamespace(malloc_trim=trimmed.append))
+    memory = MemoryReturn()
+    memory.give_back()
+    memory.give_back()
+    assert len(trimmed) == 2
 
 
 @pytest.mark.skipif(not CAN_GIVE_BACK, reason="only glibc can give memory back")

@@ -233,7 +233,7 @@ def as_other_layout(
 
 
 def _have_depth(bodies: Float[Tensor, "clips frames joints 3"]) -> Bool[Tensor, " clips"]:
-    """Whether z is not 0 in every frame, as it is for joints of an image."""
+    """Whether any joint has depth. Joints of an image have z = 0 in every frame."""
     return (bodies[..., 2].nan_to_num() != 0).flatten(1).any(dim=1)
 
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32, Int8, Int16, Int32, Int64
 
-from gfp_serve.array_files import UNREADABLE_ARCHIVE, open_archive, read_array, words_of
-from gfp_serve.errors import StoreError
+from gfp_serve.array_files import UNREADABLE_ARCHIVE, check_size, open_archive, read_array, words_of
+from gfp_serve.errors import DamagedFileError, StoreError
 from gfp_serve.files import open_ordinary, read_ordinary
 from gfp_serve.formats import STORE_FILE
 from gfp_serve.formats.text import MAX_TEXT_BYTES
@@ -104,11 +104,14 @@ class ClipStore:
             if description["format_version"] == 1:
                 names = [name for name in names if name not in _SINCE_2]
             with open_archive(path / CLIPS_FILE) as archive:
+                check_size(CLIPS_FILE, archive, (path / CLIPS_FILE).stat().st_size)
                 columns = {name: read_array(archive, name) for name in names}
             if len({len(column) for name, column in columns.items() if name != LACKING}) != 1:
                 raise StoreError(f"{path}: the columns of {CLIPS_FILE} differ in length; import the data again.")
             _check_lacking(path, columns)
             return cls(path, description, columns)
+        except DamagedFileError as error:
+            raise StoreError(f"{path} is not a usable clip store: {error}") from error
         except UNREADABLE_ARCHIVE as error:
             raise StoreError(f"{path} is not a usable clip store: {CLIPS_FILE}: {words_of(error)}") from error
 

@@ -63,7 +63,7 @@ class Copies:
         if passing is not None:
             passes = passing[rows]
             rows, starts = rows[passes], np.concatenate([[0], np.cumsum(passes)])[starts]
-        sizes = np.where(numbers < 0, 0, np.diff(starts)[numbers])
+        sizes = np.where(numbers < 0, 0, starts[numbers + 1] - starts[numbers])
         taken = np.minimum(sizes, np.maximum(0, top_k - (np.cumsum(sizes, axis=1) - sizes)))
         num_found = taken.sum(axis=1)
         ours = np.repeat(starts[numbers].ravel(), taken.ravel()) + _counted(taken.ravel())

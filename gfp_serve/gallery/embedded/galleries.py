@@ -151,9 +151,14 @@ class FolderGalleries(Galleries):
             self._changing.add(name)
         with self._until_changed(name):
             self._check_root()
-            folder.rename(gallery_folder(self._root, name))
-            sync_directory(self._root)
-            self._add(gallery_folder(self._root, name))
+            place = gallery_folder(self._root, name)
+            folder.rename(place)
+            try:
+                sync_directory(self._root)
+                self._add(place)
+            except BaseException:
+                place.rename(folder)
+                raise
         return self[name]
 
     def encoder_digests(self) -> dict[str, str]:
@@ -184,21 +189,22 @@ class FolderGalleries(Galleries):
                 ) from error
             gallery.begin_to_close()
             del self._open[name]
-        sync_directory(self._root)
 
         def clean_up() -> None:
             gallery.close()
             shutil.rmtree(dropped, ignore_errors=True)
 
         _start(clean_up)
+        sync_directory(self._root)
         return num_items
 
     def close(self) -> None:
         """See `Galleries.close`. An index that is being made may go on for a while, but nothing comes of it."""
-        for gallery in self._open.values():
+        galleries = self._open.copy()  # one that is being made may come meanwhile
+        for gallery in galleries.values():
             gallery.begin_to_close()
         deadline = time.monotonic() + _BUILDS_STOP_WITHIN_S
-        for name, gallery in self._open.items():
+        for name, gallery in galleries.items():
             if not gallery.close_within(max(0.0, deadline - time.monotonic())):
                 _log.warning("gallery=%s is closed while an index is made; it is made again at the next open", name)
 

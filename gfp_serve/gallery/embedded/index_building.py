@@ -38,6 +38,8 @@ _TUNING_QUERIES, _TUNING_NEIGHBOURS = 256, 10
 
 # When an index is extended, the new vectors are searched for, and for each of them this many others.
 _OTHERS_PER_NEW_VECTOR = 8
+# But at least this many: few would not show that one in a hundred is lost.
+_LEAST_OTHERS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def extend_index(
     The file must have been verified: FAISS trusts it.
     """
     building = _Building(before.kind, vectors, num_rows, should_stop)
-    return building.build(faiss.read_index(str(file)), before.missed)
+    return building.build(faiss.read_index(str(file)), before)
 
 
 class _Building:
@@ -86,10 +88,11 @@ class _Building:
         self._copies = Copies.find(vectors, num_rows)
         self._first_rows = np.arange(num_rows) if self._copies is None else self._copies.first_rows
 
-    def build(
-        self, made: Any, missed_before: Int64[np.ndarray, " num_missed"] | None = None
-    ) -> DistinctIndex | Unsuited | None:
-        """Add what `made` has not; None means to begin. Its effort is measured before the last vectors are added."""
+    def build(self, made: Any, before: DistinctIndex | None = None) -> DistinctIndex | Unsuited | None:
+        """Add what `made` has not; None means to begin. Its effort is measured before the last vectors are added.
+
+        `before` is the index that `made` was.
+        """
         num_vectors = len(self._first_rows)
         if num_vectors < LEAST_ROWS:
             return Unsuited(
@@ -107,7 +110,7 @@ class _Building:
             efforts = self._enough(self._wrap(made))
             self._add(made, num_vectors)
             index = self._wrap(made)
-            return self._checked(index, efforts, num_before, missed_before)
+            return self._checked(index, efforts, num_before, before)
         except _Stopped:
             return None
 
@@ -176,7 +179,7 @@ class _Building:
         index: HnswIndex | IvfIndex,
         efforts: tuple[int, ...],
         num_before: int,
-        missed_before: Int64[np.ndarray, " num_missed"] | None,
+        before: DistinctIndex | None,
     ) -> DistinctIndex | Unsuited:
         """The index with the first of the efforts at which it finds nearly all vectors by themselves."""
         missed: Int64[np.ndarray, " missed"] | None = None
@@ -184,7 +187,7 @@ class _Building:
         def is_enough(effort: int) -> bool:
             nonlocal missed
             index.default_effort = effort
-            missed = self._missed(index, num_before, missed_before)
+            missed = self._missed(index, num_before, before)
             return missed is not None
 
         # The first is nearly always enough.
@@ -199,20 +202,21 @@ class _Building:
         return Unsuited(self._kind, f"an index of the kind {self._kind} misses too many {what}")
 
     def _missed(
-        self, index: HnswIndex | IvfIndex, num_before: int, missed_before: Int64[np.ndarray, " num_missed"] | None
+        self, index: HnswIndex | IvfIndex, num_before: int, before: DistinctIndex | None
     ) -> Int64[np.ndarray, " missed"] | None:
         """The vectors that the index does not find by themselves; None if they are too many.
 
         If the index was extended, earlier vectors may be missed that were not before. If none of those that are drawn
-        is, the rest is taken to be as it was.
+        is, and it searches as thoroughly as before, the rest is taken to be as it was.
         """
         everything = np.arange(len(self._first_rows))
         new = everything[num_before:]
-        if missed_before is not None and _OTHERS_PER_NEW_VECTOR * len(new) < num_before:
-            drawn = np.random.default_rng(num_before).permutation(num_before)[: _OTHERS_PER_NEW_VECTOR * len(new)]
-            lost = self._missed_of(index, np.setdiff1d(drawn, missed_before))
+        num_drawn = max(_LEAST_OTHERS, _OTHERS_PER_NEW_VECTOR * len(new))
+        if before is not None and index.default_effort >= before.default_effort and num_drawn < num_before:
+            drawn = np.random.default_rng(num_before).permutation(num_before)[:num_drawn]
+            lost = self._missed_of(index, np.setdiff1d(drawn, before.missed))
             if lost is not None and not len(lost):
-                return self._missed_of(index, np.concatenate([missed_before, new]))
+                return self._missed_of(index, np.concatenate([before.missed, new]))
         return self._missed_of(index, everything)
 
     def _missed_of(

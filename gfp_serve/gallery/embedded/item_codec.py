@@ -48,7 +48,12 @@ def problem_of(row: ItemRow) -> str | None:
         check_attributes(row.id, attributes)
         item = read_item(row)
         check_item(item)
-    except (ValueError, TypeError, RecursionError, GfpError) as error:  # of JSON that is none, or has other things
+    except (
+        ValueError,
+        TypeError,
+        RecursionError,
+        GfpError,
+    ) as error:  # of JSON with other things in it
         return error.message if isinstance(error, GfpError) else f"its attributes or source are damaged ({error})."
     # NaN, and what is too large for the product, are not near 1 either.
     with np.errstate(over="ignore", invalid="ignore"):

@@ -373,7 +373,7 @@ def test_an_index_that_finds_earlier_items_no_more_after_it_was_extended_is_chec
         gallery.upsert(items(range(2100, 2200)))
         gallery.settle(60)
         assert gallery.describe().serving_kind == "ivf_sq8"
-    assert checked == [2000, 800, 100, 800, 2200]
+    assert checked == [2000, 1024, 100, 1024, 2200]
 
 
 def test_auto_goes_from_exact_to_hnsw_to_ivf_as_items_and_memory_have_it():

@@ -467,7 +467,8 @@ def test_work_that_failed_is_tried_again_by_itself(monkeypatch):
         background.wait(60)
     was_told.set()
     assert done.wait(60)
-    background.close()
+    background.stop()
+    assert background.ended()
     background.wait(0)
     assert len(tries) == 3
 
@@ -498,7 +499,8 @@ def test_work_that_comes_while_the_last_ends_is_not_passed_over():
     waiting.append("second")
     background.start_if_needed()
     background.wait(60)
-    background.close()
+    background.stop()
+    assert background.ended()
     assert done == ["first", "second"]
 
 
