@@ -97,8 +97,8 @@ ONLY_HELP = {
     "gfp-evaluate suite",
     "gfp-evaluate transfer",
 }
-# A server is started by a test of its own. Tables need pyarrow, which none of the environments has. Snapshots of a server
-# and embedding again need a server whose token has the role admin, or two servers, which other tests have.
+# A server is started by a test of its own. Tables need pyarrow, which none of the environments has. Snapshots of a
+# server and embedding again need a server whose token has the role admin, or two servers, which other tests have.
 RUN_APART = {
     "gfp-serve",
     "gfp gallery export",
