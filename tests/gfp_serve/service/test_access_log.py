@@ -126,7 +126,7 @@ async def test_the_audit_log_has_who_added_removed_created_and_dropped_what_and_
 
 
 async def test_no_log_ever_has_a_token(tmp_path: Path, config: ServeConfig, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="gfp_serve")
     async with running(tmp_path, config) as server:
         async with client_of(server, WRITE) as client:
             await client.upsert([ClipItem("a", walk(1))])
@@ -157,7 +157,7 @@ async def test_at_the_level_debug_the_servers_log_has_each_call_and_without_it_n
     async with running(tmp_path) as server, AsyncClient(f"127.0.0.1:{server.port}") as client:
         await client.embed(walk(1))
         assert EMBED not in caplog.text
-        caplog.set_level(logging.DEBUG)
+        caplog.set_level(logging.DEBUG, logger="gfp_serve")
         await client.embed(walk(1))
         await client.create_gallery("b")
         caplog.clear()
@@ -171,7 +171,7 @@ async def test_at_the_level_debug_the_servers_log_has_each_call_and_without_it_n
 async def test_a_gallery_that_nobody_has_cannot_forge_a_line_of_the_log(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="gfp_serve")
     name = "a\nINFO all is well code=OK \x1b[2J" + 10_000 * "x"
     async with running(tmp_path) as server, channel_to(server) as channel:
         with pytest.raises(grpc.RpcError):
