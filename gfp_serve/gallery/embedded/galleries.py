@@ -255,7 +255,7 @@ def _check_room(num_galleries: int) -> None:
 
 
 def _check_files(what: str, error_type: Callable[[str], GfpError]) -> None:
-    """Raise an error if so many files are open that another gallery would take the last ones."""
+    """Raise an error if another gallery would take the last files that this process may open."""
     limit = open_files.limit()
     if open_files.num_open() + 2 * FILES_OF_A_GALLERY > limit:
         raise error_type(
