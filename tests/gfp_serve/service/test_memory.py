@@ -58,17 +58,19 @@ LARGE = embedding_pb2.EmbedRequest(sequences=[embedding_pb2.Sequence(positions=b
 async def test_a_refused_request_is_freed_when_it_is_answered(tmp_path: Path, name: str, contents: list[bytes]) -> None:
     """The garbage collector is off: it runs by the number of objects, not by their size, so it may run too late."""
     async with running(tmp_path) as server, channel_to(server) as channel:
-        await refused(channel, name, *contents)
+        for _ in range(8):  # Memory that is freed stays with the allocator; here it gets what it will use again.
+            await refused(channel, name, *contents)
         gc.collect()
         gc.disable()
         try:
             before = psutil.Process().memory_info().rss
-            for _ in range(16):
+            for _ in range(32):
                 await refused(channel, name, *contents)
             # The last calls may end after their answers. `type`, not isinstance: some objects of other packages warn
             # when they are asked for their class.
             await until(lambda: not any(issubclass(type(each), GfpError) for each in gc.get_objects()))
-            assert psutil.Process().memory_info().rss - before < 64 * MIB
+            # Requests that are kept hold at least 32 times 6 MB, and stay. The allocator keeps less, and gives it back.
+            await until(lambda: psutil.Process().memory_info().rss - before < 128 * MIB)
         finally:
             gc.enable()
 
