@@ -59,6 +59,11 @@ class TrainConfig:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be at least 1.")
         if self.batch_clips < 2:
             raise ValueError("--batch-clips is 1; batch statistics need at least 2 clips (the published runs use 128).")
+        if self.terms.view_weight and self.batch_clips < 4:
+            raise ValueError(
+                f"--batch-clips is {self.batch_clips}; with --view-weight it must be at least 4: a step sees half as "
+                f"many clips, each twice, and tells them apart."
+            )
         if isinstance(self.objective, NoObjectiveConfig) and not self.terms.are_used:
             raise ValueError(
                 "--objective none learns nothing by itself; give a weight to --label-weight, --statistics-weight or "

@@ -74,11 +74,12 @@ def gfp_train(store: Path, run: Path, resume: bool, init: Path | None, config: T
         _check_settings(checkpoint.config, config)
     start = None if init is None else _start_for(init, clips, config)
     with parallel.processes(cuda=pick_device(config.device).type == "cuda"):
+        is_first = parallel.rank() == 0
         try:
-            trainer = Trainer(config, clips, run, resume=checkpoint, start=start)
+            with errors.status("preparing the clips") if is_first else nullcontext():
+                trainer = Trainer(config, clips, run, resume=checkpoint, start=start)
         except ValueError as error:
             raise click.UsageError(str(error)) from error
-        is_first = parallel.rank() == 0
         with _training_progress(trainer) if is_first else nullcontext(lambda _: None) as show:
             ended = trainer.fit(show)
         if is_first:
@@ -113,21 +114,28 @@ def _check_settings(started_with: TrainConfig, config: TrainConfig) -> None:
 
 
 def _check_effect(config: TrainConfig) -> None:
-    """Raise `UsageError` for settings of the terms that were given although no term is used."""
-    if config.terms.are_used:
-        return
-    context = click.get_current_context()
-    names = [field.name for inner in (config.terms, config.views, config.class_draws) for field in fields(inner)]
-    given = [
-        f"--{name.replace('_', '-')}"
-        for name in names
-        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE and not name.endswith("_weight")
+    """Raise `UsageError` for settings of the terms that were given although no term that is used looks at them."""
+    terms, context = config.terms, click.get_current_context()
+    inner = [field.name for settings in (terms, config.views, config.class_draws) for field in fields(settings)]
+    # What the settings need, and whether it is there.
+    needs: list[tuple[str, bool, list[str]]] = [
+        ("--label-weight, --statistics-weight or --view-weight", terms.are_used, inner),
+        ("--label-weight", terms.label_weight > 0, [field.name for field in fields(config.class_draws)]),
+        ("--statistics-weight", terms.statistics_weight > 0, ["statistics_size"]),
+        ("--label-weight or --view-weight", terms.learns_embedding, ["temperature", "embedding_size"]),
+        ("--general-size", terms.general_size > 0, ["general_hidden_size"]),
+        ("--embedding-size or --statistics-weight", terms.read_tokens, ["term_tokens"]),
     ]
-    if given:
-        raise click.UsageError(
-            f"{', '.join(given)}: without effect, because nothing is learned from labels, statistics or views; give a "
-            f"weight to --label-weight, --statistics-weight or --view-weight, or leave it out."
-        )
+    for needed, is_there, names in needs:
+        given = [
+            f"--{name.replace('_', '-')}"
+            for name in names
+            if context.get_parameter_source(name) is ParameterSource.COMMANDLINE and not name.endswith("_weight")
+        ]
+        if given and not is_there:
+            raise click.UsageError(
+                f"{', '.join(given)}: without effect, because it needs {needed}; give that, or leave it out."
+            )
 
 
 def _start_for(name: Path, store: ClipStore, config: TrainConfig) -> Start:
@@ -167,6 +175,12 @@ def _training_progress(trainer: Trainer) -> Iterator[Callable[[StepReport], None
         f"{'bf16' if trainer.bf16 else 'fp32'}" + (f", from step {trainer.step}" if trainer.step else ""),
         highlight=False,
     )
+    if trainer.lessons is not None and (never := trainer.lessons.never_drawn):
+        warn(
+            f"warning: --label-weight does not learn from {sum(never.values())} of {len(trainer.clips.index)} training "
+            f"clips, which have no label or are of the only class of their source: "
+            f"{', '.join(f'{name} ({count})' for name, count in sorted(never.items()))}."
+        )
     warned: set[str] = set()  # the levels, and "graphs"
     with progress(keep=True) as bars:
         bar = bars.add("train", "steps", total=trainer.total_steps, done=trainer.step, line_every_s=60)

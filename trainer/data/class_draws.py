@@ -35,7 +35,7 @@ class ClassDraws:
     """
 
     def __init__(self, store: ClipStore, clips: Int[np.ndarray, " clips"], config: ClassDrawsConfig) -> None:
-        clips = clips[store.labels[clips] >= 0]
+        given, clips = clips, clips[store.labels[clips] >= 0]
         pairs = np.stack([store.clip_sources[clips].astype(np.int64), store.labels[clips]], axis=1)
         keys, number = np.unique(pairs, axis=0, return_inverse=True)
         self.labels: Int[np.ndarray, " store_clips"] = np.full(len(store), -1, dtype=np.int64)
@@ -50,6 +50,14 @@ class ClassDraws:
                 "--label-weight needs labels: no source of the store has clips of two classes outside its test split. "
                 "Import labelled clips, or give --label-weight 0 --view-weight 1 instead."
             )
+        is_usable = np.repeat(usable, [len(classes) for classes in self._classes_of_source])  # in the order of `keys`
+        taught = self.labels[given]
+        passed_over = given[(taught < 0) | ~is_usable[taught]]
+        sources, counts = np.unique(store.clip_sources[passed_over], return_counts=True)
+        # By source, clips that no step draws: they have no label, or are of the only class of their source.
+        self.never_drawn = {
+            store.sources[source].name: int(count) for source, count in zip(sources, counts, strict=True)
+        }
         weights = [
             math.sqrt(sum(len(self._clips_of_class[each]) for each in classes) * len(classes)) * use
             for classes, use in zip(self._classes_of_source, usable, strict=True)

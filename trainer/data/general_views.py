@@ -75,8 +75,8 @@ class Moments(NamedTuple):
     """When a step sees its clips."""
 
     in_clip: Float64[Tensor, "clips num_frames"]  # what each frame of a view shows: 0 is the first frame of its clip
-    before: Float[Tensor, " clips"]  # share of a view's frames before its window begins, in which nothing moves
-    after: Float[Tensor, " clips"]  # the same after it ended
+    before: Int[Tensor, " clips"]  # number of a view's frames before its window begins, in which nothing moves
+    after: Int[Tensor, " clips"]  # the same after it ended
 
 
 class Seen(NamedTuple):
@@ -101,8 +101,11 @@ def draw_moments(
     rests = _uniform(count, draws) < config.rest_odds
     rest = torch.where(rests, _uniform(count, draws, 0.0, config.rest_share), 0.0)
     before = rest * _uniform(count, draws)
+    # Time is warped: the share of a view's frames that hold still is not that of its time.
+    held_before = (time < before[:, None]).sum(dim=1)
+    held_after = (time > (1 - (rest - before))[:, None]).sum(dim=1)
     time = ((time - before[:, None]) / (1 - rest)[:, None]).clamp(0, 1)
-    return Moments(start[:, None] + time.double() * (window - 1)[:, None], before, rest - before)
+    return Moments(start[:, None] + time.double() * (window - 1)[:, None], held_before, held_after)
 
 
 def with_other_motion(
@@ -122,10 +125,9 @@ def with_other_motion(
     clip, frame = torch.arange(count, device=bodies.device), torch.arange(frames, device=bodies.device)
     root, on_ground = _roots(bodies)[:, :, 0], _on(bodies.device).on_ground
     joined = bodies
-    for share, is_before in ((moments.before, True), (moments.after, False)):
+    for length, is_before in ((moments.before, True), (moments.after, False)):
         odds = torch.rand((count, count), generator=draws, device=draws.device)
         other = odds.masked_fill(~may_join, -1).argmax(dim=1)
-        length = (share * frames).long()
         # The other's last frames come before, and its first ones after.
         place = frame + (frames - length)[:, None] * (1 if is_before else -1)
         taken = (place < frames if is_before else place >= 0) & is_joined[:, None]

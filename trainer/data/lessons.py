@@ -93,6 +93,11 @@ class Lessons:
         return [F.normalize(total, dim=1) for total in sums]
 
     @property
+    def never_drawn(self) -> dict[str, int]:
+        """By source, the number of clips that no lesson shows, because labels are learned and say nothing of them."""
+        return {} if self._classes is None else self._classes.never_drawn
+
+    @property
     def source_of_class(self) -> Int[Tensor, " classes"]:
         """The number of each class's source; empty if labels are not learned."""
         classes = np.zeros(0, dtype=np.int64) if self._classes is None else self._classes.source_of_class

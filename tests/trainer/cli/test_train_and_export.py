@@ -422,8 +422,19 @@ def test_a_finished_run_can_be_resumed_without_harm(store: Path, run: Path) -> N
         (["--peak-lr", "inf"], "they must be finite, with 0 < floor <= peak"),
         (["--batch-clips", "100"], "choose at most 18"),
         (["--noise-m", "0", "--general-size", "8"], "needs --label-weight or --view-weight"),
-        (["--noise-m", "0", "--term-tokens", "8"], "--term-tokens, --noise-m: without effect, because nothing is"),
+        (["--noise-m", "0", "--term-tokens", "8"], "--term-tokens, --noise-m: without effect, because it needs"),
         (["--clips-per-class", "2"], "--clips-per-class: without effect"),
+        (
+            ["--view-weight", "1", "--clips-per-class", "2"],
+            "without effect, because it needs --label-weight; give that",
+        ),
+        (
+            ["--view-weight", "1", "--statistics-size", "2"],
+            "without effect, because it needs --statistics-weight; give",
+        ),
+        (["--statistics-weight", "1", "--temperature", "1"], "because it needs --label-weight or --view-weight; give"),
+        (["--view-weight", "1", "--general-hidden-size", "8"], "because it needs --general-size; give that"),
+        (["--view-weight", "1", "--batch-clips", "3"], "--batch-clips is 3; with --view-weight it must be at least 4"),
     ],
 )
 def test_a_bad_setting_stops_before_training_with_exit_code_2(

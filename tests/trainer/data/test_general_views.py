@@ -99,11 +99,19 @@ def test_who_rests_holds_the_first_and_the_last_pose() -> None:
     assert 0.2 < still.float().mean() < 0.4
 
 
+def test_it_is_known_how_many_frames_rest_however_time_is_warped() -> None:
+    config = replace(NOTHING, rest_odds=1.0, rest_share=0.6, time_warp=0.5)
+    moments = draw_moments(torch.full((300,), 100), 120, config, draws())
+    frame, before, end = torch.arange(120), moments.before[:, None], 119 - moments.after[:, None]
+    assert torch.equal((moments.in_clip == 0) & (frame != before), (frame < before))
+    assert torch.equal((moments.in_clip == 99) & (frame != end), (frame > end))
+
+
 def test_others_move_before_and_after_and_the_body_goes_on_from_where_it_was() -> None:
     given = bodies(4)
     given = given + torch.arange(4.0)[:, None, None, None] * torch.tensor([1.0, 0.0, 5.0])
-    quarter = torch.full((4,), 0.25)
-    moments = Moments(torch.zeros(4, 24), quarter, quarter)
+    six = torch.full((4,), 6)
+    moments = Moments(torch.zeros(4, 24), six, six)
     may_join = torch.zeros(4, 4, dtype=torch.bool)
     may_join[0, 2] = may_join[1, 3] = may_join[2, 0] = True  # and nobody may join the last
     seen = with_other_motion(given, moments, may_join, replace(NOTHING, other_motion_odds=1.0), draws())
@@ -120,7 +128,7 @@ def test_others_move_before_and_after_and_the_body_goes_on_from_where_it_was() -
 
 def test_others_join_as_often_as_asked() -> None:
     given = bodies(200)
-    moments = Moments(torch.zeros(200, 24), torch.full((200,), 0.5), torch.zeros(200))
+    moments = Moments(torch.zeros(200, 24), torch.full((200,), 12), torch.zeros(200, dtype=torch.long))
     may_join = ~torch.eye(200, dtype=torch.bool)
     seen = with_other_motion(given, moments, may_join, replace(NOTHING, other_motion_odds=0.4), draws())
     changed = (seen != given).flatten(1).any(dim=1)
@@ -131,7 +139,7 @@ def test_others_join_as_often_as_asked() -> None:
 def test_a_root_that_is_lacking_does_not_spoil_the_joints_that_are_known() -> None:
     given = bodies(2)
     given[:, :, 0] = torch.nan
-    moments = Moments(torch.zeros(2, 24), torch.full((2,), 0.5), torch.zeros(2))
+    moments = Moments(torch.zeros(2, 24), torch.full((2,), 12), torch.zeros(2, dtype=torch.long))
     may_join = torch.tensor([[False, True], [True, False]])
     seen = with_other_motion(given, moments, may_join, replace(NOTHING, other_motion_odds=1.0), draws())
     assert seen[:, :, 1:].isfinite().all()

@@ -104,6 +104,15 @@ def test_clips_are_drawn_by_source_and_class(store: ClipStore) -> None:
     assert 0.62 < sources[0] / 200 < 0.82
 
 
+def test_it_is_known_which_clips_teach_no_labels(store: ClipStore) -> None:
+    assert lessons(store).never_drawn == {"large": 1, "small": 1}
+    assert lessons(store, TermsConfig(statistics_weight=1.0)).never_drawn == {}
+    is_small = store.clip_sources == 1
+    only_class = store.labels == store.labels[np.flatnonzero(is_small)[0]]
+    draws = ClassDraws(store, np.flatnonzero(~is_small | only_class), ClassDrawsConfig())
+    assert draws.never_drawn == {"large": 1, "small": int((is_small & only_class).sum())}
+
+
 def test_a_step_has_clips_of_two_sources(store: ClipStore) -> None:
     sources = store.clip_sources[lessons(store).of_step(0)]
     assert Counter(sources.tolist()) == {0: 8, 1: 8}

@@ -108,7 +108,7 @@ def _untrained(
     if not config.learns_from_tokens:
         return []
     has_head = config.terms.learns_embedding and config.terms.embedding_size > 0
-    shape = {"shape": config.to_json()["encoder"], "has_head": has_head}
+    shape = {"shape": config.to_json()["encoder"], "num_frames": config.num_frames, "has_head": has_head}
     others = [other for other in found if other.name.startswith(_UNTRAINED)]
     if any(other.identity == shape for other in others):
         return []
