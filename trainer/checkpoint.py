@@ -14,7 +14,6 @@ from gfp_serve.preprocess import PreprocessConfig
 from trainer.config import TrainConfig
 from trainer.data.store import ClipStore
 from trainer.encoder import SkeletonEncoder
-from trainer.general_features import GeneralHead
 from trainer.learned_head import SERVED_SHARES, CountedStatistics, LearnedHead, Shares, SideBySide
 from trainer.objectives import Objective
 
@@ -112,7 +111,7 @@ class Checkpoint:
             self._load_part(head, "head")
             parts["tokens"] = LearnedHead(encoder, head)
         if terms.general_size:
-            parts["general"] = GeneralHead(terms.general_hidden_size, terms.general_size)
+            parts["general"] = terms.general_head()
             self._load_part(parts["general"], "general")
         chosen = {name: share for name, share in shares._asdict().items() if name in parts and share > 0}
         if not chosen:

@@ -123,6 +123,8 @@ class TrainConfig:
         types: dict[str, Any] = {"terms": TermsConfig, "views": GeneralViewsConfig, "class_draws": ClassDrawsConfig}
         # Runs that began before there were terms do not name them.
         inner = {name: config_type(**values.get(name, {})) for name, config_type in types.items()}
+        # Those that began before there were swept areas do not name them, and have none.
+        inner["terms"] = TermsConfig(**{"general_areas": False, **values.get("terms", {})})
         inner |= {"encoder": EncoderConfig(**values["encoder"]), "objective": config_from_json(values["objective"])}
         return cls(**{**values, **inner})
 

@@ -1,8 +1,8 @@
 """What a clip shows as a whole, counted and not learned, and a small network that learns from it.
 
 The encoder sees tokens: a joint for a few frames. Few labelled clips do not teach it what a whole clip shows. Here that
-is given: where each joint is on the whole, how far and how fast it moves, and through which places it goes, no matter
-when. A network of two layers learns from labels which of these numbers tell actions apart.
+is given: where each joint is on the whole, how far and how fast it moves, through which places it goes, no matter
+when, and which way round. A network of two layers learns from labels which of these numbers tell actions apart.
 """
 
 import torch
@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from gfp_serve.preprocess import MODEL_LAYOUT
 from trainer.body_frame import SPINE_BASE, bodies_turned, in_body_frame
 from trainer.embedding import PoseStatistics
+from trainer.swept_areas import NUM_AREAS, swept_areas
 
 # Numbers of `PoseStatistics`.
 NUM_STATISTICS = 618
@@ -20,22 +21,36 @@ NUM_STATISTICS = 618
 _SHARES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 # Places are sorted in every fourth frame: neighbours in time are nearly equal.
 _STRIDE = 4
+# Features that spread less over the training clips are rounding errors, which must not be magnified.
+_SMALLEST_SPREAD = 1e-3
+_NUM_ORDERED = len(_SHARES) * 3 * MODEL_LAYOUT.num_joints
 
 
 class GeneralFeatures(nn.Module):
-    """1,143 numbers a body: its pose statistics, scaled to length 1, and the order statistics of its joints.
+    """1,296 numbers a body: pose statistics, scaled to length 1, order statistics of its joints, and swept areas.
 
     Order statistics are the sorted places of a joint along each axis, in its body's frame (`body_frame`), in metres.
     They do not know when a joint was somewhere, so a clip that is cut elsewhere, or in which people rest before and
     after, changes them little. Frames in which a joint is lacking take its mean; a joint that is lacking throughout
-    stands to its parent as in an upright person.
+    stands to its parent as in an upright person. Swept areas (`swept_areas`) tell apart what goes the other way round.
+    Runs of earlier releases learned without them; `areas` is False for these.
     """
 
-    size = NUM_STATISTICS + len(_SHARES) * 3 * MODEL_LAYOUT.num_joints
-
-    def __init__(self) -> None:
+    def __init__(self, *, areas: bool) -> None:
         super().__init__()
         self.statistics = PoseStatistics()
+        self.areas = areas
+
+    @property
+    def parts(self) -> dict[str, slice]:
+        """The places of each kind of numbers."""
+        ends = [0, NUM_STATISTICS, NUM_STATISTICS + _NUM_ORDERED, NUM_STATISTICS + _NUM_ORDERED + NUM_AREAS]
+        kinds = ("statistics", "order", "areas") if self.areas else ("statistics", "order")
+        return {kind: slice(ends[at], ends[at + 1]) for at, kind in enumerate(kinds)}
+
+    @property
+    def size(self) -> int:
+        return max(part.stop for part in self.parts.values())
 
     def forward(
         self, bodies: Float[Tensor, "rows frames joints 3"], turns: Float[Tensor, "rows 3 3"] | None = None
@@ -56,34 +71,34 @@ class GeneralFeatures(nn.Module):
         standing = torch.where(is_base, 0.0, ordered)
         standing = self.statistics.with_lacking(standing, (count > 0).transpose(2, 3), self.statistics.from_parent)
         ordered = torch.where(is_base, ordered, standing)
-        return torch.cat([counted, ordered.flatten(1)], dim=1)
+        swept = [swept_areas(placed, known)] if self.areas else []
+        return torch.cat([counted, ordered.flatten(1), *swept], dim=1)
 
 
 class GeneralHead(nn.Module):
     """General features, through two layers that learn from labels: one vector a body.
 
-    `mean` and `scale` of the features are those of the training clips; pose statistics and order statistics have one
-    scale each.
+    `mean` and `scale` of the features are those of the training clips; each kind of numbers has one scale.
     """
 
     mean: Tensor
     scale: Tensor
     keep_lacking = True  # see `embedding.sampling_for`
 
-    def __init__(self, hidden_size: int, size: int) -> None:
+    def __init__(self, hidden_size: int, size: int, *, areas: bool) -> None:
         super().__init__()
-        self.general = GeneralFeatures()
-        self.register_buffer("mean", torch.zeros(GeneralFeatures.size))
-        self.register_buffer("scale", torch.ones(GeneralFeatures.size))
-        self.hidden = nn.Linear(GeneralFeatures.size, hidden_size)
+        self.general = GeneralFeatures(areas=areas)
+        self.register_buffer("mean", torch.zeros(self.general.size))
+        self.register_buffer("scale", torch.ones(self.general.size))
+        self.hidden = nn.Linear(self.general.size, hidden_size)
         self.out = nn.Linear(hidden_size, size)
 
     def fit(self, features: Float[Tensor, "clips size"]) -> None:
         """Take mean and scale from these general features."""
         self.mean.copy_(features.mean(dim=0))
         centred = features - self.mean
-        for part in (slice(None, NUM_STATISTICS), slice(NUM_STATISTICS, None)):
-            self.scale[part] = 1 / centred[:, part].square().mean().sqrt().clamp_min(1e-6)
+        for part in self.general.parts.values():
+            self.scale[part] = 1 / centred[:, part].square().mean().sqrt().clamp_min(_SMALLEST_SPREAD)
 
     def features(
         self, bodies: Float[Tensor, "rows frames joints 3"], turns: Float[Tensor, "rows 3 3"] | None = None

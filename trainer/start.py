@@ -65,7 +65,7 @@ class Start:
         if any(name.startswith("terms.head.") for name in self.terms):
             names.append("embedding_size")
         if self.has_general_head:
-            names += ["general_size", "general_hidden_size"]
+            names += ["general_size", "general_hidden_size", "general_areas"]
         wanted, before = config.settings(), self.config.settings()
         return [
             f"--{name.replace('_', '-')} is {wanted[name]} and was {before[name]}"
@@ -183,7 +183,7 @@ def _of_bundle(name: Path, bundle: Bundle) -> Start:
 def _terms_of(bundle: Bundle, config: TrainConfig) -> dict[str, Tensor]:
     """The weights of the general head, and the directions of pose statistics if they are served beside it."""
     hidden, size = config.terms.general_hidden_size, config.terms.general_size
-    numbers = GeneralFeatures.size
+    numbers = GeneralFeatures(areas=config.terms.general_areas).size
     shapes = {
         "mean": (numbers,),
         "scale": (numbers,),

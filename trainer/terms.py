@@ -48,6 +48,7 @@ class TermsConfig:
     embedding_size: int = setting(256, "Numbers of what is learned of tokens, by labels and views; 0 = nothing.")
     general_size: int = setting(0, "Numbers of what is learned of general features; 0 = nothing.")
     general_hidden_size: int = setting(1024, "Numbers between the two layers that learn from general features.")
+    general_areas: bool = setting(True, "General features know the areas that joints sweep, so which way they go.")
     statistics_size: int = setting(160, "Principal directions of pose statistics that are predicted.")
     term_tokens: int = setting(75, "Random tokens of a body that these terms show to the encoder.")
 
@@ -79,6 +80,10 @@ class TermsConfig:
                 "--embedding-size and --general-size are both 0, so labels and views have nothing to teach; give one "
                 "of them some numbers."
             )
+
+    def general_head(self) -> GeneralHead:
+        """What learns from general features, with random weights."""
+        return GeneralHead(self.general_hidden_size, self.general_size, areas=self.general_areas)
 
     @property
     def are_used(self) -> bool:
@@ -126,7 +131,7 @@ class Terms(nn.Module):
         self.config = config
         self.head = nn.Linear(encoder.config.width, config.embedding_size) if config.embedding_size else None
         self.statistics = nn.Linear(encoder.config.width, config.statistics_size)
-        self.general = GeneralHead(config.general_hidden_size, config.general_size) if config.general_size else None
+        self.general = config.general_head() if config.general_size else None
         self.apply(init_weights)
         # Processes that share a run would wait for the gradients of a part that no term uses.
         if self.head is not None:

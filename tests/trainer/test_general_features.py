@@ -20,12 +20,13 @@ def bodies() -> torch.Tensor:
 
 def order_statistics(bodies: torch.Tensor) -> torch.Tensor:
     """[rows, 3, 7 shares, joints]"""
-    return GeneralFeatures()(bodies)[:, NUM_STATISTICS:].view(len(bodies), 3, 7, 25)
+    return GeneralFeatures(areas=False)(bodies)[:, NUM_STATISTICS:].view(len(bodies), 3, 7, 25)
 
 
 def test_pose_statistics_come_first_and_have_length_1(bodies: torch.Tensor) -> None:
-    found = GeneralFeatures()(bodies)
-    assert found.shape == (1, GeneralFeatures.size)
+    model = GeneralFeatures(areas=True)
+    found = model(bodies)
+    assert found.shape == (1, model.size) == (1, 1296)
     counted = PoseStatistics().features(bodies)
     torch.testing.assert_close(found[:, :NUM_STATISTICS], counted / counted.norm())
 
@@ -57,7 +58,7 @@ def test_a_joint_that_is_lacking_throughout_stands_to_its_parent(bodies: torch.T
     lacking[:, :, tip] = torch.nan
     found = order_statistics(lacking)
     torch.testing.assert_close(found[..., tip], found[..., MODEL_LAYOUT.parents[tip]])
-    assert torch.isfinite(GeneralFeatures()(torch.full_like(bodies, torch.nan))).all()
+    assert torch.isfinite(GeneralFeatures(areas=True)(torch.full_like(bodies, torch.nan))).all()
 
 
 def test_hips_that_are_lacking_throughout_do_not_go_where_the_root_went(bodies: torch.Tensor) -> None:
@@ -70,21 +71,24 @@ def test_hips_that_are_lacking_throughout_do_not_go_where_the_root_went(bodies: 
     assert (found[..., hips[0]] - moved[..., hips[0]]).abs().max() > 0.5
 
 
-def test_the_head_scales_both_kinds_of_features_by_those_it_was_fitted_to(bodies: torch.Tensor) -> None:
+def test_the_head_scales_each_kind_of_features_by_those_it_was_fitted_to(bodies: torch.Tensor) -> None:
     torch.manual_seed(0)
-    head = GeneralHead(8, 4)
+    head = GeneralHead(8, 4, areas=True)
     clips = bodies + 0.1 * torch.randn((50, 1, 25, 3))
     features = head.general(clips)
     head.fit(features)
     scaled = (features - head.mean) * head.scale
-    for part in (scaled[:, :NUM_STATISTICS], scaled[:, NUM_STATISTICS:]):
+    for part in (scaled[:, :NUM_STATISTICS], scaled[:, NUM_STATISTICS:1143], scaled[:, 1143:]):
         torch.testing.assert_close(part.mean(), torch.tensor(0.0), atol=1e-4, rtol=0)
         torch.testing.assert_close(part.square().mean(), torch.tensor(1.0), atol=1e-4, rtol=0)
     torch.testing.assert_close(head.features(clips), head.out(torch.nn.functional.gelu(head.hidden(scaled))))
 
 
-def test_turns_reach_the_order_statistics_alone(bodies: torch.Tensor) -> None:
-    larger = GeneralFeatures()(bodies, 1.5 * torch.eye(3)[None])
-    plain = GeneralFeatures()(bodies)
-    torch.testing.assert_close(larger[:, :NUM_STATISTICS], plain[:, :NUM_STATISTICS])
-    torch.testing.assert_close(larger[:, NUM_STATISTICS:], 1.5 * plain[:, NUM_STATISTICS:])
+def test_turns_reach_all_but_pose_statistics(bodies: torch.Tensor) -> None:
+    model = GeneralFeatures(areas=True)
+    larger, plain = model(bodies, 1.5 * torch.eye(3)[None]), model(bodies)
+    parts = model.parts
+    torch.testing.assert_close(larger[:, parts["statistics"]], plain[:, parts["statistics"]])
+    torch.testing.assert_close(larger[:, parts["order"]], 1.5 * plain[:, parts["order"]])
+    assert (larger[:, parts["areas"]].abs() >= plain[:, parts["areas"]].abs() - 1e-6).all()
+    assert larger[:, parts["areas"]].norm() > 1.2 * plain[:, parts["areas"]].norm()

@@ -44,6 +44,7 @@ TERMS: dict[str, Any] = {
     "embedding_size": 64,
     "general_size": 16,
     "general_hidden_size": 32,
+    "general_areas": False,
     "statistics_size": 8,
     "term_tokens": 40,
 }

@@ -46,6 +46,19 @@ def run(folder: Path, store: ClipStore) -> Path:
     return folder / "run"
 
 
+def test_a_run_of_an_earlier_release_has_no_swept_areas_and_can_be_adapted(store: ClipStore, folder: Path) -> None:
+    earlier = replace(CONFIG, terms=replace(TERMS, general_areas=False))
+    Trainer(earlier, store, folder / "earlier").fit()
+    values = earlier.to_json()
+    del values["terms"]["general_areas"]
+    assert TrainConfig.from_json(values) == earlier
+    start = read_start(export(folder / "earlier", folder / "earlier-bundle"))
+    trainer = Trainer(replace(adapting(start.config, 12), epochs=1), store, folder / "adapted", start=start)
+    assert trainer.objective.terms is not None
+    assert trainer.objective.terms.general is not None
+    assert len(trainer.objective.terms.general.mean) == 1143
+
+
 @pytest.fixture(scope="module")
 def mine(folder: Path) -> ClipStore:
     """Clips to adapt to."""

@@ -123,7 +123,7 @@ def _check_effect(config: TrainConfig) -> None:
         ("--label-weight", terms.label_weight > 0, [field.name for field in fields(config.class_draws)]),
         ("--statistics-weight", terms.statistics_weight > 0, ["statistics_size"]),
         ("--label-weight or --view-weight", terms.learns_embedding, ["temperature", "embedding_size"]),
-        ("--general-size", terms.general_size > 0, ["general_hidden_size"]),
+        ("--general-size", terms.general_size > 0, ["general_hidden_size", "general_areas"]),
         ("--embedding-size or --statistics-weight", terms.read_tokens, ["term_tokens"]),
     ]
     for needed, is_there, names in needs:

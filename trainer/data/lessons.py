@@ -63,7 +63,7 @@ class Lessons:
     def general_features(self) -> Float[Tensor, "clips size"]:
         """Those of up to `_FIT_CLIPS` clips, unchanged, spread over the store."""
         clips = self._clips[np.linspace(0, len(self._clips) - 1, min(len(self._clips), _FIT_CLIPS)).astype(np.int64)]
-        model = GeneralFeatures().to(self._input.place)
+        model = GeneralFeatures(areas=self._terms.general_areas).to(self._input.place)
         with torch.no_grad():
             return torch.cat(
                 [
