@@ -111,8 +111,11 @@ class Checkpoint:
             self._load_part(head, "head")
             parts["tokens"] = LearnedHead(encoder, head)
         if terms.general_size:
-            parts["general"] = terms.general_head()
-            self._load_part(parts["general"], "general")
+            heads = terms.general_heads()
+            for name, head in heads.items():
+                self._load_part(head, name)
+            both = list(heads.values())
+            parts["general"] = both[0] if len(both) == 1 else SideBySide(both, [1.0] * len(both))
         chosen = {name: share for name, share in shares._asdict().items() if name in parts and share > 0}
         if not chosen:
             raise InvalidRequestError(

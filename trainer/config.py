@@ -139,7 +139,7 @@ CHANGEABLE = frozenset(
 _GENERAL_FEATURES = TrainConfig(
     encoder=EncoderConfig(width=128, depth=4, num_heads=4, frame="body"),
     objective=NoObjectiveConfig(),
-    terms=TermsConfig(label_weight=1.0, temperature=0.2, embedding_size=0, general_size=352, general_hidden_size=1536),
+    terms=TermsConfig(label_weight=1.0, temperature=0.2, embedding_size=0, general_size=176, general_hidden_size=1536),
     epochs=120,
     batch_clips=96,
     warmup_epochs=1,
@@ -175,7 +175,7 @@ PRESETS: dict[str, TrainConfig] = {
     "general": dataclasses.replace(
         _GENERAL_FEATURES,
         terms=TermsConfig(
-            label_weight=1.0, statistics_weight=1.0, temperature=0.2, embedding_size=128, general_size=224
+            label_weight=1.0, statistics_weight=1.0, temperature=0.2, embedding_size=128, general_size=112
         ),
         epochs=80,
         save_every_epochs=1,

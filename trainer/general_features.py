@@ -103,5 +103,9 @@ class GeneralHead(nn.Module):
     def features(
         self, bodies: Float[Tensor, "rows frames joints 3"], turns: Float[Tensor, "rows 3 3"] | None = None
     ) -> Float[Tensor, "rows size"]:
-        scaled = (self.general(bodies, turns) - self.mean) * self.scale
+        return self.of(self.general(bodies, turns))
+
+    def of(self, features: Float[Tensor, "rows numbers"]) -> Float[Tensor, "rows size"]:
+        """Of general features that are counted already; those with areas will do for a head without."""
+        scaled = (features[:, : self.general.size] - self.mean) * self.scale
         return self.out(F.gelu(self.hidden(scaled)))

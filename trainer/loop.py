@@ -125,8 +125,8 @@ class Trainer:
             # With random weights of its own, so that those of the objective are the same with and without it.
             torch.manual_seed(config.seed)
             terms = Terms(encoder, config.terms, self.lessons.source_of_class, self.lessons.basis)
-            if terms.general is not None and resume is None and not (start is not None and start.has_general_head):
-                terms.general.fit(self.lessons.general_features())
+            if config.terms.general_size and resume is None and not (start is not None and start.has_general_head):
+                terms.fit_general(self.lessons.general_features())
             self.objective.terms = terms.to(self.device)
             encoder.requires_grad_(config.learns_from_tokens)
         if start is not None:

@@ -18,7 +18,6 @@ from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint
 from trainer.config import TrainConfig
 from trainer.data.lessons import Lessons
 from trainer.evaluate.candidates import is_run, training_config
-from trainer.general_features import GeneralFeatures
 from trainer.objectives import Objective
 from trainer.schedule import steps_per_epoch
 
@@ -30,7 +29,7 @@ _PEAK_LR = 5e-4
 _PULL = 60.0
 # Parts of the terms that are taken over, by the beginning of their weights' names. The prediction of statistics is not:
 # it is along directions of the clips at hand.
-_PARTS = ("terms.head.", "terms.general.", "terms.basis")
+_PARTS = ("terms.head.", "terms.general.", "terms.areas.", "terms.basis")
 
 
 class StartError(GfpError):
@@ -47,7 +46,7 @@ class Start:
     preprocess: PreprocessConfig
     data: dict[str, Any]  # what they were trained on, see `checkpoint.data_summary`
     encoder: dict[str, Tensor]  # empty if no token taught them anything
-    terms: dict[str, Tensor]  # by their names in an `Objective`: the head, the general head, the served directions
+    terms: dict[str, Tensor]  # by their names in an `Objective`: the heads, and the served directions
 
     @property
     def has_general_head(self) -> bool:
@@ -181,29 +180,24 @@ def _of_bundle(name: Path, bundle: Bundle) -> Start:
 
 
 def _terms_of(bundle: Bundle, config: TrainConfig) -> dict[str, Tensor]:
-    """The weights of the general head, and the directions of pose statistics if they are served beside it."""
-    hidden, size = config.terms.general_hidden_size, config.terms.general_size
-    numbers = GeneralFeatures(areas=config.terms.general_areas).size
-    shapes = {
-        "mean": (numbers,),
-        "scale": (numbers,),
-        "hidden.weight": (hidden, numbers),
-        "hidden.bias": (hidden,),
-        "out.weight": (size, hidden),
-        "out.bias": (size,),
-    }
-    stored = _weights(bundle)
-    # The head stands alone in the graph, or as one part of several.
-    parent = next((name.removesuffix("hidden.weight") for name in stored if name.endswith(".hidden.weight")), "")
-    found = {}
-    for name, shape in shapes.items():
-        weight = stored.get(f"{parent}{name}")
-        if weight is None or tuple(weight.shape) != shape:
+    """The weights of the general heads, and the directions of pose statistics if they are served beside them."""
+    stored, found = _weights(bundle), {}
+    for part, head in config.terms.general_heads().items():
+        shapes = {name: weight.shape for name, weight in head.state_dict().items()}
+        shapes = {name: shape for name, shape in shapes.items() if not name.startswith("general.")}
+        # A head stands alone in the graph, or as one part of several. Heads differ in how many numbers they take.
+        parents = [name.removesuffix("hidden.weight") for name in stored if name.endswith("hidden.weight")]
+        fitting = (
+            parent
+            for parent in parents
+            if all(f"{parent}{name}" in stored and stored[f"{parent}{name}"].shape == shapes[name] for name in shapes)
+        )
+        if (parent := next(fitting, None)) is None:
             raise StartError(
                 f"the bundle {bundle.manifest.name!r} does not have the weights that its settings name; name the run "
                 f"folder that it was exported from."
             )
-        found[f"terms.general.{name}"] = weight
+        found |= {f"terms.{part}.{name}": stored[f"{parent}{name}"] for name in shapes}
     basis = next((weight for name, weight in stored.items() if name.endswith(".basis")), None)
     return found if basis is None else {**found, "terms.basis": basis}
 

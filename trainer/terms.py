@@ -1,8 +1,8 @@
 """What an encoder may learn beside an objective: from labels, from general features of whole clips, from two views.
 
 These terms look at the embedding, which is what is served: the mean of the tokens of a body, through a linear head; and
-beside it, if asked for, what a small network makes of general features (`general_features`). Each is a part of its own,
-and learns by itself.
+beside it, if asked for, what small networks make of general features (`general_features`), one of them with the areas
+that joints sweep and one without. Each is a part of its own, and learns by itself.
 
 - *Labels*: clips of a class come together, and apart from other classes of their source. It is the softmax over class
   vectors by cosine (Wang et al. 2017, "NormFace", arXiv 1704.06369), which is supervised contrast (Khosla et al. 2020)
@@ -46,9 +46,11 @@ class TermsConfig:
     )
     temperature: float = setting(0.1, "Sharpness by which labels and views are told apart; lower is sharper.")
     embedding_size: int = setting(256, "Numbers of what is learned of tokens, by labels and views; 0 = nothing.")
-    general_size: int = setting(0, "Numbers of what is learned of general features; 0 = nothing.")
+    general_size: int = setting(0, "Numbers of what each network learns of general features; 0 = nothing.")
     general_hidden_size: int = setting(1024, "Numbers between the two layers that learn from general features.")
-    general_areas: bool = setting(True, "General features know the areas that joints sweep, so which way they go.")
+    general_areas: bool = setting(
+        True, "A second network learns from general features that know which way round joints go."
+    )
     statistics_size: int = setting(160, "Principal directions of pose statistics that are predicted.")
     term_tokens: int = setting(75, "Random tokens of a body that these terms show to the encoder.")
 
@@ -81,9 +83,14 @@ class TermsConfig:
                 "of them some numbers."
             )
 
-    def general_head(self) -> GeneralHead:
-        """What learns from general features, with random weights."""
-        return GeneralHead(self.general_hidden_size, self.general_size, areas=self.general_areas)
+    def general_heads(self) -> dict[str, GeneralHead]:
+        """What learns from general features, with random weights, by the names of parts of `Terms`."""
+        if not self.general_size:
+            return {}
+        kinds = {"general": False, "areas": True} if self.general_areas else {"general": False}
+        return {
+            name: GeneralHead(self.general_hidden_size, self.general_size, areas=areas) for name, areas in kinds.items()
+        }
 
     @property
     def are_used(self) -> bool:
@@ -131,7 +138,8 @@ class Terms(nn.Module):
         self.config = config
         self.head = nn.Linear(encoder.config.width, config.embedding_size) if config.embedding_size else None
         self.statistics = nn.Linear(encoder.config.width, config.statistics_size)
-        self.general = config.general_head() if config.general_size else None
+        heads = config.general_heads()
+        self.general, self.areas = heads.get("general"), heads.get("areas")
         self.apply(init_weights)
         # Processes that share a run would wait for the gradients of a part that no term uses.
         if self.head is not None:
@@ -139,8 +147,8 @@ class Terms(nn.Module):
         self.statistics.requires_grad_(bool(config.statistics_weight))
         self.register_buffer("source_of_class", source_of_class)
         self.register_buffer("basis", basis)  # the directions of pose statistics that are served, see `learned_head`
-        # Of each class as it is, then of each mirrored; of tokens, then of general features.
-        sizes = [size for size in (config.embedding_size, config.general_size) if size]
+        # Of each class as it is, then of each mirrored; of tokens, then of general features without and with areas.
+        sizes = [config.embedding_size] * (self.head is not None) + [config.general_size] * len(heads)
         vectors = [F.normalize(torch.randn(2 * len(source_of_class), size)) for size in sizes]
         self.class_vectors = nn.ParameterList(
             nn.Parameter(each, requires_grad=bool(config.label_weight)) for each in vectors
@@ -158,8 +166,7 @@ class Terms(nn.Module):
                     terms["statistics"] = mean_square(self.statistics(features) - lesson.statistics)
                 if self.head is not None:
                     parts[""] = F.normalize(self.head(features), dim=1)
-            if self.general is not None:
-                parts["_general"] = F.normalize(self.general.features(lesson.bodies, lesson.turns), dim=1)
+            parts |= {f"_{name}": part for name, part in self._of_general(lesson.bodies, lesson.turns).items()}
             for (part, vectors), classes in zip(parts.items(), self.class_vectors, strict=True):
                 if config.label_weight:
                     terms[f"labels{part}"] = self._labels(vectors, F.normalize(classes, dim=1), lesson)
@@ -170,19 +177,34 @@ class Terms(nn.Module):
                 "statistics": config.statistics_weight,
                 "views": config.view_weight,
             }
-            weighted = [weights[name.removesuffix("_general")] * term for name, term in terms.items()]
+            weighted = [weights[name.partition("_")[0]] * term for name, term in terms.items()]
             return sum(weighted, lesson.bodies.new_zeros(())), terms
 
     def served_vectors(
         self, encoder: SkeletonEncoder, bodies: Float[Tensor, "clips frames joints 3"]
     ) -> list[Float[Tensor, "clips size"]]:
-        """What is served of whole clips, of length 1: of tokens, then of general features, as far as they learn."""
+        """What is served of whole clips, of length 1, as far as it learns: of tokens, then of general features."""
         found = []
         if self.head is not None:
-            found.append(LearnedHead(encoder, self.head).to(bodies.device).features(bodies))
-        if self.general is not None:
-            found.append(self.general.features(bodies))
-        return [F.normalize(features, dim=1) for features in found]
+            found.append(F.normalize(LearnedHead(encoder, self.head).to(bodies.device).features(bodies), dim=1))
+        return found + list(self._of_general(bodies).values())
+
+    def fit_general(self, features: Float[Tensor, "clips size"]) -> None:
+        """Take mean and scale of general features from these, which have areas if `general_areas` is set."""
+        for head in (self.general, self.areas):
+            if head is not None:
+                head.fit(features[:, : head.general.size])
+
+    def _of_general(
+        self, bodies: Float[Tensor, "clips frames joints 3"], turns: Float[Tensor, "clips 3 3"] | None = None
+    ) -> dict[str, Float[Tensor, "clips size"]]:
+        """What each network makes of general features, of length 1. They are counted once."""
+        heads = {name: head for name, head in (("general", self.general), ("areas", self.areas)) if head is not None}
+        if not heads:
+            return {}
+        _, with_most = max(heads.items(), key=lambda named: named[1].general.size)
+        features = with_most.general(bodies, turns)
+        return {name: F.normalize(head.of(features), dim=1) for name, head in heads.items()}
 
     def _token_means(self, encoder: SkeletonEncoder, lesson: Lesson) -> Float[Tensor, "clips width"]:
         bodies, known = encoder.shown(lesson.bodies)

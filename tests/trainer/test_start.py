@@ -93,8 +93,8 @@ def adapt(store: ClipStore, out: Path, name: Path, **changes: object) -> Trainer
 def test_the_weights_come_back_out_of_a_bundle(run: Path, tmp_path: Path, half: bool, shares: Shares) -> None:
     trained = Checkpoint.read(run).objective
     start = read_start(export(run, tmp_path / "bundle", half=half, shares=shares))
-    names = {f"terms.general.{name}" for name in ("mean", "scale")}
-    names |= {f"terms.general.{part}.{kind}" for part in ("hidden", "out") for kind in ("weight", "bias")}
+    weights = ("mean", "scale", "hidden.weight", "hidden.bias", "out.weight", "out.bias")
+    names = {f"terms.{head}.{weight}" for head in ("general", "areas") for weight in weights}
     assert set(start.terms) == names | ({"terms.basis"} if shares.statistics else set())
     for name, weight in start.terms.items():
         torch.testing.assert_close(weight, trained[name].half().float() if half else trained[name], atol=0, rtol=0)
