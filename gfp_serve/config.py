@@ -162,12 +162,22 @@ class ServeConfig:
         "Most neighbours that searches in progress may find, all together; comparing a query with 200 items counts as "
         "one. More are refused at once.",
     )
-    max_calls: int = setting(256, "Most calls in progress. More are refused at once. Health checks do not count.")
+    max_calls: int = setting(
+        256,
+        "Most calls in progress. More are refused at once. One caller may hold half of them, and beside that one "
+        "another a quarter: a token, or without tokens a connection and the address of another machine. Health checks "
+        "do not count.",
+    )
     max_connections: int = setting(
         1024,
-        "Most connections. More are closed at once. At most half of the files that the system lets the server open.",
+        "Most connections. More are closed at once. At most half of the files that the system lets the server open, "
+        "and no more than its galleries leave.",
     )
-    max_streams: int = setting(64, "Most open streams. Each is a call in progress too.")
+    max_streams: int = setting(64, "Most open streams, shared by callers as calls are. Each is a call in progress too.")
+    max_idle_s: float = setting(
+        300.0,
+        "Seconds after which an open stream ends when its caller sends nothing.",
+    )
     max_stream_bytes: int = setting(
         2**30,
         "Most memory that open streams may hold, all together: for each the frames of eight windows, and its messages.",
@@ -195,6 +205,7 @@ class ServeConfig:
         _require_between(0, MAX_DRAIN_S, self, "drain_s", "notice_s")
         _require_between(1, MAX_COUNT // 4, self, "max_calls")  # gRPC gets a multiple of it
         _require_between(1, MAX_COUNT, self, "max_connections", "max_streams")
+        _require_between(1, MAX_DRAIN_S, self, "max_idle_s")
         _require_between(1, MAX_COUNT, self, "max_admitted_neighbours", "max_stream_bytes")
         _require_between(MAX_BODIES, MAX_COUNT, self, "max_admitted_bodies")
         if self.max_batch_bodies:

@@ -3,13 +3,14 @@
 import json
 import logging
 import os
+import queue
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from logging.handlers import WatchedFileHandler
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, Literal
 
 from gfp_serve.errors import SettingsError
 
@@ -28,7 +29,7 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line, without a newline in it or after it."""
         values = {
-            "time": _utc(record),
+            "time": _utc(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -57,29 +58,73 @@ def configure_logs(log_format: Literal["auto", "text", "json"], level: str) -> N
 class JsonLines:
     """A file that gets a line of JSON for each event, or standard output for the path `-`.
 
+    A thread of its own writes, so that a slow disk or a pipe that nobody reads holds up nothing else. When
+    `MAX_WAITING` lines wait, more are lost, and a line with the number of them (`lines_lost`) says so.
+
     When the file was moved away, a new one is begun, so that logrotate needs to tell nobody. The owner may read and
     write it, its group may read it. If a line cannot be written, it is lost: the server's log says so once, and again
     after the next success. Raises `SettingsError` that names `option` when the file cannot be opened.
     """
 
+    MAX_WAITING = 10_000
+    # How long `close` waits for the lines that wait. Whatever takes them may be stuck for good.
+    CLOSE_S = 5.0
+
     def __init__(self, path: Path, option: str) -> None:
         self._option, self._path = option, path
         self._is_closed = self._is_failing = False
+        self._num_lost = 0
         try:
-            self._handler: logging.Handler = _StandardOutput(sys.stdout) if path == STANDARD_OUTPUT else _File(path)
+            self._file = _LineFile(None if path == STANDARD_OUTPUT else path)
         except OSError as error:
             raise SettingsError(
                 f"{option} {path} cannot be written: {error.strerror}. Name a file in a folder that exists and that "
                 f"this user may write, or - for standard output."
             ) from error
-        self._handler.setFormatter(_ValuesFormatter())
+        self._waiting: queue.Queue[Mapping[str, Any] | None] = queue.Queue(self.MAX_WAITING)
+        self._thread = threading.Thread(target=self._run, name=f"{option[2:]}", daemon=True)
+        self._thread.start()
 
     def write(self, values: Mapping[str, Any]) -> None:
-        """Write the time (UTC) and these values. After `close`, nothing is written."""
+        """Write the time (UTC) and these values, soon. After `close`, nothing is written."""
         if self._is_closed:
             return
         try:
-            self._handler.handle(logging.makeLogRecord({"values": values}))
+            self._waiting.put_nowait({"time": _utc(time.time()), **values})
+        except queue.Full:
+            if not self._num_lost:
+                _log.error(
+                    "%s %s takes lines more slowly than they come; some are lost, and calls go on. A line with "
+                    "lines_lost will say how many",
+                    *(self._option, self._path),
+                )
+            self._num_lost += 1
+
+    def close(self) -> None:
+        """Write what waits, for at most `CLOSE_S`, and close the file."""
+        self._is_closed = True
+        with suppress(queue.Full):
+            self._waiting.put(None, timeout=self.CLOSE_S)
+        self._thread.join(self.CLOSE_S)
+        if self._thread.is_alive():
+            _log.error("%s %s takes no lines; %d of them are lost", self._option, self._path, self._waiting.qsize())
+
+    def wait(self) -> None:
+        """Return when all lines so far are written or lost."""
+        self._waiting.join()
+
+    def _run(self) -> None:
+        while (values := self._waiting.get()) is not None:
+            self._write(values)
+            if self._num_lost:
+                lost, self._num_lost = self._num_lost, 0
+                self._write({"time": _utc(time.time()), "lines_lost": lost})
+            self._waiting.task_done()
+        self._file.close()
+
+    def _write(self, values: Mapping[str, Any]) -> None:
+        try:
+            self._file.write(f"{json.dumps(values)}\n".encode())
         except OSError as error:
             if not self._is_failing:
                 _log.error(
@@ -90,36 +135,43 @@ class JsonLines:
         else:
             self._is_failing = False
 
+
+class _LineFile:
+    """A file to append to, or standard output for None. It is opened again when another lies at its path, or none.
+
+    Written without a buffer and its lock: Python would wait for a stuck writer's lock before it exits.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._is_torn = False  # a line of which only a part was written
+        self._descriptor = os.dup(sys.stdout.fileno()) if path is None else self._opened(path)
+
+    def write(self, line: bytes) -> None:
+        """Append a line. Raises `OSError`."""
+        if self._path is not None and not self._is_there(self._path):
+            fresh = self._opened(self._path)
+            os.close(self._descriptor)
+            self._descriptor, self._is_torn = fresh, False
+        rest = b"\n" + line if self._is_torn else line
+        while rest:
+            num_written = os.write(self._descriptor, rest)
+            rest = rest[num_written:]
+            self._is_torn = bool(rest)
+
     def close(self) -> None:
-        """Close the file."""
-        self._is_closed = True
-        with suppress(OSError):  # what a full disk did not take was said when it was written
-            self._handler.close()
+        os.close(self._descriptor)
+
+    def _is_there(self, path: Path) -> bool:
+        try:
+            return os.path.samestat(path.stat(), os.fstat(self._descriptor))
+        except FileNotFoundError:
+            return False
+
+    def _opened(self, path: Path) -> int:
+        return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
 
 
-class _TellsOfErrors(logging.Handler):
-    """Raises the error of a line that cannot be written. Other handlers print its traceback and go on."""
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802  (logging calls it so)
-        raise  # noqa: PLE0704  (it is called while the error is handled)
-
-
-class _StandardOutput(_TellsOfErrors, logging.StreamHandler[TextIO]):
-    pass
-
-
-class _File(_TellsOfErrors, WatchedFileHandler):
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, encoding="utf-8")
-
-    def _open(self) -> TextIO:  # type: ignore[override]
-        return open(self.baseFilename, "a", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o640))
-
-
-class _ValuesFormatter(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        return json.dumps({"time": _utc(record), **vars(record)["values"]})
-
-
-def _utc(record: logging.LogRecord) -> str:
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(record.created))}.{record.msecs:03.0f}Z"
+def _utc(seconds: float) -> str:
+    whole, part = divmod(seconds, 1)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{int(1000 * part):03d}Z"

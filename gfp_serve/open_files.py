@@ -1,7 +1,8 @@
-"""How many files and connections this process may have open at once, and how many it has.
+"""How many files and connections this process may have open at once, how many it has, and who may take them.
 
 Every connection, and every gallery in a folder, takes some. At the limit nothing works any more: callers are not let
-in, and databases cannot be opened. So galleries are refused before.
+in, and databases cannot be opened. So there is one account: the process itself has `OWN` files, connections have what
+was promised to them, and galleries have the rest, and are refused beyond it.
 """
 
 import os
@@ -10,8 +11,24 @@ from pathlib import Path
 
 # Where the system lists the open files of this process. Only Linux has it.
 _OPEN = Path("/proc/self/fd")
+# Files that neither galleries nor connections have: logs, scrapes, snapshots, and what is opened for a short time.
+OWN = 128
 # Python and the system keep a table of this many in some calls, so more are not asked for.
 _MOST = 2**20
+
+
+_promised = 0
+
+
+def promise(num_connections: int) -> None:
+    """Keep this many files for connections. What was promised before is forgotten."""
+    global _promised  # noqa: PLW0603  (the limit is one of the whole process too)
+    _promised = num_connections
+
+
+def left_for_galleries() -> int:
+    """How many files all galleries together may have."""
+    return limit() - OWN - _promised
 
 
 def raise_limit() -> int:

@@ -30,7 +30,12 @@ from gfp_serve.errors import (
     GfpError,
     UnavailableError,
 )
-from gfp_serve.gallery.embedded.galleries import FILES_LEFT, FILES_OF_A_GALLERY, MOST_GALLERIES, most_galleries
+from gfp_serve.gallery.embedded.galleries import (
+    FILES_OF_A_GALLERY,
+    MOST_GALLERIES,
+    FolderGalleries,
+    most_galleries,
+)
 from gfp_serve.gallery.places import open_galleries
 from gfp_serve.gallery.protocols import Galleries
 from gfp_serve.items import DEFAULT_GALLERY
@@ -43,6 +48,7 @@ from gfp_serve.service.health import NOT_SERVING, SERVING, HealthServicer
 from gfp_serve.service.metrics import Metrics
 from gfp_serve.service.metrics_port import expose_metrics
 from gfp_serve.service.open_places import OpenPlaces
+from gfp_serve.service.shares import Shares
 from gfp_serve.service.snapshot_schedule import SnapshotSchedule
 from gfp_serve.service.tls import Certificates
 from gfp_serve.service.tracing import trace_calls
@@ -58,11 +64,14 @@ SERVICES = tuple(
     for service in file.DESCRIPTOR.services_by_name.values()
 )
 
-# Calls of health and reflection that are answered in addition to `max_calls` calls of our services.
+# Calls of health that are answered in addition to `max_calls` calls of our services.
 _OTHER_CALLS = 64
 
 # Peaks last for less time than this, and memory must go back within a minute after one.
 _GIVE_BACK_EACH_S = 15.0
+
+# Searches that wait for another machine, such as that of Milvus, at the same time.
+_SEARCHES_ELSEWHERE = 16
 
 # Turns are short, so there is room again soon.
 _LONGEST_WAIT_S = 5.0
@@ -97,7 +106,7 @@ class Server:
             else None
         )
         self.metrics = Metrics()
-        # Two or more, because some work waits for another machine, or for cores that it uses itself.
+        # Two or more, because some work waits for cores that it uses itself.
         num_threads = max(2, os.cpu_count() or 1)
         room = Admission(
             config.max_admitted_neighbours,
@@ -107,10 +116,17 @@ class Server:
             longest_wait_s=_LONGEST_WAIT_S,
         )
         self._turns = Turns(num_threads, room)
+        # Searches on another machine wait for that machine, in threads of their own: if it hangs, the rest goes on.
+        is_here = isinstance(galleries, FolderGalleries)
+        self._searches = self._turns if is_here else Turns(_SEARCHES_ELSEWHERE, room)
         self._access_log = AccessLog(config.access_log, config.audit_log)
         self._guard = Guard(
-            SERVICES,
-            max_calls=config.max_calls,
+            # A stream of reflection is a caller's as any other is: it ends when the caller's token is withdrawn.
+            (*SERVICES, reflection.SERVICE_NAME),
+            places=Shares(
+                config.max_calls, what="calls in progress", setting="--max-calls", one_peer=config.behind_proxy
+            ),
+            max_idle_s=config.max_idle_s,
             other_places=OpenPlaces(_OTHER_CALLS, one_peer=config.behind_proxy),
             access=access,
             metrics=self.metrics,
@@ -126,12 +142,11 @@ class Server:
             tracer, self._stop_tracing = trace_calls(config.trace_to, SERVICES)
             interceptors.insert(0, tracer)
         self._health = HealthServicer(("", *SERVICES))
-        # The guard refuses with a clear error. This also bounds calls whose messages have not reached it yet, and
-        # leaves room for those that the guard is about to end.
         max_answered_calls = config.max_calls + 2 * _OTHER_CALLS
         self._server = grpc.aio.server(
             interceptors=interceptors,
-            maximum_concurrent_rpcs=max_answered_calls,
+            # gRPC's own limit (maximum_concurrent_rpcs) counts a refused call until its caller has read the refusal.
+            # Somebody who reads nothing would soon hold it all, without a token.
             options=server_options(config, max_answered_calls),
         )
         self._server.add_generic_rpc_handlers((self._switch,))
@@ -201,16 +216,18 @@ class Server:
         await self._server.stop(grace=0.5)
         await self.deployment.close()
         await self._turns.close()
+        await self._searches.close()
         if self._giving_back is not None:
             self._giving_back.cancel()
         await asyncio.to_thread(self._stop_metrics)
         await asyncio.to_thread(self._stop_tracing)
-        self._access_log.close()
+        await asyncio.to_thread(self._access_log.close)
 
     async def switch(self, manifest: Manifest, encoder: Encoder, galleries: Galleries) -> None:
-        """Let another encoder and its galleries take over once it is warm. Calls that have begun end on the old ones.
+        """Let another encoder and its galleries take over once it is warm.
 
-        When this returns, nothing uses the old galleries any more.
+        Calls that have begun end on the old ones, or are cut off after `drain_s`. When this returns, no call uses the
+        old galleries any more; a thread may be about to finish a piece of a search that was cut off.
         """
         fresh = self._deploy(manifest, encoder, galleries)
         try:
@@ -230,6 +247,7 @@ class Server:
             galleries,
             metrics=self.metrics,
             turns=self._turns,
+            searches=self._searches,
             is_ready=lambda: self._is_ready,
         )
 
@@ -288,7 +306,7 @@ async def serve(config: ServeConfig, announce: Callable[[str], object]) -> None:
         asyncio.get_running_loop().add_signal_handler(number, signals.put_nowait, number)
     sys.setswitchinterval(_SWITCH_S)
     keep_large_blocks_apart()
-    _raise_file_limit()
+    _share_out_files(config)
     loaded = _load(config, _read_bundle(config))
     try:
         server = Server(config, loaded.manifest, loaded.encoder, loaded.galleries)
@@ -308,14 +326,18 @@ async def serve(config: ServeConfig, announce: Callable[[str], object]) -> None:
         loaded.close()
 
 
-def _raise_file_limit() -> None:
+def _share_out_files(config: ServeConfig) -> None:
     """Let the process open as many files as the system allows, and say if that is too few for what is promised."""
-    limit, wanted = open_files.raise_limit(), MOST_GALLERIES * FILES_OF_A_GALLERY + FILES_LEFT
+    limit = open_files.raise_limit()
+    num_connections = min(config.max_connections, limit // 2)
+    open_files.promise(num_connections)
+    wanted = MOST_GALLERIES * FILES_OF_A_GALLERY + config.max_connections + open_files.OWN
     if limit < wanted:
         _log.warning(
-            "this process may open %d files, which is enough for %d galleries in a folder; %d files are enough for %d. "
-            "Raise the limit with ulimit -Hn, LimitNOFILE= of systemd, or --ulimit nofile= of docker",
-            *(limit, most_galleries(), wanted, MOST_GALLERIES),
+            "this process may open %d files, which is enough for %d connections and %d galleries in a folder; %d files "
+            "are enough for %d and %d. Raise the limit with ulimit -Hn, LimitNOFILE= of systemd, or --ulimit nofile= "
+            "of docker, or lower --max-connections",
+            *(limit, num_connections, most_galleries(), wanted, config.max_connections, MOST_GALLERIES),
         )
 
 

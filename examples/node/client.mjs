@@ -7,6 +7,8 @@
 //
 //   GFP_TLS_CA=ca.pem GFP_TOKEN_FILE=token node client.mjs gfp.example:50051 ../../proto
 //
+// The file holds one token, alone or as the line that the server has: write TOKEN NAME.
+//
 // GFP_TLS=1 trusts the authorities that Node.js comes with. GFP_TLS_SERVER_NAME is the name in the certificate, where that
 // is not the address. The token must be one that may write.
 //
@@ -37,7 +39,14 @@ const stream = new StreamService(address, credentials, options);
 
 // The headers of each call: the token, if there is one. gRPC sends it without TLS too, which only loopback forgives.
 const headers = new grpc.Metadata();
-if (GFP_TOKEN_FILE) headers.set("authorization", `Bearer ${fs.readFileSync(GFP_TOKEN_FILE, "utf8").trim()}`);
+if (GFP_TOKEN_FILE) headers.set("authorization", `Bearer ${readToken(GFP_TOKEN_FILE)}`);
+
+function readToken(path) {
+  const lines = fs.readFileSync(path, "utf8").split(/\r?\n/).map((line) => line.trim().split(/\s+/));
+  const [fields, ...more] = lines.filter(([first]) => first && !first.startsWith("#"));
+  if (!fields || more.length) throw new Error(`${path} must hold one token, in one line: TOKEN, or write TOKEN NAME`);
+  return fields.length > 1 && ["read", "write", "admin"].includes(fields[0]) ? fields[1] : fields[0];
+}
 
 // Make a call that returns a promise.
 const ask = (client, method, request) =>

@@ -26,8 +26,10 @@ class Admission:
         self._seconds_per_unit = 0.0
 
     @contextmanager
-    def admit(self, amount: int, *, leave: int = 0) -> Iterator[None]:
+    def admit(self, amount: int, *, leave: int = 0, asked: int | None = None) -> Iterator[None]:
         """Take room for this many units until the block ends, and leave room for `leave` others.
+
+        `asked` is what errors call the amount, where less is taken than what was asked for.
 
         Raises `OverloadedError` at once when there is no room, `ClosedError` after `close`.
         """
@@ -36,8 +38,9 @@ class Admission:
                 "the server is shutting down and takes no more work; ask another server, or try again later."
             )
         if self.admitted + amount + leave > self.most:
+            wanted = f"{amount}" if asked in (None, amount) else f"{asked} (counted as {amount})"
             raise OverloadedError(
-                f"{self.admitted} {self._what}, and {amount} more would pass the limit of {self.most - leave}; try "
+                f"{self.admitted} {self._what}, and {wanted} more would pass the limit of {self.most - leave}; try "
                 f"again later, or raise {self._setting}.",
                 retry_after_s=min(self._longest_wait_s, max(0.1, self.admitted * self._seconds_per_unit)),
             )

@@ -7,15 +7,18 @@ turns first, then the calls of each caller, so that many calls of one caller do 
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Generator, Hashable, Iterator
+from collections.abc import Callable, Generator, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
+from typing import TypeVar
 
 from gfp_serve.batching.admission import Admission
 
 Work = Generator[None, None, None]
+
+T = TypeVar("T")
 
 # How long a thread works for one call while others wait.
 TURN_S = 0.01
@@ -59,7 +62,7 @@ class Turns:
         """
         most = self._room.most
         leave = most // _KEPT if cost > most // _LIGHT else 0
-        with self._room.admit(min(cost, max(1, most // 4)), leave=leave):
+        with self._room.admit(min(cost, max(1, most // 4)), leave=leave, asked=cost):
             before, started = self._room.admitted, perf_counter()
             yield
             self._room.measured((perf_counter() - started) / before)
@@ -73,6 +76,17 @@ class Turns:
         self._wait(entry)
         await entry.future
         return entry.seconds
+
+    async def do(self, function: Callable[[], T], *, caller: Hashable) -> T:
+        """What a function gives that is done in one piece. Raises what it raises. See `run`."""
+        given: list[T] = []
+
+        def work() -> Work:
+            given.append(function())
+            yield
+
+        await self.run(work(), caller=caller)
+        return given.pop()
 
     async def close(self) -> None:
         """Refuse more work, finish what was admitted, and end the threads."""

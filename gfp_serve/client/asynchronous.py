@@ -13,6 +13,7 @@ from gfp_serve.client.blocking import DEFAULT_ADDRESS, methods_of
 from gfp_serve.client.connection import Tls, channel_options, metadata_of
 from gfp_serve.client.conversation import (
     Call,
+    Chore,
     ClipItem,
     Conversation,
     Info,
@@ -467,10 +468,13 @@ class AsyncClient:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def _run(self, steps: Generator[Call, Any, T]) -> T:
+    async def _run(self, steps: Generator[Call | Chore, Any, T]) -> T:
         try:
             call = next(steps)
             while True:
+                if isinstance(call, Chore):
+                    call = steps.send(await asyncio.to_thread(call.do))
+                    continue
                 try:
                     reply = await self._methods[call.method](
                         call.request, timeout=self._timeout_s, metadata=self._metadata

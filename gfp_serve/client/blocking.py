@@ -12,6 +12,7 @@ from gfp_serve.classify import DEFAULT_NUM_NEIGHBOURS, DEFAULT_TEMPERATURE, DEFA
 from gfp_serve.client.connection import Tls, channel_options, metadata_of
 from gfp_serve.client.conversation import (
     Call,
+    Chore,
     ClipItem,
     Conversation,
     Info,
@@ -469,10 +470,13 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _run(self, steps: Generator[Call, Any, T]) -> T:
+    def _run(self, steps: Generator[Call | Chore, Any, T]) -> T:
         try:
             call = next(steps)
             while True:
+                if isinstance(call, Chore):
+                    call = steps.send(call.do())
+                    continue
                 try:
                     reply = self._methods[call.method](call.request, timeout=self._timeout_s, metadata=self._metadata)
                 except grpc.RpcError as failure:

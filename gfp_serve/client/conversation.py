@@ -64,6 +64,13 @@ class Call:
     request: Message
 
 
+@dataclass(frozen=True, slots=True)
+class Chore:
+    """Long work on this machine, which must not hold up an event loop."""
+
+    do: Callable[[], Any]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ClipItem:
     """An item given as a clip, which the server embeds; see `Client.embed` for the array."""
@@ -306,7 +313,7 @@ class Conversation:
 
     def fetch_snapshot(
         self, name: str, file: Path, gallery: str, on_progress: Callable[[int, int], None] | None
-    ) -> Generator[Call, Any, str]:
+    ) -> Generator[Call | Chore, Any, str]:
         download = SnapshotDownload(Path(file))
         while True:
             request = snapshot_pb2.ReadSnapshotRequest(
@@ -316,7 +323,7 @@ class Conversation:
             if on_progress is not None:
                 on_progress(download.offset, download.num_bytes)
             if download.is_whole:
-                return download.finish()
+                return str((yield Chore(download.finish)))
 
     def delete_snapshot(self, name: str, gallery: str) -> Generator[Call, Any, None]:
         yield Call(

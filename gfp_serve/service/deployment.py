@@ -27,6 +27,7 @@ from gfp_serve.service.embedding import EmbeddingServicer
 from gfp_serve.service.gallery import GalleryServicer
 from gfp_serve.service.metrics import Metrics
 from gfp_serve.service.open_inference import OpenInferenceServicer
+from gfp_serve.service.shares import Shares
 from gfp_serve.service.snapshots import SnapshotServicer
 from gfp_serve.service.stream import StreamServicer
 from gfp_serve.v1 import (
@@ -57,6 +58,7 @@ class Deployment:
         *,
         metrics: Metrics,
         turns: Turns,
+        searches: Turns,
         is_ready: Callable[[], bool],
     ) -> None:
         self.manifest = manifest
@@ -73,23 +75,33 @@ class Deployment:
         self._calls: set[asyncio.Timeout] = set()
         self._idle = asyncio.Event()
         self._idle.set()
-        embedder = Embedder(manifest, self.batcher, config.limits)
+        embedder = Embedder(manifest, self.batcher, config.limits, turns)
         default = galleries[DEFAULT_GALLERY]
         about = _about(manifest, encoder, config.limits, durable=default.describe().durable)
         self.streams = StreamServicer(
-            embedder, galleries, turns, max_streams=config.max_streams, max_bytes=config.max_stream_bytes
+            embedder,
+            galleries,
+            turns,
+            searches,
+            places=Shares(
+                config.max_streams, what="streams open", setting="--max-streams", one_peer=config.behind_proxy
+            ),
+            max_bytes=config.max_stream_bytes,
         )
-        self._gallery_service = GalleryServicer(embedder, galleries, turns)
+        self._gallery_service = GalleryServicer(embedder, galleries, turns, searches)
         self.snapshots = SnapshotServicer(galleries, config.limits)
         registry = _Registry()
         for add, servicer in (
-            (embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server, EmbeddingServicer(embedder, default, about)),
+            (
+                embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server,
+                EmbeddingServicer(embedder, default, about, searches),
+            ),
             (gallery_pb2_grpc.add_GalleryServiceServicer_to_server, self._gallery_service),
             (stream_pb2_grpc.add_StreamServiceServicer_to_server, self.streams),
             (snapshot_pb2_grpc.add_SnapshotServiceServicer_to_server, self.snapshots),
             (
                 open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server,
-                OpenInferenceServicer(embedder, galleries, turns, is_ready),
+                OpenInferenceServicer(embedder, galleries, turns, searches, is_ready),
             ),
         ):
             add(servicer, registry)  # type: ignore[no-untyped-call]

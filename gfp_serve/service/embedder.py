@@ -2,14 +2,15 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 from jaxtyping import Float32
 
 from gfp_serve.batching.batcher import Batcher
+from gfp_serve.batching.turns import Turns, Work
 from gfp_serve.bundle import Manifest
 from gfp_serve.config import Limits
 from gfp_serve.doubts import Doubt, Look, look_at
@@ -54,7 +55,7 @@ _FEW_NAMES = 1_000
 class Embedder:
     """Embeds sequences as the bundle asks, within `limits`."""
 
-    def __init__(self, manifest: Manifest, batcher: Batcher, limits: Limits) -> None:
+    def __init__(self, manifest: Manifest, batcher: Batcher, limits: Limits, turns: Turns) -> None:
         self.embedding_size = manifest.embedding_size
         self.encoder_digest = manifest.encoder_digest
         self.limits = limits
@@ -63,6 +64,7 @@ class Embedder:
         self._dimensions = manifest.dimensions
         self._preprocess = manifest.preprocess
         self._batcher = batcher
+        self._turns = turns
 
     def check_encoder(self, encoder_digest: str) -> None:
         """Raise `EncoderMismatchError` when the caller expects another encoder than this one; "" expects none."""
@@ -82,7 +84,7 @@ class Embedder:
                     else f"the request holds none; send 1 to {self.limits.max_sequences}."
                 )
 
-    async def embed(self, messages: Sequence[tuple[str, embedding_pb2.Sequence]]) -> Embedded:
+    async def embed(self, messages: Sequence[tuple[str, embedding_pb2.Sequence]], *, caller: str) -> Embedded:
         """Embeddings of the sequences, in order; each sequence comes with its field in the request, for errors.
 
         Raises `InvalidSkeletonError` or `InvalidRequestError` for the first that cannot be used, `OverloadedError`, and
@@ -93,21 +95,22 @@ class Embedder:
         joints = sum(message.num_frames * message.num_bodies * message.num_joints for _, message in messages)
         names = sum(len(message.joint_names) for _, message in messages)
         is_long = 3 * joints > _FEW_COORDINATES or names > _FEW_NAMES
-        read = partial(_read_sequences, messages, self.limits)
-        sequences, further = await asyncio.to_thread(read) if is_long else read()
-        return replace(await self._embed(sequences), further=further)
+        sequences: list[tuple[str, Float32[np.ndarray, "_frames _bodies _joints 3"], Layout]] = []
+        further: list[tuple[str, Doubt]] = []
+        await self._do(_reading(messages, self.limits, sequences, further), is_long=is_long, caller=caller)
+        return replace(await self._embed(sequences, caller), further=further)
 
     async def embed_arrays(
-        self, sequences: Sequence[tuple[str, Float32[np.ndarray, "_frames _bodies _joints 3"], Layout]]
+        self, sequences: Sequence[tuple[str, Float32[np.ndarray, "_frames _bodies _joints 3"], Layout]], *, caller: str
     ) -> Embedded:
         """The same for sequences that have been read already."""
         for field, sequence, _ in sequences:
             with in_field(field):
                 check_size(sequence.shape[0], sequence.shape[1], self.limits)
-        return await self._embed(sequences)
+        return await self._embed(sequences, caller)
 
     async def _embed(
-        self, sequences: Sequence[tuple[str, Float32[np.ndarray, "_frames _bodies _joints 3"], Layout]]
+        self, sequences: Sequence[tuple[str, Float32[np.ndarray, "_frames _bodies _joints 3"], Layout]], caller: str
     ) -> Embedded:
         if not sequences:
             return Embedded(np.zeros((0, self.embedding_size), dtype=np.float32))
@@ -118,10 +121,10 @@ class Embedder:
         # Before preprocessing, so that a request that will be refused costs nothing.
         with self._batcher.admit(num_bodies):
             started = time.perf_counter()
-            if sum(sequence.size for sequence, _ in raw) <= _FEW_COORDINATES:
-                clips, looks = self._prepare(fields, raw)
-            else:
-                clips, looks = await asyncio.to_thread(self._prepare, fields, raw)
+            is_long = sum(sequence.size for sequence, _ in raw) > _FEW_COORDINATES
+            clips: list[Float32[np.ndarray, "_out_bodies num_frames joints 3"]] = []
+            looks: list[Look] = []
+            await self._do(self._preparing(fields, raw, clips, looks), is_long=is_long, caller=caller)
             preprocess_s = time.perf_counter() - started
             call = object()
             encoded = await asyncio.gather(*(self._batcher.encode(clip, call=call) for clip in clips))
@@ -136,10 +139,20 @@ class Embedder:
             inference_s=max(clip.inference_s for clip in encoded),
         )
 
-    def _prepare(
-        self, fields: list[str], raw: list[tuple[Float32[np.ndarray, "_frames _bodies _joints 3"], Layout]]
-    ) -> tuple[list[Float32[np.ndarray, "_out_bodies num_frames joints 3"]], list[Look]]:
-        clips, looks = [], []
+    async def _do(self, work: Work, *, is_long: bool, caller: str) -> None:
+        """Do the work here, or in turns with that of others if it would hold up other calls."""
+        if is_long:
+            await self._turns.run(work, caller=caller)
+        else:
+            deque(work, maxlen=0)
+
+    def _preparing(
+        self,
+        fields: list[str],
+        raw: list[tuple[Float32[np.ndarray, "_frames _bodies _joints 3"], Layout]],
+        clips: list[Float32[np.ndarray, "_out_bodies num_frames joints 3"]],
+        looks: list[Look],
+    ) -> Work:
         for field, (sequence, layout) in zip(fields, raw, strict=True):
             with in_field(field):
                 cleaned = clean(lost_as_nan(sequence, layout), layout, self._preprocess.cleaning)
@@ -147,7 +160,7 @@ class Embedder:
                 self._check_dimensions(look)
                 clips.append(sample(cleaned, self._preprocess.sampling))
                 looks.append(look)
-        return clips, looks
+            yield
 
     def _check_dimensions(self, look: Look) -> None:
         if look.dimensions not in self._dimensions:
@@ -158,11 +171,13 @@ class Embedder:
             )
 
 
-def _read_sequences(
-    messages: Sequence[tuple[str, embedding_pb2.Sequence]], limits: Limits
-) -> tuple[list[tuple[str, Float32[np.ndarray, "_frames _bodies _joints 3"], Layout]], list[tuple[str, Doubt]]]:
-    """The sequences of messages, each with its field, and doubts about how they were read."""
-    sequences, further = [], []
+def _reading(
+    messages: Sequence[tuple[str, embedding_pb2.Sequence]],
+    limits: Limits,
+    sequences: list[tuple[str, Float32[np.ndarray, "_frames _bodies _joints 3"], Layout]],
+    further: list[tuple[str, Doubt]],
+) -> Work:
+    """Add the sequences of messages, each with its field, and doubts about how they were read."""
     for field, message in messages:
         try:
             sequence, layout, doubts = read_sequence(message, limits)
@@ -171,7 +186,7 @@ def _read_sequences(
             raise
         sequences.append((field, sequence, layout))
         further += [(field, doubt) for doubt in doubts]
-    return sequences, further
+        yield
 
 
 def write_timing(started_ns: int, embedded: Embedded | None = None, search_s: float = 0.0) -> embedding_pb2.Timing:

@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float32
 
+from gfp_serve.batching.turns import Turns
 from gfp_serve.classify import vote
 from gfp_serve.doubts import DIMENSIONS, Doubt, Look, doubts_about_found
 from gfp_serve.errors import in_field
 from gfp_serve.filters import AnyOf, Filter
+from gfp_serve.gallery.embedded.galleries import FolderGalleries
 from gfp_serve.gallery.protocols import Galleries, Gallery
 from gfp_serve.items import Effort, Neighbour
 from gfp_serve.moments import Moment, are_settled, merge
@@ -94,6 +97,15 @@ def find_gallery(galleries: Galleries, name: str, path: str = "gallery") -> Gall
     """The gallery that the request's field `path` names. Raises what `Galleries` does, with that field."""
     with in_field(path):
         return galleries[name]
+
+
+async def ask_gallery(
+    galleries: Galleries, name: str, searches: Turns, *, caller: str, path: str = "gallery"
+) -> Gallery:
+    """The same without holding up other calls: a gallery on another machine may have to be asked for."""
+    if isinstance(galleries, FolderGalleries):
+        return find_gallery(galleries, name, path)
+    return await searches.do(partial(find_gallery, galleries, name, path), caller=caller)
 
 
 def cost_of(gallery: Gallery, scope: Scope, num_queries: int, top_k: int) -> int:

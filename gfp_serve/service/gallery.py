@@ -32,10 +32,10 @@ from gfp_serve.service.access import caller_of
 from gfp_serve.service.embedder import Embedded, Embedder, write_timing
 from gfp_serve.service.finding import (
     Queries,
+    ask_gallery,
     classify,
     cost_of,
     count_classes,
-    find_gallery,
     find_moments,
     find_neighbours,
     find_parted,
@@ -61,13 +61,15 @@ T = TypeVar("T")
 class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
     """Gallery calls run in threads, so that a search, an fsync or a large reply does not hold up other calls.
 
-    Searches, classifications and readings take turns. Writes have threads of their own, until `close`.
+    Searches, classifications and readings take turns in `searches`, and what else is long in `turns`. Writes have
+    threads of their own, until `close`.
     """
 
-    def __init__(self, embedder: Embedder, galleries: Galleries, turns: Turns) -> None:
+    def __init__(self, embedder: Embedder, galleries: Galleries, turns: Turns, searches: Turns) -> None:
         self._embedder = embedder
         self._galleries = galleries
         self._turns = turns
+        self._searches = searches
         self._writers = ThreadPoolExecutor(MAX_WRITES, thread_name_prefix="gallery-write")
 
     def close(self) -> None:
@@ -79,7 +81,7 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
         limits = self._embedder.limits
         self._embedder.check_encoder(request.expected_encoder_digest)
         top_k, scope = read_top_k(request), read_scope(request)
-        gallery = find_gallery(self._galleries, scope.gallery)
+        gallery = await self._gallery(scope.gallery, context)
         self._check_queries(request.queries, "top_k", top_k)
         reply, budget = ReplyParts(), ReplyBudget(limits, "lower top_k or send fewer queries")
         merges = request.merge_windows
@@ -109,10 +111,10 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
         wanted = limits.max_top_k if merges else top_k
         caller = caller_of(context)
         # Before anything is read or embedded, so that a request that will be refused costs nothing.
-        with self._turns.admit(cost_of(gallery, scope, len(request.queries), wanted)):
+        with self._searches.admit(cost_of(gallery, scope, len(request.queries), wanted)):
             queries, embedded = await self._read_queries(gallery, request.queries, caller)
             doubts = embedded.doubts
-            search_s = await self._turns.run(search(queries, doubts), caller=caller)
+            search_s = await self._searches.run(search(queries, doubts), caller=caller)
         end = gallery_pb2.SearchResponse(encoder_digest=self._embedder.encoder_digest, warnings=write_warnings(doubts))
         end.timing.CopyFrom(write_timing(started_ns, embedded, search_s))
         reply.add(end)
@@ -122,7 +124,7 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
         started_ns = time.perf_counter_ns()
         self._embedder.check_encoder(request.expected_encoder_digest)
         voting, scope = read_voting(request), read_scope(request)
-        gallery = find_gallery(self._galleries, scope.gallery)
+        gallery = await self._gallery(scope.gallery, context)
         num_voters = voting.num_neighbours
         self._check_queries(request.queries, "num_neighbours", num_voters)
         reply, budget = ReplyParts(), ReplyBudget(self._embedder.limits, "lower num_neighbours or send fewer queries")
@@ -147,10 +149,10 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
                     yield
 
         caller = caller_of(context)
-        with self._turns.admit(cost_of(gallery, scope, len(request.queries), num_voters)):
+        with self._searches.admit(cost_of(gallery, scope, len(request.queries), num_voters)):
             queries, embedded = await self._read_queries(gallery, request.queries, caller)
             doubts = embedded.doubts
-            search_s = await self._turns.run(search(queries, doubts), caller=caller)
+            search_s = await self._searches.run(search(queries, doubts), caller=caller)
         end = gallery_pb2.ClassifyResponse(
             encoder_digest=self._embedder.encoder_digest, warnings=write_warnings(doubts)
         )
@@ -161,7 +163,7 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
     async def Upsert(self, request: gallery_pb2.UpsertRequest, context: object) -> gallery_pb2.UpsertResponse:
         started_ns = time.perf_counter_ns()
         self._embedder.check_encoder(request.expected_encoder_digest)
-        gallery = find_gallery(self._galleries, request.gallery)
+        gallery = await self._gallery(request.gallery, context)
         self._embedder.check_count("items", len(request.items))
 
         def check() -> Work:
@@ -195,11 +197,11 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
             warnings=write_warnings(embedded.doubts),
         )
 
-    async def Delete(self, request: gallery_pb2.DeleteRequest, _context: object) -> gallery_pb2.DeleteResponse:
+    async def Delete(self, request: gallery_pb2.DeleteRequest, context: object) -> gallery_pb2.DeleteResponse:
         started_ns = time.perf_counter_ns()
         self._embedder.check_encoder(request.expected_encoder_digest)
         self._embedder.check_count("ids", len(request.ids))
-        gallery = find_gallery(self._galleries, request.gallery)
+        gallery = await self._gallery(request.gallery, context)
         num_deleted = await self._write(lambda: gallery.delete(list(request.ids)))
         return gallery_pb2.DeleteResponse(
             num_deleted=num_deleted,
@@ -211,7 +213,7 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
         started_ns = time.perf_counter_ns()
         self._embedder.check_encoder(request.expected_encoder_digest)
         self._embedder.check_count("ids", len(request.ids))
-        gallery = find_gallery(self._galleries, request.gallery)
+        gallery = await self._gallery(request.gallery, context)
         reply, budget = ReplyParts(), ReplyBudget(self._embedder.limits, "ask for fewer ids")
 
         def read() -> Work:
@@ -223,8 +225,8 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
                 reply.add(gallery_pb2.GetResponse(items=[message]))
                 yield
 
-        with self._turns.admit(len(request.ids)):
-            search_s = await self._turns.run(read(), caller=caller_of(context))
+        with self._searches.admit(len(request.ids)):
+            search_s = await self._searches.run(read(), caller=caller_of(context))
         end = gallery_pb2.GetResponse(encoder_digest=self._embedder.encoder_digest)
         end.timing.CopyFrom(write_timing(started_ns, search_s=search_s))
         reply.add(end)
@@ -256,16 +258,16 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
         return gallery_pb2.CreateGalleryResponse(description=write_description(request.gallery, description))
 
     async def DescribeGallery(
-        self, request: gallery_pb2.DescribeGalleryRequest, _context: object
+        self, request: gallery_pb2.DescribeGalleryRequest, context: object
     ) -> gallery_pb2.DescribeGalleryResponse:
-        gallery = find_gallery(self._galleries, request.gallery)
-        description = await asyncio.to_thread(gallery.describe)
+        gallery = await self._gallery(request.gallery, context)
+        description = await self._searches.do(gallery.describe, caller=caller_of(context))
         return gallery_pb2.DescribeGalleryResponse(
             description=write_description(request.gallery or DEFAULT_GALLERY, description)
         )
 
     async def ListGalleries(
-        self, _request: gallery_pb2.ListGalleriesRequest, _context: object
+        self, _request: gallery_pb2.ListGalleriesRequest, context: object
     ) -> gallery_pb2.ListGalleriesResponse:
         reply = gallery_pb2.ListGalleriesResponse()
 
@@ -280,7 +282,7 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
                     description = self._galleries[name].describe()
                     reply.galleries.append(budget.fit(write_description(name, description)))
 
-        await asyncio.to_thread(read)
+        await self._searches.do(read, caller=caller_of(context))
         return reply
 
     async def DropGallery(
@@ -290,6 +292,9 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
         with in_field("gallery"):
             num_items = await self._write(lambda: self._galleries.drop(request.gallery))
         return gallery_pb2.DropGalleryResponse(num_items=num_items)
+
+    async def _gallery(self, name: str, context: object) -> Gallery:
+        return await ask_gallery(self._galleries, name, self._searches, caller=caller_of(context))
 
     async def _write(self, write: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._writers, write)
@@ -337,12 +342,12 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
                 yield
 
             with in_field(field):
-                await self._turns.run(read(), caller=caller)
+                await self._searches.run(read(), caller=caller)
             vectors[ids] = [item.vector for item in stored]
             for number, item in zip(ids, stored, strict=True):
                 look = look_of_item(item.attributes)
                 looks[number] = look if look.dimensions == 2 else None  # without a mark nothing is known
-        embedded = await self._embedder.embed([(path, sequence) for _, path, sequence in sequences])
+        embedded = await self._embedder.embed([(path, sequence) for _, path, sequence in sequences], caller=caller)
         vectors[[number for number, _, _ in sequences]] = embedded.vectors
         for (number, _, _), look in zip(sequences, embedded.looks, strict=True):
             looks[number] = look

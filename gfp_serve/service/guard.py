@@ -6,8 +6,9 @@ import re
 import secrets
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, aclosing, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -33,6 +34,7 @@ from gfp_serve.service.access_log import AccessLog, Call
 from gfp_serve.service.message_size import checking_num_values
 from gfp_serve.service.metrics import Metrics
 from gfp_serve.service.open_places import OpenPlaces
+from gfp_serve.service.shares import Shares
 from gfp_serve.wire.status import is_answerable, reason_of, to_status
 
 _log = logging.getLogger(__name__)
@@ -43,8 +45,10 @@ Parse = Callable[[bytes, Any], Awaitable[Any]]
 _FEW_BYTES = 2**15
 
 REQUEST_ID = "x-request-id"
-# A call that needs no token must send its request within this time.
+# A call that needs no token must send its request within this time, and take its reply.
 _REQUEST_S = 10.0
+# Any other call must send its first message within this time, which may be a large one on a slow line.
+_FIRST_MESSAGE_S = 60.0
 # How often it is checked that an open stream may go on.
 _CHECK_EACH_S = 1.0
 # An id that the caller chose is used if it looks like this, because it ends up in logs.
@@ -54,10 +58,21 @@ _VALID_ID = re.compile(r"[A-Za-z0-9._:/-]{1,64}")
 _REJECTIONS = (OverloadedError, ClosedError, UnauthenticatedError, ForbiddenError)
 
 
+@dataclass(slots=True)
+class _Outcome:
+    """How a call ends, and when it began to cost time of the server."""
+
+    status: Status = field(default_factory=Status)
+    started: float = field(default_factory=time.perf_counter)
+
+
 class Guard(grpc.aio.ServerInterceptor):
     """Wraps each method of the `services` (full names), so that servicers need no error handling of their own.
 
-    For methods of other services (health, reflection) it only checks the token, parses the requests, and gives them
+    A call takes one of the `places` before its request is read, so that calls without a request are bounded too, and
+    until its reply is taken. A stream whose caller sends nothing for `max_idle_s` seconds ends.
+
+    For methods of the service of health, which has no caller to speak of, it only parses the requests, and gives them
     `other_places`.
     """
 
@@ -65,7 +80,8 @@ class Guard(grpc.aio.ServerInterceptor):
         self,
         services: tuple[str, ...],
         *,
-        max_calls: int,
+        places: Shares,
+        max_idle_s: float,
         other_places: OpenPlaces,
         access: Access,
         metrics: Metrics,
@@ -74,7 +90,8 @@ class Guard(grpc.aio.ServerInterceptor):
     ) -> None:
         self.num_calls = 0
         self._turns = turns
-        self._max_calls = max_calls
+        self._places = places
+        self._max_idle_s = max_idle_s
         self._other_places = other_places
         self._access = access
         self._metrics = metrics
@@ -83,12 +100,13 @@ class Guard(grpc.aio.ServerInterceptor):
         self._idle = asyncio.Event()
         self._idle.set()
         self._closed = False
-        self._closing = asyncio.Event()
+        self._reading: set[asyncio.Timeout] = set()  # of each call that waits for a message of its caller
 
     async def close(self, grace_s: float) -> None:
-        """Refuse new calls, and wait until those in progress are answered, for at most `grace_s`."""
+        """Refuse new calls and more messages, and wait until those in progress are answered, at most `grace_s`."""
         self._closed = True
-        self._closing.set()
+        for reading in self._reading:
+            reading.reschedule(asyncio.get_running_loop().time())
         try:
             await asyncio.wait_for(self._idle.wait(), grace_s)
         except TimeoutError:
@@ -108,7 +126,7 @@ class Guard(grpc.aio.ServerInterceptor):
             return self._refusing(method, error, call)
         parse = _parser(method, call.reading(handler.request_deserializer), self._turns)
         if not method.startswith(self._prefixes):
-            return _with_our_parser(handler, parse, self._other_places)
+            return self._with_our_parser(handler, parse)
 
         def to_bytes(reply: Any) -> bytes:
             # Large replies come as bytes, see `ReplyParts`.
@@ -122,35 +140,77 @@ class Guard(grpc.aio.ServerInterceptor):
             self._access.check(method, authorization)
             self._access.check_certificate(context)
 
-        # Parsed here, because gRPC's own answer to bytes that are not a message gives no reason.
-        async def unary(content: bytes, context: Any) -> Any:
+        async def unary(_contents: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
             CALLER.set(identity)
-            async with self._in_progress(method, request_id, context, call) as status:
-                self._access.check_certificate(context)
-                self._admit()
-                return serialize(await handler.unary_unary(await parse(content, context), context))
-            del content
-            return await _abort(context, status, request_id)
+            with ExitStack() as held:  # until the reply is taken
+                async with self._in_progress(method, request_id, context, call) as outcome:
+                    self._access.check_certificate(context)
+                    held.enter_context(self._admitted(context))
+                    content = await self._read(context, _FIRST_MESSAGE_S)
+                    if content is grpc.aio.EOF:
+                        raise InvalidRequestError("the call ended without a request; send one message.")
+                    outcome.started = time.perf_counter()  # not while the caller sent it
+                    request = await parse(content, context)
+                    del content
+                    reply = serialize(await handler.unary_unary(request, context))
+                    del request
+                if not outcome.status.code:
+                    # A caller who does not take it keeps its place: gRPC cannot end a call while it writes.
+                    await context.write(reply)
+                    return
+            await _abort(context, outcome.status, request_id)
+            return
+            yield  # never reached: gRPC, and what traces calls, take generators
 
         async def stream(_contents: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
             CALLER.set(identity)
             async with (
-                self._in_progress(method, request_id, context, call) as status,
+                self._in_progress(method, request_id, context, call) as outcome,
                 _while_passing(partial(check, context)),
-                aclosing(_requests(parse, context, partial(check, context))) as requests,
-                # Otherwise the servicer's cleaning up would wait for the garbage collector.
-                aclosing(handler.stream_stream(requests, context)) as replies,
             ):
-                self._admit()
-                async for reply in replies:
-                    yield serialize(reply)
-            if status.code:
+                with self._admitted(context):
+                    async with (
+                        aclosing(self._requests(parse, context, partial(check, context))) as requests,
+                        # Otherwise the servicer's cleaning up would wait for the garbage collector.
+                        aclosing(handler.stream_stream(requests, context)) as replies,
+                    ):
+                        async for reply in replies:
+                            await context.write(serialize(reply))
+            if outcome.status.code:
                 reply = None
-                await _abort(context, status, request_id)
+                await _abort(context, outcome.status, request_id)
+            return
+            yield
 
-        if handler.request_streaming:
-            return grpc.stream_stream_rpc_method_handler(stream)
-        return grpc.unary_unary_rpc_method_handler(unary)
+        # A stream, whatever the method is: gRPC reads the request of another without a limit of time, and before the
+        # call has a place.
+        return grpc.stream_stream_rpc_method_handler(stream if handler.request_streaming else unary)
+
+    async def _requests(self, parse: Parse, context: Any, check: Callable[[], None]) -> AsyncGenerator[Any, None]:
+        """The requests of a stream, each after a `check` that it may still be made."""
+        limit_s = min(_FIRST_MESSAGE_S, self._max_idle_s)
+        while (content := await self._read(context, limit_s)) is not grpc.aio.EOF:
+            check()
+            yield await parse(content, context)
+            limit_s = self._max_idle_s
+
+    async def _read(self, context: Any, limit_s: float) -> Any:
+        """The next message of the caller. Raises `OutOfTimeError`, and `ClosedError` when the server stops."""
+        self._refuse_if_closed()
+        try:
+            async with asyncio.timeout(limit_s) as reading:
+                self._reading.add(reading)
+                try:
+                    # Not gRPC's own iterator, which warns when it is left before its end.
+                    return await context.read()
+                finally:
+                    self._reading.discard(reading)
+        except TimeoutError:
+            self._refuse_if_closed()
+            raise OutOfTimeError(
+                f"no message came for {limit_s:g} s, so the call was ended; call again when there is something to "
+                f"send, or raise --max-idle-s of the server."
+            ) from None
 
     def _call(self, method: str, request_id: str, authorization: str | None) -> Call:
         caller = self._access.name_of(authorization) if self._access_log.is_on else None
@@ -165,20 +225,53 @@ class Guard(grpc.aio.ServerInterceptor):
 
         return grpc.stream_stream_rpc_method_handler(refuse)
 
+    def _with_our_parser(self, handler: Any, parse: Parse) -> Any:
+        """The handler of a method of health, with an error of ours for bytes that are not its message."""
+        places = self._other_places
+
+        # As a stream, whatever the method is, because then this parses.
+        async def answer(_contents: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
+            status, peer = Status(), context.peer()
+            try:
+                with places.while_waiting(peer):
+                    async with asyncio.timeout(_REQUEST_S):
+                        content = await context.read()
+                        if content is grpc.aio.EOF:  # the caller has nothing to ask
+                            return
+                        request = await parse(content, context)
+                        if not handler.response_streaming:
+                            await context.write(await handler.unary_unary(request, context))
+                            return
+                # Until the reply is written: whoever takes no replies must not take the places of others.
+                with places.while_open(peer):
+                    await handler.unary_stream(request, context)  # Watch writes its replies itself
+            except (InvalidRequestError, OverloadedError) as error:
+                status.CopyFrom(to_status(error))
+            except TimeoutError:
+                status.CopyFrom(
+                    to_status(OutOfTimeError(f"no request came within {_REQUEST_S:g} s; send it with the call."))
+                )
+            if status.code:
+                await _abort(context, status)
+            return
+            yield
+
+        return grpc.stream_stream_rpc_method_handler(answer, None, handler.response_serializer)
+
     @asynccontextmanager
-    async def _in_progress(self, method: str, request_id: str, context: Any, call: Call) -> AsyncIterator[Status]:
+    async def _in_progress(self, method: str, request_id: str, context: Any, call: Call) -> AsyncIterator[_Outcome]:
         """Count the call. If something goes wrong in it, fill the status that this gives, for the caller to get."""
-        started = time.perf_counter()
+        outcome = _Outcome()
+        status = outcome.status
         self.num_calls += 1
         self._idle.clear()
-        status = Status()
         failure: Exception | None = None
         try:
             context.set_trailing_metadata(((REQUEST_ID, request_id),))
             try:
                 # A caller whose deadline passes is treated like one that hangs up: its clips are not encoded.
                 async with asyncio.timeout(context.time_remaining()):
-                    yield status
+                    yield outcome
             except TimeoutError:
                 failure = OutOfTimeError(
                     "the call's deadline passed before its answer; give it more time, or send less at once."
@@ -191,21 +284,22 @@ class Guard(grpc.aio.ServerInterceptor):
             status.code = grpc.StatusCode.CANCELLED.value[0]
             raise
         finally:
-            self._count(method, status, time.perf_counter() - started, failure, call, context)
+            self._count(method, status, time.perf_counter() - outcome.started, failure, call, context)
             failure = None  # its traceback refers to this frame and the request: see `_abort`
             self.num_calls -= 1
             if self.num_calls == 0:
                 self._idle.set()
 
-    def _admit(self) -> None:
+    @contextmanager
+    def _admitted(self, context: Any) -> Iterator[None]:
+        self._refuse_if_closed()
+        with self._places.place(context):
+            yield
+
+    def _refuse_if_closed(self) -> None:
         if self._closed:
             raise ClosedError(
                 "the server is shutting down and takes no more calls; ask another server, or try again later."
-            )
-        if self.num_calls > self._max_calls:
-            raise OverloadedError(
-                f"the server has {self._max_calls} calls in progress and takes no more; try again in a second.",
-                retry_after_s=1.0,
             )
 
     def _count(
@@ -219,42 +313,6 @@ class Guard(grpc.aio.ServerInterceptor):
 
 
 _CODES = {code.value[0]: code.name for code in grpc.StatusCode}
-
-
-def _with_our_parser(handler: Any, parse: Parse, places: OpenPlaces) -> Any:
-    """The handler of a service that is not ours, with an error of ours for bytes that are not its message."""
-
-    # As a stream, whatever the method is, because then this parses.
-    async def answer(_contents: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
-        status, peer = Status(), context.peer()
-        try:
-            async with aclosing(_requests(parse, context)) as requests:
-                if handler.request_streaming:
-                    with places.while_open(peer):
-                        async for reply in handler.stream_stream(requests, context):
-                            yield reply
-                    return
-                with places.until_request(peer):
-                    async with asyncio.timeout(_REQUEST_S):
-                        request = await anext(requests, None)
-                if request is None:  # the caller has nothing to ask
-                    return
-                # Until the reply is written: whoever takes no replies must not take the places of others.
-                with places.while_open(peer):
-                    if not handler.response_streaming:
-                        yield await handler.unary_unary(request, context)
-                        return
-                    await handler.unary_stream(request, context)  # health's Watch writes its replies itself
-        except (InvalidRequestError, OverloadedError) as error:
-            status.CopyFrom(to_status(error))
-        except TimeoutError:
-            status.CopyFrom(
-                to_status(OutOfTimeError(f"no request came within {_REQUEST_S:g} s; send it with the call."))
-            )
-        if status.code:
-            await _abort(context, status)
-
-    return grpc.stream_stream_rpc_method_handler(answer, None, handler.response_serializer)
 
 
 async def _abort(context: Any, status: Status, request_id: str | None = None) -> None:
@@ -293,14 +351,6 @@ def _parser(method: str, deserialize: Callable[[bytes], Any], turns: Turns) -> P
         return parsed.pop()
 
     return parse
-
-
-async def _requests(parse: Parse, context: Any, check: Callable[[], None] = lambda: None) -> AsyncGenerator[Any, None]:
-    """The requests of a call, each after a `check` that it may still be made."""
-    # Not gRPC's own iterator, which warns when it is left before its end.
-    while (content := await context.read()) is not grpc.aio.EOF:
-        check()
-        yield await parse(content, context)
 
 
 @asynccontextmanager

@@ -13,7 +13,6 @@ names the joints; without it, they are those of "ntu25". The texts `up`, `unit` 
 `warning` of a reply says what may be wrong with the clips.
 """
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,7 +33,7 @@ from gfp_serve.items import Effort, Neighbour
 from gfp_serve.layouts import layout_named
 from gfp_serve.service.access import caller_of
 from gfp_serve.service.embedder import Embedded, Embedder
-from gfp_serve.service.finding import Queries, cost_of, find_gallery, find_neighbours, find_parted
+from gfp_serve.service.finding import Queries, ask_gallery, cost_of, find_neighbours, find_parted
 from gfp_serve.service.open_inference_tensors import ANY, Tensor, check_outputs, is_large, read_tensors, write_output
 from gfp_serve.service.reply_budget import ReplyBudget
 from gfp_serve.v1 import embedding_pb2, open_inference_pb2_grpc
@@ -67,10 +66,13 @@ class _Model:
 class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
     """Answers the protocol's calls. `is_ready` says whether the server takes calls at this moment."""
 
-    def __init__(self, embedder: Embedder, galleries: Galleries, turns: Turns, is_ready: Callable[[], bool]) -> None:
+    def __init__(
+        self, embedder: Embedder, galleries: Galleries, turns: Turns, searches: Turns, is_ready: Callable[[], bool]
+    ) -> None:
         self._embedder = embedder
         self._galleries = galleries
         self._turns = turns
+        self._searches = searches
         self._is_ready = is_ready
         skeleton = Tensor("skeleton", "FP32", (ANY, ANY, ANY, ANY, ANY))
         embedding = Tensor("embedding", "FP32", (ANY, embedder.embedding_size))
@@ -159,9 +161,9 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
         try:
             check_outputs(request, model.outputs)
             read = partial(read_tensors, request, model.inputs)
-            tensors = await asyncio.to_thread(read) if is_large(request) else read()
+            tensors = await self._turns.do(read, caller=caller) if is_large(request) else read()
             reply, embedded, search_s = await (
-                self._encode(request, tensors)
+                self._encode(request, tensors, caller)
                 if request.model_name == "gfp-encoder"
                 else self._knn(request, tensors, caller)
             )
@@ -172,11 +174,11 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
         return reply
 
     async def _encode(
-        self, request: oip.ModelInferRequest, tensors: Mapping[str, np.ndarray]
+        self, request: oip.ModelInferRequest, tensors: Mapping[str, np.ndarray], caller: str
     ) -> tuple[oip.ModelInferResponse, Embedded, float]:
         if "skeleton" not in tensors:
             raise InvalidRequestError("gfp-encoder takes one input, skeleton, which the request does not have.")
-        embedded = await self._embed(request, tensors["skeleton"])
+        embedded = await self._embed(request, tensors["skeleton"], caller)
         reply = oip.ModelInferResponse()
         _write_reply(reply, request, {"embedding": embedded.vectors}, self._embedder.limits)
         _warn(reply, embedded.doubts)
@@ -193,13 +195,15 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
                 raise InvalidRequestError(
                     f"it is {k}; this server gives 1 to {self._embedder.limits.max_top_k} neighbours."
                 )
-        gallery = find_gallery(self._galleries, _text(request, "gallery"))
+        gallery = await ask_gallery(self._galleries, _text(request, "gallery"), self._searches, caller=caller)
         vectors = _check_vectors(tensors["embedding"], self._embedder) if "embedding" in tensors else None
         reply = oip.ModelInferResponse()
         (queries,) = tensors.keys() - {"k"}
-        with self._turns.admit(cost_of(gallery, _EVERYWHERE, len(tensors[queries]), k)):
-            embedded = Embedded(vectors) if vectors is not None else await self._embed(request, tensors["skeleton"])
-            search_s = await self._turns.run(self._find(gallery, request, embedded, k, reply), caller=caller)
+        with self._searches.admit(cost_of(gallery, _EVERYWHERE, len(tensors[queries]), k)):
+            embedded = (
+                Embedded(vectors) if vectors is not None else await self._embed(request, tensors["skeleton"], caller)
+            )
+            search_s = await self._searches.run(self._find(gallery, request, embedded, k, reply), caller=caller)
         return reply, embedded, search_s
 
     def _find(
@@ -238,7 +242,7 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
         _write_reply(reply, request, outputs, self._embedder.limits)
         _warn(reply, doubts)
 
-    async def _embed(self, request: oip.ModelInferRequest, clips: np.ndarray) -> Embedded:
+    async def _embed(self, request: oip.ModelInferRequest, clips: np.ndarray, caller: str) -> Embedded:
         layout = layout_named(_text(request, "layout") or "ntu25")
         sequences = clips[:, :, None] if clips.ndim == 4 else clips
         if sequences.ndim != 5 or sequences.shape[3] != layout.num_joints or sequences.shape[4] not in (2, 3):
@@ -251,7 +255,8 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
         self._embedder.check_count("skeleton", len(sequences))
         about = _about(request, flat=sequences.shape[4] == 2)
         write = partial(_write_sequences, sequences, layout.name, about)
-        return await self._embedder.embed(await asyncio.to_thread(write) if is_large(request) else write())
+        messages = await self._turns.do(write, caller=caller) if is_large(request) else write()
+        return await self._embedder.embed(messages, caller=caller)
 
     def _model(self, name: str, version: str) -> _Model:
         if name not in self._models or version not in ("", VERSION):

@@ -1,4 +1,4 @@
-"""Places for calls that need no token, such as health: nobody can hold them all."""
+"""Places for calls that need no token, such as health, and for refusals: nobody can hold them all."""
 
 import asyncio
 from collections import Counter
@@ -13,7 +13,7 @@ _SHARE_OF_ADDRESS, _SHARE_OF_CONNECTION = 1 / 2, 1 / 8
 
 
 class OpenPlaces:
-    """A bounded number of places for calls that have not sent their request yet, and as many for calls that stay open.
+    """A bounded number of places for calls that wait for their callers, and as many for calls that stay open.
 
     A peer is gRPC's, e.g. "ipv4:192.0.2.1:50123": an address and the port of its connection. With `one_peer`, all
     calls come through a proxy, whose address and connections say nothing about callers and have no share.
@@ -27,12 +27,12 @@ class OpenPlaces:
         self._staying: Counter[str] = Counter()  # calls of each peer
 
     @contextmanager
-    def until_request(self, peer: str) -> Iterator[None]:
-        """A place for the current task while it waits for its request.
+    def while_waiting(self, peer: str) -> Iterator[None]:
+        """A place for the current task while it waits for its caller: for a request, or to be told something.
 
         When all places are taken, the newest caller gets one and the greediest gives one up: the address with the most
         places, of it the connection with the most, and of that the oldest call. Its block ends with `OverloadedError`.
-        A caller that sends nothing can only lose its own calls.
+        A caller that sends or takes nothing can only lose its own calls.
         """
         task = asyncio.current_task()
         if task is None:
@@ -47,7 +47,7 @@ class OpenPlaces:
                 raise
             task.uncancel()
             raise OverloadedError(
-                f"{self.num_places} calls wait for their requests, and another caller needed this place; send the "
+                f"{self.num_places} calls wait for their callers, and another caller needed this place; send the "
                 f"request with the call.",
                 retry_after_s=1.0,
             ) from None

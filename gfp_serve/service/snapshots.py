@@ -26,7 +26,7 @@ T = TypeVar("T")
 class SnapshotServicer(snapshot_pb2_grpc.SnapshotServiceServicer):
     """Makes and restores snapshots one after another, in a thread, until `close`; the others wait for their turn.
 
-    A caller who leaves ends the making of a snapshot. Lists and pieces are read at once.
+    A caller who leaves ends its making or restoring, and so does `close`. Lists and pieces are read at once.
     """
 
     def __init__(self, galleries: Galleries, limits: Limits) -> None:
@@ -36,21 +36,14 @@ class SnapshotServicer(snapshot_pb2_grpc.SnapshotServiceServicer):
         self._closed = threading.Event()
 
     def close(self) -> None:
-        """End the making of a snapshot, and wait for the restoring of one."""
+        """End the making or restoring of a snapshot, of which nothing stays."""
         self._closed.set()
         self._worker.shutdown()
 
     async def create(self, gallery: str, name: str) -> SnapshotFile:
         """See `LiveSnapshots.create`. Raises `SnapshotError` if the galleries are not in a folder."""
-        kept, given_up = self._snapshots(), threading.Event()
-
-        def should_stop() -> bool:
-            return given_up.is_set() or self._closed.is_set()
-
-        try:
-            return await self._in_turn(lambda: kept.create(gallery, name, should_stop=should_stop))
-        finally:
-            given_up.set()
+        kept = self._snapshots()
+        return await self._in_turn(lambda should_stop: kept.create(gallery, name, should_stop=should_stop))
 
     def gallery_names(self) -> list[str]:
         """See `LiveSnapshots.gallery_names`. Raises `SnapshotError` if the galleries are not in a folder."""
@@ -97,9 +90,9 @@ class SnapshotServicer(snapshot_pb2_grpc.SnapshotServiceServicer):
     ) -> snapshot_pb2.RestoreSnapshotResponse:
         kept = self._snapshots()
 
-        def restore() -> gallery_pb2.GalleryDescription:
-            description = kept.restore(request.gallery, request.name, request.into).describe()
-            return write_description(request.into, description)
+        def restore(should_stop: Callable[[], bool]) -> gallery_pb2.GalleryDescription:
+            restored = kept.restore(request.gallery, request.name, request.into, should_stop=should_stop)
+            return write_description(request.into, restored.describe())
 
         return snapshot_pb2.RestoreSnapshotResponse(description=await self._in_turn(restore))
 
@@ -111,12 +104,21 @@ class SnapshotServicer(snapshot_pb2_grpc.SnapshotServiceServicer):
             )
         return self._kept
 
-    async def _in_turn(self, work: Callable[[], T]) -> T:
+    async def _in_turn(self, work: Callable[[Callable[[], bool]], T]) -> T:
+        """Do the work in the thread. It is given a function that says whether to stop."""
+        given_up = threading.Event()
+
+        def should_stop() -> bool:
+            return given_up.is_set() or self._closed.is_set()
+
         try:
-            turn = asyncio.get_running_loop().run_in_executor(self._worker, work)
+            turn = asyncio.get_running_loop().run_in_executor(self._worker, work, should_stop)
         except RuntimeError as error:  # after `close`
             raise ClosedError("another encoder took over; make the call again.") from error
-        return await turn
+        try:
+            return await turn
+        finally:
+            given_up.set()
 
 
 def _write(found: SnapshotFile) -> snapshot_pb2.SnapshotDescription:

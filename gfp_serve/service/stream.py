@@ -32,14 +32,15 @@ from gfp_serve.service.access import caller_of
 from gfp_serve.service.embedder import Embedded, Embedder, write_timing
 from gfp_serve.service.finding import (
     Queries,
+    ask_gallery,
     classify,
     cost_of,
     count_classes,
-    find_gallery,
     find_neighbours,
     find_parted,
 )
 from gfp_serve.service.reply_budget import ReplyBudget
+from gfp_serve.service.shares import Shares
 from gfp_serve.service.window_queue import MAX_WAITING, WindowQueue
 from gfp_serve.v1 import stream_pb2, stream_pb2_grpc
 from gfp_serve.windows import Window, WindowCutter
@@ -75,15 +76,16 @@ T = TypeVar("T")
 
 
 class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
-    """Answers streams, of which `max_streams` may be open at once and hold `max_bytes` all together."""
+    """Answers streams. Each takes one of the `places`, and they may hold `max_bytes` all together."""
 
     def __init__(
-        self, embedder: Embedder, galleries: Galleries, turns: Turns, *, max_streams: int, max_bytes: int
+        self, embedder: Embedder, galleries: Galleries, turns: Turns, searches: Turns, *, places: Shares, max_bytes: int
     ) -> None:
         self._embedder = embedder
         self._galleries = galleries
         self._turns = turns
-        self._max_streams = max_streams
+        self._searches = searches
+        self._places = places
         self._open: set[WindowQueue] = set()
         self._bytes = Admission(max_bytes, what="bytes are kept for open streams", setting="--max-stream-bytes")
 
@@ -95,25 +97,22 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
     async def EmbedStream(
         self, requests: AsyncIterator[stream_pb2.EmbedStreamRequest], context: Any
     ) -> AsyncIterator[stream_pb2.EmbedStreamResponse]:
-        if len(self._open) >= self._max_streams:
-            raise OverloadedError(
-                f"{self._max_streams} streams are open and no more are taken; try again later, or raise --max-streams.",
-                retry_after_s=5.0,
-            )
         queue, caller = WindowQueue(), caller_of(context)
-        # It counts from here on, because a stream that never sends its first message takes a place too.
-        self._open.add(queue)
         reader: asyncio.Task[None] | None = None
         held = ExitStack()
+        # It counts from here on, because a stream that never sends its first message takes a place too.
+        held.enter_context(self._places.place(context))
+        self._open.add(queue)
         try:
-            asked = self._read_config(await _first(requests))
+            asked = await self._read_config(await _first(requests), caller)
             held.enter_context(self._bytes.admit(_WINDOWS_HELD * asked.window_bytes))
             queue.lossless = asked.lossless
             # Tells the caller that the config was accepted. A caller who waits for this never sends frames into a
             # stream that was refused.
             await context.send_initial_metadata(())
             reader = asyncio.create_task(
-                _read(requests, asked, queue, self._embedder, self._bytes), name="stream reader"
+                _read(requests, asked, queue, self._embedder, self._bytes, partial(self._turns.do, caller=caller)),
+                name="stream reader",
             )
             while (window := await queue.take()) is not None:
                 reply = await self._answer(window, asked, queue, caller)
@@ -128,7 +127,7 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
                 await asyncio.wait([reader])
             held.close()
 
-    def _read_config(self, config: stream_pb2.StreamConfig) -> "_Asked":
+    async def _read_config(self, config: stream_pb2.StreamConfig, caller: str) -> "_Asked":
         self._embedder.check_encoder(config.expected_encoder_digest)
         limits = self._embedder.limits
         with in_field("config"):
@@ -159,11 +158,14 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
                     )
             if asked.search is not None:
                 check_top_k("search.top_k", asked.top_k, limits)
-                find_gallery(self._galleries, asked.search.gallery, "search.gallery")
+                await self._gallery(asked.search, "search.gallery", caller)
             if asked.classify is not None and asked.voting is not None:
                 check_top_k("classify.num_neighbours", asked.voting.num_neighbours, limits)
-                find_gallery(self._galleries, asked.classify.gallery, "classify.gallery")
+                await self._gallery(asked.classify, "classify.gallery", caller)
         return asked
+
+    async def _gallery(self, scope: Scope, path: str, caller: str) -> Gallery:
+        return await ask_gallery(self._galleries, scope.gallery, self._searches, caller=caller, path=path)
 
     async def _answer(
         self, window: Window, asked: "_Asked", queue: WindowQueue, caller: str
@@ -179,7 +181,7 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
         embedded, search_s = None, 0.0
         doubts: list[tuple[str, Doubt]] = []
         try:
-            embedded = await self._embed(window, asked)
+            embedded = await self._embed(window, asked, caller)
             reply.embedding.CopyFrom(write_embedding(embedded.vectors[0]))
             started = time.perf_counter()
             doubts = [*embedded.doubts, *await self._search(embedded, asked, reply, caller)]
@@ -197,13 +199,14 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
         reply.timing.CopyFrom(write_timing(started_ns, embedded, search_s))
         return reply
 
-    async def _embed(self, window: Window, asked: "_Asked") -> Embedded:
+    async def _embed(self, window: Window, asked: "_Asked", caller: str) -> Embedded:
         sequence = window.sequence
         doubts: tuple[Doubt, ...] = ()
         if asked.image is not None:
-            sequence, doubts = await asyncio.to_thread(asked.image.placed, window.sequence, asked.layout)
+            place = partial(asked.image.placed, window.sequence, asked.layout)
+            sequence, doubts = await self._turns.do(place, caller=caller)
         sequences = [("frames", sequence, asked.layout)]
-        embedded = await _when_there_is_room(asked, lambda: self._embedder.embed_arrays(sequences))
+        embedded = await _when_there_is_room(asked, lambda: self._embedder.embed_arrays(sequences, caller=caller))
         return replace(embedded, further=[("frames", doubt) for doubt in doubts])
 
     async def _search(
@@ -217,13 +220,13 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
         neighbours: list[Neighbour] = []
         if asked.search is not None:
             # Found again for each window, because it may have been dropped.
-            gallery = find_gallery(self._galleries, asked.search.gallery, "search.gallery")
+            gallery = await self._gallery(asked.search, "search.gallery", caller)
             most = max(asked.top_k, num_voters) if asked.classify is asked.search else asked.top_k
             neighbours = await self._nearest(asked, gallery, asked.search, queries, most, caller)
             found.append(neighbours)
             reply.neighbours.extend(budget.fit(write_neighbour(each)) for each in neighbours[: asked.top_k])
         if asked.classify is not None and asked.voting is not None:
-            gallery = find_gallery(self._galleries, asked.classify.gallery, "classify.gallery")
+            gallery = await self._gallery(asked.classify, "classify.gallery", caller)
             if asked.classify is not asked.search:
                 neighbours = await self._nearest(asked, gallery, asked.classify, queries, num_voters, caller)
                 found.append(neighbours)
@@ -270,8 +273,8 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
         return found
 
     async def _in_turn(self, work: Work, cost: int, caller: str) -> None:
-        with self._turns.admit(cost):
-            await self._turns.run(work, caller=caller)
+        with self._searches.admit(cost):
+            await self._searches.run(work, caller=caller)
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,7 +333,9 @@ async def _read(
     queue: WindowQueue,
     embedder: Embedder,
     room: Admission,
+    do: Callable[[Callable[[], Any]], Awaitable[Any]],
 ) -> None:
+    """Read frames and cut windows of them. What is long is left to `do`, so that other calls go on meanwhile."""
     try:
         async for request in requests:
             if request.WhichOneof("payload") != "frames":
@@ -343,10 +348,10 @@ async def _read(
                 is_long = num_bytes > _FEW_BYTES
                 read = partial(_read_frames, request.frames, asked, embedder)
                 with in_field("frames"):
-                    frames = await asyncio.to_thread(read) if is_long else read()
+                    frames = await do(read) if is_long else read()
                 is_long |= asked.window_bytes > _FEW_BYTES and asked.cutter.completes(len(frames))
                 cut = partial(next, asked.cutter.add(frames), None)
-                while (window := await asyncio.to_thread(cut) if is_long else cut()) is not None:
+                while (window := await do(cut) if is_long else cut()) is not None:
                     await queue.put(window)
     except GfpError as error:
         queue.end(error)

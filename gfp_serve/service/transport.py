@@ -1,8 +1,8 @@
 """What a connection may cost the server before any call is looked at: gRPC's settings, each with its reason."""
 
 import logging
-import resource
 
+from gfp_serve import open_files
 from gfp_serve.config import ServeConfig
 
 _log = logging.getLogger(__name__)
@@ -52,15 +52,14 @@ def server_options(config: ServeConfig, max_answered_calls: int) -> list[tuple[s
 
 
 def most_connections(wanted: int) -> int:
-    """As many as wanted, but at most half of the files that the process may open: galleries need files too."""
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if files == resource.RLIM_INFINITY or wanted <= files // 2:
+    """As many as wanted, but at most half of the files that the process may open, and what open galleries leave."""
+    files, num_open = open_files.limit(), open_files.num_open()
+    possible = max(1, min(files // 2, files - num_open - open_files.OWN))
+    if wanted <= possible:
         return wanted
     _log.warning(
-        "the system lets this process open %d files, so it takes %d connections and not %d; raise the limit (ulimit "
-        "-n, LimitNOFILE=), or lower --max-connections",
-        files,
-        files // 2,
-        wanted,
+        "the system lets this process open %d files, of which %d are open, so it takes %d connections and not %d; "
+        "raise the limit (ulimit -n, LimitNOFILE=), or lower --max-connections",
+        *(files, num_open, possible, wanted),
     )
-    return files // 2
+    return possible

@@ -129,8 +129,6 @@ def to_error(failure: grpc.RpcError, address: str) -> GfpError:
         return UnavailableError(_why_unreachable(address, message))
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return OutOfTimeError(f"{address} did not answer within timeout_s; give it more time, or send less at once.")
-    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "Concurrent RPC limit" in message:
-        return OverloadedError(f"{address} has too many calls in progress; try again in a second.", retry_after_s=1.0)
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         return InvalidRequestError(
             f"{address} does not take or send a message of that size ({message}); send less at once."

@@ -220,7 +220,7 @@ def test_what_runs_on_has_a_limit_of_memory(compose):
     assert read("docker-compose.yml", GFP_MEMORY="12g")["services"]["server-gpu"]["mem_limit"] == "12g"
 
 
-@pytest.mark.parametrize("file", ["prometheus.yml", "prometheus-tls.yml"])
+@pytest.mark.parametrize("file", ["prometheus.yml", "prometheus-tls.yml", "prometheus-mutual-tls.yml"])
 def test_prometheus_asks_whichever_server_runs(compose, file):
     (job,) = yaml.safe_load((ROOT / "examples" / "observe" / file).read_text())["scrape_configs"]
     (target,) = job["static_configs"][0]["targets"]
@@ -238,6 +238,16 @@ def test_with_tls_prometheus_has_a_configuration_for_it_and_a_token(compose, wit
     (job,) = yaml.safe_load((ROOT / "examples" / "observe" / "prometheus-tls.yml").read_text())["scrape_configs"]
     (secret,) = with_tls["services"]["prometheus"]["secrets"]
     assert (job["scheme"], job["authorization"]["credentials_file"]) == ("https", f"/run/secrets/{secret}")
+
+
+def test_with_mutual_tls_prometheus_shows_a_certificate(compose, with_mutual_tls):
+    mounted = dict(mount.split(":")[:2] for mount in compose["services"]["prometheus"]["volumes"])
+    prometheus = with_mutual_tls["services"]["prometheus"]
+    assert prometheus["command"][0] == f"--config.file={mounted['./examples/observe']}/prometheus-mutual-tls.yml"
+    (job,) = yaml.safe_load((ROOT / "examples" / "observe" / "prometheus-mutual-tls.yml").read_text())["scrape_configs"]
+    files = {job["authorization"]["credentials_file"], job["tls_config"]["cert_file"], job["tls_config"]["key_file"]}
+    assert files == {f"/run/secrets/{secret}" for secret in prometheus["secrets"]}
+    assert set(prometheus["secrets"]) <= set(with_mutual_tls["secrets"])
 
 
 def test_a_server_is_killed_only_after_it_has_had_time_to_drain(compose):

@@ -61,13 +61,14 @@ def test_a_nodejs_client_embeds_classifies_streams_and_reads_errors(example: Pat
     assert told == {"encoder": "tiny", "label": "phase 1", "windows": [0, 15, 30]}
 
 
-def test_a_nodejs_client_calls_a_server_with_tls_and_tokens(example: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("line", ["0123456789abcdef", "write 0123456789abcdef node"])
+def test_a_nodejs_client_calls_a_server_with_tls_and_tokens(example: Path, tmp_path: Path, line: str) -> None:
     authority = trustme.CA()
     issued = authority.issue_cert("gfp.example")
     issued.private_key_pem.write_to_path(tmp_path / "key.pem")
     issued.cert_chain_pems[0].write_to_path(tmp_path / "certificate.pem")
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    (tmp_path / "token").write_text("0123456789abcdef\n")
+    (tmp_path / "token").write_text(f"# of the example\n{line}\n")
     (tmp_path / "tokens").write_text("write 0123456789abcdef node\n")
     security = Security(
         tls_certificate=tmp_path / "certificate.pem", tls_key=tmp_path / "key.pem", tokens=tmp_path / "tokens"

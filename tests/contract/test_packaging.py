@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 import gfp_serve
@@ -287,6 +288,18 @@ def test_the_source_distribution_holds_all_that_building_and_testing_need(made):
     for folder, pattern in (("proto", "*.proto"), ("tests", "*.py"), ("examples", "*"), ("gfp_serve", "*.py")):
         files = [path.relative_to(ROOT) for path in (ROOT / folder).rglob(pattern) if path.is_file()]
         assert {str(path) for path in files if "__pycache__" not in path.parts} <= held
+
+
+def test_pinned_packages_run_on_every_python_that_the_project_does() -> None:
+    """Debian 12 has 3.11.2. What is installed in another version than the pinned one is not looked at."""
+    pinned = dict(pin.split("==") for pin in PINS)
+    needs = {
+        name: SpecifierSet(each.metadata["Requires-Python"] or "")
+        for each in distributions()
+        if pinned.get(name := canonicalize_name(each.name)) == each.version
+    }
+    assert len(needs) > 20
+    assert [name for name, versions in needs.items() if not versions.contains("3.11.0")] == []
 
 
 def test_every_line_of_the_constraints_is_one_exact_version():

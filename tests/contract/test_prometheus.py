@@ -158,15 +158,20 @@ def test_prometheus_with_the_shipped_configuration_reaches_the_servers(prometheu
     assert eventually(lambda: prometheus.numbers('up{job="gfp-serve"}') == [1, 1])
 
 
+@pytest.mark.parametrize("name", ["prometheus-tls.yml", "prometheus-mutual-tls.yml"])
 def test_prometheus_with_the_configuration_for_tls_reaches_a_server_with_tls_and_tokens(
-    bundle_path: Path, tmp_path: Path
+    bundle_path: Path, tmp_path: Path, name: str
 ) -> None:
-    issued = trustme.CA().issue_cert("gfp.example")
+    authority = trustme.CA()
+    issued = authority.issue_cert("gfp.example")
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     issued.private_key_pem.write_to_path(tmp_path / "key.pem")
     issued.cert_chain_pems[0].write_to_path(tmp_path / "certificate.pem")
     (tmp_path / "token").write_text(TOKEN)
     (tmp_path / "tokens").write_text(f"read {TOKEN} prometheus\n")
     security = ("--tls-certificate", tmp_path / "certificate.pem", "--tls-key", tmp_path / "key.pem")
+    is_mutual = name == "prometheus-mutual-tls.yml"
+    security += ("--tls-client-ca", tmp_path / "ca.pem") if is_mutual else ()
     metrics = ("--metrics-host", "0.0.0.0", "--metrics-port", 0)
     arguments = ("--bundle", bundle_path, "--port", 0, "--tokens", tmp_path / "tokens", "--log-format", "text")
     with process(*arguments, *security, *metrics) as (running, _):
@@ -174,7 +179,10 @@ def test_prometheus_with_the_configuration_for_tls_reaches_a_server_with_tls_and
             if told := re.search(r"metrics=https://0\.0\.0\.0:(\d+)/metrics", line):
                 break
         places = {"gfp-server:9464": f"127.0.0.1:{told[1]}", "/run/secrets/metrics_token": str(tmp_path / "token")}
-        with running_prometheus(tmp_path, "prometheus-tls.yml", places) as prometheus:
+        if is_mutual:
+            places["/run/secrets/metrics_certificate"] = str(tmp_path / "certificate.pem")
+            places["/run/secrets/metrics_key"] = str(tmp_path / "key.pem")
+        with running_prometheus(tmp_path, name, places) as prometheus:
             assert eventually(lambda: prometheus.numbers('up{job="gfp-serve"}') == [1])
 
 

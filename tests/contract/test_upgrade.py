@@ -69,6 +69,6 @@ def test_the_gallery_of_the_first_release_lies_in_the_root_and_is_the_default_on
         made = kept.create("", "before", should_stop=lambda: False)
         assert made.state is not None
         assert made.state.num_items == 11
-        assert len(kept.restore("", "before", "again")) == 11
+        assert len(kept.restore("", "before", "again", should_stop=lambda: False)) == 11
     with closing(FolderGalleries(tmp_path, encoder_digest="5e" * 32, embedding_size=4)) as galleries:
         assert list(galleries.encoder_digests()) == ["again", "beside", "default"]

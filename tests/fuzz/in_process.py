@@ -19,6 +19,7 @@ from gfp_serve.service.deployment import Deployment, Switch
 from gfp_serve.service.guard import Guard
 from gfp_serve.service.metrics import Metrics
 from gfp_serve.service.open_places import OpenPlaces
+from gfp_serve.service.shares import Shares
 from tests.support.any_requests import LIMITS
 from tests.support.servers import galleries_of, small_config
 from tests.support.tiny_bundle import tiny_bundle
@@ -36,7 +37,8 @@ class Methods:
         self._switch = self._loop.run_until_complete(_deployed(folder, metrics, turns))
         self._guard = Guard(
             SERVICES,
-            max_calls=1,
+            places=Shares(2, what="calls in progress", setting="--max-calls"),
+            max_idle_s=20.0,
             other_places=OpenPlaces(1),
             access=Access(None),
             metrics=metrics,
@@ -54,16 +56,13 @@ class Methods:
 
         handler = await self._guard.intercept_service(find, SimpleNamespace(method=name, invocation_metadata=()))
         context = _Context(contents)
-        replies = []
         try:
-            if handler.request_streaming:
-                replies = [reply async for reply in handler.stream_stream(None, context)]
-            else:
-                replies = [await handler.unary_unary(await context.read(), context)]
+            async for _ in handler.stream_stream(None, context):
+                raise AssertionError("the guard writes replies itself")
         except grpc.aio.AbortError:
             pass
         self._faults.raise_last()
-        return context.code, replies
+        return context.code, context.written
 
 
 async def _taking_turns() -> Turns:
@@ -79,6 +78,7 @@ async def _deployed(folder: Path, metrics: Metrics, turns: Turns) -> Switch:
         galleries_of(bundle, folder / "galleries"),
         metrics=metrics,
         turns=turns,
+        searches=turns,
         is_ready=lambda: True,
     )
     await deployment.prepare()
@@ -90,6 +90,7 @@ class _Context:
 
     def __init__(self, contents: Iterable[bytes]) -> None:
         self.code = grpc.StatusCode.OK
+        self.written: list[bytes] = []
         self._contents = iter(contents)
 
     def invocation_metadata(self) -> tuple[()]:
@@ -101,6 +102,9 @@ class _Context:
     async def read(self) -> Any:
         await asyncio.sleep(0)  # let other tasks run, as reading from a socket does
         return next(self._contents, grpc.aio.EOF)
+
+    async def write(self, reply: bytes) -> None:
+        self.written.append(reply)
 
     async def send_initial_metadata(self, _metadata: object) -> None: ...
 

@@ -4,8 +4,8 @@
 """
 
 import hashlib
+import io
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -37,6 +37,8 @@ from gfp_serve.items import DEFAULT_GALLERY
 # Below the folder of `gfp-serve --gallery`. No gallery can have this name, and dropping a gallery keeps its snapshots.
 _FOLDER = "_snapshots"
 _ENDING = ".sqlite"
+# Read, hashed and written between two questions whether to stop: some hundredths of a second of a slow disk.
+_PIECE_BYTES = 2**22
 
 
 def _never() -> bool:
@@ -92,7 +94,7 @@ def create_snapshot(folder: Path, file: Path, *, should_stop: Callable[[], bool]
                 f"the gallery {folder} is damaged, so no snapshot was made; `gfp gallery check` lists everything that "
                 f"is wrong ({error})"
             ) from error
-        digest = _sha256_of(unfinished)
+        digest = _sha256_of(unfinished, should_stop)
         _refuse_existing(file)  # another process may have written it meanwhile
         write_whole(_digest_file(file), f"{digest}  {file.name}\n")
     return state
@@ -132,18 +134,25 @@ def delete_snapshot(file: Path) -> None:
     sync_directory(file.parent)
 
 
-def verify_snapshot(file: Path) -> GalleryState:
-    """Verify every byte and item of a snapshot and return its state. Raises `GalleryError` that names the file."""
+def verify_snapshot(file: Path, *, should_stop: Callable[[], bool] = _never) -> GalleryState:
+    """Verify every byte and item of a snapshot and return its state.
+
+    Raises `GalleryError` that names the file, and `ClosedError` when `should_stop` says so, which is asked often.
+    """
     digest = written_digest(file)
-    if _sha256_of(file) != digest:
+    if _sha256_of(file, should_stop) != digest:
         raise GalleryError(f"{file} is damaged: {_digest_file(file)} has another SHA-256; use another snapshot.")
-    return _verify(file)
+    with _stopped_when(should_stop):
+        return _verify(file, should_stop)
 
 
-def restore_snapshot(file: Path, root: Path, name: str = DEFAULT_GALLERY) -> GalleryState:
+def restore_snapshot(
+    file: Path, root: Path, name: str = DEFAULT_GALLERY, *, should_stop: Callable[[], bool] = _never
+) -> GalleryState:
     """Make the gallery ROOT/NAME from a snapshot. Its folder must be new or empty.
 
-    Raises `GalleryError` if the snapshot is damaged or the folder is not empty; then nothing is made.
+    Raises `GalleryError` if the snapshot is damaged or the folder is not empty, and `ClosedError` when `should_stop`
+    says so, which is asked often; then there is no gallery.
     """
     check_name(name)
     folder = gallery_folder(root, name)
@@ -152,13 +161,15 @@ def restore_snapshot(file: Path, root: Path, name: str = DEFAULT_GALLERY) -> Gal
             f"{folder} is not empty, and restoring replaces nothing; choose another folder, or another name with "
             f"--gallery."
         )
-    state = verify_snapshot(file)
+    state = verify_snapshot(file, should_stop=should_stop)
     for new in (root, folder):
         if not new.exists():
             new.mkdir(mode=0o700, parents=True)
     with _locked_for_new_gallery(folder), replacing(folder / DATABASE_FILE, mode=0o600) as unfinished:
-        shutil.copyfile(file, unfinished)
-        if _sha256_of(unfinished) != written_digest(file):
+        with open_ordinary(file) as opened, unfinished.open("wb") as copy:
+            for piece in _pieces(opened, should_stop):
+                copy.write(piece)
+        if _sha256_of(unfinished, should_stop) != written_digest(file):
             raise GalleryError(f"the copy of {file} in {folder} differs from the snapshot; check the disk.")
     sync_directory(root)
     return state
@@ -209,23 +220,37 @@ def _text_of(digest_file: Path) -> str:
         raise GalleryError(f"{digest_file} cannot be read: {error.strerror}.") from error
 
 
-def _sha256_of(file: Path) -> str:
+def _sha256_of(file: Path, should_stop: Callable[[], bool] = _never) -> str:
+    digest = hashlib.sha256()
     with open_ordinary(file) as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+        for piece in _pieces(opened, should_stop):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def _pieces(opened: io.BufferedReader, should_stop: Callable[[], bool]) -> Iterator[bytes]:
+    """What a file holds, piece by piece. Raises `ClosedError` before a piece when `should_stop` says so."""
+    while piece := opened.read(_PIECE_BYTES):
+        if should_stop():
+            raise _stopped()
+        yield piece
 
 
 @contextmanager
 def _stopped_when(should_stop: Callable[[], bool]) -> Iterator[None]:
     """Say of a read that was stopped that it was stopped, and not that the gallery is damaged."""
-    stopped = ClosedError("the snapshot was stopped before it was whole, so none was made.")
     try:
         yield
     except GalleryError as error:
         if should_stop():
-            raise stopped from error
+            raise _stopped() from error
         raise
     if should_stop():  # a short read asks nobody
-        raise stopped
+        raise _stopped()
+
+
+def _stopped() -> ClosedError:
+    return ClosedError("this was stopped before its end, so nothing was made; do it again.")
 
 
 @contextmanager

@@ -101,11 +101,12 @@ class LiveSnapshots:
         with self._in_words(f"the snapshot {name!r} was not removed"):
             delete_snapshot(self._file(gallery, name))
 
-    def restore(self, gallery: str, name: str, into: str) -> Gallery:
+    def restore(self, gallery: str, name: str, into: str, *, should_stop: Callable[[], bool]) -> Gallery:
         """Verify a snapshot and make the gallery `into` from it, which must not exist.
 
         Raises `SnapshotNotFoundError`, `GalleryExistsError`, `EncoderMismatchError`, `SnapshotError` if the snapshot is
-        damaged, and `NotWritableError` if the disk refuses; then nothing is made.
+        damaged, `NotWritableError` if the disk refuses, and `ClosedError` when `should_stop` says so; then nothing is
+        made.
         """
         file = self._file(gallery, name)
         with in_field("into"):
@@ -120,7 +121,7 @@ class LiveSnapshots:
                 found = None if state is None else (state.encoder_digest, state.embedding_size)
                 if found is not None and found != self._galleries.encoder:
                     raise filled_by_another_encoder(f"of the snapshot {name!r}", *found, ours=self._galleries.encoder)
-                restore_snapshot(file, staged, into)
+                restore_snapshot(file, staged, into, should_stop=should_stop)
                 with in_field("into"):
                     return self._galleries.adopt(staged / into, into)
         finally:

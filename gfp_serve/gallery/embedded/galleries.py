@@ -45,8 +45,6 @@ _BUILDS_STOP_WITHIN_S = 2.0
 MOST_GALLERIES = 256
 # Files that a gallery with an index keeps open: 7 of its database and its lock, and 7 that are mapped into memory.
 FILES_OF_A_GALLERY = 14
-# Files that galleries leave to others: the process's own, connections, and what is opened for a short time.
-FILES_LEFT = 320
 
 
 class FolderGalleries(Galleries):
@@ -236,7 +234,7 @@ class FolderGalleries(Galleries):
 
 def most_galleries() -> int:
     """How many galleries one server can have, with the files that it may open."""
-    return max(1, min(MOST_GALLERIES, (open_files.limit() - FILES_LEFT) // FILES_OF_A_GALLERY))
+    return max(1, min(MOST_GALLERIES, open_files.left_for_galleries() // FILES_OF_A_GALLERY))
 
 
 def _check_room(num_galleries: int) -> None:
@@ -249,7 +247,8 @@ def _check_room(num_galleries: int) -> None:
     if num_galleries >= most_galleries():
         raise InvalidRequestError(
             f"there are {num_galleries} galleries already, the most that a server can have that may open "
-            f"{open_files.limit()} files; {instead}. Or start the server with a higher limit: {_RAISE_LIMIT}."
+            f"{open_files.limit()} files and keeps some for connections; {instead}. Or start the server with lower "
+            f"--max-connections, or with a higher limit: {_RAISE_LIMIT}."
         )
     _check_files("another gallery cannot be opened now", partial(OverloadedError, retry_after_s=10.0))
 

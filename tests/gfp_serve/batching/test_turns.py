@@ -122,7 +122,9 @@ async def test_what_has_no_room_is_refused_at_once_with_the_option_that_gives_mo
 async def test_any_work_has_room_at_some_time_and_light_work_beside_three_of_the_largest() -> None:
     async with taking_turns(Pieces(), most=640) as turns:
         with turns.admit(10**9), turns.admit(10**9), turns.admit(10**9):
-            with pytest.raises(OverloadedError), turns.admit(81):
+            with pytest.raises(OverloadedError, match="and 81 more would pass"), turns.admit(81):
+                pass
+            with pytest.raises(OverloadedError, match=r"and 1000 \(counted as 160\) more"), turns.admit(1000):
                 pass
             with ExitStack() as held:
                 for _ in range(16):  # 640 - 3 × 160 is 160

@@ -1,8 +1,11 @@
 """The access log and the audit log: who called what, and how it ended."""
 
+import asyncio
 import dataclasses
 import json
 import logging
+import os
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +20,7 @@ from gfp_serve.logs import JsonFormatter, JsonLines, configure_logs
 from gfp_serve.server import Server
 from gfp_serve.service.access_log import MAX_STRANGERS_PER_SECOND, AccessLog
 from gfp_serve.v1 import gallery_pb2, gallery_pb2_grpc
-from tests.support.servers import channel_to, running, small_config
+from tests.support.servers import HANG_S, channel_to, running, small_config
 from tests.support.tiny_bundle import walk
 
 READ, WRITE, STRANGE = "reads-and-no-more", "writes-and-reads-too", "nobody-knows-this"
@@ -189,6 +192,7 @@ async def test_a_gallery_that_nobody_has_cannot_forge_a_line_of_the_log(
 def test_a_file_that_was_moved_away_is_begun_again(tmp_path: Path) -> None:
     log = JsonLines(tmp_path / "log", "--access-log")
     log.write({"number": 1})
+    log.wait()
     (tmp_path / "log").rename(tmp_path / "log.1")
     log.write({"number": 2})
     log.close()
@@ -205,6 +209,7 @@ def test_a_line_that_cannot_be_written_is_said_once_and_stops_nothing(
     (tmp_path / "folder").rmdir()
     for _ in range(3):
         log.write({"number": 1})
+    log.wait()
     assert caplog.text.count("cannot be written: No such file or directory. Its lines are lost until it can") == 1
     (tmp_path / "folder").mkdir()
     log.write({"number": 2})
@@ -229,11 +234,56 @@ async def test_a_log_that_cannot_be_opened_stops_the_server_before_it_serves(tmp
             pass
 
 
-def test_standard_output_takes_lines_too(capsys: pytest.CaptureFixture[str]) -> None:
+def test_standard_output_takes_lines_too(capfd: pytest.CaptureFixture[str]) -> None:
     log = JsonLines(Path("-"), "--access-log")
     log.write({"number": 1})
     log.close()
-    assert json.loads(capsys.readouterr().out)["number"] == 1
+    assert json.loads(capfd.readouterr().out)["number"] == 1
+
+
+async def test_a_log_that_takes_no_lines_holds_up_no_call_and_says_how_many_it_lost(
+    tmp_path: Path, config: ServeConfig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(JsonLines, "MAX_WAITING", 2)
+    stuck, released = threading.Event(), threading.Event()
+    write = os.write
+
+    def slow(descriptor: int, content: bytes) -> int:
+        stuck.set()
+        assert released.wait(HANG_S)
+        return write(descriptor, content)
+
+    monkeypatch.setattr("gfp_serve.logs.os", SimpleNamespace(**{**vars(os), "write": slow}))
+    config = dataclasses.replace(config, audit_log=None)
+    async with running(tmp_path, config) as server, client_of(server, READ) as client:
+        await client.info()
+        assert await asyncio.to_thread(stuck.wait, HANG_S)
+        for _ in range(8):
+            await client.info()
+        released.set()
+    lines = lines_of(tmp_path / "access.jsonl")
+    num_lost = sum(line.get("lines_lost", 0) for line in lines)
+    assert num_lost > 0
+    assert sum("rpc" in line for line in lines) + num_lost == server.metrics.registry.get_sample_value(
+        "gfp_requests_total", {"rpc": "gfp_serve.v1.EmbeddingService/GetInfo", "code": "OK"}
+    )
+    assert caplog.text.count("takes lines more slowly than they come") == 1
+
+
+def test_a_pipe_that_nobody_reads_does_not_keep_a_log_from_closing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(JsonLines, "CLOSE_S", 0.1)
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        log = JsonLines(tmp_path / "pipe", "--access-log")
+        log.write({"text": "x" * 2**20})
+        log.close()
+        assert "--access-log" in caplog.text
+        assert "takes no lines" in caplog.text
+    finally:
+        os.close(reader)
 
 
 def test_the_level_debug_is_for_our_own_messages() -> None:

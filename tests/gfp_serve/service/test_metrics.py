@@ -75,7 +75,7 @@ async def test_every_gallery_has_its_own_metrics_until_it_is_dropped(tmp_path: P
 
 async def test_refusals_are_counted_by_reason_and_so_are_clips_whose_caller_left(tmp_path: Path) -> None:
     encoder = GatedEncoder(tiny_bundle())
-    config = dataclasses.replace(CONFIG, max_calls=2)
+    config = dataclasses.replace(CONFIG, max_calls=2, behind_proxy=True)
     async with running(tmp_path, config, encoder) as server, AsyncClient(f"127.0.0.1:{server.port}") as client:
         await client.info()  # it asks once, before its first call
         encoder.shut()

@@ -1,7 +1,9 @@
 """Snapshots over the wire, by both clients and by plain calls, while the server runs."""
 
 import asyncio
+import dataclasses
 import hashlib
+import io
 import os
 import threading
 import zlib
@@ -13,6 +15,7 @@ import numpy as np
 import pytest
 
 from gfp_serve.client import AsyncClient, Client
+from gfp_serve.client.snapshot_download import SnapshotDownload
 from gfp_serve.errors import (
     EncoderMismatchError,
     GalleryExistsError,
@@ -269,6 +272,39 @@ async def test_a_caller_who_leaves_ends_the_making_of_a_snapshot(
     assert sorted(path.name for path in folder_of(tmp_path).iterdir()) == ["tuesday.sqlite", "tuesday.sqlite.sha256"]
 
 
+@pytest.mark.parametrize("ended_by", ["its caller", "the end of the server"])
+async def test_a_restore_stops_between_pieces_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ended_by: str
+) -> None:
+    """The file of this snapshot never ends."""
+    entered = threading.Event()
+
+    class Endless(io.RawIOBase):
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, place: Any) -> int:
+            entered.set()
+            return len(place)
+
+    config = dataclasses.replace(small_config(), drain_s=0.2)
+    async with running(tmp_path, config) as server:
+        async with AsyncClient(f"127.0.0.1:{server.port}") as client:
+            await client.create_snapshot("monday")
+            monkeypatch.setattr(backup, "open_ordinary", lambda *_, **__: io.BufferedReader(Endless()))
+            restoring = asyncio.create_task(client.restore_snapshot("monday", "again"))
+            assert await asyncio.to_thread(entered.wait, HANG_S)
+            if ended_by == "its caller":
+                restoring.cancel()
+                deployment = server.deployment.snapshots
+                await asyncio.wait_for(asyncio.wrap_future(deployment._worker.submit(lambda: None)), HANG_S)
+            else:
+                await asyncio.wait_for(server.stop(), HANG_S)
+            await asyncio.wait([restoring])
+        assert not list((tmp_path / "galleries").glob(f"{RESTORING}*"))
+        assert not (tmp_path / "galleries" / "again").exists()
+
+
 async def test_writes_and_searches_go_on_while_a_snapshot_is_made(
     client: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -288,6 +324,22 @@ async def test_writes_and_searches_go_on_while_a_snapshot_is_made(
     assert [each.name for each in await client.list_galleries()] == ["default"]
     go_on.set()
     assert (await making).num_items == SIZE, "as the gallery was when the snapshot began"
+
+
+async def test_a_fetched_snapshot_is_verified_beside_the_event_loop(
+    client: AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish, threads = SnapshotDownload.finish, []
+
+    def noted(self: SnapshotDownload) -> str:
+        threads.append(threading.current_thread())
+        return finish(self)
+
+    monkeypatch.setattr(SnapshotDownload, "finish", noted)
+    made = await client.create_snapshot("monday")
+    assert await client.fetch_snapshot("monday", tmp_path / "copy.sqlite") == made.sha256
+    assert threads
+    assert threading.current_thread() not in threads
 
 
 async def test_pieces_say_what_they_are_part_of(server: Server, client: AsyncClient) -> None:

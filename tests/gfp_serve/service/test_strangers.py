@@ -3,8 +3,8 @@
 import asyncio
 import dataclasses
 import gc
+import itertools
 import logging
-import resource
 import socket
 import threading
 import time
@@ -15,12 +15,16 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from gfp_serve import open_files
+from gfp_serve.config import Security, ServeConfig
 from gfp_serve.errors import OverloadedError
-from gfp_serve.server import Server
+from gfp_serve.gallery.embedded.galleries import FILES_OF_A_GALLERY, most_galleries
+from gfp_serve.server import Server, _share_out_files
 from gfp_serve.service.open_places import OpenPlaces
 from gfp_serve.service.transport import most_connections
 from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc, gallery_pb2, gallery_pb2_grpc
-from tests.support.servers import HANG_S, channel_to, running, small_config
+from tests.support import http2
+from tests.support.servers import HANG_S, channel_to, running, small_config, until
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NO_SHARING = (("grpc.use_local_subchannel_pool", 1),)
@@ -71,6 +75,18 @@ async def test_calls_without_a_request_make_room_for_those_that_have_one(tmp_pat
             call.cancel()
 
 
+async def test_checks_whose_callers_take_no_reply_keep_nobody_from_asking(tmp_path, monkeypatch):
+    monkeypatch.setattr("gfp_serve.server._OTHER_CALLS", 8)
+    async with running(tmp_path) as server, channel_to(server) as honest:
+        with ExitStack() as opened:
+            for number in range(8):
+                stranger = opened.enter_context(http2.connected(server.port, from_host=f"127.0.0.{number + 2}"))
+                stranger.sendall(b"".join(http2.call(each, "/grpc.health.v1.Health/Check") for each in (1, 3)))
+            await until(lambda: len(server._guard._other_places._waiting) == 8)
+            for _ in range(10):
+                assert await is_serving(honest)
+
+
 async def test_a_call_whose_request_never_comes_ends(tmp_path, monkeypatch):
     monkeypatch.setattr("gfp_serve.service.guard._REQUEST_S", 0.2)
     async with running(tmp_path) as server, channel_to(server) as channel:
@@ -78,6 +94,28 @@ async def test_a_call_whose_request_never_comes_ends(tmp_path, monkeypatch):
         assert await half.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         assert "no request came" in await half.details()
         assert await is_serving(channel)
+
+
+async def test_refusals_that_are_not_read_keep_nobody_from_asking(tmp_path):
+    """A refusal waits in the server until its caller's machine takes it. Here, more wait than calls are ever taken."""
+    (tmp_path / "tokens").write_text("read 0123456789abcdef\n")
+    config = dataclasses.replace(small_config(), security=Security(tokens=tmp_path / "tokens"), max_calls=2)
+
+    def fill(opened: list[socket.socket]) -> None:
+        for each in opened:
+            calls = itertools.count(1, 2)
+            with suppress(TimeoutError):
+                while True:  # until the server reads no more, because it can write no more
+                    each.sendall(b"".join(http2.call(next(calls), "/x.Y/Z") for _ in range(200)))
+
+    async with running(tmp_path, config) as server, channel_to(server) as honest:
+        with ExitStack() as strangers:
+            opened = [strangers.enter_context(http2.connected(server.port, room=2048))]
+            for each in opened:
+                each.settimeout(0.5)
+            await asyncio.to_thread(fill, opened)
+            for _ in range(5):
+                assert await is_serving(honest)
 
 
 @pytest.mark.parametrize("method", ["/grpc.health.v1.Health/Check", "/gfp_serve.v1.EmbeddingService/Embed"])
@@ -122,14 +160,28 @@ async def test_connections_beyond_the_limit_are_closed_at_once(tmp_path):
         assert await is_serving(channel)
 
 
-def test_half_of_the_files_that_the_system_grants_are_connections_at_most(monkeypatch, caplog):
-    monkeypatch.setattr(resource, "getrlimit", lambda _: (100, 1000))
-    assert most_connections(50) == 50
+def test_connections_get_half_of_the_files_at_most_and_no_more_than_galleries_leave(monkeypatch, caplog):
+    monkeypatch.setattr(open_files, "limit", lambda: 1000)
+    monkeypatch.setattr(open_files, "num_open", lambda: 300)
+    assert most_connections(500) == 500
     assert not caplog.records
-    assert most_connections(51) == 50
-    assert "100 files, so it takes 50 connections and not 51" in caplog.text
-    monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    assert most_connections(2**20) == 2**20
+    assert most_connections(501) == 500
+    assert "1000 files, of which 300 are open, so it takes 500 connections and not 501" in caplog.text
+    monkeypatch.setattr(open_files, "num_open", lambda: 700)
+    assert most_connections(500) == 1000 - 700 - open_files.OWN
+
+
+@pytest.mark.parametrize("limit", [1024, 4096, 2**20])
+def test_all_that_is_promised_to_connections_and_galleries_fits_into_the_files(monkeypatch, caplog, limit):
+    monkeypatch.setattr(open_files, "_promised", 0)
+    monkeypatch.setattr(open_files, "limit", lambda: limit)
+    monkeypatch.setattr(open_files, "raise_limit", lambda: limit)
+    monkeypatch.setattr(open_files, "num_open", lambda: 0)
+    config = ServeConfig(max_connections=1024)
+    _share_out_files(config)
+    promised = most_connections(config.max_connections) + most_galleries() * FILES_OF_A_GALLERY
+    assert promised + open_files.OWN <= limit
+    assert ("which is enough for" in caplog.text) == (limit < 2**20)
 
 
 async def test_calls_that_failed_do_not_count_as_open(tmp_path):
@@ -201,7 +253,7 @@ async def test_the_oldest_call_of_the_greediest_connection_of_the_greediest_addr
 
     async def hold(name: str, peer: str) -> None:
         try:
-            with places.until_request(peer):
+            with places.while_waiting(peer):
                 begun[name].set()
                 await asyncio.Event().wait()
         except OverloadedError:

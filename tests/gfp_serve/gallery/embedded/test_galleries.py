@@ -21,7 +21,6 @@ from gfp_serve.errors import (
     NotWritableError,
     OverloadedError,
 )
-from gfp_serve.gallery.embedded import galleries as galleries_module
 from gfp_serve.gallery.embedded import settling
 from gfp_serve.gallery.embedded.background import is_building
 from gfp_serve.gallery.embedded.derived_check import derived_folders
@@ -198,7 +197,8 @@ def test_derived_files_of_an_earlier_release_are_removed_although_galleries_can_
 
 
 def test_more_galleries_than_files_allow_are_refused_with_what_to_do(tmp_path, monkeypatch):
-    monkeypatch.setattr(open_files, "limit", lambda: galleries_module.FILES_LEFT + 3 * 14)
+    monkeypatch.setattr(open_files, "_promised", 192)
+    monkeypatch.setattr(open_files, "limit", lambda: open_files.OWN + 192 + 3 * 14)
     galleries = opened(tmp_path)
     for name in "ab":
         galleries.create(name)
