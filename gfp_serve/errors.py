@@ -104,6 +104,10 @@ class GalleryError(GfpError):
     """A gallery folder that cannot be opened or written: damaged, locked, or not a gallery."""
 
 
+class StillClosingError(GalleryError):
+    """A gallery that this process has closed, whose folder stays locked until the making of an index has ended."""
+
+
 class NotWritableError(GalleryError):
     """A gallery's disk is full or cannot be written. The gallery is unchanged and still answers."""
 

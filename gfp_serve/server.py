@@ -28,14 +28,11 @@ from gfp_serve.errors import (
     EncoderMismatchError,
     GalleryNotFoundError,
     GfpError,
+    StillClosingError,
     UnavailableError,
 )
-from gfp_serve.gallery.embedded.galleries import (
-    FILES_OF_A_GALLERY,
-    MOST_GALLERIES,
-    FolderGalleries,
-    most_galleries,
-)
+from gfp_serve.gallery.embedded.file_room import FILES_OF_A_GALLERY
+from gfp_serve.gallery.embedded.galleries import MOST_GALLERIES, FolderGalleries, most_galleries
 from gfp_serve.gallery.places import open_galleries
 from gfp_serve.gallery.protocols import Galleries
 from gfp_serve.items import DEFAULT_GALLERY
@@ -72,6 +69,8 @@ _GIVE_BACK_EACH_S = 15.0
 
 # Searches that wait for another machine, such as that of Milvus, at the same time.
 _SEARCHES_ELSEWHERE = 16
+# When galleries were not free for a new bundle, it is tried again after this time.
+_RELOAD_AGAIN_S = 10.0
 
 # Turns are short, so there is room again soon.
 _LONGEST_WAIT_S = 5.0
@@ -318,7 +317,7 @@ async def serve(config: ServeConfig, announce: Callable[[str], object]) -> None:
             gc.freeze()
             announce(f"serving {loaded.manifest.name} on {config.host}:{server.port} ({loaded.encoder.device})")
             while await signals.get() == signal.SIGHUP:
-                loaded = await _reload(config, server, loaded)
+                loaded = await _reload(config, server, loaded, signals)
             _log.info("shutting down: calls in progress have %g s to finish", config.drain_s)
         finally:
             await server.stop()
@@ -377,8 +376,11 @@ def _load(config: ServeConfig, bundle: Bundle) -> _Loaded:
         return _Loaded(bundle.manifest, encoder, galleries, opened.pop_all().close)
 
 
-async def _reload(config: ServeConfig, server: Server, loaded: _Loaded) -> _Loaded:
-    """Read the bundle again and let it take over. If it cannot be served, nothing changes."""
+async def _reload(config: ServeConfig, server: Server, loaded: _Loaded, signals: asyncio.Queue[int]) -> _Loaded:
+    """Read the bundle again and let it take over. If it cannot be served, nothing changes.
+
+    If its galleries were closed a moment ago and are not free yet, this is asked for again by way of `signals`.
+    """
     try:
         bundle = await asyncio.to_thread(_read_bundle, config)
         if bundle.manifest.encoder_digest == loaded.manifest.encoder_digest:
@@ -392,6 +394,10 @@ async def _reload(config: ServeConfig, server: Server, loaded: _Loaded) -> _Load
         except BaseException:
             fresh.close()
             raise
+    except StillClosingError as error:
+        _log.warning("%s is served until that can be: %s", loaded.manifest.name, error)
+        asyncio.get_running_loop().call_later(_RELOAD_AGAIN_S, signals.put_nowait, signal.SIGHUP)
+        return loaded
     # All errors: whatever is wrong with the new bundle, calls go on as before.
     except Exception as error:
         unexpected = None if isinstance(error, GfpError) else error

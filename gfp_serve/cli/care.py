@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 def check(folder: Path, gallery: str, as_json: bool) -> None:
     """Verify every byte of a gallery: items, database, derived files.
 
+    Items that an earlier release took and an upsert would refuse today are named too.
+
     FOLDER is the one given to gfp-serve --gallery; no server may have it open. The exit code is 0 when all is sound, 1
-    when something is damaged, 2 when the gallery could not be checked.
+    when something is damaged or would be refused today, 2 when the gallery could not be checked.
     """
     try:
         from gfp_serve.gallery.care.repair import check_gallery
@@ -37,14 +39,17 @@ def check(folder: Path, gallery: str, as_json: bool) -> None:
     except GfpError as error:
         raise _NotCheckedError(str(error)) from error
     if as_json:
-        print_json(_values_of(findings))
+        print_json(values_of(findings))
     elif findings.is_sound:
         say(f"The gallery {gallery} is sound: {num_items(findings.num_items)}, each as it was written.")
     else:
         for problem in (*findings.problems, *(why for _, why in findings.damaged_derived)):
             say(problem)
+        for id, parts in findings.cleared:
+            for part in parts:
+                say(f"Item {id!r}: a repair clears {part}")
         _print_lost(findings)
-        say(f"{num_items(findings.num_items)} are sound; `gfp gallery repair` keeps them.")
+        say(f"{num_items(findings.num_items)} are sound{_but(findings)}; `gfp gallery repair` keeps them.")
     sys.exit(0 if findings.is_sound else 1)
 
 
@@ -67,7 +72,8 @@ def repair(folder: Path, gallery: str, as_json: bool, **known: Any) -> None:
 
     FOLDER is the one given to gfp-serve --gallery; no server may have it open. Damaged derived files are removed, and
     made again at the next open. Sound items of a damaged database are copied into a new one. The damaged one stays
-    beside it as gallery.sqlite.damaged-1.
+    beside it as gallery.sqlite.damaged-1. Items that an earlier release took and this one would refuse are kept without
+    what is refused, such as a source that ends before it starts.
     """
     from gfp_serve.gallery.care.repair import repair_gallery
     from gfp_serve.gallery.embedded.folders import existing_folder
@@ -75,15 +81,12 @@ def repair(folder: Path, gallery: str, as_json: bool, **known: Any) -> None:
     done = repair_gallery(existing_folder(folder, gallery), **known)
     findings = done.findings
     if as_json:
-        print_json(_values_of(findings) | {"kept_as": None if done.kept is None else str(done.kept)})
+        print_json(values_of(findings) | {"kept_as": None if done.kept is None else str(done.kept)})
         return
     if findings.is_sound:
         say(f"The gallery {gallery} is sound: {num_items(findings.num_items)}; nothing was changed.")
         return
-    _print_lost(findings)
-    for path, _ in findings.damaged_derived:
-        say(f"{path} was damaged and removed; it is made again at the next open.")
-    say(f"The gallery {gallery} now has {num_items(findings.num_items)}, all of them sound.")
+    print_repaired(gallery, findings)
     if done.kept is not None:
         say(f"The damaged database was kept as {done.kept}; remove it when you no longer need it.")
 
@@ -161,6 +164,21 @@ class _NotCheckedError(click.ClickException):
     exit_code = 2  # because 1 says that the gallery is damaged
 
 
+def print_repaired(gallery: str, findings: "Findings") -> None:
+    """Say what a repair cleared and lost, and what is left."""
+    for id, parts in findings.cleared:
+        for part in parts:
+            say(f"Item {id!r} lost {part}")
+    _print_lost(findings)
+    for path, _ in findings.damaged_derived:
+        say(f"{path} was damaged and removed; it is made again at the next open.")
+    say(f"The gallery {gallery} now has {num_items(findings.num_items)}, all of them sound.")
+
+
+def _but(findings: "Findings") -> str:
+    return f" but for the parts of {len(findings.cleared)}" if findings.cleared else ""
+
+
 def _print_lost(findings: "Findings") -> None:
     for id in findings.lost:
         say(f"Item {id!r} is lost.")
@@ -173,12 +191,14 @@ def _print_lost(findings: "Findings") -> None:
         )
 
 
-def _values_of(findings: "Findings") -> dict[str, object]:
+def values_of(findings: "Findings") -> dict[str, object]:
+    """What was found, for programs."""
     return {
         "sound": findings.is_sound,
         "items": findings.num_items,
         "problems": findings.problems,
         "damaged_derived": [str(path) for path, _ in findings.damaged_derived],
+        "cleared": {id: list(parts) for id, parts in findings.cleared},
         "lost": findings.num_lost,
         "lost_ids": findings.lost,
         "too_many": findings.num_too_many,

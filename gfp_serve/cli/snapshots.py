@@ -9,6 +9,7 @@ from click.core import ParameterSource
 from rich.table import Column
 
 from gfp_serve.cli.arguments import PATH, Connect, gallery_in_folder_option, json_option, talks_to_server
+from gfp_serve.cli.care import print_repaired, values_of
 from gfp_serve.cli.options import Group
 from gfp_serve.cli.printing import Listing, num_items, print_json, print_result, say
 from gfp_serve.cli.progress import progress
@@ -158,8 +159,23 @@ def verify(file: Path, as_json: bool) -> None:
     show_default=True,
     help="Without a FOLDER: the gallery that the snapshot is of. With one: the gallery to make.",
 )
+@click.option(
+    "--repair",
+    "must_repair",
+    is_flag=True,
+    help="With a FOLDER: keep what is sound of a damaged snapshot, and say what is lost. Of items that an earlier "
+    "release took, what an upsert would refuse today is cleared.",
+)
 @talks_to_server
-def restore(file: Path, folder: Path | None, into: str | None, gallery: str, connect: Connect, as_json: bool) -> None:
+def restore(
+    file: Path,
+    folder: Path | None,
+    into: str | None,
+    gallery: str,
+    must_repair: bool,
+    connect: Connect,
+    as_json: bool,
+) -> None:
     """Verify a snapshot and make a gallery from it. Nothing is replaced: there must be no gallery of that name yet.
 
     NAME and --into ask the server, which makes the gallery NEW while calls go on. FILE and FOLDER make a gallery in
@@ -167,6 +183,8 @@ def restore(file: Path, folder: Path | None, into: str | None, gallery: str, con
     """
     if (folder is None) == (into is None):
         raise click.UsageError("give NAME and --into NEW to restore on the server, or FILE and FOLDER.")
+    if folder is None and must_repair:
+        raise click.UsageError("--repair needs FILE and FOLDER; fetch the snapshot from the server first.")
     if folder is None:
         with connect() as client:
             description = client.restore_snapshot(str(file), str(into), gallery=gallery)
@@ -177,8 +195,15 @@ def restore(file: Path, folder: Path | None, into: str | None, gallery: str, con
         print_result({"name": into, **asdict(description)}, said, as_json)
         return
     _refuse_address()
-    from gfp_serve.gallery.care.backup import restore_snapshot
+    from gfp_serve.gallery.care.backup import restore_snapshot, restore_what_is_sound
 
+    if must_repair:
+        findings = restore_what_is_sound(file, folder, gallery).findings
+        if as_json:
+            print_json(values_of(findings))
+        else:
+            print_repaired(gallery, findings)
+        return
     state = restore_snapshot(file, folder, gallery)
     said = f"The gallery {gallery} has the {num_items(state.num_items)} of {file}, generation {state.generation}."
     print_result(_values_of_file(file, gallery, state), said, as_json)

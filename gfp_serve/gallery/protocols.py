@@ -1,5 +1,7 @@
 """The interface of galleries, and the checks that are the same for every backend."""
 
+import functools
+import logging
 import re
 from collections.abc import Container, Iterator, Sequence
 from typing import Protocol, runtime_checkable
@@ -20,6 +22,11 @@ from gfp_serve.errors import (
 )
 from gfp_serve.filters import Filter
 from gfp_serve.items import DEFAULT_GALLERY, Description, Effort, IndexKind, Item, Neighbour, check_item
+
+_log = logging.getLogger(__name__)
+
+# Different sources of which the log says that they are left out.
+_SOURCES_TO_SAY = 256
 
 
 @runtime_checkable  # tests check arguments against their annotations
@@ -90,8 +97,15 @@ class Gallery(Protocol):
         length, a query that is zero or not finite, or a `top_k` below 1.
         """
 
-    def num_compared(self, effort: Effort = Effort()) -> int:  # noqa: B008  (it cannot be changed)
-        """About how many items a query is compared with on this machine's CPU; 0 where other hardware compares."""
+    def num_compared(
+        self,
+        effort: Effort = Effort(),  # noqa: B008  (it cannot be changed)
+        where: Filter | None = None,
+    ) -> int:
+        """About how many items a query is compared with on this machine's CPU; 0 where other hardware compares.
+
+        With a filter, it is the most that it may be, until the filter is known from a search.
+        """
 
     def close(self) -> None:
         """Release files and connections. Later calls raise `ClosedError`."""
@@ -180,6 +194,20 @@ def check_found(ids: Sequence[str], found: Container[str]) -> None:
         raise ItemNotFoundError(f"no item of the gallery has the id {shown}; check the ids, or upsert them first.")
 
 
+@functools.lru_cache(_SOURCES_TO_SAY)
+def say_left_out(source: str, problem: str) -> None:
+    """Say in the log, once, that answers leave out a stored source that an upsert would refuse today.
+
+    An earlier release took it. If it were sent, each search that finds its item would fail.
+    """
+    _log.warning(
+        "answers leave out the source %s, which an earlier release stored: %s Upsert its item again. For a gallery in "
+        "a folder, `gfp gallery check` names the item, and `gfp gallery repair` clears the source.",
+        quoted(source),
+        problem,
+    )
+
+
 def check_droppable(name: str) -> None:
     """Raise `InvalidRequestError` for the default gallery, which cannot be dropped."""
     if name in ("", DEFAULT_GALLERY):
@@ -194,6 +222,14 @@ def empty_gallery() -> EmptyGalleryError:
 def no_such_gallery(name: str) -> GalleryNotFoundError:
     """The error for the name of a gallery that does not exist."""
     return GalleryNotFoundError(f"there is no gallery {name[:80]!r}; list the galleries, or create it.")
+
+
+def was_dropped(name: str) -> GalleryNotFoundError:
+    """The error for a call that had begun when its gallery was dropped."""
+    return GalleryNotFoundError(
+        f"the gallery {name[:80]!r} was dropped during the call, so nothing of it is kept; create it again, or choose "
+        f"another."
+    )
 
 
 def gallery_exists(name: str) -> GalleryExistsError:

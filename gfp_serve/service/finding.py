@@ -46,7 +46,7 @@ class Queries:
     def blocks(self, gallery: Gallery, scope: Scope, *, for_moments: bool = False) -> "Iterator[Queries]":
         """The queries in their order, as many at a time as a gallery compares with its items in one piece."""
         num_rows = len(self.own_ids)
-        per_query = gallery.num_compared(scope.effort) * gallery.embedding_size
+        per_query = gallery.num_compared(scope.effort, scope.where) * gallery.embedding_size
         at_once = max(1, _NUMBERS_AT_ONCE // per_query) if per_query else num_rows
         at_once = min(at_once, _QUERIES_OF_MOMENTS_AT_ONCE) if for_moments else at_once
         for start in range(0, num_rows, max(1, at_once)):
@@ -112,7 +112,7 @@ def cost_of(gallery: Gallery, scope: Scope, num_queries: int, top_k: int) -> int
     """What a search costs, in neighbours: those that it may find, and the items that it compares and filters."""
     num_items = gallery.num_compared(Effort(exact=True))
     most_found = min(top_k, num_items) if num_items else top_k
-    per_query = max(1, most_found) + gallery.num_compared(scope.effort) // _COMPARED_PER_NEIGHBOUR
+    per_query = max(1, most_found) + gallery.num_compared(scope.effort, scope.where) // _COMPARED_PER_NEIGHBOUR
     where = scope.where or Filter()
     num_conditions = len((*where.must, *where.any_of, *where.must_not))
     filtered = num_conditions * num_items // _FILTERED_PER_NEIGHBOUR

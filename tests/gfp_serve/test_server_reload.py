@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import signal
 import subprocess
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
@@ -18,7 +19,10 @@ from gfp_serve.bundle import Bundle
 from gfp_serve.client import AsyncClient, Client, ClipItem
 from gfp_serve.encoder import Encoder
 from gfp_serve.errors import EncoderMismatchError
+from gfp_serve.gallery.embedded import galleries as galleries_module
+from gfp_serve.gallery.embedded import settling
 from gfp_serve.gallery.protocols import Galleries
+from gfp_serve.items import Item
 from gfp_serve.layouts import NTU25
 from gfp_serve.preprocess import SampleConfig
 from gfp_serve.server import Server
@@ -269,9 +273,48 @@ async def test_the_approved_bundle_is_served_even_if_its_file_is_replaced_meanwh
     server = Server(config, loaded.manifest, loaded.encoder, loaded.galleries)
     await server.start()
     try:
-        loaded = await server_module._reload(config, server, loaded)
+        loaded = await server_module._reload(config, server, loaded, asyncio.Queue())
         assert server.deployment.manifest == loaded.manifest == NEW.manifest
         assert Bundle.read(path).manifest == later.manifest  # the next SIGHUP would serve this one
     finally:
+        await server.stop()
+        loaded.close()
+
+
+async def test_an_earlier_bundle_takes_over_again_when_its_galleries_are_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, let_go = threading.Event(), threading.Event()
+
+    def endless(*_: object, **__: object) -> None:
+        begun.set()
+        assert let_go.wait(HANG_S)
+
+    monkeypatch.setattr(settling, "make_index", endless)
+    monkeypatch.setattr(galleries_module, "_BUILDS_STOP_WITHIN_S", 0.0)
+    monkeypatch.setattr(server_module, "_RELOAD_AGAIN_S", 0.0)
+    path, signals = tmp_path / "bundle.zip", asyncio.Queue[int]()
+    config = dataclasses.replace(small_config(), bundle=path, gallery=str(tmp_path / "{encoder}"))
+    loaded = server_module._load(config, OLD)
+    server = Server(config, loaded.manifest, loaded.encoder, loaded.galleries)
+    await server.start()
+    try:
+        vectors = np.random.default_rng(0).standard_normal((1000, OLD.manifest.embedding_size)).astype(np.float32)
+        building = loaded.galleries.create("building", index_kind="hnsw")
+        building.upsert([Item(str(row), vector) for row, vector in enumerate(vectors)])
+        assert await asyncio.to_thread(begun.wait, HANG_S)
+        put(NEW, path)
+        loaded = await server_module._reload(config, server, loaded, signals)
+        assert signals.empty()
+        put(OLD, path)
+        loaded = await server_module._reload(config, server, loaded, signals)
+        assert loaded.manifest == NEW.manifest, "the other is served meanwhile"
+        let_go.set()
+        while loaded.manifest == NEW.manifest:
+            assert await asyncio.wait_for(signals.get(), HANG_S) == signal.SIGHUP
+            loaded = await server_module._reload(config, server, loaded, signals)
+        assert len(loaded.galleries["building"]) == 1000
+    finally:
+        let_go.set()
         await server.stop()
         loaded.close()

@@ -5,10 +5,11 @@
 
 import hashlib
 import io
+import logging
 import re
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from gfp_serve.errors import (
     InvalidRequestError,
     SnapshotExistsError,
     SnapshotNotFoundError,
+    quoted,
 )
 from gfp_serve.files import (
     MAX_SMALL_FILE_BYTES,
@@ -27,12 +29,15 @@ from gfp_serve.files import (
     sync_directory,
     write_whole,
 )
+from gfp_serve.gallery.care.repair import Repair, repair_gallery
 from gfp_serve.gallery.embedded.folders import gallery_folder
-from gfp_serve.gallery.embedded.item_store import ItemStore, peek
+from gfp_serve.gallery.embedded.item_store import ItemStore, OnUnfit, peek
 from gfp_serve.gallery.embedded.lock import locked_folder
-from gfp_serve.gallery.embedded.schema import DATABASE_FILE, GalleryState
+from gfp_serve.gallery.embedded.schema import DATABASE_FILE, GalleryState, ItemRow
 from gfp_serve.gallery.protocols import check_name
 from gfp_serve.items import DEFAULT_GALLERY
+
+_log = logging.getLogger(__name__)
 
 # Below the folder of `gfp-serve --gallery`. No gallery can have this name, and dropping a gallery keeps its snapshots.
 _FOLDER = "_snapshots"
@@ -75,7 +80,8 @@ def snapshot_file(root: Path, gallery: str, name: str) -> Path:
 def create_snapshot(folder: Path, file: Path, *, should_stop: Callable[[], bool] = _never) -> GalleryState:
     """Write the gallery in `folder` into a new file, as it is now, even while a server has it open.
 
-    Every item is verified. Raises `GalleryError` if the gallery is damaged, `SnapshotExistsError` if the file exists
+    Every item is verified. Items that an upsert would refuse today, which an earlier release took, are kept as they
+    are, and the log says so. Raises `GalleryError` if the gallery is damaged, `SnapshotExistsError` if the file exists
     already, and `ClosedError` when `should_stop` says so. It is asked often, also while SQLite works.
     """
     _refuse_existing(file)
@@ -86,9 +92,10 @@ def create_snapshot(folder: Path, file: Path, *, should_stop: Callable[[], bool]
         with _stopped_when(should_stop), closing(ItemStore.open_for_reading(folder)) as store:
             store.stop_when(should_stop)
             store.copy_to(unfinished)
+        unfit: list[str] = []
         try:
             with _stopped_when(should_stop):
-                state = _verify(unfinished, should_stop)
+                state = _verify(unfinished, lambda row, _: unfit.append(row.id), should_stop)
         except GalleryError as error:
             raise GalleryError(
                 f"the gallery {folder} is damaged, so no snapshot was made; `gfp gallery check` lists everything that "
@@ -97,6 +104,12 @@ def create_snapshot(folder: Path, file: Path, *, should_stop: Callable[[], bool]
         digest = _sha256_of(unfinished, should_stop)
         _refuse_existing(file)  # another process may have written it meanwhile
         write_whole(_digest_file(file), f"{digest}  {file.name}\n")
+    if unfit:
+        _log.warning(
+            "%s has %d items that an upsert would refuse today, such as %s. `gfp gallery snapshot restore FILE FOLDER "
+            "--repair` clears what is refused; `gfp gallery repair` does it in the gallery itself.",
+            *(file, len(unfit), quoted(unfit[0])),
+        )
     return state
 
 
@@ -137,13 +150,25 @@ def delete_snapshot(file: Path) -> None:
 def verify_snapshot(file: Path, *, should_stop: Callable[[], bool] = _never) -> GalleryState:
     """Verify every byte and item of a snapshot and return its state.
 
-    Raises `GalleryError` that names the file, and `ClosedError` when `should_stop` says so, which is asked often.
+    Raises `GalleryError` that names the file, also for an item that an upsert would refuse, and `ClosedError` when
+    `should_stop` says so, which is asked often.
     """
     digest = written_digest(file)
     if _sha256_of(file, should_stop) != digest:
-        raise GalleryError(f"{file} is damaged: {_digest_file(file)} has another SHA-256; use another snapshot.")
+        raise GalleryError(
+            f"{file} is damaged: {_digest_file(file)} has another SHA-256; use another snapshot, or keep what is sound "
+            f"of this one: `gfp gallery snapshot restore FILE FOLDER --repair`."
+        )
+
+    def refuse(row: ItemRow, problem: str) -> None:
+        raise GalleryError(
+            f"{file} cannot be restored as it is: item {quoted(row.id)} is not one that a gallery takes: {problem} An "
+            f"earlier release may have taken it. `gfp gallery snapshot restore FILE FOLDER --repair` clears what is "
+            f"refused, keeps the rest, and names every such item."
+        )
+
     with _stopped_when(should_stop):
-        return _verify(file, should_stop)
+        return _verify(file, refuse, should_stop)
 
 
 def restore_snapshot(
@@ -154,6 +179,33 @@ def restore_snapshot(
     Raises `GalleryError` if the snapshot is damaged or the folder is not empty, and `ClosedError` when `should_stop`
     says so, which is asked often; then there is no gallery.
     """
+    folder = _new_folder(root, name)
+    state = verify_snapshot(file, should_stop=should_stop)
+    _copy(file, root, folder, written_digest(file), should_stop)
+    return state
+
+
+def restore_what_is_sound(file: Path, root: Path, name: str = DEFAULT_GALLERY) -> Repair:
+    """Make the gallery ROOT/NAME from a snapshot that may be damaged, or have items that are refused today.
+
+    This is `restore_snapshot` and `repair_gallery` in one. Raises `GalleryError` if nothing can be kept.
+    """
+    folder = _new_folder(root, name)
+    if not file.is_file():
+        raise no_such_snapshot(file)
+    _copy(file, root, folder, _sha256_of(file))
+    try:
+        done = repair_gallery(folder)
+    except GalleryError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise GalleryError(f"nothing of {file} can be restored: {error.message}") from error
+    if done.kept is not None:
+        done.kept.unlink()  # the snapshot itself is kept
+    return replace(done, kept=None)
+
+
+def _new_folder(root: Path, name: str) -> Path:
+    """The folder of a gallery that is not there yet."""
     check_name(name)
     folder = gallery_folder(root, name)
     if folder.exists() and any(folder.iterdir()):
@@ -161,7 +213,10 @@ def restore_snapshot(
             f"{folder} is not empty, and restoring replaces nothing; choose another folder, or another name with "
             f"--gallery."
         )
-    state = verify_snapshot(file, should_stop=should_stop)
+    return folder
+
+
+def _copy(file: Path, root: Path, folder: Path, digest: str, should_stop: Callable[[], bool] = _never) -> None:
     for new in (root, folder):
         if not new.exists():
             new.mkdir(mode=0o700, parents=True)
@@ -169,18 +224,17 @@ def restore_snapshot(
         with open_ordinary(file) as opened, unfinished.open("wb") as copy:
             for piece in _pieces(opened, should_stop):
                 copy.write(piece)
-        if _sha256_of(unfinished, should_stop) != written_digest(file):
+        if _sha256_of(unfinished, should_stop) != digest:
             raise GalleryError(f"the copy of {file} in {folder} differs from the snapshot; check the disk.")
     sync_directory(root)
-    return state
 
 
-def _verify(file: Path, should_stop: Callable[[], bool] = _never) -> GalleryState:
+def _verify(file: Path, on_unfit: OnUnfit, should_stop: Callable[[], bool] = _never) -> GalleryState:
     # Alone: its digest says nothing about a log that somebody put beside it.
     with closing(ItemStore.open_for_reading(file, alone=True)) as store:
         store.stop_when(should_stop)
         store.check_structure()
-        store.check_items()
+        store.check_items(on_unfit)
         return store.state
 
 

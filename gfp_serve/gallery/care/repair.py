@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from gfp_serve.errors import GalleryError
+from gfp_serve.errors import GalleryError, quoted
 from gfp_serve.files import sync_directory, sync_file
+from gfp_serve.gallery.care.mending import Cleared, mended
 from gfp_serve.gallery.care.sqlite_salvage import Pages, Record
 from gfp_serve.gallery.embedded.derived_check import check_derived, derived_folders
-from gfp_serve.gallery.embedded.item_codec import problem_of
+from gfp_serve.gallery.embedded.item_codec import problem_of_vector
 from gfp_serve.gallery.embedded.item_store import ItemStore
 from gfp_serve.gallery.embedded.lock import locked_folder
 from gfp_serve.gallery.embedded.schema import DATABASE_FILE, GalleryState, ItemRow, read_state
@@ -33,9 +34,11 @@ class Findings:
     """What is sound and what is damaged in a gallery's folder.
 
     - `state`: what the gallery is; None if the row that says so is damaged.
-    - `num_items`: number of sound items.
+    - `num_items`: number of items that are kept: sound ones, and those in `cleared`.
     - `problems`: what is wrong with the database.
     - `damaged_derived`: damaged folders of derived files, with the reason.
+    - `cleared`: ids of the items with parts that an upsert would refuse today, and those parts. An earlier release took
+      them. A repair clears the parts and keeps the items.
     - `lost`: ids of the items that are not sound.
     - `num_lost`: their number. It is larger than `lost` if some ids are lost too.
     - `num_too_many`: sound items beyond the number that should be there. In a damaged database, some of them may be
@@ -46,6 +49,7 @@ class Findings:
     num_items: int
     problems: tuple[str, ...] = ()
     damaged_derived: tuple[tuple[Path, str], ...] = ()
+    cleared: tuple[tuple[str, Cleared], ...] = ()
     lost: tuple[str, ...] = ()
     num_lost: int = 0
     num_too_many: int = 0
@@ -76,7 +80,8 @@ def repair_gallery(folder: Path, *, encoder_digest: str | None = None, embedding
     """Keep everything that is sound of a gallery that is not open.
 
     Damaged derived files are removed; the next open makes them again. If the database is damaged, its sound items are
-    written into a new one, and the old one is kept beside it. If the row that says what the gallery is was damaged, a
+    written into a new one, and the old one is kept beside it. The same is done if items have parts that an upsert would
+    refuse today; see `Findings.cleared`. If the row that says what the gallery is was damaged, a
     new one is made: `encoder_digest` is then required, and `embedding_size` only if no item is left.
 
     Raises `GalleryError` if the gallery is open or does not exist, or if such a row cannot be made; then nothing is
@@ -99,6 +104,7 @@ class _Salvage:
         self.state = state
         self.embedding_size = None if state is None else state.embedding_size
         self.kept: dict[str, int] = {}  # numbers by id
+        self.cleared: dict[str, Cleared] = {}  # what an upsert would refuse of those that are kept, by id
         self._pages = pages
         self._known: dict[int, str] = {}  # ids by number, as the index has them
 
@@ -106,20 +112,28 @@ class _Salvage:
         """Yield every sound item. If two have the same id, the later one replaces the other."""
         for record in self._pages.records():
             self._note(record)
-            row = self._sound_item(record)
-            if row is not None and row.seq > self.kept.get(row.id, 0):
-                self.kept[row.id] = row.seq
-                yield row
+            found = self._sound_item(record)
+            if found is not None and found[0].seq > self.kept.get(found[0].id, 0):
+                yield self._keep(*found)
         if self.state is None:
             for record in self._pages.records_anywhere(_SIX_LETTERS, within=b"cosine"):
                 self._note(record)
         # The index knows items that no page points to: a page's description of itself may be what is damaged.
         if self.embedding_size and self._missing():
             for record in self._pages.records_anywhere(_type_of_blob(4 * self.embedding_size), begin=_NULL):
-                row = self._sound_item(record)
-                if row is not None and row.id not in self.kept and self._known.get(row.seq) == row.id:
-                    self.kept[row.id] = row.seq
-                    yield row
+                found = self._sound_item(record)
+                if found is None:
+                    continue
+                row, _ = found
+                if row.id not in self.kept and self._known.get(row.seq) == row.id:
+                    yield self._keep(*found)
+
+    def _keep(self, row: ItemRow, cleared: Cleared) -> ItemRow:
+        self.kept[row.id] = row.seq
+        self.cleared.pop(row.id, None)  # of an earlier item with this id
+        if cleared:
+            self.cleared[row.id] = cleared
+        return row
 
     def findings(self) -> Findings:
         """What became of all items. Call it after the end of `rows`."""
@@ -131,6 +145,7 @@ class _Salvage:
         return Findings(
             state=self.state,
             num_items=len(self.kept),
+            cleared=tuple(self.cleared.items()),
             lost=tuple(lost),
             num_lost=num_lost,
             num_too_many=num_too_many,
@@ -150,7 +165,7 @@ class _Salvage:
                 if self.state is None or state.generation > self.state.generation:
                     self.state = state
 
-    def _sound_item(self, record: Record) -> ItemRow | None:
+    def _sound_item(self, record: Record) -> tuple[ItemRow, Cleared] | None:
         match record:
             # Items of format 1 have no source.
             case Record(int(seq), [None, str(id), str(label), str(attributes), bytes(vector), int(crc32), *rest]):
@@ -159,8 +174,8 @@ class _Salvage:
                         row = ItemRow(seq, id, label, attributes, "".join(map(str, rest)), vector)
                         if row.crc32 == crc32:
                             self.embedding_size = self.embedding_size or len(vector) // 4
-                            fits = len(vector) == 4 * self.embedding_size and problem_of(row) is None
-                            return row if fits else None
+                            fits = len(vector) == 4 * self.embedding_size and problem_of_vector(row) is None
+                            return mended(row) if fits else None
         return None
 
 
@@ -172,11 +187,21 @@ def _examine(folder: Path) -> Findings:
         check_log(folder)
         with closing(ItemStore.open(folder, read_only=not os.access(folder, os.W_OK))) as store:
             state = store.state
-            for check in (store.check_structure, store.check_items, lambda: store.removed_since(0)):
+            unfit: list[str] = []
+            for check in (
+                store.check_structure,
+                lambda: store.check_items(lambda row, problem: unfit.append(f"{quoted(row.id)}: {problem}")),
+                lambda: store.removed_since(0),
+            ):
                 try:
                     check()
                 except GalleryError as error:
                     problems.append(str(error))
+            if unfit:
+                problems.append(
+                    f"the gallery {folder} has {len(unfit)} items that an upsert would refuse today, beginning with "
+                    f"{unfit[0]}"
+                )
     except GalleryError as error:
         problems.append(str(error))
     damaged_derived = tuple(_damaged_derived(folder, state))

@@ -60,6 +60,8 @@ class Pages:
 
     def freed(self) -> set[int] | None:
         """The pages that no table or index uses any more. They may contain deleted rows. None if it is not known."""
+        if not self._count:  # an empty file
+            return None
         header = self[1]
         trunk, count = _int(header[32:36]), _int(header[36:40])
         found: set[int] = set()

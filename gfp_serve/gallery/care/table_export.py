@@ -1,5 +1,6 @@
 """Writing a gallery's items into a table; see `table_format`."""
 
+import json
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gfp_serve.errors import GalleryError
+from gfp_serve.errors import GalleryError, quoted
 from gfp_serve.extras import load
 from gfp_serve.files import replacing
 from gfp_serve.gallery.care.table_format import (
@@ -17,7 +18,6 @@ from gfp_serve.gallery.care.table_format import (
     check_ending,
     rows_at_once,
 )
-from gfp_serve.gallery.embedded.item_codec import read_source
 from gfp_serve.gallery.embedded.item_store import ItemStore
 from gfp_serve.gallery.embedded.schema import GalleryState, ItemRow
 
@@ -26,7 +26,8 @@ def export_table(folder: Path, file: Path, *, on_progress: Callable[[int, int], 
     """Write a gallery's items into a new table, in the order of the last upserts; return how many there are.
 
     A server may have the gallery open: the table contains it as it was at the beginning. `on_progress` is called with
-    the number of rows that are written, and the number of all rows.
+    the number of rows that are written, and the number of all rows. Items that an upsert would refuse today, which an
+    earlier release took, are written as they are.
 
     Raises `GalleryError` if the gallery is damaged or the file exists already, and `MissingExtraError` if pyarrow is
     not installed.
@@ -40,7 +41,14 @@ def export_table(folder: Path, file: Path, *, on_progress: Callable[[int, int], 
         # Motion of people: only the owner may read it.
         with replacing(file, mode=0o600) as unfinished, _writer(file, unfinished, schema) as writer:
             for rows in store.rows(chunk=rows_at_once(state.embedding_size)):
-                writer.write_batch(_batch_of(rows, schema))
+                try:
+                    batch = _batch_of(rows, schema)
+                except (ValueError, TypeError, OverflowError, LookupError) as error:
+                    raise GalleryError(
+                        f"one of {quoted(rows[0].id)} to {quoted(rows[-1].id)} does not fit into a table ({error}); "
+                        f"`gfp gallery check` names it, and `gfp gallery repair` clears what an upsert would refuse."
+                    ) from error
+                writer.write_batch(batch)
                 num_rows += len(rows)
                 on_progress(num_rows, state.num_items)
             _refuse_existing(file)  # another process may have written it meanwhile
@@ -84,15 +92,16 @@ def _writer(file: Path, unfinished: Path, schema: Any) -> Any:
 
 def _batch_of(rows: Sequence[ItemRow], schema: Any) -> Any:
     arrow = load("pyarrow")
-    sources = [read_source(row.source) for row in rows]
+    sources = [json.loads(row.source) if row.source else (None, None, None) for row in rows]
     numbers = arrow.array(np.frombuffer(b"".join(row.vector for row in rows), "<f4"))
     columns = [
         arrow.array([row.id for row in rows], arrow.string()),
         arrow.FixedSizeListArray.from_arrays(numbers, schema.field("vector").type.list_size),
         arrow.array([row.label for row in rows], arrow.string()),
         arrow.array([row.attributes for row in rows], arrow.string()),
-        arrow.array([source and source.recording for source in sources], arrow.string()),
-        arrow.array([source and source.start_s for source in sources], arrow.float64()),
-        arrow.array([source and source.end_s for source in sources], arrow.float64()),
+        *(
+            arrow.array([source[place] for source in sources], kind)
+            for place, kind in enumerate((arrow.string(), arrow.float64(), arrow.float64()))
+        ),
     ]
     return arrow.record_batch(columns, schema=schema)

@@ -78,7 +78,12 @@ class Background:
             except Exception as error:
                 if self._closed:  # its folder may be gone
                     continue
-                _log.exception("the gallery's index could not be made; the next try is in %g s", _TRY_AGAIN_S)
+                # An error in words says all; of others, the place matters.
+                _log.error(
+                    "the gallery's index could not be made; the next try is in %g s: %s",
+                    *(_TRY_AGAIN_S, error),
+                    exc_info=None if isinstance(error, GalleryError) else error,
+                )
                 with self._changed:
                     self._failure = error
                     self._changed.notify_all()

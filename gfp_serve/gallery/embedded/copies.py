@@ -4,6 +4,10 @@ Hundreds of equal vectors fill each other's links in HNSW's graph, so that a sea
 candidates of IVF, so that it finds nothing else.
 """
 
+import threading
+import weakref
+from collections import deque
+
 import numpy as np
 from jaxtyping import Bool, Int64
 
@@ -12,6 +16,9 @@ from gfp_serve.gallery.embedded.rows import Vectors
 
 # Rows whose vectors are read at a time.
 _ROWS_AT_ONCE = 8192
+# Masks of rows of which it is remembered what they mean for the vectors. Searches that come one after the other mostly
+# have the same: that of the removed rows, or of a filter.
+_MASKS = 4
 
 
 class Copies:
@@ -23,9 +30,11 @@ class Copies:
     def __init__(self, number_of_row: Int64[np.ndarray, " num_rows"]) -> None:
         self.number_of_row = number_of_row
         self._rows = np.argsort(number_of_row, kind="stable")
-        counts = np.bincount(number_of_row)
-        self._starts = np.concatenate([[0], np.cumsum(counts)])
-        self.num_vectors = len(counts)
+        self._counts = np.bincount(number_of_row)
+        self._starts = np.concatenate([[0], np.cumsum(self._counts)])
+        self.num_vectors = len(self._counts)
+        self._known: deque[tuple[weakref.ref[np.ndarray], np.ndarray]] = deque(maxlen=_MASKS)
+        self._knowing = threading.Lock()
 
     @classmethod
     def find(cls, vectors: Vectors, num_rows: int) -> "Copies | None":
@@ -50,19 +59,37 @@ class Copies:
 
     @property
     def num_bytes(self) -> int:
-        return int(self.number_of_row.nbytes + self._rows.nbytes + self._starts.nbytes)
+        arrays = (self.number_of_row, self._rows, self._counts, self._starts)
+        return sum(array.nbytes for array in arrays) + len(self._known) * self.num_vectors
 
     def numbers_of(self, passing: Bool[np.ndarray, " _rows"]) -> Bool[np.ndarray, " num_vectors"]:
-        """Which vectors have a row that is true in `passing`."""
-        return np.logical_or.reduceat(passing[self._rows], self._starts[:-1])
+        """Which vectors have a row that is true in `passing`, which nobody may change; maybe of more rows.
+
+        It is remembered for the array itself: to look through all rows takes longer than a search.
+        """
+        with self._knowing:
+            for mask, numbers in self._known:
+                if mask() is passing:
+                    return numbers
+            found = self._numbers_of(passing[: len(self.number_of_row)])
+            self._known.append((weakref.ref(passing), found))
+            return found
+
+    def _numbers_of(self, passing: Bool[np.ndarray, " num_rows"]) -> Bool[np.ndarray, " num_vectors"]:
+        rows = np.flatnonzero(~passing)
+        if len(rows) > len(passing) // 2:
+            return np.bincount(self.number_of_row[passing], minlength=self.num_vectors) > 0
+        return np.bincount(self.number_of_row[rows], minlength=self.num_vectors) < self._counts
 
     def rows_of(self, found: Found, top_k: int, passing: Bool[np.ndarray, " _rows"] | None) -> Found:
         """The rows of the vectors that were found, lowest first among equals; only those true in `passing`."""
         numbers, similarities = found
         rows, starts = self._rows, self._starts
         if passing is not None:
-            passes = passing[rows]
-            rows, starts = rows[passes], np.concatenate([[0], np.cumsum(passes)])[starts]
+            # Only the rows of what was found are looked at.
+            different, where = np.unique(numbers, return_inverse=True)
+            rows, starts = self._passing_rows(different[different >= 0], passing)
+            numbers = where.reshape(numbers.shape) - int(np.count_nonzero(different < 0))
         sizes = np.where(numbers < 0, 0, starts[numbers + 1] - starts[numbers])
         taken = np.minimum(sizes, np.maximum(0, top_k - (np.cumsum(sizes, axis=1) - sizes)))
         num_found = taken.sum(axis=1)
@@ -73,6 +100,16 @@ class Copies:
         all_similarities = np.full((len(numbers), top_k), -np.inf, dtype=np.float32)
         all_similarities[places] = np.repeat(similarities.ravel(), taken.ravel())
         return all_rows, all_similarities
+
+    def _passing_rows(
+        self, numbers: Int64[np.ndarray, " numbers"], passing: Bool[np.ndarray, " _rows"]
+    ) -> tuple[Int64[np.ndarray, " _passing"], Int64[np.ndarray, " _ends"]]:
+        """The rows of these vectors that are true in `passing`, and where those of each begin."""
+        counts = self._counts[numbers]
+        rows = self._rows[np.repeat(self._starts[numbers], counts) + _counted(counts)]
+        passes = passing[rows]
+        ends = np.concatenate([[0], np.cumsum(passes)])[np.concatenate([[0], np.cumsum(counts)])]
+        return rows[passes], ends
 
 
 def _counted(lengths: Int64[np.ndarray, " parts"]) -> Int64[np.ndarray, " _total"]:

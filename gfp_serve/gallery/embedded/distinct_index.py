@@ -47,8 +47,13 @@ class DistinctIndex:
 
     @property
     def num_bytes(self) -> int:
-        copies = 0 if self.copies is None else self.copies.num_bytes
-        return self.inner.num_bytes + copies + self.missed_vectors.nbytes
+        num_bytes = self.inner.num_bytes + self.missed_vectors.nbytes
+        if self.copies is None:
+            return num_bytes
+        own_vectors = 0
+        if self.kind == "hnsw":  # it contains each vector once more, because those of all rows lie beside it
+            own_vectors = self.inner.num_rows * self.missed_vectors.shape[1] * self.missed_vectors.itemsize
+        return num_bytes + self.copies.num_bytes + own_vectors
 
     def search(
         self,
@@ -60,8 +65,8 @@ class DistinctIndex:
         effort: Effort,
     ) -> Found:
         numbers_passing = None if passing is None else passing[: self.num_rows]
-        if self.copies is not None and numbers_passing is not None:
-            numbers_passing = self.copies.numbers_of(numbers_passing)
+        if self.copies is not None and passing is not None:
+            numbers_passing = self.copies.numbers_of(passing)
             share = max(int(np.count_nonzero(numbers_passing)), 1) / len(numbers_passing)
         wanted = min(top_k, self.inner.num_rows)
         found = self.inner.search(queries, top_k=wanted, passing=numbers_passing, share=share, effort=effort)

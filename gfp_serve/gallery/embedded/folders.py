@@ -21,6 +21,12 @@ def gallery_folder(root: Path, name: str) -> Path:
     return root / name
 
 
+def gallery_folders(root: Path) -> list[Path]:
+    """The folders below `root` that have a gallery. Hidden ones are of galleries that are dropped or restored."""
+    found = [database.parent for database in root.glob(f"*/{DATABASE_FILE}")]
+    return sorted(folder for folder in found if not folder.name.startswith("."))
+
+
 def existing_folder(root: Path, name: str = DEFAULT_GALLERY) -> Path:
     """The folder of an existing gallery below `root`, the folder that `gfp-serve --gallery` names.
 
@@ -28,7 +34,7 @@ def existing_folder(root: Path, name: str = DEFAULT_GALLERY) -> Path:
     """
     folder = gallery_folder(root, name)
     if not (folder / DATABASE_FILE).is_file():
-        found = sorted(file.parent.name for file in root.glob(f"*/{DATABASE_FILE}"))
+        found = sorted(place.name for place in gallery_folders(root))
         advice = f"its galleries are {', '.join(found)}" if found else "name the folder of gfp-serve --gallery"
         raise GalleryError(f"{root} has no gallery {name!r}: there is no {folder / DATABASE_FILE}; {advice}.")
     return folder

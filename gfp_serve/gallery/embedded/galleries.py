@@ -15,11 +15,18 @@ from pathlib import Path
 from typing import Literal
 
 from gfp_serve import open_files
-from gfp_serve.errors import GalleryError, GfpError, InvalidRequestError, NotWritableError, OverloadedError
+from gfp_serve.errors import GalleryError, InvalidRequestError, NotWritableError, OverloadedError
 from gfp_serve.files import identity_of, sync_directory
-from gfp_serve.gallery.embedded.folders import gallery_folder
+from gfp_serve.gallery.embedded.derived_check import derived_folders
+from gfp_serve.gallery.embedded.file_room import (
+    FILES_OF_A_GALLERY,
+    RAISE_LIMIT,
+    check_files,
+    check_files_at_start,
+)
+from gfp_serve.gallery.embedded.folders import gallery_folder, gallery_folders
 from gfp_serve.gallery.embedded.gallery import FaissGallery
-from gfp_serve.gallery.embedded.schema import DATABASE_FILE
+from gfp_serve.gallery.embedded.item_store import peek
 from gfp_serve.gallery.protocols import (
     Galleries,
     Gallery,
@@ -43,8 +50,6 @@ _BUILDS_STOP_WITHIN_S = 2.0
 
 # Each gallery has open files and threads of its own.
 MOST_GALLERIES = 256
-# Files that a gallery with an index keeps open: 7 of its database and its lock, and 7 that are mapped into memory.
-FILES_OF_A_GALLERY = 14
 
 
 class FolderGalleries(Galleries):
@@ -75,9 +80,13 @@ class FolderGalleries(Galleries):
             if not root.exists():  # others need not know the galleries' names either
                 root.mkdir(mode=0o700, parents=True)
             self._root_identity = identity_of(root)
-            # Hidden folders are those of dropped galleries.
-            databases = sorted(root.glob(f"*/{DATABASE_FILE}"))
-            folders = [database.parent for database in databases if not database.parent.name.startswith(".")]
+            folders = self._ours(gallery_folders(root))
+            check_files_at_start(
+                f"the {len(folders)} galleries in {root} cannot all be opened",
+                len(folders),
+                sum(bool(derived_folders(folder)) for folder in folders),
+                GalleryError,
+            )
             self._open[DEFAULT_GALLERY] = FaissGallery.open_or_create(
                 gallery_folder(self._root, DEFAULT_GALLERY),
                 encoder_digest=encoder_digest,
@@ -89,7 +98,6 @@ class FolderGalleries(Galleries):
                 _start(partial(shutil.rmtree, leftover, ignore_errors=True))
             for folder in folders:
                 if folder.name not in self._open:
-                    _check_files(f"the {len(folders)} galleries in {root} cannot all be opened", GalleryError)
                     self._add(folder)
         except BaseException:
             self.close()
@@ -178,9 +186,11 @@ class FolderGalleries(Galleries):
         dropped = self._root / f"{_DROPPED}{uuid.uuid4().hex}"
         with self._until_changed(name):
             num_items = len(gallery)
+            gallery.be_dropped(name)
             try:
                 gallery_folder(self._root, name).rename(dropped)
             except OSError as error:
+                gallery.be_dropped(None)
                 raise NotWritableError(
                     f"the folder of the gallery {name!r} cannot be removed ({error.strerror}); check that it is where "
                     f"it was, and the permissions of the folder that it is in."
@@ -223,6 +233,17 @@ class FolderGalleries(Galleries):
                 f"back, or start the server again with the folder that is meant."
             )
 
+    def _ours(self, folders: list[Path]) -> list[Path]:
+        """The folders of this encoder's galleries. The others are only noted."""
+        ours = []
+        for folder in folders:
+            state = peek(folder)
+            if (state.encoder_digest, state.embedding_size) == self.encoder:
+                ours.append(folder)
+            elif folder.name != DEFAULT_GALLERY:  # the error for that comes when it is opened
+                self._foreign[folder.name] = (state.encoder_digest, state.embedding_size)
+        return ours
+
     def _add(self, folder: Path) -> None:
         gallery = FaissGallery.open(folder, durable=self._durable, device=self._device)
         if (gallery.encoder_digest, gallery.embedding_size) == (self._encoder_digest, self._embedding_size):
@@ -248,22 +269,9 @@ def _check_room(num_galleries: int) -> None:
         raise InvalidRequestError(
             f"there are {num_galleries} galleries already, the most that a server can have that may open "
             f"{open_files.limit()} files and keeps some for connections; {instead}. Or start the server with lower "
-            f"--max-connections, or with a higher limit: {_RAISE_LIMIT}."
+            f"--max-connections, or with a higher limit: {RAISE_LIMIT}."
         )
-    _check_files("another gallery cannot be opened now", partial(OverloadedError, retry_after_s=10.0))
-
-
-def _check_files(what: str, error_type: Callable[[str], GfpError]) -> None:
-    """Raise an error if another gallery would take the last files that this process may open."""
-    limit = open_files.limit()
-    if open_files.num_open() + 2 * FILES_OF_A_GALLERY > limit:
-        raise error_type(
-            f"{what}: {open_files.num_open()} of the {limit} files are open that this process may open. Close "
-            f"connections, or raise the limit: {_RAISE_LIMIT}."
-        )
-
-
-_RAISE_LIMIT = "ulimit -Hn, LimitNOFILE= of systemd, or --ulimit nofile= of docker"
+    check_files("another gallery cannot be opened now", partial(OverloadedError, retry_after_s=10.0))
 
 
 def _start(work: Callable[[], object]) -> None:

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float32
 
-from gfp_serve.errors import ClosedError, GalleryError
+from gfp_serve.errors import ClosedError, GalleryError, GfpError
 from gfp_serve.filters import Filter
 from gfp_serve.gallery.embedded.answers import Answers
 from gfp_serve.gallery.embedded.background import Background
@@ -23,7 +23,7 @@ from gfp_serve.gallery.embedded.gpu import check_gpu
 from gfp_serve.gallery.embedded.index import physical_memory
 from gfp_serve.gallery.embedded.item_codec import read_item, write_item
 from gfp_serve.gallery.embedded.item_store import ItemStore
-from gfp_serve.gallery.embedded.lock import usable_folder
+from gfp_serve.gallery.embedded.lock import still_closing, usable_folder
 from gfp_serve.gallery.embedded.opening import make_folder, opened_store, remove_new_gallery
 from gfp_serve.gallery.embedded.schema import DATABASE_FILE, GalleryState
 from gfp_serve.gallery.embedded.settling import Settler
@@ -36,6 +36,7 @@ from gfp_serve.gallery.protocols import (
     check_queries,
     empty_gallery,
     filled_by_another_encoder,
+    was_dropped,
 )
 from gfp_serve.items import Description, Effort, IndexKind, Item, Neighbour
 
@@ -56,6 +57,7 @@ class FaissGallery(Gallery):
     ) -> None:
         if device == "cuda":
             check_gpu()
+        self._path = path
         self._store = store
         self._durable = durable
         self._resources = ExitStack()  # released by `close`
@@ -63,7 +65,7 @@ class FaissGallery(Gallery):
         self._is_stale = False  # memory is older than the database
         memory_bytes = physical_memory() // 2 if memory_bytes is None else memory_bytes
         self._settler = Settler(path, store, memory_bytes=memory_bytes, on_gpu=device == "cuda")
-        self._writer = Writer(store.transaction, self._publish)
+        self._writer = Writer(store.transaction, self._publish, self._no_longer)
         self._background = Background(
             lambda should_stop: self._settler.settle(self._writer, should_stop), self._settler.is_needed
         )
@@ -246,8 +248,12 @@ class FaissGallery(Gallery):
             raise empty_gallery()
         return Answers(view.search(queries, top_k=top_k, where=where, effort=effort), view.rows)
 
-    def num_compared(self, effort: Effort = Effort()) -> int:  # noqa: B008  (it cannot be changed)
-        return self._view_unless_closed().num_compared(effort)
+    def num_compared(
+        self,
+        effort: Effort = Effort(),  # noqa: B008  (it cannot be changed)
+        where: Filter | None = None,
+    ) -> int:
+        return self._view_unless_closed().num_compared(effort, where)
 
     def settle(self, timeout_s: float = 3600.0) -> None:
         """Wait until the background work is done. Searches then use the index kind that was asked for.
@@ -260,8 +266,15 @@ class FaissGallery(Gallery):
         """See `Gallery.close`. Background work is abandoned; it starts again at the next open."""
         self.close_within(None)
 
+    def be_dropped(self, name: str | None) -> None:
+        """Note the name by which the gallery is being dropped, before its files are moved; None if it was not."""
+        self._store.dropped_as = name
+
     def begin_to_close(self) -> None:
-        """Let calls raise `ClosedError` from now on, and ask background work to stop, without waiting for it."""
+        """Let calls raise `ClosedError` from now on, and ask background work to stop, without waiting for it.
+
+        Of a gallery that is dropped, they raise `GalleryNotFoundError`.
+        """
         self._closed = True
         self._background.stop()
 
@@ -276,8 +289,15 @@ class FaissGallery(Gallery):
         if has_ended:
             self._resources.close()
         else:
-            threading.Thread(target=self.close, name="gallery closing", daemon=True).start()
+            # Known before this returns, and until the folder is free.
+            waiting = ExitStack()
+            waiting.enter_context(still_closing(self._path))
+            threading.Thread(target=self._close_later, args=(waiting,), name="gallery closing", daemon=True).start()
         return has_ended
+
+    def _close_later(self, waiting: ExitStack) -> None:
+        with waiting:
+            self.close()
 
     def _current_view(self) -> View:
         if self._is_stale:
@@ -286,8 +306,13 @@ class FaissGallery(Gallery):
 
     def _view_unless_closed(self) -> View:
         if self._closed:
-            raise ClosedError("the gallery is closed; open it again.")
+            raise self._no_longer()
         return self._settler.view
+
+    def _no_longer(self) -> GfpError:
+        """The error of calls to a gallery that is closed."""
+        name = self._store.dropped_as
+        return ClosedError("the gallery is closed; open it again.") if name is None else was_dropped(name)
 
     def _publish(self, change: Change) -> None:
         """Show a change that has become durable. Runs in the writer's thread."""

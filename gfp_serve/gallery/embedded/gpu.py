@@ -102,7 +102,7 @@ class _GpuIndex:
         """
         wanted = top_k if self._on_cpu is None else self._on_cpu.num_candidates(top_k)
         hidden = 0 if passing is None else self.num_rows - int(np.count_nonzero(passing[: self.num_rows]))
-        lists = 0 if self._on_cpu is None else int((effort.nprobe or self.default_effort) / share)
+        lists = 0 if self._on_cpu is None else self._on_cpu.num_lists(top_k, share, effort)
         if wanted > _MOST_NEIGHBOURS or (wanted + hidden > _MOST_NEIGHBOURS and share < _LEAST_SHARE):
             return None
         with _one_at_a_time:

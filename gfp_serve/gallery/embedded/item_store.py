@@ -15,7 +15,7 @@ from pathlib import Path
 from gfp_serve.errors import GalleryError, NotWritableError, quoted
 from gfp_serve.files import identity_of, replacing, sync_directory, unfinished_files
 from gfp_serve.gallery.embedded.change import Change, select_by_ids
-from gfp_serve.gallery.embedded.item_codec import problem_of
+from gfp_serve.gallery.embedded.item_codec import problem_of, problem_of_vector
 from gfp_serve.gallery.embedded.schema import (
     APPLICATION_ID,
     CREATE_TABLES,
@@ -30,6 +30,7 @@ from gfp_serve.gallery.embedded.schema import (
     read_state,
     unexpected_part,
 )
+from gfp_serve.gallery.protocols import was_dropped
 
 # What a crash left while an earlier release made a database.
 _UNFINISHED_BEFORE = (f"{DATABASE_FILE}.new", f"{DATABASE_FILE}.new-journal")
@@ -42,6 +43,9 @@ _LOG_PAGES = 16384
 _MAX_VALUE_BYTES = 256 * 2**20
 # A long read asks after this many of SQLite's instructions, which take about a millisecond, whether it should stop.
 _INSTRUCTIONS_PER_QUESTION = 10_000
+
+# Called with an item that an earlier release took and this one would not, and why.
+OnUnfit = Callable[[ItemRow, str], None]
 
 # What to do about damage, at the end of an error.
 RESTORE_OR_REPAIR = "restore the folder from a snapshot, or keep what is sound with `gfp gallery repair`."
@@ -66,6 +70,8 @@ class ItemStore:
         files = (_database(folder), Path(f"{_database(folder)}-wal"))
         self._written_to = {file: identity for file in files if (identity := identity_of(file)) is not None}
         self._is_lost = False  # a change was made in files that are gone
+        # The name of a gallery that was dropped. Its files are gone on purpose.
+        self.dropped_as: str | None = None
         # For reads of a few items. With a connection each, threads would still wait for each other inside SQLite.
         self._reader = _connect(folder, read_only=True, immutable=read_only)
         self._reading = threading.Lock()
@@ -139,6 +145,9 @@ class ItemStore:
         item.
         """
         with _errors_named(self._folder), closing(self._connect_again()) as connection:
+            # One transaction: the size is that of the rows that are read. A path may lead elsewhere by now.
+            connection.execute("BEGIN")
+            most_bytes = _size_of_database(connection)
             cursor = connection.execute(
                 f"{SELECT_ITEM} WHERE seq > ? AND seq <= ? ORDER BY seq", (after, 2**62 if up_to is None else up_to)
             )
@@ -146,7 +155,7 @@ class ItemStore:
             while found := cursor.fetchmany(chunk):
                 # A database whose pages point to each other in a circle would give rows without end.
                 num_bytes += len(found) * 4 * self.state.embedding_size
-                if num_bytes > self._size():
+                if num_bytes > most_bytes:
                     raise GalleryError(
                         f"the gallery {self._folder} is damaged: it gives more items than it has room for; "
                         f"{RESTORE_OR_REPAIR}"
@@ -186,7 +195,8 @@ class ItemStore:
     def transaction(self) -> Iterator[Change]:
         """Make a change: all of it or nothing, durable at the end of the `with` block.
 
-        Raises `NotWritableError` if the disk refuses, or if the folder was moved or removed since it was opened.
+        Raises `NotWritableError` if the disk refuses, or if the folder was moved or removed since it was opened, and
+        `GalleryNotFoundError` if the gallery was dropped.
         """
         if self._read_only:
             raise NotWritableError(
@@ -208,7 +218,7 @@ class ItemStore:
             ) from error
         try:
             self._check_there()
-        except NotWritableError:
+        except GalleryError:
             self._is_lost = True
             raise
         self.state = change.state
@@ -216,6 +226,12 @@ class ItemStore:
     @property
     def is_read_only(self) -> bool:
         return self._read_only
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of the database."""
+        with _errors_named(self._folder), self._reading:
+            return _size_of_database(self._reader)
 
     def count(self) -> int:
         """Number of items in the database, counted."""
@@ -230,17 +246,19 @@ class ItemStore:
         if found != "ok":
             raise GalleryError(f"the gallery {self._folder} is damaged: {found}; {RESTORE_OR_REPAIR}")
 
-    def check_items(self) -> None:
-        """Raise `GalleryError` if an item is damaged or not one that a gallery takes, or if their number is wrong."""
+    def check_items(self, on_unfit: OnUnfit) -> None:
+        """Raise `GalleryError` if an item is damaged, or if their number is wrong; tell `on_unfit` of unfit ones."""
         num_items = last_seq = 0
         for rows in self.rows():
             num_items, last_seq = num_items + len(rows), rows[-1].seq
             for row in rows:
-                if (problem := problem_of(row)) is not None:
+                if (problem := problem_of_vector(row)) is not None:
                     raise GalleryError(
                         f"the gallery {self._folder} is damaged: item {quoted(row.id)} is not one that a gallery "
-                        f"takes: {problem} {RESTORE_OR_REPAIR.capitalize()}"
+                        f"stores: {problem} {RESTORE_OR_REPAIR.capitalize()}"
                     )
+                if (problem := problem_of(row)) is not None:
+                    on_unfit(row, problem)
         self.check_count(num_items)
         if last_seq > self.state.last_seq:
             raise GalleryError(
@@ -267,7 +285,12 @@ class ItemStore:
         self._connection.close()
 
     def _check_there(self) -> None:
-        """Raise `NotWritableError` if the files that writes go to are not where they were."""
+        """Raise `NotWritableError` if the files that writes go to are not where they were.
+
+        Or `GalleryNotFoundError` if that is because the gallery was dropped.
+        """
+        if self.dropped_as is not None:
+            raise was_dropped(self.dropped_as)
         gone = [file for file, identity in self._written_to.items() if identity_of(file) != identity]
         if gone or self._is_lost:
             what = f"{gone[0]} was moved, removed or replaced" if gone else "its files were away for a while"
@@ -275,11 +298,6 @@ class ItemStore:
                 f"the gallery {self._folder} cannot be written, because {what} while it was open, and what is written "
                 f"now would be lost; put the folder back, then start the server again."
             )
-
-    def _size(self) -> int:
-        """The bytes of the database and its log."""
-        database = _database(self._folder)
-        return _size_of(database) + _size_of(Path(f"{database}-wal"))
 
     def _connect_again(self) -> sqlite3.Connection:
         connection = _connect(self._folder, read_only=True, immutable=self._read_only)
@@ -395,6 +413,13 @@ def _stored_state(place: Path, connection: sqlite3.Connection, version: int) -> 
             f"the gallery {place} is damaged: the row that says what it is was altered; {RESTORE_OR_REPAIR}"
         )
     return state
+
+
+def _size_of_database(connection: sqlite3.Connection) -> int:
+    """The bytes of all pages. SQLite refuses a database that says of itself that it has more than there are."""
+    ((num_pages,),) = connection.execute("PRAGMA page_count")
+    ((page_bytes,),) = connection.execute("PRAGMA page_size")
+    return int(num_pages * page_bytes)
 
 
 def _size_of(file: Path) -> int:

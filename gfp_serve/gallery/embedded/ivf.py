@@ -20,6 +20,9 @@ from gfp_serve.items import Effort, ServingKind
 _LISTS = 2.0
 # Vectors that the centre of a list is computed from (FAISS asks for at least 39), and those for the codes.
 _TRAINING_ROWS_PER_LIST, _TRAINING_ROWS_FOR_CODES = 64, 10240
+# The effort is measured for this many neighbours. For each of more, the lists of this many more vectors are read.
+# Without that, only 0.61 of 300 neighbours among 20 000 vectors are true, and 0.26 of 1000; with it, 0.95 and 0.98.
+_NEIGHBOURS_OF_EFFORT, _VECTORS_PER_NEIGHBOUR = 10, 4
 # How many candidates are compared again for each neighbour.
 _CANDIDATES = {"ivf_sq8": 4, "ivf_pq": 64}
 
@@ -106,6 +109,17 @@ class IvfIndex:
         """How many rows are compared again for this many neighbours."""
         return min(self.num_rows, top_k * _CANDIDATES[self.kind])
 
+    def num_lists(self, top_k: int, share: float, effort: Effort) -> int:
+        """How many lists are read for this many neighbours; maybe more than there are.
+
+        The fewer rows pass, and the more neighbours are wanted, the more lists must be read to find as many.
+        """
+        lists = effort.nprobe
+        if lists is None:
+            num_vectors = _VECTORS_PER_NEIGHBOUR * max(0, top_k - _NEIGHBOURS_OF_EFFORT)
+            lists = self.default_effort + num_vectors * self._num_lists // self.num_rows
+        return int(lists / share)
+
     def search(
         self,
         queries: Float32[np.ndarray, "num_queries embedding_size"],
@@ -115,8 +129,7 @@ class IvfIndex:
         share: float,
         effort: Effort,
     ) -> Found:
-        # The fewer rows pass, the more lists must be read to find as many.
-        num_lists = min(self._num_lists, int((effort.nprobe or self.default_effort) / share))
+        num_lists = min(self._num_lists, self.num_lists(top_k, share, effort))
         selector = None if passing is None else Selector(passing[: self.num_rows])
         parameters = self._parameters.get(num_lists, selector)
         rows, _ = search_faiss(self.faiss_index, queries, self.num_candidates(top_k), parameters)

@@ -3,12 +3,14 @@
 import logging
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float32
 
 from gfp_serve.errors import GalleryError
 from gfp_serve.gallery.embedded.derived import Derived, read_derived
@@ -20,6 +22,10 @@ from gfp_serve.gallery.embedded.sqlite_log import check_log
 from gfp_serve.gallery.embedded.view import RowColumns, View
 
 _log = logging.getLogger(__name__)
+
+# Vectors that take more than this are not held in memory when derived files are lacking: after an upgrade or a restored
+# backup that may be so for all galleries at once.
+_MOST_IN_MEMORY = 2**28
 
 
 def make_folder(path: Path) -> None:
@@ -72,22 +78,45 @@ def read_view(path: Path, store: ItemStore) -> tuple[Derived | None, View]:
         checked = pool.submit(store.check_structure)  # takes as long as the rest
         derived = read_derived(path, store.state)
         try:
-            view = _view_of(store, derived)
+            view = _view_of(path, store, derived)
         except GalleryError as error:
             if derived is None:
                 raise
             _log.warning("%s It is tried again without %s.", error, derived.folder)
-            view = _view_of(store, None)
+            view = _view_of(path, store, None)
             shutil.rmtree(derived.folder, ignore_errors=True)
             derived = None
         checked.result()
     return derived, view
 
 
-def _view_of(store: ItemStore, derived: Derived | None) -> View:
+def room_on_disk(path: Path, store: ItemStore) -> Float32[np.ndarray, "_rows embedding_size"] | None:
+    """Room for the vectors of a large gallery in a file without a name, which is gone when nobody uses it.
+
+    None if they take little memory, or if the disk does not have the room.
+    """
     state = store.state
-    rows, after, since = Rows(state.embedding_size), 0, state.generation
-    if derived is not None:
+    # The database has the vectors too, so it is as large as they are. What it says of itself may be wrong.
+    num_rows = min(state.num_items, store.num_bytes // (4 * max(1, state.embedding_size)))
+    num_bytes = 4 * num_rows * state.embedding_size
+    if num_bytes <= _MOST_IN_MEMORY or store.is_read_only:
+        return None
+    try:
+        with tempfile.TemporaryFile(dir=path) as file:
+            # Not only as a hole: writing to mapped memory that the disk has no room for would end the process.
+            os.posix_fallocate(file.fileno(), 0, num_bytes)
+            return np.asarray(np.memmap(file, "<f4", "r+", shape=(num_rows, state.embedding_size)))
+    except OSError as error:
+        _log.warning("the %d items of %s are read into memory (%s)", state.num_items, path, error.strerror)
+        return None
+
+
+def _view_of(path: Path, store: ItemStore, derived: Derived | None) -> View:
+    state = store.state
+    after, since = 0, state.generation
+    if derived is None:
+        rows = Rows(state.embedding_size, room_on_disk(path, store))
+    else:
         rows, after, since = derived.rows, derived.inventory.last_seq, derived.inventory.generation
         store.remember_removed_up_to = after
     for chunk in store.rows(after=after):

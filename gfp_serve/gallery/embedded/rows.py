@@ -41,9 +41,10 @@ class RowArrays(NamedTuple):
 class Rows:
     """Numbers (`seq`), vectors and texts of items. Rows are in the order of their numbers."""
 
-    def __init__(self, embedding_size: int) -> None:
+    def __init__(self, embedding_size: int, room: Float32[np.ndarray, "_rows embedding_size"] | None = None) -> None:
+        """Without rows yet. Vectors go to `room`, as far as they fit, and then to memory of their own."""
         self.num_rows = 0
-        self.vectors = Vectors(embedding_size)
+        self.vectors = Vectors(embedding_size) if room is None else Vectors.in_room(room)
         self._seqs = np.empty(_SMALLEST_BLOCK, dtype=np.int64)
         self._texts = np.empty(64 * _SMALLEST_BLOCK, dtype=np.uint8)
         self._ends = np.zeros(_SMALLEST_BLOCK + 1, dtype=np.int64)
@@ -134,6 +135,13 @@ class Vectors:
         self._num_rows = 0 if first is None else len(first)
         self._blocks: list[np.ndarray] = [first] if self._num_rows and first is not None else []
         self._starts: list[int] = [0] if self._blocks else []  # the first row of each block
+
+    @classmethod
+    def in_room(cls, room: Float32[np.ndarray, "_rows embedding_size"]) -> "Vectors":
+        """No vectors yet; the first that come fill this array."""
+        vectors = cls(room.shape[1], room)
+        vectors._num_rows = 0
+        return vectors
 
     @property
     def num_bytes(self) -> int:

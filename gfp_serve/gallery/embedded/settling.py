@@ -13,15 +13,17 @@ import numpy as np
 from jaxtyping import Bool
 
 from gfp_serve.errors import GalleryError
+from gfp_serve.gallery.embedded.build_queue import BUILDS
 from gfp_serve.gallery.embedded.change import Change
 from gfp_serve.gallery.embedded.derived import INDEX_FILE, Derived, remove_others, write_derived
 from gfp_serve.gallery.embedded.derived_check import check_derived, check_file
 from gfp_serve.gallery.embedded.distinct_index import DistinctIndex
+from gfp_serve.gallery.embedded.file_room import check_files_of_derived
 from gfp_serve.gallery.embedded.gpu import copy_to_gpu
 from gfp_serve.gallery.embedded.index import Index, choose_kind
 from gfp_serve.gallery.embedded.index_building import Unsuited, extend_index, make_index
 from gfp_serve.gallery.embedded.item_store import ItemStore
-from gfp_serve.gallery.embedded.opening import read_view
+from gfp_serve.gallery.embedded.opening import read_view, room_on_disk
 from gfp_serve.gallery.embedded.rows import Rows
 from gfp_serve.gallery.embedded.schema import GalleryState
 from gfp_serve.gallery.embedded.view import RowColumns, View
@@ -92,10 +94,24 @@ class Settler:
     @property
     def unsuited_kind(self) -> ServingKind | None:
         """The kind of index that is not used, because it missed too much. Searches compare with every item instead."""
-        return None if self._unsuited is None or self.view.serving_kind != "exact" else self._unsuited[0]
+        now = self.view
+        if self._unsuited is None or now.serving_kind != "exact":
+            return None
+        kind, _ = self._unsuited
+        return kind if self._chosen_kind(now.num_items) == kind else None
 
     def settle(self, writer: Writer[Change], should_stop: Callable[[], bool]) -> None:
-        """Make the index and the files for the rows that are there now, and let them take over."""
+        """Make the index and the files for the rows that are there now, and let them take over.
+
+        Raises `GalleryError` if too few files may be opened for them.
+        """
+        with BUILDS.turn(self.view.rows.vectors.num_bytes, should_stop) as is_ours:
+            if is_ours and not should_stop():
+                self._settle(writer, should_stop)
+
+    def _settle(self, writer: Writer[Change], should_stop: Callable[[], bool]) -> None:
+        if self._derived is None and not self._store.is_read_only:
+            check_files_of_derived(f"the gallery {self._folder} cannot have an index now", GalleryError)
         now, state = writer.run_between_changes(self._begin)
         try:
             made = self._make_from_memory(now, state, should_stop)
@@ -139,7 +155,7 @@ class Settler:
         return self._write(state, self._made(now.rows, now.removed, index), before, should_stop)
 
     def _make_from_items(self, state: GalleryState, should_stop: Callable[[], bool]) -> _Made:
-        rows = Rows(state.embedding_size)
+        rows = Rows(state.embedding_size, room_on_disk(self._folder, self._store))
         for chunk in self._store.rows(up_to=state.last_seq):
             rows.append(chunk)
         index = make_index(self._wanted_kind(rows.num_rows), rows.vectors, rows.num_rows, should_stop=should_stop)
@@ -203,12 +219,15 @@ class Settler:
         return now.num_rows - now.num_items > max(_REMOVED_ROWS, share * now.num_rows)
 
     def _wanted_kind(self, num_items: int) -> ServingKind:
-        state = self._store.state
-        kind = choose_kind(state.index_kind, num_items, state.embedding_size, self._memory_bytes, on_gpu=self._on_gpu)
+        kind = self._chosen_kind(num_items)
         if self._unsuited is not None and kind == self._unsuited[0]:
             share = num_items / self._unsuited[1]
             return "exact" if _TRY_AGAIN_BELOW <= share <= _TRY_AGAIN_ABOVE else kind
         return kind
+
+    def _chosen_kind(self, num_items: int) -> ServingKind:
+        state = self._store.state
+        return choose_kind(state.index_kind, num_items, state.embedding_size, self._memory_bytes, on_gpu=self._on_gpu)
 
     def _on_device(self, index: Index | None, rows: Rows) -> Index | None:
         return copy_to_gpu(index, rows.vectors, rows.num_rows) if self._on_gpu else index

@@ -1,5 +1,6 @@
 """A gallery as it is at one moment. Searches run on it while others write."""
 
+import hashlib
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
@@ -7,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
-from gfp_serve.filters import Filter
+from gfp_serve.filters import AnyOf, Filter
 from gfp_serve.gallery.embedded.change import Change
 from gfp_serve.gallery.embedded.columns import Columns
 from gfp_serve.gallery.embedded.exact import Found, merge_parts, search_exactly, search_few
@@ -20,6 +21,8 @@ from gfp_serve.items import Effort, ServingKind
 _FEW_ROWS, _FEW_SHARE = 4096, 1 / 16
 # How many filters' rows are remembered, until the next change of the gallery.
 _FILTERS = 16
+# Values of a short filter.
+_SHORT = 256
 # Rows whose attributes are read at a time, so that other threads get their turn.
 _ROWS_AT_ONCE = 16384
 
@@ -66,7 +69,7 @@ class View:
     num_items: int
     removed: Bool[np.ndarray, " num_rows"]
     index: Index | None = None
-    _filters: OrderedDict[str, Passing] = field(default_factory=OrderedDict, init=False)
+    _filters: OrderedDict[bytes, Passing] = field(default_factory=OrderedDict, init=False)
     _filtering: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     @property
@@ -91,7 +94,7 @@ class View:
         """The rows that may be found; None if all may."""
         if where is None and self.num_items == self.num_rows:
             return None
-        key = repr(where)  # Python says that filters of 1 and of true are equal
+        key = _key_of(where)
         with self._filtering:
             known = self._filters.get(key)
             if known is None:
@@ -125,11 +128,30 @@ class View:
             return self._search_exactly(queries, top_k, passing)
         return self._search_index(self.index, queries, top_k, passing, effort)
 
-    def num_compared(self, effort: Effort) -> int:
-        """About how many rows a query is compared with on the CPU."""
-        if self.index is None or (effort.exact and self.index.kind != "exact"):
-            return self.num_rows
-        return self.index.num_compared(effort) + self.num_rows - self.index.num_rows
+    def num_compared(self, effort: Effort, where: Filter | None = None) -> int:
+        """About how many rows a query is compared with on the CPU; with a filter, how many it may be.
+
+        The filter is not applied for that, which would take as long as some searches. If it is known from an earlier
+        search, the number is that of what passes.
+        """
+        is_exact = self.index is None or (effort.exact and self.index.kind != "exact")
+        num_all = self.num_rows if is_exact or self.index is None else self._num_compared_by(self.index, effort, 1.0)
+        if where is None:
+            return num_all
+        known = self._filters.get(_key_of(where)) if _is_short(where) else None
+        if known is not None:
+            if is_exact or self.index is None or known.rows is not None or known.num_items == 0:
+                return known.num_items
+            return self._num_compared_by(self.index, effort, known.num_items / self.num_rows)
+        if is_exact or self.index is None:
+            return num_all
+        # Either few pass, and are compared one by one, or more, among which the index looks more thoroughly.
+        few = min(self.num_rows, max(_FEW_ROWS, int(_FEW_SHARE * self.num_rows)))
+        return max(few, self._num_compared_by(self.index, effort, _FEW_SHARE))
+
+    def _num_compared_by(self, index: Index, effort: Effort, share: float) -> int:
+        """The same for a search of the index in which this share of the rows may be found."""
+        return min(index.num_rows, int(index.num_compared(effort) / share)) + self.num_rows - index.num_rows
 
     def _search_index(
         self,
@@ -173,3 +195,16 @@ class View:
             return Passing(mask, num_items)
         rows = np.flatnonzero(mask)
         return Passing(mask, num_items, rows, self.rows.vectors.take(rows))
+
+
+def _is_short(where: Filter) -> bool:
+    """Whether it takes no time to make the key of a filter. Callers that only estimate must not wait for that."""
+    conditions = (*where.must, *where.any_of, *where.must_not)
+    values = [value for condition in conditions if isinstance(condition, AnyOf) for value in condition.values[:_SHORT]]
+    texts = [value for value in values if isinstance(value, str)]
+    return len(values) < _SHORT and sum(map(len, texts)) + sum(len(each.key) for each in conditions) < 64 * _SHORT
+
+
+def _key_of(where: Filter | None) -> bytes:
+    # Not the filter itself: Python says that those of 1 and of true are equal. And it may list megabytes of text.
+    return hashlib.blake2b(repr(where).encode(errors="surrogatepass"), digest_size=16).digest()

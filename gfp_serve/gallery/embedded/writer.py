@@ -7,8 +7,6 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from typing import Any, Generic, TypeVar
 
-from gfp_serve.errors import ClosedError
-
 T = TypeVar("T")
 C = TypeVar("C")
 
@@ -19,12 +17,19 @@ _WRITES_AT_ONCE = 256
 class Writer(Generic[C]):
     """Makes changes in groups. Each group is one `transaction()`, which gives an object `C` to make the changes with.
 
-    After the transaction, `publish(C)` is called. The thread starts with the first change.
+    After the transaction, `publish(C)` is called. `closed` makes the error for changes that come after `close`. The
+    thread starts with the first change.
     """
 
-    def __init__(self, transaction: Callable[[], AbstractContextManager[C]], publish: Callable[[C], None]) -> None:
+    def __init__(
+        self,
+        transaction: Callable[[], AbstractContextManager[C]],
+        publish: Callable[[C], None],
+        closed: Callable[[], Exception],
+    ) -> None:
         self._transaction = transaction
         self._publish = publish
+        self._closed_error = closed
         self._waiting: deque[tuple[Callable[[C], Any], Future[Any]]] = deque()
         self._actions: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._wake = threading.Condition()
@@ -47,7 +52,7 @@ class Writer(Generic[C]):
         return self._enqueue(self._actions, act).result()
 
     def close(self) -> None:
-        """Make the changes that wait, then end. Later changes raise `ClosedError`."""
+        """Make the changes that wait, then end. Later changes raise what `closed` gives."""
         with self._wake:
             self._closed = True
             self._wake.notify()
@@ -58,7 +63,7 @@ class Writer(Generic[C]):
         future: Future[T] = Future()
         with self._wake:
             if self._closed:
-                raise ClosedError("the gallery is closed; open it again.")
+                raise self._closed_error()
             queue.append((act, future))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="gallery writer", daemon=True)

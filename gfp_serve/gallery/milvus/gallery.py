@@ -193,7 +193,11 @@ class MilvusGallery(Gallery):
             raise empty_gallery()
         return found
 
-    def num_compared(self, effort: Effort = Effort()) -> int:  # noqa: ARG002, B008  (Milvus compares)
+    def num_compared(
+        self,
+        effort: Effort = Effort(),  # noqa: ARG002, B008  (Milvus compares)
+        where: Filter | None = None,  # noqa: ARG002
+    ) -> int:
         return 0
 
     def drop(self) -> None:

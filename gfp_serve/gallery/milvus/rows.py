@@ -23,11 +23,13 @@ from gfp_serve.filters import (
     Filter,
     Range,
 )
+from gfp_serve.gallery.protocols import say_left_out
 from gfp_serve.items import (
     MAX_ID_LENGTH,
     Attribute,
     Item,
     Source,
+    check_source,
 )
 
 # Milvus's own limits, in bytes of UTF-8.
@@ -80,7 +82,16 @@ def item_of(row: Mapping[str, Any]) -> Item:
 
 
 def source_of(row: Mapping[str, Any]) -> Source | None:
-    return Source(**row["source"]) if row["source"] else None
+    """The source of a row; None if it has none, and where `say_left_out` says why."""
+    if not row["source"]:
+        return None
+    source = Source(**row["source"])
+    try:
+        check_source(source)
+    except InvalidRequestError as error:
+        say_left_out(repr(source), error.message)
+        return None
+    return source
 
 
 def expression(where: Filter | None) -> str:

@@ -228,7 +228,7 @@ async def test_a_snapshot_of_another_encoder_is_not_restored(client: AsyncClient
 async def test_a_damaged_gallery_gives_no_snapshot_and_the_caller_hears_why(
     client: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def damaged(self: ItemStore) -> None:
+    def damaged(self: ItemStore, _on_unfit: object) -> None:
         self.check_count(-1)
 
     monkeypatch.setattr(ItemStore, "check_items", damaged)

@@ -1,6 +1,9 @@
 """The galleries of a folder: they do not wait for each other, keep to the limit of open files, and have any name."""
 
+import errno
+import os
 import resource
+import shutil
 import subprocess
 import sys
 import threading
@@ -20,10 +23,14 @@ from gfp_serve.errors import (
     InvalidRequestError,
     NotWritableError,
     OverloadedError,
+    StillClosingError,
 )
-from gfp_serve.gallery.embedded import settling
+from gfp_serve.gallery.embedded import background, opening, settling
 from gfp_serve.gallery.embedded.background import is_building
+from gfp_serve.gallery.embedded.build_queue import BuildQueue
+from gfp_serve.gallery.embedded.change import Change
 from gfp_serve.gallery.embedded.derived_check import derived_folders
+from gfp_serve.gallery.embedded.folders import existing_folder
 from gfp_serve.gallery.embedded.galleries import FolderGalleries
 from gfp_serve.gallery.embedded.gallery import FaissGallery
 from gfp_serve.items import Item
@@ -46,8 +53,10 @@ class Endless:
 
     def __init__(self) -> None:
         self.begun, self.let_go = threading.Event(), threading.Event()
+        self.num_calls = 0
 
     def __call__(self, *_: object, **__: object) -> None:
+        self.num_calls += 1
         self.begun.set()
         assert self.let_go.wait(HANG_S)
 
@@ -79,7 +88,7 @@ def test_nothing_waits_for_an_index_that_is_made_and_a_drop_is_cleaned_up_when_i
 
     assert galleries.drop("a") == 1000
     assert list(galleries.encoder_digests()) == ["default"]
-    with pytest.raises(ClosedError):
+    with pytest.raises(GalleryNotFoundError, match="was dropped"):
         building.search(np.ones((1, SIZE), dtype=np.float32), top_k=1)
     again = galleries.create("a", index_kind="exact")
     again.upsert(items(5))
@@ -103,7 +112,7 @@ def test_galleries_close_while_an_index_is_made_and_keep_its_folder_locked_until
     galleries.close()
     assert "gallery=a is closed while an index is made" in caplog.text
     assert is_building()
-    with pytest.raises(GalleryError, match="open already"):
+    with pytest.raises(StillClosingError, match="was closed while its index was made"):
         FaissGallery.open(tmp_path / "a")
     endless.let_go.set()
     until(lambda: not is_building())
@@ -151,6 +160,65 @@ def test_what_a_crash_left_of_a_dropped_gallery_is_removed_and_is_not_a_gallery(
     assert list(galleries.encoder_digests()) == ["default"]
     until(lambda: not (tmp_path / ".dropped-0123").exists())
     galleries.close()
+
+
+def test_upserts_that_had_begun_when_their_gallery_was_dropped_are_told_that(tmp_path, monkeypatch):
+    real, begun, go_on = Change.upsert, threading.Event(), threading.Event()
+
+    def slow(self, rows):
+        begun.set()
+        assert go_on.wait(HANG_S)
+        return real(self, rows)
+
+    galleries = opened(tmp_path)
+    gallery = galleries.create("a")
+    monkeypatch.setattr(Change, "upsert", slow)
+    with ThreadPoolExecutor(1) as pool:
+        early = pool.submit(gallery.upsert, items(1))
+        assert begun.wait(HANG_S)
+        galleries.drop("a")
+        go_on.set()
+        with pytest.raises(GalleryNotFoundError, match="'a' was dropped during the call"):
+            early.result()
+    for late in (lambda: gallery.upsert(items(1)), lambda: gallery.search(np.ones((1, SIZE), np.float32), top_k=1)):
+        with pytest.raises(GalleryNotFoundError, match="'a' was dropped during the call"):
+            late()
+    galleries.close()
+    with pytest.raises(ClosedError):
+        len(galleries["default"])
+
+
+def test_a_gallery_that_could_not_be_dropped_takes_items_as_before(tmp_path, monkeypatch):
+    galleries = opened(tmp_path)
+    gallery = galleries.create("a")
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", refuse)
+        with pytest.raises(NotWritableError, match="cannot be removed"):
+            galleries.drop("a")
+    gallery.upsert(items(3))
+    assert len(gallery) == 3
+
+
+def test_a_long_read_of_a_gallery_that_is_dropped_or_moved_meanwhile_gives_all_items(tmp_path):
+    galleries = opened(tmp_path)
+    gallery = galleries.create("a")
+    gallery.upsert(items(6000))
+    read = gallery.items()
+    assert next(read).id == "clip-0"
+    galleries.drop("a")
+    assert len([*read]) == 5999
+
+
+def test_an_error_that_lists_galleries_leaves_out_what_is_dropped(tmp_path):
+    opened(tmp_path).close()
+    (tmp_path / "default").rename(tmp_path / ".dropped-1")
+    opened(tmp_path).close()
+    with pytest.raises(GalleryError, match=r"its galleries are default\.$"):
+        existing_folder(tmp_path, "other")
 
 
 def test_a_gallery_whose_folder_was_moved_is_not_dropped_and_that_is_said(tmp_path):
@@ -222,6 +290,102 @@ def test_galleries_leave_the_last_files_to_others(tmp_path, monkeypatch):
     monkeypatch.setattr(open_files, "num_open", lambda: open_files.limit() - 20)
     with pytest.raises(GalleryError, match=r"the 2 galleries in .* cannot all be opened: .* raise the limit"):
         opened(tmp_path)
+
+
+def test_a_folder_that_opened_can_be_opened_again_when_its_indexes_are_made(tmp_path, monkeypatch, caplog):
+    for name in ("default", "a", "b"):
+        new = FaissGallery.create(tmp_path / name, encoder_digest=DIGEST, embedding_size=SIZE, index_kind="ivf_sq8")
+        new.upsert(items(1200))
+        new.close()
+    for folder in (tmp_path / "default", tmp_path / "a", tmp_path / "b"):
+        for derived in derived_folders(folder):
+            shutil.rmtree(derived)
+    # Room for all galleries, and for the derived files of one, with what is left to others.
+    before = open_files.num_open()
+    monkeypatch.setattr(open_files, "limit", lambda: before + 3 * 7 + 7 + 64)
+    monkeypatch.setattr(background, "_TRY_AGAIN_S", 1e6)
+    galleries = opened(tmp_path)
+    told = []
+    for name in ("default", "a", "b"):
+        try:
+            galleries[name].settle(HANG_S)
+        except GalleryError as error:
+            told.append(str(error))
+            assert galleries[name].describe().serving_kind == "exact"
+        assert len(galleries[name].search(np.ones((1, SIZE), dtype=np.float32), top_k=3)[0]) == 3
+    assert len(told) == 2
+    assert all("cannot have an index now" in each and "raise the limit" in each for each in told)
+    assert "Traceback" not in caplog.text
+    galleries.close()
+    assert sum(len(derived_folders(tmp_path / name)) for name in ("default", "a", "b")) == 1
+    opened(tmp_path).close()
+
+
+def test_indexes_are_made_one_after_the_other_while_exact_search_answers(tmp_path, endless):
+    galleries = opened(tmp_path)
+    galleries.create("a", index_kind="hnsw").upsert(items(1000))
+    assert endless.begun.wait(HANG_S)
+    for name in "bc":
+        galleries.create(name, index_kind="hnsw").upsert(items(1000))
+    for name in "abc":
+        assert galleries[name].describe().is_building
+        assert galleries[name].describe().serving_kind == "exact"
+        assert len(galleries[name].search(np.ones((1, SIZE), dtype=np.float32), top_k=3)[0]) == 3
+    assert endless.num_calls == 1
+    for name in "bc":
+        assert galleries[name].close_within(HANG_S), "those that wait end at once"
+    assert endless.num_calls == 1
+
+
+def test_the_smallest_of_those_that_wait_builds_next_and_small_ones_do_not_wait_for_large_ones():
+    queue, order = BuildQueue(), list[int]()
+
+    def build(num_bytes: int, begun: threading.Event, go_on: threading.Event) -> None:
+        with queue.turn(num_bytes, lambda: False) as is_ours:
+            assert is_ours
+            order.append(num_bytes)
+            begun.set()
+            assert go_on.wait(HANG_S)
+
+    go_on = threading.Event()
+    begun = {num_bytes: threading.Event() for num_bytes in (3, 5, 2, 2**30, 2**29, 2**31)}
+    with ThreadPoolExecutor(6) as pool:
+        for first in (3, 2**30):
+            pool.submit(build, first, begun[first], go_on)
+            assert begun[first].wait(HANG_S)
+        for others in (5, 2, 2**31, 2**29):
+            pool.submit(build, others, begun[others], go_on)
+        until(lambda: len(queue._waiting) == 4)
+        with queue.turn(1, lambda: True) as is_ours:
+            assert not is_ours
+        assert order == [3, 2**30]
+        go_on.set()
+    assert [size for size in order if size < 10] == [3, 2, 5]
+    assert [size for size in order if size > 10] == [2**30, 2**29, 2**31]
+
+
+def test_a_large_gallery_without_derived_files_does_not_take_memory_for_its_vectors(tmp_path, monkeypatch):
+    monkeypatch.setattr(opening, "_MOST_IN_MEMORY", 0)
+    monkeypatch.setattr(settling.Settler, "is_needed", lambda _: False)
+    with FaissGallery.create(tmp_path / "g", encoder_digest=DIGEST, embedding_size=SIZE) as gallery:
+        gallery.upsert(items(3000))
+        gallery.delete(["clip-1", "clip-2999"])
+        expected = [*gallery.search(np.ones((2, SIZE), dtype=np.float32), top_k=20)]
+    with FaissGallery.open(tmp_path / "g") as gallery:
+        vectors = gallery._settler.view.rows.vectors
+        assert isinstance(vectors._blocks[0].base, np.memmap)
+        assert [*gallery.search(np.ones((2, SIZE), dtype=np.float32), top_k=20)] == expected
+        gallery.upsert(items(3))
+        assert gallery.search(np.ones((1, SIZE), dtype=np.float32), top_k=5000)[0][0].id == expected[0][0].id
+        assert len(gallery) == 2999
+    assert sorted(file.name for file in (tmp_path / "g").iterdir()) == ["gallery.lock", "gallery.sqlite"]
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with FaissGallery.open(tmp_path / "g") as gallery:
+        assert len(gallery) == 2999
 
 
 @pytest.mark.parametrize("fails", ["ItemStore.create", "ItemStore.open", "check_log", "make_folder"])

@@ -13,6 +13,7 @@ import pytest
 from gfp_serve.errors import DeviceError
 from gfp_serve.filters import AnyOf, Filter, Range
 from gfp_serve.gallery.embedded import index_building
+from gfp_serve.gallery.embedded.copies import Copies
 from gfp_serve.gallery.embedded.exact import search_exactly
 from gfp_serve.gallery.embedded.gallery import FaissGallery
 from gfp_serve.gallery.embedded.gpu import _resources
@@ -88,6 +89,15 @@ def test_a_filter_loses_no_neighbours(gallery, where, passes):
         assert [{n.id for n in ours} for ours in found] == [{str(row) for row in np.flatnonzero(mask)}] * len(QUERIES)
     else:
         assert share_found(gallery, mask, where=where) >= 0.97
+
+
+@pytest.mark.parametrize("top_k", [100, 1000])
+def test_an_index_finds_many_neighbours_too(gallery, top_k):
+    index = gallery._settler.view.index
+    if index is not None:
+        lowest = np.sort(QUERIES @ VECTORS.T, axis=1)[:, -top_k]
+        _, found = index.search(QUERIES, top_k=top_k, passing=None, share=1.0, effort=Effort())
+        assert np.mean(found >= lowest[:, None] - 1e-6) > 0.9
 
 
 def test_more_effort_finds_more(gallery):
@@ -259,6 +269,21 @@ def test_every_item_is_found_by_its_own_vector_however_many_are_equal(tmp_path, 
         check_own_vectors(gallery, given)
 
 
+@pytest.mark.parametrize("kind", ["ivf_sq8", "ivf_pq"])
+def test_queries_beside_many_nearly_equal_vectors_find_the_nearest_of_them(tmp_path, kind):
+    vectors = with_copies(0.8, spread=1e-4, number=NUM_ITEMS)
+    draw = np.random.default_rng(7)
+    queries = vectors[draw.integers(0, len(vectors), 100)] + 0.05 * draw.standard_normal((100, SIZE))
+    queries = (queries / np.linalg.norm(queries, axis=1, keepdims=True)).astype(np.float32)
+    with new_gallery(tmp_path / "g", kind) as gallery:
+        gallery.upsert([Item(str(row), vector) for row, vector in enumerate(vectors)])
+        gallery.settle(60)
+        found, right = (gallery.search(queries, top_k=10, effort=Effort(exact=exact)) for exact in (False, True))
+        tenth = [each[-1].similarity - 1e-6 for each in right]
+        shares = [np.mean([n.similarity >= lowest for n in ours]) for ours, lowest in zip(found, tenth, strict=True)]
+        assert np.mean(shares) > 0.97
+
+
 @pytest.mark.parametrize("kind", ["hnsw", "ivf_sq8", "ivf_pq"])
 def test_copies_are_found_in_the_order_in_which_they_came_while_items_come_and_go(tmp_path, monkeypatch, kind):
     monkeypatch.setattr("gfp_serve.gallery.embedded.settling._NEW_ROWS", 500)
@@ -303,6 +328,93 @@ def test_copies_are_found_in_the_order_in_which_they_came_while_items_come_and_g
         check()
     with FaissGallery.open(tmp_path / "g") as gallery:
         check()
+
+
+def test_searches_look_through_all_rows_once_for_each_change_or_filter(tmp_path, monkeypatch):
+    real, masks = Copies._numbers_of, []
+
+    def noted(self, passing):
+        masks.append(int(np.count_nonzero(passing)))
+        return real(self, passing)
+
+    monkeypatch.setattr(Copies, "_numbers_of", noted)
+    monkeypatch.setattr("gfp_serve.gallery.embedded.view._FEW_ROWS", 100)
+    half = Filter(must=(AnyOf("", ("label-0", "label-1", "label-2")),))
+    vectors = with_copies(0.5, number=3000)
+    with new_gallery(tmp_path / "g", "hnsw") as gallery:
+        gallery.upsert([Item(str(row), vector, f"label-{row % 7}") for row, vector in enumerate(vectors)])
+        gallery.settle(60)
+        gallery.delete(["3", "4"])
+        for _ in range(3):
+            found = gallery.search(QUERIES, top_k=10)
+            fewer = gallery.search(QUERIES, top_k=10, where=half)
+            for ours in (*found, *fewer):
+                assert not {"3", "4"} & {neighbour.id for neighbour in ours}
+            assert {int(neighbour.id) % 7 for ours in fewer for neighbour in ours} <= {0, 1, 2}
+        passing_half = sum(row % 7 < 3 for row in range(3000) if row not in (3, 4))
+        assert masks == [2998, passing_half]
+        gallery.delete(["5"])
+        gallery.search(QUERIES, top_k=10)
+        assert masks == [2998, passing_half, 2997]
+
+
+def test_an_index_with_copies_says_what_its_own_vectors_take(tmp_path):
+    sizes = {}
+    for share in (0.0, 0.5):
+        vectors = with_copies(share, number=3000)
+        with new_gallery(tmp_path / f"g{share}", "hnsw") as gallery:
+            gallery.upsert([Item(str(row), vector) for row, vector in enumerate(vectors)])
+            gallery.settle(60)
+            assert gallery.describe().serving_kind == "hnsw"
+            sizes[share] = gallery.describe().num_bytes
+            num_different = len(np.unique(vectors, axis=0))
+    links = sizes[0.0] - 3000 * SIZE * 4
+    assert sizes[0.5] > 3000 * SIZE * 4 + num_different * SIZE * 4 + links * num_different / 3000 * 0.9
+
+
+def test_a_search_with_a_filter_says_how_many_items_it_may_compare_and_then_how_many_it_does(tmp_path, monkeypatch):
+    monkeypatch.setattr("gfp_serve.gallery.embedded.view._FEW_ROWS", 100)
+    few, half = Filter(must=(Range("row", below=6),)), Filter(must=(Range("row", below=NUM_ITEMS / 2),))
+    for kind in ("exact", "hnsw", "ivf_sq8"):
+        with new_gallery(tmp_path / kind, kind) as gallery:
+            gallery.upsert(items(range(NUM_ITEMS)))
+            gallery.settle(60)
+            without = gallery.num_compared()
+            assert without == NUM_ITEMS if kind == "exact" else without < NUM_ITEMS / 2
+            most = gallery.num_compared(where=few)
+            assert most == gallery.num_compared(where=half)
+            assert max(without, 6, NUM_ITEMS // 16) <= most <= NUM_ITEMS
+            gallery.search(QUERIES, top_k=10, where=few)
+            gallery.search(QUERIES, top_k=10, where=half)
+            assert gallery.num_compared(where=few) == 6
+            among_half = NUM_ITEMS // 2 if kind == "exact" else min(NUM_ITEMS, 2 * without)
+            assert abs(gallery.num_compared(where=half) - among_half) <= 1
+            assert gallery.num_compared(Effort(exact=True), few) == 6
+            gallery.delete(["0"])
+            assert gallery.num_compared(where=few) > 5, "the filter is not known of the new state"
+
+
+def test_what_is_remembered_of_a_filter_does_not_grow_with_its_texts(tmp_path):
+    with new_gallery(tmp_path / "g", "exact") as gallery:
+        gallery.upsert(items(range(100)))
+        for n in range(3):
+            gallery.search(QUERIES, top_k=1, where=Filter(must_not=(AnyOf("x", ("y" * 100_000, str(n))),)))
+            gallery.num_compared(where=Filter(must_not=(AnyOf("x", ("y" * 100_000, str(n))),)))
+        keys = list(gallery._settler.view._filters)
+        assert len(keys) == 3
+        assert sum(map(len, keys)) < 100
+
+
+def test_a_kind_that_did_not_suit_is_not_named_when_there_are_too_few_items_for_any(tmp_path):
+    with new_gallery(tmp_path / "g", "hnsw") as gallery:
+        gallery.upsert([Item(str(row), VECTORS[row % 50]) for row in range(1200)])
+        gallery.settle(60)
+        assert gallery.describe().unsuited_kind == "hnsw"
+        gallery.delete([str(row) for row in range(300)])
+        assert gallery.describe().unsuited_kind is None
+        gallery.upsert([Item(str(row), VECTORS[row % 50]) for row in range(300)])
+        gallery.settle(60)
+        assert gallery.describe().unsuited_kind == "hnsw"
 
 
 def test_what_an_index_misses_is_compared_with_every_query(tmp_path, monkeypatch):
