@@ -112,8 +112,8 @@ class Checkpoint:
             parts["tokens"] = LearnedHead(encoder, head)
         if terms.general_size:
             heads = terms.general_heads()
-            for name, head in heads.items():
-                self._load_part(head, name)
+            for name, general in heads.items():
+                self._load_part(general, name)
             both = list(heads.values())
             parts["general"] = both[0] if len(both) == 1 else SideBySide(both, [1.0] * len(both))
         chosen = {name: share for name, share in shares._asdict().items() if name in parts and share > 0}

@@ -181,7 +181,8 @@ def _of_bundle(name: Path, bundle: Bundle) -> Start:
 
 def _terms_of(bundle: Bundle, config: TrainConfig) -> dict[str, Tensor]:
     """The weights of the general heads, and the directions of pose statistics if they are served beside them."""
-    stored, found = _weights(bundle), {}
+    stored = _weights(bundle)
+    found: dict[str, Tensor] = {}
     for part, head in config.terms.general_heads().items():
         shapes = {name: weight.shape for name, weight in head.state_dict().items()}
         shapes = {name: shape for name, shape in shapes.items() if not name.startswith("general.")}

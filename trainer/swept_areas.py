@@ -48,10 +48,12 @@ def _points(
     places: Float[Tensor, "rows frames joints 3"], known: Bool[Tensor, "rows frames joints"]
 ) -> Float[Tensor, "rows points joints 3"]:
     """Means of a few frames each. A joint that is not seen in them stays at its last point, or waits at its first."""
-    frames = places.shape[1] // _FRAMES_OF_POINT * _FRAMES_OF_POINT
-    has = known[:, :frames].unflatten(1, (-1, _FRAMES_OF_POINT))
+    rows, frames, joints, _ = places.shape
+    points_of = (rows, frames // _FRAMES_OF_POINT, _FRAMES_OF_POINT, joints)
+    used = points_of[1] * _FRAMES_OF_POINT
+    has = known[:, :used].reshape(points_of)
     count = has.sum(dim=2)
-    points = (places[:, :frames].unflatten(1, (-1, _FRAMES_OF_POINT)) * has[..., None]).sum(dim=2)
+    points = (places[:, :used].reshape(*points_of, 3) * has[..., None]).sum(dim=2)
     points = points / count.clamp_min(1)[..., None]
     number = torch.arange(count.shape[1], device=places.device)
     seen = torch.where(count > 0, number[:, None], -1).transpose(1, 2)  # rows, joints, points

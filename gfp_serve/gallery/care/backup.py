@@ -7,6 +7,7 @@ import hashlib
 import io
 import logging
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
