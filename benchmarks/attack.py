@@ -9,8 +9,9 @@ Everything happens on loopback, in a temporary folder, and needs nothing outside
 most that it may cost (`Bounds`). Attackers, server and honest callers share the machine's cores, so times are worse
 than where attackers have machines of their own.
 
-`run` and `soak` end with exit code 1 when the server ended, an acknowledged write was lost, an answer was wrong, or an
-attack got through: with what does not depend on the machine's speed. Whether each bound held is in the report.
+`run` and `soak` end with exit code 1 when the server ended, an acknowledged write was lost or an answer was wrong, and
+`run` also when an attack got through: with what does not depend on the machine's speed. In the soak, kills cut attacks
+off, so what these say is only noted. Whether each bound held is in the report.
 """
 
 import json

@@ -16,6 +16,7 @@ from trainer.data.store import ClipStore
 from trainer.encoder import SkeletonEncoder
 from trainer.learned_head import SERVED_SHARES, CountedStatistics, LearnedHead, Shares, SideBySide
 from trainer.objectives import Objective
+from trainer.terms import general_heads
 
 FORMAT_VERSION = 2  # 2: any objective
 CHECKPOINT_FILE = "checkpoint.pt"
@@ -111,7 +112,7 @@ class Checkpoint:
             self._load_part(head, "head")
             parts["tokens"] = LearnedHead(encoder, head)
         if terms.general_size:
-            heads = terms.general_heads()
+            heads = general_heads(terms)
             for name, general in heads.items():
                 self._load_part(general, name)
             both = list(heads.values())

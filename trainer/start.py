@@ -20,6 +20,7 @@ from trainer.data.lessons import Lessons
 from trainer.evaluate.candidates import is_run, training_config
 from trainer.objectives import Objective
 from trainer.schedule import steps_per_epoch
+from trainer.terms import general_heads
 
 # Adapting takes about this many steps, but at least one pass over the clips, at most this many clips in each step.
 _STEPS = 300
@@ -120,7 +121,8 @@ def adapting(config: TrainConfig, num_clips: int) -> TrainConfig:
 
     Those of the machine are the defaults: the start may have learned on another.
     """
-    batch_clips = max(2, min(_BATCH_CLIPS, num_clips))
+    least = 4 if config.terms.view_weight else 2
+    batch_clips = max(least, min(_BATCH_CLIPS, num_clips))
     epochs = -(-_STEPS // steps_per_epoch(num_clips, batch_clips))
     return replace(
         config,
@@ -183,7 +185,7 @@ def _terms_of(bundle: Bundle, config: TrainConfig) -> dict[str, Tensor]:
     """The weights of the general heads, and the directions of pose statistics if they are served beside them."""
     stored = _weights(bundle)
     found: dict[str, Tensor] = {}
-    for part, head in config.terms.general_heads().items():
+    for part, head in general_heads(config.terms).items():
         shapes = {name: weight.shape for name, weight in head.state_dict().items()}
         shapes = {name: shape for name, shape in shapes.items() if not name.startswith("general.")}
         # A head stands alone in the graph, or as one part of several. Heads differ in how many numbers they take.

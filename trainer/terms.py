@@ -11,7 +11,7 @@ that joints sweep and one without. Each is a part of its own, and learns by itse
 - *Statistics*: the tokens of a changed window predict the pose statistics of the whole clip, unchanged. It is a general
   feature (GFP) that does not have to be learned, cannot collapse, and teaches what changes must not matter.
 - *Views*: two windows of one clip come together, and apart from those of other clips of their source (van den Oord et
-  al. 2018, "InfoNCE", arXiv 1807.03748), so that the sensor is no short cut. It needs no labels. Beside labels, it sees
+  al. 2018, "InfoNCE", arXiv 1807.03748), so that the sensor does not become a short cut. It needs no labels. Beside labels, it sees
   the clips that these draw, and clips of one class are not told apart.
 """
 
@@ -83,15 +83,6 @@ class TermsConfig:
                 "of them some numbers."
             )
 
-    def general_heads(self) -> dict[str, GeneralHead]:
-        """What learns from general features, with random weights, by the names of parts of `Terms`."""
-        if not self.general_size:
-            return {}
-        kinds = {"general": False, "areas": True} if self.general_areas else {"general": False}
-        return {
-            name: GeneralHead(self.general_hidden_size, self.general_size, areas=areas) for name, areas in kinds.items()
-        }
-
     @property
     def are_used(self) -> bool:
         """Whether any term has a weight."""
@@ -106,6 +97,15 @@ class TermsConfig:
     def read_tokens(self) -> bool:
         """Whether any term teaches the encoder. Otherwise only general features are learned from."""
         return bool(self.statistics_weight or (self.embedding_size and self.learns_embedding))
+
+
+def general_heads(config: TermsConfig) -> dict[str, GeneralHead]:
+    """What learns from general features, with random weights, by the names of parts of `Terms`."""
+    if not config.general_size:
+        return {}
+    kinds = {"general": False, "areas": True} if config.general_areas else {"general": False}
+    sizes = (config.general_hidden_size, config.general_size)
+    return {name: GeneralHead(*sizes, areas=areas) for name, areas in kinds.items()}
 
 
 class Lesson(NamedTuple):
@@ -138,7 +138,7 @@ class Terms(nn.Module):
         self.config = config
         self.head = nn.Linear(encoder.config.width, config.embedding_size) if config.embedding_size else None
         self.statistics = nn.Linear(encoder.config.width, config.statistics_size)
-        heads = config.general_heads()
+        heads = general_heads(config)
         self.general, self.areas = heads.get("general"), heads.get("areas")
         self.apply(init_weights)
         # Processes that share a run would wait for the gradients of a part that no term uses.

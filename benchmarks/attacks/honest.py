@@ -236,7 +236,7 @@ class Honest:
             ledger = session.ledger
             first = writer * PLACES_OF_WRITER
             free = first + np.flatnonzero(ledger.may_be_changed()[first : first + PLACES_OF_WRITER])
-            if len(free) < BATCH:  # because the server has refused so many
+            if len(free) < BATCH:  # because the server has refused this many
                 return
             places = self._draw.choice(free, BATCH, replace=False)
             vectors = self._draw.standard_normal((BATCH, ledger.size)).astype(np.float32)

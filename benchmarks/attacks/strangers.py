@@ -238,7 +238,10 @@ def endless_headers(target: Target, _: Any, stop: Stop, tally: Tally) -> None:
             except OSError:
                 tally.count("connection ended")
                 continue
-            tally.count("connection held" if stop.is_set() else f"took {MOST_HEADER_BYTES} bytes of headers")
+            if stop.is_set():
+                tally.count("connection held")
+            else:
+                tally.fault(f"a connection took {MOST_HEADER_BYTES} bytes of headers")
 
     in_threads(2, attack)
 

@@ -144,9 +144,13 @@ class Access:
             return
         role = self._tokens.role_of_bearer(authorization)
         if role is None:
-            what = "without a token that this server knows" if authorization else "without a token"
+            if authorization:
+                raise UnauthenticatedError(
+                    "the call did not bring a token that this server knows: it was withdrawn, or is of another server; "
+                    "ask the operator for one, and send it whole."
+                )
             raise UnauthenticatedError(
-                f'the call came {what}; send the header "authorization: Bearer TOKEN" (gfp: --token-file).'
+                'the call came without a token; send the header "authorization: Bearer TOKEN" (gfp: --token-file).'
             )
         needed = RULES.get(name)
         if needed is None or _ROLES.index(role) < _ROLES.index(needed):

@@ -137,17 +137,19 @@ def test_general_features_learn_from_labels_by_themselves() -> None:
     terms, encoder = terms_of(label_weight=1.0, general_size=6, general_hidden_size=5)
     assert terms.general is not None
     loss, found = terms(encoder, lesson())
-    assert set(found) == {"labels", "labels_general"}
-    torch.testing.assert_close(loss, found["labels"] + found["labels_general"])
+    assert terms.areas is not None
+    assert set(found) == {"labels", "labels_general", "labels_areas"}
+    torch.testing.assert_close(loss, found["labels"] + found["labels_general"] + found["labels_areas"])
     found["labels_general"].backward()
     assert float(terms.general.hidden.weight.grad.abs().sum()) > 0
+    assert terms.areas.hidden.weight.grad is None
     assert all(weight.grad is None for weight in encoder.parameters())
 
 
 def test_without_numbers_for_tokens_the_encoder_is_not_asked() -> None:
     terms, encoder = terms_of(label_weight=1.0, embedding_size=0, general_size=6, general_hidden_size=5)
     loss, found = terms(encoder, lesson())
-    assert set(found) == {"labels_general"}
+    assert set(found) == {"labels_general", "labels_areas"}
     loss.backward()
     assert all(weight.grad is None for weight in encoder.parameters())
 

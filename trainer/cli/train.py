@@ -83,7 +83,7 @@ def gfp_train(store: Path, run: Path, resume: bool, init: Path | None, config: T
         with _training_progress(trainer) if is_first else nullcontext(lambda _: None) as show:
             ended = trainer.fit(show)
         if is_first:
-            _report_end(ended, run, store)
+            _report_end(ended, run, store, has_test_clips=bool((clips.splits == TEST_SPLIT).any()))
     if ended.signal is not None:
         raise click.exceptions.Exit(128 + ended.signal)
 
@@ -150,7 +150,7 @@ def _start_for(name: Path, store: ClipStore, config: TrainConfig) -> Start:
     return start
 
 
-def _report_end(ended: RunEnd, run: Path, store: Path) -> None:
+def _report_end(ended: RunEnd, run: Path, store: Path, *, has_test_clips: bool) -> None:
     from trainer.loss_figure import loss_curves
 
     loss_curves(*read_terms(run)).savefig(run / "losses.png")
@@ -160,10 +160,8 @@ def _report_end(ended: RunEnd, run: Path, store: Path) -> None:
             err=True,
         )
         return
-    say(
-        f"{run / CHECKPOINT_FILE}: {ended.step} steps. Next: gfp-evaluate retrieval {run} {store}, "
-        f"gfp-export {run} --out BUNDLE --clips FILE"
-    )
+    evaluate = f"gfp-evaluate retrieval {run} {store}, " if has_test_clips else ""
+    say(f"{run / CHECKPOINT_FILE}: {ended.step} steps. Next: {evaluate}gfp-export {run} --out BUNDLE --clips FILE")
 
 
 @contextmanager

@@ -571,6 +571,7 @@ def test_the_server_has_exactly_the_options_listed_here():
         "--max-admitted-neighbours",
         "--max-calls",
         "--max-connections",
+        "--max-idle-s",
         "--max-stream-bytes",
         "--max-streams",
         "--drain-s",
