@@ -11,8 +11,8 @@ that joints sweep and one without. Each is a part of its own, and learns by itse
 - *Statistics*: the tokens of a changed window predict the pose statistics of the whole clip, unchanged. It is a general
   feature (GFP) that does not have to be learned, cannot collapse, and teaches what changes must not matter.
 - *Views*: two windows of one clip come together, and apart from those of other clips of their source (van den Oord et
-  al. 2018, "InfoNCE", arXiv 1807.03748), so that the sensor does not become a short cut. It needs no labels. Beside labels, it sees
-  the clips that these draw, and clips of one class are not told apart.
+  al. 2018, "InfoNCE", arXiv 1807.03748), so that the sensor does not become a short cut. It needs no labels. Beside
+  labels, it sees the clips that these draw, and clips of one class are not told apart.
 """
 
 import math

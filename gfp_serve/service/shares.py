@@ -11,7 +11,7 @@ from gfp_serve.service.access import CALLER
 
 
 class Shares:
-    """`num_places` places. A caller may hold as many as it leaves free of those that nobody else holds, and one if any is.
+    """`num_places` places. A caller may hold as many as it leaves free of those that nobody else holds, or one.
 
     So one caller holds half of them at most; beside that one, another holds a quarter. This is the rule of dynamic
     thresholds, by which switches share a buffer between ports (Choudhury and Hahne, 1998), with the factor 1.
