@@ -14,9 +14,9 @@ from gfp_serve.preprocess import PreprocessConfig
 from trainer.config import TrainConfig
 from trainer.data.store import ClipStore
 from trainer.encoder import SkeletonEncoder
+from trainer.general_features import general_heads
 from trainer.learned_head import SERVED_SHARES, CountedStatistics, LearnedHead, Shares, SideBySide
 from trainer.objectives import Objective
-from trainer.terms import general_heads
 
 FORMAT_VERSION = 2  # 2: any objective
 CHECKPOINT_FILE = "checkpoint.pt"
@@ -112,7 +112,7 @@ class Checkpoint:
             self._load_part(head, "head")
             parts["tokens"] = LearnedHead(encoder, head)
         if terms.general_size:
-            heads = general_heads(terms)
+            heads = general_heads(terms.general_hidden_size, terms.general_size, areas=terms.general_areas)
             for name, general in heads.items():
                 self._load_part(general, name)
             both = list(heads.values())

@@ -109,3 +109,14 @@ class GeneralHead(nn.Module):
         """Of general features that are counted already; those with areas will do for a head without."""
         scaled = (features[:, : self.general.size] - self.mean) * self.scale
         return self.out(F.gelu(self.hidden(scaled)))
+
+
+def general_heads(hidden_size: int, size: int, *, areas: bool) -> dict[str, GeneralHead]:
+    """The heads that learn beside each other, with random weights, by the names of parts of `terms.Terms`.
+
+    One learns without swept areas, the other with them, if there are to be `areas`. None if `size` is 0.
+    """
+    if not size:
+        return {}
+    kinds = {"general": False, "areas": True} if areas else {"general": False}
+    return {name: GeneralHead(hidden_size, size, areas=has_areas) for name, has_areas in kinds.items()}

@@ -18,9 +18,9 @@ from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint
 from trainer.config import TrainConfig
 from trainer.data.lessons import Lessons
 from trainer.evaluate.candidates import is_run, training_config
+from trainer.general_features import general_heads
 from trainer.objectives import Objective
 from trainer.schedule import steps_per_epoch
-from trainer.terms import general_heads
 
 # Adapting takes about this many steps, but at least one pass over the clips, at most this many clips in each step.
 _STEPS = 300
@@ -185,7 +185,9 @@ def _terms_of(bundle: Bundle, config: TrainConfig) -> dict[str, Tensor]:
     """The weights of the general heads, and the directions of pose statistics if they are served beside them."""
     stored = _weights(bundle)
     found: dict[str, Tensor] = {}
-    for part, head in general_heads(config.terms).items():
+    terms = config.terms
+    heads = general_heads(terms.general_hidden_size, terms.general_size, areas=terms.general_areas)
+    for part, head in heads.items():
         shapes = {name: weight.shape for name, weight in head.state_dict().items()}
         shapes = {name: shape for name, shape in shapes.items() if not name.startswith("general.")}
         # A head stands alone in the graph, or as one part of several. Heads differ in how many numbers they take.

@@ -27,7 +27,7 @@ from torch.nn import functional as F
 from gfp_serve.settings import setting
 from trainer.body_frame import bodies_turned
 from trainer.encoder import SkeletonEncoder, init_weights
-from trainer.general_features import NUM_STATISTICS, GeneralHead
+from trainer.general_features import NUM_STATISTICS, general_heads
 from trainer.learned_head import LearnedHead
 from trainer.masking import first_known
 from trainer.parallel import mean_square, total
@@ -99,15 +99,6 @@ class TermsConfig:
         return bool(self.statistics_weight or (self.embedding_size and self.learns_embedding))
 
 
-def general_heads(config: TermsConfig) -> dict[str, GeneralHead]:
-    """What learns from general features, with random weights, by the names of parts of `Terms`."""
-    if not config.general_size:
-        return {}
-    kinds = {"general": False, "areas": True} if config.general_areas else {"general": False}
-    sizes = (config.general_hidden_size, config.general_size)
-    return {name: GeneralHead(*sizes, areas=areas) for name, areas in kinds.items()}
-
-
 class Lesson(NamedTuple):
     """What a step knows of the clips that the terms see. With views, the second half are the first half's others."""
 
@@ -138,7 +129,7 @@ class Terms(nn.Module):
         self.config = config
         self.head = nn.Linear(encoder.config.width, config.embedding_size) if config.embedding_size else None
         self.statistics = nn.Linear(encoder.config.width, config.statistics_size)
-        heads = general_heads(config)
+        heads = general_heads(config.general_hidden_size, config.general_size, areas=config.general_areas)
         self.general, self.areas = heads.get("general"), heads.get("areas")
         self.apply(init_weights)
         # Processes that share a run would wait for the gradients of a part that no term uses.

@@ -294,7 +294,7 @@ async def test_an_open_stream_ends_when_its_token_is_withdrawn(
             await call.write(opening())
             await call.initial_metadata()
         await asyncio.to_thread(tokens.write_text, f"write {WRITE}\n")
-        with pytest.raises(grpc.aio.AioRpcError, match="without a token that this server knows") as caught:
+        with pytest.raises(grpc.aio.AioRpcError, match="did not bring a token that this server knows") as caught:
             await idle.read()
         assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
         await busy.write(bring(FRAMES[:8]))
