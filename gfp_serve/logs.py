@@ -7,8 +7,7 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -59,7 +58,8 @@ class JsonLines:
     """A file that gets a line of JSON for each event, or standard output for the path `-`.
 
     A thread of its own writes, so that a slow disk or a pipe that nobody reads holds up nothing else. When
-    `MAX_WAITING` lines wait, more are lost, and a line with the number of them (`lines_lost`) says so.
+    `MAX_WAITING` lines wait, or `MAX_WAITING_BYTES` of them, more are lost, and a line with the number of those
+    (`lines_lost`) says so.
 
     When the file was moved away, a new one is begun, so that logrotate needs to tell nobody. The owner may read and
     write it, its group may read it. If a line cannot be written, it is lost: the server's log says so once, and again
@@ -67,13 +67,15 @@ class JsonLines:
     """
 
     MAX_WAITING = 10_000
+    MAX_WAITING_BYTES = 32 * 2**20
     # How long `close` waits for the lines that wait. Whatever takes them may be stuck for good.
     CLOSE_S = 5.0
 
     def __init__(self, path: Path, option: str) -> None:
         self._option, self._path = option, path
         self._is_closed = self._is_failing = False
-        self._num_lost = 0
+        self._lock = threading.Lock()  # for the two numbers, which callers and the thread change
+        self._num_lost = self._num_waiting_bytes = 0
         try:
             self._file = _LineFile(None if path == STANDARD_OUTPUT else path)
         except OSError as error:
@@ -81,7 +83,7 @@ class JsonLines:
                 f"{option} {path} cannot be written: {error.strerror}. Name a file in a folder that exists and that "
                 f"this user may write, or - for standard output."
             ) from error
-        self._waiting: queue.Queue[Mapping[str, Any] | None] = queue.Queue(self.MAX_WAITING)
+        self._waiting: queue.Queue[bytes | None] = queue.Queue()
         self._thread = threading.Thread(target=self._run, name=f"{option[2:]}", daemon=True)
         self._thread.start()
 
@@ -89,42 +91,59 @@ class JsonLines:
         """Write the time (UTC) and these values, soon. After `close`, nothing is written."""
         if self._is_closed:
             return
-        try:
-            self._waiting.put_nowait({"time": _utc(time.time()), **values})
-        except queue.Full:
-            if not self._num_lost:
-                _log.error(
-                    "%s %s takes lines more slowly than they come; some are lost, and calls go on. A line with "
-                    "lines_lost will say how many",
-                    *(self._option, self._path),
-                )
-            self._num_lost += 1
+        line = _line(values)
+        with self._lock:
+            has_room = (
+                self._waiting.qsize() < self.MAX_WAITING
+                and self._num_waiting_bytes + len(line) <= self.MAX_WAITING_BYTES
+            )
+            is_first_lost = not has_room and not self._num_lost
+            if has_room:
+                self._num_waiting_bytes += len(line)
+                self._waiting.put_nowait(line)
+            else:
+                self._num_lost += 1
+        if is_first_lost:
+            _log.error(
+                "%s %s takes lines more slowly than they come; some are lost, and calls go on. A line with "
+                "lines_lost will say how many",
+                *(self._option, self._path),
+            )
+
+    @classmethod
+    def close_all(cls, logs: Sequence["JsonLines"]) -> None:
+        """Write what waits, for at most `CLOSE_S` in all, and close the files."""
+        ends = time.monotonic() + cls.CLOSE_S
+        for log in logs:
+            log._is_closed = True
+            log._waiting.put_nowait(None)
+        for log in logs:
+            log._thread.join(max(0.0, ends - time.monotonic()))
+            if log._thread.is_alive():
+                _log.error("%s %s takes no lines; %d of them are lost", log._option, log._path, log._waiting.qsize())
 
     def close(self) -> None:
         """Write what waits, for at most `CLOSE_S`, and close the file."""
-        self._is_closed = True
-        with suppress(queue.Full):
-            self._waiting.put(None, timeout=self.CLOSE_S)
-        self._thread.join(self.CLOSE_S)
-        if self._thread.is_alive():
-            _log.error("%s %s takes no lines; %d of them are lost", self._option, self._path, self._waiting.qsize())
+        self.close_all([self])
 
     def wait(self) -> None:
         """Return when all lines so far are written or lost."""
         self._waiting.join()
 
     def _run(self) -> None:
-        while (values := self._waiting.get()) is not None:
-            self._write(values)
-            if self._num_lost:
-                lost, self._num_lost = self._num_lost, 0
-                self._write({"time": _utc(time.time()), "lines_lost": lost})
+        while (line := self._waiting.get()) is not None:
+            self._write(line)
+            with self._lock:
+                self._num_waiting_bytes -= len(line)
+                num_lost, self._num_lost = self._num_lost, 0
+            if num_lost:
+                self._write(_line({"lines_lost": num_lost}))
             self._waiting.task_done()
         self._file.close()
 
-    def _write(self, values: Mapping[str, Any]) -> None:
+    def _write(self, line: bytes) -> None:
         try:
-            self._file.write(f"{json.dumps(values)}\n".encode())
+            self._file.write(line)
         except OSError as error:
             if not self._is_failing:
                 _log.error(
@@ -150,9 +169,9 @@ class _LineFile:
     def write(self, line: bytes) -> None:
         """Append a line. Raises `OSError`."""
         if self._path is not None and not self._is_there(self._path):
-            fresh = self._opened(self._path)
-            os.close(self._descriptor)
-            self._descriptor, self._is_torn = fresh, False
+            moved_away = self._descriptor
+            self._descriptor, self._is_torn = self._opened(self._path), False
+            os.close(moved_away)  # last: if it fails, as it may on a disk of the network, the new file is there
         rest = b"\n" + line if self._is_torn else line
         while rest:
             num_written = os.write(self._descriptor, rest)
@@ -170,6 +189,10 @@ class _LineFile:
 
     def _opened(self, path: Path) -> int:
         return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+
+
+def _line(values: Mapping[str, Any]) -> bytes:
+    return f"{json.dumps({'time': _utc(time.time()), **values})}\n".encode()
 
 
 def _utc(seconds: float) -> str:

@@ -70,7 +70,8 @@ class Turns:
     async def run(self, work: Work, *, caller: Hashable) -> float:
         """Do the work; how many seconds it took, without those in which others had their turn. Raises what it raises.
 
-        Use it inside `admit`. When this is cancelled, the work ends after the piece that is being done.
+        Use it inside `admit`, unless something else bounds it, as the limit of calls does. When this is cancelled, the
+        work ends after the piece that is being done.
         """
         entry = _Entry(work, caller, asyncio.get_running_loop().create_future())
         self._wait(entry)

@@ -57,10 +57,8 @@ class AccessLog:
         return self._access is not None or self._audit is not None or _log.isEnabledFor(logging.DEBUG)
 
     def close(self) -> None:
-        """Close the files."""
-        for log in (self._access, self._audit):
-            if log is not None:
-                log.close()
+        """Write what waits, for at most `JsonLines.CLOSE_S`, and close the files."""
+        JsonLines.close_all([log for log in (self._access, self._audit) if log is not None])
 
     def write(self, rpc: str, facts: dict[str, Any], ids: Sequence[str], *, by_stranger: bool) -> None:
         """Write the lines of a call. `by_stranger`: it was refused because the server does not know its token."""

@@ -72,7 +72,7 @@ class Guard(grpc.aio.ServerInterceptor):
     A call takes one of the `places` before its request is read, so that calls without a request are bounded too, and
     until its reply is taken. A stream whose caller sends nothing for `max_idle_s` seconds ends.
 
-    For methods of the service of health, which has no caller to speak of, it only parses the requests, and gives them
+    For methods of the service of health, which needs no token, it only parses the requests, and gives them
     `other_places`.
     """
 
@@ -106,7 +106,8 @@ class Guard(grpc.aio.ServerInterceptor):
         """Refuse new calls and more messages, and wait until those in progress are answered, at most `grace_s`."""
         self._closed = True
         for reading in self._reading:
-            reading.reschedule(asyncio.get_running_loop().time())
+            if not reading.expired():  # such a one ends by itself, and cannot be changed any more
+                reading.reschedule(asyncio.get_running_loop().time())
         try:
             await asyncio.wait_for(self._idle.wait(), grace_s)
         except TimeoutError:
@@ -156,7 +157,8 @@ class Guard(grpc.aio.ServerInterceptor):
                     del request
                 if not outcome.status.code:
                     # A caller who does not take it keeps its place: gRPC cannot end a call while it writes.
-                    await context.write(reply)
+                    with _cancelled_if_caller_left():
+                        await context.write(reply)
                     return
             await _abort(context, outcome.status, request_id)
             return
@@ -175,7 +177,8 @@ class Guard(grpc.aio.ServerInterceptor):
                         aclosing(handler.stream_stream(requests, context)) as replies,
                     ):
                         async for reply in replies:
-                            await context.write(serialize(reply))
+                            with _cancelled_if_caller_left():
+                                await context.write(serialize(reply))
             if outcome.status.code:
                 reply = None
                 await _abort(context, outcome.status, request_id)
@@ -207,10 +210,17 @@ class Guard(grpc.aio.ServerInterceptor):
                     self._reading.discard(reading)
         except TimeoutError:
             self._refuse_if_closed()
-            raise OutOfTimeError(
-                f"no message came for {limit_s:g} s, so the call was ended; call again when there is something to "
-                f"send, or raise --max-idle-s of the server."
-            ) from None
+            if limit_s == self._max_idle_s:
+                words = (
+                    f"no message came for {limit_s:g} s, so the call was ended; call again when there is something to "
+                    f"send, or raise --max-idle-s of the server."
+                )
+            else:
+                words = (
+                    f"no whole message came within {limit_s:g} s, so the call was ended; send less at once, or over a "
+                    f"faster line."
+                )
+            raise OutOfTimeError(words) from None
 
     def _call(self, method: str, request_id: str, authorization: str | None) -> Call:
         caller = self._access.name_of(authorization) if self._access_log.is_on else None
@@ -233,7 +243,7 @@ class Guard(grpc.aio.ServerInterceptor):
         async def answer(_contents: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
             status, peer = Status(), context.peer()
             try:
-                with places.while_waiting(peer):
+                with _cancelled_if_caller_left(), places.while_waiting(peer):
                     async with asyncio.timeout(_REQUEST_S):
                         content = await context.read()
                         if content is grpc.aio.EOF:  # the caller has nothing to ask
@@ -243,7 +253,7 @@ class Guard(grpc.aio.ServerInterceptor):
                             await context.write(await handler.unary_unary(request, context))
                             return
                 # Until the reply is written: whoever takes no replies must not take the places of others.
-                with places.while_open(peer):
+                with _cancelled_if_caller_left(), places.while_open(peer):
                     await handler.unary_stream(request, context)  # Watch writes its replies itself
             except (InvalidRequestError, OverloadedError) as error:
                 status.CopyFrom(to_status(error))
@@ -280,7 +290,7 @@ class Guard(grpc.aio.ServerInterceptor):
                 failure = error
             if failure is not None:
                 status.CopyFrom(_status_of(failure, request_id))
-        except (asyncio.CancelledError, GeneratorExit):  # the second, if the caller leaves while a reply is written
+        except asyncio.CancelledError:
             status.code = grpc.StatusCode.CANCELLED.value[0]
             raise
         finally:
@@ -328,6 +338,15 @@ async def _abort(context: Any, status: Status, request_id: str | None = None) ->
         await context.abort(told.code, told.details, trailing)
     except grpc.aio.AbortError as error:
         error.with_traceback(None)
+
+
+@contextmanager
+def _cancelled_if_caller_left() -> Iterator[None]:
+    """End what runs in here as cancelled when a reply cannot be written: its caller left, and nothing failed."""
+    try:
+        yield
+    except grpc.aio.InternalError:
+        raise asyncio.CancelledError from None
 
 
 def _parser(method: str, deserialize: Callable[[bytes], Any], turns: Turns) -> Parse:

@@ -1,4 +1,4 @@
-"""Places for calls that need no token, such as health, and for refusals: nobody can hold them all."""
+"""Places for calls that need no token, such as health: nobody can hold them all."""
 
 import asyncio
 from collections import Counter

@@ -241,19 +241,25 @@ def test_standard_output_takes_lines_too(capfd: pytest.CaptureFixture[str]) -> N
     assert json.loads(capfd.readouterr().out)["number"] == 1
 
 
-async def test_a_log_that_takes_no_lines_holds_up_no_call_and_says_how_many_it_lost(
-    tmp_path: Path, config: ServeConfig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(JsonLines, "MAX_WAITING", 2)
-    stuck, released = threading.Event(), threading.Event()
+def holding_up_writes(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Event]:
+    """Let lines wait until the second event is set. The first is set when the first line has been taken."""
+    taken, released = threading.Event(), threading.Event()
     write = os.write
 
     def slow(descriptor: int, content: bytes) -> int:
-        stuck.set()
+        taken.set()
         assert released.wait(HANG_S)
         return write(descriptor, content)
 
     monkeypatch.setattr("gfp_serve.logs.os", SimpleNamespace(**{**vars(os), "write": slow}))
+    return taken, released
+
+
+async def test_a_log_that_takes_no_lines_holds_up_no_call_and_says_how_many_it_lost(
+    tmp_path: Path, config: ServeConfig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(JsonLines, "MAX_WAITING", 2)
+    stuck, released = holding_up_writes(monkeypatch)
     config = dataclasses.replace(config, audit_log=None)
     async with running(tmp_path, config) as server, client_of(server, READ) as client:
         await client.info()
@@ -284,6 +290,65 @@ def test_a_pipe_that_nobody_reads_does_not_keep_a_log_from_closing(
         assert "takes no lines" in caplog.text
     finally:
         os.close(reader)
+
+
+def test_lines_that_wait_hold_no_more_memory_than_their_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(JsonLines, "MAX_WAITING_BYTES", 10_000)
+    taken, released = holding_up_writes(monkeypatch)
+    log = JsonLines(tmp_path / "log", "--audit-log")
+    log.write({"ids": 900 * "x"})
+    assert taken.wait(HANG_S)
+    for _ in range(20):
+        log.write({"ids": 900 * "x"})
+    released.set()
+    log.wait()
+    log.write({"ids": 900 * "x"})  # there is room again
+    log.close()
+    lines = lines_of(tmp_path / "log")
+    assert [line["lines_lost"] for line in lines if "lines_lost" in line] == [11]
+    assert sum("ids" in line for line in lines) == 10 + 1
+    assert caplog.text.count("takes lines more slowly than they come") == 1
+
+
+def test_a_line_that_is_lost_while_the_number_of_lost_lines_is_taken_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupted(JsonLines):
+        """Another thread loses one more line when the number of lost lines has been read and not yet changed."""
+
+        more: threading.Thread | None = None
+        number = 0
+
+        @property
+        def _num_lost(self) -> int:
+            number = self.number
+            if number and threading.current_thread() is self._thread and self.more is None:
+                self.more = threading.Thread(target=self.write, args=({"number": 3},))
+                self.more.start()
+                self.more.join(0.1)  # in vain if it has to wait until the number is changed
+            return number
+
+        @_num_lost.setter
+        def _num_lost(self, number: int) -> None:
+            self.number = number
+
+    monkeypatch.setattr(JsonLines, "MAX_WAITING", 1)
+    taken, released = holding_up_writes(monkeypatch)
+    log = Interrupted(tmp_path / "log", "--access-log")
+    log.write({"number": 0})
+    assert taken.wait(HANG_S)
+    for number in (1, 2):  # one waits, one is lost
+        log.write({"number": number})
+    released.set()
+    log.wait()
+    assert log.more is not None
+    log.more.join()
+    log.write({"number": 4})
+    log.close()
+    lines = lines_of(tmp_path / "log")
+    assert sum("number" in line for line in lines) + sum(line.get("lines_lost", 0) for line in lines) == 5
 
 
 def test_the_level_debug_is_for_our_own_messages() -> None:

@@ -3,7 +3,8 @@
 import asyncio
 import dataclasses
 import itertools
-from contextlib import ExitStack
+import logging
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,6 +25,7 @@ from tests.support.servers import HANG_S, calls_in, channel_to, running, small_c
 
 GREEDY, OTHER = "takes-all-it-can-get", "asks-now-and-then"
 EMBED, INFO = "/gfp_serve.v1.EmbeddingService/Embed", "/gfp_serve.v1.EmbeddingService/GetInfo"
+REFLECT = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 CODE = grpc.StatusCode
 
 
@@ -132,7 +134,8 @@ async def test_a_call_whose_first_message_never_comes_ends_with_words(tmp_path, 
     async with running(tmp_path, config) as server, channel_to(server) as channel:
         call = channel.stream_stream(method)(metadata=header(OTHER))
         assert await call.code() is CODE.DEADLINE_EXCEEDED
-        assert "no message came for 0.2 s" in await call.details()
+        assert "no whole message came within 0.2 s" in await call.details()
+        assert "--max-idle-s" not in str(await call.details()), "another limit than the one that was reached"
         await calls_in(server, 0)
 
 
@@ -165,6 +168,46 @@ async def test_replies_that_are_not_taken_hold_their_callers_share_and_no_place_
         await until(lambda: server._guard._places.num_taken == 0)
 
 
+async def test_a_server_can_end_in_the_moment_in_which_a_call_has_waited_too_long(tmp_path):
+    async with running(tmp_path) as server, asyncio.timeout(0) as waited_too_long:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        server._guard._reading.add(waited_too_long)
+        await asyncio.wait_for(server._guard.close(HANG_S), HANG_S)
+        server._guard._reading.clear()
+
+
+DESCRIBE = reflection_pb2.ServerReflectionRequest(
+    file_containing_symbol="gfp_serve.v1.GalleryService"
+).SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("method", "request_bytes"),
+    [(INFO, b""), (REFLECT, DESCRIBE), ("/grpc.health.v1.Health/Watch", b"")],
+)
+async def test_a_caller_who_leaves_while_a_reply_is_written_is_no_failure_of_the_server(
+    tmp_path, caplog, method, request_bytes
+):
+    num_calls = 8
+    async with running(tmp_path) as server:
+        guard_of_server = server._guard
+
+        def num_held() -> int:
+            return guard_of_server._places.num_taken + guard_of_server._other_places._staying.total()
+
+        for _ in range(5):
+            with http2.connected(server.port) as leaves:
+                leaves.sendall(
+                    b"".join(http2.call(1 + 2 * number, method, request_bytes) for number in range(num_calls))
+                )
+                await until(lambda: num_held() == num_calls)
+            await until(lambda: num_held() == 0)
+        count = server.metrics.registry.get_sample_value
+        assert count("gfp_requests_total", {"rpc": method[1:], "code": "INTERNAL"}) is None
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
 async def test_reflection_is_a_call_like_others_and_ends_when_its_token_is_withdrawn(tmp_path, config, monkeypatch):
     monkeypatch.setattr(guard, "_CHECK_EACH_S", 0.05)
     config = dataclasses.replace(config, access_log=tmp_path / "access.jsonl")
@@ -183,7 +226,7 @@ async def test_reflection_is_a_call_like_others_and_ends_when_its_token_is_withd
     "method",
     [
         "/inference.GRPCInferenceService/ModelStreamInfer",
-        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+        REFLECT,
         EMBED,
     ],
 )
