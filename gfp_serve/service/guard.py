@@ -88,6 +88,8 @@ class Guard(grpc.aio.ServerInterceptor):
         access_log: AccessLog,
         turns: Turns,
     ) -> None:
+        # A caller who leaves while gRPC sends it a reply: gRPC logs that as an error, with a traceback.
+        logging.getLogger("grpc._cython.cygrpc").addFilter(_tells_no_departure)
         self.num_calls = 0
         self._turns = turns
         self._places = places
@@ -141,28 +143,28 @@ class Guard(grpc.aio.ServerInterceptor):
             self._access.check(method, authorization)
             self._access.check_certificate(context)
 
-        async def unary(_contents: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
+        async def unary(_contents: AsyncIterator[bytes], context: Any) -> bytes | None:
             CALLER.set(identity)
-            with ExitStack() as held:  # until the reply is taken
-                async with self._in_progress(method, request_id, context, call) as outcome:
-                    self._access.check_certificate(context)
-                    held.enter_context(self._admitted(context))
-                    content = await self._read(context, _FIRST_MESSAGE_S)
-                    if content is grpc.aio.EOF:
-                        raise InvalidRequestError("the call ended without a request; send one message.")
-                    outcome.started = time.perf_counter()  # not while the caller sent it
-                    request = await parse(content, context)
-                    del content
-                    reply = serialize(await handler.unary_unary(request, context))
-                    del request
-                if not outcome.status.code:
-                    # A caller who does not take it keeps its place: gRPC cannot end a call while it writes.
-                    with _cancelled_if_caller_left():
-                        await context.write(reply)
-                    return
-            await _abort(context, outcome.status, request_id)
-            return
-            yield  # never reached: gRPC, and what traces calls, take generators
+            held = ExitStack()
+            # gRPC sends the reply after this has returned, in one piece with the status: a caller must not hear of a
+            # call that a dying server has answered but not ended. A caller who does not take it keeps its place.
+            context.add_done_callback(lambda _: held.close())
+            reply = None
+            async with self._in_progress(method, request_id, context, call) as outcome:
+                self._access.check_certificate(context)
+                held.enter_context(self._admitted(context))
+                content = await self._read(context, _FIRST_MESSAGE_S)
+                if content is grpc.aio.EOF:
+                    raise InvalidRequestError("the call ended without a request; send one message.")
+                outcome.started = time.perf_counter()  # not while the caller sent it
+                request = await parse(content, context)
+                del content
+                reply = serialize(await handler.unary_unary(request, context))
+                del request
+            if outcome.status.code:
+                reply = None
+                await _abort(context, outcome.status, request_id)
+            return reply
 
         async def stream(_contents: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
             CALLER.set(identity)
@@ -185,9 +187,11 @@ class Guard(grpc.aio.ServerInterceptor):
             return
             yield
 
-        # A stream, whatever the method is: gRPC reads the request of another without a limit of time, and before the
+        if handler.request_streaming:
+            return grpc.stream_stream_rpc_method_handler(stream)
+        # As if requests came in a stream: gRPC reads that of another method without a limit of time, and before the
         # call has a place.
-        return grpc.stream_stream_rpc_method_handler(stream if handler.request_streaming else unary)
+        return grpc.stream_unary_rpc_method_handler(unary)
 
     async def _requests(self, parse: Parse, context: Any, check: Callable[[], None]) -> AsyncGenerator[Any, None]:
         """The requests of a stream, each after a `check` that it may still be made."""
@@ -323,6 +327,10 @@ class Guard(grpc.aio.ServerInterceptor):
 
 
 _CODES = {code.value[0]: code.name for code in grpc.StatusCode}
+
+
+def _tells_no_departure(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith("ExecuteBatchError raised in core")
 
 
 async def _abort(context: Any, status: Status, request_id: str | None = None) -> None:
