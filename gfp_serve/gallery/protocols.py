@@ -1,8 +1,8 @@
 """The interface of galleries, and the checks that are the same for every backend."""
 
-import functools
 import logging
 import re
+import threading
 from collections.abc import Container, Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
@@ -25,8 +25,11 @@ from gfp_serve.items import DEFAULT_GALLERY, Description, Effort, IndexKind, Ite
 
 _log = logging.getLogger(__name__)
 
-# Different sources of which the log says that they are left out.
+# The log names at most this many sources that are left out. A gallery may have millions of them.
 _SOURCES_TO_SAY = 256
+# Hashes of the sources that were named: the sources themselves may be long.
+_said: set[int] = set()
+_saying = threading.Lock()
 
 
 @runtime_checkable  # tests check arguments against their annotations
@@ -130,6 +133,8 @@ class Galleries(Protocol):
     def drop(self, name: str) -> int:
         """Remove a gallery and all its items for good; return how many items it had.
 
+        Calls of the gallery that come later, or that had begun and cannot end, raise `GalleryNotFoundError`.
+
         Raises `GalleryNotFoundError`, or `InvalidRequestError` for the default gallery, which always exists.
         """
 
@@ -194,12 +199,26 @@ def check_found(ids: Sequence[str], found: Container[str]) -> None:
         raise ItemNotFoundError(f"no item of the gallery has the id {shown}; check the ids, or upsert them first.")
 
 
-@functools.lru_cache(_SOURCES_TO_SAY)
 def say_left_out(source: str, problem: str) -> None:
     """Say in the log, once, that answers leave out a stored source that an upsert would refuse today.
 
-    An earlier release took it. If it were sent, each search that finds its item would fail.
+    An earlier release took it. If it were sent, each search that finds its item would fail. After `_SOURCES_TO_SAY`
+    sources, one last line says that no more are named.
     """
+    which = hash(source)
+    with _saying:
+        if which in _said or len(_said) > _SOURCES_TO_SAY:
+            return
+        _said.add(which)
+        num_said = len(_said)
+    if num_said > _SOURCES_TO_SAY:
+        _log.warning(
+            "answers leave out more than %d sources that an earlier release stored; no more of them are named here. "
+            "For a gallery in a folder, `gfp gallery check` names all of their items, and `gfp gallery repair` clears "
+            "the sources.",
+            _SOURCES_TO_SAY,
+        )
+        return
     _log.warning(
         "answers leave out the source %s, which an earlier release stored: %s Upsert its item again. For a gallery in "
         "a folder, `gfp gallery check` names the item, and `gfp gallery repair` clears the source.",
@@ -225,10 +244,9 @@ def no_such_gallery(name: str) -> GalleryNotFoundError:
 
 
 def was_dropped(name: str) -> GalleryNotFoundError:
-    """The error for a call that had begun when its gallery was dropped."""
+    """The error for a call of a gallery that was dropped before the call or meanwhile."""
     return GalleryNotFoundError(
-        f"the gallery {name[:80]!r} was dropped during the call, so nothing of it is kept; create it again, or choose "
-        f"another."
+        f"the gallery {name[:80]!r} was dropped, so nothing of it is kept; create it again, or choose another."
     )
 
 

@@ -189,7 +189,8 @@ def restore_snapshot(
 def restore_what_is_sound(file: Path, root: Path, name: str = DEFAULT_GALLERY) -> Repair:
     """Make the gallery ROOT/NAME from a snapshot that may be damaged, or have items that are refused today.
 
-    This is `restore_snapshot` and `repair_gallery` in one. Raises `GalleryError` if nothing can be kept.
+    This is `restore_snapshot` and `repair_gallery` in one. Raises `GalleryError` if nothing can be kept. After any
+    error or interruption, there is no gallery.
     """
     folder = _new_folder(root, name)
     if not file.is_file():
@@ -197,9 +198,12 @@ def restore_what_is_sound(file: Path, root: Path, name: str = DEFAULT_GALLERY) -
     _copy(file, root, folder, _sha256_of(file))
     try:
         done = repair_gallery(folder)
-    except GalleryError as error:
+    except BaseException as error:
+        # Also if it was interrupted: a server would take the copy, which nobody verified, for a gallery.
         shutil.rmtree(folder, ignore_errors=True)
-        raise GalleryError(f"nothing of {file} can be restored: {error.message}") from error
+        if isinstance(error, GalleryError):
+            raise GalleryError(f"nothing of {file} can be restored: {error.message}") from error
+        raise
     if done.kept is not None:
         done.kept.unlink()  # the snapshot itself is kept
     return replace(done, kept=None)

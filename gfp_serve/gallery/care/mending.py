@@ -1,6 +1,7 @@
 """Taking from a stored item what no gallery takes today, so that the rest of it can stay."""
 
 import json
+from bisect import bisect_left
 from typing import Any
 
 from gfp_serve.errors import InvalidRequestError
@@ -32,19 +33,27 @@ def mended(row: ItemRow) -> tuple[ItemRow, Cleared] | None:
         attributes, dropped = _sound_attributes(row.id, row.attributes, problem)
         cleared += dropped
         row = row._replace(attributes=json.dumps(attributes))
-    while (problem := _problem_of_size(row)) is not None:
-        attributes = json.loads(row.attributes)
-        if attributes:
-            key = max(attributes, key=lambda name: len(json.dumps([name, attributes[name]])))
-            cleared.append(f"the attribute {key[:80]!r}: {problem}")
-            del attributes[key]
-            row = row._replace(attributes=json.dumps(attributes))
-        elif row.label:
-            cleared.append(f"the label: {problem}")
-            row = row._replace(label="")
-        else:
-            return None
-    return row, tuple(cleared)
+    if (problem := _problem_of_size(row)) is not None:
+        row, dropped = _without_largest_attributes(row)
+        cleared += [f"the attribute {key[:80]!r}: {problem}" for key in dropped]
+    if row.label and (problem := _problem_of_size(row)) is not None:
+        cleared.append(f"the label: {problem}")
+        row = row._replace(label="")
+    return (row, tuple(cleared)) if _problem_of_size(row) is None else None
+
+
+def _without_largest_attributes(row: ItemRow) -> tuple[ItemRow, list[str]]:
+    """The row without as many of its largest attributes as must go for the rest to fit, and their names."""
+    attributes = json.loads(row.attributes)
+    largest_first = sorted(attributes, key=lambda key: len(json.dumps([key, attributes[key]])), reverse=True)
+
+    def without(number: int) -> ItemRow:
+        dropped = set(largest_first[:number])
+        return row._replace(attributes=json.dumps({k: attributes[k] for k in attributes if k not in dropped}))
+
+    # Bisected, because there may be thousands of them, and each try writes and reads all that are left.
+    number = bisect_left(range(len(largest_first)), True, key=lambda number: _problem_of_size(without(number)) is None)
+    return without(number), largest_first[:number]
 
 
 def _sound_attributes(id: str, text: str, problem: str) -> tuple[dict[str, Any], list[str]]:

@@ -81,8 +81,8 @@ def repair_gallery(folder: Path, *, encoder_digest: str | None = None, embedding
 
     Damaged derived files are removed; the next open makes them again. If the database is damaged, its sound items are
     written into a new one, and the old one is kept beside it. The same is done if items have parts that an upsert would
-    refuse today; see `Findings.cleared`. If the row that says what the gallery is was damaged, a
-    new one is made: `encoder_digest` is then required, and `embedding_size` only if no item is left.
+    refuse today; see `Findings.cleared`. If the row that says what the gallery is was damaged, a new one is made:
+    `encoder_digest` is then required, and `embedding_size` only if no item is left.
 
     Raises `GalleryError` if the gallery is open or does not exist, or if such a row cannot be made; then nothing is
     changed.

@@ -43,7 +43,7 @@ def export_table(folder: Path, file: Path, *, on_progress: Callable[[int, int], 
             for rows in store.rows(chunk=rows_at_once(state.embedding_size)):
                 try:
                     batch = _batch_of(rows, schema)
-                except (ValueError, TypeError, OverflowError, LookupError) as error:
+                except (ValueError, TypeError, OverflowError, LookupError, RecursionError) as error:
                     raise GalleryError(
                         f"one of {quoted(rows[0].id)} to {quoted(rows[-1].id)} does not fit into a table ({error}); "
                         f"`gfp gallery check` names it, and `gfp gallery repair` clears what an upsert would refuse."

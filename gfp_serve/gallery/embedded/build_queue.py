@@ -24,7 +24,7 @@ class BuildQueue:
 
     @contextmanager
     def turn(self, num_bytes: int, should_stop: Callable[[], bool]) -> Iterator[bool]:
-        """Wait for one's turn to build a gallery with vectors of this size; yield False if it should stop instead."""
+        """Wait for the turn to build a gallery with vectors of this size; yield False if it should stop instead."""
         is_large, me = num_bytes >= _LARGE_BYTES, (num_bytes, object())
         with self._changed:
             self._waiting.append(me)

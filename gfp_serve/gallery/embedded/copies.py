@@ -67,13 +67,18 @@ class Copies:
 
         It is remembered for the array itself: to look through all rows takes longer than a search.
         """
+        if (known := self._known_numbers_of(passing)) is not None:
+            return known
+        # Without the lock: other searches, whose masks are known, need not wait.
+        found = self._numbers_of(passing[: len(self.number_of_row)])
         with self._knowing:
-            for mask, numbers in self._known:
-                if mask() is passing:
-                    return numbers
-            found = self._numbers_of(passing[: len(self.number_of_row)])
-            self._known.append((weakref.ref(passing), found))
-            return found
+            if all(mask() is not passing for mask, _ in self._known):  # else another search was faster
+                self._known.append((weakref.ref(passing), found))
+        return found
+
+    def _known_numbers_of(self, passing: Bool[np.ndarray, " _rows"]) -> Bool[np.ndarray, " num_vectors"] | None:
+        with self._knowing:
+            return next((numbers for mask, numbers in self._known if mask() is passing), None)
 
     def _numbers_of(self, passing: Bool[np.ndarray, " num_rows"]) -> Bool[np.ndarray, " num_vectors"]:
         rows = np.flatnonzero(~passing)

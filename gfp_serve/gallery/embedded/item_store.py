@@ -70,7 +70,7 @@ class ItemStore:
         files = (_database(folder), Path(f"{_database(folder)}-wal"))
         self._written_to = {file: identity for file in files if (identity := identity_of(file)) is not None}
         self._is_lost = False  # a change was made in files that are gone
-        # The name of a gallery that was dropped. Its files are gone on purpose.
+        # The name of a gallery that is being dropped. If its files are gone, they are gone on purpose.
         self.dropped_as: str | None = None
         # For reads of a few items. With a connection each, threads would still wait for each other inside SQLite.
         self._reader = _connect(folder, read_only=True, immutable=read_only)
@@ -289,9 +289,10 @@ class ItemStore:
 
         Or `GalleryNotFoundError` if that is because the gallery was dropped.
         """
-        if self.dropped_as is not None:
-            raise was_dropped(self.dropped_as)
         gone = [file for file, identity in self._written_to.items() if identity_of(file) != identity]
+        # While the files are there, the drop may still fail, and then the gallery goes on with what is written now.
+        if gone and self.dropped_as is not None:
+            raise was_dropped(self.dropped_as)
         if gone or self._is_lost:
             what = f"{gone[0]} was moved, removed or replaced" if gone else "its files were away for a while"
             raise NotWritableError(

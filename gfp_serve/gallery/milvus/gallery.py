@@ -23,7 +23,14 @@ from gfp_serve.gallery.milvus.rows import (
     row_of,
     source_of,
 )
-from gfp_serve.gallery.protocols import Gallery, check_found, check_items, check_queries, empty_gallery
+from gfp_serve.gallery.protocols import (
+    Gallery,
+    check_found,
+    check_items,
+    check_queries,
+    empty_gallery,
+    was_dropped,
+)
 from gfp_serve.items import (
     Description,
     Effort,
@@ -61,7 +68,7 @@ class MilvusGallery(Gallery):
         self._identity = identity
         self._collection = connection.collection(identity.name)
         self._closed = False
-        self.was_dropped = False  # by another server
+        self.was_dropped = False  # here, or by another server
         self._write = threading.Lock()
         self._last_seq = 0
         # Each process counts its own changes, so that no count is lost. The generation is the sum of all counts.
@@ -205,6 +212,7 @@ class MilvusGallery(Gallery):
         self._closed = True
         with self._connection.errors_translated():
             self._connection.client.drop_collection(self._collection, timeout=CALL_S)
+            self.was_dropped = True
             self._connection.client.delete(self._connection.changes, filter=self._own_changes, timeout=CALL_S)
 
     def close(self) -> None:
@@ -330,6 +338,8 @@ class MilvusGallery(Gallery):
             raise
 
     def _refuse_if_closed(self) -> None:
+        if self.was_dropped:
+            raise was_dropped(self._identity.name)
         if self._closed:
             raise ClosedError(f"the gallery {self._identity.name!r} is closed; open it again.")
 

@@ -657,7 +657,7 @@ def test_galleries_have_items_of_their_own_and_are_gone_when_dropped(place):
         galleries.create("a-b")
     dropped = galleries["a-b"]
     assert galleries.drop("a-b") == 1
-    with pytest.raises(ClosedError):
+    with pytest.raises(GalleryNotFoundError, match="'a-b' was dropped"):
         dropped.get(["one"])
     for call in (galleries.drop, galleries.__getitem__):
         with pytest.raises(GalleryNotFoundError, match="'a-b'"):

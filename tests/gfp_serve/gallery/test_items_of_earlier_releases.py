@@ -1,6 +1,7 @@
 """Galleries that an earlier release filled with what an upsert would refuse today: they answer, and can be mended."""
 
 import json
+import logging
 from contextlib import closing
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from click.testing import CliRunner
 
 from gfp_serve.cli.ask import gfp
 from gfp_serve.client import AsyncClient
+from gfp_serve.gallery import protocols
+from gfp_serve.gallery.care import backup, mending
 from gfp_serve.gallery.care.mending import mended
 from gfp_serve.gallery.embedded.gallery import FaissGallery
 from gfp_serve.gallery.embedded.item_codec import problem_of
@@ -17,7 +20,7 @@ from gfp_serve.gallery.embedded.item_store import ItemStore
 from gfp_serve.gallery.embedded.schema import ItemRow
 from gfp_serve.gallery.milvus.rows import item_of, row_of
 from gfp_serve.gallery.protocols import say_left_out
-from gfp_serve.items import MAX_ITEM_BYTES, Item, Source
+from gfp_serve.items import MAX_ITEM_BYTES, Item, Source, check_item
 from tests.support.servers import running
 from tests.support.tiny_bundle import SIZE
 
@@ -66,8 +69,13 @@ def contents(folder: Path) -> dict[str, tuple[object, ...]]:
         return {i.id: (i.label, dict(i.attributes), i.source, i.vector.tobytes()) for i in gallery.items()}
 
 
+@pytest.fixture
+def nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocols, "_said", set())
+
+
+@pytest.mark.usefixtures("nothing_said")
 async def test_searches_and_readings_answer_without_the_sources_that_no_client_would_take(tmp_path, caplog):
-    say_left_out.cache_clear()
     async with running(tmp_path):
         pass  # makes the gallery of the encoder
     store(tmp_path / "galleries" / "default", [ROW._replace(id=f"s{n}", source=text) for n, text in enumerate(SOURCES)])
@@ -134,6 +142,21 @@ def test_what_is_sound_of_a_damaged_snapshot_can_be_restored(tmp_path):
     assert not list((tmp_path / "newer").iterdir())
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
+def test_a_restore_that_is_interrupted_leaves_no_gallery_that_was_not_mended(tmp_path, monkeypatch, error):
+    root = filled(tmp_path / "old")
+    run("snapshot", "create", root, "before")
+
+    def interrupted(folder: Path) -> None:
+        assert (folder / "gallery.sqlite").exists()
+        raise error
+
+    monkeypatch.setattr(backup, "repair_gallery", interrupted)
+    with pytest.raises(type(error)):
+        backup.restore_what_is_sound(root / "_snapshots" / "default" / "before.sqlite", tmp_path / "new")
+    assert not (tmp_path / "new" / "default").exists()
+
+
 def test_such_a_gallery_is_copied_and_exported_as_far_as_others_can_hold_it(tmp_path):
     root = filled(tmp_path / "old")
     assert "does not fit into a table" in run("export", root, tmp_path / "out.parquet", code=1)
@@ -144,6 +167,13 @@ def test_such_a_gallery_is_copied_and_exported_as_far_as_others_can_hold_it(tmp_
     assert "has 8 items" in run("export", root, tmp_path / "out.parquet")
     said = run("import", tmp_path / "new", tmp_path / "out.parquet", code=1)
     assert "row 1: its source starts at 5 s" in said
+
+
+def test_an_export_names_the_items_among_which_is_one_with_a_source_nested_too_deeply(tmp_path):
+    FaissGallery.create(tmp_path / "default", encoder_digest=DIGEST, embedding_size=SIZE).close()
+    store(tmp_path / "default", [ROW, ROW._replace(id="deep", source="[" * 100_000)])
+    assert "one of 'a' to 'deep' does not fit into a table" in run("export", tmp_path, tmp_path / "out.parquet", code=1)
+    assert not (tmp_path / "out.parquet").exists()
 
 
 @pytest.mark.parametrize(
@@ -178,8 +208,35 @@ def test_a_mended_item_has_all_that_a_gallery_takes(row, kept, cleared):
     assert all(part.startswith(start) for part, start in zip(found[1], cleared, strict=True))
 
 
+@pytest.mark.usefixtures("nothing_said")
+def test_a_gallery_with_many_such_sources_does_not_fill_the_log(caplog):
+    caplog.set_level(logging.WARNING)
+    for _ in range(3):
+        for number in range(1000):
+            say_left_out(f'["r{number}", 5, 1]', "it starts at 5 s and ends at 1 s.")
+    assert len(caplog.records) == 257
+    assert '["r255", 5, 1]' in caplog.records[-2].getMessage()
+    assert "more than 256 sources" in caplog.records[-1].getMessage()
+
+
+def test_an_item_with_many_attributes_too_many_is_looked_at_a_few_times_only(monkeypatch):
+    looks = []
+    monkeypatch.setattr(mending, "check_item", lambda item: looks.append(item.id) or check_item(item))
+    large = {f"large{number}": "x" * (MAX_ITEM_BYTES // 1000) for number in range(1500)}
+    small = {f"small{number}": "x" for number in range(500)}
+    found = mended(ROW._replace(attributes=json.dumps(small | large)))
+    assert found is not None
+    kept = json.loads(found[0].attributes)
+    assert small.keys() < kept.keys()
+    assert len(kept) + len(found[1]) == 2000
+    assert problem_of(found[0]) is None
+    one_more = next(name for name in reversed(large) if name not in kept)
+    assert problem_of(ROW._replace(attributes=json.dumps(kept | {one_more: large[one_more]}))) is not None
+    assert len(looks) < 20
+
+
+@pytest.mark.usefixtures("nothing_said")
 def test_milvus_leaves_out_such_a_source_too(caplog):
-    say_left_out.cache_clear()
     item = Item("a", VECTORS[0], source=Source("r", 1, 2))
     row = row_of(item, item.vector, 1)
     assert item_of(row).source == item.source

@@ -178,10 +178,10 @@ def test_upserts_that_had_begun_when_their_gallery_was_dropped_are_told_that(tmp
         assert begun.wait(HANG_S)
         galleries.drop("a")
         go_on.set()
-        with pytest.raises(GalleryNotFoundError, match="'a' was dropped during the call"):
+        with pytest.raises(GalleryNotFoundError, match="'a' was dropped, so"):
             early.result()
     for late in (lambda: gallery.upsert(items(1)), lambda: gallery.search(np.ones((1, SIZE), np.float32), top_k=1)):
-        with pytest.raises(GalleryNotFoundError, match="'a' was dropped during the call"):
+        with pytest.raises(GalleryNotFoundError, match="'a' was dropped, so"):
             late()
     galleries.close()
     with pytest.raises(ClosedError):
@@ -201,6 +201,35 @@ def test_a_gallery_that_could_not_be_dropped_takes_items_as_before(tmp_path, mon
             galleries.drop("a")
     gallery.upsert(items(3))
     assert len(gallery) == 3
+
+
+def test_what_was_written_while_a_drop_failed_is_kept_and_more_can_follow(tmp_path, monkeypatch):
+    real, begun, go_on = Change.upsert, threading.Event(), threading.Event()
+
+    def slow(self, rows):
+        begun.set()
+        assert go_on.wait(HANG_S)
+        return real(self, rows)
+
+    galleries = opened(tmp_path)
+    gallery = galleries.create("a")
+    monkeypatch.setattr(Change, "upsert", slow)
+    with ThreadPoolExecutor(1) as pool:
+        early = pool.submit(gallery.upsert, items(2))
+        assert begun.wait(HANG_S)
+
+        def refuse(*_: object) -> None:
+            go_on.set()
+            early.result()
+            raise PermissionError(13, "Permission denied")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "rename", refuse)
+            with pytest.raises(NotWritableError, match="cannot be removed"):
+                galleries.drop("a")
+    gallery.upsert(items(5))
+    assert len(gallery) == 5
+    galleries.close()
 
 
 def test_a_long_read_of_a_gallery_that_is_dropped_or_moved_meanwhile_gives_all_items(tmp_path):
