@@ -87,8 +87,8 @@ def main() -> None:
     console.print(
         f"\nThis shows that every part works together. With {len(answers)} queries, one is {100 / len(answers):.0f} %. "
         f"It does not show how good GFP is: the published runs see 16 million clips, and this one a few thousand "
-        f"windows of {len(items)}. The classes are orders of the same five actions, which the shipped encoder tells "
-        f"apart better once it is adapted.",
+        f"windows of {len(items)}. The classes are orders of the same five actions: what people do is "
+        f"the same in all of them, and only when differs, which is hard for every embedding here.",
         style="dim",
     )
     console.print(
