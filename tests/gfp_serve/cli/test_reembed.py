@@ -106,6 +106,14 @@ def test_every_item_is_embedded_again_and_keeps_label_attributes_and_times(
     old.upsert(items_of("x"))  # it is still open and takes writes
 
 
+def test_recordings_that_have_none_of_the_items_are_an_error(
+    run: Run, old: FaissGallery, recordings: Path, tmp_path: Path
+) -> None:
+    old.upsert(items_of("elsewhere/c1"))
+    said = run(tmp_path / "old", recordings, "--into", "fresh", code=1)
+    assert "nothing was embedded, and fresh has none of the 1 items of default; name the recordings" in said
+
+
 def test_items_without_a_recording_are_counted_and_named(
     run: Run, client: Client, old: FaissGallery, recordings: Path, tmp_path: Path
 ) -> None:
