@@ -84,8 +84,8 @@ def reembed(
         _say(done, job.num_items, gallery, into)
     if job.num_items and not done.num_embedded + done.num_present:
         raise click.ClickException(
-            f"nothing was embedded, and {into} has none of the {job.num_items:,} items of {gallery}; name the recordings "
-            f"that they were added from."
+            f"nothing was embedded, and {into} has none of the {job.num_items:,} items of {gallery}; name the "
+            f"recordings that they were added from."
         )
 
 
