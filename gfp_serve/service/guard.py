@@ -49,6 +49,8 @@ REQUEST_ID = "x-request-id"
 _REQUEST_S = 10.0
 # Any other call must send its first message within this time, which may be a large one on a slow line.
 _FIRST_MESSAGE_S = 60.0
+# When the server ends, calls have this time for the message that they had sent already.
+_ON_ITS_WAY_S = 0.5
 # How often it is checked that an open stream may go on.
 _CHECK_EACH_S = 1.0
 # An id that the caller chose is used if it looks like this, because it ends up in logs.
@@ -107,9 +109,11 @@ class Guard(grpc.aio.ServerInterceptor):
     async def close(self, grace_s: float) -> None:
         """Refuse new calls and more messages, and wait until those in progress are answered, at most `grace_s`."""
         self._closed = True
+        # A message that is on its way is still taken.
+        end = asyncio.get_running_loop().time() + min(grace_s, _ON_ITS_WAY_S)
         for reading in self._reading:
             if not reading.expired():  # such a one ends by itself, and cannot be changed any more
-                reading.reschedule(asyncio.get_running_loop().time())
+                reading.reschedule(min(end, reading.when() or end))
         try:
             await asyncio.wait_for(self._idle.wait(), grace_s)
         except TimeoutError:

@@ -24,7 +24,7 @@ from gfp_serve.server import SERVICES
 from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc
 from gfp_serve.wire.arrays import write_sequence
 from tests.support.server_processes import COMMAND, process
-from tests.support.servers import HANG_S, GatedEncoder, calls_in, channel_to, running, small_config, unstarted
+from tests.support.servers import HANG_S, GatedEncoder, channel_to, running, small_config, unstarted
 from tests.support.tiny_bundle import CONFIG, embedding_of, tiny_bundle, walk
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -70,7 +70,7 @@ async def test_health_watchers_see_not_serving_before_calls_in_progress_are_fini
         stub = embedding_pb2_grpc.EmbeddingServiceStub(channel)
         request = embedding_pb2.EmbedRequest(sequences=[write_sequence(walk(1), NTU25)])
         in_progress = stub.Embed(request)
-        await calls_in(server, 1)
+        assert await asyncio.to_thread(encoder.entered.wait, HANG_S)  # its request was taken
         stopping = asyncio.create_task(server.stop())
         assert (await watch.read()).status == NOT_SERVING
         with pytest.raises(grpc.RpcError) as caught:
@@ -88,7 +88,7 @@ async def test_a_call_that_takes_longer_than_the_drain_is_cut_off(tmp_path, capl
         await client.info()
         encoder.shut()
         late = asyncio.create_task(client.embed(walk(1)))
-        await calls_in(server, 1)
+        assert await asyncio.to_thread(encoder.entered.wait, HANG_S)  # its request was taken
         stopping = asyncio.create_task(server.stop())
         with pytest.raises(UnavailableError):
             await late
