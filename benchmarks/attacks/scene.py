@@ -221,7 +221,9 @@ class Scene:
         """Send SIGHUP and wait until the server has the encoder of this digest; how many seconds that took."""
         begin = time.monotonic()
         self._running().send_signal(signal.SIGHUP)
-        with grpc.insecure_channel(self.target.address) as channel:
+        # A flood may close its connections for a while; gRPC would wait longer after each.
+        soon = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 300)]
+        with grpc.insecure_channel(self.target.address, options=soon) as channel:
             stub = embedding_pb2_grpc.EmbeddingServiceStub(channel)
             while time.monotonic() < begin + RELOAD_S:
                 try:
