@@ -69,6 +69,26 @@ def endless(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endless]:
     made.let_go.set()
 
 
+class HeldUpserts:
+    """Upserts that have begun wait until they may go on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun, self.go_on = threading.Event(), threading.Event()
+        real = Change.upsert
+
+        def upsert(change, rows):
+            self.begun.set()
+            assert self.go_on.wait(HANG_S)
+            return real(change, rows)
+
+        monkeypatch.setattr(Change, "upsert", upsert)
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> HeldUpserts:
+    return HeldUpserts(monkeypatch)
+
+
 def until(condition) -> None:
     """Wait for what a thread does that nobody waits for."""
     waiting = threading.Event()
@@ -163,22 +183,14 @@ def test_what_a_crash_left_of_a_dropped_gallery_is_removed_and_is_not_a_gallery(
     galleries.close()
 
 
-def test_upserts_that_had_begun_when_their_gallery_was_dropped_are_told_that(tmp_path, monkeypatch):
-    real, begun, go_on = Change.upsert, threading.Event(), threading.Event()
-
-    def slow(self, rows):
-        begun.set()
-        assert go_on.wait(HANG_S)
-        return real(self, rows)
-
+def test_upserts_that_had_begun_when_their_gallery_was_dropped_are_told_that(tmp_path, held):
     galleries = opened(tmp_path)
     gallery = galleries.create("a")
-    monkeypatch.setattr(Change, "upsert", slow)
     with ThreadPoolExecutor(1) as pool:
         early = pool.submit(gallery.upsert, items(1))
-        assert begun.wait(HANG_S)
+        assert held.begun.wait(HANG_S)
         galleries.drop("a")
-        go_on.set()
+        held.go_on.set()
         with pytest.raises(GalleryNotFoundError, match="'a' was dropped, so"):
             early.result()
     for late in (lambda: gallery.upsert(items(1)), lambda: gallery.search(np.ones((1, SIZE), np.float32), top_k=1)):
@@ -204,23 +216,15 @@ def test_a_gallery_that_could_not_be_dropped_takes_items_as_before(tmp_path, mon
     assert len(gallery) == 3
 
 
-def test_what_was_written_while_a_drop_failed_is_kept_and_more_can_follow(tmp_path, monkeypatch):
-    real, begun, go_on = Change.upsert, threading.Event(), threading.Event()
-
-    def slow(self, rows):
-        begun.set()
-        assert go_on.wait(HANG_S)
-        return real(self, rows)
-
+def test_what_was_written_while_a_drop_failed_is_kept_and_more_can_follow(tmp_path, held, monkeypatch):
     galleries = opened(tmp_path)
     gallery = galleries.create("a")
-    monkeypatch.setattr(Change, "upsert", slow)
     with ThreadPoolExecutor(1) as pool:
         early = pool.submit(gallery.upsert, items(2))
-        assert begun.wait(HANG_S)
+        assert held.begun.wait(HANG_S)
 
         def refuse(*_: object) -> None:
-            go_on.set()
+            held.go_on.set()
             early.result()
             raise PermissionError(13, "Permission denied")
 

@@ -501,7 +501,7 @@ def test_auto_goes_from_exact_to_hnsw_to_ivf_as_items_and_memory_have_it():
 
 def test_a_gpu_that_is_not_there_is_refused_in_words(tmp_path):
     if hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus():
-        pytest.skip("there is one")
+        pytest.skip("this machine has a GPU, so there is none to refuse")
     with pytest.raises(DeviceError, match="--gallery-device cpu"):
         FaissGallery.create(tmp_path / "g", encoder_digest="5e" * 32, embedding_size=SIZE, device="cuda")
 
