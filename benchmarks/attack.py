@@ -2,6 +2,7 @@
 
     python benchmarks/attack.py run             each kind of attack on a server of its own, one after another
     python benchmarks/attack.py soak            attacks, kills, bundle switches and honest callers beside each other
+    python benchmarks/attack.py bare            large messages to a server of gRPC alone, which nothing can beat
     python benchmarks/attack.py table           the reports as Markdown
     python benchmarks/attack.py picture         memory and health during the soak
 
@@ -27,11 +28,12 @@ from typing import Any
 import click
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks.attacks.bare import beside_large_messages
 from benchmarks.attacks.every import ATTACKS
 from benchmarks.attacks.honest import result_counts
 from benchmarks.attacks.kinds import Tally
 from benchmarks.attacks.parties import Attackers, Honesty
-from benchmarks.attacks.report import attack_table, broken, draw_soak, judged, one_line, soak_table
+from benchmarks.attacks.report import attack_table, bare_table, broken, draw_soak, judged, one_line, soak_table
 from benchmarks.attacks.scene import Scene
 from benchmarks.attacks.soak import Soak
 
@@ -98,11 +100,25 @@ def soak(minutes: float, parts: int, out: Path, seed: int) -> None:
 
 
 @main.command()
+@click.option("--out", type=click.Path(path_type=Path), default=RUN_REPORT, show_default=True)
+@click.option("--seconds", default=8.0, show_default=True, help="How long health is asked beside each size.")
+def bare(out: Path, seconds: float) -> None:
+    """Send large messages to a server of gRPC alone, and ask for its health meanwhile. Adds to the report of `run`."""
+    report = read(out)
+    report["bare"] = beside_large_messages(seconds)
+    write(out, report)
+    click.echo("\n".join([*bare_table(report["bare"]), str(out)]))
+
+
+@main.command()
 @click.option("--report", type=click.Path(path_type=Path), default=RUN_REPORT, show_default=True)
 @click.option("--soak", "soak_report", type=click.Path(path_type=Path), default=SOAK_REPORT, show_default=True)
 def table(report: Path, soak_report: Path) -> None:
     """Print the reports as Markdown; what did not hold is bold."""
-    click.echo("\n".join(attack_table(read(report))))
+    attacks = read(report)
+    click.echo("\n".join(attack_table(attacks)))
+    if "bare" in attacks:
+        click.echo("\n" + "\n".join(bare_table(attacks["bare"])))
     if found := read(soak_report):
         click.echo("\n" + "\n".join(soak_table(found["soak"])))
 

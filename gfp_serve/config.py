@@ -39,7 +39,9 @@ def bundle_at(path: Path) -> Path:
 class Limits:
     """The most that a request may hold. `GetInfo` tells it to clients."""
 
-    max_message_bytes: int = setting(64 * 2**20, "Most bytes of one message, in either direction.")
+    # Enough for the longest sequence of most bodies, in the layout with most joints (32 MB). While gRPC puts a message
+    # together, no other call is answered: 1 to 4 ms for each MB (docs/benchmarks.md).
+    max_message_bytes: int = setting(32 * 2**20, "Most bytes of one message, in either direction.")
     max_sequences: int = setting(256, "Most sequences, queries, items or ids of one request.")
     max_frames: int = setting(10_000, "Most frames of one sequence.")
     max_bodies: int = setting(8, "Most bodies of one sequence. The encoder sees the two that move most.")

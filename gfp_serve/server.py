@@ -115,6 +115,9 @@ class Server:
             longest_wait_s=_LONGEST_WAIT_S,
         )
         self._turns = Turns(num_threads, room)
+        # What Python alone does gets no faster in two threads, which share the interpreter's lock, and the event loop
+        # would wait twice as long for it.
+        self._reading = Turns(1, room)
         # Searches on another machine wait for that machine, in threads of their own: if it hangs, the rest goes on.
         is_here = isinstance(galleries, FolderGalleries)
         self._searches = self._turns if is_here else Turns(_SEARCHES_ELSEWHERE, room)
@@ -130,7 +133,7 @@ class Server:
             access=access,
             metrics=self.metrics,
             access_log=self._access_log,
-            turns=self._turns,
+            turns=self._reading,
         )
         self._switch = Switch(self._deploy(manifest, encoder, galleries))
         self._schedule: asyncio.Task[None] | None = None
@@ -214,6 +217,7 @@ class Server:
         # What is left is the last bytes of replies, and health watches, which do not end by themselves.
         await self._server.stop(grace=0.5)
         await self.deployment.close()
+        await self._reading.close()
         await self._turns.close()
         await self._searches.close()
         if self._giving_back is not None:
@@ -246,6 +250,7 @@ class Server:
             galleries,
             metrics=self.metrics,
             turns=self._turns,
+            reading=self._reading,
             searches=self._searches,
             is_ready=lambda: self._is_ready,
         )

@@ -1,6 +1,7 @@
 """Attacks of those who have a token."""
 
 import itertools
+import math
 import os
 import threading
 import time
@@ -97,12 +98,25 @@ def repeated(number: int, messages: dict[str, bytes]) -> Callable[[Target, Any, 
     return attack
 
 
-def typed_tensor(_: Target) -> bytes:
-    """60 MB of numbers in the form that Python must walk through one by one."""
+def typed_clips(_: Target) -> bytes:
+    """30 MB of numbers in the form that Python must walk through one by one."""
+    return _typed_tensor([10, 10_000, 25, 3])
+
+
+def overlong_clip(_: Target) -> bytes:
+    """60 MB, which is more than the server takes."""
+    return _typed_tensor([1, 200_000, 25, 3])
+
+
+def _typed_tensor(shape: list[int]) -> bytes:
     request = oip.ModelInferRequest(model_name="gfp-encoder")
-    tensor = request.inputs.add(name="skeleton", datatype="FP32", shape=[1, 200_000, 25, 3])
-    tensor.contents.fp32_contents.extend(np.zeros(15_000_000, np.float32))
+    tensor = request.inputs.add(name="skeleton", datatype="FP32", shape=shape)
+    tensor.contents.fp32_contents.extend(drawn_numbers(math.prod(shape)))
     return request.SerializeToString()
+
+
+def drawn_numbers(count: int) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal(count, np.float32)
 
 
 def large_messages(target: Target, message: bytes, stop: Stop, tally: Tally) -> None:
@@ -239,8 +253,14 @@ CALLERS = {
         does="6 callers with 256 queries for 1000 neighbours each", prepare=big_gallery, run=heavy_searches
     ),
     "large-messages": Attack(
-        does="2 callers with messages of 60 MB, number by number",
-        prepare=typed_tensor,
+        does="2 callers with messages of 30 MB, number by number",
+        prepare=typed_clips,
+        run=large_messages,
+        bounds=LARGE,
+    ),
+    "too-large-messages": Attack(
+        does="2 callers with messages of 60 MB, which the server does not take",
+        prepare=overlong_clip,
         run=large_messages,
         bounds=LARGE,
     ),

@@ -74,6 +74,15 @@ def attack_table(report: dict[str, Any]) -> list[str]:
     return lines
 
 
+def bare_table(found: list[dict[str, float]]) -> list[str]:
+    """A line for each size of message that a server of gRPC alone was sent."""
+    lines = ["| messages, MB | taken a second | health p50, ms | health p99, ms |", "|---|---|---|---|"]
+    for each in found:
+        cells = (each["message_mb"], each["messages_per_s"], each["health_p50_ms"], each["health_p99_ms"])
+        lines.append("| " + " | ".join(f"{cell:g}" for cell in cells) + " |")
+    return lines
+
+
 def soak_table(soak: dict[str, Any]) -> list[str]:
     """A line for each part of the soak, and what was counted in all."""
     summary = (

@@ -58,6 +58,7 @@ class Deployment:
         *,
         metrics: Metrics,
         turns: Turns,
+        reading: Turns,
         searches: Turns,
         is_ready: Callable[[], bool],
     ) -> None:
@@ -101,7 +102,7 @@ class Deployment:
             (snapshot_pb2_grpc.add_SnapshotServiceServicer_to_server, self.snapshots),
             (
                 open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server,
-                OpenInferenceServicer(embedder, galleries, turns, searches, is_ready),
+                OpenInferenceServicer(embedder, galleries, reading, searches, is_ready),
             ),
         ):
             add(servicer, registry)  # type: ignore[no-untyped-call]

@@ -14,6 +14,7 @@ names the joints; without it, they are those of "ntu25". The texts `up`, `unit` 
 """
 
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -34,11 +35,19 @@ from gfp_serve.layouts import layout_named
 from gfp_serve.service.access import caller_of
 from gfp_serve.service.embedder import Embedded, Embedder
 from gfp_serve.service.finding import Queries, ask_gallery, cost_of, find_neighbours, find_parted
-from gfp_serve.service.open_inference_tensors import ANY, Tensor, check_outputs, is_large, read_tensors, write_output
+from gfp_serve.service.open_inference_tensors import (
+    ANY,
+    Tensor,
+    check_inputs,
+    check_outputs,
+    is_large,
+    reading_tensors,
+    write_output,
+)
 from gfp_serve.service.reply_budget import ReplyBudget
 from gfp_serve.v1 import embedding_pb2, open_inference_pb2_grpc
 from gfp_serve.v1 import open_inference_pb2 as oip
-from gfp_serve.wire.arrays import write_positions
+from gfp_serve.wire.arrays import check_size, write_positions
 from gfp_serve.wire.searches import Scope
 from gfp_serve.wire.status import is_answerable, shortened
 from gfp_serve.wire.warnings import gathered
@@ -67,11 +76,11 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
     """Answers the protocol's calls. `is_ready` says whether the server takes calls at this moment."""
 
     def __init__(
-        self, embedder: Embedder, galleries: Galleries, turns: Turns, searches: Turns, is_ready: Callable[[], bool]
+        self, embedder: Embedder, galleries: Galleries, reading: Turns, searches: Turns, is_ready: Callable[[], bool]
     ) -> None:
         self._embedder = embedder
         self._galleries = galleries
-        self._turns = turns
+        self._reading = reading
         self._searches = searches
         self._is_ready = is_ready
         skeleton = Tensor("skeleton", "FP32", (ANY, ANY, ANY, ANY, ANY))
@@ -160,8 +169,10 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
         started_ns = time.perf_counter_ns()
         try:
             check_outputs(request, model.outputs)
-            read = partial(read_tensors, request, model.inputs)
-            tensors = await self._turns.do(read, caller=caller) if is_large(request) else read()
+            check_inputs(request, model.inputs)
+            self._check_counts(request)
+            tensors: dict[str, np.ndarray] = {}
+            await self._do(reading_tensors(request, tensors), request, caller)
             reply, embedded, search_s = await (
                 self._encode(request, tensors, caller)
                 if request.model_name == "gfp-encoder"
@@ -172,6 +183,34 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
             raise
         _note(model.statistics, embedded, search_s, time.perf_counter_ns() - started_ns)
         return reply
+
+    def _check_counts(self, request: oip.ModelInferRequest) -> None:
+        """Refuse inputs that are larger than the server takes before their numbers are read."""
+        for message in request.inputs:
+            if message.name == "skeleton":
+                self._check_clips(request, tuple(message.shape))
+            elif message.name == "embedding":
+                self._embedder.check_count("embedding", message.shape[0])
+
+    def _check_clips(self, request: oip.ModelInferRequest, shape: tuple[int, ...]) -> None:
+        layout = layout_named(_text(request, "layout") or "ntu25")
+        with in_field("skeleton"):
+            if len(shape) not in (4, 5) or shape[-2] != layout.num_joints or shape[-1] not in (2, 3):
+                raise InvalidRequestError(
+                    f"its shape is {list(shape)}; {layout.name} clips have [clips, frames, {layout.num_joints}, 3] or "
+                    f"[clips, frames, bodies, {layout.num_joints}, 3], and joints of an image may end in 2. The "
+                    f'parameter "layout" names another.'
+                )
+        self._embedder.check_count("skeleton", shape[0])
+        with in_field("skeleton"):
+            check_size(shape[1], shape[2] if len(shape) == 5 else 1, self._embedder.limits)
+
+    async def _do(self, work: Work, request: oip.ModelInferRequest, caller: str) -> None:
+        """Do what takes longer the larger the request is: here, or in turns with others' work if it is large."""
+        if is_large(request):
+            await self._reading.run(work, caller=caller)
+        else:
+            deque(work, maxlen=0)
 
     async def _encode(
         self, request: oip.ModelInferRequest, tensors: Mapping[str, np.ndarray], caller: str
@@ -243,19 +282,11 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
         _warn(reply, doubts)
 
     async def _embed(self, request: oip.ModelInferRequest, clips: np.ndarray, caller: str) -> Embedded:
-        layout = layout_named(_text(request, "layout") or "ntu25")
         sequences = clips[:, :, None] if clips.ndim == 4 else clips
-        if sequences.ndim != 5 or sequences.shape[3] != layout.num_joints or sequences.shape[4] not in (2, 3):
-            with in_field("skeleton"):
-                raise InvalidRequestError(
-                    f"its shape is {list(clips.shape)}; {layout.name} clips have [clips, frames, {layout.num_joints}, "
-                    f"3] or [clips, frames, bodies, {layout.num_joints}, 3], and joints of an image may end in 2. The "
-                    f'parameter "layout" names another.'
-                )
-        self._embedder.check_count("skeleton", len(sequences))
+        layout = _text(request, "layout") or "ntu25"
         about = _about(request, flat=sequences.shape[4] == 2)
-        write = partial(_write_sequences, sequences, layout.name, about)
-        messages = await self._turns.do(write, caller=caller) if is_large(request) else write()
+        messages: list[tuple[str, embedding_pb2.Sequence]] = []
+        await self._do(_writing_sequences(sequences, layout, about, messages), request, caller)
         return await self._embedder.embed(messages, caller=caller)
 
     def _model(self, name: str, version: str) -> _Model:
@@ -267,18 +298,20 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
         return self._models[name]
 
 
-def _write_sequences(
-    clips: np.ndarray, layout: str, about: embedding_pb2.Sequence
-) -> list[tuple[str, embedding_pb2.Sequence]]:
-    """Clips [clips, frames, bodies, joints, 2 or 3] as messages of our own services, each with its field."""
-    messages = []
+def _writing_sequences(
+    clips: np.ndarray,
+    layout: str,
+    about: embedding_pb2.Sequence,
+    messages: list[tuple[str, embedding_pb2.Sequence]],
+) -> Work:
+    """Add clips [clips, frames, bodies, joints, 2 or 3] as messages of our own services, each with its field."""
     for number, clip in enumerate(clips):
         num_frames, num_bodies, num_joints, _ = clip.shape
         counts = {"num_frames": num_frames, "num_bodies": num_bodies, "num_joints": num_joints}
         message = embedding_pb2.Sequence(positions=write_positions(clip), layout=layout, **counts)
         message.MergeFrom(about)
         messages.append((f"skeleton[{number}]", message))
-    return messages
+        yield
 
 
 def _about(request: oip.ModelInferRequest, *, flat: bool) -> embedding_pb2.Sequence:

@@ -2,10 +2,10 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from gfp_serve.batching.turns import Work
 from gfp_serve.errors import InvalidRequestError, in_field, quoted
 from gfp_serve.service.reply_budget import ReplyBudget
 from gfp_serve.v1 import open_inference_pb2 as oip
@@ -46,60 +46,77 @@ def is_large(request: oip.ModelInferRequest) -> bool:
     return sum(math.prod(each.shape) for each in request.inputs if len(each.shape) <= _MAX_AXES) > _FEW_VALUES
 
 
-def read_tensors(request: oip.ModelInferRequest, known: tuple[Tensor, ...]) -> dict[str, np.ndarray]:
-    """The inputs by name. Raises `InvalidRequestError` for one that is unknown, or whose type or size is wrong."""
+def check_inputs(request: oip.ModelInferRequest, known: tuple[Tensor, ...]) -> None:
+    """Raise `InvalidRequestError` for an input that is unknown or there twice, or whose type, shape or size is wrong.
+
+    This looks at what the request says of its inputs, and at no number of them.
+    """
     raw = request.raw_input_contents
     if raw and len(raw) != len(request.inputs):
         raise InvalidRequestError(
             f"raw_input_contents has {len(raw)} entries for {len(request.inputs)} inputs; send one for each, or none."
         )
-    tensors: dict[str, np.ndarray] = {}
     expected = {tensor.name: tensor for tensor in known}
+    seen: set[str] = set()
     for number, message in enumerate(request.inputs):
         with in_field(f"inputs[{number}]"):
-            if message.name not in expected or message.name in tensors:
+            if message.name not in expected or message.name in seen:
                 raise InvalidRequestError(
-                    f"input {quoted(message.name)} is {'there twice' if message.name in tensors else 'unknown'}; "
+                    f"input {quoted(message.name)} is {'there twice' if message.name in seen else 'unknown'}; "
                     f"{request.model_name} takes {', '.join(expected)}."
                 )
-            tensors[message.name] = _read_tensor(message, expected[message.name], raw[number] if raw else None)
-    return tensors
+            seen.add(message.name)
+            _check_input(message, expected[message.name], is_raw=bool(raw))
 
 
-def _read_tensor(message: oip.ModelInferRequest.InferInputTensor, expected: Tensor, raw: bytes | None) -> np.ndarray:
+def _check_input(message: oip.ModelInferRequest.InferInputTensor, expected: Tensor, *, is_raw: bool) -> None:
     if message.datatype != expected.datatype:
         raise InvalidRequestError(
             f"{message.name} has datatype {quoted(message.datatype)}; it must be {expected.datatype}."
         )
     if not 1 <= len(message.shape) <= _MAX_AXES:
         raise InvalidRequestError(f"{message.name} has {len(message.shape)} axes; it must have 1 to {_MAX_AXES}.")
-    kind, typed = _TYPES[expected.datatype]
-    shape = tuple(message.shape)
+    shape = list(message.shape)
     # An axis of 0 leaves nothing to compute, and numpy refuses some shapes that have one.
     if min(shape) < 1:
-        raise InvalidRequestError(f"{message.name} has shape {list(shape)}; every axis must be 1 or more.")
-    # Of Python integers, whose product cannot overflow.
-    size = math.prod(shape)
-    if raw is None:
-        values: Any = getattr(message.contents, typed)
-        if len(values) != size:
-            raise InvalidRequestError(
-                f"{message.name} has {len(values)} numbers in contents.{typed}; its shape {list(shape)} asks for "
-                f"{size}."
-            )
-        array = np.empty(size, kind)
-        # Piece by piece, because no other thread can run while numpy reads a list.
-        for start in range(0, size, _VALUES_AT_ONCE):
-            array[start : start + _VALUES_AT_ONCE] = values[start : start + _VALUES_AT_ONCE]
-        return array.reshape(shape)
-    if message.HasField("contents"):
+        raise InvalidRequestError(f"{message.name} has shape {shape}; every axis must be 1 or more.")
+    if is_raw and message.HasField("contents"):
         raise InvalidRequestError(f"{message.name} has both raw and typed contents; send one of both.")
-    if len(raw) != size * kind.itemsize:
-        raise InvalidRequestError(
-            f"{message.name} has {len(raw)} raw bytes; its shape {list(shape)} of {expected.datatype} asks for "
-            f"{size * kind.itemsize}."
-        )
-    return np.frombuffer(raw, kind).reshape(shape)
+
+
+def reading_tensors(request: oip.ModelInferRequest, tensors: dict[str, np.ndarray]) -> Work:
+    """Add the inputs of a request that `check_inputs` passed to `tensors`, by name, in pieces.
+
+    Raises `InvalidRequestError` for an input that has more numbers or fewer than its shape says.
+    """
+    raw = request.raw_input_contents
+    for number, message in enumerate(request.inputs):
+        kind, typed = _TYPES[message.datatype]
+        # Of Python integers, whose product cannot overflow.
+        size = math.prod(message.shape)
+        with in_field(f"inputs[{number}]"):
+            if raw:
+                content = raw[number]
+                if len(content) != size * kind.itemsize:
+                    raise InvalidRequestError(
+                        f"{message.name} has {len(content)} raw bytes; its shape {list(message.shape)} of "
+                        f"{message.datatype} asks for {size * kind.itemsize}."
+                    )
+                array = np.frombuffer(content, kind)
+                yield
+            else:
+                values = getattr(message.contents, typed)
+                if len(values) != size:
+                    raise InvalidRequestError(
+                        f"{message.name} has {len(values)} numbers in contents.{typed}; its shape "
+                        f"{list(message.shape)} asks for {size}."
+                    )
+                array = np.empty(size, kind)
+                # Python walks through the numbers one by one, and no other thread can run while numpy reads a list.
+                for start in range(0, size, _VALUES_AT_ONCE):
+                    array[start : start + _VALUES_AT_ONCE] = values[start : start + _VALUES_AT_ONCE]
+                    yield
+        tensors[message.name] = array.reshape(tuple(message.shape))
 
 
 def write_output(reply: oip.ModelInferResponse, name: str, values: np.ndarray, budget: ReplyBudget) -> None:

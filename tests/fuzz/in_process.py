@@ -78,6 +78,7 @@ async def _deployed(folder: Path, metrics: Metrics, turns: Turns) -> Switch:
         galleries_of(bundle, folder / "galleries"),
         metrics=metrics,
         turns=turns,
+        reading=turns,
         searches=turns,
         is_ready=lambda: True,
     )

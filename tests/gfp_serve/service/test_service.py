@@ -305,7 +305,7 @@ async def test_info_describes_the_encoder_and_counts_the_items(embedding, galler
     assert info.encoder.preprocessing["num_frames"] == 6
     assert list(info.encoder.layouts) == sorted(LAYOUTS)
     assert (info.gallery.num_items, info.gallery.generation, info.gallery.durable) == (2, 1, True)
-    assert info.limits.max_message_bytes == 64 * 2**20
+    assert info.limits.max_message_bytes == 32 * 2**20
 
 
 # --- overload, hanging up, faults of the server ---
