@@ -16,6 +16,7 @@ from gfp_serve.client import AsyncClient, Client, ClipItem
 from gfp_serve.conventions import Conventions
 from gfp_serve.errors import GalleryError
 from gfp_serve.server import Server
+from gfp_serve.service.open_inference_tensors import reading_tensors
 from gfp_serve.v1 import open_inference_pb2 as oip
 from gfp_serve.v1 import open_inference_pb2_grpc
 from tests.support.inference_messages import inference_request, outputs_of
@@ -171,7 +172,10 @@ LAYOUT.parameters["layout"].string_param = "octopus"
         (changed(raw=[b""]), "has 0 raw bytes"),
         (changed(raw=[CLIPS.tobytes()[:-1]]), "asks for"),
         (changed(raw=[CLIPS.tobytes()] * 2), "2 entries for 1 inputs"),
-        (changed(shape=[2**62, 2**62, 25, 3]), "asks for"),
+        (changed(shape=[3, 21, 1, 25, 3]), "asks for"),
+        # Before any number is read.
+        (changed(shape=[1, 10**9, 25, 3], raw=[b""]), "has 1000000000 frames"),
+        (changed(shape=[2**62, 2**62, 25, 3]), "1 to 4 of them"),
         (changed(shape=[-1, 20, 1, 25, 3]), "every axis must be 1 or more"),
         (changed(shape=[]), "has 0 axes; it must have 1 to 8"),
         # numpy has no such shapes. Multiplying the sizes of the last one would take seconds.
@@ -205,6 +209,17 @@ async def test_a_contradictory_request_is_refused_with_the_reason(
         await stub.ModelInfer(message)
     assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert said in refused.value.details()
+
+
+def test_typed_numbers_are_read_in_pieces_so_that_others_have_their_turn() -> None:
+    numbers = np.arange(100_000, dtype=np.float32)
+    message = oip.ModelInferRequest()
+    message.inputs.add(name="skeleton", datatype="FP32", shape=[100, 1000])
+    message.inputs[0].contents.fp32_contents.extend(numbers)
+    tensors: dict[str, np.ndarray] = {}
+    num_pieces = sum(1 for _ in reading_tensors(message, tensors))
+    assert num_pieces > 10
+    assert np.array_equal(tensors["skeleton"], numbers.reshape(100, 1000))
 
 
 async def test_an_unknown_model_version_or_output_is_refused(stub: Stub) -> None:
