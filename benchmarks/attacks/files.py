@@ -21,6 +21,7 @@ import numpy as np
 from benchmarks.attacks.callers import drawn, filled
 from benchmarks.attacks.kinds import OWN_CONNECTION, Attack, Bounds, Stop, Tally
 from benchmarks.attacks.scene import BUNDLES, ROOT, Target
+from gfp_serve.layouts import NTU25
 from gfp_serve.v1 import (
     embedding_pb2,
     embedding_pb2_grpc,
@@ -194,6 +195,8 @@ def clip_files(folder: Path) -> dict[str, Path]:
         "positions": saved(np.random.default_rng(0).uniform(-0.5, 0.5, (60, 25, 3)).astype(np.float32)),
         "offsets": saved(np.array([0, 30, 60])),
         "fps": saved(np.array(30.0, np.float32)),
+        "joint_names": saved(np.array(NTU25.joint_names)),
+        "parents": saved(np.array(NTU25.parents, np.int16)),
         "clip_name": saved(np.array(["a", "b"])),
     }
 

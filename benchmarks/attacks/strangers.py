@@ -209,6 +209,8 @@ def rapid_reset(target: Target, _: Any, stop: Stop, tally: Tally) -> None:
         while not stop.is_set():
             with suppress(OSError), Connection(target.port, timeout_s=5) as connection:
                 for first in range(1, 2 * BURST * BURSTS, 2 * BURST):
+                    if stop.is_set():
+                        return
                     burst = range(first, first + 2 * BURST, 2)
                     connection.socket.sendall(
                         b"".join(
