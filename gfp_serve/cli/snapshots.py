@@ -68,14 +68,17 @@ def create(
 
 @snapshot.command(name="list")
 @click.argument("folder", metavar="[FOLDER]", type=PATH, required=False)
+@click.option("--gallery", metavar="NAME", help="Only those of this gallery.  [default: of all]")
 @talks_to_server
-def list_all(folder: Path | None, connect: Connect, as_json: bool) -> None:
-    """Show the snapshots of all galleries, of the server or in FOLDER. They are not verified."""
+def list_all(folder: Path | None, gallery: str | None, connect: Connect, as_json: bool) -> None:
+    """Show the snapshots of the server or in FOLDER. They are not verified."""
     right = [Column(name, justify="right") for name in ("items", "generation", "MB")]
     listing = Listing(("gallery", "name", "created (UTC)", *right), as_json)
     if folder is None:
         with connect() as client:
             for each in client.list_snapshots():
+                if gallery not in (None, each.gallery):
+                    continue
                 state = (str(each.num_items), str(each.generation)) if _is_usable(each) else ("damaged", "")
                 listing.add(_values(each), [_row(each, state)])
         listing.print_table()
@@ -84,6 +87,8 @@ def list_all(folder: Path | None, connect: Connect, as_json: bool) -> None:
     from gfp_serve.gallery.care.backup import list_snapshots
 
     for file in list_snapshots(folder):
+        if gallery not in (None, file.gallery):
+            continue
         state = ("damaged", "") if file.state is None else (str(file.state.num_items), str(file.state.generation))
         about = {"name": file.name, "created": file.created.isoformat(), "num_bytes": file.num_bytes}
         listing.add(_values_of_file(file.file, file.gallery, file.state) | about, [_row(file, state)])

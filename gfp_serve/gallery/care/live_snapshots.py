@@ -8,7 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from gfp_serve.errors import GalleryError, InvalidRequestError, NotWritableError, SnapshotError, in_field
+from gfp_serve.errors import (
+    GalleryError,
+    InvalidRequestError,
+    NotWritableError,
+    SnapshotError,
+    SnapshotExistsError,
+    in_field,
+)
 from gfp_serve.files import remove_abandoned
 from gfp_serve.gallery.care.backup import (
     SnapshotFile,
@@ -61,6 +68,11 @@ class LiveSnapshots:
             remove_abandoned(file.parent)  # each has a name of its own, which no later one would clean up
             try:
                 create_snapshot(existing_folder(self._root, gallery), file, should_stop=should_stop)
+            except SnapshotExistsError as error:  # whose own words name a path of the server
+                raise SnapshotExistsError(
+                    f"the gallery {gallery!r} has a snapshot {name!r} already, and snapshots are not overwritten; "
+                    f"choose another name."
+                ) from error
             except GalleryError:
                 self._galleries[gallery]  # if it was dropped meanwhile, that is what went wrong
                 raise

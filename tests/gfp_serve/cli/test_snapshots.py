@@ -45,6 +45,11 @@ def test_snapshots_are_made_listed_fetched_restored_and_pruned_by_commands(
         assert [line.split()[:2] for line in run("list").splitlines()[1:]] == [["default", "one"], ["default", "two"]]
         listed = [json.loads(line) for line in run("list", "--json").splitlines()]
         assert [(each["name"], each["items"], each["generation"]) for each in listed] == [("one", 1, 1), ("two", 1, 1)]
+        assert "one" in run("list", "--gallery", "default")
+        assert "one" not in run("list", "--gallery", "other")
+        said = run("create", "one", code=1)
+        assert "'default' has a snapshot 'one' already" in said
+        assert ".sqlite" not in said
         file = tmp_path / "one.sqlite"
         assert f"{file} is the snapshot one" in run("fetch", "one", file)
         assert "is sound: 1 item" in run("verify", file)

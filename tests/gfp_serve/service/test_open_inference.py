@@ -246,7 +246,7 @@ async def test_a_stream_answers_in_order_and_goes_on_after_a_request_that_fails(
 
 
 async def test_a_request_with_a_long_id_or_layout_does_not_end_its_stream(stub: Stub) -> None:
-    text = "\1" * 20 * 2**20  # four times as long where it is quoted
+    text = "\1" * 10 * 2**20  # four times as long where it is quoted
     bad, good = inference_request(skeleton=CLIPS), inference_request(skeleton=CLIPS)
     bad.parameters["layout"].string_param, bad.id = text, text
     replies = [reply async for reply in stub.ModelStreamInfer(iter([bad, good]))]
