@@ -81,7 +81,7 @@ def run(
             checkpoint = Checkpoint.read(folder)
             encoders = suite_encoders([folder], "cpu", with_untrained=False)
             state = SuiteState(None, describe_settings(suite, choose_changes(CHANGES)), resume=False)
-            found = measure_sets(asked, encoders, choose_changes(CHANGES), suite, state=state)
+            found = measure_sets(asked, encoders, choose_changes(CHANGES), suite, state=state, with_moments=False)
             of_encoder = {name: _scores(found, name) for name in (STATISTICS, folder.name)}
             report[STATISTICS] = of_encoder[STATISTICS]
             report["runs"][folder.name] = {

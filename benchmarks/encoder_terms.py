@@ -246,7 +246,7 @@ class _Asked:
     def scores(self, encoder: SuiteEncoder) -> dict[str, Any]:
         """1-NN in percent: for each set and change, and the means over the sets."""
         state = SuiteState(None, describe_settings(self._config, self._changes), resume=False)
-        found = measure_sets(self._sets, [encoder], self._changes, self._config, state=state)
+        found = measure_sets(self._sets, [encoder], self._changes, self._config, state=state, with_moments=False)
         by_set = {
             name: {change: of_set[encoder.name]["changes"][change]["1nn_percent"] for change in CHANGES}
             for name, of_set in found.items()

@@ -101,8 +101,11 @@ def measure_sets(
     *,
     state: SuiteState,
     show: Show = lambda *_: None,
+    with_moments: bool = True,
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """What was found, by the names of set and encoder. What `state` knows is not measured again.
+
+    Windows of joined recordings are most of the clips; without `with_moments` they are left out.
 
     Raises `InvalidRequestError` when a store's clips were cleaned as an encoder cannot take them.
     """
@@ -118,7 +121,7 @@ def measure_sets(
             done = [encoder for encoder in encoders if known[encoder.name] is not None]
             show(count_clips(given, done, changes, seed=config.seed), f"{given.clips.name}, measured before")
             missing = [encoder for encoder in encoders if known[encoder.name] is None]
-            found = measure_set(given, missing, changes, config.seed, embedder) if missing else {}
+            found = measure_set(given, missing, changes, config.seed, embedder, with_moments) if missing else {}
             for encoder in missing:
                 state.add(digest, encoder.digest, found[encoder.name])
             results[given.clips.name] = {name: each or found[name] for name, each in known.items()}
@@ -131,6 +134,7 @@ def measure_set(
     changes: Sequence[Change],
     seed: int,
     embedder: Embedder,
+    with_moments: bool,
 ) -> dict[str, dict[str, Any]]:
     """What each encoder finds on a set, as plain values for JSON."""
     name = given.clips.name
@@ -149,7 +153,7 @@ def measure_set(
             found[encoder.name]["changes"][change.name] = _answered(rows, fold_of(given))
             if change is CLEAN:
                 found[encoder.name] |= _clean_only(rows, seed)
-    of_recordings = _moments(given, encoders, gallery, galleries, seed, embedder)
+    of_recordings = _moments(given, encoders, gallery, galleries, seed, embedder) if with_moments else {}
     for encoder in encoders:
         found[encoder.name]["moments"] = of_recordings.get(encoder.name)
     return found
