@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gfp_serve.errors import SettingsError
+from gfp_serve.printable import printable
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +40,24 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(values, default=str)
 
 
+class TextFormatter(logging.Formatter):
+    """A line for people. Control characters are shown, not written, so that nobody who calls can make lines of a log.
+
+    A traceback follows on lines of its own, which only a fault of ours writes.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        """The line, without its traceback."""
+        return printable(super().formatMessage(record)).replace("\n", "\\n")
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        """The traceback, line by line."""
+        return printable(super().formatException(ei))
+
+
 def configure_logs(log_format: Literal["auto", "text", "json"], level: str) -> None:
     """Send the logs of this process to standard error. `auto` is text on a terminal and JSON otherwise.
 
@@ -48,7 +67,7 @@ def configure_logs(log_format: Literal["auto", "text", "json"], level: str) -> N
     if log_format == "json" or (log_format == "auto" and not sys.stderr.isatty()):
         handler.setFormatter(JsonFormatter())
     else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        handler.setFormatter(TextFormatter())
     ours = logging.getLevelNamesMapping()[level.upper()]
     logging.basicConfig(level=max(ours, logging.INFO), handlers=[handler], force=True)
     logging.getLogger(__package__).setLevel(ours)

@@ -305,9 +305,9 @@ async def serve(config: ServeConfig, announce: Callable[[str], object]) -> None:
     `announce` is called with one line when calls can be made. Raises the errors of `Bundle.read`, `Bundle.check`,
     `Encoder`, `open_galleries`, `Server.start`.
     """
-    signals: asyncio.Queue[int] = asyncio.Queue()
+    signals = _Signals()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, signals.put_nowait, number)
+        asyncio.get_running_loop().add_signal_handler(number, signals.ask, number)
     sys.setswitchinterval(_SWITCH_S)
     keep_large_blocks_apart()
     _share_out_files(config)
@@ -321,13 +321,38 @@ async def serve(config: ServeConfig, announce: Callable[[str], object]) -> None:
             gc.collect()
             gc.freeze()
             announce(f"serving {loaded.manifest.name} on {config.host}:{server.port} ({loaded.encoder.device})")
-            while await signals.get() == signal.SIGHUP:
+            while await signals.next() == signal.SIGHUP:
                 loaded = await _reload(config, server, loaded, signals)
             _log.info("shutting down: calls in progress have %g s to finish", config.drain_s)
         finally:
             await server.stop()
     finally:
         loaded.close()
+
+
+class _Signals:
+    """What was asked for by signals and not begun yet. An end overtakes changes of the bundle, and many are one."""
+
+    def __init__(self) -> None:
+        self._asked: set[int] = set()
+        self._news = asyncio.Event()
+
+    @property
+    def is_asked(self) -> bool:
+        return bool(self._asked)
+
+    def ask(self, number: int) -> None:
+        self._asked.add(number)
+        self._news.set()
+
+    async def next(self) -> int:
+        """Wait for the next signal, and take it."""
+        await self._news.wait()
+        number = min(self._asked, key=lambda each: each == signal.SIGHUP)
+        self._asked.discard(number)
+        if not self._asked:
+            self._news.clear()
+        return number
 
 
 def _share_out_files(config: ServeConfig) -> None:
@@ -381,7 +406,7 @@ def _load(config: ServeConfig, bundle: Bundle) -> _Loaded:
         return _Loaded(bundle.manifest, encoder, galleries, opened.pop_all().close)
 
 
-async def _reload(config: ServeConfig, server: Server, loaded: _Loaded, signals: asyncio.Queue[int]) -> _Loaded:
+async def _reload(config: ServeConfig, server: Server, loaded: _Loaded, signals: "_Signals") -> _Loaded:
     """Read the bundle again and let it take over. If it cannot be served, nothing changes.
 
     If its galleries were closed a moment ago and are not free yet, this is asked for again by way of `signals`.
@@ -401,7 +426,7 @@ async def _reload(config: ServeConfig, server: Server, loaded: _Loaded, signals:
             raise
     except StillClosingError as error:
         _log.warning("%s is served until that can be: %s", loaded.manifest.name, error)
-        asyncio.get_running_loop().call_later(_RELOAD_AGAIN_S, signals.put_nowait, signal.SIGHUP)
+        asyncio.get_running_loop().call_later(_RELOAD_AGAIN_S, signals.ask, signal.SIGHUP)
         return loaded
     # All errors: whatever is wrong with the new bundle, calls go on as before.
     except Exception as error:

@@ -205,10 +205,14 @@ class Trainer:
         except OSError as error:
             if error.filename is not None and not str(error.filename).startswith(str(self.run)):
                 raise
-            saved = f"the checkpoint of step {self.saved_step} is whole" if self.saved_step else "nothing was saved yet"
+            saved, then = (
+                (f"the checkpoint of step {self.saved_step} is whole", "go on with --resume")
+                if self.saved_step
+                else ("nothing was saved yet", "start again")
+            )
             raise CheckpointError(
                 f"{self.run} cannot be written at step {self.step}: {error.strerror}; {saved}. Free some space or mend "
-                f"the folder, then go on with --resume."
+                f"the folder, then {then}."
             ) from error
 
     def train_step(self) -> Outcome:

@@ -60,7 +60,11 @@ def _wait_for_a_later_second(run: Path) -> None:
 def _forget_after(path: Path, step: int) -> None:
     """Remove the lines of steps that a resumed run repeats, and a line that a crash cut off."""
     if path.exists():
-        kept = [line for line in path.read_text().splitlines() if (at := _step_of(line)) is not None and at <= step]
+        kept = [
+            line
+            for line in path.read_text(errors="replace").splitlines()
+            if (at := _step_of(line)) is not None and at <= step
+        ]
         # A full disk or a kill must not take the lines so far.
         write_whole(path, "".join(line + "\n" for line in kept))
 

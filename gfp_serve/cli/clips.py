@@ -9,7 +9,6 @@ import click
 
 from gfp_serve.cli.notes import noting
 from gfp_serve.cli.options import options_from, with_options_of
-from gfp_serve.cli.printing import printable
 from gfp_serve.cli.progress import progress, warn
 from gfp_serve.cli.reading import joint_map_option, label_from_option, say_how_files_were_read
 from gfp_serve.client import Client
@@ -17,6 +16,7 @@ from gfp_serve.client.recordings import CLIPS_PER_REQUEST, RecordedClip, Recordi
 from gfp_serve.conventions import Conventions
 from gfp_serve.formats import TEST_SPLIT, TRAIN_SPLIT
 from gfp_serve.joint_map import JointMap
+from gfp_serve.printable import printable
 
 _SPLITS = {"all": None, "train": TRAIN_SPLIT, "test": TEST_SPLIT}
 

@@ -11,9 +11,9 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from gfp_serve.cli.printing import printable
 from gfp_serve.errors import GfpError
 from gfp_serve.extras import missing
+from gfp_serve.printable import printable
 
 C = typing.TypeVar("C")
 

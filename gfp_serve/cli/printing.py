@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +10,8 @@ import click
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
+
+from gfp_serve.printable import printable
 
 # Wider than any table, so that what programs and files get is not cut.
 _WIDTH_ELSEWHERE = 100_000
@@ -93,19 +94,6 @@ def num_items(count: int) -> str:
 def say(text: str, *, err: bool = False, nl: bool = True) -> None:
     """Print lines, see `printable`."""
     click.echo(printable(text), err=err, nl=nl)
-
-
-def printable(text: str) -> str:
-    """The text with escapes for what would not be seen but obeyed, or not be taken; line breaks stay.
-
-    Labels, ids and names come from strangers. A control character in them could clear a terminal, write to its
-    clipboard, or turn the text around; the bytes of a file's name need not be UTF-8.
-    """
-    return _OBEYED.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
-
-
-# Control characters but the line break, marks and overrides of direction, separators of lines, halves of surrogates.
-_OBEYED = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def cell(text: str) -> Text:

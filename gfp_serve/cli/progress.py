@@ -23,7 +23,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from gfp_serve.cli.printing import printable
+from gfp_serve.printable import printable
 
 # What a bar counts. "percent" is for totals that mean nothing to a reader.
 Unit = Literal["clips", "items", "steps", "bytes", "percent"]

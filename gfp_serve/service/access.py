@@ -198,7 +198,7 @@ def _token_of(authorization: str | None) -> str:
 
 def _read(path: Path) -> list[_Line]:
     try:
-        lines = read_ordinary(path, at_most=MAX_SMALL_FILE_BYTES).decode().splitlines()
+        lines = read_ordinary(path, at_most=MAX_SMALL_FILE_BYTES).decode("utf-8-sig").splitlines()
     except OSError as error:
         raise SettingsError(f"--tokens {path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:

@@ -31,6 +31,7 @@ from gfp_serve.errors import (
 )
 from gfp_serve.service.access import CALLER, Access, caller_of
 from gfp_serve.service.access_log import AccessLog, Call
+from gfp_serve.service.grpc_log import quiet_grpc
 from gfp_serve.service.message_size import checking_num_values
 from gfp_serve.service.metrics import Metrics
 from gfp_serve.service.open_places import OpenPlaces
@@ -90,8 +91,7 @@ class Guard(grpc.aio.ServerInterceptor):
         access_log: AccessLog,
         turns: Turns,
     ) -> None:
-        # A caller who leaves while gRPC sends it a reply: gRPC logs that as an error, with a traceback.
-        logging.getLogger("grpc._cython.cygrpc").addFilter(_tells_no_departure)
+        quiet_grpc()
         self.num_calls = 0
         self._turns = turns
         self._places = places
@@ -331,10 +331,6 @@ class Guard(grpc.aio.ServerInterceptor):
 
 
 _CODES = {code.value[0]: code.name for code in grpc.StatusCode}
-
-
-def _tells_no_departure(record: logging.LogRecord) -> bool:
-    return not record.getMessage().startswith("ExecuteBatchError raised in core")
 
 
 async def _abort(context: Any, status: Status, request_id: str | None = None) -> None:

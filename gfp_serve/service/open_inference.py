@@ -368,7 +368,13 @@ def _k_of(request: oip.ModelInferRequest, tensors: Mapping[str, np.ndarray], def
             with in_field("k"):
                 raise InvalidRequestError(f"it holds {tensors['k'].size} numbers; it must hold one.")
         return int(tensors["k"].reshape(-1)[0])
-    return _number(request, "k") if "k" in request.parameters else default
+    if "k" not in request.parameters:
+        return default
+    k = _number(request, "k")
+    if not isinstance(k, int):
+        with in_field("k"):
+            raise InvalidRequestError(f"it is {k:g}; it must be a whole number.")
+    return k
 
 
 def _check_vectors(vectors: np.ndarray, embedder: Embedder) -> Float32[np.ndarray, "clips size"]:

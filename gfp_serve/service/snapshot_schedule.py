@@ -63,7 +63,15 @@ class SnapshotSchedule:
             if is_due and now >= self._try_again.get(gallery, now) and await self._make(servicer, gallery, now):
                 times.append(now)
                 self._metrics.newest_snapshots({gallery: _newest(times, now) for gallery, times in made.items()})
-                for old in sorted(times)[: -self._keep]:
+                # The clock was wrong when those of the future were made: they take no place from right ones.
+                past = sorted(each for each in times if each <= now)
+                if len(past) < len(times):
+                    _log.warning(
+                        "gallery=%s has %d snapshots of a time that has not come; they are left alone. Remove them, or "
+                        "look at the clock",
+                        *(gallery, len(times) - len(past)),
+                    )
+                for old in past[: -self._keep]:
                     with suppress(SnapshotNotFoundError):  # an operator removed it
                         await servicer.delete(gallery, old.strftime(_NAME))
 

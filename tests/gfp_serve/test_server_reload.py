@@ -273,12 +273,24 @@ async def test_the_approved_bundle_is_served_even_if_its_file_is_replaced_meanwh
     server = Server(config, loaded.manifest, loaded.encoder, loaded.galleries)
     await server.start()
     try:
-        loaded = await server_module._reload(config, server, loaded, asyncio.Queue())
+        loaded = await server_module._reload(config, server, loaded, server_module._Signals())
         assert server.deployment.manifest == loaded.manifest == NEW.manifest
         assert Bundle.read(path).manifest == later.manifest  # the next SIGHUP would serve this one
     finally:
         await server.stop()
         loaded.close()
+
+
+async def test_an_end_overtakes_changes_of_the_bundle_and_many_of_these_are_one() -> None:
+    signals = server_module._Signals()
+    for _ in range(1000):
+        signals.ask(signal.SIGHUP)
+    assert await signals.next() == signal.SIGHUP
+    assert not signals.is_asked
+    signals.ask(signal.SIGHUP)
+    signals.ask(signal.SIGTERM)
+    assert await signals.next() == signal.SIGTERM
+    assert await signals.next() == signal.SIGHUP
 
 
 async def test_an_earlier_bundle_takes_over_again_when_its_galleries_are_free(
@@ -293,7 +305,7 @@ async def test_an_earlier_bundle_takes_over_again_when_its_galleries_are_free(
     monkeypatch.setattr(settling, "make_index", endless)
     monkeypatch.setattr(galleries_module, "_BUILDS_STOP_WITHIN_S", 0.0)
     monkeypatch.setattr(server_module, "_RELOAD_AGAIN_S", 0.0)
-    path, signals = tmp_path / "bundle.zip", asyncio.Queue[int]()
+    path, signals = tmp_path / "bundle.zip", server_module._Signals()
     config = dataclasses.replace(small_config(), bundle=path, gallery=str(tmp_path / "{encoder}"))
     loaded = server_module._load(config, OLD)
     server = Server(config, loaded.manifest, loaded.encoder, loaded.galleries)
@@ -305,13 +317,13 @@ async def test_an_earlier_bundle_takes_over_again_when_its_galleries_are_free(
         assert await asyncio.to_thread(begun.wait, HANG_S)
         put(NEW, path)
         loaded = await server_module._reload(config, server, loaded, signals)
-        assert signals.empty()
+        assert not signals.is_asked
         put(OLD, path)
         loaded = await server_module._reload(config, server, loaded, signals)
         assert loaded.manifest == NEW.manifest, "the other is served meanwhile"
         let_go.set()
         while loaded.manifest == NEW.manifest:
-            assert await asyncio.wait_for(signals.get(), HANG_S) == signal.SIGHUP
+            assert await asyncio.wait_for(signals.next(), HANG_S) == signal.SIGHUP
             loaded = await server_module._reload(config, server, loaded, signals)
         assert len(loaded.galleries["building"]) == 1000
     finally:

@@ -15,8 +15,9 @@ def frame(kind: int, flags: int, stream: int, content: bytes = b"") -> bytes:
 
 
 def header(name: str, value: str) -> bytes:
-    """A header that no table remembers, of at most 126 bytes a part."""
-    return b"\0" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
+    """A header that no table remembers, of at most 126 bytes a part. A half surrogate stands for any byte."""
+    content = value.encode(errors="surrogateescape")
+    return b"\0" + bytes([len(name)]) + name.encode() + bytes([len(content)]) + content
 
 
 def headers_of(method: str, *more: tuple[str, str]) -> bytes:

@@ -4,7 +4,8 @@ from typing import Any
 
 from rich.table import Table
 
-from gfp_serve.cli.printing import cell, output, printable
+from gfp_serve.cli.printing import cell, output
+from gfp_serve.printable import printable
 
 
 def print_rows(report: dict[str, Any], *, caption: str) -> None:

@@ -8,9 +8,10 @@ import click
 import pytest
 
 from gfp_serve.cli.options import Command
-from gfp_serve.cli.printing import Listing, print_facts, print_json, printable, say
+from gfp_serve.cli.printing import Listing, print_facts, print_json, say
 from gfp_serve.cli.progress import errors, progress, warn
 from gfp_serve.errors import GfpError
+from gfp_serve.printable import printable
 
 ROOT = Path(__file__).parents[3]
 # Writes to the clipboard, clears the screen, turns text around, ends a line in three ways, and is half a character.

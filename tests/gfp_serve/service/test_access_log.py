@@ -5,6 +5,7 @@ import dataclasses
 import json
 import logging
 import os
+import sys
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +17,7 @@ import pytest
 from gfp_serve.client import AsyncClient, ClipItem, StreamSettings
 from gfp_serve.config import Security, ServeConfig
 from gfp_serve.errors import ForbiddenError, GalleryNotFoundError, SettingsError, UnauthenticatedError
-from gfp_serve.logs import JsonFormatter, JsonLines, configure_logs
+from gfp_serve.logs import JsonFormatter, JsonLines, TextFormatter, configure_logs
 from gfp_serve.server import Server
 from gfp_serve.service.access_log import MAX_STRANGERS_PER_SECOND, AccessLog
 from gfp_serve.v1 import gallery_pb2, gallery_pb2_grpc
@@ -349,6 +350,19 @@ def test_a_line_that_is_lost_while_the_number_of_lost_lines_is_taken_is_counted(
     log.close()
     lines = lines_of(tmp_path / "log")
     assert sum("number" in line for line in lines) + sum(line.get("lines_lost", 0) for line in lines) == 5
+
+
+def test_what_callers_send_makes_no_line_of_its_own_in_a_log_of_text() -> None:
+    record = logging.makeLogRecord(
+        {"msg": "asked for %s", "args": ("/x\n2026 INFO forged\x1b[2J\x9b",), "name": "gfp_serve"}
+    )
+    line = TextFormatter().format(record)
+    assert line.endswith(r"asked for /x\n2026 INFO forged\x1b[2J\x9b")
+    try:
+        raise ValueError("\x1b[31m")
+    except ValueError:
+        record.exc_info = sys.exc_info()
+    assert TextFormatter().format(record).splitlines()[-1] == r"ValueError: \x1b[31m"
 
 
 def test_the_level_debug_is_for_our_own_messages() -> None:

@@ -162,6 +162,8 @@ def changed(**fields: object) -> oip.ModelInferRequest:
 
 BOTH = inference_request(skeleton=CLIPS)
 BOTH.inputs[0].contents.fp32_contents.append(1.0)
+HALF = inference_request("gfp-knn", skeleton=CLIPS)
+HALF.parameters["k"].double_param = 2.5
 LAYOUT = inference_request(skeleton=CLIPS)
 LAYOUT.parameters["layout"].string_param = "octopus"
 
@@ -198,6 +200,7 @@ LAYOUT.parameters["layout"].string_param = "octopus"
         (inference_request("gfp-knn", skeleton=CLIPS, k=np.array([0], np.int32)), "gives 1 to 3"),
         (inference_request("gfp-knn", skeleton=CLIPS, k=np.array([4], np.int32)), "gives 1 to 3"),
         (inference_request("gfp-knn", skeleton=CLIPS, k=np.array([1, 1], np.int32)), "it must hold one"),
+        (HALF, "it is 2.5; it must be a whole number"),
         (inference_request("gfp-knn", embedding=np.zeros((1, SIZE), np.float32)), "no direction"),
         (inference_request("gfp-knn", embedding=np.ones((1, SIZE + 1), np.float32)), "its shape is"),
     ],

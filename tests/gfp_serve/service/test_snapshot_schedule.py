@@ -71,6 +71,21 @@ async def test_each_gallery_has_a_snapshot_every_few_hours_and_the_newest_are_ke
     ], "only what the schedule made is removed"
 
 
+async def test_snapshots_of_a_wrong_clock_take_no_place_from_right_ones(
+    server: Server, client: AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, logger="gfp_serve")
+    schedule = schedule_of(server)
+    for hours in (0, 2):
+        await schedule.make_due(NOON.replace(year=2035) + hours * HOUR)
+    ahead = ["default/auto-20351129T120000Z", "default/auto-20351129T140000Z"]
+    assert await names_in(client) == ahead
+    for hours in (0, 2, 4):
+        await schedule.make_due(NOON + hours * HOUR)
+    assert sorted(await names_in(client)) == ["default/auto-20261129T140000Z", "default/auto-20261129T160000Z", *ahead]
+    assert "2 snapshots of a time that has not come" in caplog.text
+
+
 async def test_a_restarted_server_goes_on_with_the_snapshots_that_are_there(
     server: Server, client: AsyncClient
 ) -> None:

@@ -127,6 +127,32 @@ async def test_compressed_messages_are_refused_before_they_are_inflated(tmp_path
         assert await is_serving(channel)
 
 
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/gfp_serve.v1.EmbeddingService/GetInfo", (("authorization", "Bearer a token that is right\udcff"),)),
+        ("/\udcff\nforged", ()),
+    ],
+)
+async def test_headers_that_are_not_text_neither_fill_the_log_nor_show_in_it(
+    tmp_path, monkeypatch, caplog, path, headers
+):
+    # The filter of a server that another test ran has perhaps said it a moment ago.
+    monkeypatch.setattr(logging.getLogger("grpc._cython.cygrpc"), "filters", [])
+    caplog.set_level(logging.INFO)
+    async with running(tmp_path) as server, channel_to(server) as channel:
+        with http2.connected(server.port, window=65_535) as opened:
+            for stream in range(1, 101, 2):
+                opened.sendall(http2.call(stream, path, b"", *headers))
+            await until(lambda: "not UTF-8" in caplog.text)
+            for _ in range(20):
+                assert await is_serving(channel)
+    assert "a token that is right" not in caplog.text
+    assert "forged" not in caplog.text
+    assert "Traceback" not in caplog.text
+    assert caplog.text.count("not UTF-8") == 1
+
+
 async def test_a_connection_that_says_nothing_is_closed(tmp_path, monkeypatch):
     monkeypatch.setattr("gfp_serve.service.transport.HANDSHAKE_S", 1)
     async with running(tmp_path) as server:
