@@ -15,7 +15,14 @@ from typing import NamedTuple
 
 from gfp_serve.client.blocking import Client
 from gfp_serve.client.conversation import ClipItem
-from gfp_serve.client.recordings import CLIPS_PER_REQUEST, RecordedClip, Refused, answered_in_batches, as_sent
+from gfp_serve.client.recordings import (
+    CLIPS_PER_REQUEST,
+    RecordedClip,
+    Refused,
+    answered_in_batches,
+    as_sent,
+    usable_fps,
+)
 from gfp_serve.conventions import Conventions
 from gfp_serve.errors import DamagedFileError, InvalidSkeletonError, ItemNotFoundError
 from gfp_serve.formats import Clip, NamedFile, Remark, find_named_files, read_clips
@@ -71,7 +78,9 @@ class _OldClip(RecordedClip):
     def as_item(self) -> ClipItem:
         """The new item: only its vector differs."""
         old = self.old
-        return ClipItem(self.id, self.sequence, old.label, old.attributes, self.layout, old.source)
+        return ClipItem(
+            *(self.id, self.sequence, old.label, old.attributes, self.layout, old.source), fps=usable_fps(self.clip)
+        )
 
 
 class Reembedding:
