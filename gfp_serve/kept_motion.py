@@ -61,6 +61,11 @@ class KeptMotion:
         """Seconds from the clip's first frame to each frame; None if the frames a second are not known."""
         return None if self.fps is None else self.frame_numbers / self.fps
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has every frame of its clip. Only then does its embedding equal the clip's, but for rounding."""
+        return int(self.frame_numbers[-1]) == len(self.frame_numbers) - 1
+
     @cached_property
     def packed(self) -> bytes:
         """The bytes that `unpack` reads. Each coordinate is at most half a millimetre beside what it was."""

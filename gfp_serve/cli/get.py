@@ -85,7 +85,7 @@ def _values(item: Item) -> dict[str, object]:
 def _row(item: Item) -> tuple[str, ...]:
     attributes = ", ".join(
         f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
-        for name, value in item.attributes.items()
+        for name, value in sorted(item.attributes.items())
     )
     source, motion = item.source, item.motion
     times = ("", "") if source is None or source.end_s == 0 else (f"{source.start_s:.2f}", f"{source.end_s:.2f}")

@@ -1,5 +1,6 @@
 """The small copy of a clip: what it keeps, to the millimetre, and what it refuses."""
 
+import base64
 import struct
 import tracemalloc
 import zlib
@@ -96,6 +97,13 @@ def test_bytes_that_would_become_gigabytes_take_no_memory() -> None:
         assert tracemalloc.get_traced_memory()[1] < 2**21
     finally:
         tracemalloc.stop()
+
+
+def test_the_largest_motion_fits_into_a_text_of_milvus() -> None:
+    random = np.random.default_rng(0)
+    positions = random.uniform(-MOST_M, MOST_M, (MOST_FRAMES, MOST_BODIES, JOINTS, 3)).astype(np.float32)
+    numbers = np.sort(random.choice(MOST_FRAME_NUMBER, MOST_FRAMES, replace=False)).astype(np.int64)
+    assert len(base64.b64encode(KeptMotion(positions, numbers, 29.97).packed)) <= 65_535
 
 
 def test_a_later_format_is_refused_by_its_number() -> None:

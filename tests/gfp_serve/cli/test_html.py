@@ -171,7 +171,7 @@ def test_stored_items_are_shown_with_all_that_is_known_of_them(get):
     said = get("people/c2", "day/c4@8-24", code=1).stderr
     assert "day/c4@8-24" in said  # which is in another gallery
     row = get("day/c4@8-24", "--gallery", "days").stdout.splitlines()[1]
-    assert " ".join(row.split()) == "day/c4@8-24 subject unknown, camera 0 day/c4 0.80 2.40 16 of 16 frames"
+    assert " ".join(row.split()) == "day/c4@8-24 camera 0, subject unknown day/c4 0.80 2.40 16 of 16 frames"
     values = json.loads(get("people/c2", "--json").stdout)
     assert (values["id"], values["label"], values["source"]) == ("people/c2", "wave", None)
     assert values["motion"] == {"frame_numbers": list(range(9)), "fps": 10.0, "num_bodies": 1}

@@ -4,6 +4,8 @@ import json
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -208,6 +210,15 @@ def test_snapshots_hold_the_motions_and_are_refused_when_these_were_altered(fold
     assert all_are_kept(kept_in(tmp_path / "new" / "default"))
     change(file, "DROP TABLE motions")
     with pytest.raises(GalleryError):
+        verify_snapshot(file)
+
+
+def test_a_snapshot_that_says_to_keep_more_motions_than_items_is_refused(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "snapshot.sqlite"
+    row = replace(create_snapshot(folder, file), num_motions=13).row()
+    change(file, "DELETE FROM gallery", (f"INSERT INTO gallery VALUES ({', '.join('?' * len(row))})", row))
+    file.with_name(f"{file.name}.sha256").write_text(f"{sha256(file.read_bytes()).hexdigest()}  {file.name}\n")
+    with pytest.raises(GalleryError, match="the row that says what it is was altered"):
         verify_snapshot(file)
 
 
