@@ -40,9 +40,10 @@ def get(
     connect: Connect,
     as_json: bool,
 ) -> None:
-    """Show stored items by id: label, attributes, where they came from, and whether their motion is kept.
+    """Show stored items by id, and what they look like.
 
-    With --json the vectors are printed too.
+    The table has label, attributes, where an item was cut from, and how many frames of its clip the gallery keeps. With
+    --json the vectors are printed too.
     """
     if html is not None and html.suffix not in (".html", ".htm"):
         raise click.BadParameter(f"{html} must end in .html.", param_hint="--html")
