@@ -23,6 +23,9 @@ MAX_THREADS = 1024
 MAX_DRAIN_S = 86_400
 MAX_SNAPSHOT_H = 24 * 366
 
+# Motions of this many items come to about 400 MB.
+AUTO_MOTION_ITEMS = 100_000
+
 
 def shipped_bundles() -> list[str]:
     """The names of the bundles that come with the package."""
@@ -98,6 +101,11 @@ class ServeConfig:
         None,
         "Folder that keeps the galleries, which is made if it does not exist, or milvus://HOST:PORT/PREFIX. {encoder} "
         "in it stands for the encoder's digest. Without it, items are lost when the server exits.",
+    )
+    keep_motion: Literal["auto", "on", "off"] = setting(
+        "auto",
+        "Whether a gallery keeps a small copy of the motion of each clip that is added, to look at: about 4 kB for a "
+        f"body. auto keeps it in galleries in a folder, while they have fewer than {AUTO_MOTION_ITEMS:,} items.",
     )
     gallery_device: Literal["cpu", "cuda"] = setting(
         "cpu", "Where galleries in a folder are searched. With cuda, the server does not start without a GPU."

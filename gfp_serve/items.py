@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from gfp_serve.errors import InvalidRequestError, quoted
+from gfp_serve.kept_motion import KeptMotion, check_motion
 
 MAX_ID_LENGTH = 256
 MAX_RECORDING_LENGTH = 256
@@ -66,6 +67,7 @@ class Description:
     `index_kind` is what was asked for. `serving_kind` is what searches use now: it differs while an index is built, and
     is never "auto". `unsuited_kind` is a kind of index that was made but misses too much among these items, so that
     searches compare with all of them; None if there was none. `num_bytes` is the memory that vectors and index take.
+    `num_motions` is the number of items of which the gallery keeps the motion.
     """
 
     encoder_digest: str
@@ -79,17 +81,22 @@ class Description:
     num_bytes: int
     durable: bool
     unsuited_kind: IndexKind | None = None
+    num_motions: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Item:
-    """A labelled embedding. The client chooses the id, which has 1 to 256 characters. The label "" means no label."""
+    """A labelled embedding. The client chooses the id, which has 1 to 256 characters. The label "" means no label.
+
+    `motion` is a small copy of the clip that it was made from. Only what asks for it gets it.
+    """
 
     id: str
     vector: Float32[np.ndarray, " embedding_size"]
     label: str = ""
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
     source: Source | None = None
+    motion: KeptMotion | None = None
 
 
 class Neighbour(NamedTuple):
@@ -108,7 +115,8 @@ class Neighbour(NamedTuple):
 def check_item(item: Item) -> None:
     """Raise `InvalidRequestError` for an item that cannot be stored, found again and sent. The vector is not checked.
 
-    Id, label, attributes and source are text that UTF-8 can encode, of at most `MAX_ITEM_BYTES` together.
+    Id, label, attributes and source are text that UTF-8 can encode, of at most `MAX_ITEM_BYTES` together. The motion is
+    one that `check_motion` takes.
     """
     if not (is_text(item.id) and 1 <= len(item.id) <= MAX_ID_LENGTH):
         if not is_text(item.id):
@@ -122,6 +130,8 @@ def check_item(item: Item) -> None:
     check_attributes(item.id, item.attributes)
     if item.source is not None:
         check_source(item.source)
+    if item.motion is not None:
+        check_motion(item.motion)
     size = _num_bytes(item)
     if size > MAX_ITEM_BYTES:
         raise InvalidRequestError(

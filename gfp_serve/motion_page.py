@@ -60,9 +60,9 @@ class MotionPanel:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class MotionRow:
-    """A query and its neighbours, nearest first."""
+    """A query and its neighbours, nearest first. Without a query, panels that stand side by side."""
 
-    query: MotionPanel
+    query: MotionPanel | None
     neighbours: Sequence[MotionPanel]
 
 
@@ -82,13 +82,15 @@ def motion_page(rows: Sequence[MotionRow], *, title: str, note: str = "") -> str
 
     Raises `InvalidSkeletonError` for a sequence that is not one of its layout.
     """
-    panels = [panel for row in rows for panel in (row.query, *row.neighbours)]
+    panels = [panel for row in rows for panel in (row.query, *row.neighbours) if panel is not None]
     motions = list(dict.fromkeys(panel.motion for panel in panels if panel.motion is not None))
     seen = {motion: body for motion in motions if (body := _seen(motion)).size}
     layouts = list(dict.fromkeys(motion.layout for motion in seen))
     places = {motion: place for place, motion in enumerate(seen)}
 
-    def plain(panel: MotionPanel) -> dict[str, Any]:
+    def plain(panel: MotionPanel | None) -> dict[str, Any] | None:
+        if panel is None:
+            return None
         missing = panel.missing or ("" if panel.motion in places else "Nobody is seen in this clip.")
         return {
             "title": panel.title,

@@ -1,14 +1,15 @@
 """The page of a search: each query beside the motion of what was found for it.
 
-A server keeps no motion. What an item looks like is read from the recording that it was made from, which its id names:
-`gfp add` gives FILE/CLIP to a clip, and FILE/CLIP@FIRST-END to a window of one. FILE is an end of the file's path (see
-`gfp_serve.formats.file_names`), so it is found in whatever folder the file is now.
+What an item looks like is read from the recording that it was made from, which its id names: `gfp add` gives FILE/CLIP
+to a clip, and FILE/CLIP@FIRST-END to a window of one. FILE is an end of the file's path (see
+`gfp_serve.formats.file_names`), so it is found in whatever folder the file is now. Where it is not found, the page
+shows the small copy that the gallery may keep.
 """
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from gfp_serve.formats import Clip, Remark, find_named_files, read_clips
 from gfp_serve.formats.file_names import ends_of
 from gfp_serve.items import Neighbour, Source
 from gfp_serve.joint_map import JointMap
+from gfp_serve.kept_motion import LAYOUT, KeptMotion
 from gfp_serve.moments import Moment
 from gfp_serve.motion_page import Motion, MotionPanel, MotionRow, write_motion_page
 from gfp_serve.skeleton import check_sequence
@@ -28,6 +30,9 @@ MAX_QUERIES, MAX_NEIGHBOURS = 12, 12
 
 _WINDOW = re.compile(r"(.+)@(\d{1,9})-(\d{1,9})", flags=re.DOTALL)
 
+
+# Frames a second of a copy whose clip's are not known, as most cameras have.
+_USUAL_FPS = 30.0
 
 # A clip that is embedded twice is at least this similar to itself; other settings of reading change it a little.
 _SAME_MOTION = 0.97
@@ -49,7 +54,8 @@ class WrittenPage:
     num_queries: int  # that were added
     num_bytes: int
     num_neighbours: int  # different items or moments
-    num_without_motion: int  # neighbours whose recording was not found
+    num_without_motion: int  # neighbours whose recording was not found, and of which the gallery keeps no copy
+    num_copies: int  # neighbours that are shown by the gallery's copy
 
 
 @dataclass
@@ -74,30 +80,53 @@ class NeighbourPage:
         joint_map: JointMap | None = None,
         *,
         of_queries: Iterable[Path] = (),
+        kept: Callable[[Sequence[str]], Mapping[str, KeptMotion]] = lambda _: {},
     ) -> WrittenPage:
         """Write the page, with motion from `recordings` (files and folders) of these conventions.
 
         Where these do not have it, it is that of the files `of_queries`, unless what was found shows that items of
         that name were made from other files. A damaged recording is left out, and `report` is called with the reason.
+        `kept` gives the gallery's copies of items, by id, for those whose recording is nowhere.
         """
         origins = {_origin(answer) for _, _, found in self._rows for answer in found}
         queries = {name: _motion(clip, clip.sequence) for name, clip, _ in self._rows}
-        motions = find_motions(origins, _files(recordings), report, conventions, joint_map)
+        motions = find_motions(origins, named_files(recordings), report, conventions, joint_map)
         namesakes = self._namesakes()
         mine = {origin for origin in origins - motions.keys() if _file_of(origin) not in namesakes}
         motions |= {origin: queries[origin.id] for origin in mine if origin.id in queries}
-        motions |= find_motions(mine - motions.keys(), _files(of_queries), report, conventions, joint_map)
+        motions |= find_motions(mine - motions.keys(), named_files(of_queries), report, conventions, joint_map)
+        copies = self._copies(origins - motions.keys(), kept)
+        motions |= {origin: copy.motion for origin, copy in copies.items()}
+        remarks = {origin: copy.remark for origin, copy in copies.items()}
         rows = [
             MotionRow(
                 query=MotionPanel(title=clip.label or "", subtitle=name, motion=queries[name]),
-                neighbours=[found_panel(answer, clip.label, motions.get(_origin(answer))) for answer in found],
+                neighbours=[
+                    found_panel(answer, clip.label, motions.get(_origin(answer)), remarks.get(_origin(answer), ""))
+                    for answer in found
+                ],
             )
             for name, clip, found in self._rows
         ]
         num_shown, num_queries = len(rows), self.num_queries
         note = f"This page shows {num_shown} of {num_queries} queries." if num_shown < num_queries else ""
         num_bytes = write_motion_page(path, rows, title="Queries and what is nearest to them", note=note)
-        return WrittenPage(num_shown, num_queries, num_bytes, len(origins), len(origins - motions.keys()))
+        num_without = len(origins - motions.keys())
+        return WrittenPage(num_shown, num_queries, num_bytes, len(origins), num_without, len(copies))
+
+    def _copies(
+        self, origins: set[Origin], kept: Callable[[Sequence[str]], Mapping[str, KeptMotion]]
+    ) -> dict[Origin, "ShownCopy"]:
+        """The gallery's copies of what has one of these origins; of a moment, that of its nearest item."""
+        answers = {_origin(answer): answer for _, _, found in self._rows for answer in found}
+        items = {origin: _item_of(answers[origin]) for origin in origins}
+        motions = kept(sorted(set(items.values()))) if items else {}
+        copies = {}
+        for origin, id in items.items():
+            if id in motions and (copy := shown_copy(motions[id])) is not None:
+                is_part = isinstance(answer := answers[origin], Moment) and len(answer.ids) > 1
+                copies[origin] = replace(copy, remark=f"{copy.remark}, of its nearest window") if is_part else copy
+        return copies
 
     def _namesakes(self) -> set[str]:
         """FILEs of queries whose items were made from other files: a query is not like the item that has its name."""
@@ -111,14 +140,45 @@ class NeighbourPage:
         return {name.rpartition("/")[0] for name, _, _ in self._rows if name in ids - like_itself}
 
 
-def found_panel(answer: Neighbour | Moment, query_label: str | None, motion: Motion | None) -> MotionPanel:
-    """The panel of a neighbour or moment, marked as right or wrong where both it and the query have a label."""
+def _item_of(answer: Neighbour | Moment) -> str:
+    return answer.id if isinstance(answer, Neighbour) else answer.ids[0]
+
+
+@dataclass(frozen=True, slots=True)
+class ShownCopy:
+    """A gallery's copy of a motion as a page shows it, and what the page says about it."""
+
+    motion: Motion
+    remark: str
+
+
+def shown_copy(kept: KeptMotion) -> ShownCopy | None:
+    """The copy as a page shows it; None for one that a page cannot draw, because it lies too far out."""
+    try:
+        sequence = check_sequence(kept.positions, LAYOUT)
+    except InvalidSkeletonError:
+        return None
+    num_frames = int(kept.frame_numbers[-1]) + 1  # of the clip: its last frame is always in the copy
+    remark = f"the gallery's copy, {len(sequence)} of {num_frames} frames"
+    if kept.fps is None:
+        remark += ", speed not known"
+    fps = (kept.fps or _USUAL_FPS) * len(sequence) / num_frames
+    return ShownCopy(Motion(sequence=sequence, layout=LAYOUT, fps=fps), remark)
+
+
+def found_panel(
+    answer: Neighbour | Moment, query_label: str | None, motion: Motion | None, remark: str = ""
+) -> MotionPanel:
+    """The panel of a neighbour or moment, marked as right or wrong where both it and the query have a label.
+
+    `remark` says where the motion is from, if that is not the recording.
+    """
     right = answer.label == query_label if answer.label and query_label else None
     return MotionPanel(
         title=answer.label,
-        subtitle=_name(answer),
+        subtitle=f"{_name(answer)} · {remark}" if remark else _name(answer),
         motion=motion,
-        missing="" if motion else _advice(_origin(answer)),
+        missing="" if motion else advice_about(_origin(answer)),
         similarity=answer.similarity,
         right=right,
         verdict="" if right is None else "same class" if right else "another class",
@@ -175,7 +235,8 @@ def find_motions(
     return {origin: motion for origin, (_, motion) in found.items()}
 
 
-def _files(places: Iterable[Path]) -> list[Path]:
+def named_files(places: Iterable[Path]) -> list[Path]:
+    """The files at these places, which are files and folders."""
     places = list(places)
     return [file.path for file in find_named_files(places)] if places else []
 
@@ -233,8 +294,15 @@ def _name(answer: Neighbour | Moment) -> str:
     return f"{source.recording}, {source.start_s:.2f} to {source.end_s:.2f} s"
 
 
-def _advice(origin: Origin) -> str:
+def advice_about(origin: Origin) -> str:
+    """What to do about an origin whose motion was not found."""
     file = _file_of(origin)
     if not file:
-        return "Its recording is not known: neither its id nor its source is FILE/CLIP, as gfp add writes them."
-    return f"Its recording {file!r} was not found. Give the file or its folder: --recordings FILE_OR_FOLDER."
+        return (
+            "Its recording is not known: neither its id nor its source is FILE/CLIP, as gfp add writes them. The "
+            "gallery keeps no copy of its motion either."
+        )
+    return (
+        f"Its recording {file!r} was not found, and the gallery keeps no copy of its motion. Give the file or its "
+        f"folder: --recordings FILE_OR_FOLDER."
+    )

@@ -12,14 +12,17 @@ from gfp_serve.cli.add import add, remove
 from gfp_serve.cli.arguments import PATH, Connect, searches, talks_to_server, votes
 from gfp_serve.cli.clips import ClipChoice, answered_clips, reads_clips, skipped
 from gfp_serve.cli.gallery import gallery
+from gfp_serve.cli.get import get
 from gfp_serve.cli.hints import NOTHING_FOUND, SearchHint
 from gfp_serve.cli.options import Group
 from gfp_serve.cli.printing import Listing, plain, print_facts, print_json, print_result, say
 from gfp_serve.cli.progress import warn
-from gfp_serve.client import Classification, Moment
+from gfp_serve.client import Classification, Client, Moment
 from gfp_serve.client.recordings import RecordedClip
+from gfp_serve.errors import ItemNotFoundError
 from gfp_serve.files import written_whole
 from gfp_serve.items import DEFAULT_TOP_K, Neighbour
+from gfp_serve.kept_motion import KeptMotion
 from gfp_serve.neighbour_page import MAX_NEIGHBOURS, MAX_QUERIES, NeighbourPage, WrittenPage
 
 
@@ -33,7 +36,7 @@ def gfp() -> None:
     """
 
 
-for each in (add, remove, gallery):
+for each in (add, get, remove, gallery):
     gfp.add_command(each)
 
 
@@ -92,8 +95,8 @@ def embed(clips: ClipChoice, out: Path | None, connect: Connect, as_json: bool) 
     metavar="FILE_OR_FOLDER",
     multiple=True,
     type=click.Path(path_type=Path, exists=True),
-    help="Where --html finds the motion of neighbours, which the server does not keep: the recordings that were added, "
-    "if they are not among FILE. May be given several times.",
+    help="Where --html finds the motion of neighbours: the recordings that were added, if they are not among FILE. "
+    "Without them it shows the small copies that the gallery keeps. May be given several times.",
 )
 @searches
 @talks_to_server
@@ -133,10 +136,23 @@ def search(
             answers.add({"clip": recorded.id, key: plain(found)}, rows)
             hint.add(recorded, found)
         hint.show(client)
-    answers.print_table()
-    if html is not None:
-        written = page.write(html, recordings, skipped, clips.conventions, clips.joint_map, of_queries=clips.files)
-        say(_about_page(html, written), err=as_json)
+        answers.print_table()
+        if html is not None:
+            written = page.write(
+                *(html, recordings, skipped, clips.conventions, clips.joint_map),
+                of_queries=clips.files,
+                kept=lambda ids: _kept_motions(client, ids, scope["gallery"]),
+            )
+            say(_about_page(html, written), err=as_json)
+
+
+def _kept_motions(client: Client, ids: Sequence[str], gallery: str) -> dict[str, KeptMotion]:
+    """The copies that the gallery keeps of these items."""
+    try:
+        items = client.get(ids, gallery=gallery, with_motions=True)
+    except ItemNotFoundError:  # somebody removed one a moment ago
+        return {}
+    return {item.id: item.motion for item in items if item.motion is not None}
 
 
 def _where(answer: Neighbour | Moment) -> tuple[str, ...]:
@@ -149,6 +165,8 @@ def _about_page(path: Path, written: WrittenPage) -> str:
     if written.num_shown < written.num_queries:
         shown = f"{written.num_shown} of {shown}"
     said = f"{path} shows {shown} and what is nearest ({written.num_bytes / 1e3:.0f} kB)."
+    if written.num_copies:
+        said += f" {written.num_copies} of {written.num_neighbours} neighbours are the gallery's copies."
     if written.num_without_motion:
         said += (
             f" No recording was found for {written.num_without_motion} of {written.num_neighbours} neighbours: "

@@ -184,6 +184,8 @@ def _print_lost(findings: "Findings") -> None:
         say(f"Item {id!r} is lost.")
     if unnamed := findings.num_lost - len(findings.lost):
         say(f"{num_items(unnamed)} more are lost, and their ids too.")
+    if findings.num_motions_lost:
+        say(f"The motions of {num_items(findings.num_motions_lost)} are lost.")
     if findings.num_too_many:
         say(
             f"{num_items(findings.num_too_many)} more than expected were found; they may be ones that were deleted "
@@ -201,5 +203,6 @@ def values_of(findings: "Findings") -> dict[str, object]:
         "cleared": {id: list(parts) for id, parts in findings.cleared},
         "lost": findings.num_lost,
         "lost_ids": findings.lost,
+        "lost_motions": findings.num_motions_lost,
         "too_many": findings.num_too_many,
     }

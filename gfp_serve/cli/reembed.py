@@ -1,6 +1,7 @@
 """The command `gfp gallery reembed`: a gallery for another encoder, from the recordings that an old one was made of."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import click
@@ -26,7 +27,7 @@ _NAMED = 20
 
 @click.command(cls=Command)
 @click.argument("source", metavar="FOLDER|SNAPSHOT.sqlite", type=PATH)
-@click.argument("files", metavar="RECORDING...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", metavar="[RECORDING]...", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--gallery", metavar="NAME", default=DEFAULT_GALLERY, show_default=True, help="The old gallery.")
 @click.option("--into", metavar="NEW", help="The gallery to fill; by default the one of the same name.")
 @options_from(Conventions, into="conventions")
@@ -48,8 +49,10 @@ def reembed(
     may go on. Each of its items is embedded again by the server at --address, which has the new bundle. That server
     makes the gallery NEW if it does not exist. Ids, labels, attributes and times stay the same.
 
-    The recordings are those that the items were added from; they may have moved. Items whose recording is not found are
-    named. The same command continues what was interrupted, and brings what was changed in the old gallery since.
+    The recordings are those that the items were added from; they may have moved. Where one is not found, the copy that
+    the old gallery keeps of the motion is used, if it has every frame, as it has of clips of at most 64 frames. The
+    others are named. The same command continues what was interrupted, and brings what was changed in the old gallery
+    since.
     """
     from gfp_serve.gallery.care.stored_items import opened_items
 
@@ -63,7 +66,11 @@ def reembed(
             )
         _make_if_missing(client, into, old.state.index_kind)
         job = Reembedding(
-            client, old.sources(), old.get, files, conventions=conventions, joint_map=joint_map, report=skipped
+            *(client, old.sources(), old.get, files),
+            get_with_motions=partial(old.get, with_motions=True),
+            conventions=conventions,
+            joint_map=joint_map,
+            report=skipped,
         )
         bar = bars.add("reembed", "items", job.num_items, line_every_s=_LINE_EVERY_S)
         with muted():  # who added the clips heard the warnings about them
@@ -76,6 +83,7 @@ def reembed(
                 "items": job.num_items,
                 "embedded": done.num_embedded,
                 "present": done.num_present,
+                "from_copies": done.num_from_copies,
                 "refused": done.refused,
                 "missing": dict(done.missing),
             }
@@ -104,6 +112,8 @@ def _say(done: Reembedded, num_old: int, gallery: str, into: str) -> None:
     there = done.num_embedded + done.num_present
     said = f"{there:,} of the {num_items(num_old)} of {gallery} are in {into}: {done.num_embedded:,} were embedded now"
     say(f"{said}{f', {done.num_present:,} were there already' if done.num_present else ''}.")
+    if done.num_from_copies:
+        say(f"Of {num_items(done.num_from_copies)} the recording was not found, and the gallery's copy was embedded.")
     if done.missing:
         say(f"The recordings of {num_items(done.missing.total())} were not found among those that were named.")
     if done.refused:

@@ -295,13 +295,15 @@ class AsyncClient:
         """
         return await self._run(self._conversation.delete(ids, gallery))
 
-    async def get(self, ids: Sequence[str], *, gallery: str = "") -> list[Item]:
+    async def get(self, ids: Sequence[str], *, gallery: str = "", with_motions: bool = False) -> list[Item]:
         """Get stored items by id, in the order of the ids.
 
-        Returns items with their vectors, float32 [embedding_size] of length 1. Raises `GalleryNotFoundError`, and
-        `ItemNotFoundError`, which names the ids that no item has.
+        Returns items with their vectors, float32 [embedding_size] of length 1. With `with_motions`, they come with
+        their `motion` too, a small copy of the clip, where the gallery keeps one; otherwise it is None. An item that
+        is sent back without its motion loses it. Raises `GalleryNotFoundError`, and `ItemNotFoundError`, which names
+        the ids that no item has.
         """
-        return await self._run(self._conversation.get(ids, gallery))
+        return await self._run(self._conversation.get(ids, gallery, with_motions=with_motions))
 
     async def create_gallery(self, name: str, index_kind: IndexKind = "auto") -> Description:
         """Make an empty gallery for the server's encoder.

@@ -16,11 +16,12 @@ from grpc_health.v1 import health_pb2
 from jaxtyping import Float32
 
 from gfp_serve.client.snapshot_download import SnapshotDownload
-from gfp_serve.config import Limits
+from gfp_serve.config import MAX_COUNT, Limits
 from gfp_serve.conventions import Conventions
 from gfp_serve.errors import GfpError, InvalidRequestError, check_type, in_field
 from gfp_serve.filters import Filter
 from gfp_serve.items import DEFAULT_GALLERY, Attribute, Description, Effort, IndexKind, Item, Neighbour, Source
+from gfp_serve.kept_motion import KeptMotion, check_fps
 from gfp_serve.layouts import LAYOUTS, Layout, layout_named
 from gfp_serve.moments import Moment
 from gfp_serve.skeleton import check_image_joints, check_sequence, check_shape
@@ -52,6 +53,9 @@ _ENVELOPE_BYTES = 1024
 # Bytes that an entry of a list needs beside its content: tag and length.
 _ENTRY_BYTES = 16
 
+# Bytes that an item with the largest motion needs in a reply, beside its texts.
+_MOTION_BYTES = 2**16
+
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)
 
@@ -82,6 +86,7 @@ class ClipItem:
     layout: str | Layout = "ntu25"
     source: Source | None = None
     conventions: Conventions = Conventions()  # noqa: RUF009  (it cannot be changed)  how the coordinates are meant
+    fps: float | None = None  # frames a second, for the times of a motion that is kept; None = not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,13 +254,15 @@ class Conversation:
             num_deleted += reply.num_deleted
         return num_deleted
 
-    def get(self, ids: Sequence[str], gallery: str) -> Generator[Call, Any, list[Item]]:
+    def get(self, ids: Sequence[str], gallery: str, *, with_motions: bool = False) -> Generator[Call, Any, list[Item]]:
         info = yield from self.meet()
         items = []
-        for part in _split_ids(ids, info.limits):
+        most = info.limits.max_message_bytes // _MOTION_BYTES if with_motions else info.limits.max_sequences
+        for part in _split_ids(ids, info.limits, max(1, most)):
             request = gallery_pb2.GetRequest(
                 ids=part,
                 with_embeddings=True,
+                with_motions=with_motions,
                 expected_encoder_digest=info.encoder_digest,
                 gallery=sendable_name(gallery),
             )
@@ -405,7 +412,8 @@ def _split(field: str, messages: Iterable[M], limits: Limits) -> Iterator[tuple[
         yield start, part
 
 
-def _split_ids(ids: Sequence[str], limits: Limits) -> Iterator[Sequence[str]]:
+def _split_ids(ids: Sequence[str], limits: Limits, most: int = MAX_COUNT) -> Iterator[Sequence[str]]:
+    """Parts of a list of ids that the server takes in one request, of at most `most` ids."""
     if isinstance(ids, str):
         with in_field("ids"):
             raise InvalidRequestError(f"it is the text {ids!r}; give a list of ids, even for one.")
@@ -414,8 +422,9 @@ def _split_ids(ids: Sequence[str], limits: Limits) -> Iterator[Sequence[str]]:
     for number, id in enumerate(ids):
         with in_field(f"ids[{number}]"):
             _check_text("it", id)
-    for start in range(0, len(ids), limits.max_sequences):
-        yield ids[start : start + limits.max_sequences]
+    step = min(limits.max_sequences, most)
+    for start in range(0, len(ids), step):
+        yield ids[start : start + step]
 
 
 def _check_text(name: str, value: str) -> None:
@@ -493,10 +502,16 @@ def _write_item(item: Item | ClipItem) -> gallery_pb2.Item:
         item.attributes, Mapping, "give a dict of texts, numbers, booleans and lists of texts", name="attributes"
     )
     check_type(item.source, (Source, NoneType), "give a Source, or None for all of a recording", name="the source")
-    vector = item.vector if isinstance(item, Item) else None
-    message = write_item(item.id, item.label, item.attributes, item.source, vector)
+    vector = motion = None
+    if isinstance(item, Item):
+        vector, motion = item.vector, item.motion
+        check_type(motion, (KeptMotion, NoneType), "give a KeptMotion, or None", name="the motion")
+    message = write_item(item.id, item.label, item.attributes, item.source, vector, motion)
     if isinstance(item, ClipItem):
+        check_type(item.fps, (int, float, NoneType), "give frames a second, or None if not known", name="fps")
+        check_fps(item.fps)
         message.sequence.CopyFrom(_write_sequence(item.sequence, item.layout, item.conventions))
+        message.sequence.fps = item.fps or 0.0
     return message
 
 

@@ -23,6 +23,7 @@ from gfp_serve.formats.folder_labels import label_files
 from gfp_serve.formats.remark import Remarks
 from gfp_serve.items import Attribute, Source
 from gfp_serve.joint_map import JointMap
+from gfp_serve.kept_motion import MOST_FPS
 from gfp_serve.layouts import LAYOUTS, Layout, needed_joints
 from gfp_serve.lost_joints import lost_as_nan
 from gfp_serve.preprocess import MODEL_LAYOUT
@@ -54,7 +55,9 @@ class RecordedClip:
         attributes: dict[str, Attribute] = {"subject": clip.subject, "camera": clip.camera}
         if clip.description:
             attributes["description"] = clip.description
-        return ClipItem(self.id, self.sequence, clip.label or "", attributes, self.layout, self.source)
+        return ClipItem(
+            *(self.id, self.sequence, clip.label or "", attributes, self.layout, self.source), fps=usable_fps(clip)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +218,11 @@ def _cut(whole: _Part, windows: WindowPlan, problems: _Problems) -> Iterator[_Pa
 
 def _recorded(file: Path, part: _Part) -> RecordedClip:
     return RecordedClip(part.id, file, part.clip, *as_sent(part.clip), part.source, part.num_new_bytes)
+
+
+def usable_fps(clip: Clip) -> float | None:
+    """The frames a second of a clip, or None where a file says what cannot be."""
+    return clip.fps if 0 < clip.fps <= MOST_FPS else None
 
 
 def as_sent(clip: Clip) -> tuple[Float32[np.ndarray, "frames bodies joints 3"], Layout]:

@@ -2,7 +2,8 @@
 
 Vectors of two encoders cannot be compared, so the recordings must be there. An item's source names its recording
 FILE/CLIP, as `gfp add` calls it; an item without a source is itself called after it. FILE is an end of the file's path
-(see `gfp_serve.formats.file_names`), so the file may have moved.
+(see `gfp_serve.formats.file_names`), so the file may have moved. Of a recording that is not found, the copy of the
+motion does that the old gallery may keep, if it has every frame of its clip.
 """
 
 import dataclasses
@@ -13,9 +14,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from gfp_serve.client.blocking import Client
 from gfp_serve.client.conversation import ClipItem
-from gfp_serve.client.recordings import CLIPS_PER_REQUEST, RecordedClip, Refused, answered_in_batches, as_sent
+from gfp_serve.client.recordings import (
+    CLIPS_PER_REQUEST,
+    RecordedClip,
+    Refused,
+    answered_in_batches,
+    as_sent,
+    usable_fps,
+)
 from gfp_serve.conventions import Conventions
 from gfp_serve.errors import DamagedFileError, InvalidSkeletonError, ItemNotFoundError
 from gfp_serve.formats import Clip, NamedFile, Remark, find_named_files, read_clips
@@ -23,6 +33,7 @@ from gfp_serve.formats.file_names import ends_of
 from gfp_serve.formats.remark import Remarks
 from gfp_serve.items import Item, Source
 from gfp_serve.joint_map import JointMap
+from gfp_serve.kept_motion import LAYOUT
 
 _WINDOW = re.compile(r"(.+)@(\d{1,9})-(\d{1,9})", flags=re.DOTALL)
 
@@ -33,6 +44,7 @@ class Reembedded:
 
     num_embedded: int = 0
     num_present: int = 0  # that the new gallery had already
+    num_from_copies: int = 0  # of those embedded, the ones whose recording was not found
     refused: list[str] = field(default_factory=list)  # ids of items whose clips the server does not take
     missing: Counter[str] = field(default_factory=Counter)  # how many items each recording has that was not found
 
@@ -71,15 +83,18 @@ class _OldClip(RecordedClip):
     def as_item(self) -> ClipItem:
         """The new item: only its vector differs."""
         old = self.old
-        return ClipItem(self.id, self.sequence, old.label, old.attributes, self.layout, old.source)
+        return ClipItem(
+            *(self.id, self.sequence, old.label, old.attributes, self.layout, old.source), fps=usable_fps(self.clip)
+        )
 
 
 class Reembedding:
     """Embeds the items of an old gallery again, with the encoder that `client`'s server has.
 
     `origins` are those of all its items, `get` gives the items themselves, as they are now, by id: one that was removed
-    meanwhile is left out. `paths` are files and folders of recordings. `report` is told what is left out, and why.
-    Raises `DamagedFileError` for a path that has no recordings.
+    meanwhile is left out. `get_with_motions` gives them with the motions that the old gallery keeps. `paths` are files
+    and folders of recordings. `report` is told what is left out, and why. Raises `DamagedFileError` for a path that has
+    no recordings.
     """
 
     def __init__(
@@ -89,6 +104,7 @@ class Reembedding:
         get: Callable[[Sequence[str]], Mapping[str, Item]],
         paths: Iterable[Path],
         *,
+        get_with_motions: Callable[[Sequence[str]], Mapping[str, Item]] = lambda _: {},
         conventions: Conventions = Conventions(),  # noqa: B008  (it cannot be changed)
         joint_map: JointMap | None = None,
         report: Callable[[str], None] = lambda _: None,
@@ -97,15 +113,17 @@ class Reembedding:
         self.remarks = Remarks()  # how files were read
         self.num_items = 0
         self._client = client
-        self._get = get
+        self._get, self._get_with_motions = get, get_with_motions
         self._conventions, self._joint_map = conventions, joint_map
         self._report = report
+        self._missing: list[Origin] = []
         self._wanted: dict[str, list[Origin]] = defaultdict(list)  # by recording
         for id, source in origins:
             origin = Origin(id, source)
             self._wanted[origin.recording].append(origin)
             self.num_items += 1
-        self._plan = self._found_in(find_named_files(paths))
+        paths = list(paths)
+        self._plan = self._found_in(find_named_files(paths) if paths else [])
 
     def run(self, gallery: str, *, advance: Callable[[int], None] = lambda _: None) -> Reembedded:
         """Fill this gallery of the server. `advance` is told how many more of `num_items` are done.
@@ -130,6 +148,12 @@ class Reembedding:
             else:
                 self.done.num_embedded += 1
             advance(1)
+        for clip, answer in answered_in_batches(self._copies(gallery), send, clips_per_request):
+            if isinstance(answer, Refused):
+                self._refuse(clip.id, answer.reason)
+            else:
+                self.done.num_embedded += 1
+                self.done.num_from_copies += 1
         return self.done
 
     def _found_in(self, files: Sequence[NamedFile]) -> dict[Path, dict[str, list[Origin]]]:
@@ -156,6 +180,7 @@ class Reembedding:
                 plan[path][clip] = origins
             else:
                 self.done.missing[recording] += len(origins)
+                self._missing += origins
         return {path: clips for path, clips in plan.items() if clips}
 
     def _leave_out_present(self, gallery: str, advance: Callable[[int], None]) -> None:
@@ -164,18 +189,35 @@ class Reembedding:
         present: set[str] = set()
         for batch in _in_batches(origins, min(CLIPS_PER_REQUEST, self._client.info().limits.max_sequences)):
             ids = [origin.id for origin in batch]
-            try:
-                new = self._client.get(ids, gallery=gallery)
-            except ItemNotFoundError:
-                continue
-            old = self._get(ids)
-            same = {each.id for each in new if each.id in old and _is_made_of(each, old[each.id])}
+            same = self._present(self._get(ids), gallery)
             present |= same
             advance(len(same))
         self.done.num_present = len(present)
         for path, clips in self._plan.items():
             rest = {clip: [each for each in origins if each.id not in present] for clip, origins in clips.items()}
             self._plan[path] = {clip: origins for clip, origins in rest.items() if origins}
+
+    def _present(self, old: Mapping[str, Item], gallery: str) -> set[str]:
+        """The ids of these items that the new gallery has, if it has all of them."""
+        try:
+            new = self._client.get(list(old), gallery=gallery)
+        except ItemNotFoundError:
+            return set()
+        return {each.id for each in new if _is_made_of(each, old[each.id])}
+
+    def _copies(self, gallery: str) -> Iterator[_OldClip]:
+        """The copies of what was missed, as far as the old gallery keeps whole ones. They are missing no longer."""
+        for some in _in_batches(self._missing, min(CLIPS_PER_REQUEST, self._client.info().limits.max_sequences)):
+            recordings = {origin.id: origin.recording for origin in some}
+            kept = {
+                id: item
+                for id, item in self._get_with_motions(list(recordings)).items()
+                if item.motion is not None and item.motion.is_whole
+            }
+            self.done.missing -= Counter(recordings[id] for id in kept)
+            present = self._present(kept, gallery) if kept else set()
+            self.done.num_present += len(present)
+            yield from (_copied(item) for id, item in kept.items() if id not in present)
 
     def _clips(self, advance: Callable[[int], None]) -> Iterator[_OldClip]:
         for path, wanted in self._plan.items():
@@ -216,6 +258,7 @@ class Reembedding:
     def _miss(self, origins: Sequence[Origin], advance: Callable[[int], None]) -> None:
         for origin in origins:
             self.done.missing[origin.recording] += 1
+        self._missing += origins
         advance(len(origins))
 
     def _refuse(self, id: str, reason: str) -> None:
@@ -230,6 +273,17 @@ class Reembedding:
                 self.remarks.add(path, remark.text)
 
         return told
+
+
+def _copied(item: Item) -> _OldClip:
+    """The copy that is kept of an item's clip, as it is sent."""
+    motion = item.motion
+    if motion is None:
+        raise ValueError(f"{item.id} has no motion")
+    # The first body's mid-spine is 0 0 0 in the first frame, which would count as lost. Cleaning takes the shift back.
+    sequence = motion.positions + np.array([1, 1, 0], dtype=np.float32)
+    clip = Clip(name=item.id, sequence=sequence, layout=LAYOUT, fps=motion.fps or 0.0)
+    return _OldClip(item.id, Path(), clip, sequence, LAYOUT, item.source, 0.0, item)
 
 
 def _in_batches(origins: Sequence[Origin], size: int) -> Iterator[Sequence[Origin]]:

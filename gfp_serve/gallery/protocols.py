@@ -59,7 +59,7 @@ class Gallery(Protocol):
 
         Either all of the items are written or none. When this returns, they are durable and searches find them; no
         search sees only some of them. If several items of one call have the same id, the last one is kept. Vectors are
-        stored at length 1.
+        stored at length 1. An item's motion is kept with it, and is gone when the item is replaced or removed.
 
         Raises `InvalidRequestError` for an item that `check_item` refuses, or whose vector is not valid; its field is
         the place in `items`, such as `items[3]`.
@@ -69,12 +69,18 @@ class Gallery(Protocol):
         """Remove the items with these ids, durably; return how many were removed. Unknown ids are ignored."""
 
     def get(self, ids: Sequence[str]) -> list[Item]:
-        """Return the items with these ids, in this order. Raises `ItemNotFoundError` that names the unknown ids."""
+        """Return the items with these ids, in this order, without their motions.
+
+        Raises `ItemNotFoundError` that names the unknown ids.
+        """
+
+    def get_with_motions(self, ids: Sequence[str]) -> Iterator[Item]:
+        """Do `get`, with kept motions. All is read at once, and each motion is unpacked when its turn comes."""
 
     def label_counts(self, where: Filter | None = None) -> dict[str, int]:
         """Count the items of each label, among those that pass `where`. Items without a label are not counted."""
 
-    def items(self) -> Iterator[Item]:
+    def items(self, *, with_motions: bool = False) -> Iterator[Item]:
         """Yield every item, in the order of the last upserts, as the gallery was when the first item was requested."""
 
     def search(

@@ -26,6 +26,7 @@ from gfp_serve.service.embedder import Embedder
 from gfp_serve.service.embedding import EmbeddingServicer
 from gfp_serve.service.gallery import GalleryServicer
 from gfp_serve.service.metrics import Metrics
+from gfp_serve.service.motion_keeping import MotionKeeping
 from gfp_serve.service.open_inference import OpenInferenceServicer
 from gfp_serve.service.shares import Shares
 from gfp_serve.service.snapshots import SnapshotServicer
@@ -89,7 +90,7 @@ class Deployment:
             ),
             max_bytes=config.max_stream_bytes,
         )
-        self._gallery_service = GalleryServicer(embedder, galleries, turns, searches)
+        self._gallery_service = GalleryServicer(embedder, galleries, turns, searches, MotionKeeping(config.keep_motion))
         self.snapshots = SnapshotServicer(galleries, config.limits)
         registry = _Registry()
         for add, servicer in (

@@ -15,11 +15,12 @@ from gfp_serve.bundle import Manifest
 from gfp_serve.config import Limits
 from gfp_serve.doubts import Doubt, Look, look_at
 from gfp_serve.errors import EncoderMismatchError, GfpError, InvalidRequestError, InvalidSkeletonError, in_field
+from gfp_serve.kept_motion import KeptMotion, motion_of
 from gfp_serve.layouts import Layout
 from gfp_serve.lost_joints import lost_as_nan
 from gfp_serve.preprocess import MAX_BODIES, clean, sample
 from gfp_serve.v1 import embedding_pb2
-from gfp_serve.wire.arrays import check_size, read_sequence
+from gfp_serve.wire.arrays import check_size, read_fps, read_sequence
 
 # Preparing this many takes half a millisecond (four hundred frames of two bodies), which is less than it takes to hand
 # them to a thread and back while the encoder is busy.
@@ -36,6 +37,7 @@ class Embedded:
     vectors: Float32[np.ndarray, "sequences embedding_size"]
     looks: Sequence[Look] = ()
     fields: Sequence[str] = ()
+    motions: Sequence[KeptMotion | None] = ()  # of the sequences, if they were asked for
     further: Sequence[tuple[str, Doubt]] = ()  # doubts from how the sequences were read
     preprocess_s: float = 0.0
     queue_s: float = 0.0
@@ -84,8 +86,12 @@ class Embedder:
                     else f"the request holds none; send 1 to {self.limits.max_sequences}."
                 )
 
-    async def embed(self, messages: Sequence[tuple[str, embedding_pb2.Sequence]], *, caller: str) -> Embedded:
+    async def embed(
+        self, messages: Sequence[tuple[str, embedding_pb2.Sequence]], *, caller: str, with_motions: bool = False
+    ) -> Embedded:
         """Embeddings of the sequences, in order; each sequence comes with its field in the request, for errors.
+
+        With motions, there is one for each sequence, or None for a sequence of which none can be kept.
 
         Raises `InvalidSkeletonError` or `InvalidRequestError` for the first that cannot be used, `OverloadedError`, and
         `ClosedError`. Sequences of cancelled calls are not encoded.
@@ -98,7 +104,8 @@ class Embedder:
         sequences: list[tuple[str, Float32[np.ndarray, "_frames _bodies _joints 3"], Layout]] = []
         further: list[tuple[str, Doubt]] = []
         await self._do(_reading(messages, self.limits, sequences, further), is_long=is_long, caller=caller)
-        return replace(await self._embed(sequences, caller), further=further)
+        fps = [read_fps(message) for _, message in messages] if with_motions else None
+        return replace(await self._embed(sequences, caller, fps), further=further)
 
     async def embed_arrays(
         self, sequences: Sequence[tuple[str, Float32[np.ndarray, "_frames _bodies _joints 3"], Layout]], *, caller: str
@@ -110,7 +117,10 @@ class Embedder:
         return await self._embed(sequences, caller)
 
     async def _embed(
-        self, sequences: Sequence[tuple[str, Float32[np.ndarray, "_frames _bodies _joints 3"], Layout]], caller: str
+        self,
+        sequences: Sequence[tuple[str, Float32[np.ndarray, "_frames _bodies _joints 3"], Layout]],
+        caller: str,
+        fps_for_motions: Sequence[float | None] | None = None,
     ) -> Embedded:
         if not sequences:
             return Embedded(np.zeros((0, self.embedding_size), dtype=np.float32))
@@ -124,7 +134,9 @@ class Embedder:
             is_long = sum(sequence.size for sequence, _ in raw) > _FEW_COORDINATES
             clips: list[Float32[np.ndarray, "_out_bodies num_frames joints 3"]] = []
             looks: list[Look] = []
-            await self._do(self._preparing(fields, raw, clips, looks), is_long=is_long, caller=caller)
+            motions: list[KeptMotion | None] = []
+            work = self._preparing(fields, raw, clips, looks, motions, fps_for_motions)
+            await self._do(work, is_long=is_long, caller=caller)
             preprocess_s = time.perf_counter() - started
             call = object()
             encoded = await asyncio.gather(*(self._batcher.encode(clip, call=call) for clip in clips))
@@ -134,6 +146,7 @@ class Embedder:
             vectors,
             looks,
             fields,
+            motions,
             preprocess_s=preprocess_s,
             queue_s=max(clip.queue_s for clip in encoded),
             inference_s=max(clip.inference_s for clip in encoded),
@@ -152,14 +165,18 @@ class Embedder:
         raw: list[tuple[Float32[np.ndarray, "_frames _bodies _joints 3"], Layout]],
         clips: list[Float32[np.ndarray, "_out_bodies num_frames joints 3"]],
         looks: list[Look],
+        motions: list[KeptMotion | None],
+        fps_for_motions: Sequence[float | None] | None,
     ) -> Work:
-        for field, (sequence, layout) in zip(fields, raw, strict=True):
+        for number, (field, (sequence, layout)) in enumerate(zip(fields, raw, strict=True)):
             with in_field(field):
                 cleaned = clean(lost_as_nan(sequence, layout), layout, self._preprocess.cleaning)
                 look = look_at(cleaned)
                 self._check_dimensions(look)
                 clips.append(sample(cleaned, self._preprocess.sampling))
                 looks.append(look)
+                if fps_for_motions is not None:
+                    motions.append(motion_of(cleaned.positions, cleaned.known, fps_for_motions[number]))
             yield
 
     def _check_dimensions(self, look: Look) -> None:

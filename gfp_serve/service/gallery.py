@@ -40,6 +40,7 @@ from gfp_serve.service.finding import (
     find_neighbours,
     find_parted,
 )
+from gfp_serve.service.motion_keeping import MotionKeeping
 from gfp_serve.service.reply_budget import PART_BYTES, ReplyBudget, ReplyParts
 from gfp_serve.v1 import gallery_pb2, gallery_pb2_grpc
 from gfp_serve.wire.arrays import read_embedding
@@ -51,6 +52,9 @@ from gfp_serve.wire.warnings import write_warnings
 
 # Writes that wait together become durable together, and each that waits takes a thread.
 MAX_WRITES = 64
+
+# To read and send a motion takes as long as to find this many neighbours.
+_NEIGHBOURS_OF_A_MOTION = 50
 
 # This many items are checked in less time than it takes to hand them to a thread and back.
 _FEW_ITEMS = 8
@@ -65,11 +69,19 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
     threads of their own, until `close`.
     """
 
-    def __init__(self, embedder: Embedder, galleries: Galleries, turns: Turns, searches: Turns) -> None:
+    def __init__(
+        self,
+        embedder: Embedder,
+        galleries: Galleries,
+        turns: Turns,
+        searches: Turns,
+        motion_keeping: MotionKeeping,
+    ) -> None:
         self._embedder = embedder
         self._galleries = galleries
         self._turns = turns
         self._searches = searches
+        self._motion_keeping = motion_keeping
         self._writers = ThreadPoolExecutor(MAX_WRITES, thread_name_prefix="gallery-write")
 
     def close(self) -> None:
@@ -169,19 +181,29 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
         def check() -> Work:
             for number, message in enumerate(request.items):
                 with in_field(f"items[{number}]"):
-                    _check_item_size(message, self._embedder.limits)
+                    _check_item(message, self._embedder.limits)
                 yield
 
         caller = caller_of(context)
         await self._turns.run(check(), caller=caller)
-        vectors, looks, embedded = await self._vectors_of(gallery, "items", request.items, caller)
+        keeps_motions = self._motion_keeping.keeps(gallery)
+        vectors, looks, embedded = await self._vectors_of(
+            gallery, "items", request.items, caller, with_motions=keeps_motions
+        )
         items: list[Item] = []
 
         def read() -> Work:
+            made = iter(embedded.motions)
             for number, (message, vector, look) in enumerate(zip(request.items, vectors, looks, strict=True)):
                 with in_field(f"items[{number}]"):
                     item = read_item(message, vector)
-                items.append(item if look is None else replace(item, attributes=marked(item.attributes, look)))
+                if look is not None:
+                    item = replace(item, attributes=marked(item.attributes, look), motion=next(made, None))
+                elif not keeps_motions:
+                    item = replace(item, motion=None)
+                if item.motion is not None:
+                    _ = item.motion.packed  # here, because it takes a millisecond
+                items.append(item)
                 yield
 
         await self._turns.run(read(), caller=caller)
@@ -217,15 +239,16 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
         reply, budget = ReplyParts(), ReplyBudget(self._embedder.limits, "ask for fewer ids")
 
         def read() -> Work:
-            for item in gallery.get(list(request.ids)):
+            get = gallery.get_with_motions if request.with_motions else gallery.get
+            for item in get(list(request.ids)):
                 vector = item.vector if request.with_embeddings else None
-                message = write_item(item.id, item.label, item.attributes, item.source, vector)
+                message = write_item(item.id, item.label, item.attributes, item.source, vector, item.motion)
                 with in_field("ids"):
                     budget.fit(message)
                 reply.add(gallery_pb2.GetResponse(items=[message]))
                 yield
 
-        with self._searches.admit(len(request.ids)):
+        with self._searches.admit(len(request.ids) * (_NEIGHBOURS_OF_A_MOTION if request.with_motions else 1)):
             search_s = await self._searches.run(read(), caller=caller_of(context))
         end = gallery_pb2.GetResponse(encoder_digest=self._embedder.encoder_digest)
         end.timing.CopyFrom(write_timing(started_ns, search_s=search_s))
@@ -313,7 +336,13 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
         return Queries(vectors, own_ids, looks), embedded
 
     async def _vectors_of(
-        self, gallery: Gallery, field: str, messages: Sequence[gallery_pb2.Query | gallery_pb2.Item], caller: str
+        self,
+        gallery: Gallery,
+        field: str,
+        messages: Sequence[gallery_pb2.Query | gallery_pb2.Item],
+        caller: str,
+        *,
+        with_motions: bool = False,
     ) -> tuple[Float32[np.ndarray, "messages embedding_size"], list[Look | None], Embedded]:
         """The vector of each query or item: given, embedded from a sequence, or that of the item with a given id.
 
@@ -347,14 +376,21 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
             for number, item in zip(ids, stored, strict=True):
                 look = look_of_item(item.attributes)
                 looks[number] = look if look.dimensions == 2 else None  # without a mark nothing is known
-        embedded = await self._embedder.embed([(path, sequence) for _, path, sequence in sequences], caller=caller)
+        embedded = await self._embedder.embed(
+            [(path, sequence) for _, path, sequence in sequences], caller=caller, with_motions=with_motions
+        )
         vectors[[number for number, _, _ in sequences]] = embedded.vectors
         for (number, _, _), look in zip(sequences, embedded.looks, strict=True):
             looks[number] = look
         return vectors, looks, embedded
 
 
-def _check_item_size(item: gallery_pb2.Item, limits: Limits) -> None:
+def _check_item(item: gallery_pb2.Item, limits: Limits) -> None:
+    if item.HasField("motion") and item.HasField("sequence"):
+        raise InvalidRequestError(
+            f"item {quoted(item.id)} has both a sequence and a motion; the motion of a sequence is made by the server. "
+            f"Leave the motion out, or send it with an embedding."
+        )
     num_bytes = len(item.id.encode()) + len(item.label.encode()) + item.attributes.ByteSize() + item.source.ByteSize()
     if num_bytes > limits.max_item_bytes:
         raise InvalidRequestError(

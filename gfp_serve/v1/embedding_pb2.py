@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cgfp_serve/v1/embedding.proto\x12\x0cgfp_serve.v1\x1a\x1cgoogle/protobuf/struct.proto\"\x96\x02\n\x08Sequence\x12\x11\n\tpositions\x18\x01 \x01(\x0c\x12\x12\n\nnum_frames\x18\x02 \x01(\r\x12\x12\n\nnum_bodies\x18\x03 \x01(\r\x12\x12\n\nnum_joints\x18\x04 \x01(\r\x12\x0e\n\x06layout\x18\x05 \x01(\t\x12\x13\n\x0bjoint_names\x18\x06 \x03(\t\x12\x33\n\x0b\x63onventions\x18\x07 \x01(\x0b\x32\x19.gfp_serve.v1.ConventionsH\x00\x88\x01\x01\x12\x17\n\ndimensions\x18\x08 \x01(\rH\x01\x88\x01\x01\x12\x13\n\x0bimage_width\x18\t \x01(\x02\x12\x14\n\x0cimage_height\x18\n \x01(\x02\x42\x0e\n\x0c_conventionsB\r\n\x0b_dimensions\"e\n\x0b\x43onventions\x12\n\n\x02up\x18\x01 \x01(\t\x12\x0c\n\x04unit\x18\x02 \x01(\t\x12\x0c\n\x04hand\x18\x03 \x01(\t\x12\x1b\n\x0emin_confidence\x18\x04 \x01(\x02H\x00\x88\x01\x01\x42\x11\n\x0f_min_confidence\")\n\tEmbedding\x12\x0e\n\x06values\x18\x01 \x01(\x0c\x12\x0c\n\x04size\x18\x02 \x01(\r\"l\n\x06Timing\x12\x10\n\x08queue_ns\x18\x01 \x01(\x04\x12\x15\n\rpreprocess_ns\x18\x02 \x01(\x04\x12\x14\n\x0cinference_ns\x18\x03 \x01(\x04\x12\x11\n\tsearch_ns\x18\x04 \x01(\x04\x12\x10\n\x08total_ns\x18\x05 \x01(\x04\"{\n\x0c\x45mbedRequest\x12)\n\tsequences\x18\x01 \x03(\x0b\x32\x16.gfp_serve.v1.Sequence\x12$\n\x17\x65xpected_encoder_digest\x18\x02 \x01(\tH\x00\x88\x01\x01\x42\x1a\n\x18_expected_encoder_digest\"\xa3\x01\n\rEmbedResponse\x12+\n\nembeddings\x18\x01 \x03(\x0b\x32\x17.gfp_serve.v1.Embedding\x12\x16\n\x0e\x65ncoder_digest\x18\x02 \x01(\t\x12$\n\x06timing\x18\x03 \x01(\x0b\x32\x14.gfp_serve.v1.Timing\x12\'\n\x08warnings\x18\x04 \x03(\x0b\x32\x15.gfp_serve.v1.Warning\"H\n\x07Warning\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x12\n\nnum_others\x18\x04 \x01(\r\"\x10\n\x0eGetInfoRequest\"\xbf\x01\n\x0fGetInfoResponse\x12\x16\n\x0eserver_version\x18\x01 \x01(\t\x12\x16\n\x0e\x65ncoder_digest\x18\x02 \x01(\t\x12*\n\x07\x65ncoder\x18\x03 \x01(\x0b\x32\x19.gfp_serve.v1.EncoderInfo\x12*\n\x07gallery\x18\x04 \x01(\x0b\x32\x19.gfp_serve.v1.GalleryInfo\x12$\n\x06limits\x18\x05 \x01(\x0b\x32\x14.gfp_serve.v1.Limits\"\xe5\x01\n\x0b\x45ncoderInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0e\x65mbedding_size\x18\x02 \x01(\r\x12\x1c\n\x14preprocessing_digest\x18\x03 \x01(\t\x12.\n\rpreprocessing\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0f\n\x07layouts\x18\x05 \x03(\t\x12\x10\n\x08provider\x18\x06 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x07 \x01(\t\x12\x12\n\ndimensions\x18\x08 \x03(\r\x12\x1b\n\x13\x63ompares_dimensions\x18\t \x01(\x08\"E\n\x0bGalleryInfo\x12\x11\n\tnum_items\x18\x01 \x01(\x04\x12\x12\n\ngeneration\x18\x02 \x01(\x04\x12\x0f\n\x07\x64urable\x18\x03 \x01(\x08\"\x8d\x01\n\x06Limits\x12\x19\n\x11max_message_bytes\x18\x01 \x01(\x04\x12\x15\n\rmax_sequences\x18\x02 \x01(\r\x12\x12\n\nmax_frames\x18\x03 \x01(\r\x12\x12\n\nmax_bodies\x18\x04 \x01(\r\x12\x11\n\tmax_top_k\x18\x05 \x01(\r\x12\x16\n\x0emax_item_bytes\x18\x06 \x01(\r2\xa1\x01\n\x10\x45mbeddingService\x12@\n\x05\x45mbed\x12\x1a.gfp_serve.v1.EmbedRequest\x1a\x1b.gfp_serve.v1.EmbedResponse\x12K\n\x07GetInfo\x12\x1c.gfp_serve.v1.GetInfoRequest\x1a\x1d.gfp_serve.v1.GetInfoResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cgfp_serve/v1/embedding.proto\x12\x0cgfp_serve.v1\x1a\x1cgoogle/protobuf/struct.proto\"\xa3\x02\n\x08Sequence\x12\x11\n\tpositions\x18\x01 \x01(\x0c\x12\x12\n\nnum_frames\x18\x02 \x01(\r\x12\x12\n\nnum_bodies\x18\x03 \x01(\r\x12\x12\n\nnum_joints\x18\x04 \x01(\r\x12\x0e\n\x06layout\x18\x05 \x01(\t\x12\x13\n\x0bjoint_names\x18\x06 \x03(\t\x12\x33\n\x0b\x63onventions\x18\x07 \x01(\x0b\x32\x19.gfp_serve.v1.ConventionsH\x00\x88\x01\x01\x12\x17\n\ndimensions\x18\x08 \x01(\rH\x01\x88\x01\x01\x12\x13\n\x0bimage_width\x18\t \x01(\x02\x12\x14\n\x0cimage_height\x18\n \x01(\x02\x12\x0b\n\x03\x66ps\x18\x0b \x01(\x01\x42\x0e\n\x0c_conventionsB\r\n\x0b_dimensions\"e\n\x0b\x43onventions\x12\n\n\x02up\x18\x01 \x01(\t\x12\x0c\n\x04unit\x18\x02 \x01(\t\x12\x0c\n\x04hand\x18\x03 \x01(\t\x12\x1b\n\x0emin_confidence\x18\x04 \x01(\x02H\x00\x88\x01\x01\x42\x11\n\x0f_min_confidence\")\n\tEmbedding\x12\x0e\n\x06values\x18\x01 \x01(\x0c\x12\x0c\n\x04size\x18\x02 \x01(\r\"l\n\x06Timing\x12\x10\n\x08queue_ns\x18\x01 \x01(\x04\x12\x15\n\rpreprocess_ns\x18\x02 \x01(\x04\x12\x14\n\x0cinference_ns\x18\x03 \x01(\x04\x12\x11\n\tsearch_ns\x18\x04 \x01(\x04\x12\x10\n\x08total_ns\x18\x05 \x01(\x04\"{\n\x0c\x45mbedRequest\x12)\n\tsequences\x18\x01 \x03(\x0b\x32\x16.gfp_serve.v1.Sequence\x12$\n\x17\x65xpected_encoder_digest\x18\x02 \x01(\tH\x00\x88\x01\x01\x42\x1a\n\x18_expected_encoder_digest\"\xa3\x01\n\rEmbedResponse\x12+\n\nembeddings\x18\x01 \x03(\x0b\x32\x17.gfp_serve.v1.Embedding\x12\x16\n\x0e\x65ncoder_digest\x18\x02 \x01(\t\x12$\n\x06timing\x18\x03 \x01(\x0b\x32\x14.gfp_serve.v1.Timing\x12\'\n\x08warnings\x18\x04 \x03(\x0b\x32\x15.gfp_serve.v1.Warning\"H\n\x07Warning\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x12\n\nnum_others\x18\x04 \x01(\r\"\x10\n\x0eGetInfoRequest\"\xbf\x01\n\x0fGetInfoResponse\x12\x16\n\x0eserver_version\x18\x01 \x01(\t\x12\x16\n\x0e\x65ncoder_digest\x18\x02 \x01(\t\x12*\n\x07\x65ncoder\x18\x03 \x01(\x0b\x32\x19.gfp_serve.v1.EncoderInfo\x12*\n\x07gallery\x18\x04 \x01(\x0b\x32\x19.gfp_serve.v1.GalleryInfo\x12$\n\x06limits\x18\x05 \x01(\x0b\x32\x14.gfp_serve.v1.Limits\"\xe5\x01\n\x0b\x45ncoderInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0e\x65mbedding_size\x18\x02 \x01(\r\x12\x1c\n\x14preprocessing_digest\x18\x03 \x01(\t\x12.\n\rpreprocessing\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0f\n\x07layouts\x18\x05 \x03(\t\x12\x10\n\x08provider\x18\x06 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x07 \x01(\t\x12\x12\n\ndimensions\x18\x08 \x03(\r\x12\x1b\n\x13\x63ompares_dimensions\x18\t \x01(\x08\"E\n\x0bGalleryInfo\x12\x11\n\tnum_items\x18\x01 \x01(\x04\x12\x12\n\ngeneration\x18\x02 \x01(\x04\x12\x0f\n\x07\x64urable\x18\x03 \x01(\x08\"\x8d\x01\n\x06Limits\x12\x19\n\x11max_message_bytes\x18\x01 \x01(\x04\x12\x15\n\rmax_sequences\x18\x02 \x01(\r\x12\x12\n\nmax_frames\x18\x03 \x01(\r\x12\x12\n\nmax_bodies\x18\x04 \x01(\r\x12\x11\n\tmax_top_k\x18\x05 \x01(\r\x12\x16\n\x0emax_item_bytes\x18\x06 \x01(\r2\xa1\x01\n\x10\x45mbeddingService\x12@\n\x05\x45mbed\x12\x1a.gfp_serve.v1.EmbedRequest\x1a\x1b.gfp_serve.v1.EmbedResponse\x12K\n\x07GetInfo\x12\x1c.gfp_serve.v1.GetInfoRequest\x1a\x1d.gfp_serve.v1.GetInfoResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,29 +35,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EMBEDDINGSERVICE'].methods_by_name['GetInfo']._loaded_options = None
   _globals['_EMBEDDINGSERVICE'].methods_by_name['GetInfo']._serialized_options = b'\220\002\001'
   _globals['_SEQUENCE']._serialized_start=77
-  _globals['_SEQUENCE']._serialized_end=355
-  _globals['_CONVENTIONS']._serialized_start=357
-  _globals['_CONVENTIONS']._serialized_end=458
-  _globals['_EMBEDDING']._serialized_start=460
-  _globals['_EMBEDDING']._serialized_end=501
-  _globals['_TIMING']._serialized_start=503
-  _globals['_TIMING']._serialized_end=611
-  _globals['_EMBEDREQUEST']._serialized_start=613
-  _globals['_EMBEDREQUEST']._serialized_end=736
-  _globals['_EMBEDRESPONSE']._serialized_start=739
-  _globals['_EMBEDRESPONSE']._serialized_end=902
-  _globals['_WARNING']._serialized_start=904
-  _globals['_WARNING']._serialized_end=976
-  _globals['_GETINFOREQUEST']._serialized_start=978
-  _globals['_GETINFOREQUEST']._serialized_end=994
-  _globals['_GETINFORESPONSE']._serialized_start=997
-  _globals['_GETINFORESPONSE']._serialized_end=1188
-  _globals['_ENCODERINFO']._serialized_start=1191
-  _globals['_ENCODERINFO']._serialized_end=1420
-  _globals['_GALLERYINFO']._serialized_start=1422
-  _globals['_GALLERYINFO']._serialized_end=1491
-  _globals['_LIMITS']._serialized_start=1494
-  _globals['_LIMITS']._serialized_end=1635
-  _globals['_EMBEDDINGSERVICE']._serialized_start=1638
-  _globals['_EMBEDDINGSERVICE']._serialized_end=1799
+  _globals['_SEQUENCE']._serialized_end=368
+  _globals['_CONVENTIONS']._serialized_start=370
+  _globals['_CONVENTIONS']._serialized_end=471
+  _globals['_EMBEDDING']._serialized_start=473
+  _globals['_EMBEDDING']._serialized_end=514
+  _globals['_TIMING']._serialized_start=516
+  _globals['_TIMING']._serialized_end=624
+  _globals['_EMBEDREQUEST']._serialized_start=626
+  _globals['_EMBEDREQUEST']._serialized_end=749
+  _globals['_EMBEDRESPONSE']._serialized_start=752
+  _globals['_EMBEDRESPONSE']._serialized_end=915
+  _globals['_WARNING']._serialized_start=917
+  _globals['_WARNING']._serialized_end=989
+  _globals['_GETINFOREQUEST']._serialized_start=991
+  _globals['_GETINFOREQUEST']._serialized_end=1007
+  _globals['_GETINFORESPONSE']._serialized_start=1010
+  _globals['_GETINFORESPONSE']._serialized_end=1201
+  _globals['_ENCODERINFO']._serialized_start=1204
+  _globals['_ENCODERINFO']._serialized_end=1433
+  _globals['_GALLERYINFO']._serialized_start=1435
+  _globals['_GALLERYINFO']._serialized_end=1504
+  _globals['_LIMITS']._serialized_start=1507
+  _globals['_LIMITS']._serialized_end=1648
+  _globals['_EMBEDDINGSERVICE']._serialized_start=1651
+  _globals['_EMBEDDINGSERVICE']._serialized_end=1812
 # @@protoc_insertion_point(module_scope)

@@ -8,7 +8,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Sequence(_message.Message):
-    __slots__ = ("positions", "num_frames", "num_bodies", "num_joints", "layout", "joint_names", "conventions", "dimensions", "image_width", "image_height")
+    __slots__ = ("positions", "num_frames", "num_bodies", "num_joints", "layout", "joint_names", "conventions", "dimensions", "image_width", "image_height", "fps")
     POSITIONS_FIELD_NUMBER: _ClassVar[int]
     NUM_FRAMES_FIELD_NUMBER: _ClassVar[int]
     NUM_BODIES_FIELD_NUMBER: _ClassVar[int]
@@ -19,6 +19,7 @@ class Sequence(_message.Message):
     DIMENSIONS_FIELD_NUMBER: _ClassVar[int]
     IMAGE_WIDTH_FIELD_NUMBER: _ClassVar[int]
     IMAGE_HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    FPS_FIELD_NUMBER: _ClassVar[int]
     positions: bytes
     num_frames: int
     num_bodies: int
@@ -29,7 +30,8 @@ class Sequence(_message.Message):
     dimensions: int
     image_width: float
     image_height: float
-    def __init__(self, positions: _Optional[bytes] = ..., num_frames: _Optional[int] = ..., num_bodies: _Optional[int] = ..., num_joints: _Optional[int] = ..., layout: _Optional[str] = ..., joint_names: _Optional[_Iterable[str]] = ..., conventions: _Optional[_Union[Conventions, _Mapping]] = ..., dimensions: _Optional[int] = ..., image_width: _Optional[float] = ..., image_height: _Optional[float] = ...) -> None: ...
+    fps: float
+    def __init__(self, positions: _Optional[bytes] = ..., num_frames: _Optional[int] = ..., num_bodies: _Optional[int] = ..., num_joints: _Optional[int] = ..., layout: _Optional[str] = ..., joint_names: _Optional[_Iterable[str]] = ..., conventions: _Optional[_Union[Conventions, _Mapping]] = ..., dimensions: _Optional[int] = ..., image_width: _Optional[float] = ..., image_height: _Optional[float] = ..., fps: _Optional[float] = ...) -> None: ...
 
 class Conventions(_message.Message):
     __slots__ = ("up", "unit", "hand", "min_confidence")

@@ -95,7 +95,7 @@ class DropGalleryResponse(_message.Message):
     def __init__(self, num_items: _Optional[int] = ...) -> None: ...
 
 class GalleryDescription(_message.Message):
-    __slots__ = ("name", "encoder_digest", "embedding_size", "metric", "index_kind", "serving_kind", "is_building", "num_items", "generation", "num_bytes", "durable", "unsuited_kind")
+    __slots__ = ("name", "encoder_digest", "embedding_size", "metric", "index_kind", "serving_kind", "is_building", "num_items", "generation", "num_bytes", "durable", "unsuited_kind", "num_motions")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ENCODER_DIGEST_FIELD_NUMBER: _ClassVar[int]
     EMBEDDING_SIZE_FIELD_NUMBER: _ClassVar[int]
@@ -108,6 +108,7 @@ class GalleryDescription(_message.Message):
     NUM_BYTES_FIELD_NUMBER: _ClassVar[int]
     DURABLE_FIELD_NUMBER: _ClassVar[int]
     UNSUITED_KIND_FIELD_NUMBER: _ClassVar[int]
+    NUM_MOTIONS_FIELD_NUMBER: _ClassVar[int]
     name: str
     encoder_digest: str
     embedding_size: int
@@ -120,7 +121,8 @@ class GalleryDescription(_message.Message):
     num_bytes: int
     durable: bool
     unsuited_kind: IndexKind
-    def __init__(self, name: _Optional[str] = ..., encoder_digest: _Optional[str] = ..., embedding_size: _Optional[int] = ..., metric: _Optional[_Union[Metric, str]] = ..., index_kind: _Optional[_Union[IndexKind, str]] = ..., serving_kind: _Optional[_Union[IndexKind, str]] = ..., is_building: bool = ..., num_items: _Optional[int] = ..., generation: _Optional[int] = ..., num_bytes: _Optional[int] = ..., durable: bool = ..., unsuited_kind: _Optional[_Union[IndexKind, str]] = ...) -> None: ...
+    num_motions: int
+    def __init__(self, name: _Optional[str] = ..., encoder_digest: _Optional[str] = ..., embedding_size: _Optional[int] = ..., metric: _Optional[_Union[Metric, str]] = ..., index_kind: _Optional[_Union[IndexKind, str]] = ..., serving_kind: _Optional[_Union[IndexKind, str]] = ..., is_building: bool = ..., num_items: _Optional[int] = ..., generation: _Optional[int] = ..., num_bytes: _Optional[int] = ..., durable: bool = ..., unsuited_kind: _Optional[_Union[IndexKind, str]] = ..., num_motions: _Optional[int] = ...) -> None: ...
 
 class Filter(_message.Message):
     __slots__ = ("must", "any_of", "must_not")
@@ -311,20 +313,40 @@ class ClassScore(_message.Message):
     def __init__(self, label: _Optional[str] = ..., score: _Optional[float] = ...) -> None: ...
 
 class Item(_message.Message):
-    __slots__ = ("id", "sequence", "embedding", "label", "attributes", "source")
+    __slots__ = ("id", "sequence", "embedding", "label", "attributes", "source", "motion")
     ID_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     EMBEDDING_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
     ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
+    MOTION_FIELD_NUMBER: _ClassVar[int]
     id: str
     sequence: _embedding_pb2.Sequence
     embedding: _embedding_pb2.Embedding
     label: str
     attributes: _struct_pb2.Struct
     source: Source
-    def __init__(self, id: _Optional[str] = ..., sequence: _Optional[_Union[_embedding_pb2.Sequence, _Mapping]] = ..., embedding: _Optional[_Union[_embedding_pb2.Embedding, _Mapping]] = ..., label: _Optional[str] = ..., attributes: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., source: _Optional[_Union[Source, _Mapping]] = ...) -> None: ...
+    motion: Motion
+    def __init__(self, id: _Optional[str] = ..., sequence: _Optional[_Union[_embedding_pb2.Sequence, _Mapping]] = ..., embedding: _Optional[_Union[_embedding_pb2.Embedding, _Mapping]] = ..., label: _Optional[str] = ..., attributes: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., source: _Optional[_Union[Source, _Mapping]] = ..., motion: _Optional[_Union[Motion, _Mapping]] = ...) -> None: ...
+
+class Motion(_message.Message):
+    __slots__ = ("positions", "num_frames", "num_bodies", "num_joints", "layout", "frame_numbers", "fps")
+    POSITIONS_FIELD_NUMBER: _ClassVar[int]
+    NUM_FRAMES_FIELD_NUMBER: _ClassVar[int]
+    NUM_BODIES_FIELD_NUMBER: _ClassVar[int]
+    NUM_JOINTS_FIELD_NUMBER: _ClassVar[int]
+    LAYOUT_FIELD_NUMBER: _ClassVar[int]
+    FRAME_NUMBERS_FIELD_NUMBER: _ClassVar[int]
+    FPS_FIELD_NUMBER: _ClassVar[int]
+    positions: bytes
+    num_frames: int
+    num_bodies: int
+    num_joints: int
+    layout: str
+    frame_numbers: _containers.RepeatedScalarFieldContainer[int]
+    fps: float
+    def __init__(self, positions: _Optional[bytes] = ..., num_frames: _Optional[int] = ..., num_bodies: _Optional[int] = ..., num_joints: _Optional[int] = ..., layout: _Optional[str] = ..., frame_numbers: _Optional[_Iterable[int]] = ..., fps: _Optional[float] = ...) -> None: ...
 
 class UpsertRequest(_message.Message):
     __slots__ = ("items", "expected_encoder_digest", "gallery")
@@ -369,16 +391,18 @@ class DeleteResponse(_message.Message):
     def __init__(self, num_deleted: _Optional[int] = ..., encoder_digest: _Optional[str] = ..., timing: _Optional[_Union[_embedding_pb2.Timing, _Mapping]] = ...) -> None: ...
 
 class GetRequest(_message.Message):
-    __slots__ = ("ids", "with_embeddings", "expected_encoder_digest", "gallery")
+    __slots__ = ("ids", "with_embeddings", "expected_encoder_digest", "gallery", "with_motions")
     IDS_FIELD_NUMBER: _ClassVar[int]
     WITH_EMBEDDINGS_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_ENCODER_DIGEST_FIELD_NUMBER: _ClassVar[int]
     GALLERY_FIELD_NUMBER: _ClassVar[int]
+    WITH_MOTIONS_FIELD_NUMBER: _ClassVar[int]
     ids: _containers.RepeatedScalarFieldContainer[str]
     with_embeddings: bool
     expected_encoder_digest: str
     gallery: str
-    def __init__(self, ids: _Optional[_Iterable[str]] = ..., with_embeddings: bool = ..., expected_encoder_digest: _Optional[str] = ..., gallery: _Optional[str] = ...) -> None: ...
+    with_motions: bool
+    def __init__(self, ids: _Optional[_Iterable[str]] = ..., with_embeddings: bool = ..., expected_encoder_digest: _Optional[str] = ..., gallery: _Optional[str] = ..., with_motions: bool = ...) -> None: ...
 
 class GetResponse(_message.Message):
     __slots__ = ("items", "encoder_digest", "timing")

@@ -14,11 +14,12 @@ from gfp_serve.conventions import STANDARD, Conventions, is_size, to_standard
 from gfp_serve.doubts import Doubt
 from gfp_serve.errors import InvalidRequestError, InvalidSkeletonError, in_field, quoted
 from gfp_serve.image_joints import ImageAxis, from_image
+from gfp_serve.kept_motion import check_fps
 from gfp_serve.layouts import LAYOUTS, Layout, layout_named, layout_of
 from gfp_serve.v1 import embedding_pb2, stream_pb2
 
 # The wire's byte order, whatever the machine's.
-_FLOAT = np.dtype("<f4")
+FLOAT = np.dtype("<f4")
 UNSAID = Conventions()
 # Scores of some estimators are a little above 1.
 _MAX_CONFIDENCE = 2.0
@@ -99,8 +100,10 @@ def read_sequence(
     """The array in metres, y up, right-handed, its layout, and doubts. `preprocess` checks the coordinates.
 
     The array is read-only and not copied if the message has these conventions. Raises `UnknownLayoutError`,
-    `InvalidSkeletonError` (shape, bytes, nobody in an image), `InvalidRequestError` (limits, conventions).
+    `InvalidSkeletonError` (shape, bytes, nobody in an image), `InvalidRequestError` (limits, conventions, `fps`).
     """
+    with in_field("fps"):
+        check_fps(read_fps(message))
     layout = read_layout(message.layout, message.joint_names)
     if message.num_joints != layout.num_joints:
         raise InvalidSkeletonError(
@@ -116,6 +119,11 @@ def read_sequence(
     sequence = read_positions(message.positions, *shape, layout)
     check_size(*shape, limits)
     return to_standard(sequence, read_conventions(message)), layout, ()
+
+
+def read_fps(message: embedding_pb2.Sequence) -> float | None:
+    """The frames a second that the message says; None if it says none."""
+    return message.fps or None
 
 
 def read_conventions(message: embedding_pb2.Sequence | stream_pb2.StreamConfig) -> Conventions:
@@ -205,13 +213,13 @@ def read_image_joints(
     Raises `InvalidSkeletonError` when counts and bytes disagree.
     """
     shape = (num_frames, num_bodies, layout.num_joints)
-    sizes = [math.prod(shape) * numbers * _FLOAT.itemsize for numbers in (2, 3)]
+    sizes = [math.prod(shape) * numbers * FLOAT.itemsize for numbers in (2, 3)]
     if 0 in shape or len(positions) not in sizes:
         raise InvalidSkeletonError(
             f"positions has {len(positions)} bytes; {' × '.join(map(str, shape))} 2-D joints are {sizes[0]}, with a "
             f"confidence {sizes[1]}. Send raw little-endian float32, row-major."
         )
-    joints = np.frombuffer(positions, _FLOAT).reshape(*shape, -1).astype(np.float32, copy=False)
+    joints = np.frombuffer(positions, FLOAT).reshape(*shape, -1).astype(np.float32, copy=False)
     if np.isinf(joints).any():
         raise InvalidSkeletonError("a number is infinite; what was not seen is NaN.")
     if joints.shape[-1] == 3:
@@ -221,7 +229,7 @@ def read_image_joints(
 
 def write_positions(sequence: Float32[np.ndarray, "frames bodies joints axes"]) -> bytes:
     """The bytes that `read_positions`, or for joints of an image `read_image_joints`, reads."""
-    return sequence.astype(_FLOAT, copy=False).tobytes()
+    return sequence.astype(FLOAT, copy=False).tobytes()
 
 
 def read_positions(
@@ -233,13 +241,13 @@ def read_positions(
         raise InvalidSkeletonError(
             f"the sequence says {num_frames} frames and {num_bodies} bodies; send at least 1 frame and 1 body."
         )
-    expected = math.prod(shape) * _FLOAT.itemsize
+    expected = math.prod(shape) * FLOAT.itemsize
     if len(positions) != expected:
         raise InvalidSkeletonError(
             f"positions has {len(positions)} bytes; {' × '.join(map(str, shape))} float32 are {expected}. Send raw "
             f"little-endian float32, row-major."
         )
-    return np.frombuffer(positions, _FLOAT).reshape(shape).astype(np.float32, copy=False)
+    return np.frombuffer(positions, FLOAT).reshape(shape).astype(np.float32, copy=False)
 
 
 def check_size(num_frames: int, num_bodies: int, limits: Limits) -> None:
@@ -257,17 +265,17 @@ def check_size(num_frames: int, num_bodies: int, limits: Limits) -> None:
 
 def write_embedding(vector: Float32[np.ndarray, " size"]) -> embedding_pb2.Embedding:
     """The message that `read_embedding` reads."""
-    return embedding_pb2.Embedding(values=vector.astype(_FLOAT, copy=False).tobytes(), size=len(vector))
+    return embedding_pb2.Embedding(values=vector.astype(FLOAT, copy=False).tobytes(), size=len(vector))
 
 
 def read_embedding(message: embedding_pb2.Embedding, size: int) -> Float32[np.ndarray, " size"]:
     """The vector, read-only. Raises `InvalidRequestError` when it has another size or no direction."""
-    if message.size != size or len(message.values) != size * _FLOAT.itemsize:
+    if message.size != size or len(message.values) != size * FLOAT.itemsize:
         raise InvalidRequestError(
             f"the embedding says size {message.size} and has {len(message.values)} bytes; this encoder's have "
-            f"size {size}, {size * _FLOAT.itemsize} bytes of raw little-endian float32."
+            f"size {size}, {size * FLOAT.itemsize} bytes of raw little-endian float32."
         )
-    vector = np.frombuffer(message.values, _FLOAT).astype(np.float32, copy=False)
+    vector = np.frombuffer(message.values, FLOAT).astype(np.float32, copy=False)
     if not np.isfinite(vector).all() or not vector.any():
         raise InvalidRequestError("the embedding has no direction: it is zero, or a component is not finite.")
     return vector

@@ -50,6 +50,7 @@ def write_description(name: str, description: Description) -> gallery_pb2.Galler
         num_bytes=description.num_bytes,
         durable=description.durable,
         unsuited_kind=None if description.unsuited_kind is None else INDEX_KINDS[description.unsuited_kind],
+        num_motions=description.num_motions,
     )
 
 
@@ -75,4 +76,5 @@ def read_description(message: gallery_pb2.GalleryDescription) -> Description:
         num_bytes=message.num_bytes,
         durable=message.durable,
         unsuited_kind=unsuited_kind,
+        num_motions=message.num_motions,
     )

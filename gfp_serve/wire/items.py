@@ -11,9 +11,10 @@ from jaxtyping import Float32
 
 from gfp_serve.errors import InvalidRequestError, quoted
 from gfp_serve.items import Attribute, Item, Neighbour, Source, check_source
+from gfp_serve.kept_motion import LAYOUT, KeptMotion, check_motion, check_shape
 from gfp_serve.moments import Moment
 from gfp_serve.v1 import gallery_pb2
-from gfp_serve.wire.arrays import write_embedding
+from gfp_serve.wire.arrays import FLOAT, write_embedding, write_positions
 
 
 def write_item(
@@ -22,6 +23,7 @@ def write_item(
     attributes: Mapping[str, Attribute],
     source: Source | None,
     vector: Float32[np.ndarray, " embedding_size"] | None = None,
+    motion: KeptMotion | None = None,
 ) -> gallery_pb2.Item:
     """The message that `read_item` reads; without a vector, the caller fills in the content, or leaves it out."""
     return gallery_pb2.Item(
@@ -30,12 +32,59 @@ def write_item(
         attributes=write_struct(attributes),
         source=_write_optional(source),
         embedding=None if vector is None else write_embedding(vector),
+        motion=None if motion is None else write_motion(motion),
     )
 
 
 def read_item(message: gallery_pb2.Item, vector: Float32[np.ndarray, " embedding_size"]) -> Item:
-    """The item, with the vector of its content. Raises what `read_attributes` and `read_source` do."""
-    return Item(message.id, vector, message.label, read_attributes(message.attributes), _read_optional(message))
+    """The item, with the vector of its content. Raises what `read_attributes`, `read_source` and `read_motion` do."""
+    return Item(
+        *(message.id, vector, message.label, read_attributes(message.attributes), _read_optional(message)),
+        motion=read_motion(message.motion) if message.HasField("motion") else None,
+    )
+
+
+def write_motion(motion: KeptMotion) -> gallery_pb2.Motion:
+    """The message that `read_motion` reads. Raises `InvalidRequestError` for a motion that cannot be kept."""
+    check_motion(motion)
+    num_frames, num_bodies, num_joints, _ = motion.positions.shape
+    return gallery_pb2.Motion(
+        positions=write_positions(motion.positions),
+        num_frames=num_frames,
+        num_bodies=num_bodies,
+        num_joints=num_joints,
+        layout=LAYOUT.name,
+        frame_numbers=motion.frame_numbers.tolist(),
+        fps=motion.fps or 0.0,
+    )
+
+
+def read_motion(message: gallery_pb2.Motion) -> KeptMotion:
+    """A motion as a gallery keeps it. Raises `InvalidRequestError` for one that it cannot keep."""
+    if message.layout != LAYOUT.name:
+        raise InvalidRequestError(
+            f"the motion has the layout {quoted(message.layout)}; motions that are kept have {LAYOUT.name!r}."
+        )
+    shape = (message.num_frames, message.num_bodies, message.num_joints, 3)
+    check_shape(shape)
+    num_bytes = math.prod(shape) * FLOAT.itemsize
+    if len(message.positions) != num_bytes:
+        raise InvalidRequestError(
+            f"the positions of the motion have {len(message.positions)} bytes; {' × '.join(map(str, shape))} float32 "
+            f"are {num_bytes}. Send raw little-endian float32, row-major."
+        )
+    if len(message.frame_numbers) != message.num_frames:
+        raise InvalidRequestError(
+            f"the motion has {message.num_frames} frames and {len(message.frame_numbers)} frame numbers; send one for "
+            f"each frame."
+        )
+    motion = KeptMotion(
+        np.frombuffer(message.positions, FLOAT).reshape(shape).astype(np.float32, copy=False),
+        np.array(message.frame_numbers, dtype=np.int64),
+        message.fps or None,
+    )
+    check_motion(motion)
+    return motion
 
 
 def write_neighbour(neighbour: Neighbour) -> gallery_pb2.Neighbour:

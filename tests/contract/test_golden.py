@@ -80,6 +80,17 @@ def check_gallery_of(golden: Path, folder: Path, kind: str, *, is_there_at_once:
         assert items["8"].label == "ersetzt"
 
 
+def test_a_gallery_with_motions_gives_the_motions_that_it_kept(tmp_path: Path) -> None:
+    golden = GOLDEN / "gallery-format-3"
+    expected = expected_of(golden)
+    folder = shutil.copytree(golden, tmp_path / "gallery")
+    assert check_gallery(folder).is_sound
+    with FaissGallery.open(folder) as gallery:
+        items = list(gallery.items(with_motions=True))
+        assert (gallery.generation, [item.id for item in items]) == (expected["generation"], expected["ids"])
+        assert {item.id: write.facts(item.motion) for item in items if item.motion} == expected["motions"]
+
+
 def check_store(folder: Path, expected: dict[str, Any]) -> None:
     store = ClipStore.open(folder)
     store.verify()

@@ -52,6 +52,7 @@ WITH_SERVER = (
     ("gfp", "search", "{clips}", "--moments", "--gallery", "windows"),
     ("gfp", "search", "{clips}", "--html", "found.html"),
     ("gfp", "classify", "{clips}", "--balanced"),
+    ("gfp", "get", "clips/c0"),
     ("gfp", "remove", "clips/c0"),
     ("gfp", "gallery", "list"),
     ("gfp", "gallery", "describe", "windows"),

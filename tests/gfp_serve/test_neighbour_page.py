@@ -140,8 +140,8 @@ def test_a_neighbour_is_right_or_wrong_only_if_both_have_labels(label, query_lab
 
 
 def test_a_neighbour_without_a_motion_says_what_to_give():
-    assert found_panel(neighbour("ntu/c1"), None, None).missing.startswith("Its recording 'ntu' was not found.")
-    assert found_panel(neighbour("s1/walk/c1"), None, None).missing.startswith("Its recording 's1/walk' was not found.")
+    assert found_panel(neighbour("ntu/c1"), None, None).missing.startswith("Its recording 'ntu' was not found,")
+    assert found_panel(neighbour("s1/walk/c1"), None, None).missing.startswith("Its recording 's1/walk' was not found,")
     assert "--recordings" in found_panel(neighbour("ntu/c1"), None, None).missing
     assert "not known" in found_panel(neighbour("mine"), None, None).missing
 

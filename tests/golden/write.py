@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,11 @@ from gfp_serve.gallery.embedded.galleries import FolderGalleries
 from gfp_serve.gallery.embedded.gallery import FaissGallery
 from gfp_serve.gallery.embedded.lock import LOCK_FILE
 from gfp_serve.gallery.embedded.schema import FORMAT_VERSION as GALLERY_FORMAT
+from gfp_serve.gallery.embedded.schema import FORMAT_WITHOUT_MOTIONS
 from gfp_serve.items import Effort, IndexKind, Item, Source
+from gfp_serve.kept_motion import KeptMotion, motion_of
 from gfp_serve.layouts import KINECT20, NTU25
-from gfp_serve.preprocess import PreprocessConfig
+from gfp_serve.preprocess import CleanConfig, PreprocessConfig, clean
 from trainer.checkpoint import FORMAT_VERSION as CHECKPOINT_FORMAT
 from trainer.checkpoint import Checkpoint
 from trainer.cli.data import gfp_data
@@ -66,7 +69,8 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True)
     torch.set_num_threads(1)
     for kind in INDEX_KINDS:
-        write_gallery(folder / f"gallery-format-{GALLERY_FORMAT}-derived-{DERIVED_FORMAT}-{kind}", kind)
+        write_gallery(folder / f"gallery-format-{FORMAT_WITHOUT_MOTIONS}-derived-{DERIVED_FORMAT}-{kind}", kind)
+    write_motions(folder / f"gallery-format-{GALLERY_FORMAT}")
     recording = folder / "recording.npz"
     write_clip_file(recording, clips())
     trained = folder / "trained"
@@ -102,6 +106,38 @@ def write_gallery(folder: Path, kind: IndexKind) -> None:
             by_index=answers(gallery, Effort()),
         )
     (folder / LOCK_FILE).unlink()
+
+
+def write_motions(folder: Path) -> None:
+    """Write ten items, of which the first eight have motions; then replace item 2 and remove item 3."""
+    motions = {str(n): motion for n, clip in enumerate(clips()) if (motion := motion_of_clip(clip, fps=25.0 + n))}
+    with FaissGallery.create(folder, encoder_digest=DIGEST, embedding_size=4) as gallery:
+        gallery.upsert([replace(item(n), motion=motions.get(str(n))) for n in range(10)])
+        gallery.upsert([replace(item(2), label="ersetzt", motion=motions["0"])])
+        gallery.delete(["3"])
+        expect(
+            folder,
+            generation=gallery.generation,
+            ids=[each.id for each in gallery.items()],
+            motions={each.id: facts(each.motion) for each in gallery.items(with_motions=True) if each.motion},
+        )
+    (folder / LOCK_FILE).unlink()
+
+
+def motion_of_clip(clip: Clip, fps: float) -> KeptMotion | None:
+    cleaned = clean(clip.sequence, clip.layout, CleanConfig())
+    return motion_of(cleaned.positions, cleaned.known, fps)
+
+
+def facts(motion: KeptMotion) -> dict[str, Any]:
+    """Return what a motion must be read as: its coordinates in millimetres, as a digest."""
+    steps = np.rint(np.nan_to_num(motion.positions.astype(np.float64), nan=1e6) * 1000).astype("<i8")
+    return {
+        "shape": list(motion.positions.shape),
+        "frame_numbers": motion.frame_numbers.tolist(),
+        "fps": motion.fps,
+        "millimetres_sha256": hashlib.sha256(steps.tobytes()).hexdigest(),
+    }
 
 
 def item(n: int) -> Item:

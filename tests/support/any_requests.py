@@ -22,8 +22,9 @@ from gfp_serve.server import SERVICES
 from gfp_serve.v1 import embedding_pb2, gallery_pb2, snapshot_pb2, stream_pb2
 from gfp_serve.v1 import open_inference_pb2 as oip
 from gfp_serve.wire.arrays import write_embedding, write_sequence
-from gfp_serve.wire.items import write_struct
+from gfp_serve.wire.items import write_motion, write_struct
 from gfp_serve.wire.searches import write_filter
+from tests.support.kept_motions import kept_motion
 from tests.support.tiny_bundle import SIZE, tiny_bundle, walk
 
 LIMITS = {"max_sequences": 4, "max_frames": 12, "max_bodies": 3, "max_top_k": 3, "max_item_bytes": 2000}
@@ -43,6 +44,8 @@ def _good() -> dict[str, list[Message]]:
         gallery_pb2.Item(id="a", sequence=sequences[1], label="wave", attributes=write_struct({"x": 1, "y": ["z"]})),
         gallery_pb2.Item(id="b", embedding=_embedding(-1.0), source=gallery_pb2.Source(recording="r", end_s=1.5)),
     ]
+    items[0].sequence.fps = 30
+    items[1].motion.CopyFrom(write_motion(kept_motion(1, clip_frames=9)))
     where = write_filter(
         Filter(must=(AnyOf("", ("wave", "sit")), Range("x", at_least=1)), must_not=(AnyOf("y", (True,)),))
     )
@@ -78,6 +81,7 @@ def _good() -> dict[str, list[Message]]:
         gallery_pb2.UpsertRequest(items=items),
         gallery_pb2.DeleteRequest(ids=["c"]),
         gallery_pb2.GetRequest(ids=["a", "b"], with_embeddings=True),
+        gallery_pb2.GetRequest(ids=["a", "b"], with_motions=True),
         gallery_pb2.CreateGalleryRequest(gallery="new", index_kind=gallery_pb2.INDEX_KIND_EXACT),
         gallery_pb2.DescribeGalleryRequest(gallery="default"),
         gallery_pb2.DropGalleryRequest(gallery="old"),
@@ -162,7 +166,7 @@ def _serialised(message: Message) -> bytes:
 def _agreeing(message: Message) -> Message:
     """Give the message as many bytes as its counts say, unless that is too many, so that it passes the first check."""
     for part in _parts(message):
-        if isinstance(part, embedding_pb2.Sequence):
+        if isinstance(part, embedding_pb2.Sequence | gallery_pb2.Motion):
             part.positions = _of_length(part.positions, part.num_frames, part.num_bodies, part.num_joints, 3)
         elif isinstance(part, stream_pb2.Frames):
             part.positions = _of_length(part.positions, part.num_frames, 25, 3)

@@ -240,6 +240,7 @@ def _verify(file: Path, on_unfit: OnUnfit, should_stop: Callable[[], bool] = _ne
         store.stop_when(should_stop)
         store.check_structure()
         store.check_items(on_unfit)
+        store.check_motions()
         return store.state
 
 

@@ -17,10 +17,10 @@ _BATCH = 256
 def copy_items(source: Gallery, target: Gallery, *, on_progress: Callable[[int], None]) -> int:
     """Copy every item of `source` into `target`, in the same order; return how many were written.
 
-    Other items of `target` stay. An item that `target` has already is skipped if everything is equal (vectors up to
-    rounding). So a copy that was interrupted continues when it is started again. For this, all items of `target` are
-    read once at the beginning. After every batch, `on_progress` is called with the number of items of `source` that are
-    done.
+    Motions that are kept come with their items. Other items of `target` stay. An item that `target` has already is
+    skipped if everything is equal (vectors up to rounding). So a copy that was interrupted continues when it is started
+    again. For this, all items of `target` are read once at the beginning. After every batch, `on_progress` is called
+    with the number of items of `source` that are done.
 
     Raises `EncoderMismatchError` if the galleries were filled by different encoders.
     """
@@ -32,8 +32,8 @@ def copy_items(source: Gallery, target: Gallery, *, on_progress: Callable[[int],
         )
     present = {item.id for item in target.items()} if len(target) else set()
     num_done = num_written = 0
-    for batch in _batches(source.items()):
-        known = {item.id: item for item in target.get([item.id for item in batch if item.id in present])}
+    for batch in _batches(source.items(with_motions=True)):
+        known = {item.id: item for item in target.get_with_motions([each.id for each in batch if each.id in present])}
         missing = [item for item in batch if item.id not in known or not _equal(item, known[item.id])]
         if missing:
             target.upsert(missing)
@@ -60,6 +60,8 @@ def gallery_to_fill(place: str, name: str = DEFAULT_GALLERY, *, like: Gallery) -
 
 
 def _equal(one: Item, other: Item) -> bool:
+    if one.motion is not None and (other.motion is None or one.motion.packed != other.motion.packed):
+        return False
     return (one.label, dict(one.attributes), one.source) == (
         other.label,
         dict(other.attributes),

@@ -16,7 +16,7 @@ from gfp_serve.gallery.embedded.derived_check import check_derived, derived_fold
 from gfp_serve.gallery.embedded.item_codec import problem_of_vector
 from gfp_serve.gallery.embedded.item_store import ItemStore
 from gfp_serve.gallery.embedded.lock import locked_folder
-from gfp_serve.gallery.embedded.schema import DATABASE_FILE, GalleryState, ItemRow, read_state
+from gfp_serve.gallery.embedded.schema import DATABASE_FILE, GalleryState, ItemRow, is_sound_motion, read_state
 from gfp_serve.gallery.embedded.sqlite_log import check_log
 
 # A repaired database is made in a folder with this name and then moved.
@@ -26,7 +26,7 @@ _DAMAGED = f"{DATABASE_FILE}.damaged-"
 # How SQLite writes the type of an item's number, which it stores elsewhere, and the type of the text "cosine".
 _NULL, _SIX_LETTERS = b"\x00", b"\x19"
 
-_ROWS_AT_ONCE = 4096
+_ROWS_AT_ONCE, _MOTIONS_AT_ONCE = 4096, 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +41,7 @@ class Findings:
       them. A repair clears the parts and keeps the items.
     - `lost`: ids of the items that are not sound.
     - `num_lost`: their number. It is larger than `lost` if some ids are lost too.
+    - `num_motions_lost`: number of kept motions that are not sound, or whose items are lost.
     - `num_too_many`: sound items beyond the number that should be there. In a damaged database, some of them may be
       items that were deleted earlier.
     """
@@ -52,6 +53,7 @@ class Findings:
     cleared: tuple[tuple[str, Cleared], ...] = ()
     lost: tuple[str, ...] = ()
     num_lost: int = 0
+    num_motions_lost: int = 0
     num_too_many: int = 0
 
     @property
@@ -105,6 +107,7 @@ class _Salvage:
         self.embedding_size = None if state is None else state.embedding_size
         self.kept: dict[str, int] = {}  # numbers by id
         self.cleared: dict[str, Cleared] = {}  # what an upsert would refuse of those that are kept, by id
+        self.num_motions = 0  # that were found for those that are kept
         self._pages = pages
         self._known: dict[int, str] = {}  # ids by number, as the index has them
 
@@ -128,6 +131,17 @@ class _Salvage:
                 if row.id not in self.kept and self._known.get(row.seq) == row.id:
                     yield self._keep(*found)
 
+    def motions(self) -> Iterator[tuple[int, bytes]]:
+        """Yield the numbers and motions of items that are kept. Call it after the end of `rows`."""
+        numbers = set(self.kept.values())
+        for record in self._pages.records():
+            match record:
+                case Record(int(seq), [None, bytes(motion), int(crc32)]) if seq in numbers:
+                    if is_sound_motion((seq, motion, crc32)):
+                        self.num_motions += 1
+                        numbers.discard(seq)  # a page may be there twice
+                        yield seq, motion
+
     def _keep(self, row: ItemRow, cleared: Cleared) -> ItemRow:
         self.kept[row.id] = row.seq
         self.cleared.pop(row.id, None)  # of an earlier item with this id
@@ -136,7 +150,7 @@ class _Salvage:
         return row
 
     def findings(self) -> Findings:
-        """What became of all items. Call it after the end of `rows`."""
+        """What became of all items. Call it after the end of `rows` and `motions`."""
         lost = self._missing()
         num_lost, num_too_many = len(lost), 0
         if self.state is not None:
@@ -148,6 +162,7 @@ class _Salvage:
             cleared=tuple(self.cleared.items()),
             lost=tuple(lost),
             num_lost=num_lost,
+            num_motions_lost=max(0, (self.state.num_motions or 0) - self.num_motions) if self.state else 0,
             num_too_many=num_too_many,
         )
 
@@ -191,6 +206,7 @@ def _examine(folder: Path) -> Findings:
             for check in (
                 store.check_structure,
                 lambda: store.check_items(lambda row, problem: unfit.append(f"{quoted(row.id)}: {problem}")),
+                store.check_motions,
                 lambda: store.removed_since(0),
             ):
                 try:
@@ -210,6 +226,8 @@ def _examine(folder: Path) -> Findings:
     with closing(Pages(folder / DATABASE_FILE)) as pages:
         salvage = _Salvage(pages, state)
         for _ in salvage.rows():
+            pass
+        for _ in salvage.motions():
             pass
         found = salvage.findings()
     return replace(found, problems=tuple(problems), damaged_derived=damaged_derived)
@@ -253,6 +271,10 @@ def _fill(
         while chunk := list(islice(rows, _ROWS_AT_ONCE)):
             with store.transaction() as change:
                 change.put_back(chunk)
+        motions = salvage.motions()
+        while some := list(islice(motions, _MOTIONS_AT_ONCE)):
+            with store.transaction() as change:
+                change.put_back_motions(some)
         state = salvage.state
         if state is None:
             if encoder_digest is None:
@@ -275,6 +297,7 @@ def _fill(
                 generation=state.generation + 1,
                 num_items=len(salvage.kept),
                 last_seq=max([state.last_seq, *salvage.kept.values()]),
+                num_motions=salvage.num_motions or None,
             )
         return salvage.findings()
 

@@ -28,9 +28,9 @@ class StoredItems:
             for row in rows:
                 yield row.id, read_source(row.source)
 
-    def get(self, ids: Sequence[str]) -> dict[str, Item]:
-        """The items that have one of these ids now."""
-        return {id: read_item(row) for id, row in self._store.rows_by_id(ids).items()}
+    def get(self, ids: Sequence[str], *, with_motions: bool = False) -> dict[str, Item]:
+        """The items that have one of these ids now, if asked with the motions that are kept."""
+        return {id: read_item(row) for id, row in self._store.rows_by_id(ids, with_motions=with_motions).items()}
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from gfp_serve.files import replacing
 from gfp_serve.gallery.care.table_format import (
     FORMAT_VERSION,
     METADATA_PREFIX,
+    MOTION_COLUMN,
     PARQUET_ENDING,
     check_ending,
     rows_at_once,
@@ -40,7 +41,9 @@ def export_table(folder: Path, file: Path, *, on_progress: Callable[[int, int], 
         num_rows = 0
         # Motion of people: only the owner may read it.
         with replacing(file, mode=0o600) as unfinished, _writer(file, unfinished, schema) as writer:
-            for rows in store.rows(chunk=rows_at_once(state.embedding_size)):
+            with_motions = bool(state.num_motions)
+            chunk = rows_at_once(state.embedding_size, with_motions=with_motions)
+            for rows in store.rows(chunk=chunk, with_motions=with_motions):
                 try:
                     batch = _batch_of(rows, schema)
                 except (ValueError, TypeError, OverflowError, LookupError, RecursionError) as error:
@@ -77,6 +80,7 @@ def _schema(state: GalleryState) -> Any:
             "source_recording": arrow.string(),
             "source_start_s": arrow.float64(),
             "source_end_s": arrow.float64(),
+            **({MOTION_COLUMN: arrow.binary()} if state.num_motions else {}),
         },
         metadata={f"{METADATA_PREFIX}{key}": value for key, value in about.items()},
     )
@@ -104,4 +108,6 @@ def _batch_of(rows: Sequence[ItemRow], schema: Any) -> Any:
             for place, kind in enumerate((arrow.string(), arrow.float64(), arrow.float64()))
         ),
     ]
+    if MOTION_COLUMN in schema.names:
+        columns.append(arrow.array([row.motion or None for row in rows], arrow.binary()))
     return arrow.record_batch(columns, schema=schema)

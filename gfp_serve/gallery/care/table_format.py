@@ -1,8 +1,9 @@
 """Galleries as tables for other tools: Parquet (`.parquet`) and Arrow (`.arrow`) files. Needs the extra `parquet`.
 
 Required columns: `id`, text; `vector`, a list of numbers, of the same length in every row. Optional columns: `label`,
-text; `attributes`, JSON; `source_recording`, text; `source_start_s` and `source_end_s`, seconds. Other columns are
-ignored. The schema's metadata says which encoder made the vectors.
+text; `attributes`, JSON; `source_recording`, text; `source_start_s` and `source_end_s`, seconds; `kept_motion`, the
+bytes of `kept_motion.KeptMotion.packed`. Other columns are ignored. The schema's metadata says which encoder made the
+vectors.
 """
 
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from gfp_serve.extras import load
 
 FORMAT_VERSION = 1
 PARQUET_ENDING = ".parquet"
+# The optional column of motions, which may be most of the file.
+MOTION_COLUMN = "kept_motion"
 _ENDINGS = (PARQUET_ENDING, ".arrow")
 # Our keys in the schema's metadata begin with this.
 METADATA_PREFIX = "gfp_serve."
@@ -21,11 +24,14 @@ METADATA_PREFIX = "gfp_serve."
 # Bytes of vectors that are in memory at a time, and the bounds of their number.
 _BATCH_BYTES = 2**24
 _FEWEST_ROWS, _MOST_ROWS = 256, 16384
+# What the motion of two bodies takes.
+_MOTION_BYTES = 2**13
 
 
-def rows_at_once(embedding_size: int) -> int:
+def rows_at_once(embedding_size: int, *, with_motions: bool = False) -> int:
     """How many rows of this vector length are read or written at a time."""
-    return min(max(_BATCH_BYTES // (4 * embedding_size), _FEWEST_ROWS), _MOST_ROWS)
+    row_bytes = 4 * embedding_size + (_MOTION_BYTES if with_motions else 0)
+    return min(max(_BATCH_BYTES // row_bytes, _FEWEST_ROWS), _MOST_ROWS)
 
 
 def check_ending(file: Path) -> None:
@@ -79,6 +85,11 @@ def _is_vector(column_type: Any) -> bool:
     return bool(is_list) and _is_number(column_type.value_type)
 
 
+def _is_bytes(column_type: Any) -> bool:
+    types = load("pyarrow").types
+    return bool(types.is_binary(column_type) or types.is_large_binary(column_type) or types.is_null(column_type))
+
+
 def _is_json(column_type: Any) -> bool:
     return _is_text(column_type) or is_nested(column_type)
 
@@ -92,4 +103,5 @@ COLUMNS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "source_recording": (_is_text, "text"),
     "source_start_s": (_is_number, "seconds as numbers"),
     "source_end_s": (_is_number, "seconds as numbers"),
+    MOTION_COLUMN: (_is_bytes, "bytes"),
 }

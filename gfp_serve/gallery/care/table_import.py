@@ -19,6 +19,7 @@ from gfp_serve.gallery.care.table_format import (
     COLUMNS,
     FORMAT_VERSION,
     METADATA_PREFIX,
+    MOTION_COLUMN,
     PARQUET_ENDING,
     check_columns,
     check_ending,
@@ -30,6 +31,7 @@ from gfp_serve.gallery.embedded.gallery import FaissGallery
 from gfp_serve.gallery.embedded.schema import DATABASE_FILE
 from gfp_serve.gallery.protocols import check_name
 from gfp_serve.items import DEFAULT_GALLERY, IndexKind, Item, Source
+from gfp_serve.kept_motion import unpack
 
 _TEXTS = ("id", "label", "attributes", "source_recording")
 
@@ -170,12 +172,13 @@ def _record_batches(file: Path, table: Any, columns: list[str]) -> Iterator[Any]
             # A batch is read at once, but the length of the vectors is not known yet: the first row tells.
             size = next((_vector_length(batch) for batch in table.iter_batches(1, columns=["vector"])), 1)
             nested = any(map(is_nested, table.schema_arrow.types))
-            step = min(rows_at_once(size), _MOST_NESTED_ROWS) if nested else rows_at_once(size)
+            most = rows_at_once(size, with_motions=MOTION_COLUMN in columns)
+            step = min(most, _MOST_NESTED_ROWS) if nested else most
             yield from table.iter_batches(step, columns=columns)
             return
         for number in range(table.num_record_batches):
             batch = table.get_batch(number).select(columns)
-            step = rows_at_once(_vector_length(batch))
+            step = rows_at_once(_vector_length(batch), with_motions=MOTION_COLUMN in columns)
             yield from (batch.slice(start, step) for start in range(0, batch.num_rows, step))
     except (arrow.ArrowException, OSError, ValueError, MemoryError) as error:
         raise DamagedFileError(f"{file} is damaged: {error}") from error
@@ -219,7 +222,7 @@ def _parts(file: Path, batch: Any) -> Iterator[Any]:
     except (arrow.ArrowException, ValueError) as error:
         raise DamagedFileError(f"{file} is damaged: {error}; write the table again.") from error
     lengths = np.zeros(batch.num_rows, dtype=np.int64)
-    for name in _TEXTS:
+    for name in (*_TEXTS, MOTION_COLUMN):
         if name in batch.schema.names and not is_nested(batch.schema.field(name).type):
             lengths += _text_lengths(batch.column(name))
     groups = np.cumsum(lengths) // _BATCH_TEXT_BYTES
@@ -284,4 +287,12 @@ def _item(file: Path, number: int, row: dict[str, Any], vector: Float32[np.ndarr
         source = Source(recording, start_s, end_s)
     # A column of records has every key in each row, with null where a row has no value.
     kept = {key: value for key, value in attributes.items() if value is not None}
-    return Item(id, vector, row.get("label") or "", kept, source)
+    motion = None
+    if packed := row.get(MOTION_COLUMN):
+        try:
+            motion = unpack(packed)
+        except InvalidRequestError as error:
+            raise InvalidRequestError(
+                f"{where}: {error.message} Leave out the column {MOTION_COLUMN!r}, or the bytes of this row."
+            ) from error
+    return Item(id, vector, row.get("label") or "", kept, source, motion)

@@ -25,7 +25,7 @@ from gfp_serve.gallery.embedded.item_codec import read_item, write_item
 from gfp_serve.gallery.embedded.item_store import ItemStore
 from gfp_serve.gallery.embedded.lock import still_closing, usable_folder
 from gfp_serve.gallery.embedded.opening import make_folder, opened_store, remove_new_gallery
-from gfp_serve.gallery.embedded.schema import DATABASE_FILE, GalleryState
+from gfp_serve.gallery.embedded.schema import DATABASE_FILE, GalleryState, ItemRow
 from gfp_serve.gallery.embedded.settling import Settler
 from gfp_serve.gallery.embedded.view import View
 from gfp_serve.gallery.embedded.writer import Writer
@@ -193,6 +193,7 @@ class FaissGallery(Gallery):
             num_bytes=view.rows.vectors.num_bytes + (0 if view.index is None else view.index.num_bytes),
             durable=self._durable,
             unsuited_kind=self._settler.unsuited_kind,
+            num_motions=state.num_motions or 0,
         )
 
     def upsert(self, items: Sequence[Item]) -> int:
@@ -218,10 +219,10 @@ class FaissGallery(Gallery):
         return self._writer.change(lambda change: change.delete(unique)) if unique else 0
 
     def get(self, ids: Sequence[str]) -> list[Item]:
-        self._current_view()
-        found = self._store.rows_by_id(list(dict.fromkeys(ids)))
-        check_found(ids, found)
-        return [read_item(found[id]) for id in ids]
+        return [read_item(row) for row in self._rows_of(ids)]
+
+    def get_with_motions(self, ids: Sequence[str]) -> Iterator[Item]:
+        return map(read_item, self._rows_of(ids, with_motions=True))
 
     def label_counts(self, where: Filter | None = None) -> dict[str, int]:
         view = self._current_view()
@@ -229,9 +230,10 @@ class FaissGallery(Gallery):
         mask = np.ones(view.num_rows, dtype=bool) if passing is None else passing.mask
         return view.columns.up_to(view.num_rows).label_counts(mask)
 
-    def items(self) -> Iterator[Item]:
+    def items(self, *, with_motions: bool = False) -> Iterator[Item]:
         self._current_view()
-        for rows in self._store.rows():
+        # A motion takes more memory than the rest of its item.
+        for rows in self._store.rows(with_motions=True, chunk=256) if with_motions else self._store.rows():
             yield from map(read_item, rows)
 
     def search(
@@ -298,6 +300,12 @@ class FaissGallery(Gallery):
     def _close_later(self, waiting: ExitStack) -> None:
         with waiting:
             self.close()
+
+    def _rows_of(self, ids: Sequence[str], *, with_motions: bool = False) -> list[ItemRow]:
+        self._current_view()
+        found = self._store.rows_by_id(list(dict.fromkeys(ids)), with_motions=with_motions)
+        check_found(ids, found)
+        return [found[id] for id in ids]
 
     def _current_view(self) -> View:
         if self._is_stale:

@@ -1,14 +1,18 @@
 """Items as rows of the database: attributes and source as JSON texts, the vector as bytes."""
 
 import json
+import logging
 
 import numpy as np
 from jaxtyping import Float32
 
-from gfp_serve.errors import GfpError, InvalidRequestError
+from gfp_serve.errors import GfpError, InvalidRequestError, quoted
 from gfp_serve.gallery.embedded.schema import ItemRow
 from gfp_serve.gallery.protocols import say_left_out
 from gfp_serve.items import Item, Source, check_attributes, check_item, check_source
+from gfp_serve.kept_motion import KeptMotion, unpack
+
+_log = logging.getLogger(__name__)
 
 # Vectors are stored at length 1, up to the rounding of single precision.
 _ROUNDING = 1e-3
@@ -21,13 +25,25 @@ def write_item(item: Item, vector: Float32[np.ndarray, " embedding_size"]) -> It
     attributes = json.dumps(dict(item.attributes)) if item.attributes else "{}"
     source = item.source
     written = "" if source is None else json.dumps([source.recording, source.start_s, source.end_s])
-    return ItemRow(0, item.id, item.label, attributes, written, vector.astype("<f4").tobytes())
+    motion = b"" if item.motion is None else item.motion.packed
+    return ItemRow(0, item.id, item.label, attributes, written, vector.astype("<f4").tobytes(), motion)
 
 
 def read_item(row: ItemRow) -> Item:
-    """The item that `write_item` wrote, without a source that no caller could be sent; see `read_source`."""
+    """The item that `write_item` wrote, without a source or motion that no caller could be sent; see `read_source`."""
     vector = np.frombuffer(row.vector, "<f4").astype(np.float32)
-    return Item(row.id, vector, row.label, json.loads(row.attributes), read_source(row.source))
+    motion = read_motion(row.id, row.motion) if row.motion else None
+    return Item(row.id, vector, row.label, json.loads(row.attributes), read_source(row.source), motion)
+
+
+def read_motion(id: str, packed: bytes) -> KeptMotion | None:
+    """The motion of the item with this id; None where the log says why."""
+    try:
+        return unpack(packed)
+    except InvalidRequestError as error:
+        # Its checksum is right: whoever made the database made that too.
+        _log.warning("answers leave out the motion of item %s: %s", quoted(id), error.message)
+    return None
 
 
 def read_source(text: str) -> Source | None:

@@ -21,13 +21,16 @@ from gfp_serve.gallery.embedded.schema import (
     CREATE_TABLES,
     DATABASE_FILE,
     FORMAT_VERSION,
-    INSERT_STATE,
     SELECT_ITEM,
+    SELECT_ITEM_WITH_MOTION,
     UPGRADE_FROM_FORMAT_1,
     GalleryState,
     ItemRow,
+    insert_state,
+    is_sound_motion,
     read_row,
     read_state,
+    run_statements,
     unexpected_part,
 )
 from gfp_serve.gallery.protocols import was_dropped
@@ -94,7 +97,7 @@ class ItemStore:
             # A journal that a crash left would be played back into the next new database.
             connection.execute("PRAGMA journal_mode = OFF")
             connection.executescript(CREATE_TABLES)
-            connection.execute(INSERT_STATE, replace(state, uid=uuid.uuid4().hex).row())
+            insert_state(connection, replace(state, uid=uuid.uuid4().hex))
         sync_directory(folder.parent)
 
     @classmethod
@@ -138,18 +141,22 @@ class ItemStore:
         self._should_stop = should_stop
         self._reader.set_progress_handler(should_stop, _INSTRUCTIONS_PER_QUESTION)
 
-    def rows(self, *, after: int = 0, up_to: int | None = None, chunk: int = 4096) -> Iterator[list[ItemRow]]:
+    def rows(
+        self, *, after: int = 0, up_to: int | None = None, chunk: int = 4096, with_motions: bool = False
+    ) -> Iterator[list[ItemRow]]:
         """Yield the items with numbers above `after` and at most `up_to`, by number, in lists of at most `chunk`.
 
         They are as they were when the first list was requested. Raises `GalleryError` that names the first damaged
         item.
         """
+        select = SELECT_ITEM_WITH_MOTION if with_motions and self.state.num_motions else SELECT_ITEM
         with _errors_named(self._folder), closing(self._connect_again()) as connection:
             # One transaction: the size is that of the rows that are read. A path may lead elsewhere by now.
             connection.execute("BEGIN")
             most_bytes = _size_of_database(connection)
             cursor = connection.execute(
-                f"{SELECT_ITEM} WHERE seq > ? AND seq <= ? ORDER BY seq", (after, 2**62 if up_to is None else up_to)
+                f"{select} WHERE items.seq > ? AND items.seq <= ? ORDER BY items.seq",
+                (after, 2**62 if up_to is None else up_to),
             )
             num_bytes = 0
             while found := cursor.fetchmany(chunk):
@@ -162,13 +169,14 @@ class ItemStore:
                     )
                 yield [self._checked(row) for row in found]
 
-    def rows_by_id(self, ids: Sequence[str]) -> dict[str, ItemRow]:
+    def rows_by_id(self, ids: Sequence[str], *, with_motions: bool = False) -> dict[str, ItemRow]:
         """The items that have one of these ids."""
+        select = SELECT_ITEM_WITH_MOTION if with_motions and self.state.num_motions else SELECT_ITEM
         with _errors_named(self._folder), self._reading:
             # In one transaction: all of them are seen either before an upsert or after it.
             self._reader.execute("BEGIN")
             try:
-                found = list(select_by_ids(self._reader, SELECT_ITEM, ids))
+                found = list(select_by_ids(self._reader, select, ids))
             finally:
                 self._reader.execute("COMMIT")
         rows = map(self._checked, found)
@@ -210,7 +218,7 @@ class ItemStore:
                 yield change
                 if change.state != self.state:
                     connection.execute("DELETE FROM gallery")
-                    connection.execute(INSERT_STATE, change.state.row())
+                    insert_state(connection, change.state)
         except sqlite3.Error as error:
             raise NotWritableError(
                 f"the gallery {self._folder} cannot be written ({error}), and is as it was before; check the disk's "
@@ -239,10 +247,14 @@ class ItemStore:
             ((count,),) = self._connection.execute("SELECT COUNT(*) FROM items")
         return int(count)
 
-    def check_structure(self) -> None:
-        """Raise `GalleryError` if SQLite's own structures are damaged, for example the index that finds ids."""
+    def check_structure(self, *, with_motions: bool = True) -> None:
+        """Raise `GalleryError` if SQLite's own structures are damaged, for example the index that finds ids.
+
+        Without motions, their pages are not read, which may be most of the database.
+        """
+        what = "items" if self.state.num_motions and not with_motions else "1"
         with _errors_named(self._folder), self._reading:
-            ((found,),) = self._reader.execute("PRAGMA integrity_check(1)")
+            found, *_ = self._reader.execute(f"PRAGMA integrity_check({what})").fetchone()
         if found != "ok":
             raise GalleryError(f"the gallery {self._folder} is damaged: {found}; {RESTORE_OR_REPAIR}")
 
@@ -264,6 +276,31 @@ class ItemStore:
             raise GalleryError(
                 f"the gallery {self._folder} is damaged: an item has the number {last_seq}, and the highest should be "
                 f"{self.state.last_seq}; {RESTORE_OR_REPAIR}"
+            )
+
+    def check_motions(self) -> None:
+        """Raise `GalleryError` if a kept motion is damaged, belongs to no item, or is lost."""
+        if self.state.num_motions is None:
+            return
+        num_motions = 0
+        with _errors_named(self._folder), closing(self._connect_again()) as connection:
+            found = connection.execute(
+                "SELECT id, motions.seq, motion, motions.crc32 FROM motions LEFT JOIN items USING (seq)"
+            )
+            for id, *row in found:
+                if id is None:
+                    raise GalleryError(
+                        f"the gallery {self._folder} is damaged: it keeps the motion of an item that is not there; "
+                        f"{RESTORE_OR_REPAIR}"
+                    )
+                self._checked_motion(id, row)
+                num_motions += 1
+                if num_motions > self.state.num_motions:
+                    break  # pages that point to each other in a circle would give rows without end
+        if num_motions != self.state.num_motions:
+            raise GalleryError(
+                f"the gallery {self._folder} is damaged: it should keep {self.state.num_motions} motions but has "
+                f"{num_motions}; {RESTORE_OR_REPAIR}"
             )
 
     def check_count(self, num_items: int) -> None:
@@ -306,14 +343,23 @@ class ItemStore:
             connection.set_progress_handler(self._should_stop, _INSTRUCTIONS_PER_QUESTION)
         return connection
 
+    def _checked_motion(self, id: str, row: Sequence[object]) -> bytes:
+        if not is_sound_motion(row):
+            raise GalleryError(
+                f"the gallery {self._folder} is damaged: the motion of item {id!r} is not as it was written; "
+                f"{RESTORE_OR_REPAIR}"
+            )
+        return row[1]  # type: ignore[return-value]
+
     def _checked(self, found: tuple[object, ...]) -> ItemRow:
-        row = read_row(found, self.state.embedding_size)
+        row = read_row(found[:7], self.state.embedding_size)
         if row is None:
             raise GalleryError(
                 f"the gallery {self._folder} is damaged: item {found[1]!r} is not as it was written; "
                 f"{RESTORE_OR_REPAIR}"
             )
-        return row
+        motion = found[7:]
+        return row if not any(motion) else row._replace(motion=self._checked_motion(row.id, motion))
 
     @contextmanager
     def _sql_transaction(self) -> Iterator[sqlite3.Connection]:
@@ -377,9 +423,8 @@ def _prepare(folder: Path, connection: sqlite3.Connection, read_only: bool) -> G
             )
         state = replace(state, uid=uuid.uuid4().hex)
         connection.execute("BEGIN IMMEDIATE")
-        for statement in filter(None, map(str.strip, UPGRADE_FROM_FORMAT_1.split(";"))):
-            connection.execute(statement)
-        connection.execute(INSERT_STATE, state.row())
+        run_statements(connection, UPGRADE_FROM_FORMAT_1)
+        insert_state(connection, state)
         connection.execute("COMMIT")
     return state
 
@@ -409,7 +454,7 @@ def _format_version(place: Path, connection: sqlite3.Connection) -> int:
 def _stored_state(place: Path, connection: sqlite3.Connection, version: int) -> GalleryState:
     rows = connection.execute("SELECT * FROM gallery").fetchall()
     state = read_state(rows[0]) if len(rows) == 1 else None
-    if state is None or (version > 1) != bool(state.uid):
+    if state is None or (version > 1, version > 2) != (bool(state.uid), state.num_motions is not None):
         raise GalleryError(
             f"the gallery {place} is damaged: the row that says what it is was altered; {RESTORE_OR_REPAIR}"
         )

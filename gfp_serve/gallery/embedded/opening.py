@@ -75,7 +75,7 @@ def remove_new_gallery(path: Path) -> None:
 def read_view(path: Path, store: ItemStore) -> tuple[Derived | None, View]:
     """Read the derived files, and the items that came after them."""
     with ThreadPoolExecutor(1) as pool:
-        checked = pool.submit(store.check_structure)  # takes as long as the rest
+        checked = pool.submit(store.check_structure, with_motions=False)  # takes as long as the rest
         derived = read_derived(path, store.state)
         try:
             view = _view_of(path, store, derived)

@@ -14,14 +14,15 @@ from gfp_serve.items import IndexKind
 
 DATABASE_FILE = "gallery.sqlite"
 
-FORMAT_VERSION = 2
+# A gallery has format 2 until it keeps its first motion, so that earlier releases open it too.
+FORMAT_VERSION = 3
+FORMAT_WITHOUT_MOTIONS = 2
 PAGE_SIZE = 4096
 # Identifies the file as a gallery, in SQLite's own field for that: "GFPg".
 APPLICATION_ID = 0x47465067
 _METRIC = "cosine"
 
-_GALLERY_TABLE = """
-CREATE TABLE gallery (
+_STATE_COLUMNS = """
     uid TEXT NOT NULL,
     encoder_digest TEXT NOT NULL,
     embedding_size INTEGER NOT NULL,
@@ -30,6 +31,9 @@ CREATE TABLE gallery (
     generation INTEGER NOT NULL,
     num_items INTEGER NOT NULL,
     last_seq INTEGER NOT NULL,
+"""
+_GALLERY_TABLE = f"""
+CREATE TABLE gallery ({_STATE_COLUMNS}
     crc32 INTEGER NOT NULL
 ) STRICT;
 -- Numbers of removed items, as long as a derived file may still contain them.
@@ -39,7 +43,7 @@ CREATE_TABLES = f"""
 PRAGMA page_size = {PAGE_SIZE};
 BEGIN;
 PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {FORMAT_VERSION};
+PRAGMA user_version = {FORMAT_WITHOUT_MOTIONS};
 {_GALLERY_TABLE}
 CREATE TABLE items (
     seq INTEGER PRIMARY KEY,
@@ -54,10 +58,21 @@ COMMIT;
 """
 # Format 1 had no sources, no index kinds and no derived files.
 UPGRADE_FROM_FORMAT_1 = f"""
-PRAGMA user_version = {FORMAT_VERSION};
+PRAGMA user_version = {FORMAT_WITHOUT_MOTIONS};
 ALTER TABLE items ADD COLUMN source TEXT NOT NULL DEFAULT '';
 DROP TABLE gallery;
 {_GALLERY_TABLE}
+"""
+
+# Format 2 had no motions. They have a table of their own, so that nothing else reads past them. `seq` is their item's.
+UPGRADE_FROM_FORMAT_2 = f"""
+PRAGMA user_version = {FORMAT_VERSION};
+DROP TABLE gallery;
+CREATE TABLE gallery ({_STATE_COLUMNS}
+    num_motions INTEGER NOT NULL,
+    crc32 INTEGER NOT NULL
+) STRICT;
+CREATE TABLE motions (seq INTEGER PRIMARY KEY, motion BLOB NOT NULL, crc32 INTEGER NOT NULL) STRICT;
 """
 
 # The tables that the first release made.
@@ -81,7 +96,12 @@ CREATE TABLE items (
 ) STRICT;
 """
 # What each format may look like: as it was made, or as it was converted.
-_WAYS_TO_MAKE = {1: (_CREATE_TABLES_1,), 2: (CREATE_TABLES, _CREATE_TABLES_1 + UPGRADE_FROM_FORMAT_1)}
+_WAYS_TO_MAKE_2 = (CREATE_TABLES, _CREATE_TABLES_1 + UPGRADE_FROM_FORMAT_1)
+_WAYS_TO_MAKE = {
+    1: (_CREATE_TABLES_1,),
+    2: _WAYS_TO_MAKE_2,
+    3: tuple(way + UPGRADE_FROM_FORMAT_2 for way in _WAYS_TO_MAKE_2),
+}
 
 # Numbers of items and changes are below this, so that there is always a next one.
 LARGEST_NUMBER = 2**62
@@ -90,12 +110,18 @@ _MAX_DIGEST_LENGTH = 256
 
 # Damage can change the type of a value, even in a strict table.
 _STATE_TYPES = [str, str, int, str, str, int, int, int, int]
+_STATE_TYPES_3 = [*_STATE_TYPES, int]
 _STATE_TYPES_1 = [str, int, str, int, int, int, int]
 _ITEM_TYPES = [int, str, str, str, str, bytes]
 
-INSERT_STATE = f"INSERT INTO gallery VALUES ({', '.join('?' * len(_STATE_TYPES))})"
 INSERT_ITEM = "INSERT INTO items (seq, id, label, attributes, source, vector, crc32) VALUES (?, ?, ?, ?, ?, ?, ?)"
 SELECT_ITEM = "SELECT seq, id, label, attributes, source, vector, crc32 FROM items"
+INSERT_MOTION = "INSERT INTO motions VALUES (?, ?, ?)"
+# The last three columns are null for an item without a motion.
+SELECT_ITEM_WITH_MOTION = (
+    "SELECT items.seq, id, label, attributes, source, vector, items.crc32, motions.seq, motion, motions.crc32 "
+    "FROM items LEFT JOIN motions USING (seq)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +135,14 @@ class GalleryState:
     num_items: int = 0
     last_seq: int = 0  # the highest number that an item ever had; a number is never used again
     uid: str = ""  # empty in format 1
+    num_motions: int | None = None  # items of which the motion is kept; None before format 3
 
     def row(self) -> tuple[str | int, ...]:
         """The row of the table `gallery`, with its checksum."""
         values = (
             *(self.uid, self.encoder_digest, self.embedding_size, _METRIC, self.index_kind),
             *(self.generation, self.num_items, self.last_seq),
+            *(() if self.num_motions is None else (self.num_motions,)),
         )
         return (*values, _crc32_of(values))
 
@@ -128,6 +156,7 @@ class ItemRow(NamedTuple):
     attributes: str  # JSON
     source: str  # JSON, or empty
     vector: bytes  # float32, little-endian, at length 1
+    motion: bytes = b""  # see `kept_motion`; empty if it has none, or if it was not asked for
 
     @property
     def crc32(self) -> int:
@@ -136,16 +165,41 @@ class ItemRow(NamedTuple):
         return zlib.crc32(self.vector, _crc32_of(values))
 
 
+def motion_row(seq: int, motion: bytes) -> tuple[int, bytes, int]:
+    """The row of the table `motions`, with its checksum."""
+    return seq, motion, zlib.crc32(motion, _crc32_of((seq,)))
+
+
+def is_sound_motion(row: Sequence[Any]) -> bool:
+    """Whether a row of the table `motions` is as it was written."""
+    return list(map(type, row)) == [int, bytes, int] and motion_row(row[0], row[1]) == tuple(row)
+
+
+def insert_state(connection: sqlite3.Connection, state: GalleryState) -> None:
+    """Write the row of the table `gallery`, which is empty."""
+    row = state.row()
+    connection.execute(f"INSERT INTO gallery VALUES ({', '.join('?' * len(row))})", row)
+
+
+def run_statements(connection: sqlite3.Connection, script: str) -> None:
+    """Run the statements one by one, within the transaction that is open."""
+    for statement in filter(None, map(str.strip, script.split(";"))):
+        connection.execute(statement)
+
+
 def read_state(row: Sequence[Any]) -> GalleryState | None:
-    """What a row of the table `gallery` says, in either format; None if the row is damaged."""
+    """What a row of the table `gallery` says, in any format; None if the row is damaged."""
     types = list(map(type, row))
     if types == _STATE_TYPES_1 and row[-1] == _crc32_of(row[:-1]):
         encoder_digest, embedding_size, _, generation, num_items, last_seq, _ = row
         state = GalleryState(encoder_digest, embedding_size, "auto", generation, num_items, last_seq)
         return state if _is_possible(state) else None
-    if types == _STATE_TYPES:
-        uid, encoder_digest, embedding_size, _, index_kind, generation, num_items, last_seq, _ = row
-        state = GalleryState(encoder_digest, embedding_size, index_kind, generation, num_items, last_seq, uid)
+    if types in (_STATE_TYPES, _STATE_TYPES_3):
+        uid, encoder_digest, embedding_size, _, index_kind, generation, num_items, last_seq, *motions, _ = row
+        state = GalleryState(
+            *(encoder_digest, embedding_size, index_kind, generation, num_items, last_seq, uid),
+            num_motions=motions[0] if motions else None,
+        )
         if state.row() == tuple(row):
             return state if _is_possible(state) else None
     return None
@@ -205,6 +259,7 @@ def _is_possible(state: GalleryState) -> bool:
         state.index_kind in get_args(IndexKind)
         and 0 <= state.embedding_size < LARGEST_NUMBER
         and 0 <= state.num_items <= state.last_seq < LARGEST_NUMBER
+        and 0 <= (state.num_motions or 0) <= state.num_items
         and 0 <= state.generation < LARGEST_NUMBER
         and len(state.encoder_digest) <= _MAX_DIGEST_LENGTH
     )

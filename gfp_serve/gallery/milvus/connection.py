@@ -39,8 +39,11 @@ _LOAD_S = 300.0
 
 # The names of our properties of a collection begin with this.
 _PROPERTY_PREFIX = "gfp."
-# The gallery "a-b" is the collection PREFIX__a_mb. No gallery name begins with "_", so this one is free.
+# The gallery "a-b" is the collection PREFIX__a_mb. No gallery name begins with "_", so these are free.
 _CHANGES = "_changes"
+_MOTIONS = "_motions"
+# Milvus's limit of a text. The largest motion that is kept needs less.
+_MAX_MOTION_BYTES = 65_535
 _LITE_PREFIX = "gfp"
 
 # How many connections use each file. milvus-lite runs one server per file in this process, and does not count itself.
@@ -113,6 +116,11 @@ class Connection:
         return f"{self.prefix}__{_CHANGES}"
 
     @property
+    def motions(self) -> str:
+        """The collection of the motions that galleries keep. It is made when the first one is kept."""
+        return f"{self.prefix}__{_MOTIONS}"
+
+    @property
     def is_lite(self) -> bool:
         return self._lite is not None
 
@@ -126,7 +134,11 @@ class Connection:
         with self.errors_translated():
             collections = self.client.list_collections(timeout=CALL_S)
         ours = [name for name in collections if name == self.prefix or name.startswith(f"{self.prefix}__")]
-        found = {collection: self._properties(collection) for collection in ours if collection != self.changes}
+        found = {
+            collection: self._properties(collection)
+            for collection in ours
+            if collection not in (self.changes, self.motions)
+        }
         return sorted(
             Identity.from_properties(name, properties).name for name, properties in found.items() if properties
         )
@@ -170,6 +182,21 @@ class Connection:
         schema.add_field("gallery", types.VARCHAR, max_length=KEY_LENGTH)
         schema.add_field("count", types.INT64)
         self._create(self.changes, schema, {})
+
+    def has_motions(self) -> bool:
+        """Whether the collection of motions is there."""
+        with self.errors_translated():
+            return bool(self.client.has_collection(self.motions, timeout=CALL_S))
+
+    def create_motions(self) -> None:
+        """Make the collection of motions, unless another server has just made it, and load it."""
+        types = self._pymilvus.DataType
+        schema = self._schema(embedding_size=2)
+        schema.add_field("gallery", types.VARCHAR, max_length=KEY_LENGTH)
+        schema.add_field("seq", types.INT64)
+        schema.add_field("motion", types.VARCHAR, max_length=_MAX_MOTION_BYTES)
+        self._create(self.motions, schema, {})
+        self.load(self.motions, "exact", 2)
 
     def load(self, collection: str, kind: IndexKind, embedding_size: int) -> None:
         """Make the collection's index if it has none yet, and load it into the memory of Milvus."""

@@ -6,6 +6,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from gfp_serve.errors import ClosedError, GalleryNotFoundError, in_field
 from gfp_serve.filters import Filter
 from gfp_serve.gallery.milvus.connection import CALL_S, Connection, Identity
 from gfp_serve.gallery.milvus.index_parameters import bytes_of_an_item, search_parameters
+from gfp_serve.gallery.milvus.motions import MilvusMotions
 from gfp_serve.gallery.milvus.rows import (
     check_upsert_size,
     expression,
@@ -61,6 +63,9 @@ class MilvusGallery(Gallery):
     If several servers write at the same time, `delete` may count an item that another server has just deleted. `items`
     then returns items that change meanwhile as they are when their turn comes, without those that were deleted.
     `Effort.exact` reads all vectors of a gallery whose index is not "exact"; use it to measure what an index misses.
+
+    Motions are written before their items and read after them. An item that is replaced meanwhile, or whose upsert
+    fails halfway, comes without its motion, and never with that of another version.
     """
 
     def __init__(self, connection: Connection, identity: Identity) -> None:
@@ -78,6 +83,7 @@ class MilvusGallery(Gallery):
         self._counts: Counter[str] = Counter()
         self._counting = threading.Lock()
         self._own_changes = f'gallery == "{identity.uid}"'
+        self._motions = MilvusMotions(connection, identity.uid)
         connection.load(self._collection, identity.index_kind, identity.embedding_size)
 
     @property
@@ -111,6 +117,7 @@ class MilvusGallery(Gallery):
         num_items = len(self)
         with self._milvus_client() as client:
             index = client.describe_index(self._collection, "vector", timeout=CALL_S)
+            num_motions = self._motions.count()
         kind = self._identity.index_kind
         return Description(
             encoder_digest=self.encoder_digest,
@@ -123,6 +130,7 @@ class MilvusGallery(Gallery):
             generation=self.generation,
             num_bytes=num_items * bytes_of_an_item(kind, self.embedding_size),
             durable=True,
+            num_motions=num_motions,
         )
 
     def upsert(self, items: Sequence[Item]) -> int:
@@ -137,7 +145,11 @@ class MilvusGallery(Gallery):
                         rows.append(row_of(items[place], vector, seq))
                 check_upsert_size([items[place] for place in places], rows, _MAX_UPSERT_BYTES)
                 self._last_seq = first + len(rows)
+                kept = [items[place] for place in places]
+                motions = [(item.id, seq, item.motion) for seq, item in enumerate(kept, first) if item.motion]
+                self._motions.put(motions)
                 client.upsert(self._collection, rows, timeout=CALL_S)
+                self._motions.remove([item.id for item in kept if item.motion is None])
                 self._count_change(client)
         return self.generation
 
@@ -148,16 +160,20 @@ class MilvusGallery(Gallery):
             found = [row["key"] for row in self._rows(keys, ["key"])]
             for start in range(0, len(found), _MAX_ROWS):
                 client.delete(self._collection, ids=found[start : start + _MAX_ROWS], timeout=CALL_S)
+            self._motions.remove(ids)
             if found:
                 self._count_change(client)
             return len(found)
 
     def get(self, ids: Sequence[str]) -> list[Item]:
-        with self._milvus_client():
-            rows = self._rows(list(dict.fromkeys(map(key_of, ids))), ["id", "vector", "label", "attributes", "source"])
-        found = {row["id"]: row for row in rows}
-        check_found(ids, found)
+        found = self._rows_by_id(ids)
         return [item_of(found[id]) for id in ids]
+
+    def get_with_motions(self, ids: Sequence[str]) -> Iterator[Item]:
+        found = self._rows_by_id(ids)
+        with self._milvus_client():
+            motions = self._motions.get({id: row["seq"] for id, row in found.items()})
+        return (replace(item_of(found[id]), motion=motions.get(id)) for id in ids)
 
     def label_counts(self, where: Filter | None = None) -> dict[str, int]:
         counts: Counter[str] = Counter()
@@ -165,14 +181,16 @@ class MilvusGallery(Gallery):
             counts.update(row["label"] for row in rows if row["label"])
         return dict(counts)
 
-    def items(self) -> Iterator[Item]:
+    def items(self, *, with_motions: bool = False) -> Iterator[Item]:
         order = sorted((row["seq"], row["key"]) for rows in self._pages("", ["seq"], _MAX_ROWS) for row in rows)
         for start in range(0, len(order), _ITEMS_AT_A_TIME):
             keys = [key for _, key in order[start : start + _ITEMS_AT_A_TIME]]
             with self._milvus_client():
-                rows = self._rows(keys, ["key", "id", "vector", "label", "attributes", "source"])
+                rows = self._rows(keys, ["key", "id", "vector", "label", "attributes", "source", "seq"])
+                motions = self._motions.get({row["id"]: row["seq"] for row in rows}) if with_motions else {}
             found = {row["key"]: row for row in rows}
-            yield from (item_of(found[key]) for key in keys if key in found)
+            items = (item_of(found[key]) for key in keys if key in found)
+            yield from (replace(item, motion=motions[item.id]) if item.id in motions else item for item in items)
 
     def search(
         self,
@@ -214,6 +232,7 @@ class MilvusGallery(Gallery):
             self._connection.client.drop_collection(self._collection, timeout=CALL_S)
             self.was_dropped = True
             self._connection.client.delete(self._connection.changes, filter=self._own_changes, timeout=CALL_S)
+            self._motions.remove_all()
 
     def close(self) -> None:
         self._closed = True
@@ -292,6 +311,14 @@ class MilvusGallery(Gallery):
                 timeout=CALL_S,
             )
         return int(row["count(*)"])
+
+    def _rows_by_id(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        fields = ["id", "vector", "label", "attributes", "source", "seq"]
+        with self._milvus_client():
+            rows = self._rows(list(dict.fromkeys(map(key_of, ids))), fields)
+        found = {row["id"]: row for row in rows}
+        check_found(ids, found)
+        return found
 
     def _rows(self, keys: Sequence[str], fields: list[str]) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []

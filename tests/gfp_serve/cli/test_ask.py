@@ -547,6 +547,7 @@ def test_the_server_has_exactly_the_options_listed_here():
         "--bundle",
         "--gallery",
         "--gallery-device",
+        "--keep-motion",
         "--host",
         "--port",
         "--insecure",

@@ -16,7 +16,10 @@ from gfp_serve.formats import Clip, write_clip_file
 from gfp_serve.gallery.care.backup import create_snapshot
 from gfp_serve.gallery.embedded.gallery import FaissGallery
 from gfp_serve.items import Item, Source
-from gfp_serve.layouts import KINECT20, NTU25
+from gfp_serve.kept_motion import KeptMotion, motion_of
+from gfp_serve.layouts import KINECT20, NTU25, Layout
+from gfp_serve.preprocess import CleanConfig, clean
+from tests.support.kept_motions import same_motion
 from tests.support.servers import running_in_thread
 from tests.support.tiny_bundle import embedding_of, tiny_bundle, walk
 
@@ -128,6 +131,42 @@ def test_items_without_a_recording_are_counted_and_named(
     missing = {"walk/gone": 1, "gone/c1": 1, "no name": 1, "walk/c1": 1}
     assert (values["gallery"], values["items"], values["refused"]) == ("default", 5, [])
     assert (values["embedded"] + values["present"], values["missing"]) == (1, missing)
+
+
+def kept(sequence: np.ndarray, layout: Layout = NTU25, fps: float | None = 30.0) -> KeptMotion:
+    cleaned = clean(sequence, layout, CleanConfig())
+    motion = motion_of(cleaned.positions, cleaned.known, fps)
+    assert motion is not None
+    return motion
+
+
+def test_without_a_recording_the_copy_of_a_clip_is_embedded_if_it_has_every_frame(
+    run: Run, client: Client, old: FaissGallery, recordings: Path, tmp_path: Path
+) -> None:
+    lost = walk(6, frames=40)
+    lost[5:30, 0, 7] = np.nan  # lost for too long to be filled
+    clips = {
+        "gone/c1": (walk(5, frames=64), NTU25),
+        "gone/lost": (lost, NTU25),
+        "gone/two": (walk(7, bodies=2, layout=KINECT20), KINECT20),
+    }
+    items = [dataclasses.replace(item, motion=kept(*clips[item.id])) for item in items_of(*clips)]
+    long = dataclasses.replace(items_of("gone/long")[0], motion=kept(walk(8, frames=65)))
+    old.upsert([*items, long, *items_of("walk/c1", "gone/none")])
+    said = run(tmp_path / "old", recordings)
+    assert "4 of the 6 items of default are in default: 4 were embedded now." in said
+    assert "Of 3 items the recording was not found, and the gallery's copy was embedded." in said
+    assert "The recordings of 2 items were not found" in said
+    found = {each.id: each for each in client.get(list(clips), with_motions=True)}
+    for item in items:
+        new = found[item.id]
+        assert (new.label, new.attributes, new.source) == (item.label, item.attributes, item.source)
+        np.testing.assert_allclose(new.vector, embedding_of(*clips[item.id]), atol=2e-3, err_msg=item.id)
+        assert same_motion(new.motion, item.motion)
+    values = json.loads(run(tmp_path / "old", recordings, "--json"))
+    assert (values["embedded"], values["present"], values["from_copies"]) == (0, 4, 0)
+    assert values["missing"] == {"gone/long": 1, "gone/none": 1}
+    assert json.loads(run(tmp_path / "old", "--into", "fresh", "--json"))["from_copies"] == 3
 
 
 def test_a_clip_that_the_server_refuses_costs_only_its_item(

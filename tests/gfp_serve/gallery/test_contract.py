@@ -35,6 +35,7 @@ from gfp_serve.items import (
     Item,
     Source,
 )
+from tests.support.kept_motions import kept_motion, same_motion
 from tests.support.milvus_server import MILVUS, new_prefix
 
 DIGEST, OTHER_DIGEST = "5e" * 32, "0b" * 32
@@ -242,6 +243,49 @@ def test_only_the_last_of_the_same_id_in_one_upsert_is_checked_and_errors_name_i
             gallery.upsert([Item("a", EAST), Item("a", EAST), bad])
         assert refused.value.field == "items[2]"
     assert gallery.generation == 1
+
+
+def test_motions_are_given_back_only_where_they_are_asked_for(gallery):
+    kept = {"a": kept_motion(1), "c": kept_motion(2, bodies=2, fps=None)}
+    gallery.upsert([Item("a", EAST, "walk", motion=kept["a"]), Item("b", NORTH), Item("c", EAST, motion=kept["c"])])
+
+    found = {item.id: item for item in gallery.get_with_motions(["c", "b", "a"])}
+    assert list(found) == ["c", "b", "a"]
+    assert found["b"].motion is None
+    assert all(same_motion(found[id].motion, kept[id]) for id in kept)
+    assert contents([found["a"]]) == [("a", [1, 0], "walk", {}, None)]
+    assert (
+        [item.motion for item in gallery.get(["a", "b", "c"])]
+        == [item.motion for item in gallery.items()]
+        == 3 * [None]
+    )
+    listed = {item.id: item.motion for item in gallery.items(with_motions=True)}
+    assert list(listed) == ["a", "b", "c"]
+    assert all(same_motion(listed[id], kept[id]) for id in kept)
+    assert gallery.describe().num_motions == 2
+    with pytest.raises(ItemNotFoundError):
+        gallery.get_with_motions(["a", "nobody"])
+
+
+def test_a_motion_is_gone_when_its_item_is_replaced_or_removed(gallery):
+    gallery.upsert([Item(id, EAST, motion=kept_motion(seed)) for seed, id in enumerate("abc")])
+    gallery.upsert([Item("a", EAST), Item("b", EAST, motion=kept_motion(9))])
+    gallery.delete(["c"])
+    gallery.upsert([Item("c", EAST)])
+
+    a, b, c = gallery.get_with_motions(["a", "b", "c"])
+    assert a.motion is c.motion is None
+    assert same_motion(b.motion, kept_motion(9))
+    assert gallery.describe().num_motions == 1
+
+
+def test_an_upsert_with_a_motion_that_cannot_be_kept_writes_nothing(gallery):
+    far = kept_motion(1)
+    far.positions[0, 0, 3] = 1e6
+    with pytest.raises(InvalidRequestError, match="beyond 4000 m") as refused:
+        gallery.upsert([Item("a", EAST, motion=kept_motion(2)), Item("b", EAST, motion=far)])
+    assert refused.value.field == "items[1]"
+    assert len(gallery) == gallery.describe().num_motions == 0
 
 
 def test_each_change_is_a_generation_and_nothing_else_is(gallery):

@@ -14,7 +14,7 @@ from gfp_serve.errors import GalleryError
 from gfp_serve.gallery.care.backup import create_snapshot, restore_snapshot, verify_snapshot
 from gfp_serve.gallery.care.repair import check_gallery, repair_gallery
 from gfp_serve.gallery.embedded.gallery import FaissGallery
-from gfp_serve.gallery.embedded.schema import INSERT_ITEM, INSERT_STATE, GalleryState, ItemRow, read_state
+from gfp_serve.gallery.embedded.schema import INSERT_ITEM, GalleryState, ItemRow, read_state
 from gfp_serve.items import Item, Source
 
 DIGEST, SIZE = "5e" * 32, 4
@@ -139,10 +139,15 @@ ROW = ItemRow(3, "c", "y", "{}", "", VECTOR)
 def test_items_that_no_gallery_takes_are_not_restored(tmp_path, snapshot, row, words):
     state = state_in(snapshot)
     state = GalleryState(DIGEST, SIZE, num_items=3, last_seq=3, generation=2, uid=state.uid)
-    changed(snapshot, (INSERT_ITEM, (*row, row.crc32)), "DELETE FROM gallery", (INSERT_STATE, state.row()))
+    changed(snapshot, (INSERT_ITEM, (*row[:6], row.crc32)), "DELETE FROM gallery", insertion_of(state))
     with pytest.raises(GalleryError, match=words):
         restore_snapshot(snapshot, tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def insertion_of(state: GalleryState) -> tuple[str, tuple[str | int, ...]]:
+    row = state.row()
+    return f"INSERT INTO gallery VALUES ({', '.join('?' * len(row))})", row
 
 
 def state_in(snapshot: Path) -> GalleryState:
@@ -164,7 +169,7 @@ def state_in(snapshot: Path) -> GalleryState:
     ids=["kind", "generation", "numbers", "last change", "digest"],
 )
 def test_a_state_that_no_gallery_can_be_in_is_refused(snapshot, state):
-    changed(snapshot, "DELETE FROM gallery", (INSERT_STATE, state.row()))
+    changed(snapshot, "DELETE FROM gallery", insertion_of(state))
     with pytest.raises(GalleryError, match="the row that says what it is was altered"):
         verify_snapshot(snapshot)
 

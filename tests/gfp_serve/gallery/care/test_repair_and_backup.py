@@ -55,7 +55,7 @@ def contents(folder: Path) -> dict[str, tuple[object, ...]]:
 
 def rows_in(folder: Path) -> list[tuple[object, ...]]:
     with closing(ItemStore.open_for_reading(folder)) as store:
-        return [tuple(row) for chunk in store.rows() for row in chunk]
+        return [tuple(row[:6]) for chunk in store.rows() for row in chunk]
 
 
 def overwrite(file: Path, place: int, content: bytes) -> None:

@@ -58,7 +58,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("ending", ["parquet", "arrow"])
 def test_what_was_exported_is_imported_as_it_was(root, tmp_path, ending, monkeypatch):
-    monkeypatch.setattr("gfp_serve.gallery.care.table_import.rows_at_once", lambda _: 7)
+    monkeypatch.setattr("gfp_serve.gallery.care.table_import.rows_at_once", lambda _, **__: 7)
     file, other = tmp_path / f"items.{ending}", tmp_path / "other"
     with FaissGallery.open(root / "default"):  # as a server would have it open
         assert run("export", root, file) == f"{file} has 50 items.\n"

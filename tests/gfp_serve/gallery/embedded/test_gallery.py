@@ -170,9 +170,9 @@ def test_another_database_is_not_a_gallery(folder):
 def test_a_gallery_of_a_later_format_is_refused(folder):
     fill(folder)
     with sqlite3.connect(folder / "gallery.sqlite") as database:
-        database.execute("PRAGMA user_version = 3")
+        database.execute("PRAGMA user_version = 4")
     database.close()
-    with pytest.raises(GalleryError, match="format 3; this release reads formats 1 to 2"):
+    with pytest.raises(GalleryError, match="format 4; this release reads formats 1 to 3"):
         FaissGallery.open(folder)
 
 
