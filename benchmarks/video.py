@@ -37,7 +37,7 @@ from gfp_serve.bundle import Bundle
 from gfp_serve.cli.progress import progress
 from gfp_serve.config import SHIPPED_BUNDLES, shipped_bundles
 from gfp_serve.encoder import Encoder
-from gfp_serve.formats import Clip, read_clips
+from gfp_serve.formats import Clip, read_clips, write_clip_file
 from gfp_serve.layouts import MEDIAPIPE33, NTU25, map_joints
 from gfp_serve.lost_joints import lost_as_nan
 from gfp_serve.preprocess import fill_gaps, prepare
@@ -66,20 +66,26 @@ def main() -> None:
 @click.option("--most", default=8, show_default=True, help="Clips of each class and person at most, drawn at random.")
 @click.option("--seconds", default=10.0, show_default=True, help="Of a longer clip, only its middle is used.")
 @click.option("--size", default=SIZE, show_default=True, help="Pixels of a side of the videos.")
+@click.option(
+    "--keep", type=click.Path(path_type=Path), help="Keep the videos in this folder, and the skeletons found."
+)
 @click.option("--out", type=click.Path(path_type=Path), default=REPORT, show_default=True)
-def run(file: Path, most: int, seconds: float, size: int, out: Path) -> None:
+def run(file: Path, most: int, seconds: float, size: int, keep: Path | None, out: Path) -> None:
     """Measure one clip file, and add it to the report."""
     clips = _chosen(file, most, seconds)
+    if keep is not None:
+        keep.mkdir(parents=True, exist_ok=True)
     videos: list[Clip | None] = []
-    seen, num_frames, took_s, num_bytes = 0, 0, 0.0, 0
+    seen, num_frames, took_s, cpu_s, num_bytes = 0, 0, 0.0, 0.0, 0
     apart: dict[str, list[np.ndarray]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder, progress() as bars:
         bar = bars.add(file.stem, "clips", total=len(clips), line_every_s=60)
         for clip in clips:
-            path = write_video_of(clip, Path(folder) / "video.mp4", size=size)
-            started = time.perf_counter()
+            path = write_video_of(clip, (keep or Path(folder)) / f"{clip.name}.mp4", size=size)
+            started, cpu_started = time.perf_counter(), time.process_time()
             read = next(iter(read_clips(path, report=lambda _: None)), None)
             took_s += time.perf_counter() - started
+            cpu_s += time.process_time() - cpu_started
             num_bytes += path.stat().st_size
             num_frames += len(clip.sequence)
             videos.append(read)
@@ -89,6 +95,8 @@ def run(file: Path, most: int, seconds: float, size: int, out: Path) -> None:
                     apart[joint].append(distances)
             bar.advance()
     found = [(clip, read) for clip, read in zip(clips, videos, strict=True) if read is not None]
+    if keep is not None:
+        write_clip_file(keep / "skeletons.npz", [replace(read, label=clip.label) for clip, read in found])
     report: dict[str, Any] = json.loads(out.read_text()) if out.exists() else {"files": {}}
     report["about"] = {
         "cores": len(os.sched_getaffinity(0)),
@@ -105,6 +113,8 @@ def run(file: Path, most: int, seconds: float, size: int, out: Path) -> None:
         "size": size,
         "kilobytes_a_second": round(num_bytes / 1e3 / (num_frames / clips[0].fps), 1),
         "ms_per_frame": round(1e3 * took_s / num_frames, 1),
+        # Of all cores together; on a machine that does other things too, this says more.
+        "cpu_ms_per_frame": round(1e3 * cpu_s / num_frames, 1),
         "median_cm_apart": {joint: round(float(np.median(np.concatenate(all_))), 1) for joint, all_ in apart.items()},
         "encoders": {name: _neighbours(name, found) for name in shipped_bundles()},
     }
@@ -219,12 +229,14 @@ def table(out: Path) -> None:
             for asked, percent in figures["percent"].items():
                 cells = ("" if value is None else str(value) for value in percent.values())
                 click.echo(f"| `{name}` | `{encoder}` | {asked} | {' | '.join(cells)} |")
-    click.echo("\n| clips | seen | frames seen | wrists | elbows | ankles | knees | ms a frame |\n" + "|---" * 8 + "|")
+    click.echo(
+        "\n| clips | seen | frames seen | wrists | elbows | ankles | knees | ms a frame, CPU ms |\n" + "|---" * 8 + "|"
+    )
     for name, each in files.items():
         frames = f"{each['frames_seen']:,} of {each['frames']:,}"
         apart = " | ".join(f"{value} cm" for value in each["median_cm_apart"].values())
         seen = f"{each['clips_seen']} of {each['clips']}"
-        click.echo(f"| `{name}` | {seen} | {frames} | {apart} | {each['ms_per_frame']} |")
+        click.echo(f"| `{name}` | {seen} | {frames} | {apart} | {each['ms_per_frame']}, {each['cpu_ms_per_frame']} |")
 
 
 def _print(report: dict[str, Any]) -> None:

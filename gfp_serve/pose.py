@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from gfp_serve.errors import DamagedFileError, MissingExtraError
-from gfp_serve.extras import load
+from gfp_serve.extras import missing
 from gfp_serve.files import open_ordinary
 from gfp_serve.settings import setting
 
@@ -81,7 +81,7 @@ def seen_frames(path: Path, part: VideoPart = WHOLE) -> Iterator[SeenFrame]:
     `MissingExtraError` where the extra `video` is not installed, or another MediaPipe than the one that was looked at.
     """
     with _ordinary(path) as file:
-        av, mediapipe = load("av"), _mediapipe()
+        mediapipe, av = _mediapipe(), _av()
         with _finder(mediapipe) as find, _opened(av, path, file) as (container, stream):
             share = _share_of(file, container, stream, part)
             for image, time_s in _images(av, path, container, stream, part):
@@ -100,7 +100,19 @@ def _mediapipe() -> Any:
             f"their maker how they are used, and others were not looked at. Install the extra 'video' again, or "
             f"mediapipe=={MEDIAPIPE}."
         )
-    return load("mediapipe")
+    try:
+        import mediapipe
+    except ModuleNotFoundError as error:
+        raise missing(error) from error
+    return mediapipe
+
+
+def _av() -> Any:
+    try:
+        import av
+    except ModuleNotFoundError as error:
+        raise missing(error) from error
+    return av
 
 
 @contextmanager

@@ -119,7 +119,13 @@ def _about(clip: Clip) -> tuple[dict[str, object], list[tuple[str, ...]]]:
     """What is said of a clip, as values and as rows of a table."""
     frames = len(clip.sequence)
     seen = int(np.isfinite(clip.sequence).all(axis=-1).any(axis=(1, 2)).sum())
-    values = {"clip": clip.name, "label": clip.label, "frames": frames, "fps": clip.fps, "frames_seen": seen}
+    values: dict[str, object] = {
+        "clip": clip.name,
+        "label": clip.label,
+        "frames": frames,
+        "fps": clip.fps,
+        "frames_seen": seen,
+    }
     row = (
         clip.name,
         clip.label or "",

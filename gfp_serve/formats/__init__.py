@@ -64,7 +64,7 @@ _log = logging.getLogger(__name__)
 _Read = Iterator[Clip | Remark | Step]
 
 
-def _read_npz(path: Path, said: Conventions, joint_map: JointMap | None = None) -> Iterator[Clip | Remark]:
+def _read_npz(path: Path, said: Conventions, joint_map: JointMap | None = None) -> _Read:
     if ctr_gcn.is_data_set(path):
         yield from _meant(ctr_gcn.read(path), said)
     elif videopose3d.is_data_set(path):

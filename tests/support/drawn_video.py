@@ -22,7 +22,7 @@ SIZE = 320  # pixels of a side
 # The camera: how far from the person, in metres, and how much of the plane in which they stand it shows.
 _DISTANCE_M, _SHOWN_M = 4.5, 2.5
 # People are seen a little from the side, where arms and legs do not hide each other.
-_SIDEWAYS = math.radians(25)
+_SIDEWAYS = math.radians(50)
 # Pixels that are drawn for each of the picture, so that edges are smooth.
 _FINE = 3
 
