@@ -156,4 +156,4 @@ def test_other_commands_read_videos_too(tmp_path):
 
     assert json.loads(run(gfp_data, "info", path, "--json").stdout)["layouts"] == {"mediapipe33": 1}
     run(gfp_data, "import", path, "--out", tmp_path / "store", "--num-workers", 1)
-    assert json.loads(run(gfp_data, "info", tmp_path / "store", "--json").stdout)["num_clips"] == 1
+    assert json.loads(run(gfp_data, "info", tmp_path / "store", "--json").stdout)["clips"] == 1

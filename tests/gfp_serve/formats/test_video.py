@@ -23,7 +23,7 @@ from tests.support.tiny_bundle import walk
 from .videos import read_with_remarks
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
-VIDEO = EXAMPLES / "videos" / "NAME.mp4"
+VIDEO = EXAMPLES / "videos" / "walk-002_01.mp4"
 HELD = "its skeletons are those of one person in each frame, with the hips in one place, so nobody travels."
 PLACE = {name: joint for joint, name in enumerate(MEDIAPIPE33.joint_names)}
 
