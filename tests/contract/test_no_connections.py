@@ -62,7 +62,7 @@ POSE = (
     sys.executable,
     "-c",
     RUN_POSE,
-    ROOT / "examples" / "videos" / "walk-002_01.mp4",
+    ROOT / "examples" / "videos" / "basketball-006_08.mp4",
     "--out",
     "skeletons.npz",
     "--end",

@@ -35,7 +35,7 @@ from tests.support.tiny_bundle import walk
 
 ROOT = Path(__file__).parents[2]
 CLIPS = ROOT / "examples" / "clips" / "cmu_sample.npz"
-VIDEO = ROOT / "examples" / "videos" / "walk-002_01.mp4"
+VIDEO = ROOT / "examples" / "videos" / "basketball-006_08.mp4"
 
 pytestmark = [pytest.mark.install, pytest.mark.timeout(600)]
 PINS = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")]

@@ -23,7 +23,7 @@ from tests.support.tiny_bundle import walk
 from .videos import read_with_remarks
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
-VIDEO = EXAMPLES / "videos" / "walk-002_01.mp4"
+VIDEO = EXAMPLES / "videos" / "basketball-006_08.mp4"
 HELD = "its skeletons are those of one person in each frame, with the hips in one place, so nobody travels."
 PLACE = {name: joint for joint, name in enumerate(MEDIAPIPE33.joint_names)}
 
@@ -198,7 +198,7 @@ def content(tmp_path_factory):
 
 
 @given(data=st.data(), suffix=st.sampled_from([".mp4", ".mkv", ".avi"]))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_damaged_video_gives_clips_or_is_refused_by_name(data, suffix, content, tmp_path, monkeypatch):
     finding_numbers(monkeypatch)
     path = tmp_path / f"a{suffix}"
@@ -246,11 +246,13 @@ def test_the_drawn_person_is_found_where_they_were_drawn(found, originals):
     drawn = drawn - drawn[:, hips].mean(axis=1, keepdims=True)
     # The reader turned the picture about the vertical.
     at = found.sequence[:, 0] * np.float32([-1, 1, -1])
-    for joint in ("Shoulder", "Wrist", "Knee", "Ankle"):
+    # MediaPipe's people have shorter legs, so ankles tell little.
+    for joint in ("Shoulder", "Wrist", "Knee"):
         for side in ("Left", "Right"):
-            there = at[:, PLACE[f"{side.lower()}_{joint.lower()}"]]
-            apart = np.linalg.norm(there - drawn[:, NTU25.joint_names.index(f"{joint}{side}")], axis=1)
-            assert np.nanmedian(apart) < 0.25, (joint, side)
+            away = at[:, PLACE[f"{side.lower()}_{joint.lower()}"]] - drawn[:, NTU25.joint_names.index(f"{joint}{side}")]
+            # A flat figure shows little of how near the camera its joints are.
+            in_picture, in_space = (np.nanmedian(np.linalg.norm(away[:, :axes], axis=1)) for axes in (2, 3))
+            assert (in_picture < 0.15, in_space < 0.35) == (True, True), (joint, side, in_picture, in_space)
 
 
 def test_the_nearest_of_the_clips_is_of_the_class_that_was_drawn(found, originals):
