@@ -181,7 +181,7 @@ def _opened(av: Any, path: Path, file: BinaryIO) -> Iterator[tuple[Any, Any]]:
     with container:
         stream = container.streams.best("video")
         if stream is None:
-            raise DamagedFileError(f"{path} has no pictures; a video is needed.")
+            raise DamagedFileError(f"{path} has no pictures: it is sound alone, or was cut off. Copy it again.")
         if stream.codec_context is None:
             raise DamagedFileError(f"{path} is packed in a way that is not known here; convert it to H.264 in an .mp4.")
         stream.thread_type = "AUTO"

@@ -28,6 +28,9 @@ _UNEVEN = 0.5
 # Frames further apart than this, and than usual, are not interpolated: what happened between them is not known.
 _LONGEST_GAP_S, _LONGEST_GAP_STEPS = 0.5, 2.5
 
+# A video may be this much shorter than it says: sound goes on for a while.
+_MISSING_S = 1.0
+
 _NOBODY = np.full((MEDIAPIPE33.num_joints, 4), np.nan, dtype=np.float32)
 
 _Landmarks = Float32[np.ndarray, "frames 33 4"]  # x, y, z, visibility; NaN: nobody is seen
@@ -59,6 +62,8 @@ def read(path: Path, said: Conventions, part: VideoPart = WHOLE) -> Iterator[Cli
             left_out=path.stem,
         )
         return
+    if share > 0 and (times[-1] - part.start) * (1 - share) / share > _MISSING_S:
+        yield Remark("its pictures end before the time that it says; perhaps it was cut off.")
     yield Remark("its skeletons are those of one person in each frame, with the hips in one place, so nobody travels.")
     if (few := _few(float(seen.mean()))) is not None:
         yield Remark(f"nobody is seen in {few} of its frames.")

@@ -181,6 +181,15 @@ def test_sound_alone_is_refused(tmp_path, finder):
         next(read_clips(path))
 
 
+def test_a_video_that_was_cut_off_is_read_as_far_as_it_goes_and_it_is_said(tmp_path, finder):
+    path = write_numbered(tmp_path / "a.webm", fps=5, codec="libvpx-vp9")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    (clip,), remarks = read_with_remarks(path)
+
+    assert 0 < len(clip.sequence) < 15
+    assert remarks == ["its pictures end before the time that it says; perhaps it was cut off.", HELD]
+
+
 def test_a_part_behind_the_end_is_refused(tmp_path, finder):
     path = write_numbered(tmp_path / "a.mp4")
 
