@@ -117,8 +117,9 @@ def test_a_part_that_cannot_be_is_refused(part, said):
         VideoPart(**part)
 
 
-def test_a_file_that_names_an_address_or_another_file_opens_neither(tmp_path, finder):
+def test_a_file_that_names_an_address_or_another_file_opens_neither(tmp_path, finder, monkeypatch):
     """FFmpeg takes any file that begins like a playlist for one, whatever its name, and reads what it names."""
+    monkeypatch.chdir(tmp_path)
     other = write_numbered(tmp_path / "other.mp4")
     playlist = "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{}\n#EXT-X-ENDLIST\n"
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -126,7 +127,8 @@ def test_a_file_that_names_an_address_or_another_file_opens_neither(tmp_path, fi
         for name, content in {
             "address.mp4": playlist.format(f"http://127.0.0.1:{port}/secret.ts"),
             "file.mp4": playlist.format(other),
-            "list.mp4": f"ffconcat version 1.0\nfile '{other}'\n",
+            "list.mp4": "ffconcat version 1.0\nfile other.mp4\n",
+            "page.mp4": f"ffconcat version 1.0\nfile http://127.0.0.1:{port}/secret.ts\n",
         }.items():
             (tmp_path / name).write_text(content)
             with pytest.raises(DamagedFileError, match="cannot be read as a video"):
