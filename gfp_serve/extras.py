@@ -12,6 +12,7 @@ _EXTRAS = {
     "opentelemetry": ("trace",),
     "pyarrow": ("parquet",),
     "pymilvus": ("milvus",),
+    **dict.fromkeys(("av", "mediapipe"), ("video",)),
     **dict.fromkeys(("numba", "onnx", "onnxscript", "sklearn", "tensorboard", "torch"), ("train",)),
 }
 # What else must be installed with an extra to be of use.

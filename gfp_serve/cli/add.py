@@ -72,6 +72,10 @@ def add(
     (.npy), motion capture (.bvh, and .amc beside its .asf), markers (.trc, .c3d), what pose estimators and depth
     sensors write (.json, .csv), NW-UCLA (.json).
 
+    Videos of one person are read with the extra `video` (.mp4, .m4v, .mov, .mkv, .webm, .avi, .mpg, .mpeg, .wmv, .3gp);
+    gfp-pose makes a clip file of them, which spares finding the person again. Videos in a folder that has other
+    recordings too are left out.
+
     FILE in an id is the file's name without its suffix. Where files of one command have the same name, it is as much of
     the end of each path as tells them apart: s1/walk/CLIP and s2/walk/CLIP. A window's id is FILE/CLIP@FIRST-END, by
     its first frame and the frame after its last, counted from 0.

@@ -31,8 +31,8 @@ from gfp_serve.neighbour_page import MAX_NEIGHBOURS, MAX_QUERIES, NeighbourPage,
 def gfp() -> None:
     """Embed recordings, find the actions nearest to them, and keep galleries, through a running gfp-serve.
 
-    A FILE is a recording (such as a .npz clip file or an NTU .skeleton file) or a folder of recordings. All formats
-    that are read are named by `gfp add --help`.
+    A FILE is a recording (such as a .npz clip file, an NTU .skeleton file or a video) or a folder of recordings. All
+    formats that are read are named by `gfp add --help`.
     """
 
 

@@ -4,6 +4,7 @@ A clip that the server refuses is reported and left out; the rest of its batch i
 """
 
 import dataclasses
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -122,23 +123,24 @@ class Recordings:
         """
         for file in self.files:
             # How many clips a file holds is not known before its end, so bytes in memory stand for bytes of the file.
-            left = float(file.path.stat().st_size)
+            # A video says itself how much of it has been read: that takes nearly all of its time.
+            rest = _Rest(file.path.stat().st_size, advance)
             problems = _Problems(file, self._report)
             for _, same_layout in groupby(
-                self._clips_of(file, windows, problems), key=lambda each: (each.layout, each.clip.dimensions)
+                self._clips_of(file, windows, problems, rest), key=lambda each: (each.layout, each.clip.dimensions)
             ):
                 for clip, answer in answered_in_batches(same_layout, send, clips_per_request):
                     if isinstance(answer, Refused):
                         problems.add(clip.id, clip.source, answer.reason)
                     else:
                         yield clip, answer
-                    done = min(left, clip.num_new_bytes)
-                    left -= done
-                    advance(done)
+                    rest.take(clip.num_new_bytes)
             problems.report_windows()
-            advance(left)
+            rest.take(math.inf)
 
-    def _clips_of(self, file: NamedFile, windows: WindowPlan | None, problems: "_Problems") -> Iterator[RecordedClip]:
+    def _clips_of(
+        self, file: NamedFile, windows: WindowPlan | None, problems: "_Problems", rest: "_Rest"
+    ) -> Iterator[RecordedClip]:
         def report(remark: Remark) -> None:
             if remark.left_out:
                 self._report(f"{file.path}, {remark}")
@@ -146,7 +148,13 @@ class Recordings:
                 self.remarks.add(file.path, remark.text)
 
         try:
-            for read in read_clips(file.path, conventions=self._conventions, joint_map=self._joint_map, report=report):
+            for read in read_clips(
+                file.path,
+                conventions=self._conventions,
+                joint_map=self._joint_map,
+                report=report,
+                advance=lambda share: rest.take(share * rest.size),
+            ):
                 clip = read if self.labels is None else self.labels.applied_to(read, file.path)
                 if self._split is not None and clip.split != self._split:
                     continue
@@ -158,6 +166,20 @@ class Recordings:
                         problems.add(part.id, part.source, error.message)
         except DamagedFileError as error:
             self._report(str(error))
+
+
+class _Rest:
+    """What is left of a file, in bytes."""
+
+    def __init__(self, size: float, advance: Callable[[float], None]) -> None:
+        self.size = self._left = float(size)
+        self._advance = advance
+
+    def take(self, num_bytes: float) -> None:
+        """These are done, or as many of them as are left."""
+        done = min(self._left, num_bytes)
+        self._left -= done
+        self._advance(done)
 
 
 class Refused(NamedTuple):

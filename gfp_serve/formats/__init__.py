@@ -28,14 +28,16 @@ from gfp_serve.formats import (
     pku_mmd,
     pyskl,
     trc,
+    video,
     videopose3d,
     without_joints,
 )
 from gfp_serve.formats.clip import NO_SPLIT, TEST_SPLIT, TRAIN_SPLIT, UNKNOWN_SUBJECT, Clip
 from gfp_serve.formats.clip_file_writing import write as write_clip_file
 from gfp_serve.formats.file_names import NamedFile, names_of
-from gfp_serve.formats.remark import Remark, Report
+from gfp_serve.formats.remark import Remark, Report, Step
 from gfp_serve.joint_map import JointMap, OtherSkeletonError
+from gfp_serve.pose import WHOLE, VideoPart
 
 __all__ = [
     "NO_SPLIT",
@@ -47,6 +49,7 @@ __all__ = [
     "Clip",
     "NamedFile",
     "Remark",
+    "VideoPart",
     "files_beside",
     "find_files",
     "find_named_files",
@@ -58,7 +61,10 @@ __all__ = [
 _log = logging.getLogger(__name__)
 
 
-def _read_npz(path: Path, said: Conventions, joint_map: JointMap | None = None) -> Iterator[Clip | Remark]:
+_Read = Iterator[Clip | Remark | Step]
+
+
+def _read_npz(path: Path, said: Conventions, joint_map: JointMap | None = None) -> _Read:
     if ctr_gcn.is_data_set(path):
         yield from _meant(ctr_gcn.read(path), said)
     elif videopose3d.is_data_set(path):
@@ -67,7 +73,7 @@ def _read_npz(path: Path, said: Conventions, joint_map: JointMap | None = None) 
         yield from clip_file.read(path, said, joint_map)
 
 
-_Reader = Callable[..., Iterator[Clip | Remark]]
+_Reader = Callable[..., _Read]
 
 # By the suffix in small letters; files may have it in any case.
 READERS: dict[str, _Reader] = {
@@ -82,6 +88,7 @@ READERS: dict[str, _Reader] = {
     ".npy": npy_file.read,
     ".trc": trc.read,
     ".c3d": c3d_file.read,
+    **dict.fromkeys(video.SUFFIXES, video.read),
 }
 # Readers of formats that have no conventions, or in which each file says its own. They take what the caller says.
 _UNSETTLED = (
@@ -99,21 +106,25 @@ _UNSETTLED = (
 _NAMED = (_read_npz, bvh.read, acclaim.read, csv_file.read, trc.read, c3d_file.read)
 # Readers that keep the mistakes of published pipelines.
 _PUBLISHED_READERS: dict[str, _Reader] = {".skeleton": ntu.read_as_published}
-_SUFFIXES = ", ".join(READERS)
+_SUFFIXES = ", ".join(suffix for suffix in READERS if suffix not in video.SUFFIXES) + ", or as videos do, in .mp4"
 # A folder that has this file is a clip store. `trainer.data.store` reads it; its clips are cleaned already.
 STORE_FILE = "store.json"
 
 
-def find_files(path: Path) -> list[Path]:
+def find_files(path: Path, *, only_videos: bool = False) -> list[Path]:
     """The file itself, or all recordings in and below a folder, sorted. Other files in a folder are ignored.
 
     Of a recording that has a file for each frame, only the first is found; the reader reads the others. Files of motion
-    that have no joints (see `without_joints`) are left out, and a warning is logged for each kind of them.
+    that have no joints (see `without_joints`) are left out, and a warning is logged for each kind of them. Videos in a
+    folder that has other recordings too are left out with a warning: many data sets have both of the same people.
+    With `only_videos`, just the videos are found.
 
     Raises `DamagedFileError` when nothing is at the path, when the folder has no recordings, and when the format has no
     reader.
     """
     if not path.is_dir():
+        if only_videos and path.is_file() and path.suffix.lower() not in video.SUFFIXES:
+            raise DamagedFileError(f"{path} is not a video; videos end in {', '.join(video.SUFFIXES)}.")
         _reader_of(path)
         return [path]
     if (path / STORE_FILE).is_file():
@@ -132,6 +143,16 @@ def find_files(path: Path) -> list[Path]:
             left_out.setdefault(reason, []).append(file)
         elif _is_recording(file):
             recordings.append(file)
+    videos = [file for file in recordings if file.suffix.lower() in video.SUFFIXES]
+    if only_videos:
+        if not videos:
+            raise DamagedFileError(f"{path} is a folder without videos; videos end in {', '.join(video.SUFFIXES)}.")
+        return videos
+    if 0 < len(videos) < len(recordings):
+        recordings = [file for file in recordings if file not in videos]
+        left_out["there are recordings of skeletons beside videos; name the videos themselves to read them too."] = (
+            videos
+        )
     reasons = [f"{_some(files)}: {reason}" for reason, files in left_out.items()]
     if not recordings:
         raise DamagedFileError(
@@ -146,14 +167,14 @@ def _some(files: list[Path]) -> str:
     return str(files[0]) if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
 
 
-def find_named_files(paths: Iterable[Path]) -> list[NamedFile]:
+def find_named_files(paths: Iterable[Path], *, only_videos: bool = False) -> list[NamedFile]:
     """All recordings at these paths, which are files or folders, each once and with a name that no other one has.
 
-    Raises what `find_files` does.
+    See `find_files` for `only_videos` and for what is raised.
     """
     found: dict[str, tuple[Path, Path]] = {}  # by the absolute path: a file may be in several of the folders
     for place in paths:
-        for file in find_files(place):
+        for file in find_files(place, only_videos=only_videos):
             found.setdefault(os.path.abspath(file), (file, place))  # noqa: PTH100 (keeps links)
     places = dict(found.values())
     files = _first_frames(places)
@@ -167,27 +188,36 @@ def read_clips(
     joint_map: JointMap | None = None,
     as_published: bool = False,
     report: Report | None = None,
+    part: VideoPart = WHOLE,
+    advance: Callable[[float], None] = lambda _: None,
 ) -> Iterator[Clip]:
     """Yield the clips of one recording, in the file's order, in metres, y up, right-handed.
 
     `conventions` says how coordinates are meant, where the caller knows better than format, file and anatomy.
     `joint_map` says which joints of clip files, CSV and motion capture are which, where their names do not.
     `as_published` keeps mistakes of published pipelines. `report` gets what the reader says about the file, such as how
-    it was turned upright, or why it leaves a clip out; without `report` it is logged.
+    it was turned upright, or why it leaves a clip out; without `report` it is logged. `part` says which frames of a
+    video are looked at. `advance` is told, while a video is read, which further share of it is done (0 to 1).
     Raises `DamagedFileError`, which names the file and the line or array. It is raised before the first clip, except
-    for coordinates in a file of `ctr_gcn` or `agcn`.
+    for coordinates in a file of `ctr_gcn` or `agcn`. Raises `MissingExtraError` for a video where the extra `video` is
+    not installed.
     """
     path = Path(path)
     report = report or partial(_log.warning, "%s: %s", path)
-    for each in _read(path, conventions, joint_map, as_published):
+    for each in _read(path, conventions, joint_map, as_published, part):
         if isinstance(each, Remark):
             report(each)
+        elif isinstance(each, Step):
+            advance(each.share)
         else:
             yield each if conventions.fps is None else replace(each, fps=conventions.fps)
 
 
-def _read(path: Path, said: Conventions, joint_map: JointMap | None, as_published: bool) -> Iterator[Clip | Remark]:
+def _read(path: Path, said: Conventions, joint_map: JointMap | None, as_published: bool, part: VideoPart) -> _Read:
     reader, suffix = _reader_of(path), path.suffix.lower()
+    if suffix in video.SUFFIXES:
+        yield from reader(path, said, part)
+        return
     if reader in _NAMED and joint_map is not None:
         yield from _read_mapped(reader, path, said, joint_map)
         return
@@ -199,7 +229,7 @@ def _read(path: Path, said: Conventions, joint_map: JointMap | None, as_publishe
     yield from _meant(reader(path), said)
 
 
-def _read_mapped(reader: _Reader, path: Path, said: Conventions, joint_map: JointMap) -> Iterator[Clip | Remark]:
+def _read_mapped(reader: _Reader, path: Path, said: Conventions, joint_map: JointMap) -> _Read:
     try:
         yield from reader(path, said.or_else(joint_map.conventions), joint_map)
     except DamagedFileError as error:
@@ -214,7 +244,7 @@ def _read_mapped(reader: _Reader, path: Path, said: Conventions, joint_map: Join
         yield Remark("it has no joint of the joint map, so it was read by the names of its own joints.")
 
 
-def _meant(read: Iterator[Clip | Remark], said: Conventions) -> Iterator[Clip | Remark]:
+def _meant(read: _Read, said: Conventions) -> _Read:
     """What was read in a format of standard conventions, if the caller does not say other ones."""
     found = said.or_else(STANDARD)
     if not found.is_standard:

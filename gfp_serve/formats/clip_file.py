@@ -1,9 +1,9 @@
 """The project's own interchange format: many clips of one layout in a `.npz` without pickles.
 
 Required arrays: `positions` [rows, joints, 3], `offsets` [clips + 1] (clip i is rows `offsets[i]:offsets[i + 1]`),
-`joint_names`, `parents`, `fps`. Optional: `positions2` (a second body, NaN where there is none), `label` with
-`class_names`, `subject`, `camera`, `split`, `clip_name`, `description`, and the conventions `up`, `unit`, `hand`. Other
-arrays are ignored.
+`joint_names`, `parents`, `fps` (one number, or one for each clip). Optional: `positions2` (a second body, NaN where
+there is none), `label` with `class_names`, `subject`, `camera`, `split`, `clip_name`, `description`, and the
+conventions `up`, `unit`, `hand`. Other arrays are ignored.
 """
 
 import itertools
@@ -140,10 +140,7 @@ def _clips(file: "_Arrays", joint_map: JointMap | None) -> Iterator[Clip]:
     second = file.optional("positions2", "f", positions.shape)
     offsets = _offsets(file, num_rows=len(positions))
     count = len(offsets) - 1
-    fps = float(file.take("fps", "fiu", ()))
-    if not 0 < fps < np.inf:
-        raise file.damaged("fps", f"is {fps}; expected a finite number above 0")
-
+    rates = _rates(file, count)
     labels = _labels(file, count)
     subjects = file.optional("subject", "iuU", (count,))
     cameras = file.optional("camera", "iu", (count,))
@@ -163,7 +160,7 @@ def _clips(file: "_Arrays", joint_map: JointMap | None) -> Iterator[Clip]:
             name=names[index],
             sequence=np.stack(bodies, axis=1).astype(np.float32, copy=False),  # frames, bodies, joints, 3
             layout=layout,
-            fps=fps,
+            fps=rates[index],
             label=labels[index],
             subject=UNKNOWN_SUBJECT if subjects is None else str(subjects[index]),
             camera=0 if cameras is None else int(cameras[index]),
@@ -274,6 +271,16 @@ def _offsets(file: _Arrays, *, num_rows: int) -> list[int]:
         if stop <= start:
             raise file.damaged("offsets", f"must rise, but goes from {start} to {stop} at clip {clip}")
     return offsets
+
+
+def _rates(file: _Arrays, count: int) -> list[float]:
+    """Frames a second of each clip: the file has one number for all, or one for each."""
+    is_one = np.ndim(file.arrays.get("fps", 0)) == 0
+    rates = np.broadcast_to(file.take("fps", "fiu", () if is_one else (count,)), count).astype(float)
+    for rate in rates.tolist():
+        if not 0 < rate < np.inf:
+            raise file.damaged("fps", f"is {rate}; expected a finite number above 0")
+    return rates.tolist()
 
 
 def _labels(file: _Arrays, count: int) -> list[str | None]:

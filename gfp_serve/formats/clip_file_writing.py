@@ -14,16 +14,17 @@ from gfp_serve.layouts import LAYOUTS, Layout
 
 
 def write(path: Path | str, clips: Sequence[Clip], *, conventions: Conventions = STANDARD) -> None:
-    """Write clips of one layout and frame rate as a clip file, which appears complete or not at all.
+    """Write clips of one layout as a clip file, which appears complete or not at all.
 
     `conventions` says how the coordinates of these clips are meant; the file says it too. What is not known is decided
     when the file is read.
 
-    Raises `InvalidRequestError` when there is no clip, when layouts or frame rates differ, when names repeat, and when
+    Raises `InvalidRequestError` when there is no clip, when layouts differ, when names repeat, and when
     a clip has more than two bodies.
     """
     _check_writable(clips)
     layout = clips[0].layout
+    rates = [clip.fps for clip in clips]
     classes = sorted({clip.label for clip in clips if clip.label is not None})
     arrays: dict[str, np.ndarray] = {
         "positions": np.concatenate([clip.sequence[:, 0] for clip in clips]),
@@ -31,7 +32,7 @@ def write(path: Path | str, clips: Sequence[Clip], *, conventions: Conventions =
         # A reader knows joints by their names alone, so those of a layout of one's own are written as standard names.
         "joint_names": np.array(layout.joint_names if LAYOUTS.get(layout.name) == layout else layout.canonical_names),
         "parents": np.array(layout.parents, dtype=np.int16),
-        "fps": np.array(clips[0].fps, dtype=np.float32),
+        "fps": np.array(rates if len(set(rates)) > 1 else rates[0], dtype=np.float32),
         "subject": _subject_array([clip.subject for clip in clips]),
         "camera": np.array([clip.camera for clip in clips], dtype=np.int16),
         "split": np.array([clip.split for clip in clips], dtype=np.int8),
@@ -60,10 +61,10 @@ def _check_writable(clips: Sequence[Clip]) -> None:
         with in_field(f"clips[{number}]"):
             check_type(clip, Clip, "give a Clip")
         _check_fields(clip)
-        if clip.layout != clips[0].layout or clip.fps != clips[0].fps:
+        if clip.layout != clips[0].layout:
             raise InvalidRequestError(
-                f"clip {clip.name!r} has layout {clip.layout.name} and {clip.fps:g} frames a second, clip "
-                f"{clips[0].name!r} has {clips[0].layout.name} and {clips[0].fps:g}; write one file for each."
+                f"clip {clip.name!r} has layout {clip.layout.name}, clip {clips[0].name!r} has "
+                f"{clips[0].layout.name}; write one file for each."
             )
         if clip.sequence.shape[1] > 2:
             raise InvalidRequestError(

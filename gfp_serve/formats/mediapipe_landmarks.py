@@ -14,7 +14,7 @@ from gfp_serve.layouts import MEDIAPIPE33
 WORLD = Conventions(up="-y", unit="m", hand="right")
 _HIPS = [MEDIAPIPE33.joint_names.index(f"{side}_hip") for side in ("left", "right")]
 # MediaPipe places these even where they are out of view, and they say where a body is and how it stands.
-_TRUNK = [*_HIPS, *(MEDIAPIPE33.joint_names.index(f"{side}_shoulder") for side in ("left", "right"))]
+TRUNK = [*_HIPS, *(MEDIAPIPE33.joint_names.index(f"{side}_shoulder") for side in ("left", "right"))]
 # In metres. World landmarks have the middle of the hips at the origin, and nobody reaches further from it.
 _NEAR_ORIGIN, _REACH = 0.03, 3.0
 
@@ -88,7 +88,7 @@ def _in_world(world: Sequence[_Landmarks], image: Sequence[_Landmarks]) -> list[
     people = []
     for number, each in enumerate(world):
         confidence = each[:, 3].copy()
-        confidence[_TRUNK] = 1.0
+        confidence[TRUNK] = 1.0
         place = image[number][:, :2] if image else None
         people.append(Person(each[:, :3], confidence, place=place))
     return people

@@ -1,4 +1,4 @@
-"""What a reader says about a file that it still reads, and such remarks on many files."""
+"""What a reader says beside clips: how it read the file, and how far it is; and such remarks on many files."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +20,13 @@ class Remark:
 
 
 Report = Callable[[Remark], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A reader that needs long yields it before its clips: it has read this much more of the file."""
+
+    share: float  # of the whole file; all steps of a file have a sum of 1 at most
 
 
 @dataclass(slots=True)

@@ -5,6 +5,8 @@ These tests cover the demo, the tests, and what counts as leaving. `test_packagi
 
 import os
 import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -53,6 +55,49 @@ def test_the_demo_makes_no_outside_connection(watched):
 
     assert list(watched.work.glob("runs/demo/pictures/*.png"))
     assert watched.seen(caches=FONT_LIST) == Seen()
+
+
+RUN_POSE = "from gfp_serve.cli.pose import gfp_pose; gfp_pose()"
+POSE = (
+    sys.executable,
+    "-c",
+    RUN_POSE,
+    ROOT / "examples" / "videos" / "basketball-006_08.mp4",
+    "--out",
+    "skeletons.npz",
+    "--end",
+    0.5,
+)
+
+
+def test_finding_poses_in_a_video_makes_no_outside_connection(watched):
+    pytest.importorskip("mediapipe", reason="the extra video is not installed")
+    told = watched.run(*POSE, PYTHONPATH=str(ROOT))
+
+    assert "1 clip" in told
+    assert watched.seen() == Seen()
+
+
+def test_poses_are_found_where_there_is_no_network(tmp_path):
+    pytest.importorskip("mediapipe", reason="the extra video is not installed")
+    alone = ("unshare", "--map-root-user", "--net")
+    if shutil.which("unshare") is None or subprocess.run([*alone, "true"], capture_output=True).returncode:
+        pytest.skip("this user may not make a network namespace")
+    watching = (
+        "import sys; sys.addaudithook(lambda event, given: "
+        "event in ('socket.connect', 'socket.getaddrinfo', 'socket.sendto') and sys.exit(f'{event} {given}')); "
+    )
+    program = (sys.executable, "-c", watching + RUN_POSE)
+    done = subprocess.run(
+        [*alone, *map(str, (*program, *POSE[3:]))],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "1 clip" in done.stdout
 
 
 def test_the_tests_make_no_outside_connection(watched):

@@ -35,6 +35,7 @@ from tests.support.tiny_bundle import walk
 
 ROOT = Path(__file__).parents[2]
 CLIPS = ROOT / "examples" / "clips" / "cmu_sample.npz"
+VIDEO = ROOT / "examples" / "videos" / "basketball-006_08.mp4"
 
 pytestmark = [pytest.mark.install, pytest.mark.timeout(600)]
 PINS = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")]
@@ -99,9 +100,11 @@ ONLY_HELP = {
     "gfp-evaluate suite",
     "gfp-evaluate transfer",
 }
-# A server is started by a test of its own. Tables need pyarrow, which none of the environments has. Snapshots of a
-# server and embedding again need a server whose token has the role admin, or two servers, which other tests have.
+# A server is started by a test of its own. Tables need pyarrow and videos mediapipe, which none of the environments
+# has. Snapshots of a server and embedding again need a server whose token has the role admin, or two servers, which
+# other tests have.
 RUN_APART = {
+    "gfp-pose",
     "gfp-serve",
     "gfp gallery export",
     "gfp gallery import",
@@ -110,7 +113,7 @@ RUN_APART = {
     "gfp gallery snapshot prune",
     "gfp gallery snapshot remove",
 }
-HELP_WITHOUT_EXTRAS = ("gfp", "gfp-serve", "gfp-data")
+HELP_WITHOUT_EXTRAS = ("gfp", "gfp-pose", "gfp-serve", "gfp-data")
 HELP_WITH_TRAIN = ("gfp-train", "gfp-cost", "gfp-evaluate", "gfp-export")
 
 IMPORT_EVERY_MODULE = """
@@ -278,6 +281,7 @@ def test_the_wheel_holds_both_packages_and_the_licences_and_nothing_else(wheel):
     assert {"gfp_serve/py.typed", "trainer/py.typed", "gfp_serve/v1/embedding_pb2.pyi"} <= held
     assert {f"gfp_serve/bundles/pose-statistics/{name}" for name in ("encoder.onnx", "manifest.json")} <= held
     licences = {"LICENSE", "NOTICE", "examples/clips/LICENSE-precog", "examples/clips/LICENSE-cmu_sample"}
+    licences |= {"gfp_serve/pose_model/LICENSE"}
     assert {f"licenses/{name}" for name in licences} <= metadata
 
 
@@ -333,7 +337,7 @@ def test_the_extra_train_has_all_that_it_needs(training):
 
 
 def test_a_bare_install_has_no_engine_and_imports_the_client(bare):
-    engines = ("faiss", "onnxruntime", "torch", "matplotlib", "pymilvus", "pyarrow")
+    engines = ("faiss", "onnxruntime", "torch", "matplotlib", "mediapipe", "pymilvus", "pyarrow")
     absent = f"import importlib.util; assert not any(map(importlib.util.find_spec, {engines}))"
     result = run(bare / "bin" / "python", "-I", "-c", f"{absent}; import gfp_serve.client")
 
@@ -347,7 +351,7 @@ def test_every_command_of_a_bare_install_shows_its_help(bare, watched):
     assert len(answers) > 20
 
 
-@pytest.mark.parametrize("command", ["gfp", "gfp-serve", "gfp-data"])
+@pytest.mark.parametrize("command", ["gfp", "gfp-pose", "gfp-serve", "gfp-data"])
 def test_an_installed_command_shows_its_help(bare, command):
     result = run(bare / "bin" / command, "--help")
 
@@ -408,10 +412,14 @@ def test_a_bare_install_reads_recordings_and_says_what_other_commands_need(bare,
         ("gfp", "gallery", "copy", "galleries", "copy"),
         ("gfp", "gallery", "import", "new", "items.parquet"),
         ("gfp", "gallery", "export", "galleries", "items.parquet"),
+        ("gfp-pose", VIDEO, "--out", "skeletons.npz"),
+        ("gfp-data", "info", VIDEO),
         *((name,) for name in ("gfp-train", "gfp-cost", "gfp-evaluate", "gfp-export")),
     )
     num_working = len(WITHOUT_SERVER)
-    said = zip(answers[num_working:], ["plot"] * 2 + ["cpu"] * 3 + ["parquet"] + ["train"] * 4, strict=True)
+    said = zip(
+        answers[num_working:], ["plot"] * 2 + ["cpu"] * 3 + ["parquet"] + ["video"] * 2 + ["train"] * 4, strict=True
+    )
 
     assert [each for each in answers[:num_working] if each.code] == []
     assert [each for each, extra in said if not says_which_extra(each, extra)] == []

@@ -138,9 +138,10 @@ def import_command(
     A SOURCE is a recording or a folder of recordings: clip files and data sets of CTR-GCN and VideoPose3D (.npz), NTU
     RGB+D (.skeleton), PKU-MMD (.txt), annotations of PYSKL and MMAction2 (.pkl), arrays of ST-GCN, 2s-AGCN and
     HumanML3D (.npy), motion capture (.bvh, and .amc beside its .asf), markers (.trc, .c3d), what pose estimators and
-    depth sensors write (.json, .csv), NW-UCLA (.json). Its clips are named after the file if it is .npz or .pkl, and
-    after the folder otherwise; where two have the same name, the folders above them are kept too. Damaged files, and
-    clips in which nobody is seen, are named and left out. The store appears complete or not at all. If an import is
+    depth sensors write (.json, .csv), NW-UCLA (.json), videos of one person (.mp4, .m4v, .mov, .mkv, .webm, .avi, .mpg,
+    .mpeg, .wmv, .3gp; gfp-pose makes a clip file of them). Its clips are named after the file if it is .npz or .pkl,
+    and after the folder otherwise; where two have the same name, the folders above them are kept too. Damaged files,
+    and clips in which nobody is seen, are named and left out. The store appears complete or not at all. If an import is
     interrupted, repeat the command: it goes on where it stopped.
     """
     _check_form(test_subjects, "/", "--test-subject", "SOURCE/SUBJECT")
@@ -338,25 +339,34 @@ def _clips(
     clips = []
     files = find_named_files(paths)
     labels = None if label_from is None else label_files(label_from, files)
-    for file in files:
+    sizes = [file.path.stat().st_size for file in files]
+    with progress() as bars:
+        bar = bars.add("read", "bytes", total=sum(sizes))
+        for number, file in enumerate(files):
 
-        def report(remark: Remark, file: Path = file.path) -> None:
-            if remark.left_out:
-                warn(f"left out: {file}, {remark}")
-            else:
-                remarks.add(file, remark.text)
+            def report(remark: Remark, file: Path = file.path) -> None:
+                if remark.left_out:
+                    warn(f"left out: {file}, {remark}")
+                else:
+                    remarks.add(file, remark.text)
 
-        # As an import does: FILE is needed where several files have the same name.
-        prefix = "" if file.name == stem(file.path) else f"{file.name}/"
-        try:
-            read = list(read_clips(file.path, conventions=conventions, joint_map=joint_map, report=report))
-        except DamagedFileError as error:
-            if [file.path] == [*paths]:
-                raise
-            warn(f"left out: {error}")
-            continue
-        labelled = read if labels is None else [labels.applied_to(clip, file.path) for clip in read]
-        clips += [replace(clip, name=prefix + clip.name) for clip in labelled]
+            def advance(share: float, size: int = sizes[number]) -> None:
+                bar.advance(share * size)
+
+            # As an import does: FILE is needed where several files have the same name.
+            prefix = "" if file.name == stem(file.path) else f"{file.name}/"
+            try:
+                read = list(
+                    read_clips(file.path, conventions=conventions, joint_map=joint_map, report=report, advance=advance)
+                )
+            except DamagedFileError as error:
+                if [file.path] == [*paths]:
+                    raise
+                warn(f"left out: {error}")
+                continue
+            labelled = read if labels is None else [labels.applied_to(clip, file.path) for clip in read]
+            clips += [replace(clip, name=prefix + clip.name) for clip in labelled]
+            bar.reach(sum(sizes[: number + 1]))
     say_how_files_were_read(remarks, labels)
     if not clips:
         raise click.ClickException(f"no usable clip was found in {_named(paths)}.")

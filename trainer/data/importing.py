@@ -10,7 +10,7 @@ from typing import Any
 from gfp_serve import __version__
 from gfp_serve.errors import DamagedFileError, InvalidRequestError, StoreError
 from gfp_serve.files import read_ordinary
-from gfp_serve.formats import Clip, Remark, files_beside, find_named_files
+from gfp_serve.formats import Clip, Remark, files_beside, find_named_files, video
 from gfp_serve.formats.clip import sayable
 from gfp_serve.formats.file_names import names_of, stem
 from gfp_serve.formats.folder_labels import FolderLabels
@@ -27,7 +27,7 @@ from trainer.data.store import FORMAT_VERSION
 from trainer.data.store_writer import StoreWriter
 
 # In these formats a data set is a folder of files, so the folder is the source. In the others each file is a source.
-FOLDER_SUFFIXES = {".skeleton", ".txt", ".bvh", ".amc", ".json", ".csv", ".npy", ".trc", ".c3d"}
+FOLDER_SUFFIXES = {".skeleton", ".txt", ".bvh", ".amc", ".json", ".csv", ".npy", ".trc", ".c3d", *video.SUFFIXES}
 
 
 _MAX_CAMERA = 32_767

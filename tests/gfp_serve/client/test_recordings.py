@@ -8,6 +8,7 @@ import pytest
 from gfp_serve.client.recordings import CLIPS_PER_REQUEST, Recordings, WindowPlan
 from gfp_serve.errors import DamagedFileError, InvalidRequestError, InvalidSkeletonError
 from gfp_serve.formats import READERS, TEST_SPLIT, Clip, Remark, write_clip_file
+from gfp_serve.formats.remark import Step
 from gfp_serve.layouts import KINECT20, NTU25
 from tests.support.tiny_bundle import walk
 
@@ -196,6 +197,20 @@ def test_progress_reaches_all_bytes_at_the_end(tmp_path):
     recordings = Recordings([tmp_path])
     list(recordings.answered(FakeServer(), advance=done.append))
     assert sum(done) == pytest.approx(recordings.num_bytes)
+
+
+def test_a_reader_that_says_how_far_it_is_moves_the_progress_before_its_clip(tmp_path, monkeypatch):
+    def read(_):
+        yield Step(0.25)
+        yield Step(0.5)
+        assert done == [25, 50]
+        yield clip("c0")
+
+    monkeypatch.setitem(READERS, ".npz", read)
+    (tmp_path / "a.npz").write_bytes(bytes(100))
+    done: list[float] = []
+    list(Recordings([tmp_path]).answered(FakeServer(), advance=done.append))
+    assert sum(done) == 100
 
 
 def test_a_path_without_recordings_is_refused(tmp_path):
