@@ -22,7 +22,7 @@ CLIENT_SILENCE_S = 10
 # wait behind them.
 UNTAKEN_CALL_S = 10
 # Of all headers of a call together; ours need less than one KiB.
-HEADER_BYTES = 16 * 2**10
+_HEADER_BYTES = 16 * 2**10
 
 
 def server_options(config: ServeConfig, max_answered_calls: int) -> list[tuple[str, int]]:
@@ -47,7 +47,7 @@ def server_options(config: ServeConfig, max_answered_calls: int) -> list[tuple[s
         # and one that has just ended. It refuses more with REFUSED_STREAM and no reason. So this lies far above the
         # calls that get an answer: callers who send too many are told so by the guard.
         ("grpc.max_concurrent_streams", 2 * max_answered_calls),
-        ("grpc.max_metadata_size", HEADER_BYTES),
+        ("grpc.max_metadata_size", _HEADER_BYTES),
     ]
 
 

@@ -178,6 +178,7 @@ class Application:
             elif exchange.method in ("POST", "DELETE"):
                 authorization = exchange.headers.get("authorization")
                 self._access.check(EMBED_STREAM, authorization)
+                self._access.check_certificate(Context(exchange, None))
                 stream = self._open_streams.find(stream_id, self._access.identity(authorization))
                 if exchange.method == "DELETE":
                     stream.finish()

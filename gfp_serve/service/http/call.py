@@ -90,7 +90,7 @@ class Exchange:
     async def begin(self, code: int, headers: Mapping[str, str]) -> None:
         """Send the status and the headers."""
         self.has_begun = True
-        told = {**self.always, **headers}
+        told = {"x-content-type-options": "nosniff", **self.always, **headers}
         if self.connection.has_rest():
             # What is left of the body would be read for nothing.
             told["connection"] = "close"

@@ -21,8 +21,8 @@ from gfp_serve.batching.turns import Work
 from gfp_serve.errors import InvalidRequestError, in_field, quoted
 from gfp_serve.service.message_size import MAX_VALUES, pieces_of
 
-# No other thread runs while Python reads a text of JSON or makes one list an array: 0.1 s for this many numbers.
-MAX_NUMBERS = 2**20
+# No other thread runs while Python reads a text of JSON: 0.1 s for this many numbers.
+MAX_NUMBERS = 2**19
 # Of a reply, this much is made into JSON at a time.
 _PIECE_BYTES = 2**15
 
