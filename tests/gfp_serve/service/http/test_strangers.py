@@ -56,11 +56,13 @@ async def test_a_body_in_chunks_is_read_up_to_the_limit(tmp_path: Path, connect:
         assert (await until_closed(reader)).startswith(b"HTTP/1.1 200 ")
         reader, writer = await connect(server)
         writer.write(head(EMBED, f"content-type: {JSON}", "transfer-encoding: chunked"))
-        with suppress(ConnectionError):  # it never ends
-            for _ in range(100_000):
+        sent = 0
+        with suppress(ConnectionError):
+            while sent < 2**26:  # more than buffers on the way hold
                 writer.write(b"1000\r\n%s\r\n" % (b" " * 0x1000))
+                sent += 0x1000
                 await writer.drain()
-        assert (await until_closed(reader)).startswith((b"HTTP/1.1 413 ", b""))
+        assert sent < 2**26
         await calls_in(server, 0)
 
 
@@ -68,13 +70,7 @@ async def test_chunks_of_single_bytes_are_cut_off(tmp_path: Path, connect: Conne
     async with running(tmp_path, http_config()) as server:
         reader, writer = await connect(server)
         writer.write(head(EMBED, f"content-type: {JSON}", "transfer-encoding: chunked"))
-        sent = 0
-        with suppress(ConnectionError):
-            while sent < 2**24:
-                writer.write(b"1\r\n \r\n" * 1000)
-                sent += 6000
-                await writer.drain()
-        assert sent < 2**24
+        writer.write(b"1\r\n \r\n" * 10_000)  # and the body goes on
         assert await until_closed(reader) == b""
         await calls_in(server, 0)
 
