@@ -135,6 +135,15 @@ async def test_there_are_no_more_connections_than_the_setting_says(tmp_path: Pat
         assert (await ask(server, "/healthz")).code == 200
 
 
+async def test_no_part_of_a_reply_waits_for_another(tmp_path: Path, connect: Connect) -> None:
+    async with running(tmp_path, http_config()) as server:
+        await connect(server)
+        await until(lambda: len(server._http._connections) == 1)
+        (connection,) = server._http._connections
+        accepted = connection.transport.get_extra_info("socket")
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 async def test_a_caller_who_takes_no_reply_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(call, "TRANSFER_S", 0.3)
     async with running(tmp_path, http_config()) as server:
