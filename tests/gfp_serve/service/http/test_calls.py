@@ -20,7 +20,7 @@ from gfp_serve.server import SERVICES, Server
 from gfp_serve.service.access import RULES
 from gfp_serve.v1 import gallery_pb2
 from tests.support.http_calls import EMBED, ask, http_config, sequence_of, write_tokens
-from tests.support.servers import GatedEncoder, calls_in, channel_to, running
+from tests.support.servers import GatedEncoder, calls_in, channel_to, running, until
 from tests.support.tiny_bundle import tiny_bundle, walk
 
 GALLERY = "/gfp_serve.v1.GalleryService"
@@ -286,7 +286,7 @@ async def test_callers_share_places_with_those_of_grpc(tmp_path: Path) -> None:
         encoder.shut()
         try:
             other = asyncio.create_task(client.embed(walk(1)))
-            await calls_in(server, 1)
+            await until(encoder.entered.is_set)  # not at its first call, which asks for the limits
             reply = await ask(server, EMBED, {"sequences": [sequence_of(walk(1))]})
             assert (reply.code, reply.said["code"], reply.headers["retry-after"]) == (429, "resource_exhausted", "1")
         finally:
