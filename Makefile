@@ -2,7 +2,7 @@
 #   make demo    train, export, serve and query, on the clips of examples/
 #   make test    every check, in CI's order; tests run in WORKERS=2 processes, each of which takes 1.5 GB
 #   make test-milvus  install and start a Milvus server, and run the galleries' tests on it; on Linux, x86-64
-#   make proto   generate gfp_serve/v1 from proto/
+#   make proto   generate gfp_serve/v1 and the description of the HTTP port from proto/
 #   make fuzz    look for requests that the server answers wrongly, for SECONDS=60; on Linux, x86-64
 #   make dist    build the source distribution and the wheel into dist/, and check them
 #   make docs    build the site of docs/ into build/docs
@@ -36,6 +36,7 @@ test-milvus: $(VENV)/test.stamp $(MILVUS)/bin/milvus-server
 
 proto: $(VENV)/test.stamp
 	$(BIN)/python -m grpc_tools.protoc -I proto --python_out=. --pyi_out=. --grpc_python_out=. proto/gfp_serve/v1/*.proto
+	$(BIN)/python docs/_ext/openapi.py
 
 fuzz: $(VENV)/fuzz.stamp
 	$(BIN)/python -m tests.fuzz.fuzz_wire --seconds $(SECONDS)

@@ -3,6 +3,7 @@
     python benchmarks/serve.py throughput --work W       1, 8 and 64 callers, compared with onnxruntime alone
     python benchmarks/serve.py lone --work W             single calls, each after all sides have been silent
     python benchmarks/serve.py peers --work W            the same small model in MLServer and Ray Serve
+    python benchmarks/serve.py http --work W             the same calls over gRPC and over HTTP, in each form
     python benchmarks/serve.py overload --work W         ten times the capacity for a minute
     python benchmarks/serve.py soak --work W             ten minutes of every mistake that callers make
 
@@ -175,6 +176,44 @@ def peers(work: Path, out: Path, callers: tuple[int, ...], rounds: int, seconds:
         fact["gfp_serve_is_times"] = own["clips_per_s"] / fact["clips_per_s"]
     show("the small encoder", facts, ("clips_per_s", "gfp_serve_is_times", "p50_ms", "p99_ms", "failures"))
     write(out, "peers", facts)
+
+
+@main.command()
+@work_option
+@out_option
+@click.option(
+    "--bundle", default="pose-statistics", show_default=True, help="Bundle; this one takes least time itself."
+)
+@click.option("--callers", multiple=True, type=int, default=(1, 8), show_default=True)
+@click.option("--rounds", default=5, show_default=True)
+@click.option("--seconds", default=5.0, show_default=True, help="Length of a turn.")
+def http(work: Path, out: Path, bundle: str, callers: tuple[int, ...], rounds: int, seconds: float) -> None:
+    """Compare calls over HTTP with the same calls over gRPC, of one server: Embed with a clip of 18,000 numbers.
+
+    What JSON writes is rounded, so its vectors differ a little.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-c", "from gfp_serve.cli.serve import gfp_serve; gfp_serve()"]
+    given = ["--bundle", bundle, "--port", "0", "--http-port", "0", "--device", "cpu"]
+    with ExitStack() as stack:
+        ready = r"serving \S+ on (\S+ \S+ http://\S+)"
+        _, addresses = stack.enter_context(child([*command, *given], ready, PYTHONUNBUFFERED="1"))
+        address, _, url = addresses.split()
+        sides = {"gRPC": stack.enter_context(side("load", address, "embed"))}
+        for name, form in (("Connect", "connect"), ("JSON, base64", "base64"), ("JSON, lists", "json")):
+            sides[name] = stack.enter_context(side("http_load", url.removeprefix("http://"), form))
+        check_alike({name: each for name, each in sides.items() if name != "JSON, lists"})
+        turns = {
+            f"{name}, {number} callers": lambda side=each, number=number: side.turn(seconds=seconds, callers=number)
+            for number in callers
+            for name, each in sides.items()
+        }
+        facts = take_turns(turns, rounds)
+    for name, fact in facts.items():
+        of_grpc = facts[f"gRPC, {name.split(', ')[-1]}"]
+        fact["of_grpc"] = fact["clips_per_s"] / of_grpc["clips_per_s"]
+    show(f"one server of {bundle}", facts, ("clips_per_s", "of_grpc", "p50_ms", "p99_ms", "failures"))
+    write(out, "http", facts)
 
 
 @main.command()

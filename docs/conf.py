@@ -13,7 +13,7 @@ author = "the authors of GFP-Serve"
 copyright = "the authors of GFP-Serve; Apache-2.0"
 version = release = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "commands", "fields", "layouts", "protocol"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "commands", "fields", "http_reference", "layouts", "protocol"]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_ext"]
 

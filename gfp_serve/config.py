@@ -1,6 +1,7 @@
 """The settings of a server. Layout, frame count and preprocessing are not among them: the bundle has them."""
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -22,6 +23,8 @@ MAX_COUNT = 2**31 - 1
 MAX_THREADS = 1024
 MAX_DRAIN_S = 86_400
 MAX_SNAPSHOT_H = 24 * 366
+# Of a web page: what browsers send as the header `origin`.
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.\[\]:_-]+")
 
 # Motions of this many items come to about 400 MB.
 AUTO_MOTION_ITEMS = 100_000
@@ -127,6 +130,16 @@ class ServeConfig:
         "checks are then not bounded by address and connection, since all are the proxy's.",
     )
     security: Security = settings_of(Security)
+    http_port: int | None = setting(
+        None,
+        "Port of the same calls over HTTP, as JSON, on the same address; 0 takes a free one and prints it. Without it, "
+        "there is none.",
+    )
+    http_allow_origin: str | None = setting(
+        None,
+        "Web pages of other hosts that may make calls over HTTP, e.g. https://example.org, with commas between several "
+        "of them; * is every page. Without it, none may.",
+    )
     metrics_port: int | None = setting(
         None, "Port of Prometheus metrics; 0 takes a free one. Without it, there are none."
     )
@@ -202,8 +215,17 @@ class ServeConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65_535:
             raise ValueError(f"--port is {self.port}; it must lie between 0 (any free port) and 65535.")
-        if self.metrics_port is not None and not 0 <= self.metrics_port <= 65_535:
-            raise ValueError(f"--metrics-port is {self.metrics_port}; it must lie between 0 (any free port) and 65535.")
+        for name in ("http_port", "metrics_port"):
+            port = getattr(self, name)
+            if port is not None and not 0 <= port <= 65_535:
+                flag = name.replace("_", "-")
+                raise ValueError(f"--{flag} is {port}; it must lie between 0 (any free port) and 65535.")
+        for origin in self.allowed_origins:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"--http-allow-origin has {origin!r}; it must be a scheme and a host, as in https://example.org or "
+                    f"http://localhost:8000, or *."
+                )
         _require_between(0, MAX_SNAPSHOT_H, self, "snapshot_every_h")
         _require_between(1, 10_000, self, "keep_snapshots")
         if self.snapshot_every_h and (self.gallery is None or "://" in self.gallery):
@@ -244,6 +266,12 @@ class ServeConfig:
                 f"--tokens, so that calls are encrypted and authorised. If the network itself is trusted, e.g. between "
                 f"containers, add --insecure instead. Or listen on a loopback address, such as 127.0.0.1."
             )
+
+    @property
+    def allowed_origins(self) -> tuple[str, ...]:
+        """The origins of `http_allow_origin`."""
+        said = (self.http_allow_origin or "").split(",")
+        return tuple(origin.strip().rstrip("/") for origin in said if origin.strip())
 
 
 def is_loopback(host: str) -> bool:

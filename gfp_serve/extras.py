@@ -8,6 +8,8 @@ from gfp_serve.errors import MissingExtraError
 _EXTRAS = {
     "faiss": ("cpu", "gpu"),
     "onnxruntime": ("cpu", "gpu"),
+    "h11": ("cpu", "gpu"),
+    "uvicorn": ("cpu", "gpu"),
     "matplotlib": ("plot",),
     "opentelemetry": ("trace",),
     "pyarrow": ("parquet",),

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2_grpc
@@ -31,6 +32,7 @@ from gfp_serve.errors import (
     StillClosingError,
     UnavailableError,
 )
+from gfp_serve.extras import load
 from gfp_serve.gallery.embedded.file_room import FILES_OF_A_GALLERY
 from gfp_serve.gallery.embedded.galleries import MOST_GALLERIES, FolderGalleries, most_galleries
 from gfp_serve.gallery.places import open_galleries
@@ -47,9 +49,9 @@ from gfp_serve.service.metrics_port import expose_metrics
 from gfp_serve.service.open_places import OpenPlaces
 from gfp_serve.service.shares import Shares
 from gfp_serve.service.snapshot_schedule import SnapshotSchedule
-from gfp_serve.service.tls import Certificates
+from gfp_serve.service.tls import Certificates, Contexts
 from gfp_serve.service.tracing import trace_calls
-from gfp_serve.service.transport import server_options
+from gfp_serve.service.transport import most_connections, server_options
 from gfp_serve.v1 import embedding_pb2, gallery_pb2, open_inference_pb2, snapshot_pb2, stream_pb2
 
 _log = logging.getLogger(__name__)
@@ -91,7 +93,8 @@ class Server:
     """
 
     def __init__(self, config: ServeConfig, manifest: Manifest, encoder: Encoder, galleries: Galleries) -> None:
-        self.port = self.metrics_port = 0
+        self.port = self.metrics_port = self.http_port = 0
+        self.http_url = ""
         self._is_ready = False
         self._giving_back: asyncio.Task[None] | None = None
         self._config = config
@@ -136,6 +139,7 @@ class Server:
             turns=self._reading,
         )
         self._switch = Switch(self._deploy(manifest, encoder, galleries))
+        self._http = self._make_http(access)
         self._schedule: asyncio.Task[None] | None = None
         self._stop_metrics: Callable[[], None] = lambda: None
         self._stop_tracing: Callable[[], None] = lambda: None
@@ -186,6 +190,7 @@ class Server:
                 host,
             )
         self._expose_metrics()
+        self._open_http(host)
         await self._server.start()
         self._giving_back = asyncio.create_task(_give_memory_back(), name="memory")
         await self.deployment.prepare()
@@ -214,6 +219,8 @@ class Server:
         await self._guard.close(self._config.drain_s)
         if was_ready:
             await asyncio.sleep(_LAST_WORDS_S)
+        if self._http is not None:
+            await self._http.close()
         # What is left is the last bytes of replies, and health watches, which do not end by themselves.
         await self._server.stop(grace=0.5)
         await self.deployment.close()
@@ -254,6 +261,32 @@ class Server:
             searches=self._searches,
             is_ready=lambda: self._is_ready,
         )
+
+    def _make_http(self, access: Access) -> Any:
+        """The HTTP port; None without the setting. Imported here, because most servers do without."""
+        if self._config.http_port is None:
+            return None
+        application = load("gfp_serve.service.http.application")
+        port = load("gfp_serve.service.http.port")
+        security = self._config.security
+        return port.HttpPort(
+            application.Application(self._config, access, self._guard, self._switch, lambda: self._is_ready),
+            tls=None if security.tls_certificate is None else Contexts(security),
+            max_connections=most_connections(self._config.max_connections),
+        )
+
+    def _open_http(self, host: str) -> None:
+        if self._http is None or self._config.http_port is None:
+            return
+        try:
+            self.http_port = self._http.open(bare_host(self._config.host), self._config.http_port)
+        except OSError as error:
+            raise UnavailableError(
+                f"the server cannot listen on {host}:{self._config.http_port} for HTTP ({error.strerror}); choose "
+                f"another --http-port (0 takes a free one)."
+            ) from error
+        scheme = "http" if self._config.security.tls_certificate is None else "https"
+        self.http_url = f"{scheme}://{host}:{self.http_port}"
 
     def _describe(self) -> None:
         now = self.deployment
@@ -320,7 +353,8 @@ async def serve(config: ServeConfig, announce: Callable[[str], object]) -> None:
             # while calls wait: 40 ms every other second, under overload.
             gc.collect()
             gc.freeze()
-            announce(f"serving {loaded.manifest.name} on {config.host}:{server.port} ({loaded.encoder.device})")
+            also = f", {server.http_url}" if server.http_url else ""
+            announce(f"serving {loaded.manifest.name} on {config.host}:{server.port} ({loaded.encoder.device}){also}")
             while await signals.next() == signal.SIGHUP:
                 loaded = await _reload(config, server, loaded, signals)
             _log.info("shutting down: calls in progress have %g s to finish", config.drain_s)
@@ -358,15 +392,17 @@ class _Signals:
 def _share_out_files(config: ServeConfig) -> None:
     """Let the process open as many files as the system allows, and say if that is too few for what is promised."""
     limit = open_files.raise_limit()
-    num_connections = min(config.max_connections, limit // 2)
+    # Each port takes as many.
+    max_connections = config.max_connections * (1 if config.http_port is None else 2)
+    num_connections = min(max_connections, limit // 2)
     open_files.promise(num_connections)
-    wanted = MOST_GALLERIES * FILES_OF_A_GALLERY + config.max_connections + open_files.OWN
+    wanted = MOST_GALLERIES * FILES_OF_A_GALLERY + max_connections + open_files.OWN
     if limit < wanted:
         _log.warning(
             "this process may open %d files, which is enough for %d connections and %d galleries in a folder; %d files "
             "are enough for %d and %d. Raise the limit with ulimit -Hn, LimitNOFILE= of systemd, or --ulimit nofile= "
             "of docker, or lower --max-connections",
-            *(limit, num_connections, most_galleries(), wanted, config.max_connections, MOST_GALLERIES),
+            *(limit, num_connections, most_galleries(), wanted, max_connections, MOST_GALLERIES),
         )
 
 

@@ -11,7 +11,7 @@ from gfp_serve import __version__
 from gfp_serve.cli.arguments import json_option
 from gfp_serve.cli.clips import skipped
 from gfp_serve.cli.options import Command, options_from
-from gfp_serve.cli.printing import Listing, printable, say
+from gfp_serve.cli.printing import Listing, say
 from gfp_serve.cli.progress import Bar, errors, progress
 from gfp_serve.cli.reading import label_from_option, say_how_files_were_read
 from gfp_serve.conventions import Conventions
@@ -19,6 +19,7 @@ from gfp_serve.errors import DamagedFileError
 from gfp_serve.formats import Clip, NamedFile, Remark, VideoPart, find_named_files, read_clips, write_clip_file
 from gfp_serve.formats.folder_labels import label_files
 from gfp_serve.formats.remark import Remarks
+from gfp_serve.printable import printable
 
 # Without a terminal, a line this often says how far it is.
 _LINE_EVERY_S = 30.0

@@ -6,11 +6,11 @@ import re
 import secrets
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack, aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import grpc
 from google.protobuf import descriptor_pool
@@ -59,6 +59,22 @@ _VALID_ID = re.compile(r"[A-Za-z0-9._:/-]{1,64}")
 
 # Refusals before any work. Metrics count them by reason.
 _REJECTIONS = (OverloadedError, ClosedError, UnauthenticatedError, ForbiddenError)
+
+
+@runtime_checkable
+class Form(Protocol):
+    """How the messages of a call are written, where that is not gRPC's form. Each method does its work in pieces."""
+
+    # A message of at most this many bytes is read or written in less time than it takes to hand it to a thread.
+    few_bytes: int
+
+    def reading(self, content: bytes, read: list[bytes]) -> Work:
+        """Add gRPC's form of a message that the caller sent. Raises `InvalidRequestError` for what is none."""
+        ...
+
+    def writing(self, content: bytes, written: list[bytes]) -> Work:
+        """Add the form in which the caller gets a reply that is given in gRPC's."""
+        ...
 
 
 @dataclass(slots=True)
@@ -123,7 +139,10 @@ class Guard(grpc.aio.ServerInterceptor):
         handler = await continuation(call_details)
         if handler is None:
             return None
-        method, metadata = call_details.method, dict(call_details.invocation_metadata or ())
+        return self.guarded(handler, call_details.method, dict(call_details.invocation_metadata or ()))
+
+    def guarded(self, handler: Any, method: str, metadata: Mapping[str, Any], form: Form | None = None) -> Any:
+        """The handler of a call that this guards; its messages have the `form`, or else gRPC's."""
         authorization = metadata.get("authorization")
         request_id = _request_id(metadata)
         call = self._call(method, request_id, authorization)
@@ -131,7 +150,7 @@ class Guard(grpc.aio.ServerInterceptor):
             self._access.check(method, authorization)
         except GfpError as error:
             return self._refusing(method, error, call)
-        parse = _parser(method, call.reading(handler.request_deserializer), self._turns)
+        parse = _parser(method, call.reading(handler.request_deserializer), self._turns, form)
         if not method.startswith(self._prefixes):
             return self._with_our_parser(handler, parse)
 
@@ -140,6 +159,7 @@ class Guard(grpc.aio.ServerInterceptor):
             return reply if isinstance(reply, bytes) else handler.response_serializer(reply)
 
         serialize = call.writing(to_bytes)
+        write = _writer(form, self._turns)
 
         identity = self._access.identity(authorization)
 
@@ -163,7 +183,7 @@ class Guard(grpc.aio.ServerInterceptor):
                 outcome.started = time.perf_counter()  # not while the caller sent it
                 request = await parse(content, context)
                 del content
-                reply = serialize(await handler.unary_unary(request, context))
+                reply = await write(serialize(await handler.unary_unary(request, context)), context)
                 del request
             if outcome.status.code:
                 reply = None
@@ -184,7 +204,7 @@ class Guard(grpc.aio.ServerInterceptor):
                     ):
                         async for reply in replies:
                             with _cancelled_if_caller_left():
-                                await context.write(serialize(reply))
+                                await context.write(await write(serialize(reply), context))
             if outcome.status.code:
                 reply = None
                 await _abort(context, outcome.status, request_id)
@@ -357,11 +377,17 @@ def _cancelled_if_caller_left() -> Iterator[None]:
         raise asyncio.CancelledError from None
 
 
-def _parser(method: str, deserialize: Callable[[bytes], Any], turns: Turns) -> Parse:
+def _parser(method: str, deserialize: Callable[[bytes], Any], turns: Turns, form: Form | None) -> Parse:
     """What makes a message of a call's bytes. Large ones are parsed in turns, so that other calls go on meanwhile."""
     message_type = descriptor_pool.Default().FindMethodByName(method.removeprefix("/").replace("/", ".")).input_type
 
+    few_bytes = _FEW_BYTES if form is None else form.few_bytes
+
     def parsing(content: bytes, parsed: list[Any]) -> Work:
+        if form is not None:
+            read: list[bytes] = []
+            yield from form.reading(content, read)
+            content = read.pop()
         yield from checking_num_values(content, message_type)
         try:
             parsed.append(deserialize(content))
@@ -371,13 +397,30 @@ def _parser(method: str, deserialize: Callable[[bytes], Any], turns: Turns) -> P
 
     async def parse(content: bytes, context: Any) -> Any:
         parsed: list[Any] = []
-        if len(content) > _FEW_BYTES:
-            await turns.run(parsing(content, parsed), caller=caller_of(context))
-        else:
-            deque(parsing(content, parsed), maxlen=0)
+        await _do(parsing(content, parsed), turns, context, is_long=len(content) > few_bytes)
         return parsed.pop()
 
     return parse
+
+
+def _writer(form: Form | None, turns: Turns) -> Callable[[bytes, Any], Awaitable[bytes]]:
+    """What gives a reply the form that the caller asked for."""
+
+    async def write(content: bytes, context: Any) -> bytes:
+        if form is None:
+            return content
+        written: list[bytes] = []
+        await _do(form.writing(content, written), turns, context, is_long=len(content) > form.few_bytes)
+        return written.pop()
+
+    return write
+
+
+async def _do(work: Work, turns: Turns, context: Any, *, is_long: bool) -> None:
+    if is_long:
+        await turns.run(work, caller=caller_of(context))
+    else:
+        deque(work, maxlen=0)
 
 
 @asynccontextmanager
@@ -410,7 +453,7 @@ async def _while_passing(check: Callable[[], None]) -> AsyncIterator[None]:
         raise refusals[0] from None
 
 
-def _request_id(metadata: dict[str, Any]) -> str:
+def _request_id(metadata: Mapping[str, Any]) -> str:
     asked = metadata.get(REQUEST_ID, "")
     return asked if isinstance(asked, str) and _VALID_ID.fullmatch(asked) else secrets.token_hex(6)
 

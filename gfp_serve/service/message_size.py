@@ -60,6 +60,22 @@ def checking_num_values(content: bytes, message_type: Descriptor) -> Work:
         )
 
 
+def pieces_of(content: bytes, piece_bytes: int) -> Iterator[bytes]:
+    """A valid message as several that, one after another, say the same: each ends after a field, at this many bytes."""
+    start = at = 0
+    while at < len(content):
+        tag, at = _varint(content, at)
+        wire_type = tag & 7
+        if wire_type == _LENGTH:
+            length, at = _varint(content, at)
+            at += length
+        else:
+            at = _varint(content, at)[1] if wire_type == _VARINT else at + (4 if wire_type == _FIXED32 else 8)
+        if at - start >= piece_bytes or at >= len(content):
+            yield content[start:at]
+            start = at
+
+
 def _count(content: bytes, message_type: Descriptor) -> int:
     """The values in a message, nested ones too, up to the first that is too many."""
     return list(_counting(content, message_type))[-1]

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from gfp_serve.config import Security
 from gfp_serve.service.access import Tokens
+from gfp_serve.service.tls import Contexts
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ class _HttpServer(socketserver.ThreadingMixIn, WSGIServer):
     daemon_threads = True
 
     def __init__(self, host: str, port: int, application: Application, tls: Security | None) -> None:
-        self._certificates = None if tls is None else _Certificates(tls)
+        self._contexts = None if tls is None else Contexts(tls)
         self._until: dict[socket.socket, float] = {}  # when each open connection ends, the oldest first
         self._lock = threading.Lock()
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -73,9 +74,9 @@ class _HttpServer(socketserver.ThreadingMixIn, WSGIServer):
 
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, address = super().get_request()
-        if self._certificates is not None:
+        if self._contexts is not None:
             # The handshake waits for the client, so it is left to the connection's own thread.
-            connection = self._certificates.context().wrap_socket(
+            connection = self._contexts.current().wrap_socket(
                 connection, server_side=True, do_handshake_on_connect=False
             )
         return connection, address
@@ -120,31 +121,6 @@ class _HttpServer(socketserver.ThreadingMixIn, WSGIServer):
 class _SilentHandler(WSGIRequestHandler):
     def log_message(self, format: str, *_: object) -> None:
         """Does not log scrapes."""
-
-
-class _Certificates:
-    """TLS as the server's files say now, or as they said last while they are damaged."""
-
-    def __init__(self, files: Security) -> None:
-        self._files = files
-        self._context = self._read()
-
-    def context(self) -> ssl.SSLContext:
-        try:
-            self._context = self._read()
-        except OSError as error:
-            _log.error("metrics: the certificate that was read last stays in use: %s", error)
-        return self._context
-
-    def _read(self) -> ssl.SSLContext:
-        if self._files.tls_certificate is None:
-            raise ValueError("TLS needs a certificate")
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self._files.tls_certificate, self._files.tls_key)
-        if self._files.tls_client_ca is not None:
-            context.load_verify_locations(self._files.tls_client_ca)
-            context.verify_mode = ssl.CERT_REQUIRED
-        return context
 
 
 def _for_tokens(tokens: Tokens, application: Application) -> Application:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import grpc
 
+from gfp_serve.config import Security
 from gfp_serve.errors import SettingsError
 from gfp_serve.files import MAX_SMALL_FILE_BYTES, read_ordinary
 
@@ -64,6 +65,54 @@ class Certificates:
                 raise SettingsError(f"{path} is not a PEM file, which starts with -----BEGIN; convert it with openssl.")
             contents.append(content)
         return contents
+
+
+class Contexts:
+    """The same for ports of HTTP: TLS as the server's files say now, or as they said last while they are damaged.
+
+    Raises `SettingsError` when the files cannot be used the first time.
+    """
+
+    def __init__(self, files: Security) -> None:
+        self._paths = [path for path in (files.tls_certificate, files.tls_key, files.tls_client_ca) if path is not None]
+        self._files = files
+        try:
+            self._stamps = self._stamp()
+            self._context = self._read()
+        except OSError as error:
+            raise SettingsError(
+                f"--tls-certificate {files.tls_certificate} and --tls-key {files.tls_key} cannot be used together: "
+                f"{error.strerror or error}."
+            ) from error
+        self._is_damaged = False
+
+    def current(self) -> ssl.SSLContext:
+        """The context for a new connection."""
+        try:
+            stamps = self._stamp()
+            if stamps != self._stamps:
+                self._context = self._read()
+                self._stamps = stamps
+            self._is_damaged = False
+        except OSError as error:
+            if not self._is_damaged:  # logged once, not at every connection
+                _log.error("the certificate that was read last stays in use: %s", error)
+            self._is_damaged = True
+        return self._context
+
+    def _stamp(self) -> list[tuple[int, int, int]]:
+        found = [path.stat() for path in self._paths]
+        return [(each.st_mtime_ns, each.st_size, each.st_ino) for each in found]
+
+    def _read(self) -> ssl.SSLContext:
+        if self._files.tls_certificate is None:
+            raise ValueError("TLS needs a certificate")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self._files.tls_certificate, self._files.tls_key)
+        if self._files.tls_client_ca is not None:
+            context.load_verify_locations(self._files.tls_client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+        return context
 
 
 # Tags of DER.

@@ -5,7 +5,7 @@
 - `python`: all blocks of a page share their names.
 - `output`: what the block before it prints on standard output. `…` stands for any text; alone on a line, for any number
   of lines.
-- Blocks in other languages are not run.
+- Blocks in other languages are not run, and pages that call curl need it.
 
 A block after the comment `<!-- not run: REASON -->` is not run. `<!-- gfp-train is tested with: OPTIONS -->` adds
 options to the training commands of a block, so that they take seconds.
@@ -16,19 +16,22 @@ import io
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import CliRunner
 
 from tests.contract.commands import ROOT, SCRIPTS, command_of
 
 # The address that pages show. A test's server has another one.
-ADDRESS = "127.0.0.1:50051"
+ADDRESS, HTTP_ADDRESS = "127.0.0.1:50051", "127.0.0.1:8080"
 
 _FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<content>.*?)^```$", re.MULTILINE | re.DOTALL)
 _COMMENT = re.compile(r"<!-- (.+?) -->\s*\Z")
@@ -88,7 +91,7 @@ class _Reader:
     def __init__(self) -> None:
         self._names: dict[str, Any] = {"__name__": "__main__"}
         self._server: subprocess.Popen[str] | None = None
-        self._address = ADDRESS
+        self._address, self._http_address = ADDRESS, HTTP_ADDRESS
 
     def __enter__(self) -> "_Reader":
         return self
@@ -103,7 +106,7 @@ class _Reader:
         if block.language == "python":
             printed = io.StringIO()
             with contextlib.redirect_stdout(printed):
-                exec(block.content.replace(ADDRESS, self._address), self._names)
+                exec(self._with_addresses(block.content), self._names)
             return printed.getvalue()
         extra = block.comment.removeprefix("gfp-train is tested with:") if "is tested with:" in block.comment else ""
         lines = block.content.replace("\\\n", " ").splitlines()
@@ -128,12 +131,19 @@ class _Reader:
     def _ask_the_shell(self, line: str) -> str:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "GFP_ADDRESS": self._address}
+        if line.startswith("curl ") and shutil.which("curl") is None:
+            pytest.skip("needs curl")
+        line = self._with_addresses(line)
         done = subprocess.run(["bash", "-ec", line], capture_output=True, text=True, env=environment, check=False)
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
         return done.stdout
 
+    def _with_addresses(self, text: str) -> str:
+        return text.replace(ADDRESS, self._address).replace(HTTP_ADDRESS, self._http_address)
+
     def _start_server(self, arguments: list[str]) -> None:
         self._stop_server()
+        arguments = ["0" if before == "--http-port" else each for before, each in pairwise(["", *arguments])]
         environment = {**os.environ, "GFP_SERVE_PORT": "0", "PYTHONPATH": str(ROOT)}
         self._server = subprocess.Popen(
             [*_SERVER, *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
@@ -143,6 +153,8 @@ class _Reader:
         address = re.search(r"127\.0\.0\.1:\d+", line)
         assert address, f"the server does not start: {line}"
         self._address = address[0]
+        if http_address := re.search(r", http://(\S+)$", line.strip()):
+            self._http_address = http_address[1]
 
     def _stop_server(self) -> None:
         if self._server is not None:

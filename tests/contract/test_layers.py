@@ -48,6 +48,7 @@ def test_no_import_breaks_a_contract(tree):
             "from onnxruntime import InferenceSession",
             "Only the encoder imports onnxruntime",
         ),
+        ("gfp_serve/service/guard.py", "import uvicorn", "Only the HTTP port imports uvicorn and h11"),
         ("trainer/__init__.py", "import faiss", "Only the embedded gallery imports faiss"),
         ("gfp_serve/gallery/milvus/rows.py", "import faiss", "Only the embedded gallery imports faiss"),
         ("gfp_serve/gallery/care/backup.py", "import sqlite3", "Only the embedded gallery imports sqlite3"),

@@ -118,14 +118,14 @@ async def calls_in(server: Server, number: int) -> None:
 
 
 @contextmanager
-def running_in_thread(folder: Path, config: ServeConfig | None = None) -> Iterator[str]:
-    """Run a server in a thread with its own event loop; give its address, for blocking callers."""
+def server_in_thread(folder: Path, config: ServeConfig | None = None) -> Iterator[Server]:
+    """Run a server in a thread with its own event loop; give it."""
     started, stop = threading.Event(), threading.Event()
-    address: list[str] = []
+    found: list[Server] = []
 
     async def run() -> None:
         async with running(folder, config) as server:
-            address.append(f"127.0.0.1:{server.port}")
+            found.append(server)
             started.set()
             await asyncio.to_thread(stop.wait)
 
@@ -133,7 +133,14 @@ def running_in_thread(folder: Path, config: ServeConfig | None = None) -> Iterat
     thread.start()
     try:
         assert started.wait(HANG_S)
-        yield address[0]
+        yield found[0]
     finally:
         stop.set()
         thread.join()
+
+
+@contextmanager
+def running_in_thread(folder: Path, config: ServeConfig | None = None) -> Iterator[str]:
+    """Run a server in a thread; give its address, for blocking callers."""
+    with server_in_thread(folder, config) as server:
+        yield f"127.0.0.1:{server.port}"

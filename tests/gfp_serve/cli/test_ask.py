@@ -556,6 +556,8 @@ def test_the_server_has_exactly_the_options_listed_here():
         "--tls-key",
         "--tls-client-ca",
         "--tokens",
+        "--http-allow-origin",
+        "--http-port",
         "--metrics-host",
         "--metrics-port",
         "--log-format",

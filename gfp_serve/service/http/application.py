@@ -1,0 +1,285 @@
+"""The HTTP port's application: it finds the call that a request makes, passes it through the guard, and answers.
+
+POST /gfp_serve.v1.SERVICE/METHOD      every call with one request and one reply, by the Connect protocol
+/v2/...                                the Open Inference Protocol, REST form
+GET /healthz                           200 while calls are taken, otherwise 503; needs no token
+GET /openapi.json                      a description of all this; needs no token
+"""
+
+import asyncio
+import logging
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import parse_qs
+
+from google.protobuf import descriptor_pool
+
+from gfp_serve.config import ServeConfig, bare_host, is_loopback
+from gfp_serve.errors import ForbiddenError, GfpError, InvalidRequestError, OutOfTimeError, quoted
+from gfp_serve.service.access import Access
+from gfp_serve.service.deployment import Switch
+from gfp_serve.service.guard import REQUEST_ID, Form, Guard
+from gfp_serve.service.http import grpc_web, open_inference
+from gfp_serve.service.http.answers import JSON, Answer, error_answer, json_answer, status_answer
+from gfp_serve.service.http.call import TRANSFER_S, Context, Exchange, Receive, Send, ending
+from gfp_serve.service.http.json_messages import JsonMessages
+from gfp_serve.service.http.live import EMBED_STREAM, LiveStream, OpenStreams
+
+_log = logging.getLogger(__name__)
+
+_DESCRIPTION = Path(__file__).parent / "openapi.json"
+_WELCOME = "This is the HTTP port of gfp-serve. /openapi.json describes its calls.\n"
+_PROTO = "application/proto"
+# How long browsers remember what they may send from other pages.
+_CORS_S = 3600
+# What pages of other hosts may send, and read, when they are allowed.
+_ASKED_HEADERS = (
+    "authorization, content-type, connect-protocol-version, connect-timeout-ms, inference-header-content-length, "
+    "x-request-id, x-grpc-web, x-user-agent, grpc-timeout"
+)
+_SHOWN_HEADERS = (
+    "x-request-id, retry-after, inference-header-content-length, grpc-status, grpc-message, grpc-status-details-bin"
+)
+# A deadline in milliseconds has at most ten digits, by the Connect protocol.
+_MILLISECONDS = re.compile(r"\d{1,10}")
+_GRPC_TIMEOUT = re.compile(r"(\d{1,8})([HMSmun])")
+_SECONDS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
+_CALL = re.compile(r"/[\w.]+/\w+")
+
+
+class Application:
+    """An ASGI application. `is_ready` says whether the server takes calls at this moment."""
+
+    def __init__(
+        self, config: ServeConfig, access: Access, guard: Guard, switch: Switch, is_ready: Callable[[], bool]
+    ) -> None:
+        self._access = access
+        self._guard = guard
+        self._open_streams = OpenStreams()
+        self._switch = switch
+        self._is_ready = is_ready
+        self._max_bytes = config.limits.max_message_bytes
+        self._origins = config.allowed_origins
+        # Pages of other hosts could reach a server of this machine by a name that leads to it. Tokens, which they do
+        # not have, keep them out; without, the name in the request must be one of this machine.
+        self._needs_own_name = (
+            config.security.tokens is None and is_loopback(bare_host(config.host)) and not config.behind_proxy
+        )
+
+    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        exchange = Exchange(scope, receive, send, max_bytes=self._max_bytes)
+        exchange.connection.answering(asyncio.current_task())
+        try:
+            await self._answer(exchange)
+        except asyncio.CancelledError:
+            # The caller left, or was cut off. Nobody waits for this task.
+            exchange.connection.abort()
+        except Exception:
+            _log.exception("a request of %s failed", exchange.connection.peer())
+            exchange.connection.abort()
+
+    async def _answer(self, exchange: Exchange) -> None:
+        refusal = self._strange(exchange)
+        if refusal is not None:
+            await _send(exchange, refusal)
+        elif exchange.method == "OPTIONS":
+            await _send(exchange, Answer(204, headers=_preflight() if exchange.always else {}))
+        elif exchange.path == EMBED_STREAM:
+            await self._live(exchange)
+        elif (inference := open_inference.form_of(exchange.method, exchange.path, exchange.headers)) is not None:
+            await self._infer(exchange, inference)
+        elif exchange.method == "POST" and _CALL.fullmatch(exchange.path):
+            await self._call(exchange)
+        else:
+            await _send(exchange, self._page(exchange))
+
+    def _strange(self, exchange: Exchange) -> Answer | None:
+        """The refusal of a request that a page of another host may have made without its reader's knowledge."""
+        host, origin = exchange.headers.get("host", ""), exchange.headers.get("origin")
+        if self._needs_own_name and not is_loopback(_without_port(host)):
+            return error_answer(
+                ForbiddenError(
+                    f"the request is for the host {quoted(host)}; a server without tokens answers to localhost and "
+                    f"127.0.0.1 only. Call it by one of these names, or give it --tokens."
+                )
+            )
+        if origin is None or origin.partition("://")[2] == host:
+            return None
+        if origin in self._origins or "*" in self._origins:
+            exchange.always = {
+                "access-control-allow-origin": origin,
+                "access-control-expose-headers": _SHOWN_HEADERS,
+                "vary": "origin",
+            }
+            return None
+        return error_answer(
+            ForbiddenError(
+                f"a page of {quoted(origin)} made this request, and this server does not answer pages of other hosts; "
+                f"start it with --http-allow-origin {origin[:80]} if it should."
+            )
+        )
+
+    def _page(self, exchange: Exchange) -> Answer:
+        if exchange.method not in ("GET", "HEAD"):
+            return _no_such(exchange)
+        if exchange.path == "/":
+            return Answer(200, _WELCOME.encode(), {"content-type": "text/plain; charset=utf-8"})
+        if exchange.path == "/healthz":
+            is_ready = self._is_ready()
+            said = {"status": "SERVING" if is_ready else "NOT_SERVING"}
+            return json_answer(200 if is_ready else 503, said, {"cache-control": "no-store"})
+        if exchange.path == "/openapi.json":
+            return Answer(200, _DESCRIPTION.read_bytes(), {"content-type": JSON})
+        return _no_such(exchange)
+
+    async def _call(self, exchange: Exchange) -> None:
+        """Answer a call of one of our services, by Connect's protocol or that of gRPC-Web."""
+        handler, kind = self._switch.service(SimpleNamespace(method=exchange.path)), _kind_of(exchange)
+        if handler is None or handler.request_streaming:
+            await _send(exchange, _no_such(exchange))
+        elif kind in grpc_web.TYPES:
+            web = grpc_web.GrpcWeb(kind)
+            context = Context(exchange, _grpc_timeout_s(exchange.headers.get("grpc-timeout", "")))
+            async with ending(context):
+                reply = await self._reply(handler, exchange.path, context, web)
+                await _send(exchange, web.answer(reply, context.status, context.request_id), context)
+        elif kind in (JSON, _PROTO):
+            context = Context(exchange, _timeout_s(exchange.headers.get("connect-timeout-ms", "")))
+            form = self._json(exchange) if kind == JSON else None
+            async with ending(context):
+                reply = await self._reply(handler, exchange.path, context, form)
+                answer = _refused(context) if reply is None else Answer(200, reply, {"content-type": kind})
+                await _send(exchange, answer, context)
+        else:
+            await _send(exchange, _wrong_type(kind))
+
+    async def _infer(self, exchange: Exchange, form: Any) -> None:
+        """Answer a call of the Open Inference Protocol."""
+        method = f"/{open_inference.SERVICE}/{form.rpc}"
+        context = Context(exchange, None)
+        async with ending(context):
+            reply = await self._reply(self._switch.service(SimpleNamespace(method=method)), method, context, form)
+            answer = (
+                open_inference.refusal(context.status, _too_large(context)) if reply is None else form.answer(reply)
+            )
+            await _send(exchange, answer, context)
+
+    async def _live(self, exchange: Exchange) -> None:
+        """Open a stream of live windows, or take frames of one."""
+        stream_id = parse_qs(exchange.query).get("stream", [""])[0]
+        try:
+            if exchange.method == "POST" and _kind_of(exchange) != JSON:
+                await _send(exchange, _wrong_type(_kind_of(exchange)))
+            elif exchange.method == "POST" and not stream_id:
+                await self._open_stream(exchange)
+            elif exchange.method in ("POST", "DELETE"):
+                authorization = exchange.headers.get("authorization")
+                self._access.check(EMBED_STREAM, authorization)
+                self._access.check_certificate(Context(exchange, None))
+                stream = self._open_streams.find(stream_id, self._access.identity(authorization))
+                if exchange.method == "DELETE":
+                    stream.finish()
+                else:
+                    with stream.offering():
+                        async with asyncio.timeout(TRANSFER_S):
+                            frames = await exchange.body()
+                        await stream.offer(frames)
+                await _send(exchange, json_answer(200, {}))
+            else:
+                await _send(exchange, _no_such(exchange))
+        except TimeoutError:
+            error = OutOfTimeError(f"no whole message came within {TRANSFER_S:g} s; send fewer frames at once.")
+            await _send(exchange, error_answer(error))
+        except GfpError as error:
+            await _send(exchange, error_answer(error, 413 if exchange.is_too_large else None))
+
+    async def _open_stream(self, exchange: Exchange) -> None:
+        stream = LiveStream(exchange, self._access.identity(exchange.headers.get("authorization")))
+        handler = self._switch.service(SimpleNamespace(method=EMBED_STREAM))
+        guarded = self._guard.guarded(handler, EMBED_STREAM, exchange.headers, self._json(exchange))
+        async with ending(stream):
+            with self._open_streams.opened(stream):
+                await _exhaust(guarded, stream)
+            if exchange.has_begun:
+                await stream.close()
+            else:
+                await _send(exchange, _refused(stream), stream)
+
+    def _json(self, exchange: Exchange) -> Form:
+        method = descriptor_pool.Default().FindMethodByName(exchange.path[1:].replace("/", "."))
+        return JsonMessages(method, as_lists=parse_qs(exchange.query).get("arrays") == ["lists"])
+
+    async def _reply(self, handler: Any, method: str, context: Context, form: Form | None) -> bytes | None:
+        """The reply to a call with one request; None if it failed, as the context then says."""
+        guarded = self._guard.guarded(handler, method, context.exchange.headers, form)
+        if guarded.response_streaming:  # it is refused before it begins
+            await _exhaust(guarded, context)
+            return None
+        reply: bytes | None = await guarded.stream_unary(None, context)
+        return reply
+
+
+async def _exhaust(guarded: Any, context: Context) -> None:
+    """Make a call that writes its replies itself."""
+    async for _ in guarded.stream_stream(None, context):
+        raise AssertionError("the guard writes replies itself")
+
+
+async def _send(exchange: Exchange, answer: Answer, context: Context | None = None) -> None:
+    headers = dict(answer.headers)
+    if context is not None and context.request_id:
+        headers[REQUEST_ID] = context.request_id
+    await exchange.answer(answer.code, headers, answer.body)
+
+
+def _refused(context: Context) -> Answer:
+    return status_answer(context.status, _too_large(context))
+
+
+def _too_large(context: Context) -> int | None:
+    return 413 if context.exchange.is_too_large else None
+
+
+def _wrong_type(kind: str) -> Answer:
+    wrong = InvalidRequestError(
+        f"the content-type is {quoted(kind)}; send {JSON}, or for messages of protobuf {_PROTO} or {grpc_web.TYPES[0]}."
+    )
+    return error_answer(wrong, 415)
+
+
+def _kind_of(exchange: Exchange) -> str:
+    return exchange.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _preflight() -> dict[str, str]:
+    return {
+        "access-control-allow-methods": "GET, POST, DELETE, OPTIONS",
+        "access-control-allow-headers": _ASKED_HEADERS,
+        "access-control-max-age": str(_CORS_S),
+    }
+
+
+def _no_such(exchange: Exchange) -> Answer:
+    said = {
+        "code": "unimplemented",
+        "message": f"there is no {exchange.method} {exchange.path[:200]}; /openapi.json lists all calls.",
+        "details": [],
+    }
+    return json_answer(404, said)
+
+
+def _timeout_s(milliseconds: str) -> float | None:
+    return int(milliseconds) / 1000 if _MILLISECONDS.fullmatch(milliseconds) else None
+
+
+def _grpc_timeout_s(said: str) -> float | None:
+    found = _GRPC_TIMEOUT.fullmatch(said)
+    return None if found is None else int(found[1]) * _SECONDS[found[2]]
+
+
+def _without_port(host: str) -> str:
+    name, _, port = host.rpartition(":")
+    return bare_host(name if name and port.isdecimal() else host)

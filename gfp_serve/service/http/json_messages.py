@@ -1,0 +1,230 @@
+"""Messages as JSON, read and written in pieces: protobuf's own mapping, in which arrays may also be lists of numbers.
+
+Fields have the names of the .proto; requests may write them in lowerCamelCase too. An array (`positions`, `values`) is
+base64 of little-endian float32, or nested lists of numbers in which null is NaN. What lists say of their shape need not
+be said again: `num_frames`, `num_bodies`, `num_joints` and `size` are then taken from them.
+"""
+
+import base64
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from google.protobuf import json_format, message_factory
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import Message
+
+from gfp_serve.batching.turns import Work
+from gfp_serve.errors import InvalidRequestError, in_field, quoted
+from gfp_serve.service.message_size import MAX_VALUES, pieces_of
+
+# No other thread runs while Python reads a text of JSON: 0.1 s for this many numbers.
+MAX_NUMBERS = 2**19
+# Of a reply, this much is made into JSON at a time.
+_PIECE_BYTES = 2**15
+
+# The fields that hold arrays, with those that say the shape, from the last axis but one to the first.
+_ARRAYS = {
+    "gfp_serve.v1.Sequence.positions": ("num_joints", "num_bodies", "num_frames"),
+    "gfp_serve.v1.Frames.positions": ("", "", "num_frames"),
+    "gfp_serve.v1.Embedding.values": ("size",),
+}
+# How an error of protobuf says where it happened, and the end that it then has too often.
+_FAILED = re.compile(r"Failed to parse (\w+) field: (.*)", re.DOTALL)
+_PLACE = re.compile(r' at "?[A-Z]\w+(\.[\w.\[\]]+)?"?')
+
+
+class JsonMessages:
+    """The form of a call whose messages are JSON. With `as_lists`, replies have arrays as lists. See `guard.Form`."""
+
+    few_bytes = 2**12
+
+    def __init__(self, method: MethodDescriptor, *, as_lists: bool) -> None:
+        self._request = message_factory.GetMessageClass(method.input_type)
+        self._reply = message_factory.GetMessageClass(method.output_type)
+        self._as_lists = as_lists
+
+    def reading(self, content: bytes, read: list[bytes]) -> Work:
+        said = read_json(content)
+        yield
+        message = self._request()
+        yield from _filling(message, said)
+        read.append(message.SerializeToString())
+        yield
+
+    def writing(self, content: bytes, written: list[bytes]) -> Work:
+        # Fields that no piece has are there too, with the value that they then have.
+        whole = _to_dict(self._reply())
+        lists = {field.name for field in self._reply.DESCRIPTOR.fields if field.is_repeated and not _is_map(field)}
+        texts: dict[str, list[str]] = {name: [] for name in lists}
+        for piece in pieces_of(content, _PIECE_BYTES):
+            message = self._reply.FromString(piece)
+            said = _to_dict(message)
+            if self._as_lists:
+                _show_lists(said, self._reply.DESCRIPTOR)
+            for field, _ in message.ListFields():
+                value = said[field.name]
+                if field.name in lists:
+                    texts[field.name] += map(json.dumps, value)
+                elif isinstance(value, dict):
+                    whole.setdefault(field.name, {}).update(value)
+                else:
+                    whole[field.name] = value
+            yield
+        fields = (
+            f'"{name}": [{", ".join(texts[name])}]' if name in lists else f'"{name}": {json.dumps(whole[name])}'
+            for name in (field.name for field in self._reply.DESCRIPTOR.fields)
+            if name in lists or name in whole
+        )
+        written.append(f"{{{', '.join(fields)}}}\n".encode())
+
+
+def read_json(content: bytes) -> dict[str, Any]:
+    """The object that a text of JSON is. No text is an empty one. Raises `InvalidRequestError`."""
+    num_values = sum(map(content.count, (b"[", b"{", b":")))
+    if num_values > MAX_VALUES or content.count(b",") > MAX_NUMBERS:
+        raise InvalidRequestError(
+            f"the JSON holds more than {MAX_VALUES} lists and fields, or {MAX_NUMBERS} numbers; send several requests, "
+            f"or arrays as base64 of little-endian float32."
+        )
+    try:
+        said = json.loads(content) if content.strip() else {}
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequestError(f"the body is not JSON ({error}); send an object of the call's fields.") from error
+    return _object(said)
+
+
+def array_of(value: Any) -> np.ndarray:
+    """Nested lists of numbers as a float32 array; null is NaN. Raises `InvalidRequestError`."""
+    try:
+        with np.errstate(over="ignore"):  # the checks of arrays refuse what is infinite
+            return np.array(value, dtype="<f4")
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise InvalidRequestError(
+            "its lists must hold numbers, or null for what was not seen, and lists of one axis must be equally long."
+        ) from error
+
+
+def numbers_of(values: np.ndarray) -> Any:
+    """A float32 array as nested lists: each number in the fewest digits that tell it from others, NaN as null."""
+    if values.ndim > 1:
+        return [numbers_of(each) for each in values]
+    # Nine digits tell any two float32 apart.
+    return [float(f"{value:.9g}") if value == value else None for value in values.tolist()]
+
+
+def _to_dict(message: Message) -> dict[str, Any]:
+    return json_format.MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+
+
+def _filling(message: Message, said: Mapping[str, Any]) -> Work:
+    """Set the fields of an empty message, one entry of a list at a time."""
+    for field, value in _fields_of(message.DESCRIPTOR, said, ""):
+        if field.is_repeated and field.message_type is not None and isinstance(value, list) and not _is_map(field):
+            entries = getattr(message, field.name)
+            for number, each in enumerate(value):
+                path = f"{field.name}[{number}]"
+                clean = _cleaned(each, field.message_type, path)
+                with _errors_in(path):
+                    json_format.ParseDict(clean, entries.add())
+                yield
+        else:
+            clean = _cleaned_field(value, field, field.name)
+            with _errors_in(""):
+                json_format.ParseDict({field.name: clean}, message)
+            yield
+
+
+def _fields_of(of: Any, said: Mapping[str, Any], path: str) -> Iterator[tuple[Any, Any]]:
+    """The fields that an object sets, with their values. Raises `InvalidRequestError` for one that there is not."""
+    for name, value in said.items():
+        field = of.fields_by_name.get(name) or of.fields_by_camelcase_name.get(name)
+        if field is None:
+            with in_field(f"{path}.{name[:80]}" if path else name[:80]):
+                known = ", ".join(of.fields_by_name) or "no fields"
+                raise InvalidRequestError(f"there is no field {quoted(name)}; {of.name} has {known}.")
+        if value is not None:
+            yield field, value
+
+
+def _cleaned(said: Any, of: Any, path: str) -> Any:
+    """What protobuf's parser reads: arrays are base64, and every field is known."""
+    if of.full_name.startswith("google.protobuf."):
+        return said
+    with in_field(path):
+        said = _object(said)
+    clean: dict[str, Any] = {}
+    counts: dict[str, int] = {}
+    for field, value in _fields_of(of, said, path):
+        shape = _ARRAYS.get(field.full_name)
+        if shape is not None and isinstance(value, list):
+            with in_field(f"{path}.{field.name}"):
+                array = array_of(value)
+            clean[field.name] = base64.b64encode(array.tobytes()).decode("ascii")
+            counts = _counts(array, shape)
+        else:
+            clean[field.name] = _cleaned_field(value, field, f"{path}.{field.name}" if path else field.name)
+    return {**counts, **clean}
+
+
+def _cleaned_field(value: Any, field: Any, path: str) -> Any:
+    if field.message_type is None or _is_map(field):
+        return value
+    if field.is_repeated and isinstance(value, list):
+        return [_cleaned(each, field.message_type, f"{path}[{number}]") for number, each in enumerate(value)]
+    return _cleaned(value, field.message_type, path)
+
+
+def _counts(array: np.ndarray, names: tuple[str, ...]) -> dict[str, int]:
+    """What the lists say of their shape. Without an axis of bodies there is one body."""
+    sizes = array.shape if len(names) == 1 else array.shape[:-1]
+    if len(names) == 3 and len(sizes) == 2:
+        sizes = (sizes[0], 1, sizes[1])
+    if len(sizes) != len(names):
+        return {}
+    return {name: size for name, size in zip(names, reversed(sizes), strict=True) if name}
+
+
+def _show_lists(said: Any, of: Any) -> None:
+    """Replace the base64 of arrays by lists, in place."""
+    for name, value in said.items():
+        field = of.fields_by_name[name]
+        if field.full_name in _ARRAYS:
+            said[name] = numbers_of(np.frombuffer(base64.b64decode(value), "<f4"))
+        elif field.message_type is not None and not field.message_type.full_name.startswith("google.protobuf."):
+            for each in value if isinstance(value, list) else [value]:
+                _show_lists(each, field.message_type)
+
+
+def _object(said: Any) -> dict[str, Any]:
+    if not isinstance(said, dict):
+        kind = "a list" if isinstance(said, list) else f"{type(said).__name__}"
+        raise InvalidRequestError(f"it is {kind}; it must be an object of fields.")
+    return said
+
+
+def _is_map(field: Any) -> bool:
+    return field.message_type is not None and bool(field.message_type.GetOptions().map_entry)
+
+
+@contextmanager
+def _errors_in(path: str) -> Iterator[None]:
+    """Raise what protobuf's parser refuses as `InvalidRequestError`, with the path to the field below `path`."""
+    try:
+        yield
+    except (json_format.ParseError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        text, names = str(error), [path] if path else []
+        while found := _FAILED.fullmatch(text):
+            names.append(found[1])
+            text = found[2].removesuffix(".")
+        if (place := _PLACE.search(text)) is not None:
+            names = [*names[:1], place[1].removeprefix(".")] if path and place[1] else names
+            text = text.replace(place[0], "")
+        raise InvalidRequestError(
+            f"it is not of the type that the .proto asks for ({text}).", field=".".join(names)
+        ) from error
