@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -33,7 +33,7 @@ class Methods:
         logging.getLogger("gfp_serve").addHandler(self._faults)
         self._loop = asyncio.new_event_loop()
         metrics = Metrics()
-        turns = self._loop.run_until_complete(_taking_turns())
+        self._turns = turns = self._loop.run_until_complete(_taking_turns())
         self._switch = self._loop.run_until_complete(_deployed(folder, metrics, turns))
         self._guard = Guard(
             SERVICES,
@@ -50,6 +50,16 @@ class Methods:
         """Make a call; return its status and replies. A method that takes a stream may get several messages."""
         return self._loop.run_until_complete(asyncio.wait_for(self._call(name, contents), 20))
 
+    def close(self) -> None:
+        """End all that was started."""
+        logging.getLogger("gfp_serve").removeHandler(self._faults)
+        deployment = self._switch.current
+        self._loop.run_until_complete(deployment.close())
+        self._loop.run_until_complete(self._turns.close())
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        deployment.galleries.close()
+        self._loop.close()
+
     async def _call(self, name: str, contents: Iterable[bytes]) -> tuple[grpc.StatusCode, list[bytes]]:
         async def find(details: Any) -> Any:
             return self._switch.service(details)
@@ -57,10 +67,15 @@ class Methods:
         handler = await self._guard.intercept_service(find, SimpleNamespace(method=name, invocation_metadata=()))
         context = _Context(contents)
         try:
-            async for _ in handler.stream_stream(None, context):
-                raise AssertionError("the guard writes replies itself")
+            if handler.response_streaming:
+                async for _ in handler.stream_stream(None, context):
+                    raise AssertionError("the guard writes replies of streams itself")
+            elif (reply := await handler.stream_unary(None, context)) is not None:
+                context.written.append(reply)
         except grpc.aio.AbortError:
             pass
+        finally:
+            context.end()
         self._faults.raise_last()
         return context.code, context.written
 
@@ -93,6 +108,14 @@ class _Context:
         self.code = grpc.StatusCode.OK
         self.written: list[bytes] = []
         self._contents = iter(contents)
+        self._when_done: list[Callable[[Any], object]] = []
+
+    def add_done_callback(self, callback: Callable[[Any], object]) -> None:
+        self._when_done.append(callback)
+
+    def end(self) -> None:
+        for callback in self._when_done:
+            callback(self)
 
     def invocation_metadata(self) -> tuple[()]:
         return ()
