@@ -39,6 +39,10 @@ RULES: dict[str, Role] = {
     "gfp_serve.v1.GalleryService/CreateGallery": "write",
     "gfp_serve.v1.GalleryService/DropGallery": "write",
     **{
+        f"gfp_serve.v1.ViewService/{method}": "read"
+        for method in ("MapItems", "ReadFile", "Compare", "CountRepetitions")
+    },
+    **{
         f"gfp_serve.v1.SnapshotService/{method}": "admin"
         for method in ("CreateSnapshot", "ListSnapshots", "ReadSnapshot", "DeleteSnapshot", "RestoreSnapshot")
     },

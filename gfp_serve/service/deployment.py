@@ -31,6 +31,7 @@ from gfp_serve.service.open_inference import OpenInferenceServicer
 from gfp_serve.service.shares import Shares
 from gfp_serve.service.snapshots import SnapshotServicer
 from gfp_serve.service.stream import StreamServicer
+from gfp_serve.service.view import ViewServicer
 from gfp_serve.v1 import (
     embedding_pb2,
     embedding_pb2_grpc,
@@ -38,6 +39,7 @@ from gfp_serve.v1 import (
     open_inference_pb2_grpc,
     snapshot_pb2_grpc,
     stream_pb2_grpc,
+    view_pb2_grpc,
 )
 from gfp_serve.wire.items import write_struct
 
@@ -101,6 +103,7 @@ class Deployment:
             (gallery_pb2_grpc.add_GalleryServiceServicer_to_server, self._gallery_service),
             (stream_pb2_grpc.add_StreamServiceServicer_to_server, self.streams),
             (snapshot_pb2_grpc.add_SnapshotServiceServicer_to_server, self.snapshots),
+            (view_pb2_grpc.add_ViewServiceServicer_to_server, ViewServicer()),
             (
                 open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server,
                 OpenInferenceServicer(embedder, galleries, reading, searches, is_ready),

@@ -104,18 +104,22 @@ class GetInfoRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetInfoResponse(_message.Message):
-    __slots__ = ("server_version", "encoder_digest", "encoder", "gallery", "limits")
+    __slots__ = ("server_version", "encoder_digest", "encoder", "gallery", "limits", "role", "reads_videos")
     SERVER_VERSION_FIELD_NUMBER: _ClassVar[int]
     ENCODER_DIGEST_FIELD_NUMBER: _ClassVar[int]
     ENCODER_FIELD_NUMBER: _ClassVar[int]
     GALLERY_FIELD_NUMBER: _ClassVar[int]
     LIMITS_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    READS_VIDEOS_FIELD_NUMBER: _ClassVar[int]
     server_version: str
     encoder_digest: str
     encoder: EncoderInfo
     gallery: GalleryInfo
     limits: Limits
-    def __init__(self, server_version: _Optional[str] = ..., encoder_digest: _Optional[str] = ..., encoder: _Optional[_Union[EncoderInfo, _Mapping]] = ..., gallery: _Optional[_Union[GalleryInfo, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ...) -> None: ...
+    role: str
+    reads_videos: bool
+    def __init__(self, server_version: _Optional[str] = ..., encoder_digest: _Optional[str] = ..., encoder: _Optional[_Union[EncoderInfo, _Mapping]] = ..., gallery: _Optional[_Union[GalleryInfo, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., role: _Optional[str] = ..., reads_videos: bool = ...) -> None: ...
 
 class EncoderInfo(_message.Message):
     __slots__ = ("name", "embedding_size", "preprocessing_digest", "preprocessing", "layouts", "provider", "device", "dimensions", "compares_dimensions")

@@ -125,14 +125,16 @@ class GalleryDescription(_message.Message):
     def __init__(self, name: _Optional[str] = ..., encoder_digest: _Optional[str] = ..., embedding_size: _Optional[int] = ..., metric: _Optional[_Union[Metric, str]] = ..., index_kind: _Optional[_Union[IndexKind, str]] = ..., serving_kind: _Optional[_Union[IndexKind, str]] = ..., is_building: bool = ..., num_items: _Optional[int] = ..., generation: _Optional[int] = ..., num_bytes: _Optional[int] = ..., durable: bool = ..., unsuited_kind: _Optional[_Union[IndexKind, str]] = ..., num_motions: _Optional[int] = ...) -> None: ...
 
 class Filter(_message.Message):
-    __slots__ = ("must", "any_of", "must_not")
+    __slots__ = ("must", "any_of", "must_not", "where")
     MUST_FIELD_NUMBER: _ClassVar[int]
     ANY_OF_FIELD_NUMBER: _ClassVar[int]
     MUST_NOT_FIELD_NUMBER: _ClassVar[int]
+    WHERE_FIELD_NUMBER: _ClassVar[int]
     must: _containers.RepeatedCompositeFieldContainer[Condition]
     any_of: _containers.RepeatedCompositeFieldContainer[Condition]
     must_not: _containers.RepeatedCompositeFieldContainer[Condition]
-    def __init__(self, must: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ..., any_of: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ..., must_not: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ...) -> None: ...
+    where: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, must: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ..., any_of: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ..., must_not: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ..., where: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Condition(_message.Message):
     __slots__ = ("key", "any_of", "range")

@@ -17,7 +17,7 @@ class EmbedStreamRequest(_message.Message):
     def __init__(self, config: _Optional[_Union[StreamConfig, _Mapping]] = ..., frames: _Optional[_Union[Frames, _Mapping]] = ...) -> None: ...
 
 class StreamConfig(_message.Message):
-    __slots__ = ("layout", "num_bodies", "fps", "window_frames", "stride_frames", "search", "classify", "lossless", "expected_encoder_digest", "joint_names", "conventions", "dimensions", "image_width", "image_height")
+    __slots__ = ("layout", "num_bodies", "fps", "window_frames", "stride_frames", "search", "classify", "lossless", "expected_encoder_digest", "joint_names", "conventions", "dimensions", "image_width", "image_height", "count")
     LAYOUT_FIELD_NUMBER: _ClassVar[int]
     NUM_BODIES_FIELD_NUMBER: _ClassVar[int]
     FPS_FIELD_NUMBER: _ClassVar[int]
@@ -32,6 +32,7 @@ class StreamConfig(_message.Message):
     DIMENSIONS_FIELD_NUMBER: _ClassVar[int]
     IMAGE_WIDTH_FIELD_NUMBER: _ClassVar[int]
     IMAGE_HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
     layout: str
     num_bodies: int
     fps: float
@@ -46,7 +47,8 @@ class StreamConfig(_message.Message):
     dimensions: int
     image_width: float
     image_height: float
-    def __init__(self, layout: _Optional[str] = ..., num_bodies: _Optional[int] = ..., fps: _Optional[float] = ..., window_frames: _Optional[int] = ..., stride_frames: _Optional[int] = ..., search: _Optional[_Union[_gallery_pb2.SearchRequest, _Mapping]] = ..., classify: _Optional[_Union[_gallery_pb2.ClassifyRequest, _Mapping]] = ..., lossless: bool = ..., expected_encoder_digest: _Optional[str] = ..., joint_names: _Optional[_Iterable[str]] = ..., conventions: _Optional[_Union[_embedding_pb2.Conventions, _Mapping]] = ..., dimensions: _Optional[int] = ..., image_width: _Optional[float] = ..., image_height: _Optional[float] = ...) -> None: ...
+    count: str
+    def __init__(self, layout: _Optional[str] = ..., num_bodies: _Optional[int] = ..., fps: _Optional[float] = ..., window_frames: _Optional[int] = ..., stride_frames: _Optional[int] = ..., search: _Optional[_Union[_gallery_pb2.SearchRequest, _Mapping]] = ..., classify: _Optional[_Union[_gallery_pb2.ClassifyRequest, _Mapping]] = ..., lossless: bool = ..., expected_encoder_digest: _Optional[str] = ..., joint_names: _Optional[_Iterable[str]] = ..., conventions: _Optional[_Union[_embedding_pb2.Conventions, _Mapping]] = ..., dimensions: _Optional[int] = ..., image_width: _Optional[float] = ..., image_height: _Optional[float] = ..., count: _Optional[str] = ...) -> None: ...
 
 class Frames(_message.Message):
     __slots__ = ("positions", "num_frames")
@@ -57,7 +59,7 @@ class Frames(_message.Message):
     def __init__(self, positions: _Optional[bytes] = ..., num_frames: _Optional[int] = ...) -> None: ...
 
 class EmbedStreamResponse(_message.Message):
-    __slots__ = ("first_frame", "start_s", "end_s", "embedding", "problem", "neighbours", "classification", "num_dropped", "encoder_digest", "timing", "warnings")
+    __slots__ = ("first_frame", "start_s", "end_s", "embedding", "problem", "neighbours", "classification", "num_dropped", "encoder_digest", "timing", "warnings", "num_repetitions")
     FIRST_FRAME_FIELD_NUMBER: _ClassVar[int]
     START_S_FIELD_NUMBER: _ClassVar[int]
     END_S_FIELD_NUMBER: _ClassVar[int]
@@ -69,6 +71,7 @@ class EmbedStreamResponse(_message.Message):
     ENCODER_DIGEST_FIELD_NUMBER: _ClassVar[int]
     TIMING_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    NUM_REPETITIONS_FIELD_NUMBER: _ClassVar[int]
     first_frame: int
     start_s: float
     end_s: float
@@ -80,4 +83,5 @@ class EmbedStreamResponse(_message.Message):
     encoder_digest: str
     timing: _embedding_pb2.Timing
     warnings: _containers.RepeatedCompositeFieldContainer[_embedding_pb2.Warning]
-    def __init__(self, first_frame: _Optional[int] = ..., start_s: _Optional[float] = ..., end_s: _Optional[float] = ..., embedding: _Optional[_Union[_embedding_pb2.Embedding, _Mapping]] = ..., problem: _Optional[str] = ..., neighbours: _Optional[_Iterable[_Union[_gallery_pb2.Neighbour, _Mapping]]] = ..., classification: _Optional[_Union[_gallery_pb2.Classification, _Mapping]] = ..., num_dropped: _Optional[int] = ..., encoder_digest: _Optional[str] = ..., timing: _Optional[_Union[_embedding_pb2.Timing, _Mapping]] = ..., warnings: _Optional[_Iterable[_Union[_embedding_pb2.Warning, _Mapping]]] = ...) -> None: ...
+    num_repetitions: int
+    def __init__(self, first_frame: _Optional[int] = ..., start_s: _Optional[float] = ..., end_s: _Optional[float] = ..., embedding: _Optional[_Union[_embedding_pb2.Embedding, _Mapping]] = ..., problem: _Optional[str] = ..., neighbours: _Optional[_Iterable[_Union[_gallery_pb2.Neighbour, _Mapping]]] = ..., classification: _Optional[_Union[_gallery_pb2.Classification, _Mapping]] = ..., num_dropped: _Optional[int] = ..., encoder_digest: _Optional[str] = ..., timing: _Optional[_Union[_embedding_pb2.Timing, _Mapping]] = ..., warnings: _Optional[_Iterable[_Union[_embedding_pb2.Warning, _Mapping]]] = ..., num_repetitions: _Optional[int] = ...) -> None: ...

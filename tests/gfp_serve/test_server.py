@@ -109,6 +109,7 @@ async def test_reflection_lists_our_services_and_health(tmp_path):
         "gfp_serve.v1.GalleryService",
         "gfp_serve.v1.SnapshotService",
         "gfp_serve.v1.StreamService",
+        "gfp_serve.v1.ViewService",
         "inference.GRPCInferenceService",
     }
 
