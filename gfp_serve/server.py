@@ -52,14 +52,14 @@ from gfp_serve.service.snapshot_schedule import SnapshotSchedule
 from gfp_serve.service.tls import Certificates, Contexts
 from gfp_serve.service.tracing import trace_calls
 from gfp_serve.service.transport import most_connections, server_options
-from gfp_serve.v1 import embedding_pb2, gallery_pb2, open_inference_pb2, snapshot_pb2, stream_pb2
+from gfp_serve.v1 import embedding_pb2, gallery_pb2, open_inference_pb2, snapshot_pb2, stream_pb2, view_pb2
 
 _log = logging.getLogger(__name__)
 
 # Full names of our services, as health and reflection know them.
 SERVICES = tuple(
     service.full_name
-    for file in (embedding_pb2, gallery_pb2, stream_pb2, snapshot_pb2, open_inference_pb2)
+    for file in (embedding_pb2, gallery_pb2, stream_pb2, view_pb2, snapshot_pb2, open_inference_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
 )
 

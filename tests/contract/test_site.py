@@ -10,10 +10,10 @@ import click
 import pytest
 
 from gfp_serve.client import AsyncClient, Client
-from gfp_serve.v1 import embedding_pb2, gallery_pb2, open_inference_pb2, snapshot_pb2, stream_pb2
+from gfp_serve.v1 import embedding_pb2, gallery_pb2, open_inference_pb2, snapshot_pb2, stream_pb2, view_pb2
 from tests.contract.commands import ROOT, SCRIPTS, contexts
 
-PROTOS = (embedding_pb2, gallery_pb2, open_inference_pb2, snapshot_pb2, stream_pb2)
+PROTOS = (embedding_pb2, gallery_pb2, open_inference_pb2, snapshot_pb2, stream_pb2, view_pb2)
 METHODS = [
     (file, service.full_name, method.name)
     for file in PROTOS
