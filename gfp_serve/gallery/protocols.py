@@ -4,10 +4,10 @@ import logging
 import re
 import threading
 from collections.abc import Container, Iterator, Sequence
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64
 
 from gfp_serve.classify import unit_vectors
 from gfp_serve.errors import (
@@ -27,9 +27,19 @@ _log = logging.getLogger(__name__)
 
 # The log names at most this many sources that are left out. A gallery may have millions of them.
 _SOURCES_TO_SAY = 256
+# 2^64 divided by the golden ratio: multiples of it are spread evenly (D. Knuth, The Art of Computer Programming, 6.4).
+_SCATTER = 0x9E3779B97F4A7C15
 # Hashes of the sources that were named: the sources themselves may be long.
 _said: set[int] = set()
 _saying = threading.Lock()
+
+
+class Sample(NamedTuple):
+    """Some items of a gallery, as it was in a generation; `num_items` is how many it had."""
+
+    generation: int
+    num_items: int
+    pieces: Iterator[list[Item]]
 
 
 @runtime_checkable  # tests check arguments against their annotations
@@ -82,6 +92,13 @@ class Gallery(Protocol):
 
     def items(self, *, with_motions: bool = False) -> Iterator[Item]:
         """Yield every item, in the order of the last upserts, as the gallery was when the first item was requested."""
+
+    def sample(self, most: int) -> Sample:
+        """All items, without their motions, or `most` of them if there are more; a piece is made when it is asked for.
+
+        They come in the order of the last upserts. Until the gallery changes, they are the same ones, and most of them
+        are so after a change.
+        """
 
     def search(
         self,
@@ -203,6 +220,18 @@ def check_found(ids: Sequence[str], found: Container[str]) -> None:
     if missing:
         shown = ", ".join(map(quoted, missing[:5])) + (f" and {len(missing) - 5} more" if missing[5:] else "")
         raise ItemNotFoundError(f"no item of the gallery has the id {shown}; check the ids, or upsert them first.")
+
+
+def sampled(seqs: Int64[np.ndarray, " num_items"], most: int) -> Int64[np.ndarray, " num_sampled"]:
+    """The places of the items that `Gallery.sample` gives, in order, by the numbers of all items.
+
+    Each number is multiplied to one that looks like chance, and the least of these are taken. So the choice is as good
+    as by chance, and an item that comes or goes changes it by one.
+    """
+    if len(seqs) <= most:
+        return np.arange(len(seqs))
+    scattered = seqs.astype(np.uint64) * np.uint64(_SCATTER)
+    return np.sort(np.argpartition(scattered, most)[:most])
 
 
 def say_left_out(source: str, problem: str) -> None:

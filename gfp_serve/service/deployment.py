@@ -93,6 +93,7 @@ class Deployment:
             max_bytes=config.max_stream_bytes,
         )
         self._gallery_service = GalleryServicer(embedder, galleries, turns, searches, MotionKeeping(config.keep_motion))
+        self._view_service = ViewServicer(galleries, config.limits, searches)
         self.snapshots = SnapshotServicer(galleries, config.limits)
         registry = _Registry()
         for add, servicer in (
@@ -103,7 +104,7 @@ class Deployment:
             (gallery_pb2_grpc.add_GalleryServiceServicer_to_server, self._gallery_service),
             (stream_pb2_grpc.add_StreamServiceServicer_to_server, self.streams),
             (snapshot_pb2_grpc.add_SnapshotServiceServicer_to_server, self.snapshots),
-            (view_pb2_grpc.add_ViewServiceServicer_to_server, ViewServicer()),
+            (view_pb2_grpc.add_ViewServiceServicer_to_server, self._view_service),
             (
                 open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server,
                 OpenInferenceServicer(embedder, galleries, reading, searches, is_ready),
@@ -154,6 +155,7 @@ class Deployment:
             for call in self._calls:
                 call.reschedule(0)
             await self._idle.wait()
+        await self._view_service.close()
         await self.batcher.close()
         await asyncio.to_thread(self._gallery_service.close)
         await asyncio.to_thread(self.snapshots.close)

@@ -28,6 +28,10 @@ class ReplyBudget:
         self.spend(message.ByteSize() + PART_BYTES)
         return message
 
+    def has_room(self, num_bytes: int) -> bool:
+        """Whether the reply has room for so many bytes."""
+        return num_bytes <= self._left
+
     def spend(self, num_bytes: int) -> None:
         """Count bytes. Raises `InvalidRequestError` when the reply has no room for them."""
         self._left -= num_bytes

@@ -1,16 +1,92 @@
 """ViewService of the wire: what a page asks for to show motion."""
 
+from collections import Counter
 from typing import NoReturn
 
+from gfp_serve.batching.turns import Turns, Work
+from gfp_serve.config import Limits
 from gfp_serve.errors import InvalidRequestError
+from gfp_serve.gallery.protocols import Galleries
+from gfp_serve.items import DEFAULT_GALLERY
+from gfp_serve.service.access import caller_of
+from gfp_serve.service.finding import ask_gallery
+from gfp_serve.service.item_maps import MAX_ITEMS, ItemMaps
+from gfp_serve.service.reply_budget import PART_BYTES, ReplyBudget, ReplyParts
 from gfp_serve.v1 import view_pb2, view_pb2_grpc
+from gfp_serve.wire.items import write_struct
+from gfp_serve.wire.searches import read_filter
+
+# A page offers these to choose from.
+_MAX_ATTRIBUTE_NAMES = 50
+# In a gallery where each item has names of its own, those that come later are not counted.
+_MAX_COUNTED_NAMES = 10_000
+# Items that become bytes at a time.
+_ITEMS_AT_ONCE = 256
 
 
 class ViewServicer(view_pb2_grpc.ViewServiceServicer):
-    """Its calls come one by one."""
+    """What is long takes turns in `searches`, as searches do."""
 
-    async def MapItems(self, _request: view_pb2.MapItemsRequest, _context: object) -> NoReturn:
-        _not_yet()
+    def __init__(self, galleries: Galleries, limits: Limits, searches: Turns) -> None:
+        self._galleries = galleries
+        self._limits = limits
+        self._searches = searches
+        self._maps = ItemMaps(searches)
+
+    async def close(self) -> None:
+        """End what goes on in the background."""
+        await self._maps.close()
+
+    async def MapItems(self, request: view_pb2.MapItemsRequest, context: object) -> bytes:
+        where = read_filter(request.filter)
+        caller = caller_of(context)
+        gallery = await ask_gallery(self._galleries, request.gallery, self._searches, caller=caller)
+        num_items = await self._searches.do(lambda: len(gallery), caller=caller)
+        budget = ReplyBudget(self._limits, "ask for fewer items by a filter")
+        items: list[view_pb2.MapItem] = []
+        told, reply = view_pb2.MapItemsResponse(), ReplyParts()
+        names: Counter[str] = Counter()
+
+        # To read an item, and to send it, takes as long as to find it.
+        with self._searches.admit(2 * min(num_items, MAX_ITEMS)):
+            shown = await self._maps.map_of(request.gallery or DEFAULT_GALLERY, gallery, caller=caller)
+
+            def read() -> Work:
+                sample = gallery.sample(MAX_ITEMS)
+                told.num_items = sample.num_items
+                attribute_bytes = 0
+                for piece in sample.pieces:
+                    for item in piece:
+                        # What came a moment ago has no place yet.
+                        row = shown.rows.get(item.id)
+                        if row is None:
+                            continue
+                        told.num_mapped += 1
+                        names.update(
+                            name for name in item.attributes if name in names or len(names) < _MAX_COUNTED_NAMES
+                        )
+                        if where is not None and not where.passes(item.label, item.attributes):
+                            continue
+                        x, y = shown.places[row].tolist()
+                        message = budget.fit(view_pb2.MapItem(id=item.id, label=item.label, x=x, y=y))
+                        items.append(message)
+                        if not told.attributes_left_out:
+                            message.attributes.CopyFrom(write_struct(item.attributes))
+                            attribute_bytes += message.attributes.ByteSize() + PART_BYTES
+                            told.attributes_left_out = not budget.has_room(attribute_bytes)
+                    yield
+                for each in items if told.attributes_left_out else ():
+                    each.ClearField("attributes")
+                for start in range(0, len(items), _ITEMS_AT_ONCE):
+                    reply.add(view_pb2.MapItemsResponse(items=items[start : start + _ITEMS_AT_ONCE]))
+                    yield
+
+            await self._searches.run(read(), caller=caller)
+        told.projection, told.generation = shown.projection, shown.generation
+        told.is_improving = self._maps.is_improving(shown)
+        told.attributes.extend(sorted(name for name, _ in names.most_common(_MAX_ATTRIBUTE_NAMES)))
+        reply.add(told)
+        return reply.joined()
 
     async def ReadFile(self, _request: view_pb2.ReadFileRequest, _context: object) -> NoReturn:
         _not_yet()

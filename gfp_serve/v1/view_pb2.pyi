@@ -18,7 +18,7 @@ class MapItemsRequest(_message.Message):
     def __init__(self, gallery: _Optional[str] = ..., filter: _Optional[_Union[_gallery_pb2.Filter, _Mapping]] = ...) -> None: ...
 
 class MapItemsResponse(_message.Message):
-    __slots__ = ("items", "projection", "is_improving", "generation", "num_items", "num_mapped", "attributes")
+    __slots__ = ("items", "projection", "is_improving", "generation", "num_items", "num_mapped", "attributes", "attributes_left_out")
     ITEMS_FIELD_NUMBER: _ClassVar[int]
     PROJECTION_FIELD_NUMBER: _ClassVar[int]
     IS_IMPROVING_FIELD_NUMBER: _ClassVar[int]
@@ -26,6 +26,7 @@ class MapItemsResponse(_message.Message):
     NUM_ITEMS_FIELD_NUMBER: _ClassVar[int]
     NUM_MAPPED_FIELD_NUMBER: _ClassVar[int]
     ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
     items: _containers.RepeatedCompositeFieldContainer[MapItem]
     projection: str
     is_improving: bool
@@ -33,7 +34,8 @@ class MapItemsResponse(_message.Message):
     num_items: int
     num_mapped: int
     attributes: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, items: _Optional[_Iterable[_Union[MapItem, _Mapping]]] = ..., projection: _Optional[str] = ..., is_improving: bool = ..., generation: _Optional[int] = ..., num_items: _Optional[int] = ..., num_mapped: _Optional[int] = ..., attributes: _Optional[_Iterable[str]] = ...) -> None: ...
+    attributes_left_out: bool
+    def __init__(self, items: _Optional[_Iterable[_Union[MapItem, _Mapping]]] = ..., projection: _Optional[str] = ..., is_improving: bool = ..., generation: _Optional[int] = ..., num_items: _Optional[int] = ..., num_mapped: _Optional[int] = ..., attributes: _Optional[_Iterable[str]] = ..., attributes_left_out: bool = ...) -> None: ...
 
 class MapItem(_message.Message):
     __slots__ = ("id", "label", "x", "y", "attributes")

@@ -31,6 +31,7 @@ from gfp_serve.gallery.embedded.view import View
 from gfp_serve.gallery.embedded.writer import Writer
 from gfp_serve.gallery.protocols import (
     Gallery,
+    Sample,
     check_found,
     check_items,
     check_queries,
@@ -235,6 +236,10 @@ class FaissGallery(Gallery):
         # A motion takes more memory than the rest of its item.
         for rows in self._store.rows(with_motions=True, chunk=256) if with_motions else self._store.rows():
             yield from map(read_item, rows)
+
+    def sample(self, most: int) -> Sample:
+        view = self._current_view()
+        return Sample(view.generation, view.num_items, view.sample(most))
 
     def search(
         self,

@@ -1,8 +1,10 @@
 """A gallery as it is at one moment. Searches run on it while others write."""
 
 import hashlib
+import json
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -13,8 +15,10 @@ from gfp_serve.gallery.embedded.change import Change
 from gfp_serve.gallery.embedded.columns import Columns
 from gfp_serve.gallery.embedded.exact import Found, merge_parts, search_exactly, search_few
 from gfp_serve.gallery.embedded.index import Index
+from gfp_serve.gallery.embedded.item_codec import read_source
 from gfp_serve.gallery.embedded.rows import Rows
-from gfp_serve.items import Effort, ServingKind
+from gfp_serve.gallery.protocols import sampled
+from gfp_serve.items import Effort, Item, ServingKind
 
 # If a filter lets at most this many rows pass, or this share of all, they are copied together and compared one by one.
 # An index would look at many other rows to find them.
@@ -25,6 +29,8 @@ _FILTERS = 16
 _SHORT = 256
 # Rows whose attributes are read at a time, so that other threads get their turn.
 _ROWS_AT_ONCE = 16384
+# Items of a sample that are made at a time.
+_ITEMS_AT_ONCE = 256
 
 
 class RowColumns:
@@ -127,6 +133,17 @@ class View:
         if self.index is None or (effort.exact and self.index.kind != "exact"):
             return self._search_exactly(queries, top_k, passing)
         return self._search_index(self.index, queries, top_k, passing, effort)
+
+    def sample(self, most: int) -> Iterator[list[Item]]:
+        """Yield items in pieces; see `Gallery.sample`."""
+        rows = np.flatnonzero(~self.removed)
+        rows = rows[sampled(self.rows.seqs(self.num_rows)[rows], most)]
+        for start in range(0, len(rows), _ITEMS_AT_ONCE):
+            piece = rows[start : start + _ITEMS_AT_ONCE]
+            texts, vectors = self.rows.texts_of(piece), self.rows.vectors.take(piece)
+            attributes = json.loads(f"[{','.join(texts.attributes)}]")
+            sources = map(read_source, texts.sources)
+            yield list(map(Item, texts.ids, vectors, texts.labels, attributes, sources))
 
     def num_compared(self, effort: Effort, where: Filter | None = None) -> int:
         """About how many rows a query is compared with on the CPU; with a filter, how many it may be.

@@ -27,10 +27,12 @@ from gfp_serve.gallery.milvus.rows import (
 )
 from gfp_serve.gallery.protocols import (
     Gallery,
+    Sample,
     check_found,
     check_items,
     check_queries,
     empty_gallery,
+    sampled,
     was_dropped,
 )
 from gfp_serve.items import (
@@ -182,7 +184,20 @@ class MilvusGallery(Gallery):
         return dict(counts)
 
     def items(self, *, with_motions: bool = False) -> Iterator[Item]:
-        order = sorted((row["seq"], row["key"]) for rows in self._pages("", ["seq"], _MAX_ROWS) for row in rows)
+        for items in self._items_of(self._order(), with_motions=with_motions):
+            yield from items
+
+    def sample(self, most: int) -> Sample:
+        generation = self.generation
+        order = self._order()
+        chosen = sampled(np.array([seq for seq, _ in order], dtype=np.int64), most)
+        return Sample(generation, len(order), self._items_of([order[place] for place in chosen.tolist()]))
+
+    def _order(self) -> list[tuple[int, str]]:
+        """Number and key of each item, in the order of the last upserts."""
+        return sorted((row["seq"], row["key"]) for rows in self._pages("", ["seq"], _MAX_ROWS) for row in rows)
+
+    def _items_of(self, order: list[tuple[int, str]], *, with_motions: bool = False) -> Iterator[list[Item]]:
         for start in range(0, len(order), _ITEMS_AT_A_TIME):
             keys = [key for _, key in order[start : start + _ITEMS_AT_A_TIME]]
             with self._milvus_client():
@@ -190,7 +205,7 @@ class MilvusGallery(Gallery):
                 motions = self._motions.get({row["id"]: row["seq"] for row in rows}) if with_motions else {}
             found = {row["key"]: row for row in rows}
             items = (item_of(found[key]) for key in keys if key in found)
-            yield from (replace(item, motion=motions[item.id]) if item.id in motions else item for item in items)
+            yield [replace(item, motion=motions[item.id]) if item.id in motions else item for item in items]
 
     def search(
         self,
