@@ -819,3 +819,23 @@ def test_a_closed_gallery_says_so(place):
     ):
         with pytest.raises(ClosedError, match="is closed"):
             call()
+
+
+def test_a_sample_is_all_items_or_so_many_of_them_always_the_same_ones(gallery):
+    gallery.upsert([Item(f"i{number}", EAST, str(number), {"n": number}) for number in range(400)])
+    gallery.delete(["i7"])
+
+    sample = gallery.sample(1000)
+    assert (sample.generation, sample.num_items) == (gallery.generation, 399)
+    assert contents([item for piece in sample.pieces for item in piece]) == contents(list(gallery.items()))
+
+    some = [[item.id for piece in gallery.sample(100).pieces for item in piece] for _ in range(2)]
+    assert some[0] == some[1]
+    assert len(set(some[0])) == 100
+    assert some[0] == sorted(some[0], key=lambda id: int(id[1:]))
+    # By chance, each tenth of the items has about ten; with the first ones only, the last tenths would have none.
+    assert min(sum(int(id[1:]) // 40 == tenth for id in some[0]) for tenth in range(10)) >= 3
+
+    gallery.delete([some[0][0]])
+    after = {item.id for piece in gallery.sample(100).pieces for item in piece}
+    assert len(after & set(some[0])) == 99
