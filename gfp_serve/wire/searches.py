@@ -9,6 +9,7 @@ import numpy as np
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Value
 
+from gfp_serve import filter_text
 from gfp_serve.classify import (
     DEFAULT_NUM_NEIGHBOURS,
     DEFAULT_TEMPERATURE,
@@ -27,6 +28,8 @@ from gfp_serve.wire.items import read_neighbour, write_neighbour
 # The most that a filter may hold: backends look at each of these for every item.
 MAX_CONDITIONS = 64
 MAX_VALUES = 256
+# Of all conditions of `where` together.
+MAX_WHERE_LENGTH = 2**14
 
 MAX_EF_SEARCH = 4096
 MAX_NPROBE = 65_536
@@ -217,7 +220,7 @@ def read_filter(message: gallery_pb2.Filter, path: str = "filter") -> Filter | N
     condition's place, below `path`.
     """
     groups = {name: getattr(message, name) for name in ("must", "any_of", "must_not")}
-    num_conditions = sum(map(len, groups.values()))
+    num_conditions = sum(map(len, groups.values())) + len(message.where)
     if num_conditions == 0:
         return None
     with in_field(path):
@@ -232,6 +235,17 @@ def read_filter(message: gallery_pb2.Filter, path: str = "filter") -> Filter | N
             for number, condition in enumerate(conditions):
                 with in_field(f"{path}.{name}[{number}]"):
                     read[name] += (_read_condition(condition),)
+        num_letters = sum(map(len, message.where))
+        if num_letters > MAX_WHERE_LENGTH:
+            with in_field(f"{path}.where"):
+                raise InvalidRequestError(
+                    f"its conditions have {num_letters} letters; this server reads {MAX_WHERE_LENGTH} or fewer."
+                )
+        for number, text in enumerate(message.where):
+            with in_field(f"{path}.where[{number}]"):
+                typed = _read_typed(text)
+            read["must"] += typed.must
+            read["must_not"] += typed.must_not
         return Filter(**read)
 
 
@@ -267,12 +281,24 @@ def _read_condition(message: gallery_pb2.Condition) -> Condition:
         return Range(message.key, **bounds)
     if kind is None:
         raise InvalidRequestError("it says nothing about the value; set one of any_of and range.")
-    if len(message.any_of.values) > MAX_VALUES:
-        raise InvalidRequestError(
-            f"it lists {len(message.any_of.values)} values; this server compares with {MAX_VALUES} or fewer. Split it, "
-            f"or give the items an attribute that says the same."
-        )
+    _check_num_values(len(message.any_of.values))
     return AnyOf(message.key, tuple(map(_read_value, message.any_of.values)))
+
+
+def _read_typed(text: str) -> Filter:
+    typed = filter_text.read_filter([text]) or Filter()
+    for condition in (*typed.must, *typed.must_not):
+        if isinstance(condition, AnyOf):
+            _check_num_values(len(condition.values))
+    return typed
+
+
+def _check_num_values(num_values: int) -> None:
+    if num_values > MAX_VALUES:
+        raise InvalidRequestError(
+            f"it lists {num_values} values; this server compares with {MAX_VALUES} or fewer. Split it, or give the "
+            f"items an attribute that says the same."
+        )
 
 
 def _write_value(value: str | float | bool) -> Value:

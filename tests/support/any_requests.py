@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from gfp_serve.filters import AnyOf, Filter, Range
 from gfp_serve.layouts import FLORENCE15, NTU25
 from gfp_serve.server import SERVICES
-from gfp_serve.v1 import embedding_pb2, gallery_pb2, snapshot_pb2, stream_pb2
+from gfp_serve.v1 import embedding_pb2, gallery_pb2, snapshot_pb2, stream_pb2, view_pb2
 from gfp_serve.v1 import open_inference_pb2 as oip
 from gfp_serve.wire.arrays import write_embedding, write_sequence
 from gfp_serve.wire.items import write_motion, write_struct
@@ -73,6 +73,9 @@ def _good() -> dict[str, list[Message]]:
         embedding_pb2.EmbedRequest(sequences=sequences, expected_encoder_digest=digest),
         gallery_pb2.SearchRequest(queries=queries, top_k=2),
         gallery_pb2.SearchRequest(queries=queries, top_k=2, gallery="default", filter=where, effort=effort),
+        gallery_pb2.SearchRequest(
+            queries=queries, top_k=2, filter=gallery_pb2.Filter(where=['label="wave",sit', "x>0"])
+        ),
         gallery_pb2.SearchRequest(queries=queries, top_k=2, merge_windows=True),
         gallery_pb2.SearchRequest(queries=[gallery_pb2.Query(id="a")], top_k=1),
         gallery_pb2.SearchRequest(queries=[gallery_pb2.Query(id="b")], top_k=1, merge_windows=True),
@@ -85,6 +88,7 @@ def _good() -> dict[str, list[Message]]:
         gallery_pb2.CreateGalleryRequest(gallery="new", index_kind=gallery_pb2.INDEX_KIND_EXACT),
         gallery_pb2.DescribeGalleryRequest(gallery="default"),
         gallery_pb2.DropGalleryRequest(gallery="old"),
+        view_pb2.MapItemsRequest(gallery="default", filter=where),
         snapshot_pb2.CreateSnapshotRequest(name="new"),
         snapshot_pb2.ReadSnapshotRequest(gallery="default", name="old", offset=100),
         snapshot_pb2.RestoreSnapshotRequest(name="old", into="restored"),

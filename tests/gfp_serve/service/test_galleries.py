@@ -291,6 +291,25 @@ async def test_searches_and_votes_find_exactly_the_items_that_pass_their_filter(
         assert {each.id for each in voted.neighbours} == {id for id in passing if not id.startswith("/")}, where
 
 
+async def test_conditions_as_text_hold_beside_those_of_fields(client: AsyncClient, stub: Stub) -> None:
+    items = items_of_every_kind()
+    await client.upsert(items)
+    where = Filter(
+        must=(AnyOf("", ("wave", "sit")), AnyOf("camera", (2.0, "2"))), must_not=(AnyOf("tags", ("nothing",)),)
+    )
+    passing = {item.id for item in items if where.passes(item.label, item.attributes)}
+
+    for sent in (
+        gallery_pb2.Filter(where=["label=wave,sit", "camera=2", "tags!=nothing"]),
+        gallery_pb2.Filter(where=["camera=2", "tags!=nothing"], must=write_filter(Filter(where.must[:1])).must),
+    ):
+        request = gallery_pb2.SearchRequest(queries=[BY_FIRST], top_k=99, filter=sent)
+        found = (await stub.Search(request)).results[0].neighbours
+        assert {each.id for each in found} == passing == {"wave/1", "sit/1"}
+        vote = gallery_pb2.ClassifyRequest(queries=[BY_FIRST], num_neighbours=99, filter=sent)
+        assert {each.id for each in (await stub.Classify(vote)).results[0].neighbours} == passing
+
+
 def one(condition: gallery_pb2.Condition) -> gallery_pb2.Filter:
     return gallery_pb2.Filter(must_not=[any_of("x", 1), condition])
 
@@ -316,6 +335,10 @@ def any_of(key: str, *values: object) -> gallery_pb2.Condition:
         (one(any_of("x")), "filter", "has no values; list one"),
         (one(gallery_pb2.Condition(key="x", range={})), "filter", "has no bound"),
         (one(gallery_pb2.Condition(key="x", range={"above": float("nan")})), "filter", "NaN"),
+        (gallery_pb2.Filter(where=["label=a", "camera"]), "filter.where[1]", "'camera' has no operator"),
+        (gallery_pb2.Filter(where=["x=" + ",".join("abc" for _ in range(257))]), "filter.where[0]", "lists 257 values"),
+        (gallery_pb2.Filter(where=["x=1"] * (MAX_CONDITIONS + 1)), "filter", "has 65 conditions"),
+        (gallery_pb2.Filter(where=["x=" + "y" * 2**14]), "filter.where", "have 16386 letters"),
     ],
 )
 async def test_a_filter_that_cannot_be_used_is_refused_and_its_place_named(
