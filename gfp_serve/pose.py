@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -86,6 +87,13 @@ def seen_frames(path: Path, part: VideoPart = WHOLE) -> Iterator[SeenFrame]:
             share = _share_of(file, container, stream, part)
             for image, time_s in _images(av, path, container, stream, part):
                 yield SeenFrame(time_s, find(image, time_s), share(time_s))
+
+
+def can_read_videos() -> bool:
+    """Whether the extra `video` is installed, with the MediaPipe that was looked at."""
+    with suppress(PackageNotFoundError):
+        return version("mediapipe") == MEDIAPIPE and find_spec("mediapipe") is not None and find_spec("av") is not None
+    return False
 
 
 def _mediapipe() -> Any:

@@ -117,6 +117,8 @@ class Info:
     generation: int
     durable: bool
     limits: Limits
+    role: str  # what this client may do: read, write or admin; empty for servers of earlier releases
+    reads_videos: bool  # whether it finds the skeletons of videos that are sent to it
 
 
 def check_connection(address: str, timeout_s: float, *, encrypted: bool) -> None:
@@ -532,4 +534,6 @@ def _read_info(reply: embedding_pb2.GetInfoResponse) -> Info:
         generation=reply.gallery.generation,
         durable=reply.gallery.durable,
         limits=Limits(**{limit.name: getattr(reply.limits, limit.name) for limit in fields(Limits)}),
+        role=reply.role,
+        reads_videos=reply.reads_videos,
     )

@@ -168,6 +168,10 @@ class Access:
         """The same for all calls of one token, however its header is written; None on servers without tokens."""
         return _digest(_token_of(authorization)).hex() if self._tokens is not None else None
 
+    def role_of(self, authorization: str | None) -> Role | None:
+        """What the caller may do; None for a token that the server does not know. Without tokens, everything."""
+        return "admin" if self._tokens is None else self._tokens.role_of_bearer(authorization)
+
     def name_of(self, authorization: str | None) -> str | None:
         """How logs call the holder of the token in the header; None for a token that the server does not know."""
         token = _token_of(authorization)
@@ -188,6 +192,8 @@ class Access:
 
 # In a call that the guard let through: the identity of its caller, if the server has tokens.
 CALLER: ContextVar[str | None] = ContextVar("caller", default=None)
+# In the same call, what its caller may do.
+ROLE: ContextVar[Role | None] = ContextVar("role", default=None)
 
 
 def caller_of(context: Any) -> str:

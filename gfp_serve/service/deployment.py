@@ -21,6 +21,7 @@ from gfp_serve.errors import ClosedError
 from gfp_serve.gallery.protocols import Galleries
 from gfp_serve.items import DEFAULT_GALLERY
 from gfp_serve.layouts import LAYOUTS
+from gfp_serve.pose import can_read_videos
 from gfp_serve.preprocess import MAX_BODIES, MODEL_LAYOUT
 from gfp_serve.service.embedder import Embedder
 from gfp_serve.service.embedding import EmbeddingServicer
@@ -222,4 +223,5 @@ def _about(manifest: Manifest, encoder: Encoder, limits: Limits, *, durable: boo
         ),
         gallery=embedding_pb2.GalleryInfo(durable=durable),
         limits=embedding_pb2.Limits(**dataclasses.asdict(limits)),
+        reads_videos=can_read_videos(),
     )

@@ -4,7 +4,7 @@ import time
 
 from gfp_serve.batching.turns import Turns
 from gfp_serve.gallery.protocols import Gallery
-from gfp_serve.service.access import caller_of
+from gfp_serve.service.access import ROLE, caller_of
 from gfp_serve.service.embedder import Embedder, write_timing
 from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc
 from gfp_serve.wire.arrays import write_embedding
@@ -40,6 +40,7 @@ class EmbeddingServicer(embedding_pb2_grpc.EmbeddingServiceServicer):
     async def GetInfo(self, _request: embedding_pb2.GetInfoRequest, context: object) -> embedding_pb2.GetInfoResponse:
         reply = embedding_pb2.GetInfoResponse()
         reply.CopyFrom(self._about)
+        reply.role = ROLE.get() or ""
 
         def count() -> tuple[int, int]:
             return len(self._gallery), self._gallery.generation

@@ -29,7 +29,7 @@ from gfp_serve.errors import (
     ServerError,
     UnauthenticatedError,
 )
-from gfp_serve.service.access import CALLER, Access, caller_of
+from gfp_serve.service.access import CALLER, ROLE, Access, caller_of
 from gfp_serve.service.access_log import AccessLog, Call
 from gfp_serve.service.grpc_log import quiet_grpc
 from gfp_serve.service.message_size import checking_num_values
@@ -161,7 +161,7 @@ class Guard(grpc.aio.ServerInterceptor):
         serialize = call.writing(to_bytes)
         write = _writer(form, self._turns)
 
-        identity = self._access.identity(authorization)
+        identity, role = self._access.identity(authorization), self._access.role_of(authorization)
 
         def check(context: Any) -> None:
             self._access.check(method, authorization)
@@ -169,6 +169,7 @@ class Guard(grpc.aio.ServerInterceptor):
 
         async def unary(_contents: AsyncIterator[bytes], context: Any) -> bytes | None:
             CALLER.set(identity)
+            ROLE.set(role)
             held = ExitStack()
             # gRPC sends the reply after this has returned, in one piece with the status: a caller must not hear of a
             # call that a dying server has answered but not ended. A caller who does not take it keeps its place.

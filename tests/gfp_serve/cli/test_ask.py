@@ -493,6 +493,7 @@ def test_info_is_a_table_or_json(run):
     assert "CPUExecutionProvider" in run("info").stdout
     (values,) = lines(run("info", "--json"))
     assert (values["encoder_name"], values["limits"]["max_sequences"]) == ("tiny", 256)
+    assert values["role"] == "admin"
 
 
 def test_a_terminal_wraps_what_is_too_long_and_everything_else_gets_it_in_one_line(run, recordings, monkeypatch):

@@ -115,6 +115,16 @@ async def test_clients_send_their_token_and_hear_what_it_does_not_allow(guarded:
         assert await client.delete(["x"]) == 0
 
 
+async def test_a_caller_hears_what_its_token_may_do_and_without_tokens_everybody_may_do_all(
+    guarded: Server, tmp_path: Path
+) -> None:
+    for role, token in OF_ROLE.items():
+        async with AsyncClient(f"127.0.0.1:{guarded.port}", token=token) as client:
+            assert (await client.info()).role == role
+    async with running(tmp_path / "open") as server, AsyncClient(f"127.0.0.1:{server.port}") as client:
+        assert (await client.info()).role == "admin"
+
+
 async def test_a_refused_stream_says_why_although_the_event_loop_is_busy(tmp_path: Path, tokens: Path) -> None:
     async def keep_busy() -> None:
         while True:
