@@ -28,6 +28,7 @@ from gfp_serve.service.embedding import EmbeddingServicer
 from gfp_serve.service.gallery import GalleryServicer
 from gfp_serve.service.metrics import Metrics
 from gfp_serve.service.motion_keeping import MotionKeeping
+from gfp_serve.service.movements import Movements
 from gfp_serve.service.open_inference import OpenInferenceServicer
 from gfp_serve.service.shares import Shares
 from gfp_serve.service.snapshots import SnapshotServicer
@@ -83,9 +84,11 @@ class Deployment:
         embedder = Embedder(manifest, self.batcher, config.limits, turns)
         default = galleries[DEFAULT_GALLERY]
         about = _about(manifest, encoder, config.limits, durable=default.describe().durable)
+        movements = Movements(galleries, config.limits, reading, searches)
         self.streams = StreamServicer(
             embedder,
             galleries,
+            movements,
             turns,
             searches,
             places=Shares(
@@ -94,7 +97,7 @@ class Deployment:
             max_bytes=config.max_stream_bytes,
         )
         self._gallery_service = GalleryServicer(embedder, galleries, turns, searches, MotionKeeping(config.keep_motion))
-        self._view_service = ViewServicer(galleries, config.limits, searches)
+        self._view_service = ViewServicer(galleries, movements, config.limits, searches)
         self.snapshots = SnapshotServicer(galleries, config.limits)
         registry = _Registry()
         for add, servicer in (

@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
@@ -28,6 +28,8 @@ from gfp_serve.errors import (
 from gfp_serve.gallery.protocols import Galleries, Gallery
 from gfp_serve.items import Neighbour
 from gfp_serve.layouts import Layout
+from gfp_serve.movement import joint_angles, movement_of_clip
+from gfp_serve.repetitions import RepetitionCounter
 from gfp_serve.service.access import caller_of
 from gfp_serve.service.embedder import Embedded, Embedder, write_timing
 from gfp_serve.service.finding import (
@@ -39,6 +41,7 @@ from gfp_serve.service.finding import (
     find_neighbours,
     find_parted,
 )
+from gfp_serve.service.movements import Movements
 from gfp_serve.service.reply_budget import ReplyBudget
 from gfp_serve.service.shares import Shares
 from gfp_serve.service.window_queue import MAX_WAITING, WindowQueue
@@ -79,10 +82,19 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
     """Answers streams. Each takes one of the `places`, and they may hold `max_bytes` all together."""
 
     def __init__(
-        self, embedder: Embedder, galleries: Galleries, turns: Turns, searches: Turns, *, places: Shares, max_bytes: int
+        self,
+        embedder: Embedder,
+        galleries: Galleries,
+        movements: Movements,
+        turns: Turns,
+        searches: Turns,
+        *,
+        places: Shares,
+        max_bytes: int,
     ) -> None:
         self._embedder = embedder
         self._galleries = galleries
+        self._movements = movements
         self._turns = turns
         self._searches = searches
         self._places = places
@@ -150,6 +162,7 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
                 read_voting(config.classify) if config.HasField("classify") else None,
                 config.lossless,
                 config.window_frames * config.num_bodies * layout.num_joints * _BYTES_PER_JOINT,
+                await self._counting(config, caller) if config.count else None,
             )
             if config.search.merge_windows:
                 with in_field("search.merge_windows"):
@@ -163,6 +176,11 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
                 check_top_k("classify.num_neighbours", asked.voting.num_neighbours, limits)
                 await self._gallery(asked.classify, "classify.gallery", caller)
         return asked
+
+    async def _counting(self, config: stream_pb2.StreamConfig, caller: str) -> "_Counting":
+        gallery = config.search.gallery or config.classify.gallery
+        with in_field("count"):
+            return _Counting(await self._movements.counter_of(config.count, gallery, caller), config.fps)
 
     async def _gallery(self, scope: Scope, path: str, caller: str) -> Gallery:
         return await ask_gallery(self._galleries, scope.gallery, self._searches, caller=caller, path=path)
@@ -181,10 +199,15 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
         embedded, search_s = None, 0.0
         doubts: list[tuple[str, Doubt]] = []
         try:
-            embedded = await self._embed(window, asked, caller)
+            sequence, placing = await self._placed(window, asked, caller)
+            if asked.counting is not None:
+                add = partial(asked.counting.add, window, sequence, asked.layout)
+                await self._turns.do(add, caller=caller)
+            embedded = await self._embed(sequence, asked, caller)
             reply.embedding.CopyFrom(write_embedding(embedded.vectors[0]))
             started = time.perf_counter()
-            doubts = [*embedded.doubts, *await self._search(embedded, asked, reply, caller)]
+            further = [("frames", doubt) for doubt in placing]
+            doubts = [*further, *embedded.doubts, *await self._search(embedded, asked, reply, caller)]
             search_s = time.perf_counter() - started
         except InvalidSkeletonError as error:
             # That nobody is in front of a camera now and then must not end its stream.
@@ -196,18 +219,24 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
         asked.warned.update(doubt.kind for _, doubt in new)
         reply.warnings.extend(write_warnings(new))
         reply.num_dropped, queue.num_dropped = queue.num_dropped, 0
+        if asked.counting is not None:
+            reply.num_repetitions = asked.counting.num_repetitions
         reply.timing.CopyFrom(write_timing(started_ns, embedded, search_s))
         return reply
 
-    async def _embed(self, window: Window, asked: "_Asked", caller: str) -> Embedded:
-        sequence = window.sequence
-        doubts: tuple[Doubt, ...] = ()
-        if asked.image is not None:
-            place = partial(asked.image.placed, window.sequence, asked.layout)
-            sequence, doubts = await self._turns.do(place, caller=caller)
+    async def _placed(
+        self, window: Window, asked: "_Asked", caller: str
+    ) -> tuple[Float32[np.ndarray, "frames bodies joints 3"], tuple[Doubt, ...]]:
+        """The window's sequence in metres or, of an image, with trunks of one length; and doubts about that."""
+        if asked.image is None:
+            return window.sequence, ()
+        return await self._turns.do(partial(asked.image.placed, window.sequence, asked.layout), caller=caller)
+
+    async def _embed(
+        self, sequence: Float32[np.ndarray, "frames bodies joints 3"], asked: "_Asked", caller: str
+    ) -> Embedded:
         sequences = [("frames", sequence, asked.layout)]
-        embedded = await _when_there_is_room(asked, lambda: self._embedder.embed_arrays(sequences, caller=caller))
-        return replace(embedded, further=[("frames", doubt) for doubt in doubts])
+        return await _when_there_is_room(asked, lambda: self._embedder.embed_arrays(sequences, caller=caller))
 
     async def _search(
         self, embedded: Embedded, asked: "_Asked", reply: stream_pb2.EmbedStreamResponse, caller: str
@@ -293,7 +322,28 @@ class _Asked:
     voting: Voting | None
     lossless: bool
     window_bytes: int
+    counting: "_Counting | None"
     warned: set[str] = field(default_factory=set)  # kinds of warnings that the caller has got
+
+
+class _Counting:
+    """Counts repetitions over the windows of a stream, which may overlap, and some of which may be missing."""
+
+    def __init__(self, counter: RepetitionCounter, fps: float) -> None:
+        self._counter = counter
+        self._fps = fps
+        self._next_frame = 0
+
+    @property
+    def num_repetitions(self) -> int:
+        return len(self._counter.repetitions)
+
+    def add(self, window: Window, sequence: Float32[np.ndarray, "frames bodies joints 3"], layout: Layout) -> None:
+        """Go on with the frames of a window that no window before had. Raises `InvalidSkeletonError`."""
+        known = max(self._next_frame - window.first_frame, 0)
+        self._next_frame = window.first_frame + len(sequence)
+        angles = joint_angles(movement_of_clip(sequence, layout, self._fps))[known:]
+        self._counter.add(angles, np.arange(self._next_frame - len(angles), self._next_frame) / self._fps)
 
 
 def _read_scopes(config: stream_pb2.StreamConfig) -> tuple[Scope | None, Scope | None]:

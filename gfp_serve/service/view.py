@@ -11,6 +11,7 @@ from gfp_serve.items import DEFAULT_GALLERY
 from gfp_serve.service.access import caller_of
 from gfp_serve.service.finding import ask_gallery
 from gfp_serve.service.item_maps import MAX_ITEMS, ItemMaps
+from gfp_serve.service.movements import Movements
 from gfp_serve.service.reply_budget import PART_BYTES, ReplyBudget, ReplyParts
 from gfp_serve.v1 import view_pb2, view_pb2_grpc
 from gfp_serve.wire.items import write_struct
@@ -27,8 +28,9 @@ _ITEMS_AT_ONCE = 256
 class ViewServicer(view_pb2_grpc.ViewServiceServicer):
     """What is long takes turns in `searches`, as searches do."""
 
-    def __init__(self, galleries: Galleries, limits: Limits, searches: Turns) -> None:
+    def __init__(self, galleries: Galleries, movements: Movements, limits: Limits, searches: Turns) -> None:
         self._galleries = galleries
+        self._movements = movements
         self._limits = limits
         self._searches = searches
         self._maps = ItemMaps(searches)
@@ -91,11 +93,13 @@ class ViewServicer(view_pb2_grpc.ViewServiceServicer):
     async def ReadFile(self, _request: view_pb2.ReadFileRequest, _context: object) -> NoReturn:
         _not_yet()
 
-    async def Compare(self, _request: view_pb2.CompareRequest, _context: object) -> NoReturn:
-        _not_yet()
+    async def Compare(self, request: view_pb2.CompareRequest, context: object) -> view_pb2.CompareResponse:
+        return await self._movements.compare(request, caller_of(context))
 
-    async def CountRepetitions(self, _request: view_pb2.CountRepetitionsRequest, _context: object) -> NoReturn:
-        _not_yet()
+    async def CountRepetitions(
+        self, request: view_pb2.CountRepetitionsRequest, context: object
+    ) -> view_pb2.CountRepetitionsResponse:
+        return await self._movements.count(request, caller_of(context))
 
 
 def _not_yet() -> NoReturn:

@@ -1,0 +1,236 @@
+"""How often a movement is repeated in a recording, or in frames as they come.
+
+The wanted movement, one repetition of it, slides along the recording and may be stretched to three times or squeezed to
+a third of its time, also unevenly (subsequence dynamic time warping; candidates that overlap compete as in SPRING,
+Sakurai et al. 2007). What is compared are the angles of joints, so that place, size and direction do not count, each by
+how much it moves in the wanted movement.
+
+*Nearness* is 1 where all angles agree, and 0 where somebody holds still in the mean pose of the wanted movement. A
+stretch counts as a repetition from `LEAST_NEARNESS` on.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from gfp_serve.errors import InvalidRequestError
+from gfp_serve.movement import Movement, joint_angles
+
+# Frames a second that are compared. Those between are averaged, which takes noise out.
+RATE_HZ = 15.0
+LEAST_NEARNESS = 0.4
+# Wanted frames that one frame of the recording may pass, and the other way round.
+_MOST_STEP = 3
+# Of the wanted movement's spread: what its first and last pose may differ by where it has not begun, or has ended.
+_STILL = 0.05
+# Angles count from where a repetition begins, if it begins within this many degrees of the wanted first pose: people
+# stand, bend and are measured differently.
+_MOST_OFFSET = 25.0
+# Of the weight of all angles, the share of how upright the trunk is, so that who lies and who stands differ.
+_UPRIGHT = 0.3
+# The wanted movement must move: degrees, as the standard deviation of the angle that moves most.
+_LEAST_SPREAD = 2.0
+_FEWEST_FRAMES, _MOST_FRAMES = 4, 300
+
+
+@dataclass(frozen=True, slots=True)
+class Repetition:
+    """Seconds from the start of the recording, and how near it is to the wanted movement."""
+
+    start_s: float
+    end_s: float
+    nearness: float
+
+
+class RepetitionCounter:
+    """Counts while frames come. `add` takes angles and times; `finish` gives what was still open at the end.
+
+    `nearness` is that of the movement that ends at each of `times_s`, in seconds, -1 to 1. It is kept only
+    `with_curve`, because a stream may have no end.
+    """
+
+    def __init__(self, wanted: Movement, *, with_curve: bool = False) -> None:
+        """Raises `InvalidRequestError` for a movement without times, without movement, or of over 20 s."""
+        if wanted.times_s is None:
+            raise InvalidRequestError("the wanted movement has no frames a second; say them, so that it has times.")
+        angles, _ = _at_rate(joint_angles(wanted), wanted.times_s)
+        angles = _filled(angles)
+        if len(angles) > _MOST_FRAMES:
+            raise InvalidRequestError(
+                f"the wanted movement takes {len(angles) / RATE_HZ:.0f} s; one repetition of at most "
+                f"{_MOST_FRAMES / RATE_HZ:g} s can be counted. Choose a shorter one."
+            )
+        spread = np.nan_to_num(angles.var(axis=0), nan=0.0)
+        if len(angles) < _FEWEST_FRAMES or spread.max() < _LEAST_SPREAD**2:
+            raise InvalidRequestError(
+                f"the wanted movement hardly moves: no angle of a joint varies by {_LEAST_SPREAD:g} degrees or more. "
+                f"Choose one repetition of a movement."
+            )
+        self._spread = float((spread**2).sum() / spread.sum())
+        self._weights = spread / spread.sum() * (1 - _UPRIGHT)
+        self._weights[-1] += _UPRIGHT
+        angles = np.nan_to_num(angles, nan=0.0)
+        self._wanted = angles[_moving(angles, self._weights, self._spread)]
+        size = len(self._wanted)
+        # Of the last columns of the recording, the newest first: least cost of a path that ends at each wanted frame,
+        # and the time at which it began.
+        self._costs = [np.full(size, np.inf) for _ in range(_MOST_STEP)]
+        self._starts = [np.zeros(size) for _ in range(_MOST_STEP)]
+        self._offsets = [np.zeros_like(self._wanted) for _ in range(_MOST_STEP)]
+        self._best: tuple[float, float, float] | None = None  # cost, start, end of the candidate
+        self._rest: tuple[Float64[np.ndarray, "frames angles"], Float64[np.ndarray, " frames"]] | None = None
+        self._with_curve = with_curve
+        self.repetitions: list[Repetition] = []
+        self.nearness: list[float] = []
+        self.times_s: list[float] = []
+
+    def add(self, angles: Float64[np.ndarray, "frames angles"], times_s: Float64[np.ndarray, " frames"]) -> None:
+        """Go on with frames that follow those before: `joint_angles` of them, and their times, rising."""
+        if self._rest is not None:
+            angles = np.concatenate([self._rest[0], angles])
+            times_s = np.concatenate([self._rest[1], times_s])
+        # The last bin may get more frames.
+        bins = np.floor(times_s * RATE_HZ).astype(np.int64)
+        whole = bins < bins[-1] if len(bins) else np.zeros(0, dtype=bool)
+        self._rest = (angles[~whole], times_s[~whole])
+        for row, time_s in zip(*_binned(angles[whole], bins[whole]), strict=True):
+            self._step(row, time_s)
+
+    def finish(self) -> list[Repetition]:
+        """All repetitions, with the one that was open when the recording ended."""
+        if self._rest is not None and len(self._rest[1]):
+            angles, times_s = self._rest
+            for row, time_s in zip(*_binned(angles, np.floor(times_s * RATE_HZ).astype(np.int64)), strict=True):
+                self._step(row, time_s)
+        self._rest = None
+        if self._best is not None:
+            self._report()
+        return self.repetitions
+
+    def _step(self, angles: Float64[np.ndarray, " angles"], time_s: float) -> None:
+        costs, starts, offsets = self._column(angles, time_s)
+        self._costs = [costs, *self._costs[:-1]]
+        self._starts = [starts, *self._starts[:-1]]
+        self._offsets = [offsets, *self._offsets[:-1]]
+        if self._with_curve:
+            self.nearness.append(max(self._nearness(costs[-1]), -1.0))
+            self.times_s.append(time_s)
+        if self._best is not None:
+            least, _, end = self._best
+            # No path that overlaps the candidate can become better than it any more.
+            if all((kept[begun <= end] >= least).all() for kept, begun in zip(self._costs, self._starts, strict=True)):
+                self._report()
+        nearness = self._nearness(costs[-1])
+        if nearness >= LEAST_NEARNESS and (self._best is None or costs[-1] < self._best[0]):
+            self._best = (float(costs[-1]), float(starts[-1]), time_s)
+
+    def _nearness(self, cost: float) -> float:
+        return float(1 - cost / (self._spread * len(self._wanted)))
+
+    def _column(
+        self, angles: Float64[np.ndarray, " angles"], time_s: float
+    ) -> tuple[Float64[np.ndarray, " wanted"], Float64[np.ndarray, " wanted"], Float64[np.ndarray, "wanted angles"]]:
+        """Paths that end in this frame, one for each wanted frame: least cost, begin, and how its first pose differs.
+
+        Each wanted frame counts once, so that tempo costs nothing.
+        """
+        size = len(self._wanted)
+        seen = np.isfinite(angles)
+        weights = np.where(seen, self._weights, 0)
+        difference = np.where(seen, angles, 0) - self._wanted
+        costs, starts = np.full(size, np.inf), np.full(size, time_s)
+        offsets = np.where(seen, np.clip(difference, -_MOST_OFFSET, _MOST_OFFSET), 0)
+
+        def cost_of(offset: Float64[np.ndarray, "rows angles"], rows: slice) -> Float64[np.ndarray, " rows"]:
+            # Where most of what moves is not seen, nothing is known: as far as holding still.
+            if weights.sum() < 0.5:
+                return np.full(len(offset), self._spread)
+            return ((difference[rows] - offset) ** 2) @ weights / weights.sum()
+
+        # A path may begin at any of the first wanted frames that one frame may pass.
+        for first in range(min(_MOST_STEP, size)):
+            passed = slice(0, first + 1)
+            costs[first] = cost_of(np.repeat(offsets[first : first + 1], first + 1, axis=0), passed).sum()
+        ways = [(1, step) for step in range(1, _MOST_STEP + 1)] + [(back, 1) for back in range(2, _MOST_STEP + 1)]
+        for back, step in ways:
+            if step >= size:
+                continue
+            offset = self._offsets[back - 1][:-step]
+            passing = sum(cost_of(offset, slice(step - skip, size - skip)) for skip in range(step))
+            before = self._costs[back - 1][:-step] + passing
+            better = before < costs[step:]
+            costs[step:][better] = before[better]
+            starts[step:][better] = self._starts[back - 1][:-step][better]
+            offsets[step:][better] = offset[better]
+        return costs, starts, offsets
+
+    def _report(self) -> None:
+        assert self._best is not None  # noqa: S101
+        cost, start, end = self._best
+        self.repetitions.append(Repetition(start, end, self._nearness(cost)))
+        for costs, starts in zip(self._costs, self._starts, strict=True):
+            costs[starts <= end] = np.inf
+        self._best = None
+
+
+def count_repetitions(recording: Movement, wanted: Movement) -> RepetitionCounter:
+    """Count in a whole recording; the counter's `repetitions`, `nearness` and `times_s` say what was found.
+
+    Raises `InvalidRequestError` for a recording or a wanted movement without times, and for a wanted one that hardly
+    moves or takes over 20 s.
+    """
+    counter = RepetitionCounter(wanted, with_curve=True)
+    if recording.times_s is None:
+        raise InvalidRequestError("the recording has no frames a second; say them, so that repetitions have times.")
+    counter.add(joint_angles(recording), recording.times_s)
+    counter.finish()
+    return counter
+
+
+def _binned(
+    angles: Float64[np.ndarray, "frames angles"], bins: Int64[np.ndarray, " frames"]
+) -> tuple[Float64[np.ndarray, "bins angles"], list[float]]:
+    """The mean of the frames of each bin; NaN where an angle is in none of them."""
+    places, first = np.unique(bins, return_index=True)
+    rows = np.full((len(places), angles.shape[1]), np.nan)
+    for row, part in enumerate(np.split(angles, first[1:])):
+        seen = np.isfinite(part)
+        count = seen.sum(axis=0)
+        total = np.where(seen, part, 0).sum(axis=0)
+        rows[row, count > 0] = total[count > 0] / count[count > 0]
+    return rows, [float(place) / RATE_HZ for place in places]
+
+
+def _at_rate(
+    angles: Float64[np.ndarray, "frames angles"], times_s: Float64[np.ndarray, " frames"]
+) -> tuple[Float64[np.ndarray, "samples angles"], Float64[np.ndarray, " samples"]]:
+    """Angles at `RATE_HZ`: means of frames, and between frames that are further apart what lies on a line."""
+    rows, places = _binned(angles, np.floor(times_s * RATE_HZ).astype(np.int64))
+    wanted = np.arange(round(places[0] * RATE_HZ), round(places[-1] * RATE_HZ) + 1) / RATE_HZ
+    return np.stack([_line(wanted, np.array(places), column) for column in rows.T], axis=1), wanted
+
+
+def _line(
+    wanted: Float64[np.ndarray, " samples"], places: Float64[np.ndarray, " bins"], column: Float64[np.ndarray, " bins"]
+) -> Float64[np.ndarray, " samples"]:
+    seen = np.isfinite(column)
+    return np.interp(wanted, places[seen], column[seen]) if seen.any() else np.full(len(wanted), np.nan)
+
+
+def _filled(angles: Float64[np.ndarray, "samples angles"]) -> Float64[np.ndarray, "samples angles"]:
+    """An angle that is never seen does not move."""
+    return np.where(np.isfinite(angles).any(axis=0), angles, 0.0)
+
+
+def _moving(
+    angles: Float64[np.ndarray, "samples angles"], weights: Float64[np.ndarray, " angles"], spread: float
+) -> slice:
+    """The movement without the rest before and after it."""
+
+    def still(pose: Float64[np.ndarray, " angles"]) -> Float64[np.ndarray, " samples"]:
+        return ((angles - pose) ** 2 * weights).sum(axis=1) < _STILL * spread
+
+    begins = max(int(np.argmin(still(angles[0]))) - 1, 0)
+    ends = len(angles) - max(int(np.argmin(still(angles[-1])[::-1])) - 1, 0)
+    return slice(begins, ends) if ends - begins >= _FEWEST_FRAMES else slice(None)
