@@ -26,7 +26,7 @@ _SIDES = tuple(
 ) + (("SpineMid", "SpineBase", "SpineShoulder"), ("Neck", "SpineShoulder", "Head"))
 _VERTEX, _FIRST, _LAST = (np.array([_J[name] for name in column]) for column in zip(*_SIDES, strict=True))
 _ROOT, _TOP = _J["SpineBase"], _J["SpineShoulder"]
-_UP = np.array([0, 1, 0])
+_UP = np.array([0.0, 1.0, 0.0])
 
 # The joint of "ntu25" by which each angle is called. The last is how upright the trunk is: 180 for upright.
 ANGLE_JOINTS: tuple[int, ...] = (*_VERTEX.tolist(), _ROOT)

@@ -12,7 +12,7 @@ stretch counts as a repetition from `LEAST_NEARNESS` on.
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Bool, Float64, Int64
 
 from gfp_serve.errors import InvalidRequestError
 from gfp_serve.movement import Movement, joint_angles
@@ -31,6 +31,8 @@ _MOST_OFFSET = 25.0
 _UPRIGHT = 0.3
 # The wanted movement must move: degrees, as the standard deviation of the angle that moves most.
 _LEAST_SPREAD = 2.0
+# The share of a repetition, at its end, in which the next may begin.
+_SHARED = 0.25
 _FEWEST_FRAMES, _MOST_FRAMES = 4, 300
 
 
@@ -117,9 +119,12 @@ class RepetitionCounter:
             self.nearness.append(max(self._nearness(costs[-1]), -1.0))
             self.times_s.append(time_s)
         if self._best is not None:
-            least, _, end = self._best
+            least, begin, end = self._best
+            taken = _taken_until(begin, end)
             # No path that overlaps the candidate can become better than it any more.
-            if all((kept[begun <= end] >= least).all() for kept, begun in zip(self._costs, self._starts, strict=True)):
+            if all(
+                (kept[begun <= taken] >= least).all() for kept, begun in zip(self._costs, self._starts, strict=True)
+            ):
                 self._report()
         nearness = self._nearness(costs[-1])
         if nearness >= LEAST_NEARNESS and (self._best is None or costs[-1] < self._best[0]):
@@ -170,8 +175,13 @@ class RepetitionCounter:
         cost, start, end = self._best
         self.repetitions.append(Repetition(start, end, self._nearness(cost)))
         for costs, starts in zip(self._costs, self._starts, strict=True):
-            costs[starts <= end] = np.inf
+            costs[starts <= _taken_until(start, end)] = np.inf
         self._best = None
+
+
+def _taken_until(start_s: float, end_s: float) -> float:
+    """Until when no other repetition may begin. Where two follow at once, the end of one runs into the other."""
+    return end_s - _SHARED * (end_s - start_s)
 
 
 def count_repetitions(recording: Movement, wanted: Movement) -> RepetitionCounter:
@@ -192,6 +202,8 @@ def _binned(
     angles: Float64[np.ndarray, "frames angles"], bins: Int64[np.ndarray, " frames"]
 ) -> tuple[Float64[np.ndarray, "bins angles"], list[float]]:
     """The mean of the frames of each bin; NaN where an angle is in none of them."""
+    if not len(bins):
+        return angles, []
     places, first = np.unique(bins, return_index=True)
     rows = np.full((len(places), angles.shape[1]), np.nan)
     for row, part in enumerate(np.split(angles, first[1:])):
@@ -228,7 +240,7 @@ def _moving(
 ) -> slice:
     """The movement without the rest before and after it."""
 
-    def still(pose: Float64[np.ndarray, " angles"]) -> Float64[np.ndarray, " samples"]:
+    def still(pose: Float64[np.ndarray, " angles"]) -> Bool[np.ndarray, " samples"]:
         return ((angles - pose) ** 2 * weights).sum(axis=1) < _STILL * spread
 
     begins = max(int(np.argmin(still(angles[0]))) - 1, 0)

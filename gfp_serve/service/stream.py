@@ -179,7 +179,7 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
 
     async def _counting(self, config: stream_pb2.StreamConfig, caller: str) -> "_Counting":
         gallery = config.search.gallery or config.classify.gallery
-        with in_field("count"):
+        with in_field("config.count"):
             return _Counting(await self._movements.counter_of(config.count, gallery, caller), config.fps)
 
     async def _gallery(self, scope: Scope, path: str, caller: str) -> Gallery:
