@@ -2,7 +2,7 @@
 
 What is compared is the pose, with the hips in one place. Both movements are turned to face the same way, and the bones
 get the lengths of the wanted one's, so that a tall person, or one whom a camera sees from another side, is not told to
-move otherwise. Where a person goes is not compared.
+move otherwise. Where a person goes is not compared, and neither are hands beyond the wrist.
 """
 
 from dataclasses import dataclass
@@ -22,6 +22,8 @@ _MOST_WORST = 5
 _APART_S, _APART = 0.5, 0.05
 _ROOT, _TOP = NTU25.canonical_names.index("SpineBase"), NTU25.canonical_names.index("SpineShoulder")
 _CM = 100.0
+# Few sources see hands well, and who sees a wrist knows where the hand is.
+_HANDS = [joint for joint, name in enumerate(NTU25.canonical_names) if name.startswith(("Hand", "Thumb"))]
 # Alignment and turn are found in turns; they settle after two.
 _ROUNDS = 3
 
@@ -38,6 +40,16 @@ class JointDifference:
     def mean_cm(self) -> float:
         """Over the steps at which both have it."""
         return float(np.nanmean(self.cm))
+
+    @property
+    def mean_degrees(self) -> float | None:
+        """Over the steps at which both have the angle; None without one."""
+        return None if self.degrees is None else float(np.nanmean(self.degrees))
+
+    @property
+    def most_degrees(self) -> float | None:
+        """The difference that is furthest from 0; None without an angle."""
+        return None if self.degrees is None else float(self.degrees[np.nanargmax(np.abs(self.degrees))])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,6 +97,7 @@ def compare(motion: Movement, wanted: Movement) -> Comparison:
     motion, wanted = _shortened(motion), _shortened(wanted)
     common: Bool[np.ndarray, " joints"] = np.logical_and(motion.known.any(axis=0), wanted.known.any(axis=0))
     common[_ROOT] = False  # it is where both are held
+    common[_HANDS] = False
     if not common.any():
         raise InvalidRequestError("the motions have no joint in common; compare motions that show the same joints.")
     goal = _from_hips(wanted.positions)

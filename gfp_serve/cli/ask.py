@@ -14,6 +14,7 @@ from gfp_serve.cli.clips import ClipChoice, answered_clips, reads_clips, skipped
 from gfp_serve.cli.gallery import gallery
 from gfp_serve.cli.get import get
 from gfp_serve.cli.hints import NOTHING_FOUND, SearchHint
+from gfp_serve.cli.movements import compare_command, count
 from gfp_serve.cli.options import Group
 from gfp_serve.cli.printing import Listing, plain, print_facts, print_json, print_result, say
 from gfp_serve.cli.progress import warn
@@ -36,7 +37,7 @@ def gfp() -> None:
     """
 
 
-for each in (add, get, remove, gallery):
+for each in (add, get, remove, compare_command, count, gallery):
     gfp.add_command(each)
 
 

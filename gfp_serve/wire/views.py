@@ -78,8 +78,7 @@ def _write_joint(found: JointDifference) -> view_pb2.JointDifference:
         cm=found.cm.tolist(),
     )
     if found.degrees is not None:
-        message.mean_degrees = float(np.nanmean(found.degrees))
-        message.most_degrees = float(found.degrees[np.nanargmax(np.abs(found.degrees))])
+        message.mean_degrees, message.most_degrees = found.mean_degrees or 0.0, found.most_degrees or 0.0
         message.degrees.extend(found.degrees.tolist())
     return message
 

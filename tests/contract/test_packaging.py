@@ -54,6 +54,8 @@ WITH_SERVER = (
     ("gfp", "search", "{clips}", "--html", "found.html"),
     ("gfp", "classify", "{clips}", "--balanced"),
     ("gfp", "get", "clips/c0"),
+    ("gfp", "compare", "{clips}", "--with", "clips/c0"),
+    ("gfp", "count", "{clips}", "--with", "clips/c0"),
     ("gfp", "remove", "clips/c0"),
     ("gfp", "gallery", "list"),
     ("gfp", "gallery", "describe", "windows"),
