@@ -6,8 +6,10 @@ export const FPS = 15;
 export const JOINTS = 33;
 // A joint that is less sure than this counts as not seen, as in videos that the server reads.
 const LEAST_VISIBILITY = 0.3;
+// Hips and shoulders count always: without them there is no body.
+const TRUNK = [11, 12, 23, 24];
 // Between poses that are farther apart than this, nobody was seen.
-const LONGEST_GAP_S = 0.4;
+const LONGEST_GAP_S = 1.2;
 
 interface Handlers {
   /** The joints now: 33 of x, y, z in metres, y up, to draw; null when nobody is seen. */
@@ -90,7 +92,8 @@ export class Camera {
     const joints = new Float32Array(JOINTS * 3).fill(Number.NaN);
     if (said.landmarks) {
       for (let joint = 0; joint < JOINTS; joint++) {
-        if ((said.landmarks[4 * joint + 3] as number) < LEAST_VISIBILITY) continue;
+        const visibility = said.landmarks[4 * joint + 3] as number;
+        if (visibility < LEAST_VISIBILITY && !TRUNK.includes(joint)) continue;
         joints.set(said.landmarks.subarray(4 * joint, 4 * joint + 3), 3 * joint);
       }
     }

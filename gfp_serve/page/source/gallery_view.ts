@@ -1,14 +1,14 @@
 /** The gallery: a map of its items, what colours mean, a filter, a list, and the item that was opened. */
 
 import type { App, View } from "./app";
-import { NO_MOTION, clipOf } from "./app";
 import { numberColour, onThemeChange, theme } from "./colours";
 import { button, element, isAbort, later, notice, on, says } from "./dom";
 import { type Colouring, NO_GROUP, colouring } from "./groups";
 import { ItemPanel } from "./item_panel";
 import { ItemMap, type MapPoint } from "./map";
 import type { MapItem, MapItemsResponse } from "./messages";
-import { Player, type Stage, stageBox } from "./player";
+import { HoverCard } from "./hover_card";
+import { conditions } from "./search_settings";
 import { call } from "./server";
 
 const MOST_LISTED = 60;
@@ -304,48 +304,6 @@ export class GalleryView implements View {
   }
 }
 
-/** The motion of the item at the pointer. */
-class HoverCard {
-  readonly element = element("div", { class: "hover", hidden: true, "aria-hidden": "true" });
-  private readonly player = new Player();
-  private readonly stage: Stage;
-  private readonly box: HTMLElement;
-  private readonly words = element("p", {});
-  private id = "";
-
-  constructor(private readonly app: App) {
-    this.stage = this.player.addStage({ label: "" });
-    this.box = stageBox(this.stage, "");
-    this.element.append(this.box, this.words);
-    this.player.playing = true;
-  }
-
-  async show(point: MapPoint | null, x: number, y: number): Promise<void> {
-    this.element.hidden = point === null;
-    if (!point) {
-      this.id = "";
-      return;
-    }
-    const map = this.element.parentElement as HTMLElement;
-    const right = x > map.clientWidth - 200;
-    const low = y > map.clientHeight - 230;
-    this.element.style.transform = `translate(${x + (right ? -176 : 16)}px, ${y + (low ? -216 : 16)}px)`;
-    if (point.id === this.id) return;
-    this.id = point.id;
-    this.stage.clip = undefined;
-    this.words.replaceChildren(element("strong", {}, point.group || "no label"), point.id);
-    this.player.ask();
-    const item = await this.app.item(point.id).catch(() => null);
-    if (this.id !== point.id || !item) return;
-    const clip = clipOf(item);
-    this.words.replaceChildren(element("strong", {}, item.label || "no label"), item.id, clip ? "" : NO_MOTION);
-    this.box.hidden = !clip;
-    this.stage.clip = clip ?? undefined;
-    this.player.place = 0;
-    this.player.ask();
-  }
-}
-
 function field(name: string, control: HTMLElement): HTMLElement {
   return element("label", { class: "field" }, element("span", {}, name), control);
 }
@@ -364,9 +322,4 @@ function tabs(parts: [string, HTMLElement][]): HTMLElement {
     group.append(made);
   });
   return group;
-}
-
-/** The conditions of a line. Spaces part them, unless a condition is in quotes. */
-export function conditions(line: string): string[] {
-  return [...line.matchAll(/"([^"]*)"|(\S+)/g)].map((found) => found[1] ?? found[2] ?? "").filter(Boolean);
 }

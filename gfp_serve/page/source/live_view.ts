@@ -21,7 +21,7 @@ export class LiveView implements View {
   private readonly nearestBox: HTMLElement;
   private readonly nearestWords = element("div", { class: "words" });
   private readonly video = element("video", { playsinline: true, "aria-label": "The camera" });
-  private readonly now = element("p", { class: "class" });
+  private readonly now = element("p", { class: "class" }, "…");
   private readonly similarity = element("p", { class: "small number" });
   private readonly history = element("ol", { class: "history", "aria-label": "The last classes" });
   private readonly problem = element("div", { class: "problems" });
@@ -243,13 +243,12 @@ export class LiveView implements View {
     const neighbour = said.neighbours[0];
     const { classification } = said;
     const label = said.problem
-      ? "nobody is seen"
+      ? "nothing to say"
       : classification && !classification.unknown
         ? classification.label
         : "unknown";
     this.now.textContent = label;
-    this.now.title = said.problem;
-    this.similarity.textContent = neighbour && !said.problem ? `similarity ${neighbour.similarity.toFixed(3)}` : "";
+    this.similarity.textContent = said.problem || (neighbour ? `similarity ${neighbour.similarity.toFixed(3)}` : "");
     this.addToHistory(said.problem ? "" : label);
     if (neighbour && neighbour.id !== this.shownId) this.showNearest(neighbour.id);
   }

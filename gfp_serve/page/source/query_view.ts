@@ -3,7 +3,6 @@
 import { type App, NO_MOTION, type View, clipOf } from "./app";
 import { Clip, partOf } from "./clip";
 import { button, element, isAbort, later, notice, on, percent, says, seconds, select } from "./dom";
-import { conditions } from "./gallery_view";
 import type {
   Classification,
   ClassifyResponse,
@@ -16,6 +15,7 @@ import type {
 } from "./messages";
 import { Player, type Stage, stageBox } from "./player";
 import { Reading } from "./reading";
+import { SearchSettings } from "./search_settings";
 import { call } from "./server";
 import { Timeline } from "./timeline";
 import { type WindowAsk, classifyWindows } from "./windows";
@@ -46,7 +46,7 @@ export class QueryView implements View {
   private readonly timeline: Timeline;
   private readonly which = element("div", {});
   private readonly adding = element("div", {});
-  private readonly settings: Settings;
+  private readonly settings: SearchSettings;
   private readonly video: HTMLVideoElement;
   private item: Item | null = null;
   private recordings: Recording[] = [];
@@ -60,7 +60,7 @@ export class QueryView implements View {
 
   constructor(private readonly app: App) {
     this.reading = new Reading(app, (file, recordings, remarks) => this.takeRecordings(file, recordings, remarks));
-    this.settings = new Settings(() => {
+    this.settings = new SearchSettings(() => {
       this.search();
       this.look();
     });
@@ -429,63 +429,5 @@ export class QueryView implements View {
     if (this.video.readyState > 1 && !this.video.seeking && Math.abs(this.video.currentTime - now) > 0.04) {
       this.video.currentTime = now;
     }
-  }
-}
-
-/** What the reader may change of a search. */
-class Settings {
-  readonly element: HTMLElement;
-  unknownBelow: number | null = null;
-  windowSeconds = 2;
-  private readonly where: HTMLInputElement;
-  private readonly problem = element("div", { class: "problems" });
-
-  constructor(changed: () => void) {
-    const said = element("output", { class: "number" }, "off");
-    const tell = later(200, changed);
-    const threshold = element("input", { type: "range", min: 0, max: 100, step: 1, value: 0 });
-    on(threshold, {
-      input: () => {
-        const value = Number(threshold.value) / 100;
-        this.unknownBelow = value ? value : null;
-        said.textContent = value ? value.toFixed(2) : "off";
-        tell();
-      },
-    });
-    this.where = on(
-      element("input", {
-        type: "text",
-        placeholder: "e.g. subject>=3   label=walk,run",
-        autocomplete: "off",
-        spellcheck: "false",
-      }),
-      { input: later(400, changed) },
-    );
-    const options: [string, string][] = ["1", "2", "3", "4", "6"].map((value) => [value, `${value} s`]);
-    const windows = select("Length of the windows of long recordings", options, "2", (value) => {
-      this.windowSeconds = Number(value);
-      changed();
-    });
-    this.element = element(
-      "section",
-      { class: "card settings", "aria-label": "Settings of the search" },
-      element(
-        "label",
-        { class: "field" },
-        element("span", {}, "Unknown if nothing is as similar as ", said),
-        threshold,
-      ),
-      element("label", { class: "field" }, element("span", {}, "Search only in items with"), this.where, this.problem),
-      element("label", { class: "field" }, element("span", {}, "Windows of long recordings"), windows),
-    );
-  }
-
-  get filter(): Filter | null {
-    const where = conditions(this.where.value);
-    return where.length ? { where } : null;
-  }
-
-  fail(text: string): void {
-    this.where.setAttribute("aria-invalid", String(text !== ""));
   }
 }
