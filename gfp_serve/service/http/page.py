@@ -12,7 +12,7 @@ from gfp_serve.motion_page import drawn_skeleton
 from gfp_serve.service.http.answers import JSON, Answer
 
 _PACKAGE = Path(__file__).parents[2]
-_FILES = _PACKAGE / "page" / "files"
+_FILES = _PACKAGE / "page"
 
 # What the page may load and call: this port, and nothing else. Videos that are dropped stay in the browser as blobs.
 _POLICY = (

@@ -1,11 +1,11 @@
-// Builds ../files from these sources: checks the types, lints, bundles, and writes what each file was made of.
+// Builds ../gfp_serve/page from these sources: checks the types, lints, bundles, and writes what each file was made of.
 
 import { createHash } from "node:crypto";
 import { copyFileSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { spawnSync } from "node:child_process";
 import { build } from "esbuild";
 
-const out = process.argv[2] ?? "../files";
+const out = process.argv[2] ?? "../gfp_serve/page";
 
 for (const command of [["tsc"], ["biome", "lint", "--error-on-warnings"]]) {
   const done = spawnSync("npx", ["--no-install", ...command], { stdio: ["ignore", "inherit", "inherit"] });

@@ -2,18 +2,10 @@
 
 import { type App, NO_MOTION, type View, clipOf } from "./app";
 import { Clip, partOf } from "./clip";
-import { button, element, isAbort, later, notice, on, percent, says, seconds, select } from "./dom";
-import type {
-  Classification,
-  ClassifyResponse,
-  Filter,
-  Item,
-  Neighbour,
-  Query,
-  Recording,
-  SearchResponse,
-} from "./messages";
+import { element, isAbort, later, notice, says, seconds, select } from "./dom";
+import type { Classification, ClassifyResponse, Item, Neighbour, Query, Recording, SearchResponse } from "./messages";
 import { Player, type Stage, stageBox } from "./player";
+import { neighbourCard, verdict, welcome } from "./query_cards";
 import { Reading } from "./reading";
 import { SearchSettings } from "./search_settings";
 import { call } from "./server";
@@ -74,7 +66,7 @@ export class QueryView implements View {
     this.video = element("video", { muted: true, playsinline: true, "aria-label": "The video that was dropped" });
     this.video.muted = true;
     this.player.onDraw = () => this.follow();
-    this.welcome = this.buildWelcome();
+    this.welcome = welcome(app, this.reading.chooser("Choose a file", "primary"), () => this.takeAny());
     this.time.append(this.timeNote, this.timeline.element);
     this.result.append(
       element(
@@ -130,27 +122,6 @@ export class QueryView implements View {
     this.welcome.hidden = true;
     this.result.hidden = true;
     this.reading.read(file);
-  }
-
-  private buildWelcome(): HTMLElement {
-    const { app } = this;
-    const videos = app.info?.reads_videos ?? false;
-    const any = button("Take any item of this gallery", () => this.takeAny());
-    const kinds = videos
-      ? "Videos of one person, motion capture (BVH, C3D, TRC, AMC), depth sensors, pose estimators, clip files."
-      : "Motion capture (BVH, C3D, TRC, AMC), depth sensors, pose estimators, clip files. This server reads no videos: install gfp-serve with the extra video.";
-    return element(
-      "div",
-      { class: "welcome card" },
-      element("h1", {}, "Which movement is this?"),
-      element(
-        "p",
-        {},
-        `Drop a ${videos ? "video or a recording" : "recording"} anywhere on this page. You then see the five nearest movements of the gallery beside it.`,
-      ),
-      element("div", { class: "actions" }, this.reading?.chooser("Choose a file", "primary") ?? "", any),
-      element("p", { class: "small" }, kinds),
-    );
   }
 
   private showWelcome(): void {
@@ -322,23 +293,7 @@ export class QueryView implements View {
   }
 
   private showVerdict(found: Classification | undefined): void {
-    if (!found) return;
-    const votes = found.scores.slice(0, 4).map(({ label, score }) => {
-      const line = element(
-        "li",
-        {},
-        element("span", { class: "name" }, label),
-        element("span", { class: "number" }, percent(score)),
-      );
-      line.style.setProperty("--share", percent(score).replace(" ", ""));
-      return line;
-    });
-    const nobody = found.scores.length ? "" : "None of the nearest items has a label.";
-    this.verdict.replaceChildren(
-      element("p", { class: "class" }, found.unknown ? "unknown" : found.label),
-      element("ul", { class: "votes", "aria-label": "Votes of the nearest items" }, ...votes),
-      nobody && element("p", { class: "small" }, nobody),
-    );
+    if (found) this.verdict.replaceChildren(...verdict(found));
   }
 
   private async showNeighbours(found: Neighbour[]): Promise<void> {
@@ -355,7 +310,12 @@ export class QueryView implements View {
       const label = `Moving skeleton: ${neighbour.label || neighbour.id}`;
       const stage = clip && this.player.addStage({ clip, label });
       if (stage) this.neighbourStages.push(stage);
-      return this.card(neighbour, rank + 1, stage, clip);
+      return neighbourCard(this.app, neighbour, {
+        rank: rank + 1,
+        stage,
+        clip,
+        compare: () => this.compareWith(neighbour.id),
+      });
     });
     place.replaceChildren(...cards);
     if (!cards.length) place.append(element("p", { class: "none" }, "Nothing was found for it."));
@@ -363,30 +323,6 @@ export class QueryView implements View {
   }
 
   private neighbourStages: Stage[] = [];
-
-  private card(neighbour: Neighbour, rank: number, stage: Stage | null, clip: Clip | null): HTMLElement {
-    const { app } = this;
-    const { id, label, similarity } = neighbour;
-    const open = element("a", { href: app.address("gallery", { item: id }) }, id);
-    const compare = button("Compare", () => this.compareWith(id), "quiet small-button", {
-      "aria-label": `Compare with ${id}`,
-    });
-    const box = stageBox(stage, NO_MOTION, String(rank));
-    if (clip?.knowsTime) box.append(element("span", { class: "length" }, seconds(clip.seconds)));
-    return element(
-      "article",
-      { class: "card" },
-      box,
-      element(
-        "div",
-        { class: "words" },
-        element("h2", {}, label || "no label"),
-        element("p", { class: "number" }, `similarity ${similarity.toFixed(3)}`),
-        element("p", { class: "small" }, open),
-        clip && compare,
-      ),
-    );
-  }
 
   private compareWith(id: string): void {
     if (this.item) this.app.go("compare", { motion: this.item.id, wanted: id });
