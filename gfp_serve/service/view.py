@@ -12,6 +12,7 @@ from gfp_serve.service.access import caller_of
 from gfp_serve.service.finding import ask_gallery
 from gfp_serve.service.item_maps import MAX_ITEMS, ItemMaps
 from gfp_serve.service.reply_budget import PART_BYTES, ReplyBudget, ReplyParts
+from gfp_serve.service.sent_files import SentFiles
 from gfp_serve.v1 import view_pb2, view_pb2_grpc
 from gfp_serve.wire.items import write_struct
 from gfp_serve.wire.searches import read_filter
@@ -27,11 +28,12 @@ _ITEMS_AT_ONCE = 256
 class ViewServicer(view_pb2_grpc.ViewServiceServicer):
     """What is long takes turns in `searches`, as searches do."""
 
-    def __init__(self, galleries: Galleries, limits: Limits, searches: Turns) -> None:
+    def __init__(self, galleries: Galleries, limits: Limits, searches: Turns, files: SentFiles) -> None:
         self._galleries = galleries
         self._limits = limits
         self._searches = searches
         self._maps = ItemMaps(searches)
+        self._files = files
 
     async def close(self) -> None:
         """End what goes on in the background."""
@@ -88,8 +90,8 @@ class ViewServicer(view_pb2_grpc.ViewServiceServicer):
         reply.add(told)
         return reply.joined()
 
-    async def ReadFile(self, _request: view_pb2.ReadFileRequest, _context: object) -> NoReturn:
-        _not_yet()
+    async def ReadFile(self, request: view_pb2.ReadFileRequest, _context: object) -> bytes:
+        return await self._files.read(request)
 
     async def Compare(self, _request: view_pb2.CompareRequest, _context: object) -> NoReturn:
         _not_yet()
