@@ -155,6 +155,7 @@ export class CompareView implements View {
       element("div", { class: "bottom-bar" }, player.controls(false)),
     );
     this.result.hidden = false;
+    this.choosing.playing = false;
     player.restart();
   }
 

@@ -38,10 +38,24 @@ export interface View {
 /** The colour of a joint of the first body; bones get that of their farther end. */
 export type Tint = (joint: number) => string;
 
+/** A pose, and the canvas of the page that shows it; the canvas has its size in pixels of the screen. */
+export interface Job {
+  canvas: HTMLCanvasElement;
+  clip: Clip;
+  pose: Pose;
+  tint: Tint | undefined;
+}
+
 const MOST = 256; // bones or joints of all bodies of a pose
+const ROW_PIXELS = 2400;
 const BONE_M = 0.028;
 const HEAD_M = 0.1;
 const UP = new Vector3(0, 1, 0);
+
+interface Tile {
+  x: number;
+  y: number;
+}
 
 const FLOOR_VERTEX = `
 varying vec2 place;
@@ -78,9 +92,9 @@ export class Painter {
     this.renderer = new WebGLRenderer({ antialias: true, alpha: true, stencil: true });
     this.renderer.setPixelRatio(1);
     this.renderer.autoClear = false;
-    const rod = new CylinderGeometry(1, 1, 1, 14, 1, true);
+    const rod = new CylinderGeometry(1, 1, 1, 10, 1, true);
     this.bones = new InstancedMesh(rod, new MeshLambertMaterial(), MOST);
-    this.balls = new InstancedMesh(new SphereGeometry(1, 20, 14), new MeshLambertMaterial(), MOST);
+    this.balls = new InstancedMesh(new SphereGeometry(1, 14, 10), new MeshLambertMaterial(), MOST);
     // The stencil lets each pixel of the floor be darkened once, also where the shadows of bones cross.
     const shadow = new MeshBasicMaterial({ color: 0x000000, transparent: true, depthWrite: false });
     Object.assign(shadow, {
@@ -112,25 +126,48 @@ export class Painter {
     this.scene.add(this.light, this.light.target);
   }
 
-  /** Draw a pose onto a canvas of the page, which has its size in pixels of the screen. */
-  paint(canvas: HTMLCanvasElement, clip: Clip, pose: Pose, view: View, tint?: Tint): void {
-    const [width, height] = [canvas.width, canvas.height];
-    if (!width || !height) return;
-    if (width > this.width || height > this.height) {
-      this.width = Math.max(width, this.width);
-      this.height = Math.max(height, this.height);
+  /**
+   * Draw poses onto canvases of the page. All are drawn beside each other first and then copied: to wait for the
+   * graphics once takes less time than to wait for each.
+   */
+  paint(jobs: Job[], view: View): void {
+    const tiles = this.tiles(jobs);
+    this.renderer.setScissorTest(true);
+    jobs.forEach(({ canvas: { width, height }, clip, pose, tint }, place) => {
+      const { x, y } = tiles[place] as Tile;
+      this.place(clip, pose, tint);
+      this.aim(clip, pose, view, width / height);
+      // WebGL counts from below.
+      this.renderer.setViewport(x, this.height - y - height, width, height);
+      this.renderer.setScissor(x, this.height - y - height, width, height);
+      this.renderer.clear();
+      this.renderer.render(this.scene, this.camera);
+    });
+    jobs.forEach(({ canvas }, place) => {
+      const { x, y } = tiles[place] as Tile;
+      const { width, height } = canvas;
+      const context = canvas.getContext("2d");
+      context?.clearRect(0, 0, width, height);
+      context?.drawImage(this.renderer.domElement, x, y, width, height, 0, 0, width, height);
+    });
+  }
+
+  /** Where each job is drawn: in rows. The renderer grows as they need. */
+  private tiles(jobs: Job[]): Tile[] {
+    const tiles: Tile[] = [];
+    let [x, y, low, wide] = [0, 0, 0, 0];
+    for (const { canvas } of jobs) {
+      if (x && x + canvas.width > ROW_PIXELS) [x, y] = [0, low];
+      tiles.push({ x, y });
+      x += canvas.width;
+      wide = Math.max(wide, x);
+      low = Math.max(low, y + canvas.height);
+    }
+    if (wide > this.width || low > this.height) {
+      [this.width, this.height] = [Math.max(wide, this.width), Math.max(low, this.height)];
       this.renderer.setSize(this.width, this.height, false);
     }
-    this.place(clip, pose, tint);
-    this.aim(clip, pose, view, width / height);
-    this.renderer.setViewport(0, 0, width, height);
-    this.renderer.setScissor(0, 0, width, height);
-    this.renderer.setScissorTest(true);
-    this.renderer.clear();
-    this.renderer.render(this.scene, this.camera);
-    const context = canvas.getContext("2d");
-    context?.clearRect(0, 0, width, height);
-    context?.drawImage(this.renderer.domElement, 0, this.height - height, width, height, 0, 0, width, height);
+    return tiles;
   }
 
   private aim(clip: Clip, pose: Pose, view: View, aspect: number): void {

@@ -3,7 +3,7 @@
 import type { Clip, Pose } from "./clip";
 import { onThemeChange } from "./colours";
 import { button, element, on, percent, seconds, select } from "./dom";
-import { Painter, type Tint, type View } from "./painter";
+import { type Job, Painter, type Tint, type View } from "./painter";
 
 const HOME: View = { yaw: 0.44, pitch: 0.16 };
 const END_PAUSE_S = 0.5;
@@ -66,21 +66,21 @@ export class Stage {
     this.watcher.disconnect();
   }
 
-  draw(): void {
+  /** What is to be drawn now; null where nothing is. */
+  job(): Job | null {
     const { canvas, clip } = this;
-    const painter = thePainter();
-    if (!painter || !this.isVisible || !canvas.isConnected) return;
+    if (!this.isVisible || !canvas.isConnected) return null;
     const ratio = Math.min(devicePixelRatio || 1, 2);
     const [width, height] = [Math.round(canvas.clientWidth * ratio), Math.round(canvas.clientHeight * ratio)];
-    if (!width || !height) return;
+    if (!width || !height) return null;
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
     if (!clip) {
       canvas.getContext("2d")?.clearRect(0, 0, width, height);
-      return;
+      return null;
     }
     const place = Math.min(this.player.place, 1);
     const share = this.options.share?.(place) ?? this.player.shareOf(clip);
-    painter.paint(canvas, clip, this.pose ?? clip.poseAt(share), this.player.view, this.options.tint?.(place));
+    return { canvas, clip, pose: this.pose ?? clip.poseAt(share), tint: this.options.tint?.(place) };
   }
 
   private turnByDragging(): void {
@@ -208,7 +208,8 @@ export class Player {
     }
     const moves = this.playing && [...this.stages].some((stage) => stage.canvas.isConnected);
     this.lastTime = moves ? time : null;
-    for (const stage of this.stages) stage.draw();
+    const jobs = [...this.stages].map((stage) => stage.job()).filter((job) => job !== null);
+    if (jobs.length) thePainter()?.paint(jobs, this.view);
     this.bar?.show();
     this.onDraw();
     if (moves) this.ask();

@@ -17,7 +17,7 @@ export class SearchSettings {
   private readonly problem = element("div", { class: "problems" });
 
   constructor(changed: () => void) {
-    const said = element("output", { class: "number" }, "off");
+    const said = element("span", { class: "number" }, "off");
     const tell = later(200, changed);
     const threshold = element("input", { type: "range", min: 0, max: 100, step: 1, value: 0 });
     on(threshold, {
@@ -25,6 +25,7 @@ export class SearchSettings {
         const value = Number(threshold.value) / 100;
         this.unknownBelow = value ? value : null;
         said.textContent = value ? value.toFixed(2) : "off";
+        threshold.setAttribute("aria-valuetext", said.textContent);
         tell();
       },
     });
