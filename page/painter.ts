@@ -48,6 +48,8 @@ export interface Job {
 
 const MOST = 256; // bones or joints of all bodies of a pose
 const ROW_PIXELS = 2400;
+// How many times larger than needed the renderer's picture may be, before it shrinks.
+const WASTE = 6;
 const BONE_M = 0.028;
 const HEAD_M = 0.1;
 const UP = new Vector3(0, 1, 0);
@@ -76,6 +78,7 @@ void main() {
 }`;
 
 export class Painter {
+  private readonly canvas = new OffscreenCanvas(1, 1);
   private readonly renderer: WebGLRenderer;
   private readonly scene = new Scene();
   private readonly camera = new PerspectiveCamera();
@@ -89,7 +92,9 @@ export class Painter {
 
   /** Raises `Error` where the browser has no WebGL. */
   constructor() {
-    this.renderer = new WebGLRenderer({ antialias: true, alpha: true, stencil: true });
+    // Edges are smoothed where graphics have hardware; on a processor, that takes most of the time.
+    const antialias = !drawsOnProcessor();
+    this.renderer = new WebGLRenderer({ canvas: this.canvas, antialias, alpha: true, stencil: true });
     this.renderer.setPixelRatio(1);
     this.renderer.autoClear = false;
     const rod = new CylinderGeometry(1, 1, 1, 10, 1, true);
@@ -143,13 +148,16 @@ export class Painter {
       this.renderer.clear();
       this.renderer.render(this.scene, this.camera);
     });
+    // To take the picture once spares the browser to fetch it for each canvas.
+    const picture = this.canvas.transferToImageBitmap();
     jobs.forEach(({ canvas }, place) => {
       const { x, y } = tiles[place] as Tile;
       const { width, height } = canvas;
       const context = canvas.getContext("2d");
       context?.clearRect(0, 0, width, height);
-      context?.drawImage(this.renderer.domElement, x, y, width, height, 0, 0, width, height);
+      context?.drawImage(picture, x, y, width, height, 0, 0, width, height);
     });
+    picture.close();
   }
 
   /** Where each job is drawn: in rows. The renderer grows as they need. */
@@ -163,8 +171,9 @@ export class Painter {
       wide = Math.max(wide, x);
       low = Math.max(low, y + canvas.height);
     }
-    if (wide > this.width || low > this.height) {
-      [this.width, this.height] = [Math.max(wide, this.width), Math.max(low, this.height)];
+    const isWasteful = this.width * this.height > WASTE * wide * low;
+    if (wide > this.width || low > this.height || isWasteful) {
+      [this.width, this.height] = isWasteful ? [wide, low] : [Math.max(wide, this.width), Math.max(low, this.height)];
       this.renderer.setSize(this.width, this.height, false);
     }
     return tiles;
@@ -268,6 +277,15 @@ export class Painter {
       if (mesh.instanceColor) mesh.instanceColor.needsUpdate = true;
     }
   }
+}
+
+/** Whether the browser has no graphics hardware to draw with. */
+function drawsOnProcessor(): boolean {
+  const context = new OffscreenCanvas(1, 1).getContext("webgl2");
+  const names = context?.getExtension("WEBGL_debug_renderer_info");
+  const name = names ? String(context?.getParameter(names.UNMASKED_RENDERER_WEBGL)) : "";
+  context?.getExtension("WEBGL_lose_context")?.loseContext();
+  return /swiftshader|llvmpipe|software/i.test(name);
 }
 
 function setTo(vector: Vector3, colour: string): void {
