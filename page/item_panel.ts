@@ -106,7 +106,7 @@ export class ItemPanel {
         { class: "actions" },
         button("Use as query", () => app.go("query", { item: item.id }), "primary"),
         clip && button("Compare", () => app.go("compare", { wanted: item.id })),
-        clip && button("Count live", () => app.go("live", { count: item.id })),
+        clip?.knowsTime && button("Count live", () => app.go("live", { count: item.id })),
       ),
       neighbours,
       facts.length

@@ -71,7 +71,13 @@ def browser(tmp_path_factory: pytest.TempPathFactory, camera: Path) -> Iterator[
 def fill(server: Server, token: str | None = None) -> None:
     """Add twelve items with their motions, of three classes and four people, and one without a motion."""
     items = [
-        ClipItem(f"set/{label}{n}", walk(10 * kind + n, frames=30), label, attributes={"subject": n, "set": "tests"})
+        ClipItem(
+            f"set/{label}{n}",
+            walk(10 * kind + n, frames=30),
+            label,
+            fps=30.0,
+            attributes={"subject": n, "set": "tests"},
+        )
         for kind, label in enumerate(LABELS)
         for n in range(4)
     ]
@@ -89,13 +95,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with a token for each role: read-token, write-token."""
+    """A server with a token for each role: read-token-of-tests, write-token-of-tests."""
     folder = tmp_path_factory.mktemp("guarded")
     tokens = folder / "tokens"
-    tokens.write_text("read read-token\nwrite write-token\n")
+    tokens.write_text("read read-token-of-tests\nwrite write-token-of-tests\n")
     config = dataclasses.replace(http_config(), security=Security(tokens=tokens))
     with server_in_thread(folder, config) as server:
-        fill(server, "write-token")
+        fill(server, "write-token-of-tests")
         yield server
 
 
@@ -105,7 +111,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("recordings") / "dropped.npz"
     clips = [
         Clip(name="short", sequence=walk(3, frames=30), layout=NTU25, fps=30.0, label="wave"),
-        Clip(name="long", sequence=walk(12, frames=180), layout=NTU25, fps=30.0),
+        Clip(name="long", sequence=np.concatenate([walk(12, frames=90), walk(1, frames=90)]), layout=NTU25, fps=30.0),
     ]
     write_clip_file(path, clips)
     return path

@@ -14,11 +14,13 @@ def test_a_person_in_the_camera_gets_a_class_and_only_joints_leave_the_browser(o
     page.get_by_role("button", name="Start the camera").click()
     canvas = page.get_by_role("img", name="Your skeleton, live")
     expect(canvas).to_be_visible()
+    expect(page.locator(".live .problems")).to_be_empty()
     look = canvas.evaluate("canvas => canvas.toDataURL()")
     page.wait_for_function(
         "([canvas, look]) => canvas.toDataURL() !== look", arg=[canvas.element_handle(), look], polling=200
     )
-    expect(page.locator(".history li").first).to_be_visible()
+    expect(page.locator(".history li, .live .problems .error").first).to_be_visible()
+    expect(page.locator(".live .problems")).to_be_empty()
     expect(page.locator(".now-card")).to_contain_text("similarity")
     expect(page.locator(".repetitions")).to_have_text("0")
     page.get_by_role("button", name="Stop the camera").click()

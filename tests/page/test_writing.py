@@ -13,7 +13,7 @@ def give(page, token):
 def test_a_token_is_asked_for_again_until_it_is_right_and_stays_out_of_the_address(opened, guarded):
     page = opened(of=guarded, ready="dialog")
     give(page, "wrong")
-    give(page, "read-token")
+    give(page, "read-token-of-tests")
     expect(page.locator(".side .status")).to_contain_text("13 items")
     assert "token" not in page.url
     assert page.evaluate("[localStorage.length, document.cookie, sessionStorage.length]") == [0, "", 1]
@@ -30,7 +30,7 @@ def test_a_token_is_asked_for_again_until_it_is_right_and_stays_out_of_the_addre
 
 def test_who_may_write_adds_a_recording_changes_its_label_and_deletes_it(opened, guarded, recording):
     page = opened("#query", of=guarded, ready="dialog")
-    give(page, "write-token")
+    give(page, "write-token-of-tests")
     page.set_input_files("input[type=file]", recording)
     page.get_by_text("Add this to the gallery").click()
     page.get_by_label("Label").fill("new")
