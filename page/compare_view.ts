@@ -184,8 +184,11 @@ export class CompareView implements View {
   }
 
   private table(joints: JointDifference[]): HTMLElement {
-    const number = (value: number | undefined, digits: number, sign = false) =>
-      value === undefined ? "" : `${sign && value > 0 ? "+" : ""}${value.toFixed(digits)}`;
+    const number = (value: number | undefined, digits: number, sign = false) => {
+      if (value === undefined) return "";
+      const text = value.toFixed(digits).replace(/^-(?=0*\.?0*$)/, "");
+      return sign && Number(text) > 0 ? `+${text}` : text;
+    };
     const rows = joints.map((joint) => {
       const line = element(
         "tr",

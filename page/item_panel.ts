@@ -90,10 +90,11 @@ export class ItemPanel {
     const written = {
       done: (id: string) => {
         app.forget();
-        this.id = "";
         this.handlers.changed();
-        if (id) this.show(id);
-        else this.handlers.close();
+        if (id) {
+          this.id = ""; // it is another one now
+          this.show(id);
+        } else this.handlers.close();
       },
       failed: (error: unknown) => problems.replaceChildren(notice("error", says(error))),
     };
