@@ -56,7 +56,8 @@ def camera(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
+# As long as Playwright runs, its event loop is that of the thread: tests of other files need the thread for themselves.
+@pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory, camera: Path) -> Iterator[Browser]:
     fake = (
         "--use-fake-ui-for-media-stream",
