@@ -15,6 +15,8 @@ from gfp_serve.pose import VideoPart
 from gfp_serve.service.file_reading import PROBLEM, REPLY, SENT, Asked
 from gfp_serve.v1 import view_pb2
 
+_READER = "gfp_serve.service.file_reading"
+
 # A minute of video takes half a minute of one core.
 _SECONDS = 180.0
 # MediaPipe takes 0.4 GiB of this for itself.
@@ -59,7 +61,7 @@ class SentFiles:
         with folder_of_its_own() as folder:
             await in_thread(lambda: _write(folder, asked, content))
             try:
-                await run("gfp_serve.service.file_reading", folder, bounds)
+                await run(_READER, folder, bounds)
             except OwnProcessError as error:
                 advice = "send a part of it" if asked.is_video else "send a smaller one"
                 with in_field("content"):
