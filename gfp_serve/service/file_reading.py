@@ -47,7 +47,8 @@ class Asked:
         (folder / ASKED).write_text(json.dumps(asdict(self)))
 
 
-def _main(folder: Path) -> None:
+def main(folder: Path) -> None:
+    """Read the file that lies in this folder, as `Asked` says."""
     asked = Asked(**json.loads((folder / ASKED).read_text()))
     path = folder / SENT / asked.name
     try:
@@ -110,4 +111,4 @@ def _recordings(path: Path, asked: Asked, say: Callable[[Remark | str], None]) -
 
 
 if __name__ == "__main__":
-    _main(Path.cwd())
+    main(Path.cwd())
