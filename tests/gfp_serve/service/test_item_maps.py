@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -177,6 +178,17 @@ async def test_a_failed_improvement_is_logged_and_the_map_stays(server, monkeypa
 
     assert found.projection == "PCA"
     assert "the map of the gallery default stays as it is, because t-SNE failed: it took longer than 0 s" in caplog.text
+
+
+async def test_a_map_that_cannot_be_made_is_no_fault_inside(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    await filled(server, items_of("a", 0, 3))
+
+    async with channel_to(server) as channel:
+        asked = view_pb2_grpc.ViewServiceStub(channel).MapItems(view_pb2.MapItemsRequest())
+        message, _ = await refused(asked, CODE.FAILED_PRECONDITION, "NOT_WRITABLE")
+
+    assert "no map could be made: temporary files cannot be written (No such file or directory)" in message
 
 
 async def test_a_map_of_many_items_has_a_sample_that_stays(tmp_path, monkeypatch, at_once):

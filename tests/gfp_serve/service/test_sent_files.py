@@ -180,6 +180,14 @@ async def test_a_reader_that_fails_is_not_the_end_of_the_server(server, tmp_path
     assert "No module named nothing_of_this_name" in caplog.text
 
 
+async def test_a_server_without_room_for_temporary_files_says_so(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+
+    message, _ = await refused(sent(server, b"x", "walk.npz"), CODE.FAILED_PRECONDITION, "NOT_WRITABLE")
+
+    assert "the server cannot write temporary files (No such file or directory)" in message
+
+
 async def test_a_caller_who_leaves_takes_the_process_and_its_folder_along(server, endless, left_behind):
     waiting = asyncio.create_task(sent(server, b"x", "walk.npz"))
     await until(lambda: bool(endless()))
