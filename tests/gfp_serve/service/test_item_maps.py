@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gfp_serve import item_map
-from gfp_serve.client import AsyncClient
+from gfp_serve.client import AsyncClient, Client
 from gfp_serve.filters import AnyOf, Filter
 from gfp_serve.items import Item
 from gfp_serve.own_process import OwnProcessError
@@ -127,6 +127,25 @@ async def test_a_filter_leaves_items_out_and_moves_none(at_once, server):
     assert places_of(some).items() <= places_of(everything).items()
     assert (some.num_items, some.num_mapped) == (12, 12)
     assert list(some.attributes) == ["a", "b", "n"]
+
+
+async def test_both_clients_map_items(at_once, server):
+    await filled(server, [*items_of("a", 0, 4), *items_of("b", 1, 4)])
+    address, where = f"127.0.0.1:{server.port}", Filter(must=(AnyOf("", ("b",)),))
+
+    async with AsyncClient(address) as client:
+        found = await client.map_items(where=where)
+    with Client(address) as blocking:
+        assert await asyncio.to_thread(lambda: blocking.map_items(gallery="default", where=where)) == found
+
+    assert [(item.id, item.label, item.attributes["n"]) for item in found.items] == [
+        (f"b{number}", "b", number) for number in range(4)
+    ]
+    assert {item.id: (item.x, item.y) for item in found.items} == places_of(
+        await mapped(server, filter=write_filter(where))
+    )
+    assert (found.projection, found.generation, found.num_items, found.num_mapped) == ("PCA", 1, 8, 8)
+    assert not found.attributes_left_out
 
 
 async def test_after_a_change_items_stay_where_they_were_and_new_ones_come_to_those_like_them(at_once, server):
