@@ -205,6 +205,11 @@ class ServeConfig:
         2**30,
         "Most memory that open streams may hold, all together: for each the frames of eight windows, and its messages.",
     )
+    max_file_reads: int = setting(
+        2,
+        "Most files that are read at the same time for callers who send them, each in a process of its own. More wait, "
+        "and are refused after four for each. 0 reads none.",
+    )
     notice_s: float = setting(
         0.0,
         "Seconds after SIGTERM in which calls are still taken but health is NOT_SERVING, for load balancers to notice.",
@@ -238,6 +243,7 @@ class ServeConfig:
         _require_between(1, MAX_COUNT // 4, self, "max_calls")  # gRPC gets a multiple of it
         _require_between(1, MAX_COUNT, self, "max_connections", "max_streams")
         _require_between(1, MAX_DRAIN_S, self, "max_idle_s")
+        _require_between(0, 64, self, "max_file_reads")
         _require_between(1, MAX_COUNT, self, "max_admitted_neighbours", "max_stream_bytes")
         _require_between(MAX_BODIES, MAX_COUNT, self, "max_admitted_bodies")
         if self.max_batch_bodies:

@@ -22,13 +22,10 @@ from gfp_serve.formats import Clip, NamedFile, Remark, find_named_files, read_cl
 from gfp_serve.formats.annotations import Annotation, label_of
 from gfp_serve.formats.folder_labels import label_files
 from gfp_serve.formats.remark import Remarks
-from gfp_serve.items import Attribute, Source
+from gfp_serve.formats.sendable import as_sent, attributes_of, usable_fps
+from gfp_serve.items import Source
 from gfp_serve.joint_map import JointMap
-from gfp_serve.kept_motion import MOST_FPS
-from gfp_serve.layouts import LAYOUTS, Layout, needed_joints
-from gfp_serve.lost_joints import lost_as_nan
-from gfp_serve.preprocess import MODEL_LAYOUT
-from gfp_serve.skeleton import check_sequence
+from gfp_serve.layouts import Layout
 from gfp_serve.windows import WindowCutter
 
 # Clips that are sent together: few enough for a progress bar to move.
@@ -53,9 +50,7 @@ class RecordedClip:
     def as_item(self) -> ClipItem:
         """The item that `gfp add` adds: the clip under its id, with all that its recording says about it."""
         clip = self.clip
-        attributes: dict[str, Attribute] = {"subject": clip.subject, "camera": clip.camera}
-        if clip.description:
-            attributes["description"] = clip.description
+        attributes = attributes_of(clip)
         return ClipItem(
             *(self.id, self.sequence, clip.label or "", attributes, self.layout, self.source), fps=usable_fps(clip)
         )
@@ -240,24 +235,6 @@ def _cut(whole: _Part, windows: WindowPlan, problems: _Problems) -> Iterator[_Pa
 
 def _recorded(file: Path, part: _Part) -> RecordedClip:
     return RecordedClip(part.id, file, part.clip, *as_sent(part.clip), part.source, part.num_new_bytes)
-
-
-def usable_fps(clip: Clip) -> float | None:
-    """The frames a second of a clip, or None where a file says what cannot be."""
-    return clip.fps if 0 < clip.fps <= MOST_FPS else None
-
-
-def as_sent(clip: Clip) -> tuple[Float32[np.ndarray, "frames bodies joints 3"], Layout]:
-    """The clip as it is. Of a layout that servers do not know by name, only the joints that the model's are made of.
-
-    Raises `InvalidSkeletonError` for a clip of such a layout that cannot be used.
-    """
-    layout, sequence = clip.layout, clip.sequence
-    if LAYOUTS.get(layout.name) != layout:
-        raw = lost_as_nan(check_sequence(sequence, layout), layout)
-        layout, joints = needed_joints(layout, MODEL_LAYOUT)
-        sequence = raw[:, :, joints]
-    return sequence, layout
 
 
 def answered_in_batches(

@@ -23,14 +23,13 @@ from gfp_serve.client.recordings import (
     RecordedClip,
     Refused,
     answered_in_batches,
-    as_sent,
-    usable_fps,
 )
 from gfp_serve.conventions import Conventions
 from gfp_serve.errors import DamagedFileError, InvalidSkeletonError, ItemNotFoundError
 from gfp_serve.formats import Clip, NamedFile, Remark, find_named_files, read_clips
 from gfp_serve.formats.file_names import ends_of
 from gfp_serve.formats.remark import Remarks
+from gfp_serve.formats.sendable import as_sent, usable_fps
 from gfp_serve.items import Item, Source
 from gfp_serve.joint_map import JointMap
 from gfp_serve.kept_motion import LAYOUT

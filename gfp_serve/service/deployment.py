@@ -30,6 +30,7 @@ from gfp_serve.service.metrics import Metrics
 from gfp_serve.service.motion_keeping import MotionKeeping
 from gfp_serve.service.movements import Movements
 from gfp_serve.service.open_inference import OpenInferenceServicer
+from gfp_serve.service.sent_files import SentFiles
 from gfp_serve.service.shares import Shares
 from gfp_serve.service.snapshots import SnapshotServicer
 from gfp_serve.service.stream import StreamServicer
@@ -85,6 +86,7 @@ class Deployment:
         default = galleries[DEFAULT_GALLERY]
         about = _about(manifest, encoder, config.limits, durable=default.describe().durable)
         movements = Movements(galleries, config.limits, reading, searches)
+        about.reads_videos = config.max_file_reads > 0 and can_read_videos()
         self.streams = StreamServicer(
             embedder,
             galleries,
@@ -97,7 +99,9 @@ class Deployment:
             max_bytes=config.max_stream_bytes,
         )
         self._gallery_service = GalleryServicer(embedder, galleries, turns, searches, MotionKeeping(config.keep_motion))
-        self._view_service = ViewServicer(galleries, movements, config.limits, searches)
+        self._view_service = ViewServicer(
+            galleries, movements, config.limits, searches, SentFiles(config.limits, config.max_file_reads)
+        )
         self.snapshots = SnapshotServicer(galleries, config.limits)
         registry = _Registry()
         for add, servicer in (
@@ -226,5 +230,4 @@ def _about(manifest: Manifest, encoder: Encoder, limits: Limits, *, durable: boo
         ),
         gallery=embedding_pb2.GalleryInfo(durable=durable),
         limits=embedding_pb2.Limits(**dataclasses.asdict(limits)),
-        reads_videos=can_read_videos(),
     )

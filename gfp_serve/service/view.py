@@ -1,11 +1,9 @@
 """ViewService of the wire: what a page asks for to show motion."""
 
 from collections import Counter
-from typing import NoReturn
 
 from gfp_serve.batching.turns import Turns, Work
 from gfp_serve.config import Limits
-from gfp_serve.errors import InvalidRequestError
 from gfp_serve.gallery.protocols import Galleries
 from gfp_serve.items import DEFAULT_GALLERY
 from gfp_serve.service.access import caller_of
@@ -13,6 +11,7 @@ from gfp_serve.service.finding import ask_gallery
 from gfp_serve.service.item_maps import MAX_ITEMS, ItemMaps
 from gfp_serve.service.movements import Movements
 from gfp_serve.service.reply_budget import PART_BYTES, ReplyBudget, ReplyParts
+from gfp_serve.service.sent_files import SentFiles
 from gfp_serve.v1 import view_pb2, view_pb2_grpc
 from gfp_serve.wire.items import write_struct
 from gfp_serve.wire.searches import read_filter
@@ -28,12 +27,15 @@ _ITEMS_AT_ONCE = 256
 class ViewServicer(view_pb2_grpc.ViewServiceServicer):
     """What is long takes turns in `searches`, as searches do."""
 
-    def __init__(self, galleries: Galleries, movements: Movements, limits: Limits, searches: Turns) -> None:
+    def __init__(
+        self, galleries: Galleries, movements: Movements, limits: Limits, searches: Turns, files: SentFiles
+    ) -> None:
         self._galleries = galleries
         self._movements = movements
         self._limits = limits
         self._searches = searches
         self._maps = ItemMaps(searches)
+        self._files = files
 
     async def close(self) -> None:
         """End what goes on in the background."""
@@ -90,8 +92,8 @@ class ViewServicer(view_pb2_grpc.ViewServiceServicer):
         reply.add(told)
         return reply.joined()
 
-    async def ReadFile(self, _request: view_pb2.ReadFileRequest, _context: object) -> NoReturn:
-        _not_yet()
+    async def ReadFile(self, request: view_pb2.ReadFileRequest, _context: object) -> bytes:
+        return await self._files.read(request)
 
     async def Compare(self, request: view_pb2.CompareRequest, context: object) -> view_pb2.CompareResponse:
         return await self._movements.compare(request, caller_of(context))
@@ -100,7 +102,3 @@ class ViewServicer(view_pb2_grpc.ViewServiceServicer):
         self, request: view_pb2.CountRepetitionsRequest, context: object
     ) -> view_pb2.CountRepetitionsResponse:
         return await self._movements.count(request, caller_of(context))
-
-
-def _not_yet() -> NoReturn:
-    raise InvalidRequestError("this release does not answer this call; use a later one.")

@@ -27,13 +27,15 @@ from gfp_serve.v1 import gallery_pb2 as gfp__serve_dot_v1_dot_gallery__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17gfp_serve/v1/view.proto\x12\x0cgfp_serve.v1\x1a\x1cgfp_serve/v1/embedding.proto\x1a\x1agfp_serve/v1/gallery.proto\x1a\x1cgoogle/protobuf/struct.proto\"X\n\x0fMapItemsRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12)\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x14.gfp_serve.v1.FilterH\x00\x88\x01\x01\x42\t\n\x07_filter\"\xce\x01\n\x10MapItemsResponse\x12$\n\x05items\x18\x01 \x03(\x0b\x32\x15.gfp_serve.v1.MapItem\x12\x12\n\nprojection\x18\x02 \x01(\t\x12\x14\n\x0cis_improving\x18\x03 \x01(\x08\x12\x12\n\ngeneration\x18\x04 \x01(\x04\x12\x11\n\tnum_items\x18\x05 \x01(\x04\x12\x12\n\nnum_mapped\x18\x06 \x01(\x04\x12\x12\n\nattributes\x18\x07 \x03(\t\x12\x1b\n\x13\x61ttributes_left_out\x18\x08 \x01(\x08\"g\n\x07MapItem\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\t\n\x01x\x18\x03 \x01(\x02\x12\t\n\x01y\x18\x04 \x01(\x02\x12+\n\nattributes\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\"\x95\x01\n\x0fReadFileRequest\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x33\n\x0b\x63onventions\x18\x03 \x01(\x0b\x32\x19.gfp_serve.v1.ConventionsH\x00\x88\x01\x01\x12\x0f\n\x07start_s\x18\x04 \x01(\x01\x12\r\n\x05\x65nd_s\x18\x05 \x01(\x01\x42\x0e\n\x0c_conventions\"f\n\x10ReadFileResponse\x12+\n\nrecordings\x18\x01 \x03(\x0b\x32\x17.gfp_serve.v1.Recording\x12\x14\n\x0cnum_left_out\x18\x02 \x01(\r\x12\x0f\n\x07remarks\x18\x03 \x03(\t\"R\n\tRecording\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12(\n\x08sequence\x18\x03 \x01(\x0b\x32\x16.gfp_serve.v1.Sequence\"G\n\x05Shown\x12*\n\x08sequence\x18\x01 \x01(\x0b\x32\x16.gfp_serve.v1.SequenceH\x00\x12\x0c\n\x02id\x18\x02 \x01(\tH\x00\x42\x04\n\x02\x62y\"k\n\x0e\x43ompareRequest\x12#\n\x06motion\x18\x01 \x01(\x0b\x32\x13.gfp_serve.v1.Shown\x12#\n\x06wanted\x18\x02 \x01(\x0b\x32\x13.gfp_serve.v1.Shown\x12\x0f\n\x07gallery\x18\x03 \x01(\t\"\x8c\x02\n\x0f\x43ompareResponse\x12$\n\x06motion\x18\x01 \x01(\x0b\x32\x14.gfp_serve.v1.Motion\x12$\n\x06wanted\x18\x02 \x01(\x0b\x32\x14.gfp_serve.v1.Motion\x12\x15\n\rmotion_frames\x18\x03 \x03(\r\x12\x15\n\rwanted_frames\x18\x04 \x03(\r\x12-\n\x06joints\x18\x05 \x03(\x0b\x32\x1d.gfp_serve.v1.JointDifference\x12\x30\n\rworst_moments\x18\x06 \x03(\x0b\x32\x19.gfp_serve.v1.WorstMoment\x12\x0f\n\x07mean_cm\x18\x07 \x01(\x01\x12\r\n\x05tempo\x18\x08 \x01(\x01\"\xc5\x01\n\x0fJointDifference\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05joint\x18\x02 \x01(\r\x12\x0f\n\x07mean_cm\x18\x03 \x01(\x01\x12\x0f\n\x07most_cm\x18\x04 \x01(\x01\x12\n\n\x02\x63m\x18\x05 \x03(\x02\x12\x19\n\x0cmean_degrees\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x19\n\x0cmost_degrees\x18\x07 \x01(\x01H\x01\x88\x01\x01\x12\x0f\n\x07\x64\x65grees\x18\x08 \x03(\x02\x42\x0f\n\r_mean_degreesB\x0f\n\r_most_degrees\"q\n\x0bWorstMoment\x12\x0c\n\x04step\x18\x01 \x01(\r\x12\x10\n\x08motion_s\x18\x02 \x01(\x01\x12\x10\n\x08wanted_s\x18\x03 \x01(\x01\x12\x0f\n\x07mean_cm\x18\x04 \x01(\x01\x12\r\n\x05joint\x18\x05 \x01(\t\x12\x10\n\x08joint_cm\x18\x06 \x01(\x01\"y\n\x17\x43ountRepetitionsRequest\x12(\n\x08sequence\x18\x01 \x01(\x0b\x32\x16.gfp_serve.v1.Sequence\x12#\n\x06wanted\x18\x02 \x01(\x0b\x32\x13.gfp_serve.v1.Shown\x12\x0f\n\x07gallery\x18\x03 \x01(\t\"l\n\x18\x43ountRepetitionsResponse\x12-\n\x0brepetitions\x18\x01 \x03(\x0b\x32\x18.gfp_serve.v1.Repetition\x12\x10\n\x08nearness\x18\x02 \x03(\x02\x12\x0f\n\x07times_s\x18\x03 \x03(\x02\">\n\nRepetition\x12\x0f\n\x07start_s\x18\x01 \x01(\x01\x12\r\n\x05\x65nd_s\x18\x02 \x01(\x01\x12\x10\n\x08nearness\x18\x03 \x01(\x02\x32\xe2\x02\n\x0bViewService\x12N\n\x08MapItems\x12\x1d.gfp_serve.v1.MapItemsRequest\x1a\x1e.gfp_serve.v1.MapItemsResponse\"\x03\x90\x02\x01\x12N\n\x08ReadFile\x12\x1d.gfp_serve.v1.ReadFileRequest\x1a\x1e.gfp_serve.v1.ReadFileResponse\"\x03\x90\x02\x01\x12K\n\x07\x43ompare\x12\x1c.gfp_serve.v1.CompareRequest\x1a\x1d.gfp_serve.v1.CompareResponse\"\x03\x90\x02\x01\x12\x66\n\x10\x43ountRepetitions\x12%.gfp_serve.v1.CountRepetitionsRequest\x1a&.gfp_serve.v1.CountRepetitionsResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17gfp_serve/v1/view.proto\x12\x0cgfp_serve.v1\x1a\x1cgfp_serve/v1/embedding.proto\x1a\x1agfp_serve/v1/gallery.proto\x1a\x1cgoogle/protobuf/struct.proto\"X\n\x0fMapItemsRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12)\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x14.gfp_serve.v1.FilterH\x00\x88\x01\x01\x42\t\n\x07_filter\"\xce\x01\n\x10MapItemsResponse\x12$\n\x05items\x18\x01 \x03(\x0b\x32\x15.gfp_serve.v1.MapItem\x12\x12\n\nprojection\x18\x02 \x01(\t\x12\x14\n\x0cis_improving\x18\x03 \x01(\x08\x12\x12\n\ngeneration\x18\x04 \x01(\x04\x12\x11\n\tnum_items\x18\x05 \x01(\x04\x12\x12\n\nnum_mapped\x18\x06 \x01(\x04\x12\x12\n\nattributes\x18\x07 \x03(\t\x12\x1b\n\x13\x61ttributes_left_out\x18\x08 \x01(\x08\"g\n\x07MapItem\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\t\n\x01x\x18\x03 \x01(\x02\x12\t\n\x01y\x18\x04 \x01(\x02\x12+\n\nattributes\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\"\x95\x01\n\x0fReadFileRequest\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x33\n\x0b\x63onventions\x18\x03 \x01(\x0b\x32\x19.gfp_serve.v1.ConventionsH\x00\x88\x01\x01\x12\x0f\n\x07start_s\x18\x04 \x01(\x01\x12\r\n\x05\x65nd_s\x18\x05 \x01(\x01\x42\x0e\n\x0c_conventions\"f\n\x10ReadFileResponse\x12+\n\nrecordings\x18\x01 \x03(\x0b\x32\x17.gfp_serve.v1.Recording\x12\x14\n\x0cnum_left_out\x18\x02 \x01(\r\x12\x0f\n\x07remarks\x18\x03 \x03(\t\"\xa6\x01\n\tRecording\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12(\n\x08sequence\x18\x03 \x01(\x0b\x32\x16.gfp_serve.v1.Sequence\x12\x11\n\x05\x62ones\x18\x04 \x03(\rB\x02\x10\x01\x12+\n\nattributes\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x12\n\ndimensions\x18\x06 \x01(\r\"G\n\x05Shown\x12*\n\x08sequence\x18\x01 \x01(\x0b\x32\x16.gfp_serve.v1.SequenceH\x00\x12\x0c\n\x02id\x18\x02 \x01(\tH\x00\x42\x04\n\x02\x62y\"k\n\x0e\x43ompareRequest\x12#\n\x06motion\x18\x01 \x01(\x0b\x32\x13.gfp_serve.v1.Shown\x12#\n\x06wanted\x18\x02 \x01(\x0b\x32\x13.gfp_serve.v1.Shown\x12\x0f\n\x07gallery\x18\x03 \x01(\t\"\x8c\x02\n\x0f\x43ompareResponse\x12$\n\x06motion\x18\x01 \x01(\x0b\x32\x14.gfp_serve.v1.Motion\x12$\n\x06wanted\x18\x02 \x01(\x0b\x32\x14.gfp_serve.v1.Motion\x12\x15\n\rmotion_frames\x18\x03 \x03(\r\x12\x15\n\rwanted_frames\x18\x04 \x03(\r\x12-\n\x06joints\x18\x05 \x03(\x0b\x32\x1d.gfp_serve.v1.JointDifference\x12\x30\n\rworst_moments\x18\x06 \x03(\x0b\x32\x19.gfp_serve.v1.WorstMoment\x12\x0f\n\x07mean_cm\x18\x07 \x01(\x01\x12\r\n\x05tempo\x18\x08 \x01(\x01\"\xc5\x01\n\x0fJointDifference\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05joint\x18\x02 \x01(\r\x12\x0f\n\x07mean_cm\x18\x03 \x01(\x01\x12\x0f\n\x07most_cm\x18\x04 \x01(\x01\x12\n\n\x02\x63m\x18\x05 \x03(\x02\x12\x19\n\x0cmean_degrees\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x19\n\x0cmost_degrees\x18\x07 \x01(\x01H\x01\x88\x01\x01\x12\x0f\n\x07\x64\x65grees\x18\x08 \x03(\x02\x42\x0f\n\r_mean_degreesB\x0f\n\r_most_degrees\"q\n\x0bWorstMoment\x12\x0c\n\x04step\x18\x01 \x01(\r\x12\x10\n\x08motion_s\x18\x02 \x01(\x01\x12\x10\n\x08wanted_s\x18\x03 \x01(\x01\x12\x0f\n\x07mean_cm\x18\x04 \x01(\x01\x12\r\n\x05joint\x18\x05 \x01(\t\x12\x10\n\x08joint_cm\x18\x06 \x01(\x01\"y\n\x17\x43ountRepetitionsRequest\x12(\n\x08sequence\x18\x01 \x01(\x0b\x32\x16.gfp_serve.v1.Sequence\x12#\n\x06wanted\x18\x02 \x01(\x0b\x32\x13.gfp_serve.v1.Shown\x12\x0f\n\x07gallery\x18\x03 \x01(\t\"l\n\x18\x43ountRepetitionsResponse\x12-\n\x0brepetitions\x18\x01 \x03(\x0b\x32\x18.gfp_serve.v1.Repetition\x12\x10\n\x08nearness\x18\x02 \x03(\x02\x12\x0f\n\x07times_s\x18\x03 \x03(\x02\">\n\nRepetition\x12\x0f\n\x07start_s\x18\x01 \x01(\x01\x12\r\n\x05\x65nd_s\x18\x02 \x01(\x01\x12\x10\n\x08nearness\x18\x03 \x01(\x02\x32\xe2\x02\n\x0bViewService\x12N\n\x08MapItems\x12\x1d.gfp_serve.v1.MapItemsRequest\x1a\x1e.gfp_serve.v1.MapItemsResponse\"\x03\x90\x02\x01\x12N\n\x08ReadFile\x12\x1d.gfp_serve.v1.ReadFileRequest\x1a\x1e.gfp_serve.v1.ReadFileResponse\"\x03\x90\x02\x01\x12K\n\x07\x43ompare\x12\x1c.gfp_serve.v1.CompareRequest\x1a\x1d.gfp_serve.v1.CompareResponse\"\x03\x90\x02\x01\x12\x66\n\x10\x43ountRepetitions\x12%.gfp_serve.v1.CountRepetitionsRequest\x1a&.gfp_serve.v1.CountRepetitionsResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gfp_serve.v1.view_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_RECORDING'].fields_by_name['bones']._loaded_options = None
+  _globals['_RECORDING'].fields_by_name['bones']._serialized_options = b'\020\001'
   _globals['_VIEWSERVICE'].methods_by_name['MapItems']._loaded_options = None
   _globals['_VIEWSERVICE'].methods_by_name['MapItems']._serialized_options = b'\220\002\001'
   _globals['_VIEWSERVICE'].methods_by_name['ReadFile']._loaded_options = None
@@ -52,24 +54,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_READFILEREQUEST']._serialized_end=683
   _globals['_READFILERESPONSE']._serialized_start=685
   _globals['_READFILERESPONSE']._serialized_end=787
-  _globals['_RECORDING']._serialized_start=789
-  _globals['_RECORDING']._serialized_end=871
-  _globals['_SHOWN']._serialized_start=873
-  _globals['_SHOWN']._serialized_end=944
-  _globals['_COMPAREREQUEST']._serialized_start=946
-  _globals['_COMPAREREQUEST']._serialized_end=1053
-  _globals['_COMPARERESPONSE']._serialized_start=1056
-  _globals['_COMPARERESPONSE']._serialized_end=1324
-  _globals['_JOINTDIFFERENCE']._serialized_start=1327
-  _globals['_JOINTDIFFERENCE']._serialized_end=1524
-  _globals['_WORSTMOMENT']._serialized_start=1526
-  _globals['_WORSTMOMENT']._serialized_end=1639
-  _globals['_COUNTREPETITIONSREQUEST']._serialized_start=1641
-  _globals['_COUNTREPETITIONSREQUEST']._serialized_end=1762
-  _globals['_COUNTREPETITIONSRESPONSE']._serialized_start=1764
-  _globals['_COUNTREPETITIONSRESPONSE']._serialized_end=1872
-  _globals['_REPETITION']._serialized_start=1874
-  _globals['_REPETITION']._serialized_end=1936
-  _globals['_VIEWSERVICE']._serialized_start=1939
-  _globals['_VIEWSERVICE']._serialized_end=2293
+  _globals['_RECORDING']._serialized_start=790
+  _globals['_RECORDING']._serialized_end=956
+  _globals['_SHOWN']._serialized_start=958
+  _globals['_SHOWN']._serialized_end=1029
+  _globals['_COMPAREREQUEST']._serialized_start=1031
+  _globals['_COMPAREREQUEST']._serialized_end=1138
+  _globals['_COMPARERESPONSE']._serialized_start=1141
+  _globals['_COMPARERESPONSE']._serialized_end=1409
+  _globals['_JOINTDIFFERENCE']._serialized_start=1412
+  _globals['_JOINTDIFFERENCE']._serialized_end=1609
+  _globals['_WORSTMOMENT']._serialized_start=1611
+  _globals['_WORSTMOMENT']._serialized_end=1724
+  _globals['_COUNTREPETITIONSREQUEST']._serialized_start=1726
+  _globals['_COUNTREPETITIONSREQUEST']._serialized_end=1847
+  _globals['_COUNTREPETITIONSRESPONSE']._serialized_start=1849
+  _globals['_COUNTREPETITIONSRESPONSE']._serialized_end=1957
+  _globals['_REPETITION']._serialized_start=1959
+  _globals['_REPETITION']._serialized_end=2021
+  _globals['_VIEWSERVICE']._serialized_start=2024
+  _globals['_VIEWSERVICE']._serialized_end=2378
 # @@protoc_insertion_point(module_scope)

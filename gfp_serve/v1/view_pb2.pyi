@@ -76,14 +76,20 @@ class ReadFileResponse(_message.Message):
     def __init__(self, recordings: _Optional[_Iterable[_Union[Recording, _Mapping]]] = ..., num_left_out: _Optional[int] = ..., remarks: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Recording(_message.Message):
-    __slots__ = ("name", "label", "sequence")
+    __slots__ = ("name", "label", "sequence", "bones", "attributes", "dimensions")
     NAME_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    BONES_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    DIMENSIONS_FIELD_NUMBER: _ClassVar[int]
     name: str
     label: str
     sequence: _embedding_pb2.Sequence
-    def __init__(self, name: _Optional[str] = ..., label: _Optional[str] = ..., sequence: _Optional[_Union[_embedding_pb2.Sequence, _Mapping]] = ...) -> None: ...
+    bones: _containers.RepeatedScalarFieldContainer[int]
+    attributes: _struct_pb2.Struct
+    dimensions: int
+    def __init__(self, name: _Optional[str] = ..., label: _Optional[str] = ..., sequence: _Optional[_Union[_embedding_pb2.Sequence, _Mapping]] = ..., bones: _Optional[_Iterable[int]] = ..., attributes: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., dimensions: _Optional[int] = ...) -> None: ...
 
 class Shown(_message.Message):
     __slots__ = ("sequence", "id")
