@@ -4,6 +4,7 @@
 #   make test    every check, in CI's order; tests run in WORKERS=2 processes, each of which takes 1.5 GB
 #   make test-milvus  install and start a Milvus server, and run the galleries' tests on it; on Linux, x86-64
 #   make proto   generate gfp_serve/v1 and the description of the HTTP port from proto/
+#   make page-files  build the web page's files from page; needs Node.js 20 or newer
 #   make fuzz    look for requests that the server answers wrongly, for SECONDS=60; on Linux, x86-64
 #   make dist    build the source distribution and the wheel into dist/, and check them
 #   make docs    build the site of docs/ into build/docs
@@ -17,7 +18,7 @@ BIN := $(VENV)/bin
 # The Milvus server has its own environment: its packages are from 2024.
 MILVUS := $(VENV)-milvus
 
-.PHONY: help demo page test test-milvus proto fuzz dist docs clean
+.PHONY: help demo page test test-milvus proto page-files fuzz dist docs clean
 help:
 	@sed -n 's/^#   //p' Makefile
 
@@ -41,6 +42,9 @@ test-milvus: $(VENV)/test.stamp $(MILVUS)/bin/milvus-server
 proto: $(VENV)/test.stamp
 	$(BIN)/python -m grpc_tools.protoc -I proto --python_out=. --pyi_out=. --grpc_python_out=. proto/gfp_serve/v1/*.proto
 	$(BIN)/python docs/_ext/openapi.py
+
+page-files:
+	cd page && npm ci --ignore-scripts --no-audit --no-fund && npm run build
 
 fuzz: $(VENV)/fuzz.stamp
 	$(BIN)/python -m tests.fuzz.fuzz_wire --seconds $(SECONDS)

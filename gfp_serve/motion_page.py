@@ -123,7 +123,7 @@ def motion_page(rows: Sequence[MotionRow], *, title: str, note: str = "") -> str
         "title": title,
         "note": note,
         "rows": [{"query": plain(row.query), "neighbours": list(map(plain, row.neighbours))} for row in rows],
-        "skeletons": list(map(_skeleton, layouts)),
+        "skeletons": list(map(drawn_skeleton, layouts)),
         "motions": [
             {"skeleton": layouts.index(motion.layout), "seconds": len(motion.sequence) / motion.fps}
             | _packed(_sampled(sequence, num_frames))
@@ -163,8 +163,8 @@ def _encodable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def _skeleton(layout: Layout) -> dict[str, Any]:
-    """What the page knows of a layout: lines with their sides, the number of joints, and the head's (-1: none)."""
+def drawn_skeleton(layout: Layout) -> dict[str, Any]:
+    """What a page knows of a layout: lines with their sides (L, R, T), the number of joints, the head's (-1: none)."""
     names = layout.canonical_names
     sides = ["L" if name.endswith("Left") else "R" if name.endswith("Right") else "T" for name in names]
     return {

@@ -24,7 +24,9 @@ def tree(tmp_path):
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     for package in ("gfp_serve", "trainer"):
         shutil.copytree(
-            ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__", "bundles", "pose_model")
+            ROOT / package,
+            tmp_path / package,
+            ignore=shutil.ignore_patterns("__pycache__", "bundles", "page", "pose_model"),
         )
     return tmp_path
 

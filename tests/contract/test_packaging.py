@@ -39,7 +39,7 @@ VIDEO = ROOT / "examples" / "videos" / "basketball-006_08.mp4"
 
 pytestmark = [pytest.mark.install, pytest.mark.timeout(600)]
 PINS = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")]
-FOLDERS = ("gfp_serve", "trainer", "proto", "examples", "tests", "benchmarks", "docs")
+FOLDERS = ("gfp_serve", "trainer", "proto", "page", "examples", "tests", "benchmarks", "docs")
 
 # What a bare install can ask a server for.
 WITH_SERVER = (
@@ -283,7 +283,7 @@ def test_the_wheel_holds_both_packages_and_the_licences_and_nothing_else(wheel):
     assert {"gfp_serve/py.typed", "trainer/py.typed", "gfp_serve/v1/embedding_pb2.pyi"} <= held
     assert {f"gfp_serve/bundles/pose-statistics/{name}" for name in ("encoder.onnx", "manifest.json")} <= held
     licences = {"LICENSE", "NOTICE", "examples/clips/LICENSE-precog", "examples/clips/LICENSE-cmu_sample"}
-    licences |= {"gfp_serve/pose_model/LICENSE"}
+    licences |= {"gfp_serve/pose_model/LICENSE", "gfp_serve/page/licences.txt"}
     assert {f"licenses/{name}" for name in licences} <= metadata
 
 

@@ -1,50 +1,27 @@
 """The page of moving skeletons in a browser: Debian's Chromium, without access to any host."""
 
-import os
-import shlex
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from gfp_serve.layouts import NTU25
 from gfp_serve.motion_page import Motion, MotionPanel, MotionRow, write_motion_page
-from tests.support.debian import command_of
+from tests.support.browser import AFTER_FRAMES, launched
 from tests.support.tiny_bundle import walk
 
 EVIL = "</script><img src=x onerror='window.harmed = true'><b>bold</b>"
 
 # The present picture of all skeletons, as text that changes with any pixel.
 LOOK = "() => [...document.querySelectorAll('canvas')].map(canvas => canvas.toDataURL()).join()"
-AFTER_FRAMES = """count => new Promise(resolve => {
-  const next = left => left ? requestAnimationFrame(() => next(left - 1)) : resolve();
-  next(count);
-})"""
-
-
-def chromium() -> list[str]:
-    """Return the command of the installed browser, or of its part without windows, which needs fewer packages."""
-    installed = shutil.which("chromium")
-    shell = "chromium-headless-shell"
-    return [installed] if installed else command_of(shell, program=f"usr/lib/chromium/{shell}")
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    folder = tmp_path_factory.mktemp("browser")
-    program = folder / "chromium"
-    program.write_text(f'#!/bin/sh\nexec {shlex.join(chromium())} "$@"\n')
-    program.chmod(0o700)
-    quiet = ["--disable-background-networking", "--disable-component-update", "--host-resolver-rules=MAP * ~NOTFOUND"]
-    # To learn whether there is IPv6, it asks the kernel for a route to a known address. It sends nothing there.
-    with sync_playwright() as playwright:
-        home = os.environ | {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "XDG_CACHE_HOME": str(folder)}
-        browser = playwright.chromium.launch(executable_path=program, args=["--disable-gpu", *quiet], env=home)
+    with launched(tmp_path_factory.mktemp("browser"), "--disable-gpu") as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

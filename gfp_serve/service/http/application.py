@@ -2,6 +2,7 @@
 
 POST /gfp_serve.v1.SERVICE/METHOD      every call with one request and one reply, by the Connect protocol
 /v2/...                                the Open Inference Protocol, REST form
+GET / and /page/...                    the web page; needs no token, but its calls do
 GET /healthz                           200 while calls are taken, otherwise 503; needs no token
 GET /openapi.json                      a description of all this; needs no token
 """
@@ -28,11 +29,11 @@ from gfp_serve.service.http.answers import JSON, Answer, error_answer, json_answ
 from gfp_serve.service.http.call import TRANSFER_S, Context, Exchange, Receive, Send, ending
 from gfp_serve.service.http.json_messages import JsonMessages
 from gfp_serve.service.http.live import EMBED_STREAM, LiveStream, OpenStreams
+from gfp_serve.service.http.page import page_answer
 
 _log = logging.getLogger(__name__)
 
 _DESCRIPTION = Path(__file__).parent / "openapi.json"
-_WELCOME = "This is the HTTP port of gfp-serve. /openapi.json describes its calls.\n"
 _PROTO = "application/proto"
 # How long browsers remember what they may send from other pages.
 _CORS_S = 3600
@@ -128,8 +129,8 @@ class Application:
     def _page(self, exchange: Exchange) -> Answer:
         if exchange.method not in ("GET", "HEAD"):
             return _no_such(exchange)
-        if exchange.path == "/":
-            return Answer(200, _WELCOME.encode(), {"content-type": "text/plain; charset=utf-8"})
+        if (found := page_answer(exchange.path, exchange.headers)) is not None:
+            return found
         if exchange.path == "/healthz":
             is_ready = self._is_ready()
             said = {"status": "SERVING" if is_ready else "NOT_SERVING"}

@@ -1,0 +1,101 @@
+/** What all views share: the server, the gallery that was chosen, and ways from one view to another. */
+
+import { Clip } from "./clip";
+import type { GalleryDescription, GetInfoResponse, GetResponse, Item, MapItemsResponse, Sequence } from "./messages";
+import { call } from "./server";
+
+export type ViewName = "gallery" | "query" | "compare" | "live";
+
+/** A view of the page. `open` gets what the address says after its name. */
+export interface View {
+  readonly element: HTMLElement;
+  open(asked: URLSearchParams): void;
+  close(): void;
+  /** A file was dropped, or chosen. */
+  take?(file: File): void;
+  key?(event: KeyboardEvent): boolean;
+}
+
+export class App {
+  info: GetInfoResponse | null = null;
+  galleries: GalleryDescription[] = [];
+  gallery = "default";
+  /** A file that the next view takes. */
+  file: File | null = null;
+  /** A part of a recording that the next view compares. */
+  handed: { name: string; sequence: Sequence } | null = null;
+  private readonly maps = new Map<string, Promise<MapItemsResponse>>();
+  private readonly kept = new Map<string, Promise<Item>>();
+
+  get mayWrite(): boolean {
+    return this.info?.role === "write" || this.info?.role === "admin";
+  }
+
+  get numItems(): number {
+    return Number(this.galleries.find((each) => each.name === this.gallery)?.num_items ?? 0);
+  }
+
+  /** The address of a view. Values that are empty are left out. */
+  address(view: ViewName, asked: Record<string, string> = {}): string {
+    const said = new URLSearchParams();
+    if (this.gallery !== "default") said.set("in", this.gallery);
+    for (const [name, value] of Object.entries(asked)) if (value) said.set(name, value);
+    const text = said.toString();
+    return `#${view}${text ? `?${text}` : ""}`;
+  }
+
+  go(view: ViewName, asked: Record<string, string> = {}): void {
+    location.hash = this.address(view, asked);
+  }
+
+  /** An item of the gallery with its motion, if it is kept. Raises `CallError`. */
+  item(id: string): Promise<Item> {
+    const key = `${this.gallery}\n${id}`;
+    let found = this.kept.get(key);
+    if (!found) {
+      if (this.kept.size > 500) this.kept.clear();
+      found = call<GetResponse>("GalleryService/Get", { ids: [id], with_motions: true, gallery: this.gallery }).then(
+        (reply) => reply.items[0] as Item,
+      );
+      found.catch(() => this.kept.delete(key));
+      this.kept.set(key, found);
+    }
+    return found;
+  }
+
+  /** Several items at once, in this order. */
+  async items(ids: string[]): Promise<Item[]> {
+    if (!ids.length) return [];
+    const request = { ids, with_motions: true, gallery: this.gallery };
+    const { items } = await call<GetResponse>("GalleryService/Get", request);
+    for (const item of items) this.kept.set(`${this.gallery}\n${item.id}`, Promise.resolve(item));
+    return items;
+  }
+
+  /** Items of the gallery, as they are on its map. */
+  mapItems(): Promise<MapItemsResponse> {
+    const key = this.gallery;
+    let found = this.maps.get(key);
+    if (!found) {
+      found = call<MapItemsResponse>("ViewService/MapItems", { gallery: key });
+      found.catch(() => this.maps.delete(key));
+      this.maps.set(key, found);
+    }
+    return found;
+  }
+
+  /** Forget what was read of items, because they were changed. */
+  forget(): void {
+    this.kept.clear();
+    this.maps.clear();
+  }
+}
+
+export const NO_MOTION =
+  "The gallery keeps no motion of this item. It keeps those that are added while gfp-serve runs with --keep-motion.";
+
+export function clipOf(item: Item): Clip | null {
+  if (!item.motion?.num_frames) return null;
+  const clip = Clip.ofMotion(item.motion);
+  return clip.isSeen ? clip : null;
+}

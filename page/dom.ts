@@ -1,0 +1,70 @@
+/** Elements of the page. Text goes in as text, never as HTML: names of items and classes are other people's. */
+
+type Child = Node | string | null | undefined | false;
+type Listeners = { [name in keyof HTMLElementEventMap]?: (event: HTMLElementEventMap[name]) => void };
+type Attributes = Record<string, string | number | boolean | null | undefined>;
+
+export function element<Tag extends keyof HTMLElementTagNameMap>(
+  tag: Tag,
+  attributes: Attributes = {},
+  ...children: Child[]
+): HTMLElementTagNameMap[Tag] {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === true) made.setAttribute(name, "");
+    else if (value !== false && value !== null && value !== undefined) made.setAttribute(name, String(value));
+  }
+  made.append(...children.filter((child): child is Node | string => Boolean(child)));
+  return made;
+}
+
+export function on<Made extends HTMLElement>(made: Made, listeners: Listeners): Made {
+  for (const [name, listener] of Object.entries(listeners)) made.addEventListener(name, listener as EventListener);
+  return made;
+}
+
+export function button(
+  text: string,
+  press: () => void,
+  className = "",
+  attributes: Attributes = {},
+): HTMLButtonElement {
+  return on(element("button", { type: "button", class: className, ...attributes }, text), { click: press });
+}
+
+/** A select of [value, text] with a listener for the value that was chosen. */
+export function select(
+  label: string,
+  options: [string, string][],
+  chosen: string,
+  choose: (value: string) => void,
+): HTMLSelectElement {
+  const made = element("select", { "aria-label": label });
+  for (const [value, text] of options) made.append(element("option", { value, selected: value === chosen }, text));
+  return on(made, { change: () => choose(made.value) });
+}
+
+export function says(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** A message for the reader; `kind` is "error", "warning" or "note". */
+export function notice(kind: "error" | "warning" | "note", text: string): HTMLElement {
+  return element("p", { class: `notice ${kind}`, role: kind === "error" ? "alert" : "status" }, text);
+}
+
+/** Call `then` when nothing has called for it during `ms`. */
+export function later(ms: number, then: () => void): () => void {
+  let timer = 0;
+  return () => {
+    clearTimeout(timer);
+    timer = window.setTimeout(then, ms);
+  };
+}
+
+export function isAbort(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "AbortError";
+}
+
+export const percent = (share: number): string => `${Math.round(100 * share)} %`;
+export const seconds = (s: number): string => `${s.toFixed(1)} s`;

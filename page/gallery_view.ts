@@ -1,0 +1,325 @@
+/** The gallery: a map of its items, what colours mean, a filter, a list, and the item that was opened. */
+
+import type { App, View } from "./app";
+import { numberColour, onThemeChange, theme } from "./colours";
+import { button, element, isAbort, later, notice, on, says } from "./dom";
+import { type Colouring, NO_GROUP, colouring } from "./groups";
+import { ItemPanel } from "./item_panel";
+import { ItemMap, type MapPoint } from "./map";
+import type { MapItem, MapItemsResponse } from "./messages";
+import { HoverCard } from "./hover_card";
+import { conditions } from "./search_settings";
+import { call } from "./server";
+
+const MOST_LISTED = 60;
+const IMPROVING_MS = 4000;
+
+export class GalleryView implements View {
+  readonly element: HTMLElement;
+  private readonly map: ItemMap;
+  private readonly hover: HoverCard;
+  private readonly panel: ItemPanel;
+  private readonly status = element("p", { class: "status", role: "status" });
+  private readonly problem = element("div", { class: "problems" });
+  private readonly where: HTMLInputElement;
+  private readonly colourBy = element("select", { "aria-label": "Colour by" });
+  private readonly legend = element("ul", { class: "legend", "aria-label": "Colours" });
+  private readonly list = element("ul", { class: "items" });
+  private readonly search: HTMLInputElement;
+  private readonly side: HTMLElement;
+  private readonly empty = element("div", { class: "empty", hidden: true });
+  private items: MapItem[] = [];
+  private attributes: string[] = [];
+  private colours: Colouring = { groups: [], range: null, of: () => ({ group: "", colour: "#888888" }) };
+  private only = new Set<string>();
+  private shownFor: string | null = null;
+  private asking: AbortController | null = null;
+  private again = 0;
+
+  constructor(private readonly app: App) {
+    this.hover = new HoverCard(app);
+    this.map = new ItemMap({
+      hover: (point, x, y) => this.hover.show(point, x, y),
+      pick: (point) => this.pick(point.id),
+    });
+    this.map.element.append(
+      this.hover.element,
+      element(
+        "div",
+        { class: "zoom" },
+        button("+", () => this.map.zoom(1.6), "", { "aria-label": "Zoom in" }),
+        button("−", () => this.map.zoom(1 / 1.6), "", { "aria-label": "Zoom out" }),
+        button("Whole", () => this.map.fit(), "", { "aria-label": "Show the whole map" }),
+      ),
+    );
+    // Buttons on the map are no part of what is dragged.
+    const zoom = this.map.element.querySelector(".zoom") as HTMLElement;
+    for (const name of ["pointerdown", "pointerup"] as const)
+      on(zoom, { [name]: (event: Event) => event.stopPropagation() });
+    const refilter = later(400, () => this.refilter());
+    this.where = on(
+      element("input", {
+        type: "text",
+        placeholder: "e.g. subject>=3   label=walk,run",
+        "aria-label": "Filter, as --where of gfp search takes it",
+        autocomplete: "off",
+        spellcheck: "false",
+      }),
+      { input: refilter },
+    );
+    on(this.colourBy, { change: () => this.recolour() });
+    this.search = on(
+      element("input", {
+        type: "search",
+        placeholder: "Find an item by id or label",
+        "aria-label": "Find an item by id or label",
+      }),
+      { input: () => this.fillList() },
+    );
+    this.panel = new ItemPanel(app, {
+      close: () => app.go("gallery", this.asked("")),
+      changed: () => this.load(false),
+      pick: (id) => this.pick(id),
+    });
+    const legendPart = element("div", { class: "part" }, field("Colour by", this.colourBy), this.legend);
+    const listPart = element("div", { class: "part", hidden: true }, this.search, this.list);
+    this.side = element(
+      "aside",
+      { class: "side card", "aria-label": "Items" },
+      field("Show only", this.where),
+      this.problem,
+      this.status,
+      tabs([
+        ["Colours", legendPart],
+        ["List", listPart],
+      ]),
+      legendPart,
+      listPart,
+    );
+    const main = element("div", { class: "map-card card" }, this.map.element, this.empty);
+    this.element = element(
+      "section",
+      { class: "gallery view" },
+      element("h1", { class: "hidden" }, "Gallery"),
+      main,
+      element("div", { class: "beside" }, this.panel.element, this.side),
+    );
+    onThemeChange(() => this.recolour());
+  }
+
+  open(asked: URLSearchParams): void {
+    const where = asked.get("where") ?? "";
+    const key = `${this.app.gallery}\n${where}`;
+    if (document.activeElement !== this.where) this.where.value = where;
+    if (key !== this.shownFor) {
+      const isOther = this.shownFor?.split("\n")[0] !== this.app.gallery;
+      this.shownFor = key;
+      if (isOther) this.only.clear();
+      this.load(isOther);
+    }
+    const id = asked.get("item") ?? "";
+    this.map.select(id);
+    this.panel.show(id);
+    this.element.classList.toggle("has-item", id !== "");
+  }
+
+  close(): void {
+    this.hover.show(null, 0, 0);
+    this.panel.pause();
+    clearTimeout(this.again);
+  }
+
+  key(event: KeyboardEvent): boolean {
+    if (event.key === "Escape" && this.panel.id) {
+      this.app.go("gallery", this.asked(""));
+      return true;
+    }
+    return this.panel.key(event);
+  }
+
+  private asked(item: string): Record<string, string> {
+    return { where: this.where.value.trim(), item };
+  }
+
+  private pick(id: string): void {
+    this.app.go("gallery", this.asked(id));
+  }
+
+  private refilter(): void {
+    const address = this.app.address("gallery", this.asked(this.panel.id));
+    history.replaceState(null, "", address);
+    this.open(new URLSearchParams(address.split("?")[1] ?? ""));
+  }
+
+  private async load(fit: boolean): Promise<void> {
+    this.asking?.abort();
+    const asking = new AbortController();
+    this.asking = asking;
+    clearTimeout(this.again);
+    const where = conditions(this.where.value);
+    const request = { gallery: this.app.gallery, ...(where.length ? { filter: { where } } : {}) };
+    this.map.element.classList.add("waits");
+    try {
+      const reply = await call<MapItemsResponse>("ViewService/MapItems", request, asking.signal);
+      this.empty.hidden = true;
+      this.problem.replaceChildren();
+      this.where.removeAttribute("aria-invalid");
+      this.items = reply.items;
+      this.attributes = reply.attributes;
+      this.showStatus(reply, where.length > 0);
+      this.fillColourBy();
+      this.recolour(fit);
+      if (reply.is_improving && this.element.isConnected) {
+        this.again = window.setTimeout(() => this.load(false), IMPROVING_MS);
+      }
+    } catch (error) {
+      if (isAbort(error)) return;
+      if (!where.length) {
+        this.items = [];
+        this.recolour();
+        this.status.textContent = "";
+        this.showEmpty(error);
+      } else {
+        this.where.setAttribute("aria-invalid", "true");
+        this.problem.replaceChildren(notice("error", says(error)));
+      }
+    } finally {
+      if (this.asking === asking) this.map.element.classList.remove("waits");
+    }
+  }
+
+  private showEmpty(error: unknown): void {
+    this.empty.hidden = false;
+    const isEmpty = this.app.numItems === 0 && this.app.info !== null;
+    this.empty.replaceChildren(
+      ...(isEmpty
+        ? [
+            element("h2", {}, "This gallery is empty"),
+            element("p", {}, "Add recordings in a terminal, and load this page again:"),
+            element("pre", {}, element("code", {}, "gfp add examples/clips/precog.npz")),
+          ]
+        : [notice("error", says(error))]),
+    );
+  }
+
+  private showStatus(reply: MapItemsResponse, isFiltered: boolean): void {
+    const [all, mapped] = [Number(reply.num_items), Number(reply.num_mapped)];
+    const count = (n: number) => n.toLocaleString("en");
+    let text = `${count(reply.items.length)} ${reply.items.length === 1 ? "item" : "items"}`;
+    if (isFiltered && mapped !== reply.items.length) text += ` of ${count(mapped)}`;
+    if (mapped < all && !isFiltered) text += `, a sample of ${count(all)}`;
+    text += `, similar ones near each other (${reply.projection}).`;
+    if (reply.is_improving) text += " A better map is being made.";
+    this.status.textContent = text;
+  }
+
+  private fillColourBy(): void {
+    const chosen = this.colourBy.value;
+    const options = [["", "label"], ...this.attributes.map((name) => [name, name])];
+    this.colourBy.replaceChildren(
+      ...options.map(([value, text]) => element("option", { value, selected: value === chosen }, text)),
+    );
+  }
+
+  private recolour(fit = false): void {
+    this.colours = colouring(this.items, this.colourBy.value, theme().faint);
+    const points: MapPoint[] = this.items.map((item) => ({
+      id: item.id,
+      x: item.x,
+      y: item.y,
+      ...this.colours.of(item),
+    }));
+    for (const point of points) if (point.group === NO_GROUP) point.group = "";
+    this.only = new Set([...this.only].filter((name) => this.colours.groups.some((group) => group.name === name)));
+    this.map.show(points, fit);
+    this.map.highlight(this.only);
+    this.fillLegend();
+    this.fillList();
+  }
+
+  private fillLegend(): void {
+    const { groups, range } = this.colours;
+    if (range) {
+      const scale = element("span", { class: "scale" });
+      const stops = [0, 0.25, 0.5, 0.75, 1].map(numberColour).join(", ");
+      scale.style.background = `linear-gradient(90deg, ${stops})`;
+      const ends = element(
+        "span",
+        { class: "ends" },
+        element("span", {}, String(range.least)),
+        element("span", {}, String(range.most)),
+      );
+      this.legend.replaceChildren(element("li", {}, scale, ends));
+      return;
+    }
+    this.legend.replaceChildren(
+      ...groups.map(({ name, colour, count }) => {
+        const entry = element(
+          "button",
+          { type: "button", "aria-pressed": this.only.has(name) },
+          element("span", { class: "swatch" }),
+          element("span", { class: "name" }, name),
+          element("span", { class: "count" }, count.toLocaleString("en")),
+        );
+        entry.style.setProperty("--own", colour);
+        const key = name === NO_GROUP ? "" : name;
+        on(entry, {
+          pointerenter: () => this.only.size || this.map.highlight(new Set([key])),
+          pointerleave: () => this.only.size || this.map.highlight(new Set()),
+          click: () => {
+            if (!this.only.delete(name)) this.only.add(name);
+            entry.setAttribute("aria-pressed", String(this.only.has(name)));
+            this.map.highlight(new Set([...this.only].map((each) => (each === NO_GROUP ? "" : each))));
+            this.fillList();
+          },
+        });
+        return element("li", {}, entry);
+      }),
+    );
+  }
+
+  private fillList(): void {
+    const sought = this.search.value.trim().toLowerCase();
+    const found = this.items.filter(
+      (item) =>
+        (!sought || item.id.toLowerCase().includes(sought) || item.label.toLowerCase().includes(sought)) &&
+        (!this.only.size || this.only.has(this.colours.of(item).group)),
+    );
+    const entries = found.slice(0, MOST_LISTED).map((item) => {
+      const entry = element(
+        "button",
+        { type: "button", "aria-current": item.id === this.panel.id ? "true" : null },
+        element("span", { class: "swatch" }),
+        element("span", { class: "name" }, item.label || "no label"),
+        element("span", { class: "id" }, item.id),
+      );
+      entry.style.setProperty("--own", this.colours.of(item).colour);
+      return element("li", {}, on(entry, { click: () => this.pick(item.id) }));
+    });
+    if (found.length > MOST_LISTED) {
+      entries.push(element("li", { class: "more" }, `and ${found.length - MOST_LISTED} more; type to find one`));
+    }
+    if (!found.length) entries.push(element("li", { class: "more" }, "No item has this in its id or label."));
+    this.list.replaceChildren(...entries);
+  }
+}
+
+function field(name: string, control: HTMLElement): HTMLElement {
+  return element("label", { class: "field" }, element("span", {}, name), control);
+}
+
+/** Buttons that show one of several parts. */
+function tabs(parts: [string, HTMLElement][]): HTMLElement {
+  const group = element("div", { class: "switch", role: "group", "aria-label": "What is listed" });
+  parts.forEach(([name, part]) => {
+    const made = button(name, () => {
+      parts.forEach(([, other], place) => {
+        other.hidden = other !== part;
+        group.children[place]?.setAttribute("aria-pressed", String(other === part));
+      });
+    });
+    made.setAttribute("aria-pressed", String(!part.hidden));
+    group.append(made);
+  });
+  return group;
+}

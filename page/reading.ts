@@ -1,0 +1,81 @@
+/** Files that the reader drops or chooses: the server reads them, and gives back the recordings in them. */
+
+import type { App } from "./app";
+import { button, element, isAbort, notice, on, says } from "./dom";
+import type { ReadFileResponse, Recording } from "./messages";
+import { call, toBase64 } from "./server";
+
+type Take = (file: File, recordings: Recording[], remarks: string[]) => void;
+
+export class Reading {
+  readonly element = element("div", { class: "reading", "aria-live": "polite" });
+  private asking = new AbortController();
+
+  constructor(
+    private readonly app: App,
+    private readonly take: Take,
+  ) {}
+
+  /** A button that lets the reader choose a file. */
+  chooser(text: string, className = ""): HTMLElement {
+    const input = element("input", { type: "file", hidden: true });
+    on(input, {
+      change: () => {
+        const file = input.files?.[0];
+        input.value = "";
+        if (file) this.read(file);
+      },
+    });
+    const made = button(text, () => input.click(), className);
+    return element("span", { class: "chooser" }, made, input);
+  }
+
+  clear(): void {
+    this.asking.abort();
+    this.element.replaceChildren();
+  }
+
+  fail(error: unknown): void {
+    if (!isAbort(error))
+      this.element.replaceChildren(notice("error", says(error)), this.chooser("Choose another file"));
+  }
+
+  /** Read a file and hand over what is in it. */
+  async read(file: File): Promise<void> {
+    this.clear();
+    const asking = new AbortController();
+    this.asking = asking;
+    const most = Number(this.app.info?.limits.max_message_bytes ?? 0);
+    const isVideo = file.type.startsWith("video/");
+    this.element.replaceChildren(
+      element(
+        "div",
+        { class: "card busy" },
+        element("p", {}, isVideo ? `Finding the person in ${file.name} …` : `Reading ${file.name} …`),
+        element("progress", {}),
+      ),
+    );
+    try {
+      // As base64, four letters stand for three bytes.
+      if (most && file.size * 1.34 > most) {
+        throw new Error(
+          `${file.name} has ${megabytes(file.size)} MB, and this server takes ${megabytes(most / 1.34)} MB here. Use a part of it, ` +
+            `start gfp-serve with a larger --max-message-bytes, or add the file with gfp add.`,
+        );
+      }
+      const content = toBase64(new Uint8Array(await file.arrayBuffer()));
+      const request = { content, name: file.name };
+      const reply = await call<ReadFileResponse>("ViewService/ReadFile", request, asking.signal);
+      if (!reply.recordings.length) throw new Error(`There is no recording in ${file.name}.`);
+      const remarks = [...reply.remarks];
+      if (reply.num_left_out)
+        remarks.push(`${reply.num_left_out} more recordings of this file did not fit into a message.`);
+      this.element.replaceChildren();
+      this.take(file, reply.recordings, remarks);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+}
+
+const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(1);

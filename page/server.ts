@@ -1,0 +1,158 @@
+/** Calls of the server that gave this page. Nothing else is ever asked for anything. */
+
+const TOKEN = "gfp-token";
+
+/** What the server says when a call fails, as it says it. */
+export class CallError extends Error {
+  constructor(
+    readonly code: string,
+    message: string,
+    readonly field = "",
+  ) {
+    super(message);
+  }
+}
+
+/** Asks the reader for a token; null when they do not give one. */
+type AskToken = (why: string) => Promise<string | null>;
+
+let askToken: AskToken = async () => null;
+let asking: Promise<string | null> | null = null;
+
+export function onTokenNeeded(ask: AskToken): void {
+  askToken = ask;
+}
+
+export function hasToken(): boolean {
+  return sessionStorage.getItem(TOKEN) !== null;
+}
+
+export function forgetToken(): void {
+  sessionStorage.removeItem(TOKEN);
+}
+
+function headers(): Record<string, string> {
+  const token = sessionStorage.getItem(TOKEN);
+  return {
+    "content-type": "application/json",
+    ...(token ? { authorization: `Bearer ${token}` } : {}),
+  };
+}
+
+/** Fetch a path of the server. Raises `CallError`; asks for a token when one is needed, and tries again. */
+async function fetched(path: string, init: RequestInit): Promise<Response> {
+  for (;;) {
+    const sent = sessionStorage.getItem(TOKEN);
+    let answer: Response;
+    try {
+      answer = await fetch(path, { ...init, headers: headers(), cache: "no-store" });
+    } catch (error) {
+      if (error instanceof DOMException && error.name === "AbortError") throw error;
+      throw new CallError("unavailable", "The server does not answer. Is gfp-serve still running?");
+    }
+    if (answer.ok) return answer;
+    const said = await answer.json().catch(() => ({}));
+    if (said.code !== "unauthenticated") {
+      throw new CallError(said.code ?? "unknown", said.message ?? `The server answered ${answer.status}.`, said.field);
+    }
+    if (sessionStorage.getItem(TOKEN) !== sent) continue; // another call got one meanwhile
+    asking ??= askToken(said.message).finally(() => {
+      asking = null;
+    });
+    const token = await asking;
+    if (token === null) throw new CallError(said.code, said.message);
+    sessionStorage.setItem(TOKEN, token);
+  }
+}
+
+/** Make a call, such as `call<GetResponse>("GalleryService/Get", {ids})`. Raises `CallError`. */
+export async function call<Reply>(method: string, request: object, signal?: AbortSignal): Promise<Reply> {
+  const init: RequestInit = { method: "POST", body: JSON.stringify(request) };
+  if (signal) init.signal = signal;
+  return (await fetched(`/gfp_serve.v1.${method}`, init)).json();
+}
+
+const STREAM = "/gfp_serve.v1.StreamService/EmbedStream";
+
+/** A stream of windows: frames go in by `send`, events come to `onEvent` until `done`. */
+export class LiveStream {
+  private readonly leaving = new AbortController();
+  private id = "";
+  readonly opened: Promise<void>;
+  readonly done: Promise<void>;
+
+  constructor(config: object, onEvent: (name: string, said: unknown) => void) {
+    let open: () => void = () => {};
+    let fail: (error: unknown) => void = () => {};
+    this.opened = new Promise((resolve, reject) => {
+      open = resolve;
+      fail = reject;
+    });
+    this.opened.catch(() => {});
+    this.done = this.read(config, (name, said) => {
+      if (name === "open") {
+        this.id = (said as { stream: string }).stream;
+        open();
+      } else if (name === "error") {
+        const { code, message, field } = said as CallError;
+        throw new CallError(code, message, field);
+      } else onEvent(name, said);
+    }).catch((error) => {
+      fail(error);
+      if (!this.leaving.signal.aborted) throw error;
+    });
+  }
+
+  /** Send frames; this returns when the server has taken them. */
+  async send(positions: string, frames: number): Promise<void> {
+    await fetched(`${STREAM}?stream=${encodeURIComponent(this.id)}`, {
+      method: "POST",
+      body: JSON.stringify({ frames: { positions, num_frames: frames } }),
+      signal: this.leaving.signal,
+    });
+  }
+
+  close(): void {
+    this.leaving.abort();
+  }
+
+  private async read(config: object, onEvent: (name: string, said: unknown) => void): Promise<void> {
+    const init = { method: "POST", body: JSON.stringify({ config }), signal: this.leaving.signal };
+    const answer = await fetched(STREAM, init);
+    if (!answer.body) return;
+    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    let text = "";
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      text += value;
+      const events = text.split("\n\n");
+      text = events.pop() ?? "";
+      for (const event of events) {
+        const name = /^event: (.*)$/m.exec(event)?.[1] ?? "";
+        const data = /^data: (.*)$/m.exec(event)?.[1] ?? "{}";
+        onEvent(name, JSON.parse(data));
+      }
+    }
+  }
+}
+
+/** Little-endian float32 in base64, as arrays are on the wire. */
+export function toBase64(bytes: Uint8Array): string {
+  const pieces: string[] = [];
+  for (let start = 0; start < bytes.length; start += 0x8000) {
+    pieces.push(String.fromCharCode(...bytes.subarray(start, start + 0x8000)));
+  }
+  return btoa(pieces.join(""));
+}
+
+export function floatsToBase64(values: Float32Array): string {
+  return toBase64(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+}
+
+export function floatsOf(text: string): Float32Array {
+  const letters = atob(text);
+  const bytes = new Uint8Array(letters.length);
+  for (let i = 0; i < letters.length; i++) bytes[i] = letters.charCodeAt(i);
+  return new Float32Array(bytes.buffer);
+}

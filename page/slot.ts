@@ -1,0 +1,128 @@
+/** A place for one motion of a comparison: an item of the gallery, or a recording of a file. */
+
+import { type App, NO_MOTION, clipOf } from "./app";
+import { Clip } from "./clip";
+import { button, element, later, on, says, seconds, select } from "./dom";
+import type { Recording, Sequence, Shown } from "./messages";
+import { type Player, type Stage, stageBox } from "./player";
+import { Reading } from "./reading";
+
+const MOST_FOUND = 40;
+
+export class Slot {
+  readonly element: HTMLElement;
+  readonly reading: Reading;
+  shown: Shown | null = null;
+  name = "";
+  private readonly box = element("div", { class: "slot-box" });
+  private readonly words = element("div", { class: "words" });
+  private readonly search: HTMLInputElement;
+  private readonly list = element("ul", { class: "items", hidden: true });
+  private stage: Stage | null = null;
+
+  constructor(
+    private readonly app: App,
+    private readonly player: Player,
+    readonly title: string,
+    readonly hint: string,
+    private readonly changed: () => void,
+  ) {
+    this.reading = new Reading(app, (file, recordings) => this.takeRecordings(file.name, recordings));
+    this.search = on(
+      element("input", {
+        type: "search",
+        placeholder: "Find an item by id or label",
+        "aria-label": `${title}: find an item by id or label`,
+        autocomplete: "off",
+      }),
+      { input: later(200, () => this.find()) },
+    );
+    this.element = element(
+      "section",
+      { class: "card slot", "aria-label": title },
+      element("header", {}, element("h2", {}, title), element("p", { class: "small" }, hint)),
+      this.box,
+      this.words,
+      element("div", { class: "choosing" }, this.search, this.reading.chooser("Choose a file")),
+      this.list,
+      this.reading.element,
+    );
+    this.show(null, "Nothing is chosen yet.");
+  }
+
+  /** Take an item of the gallery. */
+  async takeItem(id: string): Promise<void> {
+    if (this.shown?.id === id) return;
+    this.search.value = "";
+    this.list.hidden = true;
+    try {
+      const item = await this.app.item(id);
+      const clip = clipOf(item);
+      this.shown = clip ? { id } : null;
+      this.name = item.label || id;
+      this.show(clip, NO_MOTION);
+      this.words.replaceChildren(
+        element("h3", { class: "name" }, item.label || "no label"),
+        element("p", { class: "small" }, clip?.knowsTime ? `${id} · ${seconds(clip.seconds)}` : id),
+      );
+      this.changed();
+    } catch (error) {
+      this.reading.fail(error);
+    }
+  }
+
+  takeSequence(name: string, sequence: Sequence): void {
+    this.takeRecordings(name, [{ name, label: "", sequence }]);
+  }
+
+  private takeRecordings(file: string, recordings: Recording[]): void {
+    const choose = (place: number) => {
+      const recording = recordings[place];
+      if (!recording) return;
+      this.shown = { sequence: recording.sequence };
+      this.name = file;
+      const clip = Clip.ofSequence(recording.sequence);
+      this.show(clip.isSeen ? clip : null, "Nobody is seen in this recording.");
+      this.changed();
+    };
+    const options = recordings.map(({ name, label }, place): [string, string] => [
+      String(place),
+      label ? `${name} · ${label}` : name,
+    ]);
+    this.words.replaceChildren(
+      element("h3", { class: "name" }, file),
+      options.length > 1 ? select("Recording of this file", options, "0", (value) => choose(Number(value))) : "",
+    );
+    choose(0);
+  }
+
+  private show(clip: Clip | null, missing: string): void {
+    if (this.stage) this.player.remove(this.stage);
+    this.stage = clip && this.player.addStage({ clip, label: `Moving skeleton: ${this.title}` });
+    this.box.replaceChildren(stageBox(this.stage, missing));
+    this.player.ask();
+  }
+
+  private async find(): Promise<void> {
+    const sought = this.search.value.trim().toLowerCase();
+    this.list.hidden = !sought;
+    if (!sought) return;
+    try {
+      const { items } = await this.app.mapItems();
+      const found = items.filter(
+        ({ id, label }) => id.toLowerCase().includes(sought) || label.toLowerCase().includes(sought),
+      );
+      this.list.replaceChildren(
+        ...found.slice(0, MOST_FOUND).map(({ id, label }) => {
+          const entry = button("", () => this.takeItem(id));
+          entry.append(element("span", { class: "name" }, label || "no label"), element("span", { class: "id" }, id));
+          return element("li", {}, entry);
+        }),
+      );
+      if (!found.length)
+        this.list.replaceChildren(element("li", { class: "more" }, "No item has this in its id or label."));
+    } catch (error) {
+      this.list.replaceChildren(element("li", { class: "more" }, says(error)));
+    }
+  }
+}

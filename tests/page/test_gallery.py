@@ -1,0 +1,93 @@
+"""The map of a gallery, its legend, filter and list, and an item that is opened."""
+
+import io
+import re
+
+import numpy as np
+from PIL import Image
+from playwright.sync_api import expect
+
+from tests.page.conftest import WITHOUT_MOTION
+from tests.support.browser import AFTER_FRAMES
+
+LOOK = "canvas => canvas.toDataURL()"
+
+
+def test_the_map_shows_all_items_and_a_filter_leaves_those_that_it_names(opened):
+    page = opened()
+    status = page.locator(".side .status")
+    expect(status).to_contain_text("13 items")
+    expect(page.locator(".legend li")).to_have_text(
+        [re.compile(f"{name}.*{count}") for name, count in (("jump", 5), ("walk", 4), ("wave", 4))]
+    )
+    expect(page.locator(".names span").first).to_be_visible()
+
+    page.get_by_label("Filter, as --where").fill("label=wave subject>=2")
+    expect(status).to_contain_text("2 items of 13")
+    assert "where=label%3Dwave+subject%3E%3D2" in page.url
+
+    page.get_by_label("Filter, as --where").fill("nonsense")
+    expect(page.get_by_role("alert")).to_contain_text("nonsense")
+    expect(page.get_by_label("Filter, as --where")).to_have_attribute("aria-invalid", "true")
+
+
+def test_an_item_is_found_by_keyboard_and_moves_with_its_neighbours_beside_it(opened):
+    page = opened()
+    page.get_by_role("button", name="List").press("Enter")
+    page.get_by_label("Find an item by id or label").fill("walk2")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="walk", level=2)).to_be_visible()
+    canvas = page.locator(".item canvas")
+    look = canvas.evaluate(LOOK)
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_function(
+        "([canvas, look]) => canvas.toDataURL() !== look", arg=[canvas.element_handle(), look], polling=200
+    )
+    expect(page.locator(".near .items button")).to_have_count(5)
+    assert "item=set%2Fwalk2" in page.url
+
+    page.locator(".near .items button").first.click()
+    expect(page.locator(".item header .id")).not_to_have_text("set/walk2")
+    page.go_back()
+    expect(page.locator(".item header .id")).to_have_text("set/walk2")
+    page.keyboard.press("Escape")
+    expect(page.locator(".item")).to_be_hidden()
+
+
+def test_the_pointer_shows_a_moving_item_and_a_click_opens_it(opened):
+    page = opened()
+    expect(page.locator(".side .status")).to_contain_text("13 items")
+    page.evaluate(AFTER_FRAMES, 5)
+    picture = np.asarray(Image.open(io.BytesIO(page.locator(".map").screenshot())).convert("HSV"))
+    assert (picture[..., 1] > 100).sum() > 200  # pixels with a strong colour
+    box = page.locator(".map").bounding_box()
+    # Look for a point along lines: where they lie is the projection's business.
+    hover = page.locator(".map .hover")
+    for y in range(20, int(box["height"]), 18):
+        for x in range(20, int(box["width"]) - 20, 18):
+            page.mouse.move(box["x"] + x, box["y"] + y)
+            if hover.is_visible():
+                break
+        if hover.is_visible():
+            break
+    expect(hover.locator("strong")).to_have_text(re.compile("wave|walk|jump"))
+    page.mouse.down()
+    page.mouse.up()
+    expect(page.locator(".item header h2")).to_have_text(re.compile("wave|walk|jump"))
+
+
+def test_an_item_without_a_kept_motion_says_so(opened):
+    page = opened(f"#gallery?item={WITHOUT_MOTION}")
+    expect(page.locator(".item .missing")).to_contain_text("keeps no motion of this item")
+
+
+def test_an_attribute_colours_the_map_and_an_entry_of_the_legend_singles_out_its_items(opened):
+    page = opened()
+    page.get_by_label("Colour by").select_option("subject")
+    expect(page.locator(".legend li")).to_have_text(
+        [re.compile(f"^{n}.*3$") for n in range(4)] + [re.compile("none.*1")]
+    )
+    page.locator(".legend button").first.click()
+    page.get_by_role("button", name="List").click()
+    expect(page.locator(".part .items button")).to_have_count(3)

@@ -1,0 +1,32 @@
+"""The camera: a fake one, in which a drawn person walks."""
+
+import pytest
+from playwright.sync_api import expect
+
+# The pose model runs on the CPU, and so does the drawing.
+pytestmark = pytest.mark.timeout(600)
+
+
+def test_a_person_in_the_camera_gets_a_class_and_only_joints_leave_the_browser(opened):
+    page = opened("#live?count=set/walk1", permissions=["camera"])
+    sent = []
+    page.context.on("request", lambda request: sent.append((request.url, request.post_data or "")))
+    page.get_by_role("button", name="Start the camera").click()
+    canvas = page.get_by_role("img", name="Your skeleton, live")
+    expect(canvas).to_be_visible()
+    look = canvas.evaluate("canvas => canvas.toDataURL()")
+    page.wait_for_function(
+        "([canvas, look]) => canvas.toDataURL() !== look", arg=[canvas.element_handle(), look], polling=200
+    )
+    expect(page.locator(".history li").first).to_be_visible()
+    expect(page.locator(".now-card")).to_contain_text("similarity")
+    expect(page.locator(".repetitions")).to_have_text("0")
+    page.get_by_role("button", name="Stop the camera").click()
+    expect(page.get_by_role("button", name="Start the camera")).to_be_visible()
+    assert page.evaluate("document.querySelector('.live video').srcObject") is None
+
+    frames = [body for url, body in sent if "stream=" in url]
+    assert frames
+    # A frame has 33 joints of three numbers: no picture is as small.
+    assert all(len(body) < 33 * 3 * 4 * 1.4 * 400 for body in frames)
+    assert {url.rsplit("/", 1)[1].partition("?")[0] for url, body in sent if body} <= {"EmbedStream", "Get"}

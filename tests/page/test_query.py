@@ -1,0 +1,108 @@
+"""A query beside its neighbours: a stored item, a dropped recording, a video."""
+
+import base64
+import importlib.util
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.page.conftest import ROOT
+
+LOOKS = "() => [...document.querySelectorAll('.row canvas')].map(canvas => canvas.toDataURL())"
+ALL_MOVED = f"before => ({LOOKS})().every((look, place) => look !== before[place])"
+
+
+def drop(page, path):
+    """Drop a file onto the page, as a pointer does."""
+    handle = page.evaluate_handle(
+        """([name, letters]) => {
+          const bytes = Uint8Array.from(atob(letters), letter => letter.charCodeAt(0));
+          const moved = new DataTransfer();
+          moved.items.add(new File([bytes], name));
+          return moved;
+        }""",
+        [path.name, base64.b64encode(path.read_bytes()).decode()],
+    )
+    for event in ("dragenter", "dragover", "drop"):
+        page.dispatch_event("body", event, {"dataTransfer": handle})
+
+
+def test_an_item_and_its_five_neighbours_move_until_paused(opened):
+    page = opened("#query?item=set/wave1", reduced_motion="no-preference")
+    expect(page.locator(".neighbours article")).to_have_count(5)
+    page.wait_for_function("() => document.querySelectorAll('.row canvas').length >= 5", polling=200)
+    before = page.evaluate(LOOKS)
+    page.wait_for_function(ALL_MOVED, arg=before, polling=200)
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_role("button", name="Play")).to_be_visible()
+    expect(page.locator(".verdict .class")).not_to_be_empty()
+    expect(page.locator(".votes li").first).to_contain_text("%")
+    expect(page.locator(".neighbours").get_by_text("similarity").first).to_be_visible()
+
+
+def test_dragging_turns_all_and_arrow_keys_move_in_time(opened):
+    page = opened("#query?item=set/wave1")
+    page.wait_for_function("() => document.querySelectorAll('.row canvas').length >= 5", polling=200)
+    expect(page.get_by_role("button", name="Play")).to_be_visible()
+    before = page.evaluate(LOOKS)
+    page.locator(".query-head h1").click()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(ALL_MOVED, arg=before, polling=200)
+    before = page.evaluate(LOOKS)
+    box = page.locator(".row canvas").first.bounding_box()
+    page.mouse.move(box["x"] + 60, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 130, box["y"] + 60)
+    page.mouse.up()
+    page.wait_for_function(ALL_MOVED, arg=before, polling=200)
+
+
+def test_a_dropped_recording_is_read_and_its_parts_and_windows_are_searched(opened, recording):
+    page = opened()
+    drop(page, recording)
+    expect(page.locator(".query-head h1")).to_have_text("dropped.npz")
+    expect(page.locator(".neighbours article")).to_have_count(5)
+    first = page.locator(".neighbours article").first
+    expect(first.locator("h2")).to_have_text("wave")
+    expect(first).to_contain_text("similarity 1.000")
+
+    page.get_by_label("Recording of this file").select_option("1")
+    expect(page.locator(".query-head .small").first).to_contain_text("6.0 s, 180 frames")
+    expect(page.locator(".lane button").first).to_be_visible()
+    end = page.get_by_role("slider", name="End of the part")
+    expect(end).to_have_attribute("aria-valuenow", "6.00")
+    with page.expect_request(lambda request: request.url.endswith("Search")) as searched:
+        end.press("Shift+ArrowLeft")
+    assert searched.value.post_data_json["queries"][0]["sequence"]["num_frames"] == 162
+    expect(page.locator(".time-card")).to_contain_text("0.0 s to 5.4 s")
+
+    with page.expect_request(lambda request: request.url.endswith("Search")) as searched:
+        page.locator(".lane button").last.click()
+    assert searched.value.post_data_json["queries"][0]["sequence"]["num_frames"] < 162
+
+
+def test_a_high_threshold_makes_the_class_unknown_and_a_wrong_filter_is_said(opened):
+    page = opened("#query?item=set/wave1")
+    expect(page.locator(".verdict .class")).not_to_be_empty()
+    page.get_by_role("slider", name="Unknown if nothing is as similar").fill("100")
+    expect(page.locator(".verdict .class")).to_have_text("unknown")
+    page.get_by_label("Search only in items with").fill("subject>>3")
+    expect(page.get_by_role("alert").first).to_contain_text("subject")
+
+
+def test_a_file_that_cannot_be_read_is_refused_in_the_servers_words(opened, tmp_path):
+    path = tmp_path / "notes.npz"
+    path.write_text("no recording")
+    page = opened("#query")
+    drop(page, path)
+    expect(page.get_by_role("alert")).to_contain_text("notes.npz")
+    expect(page.get_by_role("button", name="Choose another file")).to_be_visible()
+
+
+@pytest.mark.skipif(not all(map(importlib.util.find_spec, ("av", "mediapipe"))), reason="needs the extra video")
+def test_a_dropped_video_becomes_a_query_with_the_video_beside_it(opened):
+    page = opened("#query")
+    drop(page, ROOT / "examples" / "videos" / "basketball-006_08.mp4")
+    expect(page.locator(".query-head h1")).to_have_text("basketball-006_08.mp4")
+    expect(page.locator(".neighbours article")).to_have_count(5)
+    expect(page.locator(".query-head")).to_contain_text("mediapipe33")
