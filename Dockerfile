@@ -28,7 +28,7 @@ ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 ORT_DISABLE_TELEMETRY=1 GFP_SERV
 RUN useradd --uid 10001 --create-home gfp && install -d -o gfp -g gfp -m 0700 /var/lib/gfp
 USER gfp
 VOLUME /var/lib/gfp
-EXPOSE 50051
+EXPOSE 50051 8080
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["gfp", "health"]
 # Loopback inside a container cannot be reached from outside, so the server binds every address. It needs TLS and tokens,
 # or GFP_SERVE_INSECURE=true where the port is published on loopback or on a private network only.
@@ -41,7 +41,7 @@ ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 ORT_DISABLE_TELEMETRY=1 GFP_SERV
 RUN useradd --uid 10001 --create-home gfp && install -d -o gfp -g gfp -m 0700 /var/lib/gfp
 USER gfp
 VOLUME /var/lib/gfp
-EXPOSE 50051
+EXPOSE 50051 8080
 HEALTHCHECK --interval=10s --timeout=5s --start-period=120s --retries=3 CMD ["gfp", "health"]
 # --device cuda: without a usable GPU the server does not start, instead of running on the CPU unnoticed.
 ENTRYPOINT ["gfp-serve", "--host", "0.0.0.0", "--device", "cuda"]

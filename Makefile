@@ -1,5 +1,6 @@
 # The same steps for people and for CI. Needs Python 3.11 or newer with venv, and make.
 #   make demo    train, export, serve and query, on the clips of examples/
+#   make page    open the server's page in a browser, on the gallery of the demo
 #   make test    every check, in CI's order; tests run in WORKERS=2 processes, each of which takes 1.5 GB
 #   make test-milvus  install and start a Milvus server, and run the galleries' tests on it; on Linux, x86-64
 #   make proto   generate gfp_serve/v1 and the description of the HTTP port from proto/
@@ -17,12 +18,15 @@ BIN := $(VENV)/bin
 # The Milvus server has its own environment: its packages are from 2024.
 MILVUS := $(VENV)-milvus
 
-.PHONY: help demo test test-milvus proto page-files fuzz dist docs clean
+.PHONY: help demo page test test-milvus proto page-files fuzz dist docs clean
 help:
 	@sed -n 's/^#   //p' Makefile
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/demo.py
+
+page: $(VENV)/demo.stamp
+	$(BIN)/python examples/page.py
 
 test: $(VENV)/test.stamp
 	$(BIN)/ruff format --check .

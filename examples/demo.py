@@ -4,6 +4,7 @@ Run it with `make demo`. Every step but the last is a command that a user would 
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -73,7 +74,8 @@ def main() -> None:
     console.rule("5. Export the adapted one")
     run("gfp-export", RUN / "adapted", "--out", RUN / "bundle", "--clips", CLIPS, "--overwrite")
     console.rule("6. Serve it, fill the gallery, ask")
-    with serving(RUN / "bundle") as address, Client(address) as client:
+    shutil.rmtree(RUN / "gallery", ignore_errors=True)  # of the encoder of the last run
+    with serving(RUN / "bundle", gallery=RUN / "gallery") as address, Client(address) as client:
         items, queries = read_sides()
         for start in track(range(0, len(items), 16), description="add to gallery", console=console, transient=True):
             client.upsert([as_item(name, clip) for name, clip in items[start : start + 16]])
@@ -93,6 +95,7 @@ def main() -> None:
     )
     console.print(
         f"\nWhole path: {time.perf_counter() - started:.0f} s. Now look at\n"
+        f"  [bold]make page[/bold]  the gallery in a browser: its map, and what is near to a clip or video of yours\n"
         f"  [bold]{page}[/bold]  in a browser: queries and their neighbours as moving skeletons\n"
         f"  [bold]{pictures[0]}[/bold]  one of {len(pictures)} pictures of a query above its nearest neighbour\n"
         f"  {RUN / 'adapted' / 'losses.png'}  the loss curves\n"
@@ -134,7 +137,7 @@ def read_sides() -> tuple[list[tuple[str, Clip]], list[tuple[str, Clip]]]:
 
 
 def as_item(name: str, clip: Clip) -> ClipItem:
-    return ClipItem(name, clip.sequence, clip.label or "", {"subject": clip.subject}, clip.layout.name)
+    return ClipItem(name, clip.sequence, clip.label or "", {"subject": clip.subject}, clip.layout.name, fps=clip.fps)
 
 
 def ask(client: Client, clip: Clip) -> tuple[list[Neighbour], Classification]:

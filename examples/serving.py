@@ -15,9 +15,14 @@ console = Console(highlight=False, soft_wrap=True)
 
 
 @contextmanager
-def serving(bundle: Path) -> Iterator[str]:
-    """Run `gfp-serve` on a free port of this machine, and give its address. Its gallery is kept in memory only."""
+def serving(bundle: Path | str, *, gallery: Path | None = None, http_port: int | None = None) -> Iterator[str]:
+    """Run `gfp-serve` on a free port of this machine, and give its address.
+
+    Without `gallery`, a folder, items are kept in memory only. With `http_port` it serves its page there too.
+    """
     command = ["gfp-serve", "--bundle", str(bundle), "--port", "0"]
+    command += [] if gallery is None else ["--gallery", str(gallery)]
+    command += [] if http_port is None else ["--http-port", str(http_port)]
     console.print(f"$ {' '.join(command)}", style="bold")
     LOG.parent.mkdir(parents=True, exist_ok=True)
     with LOG.open("w") as log:
@@ -29,7 +34,7 @@ def serving(bundle: Path) -> Iterator[str]:
             if not ready:
                 raise SystemExit(f"gfp-serve did not start; its log is {LOG}")
             console.print(ready.strip())
-            yield ready.split(" on ")[1].split()[0]
+            yield ready.split(" on ")[1].split()[0].rstrip(",")
         finally:
             server.send_signal(signal.SIGTERM)
             server.wait(timeout=60)

@@ -5,6 +5,8 @@ get the lengths of the wanted one's, so that a tall person, or one whom a camera
 move otherwise. Where a person goes is not compared, and neither are hands beyond the wrist.
 """
 
+from collections import deque
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,13 +72,9 @@ class Comparison:
     wanted: Movement
     motion_frames: Int64[np.ndarray, " steps"]
     wanted_frames: Int64[np.ndarray, " steps"]
-    joints: list[JointDifference]  # those that differ most first
+    joints: list[JointDifference]  # those that differ most first; "SpineBase", with how upright the trunk is, last
     worst_moments: list[WorstMoment]  # worst first
-
-    @property
-    def mean_cm(self) -> float:
-        """Of all joints and steps."""
-        return float(np.nanmean(np.stack([joint.cm for joint in self.joints])))
+    mean_cm: float  # of all joints and steps
 
     @property
     def tempo(self) -> float | None:
@@ -90,24 +88,34 @@ def compare(motion: Movement, wanted: Movement) -> Comparison:
 
     Raises `InvalidRequestError` if one is of an image and the other is not, or if they have no joint in common.
     """
+    found: list[Comparison] = []
+    deque(comparing(motion, wanted, found), maxlen=0)
+    return found[0]
+
+
+def comparing(motion: Movement, wanted: Movement, found: list[Comparison]) -> Generator[None, None, None]:
+    """The same in pieces of about a tenth of a second; the comparison is added to `found`."""
     if motion.has_depth != wanted.has_depth:
         raise InvalidRequestError(
             "one of the motions has joints of an image, and the other has joints in space; compare two of a kind."
         )
     motion, wanted = _shortened(motion), _shortened(wanted)
     common: Bool[np.ndarray, " joints"] = np.logical_and(motion.known.any(axis=0), wanted.known.any(axis=0))
-    common[_ROOT] = False  # it is where both are held
     common[_HANDS] = False
+    has_trunk = bool(common[_ROOT])
+    common[_ROOT] = False  # it is where both are held
     if not common.any():
-        raise InvalidRequestError("the motions have no joint in common; compare motions that show the same joints.")
+        raise _nothing_in_common()
     goal = _from_hips(wanted.positions)
     shown = _from_hips(motion.positions)
     shown = _with_bones_of(shown, motion, goal, wanted) if motion.has_depth else _with_trunk_of(shown, goal)
     if motion.has_depth:
         shown = _facing(shown, goal)
     known, known_goal = motion.known & common, wanted.known & common
+    yield
     steps = _aligned(_distances(shown, known, goal, known_goal))
     for _ in range(_ROUNDS if motion.has_depth else 0):
+        yield
         both = (known[steps[0]] & known_goal[steps[1]])[..., None]
         turned = rotate_about_vertical(shown, _best_turn(shown[steps[0]] * both, goal[steps[1]] * both))
         again = _aligned(_distances(turned, known, goal, known_goal))
@@ -117,8 +125,21 @@ def compare(motion: Movement, wanted: Movement) -> Comparison:
         steps = again
     motion = Movement(shown, motion.known, motion.times_s, motion.has_depth)
     wanted = Movement(goal, wanted.known, wanted.times_s, wanted.has_depth)
+    yield
     joints = _joint_differences(motion, wanted, steps, common)
-    return Comparison(motion, wanted, steps[0], steps[1], joints, _worst_moments(joints, wanted, steps))
+    if not joints:  # each is known in both, but never at the same step
+        raise _nothing_in_common()
+    worst = _worst_moments(joints, wanted, steps)
+    mean_cm = float(np.nanmean(np.stack([joint.cm for joint in joints])))
+    if has_trunk:  # where it is does not differ, but how upright the trunk is
+        common[:] = False
+        common[_ROOT] = True
+        joints += _joint_differences(motion, wanted, steps, common)
+    found.append(Comparison(motion, wanted, steps[0], steps[1], joints, worst, mean_cm))
+
+
+def _nothing_in_common() -> InvalidRequestError:
+    return InvalidRequestError("the motions have no joint in common; compare motions that show the same joints.")
 
 
 def _shortened(movement: Movement) -> Movement:

@@ -13,6 +13,7 @@ _EXTRAS = {
     "matplotlib": ("plot",),
     "opentelemetry": ("trace",),
     "pyarrow": ("parquet",),
+    "rerun": ("rerun",),
     "pymilvus": ("milvus",),
     **dict.fromkeys(("av", "mediapipe"), ("video",)),
     **dict.fromkeys(("numba", "onnx", "onnxscript", "sklearn", "tensorboard", "torch"), ("train",)),

@@ -102,7 +102,7 @@ def by_tsne(found: Float32[np.ndarray, "num_vectors num_components"], start: Pla
     return fitted(made)
 
 
-def _main(folder: Path) -> None:
+def main(folder: Path) -> None:
     """Make `MADE` of `GIVEN`: the map by t-SNE of components and a start, or the components of vectors."""
     with np.load(folder / GIVEN) as given:
         made = by_tsne(given["components"], given["start"]) if "start" in given else components(given["vectors"])
@@ -110,4 +110,4 @@ def _main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    _main(Path())
+    main(Path())

@@ -66,6 +66,23 @@ class MotionRow:
     neighbours: Sequence[MotionPanel]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MotionView:
+    """The page of `motion_page` inside a notebook: the last value of a cell shows it."""
+
+    rows: Sequence[MotionRow]
+    title: str = ""
+    height: int = 640  # pixels
+
+    def _repr_html_(self) -> str:
+        # Its own document: the notebook's styles do not reach it, and its script reaches nothing of the notebook.
+        page = html.escape(motion_page(self.rows, title=self.title), quote=True)
+        return (
+            f'<iframe srcdoc="{page}" sandbox="allow-scripts" title="{html.escape(self.title, quote=True)}" '
+            f'style="width: 100%; height: {self.height}px; border: 0"></iframe>'
+        )
+
+
 def write_motion_page(path: Path, rows: Sequence[MotionRow], *, title: str, note: str = "") -> int:
     """Write the page of `motion_page` to `path`, whose folders are made; return its bytes."""
     page = motion_page(rows, title=title, note=note).encode()

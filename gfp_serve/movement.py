@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
 
-from gfp_serve.errors import InvalidSkeletonError
-from gfp_serve.kept_motion import KeptMotion
+from gfp_serve.kept_motion import LAYOUT, KeptMotion
 from gfp_serve.layouts import NTU25, Layout
 from gfp_serve.lost_joints import lost_as_nan
 from gfp_serve.preprocess import CleanConfig, clean
@@ -30,6 +29,7 @@ _UP = np.array([0.0, 1.0, 0.0])
 
 # The joint of "ntu25" by which each angle is called. The last is how upright the trunk is: 180 for upright.
 ANGLE_JOINTS: tuple[int, ...] = (*_VERTEX.tolist(), _ROOT)
+_AS_IT_IS = CleanConfig(align_view=False, scale_torso=False)
 # A side that is shorter has no direction.
 _LEAST_M = 1e-4
 
@@ -62,23 +62,15 @@ def movement_of_clip(
     sequence: Float32[np.ndarray, "frames bodies joints 3"], layout: Layout, fps: float | None
 ) -> Movement:
     """The body of a clip that moves most, cleaned as for an encoder. Raises `InvalidSkeletonError` if there is none."""
-    cleaned = clean(lost_as_nan(sequence, layout), layout, CleanConfig(align_view=False, scale_torso=False))
+    cleaned = clean(lost_as_nan(sequence, layout), layout, _AS_IT_IS)
     times_s = None if fps is None else np.arange(len(cleaned.positions)) / fps
     return Movement(cleaned.positions[:, 0], cleaned.known[:, 0], times_s, cleaned.has_depth)
 
 
 def movement_of_kept(motion: KeptMotion) -> Movement:
-    """The first body of a motion that a gallery keeps. Raises `InvalidSkeletonError` if nobody is seen in it."""
-    body = motion.positions[:, 0]
-    known = np.isfinite(body).all(axis=-1)
-    frames = known.any(axis=1)
-    if not frames.any():
-        raise InvalidSkeletonError("nobody is seen in the motion that is kept of this item.")
-    times_s = motion.times_s
-    positions = np.nan_to_num(body[frames], nan=0.0)
-    return Movement(
-        positions, known[frames], None if times_s is None else times_s[frames], bool(positions[..., 2].any())
-    )
+    """The same of a motion that a gallery keeps, in which lacking joints are NaN and nothing else is lost."""
+    cleaned = clean(motion.positions, LAYOUT, _AS_IT_IS)
+    return Movement(cleaned.positions[:, 0], cleaned.known[:, 0], motion.times_s, cleaned.has_depth)
 
 
 def joint_angles(movement: Movement) -> Float64[np.ndarray, "frames angles"]:

@@ -23,11 +23,13 @@ from gfp_serve.joint_map import JointMap
 from gfp_serve.kept_motion import LAYOUT, KeptMotion
 from gfp_serve.moments import Moment
 from gfp_serve.motion_page import Motion, MotionPanel, MotionRow, write_motion_page
+from gfp_serve.rerun_file import write_rerun_file
 from gfp_serve.skeleton import check_sequence
 
 # More than these make a page that nobody looks at to its end.
 MAX_QUERIES, MAX_NEIGHBOURS = 12, 12
 
+_TITLE = "Queries and what is nearest to them"
 _WINDOW = re.compile(r"(.+)@(\d{1,9})-(\d{1,9})", flags=re.DOTALL)
 
 
@@ -52,7 +54,7 @@ class WrittenPage:
 
     num_shown: int  # queries
     num_queries: int  # that were added
-    num_bytes: int
+    num_bytes: int  # of the page
     num_neighbours: int  # different items or moments
     num_without_motion: int  # neighbours whose recording was not found, and of which the gallery keeps no copy
     num_copies: int  # neighbours that are shown by the gallery's copy
@@ -73,7 +75,7 @@ class NeighbourPage:
 
     def write(
         self,
-        path: Path,
+        path: Path | None,
         recordings: Iterable[Path],
         report: Callable[[str], None],
         conventions: Conventions = Conventions(),  # noqa: B008  (it cannot be changed)
@@ -81,8 +83,11 @@ class NeighbourPage:
         *,
         of_queries: Iterable[Path] = (),
         kept: Callable[[Sequence[str]], Mapping[str, KeptMotion]] = lambda _: {},
+        rerun: Path | None = None,
     ) -> WrittenPage:
         """Write the page, with motion from `recordings` (files and folders) of these conventions.
+
+        `rerun` is where the same goes as a recording of Rerun, if anywhere; with it, `path` may be None.
 
         Where these do not have it, it is that of the files `of_queries`, unless what was found shows that items of
         that name were made from other files. A damaged recording is left out, and `report` is called with the reason.
@@ -110,7 +115,9 @@ class NeighbourPage:
         ]
         num_shown, num_queries = len(rows), self.num_queries
         note = f"This page shows {num_shown} of {num_queries} queries." if num_shown < num_queries else ""
-        num_bytes = write_motion_page(path, rows, title="Queries and what is nearest to them", note=note)
+        num_bytes = 0 if path is None else write_motion_page(path, rows, title=_TITLE, note=note)
+        if rerun is not None:
+            write_rerun_file(rerun, rows, title=_TITLE)
         num_without = len(origins - motions.keys())
         return WrittenPage(num_shown, num_queries, num_bytes, len(origins), num_without, len(copies))
 

@@ -1,7 +1,8 @@
 """Work in a process of its own: what takes minutes of a core, and what reads files of strangers.
 
 `run` starts a module of this package as `python -m MODULE` in a folder. The module reads what it needs from files
-there, and leaves there what it found. Its process has bounds, and never outlives whoever started it.
+there, and leaves there what it found. Its process has bounds, reaches no network where the system can see to that, and
+never outlives whoever started it.
 """
 
 import asyncio
@@ -33,7 +34,9 @@ _MAX_SAID = 2_000
 # How the process says that its memory did not suffice; no interpreter and no shell ends with this.
 _OUT_OF_MEMORY = 77
 
-_PR_SET_PDEATHSIG = 1
+# Of Linux: prctl(2), unshare(2).
+_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
+_CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 
 
 class OwnProcessError(GfpError):
@@ -115,8 +118,12 @@ def _said_in(folder: Path) -> str:
 def _main(module: str, bounds: Bounds, *, is_low: bool) -> None:
     """Run the module within the bounds. This is the whole life of the process."""
     if sys.platform == "linux":
+        system = ctypes.CDLL(None)
         # However the server ends, this ends with it.
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        system.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        system.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        # A network of its own has no way out. Some systems and containers do not let everybody have one.
+        system.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
     if is_low:
         lower_thread_priority()
     # Of all cores together. Whoever started this waits no longer than `seconds`, unless it was killed a moment ago.

@@ -9,6 +9,8 @@ how much it moves in the wanted movement.
 stretch counts as a repetition from `LEAST_NEARNESS` on.
 """
 
+from collections import deque
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +22,7 @@ from gfp_serve.movement import Movement, joint_angles
 # Frames a second that are compared. Those between are averaged, which takes noise out.
 RATE_HZ = 15.0
 LEAST_NEARNESS = 0.4
+_STEPS_AT_ONCE = 20
 # Wanted frames that one frame of the recording may pass, and the other way round.
 _MOST_STEP = 3
 # Of the wanted movement's spread: what its first and last pose may differ by where it has not begun, or has ended.
@@ -56,13 +59,15 @@ class RepetitionCounter:
         """Raises `InvalidRequestError` for a movement without times, without movement, or of over 20 s."""
         if wanted.times_s is None:
             raise InvalidRequestError("the wanted movement has no frames a second; say them, so that it has times.")
+        seconds = float(wanted.times_s[-1] - wanted.times_s[0])
+        # Before frames are made between those that there are.
+        if seconds * RATE_HZ >= _MOST_FRAMES:
+            raise InvalidRequestError(
+                f"the wanted movement takes {seconds:.0f} s; one repetition of less than {_MOST_FRAMES / RATE_HZ:g} s "
+                f"can be counted. Choose a shorter one, and check the frames a second."
+            )
         angles, _ = _at_rate(joint_angles(wanted), wanted.times_s)
         angles = _filled(angles)
-        if len(angles) > _MOST_FRAMES:
-            raise InvalidRequestError(
-                f"the wanted movement takes {len(angles) / RATE_HZ:.0f} s; one repetition of at most "
-                f"{_MOST_FRAMES / RATE_HZ:g} s can be counted. Choose a shorter one."
-            )
         spread = np.nan_to_num(angles.var(axis=0), nan=0.0)
         if len(angles) < _FEWEST_FRAMES or spread.max() < _LEAST_SPREAD**2:
             raise InvalidRequestError(
@@ -89,6 +94,12 @@ class RepetitionCounter:
 
     def add(self, angles: Float64[np.ndarray, "frames angles"], times_s: Float64[np.ndarray, " frames"]) -> None:
         """Go on with frames that follow those before: `joint_angles` of them, and their times, rising."""
+        deque(self.adding(angles, times_s), maxlen=0)
+
+    def adding(
+        self, angles: Float64[np.ndarray, "frames angles"], times_s: Float64[np.ndarray, " frames"]
+    ) -> Generator[None, None, None]:
+        """The same in pieces of some milliseconds."""
         if self._rest is not None:
             angles = np.concatenate([self._rest[0], angles])
             times_s = np.concatenate([self._rest[1], times_s])
@@ -96,8 +107,10 @@ class RepetitionCounter:
         bins = np.floor(times_s * RATE_HZ).astype(np.int64)
         whole = bins < bins[-1] if len(bins) else np.zeros(0, dtype=bool)
         self._rest = (angles[~whole], times_s[~whole])
-        for row, time_s in zip(*_binned(angles[whole], bins[whole]), strict=True):
+        for number, (row, time_s) in enumerate(zip(*_binned(angles[whole], bins[whole]), strict=True)):
             self._step(row, time_s)
+            if number % _STEPS_AT_ONCE == 0:
+                yield
 
     def finish(self) -> list[Repetition]:
         """All repetitions, with the one that was open when the recording ended."""
@@ -191,11 +204,16 @@ def count_repetitions(recording: Movement, wanted: Movement) -> RepetitionCounte
     moves or takes over 20 s.
     """
     counter = RepetitionCounter(wanted, with_curve=True)
+    deque(counting(counter, recording), maxlen=0)
+    return counter
+
+
+def counting(counter: RepetitionCounter, recording: Movement) -> Generator[None, None, None]:
+    """Count in a whole recording, in pieces of milliseconds. Raises `InvalidRequestError` for one without times."""
     if recording.times_s is None:
         raise InvalidRequestError("the recording has no frames a second; say them, so that repetitions have times.")
-    counter.add(joint_angles(recording), recording.times_s)
+    yield from counter.adding(joint_angles(recording), recording.times_s)
     counter.finish()
-    return counter
 
 
 def _binned(

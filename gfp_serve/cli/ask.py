@@ -21,6 +21,7 @@ from gfp_serve.cli.progress import warn
 from gfp_serve.client import Classification, Client, Moment
 from gfp_serve.client.recordings import RecordedClip
 from gfp_serve.errors import ItemNotFoundError
+from gfp_serve.extras import load
 from gfp_serve.files import written_whole
 from gfp_serve.items import DEFAULT_TOP_K, Neighbour
 from gfp_serve.kept_motion import KeptMotion
@@ -99,6 +100,12 @@ def embed(clips: ClipChoice, out: Path | None, connect: Connect, as_json: bool) 
     help="Where --html finds the motion of neighbours: the recordings that were added, if they are not among FILE. "
     "Without them it shows the small copies that the gallery keeps. May be given several times.",
 )
+@click.option(
+    "--rerun",
+    metavar="FILE.rrd",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write what --html shows as a recording of Rerun, a viewer for data over time; needs the extra 'rerun'.",
+)
 @searches
 @talks_to_server
 def search(
@@ -107,6 +114,7 @@ def search(
     moments: bool,
     html: Path | None,
     recordings: Sequence[Path],
+    rerun: Path | None,
     connect: Connect,
     as_json: bool,
     **scope: Any,
@@ -114,9 +122,13 @@ def search(
     """Find the items, or moments of recordings, nearest to each clip."""
     if html is not None and html.suffix not in (".html", ".htm"):
         raise click.BadParameter(f"{html} must end in .html.", param_hint="--html")
-    if recordings and html is None:
+    if rerun is not None:
+        if rerun.suffix != ".rrd":
+            raise click.BadParameter(f"{rerun} must end in .rrd.", param_hint="--rerun")
+        load("rerun")  # before anything is embedded
+    if recordings and html is None and rerun is None:
         raise click.BadParameter(
-            "only the page of --html shows recordings; add --html PAGE.html.", param_hint="--recordings"
+            "only --html and --rerun show recordings; add --html PAGE.html.", param_hint="--recordings"
         )
     key = "moments" if moments else "neighbours"
     columns = ("from s", "to s", "recording") if moments else ("neighbour",)
@@ -138,13 +150,15 @@ def search(
             hint.add(recorded, found)
         hint.show(client)
         answers.print_table()
-        if html is not None:
+        if html is not None or rerun is not None:
             written = page.write(
                 *(html, recordings, skipped, clips.conventions, clips.joint_map),
                 of_queries=clips.files,
                 kept=lambda ids: _kept_motions(client, ids, scope["gallery"]),
+                rerun=rerun,
             )
-            say(_about_page(html, written), err=as_json)
+            for path in filter(None, (html, rerun)):
+                say(_about_page(path, written), err=as_json)
 
 
 def _kept_motions(client: Client, ids: Sequence[str], gallery: str) -> dict[str, KeptMotion]:
@@ -165,7 +179,7 @@ def _about_page(path: Path, written: WrittenPage) -> str:
     shown = "1 query" if written.num_queries == 1 else f"{written.num_queries} queries"
     if written.num_shown < written.num_queries:
         shown = f"{written.num_shown} of {shown}"
-    said = f"{path} shows {shown} and what is nearest ({written.num_bytes / 1e3:.0f} kB)."
+    said = f"{path} shows {shown} and what is nearest ({path.stat().st_size / 1e3:.0f} kB)."
     if written.num_copies:
         said += f" {written.num_copies} of {written.num_neighbours} neighbours are the gallery's copies."
     if written.num_without_motion:

@@ -6,6 +6,7 @@ from gfp_serve.client.connection import Tls, read_token
 from gfp_serve.client.conversation import ClipItem, Info, ListedGallery, Query
 from gfp_serve.client.streaming import StreamedWindow, StreamSettings
 from gfp_serve.moments import Moment
+from gfp_serve.wire.maps import GalleryMap, MappedItem
 from gfp_serve.wire.searches import Classification
 from gfp_serve.wire.snapshots import Snapshot
 from gfp_serve.wire.warnings import ServerWarning
@@ -16,8 +17,10 @@ __all__ = [
     "Classification",
     "Client",
     "ClipItem",
+    "GalleryMap",
     "Info",
     "ListedGallery",
+    "MappedItem",
     "Moment",
     "Query",
     "ServerWarning",

@@ -27,6 +27,7 @@ from gfp_serve.filters import Filter
 from gfp_serve.items import DEFAULT_TOP_K, Description, Effort, IndexKind, Item, Neighbour
 from gfp_serve.layouts import Layout
 from gfp_serve.moments import Moment
+from gfp_serve.wire.maps import GalleryMap
 from gfp_serve.wire.searches import Classification, Scope, Voting
 from gfp_serve.wire.snapshots import Snapshot
 from gfp_serve.wire.status import to_error
@@ -323,6 +324,18 @@ class AsyncClient:
         "" is the default gallery. Raises `GalleryNotFoundError`.
         """
         return await self._run(self._conversation.describe_gallery(name))
+
+    async def map_items(self, *, gallery: str = "", where: Filter | None = None) -> GalleryMap:
+        """Give each item of a gallery a place in the plane, near to those of similar items.
+
+        With `where`, only items that pass come back, at the same places as without it. The first map of a gallery is by
+        principal components, at once. Where scikit-learn is installed on the server, t-SNE makes a better one then, and
+        `is_improving` says that it is not there yet.
+
+        Raises `EmptyGalleryError`, `GalleryNotFoundError`, and `InvalidRequestError` for a map that is larger than the
+        server's messages.
+        """
+        return await self._run(self._conversation.map_items(gallery, where))
 
     async def list_galleries(self) -> list[ListedGallery]:
         """List the server's galleries in the order of their names, also those that other encoders filled."""

@@ -26,7 +26,15 @@ from gfp_serve.filters import Filter
 from gfp_serve.items import DEFAULT_TOP_K, Description, Effort, IndexKind, Item, Neighbour
 from gfp_serve.layouts import Layout
 from gfp_serve.moments import Moment
-from gfp_serve.v1 import embedding_pb2_grpc, gallery_pb2_grpc, snapshot_pb2_grpc, stream_pb2, stream_pb2_grpc
+from gfp_serve.v1 import (
+    embedding_pb2_grpc,
+    gallery_pb2_grpc,
+    snapshot_pb2_grpc,
+    stream_pb2,
+    stream_pb2_grpc,
+    view_pb2_grpc,
+)
+from gfp_serve.wire.maps import GalleryMap
 from gfp_serve.wire.searches import Classification, Scope, Voting
 from gfp_serve.wire.snapshots import Snapshot
 from gfp_serve.wire.status import to_error
@@ -44,6 +52,7 @@ def methods_of(channel: grpc.Channel | grpc.aio.Channel) -> dict[str, Callable[.
         **vars(gallery_pb2_grpc.GalleryServiceStub(channel)),  # type: ignore[no-untyped-call]
         **vars(stream_pb2_grpc.StreamServiceStub(channel)),  # type: ignore[no-untyped-call]
         **vars(snapshot_pb2_grpc.SnapshotServiceStub(channel)),  # type: ignore[no-untyped-call]
+        **vars(view_pb2_grpc.ViewServiceStub(channel)),  # type: ignore[no-untyped-call]
         "Check": health_pb2_grpc.HealthStub(channel).Check,
     }
 
@@ -344,6 +353,18 @@ class Client:
         "" is the default gallery. Raises `GalleryNotFoundError`.
         """
         return self._run(self._conversation.describe_gallery(name))
+
+    def map_items(self, *, gallery: str = "", where: Filter | None = None) -> GalleryMap:
+        """Give each item of a gallery a place in the plane, near to those of similar items.
+
+        With `where`, only items that pass come back, at the same places as without it. The first map of a gallery is by
+        principal components, at once. Where scikit-learn is installed on the server, t-SNE makes a better one then, and
+        `is_improving` says that it is not there yet.
+
+        Raises `EmptyGalleryError`, `GalleryNotFoundError`, and `InvalidRequestError` for a map that is larger than the
+        server's messages.
+        """
+        return self._run(self._conversation.map_items(gallery, where))
 
     def list_galleries(self) -> list[ListedGallery]:
         """List the server's galleries in the order of their names, also those that other encoders filled."""

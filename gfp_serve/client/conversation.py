@@ -25,16 +25,18 @@ from gfp_serve.kept_motion import KeptMotion, check_fps
 from gfp_serve.layouts import LAYOUTS, Layout, layout_named
 from gfp_serve.moments import Moment
 from gfp_serve.skeleton import check_image_joints, check_sequence, check_shape
-from gfp_serve.v1 import embedding_pb2, gallery_pb2, snapshot_pb2
+from gfp_serve.v1 import embedding_pb2, gallery_pb2, snapshot_pb2, view_pb2
 from gfp_serve.wire.arrays import read_embedding, write_embedding, write_image_joints, write_sequence
 from gfp_serve.wire.galleries import read_description, write_index_kind
 from gfp_serve.wire.items import read_item, read_moment, read_neighbour, read_struct, write_item
+from gfp_serve.wire.maps import GalleryMap, read_map
 from gfp_serve.wire.searches import (
     Classification,
     Scope,
     Voting,
     read_classification,
     write_classify,
+    write_filter,
     write_search,
 )
 from gfp_serve.wire.snapshots import Snapshot, read_snapshot
@@ -271,6 +273,13 @@ class Conversation:
             reply = yield Call("Get", request)
             items += [read_item(each, read_embedding(each.embedding, info.embedding_size)) for each in reply.items]
         return items
+
+    def map_items(self, gallery: str, where: Filter | None) -> Generator[Call, Any, GalleryMap]:
+        request = view_pb2.MapItemsRequest(
+            gallery=sendable_name(gallery), filter=None if where is None else write_filter(where)
+        )
+        reply = yield Call("MapItems", request)
+        return read_map(reply)
 
     def create_gallery(self, name: str, index_kind: IndexKind) -> Generator[Call, Any, Description]:
         info = yield from self.meet()

@@ -14,6 +14,7 @@ from gfp_serve.errors import GfpError, InvalidSkeletonError
 from gfp_serve.formats import Remark, VideoPart, read_clips
 from gfp_serve.formats.sendable import as_sent, attributes_of, usable_fps
 from gfp_serve.pose import WHOLE
+from gfp_serve.skeleton import check_sequence
 from gfp_serve.v1 import view_pb2
 from gfp_serve.wire.arrays import write_sequence
 from gfp_serve.wire.items import write_struct
@@ -46,7 +47,8 @@ class Asked:
         (folder / ASKED).write_text(json.dumps(asdict(self)))
 
 
-def _main(folder: Path) -> None:
+def main(folder: Path) -> None:
+    """Read the file that lies in this folder, as `Asked` says."""
     asked = Asked(**json.loads((folder / ASKED).read_text()))
     path = folder / SENT / asked.name
     try:
@@ -70,10 +72,11 @@ def _reply(path: Path, asked: Asked) -> bytes:
     for recording in _recordings(path, asked, say):
         size = recording.ByteSize() + _PART_BYTES
         if size > asked.max_bytes:
-            shape = f"{recording.sequence.num_frames} frames of {recording.sequence.num_bodies} bodies"
+            bodies = "1 body" if recording.sequence.num_bodies == 1 else f"{recording.sequence.num_bodies} bodies"
             say(
-                f"the recording {recording.name!r} has {shape}, {size} bytes, and this server sends at most "
-                f"{asked.max_bytes} at once: cut it into parts, or start the server with a larger --max-message-bytes."
+                f"the recording {recording.name!r} has {recording.sequence.num_frames} frames and {bodies}, {size} "
+                f"bytes, and this server sends at most {asked.max_bytes} at once: cut it into parts, or start the "
+                f"server with a larger --max-message-bytes."
             )
         # Those that come later may be smaller, but a page shows the first ones of a file.
         if size > left or reply.num_left_out:
@@ -90,6 +93,7 @@ def _recordings(path: Path, asked: Asked, say: Callable[[Remark | str], None]) -
     part = VideoPart(start=asked.start_s, end=asked.end_s) if asked.is_video else WHOLE
     for clip in read_clips(path, conventions=said, report=say, part=part):
         try:
+            check_sequence(clip.sequence, clip.layout)
             sequence, layout = as_sent(clip)
         except InvalidSkeletonError as error:
             say(Remark(error.message, left_out=clip.name))
@@ -107,4 +111,4 @@ def _recordings(path: Path, asked: Asked, say: Callable[[Remark | str], None]) -
 
 
 if __name__ == "__main__":
-    _main(Path.cwd())
+    main(Path.cwd())

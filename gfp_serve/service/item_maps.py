@@ -6,7 +6,6 @@ import os
 import time
 import weakref
 from collections import OrderedDict
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +13,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from gfp_serve.batching.turns import Turns, Work
+from gfp_serve.errors import NotWritableError
 from gfp_serve.gallery.protocols import Gallery, empty_gallery
 from gfp_serve.item_map import FEWEST_FOR_TSNE, GIVEN, MADE, Places, among_known, by_components, has_tsne
 from gfp_serve.own_process import Bounds, OwnProcessError, folder_of_its_own, in_thread, run
@@ -90,8 +90,7 @@ class ItemMaps:
         """End what is being made."""
         if self._worker is not None:
             self._worker.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._worker
+            await asyncio.wait([self._worker])
 
     async def _made(self, gallery: Gallery, before: ItemMap | None, caller: str) -> ItemMap:
         ids: list[str] = []
@@ -113,7 +112,12 @@ class ItemMaps:
             raise empty_gallery()
         generation, vectors = read.pop()
         async with self._one_at_a_time:
-            found = await _in_own_process(_FEW_SECONDS, is_low=False, vectors=vectors)
+            try:
+                found = await _in_own_process(_FEW_SECONDS, is_low=False, vectors=vectors)
+            except OwnProcessError as error:
+                raise NotWritableError(
+                    f"no map could be made: {error.message}; the server's log may say more."
+                ) from error
         del vectors
         rows = {id: row for row, id in enumerate(ids)}
         made = [ItemMap(weakref.ref(gallery), generation, rows, found, by_components(found), "PCA")]
@@ -145,7 +149,7 @@ class ItemMaps:
             started = time.monotonic()
             try:
                 better = await self._improved(old)
-            except (OwnProcessError, OSError, ValueError) as error:
+            except OwnProcessError as error:
                 _log.warning("the map of the gallery %s stays as it is, because t-SNE failed: %s", name, error)
             else:
                 await self._show(name, old, better)
@@ -188,11 +192,14 @@ def _as_before(new: ItemMap, before: ItemMap, made: list[ItemMap]) -> Work:
 async def _in_own_process(
     bounds: Bounds, *, is_low: bool, num_threads: int = 1, **given: np.ndarray
 ) -> Float32[np.ndarray, "num_items _"]:
-    """What `item_map` makes of the arrays. Raises `OwnProcessError`, and `OSError` where there is no room for files."""
-    with folder_of_its_own() as folder:
-        await in_thread(lambda: np.savez(folder / GIVEN, allow_pickle=False, **given))
-        await run("gfp_serve.item_map", folder, bounds, is_low=is_low, num_threads=num_threads)
-        made: Float32[np.ndarray, "num_items _"] = await asyncio.to_thread(np.load, folder / MADE)
+    """What `item_map` makes of the arrays. Raises `OwnProcessError`."""
+    try:
+        with folder_of_its_own() as folder:
+            await in_thread(lambda: np.savez(folder / GIVEN, allow_pickle=False, **given))
+            await run("gfp_serve.item_map", folder, bounds, is_low=is_low, num_threads=num_threads)
+            made: Float32[np.ndarray, "num_items _"] = await asyncio.to_thread(np.load, folder / MADE)
+    except OSError as error:
+        raise OwnProcessError(f"temporary files cannot be written ({error.strerror})") from error
     if not np.isfinite(made).all():
         raise OwnProcessError("it gave places that cannot be")
     return made

@@ -1,19 +1,19 @@
 """Movements that are compared and counted: of a sequence, or of an item whose motion its gallery keeps."""
 
 from gfp_serve.batching.turns import Turns, Work
-from gfp_serve.compare import compare
+from gfp_serve.compare import Comparison, comparing
 from gfp_serve.config import Limits
 from gfp_serve.errors import InvalidRequestError, in_field, quoted
 from gfp_serve.gallery.protocols import Galleries
 from gfp_serve.kept_motion import KeptMotion
 from gfp_serve.movement import Movement, movement_of_kept
-from gfp_serve.repetitions import RepetitionCounter, count_repetitions
+from gfp_serve.repetitions import RepetitionCounter, counting
 from gfp_serve.service.finding import ask_gallery
 from gfp_serve.v1 import view_pb2
 from gfp_serve.wire.views import content_of, read_movement, write_comparison, write_count
 
-# A comparison takes as long as finding this many neighbours; so does a count in a long recording.
-_COST = 5000
+# To align two motions takes as long as finding this many neighbours, and to count in a frame as this many.
+_COST_OF_COMPARING, _COST_OF_A_FRAME = 5000, 20
 
 
 class Movements:
@@ -28,7 +28,7 @@ class Movements:
     async def compare(self, request: view_pb2.CompareRequest, caller: str) -> view_pb2.CompareResponse:
         """The reply to Compare."""
         replies: list[view_pb2.CompareResponse] = []
-        with self._turns.admit(_COST):
+        with self._turns.admit(_COST_OF_COMPARING):
             kept = {
                 field: await self._kept(getattr(request, field), field, request.gallery, caller)
                 for field in ("motion", "wanted")
@@ -39,8 +39,9 @@ class Movements:
                 for field, motion in kept.items():
                     movements.append(self._movement(getattr(request, field), field, motion))
                     yield
-                replies.append(write_comparison(compare(*movements)))
-                yield
+                found: list[Comparison] = []
+                yield from comparing(movements[0], movements[1], found)
+                replies.append(write_comparison(found[0]))
 
             await self._turns.run(work(), caller=caller)
         return replies[0]
@@ -48,17 +49,16 @@ class Movements:
     async def count(self, request: view_pb2.CountRepetitionsRequest, caller: str) -> view_pb2.CountRepetitionsResponse:
         """The reply to CountRepetitions."""
         replies: list[view_pb2.CountRepetitionsResponse] = []
-        with self._turns.admit(_COST):
+        with self._turns.admit(_COST_OF_A_FRAME * max(request.sequence.num_frames, 1)):
             kept = await self._kept(request.wanted, "wanted", request.gallery, caller)
 
             def work() -> Work:
                 with in_field("sequence"):
                     recording = read_movement(request.sequence, self._limits)
                 yield
-                wanted = self._movement(request.wanted, "wanted", kept)
-                yield
-                replies.append(write_count(count_repetitions(recording, wanted)))
-                yield
+                counter = RepetitionCounter(self._movement(request.wanted, "wanted", kept), with_curve=True)
+                yield from counting(counter, recording)
+                replies.append(write_count(counter))
 
             await self._turns.run(work(), caller=caller)
         return replies[0]

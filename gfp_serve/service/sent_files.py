@@ -8,12 +8,14 @@ from pathlib import Path
 from gfp_serve.batching.admission import Admission
 from gfp_serve.config import Limits
 from gfp_serve.conventions import Conventions
-from gfp_serve.errors import InvalidRequestError, in_field, quoted
+from gfp_serve.errors import InvalidRequestError, NotWritableError, in_field, quoted
 from gfp_serve.formats import READERS, video, without_joints
 from gfp_serve.own_process import Bounds, OwnProcessError, folder_of_its_own, in_thread, run
 from gfp_serve.pose import VideoPart
 from gfp_serve.service.file_reading import PROBLEM, REPLY, SENT, Asked
 from gfp_serve.v1 import view_pb2
+
+_READER = "gfp_serve.service.file_reading"
 
 # A minute of video takes half a minute of one core.
 _SECONDS = 180.0
@@ -50,28 +52,29 @@ class SentFiles:
         with self._room.admit(1):
             async with self._places:
                 started = time.perf_counter()
-                reply = await self._read(asked, request.content)
+                reply = await self._read(asked, request)
                 self._room.measured((time.perf_counter() - started) / self._most)
         return reply
 
-    async def _read(self, asked: Asked, content: bytes) -> bytes:
+    async def _read(self, asked: Asked, request: view_pb2.ReadFileRequest) -> bytes:
         bounds = Bounds(seconds=_SECONDS, memory_bytes=_MEMORY_BYTES, file_bytes=self._limits.max_message_bytes + 2**16)
-        with folder_of_its_own() as folder:
-            await in_thread(lambda: _write(folder, asked, content))
-            try:
-                await run("gfp_serve.service.file_reading", folder, bounds)
-            except OwnProcessError as error:
-                advice = "send a part of it" if asked.is_video else "send a smaller one"
-                with in_field("content"):
-                    raise InvalidRequestError(
-                        f"{asked.name} could not be read here: {error.message}; {advice}, or read it elsewhere, with "
-                        f"`gfp add` or `gfp-pose`."
-                    ) from error
-            reply, problem = await asyncio.to_thread(_outcome, folder)
-        if problem:
-            with in_field("content"):
-                raise InvalidRequestError(problem)
-        return reply
+        try:
+            with in_field("content"), folder_of_its_own() as folder:
+                await in_thread(lambda: _write(folder, asked, request))
+                await run(_READER, folder, bounds)
+                return await asyncio.to_thread(_outcome, folder)
+        except OwnProcessError as error:
+            advice = "send a part of it" if asked.is_video else "send a smaller one"
+            raise InvalidRequestError(
+                f"{asked.name} could not be read here: {error.message}; {advice}, or read it elsewhere, with `gfp add` "
+                f"or `gfp-pose`.",
+                field="content",
+            ) from error
+        except OSError as error:
+            raise NotWritableError(
+                f"the server cannot write temporary files ({error.strerror}), so it reads none; its operator can give "
+                f"it room, or another folder by the environment variable TMPDIR."
+            ) from error
 
     def _check(self, request: view_pb2.ReadFileRequest) -> Asked:
         if self._most == 0:
@@ -79,9 +82,6 @@ class SentFiles:
                 "this server reads no files (--max-file-reads 0); read them where they are, with `gfp add`."
             )
         name, suffix = _safe_name(request.name)
-        if not request.content:
-            with in_field("content"):
-                raise InvalidRequestError(f"{name} is empty; send the bytes of a file.")
         is_video = suffix in video.SUFFIXES
         if (request.start_s or request.end_s) and not is_video:
             with in_field("start_s" if request.start_s else "end_s"):
@@ -132,15 +132,18 @@ def _safe_name(name: str) -> tuple[str, str]:
     return (_UNSAFE.sub("_", stem).strip("._-")[:_LONGEST_NAME] or "file") + suffix, suffix
 
 
-def _write(folder: Path, asked: Asked, content: bytes) -> None:
+def _write(folder: Path, asked: Asked, request: view_pb2.ReadFileRequest) -> None:
+    content = request.content  # a copy
+    if not content:
+        raise InvalidRequestError(f"{asked.name} is empty; send the bytes of a file.")
     asked.write(folder)
     # Some readers look for labels in the folders around a file; these are empty.
     (folder / SENT).mkdir(parents=True)
     (folder / SENT / asked.name).write_bytes(content)
 
 
-def _outcome(folder: Path) -> tuple[bytes, str]:
-    """The reply, or else the reader's words."""
+def _outcome(folder: Path) -> bytes:
+    """The reply. Raises `InvalidRequestError` with the reader's words if there is none."""
     if (folder / PROBLEM).exists():
-        return b"", (folder / PROBLEM).read_text()
-    return (folder / REPLY).read_bytes(), ""
+        raise InvalidRequestError((folder / PROBLEM).read_text())
+    return (folder / REPLY).read_bytes()

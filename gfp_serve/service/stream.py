@@ -180,6 +180,11 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
     async def _counting(self, config: stream_pb2.StreamConfig, caller: str) -> "_Counting":
         gallery = config.search.gallery or config.classify.gallery
         with in_field("config.count"):
+            if config.num_bodies > 1:
+                raise InvalidRequestError(
+                    f"repetitions are counted of one body, and num_bodies is {config.num_bodies}; open a stream for "
+                    f"each body."
+                )
             return _Counting(await self._movements.counter_of(config.count, gallery, caller), config.fps)
 
     async def _gallery(self, scope: Scope, path: str, caller: str) -> Gallery:
@@ -201,8 +206,7 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
         try:
             sequence, placing = await self._placed(window, asked, caller)
             if asked.counting is not None:
-                add = partial(asked.counting.add, window, sequence, asked.layout)
-                await self._turns.do(add, caller=caller)
+                await self._turns.run(asked.counting.adding(window, sequence, asked.layout), caller=caller)
             embedded = await self._embed(sequence, asked, caller)
             reply.embedding.CopyFrom(write_embedding(embedded.vectors[0]))
             started = time.perf_counter()
@@ -338,12 +342,13 @@ class _Counting:
     def num_repetitions(self) -> int:
         return len(self._counter.repetitions)
 
-    def add(self, window: Window, sequence: Float32[np.ndarray, "frames bodies joints 3"], layout: Layout) -> None:
+    def adding(self, window: Window, sequence: Float32[np.ndarray, "frames bodies joints 3"], layout: Layout) -> Work:
         """Go on with the frames of a window that no window before had. Raises `InvalidSkeletonError`."""
         known = max(self._next_frame - window.first_frame, 0)
         self._next_frame = window.first_frame + len(sequence)
         angles = joint_angles(movement_of_clip(sequence, layout, self._fps))[known:]
-        self._counter.add(angles, np.arange(self._next_frame - len(angles), self._next_frame) / self._fps)
+        times_s = np.arange(self._next_frame - len(angles), self._next_frame) / self._fps
+        yield from self._counter.adding(angles, times_s)
 
 
 def _read_scopes(config: stream_pb2.StreamConfig) -> tuple[Scope | None, Scope | None]:

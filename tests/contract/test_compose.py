@@ -153,7 +153,8 @@ def test_without_the_file_for_tls_every_port_is_published_on_loopback_only_whate
 def test_with_the_file_for_tls_a_server_listens_to_others_and_is_no_longer_insecure(with_tls, name):
     server = with_tls["services"][name]
 
-    assert server["ports"] == ["0.0.0.0:50051:50051"]
+    assert server["ports"] == ["0.0.0.0:50051:50051", "0.0.0.0:8080:8080"]
+    assert server["environment"]["GFP_SERVE_HTTP_PORT"] == "8080"
     settings = {name: value for name, value in server["environment"].items() if name.startswith("GFP_SERVE_")}
     result = CliRunner().invoke(gfp_serve, ["--host", "0.0.0.0", "config"], env=settings)
     assert result.exit_code == 0, result.output
@@ -359,7 +360,7 @@ def test_a_server_image_keeps_its_gallery_on_its_volume_even_with_more_flags(sta
 
 @pytest.mark.parametrize("name", ["server", "server-gpu"])
 def test_the_health_check_of_a_server_image_asks_the_exposed_port(stages, name):
-    assert values(stages[name], "EXPOSE") == ["50051"]
+    assert values(stages[name], "EXPOSE") == ["50051 8080"]
     (check,) = values(stages[name], "HEALTHCHECK")
     assert json.loads(check[check.index("CMD") + len("CMD") :]) == ["gfp", "health"]
 

@@ -1,9 +1,12 @@
-"""`make demo` stops what it started."""
+"""`make demo` stops what it started, and `make page` serves a page."""
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+from urllib.request import Request, urlopen
 
 from tests.contract.commands import ROOT
 
@@ -40,3 +43,24 @@ def test_at_ctrl_c_the_running_command_may_finish_its_work():
 
     assert output == "tidied\n", errors
     assert demo.returncode != 0
+
+
+def test_the_page_is_served_on_the_shipped_clips_where_the_demo_has_not_run(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    page = subprocess.Popen(
+        [sys.executable, ROOT / "examples" / "page.py", "--no-browser"],
+        cwd=tmp_path,
+        env={**os.environ, "GFP_HTTP_PORT": str(port)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert page.stdout is not None
+    assert any(f"http://127.0.0.1:{port} " in line for line in iter(page.stdout.readline, "") if "The page" in line)
+    call = Request(f"http://127.0.0.1:{port}/gfp_serve.v1.EmbeddingService/GetInfo", b"{}")
+    call.add_header("content-type", "application/json")
+    with urlopen(call) as reply:
+        assert int(json.load(reply)["gallery"]["num_items"]) > 40
+    page.communicate("", timeout=60)  # its input ends, as with Ctrl-D
+    assert page.returncode == 1

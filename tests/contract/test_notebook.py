@@ -42,3 +42,6 @@ def test_the_notebook_runs_and_shows_its_pictures(tmp_path):
     assert "70 items" in printed
     assert "sequence 6: " in printed
     assert sum("image/png" in output.get("data", {}) for output in outputs) == 3
+    (view,) = (output["data"]["text/html"] for output in outputs if "text/html" in output.get("data", {}))
+    assert view.startswith("<iframe srcdoc=")
+    assert "another class" in view

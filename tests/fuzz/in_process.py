@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,6 +24,7 @@ from gfp_serve.service.shares import Shares
 from tests.support.any_requests import LIMITS
 from tests.support.servers import galleries_of, small_config
 from tests.support.tiny_bundle import tiny_bundle
+from tests.support.without_processes import without_processes
 
 
 class Methods:
@@ -30,6 +32,8 @@ class Methods:
 
     def __init__(self, folder: Path) -> None:
         self._faults = _Faults()
+        self._here = ExitStack()
+        self._here.enter_context(without_processes())
         logging.getLogger("gfp_serve").addHandler(self._faults)
         self._loop = asyncio.new_event_loop()
         metrics = Metrics()
@@ -58,6 +62,7 @@ class Methods:
         self._loop.run_until_complete(self._turns.close())
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         deployment.galleries.close()
+        self._here.close()
         self._loop.close()
 
     async def _call(self, name: str, contents: Iterable[bytes]) -> tuple[grpc.StatusCode, list[bytes]]:

@@ -13,6 +13,7 @@ from gfp_serve.movement import Movement, movement_of_clip
 from gfp_serve.preprocess import rotate_about_vertical
 from tests.support.moving_person import curling
 
+LEGS = ("Hip", "Knee", "Ankle", "Foot")
 ELBOW, WRIST = NTU25.canonical_names.index("ElbowLeft"), NTU25.canonical_names.index("WristLeft")
 
 
@@ -92,6 +93,23 @@ def test_without_a_joint_in_common_there_is_nothing_to_compare() -> None:
     right = Movement(one.positions, one.known & (np.arange(25) > 10), one.times_s)
     with pytest.raises(InvalidRequestError, match="no joint in common"):
         compare(left, right)
+    # Known in both, but never at the same step of the alignment.
+    half = np.arange(one.num_frames)[:, None] < one.num_frames // 2
+    never = [
+        Movement(one.positions, one.known & frames & (np.arange(25) == 3), one.times_s) for frames in (half, ~half)
+    ]
+    with pytest.raises(InvalidRequestError, match="no joint in common"):
+        compare(*never)
+
+
+def test_how_upright_the_trunk_is_is_told_in_degrees() -> None:
+    leaning = curling(1)
+    above = np.array([joint for joint, name in enumerate(NTU25.canonical_names) if not name.startswith(LEGS)])
+    leaning[:, 0, above, 2] += (leaning[:, 0, above, 1] - 1.0) * np.tan(np.radians(20))
+    found = compare(movement(leaning), movement(curling(1)))
+    trunk = next(each for each in found.joints if NTU25.canonical_names[each.joint] == "SpineBase")
+    assert trunk.mean_degrees == pytest.approx(20, abs=1)
+    assert trunk.mean_cm == 0
 
 
 @given(st.integers(0, 1000), st.integers(1, 6), st.integers(1, 6))

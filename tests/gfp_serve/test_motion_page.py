@@ -1,5 +1,6 @@
 """The page of moving skeletons: what it stores, and that nothing in it can do harm."""
 
+import html
 import re
 from html.parser import HTMLParser
 
@@ -8,7 +9,15 @@ import pytest
 
 from gfp_serve.errors import InvalidSkeletonError
 from gfp_serve.layouts import COCO17, KINECT20, NTU25
-from gfp_serve.motion_page import MOTION_BYTES, Motion, MotionPanel, MotionRow, motion_page, write_motion_page
+from gfp_serve.motion_page import (
+    MOTION_BYTES,
+    Motion,
+    MotionPanel,
+    MotionRow,
+    MotionView,
+    motion_page,
+    write_motion_page,
+)
 from tests.support.page_data import data_of, positions
 from tests.support.tiny_bundle import walk
 
@@ -217,3 +226,13 @@ def test_the_page_links_to_nothing_outside_itself_and_forbids_fetching():
 def test_the_same_rows_give_the_same_page():
     first, second = (page_of(motion(walk(1)), motion(walk(2, bodies=2))) for _ in range(2))
     assert first == second
+
+
+def test_a_notebook_shows_the_page_in_a_frame_of_its_own() -> None:
+    rows = [MotionRow(query=None, neighbours=[MotionPanel(title='a "quoted" <b>name</b>', missing="none")])]
+    shown = MotionView(rows=rows, title='<"title">', height=300)._repr_html_()
+    parts = shown.split('"')
+    assert parts[0] == "<iframe srcdoc="  # quotes of the page do not end it
+    assert html.unescape(parts[1]) == motion_page(rows, title='<"title">')
+    assert "height: 300px" in shown
+    assert "allow-same-origin" not in shown

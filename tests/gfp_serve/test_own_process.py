@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import socket
+import subprocess
 import sys
 import textwrap
 import threading
@@ -27,6 +29,11 @@ def module(tmp_path, monkeypatch):
         return "planted"
 
     return write
+
+
+def may_have_a_network_of_its_own() -> bool:
+    """Whether this system lets processes of everybody have one; containers often do not."""
+    return subprocess.run(["unshare", "--user", "--net", "true"], capture_output=True).returncode == 0
 
 
 async def test_it_works_in_its_folder_with_low_priority_and_few_threads(module):
@@ -75,6 +82,24 @@ async def test_what_lies_in_the_folder_is_no_module(module):
     with folder_of_its_own() as folder:
         (folder / "json.py").write_text("raise SystemExit(9)")
         await run(name, folder, ROOMY)
+
+
+async def test_it_reaches_nobody(module):
+    name = module(
+        """
+        import socket, sys
+        from pathlib import Path
+        try:
+            socket.create_connection(("127.0.0.1", int(Path("port").read_text())), timeout=5)
+        except OSError:
+            Path("refused").touch()
+        """
+    )
+    if may_have_a_network_of_its_own():
+        with folder_of_its_own() as folder, socket.create_server(("127.0.0.1", 0)) as server:
+            (folder / "port").write_text(str(server.getsockname()[1]))
+            await run(name, folder, ROOMY)
+            assert (folder / "refused").exists()
 
 
 async def test_when_the_work_is_not_wanted_any_more_the_process_ends(module):

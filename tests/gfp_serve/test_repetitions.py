@@ -82,5 +82,7 @@ def test_what_cannot_be_counted_is_refused_in_words() -> None:
         RepetitionCounter(movement(curling(1), None))
     with pytest.raises(InvalidRequestError, match="recording has no frames a second"):
         count_repetitions(movement(curling(1), None), ONCE)
-    with pytest.raises(InvalidRequestError, match="takes 26 s; one repetition of at most 20 s"):
+    with pytest.raises(InvalidRequestError, match="takes 26 s; one repetition of less than 20 s"):
         RepetitionCounter(movement(curling(1, seconds_each=24.0)))
+    with pytest.raises(InvalidRequestError, match="check the frames a second"):
+        RepetitionCounter(movement(curling(1), 1e-6))  # it would be years

@@ -5,6 +5,8 @@ A new RPC is covered as soon as its service is served. Add good requests for it 
 
 import math
 import struct
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from grpc_reflection.v1alpha import reflection
 from hypothesis import strategies as st
 
 from gfp_serve.filters import AnyOf, Filter, Range
+from gfp_serve.formats import Clip, write_clip_file
 from gfp_serve.layouts import FLORENCE15, NTU25
 from gfp_serve.server import SERVICES
 from gfp_serve.v1 import embedding_pb2, gallery_pb2, snapshot_pb2, stream_pb2, view_pb2
@@ -89,6 +92,7 @@ def _good() -> dict[str, list[Message]]:
         gallery_pb2.DescribeGalleryRequest(gallery="default"),
         gallery_pb2.DropGalleryRequest(gallery="old"),
         view_pb2.MapItemsRequest(gallery="default", filter=where),
+        view_pb2.ReadFileRequest(content=_file(clip), name="walk.npz", conventions=embedding_pb2.Conventions(up="z")),
         snapshot_pb2.CreateSnapshotRequest(name="new"),
         snapshot_pb2.ReadSnapshotRequest(gallery="default", name="old", offset=100),
         snapshot_pb2.RestoreSnapshotRequest(name="old", into="restored"),
@@ -106,6 +110,13 @@ def _good() -> dict[str, list[Message]]:
     for request in requests:
         found.setdefault(request.DESCRIPTOR.full_name, []).append(request)
     return found
+
+
+def _file(clip: np.ndarray) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "clips.npz"
+        write_clip_file(path, [Clip(name="a", sequence=clip, layout=NTU25, fps=30.0)])
+        return path.read_bytes()
 
 
 def _embedding(first: float) -> embedding_pb2.Embedding:

@@ -8,6 +8,7 @@ GET /openapi.json                      a description of all this; needs no token
 """
 
 import asyncio
+import ipaddress
 import logging
 import re
 from collections.abc import Callable, Mapping
@@ -18,7 +19,7 @@ from urllib.parse import parse_qs
 
 from google.protobuf import descriptor_pool
 
-from gfp_serve.config import ServeConfig, bare_host, is_loopback
+from gfp_serve.config import ServeConfig, bare_host
 from gfp_serve.errors import ForbiddenError, GfpError, InvalidRequestError, OutOfTimeError, quoted
 from gfp_serve.service.access import Access
 from gfp_serve.service.deployment import Switch
@@ -64,11 +65,10 @@ class Application:
         self._is_ready = is_ready
         self._max_bytes = config.limits.max_message_bytes
         self._origins = config.allowed_origins
-        # Pages of other hosts could reach a server of this machine by a name that leads to it. Tokens, which they do
-        # not have, keep them out; without, the name in the request must be one of this machine.
-        self._needs_own_name = (
-            config.security.tokens is None and is_loopback(bare_host(config.host)) and not config.behind_proxy
-        )
+        # A page of another host could reach the server by a name of its own that leads to this machine (DNS rebinding).
+        # Tokens, which it does not have, keep it out; without, the request must not be for such a name.
+        self._needs_own_name = config.security.tokens is None and not config.behind_proxy
+        self._names = {origin.partition("://")[2] for origin in self._origins}
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         exchange = Exchange(scope, receive, send, max_bytes=self._max_bytes)
@@ -100,11 +100,14 @@ class Application:
     def _strange(self, exchange: Exchange) -> Answer | None:
         """The refusal of a request that a page of another host may have made without its reader's knowledge."""
         host, origin = exchange.headers.get("host", ""), exchange.headers.get("origin")
-        if self._needs_own_name and not is_loopback(_without_port(host)):
+        if self._needs_own_name and not (
+            _is_private(_without_port(host)) or host in self._names or "*" in self._origins
+        ):
             return error_answer(
                 ForbiddenError(
-                    f"the request is for the host {quoted(host)}; a server without tokens answers to localhost and "
-                    f"127.0.0.1 only. Call it by one of these names, or give it --tokens."
+                    f"the request is for the host {quoted(host)}; a server without tokens answers to localhost, to "
+                    f"addresses such as 127.0.0.1, and to names without a dot. Call it by one of these, give it "
+                    f"--tokens, or start it with --http-allow-origin and this host."
                 )
             )
         if origin is None or origin.partition("://")[2] == host:
@@ -279,6 +282,15 @@ def _timeout_s(milliseconds: str) -> float | None:
 def _grpc_timeout_s(said: str) -> float | None:
     found = _GRPC_TIMEOUT.fullmatch(said)
     return None if found is None else int(found[1]) * _SECONDS[found[2]]
+
+
+def _is_private(name: str) -> bool:
+    """Whether nobody can make the name lead elsewhere: an address, or a name of this machine or of its network."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return "." not in name
+    return True
 
 
 def _without_port(host: str) -> str:

@@ -575,6 +575,7 @@ def test_the_server_has_exactly_the_options_listed_here():
         "--max-admitted-neighbours",
         "--max-calls",
         "--max-connections",
+        "--max-file-reads",
         "--max-idle-s",
         "--max-stream-bytes",
         "--max-streams",

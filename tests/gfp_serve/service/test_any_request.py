@@ -25,6 +25,7 @@ from tests.support.any_requests import LIMITS, RPCS, SET_UP, calls, good
 from tests.support.reflection import listed_methods
 from tests.support.servers import channel_to, running, running_in_thread, small_config
 from tests.support.tiny_bundle import embedding_of, walk
+from tests.support.without_processes import without_processes
 
 CODE = grpc.StatusCode
 # The documented statuses for a single caller with small clips: it is refused only because of what it sends.
@@ -84,7 +85,8 @@ def set_up(wire: Wire) -> None:
 @pytest.fixture(scope="module")
 def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
     assert set(LIMITS) < set(small_config().limits.__dataclass_fields__)
-    with running_in_thread(tmp_path_factory.mktemp("fuzz"), small_config(**LIMITS)) as address:
+    folder = tmp_path_factory.mktemp("fuzz")
+    with without_processes(), running_in_thread(folder, small_config(**LIMITS)) as address:
         wire = Wire(address)
         set_up(wire)
         yield wire

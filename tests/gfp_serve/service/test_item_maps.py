@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from gfp_serve import item_map
-from gfp_serve.client import AsyncClient
+from gfp_serve.client import AsyncClient, Client
 from gfp_serve.filters import AnyOf, Filter
 from gfp_serve.items import Item
 from gfp_serve.own_process import OwnProcessError
@@ -128,6 +129,25 @@ async def test_a_filter_leaves_items_out_and_moves_none(at_once, server):
     assert list(some.attributes) == ["a", "b", "n"]
 
 
+async def test_both_clients_map_items(at_once, server):
+    await filled(server, [*items_of("a", 0, 4), *items_of("b", 1, 4)])
+    address, where = f"127.0.0.1:{server.port}", Filter(must=(AnyOf("", ("b",)),))
+
+    async with AsyncClient(address) as client:
+        found = await client.map_items(where=where)
+    with Client(address) as blocking:
+        assert await asyncio.to_thread(lambda: blocking.map_items(gallery="default", where=where)) == found
+
+    assert [(item.id, item.label, item.attributes["n"]) for item in found.items] == [
+        (f"b{number}", "b", number) for number in range(4)
+    ]
+    assert {item.id: (item.x, item.y) for item in found.items} == places_of(
+        await mapped(server, filter=write_filter(where))
+    )
+    assert (found.projection, found.generation, found.num_items, found.num_mapped) == ("PCA", 1, 8, 8)
+    assert not found.attributes_left_out
+
+
 async def test_after_a_change_items_stay_where_they_were_and_new_ones_come_to_those_like_them(at_once, server):
     await filled(server, [*items_of("a", 0, 12), *items_of("b", 1, 12)])
     await mapped(server)
@@ -177,6 +197,17 @@ async def test_a_failed_improvement_is_logged_and_the_map_stays(server, monkeypa
 
     assert found.projection == "PCA"
     assert "the map of the gallery default stays as it is, because t-SNE failed: it took longer than 0 s" in caplog.text
+
+
+async def test_a_map_that_cannot_be_made_is_no_fault_inside(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    await filled(server, items_of("a", 0, 3))
+
+    async with channel_to(server) as channel:
+        asked = view_pb2_grpc.ViewServiceStub(channel).MapItems(view_pb2.MapItemsRequest())
+        message, _ = await refused(asked, CODE.FAILED_PRECONDITION, "NOT_WRITABLE")
+
+    assert "no map could be made: temporary files cannot be written (No such file or directory)" in message
 
 
 async def test_a_map_of_many_items_has_a_sample_that_stays(tmp_path, monkeypatch, at_once):

@@ -177,6 +177,8 @@ async def test_pages_of_other_hosts_may_call_only_where_the_setting_says(tmp_pat
         # A name of another host that leads to this machine, as after DNS rebinding.
         reply = await ask(server, EMBED, body, host="other.example")
         assert (reply.code, "a server without tokens answers to localhost" in reply.said["message"]) == (403, True)
+        for host in ("localhost", "[::1]:8080", "192.168.0.7", "gfp-server"):
+            assert (await ask(server, EMBED, body, host=host)).code == 200
     config = dataclasses.replace(http_config(), http_allow_origin=f"{mine}, http://localhost:8000")
     async with running(tmp_path / "open", config) as server:
         asked = {"access_control_request_method": "POST", "access_control_request_headers": "content-type"}
@@ -187,6 +189,15 @@ async def test_pages_of_other_hosts_may_call_only_where_the_setting_says(tmp_pat
         assert (reply.code, reply.headers["access-control-allow-origin"]) == (200, mine)
         assert "x-request-id" in reply.headers["access-control-expose-headers"]
         assert (await ask(server, EMBED, method="OPTIONS", origin=other, **asked)).code == 403
+        assert (await ask(server, EMBED, body, host="mine.example")).code == 200
+        assert (await ask(server, EMBED, body, host="other.example")).code == 403
+
+
+async def test_a_server_that_listens_everywhere_without_tokens_does_not_answer_to_any_name(tmp_path: Path) -> None:
+    config = dataclasses.replace(http_config(), host="0.0.0.0", insecure=True)
+    async with running(tmp_path, config) as server:
+        reply = await ask(server, EMBED, {"sequences": [sequence_of(walk(1))]}, host="other.example:8080")
+        assert reply.code == 403
 
 
 @pytest.mark.parametrize("origin", ["example.org", "https://example.org/page", "ftp://example.org"])
