@@ -25,7 +25,7 @@ FILES = [
 
 
 async def test_the_page_and_its_files_are_there_without_a_token_and_their_calls_are_not(tmp_path):
-    tokens = write_tokens(tmp_path, "read letmein")
+    tokens = write_tokens(tmp_path, "read letmein-letmein-letmein")
     config = dataclasses.replace(http_config(), security=Security(tokens=tokens))
     async with running(tmp_path, config) as server:
         for path, kind in FILES:
