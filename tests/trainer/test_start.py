@@ -82,14 +82,19 @@ def export(run: Path, out: Path, *, half: bool = False, shares: Shares = SERVED_
     return out
 
 
+@pytest.fixture(scope="module")
+def bundle(run: Path, folder: Path) -> Bundle:
+    return Bundle.read(export(run, folder / "bundle"))
+
+
 def adapt(store: ClipStore, out: Path, name: Path, **changes: object) -> Trainer:
     start = read_start(name)
     config = replace(adapting(start.config, 15), epochs=3, batch_clips=8, device="cpu", **changes)  # type: ignore[arg-type]
     return Trainer(config, store, out, start=start)
 
 
-@pytest.mark.parametrize("half", [False, True])
-@pytest.mark.parametrize("shares", [SERVED_SHARES, Shares(0, 1, 0)])
+# To trace a model for export takes half a minute, so not every pair of these is tried.
+@pytest.mark.parametrize(("half", "shares"), [(True, SERVED_SHARES), (False, Shares(0, 1, 0))])
 def test_the_weights_come_back_out_of_a_bundle(run: Path, tmp_path: Path, half: bool, shares: Shares) -> None:
     trained = Checkpoint.read(run).objective
     start = read_start(export(run, tmp_path / "bundle", half=half, shares=shares))
@@ -102,9 +107,11 @@ def test_the_weights_come_back_out_of_a_bundle(run: Path, tmp_path: Path, half: 
     assert start.digest == Bundle.read(tmp_path / "bundle").manifest.encoder_digest
 
 
-def test_a_bundle_is_called_by_the_whole_name_of_its_folder(run: Path, tmp_path: Path) -> None:
-    assert read_start(export(run, tmp_path / "mine-0.1")).name == "mine-0.1"
-    assert read_start(export(run, tmp_path / "mine.zip")).name == "mine"
+def test_a_bundle_is_called_by_the_whole_name_of_its_folder(bundle: Bundle, tmp_path: Path) -> None:
+    for name in ("mine-0.1", "mine.zip"):
+        bundle.write(tmp_path / name)
+    assert read_start(tmp_path / "mine-0.1").name == "mine-0.1"
+    assert read_start(tmp_path / "mine.zip").name == "mine"
 
 
 def test_a_run_starts_with_the_weights_of_another_and_each_class_at_the_mean_of_its_clips(
@@ -192,7 +199,7 @@ def test_a_store_that_one_pass_is_enough_for_ends_with_a_low_rate() -> None:
     assert (config.epochs, config.warmup_epochs) == (1, 0)
 
 
-def test_what_cannot_be_started_from_is_named(store: ClipStore, run: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_started_from_is_named(store: ClipStore, bundle: Bundle, tmp_path: Path) -> None:
     with pytest.raises(StartError, match=r"--init .*nothing does not exist; name a run folder.*pose-statistics"):
         read_start(tmp_path / "nothing")
     with pytest.raises(StartError, match="'pose-statistics' has no learned weights"):
@@ -200,7 +207,6 @@ def test_what_cannot_be_started_from_is_named(store: ClipStore, run: Path, tmp_p
     Trainer(tiny_general_config(), store, tmp_path / "tokens").fit()
     with pytest.raises(StartError, match=r"'start' has an encoder of tokens, .* name the run folder"):
         read_start(export(tmp_path / "tokens", tmp_path / "bundle"))
-    bundle = Bundle.read(export(run, tmp_path / "other"))
     training = {**(bundle.manifest.training or {}), "terms": {**bundle.manifest.training["terms"], "general_size": 7}}  # type: ignore[index]
     replace(bundle, manifest=replace(bundle.manifest, training=training)).write(tmp_path / "other")
     with pytest.raises(StartError, match="does not have the weights that its settings name"):
