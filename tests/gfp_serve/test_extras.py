@@ -75,8 +75,8 @@ def test_every_imported_package_is_in_a_bare_install_or_in_the_extra_named_for_i
     wrong = []
     # milvus-lite is in no extra; gallery/milvus/connection.py says why.
     for module in modules - {"gfp_serve", "trainer", "milvus_lite"} - sys.stdlib_module_names:
-        # What is not installed, as `video` on machines without its wheels, is called as its module is.
-        bring = {canonical(name) for name in distributions.get(module, [module])}
+        # What is not installed, as `video` on machines without its wheels, is called as its module is, but for Rerun.
+        bring = {canonical(name) for name in distributions.get(module, ["rerun-sdk" if module == "rerun" else module])}
         if not bring & bare:
             named = re.findall(r"'(\w+)'(?: or '(\w+)')?", str(missing(ModuleNotFoundError(name=module))))[0]
             wrong += [(module, extra) for extra in named if extra and not bring & (extras[extra] | GPU_TWINS)]
