@@ -3,11 +3,13 @@
 import dataclasses
 import gzip
 import json
+from pathlib import Path
 
 import pytest
 
 from gfp_serve.config import Security
 from gfp_serve.layouts import LAYOUTS
+from gfp_serve.service.http.page import page_answer
 from tests.support.http_calls import ask, http_config, write_tokens
 from tests.support.servers import running
 
@@ -25,7 +27,7 @@ FILES = [
 
 
 async def test_the_page_and_its_files_are_there_without_a_token_and_their_calls_are_not(tmp_path):
-    tokens = write_tokens(tmp_path, "read letmein")
+    tokens = write_tokens(tmp_path, "read letmein-letmein-letmein")
     config = dataclasses.replace(http_config(), security=Security(tokens=tokens))
     async with running(tmp_path, config) as server:
         for path, kind in FILES:
@@ -84,3 +86,18 @@ async def test_the_page_knows_how_every_layout_is_drawn(tmp_path):
     for name, layout in LAYOUTS.items():
         assert told[name]["joints"] == len(told[name]["names"]) == layout.num_joints
         assert len(told[name]["bones"]) == len(told[name]["sides"])
+
+
+def test_readers_of_a_file_share_its_bytes():
+    for path, _ in FILES:
+        one, other = page_answer(path, {}), page_answer(path, {})
+        assert one.body
+        assert one.body is other.body, path
+
+
+async def test_each_file_is_read_from_disk_once(tmp_path, monkeypatch):
+    async with running(tmp_path, http_config()) as server:
+        paths = ["/openapi.json", *(path for path, _ in FILES)]
+        before = [(await ask(server, path)).content for path in paths]
+        monkeypatch.setattr(Path, "read_bytes", lambda path: pytest.fail(f"{path} is read again"))
+        assert [(await ask(server, path)).content for path in paths] == before
