@@ -281,7 +281,7 @@ async def test_who_waits_for_a_map_takes_no_room_from_searches(server, monkeypat
     await filled(server, items_of("a", 0, 12))
     waiting = [asyncio.create_task(mapped(server)) for _ in range(3)]
     await begun.wait()
-    await until(lambda: server.deployment._view_service._maps._making["default"].locked())
+    await until(server.deployment._view_service._maps._making["default"].locked)
 
     assert server.deployment._view_service._searches.admitted == 0
     may_end.set()
