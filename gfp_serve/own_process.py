@@ -98,6 +98,8 @@ async def run(module: str, folder: Path, bounds: Bounds, *, is_low: bool = True,
             await asyncio.shield(process.wait())
     if code == _OUT_OF_MEMORY:
         raise BoundPassedError(f"it took more than {bounds.memory_bytes // 2**20} MiB of memory")
+    if code == -signal.SIGKILL:  # by the system
+        raise BoundPassedError("it was killed, as happens when the machine's memory runs out")
     if code:
         _log.warning("%s ended with status %d: %s", module, code, await asyncio.to_thread(_said_in, folder))
         raise OwnProcessError(f"it ended with status {code}")

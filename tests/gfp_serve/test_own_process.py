@@ -128,7 +128,10 @@ async def test_where_memory_runs_out_it_is_ended_before_the_server(module):
         assert int((folder / "score").read_text()) == 1000
 
 
-@pytest.mark.parametrize(("code", "is_bound"), [("b'x' * 2**31", True), ("raise SystemExit(3)", False)])
+@pytest.mark.parametrize(
+    ("code", "is_bound"),
+    [("b'x' * 2**31", True), ("import os; os.kill(os.getpid(), 9)", True), ("raise SystemExit(3)", False)],
+)
 async def test_a_bound_that_is_passed_is_told_from_a_failure(module, code, is_bound):
     with folder_of_its_own() as folder, pytest.raises(OwnProcessError) as caught:
         await run(module(code), folder, ROOMY)
