@@ -207,8 +207,8 @@ class ServeConfig:
     )
     max_file_reads: int = setting(
         2,
-        "Most files that are read at the same time for callers who send them, each in a process of its own. More wait, "
-        "and are refused after four for each. 0 reads none.",
+        "Most files that are read at the same time for callers who send them, each in a process of its own. Three more "
+        "for each of these may wait; others are refused. 0 reads none.",
     )
     notice_s: float = setting(
         0.0,

@@ -43,6 +43,10 @@ class OwnProcessError(GfpError):
     """The process did not do its work; the message says why, after the word "it"."""
 
 
+class BoundPassedError(OwnProcessError):
+    """The process took more time or memory than it may: less work might fit."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
     """What the process may take, at most. On other systems than Linux, `memory_bytes` may not be kept to."""
@@ -65,14 +69,14 @@ def folder_of_its_own() -> Iterator[Path]:
 async def run(module: str, folder: Path, bounds: Bounds, *, is_low: bool = True, num_threads: int = 1) -> None:
     """Run the module in the folder until it ends; its priority is low, unless somebody waits for little work.
 
-    Raises `OwnProcessError` if it fails or passes a bound.
+    Raises `BoundPassedError` if it passes a bound of time or memory, and `OwnProcessError` if it fails otherwise.
 
     When this is cancelled, the process is killed first.
     """
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(num_threads))
     with (folder / _SAID).open("wb") as said:
         process = await asyncio.create_subprocess_exec(
-            # -P: what lies in the folder is no module.
+            # -P: what lies in the folder is not taken for a module.
             *(sys.executable, "-P", "-m", __name__, module, json.dumps(asdict(bounds)), "low" * is_low),
             cwd=folder,
             env={**os.environ, **threads, "TMPDIR": str(folder)},
@@ -86,14 +90,16 @@ async def run(module: str, folder: Path, bounds: Bounds, *, is_low: bool = True,
         async with asyncio.timeout(bounds.seconds):
             code = await process.wait()
     except TimeoutError:
-        raise OwnProcessError(f"it took longer than {bounds.seconds:g} s") from None
+        raise BoundPassedError(f"it took longer than {bounds.seconds:g} s") from None
     finally:
         if process.returncode is None:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             await asyncio.shield(process.wait())
     if code == _OUT_OF_MEMORY:
-        raise OwnProcessError(f"it took more than {bounds.memory_bytes // 2**20} MiB of memory")
+        raise BoundPassedError(f"it took more than {bounds.memory_bytes // 2**20} MiB of memory")
+    if code == -signal.SIGKILL:  # by the system
+        raise BoundPassedError("it was killed, as happens when the machine's memory runs out")
     if code:
         _log.warning("%s ended with status %d: %s", module, code, await asyncio.to_thread(_said_in, folder))
         raise OwnProcessError(f"it ended with status {code}")
@@ -124,6 +130,9 @@ def _main(module: str, bounds: Bounds, *, is_low: bool) -> None:
         system.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         # A network of its own has no way out. Some systems and containers do not let everybody have one.
         system.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
+        # Where memory runs out, the system ends this and not the server.
+        with suppress(OSError):
+            Path("/proc/self/oom_score_adj").write_text("1000")
     if is_low:
         lower_thread_priority()
     # Of all cores together. Whoever started this waits no longer than `seconds`, unless it was killed a moment ago.

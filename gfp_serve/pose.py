@@ -33,6 +33,7 @@ _LONGEST = 1280
 # What videos are kept in. A playlist would make FFmpeg open other files, or addresses, that it names.
 _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,asf,ogg,flv"
 _USUAL_FPS = 30.0
+_LATEST = 2**62  # in units of a video's clock, which FFmpeg counts in 64 bits
 
 # Most often, the person is seen in one of the first frames. In silence, no bar could be shown.
 _SILENT_FRAMES = 30
@@ -211,7 +212,8 @@ def _images(av: Any, path: Path, container: Any, stream: Any, part: VideoPart) -
     if part.start and is_timed:
         # To the last key frame before it. Where the container has no index, what comes before it is decoded too.
         with suppress(av.FFmpegError):
-            container.seek(round((part.start + origin) / stream.time_base), stream=stream)
+            # No further than FFmpeg can count; no video is as long.
+            container.seek(min(round((part.start + origin) / stream.time_base), _LATEST), stream=stream)
     step = float(1 / (stream.average_rate or _USUAL_FPS))
     last = -math.inf
     count = 0

@@ -22,10 +22,11 @@ from gfp_serve.wire.items import write_struct
 # In the folder: what is asked, where the file lies, what came of it, or why nothing did.
 ASKED, SENT, REPLY, PROBLEM = "asked.json", Path("in", "sent"), "reply", "problem.txt"
 
-# What a recording's part of a reply takes beside its own bytes.
+# What a part of a reply takes beside its own bytes.
 _PART_BYTES = 6
-# A reader that says something else about each of many clips would fill the reply.
+# A reader that says something else about each of many clips would fill the reply: remarks have this part of it.
 _MOST_REMARKS = 50
+_REMARKS_SHARE, _REMARKS_BYTES = 8, 2**14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,20 +63,25 @@ def main(folder: Path) -> None:
 def _reply(path: Path, asked: Asked) -> bytes:
     reply = view_pb2.ReadFileResponse()
     remarks: dict[str, None] = {}  # each once, in order
-    left = asked.max_bytes
+    remarks_left = min(asked.max_bytes // _REMARKS_SHARE, _REMARKS_BYTES)
+    left = most = asked.max_bytes - remarks_left - _PART_BYTES  # for recordings; a part is `num_left_out`
 
     def say(remark: Remark | str) -> None:
-        if len(remarks) < _MOST_REMARKS:
-            remarks[str(remark).replace(str(path), asked.name)] = None
+        nonlocal remarks_left
+        text = str(remark).replace(str(path), asked.name)
+        size = len(text.encode()) + _PART_BYTES
+        if text not in remarks and len(remarks) < _MOST_REMARKS and size <= remarks_left:
+            remarks_left -= size
+            remarks[text] = None
 
     parts: list[bytes] = []
     for recording in _recordings(path, asked, say):
         size = recording.ByteSize() + _PART_BYTES
-        if size > asked.max_bytes:
+        if size > most:
             bodies = "1 body" if recording.sequence.num_bodies == 1 else f"{recording.sequence.num_bodies} bodies"
             say(
                 f"the recording {recording.name!r} has {recording.sequence.num_frames} frames and {bodies}, {size} "
-                f"bytes, and this server sends at most {asked.max_bytes} at once: cut it into parts, or start the "
+                f"bytes, and this server sends recordings of at most {most} at once: cut it into parts, or start the "
                 f"server with a larger --max-message-bytes."
             )
         # Those that come later may be smaller, but a page shows the first ones of a file.

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from gfp_serve.batching.turns import Turns, Work
-from gfp_serve.errors import NotWritableError
+from gfp_serve.errors import GfpError, NotWritableError
 from gfp_serve.gallery.protocols import Gallery, empty_gallery
 from gfp_serve.item_map import FEWEST_FOR_TSNE, GIVEN, MADE, Places, among_known, by_components, has_tsne
 from gfp_serve.own_process import Bounds, OwnProcessError, folder_of_its_own, in_thread, run
@@ -107,18 +107,21 @@ class ItemMaps:
                 yield
             read.append((sample.generation, vectors[: len(ids)]))
 
-        await self._searches.run(reading(), caller=caller)
-        if not ids:
-            raise empty_gallery()
-        generation, vectors = read.pop()
+        num_items = await self._searches.do(lambda: len(gallery), caller=caller)
+        # One at a time from the reading on, so that memory holds the vectors of one gallery.
         async with self._one_at_a_time:
+            with self._searches.admit(max(1, min(num_items, MAX_ITEMS))):
+                await self._searches.run(reading(), caller=caller)
+            if not ids:
+                raise empty_gallery()
+            generation, vectors = read.pop()
             try:
                 found = await _in_own_process(_FEW_SECONDS, is_low=False, vectors=vectors)
             except OwnProcessError as error:
                 raise NotWritableError(
                     f"no map could be made: {error.message}; the server's log may say more."
                 ) from error
-        del vectors
+            del vectors
         rows = {id: row for row, id in enumerate(ids)}
         made = [ItemMap(weakref.ref(gallery), generation, rows, found, by_components(found), "PCA")]
         if before is not None:
@@ -129,6 +132,7 @@ class ItemMaps:
         self._maps[name] = made
         if len(self._maps) > _MAPS:
             forgotten, _ = self._maps.popitem(last=False)
+            self._waiting.pop(forgotten, None)
             self._not_before.pop(forgotten, None)
 
     def _improve_later(self, name: str, made: ItemMap) -> None:
@@ -148,15 +152,27 @@ class ItemMaps:
             old = self._improving = self._waiting.pop(name)
             started = time.monotonic()
             try:
+                if not await self._is_open(old.gallery()):
+                    continue
                 better = await self._improved(old)
+                await self._show(name, old, better)
             except OwnProcessError as error:
                 _log.warning("the map of the gallery %s stays as it is, because t-SNE failed: %s", name, error)
-            else:
-                await self._show(name, old, better)
             finally:
                 self._improving = None
             took_s = time.monotonic() - started
-            self._not_before[name] = time.monotonic() + max(_EACH_S - took_s, took_s)
+            if name in self._maps:  # not forgotten meanwhile
+                self._not_before[name] = time.monotonic() + max(_EACH_S - took_s, took_s)
+
+    async def _is_open(self, gallery: Gallery | None) -> bool:
+        """Whether the gallery is still there, so that somebody can ask for its map."""
+        if gallery is None:
+            return False
+        try:
+            await self._searches.do(lambda: len(gallery), caller="maps")
+        except GfpError:  # it was dropped, or closed
+            return False
+        return True
 
     async def _improved(self, old: ItemMap) -> ItemMap:
         num_threads = max(1, (os.cpu_count() or 1) // 2)

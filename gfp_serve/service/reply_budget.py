@@ -29,7 +29,7 @@ class ReplyBudget:
         return message
 
     def has_room(self, num_bytes: int) -> bool:
-        """Whether the reply has room for so many bytes."""
+        """Whether the reply has room for this number of bytes."""
         return num_bytes <= self._left
 
     def spend(self, num_bytes: int) -> None:

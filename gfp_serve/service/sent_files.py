@@ -10,7 +10,7 @@ from gfp_serve.config import Limits
 from gfp_serve.conventions import Conventions
 from gfp_serve.errors import InvalidRequestError, NotWritableError, in_field, quoted
 from gfp_serve.formats import READERS, video, without_joints
-from gfp_serve.own_process import Bounds, OwnProcessError, folder_of_its_own, in_thread, run
+from gfp_serve.own_process import BoundPassedError, Bounds, OwnProcessError, folder_of_its_own, in_thread, run
 from gfp_serve.pose import VideoPart
 from gfp_serve.service.file_reading import PROBLEM, REPLY, SENT, Asked
 from gfp_serve.v1 import view_pb2
@@ -22,8 +22,8 @@ _SECONDS = 180.0
 # MediaPipe takes 0.4 GiB of this for itself.
 _MEMORY_BYTES = 2 * 2**30
 
-# So many callers may wait for each file that is read.
-_WAITING = 4
+# Files that may be read or wait, for each that may be read at the same time.
+_ADMITTED_FOR_EACH = 4
 
 # Some readers take labels from the name. Anything else in it could be a path, or an option.
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
@@ -38,7 +38,7 @@ class SentFiles:
         self._most = most
         self._places = asyncio.Semaphore(most)
         self._room = Admission(
-            max(1, most) * _WAITING,
+            max(1, most) * _ADMITTED_FOR_EACH,
             what="files are read or wait for it",
             setting="--max-file-reads",
         )
@@ -64,10 +64,13 @@ class SentFiles:
                 await run(_READER, folder, bounds)
                 return await asyncio.to_thread(_outcome, folder)
         except OwnProcessError as error:
-            advice = "send a part of it" if asked.is_video else "send a smaller one"
+            if isinstance(error, BoundPassedError):
+                advice = "send a part of it, or" if asked.is_video else "send a smaller one, or"
+            else:
+                advice = "it may be damaged, and the server's log may say more;"
             raise InvalidRequestError(
-                f"{asked.name} could not be read here: {error.message}; {advice}, or read it elsewhere, with `gfp add` "
-                f"or `gfp-pose`.",
+                f"{asked.name} could not be read here: {error.message}; {advice} read it elsewhere, with `gfp add` or "
+                f"`gfp-pose`.",
                 field="content",
             ) from error
         except OSError as error:
@@ -85,7 +88,9 @@ class SentFiles:
         is_video = suffix in video.SUFFIXES
         if (request.start_s or request.end_s) and not is_video:
             with in_field("start_s" if request.start_s else "end_s"):
-                raise InvalidRequestError(f"{name} is no video, and only videos have parts; leave start and end out.")
+                raise InvalidRequestError(
+                    f"{name} is not a video, and only videos have parts; leave start and end out."
+                )
         if is_video:
             with in_field("end_s" if request.end_s else "start_s"):
                 try:
@@ -114,7 +119,7 @@ class SentFiles:
 
 
 def _safe_name(name: str) -> tuple[str, str]:
-    """A name for the file that is no path, and its suffix. Raises `InvalidRequestError` for what cannot be read."""
+    """A name for the file, without folders, and its suffix. Raises `InvalidRequestError` for what cannot be read."""
     last = re.split(r"[/\\]", name)[-1]
     stem, dot, suffix = last.rpartition(".")
     suffix = (dot + suffix).lower()

@@ -45,50 +45,53 @@ class ViewServicer(view_pb2_grpc.ViewServiceServicer):
         where = read_filter(request.filter)
         caller = caller_of(context)
         gallery = await ask_gallery(self._galleries, request.gallery, self._searches, caller=caller)
-        num_items = await self._searches.do(lambda: len(gallery), caller=caller)
         budget = ReplyBudget(self._limits, "ask for fewer items by a filter")
         items: list[view_pb2.MapItem] = []
         told, reply = view_pb2.MapItemsResponse(), ReplyParts()
         names: Counter[str] = Counter()
 
-        # To read an item, and to send it, takes as long as to find it.
-        with self._searches.admit(2 * min(num_items, MAX_ITEMS)):
-            shown = await self._maps.map_of(request.gallery or DEFAULT_GALLERY, gallery, caller=caller)
+        shown = await self._maps.map_of(request.gallery or DEFAULT_GALLERY, gallery, caller=caller)
 
-            def read() -> Work:
-                sample = gallery.sample(MAX_ITEMS)
-                told.num_items = sample.num_items
-                attribute_bytes = 0
-                for piece in sample.pieces:
-                    for item in piece:
-                        # What came a moment ago has no place yet.
-                        row = shown.rows.get(item.id)
-                        if row is None:
-                            continue
-                        told.num_mapped += 1
-                        names.update(
-                            name for name in item.attributes if name in names or len(names) < _MAX_COUNTED_NAMES
-                        )
-                        if where is not None and not where.passes(item.label, item.attributes):
-                            continue
-                        x, y = shown.places[row].tolist()
-                        message = budget.fit(view_pb2.MapItem(id=item.id, label=item.label, x=x, y=y))
-                        items.append(message)
-                        if not told.attributes_left_out:
-                            message.attributes.CopyFrom(write_struct(item.attributes))
-                            attribute_bytes += message.attributes.ByteSize() + PART_BYTES
-                            told.attributes_left_out = not budget.has_room(attribute_bytes)
-                    yield
-                for each in items if told.attributes_left_out else ():
-                    each.ClearField("attributes")
-                for start in range(0, len(items), _ITEMS_AT_ONCE):
-                    reply.add(view_pb2.MapItemsResponse(items=items[start : start + _ITEMS_AT_ONCE]))
-                    yield
+        def read() -> Work:
+            sample = gallery.sample(MAX_ITEMS)
+            told.num_items = sample.num_items
+            attribute_bytes = 0
+            for piece in sample.pieces:
+                for item in piece:
+                    # What came a moment ago has no place yet.
+                    row = shown.rows.get(item.id)
+                    if row is None:
+                        continue
+                    told.num_mapped += 1
+                    names.update(name for name in item.attributes if name in names or len(names) < _MAX_COUNTED_NAMES)
+                    if where is not None and not where.passes(item.label, item.attributes):
+                        continue
+                    x, y = shown.places[row].tolist()
+                    message = budget.fit(view_pb2.MapItem(id=item.id, label=item.label, x=x, y=y))
+                    items.append(message)
+                    if not told.attributes_left_out:
+                        message.attributes.CopyFrom(write_struct(item.attributes))
+                        attribute_bytes += message.attributes.ByteSize() + PART_BYTES
+                        told.attributes_left_out = not budget.has_room(attribute_bytes)
+                yield
+            for name, _ in names.most_common(_MAX_ATTRIBUTE_NAMES):
+                # A filter would not make them fewer, so those that have no room are left out.
+                if budget.has_room(num_bytes := len(name.encode()) + PART_BYTES):
+                    budget.spend(num_bytes)
+                    told.attributes.append(name)
+            told.attributes.sort()
+            told.attributes_left_out = told.attributes_left_out or not budget.has_room(attribute_bytes)
+            for each in items if told.attributes_left_out else ():
+                each.ClearField("attributes")
+            for start in range(0, len(items), _ITEMS_AT_ONCE):
+                reply.add(view_pb2.MapItemsResponse(items=items[start : start + _ITEMS_AT_ONCE]))
+                yield
 
+        # To read an item, and to send it, takes as long as to find it. Who waits for a map takes no room.
+        with self._searches.admit(2 * len(shown.rows)):
             await self._searches.run(read(), caller=caller)
         told.projection, told.generation = shown.projection, shown.generation
         told.is_improving = self._maps.is_improving(shown)
-        told.attributes.extend(sorted(name for name, _ in names.most_common(_MAX_ATTRIBUTE_NAMES)))
         reply.add(told)
         return reply.joined()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import threading
 import psutil
 import pytest
 
-from gfp_serve.own_process import Bounds, OwnProcessError, folder_of_its_own, in_thread, run
+from gfp_serve.own_process import BoundPassedError, Bounds, OwnProcessError, folder_of_its_own, in_thread, run
 from tests.support.servers import HANG_S, until
 
 ROOMY = Bounds(seconds=HANG_S, memory_bytes=2**30, file_bytes=2**20)
@@ -31,9 +32,13 @@ def module(tmp_path, monkeypatch):
     return write
 
 
-def may_have_a_network_of_its_own() -> bool:
-    """Whether this system lets processes of everybody have one; containers often do not."""
-    return subprocess.run(["unshare", "--user", "--net", "true"], capture_output=True).returncode == 0
+def needs_a_network_of_its_own() -> None:
+    """Skip the test where this system does not let everybody's processes have one; containers often do not."""
+    if shutil.which("unshare") is None:
+        pytest.skip("the program unshare is missing, by which the test sees whether networks can be had")
+    tried = subprocess.run(["unshare", "--user", "--net", "true"], capture_output=True, text=True)
+    if tried.returncode:
+        pytest.skip(f"this system gives processes no network of their own: {tried.stderr.strip()}")
 
 
 async def test_it_works_in_its_folder_with_low_priority_and_few_threads(module):
@@ -95,11 +100,42 @@ async def test_it_reaches_nobody(module):
             Path("refused").touch()
         """
     )
-    if may_have_a_network_of_its_own():
-        with folder_of_its_own() as folder, socket.create_server(("127.0.0.1", 0)) as server:
-            (folder / "port").write_text(str(server.getsockname()[1]))
-            await run(name, folder, ROOMY)
-            assert (folder / "refused").exists()
+    needs_a_network_of_its_own()
+    with folder_of_its_own() as folder, socket.create_server(("127.0.0.1", 0)) as server:
+        (folder / "port").write_text(str(server.getsockname()[1]))
+        await run(name, folder, ROOMY)
+        assert (folder / "refused").exists()
+
+
+@pytest.mark.parametrize(
+    ("unshare", "reason"), [("", "is missing"), ("#!/bin/sh\necho not permitted >&2; exit 1", "network.*not permitted")]
+)
+def test_where_a_network_of_its_own_cannot_be_had_the_test_of_it_is_skipped(tmp_path, monkeypatch, unshare, reason):
+    if unshare:
+        (tmp_path / "unshare").write_text(unshare)
+        (tmp_path / "unshare").chmod(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(pytest.skip.Exception, match=reason):
+        needs_a_network_of_its_own()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has this score")
+async def test_where_memory_runs_out_it_is_ended_before_the_server(module):
+    name = module("from pathlib import Path; Path('score').write_text(Path('/proc/self/oom_score_adj').read_text())")
+    with folder_of_its_own() as folder:
+        await run(name, folder, ROOMY)
+        assert int((folder / "score").read_text()) == 1000
+
+
+@pytest.mark.parametrize(
+    ("code", "is_bound"),
+    [("b'x' * 2**31", True), ("import os; os.kill(os.getpid(), 9)", True), ("raise SystemExit(3)", False)],
+)
+async def test_a_bound_that_is_passed_is_told_from_a_failure(module, code, is_bound):
+    with folder_of_its_own() as folder, pytest.raises(OwnProcessError) as caught:
+        await run(module(code), folder, ROOMY)
+    assert isinstance(caught.value, BoundPassedError) == is_bound
 
 
 async def test_when_the_work_is_not_wanted_any_more_the_process_ends(module):

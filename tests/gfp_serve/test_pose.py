@@ -36,6 +36,8 @@ def finder(monkeypatch):
         ({"end": 0.5}, range(5)),
         ({"start": 0.45, "end": 1.55, "every": 2}, range(5, 16, 2)),
         ({"start": 1.9, "end": 60}, [19]),
+        ({"start": 1e18}, []),
+        ({"start": 1e300, "end": 1.5e308}, []),
     ],
 )
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi"])

@@ -28,6 +28,7 @@ from gfp_serve.wire.arrays import write_embedding, write_sequence
 from gfp_serve.wire.items import write_motion, write_struct
 from gfp_serve.wire.searches import write_filter
 from tests.support.kept_motions import kept_motion
+from tests.support.moving_person import curling
 from tests.support.tiny_bundle import SIZE, tiny_bundle, walk
 
 LIMITS = {"max_sequences": 4, "max_frames": 12, "max_bodies": 3, "max_top_k": 3, "max_item_bytes": 2000}
@@ -62,6 +63,9 @@ def _good() -> dict[str, list[Message]]:
         search=gallery_pb2.SearchRequest(top_k=2, filter=where, effort=effort),
         classify=gallery_pb2.ClassifyRequest(num_neighbours=1),
     )
+    movement = write_sequence(curling(1, fps=3), NTU25)
+    movement.fps = 3
+    shown = view_pb2.Shown(sequence=movement)
     frames = stream_pb2.Frames(positions=clip.tobytes(), num_frames=len(clip))
     digest = tiny_bundle().manifest.encoder_digest
     infer = [_infer("gfp-encoder", "skeleton", clip[None]), _infer("gfp-knn", "embedding", np.ones((2, SIZE), "<f4"))]
@@ -93,6 +97,9 @@ def _good() -> dict[str, list[Message]]:
         gallery_pb2.DropGalleryRequest(gallery="old"),
         view_pb2.MapItemsRequest(gallery="default", filter=where),
         view_pb2.ReadFileRequest(content=_file(clip), name="walk.npz", conventions=embedding_pb2.Conventions(up="z")),
+        view_pb2.CompareRequest(motion=shown, wanted=shown),
+        view_pb2.CompareRequest(motion=shown, wanted=view_pb2.Shown(id="b"), gallery="default"),
+        view_pb2.CountRepetitionsRequest(sequence=movement, wanted=shown),
         snapshot_pb2.CreateSnapshotRequest(name="new"),
         snapshot_pb2.ReadSnapshotRequest(gallery="default", name="old", offset=100),
         snapshot_pb2.RestoreSnapshotRequest(name="old", into="restored"),

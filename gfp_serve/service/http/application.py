@@ -12,6 +12,7 @@ import ipaddress
 import logging
 import re
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -136,7 +137,7 @@ class Application:
             said = {"status": "SERVING" if is_ready else "NOT_SERVING"}
             return json_answer(200 if is_ready else 503, said, {"cache-control": "no-store"})
         if exchange.path == "/openapi.json":
-            return Answer(200, _DESCRIPTION.read_bytes(), {"content-type": JSON})
+            return Answer(200, _description(), {"content-type": JSON})
         return _no_such(exchange)
 
     async def _call(self, exchange: Exchange) -> None:
@@ -224,6 +225,12 @@ class Application:
             return None
         reply: bytes | None = await guarded.stream_unary(None, context)
         return reply
+
+
+@cache
+def _description() -> bytes:
+    """The description of this port; all its readers share the bytes."""
+    return _DESCRIPTION.read_bytes()
 
 
 async def _exhaust(guarded: Any, context: Context) -> None:

@@ -100,7 +100,9 @@ class _Infer:
 
     def reading(self, content: bytes, read: list[bytes]) -> Work:
         length = self._json_bytes or str(len(content))
-        if not length.isdecimal() or int(length) > len(content):
+        # Not longer than the number of bytes itself: thousands of digits are no number to Python.
+        most = str(len(content))
+        if not (length.isascii() and length.isdecimal()) or len(length) > len(most) or int(length) > len(content):
             raise InvalidRequestError(
                 f"the header {LENGTH_HEADER} is {quoted(length)}; it must be a number up to {len(content)}, the bytes "
                 f"of the body."
@@ -116,7 +118,7 @@ class _Infer:
         for number, each in enumerate(_entries(said, "inputs")):
             path = f"inputs[{number}]"
             _check_names(each, ("name", "datatype", "shape", "parameters", "data"), path)
-            about = dict(each.get("parameters") or {})
+            about = dict(_object(each.get("parameters"), f"{path}.parameters"))
             num_bytes = about.pop("binary_data_size", None)
             with _types_of(path):
                 added = request.inputs.add(name=each["name"], datatype=each["datatype"], shape=each["shape"])
@@ -221,11 +223,23 @@ def _raw(data: Any, datatype: str) -> bytes:
     if not isinstance(data, list):
         raise InvalidRequestError("it has no data; send a list of numbers, or bytes behind the JSON.")
     if datatype == "INT32":
-        try:
-            return np.array(data, dtype="<i4").tobytes()
-        except (ValueError, TypeError, OverflowError) as error:
-            raise InvalidRequestError("its data must be whole numbers of 32 bits.") from error
+        return _whole_numbers(data).tobytes()
     return array_of(data).tobytes() if datatype == "FP32" else b""
+
+
+def _whole_numbers(data: list[Any]) -> np.ndarray:
+    """The numbers as int32. Raises `InvalidRequestError` for what they are not exactly."""
+    try:
+        said = np.array(data)
+        # Texts and truth values would become numbers, and fractions would be cut off.
+        if said.size == 0 or said.dtype.kind in "iuf":
+            with np.errstate(invalid="ignore"):
+                whole = said.astype("<i4")
+            if (whole == said).all():
+                return whole
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise InvalidRequestError("its data must be whole numbers of 32 bits.") from error
+    raise InvalidRequestError("its data must be whole numbers of 32 bits.")
 
 
 def _check_names(said: Mapping[str, Any], known: tuple[str, ...], path: str) -> None:
@@ -245,11 +259,8 @@ def _entries(said: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
 
 def _set_parameters(parameters: Any, said: Any, path: str) -> bool | None:
     """Set parameters. What is said of binary outputs is for this port, and given back."""
-    if not isinstance(said or {}, dict):
-        with in_field(path):
-            raise InvalidRequestError("it must be an object of parameters.")
     is_binary: bool | None = None
-    for name, value in (said or {}).items():
+    for name, value in _object(said, path).items():
         if name in ("binary_data", "binary_data_output"):
             is_binary = bool(value)
             continue
@@ -257,6 +268,14 @@ def _set_parameters(parameters: Any, said: Any, path: str) -> bool | None:
         with _types_of(f"{path}.{name[:80]}"):
             setattr(parameters[name], kinds[type(value)], value)
     return is_binary
+
+
+def _object(said: Any, path: str) -> dict[str, Any]:
+    """The parameters; none if nothing is said. Raises `InvalidRequestError` for what is not an object."""
+    if not isinstance(said or {}, dict):
+        with in_field(path):
+            raise InvalidRequestError("it must be an object of parameters.")
+    return said or {}
 
 
 @contextmanager

@@ -69,6 +69,8 @@ def page_answer(path: str, headers: Mapping[str, str]) -> Answer | None:
     return Answer(200, _content(path), told)
 
 
+# Kept, so that slow readers of one file, whom nobody asks for a token, share its bytes.
+@cache
 def _content(path: str) -> bytes:
     found, _ = _FOUND[path]
     return found.read_bytes() if isinstance(found, Path) else found()

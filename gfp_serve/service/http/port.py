@@ -5,6 +5,7 @@ ours, so that connections are counted before they encrypt, and certificates are 
 """
 
 import asyncio
+import errno
 import logging
 import socket
 from contextlib import suppress
@@ -64,19 +65,22 @@ class HttpPort:
 
     def open(self, host: str, port: int) -> int:
         """Listen; the port. Raises `OSError` when that cannot be."""
+        missing: OSError | None = None
         for family, kind, protocol, _, address in socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         ):
-            # With the protocol, by which asyncio knows that it must not let small packets wait for each other (40 ms).
-            listening = socket.socket(family, kind, protocol)
+            try:
+                listening = _listening((address[0], port, *address[2:]), family, kind, protocol)
+            except OSError as error:
+                # A name such as localhost may have an address of IPv6 where the machine has none.
+                if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                    raise
+                missing = error
+                continue
             self._listening.append(listening)
-            listening.setblocking(False)
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            listening.bind((address[0], port, *address[2:]))
-            listening.listen(_BACKLOG)
             port = listening.getsockname()[1]
+        if missing is not None and not self._listening:
+            raise missing
         self._accepting = [asyncio.create_task(self._accept(each), name="http") for each in self._listening]
         return port
 
@@ -114,7 +118,7 @@ class HttpPort:
 
     async def _serve(self, accepted: socket.socket) -> None:
         connection, loop = _Connection(self._config, self._state), asyncio.get_running_loop()
-        # A caller who does not encrypt, or leaves at once, is no error of ours.
+        # A caller who does not encrypt, or leaves at once, has made that mistake, not we.
         with suppress(OSError):
             if self._tls is None:
                 await loop.connect_accepted_socket(lambda: connection, accepted)
@@ -127,6 +131,22 @@ class HttpPort:
                 await connection.lost.wait()
             finally:
                 self._connections.discard(connection)
+
+
+def _listening(address: Any, family: int, kind: int, protocol: int) -> socket.socket:
+    # With the protocol, by which asyncio knows that it must not let small packets wait for each other (40 ms).
+    made = socket.socket(family, kind, protocol)
+    try:
+        made.setblocking(False)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind(address)
+        made.listen(_BACKLOG)
+    except OSError:
+        made.close()
+        raise
+    return made
 
 
 class _Connection(H11Protocol):

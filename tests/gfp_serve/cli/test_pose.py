@@ -54,6 +54,13 @@ def test_what_was_made_is_the_same_as_reading_the_video(tmp_path):
     assert clip.fps == whole.fps / 2
 
 
+def test_a_part_that_begins_after_the_end_of_a_video_has_nobody(tmp_path):
+    path = write_numbered(tmp_path / "a.mp4")
+    for start in ("1000", "1e18"):
+        told = run(gfp_pose, path, "--out", tmp_path / "clips.npz", "--start", start, code=1)
+        assert "nothing was written" in told.stderr
+
+
 def test_json_says_what_each_clip_is(tmp_path, monkeypatch):
     finding_numbers(monkeypatch, empty=frozenset([0, 1]))
     told = run(gfp_pose, write_numbered(tmp_path / "a.mp4"), "--out", tmp_path / "clips.npz", "--json")

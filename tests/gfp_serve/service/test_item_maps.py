@@ -19,7 +19,7 @@ from gfp_serve.service import item_maps
 from gfp_serve.v1 import view_pb2, view_pb2_grpc
 from gfp_serve.wire.searches import write_filter
 from tests.support.refusals import CODE, refused
-from tests.support.servers import channel_to, running, small_config
+from tests.support.servers import channel_to, running, small_config, until
 from tests.support.tiny_bundle import SIZE
 
 
@@ -266,6 +266,74 @@ async def test_the_end_of_a_server_ends_the_making_of_a_map(tmp_path, monkeypatc
         assert (await mapped(server)).is_improving
 
     assert ended == [True]
+
+
+async def test_who_waits_for_a_map_takes_no_room_from_searches(server, monkeypatch, at_once):
+    begun, may_end = asyncio.Event(), asyncio.Event()
+    made = item_maps._in_own_process
+
+    async def wait(bounds, **given):
+        begun.set()
+        await may_end.wait()
+        return await made(bounds, **given)
+
+    monkeypatch.setattr(item_maps, "_in_own_process", wait)
+    await filled(server, items_of("a", 0, 12))
+    waiting = [asyncio.create_task(mapped(server)) for _ in range(3)]
+    await begun.wait()
+    await until(server.deployment._view_service._maps._making["default"].locked)
+
+    assert server.deployment._view_service._searches.admitted == 0
+    may_end.set()
+    assert [len((await each).items) for each in waiting] == [12, 12, 12]
+
+
+async def test_no_better_map_is_made_of_a_gallery_that_is_dropped_or_whose_map_is_forgotten(
+    server, monkeypatch, at_once
+):
+    monkeypatch.setattr(item_maps, "_MAPS", 2)
+    may_end, sizes = asyncio.Event(), []
+    made = item_maps._in_own_process
+
+    async def wait(bounds, *, is_low, **given):
+        if is_low:
+            sizes.append(len(given["start"]))
+            await may_end.wait()
+        return await made(bounds, is_low=is_low, **given)
+
+    monkeypatch.setattr(item_maps, "_in_own_process", wait)
+    maps = server.deployment._view_service._maps
+    await filled(server, items_of("a", 0, 12))
+    await mapped(server)
+    await until(lambda: bool(sizes))
+    async with AsyncClient(f"127.0.0.1:{server.port}") as client:
+        for number in (13, 14, 15):
+            await client.create_gallery(f"of{number}")
+            await client.upsert(items_of("a", 0, number), gallery=f"of{number}")
+            await mapped(server, gallery=f"of{number}")
+        assert list(maps._waiting) == list(maps._maps) == ["of14", "of15"]
+        await client.drop_gallery("of15")
+    may_end.set()
+    await until(maps._worker.done)
+
+    assert sizes == [12, 14]
+    assert set(maps._not_before) == {"of14"}
+
+
+async def test_the_names_of_attributes_are_counted_too(tmp_path, at_once):
+    items = [dataclasses.replace(item, attributes={90 * item.id[1]: 1}) for item in items_of("a", 0, 10)]
+    most = 0
+    for limit in range(1500, 2000, 100):
+        async with running(tmp_path / str(limit), small_config(max_message_bytes=limit, max_sequences=4)) as server:
+            for start in range(0, 10, 4):
+                await filled(server, items[start : start + 4])
+            found = await mapped(server)
+        assert found.ByteSize() <= limit
+        assert len(found.items) == 10
+        assert list(found.attributes) == sorted(found.attributes)
+        assert len(found.attributes) >= most
+        most = len(found.attributes)
+    assert most == 10
 
 
 def test_scikit_learn_is_found_where_it_is_installed():

@@ -19,7 +19,7 @@ from gfp_serve.formats import Clip, write_clip_file
 from gfp_serve.layouts import NTU25
 from gfp_serve.pose import can_read_videos
 from gfp_serve.server import Server
-from gfp_serve.service import sent_files
+from gfp_serve.service import file_reading, sent_files
 from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc, view_pb2, view_pb2_grpc
 from gfp_serve.wire.arrays import read_sequence
 from tests.support import pyskl_files
@@ -124,7 +124,7 @@ async def test_joints_of_an_image_have_two_dimensions_and_remarks_say_how_they_w
         ("walk.amc", {}, "name", "has its skeleton in another file (.asf), so it cannot be read alone"),
         ("walk.fbx", {}, "name", "'walk.fbx' cannot be read: FBX is not read. Open it in Blender"),
         ("walk.npz", {"content": b""}, "content", "walk.npz is empty"),
-        ("walk.npz", {"end_s": 2.0}, "end_s", "walk.npz is no video, and only videos have parts"),
+        ("walk.npz", {"end_s": 2.0}, "end_s", "walk.npz is not a video, and only videos have parts"),
         ("walk.mp4", {"start_s": -1.0}, "start_s", "start is -1; it must be 0 or more"),
         ("walk.mp4", {"start_s": 2.0, "end_s": 1.0}, "end_s", "end is 1; it must be later than start, which is 2"),
         ("walk.npz", {"conventions": {"up": "up"}}, "conventions", "up is 'up'; choose one of x, y, z"),
@@ -167,7 +167,7 @@ async def test_a_reader_that_takes_too_much_memory_is_ended(server, tmp_path, mo
 
     message, _ = await refusal(server, b"x", "walk.npz")
 
-    assert "walk.npz could not be read here: it took more than 128 MiB of memory" in message
+    assert "walk.npz could not be read here: it took more than 128 MiB of memory; send a smaller one" in message
     assert left_behind() == []
 
 
@@ -176,7 +176,8 @@ async def test_a_reader_that_fails_is_not_the_end_of_the_server(server, tmp_path
 
     message, _ = await refusal(server, b"x", "walk.npz")
 
-    assert "walk.npz could not be read here: it ended with status 1" in message
+    assert "walk.npz could not be read here: it ended with status 1; it may be damaged" in message
+    assert "smaller" not in message
     assert "No module named nothing_of_this_name" in caplog.text
 
 
@@ -242,7 +243,32 @@ async def test_recordings_that_do_not_fit_into_a_message_are_counted(tmp_path):
     assert reply.ByteSize() <= limit
     (remark,) = reply.remarks
     assert remark.startswith("the recording 'long' has 360 frames and 1 body, ")
-    assert f"this server sends at most {limit} at once" in remark
+    most = limit - limit // 8 - 6  # an eighth is for remarks
+    assert f"this server sends recordings of at most {most} at once" in remark
+
+
+@pytest.mark.parametrize("name", ["a", 400 * "long"])
+def test_a_reply_with_remarks_keeps_to_its_limit_wherever_that_is(tmp_path, monkeypatch, name):
+    clips = [clip(f"{name}{number}", number) for number in range(3)]
+    file_of(tmp_path, *clips, clip(f"{name}3", frames=90))
+    said: list[str] = []
+    asked = file_reading.Asked(name="clips.npz", is_video=False, max_bytes=0)
+    found = list(file_reading._recordings(tmp_path / "clips.npz", asked, lambda remark: said.append(str(remark))))
+
+    def recordings(_path: Path, _asked: file_reading.Asked, say: Callable[[str], None]) -> list[view_pb2.Recording]:
+        for remark in [*said, *(f"{name} {number}" for number in range(60))]:
+            say(remark)
+        return found
+
+    monkeypatch.setattr(file_reading, "_recordings", recordings)
+    numbers = set()
+    for limit in range(2 * clips[0].sequence.nbytes, 7 * clips[0].sequence.nbytes, 31):
+        content = file_reading._reply(tmp_path / "clips.npz", dataclasses.replace(asked, max_bytes=limit))
+        reply = view_pb2.ReadFileResponse.FromString(content)
+        assert len(content) <= limit
+        assert len(reply.recordings) + reply.num_left_out == 4
+        numbers.add(len(reply.recordings))
+    assert numbers == {1, 2, 3}
 
 
 async def test_a_server_may_read_no_files(tmp_path):

@@ -98,6 +98,16 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("inputs[0]", {"inputs": [{**SKELETON, "shape": "x"}]}, "a value is missing or has the wrong type"),
     ("inputs[0]", {"inputs": [{"name": "skeleton"}]}, "a value is missing or has the wrong type"),
     ("inputs[0]", {"inputs": [{**SKELETON, "parameters": {"binary_data_size": 8}}]}, "0 bytes are left"),
+    ("inputs[0].parameters", {"inputs": [{**SKELETON, "parameters": [1]}]}, "an object of parameters"),
+    ("inputs[0].parameters", {"inputs": [{**SKELETON, "parameters": "x"}]}, "an object of parameters"),
+    *(
+        (
+            "inputs[0]",
+            {"inputs": [{"name": "k", "datatype": "INT32", "shape": [1], "data": data}]},
+            "whole numbers of 32",
+        )
+        for data in ([1.5], [2**31], [2**70], ["1"], [True], [None], [[1], [1, 2]])
+    ),
     ("inputs[0].dtype", {"inputs": [{**SKELETON, "dtype": 1}]}, "there is no field 'dtype'"),
     ("inputs", {"inputs": 3}, "a list of objects"),
     ("outputs", {"inputs": [SKELETON], "outputs": [{"name": "x"}]}, "'x' is not an output"),
@@ -113,7 +123,7 @@ async def test_a_wrong_request_is_refused_with_the_protocol_s_error(server: Serv
         assert reply.code == 400, words
         assert words in reply.said["error"], reply.said
         assert reply.said.get("field", "") == field, words
-    for length in ("x", "99999"):
+    for length in ("x", "99999", "-1", "\u00b2", 5000 * "1"):
         reply = await ask(server, f"{ENCODER}/infer", b"{}", inference_header_content_length=length)
         assert "inference-header-content-length" in reply.said["error"]
     left = await ask(server, f"{ENCODER}/infer", b"{}abc", inference_header_content_length="2")

@@ -3,11 +3,13 @@
 import dataclasses
 import gzip
 import json
+from pathlib import Path
 
 import pytest
 
 from gfp_serve.config import Security
 from gfp_serve.layouts import LAYOUTS
+from gfp_serve.service.http.page import page_answer
 from tests.support.http_calls import ask, http_config, write_tokens
 from tests.support.servers import running
 
@@ -84,3 +86,18 @@ async def test_the_page_knows_how_every_layout_is_drawn(tmp_path):
     for name, layout in LAYOUTS.items():
         assert told[name]["joints"] == len(told[name]["names"]) == layout.num_joints
         assert len(told[name]["bones"]) == len(told[name]["sides"])
+
+
+def test_readers_of_a_file_share_its_bytes():
+    for path, _ in FILES:
+        one, other = page_answer(path, {}), page_answer(path, {})
+        assert one.body
+        assert one.body is other.body, path
+
+
+async def test_each_file_is_read_from_disk_once(tmp_path, monkeypatch):
+    async with running(tmp_path, http_config()) as server:
+        paths = ["/openapi.json", *(path for path, _ in FILES)]
+        before = [(await ask(server, path)).content for path in paths]
+        monkeypatch.setattr(Path, "read_bytes", lambda path: pytest.fail(f"{path} is read again"))
+        assert [(await ask(server, path)).content for path in paths] == before
