@@ -40,3 +40,17 @@ def test_a_person_in_the_camera_gets_a_class_and_only_joints_leave_the_browser(o
         assert body["frames"].keys() == {"positions", "num_frames"}
         assert len(base64.b64decode(body["frames"]["positions"])) == body["frames"]["num_frames"] * FRAME_BYTES
     assert {url.rsplit("/", 1)[1].partition("?")[0] for url, body in sent if body} <= {"EmbedStream", "Get"}
+
+
+def test_the_camera_can_be_started_again_after_leaving_while_the_model_loaded(opened):
+    page = opened("#live", permissions=["camera"])
+    # A worker that never says that its model is ready.
+    page.context.route("**/page/pose_worker.js", lambda route: route.fulfill(body="", content_type="text/javascript"))
+    start = page.get_by_role("button", name="Start the camera")
+    with page.expect_worker():
+        start.click()
+    expect(start).to_be_disabled()
+    page.get_by_role("link", name="Query", exact=True).click()
+    page.get_by_role("link", name="Live", exact=True).click()
+    expect(start).to_be_enabled()
+    expect(page.locator(".live .problems")).to_be_empty()
