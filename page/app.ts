@@ -1,7 +1,15 @@
 /** What all views share: the server, the gallery that was chosen, and ways from one view to another. */
 
 import { Clip } from "./clip";
-import type { GalleryDescription, GetInfoResponse, GetResponse, Item, MapItemsResponse, Sequence } from "./messages";
+import type {
+  GalleryDescription,
+  GetInfoResponse,
+  GetResponse,
+  Item,
+  ListGalleriesResponse,
+  MapItemsResponse,
+  Sequence,
+} from "./messages";
 import { call } from "./server";
 
 export type ViewName = "gallery" | "query" | "compare" | "live";
@@ -24,6 +32,10 @@ export class App {
   file: File | null = null;
   /** A part of a recording that the next view compares. */
   handed: { name: string; sequence: Sequence } | null = null;
+  /** How often items were changed here. What was shown before the last change is old. */
+  numChanges = 0;
+  /** The galleries were read again. */
+  onGalleries: () => void = () => {};
   private readonly maps = new Map<string, Promise<MapItemsResponse>>();
   private readonly kept = new Map<string, Promise<Item>>();
 
@@ -78,16 +90,28 @@ export class App {
     let found = this.maps.get(key);
     if (!found) {
       found = call<MapItemsResponse>("ViewService/MapItems", { gallery: key });
-      found.catch(() => this.maps.delete(key));
+      found.then(
+        (reply) => reply.is_improving && this.maps.delete(key), // the next one may have more
+        () => this.maps.delete(key),
+      );
       this.maps.set(key, found);
     }
     return found;
   }
 
+  /** Read which galleries there are and how many items they have. Raises `CallError`. */
+  async readGalleries(): Promise<void> {
+    const { galleries } = await call<ListGalleriesResponse>("GalleryService/ListGalleries", {});
+    this.galleries = galleries.filter((gallery) => gallery.embedding_size > 0); // those of other encoders cannot be used
+    this.onGalleries();
+  }
+
   /** Forget what was read of items, because they were changed. */
   forget(): void {
+    this.numChanges += 1;
     this.kept.clear();
     this.maps.clear();
+    this.readGalleries().catch(() => {}); // the counts stay old until the next change
   }
 }
 

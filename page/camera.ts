@@ -10,6 +10,7 @@ const LEAST_VISIBILITY = 0.3;
 const TRUNK = [11, 12, 23, 24];
 // Between poses that are farther apart than this, nobody was seen.
 const LONGEST_GAP_S = 1.2;
+const CLOSED = "The camera was closed.";
 
 interface Handlers {
   /** The joints now: 33 of x, y, z in metres, y up, to draw; null when nobody is seen. */
@@ -25,6 +26,7 @@ export class Camera {
   private worker: Worker | null = null;
   private isBusy = false;
   private isClosed = false;
+  private leave: (reason: Error) => void = () => {};
   private last: { time: number; joints: Float32Array } | null = null;
   private begun = 0;
   private sent = 0; // frames since `begun`
@@ -36,18 +38,26 @@ export class Camera {
     this.video = video;
   }
 
-  /** Ask for the camera and load the model. Raises the browser's `DOMException` when the reader says no. */
+  /**
+   * Ask for the camera and load the model. Raises the browser's `DOMException` when the reader says no, and `Error` when
+   * the model cannot run, or the camera was closed meanwhile.
+   */
   async open(): Promise<void> {
     this.stream = await navigator.mediaDevices.getUserMedia({
       audio: false,
       video: { width: { ideal: 640 }, height: { ideal: 480 }, facingMode: "user" },
     });
-    if (this.isClosed) return this.close();
+    if (this.isClosed) {
+      this.close();
+      throw new Error(CLOSED);
+    }
     this.video.srcObject = this.stream;
     await this.video.play();
+    if (this.isClosed) throw new Error(CLOSED);
     const worker = new Worker("/page/pose_worker.js");
     this.worker = worker;
     await new Promise<void>((resolve, reject) => {
+      this.leave = reject;
       worker.onmessage = ({ data }: MessageEvent<PoseSaid>) => {
         if (data.kind === "ready") resolve();
         else if (data.kind === "failed") reject(new Error(`The pose model cannot run in this browser (${data.why}).`));
@@ -62,7 +72,8 @@ export class Camera {
     this.isClosed = true;
     for (const track of this.stream?.getTracks() ?? []) track.stop();
     this.worker?.terminate();
-    this.video.srcObject = null;
+    this.leave(new Error(CLOSED)); // a worker that was ended says nothing more
+    if (this.video.srcObject === this.stream) this.video.srcObject = null;
   }
 
   private look(): void {

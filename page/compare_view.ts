@@ -42,7 +42,7 @@ export class CompareView implements View {
         element(
           "p",
           { class: "small" },
-          "Two motions, aligned in time and compared joint by joint. Numbers show differences of recordings; this is no medical advice.",
+          "Two motions, aligned in time and compared joint by joint. Numbers show differences of recordings. This is not medical advice.",
         ),
       ),
       this.problem,
@@ -52,6 +52,8 @@ export class CompareView implements View {
   }
 
   open(asked: URLSearchParams): void {
+    const dropped = [this.motion.dropOthers(), this.wanted.dropOthers()];
+    if (dropped.includes(true)) this.compare();
     const { handed } = this.app;
     if (handed) {
       this.app.handed = null;
@@ -78,8 +80,8 @@ export class CompareView implements View {
     const [motion, wanted] = [this.motion.shown, this.wanted.shown];
     this.result.hidden = true;
     this.problem.replaceChildren();
-    if (!motion || !wanted) return;
     this.asking.abort();
+    if (!motion || !wanted) return;
     const asking = new AbortController();
     this.asking = asking;
     this.problem.replaceChildren(notice("note", "Comparing …"));

@@ -9,7 +9,7 @@ import { ItemMap, type MapPoint } from "./map";
 import type { MapItem, MapItemsResponse } from "./messages";
 import { HoverCard } from "./hover_card";
 import { conditions } from "./search_settings";
-import { call } from "./server";
+import { CallError, call, isAbout } from "./server";
 
 const MOST_LISTED = 60;
 const IMPROVING_MS = 4000;
@@ -23,6 +23,7 @@ export class GalleryView implements View {
   private readonly problem = element("div", { class: "problems" });
   private readonly where: HTMLInputElement;
   private readonly colourBy = element("select", { "aria-label": "Colour by" });
+  private readonly colourNote = element("p", { class: "small", hidden: true });
   private readonly legend = element("ul", { class: "legend", "aria-label": "Colours" });
   private readonly list = element("ul", { class: "items" });
   private readonly search: HTMLInputElement;
@@ -35,6 +36,7 @@ export class GalleryView implements View {
   private shownFor: string | null = null;
   private asking: AbortController | null = null;
   private again = 0;
+  private isImproving = false;
 
   constructor(private readonly app: App) {
     this.hover = new HoverCard(app);
@@ -52,7 +54,7 @@ export class GalleryView implements View {
         button("Whole", () => this.map.fit(), "", { "aria-label": "Show the whole map" }),
       ),
     );
-    // Buttons on the map are no part of what is dragged.
+    // A press on these buttons does not move the map.
     const zoom = this.map.element.querySelector(".zoom") as HTMLElement;
     for (const name of ["pointerdown", "pointerup"] as const)
       on(zoom, { [name]: (event: Event) => event.stopPropagation() });
@@ -81,7 +83,13 @@ export class GalleryView implements View {
       changed: () => this.load(false),
       pick: (id) => this.pick(id),
     });
-    const legendPart = element("div", { class: "part" }, field("Colour by", this.colourBy), this.legend);
+    const legendPart = element(
+      "div",
+      { class: "part" },
+      field("Colour by", this.colourBy),
+      this.colourNote,
+      this.legend,
+    );
     const listPart = element("div", { class: "part", hidden: true }, this.search, this.list);
     this.side = element(
       "aside",
@@ -109,13 +117,13 @@ export class GalleryView implements View {
 
   open(asked: URLSearchParams): void {
     const where = asked.get("where") ?? "";
-    const key = `${this.app.gallery}\n${where}`;
     if (document.activeElement !== this.where) this.where.value = where;
-    if (key !== this.shownFor) {
+    if (this.shownKey !== this.shownFor) {
       const isOther = this.shownFor?.split("\n")[0] !== this.app.gallery;
-      this.shownFor = key;
       if (isOther) this.only.clear();
       this.load(isOther);
+    } else if (this.isImproving && !this.again) {
+      this.load(false); // nothing asked for the better map while another view was open
     }
     const id = asked.get("item") ?? "";
     this.map.select(id);
@@ -126,7 +134,7 @@ export class GalleryView implements View {
   close(): void {
     this.hover.show(null, 0, 0);
     this.panel.pause();
-    clearTimeout(this.again);
+    this.stopWaiting();
   }
 
   key(event: KeyboardEvent): boolean {
@@ -151,11 +159,22 @@ export class GalleryView implements View {
     this.open(new URLSearchParams(address.split("?")[1] ?? ""));
   }
 
+  /** What the map depends on. */
+  private get shownKey(): string {
+    return `${this.app.gallery}\n${this.where.value.trim()}\n${this.app.numChanges}`;
+  }
+
+  private stopWaiting(): void {
+    clearTimeout(this.again);
+    this.again = 0;
+  }
+
   private async load(fit: boolean): Promise<void> {
     this.asking?.abort();
     const asking = new AbortController();
     this.asking = asking;
-    clearTimeout(this.again);
+    this.shownFor = this.shownKey;
+    this.stopWaiting();
     const where = conditions(this.where.value);
     const request = { gallery: this.app.gallery, ...(where.length ? { filter: { where } } : {}) };
     this.map.element.classList.add("waits");
@@ -165,23 +184,27 @@ export class GalleryView implements View {
       this.problem.replaceChildren();
       this.where.removeAttribute("aria-invalid");
       this.items = reply.items;
-      this.attributes = reply.attributes;
+      this.attributes = reply.attributes_left_out ? [] : reply.attributes;
       this.showStatus(reply, where.length > 0);
-      this.fillColourBy();
+      this.fillColourBy(reply.attributes_left_out);
       this.recolour(fit);
+      this.isImproving = reply.is_improving;
       if (reply.is_improving && this.element.isConnected) {
         this.again = window.setTimeout(() => this.load(false), IMPROVING_MS);
       }
     } catch (error) {
       if (isAbort(error)) return;
-      if (!where.length) {
+      this.isImproving = false;
+      if (isAbout(error, "filter")) {
+        this.where.setAttribute("aria-invalid", "true");
+        this.problem.replaceChildren(notice("error", says(error)));
+      } else {
+        this.where.removeAttribute("aria-invalid");
+        this.problem.replaceChildren();
         this.items = [];
         this.recolour();
         this.status.textContent = "";
         this.showEmpty(error);
-      } else {
-        this.where.setAttribute("aria-invalid", "true");
-        this.problem.replaceChildren(notice("error", says(error)));
       }
     } finally {
       if (this.asking === asking) this.map.element.classList.remove("waits");
@@ -190,7 +213,7 @@ export class GalleryView implements View {
 
   private showEmpty(error: unknown): void {
     this.empty.hidden = false;
-    const isEmpty = this.app.numItems === 0 && this.app.info !== null;
+    const isEmpty = error instanceof CallError && error.code === "failed_precondition";
     this.empty.replaceChildren(
       ...(isEmpty
         ? [
@@ -213,7 +236,11 @@ export class GalleryView implements View {
     this.status.textContent = text;
   }
 
-  private fillColourBy(): void {
+  private fillColourBy(areLeftOut: boolean): void {
+    this.colourNote.hidden = !areLeftOut;
+    this.colourNote.textContent =
+      "Colours by attribute are missing: with the attributes of all these items, the map is larger than what this " +
+      "server sends at once. Show fewer items, or start gfp-serve with a larger --max-message-bytes.";
     const chosen = this.colourBy.value;
     const options = [["", "label"], ...this.attributes.map((name) => [name, name])];
     this.colourBy.replaceChildren(
@@ -232,9 +259,14 @@ export class GalleryView implements View {
     for (const point of points) if (point.group === NO_GROUP) point.group = "";
     this.only = new Set([...this.only].filter((name) => this.colours.groups.some((group) => group.name === name)));
     this.map.show(points, fit);
-    this.map.highlight(this.only);
+    this.highlight();
     this.fillLegend();
     this.fillList();
+  }
+
+  /** Let the chosen groups stand out. Points without a group have an empty name. */
+  private highlight(): void {
+    this.map.highlight(new Set([...this.only].map((each) => (each === NO_GROUP ? "" : each))));
   }
 
   private fillLegend(): void {
@@ -269,7 +301,7 @@ export class GalleryView implements View {
           click: () => {
             if (!this.only.delete(name)) this.only.add(name);
             entry.setAttribute("aria-pressed", String(this.only.has(name)));
-            this.map.highlight(new Set([...this.only].map((each) => (each === NO_GROUP ? "" : each))));
+            this.highlight();
             this.fillList();
           },
         });
@@ -299,7 +331,11 @@ export class GalleryView implements View {
     if (found.length > MOST_LISTED) {
       entries.push(element("li", { class: "more" }, `and ${found.length - MOST_LISTED} more; type to find one`));
     }
-    if (!found.length) entries.push(element("li", { class: "more" }, "No item has this in its id or label."));
+    if (!found.length) {
+      const items = this.only.size ? "No item of this map with the chosen colours" : "No item of this map";
+      const text = sought ? `${items} has this in its id or label.` : "There are no items on this map.";
+      entries.push(element("li", { class: "more" }, text));
+    }
     this.list.replaceChildren(...entries);
   }
 }

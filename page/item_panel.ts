@@ -17,7 +17,7 @@ interface Handlers {
 export class ItemPanel {
   readonly element = element("section", { class: "item card", "aria-label": "Item", hidden: true });
   id = "";
-  private gallery = "";
+  private shownFor = "";
   private readonly player = new Player();
 
   constructor(
@@ -26,11 +26,12 @@ export class ItemPanel {
   ) {}
 
   async show(id: string): Promise<void> {
-    if (id === this.id && this.gallery === this.app.gallery) {
+    const key = `${this.app.gallery}\n${id}\n${this.app.numChanges}`;
+    if (key === this.shownFor) {
       this.player.ask();
       return;
     }
-    [this.id, this.gallery] = [id, this.app.gallery];
+    [this.id, this.shownFor] = [id, key];
     this.element.hidden = !id;
     if (!id) {
       this.player.clear();
@@ -39,9 +40,9 @@ export class ItemPanel {
     }
     try {
       const item = await this.app.item(id);
-      if (this.id === id) this.fill(item);
+      if (this.shownFor === key) this.fill(item);
     } catch (error) {
-      if (this.id === id) this.element.replaceChildren(this.head(id, ""), notice("error", says(error)));
+      if (this.shownFor === key) this.element.replaceChildren(this.head(id, ""), notice("error", says(error)));
     }
   }
 
@@ -91,10 +92,8 @@ export class ItemPanel {
       done: (id: string) => {
         app.forget();
         this.handlers.changed();
-        if (id) {
-          this.id = ""; // it is another one now
-          this.show(id);
-        } else this.handlers.close();
+        if (id) this.show(id);
+        else this.handlers.close();
       },
       failed: (error: unknown) => problems.replaceChildren(notice("error", says(error))),
     };

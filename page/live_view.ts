@@ -35,7 +35,8 @@ export class LiveView implements View {
   private waiting: Float32Array[] = [];
   private isSending = false;
   private countId = "";
-  private shownId = "";
+  private shownFor = ""; // the gallery, and what is counted
+  private shownItem = "";
   private readonly seenLabels: string[] = [];
 
   constructor(private readonly app: App) {
@@ -89,11 +90,12 @@ export class LiveView implements View {
   async open(asked: URLSearchParams): Promise<void> {
     this.player.ask();
     const id = asked.get("count") ?? "";
-    if (id !== this.countId || !this.counted.childElementCount) {
-      this.countId = id;
-      await this.showCounted();
-      if (this.camera) this.openStream();
-    }
+    const key = this.keyOf(id);
+    if (key === this.shownFor) return;
+    this.shownFor = key;
+    this.countId = id;
+    if (this.stream) this.openStream();
+    await this.showCounted();
   }
 
   close(): void {
@@ -105,7 +107,7 @@ export class LiveView implements View {
   }
 
   private async showCounted(): Promise<void> {
-    const { app, countId } = this;
+    const { app, countId, shownFor } = this;
     const open = element("a", { href: app.address("gallery") }, "the gallery");
     if (!countId) {
       this.counted.replaceChildren(
@@ -124,9 +126,10 @@ export class LiveView implements View {
     try {
       item = await app.item(countId);
     } catch (error) {
-      this.counted.replaceChildren(notice("error", says(error)));
+      if (this.shownFor === shownFor) this.counted.replaceChildren(notice("error", says(error)));
       return;
     }
+    if (this.shownFor !== shownFor) return;
     this.number.textContent = "0";
     this.counted.replaceChildren(
       this.number,
@@ -159,14 +162,13 @@ export class LiveView implements View {
       await camera.open();
       if (this.camera !== camera) return;
       this.problem.replaceChildren();
+      this.switch_.disabled = false;
       this.stages.hidden = false;
       this.switch_.textContent = "Stop the camera";
       this.openStream();
       this.player.play(true);
     } catch (error) {
-      this.fail(why(error));
-    } finally {
-      this.switch_.disabled = false;
+      if (this.camera === camera) this.fail(why(error));
     }
   }
 
@@ -176,6 +178,8 @@ export class LiveView implements View {
     this.stream?.close();
     this.stream = null;
     this.stages.hidden = true;
+    this.problem.replaceChildren();
+    this.switch_.disabled = false;
     this.switch_.textContent = "Start the camera";
   }
 
@@ -250,7 +254,7 @@ export class LiveView implements View {
     this.now.textContent = label;
     this.similarity.textContent = said.problem || (neighbour ? `similarity ${neighbour.similarity.toFixed(3)}` : "");
     this.addToHistory(said.problem ? "" : label);
-    if (neighbour && neighbour.id !== this.shownId) this.showNearest(neighbour.id);
+    if (neighbour && this.keyOf(neighbour.id) !== this.shownItem) this.showNearest(neighbour.id);
   }
 
   private addToHistory(label: string): void {
@@ -276,10 +280,15 @@ export class LiveView implements View {
     while (this.history.childElementCount > HISTORY) this.history.lastElementChild?.remove();
   }
 
+  private keyOf(id: string): string {
+    return `${this.app.gallery}\n${id}`;
+  }
+
   private async showNearest(id: string): Promise<void> {
-    this.shownId = id;
+    const key = this.keyOf(id);
+    this.shownItem = key;
     const item = await this.app.item(id).catch(() => null);
-    if (!item || this.shownId !== id) return;
+    if (!item || this.shownItem !== key) return;
     const clip = clipOf(item);
     this.nearest.clip = clip ?? undefined;
     this.player.mainSeconds = clip?.seconds ?? null;

@@ -8,7 +8,7 @@ import { CompareView } from "./compare_view";
 import { button, element, notice, on, says } from "./dom";
 import { GalleryView } from "./gallery_view";
 import { LiveView } from "./live_view";
-import type { GetInfoResponse, ListGalleriesResponse } from "./messages";
+import type { GetInfoResponse } from "./messages";
 import { QueryView } from "./query_view";
 import { CallError, call, forgetToken, hasToken, onTokenNeeded } from "./server";
 import { ask } from "./writing";
@@ -54,6 +54,14 @@ function buildTop(): void {
     nav,
     element("div", { class: "right" }, who, choice),
   );
+}
+
+/** The link's own address would be taken for that of a view. */
+function listenToSkip(): void {
+  document.querySelector(".skip")?.addEventListener("click", (event) => {
+    event.preventDefault();
+    place.focus();
+  });
 }
 
 function showTop(): void {
@@ -148,13 +156,12 @@ onTokenNeeded(async (why) => {
 
 async function start(): Promise<void> {
   buildTop();
+  listenToSkip();
   place.replaceChildren(element("p", { class: "status waiting" }, "Asking the server …"));
   try {
     const layouts = fetch("/page/layouts.json").then((answer) => answer.json() as Promise<Record<string, Layout>>);
     app.info = await call<GetInfoResponse>("EmbeddingService/GetInfo", {});
-    app.galleries = (await call<ListGalleriesResponse>("GalleryService/ListGalleries", {})).galleries.filter(
-      (gallery) => gallery.embedding_size > 0, // those of other encoders cannot be used
-    );
+    await app.readGalleries();
     learnLayouts(await layouts);
   } catch (error) {
     const again = button("Try again", () => location.reload(), "primary");
@@ -162,6 +169,7 @@ async function start(): Promise<void> {
     place.replaceChildren(element("div", { class: "card failed" }, notice("error", says(error)), again));
     return;
   }
+  app.onGalleries = showTop;
   takeDrops();
   listenToKeys();
   addEventListener("hashchange", route);

@@ -69,6 +69,7 @@ export interface MapItemsResponse {
   num_items: string;
   num_mapped: string;
   attributes: string[];
+  attributes_left_out: boolean;
 }
 
 export interface Warning {

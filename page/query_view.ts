@@ -8,7 +8,7 @@ import { Player, type Stage, stageBox } from "./player";
 import { neighbourCard, verdict, welcome } from "./query_cards";
 import { Reading } from "./reading";
 import { SearchSettings } from "./search_settings";
-import { call } from "./server";
+import { call, isAbout } from "./server";
 import { Timeline } from "./timeline";
 import { type WindowAsk, classifyWindows } from "./windows";
 import { addingForm } from "./writing";
@@ -35,6 +35,7 @@ export class QueryView implements View {
     hidden: true,
   });
   private readonly timeNote = element("p", { class: "small" });
+  private readonly timeProblem = element("div", { class: "problems" });
   private readonly timeline: Timeline;
   private readonly which = element("div", {});
   private readonly adding = element("div", {});
@@ -47,6 +48,7 @@ export class QueryView implements View {
   private queryStage: Stage | null = null;
   private asking = new AbortController();
   private looking = new AbortController();
+  private isLooked = true; // the windows of the recording are classified
   private shown = "";
   private readonly searchSoon = later(250, () => this.search());
 
@@ -67,7 +69,7 @@ export class QueryView implements View {
     this.video.muted = true;
     this.player.onDraw = () => this.follow();
     this.welcome = welcome(app, this.reading.chooser("Choose a file", "primary"), () => this.takeAny());
-    this.time.append(this.timeNote, this.timeline.element);
+    this.time.append(this.timeNote, this.timeline.element, this.timeProblem);
     this.result.append(
       element(
         "header",
@@ -86,22 +88,27 @@ export class QueryView implements View {
 
   async open(asked: URLSearchParams): Promise<void> {
     const id = asked.get("item") ?? "";
-    const key = `${this.app.gallery}\n${id}`;
+    const key = this.keyOf(id);
     const isSame = key === this.shown;
     this.shown = key;
     if (isSame) {
       this.player.ask();
+      if (!this.isLooked) this.look();
       return;
     }
     if (!id) {
-      if (this.recording) this.search();
-      else this.showWelcome();
+      this.neighbours = []; // they may be of another gallery
+      if (this.recording) {
+        this.search();
+        this.look();
+      } else this.showWelcome();
       return;
     }
     try {
       const item = await this.app.item(id);
-      this.takeItem(item);
+      if (this.shown === key) this.takeItem(item);
     } catch (error) {
+      if (this.shown !== key) return;
       this.showWelcome();
       this.reading.fail(error);
     }
@@ -117,11 +124,16 @@ export class QueryView implements View {
   }
 
   take(file: File): void {
-    this.shown = `${this.app.gallery}\n`;
+    this.shown = this.keyOf("");
     history.replaceState(null, "", this.app.address("query"));
     this.welcome.hidden = true;
     this.result.hidden = true;
     this.reading.read(file);
+  }
+
+  /** What the view depends on. */
+  private keyOf(id: string): string {
+    return `${this.app.gallery}\n${id}\n${this.app.numChanges}`;
   }
 
   private showWelcome(): void {
@@ -148,6 +160,7 @@ export class QueryView implements View {
     this.player.clear();
     this.neighbours = [];
     this.video.pause();
+    if (this.video.src) URL.revokeObjectURL(this.video.src);
     this.video.removeAttribute("src");
     this.verdict.replaceChildren(element("p", { class: "small" }, "Searching …"));
     this.notices.replaceChildren();
@@ -171,10 +184,7 @@ export class QueryView implements View {
     [this.item, this.recordings] = [null, recordings];
     this.heading.textContent = file.name;
     this.remarkList.replaceChildren(...remarks.map((text) => notice("note", text)));
-    if (file.type.startsWith("video/")) {
-      URL.revokeObjectURL(this.video.src);
-      this.video.src = URL.createObjectURL(file);
-    }
+    if (file.type.startsWith("video/")) this.video.src = URL.createObjectURL(file);
     this.which.replaceChildren();
     if (recordings.length > 1) {
       const options = recordings.map(({ name, label }, place): [string, string] => [
@@ -280,15 +290,16 @@ export class QueryView implements View {
         ),
       ]);
       const warnings = new Map(searched.warnings.map((warning) => [warning.kind, warning.text]));
-      this.settings.fail("");
+      this.settings.failFilter("");
       this.notices.replaceChildren(...[...warnings.values()].map((text) => notice("warning", text)));
       this.showVerdict(classified.results[0]);
       await this.showNeighbours(searched.results[0]?.neighbours ?? []);
     } catch (error) {
       if (isAbort(error)) return;
       this.verdict.replaceChildren();
-      if (filter) this.settings.fail(says(error));
-      this.notices.replaceChildren(notice("error", says(error)));
+      const isFilter = isAbout(error, "filter");
+      this.settings.failFilter(isFilter ? says(error) : "");
+      this.notices.replaceChildren(isFilter ? "" : notice("error", says(error)));
     }
   }
 
@@ -338,8 +349,10 @@ export class QueryView implements View {
     const looking = new AbortController();
     this.looking = looking;
     this.timeline.showSegments([]);
+    this.timeProblem.replaceChildren();
     const sequence = this.recording?.sequence;
-    if (!sequence || sequence.num_frames / (sequence.fps || 30) < LONG_S) return;
+    this.isLooked = !sequence || sequence.num_frames / (sequence.fps || 30) < LONG_S;
+    if (!sequence || this.isLooked) return;
     try {
       const ask: WindowAsk = {
         seconds: this.settings.windowSeconds,
@@ -350,8 +363,11 @@ export class QueryView implements View {
         if (!looking.signal.aborted) this.timeline.showSegments(segments);
       });
     } catch (error) {
-      if (!isAbort(error)) this.notices.append(notice("error", says(error)));
+      if (looking.signal.aborted) return;
+      // The search says what is wrong with the filter.
+      if (!isAbout(error, "filter")) this.timeProblem.replaceChildren(notice("error", says(error)));
     }
+    this.isLooked ||= !looking.signal.aborted;
   }
 
   /** Let timeline and video follow the player. */

@@ -35,9 +35,14 @@ export class Reading {
     this.element.replaceChildren();
   }
 
-  fail(error: unknown): void {
-    if (!isAbort(error))
-      this.element.replaceChildren(notice("error", says(error)), this.chooser("Choose another file"));
+  /** Say what is wrong, with what the server remarked about it. */
+  fail(error: unknown, remarks: string[] = []): void {
+    if (isAbort(error)) return;
+    this.element.replaceChildren(
+      notice("error", says(error)),
+      ...remarks.map((text) => notice("note", text)),
+      this.chooser("Choose another file"),
+    );
   }
 
   /** Read a file and hand over what is in it. */
@@ -66,12 +71,21 @@ export class Reading {
       const content = toBase64(new Uint8Array(await file.arrayBuffer()));
       const request = { content, name: file.name };
       const reply = await call<ReadFileResponse>("ViewService/ReadFile", request, asking.signal);
-      if (!reply.recordings.length) throw new Error(`There is no recording in ${file.name}.`);
+      const { recordings, num_left_out: numLeftOut } = reply;
       const remarks = [...reply.remarks];
-      if (reply.num_left_out)
-        remarks.push(`${reply.num_left_out} more recordings of this file did not fit into a message.`);
+      if (!recordings.length) {
+        const none = numLeftOut
+          ? `No recording of ${file.name} fits into a message: ${numLeftOut} left out.`
+          : `There is no recording in ${file.name} that can be used.`;
+        this.fail(new Error(none), remarks);
+        return;
+      }
+      if (numLeftOut)
+        remarks.push(
+          `${numLeftOut} more ${numLeftOut === 1 ? "recording" : "recordings"} of this file did not fit into a message.`,
+        );
       this.element.replaceChildren();
-      this.take(file, reply.recordings, remarks);
+      this.take(file, recordings, remarks);
     } catch (error) {
       this.fail(error);
     }

@@ -1,6 +1,6 @@
 /** What the reader may change of a search: a filter, a threshold, windows. */
 
-import { element, later, on, select } from "./dom";
+import { element, later, notice, on, select } from "./dom";
 import type { Filter } from "./messages";
 
 /** The conditions of a line. Spaces part them, unless a condition is in quotes. */
@@ -52,7 +52,12 @@ export class SearchSettings {
         element("span", {}, "Unknown if nothing is as similar as ", said),
         threshold,
       ),
-      element("label", { class: "field" }, element("span", {}, "Search only in items with"), this.where, this.problem),
+      element(
+        "div",
+        {},
+        element("label", { class: "field" }, element("span", {}, "Search only in items with"), this.where),
+        this.problem,
+      ),
       element("label", { class: "field" }, element("span", {}, "Windows of long recordings"), windows),
     );
   }
@@ -62,7 +67,9 @@ export class SearchSettings {
     return where.length ? { where } : null;
   }
 
-  fail(text: string): void {
+  /** Say what is wrong with the filter; an empty text: nothing is. */
+  failFilter(text: string): void {
     this.where.setAttribute("aria-invalid", String(text !== ""));
+    this.problem.replaceChildren(text && notice("error", text));
   }
 }

@@ -13,6 +13,11 @@ export class CallError extends Error {
   }
 }
 
+/** Whether the server refused a part of the request, such as "filter" or "queries". */
+export function isAbout(error: unknown, field: string): boolean {
+  return error instanceof CallError && error.code === "invalid_argument" && error.field.startsWith(field);
+}
+
 /** Asks the reader for a token; null when they do not give one. */
 type AskToken = (why: string) => Promise<string | null>;
 

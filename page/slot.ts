@@ -14,6 +14,7 @@ export class Slot {
   readonly reading: Reading;
   shown: Shown | null = null;
   name = "";
+  private gallery = ""; // of the item
   private readonly box = element("div", { class: "slot-box" });
   private readonly words = element("div", { class: "words" });
   private readonly search: HTMLInputElement;
@@ -52,13 +53,16 @@ export class Slot {
 
   /** Take an item of the gallery. */
   async takeItem(id: string): Promise<void> {
-    if (this.shown?.id === id) return;
+    const { gallery } = this.app;
+    if (this.shown?.id === id && this.gallery === gallery) return;
     this.search.value = "";
     this.list.hidden = true;
     try {
       const item = await this.app.item(id);
       const clip = clipOf(item);
+      if (this.app.gallery !== gallery) return;
       this.shown = clip ? { id } : null;
+      this.gallery = gallery;
       this.name = item.label || id;
       this.show(clip, NO_MOTION);
       this.words.replaceChildren(
@@ -69,6 +73,16 @@ export class Slot {
     } catch (error) {
       this.reading.fail(error);
     }
+  }
+
+  /** Forget an item of another gallery than the present one. Gives whether there was one. */
+  dropOthers(): boolean {
+    if (!this.shown?.id || this.gallery === this.app.gallery) return false;
+    this.shown = null;
+    this.name = "";
+    this.words.replaceChildren();
+    this.show(null, "Nothing is chosen yet.");
+    return true;
   }
 
   takeSequence(name: string, sequence: Sequence): void {
@@ -120,7 +134,7 @@ export class Slot {
         }),
       );
       if (!found.length)
-        this.list.replaceChildren(element("li", { class: "more" }, "No item has this in its id or label."));
+        this.list.replaceChildren(element("li", { class: "more" }, "No item of this map has this in its id or label."));
     } catch (error) {
       this.list.replaceChildren(element("li", { class: "more" }, says(error)));
     }

@@ -47,7 +47,7 @@ export class Timeline {
     this.dragNew();
   }
 
-  /** Show a recording of this many seconds, of which at least and at most so many can be chosen. */
+  /** Show a recording of `whole` seconds. A chosen part has from `least` to `most` seconds. */
   show(whole: number, least: number, most: number): void {
     [this.whole, this.least, this.most] = [whole, Math.min(least, whole), Math.min(most, whole)];
     this.set(0, this.most);

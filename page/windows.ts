@@ -4,11 +4,11 @@ import type { App } from "./app";
 import { partOf } from "./clip";
 import { classColour, theme } from "./colours";
 import type { Classification, ClassifyResponse, Filter, Sequence } from "./messages";
-import { call } from "./server";
+import { call, isAbout } from "./server";
 import type { Segment } from "./timeline";
 
 const MOST_WINDOWS = 240;
-const BATCH = 16;
+const MOST_IN_BATCH = 16;
 
 export interface WindowAsk {
   seconds: number;
@@ -16,7 +16,7 @@ export interface WindowAsk {
   filter: Filter | null;
 }
 
-/** Classify windows of a recording in batches; `tell` gets all segments that are known so far. */
+/** Classify windows of a recording in batches; `tell` gets all segments that are known so far. Raises `CallError`. */
 export async function classifyWindows(
   app: App,
   recording: Sequence,
@@ -30,8 +30,9 @@ export async function classifyWindows(
   const starts: number[] = [];
   for (let start = 0; start + frames <= recording.num_frames; start += stride) starts.push(start);
   const found: (Classification | null)[] = [];
-  for (let first = 0; first < starts.length; first += BATCH) {
-    const batch = starts.slice(first, first + BATCH);
+  const size = batchSize(app, (recording.positions.length * frames) / recording.num_frames);
+  for (let first = 0; first < starts.length; first += size) {
+    const batch = starts.slice(first, first + size);
     found.push(
       ...(await classified(
         app,
@@ -44,7 +45,15 @@ export async function classifyWindows(
   }
 }
 
-/** The class of each window; null where nobody is seen. */
+/** How many windows of `letters` letters of positions go into one call. */
+function batchSize(app: App, letters: number): number {
+  const limits = app.info?.limits;
+  if (!limits) return MOST_IN_BATCH;
+  const fit = Math.floor((0.9 * Number(limits.max_message_bytes)) / (letters + 500)); // 500: the fields beside them
+  return Math.max(1, Math.min(MOST_IN_BATCH, limits.max_sequences, fit));
+}
+
+/** The class of each window; null where it cannot be used, as nobody is seen. Raises `CallError`. */
 async function classified(
   app: App,
   windows: Sequence[],
@@ -60,10 +69,8 @@ async function classified(
   try {
     return (await call<ClassifyResponse>("GalleryService/Classify", request(windows), signal)).results;
   } catch (error) {
-    if (signal.aborted || windows.length === 1) {
-      if (signal.aborted) throw error;
-      return [null];
-    }
+    if (!isAbout(error, "queries")) throw error;
+    if (windows.length === 1) return [null];
     // One window that cannot be used refuses them all.
     const halves = [windows.slice(0, windows.length / 2), windows.slice(windows.length / 2)];
     const results: (Classification | null)[] = [];

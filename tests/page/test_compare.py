@@ -11,7 +11,7 @@ def test_two_items_are_compared_joint_by_joint_and_moments_jump(opened):
     expect(page.locator(".summary")).to_contain_text("mean difference")
     expect(page.locator("tbody tr").first).to_be_visible()
     expect(page.locator(".curve canvas")).to_be_visible()
-    expect(page.get_by_text("no medical advice")).to_be_visible()
+    expect(page.get_by_text("This is not medical advice.")).to_be_visible()
     before = page.evaluate(LOOKS)
     page.locator(".curve-card .actions button").first.click()
     expect(page.get_by_role("button", name="Play")).to_be_visible()

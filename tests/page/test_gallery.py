@@ -91,3 +91,32 @@ def test_an_attribute_colours_the_map_and_an_entry_of_the_legend_singles_out_its
     page.locator(".legend button").first.click()
     page.get_by_role("button", name="List").click()
     expect(page.locator(".part .items button")).to_have_count(3)
+
+
+def test_a_better_map_is_shown_after_another_view_was_open(opened):
+    page = opened("#query")
+    replies = []
+
+    def answer(route):
+        reply = route.fetch()
+        replies.append(reply.json() | {"is_improving": not replies})
+        route.fulfill(response=reply, json=replies[-1])
+
+    page.route("**/gfp_serve.v1.ViewService/MapItems", answer)
+    page.get_by_role("link", name="Gallery", exact=True).click()
+    status = page.locator(".side .status")
+    expect(status).to_contain_text("A better map is being made.")
+    page.get_by_role("link", name="Query", exact=True).click()
+    expect(page.locator(".query")).to_be_visible()
+    page.get_by_role("link", name="Gallery", exact=True).click()
+    expect(status).to_contain_text("13 items")
+    expect(status).not_to_contain_text("A better map")
+
+
+def test_the_skip_link_leads_to_the_content_of_the_view_that_is_open(opened):
+    page = opened("#query")
+    page.locator(".skip").press("Enter")
+    expect(page.locator("main")).to_be_focused()
+    page.evaluate(AFTER_FRAMES, 2)
+    assert page.url.endswith("#query")
+    expect(page.locator(".query")).to_be_visible()

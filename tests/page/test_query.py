@@ -99,6 +99,36 @@ def test_a_file_that_cannot_be_read_is_refused_in_the_servers_words(opened, tmp_
     expect(page.get_by_role("button", name="Choose another file")).to_be_visible()
 
 
+def test_a_file_without_a_usable_recording_gets_the_servers_remarks(opened, recording):
+    page = opened("#query")
+    reply = {"recordings": [], "num_left_out": 2, "remarks": ["the recording 'long' has 900000 frames: cut it."]}
+    page.route("**/gfp_serve.v1.ViewService/ReadFile", lambda route: route.fulfill(json=reply))
+    drop(page, recording)
+    expect(page.get_by_role("alert")).to_contain_text("2 left out")
+    expect(page.get_by_text("900000 frames: cut it.")).to_be_visible()
+
+
+def test_windows_that_cannot_be_classified_are_an_error_and_not_called_nobody(opened, recording):
+    page = opened("#query")
+    refusal = {"code": "unavailable", "message": "the server is too busy."}
+    asked = []
+
+    def refuse(route):
+        # The windows are many queries, and the search is one.
+        if len(route.request.post_data_json["queries"]) == 1:
+            route.fallback()
+            return
+        asked.append(route.request.url)
+        route.fulfill(status=503, json=refusal)
+
+    page.route("**/gfp_serve.v1.GalleryService/Classify", refuse)
+    drop(page, recording)
+    page.get_by_label("Recording of this file").select_option("1")
+    expect(page.locator(".time-card").get_by_role("alert")).to_contain_text("too busy")
+    expect(page.locator(".lane button")).to_have_count(0)
+    assert len(asked) == 1
+
+
 @pytest.mark.skipif(not all(map(importlib.util.find_spec, ("av", "mediapipe"))), reason="needs the extra video")
 def test_a_dropped_video_becomes_a_query_with_the_video_beside_it(opened):
     page = opened("#query")
