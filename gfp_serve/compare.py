@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float32, Float64, Int64
 
 from gfp_serve.errors import InvalidRequestError
 from gfp_serve.layouts import NTU25
-from gfp_serve.movement import ANGLE_JOINTS, Movement, joint_angles
+from gfp_serve.movement import ANGLE_JOINTS, ROOT, TOP, Movement, joint_angles
 from gfp_serve.preprocess import rotate_about_vertical
 
 # Longer movements are compared in this many frames at equal distances.
@@ -22,7 +22,6 @@ MOST_FRAMES = 300
 _MOST_WORST = 5
 # Moments within half a second of a worse one are the same; without times, within a twentieth of the steps.
 _APART_S, _APART = 0.5, 0.05
-_ROOT, _TOP = NTU25.canonical_names.index("SpineBase"), NTU25.canonical_names.index("SpineShoulder")
 _CM = 100.0
 # Few sources see hands well, and who sees a wrist knows where the hand is.
 _HANDS = [joint for joint, name in enumerate(NTU25.canonical_names) if name.startswith(("Hand", "Thumb"))]
@@ -102,8 +101,8 @@ def comparing(motion: Movement, wanted: Movement, found: list[Comparison]) -> Ge
     motion, wanted = _shortened(motion), _shortened(wanted)
     common: Bool[np.ndarray, " joints"] = np.logical_and(motion.known.any(axis=0), wanted.known.any(axis=0))
     common[_HANDS] = False
-    has_trunk = bool(common[_ROOT])
-    common[_ROOT] = False  # it is where both are held
+    has_trunk = bool(common[ROOT])
+    common[ROOT] = False  # it is where both are held
     if not common.any():
         raise _nothing_in_common()
     goal = _from_hips(wanted.positions)
@@ -133,7 +132,7 @@ def comparing(motion: Movement, wanted: Movement, found: list[Comparison]) -> Ge
     mean_cm = float(np.nanmean(np.stack([joint.cm for joint in joints])))
     if has_trunk:  # where it is does not differ, but how upright the trunk is
         common[:] = False
-        common[_ROOT] = True
+        common[ROOT] = True
         joints += _joint_differences(motion, wanted, steps, common)
     found.append(Comparison(motion, wanted, steps[0], steps[1], joints, worst, mean_cm))
 
@@ -149,7 +148,7 @@ def _shortened(movement: Movement) -> Movement:
 
 
 def _from_hips(positions: Float32[np.ndarray, "frames joints 3"]) -> Float32[np.ndarray, "frames joints 3"]:
-    return positions - positions[:, [_ROOT]]
+    return positions - positions[:, [ROOT]]
 
 
 def _with_bones_of(
@@ -173,7 +172,7 @@ def _with_bones_of(
 
 def _from_root() -> list[int]:
     """All joints but the root, each after its parent."""
-    order = [_ROOT]
+    order = [ROOT]
     for joint in order:
         order += [child for child, parent in enumerate(NTU25.parents) if parent == joint]
     return order[1:]
@@ -192,7 +191,7 @@ def _with_trunk_of(
     shown: Float32[np.ndarray, "frames joints 3"], goal: Float32[np.ndarray, "wanted_frames joints 3"]
 ) -> Float32[np.ndarray, "frames joints 3"]:
     """In an image, bones look shorter when they point at the camera, so only the size of the person is made equal."""
-    own, other = (float(np.median(np.linalg.norm(places[:, _TOP], axis=-1))) for places in (shown, goal))
+    own, other = (float(np.median(np.linalg.norm(places[:, TOP], axis=-1))) for places in (shown, goal))
     return shown * np.float32(other / own) if own > 1e-6 and other > 1e-6 else shown
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
 
+from gfp_serve.errors import InvalidRequestError, quoted
 from gfp_serve.kept_motion import LAYOUT, KeptMotion
 from gfp_serve.layouts import NTU25, Layout
 from gfp_serve.lost_joints import lost_as_nan
@@ -24,11 +25,12 @@ _SIDES = tuple(
     )
 ) + (("SpineMid", "SpineBase", "SpineShoulder"), ("Neck", "SpineShoulder", "Head"))
 _VERTEX, _FIRST, _LAST = (np.array([_J[name] for name in column]) for column in zip(*_SIDES, strict=True))
-_ROOT, _TOP = _J["SpineBase"], _J["SpineShoulder"]
+# Both ends of the trunk.
+ROOT, TOP = _J["SpineBase"], _J["SpineShoulder"]
 _UP = np.array([0.0, 1.0, 0.0])
 
 # The joint of "ntu25" by which each angle is called. The last is how upright the trunk is: 180 for upright.
-ANGLE_JOINTS: tuple[int, ...] = (*_VERTEX.tolist(), _ROOT)
+ANGLE_JOINTS: tuple[int, ...] = (*_VERTEX.tolist(), ROOT)
 _AS_IT_IS = CleanConfig(align_view=False, scale_torso=False)
 # A side that is shorter has no direction.
 _LEAST_M = 1e-4
@@ -67,8 +69,16 @@ def movement_of_clip(
     return Movement(cleaned.positions[:, 0], cleaned.known[:, 0], times_s, cleaned.has_depth)
 
 
-def movement_of_kept(motion: KeptMotion) -> Movement:
-    """The same of a motion that a gallery keeps, in which lacking joints are NaN and nothing else is lost."""
+def movement_of_kept(motion: KeptMotion | None, id: str) -> Movement:
+    """The same of the motion that a gallery keeps of an item, in which lacking joints are NaN and nothing else is lost.
+
+    Raises `InvalidRequestError` if it keeps none.
+    """
+    if motion is None:
+        raise InvalidRequestError(
+            f"the gallery keeps no motion of item {quoted(id)}; send its clip instead, or add it again to a gallery "
+            f"that keeps motions (--keep-motion of gfp-serve)."
+        )
     cleaned = clean(motion.positions, LAYOUT, _AS_IT_IS)
     return Movement(cleaned.positions[:, 0], cleaned.known[:, 0], motion.times_s, cleaned.has_depth)
 
@@ -83,9 +93,9 @@ def joint_angles(movement: Movement) -> Float64[np.ndarray, "frames angles"]:
     ends = [places[:, joints] - places[:, _VERTEX] for joints in (_FIRST, _LAST)]
     angles = _between(*ends)
     angles[~(known[:, _VERTEX] & known[:, _FIRST] & known[:, _LAST])] = np.nan
-    trunk = places[:, _TOP] - places[:, _ROOT]
+    trunk = places[:, TOP] - places[:, ROOT]
     upright = 180 - _between(trunk, np.broadcast_to(_UP, trunk.shape))
-    upright[~(known[:, _TOP] & known[:, _ROOT])] = np.nan
+    upright[~(known[:, TOP] & known[:, ROOT])] = np.nan
     return np.concatenate([angles, upright[:, None]], axis=1)
 
 

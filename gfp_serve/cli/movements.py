@@ -13,7 +13,6 @@ from gfp_serve.cli.printing import Listing
 from gfp_serve.client import Client
 from gfp_serve.client.recordings import RecordedClip
 from gfp_serve.compare import Comparison, JointDifference, compare
-from gfp_serve.errors import InvalidRequestError, quoted
 from gfp_serve.layouts import NTU25
 from gfp_serve.movement import Movement, movement_of_clip, movement_of_kept
 from gfp_serve.repetitions import RepetitionCounter, count_repetitions
@@ -75,12 +74,7 @@ def count(clips: ClipChoice, item: str, gallery: str, connect: Connect, as_json:
 
 def _movement_of_item(client: Client, item: str, gallery: str) -> Movement:
     (found,) = client.get([item], gallery=gallery, with_motions=True)
-    if found.motion is None:
-        raise InvalidRequestError(
-            f"the gallery keeps no motion of item {quoted(item)}; add it again to a gallery that keeps motions "
-            f"(--keep-motion of gfp-serve)."
-        )
-    return movement_of_kept(found.motion)
+    return movement_of_kept(found.motion, item)
 
 
 def _answers(client: Client, clips: ClipChoice, answer: Callable[[Movement], T]) -> Iterator[tuple[RecordedClip, T]]:

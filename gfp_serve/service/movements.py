@@ -3,7 +3,7 @@
 from gfp_serve.batching.turns import Turns, Work
 from gfp_serve.compare import Comparison, comparing
 from gfp_serve.config import Limits
-from gfp_serve.errors import InvalidRequestError, in_field, quoted
+from gfp_serve.errors import in_field
 from gfp_serve.gallery.protocols import Galleries
 from gfp_serve.kept_motion import KeptMotion
 from gfp_serve.movement import Movement, movement_of_kept
@@ -77,12 +77,7 @@ class Movements:
             yield
 
         await self._searches.run(read(), caller=caller)
-        if motions[0] is None:
-            raise InvalidRequestError(
-                f"the gallery keeps no motion of item {quoted(id)}; send the clip as a sequence, or add it again to a "
-                f"gallery that keeps motions (--keep-motion of the server)."
-            )
-        return movement_of_kept(motions[0])
+        return movement_of_kept(motions[0], id)
 
     async def _kept(self, shown: view_pb2.Shown, field: str, gallery: str, caller: str) -> Movement | None:
         """The movement of the item that is named; None for a sequence."""

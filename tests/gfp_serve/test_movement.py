@@ -45,7 +45,7 @@ def test_a_kept_motion_is_the_same_movement_with_its_times() -> None:
     cleaned = clean(clip, NTU25, CleanConfig())
     kept = motion_of(cleaned.positions, cleaned.known, 30.0)
     assert kept is not None
-    movement, whole = movement_of_kept(kept), movement_of_clip(clip, NTU25, 30.0)
+    movement, whole = movement_of_kept(kept, "a"), movement_of_clip(clip, NTU25, 30.0)
     assert movement.num_frames == 64
     assert movement.seconds == pytest.approx(whole.seconds)
     np.testing.assert_allclose(joint_angles(movement), joint_angles(whole.at(kept.frame_numbers)), atol=0.01)
@@ -57,7 +57,7 @@ def test_gaps_of_a_kept_motion_are_filled_so_that_no_joint_jumps_to_the_origin()
     assert kept is not None
     gaps = kept.positions.copy()
     gaps[10:40, 0, NTU25.canonical_names.index("SpineBase")] = np.nan
-    whole, filled = movement_of_kept(kept), movement_of_kept(replace(kept, positions=gaps))
+    whole, filled = movement_of_kept(kept, "a"), movement_of_kept(replace(kept, positions=gaps), "a")
     np.testing.assert_allclose(filled.positions, whole.positions, atol=0.01)
     assert not filled.known[10:40, 0].any()
 
@@ -65,4 +65,4 @@ def test_gaps_of_a_kept_motion_are_filled_so_that_no_joint_jumps_to_the_origin()
 def test_a_kept_motion_without_anybody_is_refused() -> None:
     nobody = KeptMotion(np.full((3, 1, 25, 3), np.nan, dtype=np.float32), np.arange(3))
     with pytest.raises(InvalidSkeletonError):
-        movement_of_kept(nobody)
+        movement_of_kept(nobody, "a")
