@@ -199,6 +199,7 @@ export class GalleryView implements View {
         this.where.setAttribute("aria-invalid", "true");
         this.problem.replaceChildren(notice("error", says(error)));
       } else {
+        this.shownFor = null; // the next time that the view is opened, the map is asked for again
         this.where.removeAttribute("aria-invalid");
         this.problem.replaceChildren();
         this.items = [];

@@ -120,3 +120,17 @@ def test_the_skip_link_leads_to_the_content_of_the_view_that_is_open(opened):
     page.evaluate(AFTER_FRAMES, 2)
     assert page.url.endswith("#query")
     expect(page.locator(".query")).to_be_visible()
+
+
+def test_a_map_without_attributes_says_why_it_has_only_the_labels_colours(opened):
+    page = opened("#query")
+
+    def answer(route):
+        reply = route.fetch()
+        said = reply.json() | {"attributes_left_out": True}
+        route.fulfill(response=reply, json=said)
+
+    page.route("**/gfp_serve.v1.ViewService/MapItems", answer)
+    page.get_by_role("link", name="Gallery", exact=True).click()
+    expect(page.get_by_text("Colours by attribute are missing")).to_be_visible()
+    expect(page.get_by_label("Colour by").locator("option")).to_have_text(["label"])

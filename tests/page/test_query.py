@@ -129,6 +129,26 @@ def test_windows_that_cannot_be_classified_are_an_error_and_not_called_nobody(op
     assert len(asked) == 1
 
 
+def test_windows_are_classified_after_another_view_was_open_meanwhile(opened, recording):
+    page = opened("#query")
+    held = []
+
+    def hold_the_first(route):
+        if len(route.request.post_data_json["queries"]) > 1 and not held:
+            held.append(route)
+        else:
+            route.fallback()
+
+    page.route("**/gfp_serve.v1.GalleryService/Classify", hold_the_first)
+    drop(page, recording)
+    with page.expect_request(lambda made: made.url.endswith("Classify") and len(made.post_data_json["queries"]) > 1):
+        page.get_by_label("Recording of this file").select_option("1")
+    page.get_by_role("link", name="Gallery", exact=True).click()
+    expect(page.locator(".gallery")).to_be_visible()
+    page.get_by_role("link", name="Query", exact=True).click()
+    expect(page.locator(".lane button").first).to_be_visible()
+
+
 @pytest.mark.skipif(not all(map(importlib.util.find_spec, ("av", "mediapipe"))), reason="needs the extra video")
 def test_a_dropped_video_becomes_a_query_with_the_video_beside_it(opened):
     page = opened("#query")
