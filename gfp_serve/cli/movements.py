@@ -37,7 +37,7 @@ _with_item = click.option(
 @gallery_option
 @talks_to_server
 def compare_command(clips: ClipChoice, item: str, gallery: str, connect: Connect, as_json: bool) -> None:
-    """Show how the movement in each clip differs from a wanted one, joint by joint.
+    """Compare the movement in clips with a wanted one.
 
     Both are aligned in time, turned the same way, and given the same lengths of bones; places are relative to the
     hips. The table has the joints that differ most: their distance from where they are wanted, and for joints with an
@@ -57,7 +57,7 @@ def compare_command(clips: ClipChoice, item: str, gallery: str, connect: Connect
 @gallery_option
 @talks_to_server
 def count(clips: ClipChoice, item: str, gallery: str, connect: Connect, as_json: bool) -> None:
-    """Count how often a movement is repeated in each clip, and say when.
+    """Count the repetitions of a movement in clips.
 
     The wanted movement is one repetition, as an item of a gallery: cut it out with `gfp add --annotations` or
     --windows. Angles of joints are compared, at a third to three times its tempo.

@@ -23,7 +23,7 @@ import demo
 from gfp_serve.config import DEFAULT_BUNDLE
 serving = demo.serving
 demo.run = lambda *words: None
-demo.serving = lambda bundle: serving(DEFAULT_BUNDLE)
+demo.serving = lambda bundle, **given: serving(DEFAULT_BUNDLE, **given)
 demo.main()
 """
 # A test file for each library that could connect: opentelemetry, pymilvus with milvus-lite, and onnxruntime, in a file
