@@ -79,7 +79,7 @@ def seen_frames(path: Path, part: VideoPart = WHOLE) -> Iterator[SeenFrame]:
     Frames are upright, as phones mean them, and are not mirrored. Landmarks are in the order of `MEDIAPIPE33`. Of
     several people in a frame, one is found.
 
-    Raises `DamagedFileError` for a file that is no video or that ends in the middle of a frame, and
+    Raises `DamagedFileError` for a file that is not a video or that ends in the middle of a frame, and
     `MissingExtraError` where the extra `video` is not installed, or another MediaPipe than the one that was looked at.
     """
     with _ordinary(path) as file:

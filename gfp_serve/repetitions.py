@@ -33,7 +33,7 @@ _MOST_OFFSET = 25.0
 # Of the weight of all angles, the share of how upright the trunk is, so that who lies and who stands differ.
 _UPRIGHT = 0.3
 # The wanted movement must move: degrees, as the standard deviation of the angle that moves most.
-_LEAST_SPREAD = 2.0
+_LEAST_SPREAD = 5.0
 # The share of a repetition, at its end, in which the next may begin.
 _SHARED = 0.25
 _FEWEST_FRAMES, _MOST_FRAMES = 4, 300
@@ -66,9 +66,8 @@ class RepetitionCounter:
                 f"the wanted movement takes {seconds:.0f} s; one repetition of less than {_MOST_FRAMES / RATE_HZ:g} s "
                 f"can be counted. Choose a shorter one, and check the frames a second."
             )
-        angles, _ = _at_rate(joint_angles(wanted), wanted.times_s)
-        angles = _filled(angles)
-        spread = np.nan_to_num(angles.var(axis=0), nan=0.0)
+        angles = _at_rate(joint_angles(wanted), wanted.times_s)
+        spread = angles.var(axis=0)
         if len(angles) < _FEWEST_FRAMES or spread.max() < _LEAST_SPREAD**2:
             raise InvalidRequestError(
                 f"the wanted movement hardly moves: no angle of a joint varies by {_LEAST_SPREAD:g} degrees or more. "
@@ -77,7 +76,6 @@ class RepetitionCounter:
         self._spread = float((spread**2).sum() / spread.sum())
         self._weights = spread / spread.sum() * (1 - _UPRIGHT)
         self._weights[-1] += _UPRIGHT
-        angles = np.nan_to_num(angles, nan=0.0)
         self._wanted = angles[_moving(angles, self._weights, self._spread)]
         size = len(self._wanted)
         # Of the last columns of the recording, the newest first: least cost of a path that ends at each wanted frame,
@@ -234,23 +232,21 @@ def _binned(
 
 def _at_rate(
     angles: Float64[np.ndarray, "frames angles"], times_s: Float64[np.ndarray, " frames"]
-) -> tuple[Float64[np.ndarray, "samples angles"], Float64[np.ndarray, " samples"]]:
-    """Angles at `RATE_HZ`: means of frames, and between frames that are further apart what lies on a line."""
+) -> Float64[np.ndarray, "samples angles"]:
+    """Angles at `RATE_HZ`: means of frames, and between frames that are further apart what lies on a line.
+
+    An angle that is never seen is 0: it does not move, so it has no weight.
+    """
     rows, places = _binned(angles, np.floor(times_s * RATE_HZ).astype(np.int64))
     wanted = np.arange(round(places[0] * RATE_HZ), round(places[-1] * RATE_HZ) + 1) / RATE_HZ
-    return np.stack([_line(wanted, np.array(places), column) for column in rows.T], axis=1), wanted
+    return np.stack([_line(wanted, np.array(places), column) for column in rows.T], axis=1)
 
 
 def _line(
     wanted: Float64[np.ndarray, " samples"], places: Float64[np.ndarray, " bins"], column: Float64[np.ndarray, " bins"]
 ) -> Float64[np.ndarray, " samples"]:
     seen = np.isfinite(column)
-    return np.interp(wanted, places[seen], column[seen]) if seen.any() else np.full(len(wanted), np.nan)
-
-
-def _filled(angles: Float64[np.ndarray, "samples angles"]) -> Float64[np.ndarray, "samples angles"]:
-    """An angle that is never seen does not move."""
-    return np.where(np.isfinite(angles).any(axis=0), angles, 0.0)
+    return np.interp(wanted, places[seen], column[seen]) if seen.any() else np.zeros(len(wanted))
 
 
 def _moving(

@@ -12,8 +12,9 @@ from gfp_serve.service.finding import ask_gallery
 from gfp_serve.v1 import view_pb2
 from gfp_serve.wire.views import content_of, read_movement, write_comparison, write_count
 
-# To align two motions takes as long as finding this many neighbours, and to count in a frame as this many.
-_COST_OF_COMPARING, _COST_OF_A_FRAME = 5000, 20
+# In neighbours that are found meanwhile, each of which takes about 14 µs: to align two motions of 300 frames took
+# 0.38 s, and to count in a frame, with a wanted movement of 270 of them, 1.1 ms.
+_COST_OF_COMPARING, _COST_OF_A_FRAME = 27_000, 80
 
 
 class Movements:

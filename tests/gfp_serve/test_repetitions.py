@@ -78,6 +78,8 @@ def test_joints_that_are_lost_are_not_counted_and_do_no_harm() -> None:
 def test_what_cannot_be_counted_is_refused_in_words() -> None:
     with pytest.raises(InvalidRequestError, match="hardly moves"):
         RepetitionCounter(movement(curling(0)))
+    with pytest.raises(InvalidRequestError, match="hardly moves"):
+        RepetitionCounter(movement(curling(1, most_degrees=8.0)))  # noise of a camera does as much
     with pytest.raises(InvalidRequestError, match="wanted movement has no frames a second"):
         RepetitionCounter(movement(curling(1), None))
     with pytest.raises(InvalidRequestError, match="recording has no frames a second"):

@@ -179,8 +179,8 @@ class Context:
         self._has_read = True
         return await self.exchange.body()
 
-    async def write(self, content: bytes) -> None:
-        raise NotImplementedError("a call with one reply returns it")
+    async def write(self, _content: bytes) -> None:
+        raise AssertionError("a call with one reply returns it")
 
     async def abort(self, code: grpc.StatusCode, details: str, trailing: tuple[tuple[str, Any], ...] = ()) -> None:
         self.trailing.update(trailing)

@@ -100,7 +100,7 @@ class _Infer:
 
     def reading(self, content: bytes, read: list[bytes]) -> Work:
         length = self._json_bytes or str(len(content))
-        # Not longer than the number of bytes itself: thousands of digits are no number to Python.
+        # Not longer than the number of bytes itself: Python refuses to read thousands of digits.
         most = str(len(content))
         if not (length.isascii() and length.isdecimal()) or len(length) > len(most) or int(length) > len(content):
             raise InvalidRequestError(
