@@ -65,7 +65,7 @@ class WorstMoment:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparison:
-    """What differs. Positions are metres from the hips; NaN where a joint is not known."""
+    """What differs. Positions of both movements are metres from the hips."""
 
     motion: Movement
     wanted: Movement
