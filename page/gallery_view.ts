@@ -321,7 +321,7 @@ export class GalleryView implements View {
     const entries = found.slice(0, MOST_LISTED).map((item) => {
       const entry = element(
         "button",
-        { type: "button", "aria-current": item.id === this.panel.id ? "true" : null },
+        { type: "button", "data-id": item.id, "aria-current": item.id === this.panel.id ? "true" : null },
         element("span", { class: "swatch" }),
         element("span", { class: "name" }, item.label || "no label"),
         element("span", { class: "id" }, item.id),
@@ -337,7 +337,13 @@ export class GalleryView implements View {
       const text = sought ? `${items} has this in its id or label.` : "There are no items on this map.";
       entries.push(element("li", { class: "more" }, text));
     }
+    // A better map comes while somebody goes through the list by keyboard.
+    const focused = document.activeElement;
+    const id = focused instanceof HTMLElement && this.list.contains(focused) ? focused.dataset.id : undefined;
     this.list.replaceChildren(...entries);
+    if (id !== undefined) {
+      (this.list.querySelector<HTMLElement>(`[data-id="${CSS.escape(id)}"]`) ?? this.search).focus();
+    }
   }
 }
 

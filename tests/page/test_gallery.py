@@ -35,6 +35,7 @@ def test_an_item_is_found_by_keyboard_and_moves_with_its_neighbours_beside_it(op
     page = opened()
     page.get_by_role("button", name="List").press("Enter")
     page.get_by_label("Find an item by id or label").fill("walk2")
+    expect(page.locator(".side .items button")).to_have_count(1)
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="walk", level=2)).to_be_visible()
@@ -111,6 +112,25 @@ def test_a_better_map_is_shown_after_another_view_was_open(opened):
     page.get_by_role("link", name="Gallery", exact=True).click()
     expect(status).to_contain_text("13 items")
     expect(status).not_to_contain_text("A better map")
+
+
+def test_a_better_map_leaves_the_focus_in_the_list_where_it_is(opened):
+    page = opened("#query")
+    replies = []
+
+    def answer(route):
+        reply = route.fetch()
+        replies.append(reply.json() | {"is_improving": not replies})
+        route.fulfill(response=reply, json=replies[-1])
+
+    page.route("**/gfp_serve.v1.ViewService/MapItems", answer)
+    page.get_by_role("link", name="Gallery", exact=True).click()
+    page.get_by_role("button", name="List").click()
+    entry = page.get_by_role("button", name="walk2")
+    entry.focus()
+    expect(page.locator(".side .status")).to_contain_text("A better map is being made.")
+    expect(page.locator(".side .status")).not_to_contain_text("A better map")
+    expect(entry).to_be_focused()
 
 
 def test_the_skip_link_leads_to_the_content_of_the_view_that_is_open(opened):
