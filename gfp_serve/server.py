@@ -139,18 +139,17 @@ class Server:
             turns=self._reading,
         )
         self._switch = Switch(self._deploy(manifest, encoder, galleries))
-        self._http = self._make_http(access)
         self._schedule: asyncio.Task[None] | None = None
         self._stop_metrics: Callable[[], None] = lambda: None
         self._stop_tracing: Callable[[], None] = lambda: None
-        interceptors: list[grpc.aio.ServerInterceptor] = [self._guard]
+        tracer: grpc.aio.ServerInterceptor | None = None
         if config.trace_to is not None:
             tracer, self._stop_tracing = trace_calls(config.trace_to, SERVICES)
-            interceptors.insert(0, tracer)
+        self._http = self._make_http(access, tracer)
         self._health = HealthServicer(("", *SERVICES))
         max_answered_calls = config.max_calls + 2 * _OTHER_CALLS
         self._server = grpc.aio.server(
-            interceptors=interceptors,
+            interceptors=[self._guard] if tracer is None else [tracer, self._guard],
             # gRPC's own limit (maximum_concurrent_rpcs) counts a refused call until its caller has read the refusal.
             # Somebody who reads nothing would soon hold it all, without a token.
             options=server_options(config, max_answered_calls),
@@ -262,7 +261,7 @@ class Server:
             is_ready=lambda: self._is_ready,
         )
 
-    def _make_http(self, access: Access) -> Any:
+    def _make_http(self, access: Access, tracer: grpc.aio.ServerInterceptor | None) -> Any:
         """The HTTP port; None without the setting. Imported here, because most servers do without."""
         if self._config.http_port is None:
             return None
@@ -270,7 +269,7 @@ class Server:
         port = load("gfp_serve.service.http.port")
         security = self._config.security
         return port.HttpPort(
-            application.Application(self._config, access, self._guard, self._switch, lambda: self._is_ready),
+            application.Application(self._config, access, self._guard, self._switch, lambda: self._is_ready, tracer),
             tls=None if security.tls_certificate is None else Contexts(security),
             max_connections=most_connections(self._config.max_connections),
         )

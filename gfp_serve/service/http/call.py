@@ -4,7 +4,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 from urllib.parse import quote
 
 import grpc
@@ -130,6 +130,13 @@ class Exchange:
         )
 
 
+class Metadatum(NamedTuple):
+    """A header of a call, as gRPC has it."""
+
+    key: str
+    value: str
+
+
 class Context:
     """Stands for gRPC's context in a call with one request. `written` has what the call wrote before it returned."""
 
@@ -159,8 +166,8 @@ class Context:
         certificate = self.exchange.connection.certificate()
         return {} if certificate is None else {"x509_pem_cert": [ssl.DER_cert_to_PEM_cert(certificate).encode()]}
 
-    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
-        return tuple(self.exchange.headers.items())
+    def invocation_metadata(self) -> tuple[Metadatum, ...]:
+        return tuple(Metadatum(*each) for each in self.exchange.headers.items())
 
     def time_remaining(self) -> float | None:
         return None if self._ends is None else self._ends - asyncio.get_running_loop().time()

@@ -16,6 +16,7 @@ from gfp_serve.layouts import NTU25
 from gfp_serve.service.tracing import trace_calls
 from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc, stream_pb2_grpc
 from gfp_serve.wire.arrays import write_sequence
+from tests.support.http_calls import ask, sequence_of
 from tests.support.servers import channel_to, running, small_config
 from tests.support.tiny_bundle import walk
 
@@ -72,6 +73,25 @@ async def test_each_call_has_a_span_with_its_status_below_the_callers_span(tmp_p
     assert attributes_of(good_span)["rpc.grpc.status_code"] == 0
     assert attributes_of(bad_span)["rpc.grpc.status_code"] == grpc.StatusCode.INVALID_ARGUMENT.value[0]
     assert attributes_of(collector.resources[0])["service.name"] == "gfp-serve"
+
+
+async def test_calls_over_http_make_the_same_spans_as_over_grpc(tmp_path: Path) -> None:
+    async with collecting() as (collector, config):
+        async with running(tmp_path, dataclasses.replace(config, http_port=0)) as server:
+            headers = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
+            good = await ask(server, f"/{EMBED}", {"sequences": [sequence_of(walk(1))]}, **headers)
+            # HTTP's own status does not tell how a call of gRPC-Web ended.
+            bad = await ask(server, f"/{EMBED}", bytes(5), content_type="application/grpc-web+proto")
+            stream = await ask(server, "/gfp_serve.v1.StreamService/EmbedStream", {"config": {"fps": -1}})
+            nowhere = await ask(server, "/healthz")
+            assert [each.code for each in (good, bad, stream, nowhere)] == [200, 200, 400, 200]
+        spans = {span.name.strip("/"): span for span in collector.spans if span.trace_id.hex() != TRACE}
+        (good_span,) = (span for span in collector.spans if span.trace_id.hex() == TRACE)
+    assert (good_span.name.strip("/"), good_span.parent_span_id.hex()) == (EMBED, PARENT)
+    assert spans.keys() == {EMBED, "gfp_serve.v1.StreamService/EmbedStream"}
+    assert attributes_of(good_span)["rpc.grpc.status_code"] == 0
+    for span in spans.values():
+        assert attributes_of(span)["rpc.grpc.status_code"] == grpc.StatusCode.INVALID_ARGUMENT.value[0]
 
 
 async def test_without_a_collector_every_call_is_still_answered(tmp_path: Path) -> None:
