@@ -13,10 +13,10 @@ COPY gfp_serve gfp_serve
 COPY trainer trainer
 
 FROM builder AS server-build
-RUN pip install -c constraints.txt '.[cpu,milvus]'
+RUN pip install -c constraints.txt '.[cpu,map,milvus,video]'
 
 FROM builder AS server-gpu-build
-RUN pip install -c constraints.txt '.[gpu,milvus]'
+RUN pip install -c constraints.txt '.[gpu,map,milvus,video]'
 
 FROM builder AS trainer-build
 RUN pip install -c constraints.txt '.[cpu,train]'

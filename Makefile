@@ -60,7 +60,7 @@ docs: $(VENV)/test.stamp
 
 # A stamp says that the environment holds what pyproject.toml and constraints.txt asked for when it was made.
 $(VENV)/demo.stamp: pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/python -m pip install -c constraints.txt -e '.[cpu,train]'
+	$(BIN)/python -m pip install -c constraints.txt -e '.[cpu,train,video]'
 	@touch $@
 
 $(VENV)/test.stamp: pyproject.toml constraints.txt | $(BIN)/python

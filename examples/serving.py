@@ -29,6 +29,8 @@ def serving(bundle: Path | str, *, gallery: Path | None = None, http_port: int |
         server = subprocess.Popen(
             [Path(sys.executable).parent / command[0], *command[1:]], stdout=subprocess.PIPE, stderr=log, text=True
         )
+        # Whoever ends this program ends the server too.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         try:
             ready = server.stdout.readline() if server.stdout else ""
             if not ready:

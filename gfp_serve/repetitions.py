@@ -184,7 +184,9 @@ class RepetitionCounter:
     def _report(self) -> None:
         assert self._best is not None  # noqa: S101
         cost, start, end = self._best
-        self.repetitions.append(Repetition(start, end, self._nearness(cost)))
+        # Where two follow at once, the later one is said to begin when the earlier one ends.
+        begin = max([start, *(each.end_s for each in self.repetitions[-1:])])
+        self.repetitions.append(Repetition(begin, end, self._nearness(cost)))
         for costs, starts in zip(self._costs, self._starts, strict=True):
             costs[starts <= _taken_until(start, end)] = np.inf
         self._best = None

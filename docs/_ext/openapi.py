@@ -41,7 +41,12 @@ _GOOGLES: dict[str, dict[str, Any]] = {
     ".google.protobuf.Timestamp": {"type": "string", "format": "date-time"},
 }
 # Arrays of float32, which may be lists too.
-_ARRAYS = ("gfp_serve.v1.Sequence.positions", "gfp_serve.v1.Frames.positions", "gfp_serve.v1.Embedding.values")
+_ARRAYS = (
+    "gfp_serve.v1.Sequence.positions",
+    "gfp_serve.v1.Frames.positions",
+    "gfp_serve.v1.Motion.positions",
+    "gfp_serve.v1.Embedding.values",
+)
 _ABOUT = """\
 The calls of a gfp-serve server over HTTP, as JSON. They are those of its gRPC port, and behave alike: tokens, limits,
 errors. `POST` a request as JSON; or as a message of protobuf (`application/proto`), or by a client of Connect or

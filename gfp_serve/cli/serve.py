@@ -19,7 +19,7 @@ from gfp_serve.logs import configure_logs
 @settings_file_option
 @options_from(ServeConfig)
 def gfp_serve(config: ServeConfig) -> None:
-    """Serve a skeleton encoder and its galleries over gRPC.
+    """Serve a skeleton encoder and its galleries over gRPC, and over HTTP with a page if a port is given.
 
     One line on standard output says when calls can be made. At SIGTERM the server finishes the calls in progress and
     exits. Every option is also an environment variable (GFP_SERVE_PORT for --port) and a key of the --config file.

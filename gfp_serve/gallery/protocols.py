@@ -219,7 +219,7 @@ def check_found(ids: Sequence[str], found: Container[str]) -> None:
     missing = [id for id in ids if id not in found]
     if missing:
         shown = ", ".join(map(quoted, missing[:5])) + (f" and {len(missing) - 5} more" if missing[5:] else "")
-        raise ItemNotFoundError(f"no item of the gallery has the id {shown}; check the ids, or upsert them first.")
+        raise ItemNotFoundError(f"no item of the gallery has the id {shown}; check the ids.")
 
 
 def sampled(seqs: Int64[np.ndarray, " num_items"], most: int) -> Int64[np.ndarray, " num_sampled"]:
@@ -270,7 +270,7 @@ def check_droppable(name: str) -> None:
 
 def empty_gallery() -> EmptyGalleryError:
     """The error of a search in an empty gallery."""
-    return EmptyGalleryError("the gallery is empty, so there is nothing to find; upsert labelled items first.")
+    return EmptyGalleryError("the gallery is empty, so there is nothing to find; add recordings first.")
 
 
 def no_such_gallery(name: str) -> GalleryNotFoundError:

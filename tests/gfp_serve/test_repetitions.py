@@ -35,6 +35,14 @@ def test_repetitions_of_any_tempo_are_counted_where_they_are(num_repetitions: in
     assert starts_and_ends == sorted(starts_and_ends)
 
 
+def test_where_the_end_of_one_runs_into_the_next_the_later_one_begins_when_the_earlier_ends() -> None:
+    counter = RepetitionCounter(ONCE)
+    for start_s, end_s in ((0.5, 3.0), (2.7, 4.9), (6.0, 7.0)):
+        counter._best = (0.0, start_s, end_s)
+        counter._report()
+    assert [(each.start_s, each.end_s) for each in counter.repetitions] == [(0.5, 3.0), (3.0, 4.9), (6.0, 7.0)]
+
+
 def test_a_smaller_movement_counts_and_another_does_not() -> None:
     assert len(count_repetitions(movement(curling(3, most_degrees=60.0)), ONCE).repetitions) == 3
     assert len(count_repetitions(movement(curling(3, most_degrees=15.0)), ONCE).repetitions) == 0

@@ -52,6 +52,7 @@ _MILLISECONDS = re.compile(r"\d{1,10}")
 _GRPC_TIMEOUT = re.compile(r"(\d{1,8})([HMSmun])")
 _SECONDS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 _CALL = re.compile(r"/[\w.]+/\w+")
+_OURS = "/gfp_serve.v1."
 
 
 class Application:
@@ -297,6 +298,10 @@ def _preflight() -> dict[str, str]:
 
 
 def _no_such(exchange: Exchange) -> Answer:
+    said: dict[str, Any]
+    if exchange.method in ("GET", "HEAD") and _CALL.fullmatch(exchange.path) and exchange.path.startswith(_OURS):
+        said = {"code": "unimplemented", "message": "a call is a POST with a body of JSON, {} if it needs none."}
+        return json_answer(405, said, {"allow": "POST"})
     said = {
         "code": "unimplemented",
         "message": f"there is no {exchange.method} {exchange.path[:200]}; /openapi.json lists all calls.",

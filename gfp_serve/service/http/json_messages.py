@@ -30,11 +30,16 @@ _PIECE_BYTES = 2**15
 _ARRAYS = {
     "gfp_serve.v1.Sequence.positions": ("num_joints", "num_bodies", "num_frames"),
     "gfp_serve.v1.Frames.positions": ("", "", "num_frames"),
+    "gfp_serve.v1.Motion.positions": ("num_joints", "num_bodies", "num_frames"),
     "gfp_serve.v1.Embedding.values": ("size",),
 }
 # How an error of protobuf says where it happened, and the end that it then has too often.
 _FAILED = re.compile(r"Failed to parse (\w+) field: (.*)", re.DOTALL)
 _PLACE = re.compile(r' at "?[A-Z]\w+(\.[\w.\[\]]+)?"?')
+# How Python says that a text is no number.
+_NO_NUMBER = re.compile(
+    r"(?:invalid literal for int\(\) with base 10|could not convert string to float): (.*)", re.DOTALL
+)
 
 
 class JsonMessages:
@@ -195,7 +200,11 @@ def _show_lists(said: Any, of: Any) -> None:
     for name, value in said.items():
         field = of.fields_by_name[name]
         if field.full_name in _ARRAYS:
-            said[name] = numbers_of(np.frombuffer(base64.b64decode(value), "<f4"))
+            array = np.frombuffer(base64.b64decode(value), "<f4")
+            counts = [said.get(count, 0) for count in reversed(_ARRAYS[field.full_name])]
+            # Positions have one axis more, of coordinates.
+            is_nested = len(counts) > 1 and all(counts)
+            said[name] = numbers_of(array.reshape(*counts, -1) if is_nested else array)
         elif field.message_type is not None and not field.message_type.full_name.startswith("google.protobuf."):
             for each in value if isinstance(value, list) else [value]:
                 _show_lists(each, field.message_type)
@@ -225,6 +234,8 @@ def _errors_in(path: str) -> Iterator[None]:
         if (place := _PLACE.search(text)) is not None:
             names = [*names[:1], place[1].removeprefix(".")] if path and place[1] else names
             text = text.replace(place[0], "")
+        if (number := _NO_NUMBER.fullmatch(text)) is not None:
+            text = f"{number[1]} is not a number"
         raise InvalidRequestError(
             f"it is not of the type that the .proto asks for ({text}).", field=".".join(names)
         ) from error

@@ -86,7 +86,11 @@ async def test_items_are_added_searched_classified_read_and_deleted(server: Serv
     where = {"must": [{"key": "", "any_of": {"values": ["class1"]}}]}
     voted = (await ask(server, f"{GALLERY}/Classify", {"queries": [{"id": "mine"}], "filter": where})).said
     assert voted["results"][0]["label"] == "class1"
-    kept = (await ask(server, f"{GALLERY}/Get?arrays=lists", {"ids": ["mine"], "with_embeddings": True})).said
+    wanted = {"ids": ["mine"], "with_embeddings": True, "with_motions": True}
+    kept = (await ask(server, f"{GALLERY}/Get?arrays=lists", wanted)).said
+    motion = kept["items"][0]["motion"]
+    shape = motion["num_frames"], motion["num_bodies"], motion["num_joints"], 3
+    assert np.shape(motion["positions"]) == shape
     vector = kept["items"][0]["embedding"]["values"]
     by_vector = {"queries": [{"embedding": {"values": vector}}], "top_k": 1}
     assert (await ask(server, f"{GALLERY}/Search", by_vector)).said["results"][0]["neighbours"][0]["id"] == "mine"
@@ -192,13 +196,21 @@ async def test_what_is_not_there_is_said_in_words(server: Server) -> None:
         ("POST", "/inference.GRPCInferenceService/ModelStreamInfer"),
         ("POST", "/v2/models/gfp-encoder"),
         ("GET", "/nothing"),
-        ("GET", EMBED),
         ("PUT", EMBED),
         ("GET", "/v2/nothing"),
     ):
         reply = await ask(server, path, None if method == "GET" else {}, method=method)
         assert reply.code == 404, path
         assert f"there is no {method} {path}; /openapi.json lists all calls" in reply.said["message"]
+
+
+async def test_a_call_by_get_is_told_to_post_and_a_text_that_is_no_number_is_called_so(server: Server) -> None:
+    got = await ask(server, EMBED)
+    assert (got.code, got.headers["allow"]) == (405, "POST")
+    assert "a call is a POST" in got.said["message"]
+    text = await ask(server, f"{GALLERY}/Search", {"queries": [{"id": "x"}], "topK": "three"})
+    assert "'three' is not a number" in text.said["message"]
+    assert "int()" not in text.said["message"]
 
 
 async def test_other_kinds_of_content_are_refused(server: Server) -> None:
