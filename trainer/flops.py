@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from gfp_serve.preprocess import MAX_BODIES, MODEL_LAYOUT
+from trainer.data.batches import Batch
 from trainer.encoder import Attention, EncoderConfig, SkeletonEncoder
 from trainer.objectives import Objective, ObjectiveConfig, build_objective
 from trainer.objectives.gfp_queries import CrossAttention
@@ -76,7 +77,9 @@ def cost_table(encoder_config: EncoderConfig, objective: ObjectiveConfig, *, num
     bodies = torch.zeros(MAX_BODIES, num_frames, MODEL_LAYOUT.num_joints, 3)
     with torch.no_grad(), ExitStack() as counters:
         tallies = {name: counters.enter_context(counting(part)) for name, part in model.named_children()}
-        model(bodies, torch.rand(MAX_BODIES, model.encoder.num_tokens))
+        draws = torch.rand(MAX_BODIES, model.num_draws)
+        one_clip = torch.zeros(MAX_BODIES, dtype=torch.int64)
+        model(Batch((bodies,) * len(model.views), draws, one_clip, one_clip[:1]))
     encoder = _weightless(encoder_config, objective, num_frames).encoder
     with torch.no_grad(), counting(encoder) as tally:
         encoder(encoder.segments(bodies.to("meta")))

@@ -6,15 +6,17 @@ from typing import Any
 from trainer.encoder import SkeletonEncoder
 from trainer.objectives.gfp import Gfp
 from trainer.objectives.gfp_queries import GfpQueries
+from trainer.objectives.halp import Halp
 from trainer.objectives.mamp import Mamp
 from trainer.objectives.nat import Nat
 from trainer.objectives.none import NoObjective, NoObjectiveConfig
-from trainer.objectives.objective import Objective, ObjectiveConfig, Outcome
+from trainer.objectives.objective import MaskConfig, Objective, ObjectiveConfig, Outcome
 from trainer.objectives.s_jepa import SJepa
 from trainer.objectives.skeleton_mae import SkeletonMae
 
 __all__ = [
     "OBJECTIVES",
+    "MaskConfig",
     "NoObjectiveConfig",
     "Objective",
     "ObjectiveConfig",
@@ -29,6 +31,7 @@ __all__ = [
 OBJECTIVES: dict[str, type[Objective]] = {
     "gfp": Gfp,
     "gfp_queries": GfpQueries,
+    "halp": Halp,
     "mamp": Mamp,
     "nat": Nat,
     "s_jepa": SJepa,

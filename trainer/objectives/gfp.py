@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from gfp_serve.settings import setting
+from trainer.data.batches import Batch
 from trainer.encoder import Block, Positions, SkeletonEncoder, init_weights
 from trainer.objectives.gfp_targets import (
     LEVELS,
@@ -228,7 +229,8 @@ class Gfp(Objective):
         """The part that predicts from visible tokens and their places, with this many features at each level."""
         return Decoder(self.encoder, self.config, output_widths)
 
-    def forward(self, bodies: Float[Tensor, "rows frames joints 3"], uniform: Float[Tensor, "rows tokens"]) -> Outcome:
+    def forward(self, batch: Batch) -> Outcome:
+        bodies, uniform = batch.bodies, batch.uniform
         config, num_joints = self.config, self.encoder.num_joints
         segments, seen = self.encoder.known_segments(bodies)
         visible, _ = self.mask(segments, uniform, seen)
