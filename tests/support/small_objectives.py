@@ -21,6 +21,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "num_prototypes": 3,
         "plain_share": 0.0,
     },
+    "usdrl": {"view_tokens": 300, "compared_width": 8},
     **{name: {"decoder_depth": 2} for name in ("mamp", "nat", "s_jepa", "skeleton_mae")},
 }
 

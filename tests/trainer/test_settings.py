@@ -111,6 +111,16 @@ OF_OBJECTIVE: dict[str, dict[str, Any]] = {
         "prediction_temperature": 0.2,
     },
     "skeleton_mae": {"mask_ratio": 0.5, "decoder_depth": 2},
+    "usdrl": {
+        "view_tokens": 10,
+        "similarity_weight": 1.0,
+        "spread_weight": 2.0,
+        "correlation_weight": 0.1,
+        "time_weight": 1.0,
+        "space_weight": 1.0,
+        "instance_weight": 2.0,
+        "compared_width": 16,
+    },
 }
 # Settings of where and how often something is done. Other files test them.
 NOT_COMPUTED = {
@@ -124,6 +134,7 @@ TINY: dict[str, dict[str, Any]] = {
     "gfp_queries": {"local_width": 8, "global_width": 16, "decoder_depth": 1},
     # From the third step on, prototypes are used.
     "halp": {"queue_keys": 4, "prototype_keys": 4, "num_prototypes": 2, "prototype_every_steps": 1, "plain_share": 0.0},
+    "usdrl": {"compared_width": 8},
     **{name: {"decoder_depth": 1} for name in ("mamp", "nat", "s_jepa", "skeleton_mae")},
 }
 

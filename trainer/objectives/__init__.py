@@ -13,6 +13,7 @@ from trainer.objectives.none import NoObjective, NoObjectiveConfig
 from trainer.objectives.objective import MaskConfig, Objective, ObjectiveConfig, Outcome
 from trainer.objectives.s_jepa import SJepa
 from trainer.objectives.skeleton_mae import SkeletonMae
+from trainer.objectives.usdrl import Usdrl
 
 __all__ = [
     "OBJECTIVES",
@@ -36,6 +37,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "nat": Nat,
     "s_jepa": SJepa,
     "skeleton_mae": SkeletonMae,
+    "usdrl": Usdrl,
 }
 
 
