@@ -11,7 +11,7 @@ from trainer.objectives import OBJECTIVES, Objective, build_objective
 SMALL = EncoderConfig(width=16, depth=1, num_heads=2)
 # GFP as published. For the others two blocks test the same as five.
 SETTINGS: dict[str, dict[str, Any]] = {
-    "gfp": {},
+    "gfp": {"local_width": 512, "global_width": 2048},
     "gfp_queries": {"local_width": 32, "global_width": 64},
     "halp": {
         "view_tokens": 300,

@@ -265,3 +265,15 @@ def test_settings_that_make_no_sense_are_refused(settings: dict[str, object], me
 def test_a_clip_that_is_not_a_whole_number_of_windows_is_refused() -> None:
     with pytest.raises(ValueError, match="--num-frames over --segment-frames is 25; gfp needs a multiple of 30"):
         Gfp(SkeletonEncoder(SMALL, num_frames=100), GfpConfig())
+
+
+@pytest.mark.parametrize(("width", "local", "whole"), [(256, 512, 2048), (32, 64, 256)])
+def test_targets_are_as_wide_as_the_encoder_asks_for_unless_set(width: int, local: int, whole: int) -> None:
+    assert GfpConfig().level_widths(width) == (local, local, local, whole)
+    assert GfpConfig(local_width=7, global_width=9).level_widths(width) == (7, 7, 7, 9)
+
+
+@pytest.mark.parametrize("settings", [{"local_width": 1}, {"global_width": 1}, {"local_width": -2}])
+def test_targets_of_one_feature_are_refused(settings: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="must each be at least 2, or 0 to follow --width"):
+        GfpConfig(**settings)  # type: ignore[arg-type]
