@@ -63,18 +63,13 @@ def moments(
 
 
 def in_order(rows: Float[Tensor, "rows features"]) -> Float[Tensor, "all_rows features"]:
-    """The rows of all processes in the order in which one process would have them: every n-th is of one process.
-
-    No gradient flows through it.
-    """
+    """The rows of all processes in the order in which one process would have them: every n-th is of one process."""
     if not _is_parallel():
         return rows
     count = torch.tensor(float(len(rows)), device=rows.device)
     distributed.all_reduce(count)
-    everyone = rows.new_zeros((int(count), rows.shape[1]))
-    everyone[rank() :: num_processes()] = rows
-    distributed.all_reduce(everyone)
-    return everyone
+    places = torch.arange(rank(), int(count), num_processes(), device=rows.device)
+    return total(rows.new_zeros((int(count), rows.shape[1])).index_copy(0, places, rows))
 
 
 def mean_square(difference: Float[Tensor, "rows features"]) -> Float[Tensor, ""]:

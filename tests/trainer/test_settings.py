@@ -86,6 +86,12 @@ _GFP: dict[str, Any] = {
 }
 OF_OBJECTIVE: dict[str, dict[str, Any]] = {
     "gfp": _GFP,
+    "gfp_contrast": {
+        **_GFP,
+        "contrast_weight": 2.0,
+        "contrast_temperature": 0.5,
+        "projection_size": 4,
+    },
     "gfp_queries": _GFP,
     "halp": {
         "view_tokens": 10,
@@ -131,6 +137,7 @@ NEEDS_A_START = {"pull_to_start"}
 # Smaller than the defaults, which would take seconds.
 TINY: dict[str, dict[str, Any]] = {
     "gfp": {"local_width": 8, "global_width": 16},
+    "gfp_contrast": {"local_width": 8, "global_width": 16},
     "gfp_queries": {"local_width": 8, "global_width": 16, "decoder_depth": 1},
     # From the third step on, prototypes are used.
     "halp": {"queue_keys": 4, "prototype_keys": 4, "num_prototypes": 2, "prototype_every_steps": 1, "plain_share": 0.0},

@@ -5,6 +5,7 @@ from typing import Any
 
 from trainer.encoder import SkeletonEncoder
 from trainer.objectives.gfp import Gfp
+from trainer.objectives.gfp_contrast import GfpContrast
 from trainer.objectives.gfp_queries import GfpQueries
 from trainer.objectives.halp import Halp
 from trainer.objectives.mamp import Mamp
@@ -31,6 +32,7 @@ __all__ = [
 
 OBJECTIVES: dict[str, type[Objective]] = {
     "gfp": Gfp,
+    "gfp_contrast": GfpContrast,
     "gfp_queries": GfpQueries,
     "halp": Halp,
     "mamp": Mamp,

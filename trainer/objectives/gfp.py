@@ -236,11 +236,17 @@ class Gfp(Objective):
         return Decoder(self.encoder, self.config, output_widths)
 
     def forward(self, batch: Batch) -> Outcome:
-        bodies, uniform = batch.bodies, batch.uniform
+        return self.predicted(batch.bodies, batch.uniform)[0]
+
+    def predicted(
+        self, bodies: Float[Tensor, "rows frames joints 3"], uniform: Float[Tensor, "rows tokens"]
+    ) -> tuple[Outcome, Float[Tensor, "rows visible width"]]:
+        """The loss of bodies, with a random number for each token, and what the encoder made of the visible ones."""
         config, num_joints = self.config, self.encoder.num_joints
         segments, seen = self.encoder.known_segments(bodies)
         visible, _ = self.mask(segments, uniform, seen)
-        predictions = self.decoder(self.encoder(segments, visible), visible)
+        tokens = self.encoder(segments, visible)
+        predictions = self.decoder(tokens, visible)
         # Encoder and target network see the same augmented clip. By default no gradient is stopped: both sides learn,
         # and the regularising terms keep the targets from collapsing.
         given = target_input(segments, num_joints, visible, config.target_input)
@@ -259,14 +265,10 @@ class Gfp(Objective):
                 loss = (
                     loss + config.variance_weight * terms["variance"] + config.covariance_weight * terms["covariance"]
                 )
-        return Outcome(
-            loss,
-            {name: term.detach() for name, term in terms.items()},
-            {
-                name: (p.detach(), t.detach())
-                for name, p, t in zip(config.level_names, predictions, targets, strict=True)
-            },
-        )
+        levels = {
+            name: (p.detach(), t.detach()) for name, p, t in zip(config.level_names, predictions, targets, strict=True)
+        }
+        return Outcome(loss, {name: term.detach() for name, term in terms.items()}, levels), tokens
 
     def _prediction(
         self, prediction: Float[Tensor, "targets features"], target: Float[Tensor, "targets features"]
