@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from gfp_serve.preprocess import MAX_BODIES, MODEL_LAYOUT
+from trainer.data.batches import Batch
 from trainer.encoder import Attention, EncoderConfig, SkeletonEncoder
 from trainer.objectives import Objective, ObjectiveConfig, build_objective
 from trainer.objectives.gfp_queries import CrossAttention
@@ -27,6 +28,8 @@ PUBLISHED_GFLOP: dict[str, dict[str, float]] = {
     "s_jepa": {ENCODER: 1.97, "decoder": 17.70, "target encoder": 28.32},
 }
 
+# Of one clip alone, batch norm has no statistics.
+_COUNTED_CLIPS = 2
 _COUNTED = (nn.Linear, Attention, CrossAttention, nn.BatchNorm1d, nn.GELU, nn.ReLU)
 
 
@@ -73,15 +76,20 @@ def cost_table(encoder_config: EncoderConfig, objective: ObjectiveConfig, *, num
     "encoder" works on the visible tokens; "encoder, all tokens" is the cost of an embedding.
     """
     model = build_objective(SkeletonEncoder(encoder_config, num_frames=num_frames), objective)
-    bodies = torch.zeros(MAX_BODIES, num_frames, MODEL_LAYOUT.num_joints, 3)
+    clip = torch.arange(_COUNTED_CLIPS).repeat_interleave(MAX_BODIES)
+    bodies = torch.zeros(len(clip), num_frames, MODEL_LAYOUT.num_joints, 3)
+    first_row = torch.arange(0, len(clip), MAX_BODIES)
+    batch = Batch((bodies,) * len(model.views), torch.rand(len(clip), model.num_draws), clip, first_row)
     with torch.no_grad(), ExitStack() as counters:
         tallies = {name: counters.enter_context(counting(part)) for name, part in model.named_children()}
-        model(bodies, torch.rand(MAX_BODIES, model.encoder.num_tokens))
+        model(batch)
     encoder = _weightless(encoder_config, objective, num_frames).encoder
     with torch.no_grad(), counting(encoder) as tally:
         encoder(encoder.segments(bodies.to("meta")))
     tallies[ENCODER_ALL_TOKENS] = tally
-    return {name.replace("_", " "): 2 * tally.macs / 1e9 for name, tally in tallies.items() if tally.macs}
+    return {
+        name.replace("_", " "): 2 * tally.macs / _COUNTED_CLIPS / 1e9 for name, tally in tallies.items() if tally.macs
+    }
 
 
 def parameter_table(encoder_config: EncoderConfig, objective: ObjectiveConfig, *, num_frames: int) -> dict[str, int]:

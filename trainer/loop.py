@@ -98,10 +98,11 @@ class Trainer:
         self.clips = TrainingClips(
             store,
             self.preprocess.sampling,
-            num_tokens=encoder.num_tokens,
+            num_draws=self.objective.num_draws,
             batch_clips=config.batch_clips,
             seed=config.seed,
             device=self.device,
+            views=self.objective.views,
         )
         self.lessons: Lessons | None = None
         if config.terms.view_weight and parallel.num_processes() > 1:

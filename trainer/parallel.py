@@ -62,6 +62,16 @@ def moments(
     return count, mean, rows - mean
 
 
+def in_order(rows: Float[Tensor, "rows features"]) -> Float[Tensor, "all_rows features"]:
+    """The rows of all processes in the order in which one process would have them: every n-th is of one process."""
+    if not _is_parallel():
+        return rows
+    count = torch.tensor(float(len(rows)), device=rows.device)
+    distributed.all_reduce(count)
+    places = torch.arange(rank(), int(count), num_processes(), device=rows.device)
+    return total(rows.new_zeros((int(count), rows.shape[1])).index_copy(0, places, rows))
+
+
 def mean_square(difference: Float[Tensor, "rows features"]) -> Float[Tensor, ""]:
     """The mean of the squares of all numbers in all processes."""
     count = total(difference.new_full((), difference.shape[0])) * difference.shape[1]

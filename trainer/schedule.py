@@ -43,9 +43,14 @@ def steps_per_epoch(num_clips: int, batch_clips: int) -> int:
     return max(1, num_clips // batch_clips)
 
 
-def augmentation_draws(step: int, *, seed: int) -> np.random.Generator:
-    """The generator of a step's windows and rotations."""
-    return np.random.default_rng([seed, 1, step])
+def window_draws(step: int, *, seed: int, view: int = 0) -> np.random.Generator:
+    """The generator of the windows and rotations of one of a step's views."""
+    return np.random.default_rng([seed, 1, step, view] if view else [seed, 1, step])
+
+
+def change_seed(step: int, *, seed: int, view: int = 0) -> int:
+    """The seed of the changes in space of one of a step's views."""
+    return int(np.random.default_rng([seed, 5, step, view]).integers(2**62))
 
 
 def mask_seed(step: int, *, seed: int) -> int:

@@ -5,12 +5,13 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils import deterministic
 
 from trainer import parallel
 from trainer.config import TrainConfig
+from trainer.data.batches import Batch
 from trainer.objectives import Objective, Outcome
 from trainer.terms import Lesson
 
@@ -22,13 +23,13 @@ class _Learning(nn.Module):
         super().__init__()
         self.objective = objective
 
-    def forward(self, own: tuple[Tensor, Tensor] | None, lesson: Lesson | None) -> Outcome:
+    def forward(self, own: Batch | None, lesson: Lesson | None) -> Outcome:
         return self.objective.learn(own, lesson)
 
 
 def compiled_loss(
     objective: Objective, compile_mode: Literal["auto", "off", "fused", "graphs"], device: torch.device
-) -> Callable[[tuple[Tensor, Tensor] | None, Lesson | None], Outcome]:
+) -> Callable[[Batch | None, Lesson | None], Outcome]:
     """`objective.learn` as a step calls it: compiled, and its gradients shared between processes."""
     forward: nn.Module = _Learning(objective)
     if parallel.num_processes() > 1:

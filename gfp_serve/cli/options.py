@@ -68,6 +68,7 @@ def options_from(
     into: str = "config",
     presets: Mapping[str, C] | None = None,
     start: Callable[[Mapping[str, Any]], C | None] = lambda _: None,
+    following: Callable[[Mapping[str, Any], C | None], Mapping[str, Any]] = lambda *_: {},
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command one option for each `setting` of a dataclass, and call it with `config=config_type(...)`.
 
@@ -75,6 +76,7 @@ def options_from(
 
     With `presets`, the option `--preset NAME` chooses values, which other options override. Without a preset, options
     override the config that `start` makes of the command's own parameters, or the defaults if that is None.
+    `following` gets the given values and the config below them, and returns values of settings that follow from these.
     A `ValueError` from `__post_init__` becomes one line and exit code 2.
     """
 
@@ -91,7 +93,7 @@ def options_from(
                 if context.get_parameter_source(name) is not ParameterSource.DEFAULT
             }
             try:
-                config = _build(config_type, overrides, before)
+                config = _build(config_type, overrides | dict(following(overrides, before)), before)
             except ValueError as error:
                 raise click.UsageError(str(error)) from error
             return command(**{into: config}, **given)

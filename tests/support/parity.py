@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tests.support.small_objectives import SETTINGS, SMALL, bodies, draws
+from tests.support.small_objectives import SETTINGS, SMALL, batch, bodies, draws
+from trainer.data.batches import Batch
 from trainer.encoder import EncoderConfig, SkeletonEncoder
 from trainer.objectives import OBJECTIVES, NoObjectiveConfig, Objective, build_objective
 from trainer.terms import Lesson, Terms, TermsConfig
@@ -50,7 +51,7 @@ class Case:
     """A model and what it learns from in one step."""
 
     model: Objective
-    own: tuple[Tensor, Tensor] | None
+    own: Batch | None
     lesson: Lesson | None
 
 
@@ -64,7 +65,8 @@ def make_case(name: str, encoder: EncoderConfig | None = None) -> Case:
     kind = "gfp" if name == "gfp of joints" else name
     settings = {**SETTINGS[kind], **({"target_input": "joints"} if kind != name else {})}
     config = OBJECTIVES[kind].config_type(**settings)
-    return Case(build_objective(SkeletonEncoder(encoder or SMALL, num_frames=120), config), (bodies(), draws()), None)
+    model = build_objective(SkeletonEncoder(encoder or SMALL, num_frames=120), config)
+    return Case(model, batch(model), None)
 
 
 def take_step(
@@ -73,7 +75,7 @@ def take_step(
     """One forward and backward pass of a copy of the model. `compiled` may change the copy in place."""
     model = copy.deepcopy(case.model).to(device)
     compiled(model)
-    own = None if case.own is None else (case.own[0].to(device), case.own[1].to(device))
+    own = None if case.own is None else case.own.to(device)
     lesson = None if case.lesson is None else Lesson(*(part.to(device) for part in case.lesson))
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
         total = model.learn(own, lesson).total

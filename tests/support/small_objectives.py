@@ -4,14 +4,25 @@ from typing import Any
 
 import torch
 
+from trainer.data.batches import Batch
 from trainer.encoder import EncoderConfig, SkeletonEncoder
 from trainer.objectives import OBJECTIVES, Objective, build_objective
 
 SMALL = EncoderConfig(width=16, depth=1, num_heads=2)
 # GFP as published. For the others two blocks test the same as five.
 SETTINGS: dict[str, dict[str, Any]] = {
-    "gfp": {},
+    "gfp": {"local_width": 512, "global_width": 2048},
+    "gfp_contrast": {"local_width": 32, "global_width": 64, "projection_size": 8},
     "gfp_queries": {"local_width": 32, "global_width": 64},
+    "halp": {
+        "view_tokens": 300,
+        "projection_size": 8,
+        "queue_keys": 6,
+        "prototype_keys": 6,
+        "num_prototypes": 3,
+        "plain_share": 0.0,
+    },
+    "usdrl": {"view_tokens": 300, "compared_width": 8},
     **{name: {"decoder_depth": 2} for name in ("mamp", "nat", "s_jepa", "skeleton_mae")},
 }
 
@@ -19,6 +30,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
 def build(name: str) -> Objective:
     torch.manual_seed(0)
     return build_objective(SkeletonEncoder(SMALL, num_frames=120), OBJECTIVES[name].config_type(**SETTINGS[name]))
+
+
+def batch(model: Objective, seed: int = 0, draws_seed: int = 0, clips: int = 6) -> Batch:
+    """Return clips of one body in as many views as the objective needs; each view has bodies of its own."""
+    views = [bodies(seed + 1000 * number)[:clips] for number in range(len(model.views))]
+    uniform = torch.rand(6, model.num_draws, generator=torch.Generator().manual_seed(draws_seed))
+    return Batch.of_bodies(uniform[:clips], *views)
 
 
 def bodies(seed: int = 0) -> torch.Tensor:

@@ -110,6 +110,25 @@ def test_two_processes_have_the_terms_of_one(store: ClipStore, tmp_path: Path, w
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("objective", "settings"),
+    [
+        ("gfp_contrast", ()),
+        ("usdrl", ("--compared-width", 8)),
+        # Prototypes are used from the fourth step on.
+        ("halp", ("--queue-keys", 6, "--prototype-keys", 6, "--num-prototypes", 3, "--plain-share", 0)),
+    ],
+)
+def test_two_processes_compare_the_clips_of_both(
+    store: ClipStore, tmp_path: Path, objective: str, settings: tuple[object, ...]
+) -> None:
+    place = TINY.index("--local-width")
+    words = (*TINY[:place], *TINY[place + 4 :], "--objective", objective, *settings)
+    train_alone(store, tmp_path / "one", *words)
+    train_together(store, tmp_path / "two", *words)
+    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-3)
+
+
 def test_views_are_refused_by_several_processes(store: ClipStore, tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="--view-weight compares all clips of a step"):
         train_together(store, tmp_path / "two", *TINY, "--view-weight", 1)

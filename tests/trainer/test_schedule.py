@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from gfp_serve.preprocess import resample
-from trainer.data.augmentation import MIN_WINDOW_FRAMES, draw_views, rotations
+from trainer.data.windows import MIN_FRAMES, draw_windows, rotations
 from trainer.schedule import take, warmup_cosine
 
 
@@ -38,18 +38,18 @@ def test_different_passes_and_keys_give_different_orders() -> None:
 
 def test_a_window_lies_in_its_clip_and_has_half_to_all_of_its_length() -> None:
     num_frames = np.arange(1, 1001).repeat(20)
-    views = draw_views(num_frames, np.random.default_rng(0))
-    assert (views.start >= 0).all()
-    assert (views.start + views.length <= num_frames).all()
-    assert (views.length >= np.minimum(num_frames, np.maximum(MIN_WINDOW_FRAMES, num_frames // 2))).all()
+    windows = draw_windows(num_frames, np.random.default_rng(0))
+    assert (windows.start >= 0).all()
+    assert (windows.start + windows.length <= num_frames).all()
+    assert (windows.length >= np.minimum(num_frames, np.maximum(MIN_FRAMES, num_frames // 2))).all()
     # Both ranges are used fully.
-    many = draw_views(np.full(2000, 1000), np.random.default_rng(1))
+    many = draw_windows(np.full(2000, 1000), np.random.default_rng(1))
     assert (many.length.min() < 510, many.length.max() > 990) == (True, True)
     assert (many.start.min() == 0, (many.start + many.length).max() == 1000) == (True, True)
 
 
 def test_a_rotation_turns_without_stretching_about_the_axes_in_order() -> None:
-    turns = draw_views(np.full(50, 100), np.random.default_rng(0)).rotation
+    turns = draw_windows(np.full(50, 100), np.random.default_rng(0)).rotation
     np.testing.assert_allclose(turns @ turns.transpose(0, 2, 1), np.broadcast_to(np.eye(3), (50, 3, 3)), atol=1e-6)
     np.testing.assert_allclose(np.linalg.det(turns), 1, atol=1e-6)
     quarter = np.pi / 2

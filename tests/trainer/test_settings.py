@@ -86,7 +86,27 @@ _GFP: dict[str, Any] = {
 }
 OF_OBJECTIVE: dict[str, dict[str, Any]] = {
     "gfp": _GFP,
+    "gfp_contrast": {
+        **_GFP,
+        "contrast_weight": 2.0,
+        "contrast_temperature": 0.5,
+        "projection_size": 4,
+    },
     "gfp_queries": _GFP,
+    "halp": {
+        "view_tokens": 10,
+        "projection_size": 4,
+        "key_momentum": 0.5,
+        "queue_keys": 6,
+        "contrast_temperature": 0.2,
+        "num_prototypes": 3,
+        "prototype_keys": 3,
+        "prototype_every_steps": 3,
+        "plain_share": 1.0,
+        "num_hallucinations": 3,
+        "hallucination_reach": 0.2,
+        "hallucination_weight": 1.0,
+    },
     "mamp": {**_MASK, "decoder_depth": 2},
     "nat": {**_MASK, "decoder_depth": 2},
     "s_jepa": {
@@ -97,6 +117,16 @@ OF_OBJECTIVE: dict[str, dict[str, Any]] = {
         "prediction_temperature": 0.2,
     },
     "skeleton_mae": {"mask_ratio": 0.5, "decoder_depth": 2},
+    "usdrl": {
+        "view_tokens": 10,
+        "similarity_weight": 1.0,
+        "spread_weight": 2.0,
+        "correlation_weight": 0.1,
+        "time_weight": 1.0,
+        "space_weight": 1.0,
+        "instance_weight": 2.0,
+        "compared_width": 16,
+    },
 }
 # Settings of where and how often something is done. Other files test them.
 NOT_COMPUTED = {
@@ -107,7 +137,11 @@ NEEDS_A_START = {"pull_to_start"}
 # Smaller than the defaults, which would take seconds.
 TINY: dict[str, dict[str, Any]] = {
     "gfp": {"local_width": 8, "global_width": 16},
+    "gfp_contrast": {"local_width": 8, "global_width": 16},
     "gfp_queries": {"local_width": 8, "global_width": 16, "decoder_depth": 1},
+    # From the third step on, prototypes are used.
+    "halp": {"queue_keys": 4, "prototype_keys": 4, "num_prototypes": 2, "prototype_every_steps": 1, "plain_share": 0.0},
+    "usdrl": {"compared_width": 8},
     **{name: {"decoder_depth": 1} for name in ("mamp", "nat", "s_jepa", "skeleton_mae")},
 }
 
@@ -123,7 +157,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
 
 @pytest.fixture(scope="module")
 def losses_before(store: ClipStore) -> dict[str, list[float]]:
-    return {name: losses_with(store, config_of(name)) for name in OBJECTIVES}
+    return {name: losses_of(store, name) for name in OBJECTIVES}
 
 
 def config_of(objective: str, **changes: Any) -> TrainConfig:
@@ -133,6 +167,11 @@ def config_of(objective: str, **changes: Any) -> TrainConfig:
 def losses_with(store: ClipStore, config: TrainConfig, steps: int = 2) -> list[float]:
     trainer = Trainer(config, store, Path("unused"))
     return [trainer.train_step().total.item() for _ in range(steps)]
+
+
+def losses_of(store: ClipStore, objective: str, **changes: Any) -> list[float]:
+    # HaLP's prototypes come after the queue was filled twice.
+    return losses_with(store, config_of(objective, **changes), steps=6 if objective == "halp" else 2)
 
 
 def names(config: object) -> set[str]:
@@ -151,7 +190,7 @@ def test_every_setting_is_changed_in_a_test() -> None:
 
 def test_the_same_settings_give_the_same_losses(store: ClipStore, losses_before: dict[str, list[float]]) -> None:
     for name, before in losses_before.items():
-        assert losses_with(store, config_of(name)) == pytest.approx(before, rel=1e-6), name
+        assert losses_of(store, name) == pytest.approx(before, rel=1e-6), name
 
 
 @pytest.mark.parametrize("name", [*RUN, *ENCODER])
@@ -169,8 +208,8 @@ def test_changing_a_setting_of_the_run_changes_the_losses(store: ClipStore, name
 def test_changing_a_setting_of_an_objective_changes_the_losses(
     store: ClipStore, losses_before: dict[str, list[float]], objective: str, name: str
 ) -> None:
-    changed = config_of(objective, **{name: OF_OBJECTIVE[objective][name]})
-    assert losses_with(store, changed) != pytest.approx(losses_before[objective], rel=1e-5)
+    changed = losses_of(store, objective, **{name: OF_OBJECTIVE[objective][name]})
+    assert changed != pytest.approx(losses_before[objective], rel=1e-5)
 
 
 @pytest.fixture(scope="module")

@@ -37,6 +37,17 @@ def _settings_before(given: Mapping[str, Any]) -> TrainConfig | None:
     return None
 
 
+def _shorter_warmup(given: Mapping[str, Any], before: TrainConfig | None) -> Mapping[str, Any]:
+    """For a run so short that the warm-up below it would take most of it: a warm-up of the same share."""
+    before = before or TrainConfig()
+    epochs = given.get("epochs", before.epochs)
+    if "warmup_epochs" in given or epochs < 1 or before.warmup_epochs <= max(1, epochs / 2):
+        return {}
+    fitting = max(1, round(before.warmup_epochs * epochs / before.epochs))
+    warn(f"--epochs is {epochs}, so --warmup-epochs is {fitting} instead of {before.warmup_epochs}.")
+    return {"warmup_epochs": fitting}
+
+
 @click.command(cls=Command, no_args_is_help=True)
 @click.argument("store", metavar="STORE", type=_PATH)
 @click.option("--out", "run", metavar="RUN", required=True, type=_PATH, help="Folder for checkpoint and metrics.")
@@ -48,7 +59,7 @@ def _settings_before(given: Mapping[str, Any]) -> TrainConfig | None:
     help="Start from the weights of NAME and adapt them to the clips of STORE, with the settings of NAME and a short "
     "schedule. NAME is a run folder, a checkpoint, a bundle, or the name of a bundle in the package.",
 )
-@options_from(TrainConfig, presets=PRESETS, start=_settings_before)
+@options_from(TrainConfig, presets=PRESETS, start=_settings_before, following=_shorter_warmup)
 def gfp_train(store: Path, run: Path, resume: bool, init: Path | None, config: TrainConfig) -> None:
     """Train a skeleton encoder on the clips of STORE; only --label-weight needs labels.
 

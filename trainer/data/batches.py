@@ -11,17 +11,43 @@ from torch import Tensor
 from gfp_serve.formats import TEST_SPLIT
 from gfp_serve.preprocess import SampleConfig
 from trainer import parallel
-from trainer.data.augmentation import draw_views
-from trainer.data.model_input import ModelInput, to_device
+from trainer.data.model_input import ClipRows, ModelInput, to_device
 from trainer.data.store import ClipStore
-from trainer.schedule import augmentation_draws, mask_seed, take
+from trainer.data.views import MASKED_VIEW, Draws, View, changed
+from trainer.data.windows import draw_windows
+from trainer.schedule import change_seed, mask_seed, take, window_draws
 
 
 class Batch(NamedTuple):
     """The share of one process in a step. Rows are those of `ModelInput`: a row is a body of a clip."""
 
-    bodies: Float[Tensor, "rows frames joints 3"]  # metres
-    uniform: Float[Tensor, "rows tokens"]  # random numbers in [0, 1) for the masks
+    views: tuple[Float[Tensor, "rows frames joints 3"], ...]  # metres; what the objective asked for, in its order
+    uniform: Float[Tensor, "rows draws"]  # random numbers in [0, 1), for masks and whatever else an objective draws
+    clip: Int[Tensor, " rows"]  # the place of each row's clip among the clips
+    first_row: Int[Tensor, " clips"]  # of each clip
+
+    @classmethod
+    def of_bodies(cls, uniform: Float[Tensor, "rows draws"], *views: Float[Tensor, "rows frames joints 3"]) -> "Batch":
+        """A batch of clips with one body each."""
+        rows = torch.arange(len(uniform), device=uniform.device)
+        return cls(views, uniform, rows, rows)
+
+    @property
+    def num_clips(self) -> int:
+        return len(self.first_row)
+
+    @property
+    def bodies(self) -> Float[Tensor, "rows frames joints 3"]:
+        """The first view, which for masked objectives is the only one."""
+        return self.views[0]
+
+    def rows(self, view: int = 0) -> ClipRows:
+        """A view as rows of clips."""
+        return ClipRows(self.views[view], self.clip, self.num_clips)
+
+    def to(self, device: torch.device) -> "Batch":
+        views = tuple(view.to(device) for view in self.views)
+        return Batch(views, self.uniform.to(device), self.clip.to(device), self.first_row.to(device))
 
 
 class TrainingClips:
@@ -31,7 +57,8 @@ class TrainingClips:
     one shape, which compiled and captured code needs, and the statistics over a batch vary less. Each kind is drawn in
     passes of its own, so that every clip is used.
 
-    Raises `ValueError` when the store has fewer clips than a step takes, or the run more processes.
+    Each is seen in all `views`, and each row gets `num_draws` random numbers. Raises `ValueError` when the store has
+    fewer clips than a step takes, or the run more processes.
     """
 
     def __init__(
@@ -39,12 +66,13 @@ class TrainingClips:
         store: ClipStore,
         sampling: SampleConfig,
         *,
-        num_tokens: int,
+        num_draws: int,
         batch_clips: int,
         seed: int,
         device: torch.device,
+        views: tuple[View, ...] = (MASKED_VIEW,),
     ) -> None:
-        self.store, self.num_tokens, self.seed, self.device = store, num_tokens, seed, device
+        self.store, self.num_draws, self.seed, self.device, self.views = store, num_draws, seed, device, views
         self.index = np.flatnonzero(store.splits != TEST_SPLIT)
         if len(self.index) < 2:
             raise ValueError(
@@ -68,7 +96,7 @@ class TrainingClips:
         self._draws = torch.Generator(device)
         # Rows that are not on the GPU are read and cut one step ahead, while it works.
         self._reader = ThreadPoolExecutor(1) if self._input.place.type != device.type else None
-        self._ahead: dict[int, Future[Tensor]] = {}
+        self._ahead: dict[int, Future[tuple[Tensor, ...]]] = {}
 
     def of_step(self, step: int) -> Int[np.ndarray, " batch"]:
         """Store indices of a step's clips, those of all processes; clips of one body come first."""
@@ -84,31 +112,49 @@ class TrainingClips:
 
     def batch(self, step: int) -> Batch:
         """This process's rows of a step, on the device. It does not wait for the device."""
-        num_rows, mine = self._my_rows(step)
+        clip, mine = self._my_rows(step)
         if self._reader is None:
-            bodies = self._bodies(step)
+            views = self._seen(step)
         else:
-            read = self._ahead.pop(step, None) or self._reader.submit(self._pinned_bodies, step)
-            self._ahead = {step + 1: self._reader.submit(self._pinned_bodies, step + 1)}
-            bodies = read.result().to(self.device, non_blocking=True)
+            read = self._ahead.pop(step, None) or self._reader.submit(self._pinned, step)
+            self._ahead = {step + 1: self._reader.submit(self._pinned, step + 1)}
+            views = tuple(view.to(self.device, non_blocking=True) for view in read.result())
         self._draws.manual_seed(mask_seed(step, seed=self.seed))
-        uniform = torch.rand((num_rows, self.num_tokens), generator=self._draws, device=self.device)
-        return Batch(bodies, uniform if len(mine) == num_rows else uniform[to_device(mine, self.device)])
+        uniform = torch.rand((len(clip), self.num_draws), generator=self._draws, device=self.device)
+        if len(mine) < len(clip):
+            uniform = uniform[to_device(mine, self.device)]
+        _, first_row, place = np.unique(clip[mine], return_index=True, return_inverse=True)
+        return Batch(views, uniform, to_device(place, self.device), to_device(first_row, self.device))
 
-    def _my_rows(self, step: int) -> tuple[int, Int[np.ndarray, " rows"]]:
-        """The number of rows of the whole step, and which of them are this process's: those of every n-th clip."""
+    def _my_rows(self, step: int) -> tuple[Int[np.ndarray, " all_rows"], Int[np.ndarray, " rows"]]:
+        """The clip of each row of the whole step, and which rows are this process's: those of every n-th clip."""
         # One count runs over both kinds of clips: with a count for each, the first processes would get the odd ones of
         # both.
         clip = self._input.clip_of_rows(self.of_step(step))
-        return len(clip), np.flatnonzero(clip % parallel.num_processes() == parallel.rank())
+        return clip, np.flatnonzero(clip % parallel.num_processes() == parallel.rank())
 
-    def _bodies(self, step: int) -> Float[Tensor, "rows frames joints 3"]:
-        clips = self.of_step(step)
-        views = draw_views(self.store.num_frames[clips], augmentation_draws(step, seed=self.seed))
-        return self._input.rows(clips, views, chosen=self._my_rows(step)[1])
+    def _seen(self, step: int) -> tuple[Float[Tensor, "rows frames joints 3"], ...]:
+        """The clips of a step in each view."""
+        clips, (clip, mine) = self.of_step(step), self._my_rows(step)
+        place, seen = self._input.place, []
+        for number, view in enumerate(self.views):
+            windows = draw_windows(
+                self.store.num_frames[clips],
+                window_draws(step, seed=self.seed, view=number),
+                min_share=view.min_share,
+                min_frames=view.min_frames,
+                max_angle=view.max_angle,
+            )
+            bodies = self._input.rows(clips, windows, chosen=mine)
+            if view.changes:
+                # Its own, because the next step may be read while this one draws its masks.
+                generator = torch.Generator(place).manual_seed(change_seed(step, seed=self.seed, view=number))
+                bodies = changed(bodies, view, Draws(generator, to_device(clip[mine], place), len(clips)))
+            seen.append(bodies)
+        return tuple(seen)
 
-    def _pinned_bodies(self, step: int) -> Tensor:
-        return self._bodies(step).pin_memory()
+    def _pinned(self, step: int) -> tuple[Tensor, ...]:
+        return tuple(view.pin_memory() for view in self._seen(step))
 
 
 def _shares(sizes: list[int], batch_clips: int) -> list[int]:

@@ -8,6 +8,7 @@ ways together.
 
 from collections.abc import Iterator
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,14 +16,29 @@ from jaxtyping import Bool, Float, Float32, Float64, Int, Int64
 from torch import Tensor
 
 from gfp_serve.preprocess import MAX_BODIES, MODEL_LAYOUT, SampleConfig, centre_window, sample
-from trainer.data.augmentation import Views
 from trainer.data.store import POSITIONS_FILE, ClipStore
+from trainer.data.windows import Windows
 
 _CPU = torch.device("cpu")
 _ROW_NUMBERS = 3 * MODEL_LAYOUT.num_joints
 
 # This much memory of a GPU stays free for the model when a store is loaded beside it.
 SPARE_DEVICE_BYTES = 8 << 30
+
+
+class ClipRows(NamedTuple):
+    """Some clips as a model reads them. Rows are those of `ModelInput`: a row is a body of a clip."""
+
+    bodies: Float[Tensor, "rows frames joints 3"]  # metres
+    clip: Int[Tensor, " rows"]  # the place of each row's clip among the clips
+    num_clips: int
+
+    def mean_of_bodies(self, features: Float[Tensor, "rows size"]) -> Float[Tensor, "clips size"]:
+        """The mean over the rows of each clip."""
+        total = features.new_zeros(self.num_clips, features.shape[1]).index_add_(0, self.clip, features)
+        # torch.bincount would wait for the device.
+        count = features.new_zeros(self.num_clips).index_add_(0, self.clip, features.new_ones(len(features)))
+        return total / count[:, None]
 
 
 class ModelInput:
@@ -68,29 +84,29 @@ class ModelInput:
     def rows(
         self,
         clips: Int[np.ndarray, " clips"],
-        views: Views | None = None,
+        windows: Windows | None = None,
         *,
         chosen: Int[np.ndarray, " chosen"] | None = None,
     ) -> Float[Tensor, "rows num_frames joints 3"]:
         """The rows of these clips, or only the `chosen` of them, in metres.
 
-        Each clip is seen as its view says. Without `views` it is the centre crop, which `served` gives too.
+        Each clip is seen in its window. Without `windows` it is the centre crop, which `served` gives too.
         """
         store = self.store
-        views = self._centre_crops(clips) if views is None else views
+        windows = self._centre_crops(clips) if windows is None else windows
         clip = self.clip_of_rows(clips)
         body = np.arange(len(clip)) - np.searchsorted(clip, clip)  # its number within its clip
         if chosen is not None:
             clip, body = clip[chosen], body[chosen]
         present = body < store.num_bodies[clips][clip]
-        first_row = store.offsets[clips][clip] + body * present * store.num_frames[clips][clip] + views.start[clip]
-        window = self._placed(first_row), self._placed(views.length[clip]), self.sampling.num_frames
+        first_row = store.offsets[clips][clip] + body * present * store.num_frames[clips][clip] + windows.start[clip]
+        window = self._placed(first_row), self._placed(windows.length[clip]), self.sampling.num_frames
         bodies = cut_windows(self._stored, *window)
         if self._lacking is not None:
             lacking = cut_lacking(self._lacking, *window)
             bodies = bodies.masked_fill(lacking[..., None], torch.nan)
-        if views.rotation is not None:
-            turn = self._placed(views.rotation[clip])
+        if windows.rotation is not None:
+            turn = self._placed(windows.rotation[clip])
             bodies = (bodies.flatten(1, 2) @ turn.transpose(1, 2)).view(bodies.shape)
         return bodies if present.all() else bodies.masked_fill(~self._placed(present)[:, None, None, None], 0.0)
 
@@ -129,10 +145,10 @@ class ModelInput:
         seen = self.store.num_bodies[clips]
         return np.full_like(seen, MAX_BODIES) if self.sampling.keep_absent_bodies else seen
 
-    def _centre_crops(self, clips: Int[np.ndarray, " clips"]) -> Views:
+    def _centre_crops(self, clips: Int[np.ndarray, " clips"]) -> Windows:
         crops = [centre_window(int(frames), self.sampling.crop) for frames in self.store.num_frames[clips]]
         start, length = np.array(crops, dtype=np.int64).reshape(-1, 2).T
-        return Views(start, length, None)
+        return Windows(start, length, None)
 
     def _placed(self, column: np.ndarray) -> Tensor:
         return to_device(column, self.place)

@@ -18,13 +18,14 @@ from torch.nn import functional as F
 from torch.utils.hooks import RemovableHandle
 
 from gfp_serve.settings import setting
+from trainer.data.model_input import ClipRows
 from trainer.encoder import Block, SkeletonEncoder, init_weights
 from trainer.evaluate.folds import Fold
-from trainer.evaluate.labelled import ClipRows, LabelledClips
+from trainer.evaluate.labelled import LabelledClips
 from trainer.evaluate.learning import Epoch, HeadResult, Passes, Show, learn
 from trainer.evaluate.linear_probe import check_positive
 from trainer.evaluate.resume import EvaluationState
-from trainer.schedule import LARGEST_SEED, augmentation_draws, mask_seed, warmup_cosine
+from trainer.schedule import LARGEST_SEED, mask_seed, warmup_cosine, window_draws
 
 # The classifier reads this many test clips at a time.
 TEST_CLIPS = 32
@@ -136,7 +137,7 @@ def fine_tune(
 
     def loss_of(step: int) -> Float[Tensor, ""]:
         chosen = fold.train[passes.places(step)]
-        views = clips.views(chosen, augmentation_draws(step, seed=config.seed))
+        views = clips.views(chosen, window_draws(step, seed=config.seed))
         # Dropout has no generator of its own. Seeded by the step, a resumed run draws the same as an unbroken one.
         torch.manual_seed(mask_seed(step, seed=config.seed))
         classifier.train()

@@ -1,36 +1,19 @@
 """Labelled clips of a store on a device: random views for learning, centre crops for tests."""
 
-from typing import NamedTuple
-
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from gfp_serve.preprocess import SampleConfig
-from trainer.data.augmentation import draw_views
-from trainer.data.model_input import ModelInput, to_device
+from trainer.data.model_input import ClipRows, ModelInput, to_device
 from trainer.data.store import ClipStore
+from trainer.data.windows import draw_windows
 from trainer.devices import in_bf16_on_a_gpu
 from trainer.embedding import sampling_for
 
 # A frozen encoder reads this many bodies at a time.
 _CHUNK_ROWS = {"cpu": 32, "cuda": 512}
-
-
-class ClipRows(NamedTuple):
-    """Some clips as a model reads them. Rows are those of `ModelInput`: a row is a body of a clip."""
-
-    bodies: Float[Tensor, "rows frames joints 3"]  # metres
-    clip: Int[Tensor, " rows"]  # the place of each row's clip among the clips
-    num_clips: int
-
-    def mean_of_bodies(self, features: Float[Tensor, "rows size"]) -> Float[Tensor, "clips size"]:
-        """The mean over the rows of each clip."""
-        total = features.new_zeros(self.num_clips, features.shape[1]).index_add_(0, self.clip, features)
-        # torch.bincount would wait for the device.
-        count = features.new_zeros(self.num_clips).index_add_(0, self.clip, features.new_ones(len(features)))
-        return total / count[:, None]
 
 
 class LabelledClips:
@@ -56,7 +39,7 @@ class LabelledClips:
 
     def views(self, clips: Int[np.ndarray, " clips"], draws: np.random.Generator | None = None) -> ClipRows:
         """The clips at these store indices: a random window and rotation of each; without `draws` the centre crops."""
-        seen = None if draws is None else draw_views(self.store.num_frames[clips], draws)
+        seen = None if draws is None else draw_windows(self.store.num_frames[clips], draws)
         bodies = self._input.rows(clips, seen).to(self.device)
         return ClipRows(bodies, to_device(self._input.clip_of_rows(clips), self.device), len(clips))
 

@@ -19,7 +19,7 @@ from trainer.data.model_input import to_device
 from trainer.evaluate.folds import Fold
 from trainer.evaluate.labelled import LabelledClips, frozen_features
 from trainer.evaluate.learning import HeadResult, Passes, Show, learn
-from trainer.schedule import LARGEST_SEED, augmentation_draws, warmup_cosine
+from trainer.schedule import LARGEST_SEED, warmup_cosine, window_draws
 
 # This many test clips are cut at a time.
 TEST_CLIPS = 256
@@ -78,7 +78,7 @@ def linear_probe(
     def batch(step: int, places: Int[np.ndarray, " batch"]) -> Float[Tensor, "batch size"]:
         if frozen is not None:
             return frozen[to_device(places, clips.device)]
-        return frozen_features(model, clips.views(fold.train[places], augmentation_draws(step, seed=config.seed)))
+        return frozen_features(model, clips.views(fold.train[places], window_draws(step, seed=config.seed)))
 
     return train_linear_head(
         batch,

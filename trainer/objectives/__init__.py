@@ -5,16 +5,20 @@ from typing import Any
 
 from trainer.encoder import SkeletonEncoder
 from trainer.objectives.gfp import Gfp
+from trainer.objectives.gfp_contrast import GfpContrast
 from trainer.objectives.gfp_queries import GfpQueries
+from trainer.objectives.halp import Halp
 from trainer.objectives.mamp import Mamp
 from trainer.objectives.nat import Nat
 from trainer.objectives.none import NoObjective, NoObjectiveConfig
-from trainer.objectives.objective import Objective, ObjectiveConfig, Outcome
+from trainer.objectives.objective import MaskConfig, Objective, ObjectiveConfig, Outcome
 from trainer.objectives.s_jepa import SJepa
 from trainer.objectives.skeleton_mae import SkeletonMae
+from trainer.objectives.usdrl import Usdrl
 
 __all__ = [
     "OBJECTIVES",
+    "MaskConfig",
     "NoObjectiveConfig",
     "Objective",
     "ObjectiveConfig",
@@ -28,11 +32,14 @@ __all__ = [
 
 OBJECTIVES: dict[str, type[Objective]] = {
     "gfp": Gfp,
+    "gfp_contrast": GfpContrast,
     "gfp_queries": GfpQueries,
+    "halp": Halp,
     "mamp": Mamp,
     "nat": Nat,
     "s_jepa": SJepa,
     "skeleton_mae": SkeletonMae,
+    "usdrl": Usdrl,
 }
 
 

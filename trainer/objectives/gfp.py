@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from gfp_serve.settings import setting
+from trainer.data.batches import Batch
 from trainer.encoder import Block, Positions, SkeletonEncoder, init_weights
 from trainer.objectives.gfp_targets import (
     LEVELS,
@@ -53,8 +54,10 @@ class GfpConfig(MotionMaskConfig):
     variance_weight: float = setting(VARIANCE_WEIGHT, "Weight of the variance term (the paper prints 1).")
     covariance_weight: float = setting(COVARIANCE_WEIGHT, "Weight of the covariance term (the paper prints 5).")
     levels: str = setting(",".join(LEVELS), "Levels at which targets are predicted; any of those in the default.")
-    local_width: int = setting(512, "Features of a short-, mid- or long-term target.")
-    global_width: int = setting(2048, "Features of the global target.")
+    local_width: int = setting(
+        0, "Features of a short-, mid- or long-term target; 0 = twice --width (published: 512 for 256)."
+    )
+    global_width: int = setting(0, "Features of the global target; 0 = eight times --width (published: 2048 for 256).")
     mlp_layers: int = setting(3, "Linear layers of each MLP that makes a target or a prediction.")
     target_input: TargetInput = setting("motion", "What targets are made of; in masked-joints hidden joints are zeros.")
     motion_pooling: MotionPooling = setting("signed", "What is averaged over a window: motion, its size or its square.")
@@ -74,9 +77,10 @@ class GfpConfig(MotionMaskConfig):
                 f"--prediction-weight, --variance-weight and --covariance-weight are {weights}; each must be 0 or "
                 f"more, and finite."
             )
-        if min(self.local_width, self.global_width) < 2:
+        if not {self.local_width, self.global_width}.isdisjoint({1}) or min(self.local_width, self.global_width) < 0:
             raise ValueError(
-                "--local-width and --global-width must be at least 2; the published runs use 512 and 2048."
+                "--local-width and --global-width must each be at least 2, or 0 to follow --width; the published runs "
+                "use 512 and 2048."
             )
         if self.mlp_layers < 2:
             raise ValueError(f"--mlp-layers is {self.mlp_layers}; it must be at least 2 (the paper tries 2, 3 and 4).")
@@ -111,9 +115,10 @@ class GfpConfig(MotionMaskConfig):
     def level_names(self) -> tuple[str, ...]:
         return tuple(self.levels.split(","))
 
-    @property
-    def level_widths(self) -> tuple[int, ...]:
-        return tuple(self.global_width if level == "global" else self.local_width for level in self.level_names)
+    def level_widths(self, encoder_width: int) -> tuple[int, ...]:
+        """The features of a target of each level, for an encoder with tokens of this width."""
+        local, whole = self.local_width or 2 * encoder_width, self.global_width or 8 * encoder_width
+        return tuple(whole if level == "global" else local for level in self.level_names)
 
 
 class LevelHeads(nn.Module):
@@ -124,7 +129,8 @@ class LevelHeads(nn.Module):
         hidden = config.mlp_layers - 1
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in output_widths)
         self.projectors = nn.ModuleList(
-            mlp(width, *[inner] * hidden, out) for inner, out in zip(config.level_widths, output_widths, strict=True)
+            mlp(width, *[inner] * hidden, out)
+            for inner, out in zip(config.level_widths(width), output_widths, strict=True)
         )
 
     def forward(self, levels: Sequence[Float[Tensor, "rows _ width"]]) -> list[Float[Tensor, "targets features"]]:
@@ -212,9 +218,10 @@ class Gfp(Objective):
         whole_clip = encoder.num_tokens * coordinates
         input_widths = [whole_clip if level == "global" else coordinates for level in config.level_names]
         if config.targets == "network":
-            self.decoder = self.build_decoder(config.level_widths)
+            level_widths = config.level_widths(encoder.config.width)
+            self.decoder = self.build_decoder(level_widths)
             self.target_network: nn.Module = TargetNetwork(
-                input_widths, config.level_widths, config.mlp_layers, of_places=config.target_input != "motion"
+                input_widths, level_widths, config.mlp_layers, of_places=config.target_input != "motion"
             )
         else:
             self.decoder = self.build_decoder(input_widths)
@@ -228,11 +235,18 @@ class Gfp(Objective):
         """The part that predicts from visible tokens and their places, with this many features at each level."""
         return Decoder(self.encoder, self.config, output_widths)
 
-    def forward(self, bodies: Float[Tensor, "rows frames joints 3"], uniform: Float[Tensor, "rows tokens"]) -> Outcome:
+    def forward(self, batch: Batch) -> Outcome:
+        return self.predicted(batch.bodies, batch.uniform)[0]
+
+    def predicted(
+        self, bodies: Float[Tensor, "rows frames joints 3"], uniform: Float[Tensor, "rows tokens"]
+    ) -> tuple[Outcome, Float[Tensor, "rows visible width"]]:
+        """The loss of bodies, with a random number for each token, and what the encoder made of the visible ones."""
         config, num_joints = self.config, self.encoder.num_joints
         segments, seen = self.encoder.known_segments(bodies)
         visible, _ = self.mask(segments, uniform, seen)
-        predictions = self.decoder(self.encoder(segments, visible), visible)
+        tokens = self.encoder(segments, visible)
+        predictions = self.decoder(tokens, visible)
         # Encoder and target network see the same augmented clip. By default no gradient is stopped: both sides learn,
         # and the regularising terms keep the targets from collapsing.
         given = target_input(segments, num_joints, visible, config.target_input)
@@ -251,14 +265,10 @@ class Gfp(Objective):
                 loss = (
                     loss + config.variance_weight * terms["variance"] + config.covariance_weight * terms["covariance"]
                 )
-        return Outcome(
-            loss,
-            {name: term.detach() for name, term in terms.items()},
-            {
-                name: (p.detach(), t.detach())
-                for name, p, t in zip(config.level_names, predictions, targets, strict=True)
-            },
-        )
+        levels = {
+            name: (p.detach(), t.detach()) for name, p, t in zip(config.level_names, predictions, targets, strict=True)
+        }
+        return Outcome(loss, {name: term.detach() for name, term in terms.items()}, levels), tokens
 
     def _prediction(
         self, prediction: Float[Tensor, "targets features"], target: Float[Tensor, "targets features"]

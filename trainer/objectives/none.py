@@ -3,15 +3,13 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from jaxtyping import Float
-from torch import Tensor
-
-from trainer.objectives.objective import Objective, ObjectiveConfig, Outcome
+from trainer.data.batches import Batch
+from trainer.objectives.objective import MaskConfig, Objective, ObjectiveConfig, Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NoObjectiveConfig(ObjectiveConfig):
-    """Nothing to set."""
+class NoObjectiveConfig(MaskConfig):
+    """Nothing to set; runs that began earlier name a mask ratio."""
 
 
 class NoObjective(Objective):
@@ -19,5 +17,5 @@ class NoObjective(Objective):
 
     config_type: ClassVar[type[ObjectiveConfig]] = NoObjectiveConfig
 
-    def forward(self, bodies: Float[Tensor, "rows frames joints 3"], uniform: Float[Tensor, "rows tokens"]) -> Outcome:
-        return Outcome(bodies.new_zeros(()) * uniform.new_zeros(()), {}, {})
+    def forward(self, batch: Batch) -> Outcome:
+        return Outcome(batch.bodies.new_zeros(()), {}, {})

@@ -9,6 +9,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from gfp_serve.settings import setting
+from trainer.data.batches import Batch
+from trainer.data.views import MASKED_VIEW, View
 from trainer.encoder import SkeletonEncoder
 from trainer.masking import motion_aware_mask, num_visible_tokens, random_mask
 from trainer.terms import Lesson, Terms
@@ -29,7 +31,12 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectiveConfig:
-    """The setting of all objectives: tokens are hidden from the encoder."""
+    """What the settings of all objectives have in common: nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaskConfig(ObjectiveConfig):
+    """The setting of objectives that hide tokens from the encoder."""
 
     mask_ratio: float = setting(0.9, "Share of tokens hidden from the encoder.")
 
@@ -45,13 +52,13 @@ def decoder_depth_setting(default: int) -> Any:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DecoderConfig(ObjectiveConfig):
+class DecoderConfig(MaskConfig):
     """Settings of objectives whose decoder is a stack of transformer blocks."""
 
     decoder_depth: int = decoder_depth_setting(5)
 
     def __post_init__(self) -> None:
-        ObjectiveConfig.__post_init__(self)
+        MaskConfig.__post_init__(self)
         if self.decoder_depth < 1:
             raise ValueError(f"--decoder-depth is {self.decoder_depth}; it must be at least 1.")
 
@@ -71,27 +78,38 @@ class MotionMaskConfig(DecoderConfig):
 class Objective(nn.Module, ABC):
     """A training objective for an encoder. Each has a file of its own and one line in `objectives/__init__.py`.
 
-    The cost table counts its direct children (`encoder`, `decoder`, ...). Raises `ValueError` when the mask ratio would
-    hide all tokens or none.
+    It says which `views` of a clip it needs, and how many random numbers for each body. The cost table counts its
+    direct children (`encoder`, `decoder`, ...). Raises `ValueError` when a mask ratio would hide all tokens or none.
     """
 
     config_type: ClassVar[type[ObjectiveConfig]]
 
     def __init__(self, encoder: SkeletonEncoder, config: Any) -> None:
         super().__init__()
-        visible = num_visible_tokens(encoder.num_tokens, config.mask_ratio)
-        if not 0 < visible < encoder.num_tokens:
-            raise ValueError(
-                f"--mask-ratio is {config.mask_ratio}, so {visible} of the {encoder.num_tokens} tokens stay visible; "
-                f"at least one must be visible and one hidden. The published runs use 0.9."
-            )
+        if isinstance(config, MaskConfig):
+            visible = num_visible_tokens(encoder.num_tokens, config.mask_ratio)
+            if not 0 < visible < encoder.num_tokens:
+                raise ValueError(
+                    f"--mask-ratio is {config.mask_ratio}, so {visible} of the {encoder.num_tokens} tokens stay "
+                    f"visible; at least one must be visible and one hidden. The published runs use 0.9."
+                )
         self.encoder = encoder
         self.config = config
         self.terms: Terms | None = None  # what is learned beside it
 
-    def learn(self, own: tuple[Tensor, Tensor] | None, lesson: Lesson | None) -> Outcome:
-        """The loss of a step: its own of bodies and random numbers (see `forward`), and that of the terms beside it."""
-        outcome = Outcome(next(self.parameters()).new_zeros(()), {}, {}) if own is None else self(*own)
+    @property
+    def views(self) -> tuple[View, ...]:
+        """The views of a clip that a step needs."""
+        return (MASKED_VIEW,)
+
+    @property
+    def num_draws(self) -> int:
+        """Random numbers that a step needs for each body of a clip: one a token, for its mask."""
+        return self.encoder.num_tokens
+
+    def learn(self, own: Batch | None, lesson: Lesson | None) -> Outcome:
+        """The loss of a step: its own of a batch, and that of the terms beside it."""
+        outcome = Outcome(next(self.parameters()).new_zeros(()), {}, {}) if own is None else self(own)
         if self.terms is None or lesson is None:
             return outcome
         loss, terms = self.terms(self.encoder, lesson)
@@ -99,8 +117,8 @@ class Objective(nn.Module, ABC):
         return Outcome(outcome.total + loss, outcome.terms | details, outcome.levels)
 
     @abstractmethod
-    def forward(self, bodies: Float[Tensor, "rows frames joints 3"], uniform: Float[Tensor, "rows tokens"]) -> Outcome:
-        """The loss of one batch. `uniform` has a random number in [0, 1) for each token; the mask is made from it."""
+    def forward(self, batch: Batch) -> Outcome:
+        """The loss of one batch: of its views, its random numbers and the weights, and of nothing else."""
 
     def mask(
         self,

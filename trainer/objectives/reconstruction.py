@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from trainer.data.batches import Batch
 from trainer.encoder import Block, Positions, SkeletonEncoder, gather_tokens, init_weights
 from trainer.objectives.objective import DecoderConfig, Objective, ObjectiveConfig, Outcome
 from trainer.parallel import mean_square
@@ -64,10 +65,10 @@ class Reconstruction(Objective):
     ) -> Float[Tensor, "rows target coordinates"]:
         """What to predict at the `target` tokens."""
 
-    def forward(self, bodies: Float[Tensor, "rows frames joints 3"], uniform: Float[Tensor, "rows tokens"]) -> Outcome:
-        bodies, known = self.encoder.placed(bodies)
+    def forward(self, batch: Batch) -> Outcome:
+        bodies, known = self.encoder.placed(batch.bodies)
         segments, seen = self.encoder.cut(bodies, known)
-        visible, target = self.mask(segments, uniform, seen)
+        visible, target = self.mask(segments, batch.uniform, seen)
         prediction = self.decoder(self.encoder(segments, visible), visible, target).flatten(0, 1).float()
         wanted = self.targets(bodies, target).flatten(0, 1)
         loss = mean_square(prediction - wanted)

@@ -26,6 +26,7 @@ from torch.nn import functional as F
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from gfp_serve.settings import setting
+from trainer.data.batches import Batch
 from trainer.encoder import SkeletonEncoder, gather_tokens
 from trainer.objectives.objective import MotionMaskConfig, Objective, ObjectiveConfig, Outcome
 from trainer.objectives.reconstruction import TokenDecoder
@@ -65,7 +66,8 @@ class SJepa(Objective):
         self.decoder = TokenDecoder(encoder, config.decoder_depth, nn.Identity())
         self.target_encoder = copy.deepcopy(encoder).requires_grad_(False)
 
-    def forward(self, bodies: Float[Tensor, "rows frames joints 3"], uniform: Float[Tensor, "rows tokens"]) -> Outcome:
+    def forward(self, batch: Batch) -> Outcome:
+        bodies, uniform = batch.bodies, batch.uniform
         config = self.config
         segments, seen = self.encoder.known_segments(bodies)
         visible, target = self.mask(segments, uniform, seen)

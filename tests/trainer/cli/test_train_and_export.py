@@ -484,6 +484,17 @@ def test_a_preset_sets_its_values_and_flags_override_them() -> None:
     assert PRESETS["ntu120-xsub"].objective.mask_temperature == 0.75
 
 
+@pytest.mark.parametrize("preset", [(), ("--preset", "ntu60-xsub")])
+def test_a_short_try_of_a_long_run_has_a_warm_up_of_the_same_share_and_says_so(
+    store: Path, tmp_path: Path, preset: tuple[str, ...]
+) -> None:
+    place = TINY.index("--warmup-epochs")
+    small = TINY[:place] + TINY[place + 2 :]
+    output = succeed(gfp_train, store, "--out", tmp_path / "run", *preset, *small, "--epochs", 2)
+    assert "--epochs is 2, so --warmup-epochs is 1 instead of 20." in output
+    assert Checkpoint.read(tmp_path / "run").config.warmup_epochs == 1
+
+
 def test_every_preset_is_the_same_after_a_checkpoints_json() -> None:
     for preset in PRESETS.values():
         assert TrainConfig.from_json(json.loads(json.dumps(preset.to_json()))) == preset

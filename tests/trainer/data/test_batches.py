@@ -9,10 +9,13 @@ import torch
 from gfp_serve.preprocess import SampleConfig, resample
 from tests.support.small_runs import write_store
 from trainer import parallel
-from trainer.data.augmentation import draw_views
-from trainer.data.batches import TrainingClips
+from trainer.data.batches import Batch, TrainingClips
 from trainer.data.store import ClipStore
-from trainer.schedule import augmentation_draws
+from trainer.data.views import Noise, Shear, View
+from trainer.data.windows import draw_windows
+from trainer.schedule import window_draws
+
+VIEW = View(min_share=0.1, changes=(Shear(), Noise()))
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +27,7 @@ def training_clips(store: ClipStore, *, batch_clips: int, **sampling: bool) -> T
     return TrainingClips(
         store,
         SampleConfig(**sampling),
-        num_tokens=750,
+        num_draws=750,
         batch_clips=batch_clips,
         seed=0,
         device=torch.device("cpu"),
@@ -35,7 +38,7 @@ def test_the_rows_of_a_step_are_its_clips_cut_to_windows_resampled_and_turned(st
     clips = training_clips(store, batch_clips=9)
     rows = iter(clips.batch(5).bodies.numpy())
     chosen = clips.of_step(5)
-    views = draw_views(store.num_frames[chosen], augmentation_draws(5, seed=0))
+    views = draw_windows(store.num_frames[chosen], window_draws(5, seed=0))
     for place, clip in enumerate(chosen):
         start, length = views.start[place], views.length[place]
         window = resample(store.clip(int(clip))[start : start + length], 120) @ views.rotation[place].T
@@ -116,3 +119,36 @@ def test_absent_bodies_have_no_row_unless_they_are_kept(store: ClipStore) -> Non
     assert len(kept) == 18
     assert int((kept.abs().amax(dim=(1, 2, 3)) == 0).sum()) == 9 - pairs
     assert (packed.abs().amax(dim=(1, 2, 3)) > 0).all()
+
+
+def test_each_view_of_a_step_is_cut_and_changed_by_itself_and_again_the_same(store: ClipStore) -> None:
+    def made() -> TrainingClips:
+        return TrainingClips(
+            store, SampleConfig(), num_draws=10, batch_clips=4, seed=0, device=torch.device("cpu"), views=(VIEW, VIEW)
+        )
+
+    first, later = made().batch(0), made().batch(1)
+    assert len(first.views) == 2
+    assert not torch.equal(first.views[0], first.views[1])
+    assert not torch.equal(first.views[0], later.views[0])
+    assert all(torch.equal(*pair) for pair in zip(first.views, made().batch(0).views, strict=True))
+    assert (first.num_clips, first.clip.tolist(), first.first_row.tolist()) == (4, [0, 1, 2, 3, 3], [0, 1, 2, 3])
+
+
+def test_a_part_of_the_processes_clips_are_changed_as_in_the_whole_step(
+    store: ClipStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def made() -> Batch:
+        clips = TrainingClips(
+            store, SampleConfig(), num_draws=10, batch_clips=4, seed=0, device=torch.device("cpu"), views=(VIEW,)
+        )
+        return clips.batch(0)
+
+    whole = made()
+    monkeypatch.setattr("trainer.parallel.num_processes", lambda: 2)
+    monkeypatch.setattr("trainer.parallel.rank", lambda: 1)
+    share = made()
+    mine = whole.clip % 2 == 1
+    torch.testing.assert_close(share.views[0], whole.views[0][mine])
+    torch.testing.assert_close(share.uniform, whole.uniform[mine])
+    assert (share.clip.tolist(), share.first_row.tolist()) == ([0, 1, 1], [0, 1])

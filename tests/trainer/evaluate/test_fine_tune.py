@@ -12,6 +12,7 @@ import torch
 from gfp_serve.errors import InvalidRequestError
 from gfp_serve.preprocess import SampleConfig
 from tests.support.small_runs import TINY_ENCODER, write_store
+from trainer.data.model_input import ClipRows
 from trainer.encoder import EncoderConfig, SkeletonEncoder
 from trainer.evaluate import resume as unfinished_module
 from trainer.evaluate.fine_tune import (
@@ -25,7 +26,7 @@ from trainer.evaluate.fine_tune import (
     parameter_groups,
 )
 from trainer.evaluate.folds import Fold, split_folds
-from trainer.evaluate.labelled import ClipRows, LabelledClips
+from trainer.evaluate.labelled import LabelledClips
 from trainer.evaluate.learning import HeadResult
 from trainer.evaluate.resume import STATE_FILE, EvaluationState
 

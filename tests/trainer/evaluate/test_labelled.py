@@ -8,9 +8,10 @@ import torch
 
 from gfp_serve.preprocess import SampleConfig, sample
 from tests.support.small_runs import write_store
+from trainer.data.model_input import ClipRows
 from trainer.data.store import ClipStore
 from trainer.embedding import ClipEmbedding, PoseStatistics
-from trainer.evaluate.labelled import ClipRows, LabelledClips, frozen_features
+from trainer.evaluate.labelled import LabelledClips, frozen_features
 
 CPU = torch.device("cpu")
 

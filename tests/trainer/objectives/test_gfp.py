@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from trainer.data.batches import Batch
 from trainer.encoder import EncoderConfig, SkeletonEncoder
 from trainer.objectives.gfp import Decoder, Gfp, GfpConfig
 from trainer.objectives.gfp_targets import (
@@ -34,7 +35,7 @@ def draws(seed: int = 0, *, count: int = 6) -> torch.Tensor:
 
 
 def test_251_targets_a_body_are_predicted() -> None:
-    outcome = build()(bodies(), draws())
+    outcome = build()(Batch.of_bodies(draws(), bodies()))
     rows = [len(prediction) // 6 for prediction, _ in outcome.levels.values()]
     assert rows == [150, 75, 25, 1]
     assert sum(rows) == 251
@@ -43,7 +44,7 @@ def test_251_targets_a_body_are_predicted() -> None:
 
 
 def test_loss_terms_equal_the_formulas_of_the_paper() -> None:
-    outcome = build()(bodies(), draws())
+    outcome = build()(Batch.of_bodies(draws(), bodies()))
     prediction = variance = covariance = 0.0
     for level in outcome.levels.values():
         p, t = (side.detach().double().numpy() for side in level)
@@ -60,14 +61,14 @@ def test_loss_terms_equal_the_formulas_of_the_paper() -> None:
     ("config", "weights"), [(GfpConfig(), (5, 5, 1)), (GfpConfig(variance_weight=1, covariance_weight=5), (5, 1, 5))]
 )
 def test_the_total_is_the_weighted_sum_of_the_terms(config: GfpConfig, weights: tuple[int, int, int]) -> None:
-    outcome = build(config)(bodies(), draws())
+    outcome = build(config)(Batch.of_bodies(draws(), bodies()))
     terms = [outcome.terms[name].item() for name in ("prediction", "variance", "covariance")]
     assert outcome.total.item() == pytest.approx(np.dot(weights, terms), rel=1e-5)
 
 
 def test_gradient_reaches_encoder_decoder_and_target_network() -> None:
     gfp = build()
-    gfp(bodies(), draws()).total.backward()
+    gfp(Batch.of_bodies(draws(), bodies())).total.backward()
     for part in (gfp.encoder, gfp.decoder, gfp.target_network):
         for name, parameter in part.named_parameters():
             assert parameter.grad is not None, name
@@ -79,17 +80,17 @@ def test_gradient_reaches_encoder_decoder_and_target_network() -> None:
 @pytest.mark.parametrize(("stopped", "resting"), [("target", "target_network"), ("prediction", "encoder")])
 def test_the_side_without_gradient_learns_nothing_from_the_prediction_term(stopped: str, resting: str) -> None:
     gfp = build(GfpConfig(stop_gradient=stopped, variance_weight=0, covariance_weight=0))  # type: ignore[arg-type]
-    gfp(bodies(), draws()).total.backward()
+    gfp(Batch.of_bodies(draws(), bodies())).total.backward()
     gradients = [p.grad for p in getattr(gfp, resting).parameters()]
     assert all(g is None or g.abs().max() == 0 for g in gradients)
 
 
 def test_a_constant_target_network_is_punished_by_the_variance_term() -> None:
     gfp = build()
-    before = gfp(bodies(), draws()).terms["variance"].item()
+    before = gfp(Batch.of_bodies(draws(), bodies())).terms["variance"].item()
     for head in gfp.target_network.heads:
         nn.init.zeros_(head[-1].weight)
-    after = gfp(bodies(), draws()).terms["variance"].item()
+    after = gfp(Batch.of_bodies(draws(), bodies())).terms["variance"].item()
     # A std of sqrt(1e-4) = 0.01 leaves 0.99 in each of the four levels.
     assert after == pytest.approx(4 * 0.99, abs=1e-4)
     assert after > before
@@ -163,7 +164,7 @@ def test_a_mask_ratio_outside_its_range_is_refused_with_the_published_one(ratio:
 
 
 def test_levels_are_named_in_order() -> None:
-    assert list(build()(bodies(2), draws(count=2)).levels) == list(LEVELS)
+    assert list(build()(Batch.of_bodies(draws(count=2), bodies(2))).levels) == list(LEVELS)
 
 
 def tiny(**settings: object) -> Gfp:
@@ -175,7 +176,7 @@ def tiny(**settings: object) -> Gfp:
 )
 def test_without_a_level_its_block_head_and_target_are_left_out_too(kept: str) -> None:
     gfp = tiny(levels=kept)
-    outcome = gfp(bodies(2), draws(count=2))
+    outcome = gfp(Batch.of_bodies(draws(count=2), bodies(2)))
     rows = {"short": 150, "mid": 75, "long": 25, "global": 1}
     assert {name: len(p) // 2 for name, (p, _) in outcome.levels.items()} == {n: rows[n] for n in kept.split(",")}
     num_levels = len(kept.split(","))
@@ -224,7 +225,7 @@ def test_mlps_have_the_requested_number_of_layers(layers: int, given: list[int])
 def test_low_level_targets_are_the_pooled_motion_standardised_over_the_batch() -> None:
     gfp = tiny(targets="low-level")
     assert list(gfp.target_network.parameters()) == []
-    outcome = gfp(bodies(), draws())
+    outcome = gfp(Batch.of_bodies(draws(), bodies()))
     assert list(outcome.terms) == ["prediction"]
     assert [t.shape[1] for _, t in outcome.levels.values()] == [12, 12, 12, 9000]
     motion = segment_motion(gfp.encoder.segments(bodies()), 25).double().numpy()
@@ -264,3 +265,15 @@ def test_settings_that_make_no_sense_are_refused(settings: dict[str, object], me
 def test_a_clip_that_is_not_a_whole_number_of_windows_is_refused() -> None:
     with pytest.raises(ValueError, match="--num-frames over --segment-frames is 25; gfp needs a multiple of 30"):
         Gfp(SkeletonEncoder(SMALL, num_frames=100), GfpConfig())
+
+
+@pytest.mark.parametrize(("width", "local", "whole"), [(256, 512, 2048), (32, 64, 256)])
+def test_targets_are_as_wide_as_the_encoder_asks_for_unless_set(width: int, local: int, whole: int) -> None:
+    assert GfpConfig().level_widths(width) == (local, local, local, whole)
+    assert GfpConfig(local_width=7, global_width=9).level_widths(width) == (7, 7, 7, 9)
+
+
+@pytest.mark.parametrize("settings", [{"local_width": 1}, {"global_width": 1}, {"local_width": -2}])
+def test_targets_of_one_feature_are_refused(settings: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="must each be at least 2, or 0 to follow --width"):
+        GfpConfig(**settings)  # type: ignore[arg-type]

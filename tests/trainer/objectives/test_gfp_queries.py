@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 
+from trainer.data.batches import Batch
 from trainer.encoder import EncoderConfig, SkeletonEncoder
 from trainer.objectives.gfp import Gfp, GfpConfig
 from trainer.objectives.gfp_queries import CrossAttention, GfpQueries, GfpQueriesConfig
@@ -35,7 +36,7 @@ def test_targets_and_terms_are_those_of_gfp() -> None:
     queries = build()
     gfp = Gfp(SkeletonEncoder(SMALL, num_frames=120), GfpConfig(**WIDTHS))  # type: ignore[arg-type]
     gfp.encoder, gfp.target_network = queries.encoder, queries.target_network
-    ours, theirs = queries(bodies(), draws()), gfp(bodies(), draws())
+    ours, theirs = queries(Batch.of_bodies(draws(), bodies())), gfp(Batch.of_bodies(draws(), bodies()))
     for level, (prediction, target) in ours.levels.items():
         torch.testing.assert_close(target, theirs.levels[level][1])
         assert prediction.shape == target.shape
@@ -82,6 +83,6 @@ def test_the_order_of_visible_tokens_does_not_matter() -> None:
 @pytest.mark.parametrize("kept", ["short", "mid", "long", "global", "short,global", "mid,long"])
 def test_without_a_level_its_queries_are_left_out_too(kept: str) -> None:
     model = build(levels=kept)
-    assert list(model(bodies(), draws()).levels) == kept.split(",")
+    assert list(model(Batch.of_bodies(draws(), bodies())).levels) == kept.split(",")
     sizes = {"short": 150, "mid": 75, "long": 25, "global": 1}
     assert [len(places()) for places in model.decoder.queries] == [sizes[level] for level in kept.split(",")]  # type: ignore[union-attr, operator]

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from trainer.data.batches import Batch
 from trainer.encoder import EncoderConfig, SkeletonEncoder
 from trainer.objectives.mamp import Mamp, MampConfig, frame_motion
 from trainer.objectives.nat import Nat, NatConfig, normalised_over_time
@@ -61,7 +62,7 @@ def test_the_loss_is_the_mean_square_error_at_hidden_tokens_of_the_papers_target
     kind: type[Reconstruction], formula: object
 ) -> None:
     model, clips, uniform = build(kind), bodies(), draws()
-    outcome = model(clips, uniform)
+    outcome = model(Batch.of_bodies(uniform, clips))
     segments = model.encoder.segments(clips)
     visible, hidden = model.mask(segments, uniform)
     assert hidden.shape == (3, 750 - 74)
@@ -89,7 +90,9 @@ def test_hidden_tokens_change_the_targets_and_not_the_predictions() -> None:
     t, j = divmod(int(hidden[0, 0]), 25)
     changed = clips.clone()
     changed[0, 4 * t : 4 * t + 4, j] += torch.randn(4, 3)
-    (predicted, wanted), (predicted_2, wanted_2) = (model(x, uniform).levels["segments"] for x in (clips, changed))
+    (predicted, wanted), (predicted_2, wanted_2) = (
+        model(Batch.of_bodies(uniform, x)).levels["segments"] for x in (clips, changed)
+    )
     torch.testing.assert_close(predicted, predicted_2)
     assert (wanted != wanted_2).any(dim=1).nonzero().flatten().tolist() == [0]
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from trainer.data.batches import Batch
 from trainer.encoder import EncoderConfig, SkeletonEncoder
 from trainer.objectives.s_jepa import SJepa, SJepaConfig, centred_and_sharpened, target_momentum
 
@@ -42,7 +43,7 @@ def test_the_loss_is_the_cross_entropy_of_centred_and_sharpened_features_at_hidd
     wanted = softmax((target - target.mean(axis=0)) / 0.04)
     given = softmax(unit(predicted.reshape(-1, 16)) / 0.1)
     expected = -np.mean(np.sum(wanted * np.log(given), axis=1))
-    outcome = model(clips, uniform)
+    outcome = model(Batch.of_bodies(uniform, clips))
     assert outcome.total.item() == pytest.approx(expected, rel=1e-5)
     prediction, target_level = outcome.levels["features"]
     np.testing.assert_allclose(prediction, 16 * given, rtol=1e-4, atol=1e-5)
@@ -53,7 +54,7 @@ def test_the_target_encoder_starts_as_a_copy_and_learns_nothing_from_the_loss() 
     model = build()
     for (name, weight), target in zip(model.encoder.named_parameters(), model.target_encoder.parameters(), strict=True):
         assert torch.equal(weight, target), name
-    model(bodies(), draws()).total.backward()
+    model(Batch.of_bodies(draws(), bodies())).total.backward()
     assert all(weight.grad is None and not weight.requires_grad for weight in model.target_encoder.parameters())
     assert all(weight.grad is not None for weight in model.encoder.parameters())
 

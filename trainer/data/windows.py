@@ -7,13 +7,13 @@ from jaxtyping import Float32, Int64
 
 # MAMP's pre-training takes half to all of a clip, at least 64 frames if the clip has them, and turns it by up to
 # 0.3 rad about each axis.
-MIN_WINDOW_SHARE = 0.5
-MIN_WINDOW_FRAMES = 64
+MIN_SHARE = 0.5
+MIN_FRAMES = 64
 MAX_ANGLE = 0.3
 
 
 @dataclass(frozen=True, slots=True)
-class Views:
+class Windows:
     """How a step sees each clip: frames start:start + length, turned about the origin."""
 
     start: Int64[np.ndarray, " clips"]
@@ -21,12 +21,20 @@ class Views:
     rotation: Float32[np.ndarray, "clips 3 3"] | None  # applied to column vectors; None = not turned
 
 
-def draw_views(num_frames: Int64[np.ndarray, " clips"], draws: np.random.Generator) -> Views:
-    """A random window (MAMP, `valid_crop_resize`) and rotation (MAMP, `random_rot`) for each clip."""
-    share, place = draws.uniform(MIN_WINDOW_SHARE, 1.0, len(num_frames)), draws.random(len(num_frames))
-    length = np.minimum(np.maximum((num_frames * share).astype(np.int64), MIN_WINDOW_FRAMES), num_frames)
+def draw_windows(
+    num_frames: Int64[np.ndarray, " clips"],
+    draws: np.random.Generator,
+    *,
+    min_share: float = MIN_SHARE,
+    min_frames: int = MIN_FRAMES,
+    max_angle: float = MAX_ANGLE,
+) -> Windows:
+    """A random window and rotation for each clip; the defaults are MAMP's (`valid_crop_resize`, `random_rot`)."""
+    share, place = draws.uniform(min_share, 1.0, len(num_frames)), draws.random(len(num_frames))
+    length = np.minimum(np.maximum((num_frames * share).astype(np.int64), min_frames), num_frames)
     start = (place * (num_frames - length + 1)).astype(np.int64)
-    return Views(start, length, rotations(draws.uniform(-MAX_ANGLE, MAX_ANGLE, (len(num_frames), 3))))
+    turns = rotations(draws.uniform(-max_angle, max_angle, (len(num_frames), 3))) if max_angle else None
+    return Windows(start, length, turns)
 
 
 def rotations(angles: np.ndarray) -> Float32[np.ndarray, "clips 3 3"]:

@@ -1,0 +1,290 @@
+"""Views: how an objective sees a clip in a step, cut in time and then changed in space, one change after the other.
+
+An objective names the views that it needs (`Objective.views`); `TrainingClips` makes them. Each change names the paper
+or the public code that it is from. All draws are a function of the step, and both bodies of a clip get the same change.
+NaN is a joint that is lacking, and stays so.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from gfp_serve.preprocess import MODEL_LAYOUT
+from trainer.data.general_views import mirror, with_limb_lengths
+from trainer.data.windows import MAX_ANGLE, MIN_FRAMES, MIN_SHARE
+
+_ARMS = ("Shoulder", "Elbow", "Wrist", "Hand", "Thumb")
+_LEGS = ("Hip", "Knee", "Ankle", "Foot")
+
+
+class Draws:
+    """Random numbers of a step: one row for each row of a batch, the same for all bodies of a clip.
+
+    Numbers are drawn for every clip of the step, also for those of other processes, so that the number of processes
+    changes nothing.
+    """
+
+    def __init__(self, generator: torch.Generator, clips: Int[Tensor, " rows"], num_clips: int) -> None:
+        self._generator, self._clips, self._num_clips = generator, clips, num_clips
+
+    def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Float[Tensor, "rows *shape"]:
+        """Numbers from `low` to `high`."""
+        drawn = torch.rand((self._num_clips, *shape), generator=self._generator, device=self._generator.device)
+        return (low + (high - low) * drawn)[self._clips]
+
+    def normal(self, *shape: int) -> Float[Tensor, "rows *shape"]:
+        """Numbers with mean 0 and standard deviation 1."""
+        drawn = torch.randn((self._num_clips, *shape), generator=self._generator, device=self._generator.device)
+        return drawn[self._clips]
+
+
+@runtime_checkable
+class Change(Protocol):
+    """What a view changes in space."""
+
+    def __call__(
+        self, bodies: Float[Tensor, "rows frames joints 3"], draws: Draws, /
+    ) -> Float[Tensor, "rows frames joints 3"]:
+        """Bodies after the change, in metres."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """A random part of a clip in time, and its changes in space, in their order.
+
+    Windows begin anywhere and are resampled to the frames of the run. The defaults are those of MAMP's pre-training.
+    """
+
+    min_share: float = MIN_SHARE  # of the clip
+    min_frames: int = MIN_FRAMES  # or the whole clip, if it has fewer
+    max_angle: float = 0.0  # of turns about each axis, in radians
+    changes: tuple[Change, ...] = ()
+
+
+# What masked objectives see of a clip (MAMP).
+MASKED_VIEW = View(max_angle=MAX_ANGLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Shear:
+    """Each coordinate gets a part of the two others: a matrix of ones on the diagonal and ± `most` beside it.
+
+    After AS-CAL (Rao et al. 2021, arXiv 2008.00188); HaLP's and USDRL's public code draw up to 1.
+    """
+
+    most: float = 1.0
+
+    def __call__(
+        self, bodies: Float[Tensor, "rows frames joints 3"], draws: Draws
+    ) -> Float[Tensor, "rows frames joints 3"]:
+        beside = draws.uniform(3, 3, low=-self.most, high=self.most)
+        one = torch.eye(3, device=bodies.device)
+        return _each_point(bodies, torch.where(one > 0, one, beside))
+
+
+@dataclass(frozen=True, slots=True)
+class CorruptJoints:
+    """Some joints are at the origin in all frames, or, as often, mixed by one random matrix of numbers from -1 to 1.
+
+    ISC (Thoker et al. 2021, arXiv 2108.03656) calls it joint jittering; HaLP's and USDRL's public code change 15 of 25.
+    """
+
+    count: int = 15
+
+    def __call__(
+        self, bodies: Float[Tensor, "rows frames joints 3"], draws: Draws
+    ) -> Float[Tensor, "rows frames joints 3"]:
+        order = draws.uniform(bodies.shape[2]).argsort(dim=1)
+        chosen = (order < self.count)[:, None, :, None]
+        mixed = _each_point(bodies, draws.uniform(3, 3, low=-1.0, high=1.0))
+        is_mixed = (draws.uniform() < 0.5)[:, None, None, None]
+        return torch.where(chosen, torch.where(is_mixed, mixed, 0.0 * bodies), bodies)
+
+
+@dataclass(frozen=True, slots=True)
+class Either:
+    """One of two changes: the first with these odds."""
+
+    first: Change
+    second: Change
+    odds: float = 0.5
+
+    def __call__(
+        self, bodies: Float[Tensor, "rows frames joints 3"], draws: Draws
+    ) -> Float[Tensor, "rows frames joints 3"]:
+        is_first = (draws.uniform() < self.odds)[:, None, None, None]
+        return torch.where(is_first, self.first(bodies, draws), self.second(bodies, draws))
+
+
+@dataclass(frozen=True, slots=True)
+class Sometimes:
+    """A change with these odds, or none."""
+
+    change: Change
+    odds: float = 0.5
+
+    def __call__(
+        self, bodies: Float[Tensor, "rows frames joints 3"], draws: Draws
+    ) -> Float[Tensor, "rows frames joints 3"]:
+        return torch.where((draws.uniform() < self.odds)[:, None, None, None], self.change(bodies, draws), bodies)
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """Left and right are swapped, the names of joints too (SLiM's public code, `flip` with swapped joints)."""
+
+    def __call__(
+        self, bodies: Float[Tensor, "rows frames joints 3"], _draws: Draws
+    ) -> Float[Tensor, "rows frames joints 3"]:
+        return mirror(bodies)
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleLimbs:
+    """Trunk, arms and legs each get another size, along the bones (SLiM's public code: 0.85 to 1.15)."""
+
+    least: float = 0.85
+    most: float = 1.15
+
+    def __call__(
+        self, bodies: Float[Tensor, "rows frames joints 3"], draws: Draws
+    ) -> Float[Tensor, "rows frames joints 3"]:
+        sizes = draws.uniform(3, low=self.least, high=self.most)
+        group = torch.tensor(_GROUP_OF_JOINT, device=bodies.device)
+        return with_limb_lengths(bodies, sizes[:, group])
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A turn about x, then y, then z, each by up to `most` radians (SLiM's public code: 0.3)."""
+
+    most: float = 0.3
+
+    def __call__(
+        self, bodies: Float[Tensor, "rows frames joints 3"], draws: Draws
+    ) -> Float[Tensor, "rows frames joints 3"]:
+        angles = draws.uniform(3, low=-self.most, high=self.most)
+        turns = torch.eye(3, device=bodies.device)
+        for axis in range(3):
+            first, second = (axis + 1) % 3, (axis + 2) % 3
+            about = torch.eye(3, device=bodies.device).repeat(len(bodies), 1, 1)
+            cos, sin = angles[:, axis].cos(), angles[:, axis].sin()
+            about[:, first, first], about[:, second, second] = cos, cos
+            about[:, first, second], about[:, second, first] = -sin, sin
+            turns = about @ turns
+        return _each_point(bodies, turns)
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """An error of each coordinate in each frame, with this standard deviation in metres (SLiM's public code: 0.01)."""
+
+    std_m: float = 0.01
+
+    def __call__(
+        self, bodies: Float[Tensor, "rows frames joints 3"], draws: Draws
+    ) -> Float[Tensor, "rows frames joints 3"]:
+        return bodies + self.std_m * draws.normal(*bodies.shape[1:])
+
+
+@dataclass(frozen=True, slots=True)
+class WithoutAxis:
+    """One of the three coordinates is 0 in all frames (AimCLR, Guo et al. 2022; SLiM's public code)."""
+
+    def __call__(
+        self, bodies: Float[Tensor, "rows frames joints 3"], draws: Draws
+    ) -> Float[Tensor, "rows frames joints 3"]:
+        axis = (3 * draws.uniform()).long().clamp_max(2)
+        taken = torch.nn.functional.one_hot(axis, 3).bool()[:, None, None]
+        return torch.where(taken, 0.0 * bodies, bodies)
+
+
+def changed(
+    bodies: Float[Tensor, "rows frames joints 3"], view: View, draws: Draws
+) -> Float[Tensor, "rows frames joints 3"]:
+    """The bodies after all changes of a view."""
+    for change in view.changes:
+        bodies = change(bodies, draws)
+    return bodies
+
+
+def semantic_tubes(
+    uniform: Float[Tensor, "rows draws"],
+    num_segments: int,
+    *,
+    least: float = 0.5,
+    most: float = 0.9,
+) -> Bool[Tensor, "rows tokens"]:
+    """Which tokens are hidden: tubes of neighbouring joints of a limb over neighbouring segments (SLiM's public code).
+
+    Tube after tube is laid, each over a run of the joints of one of five limbs and a run of segments, until the share
+    of hidden tokens that was drawn for the row, from `least` to `most`, is reached. The last tube that would go beyond
+    `most` is not laid. `uniform` has numbers from 0 to 1, `NUM_TUBE_DRAWS` a row; a row whose draws are used up
+    keeps what was hidden until then.
+    """
+    rows, joints = len(uniform), MODEL_LAYOUT.num_joints
+    limbs = torch.tensor(_LIMBS, device=uniform.device)  # limbs, joints: the place in its limb, or -1
+    sizes = (limbs >= 0).sum(dim=1)
+    wanted = least + (most - least) * uniform[:, 0]
+    hidden = torch.zeros((rows, num_segments, joints), dtype=torch.bool, device=uniform.device)
+    segment = torch.arange(num_segments, device=uniform.device)
+    for tube in uniform[:, 1:].unfold(1, 5, 5).unbind(1):
+        limb = (len(_LIMBS) * tube[:, 0]).long().clamp_max(len(_LIMBS) - 1)
+        in_joints = _run(tube[:, 1], tube[:, 2], sizes[limb])
+        in_time = _run(tube[:, 3], tube[:, 4], torch.full_like(limb, num_segments))
+        place = limbs[limb]
+        of_joints = (place >= in_joints[0][:, None]) & (place < in_joints[1][:, None]) & (place >= 0)
+        of_time = (segment >= in_time[0][:, None]) & (segment < in_time[1][:, None])
+        more = hidden | (of_time[:, :, None] & of_joints[:, None, :])
+        lays = (hidden.float().mean(dim=(1, 2)) < wanted) & (more.float().mean(dim=(1, 2)) <= most)
+        hidden = torch.where(lays[:, None, None], more, hidden)
+    return hidden.flatten(1)
+
+
+# A share, and five numbers for each of as many tubes as nearly always suffice.
+NUM_TUBE_DRAWS = 1 + 5 * 60
+
+
+def _run(
+    length: Float[Tensor, " rows"], start: Float[Tensor, " rows"], size: Int[Tensor, " rows"]
+) -> tuple[Int[Tensor, " rows"], Int[Tensor, " rows"]]:
+    """First and last + 1 of a run of 1 to `size` places, anywhere among these."""
+    count = torch.minimum((length * size).long() + 1, size)
+    first = torch.minimum((start * (size - count + 1)).long(), size - count)
+    return first, first + count
+
+
+def _each_point(
+    bodies: Float[Tensor, "rows frames joints 3"], matrices: Float[Tensor, "rows 3 3"]
+) -> Float[Tensor, "rows frames joints 3"]:
+    """Each point, as a column vector, times the matrix of its row."""
+    return (bodies.flatten(1, 2) @ matrices.transpose(1, 2)).view(bodies.shape)
+
+
+def _groups() -> list[int]:
+    """For each joint 0 for the trunk with the head, 1 for arms, 2 for legs."""
+    return [1 if name.startswith(_ARMS) else 2 if name.startswith(_LEGS) else 0 for name in MODEL_LAYOUT.joint_names]
+
+
+def _limbs() -> list[list[int]]:
+    """For each of five limbs, the place of each joint in it, from the trunk outwards; -1 for joints of other limbs."""
+    found = []
+    for group, side in ((0, ""), (1, "Left"), (1, "Right"), (2, "Left"), (2, "Right")):
+        named = enumerate(MODEL_LAYOUT.joint_names)
+        of_limb = [joint for joint, name in named if _GROUP_OF_JOINT[joint] == group and name.endswith(side)]
+        of_limb.sort(key=_depth)
+        found.append([of_limb.index(joint) if joint in of_limb else -1 for joint in range(MODEL_LAYOUT.num_joints)])
+    return found
+
+
+def _depth(joint: int) -> int:
+    parent = MODEL_LAYOUT.parents[joint]
+    return 0 if parent < 0 else 1 + _depth(parent)
+
+
+_GROUP_OF_JOINT = _groups()
+_LIMBS = _limbs()
