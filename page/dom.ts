@@ -44,6 +44,17 @@ export function select(
   return on(made, { change: () => choose(made.value) });
 }
 
+/** Listen to keys that no element has a use for. `press` says whether it had one. */
+export function onKeys(press: (event: KeyboardEvent) => boolean): void {
+  addEventListener("keydown", (event) => {
+    const target = event.target as HTMLElement;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    if (/^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName) || target.closest("dialog, [role=slider], summary")) return;
+    if (event.key === " " && target.closest("button, a")) return;
+    if (press(event)) event.preventDefault();
+  });
+}
+
 export function says(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

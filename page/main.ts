@@ -1,11 +1,13 @@
 /** The page: the head with its views, what is chosen there, and what is dropped onto it. */
 
 import "uplot/dist/uPlot.min.css";
+import "./theme.css";
+import "./player.css";
 import "./page.css";
 import { App, type View, type ViewName } from "./app";
 import { type Layout, learnLayouts } from "./clip";
 import { CompareView } from "./compare_view";
-import { button, element, notice, on, says } from "./dom";
+import { button, element, notice, on, onKeys, says } from "./dom";
 import { GalleryView } from "./gallery_view";
 import { LiveView } from "./live_view";
 import type { GetInfoResponse } from "./messages";
@@ -139,16 +141,6 @@ function takeDrops(): void {
   });
 }
 
-function listenToKeys(): void {
-  addEventListener("keydown", (event) => {
-    const target = event.target as HTMLElement;
-    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-    if (/^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName) || target.closest("dialog, [role=slider], summary")) return;
-    if (event.key === " " && target.closest("button, a")) return;
-    if (present && views.get(present)?.key?.(event)) event.preventDefault();
-  });
-}
-
 onTokenNeeded(async (why) => {
   const token = await ask("This server asks for a token", why, "Use it", { label: "Token", value: "", secret: true });
   return token || null;
@@ -171,7 +163,7 @@ async function start(): Promise<void> {
   }
   app.onGalleries = showTop;
   takeDrops();
-  listenToKeys();
+  onKeys((event) => (present && views.get(present)?.key?.(event)) ?? false);
   addEventListener("hashchange", route);
   route();
 }
