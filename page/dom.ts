@@ -4,6 +4,14 @@ type Child = Node | string | null | undefined | false;
 type Listeners = { [name in keyof HTMLElementEventMap]?: (event: HTMLElementEventMap[name]) => void };
 type Attributes = Record<string, string | number | boolean | null | undefined>;
 
+// Marks that change the direction of all text after them, up to the end of the sentence that the page itself says.
+const DIRECTION_MARKS = /[\u202a-\u202e\u2066-\u2069]/g;
+
+/** Other people's names as the page shows them: marks of direction, which would turn its own words around, are named. */
+export function shown(text: string): string {
+  return text.replace(DIRECTION_MARKS, (mark) => `\\u${mark.charCodeAt(0).toString(16)}`);
+}
+
 export function element<Tag extends keyof HTMLElementTagNameMap>(
   tag: Tag,
   attributes: Attributes = {},
@@ -12,9 +20,10 @@ export function element<Tag extends keyof HTMLElementTagNameMap>(
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (value === true) made.setAttribute(name, "");
-    else if (value !== false && value !== null && value !== undefined) made.setAttribute(name, String(value));
+    else if (value !== false && value !== null && value !== undefined)
+      made.setAttribute(name, name === "aria-label" || name === "title" ? shown(String(value)) : String(value));
   }
-  made.append(...children.filter((child): child is Node | string => Boolean(child)));
+  for (const child of children) if (child) made.append(typeof child === "string" ? shown(child) : child);
   return made;
 }
 

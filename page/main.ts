@@ -86,12 +86,43 @@ function showTop(): void {
   who.replaceChildren(hasToken() ? button("Forget token", forget, "quiet") : "");
 }
 
-function route(): void {
-  const [name, rest] = location.hash.slice(1).split("?");
+const isThere = (gallery: string): boolean => app.galleries.some(({ name }) => name === gallery);
+
+/** Say that the gallery of the address is not there. Another one must not take its place unnoticed. */
+function showMissing(gallery: string): void {
+  if (present) views.get(present)?.close();
+  present = null;
+  const others = app.galleries.map(({ name }) => {
+    const address = name === "default" ? "#gallery" : `#gallery?${new URLSearchParams({ in: name })}`;
+    return element("li", {}, element("a", { href: address }, name));
+  });
+  place.replaceChildren(
+    element(
+      "div",
+      { class: "card failed" },
+      notice("error", `There is no gallery “${gallery}” here that this encoder can use.`),
+      others.length ? element("p", {}, "These are there:") : null,
+      element("ul", {}, ...others),
+    ),
+  );
+  showTop();
+}
+
+async function route(): Promise<void> {
+  const address = location.hash;
+  const [name, rest] = address.slice(1).split("?");
   const asked = new URLSearchParams(rest ?? "");
   const wanted = VIEWS.some(([each]) => each === name) ? (name as ViewName) : "gallery";
   const gallery = asked.get("in") ?? "default";
-  if (app.galleries.some((each) => each.name === gallery)) app.gallery = gallery;
+  if (asked.has("in") && !isThere(gallery)) {
+    await app.readGalleries().catch(() => {}); // it may be new
+    if (location.hash !== address) return;
+    if (!isThere(gallery)) {
+      showMissing(gallery);
+      return;
+    }
+  }
+  if (isThere(gallery)) app.gallery = gallery;
   if (present && present !== wanted) views.get(present)?.close();
   let view = views.get(wanted);
   if (!view) {

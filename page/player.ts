@@ -2,7 +2,7 @@
 
 import type { Clip, Pose } from "./clip";
 import { onThemeChange } from "./colours";
-import { button, element, on, percent, seconds, select } from "./dom";
+import { button, element, on, percent, seconds, select, shown } from "./dom";
 import { type Job, Painter, type Tint, type View } from "./painter";
 
 const HOME: View = { yaw: 0.44, pitch: 0.16 };
@@ -59,7 +59,7 @@ export class Stage {
   }
 
   describe(label: string): void {
-    this.canvas.setAttribute("aria-label", label);
+    this.canvas.setAttribute("aria-label", shown(label));
   }
 
   close(): void {
