@@ -1,7 +1,8 @@
 """A web page that shows queries and their neighbours as moving skeletons, side by side.
 
-The page is one file without a link to anything outside it. Drawing and controls are in `motion_page.html`, the
-template; this module reduces the motion to what the page needs and puts it in.
+The page is one file without a link to anything outside it: the frame `motion_page.html`, the viewer's style and script,
+which are built from `page/viewer.ts`, and what they show. Drawing and controls are those of the page that the server
+gives, and motion has the form that it has on the wire (`Motion` in `gfp_serve.v1`).
 """
 
 import base64
@@ -10,30 +11,27 @@ import html
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int16
+from jaxtyping import Float32, Int64
 
 from gfp_serve.files import write_whole
 from gfp_serve.layouts import Layout
 from gfp_serve.preprocess import rotate_about_vertical
 from gfp_serve.skeleton import check_sequence
 
-# What the motion of a page may take, as base64; template and text come to about 25 kB on top of it.
-MOTION_BYTES = 700_000
+_PACKAGE = Path(__file__).parent
+# What the motion of a page may take, as base64. The viewer takes 0.6 MB on top of it.
+MOTION_BYTES = 1_400_000
 # Frames a second of the stored motion: the first that fits. The page interpolates between frames.
 _RATES = (30, 25, 20, 15, 12, 10, 8, 6, 5, 4, 3, 2, 1)
 # Frames a clip has at least (if it was recorded with this many) and at most.
 _MIN_FRAMES, _MAX_FRAMES = 16, 300
-
-# Positions are whole millimetres where a clip stays within 32 m of its middle, and coarser steps beyond.
-_STEP_M, _LARGEST, _LOST = 0.001, 32767, -32768
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,6 +54,7 @@ class MotionPanel:
     similarity: float | None = None  # cosine to the query
     right: bool | None = None  # marks the panel as a right or a wrong answer; None = neither
     verdict: str = ""  # the words beside that mark
+    rank: int | None = None  # its place among all neighbours, if that is not its place in the row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -64,6 +63,7 @@ class MotionRow:
 
     query: MotionPanel | None
     neighbours: Sequence[MotionPanel]
+    heading: str = ""  # stands above the row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -94,15 +94,15 @@ def write_motion_page(path: Path, rows: Sequence[MotionRow], *, title: str, note
 def motion_page(rows: Sequence[MotionRow], *, title: str, note: str = "") -> str:
     """The page as HTML: a row for each query, its neighbours beside it; `note` is a line below the title.
 
-    Each clip is turned to face the reader and stored with fewer frames, so that all motion together stays below
-    `MOTION_BYTES`; only hundreds of long clips can exceed that. The same rows give the same page, byte for byte.
+    Each clip is stored with fewer frames, so that all motion together stays below `MOTION_BYTES`; only hundreds of long
+    clips can exceed that. The same rows give the same page, byte for byte.
 
     Raises `InvalidSkeletonError` for a sequence that is not one of its layout.
     """
     panels = [panel for row in rows for panel in (row.query, *row.neighbours) if panel is not None]
     motions = list(dict.fromkeys(panel.motion for panel in panels if panel.motion is not None))
     seen = {motion: body for motion in motions if (body := _seen(motion)).size}
-    layouts = list(dict.fromkeys(motion.layout for motion in seen))
+    layouts = _named(motion.layout for motion in seen)
     places = {motion: place for place, motion in enumerate(seen)}
 
     def plain(panel: MotionPanel | None) -> dict[str, Any] | None:
@@ -117,37 +117,46 @@ def motion_page(rows: Sequence[MotionRow], *, title: str, note: str = "") -> str
             "similarity": None if panel.similarity is None else round(float(panel.similarity), 4),
             "right": panel.right,
             "verdict": panel.verdict,
+            "rank": panel.rank,
         }
 
     data = {
         "title": title,
         "note": note,
-        "rows": [{"query": plain(row.query), "neighbours": list(map(plain, row.neighbours))} for row in rows],
-        "skeletons": list(map(drawn_skeleton, layouts)),
+        "rows": [
+            {"heading": row.heading, "query": plain(row.query), "neighbours": list(map(plain, row.neighbours))}
+            for row in rows
+        ],
+        "layouts": {name: drawn_skeleton(layout) for layout, name in layouts.items()},
         "motions": [
-            {"skeleton": layouts.index(motion.layout), "seconds": len(motion.sequence) / motion.fps}
-            | _packed(_sampled(sequence, num_frames))
+            _as_on_the_wire(sequence, _even(len(sequence), num_frames), layouts[motion.layout], motion.fps)
             for (motion, sequence), num_frames in zip(seen.items(), _num_frames(seen), strict=True)
         ],
     }
-    template = _template()
-    filling = {"TITLE": html.escape(_encodable(title)), "POLICY": _policy(template), "DATA": _as_script(data)}
-    return re.sub("@(TITLE|POLICY|DATA)@", lambda found: filling[found[1]], template)
+    frame, style, script = _viewer()
+    filling = {
+        "TITLE": html.escape(_encodable(title)),
+        "POLICY": _policy(style, script),
+        "STYLE": style,
+        "DATA": _as_script(data),
+        "SCRIPT": script,
+    }
+    return re.sub(f"@({'|'.join(filling)})@", lambda found: filling[found[1]], frame)
 
 
 @cache
-def _template() -> str:
-    return resources.files("gfp_serve").joinpath("motion_page.html").read_text(encoding="utf-8")
+def _viewer() -> tuple[str, str, str]:
+    """The frame of the page, and the viewer's style and script."""
+    paths = (_PACKAGE / "motion_page.html", _PACKAGE / "page" / "viewer.css", _PACKAGE / "page" / "viewer.js")
+    frame, style, script = (path.read_text(encoding="utf-8") for path in paths)
+    return frame, style, script
 
 
-def _policy(template: str) -> str:
+def _policy(style: str, script: str) -> str:
     """The content security policy: this page's own script and style run, nothing else does, and nothing is fetched."""
-    hashes = {}
-    for element in ("script", "style"):
-        (text,) = re.findall(f"<{element}>(.*?)</{element}>", template, flags=re.DOTALL)
-        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-        hashes[element] = f"{element}-src 'sha256-{digest}'"
-    return f"default-src 'none'; {hashes['script']}; {hashes['style']}; base-uri 'none'; form-action 'none'"
+    hashes = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script))
+    of_style, of_script = (f"'sha256-{digest}'" for digest in hashes)
+    return f"default-src 'none'; script-src {of_script}; style-src {of_style}; base-uri 'none'; form-action 'none'"
 
 
 def _as_script(data: Any) -> str:
@@ -163,8 +172,18 @@ def _encodable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
+def _named(layouts: Iterable[Layout]) -> dict[Layout, str]:
+    """Each layout once, with a name that no other has: those that files bring along are all called "custom"."""
+    names: dict[Layout, str] = {}
+    for layout in layouts:
+        if layout not in names:
+            namesakes = sum(other.name == layout.name for other in names)
+            names[layout] = f"{layout.name} {namesakes + 1}" if namesakes else layout.name
+    return names
+
+
 def drawn_skeleton(layout: Layout) -> dict[str, Any]:
-    """What a page knows of a layout: lines with their sides (L, R, T), the number of joints, the head's (-1: none)."""
+    """What a page knows of a layout: lines with their sides (L, R, T), and joints; `head` is -1 if there is none."""
     names = layout.canonical_names
     sides = ["L" if name.endswith("Left") else "R" if name.endswith("Right") else "T" for name in names]
     return {
@@ -173,13 +192,24 @@ def drawn_skeleton(layout: Layout) -> dict[str, Any]:
         "sides": "".join(sides[joint] if layout.parents[joint] == end else "T" for joint, end in layout.bones),
         "joints": layout.num_joints,
         "head": names.index("Head") if "Head" in names else -1,
+        "names": list(names),
     }
 
 
 def _seen(motion: Motion) -> Float32[np.ndarray, "frames bodies joints 3"]:
-    """The motion as it is drawn, without bodies that are never seen."""
-    sequence = as_drawn(check_sequence(motion.sequence, motion.layout), motion.layout)
+    """The motion with NaN where nobody was seen, and without bodies that are never seen."""
+    sequence = _without_lost(check_sequence(motion.sequence, motion.layout))
     return sequence[:, np.isfinite(sequence).any(axis=(0, 2, 3))]
+
+
+def _without_lost(
+    sequence: Float32[np.ndarray, "frames bodies joints 3"],
+) -> Float32[np.ndarray, "frames bodies joints 3"]:
+    # Where a tracker lost a body it often writes zeros.
+    lost = (np.nan_to_num(sequence) == 0).all(axis=(2, 3), keepdims=True) | np.isnan(sequence).any(
+        axis=3, keepdims=True
+    )
+    return np.where(lost, np.float32(np.nan), sequence)
 
 
 def as_drawn(
@@ -187,13 +217,10 @@ def as_drawn(
 ) -> Float32[np.ndarray, "frames bodies joints 3"]:
     """NaN where nobody was seen, and turned about the vertical so that the first body that is seen at first faces +z.
 
-    Its hips tell where it faces, or its shoulders; a clip in which neither is seen is not turned.
+    Its hips tell where it faces, or its shoulders; a clip in which neither is seen is not turned. The page turns clips
+    itself; this is for pictures without it.
     """
-    # Where a tracker lost a body it often writes zeros.
-    lost = (np.nan_to_num(sequence) == 0).all(axis=(2, 3), keepdims=True) | np.isnan(sequence).any(
-        axis=3, keepdims=True
-    )
-    sequence = np.where(lost, np.float32(np.nan), sequence)
+    sequence = _without_lost(sequence)
     names = layout.canonical_names
     for part in ("Hip", "Shoulder"):
         if f"{part}Left" in names and f"{part}Right" in names:
@@ -213,39 +240,33 @@ def _num_frames(seen: dict[Motion, Float32[np.ndarray, "frames bodies joints 3"]
             for motion, sequence in seen.items()
         ]
         num_bytes = sum(
-            count * sequence[0].size * 2 * 4 / 3 for count, sequence in zip(counts, seen.values(), strict=True)
+            count * sequence[0].size * 4 * 4 / 3 for count, sequence in zip(counts, seen.values(), strict=True)
         )
         if num_bytes <= MOTION_BYTES:
             break
     return counts
 
 
-def _sampled(
-    sequence: Float32[np.ndarray, "frames bodies joints 3"], num_frames: int
-) -> Float32[np.ndarray, "num_frames bodies joints 3"]:
-    """Frames at equal steps from the first to the last, interpolated between the two nearest frames.
-
-    A joint that is lost in one of these two is taken from the nearer frame.
-    """
-    place = np.linspace(0, len(sequence) - 1, num_frames)
-    before = np.floor(place).astype(int)
-    after = np.minimum(before + 1, len(sequence) - 1)
-    weight = (place - before).astype(np.float32)[:, None, None, None]
-    between = sequence[before] * (1 - weight) + sequence[after] * weight
-    return np.where(np.isfinite(between), between, np.where(weight < 0.5, sequence[before], sequence[after]))
+def _even(num_frames: int, num_chosen: int) -> Int64[np.ndarray, " chosen"]:
+    """Frames of a clip at equal steps, as far as whole frames can be, with the first and the last."""
+    return np.linspace(0, num_frames - 1, num_chosen).round().astype(np.int64)
 
 
-def _packed(sequence: Float32[np.ndarray, "frames bodies joints 3"]) -> dict[str, Any]:
-    """Shape and positions of a clip: steps of `step_m` metres from its middle, as little-endian int16 in base64."""
-    centred = sequence.astype(np.float64) - np.nanmedian(sequence, axis=(0, 1, 2))
-    step_m = max(_STEP_M, float(np.nanmax(np.abs(centred))) / _LARGEST)
-    steps: Int16[np.ndarray, "frames bodies joints 3"] = np.where(
-        np.isnan(centred), _LOST, np.rint(np.nan_to_num(centred) / step_m)
-    ).astype("<i2")
-    frames, bodies = steps.shape[:2]
+def _as_on_the_wire(
+    sequence: Float32[np.ndarray, "clip_frames bodies joints 3"],
+    frame_numbers: Int64[np.ndarray, " frames"],
+    layout: str,
+    fps: float,
+) -> dict[str, Any]:
+    """These frames of a clip in the form of the message `Motion`, with its positions as JSON has them."""
+    positions = sequence[frame_numbers].astype("<f4")
+    frames, bodies, joints, _ = positions.shape
     return {
-        "frames": frames,
-        "bodies": bodies,
-        "step_m": step_m,
-        "positions": base64.b64encode(steps.tobytes()).decode(),
+        "positions": base64.b64encode(positions.tobytes()).decode(),
+        "num_frames": frames,
+        "num_bodies": bodies,
+        "num_joints": joints,
+        "layout": layout,
+        "frame_numbers": frame_numbers.tolist(),
+        "fps": fps,
     }

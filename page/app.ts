@@ -84,12 +84,15 @@ export class App {
     return items;
   }
 
-  /** Items of the gallery, as they are on its map. */
-  mapItems(): Promise<MapItemsResponse> {
-    const key = this.gallery;
+  /** Items of the gallery, as they are on its map. Raises `CallError`. */
+  async mapItems(): Promise<MapItemsResponse> {
+    const { gallery } = this;
+    await this.readGalleries(); // others may have changed or removed it
+    const key = `${gallery}\n${this.galleries.find(({ name }) => name === gallery)?.generation}`;
     let found = this.maps.get(key);
     if (!found) {
-      found = call<MapItemsResponse>("ViewService/MapItems", { gallery: key });
+      this.maps.clear();
+      found = call<MapItemsResponse>("ViewService/MapItems", { gallery });
       found.then(
         (reply) => reply.is_improving && this.maps.delete(key), // the next one may have more
         () => this.maps.delete(key),

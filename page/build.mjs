@@ -6,6 +6,11 @@ import { spawnSync } from "node:child_process";
 import { build } from "esbuild";
 
 const out = process.argv[2] ?? "../gfp_serve/page";
+const { dependencies } = JSON.parse(readFileSync("package.json", "utf8"));
+
+function licence(name) {
+  return `${name} ${dependencies[name]}\n\n${readFileSync(`licences/${name.replace("/", "_")}.txt`, "utf8")}`;
+}
 
 for (const command of [["tsc"], ["biome", "lint", "--error-on-warnings"]]) {
   const done = spawnSync("npx", ["--no-install", ...command], { stdio: ["ignore", "inherit", "inherit"] });
@@ -24,16 +29,16 @@ const common = {
 };
 await build({ ...common, entryPoints: { page: "main.ts" }, outdir: out, format: "esm" });
 await build({ ...common, entryPoints: { pose_worker: "pose_worker.ts" }, outdir: out, format: "iife" });
+// A file with the viewer in it goes to people who have nothing else of this package: its script names the licence.
+const banner = { js: `/*\n${licence("three")}*/` };
+await build({ ...common, entryPoints: { viewer: "viewer.ts" }, outdir: out, format: "iife", banner });
 
 copyFileSync("index.html", `${out}/index.html`);
 const wasm = "node_modules/@mediapipe/tasks-vision/wasm";
 for (const name of ["vision_wasm_internal.js", "vision_wasm_internal.wasm"])
   copyFileSync(`${wasm}/${name}`, `${out}/${name}`);
 
-const { dependencies } = JSON.parse(readFileSync("package.json", "utf8"));
-const licences = Object.entries(dependencies)
-  .sort()
-  .map(([name, version]) => `${name} ${version}\n\n${readFileSync(`licences/${name.replace("/", "_")}.txt`, "utf8")}`);
+const licences = Object.keys(dependencies).sort().map(licence);
 writeFileSync(`${out}/licences.txt`, licences.join(`\n${"-".repeat(78)}\n\n`));
 
 // A test compares these with the sources, so that nobody forgets to build.

@@ -1,7 +1,7 @@
 /** What moves: the positions of a recording or of a kept motion, ready to be drawn. */
 
+import { floatsOf, floatsToBase64 } from "./base64";
 import type { Motion, Sequence } from "./messages";
-import { floatsOf, floatsToBase64 } from "./server";
 
 /** What the server says of a joint layout. `sides` has L, R or T (trunk) for each bone; `head` is -1 for none. */
 export interface Layout {
@@ -63,6 +63,7 @@ export class Clip {
   floor: number;
   height: number;
   reach: number;
+  private readonly at: number[]; // the share 0 .. 1 of the clip at which each frame is
 
   private constructor(
     readonly layout: string,
@@ -73,7 +74,10 @@ export class Clip {
     readonly seconds: number,
     readonly knowsTime: boolean,
     turns: boolean,
+    numbers: number[] = Array.from({ length: frames }, (_, frame) => frame), // of the frames, rising
   ) {
+    const [first, last] = [numbers[0] ?? 0, numbers.at(-1) ?? 0];
+    this.at = numbers.map((number) => (number - first) / Math.max(last - first, 1));
     const skeleton = skeletons.get(layout);
     this.skeleton = skeleton ?? { bones: [], sides: "", joints, head: -1, middles: [], across: [] };
     this.xyz = turns ? facing(positions, joints, this.skeleton.across) : positions;
@@ -99,7 +103,7 @@ export class Clip {
 
   /** A kept motion. With `turns`, its first body is turned to face the reader. */
   static ofMotion(motion: Motion, turns = true): Clip {
-    const numbers = motion.frame_numbers;
+    const { frame_numbers: numbers } = motion;
     const last = (numbers.at(-1) ?? motion.num_frames - 1) + 1;
     return new Clip(
       motion.layout,
@@ -110,6 +114,7 @@ export class Clip {
       last / (motion.fps || 30),
       motion.fps > 0,
       turns,
+      numbers,
     );
   }
 
@@ -137,31 +142,51 @@ export class Clip {
     return this.xyz.some((value) => !Number.isNaN(value));
   }
 
+  /** The share 0 .. 1 of the clip at which a frame is; a place between two frames is between theirs. */
+  shareOf(frame: number): number {
+    const before = Math.floor(frame);
+    const [from, to] = [this.at[before] ?? 0, this.at[before + 1] ?? 1];
+    return from + (frame - before) * (to - from);
+  }
+
   /** All joints at a share 0 .. 1 of the clip: a smooth curve through the frames around it where all are seen. */
   poseAt(share: number): Pose {
-    const exact = Math.min(Math.max(share, 0), 1) * (this.frames - 1);
-    const before = Math.min(Math.floor(exact), this.frames - 1);
-    const after = Math.min(before + 1, this.frames - 1);
+    const last = this.frames - 1;
+    const place = Math.min(Math.max(share, 0), 1);
+    const before = this.frameBefore(place);
+    const frames = [Math.max(before - 1, 0), before, Math.min(before + 1, last), Math.min(before + 2, last)] as const;
+    const [t0, t1, t2, t3] = frames.map((frame) => this.at[frame] as number) as [number, number, number, number];
+    const length = t2 - t1;
+    const weight = length ? (place - t1) / length : 0;
+    // A curve through b and c that goes there as a line from a to c, or from b to d, would: frames may lie unevenly.
+    const [fromA, toD] = [length / (t2 - t0 || 1), length / (t3 - t1 || 1)];
     const size = this.bodies * this.joints * 3;
-    const weight = exact - before;
-    const [p0, p1, p2, p3] = [
-      Math.max(before - 1, 0) * size,
-      before * size,
-      after * size,
-      Math.min(after + 1, this.frames - 1) * size,
-    ];
+    const [p0, p1, p2, p3] = frames.map((frame) => frame * size) as [number, number, number, number];
     const places = new Float32Array(size);
     for (let i = 0; i < size; i++) {
       const a = this.xyz[p0 + i] as number;
       const b = this.xyz[p1 + i] as number;
       const c = this.xyz[p2 + i] as number;
       const d = this.xyz[p3 + i] as number;
-      const curve = b + 0.5 * weight * (c - a + weight * (2 * a - 5 * b + 4 * c - d + weight * (3 * (b - c) + d - a)));
+      const [begin, end] = [fromA * (c - a), toD * (d - b)];
+      const bend = 3 * (c - b) - 2 * begin - end + weight * (2 * (b - c) + begin + end);
+      const curve = b + weight * (begin + weight * bend);
       const line = b + weight * (c - b);
       places[i] = !Number.isNaN(curve) ? curve : !Number.isNaN(line) ? line : weight < 0.5 ? b : c;
     }
-    const [from, to] = [this.path[before] as [number, number], this.path[after] as [number, number]];
+    const [from, to] = [this.path[before] as [number, number], this.path[frames[2]] as [number, number]];
     return { places, centre: [from[0] + weight * (to[0] - from[0]), from[1] + weight * (to[1] - from[1])] };
+  }
+
+  /** The last frame that is not after a share of the clip. */
+  private frameBefore(share: number): number {
+    let [low, high] = [0, this.frames - 1];
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if ((this.at[middle] as number) <= share) low = middle;
+      else high = middle - 1;
+    }
+    return low;
   }
 }
 

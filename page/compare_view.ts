@@ -107,18 +107,18 @@ export class CompareView implements View {
     );
     player.mainSeconds = motion.seconds;
     const stepAt = (place: number) => Math.min(Math.round(place * (steps - 1)), steps - 1);
-    const share = (frames: number[], count: number) => (place: number) => {
+    const share = (frames: number[], clip: Clip) => (place: number) => {
       const exact = place * (steps - 1);
       const before = Math.floor(exact);
       const [from, to] = [frames[before] ?? 0, frames[Math.min(before + 1, steps - 1)] ?? 0];
-      return (from + (exact - before) * (to - from)) / Math.max(count - 1, 1);
+      return clip.shareOf(from + (exact - before) * (to - from));
     };
     const curves = new Map(reply.joints.map((joint) => [joint.joint, joint.cm.map(Number)]));
     const stages = [
       player.addStage({
         clip: motion,
         label: "Moving skeleton: your motion, joints coloured by difference",
-        share: share(reply.motion_frames, motion.frames),
+        share: share(reply.motion_frames, motion),
         tint: (place) => (joint) => {
           const cm = curves.get(joint)?.[stepAt(place)] ?? 0;
           return differenceColour((Number.isNaN(cm) ? 0 : cm) / FAR_CM);
@@ -127,7 +127,7 @@ export class CompareView implements View {
       player.addStage({
         clip: wanted,
         label: "Moving skeleton: the wanted motion",
-        share: share(reply.wanted_frames, wanted.frames),
+        share: share(reply.wanted_frames, wanted),
       }),
     ] as const;
     const mean = this.meanCurve(reply, steps);

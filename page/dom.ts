@@ -4,6 +4,14 @@ type Child = Node | string | null | undefined | false;
 type Listeners = { [name in keyof HTMLElementEventMap]?: (event: HTMLElementEventMap[name]) => void };
 type Attributes = Record<string, string | number | boolean | null | undefined>;
 
+// Marks that change the direction of all text after them, up to the end of the sentence that the page itself says.
+const DIRECTION_MARKS = /[\u202a-\u202e\u2066-\u2069]/g;
+
+/** Other people's names as the page shows them: marks of direction, which would turn its own words around, are named. */
+export function shown(text: string): string {
+  return text.replace(DIRECTION_MARKS, (mark) => `\\u${mark.charCodeAt(0).toString(16)}`);
+}
+
 export function element<Tag extends keyof HTMLElementTagNameMap>(
   tag: Tag,
   attributes: Attributes = {},
@@ -12,9 +20,10 @@ export function element<Tag extends keyof HTMLElementTagNameMap>(
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (value === true) made.setAttribute(name, "");
-    else if (value !== false && value !== null && value !== undefined) made.setAttribute(name, String(value));
+    else if (value !== false && value !== null && value !== undefined)
+      made.setAttribute(name, name === "aria-label" || name === "title" ? shown(String(value)) : String(value));
   }
-  made.append(...children.filter((child): child is Node | string => Boolean(child)));
+  for (const child of children) if (child) made.append(typeof child === "string" ? shown(child) : child);
   return made;
 }
 
@@ -42,6 +51,17 @@ export function select(
   const made = element("select", { "aria-label": label });
   for (const [value, text] of options) made.append(element("option", { value, selected: value === chosen }, text));
   return on(made, { change: () => choose(made.value) });
+}
+
+/** Listen to keys that no element has a use for. `press` says whether it had one. */
+export function onKeys(press: (event: KeyboardEvent) => boolean): void {
+  addEventListener("keydown", (event) => {
+    const target = event.target as HTMLElement;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    if (/^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName) || target.closest("dialog, [role=slider], summary")) return;
+    if (event.key === " " && target.closest("button, a")) return;
+    if (press(event)) event.preventDefault();
+  });
 }
 
 export function says(error: unknown): string {

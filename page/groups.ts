@@ -23,7 +23,10 @@ const MOST_NUMBERS = 12;
 
 /** Colour items by an attribute; an empty name is the label. */
 export function colouring(items: MapItem[], by: string, none: string): Colouring {
-  const value = (item: MapItem) => (by ? item.attributes?.[by] : item.label || undefined);
+  // Names of attributes are other people's, and every object has a "constructor".
+  const attribute = ({ attributes }: MapItem) =>
+    attributes && Object.hasOwn(attributes, by) ? attributes[by] : undefined;
+  const value = (item: MapItem) => (by ? attribute(item) : item.label || undefined);
   const numbers = items.map(value).filter((each): each is number => typeof each === "number");
   if (numbers.length && new Set(numbers).size > MOST_NUMBERS) {
     const [least, most] = numbers.reduce(([low, high], each) => [Math.min(low, each), Math.max(high, each)], [

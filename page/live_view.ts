@@ -1,13 +1,14 @@
 /** The camera: what somebody does now, the nearest motion, and how often it was done. */
 
 import { type App, clipOf, NO_MOTION, type View } from "./app";
+import { floatsToBase64 } from "./base64";
 import { Camera, FPS, JOINTS } from "./camera";
 import { Clip } from "./clip";
 import { classColour } from "./colours";
-import { button, element, notice, says } from "./dom";
+import { button, element, notice, says, shown } from "./dom";
 import type { EmbedStreamResponse, Item } from "./messages";
 import { Player, type Stage, stageBox } from "./player";
-import { floatsToBase64, LiveStream } from "./server";
+import { LiveStream } from "./server";
 
 const WINDOW_S = 2;
 const STRIDE_S = 0.5;
@@ -251,7 +252,7 @@ export class LiveView implements View {
       : classification && !classification.unknown
         ? classification.label
         : "unknown";
-    this.now.textContent = label;
+    this.now.textContent = shown(label);
     this.similarity.textContent = said.problem || (neighbour ? `similarity ${neighbour.similarity.toFixed(3)}` : "");
     this.addToHistory(said.problem ? "" : label);
     if (neighbour && this.keyOf(neighbour.id) !== this.shownItem) this.showNearest(neighbour.id);

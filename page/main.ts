@@ -1,11 +1,13 @@
 /** The page: the head with its views, what is chosen there, and what is dropped onto it. */
 
 import "uplot/dist/uPlot.min.css";
+import "./theme.css";
+import "./player.css";
 import "./page.css";
 import { App, type View, type ViewName } from "./app";
 import { type Layout, learnLayouts } from "./clip";
 import { CompareView } from "./compare_view";
-import { button, element, notice, on, says } from "./dom";
+import { button, element, notice, on, onKeys, says } from "./dom";
 import { GalleryView } from "./gallery_view";
 import { LiveView } from "./live_view";
 import type { GetInfoResponse } from "./messages";
@@ -84,12 +86,43 @@ function showTop(): void {
   who.replaceChildren(hasToken() ? button("Forget token", forget, "quiet") : "");
 }
 
-function route(): void {
-  const [name, rest] = location.hash.slice(1).split("?");
+const isThere = (gallery: string): boolean => app.galleries.some(({ name }) => name === gallery);
+
+/** Say that the gallery of the address is not there. Another one must not take its place unnoticed. */
+function showMissing(gallery: string): void {
+  if (present) views.get(present)?.close();
+  present = null;
+  const others = app.galleries.map(({ name }) => {
+    const address = name === "default" ? "#gallery" : `#gallery?${new URLSearchParams({ in: name })}`;
+    return element("li", {}, element("a", { href: address }, name));
+  });
+  place.replaceChildren(
+    element(
+      "div",
+      { class: "card failed" },
+      notice("error", `There is no gallery “${gallery}” here that this encoder can use.`),
+      others.length ? element("p", {}, "These are there:") : null,
+      element("ul", {}, ...others),
+    ),
+  );
+  showTop();
+}
+
+async function route(): Promise<void> {
+  const address = location.hash;
+  const [name, rest] = address.slice(1).split("?");
   const asked = new URLSearchParams(rest ?? "");
   const wanted = VIEWS.some(([each]) => each === name) ? (name as ViewName) : "gallery";
   const gallery = asked.get("in") ?? "default";
-  if (app.galleries.some((each) => each.name === gallery)) app.gallery = gallery;
+  if (asked.has("in") && !isThere(gallery)) {
+    await app.readGalleries().catch(() => {}); // it may be new
+    if (location.hash !== address) return;
+    if (!isThere(gallery)) {
+      showMissing(gallery);
+      return;
+    }
+  }
+  if (isThere(gallery)) app.gallery = gallery;
   if (present && present !== wanted) views.get(present)?.close();
   let view = views.get(wanted);
   if (!view) {
@@ -139,16 +172,6 @@ function takeDrops(): void {
   });
 }
 
-function listenToKeys(): void {
-  addEventListener("keydown", (event) => {
-    const target = event.target as HTMLElement;
-    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-    if (/^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName) || target.closest("dialog, [role=slider], summary")) return;
-    if (event.key === " " && target.closest("button, a")) return;
-    if (present && views.get(present)?.key?.(event)) event.preventDefault();
-  });
-}
-
 onTokenNeeded(async (why) => {
   const token = await ask("This server asks for a token", why, "Use it", { label: "Token", value: "", secret: true });
   return token || null;
@@ -171,7 +194,7 @@ async function start(): Promise<void> {
   }
   app.onGalleries = showTop;
   takeDrops();
-  listenToKeys();
+  onKeys((event) => (present && views.get(present)?.key?.(event)) ?? false);
   addEventListener("hashchange", route);
   route();
 }

@@ -44,6 +44,7 @@ export interface GalleryDescription {
   embedding_size: number;
   num_items: string;
   num_motions: string;
+  generation: string;
 }
 
 export interface ListGalleriesResponse {

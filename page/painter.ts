@@ -97,6 +97,8 @@ export class Painter {
     this.renderer = new WebGLRenderer({ canvas: this.canvas, antialias, alpha: true, stencil: true });
     this.renderer.setPixelRatio(1);
     this.renderer.autoClear = false;
+    // Until it has drawn once, it would clear with black.
+    this.renderer.setClearColor(0x000000, 0);
     const rod = new CylinderGeometry(1, 1, 1, 10, 1, true);
     this.bones = new InstancedMesh(rod, new MeshLambertMaterial(), MOST);
     this.balls = new InstancedMesh(new SphereGeometry(1, 14, 10), new MeshLambertMaterial(), MOST);
@@ -279,12 +281,13 @@ export class Painter {
   }
 }
 
-/** Whether the browser has no graphics hardware to draw with. */
+/** Whether the browser has no graphics hardware to draw with. Raises `Error` where it has no WebGL. */
 function drawsOnProcessor(): boolean {
   const context = new OffscreenCanvas(1, 1).getContext("webgl2");
-  const names = context?.getExtension("WEBGL_debug_renderer_info");
-  const name = names ? String(context?.getParameter(names.UNMASKED_RENDERER_WEBGL)) : "";
-  context?.getExtension("WEBGL_lose_context")?.loseContext();
+  if (!context) throw new Error("This browser has no WebGL.");
+  const names = context.getExtension("WEBGL_debug_renderer_info");
+  const name = names ? String(context.getParameter(names.UNMASKED_RENDERER_WEBGL)) : "";
+  context.getExtension("WEBGL_lose_context")?.loseContext();
   return /swiftshader|llvmpipe|software/i.test(name);
 }
 

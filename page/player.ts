@@ -2,7 +2,7 @@
 
 import type { Clip, Pose } from "./clip";
 import { onThemeChange } from "./colours";
-import { button, element, on, percent, seconds, select } from "./dom";
+import { button, element, on, percent, seconds, select, shown } from "./dom";
 import { type Job, Painter, type Tint, type View } from "./painter";
 
 const HOME: View = { yaw: 0.44, pitch: 0.16 };
@@ -35,7 +35,7 @@ export interface StageOptions {
 /** A canvas on which a clip moves. */
 export class Stage {
   readonly canvas: HTMLCanvasElement;
-  private isVisible = true;
+  private isVisible = false; // until the browser says which are: a page may have hundreds
   private readonly watcher: IntersectionObserver;
   clip: Clip | undefined;
   /** Drawn instead of a place of the clip: what a camera sees now. */
@@ -50,7 +50,7 @@ export class Stage {
     this.turnByDragging();
     this.watcher = new IntersectionObserver(
       (entries) => {
-        this.isVisible = entries.at(-1)?.isIntersecting ?? true;
+        this.isVisible = entries.at(-1)?.isIntersecting ?? false;
         player.ask();
       },
       { rootMargin: "80px" },
@@ -59,7 +59,7 @@ export class Stage {
   }
 
   describe(label: string): void {
-    this.canvas.setAttribute("aria-label", label);
+    this.canvas.setAttribute("aria-label", shown(label));
   }
 
   close(): void {
@@ -229,7 +229,13 @@ class PlayerBar {
     this.playing = button("Play", () => player.play(!player.playing), "primary play");
     this.slider = on(
       element("input", { type: "range", min: 0, max: 1000, step: 1, value: 0, "aria-label": "Place in the motion" }),
-      { input: () => player.moveTo(Number(this.slider.value) / 1000) },
+      {
+        input: () => player.moveTo(Number(this.slider.value) / 1000),
+        // As everywhere on the page: the browser's own steps are too small to be seen.
+        keydown: (event) => {
+          if (player.key(event)) event.preventDefault();
+        },
+      },
     );
     const speeds: [string, string][] = [
       ["0.25", "speed ¼"],

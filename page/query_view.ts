@@ -2,7 +2,7 @@
 
 import { type App, NO_MOTION, type View, clipOf } from "./app";
 import { Clip, partOf } from "./clip";
-import { element, isAbort, later, notice, says, seconds, select } from "./dom";
+import { element, isAbort, later, notice, says, seconds, select, shown } from "./dom";
 import type { Classification, ClassifyResponse, Item, Neighbour, Query, Recording, SearchResponse } from "./messages";
 import { Player, type Stage, stageBox } from "./player";
 import { neighbourCard, verdict, welcome } from "./query_cards";
@@ -170,8 +170,8 @@ export class QueryView implements View {
   private takeItem(item: Item): void {
     this.begin();
     [this.item, this.recording, this.recordings] = [item, null, []];
-    this.heading.textContent = item.label || item.id;
-    this.about.textContent = item.label ? `${item.id}, an item of the gallery` : "an item of the gallery";
+    this.heading.textContent = shown(item.label || item.id);
+    this.about.textContent = item.label ? `${shown(item.id)}, an item of the gallery` : "an item of the gallery";
     this.time.hidden = true;
     this.which.replaceChildren();
     this.adding.replaceChildren();
@@ -182,7 +182,7 @@ export class QueryView implements View {
   private takeRecordings(file: File, recordings: Recording[], remarks: string[]): void {
     this.begin();
     [this.item, this.recordings] = [null, recordings];
-    this.heading.textContent = file.name;
+    this.heading.textContent = shown(file.name);
     this.remarkList.replaceChildren(...remarks.map((text) => notice("note", text)));
     if (file.type.startsWith("video/")) this.video.src = URL.createObjectURL(file);
     this.which.replaceChildren();
@@ -206,8 +206,8 @@ export class QueryView implements View {
     const whole = sequence.num_frames / fps;
     const most = (this.app.info?.limits.max_frames ?? sequence.num_frames) / fps;
     this.about.textContent = [
-      this.recordings.length > 1 ? recording.name : "",
-      recording.label && `labelled ${recording.label}`,
+      this.recordings.length > 1 ? shown(recording.name) : "",
+      recording.label && `labelled ${shown(recording.label)}`,
       `${seconds(whole)}, ${sequence.num_frames} frames`,
       `joints as ${sequence.layout}`,
     ]

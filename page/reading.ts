@@ -1,9 +1,10 @@
 /** Files that the reader drops or chooses: the server reads them, and gives back the recordings in them. */
 
 import type { App } from "./app";
+import { toBase64 } from "./base64";
 import { button, element, isAbort, notice, on, says } from "./dom";
 import type { ReadFileResponse, Recording } from "./messages";
-import { call, toBase64 } from "./server";
+import { call } from "./server";
 
 type Take = (file: File, recordings: Recording[], remarks: string[]) => void;
 

@@ -15,7 +15,7 @@ from gfp_serve.cli.gallery import gallery
 from gfp_serve.cli.get import get
 from gfp_serve.cli.hints import NOTHING_FOUND, SearchHint
 from gfp_serve.cli.movements import compare_command, count
-from gfp_serve.cli.options import Group
+from gfp_serve.cli.options import Group, html_option
 from gfp_serve.cli.printing import Listing, plain, print_facts, print_json, print_result, say
 from gfp_serve.cli.progress import warn
 from gfp_serve.client import Classification, Client, Moment
@@ -85,12 +85,9 @@ def embed(clips: ClipChoice, out: Path | None, connect: Connect, as_json: bool) 
     is_flag=True,
     help="Find moments of recordings instead: windows (see gfp add) that overlap become one moment.",
 )
-@click.option(
-    "--html",
-    metavar="PAGE.html",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Also write a web page that shows clips and what is nearest to them as moving skeletons, side by side: the "
-    f"first {MAX_QUERIES} clips, and at most {MAX_NEIGHBOURS} neighbours of each. It is one file that loads nothing.",
+@html_option(
+    f"clips and what is nearest to them as moving skeletons, side by side: the first {MAX_QUERIES} clips, and at most "
+    f"{MAX_NEIGHBOURS} neighbours of each."
 )
 @click.option(
     "--recordings",
@@ -120,8 +117,6 @@ def search(
     **scope: Any,
 ) -> None:
     """Find the items, or moments of recordings, nearest to each clip."""
-    if html is not None and html.suffix not in (".html", ".htm"):
-        raise click.BadParameter(f"{html} must end in .html.", param_hint="--html")
     if rerun is not None:
         if rerun.suffix != ".rrd":
             raise click.BadParameter(f"{rerun} must end in .rrd.", param_hint="--rerun")

@@ -7,7 +7,7 @@ import click
 
 from gfp_serve.cli.arguments import Connect, gallery_option, talks_to_server
 from gfp_serve.cli.clips import skipped
-from gfp_serve.cli.options import Command
+from gfp_serve.cli.options import Command, html_option
 from gfp_serve.cli.printing import Listing, num_items, plain, say
 from gfp_serve.item_page import MAX_ITEMS, write_item_page
 from gfp_serve.items import Item
@@ -15,13 +15,7 @@ from gfp_serve.items import Item
 
 @click.command(cls=Command)
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
-@click.option(
-    "--html",
-    metavar="PAGE.html",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help=f"Also write a web page that shows the first {MAX_ITEMS} items as moving skeletons, side by side. It is one "
-    "file that loads nothing.",
-)
+@html_option(f"the first {MAX_ITEMS} items as moving skeletons, side by side.")
 @click.option(
     "--recordings",
     metavar="FILE_OR_FOLDER",
@@ -45,8 +39,6 @@ def get(
     The table has label, attributes, where an item was cut from, and how many frames of its clip the gallery keeps. With
     --json the vectors are printed too.
     """
-    if html is not None and html.suffix not in (".html", ".htm"):
-        raise click.BadParameter(f"{html} must end in .html.", param_hint="--html")
     if recordings and html is None:
         raise click.BadParameter(
             "only the page of --html shows recordings; add --html PAGE.html.", param_hint="--recordings"

@@ -48,6 +48,23 @@ class Group(Command, click.Group):
     command_class = Command
 
 
+def html_option(shows: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The option --html PAGE.html of a command that also writes a web page; `shows` ends the sentence of its help."""
+    return click.option(
+        "--html",
+        metavar="PAGE.html",
+        type=click.Path(path_type=Path, dir_okay=False),
+        callback=_checked_page,
+        help=f"Also write a web page that shows {shows} It is one file that loads nothing.",
+    )
+
+
+def _checked_page(_context: click.Context, _parameter: click.Parameter, path: Path | None) -> Path | None:
+    if path is not None and path.suffix not in (".html", ".htm"):
+        raise click.BadParameter(f"{path} must end in .html.")
+    return path
+
+
 def with_options_of(command: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a function the name, the help and the options of the command that it calls.
 

@@ -2,13 +2,17 @@
 
 import io
 import re
+from urllib.parse import quote
 
 import numpy as np
 from PIL import Image
 from playwright.sync_api import expect
 
+from gfp_serve.client import Client
+from gfp_serve.items import Item
 from tests.page.conftest import WITHOUT_MOTION
 from tests.support.browser import AFTER_FRAMES
+from tests.support.tiny_bundle import SIZE
 
 LOOK = "canvas => canvas.toDataURL()"
 
@@ -154,3 +158,54 @@ def test_a_map_without_attributes_says_why_it_has_only_the_labels_colours(opened
     page.get_by_role("link", name="Gallery", exact=True).click()
     expect(page.get_by_text("Colours by attribute are missing")).to_be_visible()
     expect(page.get_by_label("Colour by").locator("option")).to_have_text(["label"])
+
+
+def test_a_gallery_that_is_not_there_is_not_replaced_by_another(opened):
+    page = opened("#gallery?in=gone&item=set/wave1", ready="main > .failed")
+    expect(page.get_by_role("alert")).to_contain_text("There is no gallery “gone” here")
+    expect(page.locator(".item")).to_have_count(0)
+    page.get_by_role("link", name="default", exact=True).click()
+    expect(page.locator(".side .status")).to_contain_text("13 items")
+
+
+def test_a_gallery_that_was_made_after_the_page_was_opened_is_found(opened, server):
+    page = opened()
+    expect(page.locator(".side .status")).to_contain_text("13 items")
+    with Client(f"127.0.0.1:{server.port}") as client:
+        client.create_gallery("later")
+        client.upsert([Item("only/one", np.ones(SIZE, dtype=np.float32), "jump")], gallery="later")
+        try:
+            page.goto(f"{server.http_url}/#gallery?in=later")
+            expect(page.locator(".side .status")).to_contain_text("1 item")
+        finally:
+            client.drop_gallery("later")
+
+
+def test_marks_of_direction_in_names_do_not_turn_the_words_of_the_page_around(opened, server):
+    evil = "set/\u202eevil"
+    with Client(f"127.0.0.1:{server.port}") as client:
+        client.create_gallery("turned")
+        client.upsert([Item(evil, np.ones(SIZE, dtype=np.float32), "jump\u2067")], gallery="turned")
+        try:
+            page = opened(f"#gallery?in=turned&item={quote(evil)}")
+            expect(page.locator(".item header .id")).to_have_text("set/\\u202eevil")
+            expect(page.locator(".item header h2")).to_have_text("jump\\u2067")
+            assert not set("\u202e\u2067") & set(page.locator("body").inner_text())
+        finally:
+            client.drop_gallery("turned")
+
+
+def test_an_attribute_may_be_called_as_what_every_object_has(opened, server):
+    items = [
+        Item("a", np.ones(SIZE, dtype=np.float32), "x", {"constructor": "built"}),
+        Item("b", np.ones(SIZE, dtype=np.float32), "x"),
+    ]
+    with Client(f"127.0.0.1:{server.port}") as client:
+        client.create_gallery("named")
+        client.upsert(items, gallery="named")
+        try:
+            page = opened("#gallery?in=named")
+            page.get_by_label("Colour by").select_option("constructor")
+            expect(page.locator(".legend li")).to_have_text([re.compile("^built.*1"), re.compile("none.*1")])
+        finally:
+            client.drop_gallery("named")

@@ -74,5 +74,5 @@ def test_the_page_loads_nothing_from_elsewhere():
 
 def test_every_file_is_listed_with_its_licence_in_the_notice():
     notice = (ROOT / "NOTICE").read_text()
-    for name in ("page.js", "pose_worker.js", "vision_wasm_internal.js", "vision_wasm_internal.wasm"):
+    for name in ("page.js", "viewer.js", "pose_worker.js", "vision_wasm_internal.js", "vision_wasm_internal.wasm"):
         assert name in notice

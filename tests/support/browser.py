@@ -13,8 +13,8 @@ from tests.support.debian import command_of
 
 # To learn whether there is IPv6, it asks the kernel for a route to a known address. It sends nothing there.
 _QUIET = ["--disable-background-networking", "--disable-component-update"]
-# Drawing in 3-D on the CPU.
-WEBGL = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader")
+# Drawing in 3-D on the CPU. On a busy machine that may take longer than the browser waits before it gives up.
+WEBGL = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-gpu-watchdog")
 
 AFTER_FRAMES = """count => new Promise(resolve => {
   const next = left => left ? requestAnimationFrame(() => next(left - 1)) : resolve();

@@ -31,6 +31,7 @@ from trainer.evaluate.folds import answers, used_clips
 from trainer.evaluate.labelled import LabelledClips
 from trainer.evaluate.linear_probe import LinearProbeConfig, linear_probe
 from trainer.evaluate.linear_probe import clips_read as linear_probe_reads
+from trainer.evaluate.mistakes import write_head_page, write_retrieval_page
 from trainer.evaluate.report import Row, describe_evaluation, results
 from trainer.evaluate.resume import EvaluationState
 from trainer.evaluate.retrieval import retrieval
@@ -89,6 +90,7 @@ def retrieval_command(request: EvaluationRequest, readout: ReadoutChoice) -> Non
     _print_rows(
         request, report, "plain is without a read-out: the published mean of tokens, or what the run learned beside it"
     )
+    request.write_page(lambda path: write_retrieval_page(path, store, folds, rows[-1], last.vectors))
 
 
 @protocol(gfp_evaluate, "linear-probe")
@@ -118,6 +120,7 @@ def linear_probe_command(request: EvaluationRequest, readout: ReadoutChoice, con
     report = _describe(request, checkpoint, "linear-probe", settings) | results(rows)
     _write_learned(request, report, rows)
     _print_rows(request, report, "a linear layer on the frozen encoder's feature, after its last epoch")
+    request.write_page(lambda path: write_head_page(path, store, folds, rows[-1]))
 
 
 _RESUME = click.option(
@@ -221,6 +224,9 @@ def semi_supervised_command(
     request.write_report(report, draw_pictures)
     state.remove()
     request.print_report(report, print_semi_supervised)
+    largest = max(ratios)
+    last = rows[largest][-1][-1]
+    request.write_page(lambda path: write_head_page(path, store, draws[largest, seeds[-1]], last))
 
 
 def _fine_tune(
@@ -242,6 +248,7 @@ def _fine_tune(
     _write_learned(request, report, rows)
     state.remove()
     _print_rows(request, report, f"{caption}, after the last epoch")
+    request.write_page(lambda path: write_head_page(path, request.store, request.folds, rows[-1]))
 
 
 def _readout_adder(request: EvaluationRequest, readout: ReadoutChoice, bars: Bars) -> AddReadout | None:

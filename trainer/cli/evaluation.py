@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from gfp_serve.cli.options import with_options_of
+from gfp_serve.cli.options import html_option, with_options_of
 from gfp_serve.cli.printing import print_json, say
 from gfp_serve.cli.progress import progress
 from gfp_serve.devices import Device
@@ -21,6 +21,7 @@ from gfp_serve.files import write_whole
 from trainer.data.store import ClipStore
 from trainer.evaluate.folds import Fold, cross_subject_folds, split_folds
 from trainer.evaluate.learning import Show
+from trainer.evaluate.mistakes import MistakesPage
 from trainer.evaluate.resume import STATE_FILE
 
 # Seconds between two lines of progress, without a terminal.
@@ -38,6 +39,7 @@ class EvaluationRequest:
     folds: list[Fold]
     device: Device
     out: Path | None
+    html: Path | None
     as_json: bool
 
     def write_report(self, report: dict[str, Any], draw: Callable[[Path], None]) -> None:
@@ -45,6 +47,13 @@ class EvaluationRequest:
         if self.out is not None:
             write_whole(self.out / "report.json", json.dumps(report, indent=2) + "\n")
             draw(self.out)
+
+    def write_page(self, write: Callable[[Path], MistakesPage]) -> None:
+        """Write the page of --html and say what it shows; nothing without --html."""
+        if self.html is not None:
+            page = write(self.html)
+            shown = f"{page.num_shown} of {page.num_wrong} test clips that are answered wrongly"
+            say(f"{self.html} shows {shown} ({page.num_bytes / 1e6:.1f} MB).", err=self.as_json)
 
     def print_report(self, report: dict[str, Any], print_table: Callable[[dict[str, Any]], None]) -> None:
         """Print the report as JSON, or as the table that `print_table` makes of it."""
@@ -65,6 +74,7 @@ def protocol(group: click.Group, name: str, *, bundles: bool = False) -> Callabl
             folds: int | None,
             device: Device,
             out: Path | None,
+            html: Path | None,
             as_json: bool,
             **others: Any,
         ) -> None:
@@ -72,7 +82,9 @@ def protocol(group: click.Group, name: str, *, bundles: bool = False) -> Callabl
             parts = split_folds(clips) if folds is None else cross_subject_folds(clips, folds)
             if out is not None:
                 _check_out(out)
-            command(request=EvaluationRequest(encoder, clips, parts, device, out, as_json), **others)
+            if html is not None:
+                _check_writable(html.parent)
+            command(request=EvaluationRequest(encoder, clips, parts, device, out, html, as_json), **others)
 
         shared = (
             click.argument("encoder", metavar="ENCODER" if bundles else "RUN", type=_PATH),
@@ -92,6 +104,7 @@ def protocol(group: click.Group, name: str, *, bundles: bool = False) -> Callabl
                 help="Where to run.",
             ),
             click.option("--out", metavar="FOLDER", type=_PATH, help="Write report.json and pictures here."),
+            html_option("what is answered wrongly as moving skeletons: the most frequent confusions first."),
             click.option("--json", "as_json", is_flag=True, help="Print the report as JSON instead of a table."),
         )
         for option in reversed(shared):
@@ -130,7 +143,11 @@ def _check_out(out: Path) -> None:
     """Refuse a folder that cannot take the report, and a missing matplotlib, now and not after hours of learning."""
     if out.exists() and not out.is_dir():
         raise InvalidRequestError(f"--out {out} is a file; name a folder, which is made if it does not exist.")
-    out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=out):
-        pass
+    _check_writable(out)
     load("matplotlib")
+
+
+def _check_writable(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass

@@ -29,7 +29,7 @@ _BYTES = "application/octet-stream"
 
 def _layouts() -> bytes:
     """Bones, sides and names of every joint layout, as the page draws them."""
-    told = {name: drawn_skeleton(layout) | {"names": list(layout.canonical_names)} for name, layout in LAYOUTS.items()}
+    told = {name: drawn_skeleton(layout) for name, layout in LAYOUTS.items()}
     return json.dumps(told, separators=(",", ":")).encode()
 
 

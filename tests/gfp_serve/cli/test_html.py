@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from gfp_serve.cli.ask import gfp
 from gfp_serve.formats import Clip, write_clip_file
 from gfp_serve.layouts import NTU25
-from tests.support.page_data import data_of, positions
+from tests.support.page_data import data_of, positions, seconds
 from tests.support.servers import running_in_thread, small_config
 from tests.support.tiny_bundle import SIZE, walk
 
@@ -104,7 +104,7 @@ def test_without_recordings_neighbours_are_the_copies_that_the_gallery_keeps_and
     assert "No recording" not in said
     data = data_of(page.read_text())
     copies = [data["motions"][panel["motion"]] for panel in data["rows"][0]["neighbours"]]
-    assert [motion["seconds"] for motion in copies] == [0.9, 0.9]  # nine frames at ten a second
+    assert [seconds(motion) for motion in copies] == [0.9, 0.9]  # nine frames at ten a second
 
 
 def test_a_moment_without_a_recording_is_the_copy_of_its_nearest_window(search, folder, tmp_path):

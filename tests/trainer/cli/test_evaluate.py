@@ -8,6 +8,7 @@ from click.testing import CliRunner, Result
 
 from gfp_serve.layouts import NTU25
 from gfp_serve.preprocess import CleanConfig, clean
+from tests.support.page_data import data_of
 from tests.support.small_runs import moving_body, tiny_config, write_store
 from trainer.cli.evaluate import gfp_evaluate
 from trainer.cli.tables import print_rows
@@ -75,6 +76,44 @@ def test_a_linear_probe_can_read_a_fitted_read_out_too(run: Path, store: ClipSto
     assert list(report["top1_percent"]) == list(report["top1_percent_readout"]) == ROWS
     assert report["config"]["readout"]["kind"] == "whitened"
     assert report["config"]["readout"]["data"]["content_sha256"] == store.content_digest
+
+
+@pytest.mark.parametrize("encoder", ["a run", "pose-statistics"])
+def test_retrieval_writes_a_page_of_what_is_answered_wrongly(
+    run: Path, store: ClipStore, tmp_path: Path, encoder: str
+) -> None:
+    page = tmp_path / "new" / "mistakes.html"
+    words = ["retrieval", run if encoder == "a run" else encoder, store.path, "--folds", 4, "--html", page, "--json"]
+    result = invoke(*words)
+    report = json.loads(result.stdout)
+    num_wrong = round(24 * (100 - list(report["top1_percent"].values())[-1]) / 100)
+    assert num_wrong > 0
+    rows = data_of(page.read_text())["rows"]
+    assert len(rows) == num_wrong
+    assert f"mistakes.html shows {num_wrong} of {num_wrong} test clips that are answered wrongly" in result.stderr
+
+
+@pytest.mark.parametrize("protocol", ["linear-probe", "fine-tune", "semi-supervised"])
+def test_protocols_that_learn_write_a_page_of_what_their_head_confuses(
+    run: Path, store: ClipStore, tmp_path: Path, protocol: str
+) -> None:
+    page = tmp_path / "mistakes.html"
+    words = ["--epochs", 1, "--no-augment"] if protocol == "linear-probe" else [*SHORT]
+    words += ["--ratio", 0.2, "--num-seeds", 1] if protocol == "semi-supervised" else []
+    result = invoke(protocol, run, store.path, *words, "--html", page)
+    assert result.exit_code == 0, result.output
+    assert "test clips that are answered wrongly" in " ".join(result.output.split())
+    assert "trained: " in data_of(page.read_text())["note"]
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_anything_is_read(store: ClipStore, tmp_path: Path) -> None:
+    refused = invoke("retrieval", tmp_path / "no-run", store.path, "--html", tmp_path / "page.png")
+    assert refused.exit_code == 2
+    assert "must end in .html" in refused.output
+    (tmp_path / "notes").touch()
+    refused = invoke("retrieval", tmp_path / "no-run", store.path, "--html", tmp_path / "notes" / "page.html")
+    assert refused.exit_code == 1
+    assert "notes cannot be used" in " ".join(refused.output.split())
 
 
 def test_cross_subject_folds_test_every_clip_once(run: Path, store: ClipStore) -> None:
