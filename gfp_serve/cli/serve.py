@@ -16,7 +16,10 @@ from gfp_serve.logs import configure_logs
 
 @click.group(cls=Group, invoke_without_command=True, context_settings={"auto_envvar_prefix": "GFP_SERVE"})
 @click.version_option(__version__, message="%(version)s")
-@settings_file_option
+@settings_file_option(
+    "TOML file of these settings, as `gfp-serve config` prints it. Flags and environment variables win.",
+    listed="gfp-serve config prints all settings",
+)
 @options_from(ServeConfig)
 def gfp_serve(config: ServeConfig) -> None:
     """Serve a skeleton encoder and its galleries over gRPC, and over HTTP with a page if a port is given.

@@ -7,7 +7,8 @@ names without the leading dashes, with underscores between words. Unknown keys a
 import difflib
 import json
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,11 @@ _SOURCES = {
 }
 
 
-def settings_file_option(command: Any) -> Any:
-    """Give a command `--config FILE`, whose values are used where neither a flag nor an environment variable is."""
+def settings_file_option(help_text: str, *, listed: str) -> Callable[[Any], Any]:
+    """Give a command `--config FILE`, whose values are used where neither a flag nor an environment variable is.
+
+    `listed` says who reads of an unknown key where all settings are.
+    """
     return click.option(
         "--config",
         OPTION,
@@ -35,9 +39,9 @@ def settings_file_option(command: Any) -> Any:
         type=click.Path(path_type=Path),
         is_eager=True,  # read before the options that it gives values to
         expose_value=False,
-        callback=_load,
-        help="TOML file of these settings, as `gfp-serve config` prints it. Flags and environment variables win.",
-    )(command)
+        callback=partial(_load, listed=listed),
+        help=help_text,
+    )
 
 
 def written_settings(context: click.Context) -> Iterator[str]:
@@ -49,7 +53,15 @@ def written_settings(context: click.Context) -> Iterator[str]:
         yield f"# {name} =" if value is None else f"{name} = {_as_toml(value)}"
 
 
-def _load(context: click.Context, _parameter: click.Parameter, path: Path | None) -> None:
+def settings_as_toml(context: click.Context, values: Mapping[str, Any]) -> Iterator[str]:
+    """These settings of a command as lines of such a file, each with its help."""
+    for option in _options(context.command):
+        if option.name in values:
+            yield f"# {option.help}"
+            yield f"{option.name} = {_as_toml(values[option.name])}"
+
+
+def _load(context: click.Context, _parameter: click.Parameter, path: Path | None, *, listed: str) -> None:
     if path is None:
         return
     try:
@@ -62,7 +74,7 @@ def _load(context: click.Context, _parameter: click.Parameter, path: Path | None
     for name, value in values.items():
         if name not in options:
             near = difflib.get_close_matches(name, options, n=1)
-            meant = f"; did you mean {near[0]}?" if near else "; gfp-serve config prints all settings."
+            meant = f"; did you mean {near[0]}?" if near else f"; {listed}."
             raise click.UsageError(f"--config {path} sets {name}, which is not a setting{meant}")
         expected = _toml_type(options[name])
         if type(value) is not expected and not (expected is float and type(value) is int):

@@ -1,5 +1,6 @@
 """`gfp-train`: train an encoder on the clips of a store."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import fields
@@ -12,6 +13,7 @@ from click.core import ParameterSource
 from gfp_serve.cli.options import Command, options_from
 from gfp_serve.cli.printing import say
 from gfp_serve.cli.progress import errors, progress, warn
+from gfp_serve.cli.settings_file import settings_as_toml, settings_file_option
 from gfp_serve.extras import load
 from gfp_serve.formats import TEST_SPLIT
 from trainer import parallel
@@ -22,6 +24,7 @@ from trainer.devices import pick_device
 from trainer.evaluate.candidates import check_cleaned_alike
 from trainer.loop import RunEnd, StepReport, Trainer
 from trainer.metrics import read_terms
+from trainer.run_record import read_record, write_record
 from trainer.start import Start, adapting, read_start
 
 _PATH = click.Path(path_type=Path)
@@ -59,6 +62,10 @@ def _shorter_warmup(given: Mapping[str, Any], before: TrainConfig | None) -> Map
     help="Start from the weights of NAME and adapt them to the clips of STORE, with the settings of NAME and a short "
     "schedule. NAME is a run folder, a checkpoint, a bundle, or the name of a bundle in the package.",
 )
+@settings_file_option(
+    "TOML file of settings, as every run has one in its folder, config.toml. Flags win, and it wins over --preset.",
+    listed="gfp-train --help lists all settings",
+)
 @options_from(TrainConfig, presets=PRESETS, start=_settings_before, following=_shorter_warmup)
 def gfp_train(store: Path, run: Path, resume: bool, init: Path | None, config: TrainConfig) -> None:
     """Train a skeleton encoder on the clips of STORE; only --label-weight needs labels.
@@ -91,9 +98,15 @@ def gfp_train(store: Path, run: Path, resume: bool, init: Path | None, config: T
                 trainer = Trainer(config, clips, run, resume=checkpoint, start=start)
         except ValueError as error:
             raise click.UsageError(str(error)) from error
+        settings = list(settings_as_toml(click.get_current_context(), config.settings()))
+        before, started = read_record(run) if resume else {}, time.monotonic()
+        if is_first:
+            write_record(run, trainer, settings, before=before)
         with _training_progress(trainer) if is_first else nullcontext(lambda _: None) as show:
             ended = trainer.fit(show)
         if is_first:
+            wall_s = time.monotonic() - started
+            write_record(run, trainer, settings, before=before, wall_s=wall_s, ended=ended)
             _report_end(ended, run, store, has_test_clips=bool((clips.splits == TEST_SPLIT).any()))
     if ended.signal is not None:
         raise click.exceptions.Exit(128 + ended.signal)

@@ -1,0 +1,79 @@
+"""What a run says of itself: settings that can be given again, and what they were used with."""
+
+import json
+import signal
+import tomllib
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.support.small_runs import write_store
+from trainer.cli.train import gfp_train
+from trainer.data.store import ClipStore
+from trainer.loop import Trainer
+from trainer.metrics import METRICS_FILE
+
+TINY = ["--width", "16", "--depth", "1", "--num-heads", "2", "--batch-clips", "4", "--warmup-epochs", "1"] + [
+    *("--device", "cpu", "--log-every-steps", "1", "--epochs", "2"),
+]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
+    return write_store(tmp_path_factory.mktemp("clips") / "store")
+
+
+def train(store: ClipStore, run: Path, *words: str) -> Result:
+    return CliRunner().invoke(gfp_train, [str(store.path), "--out", str(run), *words])
+
+
+def test_the_settings_of_a_run_give_the_same_run_again(store: ClipStore, tmp_path: Path) -> None:
+    assert train(store, tmp_path / "one", *TINY, "--objective", "mamp", "--decoder-depth", "1").exit_code == 0
+    settings = tmp_path / "one" / "config.toml"
+    said = tomllib.loads(settings.read_text())
+    assert (said["objective"], said["decoder_depth"], said["width"]) == ("mamp", 1, 16)
+    assert "local_width" not in said  # a setting of another objective
+    again = train(store, tmp_path / "two", "--config", str(settings))
+    assert again.exit_code == 0, again.output
+    assert (tmp_path / "two" / "config.toml").read_text() == settings.read_text()
+    logs = [(tmp_path / run / METRICS_FILE).read_text().splitlines() for run in ("one", "two")]
+    losses = [[json.loads(line)["loss"] for line in log] for log in logs]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+
+
+def test_flags_win_over_the_file_and_an_unknown_key_is_refused(store: ClipStore, tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text("width = 32\nseed = 5\n")
+    assert train(store, tmp_path / "run", "--config", str(file), *TINY).exit_code == 0
+    said = tomllib.loads((tmp_path / "run" / "config.toml").read_text())
+    assert (said["width"], said["seed"]) == (16, 5)
+    file.write_text("epoch = 3\n")
+    refused = train(store, tmp_path / "other", "--config", str(file))
+    assert refused.exit_code == 2
+    assert "sets epoch, which is not a setting; did you mean epochs?" in " ".join(refused.output.split())
+
+
+def test_a_run_says_on_what_it_was_trained_with_what_and_for_how_long(
+    store: ClipStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    take_step = Trainer.train_step
+
+    def stopped_in_step_2(trainer: Trainer) -> object:
+        if trainer.step == 1:
+            signal.raise_signal(signal.SIGTERM)
+        return take_step(trainer)
+
+    monkeypatch.setattr(Trainer, "train_step", stopped_in_step_2)
+    assert train(store, run, *TINY).exit_code == 128 + signal.SIGTERM
+    first = json.loads((run / "run.json").read_text())
+    assert (first["steps"], first["of_steps"], first["clips_seen"], first["stopped_by"]) == (2, 4, 8, "SIGTERM")
+    assert first["store"] == {"content_sha256": store.content_digest, "clips": 12}
+    assert {"gfp-serve", "python", "torch", "numpy"} == set(first["versions"])
+    monkeypatch.setattr(Trainer, "train_step", take_step)
+    assert train(store, run, "--resume").exit_code == 0
+    whole = json.loads((run / "run.json").read_text())
+    assert (whole["steps"], whole["clips_seen"], whole["stopped_by"]) == (4, 16, None)
+    assert whole["begun"] == first["begun"]
+    assert whole["wall_s"] >= first["wall_s"]

@@ -1,0 +1,68 @@
+"""What a run says of itself in its folder: `config.toml`, its settings, and `run.json`, what they were used with."""
+
+import json
+import os
+import platform
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from gfp_serve import __version__
+from gfp_serve.files import write_whole
+from trainer import parallel
+from trainer.loop import RunEnd, Trainer
+
+SETTINGS_FILE = "config.toml"
+RECORD_FILE = "run.json"
+
+_PACKAGES = ("torch", "numpy")
+
+
+def read_record(run: Path) -> dict[str, Any]:
+    """What `write_record` wrote into the folder of a run; nothing if it did not, or if the file is damaged."""
+    try:
+        record = json.loads((run / RECORD_FILE).read_text())
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def write_record(
+    run: Path,
+    trainer: Trainer,
+    settings: Iterable[str],
+    *,
+    before: dict[str, Any],
+    wall_s: float = 0.0,
+    ended: RunEnd | None = None,
+) -> None:
+    """Write both files: at the begin of a run and, with the seconds that it took, at its end.
+
+    `before` is the record of the part that a resumed run goes on from: seconds are added up, and versions are those of
+    the last part.
+    """
+    record = {
+        "begun": before.get("begun", datetime.now(UTC).isoformat(timespec="seconds")),
+        "store": {"content_sha256": trainer.store.content_digest, "clips": len(trainer.store)},
+        "training_clips": len(trainer.clips.index),
+        "steps": trainer.step,
+        "of_steps": trainer.total_steps,
+        "clips_seen": trainer.step * trainer.config.batch_clips,
+        "stopped_by": None if ended is None or ended.signal is None else ended.signal.name,
+        "wall_s": round(before.get("wall_s", 0.0) + wall_s, 1),
+        "device_s": round(before.get("device_s", 0.0) + wall_s * parallel.num_processes(), 1),
+        "device": trainer.device.type,
+        "processes": parallel.num_processes(),
+        "precision": "bf16" if trainer.bf16 else "fp32",
+        "versions": {
+            "gfp-serve": __version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in _PACKAGES},
+        },
+        "machine": {"system": platform.platform(), "cores": len(os.sched_getaffinity(0))},
+    }
+    run.mkdir(parents=True, exist_ok=True)
+    write_whole(run / SETTINGS_FILE, "".join(f"{line}\n" for line in settings))
+    write_whole(run / RECORD_FILE, json.dumps(record, indent=1) + "\n")
