@@ -17,14 +17,14 @@ export class SearchSettings {
   private readonly problem = element("div", { class: "problems" });
 
   constructor(changed: () => void) {
-    const said = element("span", { class: "number" }, "off");
+    const said = element("span", { class: "number" }, "any");
     const tell = later(200, changed);
     const threshold = element("input", { type: "range", min: 0, max: 100, step: 1, value: 0 });
     on(threshold, {
       input: () => {
         const value = Number(threshold.value) / 100;
         this.unknownBelow = value ? value : null;
-        said.textContent = value ? value.toFixed(2) : "off";
+        said.textContent = value ? value.toFixed(2) : "any";
         threshold.setAttribute("aria-valuetext", said.textContent);
         tell();
       },
@@ -49,7 +49,7 @@ export class SearchSettings {
       element(
         "label",
         { class: "field" },
-        element("span", {}, "Unknown if nothing is as similar as ", said),
+        element("span", {}, "Similarity that a class needs: ", said),
         threshold,
       ),
       element(

@@ -27,3 +27,20 @@ def test_a_wanted_motion_is_found_by_its_name(opened, recording):
     page.get_by_label("Wanted motion: find an item").fill("jump1")
     page.locator("section[aria-label='Wanted motion'] .items button").first.click()
     expect(page.locator(".summary")).to_contain_text("mean difference")
+
+
+def test_remarks_about_a_file_are_shown_where_it_was_chosen(opened, recording):
+    page = opened("#compare")
+    remark = "read as metres, y up."
+
+    def answer(route):
+        reply = route.fetch().json()
+        route.fulfill(json=reply | {"remarks": [remark]})
+
+    page.route("**/gfp_serve.v1.ViewService/ReadFile", answer)
+    slot = page.locator("section[aria-label='Your motion']")
+    slot.locator("input[type=file]").set_input_files(recording)
+    expect(slot.get_by_label("Recording of this file")).to_be_visible()  # it has two
+    expect(slot.get_by_text(remark)).to_be_visible()
+    slot.get_by_label("Recording of this file").select_option("1")
+    expect(slot.get_by_text(remark)).to_be_visible()

@@ -84,7 +84,7 @@ def test_a_dropped_recording_is_read_and_its_parts_and_windows_are_searched(open
 def test_a_high_threshold_makes_the_class_unknown_and_a_wrong_filter_is_said(opened):
     page = opened("#query?item=set/wave1")
     expect(page.locator(".verdict .class")).not_to_be_empty()
-    page.get_by_role("slider", name="Unknown if nothing is as similar").fill("100")
+    page.get_by_role("slider", name="Similarity that a class needs").fill("100")
     expect(page.locator(".verdict .class")).to_have_text("unknown")
     page.get_by_label("Search only in items with").fill("subject>>3")
     expect(page.get_by_role("alert").first).to_contain_text("subject")
