@@ -9,11 +9,10 @@ from torch.nn import functional as F
 
 from gfp_serve.preprocess import MODEL_LAYOUT, NOMINAL_TRUNK_M, SampleConfig
 from trainer.body_frame import (
-    HIPS,
-    SHOULDERS,
     SPINE_BASE,
     has_depth,
     root_of,
+    sides,
     trunk_length,
     turn_to_front,
     turned,
@@ -151,13 +150,11 @@ class PoseStatistics(nn.Module):
         self, joints: Float[Tensor, "rows 3 frames joints"], known: Bool[Tensor, "rows 1 frames joints"]
     ) -> tuple[Float[Tensor, "rows 3 frames joints"], Bool[Tensor, "rows 1 frames joints"]]:
         """Without depth, each lacking joint at the place of its partner, in frames that are seen from the side."""
-        from_the_side = ~has_depth(joints)[:, None, None]
-        least = _SIDE_VIEW * trunk_length(joints, known)[:, None, None]
-        for right, left in (HIPS, SHOULDERS):
-            width = (joints[:, :1, :, left] - joints[:, :1, :, right]).abs()
-            both = known[..., right] & known[..., left]
-            from_the_side = from_the_side & ~(both & (width > least))
-        taken = ~known & known[..., self.partners] & from_the_side[..., None]
+        left, right = sides(joints[:, :1]).unbind(dim=4)
+        is_wide = (left - right).abs() > _SIDE_VIEW * trunk_length(joints, known)[:, None, None, None]
+        from_the_front = (is_wide & sides(known).all(dim=4)).any(dim=3, keepdim=True)
+        from_the_side = ~(from_the_front | has_depth(joints)[:, None, None, None])
+        taken = ~known & known[..., self.partners] & from_the_side
         return torch.where(taken, joints[..., self.partners], joints), known | taken
 
     def _means_of_parts(
