@@ -14,10 +14,34 @@ from hypothesis import HealthCheck, settings
 from tests.support import milvus_server as milvus
 from tests.support.tiny_bundle import tiny_bundle
 
+# The files that take longest, most of them with few tests. They begin first: where files are shared out among
+# processes, one of them that began last would keep the others waiting.
+LONGEST_FILES = tuple(
+    Path(__file__).parent / name
+    for name in (
+        "trainer/cli/test_train_and_export.py",
+        "contract/test_docs.py",
+        "contract/test_packaging.py",
+        "trainer/test_start.py",
+        "contract/test_site.py",
+        "contract/test_gpu_benchmark.py",
+        "trainer/test_parallel.py",
+        "trainer/test_loop.py",
+        "contract/test_no_connections.py",
+        "page/test_query.py",
+        "page/test_gallery.py",
+    )
+)
+
 AT_ANY_SPEED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("same", AT_ANY_SPEED, derandomize=True)
 settings.register_profile("explore", AT_ANY_SPEED, max_examples=1000)
 settings.load_profile("same")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {file: place for place, file in enumerate(LONGEST_FILES)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture(scope="session")
