@@ -5,6 +5,7 @@ explore` tries ten times as many new ones. An input may take any time: the first
 something, and the machine may be busy.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +15,9 @@ from hypothesis import HealthCheck, settings
 from tests.support import milvus_server as milvus
 from tests.support.tiny_bundle import tiny_bundle
 
-# The files that take longest, most of them with few tests. They begin first: where files are shared out among
-# processes, one of them that began last would keep the others waiting.
-LONGEST_FILES = tuple(
+# Files that take long though they have few tests. They begin first: where files are shared out among processes, one of
+# them that began last would keep the others waiting.
+LONG_FILES = tuple(
     Path(__file__).parent / name
     for name in (
         "trainer/cli/test_train_and_export.py",
@@ -40,8 +41,10 @@ settings.load_profile("same")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    places = {file: place for place, file in enumerate(LONGEST_FILES)}
-    items.sort(key=lambda item: places.get(item.path, len(places)))
+    """Long files come first, then those with many tests."""
+    places = {file: place for place, file in enumerate(LONG_FILES)}
+    num_tests = Counter(item.path for item in items)
+    items.sort(key=lambda item: (places.get(item.path, len(places)), -num_tests[item.path]))
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import LONGEST_FILES
+from tests.conftest import LONG_FILES
 
 ROOT = Path(__file__).parents[2]
 
@@ -67,4 +67,4 @@ def test_every_kind_of_forbidden_import_is_found(tmp_path: Path, line: str, modu
 
 
 def test_the_files_that_begin_first_exist() -> None:
-    assert [file for file in LONGEST_FILES if not file.is_file()] == []
+    assert [file for file in LONG_FILES if not file.is_file()] == []
