@@ -70,7 +70,7 @@ PHASES = {
 @click.option("--minutes", type=float, required=True, help="Time for everything.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the reports.")
 @click.option("--device", type=click.Choice(["cuda", "cpu"]), default="cuda", show_default=True)
-@click.option("--tiny", is_flag=True, help="Tiny sizes, to see whether everything runs.")
+@click.option("--tiny", is_flag=True, help="Tiny sizes and a few epochs, to see whether everything runs.")
 @click.option(
     "--store", type=click.Path(path_type=Path, exists=True), help="Labelled clips that the training learns from."
 )

@@ -5,6 +5,7 @@ explore` tries ten times as many new ones. An input may take any time: the first
 something, and the machine may be busy.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,10 +15,36 @@ from hypothesis import HealthCheck, settings
 from tests.support import milvus_server as milvus
 from tests.support.tiny_bundle import tiny_bundle
 
+# Files that take long though they have few tests. They begin first: where files are shared out among processes, one of
+# them that began last would keep the others waiting.
+LONG_FILES = tuple(
+    Path(__file__).parent / name
+    for name in (
+        "trainer/cli/test_train_and_export.py",
+        "contract/test_docs.py",
+        "contract/test_packaging.py",
+        "trainer/test_start.py",
+        "contract/test_site.py",
+        "contract/test_gpu_benchmark.py",
+        "trainer/test_parallel.py",
+        "trainer/test_loop.py",
+        "contract/test_no_connections.py",
+        "page/test_query.py",
+        "page/test_gallery.py",
+    )
+)
+
 AT_ANY_SPEED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("same", AT_ANY_SPEED, derandomize=True)
 settings.register_profile("explore", AT_ANY_SPEED, max_examples=1000)
 settings.load_profile("same")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files come first, then those with many tests."""
+    places = {file: place for place, file in enumerate(LONG_FILES)}
+    num_tests = Counter(item.path for item in items)
+    items.sort(key=lambda item: (places.get(item.path, len(places)), -num_tests[item.path]))
 
 
 @pytest.fixture(scope="session")

@@ -5,16 +5,14 @@ that is lacking. Coordinates go before frames and joints: over long axes onnxrun
 """
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from gfp_serve.preprocess import MODEL_LAYOUT, NOMINAL_TRUNK_M
 
 SPINE_BASE, _SPINE_SHOULDER = (MODEL_LAYOUT.joint_names.index(name) for name in ("SpineBase", "SpineShoulder"))
-HIPS, SHOULDERS = (
-    (MODEL_LAYOUT.joint_names.index(f"{name}Right"), MODEL_LAYOUT.joint_names.index(f"{name}Left"))
-    for name in ("Hip", "Shoulder")
-)
+# In this order they lie equally far apart, so one slice takes them all.
+_SIDES = [MODEL_LAYOUT.joint_names.index(f"{name}{side}") for name in ("Shoulder", "Hip") for side in ("Left", "Right")]
 # Shorter lengths are noise of joints in one place.
 _SMALLEST_M = 1e-3
 
@@ -49,25 +47,31 @@ def with_middles(
 ) -> tuple[Float[Tensor, "rows 3 frames joints"], Bool[Tensor, "rows 1 frames joints"]]:
     """The spine base between the hips, and the spine shoulder between the shoulders, where these are known.
 
-    Where only one of the two is known, as in a view from the side, the middle is there.
+    Where only one of the two is known, as in a view from the side, the middle is there. Joints are 0 where they are not
+    known.
     """
+    has_side = sides(known)
+    between = sides(joints).sum(dim=4) / has_side.sum(dim=4).clamp_min(1)
+    has_between = has_side.any(dim=4)
     place = torch.arange(joints.shape[3], device=joints.device)
-    for middle, (right, left) in ((SPINE_BASE, HIPS), (_SPINE_SHOULDER, SHOULDERS)):
-        has_right, has_left = known[..., right], known[..., left]
-        between = (joints[..., right] + joints[..., left]) / 2
-        between = torch.where(has_left, torch.where(has_right, between, joints[..., left]), joints[..., right])
-        made = ((has_right | has_left) & ~known[..., middle])[..., None] & (place == middle)
-        joints, known = torch.where(made, between[..., None], joints), known | made
+    for number, middle in enumerate((_SPINE_SHOULDER, SPINE_BASE)):
+        made = has_between[..., number, None] & ~known & (place == middle)
+        joints, known = torch.where(made, between[..., number, None], joints), known | made
     return joints, known
+
+
+def sides(of_joints: Shaped[Tensor, "rows coordinates frames joints"]) -> Shaped[Tensor, "rows coordinates frames 2 2"]:
+    """What is given of the shoulders, then of the hips; of each the left one, then the right one."""
+    return torch.unflatten(of_joints[..., _SIDES[0] : _SIDES[-1] + 1 : _SIDES[1] - _SIDES[0]], 3, (2, 2))
 
 
 def trunk_length(
     joints: Float[Tensor, "rows 3 frames joints"], known: Bool[Tensor, "rows 1 frames joints"]
 ) -> Float[Tensor, " rows"]:
     """The mean length of the trunk; `NOMINAL_TRUNK_M` where it is never known."""
-    both = (known[:, 0, :, SPINE_BASE] & known[:, 0, :, _SPINE_SHOULDER]).to(joints.dtype)
-    length = (joints[..., _SPINE_SHOULDER] - joints[..., SPINE_BASE]).square().sum(dim=1).sqrt()
-    mean = (length * both).sum(dim=1) / both.sum(dim=1).clamp_min(1)
+    both = (known[..., SPINE_BASE] & known[..., _SPINE_SHOULDER]).to(joints.dtype)
+    length = (joints[..., _SPINE_SHOULDER] - joints[..., SPINE_BASE]).square().sum(dim=1, keepdim=True).sqrt()
+    mean = (length * both).sum(dim=(1, 2)) / both.sum(dim=(1, 2)).clamp_min(1)
     return torch.where(mean > _SMALLEST_M, mean, NOMINAL_TRUNK_M)
 
 
@@ -86,17 +90,15 @@ def root_of(
 
 
 def has_depth(joints: Float[Tensor, "rows 3 frames joints"]) -> Bool[Tensor, " rows"]:
-    return joints[:, 2].abs().flatten(1).amax(dim=1) > 0
+    return joints[:, 2].abs().amax(dim=(1, 2)) > 0
 
 
 def turn_to_front(
     joints: Float[Tensor, "rows 3 frames joints"], known: Bool[Tensor, "rows 1 frames joints"]
 ) -> Float[Tensor, "rows 3 3"]:
     """The turn about the vertical after which hips and shoulders lie along x over the clip, left at larger x."""
-    across = torch.zeros_like(joints[:, :, 0, 0])
-    for right, left in (HIPS, SHOULDERS):
-        both = (known[..., right] & known[..., left]).to(joints.dtype)
-        across = across + ((joints[..., left] - joints[..., right]) * both).sum(dim=2)
+    left, right = sides(joints).unbind(dim=4)
+    across = ((left - right) * sides(known).all(dim=4)).sum(dim=(2, 3))
     x, z = across[:, 0], across[:, 2]
     length = (x.square() + z.square()).sqrt()
     is_turned = (length > _SMALLEST_M) & has_depth(joints)

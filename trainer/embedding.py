@@ -3,17 +3,16 @@
 from dataclasses import replace
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gfp_serve.preprocess import MODEL_LAYOUT, NOMINAL_TRUNK_M, SampleConfig
 from trainer.body_frame import (
-    HIPS,
-    SHOULDERS,
     SPINE_BASE,
     has_depth,
     root_of,
+    sides,
     trunk_length,
     turn_to_front,
     turned,
@@ -61,8 +60,8 @@ _FROM_PARENT = {
     "Ankle": (0.0, -0.43, 0.0),
     "Foot": (0.0, -0.07, 0.12),
 }
-# From a fingertip to the root.
-_DEPTH_OF_TREE = 8
+# From a fingertip to the root are fewer than 2 to this power joints.
+_DOUBLINGS = 3
 
 
 class PoseStatistics(nn.Module):
@@ -117,8 +116,9 @@ class PoseStatistics(nn.Module):
         deviation = _mean((joints - _mean(joints, known)[:, :, None]).square(), known).sqrt()
         lag = self.lag_frames
         displacement = _mean((joints[:, :, lag:] - joints[:, :, :-lag]).abs(), known[:, :, lag:] & known[:, :, :-lag])
-        parts = self.with_lacking(parts, has[:, :, None], self.from_parent)
-        deviation, displacement = self.with_lacking(deviation, has), self.with_lacking(displacement, has)
+        nearest, way = self.nearest_known(has)
+        parts = torch.where(has[:, :, None], parts, at_joints(parts, nearest) + way[:, :, None])
+        deviation, displacement = at_joints(deviation, nearest), at_joints(displacement, nearest)
         path_parts = self._means_of_parts(path, has_root[..., None])
         return torch.cat(
             [
@@ -130,28 +130,31 @@ class PoseStatistics(nn.Module):
             dim=1,
         )
 
-    def with_lacking(
-        self,
-        values: Float[Tensor, "rows 3 *parts joints"],
-        has: Bool[Tensor, "rows 1 *some joints"],
-        way: Float[Tensor, "3 1 joints"] | float = 0.0,
-    ) -> Float[Tensor, "rows 3 *parts joints"]:
-        """The values, with those of each joint that is lacking throughout from its parent, and the way from there."""
-        for _ in range(_DEPTH_OF_TREE):  # from the spine outwards
-            values = torch.where(has, values, values[..., self.parents] + way)
-            has = has | has[..., self.parents]
-        return values
+    def nearest_known(
+        self, has: Bool[Tensor, "rows 1 joints"]
+    ) -> tuple[Int[Tensor, "rows joints"], Float[Tensor, "rows 3 joints"]]:
+        """The joint that stands for each one: itself if it is known, or else the next one towards the root that is.
+
+        And the way from there in an upright person. Where none is known, it is the root.
+        """
+        numbers = torch.arange(has.shape[2], device=has.device)
+        nearest = torch.where(has[:, 0], numbers, self.parents)
+        way = torch.where(has, 0.0, self.from_parent[:, 0])
+        # One step is done. Steps of those that are already reached are added, so each round doubles them.
+        for _ in range(_DOUBLINGS):
+            way = way + at_joints(way, nearest)
+            nearest = nearest.gather(1, nearest)
+        return nearest, way
 
     def _with_partners(
         self, joints: Float[Tensor, "rows 3 frames joints"], known: Bool[Tensor, "rows 1 frames joints"]
     ) -> tuple[Float[Tensor, "rows 3 frames joints"], Bool[Tensor, "rows 1 frames joints"]]:
         """Without depth, each lacking joint at the place of its partner, in frames that are seen from the side."""
-        from_the_side = ~has_depth(joints)[:, None, None]
-        for right, left in (HIPS, SHOULDERS):
-            width = (joints[:, :1, :, left] - joints[:, :1, :, right]).abs()
-            both = known[..., right] & known[..., left]
-            from_the_side = from_the_side & ~(both & (width > _SIDE_VIEW * trunk_length(joints, known)[:, None, None]))
-        taken = ~known & known[..., self.partners] & from_the_side[..., None]
+        left, right = sides(joints[:, :1]).unbind(dim=4)
+        is_wide = (left - right).abs() > _SIDE_VIEW * trunk_length(joints, known)[:, None, None, None]
+        from_the_front = (is_wide & sides(known).all(dim=4)).any(dim=3, keepdim=True)
+        from_the_side = ~(from_the_front | has_depth(joints)[:, None, None, None])
+        taken = ~known & known[..., self.partners] & from_the_side
         return torch.where(taken, joints[..., self.partners], joints), known | taken
 
     def _means_of_parts(
@@ -164,6 +167,14 @@ class PoseStatistics(nn.Module):
         count = weight.sum(dim=3)
         total = (places.reshape(rows, 3, *split) * weight).sum(dim=3)
         return torch.where(count > 0, total / count.clamp_min(1), _mean(places, known)[:, :, None])
+
+
+def at_joints(
+    values: Float[Tensor, "rows 3 *parts joints"], numbers: Int[Tensor, "rows joints"]
+) -> Float[Tensor, "rows 3 *parts joints"]:
+    """The values of the joints with these numbers."""
+    numbers = numbers[:, None] if values.dim() == 3 else numbers[:, None, None]
+    return values.gather(-1, numbers.expand(values.shape))
 
 
 def _partners() -> list[int]:

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from gfp_serve.preprocess import MODEL_LAYOUT
 from trainer.body_frame import SPINE_BASE, bodies_turned, in_body_frame
-from trainer.embedding import PoseStatistics
+from trainer.embedding import PoseStatistics, at_joints
 from trainer.swept_areas import NUM_AREAS, swept_areas
 
 # Numbers of `PoseStatistics`.
@@ -69,8 +69,10 @@ class GeneralFeatures(nn.Module):
         # At the spine base's place is its path, from which nothing hangs: joints stand to the base itself, at 0.
         is_base = torch.arange(ordered.shape[3], device=ordered.device) == SPINE_BASE
         standing = torch.where(is_base, 0.0, ordered)
-        standing = self.statistics.with_lacking(standing, (count > 0).transpose(2, 3), self.statistics.from_parent)
-        ordered = torch.where(is_base, ordered, standing)
+        has_joint = count[..., 0] > 0  # rows, 1, joints
+        nearest, way = self.statistics.nearest_known(has_joint)
+        standing = at_joints(standing, nearest) + way[:, :, None]
+        ordered = torch.where(is_base | has_joint[:, :, None], ordered, standing)
         swept = [swept_areas(placed, known)] if self.areas else []
         return torch.cat([counted, ordered.flatten(1), *swept], dim=1)
 

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from trainer.embedding import PoseStatistics
 from trainer.encoder import SkeletonEncoder
+from trainer.general_features import NUM_STATISTICS, GeneralFeatures, GeneralHead
 from trainer.masking import first_known
 
 # A body shows this many of its 750 tokens when it is embedded: more cost time and tell nothing new.
@@ -52,6 +53,10 @@ class CountedStatistics(nn.Module):
     def features(self, bodies: Float[Tensor, "rows frames joints 3"]) -> Float[Tensor, "rows size"]:
         return self.statistics.features(bodies) @ self.basis
 
+    def of(self, features: Float[Tensor, "rows numbers"]) -> Float[Tensor, "rows size"]:
+        """The direction alone, of general features that are counted already: these have statistics of length 1."""
+        return features[:, :NUM_STATISTICS] @ self.basis
+
 
 class Shares(NamedTuple):
     """The weight of each part in the similarity that is served. Parts that a run does not have are left out.
@@ -73,7 +78,8 @@ SERVED_SHARES = Shares(0.3, 0.6, 0.1)
 class SideBySide(nn.Module):
     """Features of several models in one vector, whose cosine is the mean of their cosines, weighted by `shares`.
 
-    Each of them must take NaN for joints that are lacking.
+    Each of them must take NaN for joints that are lacking. General features are counted once for all parts that read
+    them.
     """
 
     keep_lacking = True  # see `embedding.sampling_for`
@@ -84,10 +90,27 @@ class SideBySide(nn.Module):
         self.roots = [math.sqrt(share / math.fsum(shares)) for share in shares]
 
     def features(self, bodies: Float[Tensor, "rows frames joints 3"]) -> Float[Tensor, "rows size"]:
-        found = [
-            root * F.normalize(part.features(bodies), dim=1)  # type: ignore[operator]
-            for part, root in zip(self.parts, self.roots, strict=True)
-        ]
+        general = self._general()
+        return self._of(bodies, None if general is None else general(bodies))
+
+    def _general(self) -> GeneralFeatures | None:
+        """Those that have all numbers which the parts read."""
+        found = [part.general for part in self.parts if isinstance(part, GeneralHead)]
+        found += [general for part in self.parts if isinstance(part, SideBySide) and (general := part._general())]
+        return max(found, key=lambda general: general.size, default=None)
+
+    def _of(
+        self, bodies: Float[Tensor, "rows frames joints 3"], general: Float[Tensor, "rows numbers"] | None
+    ) -> Float[Tensor, "rows size"]:
+        found = []
+        for part, root in zip(self.parts, self.roots, strict=True):
+            if isinstance(part, SideBySide):
+                vectors = part._of(bodies, general)
+            elif isinstance(part, GeneralHead | CountedStatistics) and general is not None:
+                vectors = part.of(general)
+            else:
+                vectors = part.features(bodies)  # type: ignore[operator]
+            found.append(root * F.normalize(vectors, dim=1))
         return torch.cat(found, dim=1)
 
 

@@ -33,6 +33,8 @@ PIECE_BYTES = 16 << 20
 EVALUATION_S, STOP_S, AT_MOST = 60.0, 20.0, 0.3
 # The share of the time for training that its epochs are to fill: the speed was measured for a few seconds.
 FILLED = 0.9
+# Of a rehearsal, which shows whether everything runs.
+TINY_EPOCHS = 10
 
 
 def run(settings: Settings) -> dict[str, Any]:
@@ -103,6 +105,8 @@ def _words(
 ) -> tuple[list[str], int]:
     steps = _steps_per_epoch(store, config)
     epochs = max(1, int(FILLED * seconds * steps_per_s / steps))
+    if settings.tiny:
+        epochs = min(epochs, TINY_EPOCHS)
     saves = max(1, round(60 * steps_per_s / steps))  # one a minute
     words = ["--preset", "general", "--device", settings.device, "--compile", config.compile]
     words += ["--epochs", str(epochs), "--save-every-epochs", str(min(saves, epochs))]

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import LONG_FILES
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -62,3 +64,7 @@ def test_every_kind_of_forbidden_import_is_found(tmp_path: Path, line: str, modu
     path.parent.mkdir(parents=True)
     path.write_text(f"from tests.support.tiny_bundle import walk\nimport numpy\n\n{line}\n")
     assert forbidden_imports(path, tmp_path) == [f"tests/gfp_serve/test_planted.py:4: {module}"]
+
+
+def test_the_files_that_begin_first_exist() -> None:
+    assert [file for file in LONG_FILES if not file.is_file()] == []

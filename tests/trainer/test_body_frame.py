@@ -6,9 +6,10 @@ import torch
 
 from gfp_serve.preprocess import MODEL_LAYOUT, NOMINAL_TRUNK_M, rotate_about_vertical
 from tests.support.person import waving
-from trainer.body_frame import HIPS, SPINE_BASE, in_body_frame
+from trainer.body_frame import SPINE_BASE, in_body_frame
 
 SHOULDER = MODEL_LAYOUT.joint_names.index("SpineShoulder")
+HIPS = [MODEL_LAYOUT.joint_names.index(f"Hip{side}") for side in ("Left", "Right")]
 
 
 @pytest.fixture

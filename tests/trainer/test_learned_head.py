@@ -12,6 +12,7 @@ from gfp_serve.preprocess import MODEL_LAYOUT
 from tests.support.person import waving
 from trainer.embedding import PoseStatistics
 from trainer.encoder import EncoderConfig, SkeletonEncoder
+from trainer.general_features import GeneralFeatures, general_heads
 from trainer.learned_head import SERVED_TOKENS, CountedStatistics, LearnedHead, SideBySide
 from trainer.masking import first_known
 
@@ -81,3 +82,20 @@ def test_shares_need_not_add_up_to_one(model: LearnedHead, bodies: torch.Tensor)
         some, more = (SideBySide(parts, shares).features(bodies) for shares in ([0.1, 0.3], [1.0, 3.0]))
     torch.testing.assert_close(some, more)
     torch.testing.assert_close(some.norm(dim=1), torch.ones(1))
+
+
+def test_general_features_are_counted_once_for_all_that_read_them(
+    model: LearnedHead, bodies: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(2)
+    heads = list(general_heads(8, 4, areas=True).values())
+    parts = [model, *heads, CountedStatistics(torch.randn(618, 5))]
+    with torch.inference_mode():
+        apart = [F.normalize(part.features(bodies), dim=1) for part in parts]  # type: ignore[operator]
+        counted, count = [], GeneralFeatures.forward
+        monkeypatch.setattr(
+            GeneralFeatures, "forward", lambda self, *given: counted.append(self) or count(self, *given)
+        )
+        found = SideBySide([parts[0], SideBySide(heads, [1, 1]), parts[3]], [0.25, 0.5, 0.25]).features(bodies)
+    assert counted == [heads[1].general]  # the one with areas
+    torch.testing.assert_close(found, torch.cat(apart, dim=1) / 2)

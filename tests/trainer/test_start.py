@@ -84,7 +84,8 @@ def export(run: Path, out: Path, *, half: bool = False, shares: Shares = SERVED_
 
 @pytest.fixture(scope="module")
 def bundle(run: Path, folder: Path) -> Bundle:
-    return Bundle.read(export(run, folder / "bundle"))
+    """The run with pose statistics beside it, in 16 bits."""
+    return Bundle.read(export(run, folder / "bundle", half=True))
 
 
 def adapt(store: ClipStore, out: Path, name: Path, **changes: object) -> Trainer:
@@ -93,11 +94,17 @@ def adapt(store: ClipStore, out: Path, name: Path, **changes: object) -> Trainer
     return Trainer(config, store, out, start=start)
 
 
-# To trace a model for export takes half a minute, so not every pair of these is tried.
+# To trace a model for export takes long, so not every pair of these is tried.
 @pytest.mark.parametrize(("half", "shares"), [(True, SERVED_SHARES), (False, Shares(0, 1, 0))])
-def test_the_weights_come_back_out_of_a_bundle(run: Path, tmp_path: Path, half: bool, shares: Shares) -> None:
+def test_the_weights_come_back_out_of_a_bundle(
+    run: Path, bundle: Bundle, tmp_path: Path, half: bool, shares: Shares
+) -> None:
     trained = Checkpoint.read(run).objective
-    start = read_start(export(run, tmp_path / "bundle", half=half, shares=shares))
+    if half:
+        bundle.write(tmp_path / "bundle")
+    else:
+        export(run, tmp_path / "bundle", shares=shares)
+    start = read_start(tmp_path / "bundle")
     weights = ("mean", "scale", "hidden.weight", "hidden.bias", "out.weight", "out.bias")
     names = {f"terms.{head}.{weight}" for head in ("general", "areas") for weight in weights}
     assert set(start.terms) == names | ({"terms.basis"} if shares.statistics else set())
@@ -199,14 +206,15 @@ def test_a_store_that_one_pass_is_enough_for_ends_with_a_low_rate() -> None:
     assert (config.epochs, config.warmup_epochs) == (1, 0)
 
 
-def test_what_cannot_be_started_from_is_named(store: ClipStore, bundle: Bundle, tmp_path: Path) -> None:
+def test_what_cannot_be_started_from_is_named(bundle: Bundle, tmp_path: Path) -> None:
     with pytest.raises(StartError, match=r"--init .*nothing does not exist; name a run folder.*pose-statistics"):
         read_start(tmp_path / "nothing")
     with pytest.raises(StartError, match="'pose-statistics' has no learned weights"):
         read_start(Path("pose-statistics"))
-    Trainer(tiny_general_config(), store, tmp_path / "tokens").fit()
+    of_tokens = replace(bundle, manifest=replace(bundle.manifest, training=tiny_general_config().to_json()))
+    of_tokens.write(tmp_path / "bundle")
     with pytest.raises(StartError, match=r"'start' has an encoder of tokens, .* name the run folder"):
-        read_start(export(tmp_path / "tokens", tmp_path / "bundle"))
+        read_start(tmp_path / "bundle")
     training = {**(bundle.manifest.training or {}), "terms": {**bundle.manifest.training["terms"], "general_size": 7}}  # type: ignore[index]
     replace(bundle, manifest=replace(bundle.manifest, training=training)).write(tmp_path / "other")
     with pytest.raises(StartError, match="does not have the weights that its settings name"):

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from click import Command
 from click.testing import CliRunner, Result
 
@@ -28,6 +29,7 @@ from trainer.cli.train import gfp_train
 from trainer.config import PRESETS, TrainConfig
 from trainer.data.store import ClipStore
 from trainer.evaluate.suite.encoders import suite_encoders
+from trainer.learned_head import Shares
 from trainer.loop import Trainer
 from trainer.objectives import NoObjectiveConfig
 from trainer.terms import TermsConfig
@@ -271,8 +273,8 @@ def test_what_labels_taught_is_served_beside_pose_statistics(store: Path, record
     assert 0.8 < vectors[0] @ vectors[1] < 0.99999
     alone = succeed(gfp_export, run, "--out", tmp_path / "a", "--clips", recording, "--shares", 1, 0, 0)
     assert "128 numbers a clip" in alone
-    beside = succeed(gfp_export, run, "--out", tmp_path / "c", "--clips", recording, "--shares", 0, 0.5, 0.5)
-    assert "384 numbers a clip" in beside
+    beside = Checkpoint.read(run).build_embedding(Shares(0, 0.5, 0.5))
+    assert beside.features(torch.zeros(1, 120, 25, 3)).shape == (1, 384)
     nothing = invoke(gfp_export, run, "--out", tmp_path / "d", "--clips", recording, "--shares", 0, 0, 0)
     assert nothing.exit_code == 1
     assert "nothing is left to embed with: this run has general, statistics, tokens" in " ".join(nothing.output.split())
