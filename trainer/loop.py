@@ -223,13 +223,7 @@ class Trainer:
         """
         config, step = self.config, self.step
         for group in self.optimizer.param_groups:
-            group["lr"] = warmup_cosine(
-                step + 1,
-                peak=config.peak_lr,
-                floor=config.floor_lr,
-                warmup_steps=config.warmup_epochs * self.steps_per_epoch,
-                total_steps=self.total_steps,
-            )
+            group["lr"] = self._learning_rate(self.total_steps)
         self.optimizer.zero_grad(set_to_none=True)  # before the forward pass, which can use the memory
         own = None if self._own_is_none else self.clips.batch(step)
         lesson = None if self.lessons is None else self.lessons.lesson(step)
@@ -245,6 +239,20 @@ class Trainer:
         self.step = step + 1
         self.objective.after_update(self.step / self.total_steps)
         return outcome
+
+    def learning_rate(self, epochs: int) -> float:
+        """That of the next step in a run of this many epochs."""
+        return self._learning_rate(epochs * self.steps_per_epoch)
+
+    def _learning_rate(self, total_steps: int) -> float:
+        config = self.config
+        return warmup_cosine(
+            min(self.step + 1, total_steps),
+            peak=config.peak_lr,
+            floor=config.floor_lr,
+            warmup_steps=config.warmup_epochs * self.steps_per_epoch,
+            total_steps=total_steps,
+        )
 
     @torch.no_grad()
     def _pull(self) -> None:

@@ -77,3 +77,24 @@ def test_a_run_says_on_what_it_was_trained_with_what_and_for_how_long(
     assert (whole["steps"], whole["clips_seen"], whole["stopped_by"]) == (4, 16, None)
     assert whole["begun"] == first["begun"]
     assert whole["wall_s"] >= first["wall_s"]
+
+
+def test_a_run_can_be_given_more_epochs_and_says_what_schedule_it_then_follows(
+    store: ClipStore, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    assert train(store, run, *TINY).exit_code == 0
+    longer = train(store, run, "--resume", "--epochs", "4")
+    assert longer.exit_code == 0, longer.output
+    said = " ".join(longer.output.split())
+    # Half a cosine from 1e-3 to 5e-4 after a warm-up of one of 4 epochs, at the fifth of 8 steps.
+    assert "--epochs is 4 and was 2: from here on the learning rate is that of a run of 4 epochs" in said
+    assert "so the next step has 0.00075 instead of 0.0005" in said
+    logged = [json.loads(line) for line in (run / METRICS_FILE).read_text().splitlines()]
+    assert [line["step"] for line in logged] == list(range(1, 9))
+    assert logged[4]["learning_rate"] == pytest.approx(7.5e-4)
+    assert json.loads((run / "run.json").read_text())["of_steps"] == 8
+    assert tomllib.loads((run / "config.toml").read_text())["epochs"] == 4
+    fewer = train(store, run, "--resume", "--epochs", "3")
+    assert fewer.exit_code == 2
+    assert "--epochs is 3 and was 4" in fewer.output

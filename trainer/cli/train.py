@@ -101,6 +101,8 @@ def gfp_train(store: Path, run: Path, resume: bool, init: Path | None, config: T
         settings = list(settings_as_toml(click.get_current_context(), config.settings()))
         before, started = read_record(run) if resume else {}, time.monotonic()
         if is_first:
+            if checkpoint is not None and config.epochs > checkpoint.config.epochs:
+                _say_how_it_goes_on(trainer, checkpoint)
             write_record(run, trainer, settings, before=before)
         with _training_progress(trainer) if is_first else nullcontext(lambda _: None) as show:
             ended = trainer.fit(show)
@@ -128,13 +130,24 @@ def _check_settings(started_with: TrainConfig, config: TrainConfig) -> None:
     differing = [
         f"--{name.replace('_', '-')} is {wanted[name]} and was {before[name]}"
         for name in sorted(wanted.keys() & before.keys() - CHANGEABLE)  # not those of another objective
-        if wanted[name] != before[name]
+        if wanted[name] != before[name] and not (name == "epochs" and wanted[name] > before[name])
     ]
     if differing:
         raise click.UsageError(
             f"a run goes on with the settings it was started with, but {'; '.join(differing)}. Leave these out, or "
-            f"start a new run in another folder."
+            f"start a new run in another folder. Only --epochs may be larger."
         )
+
+
+def _say_how_it_goes_on(trainer: Trainer, before: Checkpoint) -> None:
+    """Of a run that gets more epochs: which schedule its learning rate follows from here on."""
+    was, now = (trainer.learning_rate(each.epochs) for each in (before.config, trainer.config))
+    epochs = trainer.config.epochs
+    warn(
+        f"--epochs is {epochs} and was {before.config.epochs}: from here on the learning rate is that of a run of {epochs} "
+        f"epochs, so the next step has {now:.2g} instead of {was:.2g}. A run that had all epochs from the start has "
+        f"other weights here."
+    )
 
 
 def _check_effect(config: TrainConfig) -> None:
