@@ -144,9 +144,9 @@ def _say_how_it_goes_on(trainer: Trainer, before: Checkpoint) -> None:
     was, now = (trainer.learning_rate(each.epochs) for each in (before.config, trainer.config))
     epochs = trainer.config.epochs
     warn(
-        f"--epochs is {epochs} and was {before.config.epochs}: from here on the learning rate is that of a run of {epochs} "
-        f"epochs, so the next step has {now:.2g} instead of {was:.2g}. A run that had all epochs from the start has "
-        f"other weights here."
+        f"--epochs is {epochs} and was {before.config.epochs}: from here on the learning rate is that of a run of "
+        f"{epochs} epochs, so the next step has {now:.2g} instead of {was:.2g}. A run that had all epochs from the start "
+        f"has other weights here."
     )
 
 
