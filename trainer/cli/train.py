@@ -145,8 +145,8 @@ def _say_how_it_goes_on(trainer: Trainer, before: Checkpoint) -> None:
     epochs = trainer.config.epochs
     warn(
         f"--epochs is {epochs} and was {before.config.epochs}: from here on the learning rate is that of a run of "
-        f"{epochs} epochs, so the next step has {now:.2g} instead of {was:.2g}. A run that had all epochs from the start "
-        f"has other weights here."
+        f"{epochs} epochs, so the next step has {now:.2g} instead of {was:.2g}. A run that had all epochs from the "
+        f"start has other weights here."
     )
 
 
