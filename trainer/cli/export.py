@@ -12,10 +12,11 @@ from torch import nn
 from gfp_serve.cli.options import Command
 from gfp_serve.cli.printing import say
 from gfp_serve.cli.progress import errors, progress
-from gfp_serve.formats import Clip, find_files, read_clips
-from gfp_serve.preprocess import PreprocessConfig, SampleConfig
+from gfp_serve.formats import TEST_SPLIT, Clip, find_files, read_clips
+from gfp_serve.preprocess import MODEL_LAYOUT, PreprocessConfig, SampleConfig
 from trainer.checkpoint import Checkpoint
 from trainer.cli.readout_options import ReadoutChoice, readout_options
+from trainer.data.store import ClipStore
 from trainer.embedding import PoseStatistics, sampling_for
 from trainer.export import Origin, choose_canonical, export_bundle
 from trainer.learned_head import SERVED_SHARES, Shares
@@ -23,6 +24,8 @@ from trainer.objectives import name_of
 from trainer.objectives.none import NoObjectiveConfig
 
 _PATH = click.Path(path_type=Path)
+# Among which canonical clips are chosen where no recording is named.
+_STORED_CLIPS = 64
 
 
 @click.command(cls=Command, no_args_is_help=True)
@@ -34,10 +37,9 @@ _PATH = click.Path(path_type=Path)
     "recordings",
     metavar="FILE",
     multiple=True,
-    required=True,
     type=_PATH,
     help="Recording whose raw clips show that torch and onnxruntime agree; a few of them go into the bundle. May be "
-    "given several times.",
+    "given several times. [default: clips of --fit]",
 )
 @readout_options(
     "Fit a read-out on the clips of this store outside its test split, and put it into the model. By default it is "
@@ -89,7 +91,10 @@ def gfp_export(
         raise click.UsageError("--shares has NaN; give three numbers from 0 to 1.")
     if out.exists() and not overwrite:
         raise click.UsageError(f"{out} exists; name another place for --out, or add --overwrite to replace it.")
-    canonical = choose_canonical(_raw_clips(recordings))
+    if not recordings and readout.store is None:
+        raise click.UsageError("name a recording for --clips, or a store for --fit: a bundle checks itself with clips.")
+    raw = _stored_clips(readout.store) if readout.store is not None and not recordings else _raw_clips(recordings)
+    canonical = choose_canonical(raw)
     if run is None:
         model: nn.Module = PoseStatistics()
         origin = Origin(
@@ -148,6 +153,20 @@ def _raw_clips(recordings: tuple[Path, ...]) -> list[Clip]:
     clips = [clip for path in recordings for file in find_files(path) for clip in read_clips(file)]
     # A canonical clip must show somebody, because preprocessing refuses empty ones.
     return [clip for clip in clips if np.nan_to_num(clip.sequence).any()]
+
+
+def _stored_clips(store: ClipStore) -> list[Clip]:
+    """Clips of a store as if they had been recorded so, spread over those outside its test split."""
+    places = np.flatnonzero(store.splits != TEST_SPLIT)
+    chosen = places[np.linspace(0, len(places) - 1, min(len(places), _STORED_CLIPS)).astype(np.int64)]
+    clips = []
+    for place in chosen:
+        clip = store.cleaned(int(place))
+        sequence = np.where(clip.known[..., None], clip.positions, np.float32(np.nan))
+        clips.append(
+            Clip(name=str(store.names[place]), sequence=sequence, layout=MODEL_LAYOUT, fps=float(store.fps[place]))
+        )
+    return clips
 
 
 def _default_name(run: Path, checkpoint: Checkpoint) -> str:

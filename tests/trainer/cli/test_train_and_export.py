@@ -104,10 +104,10 @@ def test_the_commands_lead_from_a_clip_file_to_a_bundle(store: Path, run: Path, 
 
 
 def test_a_fitted_readout_is_in_the_bundle_and_has_the_same_accuracy_as_from_the_run(
-    recording: Path, store: Path, run: Path, tmp_path: Path
+    store: Path, run: Path, tmp_path: Path
 ) -> None:
-    words = ["--fit", store, "--out", tmp_path / "bundle", "--clips", recording]
-    succeed(gfp_export, run, *words)
+    # Without --clips, those of the store are the bundle's own.
+    succeed(gfp_export, run, "--fit", store, "--out", tmp_path / "bundle")
     manifest = Bundle.read(tmp_path / "bundle").manifest
     assert (manifest.readout["kind"], manifest.readout["time_parts"]) == ("whitened", 6)
     assert manifest.readout["data"]["sources"][0]["name"] == "swings"
@@ -477,6 +477,12 @@ def test_export_needs_a_run_or_pose_statistics(recording: Path, tmp_path: Path, 
     result = invoke(gfp_export, *words, "--out", tmp_path / "bundle", "--clips", recording)
     assert result.exit_code == 2
     assert "name either a RUN, or --pose-statistics" in result.output
+
+
+def test_an_export_without_any_clips_is_refused(run: Path, tmp_path: Path) -> None:
+    result = invoke(gfp_export, run, "--out", tmp_path / "bundle")
+    assert result.exit_code == 2
+    assert "name a recording for --clips, or a store for --fit" in " ".join(result.output.split())
 
 
 def test_a_preset_sets_its_values_and_flags_override_them() -> None:
