@@ -15,20 +15,24 @@ from hypothesis import HealthCheck, settings
 from tests.support import milvus_server as milvus
 from tests.support.tiny_bundle import tiny_bundle
 
-# Files that take long though they have few tests. They begin first: where files are shared out among processes, one of
-# them that began last would keep the others waiting.
+# Files that take long, many of them with few tests. They begin first: where files are shared out among processes, one
+# of them that began last would keep the others waiting.
 LONG_FILES = tuple(
     Path(__file__).parent / name
     for name in (
         "trainer/cli/test_train_and_export.py",
         "contract/test_docs.py",
         "contract/test_packaging.py",
+        "gfp_serve/gallery/embedded/test_index.py",
+        "gfp_serve/service/test_any_request.py",
         "trainer/test_start.py",
         "contract/test_site.py",
         "contract/test_gpu_benchmark.py",
+        "gfp_serve/gallery/care/test_repair_and_backup.py",
         "trainer/test_parallel.py",
         "trainer/test_loop.py",
         "contract/test_no_connections.py",
+        "contract/test_replicas.py",
         "page/test_query.py",
         "page/test_gallery.py",
     )

@@ -65,7 +65,7 @@ def test_the_lists_of_commands_cut_no_summary_at_the_width_of_a_terminal():
     assert [each for each in lines if "..." in each[1] and "Usage:" not in each[1]] == []
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", PAGES_WITH_CODE, ids=name_of)
 def test_the_code_blocks_of_a_page_do_what_the_page_says(page, tmp_path, monkeypatch, one_thread):
     monkeypatch.chdir(tmp_path)
