@@ -185,7 +185,9 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
                     f"repetitions are counted of one body, and num_bodies is {config.num_bodies}; open a stream for "
                     f"each body."
                 )
-            return _Counting(await self._movements.counter_of(config.count, gallery, caller), config.fps)
+            counter = await self._movements.counter_of(config.count, gallery, caller)
+            counter.check_rate(config.fps)
+            return _Counting(counter, config.fps)
 
     async def _gallery(self, scope: Scope, path: str, caller: str) -> Gallery:
         return await ask_gallery(self._galleries, scope.gallery, self._searches, caller=caller, path=path)
