@@ -63,7 +63,7 @@ class RepetitionCounter:
     """
 
     def __init__(self, wanted: Movement, *, with_curve: bool = False) -> None:
-        """Raises `InvalidRequestError` for a movement that has no times, few frames, over 20 s, or hardly any motion."""
+        """Raises `InvalidRequestError` for a movement without times, of few frames, of over 20 s, or at rest."""
         if wanted.times_s is None:
             raise InvalidRequestError("the wanted movement has no frames a second; say them, so that it has times.")
         seconds = float(wanted.times_s[-1] - wanted.times_s[0])
