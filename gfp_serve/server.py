@@ -39,6 +39,7 @@ from gfp_serve.gallery.places import open_galleries
 from gfp_serve.gallery.protocols import Galleries
 from gfp_serve.items import DEFAULT_GALLERY
 from gfp_serve.memory import MemoryReturn, keep_large_blocks_apart
+from gfp_serve.own_process import remove_abandoned_folders
 from gfp_serve.service.access import Access, Tokens
 from gfp_serve.service.access_log import AccessLog
 from gfp_serve.service.deployment import Deployment, Switch
@@ -343,6 +344,7 @@ async def serve(config: ServeConfig, announce: Callable[[str], object]) -> None:
     sys.setswitchinterval(_SWITCH_S)
     keep_large_blocks_apart()
     _share_out_files(config)
+    await asyncio.to_thread(remove_abandoned_folders)
     loaded = _load(config, _read_bundle(config))
     try:
         server = Server(config, loaded.manifest, loaded.encoder, loaded.galleries)

@@ -241,3 +241,11 @@ def test_every_limit_fits_into_the_message_for_clients_or_is_refused(name):
     embedding_pb2.Limits(**{name: most})
     with pytest.raises(ValueError, match=f"--{name.replace('_', '-')} is {most + 1}"):
         Limits(**{name: most + 1})
+
+
+def test_what_a_killed_server_left_of_its_callers_is_removed_at_the_next_start(bundle_path, tmp_path):
+    left = tmp_path / "temporary" / "gfp-process-left"
+    left.mkdir(parents=True)
+    (left / "sent").touch()
+    with process("--bundle", bundle_path, "--gallery", tmp_path / "gallery", "--port", 0, TMPDIR=str(left.parent)):
+        assert not left.exists()
