@@ -1,6 +1,7 @@
 """`gfp-pose`, and videos in the commands of `gfp`, as a user runs them; poses are read from numbers."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -104,6 +105,16 @@ def test_ctrl_c_leaves_nothing_half_written(tmp_path, finder, monkeypatch):
 
     assert "interrupted; nothing was written." in told.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /proc")
+def test_a_place_that_cannot_be_written_is_said_before_videos_are_read(tmp_path, finder):
+    path = write_numbered(tmp_path / "a.mp4")
+    # Not even root makes files there.
+    told = run(gfp_pose, path, "--out", "/proc/clips.npz", code=1)
+
+    assert "no file can be made in its folder" in " ".join(told.stderr.split())
+    assert finder.shapes == set()
 
 
 @pytest.mark.parametrize(
