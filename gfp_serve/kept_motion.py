@@ -147,7 +147,7 @@ def check_fps(fps: float | None) -> None:
 
 def is_fps(fps: float) -> bool:
     """Whether these can be frames a second of a movement; NaN cannot."""
-    return LEAST_FPS <= fps <= MOST_FPS
+    return bool(LEAST_FPS <= fps <= MOST_FPS)  # one of numpy's numbers gives one of its truths
 
 
 def unpack(packed: bytes) -> KeptMotion:

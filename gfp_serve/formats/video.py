@@ -134,5 +134,5 @@ def evenly(
 
 def _rate(step_s: float) -> float:
     """Frames a second, as exactly as times in files say them: to a hundredth, or to three digits of few."""
-    rate = 1 / step_s
+    rate = 1 / float(step_s)
     return round(rate, 2) if rate >= 1 else float(f"{rate:.3g}")
