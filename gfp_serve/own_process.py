@@ -7,6 +7,7 @@ never outlives whoever started it.
 
 import asyncio
 import ctypes
+import itertools
 import json
 import logging
 import math
@@ -29,7 +30,8 @@ from gfp_serve.priority import lower_thread_priority
 
 _log = logging.getLogger(__name__)
 
-_PREFIX = "gfp-process-"
+# What folders of processes, and of galleries that are lost when their server exits, are called.
+_PROCESS, GALLERY = "gfp-process-", "gfp-gallery-"
 
 # Where a process of its own writes what it has to say to whoever reads the log.
 _SAID = "said.txt"
@@ -61,12 +63,12 @@ class Bounds:
 
 
 @contextmanager
-def folder_of_its_own() -> Iterator[Path]:
+def folder_of_its_own(prefix: str = _PROCESS) -> Iterator[Path]:
     """A new folder that only this user can read, and that is removed with all that is in it.
 
     Where whoever uses it is killed first, `remove_abandoned_folders` does that later.
     """
-    folder, held = _new_folder()
+    folder, held = _new_folder(prefix)
     try:
         yield folder
     finally:
@@ -75,10 +77,10 @@ def folder_of_its_own() -> Iterator[Path]:
             os.close(held)
 
 
-def _new_folder() -> tuple[Path, int | None]:
+def _new_folder(prefix: str) -> tuple[Path, int | None]:
     """A folder, and what holds its lock; None where the file system has no locks."""
     while True:
-        folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        folder = Path(tempfile.mkdtemp(prefix=prefix))
         try:
             return folder, lock(folder)
         except (BlockingIOError, FileNotFoundError):  # it was taken for an abandoned one before it was locked
@@ -88,11 +90,12 @@ def _new_folder() -> tuple[Path, int | None]:
 
 
 def remove_abandoned_folders() -> None:
-    """Remove the folders of processes whose owner was killed: what callers sent lies there.
+    """Remove the folders whose owner was killed: what callers sent lies there.
 
     Folders of living owners hold a lock. Those of other users stay, and so do all where the file system has no locks.
     """
-    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+    place = Path(tempfile.gettempdir())
+    for folder in itertools.chain.from_iterable(place.glob(f"{prefix}*") for prefix in (_PROCESS, GALLERY)):
         with suppress(OSError):
             about = folder.lstat()
             if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid():

@@ -244,8 +244,10 @@ def test_every_limit_fits_into_the_message_for_clients_or_is_refused(name):
 
 
 def test_what_a_killed_server_left_of_its_callers_is_removed_at_the_next_start(bundle_path, tmp_path):
-    left = tmp_path / "temporary" / "gfp-process-left"
-    left.mkdir(parents=True)
-    (left / "sent").touch()
-    with process("--bundle", bundle_path, "--gallery", tmp_path / "gallery", "--port", 0, TMPDIR=str(left.parent)):
-        assert not left.exists()
+    place = tmp_path / "temporary"
+    for name in ("gfp-process-left", "gfp-gallery-left"):
+        (place / name / "folder").mkdir(parents=True)
+    with process("--bundle", bundle_path, "--port", 0, TMPDIR=str(place)):
+        (own,) = place.iterdir()
+        assert own.name.startswith("gfp-gallery-")
+        assert (own / "galleries").exists()
