@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from gfp_serve.errors import InvalidRequestError, InvalidSkeletonError, in_field, quoted
+from gfp_serve.kept_motion import LEAST_FPS, MOST_FPS
 from gfp_serve.layouts import NTU25, Layout, joint_sources
 from gfp_serve.settings import setting
 
@@ -78,7 +79,7 @@ def _check_choices(values: Mapping[str, Any]) -> None:
 _EXPECTED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "image_size": ("width and height, both above 0", is_size),
     "min_confidence": ("a number from 0 to 1", lambda value: _is_number(value, 0, 1)),
-    "fps": ("a number from 0.001 to 100,000", lambda value: _is_number(value, 1e-3, 1e5)),
+    "fps": (f"a number from {LEAST_FPS:g} to {MOST_FPS:,.0f}", lambda value: _is_number(value, LEAST_FPS, MOST_FPS)),
 }
 
 

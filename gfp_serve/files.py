@@ -46,10 +46,11 @@ def replacing(path: Path, *, mode: int = 0o666) -> Iterator[Path]:
     Raises `OSError` that names `path` when the disk refuses. An error of the block that names no file is taken to be
     about `path`.
     """
-    unfinished = path.with_name(f".{_short_name(path)}.{secrets.token_hex(4)}.new")
     _remove_if_old(unfinished_files(path))
-    with _errors_named(path, unfinished):
-        os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
+    unfinished = _new_beside(path, mode)
+    with _errors_named(
+        path, unfinished, "another process removed its unfinished file, perhaps to write it too; try again"
+    ):
         try:
             yield unfinished
             _sync(unfinished)
@@ -58,6 +59,19 @@ def replacing(path: Path, *, mode: int = 0o666) -> Iterator[Path]:
             unfinished.unlink(missing_ok=True)
             raise
         sync_directory(path.parent)
+
+
+def check_writable(path: Path) -> None:
+    """Raise `OSError` that names `path` if no file can be made there, before long work is done for it."""
+    _new_beside(path, 0o600).unlink(missing_ok=True)
+
+
+def _new_beside(path: Path, mode: int) -> Path:
+    """A new, empty file in the same folder, with a name of its own."""
+    new = path.with_name(f".{_short_name(path)}.{secrets.token_hex(4)}.new")
+    with _errors_named(path, new, "no file can be made in its folder; choose another folder"):
+        os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
+    return new
 
 
 def unfinished_files(path: Path) -> list[Path]:
@@ -235,8 +249,11 @@ def _remove_if_old(files: list[Path]) -> None:
 
 
 @contextmanager
-def _errors_named(path: Path, unfinished: Path) -> Iterator[None]:
-    """Let an `OSError` of the `with` block name `path` instead of the unfinished file, or of no file."""
+def _errors_named(path: Path, unfinished: Path, if_absent: str) -> Iterator[None]:
+    """Let an `OSError` of the `with` block name `path` instead of the unfinished file, or of no file.
+
+    `if_absent` says what is wrong if the unfinished file is not there although its folder is.
+    """
     try:
         yield
     except OSError as error:
@@ -244,7 +261,7 @@ def _errors_named(path: Path, unfinished: Path) -> Iterator[None]:
             raise
         reason = error.strerror
         if isinstance(error, FileNotFoundError) and path.parent.exists():
-            reason = "another process removed its unfinished file, perhaps to write it too; try again"
+            reason = if_absent
         # Of the same class, which Python chooses by the number.
         raise OSError(error.errno, reason, str(path)) from error
 

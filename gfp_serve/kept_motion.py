@@ -25,7 +25,9 @@ MOST_BODIES = 2
 MOST_FRAMES = 64
 # Coordinates lie within this distance of the origin along each axis. Clips may span 2 km before they are scaled.
 MOST_M = 4000.0
-MOST_FPS = 1e6
+# Frames a second. At the fewest, a frame every 17 minutes, the time of the last frame number that can be still has its
+# milliseconds.
+LEAST_FPS, MOST_FPS = 1e-3, 1e6
 MOST_FRAME_NUMBER = 2**31 - 1
 
 _STEPS_PER_M = 1000
@@ -136,12 +138,16 @@ def check_shape(shape: tuple[int, ...]) -> None:
 
 def check_fps(fps: float | None) -> None:
     """Raise `InvalidRequestError` for frames a second that cannot be; None is unknown."""
-    # Written so that NaN does not pass.
-    if fps is not None and not 0 < fps <= MOST_FPS:
+    if fps is not None and not is_fps(fps):
         raise InvalidRequestError(
-            f"{fps:g} are not frames a second; they lie above 0 and at most at {MOST_FPS:g}. Leave them out if they "
+            f"{fps:g} are not frames a second; they lie from {LEAST_FPS:g} to {MOST_FPS:,.0f}. Leave them out if they "
             f"are not known."
         )
+
+
+def is_fps(fps: float) -> bool:
+    """Whether these can be frames a second of a movement; NaN cannot."""
+    return bool(LEAST_FPS <= fps <= MOST_FPS)  # one of numpy's numbers gives one of its truths
 
 
 def unpack(packed: bytes) -> KeptMotion:

@@ -7,6 +7,7 @@ never outlives whoever started it.
 
 import asyncio
 import ctypes
+import itertools
 import json
 import logging
 import math
@@ -15,6 +16,7 @@ import resource
 import runpy
 import shutil
 import signal
+import stat
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -23,9 +25,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from gfp_serve.errors import GfpError
+from gfp_serve.files import lock
 from gfp_serve.priority import lower_thread_priority
 
 _log = logging.getLogger(__name__)
+
+# What folders of processes, and of galleries that are lost when their server exits, are called.
+_PROCESS, GALLERY = "gfp-process-", "gfp-gallery-"
 
 # Where a process of its own writes what it has to say to whoever reads the log.
 _SAID = "said.txt"
@@ -57,13 +63,48 @@ class Bounds:
 
 
 @contextmanager
-def folder_of_its_own() -> Iterator[Path]:
-    """A new folder that only this user can read, and that is removed with all that is in it."""
-    folder = Path(tempfile.mkdtemp(prefix="gfp-process-"))
+def folder_of_its_own(prefix: str = _PROCESS) -> Iterator[Path]:
+    """A new folder that only this user can read, and that is removed with all that is in it.
+
+    Where whoever uses it is killed first, `remove_abandoned_folders` does that later.
+    """
+    folder, held = _new_folder(prefix)
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        if held is not None:
+            os.close(held)
+
+
+def _new_folder(prefix: str) -> tuple[Path, int | None]:
+    """A folder, and what holds its lock; None where the file system has no locks."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=prefix))
+        try:
+            return folder, lock(folder)
+        except (BlockingIOError, FileNotFoundError):  # it was taken for an abandoned one before it was locked
+            continue
+        except OSError:
+            return folder, None
+
+
+def remove_abandoned_folders() -> None:
+    """Remove the folders whose owner was killed: what callers sent lies there.
+
+    Folders of living owners hold a lock. Those of other users stay, and so do all where the file system has no locks.
+    """
+    place = Path(tempfile.gettempdir())
+    for folder in itertools.chain.from_iterable(place.glob(f"{prefix}*") for prefix in (_PROCESS, GALLERY)):
+        with suppress(OSError):
+            about = folder.lstat()
+            if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid():
+                continue
+            held = lock(folder)
+            try:
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(held)
 
 
 async def run(module: str, folder: Path, bounds: Bounds, *, is_low: bool = True, num_threads: int = 1) -> None:

@@ -207,9 +207,10 @@ def _no_video(path: Path, error: Any) -> DamagedFileError:
 def _images(av: Any, path: Path, container: Any, stream: Any, part: VideoPart) -> Iterator[tuple[Image, float]]:
     """The upright images of this part, and the seconds since the first frame. Raises `DamagedFileError`."""
     # An .avi has one rate, and no times that hold where frames are packed in another order.
-    is_timed = stream.start_time is not None and container.format.name != "avi"
-    origin = float(stream.start_time * stream.time_base) if is_timed else 0.0
-    if part.start and is_timed:
+    is_timed = container.format.name != "avi"
+    # Where the container does not say when it begins, its first frame does.
+    origin = None if stream.start_time is None else float(stream.start_time * stream.time_base)
+    if part.start and is_timed and origin is not None:
         # To the last key frame before it. Where the container has no index, what comes before it is decoded too.
         with suppress(av.FFmpegError):
             # No further than FFmpeg can count; no video is as long.
@@ -219,9 +220,11 @@ def _images(av: Any, path: Path, container: Any, stream: Any, part: VideoPart) -
     count = 0
     try:
         for number, frame in enumerate(container.decode(stream)):
-            time_s = (
-                float(frame.pts * frame.time_base) - origin if is_timed and frame.pts is not None else number * step
-            )
+            time_s = number * step
+            if is_timed and frame.pts is not None:
+                at_s = float(frame.pts * frame.time_base)
+                origin = at_s - time_s if origin is None else origin
+                time_s = at_s - origin
             if part.end is not None and time_s >= part.end:
                 return
             if time_s <= last or time_s < part.start:

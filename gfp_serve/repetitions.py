@@ -9,6 +9,7 @@ how much it moves in the wanted movement.
 stretch counts as a repetition from `LEAST_NEARNESS` on.
 """
 
+import math
 from collections import deque
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -19,12 +20,18 @@ from jaxtyping import Bool, Float64, Int64
 from gfp_serve.errors import InvalidRequestError
 from gfp_serve.movement import Movement, joint_angles
 
-# Frames a second that are compared. Those between are averaged, which takes noise out.
+# Frames a second that are compared. Those between are averaged, which takes noise out; where there are fewer, what lies
+# on a line between them is compared.
 RATE_HZ = 15.0
 LEAST_NEARNESS = 0.4
 _STEPS_AT_ONCE = 20
 # Wanted frames that one frame of the recording may pass, and the other way round.
 _MOST_STEP = 3
+# Frames that the shortest repetition must have, a third of the wanted movement long: with fewer, nobody can tell how
+# often it went there and back.
+_LEAST_SEEN = 2
+# Compared frames from one frame to the next that are allowed for every wanted movement.
+_FREE_GAP = 2
 # Of the wanted movement's spread: what its first and last pose may differ by where it has not begun, or has ended.
 _STILL = 0.05
 # Angles count from where a repetition begins, if it begins within this many degrees of the wanted first pose: people
@@ -51,12 +58,12 @@ class Repetition:
 class RepetitionCounter:
     """Counts while frames come. `add` takes angles and times; `finish` gives what was still open at the end.
 
-    `nearness` is that of the movement that ends at each of `times_s`, in seconds, -1 to 1. It is kept only
-    `with_curve`, because a stream may have no end.
+    `nearness` is that of the movement that ends at each of `times_s`, in seconds, -1 to 1; these are times at which
+    there are frames. It is kept only `with_curve`, because a stream may have no end.
     """
 
     def __init__(self, wanted: Movement, *, with_curve: bool = False) -> None:
-        """Raises `InvalidRequestError` for a movement without times, without movement, or of over 20 s."""
+        """Raises `InvalidRequestError` for a movement without times, of few frames, of over 20 s, or at rest."""
         if wanted.times_s is None:
             raise InvalidRequestError("the wanted movement has no frames a second; say them, so that it has times.")
         seconds = float(wanted.times_s[-1] - wanted.times_s[0])
@@ -66,7 +73,8 @@ class RepetitionCounter:
                 f"the wanted movement takes {seconds:.0f} s; one repetition of less than {_MOST_FRAMES / RATE_HZ:g} s "
                 f"can be counted. Choose a shorter one, and check the frames a second."
             )
-        angles = _at_rate(joint_angles(wanted), wanted.times_s)
+        rows, places = _binned(joint_angles(wanted), _bins(wanted.times_s))
+        angles = _at_rate(rows, places)
         spread = angles.var(axis=0)
         if len(angles) < _FEWEST_FRAMES or spread.max() < _LEAST_SPREAD**2:
             raise InvalidRequestError(
@@ -76,8 +84,17 @@ class RepetitionCounter:
         self._spread = float((spread**2).sum() / spread.sum())
         self._weights = spread / spread.sum() * (1 - _UPRIGHT)
         self._weights[-1] += _UPRIGHT
-        self._wanted = angles[_moving(angles, self._weights, self._spread)]
+        moving = _moving(angles, self._weights, self._spread)
+        self._wanted = angles[moving]
         size = len(self._wanted)
+        places -= places[0] + (moving.start or 0)
+        if (num_frames := np.count_nonzero((places >= 0) & (places < size))) < _FEWEST_FRAMES:
+            raise InvalidRequestError(
+                f"only {num_frames} frames of the wanted movement show how it goes, and {_FEWEST_FRAMES} are needed; "
+                f"record it with more frames a second."
+            )
+        # Compared frames from one frame of a recording to the next; what is further apart is lost.
+        self._longest_gap = max(_FREE_GAP, math.ceil(size / (_MOST_STEP * _LEAST_SEEN)))
         # Of the last columns of the recording, the newest first: least cost of a path that ends at each wanted frame,
         # and the time at which it began.
         self._costs = [np.full(size, np.inf) for _ in range(_MOST_STEP)]
@@ -85,10 +102,22 @@ class RepetitionCounter:
         self._offsets = [np.zeros_like(self._wanted) for _ in range(_MOST_STEP)]
         self._best: tuple[float, float, float] | None = None  # cost, start, end of the candidate
         self._rest: tuple[Float64[np.ndarray, "frames angles"], Float64[np.ndarray, " frames"]] | None = None
+        # The last bin that had frames, and its number.
+        self._last: tuple[Float64[np.ndarray, " angles"], int] | None = None
         self._with_curve = with_curve
         self.repetitions: list[Repetition] = []
         self.nearness: list[float] = []
         self.times_s: list[float] = []
+
+    def check_rate(self, fps: float) -> None:
+        """Raise `InvalidRequestError` if recordings of so few frames a second cannot be counted in."""
+        least = RATE_HZ / self._longest_gap
+        if fps < least * (1 - 1e-6):
+            raise InvalidRequestError(
+                f"there are {fps:.3g} frames a second, too few to see the wanted movement, which takes "
+                f"{len(self._wanted) / RATE_HZ:.1f} s, when it is done three times as fast; at least {least:.3g} are "
+                f"needed."
+            )
 
     def add(self, angles: Float64[np.ndarray, "frames angles"], times_s: Float64[np.ndarray, " frames"]) -> None:
         """Go on with frames that follow those before: `joint_angles` of them, and their times, rising."""
@@ -102,11 +131,10 @@ class RepetitionCounter:
             angles = np.concatenate([self._rest[0], angles])
             times_s = np.concatenate([self._rest[1], times_s])
         # The last bin may get more frames.
-        bins = np.floor(times_s * RATE_HZ).astype(np.int64)
+        bins = _bins(times_s)
         whole = bins < bins[-1] if len(bins) else np.zeros(0, dtype=bool)
         self._rest = (angles[~whole], times_s[~whole])
-        for number, (row, time_s) in enumerate(zip(*_binned(angles[whole], bins[whole]), strict=True)):
-            self._step(row, time_s)
+        for number, _ in enumerate(self._stepping(*_binned(angles[whole], bins[whole]))):
             if number % _STEPS_AT_ONCE == 0:
                 yield
 
@@ -114,21 +142,40 @@ class RepetitionCounter:
         """All repetitions, with the one that was open when the recording ended."""
         if self._rest is not None and len(self._rest[1]):
             angles, times_s = self._rest
-            for row, time_s in zip(*_binned(angles, np.floor(times_s * RATE_HZ).astype(np.int64)), strict=True):
-                self._step(row, time_s)
+            deque(self._stepping(*_binned(angles, _bins(times_s))), maxlen=0)
         self._rest = None
         if self._best is not None:
             self._report()
         return self.repetitions
 
-    def _step(self, angles: Float64[np.ndarray, " angles"], time_s: float) -> None:
+    def _stepping(
+        self, rows: Float64[np.ndarray, "bins angles"], places: Int64[np.ndarray, " bins"]
+    ) -> Generator[None, None, None]:
+        """Take the next bins that have frames, and before each those that lack, on a line or as lost."""
+        for row, place in zip(rows, places.tolist(), strict=True):
+            if self._last is not None:
+                before, first = self._last
+                # Frames at equal distances may be one bin further apart.
+                is_near = place - first <= self._longest_gap + 1
+                # No path that began before a loss is still open after as many lost frames.
+                start = first + 1 if is_near else max(first + 1, place - _MOST_STEP * len(self._wanted))
+                for between in range(start, place):
+                    share = (between - first) / (place - first) if is_near else np.nan
+                    self._step((1 - share) * before + share * row, between / RATE_HZ)
+                    yield
+            self._last = (row, place)
+            cost = self._step(row, place / RATE_HZ)
+            if self._with_curve:
+                self.nearness.append(max(self._nearness(cost), -1.0))
+                self.times_s.append(place / RATE_HZ)
+            yield
+
+    def _step(self, angles: Float64[np.ndarray, " angles"], time_s: float) -> float:
+        """Go on by one compared frame; the cost of the movement that ends there."""
         costs, starts, offsets = self._column(angles, time_s)
         self._costs = [costs, *self._costs[:-1]]
         self._starts = [starts, *self._starts[:-1]]
         self._offsets = [offsets, *self._offsets[:-1]]
-        if self._with_curve:
-            self.nearness.append(max(self._nearness(costs[-1]), -1.0))
-            self.times_s.append(time_s)
         if self._best is not None:
             least, begin, end = self._best
             taken = _taken_until(begin, end)
@@ -140,6 +187,7 @@ class RepetitionCounter:
         nearness = self._nearness(costs[-1])
         if nearness >= LEAST_NEARNESS and (self._best is None or costs[-1] < self._best[0]):
             self._best = (float(costs[-1]), float(starts[-1]), time_s)
+        return float(costs[-1])
 
     def _nearness(self, cost: float) -> float:
         return float(1 - cost / (self._spread * len(self._wanted)))
@@ -197,11 +245,18 @@ def _taken_until(start_s: float, end_s: float) -> float:
     return end_s - _SHARED * (end_s - start_s)
 
 
+def num_compared(num_frames: int, fps: float) -> int:
+    """How many frames are compared in a recording of this many, at most; `fps` may be anything."""
+    # No recording of a lower rate is counted in, whatever the wanted movement. What is no number is below it too.
+    least = RATE_HZ * _MOST_STEP * _LEAST_SEEN / _MOST_FRAMES
+    return math.ceil(num_frames * max(1.0, RATE_HZ / max(least, fps)))
+
+
 def count_repetitions(recording: Movement, wanted: Movement) -> RepetitionCounter:
     """Count in a whole recording; the counter's `repetitions`, `nearness` and `times_s` say what was found.
 
-    Raises `InvalidRequestError` for a recording or a wanted movement without times, and for a wanted one that hardly
-    moves or takes over 20 s.
+    Raises `InvalidRequestError` for a recording or a wanted movement without times or with too few frames a second, and
+    for a wanted one that hardly moves or takes over 20 s.
     """
     counter = RepetitionCounter(wanted, with_curve=True)
     deque(counting(counter, recording), maxlen=0)
@@ -209,19 +264,28 @@ def count_repetitions(recording: Movement, wanted: Movement) -> RepetitionCounte
 
 
 def counting(counter: RepetitionCounter, recording: Movement) -> Generator[None, None, None]:
-    """Count in a whole recording, in pieces of milliseconds. Raises `InvalidRequestError` for one without times."""
+    """Count in a whole recording, in pieces of milliseconds.
+
+    Raises `InvalidRequestError` for one without times, or with too few frames a second.
+    """
     if recording.times_s is None:
         raise InvalidRequestError("the recording has no frames a second; say them, so that repetitions have times.")
+    if seconds := recording.seconds:
+        counter.check_rate((recording.num_frames - 1) / seconds)
     yield from counter.adding(joint_angles(recording), recording.times_s)
     counter.finish()
 
 
+def _bins(times_s: Float64[np.ndarray, " frames"]) -> Int64[np.ndarray, " frames"]:
+    return np.floor(times_s * RATE_HZ).astype(np.int64)
+
+
 def _binned(
     angles: Float64[np.ndarray, "frames angles"], bins: Int64[np.ndarray, " frames"]
-) -> tuple[Float64[np.ndarray, "bins angles"], list[float]]:
+) -> tuple[Float64[np.ndarray, "bins angles"], Int64[np.ndarray, " bins"]]:
     """The mean of the frames of each bin; NaN where an angle is in none of them."""
     if not len(bins):
-        return angles, []
+        return angles, bins
     places, first = np.unique(bins, return_index=True)
     rows = np.full((len(places), angles.shape[1]), np.nan)
     for row, part in enumerate(np.split(angles, first[1:])):
@@ -229,23 +293,22 @@ def _binned(
         count = seen.sum(axis=0)
         total = np.where(seen, part, 0).sum(axis=0)
         rows[row, count > 0] = total[count > 0] / count[count > 0]
-    return rows, [float(place) / RATE_HZ for place in places]
+    return rows, places
 
 
 def _at_rate(
-    angles: Float64[np.ndarray, "frames angles"], times_s: Float64[np.ndarray, " frames"]
+    rows: Float64[np.ndarray, "bins angles"], places: Int64[np.ndarray, " bins"]
 ) -> Float64[np.ndarray, "samples angles"]:
-    """Angles at `RATE_HZ`: means of frames, and between frames that are further apart what lies on a line.
+    """All bins from the first to the last: those that lack lie on a line between the others.
 
     An angle that is never seen is 0: it does not move, so it has no weight.
     """
-    rows, places = _binned(angles, np.floor(times_s * RATE_HZ).astype(np.int64))
-    wanted = np.arange(round(places[0] * RATE_HZ), round(places[-1] * RATE_HZ) + 1) / RATE_HZ
-    return np.stack([_line(wanted, np.array(places), column) for column in rows.T], axis=1)
+    wanted = np.arange(places[0], places[-1] + 1)
+    return np.stack([_line(wanted, places, column) for column in rows.T], axis=1)
 
 
 def _line(
-    wanted: Float64[np.ndarray, " samples"], places: Float64[np.ndarray, " bins"], column: Float64[np.ndarray, " bins"]
+    wanted: Int64[np.ndarray, " samples"], places: Int64[np.ndarray, " bins"], column: Float64[np.ndarray, " bins"]
 ) -> Float64[np.ndarray, " samples"]:
     seen = np.isfinite(column)
     return np.interp(wanted, places[seen], column[seen]) if seen.any() else np.zeros(len(wanted))

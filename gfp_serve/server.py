@@ -6,7 +6,6 @@ import logging
 import os
 import signal
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -39,6 +38,7 @@ from gfp_serve.gallery.places import open_galleries
 from gfp_serve.gallery.protocols import Galleries
 from gfp_serve.items import DEFAULT_GALLERY
 from gfp_serve.memory import MemoryReturn, keep_large_blocks_apart
+from gfp_serve.own_process import GALLERY, folder_of_its_own, remove_abandoned_folders
 from gfp_serve.service.access import Access, Tokens
 from gfp_serve.service.access_log import AccessLog
 from gfp_serve.service.deployment import Deployment, Switch
@@ -343,6 +343,7 @@ async def serve(config: ServeConfig, announce: Callable[[str], object]) -> None:
     sys.setswitchinterval(_SWITCH_S)
     keep_large_blocks_apart()
     _share_out_files(config)
+    await asyncio.to_thread(remove_abandoned_folders)
     loaded = _load(config, _read_bundle(config))
     try:
         server = Server(config, loaded.manifest, loaded.encoder, loaded.galleries)
@@ -498,7 +499,7 @@ def _open_galleries(config: ServeConfig, manifest: Manifest) -> Iterator[Galleri
     with ExitStack() as opened:
         digest, size = manifest.encoder_digest, manifest.embedding_size
         if config.gallery is None:
-            folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="gfp-gallery-"))
+            folder = opened.enter_context(folder_of_its_own(GALLERY))
             _log.warning("no --gallery was given: items are kept in a temporary folder and lost when the server exits")
             place = str(Path(folder) / "galleries")
         else:

@@ -87,6 +87,7 @@ def add(
     annotations = annotation_files.read(annotations_file) if annotations_file else {}
     unused = set(annotations)
     num_added = num_requests = 0
+    first_id = ""
     with connect() as client:
         before = client.describe_gallery(gallery)
 
@@ -100,6 +101,7 @@ def add(
         plan = WindowPlan(windows, annotations) if windows else None
         for recorded, id in answered_clips(client, clips, send, plan):
             num_added += 1
+            first_id = first_id or id
             unused -= {recorded.source.recording} if recorded.source else set()
             if as_json:
                 print_json({"id": id, "label": recorded.clip.label})
@@ -113,7 +115,8 @@ def add(
         # new items is not known.
         is_ours = now.generation - before.generation == num_requests
         num_new = now.num_items - before.num_items if is_ours else None
-        say(f"{_added(num_added, num_new, 'window' if windows else 'clip')}; {_holds(gallery, now)}.")
+        what = _added(num_added, num_new, "window" if windows else "clip")
+        say(f"{what}; {_holds(gallery, now)}. {'Its' if num_added == 1 else 'The first'} id is {first_id}.")
 
 
 def _added(count: int, num_new: int | None, what: str) -> str:

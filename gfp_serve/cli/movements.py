@@ -65,6 +65,8 @@ def count(clips: ClipChoice, item: str, gallery: str, connect: Connect, as_json:
     listing = Listing(("clip", "repetitions", "from s to s"), as_json)
     with connect() as client:
         wanted = _movement_of_item(client, item, gallery)
+        # What cannot be counted is said once, and not of each clip.
+        RepetitionCounter(wanted)
         for recorded, counter in _answers(client, clips, lambda movement: count_repetitions(movement, wanted)):
             found = counter.repetitions
             when = ", ".join(f"{each.start_s:.1f} to {each.end_s:.1f}" for each in found)

@@ -16,6 +16,7 @@ from gfp_serve.cli.progress import Bar, errors, progress
 from gfp_serve.cli.reading import label_from_option, say_how_files_were_read
 from gfp_serve.conventions import Conventions
 from gfp_serve.errors import DamagedFileError
+from gfp_serve.files import check_writable
 from gfp_serve.formats import Clip, NamedFile, Remark, VideoPart, find_named_files, read_clips, write_clip_file
 from gfp_serve.formats.folder_labels import label_files
 from gfp_serve.formats.remark import Remarks
@@ -63,7 +64,9 @@ def gfp_pose(
         raise click.BadParameter(f"{out} must end in .npz.", param_hint="--out")
     files = find_named_files(videos, only_videos=True)
     labels = None if label_from is None else label_files(label_from, files)
-    out.parent.mkdir(parents=True, exist_ok=True)  # what cannot be written is said before hours of work
+    # What cannot be written is said before hours of work.
+    out.parent.mkdir(parents=True, exist_ok=True)
+    check_writable(out)
     remarks = Remarks()
     answers = Listing(("clip", "label", "frames", "a second", "seconds", "seen %"), as_json)
     clips: list[Clip] = []

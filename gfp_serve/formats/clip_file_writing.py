@@ -12,6 +12,9 @@ from gfp_serve.files import written_whole
 from gfp_serve.formats.clip import UNKNOWN_SUBJECT, Clip
 from gfp_serve.layouts import LAYOUTS, Layout
 
+# A clip file has them in 32 bits.
+_LEAST_FPS, _MOST_FPS = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
+
 
 def write(path: Path | str, clips: Sequence[Clip], *, conventions: Conventions = STANDARD) -> None:
     """Write clips of one layout as a clip file, which appears complete or not at all.
@@ -19,8 +22,8 @@ def write(path: Path | str, clips: Sequence[Clip], *, conventions: Conventions =
     `conventions` says how the coordinates of these clips are meant; the file says it too. What is not known is decided
     when the file is read.
 
-    Raises `InvalidRequestError` when there is no clip, when layouts differ, when names repeat, and when
-    a clip has more than two bodies.
+    Raises `InvalidRequestError` when there is no clip, when layouts differ, when names repeat, when a
+    clip has more than two bodies, and when its frames a second cannot be.
     """
     _check_writable(clips)
     layout = clips[0].layout
@@ -89,6 +92,10 @@ def _check_fields(clip: Clip) -> None:
     ):
         with in_field(f"{name} of clip {clip.name!r}"):
             check_type(getattr(clip, name), types, advice)
+    # Written so that NaN does not pass.
+    if not _LEAST_FPS <= clip.fps <= _MOST_FPS:
+        with in_field(f"fps of clip {clip.name!r}"):
+            raise InvalidRequestError(f"it is {clip.fps:g}; a clip has a finite number of frames a second above 0.")
     shape = np.shape(clip.sequence)
     if len(shape) != 4 or shape[2:] != (clip.layout.num_joints, 3) or 0 in shape:
         given = " × ".join(map(str, shape)) or "one number"

@@ -5,7 +5,7 @@ from jaxtyping import Float32
 
 from gfp_serve.formats.clip import Clip
 from gfp_serve.items import Attribute
-from gfp_serve.kept_motion import MOST_FPS
+from gfp_serve.kept_motion import is_fps
 from gfp_serve.layouts import LAYOUTS, Layout, needed_joints
 from gfp_serve.lost_joints import lost_as_nan
 from gfp_serve.preprocess import MODEL_LAYOUT
@@ -27,7 +27,7 @@ def as_sent(clip: Clip) -> tuple[Float32[np.ndarray, "frames bodies joints 3"], 
 
 def usable_fps(clip: Clip) -> float | None:
     """The frames a second of a clip, or None where a file says what cannot be."""
-    return clip.fps if 0 < clip.fps <= MOST_FPS else None
+    return clip.fps if is_fps(clip.fps) else None
 
 
 def attributes_of(clip: Clip) -> dict[str, Attribute]:

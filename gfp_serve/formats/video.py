@@ -70,7 +70,10 @@ def read(path: Path, said: Conventions, part: VideoPart = WHOLE) -> Iterator[Cli
     fps, landmarks, were_even = evenly(path, np.array(times), landmarks)
     if not were_even:
         yield Remark("its frames come at uneven times; the joints were interpolated at even ones.")
-    if said.fps is not None and said.fps != fps:
+    if len(times) == 1:
+        advice = "; choose a smaller --every" if part.every > 1 else ""
+        yield Remark(f"one frame of it was looked at, which shows no movement and has no rate{advice}.")
+    elif said.fps is not None and said.fps != fps:
         yield Remark(f"it says {fps:g} frames a second; {said.fps:g} were taken, as --fps says.")
     visibility = landmarks[..., 3].copy()
     visibility[:, TRUNK] = 1.0
@@ -107,7 +110,7 @@ def evenly(
     step = (times[-1] - times[0]) / (len(times) - 1)
     off = np.abs(times - times[0] - step * np.arange(len(times))) / step
     if off.max() < _UNEVEN:
-        return round(1 / step, 2), landmarks, True
+        return _rate(step), landmarks, True
     step = float(np.median(np.diff(times)))
     count = math.floor((times[-1] - times[0]) / step + 1e-6) + 1
     if count > FREE_GAPS + MAX_GAPS * len(times):
@@ -126,4 +129,10 @@ def evenly(
         found[near] = landmarks[index[near]]
         apart = np.where(near, 0.0, apart)
     found[apart > max(_LONGEST_GAP_S, _LONGEST_GAP_STEPS * step)] = np.nan
-    return round(1 / step, 2), found, False
+    return _rate(step), found, False
+
+
+def _rate(step_s: float) -> float:
+    """Frames a second, as exactly as times in files say them: to a hundredth, or to three digits of few."""
+    rate = 1 / float(step_s)
+    return round(rate, 2) if rate >= 1 else float(f"{rate:.3g}")

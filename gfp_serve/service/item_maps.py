@@ -28,6 +28,7 @@ _MAPS = 16
 # A gallery that changes all the time gets a better map once in this time, or in twice the time that the last one took.
 _EACH_S = 60.0
 # By t-SNE, 20,000 items took 155 s of one core, beside other work; their components 0.4 s.
+_LOOK_S = 2.0  # how often it is looked whether a better map is still wanted
 _MINUTES = Bounds(seconds=900.0, memory_bytes=2**32, file_bytes=2**24)
 _FEW_SECONDS = Bounds(seconds=60.0, memory_bytes=2**32, file_bytes=2**24)
 
@@ -154,8 +155,9 @@ class ItemMaps:
             try:
                 if not await self._is_open(old.gallery()):
                     continue
-                better = await self._improved(old)
-                await self._show(name, old, better)
+                better = await self._improved_while_wanted(name, old)
+                if better is not None:
+                    await self._show(name, old, better)
             except OwnProcessError as error:
                 _log.warning("the map of the gallery %s stays as it is, because t-SNE failed: %s", name, error)
             finally:
@@ -173,6 +175,23 @@ class ItemMaps:
         except GfpError:  # it was dropped, or closed
             return False
         return True
+
+    async def _improved_while_wanted(self, name: str, old: ItemMap) -> ItemMap | None:
+        """The better map; None, and its process has ended, if nobody would see it any more: others wait for it."""
+        improving = asyncio.create_task(self._improved(old), name="t-SNE")
+        try:
+            while not (await asyncio.wait([improving], timeout=_LOOK_S))[0]:
+                if not self._would_show(name, old) or not await self._is_open(old.gallery()):
+                    return None
+            return await improving
+        finally:
+            improving.cancel()
+            await asyncio.gather(improving, return_exceptions=True)
+
+    def _would_show(self, name: str, old: ItemMap) -> bool:
+        """Whether what becomes of this map would have a place: the gallery has it still, or enough of its items."""
+        now = self._maps.get(name)
+        return now is old or (now is not None and now.gallery() is old.gallery() and _has_half(now, old))
 
     async def _improved(self, old: ItemMap) -> ItemMap:
         num_threads = max(1, (os.cpu_count() or 1) // 2)
@@ -196,13 +215,18 @@ class ItemMaps:
 
 def _as_before(new: ItemMap, before: ItemMap, made: list[ItemMap]) -> Work:
     """Add `new` with the places of `before`, if that is by t-SNE and has half of the items or more."""
-    olds = np.array([before.rows.get(id, -1) for id in new.rows])
-    is_known = olds >= 0
-    if before.projection != "t-SNE" or 2 * np.count_nonzero(is_known) < len(olds):
+    if before.projection != "t-SNE" or not _has_half(new, before):
         return
     yield
+    olds = np.array([before.rows.get(id, -1) for id in new.rows])
+    is_known = olds >= 0
     places = yield from among_known(new.components, is_known, before.places[olds])
     made.append(ItemMap(new.gallery, new.generation, new.rows, new.components, places, "t-SNE"))
+
+
+def _has_half(new: ItemMap, before: ItemMap) -> bool:
+    """Whether half of the items of a map or more are in the one before."""
+    return 2 * len(new.rows.keys() & before.rows.keys()) >= len(new.rows)
 
 
 async def _in_own_process(

@@ -7,7 +7,7 @@ from gfp_serve.errors import in_field
 from gfp_serve.gallery.protocols import Galleries
 from gfp_serve.kept_motion import KeptMotion
 from gfp_serve.movement import Movement, movement_of_kept
-from gfp_serve.repetitions import RepetitionCounter, counting
+from gfp_serve.repetitions import RepetitionCounter, counting, num_compared
 from gfp_serve.service.finding import ask_gallery
 from gfp_serve.v1 import view_pb2
 from gfp_serve.wire.views import content_of, read_movement, write_comparison, write_count
@@ -50,7 +50,8 @@ class Movements:
     async def count(self, request: view_pb2.CountRepetitionsRequest, caller: str) -> view_pb2.CountRepetitionsResponse:
         """The reply to CountRepetitions."""
         replies: list[view_pb2.CountRepetitionsResponse] = []
-        with self._turns.admit(_COST_OF_A_FRAME * max(request.sequence.num_frames, 1)):
+        num_frames = max(num_compared(request.sequence.num_frames, request.sequence.fps), 1)
+        with self._turns.admit(_COST_OF_A_FRAME * num_frames):
             kept = await self._kept(request.wanted, "wanted", request.gallery, caller)
 
             def work() -> Work:

@@ -1,7 +1,6 @@
 """StreamService of the wire: frames come in, and each window of them is answered while more come."""
 
 import asyncio
-import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import ExitStack, suppress
@@ -27,6 +26,7 @@ from gfp_serve.errors import (
 )
 from gfp_serve.gallery.protocols import Galleries, Gallery
 from gfp_serve.items import Neighbour
+from gfp_serve.kept_motion import LEAST_FPS, MOST_FPS, is_fps
 from gfp_serve.layouts import Layout
 from gfp_serve.movement import joint_angles, movement_of_clip
 from gfp_serve.repetitions import RepetitionCounter
@@ -144,10 +144,10 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
         limits = self._embedder.limits
         with in_field("config"):
             layout = read_layout(config.layout, config.joint_names)
-            if not config.num_bodies >= 1 or not 0 < config.fps < math.inf:
+            if config.num_bodies < 1 or not is_fps(config.fps):
                 raise InvalidRequestError(
                     f"num_bodies is {config.num_bodies} and fps is {config.fps:g}; num_bodies must be at least 1, and "
-                    f"fps above 0."
+                    f"fps from {LEAST_FPS:g} to {MOST_FPS:,.0f}."
                 )
             check_size(config.window_frames, config.num_bodies, limits)
             asked = _Asked(
@@ -185,7 +185,9 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
                     f"repetitions are counted of one body, and num_bodies is {config.num_bodies}; open a stream for "
                     f"each body."
                 )
-            return _Counting(await self._movements.counter_of(config.count, gallery, caller), config.fps)
+            counter = await self._movements.counter_of(config.count, gallery, caller)
+            counter.check_rate(config.fps)
+            return _Counting(counter, config.fps)
 
     async def _gallery(self, scope: Scope, path: str, caller: str) -> Gallery:
         return await ask_gallery(self._galleries, scope.gallery, self._searches, caller=caller, path=path)

@@ -121,7 +121,7 @@ def test_a_convention_that_does_not_exist_is_refused_with_those_that_do():
         ({"image_size": (1, 2, 3)}, "expected width and height, both above 0"),
         ({"min_confidence": "0.5"}, "min_confidence: it is '0.5'; expected a number from 0 to 1"),
         ({"min_confidence": 1.5}, "min_confidence: it is 1.5; expected a number from 0 to 1"),
-        ({"fps": 0}, "fps: it is 0; expected a number from 0.001 to 100,000"),
+        ({"fps": 0}, "fps: it is 0; expected a number from 0.001 to 1,000,000"),
         ({"fps": float("nan")}, "fps: it is nan; expected a number from 0.001"),
         ({"dimensions": 4}, "dimensions is 4; choose one of 2, 3"),
         ({"up": "q"}, "up is 'q'; choose one of x, y, z"),

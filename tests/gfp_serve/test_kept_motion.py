@@ -18,6 +18,7 @@ from gfp_serve import preprocess
 from gfp_serve.errors import InvalidRequestError
 from gfp_serve.kept_motion import (
     LAYOUT,
+    LEAST_FPS,
     MOST_BODIES,
     MOST_FRAME_NUMBER,
     MOST_FRAMES,
@@ -46,7 +47,7 @@ def motions(draw: st.DrawFn) -> KeptMotion:
     lacking = draw(arrays(bool, (frames, bodies, JOINTS)))
     positions[lacking] = np.nan
     numbers = draw(st.lists(st.integers(0, MOST_FRAME_NUMBER), min_size=frames, max_size=frames, unique=True))
-    fps = draw(st.none() | st.floats(0, 1e6, exclude_min=True))
+    fps = draw(st.none() | st.floats(LEAST_FPS, 1e6))
     return KeptMotion(positions, np.array(sorted(numbers), dtype=np.int64), fps)
 
 
@@ -187,6 +188,7 @@ def with_position(value: float) -> np.ndarray:
         ({"fps": float("nan")}, "nan are not frames a second"),
         ({"fps": 0.0}, "0 are not frames a second"),
         ({"fps": -3.0}, "-3 are not frames a second"),
+        ({"fps": 1e-310}, "1e-310 are not frames a second; they lie from 0.001 to 1,000,000"),
         ({"fps": 1e9}, "1e\\+09 are not frames a second"),
     ],
 )

@@ -6,13 +6,22 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 
 import psutil
 import pytest
 
-from gfp_serve.own_process import BoundPassedError, Bounds, OwnProcessError, folder_of_its_own, in_thread, run
+from gfp_serve.own_process import (
+    BoundPassedError,
+    Bounds,
+    OwnProcessError,
+    folder_of_its_own,
+    in_thread,
+    remove_abandoned_folders,
+    run,
+)
 from tests.support.servers import HANG_S, until
 
 ROOMY = Bounds(seconds=HANG_S, memory_bytes=2**30, file_bytes=2**20)
@@ -58,6 +67,51 @@ async def test_it_works_in_its_folder_with_low_priority_and_few_threads(module):
         assert "[0, '1'" in (folder / "made").read_text()
         assert folder.stat().st_mode & 0o077 == 0
     assert not folder.exists()
+
+
+def test_a_folder_whose_owner_was_killed_is_removed_and_no_other(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    starter = """
+import os, signal
+from gfp_serve.own_process import folder_of_its_own
+with folder_of_its_own() as folder:
+    (folder / "sent").write_text("of a caller")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", starter], env={**os.environ, "TMPDIR": str(tmp_path)})
+    (left,) = tmp_path.iterdir()
+    assert (left / "sent").exists()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (tmp_path / "gfp-process-link").symlink_to(elsewhere)
+    (tmp_path / "gfp-process-file").touch()
+
+    with folder_of_its_own() as of_a_living_one:
+        remove_abandoned_folders()
+        assert {path.name for path in tmp_path.iterdir()} == {
+            of_a_living_one.name,
+            "elsewhere",
+            "gfp-process-link",
+            "gfp-process-file",
+        }
+    assert not of_a_living_one.exists()
+
+
+def test_a_folder_that_is_removed_before_it_is_locked_is_made_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    make = tempfile.mkdtemp
+    made = []
+
+    def made_while_another_starts(prefix):
+        made.append(make(prefix=prefix))
+        if len(made) == 1:
+            remove_abandoned_folders()
+        return made[-1]
+
+    monkeypatch.setattr(tempfile, "mkdtemp", made_while_another_starts)
+    with folder_of_its_own() as folder:
+        assert folder.exists()
+    assert len(made) == 2
 
 
 @pytest.mark.parametrize(

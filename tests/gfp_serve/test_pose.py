@@ -57,6 +57,19 @@ def test_times_are_those_of_the_video_even_if_they_do_not_begin_at_0(tmp_path, f
     assert numbers_in(path, start=0.2) == [2, 3]
 
 
+def test_where_the_container_says_no_beginning_frames_have_their_own_times(tmp_path, finder):
+    import av
+
+    # FFmpeg knows of none where frames are far apart.
+    path = write_numbered(tmp_path / "lapse.mkv", range(2), times=[0.0, 400.0])
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].start_time is None
+
+    assert [frame.time_s for frame in seen_frames(path)] == pytest.approx([0, 400], abs=2e-3)
+    assert numbers_in(path, start=100) == [1]
+    assert numbers_in(path, end=100) == [0]
+
+
 def test_the_share_that_is_read_rises_to_1(tmp_path, finder):
     path = write_numbered(tmp_path / "video.mp4")
     for part in (VideoPart(), VideoPart(start=0.5, end=1.5)):

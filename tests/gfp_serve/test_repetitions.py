@@ -7,7 +7,7 @@ from gfp_serve.errors import InvalidRequestError
 from gfp_serve.layouts import NTU25
 from gfp_serve.movement import Movement, joint_angles, movement_of_clip
 from gfp_serve.preprocess import rotate_about_vertical
-from gfp_serve.repetitions import RepetitionCounter, count_repetitions
+from gfp_serve.repetitions import RepetitionCounter, count_repetitions, num_compared
 from tests.support.moving_person import curling
 from tests.support.person import waving
 
@@ -58,6 +58,39 @@ def test_a_recording_of_another_frame_rate_has_the_same_count() -> None:
     slow = movement(curling(4)[::3], 10.0)
     assert len(count_repetitions(slow, ONCE).repetitions) == 4
     assert len(count_repetitions(movement(curling(4)), movement(curling(1)[::3], 10.0)).repetitions) == 4
+
+
+@pytest.mark.parametrize("every", [7, 9])
+def test_between_few_frames_a_second_the_angles_lie_on_a_line(every: int) -> None:
+    few = movement(curling(4)[::every], 30.0 / every)
+    assert len(count_repetitions(few, ONCE).repetitions) == 4
+
+
+def test_frames_too_few_to_tell_are_refused_in_words() -> None:
+    with pytest.raises(InvalidRequestError, match=r"2 frames a second, too few .* at least 3 are needed"):
+        count_repetitions(movement(curling(3)[::15], 2.0), ONCE)
+    with pytest.raises(InvalidRequestError, match="at least 3"):
+        RepetitionCounter(ONCE).check_rate(1e-310)
+    with pytest.raises(InvalidRequestError, match="only 3 frames of the wanted movement show how it goes"):
+        RepetitionCounter(movement(curling(1, seconds_each=0.8)[::15], 2.0))
+    assert [num_compared(10, fps) for fps in (60.0, 5.0, 1e-310, float("nan"))] == [10, 30, 500, 500]
+
+
+def test_what_was_not_seen_for_long_is_lost_and_not_taken_for_a_line() -> None:
+    whole = movement(curling(2))
+    assert whole.times_s is not None
+    with_a_loss = whole.at(np.flatnonzero((whole.times_s < 3.2) | (whole.times_s > 4.8)))
+    assert len(count_repetitions(with_a_loss, ONCE).repetitions) == 1
+
+
+def test_a_loss_of_years_takes_no_more_time_than_one_of_a_minute() -> None:
+    once = movement(curling(1))
+    assert once.times_s is not None
+    angles = joint_angles(once)
+    counter = RepetitionCounter(ONCE)
+    for begin_s in (0.0, 1e9):
+        counter.add(angles, begin_s + once.times_s)
+    assert len(counter.finish()) == 2
 
 
 @pytest.mark.parametrize("piece", [1, 7, 40])

@@ -241,3 +241,13 @@ def test_every_limit_fits_into_the_message_for_clients_or_is_refused(name):
     embedding_pb2.Limits(**{name: most})
     with pytest.raises(ValueError, match=f"--{name.replace('_', '-')} is {most + 1}"):
         Limits(**{name: most + 1})
+
+
+def test_what_a_killed_server_left_of_its_callers_is_removed_at_the_next_start(bundle_path, tmp_path):
+    place = tmp_path / "temporary"
+    for name in ("gfp-process-left", "gfp-gallery-left"):
+        (place / name / "folder").mkdir(parents=True)
+    with process("--bundle", bundle_path, "--port", 0, TMPDIR=str(place)):
+        (own,) = place.iterdir()
+        assert own.name.startswith("gfp-gallery-")
+        assert (own / "galleries").exists()

@@ -76,7 +76,9 @@ def lines(result):
 
 
 def test_added_clips_are_found_by_file_and_name_with_their_label_and_attributes(run, recordings):
-    assert run("add", recordings).stdout == "3 clips were added; the gallery default has 3 items.\n"
+    assert (
+        run("add", recordings).stdout == "3 clips were added; the gallery default has 3 items. The first id is a/c1.\n"
+    )
     found = lines(run("search", recordings / "a.npz", "--top-k", 2, "--json"))
     assert [answer["clip"] for answer in found] == ["a/c1", "a/c2"]
     nearest = found[0]["neighbours"][0]
@@ -111,14 +113,15 @@ def test_clips_that_vote_for_themselves_are_counted(run, tmp_path):
 def test_add_says_what_was_new_what_was_replaced_and_what_the_gallery_has(run, recordings, address):
     run("add", recordings / "b.npz")
     replaced = "2 of them new and 1 in place of items with the same ids"
-    assert run("add", recordings).stdout == f"3 clips were added, {replaced}; the gallery default has 3 items.\n"
+    holds = "the gallery default has 3 items."
+    assert run("add", recordings).stdout == f"3 clips were added, {replaced}; {holds} The first id is a/c1.\n"
     again = run("add", recordings).stdout
-    assert again == "3 clips were added in place of items with the same ids; the gallery default has 3 items.\n"
+    assert again == f"3 clips were added in place of items with the same ids; {holds} The first id is a/c1.\n"
     one = run("add", recordings / "b.npz").stdout
-    assert one == "1 clip was added in place of the item with the same id; the gallery default has 3 items.\n"
+    assert one == f"1 clip was added in place of the item with the same id; {holds} Its id is b/c3.\n"
     run("gallery", "create", "other")
     windows = run("add", recordings / "b.npz", "--windows", "4:4", "--gallery", "other").stdout
-    assert windows == "2 windows were added; the gallery other has 2 items.\n"
+    assert windows == "2 windows were added; the gallery other has 2 items. The first id is b/c3@0-4.\n"
 
 
 def test_add_does_not_say_what_was_new_if_another_client_wrote_meanwhile(run, recordings, address, monkeypatch):
@@ -129,7 +132,9 @@ def test_add_does_not_say_what_was_new_if_another_client_wrote_meanwhile(run, re
         return real(client, items, **given)
 
     monkeypatch.setattr(Client, "upsert", upsert)
-    assert run("add", recordings).stdout == "3 clips were added; the gallery default has 4 items.\n"
+    assert (
+        run("add", recordings).stdout == "3 clips were added; the gallery default has 4 items. The first id is a/c1.\n"
+    )
 
 
 def test_files_of_one_name_become_items_of_their_own(run, tmp_path):

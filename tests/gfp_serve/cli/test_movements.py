@@ -61,6 +61,22 @@ def test_what_cannot_be_compared_is_said_in_words(run, tmp_path):
     assert "Missing option '--with'" in run("compare", asked, code=2).output
 
 
+def test_a_wanted_movement_that_cannot_be_counted_is_said_once(run, tmp_path):
+    write_clip_file(tmp_path / "asked.npz", [clip("still", curling(0)), clip("three", curling(3))])
+    run("add", tmp_path / "asked.npz")
+    told = run("count", tmp_path / "asked.npz", "--with", "asked/still", code=1).output
+    assert told.count("the wanted movement hardly moves") == 1
+    assert "no usable clip" not in told
+    assert "skipped" not in told
+
+
+def test_a_clip_of_too_few_frames_a_second_is_left_out_in_words(run, tmp_path):
+    write_clip_file(tmp_path / "asked.npz", [clip("few", curling(3)[::15], 2.0), clip("three", curling(3))])
+    told = run("count", tmp_path / "asked.npz", "--with", "wanted/once")
+    assert "2 frames a second, too few to see the wanted movement" in " ".join(told.stderr.split())
+    assert "asked/three" in told.stdout
+
+
 def test_a_gallery_without_motions_says_so(tmp_path, monkeypatch):
     write_clip_file(tmp_path / "wanted.npz", [clip("once", curling(1))])
     with running_in_thread(tmp_path, dataclasses.replace(small_config(), keep_motion="off")) as address:

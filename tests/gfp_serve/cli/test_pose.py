@@ -1,6 +1,7 @@
 """`gfp-pose`, and videos in the commands of `gfp`, as a user runs them; poses are read from numbers."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -106,6 +107,16 @@ def test_ctrl_c_leaves_nothing_half_written(tmp_path, finder, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /proc")
+def test_a_place_that_cannot_be_written_is_said_before_videos_are_read(tmp_path, finder):
+    path = write_numbered(tmp_path / "a.mp4")
+    # Not even root makes files there.
+    told = run(gfp_pose, path, "--out", "/proc/clips.npz", code=1)
+
+    assert "no file can be made in its folder" in " ".join(told.stderr.split())
+    assert finder.shapes == set()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -139,7 +150,7 @@ def test_videos_are_added_searched_classified_and_embedded_like_any_recording(tm
         write_numbered(tmp_path / "films" / name / f"{name}.mp4", numbers)
     films = tmp_path / "films"
     told = run(gfp, "add", films, "--label-from", "folder")
-    assert told.stdout == "2 clips were added; the gallery default has 2 items.\n"
+    assert told.stdout.startswith("2 clips were added; the gallery default has 2 items. The first id is ")
     assert "with the hips in one place, so nobody travels" in told.stderr
 
     found = json.loads(run(gfp, "search", films / "up" / "up.mp4", "--top-k", 1, "--json").stdout)

@@ -1,5 +1,6 @@
 """The project's own `.npz` of clips: clips are read as they were written, and an error names the array."""
 
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -242,6 +243,10 @@ def make_clip(layout: Layout = NTU25, **values: Any) -> Clip:
         ([make_clip(), make_clip()], "two clips are named 'a'"),
         ([make_clip(), make_clip(KINECT20, name="b")], "layout"),
         ([make_clip(bodies=3)], "3 bodies"),
+        *(
+            ([make_clip(), make_clip(name="b", fps=fps)], f"fps of clip 'b': it is {fps:g}".replace("+", r"\+"))
+            for fps in (0.0, -1.0, math.nan, math.inf, 1e-310, 1e300)
+        ),
     ],
 )
 def test_clips_that_do_not_fit_into_one_file_are_refused_and_no_file_is_left(

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from gfp_serve.bundle import Bundle
 from gfp_serve.config import DEFAULT_BUNDLE
+from gfp_serve.conventions import Conventions
 from gfp_serve.encoder import Encoder
 from gfp_serve.errors import DamagedFileError
 from gfp_serve.formats import Clip, VideoPart, find_files, read_clips, write_clip_file
@@ -114,10 +115,29 @@ def test_times_that_would_fill_the_memory_are_refused():
         evenly(Path("a.mp4"), times, people(100))
 
 
-def test_one_frame_is_a_clip(tmp_path, finder):
-    (clip,), _ = read_with_remarks(write_numbered(tmp_path / "still.mp4", range(1)))
+@pytest.mark.parametrize(("count", "every", "advice"), [(1, 1, ""), (20, 1000, "; choose a smaller --every")])
+def test_one_frame_is_a_clip_and_it_is_said_that_it_has_no_rate(tmp_path, finder, count, every, advice):
+    remarks = []
+    path = write_numbered(tmp_path / "still.mp4", range(count))
+    said = Conventions(fps=25)
+    (clip,) = read_clips(path, conventions=said, part=VideoPart(every=every), report=remarks.append)
 
     assert clip.sequence.shape == (1, 1, 33, 3)
+    assert list(map(str, remarks)) == [
+        HELD,
+        f"one frame of it was looked at, which shows no movement and has no rate{advice}.",
+    ]
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_frames_that_are_minutes_apart_have_a_rate_above_0(tmp_path, finder, suffix):
+    path = write_numbered(tmp_path / f"lapse{suffix}", range(4), times=[0.0, 300.0, 600.0, 900.0])
+    (clip,), _ = read_with_remarks(path)
+
+    assert clip.fps == 0.00333
+    write_clip_file(tmp_path / "clips.npz", [clip])
+    (read,) = read_clips(tmp_path / "clips.npz", report=lambda _: None)
+    assert read.fps == pytest.approx(clip.fps)
 
 
 def test_frames_without_a_person_and_joints_with_little_visibility_are_lost(tmp_path, monkeypatch):

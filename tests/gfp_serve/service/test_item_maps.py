@@ -19,7 +19,7 @@ from gfp_serve.service import item_maps
 from gfp_serve.v1 import view_pb2, view_pb2_grpc
 from gfp_serve.wire.searches import write_filter
 from tests.support.refusals import CODE, refused
-from tests.support.servers import channel_to, running, small_config, until
+from tests.support.servers import HANG_S, channel_to, running, small_config, until
 from tests.support.tiny_bundle import SIZE
 
 
@@ -292,6 +292,7 @@ async def test_no_better_map_is_made_of_a_gallery_that_is_dropped_or_whose_map_i
     server, monkeypatch, at_once
 ):
     monkeypatch.setattr(item_maps, "_MAPS", 2)
+    monkeypatch.setattr(item_maps, "_LOOK_S", HANG_S)
     may_end, sizes = asyncio.Event(), []
     made = item_maps._in_own_process
 
@@ -318,6 +319,43 @@ async def test_no_better_map_is_made_of_a_gallery_that_is_dropped_or_whose_map_i
 
     assert sizes == [12, 14]
     assert set(maps._not_before) == {"of14"}
+
+
+@pytest.mark.parametrize("why", ["dropped", "other items", "some more items"])
+async def test_a_better_map_that_nobody_would_see_is_not_made_to_its_end(server, monkeypatch, at_once, why):
+    monkeypatch.setattr(item_maps, "_LOOK_S", 0.02)
+    may_end, begun, ended = asyncio.Event(), [], []
+    made = item_maps._in_own_process
+
+    async def wait(bounds, *, is_low, **given):
+        if is_low:
+            begun.append(len(given["start"]))
+            try:
+                await may_end.wait()
+            except asyncio.CancelledError:
+                ended.append(len(given["start"]))
+                raise
+        return await made(bounds, is_low=is_low, **given)
+
+    monkeypatch.setattr(item_maps, "_in_own_process", wait)
+    async with AsyncClient(f"127.0.0.1:{server.port}") as client:
+        for name, count in (("first", 12), ("next", 13)):
+            await client.create_gallery(name)
+            await client.upsert(items_of("a", 0, count), gallery=name)
+            await mapped(server, gallery=name)
+        await until(lambda: begun == [12])
+        if why == "dropped":
+            await client.drop_gallery("first")
+        else:
+            await client.upsert(items_of("b", 1, 20 if why == "other items" else 5), gallery="first")
+            await mapped(server, gallery="first")
+        if why != "some more items":
+            await until(lambda: begun == [12, 13])
+        else:
+            await asyncio.sleep(0.2)
+        may_end.set()
+
+    assert ended == ([] if why == "some more items" else [12])
 
 
 async def test_the_names_of_attributes_are_counted_too(tmp_path, at_once):

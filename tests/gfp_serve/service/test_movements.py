@@ -120,9 +120,13 @@ async def test_wrong_requests_are_refused_with_the_field(server: Server, stub: A
     assert said in str(refusal.value)
 
 
-async def test_an_item_without_times_cannot_be_counted_and_neither_can_two_bodies(server: Server) -> None:
+async def test_an_item_without_times_cannot_be_counted_and_neither_can_two_bodies_or_few_frames_a_second(
+    server: Server,
+) -> None:
     await keep(server)
     with pytest.raises(grpc.RpcError, match="repetitions are counted of one body, and num_bodies is 2"):
         await replies_to(server, opening(count="once", num_bodies=2), bring(np.repeat(curling(1), 2, axis=1)))
+    with pytest.raises(grpc.RpcError, match=r"config\.count: there are 2 frames a second, too few"):
+        await replies_to(server, opening(count="once", fps=2.0), bring(curling(1)))
     with pytest.raises(grpc.RpcError, match=r"config\.count: the wanted movement has no frames a second"):
         await replies_to(server, opening(count="no times"), bring(curling(1)))
