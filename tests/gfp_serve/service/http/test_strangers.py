@@ -157,6 +157,74 @@ async def test_a_caller_who_takes_no_reply_is_cut_off(tmp_path: Path, monkeypatc
         assert (await ask(server, "/healthz")).code == 200
 
 
+@pytest.mark.parametrize(("padding", "more"), [(2**17, b""), (0, b"G"), (2**20, b"G"), (0, b" " * 2**20)])
+async def test_a_caller_who_leaves_is_noticed_whatever_it_has_sent(
+    tmp_path: Path, connect: Connect, padding: int, more: bytes
+) -> None:
+    encoder = GatedEncoder(tiny_bundle())
+    body = json.dumps({"sequences": [sequence_of(walk(1))]}).encode() + b" " * padding
+    async with running(tmp_path, http_config(), encoder) as server:
+        encoder.shut()
+        try:
+            _, writer = await connect(server)
+            writer.write(head(EMBED, f"content-type: {JSON}", f"content-length: {len(body)}") + body)
+            assert await asyncio.to_thread(encoder.entered.wait, HANG_S)
+            writer.write(more)
+            writer.close()
+            await calls_in(server, 0)
+        finally:
+            encoder.gate.set()
+
+
+async def test_requests_that_are_sent_ahead_are_answered_in_their_order(tmp_path: Path, connect: Connect) -> None:
+    body = json.dumps({"sequences": [sequence_of(walk(1))]}).encode()
+    embed = head(EMBED, f"content-type: {JSON}", f"content-length: {len(body)}") + body
+    health = head("/healthz", method="GET")
+    last = head("/v2", "connection: close", method="GET")
+    async with running(tmp_path, http_config()) as server:
+        for at_a_time in (2**20, 700):
+            reader, writer = await connect(server)
+            sent = embed + health + embed + embed + health * 20 + last
+            for start in range(0, len(sent), at_a_time):
+                writer.write(sent[start : start + at_a_time])
+                await writer.drain()
+                await asyncio.sleep(0)
+            got = await until_closed(reader)
+            assert got.count(b"HTTP/1.1 200 ") == got.count(b"HTTP/1.1 ") == 25
+            kinds = [b"embeddings" in answer for answer in got.split(b"HTTP/1.1 ")[1:]]
+            assert kinds == [True, False, True, True, *[False] * 21]
+
+
+async def test_a_caller_who_sends_too_much_ahead_gets_its_answer_and_no_more(tmp_path: Path, connect: Connect) -> None:
+    encoder = GatedEncoder(tiny_bundle())
+    body = json.dumps({"sequences": [sequence_of(walk(1))]}).encode()
+    embed = head(EMBED, f"content-type: {JSON}", f"content-length: {len(body)}") + body
+    async with running(tmp_path, http_config(), encoder) as server:
+        encoder.shut()
+        reader, writer = await connect(server)
+        writer.write(embed)
+        await calls_in(server, 1)
+        for _ in range(2**20 // len(embed)):
+            writer.write(embed)
+            await writer.drain()
+        (connection,) = server._http._connections
+        await until(lambda: connection._skipped > 0)
+        encoder.gate.set()
+        got = await until_closed(reader)
+        assert got.count(b"HTTP/1.1 200 ") == 1
+        assert b"connection: close" in got
+        reader, writer = await connect(server)
+        encoder.shut()
+        writer.write(embed)
+        await calls_in(server, 1)
+        with suppress(ConnectionError):
+            while True:  # until it is cut off
+                writer.write(bytes(2**20))
+                await writer.drain()
+        await calls_in(server, 0)
+        encoder.gate.set()
+
+
 async def test_a_stranger_s_body_is_not_read(tmp_path: Path, connect: Connect) -> None:
     security = Security(tokens=write_tokens(tmp_path, f"read {READ}"))
     async with running(tmp_path, dataclasses.replace(http_config(), security=security)) as server:
