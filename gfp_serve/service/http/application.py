@@ -89,6 +89,7 @@ class Application:
         exchange.connection.answering(asyncio.current_task())
         try:
             await self._answer(exchange)
+            await exchange.finish()
         except asyncio.CancelledError:
             # The caller left, or was cut off. Nobody waits for this task.
             exchange.connection.abort()

@@ -25,6 +25,8 @@ _log = logging.getLogger(__name__)
 # When no file is left for another connection, the next is taken after this time.
 _ACCEPT_AGAIN_S = 0.1
 _BACKLOG = 1024
+# The kernel takes twice as much for what was sent to a caller and not received yet.
+_SEND_BYTES = 2**17
 # Of all headers of a request together. To read this many in lines of three letters takes 15 ms.
 _HEADER_BYTES = 2**13
 # Bytes of headers, and of bodies in chunks, are looked at this many at a time, because many short lines take long.
@@ -141,6 +143,8 @@ def _listening(address: Any, family: int, kind: int, protocol: int) -> socket.so
     made = socket.socket(family, kind, protocol)
     try:
         made.setblocking(False)
+        # Its connections have it too. Otherwise the kernel takes megabytes for each caller who does not read.
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BYTES)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
