@@ -271,6 +271,33 @@ async def test_a_deadline_ends_a_call_and_a_caller_who_leaves_frees_its_place(tm
             encoder.gate.set()
 
 
+@pytest.mark.parametrize("said", ["0", "-1", "1e3", "99999999999", " ", "0x1", "\u00b2", "1 2"])
+async def test_a_deadline_that_is_none_is_refused(server: Server, said: str) -> None:
+    for path in (EMBED, "/v2/models/gfp-encoder/infer", "/gfp_serve.v1.StreamService/EmbedStream"):
+        reply = await ask(server, path, {}, connect_timeout_ms=said)
+        assert (reply.code, reply.said["code"]) == (400, "invalid_argument"), path
+        assert "the header connect-timeout-ms is" in reply.said["message"]
+    web = await ask(server, EMBED, bytes(5), content_type="application/grpc-web", grpc_timeout=f"{said}S")
+    assert b"grpc-status: 3\r\n" in web.content
+    assert b"the header grpc-timeout is" in web.content
+
+
+async def test_a_deadline_ends_an_inference_and_a_stream(tmp_path: Path) -> None:
+    encoder = GatedEncoder(tiny_bundle())
+    clip = {"name": "skeleton", "datatype": "FP32", "shape": [1, *walk(1).shape], "data": walk(1).ravel().tolist()}
+    config = {"layout": "ntu25", "num_bodies": 1, "fps": 30, "window_frames": 6, "stride_frames": 3}
+    async with running(tmp_path, http_config(), encoder) as server:
+        encoder.shut()
+        try:
+            late = await ask(server, "/v2/models/gfp-encoder/infer", {"inputs": [clip]}, connect_timeout_ms="50")
+            assert (late.code, late.said["code"]) == (504, "deadline_exceeded")
+            path = "/gfp_serve.v1.StreamService/EmbedStream"
+            late = await ask(server, path, {"config": config}, connect_timeout_ms="300")
+            assert b"OUT_OF_TIME" in late.content
+        finally:
+            encoder.gate.set()
+
+
 async def test_a_call_is_in_the_metrics_and_in_the_access_log(tmp_path: Path) -> None:
     log = tmp_path / "access.log"
     config = dataclasses.replace(http_config(), access_log=log)
