@@ -29,6 +29,7 @@ from gfp_serve.service.guard import REQUEST_ID, Form, Guard
 from gfp_serve.service.http import grpc_web, open_inference
 from gfp_serve.service.http.answers import JSON, Answer, error_answer, json_answer, status_answer
 from gfp_serve.service.http.call import TRANSFER_S, Context, Exchange, Receive, Send, ending
+from gfp_serve.service.http.deadlines import deadline_s, grpc_deadline_s
 from gfp_serve.service.http.json_messages import JsonMessages
 from gfp_serve.service.http.live import EMBED_STREAM, LiveStream, OpenStreams
 from gfp_serve.service.http.page import page_answer
@@ -48,10 +49,6 @@ _ASKED_HEADERS = (
 _SHOWN_HEADERS = (
     "x-request-id, retry-after, inference-header-content-length, grpc-status, grpc-message, grpc-status-details-bin"
 )
-# A deadline is more than 0, with at most ten digits by the Connect protocol, and eight by gRPC's.
-_MILLISECONDS = re.compile(r"(?=.*[1-9])[0-9]{1,10}")
-_GRPC_TIMEOUT = re.compile(r"(?=.*[1-9])([0-9]{1,8})([HMSmun])")
-_SECONDS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 _CALL = re.compile(r"/[\w.]+/\w+")
 _OURS = "/gfp_serve.v1."
 
@@ -163,7 +160,7 @@ class Application:
         elif kind in grpc_web.TYPES:
             web = grpc_web.GrpcWeb(kind)
             try:
-                context = Context(exchange, _grpc_deadline_s(exchange.headers))
+                context = Context(exchange, grpc_deadline_s(exchange.headers))
             except InvalidRequestError as error:
                 await _send(exchange, web.answer(None, to_status(error), ""))
                 return
@@ -172,7 +169,7 @@ class Application:
                 await _send(exchange, web.answer(reply, context.status, context.request_id), context)
         elif kind in (JSON, _PROTO):
             try:
-                context = Context(exchange, _deadline_s(exchange.headers))
+                context = Context(exchange, deadline_s(exchange.headers))
             except InvalidRequestError as error:
                 await _send(exchange, error_answer(error))
                 return
@@ -188,7 +185,7 @@ class Application:
         """Answer a call of the Open Inference Protocol."""
         method = f"/{open_inference.SERVICE}/{form.rpc}"
         try:
-            context = Context(exchange, _deadline_s(exchange.headers))
+            context = Context(exchange, deadline_s(exchange.headers))
         except InvalidRequestError as error:
             await _send(exchange, open_inference.refusal(to_status(error)))
             return
@@ -215,9 +212,9 @@ class Application:
                 if exchange.method == "DELETE":
                     stream.finish()
                 else:
-                    deadline_s = _deadline_s(exchange.headers)
+                    limit_s = deadline_s(exchange.headers)
                     with stream.offering():
-                        async with asyncio.timeout(deadline_s):
+                        async with asyncio.timeout(limit_s):
                             async with asyncio.timeout(TRANSFER_S):
                                 frames = await exchange.body()
                             await stream.offer(frames)
@@ -235,7 +232,7 @@ class Application:
 
     async def _open_stream(self, exchange: Exchange) -> None:
         owner = self._access.identity(exchange.headers.get("authorization"))
-        stream = LiveStream(exchange, owner, _deadline_s(exchange.headers))
+        stream = LiveStream(exchange, owner, deadline_s(exchange.headers))
         handler = self._switch.service(SimpleNamespace(method=EMBED_STREAM))
         guarded = await self._guarded(handler, EMBED_STREAM, stream, self._json(exchange))
         async with ending(stream):
@@ -328,33 +325,6 @@ def _no_such(exchange: Exchange) -> Answer:
         "details": [],
     }
     return json_answer(404, said)
-
-
-def _deadline_s(headers: Mapping[str, str]) -> float | None:
-    """The seconds that the caller gives its call; None if it says none. Raises `InvalidRequestError`."""
-    said = headers.get("connect-timeout-ms")
-    if said is None:
-        return None
-    if _MILLISECONDS.fullmatch(said) is None:
-        raise InvalidRequestError(
-            f"the header connect-timeout-ms is {quoted(said)}; it must be a whole number of milliseconds from 1 to "
-            f"9999999999."
-        )
-    return int(said) / 1000
-
-
-def _grpc_deadline_s(headers: Mapping[str, str]) -> float | None:
-    """The same in gRPC's own form."""
-    said = headers.get("grpc-timeout")
-    if said is None:
-        return None
-    found = _GRPC_TIMEOUT.fullmatch(said)
-    if found is None:
-        raise InvalidRequestError(
-            f"the header grpc-timeout is {quoted(said)}; it must be a number from 1 to 99999999 and a unit: H, M, S, m "
-            f"(milliseconds), u or n."
-        )
-    return int(found[1]) * _SECONDS[found[2]]
 
 
 def _is_private(name: str) -> bool:

@@ -20,21 +20,13 @@ from google.protobuf.message import Message
 
 from gfp_serve.batching.turns import Work
 from gfp_serve.errors import InvalidRequestError, in_field, quoted
-from gfp_serve.items import MAX_ITEM_BYTES
-from gfp_serve.service.message_size import MAX_VALUES, pieces_of
+from gfp_serve.service.http.json_text import check_texts, kind_of, object_of, read_json
+from gfp_serve.service.message_size import pieces_of
 
-# No other thread runs while Python reads a text of JSON: 0.1 s for this many numbers.
-MAX_NUMBERS = 2**19
-# Texts that are not base64 are no longer than the largest item, and numbers far shorter: to read one of thousands of
-# digits takes as long as to read thousands of others.
-_MAX_TEXT, _MAX_DIGITS = MAX_ITEM_BYTES, 128
 # Of a reply, this much is made into JSON at a time.
 _PIECE_BYTES = 2**15
-# Of a request, this much is looked at before another thread may run: a multiple of four for base64.
-_BASE64_AT_ONCE = _COUNTED_AT_ONCE = 2**18
-# Half of a character: JSON can write it, and no text of protobuf can hold it.
-_HALF = re.compile("[\ud800-\udfff]")
-_HALF_ESCAPED = re.compile(r"\\u[dD][89a-fA-F]")
+# Of base64, this much is read before another thread may run: a multiple of four.
+_BASE64_AT_ONCE = 2**18
 
 # The fields that hold arrays, with those that say the shape, from the last axis but one to the first.
 _ARRAYS = {
@@ -97,68 +89,6 @@ class JsonMessages:
             if name in lists or name in whole
         )
         written.append(f"{{{', '.join(fields)}}}\n".encode())
-
-
-def read_json(content: bytes) -> dict[str, Any]:
-    """The object that a text of JSON is. No text is an empty one. Raises `InvalidRequestError`."""
-    num_values = sum(_count(content, each) for each in (b"[", b"{", b":"))
-    if num_values > MAX_VALUES or _count(content, b",") > MAX_NUMBERS:
-        raise InvalidRequestError(
-            f"the JSON holds more than {MAX_VALUES} lists and fields, or {MAX_NUMBERS} numbers; send several requests, "
-            f"or arrays as base64 of little-endian float32."
-        )
-    try:
-        text = content.decode(json.detect_encoding(content))
-        said = json.loads(text, parse_int=_whole_number) if content.strip() else {}
-    except (ValueError, RecursionError) as error:
-        raise InvalidRequestError(f"the body is not JSON ({error}); send an object of the call's fields.") from error
-    if _HALF_ESCAPED.search(text) is not None:
-        _refuse_halves(said)
-    return _object(said)
-
-
-def check_texts(said: Any) -> None:
-    """Raise `InvalidRequestError` for a text, in what JSON said, that is longer than any request needs."""
-    for each in _texts_of(said):
-        if len(each) > _MAX_TEXT:
-            raise InvalidRequestError(
-                f"a text has {len(each)} characters; at most {_MAX_TEXT} are read where it is not base64."
-            )
-
-
-def _refuse_halves(said: Any) -> None:
-    for each in _texts_of(said):
-        if _HALF.search(each) is not None:
-            raise InvalidRequestError(
-                f"the text {quoted(each)} has a half of a character (a lone surrogate, such as \\ud800); write both "
-                f"halves, or the character itself."
-            )
-
-
-def _texts_of(said: Any) -> Iterator[str]:
-    """All texts in what JSON said, names of fields too."""
-    left = [said]
-    while left:
-        each = left.pop()
-        if isinstance(each, str):
-            yield each
-        elif isinstance(each, list):
-            left += each
-        elif isinstance(each, dict):
-            yield from each
-            left += each.values()
-
-
-def _count(content: bytes, sought: bytes) -> int:
-    """How often it is there. Other threads run meanwhile."""
-    starts = range(0, len(content), _COUNTED_AT_ONCE)
-    return sum(content.count(sought, start, start + _COUNTED_AT_ONCE) for start in starts)
-
-
-def _whole_number(digits: str) -> int:
-    if len(digits) > _MAX_DIGITS:
-        raise ValueError(f"a number has {len(digits)} digits; at most {_MAX_DIGITS} are read")
-    return int(digits)
 
 
 def array_of(value: Any) -> np.ndarray:
@@ -224,14 +154,14 @@ def _entries(value: Any, field: Any, path: str) -> Iterator[tuple[int, Any]]:
     """What messages a field gets, numbered. Raises `InvalidRequestError` if they must be in a list and are not."""
     if field.is_repeated and not isinstance(value, list):
         with in_field(path):
-            raise InvalidRequestError(f"it is {_kind_of(value)}; it must be a list.")
+            raise InvalidRequestError(f"it is {kind_of(value)}; it must be a list.")
     return enumerate(value if field.is_repeated else [value])
 
 
 def _fill(message: Any, said: Any, path: str) -> None:
     """Set the fields of an empty message. What protobuf's parser reads as it is, it reads."""
     with in_field(path):
-        said = _object(said)
+        said = object_of(said)
     plain: dict[str, Any] = {}
     counts: dict[str, int] = {}
     for field, value in _fields_of(message.DESCRIPTOR, said, path):
@@ -264,7 +194,7 @@ def _fill(message: Any, said: Any, path: str) -> None:
 def _from_base64(text: Any) -> bytes:
     """The bytes of a text, by protobuf's JSON: of either alphabet, with or without padding."""
     if not isinstance(text, str):
-        raise InvalidRequestError(f"it is {_kind_of(text)}; it must be a text in base64.")
+        raise InvalidRequestError(f"it is {kind_of(text)}; it must be a text in base64.")
     for of_urls, usual in (("-", "+"), ("_", "/"), ("\n", ""), ("\r", "")):
         if of_urls in text:
             text = text.replace(of_urls, usual)
@@ -304,17 +234,6 @@ def _show_lists(said: Any, of: Any) -> None:
         elif field.message_type is not None and not field.message_type.full_name.startswith("google.protobuf."):
             for each in value if isinstance(value, list) else [value]:
                 _show_lists(each, field.message_type)
-
-
-def _object(said: Any) -> dict[str, Any]:
-    if not isinstance(said, dict):
-        raise InvalidRequestError(f"it is {_kind_of(said)}; it must be an object of fields.")
-    return said
-
-
-def _kind_of(said: Any) -> str:
-    names = {list: "a list", dict: "an object"}
-    return names.get(type(said), type(said).__name__)
 
 
 def _below(path: str, field: Any) -> str:

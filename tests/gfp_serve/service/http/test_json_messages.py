@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gfp_serve.errors import InvalidRequestError
-from gfp_serve.service.http.json_messages import JsonMessages, array_of, numbers_of, read_json
+from gfp_serve.service.http.json_messages import JsonMessages, array_of, numbers_of
+from gfp_serve.service.http.json_text import read_json
 from gfp_serve.service.message_size import pieces_of
 from gfp_serve.v1 import embedding_pb2, gallery_pb2, snapshot_pb2
 
