@@ -69,5 +69,6 @@ def _valid(headers: Mapping[str, Any]) -> dict[str, str]:
     parent, state = headers.get("traceparent"), headers.get("tracestate")
     if not isinstance(parent, str) or _PARENT.fullmatch(parent) is None:
         return {}
-    is_valid = isinstance(state, str) and len(state) <= _MAX_STATE_CHARS and _STATE.fullmatch(state) is not None
-    return {"traceparent": parent, "tracestate": state} if is_valid else {"traceparent": parent}
+    if isinstance(state, str) and len(state) <= _MAX_STATE_CHARS and _STATE.fullmatch(state) is not None:
+        return {"traceparent": parent, "tracestate": state}
+    return {"traceparent": parent}

@@ -92,5 +92,6 @@ def object_of(said: Any) -> dict[str, Any]:
 
 def kind_of(said: Any) -> str:
     """What it is, in the words of errors."""
-    names = {list: "a list", dict: "an object"}
-    return names.get(type(said), type(said).__name__)
+    if isinstance(said, list):
+        return "a list"
+    return "an object" if isinstance(said, dict) else type(said).__name__
