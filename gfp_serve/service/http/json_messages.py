@@ -142,7 +142,8 @@ def _fields_of(of: Any, said: Mapping[str, Any], path: str) -> Iterator[tuple[An
         if value is None:
             continue
         # Of fields of a oneof, as of two spellings of one field, only one can be set.
-        choice = field.name if field.containing_oneof is None else field.containing_oneof.name
+        oneof = field.containing_oneof  # also one of a single field, if that is optional
+        choice = field.name if oneof is None or len(oneof.fields) == 1 else oneof.name
         if choice in seen:
             with in_field(_below(path, field)):
                 raise InvalidRequestError(f"{choice} is set twice; leave one out.")

@@ -143,6 +143,8 @@ def test_base64_of_either_alphabet_with_and_without_padding_is_read(size: int, m
 def test_a_choice_is_made_once() -> None:
     with pytest.raises(InvalidRequestError, match=r"queries\[0\].embedding: .* is set twice"):
         read("GalleryService.Search", {"queries": [{"id": "a", "embedding": {"values": [1]}}]})
+    with pytest.raises(InvalidRequestError, match="top_k: top_k is set twice"):
+        read("GalleryService.Search", {"top_k": 1, "topK": 2})
     with pytest.raises(InvalidRequestError, match="is set twice"):
         read("StreamService.EmbedStream", {"config": {}, "frames": {}})
     assert read("StreamService.EmbedStream", {"frames": {}}).WhichOneof("payload") == "frames"
