@@ -29,9 +29,11 @@ from gfp_serve.service.guard import REQUEST_ID, Form, Guard
 from gfp_serve.service.http import grpc_web, open_inference
 from gfp_serve.service.http.answers import JSON, Answer, error_answer, json_answer, status_answer
 from gfp_serve.service.http.call import TRANSFER_S, Context, Exchange, Receive, Send, ending
+from gfp_serve.service.http.deadlines import deadline_s, grpc_deadline_s
 from gfp_serve.service.http.json_messages import JsonMessages
 from gfp_serve.service.http.live import EMBED_STREAM, LiveStream, OpenStreams
 from gfp_serve.service.http.page import page_answer
+from gfp_serve.wire.status import to_status
 
 _log = logging.getLogger(__name__)
 
@@ -47,10 +49,6 @@ _ASKED_HEADERS = (
 _SHOWN_HEADERS = (
     "x-request-id, retry-after, inference-header-content-length, grpc-status, grpc-message, grpc-status-details-bin"
 )
-# A deadline in milliseconds has at most ten digits, by the Connect protocol.
-_MILLISECONDS = re.compile(r"\d{1,10}")
-_GRPC_TIMEOUT = re.compile(r"(\d{1,8})([HMSmun])")
-_SECONDS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 _CALL = re.compile(r"/[\w.]+/\w+")
 _OURS = "/gfp_serve.v1."
 
@@ -89,6 +87,7 @@ class Application:
         exchange.connection.answering(asyncio.current_task())
         try:
             await self._answer(exchange)
+            await exchange.finish()
         except asyncio.CancelledError:
             # The caller left, or was cut off. Nobody waits for this task.
             exchange.connection.abort()
@@ -160,12 +159,20 @@ class Application:
             await _send(exchange, _no_such(exchange))
         elif kind in grpc_web.TYPES:
             web = grpc_web.GrpcWeb(kind)
-            context = Context(exchange, _grpc_timeout_s(exchange.headers.get("grpc-timeout", "")))
+            try:
+                context = Context(exchange, grpc_deadline_s(exchange.headers))
+            except InvalidRequestError as error:
+                await _send(exchange, web.answer(None, to_status(error), ""))
+                return
             async with ending(context):
                 reply = await self._reply(handler, exchange.path, context, web)
                 await _send(exchange, web.answer(reply, context.status, context.request_id), context)
         elif kind in (JSON, _PROTO):
-            context = Context(exchange, _timeout_s(exchange.headers.get("connect-timeout-ms", "")))
+            try:
+                context = Context(exchange, deadline_s(exchange.headers))
+            except InvalidRequestError as error:
+                await _send(exchange, error_answer(error))
+                return
             form = self._json(exchange) if kind == JSON else None
             async with ending(context):
                 reply = await self._reply(handler, exchange.path, context, form)
@@ -177,7 +184,11 @@ class Application:
     async def _infer(self, exchange: Exchange, form: Any) -> None:
         """Answer a call of the Open Inference Protocol."""
         method = f"/{open_inference.SERVICE}/{form.rpc}"
-        context = Context(exchange, None)
+        try:
+            context = Context(exchange, deadline_s(exchange.headers))
+        except InvalidRequestError as error:
+            await _send(exchange, open_inference.refusal(to_status(error)))
+            return
         async with ending(context):
             reply = await self._reply(self._switch.service(SimpleNamespace(method=method)), method, context, form)
             answer = (
@@ -201,21 +212,27 @@ class Application:
                 if exchange.method == "DELETE":
                     stream.finish()
                 else:
+                    limit_s = deadline_s(exchange.headers)
                     with stream.offering():
-                        async with asyncio.timeout(TRANSFER_S):
-                            frames = await exchange.body()
-                        await stream.offer(frames)
+                        async with asyncio.timeout(limit_s):
+                            async with asyncio.timeout(TRANSFER_S):
+                                frames = await exchange.body()
+                            await stream.offer(frames)
                 await _send(exchange, json_answer(200, {}))
             else:
                 await _send(exchange, _no_such(exchange))
         except TimeoutError:
-            error = OutOfTimeError(f"no whole message came within {TRANSFER_S:g} s; send fewer frames at once.")
+            error = OutOfTimeError(
+                f"no whole message came within {TRANSFER_S:g} s, or the call's deadline passed before the frames were "
+                f"taken; send fewer at once."
+            )
             await _send(exchange, error_answer(error))
         except GfpError as error:
             await _send(exchange, error_answer(error, 413 if exchange.is_too_large else None))
 
     async def _open_stream(self, exchange: Exchange) -> None:
-        stream = LiveStream(exchange, self._access.identity(exchange.headers.get("authorization")))
+        owner = self._access.identity(exchange.headers.get("authorization"))
+        stream = LiveStream(exchange, owner, deadline_s(exchange.headers))
         handler = self._switch.service(SimpleNamespace(method=EMBED_STREAM))
         guarded = await self._guarded(handler, EMBED_STREAM, stream, self._json(exchange))
         async with ending(stream):
@@ -308,15 +325,6 @@ def _no_such(exchange: Exchange) -> Answer:
         "details": [],
     }
     return json_answer(404, said)
-
-
-def _timeout_s(milliseconds: str) -> float | None:
-    return int(milliseconds) / 1000 if _MILLISECONDS.fullmatch(milliseconds) else None
-
-
-def _grpc_timeout_s(said: str) -> float | None:
-    found = _GRPC_TIMEOUT.fullmatch(said)
-    return None if found is None else int(found[1]) * _SECONDS[found[2]]
 
 
 def _is_private(name: str) -> bool:

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 from urllib.parse import quote
 
@@ -17,6 +17,9 @@ from gfp_serve.service.guard import REQUEST_ID
 TRANSFER_S = 60.0
 # Answers are handed to the connection in pieces of this size, each when there is room.
 _PIECE_BYTES = 2**16
+# What is left of a refused body is read for this time, and up to so many times what a body may have.
+REST_S = 3.0
+_REST_TIMES = 2
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -63,6 +66,7 @@ class Exchange:
         self.has_begun = self.is_too_large = False
         self.always: dict[str, str] = {}  # headers that every answer gets
         self._receive, self._send, self._max_bytes = receive, send, max_bytes
+        self._lacks_end = False
 
     def check_size(self) -> None:
         """Raise `InvalidRequestError` when the headers announce a body that is too large or compressed."""
@@ -98,7 +102,7 @@ class Exchange:
         await self._in_time(self._send({"type": "http.response.start", "status": code, "headers": raw}))
 
     async def write(self, content: bytes, *, ends: bool = False) -> None:
-        """Send a part of the body. A caller who does not take it in time is cut off."""
+        """Send a part of the answer's body. A caller who does not take it in time is cut off."""
         await self._in_time(self._write(content, ends))
 
     async def answer(self, code: int, headers: Mapping[str, str], content: bytes) -> None:
@@ -107,11 +111,33 @@ class Exchange:
         await self.begin(code, {**headers, **length})
         await self.write(content, ends=True)
 
+    async def finish(self) -> None:
+        """End the connection of a request that was answered before all of it had come.
+
+        Its rest is read first, for a moment and to no use: to a caller who still sends, a connection that is closed
+        seems broken, and many then never look at the answer.
+        """
+        if not self._lacks_end:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(REST_S):
+                left = _REST_TIMES * self._max_bytes
+                while left > 0 and self.connection.has_rest():
+                    event = await self._receive()
+                    if event["type"] != "http.request":
+                        raise asyncio.CancelledError
+                    left -= len(event.get("body", b""))
+        await self._in_time(self._send({"type": "http.response.body", "body": b"", "more_body": False}))
+
     async def _write(self, content: bytes, ends: bool) -> None:
         for start in range(0, len(content) or 1, _PIECE_BYTES):
             is_last = ends and start + _PIECE_BYTES >= len(content)
+            # The connection ends with the answer's end, and that waits for the rest of the request.
+            self._lacks_end = is_last and self.connection.has_rest()
             piece = content[start : start + _PIECE_BYTES]
-            await self._send({"type": "http.response.body", "body": piece, "more_body": not is_last})
+            more = not is_last or self._lacks_end
+            await self._send({"type": "http.response.body", "body": piece, "more_body": more})
+            await asyncio.sleep(0)  # others have their turn, also when the kernel takes all at once
         await self.connection.sent()
 
     async def _in_time(self, sending: Awaitable[None]) -> None:

@@ -6,6 +6,7 @@ be said again: `num_frames`, `num_bodies`, `num_joints` and `size` are then take
 """
 
 import base64
+import binascii
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -14,17 +15,18 @@ from typing import Any
 
 import numpy as np
 from google.protobuf import json_format, message_factory
-from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
 from google.protobuf.message import Message
 
 from gfp_serve.batching.turns import Work
 from gfp_serve.errors import InvalidRequestError, in_field, quoted
-from gfp_serve.service.message_size import MAX_VALUES, pieces_of
+from gfp_serve.service.http.json_text import check_texts, kind_of, object_of, read_json
+from gfp_serve.service.message_size import pieces_of
 
-# No other thread runs while Python reads a text of JSON: 0.1 s for this many numbers.
-MAX_NUMBERS = 2**19
 # Of a reply, this much is made into JSON at a time.
 _PIECE_BYTES = 2**15
+# Of base64, this much is read before another thread may run: a multiple of four.
+_BASE64_AT_ONCE = 2**18
 
 # The fields that hold arrays, with those that say the shape, from the last axis but one to the first.
 _ARRAYS = {
@@ -33,6 +35,8 @@ _ARRAYS = {
     "gfp_serve.v1.Motion.positions": ("num_joints", "num_bodies", "num_frames"),
     "gfp_serve.v1.Embedding.values": ("size",),
 }
+# An error of protobuf may show all of a wrong value; this much is told.
+_SHOWN = 200
 # How an error of protobuf says where it happened, and the end that it then has too often.
 _FAILED = re.compile(r"Failed to parse (\w+) field: (.*)", re.DOTALL)
 _PLACE = re.compile(r' at "?[A-Z]\w+(\.[\w.\[\]]+)?"?')
@@ -87,21 +91,6 @@ class JsonMessages:
         written.append(f"{{{', '.join(fields)}}}\n".encode())
 
 
-def read_json(content: bytes) -> dict[str, Any]:
-    """The object that a text of JSON is. No text is an empty one. Raises `InvalidRequestError`."""
-    num_values = sum(map(content.count, (b"[", b"{", b":")))
-    if num_values > MAX_VALUES or content.count(b",") > MAX_NUMBERS:
-        raise InvalidRequestError(
-            f"the JSON holds more than {MAX_VALUES} lists and fields, or {MAX_NUMBERS} numbers; send several requests, "
-            f"or arrays as base64 of little-endian float32."
-        )
-    try:
-        said = json.loads(content) if content.strip() else {}
-    except (ValueError, RecursionError) as error:
-        raise InvalidRequestError(f"the body is not JSON ({error}); send an object of the call's fields.") from error
-    return _object(said)
-
-
 def array_of(value: Any) -> np.ndarray:
     """Nested lists of numbers as a float32 array; null is NaN. Raises `InvalidRequestError`."""
     try:
@@ -129,60 +118,98 @@ def _to_dict(message: Message) -> dict[str, Any]:
 
 def _filling(message: Message, said: Mapping[str, Any]) -> Work:
     """Set the fields of an empty message, one entry of a list at a time."""
+    rest: dict[str, Any] = {}
     for field, value in _fields_of(message.DESCRIPTOR, said, ""):
-        if field.is_repeated and field.message_type is not None and isinstance(value, list) and not _is_map(field):
-            entries = getattr(message, field.name)
-            for number, each in enumerate(value):
-                path = f"{field.name}[{number}]"
-                clean = _cleaned(each, field.message_type, path)
-                with _errors_in(path):
-                    json_format.ParseDict(clean, entries.add())
+        if _is_of_ours(field) and field.is_repeated:
+            for number, each in _entries(value, field, field.name):
+                _fill(getattr(message, field.name).add(), each, f"{field.name}[{number}]")
                 yield
         else:
-            clean = _cleaned_field(value, field, field.name)
-            with _errors_in(""):
-                json_format.ParseDict({field.name: clean}, message)
-            yield
+            rest[field.name] = value
+    _fill(message, rest, "")
+    yield
 
 
 def _fields_of(of: Any, said: Mapping[str, Any], path: str) -> Iterator[tuple[Any, Any]]:
     """The fields that an object sets, with their values. Raises `InvalidRequestError` for one that there is not."""
+    seen: set[str] = set()
     for name, value in said.items():
         field = of.fields_by_name.get(name) or of.fields_by_camelcase_name.get(name)
         if field is None:
             with in_field(f"{path}.{name[:80]}" if path else name[:80]):
                 known = ", ".join(of.fields_by_name) or "no fields"
                 raise InvalidRequestError(f"there is no field {quoted(name)}; {of.name} has {known}.")
-        if value is not None:
-            yield field, value
+        if value is None:
+            continue
+        # Of fields of a oneof, as of two spellings of one field, only one can be set.
+        oneof = field.containing_oneof  # also one of a single field, if that is optional
+        choice = field.name if oneof is None or len(oneof.fields) == 1 else oneof.name
+        if choice in seen:
+            with in_field(_below(path, field)):
+                raise InvalidRequestError(f"{choice} is set twice; leave one out.")
+        seen.add(choice)
+        yield field, value
 
 
-def _cleaned(said: Any, of: Any, path: str) -> Any:
-    """What protobuf's parser reads: arrays are base64, and every field is known."""
-    if of.full_name.startswith("google.protobuf."):
-        return said
+def _entries(value: Any, field: Any, path: str) -> Iterator[tuple[int, Any]]:
+    """What messages a field gets, numbered. Raises `InvalidRequestError` if they must be in a list and are not."""
+    if field.is_repeated and not isinstance(value, list):
+        with in_field(path):
+            raise InvalidRequestError(f"it is {kind_of(value)}; it must be a list.")
+    return enumerate(value if field.is_repeated else [value])
+
+
+def _fill(message: Any, said: Any, path: str) -> None:
+    """Set the fields of an empty message. What protobuf's parser reads as it is, it reads."""
     with in_field(path):
-        said = _object(said)
-    clean: dict[str, Any] = {}
+        said = object_of(said)
+    plain: dict[str, Any] = {}
     counts: dict[str, int] = {}
-    for field, value in _fields_of(of, said, path):
-        shape = _ARRAYS.get(field.full_name)
-        if shape is not None and isinstance(value, list):
-            with in_field(f"{path}.{field.name}"):
-                array = array_of(value)
-            clean[field.name] = base64.b64encode(array.tobytes()).decode("ascii")
-            counts = _counts(array, shape)
+    for field, value in _fields_of(message.DESCRIPTOR, said, path):
+        place = _below(path, field)
+        if _is_of_ours(field):
+            for number, each in _entries(value, field, place):
+                if field.is_repeated:
+                    _fill(getattr(message, field.name).add(), each, f"{place}[{number}]")
+                else:
+                    getattr(message, field.name).SetInParent()
+                    _fill(getattr(message, field.name), each, place)
+        elif field.type == FieldDescriptor.TYPE_BYTES:
+            with in_field(place):
+                shape = _ARRAYS.get(field.full_name)
+                if shape is not None and isinstance(value, list):
+                    array = array_of(value)
+                    counts = _counts(array, shape)
+                    content = array.tobytes()
+                else:
+                    content = _from_base64(value)
+            setattr(message, field.name, content)
         else:
-            clean[field.name] = _cleaned_field(value, field, f"{path}.{field.name}" if path else field.name)
-    return {**counts, **clean}
+            with in_field(place):
+                check_texts(value)
+            plain[field.name] = value
+    with _errors_in(path):
+        json_format.ParseDict({**counts, **plain}, message)
 
 
-def _cleaned_field(value: Any, field: Any, path: str) -> Any:
-    if field.message_type is None or _is_map(field):
-        return value
-    if field.is_repeated and isinstance(value, list):
-        return [_cleaned(each, field.message_type, f"{path}[{number}]") for number, each in enumerate(value)]
-    return _cleaned(value, field.message_type, path)
+def _from_base64(text: Any) -> bytes:
+    """The bytes of a text, by protobuf's JSON: of either alphabet, with or without padding."""
+    if not isinstance(text, str):
+        raise InvalidRequestError(f"it is {kind_of(text)}; it must be a text in base64.")
+    for of_urls, usual in (("-", "+"), ("_", "/"), ("\n", ""), ("\r", "")):
+        if of_urls in text:
+            text = text.replace(of_urls, usual)
+    text = text.rstrip("=")
+    text += "=" * (-len(text) % 4)
+    try:
+        pieces = [
+            # Other threads run between two pieces.
+            binascii.a2b_base64(text[start : start + _BASE64_AT_ONCE], strict_mode=True)
+            for start in range(0, len(text), _BASE64_AT_ONCE)
+        ]
+    except ValueError as error:  # it has other characters
+        raise InvalidRequestError(f"it is not base64 ({error}); encode the bytes by RFC 4648.") from error
+    return b"".join(pieces)
 
 
 def _counts(array: np.ndarray, names: tuple[str, ...]) -> dict[str, int]:
@@ -210,11 +237,14 @@ def _show_lists(said: Any, of: Any) -> None:
                 _show_lists(each, field.message_type)
 
 
-def _object(said: Any) -> dict[str, Any]:
-    if not isinstance(said, dict):
-        kind = "a list" if isinstance(said, list) else f"{type(said).__name__}"
-        raise InvalidRequestError(f"it is {kind}; it must be an object of fields.")
-    return said
+def _below(path: str, field: Any) -> str:
+    return f"{path}.{field.name}" if path else str(field.name)
+
+
+def _is_of_ours(field: Any) -> bool:
+    """Whether its value is one of our messages, or a list of them."""
+    message_type = field.message_type
+    return message_type is not None and not _is_map(field) and not message_type.full_name.startswith("google.protobuf.")
 
 
 def _is_map(field: Any) -> bool:
@@ -237,5 +267,5 @@ def _errors_in(path: str) -> Iterator[None]:
         if (number := _NO_NUMBER.fullmatch(text)) is not None:
             text = f"{number[1]} is not a number"
         raise InvalidRequestError(
-            f"it is not of the type that the .proto asks for ({text}).", field=".".join(names)
+            f"it is not of the type that the .proto asks for ({text[:_SHOWN]}).", field=".".join(names)
         ) from error

@@ -28,8 +28,8 @@ EMBED_STREAM = "/gfp_serve.v1.StreamService/EmbedStream"
 class LiveStream(Context):
     """A stream whose frames come with other requests. `owner` is the identity of its caller, if there are tokens."""
 
-    def __init__(self, exchange: Exchange, owner: str | None) -> None:
-        super().__init__(exchange, None)
+    def __init__(self, exchange: Exchange, owner: str | None, deadline_s: float | None) -> None:
+        super().__init__(exchange, deadline_s)
         self.owner = owner
         self.stream_id = secrets.token_urlsafe(16)
         self._is_busy = self._has_ended = False

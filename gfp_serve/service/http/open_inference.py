@@ -17,7 +17,8 @@ from google.rpc.status_pb2 import Status
 from gfp_serve.batching.turns import Work
 from gfp_serve.errors import InvalidRequestError, in_field, quoted
 from gfp_serve.service.http.answers import JSON, Answer, json_answer, said_of, status_answer
-from gfp_serve.service.http.json_messages import array_of, numbers_of, read_json
+from gfp_serve.service.http.json_messages import array_of, numbers_of
+from gfp_serve.service.http.json_text import check_texts, read_json
 from gfp_serve.v1 import open_inference_pb2 as oip
 
 SERVICE = "inference.GRPCInferenceService"
@@ -108,6 +109,7 @@ class _Infer:
                 f"of the body."
             )
         said = read_json(content[: int(length)])
+        check_texts(said)
         yield
         rest = _Rest(content, int(length))
         request = self._request

@@ -25,12 +25,17 @@ _log = logging.getLogger(__name__)
 # When no file is left for another connection, the next is taken after this time.
 _ACCEPT_AGAIN_S = 0.1
 _BACKLOG = 1024
+# The kernel takes twice as much for what was sent to a caller and not received yet.
+_SEND_BYTES = 2**17
 # Of all headers of a request together. To read this many in lines of three letters takes 15 ms.
 _HEADER_BYTES = 2**13
 # Bytes of headers, and of bodies in chunks, are looked at this many at a time, because many short lines take long.
 _PIECE_BYTES = 2**13
 # What chunks may have beside their contents: these bytes, and this part of the contents.
 _CHUNKS_FREE, _CHUNKS_SHARE = 2**14, 0.05
+# While a call runs, this much of later requests is held. A caller who sends more is answered, and its connection then
+# closed; of what it sends until then, this much is read and thrown away.
+_AHEAD_BYTES, _SKIPPED_BYTES = 2**18, 2**24
 # After the last answer, connections that still send it have this time.
 _LAST_BYTES_S = 0.5
 
@@ -138,6 +143,8 @@ def _listening(address: Any, family: int, kind: int, protocol: int) -> socket.so
     made = socket.socket(family, kind, protocol)
     try:
         made.setblocking(False)
+        # Its connections have it too. Otherwise the kernel takes megabytes for each caller who does not read.
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BYTES)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -158,6 +165,8 @@ class _Connection(H11Protocol):
         self._task: asyncio.Task[Any] | None = None
         self._waiting: asyncio.TimerHandle | None = None
         self._rest = b""  # what arrived and was not looked at yet
+        self._looks_again = False  # as soon as others had their turn
+        self._skipped = 0  # bytes of later requests that were thrown away
         self._overhead = 0.0  # bytes that chunks had beside their contents, less those that they may have
 
     # For calls, see `call.Connection`.
@@ -174,7 +183,7 @@ class _Connection(H11Protocol):
         self._task = task
 
     def has_rest(self) -> bool:
-        return self.cycle.more_body
+        return self.cycle.more_body or self._skipped > 0
 
     async def sent(self) -> None:
         await self.flow.drain()
@@ -198,22 +207,30 @@ class _Connection(H11Protocol):
         self.lost.set()
 
     def data_received(self, data: bytes) -> None:
-        if self._rest:  # it waits for its turn
-            self._rest += data
+        self._rest += data
+        if self._is_whole:
+            self._hold()
+        elif self._looks_again:
             self.transport.pause_reading()
-            return
-        self._rest = data
-        self._look()
+        else:
+            self._look()
 
     def on_response_complete(self) -> None:
         self._overhead = 0.0
         super().on_response_complete()
         if not self._has_request:  # also if it is closing, which takes until the caller has taken all
             self._wait(IDLE_CONNECTION_S)
+        if self._rest:
+            self._look_soon()
 
     @property
     def _has_request(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether there is a request that has arrived and is not answered."""
+        return self._has_request and not self.cycle.more_body
 
     @property
     def _is_chunked(self) -> bool:
@@ -238,12 +255,39 @@ class _Connection(H11Protocol):
             if self._overhead > _CHUNKS_FREE:
                 self.transport.abort()
                 return
-        if self._rest:
+        if self._is_whole:
+            self._hold()
+        elif self._rest:
             self.transport.pause_reading()
+            self._look_soon()
+
+    def _hold(self) -> None:
+        """Keep what comes behind a whole request until that is answered.
+
+        Reading goes on meanwhile, which uvicorn stops after a large body and before a second request: the end of a
+        connection is read like its bytes, so otherwise nobody would notice a caller who leaves.
+        """
+        if self._skipped or len(self._rest) > _AHEAD_BYTES:
+            self._skipped += len(self._rest)
+            self._rest = b""
+            self.cycle.keep_alive = False
+            if self._skipped > _SKIPPED_BYTES:
+                self.transport.abort()
+                return
+        self.flow.resume_reading()
+        self.transport.resume_reading()  # it may have been stopped here too
+
+    def _look_soon(self) -> None:
+        if not self._looks_again:
+            self._looks_again = True
             self.loop.call_soon(self._look_again)
 
     def _look_again(self) -> None:
+        self._looks_again = False
         if self.transport.is_closing():
+            return
+        if self._is_whole:
+            self._hold()
             return
         if not self.flow.read_paused:
             self.transport.resume_reading()

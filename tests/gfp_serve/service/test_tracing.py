@@ -94,6 +94,36 @@ async def test_calls_over_http_make_the_same_spans_as_over_grpc(tmp_path: Path) 
         assert attributes_of(span)["rpc.grpc.status_code"] == grpc.StatusCode.INVALID_ARGUMENT.value[0]
 
 
+HOSTILE = (
+    {"baggage": ",".join(["x" * 300] * 20)},
+    {"baggage": "a=" + "b" * 4000},
+    {"traceparent": "0" * 600},
+    {"traceparent": f"00-{TRACE}-{PARENT}-01", "tracestate": "A fake line of the log"},
+    {"traceparent": f"00-{TRACE}-{PARENT}-01", "tracestate": "a=b," * 200 + "a=b"},
+    {"traceparent": f"00-{TRACE}-{PARENT}-01", "tracestate": ",".join(f"k{number}=v" for number in range(40))},
+)
+
+
+async def test_callers_cannot_write_into_the_log_by_what_they_say_of_their_trace(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with collecting() as (collector, config):
+        async with (
+            running(tmp_path, dataclasses.replace(config, http_port=0)) as server,
+            channel_to(server) as channel,
+        ):
+            stub = embedding_pb2_grpc.EmbeddingServiceStub(channel)
+            for said in HOSTILE:
+                await stub.GetInfo(embedding_pb2.GetInfoRequest(), metadata=tuple(said.items()), timeout=20)
+                assert (await ask(server, "/gfp_serve.v1.EmbeddingService/GetInfo", {}, **said)).code == 200
+            parent = {"traceparent": f"00-{TRACE}-{PARENT}-01", "tracestate": "some/vendor@x=1, b=2"}
+            await ask(server, f"/{EMBED}", {}, **parent)
+        assert len(collector.spans) == 2 * len(HOSTILE) + 1
+    (last,) = (span for span in collector.spans if span.name.endswith("Embed"))
+    assert (last.trace_id.hex(), last.trace_state) == (TRACE, "some/vendor@x=1,b=2")
+    assert [record for record in caplog.records if record.name.startswith("opentelemetry")] == []
+
+
 async def test_without_a_collector_every_call_is_still_answered(tmp_path: Path) -> None:
     config = dataclasses.replace(small_config(), trace_to="http://127.0.0.1:1")
     async with running(tmp_path, config) as server, channel_to(server) as channel:

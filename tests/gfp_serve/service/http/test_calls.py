@@ -150,7 +150,16 @@ WRONG: list[tuple[bytes | dict[str, object], str, str]] = [
     ({"sequences": [{"num_frames": "x"}]}, "sequences[0].num_frames", "not of the type"),
     ({"sequences": [{"layout": 3}]}, "sequences[0].layout", "not of the type"),
     ({"sequences": [3]}, "sequences[0]", "it is int; it must be an object"),
-    ({"sequences": {"a": 1}}, "sequences", "there is no field 'a'"),
+    ({"sequences": {"a": 1}}, "sequences", "it is an object; it must be a list"),
+    ({"sequences": [{"positions": "!!!!"}]}, "sequences[0].positions", "it is not base64"),
+    ({"sequences": [{"positions": 3}]}, "sequences[0].positions", "it is int; it must be a text in base64"),
+    ({"sequences": [{"num_frames": 1, "numFrames": 1}]}, "sequences[0].num_frames", "num_frames is set twice"),
+    (b'{"\\ud800": 1}', "", "the text '\\ud800' has a half of a character"),
+    (b'{"sequences": [{"layout": "a\\uDFFF"}]}', "", "has a half of a character"),
+    (b'{"\xed\xa0\x80": 1}', "", "the body is not JSON"),
+    (b'{"sequences": [{"num_frames": ' + b"9" * 129 + b"}]}", "", "a number has 129 digits"),
+    ({"expected_encoder_digest": "a" * (2**20 + 1)}, "expected_encoder_digest", "a text has 1048577 characters"),
+    ({"sequences": [{"layout": [0] * 2**18}]}, "sequences[0].layout", "not of the type"),
     ({"sequences": [{"positions": [[1, 2], [3]]}]}, "sequences[0].positions", "must be equally long"),
     ({"sequences": [{"positions": [["a"]]}]}, "sequences[0].positions", "must hold numbers"),
     ({"sequences": [sequence_of(walk(1), "x")]}, "sequences[0]", "there is no joint layout 'x'"),
@@ -170,6 +179,18 @@ async def test_a_wrong_request_is_refused_with_its_field_and_what_to_do(server: 
         assert reply.code == 400, words
         assert reply.said.get("field", "").startswith(field), words
         assert words in reply.said["message"]
+
+
+async def test_a_half_of_a_character_is_refused_by_every_form(server: Server) -> None:
+    for path in ("/v2/models/gfp-encoder/infer", "/gfp_serve.v1.StreamService/EmbedStream"):
+        for body in (b'{"\\ud800": 1}', b'{"inputs": [{"\\ud800": 1}]}', b'{"id": "\\ud83d\\ud83d"}'):
+            reply = await ask(server, path, body)
+            assert (reply.code, reply.said["code"]) == (400, "invalid_argument"), body
+            assert "has a half of a character" in reply.said["message"]
+    reply = await ask(server, "/v2/models/gfp-encoder/infer", {"id": "a" * (2**20 + 1)})
+    assert (reply.code, "a text has 1048577 characters" in reply.said["message"]) == (400, True)
+    whole = await ask(server, f"{GALLERY}/Search", b'{"queries": [{"id": "\\ud83d\\ude00"}]}')
+    assert (whole.code, "\U0001f600" in whole.said["message"]) == (404, True)
 
 
 async def test_an_error_has_the_code_the_text_and_the_details_of_grpc(server: Server) -> None:
@@ -267,6 +288,33 @@ async def test_a_deadline_ends_a_call_and_a_caller_who_leaves_frees_its_place(tm
             await calls_in(server, 1)
             writer.close()
             await calls_in(server, 0)
+        finally:
+            encoder.gate.set()
+
+
+@pytest.mark.parametrize("said", ["0", "-1", "1e3", "99999999999", " ", "0x1", "\u00b2", "1 2"])
+async def test_a_deadline_that_is_none_is_refused(server: Server, said: str) -> None:
+    for path in (EMBED, "/v2/models/gfp-encoder/infer", "/gfp_serve.v1.StreamService/EmbedStream"):
+        reply = await ask(server, path, {}, connect_timeout_ms=said)
+        assert (reply.code, reply.said["code"]) == (400, "invalid_argument"), path
+        assert "the header connect-timeout-ms is" in reply.said["message"]
+    web = await ask(server, EMBED, bytes(5), content_type="application/grpc-web", grpc_timeout=f"{said}S")
+    assert b"grpc-status: 3\r\n" in web.content
+    assert b"the header grpc-timeout is" in web.content
+
+
+async def test_a_deadline_ends_an_inference_and_a_stream(tmp_path: Path) -> None:
+    encoder = GatedEncoder(tiny_bundle())
+    clip = {"name": "skeleton", "datatype": "FP32", "shape": [1, *walk(1).shape], "data": walk(1).ravel().tolist()}
+    config = {"layout": "ntu25", "num_bodies": 1, "fps": 30, "window_frames": 6, "stride_frames": 3}
+    async with running(tmp_path, http_config(), encoder) as server:
+        encoder.shut()
+        try:
+            late = await ask(server, "/v2/models/gfp-encoder/infer", {"inputs": [clip]}, connect_timeout_ms="50")
+            assert (late.code, late.said["code"]) == (504, "deadline_exceeded")
+            path = "/gfp_serve.v1.StreamService/EmbedStream"
+            late = await ask(server, path, {"config": config}, connect_timeout_ms="300")
+            assert b"OUT_OF_TIME" in late.content
         finally:
             encoder.gate.set()
 

@@ -1,5 +1,6 @@
 """Messages as JSON: what is written is read back, whatever its values are."""
 
+import base64
 import json
 import math
 from typing import Any
@@ -12,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gfp_serve.errors import InvalidRequestError
-from gfp_serve.service.http.json_messages import JsonMessages, array_of, numbers_of, read_json
+from gfp_serve.service.http.json_messages import JsonMessages, array_of, numbers_of
+from gfp_serve.service.http.json_text import read_json
 from gfp_serve.service.message_size import pieces_of
 from gfp_serve.v1 import embedding_pb2, gallery_pb2, snapshot_pb2
 
@@ -121,3 +123,28 @@ def test_texts_with_more_values_than_any_request_are_refused_before_they_are_par
 def test_bytes_that_are_no_array_are_base64_only() -> None:
     reply = snapshot_pb2.ReadSnapshotResponse(piece=b"\0\0\0")
     assert written("SnapshotService.ReadSnapshot", reply, as_lists=True)["piece"] == "AAAA"
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 4, 2**18, 2**18 + 1, 2**20 + 2])
+def test_base64_of_either_alphabet_with_and_without_padding_is_read(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = np.random.default_rng(size).bytes(size)
+    usual, of_urls = base64.b64encode(content).decode(), base64.urlsafe_b64encode(content).decode()
+    parsed: list[object] = []
+    parse = json_format.ParseDict
+    monkeypatch.setattr(json_format, "ParseDict", lambda said, into: (parsed.append(said), parse(said, into)))
+    for text in (usual, of_urls, usual.rstrip("="), base64.encodebytes(content).decode()):
+        assert read("ViewService.ReadFile", {"name": "a", "content": text}).content == content
+        sequence = read("EmbeddingService.Embed", {"sequences": [{"positions": text}]}).sequences[0]
+        assert sequence.positions == content
+    # It would be copied there many times, while nothing else runs.
+    assert parsed == [{"name": "a"}, {}, {}] * 4
+
+
+def test_a_choice_is_made_once() -> None:
+    with pytest.raises(InvalidRequestError, match=r"queries\[0\].embedding: .* is set twice"):
+        read("GalleryService.Search", {"queries": [{"id": "a", "embedding": {"values": [1]}}]})
+    with pytest.raises(InvalidRequestError, match="top_k: top_k is set twice"):
+        read("GalleryService.Search", {"top_k": 1, "topK": 2})
+    with pytest.raises(InvalidRequestError, match="is set twice"):
+        read("StreamService.EmbedStream", {"config": {}, "frames": {}})
+    assert read("StreamService.EmbedStream", {"frames": {}}).WhichOneof("payload") == "frames"

@@ -144,6 +144,19 @@ async def test_a_caller_who_leaves_frees_its_stream_and_one_who_sends_nothing_lo
         assert (name, said["reason"]) == ("error", "OUT_OF_TIME")
 
 
+async def test_a_deadline_ends_the_bringing_of_frames(server: Server, connect: Connect) -> None:
+    stream, events = await open_stream(connect, server)
+    reader, writer = await connect(server)
+    path = f"{STREAM}?stream={stream}"
+    writer.write(head(path, f"content-type: {JSON}", "content-length: 100", "connect-timeout-ms: 100"))
+    async with asyncio.timeout(HANG_S):
+        assert b" 504 " in await reader.readline()
+    refused = await bring(server, stream, FRAMES, connect_timeout_ms="soon")
+    assert (refused.code, "the header connect-timeout-ms is 'soon'" in refused.said["message"]) == (400, True)
+    assert (await bring(server, stream, FRAMES)).code == 200
+    events.writer.close()
+
+
 async def test_a_server_that_stops_ends_streams_with_an_error(tmp_path: Path, connect: Connect) -> None:
     async with running(tmp_path, http_config()) as server:
         _, events = await open_stream(connect, server)

@@ -9,6 +9,8 @@ import socket
 import ssl
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import AsyncMock
 
 import pytest
 import trustme
@@ -155,6 +157,134 @@ async def test_a_caller_who_takes_no_reply_is_cut_off(tmp_path: Path, monkeypatc
             await asyncio.get_running_loop().sock_sendall(held, request * 200)
             await until(lambda: not server._http._serving)
         assert (await ask(server, "/healthz")).code == 200
+
+
+@pytest.mark.parametrize(("padding", "more"), [(2**17, b""), (0, b"G"), (2**20, b"G"), (0, b" " * 2**20)])
+async def test_a_caller_who_leaves_is_noticed_whatever_it_has_sent(
+    tmp_path: Path, connect: Connect, padding: int, more: bytes
+) -> None:
+    encoder = GatedEncoder(tiny_bundle())
+    body = json.dumps({"sequences": [sequence_of(walk(1))]}).encode() + b" " * padding
+    async with running(tmp_path, http_config(), encoder) as server:
+        encoder.shut()
+        try:
+            _, writer = await connect(server)
+            writer.write(head(EMBED, f"content-type: {JSON}", f"content-length: {len(body)}"))
+            await calls_in(server, 1)
+            (connection,) = server._http._connections
+            connection.data_received(body)  # in one burst, as a fast line may bring it
+            assert await asyncio.to_thread(encoder.entered.wait, HANG_S)
+            writer.write(more)
+            writer.close()
+            await calls_in(server, 0)
+        finally:
+            encoder.gate.set()
+
+
+async def test_requests_that_are_sent_ahead_are_answered_in_their_order(tmp_path: Path, connect: Connect) -> None:
+    body = json.dumps({"sequences": [sequence_of(walk(1))]}).encode()
+    embed = head(EMBED, f"content-type: {JSON}", f"content-length: {len(body)}") + body
+    health = head("/healthz", method="GET")
+    last = head("/v2", "connection: close", method="GET")
+    async with running(tmp_path, http_config()) as server:
+        for at_a_time in (2**20, 700):
+            reader, writer = await connect(server)
+            sent = embed + health + embed + embed + health * 20 + last
+            for start in range(0, len(sent), at_a_time):
+                writer.write(sent[start : start + at_a_time])
+                await writer.drain()
+                await asyncio.sleep(0)
+            got = await until_closed(reader)
+            assert got.count(b"HTTP/1.1 200 ") == got.count(b"HTTP/1.1 ") == 25
+            kinds = [b"embeddings" in answer for answer in got.split(b"HTTP/1.1 ")[1:]]
+            assert kinds == [True, False, True, True, *[False] * 21]
+
+
+async def test_a_caller_who_sends_too_much_ahead_gets_its_answer_and_no_more(tmp_path: Path, connect: Connect) -> None:
+    encoder = GatedEncoder(tiny_bundle())
+    body = json.dumps({"sequences": [sequence_of(walk(1))]}).encode()
+    embed = head(EMBED, f"content-type: {JSON}", f"content-length: {len(body)}") + body
+    async with running(tmp_path, http_config(), encoder) as server:
+        encoder.shut()
+        reader, writer = await connect(server)
+        writer.write(embed)
+        await calls_in(server, 1)
+        for _ in range(2**20 // len(embed)):
+            writer.write(embed)
+            await writer.drain()
+        (connection,) = server._http._connections
+        await until(lambda: connection._skipped > 0)
+        encoder.gate.set()
+        got = await until_closed(reader)
+        assert got.count(b"HTTP/1.1 200 ") == 1
+        assert b"connection: close" in got
+        reader, writer = await connect(server)
+        encoder.shut()
+        writer.write(embed)
+        await calls_in(server, 1)
+        with suppress(ConnectionError):
+            while True:  # until it is cut off
+                writer.write(bytes(2**20))
+                await writer.drain()
+        await calls_in(server, 0)
+        encoder.gate.set()
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+async def test_a_caller_hears_why_its_body_is_refused_while_it_sends(tmp_path: Path, method: str) -> None:
+    async with running(tmp_path, http_config(max_message_bytes=2**23)) as server:
+        # Larger than what buffers on the way hold: this client reads the answer when it has sent all.
+        reply = await ask(server, EMBED, bytes(2**23 + 2**22), method=method)
+        assert (reply.code, reply.headers["connection"]) == (413 if method == "POST" else 404, "close")
+
+
+async def test_a_refused_body_is_read_on_for_a_moment_only(
+    tmp_path: Path, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(call, "REST_S", 0.2)
+    async with running(tmp_path, http_config(max_message_bytes=2**16)) as server:
+        reader, writer = await connect(server)
+        writer.write(head(EMBED, f"content-type: {JSON}", "content-length: 1000000000"))
+        assert b"413" in await until_closed(reader)  # it sends nothing
+        monkeypatch.setattr(call, "REST_S", HANG_S)
+        reader, writer = await connect(server)
+        writer.write(head(EMBED, f"content-type: {JSON}", "content-length: 1000000000"))
+        with suppress(ConnectionError):
+            while True:  # it sends until it is cut off
+                writer.write(bytes(2**16))
+                await writer.drain()
+        await until(lambda: not server._http._serving)
+
+
+async def test_what_a_reply_takes_of_the_kernel_is_bounded(tmp_path: Path, connect: Connect) -> None:
+    async with running(tmp_path, http_config()) as server:
+        await connect(server)
+        await until(lambda: len(server._http._connections) == 1)
+        (connection,) = server._http._connections
+        accepted = connection.transport.get_extra_info("socket")
+        # Linux gives twice of what it is asked for.
+        assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * port._SEND_BYTES
+
+
+async def test_others_have_their_turn_between_the_pieces_of_a_reply() -> None:
+    turns: list[str] = []
+
+    async def send(event: dict[str, object]) -> None:  # as when the kernel takes all at once
+        turns.append(str(event["type"]))
+
+    async def others() -> None:
+        for _ in range(3):
+            turns.append("others")
+            await asyncio.sleep(0)
+
+    connection = SimpleNamespace(has_rest=lambda: False, sent=AsyncMock())
+    scope = {"method": "GET", "path": "/", "query_string": b"", "headers": [], "state": {"connection": connection}}
+    exchange = call.Exchange(scope, AsyncMock(), send, max_bytes=1)
+    beside = asyncio.create_task(others())
+    await exchange.answer(200, {}, bytes(3 * call._PIECE_BYTES))
+    await beside
+    body = "http.response.body"
+    assert turns == ["http.response.start", body, "others", body, "others", body, "others"]
 
 
 async def test_a_stranger_s_body_is_not_read(tmp_path: Path, connect: Connect) -> None:
