@@ -5,14 +5,18 @@ import { floatsToBase64 } from "./base64";
 import { Camera, FPS, JOINTS } from "./camera";
 import { Clip } from "./clip";
 import { classColour } from "./colours";
-import { button, element, notice, says } from "./dom";
+import { button, element, notice, says, sentence } from "./dom";
 import type { EmbedStreamResponse, Item } from "./messages";
 import { Player, type Stage, stageBox } from "./player";
+import { threshold } from "./search_settings";
 import { LiveStream } from "./server";
 
 const WINDOW_S = 2;
 const STRIDE_S = 0.5;
 const HISTORY = 40; // windows
+// A movement that comes and goes twice a second is not seen in fewer poses a second.
+const LEAST_POSES_PER_S = 4;
+const NOBODY = "Nobody is in the picture. Step back until your whole body is seen.";
 
 export class LiveView implements View {
   readonly element: HTMLElement;
@@ -24,6 +28,7 @@ export class LiveView implements View {
   private readonly video = element("video", { playsinline: true, "aria-label": "The camera" });
   private readonly now = element("p", { class: "class" }, "…");
   private readonly similarity = element("p", { class: "small number" });
+  private readonly slow = element("p", { class: "small", role: "status" });
   private readonly history = element("ol", { class: "history", "aria-label": "The last classes" });
   private readonly problem = element("div", { class: "problems" });
   private readonly notes = element("div", { class: "notices" });
@@ -31,6 +36,10 @@ export class LiveView implements View {
   private readonly counted = element("section", { class: "card count-card", "aria-label": "Repetitions" });
   private readonly number = element("p", { class: "repetitions", role: "status" }, "0");
   private readonly stages: HTMLElement;
+  private readonly wantedPlayer = new Player(); // in its own time
+  private unknownBelow: number | null = null;
+  private seenFrames: boolean[] = []; // whether somebody is in each frame of the stream
+  private poses: { time: number; isSeen: boolean }[] = []; // what was found in the pictures of the last seconds
   private camera: Camera | null = null;
   private stream: LiveStream | null = null;
   private waiting: Float32Array[] = [];
@@ -59,6 +68,10 @@ export class LiveView implements View {
         element("h2", {}, "Now"),
         this.now,
         this.similarity,
+        this.slow,
+        threshold((value) => {
+          this.unknownBelow = value;
+        }),
         element("h3", {}, "Before"),
         this.history,
       ),
@@ -90,6 +103,7 @@ export class LiveView implements View {
 
   async open(asked: URLSearchParams): Promise<void> {
     this.player.ask();
+    this.wantedPlayer.ask();
     const id = asked.get("count") ?? "";
     const key = this.keyOf(id);
     if (key === this.shownFor) return;
@@ -109,6 +123,7 @@ export class LiveView implements View {
 
   private async showCounted(): Promise<void> {
     const { app, countId, shownFor } = this;
+    this.wantedPlayer.clear();
     const open = element("a", { href: app.address("gallery") }, "the gallery");
     if (!countId) {
       this.counted.replaceChildren(
@@ -132,7 +147,11 @@ export class LiveView implements View {
     }
     if (this.shownFor !== shownFor) return;
     this.number.textContent = "0";
+    const clip = clipOf(item);
+    const label = `Moving skeleton: the wanted movement ${item.label || item.id}`;
+    const stage = clip && this.wantedPlayer.addStage({ clip, label });
     this.counted.replaceChildren(
+      stageBox(stage, NO_MOTION, "Wanted"),
       this.number,
       element(
         "div",
@@ -143,9 +162,10 @@ export class LiveView implements View {
           { class: "small" },
           `${item.id}. Each time that your movement comes near to it and leaves it again counts one.`,
         ),
+        button("Stop counting", () => app.go("live")),
       ),
-      button("Stop counting", () => app.go("live"), "quiet"),
     );
+    this.wantedPlayer.restart();
   }
 
   private async start(): Promise<void> {
@@ -153,6 +173,7 @@ export class LiveView implements View {
     this.switch_.disabled = true;
     const camera = new Camera(this.video, {
       pose: (joints) => {
+        this.rememberPose(joints !== null);
         if (joints && this.live.pose) this.live.pose = { places: joints, centre: [0, 0] };
       },
       frame: (joints) => this.takeFrame(joints),
@@ -192,6 +213,8 @@ export class LiveView implements View {
   private openStream(): void {
     this.stream?.close();
     this.waiting = [];
+    this.poses = [];
+    this.seenFrames = [];
     const { gallery } = this.app;
     const config = {
       layout: "mediapipe33",
@@ -232,6 +255,7 @@ export class LiveView implements View {
         const joined = new Float32Array(frames.length * JOINTS * 3);
         frames.forEach((frame, place) => {
           joined.set(frame, place * JOINTS * 3);
+          this.seenFrames.push(frame.some((value) => !Number.isNaN(value)));
         });
         await stream.send(floatsToBase64(joined), frames.length);
       }
@@ -245,17 +269,44 @@ export class LiveView implements View {
   private showWindow(said: EmbedStreamResponse): void {
     for (const { text } of said.warnings) this.notes.append(notice("warning", text));
     if (said.num_repetitions !== undefined) this.number.textContent = String(said.num_repetitions);
+    const slow = this.slowness();
+    this.slow.textContent = slow;
     const neighbour = said.neighbours[0];
-    const { classification } = said;
-    const label = said.problem
-      ? "nothing to say"
-      : classification && !classification.unknown
-        ? classification.label
-        : "unknown";
-    this.now.textContent = label;
-    this.similarity.textContent = said.problem || (neighbour ? `similarity ${neighbour.similarity.toFixed(3)}` : "");
-    this.addToHistory(said.problem ? "" : label);
+    if (said.problem) {
+      this.now.textContent = "—";
+      const last = Math.round(said.end_s * FPS);
+      const isNobody = !this.seenFrames.slice(Math.max(last - WINDOW_S * FPS, 0), last).includes(true);
+      const isTooSlow = slow !== "" && this.poses.some(({ isSeen }) => isSeen); // `slow` says it
+      this.similarity.textContent = !isNobody ? sentence(said.problem) : isTooSlow ? "" : NOBODY;
+    } else {
+      const { classification } = said;
+      // Whether one is near enough is decided here: the stream, and its count, would begin anew with another threshold.
+      const best = (classification?.neighbours[0] ?? neighbour)?.similarity ?? Number.NEGATIVE_INFINITY;
+      const isKnown = classification && !classification.unknown && best >= (this.unknownBelow ?? best);
+      const label = isKnown ? classification.label : "unknown";
+      this.now.textContent = label;
+      this.similarity.textContent = neighbour ? `similarity ${neighbour.similarity.toFixed(3)}` : "";
+      this.addToHistory(label);
+    }
     if (neighbour && this.keyOf(neighbour.id) !== this.shownItem) this.showNearest(neighbour.id);
+  }
+
+  private rememberPose(isSeen: boolean): void {
+    const time = performance.now() / 1000;
+    this.poses.push({ time, isSeen });
+    // Of the window that is answered next, and of one before it: its answer takes a while.
+    this.poses = this.poses.filter((pose, place) => pose.time > time - 2 * WINDOW_S || place >= this.poses.length - 2);
+  }
+
+  /** What to say where the browser finds too few poses; empty where it finds enough. */
+  private slowness(): string {
+    const [first, last] = [this.poses[0]?.time ?? 0, this.poses.at(-1)?.time ?? 0];
+    const perSecond = (this.poses.length - 1) / (last - first);
+    if (last - first < WINDOW_S || perSecond >= LEAST_POSES_PER_S) return "";
+    return (
+      `This browser finds only ${perSecond.toFixed(1)} poses a second, too few for quick movements. ` +
+      "Close other programs, or use a faster computer."
+    );
   }
 
   private addToHistory(label: string): void {

@@ -30,6 +30,8 @@ interface Handlers {
 
 const NEAR_PX = 14;
 const MOST_NAMES = 14;
+// Names do not cover the points of groups that have so few.
+const FEW = 4;
 
 const VERTEX = `
 attribute vec3 colour; attribute float weight; uniform float size; uniform float zoomed; varying vec3 shown; varying float seen;
@@ -62,7 +64,7 @@ export class ItemMap {
   private cloud: Points<BufferGeometry, ShaderMaterial> | null = null;
   private points: MapPoint[] = [];
   private weights = new Float32Array();
-  private groups: [string, number, number, string][] = []; // name, middle, colour; the largest first
+  private groups: Group[] = []; // the largest first
   private selected = "";
   private only = new Set<string>();
   private middle: [number, number] = [0, 0];
@@ -288,18 +290,31 @@ export class ItemMap {
 
   /** Names of the largest groups at their middles, as far as they do not cover each other. */
   private showNames(width: number, height: number): void {
-    const taken: [number, number, number, number][] = [];
+    const shownGroups = this.groups.filter(({ name }) => !this.only.size || this.only.has(name));
+    const taken: Box[] = shownGroups.flatMap(({ few }) =>
+      few.map(([x, y]): Box => {
+        const [left, top] = this.pixel(x, y);
+        return [left - 6, top - 6, left + 6, top + 6];
+      }),
+    );
     const shown: HTMLElement[] = [];
-    for (const [name, x, y, colour] of this.groups) {
+    for (const { name, x, y, colour, few } of shownGroups) {
       if (shown.length >= MOST_NAMES) break;
-      if (this.only.size && !this.only.has(name)) continue;
-      const [left, top] = this.pixel(x, y);
       const half = 3.6 * Math.min(name.length, 22) + 8;
-      const box: [number, number, number, number] = [left - half, top - 11, left + half, top + 11];
-      if (box[0] < 4 || box[2] > width - 4 || box[1] < 4 || box[3] > height - 4) continue;
-      if (taken.some((other) => box[0] < other[2] && other[0] < box[2] && box[1] < other[3] && other[1] < box[3]))
-        continue;
-      taken.push(box);
+      // The name of a small group is above its highest point or below its lowest one.
+      const places = few.length
+        ? [this.pixel(...(few[0] as [number, number])), this.pixel(...(few.at(-1) as [number, number]))]
+        : [this.pixel(x, y)];
+      const found = places
+        .map(([left, top], place): [number, number] => [left, few.length ? top + (place ? 19 : -19) : top])
+        .find(([left, top]) => {
+          const box: Box = [left - half, top - 11, left + half, top + 11];
+          const isInside = box[0] >= 4 && box[2] <= width - 4 && box[1] >= 4 && box[3] <= height - 4;
+          return isInside && !taken.some((other) => overlap(box, other));
+        });
+      if (!found) continue;
+      const [left, top] = found;
+      taken.push([left - half, top - 11, left + half, top + 11]);
       const label = element("span", {}, name);
       label.style.transform = `translate(-50%, -50%) translate(${left.toFixed(1)}px, ${top.toFixed(1)}px)`;
       label.style.setProperty("--own", colour);
@@ -309,8 +324,24 @@ export class ItemMap {
   }
 }
 
-/** The middle of each group: the median of its points. Groups without a name are left out. */
-function middles(points: MapPoint[]): [string, number, number, string][] {
+type Box = [left: number, top: number, right: number, bottom: number];
+
+function overlap(one: Box, other: Box): boolean {
+  return one[0] < other[2] && other[0] < one[2] && one[1] < other[3] && other[1] < one[3];
+}
+
+/** A group of points with its middle: the median of its points. */
+interface Group {
+  name: string;
+  x: number;
+  y: number;
+  colour: string;
+  /** All of its points, the highest first, if it has few of them. */
+  few: [number, number][];
+}
+
+/** Groups with a name. */
+function middles(points: MapPoint[]): Group[] {
   const members = new Map<string, MapPoint[]>();
   for (const point of points) {
     if (!point.group) continue;
@@ -322,10 +353,14 @@ function middles(points: MapPoint[]): [string, number, number, string][] {
     values.sort((one, other) => one - other)[Math.floor(values.length / 2)] as number;
   return [...members]
     .sort((one, other) => other[1].length - one[1].length)
-    .map(([name, list]) => [
+    .map(([name, list]) => ({
       name,
-      median(list.map((point) => point.x)),
-      median(list.map((point) => point.y)),
-      list[0]?.colour ?? "#888888",
-    ]);
+      x: median(list.map((point) => point.x)),
+      y: median(list.map((point) => point.y)),
+      colour: list[0]?.colour ?? "#888888",
+      few:
+        list.length > FEW
+          ? []
+          : list.map(({ x, y }): [number, number] => [x, y]).sort((one, other) => other[1] - one[1]),
+    }));
 }

@@ -5,10 +5,10 @@ import { Clip, partOf } from "./clip";
 import { element, isAbort, later, notice, says, seconds, select } from "./dom";
 import type { Classification, ClassifyResponse, Item, Neighbour, Query, Recording, SearchResponse } from "./messages";
 import { Player, type Stage, stageBox } from "./player";
-import { neighbourCard, verdict, welcome } from "./query_cards";
+import { NO_ITEM, neighbourCard, verdict, welcome } from "./query_cards";
 import { Reading } from "./reading";
 import { SearchSettings } from "./search_settings";
-import { call, isAbout } from "./server";
+import { call, isAbout, isEmptyGallery } from "./server";
 import { Timeline } from "./timeline";
 import { type WindowAsk, classifyWindows } from "./windows";
 import { addingForm } from "./writing";
@@ -173,6 +173,7 @@ export class QueryView implements View {
     this.heading.textContent = item.label || item.id;
     this.about.textContent = item.label ? `${item.id}, an item of the gallery` : "an item of the gallery";
     this.time.hidden = true;
+    this.settings.showWindows(false);
     this.which.replaceChildren();
     this.adding.replaceChildren();
     this.showQuery(clipOf(item), NO_MOTION);
@@ -182,6 +183,7 @@ export class QueryView implements View {
   private takeRecordings(file: File, recordings: Recording[], remarks: string[]): void {
     this.begin();
     [this.item, this.recordings] = [null, recordings];
+    this.settings.showWindows(true);
     this.heading.textContent = file.name;
     this.remarkList.replaceChildren(...remarks.map((text) => notice("note", text)));
     if (file.type.startsWith("video/")) this.video.src = URL.createObjectURL(file);
@@ -218,7 +220,14 @@ export class QueryView implements View {
     if (this.app.mayWrite) {
       const stem = this.heading.textContent?.replace(/\.[^.]*$/, "") ?? "dropped";
       const suggested = { id: `${stem}/${recording.name}`, label: recording.label };
-      this.adding.replaceChildren(addingForm(this.app, suggested, () => this.part()));
+      this.adding.replaceChildren(
+        addingForm(
+          this.app,
+          suggested,
+          () => this.part(),
+          () => this.searchAgain(),
+        ),
+      );
     }
     this.showQuery(Clip.ofSequence(this.part()), "Nobody is seen in this part.");
     this.search();
@@ -292,15 +301,31 @@ export class QueryView implements View {
       const warnings = new Map(searched.warnings.map((warning) => [warning.kind, warning.text]));
       this.settings.failFilter("");
       this.notices.replaceChildren(...[...warnings.values()].map((text) => notice("warning", text)));
-      this.showVerdict(classified.results[0]);
-      await this.showNeighbours(searched.results[0]?.neighbours ?? []);
+      const neighbours = searched.results[0]?.neighbours ?? [];
+      if (filter && !neighbours.length) this.verdict.replaceChildren(element("p", { class: "small" }, NO_ITEM));
+      else this.showVerdict(classified.results[0]);
+      await this.showNeighbours(neighbours);
     } catch (error) {
       if (isAbort(error)) return;
       this.verdict.replaceChildren();
       const isFilter = isAbout(error, "filter");
       this.settings.failFilter(isFilter ? says(error) : "");
-      this.notices.replaceChildren(isFilter ? "" : notice("error", says(error)));
+      this.notices.replaceChildren(
+        isFilter ? "" : isEmptyGallery(error) ? this.nothingYet() : notice("error", says(error)),
+      );
     }
+  }
+
+  private nothingYet(): HTMLElement {
+    const text = "This gallery is empty, so nothing can be found yet.";
+    return notice("note", this.app.mayWrite && this.recording ? `${text} Add this recording to it below.` : text);
+  }
+
+  /** The gallery has changed. */
+  private searchAgain(): void {
+    this.shown = this.keyOf("");
+    this.search();
+    this.look();
   }
 
   private showVerdict(found: Classification | undefined): void {
@@ -329,7 +354,9 @@ export class QueryView implements View {
       });
     });
     place.replaceChildren(...cards);
-    if (!cards.length) place.append(element("p", { class: "none" }, "Nothing was found for it."));
+    if (!cards.length) {
+      place.append(element("p", { class: "none" }, this.settings.filter ? NO_ITEM : "Nothing was found for it."));
+    }
     this.player.restart();
   }
 
@@ -364,8 +391,9 @@ export class QueryView implements View {
       });
     } catch (error) {
       if (looking.signal.aborted) return;
-      // The search says what is wrong with the filter.
-      if (!isAbout(error, "filter")) this.timeProblem.replaceChildren(notice("error", says(error)));
+      // The search says what is wrong with the filter, and that the gallery is empty.
+      if (!isAbout(error, "filter") && !isEmptyGallery(error))
+        this.timeProblem.replaceChildren(notice("error", says(error)));
     }
     this.isLooked ||= !looking.signal.aborted;
   }
