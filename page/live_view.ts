@@ -151,7 +151,7 @@ export class LiveView implements View {
     const label = `Moving skeleton: the wanted movement ${item.label || item.id}`;
     const stage = clip && this.wantedPlayer.addStage({ clip, label });
     this.counted.replaceChildren(
-      stageBox(stage, NO_MOTION, "Wanted"),
+      stageBox(stage, NO_MOTION),
       this.number,
       element(
         "div",

@@ -302,7 +302,7 @@ export class QueryView implements View {
       this.settings.failFilter("");
       this.notices.replaceChildren(...[...warnings.values()].map((text) => notice("warning", text)));
       const neighbours = searched.results[0]?.neighbours ?? [];
-      if (filter && !neighbours.length) this.verdict.replaceChildren(element("p", { class: "small" }, NO_ITEM));
+      if (filter && !neighbours.length) this.verdict.replaceChildren();
       else this.showVerdict(classified.results[0]);
       await this.showNeighbours(neighbours);
     } catch (error) {
@@ -355,7 +355,9 @@ export class QueryView implements View {
     });
     place.replaceChildren(...cards);
     if (!cards.length) {
-      place.append(element("p", { class: "none" }, this.settings.filter ? NO_ITEM : "Nothing was found for it."));
+      place.append(
+        element("p", { class: "none", role: "status" }, this.settings.filter ? NO_ITEM : "Nothing was found for it."),
+      );
     }
     this.player.restart();
   }

@@ -55,6 +55,7 @@ export class Slot {
   /** Take an item of the gallery. */
   async takeItem(id: string): Promise<void> {
     const { gallery } = this.app;
+    this.reading.clear(); // a file that is read meanwhile would take the item's place
     if (this.shown?.id === id && this.gallery === gallery) return;
     this.search.value = "";
     this.list.hidden = true;
@@ -87,6 +88,7 @@ export class Slot {
   }
 
   takeSequence(name: string, sequence: Sequence): void {
+    this.reading.clear();
     this.takeRecordings(name, [{ name, label: "", sequence }]);
   }
 
