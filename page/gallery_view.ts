@@ -1,10 +1,12 @@
 /** The gallery: a map of its items, what colours mean, a filter, a list, and the item that was opened. */
 
 import type { App, View } from "./app";
-import { numberColour, onThemeChange, theme } from "./colours";
+import { onThemeChange, theme } from "./colours";
 import { button, element, isAbort, later, notice, on, says } from "./dom";
-import { type Colouring, NO_GROUP, colouring } from "./groups";
+import { type Colouring, colouring } from "./groups";
+import { ItemList } from "./item_list";
 import { ItemPanel } from "./item_panel";
+import { Legend, nameOnMap } from "./legend";
 import { ItemMap, type MapPoint } from "./map";
 import type { MapItem, MapItemsResponse } from "./messages";
 import { HoverCard } from "./hover_card";
@@ -12,7 +14,6 @@ import { NO_ITEM } from "./query_cards";
 import { EXAMPLE, conditions } from "./search_settings";
 import { call, isAbout, isEmptyGallery } from "./server";
 
-const MOST_LISTED = 60;
 const IMPROVING_MS = 4000;
 
 export class GalleryView implements View {
@@ -25,16 +26,14 @@ export class GalleryView implements View {
   private readonly where: HTMLInputElement;
   private readonly colourBy = element("select", { "aria-label": "Colour by" });
   private readonly colourNote = element("p", { class: "small", hidden: true });
-  private readonly legend = element("ul", { class: "legend", "aria-label": "Colours" });
-  private readonly list = element("ul", { class: "items" });
-  private readonly search: HTMLInputElement;
+  private readonly legend: Legend;
+  private readonly list = new ItemList((id) => this.pick(id, id));
   private readonly side: HTMLElement;
   private readonly empty = element("div", { class: "empty", hidden: true });
   private items: MapItem[] = [];
   private whole: { of: string; items: MapItem[] } = { of: "", items: [] }; // without a filter, for the colours
   private attributes: string[] = [];
   private colours: Colouring = { groups: [], range: null, of: () => ({ group: "", colour: "#888888" }) };
-  private only = new Set<string>();
   private shownFor: string | null = null;
   private asking: AbortController | null = null;
   private again = 0;
@@ -76,14 +75,13 @@ export class GalleryView implements View {
       { input: refilter },
     );
     on(this.colourBy, { change: () => this.recolour() });
-    this.search = on(
-      element("input", {
-        type: "search",
-        placeholder: "Find an item by id or label",
-        "aria-label": "Find an item by id or label",
-      }),
-      { input: () => this.fillList() },
-    );
+    this.legend = new Legend({
+      choose: () => {
+        this.highlight();
+        this.fillList();
+      },
+      point: (group) => this.map.highlight(new Set(group === null ? [] : [nameOnMap(group)])),
+    });
     this.panel = new ItemPanel(app, {
       close: () => app.go("gallery", this.asked("")),
       changed: () => this.load(false),
@@ -94,9 +92,8 @@ export class GalleryView implements View {
       { class: "part" },
       field("Colour by", this.colourBy),
       this.colourNote,
-      this.legend,
+      this.legend.element,
     );
-    const listPart = element("div", { class: "part", hidden: true }, this.search, this.list);
     this.side = element(
       "aside",
       { class: "side card", "aria-label": "Items" },
@@ -105,10 +102,10 @@ export class GalleryView implements View {
       this.status,
       tabs([
         ["Colours", legendPart],
-        ["List", listPart],
+        ["List", this.list.element],
       ]),
       legendPart,
-      listPart,
+      this.list.element,
     );
     const main = element("div", { class: "map-card card" }, this.map.element, this.empty);
     this.element = element(
@@ -126,7 +123,7 @@ export class GalleryView implements View {
     if (document.activeElement !== this.where) this.where.value = where;
     if (this.shownKey !== this.shownFor) {
       const isOther = this.shownFor?.split("\n")[0] !== this.app.gallery;
-      if (isOther) this.only.clear();
+      if (isOther) this.legend.chosen.clear();
       this.load(isOther);
     } else if (this.isImproving && !this.again) {
       this.load(false); // nothing asked for the better map while another view was open
@@ -144,8 +141,7 @@ export class GalleryView implements View {
     if (!this.opener) return;
     if (id) this.panel.element.focus();
     else {
-      const entry = this.list.querySelector<HTMLElement>(`[data-id="${CSS.escape(this.opener)}"]`);
-      (entry?.offsetParent ? entry : this.search.offsetParent ? this.search : this.where).focus();
+      if (!this.list.focus(this.opener)) this.where.focus();
       this.opener = "";
     }
   }
@@ -294,99 +290,26 @@ export class GalleryView implements View {
 
   private recolour(fit = false): void {
     this.colours = colouring(this.items, this.whole.items, this.colourBy.value, theme().faint);
-    const points: MapPoint[] = this.items.map((item) => ({
-      id: item.id,
-      x: item.x,
-      y: item.y,
-      ...this.colours.of(item),
-    }));
-    for (const point of points) if (point.group === NO_GROUP) point.group = "";
-    this.only = new Set([...this.only].filter((name) => this.colours.groups.some((group) => group.name === name)));
+    const points: MapPoint[] = this.items.map((item) => {
+      const { group, colour } = this.colours.of(item);
+      return { id: item.id, x: item.x, y: item.y, group: nameOnMap(group), colour };
+    });
+    this.legend.show(this.colours);
     this.map.show(points, fit);
     this.highlight();
-    this.fillLegend();
     this.fillList();
   }
 
-  /** Let the chosen groups stand out. Points without a group have an empty name. */
+  /** Let the chosen groups stand out. */
   private highlight(): void {
-    this.map.highlight(new Set([...this.only].map((each) => (each === NO_GROUP ? "" : each))));
-  }
-
-  private fillLegend(): void {
-    const { groups, range } = this.colours;
-    if (range) {
-      const scale = element("span", { class: "scale" });
-      const stops = [0, 0.25, 0.5, 0.75, 1].map(numberColour).join(", ");
-      scale.style.background = `linear-gradient(90deg, ${stops})`;
-      const ends = element(
-        "span",
-        { class: "ends" },
-        element("span", {}, String(range.least)),
-        element("span", {}, String(range.most)),
-      );
-      this.legend.replaceChildren(element("li", {}, scale, ends));
-      return;
-    }
-    this.legend.replaceChildren(
-      ...groups.map(({ name, colour, count }) => {
-        const entry = element(
-          "button",
-          { type: "button", "aria-pressed": this.only.has(name) },
-          element("span", { class: "swatch" }),
-          element("span", { class: "name" }, name),
-          element("span", { class: "count" }, count.toLocaleString("en")),
-        );
-        entry.style.setProperty("--own", colour);
-        const key = name === NO_GROUP ? "" : name;
-        on(entry, {
-          pointerenter: () => this.only.size || this.map.highlight(new Set([key])),
-          pointerleave: () => this.only.size || this.map.highlight(new Set()),
-          click: () => {
-            if (!this.only.delete(name)) this.only.add(name);
-            entry.setAttribute("aria-pressed", String(this.only.has(name)));
-            this.highlight();
-            this.fillList();
-          },
-        });
-        return element("li", {}, entry);
-      }),
-    );
+    this.map.highlight(new Set([...this.legend.chosen].map(nameOnMap)));
   }
 
   private fillList(): void {
-    const sought = this.search.value.trim().toLowerCase();
-    const found = this.items.filter(
-      (item) =>
-        (!sought || item.id.toLowerCase().includes(sought) || item.label.toLowerCase().includes(sought)) &&
-        (!this.only.size || this.only.has(this.colours.of(item).group)),
-    );
-    const entries = found.slice(0, MOST_LISTED).map((item) => {
-      const entry = element(
-        "button",
-        { type: "button", "data-id": item.id, "aria-current": item.id === this.panel.id ? "true" : null },
-        element("span", { class: "swatch" }),
-        element("span", { class: "name" }, item.label || "no label"),
-        element("span", { class: "id" }, item.id),
-      );
-      entry.style.setProperty("--own", this.colours.of(item).colour);
-      return element("li", {}, on(entry, { click: () => this.pick(item.id, item.id) }));
-    });
-    if (found.length > MOST_LISTED) {
-      entries.push(element("li", { class: "more" }, `and ${found.length - MOST_LISTED} more; type to find one`));
-    }
-    if (!found.length) {
-      const items = this.only.size ? "No item of this map with the chosen colours" : "No item of this map";
-      const text = sought ? `${items} has this in its id or label.` : "There are no items on this map.";
-      entries.push(element("li", { class: "more" }, text));
-    }
-    // A better map comes while somebody goes through the list by keyboard.
-    const focused = document.activeElement;
-    const id = focused instanceof HTMLElement && this.list.contains(focused) ? focused.dataset.id : undefined;
-    this.list.replaceChildren(...entries);
-    if (id !== undefined) {
-      (this.list.querySelector<HTMLElement>(`[data-id="${CSS.escape(id)}"]`) ?? this.search).focus();
-    }
+    const { chosen } = this.legend;
+    const coloured = this.items.map((item) => ({ item, ...this.colours.of(item) }));
+    const listed = coloured.filter(({ group }) => !chosen.size || chosen.has(group));
+    this.list.show(listed, chosen.size > 0, this.panel.id);
   }
 }
 

@@ -45,11 +45,13 @@ export class LiveView implements View {
   private waiting: Float32Array[] = [];
   private isSending = false;
   private countId = "";
+  private gallery: string;
   private shownFor = ""; // the gallery, and what is counted
   private shownItem = "";
-  private readonly seenLabels: string[] = [];
+  private seenLabels: string[] = [];
 
   constructor(private readonly app: App) {
+    this.gallery = app.gallery;
     this.player.playing = true;
     this.live = this.player.addStage({ label: "Your skeleton, live" });
     this.live.clip = Clip.ofLive("mediapipe33", JOINTS);
@@ -109,6 +111,7 @@ export class LiveView implements View {
     if (key === this.shownFor) return;
     this.shownFor = key;
     this.countId = id;
+    if (this.gallery !== this.app.gallery) this.forget();
     if (this.stream) this.openStream();
     await this.showCounted();
   }
@@ -119,6 +122,19 @@ export class LiveView implements View {
 
   key(event: KeyboardEvent): boolean {
     return event.shiftKey && this.player.key(event);
+  }
+
+  /** Forget what another gallery said. */
+  private forget(): void {
+    this.gallery = this.app.gallery;
+    this.now.textContent = "…";
+    this.similarity.textContent = "";
+    this.history.replaceChildren();
+    this.seenLabels = [];
+    this.shownItem = "";
+    this.nearest.clip = undefined;
+    this.nearestBox.replaceChildren(stageBox(this.nearest, "", "Nearest"));
+    this.nearestWords.replaceChildren();
   }
 
   private async showCounted(): Promise<void> {

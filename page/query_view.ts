@@ -1,21 +1,18 @@
 /** A query and the items nearest to it, moving side by side. */
 
 import { type App, NO_MOTION, type View, clipOf } from "./app";
-import { Clip, partOf } from "./clip";
-import { element, isAbort, later, notice, says, seconds, select } from "./dom";
+import { Clip } from "./clip";
+import { element, isAbort, later, notice, says, seconds } from "./dom";
 import type { Classification, ClassifyResponse, Item, Neighbour, Query, Recording, SearchResponse } from "./messages";
 import { Player, type Stage, stageBox } from "./player";
 import { NO_ITEM, neighbourCard, verdict, welcome } from "./query_cards";
 import { Reading } from "./reading";
+import { RecordingPart } from "./recording_part";
 import { SearchSettings } from "./search_settings";
 import { call, isAbout, isEmptyGallery } from "./server";
-import { Timeline } from "./timeline";
-import { type WindowAsk, classifyWindows } from "./windows";
 import { addingForm } from "./writing";
 
 const NEIGHBOURS = 5;
-// A recording that is longer than these windows is looked at window by window.
-const LONG_S = 4;
 
 export class QueryView implements View {
   readonly element: HTMLElement;
@@ -29,26 +26,14 @@ export class QueryView implements View {
   private readonly notices = element("div", { class: "notices" });
   private readonly remarkList = element("div", { class: "notices" });
   private readonly row = element("div", { class: "row" });
-  private readonly time = element("section", {
-    class: "card time-card",
-    "aria-label": "Time in the recording",
-    hidden: true,
-  });
-  private readonly timeNote = element("p", { class: "small" });
-  private readonly timeProblem = element("div", { class: "problems" });
-  private readonly timeline: Timeline;
-  private readonly which = element("div", {});
+  private readonly part: RecordingPart;
   private readonly adding = element("div", {});
   private readonly settings: SearchSettings;
   private readonly video: HTMLVideoElement;
   private item: Item | null = null;
-  private recordings: Recording[] = [];
-  private recording: Recording | null = null;
   private neighbours: Neighbour[] = [];
   private queryStage: Stage | null = null;
   private asking = new AbortController();
-  private looking = new AbortController();
-  private isLooked = true; // the windows of the recording are classified
   private shown = "";
   private readonly searchSoon = later(250, () => this.search());
 
@@ -56,30 +41,26 @@ export class QueryView implements View {
     this.reading = new Reading(app, (file, recordings, remarks) => this.takeRecordings(file, recordings, remarks));
     this.settings = new SearchSettings(() => {
       this.search();
-      this.look();
+      this.part.look();
     });
-    this.timeline = new Timeline({
-      choose: (start, end, isDone) => this.choosePart(start, end, isDone),
-      jump: (segment) => {
-        this.timeline.set(segment.start, segment.end);
-        this.choosePart(segment.start, segment.end, true);
-      },
+    this.part = new RecordingPart(app, this.settings, {
+      choose: () => this.showRecording(),
+      move: (isDone) => this.showPart(isDone),
     });
     this.video = element("video", { muted: true, playsinline: true, "aria-label": "The video that was dropped" });
     this.video.muted = true;
     this.player.onDraw = () => this.follow();
     this.welcome = welcome(app, this.reading.chooser("Choose a file", "primary"), () => this.takeAny());
-    this.time.append(this.timeNote, this.timeline.element, this.timeProblem);
     this.result.append(
       element(
         "header",
         { class: "query-head" },
-        element("div", {}, this.heading, this.about, this.which),
+        element("div", {}, this.heading, this.about, this.part.which),
         this.verdict,
       ),
       this.notices,
       this.row,
-      this.time,
+      this.part.element,
       element("div", { class: "under" }, this.settings.element, this.remarkList, this.adding),
       element("div", { class: "bottom-bar" }, this.player.controls(true)),
     );
@@ -93,14 +74,14 @@ export class QueryView implements View {
     this.shown = key;
     if (isSame) {
       this.player.ask();
-      if (!this.isLooked) this.look();
+      this.part.goOn();
       return;
     }
     if (!id) {
       this.neighbours = []; // they may be of another gallery
-      if (this.recording) {
+      if (this.part.recording) {
         this.search();
-        this.look();
+        this.part.look();
       } else this.showWelcome();
       return;
     }
@@ -116,7 +97,7 @@ export class QueryView implements View {
 
   close(): void {
     this.video.pause();
-    this.looking.abort();
+    this.part.stop();
   }
 
   key(event: KeyboardEvent): boolean {
@@ -153,7 +134,7 @@ export class QueryView implements View {
 
   private begin(): void {
     this.asking.abort();
-    this.looking.abort();
+    this.part.stop();
     this.welcome.hidden = true;
     this.result.hidden = false;
     this.reading.clear();
@@ -169,12 +150,11 @@ export class QueryView implements View {
 
   private takeItem(item: Item): void {
     this.begin();
-    [this.item, this.recording, this.recordings] = [item, null, []];
+    this.item = item;
     this.heading.textContent = item.label || item.id;
     this.about.textContent = item.label ? `${item.id}, an item of the gallery` : "an item of the gallery";
-    this.time.hidden = true;
     this.settings.showWindows(false);
-    this.which.replaceChildren();
+    this.part.forget();
     this.adding.replaceChildren();
     this.showQuery(clipOf(item), NO_MOTION);
     this.search();
@@ -182,41 +162,18 @@ export class QueryView implements View {
 
   private takeRecordings(file: File, recordings: Recording[], remarks: string[]): void {
     this.begin();
-    [this.item, this.recordings] = [null, recordings];
+    this.item = null;
     this.settings.showWindows(true);
     this.heading.textContent = file.name;
     this.remarkList.replaceChildren(...remarks.map((text) => notice("note", text)));
     if (file.type.startsWith("video/")) this.video.src = URL.createObjectURL(file);
-    this.which.replaceChildren();
-    if (recordings.length > 1) {
-      const options = recordings.map(({ name, label }, place): [string, string] => [
-        String(place),
-        label ? `${name} · ${label}` : name,
-      ]);
-      const choose = select("Recording of this file", options, "0", (value) => this.chooseRecording(Number(value)));
-      this.which.append(element("div", { class: "which" }, choose));
-    }
-    this.chooseRecording(0);
+    this.part.take(recordings);
   }
 
-  private chooseRecording(place: number): void {
-    const recording = this.recordings[place];
+  private showRecording(): void {
+    const { recording } = this.part;
     if (!recording) return;
-    this.recording = recording;
-    const { sequence } = recording;
-    const fps = sequence.fps || 30;
-    const whole = sequence.num_frames / fps;
-    const most = (this.app.info?.limits.max_frames ?? sequence.num_frames) / fps;
-    this.about.textContent = [
-      this.recordings.length > 1 ? recording.name : "",
-      recording.label && `labelled ${recording.label}`,
-      `${seconds(whole)}, ${sequence.num_frames} frames`,
-      `joints as ${sequence.layout}`,
-    ]
-      .filter(Boolean)
-      .join(" · ");
-    this.time.hidden = sequence.num_frames < 8;
-    this.timeline.show(whole, Math.min(4 / fps, whole), most);
+    this.about.textContent = this.part.about;
     if (this.app.mayWrite) {
       const stem = this.heading.textContent?.replace(/\.[^.]*$/, "") ?? "dropped";
       const suggested = { id: `${stem}/${recording.name}`, label: recording.label };
@@ -224,37 +181,22 @@ export class QueryView implements View {
         addingForm(
           this.app,
           suggested,
-          () => this.part(),
+          () => this.part.sequence,
           () => this.searchAgain(),
         ),
       );
     }
-    this.showQuery(Clip.ofSequence(this.part()), "Nobody is seen in this part.");
+    this.showQuery(Clip.ofSequence(this.part.sequence), "Nobody is seen in this part.");
     this.search();
-    this.look();
+    this.part.look();
   }
 
-  /** The part of the recording that was chosen. */
-  private part() {
-    const { sequence } = this.recording as Recording;
-    const fps = sequence.fps || 30;
-    const start = Math.min(Math.round(this.timeline.start * fps), sequence.num_frames - 1);
-    const end = Math.min(Math.max(Math.round(this.timeline.end * fps), start + 1), sequence.num_frames);
-    return start === 0 && end === sequence.num_frames ? sequence : partOf(sequence, start, end);
-  }
-
-  private choosePart(_start: number, _end: number, isDone: boolean): void {
-    const clip = Clip.ofSequence(this.part());
+  private showPart(isDone: boolean): void {
+    const clip = Clip.ofSequence(this.part.sequence);
     if (this.queryStage) this.queryStage.clip = clip;
     this.player.mainSeconds = clip.seconds;
-    this.describePart();
     this.player.ask();
     if (isDone) this.searchSoon();
-  }
-
-  private describePart(): void {
-    const { start, end } = this.timeline;
-    this.timeNote.textContent = `The query is ${seconds(start)} to ${seconds(end)}. Drag the ends, or move them with the arrow keys.`;
   }
 
   private showQuery(clip: Clip | null, missing: string): void {
@@ -264,7 +206,7 @@ export class QueryView implements View {
     this.player.mainSeconds = clip?.seconds ?? null;
     const box = stageBox(this.queryStage, missing, "Query");
     if (this.video.src) box.append(this.video);
-    const title = this.item ? this.item.label || "no label" : this.recording?.label || "your recording";
+    const title = this.item ? this.item.label || "no label" : this.part.recording?.label || "your recording";
     const card = element(
       "article",
       { class: "card query-card" },
@@ -277,12 +219,15 @@ export class QueryView implements View {
       ),
     );
     this.row.replaceChildren(card, element("div", { class: "neighbours" }));
-    this.describePart();
     this.player.restart();
   }
 
   private async search(): Promise<void> {
-    const query: Query | null = this.item ? { id: this.item.id } : this.recording ? { sequence: this.part() } : null;
+    const query: Query | null = this.item
+      ? { id: this.item.id }
+      : this.part.recording
+        ? { sequence: this.part.sequence }
+        : null;
     if (!query) return;
     this.asking.abort();
     const asking = new AbortController();
@@ -318,14 +263,14 @@ export class QueryView implements View {
 
   private nothingYet(): HTMLElement {
     const text = "This gallery is empty, so nothing can be found yet.";
-    return notice("note", this.app.mayWrite && this.recording ? `${text} Add this recording to it below.` : text);
+    return notice("note", this.app.mayWrite && this.part.recording ? `${text} Add this recording to it below.` : text);
   }
 
   /** The gallery has changed. */
   private searchAgain(): void {
     this.shown = this.keyOf("");
     this.search();
-    this.look();
+    this.part.look();
   }
 
   private showVerdict(found: Classification | undefined): void {
@@ -367,47 +312,18 @@ export class QueryView implements View {
   private compareWith(id: string): void {
     if (this.item) this.app.go("compare", { motion: this.item.id, wanted: id });
     else {
-      this.app.handed = { name: this.heading.textContent ?? "", sequence: this.part() };
+      this.app.handed = { name: this.heading.textContent ?? "", sequence: this.part.sequence };
       this.app.go("compare", { wanted: id });
     }
   }
 
-  /** Find what happens when in a long recording. */
-  private async look(): Promise<void> {
-    this.looking.abort();
-    const looking = new AbortController();
-    this.looking = looking;
-    this.timeline.showSegments([]);
-    this.timeProblem.replaceChildren();
-    const sequence = this.recording?.sequence;
-    this.isLooked = !sequence || sequence.num_frames / (sequence.fps || 30) < LONG_S;
-    if (!sequence || this.isLooked) return;
-    try {
-      const ask: WindowAsk = {
-        seconds: this.settings.windowSeconds,
-        unknownBelow: this.settings.unknownBelow,
-        filter: this.settings.filter,
-      };
-      await classifyWindows(this.app, sequence, ask, looking.signal, (segments) => {
-        if (!looking.signal.aborted) this.timeline.showSegments(segments);
-      });
-    } catch (error) {
-      if (looking.signal.aborted) return;
-      // The search says what is wrong with the filter, and that the gallery is empty.
-      if (!isAbout(error, "filter") && !isEmptyGallery(error))
-        this.timeProblem.replaceChildren(notice("error", says(error)));
-    }
-    this.isLooked ||= !looking.signal.aborted;
-  }
-
   /** Let timeline and video follow the player. */
   private follow(): void {
-    if (!this.recording) return;
+    if (!this.part.recording) return;
     const place = Math.min(this.player.place, 1);
     const clip = this.queryStage?.clip;
     const share = clip ? this.player.shareOf(clip) : place;
-    const now = this.timeline.start + share * (this.timeline.end - this.timeline.start);
-    this.timeline.showNow(now);
+    const now = this.part.showNow(share);
     if (this.video.readyState > 1 && !this.video.seeking && Math.abs(this.video.currentTime - now) > 0.04) {
       this.video.currentTime = now;
     }

@@ -2,7 +2,7 @@
 
 import { type App, NO_MOTION, clipOf } from "./app";
 import { Clip } from "./clip";
-import { button, element, later, on, says, seconds, select } from "./dom";
+import { button, element, later, notice, on, says, seconds, select } from "./dom";
 import type { Recording, Sequence, Shown } from "./messages";
 import { type Player, type Stage, stageBox } from "./player";
 import { Reading } from "./reading";
@@ -28,7 +28,9 @@ export class Slot {
     readonly hint: string,
     private readonly changed: () => void,
   ) {
-    this.reading = new Reading(app, (file, recordings) => this.takeRecordings(file.name, recordings));
+    this.reading = new Reading(app, (file, recordings, remarks) =>
+      this.takeRecordings(file.name, recordings, remarks),
+    );
     this.search = on(
       element("input", {
         type: "search",
@@ -92,7 +94,7 @@ export class Slot {
     this.takeRecordings(name, [{ name, label: "", sequence }]);
   }
 
-  private takeRecordings(file: string, recordings: Recording[]): void {
+  private takeRecordings(file: string, recordings: Recording[], remarks: string[] = []): void {
     const choose = (place: number) => {
       const recording = recordings[place];
       if (!recording) return;
@@ -109,6 +111,7 @@ export class Slot {
     this.words.replaceChildren(
       element("h3", { class: "name" }, file),
       options.length > 1 ? select("Recording of this file", options, "0", (value) => choose(Number(value))) : "",
+      ...remarks.map((text) => notice("note", text)),
     );
     choose(0);
   }

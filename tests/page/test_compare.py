@@ -136,3 +136,20 @@ def test_a_head_is_round_in_frames_of_every_shape(opened, recording):
         wide, high = page.evaluate(HEAD, [canvas])
         assert wide > 10
         assert wide == pytest.approx(high, abs=2 + 0.05 * high)
+
+
+def test_remarks_about_a_file_are_shown_where_it_was_chosen(opened, recording):
+    page = opened("#compare")
+    remark = "read as metres, y up."
+
+    def answer(route):
+        reply = route.fetch().json()
+        route.fulfill(json=reply | {"remarks": [remark]})
+
+    page.route("**/gfp_serve.v1.ViewService/ReadFile", answer)
+    slot = page.locator("section[aria-label='Your motion']")
+    slot.locator("input[type=file]").set_input_files(recording)
+    expect(slot.get_by_label("Recording of this file")).to_be_visible()  # it has two
+    expect(slot.get_by_text(remark)).to_be_visible()
+    slot.get_by_label("Recording of this file").select_option("1")
+    expect(slot.get_by_text(remark)).to_be_visible()

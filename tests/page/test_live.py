@@ -3,9 +3,18 @@
 import base64
 import json
 import re
+from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from playwright.sync_api import expect
+
+from gfp_serve.client import Client, ClipItem
+from gfp_serve.layouts import LAYOUTS
+from gfp_serve.server import Server
+from tests.support.http_calls import http_config
+from tests.support.servers import server_in_thread
+from tests.support.tiny_bundle import walk
 
 FRAME_BYTES = 33 * 3 * 4  # joints of three float32
 # The pose model runs on the CPU, and so does the drawing.
@@ -97,3 +106,45 @@ def test_a_class_needs_the_similarity_that_is_asked_for_and_what_is_counted_is_s
     expect(page.locator(".now-card .class")).to_have_text(re.compile("wave|walk|jump"))
     page.get_by_label("Similarity that a class needs").fill("100")
     expect(page.locator(".now-card .class")).to_have_text("unknown")
+
+
+@pytest.fixture(scope="module")
+def two_galleries(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with an item of the class "first" in one gallery, and one of "second" in another."""
+    with server_in_thread(tmp_path_factory.mktemp("server"), http_config()) as server:
+        with Client(f"127.0.0.1:{server.port}") as client:
+            client.create_gallery("other")
+            client.upsert([ClipItem("set/1", walk(1), "first", fps=30.0)])
+            client.upsert([ClipItem("set/2", walk(2), "second", fps=30.0)], gallery="other")
+        yield server
+
+
+def seen_by_model() -> str:
+    """Return a script that stands for the model: it sees somebody who moves, whatever the picture is."""
+    body = walk(3, frames=40, layout=LAYOUTS["mediapipe33"])[:, 0]
+    landmarks = np.concatenate([body, np.ones((*body.shape[:2], 1))], axis=2).round(3).reshape(len(body), -1).tolist()
+    return f"""
+      const poses = {json.dumps(landmarks)};
+      let number = 0;
+      onmessage = ({{data: {{bitmap, time}}}}) => {{
+        bitmap.close();
+        postMessage({{kind: 'pose', time, landmarks: Float32Array.from(poses[number++ % poses.length])}});
+      }};
+      postMessage({{kind: 'ready'}});"""
+
+
+def test_another_gallery_forgets_what_was_seen_in_the_first(opened, two_galleries):
+    page = opened("#live", of=two_galleries, permissions=["camera"])
+    model = seen_by_model()
+    page.context.route(
+        "**/page/pose_worker.js", lambda route: route.fulfill(body=model, content_type="text/javascript")
+    )
+    page.get_by_role("button", name="Start the camera").click()
+    before, nearest = page.locator(".history .name"), page.locator(".live-row .card").nth(1)
+    expect(before).to_have_text(["first"])
+    expect(nearest).to_contain_text("set/1")
+    page.get_by_label("Gallery", exact=True).select_option("other")
+    expect(page.locator(".now-card .class")).to_have_text("second")
+    expect(before).to_have_text(["second"])
+    expect(nearest).to_contain_text("set/2")
+    page.get_by_role("button", name="Stop the camera").click()

@@ -18,7 +18,7 @@ from trainer.evaluate.report import Row
 
 # More than these make a page that nobody looks at to its end.
 MAX_MISTAKES, MAX_CONFUSIONS, MAX_CLIPS_OF_A_CONFUSION = 24, 24, 6
-NUM_NEIGHBOURS = 4
+NUM_NEIGHBOURS = 5
 
 # Frames a second of a clip whose recording did not say it, as most cameras have.
 _USUAL_FPS = 30.0
@@ -43,8 +43,8 @@ def write_retrieval_page(
 
     `vectors` has a row for each clip of the store. The most frequent confusions come first, and of each the clips that
     are most surely wrong, by how much nearer the wrong clip is than any of the right class. Each confusion gives a clip
-    in turn, until there are `MAX_MISTAKES`. The last panel of a row is the nearest clip of the right class, if it is
-    not among the others.
+    in turn, until there are `MAX_MISTAKES`. Where none of the `NUM_NEIGHBOURS` nearest is of the right class, the
+    nearest that is stands in the place of the last.
     """
     clips, fold_of = _tested(folds)
     wrong = _wrong_by_confusion(row.answers, store)
@@ -59,7 +59,7 @@ def write_retrieval_page(
             same_class = np.flatnonzero(store.labels[train[near[0]]] == pair[0])
             shown = list(range(min(NUM_NEIGHBOURS, len(train))))
             if len(same_class) and same_class[0] not in shown:
-                shown.append(int(same_class[0]))
+                shown[-1] = int(same_class[0])
             panels = []
             for rank in shown:
                 found = int(train[near[0, rank]])
@@ -82,9 +82,8 @@ def write_retrieval_page(
     note = _note(row, num_wrong)
     if rows:
         note += (
-            f" {len(rows)} of these {num_wrong} are here, the most frequent confusions first. Beside each are the "
-            f"{NUM_NEIGHBOURS} nearest training clips and the nearest one of its own class; numbers say which place "
-            f"they have."
+            f" {_how_many(len(rows), num_wrong)} here, the most frequent confusions first. Beside each are the nearest "
+            f"training clips, at least one of its own class. Numbers are places among all training clips."
         )
     return MistakesPage(len(rows), num_wrong, write_motion_page(path, rows, title=_TITLE, note=note))
 
@@ -119,8 +118,8 @@ def write_head_page(path: Path, store: ClipStore, folds: Sequence[Fold], row: Ro
     note = _note(row, num_wrong)
     if rows:
         note += (
-            f" {num_shown} of these {num_wrong} are here, in {len(rows)} of {len(wrong)} confusions, the most frequent "
-            f"first. The last of each row is a training clip of the class that the others were taken for."
+            f" {_how_many(num_shown, num_wrong)} here, a row for each confusion, the most frequent first. The last of "
+            f"each row is a training clip of the class that the others were taken for."
         )
     return MistakesPage(num_shown, num_wrong, write_motion_page(path, rows, title=_TITLE, note=note))
 
@@ -188,7 +187,12 @@ def _note(row: Row, num_wrong: int) -> str:
     num_clips = len(row.answers.labels)
     if not num_wrong:
         return f"{row.title}: all {num_clips} test clips are answered rightly."
-    return f"{row.title}: {num_wrong} of {num_clips} test clips are answered wrongly."
+    are = "is" if num_wrong == 1 else "are"
+    return f"{row.title}: {num_wrong} of {num_clips} test clips {are} answered wrongly."
+
+
+def _how_many(num_shown: int, num_wrong: int) -> str:
+    return f"{num_shown} of them are" if num_shown < num_wrong else "All of them are" if num_wrong > 1 else "It is"
 
 
 def _class(store: ClipStore, label: int) -> str:
