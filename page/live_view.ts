@@ -9,14 +9,12 @@ import { button, element, notice, says, sentence } from "./dom";
 import type { EmbedStreamResponse, Item } from "./messages";
 import { Player, type Stage, stageBox } from "./player";
 import { threshold } from "./search_settings";
+import { Seen } from "./seen";
 import { LiveStream } from "./server";
 
 const WINDOW_S = 2;
 const STRIDE_S = 0.5;
 const HISTORY = 40; // windows
-// A movement that comes and goes twice a second is not seen in fewer poses a second.
-const LEAST_POSES_PER_S = 4;
-const NOBODY = "Nobody is in the picture. Step back until your whole body is seen.";
 
 export class LiveView implements View {
   readonly element: HTMLElement;
@@ -38,8 +36,7 @@ export class LiveView implements View {
   private readonly stages: HTMLElement;
   private readonly wantedPlayer = new Player(); // in its own time
   private unknownBelow: number | null = null;
-  private seenFrames: boolean[] = []; // whether somebody is in each frame of the stream
-  private poses: { time: number; isSeen: boolean }[] = []; // what was found in the pictures of the last seconds
+  private readonly seen = new Seen(WINDOW_S);
   private camera: Camera | null = null;
   private stream: LiveStream | null = null;
   private waiting: Float32Array[] = [];
@@ -189,7 +186,7 @@ export class LiveView implements View {
     this.switch_.disabled = true;
     const camera = new Camera(this.video, {
       pose: (joints) => {
-        this.rememberPose(joints !== null);
+        this.seen.addPose(joints !== null);
         if (joints && this.live.pose) this.live.pose = { places: joints, centre: [0, 0] };
       },
       frame: (joints) => this.takeFrame(joints),
@@ -229,8 +226,7 @@ export class LiveView implements View {
   private openStream(): void {
     this.stream?.close();
     this.waiting = [];
-    this.poses = [];
-    this.seenFrames = [];
+    this.seen.clear();
     const { gallery } = this.app;
     const config = {
       layout: "mediapipe33",
@@ -271,7 +267,7 @@ export class LiveView implements View {
         const joined = new Float32Array(frames.length * JOINTS * 3);
         frames.forEach((frame, place) => {
           joined.set(frame, place * JOINTS * 3);
-          this.seenFrames.push(frame.some((value) => !Number.isNaN(value)));
+          this.seen.addFrame(frame);
         });
         await stream.send(floatsToBase64(joined), frames.length);
       }
@@ -285,15 +281,11 @@ export class LiveView implements View {
   private showWindow(said: EmbedStreamResponse): void {
     for (const { text } of said.warnings) this.notes.append(notice("warning", text));
     if (said.num_repetitions !== undefined) this.number.textContent = String(said.num_repetitions);
-    const slow = this.slowness();
-    this.slow.textContent = slow;
+    this.slow.textContent = this.seen.slowness();
     const neighbour = said.neighbours[0];
     if (said.problem) {
       this.now.textContent = "—";
-      const last = Math.round(said.end_s * FPS);
-      const isNobody = !this.seenFrames.slice(Math.max(last - WINDOW_S * FPS, 0), last).includes(true);
-      const isTooSlow = slow !== "" && this.poses.some(({ isSeen }) => isSeen); // `slow` says it
-      this.similarity.textContent = !isNobody ? sentence(said.problem) : isTooSlow ? "" : NOBODY;
+      this.similarity.textContent = sentence(this.seen.whyNothing(said.end_s) ?? said.problem);
     } else {
       const { classification } = said;
       // Whether one is near enough is decided here: the stream, and its count, would begin anew with another threshold.
@@ -305,24 +297,6 @@ export class LiveView implements View {
       this.addToHistory(label);
     }
     if (neighbour && this.keyOf(neighbour.id) !== this.shownItem) this.showNearest(neighbour.id);
-  }
-
-  private rememberPose(isSeen: boolean): void {
-    const time = performance.now() / 1000;
-    this.poses.push({ time, isSeen });
-    // Of the window that is answered next, and of one before it: its answer takes a while.
-    this.poses = this.poses.filter((pose, place) => pose.time > time - 2 * WINDOW_S || place >= this.poses.length - 2);
-  }
-
-  /** What to say where the browser finds too few poses; empty where it finds enough. */
-  private slowness(): string {
-    const [first, last] = [this.poses[0]?.time ?? 0, this.poses.at(-1)?.time ?? 0];
-    const perSecond = (this.poses.length - 1) / (last - first);
-    if (last - first < WINDOW_S || perSecond >= LEAST_POSES_PER_S) return "";
-    return (
-      `This browser finds only ${perSecond.toFixed(1)} poses a second, too few for quick movements. ` +
-      "Close other programs, or use a faster computer."
-    );
   }
 
   private addToHistory(label: string): void {

@@ -12,6 +12,7 @@ import {
 } from "three";
 import { onThemeChange, theme } from "./colours";
 import { element, on } from "./dom";
+import { type Group, middles, placedNames } from "./map_names";
 
 export interface MapPoint {
   id: string;
@@ -29,9 +30,6 @@ interface Handlers {
 }
 
 const NEAR_PX = 14;
-const MOST_NAMES = 14;
-// Names do not cover the points of groups that have so few.
-const FEW = 4;
 
 const VERTEX = `
 attribute vec3 colour; attribute float weight; uniform float size; uniform float zoomed; varying vec3 shown; varying float seen;
@@ -285,82 +283,7 @@ export class ItemMap {
     const nearer = Math.min(Math.sqrt(this.whole[2] / this.span), 2.2);
     if (material.uniforms.zoomed) material.uniforms.zoomed.value = ratio * crowd * Math.max(nearer, 0.8);
     this.renderer.render(this.scene, camera);
-    this.showNames(width, height);
+    const shown = this.groups.filter(({ name }) => !this.only.size || this.only.has(name));
+    this.names.replaceChildren(...placedNames(shown, (x, y) => this.pixel(x, y), width, height));
   }
-
-  /** Names of the largest groups at their middles, as far as they do not cover each other. */
-  private showNames(width: number, height: number): void {
-    const shownGroups = this.groups.filter(({ name }) => !this.only.size || this.only.has(name));
-    const taken: Box[] = shownGroups.flatMap(({ few }) =>
-      few.map(([x, y]): Box => {
-        const [left, top] = this.pixel(x, y);
-        return [left - 6, top - 6, left + 6, top + 6];
-      }),
-    );
-    const shown: HTMLElement[] = [];
-    for (const { name, x, y, colour, few } of shownGroups) {
-      if (shown.length >= MOST_NAMES) break;
-      const half = 3.6 * Math.min(name.length, 22) + 8;
-      // The name of a small group is above its highest point or below its lowest one.
-      const places = few.length
-        ? [this.pixel(...(few[0] as [number, number])), this.pixel(...(few.at(-1) as [number, number]))]
-        : [this.pixel(x, y)];
-      const found = places
-        .map(([left, top], place): [number, number] => [left, few.length ? top + (place ? 19 : -19) : top])
-        .find(([left, top]) => {
-          const box: Box = [left - half, top - 11, left + half, top + 11];
-          const isInside = box[0] >= 4 && box[2] <= width - 4 && box[1] >= 4 && box[3] <= height - 4;
-          return isInside && !taken.some((other) => overlap(box, other));
-        });
-      if (!found) continue;
-      const [left, top] = found;
-      taken.push([left - half, top - 11, left + half, top + 11]);
-      const label = element("span", {}, name);
-      label.style.transform = `translate(-50%, -50%) translate(${left.toFixed(1)}px, ${top.toFixed(1)}px)`;
-      label.style.setProperty("--own", colour);
-      shown.push(label);
-    }
-    this.names.replaceChildren(...shown);
-  }
-}
-
-type Box = [left: number, top: number, right: number, bottom: number];
-
-function overlap(one: Box, other: Box): boolean {
-  return one[0] < other[2] && other[0] < one[2] && one[1] < other[3] && other[1] < one[3];
-}
-
-/** A group of points with its middle: the median of its points. */
-interface Group {
-  name: string;
-  x: number;
-  y: number;
-  colour: string;
-  /** All of its points, the highest first, if it has few of them. */
-  few: [number, number][];
-}
-
-/** Groups with a name. */
-function middles(points: MapPoint[]): Group[] {
-  const members = new Map<string, MapPoint[]>();
-  for (const point of points) {
-    if (!point.group) continue;
-    const list = members.get(point.group);
-    if (list) list.push(point);
-    else members.set(point.group, [point]);
-  }
-  const median = (values: number[]) =>
-    values.sort((one, other) => one - other)[Math.floor(values.length / 2)] as number;
-  return [...members]
-    .sort((one, other) => other[1].length - one[1].length)
-    .map(([name, list]) => ({
-      name,
-      x: median(list.map((point) => point.x)),
-      y: median(list.map((point) => point.y)),
-      colour: list[0]?.colour ?? "#888888",
-      few:
-        list.length > FEW
-          ? []
-          : list.map(({ x, y }): [number, number] => [x, y]).sort((one, other) => other[1] - one[1]),
-    }));
 }
