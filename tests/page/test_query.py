@@ -98,8 +98,9 @@ def test_stages_of_neighbours_are_equally_high(opened):
     page = opened("#query?item=set/wave1")
     expect(page.locator(".neighbours article")).to_have_count(5)
     page.locator(".neighbours h2").first.evaluate("title => { title.textContent = 'words '.repeat(12) }")
-    heights = page.locator(".neighbours .stage").evaluate_all("all => all.map(stage => stage.clientHeight)")
-    assert len(set(heights)) == 1
+    stages = page.locator(".neighbours .stage")
+    assert len(set(stages.evaluate_all("all => all.map(stage => stage.clientHeight)"))) == 1
+    assert stages.evaluate_all("all => all.every(stage => stage.clientWidth === stage.parentElement.clientWidth)")
 
 
 def test_the_page_names_no_format_that_it_cannot_read(opened):
