@@ -285,6 +285,11 @@ def _worst_moments(
         near, distance = wanted.times_s[steps[1]], _APART_S
     moments: list[WorstMoment] = []
     left = np.isfinite(mean)
+    # First and last frames are aligned because they must be, however much they differ. Steps at which one of both is
+    # there count only where they differ more than all steps between.
+    between = np.logical_and(steps > 0, steps < steps[:, -1:]).all(axis=0)
+    if (left & between).any():
+        left &= between | (mean > mean[between].max())
     while left.any() and len(moments) < _MOST_WORST:
         step = int(np.argmax(np.where(left, mean, -np.inf)))
         worst = int(np.nanargmax(apart[:, step]))

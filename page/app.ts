@@ -19,8 +19,8 @@ export interface View {
   readonly element: HTMLElement;
   open(asked: URLSearchParams): void;
   close(): void;
-  /** A file was dropped, or chosen. */
-  take?(file: File): void;
+  /** A file was dropped, or chosen. `at` is what it was dropped on. */
+  take?(file: File, at?: EventTarget | null): void;
   key?(event: KeyboardEvent): boolean;
 }
 

@@ -22,7 +22,9 @@ export class CompareView implements View {
   private readonly problem = element("div", { class: "problems" });
   private readonly result = element("section", { class: "result", hidden: true, "aria-label": "Comparison" });
   private readonly picks: HTMLElement;
-  private readonly curve = new Curve("cm", (x) => this.player.moveTo(x / (this.times.at(-1) || 1)));
+  private readonly curve = new Curve("seconds of the playback", "cm", (x) =>
+    this.player.moveTo(x / (this.times.at(-1) || 1)),
+  );
   private reply: CompareResponse | null = null;
   private times: number[] = [];
   private asking = new AbortController();
@@ -72,8 +74,12 @@ export class CompareView implements View {
     return (this.result.hidden ? this.choosing : this.player).key(event);
   }
 
-  take(file: File): void {
-    (this.motion.shown ? this.wanted : this.motion).reading.read(file);
+  /** A file is for the card that it is dropped on. Beside the cards of a comparison, it is the reader's own motion. */
+  take(file: File, at?: EventTarget | null): void {
+    const on = [this.motion, this.wanted].find((slot) => at instanceof Node && slot.element.contains(at));
+    const slot = on ?? (this.result.hidden && this.motion.shown ? this.wanted : this.motion);
+    this.result.hidden = true; // so that the cards, which say how the reading goes, are in view
+    slot.reading.read(file);
   }
 
   private async compare(): Promise<void> {
@@ -100,7 +106,8 @@ export class CompareView implements View {
     player.clear();
     const [motion, wanted] = [Clip.ofMotion(reply.motion, false), Clip.ofMotion(reply.wanted, false)];
     const steps = reply.motion_frames.length;
-    // Steps of the alignment are as long as the motion's frames; where it waits for the wanted one, they take no time.
+    // The only time that the reader sees: that of the playback, whose steps are equally long and which takes as long as
+    // the motion. In it, one of both may wait for the other.
     const fps = reply.motion.fps || 30;
     this.times = reply.motion_frames.map(
       (_, step) => (step * (motion.seconds || steps / fps)) / Math.max(steps - 1, 1),
@@ -133,25 +140,26 @@ export class CompareView implements View {
     const mean = this.meanCurve(reply, steps);
     const marks = reply.worst_moments.map(({ step }) => this.times[step] ?? 0);
     this.curve.show(this.times, mean, marks);
+    const pair = element(
+      "div",
+      { class: "pair" },
+      this.card(stageBox(stages[0], "", "Yours"), this.motion.name, colourKey()),
+      this.card(stageBox(stages[1], "", "Wanted"), this.wanted.name, ""),
+      this.table(reply.joints),
+    );
     const again = button("Choose other motions", () => {
       this.picks.scrollIntoView({ block: "start" });
     });
     this.result.replaceChildren(
       this.summary(reply),
-      element(
-        "div",
-        { class: "pair" },
-        this.card(stageBox(stages[0], "", "Yours"), this.motion.name, colourKey()),
-        this.card(stageBox(stages[1], "", "Wanted"), this.wanted.name, ""),
-        this.table(reply.joints),
-      ),
+      pair,
       element(
         "section",
         { class: "card curve-card" },
         element("h3", {}, "Mean difference over time"),
         this.curve.element,
         element("h3", {}, "Moments that differ most"),
-        this.moments(reply),
+        this.moments(reply, pair),
       ),
       again,
       element("div", { class: "bottom-bar" }, player.controls(false)),
@@ -189,7 +197,7 @@ export class CompareView implements View {
     const number = (value: number | undefined, digits: number, sign = false) => {
       if (value === undefined) return "";
       const text = value.toFixed(digits).replace(/^-(?=0*\.?0*$)/, "");
-      return sign && Number(text) > 0 ? `+${text}` : text;
+      return sign && Number(text) > 0 ? `+${text}` : text.replace("-", "−");
     };
     const rows = joints.map((joint) => {
       const line = element(
@@ -204,40 +212,39 @@ export class CompareView implements View {
       line.style.setProperty("--own", differenceColour(joint.mean_cm / FAR_CM));
       return line;
     });
-    const head = (text: string, title: string) => element("th", { scope: "col", title }, text);
+    const head = (text: string) => element("th", { scope: "col" }, text);
     return element(
       "div",
       { class: "card joints", tabindex: 0, role: "region", "aria-label": "Differences by joint" },
+      element(
+        "p",
+        { class: "small signs" },
+        "cm: how far the joint is from where it is wanted. °: how its angle differs; + should be straighter, − should " +
+          "be more bent.",
+      ),
       element(
         "table",
         {},
         element(
           "thead",
           {},
-          element(
-            "tr",
-            {},
-            element("th", { scope: "col" }, "joint"),
-            head("cm", "mean distance from where it is wanted"),
-            head("most", "largest distance"),
-            head("°", "mean difference of the angle: positive where it should be straighter"),
-            head("most", "largest difference of the angle"),
-          ),
+          element("tr", {}, head("joint"), head("mean cm"), head("most cm"), head("mean °"), head("most °")),
         ),
         element("tbody", {}, ...rows),
       ),
     );
   }
 
-  private moments(reply: CompareResponse): HTMLElement {
+  private moments(reply: CompareResponse, pair: HTMLElement): HTMLElement {
     const steps = Math.max(reply.motion_frames.length - 1, 1);
     return element(
       "div",
       { class: "actions" },
-      ...reply.worst_moments.map((moment) =>
-        button(`${moment.motion_s.toFixed(1)} s · ${spaced(moment.joint)} ${moment.joint_cm.toFixed(0)} cm`, () =>
-          this.player.moveTo(moment.step / steps),
-        ),
+      ...reply.worst_moments.map(({ step, joint, joint_cm: cm }) =>
+        button(`${(this.times[step] ?? 0).toFixed(1)} s · ${spaced(joint)} ${cm.toFixed(0)} cm`, () => {
+          this.player.moveTo(step / steps);
+          pair.querySelector(".stage")?.scrollIntoView({ block: "nearest" });
+        }),
       ),
     );
   }

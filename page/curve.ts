@@ -12,6 +12,7 @@ export class Curve {
   private now = 0;
 
   constructor(
+    private readonly time: string,
     private readonly axis: string,
     private readonly jump: (x: number) => void,
   ) {
@@ -59,7 +60,7 @@ export class Curve {
         legend: { show: false },
         cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
         scales: { x: { time: false }, y: { range: (_plot, _least, most) => [0, most * 1.08 || 1] } },
-        axes: [axis("seconds"), axis(this.axis)],
+        axes: [axis(this.time), axis(this.axis)],
         series: [{}, { stroke: accent, width: 2, fill: `${accent}22`, points: { show: false } }],
         hooks: { draw: [(plot) => this.lines(plot)] },
       },

@@ -65,12 +65,17 @@ export function onKeys(press: (event: KeyboardEvent) => boolean): void {
 }
 
 export function says(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return sentence(error instanceof Error ? error.message : String(error));
+}
+
+/** With a capital, if it begins with a word. Names of files and ids stay as they are. */
+export function sentence(text: string): string {
+  return /^[a-z]+[ ,]/.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text;
 }
 
 /** A message for the reader; `kind` is "error", "warning" or "note". */
 export function notice(kind: "error" | "warning" | "note", text: string): HTMLElement {
-  return element("p", { class: `notice ${kind}`, role: kind === "error" ? "alert" : "status" }, text);
+  return element("p", { class: `notice ${kind}`, role: kind === "error" ? "alert" : "status" }, sentence(text));
 }
 
 /** Call `then` when nothing has called for it during `ms`. */

@@ -10,8 +10,9 @@ import { Legend, nameOnMap } from "./legend";
 import { ItemMap, type MapPoint } from "./map";
 import type { MapItem, MapItemsResponse } from "./messages";
 import { HoverCard } from "./hover_card";
-import { conditions } from "./search_settings";
-import { CallError, call, isAbout } from "./server";
+import { NO_ITEM } from "./query_cards";
+import { EXAMPLE, conditions } from "./search_settings";
+import { call, isAbout, isEmptyGallery } from "./server";
 
 const IMPROVING_MS = 4000;
 
@@ -26,22 +27,28 @@ export class GalleryView implements View {
   private readonly colourBy = element("select", { "aria-label": "Colour by" });
   private readonly colourNote = element("p", { class: "small", hidden: true });
   private readonly legend: Legend;
-  private readonly list = new ItemList((id) => this.pick(id));
+  private readonly list = new ItemList((id) => this.pick(id, id));
   private readonly side: HTMLElement;
   private readonly empty = element("div", { class: "empty", hidden: true });
   private items: MapItem[] = [];
+  private whole: { of: string; items: MapItem[] } = { of: "", items: [] }; // without a filter, for the colours
   private attributes: string[] = [];
   private colours: Colouring = { groups: [], range: null, of: () => ({ group: "", colour: "#888888" }) };
   private shownFor: string | null = null;
   private asking: AbortController | null = null;
   private again = 0;
   private isImproving = false;
+  private opener = ""; // the item whose entry in the list was pressed
 
   constructor(private readonly app: App) {
     this.hover = new HoverCard(app);
     this.map = new ItemMap({
-      hover: (point, x, y) => this.hover.show(point, x, y),
-      pick: (point) => this.pick(point.id),
+      // The motion of the open item is in its panel.
+      hover: (point, x, y) => this.hover.show(point?.id === this.panel.id ? null : point, x, y),
+      pick: (point) => {
+        this.hover.show(null, 0, 0);
+        this.pick(point.id, "");
+      },
     });
     this.map.element.append(
       this.hover.element,
@@ -61,8 +68,7 @@ export class GalleryView implements View {
     this.where = on(
       element("input", {
         type: "text",
-        placeholder: "e.g. subject>=3   label=walk,run",
-        "aria-label": "Filter, as --where of gfp search takes it",
+        placeholder: EXAMPLE,
         autocomplete: "off",
         spellcheck: "false",
       }),
@@ -123,9 +129,21 @@ export class GalleryView implements View {
       this.load(false); // nothing asked for the better map while another view was open
     }
     const id = asked.get("item") ?? "";
+    const isMoved = id !== this.panel.id;
     this.map.select(id);
     this.panel.show(id);
     this.element.classList.toggle("has-item", id !== "");
+    if (isMoved) this.moveFocus(id);
+  }
+
+  /** An item that was opened from a list has the focus; when it is closed, its entry gets it back. */
+  private moveFocus(id: string): void {
+    if (!this.opener) return;
+    if (id) this.panel.element.focus();
+    else {
+      if (!this.list.focus(this.opener)) this.where.focus();
+      this.opener = "";
+    }
   }
 
   close(): void {
@@ -146,7 +164,9 @@ export class GalleryView implements View {
     return { where: this.where.value.trim(), item };
   }
 
-  private pick(id: string): void {
+  /** Open an item. `opener`: the entry of the list that was pressed. */
+  private pick(id: string, opener = this.opener): void {
+    this.opener = opener;
     this.app.go("gallery", this.asked(id));
   }
 
@@ -177,7 +197,10 @@ export class GalleryView implements View {
     this.map.element.classList.add("waits");
     try {
       const reply = await call<MapItemsResponse>("ViewService/MapItems", request, asking.signal);
-      this.empty.hidden = true;
+      await this.learnWhole(where.length ? null : reply.items);
+      if (asking.signal.aborted) return;
+      this.empty.hidden = !where.length || reply.items.length > 0;
+      if (!this.empty.hidden) this.empty.replaceChildren(element("h2", {}, NO_ITEM));
       this.problem.replaceChildren();
       this.where.removeAttribute("aria-invalid");
       this.items = reply.items;
@@ -194,6 +217,8 @@ export class GalleryView implements View {
       this.isImproving = false;
       if (isAbout(error, "filter")) {
         this.where.setAttribute("aria-invalid", "true");
+        this.status.textContent = "";
+        this.empty.hidden = true;
         this.problem.replaceChildren(notice("error", says(error)));
       } else {
         this.shownFor = null; // the next time that the view is opened, the map is asked for again
@@ -209,23 +234,40 @@ export class GalleryView implements View {
     }
   }
 
+  /** Remember the items of the whole map: colours are theirs, and stay when a filter leaves some of them. */
+  private async learnWhole(items: MapItem[] | null): Promise<void> {
+    const of = `${this.app.gallery}\n${this.app.numChanges}`;
+    if (items) this.whole = { of, items };
+    if (this.whole.of === of) return;
+    const found = await this.app.mapItems().catch(() => null); // then colours are those of what is shown
+    this.whole = { of, items: found?.items ?? [] };
+  }
+
   private showEmpty(error: unknown): void {
     this.empty.hidden = false;
-    const isEmpty = error instanceof CallError && error.code === "failed_precondition";
-    this.empty.replaceChildren(
-      ...(isEmpty
-        ? [
-            element("h2", {}, "This gallery is empty"),
-            element("p", {}, "Add recordings in a terminal, and load this page again:"),
-            element("pre", {}, element("code", {}, "gfp add examples/clips/precog.npz")),
-          ]
-        : [notice("error", says(error))]),
-    );
+    if (!isEmptyGallery(error)) this.empty.replaceChildren(notice("error", says(error)));
+    else if (this.app.mayWrite) {
+      this.empty.replaceChildren(
+        element("h2", {}, "This gallery is empty"),
+        element("p", {}, "Drop a recording onto this page, and open “Add this to the gallery” below it."),
+        button("Choose a recording", () => this.app.go("query"), "primary"),
+        element("p", { class: "small" }, "Many recordings at once are added in a terminal, with gfp add."),
+      );
+    } else {
+      this.empty.replaceChildren(
+        element("h2", {}, "This gallery is empty"),
+        element("p", {}, "Nothing has been added to it yet. With your token you can read, and not add."),
+      );
+    }
   }
 
   private showStatus(reply: MapItemsResponse, isFiltered: boolean): void {
     const [all, mapped] = [Number(reply.num_items), Number(reply.num_mapped)];
     const count = (n: number) => n.toLocaleString("en");
+    if (isFiltered && !reply.items.length) {
+      this.status.textContent = NO_ITEM;
+      return;
+    }
     let text = `${count(reply.items.length)} ${reply.items.length === 1 ? "item" : "items"}`;
     if (isFiltered && mapped !== reply.items.length) text += ` of ${count(mapped)}`;
     if (mapped < all && !isFiltered) text += `, a sample of ${count(all)}`;
@@ -247,7 +289,7 @@ export class GalleryView implements View {
   }
 
   private recolour(fit = false): void {
-    this.colours = colouring(this.items, this.colourBy.value, theme().faint);
+    this.colours = colouring(this.items, this.whole.items, this.colourBy.value, theme().faint);
     const points: MapPoint[] = this.items.map((item) => {
       const { group, colour } = this.colours.of(item);
       return { id: item.id, x: item.x, y: item.y, group: nameOnMap(group), colour };

@@ -21,13 +21,17 @@ export const NO_GROUP = "(none)";
 // More numbers than these are a range and no groups.
 const MOST_NUMBERS = 12;
 
-/** Colour items by an attribute; an empty name is the label. */
-export function colouring(items: MapItem[], by: string, none: string): Colouring {
+/**
+ * Colour items by an attribute; an empty name is the label. Colours are given to the groups or the range of `whole`, so
+ * that they stay when `items` are a part of it.
+ */
+export function colouring(items: MapItem[], whole: MapItem[], by: string, none: string): Colouring {
   // Names of attributes are other people's, and every object has a "constructor".
   const attribute = ({ attributes }: MapItem) =>
     attributes && Object.hasOwn(attributes, by) ? attributes[by] : undefined;
   const value = (item: MapItem) => (by ? attribute(item) : item.label || undefined);
-  const numbers = items.map(value).filter((each): each is number => typeof each === "number");
+  const all = [...whole, ...items];
+  const numbers = all.map(value).filter((each): each is number => typeof each === "number");
   if (numbers.length && new Set(numbers).size > MOST_NUMBERS) {
     const [least, most] = numbers.reduce(([low, high], each) => [Math.min(low, each), Math.max(high, each)], [
       Number.POSITIVE_INFINITY,
@@ -49,13 +53,15 @@ export function colouring(items: MapItem[], by: string, none: string): Colouring
   };
   const counts = new Map<string, number>();
   for (const item of items) counts.set(nameOf(item), (counts.get(nameOf(item)) ?? 0) + 1);
-  const names = [...counts.keys()].filter((name) => name !== NO_GROUP);
-  // By name, so that colours stay when a filter changes how many there are.
+  const names = [...new Set(all.map(nameOf))].filter((name) => name !== NO_GROUP);
   names.sort((one, other) => one.localeCompare(other, undefined, { numeric: true }));
   const colours = new Map(names.map((name, place) => [name, classColour(place, names.length)]));
   if (counts.has(NO_GROUP)) colours.set(NO_GROUP, none);
   return {
-    groups: [...colours].map(([name, colour]) => ({ name, colour, count: counts.get(name) ?? 0 })),
+    groups: [...colours].flatMap(([name, colour]) => {
+      const count = counts.get(name);
+      return count ? [{ name, colour, count }] : [];
+    }),
     range: null,
     of: (item) => {
       const group = nameOf(item);

@@ -36,6 +36,13 @@ export class ItemList {
     this.fill();
   }
 
+  /** Give the focus to the entry of an item, or else to the search. Gives whether the list can be seen. */
+  focus(id: string): boolean {
+    const entry = this.list.querySelector<HTMLElement>(`[data-id="${CSS.escape(id)}"]`);
+    (entry ?? this.search).focus();
+    return this.search.offsetParent !== null;
+  }
+
   private fill(): void {
     const sought = this.search.value.trim().toLowerCase();
     const found = this.items.filter(

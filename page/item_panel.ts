@@ -15,7 +15,12 @@ interface Handlers {
 }
 
 export class ItemPanel {
-  readonly element = element("section", { class: "item card", "aria-label": "Item", hidden: true });
+  readonly element = element("section", {
+    class: "item card",
+    "aria-label": "Item",
+    tabindex: -1,
+    hidden: true,
+  });
   id = "";
   private shownFor = "";
   private readonly player = new Player();

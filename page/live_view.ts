@@ -5,9 +5,11 @@ import { floatsToBase64 } from "./base64";
 import { Camera, FPS, JOINTS } from "./camera";
 import { Clip } from "./clip";
 import { classColour } from "./colours";
-import { button, element, notice, says, shown } from "./dom";
+import { button, element, notice, says, sentence, shown } from "./dom";
 import type { EmbedStreamResponse, Item } from "./messages";
 import { Player, type Stage, stageBox } from "./player";
+import { threshold } from "./search_settings";
+import { Seen } from "./seen";
 import { LiveStream } from "./server";
 
 const WINDOW_S = 2;
@@ -24,6 +26,7 @@ export class LiveView implements View {
   private readonly video = element("video", { playsinline: true, "aria-label": "The camera" });
   private readonly now = element("p", { class: "class" }, "…");
   private readonly similarity = element("p", { class: "small number" });
+  private readonly slow = element("p", { class: "small", role: "status" });
   private readonly history = element("ol", { class: "history", "aria-label": "The last classes" });
   private readonly problem = element("div", { class: "problems" });
   private readonly notes = element("div", { class: "notices" });
@@ -31,6 +34,9 @@ export class LiveView implements View {
   private readonly counted = element("section", { class: "card count-card", "aria-label": "Repetitions" });
   private readonly number = element("p", { class: "repetitions", role: "status" }, "0");
   private readonly stages: HTMLElement;
+  private readonly wantedPlayer = new Player(); // in its own time
+  private unknownBelow: number | null = null;
+  private readonly seen = new Seen(WINDOW_S);
   private camera: Camera | null = null;
   private stream: LiveStream | null = null;
   private waiting: Float32Array[] = [];
@@ -61,6 +67,10 @@ export class LiveView implements View {
         element("h2", {}, "Now"),
         this.now,
         this.similarity,
+        this.slow,
+        threshold((value) => {
+          this.unknownBelow = value;
+        }),
         element("h3", {}, "Before"),
         this.history,
       ),
@@ -92,6 +102,7 @@ export class LiveView implements View {
 
   async open(asked: URLSearchParams): Promise<void> {
     this.player.ask();
+    this.wantedPlayer.ask();
     const id = asked.get("count") ?? "";
     const key = this.keyOf(id);
     if (key === this.shownFor) return;
@@ -125,6 +136,7 @@ export class LiveView implements View {
 
   private async showCounted(): Promise<void> {
     const { app, countId, shownFor } = this;
+    this.wantedPlayer.clear();
     const open = element("a", { href: app.address("gallery") }, "the gallery");
     if (!countId) {
       this.counted.replaceChildren(
@@ -148,7 +160,11 @@ export class LiveView implements View {
     }
     if (this.shownFor !== shownFor) return;
     this.number.textContent = "0";
+    const clip = clipOf(item);
+    const label = `Moving skeleton: the wanted movement ${item.label || item.id}`;
+    const stage = clip && this.wantedPlayer.addStage({ clip, label });
     this.counted.replaceChildren(
+      stageBox(stage, NO_MOTION),
       this.number,
       element(
         "div",
@@ -159,9 +175,10 @@ export class LiveView implements View {
           { class: "small" },
           `${item.id}. Each time that your movement comes near to it and leaves it again counts one.`,
         ),
+        button("Stop counting", () => app.go("live")),
       ),
-      button("Stop counting", () => app.go("live"), "quiet"),
     );
+    this.wantedPlayer.restart();
   }
 
   private async start(): Promise<void> {
@@ -169,6 +186,7 @@ export class LiveView implements View {
     this.switch_.disabled = true;
     const camera = new Camera(this.video, {
       pose: (joints) => {
+        this.seen.addPose(joints !== null);
         if (joints && this.live.pose) this.live.pose = { places: joints, centre: [0, 0] };
       },
       frame: (joints) => this.takeFrame(joints),
@@ -208,6 +226,7 @@ export class LiveView implements View {
   private openStream(): void {
     this.stream?.close();
     this.waiting = [];
+    this.seen.clear();
     const { gallery } = this.app;
     const config = {
       layout: "mediapipe33",
@@ -248,6 +267,7 @@ export class LiveView implements View {
         const joined = new Float32Array(frames.length * JOINTS * 3);
         frames.forEach((frame, place) => {
           joined.set(frame, place * JOINTS * 3);
+          this.seen.addFrame(frame);
         });
         await stream.send(floatsToBase64(joined), frames.length);
       }
@@ -261,16 +281,21 @@ export class LiveView implements View {
   private showWindow(said: EmbedStreamResponse): void {
     for (const { text } of said.warnings) this.notes.append(notice("warning", text));
     if (said.num_repetitions !== undefined) this.number.textContent = String(said.num_repetitions);
+    this.slow.textContent = this.seen.slowness();
     const neighbour = said.neighbours[0];
-    const { classification } = said;
-    const label = said.problem
-      ? "nothing to say"
-      : classification && !classification.unknown
-        ? classification.label
-        : "unknown";
-    this.now.textContent = shown(label);
-    this.similarity.textContent = said.problem || (neighbour ? `similarity ${neighbour.similarity.toFixed(3)}` : "");
-    this.addToHistory(said.problem ? "" : label);
+    if (said.problem) {
+      this.now.textContent = "—";
+      this.similarity.textContent = sentence(this.seen.whyNothing(said.end_s) ?? said.problem);
+    } else {
+      const { classification } = said;
+      // Whether one is near enough is decided here: the stream, and its count, would begin anew with another threshold.
+      const best = (classification?.neighbours[0] ?? neighbour)?.similarity ?? Number.NEGATIVE_INFINITY;
+      const isKnown = classification && !classification.unknown && best >= (this.unknownBelow ?? best);
+      const label = isKnown ? classification.label : "unknown";
+      this.now.textContent = shown(label);
+      this.similarity.textContent = neighbour ? `similarity ${neighbour.similarity.toFixed(3)}` : "";
+      this.addToHistory(label);
+    }
     if (neighbour && this.keyOf(neighbour.id) !== this.shownItem) this.showNearest(neighbour.id);
   }
 

@@ -39,7 +39,7 @@ const views = new Map<ViewName, View>();
 let present: ViewName | null = null;
 
 const links = new Map<ViewName, HTMLAnchorElement>();
-const choice = element("select", { "aria-label": "Gallery" });
+const choice = element("select", { "aria-label": "Gallery", hidden: true });
 const who = element("span", { class: "who" });
 
 function buildTop(): void {
@@ -168,7 +168,7 @@ function takeDrops(): void {
     if (!file) return;
     const view = present && views.get(present);
     if (view && "take" in view && view.take) {
-      view.take(file);
+      view.take(file, event.target);
     } else {
       app.file = file;
       app.go("query");
@@ -176,7 +176,10 @@ function takeDrops(): void {
   });
 }
 
-onTokenNeeded(async (why) => {
+onTokenNeeded(async (isWrong) => {
+  const why = isWrong
+    ? "The server does not know the last one. Whoever runs the server gives you another."
+    : "Whoever runs the server gives you one.";
   const token = await ask("This server asks for a token", why, "Use it", { label: "Token", value: "", secret: true });
   return token || null;
 });

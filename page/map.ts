@@ -12,6 +12,7 @@ import {
 } from "three";
 import { onThemeChange, theme } from "./colours";
 import { element, on } from "./dom";
+import { type Group, middles, placedNames } from "./map_names";
 
 export interface MapPoint {
   id: string;
@@ -29,7 +30,6 @@ interface Handlers {
 }
 
 const NEAR_PX = 14;
-const MOST_NAMES = 14;
 
 const VERTEX = `
 attribute vec3 colour; attribute float weight; uniform float size; uniform float zoomed; varying vec3 shown; varying float seen;
@@ -62,7 +62,7 @@ export class ItemMap {
   private cloud: Points<BufferGeometry, ShaderMaterial> | null = null;
   private points: MapPoint[] = [];
   private weights = new Float32Array();
-  private groups: [string, number, number, string][] = []; // name, middle, colour; the largest first
+  private groups: Group[] = []; // the largest first
   private selected = "";
   private only = new Set<string>();
   private middle: [number, number] = [0, 0];
@@ -283,49 +283,7 @@ export class ItemMap {
     const nearer = Math.min(Math.sqrt(this.whole[2] / this.span), 2.2);
     if (material.uniforms.zoomed) material.uniforms.zoomed.value = ratio * crowd * Math.max(nearer, 0.8);
     this.renderer.render(this.scene, camera);
-    this.showNames(width, height);
+    const shown = this.groups.filter(({ name }) => !this.only.size || this.only.has(name));
+    this.names.replaceChildren(...placedNames(shown, (x, y) => this.pixel(x, y), width, height));
   }
-
-  /** Names of the largest groups at their middles, as far as they do not cover each other. */
-  private showNames(width: number, height: number): void {
-    const taken: [number, number, number, number][] = [];
-    const shown: HTMLElement[] = [];
-    for (const [name, x, y, colour] of this.groups) {
-      if (shown.length >= MOST_NAMES) break;
-      if (this.only.size && !this.only.has(name)) continue;
-      const [left, top] = this.pixel(x, y);
-      const half = 3.6 * Math.min(name.length, 22) + 8;
-      const box: [number, number, number, number] = [left - half, top - 11, left + half, top + 11];
-      if (box[0] < 4 || box[2] > width - 4 || box[1] < 4 || box[3] > height - 4) continue;
-      if (taken.some((other) => box[0] < other[2] && other[0] < box[2] && box[1] < other[3] && other[1] < box[3]))
-        continue;
-      taken.push(box);
-      const label = element("span", {}, name);
-      label.style.transform = `translate(-50%, -50%) translate(${left.toFixed(1)}px, ${top.toFixed(1)}px)`;
-      label.style.setProperty("--own", colour);
-      shown.push(label);
-    }
-    this.names.replaceChildren(...shown);
-  }
-}
-
-/** The middle of each group: the median of its points. Groups without a name are left out. */
-function middles(points: MapPoint[]): [string, number, number, string][] {
-  const members = new Map<string, MapPoint[]>();
-  for (const point of points) {
-    if (!point.group) continue;
-    const list = members.get(point.group);
-    if (list) list.push(point);
-    else members.set(point.group, [point]);
-  }
-  const median = (values: number[]) =>
-    values.sort((one, other) => one - other)[Math.floor(values.length / 2)] as number;
-  return [...members]
-    .sort((one, other) => other[1].length - one[1].length)
-    .map(([name, list]) => [
-      name,
-      median(list.map((point) => point.x)),
-      median(list.map((point) => point.y)),
-      list[0]?.colour ?? "#888888",
-    ]);
 }

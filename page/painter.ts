@@ -200,11 +200,11 @@ export class Painter {
     camera.up.copy(UP);
     camera.position.copy(middle).addScaledVector(towards, far);
     camera.lookAt(middle);
-    camera.aspect = aspect;
     camera.fov = (2 * Math.atan(seen / 2 / far) * 180) / Math.PI;
     camera.near = far / 10;
     camera.far = far * 3;
-    camera.setViewOffset(1, 1, 0, -(above - below) / 2 / seen, 1, 1);
+    // Of a whole as large as the picture, in its heights: the camera takes its aspect from here.
+    camera.setViewOffset(aspect, 1, 0, -(above - below) / 2 / seen, aspect, 1);
     camera.updateProjectionMatrix();
     const side = new Vector3(0.6, 1.1, 0.4).applyQuaternion(camera.quaternion);
     this.light.position.copy(middle).addScaledVector(side, far);

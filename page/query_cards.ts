@@ -9,7 +9,7 @@ import { type Stage, stageBox } from "./player";
 /** What the reader sees before there is a query. */
 export function welcome(app: App, chooser: HTMLElement, takeAny: () => void): HTMLElement {
   const videos = app.info?.reads_videos ?? false;
-  const others = "Motion capture (BVH, C3D, TRC, AMC), depth sensors, pose estimators, clip files.";
+  const others = "Motion capture (BVH, C3D, TRC), depth sensors, pose estimators, clip files.";
   const kinds = videos
     ? `Videos of one person. ${others}`
     : `${others} This server reads no videos: install gfp-serve with the extra video.`;
@@ -27,6 +27,8 @@ export function welcome(app: App, chooser: HTMLElement, takeAny: () => void): HT
     element("p", { class: "small" }, kinds),
   );
 }
+
+export const NO_ITEM = "No item meets the condition.";
 
 /** The class of a query, and how its neighbours voted. */
 export function verdict(found: Classification): HTMLElement[] {

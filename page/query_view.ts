@@ -5,11 +5,11 @@ import { Clip } from "./clip";
 import { element, isAbort, later, notice, says, seconds, shown } from "./dom";
 import type { Classification, ClassifyResponse, Item, Neighbour, Query, Recording, SearchResponse } from "./messages";
 import { Player, type Stage, stageBox } from "./player";
-import { neighbourCard, verdict, welcome } from "./query_cards";
+import { NO_ITEM, neighbourCard, verdict, welcome } from "./query_cards";
 import { Reading } from "./reading";
 import { RecordingPart } from "./recording_part";
 import { SearchSettings } from "./search_settings";
-import { call, isAbout } from "./server";
+import { call, isAbout, isEmptyGallery } from "./server";
 import { addingForm } from "./writing";
 
 const NEIGHBOURS = 5;
@@ -153,6 +153,7 @@ export class QueryView implements View {
     this.item = item;
     this.heading.textContent = shown(item.label || item.id);
     this.about.textContent = item.label ? `${shown(item.id)}, an item of the gallery` : "an item of the gallery";
+    this.settings.showWindows(false);
     this.part.forget();
     this.adding.replaceChildren();
     this.showQuery(clipOf(item), NO_MOTION);
@@ -162,6 +163,7 @@ export class QueryView implements View {
   private takeRecordings(file: File, recordings: Recording[], remarks: string[]): void {
     this.begin();
     this.item = null;
+    this.settings.showWindows(true);
     this.heading.textContent = shown(file.name);
     this.remarkList.replaceChildren(...remarks.map((text) => notice("note", text)));
     if (file.type.startsWith("video/")) this.video.src = URL.createObjectURL(file);
@@ -175,7 +177,14 @@ export class QueryView implements View {
     if (this.app.mayWrite) {
       const stem = this.heading.textContent?.replace(/\.[^.]*$/, "") ?? "dropped";
       const suggested = { id: `${stem}/${recording.name}`, label: recording.label };
-      this.adding.replaceChildren(addingForm(this.app, suggested, () => this.part.sequence));
+      this.adding.replaceChildren(
+        addingForm(
+          this.app,
+          suggested,
+          () => this.part.sequence,
+          () => this.searchAgain(),
+        ),
+      );
     }
     this.showQuery(Clip.ofSequence(this.part.sequence), "Nobody is seen in this part.");
     this.search();
@@ -214,7 +223,11 @@ export class QueryView implements View {
   }
 
   private async search(): Promise<void> {
-    const query: Query | null = this.item ? { id: this.item.id } : this.part.recording ? { sequence: this.part.sequence } : null;
+    const query: Query | null = this.item
+      ? { id: this.item.id }
+      : this.part.recording
+        ? { sequence: this.part.sequence }
+        : null;
     if (!query) return;
     this.asking.abort();
     const asking = new AbortController();
@@ -233,15 +246,31 @@ export class QueryView implements View {
       const warnings = new Map(searched.warnings.map((warning) => [warning.kind, warning.text]));
       this.settings.failFilter("");
       this.notices.replaceChildren(...[...warnings.values()].map((text) => notice("warning", text)));
-      this.showVerdict(classified.results[0]);
-      await this.showNeighbours(searched.results[0]?.neighbours ?? []);
+      const neighbours = searched.results[0]?.neighbours ?? [];
+      if (filter && !neighbours.length) this.verdict.replaceChildren();
+      else this.showVerdict(classified.results[0]);
+      await this.showNeighbours(neighbours);
     } catch (error) {
       if (isAbort(error)) return;
       this.verdict.replaceChildren();
       const isFilter = isAbout(error, "filter");
       this.settings.failFilter(isFilter ? says(error) : "");
-      this.notices.replaceChildren(isFilter ? "" : notice("error", says(error)));
+      this.notices.replaceChildren(
+        isFilter ? "" : isEmptyGallery(error) ? this.nothingYet() : notice("error", says(error)),
+      );
     }
+  }
+
+  private nothingYet(): HTMLElement {
+    const text = "This gallery is empty, so nothing can be found yet.";
+    return notice("note", this.app.mayWrite && this.part.recording ? `${text} Add this recording to it below.` : text);
+  }
+
+  /** The gallery has changed. */
+  private searchAgain(): void {
+    this.shown = this.keyOf("");
+    this.search();
+    this.part.look();
   }
 
   private showVerdict(found: Classification | undefined): void {
@@ -270,7 +299,11 @@ export class QueryView implements View {
       });
     });
     place.replaceChildren(...cards);
-    if (!cards.length) place.append(element("p", { class: "none" }, "Nothing was found for it."));
+    if (!cards.length) {
+      place.append(
+        element("p", { class: "none", role: "status" }, this.settings.filter ? NO_ITEM : "Nothing was found for it."),
+      );
+    }
     this.player.restart();
   }
 

@@ -5,7 +5,7 @@ import { partOf } from "./clip";
 import { element, notice, says, seconds, select } from "./dom";
 import type { Recording, Sequence } from "./messages";
 import type { SearchSettings } from "./search_settings";
-import { isAbout } from "./server";
+import { isAbout, isEmptyGallery } from "./server";
 import { Timeline } from "./timeline";
 import { type WindowAsk, classifyWindows } from "./windows";
 
@@ -115,8 +115,9 @@ export class RecordingPart {
       });
     } catch (error) {
       if (looking.signal.aborted) return;
-      // The search says what is wrong with the filter.
-      if (!isAbout(error, "filter")) this.problem.replaceChildren(notice("error", says(error)));
+      // The search says what is wrong with the filter, and that the gallery is empty.
+      if (!isAbout(error, "filter") && !isEmptyGallery(error))
+        this.problem.replaceChildren(notice("error", says(error)));
     }
     this.isLooked ||= !looking.signal.aborted;
   }

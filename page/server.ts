@@ -2,14 +2,16 @@
 
 const TOKEN = "gfp-token";
 
-/** What the server says when a call fails, as it says it. */
+/** What the server says when a call fails. The request's field that is wrong is no part of the message. */
 export class CallError extends Error {
   constructor(
     readonly code: string,
     message: string,
     readonly field = "",
+    /** The kind of error, such as EMPTY_GALLERY. */
+    readonly reason = "",
   ) {
-    super(message);
+    super(field && message.startsWith(`${field}: `) ? message.slice(field.length + 2) : message);
   }
 }
 
@@ -18,8 +20,13 @@ export function isAbout(error: unknown, field: string): boolean {
   return error instanceof CallError && error.code === "invalid_argument" && error.field.startsWith(field);
 }
 
-/** Asks the reader for a token; null when they do not give one. */
-type AskToken = (why: string) => Promise<string | null>;
+/** Whether there is nothing to find in the gallery yet. */
+export function isEmptyGallery(error: unknown): boolean {
+  return error instanceof CallError && error.reason === "EMPTY_GALLERY";
+}
+
+/** Asks the reader for a token; null when they do not give one. `isWrong`: the server does not know the last one. */
+type AskToken = (isWrong: boolean) => Promise<string | null>;
 
 let askToken: AskToken = async () => null;
 let asking: Promise<string | null> | null = null;
@@ -58,14 +65,15 @@ async function fetched(path: string, init: RequestInit): Promise<Response> {
     if (answer.ok) return answer;
     const said = await answer.json().catch(() => ({}));
     if (said.code !== "unauthenticated") {
-      throw new CallError(said.code ?? "unknown", said.message ?? `The server answered ${answer.status}.`, said.field);
+      const message = said.message ?? `The server answered ${answer.status}.`;
+      throw new CallError(said.code ?? "unknown", message, said.field, said.reason);
     }
     if (sessionStorage.getItem(TOKEN) !== sent) continue; // another call got one meanwhile
-    asking ??= askToken(said.message).finally(() => {
+    asking ??= askToken(sent !== null).finally(() => {
       asking = null;
     });
     const token = await asking;
-    if (token === null) throw new CallError(said.code, said.message);
+    if (token === null) throw new CallError(said.code, "This server asks for a token. Whoever runs it gives you one.");
     sessionStorage.setItem(TOKEN, token);
   }
 }
@@ -99,8 +107,8 @@ export class LiveStream {
         this.id = (said as { stream: string }).stream;
         open();
       } else if (name === "error") {
-        const { code, message, field } = said as CallError;
-        throw new CallError(code, message, field);
+        const { code, message, field, reason } = said as CallError;
+        throw new CallError(code, message, field, reason);
       } else onEvent(name, said);
     }).catch((error) => {
       fail(error);

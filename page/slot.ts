@@ -38,8 +38,9 @@ export class Slot {
         "aria-label": `${title}: find an item by id or label`,
         autocomplete: "off",
       }),
-      { input: later(200, () => this.find()) },
+      { input: later(200, () => this.find()), keydown: (event) => this.press(event) },
     );
+    on(this.list, { keydown: (event) => this.press(event) });
     this.element = element(
       "section",
       { class: "card slot", "aria-label": title },
@@ -56,6 +57,7 @@ export class Slot {
   /** Take an item of the gallery. */
   async takeItem(id: string): Promise<void> {
     const { gallery } = this.app;
+    this.reading.clear(); // a file that is read meanwhile would take the item's place
     if (this.shown?.id === id && this.gallery === gallery) return;
     this.search.value = "";
     this.list.hidden = true;
@@ -88,6 +90,7 @@ export class Slot {
   }
 
   takeSequence(name: string, sequence: Sequence): void {
+    this.reading.clear();
     this.takeRecordings(name, [{ name, label: "", sequence }]);
   }
 
@@ -120,6 +123,23 @@ export class Slot {
     this.player.ask();
   }
 
+  /** Enter takes the only hit, and the arrow keys go through the hits. */
+  private async press(event: KeyboardEvent): Promise<void> {
+    const direction = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+    const isEnter = event.key === "Enter" && event.target === this.search;
+    if (!direction && !isEnter) return;
+    event.preventDefault();
+    if (event.target === this.search) await this.find(); // what was typed last may not have been looked for
+    const hits = [...this.list.querySelectorAll("button")];
+    if (isEnter) {
+      if (hits.length === 1) hits[0]?.click();
+      return;
+    }
+    const next = hits.indexOf(document.activeElement as HTMLButtonElement) + (direction ?? 0);
+    if (next < 0) this.search.focus();
+    else hits[Math.min(next, hits.length - 1)]?.focus();
+  }
+
   private async find(): Promise<void> {
     const sought = this.search.value.trim().toLowerCase();
     this.list.hidden = !sought;
@@ -131,7 +151,10 @@ export class Slot {
       );
       this.list.replaceChildren(
         ...found.slice(0, MOST_FOUND).map(({ id, label }) => {
-          const entry = button("", () => this.takeItem(id));
+          const entry = button("", () => {
+            if (document.activeElement === entry) this.search.focus(); // the list goes
+            this.takeItem(id);
+          });
           entry.append(element("span", { class: "name" }, label || "no label"), element("span", { class: "id" }, id));
           return element("li", {}, entry);
         }),

@@ -7,6 +7,8 @@ export interface Segment {
   end: number;
   text: string;
   colour: string;
+  /** Of the most similar item to any of its windows; null where nobody is seen. */
+  similarity: number | null;
 }
 
 interface Handlers {
@@ -87,8 +89,12 @@ export class Timeline {
   showSegments(segments: Segment[]): void {
     this.lane.replaceChildren(
       ...segments.map((segment) => {
-        const said = `${segment.text}, ${segment.start.toFixed(1)} to ${segment.end.toFixed(1)} s`;
-        const made = element("button", { type: "button", title: said, "aria-label": `Jump to ${said}` }, segment.text);
+        const similarity = segment.similarity?.toFixed(2) ?? "";
+        const said =
+          `${segment.text}, ${segment.start.toFixed(1)} to ${segment.end.toFixed(1)} s` +
+          (similarity && `, similarity ${similarity}`);
+        const text = `${segment.text} ${similarity}`.trim();
+        const made = element("button", { type: "button", title: said, "aria-label": `Jump to ${said}` }, text);
         made.style.left = `${(100 * segment.start) / this.whole}%`;
         made.style.width = `${(100 * (segment.end - segment.start)) / this.whole}%`;
         made.style.setProperty("--own", segment.colour);

@@ -95,10 +95,13 @@ function merged(
     const end = place === starts.length - 1 ? (starts[place] as number) + frames : middle + stride / 2;
     const text = each === null ? "nobody" : each.unknown ? "unknown" : each.label;
     const last = segments.at(-1);
-    if (last && last.text === text) last.end = end / fps;
-    else {
+    const similarity = each?.neighbours[0]?.similarity ?? null;
+    if (last && last.text === text) {
+      last.end = end / fps;
+      if (similarity !== null) last.similarity = Math.max(last.similarity ?? similarity, similarity);
+    } else {
       const colour = each?.label && !each.unknown ? classColour(names.indexOf(each.label), names.length) : theme().line;
-      segments.push({ start: start / fps, end: end / fps, text, colour });
+      segments.push({ start: start / fps, end: end / fps, text, colour, similarity });
     }
   });
   return segments;

@@ -3,7 +3,7 @@
 import type { App } from "./app";
 import { button, element, notice, on, says } from "./dom";
 import type { DeleteResponse, GetResponse, Item, Sequence, UpsertResponse } from "./messages";
-import { call } from "./server";
+import { CallError, call } from "./server";
 
 interface Written {
   /** With the item that is there now; an empty id if there is none. */
@@ -46,6 +46,7 @@ export function ask(
       ),
     );
     const end = (said: string | null) => {
+      dialog.close(); // gives the focus back to where it was
       dialog.remove();
       resolve(said);
     };
@@ -95,11 +96,36 @@ export function removeItem(app: App, item: Item, written: Written): HTMLElement 
   );
 }
 
-/** A form that adds a sequence to the gallery under an id and a label. */
-export function addingForm(app: App, suggested: { id: string; label: string }, sequence: () => Sequence): HTMLElement {
-  const id = element("input", { type: "text", value: suggested.id, maxlength: 256, required: true });
+/** Whether the gallery has an item with this id. Raises `CallError`. */
+async function hasItem(app: App, id: string): Promise<boolean> {
+  try {
+    await call<GetResponse>("GalleryService/Get", { ids: [id], gallery: app.gallery });
+    return true;
+  } catch (error) {
+    if (error instanceof CallError && error.code === "not_found") return false;
+    throw error;
+  }
+}
+
+/** A form that adds a sequence to the gallery under an id and a label. It asks before it replaces an item. */
+export function addingForm(
+  app: App,
+  suggested: { id: string; label: string },
+  sequence: () => Sequence,
+  added: () => void,
+): HTMLElement {
+  const id = element("input", {
+    type: "text",
+    value: suggested.id,
+    maxlength: 256,
+    required: true,
+    pattern: ".*\\S.*",
+  });
   const label = element("input", { type: "text", value: suggested.label, maxlength: 256 });
   const said = element("div", {});
+  const clear = () => said.replaceChildren();
+  on(id, { input: clear, invalid: clear });
+  on(label, { input: clear });
   const form = element(
     "form",
     { class: "adding" },
@@ -110,14 +136,20 @@ export function addingForm(app: App, suggested: { id: string; label: string }, s
   on(form, {
     submit: async (event) => {
       event.preventDefault();
+      clear();
       const items = [{ id: id.value.trim(), label: label.value.trim(), sequence: sequence() }];
       try {
+        if (await hasItem(app, items[0]?.id ?? "")) {
+          const why = `${items[0]?.id} is in the gallery ${app.gallery}. Its motion, label and attributes are lost.`;
+          if ((await ask("An item with this id exists. Replace it?", why, "Replace")) === null) return;
+        }
         const { warnings } = await call<UpsertResponse>("GalleryService/Upsert", { items, gallery: app.gallery });
         app.forget();
         said.replaceChildren(
           notice("note", `${items[0]?.id} is in the gallery ${app.gallery} now.`),
           ...warnings.map(({ text }) => notice("warning", text)),
         );
+        added();
       } catch (error) {
         said.replaceChildren(notice("error", says(error)));
       }

@@ -54,6 +54,18 @@ def test_worst_moments_are_apart_and_five_at_most() -> None:
     assert np.diff(at).min() >= 0.5
 
 
+@pytest.mark.parametrize(("at_end", "at_middle", "is_end_worst"), [(0.1, 0.5, False), (0.5, 0.1, True)])
+def test_an_end_is_a_worst_moment_only_if_it_differs_most(at_end: float, at_middle: float, is_end_worst: bool) -> None:
+    wanted, shown = curling(2), curling(2)
+    middle = len(shown) // 2
+    shown[:6, 0, WRIST, 0] += at_end
+    shown[middle : middle + 6, 0, WRIST, 0] += at_middle
+    found = compare(movement(shown), movement(wanted))
+    at = [int(found.motion_frames[each.step]) for each in found.worst_moments]
+    assert middle <= at[int(is_end_worst)] < middle + 6
+    assert (0 in at) is is_end_worst
+
+
 def test_joints_that_one_of_both_lacks_are_left_out_and_lost_ones_are_nan() -> None:
     whole = movement(curling(1))
     known = whole.known & (np.arange(25) != NTU25.canonical_names.index("WristRight"))

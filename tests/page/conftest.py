@@ -1,5 +1,6 @@
 """A server with a small gallery, and a browser that opens its page."""
 
+import base64
 import dataclasses
 import shutil
 import subprocess
@@ -116,6 +117,21 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     write_clip_file(path, clips)
     return path
+
+
+def drop(page: Page, path: Path, on: str = "body") -> None:
+    """Drop a file onto an element of the page, as a pointer does."""
+    handle = page.evaluate_handle(
+        """([name, letters]) => {
+          const bytes = Uint8Array.from(atob(letters), letter => letter.charCodeAt(0));
+          const moved = new DataTransfer();
+          moved.items.add(new File([bytes], name));
+          return moved;
+        }""",
+        [path.name, base64.b64encode(path.read_bytes()).decode()],
+    )
+    for event in ("dragenter", "dragover", "drop"):
+        page.dispatch_event(on, event, {"dataTransfer": handle})
 
 
 @dataclass

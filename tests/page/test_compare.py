@@ -1,6 +1,13 @@
 """Two motions side by side."""
 
+import base64
+
+import numpy as np
+import pytest
 from playwright.sync_api import expect
+
+from gfp_serve.layouts import NTU25
+from tests.page.conftest import drop
 
 LOOKS = "() => [...document.querySelectorAll('.pair canvas')].map(canvas => canvas.toDataURL())"
 
@@ -27,6 +34,108 @@ def test_a_wanted_motion_is_found_by_its_name(opened, recording):
     page.get_by_label("Wanted motion: find an item").fill("jump1")
     page.locator("section[aria-label='Wanted motion'] .items button").first.click()
     expect(page.locator(".summary")).to_contain_text("mean difference")
+
+
+def test_a_moment_has_the_time_of_the_playback_and_brings_the_skeletons_into_view(opened):
+    page = opened()
+    seconds = []
+
+    def answer(route):
+        reply = route.fetch()
+        said = reply.json()
+        seconds.append(said["motion"]["num_frames"] / said["motion"]["fps"])
+        for moment in said["worst_moments"]:
+            moment["motion_s"] = 9.9  # the alignment may let the motion wait, and then it is no time of the playback
+        route.fulfill(response=reply, json=said)
+
+    page.route("**/gfp_serve.v1.ViewService/Compare", answer)
+    page.evaluate("location.hash = '#compare?motion=set/wave1&wanted=set/walk1'")
+    moments = page.locator(".curve-card .actions button")
+    for moment in moments.all() or [moments.first]:
+        moment.click()
+        share = int(page.get_by_label("Place in the motion").input_value()) / 1000
+        assert float(moment.inner_text().split(" s ")[0]) == pytest.approx(share * seconds[0], abs=0.06)
+        for stage in page.locator(".pair .stage").all():
+            expect(stage).to_be_in_viewport(ratio=1)
+
+
+def test_a_dropped_file_goes_to_the_card_below_it_and_is_the_readers_own_in_a_result(opened, recording):
+    page = opened("#compare")
+    yours, wanted = (f"section[aria-label='{title}']" for title in ("Your motion", "Wanted motion"))
+    drop(page, recording, on=wanted)
+    expect(page.locator(wanted).get_by_role("heading", name="dropped.npz")).to_be_visible()
+    drop(page, recording, on=wanted)
+    expect(page.locator(yours).get_by_text("Nothing is chosen yet.")).to_be_visible()
+    page.evaluate("location.hash = '#compare?motion=set/wave1&wanted=set/walk1'")
+    expect(page.locator(".pair h2")).to_have_text(["wave", "walk"])
+    drop(page, recording, on=".pair")
+    expect(page.locator(".pair h2")).to_have_text(["dropped.npz", "walk"])
+
+
+def test_an_item_is_chosen_by_keys(opened):
+    page = opened("#compare")
+    search = page.get_by_label("Wanted motion: find an item")
+    search.fill("jump1")
+    search.press("Enter")
+    expect(page.locator("section[aria-label='Wanted motion'] .words")).to_contain_text("set/jump1")
+    search.fill("jump")
+    search.press("ArrowDown")
+    first = page.locator("section[aria-label='Wanted motion'] .items button").first
+    expect(first).to_be_focused()
+    page.keyboard.press("ArrowUp")
+    expect(search).to_be_focused()
+
+
+HEAD = """([canvas]) => {
+  const {width, height} = canvas;
+  const half = Math.floor(height / 2);
+  const copy = new OffscreenCanvas(width, half).getContext("2d", {willReadFrequently: true});
+  copy.drawImage(canvas, 0, 0);
+  const {data} = copy.getImageData(0, 0, width, half);
+  let [left, right, top, bottom] = [width, 0, half, 0];
+  for (let y = 0; y < half; y++) for (let x = 0; x < width; x++) {
+    const at = 4 * (y * width + x);
+    if (data[at + 3] < 200 || data[at] > 130) continue;
+    [left, right, top, bottom] = [Math.min(left, x), Math.max(right, x), Math.min(top, y), Math.max(bottom, y)];
+  }
+  return [right - left + 1, bottom - top + 1];
+}"""
+
+
+def test_a_head_is_round_in_frames_of_every_shape(opened, recording):
+    page = opened("#compare")
+    positions = np.full((8, 1, NTU25.num_joints, 3), np.nan, dtype="<f4")
+    positions[:, 0, NTU25.canonical_names.index("Head")] = (0, 1.7, 0)
+    positions[:, 0, NTU25.canonical_names.index("FootLeft")] = (0, 0.05, 0)  # alone, it is not drawn
+    sequence = {
+        "positions": base64.b64encode(positions.tobytes()).decode(),
+        "num_frames": 8,
+        "num_bodies": 1,
+        "num_joints": NTU25.num_joints,
+        "layout": "ntu25",
+        "fps": 30.0,
+    }
+    reply = {"recordings": [{"name": "head", "label": "", "sequence": sequence}], "num_left_out": 0, "remarks": []}
+    page.route("**/gfp_serve.v1.ViewService/ReadFile", lambda route: route.fulfill(json=reply))
+    drop(page, recording)
+    canvas = page.locator("section[aria-label='Your motion'] canvas").element_handle()
+    for width, height in ((480, 320), (500, 160), (160, 300)):
+        page.evaluate(
+            """([canvas, width, height]) => {
+              const {style} = canvas.parentElement;
+              Object.assign(style, {width: `${width}px`, height: `${height}px`, aspectRatio: "auto", border: "0"});
+              dispatchEvent(new Event("resize"));
+            }""",
+            [canvas, width, height],
+        )
+        page.wait_for_function(
+            f"([canvas, wide, high]) => canvas.width === wide && canvas.height === high && ({HEAD})([canvas])[1] > 0",
+            arg=[canvas, width, height],
+            polling=200,
+        )
+        wide, high = page.evaluate(HEAD, [canvas])
+        assert wide > 10
+        assert wide == pytest.approx(high, abs=2 + 0.05 * high)
 
 
 def test_remarks_about_a_file_are_shown_where_it_was_chosen(opened, recording):

@@ -65,6 +65,49 @@ def test_the_camera_can_be_started_again_after_leaving_while_the_model_loaded(op
     expect(page.locator(".live .problems")).to_be_empty()
 
 
+# Stands for the pose model: says every POSE_MS milliseconds that somebody, or nobody, is seen.
+WORKER = """
+let n = 0;
+onmessage = ({data}) => {
+  data.bitmap.close();
+  const landmarks = SEEN ? Float32Array.from({length: 132}, (_, i) => i % 4 === 3 ? 1 : Math.sin(i + n / 9) / 3) : null;
+  n += 1;
+  setTimeout(() => postMessage({kind: "pose", time: data.time, landmarks}), POSE_MS);
+};
+postMessage({kind: "ready"});
+"""
+
+
+def with_poses(page, *, seen, every_ms):
+    body = WORKER.replace("SEEN", str(seen).lower()).replace("POSE_MS", str(every_ms))
+    page.context.route("**/page/pose_worker.js", lambda route: route.fulfill(body=body, content_type="text/javascript"))
+    page.get_by_role("button", name="Start the camera").click()
+
+
+def test_an_empty_picture_is_said_in_words_of_who_stands_before_the_camera(opened):
+    page = opened("#live", permissions=["camera"])
+    with_poses(page, seen=False, every_ms=1)
+    expect(page.locator(".now-card")).to_contain_text(
+        "Nobody is in the picture. Step back until your whole body is seen."
+    )
+    expect(page.locator(".history li")).to_have_count(0)
+
+
+def test_a_browser_that_finds_few_poses_says_so(opened):
+    page = opened("#live", permissions=["camera"])
+    with_poses(page, seen=True, every_ms=900)
+    expect(page.locator(".now-card")).to_contain_text(re.compile(r"finds only [01]\.\d poses a second"))
+
+
+def test_a_class_needs_the_similarity_that_is_asked_for_and_what_is_counted_is_shown(opened):
+    page = opened("#live?count=set/walk1", permissions=["camera"])
+    expect(page.get_by_role("img", name="Moving skeleton: the wanted movement walk")).to_be_visible()
+    with_poses(page, seen=True, every_ms=1)
+    expect(page.locator(".now-card .class")).to_have_text(re.compile("wave|walk|jump"))
+    page.get_by_label("Similarity that a class needs").fill("100")
+    expect(page.locator(".now-card .class")).to_have_text("unknown")
+
+
 @pytest.fixture(scope="module")
 def two_galleries(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with an item of the class "first" in one gallery, and one of "second" in another."""

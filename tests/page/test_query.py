@@ -1,30 +1,15 @@
 """A query beside its neighbours: a stored item, a dropped recording, a video."""
 
-import base64
 import importlib.util
+import re
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.page.conftest import ROOT
+from tests.page.conftest import ROOT, drop
 
 LOOKS = "() => [...document.querySelectorAll('.row canvas')].map(canvas => canvas.toDataURL())"
 ALL_MOVED = f"before => ({LOOKS})().every((look, place) => look !== before[place])"
-
-
-def drop(page, path):
-    """Drop a file onto the page, as a pointer does."""
-    handle = page.evaluate_handle(
-        """([name, letters]) => {
-          const bytes = Uint8Array.from(atob(letters), letter => letter.charCodeAt(0));
-          const moved = new DataTransfer();
-          moved.items.add(new File([bytes], name));
-          return moved;
-        }""",
-        [path.name, base64.b64encode(path.read_bytes()).decode()],
-    )
-    for event in ("dragenter", "dragover", "drop"):
-        page.dispatch_event("body", event, {"dataTransfer": handle})
 
 
 def test_an_item_and_its_five_neighbours_move_until_paused(opened):
@@ -68,7 +53,9 @@ def test_a_dropped_recording_is_read_and_its_parts_and_windows_are_searched(open
 
     page.get_by_label("Recording of this file").select_option("1")
     expect(page.locator(".query-head .small").first).to_contain_text("6.0 s, 180 frames")
-    expect(page.locator(".lane button").first).to_be_visible()
+    expect(page.locator(".lane button").first).to_have_attribute(
+        "title", re.compile(r"to \d.\d s, similarity \d.\d\d$")
+    )
     end = page.get_by_role("slider", name="End of the part")
     expect(end).to_have_attribute("aria-valuenow", "6.00")
     with page.expect_request(lambda request: request.url.endswith("Search")) as searched:
@@ -87,7 +74,39 @@ def test_a_high_threshold_makes_the_class_unknown_and_a_wrong_filter_is_said(ope
     page.get_by_role("slider", name="Similarity that a class needs").fill("100")
     expect(page.locator(".verdict .class")).to_have_text("unknown")
     page.get_by_label("Search only in items with").fill("subject>>3")
-    expect(page.get_by_role("alert").first).to_contain_text("subject")
+    expect(page.get_by_role("alert").first).to_have_text(re.compile("^The condition 'subject>>3'"))
+
+
+def test_a_condition_that_no_item_meets_is_said(opened):
+    page = opened("#query?item=set/wave1")
+    expect(page.locator(".votes")).to_be_visible()
+    page.get_by_label("Search only in items with").fill("label=wave 6")
+    expect(page.locator(".result").get_by_text("No item meets the condition.")).to_have_count(1)
+    expect(page.get_by_text("None of the nearest items has a label.")).to_have_count(0)
+
+
+def test_only_a_recording_has_windows(opened, recording):
+    page = opened("#query?item=set/wave1")
+    expect(page.locator(".neighbours article")).to_have_count(5)
+    windows = page.get_by_label("Windows of long recordings")
+    expect(windows).to_be_hidden()
+    drop(page, recording)
+    expect(windows).to_be_visible()
+
+
+def test_stages_of_neighbours_are_equally_high(opened):
+    page = opened("#query?item=set/wave1")
+    expect(page.locator(".neighbours article")).to_have_count(5)
+    page.locator(".neighbours h2").first.evaluate("title => { title.textContent = 'words '.repeat(12) }")
+    stages = page.locator(".neighbours .stage")
+    assert len(set(stages.evaluate_all("all => all.map(stage => stage.clientHeight)"))) == 1
+    assert stages.evaluate_all("all => all.every(stage => stage.clientWidth === stage.parentElement.clientWidth)")
+
+
+def test_the_page_names_no_format_that_it_cannot_read(opened):
+    page = opened("#query")
+    expect(page.locator(".welcome")).to_contain_text("BVH")
+    expect(page.locator(".welcome")).not_to_contain_text("AMC")
 
 
 def test_a_file_that_cannot_be_read_is_refused_in_the_servers_words(opened, tmp_path):
@@ -95,7 +114,9 @@ def test_a_file_that_cannot_be_read_is_refused_in_the_servers_words(opened, tmp_
     path.write_text("no recording")
     page = opened("#query")
     drop(page, path)
+    # The server says which field of the request is wrong; the reader knows no fields.
     expect(page.get_by_role("alert")).to_contain_text("notes.npz")
+    expect(page.get_by_role("alert")).not_to_contain_text("content:")
     expect(page.get_by_role("button", name="Choose another file")).to_be_visible()
 
 
