@@ -384,7 +384,7 @@ def test_a_query_that_cannot_be_answered_says_why(gallery, queries, top_k, expec
 
 
 def test_an_empty_gallery_says_so_but_a_filter_that_nothing_passes_finds_nothing(gallery):
-    with pytest.raises(EmptyGalleryError, match="upsert"):
+    with pytest.raises(EmptyGalleryError, match="add recordings"):
         gallery.search(EAST[None], top_k=1)
     gallery.upsert([Item("a", EAST, "walk")])
     assert ids_near(gallery, EAST, where=Filter(must=(AnyOf(LABEL, ("run",)),))) == []

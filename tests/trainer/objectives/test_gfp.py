@@ -40,7 +40,7 @@ def test_251_targets_a_body_are_predicted() -> None:
     assert rows == [150, 75, 25, 1]
     assert sum(rows) == 251
     assert [p.shape for p, _ in outcome.levels.values()] == [t.shape for _, t in outcome.levels.values()]
-    assert [p.shape[1] for p, _ in outcome.levels.values()] == [512, 512, 512, 2048]
+    assert [p.shape[1] for p, _ in outcome.levels.values()] == [32, 32, 32, 128]  # of an encoder of 16
 
 
 def test_loss_terms_equal_the_formulas_of_the_paper() -> None:
