@@ -247,7 +247,7 @@ def _taken_until(start_s: float, end_s: float) -> float:
 
 def num_compared(num_frames: int, fps: float) -> int:
     """How many frames are compared in a recording of this many, at most; `fps` may be anything."""
-    # No recording of a lower rate is counted in, whatever the wanted movement. What is no number is below it too.
+    # No recording of a lower rate is counted in, whatever the wanted movement. NaN is below it too.
     least = RATE_HZ * _MOST_STEP * _LEAST_SEEN / _MOST_FRAMES
     return math.ceil(num_frames * max(1.0, RATE_HZ / max(least, fps)))
 

@@ -15,7 +15,7 @@ const HAS_OPERATOR = /^(?:\\.|[^"\\=<>])*[=<>]/;
 /**
  * The conditions of a line, as `--where` takes each of them: the server reads what stands in one.
  *
- * Spaces part conditions. A word that is no condition belongs to the one before it: `label=sit down`, `subject >= 3`. A
+ * Spaces part conditions. A word that is not a condition belongs to the one before it: `label=sit down`, `subject >= 3`. A
  * whole condition may stand in double quotes, and so may a value: `"label=sit down"`, `label="sit down"`.
  */
 export function conditions(line: string): string[] {

@@ -2,7 +2,7 @@
 
 const TOKEN = "gfp-token";
 
-/** What the server says when a call fails. The request's field that is wrong is no part of the message. */
+/** What the server says when a call fails. The request's field that is wrong is not in the message. */
 export class CallError extends Error {
   constructor(
     readonly code: string,

@@ -45,7 +45,7 @@ def test_a_moment_has_the_time_of_the_playback_and_brings_the_skeletons_into_vie
         said = reply.json()
         seconds.append(said["motion"]["num_frames"] / said["motion"]["fps"])
         for moment in said["worst_moments"]:
-            moment["motion_s"] = 9.9  # the alignment may let the motion wait, and then it is no time of the playback
+            moment["motion_s"] = 9.9  # the alignment may let the motion wait, and is then not a time of the playback
         route.fulfill(response=reply, json=said)
 
     page.route("**/gfp_serve.v1.ViewService/Compare", answer)

@@ -17,7 +17,7 @@ from gfp_serve.service.guard import REQUEST_ID
 TRANSFER_S = 60.0
 # Answers are handed to the connection in pieces of this size, each when there is room.
 _PIECE_BYTES = 2**16
-# What is left of a refused body is read for this time, and up to so many times what a body may have.
+# What is left of a refused body is read for this time, and up to this many times what a body may have.
 REST_S = 3.0
 _REST_TIMES = 2
 

@@ -40,7 +40,7 @@ _SHOWN = 200
 # How an error of protobuf says where it happened, and the end that it then has too often.
 _FAILED = re.compile(r"Failed to parse (\w+) field: (.*)", re.DOTALL)
 _PLACE = re.compile(r' at "?[A-Z]\w+(\.[\w.\[\]]+)?"?')
-# How Python says that a text is no number.
+# How Python says that a text is not a number.
 _NO_NUMBER = re.compile(
     r"(?:invalid literal for int\(\) with base 10|could not convert string to float): (.*)", re.DOTALL
 )
