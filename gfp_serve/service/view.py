@@ -51,6 +51,8 @@ class ViewServicer(view_pb2_grpc.ViewServiceServicer):
         names: Counter[str] = Counter()
 
         shown = await self._maps.map_of(request.gallery or DEFAULT_GALLERY, gallery, caller=caller)
+        # Asked now: a better map may be ready before this reply is, and the caller must still come back for it.
+        told.is_improving = self._maps.is_improving(shown)
 
         def read() -> Work:
             sample = gallery.sample(MAX_ITEMS)
@@ -91,7 +93,6 @@ class ViewServicer(view_pb2_grpc.ViewServiceServicer):
         with self._searches.admit(2 * len(shown.rows)):
             await self._searches.run(read(), caller=caller)
         told.projection, told.generation = shown.projection, shown.generation
-        told.is_improving = self._maps.is_improving(shown)
         reply.add(told)
         return reply.joined()
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from gfp_serve import item_map
+from gfp_serve.batching.turns import Turns, Work
 from gfp_serve.client import AsyncClient, Client
 from gfp_serve.filters import AnyOf, Filter
 from gfp_serve.items import Item
@@ -92,6 +93,25 @@ async def test_a_map_comes_at_once_and_a_better_one_follows(server):
         assert max(abs(number) for place in places_of(found).values() for number in place) == pytest.approx(1)
     # Kept: nothing is made again.
     assert await mapped(server) == better
+
+
+async def test_a_map_that_is_bettered_while_its_reply_is_written_says_that_a_better_one_comes(
+    server, at_once, monkeypatch
+):
+    run = Turns.run
+
+    async def slow(self: Turns, work: Work, *, caller: str) -> None:
+        await run(self, work, caller=caller)
+        if caller != "maps":
+            await asyncio.sleep(0.3)  # in which the better map is made
+
+    monkeypatch.setattr(Turns, "run", slow)
+    await filled(server, items_of("a", 0, 12))
+
+    found = await mapped(server)
+
+    assert (found.projection, found.is_improving) == ("PCA", True)
+    assert (await better_map(server)).projection == "t-SNE"
 
 
 async def test_without_scikit_learn_the_map_by_components_is_all(tmp_path, monkeypatch, at_once):
