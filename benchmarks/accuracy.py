@@ -36,7 +36,7 @@ from trainer.data.importing import ImportConfig, find_sources, import_recordings
 from trainer.data.reading import ReadConfig
 from trainer.data.store import ClipStore
 from trainer.embedding import PoseStatistics
-from trainer.encoder import EncoderConfig
+from trainer.encoders.transformer import TransformerConfig
 from trainer.evaluate.candidates import untrained
 from trainer.evaluate.folds import Fold, chance, cross_subject_folds, split_folds
 from trainer.evaluate.labelled import LabelledClips, frozen_features
@@ -57,7 +57,7 @@ CPU = torch.device("cpu")
 REPORT = Path("benchmarks/accuracy.json")
 
 # The same for all objectives: a small encoder, few steps. Decoders of tokens have 3 blocks, as in MAMP's NTU-60 script.
-ENCODER = EncoderConfig(width=64, depth=3, num_heads=2)
+ENCODER = TransformerConfig(width=64, depth=3, num_heads=2)
 BATCH_CLIPS = 32
 WIDTHS = {"local_width": 256, "global_width": 512, "decoder_depth": 3}
 

@@ -34,7 +34,7 @@ from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint
 from trainer.config import TrainConfig
 from trainer.data.store import ClipStore
 from trainer.embedding import sampling_for
-from trainer.encoder import EncoderConfig
+from trainer.encoders.transformer import TransformerConfig
 from trainer.evaluate.embeddings import torch_embedder
 from trainer.evaluate.suite.encoders import SuiteEncoder, suite_encoders
 from trainer.evaluate.suite.resume import SuiteState
@@ -52,7 +52,7 @@ from trainer.terms import TermsConfig
 REPORT = Path("benchmarks/encoder_terms.json")
 CPU = torch.device("cpu")
 CHANGES = ("clean", "window", "rest")
-ENCODER = EncoderConfig(width=64, depth=3, num_heads=2, frame="body")
+ENCODER = TransformerConfig(width=64, depth=3, num_heads=2, frame="body")
 # Of targets as wide as the encoder; the published widths are for one of 256.
 GFP = GfpConfig(local_width=64, global_width=128)
 # Beside other terms; at its full weight its losses, which sum over many targets, drown theirs.
@@ -174,7 +174,7 @@ def run(
                 click.echo(f"{name}, equal {equal}, seed {seed}: {rows[str(seed)]['means']}")
 
 
-def _sizes(config: EncoderConfig) -> dict[str, Any]:
+def _sizes(config: TransformerConfig) -> dict[str, Any]:
     """The sizes of the encoder, as plain values."""
     return {"width": config.width, "depth": config.depth, "num_heads": config.num_heads, "frame": config.frame}
 

@@ -36,7 +36,7 @@ from benchmarks.made_up_clips import write_store
 from trainer.config import TrainConfig
 from trainer.data.store import ClipStore
 from trainer.devices import pick_device
-from trainer.encoder import EncoderConfig
+from trainer.encoders.transformer import TransformerConfig
 from trainer.flops import cost_table
 from trainer.loop import Trainer
 from trainer.objectives import config_types
@@ -93,7 +93,7 @@ def main(
     profile: bool,
     out: Path,
 ) -> None:
-    encoder = EncoderConfig(width=16, depth=1, num_heads=2) if tiny else EncoderConfig()
+    encoder = TransformerConfig(width=16, depth=1, num_heads=2) if tiny else TransformerConfig()
     base = TrainConfig(encoder=encoder, batch_clips=batch_clips, device=device, compile=compile_mode)
     flops = {side: cost_table(base.encoder, config_types()[side](), num_frames=base.num_frames) for side in sides}
     cuda = pick_device(device).type == "cuda"

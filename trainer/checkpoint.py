@@ -13,7 +13,7 @@ from gfp_serve.files import open_ordinary, written_whole
 from gfp_serve.preprocess import PreprocessConfig
 from trainer.config import TrainConfig
 from trainer.data.store import ClipStore
-from trainer.encoder import SkeletonEncoder
+from trainer.encoders import Encoder, build_encoder
 from trainer.general_features import general_heads
 from trainer.learned_head import SERVED_SHARES, CountedStatistics, LearnedHead, Shares, SideBySide
 from trainer.objectives import Objective
@@ -90,9 +90,9 @@ class Checkpoint:
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{file} does not fit this release: {error}") from error
 
-    def build_encoder(self) -> SkeletonEncoder:
+    def build_encoder(self) -> Encoder:
         """The trained encoder. Raises `CheckpointError` when a weight is missing, left over, or of another shape."""
-        encoder = SkeletonEncoder(self.config.encoder, num_frames=self.preprocess.sampling.num_frames)
+        encoder = build_encoder(self.config.encoder, num_frames=self.preprocess.sampling.num_frames)
         _load(encoder, self.encoder, "encoder")
         return encoder.eval()
 
@@ -108,7 +108,7 @@ class Checkpoint:
             return encoder
         parts: dict[str, nn.Module] = {"statistics": CountedStatistics(self.objective["terms.basis"])}
         if terms.embedding_size:
-            head = nn.Linear(self.config.encoder.width, terms.embedding_size)
+            head = nn.Linear(encoder.width, terms.embedding_size)
             self._load_part(head, "head")
             parts["tokens"] = LearnedHead(encoder, head)
         if terms.general_size:

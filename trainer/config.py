@@ -7,11 +7,22 @@ from typing import Any, Literal
 
 from gfp_serve.preprocess import SampleConfig
 from gfp_serve.settings import choice_of, setting, settings_of
+from trainer import encoders
 from trainer.data.class_draws import ClassDrawsConfig
 from trainer.data.general_views import GeneralViewsConfig
 from trainer.embedding import PoseStatistics
-from trainer.encoder import EncoderConfig
-from trainer.objectives import NoObjectiveConfig, ObjectiveConfig, config_from_json, config_to_json, config_types
+from trainer.encoders import EncoderConfig, MaskableEncoder
+from trainer.encoders.transformer import TransformerConfig
+from trainer.objectives import (
+    MaskConfig,
+    NoObjectiveConfig,
+    ObjectiveConfig,
+    config_from_json,
+    config_to_json,
+    config_types,
+    name_of,
+    needed_encoder,
+)
 from trainer.objectives.gfp import GfpConfig
 from trainer.schedule import LARGEST_SEED
 from trainer.terms import TermsConfig
@@ -25,7 +36,7 @@ class TrainConfig:
     Raises `ValueError` for a value out of range.
     """
 
-    encoder: EncoderConfig = settings_of(EncoderConfig)
+    encoder: EncoderConfig = choice_of(encoders.config_types, TransformerConfig, "What turns bodies into vectors.")
     objective: ObjectiveConfig = choice_of(config_types, GfpConfig, "What the encoder is trained to do.")
     terms: TermsConfig = settings_of(TermsConfig)
     views: GeneralViewsConfig = settings_of(GeneralViewsConfig)
@@ -69,6 +80,7 @@ class TrainConfig:
                 "--objective none learns nothing by itself; give a weight to --label-weight, --statistics-weight or "
                 "--view-weight."
             )
+        self._check_encoder()
         if self.terms.are_used and self.num_frames % PoseStatistics.num_parts:
             raise ValueError(
                 f"--num-frames is {self.num_frames}; with --label-weight, --statistics-weight or --view-weight it must "
@@ -92,6 +104,24 @@ class TrainConfig:
                 f"<= peak (the published runs fall from 1e-3 to 5e-4)."
             )
 
+    def _check_encoder(self) -> None:
+        """Raise `ValueError` for an encoder that cannot do what objective and terms need."""
+        fitting = [name for name, each in encoders.ENCODERS.items() if issubclass(each, needed_encoder(self.objective))]
+        name, objective = encoders.name_of(self.encoder), name_of(self.objective)
+        if name not in fitting:
+            why = "" if isinstance(self.objective, MaskConfig) else " with --view-tokens"
+            raise ValueError(
+                f"--objective {objective}{why} hides tokens of --encoder {name}, which cannot be left out; it needs "
+                f"one of {', '.join(fitting)}. Objectives for every encoder are halp and usdrl."
+            )
+        fitting = [name for name, each in encoders.ENCODERS.items() if issubclass(each, MaskableEncoder)]
+        if self.terms.read_tokens and name not in fitting:
+            raise ValueError(
+                f"--label-weight, --statistics-weight and --view-weight show a part of the tokens of an encoder, and "
+                f"those of --encoder {name} cannot be left out; choose one of {', '.join(fitting)}, or let "
+                f"general features alone learn: --embedding-size 0 --general-size 176."
+            )
+
     @property
     def learns_from_tokens(self) -> bool:
         """Whether the run teaches the encoder. Otherwise only a network on general features learns."""
@@ -107,15 +137,17 @@ class TrainConfig:
         )
 
     def to_json(self) -> dict[str, Any]:
-        return {**dataclasses.asdict(self), "objective": config_to_json(self.objective)}
+        inner = {"encoder": encoders.config_to_json(self.encoder), "objective": config_to_json(self.objective)}
+        return {**dataclasses.asdict(self), **inner}
 
     def settings(self) -> dict[str, Any]:
         """Every setting by the name of its option, those of encoder and objective too."""
         values = self.to_json()
-        objective = values.pop("objective")
-        inner = [values.pop(name) for name in ("encoder", "terms", "views", "class_draws")]
-        return {**values, "objective": objective.pop("name"), **objective} | {
-            name: value for settings in inner for name, value in settings.items()
+        chosen = {name: values.pop(name) for name in ("encoder", "objective")}
+        names = {name: settings.pop("name") for name, settings in chosen.items()}
+        inner = [values.pop(name) for name in ("terms", "views", "class_draws")]
+        return {**values, **names} | {
+            name: value for settings in (*chosen.values(), *inner) for name, value in settings.items()
         }
 
     @classmethod
@@ -125,7 +157,10 @@ class TrainConfig:
         inner = {name: config_type(**values.get(name, {})) for name, config_type in types.items()}
         # Those that began before there were swept areas do not name them, and have none.
         inner["terms"] = TermsConfig(**{"general_areas": False, **values.get("terms", {})})
-        inner |= {"encoder": EncoderConfig(**values["encoder"]), "objective": config_from_json(values["objective"])}
+        inner |= {
+            "encoder": encoders.config_from_json(values["encoder"]),
+            "objective": config_from_json(values["objective"]),
+        }
         return cls(**{**values, **inner})
 
 
@@ -137,7 +172,7 @@ CHANGEABLE = frozenset(
 
 # The encoder of the product: from labels, on clips of all kinds, by general features alone; half an hour of a CPU core.
 _GENERAL_FEATURES = TrainConfig(
-    encoder=EncoderConfig(width=128, depth=4, num_heads=4, frame="body"),
+    encoder=TransformerConfig(width=128, depth=4, num_heads=4, frame="body"),
     objective=NoObjectiveConfig(),
     terms=TermsConfig(label_weight=1.0, temperature=0.2, embedding_size=0, general_size=176, general_hidden_size=1536),
     epochs=120,
@@ -151,7 +186,7 @@ _GENERAL_FEATURES = TrainConfig(
 PRESETS: dict[str, TrainConfig] = {
     # Shows the whole path in a minute on two cores, with an encoder of 0.2 M parameters.
     "demo": TrainConfig(
-        encoder=EncoderConfig(width=64, depth=3, num_heads=2),
+        encoder=TransformerConfig(width=64, depth=3, num_heads=2),
         objective=GfpConfig(local_width=64, global_width=128),
         epochs=100,
         batch_clips=32,
@@ -161,7 +196,7 @@ PRESETS: dict[str, TrainConfig] = {
     ),
     # For an hour or two on a CPU. Narrower targets halve the time of a step; a short run needs a higher rate.
     "small": TrainConfig(
-        encoder=EncoderConfig(width=128, depth=4, num_heads=4),
+        encoder=TransformerConfig(width=128, depth=4, num_heads=4),
         objective=GfpConfig(local_width=256, global_width=512),
         epochs=16,
         batch_clips=64,
@@ -186,7 +221,7 @@ PRESETS: dict[str, TrainConfig] = {
     # The weights as the paper prints them, with upstream's spread of positions and scale of inputs. One difference
     # stays: the first layer starts as the other linear layers do, where upstream leaves it to torch.
     "published-weights": TrainConfig(
-        encoder=EncoderConfig(position_std=0.02, input_scale=1.0),
+        encoder=TransformerConfig(position_std=0.02, input_scale=1.0),
         objective=GfpConfig(variance_weight=1.0, covariance_weight=5.0),
     ),
 }

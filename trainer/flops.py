@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from gfp_serve.preprocess import MAX_BODIES, MODEL_LAYOUT
 from trainer.data.batches import Batch
-from trainer.encoder import Attention, EncoderConfig, SkeletonEncoder
+from trainer.encoders import EncoderConfig, build_encoder
+from trainer.encoders.transformer import Attention
 from trainer.objectives import Objective, ObjectiveConfig, build_objective
 from trainer.objectives.gfp_queries import CrossAttention
 
@@ -75,7 +76,7 @@ def cost_table(encoder_config: EncoderConfig, objective: ObjectiveConfig, *, num
 
     "encoder" works on the visible tokens; "encoder, all tokens" is the cost of an embedding.
     """
-    model = build_objective(SkeletonEncoder(encoder_config, num_frames=num_frames), objective)
+    model = build_objective(build_encoder(encoder_config, num_frames=num_frames), objective)
     clip = torch.arange(_COUNTED_CLIPS).repeat_interleave(MAX_BODIES)
     bodies = torch.zeros(len(clip), num_frames, MODEL_LAYOUT.num_joints, 3)
     first_row = torch.arange(0, len(clip), MAX_BODIES)
@@ -85,7 +86,7 @@ def cost_table(encoder_config: EncoderConfig, objective: ObjectiveConfig, *, num
         model(batch)
     encoder = _weightless(encoder_config, objective, num_frames).encoder
     with torch.no_grad(), counting(encoder) as tally:
-        encoder(encoder.segments(bodies.to("meta")))
+        encoder.features(bodies.to("meta"))
     tallies[ENCODER_ALL_TOKENS] = tally
     return {
         name.replace("_", " "): 2 * tally.macs / _COUNTED_CLIPS / 1e9 for name, tally in tallies.items() if tally.macs
@@ -102,4 +103,4 @@ def parameter_table(encoder_config: EncoderConfig, objective: ObjectiveConfig, *
 def _weightless(encoder_config: EncoderConfig, objective: ObjectiveConfig, num_frames: int) -> Objective:
     """The modules without memory for their weights, since only shapes are needed."""
     with torch.device("meta"):
-        return build_objective(SkeletonEncoder(encoder_config, num_frames=num_frames), objective)
+        return build_objective(build_encoder(encoder_config, num_frames=num_frames), objective)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trainer.embedding import PoseStatistics
-from trainer.encoder import SkeletonEncoder
+from trainer.encoders import Encoder, MaskableEncoder
 from trainer.general_features import NUM_STATISTICS, GeneralFeatures, GeneralHead
 from trainer.masking import first_known
 
@@ -21,15 +21,15 @@ SERVED_TOKENS = 225
 class LearnedHead(nn.Module):
     """The mean of a body's tokens, through the head that learned with the encoder.
 
-    Tokens of joints that are lacking are left out.
+    Tokens of joints that are lacking are left out, so it needs a `MaskableEncoder`.
     """
 
     order: Tensor
     keep_lacking = True  # see `embedding.sampling_for`
 
-    def __init__(self, encoder: SkeletonEncoder, head: nn.Linear) -> None:
+    def __init__(self, encoder: Encoder, head: nn.Linear) -> None:
         super().__init__()
-        self.encoder, self.head = encoder, head
+        self.encoder, self.head = cast(MaskableEncoder, encoder), head
         self.num_tokens = min(SERVED_TOKENS, encoder.num_tokens)
         self.register_buffer("order", _spread_order(encoder.num_segments, encoder.num_joints))
 

@@ -25,7 +25,7 @@ from trainer.data.lessons import Lessons
 from trainer.data.store import ClipStore
 from trainer.devices import pick_device
 from trainer.embedding import sampling_for
-from trainer.encoder import SkeletonEncoder
+from trainer.encoders import build_encoder
 from trainer.evaluate.embeddings import embed_store, torch_embedder
 from trainer.evaluate.folds import split_folds
 from trainer.evaluate.retrieval import retrieve
@@ -93,7 +93,7 @@ class Trainer:
         # Here, so that a store without a test split is refused before the first step.
         self.folds = split_folds(store) if config.evaluate_every_epochs else []
         torch.manual_seed(config.seed)
-        encoder = SkeletonEncoder(config.encoder, num_frames=config.num_frames)
+        encoder = build_encoder(config.encoder, num_frames=config.num_frames)
         self.objective = build_objective(encoder, config.objective).to(self.device)
         self.clips = TrainingClips(
             store,

@@ -22,7 +22,7 @@ from gfp_serve.settings import setting
 from trainer.data.model_input import ModelInput
 from trainer.data.store import ClipStore
 from trainer.embedding import sampling_for
-from trainer.encoder import SkeletonEncoder
+from trainer.encoders import Encoder
 
 # More clips change the statistics little and would fill the memory: each has 38,400 numbers.
 MAX_FIT_CLIPS = 2048
@@ -86,24 +86,26 @@ PUBLISHED = ReadoutConfig(readout="mean", time_parts=1, per_joint=False)
 class GridMeans(nn.Module):
     """Means of the encoder's tokens over each part of time, for each joint or over all joints.
 
-    Raises `InvalidRequestError` when the segments of a clip do not divide into the parts.
+    Raises `InvalidRequestError` when the segments of a clip do not divide into the parts, and for a mean of each joint
+    when tokens tell no joints apart.
     """
 
-    def __init__(self, encoder: SkeletonEncoder, time_parts: int, *, per_joint: bool = True) -> None:
+    def __init__(self, encoder: Encoder, time_parts: int, *, per_joint: bool = True) -> None:
         super().__init__()
         if encoder.num_segments % time_parts:
             raise InvalidRequestError(
                 f"--time-parts is {time_parts}, which does not divide the {encoder.num_segments} segments of a clip; "
                 f"choose a divisor of {encoder.num_segments}."
             )
+        if per_joint and encoder.num_joints == 1:
+            raise InvalidRequestError(
+                "--per-joint needs an encoder whose tokens tell joints apart, and those of this run do not; add "
+                "--no-per-joint."
+            )
         self.encoder, self.time_parts, self.per_joint = encoder, time_parts, per_joint
 
     def features(self, bodies: Float[Tensor, "rows frames joints 3"]) -> Float[Tensor, "rows size"]:
-        tokens = self.encoder(self.encoder.segments(bodies))
-        rows, _, width = tokens.shape  # not len(tokens), which the exporter takes for a constant
-        parts = tokens.view(rows, self.time_parts, -1, self.encoder.num_joints, width)
-        means = parts.mean(dim=2) if self.per_joint else parts.mean(dim=(2, 3))
-        return means.flatten(1)  # rows, time_parts · joints · width
+        return self.encoder.means(self.encoder.tokens(bodies), self.time_parts, per_joint=self.per_joint)
 
 
 class Projected(nn.Module):
@@ -130,7 +132,7 @@ def grid_of(model: nn.Module, config: ReadoutConfig) -> nn.Module:
 
     Raises `InvalidRequestError` when the segments of a clip do not divide into the parts of time.
     """
-    if not isinstance(model, SkeletonEncoder):
+    if not isinstance(model, Encoder):
         return model
     return GridMeans(model, config.time_parts, per_joint=config.per_joint)
 

@@ -1,7 +1,7 @@
 """What a run may start from instead of random weights: a run, or a bundle with what general features taught."""
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,8 @@ class Start:
         """The settings of the model's shape that differ between the start and `config`, with both values."""
         names = ["keep_absent_bodies", "num_frames"]
         if self.encoder:
-            names += ["width", "depth", "num_heads", "segment_frames", "frame", "position_std", "input_scale"]
+            names.append("encoder")
+            names += {field.name for each in (self.config, config) for field in fields(each.encoder)}
         if any(name.startswith("terms.head.") for name in self.terms):
             names.append("embedding_size")
         if self.has_general_head:
@@ -70,7 +71,7 @@ class Start:
         return [
             f"--{name.replace('_', '-')} is {wanted[name]} and was {before[name]}"
             for name in sorted(names)
-            if wanted[name] != before[name]
+            if name in wanted and name in before and wanted[name] != before[name]  # not those of another encoder
         ]
 
     def learned(self, objective: Objective) -> dict[str, Tensor]:

@@ -26,7 +26,8 @@ from torch.nn import functional as F
 
 from gfp_serve.settings import setting
 from trainer.body_frame import bodies_turned
-from trainer.encoder import SkeletonEncoder, init_weights
+from trainer.encoders import Encoder, MaskableEncoder
+from trainer.encoders.transformer import init_weights
 from trainer.general_features import NUM_STATISTICS, general_heads
 from trainer.learned_head import LearnedHead
 from trainer.masking import first_known
@@ -120,15 +121,15 @@ class Terms(nn.Module):
 
     def __init__(
         self,
-        encoder: SkeletonEncoder,
+        encoder: Encoder,
         config: TermsConfig,
         source_of_class: Int[Tensor, " classes"],
         basis: Float[Tensor, "numbers kept"],
     ) -> None:
         super().__init__()
         self.config = config
-        self.head = nn.Linear(encoder.config.width, config.embedding_size) if config.embedding_size else None
-        self.statistics = nn.Linear(encoder.config.width, config.statistics_size)
+        self.head = nn.Linear(encoder.width, config.embedding_size) if config.embedding_size else None
+        self.statistics = nn.Linear(encoder.width, config.statistics_size)
         heads = general_heads(config.general_hidden_size, config.general_size, areas=config.general_areas)
         self.general, self.areas = heads.get("general"), heads.get("areas")
         self.apply(init_weights)
@@ -145,7 +146,7 @@ class Terms(nn.Module):
             nn.Parameter(each, requires_grad=bool(config.label_weight)) for each in vectors
         )
 
-    def forward(self, encoder: SkeletonEncoder, lesson: Lesson) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+    def forward(self, encoder: Encoder, lesson: Lesson) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """The weighted sum of the terms, and each of them."""
         config = self.config
         features = self._token_means(encoder, lesson) if config.read_tokens else None
@@ -172,7 +173,7 @@ class Terms(nn.Module):
             return sum(weighted, lesson.bodies.new_zeros(())), terms
 
     def served_vectors(
-        self, encoder: SkeletonEncoder, bodies: Float[Tensor, "clips frames joints 3"]
+        self, encoder: Encoder, bodies: Float[Tensor, "clips frames joints 3"]
     ) -> list[Float[Tensor, "clips size"]]:
         """What is served of whole clips, of length 1, as far as it learns: of tokens, then of general features."""
         found = []
@@ -197,11 +198,12 @@ class Terms(nn.Module):
         features = with_most.general(bodies, turns)
         return {name: F.normalize(head.of(features), dim=1) for name, head in heads.items()}
 
-    def _token_means(self, encoder: SkeletonEncoder, lesson: Lesson) -> Float[Tensor, "clips width"]:
-        bodies, known = encoder.shown(lesson.bodies)
-        segments, seen = encoder.cut(bodies_turned(bodies, lesson.turns), known)
+    def _token_means(self, encoder: Encoder, lesson: Lesson) -> Float[Tensor, "clips width"]:
+        maskable = cast(MaskableEncoder, encoder)  # see `TrainConfig`
+        bodies, known = maskable.shown(lesson.bodies)
+        segments, seen = maskable.cut(bodies_turned(bodies, lesson.turns), known)
         visible = first_known(lesson.uniform, cast(Tensor, seen), self.config.term_tokens)
-        return encoder(segments, visible).mean(dim=1)
+        return maskable(segments, visible).mean(dim=1)
 
     def _labels(
         self, vectors: Float[Tensor, "clips size"], class_vectors: Float[Tensor, "sides size"], lesson: Lesson

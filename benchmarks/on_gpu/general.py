@@ -21,7 +21,7 @@ from gfp_serve.formats import TEST_SPLIT
 from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint
 from trainer.config import PRESETS, TrainConfig
 from trainer.data.store import ClipStore
-from trainer.encoder import EncoderConfig
+from trainer.encoders.transformer import TransformerConfig
 from trainer.loop import Trainer
 from trainer.metrics import read_terms
 from trainer.schedule import steps_per_epoch
@@ -73,7 +73,7 @@ def _config(settings: Settings, compile_mode: str) -> TrainConfig:
     if not settings.tiny:
         return config
     terms = TermsConfig(label_weight=1.0, statistics_weight=1.0, embedding_size=16, statistics_size=8, term_tokens=20)
-    encoder = EncoderConfig(width=16, depth=1, num_heads=2, frame="body")
+    encoder = TransformerConfig(width=16, depth=1, num_heads=2, frame="body")
     return replace(config, encoder=encoder, terms=terms, batch_clips=8)
 
 

@@ -12,12 +12,12 @@ from benchmarks.on_gpu.settings import Settings, caught
 from tests.support.parity import CASES, CPU, difference, make_case, take_step
 from tests.support.small_runs import tiny_config, tiny_general_config
 from trainer.config import PRESETS
-from trainer.encoder import EncoderConfig
+from trainer.encoders.transformer import TransformerConfig
 from trainer.loop import Trainer
 from trainer.step import repeatable
 
 # Of the published size, and of the size that ships.
-FULL = {"gfp": EncoderConfig(), "mamp": EncoderConfig(), "labels": PRESETS["general"].encoder}
+FULL = {"gfp": TransformerConfig(), "mamp": TransformerConfig(), "labels": PRESETS["general"].encoder}
 
 
 def run(settings: Settings) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def run(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _compared(settings: Settings, name: str, encoder: EncoderConfig | None) -> dict[str, Any]:
+def _compared(settings: Settings, name: str, encoder: TransformerConfig | None) -> dict[str, Any]:
     case = make_case(name, encoder)
     expected = take_step(case, CPU, bf16=False)
     found: dict[str, Any] = {"loss": expected.loss}

@@ -9,7 +9,7 @@ from gfp_serve.formats import Clip
 from gfp_serve.layouts import NTU25
 from gfp_serve.preprocess import PreprocessConfig, SampleConfig
 from trainer.config import TrainConfig
-from trainer.encoder import EncoderConfig
+from trainer.encoders.transformer import TransformerConfig
 from trainer.evaluate.candidates import untrained
 from trainer.export import Origin, export_bundle
 
@@ -22,7 +22,7 @@ class Size:
     """An encoder to serve."""
 
     name: str
-    encoder: EncoderConfig
+    encoder: TransformerConfig
     num_frames: int
 
 
@@ -30,11 +30,11 @@ SIZES = {
     size.name: size
     for size in (
         # As published: 750 tokens a body, 28 GFLOP for a clip of two bodies.
-        Size("full", EncoderConfig(), 120),
+        Size("full", TransformerConfig(), 120),
         # The same with a tenth of the tokens.
-        Size("tokens-75", EncoderConfig(), 12),
+        Size("tokens-75", TransformerConfig(), 12),
         # 10 MB, 25 tokens a body: so small that the server's own time matters.
-        Size("small", EncoderConfig(depth=3, segment_frames=120), 120),
+        Size("small", TransformerConfig(depth=3, segment_frames=120), 120),
     )
 }
 

@@ -43,7 +43,7 @@ from trainer.cli.export import gfp_export
 from trainer.config import TrainConfig
 from trainer.data.store import FORMAT_VERSION as STORE_FORMAT
 from trainer.data.store import ClipStore
-from trainer.encoder import EncoderConfig
+from trainer.encoders.transformer import TransformerConfig
 from trainer.loop import StepReport, Trainer
 from trainer.objectives.gfp import GfpConfig
 
@@ -55,7 +55,7 @@ NUM_ITEMS = 1000  # the fewest items for which an index is made
 NUM_LATE = 5
 # A small run. It leaves out the global level, whose weights alone would take a megabyte.
 CONFIG = TrainConfig(
-    encoder=EncoderConfig(width=8, depth=1, num_heads=2),
+    encoder=TransformerConfig(width=8, depth=1, num_heads=2),
     objective=GfpConfig(levels="short", local_width=4),
     epochs=2,
     batch_clips=2,

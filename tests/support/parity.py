@@ -12,12 +12,12 @@ from torch import Tensor
 
 from tests.support.small_objectives import SETTINGS, SMALL, batch, bodies, draws
 from trainer.data.batches import Batch
-from trainer.encoder import EncoderConfig, SkeletonEncoder
+from trainer.encoders.transformer import Transformer, TransformerConfig
 from trainer.objectives import OBJECTIVES, NoObjectiveConfig, Objective, build_objective
 from trainer.terms import Lesson, Terms, TermsConfig
 
 CPU = torch.device("cpu")
-IN_BODY_FRAME = EncoderConfig(width=16, depth=1, num_heads=2, frame="body")
+IN_BODY_FRAME = TransformerConfig(width=16, depth=1, num_heads=2, frame="body")
 TERMS = {
     "labels": TermsConfig(label_weight=1.0),
     "statistics": TermsConfig(statistics_weight=1.0),
@@ -55,17 +55,17 @@ class Case:
     lesson: Lesson | None
 
 
-def make_case(name: str, encoder: EncoderConfig | None = None) -> Case:
+def make_case(name: str, encoder: TransformerConfig | None = None) -> Case:
     """One of `CASES`, on a small encoder unless another is given."""
     torch.manual_seed(0)
     if name in TERMS:
-        model = build_objective(SkeletonEncoder(encoder or IN_BODY_FRAME, num_frames=120), NoObjectiveConfig())
+        model = build_objective(Transformer(encoder or IN_BODY_FRAME, num_frames=120), NoObjectiveConfig())
         model.terms = Terms(model.encoder, TERMS[name], torch.tensor([0, 0, 1, 1]), torch.zeros(618, 4))
         return Case(model, None, _lesson())
     kind = "gfp" if name == "gfp of joints" else name
     settings = {**SETTINGS[kind], **({"target_input": "joints"} if kind != name else {})}
     config = OBJECTIVES[kind].config_type(**settings)
-    model = build_objective(SkeletonEncoder(encoder or SMALL, num_frames=120), config)
+    model = build_objective(Transformer(encoder or SMALL, num_frames=120), config)
     return Case(model, batch(model), None)
 
 

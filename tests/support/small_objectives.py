@@ -5,10 +5,10 @@ from typing import Any
 import torch
 
 from trainer.data.batches import Batch
-from trainer.encoder import EncoderConfig, SkeletonEncoder
+from trainer.encoders.transformer import Transformer, TransformerConfig
 from trainer.objectives import OBJECTIVES, Objective, build_objective
 
-SMALL = EncoderConfig(width=16, depth=1, num_heads=2)
+SMALL = TransformerConfig(width=16, depth=1, num_heads=2)
 # GFP as published. For the others two blocks test the same as five.
 SETTINGS: dict[str, dict[str, Any]] = {
     "gfp": {"local_width": 512, "global_width": 2048},
@@ -29,7 +29,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 def build(name: str) -> Objective:
     torch.manual_seed(0)
-    return build_objective(SkeletonEncoder(SMALL, num_frames=120), OBJECTIVES[name].config_type(**SETTINGS[name]))
+    return build_objective(Transformer(SMALL, num_frames=120), OBJECTIVES[name].config_type(**SETTINGS[name]))
 
 
 def batch(model: Objective, seed: int = 0, draws_seed: int = 0, clips: int = 6) -> Batch:

@@ -10,12 +10,12 @@ from gfp_serve.preprocess import CleanConfig, clean
 from trainer.config import TrainConfig
 from trainer.data.store import ClipStore
 from trainer.data.store_writer import StoreWriter
-from trainer.encoder import EncoderConfig
+from trainer.encoders.transformer import TransformerConfig
 from trainer.objectives import NoObjectiveConfig
 from trainer.objectives.gfp import GfpConfig
 from trainer.terms import TermsConfig
 
-TINY_ENCODER = EncoderConfig(width=16, depth=1, num_heads=2)
+TINY_ENCODER = TransformerConfig(width=16, depth=1, num_heads=2)
 TINY_TARGETS = GfpConfig(local_width=8, global_width=16)
 
 
@@ -85,5 +85,5 @@ def tiny_config(**changes: object) -> TrainConfig:
 def tiny_general_config(**changes: object) -> TrainConfig:
     """The same for an encoder that learns from labels, statistics and views, as the preset `general` mostly does."""
     terms = TermsConfig(label_weight=1.0, statistics_weight=1.0, view_weight=1.0, term_tokens=20)
-    encoder = EncoderConfig(width=16, depth=1, num_heads=2, frame="body")
+    encoder = TransformerConfig(width=16, depth=1, num_heads=2, frame="body")
     return tiny_config(**{"encoder": encoder, "objective": NoObjectiveConfig(), "terms": terms, **changes})

@@ -16,7 +16,7 @@ from gfp_serve.layouts import NTU25, layout_named
 from gfp_serve.preprocess import PreprocessConfig, prepare
 from tests.support.small_runs import TINY_ENCODER, moving_body
 from trainer.embedding import ClipEmbedding, PoseStatistics
-from trainer.encoder import EncoderConfig, SkeletonEncoder
+from trainer.encoders.transformer import Transformer, TransformerConfig
 from trainer.export import PARITY_TOLERANCE, Origin, choose_canonical, export_bundle
 
 
@@ -31,13 +31,13 @@ def export(model: torch.nn.Module, clips: list[Clip], *, half: bool = False) -> 
 
 
 @pytest.fixture(scope="module")
-def encoder() -> SkeletonEncoder:
+def encoder() -> Transformer:
     torch.manual_seed(0)
-    return SkeletonEncoder(TINY_ENCODER, num_frames=120)
+    return Transformer(TINY_ENCODER, num_frames=120)
 
 
 @pytest.fixture(scope="module")
-def exported(encoder: SkeletonEncoder) -> tuple[Bundle, float]:
+def exported(encoder: Transformer) -> tuple[Bundle, float]:
     return export(encoder, [clip(1), clip(2, num_bodies=2), clip(3, num_frames=1)])
 
 
@@ -49,7 +49,7 @@ def test_onnxruntime_gives_torchs_vectors_for_raw_clips(exported: tuple[Bundle, 
 
 @pytest.mark.parametrize(("batch", "bodies"), [(1, 1), (5, 1), (2, 2), (1, 4)])
 def test_the_axes_of_batch_and_bodies_may_have_any_size(
-    encoder: SkeletonEncoder, exported: tuple[Bundle, float], batch: int, bodies: int
+    encoder: Transformer, exported: tuple[Bundle, float], batch: int, bodies: int
 ) -> None:
     clips = np.random.default_rng(0).normal(size=(batch, bodies, 120, 25, 3)).astype(np.float32)
     with torch.inference_mode():
@@ -80,8 +80,8 @@ def test_a_bundle_holds_no_path_of_the_machine_that_made_it(exported: tuple[Bund
     assert b".py" not in content
 
 
-def test_a_model_that_gives_nan_is_not_exported(encoder: SkeletonEncoder) -> None:
-    broken = SkeletonEncoder(TINY_ENCODER, num_frames=120)
+def test_a_model_that_gives_nan_is_not_exported(encoder: Transformer) -> None:
+    broken = Transformer(TINY_ENCODER, num_frames=120)
     with torch.no_grad():
         broken.norm.weight.fill_(torch.nan)
     with pytest.raises(BundleError, match="no bundle is written"):
@@ -133,7 +133,7 @@ def test_the_model_card_names_what_the_shipped_encoder_learned_from() -> None:
 
 def test_weights_in_16_bits_halve_the_file_and_hardly_change_the_vectors(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    encoder = SkeletonEncoder(EncoderConfig(width=128, depth=4, num_heads=2), num_frames=120)
+    encoder = Transformer(TransformerConfig(width=128, depth=4, num_heads=2), num_frames=120)
     before = {name: weight.clone() for name, weight in encoder.named_parameters()}
     clips = [clip(1), clip(2, num_bodies=2)]
     (whole, _), (halved, difference) = (export(encoder, clips, half=half) for half in (False, True))
@@ -149,7 +149,7 @@ def test_weights_in_16_bits_halve_the_file_and_hardly_change_the_vectors(tmp_pat
 
 
 def test_a_weight_that_16_bits_cannot_hold_is_named() -> None:
-    model = SkeletonEncoder(TINY_ENCODER, num_frames=120)
+    model = Transformer(TINY_ENCODER, num_frames=120)
     with torch.no_grad():
         model.norm.weight[3] = 1e6
     with pytest.raises(BundleError, match=r"model\.norm\.weight are beyond 65504"):

@@ -1,6 +1,6 @@
 import pytest
 
-from trainer.encoder import EncoderConfig
+from trainer.encoders.transformer import TransformerConfig
 from trainer.flops import PUBLISHED_GFLOP, cost_table, parameter_table
 from trainer.objectives import OBJECTIVES, MaskConfig
 from trainer.objectives.gfp import GfpConfig
@@ -9,7 +9,7 @@ from trainer.objectives.mamp import MampConfig
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_the_modules_in_use_cost_the_published_flops(name: str) -> None:
-    table = cost_table(EncoderConfig(), OBJECTIVES[name].config_type(), num_frames=120)
+    table = cost_table(TransformerConfig(), OBJECTIVES[name].config_type(), num_frames=120)
     parts = {"decoder"} if issubclass(OBJECTIVES[name].config_type, MaskConfig) else set()
     assert {"encoder", "encoder, all tokens", *parts} <= set(table)
     for part, published in PUBLISHED_GFLOP.get(name, {}).items():
@@ -18,11 +18,12 @@ def test_the_modules_in_use_cost_the_published_flops(name: str) -> None:
 
 def test_counted_flops_follow_the_depth_of_encoder_and_decoder() -> None:
     small = {"width": 32, "num_heads": 2}
-    full, half = (cost_table(EncoderConfig(**small, depth=d), GfpConfig(), num_frames=120) for d in (8, 4))
+    full, half = (cost_table(TransformerConfig(**small, depth=d), GfpConfig(), num_frames=120) for d in (8, 4))
     assert half["encoder"] == pytest.approx(full["encoder"] / 2, rel=0.01)
     assert half["decoder"] == full["decoder"]
     one, two, three = (
-        cost_table(EncoderConfig(**small), MampConfig(decoder_depth=d), num_frames=120)["decoder"] for d in (1, 2, 3)
+        cost_table(TransformerConfig(**small), MampConfig(decoder_depth=d), num_frames=120)["decoder"]
+        for d in (1, 2, 3)
     )
     assert three - two == pytest.approx(two - one)
 
@@ -32,7 +33,7 @@ def test_flops_of_one_linear_layer_equal_a_count_by_hand() -> None:
     # row costs 8 · 8 products and 8 biases, then 2 · 8 for batch norm and 8 for the ReLU; two FLOPs each.
     def of(layers: int) -> float:
         config = GfpConfig(levels="long", local_width=8, mlp_layers=layers)
-        return cost_table(EncoderConfig(width=16, depth=1, num_heads=2), config, num_frames=120)["target network"]
+        return cost_table(TransformerConfig(width=16, depth=1, num_heads=2), config, num_frames=120)["target network"]
 
     assert (of(3) - of(2)) * 1e9 == pytest.approx(2 * 2 * 25 * (64 + 8 + 16 + 8))
 
@@ -48,5 +49,5 @@ def test_flops_of_one_linear_layer_equal_a_count_by_hand() -> None:
     ],
 )
 def test_the_numbers_of_parameters_are_the_published_ones(name: str, part: str, millions: float) -> None:
-    table = parameter_table(EncoderConfig(), OBJECTIVES[name].config_type(), num_frames=120)
+    table = parameter_table(TransformerConfig(), OBJECTIVES[name].config_type(), num_frames=120)
     assert table[part] / 1e6 == pytest.approx(millions, abs=0.05)

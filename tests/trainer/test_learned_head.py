@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from gfp_serve.preprocess import MODEL_LAYOUT
 from tests.support.person import waving
 from trainer.embedding import PoseStatistics
-from trainer.encoder import EncoderConfig, SkeletonEncoder
+from trainer.encoders.transformer import Transformer, TransformerConfig
 from trainer.general_features import GeneralFeatures, general_heads
 from trainer.learned_head import SERVED_TOKENS, CountedStatistics, LearnedHead, SideBySide
 from trainer.masking import first_known
@@ -20,7 +20,7 @@ from trainer.masking import first_known
 @pytest.fixture(scope="module")
 def model() -> LearnedHead:
     torch.manual_seed(0)
-    encoder = SkeletonEncoder(EncoderConfig(width=16, depth=1, num_heads=2, frame="body"), num_frames=60)
+    encoder = Transformer(TransformerConfig(width=16, depth=1, num_heads=2, frame="body"), num_frames=60)
     return LearnedHead(encoder, nn.Linear(16, 8)).eval()
 
 
@@ -40,7 +40,7 @@ def test_tokens_that_are_served_are_spread_over_joints_and_time(model: LearnedHe
 @pytest.mark.parametrize("frame", ["body", "room"])
 def test_lacking_joints_are_left_out(frame: Literal["body", "room"], bodies: torch.Tensor) -> None:
     torch.manual_seed(0)
-    encoder = SkeletonEncoder(EncoderConfig(width=16, depth=1, num_heads=2, frame=frame), num_frames=60)
+    encoder = Transformer(TransformerConfig(width=16, depth=1, num_heads=2, frame=frame), num_frames=60)
     model = LearnedHead(encoder, nn.Linear(16, 8)).eval()
     assert model.keep_lacking
     without = bodies.clone()

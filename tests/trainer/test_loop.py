@@ -23,7 +23,7 @@ from tests.support.small_runs import moving_body, tiny_config, write_store
 from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint, CheckpointError
 from trainer.data.store import POSITIONS_FILE, ClipStore
 from trainer.data.store_writer import StoreWriter
-from trainer.encoder import EncoderConfig
+from trainer.encoders.transformer import TransformerConfig
 from trainer.evaluate.embeddings import torch_embedder
 from trainer.health import COLLAPSED_STEPS, MAX_ROWS, CollapseWatch, effective_rank, health
 from trainer.loop import NonFiniteLossError, StepReport, Trainer
@@ -122,7 +122,11 @@ def test_the_same_run_gives_the_same_losses_and_weights_to_the_last_bit(tmp_path
     # Enough tokens for several threads: the order of additions differed there. Weights show it in two steps.
     store = write_store(tmp_path / "store", num_clips=44)
     config = tiny_config(
-        encoder=EncoderConfig(width=64, depth=2, num_heads=2), batch_clips=32, epochs=2, warmup_epochs=1, num_threads=2
+        encoder=TransformerConfig(width=64, depth=2, num_heads=2),
+        batch_clips=32,
+        epochs=2,
+        warmup_epochs=1,
+        num_threads=2,
     )
     for name in ("first", "second"):
         Trainer(config, store, tmp_path / name).fit()

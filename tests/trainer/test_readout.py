@@ -9,7 +9,7 @@ from gfp_serve.errors import InvalidRequestError
 from gfp_serve.preprocess import SampleConfig
 from tests.support.small_runs import TINY_ENCODER, write_store
 from trainer.embedding import PoseStatistics
-from trainer.encoder import SkeletonEncoder
+from trainer.encoders.transformer import Transformer
 from trainer.readout import GridMeans, ReadoutConfig, fit_readout, projection
 
 CPU = torch.device("cpu")
@@ -82,7 +82,7 @@ def test_settings_out_of_range_are_refused_by_name(wrong: dict[str, Any]) -> Non
 
 
 def test_the_mean_over_all_joints_and_the_whole_clip_is_the_published_feature() -> None:
-    encoder = SkeletonEncoder(TINY_ENCODER, num_frames=120).eval()
+    encoder = Transformer(TINY_ENCODER, num_frames=120).eval()
     bodies = torch.randn(2, 120, 25, 3)
     torch.testing.assert_close(
         GridMeans(encoder, 1, per_joint=False).features(bodies), encoder.features(bodies), rtol=1e-4, atol=1e-5
@@ -91,7 +91,7 @@ def test_the_mean_over_all_joints_and_the_whole_clip_is_the_published_feature() 
 
 
 def test_the_grid_keeps_time_parts_and_joints_apart() -> None:
-    encoder = SkeletonEncoder(TINY_ENCODER, num_frames=120).eval()
+    encoder = Transformer(TINY_ENCODER, num_frames=120).eval()
     bodies = torch.randn(2, 120, 25, 3)
     tokens = encoder(encoder.segments(bodies)).view(2, 30, 25, 16)
     grid = GridMeans(encoder, 3).features(bodies).view(2, 3, 25, 16)
@@ -100,7 +100,7 @@ def test_the_grid_keeps_time_parts_and_joints_apart() -> None:
 
 def test_parts_that_do_not_divide_the_clip_are_refused() -> None:
     with pytest.raises(InvalidRequestError, match="choose a divisor"):
-        GridMeans(SkeletonEncoder(TINY_ENCODER, num_frames=120), 4)
+        GridMeans(Transformer(TINY_ENCODER, num_frames=120), 4)
 
 
 def test_the_same_store_gives_the_same_readout_without_using_test_clips(tmp_path: Path) -> None:

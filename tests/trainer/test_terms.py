@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from tests.support.small_runs import TINY_ENCODER
-from trainer.encoder import SkeletonEncoder
+from trainer.encoders.transformer import Transformer
 from trainer.terms import Lesson, Terms, TermsConfig
 
 SOURCES = torch.tensor([0, 0, 0, 1, 1])
@@ -31,15 +31,15 @@ def lesson() -> Lesson:
     )
 
 
-def terms_of(**weights: float) -> tuple[Terms, SkeletonEncoder]:
+def terms_of(**weights: float) -> tuple[Terms, Transformer]:
     torch.manual_seed(0)
     sizes = {"embedding_size": 12, "statistics_size": 6, "term_tokens": 20}
     config = TermsConfig(**(sizes | weights))  # type: ignore[arg-type]
-    encoder = SkeletonEncoder(TINY_ENCODER, num_frames=120)
+    encoder = Transformer(TINY_ENCODER, num_frames=120)
     return Terms(encoder, config, SOURCES, torch.zeros(618, 4)), encoder
 
 
-def vectors_of(terms: Terms, encoder: SkeletonEncoder, given: Lesson) -> tuple[torch.Tensor, torch.Tensor]:
+def vectors_of(terms: Terms, encoder: Transformer, given: Lesson) -> tuple[torch.Tensor, torch.Tensor]:
     visible = given.uniform.argsort(dim=1)[:, :20]
     features = encoder(encoder.segments(given.bodies), visible).mean(dim=1)
     return features, F.normalize(terms.head(features), dim=1)

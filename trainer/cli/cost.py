@@ -12,10 +12,12 @@ from gfp_serve.cli.options import Command, options_from
 from gfp_serve.cli.printing import output, print_json
 from gfp_serve.cli.progress import progress
 from gfp_serve.devices import Device
-from gfp_serve.settings import setting, settings_of
+from gfp_serve.settings import choice_of, setting
 from trainer.config import TrainConfig
 from trainer.data.store import ClipStore
-from trainer.encoder import EncoderConfig
+from trainer.encoders import EncoderConfig
+from trainer.encoders import config_types as encoder_types
+from trainer.encoders.transformer import TransformerConfig
 from trainer.flops import ENCODER_ALL_TOKENS, cost_table, parameter_table
 from trainer.loop import Trainer
 from trainer.objectives import OBJECTIVES, config_types
@@ -29,7 +31,7 @@ COMPARED_WITH = "mamp"
 class CostConfig:
     """What is counted and how it is timed."""
 
-    encoder: EncoderConfig = settings_of(EncoderConfig)
+    encoder: EncoderConfig = choice_of(encoder_types, TransformerConfig, "What turns bodies into vectors.")
     batch_clips: int = setting(32, "Clips in a step.")
     rounds: int = setting(5, "Number of times that each objective is timed; the median counts.")
     device: Device = setting("auto", "Where to run; auto takes the GPU when there is one.")

@@ -19,7 +19,7 @@ from trainer.config import TrainConfig
 from trainer.data.store import ClipStore
 from trainer.devices import pick_device
 from trainer.embedding import PoseStatistics, sampling_for
-from trainer.encoder import SkeletonEncoder
+from trainer.encoders import Encoder, build_encoder
 from trainer.evaluate.embeddings import Embed, torch_embedder
 
 Readout = Literal["plain", "read-out"]  # the mean of tokens as published, or another that the user chose
@@ -129,10 +129,10 @@ def describe_encoder(checkpoint: Checkpoint) -> dict[str, Any]:
     return {"step": checkpoint.step, "data": checkpoint.data, "training": checkpoint.config.to_json()}
 
 
-def untrained(config: TrainConfig) -> SkeletonEncoder:
+def untrained(config: TrainConfig) -> Encoder:
     """An encoder with the weights that training with this config starts from."""
     torch.manual_seed(config.seed)
-    return SkeletonEncoder(config.encoder, num_frames=config.num_frames)
+    return build_encoder(config.encoder, num_frames=config.num_frames)
 
 
 def _untrained_self(config: TrainConfig) -> dict[str, nn.Module]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from trainer.checkpoint import Checkpoint
 from trainer.embedding import PoseStatistics
-from trainer.encoder import SkeletonEncoder
+from trainer.encoders import Encoder
 from trainer.evaluate.candidates import POSE_STATISTICS, TRAINED, UNTRAINED, untrained
 from trainer.evaluate.fine_tune import FineTuneConfig, clips_read, fine_tune
 from trainer.evaluate.folds import Fold, answers
@@ -30,7 +30,7 @@ def compare_fine_tuned(
 
     `prefix` keeps the runs of several calls with one `state` apart.
     """
-    encoders: dict[str, Callable[[], SkeletonEncoder]] = {
+    encoders: dict[str, Callable[[], Encoder]] = {
         UNTRAINED: lambda: untrained(checkpoint.config),
         TRAINED: checkpoint.build_encoder,
     }

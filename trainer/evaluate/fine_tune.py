@@ -19,7 +19,8 @@ from torch.utils.hooks import RemovableHandle
 
 from gfp_serve.settings import setting
 from trainer.data.model_input import ClipRows
-from trainer.encoder import Block, SkeletonEncoder, init_weights
+from trainer.encoders import Encoder, MaskableEncoder
+from trainer.encoders.transformer import Block, init_weights
 from trainer.evaluate.folds import Fold
 from trainer.evaluate.labelled import LabelledClips
 from trainer.evaluate.learning import Epoch, HeadResult, Passes, Show, learn
@@ -76,14 +77,17 @@ class FineTuneConfig:
 
 
 class ActionClassifier(nn.Module):
-    """ClipRows → logits: an encoder, the means of its tokens over time for each joint, and two layers on these."""
+    """ClipRows → logits: an encoder, the means of its tokens over time for each joint, and two layers on these.
 
-    def __init__(self, encoder: SkeletonEncoder, num_classes: int, config: FineTuneConfig) -> None:
+    The layers read the pooled features of an encoder whose tokens are no joints in time, as its paper does.
+    """
+
+    def __init__(self, encoder: Encoder, num_classes: int, config: FineTuneConfig) -> None:
         super().__init__()
         self.encoder = encoder
         self.dropout = nn.Dropout(config.head_dropout)
         self.hidden = nn.Sequential(
-            nn.Linear(encoder.num_joints * encoder.config.width, config.head_width),
+            nn.Linear(self._num_read(), config.head_width),
             nn.BatchNorm1d(config.head_width),
             nn.ReLU(),
         )
@@ -91,19 +95,28 @@ class ActionClassifier(nn.Module):
         self.hidden.apply(init_weights)
         init_weights(self.classify)
 
+    @property
+    def _reads_joints(self) -> bool:
+        return isinstance(self.encoder, MaskableEncoder)
+
+    def _num_read(self) -> int:
+        return self.encoder.num_joints * self.encoder.width if self._reads_joints else self.encoder.feature_size
+
     def features(self, views: ClipRows) -> Float[Tensor, "clips head_width"]:
         """The input of the last layer for each clip."""
-        tokens = self.dropout(self.encoder(self.encoder.segments(views.bodies)))
-        grid = tokens.unflatten(1, (self.encoder.num_segments, self.encoder.num_joints))
-        joints = grid.mean(dim=1).flatten(1)  # rows, joints · width
-        return self.hidden(views.mean_of_bodies(joints))
+        encoder = self.encoder
+        by_chance = self.training and encoder.num_draws > 0
+        draws = torch.rand(len(views.bodies), encoder.num_draws, device=views.bodies.device) if by_chance else None
+        tokens = self.dropout(encoder.tokens(views.bodies, draws))
+        read = encoder.means(tokens, 1, per_joint=True) if self._reads_joints else encoder.pooled(tokens)
+        return self.hidden(views.mean_of_bodies(read))
 
     def forward(self, views: ClipRows) -> Float[Tensor, "clips classes"]:
         return self.classify(self.features(views))
 
 
 def fine_tune(
-    encoder: SkeletonEncoder,
+    encoder: Encoder,
     clips: LabelledClips,
     fold: Fold,
     config: FineTuneConfig,
@@ -184,23 +197,18 @@ def parameter_groups(
 ) -> Iterator[dict[str, Any]]:
     """The weights of the classifier in groups for AdamW, each with the `scale` of its learning rate.
 
-    The head and the final norm have the full rate. The last block has `layer_decay` of it, each block before it
-    `layer_decay` of the next block's, and the embedding of segments and positions `layer_decay` of the first block's.
+    The head and what has no layer above it, such as a final norm, have the full rate. Each layer of the encoder has
+    `layer_decay` of the next one's: the last block of the head's, and the embedding of segments and positions, which
+    lies below all blocks, of the first block's.
     """
     matrices = {id(part.weight) for part in classifier.modules() if isinstance(part, nn.Linear)}
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, parameter in classifier.named_parameters():
-        scale = layer_decay ** _layers_above(name, depth=len(classifier.encoder.blocks))
+        below, _, weight = name.partition("encoder.")
+        scale = 1.0 if below or not weight else layer_decay ** classifier.encoder.layers_above(weight)
         groups.setdefault((scale, id(parameter) in matrices), []).append(parameter)
     for (scale, is_matrix), parameters in groups.items():
         yield {"params": parameters, "scale": scale, "weight_decay": weight_decay if is_matrix else 0.0}
-
-
-def _layers_above(name: str, *, depth: int) -> int:
-    part, _, rest = name.removeprefix("encoder.").partition(".")
-    if not name.startswith("encoder.") or part == "norm":
-        return 0
-    return depth - int(rest.partition(".")[0]) if part == "blocks" else depth + 1
 
 
 def drop_path_rates(rate: float, depth: int) -> list[float]:
@@ -208,14 +216,17 @@ def drop_path_rates(rate: float, depth: int) -> list[float]:
     return [rate * block / max(1, depth - 1) for block in range(depth)]
 
 
-def add_drop_path(encoder: SkeletonEncoder, rate: float) -> list[RemovableHandle]:
+def add_drop_path(encoder: Encoder, rate: float) -> list[RemovableHandle]:
     """Make attention and MLP of each block skip rows at random in training, by hooks on this encoder only.
+
+    An encoder without such blocks stays as it is; it may leave out what its own settings say.
 
     Hooks change neither the names of the weights nor the code of pre-training.
     """
     handles: list[RemovableHandle] = []
-    for block, share in zip(encoder.blocks, drop_path_rates(rate, len(encoder.blocks)), strict=True):
-        if share > 0 and isinstance(block, Block):
+    blocks = [part for part in encoder.modules() if isinstance(part, Block)]
+    for block, share in zip(blocks, drop_path_rates(rate, len(blocks)), strict=True):
+        if share > 0:
 
             def drop(branch: nn.Module, _: object, update: Tensor, share: float = share) -> Tensor:
                 return drop_rows(update, share) if branch.training else update

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from trainer.encoder import SkeletonEncoder
+from trainer.encoders.encoder import Encoder
 from trainer.objectives.gfp import Gfp
 from trainer.objectives.gfp_contrast import GfpContrast
 from trainer.objectives.gfp_queries import GfpQueries
@@ -28,6 +28,7 @@ __all__ = [
     "config_to_json",
     "config_types",
     "name_of",
+    "needed_encoder",
 ]
 
 OBJECTIVES: dict[str, type[Objective]] = {
@@ -58,12 +59,17 @@ def name_of(config: ObjectiveConfig) -> str:
     return next(name for name, config_type in config_types().items() if config_type is type(config))
 
 
-def build_objective(encoder: SkeletonEncoder, config: ObjectiveConfig) -> Objective:
+def build_objective(encoder: Encoder, config: ObjectiveConfig) -> Objective:
     """The objective of a config around an encoder, with new weights for its other parts.
 
     Raises `ValueError` for settings that do not fit the encoder.
     """
     return _choices()[name_of(config)](encoder, config)
+
+
+def needed_encoder(config: ObjectiveConfig) -> type[Encoder]:
+    """What an encoder must be able to do for an objective with this config: those that fit are of this type."""
+    return _choices()[name_of(config)].needed_encoder(config)
 
 
 def config_to_json(config: ObjectiveConfig) -> dict[str, Any]:

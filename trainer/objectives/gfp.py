@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from gfp_serve.settings import setting
 from trainer.data.batches import Batch
-from trainer.encoder import Block, Positions, SkeletonEncoder, init_weights
+from trainer.encoders.encoder import MaskableEncoder
+from trainer.encoders.transformer import Block, Positions, init_weights
 from trainer.objectives.gfp_targets import (
     LEVELS,
     WINDOWS,
@@ -147,7 +148,7 @@ class Decoder(nn.Module):
     A level reads the output of the level before it. A level that is left out has no block and no head.
     """
 
-    def __init__(self, encoder: SkeletonEncoder, config: GfpConfig, output_widths: Sequence[int]) -> None:
+    def __init__(self, encoder: MaskableEncoder, config: GfpConfig, output_widths: Sequence[int]) -> None:
         super().__init__()
         width, num_heads = encoder.config.width, encoder.config.num_heads
         self.num_joints, self.levels = encoder.num_joints, config.level_names
@@ -207,7 +208,7 @@ class Gfp(Objective):
     config_type: ClassVar[type[ObjectiveConfig]] = GfpConfig
     config: GfpConfig
 
-    def __init__(self, encoder: SkeletonEncoder, config: GfpConfig) -> None:
+    def __init__(self, encoder: MaskableEncoder, config: GfpConfig) -> None:
         super().__init__(encoder, config)
         if encoder.num_segments % WINDOWS["long"]:
             raise ValueError(

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from gfp_serve.settings import setting
 from trainer.data.batches import Batch
 from trainer.data.views import MASKED_VIEW, View
-from trainer.encoder import SkeletonEncoder
+from trainer.encoders.encoder import MaskableEncoder
 from trainer.objectives.gfp import Gfp, GfpConfig
 from trainer.objectives.objective import ObjectiveConfig, Outcome
 from trainer.parallel import in_order
@@ -56,7 +56,7 @@ class GfpContrast(Gfp):
     config_type: ClassVar[type[ObjectiveConfig]] = GfpContrastConfig
     config: GfpContrastConfig
 
-    def __init__(self, encoder: SkeletonEncoder, config: GfpContrastConfig) -> None:
+    def __init__(self, encoder: MaskableEncoder, config: GfpContrastConfig) -> None:
         super().__init__(encoder, config)
         width = encoder.config.width
         self.projector = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, config.projection_size))

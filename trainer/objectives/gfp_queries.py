@@ -14,7 +14,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trainer.encoder import Positions, SkeletonEncoder, init_weights
+from trainer.encoders.encoder import MaskableEncoder
+from trainer.encoders.transformer import Positions, init_weights
 from trainer.objectives.gfp import Gfp, GfpConfig, LevelHeads
 from trainer.objectives.gfp_targets import WINDOWS
 from trainer.objectives.objective import ObjectiveConfig, decoder_depth_setting
@@ -68,7 +69,7 @@ class QueryBlock(nn.Module):
 class QueryDecoder(nn.Module):
     """Visible tokens → predictions at each level. A query knows only its level, its window and its joint."""
 
-    def __init__(self, encoder: SkeletonEncoder, config: GfpConfig, output_widths: Sequence[int]) -> None:
+    def __init__(self, encoder: MaskableEncoder, config: GfpConfig, output_widths: Sequence[int]) -> None:
         super().__init__()
         width, std = encoder.config.width, encoder.config.position_std
         self.embed = nn.Linear(width, width)

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from trainer.encoder import gather_tokens, init_weights
+from trainer.encoders.transformer import gather_tokens, init_weights
 from trainer.parallel import GlobalBatchNorm, moments, total
 
 # Segments that a target of each level spans: 30 / 5 · 25 = 150 targets, then 75 and 25. With the global one these are

@@ -28,7 +28,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from gfp_serve.settings import setting
 from trainer.data.batches import Batch
 from trainer.data.views import View
-from trainer.encoder import SkeletonEncoder
+from trainer.encoders import Encoder
 from trainer.objectives.objective import ObjectiveConfig, Outcome
 from trainer.objectives.whole_clips import STRONG_VIEW, WholeClips, WholeClipsConfig
 from trainer.parallel import in_order, total
@@ -86,9 +86,9 @@ class Halp(WholeClips):
     prototypes: Tensor
     has_prototypes: Tensor
 
-    def __init__(self, encoder: SkeletonEncoder, config: HalpConfig) -> None:
+    def __init__(self, encoder: Encoder, config: HalpConfig) -> None:
         super().__init__(encoder, config)
-        width = encoder.config.width
+        width = encoder.feature_size
         self.projector = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, config.projection_size))
         self.key_encoder = copy.deepcopy(encoder).requires_grad_(False)
         self.key_projector = copy.deepcopy(self.projector).requires_grad_(False)
@@ -107,7 +107,7 @@ class Halp(WholeClips):
     @property
     def num_draws(self) -> int:
         """Those of the tokens, and for each made-up positive the prototype and how far it goes there."""
-        return self.num_token_draws + 2 * self.config.num_hallucinations
+        return self.num_view_draws + 2 * self.config.num_hallucinations
 
     def forward(self, batch: Batch) -> Outcome:
         config = self.config
@@ -137,7 +137,7 @@ class Halp(WholeClips):
         self, key: Float[Tensor, "clips size"], batch: Batch
     ) -> tuple[Float[Tensor, "clips made size"], Bool[Tensor, "clips made"]]:
         """Positives around each key, and which of them count: those that still belong to the key's prototype."""
-        draws = batch.uniform[batch.first_row, self.num_token_draws :].view(len(key), 2, -1)
+        draws = batch.uniform[batch.first_row, self.num_view_draws :].view(len(key), 2, -1)
         made = hallucinate(key, self.prototypes, draws[:, 0], draws[:, 1], reach=self.config.hallucination_reach)
         is_kept = nearest(made, self.prototypes) == nearest(key, self.prototypes)[:, None]
         return made, is_kept & (self.has_prototypes > 0)

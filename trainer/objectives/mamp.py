@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from trainer.encoder import gather_tokens
+from trainer.encoders.transformer import gather_tokens
 from trainer.objectives.objective import MotionMaskConfig, ObjectiveConfig
 from trainer.objectives.reconstruction import Reconstruction, normalised_segments
 

@@ -1,9 +1,10 @@
 """No objective of its own: the encoder learns from the terms of `trainer.terms` alone."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from trainer.data.batches import Batch
+from trainer.encoders.encoder import Encoder
 from trainer.objectives.objective import MaskConfig, Objective, ObjectiveConfig, Outcome
 
 
@@ -16,6 +17,11 @@ class NoObjective(Objective):
     """An encoder and nothing else."""
 
     config_type: ClassVar[type[ObjectiveConfig]] = NoObjectiveConfig
+
+    @classmethod
+    def needed_encoder(cls, _config: Any) -> type[Encoder]:
+        """It asks nothing of an encoder. The terms beside it may, see `TrainConfig`."""
+        return Encoder
 
     def forward(self, batch: Batch) -> Outcome:
         return Outcome(batch.bodies.new_zeros(()), {}, {})

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from gfp_serve.settings import setting
 from trainer.data.batches import Batch
 from trainer.data.views import MASKED_VIEW, View
-from trainer.encoder import SkeletonEncoder
+from trainer.encoders.encoder import Encoder, MaskableEncoder
 from trainer.masking import motion_aware_mask, num_visible_tokens, random_mask
 from trainer.terms import Lesson, Terms
 
@@ -84,7 +84,9 @@ class Objective(nn.Module, ABC):
 
     config_type: ClassVar[type[ObjectiveConfig]]
 
-    def __init__(self, encoder: SkeletonEncoder, config: Any) -> None:
+    encoder: Any  # an `Encoder` of the type that `needed_encoder` names
+
+    def __init__(self, encoder: Encoder, config: Any) -> None:
         super().__init__()
         if isinstance(config, MaskConfig):
             visible = num_visible_tokens(encoder.num_tokens, config.mask_ratio)
@@ -96,6 +98,11 @@ class Objective(nn.Module, ABC):
         self.encoder = encoder
         self.config = config
         self.terms: Terms | None = None  # what is learned beside it
+
+    @classmethod
+    def needed_encoder(cls, config: Any) -> type[Encoder]:
+        """What an encoder must be able to do with this config: to leave tokens out, if the objective hides some."""
+        return MaskableEncoder if isinstance(config, MaskConfig) else Encoder
 
     @property
     def views(self) -> tuple[View, ...]:

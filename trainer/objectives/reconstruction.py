@@ -8,7 +8,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from trainer.data.batches import Batch
-from trainer.encoder import Block, Positions, SkeletonEncoder, gather_tokens, init_weights
+from trainer.encoders.encoder import MaskableEncoder
+from trainer.encoders.transformer import Block, Positions, gather_tokens, init_weights
 from trainer.objectives.objective import DecoderConfig, Objective, ObjectiveConfig, Outcome
 from trainer.parallel import mean_square
 
@@ -20,7 +21,7 @@ class TokenDecoder(nn.Module):
     and in the cost tables of later papers; its NTU-60 script has 3.
     """
 
-    def __init__(self, encoder: SkeletonEncoder, depth: int, head: nn.Module) -> None:
+    def __init__(self, encoder: MaskableEncoder, depth: int, head: nn.Module) -> None:
         super().__init__()
         width = encoder.config.width
         self.embed = nn.Linear(width, width)
@@ -54,7 +55,7 @@ class Reconstruction(Objective):
     config_type: ClassVar[type[ObjectiveConfig]] = DecoderConfig
     config: DecoderConfig
 
-    def __init__(self, encoder: SkeletonEncoder, config: DecoderConfig) -> None:
+    def __init__(self, encoder: MaskableEncoder, config: DecoderConfig) -> None:
         super().__init__(encoder, config)
         head = nn.Linear(encoder.config.width, 3 * encoder.config.segment_frames)
         self.decoder = TokenDecoder(encoder, config.decoder_depth, head)

@@ -27,7 +27,8 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from gfp_serve.settings import setting
 from trainer.data.batches import Batch
-from trainer.encoder import SkeletonEncoder, gather_tokens
+from trainer.encoders.encoder import MaskableEncoder
+from trainer.encoders.transformer import gather_tokens
 from trainer.objectives.objective import MotionMaskConfig, Objective, ObjectiveConfig, Outcome
 from trainer.objectives.reconstruction import TokenDecoder
 from trainer.parallel import moments, total
@@ -61,7 +62,7 @@ class SJepa(Objective):
     config_type: ClassVar[type[ObjectiveConfig]] = SJepaConfig
     config: SJepaConfig
 
-    def __init__(self, encoder: SkeletonEncoder, config: SJepaConfig) -> None:
+    def __init__(self, encoder: MaskableEncoder, config: SJepaConfig) -> None:
         super().__init__(encoder, config)
         self.decoder = TokenDecoder(encoder, config.decoder_depth, nn.Identity())
         self.target_encoder = copy.deepcopy(encoder).requires_grad_(False)

@@ -11,7 +11,7 @@ from typing import ClassVar
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from trainer.encoder import gather_tokens
+from trainer.encoders.transformer import gather_tokens
 from trainer.objectives.objective import DecoderConfig, ObjectiveConfig
 from trainer.objectives.reconstruction import Reconstruction, normalised_segments
 

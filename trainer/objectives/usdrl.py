@@ -12,7 +12,7 @@ joint the stream in space. As published, a stream becomes one vector by the larg
 import math
 from dataclasses import dataclass
 from itertools import combinations
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from jaxtyping import Float, Int
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from gfp_serve.settings import setting
 from trainer.data.batches import Batch
 from trainer.data.views import View
-from trainer.encoder import SkeletonEncoder
+from trainer.encoders import Encoder, MaskableEncoder
 from trainer.masking import first_known
 from trainer.objectives.objective import ObjectiveConfig, Outcome
 from trainer.objectives.vicreg import variance_and_covariance
@@ -63,13 +63,13 @@ class Usdrl(WholeClips):
     config_type: ClassVar[type[ObjectiveConfig]] = UsdrlConfig
     config: UsdrlConfig
 
-    def __init__(self, encoder: SkeletonEncoder, config: UsdrlConfig) -> None:
+    def __init__(self, encoder: Encoder, config: UsdrlConfig) -> None:
         super().__init__(encoder, config)
-        width = encoder.config.width
+        width, has_joints = encoder.width, encoder.num_joints > 1
         compared = config.compared_width or 2 * width
         self.time_projector = _projector(width, compared, compared)
-        self.space_projector = _projector(width, compared, compared)
-        self.instance_projector = _projector(2 * width, compared, 2 * compared)
+        self.space_projector = _projector(width, compared, compared) if has_joints else None
+        self.instance_projector = _projector((1 + has_joints) * width, compared, 2 * compared)
 
     @property
     def views(self) -> tuple[View, ...]:
@@ -77,18 +77,20 @@ class Usdrl(WholeClips):
 
     def forward(self, batch: Batch) -> Outcome:
         config = self.config
-        time, space = zip(*(self._pooled(batch, view) for view in range(_NUM_VIEWS)), strict=True)
-        both = [torch.cat(pair, dim=1) for pair in zip(time, space, strict=True)]
-        domains = {
-            "time": (config.time_weight, self.time_projector, time),
-            "space": (config.space_weight, self.space_projector, space),
-            "instance": (config.instance_weight, self.instance_projector, both),
+        # Of each domain, the vectors of all views.
+        pooled = list(zip(*(self._pooled(batch, view) for view in range(_NUM_VIEWS)), strict=True))
+        whole = [torch.cat(parts, dim=1) for parts in zip(*pooled, strict=True)]
+        domains: dict[str, tuple[float, nn.Module, Any]] = {
+            "time": (config.time_weight, self.time_projector, pooled[0])
         }
+        if self.space_projector is not None:
+            domains["space"] = (config.space_weight, self.space_projector, pooled[1])
+        domains["instance"] = (config.instance_weight, self.instance_projector, whole)
         loss = batch.uniform.new_zeros(())
         terms: dict[str, Tensor] = {}
         levels: dict[str, tuple[Tensor, Tensor]] = {}
-        for name, (weight, projector, pooled) in domains.items():
-            projected = [projector(vectors) for vectors in pooled]
+        for name, (weight, projector, vectors) in domains.items():
+            projected = [projector(each) for each in vectors]
             with torch.autocast(loss.device.type, enabled=False):
                 views = [each.float() for each in projected]
                 alike, spread, correlation = similarity(views), decorrelation(views), cross_correlation(views)
@@ -101,17 +103,22 @@ class Usdrl(WholeClips):
             levels[name] = (views[0].detach(), views[3].detach())
         return Outcome(loss, {name: term.detach() for name, term in terms.items()}, levels)
 
-    def _pooled(self, batch: Batch, view: int) -> tuple[Float[Tensor, "clips width"], Float[Tensor, "clips width"]]:
-        """A clip's vectors in time and in space: of its segments, or joints, the largest value of each feature."""
+    def _pooled(self, batch: Batch, view: int) -> tuple[Float[Tensor, "clips width"], ...]:
+        """A clip's vectors in time and in space: of its segments, or joints, the largest value of each feature.
+
+        Only in time, if the encoder's tokens tell no joints apart.
+        """
         encoder, rows = self.encoder, batch.rows(view)
-        segments, known = encoder.cut(*encoder.shown(rows.bodies))
-        count = self.config.view_tokens or encoder.num_tokens
-        order = batch.uniform[:, view * encoder.num_tokens :][:, : encoder.num_tokens]
-        visible = first_known(order, cast(Tensor, known), count)
-        tokens = encoder(segments, visible)
-        in_time = largest_mean(tokens, visible // encoder.num_joints, encoder.num_segments)
-        in_space = largest_mean(tokens, visible % encoder.num_joints, encoder.num_joints)
-        return rows.mean_of_bodies(in_time), rows.mean_of_bodies(in_space)
+        of_encoder, order = self.draws_of(batch, view)
+        if isinstance(encoder, MaskableEncoder):
+            segments, known = encoder.cut(*encoder.shown(rows.bodies))
+            visible = first_known(order, cast(Tensor, known), self.config.view_tokens or encoder.num_tokens)
+            tokens = encoder(segments, visible)
+            in_time = largest_mean(tokens, visible // encoder.num_joints, encoder.num_segments)
+            in_space = largest_mean(tokens, visible % encoder.num_joints, encoder.num_joints)
+            return rows.mean_of_bodies(in_time), rows.mean_of_bodies(in_space)
+        streams = encoder.streams(encoder.tokens(rows.bodies, of_encoder))
+        return tuple(rows.mean_of_bodies(stream.amax(dim=1)) for stream in streams if stream is not None)
 
 
 def _projector(width: int, hidden: int, out: int) -> nn.Sequential:

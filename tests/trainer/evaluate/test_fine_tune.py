@@ -13,7 +13,7 @@ from gfp_serve.errors import InvalidRequestError
 from gfp_serve.preprocess import SampleConfig
 from tests.support.small_runs import TINY_ENCODER, write_store
 from trainer.data.model_input import ClipRows
-from trainer.encoder import EncoderConfig, SkeletonEncoder
+from trainer.encoders.transformer import Transformer, TransformerConfig
 from trainer.evaluate import resume as unfinished_module
 from trainer.evaluate.fine_tune import (
     ActionClassifier,
@@ -31,12 +31,12 @@ from trainer.evaluate.learning import HeadResult
 from trainer.evaluate.resume import STATE_FILE, EvaluationState
 
 CPU = torch.device("cpu")
-TWO_BLOCKS = EncoderConfig(width=16, depth=2, num_heads=2)
+TWO_BLOCKS = TransformerConfig(width=16, depth=2, num_heads=2)
 
 
-def make_encoder(config: EncoderConfig = TWO_BLOCKS) -> SkeletonEncoder:
+def make_encoder(config: TransformerConfig = TWO_BLOCKS) -> Transformer:
     torch.manual_seed(0)
-    return SkeletonEncoder(config, num_frames=120)
+    return Transformer(config, num_frames=120)
 
 
 def make_classifier(**changes: object) -> ActionClassifier:

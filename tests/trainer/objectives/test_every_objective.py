@@ -13,7 +13,7 @@ import torch
 from tests.support.small_objectives import SETTINGS, SMALL, batch, build
 from tests.support.small_runs import tiny_config, write_store
 from trainer.checkpoint import Checkpoint
-from trainer.encoder import SkeletonEncoder
+from trainer.encoders.transformer import Transformer
 from trainer.health import health
 from trainer.loop import StepReport, Trainer
 from trainer.objectives import OBJECTIVES, build_objective, config_from_json, config_to_json
@@ -74,7 +74,7 @@ def test_gradient_reaches_every_weight_that_is_trained(name: str) -> None:
 def test_with_every_ablation_each_weight_that_requires_a_gradient_gets_one(name: str, settings: dict[str, Any]) -> None:
     # Otherwise data parallel training fails in its second step.
     config = OBJECTIVES[name].config_type(**{**SETTINGS["gfp_queries"], "decoder_depth": 1, **settings})
-    model = build_objective(SkeletonEncoder(SMALL, num_frames=120), config)
+    model = build_objective(Transformer(SMALL, num_frames=120), config)
     model(batch(model)).total.backward()
     for weight_name, weight in model.named_parameters():
         assert (weight.grad is not None) == weight.requires_grad, weight_name
@@ -114,7 +114,7 @@ def test_settings_are_the_same_after_a_checkpoint(name: str) -> None:
 
 @pytest.mark.parametrize(("ratio", "left"), [(0.9999, 0), (1e-17, 750)])
 def test_a_mask_that_hides_all_or_nothing_is_refused(ratio: float, left: int) -> None:
-    encoder = SkeletonEncoder(SMALL, num_frames=120)
+    encoder = Transformer(SMALL, num_frames=120)
     with pytest.raises(ValueError, match=f"so {left} of the 750 tokens stay visible"):
         build_objective(encoder, OBJECTIVES["mamp"].config_type(mask_ratio=ratio))
 
@@ -162,7 +162,7 @@ from typing import ClassVar
 from torch import nn
 
 from gfp_serve.settings import setting
-from trainer.encoder import SkeletonEncoder
+from trainer.encoders.transformer import Transformer
 from trainer.objectives import MaskConfig, Objective, ObjectiveConfig, Outcome
 from trainer.parallel import mean_square
 
@@ -175,7 +175,7 @@ class ToyConfig(MaskConfig):
 class Toy(Objective):
     config_type: ClassVar[type[ObjectiveConfig]] = ToyConfig
 
-    def __init__(self, encoder: SkeletonEncoder, config: ToyConfig) -> None:
+    def __init__(self, encoder: Transformer, config: ToyConfig) -> None:
         super().__init__(encoder, config)
         self.head = nn.Linear(encoder.config.width, 3)
 

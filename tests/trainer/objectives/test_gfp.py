@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from trainer.data.batches import Batch
-from trainer.encoder import EncoderConfig, SkeletonEncoder
+from trainer.encoders.transformer import Transformer, TransformerConfig
 from trainer.objectives.gfp import Decoder, Gfp, GfpConfig
 from trainer.objectives.gfp_targets import (
     LEVELS,
@@ -18,12 +18,12 @@ from trainer.objectives.gfp_targets import (
 )
 from trainer.objectives.vicreg import variance_and_covariance
 
-SMALL = EncoderConfig(width=16, depth=1, num_heads=2)
+SMALL = TransformerConfig(width=16, depth=1, num_heads=2)
 
 
 def build(config: GfpConfig | None = None) -> Gfp:
     torch.manual_seed(0)
-    return Gfp(SkeletonEncoder(SMALL, num_frames=120), config or GfpConfig())
+    return Gfp(Transformer(SMALL, num_frames=120), config or GfpConfig())
 
 
 def bodies(count: int = 6, seed: int = 0) -> torch.Tensor:
@@ -123,7 +123,7 @@ def test_motion_is_the_next_segment_minus_this_one_and_ends_with_zeros() -> None
 
 
 def test_pooling_before_the_first_block_equals_pooling_all_750_tokens() -> None:
-    encoder = SkeletonEncoder(SMALL, num_frames=120)
+    encoder = Transformer(SMALL, num_frames=120)
     decoder = Decoder(encoder, GfpConfig(), (8, 8, 8, 16))
     tokens, visible = torch.randn(2, 74, 16), torch.stack([torch.randperm(750)[:74] for _ in range(2)])
     full = decoder.mask_token.expand(2, 750, 16).scatter(1, visible.unsqueeze(-1).expand(-1, -1, 16), tokens)
@@ -187,7 +187,7 @@ def test_without_a_level_its_block_head_and_target_are_left_out_too(kept: str) -
 
 
 def test_without_the_short_level_the_middle_one_pools_ten_segments_at_once() -> None:
-    encoder = SkeletonEncoder(SMALL, num_frames=120)
+    encoder = Transformer(SMALL, num_frames=120)
     tokens, visible = torch.randn(2, 74, 16), torch.stack([torch.randperm(750)[:74] for _ in range(2)])
     short, mid = (Decoder(encoder, GfpConfig(levels=levels), (8,)) for levels in ("short", "mid"))
     mid.load_state_dict(short.state_dict())
@@ -264,7 +264,7 @@ def test_settings_that_make_no_sense_are_refused(settings: dict[str, object], me
 
 def test_a_clip_that_is_not_a_whole_number_of_windows_is_refused() -> None:
     with pytest.raises(ValueError, match="--num-frames over --segment-frames is 25; gfp needs a multiple of 30"):
-        Gfp(SkeletonEncoder(SMALL, num_frames=100), GfpConfig())
+        Gfp(Transformer(SMALL, num_frames=100), GfpConfig())
 
 
 @pytest.mark.parametrize(("width", "local", "whole"), [(256, 512, 2048), (32, 64, 256)])

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from tests.support.small_objectives import SETTINGS, SMALL, batch, build
 from trainer.data.batches import Batch
-from trainer.encoder import SkeletonEncoder
+from trainer.encoders.transformer import Transformer
 from trainer.objectives import build_objective
 from trainer.objectives.gfp import GfpConfig
 from trainer.objectives.gfp_contrast import GfpContrastConfig, told_apart
@@ -26,7 +26,7 @@ def test_the_first_window_learns_as_gfp_does_and_the_contrast_comes_on_top() -> 
     model = build("gfp_contrast")
     torch.manual_seed(0)
     widths = {name: SETTINGS["gfp_contrast"][name] for name in ("local_width", "global_width")}
-    alone = build_objective(SkeletonEncoder(SMALL, num_frames=120), GfpConfig(**widths))
+    alone = build_objective(Transformer(SMALL, num_frames=120), GfpConfig(**widths))
     given = batch(model)
     outcome = model(given)
     own = alone(Batch.of_bodies(given.uniform[:, :750], given.views[0]))

@@ -4,18 +4,18 @@ import pytest
 import torch
 
 from trainer.data.batches import Batch
-from trainer.encoder import EncoderConfig, SkeletonEncoder
+from trainer.encoders.transformer import Transformer, TransformerConfig
 from trainer.objectives.gfp import Gfp, GfpConfig
 from trainer.objectives.gfp_queries import CrossAttention, GfpQueries, GfpQueriesConfig
 
-SMALL = EncoderConfig(width=16, depth=1, num_heads=2)
+SMALL = TransformerConfig(width=16, depth=1, num_heads=2)
 WIDTHS = {"local_width": 8, "global_width": 16}
 
 
 def build(**settings: object) -> GfpQueries:
     torch.manual_seed(0)
     config = GfpQueriesConfig(**{**WIDTHS, **settings})  # type: ignore[arg-type]
-    return GfpQueries(SkeletonEncoder(SMALL, num_frames=120), config)
+    return GfpQueries(Transformer(SMALL, num_frames=120), config)
 
 
 def bodies() -> torch.Tensor:
@@ -34,7 +34,7 @@ def test_each_of_the_251_targets_has_its_own_query() -> None:
 
 def test_targets_and_terms_are_those_of_gfp() -> None:
     queries = build()
-    gfp = Gfp(SkeletonEncoder(SMALL, num_frames=120), GfpConfig(**WIDTHS))  # type: ignore[arg-type]
+    gfp = Gfp(Transformer(SMALL, num_frames=120), GfpConfig(**WIDTHS))  # type: ignore[arg-type]
     gfp.encoder, gfp.target_network = queries.encoder, queries.target_network
     ours, theirs = queries(Batch.of_bodies(draws(), bodies())), gfp(Batch.of_bodies(draws(), bodies()))
     for level, (prediction, target) in ours.levels.items():

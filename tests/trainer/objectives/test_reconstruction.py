@@ -6,18 +6,18 @@ import torch
 from torch import nn
 
 from trainer.data.batches import Batch
-from trainer.encoder import EncoderConfig, SkeletonEncoder
+from trainer.encoders.transformer import Transformer, TransformerConfig
 from trainer.objectives.mamp import Mamp, MampConfig, frame_motion
 from trainer.objectives.nat import Nat, NatConfig, normalised_over_time
 from trainer.objectives.reconstruction import Reconstruction, TokenDecoder, normalised_segments
 from trainer.objectives.skeleton_mae import SkeletonMae, SkeletonMaeConfig
 
-SMALL = EncoderConfig(width=16, depth=1, num_heads=2)
+SMALL = TransformerConfig(width=16, depth=1, num_heads=2)
 
 
 def build(kind: type[Reconstruction], *, mask_temperature: float | None = None) -> Reconstruction:
     torch.manual_seed(0)
-    encoder = SkeletonEncoder(SMALL, num_frames=120)
+    encoder = Transformer(SMALL, num_frames=120)
     if kind is SkeletonMae:
         return kind(encoder, SkeletonMaeConfig(decoder_depth=2))
     config = MampConfig if kind is Mamp else NatConfig
@@ -74,7 +74,7 @@ def test_the_loss_is_the_mean_square_error_at_hidden_tokens_of_the_papers_target
 
 def test_the_decoder_reads_visible_tokens_and_mask_tokens_in_their_places() -> None:
     torch.manual_seed(0)
-    decoder = TokenDecoder(SkeletonEncoder(SMALL, num_frames=120), 2, nn.Linear(16, 12))
+    decoder = TokenDecoder(Transformer(SMALL, num_frames=120), 2, nn.Linear(16, 12))
     tokens, order = torch.randn(2, 74, 16), torch.stack([torch.randperm(750) for _ in range(2)])
     visible, hidden = order[:, :74], order[:, 74:]
     for row in range(2):
@@ -128,7 +128,7 @@ def test_a_resting_joint_gives_zeros_and_not_noise() -> None:
 def test_neighbouring_segments_of_a_slow_joint_differ_if_normalised_over_time_only() -> None:
     # One slow swing of every joint, on all axes at once.
     swing = torch.sin(torch.linspace(0, 3, 120)).view(1, 120, 1, 1).expand(1, 120, 25, 3)
-    encoder = SkeletonEncoder(SMALL, num_frames=120)
+    encoder = Transformer(SMALL, num_frames=120)
     by_itself = normalised_segments(encoder.segments(swing.contiguous())).view(30, 25, 12)
     over_time = encoder.segments(normalised_over_time(swing)).view(30, 25, 12)
     assert (by_itself[3] - by_itself[2]).abs().max() < 0.05

@@ -3,15 +3,15 @@ import pytest
 import torch
 
 from trainer.data.batches import Batch
-from trainer.encoder import EncoderConfig, SkeletonEncoder
+from trainer.encoders.transformer import Transformer, TransformerConfig
 from trainer.objectives.s_jepa import SJepa, SJepaConfig, centred_and_sharpened, target_momentum
 
-SMALL = EncoderConfig(width=16, depth=1, num_heads=2)
+SMALL = TransformerConfig(width=16, depth=1, num_heads=2)
 
 
 def build(**settings: float) -> SJepa:
     torch.manual_seed(0)
-    return SJepa(SkeletonEncoder(SMALL, num_frames=120), SJepaConfig(decoder_depth=1, **settings))  # type: ignore[arg-type]
+    return SJepa(Transformer(SMALL, num_frames=120), SJepaConfig(decoder_depth=1, **settings))  # type: ignore[arg-type]
 
 
 def bodies() -> torch.Tensor:

@@ -112,9 +112,10 @@ def _untrained(
     others = [other for other in found if other.name.startswith(_UNTRAINED)]
     if any(other.identity == shape for other in others):
         return []
-    model: nn.Module = untrained(config)
+    encoder = untrained(config)
+    model: nn.Module = encoder
     if has_head:
-        model = LearnedHead(untrained(config), nn.Linear(config.encoder.width, config.terms.embedding_size))
+        model = LearnedHead(encoder, nn.Linear(encoder.width, config.terms.embedding_size))
     name = f"{_UNTRAINED} {len(others) + 1}" if others else _UNTRAINED
     return [replace(_of_model(name, model, preprocess, device, shape), only_clean=True)]
 

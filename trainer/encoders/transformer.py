@@ -1,0 +1,129 @@
+"""Segments of joints become tokens, which eight pre-norm transformer blocks read (MAMP's backbone)."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gfp_serve.settings import setting
+from trainer.body_frame import is_autocast
+from trainer.encoders.encoder import EncoderConfig, MaskableEncoder, MaskableEncoderConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransformerConfig(MaskableEncoderConfig):
+    """The size of the encoder. Defaults are the published encoder of MAMP and GFP, with 6.34 M parameters."""
+
+    depth: int = setting(8, "Layers of the encoder: transformer blocks, or recurrent layers.")
+    input_scale: float = setting(3.0, "Factor on coordinates (metres) before the first layer; published code has 1.")
+
+    def __post_init__(self) -> None:
+        MaskableEncoderConfig.__post_init__(self)
+        self.check_at_least_1("width", "depth", "num_heads", "segment_frames")
+        if not 0 < self.input_scale < math.inf:  # NaN too
+            raise ValueError(f"--input-scale is {self.input_scale}; it must be above 0 and finite.")
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention, fused: no attention matrix is stored."""
+
+    def __init__(self, width: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.proj = nn.Linear(width, width)
+
+    def forward(self, x: Float[Tensor, "rows tokens width"]) -> Float[Tensor, "rows tokens width"]:
+        rows, tokens, width = x.shape
+        qkv = self.qkv(x).view(rows, tokens, 3, self.num_heads, width // self.num_heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each: rows, heads, tokens, width of a head
+        attended = F.scaled_dot_product_attention(q, k, v)
+        return self.proj(attended.transpose(1, 2).reshape(rows, tokens, width))
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block: attention, then an MLP four times as wide with exact GELU."""
+
+    def __init__(self, width: int, num_heads: int) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width)
+        self.attention = Attention(width, num_heads)
+        self.norm2 = nn.LayerNorm(width)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+
+    def forward(self, x: Float[Tensor, "rows tokens width"]) -> Float[Tensor, "rows tokens width"]:
+        x = x + self.attention(self.norm1(x))
+        return x + self.mlp(self.norm2(x))
+
+
+class Positions(nn.Module):
+    """Learned position embeddings: the sum of one for the segment in time and one for the joint."""
+
+    def __init__(self, num_segments: int, num_joints: int, width: int, *, std: float) -> None:
+        super().__init__()
+        self.time = nn.Parameter(torch.empty(num_segments, 1, width))
+        self.joint = nn.Parameter(torch.empty(1, num_joints, width))
+        for table in (self.time, self.joint):
+            nn.init.trunc_normal_(table, std=std, a=-2 * std, b=2 * std)
+
+    def forward(self) -> Float[Tensor, "tokens width"]:
+        """One row a token, in token order: all joints of the first segment, then of the second, ..."""
+        return (self.time + self.joint).flatten(0, 1)
+
+
+class Transformer(MaskableEncoder):
+    """Bodies → tokens, by pre-norm blocks. Hidden tokens never enter (see masking.py)."""
+
+    config_type: ClassVar[type[EncoderConfig]] = TransformerConfig
+    config: TransformerConfig
+
+    def __init__(self, config: TransformerConfig, *, num_frames: int) -> None:
+        super().__init__(config, num_frames=num_frames)
+        self.embed = nn.Linear(3 * config.segment_frames, config.width)
+        self.positions = Positions(self.num_segments, self.num_joints, config.width, std=config.position_std)
+        self.blocks = nn.Sequential(*(Block(config.width, config.num_heads) for _ in range(config.depth)))
+        self.norm = nn.LayerNorm(config.width)
+        self.blocks.apply(init_weights)
+        init_weights(self.embed)
+
+    def forward(
+        self,
+        segments: Float[Tensor, "rows tokens coordinates"],
+        visible: Int[Tensor, "rows visible"] | None = None,
+    ) -> Float[Tensor, "rows encoded width"]:
+        positions = self.positions()
+        if visible is not None:
+            segments = gather_tokens(segments, visible)
+            positions = positions[visible]
+        return self.norm(self.blocks(self._embedded(segments * self.config.input_scale) + positions))
+
+    def _embedded(self, segments: Float[Tensor, "rows tokens coordinates"]) -> Float[Tensor, "rows tokens width"]:
+        if not is_autocast(segments):
+            return self.embed(segments)
+        # Between 1 m and 2 m bf16 has steps of 8 mm, times the scale: most joints move less within a segment.
+        with torch.autocast(segments.device.type, enabled=False):
+            return self.embed(segments.float())
+
+    def layers_above(self, weight: str) -> int:
+        part, _, rest = weight.partition(".")
+        if part == "norm":
+            return 0
+        return len(self.blocks) - int(rest.partition(".")[0]) if part == "blocks" else len(self.blocks) + 1
+
+
+def gather_tokens(
+    tokens: Float[Tensor, "rows tokens width"], index: Int[Tensor, "rows chosen"]
+) -> Float[Tensor, "rows chosen width"]:
+    """The tokens at `index`, in the order of `index`."""
+    return tokens.gather(1, index.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))
+
+
+def init_weights(module: nn.Module) -> None:
+    """Start a linear layer as MAMP does: Xavier-uniform weights, zero biases."""
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        nn.init.zeros_(module.bias)
