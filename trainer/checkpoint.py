@@ -17,6 +17,7 @@ from trainer.encoders import Encoder, build_encoder
 from trainer.general_features import general_heads
 from trainer.learned_head import SERVED_SHARES, CountedStatistics, LearnedHead, Shares, SideBySide
 from trainer.objectives import Objective
+from trainer.plugins import MissingPluginError
 
 FORMAT_VERSION = 2  # 2: any objective
 CHECKPOINT_FILE = "checkpoint.pt"
@@ -87,6 +88,8 @@ class Checkpoint:
                 **{name: values[name] for name in ("data", "step", "encoder", "objective", "optimizer")},
                 start=values.get("start", {}),  # runs that began before --init do not have it
             )
+        except MissingPluginError as error:
+            raise CheckpointError(f"{file} cannot be used here: {error}") from error
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{file} does not fit this release: {error}") from error
 

@@ -12,7 +12,9 @@ from trainer.data.class_draws import ClassDrawsConfig
 from trainer.data.general_views import GeneralViewsConfig
 from trainer.embedding import PoseStatistics
 from trainer.encoders import EncoderConfig, MaskableEncoder
+from trainer.encoders.gru import GruConfig
 from trainer.encoders.transformer import TransformerConfig
+from trainer.encoders.two_stream import TwoStreamConfig
 from trainer.objectives import (
     MaskConfig,
     NoObjectiveConfig,
@@ -24,6 +26,8 @@ from trainer.objectives import (
     needed_encoder,
 )
 from trainer.objectives.gfp import GfpConfig
+from trainer.objectives.halp import HalpConfig
+from trainer.objectives.usdrl import UsdrlConfig
 from trainer.schedule import LARGEST_SEED
 from trainer.terms import TermsConfig
 
@@ -48,7 +52,19 @@ class TrainConfig:
     peak_lr: float = setting(1e-3, "Learning rate after warm-up.")
     floor_lr: float = setting(5e-4, "Learning rate at the end.")
     warmup_epochs: int = setting(20, "Epochs in which the learning rate rises from 0.")
-    weight_decay: float = setting(0.05, "Decay of matrices; biases, norms and embeddings have none.")
+    lr_drop_at: float = setting(
+        0.0,
+        "Share of the run after which the learning rate falls from its peak to its floor at once; 0 = it falls along "
+        "half a cosine.",
+    )
+    optimizer: Literal["adamw", "adam", "sgd"] = setting(
+        "adamw",
+        "How weights are changed: AdamW as published for masked objectives, Adam as for usdrl, or SGD with momentum "
+        "0.9 as for halp.",
+    )
+    weight_decay: float = setting(
+        0.05, "Decay of matrices; biases, norms and embeddings have none. Of Adam and SGD, decay of all weights."
+    )
     pull_to_start: float = setting(
         0.0, "Decay of the weights towards those of --init (L2-SP), so that little is forgotten."
     )
@@ -98,6 +114,8 @@ class TrainConfig:
                 f"--warmup-epochs is {self.warmup_epochs}, longer than the whole run of {self.epochs} epochs; "
                 f"choose at most --epochs (the published runs warm up for 20 of 400)."
             )
+        if not 0 <= self.lr_drop_at < 1:
+            raise ValueError(f"--lr-drop-at is {self.lr_drop_at}; it must be 0 or more and below 1.")
         if not 0 < self.floor_lr <= self.peak_lr < math.inf:
             raise ValueError(
                 f"--floor-lr is {self.floor_lr:g} and --peak-lr {self.peak_lr:g}; they must be finite, with 0 < floor "
@@ -106,19 +124,18 @@ class TrainConfig:
 
     def _check_encoder(self) -> None:
         """Raise `ValueError` for an encoder that cannot do what objective and terms need."""
-        fitting = [name for name, each in encoders.ENCODERS.items() if issubclass(each, needed_encoder(self.objective))]
+        chosen, needed = encoders.type_of(self.encoder), needed_encoder(self.objective)
         name, objective = encoders.name_of(self.encoder), name_of(self.objective)
-        if name not in fitting:
+        if not issubclass(chosen, needed):
             why = "" if isinstance(self.objective, MaskConfig) else " with --view-tokens"
             raise ValueError(
                 f"--objective {objective}{why} hides tokens of --encoder {name}, which cannot be left out; it needs "
-                f"one of {', '.join(fitting)}. Objectives for every encoder are halp and usdrl."
+                f"one of {_encoders_of(needed)}. Objectives for every encoder are halp and usdrl."
             )
-        fitting = [name for name, each in encoders.ENCODERS.items() if issubclass(each, MaskableEncoder)]
-        if self.terms.read_tokens and name not in fitting:
+        if self.terms.read_tokens and not issubclass(chosen, MaskableEncoder):
             raise ValueError(
                 f"--label-weight, --statistics-weight and --view-weight show a part of the tokens of an encoder, and "
-                f"those of --encoder {name} cannot be left out; choose one of {', '.join(fitting)}, or let "
+                f"those of --encoder {name} cannot be left out; choose one of {_encoders_of(MaskableEncoder)}, or let "
                 f"general features alone learn: --embedding-size 0 --general-size 176."
             )
 
@@ -140,11 +157,19 @@ class TrainConfig:
         inner = {"encoder": encoders.config_to_json(self.encoder), "objective": config_to_json(self.objective)}
         return {**dataclasses.asdict(self), **inner}
 
+    def packages(self) -> dict[str, str]:
+        """The packages that bring encoder and objective, by these words, of those that are not built in."""
+        values = self.to_json()
+        chosen = {name: values[name].get("package") for name in ("encoder", "objective")}
+        return {name: package for name, package in chosen.items() if package}
+
     def settings(self) -> dict[str, Any]:
         """Every setting by the name of its option, those of encoder and objective too."""
         values = self.to_json()
         chosen = {name: values.pop(name) for name in ("encoder", "objective")}
         names = {name: settings.pop("name") for name, settings in chosen.items()}
+        for settings in chosen.values():
+            settings.pop("package", None)
         inner = [values.pop(name) for name in ("terms", "views", "class_draws")]
         return {**values, **names} | {
             name: value for settings in (*chosen.values(), *inner) for name, value in settings.items()
@@ -164,11 +189,46 @@ class TrainConfig:
         return cls(**{**values, **inner})
 
 
+def _encoders_of(needed: Any) -> str:
+    return ", ".join(name for name, each in encoders.installed().items() if issubclass(each, needed))
+
+
 # Settings of where and how often. A resumed run may change them and still computes the same. (Another kind of device
 # rounds differently and draws other masks.)
 CHANGEABLE = frozenset(
     ("device", "compile", "num_threads", "log_every_steps", "save_every_epochs", "evaluate_every_epochs")
 )
+
+
+def _published_halp(**settings: Any) -> TrainConfig:
+    """HaLP as its public code trains it, on its own encoder."""
+    return TrainConfig(
+        encoder=GruConfig(),
+        num_frames=64,
+        batch_clips=64,
+        optimizer="sgd",
+        peak_lr=0.01,
+        floor_lr=0.001,
+        warmup_epochs=0,
+        weight_decay=1e-4,
+        **settings,
+    )
+
+
+def _published_usdrl(**settings: Any) -> TrainConfig:
+    """USDRL as its public code trains it, on its own dense encoder."""
+    return TrainConfig(
+        encoder=TwoStreamConfig(),
+        objective=UsdrlConfig(),
+        num_frames=64,
+        optimizer="adam",
+        peak_lr=5e-4,
+        floor_lr=5e-5,
+        warmup_epochs=0,
+        weight_decay=1e-5,
+        **settings,
+    )
+
 
 # The encoder of the product: from labels, on clips of all kinds, by general features alone; half an hour of a CPU core.
 _GENERAL_FEATURES = TrainConfig(
@@ -224,4 +284,11 @@ PRESETS: dict[str, TrainConfig] = {
         encoder=TransformerConfig(position_std=0.02, input_scale=1.0),
         objective=GfpConfig(variance_weight=1.0, covariance_weight=5.0),
     ),
+    # HaLP's and USDRL's public code: learning rates fall to a tenth once. HaLP's first epochs are without prototypes.
+    "halp-ntu60": _published_halp(objective=HalpConfig(plain_share=200 / 450), epochs=450, lr_drop_at=351 / 450),
+    "halp-pku": _published_halp(
+        objective=HalpConfig(plain_share=0.5, hallucination_weight=1.0), epochs=1000, lr_drop_at=0.801
+    ),
+    "usdrl-ntu60": _published_usdrl(batch_clips=356, epochs=451, lr_drop_at=351 / 451),
+    "usdrl-pku": _published_usdrl(batch_clips=512, epochs=1201, lr_drop_at=801 / 1201),
 }

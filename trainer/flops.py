@@ -1,7 +1,8 @@
 """The FLOPs of the papers' cost tables and the parameters, counted on the modules themselves.
 
 The rules are those of the published table: two FLOPs for each multiply-add of linear layers and attention, two for
-each element of a bias, softmax, GELU or ReLU, and four for one of a batch norm. A clip has two bodies.
+each element of a bias, softmax, GELU or ReLU, and four for one of a batch norm. A recurrent layer is the matrices of
+its three gates. A clip has two bodies.
 """
 
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from gfp_serve.preprocess import MAX_BODIES, MODEL_LAYOUT
 from trainer.data.batches import Batch
@@ -31,7 +32,7 @@ PUBLISHED_GFLOP: dict[str, dict[str, float]] = {
 
 # Of one clip alone, batch norm has no statistics.
 _COUNTED_CLIPS = 2
-_COUNTED = (nn.Linear, Attention, CrossAttention, nn.BatchNorm1d, nn.GELU, nn.ReLU)
+_COUNTED = (nn.Linear, Attention, CrossAttention, nn.BatchNorm1d, nn.GELU, nn.ReLU, nn.GRU)
 
 
 @dataclass
@@ -46,7 +47,7 @@ def counting(module: nn.Module) -> Iterator[Tally]:
     """Count what `module` computes inside the `with` block."""
     tally = Tally()
 
-    def hook(part: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
+    def hook(part: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         tally.macs += _macs(part, inputs, output)
 
     counted = (part for part in module.modules() if isinstance(part, _COUNTED))
@@ -58,7 +59,7 @@ def counting(module: nn.Module) -> Iterator[Tally]:
             handle.remove()
 
 
-def _macs(part: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> int:
+def _macs(part: nn.Module, inputs: tuple[Any, ...], output: Any) -> int:
     """The multiply-adds of one module, without those of its children."""
     if isinstance(part, nn.Linear):
         return output.numel() * (part.in_features + (part.bias is not None))
@@ -66,6 +67,8 @@ def _macs(part: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> int:
         rows, queries, width = output.shape
         pairs = queries * inputs[-1].shape[1]  # the last input is what the queries look at
         return rows * pairs * (2 * width + part.num_heads)
+    if isinstance(part, nn.GRU):  # of one layer and one direction, see `encoders.gru`
+        return output[0].numel() * 3 * (part.input_size + part.hidden_size + 2 * part.bias)
     if isinstance(part, nn.BatchNorm1d):
         return 2 * output.numel()
     return output.numel()

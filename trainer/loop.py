@@ -32,9 +32,9 @@ from trainer.evaluate.retrieval import retrieve
 from trainer.health import CollapseWatch, health
 from trainer.metrics import METRICS_FILE, MetricsLog
 from trainer.objectives import NoObjectiveConfig, Outcome, build_objective
-from trainer.schedule import steps_per_epoch, warmup_cosine
+from trainer.schedule import dropped_once, steps_per_epoch, warmup_cosine
 from trainer.start import Start
-from trainer.step import adamw, compiled_loss, repeatable, skipped_graphs
+from trainer.step import build_optimizer, compiled_loss, repeatable, skipped_graphs
 from trainer.stopping import stop_signals
 from trainer.terms import Terms
 
@@ -144,7 +144,7 @@ class Trainer:
         self._pulled = {name: weight.to(self.device) for name, weight in pulled.items()}
         self.steps_per_epoch = steps_per_epoch(len(self.clips.index), config.batch_clips)
         self.total_steps = config.epochs * self.steps_per_epoch
-        self.optimizer = adamw(self.objective, config)
+        self.optimizer = build_optimizer(self.objective, config)
         self._own_is_none = isinstance(config.objective, NoObjectiveConfig)  # it learns from the terms alone
         self.step = 0  # steps that are done
         self.saved_step = 0  # those of them that the checkpoint on disk has
@@ -217,7 +217,7 @@ class Trainer:
             ) from error
 
     def train_step(self) -> Outcome:
-        """Do the next update (batch, masks, forward, backward, AdamW) and count it in `step`.
+        """Do the next update (batch, masks, forward, backward, optimiser) and count it in `step`.
 
         It does not wait for the loss. `fit` ends at the run's last step; a measurement of steps may take more.
         """
@@ -232,7 +232,8 @@ class Trainer:
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16):
             outcome = self.compute_loss(own, lesson)
         outcome.total.backward()  # type: ignore[no-untyped-call]
-        # If this is 1, fused AdamW leaves the weights alone: a bad loss never reaches them, and nothing has to wait.
+        # If this is 1, a fused optimiser leaves the weights alone: a bad loss never reaches them, and nothing has to
+        # wait.
         self.optimizer.found_inf = (~outcome.total.detach().isfinite()).float()  # type: ignore[attr-defined]
         self.optimizer.step()
         self._pull()
@@ -246,13 +247,12 @@ class Trainer:
 
     def _learning_rate(self, total_steps: int) -> float:
         config = self.config
-        return warmup_cosine(
-            min(self.step + 1, total_steps),
-            peak=config.peak_lr,
-            floor=config.floor_lr,
-            warmup_steps=config.warmup_epochs * self.steps_per_epoch,
-            total_steps=total_steps,
-        )
+        step, warmup_steps = min(self.step + 1, total_steps), config.warmup_epochs * self.steps_per_epoch
+        peak, floor = config.peak_lr, config.floor_lr
+        if config.lr_drop_at:
+            drop_step = round(config.lr_drop_at * total_steps) + 1  # the first step after that share is done
+            return dropped_once(step, peak=peak, floor=floor, warmup_steps=warmup_steps, drop_step=drop_step)
+        return warmup_cosine(step, peak=peak, floor=floor, warmup_steps=warmup_steps, total_steps=total_steps)
 
     @torch.no_grad()
     def _pull(self) -> None:

@@ -61,6 +61,8 @@ def write_record(
             "python": platform.python_version(),
             **{name: version(name) for name in _PACKAGES},
         },
+        # Of encoders and objectives that are not built in.
+        "packages": trainer.config.packages(),
         "machine": {"system": platform.platform(), "cores": len(os.sched_getaffinity(0))},
     }
     run.mkdir(parents=True, exist_ok=True)

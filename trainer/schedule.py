@@ -21,6 +21,13 @@ def warmup_cosine(step: int, *, peak: float, floor: float, warmup_steps: int, to
     return floor + (peak - floor) * 0.5 * (1 + math.cos(math.pi * done))
 
 
+def dropped_once(step: int, *, peak: float, floor: float, warmup_steps: int, drop_step: int) -> float:
+    """A line from 0 up to `peak` over `warmup_steps`; from `drop_step` on, `floor`."""
+    if step < warmup_steps:
+        return peak * step / warmup_steps
+    return peak if step < drop_step else floor
+
+
 def take(start: int, count: int, *, num_clips: int, key: tuple[int, ...]) -> Int[np.ndarray, " count"]:
     """Places `start` to `start + count` of an endless sequence of passes over all clips, each shuffled again."""
     places = np.arange(start, start + count)

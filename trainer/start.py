@@ -131,6 +131,8 @@ def adapting(config: TrainConfig, num_clips: int) -> TrainConfig:
         batch_clips=batch_clips,
         peak_lr=_PEAK_LR,
         floor_lr=_PEAK_LR / 50,
+        lr_drop_at=0.0,
+        optimizer="adamw",
         warmup_epochs=min(1, epochs - 1),  # in a single pass the rate would never fall
         weight_decay=0.0,
         pull_to_start=_PULL,

@@ -50,8 +50,17 @@ def skipped_graphs() -> int:
     return int(counters["inductor"]["cudagraph_skips"])
 
 
-def adamw(objective: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
-    """AdamW with betas 0.9 and 0.95 that decays the matrices of linear layers only."""
+def build_optimizer(objective: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    """AdamW with betas 0.9 and 0.95 that decays the matrices of linear layers only, or what HaLP and USDRL train with.
+
+    These are SGD with momentum 0.9, and Adam; the decay of all weights is then a part of the gradient.
+    """
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(
+            objective.parameters(), lr=config.peak_lr, momentum=0.9, weight_decay=config.weight_decay, fused=True
+        )
+    if config.optimizer == "adam":
+        return torch.optim.Adam(objective.parameters(), lr=config.peak_lr, weight_decay=config.weight_decay, fused=True)
     matrices = {id(part.weight) for part in objective.modules() if isinstance(part, nn.Linear)}
     parameters = list(objective.parameters())
     groups: list[dict[str, Any]] = [

@@ -53,11 +53,14 @@ def written_settings(context: click.Context) -> Iterator[str]:
         yield f"# {name} =" if value is None else f"{name} = {_as_toml(value)}"
 
 
-def settings_as_toml(context: click.Context, values: Mapping[str, Any]) -> Iterator[str]:
-    """These settings of a command as lines of such a file, each with its help."""
+def settings_as_toml(
+    context: click.Context, values: Mapping[str, Any], notes: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """These settings of a command as lines of such a file, each with its help, and with its note if it has one."""
     for option in _options(context.command):
         if option.name in values:
-            yield f"# {option.help}"
+            note = (notes or {}).get(str(option.name))
+            yield f"# {option.help}" + (f" {note}" if note else "")
             yield f"{option.name} = {_as_toml(values[option.name])}"
 
 
@@ -81,6 +84,12 @@ def _load(context: click.Context, _parameter: click.Parameter, path: Path | None
             raise click.UsageError(
                 f"--config {path} sets {name} to {_as_toml(value)}; expected {_NAMES[expected]}, e.g. "
                 f"{_EXAMPLES[expected]}."
+            )
+        choices = options[name].type
+        if isinstance(choices, click.Choice) and value not in choices.choices:
+            raise click.UsageError(
+                f"--config {path} sets {name} to {_as_toml(value)}; expected one of {', '.join(choices.choices)}. If "
+                f"another package brings it, install that package; the line above it in the file may name it."
             )
     context.default_map = values
 

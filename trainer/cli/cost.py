@@ -15,12 +15,12 @@ from gfp_serve.devices import Device
 from gfp_serve.settings import choice_of, setting
 from trainer.config import TrainConfig
 from trainer.data.store import ClipStore
-from trainer.encoders import EncoderConfig
+from trainer.encoders import Encoder, EncoderConfig, type_of
 from trainer.encoders import config_types as encoder_types
 from trainer.encoders.transformer import TransformerConfig
 from trainer.flops import ENCODER_ALL_TOKENS, cost_table, parameter_table
 from trainer.loop import Trainer
-from trainer.objectives import OBJECTIVES, config_types
+from trainer.objectives import config_types, installed, needed_encoder
 from trainer.speed import StepTimes, measure_steps
 
 # The paper compares with this objective, with the size of decoder in its cost table.
@@ -32,6 +32,7 @@ class CostConfig:
     """What is counted and how it is timed."""
 
     encoder: EncoderConfig = choice_of(encoder_types, TransformerConfig, "What turns bodies into vectors.")
+    num_frames: int = setting(120, "Frames of a clip.")
     batch_clips: int = setting(32, "Clips in a step.")
     rounds: int = setting(5, "Number of times that each objective is timed; the median counts.")
     device: Device = setting("auto", "Where to run; auto takes the GPU when there is one.")
@@ -39,6 +40,8 @@ class CostConfig:
     num_threads: int = setting(0, "CPU threads; 0 lets torch choose.")
 
     def __post_init__(self) -> None:
+        if self.num_frames < 1:
+            raise ValueError(f"--num-frames is {self.num_frames}; it must be at least 1.")
         if self.rounds < 1:
             raise ValueError(f"--rounds is {self.rounds}; it must be at least 1.")
 
@@ -46,6 +49,7 @@ class CostConfig:
         """The settings of a run with this objective."""
         return TrainConfig(
             encoder=self.encoder,
+            num_frames=self.num_frames,
             objective=config_types()[objective](),
             batch_clips=self.batch_clips,
             device=self.device,
@@ -60,8 +64,8 @@ class CostConfig:
     "--objective",
     "names",
     multiple=True,
-    type=click.Choice(list(OBJECTIVES)),
-    help="Objective to show; may be given several times. [default: all]",
+    type=click.Choice(list(installed())),
+    help="Objective to show; may be given several times. [default: all that fit the encoder]",
 )
 @options_from(CostConfig)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
@@ -71,8 +75,9 @@ def gfp_cost(store: Path | None, names: tuple[str, ...], config: CostConfig, as_
     With STORE it also times steps on its clips, all objectives in turn, beside mamp as in the published table. Every
     objective has its default settings, and all have the same encoder.
     """
-    chosen = list(dict.fromkeys(names or OBJECTIVES))
-    if store is not None and COMPARED_WITH not in chosen:
+    fitting = [name for name in installed() if issubclass(type_of(config.encoder), _needed(name))]
+    chosen = list(dict.fromkeys(names or fitting))
+    if store is not None and COMPARED_WITH not in chosen and COMPARED_WITH in fitting:
         chosen.append(COMPARED_WITH)
     clips = None if store is None else ClipStore.open(store)  # before half a minute of counting
     try:
@@ -90,6 +95,10 @@ def gfp_cost(store: Path | None, names: tuple[str, ...], config: CostConfig, as_
         for name, times in _time(runs, clips, config.rounds).items():
             table[name] |= {"clips_per_s": times.clips_per_s, "step_s": times.seconds}
     print_json(table) if as_json else _print_table(table, config)
+
+
+def _needed(objective: str) -> type[Encoder]:
+    return needed_encoder(config_types()[objective]())
 
 
 def _time(runs: dict[str, TrainConfig], clips: ClipStore, rounds: int) -> dict[str, StepTimes]:
@@ -114,7 +123,8 @@ def _print_table(table: dict[str, dict[str, Any]], config: CostConfig) -> None:
     for column in ("objective", *parts, "sum", "M weights"):
         shown.add_column(column, justify="left" if column == "objective" else "right", no_wrap=column == "objective")
     timed = any("clips_per_s" in row for row in table.values())
-    for column in ("clips/s", f"× {COMPARED_WITH}") if timed else ():
+    compared = timed and COMPARED_WITH in table
+    for column in ("clips/s", *([f"× {COMPARED_WITH}"] if compared else [])) if timed else ():
         shown.add_column(column, justify="right")
     for name, row in table.items():
         cells = [f"{row['gflop'][part]:.2f}" if part in row["gflop"] else "" for part in parts]
@@ -122,7 +132,9 @@ def _print_table(table: dict[str, dict[str, Any]], config: CostConfig) -> None:
         cells.append(f"{sum(row['parameters'].values()) / 1e6:.2f}")
         if timed:
             speed = row["clips_per_s"]
-            cells += [f"{speed:.1f}", f"{speed / table[COMPARED_WITH]['clips_per_s']:.2f}"]
+            cells.append(f"{speed:.1f}")
+            if compared:
+                cells.append(f"{speed / table[COMPARED_WITH]['clips_per_s']:.2f}")
         shown.add_row(name, *cells)
     everything = next(iter(table.values()))["gflop"][ENCODER_ALL_TOKENS]
     shown.caption = f"an embedding costs {everything:.2f} GFLOP; steps of {config.batch_clips} clips"

@@ -16,7 +16,7 @@ from gfp_serve.cli.progress import errors, progress, warn
 from gfp_serve.cli.settings_file import settings_as_toml, settings_file_option
 from gfp_serve.extras import load
 from gfp_serve.formats import TEST_SPLIT
-from trainer import parallel
+from trainer import encoders, objectives, parallel
 from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint, CheckpointError
 from trainer.config import CHANGEABLE, PRESETS, TrainConfig
 from trainer.data.store import ClipStore
@@ -75,6 +75,8 @@ def gfp_train(store: Path, run: Path, resume: bool, init: Path | None, config: T
 
     On several GPUs: torchrun --nproc-per-node 8 --no-python gfp-train ... (they share each step; the losses stay)
     """
+    for sentence in (*encoders.others().left_out.values(), *objectives.others().left_out.values()):
+        warn(f"warning: {sentence}")
     _check_effect(config)
     if resume and init is not None:
         raise click.UsageError("--resume goes on with a run as it was started; leave out --init, which it remembers.")
@@ -98,7 +100,7 @@ def gfp_train(store: Path, run: Path, resume: bool, init: Path | None, config: T
                 trainer = Trainer(config, clips, run, resume=checkpoint, start=start)
         except ValueError as error:
             raise click.UsageError(str(error)) from error
-        settings = list(settings_as_toml(click.get_current_context(), config.settings()))
+        settings = list(settings_as_toml(click.get_current_context(), config.settings(), _notes(config)))
         before, started = read_record(run) if resume else {}, time.monotonic()
         if is_first:
             if checkpoint is not None and config.epochs > checkpoint.config.epochs:
@@ -112,6 +114,11 @@ def gfp_train(store: Path, run: Path, resume: bool, init: Path | None, config: T
             _report_end(ended, run, store, has_test_clips=bool((clips.splits == TEST_SPLIT).any()))
     if ended.signal is not None:
         raise click.exceptions.Exit(128 + ended.signal)
+
+
+def _notes(config: TrainConfig) -> dict[str, str]:
+    """What the file of settings says of those that need another package."""
+    return {name: f"This one is of the package {package}." for name, package in config.packages().items()}
 
 
 def _checkpoint_to_resume(run: Path, resume: bool) -> Checkpoint | None:

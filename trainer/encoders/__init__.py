@@ -1,10 +1,16 @@
-"""What turns bodies into vectors. Each encoder has a file with its citation, and one line here."""
+"""What turns bodies into vectors. Each encoder has a file with its citation, and one line here.
+
+Other packages bring more by entry points of the group `gfp.encoders`.
+"""
 
 import dataclasses
 from typing import Any
 
 from trainer.encoders.encoder import Encoder, EncoderConfig, MaskableEncoder, MaskableEncoderConfig
+from trainer.encoders.gru import Gru
 from trainer.encoders.transformer import Transformer
+from trainer.encoders.two_stream import TwoStream
+from trainer.plugins import Plugins, plugins
 
 __all__ = [
     "ENCODERS",
@@ -16,22 +22,51 @@ __all__ = [
     "config_from_json",
     "config_to_json",
     "config_types",
+    "installed",
     "name_of",
+    "others",
+    "type_of",
 ]
 
 ENCODERS: dict[str, type[Encoder]] = {
+    "gru": Gru,
     "transformer": Transformer,
+    "two_stream": TwoStream,
 }
+
+
+def installed() -> dict[str, type[Encoder]]:
+    """Every encoder by name: those of this package, and those that other packages bring (see `trainer.plugins`)."""
+    return {**ENCODERS, **others().types()}
+
+
+def others() -> Plugins:
+    """The encoders of other packages."""
+    return plugins("encoder", Encoder, ENCODERS)
 
 
 def config_types() -> dict[str, type[EncoderConfig]]:
     """The settings of every encoder by name."""
-    return {name: encoder.config_type for name, encoder in ENCODERS.items()}
+    return {name: encoder.config_type for name, encoder in installed().items()}
 
 
 def name_of(config: EncoderConfig) -> str:
     """The name of the encoder that a config belongs to."""
-    return next(name for name, config_type in config_types().items() if config_type is type(config))
+    own = _named(ENCODERS, config)
+    # Other packages are imported only if they are asked for.
+    if (name := own or _named(installed(), config)) is None:
+        raise ValueError(f"no encoder has settings of the type {type(config).__name__}.")
+    return name
+
+
+def _named(encoders: dict[str, type[Encoder]], config: EncoderConfig) -> str | None:
+    return next((name for name, encoder in encoders.items() if encoder.config_type is type(config)), None)
+
+
+def type_of(config: EncoderConfig) -> type[Encoder]:
+    """The encoder that a config belongs to."""
+    name = name_of(config)
+    return ENCODERS[name] if name in ENCODERS else installed()[name]
 
 
 def build_encoder(config: EncoderConfig, *, num_frames: int) -> Encoder:
@@ -39,21 +74,23 @@ def build_encoder(config: EncoderConfig, *, num_frames: int) -> Encoder:
 
     Raises `ValueError` for settings that do not fit the frames.
     """
-    return ENCODERS[name_of(config)](config, num_frames=num_frames)
+    return type_of(config)(config, num_frames=num_frames)
 
 
 def config_to_json(config: EncoderConfig) -> dict[str, Any]:
-    """The name and the settings of an encoder."""
-    return {"name": name_of(config), **dataclasses.asdict(config)}
+    """The name and the settings of an encoder, and the package that brings it if it is not built in."""
+    name = name_of(config)
+    package = {} if name in ENCODERS else others().package_of(name)
+    return {"name": name, **package, **dataclasses.asdict(config)}
 
 
 def config_from_json(values: dict[str, Any]) -> EncoderConfig:
     """The config that `config_to_json` wrote. Settings without a name are of a transformer, once the only encoder.
 
-    Raises `ValueError` for an unknown encoder and `TypeError` for an unknown setting.
+    Raises `MissingPluginError` for an encoder that is not installed and `TypeError` for an unknown setting.
     """
     settings = dict(values)
-    name = settings.pop("name", "transformer")
-    if name not in config_types():
-        raise ValueError(f"there is no encoder {name!r}; choose one of {', '.join(config_types())}.")
-    return config_types()[name](**settings)
+    name, package = settings.pop("name", "transformer"), settings.pop("package", None)
+    if name not in ENCODERS and name not in installed():
+        raise others().missing(name, package, installed())
+    return (ENCODERS[name] if name in ENCODERS else installed()[name]).config_type(**settings)

@@ -21,6 +21,7 @@ from trainer.devices import pick_device
 from trainer.embedding import PoseStatistics, sampling_for
 from trainer.encoders import Encoder, build_encoder
 from trainer.evaluate.embeddings import Embed, torch_embedder
+from trainer.plugins import MissingPluginError
 
 Readout = Literal["plain", "read-out"]  # the mean of tokens as published, or another that the user chose
 # Puts a read-out on a model that wants this preprocessing.
@@ -146,6 +147,8 @@ def training_config(manifest: Manifest) -> TrainConfig | None:
         return None
     try:
         return TrainConfig.from_json(manifest.training)
+    except MissingPluginError as error:
+        raise BundleError(f"the bundle {manifest.name!r} can be served, but not used in training: {error}") from error
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(
             f"the training settings of bundle {manifest.name!r} are of another release ({error}); export it again with "

@@ -1,4 +1,7 @@
-"""What the encoder is trained to do. Each objective has a file with its citation, and one line here."""
+"""What the encoder is trained to do. Each objective has a file with its citation, and one line here.
+
+Other packages bring more by entry points of the group `gfp.objectives`.
+"""
 
 import dataclasses
 from typing import Any
@@ -15,6 +18,7 @@ from trainer.objectives.objective import MaskConfig, Objective, ObjectiveConfig,
 from trainer.objectives.s_jepa import SJepa
 from trainer.objectives.skeleton_mae import SkeletonMae
 from trainer.objectives.usdrl import Usdrl
+from trainer.plugins import Plugins, plugins
 
 __all__ = [
     "OBJECTIVES",
@@ -27,8 +31,11 @@ __all__ = [
     "config_from_json",
     "config_to_json",
     "config_types",
+    "installed",
     "name_of",
     "needed_encoder",
+    "others",
+    "type_of",
 ]
 
 OBJECTIVES: dict[str, type[Objective]] = {
@@ -44,19 +51,44 @@ OBJECTIVES: dict[str, type[Objective]] = {
 }
 
 
-def _choices() -> dict[str, type[Objective]]:
+def _built_in() -> dict[str, type[Objective]]:
     """What a run may have: an objective, or none beside what it learns from labels, statistics and views."""
     return {**OBJECTIVES, "none": NoObjective}
 
 
+def others() -> Plugins:
+    """The objectives of other packages."""
+    return plugins("objective", Objective, _built_in())
+
+
+def installed() -> dict[str, type[Objective]]:
+    """Every objective by name: those of this package, and those that other packages bring (see `trainer.plugins`)."""
+    return {**OBJECTIVES, **others().types()}
+
+
 def config_types() -> dict[str, type[ObjectiveConfig]]:
     """The settings of every objective, and of none, by name."""
-    return {name: objective.config_type for name, objective in _choices().items()}
+    found: dict[str, type[Objective]] = {**OBJECTIVES, **others().types(), "none": NoObjective}
+    return {name: objective.config_type for name, objective in found.items()}
 
 
 def name_of(config: ObjectiveConfig) -> str:
     """The name of the objective that a config belongs to."""
-    return next(name for name, config_type in config_types().items() if config_type is type(config))
+    own = _named(_built_in(), config)
+    # Other packages are imported only if they are asked for.
+    if (name := own or _named(installed(), config)) is None:
+        raise ValueError(f"no objective has settings of the type {type(config).__name__}.")
+    return name
+
+
+def _named(objectives: dict[str, type[Objective]], config: ObjectiveConfig) -> str | None:
+    return next((name for name, objective in objectives.items() if objective.config_type is type(config)), None)
+
+
+def type_of(config: ObjectiveConfig) -> type[Objective]:
+    """The objective that a config belongs to."""
+    name, built_in = name_of(config), _built_in()
+    return built_in[name] if name in built_in else installed()[name]
 
 
 def build_objective(encoder: Encoder, config: ObjectiveConfig) -> Objective:
@@ -64,26 +96,31 @@ def build_objective(encoder: Encoder, config: ObjectiveConfig) -> Objective:
 
     Raises `ValueError` for settings that do not fit the encoder.
     """
-    return _choices()[name_of(config)](encoder, config)
+    return type_of(config)(encoder, config)
 
 
 def needed_encoder(config: ObjectiveConfig) -> type[Encoder]:
     """What an encoder must be able to do for an objective with this config: those that fit are of this type."""
-    return _choices()[name_of(config)].needed_encoder(config)
+    return type_of(config).needed_encoder(config)
 
 
 def config_to_json(config: ObjectiveConfig) -> dict[str, Any]:
-    """The name and the settings of an objective."""
-    return {"name": name_of(config), **dataclasses.asdict(config)}
+    """The name and the settings of an objective, and the package that brings it if it is not built in."""
+    name = name_of(config)
+    package = {} if name in _built_in() else others().package_of(name)
+    return {"name": name, **package, **dataclasses.asdict(config)}
 
 
 def config_from_json(values: dict[str, Any]) -> ObjectiveConfig:
     """The config that `config_to_json` wrote.
 
-    Raises `ValueError` for an unknown objective and `TypeError` for an unknown setting.
+    Raises `MissingPluginError` for an objective that is not installed and `TypeError` for an unknown setting.
     """
     settings = dict(values)
-    name = settings.pop("name", None)
-    if name not in config_types():
-        raise ValueError(f"there is no objective {name!r}; choose one of {', '.join(config_types())}.")
-    return config_types()[name](**settings)
+    name, package = settings.pop("name", None), settings.pop("package", None)
+    found = _built_in()
+    if name not in found:
+        found = found | installed()
+    if name not in found:
+        raise others().missing(name, package, found)
+    return found[name].config_type(**settings)

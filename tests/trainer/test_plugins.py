@@ -1,0 +1,117 @@
+"""Encoders and objectives of another package: found by name, refused in words, and named where they are missing."""
+
+import json
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from gfp_serve.errors import GfpError
+from tests.support.outside_package import ENTRY_POINTS, MODULE, write_package
+from tests.support.small_runs import write_store
+from trainer import encoders, objectives
+from trainer import plugins as plugins_module
+from trainer.checkpoint import Checkpoint
+
+
+@pytest.fixture(autouse=True)
+def looked_for_anew() -> Iterator[None]:
+    plugins_module._load.cache_clear()
+    yield
+    plugins_module._load.cache_clear()
+    sys.modules.pop("outside_gfp", None)
+
+
+def use(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    monkeypatch.syspath_prepend(str(folder))
+    plugins_module._load.cache_clear()
+
+
+def train(*words: object) -> Result:
+    from trainer.cli.train import gfp_train
+
+    return CliRunner().invoke(gfp_train, [str(word) for word in words])
+
+
+def test_nothing_is_imported_for_what_is_built_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, write_package(tmp_path, module="raise RuntimeError('imported')"))
+    config = encoders.config_from_json({"width": 16, "depth": 1, "num_heads": 2})
+    assert encoders.config_to_json(config)["name"] == "transformer"
+    assert objectives.name_of(objectives.config_from_json({"name": "gfp"})) == "gfp"
+    assert plugins_module._load.cache_info().misses == 0
+
+
+def test_an_encoder_and_an_objective_of_another_package_train_and_name_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_package(tmp_path / "site")
+    use(monkeypatch, folder)
+    encoder = encoders.config_types()["frames"](width=8)  # type: ignore[call-arg]
+    assert encoders.config_to_json(encoder) == {
+        "name": "frames",
+        "package": "outside-gfp 1.2",
+        "frame": "room",
+        "width": 8,
+    }
+    assert encoders.config_from_json(encoders.config_to_json(encoder)) == encoder
+    assert encoders.build_encoder(encoder, num_frames=24).num_tokens == 24
+    program = "from trainer.cli.train import gfp_train; import sys; gfp_train(sys.argv[1:], standalone_mode=False)"
+    write_store(tmp_path / "store")
+    import os
+    import subprocess
+
+    run = tmp_path / "run"
+    words = [tmp_path / "store", "--out", run, "--encoder", "frames", "--width", 8, "--objective", "alike"]
+    words += ["--alike-weight", 0.5, "--num-frames", 24, "--epochs", 1, "--batch-clips", 4, "--warmup-epochs", 0]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", ".")])}
+    ended = subprocess.run(
+        [sys.executable, "-c", program, *map(str, words), "--device", "cpu"],
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    assert ended.returncode == 0, ended.stderr
+    saved = Checkpoint.read(run)
+    assert saved.config.packages() == {"encoder": "outside-gfp 1.2", "objective": "outside-gfp 1.2"}
+    assert json.loads((run / "run.json").read_text())["packages"] == saved.config.packages()
+    settings = (run / "config.toml").read_text()
+    assert tomllib.loads(settings)["alike_weight"] == 0.5
+    assert 'This one is of the package outside-gfp 1.2.\nencoder = "frames"' in settings
+
+    # Where the package is not installed, everything that names it says so.
+    monkeypatch.undo()
+    plugins_module._load.cache_clear()
+    with pytest.raises(GfpError, match=r"the encoder 'frames', which the package outside-gfp 1.2 brings, is not"):
+        Checkpoint.read(run)
+    refused = train(tmp_path / "store", "--out", tmp_path / "other", "--config", run / "config.toml")
+    assert 'sets encoder to "frames"; expected one of gru, transformer, two_stream.' in " ".join(refused.output.split())
+    assert refused.exit_code == 2
+
+
+def test_what_cannot_be_used_is_left_out_with_a_reason_and_the_others_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = ENTRY_POINTS.replace(
+        "[gfp.objectives]", "gru = outside_gfp:Frames\nlost = not_there:Lost\n[gfp.objectives]"
+    )
+    points += "halp = outside_gfp:Alike\nnone = outside_gfp:Alike\nwrong = outside_gfp:Frames\n"
+    use(monkeypatch, write_package(tmp_path, module=MODULE, entry_points=points))
+    assert set(encoders.installed()) == {"gru", "transformer", "two_stream", "frames"}
+    assert encoders.installed()["gru"] is encoders.ENCODERS["gru"]
+    said = encoders.others().left_out
+    assert said["gru of outside-gfp 1.2"].endswith(
+        "because one with this name is built in; its entry point needs another name."
+    )
+    assert said["lost"].startswith("the encoder 'lost' of the package outside-gfp 1.2 is left out")
+    assert "ModuleNotFoundError: No module named 'not_there'" in said["lost"]
+    about = objectives.others().left_out
+    assert set(about) == {"halp of outside-gfp 1.2", "none of outside-gfp 1.2", "wrong"}
+    assert "not a subclass of trainer.objectives.objective.Objective" in about["wrong"]
+    assert "alike" in objectives.config_types()
+    with pytest.raises(plugins_module.MissingPluginError, match="cannot be imported"):
+        encoders.config_from_json({"name": "lost", "package": "outside-gfp 1.2"})
+    shown = " ".join(train("store", "--out", tmp_path / "run").output.split())
+    assert "warning: the encoder 'lost' of the package outside-gfp 1.2 is left out" in shown

@@ -1,0 +1,108 @@
+"""Encoders and objectives that other packages bring, found by the entry points of these packages.
+
+Nothing is imported before somebody asks for a name that is not built in, or for all names.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+# Beside these, what a checkpoint says of an encoder or objective are its settings.
+RESERVED = ("name", "package")
+
+
+class MissingPluginError(ValueError):
+    """Settings name an encoder or objective that is not installed here. The message says which, and of what package."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """A class of another package."""
+
+    found: type[Any]
+    package: str  # name and version
+
+
+@dataclass(frozen=True, slots=True)
+class Plugins:
+    """What the packages of this environment bring of one kind."""
+
+    kind: str  # "encoder" or "objective"
+    by_name: dict[str, Plugin]
+    left_out: dict[str, str]  # name -> a sentence that says why
+
+    def types(self) -> dict[str, type[Any]]:
+        """The classes by name."""
+        return {name: plugin.found for name, plugin in self.by_name.items()}
+
+    def package_of(self, name: str) -> dict[str, str]:
+        """`package` with the package of this name, for a checkpoint; nothing if it is built in."""
+        return {"package": self.by_name[name].package} if name in self.by_name else {}
+
+    def missing(self, name: object, package: object, installed: Collection[str]) -> MissingPluginError:
+        """The error for settings that name what is not there."""
+        if name in self.left_out:
+            return MissingPluginError(self.left_out[str(name)])
+        brought = f", which the package {package} brings" if package else ""
+        advice = "install that package" if package else "install the package that brings it, or a newer release"
+        return MissingPluginError(
+            f"the {self.kind} {str(name)!r}{brought} is not installed; {advice}. Installed are {', '.join(installed)}."
+        )
+
+
+def plugins(kind: str, base: type[Any], built_in: Collection[str]) -> Plugins:
+    """The classes of a kind, subclasses of `base`, that the entry points of the group `gfp.<kind>s` name.
+
+    One that cannot be imported, or has a name that is `built_in` or another's, is left out; the others still work.
+    """
+    hashable: Any = base  # mypy takes a class for something that has no hash
+    return _load(kind, hashable, tuple(built_in))
+
+
+@cache
+def _load(kind: str, base: Any, built_in: tuple[str, ...]) -> Plugins:
+    found = Plugins(kind, {}, {})
+    points = sorted(entry_points(group=f"gfp.{kind}s"), key=lambda point: (point.name, _package_of(point)))
+    for point in points:
+        package = _package_of(point)
+        about = f"the {kind} {point.name!r} of the package {package}"
+        if point.name in built_in:
+            other = "is built in"
+        elif point.name in found.by_name:
+            other = f"comes from the package {found.by_name[point.name].package}"
+        else:
+            other = ""
+        if other:
+            found.left_out[f"{point.name} of {package}"] = (
+                f"{about} is left out, because one with this name {other}; its entry point needs another name."
+            )
+            continue
+        try:
+            plugin = point.load()
+        except Exception as error:  # whatever a stranger's module raises, the others must work
+            why = f"{type(error).__name__}: {error}"
+            found.left_out[point.name] = f"{about} is left out, because it cannot be imported: {why}"
+            continue
+        if why := _unfit(plugin, base):
+            found.left_out[point.name] = f"{about} is left out, because {why}."
+        else:
+            found.by_name[point.name] = Plugin(plugin, package)
+    return found
+
+
+def _unfit(plugin: Any, base: type[Any]) -> str:
+    """What a class lacks to be used; nothing if it lacks nothing."""
+    if not (isinstance(plugin, type) and issubclass(plugin, base)):
+        return f"its entry point names {plugin!r}, not a subclass of {base.__module__}.{base.__name__}"
+    config = getattr(plugin, "config_type", None)
+    if not (isinstance(config, type) and is_dataclass(config)):
+        return "it has no `config_type`, the dataclass of its settings"
+    if reserved := [field.name for field in fields(config) if field.name in RESERVED]:
+        return f"it has a setting called {reserved[0]}, which checkpoints use for something else"
+    return ""
+
+
+def _package_of(point: EntryPoint) -> str:
+    return "of no name" if point.dist is None else f"{point.dist.name} {point.dist.version}"
