@@ -45,7 +45,7 @@ class Plugins:
         """The error for settings that name what is not there."""
         if name in self.left_out:
             return MissingPluginError(self.left_out[str(name)])
-        brought = f", which the package {package} brings" if package else ""
+        brought = f" of the package {package}" if package else ""
         advice = "install that package" if package else "install the package that brings it, or a newer release"
         return MissingPluginError(
             f"the {self.kind} {str(name)!r}{brought} is not installed; {advice}. Installed are {', '.join(installed)}."

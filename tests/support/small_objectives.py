@@ -5,7 +5,10 @@ from typing import Any
 import torch
 
 from trainer.data.batches import Batch
+from trainer.encoders import EncoderConfig, build_encoder
+from trainer.encoders.gru import GruConfig
 from trainer.encoders.transformer import Transformer, TransformerConfig
+from trainer.encoders.two_stream import TwoStreamConfig
 from trainer.objectives import OBJECTIVES, Objective, build_objective
 
 SMALL = TransformerConfig(width=16, depth=1, num_heads=2)
@@ -27,6 +30,22 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
+# The other encoders, which take objectives of whole clips.
+OTHER_ENCODERS: dict[str, EncoderConfig] = {
+    "gru": GruConfig(width=8, depth=2),
+    "two_stream": TwoStreamConfig(width=8, num_heads=2),
+}
+OF_WHOLE_CLIPS = ("halp", "usdrl")
+
+
+def build_on(encoder: str, name: str) -> Objective:
+    """An objective of whole clips on one of `OTHER_ENCODERS`, for clips of 24 frames."""
+    torch.manual_seed(0)
+    settings = {**SETTINGS[name], "view_tokens": 0}
+    model = build_encoder(OTHER_ENCODERS[encoder], num_frames=24)
+    return build_objective(model, OBJECTIVES[name].config_type(**settings))
+
+
 def build(name: str) -> Objective:
     torch.manual_seed(0)
     return build_objective(Transformer(SMALL, num_frames=120), OBJECTIVES[name].config_type(**SETTINGS[name]))
@@ -34,7 +53,8 @@ def build(name: str) -> Objective:
 
 def batch(model: Objective, seed: int = 0, draws_seed: int = 0, clips: int = 6) -> Batch:
     """Return clips of one body in as many views as the objective needs; each view has bodies of its own."""
-    views = [bodies(seed + 1000 * number)[:clips] for number in range(len(model.views))]
+    frames = model.encoder.num_frames
+    views = [bodies(seed + 1000 * number)[:clips, :frames] for number in range(len(model.views))]
     uniform = torch.rand(6, model.num_draws, generator=torch.Generator().manual_seed(draws_seed))
     return Batch.of_bodies(uniform[:clips], *views)
 

@@ -129,6 +129,22 @@ def test_two_processes_compare_the_clips_of_both(
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-3)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--encoder", "two_stream", "--objective", "usdrl", "--compared-width", 8, "--optimizer", "adam"),
+        ("--encoder", "gru", "--objective", "usdrl", "--compared-width", 8),
+    ],
+)
+def test_two_processes_have_the_loss_of_one_on_another_encoder(
+    store: ClipStore, tmp_path: Path, words: tuple[object, ...]
+) -> None:
+    words = (*words, "--num-frames", 24, *TINY[:4], *TINY[TINY.index("--batch-clips") :])
+    train_alone(store, tmp_path / "one", *words)
+    train_together(store, tmp_path / "two", *words)
+    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-3)
+
+
 def test_views_are_refused_by_several_processes(store: ClipStore, tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="--view-weight compares all clips of a step"):
         train_together(store, tmp_path / "two", *TINY, "--view-weight", 1)

@@ -1,6 +1,8 @@
 """Encoders and objectives of another package: found by name, refused in words, and named where they are missing."""
 
 import json
+import os
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -60,9 +62,6 @@ def test_an_encoder_and_an_objective_of_another_package_train_and_name_it(
     assert encoders.build_encoder(encoder, num_frames=24).num_tokens == 24
     program = "from trainer.cli.train import gfp_train; import sys; gfp_train(sys.argv[1:], standalone_mode=False)"
     write_store(tmp_path / "store")
-    import os
-    import subprocess
-
     run = tmp_path / "run"
     words = [tmp_path / "store", "--out", run, "--encoder", "frames", "--width", 8, "--objective", "alike"]
     words += ["--alike-weight", 0.5, "--num-frames", 24, "--epochs", 1, "--batch-clips", 4, "--warmup-epochs", 0]
@@ -84,7 +83,7 @@ def test_an_encoder_and_an_objective_of_another_package_train_and_name_it(
     # Where the package is not installed, everything that names it says so.
     monkeypatch.undo()
     plugins_module._load.cache_clear()
-    with pytest.raises(GfpError, match=r"the encoder 'frames', which the package outside-gfp 1.2 brings, is not"):
+    with pytest.raises(GfpError, match=r"the encoder 'frames' of the package outside-gfp 1.2 is not installed"):
         Checkpoint.read(run)
     refused = train(tmp_path / "store", "--out", tmp_path / "other", "--config", run / "config.toml")
     assert 'sets encoder to "frames"; expected one of gru, transformer, two_stream.' in " ".join(refused.output.split())
