@@ -127,7 +127,7 @@ class TrainConfig:
         chosen, needed = encoders.type_of(self.encoder), needed_encoder(self.objective)
         name, objective = encoders.name_of(self.encoder), name_of(self.objective)
         if not issubclass(chosen, needed):
-            why = "" if isinstance(self.objective, MaskConfig) else " with --view-tokens"
+            why = " with --view-tokens" if getattr(self.objective, "view_tokens", 0) else ""
             raise ValueError(
                 f"--objective {objective}{why} hides tokens of --encoder {name}, which cannot be left out; it needs "
                 f"one of {_encoders_of(needed)}. Objectives for every encoder are halp and usdrl."

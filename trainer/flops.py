@@ -32,7 +32,7 @@ PUBLISHED_GFLOP: dict[str, dict[str, float]] = {
 
 # Of one clip alone, batch norm has no statistics.
 _COUNTED_CLIPS = 2
-_COUNTED = (nn.Linear, Attention, CrossAttention, nn.BatchNorm1d, nn.GELU, nn.ReLU, nn.GRU)
+_COUNTED = (nn.Linear, Attention, CrossAttention, nn.BatchNorm1d, nn.GELU, nn.ReLU, nn.SiLU, nn.GRU)
 
 
 @dataclass
@@ -83,7 +83,8 @@ def cost_table(encoder_config: EncoderConfig, objective: ObjectiveConfig, *, num
     clip = torch.arange(_COUNTED_CLIPS).repeat_interleave(MAX_BODIES)
     bodies = torch.zeros(len(clip), num_frames, MODEL_LAYOUT.num_joints, 3)
     first_row = torch.arange(0, len(clip), MAX_BODIES)
-    batch = Batch((bodies,) * len(model.views), torch.rand(len(clip), model.num_draws), clip, first_row)
+    views = tuple(bodies[:, : view.num_frames] for view in model.views)
+    batch = Batch(views, torch.rand(len(clip), model.num_draws), clip, first_row)
     with torch.no_grad(), ExitStack() as counters:
         tallies = {name: counters.enter_context(counting(part)) for name, part in model.named_children()}
         model(batch)

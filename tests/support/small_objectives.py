@@ -25,6 +25,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "num_prototypes": 3,
         "plain_share": 0.0,
     },
+    "slim": {"num_prototypes": 12, "head_width": 16, "head_size": 8},
     "usdrl": {"view_tokens": 300, "compared_width": 8},
     **{name: {"decoder_depth": 2} for name in ("mamp", "nat", "s_jepa", "skeleton_mae")},
 }
@@ -54,7 +55,7 @@ def build(name: str) -> Objective:
 def batch(model: Objective, seed: int = 0, draws_seed: int = 0, clips: int = 6) -> Batch:
     """Return clips of one body in as many views as the objective needs; each view has bodies of its own."""
     frames = model.encoder.num_frames
-    views = [bodies(seed + 1000 * number)[:clips, :frames] for number in range(len(model.views))]
+    views = [bodies(seed + 1000 * n)[:clips, : view.num_frames or frames] for n, view in enumerate(model.views)]
     uniform = torch.rand(6, model.num_draws, generator=torch.Generator().manual_seed(draws_seed))
     return Batch.of_bodies(uniform[:clips], *views)
 

@@ -14,20 +14,21 @@ from trainer import parallel
 from trainer.data.model_input import ClipRows, ModelInput, to_device
 from trainer.data.store import ClipStore
 from trainer.data.views import MASKED_VIEW, Draws, View, changed
-from trainer.data.windows import draw_windows
+from trainer.data.windows import Windows, draw_windows
 from trainer.schedule import change_seed, mask_seed, take, window_draws
 
 
 class Batch(NamedTuple):
     """The share of one process in a step. Rows are those of `ModelInput`: a row is a body of a clip."""
 
-    views: tuple[Float[Tensor, "rows frames joints 3"], ...]  # metres; what the objective asked for, in its order
+    # In metres; what the objective asked for, in its order. Views may differ in their frames.
+    views: tuple[Float[Tensor, "rows _ joints 3"], ...]
     uniform: Float[Tensor, "rows draws"]  # random numbers in [0, 1), for masks and whatever else an objective draws
     clip: Int[Tensor, " rows"]  # the place of each row's clip among the clips
     first_row: Int[Tensor, " clips"]  # of each clip
 
     @classmethod
-    def of_bodies(cls, uniform: Float[Tensor, "rows draws"], *views: Float[Tensor, "rows frames joints 3"]) -> "Batch":
+    def of_bodies(cls, uniform: Float[Tensor, "rows draws"], *views: Float[Tensor, "rows _ joints 3"]) -> "Batch":
         """A batch of clips with one body each."""
         rows = torch.arange(len(uniform), device=uniform.device)
         return cls(views, uniform, rows, rows)
@@ -133,19 +134,23 @@ class TrainingClips:
         clip = self._input.clip_of_rows(self.of_step(step))
         return clip, np.flatnonzero(clip % parallel.num_processes() == parallel.rank())
 
-    def _seen(self, step: int) -> tuple[Float[Tensor, "rows frames joints 3"], ...]:
+    def _seen(self, step: int) -> tuple[Float[Tensor, "rows _ joints 3"], ...]:
         """The clips of a step in each view."""
         clips, (clip, mine) = self.of_step(step), self._my_rows(step)
         place, seen = self._input.place, []
+        drawn: list[Windows] = []
         for number, view in enumerate(self.views):
             windows = draw_windows(
                 self.store.num_frames[clips],
                 window_draws(step, seed=self.seed, view=number),
                 min_share=view.min_share,
+                max_share=view.max_share,
                 min_frames=view.min_frames,
                 max_angle=view.max_angle,
+                within=None if view.within is None else drawn[view.within],
             )
-            bodies = self._input.rows(clips, windows, chosen=mine)
+            drawn.append(windows)
+            bodies = self._input.rows(clips, windows, chosen=mine, num_frames=view.num_frames)
             if view.changes:
                 # Its own, because the next step may be read while this one draws its masks.
                 generator = torch.Generator(place).manual_seed(change_seed(step, seed=self.seed, view=number))

@@ -87,10 +87,12 @@ class ModelInput:
         windows: Windows | None = None,
         *,
         chosen: Int[np.ndarray, " chosen"] | None = None,
+        num_frames: int | None = None,
     ) -> Float[Tensor, "rows num_frames joints 3"]:
         """The rows of these clips, or only the `chosen` of them, in metres.
 
-        Each clip is seen in its window. Without `windows` it is the centre crop, which `served` gives too.
+        Each clip is seen in its window, resampled to `num_frames`, or else to the frames of `sampling`. Without
+        `windows` it is the centre crop, which `served` gives too.
         """
         store = self.store
         windows = self._centre_crops(clips) if windows is None else windows
@@ -100,7 +102,7 @@ class ModelInput:
             clip, body = clip[chosen], body[chosen]
         present = body < store.num_bodies[clips][clip]
         first_row = store.offsets[clips][clip] + body * present * store.num_frames[clips][clip] + windows.start[clip]
-        window = self._placed(first_row), self._placed(windows.length[clip]), self.sampling.num_frames
+        window = self._placed(first_row), self._placed(windows.length[clip]), num_frames or self.sampling.num_frames
         bodies = cut_windows(self._stored, *window)
         if self._lacking is not None:
             lacking = cut_lacking(self._lacking, *window)

@@ -9,15 +9,12 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from gfp_serve.preprocess import MODEL_LAYOUT
 from trainer.data.general_views import mirror, with_limb_lengths
+from trainer.data.tubes import GROUP_OF_JOINT
 from trainer.data.windows import MAX_ANGLE, MIN_FRAMES, MIN_SHARE
-
-_ARMS = ("Shoulder", "Elbow", "Wrist", "Hand", "Thumb")
-_LEGS = ("Hip", "Knee", "Ankle", "Foot")
 
 
 class Draws:
@@ -56,11 +53,14 @@ class Change(Protocol):
 class View:
     """A random part of a clip in time, and its changes in space, in their order.
 
-    Windows begin anywhere and are resampled to the frames of the run. The defaults are those of MAMP's pre-training.
+    Windows begin anywhere. The defaults are those of MAMP's pre-training.
     """
 
     min_share: float = MIN_SHARE  # of the clip
+    max_share: float = 1.0
     min_frames: int = MIN_FRAMES  # or the whole clip, if it has fewer
+    within: int | None = None  # the number of an earlier view, whose window then takes the place of the clip
+    num_frames: int | None = None  # to which windows are resampled; None = the frames of the run
     max_angle: float = 0.0  # of turns about each axis, in radians
     changes: tuple[Change, ...] = ()
 
@@ -154,7 +154,7 @@ class ScaleLimbs:
         self, bodies: Float[Tensor, "rows frames joints 3"], draws: Draws
     ) -> Float[Tensor, "rows frames joints 3"]:
         sizes = draws.uniform(3, low=self.least, high=self.most)
-        group = torch.tensor(_GROUP_OF_JOINT, device=bodies.device)
+        group = torch.tensor(GROUP_OF_JOINT, device=bodies.device)
         return with_limb_lengths(bodies, sizes[:, group])
 
 
@@ -181,14 +181,18 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """An error of each coordinate in each frame, with this standard deviation in metres (SLiM's public code: 0.01)."""
+    """An error of each coordinate in each frame, with this standard deviation in metres (SLiM's public code: 0.01).
+
+    An absent body, which is zeros throughout, stays so.
+    """
 
     std_m: float = 0.01
 
     def __call__(
         self, bodies: Float[Tensor, "rows frames joints 3"], draws: Draws
     ) -> Float[Tensor, "rows frames joints 3"]:
-        return bodies + self.std_m * draws.normal(*bodies.shape[1:])
+        is_there = (bodies != 0).flatten(1).any(dim=1)
+        return bodies + self.std_m * draws.normal(*bodies.shape[1:]) * is_there[:, None, None, None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,79 +216,8 @@ def changed(
     return bodies
 
 
-def semantic_tubes(
-    uniform: Float[Tensor, "rows draws"],
-    num_segments: int,
-    *,
-    least: float = 0.5,
-    most: float = 0.9,
-) -> Bool[Tensor, "rows tokens"]:
-    """Which tokens are hidden: tubes of neighbouring joints of a limb over neighbouring segments (SLiM's public code).
-
-    Tube after tube is laid, each over a run of the joints of one of five limbs and a run of segments, until the share
-    of hidden tokens that was drawn for the row, from `least` to `most`, is reached. The last tube that would go beyond
-    `most` is not laid. `uniform` has numbers from 0 to 1, `NUM_TUBE_DRAWS` a row; a row whose draws are used up
-    keeps what was hidden until then.
-    """
-    rows, joints = len(uniform), MODEL_LAYOUT.num_joints
-    limbs = torch.tensor(_LIMBS, device=uniform.device)  # limbs, joints: the place in its limb, or -1
-    sizes = (limbs >= 0).sum(dim=1)
-    wanted = least + (most - least) * uniform[:, 0]
-    hidden = torch.zeros((rows, num_segments, joints), dtype=torch.bool, device=uniform.device)
-    segment = torch.arange(num_segments, device=uniform.device)
-    for tube in uniform[:, 1:].unfold(1, 5, 5).unbind(1):
-        limb = (len(_LIMBS) * tube[:, 0]).long().clamp_max(len(_LIMBS) - 1)
-        in_joints = _run(tube[:, 1], tube[:, 2], sizes[limb])
-        in_time = _run(tube[:, 3], tube[:, 4], torch.full_like(limb, num_segments))
-        place = limbs[limb]
-        of_joints = (place >= in_joints[0][:, None]) & (place < in_joints[1][:, None]) & (place >= 0)
-        of_time = (segment >= in_time[0][:, None]) & (segment < in_time[1][:, None])
-        more = hidden | (of_time[:, :, None] & of_joints[:, None, :])
-        lays = (hidden.float().mean(dim=(1, 2)) < wanted) & (more.float().mean(dim=(1, 2)) <= most)
-        hidden = torch.where(lays[:, None, None], more, hidden)
-    return hidden.flatten(1)
-
-
-# A share, and five numbers for each of as many tubes as nearly always suffice.
-NUM_TUBE_DRAWS = 1 + 5 * 60
-
-
-def _run(
-    length: Float[Tensor, " rows"], start: Float[Tensor, " rows"], size: Int[Tensor, " rows"]
-) -> tuple[Int[Tensor, " rows"], Int[Tensor, " rows"]]:
-    """First and last + 1 of a run of 1 to `size` places, anywhere among these."""
-    count = torch.minimum((length * size).long() + 1, size)
-    first = torch.minimum((start * (size - count + 1)).long(), size - count)
-    return first, first + count
-
-
 def _each_point(
     bodies: Float[Tensor, "rows frames joints 3"], matrices: Float[Tensor, "rows 3 3"]
 ) -> Float[Tensor, "rows frames joints 3"]:
     """Each point, as a column vector, times the matrix of its row."""
     return (bodies.flatten(1, 2) @ matrices.transpose(1, 2)).view(bodies.shape)
-
-
-def _groups() -> list[int]:
-    """For each joint 0 for the trunk with the head, 1 for arms, 2 for legs."""
-    return [1 if name.startswith(_ARMS) else 2 if name.startswith(_LEGS) else 0 for name in MODEL_LAYOUT.joint_names]
-
-
-def _limbs() -> list[list[int]]:
-    """For each of five limbs, the place of each joint in it, from the trunk outwards; -1 for joints of other limbs."""
-    found = []
-    for group, side in ((0, ""), (1, "Left"), (1, "Right"), (2, "Left"), (2, "Right")):
-        named = enumerate(MODEL_LAYOUT.joint_names)
-        of_limb = [joint for joint, name in named if _GROUP_OF_JOINT[joint] == group and name.endswith(side)]
-        of_limb.sort(key=_depth)
-        found.append([of_limb.index(joint) if joint in of_limb else -1 for joint in range(MODEL_LAYOUT.num_joints)])
-    return found
-
-
-def _depth(joint: int) -> int:
-    parent = MODEL_LAYOUT.parents[joint]
-    return 0 if parent < 0 else 1 + _depth(parent)
-
-
-_GROUP_OF_JOINT = _groups()
-_LIMBS = _limbs()

@@ -26,13 +26,19 @@ def draw_windows(
     draws: np.random.Generator,
     *,
     min_share: float = MIN_SHARE,
+    max_share: float = 1.0,
     min_frames: int = MIN_FRAMES,
     max_angle: float = MAX_ANGLE,
+    within: Windows | None = None,
 ) -> Windows:
-    """A random window and rotation for each clip; the defaults are MAMP's (`valid_crop_resize`, `random_rot`)."""
-    share, place = draws.uniform(min_share, 1.0, len(num_frames)), draws.random(len(num_frames))
-    length = np.minimum(np.maximum((num_frames * share).astype(np.int64), min_frames), num_frames)
-    start = (place * (num_frames - length + 1)).astype(np.int64)
+    """A random window and rotation for each clip; the defaults are MAMP's (`valid_crop_resize`, `random_rot`).
+
+    Windows `within` others lie in these, and are shares of these.
+    """
+    begin, whole = (0, num_frames) if within is None else (within.start, within.length)
+    share, place = draws.uniform(min_share, max_share, len(num_frames)), draws.random(len(num_frames))
+    length = np.minimum(np.maximum((whole * share).astype(np.int64), min_frames), whole)
+    start = begin + (place * (whole - length + 1)).astype(np.int64)
     turns = rotations(draws.uniform(-max_angle, max_angle, (len(num_frames), 3))) if max_angle else None
     return Windows(start, length, turns)
 

@@ -6,8 +6,15 @@ Other packages bring more by entry points of the group `gfp.encoders`.
 import dataclasses
 from typing import Any
 
-from trainer.encoders.encoder import Encoder, EncoderConfig, MaskableEncoder, MaskableEncoderConfig
+from trainer.encoders.encoder import (
+    Encoder,
+    EncoderConfig,
+    FillableEncoder,
+    MaskableEncoder,
+    MaskableEncoderConfig,
+)
 from trainer.encoders.gru import Gru
+from trainer.encoders.slim import SlimEncoder
 from trainer.encoders.transformer import Transformer
 from trainer.encoders.two_stream import TwoStream
 from trainer.plugins import Plugins, plugins
@@ -16,6 +23,7 @@ __all__ = [
     "ENCODERS",
     "Encoder",
     "EncoderConfig",
+    "FillableEncoder",
     "MaskableEncoder",
     "MaskableEncoderConfig",
     "build_encoder",
@@ -30,6 +38,7 @@ __all__ = [
 
 ENCODERS: dict[str, type[Encoder]] = {
     "gru": Gru,
+    "slim": SlimEncoder,
     "transformer": Transformer,
     "two_stream": TwoStream,
 }

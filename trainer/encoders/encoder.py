@@ -63,7 +63,7 @@ class Encoder(nn.Module, ABC):
 
     @property
     def feature_size(self) -> int:
-        """Numbers of `features`."""
+        """Numbers of `pooled`."""
         return self.width
 
     @abstractmethod
@@ -196,7 +196,24 @@ class MaskableEncoder(Encoder):
     ) -> tuple[Float[Tensor, "rows tokens coordinates"], Bool[Tensor, "rows tokens"] | None]:
         """Placed bodies as segments, and which of these show their joint in all their frames; None if all do."""
         rows, _, joints, _ = bodies.shape
-        split = self.num_segments, self.config.segment_frames, joints
+        count = bodies.shape[1] // self.config.segment_frames
+        split = count, self.config.segment_frames, joints
         segments = bodies.reshape(rows, *split, 3).transpose(2, 3)
-        segments = segments.reshape(rows, self.num_tokens, 3 * self.config.segment_frames)
+        segments = segments.reshape(rows, count * joints, 3 * self.config.segment_frames)
         return segments, None if known is None else known.reshape(rows, *split).all(dim=2).flatten(1)
+
+
+class FillableEncoder(MaskableEncoder):
+    """An encoder in which a learned token can stand where one is hidden."""
+
+    @abstractmethod
+    def filled(
+        self,
+        segments: Float[Tensor, "rows tokens coordinates"],
+        hidden: Bool[Tensor, "rows tokens"] | None = None,
+        hidden_token: Float[Tensor, " width"] | None = None,
+    ) -> tuple[Float[Tensor, "rows width"], Float[Tensor, "rows tokens width"]]:
+        """One vector of each body, and those of all its tokens. `hidden_token` stands where tokens are `hidden`.
+
+        There may be fewer segments than the encoder was built for: they take the first places in time.
+        """

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gfp_serve.settings import setting
 from trainer.body_frame import is_autocast
-from trainer.encoders.encoder import EncoderConfig, MaskableEncoder, MaskableEncoderConfig
+from trainer.encoders.encoder import EncoderConfig, FillableEncoder, MaskableEncoderConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +75,7 @@ class Positions(nn.Module):
         return (self.time + self.joint).flatten(0, 1)
 
 
-class Transformer(MaskableEncoder):
+class Transformer(FillableEncoder):
     """Bodies → tokens, by pre-norm blocks. Hidden tokens never enter (see masking.py)."""
 
     config_type: ClassVar[type[EncoderConfig]] = TransformerConfig
@@ -100,6 +100,18 @@ class Transformer(MaskableEncoder):
             segments = gather_tokens(segments, visible)
             positions = positions[visible]
         return self.norm(self.blocks(self._embedded(segments * self.config.input_scale) + positions))
+
+    def filled(
+        self,
+        segments: Float[Tensor, "rows tokens coordinates"],
+        hidden: Bool[Tensor, "rows tokens"] | None = None,
+        hidden_token: Float[Tensor, " width"] | None = None,
+    ) -> tuple[Float[Tensor, "rows width"], Float[Tensor, "rows tokens width"]]:
+        tokens = self._embedded(segments * self.config.input_scale)
+        if hidden is not None and hidden_token is not None:
+            tokens = torch.where(hidden[..., None], hidden_token.to(tokens.dtype), tokens)
+        tokens = self.norm(self.blocks(tokens + self.positions()[: segments.shape[1]]))
+        return tokens.mean(dim=1), tokens
 
     def _embedded(self, segments: Float[Tensor, "rows tokens coordinates"]) -> Float[Tensor, "rows tokens width"]:
         if not is_autocast(segments):

@@ -17,6 +17,7 @@ from trainer.objectives.none import NoObjective, NoObjectiveConfig
 from trainer.objectives.objective import MaskConfig, Objective, ObjectiveConfig, Outcome
 from trainer.objectives.s_jepa import SJepa
 from trainer.objectives.skeleton_mae import SkeletonMae
+from trainer.objectives.slim import Slim
 from trainer.objectives.usdrl import Usdrl
 from trainer.plugins import Plugins, plugins
 
@@ -47,6 +48,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "nat": Nat,
     "s_jepa": SJepa,
     "skeleton_mae": SkeletonMae,
+    "slim": Slim,
     "usdrl": Usdrl,
 }
 
