@@ -16,7 +16,7 @@ from trainer.data.store import ClipStore
 from trainer.encoders import Encoder, build_encoder
 from trainer.general_features import general_heads
 from trainer.learned_head import SERVED_SHARES, CountedStatistics, LearnedHead, Shares, SideBySide
-from trainer.objectives import Objective
+from trainer.objectives import Objective, served_part
 from trainer.plugins import MissingPluginError
 
 FORMAT_VERSION = 2  # 2: any objective
@@ -94,9 +94,16 @@ class Checkpoint:
             raise CheckpointError(f"{file} does not fit this release: {error}") from error
 
     def build_encoder(self) -> Encoder:
-        """The trained encoder. Raises `CheckpointError` when a weight is missing, left over, or of another shape."""
+        """The trained encoder: where the objective says so a slow copy, unless terms beside it learned of the encoder.
+
+        Raises `CheckpointError` when a weight is missing, left over, or of another shape.
+        """
         encoder = build_encoder(self.config.encoder, num_frames=self.preprocess.sampling.num_frames)
-        _load(encoder, self.encoder, "encoder")
+        part = served_part(self.config.objective)
+        if part == "encoder" or self.config.terms.read_tokens:
+            _load(encoder, self.encoder, "encoder")
+        else:
+            self._load_of_objective(encoder, f"{part}.", part.replace("_", " "))
         return encoder.eval()
 
     def build_embedding(self, shares: Shares = SERVED_SHARES) -> nn.Module:
@@ -131,9 +138,11 @@ class Checkpoint:
         return SideBySide([parts[name] for name in chosen], list(chosen.values())).eval()
 
     def _load_part(self, module: nn.Module, name: str) -> None:
-        beginning = f"terms.{name}."
+        self._load_of_objective(module, f"terms.{name}.", name)
+
+    def _load_of_objective(self, module: nn.Module, beginning: str, what: str) -> None:
         own = {key.removeprefix(beginning): value for key, value in self.objective.items() if key.startswith(beginning)}
-        _load(module, own, name)
+        _load(module, own, what)
 
     def load_objective(self, objective: Objective) -> None:
         """Put all weights, those of the encoder too, into a newly built objective. Raises `CheckpointError`."""

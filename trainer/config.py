@@ -13,10 +13,10 @@ from trainer.data.general_views import GeneralViewsConfig
 from trainer.embedding import PoseStatistics
 from trainer.encoders import EncoderConfig, MaskableEncoder
 from trainer.encoders.gru import GruConfig
+from trainer.encoders.slim import SlimEncoderConfig
 from trainer.encoders.transformer import TransformerConfig
 from trainer.encoders.two_stream import TwoStreamConfig
 from trainer.objectives import (
-    MaskConfig,
     NoObjectiveConfig,
     ObjectiveConfig,
     config_from_json,
@@ -27,6 +27,7 @@ from trainer.objectives import (
 )
 from trainer.objectives.gfp import GfpConfig
 from trainer.objectives.halp import HalpConfig
+from trainer.objectives.slim import SlimConfig
 from trainer.objectives.usdrl import UsdrlConfig
 from trainer.schedule import LARGEST_SEED
 from trainer.terms import TermsConfig
@@ -65,6 +66,14 @@ class TrainConfig:
     weight_decay: float = setting(
         0.05, "Decay of matrices; biases, norms and embeddings have none. Of Adam and SGD, decay of all weights."
     )
+    final_weight_decay: float = setting(
+        0.0, "Decay at the end, to which it goes along half a cosine; 0 = the same as at the start."
+    )
+    clip_gradient: float = setting(
+        0.0, "Longest gradient of each part (encoder, decoder, ...), to which longer ones are cut; 0 = not cut."
+    )
+    embed_lr_share: float = setting(1.0, "Learning rate of the encoder's first layer as a share of the others'.")
+    gradient_memory: float = setting(0.95, "Share of the mean of squared gradients that AdamW keeps (its second beta).")
     pull_to_start: float = setting(
         0.0, "Decay of the weights towards those of --init (L2-SP), so that little is forgotten."
     )
@@ -104,11 +113,24 @@ class TrainConfig:
             )
         if not 0 <= self.seed <= LARGEST_SEED:
             raise ValueError(f"--seed is {self.seed}; it must lie between 0 and {LARGEST_SEED}.")
-        for name in ("warmup_epochs", "num_threads", "evaluate_every_epochs", "weight_decay", "pull_to_start"):
+        for name in (
+            *("warmup_epochs", "num_threads", "evaluate_every_epochs", "weight_decay", "final_weight_decay"),
+            *("clip_gradient", "pull_to_start"),
+        ):
             if not 0 <= getattr(self, name) < math.inf:  # NaN too
                 raise ValueError(
                     f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be 0 or more, and finite."
                 )
+        if self.final_weight_decay and not self.weight_decay:
+            raise ValueError("--final-weight-decay needs --weight-decay, the decay at the start, to be above 0.")
+        if not 0 < self.embed_lr_share <= 1:
+            raise ValueError(f"--embed-lr-share is {self.embed_lr_share}; it must be above 0 and at most 1.")
+        if self.optimizer != "adamw" and (self.embed_lr_share < 1 or self.gradient_memory != 0.95):
+            raise ValueError(
+                f"--embed-lr-share and --gradient-memory are settings of --optimizer adamw, and it is {self.optimizer}."
+            )
+        if not 0 <= self.gradient_memory < 1:
+            raise ValueError(f"--gradient-memory is {self.gradient_memory}; it must be 0 or more and below 1.")
         if self.warmup_epochs > self.epochs:
             raise ValueError(
                 f"--warmup-epochs is {self.warmup_epochs}, longer than the whole run of {self.epochs} epochs; "
@@ -278,6 +300,22 @@ PRESETS: dict[str, TrainConfig] = {
     # The published runs on NTU RGB+D; NTU-60 is 400 epochs of 40,091 clips. Other splits of a data set use the same.
     "ntu60-xsub": TrainConfig(),
     "ntu120-xsub": TrainConfig(objective=GfpConfig(mask_temperature=0.75)),
+    # SLiM's public code: 187,500 steps of 768 clips, so many passes over the 40,091 clips of NTU-60.
+    "slim-ntu60": TrainConfig(
+        encoder=SlimEncoderConfig(),
+        objective=SlimConfig(num_prototypes=65_536, head_width=2048, head_size=256),
+        num_frames=64,
+        epochs=3606,
+        batch_clips=768,
+        peak_lr=2e-4 * math.sqrt(768 / 1024),
+        floor_lr=1e-6,
+        warmup_epochs=481,
+        weight_decay=0.04,
+        final_weight_decay=0.2,
+        clip_gradient=3.0,
+        embed_lr_share=0.2,
+        gradient_memory=0.999,
+    ),
     # The weights as the paper prints them, with upstream's spread of positions and scale of inputs. One difference
     # stays: the first layer starts as the other linear layers do, where upstream leaves it to torch.
     "published-weights": TrainConfig(

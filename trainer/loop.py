@@ -32,9 +32,9 @@ from trainer.evaluate.retrieval import retrieve
 from trainer.health import CollapseWatch, health
 from trainer.metrics import METRICS_FILE, MetricsLog
 from trainer.objectives import NoObjectiveConfig, Outcome, build_objective
-from trainer.schedule import dropped_once, steps_per_epoch, warmup_cosine
+from trainer.schedule import dropped_once, half_cosine, steps_per_epoch, warmup_cosine
 from trainer.start import Start
-from trainer.step import build_optimizer, compiled_loss, repeatable, skipped_graphs
+from trainer.step import build_optimizer, clip_gradients, compiled_loss, repeatable, skipped_graphs
 from trainer.stopping import stop_signals
 from trainer.terms import Terms
 
@@ -223,7 +223,11 @@ class Trainer:
         """
         config, step = self.config, self.step
         for group in self.optimizer.param_groups:
-            group["lr"] = self._learning_rate(self.total_steps)
+            group["lr"] = group.get("share", 1.0) * self._learning_rate(self.total_steps)
+            if group["weight_decay"] and config.final_weight_decay:
+                group["weight_decay"] = half_cosine(
+                    config.weight_decay, config.final_weight_decay, step / max(1, self.total_steps - 1)
+                )
         self.optimizer.zero_grad(set_to_none=True)  # before the forward pass, which can use the memory
         own = None if self._own_is_none else self.clips.batch(step)
         lesson = None if self.lessons is None else self.lessons.lesson(step)
@@ -232,6 +236,7 @@ class Trainer:
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16):
             outcome = self.compute_loss(own, lesson)
         outcome.total.backward()  # type: ignore[no-untyped-call]
+        clip_gradients(self.objective, config.clip_gradient)
         # If this is 1, a fused optimiser leaves the weights alone: a bad loss never reaches them, and nothing has to
         # wait.
         self.optimizer.found_inf = (~outcome.total.detach().isfinite()).float()  # type: ignore[attr-defined]

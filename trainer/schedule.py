@@ -17,8 +17,12 @@ def warmup_cosine(step: int, *, peak: float, floor: float, warmup_steps: int, to
     """A line from 0 up to `peak` over `warmup_steps`, then half a cosine down to `floor`."""
     if step < warmup_steps:
         return peak * step / warmup_steps
-    done = (step - warmup_steps) / max(1, total_steps - warmup_steps)
-    return floor + (peak - floor) * 0.5 * (1 + math.cos(math.pi * done))
+    return half_cosine(peak, floor, (step - warmup_steps) / max(1, total_steps - warmup_steps))
+
+
+def half_cosine(first: float, last: float, done: float) -> float:
+    """From `first` to `last` along half a cosine. `done` is the share of the way."""
+    return last + (first - last) * 0.5 * (1 + math.cos(math.pi * done))
 
 
 def dropped_once(step: int, *, peak: float, floor: float, warmup_steps: int, drop_step: int) -> float:

@@ -50,10 +50,10 @@ def skipped_graphs() -> int:
     return int(counters["inductor"]["cudagraph_skips"])
 
 
-def build_optimizer(objective: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """AdamW with betas 0.9 and 0.95 that decays the matrices of linear layers only, or what HaLP and USDRL train with.
+def build_optimizer(objective: Objective, config: TrainConfig) -> torch.optim.Optimizer:
+    """AdamW that decays the matrices of linear layers only, or what HaLP and USDRL train with.
 
-    These are SGD with momentum 0.9, and Adam; the decay of all weights is then a part of the gradient.
+    A group's learning rate is its `share`, if it has one, of the run's. What HaLP and USDRL have is SGD with momentum 0.9, and Adam; the decay of all weights is then a part of the gradient.
     """
     if config.optimizer == "sgd":
         return torch.optim.SGD(
@@ -62,12 +62,32 @@ def build_optimizer(objective: nn.Module, config: TrainConfig) -> torch.optim.Op
     if config.optimizer == "adam":
         return torch.optim.Adam(objective.parameters(), lr=config.peak_lr, weight_decay=config.weight_decay, fused=True)
     matrices = {id(part.weight) for part in objective.modules() if isinstance(part, nn.Linear)}
-    parameters = list(objective.parameters())
-    groups: list[dict[str, Any]] = [
-        {"params": [p for p in parameters if id(p) in matrices], "weight_decay": config.weight_decay},
-        {"params": [p for p in parameters if id(p) not in matrices], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=config.peak_lr, betas=(0.9, 0.95), fused=True)
+    first = {id(weight) for weight in first_layer(objective.encoder)} if config.embed_lr_share < 1 else set()
+    groups: list[dict[str, Any]] = []
+    for share, of_first in ((1.0, False), *(((config.embed_lr_share, True),) if first else ())):
+        weights = [weight for weight in objective.parameters() if (id(weight) in first) == of_first]
+        groups += [
+            {
+                "params": [weight for weight in weights if (id(weight) in matrices) == decays],
+                "weight_decay": config.weight_decay if decays else 0.0,
+                "share": share,
+            }
+            for decays in (True, False)
+        ]
+    return torch.optim.AdamW(groups, lr=config.peak_lr, betas=(0.9, config.gradient_memory), fused=True)
+
+
+def first_layer(encoder: nn.Module) -> list[nn.Parameter]:
+    """The weights of an encoder's first layer that it names `embed`; none if it has none."""
+    return list(encoder.embed.parameters()) if isinstance(getattr(encoder, "embed", None), nn.Module) else []
+
+
+def clip_gradients(objective: nn.Module, longest: float) -> None:
+    """Shorten the gradient of each part of an objective (SLiM's public code) to this length. 0 = not at all."""
+    if longest:
+        parts = [list(part.parameters()) for part in objective.children()]
+        for weights in (*parts, list(objective.parameters(recurse=False))):
+            nn.utils.clip_grad_norm_(weights, longest)
 
 
 @contextmanager

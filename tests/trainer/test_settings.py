@@ -25,6 +25,10 @@ RUN: dict[str, Any] = {
     "floor_lr": 1e-4,
     "warmup_epochs": 2,
     "weight_decay": 0.9,
+    "final_weight_decay": 0.9,
+    "clip_gradient": 1e-9,
+    "embed_lr_share": 0.1,
+    "gradient_memory": 0.5,
 }
 ENCODER: dict[str, Any] = {
     "width": 32,
@@ -117,6 +121,21 @@ OF_OBJECTIVE: dict[str, dict[str, Any]] = {
         "prediction_temperature": 0.2,
     },
     "skeleton_mae": {"mask_ratio": 0.5, "decoder_depth": 2},
+    "slim": {
+        "target_momentum": 0.5,
+        "target_temperature": 0.1,
+        "first_target_temperature": 0.05,
+        "temperature_share": 1.0,
+        "prediction_temperature": 0.2,
+        "clip_weight": 2.0,
+        "token_weight": 2.0,
+        "crowding_weight": 1.0,
+        "least_hidden": 0.1,
+        "most_hidden": 0.6,
+        "num_prototypes": 8,
+        "head_width": 8,
+        "head_size": 4,
+    },
     "usdrl": {
         "view_tokens": 10,
         "similarity_weight": 1.0,
@@ -141,6 +160,7 @@ TINY: dict[str, dict[str, Any]] = {
     "gfp_queries": {"local_width": 8, "global_width": 16, "decoder_depth": 1},
     # From the third step on, prototypes are used.
     "halp": {"queue_keys": 4, "prototype_keys": 4, "num_prototypes": 2, "prototype_every_steps": 1, "plain_share": 0.0},
+    "slim": {"num_prototypes": 12, "head_width": 16, "head_size": 8},
     "usdrl": {"compared_width": 8},
     **{name: {"decoder_depth": 1} for name in ("mamp", "nat", "s_jepa", "skeleton_mae")},
 }

@@ -38,10 +38,10 @@ class SlimEncoderConfig(MaskableEncoderConfig):
     def __post_init__(self) -> None:
         MaskableEncoderConfig.__post_init__(self)
         self.check_at_least_1("width", "depth", "num_heads", "segment_frames")
-        if self.width // self.num_heads % 2:
+        if (size := self.width // self.num_heads) % 2:
             raise ValueError(
-                f"--width is {self.width} and --num-heads {self.num_heads}, so a head has {self.width // self.num_heads} "
-                f"numbers; it must have an even number, because they are turned in pairs."
+                f"--width is {self.width} and --num-heads {self.num_heads}, so a head has {size} numbers; it must have "
+                f"an even number, because they are turned in pairs."
             )
         if self.num_registers < 0:
             raise ValueError(f"--num-registers is {self.num_registers}; it must be 0 or more.")
@@ -60,28 +60,39 @@ class TurnedAttention(Attention):
         return self.proj(attended.transpose(1, 2).reshape(rows, tokens, width))
 
 
-class GatedBlock(nn.Module):
-    """Pre-norm transformer block: turned attention, then an MLP one half of which gates the other (SwiGLU).
+class GatedMlp(nn.Module):
+    """Two layers, between which one half of the numbers gates the other (SwiGLU, arXiv 2002.05202).
 
-    Its hidden layer has two thirds of four times the width, rounded up to a multiple of eight (arXiv 2002.05202).
+    The halves have two thirds of four times the width, rounded up to a multiple of eight.
     """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        half = -(-(4 * width * 2 // 3) // 8) * 8
+        self.widen = nn.Linear(width, 2 * half)
+        self.gate = nn.SiLU()
+        self.narrow = nn.Linear(half, width)
+
+    def forward(self, x: Float[Tensor, "rows tokens width"]) -> Float[Tensor, "rows tokens width"]:
+        gate, value = self.widen(x).chunk(2, dim=-1)
+        return self.narrow(self.gate(gate) * value)
+
+
+class GatedBlock(nn.Module):
+    """Pre-norm transformer block: turned attention, then a gated MLP."""
 
     def __init__(self, width: int, num_heads: int) -> None:
         super().__init__()
-        hidden = -(-(4 * width * 2 // 3) // 8) * 8
         self.norm1 = nn.LayerNorm(width, eps=1e-6)
         self.attention = TurnedAttention(width, num_heads)
         self.norm2 = nn.LayerNorm(width, eps=1e-6)
-        self.widen = nn.Linear(width, 2 * hidden)
-        self.gate = nn.SiLU()
-        self.narrow = nn.Linear(hidden, width)
+        self.mlp = GatedMlp(width)
 
     def forward(
         self, turns: Float[Tensor, "2 *rows 1 tokens pairs"], x: Float[Tensor, "rows tokens width"]
     ) -> Float[Tensor, "rows tokens width"]:
         x = x + self.attention(turns, self.norm1(x))
-        gate, value = self.widen(self.norm2(x)).chunk(2, dim=-1)
-        return x + self.narrow(self.gate(gate) * value)
+        return x + self.mlp(self.norm2(x))
 
 
 class SlimEncoder(FillableEncoder):

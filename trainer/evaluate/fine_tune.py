@@ -20,6 +20,7 @@ from torch.utils.hooks import RemovableHandle
 from gfp_serve.settings import setting
 from trainer.data.model_input import ClipRows
 from trainer.encoders import Encoder, MaskableEncoder
+from trainer.encoders.slim import GatedBlock
 from trainer.encoders.transformer import Block, init_weights
 from trainer.evaluate.folds import Fold
 from trainer.evaluate.labelled import LabelledClips
@@ -224,7 +225,7 @@ def add_drop_path(encoder: Encoder, rate: float) -> list[RemovableHandle]:
     Hooks change neither the names of the weights nor the code of pre-training.
     """
     handles: list[RemovableHandle] = []
-    blocks = [part for part in encoder.modules() if isinstance(part, Block)]
+    blocks = [part for part in encoder.modules() if isinstance(part, Block | GatedBlock)]
     for block, share in zip(blocks, drop_path_rates(rate, len(blocks)), strict=True):
         if share > 0:
 

@@ -36,6 +36,7 @@ __all__ = [
     "name_of",
     "needed_encoder",
     "others",
+    "served_part",
     "type_of",
 ]
 
@@ -104,6 +105,11 @@ def build_objective(encoder: Encoder, config: ObjectiveConfig) -> Objective:
 def needed_encoder(config: ObjectiveConfig) -> type[Encoder]:
     """What an encoder must be able to do for an objective with this config: those that fit are of this type."""
     return type_of(config).needed_encoder(config)
+
+
+def served_part(config: ObjectiveConfig) -> str:
+    """The name of the part of an objective with this config that is evaluated and served."""
+    return type_of(config).served
 
 
 def config_to_json(config: ObjectiveConfig) -> dict[str, Any]:

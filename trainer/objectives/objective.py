@@ -83,6 +83,8 @@ class Objective(nn.Module, ABC):
     """
 
     config_type: ClassVar[type[ObjectiveConfig]]
+    # The part whose weights an evaluation and an export take: the encoder, or a slow copy of it.
+    served: ClassVar[str] = "encoder"
 
     encoder: Any  # an `Encoder` of the type that `needed_encoder` names
 

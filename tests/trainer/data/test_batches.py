@@ -135,6 +135,26 @@ def test_each_view_of_a_step_is_cut_and_changed_by_itself_and_again_the_same(sto
     assert (first.num_clips, first.clip.tolist(), first.first_row.tolist()) == (4, [0, 1, 2, 3, 3], [0, 1, 2, 3])
 
 
+def test_windows_within_others_lie_in_these_and_are_shares_of_these() -> None:
+    frames = np.full(200, 300)
+    whole = draw_windows(frames, np.random.default_rng(0), max_angle=0.0)
+    parts = draw_windows(
+        frames,
+        np.random.default_rng(1),
+        min_share=0.15,
+        max_share=0.4,
+        min_frames=16,
+        max_angle=0.0,
+        within=whole,
+    )
+    assert (parts.start >= whole.start).all()
+    assert (parts.start + parts.length <= whole.start + whole.length).all()
+    share = parts.length / whole.length
+    assert 0.14 < share.min() < 0.16
+    assert 0.38 < share.max() <= 0.4
+    assert (parts.start > whole.start).any()
+
+
 def test_a_part_of_the_processes_clips_are_changed_as_in_the_whole_step(
     store: ClipStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,6 @@ import torch
 
 from gfp_serve.preprocess import MODEL_LAYOUT
 from trainer.data.views import (
-    NUM_TUBE_DRAWS,
     Change,
     CorruptJoints,
     Draws,
@@ -20,7 +19,6 @@ from trainer.data.views import (
     Sometimes,
     Turn,
     WithoutAxis,
-    semantic_tubes,
 )
 
 NAMES = list(MODEL_LAYOUT.joint_names)
@@ -149,29 +147,13 @@ def test_the_odds_of_a_change_are_those_that_were_said(change: Change, odds: flo
     assert changed == pytest.approx(odds, abs=0.05)
 
 
+def test_noise_leaves_an_absent_body_at_zero() -> None:
+    clips = bodies()
+    clips[3] = 0.0
+    seen = Noise()(clips, draws())
+    assert (seen[3] == 0).all()
+    assert (seen[2] != clips[2]).all()
+
+
 def test_noise_has_the_spread_that_was_said() -> None:
     assert (Noise(0.05)(bodies(), draws()) - bodies()).std().item() == pytest.approx(0.05, rel=0.02)
-
-
-def tubes(rows: int = 200, seed: int = 0) -> torch.Tensor:
-    uniform = torch.rand(rows, NUM_TUBE_DRAWS, generator=torch.Generator().manual_seed(seed))
-    return semantic_tubes(uniform, 8)
-
-
-def test_tubes_hide_half_to_nine_tenths_of_the_tokens() -> None:
-    share = tubes(1000).float().mean(dim=1)
-    assert share.max() <= 0.9
-    # Few rows use up their draws before.
-    assert (share >= 0.5).float().mean() > 0.99
-    assert share.std() > 0.05
-
-
-def test_the_first_tube_is_a_run_of_neighbouring_joints_of_a_limb_over_a_run_of_segments() -> None:
-    uniform = torch.rand(200, 6, generator=torch.Generator().manual_seed(0))
-    for hidden in semantic_tubes(uniform, 8).view(200, 8, 25):
-        joints, segments = (hidden.any(dim=axis).nonzero().flatten().tolist() for axis in (0, 1))
-        assert int(hidden.sum()) == len(joints) * len(segments) > 0
-        assert segments == list(range(segments[0], segments[-1] + 1))
-        # All but one of its joints hang on, or carry, another of them; at a hand three do.
-        edges = [(j, MODEL_LAYOUT.parents[j]) for j in joints if MODEL_LAYOUT.parents[j] in joints]
-        assert len(edges) >= len(joints) - 2

@@ -1,0 +1,182 @@
+"""SLiM's losses beside numpy, its views and masks, and the copy that is served."""
+
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.support.small_objectives import batch, build
+from tests.support.small_runs import tiny_config, write_store
+from trainer.checkpoint import Checkpoint
+from trainer.data.batches import Batch, TrainingClips
+from trainer.data.tubes import NUM_TUBE_DRAWS
+from trainer.encoders.slim import SlimEncoder, SlimEncoderConfig
+from trainer.loop import StepReport, Trainer
+from trainer.objectives.slim import Slim, SlimConfig, one_body
+
+SMALL = SlimEncoderConfig(width=16, depth=1, num_heads=2)
+SIZES = {"num_prototypes": 12, "head_width": 16, "head_size": 8}
+
+
+def model() -> Slim:
+    built = build("slim")
+    assert isinstance(built, Slim)
+    return built
+
+
+def entropy(cosines: np.ndarray, odds: np.ndarray) -> float:
+    """−Σ odds · log softmax at a temperature of 0.1."""
+    scores = cosines / 0.1
+    return float(-(odds * (scores - np.log(np.exp(scores).sum()))).sum())
+
+
+def test_whole_clips_learn_from_both_long_views_but_never_from_their_own() -> None:
+    generator = np.random.default_rng(0)
+    clips, short = 3, 8
+    cosines = generator.uniform(-1, 1, (2 + short, clips, 12))
+    odds = generator.dirichlet(np.ones(12), (2, clips))
+    pairs = [(view, target) for view in range(2 + short) for target in range(2) if view != target]
+    assert len(pairs) == 18
+    wanted = np.mean(
+        [entropy(cosines[view, clip], odds[target, clip]) for view, target in pairs for clip in range(clips)]
+    )
+    found = model()._clip_loss(
+        torch.from_numpy(cosines).float().flatten(0, 1), torch.from_numpy(odds).float().flatten(0, 1), clips
+    )
+    assert found.item() == pytest.approx(wanted, rel=1e-5)
+
+
+def test_each_view_with_hidden_tokens_counts_the_same_however_many_it_hides() -> None:
+    generator = np.random.default_rng(0)
+    cosines, odds = generator.uniform(-1, 1, (4, 5, 12)), generator.dirichlet(np.ones(12), (4, 5))
+    counts = np.array([[1, 0, 0, 0, 0], [1, 1, 1, 1, 1], [1, 1, 1, 0, 0], [0, 0, 0, 0, 0]], dtype=bool)
+    odds[~counts] = 0
+    # Four of the eight long views hide nothing.
+    means = [
+        np.mean([entropy(c, o) for c, o, is_hidden in zip(*row, strict=True) if is_hidden] or [0.0])
+        for row in zip(cosines, odds, counts, strict=True)
+    ]
+    found = model()._token_loss(
+        torch.from_numpy(cosines).float().flatten(0, 1),
+        torch.from_numpy(odds).float().flatten(0, 1),
+        torch.from_numpy(counts),
+    )
+    assert found.item() == pytest.approx(sum(means) / 8, rel=1e-5)
+
+
+def test_the_loss_is_the_weighted_sum_of_its_terms() -> None:
+    slim = model()
+    outcome = slim(batch(slim))
+    terms = outcome.terms
+    wanted = terms["clips"] + terms["tokens"] + 0.1 * terms["crowding"]
+    torch.testing.assert_close(outcome.total.detach(), wanted)
+
+
+def test_short_views_are_a_half_a_quarter_and_an_eighth_and_two_quarters_are_cut_of_each_long_one() -> None:
+    slim = Slim(SlimEncoder(SMALL, num_frames=64), SlimConfig(**SIZES))
+    views = slim.views
+    assert [view.num_frames for view in views] == [None, None, 32, 32, 16, 16, 16, 16, 8, 8]
+    assert [view.within for view in views] == [None, None, 0, 1, 0, 0, 1, 1, 0, 1]
+    assert [(view.min_share, view.max_share) for view in views[2:]] == [
+        *[(0.35, 0.7)] * 2,
+        *[(0.15, 0.4)] * 4,
+        *[(0.05, 0.2)] * 2,
+    ]
+    assert slim.num_draws == 2 + 9 * NUM_TUBE_DRAWS
+
+
+def test_half_of_the_long_views_and_all_short_ones_have_half_to_nine_tenths_of_their_tokens_hidden() -> None:
+    slim = Slim(SlimEncoder(SMALL, num_frames=64), SlimConfig(**SIZES))
+    seen: list[torch.Tensor] = []
+    filled = slim.encoder.filled
+
+    def spy(segments: torch.Tensor, hidden: torch.Tensor, token: torch.Tensor) -> object:
+        seen.append(hidden)
+        return filled(segments, hidden, token)
+
+    slim.encoder.filled = spy
+    clips = torch.randn(6, 64, 25, 3, generator=torch.Generator().manual_seed(0))
+    uniform = torch.rand(6, slim.num_draws, generator=torch.Generator().manual_seed(0))
+    slim(Batch.of_bodies(uniform, *(clips[:, : view.num_frames] for view in slim.views)))
+    long, *short = (each.float().mean(dim=1) for each in seen)
+    both = long.view(2, 6)
+    assert ((both == 0).sum(dim=0) == 1).all()
+    assert {0, 1} == set((both > 0).int().argmax(dim=0).tolist())
+    assert [len(each) for each in short] == [12, 24, 12]
+    for share in (both.amax(dim=0), *short):
+        assert ((share > 0.35) & (share <= 0.9)).all()
+
+
+def test_one_body_of_each_clip_is_seen_now_this_one_and_now_that_one_but_none_that_is_absent() -> None:
+    clip, first = torch.tensor([0, 1, 1, 2, 2]), torch.tensor([0, 1, 3])
+    bodies = torch.ones(5, 8, 25, 3)
+    bodies[4] = 0.0
+    found = []
+    for seed in range(40):
+        uniform = torch.rand(5, 2, generator=torch.Generator().manual_seed(seed))
+        found.append(one_body(Batch((bodies,), uniform, clip, first)).tolist())
+    assert {row[0] for row in found} == {0}
+    assert 8 < sum(row[1] == 1 for row in found) < 32
+    assert {row[1] for row in found} == {1, 2}
+    assert {row[2] for row in found} == {3}
+
+
+def test_targets_follow_slowly_and_their_temperature_rises_over_the_first_part_of_the_run() -> None:
+    slim = model()
+    with torch.no_grad():
+        for part in (slim.encoder, slim.clip_head, slim.token_head):
+            for weight in part.parameters():
+                weight.add_(1.0)
+    before = {name: weight.clone() for name, weight in slim.named_parameters() if name.startswith("target_")}
+    temperatures = [slim.temperature.item()]
+    slim.after_update(0.1)
+    momentum = 1 - (1 - 0.994) * 0.5 * (1 + np.cos(np.pi * 0.1))
+    for name, weight in slim.named_parameters():
+        if name in before:
+            torch.testing.assert_close(weight, before[name] + 1 - momentum, atol=1e-5, rtol=0)
+    temperatures.append(slim.temperature.item())
+    for done in (0.2, 1.0):
+        slim.after_update(done)
+        temperatures.append(slim.temperature.item())
+    assert temperatures == pytest.approx([0.04, 0.055, 0.07, 0.07])
+
+
+def test_views_have_the_frames_that_they_were_asked_for(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "store")
+    config = tiny_config(num_frames=64, encoder=SMALL, objective=SlimConfig(**SIZES))
+    slim = Slim(SlimEncoder(SMALL, num_frames=64), SlimConfig(**SIZES))
+    clips = TrainingClips(
+        store,
+        config.sampling,
+        num_draws=1,
+        batch_clips=9,
+        seed=0,
+        device=torch.device("cpu"),
+        views=slim.views,
+    )
+    assert [len(view[0]) for view in clips.batch(0).views] == [64, 64, 32, 32, 16, 16, 16, 16, 8, 8]
+
+
+def test_a_resumed_run_equals_an_unbroken_one_and_the_copy_is_served(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "store")
+    config = tiny_config(num_frames=64, encoder=SMALL, objective=SlimConfig(**SIZES), epochs=3)
+
+    def stop(now: StepReport) -> None:
+        if now.step == 2:
+            signal.raise_signal(signal.SIGTERM)
+
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    Trainer(config, store, whole).fit()
+    assert Trainer(config, store, broken).fit(stop).step == 2
+    saved = Checkpoint.read(broken)
+    Trainer(saved.config, store, broken, resume=saved).fit()
+    ended, again = Checkpoint.read(whole), Checkpoint.read(broken)
+    for part in ("encoder", "objective"):
+        for name, weight in getattr(ended, part).items():
+            torch.testing.assert_close(getattr(again, part)[name], weight, rtol=1e-6, atol=1e-7)
+    served = ended.build_encoder().state_dict()
+    for name, weight in served.items():
+        assert torch.equal(weight, ended.objective[f"target_encoder.{name}"])
+    assert any(not torch.equal(weight, ended.encoder[name]) for name, weight in served.items())
