@@ -53,7 +53,8 @@ def skipped_graphs() -> int:
 def build_optimizer(objective: Objective, config: TrainConfig) -> torch.optim.Optimizer:
     """AdamW that decays the matrices of linear layers only, or what HaLP and USDRL train with.
 
-    A group's learning rate is its `share`, if it has one, of the run's. What HaLP and USDRL have is SGD with momentum 0.9, and Adam; the decay of all weights is then a part of the gradient.
+    These are SGD with momentum 0.9, and Adam; the decay of all weights is then a part of the gradient. The learning
+    rate of a group is its `share`, if it has one, of the run's.
     """
     if config.optimizer == "sgd":
         return torch.optim.SGD(
@@ -79,7 +80,8 @@ def build_optimizer(objective: Objective, config: TrainConfig) -> torch.optim.Op
 
 def first_layer(encoder: nn.Module) -> list[nn.Parameter]:
     """The weights of an encoder's first layer that it names `embed`; none if it has none."""
-    return list(encoder.embed.parameters()) if isinstance(getattr(encoder, "embed", None), nn.Module) else []
+    layer = getattr(encoder, "embed", None)
+    return list(layer.parameters()) if isinstance(layer, nn.Module) else []
 
 
 def clip_gradients(objective: nn.Module, longest: float) -> None:

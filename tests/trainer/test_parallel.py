@@ -115,6 +115,7 @@ def test_two_processes_have_the_terms_of_one(store: ClipStore, tmp_path: Path, w
     [
         ("gfp_contrast", ()),
         ("usdrl", ("--compared-width", 8)),
+        ("slim", ("--num-prototypes", 12, "--head-width", 16, "--head-size", 8, "--clip-gradient", 1)),
         # Prototypes are used from the fourth step on.
         ("halp", ("--queue-keys", 6, "--prototype-keys", 6, "--num-prototypes", 3, "--plain-share", 0)),
     ],

@@ -15,10 +15,10 @@ from gfp_serve.devices import Device
 from gfp_serve.settings import choice_of, setting
 from trainer.config import TrainConfig
 from trainer.data.store import ClipStore
-from trainer.encoders import Encoder, EncoderConfig, type_of
+from trainer.encoders import Encoder, EncoderConfig, name_of, type_of
 from trainer.encoders import config_types as encoder_types
 from trainer.encoders.transformer import TransformerConfig
-from trainer.flops import ENCODER_ALL_TOKENS, cost_table, parameter_table
+from trainer.flops import ENCODER_ALL_TOKENS, PUBLISHED_GFLOP_OF_ENCODER, cost_table, parameter_table
 from trainer.loop import Trainer
 from trainer.objectives import config_types, installed, needed_encoder
 from trainer.speed import StepTimes, measure_steps
@@ -82,15 +82,18 @@ def gfp_cost(store: Path | None, names: tuple[str, ...], config: CostConfig, as_
     clips = None if store is None else ClipStore.open(store)  # before half a minute of counting
     try:
         runs = {name: config.train_config(name) for name in chosen}
+        table: dict[str, dict[str, Any]] = {
+            name: {
+                "gflop": cost_table(run.encoder, run.objective, num_frames=run.num_frames),
+                "parameters": parameter_table(run.encoder, run.objective, num_frames=run.num_frames),
+            }
+            for name, run in runs.items()
+        }
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    table: dict[str, dict[str, Any]] = {
-        name: {
-            "gflop": cost_table(run.encoder, run.objective, num_frames=run.num_frames),
-            "parameters": parameter_table(run.encoder, run.objective, num_frames=run.num_frames),
-        }
-        for name, run in runs.items()
-    }
+    if (published := PUBLISHED_GFLOP_OF_ENCODER.get(name_of(config.encoder))) is not None:
+        for row in table.values():
+            row["gflop_published"] = {ENCODER_ALL_TOKENS: published}
     if clips is not None:
         for name, times in _time(runs, clips, config.rounds).items():
             table[name] |= {"clips_per_s": times.clips_per_s, "step_s": times.seconds}
@@ -137,6 +140,8 @@ def _print_table(table: dict[str, dict[str, Any]], config: CostConfig) -> None:
                 cells.append(f"{speed / table[COMPARED_WITH]['clips_per_s']:.2f}")
         shown.add_row(name, *cells)
     everything = next(iter(table.values()))["gflop"][ENCODER_ALL_TOKENS]
-    shown.caption = f"an embedding costs {everything:.2f} GFLOP; steps of {config.batch_clips} clips"
+    published = next(iter(table.values())).get("gflop_published", {}).get(ENCODER_ALL_TOKENS)
+    beside = "" if published is None else f" (as published {published:.2f})"
+    shown.caption = f"an embedding costs {everything:.2f} GFLOP{beside}; steps of {config.batch_clips} clips"
     shown.caption_justify = "left"
     output().print(shown)

@@ -102,6 +102,7 @@ class Slim(Objective):
     config: SlimConfig
     served: ClassVar[str] = "target_encoder"
 
+    target_encoder: FillableEncoder
     temperature: Tensor
 
     def __init__(self, encoder: Encoder, config: SlimConfig) -> None:
@@ -168,7 +169,7 @@ class Slim(Objective):
 
         # Tokens that count come first, and as many are taken as may be hidden at most: so all steps have one shape.
         at = which * len(row) + clips
-        known = torch.stack([seen for _, seen in views[:_NUM_LONG]])[which, clips]  # type: ignore[misc]
+        known = torch.stack([seen for _, seen in views[:_NUM_LONG]])[which, clips]
         counts = tubes[0] & known
         first = counts.to(torch.uint8).argsort(dim=1, descending=True, stable=True)
         first = first[:, : max(1, int(config.most_hidden * encoder.num_tokens))]
