@@ -160,12 +160,21 @@ class PoseStatistics(nn.Module):
     def _means_of_parts(
         self, places: Float[Tensor, "rows 3 frames points"], known: Bool[Tensor, "rows 1 frames points"]
     ) -> Float[Tensor, "rows 3 parts points"]:
-        """The mean of each part of the clip; of a part in which nothing is known, that of the clip."""
+        """The mean of each part of the clip; of a part in which nothing is known, that of the clip.
+
+        Where the parts do not divide the frames, some have a frame more than others.
+        """
         rows, _, frames, points = places.shape
-        split = self.num_parts, frames // self.num_parts, points
-        weight = known.view(rows, 1, *split).to(places.dtype)
-        count = weight.sum(dim=3)
-        total = (places.reshape(rows, 3, *split) * weight).sum(dim=3)
+        if frames % self.num_parts:
+            part = torch.arange(frames, device=places.device) * self.num_parts // frames
+            belongs = F.one_hot(part, self.num_parts).to(places.dtype).T
+            weight = known.to(places.dtype)
+            count, total = belongs @ weight, belongs @ (places * weight)
+        else:
+            split = self.num_parts, frames // self.num_parts, points
+            weight = known.view(rows, 1, *split).to(places.dtype)
+            count = weight.sum(dim=3)
+            total = (places.reshape(rows, 3, *split) * weight).sum(dim=3)
         return torch.where(count > 0, total / count.clamp_min(1), _mean(places, known)[:, :, None])
 
 

@@ -1,10 +1,29 @@
 """SLiM's encoder: its turns beside numpy, and what it sees."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from click import Command
+from click.testing import CliRunner, Result
 
+from gfp_serve.bundle import Bundle
+from gfp_serve.encoder import Encoder
+from gfp_serve.formats import Clip, write_clip_file
+from gfp_serve.layouts import NTU25
+from tests.support.small_runs import moving_body, tiny_config, write_store
+from trainer.checkpoint import Checkpoint
+from trainer.cli.cost import gfp_cost
+from trainer.cli.evaluate import gfp_evaluate
+from trainer.cli.export import gfp_export
+from trainer.data.store import ClipStore
 from trainer.encoders.slim import SlimEncoder, SlimEncoderConfig, TurnedAttention, turned
+from trainer.evaluate.fine_tune import add_drop_path
+from trainer.flops import cost_table
+from trainer.loop import Trainer
+from trainer.objectives.slim import SlimConfig
 
 SMALL = SlimEncoderConfig(width=16, depth=2, num_heads=2, segment_frames=4, position_std=0.5)
 
@@ -109,3 +128,76 @@ def test_class_token_and_mean_of_tokens_are_served() -> None:
 def test_heads_of_an_odd_size_are_refused() -> None:
     with pytest.raises(ValueError, match="a head has 3 numbers; it must have an even number"):
         SlimEncoderConfig(width=6, num_heads=2)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
+    return write_store(tmp_path_factory.mktemp("clips") / "store", num_clips=24)  # a read-out is fitted on 16 or more
+
+
+@pytest.fixture(scope="module")
+def run(store: ClipStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "slim"
+    objective = SlimConfig(num_prototypes=12, head_width=16, head_size=8)
+    Trainer(tiny_config(encoder=SMALL, objective=objective, num_frames=32), store, folder).fit()
+    return folder
+
+
+def invoke(command: Command, *words: object) -> Result:
+    ended = CliRunner().invoke(command, [str(word) for word in words])
+    assert ended.exit_code == 0, ended.output
+    return ended
+
+
+def test_each_protocol_reads_the_encoder(store: ClipStore, run: Path) -> None:
+    for protocol, words in (
+        ("retrieval", ("--fit", store.path, "--time-parts", 4)),
+        ("linear-probe", ("--epochs", 1)),
+        ("fine-tune", ("--epochs", 1, "--warmup-epochs", 0, "--batch-clips", 4, "--head-width", 8)),
+    ):
+        report = json.loads(invoke(gfp_evaluate, protocol, run, store.path, *words, "--json").stdout)
+        assert "trained" in json.dumps(report)
+
+
+def test_a_bundle_has_torchs_vectors(run: Path, tmp_path: Path) -> None:
+    clips = [
+        Clip(name=str(seed), sequence=moving_body(seed, num_bodies=1 + seed), layout=NTU25, fps=30.0) for seed in (0, 1)
+    ]
+    write_clip_file(tmp_path / "clips.npz", clips)
+    invoke(gfp_export, run, "--out", tmp_path / "bundle", "--clips", tmp_path / "clips.npz")
+    bundle = Bundle.read(tmp_path / "bundle")
+    assert bundle.manifest.embedding_size == 2 * SMALL.width
+    drawn = np.random.default_rng(0).normal(size=(3, 2, 32, 25, 3)).astype(np.float32)
+    with torch.inference_mode():
+        features = Checkpoint.read(run).build_encoder().features(torch.from_numpy(drawn).flatten(0, 1))
+    expected = torch.nn.functional.normalize(features.view(3, 2, -1).mean(dim=1), dim=1).numpy()
+    np.testing.assert_allclose(Encoder(bundle, device="cpu").encode(drawn), expected, atol=1e-5)
+
+
+def test_fine_tuning_drops_paths_of_its_blocks_too() -> None:
+    handles = add_drop_path(small(), 0.5)
+    assert len(handles) == 2  # attention and MLP of the second block; the first drops nothing
+    for handle in handles:
+        handle.remove()
+
+
+def test_an_embedding_costs_what_its_layers_do_by_hand() -> None:
+    cost = cost_table(SlimEncoderConfig(), SlimConfig(num_prototypes=8, head_width=8, head_size=8), num_frames=64)
+    tokens, width, gates = 205, 256, 688
+    linear = tokens * ((width + 1) * (4 * width + 2 * gates) + (gates + 1) * width)
+    block = linear + tokens**2 * (2 * width + 8) + tokens * gates
+    embed = 200 * (24 + 1) * width
+    assert cost["encoder, all tokens"] == pytest.approx(2 * 2 * (8 * block + embed) / 1e9, rel=1e-6)
+
+
+def test_the_cost_table_names_the_published_cost() -> None:
+    words = ("--encoder", "slim", "--num-frames", 64, "--objective", "slim", "--width", 16, "--num-heads", 2)
+    assert "(as published 3.59)" in invoke(gfp_cost, *words).output
+    table = json.loads(invoke(gfp_cost, *words, "--json").stdout)
+    assert table["slim"]["gflop_published"] == {"encoder, all tokens": 3.59}
+
+
+def test_an_objective_that_does_not_fit_its_segments_is_refused_in_words() -> None:
+    ended = CliRunner().invoke(gfp_cost, ["--encoder", "slim", "--num-frames", "64", "--objective", "gfp"])
+    assert ended.exit_code == 2
+    assert "multiple of 30 segments" in ended.output
