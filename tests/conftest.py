@@ -30,6 +30,7 @@ LONG_FILES = tuple(
         "contract/test_gpu_benchmark.py",
         "gfp_serve/gallery/care/test_repair_and_backup.py",
         "trainer/test_parallel.py",
+        "trainer/encoders/test_every_encoder.py",
         "trainer/test_loop.py",
         "contract/test_no_connections.py",
         "contract/test_replicas.py",

@@ -41,7 +41,7 @@ _SMALLEST_ANGLE = 1e-4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HalpConfig(WholeClipsConfig):
-    """HaLP's own settings. Its published runs have 450 epochs of SGD; here, as for all objectives, AdamW learns."""
+    """HaLP's own settings. `--preset halp-ntu60` has the published encoder and schedule."""
 
     projection_size: int = setting(128, "Numbers of the vectors that are compared.")
     key_momentum: float = setting(0.999, "Share of itself that the key's network keeps in each step.")

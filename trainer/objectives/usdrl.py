@@ -4,9 +4,10 @@
 2412.09220, with the values of its public code. There are no negatives, no slow copy and no queue: variance, covariance
 and the cross-correlation of views keep the features from collapsing.
 
-The published encoders have one stream of frames and one of joints. Here the encoder of the other objectives takes their
-place: its tokens, averaged over the joints of a segment, are the stream in time, and averaged over the segments of a
-joint the stream in space. As published, a stream becomes one vector by the largest value of each feature.
+The published encoders have one stream of frames and one of joints (`--encoder two_stream`). On the transformer, tokens
+averaged over the joints of a segment are the stream in time, and averaged over the segments of a joint the stream in
+space. Tokens that tell no joints apart are a stream in time alone. As published, a stream becomes one vector by the
+largest value of each feature.
 """
 
 import math
@@ -35,13 +36,13 @@ _VARIANCE, _OFF_DIAGONAL = 5.0, 0.005
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsdrlConfig(WholeClipsConfig):
-    """USDRL's own settings. Its published runs have 451 epochs of Adam; here, as for all objectives, AdamW learns."""
+    """USDRL's own settings. `--preset usdrl-ntu60` has the published encoder and schedule."""
 
     similarity_weight: float = setting(5.0, "Weight of the distance between views.")
     spread_weight: float = setting(1.0, "Weight of variance (five times) and covariance.")
     correlation_weight: float = setting(0.001, "Weight of the cross-correlation of two views.")
     time_weight: float = setting(0.5, "Weight of all terms in time.")
-    space_weight: float = setting(0.5, "Weight of all terms in space.")
+    space_weight: float = setting(0.5, "Weight of all terms in space; encoders whose tokens tell no joints have none.")
     instance_weight: float = setting(1.0, "Weight of all terms of time and space together.")
     compared_width: int = setting(
         0, "Features in which views are compared in time and space, half of those of both; 0 = twice the encoder's."

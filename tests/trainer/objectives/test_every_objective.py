@@ -4,6 +4,7 @@ import math
 import signal
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ GOLDEN_LOSSES = {
 }
 # Objectives that have no share of hidden tokens of their own.
 WITHOUT_RATIO = ("halp", "slim", "usdrl")
-every_pair = pytest.mark.parametrize("encoder", OTHER_ENCODERS)(pytest.mark.parametrize("name", OF_WHOLE_CLIPS))
+every_pair = pytest.mark.parametrize(("name", "encoder"), list(product(OF_WHOLE_CLIPS, OTHER_ENCODERS)))
 every_objective = pytest.mark.parametrize("name", OBJECTIVES)
 
 
@@ -160,7 +161,7 @@ def test_a_mask_that_hides_all_or_nothing_is_refused(ratio: float, left: int) ->
 
 GRAPH = """
 import torch
-from tests.support.small_objectives import SETTINGS, batch, build, build_on
+from tests.support.small_objectives import SETTINGS, batch, build
 from trainer.objectives import OBJECTIVES
 
 torch.set_num_threads(1)
@@ -181,7 +182,13 @@ for name in OBJECTIVES:
     for weight in gradients[0]:
         torch.testing.assert_close(gradients[1][weight], gradients[0][weight], rtol=1e-3, atol=1e-4)
     print(name)
+"""
 # Recurrent layers are no part of a graph: torch's own code runs them between two graphs.
+GRAPH_OF_OTHER_ENCODERS = """
+import torch
+from tests.support.small_objectives import batch, build_on
+
+torch.set_num_threads(1)
 for encoder, full in (("gru", False), ("two_stream", True)):
     totals = []
     for compiled in (False, True):
@@ -197,7 +204,12 @@ for encoder, full in (("gru", False), ("two_stream", True)):
 def test_every_objective_is_one_graph_with_the_same_loss_and_gradients_as_without_compilation() -> None:
     # In a separate process: here each call checks its annotations, and a graph cannot include that.
     ended = subprocess.run([sys.executable, "-c", GRAPH], capture_output=True, text=True)
-    assert ended.stdout.split() == [*OBJECTIVES, *OTHER_ENCODERS], ended.stderr
+    assert ended.stdout.split() == list(OBJECTIVES), ended.stderr
+
+
+def test_other_encoders_compile_to_the_same_loss() -> None:
+    ended = subprocess.run([sys.executable, "-c", GRAPH_OF_OTHER_ENCODERS], capture_output=True, text=True)
+    assert ended.stdout.split() == list(OTHER_ENCODERS), ended.stderr
 
 
 # A new objective, as somebody would write it: one file, ...
