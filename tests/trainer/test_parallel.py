@@ -114,6 +114,7 @@ def test_two_processes_have_the_terms_of_one(store: ClipStore, tmp_path: Path, w
     ("objective", "settings"),
     [
         ("gfp_contrast", ()),
+        ("gfp_prototypes", ("--num-prototypes", 4)),
         ("usdrl", ("--compared-width", 8)),
         # Prototypes are used from the fourth step on.
         ("halp", ("--queue-keys", 6, "--prototype-keys", 6, "--num-prototypes", 3, "--plain-share", 0)),
