@@ -15,7 +15,15 @@ SMALL = TransformerConfig(width=16, depth=1, num_heads=2)
 # GFP as published. For the others two blocks test the same as five.
 SETTINGS: dict[str, dict[str, Any]] = {
     "gfp": {"local_width": 512, "global_width": 2048},
+    "gfp_adaptive": {"local_width": 32, "global_width": 64},
     "gfp_contrast": {"local_width": 32, "global_width": 64, "projection_size": 8},
+    "gfp_prototypes": {
+        "local_width": 32,
+        "global_width": 64,
+        "projection_size": 8,
+        "num_prototypes": 4,
+        "recent_clips": 10,
+    },
     "gfp_queries": {"local_width": 32, "global_width": 64},
     "halp": {
         "view_tokens": 300,

@@ -114,6 +114,7 @@ def test_two_processes_have_the_terms_of_one(store: ClipStore, tmp_path: Path, w
     ("objective", "settings"),
     [
         ("gfp_contrast", ()),
+        ("gfp_prototypes", ("--num-prototypes", 4)),
         ("usdrl", ("--compared-width", 8)),
         ("slim", ("--num-prototypes", 12, "--head-width", 16, "--head-size", 8, "--clip-gradient", 1)),
         # Prototypes are used from the fourth step on.

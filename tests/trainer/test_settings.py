@@ -90,11 +90,21 @@ _GFP: dict[str, Any] = {
 }
 OF_OBJECTIVE: dict[str, dict[str, Any]] = {
     "gfp": _GFP,
+    "gfp_adaptive": {**_GFP, "motion_share": 1.0},
     "gfp_contrast": {
         **_GFP,
         "contrast_weight": 2.0,
         "contrast_temperature": 0.5,
         "projection_size": 4,
+    },
+    "gfp_prototypes": {
+        **_GFP,
+        "projection_size": 4,
+        "prototype_weight": 2.0,
+        "num_prototypes": 3,
+        "prototype_temperature": 0.5,
+        "share_temperature": 0.5,
+        "recent_clips": 3,
     },
     "gfp_queries": _GFP,
     "halp": {
@@ -157,6 +167,8 @@ NEEDS_A_START = {"pull_to_start"}
 TINY: dict[str, dict[str, Any]] = {
     "gfp": {"local_width": 8, "global_width": 16},
     "gfp_contrast": {"local_width": 8, "global_width": 16},
+    "gfp_adaptive": {"local_width": 8, "global_width": 16},
+    "gfp_prototypes": {"local_width": 8, "global_width": 16, "num_prototypes": 4},
     "gfp_queries": {"local_width": 8, "global_width": 16, "decoder_depth": 1},
     # From the third step on, prototypes are used.
     "halp": {"queue_keys": 4, "prototype_keys": 4, "num_prototypes": 2, "prototype_every_steps": 1, "plain_share": 0.0},

@@ -8,7 +8,9 @@ from typing import Any
 
 from trainer.encoders.encoder import Encoder
 from trainer.objectives.gfp import Gfp
+from trainer.objectives.gfp_adaptive import GfpAdaptive
 from trainer.objectives.gfp_contrast import GfpContrast
+from trainer.objectives.gfp_prototypes import GfpPrototypes
 from trainer.objectives.gfp_queries import GfpQueries
 from trainer.objectives.halp import Halp
 from trainer.objectives.mamp import Mamp
@@ -42,7 +44,9 @@ __all__ = [
 
 OBJECTIVES: dict[str, type[Objective]] = {
     "gfp": Gfp,
+    "gfp_adaptive": GfpAdaptive,
     "gfp_contrast": GfpContrast,
+    "gfp_prototypes": GfpPrototypes,
     "gfp_queries": GfpQueries,
     "halp": Halp,
     "mamp": Mamp,

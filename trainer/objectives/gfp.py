@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from gfp_serve.settings import setting
@@ -24,9 +24,9 @@ from trainer.objectives.gfp_targets import (
     MotionPooling,
     TargetInput,
     TargetNetwork,
+    Windows,
     level_inputs,
     mlp,
-    pool_windows,
     target_input,
 )
 from trainer.objectives.objective import (
@@ -151,7 +151,7 @@ class Decoder(nn.Module):
     def __init__(self, encoder: MaskableEncoder, config: GfpConfig, output_widths: Sequence[int]) -> None:
         super().__init__()
         width, num_heads = encoder.config.width, encoder.config.num_heads
-        self.num_joints, self.levels = encoder.num_joints, config.level_names
+        self.levels = config.level_names
         self.first_window = WINDOWS.get(self.levels[0], WINDOWS["long"])
         self.embed = nn.Linear(width, width)
         self.mask_token = nn.Parameter(torch.empty(width))
@@ -165,37 +165,36 @@ class Decoder(nn.Module):
         self.apply(init_weights)
 
     def forward(
-        self, tokens: Float[Tensor, "rows visible width"], visible: Int[Tensor, "rows visible"]
+        self,
+        tokens: Float[Tensor, "rows visible width"],
+        visible: Int[Tensor, "rows visible"],
+        windows: Windows,
     ) -> list[Float[Tensor, "targets features"]]:
         """Predictions [targets, features] of each level."""
-        level = self._first_pool(self.embed(tokens), visible)
+        level = self._first_pool(self.embed(tokens), visible, windows)
         window = self.first_window
         outputs = []
         for name, blocks in zip(self.levels, self.blocks, strict=True):
             if name == "global":
                 level = level.mean(dim=1, keepdim=True)
             elif WINDOWS[name] > window:
-                level = pool_windows(level, self.num_joints, WINDOWS[name] // window)
+                level = windows.merged(level, window, WINDOWS[name])
                 window = WINDOWS[name]
             level = blocks(level)
             outputs.append(level)
         return self.heads(outputs)
 
     def _first_pool(
-        self, tokens: Float[Tensor, "rows visible width"], visible: Int[Tensor, "rows visible"]
+        self, tokens: Float[Tensor, "rows visible width"], visible: Int[Tensor, "rows visible"], windows: Windows
     ) -> Float[Tensor, "rows pooled width"]:
         """The mean over the first windows of all 750 tokens, with mask tokens where they are hidden.
 
-        The 750 tokens are never made, because pooling is linear. The mean of a clip whose tokens are all hidden is the
-        same in every row. Each visible token adds its difference from the mask token, divided by the window.
+        The 750 tokens are never made, because pooling is linear. The mean of a clip whose tokens are all hidden comes
+        first. Each visible token adds its difference from the mask token, times its share of the window.
         """
-        rows, _, width = tokens.shape
-        window, joints = self.first_window, self.num_joints
         hidden = (self.positions() + self.mask_token).unsqueeze(0)  # 1, tokens, width
-        pooled = pool_windows(hidden, joints, window).expand(rows, -1, -1)
-        slot = visible // (window * joints) * joints + visible % joints
-        share = ((tokens - self.mask_token) / window).to(pooled.dtype)
-        return pooled.scatter_add(1, slot.unsqueeze(-1).expand(-1, -1, width), share)
+        pooled = windows.mean(hidden, self.first_window)
+        return windows.with_visible(pooled, tokens - self.mask_token, visible, self.first_window)
 
 
 class Gfp(Objective):
@@ -243,15 +242,16 @@ class Gfp(Objective):
         self, bodies: Float[Tensor, "rows frames joints 3"], uniform: Float[Tensor, "rows tokens"]
     ) -> tuple[Outcome, Float[Tensor, "rows visible width"]]:
         """The loss of bodies, with a random number for each token, and what the encoder made of the visible ones."""
-        config, num_joints = self.config, self.encoder.num_joints
+        config = self.config
         segments, seen = self.encoder.known_segments(bodies)
         visible, _ = self.mask(segments, uniform, seen)
         tokens = self.encoder(segments, visible)
-        predictions = self.decoder(tokens, visible)
+        windows = self.windows(segments, seen)
+        predictions = self.decoder(tokens, visible, windows)
         # Encoder and target network see the same augmented clip. By default no gradient is stopped: both sides learn,
         # and the regularising terms keep the targets from collapsing.
-        given = target_input(segments, num_joints, visible, config.target_input)
-        targets = self.target_network(level_inputs(given, num_joints, config.level_names, config.motion_pooling))
+        given = target_input(segments, self.encoder.num_joints, visible, config.target_input)
+        targets = self.target_network(level_inputs(given, windows, config.level_names, config.motion_pooling))
         # In bf16 the squares of 2048 × 2048 covariances lose their small entries, so statistics are always float32.
         with torch.autocast(bodies.device.type, enabled=False):
             predictions, targets = [p.float() for p in predictions], [t.float() for t in targets]
@@ -270,6 +270,12 @@ class Gfp(Objective):
             name: (p.detach(), t.detach()) for name, p, t in zip(config.level_names, predictions, targets, strict=True)
         }
         return Outcome(loss, {name: term.detach() for name, term in terms.items()}, levels), tokens
+
+    def windows(
+        self, _segments: Float[Tensor, "rows tokens coordinates"], _seen: Bool[Tensor, "rows tokens"] | None
+    ) -> Windows:
+        """The windows of these bodies. `_seen` says which segments have a joint that is not lacking; None if all do."""
+        return Windows(self.encoder.num_joints)
 
     def _prediction(
         self, prediction: Float[Tensor, "targets features"], target: Float[Tensor, "targets features"]

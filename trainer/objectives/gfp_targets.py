@@ -51,34 +51,62 @@ def segment_motion(
     return motion
 
 
-def pool_windows(
-    tokens: Float[Tensor, "rows tokens width"], num_joints: int, window: int
-) -> Float[Tensor, "rows pooled width"]:
-    """Mean over `window` neighbouring segments of the same joint."""
-    rows, count, width = tokens.shape
-    grid = tokens.reshape(rows, count // (window * num_joints), window, num_joints, width)
-    return grid.mean(dim=2).flatten(1, 2)
+class Windows:
+    """The windows in time over which tokens are averaged: all equally long, as published.
+
+    Another kind of windows has the same three methods. Targets and decoder use the same object, so a target and what
+    the decoder reads where it predicts this target are means over the same part of a clip.
+    """
+
+    def __init__(self, num_joints: int) -> None:
+        self.num_joints = num_joints
+
+    def mean(self, tokens: Float[Tensor, "_ tokens width"], window: int) -> Float[Tensor, "_ pooled width"]:
+        """The mean of each joint over each window of `window` segments; one row may stand for all bodies."""
+        rows, count, width = tokens.shape
+        grid = tokens.reshape(rows, count // (window * self.num_joints), window, self.num_joints, width)
+        return grid.mean(dim=2).flatten(1, 2)
+
+    def with_visible(
+        self,
+        pooled: Float[Tensor, "_ pooled width"],
+        tokens: Float[Tensor, "rows visible width"],
+        visible: Int[Tensor, "rows visible"],
+        window: int,
+    ) -> Float[Tensor, "rows pooled width"]:
+        """Means over windows (one row may stand for all bodies), plus the share that visible tokens have in them."""
+        joints = self.num_joints
+        slot = visible // (window * joints) * joints + visible % joints
+        share = (tokens / window).to(pooled.dtype)
+        index = slot.unsqueeze(-1).expand(-1, -1, tokens.shape[-1])
+        return pooled.expand(len(tokens), -1, -1).scatter_add(1, index, share)
+
+    def merged(
+        self, level: Float[Tensor, "rows pooled width"], window: int, wider: int
+    ) -> Float[Tensor, "rows merged width"]:
+        """The means over wider windows, from those over the windows of `window` segments that they consist of."""
+        return Windows.mean(self, level, wider // window)
 
 
 # How the motion of a window becomes one target. The mean of signed differences is the way from the first segment of the
 # window to the one after its last, divided by its length: for a joint that swings and returns it is zero. The other two
 # see that motion.
-POOLINGS: dict[MotionPooling, Callable[[Tensor, int, int], Tensor]] = {
-    "signed": pool_windows,
-    "absolute": lambda motion, num_joints, window: pool_windows(motion.abs(), num_joints, window),
-    "rms": lambda motion, num_joints, window: pool_windows(motion.square(), num_joints, window).sqrt(),
+POOLINGS: dict[MotionPooling, Callable[[Tensor, Windows, int], Tensor]] = {
+    "signed": lambda motion, windows, window: windows.mean(motion, window),
+    "absolute": lambda motion, windows, window: windows.mean(motion.abs(), window),
+    "rms": lambda motion, windows, window: windows.mean(motion.square(), window).sqrt(),
 }
 
 
 def level_inputs(
-    given: Float[Tensor, "rows tokens coordinates"], num_joints: int, levels: Sequence[str], pooling: MotionPooling
+    given: Float[Tensor, "rows tokens coordinates"], windows: Windows, levels: Sequence[str], pooling: MotionPooling
 ) -> list[Float[Tensor, "targets numbers"]]:
     """One matrix for each level. Its rows go body by body, within a body window by window, within that joint by joint.
 
     The target of the global level is not pooled: it is the whole clip in one row, as the paper's FLOPs show.
     """
     return [
-        given.flatten(1) if level == "global" else POOLINGS[pooling](given, num_joints, WINDOWS[level]).flatten(0, 1)
+        given.flatten(1) if level == "global" else POOLINGS[pooling](given, windows, WINDOWS[level]).flatten(0, 1)
         for level in levels
     ]
 

@@ -30,6 +30,7 @@ from trainer.data.batches import Batch
 from trainer.data.views import View
 from trainer.encoders import Encoder
 from trainer.objectives.objective import ObjectiveConfig, Outcome
+from trainer.objectives.recent_vectors import RecentVectors
 from trainer.objectives.whole_clips import STRONG_VIEW, WholeClips, WholeClipsConfig
 from trainer.parallel import in_order, total
 
@@ -47,7 +48,7 @@ class HalpConfig(WholeClipsConfig):
     key_momentum: float = setting(0.999, "Share of itself that the key's network keeps in each step.")
     queue_keys: int = setting(16384, "Keys of earlier clips that are negatives.")
     contrast_temperature: float = setting(0.07, "Sharpness of the contrast; lower is sharper.")
-    num_prototypes: int = setting(20, "Prototypes that the newest keys are sorted into.")
+    num_prototypes: int = setting(20, "Prototypes that clips are sorted into.")
     prototype_keys: int = setting(256, "Newest keys that are sorted.")
     prototype_every_steps: int = setting(10, "Steps after which keys are sorted again.")
     plain_share: float = setting(0.444, "Share of the run before prototypes are used; published are 200 of 450 epochs.")
@@ -80,8 +81,6 @@ class Halp(WholeClips):
     config_type: ClassVar[type[ObjectiveConfig]] = HalpConfig
     config: HalpConfig
 
-    queue: Tensor
-    num_keys: Tensor
     num_updates: Tensor
     prototypes: Tensor
     has_prototypes: Tensor
@@ -92,9 +91,7 @@ class Halp(WholeClips):
         self.projector = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, config.projection_size))
         self.key_encoder = copy.deepcopy(encoder).requires_grad_(False)
         self.key_projector = copy.deepcopy(self.projector).requires_grad_(False)
-        keys = torch.randn(config.queue_keys, config.projection_size)
-        self.register_buffer("queue", F.normalize(keys, dim=1))
-        self.register_buffer("num_keys", torch.zeros((), dtype=torch.int64))
+        self.queue = RecentVectors(config.queue_keys, config.projection_size)
         self.register_buffer("num_updates", torch.zeros((), dtype=torch.int64))
         self.register_buffer("prototypes", torch.zeros(config.num_prototypes, config.projection_size))
         self.register_buffer("has_prototypes", torch.zeros(()))
@@ -119,7 +116,7 @@ class Halp(WholeClips):
             self._new_keys = key.detach().clone()  # a CUDA graph overwrites it
             count = total(query.new_full((), len(query)))
             alike = (query * key).sum(dim=1, keepdim=True)
-            logits = torch.cat([alike, query @ self.queue.T], dim=1) / config.contrast_temperature
+            logits = torch.cat([alike, query @ self.queue.vectors.T], dim=1) / config.contrast_temperature
             contrast = -total(logits.log_softmax(dim=1)[:, 0].sum()) / count
             made, is_kept = self._hallucinations(key, batch)
             # The logarithm of an exponential: what is left of InfoNCE with a positive and no negative.
@@ -151,18 +148,15 @@ class Halp(WholeClips):
         self.num_updates += 1
         if self._new_keys is None:
             return
-        keys = in_order(self._new_keys)[-config.queue_keys :]
-        place = (self.num_keys + torch.arange(len(keys), device=keys.device)) % config.queue_keys
-        self.queue[place] = keys
-        self.num_keys += len(keys)
+        self.queue.add(in_order(self._new_keys))
         self._new_keys = None
         step = int(self.num_updates)
         # Before the queue has been filled twice, it has keys of a network that knew nothing.
-        is_ready = done >= config.plain_share and int(self.num_keys) > 2 * config.queue_keys
+        is_ready = done >= config.plain_share and int(self.queue.added) > 2 * config.queue_keys
         if is_ready and (step % config.prototype_every_steps == 0 or not self.has_prototypes):
-            newest = (self.num_keys - 1 - torch.arange(config.prototype_keys, device=keys.device)) % config.queue_keys
+            newest = self.queue.newest(config.prototype_keys)
             draws = torch.Generator().manual_seed(step)
-            self.prototypes.copy_(spherical_k_means(self.queue[newest], config.num_prototypes, draws))
+            self.prototypes.copy_(spherical_k_means(newest, config.num_prototypes, draws))
             self.has_prototypes.fill_(1)
 
 

@@ -81,7 +81,7 @@ def test_a_key_that_is_a_prototype_gives_finite_numbers() -> None:
 
 def filled(halp: Halp) -> Halp:
     """Give it keys and prototypes of a network that learned something."""
-    halp.queue.copy_(unit(*halp.queue.shape, seed=5))
+    halp.queue.vectors.copy_(unit(*halp.queue.vectors.shape, seed=5))
     halp.prototypes.copy_(unit(*halp.prototypes.shape, seed=6))
     halp.has_prototypes.fill_(1)
     return halp
@@ -92,12 +92,12 @@ def test_the_loss_is_infonce_and_the_mean_of_the_positives_that_still_belong_to_
     given = batch(halp)
     halp(given)
     # Negatives that are hard to tell apart from the keys.
-    halp.queue[:3] = F.normalize(halp._new_keys[:3] + 0.3 * unit(3, 8, seed=7), dim=1)  # type: ignore[index]
+    halp.queue.vectors[:3] = F.normalize(halp._new_keys[:3] + 0.3 * unit(3, 8, seed=7), dim=1)  # type: ignore[index]
     outcome = halp(given)
     with torch.no_grad():
         query = F.normalize(halp.projector(halp.clip_vectors(halp.encoder, given, 0)), dim=1).double().numpy()
         key = F.normalize(halp.key_projector(halp.clip_vectors(halp.key_encoder, given, 1)), dim=1).double().numpy()
-    queue, prototypes = halp.queue.double().numpy(), halp.prototypes.double().numpy()
+    queue, prototypes = halp.queue.vectors.double().numpy(), halp.prototypes.double().numpy()
     draws = given.uniform[:, -200:].double().numpy()
     contrast, kept = [], []
     for clip in range(6):
@@ -133,16 +133,16 @@ def test_the_vector_of_a_clip_is_the_mean_of_its_bodies() -> None:
 
 def test_keys_wait_in_the_queue_until_newer_ones_take_their_places() -> None:
     halp = build("halp")
-    before = halp.queue.clone()
+    before = halp.queue.vectors.clone()
     halp(batch(halp, clips=4))
     first = halp._new_keys.clone()  # type: ignore[union-attr]
-    assert torch.equal(halp.queue, before)  # nothing changes before the weights do
+    assert torch.equal(halp.queue.vectors, before)  # nothing changes before the weights do
     halp.after_update(0.1)
-    assert torch.equal(halp.queue, torch.cat([first, before[4:]]))
+    assert torch.equal(halp.queue.vectors, torch.cat([first, before[4:]]))
     halp(batch(halp, 1, clips=4))
     second = halp._new_keys.clone()  # type: ignore[union-attr]
     halp.after_update(0.2)
-    assert torch.equal(halp.queue, torch.cat([second[2:], first[2:], second[:2]]))
+    assert torch.equal(halp.queue.vectors, torch.cat([second[2:], first[2:], second[:2]]))
 
 
 def test_the_keys_network_follows_slowly() -> None:
