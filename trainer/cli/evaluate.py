@@ -10,6 +10,7 @@ from gfp_serve.cli.options import Group, options_from
 from gfp_serve.cli.printing import say
 from gfp_serve.cli.progress import Bars, progress
 from trainer.checkpoint import Checkpoint
+from trainer.cli.compare import compare_command
 from trainer.cli.evaluation import EvaluationRequest, exit_on_ctrl_c, learning_progress, protocol
 from trainer.cli.readout_options import ReadoutChoice, readout_options
 from trainer.cli.suite import suite_command
@@ -49,6 +50,7 @@ def gfp_evaluate() -> None:
 
 
 gfp_evaluate.add_command(suite_command)
+gfp_evaluate.add_command(compare_command)
 
 _READOUT = readout_options(
     "Also measure with a read-out that is fitted on the clips of this store outside its test split (see gfp-export "
