@@ -22,17 +22,8 @@ from gfp_serve.files import write_whole
 from trainer.cli.evaluation import LINE_EVERY_S, check_writable
 from trainer.data.store import ClipStore
 from trainer.devices import pick_device
-from trainer.evaluate.compare.measure import (
-    FINE_TUNED,
-    PROTOCOLS,
-    QUICK,
-    CompareConfig,
-    Data,
-    Protocol,
-    contestants_of,
-    jobs_of,
-    measure_all,
-)
+from trainer.evaluate.compare.contestants import contestants_of
+from trainer.evaluate.compare.measure import Data, jobs_of, measure_all
 from trainer.evaluate.compare.report import (
     REPORT_FILE,
     best_of,
@@ -43,6 +34,7 @@ from trainer.evaluate.compare.report import (
 )
 from trainer.evaluate.compare.runs import Requirements, read_runs, rows_of
 from trainer.evaluate.compare.scores import Scores, only_user
+from trainer.evaluate.compare.settings import FINE_TUNED, PROTOCOLS, QUICK, CompareConfig, Protocol
 from trainer.evaluate.compare.tables import COSTS, WHICH, cost_text, figures_of, to_csv, to_latex
 from trainer.evaluate.folds import cross_subject_folds, split_folds
 from trainer.run_record import read_record

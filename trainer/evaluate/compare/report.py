@@ -8,16 +8,11 @@ import numpy as np
 import torch
 
 from gfp_serve import __version__
-from trainer.evaluate.compare.measure import (
-    CompareConfig,
-    Contestant,
-    Data,
-    Protocol,
-    columns_of,
-    settings_of_protocols,
-)
+from trainer.evaluate.compare.contestants import Contestant
+from trainer.evaluate.compare.measure import Data
 from trainer.evaluate.compare.runs import Run, RunsOfRow, differing_settings
 from trainer.evaluate.compare.scores import Figures
+from trainer.evaluate.compare.settings import CompareConfig, Protocol, columns_of, settings_of_protocols
 from trainer.evaluate.compare.significance import MIN_SEEDS, difference
 from trainer.evaluate.folds import chance
 from trainer.evaluate.semi_supervised import mean_and_deviation
