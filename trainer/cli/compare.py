@@ -137,9 +137,9 @@ def compare_command(
     picture: Path | None,
     config: CompareConfig,
 ) -> None:
-    """The table of a paper: runs by every protocol, with what they cost.
+    """Make the table of a paper of several runs.
 
-    Runs whose settings differ in the seed alone are one row, with mean and deviation over its seeds. The head that a
+    They are measured by every protocol that is asked for, on the same clips, with what they cost beside it. Runs whose settings differ in the seed alone are one row, with mean and deviation over its seeds. The head that a
     protocol trains has the seed of its run. Every score is saved in the folder of --out as it is found; the same
     command goes on after Ctrl-C, and measures only what is new when runs or protocols are added.
     """
