@@ -139,9 +139,10 @@ def compare_command(
 ) -> None:
     """Make the table of a paper of several runs.
 
-    They are measured by every protocol that is asked for, on the same clips, with what they cost beside it. Runs whose settings differ in the seed alone are one row, with mean and deviation over its seeds. The head that a
-    protocol trains has the seed of its run. Every score is saved in the folder of --out as it is found; the same
-    command goes on after Ctrl-C, and measures only what is new when runs or protocols are added.
+    They are measured by every protocol that is asked for, on the same clips, with what they cost beside it. Runs whose
+    settings differ in the seed alone are one row, with mean and deviation over its seeds. The head that a protocol
+    trains has the seed of its run. Every score is saved in the folder of --out as it is found; the same command goes on
+    after Ctrl-C, and measures only what is new when runs or protocols are added.
     """
     chosen = tuple(name for name in PROTOCOLS if name in protocols)
     if ("transfer" in chosen) != (transfer_to is not None):

@@ -17,11 +17,15 @@ from tests.support.small_runs import tiny_config, write_store
 from trainer.checkpoint import Checkpoint
 from trainer.cli.evaluate import gfp_evaluate
 from trainer.data.store import ClipStore
+from trainer.encoders.gru import GruConfig
 from trainer.evaluate import comparison
 from trainer.evaluate.compare import measure
 from trainer.evaluate.compare.scores import SCORES_FILE
 from trainer.loop import Trainer
+from trainer.objectives import NoObjectiveConfig
+from trainer.objectives.halp import HalpConfig
 from trainer.objectives.mamp import MampConfig
+from trainer.terms import TermsConfig
 
 QUICK = ["--device", "cpu", "--linear-epochs", 2]
 
@@ -191,6 +195,46 @@ def test_fine_tuning_and_draws_and_transfer_have_columns_of_their_own(
     assert report["transfer_store"]["content_sha256"] == other.content_digest
     for row in report["rows"]:
         assert all(0 <= row["scores"][column]["top1_percent"]["mean"] <= 100 for column in report["columns"])
+
+
+@pytest.fixture(scope="module")
+def others(store: ClipStore, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A run with another encoder, and one that taught its encoder nothing, both as they start."""
+    folder = tmp_path_factory.mktemp("others")
+    for name in ("gru", "general"):
+        (folder / name).mkdir()
+    halp = HalpConfig(projection_size=8, queue_keys=6, prototype_keys=6, num_prototypes=3)
+    Trainer(tiny_config(encoder=GruConfig(width=8, depth=1), objective=halp), store, folder / "gru").save()
+    terms = TermsConfig(label_weight=1.0, embedding_size=0, general_size=6, general_hidden_size=5)
+    Trainer(tiny_config(objective=NoObjectiveConfig(), terms=terms), store, folder / "general").save()
+    return folder / "gru", folder / "general"
+
+
+def test_runs_of_other_encoders_and_of_no_encoder_stand_in_the_table(
+    runs: list[Path], others: tuple[Path, Path], store: ClipStore, tmp_path: Path
+) -> None:
+    words = ["--protocol", "retrieval", "--out", tmp_path / "out", "--untrained", "--device", "cpu", "--json"]
+    result = invoke(runs[0], *others, store.path, *words)
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert [row["name"] for row in report["rows"]] == [
+        *("untrained 1", "untrained 2", "gfp, transformer", "halp, gru", "none, transformer")
+    ]
+    gru, general = (row["cost"] for row in report["rows"][-2:])
+    assert gru["step_gflop"] > 0
+    assert general["step_gflop"] is None  # what it learns of labels is not counted
+    assert "saw different numbers of clips" in said(result)
+
+
+def test_fine_tuning_a_run_of_another_encoder_works_and_one_without_is_refused_by_name(
+    others: tuple[Path, Path], store: ClipStore, tmp_path: Path
+) -> None:
+    words = ["--protocol", "fine-tune", "--fine-tune-epochs", 1, "--out", tmp_path / "out", "--device", "cpu"]
+    result = invoke(others[0], store.path, *words)
+    assert result.exit_code == 0, result.output
+    refused = invoke(*others, store.path, *words)
+    assert refused.exit_code == 1
+    assert f"{others[1]} learned from general features alone" in said(refused)
 
 
 def test_every_run_that_cannot_be_compared_is_named_before_anything_is_measured(

@@ -10,7 +10,7 @@ from gfp_serve.errors import InvalidRequestError
 from gfp_serve.preprocess import PreprocessConfig
 from trainer.checkpoint import Checkpoint
 from trainer.embedding import PoseStatistics
-from trainer.encoder import SkeletonEncoder
+from trainer.encoders import Encoder
 from trainer.evaluate.candidates import POSE_STATISTICS, UNTRAINED, untrained
 from trainer.evaluate.compare.runs import Run, RunsOfRow
 
@@ -24,7 +24,7 @@ class Contestant:
     seed: int
     preprocess: PreprocessConfig
     embedding: Callable[[], nn.Module]
-    encoder: Callable[[], SkeletonEncoder] | None  # to train on; None for pose statistics
+    encoder: Callable[[], Encoder] | None  # to train on; None for pose statistics
 
 
 def contestants_of(
