@@ -16,7 +16,7 @@ _EXTRAS = {
     "rerun": ("rerun",),
     "pymilvus": ("milvus",),
     **dict.fromkeys(("av", "mediapipe"), ("video",)),
-    **dict.fromkeys(("numba", "onnx", "onnxscript", "sklearn", "tensorboard", "torch"), ("train",)),
+    **dict.fromkeys(("numba", "onnx", "onnxscript", "scipy", "sklearn", "tensorboard", "torch"), ("train",)),
 }
 # What else must be installed with an extra to be of use.
 _TOGETHER = {"train": "cpu,train"}

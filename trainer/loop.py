@@ -30,7 +30,7 @@ from trainer.evaluate.embeddings import embed_store, torch_embedder
 from trainer.evaluate.folds import split_folds
 from trainer.evaluate.retrieval import retrieve
 from trainer.health import CollapseWatch, health
-from trainer.metrics import METRICS_FILE, MetricsLog
+from trainer.metrics import METRICS_FILE, SCORE, MetricsLog
 from trainer.objectives import NoObjectiveConfig, Outcome, build_objective
 from trainer.schedule import dropped_once, half_cosine, steps_per_epoch, warmup_cosine
 from trainer.start import Start
@@ -308,7 +308,7 @@ class Trainer:
         metrics |= health(outcome.levels)
         every = self.config.evaluate_every_epochs * self.steps_per_epoch
         if every and self.step % every < self.config.log_every_steps:
-            metrics["retrieval/top1"] = self._retrieval_accuracy()
+            metrics[SCORE] = self._retrieval_accuracy()
         return metrics
 
     def _retrieval_accuracy(self) -> float:

@@ -12,6 +12,7 @@ from torch.utils.tensorboard import SummaryWriter
 from gfp_serve.files import write_whole
 
 METRICS_FILE = "metrics.jsonl"
+SCORE = "retrieval/top1"  # right answers in % of the test clips, by 1-NN
 
 
 class MetricsLog:
@@ -45,6 +46,14 @@ def read_terms(run: Path) -> tuple[Int[np.ndarray, " steps"], dict[str, Float[np
     names = [name for name in lines[0] if name == "loss" or name.startswith("terms/")] if lines else []
     steps = np.array([line["step"] for line in lines], dtype=np.int64)
     return steps, {name.removeprefix("terms/"): np.array([line[name] for line in lines]) for name in names}
+
+
+def read_scores(run: Path, step: int) -> dict[int, float]:
+    """The scores that a run logged up to `step`, by their steps; nothing for a run that has no log."""
+    path = run / METRICS_FILE
+    lines = path.read_text(errors="replace").splitlines() if path.exists() else ()
+    logged = [json.loads(line) for line in lines if (at := _step_of(line)) is not None and at <= step]
+    return {line["step"]: float(line[SCORE]) for line in logged if SCORE in line}
 
 
 def _wait_for_a_later_second(run: Path) -> None:

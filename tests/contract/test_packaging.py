@@ -96,6 +96,7 @@ WITH_TRAIN = (
 # Commands that take long. Only their help is run here.
 ONLY_HELP = {
     "gfp-cost",
+    "gfp-evaluate compare",
     "gfp-evaluate fine-tune",
     "gfp-evaluate linear-probe",
     "gfp-evaluate semi-supervised",

@@ -1,9 +1,11 @@
 """Pictures: everything is drawn where the numbers say, and all real data can be drawn."""
 
 import io
+import itertools
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
@@ -102,6 +104,40 @@ def test_confusions_are_shares_of_the_true_class_and_unknown_has_its_own_column(
     assert [text.get_text() for text in axes.texts] == ["75", "25", "50", "50"]
     without = confusion_matrix(labels[:4], predictions[:4], ["sit", "walk"]).axes[0]
     np.testing.assert_array_equal(without.images[0].get_array(), [[75, 25], [0, 0]])
+
+
+def test_sixty_classes_have_names_that_can_be_read_and_numbers_where_they_say_something() -> None:
+    names = [f"put on a number {number}" for number in range(60)]
+    labels = np.repeat(np.arange(60), 50)
+    predictions = labels.copy()
+    predictions[0], predictions[50:55] = 59, 0  # 2 % of the first class, and 10 % of the second
+    figure = confusion_matrix(labels, predictions, names)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    axes = figure.axes[0]
+    beside, below = axes.get_yticklabels(), axes.get_xticklabels()
+    assert all(label.get_fontsize() >= 8 for label in (*beside, *below))
+    boxes = sorted((label.get_window_extent() for label in beside), key=lambda box: box.y0)
+    assert all(lower.y1 <= upper.y0 for lower, upper in itertools.pairwise(boxes))
+    boxes = sorted((label.get_window_extent() for label in below), key=lambda box: box.x0)
+    assert all(left.x1 <= right.x0 for left, right in itertools.pairwise(boxes))
+    width, height = canvas.get_width_height()
+    for text in (*beside, *below, axes.xaxis.label, axes.yaxis.label):
+        box = text.get_window_extent()
+        assert box.x0 >= 0
+        assert box.y0 >= 0
+        assert max(box.x1 / width, box.y1 / height) <= 1
+    assert sorted(text.get_text() for text in axes.texts) == ["10", *["100"] * 58, "90", "98"]
+
+
+def test_classes_have_numbers_on_the_map_when_there_are_more_of_them_than_colours() -> None:
+    names = [f"class {number}" for number in range(40)]
+    figure = embedding_map(np.eye(40), np.arange(40), names)
+    assert [text.get_text() for text in figure.axes[0].texts] == [str(number) for number in range(1, 41)]
+    assert [text.get_text() for text in figure.legends[0].get_texts()][7] == "8  class 7"
+    few = embedding_map(np.eye(20), np.arange(20), names)
+    assert not few.axes[0].texts
+    assert few.legends[0].get_texts()[7].get_text() == "class 7"
 
 
 def test_the_map_keeps_clips_that_point_the_same_way_together() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from trainer.metrics import METRICS_FILE, MetricsLog, read_terms
+from trainer.metrics import METRICS_FILE, SCORE, MetricsLog, read_scores, read_terms
 
 
 def test_a_resumed_log_continues_after_the_checkpoints_step(tmp_path: Path) -> None:
@@ -16,6 +16,14 @@ def test_a_resumed_log_continues_after_the_checkpoints_step(tmp_path: Path) -> N
     steps, terms = read_terms(tmp_path)
     assert steps.tolist() == [1, 2, 3]
     assert terms["loss"].tolist() == [1.0, 2.0, 30.0]
+
+
+def test_scores_are_read_up_to_the_step_that_a_run_goes_on_from(tmp_path: Path) -> None:
+    assert read_scores(tmp_path, 9) == {}
+    with MetricsLog(tmp_path, 0) as log:
+        for step, score in ((1, 40.0), (2, None), (3, 50.0), (4, 60.0)):
+            log.write(step, {"loss": 1.0} | ({} if score is None else {SCORE: score}))
+    assert read_scores(tmp_path, 3) == {1: 40.0, 3: 50.0}
 
 
 def test_a_full_disk_at_resume_costs_no_line_of_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

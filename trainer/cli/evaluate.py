@@ -10,6 +10,7 @@ from gfp_serve.cli.options import Group, options_from
 from gfp_serve.cli.printing import say
 from gfp_serve.cli.progress import Bars, progress
 from trainer.checkpoint import Checkpoint
+from trainer.cli.compare import compare_command
 from trainer.cli.evaluation import EvaluationRequest, exit_on_ctrl_c, learning_progress, protocol
 from trainer.cli.readout_options import ReadoutChoice, readout_options
 from trainer.cli.suite import suite_command
@@ -24,12 +25,12 @@ from trainer.evaluate.candidates import (
     read_run,
     read_run_of_tokens,
 )
-from trainer.evaluate.comparison import compare_fine_tuned, weights_digest
+from trainer.evaluate.comparison import compare_fine_tuned, compare_probes, weights_digest
 from trainer.evaluate.fine_tune import FineTuneConfig
 from trainer.evaluate.fine_tune import clips_read as fine_tune_reads
-from trainer.evaluate.folds import answers, used_clips
+from trainer.evaluate.folds import used_clips
 from trainer.evaluate.labelled import LabelledClips
-from trainer.evaluate.linear_probe import LinearProbeConfig, linear_probe
+from trainer.evaluate.linear_probe import LinearProbeConfig
 from trainer.evaluate.linear_probe import clips_read as linear_probe_reads
 from trainer.evaluate.mistakes import write_head_page, write_retrieval_page
 from trainer.evaluate.report import Row, describe_evaluation, results
@@ -49,6 +50,7 @@ def gfp_evaluate() -> None:
 
 
 gfp_evaluate.add_command(suite_command)
+gfp_evaluate.add_command(compare_command)
 
 _READOUT = readout_options(
     "Also measure with a read-out that is fitted on the clips of this store outside its test split (see gfp-export "
@@ -93,41 +95,40 @@ def retrieval_command(request: EvaluationRequest, readout: ReadoutChoice) -> Non
     request.write_page(lambda path: write_retrieval_page(path, store, folds, rows[-1], last.vectors))
 
 
-@protocol(gfp_evaluate, "linear-probe")
-@_READOUT
-@options_from(LinearProbeConfig)
-def linear_probe_command(request: EvaluationRequest, readout: ReadoutChoice, config: LinearProbeConfig) -> None:
-    """Train a linear layer on the frozen encoder's features.
-
-    It gets the mean of the tokens, and learns by MAMP's recipe. RUN is a run folder or a checkpoint.
-    """
-    store, folds = request.store, request.folds
-    checkpoint = read_run(request.encoder)
-    clips = _labelled_clips(request, checkpoint)
-    with progress() as bars:
-        tested = candidate_models(checkpoint, _readout_adder(request, readout, bars))
-    rows = []
-    num_reads = len(tested) * sum(linear_probe_reads(fold, config) for fold in folds)
-    with learning_progress(num_reads) as show, exit_on_ctrl_c(None):
-        for name, kind, model in tested:
-
-            def show_model(done: int, text: str, name: str = name) -> None:
-                show(done, f"{name}, {text}")
-
-            found = tuple(linear_probe(model, clips, fold, config, show=show_model) for fold in folds)
-            rows.append(Row(name, kind, answers(store, folds, [each.predictions for each in found]), found))
-    settings = asdict(config) | {"readout": readout.to_json()}
-    report = _describe(request, checkpoint, "linear-probe", settings) | results(rows)
-    _write_learned(request, report, rows)
-    _print_rows(request, report, "a linear layer on the frozen encoder's feature, after its last epoch")
-    request.write_page(lambda path: write_head_page(path, store, folds, rows[-1]))
-
-
 _RESUME = click.option(
     "--resume",
     is_flag=True,
     help="Go on with the unfinished evaluation in the folder of --out; give the same settings as then.",
 )
+
+
+@protocol(gfp_evaluate, "linear-probe")
+@_READOUT
+@_RESUME
+@options_from(LinearProbeConfig)
+def linear_probe_command(
+    request: EvaluationRequest, readout: ReadoutChoice, resume: bool, config: LinearProbeConfig
+) -> None:
+    """Train a linear layer on the frozen encoder's features.
+
+    It gets the mean of the tokens, and learns by MAMP's recipe. RUN is a run folder or a checkpoint. With --out,
+    Ctrl-C loses little, and --resume goes on.
+    """
+    store, folds = request.store, request.folds
+    checkpoint = read_run(request.encoder)
+    clips = _labelled_clips(request, checkpoint)
+    settings = asdict(config) | {"readout": readout.to_json()}
+    state = _open_state(request, checkpoint, "linear-probe", settings, resume)
+    with progress() as bars:
+        tested = candidate_models(checkpoint, _readout_adder(request, readout, bars))
+    num_reads = len(tested) * sum(linear_probe_reads(fold, config) for fold in folds)
+    with learning_progress(num_reads) as show, exit_on_ctrl_c(request.out):
+        rows = compare_probes(tested, clips, folds, config, state=state, show=show)
+    report = _describe(request, checkpoint, "linear-probe", settings) | results(rows)
+    _write_learned(request, report, rows)
+    state.remove()
+    _print_rows(request, report, "a linear layer on the frozen encoder's feature, after its last epoch")
+    request.write_page(lambda path: write_head_page(path, store, folds, rows[-1]))
 
 
 @protocol(gfp_evaluate, "fine-tune")

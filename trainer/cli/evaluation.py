@@ -83,7 +83,7 @@ def protocol(group: click.Group, name: str, *, bundles: bool = False) -> Callabl
             if out is not None:
                 _check_out(out)
             if html is not None:
-                _check_writable(html.parent)
+                check_writable(html.parent)
             command(request=EvaluationRequest(encoder, clips, parts, device, out, html, as_json), **others)
 
         shared = (
@@ -143,11 +143,12 @@ def _check_out(out: Path) -> None:
     """Refuse a folder that cannot take the report, and a missing matplotlib, now and not after hours of learning."""
     if out.exists() and not out.is_dir():
         raise InvalidRequestError(f"--out {out} is a file; name a folder, which is made if it does not exist.")
-    _check_writable(out)
+    check_writable(out)
     load("matplotlib")
 
 
-def _check_writable(folder: Path) -> None:
+def check_writable(folder: Path) -> None:
+    """Make a folder and write into it. Raises `OSError` that names it when that cannot be done."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder):
         pass

@@ -23,7 +23,7 @@ from trainer.data.store import ClipStore
 from trainer.devices import pick_device
 from trainer.evaluate.candidates import check_cleaned_alike
 from trainer.loop import RunEnd, StepReport, Trainer
-from trainer.metrics import read_terms
+from trainer.metrics import SCORE, read_scores, read_terms
 from trainer.run_record import read_record, write_record
 from trainer.start import Start, adapting, read_start
 
@@ -224,6 +224,7 @@ def _training_progress(trainer: Trainer) -> Iterator[Callable[[StepReport], None
             f"{', '.join(f'{name} ({count})' for name, count in sorted(never.items()))}."
         )
     warned: set[str] = set()  # the levels, and "graphs"
+    scores = read_scores(trainer.run, trainer.step)  # those of the part that a resumed run goes on from
     with progress(keep=True) as bars:
         bar = bars.add("train", "steps", total=trainer.total_steps, done=trainer.step, line_every_s=60)
 
@@ -238,7 +239,22 @@ def _training_progress(trainer: Trainer) -> Iterator[Callable[[StepReport], None
                     f"warning: --compile graphs has no effect on {step.skipped_graphs} parts of the step, which run "
                     f"without CUDA graphs. TORCH_LOGS=perf_hints says why; --compile fused compiles faster."
                 )
+            if SCORE in step.metrics:
+                scores[step.step] = step.metrics[SCORE]
+                errors.print(score_line(scores, trainer.steps_per_epoch), highlight=False, markup=False)
             if step.clips_per_s is not None:
                 bar.say(f"loss {step.metrics['loss']:.3f}  {step.clips_per_s:.0f} clips/s")
 
         yield show
+
+
+def score_line(scores: Mapping[int, float], steps_per_epoch: int) -> str:
+    """The newest score of a run, given by its steps, beside the best one before it."""
+    *before, newest = scores
+    text = f"step {newest:,}, epoch {newest // steps_per_epoch}: 1-NN {scores[newest]:.1f} % of the test clips"
+    if not before:
+        return text
+    best = max(before, key=lambda step: scores[step])
+    if scores[newest] > scores[best]:
+        return f"{text}, the best so far (before: {scores[best]:.1f})"
+    return f"{text}; best so far {scores[best]:.1f} at epoch {best // steps_per_epoch}"

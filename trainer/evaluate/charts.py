@@ -1,17 +1,23 @@
 """Charts of an evaluation as matplotlib figures to be saved: confusions, learning curves, a map of the embeddings."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
 from jaxtyping import Float, Integer
 from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from trainer.evaluate.learning import Epoch
 from trainer.figures import FAINT, TEXT
 
+# With more classes than this, a confusion matrix has small cells.
+_MOST_SPARSE = 25
+_LEAST_CELL = 0.21  # inches, in which two digits and names of 8 points can be read
 # More points hide each other and take minutes to place.
 MAX_MAP_CLIPS = 3000
 
@@ -31,24 +37,33 @@ def confusion_matrix(
     counts = counts[:, : len(columns)]
     shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
 
-    inches = min(0.42, 9.0 / num_classes) if num_classes > 6 else 0.6
-    longest = max(map(len, columns))  # its letters need room beside the matrix, and slanting below it
-    size = (inches * len(columns) + 0.075 * longest + 1.4, inches * num_classes + 0.055 * longest + 0.5)
+    is_dense = num_classes > _MOST_SPARSE
+    inches = 0.6 if num_classes <= 6 else max(_LEAST_CELL, min(0.42, 9.0 / num_classes))
+    font = min(8.5, 72 * inches * 0.55)
+    longest = 0.6 * font / 72 * max(map(len, columns))  # inches of the longest name, beside the matrix and below it
+    size = (inches * len(columns) + longest + 2.0, inches * num_classes + (1.0 if is_dense else 0.75) * longest + 0.9)
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots()
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100, aspect="equal")
-    font = min(8.5, 72 * inches * 0.55)
-    axes.set_xticks(range(len(columns)), columns, rotation=45, ha="right", rotation_mode="anchor", fontsize=font)
+    # Not in proportion: most confusions are a few percent, and would be white.
+    image = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 100), aspect="equal")
+    slant: dict[str, Any] = {"rotation": 90} if is_dense else {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+    axes.set_xticks(range(len(columns)), columns, fontsize=font, **slant)
     axes.set_yticks(range(num_classes), class_names, fontsize=font)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     axes.tick_params(length=0)
-    if inches >= 0.3:
-        for row, column in np.argwhere(shares >= 0.5):
-            colour = "white" if shares[row, column] > 55 else TEXT
-            text = f"{shares[row, column]:.0f}"
-            axes.text(column, row, text, ha="center", va="center", fontsize=0.85 * font, color=colour)
-    figure.colorbar(image, ax=axes, shrink=0.7, label="% of the true class")
+    if is_dense:  # lines for the eye that follows a row to its name
+        for place in np.arange(4.5, num_classes - 1, 5):
+            axes.axhline(place, color=FAINT, alpha=0.35, linewidth=0.5)
+            axes.axvline(place, color=FAINT, alpha=0.35, linewidth=0.5)
+    # In small cells, numbers of a percent or two would hide the pattern.
+    for row, column in np.argwhere(shares >= (4.5 if is_dense else 0.5)):
+        colour = "white" if shares[row, column] > 35 else TEXT
+        text = f"{shares[row, column]:.0f}"
+        axes.text(column, row, text, ha="center", va="center", fontsize=0.8 * font, color=colour)
+    wide = inches * len(columns)
+    bar = axes.inset_axes((1 + 0.15 / wide, 0.0, 0.16 / wide, min(1.0, 4.0 / (inches * num_classes))))
+    figure.colorbar(image, cax=bar, label="% of the true class", ticks=[0, 1, 5, 10, 25, 50, 100])
     if title:
         figure.suptitle(title, fontsize=11)
     return figure
@@ -103,17 +118,24 @@ def embedding_map(
     """Embeddings in a plane that keeps neighbours by cosine together (t-SNE), coloured by class; label -1 is grey.
 
     In it the distances between groups and the sizes of groups mean nothing. At most `MAX_MAP_CLIPS` clips are drawn,
-    chosen evenly.
+    chosen evenly. With more classes than colours, each has a number, which stands in the middle of its clips.
     """
     chosen = np.linspace(0, len(vectors) - 1, min(len(vectors), MAX_MAP_CLIPS)).astype(np.int64)
     vectors, labels = vectors[chosen], labels[chosen]
     plane = _neighbour_map(vectors)
 
     present = [int(label) for label in np.unique(labels)]
-    figure = Figure(figsize=(9, 6), layout="constrained")
-    axes = figure.subplots()
     pairs = matplotlib.colormaps["tab20"].colors  # type: ignore[attr-defined]
     colours = pairs[::2] + pairs[1::2]  # the strong ones first
+    is_dense = len(present) > len(colours)
+    names = ["not labelled" if label < 0 else class_names[label] for label in present]
+    if is_dense:
+        names = [f"{number + 1}  {name}" for number, name in enumerate(names)]
+    inches = 7.5 if is_dense else 6.0
+    ncols = 1 + (len(names) - 1) // int(4.8 * inches)
+    beside = ncols * (0.6 + 0.068 * max(map(len, names)))  # the list of names
+    figure = Figure(figsize=(max(1.1 * inches + beside, 9.0), inches), layout="constrained")
+    axes = figure.subplots()
     markers = "os^Dv"  # the next one when the colours are used up
     for number, label in enumerate(present):
         of_class = labels == label
@@ -125,15 +147,28 @@ def embedding_map(
             marker=markers[number // len(colours) % len(markers)],
             linewidths=0,
             alpha=0.85,
-            label="not labelled" if label < 0 else class_names[label],
+            label=names[number],
         )
+        if is_dense:
+            x, y = np.median(plane[of_class], axis=0)
+            axes.text(
+                x,
+                y,
+                str(number + 1),
+                ha="center",
+                va="center",
+                fontsize=8,
+                fontweight="bold",
+                color=TEXT,
+                path_effects=[withStroke(linewidth=2.5, foreground="white")],
+            )
     axes.set_xlabel("t-SNE by cosine: near means similar; axes have no unit", fontsize=9, color=FAINT)
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_color("#DDDDDD")
     if title:
         axes.set_title(title, fontsize=11, loc="left")
-    figure.legend(loc="outside right upper", frameon=False, fontsize=8, ncols=1 + len(present) // 35)
+    figure.legend(loc="outside right upper", frameon=False, fontsize=8, ncols=ncols)
     return figure
 
 

@@ -24,7 +24,7 @@ from trainer.encoders.slim import GatedBlock
 from trainer.encoders.transformer import Block, init_weights
 from trainer.evaluate.folds import Fold
 from trainer.evaluate.labelled import LabelledClips
-from trainer.evaluate.learning import Epoch, HeadResult, Passes, Show, learn
+from trainer.evaluate.learning import Epoch, HeadResult, Passes, Show, among_five, learn
 from trainer.evaluate.linear_probe import check_positive
 from trainer.evaluate.resume import EvaluationState
 from trainer.schedule import LARGEST_SEED, mask_seed, warmup_cosine, window_draws
@@ -148,6 +148,7 @@ def fine_tune(
         done = [Epoch(**epoch) for epoch in saved["epochs"]]
         show(len(done) * passes.steps_per_epoch * passes.batch, "resumed")
     features: list[Tensor] = []
+    labels = clips.store.labels[fold.test]
 
     def loss_of(step: int) -> Float[Tensor, ""]:
         chosen = fold.train[passes.places(step)]
@@ -159,13 +160,17 @@ def fine_tune(
             return F.cross_entropy(classifier(views), clips.labels(chosen), label_smoothing=config.label_smoothing)
 
     @torch.no_grad()
+    def scores() -> Float[Tensor, "test classes"]:
+        return classifier.classify(torch.cat(features))
+
+    @torch.no_grad()
     def predict() -> Int[np.ndarray, " test"]:
         classifier.eval()
         features[:] = []
         for start in range(0, len(fold.test), TEST_CLIPS):
             with _autocast(device):
                 features.append(classifier.features(clips.views(fold.test[start : start + TEST_CLIPS])).float())
-        return classifier.classify(torch.cat(features)).argmax(dim=1).cpu().numpy()
+        return scores().argmax(dim=1).cpu().numpy()
 
     def save(epochs: Sequence[Epoch]) -> None:
         state.save_if_due(
@@ -184,13 +189,13 @@ def fine_tune(
         ),
         loss_of=loss_of,
         predict=predict,
-        labels=clips.store.labels[fold.test],
+        labels=labels,
         test_every_epochs=config.test_every_epochs,
         done=done,
         after_epoch=save,
         show=show,
     )
-    return replace(result, features=torch.cat(features).cpu().numpy())
+    return replace(result, features=torch.cat(features).cpu().numpy(), among_five=among_five(scores(), labels))
 
 
 def parameter_groups(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from gfp_serve.errors import InvalidRequestError
 from gfp_serve.formats import TEST_SPLIT
@@ -25,20 +25,36 @@ class Answers:
     labels: Int[np.ndarray, " test"]
     predictions: Int[np.ndarray, " test"]
     folds: Int[np.ndarray, " test"]  # the number of each clip's fold
+    # Whether the right label is among the five best (of an embedding, those of the five nearest); None if not known.
+    among_five: Bool[np.ndarray, " test"] | None = None
 
     @property
     def accuracy(self) -> float:
         """Share of test clips with the right label, in percent; the mean over folds."""
-        right = self.labels == self.predictions
+        return self._percent(self.labels == self.predictions)
+
+    @property
+    def top5(self) -> float | None:
+        """Share of test clips whose right label is among the five best, in percent; the mean over folds."""
+        return None if self.among_five is None else self._percent(self.among_five)
+
+    def _percent(self, right: Bool[np.ndarray, " test"]) -> float:
         return 100.0 * float(np.mean([right[self.folds == fold].mean() for fold in np.unique(self.folds)]))
 
 
-def answers(store: ClipStore, folds: list[Fold], predictions: list[Int[np.ndarray, " _"]]) -> Answers:
+def answers(
+    store: ClipStore,
+    folds: list[Fold],
+    predictions: list[Int[np.ndarray, " _"]],
+    among_five: list[Bool[np.ndarray, " _"] | None] | None = None,
+) -> Answers:
     """The predictions for the test clips of each fold, beside their labels."""
+    known = [each for each in among_five or () if each is not None]
     return Answers(
         labels=store.labels[np.concatenate([fold.test for fold in folds])],
         predictions=np.concatenate(predictions),
         folds=np.repeat(np.arange(len(folds)), [len(fold.test) for fold in folds]),
+        among_five=np.concatenate(known) if len(known) == len(folds) else None,
     )
 
 

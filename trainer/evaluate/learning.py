@@ -6,11 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Bool, Float, Float32, Int
 from torch import Tensor
 
 from gfp_serve.errors import InvalidRequestError
 from trainer.schedule import take
+
+# Classes that may be named for a clip in a "top-5" accuracy.
+TOP = 5
 
 # Gets the number of clips that a step took, and a text for the progress bar.
 Show = Callable[[int, str], None]
@@ -33,11 +36,22 @@ class HeadResult:
     predictions: Int[np.ndarray, " test"]
     epochs: tuple[Epoch, ...]
     features: Float32[np.ndarray, "test size"] | None = None  # input of the last layer for the test clips
+    # Whether the right class is one of the five with the highest scores; None if there are no more classes than that.
+    among_five: Bool[np.ndarray, " test"] | None = None
 
     @property
     def best(self) -> Epoch:
         """The tested epoch with the best accuracy. It is chosen by the test clips, so it is never a result."""
         return max(self.epochs, key=lambda epoch: -1.0 if epoch.top1_percent is None else epoch.top1_percent)
+
+
+def among_five(
+    scores: Float[Tensor, "test classes"], labels: Int[np.ndarray, " test"]
+) -> Bool[np.ndarray, " test"] | None:
+    """Whether the right class is one of the five with the highest scores; None if there are no more classes."""
+    if scores.shape[1] <= TOP:
+        return None
+    return (scores.topk(TOP, dim=1).indices.cpu().numpy() == labels[:, None]).any(axis=1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ reports the best epoch on the test clips; here the last epoch counts.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,7 +18,8 @@ from gfp_serve.settings import setting
 from trainer.data.model_input import to_device
 from trainer.evaluate.folds import Fold
 from trainer.evaluate.labelled import LabelledClips, frozen_features
-from trainer.evaluate.learning import HeadResult, Passes, Show, learn
+from trainer.evaluate.learning import Epoch, HeadResult, Passes, Show, among_five, learn
+from trainer.evaluate.resume import EvaluationState
 from trainer.schedule import LARGEST_SEED, warmup_cosine, window_draws
 
 # This many test clips are cut at a time.
@@ -64,11 +65,18 @@ class LinearHead(nn.Module):
 
 
 def linear_probe(
-    model: nn.Module, clips: LabelledClips, fold: Fold, config: LinearProbeConfig, *, show: Show = lambda *_: None
+    model: nn.Module,
+    clips: LabelledClips,
+    fold: Fold,
+    config: LinearProbeConfig,
+    *,
+    state: EvaluationState | None = None,
+    key: str = "",
+    show: Show = lambda *_: None,
 ) -> HeadResult:
     """Train a linear head on the features of a frozen model, and test it after every epoch.
 
-    `show` gets the number of clips that `model` has just read.
+    `state` keeps the state of this run under `key`. `show` gets the number of clips that `model` has just read.
     """
     clips = clips.for_model(model)
     model = model.to(clips.device).eval()
@@ -87,6 +95,8 @@ def linear_probe(
         clips.store.labels[fold.test],
         num_classes=len(clips.store.class_names),
         config=config,
+        state=state,
+        key=key,
         show=show if config.augment else lambda _, text: show(0, text),
     )
 
@@ -99,14 +109,26 @@ def train_linear_head(
     *,
     num_classes: int,
     config: LinearProbeConfig,
+    state: EvaluationState | None = None,
+    key: str = "",
     show: Show = lambda *_: None,
 ) -> HeadResult:
-    """Train a head on features. `batch` gives those of a step's clips, by their places in `labels`."""
+    """Train a head on features. `batch` gives those of a step's clips, by their places in `labels`.
+
+    `state` keeps the state of this run under `key`.
+    """
     passes = Passes(len(labels), config.batch_clips, config.epochs, config.seed)
     device = test_features.device
     targets = torch.from_numpy(labels).to(device)
     torch.manual_seed(config.seed)
     head = LinearHead(test_features.shape[1], num_classes).to(device)
+    optimizer = torch.optim.SGD(head.parameters(), lr=config.peak_lr, momentum=0.9, weight_decay=0.0)
+    done: list[Epoch] = []
+    if state is not None and (saved := state.run_state(key)) is not None:
+        head.load_state_dict(saved["head"])
+        optimizer.load_state_dict(saved["optimizer"])
+        done = [Epoch(**epoch) for epoch in saved["epochs"]]
+        show(len(done) * passes.steps_per_epoch * passes.batch, "resumed")
 
     def loss_of(step: int) -> Float[Tensor, ""]:
         places = passes.places(step)
@@ -117,20 +139,27 @@ def train_linear_head(
     def predict() -> Int[np.ndarray, " test"]:
         return head.eval()(test_features).argmax(dim=1).cpu().numpy()
 
+    def save(epochs: Sequence[Epoch]) -> None:
+        if state is not None:
+            state.save_if_due(key, lambda: {"head": head.state_dict(), "optimizer": optimizer.state_dict()}, epochs)
+
     result = learn(
         passes,
-        torch.optim.SGD(head.parameters(), lr=config.peak_lr, momentum=0.9, weight_decay=0.0),
+        optimizer,
         learning_rate=lambda step: warmup_cosine(
             step, peak=config.peak_lr, floor=0.0, warmup_steps=0, total_steps=passes.total_steps
         ),
         loss_of=loss_of,
         predict=predict,
         labels=test_labels,
+        done=done,
+        after_epoch=save,
         show=show,
     )
     with torch.no_grad():
         seen = head.eval().norm(test_features)
-    return replace(result, features=seen.cpu().numpy())
+        found = among_five(head.classify(seen), test_labels)
+    return replace(result, features=seen.cpu().numpy(), among_five=found)
 
 
 def clips_read(fold: Fold, config: LinearProbeConfig) -> int:

@@ -75,6 +75,8 @@ def results(rows: Sequence[Row]) -> dict[str, Any]:
         "top1_percent": {row.name: row.answers.accuracy for row in rows if row.readout == "plain"},
         "top1_percent_readout": {row.name: row.answers.accuracy for row in rows if row.readout == "read-out"},
     }
+    if known := {row.title: top5 for row in rows if (top5 := row.answers.top5) is not None}:
+        found["top5_percent"] = known
     if learners := [row for row in rows if row.learned]:
         found["best_epoch_on_test_percent"] = {
             "warning": BEST_EPOCH_WARNING,

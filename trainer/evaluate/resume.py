@@ -13,7 +13,7 @@ from gfp_serve.files import written_whole
 from trainer.evaluate.learning import Epoch, HeadResult
 
 STATE_FILE = "unfinished.pt"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 2: whether the right class is among five
 
 # Writing the state of an encoder of the published size takes a second.
 SAVE_EVERY_S = 60.0
@@ -49,11 +49,12 @@ class EvaluationState:
         """The result of a finished run; None if it is not finished."""
         if (found := self._results.get(key)) is None:
             return None
-        features = found["features"]
+        features, among_five = found["features"], found["among_five"]
         return HeadResult(
             found["predictions"].numpy(),
             tuple(Epoch(**epoch) for epoch in found["epochs"]),
             None if features is None else features.numpy(),
+            None if among_five is None else among_five.numpy(),
         )
 
     def add_result(self, key: str, result: HeadResult, *, keep_features: bool) -> None:
@@ -62,6 +63,7 @@ class EvaluationState:
             "predictions": torch.from_numpy(result.predictions),
             "epochs": [asdict(epoch) for epoch in result.epochs],
             "features": torch.from_numpy(result.features) if keep_features and result.features is not None else None,
+            "among_five": None if result.among_five is None else torch.from_numpy(result.among_five),
         }
         self._current = None
         self._write()

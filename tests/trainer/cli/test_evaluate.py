@@ -158,6 +158,31 @@ def test_ctrl_c_stops_in_one_line_and_resume_gives_the_report_of_an_unbroken_run
     assert not (tmp_path / "out" / STATE_FILE).exists()
 
 
+def test_a_linear_probe_goes_on_after_ctrl_c_and_probes_no_model_twice(
+    run: Path, store: ClipStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["linear-probe", run, store.path, "--epochs", 2, "--no-augment", "--device", "cpu"]
+    whole = report_of(*words)
+    linear_probe, calls = comparison.linear_probe, []
+
+    def interrupted(*arguments, **named):
+        calls.append(named["key"])
+        if named["key"] == "trained, fold 1":
+            raise KeyboardInterrupt
+        return linear_probe(*arguments, **named)
+
+    monkeypatch.setattr(comparison, "linear_probe", interrupted)
+    result = invoke(*words, "--out", tmp_path / "out")
+    assert result.exit_code == 130
+    assert "the same command with --resume goes on" in result.output
+    refused = invoke(*words, "--out", tmp_path / "out", "--resume", "--seed", 1)
+    assert "seed is 1 and was 0" in " ".join(refused.output.split())
+    monkeypatch.setattr(comparison, "linear_probe", linear_probe)
+    assert report_of(*words, "--out", tmp_path / "out", "--resume") == whole
+    assert calls == [f"{name}, fold 1" for name in ROWS]
+    assert not (tmp_path / "out" / STATE_FILE).exists()
+
+
 def test_semi_supervised_reports_mean_deviation_and_the_hash_of_every_draw(
     run: Path, store: ClipStore, tmp_path: Path
 ) -> None:

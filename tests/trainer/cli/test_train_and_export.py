@@ -222,6 +222,22 @@ def test_a_level_that_has_been_collapsed_for_long_is_named_once(
         assert said.count(f"the targets of level '{level}' have collapsed since step 1") == 1
 
 
+def test_scores_on_the_test_clips_stay_on_the_console_beside_the_best_so_far(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([40.0, 30.0, 50.0])
+    monkeypatch.setattr(Trainer, "_retrieval_accuracy", lambda _: next(scores))
+    words = [store, "--out", tmp_path / "run", *TINY, "--evaluate-every-epochs", 1]
+    said = succeed(gfp_train, *words, "--epochs", 2).splitlines()
+    per_epoch = next(int(line.split(" steps an epoch")[0].split()[-1]) for line in said if "steps an epoch" in line)
+    first, second = (line for line in said if "1-NN" in line)
+    assert first == f"step {per_epoch}, epoch 1: 1-NN 40.0 % of the test clips"
+    assert second == f"step {2 * per_epoch}, epoch 2: 1-NN 30.0 % of the test clips; best so far 40.0 at epoch 1"
+    said = succeed(gfp_train, *words, "--epochs", 3, "--resume").splitlines()
+    (third,) = (line for line in said if "1-NN" in line)
+    assert third.endswith("epoch 3: 1-NN 50.0 % of the test clips, the best so far (before: 40.0)")
+
+
 def test_parts_of_a_step_without_a_cuda_graph_are_told_once(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

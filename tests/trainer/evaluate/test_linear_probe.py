@@ -8,10 +8,12 @@ from gfp_serve.errors import InvalidRequestError
 from gfp_serve.preprocess import SampleConfig
 from tests.support.small_runs import write_store
 from trainer.embedding import PoseStatistics
+from trainer.evaluate import resume as unfinished_module
 from trainer.evaluate.folds import split_folds
 from trainer.evaluate.labelled import LabelledClips
-from trainer.evaluate.learning import Epoch, HeadResult, Passes, learn
+from trainer.evaluate.learning import Epoch, HeadResult, Passes, among_five, learn
 from trainer.evaluate.linear_probe import LinearHead, LinearProbeConfig, clips_read, linear_probe, train_linear_head
+from trainer.evaluate.resume import EvaluationState
 
 # Four corners of a square, each its own class, which are easy to separate.
 CORNERS = torch.tensor([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
@@ -115,6 +117,45 @@ def test_a_model_is_tested_on_the_test_clips_and_reads_as_many_clips_as_announce
     assert learned.features is not None
     assert learned.features.shape == (6, 618)
     assert sum(read) == clips_read(fold, config) == (6 + 4 * 2 * 8 if augment else 6 + 18)
+
+
+@pytest.mark.parametrize("augment", [False, True])
+def test_an_interrupted_and_resumed_probe_ends_like_an_unbroken_one(
+    tmp_path, monkeypatch: pytest.MonkeyPatch, augment: bool
+) -> None:
+    store = write_store(tmp_path / "store", num_clips=24)
+    (fold,) = split_folds(store)
+    clips = LabelledClips(store, SampleConfig(), torch.device("cpu"))
+    config = LinearProbeConfig(epochs=4, batch_clips=8, augment=augment)
+    monkeypatch.setattr(unfinished_module, "SAVE_EVERY_S", 0.0)
+
+    class Unplugged(EvaluationState):
+        """Writes once; then the power fails."""
+
+        def save_if_due(self, *arguments) -> None:
+            super().save_if_due(*arguments)
+            raise KeyboardInterrupt
+
+    def probe(state: EvaluationState | None, read: list[int]) -> HeadResult:
+        return linear_probe(
+            PoseStatistics(), clips, fold, config, state=state, key="one", show=lambda done, _: read.append(done)
+        )
+
+    whole = probe(None, [])
+    with pytest.raises(KeyboardInterrupt):
+        probe(Unplugged(tmp_path / "out", {"seed": 0}, resume=False), [])
+    read: list[int] = []
+    resumed = probe(EvaluationState(tmp_path / "out", {"seed": 0}, resume=True), read)
+    assert resumed.epochs == whole.epochs
+    np.testing.assert_array_equal(resumed.predictions, whole.predictions)
+    np.testing.assert_array_equal(resumed.features, whole.features)
+    assert sum(read) == clips_read(fold, config)
+
+
+def test_a_class_among_the_five_best_scores_is_right_in_top_5() -> None:
+    scores = torch.arange(7.0).expand(3, 7)  # classes 2 to 6 have the highest
+    assert among_five(scores, np.array([6, 2, 1])).tolist() == [True, True, False]
+    assert among_five(scores[:, :5], np.array([0, 1, 2])) is None
 
 
 def test_augmented_steps_see_other_windows_in_every_epoch(tmp_path) -> None:

@@ -75,6 +75,22 @@ def test_the_nearest_of_four_points_in_a_plane_decides(store: ClipStore) -> None
     assert chance(store, [fold]) == 50.0
 
 
+def test_five_neighbours_vote_and_say_whether_one_of_them_is_right(store: ClipStore) -> None:
+    # Clips n have class n % 3. On a circle, clip 3 is nearest to clip 1, but four of class 0 outvote it.
+    vectors = np.zeros((24, 2), dtype=np.float32)
+    angles = {3: 0.0, 1: 0.02, 0: 0.03, 6: 0.03, 9: 0.03, 12: 0.03, 5: 3.0, 2: 1.0}
+    for clip, angle in angles.items():
+        vectors[clip] = [np.cos(angle), np.sin(angle)]
+    fold = Fold(test=np.array([3, 5]), train=np.array([0, 1, 2, 6, 9, 12]))
+    one, five = (retrieve(vectors, store, [fold], num_neighbours=count) for count in (1, 5))
+    assert one.predictions.tolist() == [1, 2]
+    assert five.predictions[0] == 0
+    assert (one.top5, five.top5) == (None, 100.0)
+    assert five.among_five is not None
+    far = Fold(test=np.array([5]), train=np.array([0, 1, 6, 9, 12]))
+    assert retrieve(vectors, store, [far], num_neighbours=5).top5 == 0.0  # none of class 2 is there
+
+
 def test_vectors_are_in_the_order_of_the_clips_for_any_number_of_bodies(store: ClipStore) -> None:
     embed = torch_embedder(PoseStatistics(), torch.device("cpu"))
     every = embed_store(embed, store, SampleConfig(), np.arange(24))

@@ -1,0 +1,98 @@
+"""The encoders of a comparison: those of its runs, and what these must beat."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from gfp_serve.errors import InvalidRequestError
+from gfp_serve.preprocess import PreprocessConfig
+from trainer.checkpoint import Checkpoint
+from trainer.embedding import PoseStatistics
+from trainer.encoders import Encoder
+from trainer.evaluate.candidates import POSE_STATISTICS, UNTRAINED, untrained
+from trainer.evaluate.compare.runs import Run, RunsOfRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Contestant:
+    """An encoder to measure; its weights are read when they are needed."""
+
+    name: str  # for the progress bar
+    identity: Mapping[str, Any]  # equal only for the same encoder
+    seed: int
+    preprocess: PreprocessConfig
+    embedding: Callable[[], nn.Module]
+    encoder: Callable[[], Encoder] | None  # to train on; None for pose statistics
+
+
+def contestants_of(
+    rows: Sequence[RunsOfRow], *, with_untrained: bool, with_statistics: bool
+) -> dict[str, list[Contestant]]:
+    """The encoders of each row by its name: first, as far as they are wanted, pose statistics and untrained encoders.
+
+    These have the seeds of all runs: so a head on them begins as one on a run. There is an untrained row for each shape
+    of encoder.
+    """
+    runs = [run for row in rows for run in row.runs]
+    by_seed = {run.seed: run for run in sorted(runs, key=lambda run: run.seed)}
+    found: dict[str, list[Contestant]] = {}
+    if with_statistics:
+        found[POSE_STATISTICS] = [_pose_statistics(run) for run in by_seed.values()]
+    shapes: dict[str, dict[int, Run]] = {}
+    for run in runs if with_untrained else ():
+        if run.config.learns_from_tokens:
+            shapes.setdefault(repr(_shape(run.config.to_json())), {}).setdefault(run.seed, run)
+    for number, of_shape in enumerate(shapes.values()):
+        name = f"{UNTRAINED} {number + 1}" if len(shapes) > 1 else UNTRAINED
+        found[name] = [_untrained(name, of_shape[seed]) for seed in sorted(of_shape)]
+    return found | {row.name: [_trained(row.name, run) for run in row.runs] for row in rows}
+
+
+def _shape(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What the weights of an untrained encoder follow from, besides its seed."""
+    return {name: settings[name] for name in ("encoder", "num_frames")}
+
+
+def _pose_statistics(run: Run) -> Contestant:
+    return Contestant(
+        name=POSE_STATISTICS,
+        identity={"kind": POSE_STATISTICS, "preprocess": run.preprocess.digest},
+        seed=run.seed,
+        preprocess=run.preprocess,
+        embedding=PoseStatistics,
+        encoder=None,
+    )
+
+
+def _untrained(name: str, run: Run) -> Contestant:
+    shape = _shape(run.config.to_json())
+    return Contestant(
+        name=name,
+        identity={"kind": UNTRAINED, **shape, "seed": run.seed, "preprocess": run.preprocess.digest},
+        seed=run.seed,
+        preprocess=run.preprocess,
+        embedding=lambda: untrained(run.config),
+        encoder=lambda: untrained(run.config),
+    )
+
+
+def _trained(name: str, run: Run) -> Contestant:
+    def checkpoint() -> Checkpoint:
+        read = Checkpoint.read(run.path)
+        if read.step != run.step:
+            raise InvalidRequestError(
+                f"{run.path} was trained on since this comparison began (step {run.step}, now {read.step}); wait until "
+                f"its training is done, then compare again."
+            )
+        return read
+
+    return Contestant(
+        name=name,
+        identity={"kind": "run", "weights": run.digest, "preprocess": run.preprocess.digest},
+        seed=run.seed,
+        preprocess=run.preprocess,
+        embedding=lambda: checkpoint().build_embedding(),
+        encoder=lambda: checkpoint().build_encoder(),
+    )

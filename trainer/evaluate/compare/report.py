@@ -1,0 +1,177 @@
+"""The report of a comparison as plain values for JSON: scores and costs of each row, and differences between rows."""
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import torch
+
+from gfp_serve import __version__
+from trainer.evaluate.compare.contestants import Contestant
+from trainer.evaluate.compare.measure import Data
+from trainer.evaluate.compare.runs import Run, RunsOfRow, differing_settings
+from trainer.evaluate.compare.scores import Figures
+from trainer.evaluate.compare.settings import CompareConfig, Protocol, columns_of, settings_of_protocols
+from trainer.evaluate.compare.significance import MIN_SEEDS, difference
+from trainer.evaluate.folds import chance
+from trainer.evaluate.semi_supervised import mean_and_deviation
+from trainer.flops import ENCODER_ALL_TOKENS, cost_table, parameter_table
+
+REPORT_FILE = "compare.json"
+
+
+def make_report(
+    rows: Sequence[RunsOfRow],
+    contestants: Mapping[str, Sequence[Contestant]],
+    figures: Mapping[str, Sequence[Figures]],
+    protocols: Sequence[Protocol],
+    config: CompareConfig,
+    data: Data,
+    transfer: Data | None,
+    *,
+    device: str,
+) -> dict[str, Any]:
+    """Everything that was found, with what is needed to find it again."""
+    columns = columns_of(protocols, config)
+    found = [_row(name, contestants[name], figures[name], columns) for name in contestants]
+    of_name = {row.name: row for row in rows}
+    differing = differing_settings([row.runs[0].settings for row in rows])
+    for values in found:
+        row = of_name.get(values["name"])
+        values["settings_that_differ"] = {} if row is None else _chosen(row.runs[0].settings, differing)
+        values["runs"] = [] if row is None else [_run(run) for run in row.runs]
+        values["cost"] = None if row is None else _cost(row.runs)
+    return {
+        "protocol": "compare",
+        "made_with": {"gfp_serve": __version__, "torch": torch.__version__, "device": device},
+        "store": _describe(data),
+        "transfer_store": None if transfer is None else _describe(transfer),
+        "protocols": settings_of_protocols(protocols, config),
+        "columns": columns,
+        "rows": found,
+        "differences": [
+            {"first": first["name"], "other": other["name"], "column": column, **_difference(first, other, column)}
+            for other, first in combinations(found, 2)
+            for column in columns
+        ],
+    }
+
+
+def warnings_of(report: Mapping[str, Any], rows: Sequence[RunsOfRow]) -> list[str]:
+    """What a reader must know before the figures: unfinished runs, rows that saw other numbers of clips, few seeds."""
+    found = [
+        f"{run.path} was stopped at step {run.step} of {run.record['of_steps']}; go on with gfp-train --resume."
+        for row in rows
+        for run in row.runs
+        if run.stopped_early
+    ]
+    seen = {row.name: sorted({run.clips_seen for run in row.runs}) for row in rows}
+    if len({tuple(each) for each in seen.values()}) > 1 or any(len(each) > 1 for each in seen.values()):
+        counts = "; ".join(f"{name} {' and '.join(f'{count:,}' for count in each)}" for name, each in seen.items())
+        found.append(f"the runs saw different numbers of clips: {counts}.")
+    seeds = {row.name: [run.seed for run in row.runs] for row in rows}
+    if len({tuple(each) for each in seeds.values()}) > 1:
+        each = "; ".join(f"{name} {', '.join(map(str, own))}" for name, own in seeds.items())
+        found.append(f"the rows have different seeds: {each}.")
+    if all(len(row["seeds"]) < MIN_SEEDS for row in report["rows"]):
+        found.append(f"differences have no p-value: a test needs {MIN_SEEDS} seeds of each row.")
+    return found
+
+
+def text_of(score: Mapping[str, Any] | None, *, plus_minus: str = " ± ") -> str:
+    """A score in percent, with its deviation if there are several seeds; empty for none."""
+    if score is None:
+        return ""
+    mean = f"{score['mean']:.1f}"
+    return f"{mean}{plus_minus}{score['deviation']:.1f}" if len(score["seeds"]) > 1 else mean
+
+
+def best_of(report: Mapping[str, Any], column: str, which: str) -> set[str]:
+    """The names of the rows that have the best mean of a figure, as it is printed."""
+    means = {
+        row["name"]: round(score["mean"], 1)
+        for row in report["rows"]
+        if (score := row["scores"][column][which]) is not None
+    }
+    return {name for name, mean in means.items() if mean == max(means.values())}
+
+
+def difference_to(report: Mapping[str, Any], name: str, other: str, column: str) -> Mapping[str, Any]:
+    """The difference of a row to another one, whichever of both the report has first."""
+    for each in report["differences"]:
+        if each["column"] == column and {each["first"], each["other"]} == {name, other}:
+            return each if each["first"] == name else {**each, "points": -each["points"]}
+    raise KeyError((name, other, column))
+
+
+def _row(
+    name: str, contestants: Sequence[Contestant], figures: Sequence[Figures], columns: Sequence[str]
+) -> dict[str, Any]:
+    scores: dict[str, dict[str, Any]] = {}
+    for column in columns:
+        scores[column] = {}
+        for which in ("top1_percent", "top5_percent"):
+            values = [of_seed[column][which] for of_seed in figures]
+            known = [value for value in values if value is not None]
+            scores[column][which] = mean_and_deviation(known) if known and len(known) == len(values) else None
+    return {"name": name, "seeds": [each.seed for each in contestants], "scores": scores}
+
+
+def _run(run: Run) -> dict[str, Any]:
+    return {
+        "path": str(run.path),
+        "seed": run.seed,
+        "steps": run.step,
+        "clips_seen": run.clips_seen,
+        "wall_s": run.wall_s,
+        "weights_sha256": run.digest,
+        "settings": run.config.settings(),
+        "versions": run.record.get("versions"),
+    }
+
+
+def _cost(runs: Sequence[Run]) -> dict[str, Any]:
+    """What a row costs. GFLOP are of a forward pass for one clip of two bodies, as `gfp-cost` counts them.
+
+    Those of a training step are None for runs that also learn from labels, statistics or views, which are not counted.
+    """
+    config = runs[0].config
+    counted = cost_table(config.encoder, config.objective, num_frames=config.num_frames)
+    parameters = parameter_table(config.encoder, config.objective, num_frames=config.num_frames)
+    embedding = counted.pop(ENCODER_ALL_TOKENS)
+    speeds = [run.clips_seen / run.wall_s for run in runs if run.wall_s]
+    walls = [run.wall_s for run in runs if run.wall_s]
+    return {
+        "step_gflop": None if config.terms.are_used else sum(counted.values()),
+        "embedding_gflop": embedding,
+        "parameters": sum(parameters.values()),
+        "encoder_parameters": parameters["encoder"],
+        "clips_seen": float(np.mean([run.clips_seen for run in runs])),
+        "clips_per_s": float(np.mean(speeds)) if speeds else None,
+        "wall_s": float(np.mean(walls)) if walls else None,
+    }
+
+
+def _difference(first: Mapping[str, Any], other: Mapping[str, Any], column: str) -> dict[str, Any]:
+    scores = [
+        dict(zip(row["seeds"], row["scores"][column]["top1_percent"]["seeds"], strict=True)) for row in (first, other)
+    ]
+    return difference(*scores).to_json()
+
+
+def _describe(data: Data) -> dict[str, Any]:
+    return {
+        "content_sha256": data.store.content_digest,
+        "num_clips": len(data.store),
+        "num_classes": len(data.store.class_names),
+        "sources": [source.name for source in data.store.sources],
+        "num_folds": len(data.folds),
+        "num_train_clips": sum(len(fold.train) for fold in data.folds),
+        "num_test_clips": sum(len(fold.test) for fold in data.folds),
+        "chance_percent": chance(data.store, data.folds),
+    }
+
+
+def _chosen(settings: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: settings[name] for name in names if name in settings}
