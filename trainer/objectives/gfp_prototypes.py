@@ -4,7 +4,7 @@ Ours; the literature has masked prediction of general features and clustering of
 is that of SwAV (NeurIPS 2020, arXiv 2006.09882), which is the soundest for a term beside GFP:
 
 - **It cannot collapse.** The clips of a step, together with those of earlier steps, are shared evenly among the
-  prototypes (`evenly_shared`), so not all can go to one. Sorting by k-means, as in HaLP, promises no such thing.
+  prototypes (`balanced_odds`), so not all can go to one. Sorting by k-means, as in HaLP, promises no such thing.
 - **It costs little.** There is no second network, and no sorting between steps: one pass of the encoder over a tenth of
   the tokens of a second window (see `gfp_two_views`), and one product of vectors with prototypes.
 - **It is a function of the step**: which prototype a clip belongs to is found anew in each step, from both windows, the
@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -36,10 +36,11 @@ from trainer.encoders.encoder import MaskableEncoder
 from trainer.objectives.gfp_targets import mlp
 from trainer.objectives.gfp_two_views import GfpTwoViews, GfpTwoViewsConfig
 from trainer.objectives.objective import ObjectiveConfig, Outcome
+from trainer.objectives.prototypes import Prototypes, balanced_odds
 from trainer.objectives.recent_vectors import RecentVectors
 
-# Rounds of Sinkhorn's algorithm, as in SwAV's public code.
-_ROUNDS = 3
+# Sharper ones would make cosines of 0 to nothing in 32 bits.
+_SHARPEST = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,21 +63,12 @@ class GfpPrototypesConfig(GfpTwoViewsConfig):
         for name in ("prototype_temperature", "share_temperature"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be above 0 and finite.")
+        if self.share_temperature < _SHARPEST:
+            raise ValueError(f"--share-temperature is {self.share_temperature}; it must be at least {_SHARPEST}.")
         if self.num_prototypes < 2:
             raise ValueError(f"--num-prototypes is {self.num_prototypes}; it must be at least 2.")
         if self.recent_clips < 1:
             raise ValueError(f"--recent-clips is {self.recent_clips}; it must be at least 1.")
-
-
-class Prototypes(nn.Linear):
-    """Directions that vectors are compared with. Their length does not matter."""
-
-    def __init__(self, size: int, count: int) -> None:
-        super().__init__(size, count, bias=False)
-
-    def forward(self, vectors: Float[Tensor, "vectors size"]) -> Float[Tensor, "vectors prototypes"]:
-        """The cosine of each vector (of length 1) and each prototype."""
-        return vectors @ F.normalize(self.weight, dim=1).T
 
 
 class GfpPrototypes(GfpTwoViews):
@@ -120,28 +112,12 @@ class GfpPrototypes(GfpTwoViews):
         # Counted once a step, not for each clip, so `gfp-cost` leaves it out.
         earlier = self.recent.vectors @ F.normalize(self.prototypes.weight, dim=1).T
         counts = torch.cat([cosines.new_ones(len(cosines), dtype=torch.bool), self.recent.are_real])
-        shares = evenly_shared(torch.cat([cosines, earlier]), counts, temperature=self.config.share_temperature)
-        return shares[: len(cosines)]
+        temperature = cosines.new_tensor(self.config.share_temperature)
+        # Each process has the clips of all, which makes all sums larger by one factor and changes no share.
+        return balanced_odds(torch.cat([cosines, earlier]), temperature, counts)[: len(cosines)]
 
     def after_update(self, done: float) -> None:
         super().after_update(done)
         if self._new is not None:
             self.recent.add(self._new)
             self._new = None
-
-
-def evenly_shared(
-    cosines: Float[Tensor, "vectors prototypes"], counts: Bool[Tensor, " vectors"], *, temperature: float
-) -> Float[Tensor, "vectors prototypes"]:
-    """How each vector is shared among prototypes, so that each gets about as much of all vectors that count.
-
-    Shares of a vector are 0 or more and sum to 1. They are exp(cosine / temperature), whose sums over vectors and then
-    over prototypes are made equal in turn, three times (Sinkhorn's algorithm; equation 5 of SwAV). More rounds would
-    bring the prototypes' parts still nearer to each other. Works with logarithms, so any temperature above 0 will do.
-    """
-    logs = cosines / temperature
-    left_out = torch.where(counts, 0.0, -torch.inf)[:, None]
-    for _ in range(_ROUNDS):
-        logs = logs - (logs + left_out).logsumexp(dim=0)
-        logs = logs.log_softmax(dim=1)
-    return logs.exp()

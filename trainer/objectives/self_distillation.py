@@ -6,30 +6,16 @@ vectors. Rows are those of all processes: two that share a batch give the loss o
 """
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trainer.encoders.transformer import init_weights
-from trainer.parallel import in_order, total
+from trainer.objectives.prototypes import Prototypes
+from trainer.parallel import in_order
 
-_ROUNDS = 3
 # So that what two equal vectors have is finite, as in DINOv2.
 _SMALLEST_DISTANCE = 1e-6
-
-
-class Prototypes(nn.Linear):
-    """Cosines of unit vectors with prototypes, which may have any length.
-
-    Always in 32 bits: near 1, bf16 has steps of 0.004, which are multiplied by 25 before the softmax.
-    """
-
-    def __init__(self, width: int, count: int) -> None:
-        super().__init__(width, count, bias=False)
-
-    def forward(self, vectors: Float[Tensor, "rows width"]) -> Float[Tensor, "rows count"]:
-        with torch.autocast(vectors.device.type, enabled=False):
-            return F.linear(vectors.float(), F.normalize(self.weight.float(), dim=1))
 
 
 class PrototypeHead(nn.Module):
@@ -48,28 +34,6 @@ class PrototypeHead(nn.Module):
     ) -> tuple[Float[Tensor, "rows size"], Float[Tensor, "rows prototypes"]]:
         vectors = F.normalize(self.layers(tokens).float(), dim=1)
         return vectors, self.prototypes(vectors)
-
-
-@torch.no_grad()
-def balanced_odds(
-    cosines: Float[Tensor, "rows prototypes"],
-    temperature: Float[Tensor, ""],
-    counts: Bool[Tensor, " rows"] | None = None,
-) -> Float[Tensor, "rows prototypes"]:
-    """Odds of the prototypes for each row, such that over all rows every prototype is about as likely.
-
-    Three rounds of Sinkhorn-Knopp over the rows of all processes, from exp(cosine / temperature): first every prototype
-    gets the same sum, then every row the sum 1. (SwAV, NeurIPS 2020, arXiv 2006.09882.) Rows that do not count have 0.
-    """
-    tiny = torch.finfo(cosines.dtype).tiny
-    # Cosines are at most 1, so the largest number is 1 at any temperature.
-    odds = ((cosines - 1) / temperature).exp()
-    if counts is not None:
-        odds = odds * counts[:, None]
-    for _ in range(_ROUNDS):
-        odds = odds / total(odds.sum(dim=0)).clamp_min(tiny)
-        odds = odds / odds.sum(dim=1, keepdim=True).clamp_min(tiny)
-    return odds
 
 
 def cross_entropy(

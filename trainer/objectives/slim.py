@@ -35,8 +35,9 @@ from trainer.data.views import Mirror, Noise, ScaleLimbs, Sometimes, Turn, View,
 from trainer.encoders import Encoder, FillableEncoder
 from trainer.encoders.transformer import gather_tokens
 from trainer.objectives.objective import Objective, ObjectiveConfig, Outcome
+from trainer.objectives.prototypes import balanced_odds
 from trainer.objectives.s_jepa import target_momentum
-from trainer.objectives.self_distillation import PrototypeHead, balanced_odds, cross_entropy, crowding
+from trainer.objectives.self_distillation import PrototypeHead, cross_entropy, crowding
 from trainer.parallel import total
 
 _NUM_LONG = 2
@@ -105,7 +106,7 @@ class Slim(Objective):
     target_encoder: FillableEncoder
     temperature: Tensor
 
-    def __init__(self, encoder: Encoder, config: SlimConfig) -> None:
+    def __init__(self, encoder: FillableEncoder, config: SlimConfig) -> None:
         super().__init__(encoder, config)
         width = encoder.width
         size = config.head_width or 8 * width, config.head_size or width, config.num_prototypes or 16 * width

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from trainer.objectives.self_distillation import PrototypeHead, balanced_odds, cross_entropy, crowding
+from trainer.objectives.prototypes import balanced_odds
+from trainer.objectives.self_distillation import PrototypeHead, cross_entropy, crowding
 
 
 def cosines(rows: int = 20, prototypes: int = 7, seed: int = 0) -> torch.Tensor:
