@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from tests.support.small_objectives import OTHER_ENCODERS
 from tests.support.small_runs import TINY_ENCODER, tiny_config, write_store
 from trainer.config import TrainConfig
 from trainer.data.class_draws import ClassDrawsConfig
 from trainer.data.store import ClipStore
+from trainer.encoders import ENCODERS
 from trainer.loop import Trainer
 from trainer.objectives import OBJECTIVES, NoObjectiveConfig, ObjectiveConfig
 from trainer.terms import TermsConfig
@@ -29,6 +31,8 @@ RUN: dict[str, Any] = {
     "clip_gradient": 1e-9,
     "embed_lr_share": 0.1,
     "gradient_memory": 0.5,
+    "lr_drop_at": 0.5,
+    "optimizer": "sgd",
 }
 ENCODER: dict[str, Any] = {
     "width": 32,
@@ -38,6 +42,17 @@ ENCODER: dict[str, Any] = {
     "position_std": 0.02,
     "input_scale": 1.0,
     "frame": "body",
+}
+OF_OTHER_ENCODER: dict[str, dict[str, Any]] = {
+    "gru": {"width": 6, "depth": 1, "frame": "body"},
+    "two_stream": {
+        "width": 6,
+        "depth": 1,
+        "num_heads": 1,
+        "stream_layers": "plain",
+        "drop_path": 0.9,
+        "frame": "body",
+    },
 }
 # Of what is learned beside an objective, here without one.
 TERMS: dict[str, Any] = {
@@ -217,6 +232,8 @@ def test_every_setting_is_changed_in_a_test() -> None:
     assert names(TrainConfig().views) == set(VIEWS)
     assert names(TrainConfig().class_draws) == set(CLASS_DRAWS)
     assert names(TINY_ENCODER) == set(ENCODER)
+    others = {name: names(OTHER_ENCODERS[name]) for name in ENCODERS if name != "transformer"}
+    assert others == {name: set(changes) for name, changes in OF_OTHER_ENCODER.items()}
     assert {name: names(tiny(name)) for name in OBJECTIVES} == {name: set(OF_OBJECTIVE[name]) for name in OBJECTIVES}
 
 
@@ -234,6 +251,15 @@ def test_changing_a_setting_of_the_run_changes_the_losses(store: ClipStore, name
     else:
         changed = replace(config, **{name: RUN[name]})
     assert losses_with(store, changed, steps=4) != pytest.approx(base, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "name"), [(e, name) for e, changes in OF_OTHER_ENCODER.items() for name in changes]
+)
+def test_changing_a_setting_of_another_encoder_changes_the_losses(store: ClipStore, encoder: str, name: str) -> None:
+    config = replace(config_of("usdrl"), encoder=OTHER_ENCODERS[encoder], num_frames=24)
+    changed = replace(config, encoder=replace(config.encoder, **{name: OF_OTHER_ENCODER[encoder][name]}))
+    assert losses_with(store, changed) != pytest.approx(losses_with(store, config), rel=1e-5)
 
 
 @pytest.mark.parametrize(("objective", "name"), [(o, name) for o, changes in OF_OBJECTIVE.items() for name in changes])

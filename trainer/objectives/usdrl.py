@@ -70,7 +70,8 @@ class Usdrl(WholeClips):
         compared = config.compared_width or 2 * width
         self.time_projector = _projector(width, compared, compared)
         self.space_projector = _projector(width, compared, compared) if has_joints else None
-        self.instance_projector = _projector((1 + has_joints) * width, compared, 2 * compared)
+        whole = 2 * width if isinstance(encoder, MaskableEncoder) else encoder.feature_size
+        self.instance_projector = _projector(whole, compared, 2 * compared)
 
     @property
     def views(self) -> tuple[View, ...]:
@@ -79,13 +80,10 @@ class Usdrl(WholeClips):
     def forward(self, batch: Batch) -> Outcome:
         config = self.config
         # Of each domain, the vectors of all views.
-        pooled = list(zip(*(self._pooled(batch, view) for view in range(_NUM_VIEWS)), strict=True))
-        whole = [torch.cat(parts, dim=1) for parts in zip(*pooled, strict=True)]
-        domains: dict[str, tuple[float, nn.Module, Any]] = {
-            "time": (config.time_weight, self.time_projector, pooled[0])
-        }
+        time, *space, whole = zip(*(self._pooled(batch, view) for view in range(_NUM_VIEWS)), strict=True)
+        domains: dict[str, tuple[float, nn.Module, Any]] = {"time": (config.time_weight, self.time_projector, time)}
         if self.space_projector is not None:
-            domains["space"] = (config.space_weight, self.space_projector, pooled[1])
+            domains["space"] = (config.space_weight, self.space_projector, space[0])
         domains["instance"] = (config.instance_weight, self.instance_projector, whole)
         loss = batch.uniform.new_zeros(())
         terms: dict[str, Tensor] = {}
@@ -104,10 +102,11 @@ class Usdrl(WholeClips):
             levels[name] = (views[0].detach(), views[3].detach())
         return Outcome(loss, {name: term.detach() for name, term in terms.items()}, levels)
 
-    def _pooled(self, batch: Batch, view: int) -> tuple[Float[Tensor, "clips width"], ...]:
+    def _pooled(self, batch: Batch, view: int) -> tuple[Float[Tensor, "clips _"], ...]:
         """A clip's vectors in time and in space: of its segments, or joints, the largest value of each feature.
 
-        Only in time, if the encoder's tokens tell no joints apart.
+        None in space, if the encoder's tokens tell no joints apart. Then its vector as a whole: both side by side, or
+        how the encoder itself pools its tokens, which of `two_stream` is the same.
         """
         encoder, rows = self.encoder, batch.rows(view)
         of_encoder, order = self.draws_of(batch, view)
@@ -117,9 +116,11 @@ class Usdrl(WholeClips):
             tokens = encoder(segments, visible)
             in_time = largest_mean(tokens, visible // encoder.num_joints, encoder.num_segments)
             in_space = largest_mean(tokens, visible % encoder.num_joints, encoder.num_joints)
-            return rows.mean_of_bodies(in_time), rows.mean_of_bodies(in_space)
-        streams = encoder.streams(encoder.tokens(rows.bodies, of_encoder))
-        return tuple(rows.mean_of_bodies(stream.amax(dim=1)) for stream in streams if stream is not None)
+            pooled = [rows.mean_of_bodies(in_time), rows.mean_of_bodies(in_space)]
+            return *pooled, torch.cat(pooled, dim=1)
+        tokens = encoder.tokens(rows.bodies, of_encoder)
+        streams = [stream.amax(dim=1) for stream in encoder.streams(tokens) if stream is not None]
+        return tuple(rows.mean_of_bodies(part) for part in (*streams, encoder.pooled(tokens)))
 
 
 def _projector(width: int, hidden: int, out: int) -> nn.Sequential:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.support.small_objectives import batch, build
+from tests.support.small_objectives import batch, build, build_on
 from trainer.data.batches import Batch
 from trainer.objectives.usdrl import UsdrlConfig, cross_correlation, decorrelation, largest_mean, similarity
 
@@ -76,10 +76,29 @@ def test_with_all_tokens_the_streams_are_those_of_frames_and_joints() -> None:
     model = build("usdrl")
     model.config = UsdrlConfig()
     given = batch(model)
-    in_time, in_space = model._pooled(given, 2)  # type: ignore[operator]
+    in_time, in_space, whole = model._pooled(given, 2)  # type: ignore[operator]
+    assert torch.equal(whole, torch.cat([in_time, in_space], dim=1))
     grid = model.encoder(model.encoder.segments(given.views[2])).view(6, 30, 25, 16)
     torch.testing.assert_close(in_time, grid.mean(dim=2).amax(dim=1), atol=1e-5, rtol=0)
     torch.testing.assert_close(in_space, grid.mean(dim=1).amax(dim=1), atol=1e-5, rtol=0)
+
+
+def test_two_streams_are_compared_as_they_are_and_recurrent_tokens_in_time_and_by_their_last_state() -> None:
+    model = build_on("two_stream", "usdrl").eval()
+    given = batch(model)._replace(uniform=torch.full((6, 4 * (24 + 49)), 0.5))
+    in_time, in_space, whole = model._pooled(given, 1)  # type: ignore[operator]
+    of_encoder, _ = model.draws_of(given, 1)  # type: ignore[operator]
+    tokens = model.encoder.tokens(given.views[1], of_encoder)
+    assert torch.equal(in_time, tokens[:, :24].amax(dim=1))
+    assert torch.equal(in_space, tokens[:, 24:].amax(dim=1))
+    assert torch.equal(whole, torch.cat([in_time, in_space], dim=1))
+    model = build_on("gru", "usdrl").eval()
+    given = batch(model)
+    in_time, whole = model._pooled(given, 1)  # type: ignore[operator]
+    tokens = model.encoder.tokens(given.views[1])
+    assert torch.equal(in_time, tokens.amax(dim=1))
+    assert torch.equal(whole, tokens[:, -1])
+    assert {name.split()[0] for name in model(given).terms} == {"time", "instance"}
 
 
 def test_a_clip_of_two_bodies_is_one_row_of_each_view() -> None:
