@@ -87,6 +87,10 @@ class Start:
         """
         if self.encoder:
             objective.encoder.load_state_dict(self.encoder)
+            for part in objective.children():
+                # A slow copy follows from the same weights, and may be what is served.
+                if part is not objective.encoder and type(part) is type(objective.encoder):
+                    part.load_state_dict(self.encoder)
         terms = objective.terms
         if terms is None or lessons is None:
             return
@@ -156,7 +160,7 @@ def _of_run(path: Path) -> Start:
         config=checkpoint.config,
         preprocess=checkpoint.preprocess,
         data=checkpoint.data,
-        encoder=checkpoint.encoder if checkpoint.config.learns_from_tokens else {},
+        encoder=checkpoint.build_encoder().state_dict() if checkpoint.config.learns_from_tokens else {},
         terms=terms,
     )
 

@@ -15,6 +15,7 @@ from trainer.data.tubes import NUM_TUBE_DRAWS
 from trainer.encoders.slim import SlimEncoder, SlimEncoderConfig
 from trainer.loop import StepReport, Trainer
 from trainer.objectives.slim import Slim, SlimConfig, one_body
+from trainer.start import read_start
 
 SMALL = SlimEncoderConfig(width=16, depth=1, num_heads=2)
 SIZES = {"num_prototypes": 12, "head_width": 16, "head_size": 8}
@@ -180,3 +181,15 @@ def test_a_resumed_run_equals_an_unbroken_one_and_the_copy_is_served(tmp_path: P
     for name, weight in served.items():
         assert torch.equal(weight, ended.objective[f"target_encoder.{name}"])
     assert any(not torch.equal(weight, ended.encoder[name]) for name, weight in served.items())
+
+
+def test_a_run_that_starts_from_another_has_its_served_weights_in_encoder_and_copy(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "store")
+    config = tiny_config(num_frames=64, encoder=SMALL, objective=SlimConfig(**SIZES), epochs=1)
+    Trainer(config, store, tmp_path / "first").fit()
+    served = Checkpoint.read(tmp_path / "first").build_encoder().state_dict()
+    second = Trainer(config, store, tmp_path / "second", start=read_start(tmp_path / "first")).objective
+    assert isinstance(second, Slim)
+    for name, weight in served.items():
+        assert torch.equal(second.encoder.state_dict()[name], weight)
+        assert torch.equal(second.target_encoder.state_dict()[name], weight)
