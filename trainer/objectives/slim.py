@@ -113,7 +113,7 @@ class Slim(Objective):
         self.clip_head = PrototypeHead(width, *size)
         self.token_head = PrototypeHead(width, *size)
         self.hidden_token = nn.Parameter(torch.zeros(width))
-        self.target_encoder = copy.deepcopy(encoder).requires_grad_(False)
+        self.target_encoder = copy.deepcopy(self.encoder).requires_grad_(False)
         self.target_clip_head = copy.deepcopy(self.clip_head).requires_grad_(False)
         self.target_token_head = copy.deepcopy(self.token_head).requires_grad_(False)
         self.register_buffer("temperature", torch.tensor(config.first_target_temperature))
