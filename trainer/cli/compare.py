@@ -188,7 +188,7 @@ def compare_command(
         from trainer.evaluate.figures import DPI
 
         accuracy_against_cost(report).savefig(picture, dpi=DPI)
-    for line in warnings_of(report, rows):
+    for line in warnings_of(report, rows, [each.store for each in (data, transfer) if each is not None]):
         warn(f"Warning: {line}")
     print_json(report) if as_json else _print(report, against)
 

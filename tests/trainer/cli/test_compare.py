@@ -193,6 +193,8 @@ def test_fine_tuning_and_draws_and_transfer_have_columns_of_their_own(
     assert report["columns"] == ["semi 30 %", "fine-tuned", "transfer"]
     assert report["protocols"]["fine-tune"]["warmup_epochs"] == 0
     assert report["transfer_store"]["content_sha256"] == other.content_digest
+    # Both have one source, with the same checksum.
+    assert f"runs were trained on recordings that {other.path} has too: made-up" in said(result)
     for row in report["rows"]:
         assert all(0 <= row["scores"][column]["top1_percent"]["mean"] <= 100 for column in report["columns"])
 
@@ -288,6 +290,8 @@ def test_a_run_twice_by_a_copy_is_refused_and_a_row_takes_the_name_it_is_given(
     out = tmp_path / "named"
     shutil.copytree(compared[0], out)
     words = ["--name", f"{runs[1]}=GFP_ours", "--latex", tmp_path / "t.tex", "--json"]
+    taken = invoke(*runs, store.path, "--out", out, *QUICK, "--statistics", "--name", f"{runs[0]}=pose statistics")
+    assert "--name 'pose statistics' is the name of a row that is always called so" in said(taken)
     named = invoke(*runs, store.path, "--out", out, *QUICK, *words)
     assert [row["name"] for row in json.loads(named.stdout)["rows"]] == ["GFP_ours", "mamp"]
     assert r"GFP\_ours & " in (tmp_path / "t.tex").read_text()

@@ -47,6 +47,8 @@ def contestants_of(
     for number, of_shape in enumerate(shapes.values()):
         name = f"{UNTRAINED} {number + 1}" if len(shapes) > 1 else UNTRAINED
         found[name] = [_untrained(name, of_shape[seed]) for seed in sorted(of_shape)]
+    if taken := [row.name for row in rows if row.name in found]:
+        raise InvalidRequestError(f"--name {taken[0]!r} is the name of a row that is always called so; choose another.")
     return found | {row.name: [_trained(row.name, run) for run in row.runs] for row in rows}
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from gfp_serve import __version__
+from trainer.data.store import ClipStore
 from trainer.evaluate.compare.contestants import Contestant
 from trainer.evaluate.compare.measure import Data
 from trainer.evaluate.compare.runs import Run, RunsOfRow, differing_settings
@@ -58,13 +59,22 @@ def make_report(
     }
 
 
-def warnings_of(report: Mapping[str, Any], rows: Sequence[RunsOfRow]) -> list[str]:
-    """What a reader must know before the figures: unfinished runs, rows that saw other numbers of clips, few seeds."""
+def warnings_of(report: Mapping[str, Any], rows: Sequence[RunsOfRow], stores: Sequence[ClipStore]) -> list[str]:
+    """What a reader must know before the figures.
+
+    That is: unfinished runs, clips that runs were trained on in another store than the one of `stores` that is tested,
+    rows that saw other numbers of clips, and few seeds.
+    """
     found = [
         f"{run.path} was stopped at step {run.step} of {run.record['of_steps']}; go on with gfp-train --resume."
         for row in rows
         for run in row.runs
         if run.stopped_early
+    ]
+    found += [
+        f"runs were trained on recordings that {store.path} has too: {', '.join(shared)}."
+        for store in stores
+        if (shared := dict.fromkeys(name for row in rows for run in row.runs for name in run.recordings_of(store)))
     ]
     seen = {row.name: sorted({run.clips_seen for run in row.runs}) for row in rows}
     if len({tuple(each) for each in seen.values()}) > 1 or any(len(each) > 1 for each in seen.values()):

@@ -42,6 +42,12 @@ class Run:
         """Seconds of training; None if the run does not say it."""
         return float(self.record.get("wall_s") or 0) or None
 
+    def recordings_of(self, store: ClipStore) -> list[str]:
+        """The recordings of another store that the run was trained on too."""
+        known = {recording["sha256"] for recording in self.data["sources"]}
+        is_other = store.content_digest != self.data["content_sha256"]
+        return [source.name for source in store.sources if is_other and source.sha256 in known]
+
     @property
     def stopped_early(self) -> bool:
         return self.step < int(self.record.get("of_steps") or 0)
