@@ -1,0 +1,81 @@
+"""benchmarks/objectives.py for a few steps: what is asked is never learned from, and rows are measured once."""
+
+import json
+import runpy
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from trainer.data.store import ClipStore
+from trainer.objectives import OBJECTIVES, name_of
+
+ROOT = Path(__file__).parents[2]
+CLIPS = ROOT / "examples" / "clips"
+LONGEST_S = 1200  # on a busy machine
+
+BENCHMARK = runpy.run_path(str(ROOT / "benchmarks" / "objectives.py"))
+MAIN: click.Group = BENCHMARK["main"]
+
+
+def objectives(*words: object) -> Result:
+    before = torch.get_num_threads()
+    try:
+        ended = CliRunner().invoke(MAIN, list(map(str, words)))
+    finally:
+        torch.set_num_threads(before)
+    assert ended.exit_code == 0, ended.output
+    return ended
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_every_objective_has_settings_with_the_shared_encoder_and_the_same_clips_a_step(name: str) -> None:
+    config, gfp = (BENCHMARK["settings_of"](each, 3) for each in (name, "gfp"))
+    assert name_of(config.objective) == name
+    for shared in ("batch_clips", "peak_lr", "floor_lr"):
+        assert getattr(config, shared) == getattr(gfp, shared)
+    for size in ("width", "depth", "num_heads"):
+        assert getattr(config.encoder, size) == getattr(gfp.encoder, size)
+
+
+@pytest.mark.timeout(LONGEST_S)
+def test_what_is_asked_is_not_learned_from_and_every_row_is_measured_once(tmp_path: Path) -> None:
+    work, out = tmp_path / "work", tmp_path / "report.json"
+    of_data = ("--data", CLIPS, "--work", work, "--set", "precog")
+    objectives("prepare", *of_data)
+    store = ClipStore.open(work / "store")
+    names = {str(name).partition("/")[2] for name in store.names}
+    asked = BENCHMARK["_Asked"](CLIPS, ("precog",), 1000)._sets[0]
+    queries = {asked.clips.clips[query].name for fold in asked.folds for query in fold.test}
+    assert queries
+    assert names
+    assert not queries & names
+
+    small = ("--seeds", 1, "--clips", 8, "--out", out)
+    objectives("run", *of_data, *small, "--steps", 2, "--only", "gfp")
+    report: dict[str, Any] = json.loads(out.read_text())
+    row = report["runs"]["2"]["gfp"]["0"]
+    assert row["clips_seen"] == 64
+    assert row["plain"]["means"].keys() == {"clean", "window", "rest", "linear"} == row["whitened"]["means"].keys()
+    assert report["untrained"]["0"]["plain"]["sets"].keys() == {"precog"}
+    assert report["pose statistics"]["plain"]["means"]["clean"] > 0
+
+    objectives("run", *of_data, *small, "--steps", 2, "--only", "gfp")
+    assert json.loads(out.read_text()) == report
+    objectives("longer", *of_data, *small, "--steps", 2, "--times", 2, "--best", 1)
+    assert json.loads(out.read_text())["runs"]["4"].keys() == {"gfp"}
+    lines = objectives("table", "--out", out).stdout.splitlines()
+    assert sum(line.startswith("| `gfp` |") for line in lines) == 2
+
+
+@pytest.mark.timeout(LONGEST_S)
+def test_time_and_memory_of_a_step_stand_beside_those_of_gfp(tmp_path: Path) -> None:
+    out = tmp_path / "report.json"
+    objectives("cost", "--work", tmp_path, "--out", out, "--rounds", 1, "--only", "gfp_queries")
+    cost = json.loads(out.read_text())["cost"]
+    assert cost.keys() == {"gfp", "gfp_queries"}
+    assert cost["gfp"]["time_of_gfp"] == 1
+    assert all(facts["peak_mb"] > facts["step_mb"] > 0 for facts in cost.values())

@@ -1,0 +1,137 @@
+"""benchmarks/reproduce.py: every row of its file can be measured; here at tiny sizes, on made-up clips."""
+
+import json
+import math
+import re
+import runpy
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.support.small_runs import write_store
+from trainer.config import PRESETS
+from trainer.objectives import OBJECTIVES
+
+ROOT = Path(__file__).parents[2]
+ROWS = ROOT / "benchmarks" / "reproduce.toml"
+LONGEST_S = 1800  # on a busy machine; on a quiet one it takes a minute
+
+MAIN: click.Group = runpy.run_path(str(ROOT / "benchmarks" / "reproduce.py"))["main"]
+
+
+def reproduce(*words: object, fails: bool = False) -> Result:
+    ended = CliRunner().invoke(MAIN, list(map(str, words)), prog_name="reproduce.py")
+    assert (ended.exit_code != 0) == fails, ended.output
+    return ended
+
+
+@pytest.fixture(scope="module")
+def rows() -> dict[str, dict[str, Any]]:
+    return {row["name"]: row for row in json.loads(reproduce("list", "--json").stdout)}
+
+
+def test_rows_have_the_settings_options_and_published_values_of_their_tables(rows: dict[str, dict[str, Any]]) -> None:
+    # Listing builds the settings of each row's run and protocol, so wrong ones would have ended it.
+    gfp, mamp = rows["linear/gfp/ntu60-xsub"], rows["linear/mamp/ntu120-xset"]
+    assert (gfp["published"], gfp["unit"], gfp["config"]) == (85.9, "%", PRESETS["ntu60-xsub"].settings())
+    assert (mamp["published"], mamp["config"]["decoder_depth"], mamp["config"]["mask_temperature"]) == (79.1, 5, 0.75)
+    assert rows["linear/gfp/pku2-xsub"]["options"] == {"batch_clips": 32, "peak_lr": 0.01}
+    assert rows["semi-1/gfp/ntu60-xview"]["options"]["ratio"] == 0.01
+    assert rows["linear/s-jepa/ntu60-xsub"]["config"]["epochs"] == 1200
+    assert rows["transfer/s-jepa/ntu120-xsub"]["target"] == "pku2-xsub"
+    assert rows["ablation/without-mid/ntu60-xsub"]["config"]["levels"] == "short,long,global"
+    assert rows["ablation/targets-of-joints/ntu60-xsub"]["published"] is None
+    assert all(0 < row["published"] < 100 and row["source"] for row in rows.values() if row["published"] is not None)
+    of_table = Counter(row["table"] for row in rows.values())
+    assert of_table.keys() >= {"linear", "semi-1", "semi-10", "retrieval", "transfer", "ablation", "figure-3"}
+
+
+def test_rows_that_wait_for_a_preset_or_objective_wait_for_one_that_is_not_there(
+    rows: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    awaited = {row["awaits"].rpartition(" ")[2] for row in rows.values() if row["awaits"]}
+    assert not awaited & {*PRESETS, *OBJECTIVES}
+    # What comes to be there must be taken off the list.
+    changed = tmp_path / "rows.toml"
+    changed.write_text(re.sub(r"(?m)^objectives = \[.*\]$", 'objectives = ["mamp"]', ROWS.read_text()))
+    assert "mamp are awaited, but are there now" in reproduce("list", "--rows", changed, fails=True).stderr
+
+
+def test_a_setting_that_gfp_train_refuses_is_named_with_its_row(tmp_path: Path) -> None:
+    changed = tmp_path / "rows.toml"
+    changed.write_text(ROWS.read_text().replace("mlp_layers = 4", "mlp_layers = 1"))
+    said = reproduce("list", "--rows", changed, fails=True).stderr
+    assert "ablation/mlps-of-4-layers/ntu60-xsub: gfp-train refuses its settings: --mlp-layers is 1" in said
+
+
+@pytest.mark.timeout(LONGEST_S)
+def test_every_row_is_measured_once_and_rows_with_equal_settings_share_a_run(
+    rows: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    store, work = write_store(tmp_path / "store").path, tmp_path / "work"
+    words = ("run", "*", store, "--work", work, "--tiny", "--device", "cpu")
+    reproduce(*words)
+    wanted = {name for name, row in rows.items() if not row["awaits"]}
+    results = {each["row"]: each for each in map(json.loads, map(Path.read_text, (work / "results").iterdir()))}
+    assert results.keys() == wanted
+    assert all(math.isfinite(each["value"]) for each in results.values())
+    assert all(0 <= each["value"] <= 100 for each in results.values() if each["unit"] == "%")
+    runs = {name: each["run"] for name, each in results.items()}
+    assert (
+        runs["linear/gfp/ntu60-xsub"]
+        == runs["semi-1/gfp/ntu60-xview"]
+        == runs["figure-3/short-mid-long-global/ntu60-xsub"]
+    )
+    assert len({runs[name] for name in wanted if name.startswith("ablation/")}) == sum(
+        name.startswith("ablation/") for name in wanted
+    )
+    assert len(list((work / "runs").iterdir())) == len(set(runs.values())) < len(wanted) / 2
+
+    again = reproduce(*words).stderr
+    assert again.count("measured before") == len(wanted)
+    # A rehearsal counts for nothing.
+    status = json.loads(reproduce("status", "--work", work, "--json").stdout)
+    assert set(status["missing"]) == wanted
+    assert status["stores"]["ntu60-xview"]["make"].endswith("--protocol x-view")
+
+
+@pytest.mark.timeout(LONGEST_S)
+def test_what_was_stopped_goes_on_and_a_row_is_shown_beside_its_published_value(tmp_path: Path) -> None:
+    store, work = write_store(tmp_path / "store").path, tmp_path / "work"
+    changed = tmp_path / "rows.toml"
+    small = 'preset = "demo", epochs = 1, warmup_epochs = 0, width = 16, depth = 1, num_heads = 1, batch_clips = 4'
+    changed.write_text(
+        ROWS.read_text().replace(
+            '[trainings.gfp]\nntu60 = { preset = "ntu60-xsub"', f"[trainings.gfp]\nntu60 = {{ {small}"
+        )
+    )
+    words = ("--work", work, "--rows", changed, "--device", "cpu")
+    reproduce("run", "retrieval/gfp/ntu60-xview", store, *words)
+    (run,) = (work / "runs").iterdir()
+    trained = (run / "checkpoint.pt").stat().st_mtime_ns
+    (work / "results" / "retrieval-gfp-ntu60-xview.json").unlink()
+    said = reproduce("run", "retrieval/gfp/ntu60-xview", store, *words)
+    assert "published 87.1" in said.stdout
+    assert "9 clips to learn from instead of 37,646" in said.stderr
+    assert (run / "checkpoint.pt").stat().st_mtime_ns == trained
+
+    reproduce("time", "linear/gfp/ntu60-xview", store, "--minutes", 0.01, *words)
+    status = reproduce("status", *words).stdout
+    shown = " ".join(status.split())
+    assert "other clips than published" in shown
+    assert "1 of" in shown
+    assert re.search(r"takes about [\d,.]+ hours on a CPU", shown)
+    assert "gfp-data import PKU-MMD-II --out STORE --protocol x-sub" in shown
+
+
+def test_rows_of_several_stores_and_a_transfer_without_its_target_are_refused_in_words(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "store").path
+    said = reproduce("run", "linear/gfp/*", store, "--work", tmp_path / "work", fails=True).stderr
+    assert "different stores, ntu120-xset, ntu120-xsub" in said
+    said = reproduce("run", "transfer/mamp/ntu60-xsub", store, "--work", tmp_path / "work", fails=True).stderr
+    assert "transfers to pku2-xsub; name that store with --target" in said
+    assert "no row is called" in reproduce("list", "linear/nobody/*", fails=True).stderr
