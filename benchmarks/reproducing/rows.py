@@ -44,7 +44,6 @@ TINY: dict[str, Any] = {
     "local_width": 8,
     "global_width": 16,
     "projection_size": 8,
-    "view_tokens": 30,
     "queue_keys": 8,
     "prototype_keys": 6,
     "num_prototypes": 3,
