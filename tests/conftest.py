@@ -29,6 +29,7 @@ LONG_FILES = tuple(
         "contract/test_site.py",
         "contract/test_gpu_benchmark.py",
         "contract/test_reproduce.py",
+        "contract/test_objectives_benchmark.py",
         "gfp_serve/gallery/care/test_repair_and_backup.py",
         "trainer/test_parallel.py",
         "trainer/encoders/test_every_encoder.py",

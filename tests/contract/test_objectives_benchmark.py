@@ -19,6 +19,13 @@ LONGEST_S = 1200  # on a busy machine
 
 BENCHMARK = runpy.run_path(str(ROOT / "benchmarks" / "objectives.py"))
 MAIN: click.Group = BENCHMARK["main"]
+SMALL = ("--width", "16", "--depth", "1", "--num-heads", "2", "--batch-clips", "4", "--peak-lr", "2e-3")
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs of a tiny encoder, with four clips a step."""
+    monkeypatch.setitem(BENCHMARK["settings_of"].__globals__, "SHARED", SMALL)
 
 
 def objectives(*words: object) -> Result:
@@ -41,6 +48,7 @@ def test_every_objective_has_settings_with_the_shared_encoder_and_the_same_clips
         assert getattr(config.encoder, size) == getattr(gfp.encoder, size)
 
 
+@pytest.mark.usefixtures("small")
 @pytest.mark.timeout(LONGEST_S)
 def test_what_is_asked_is_not_learned_from_and_every_row_is_measured_once(tmp_path: Path) -> None:
     work, out = tmp_path / "work", tmp_path / "report.json"
@@ -54,23 +62,24 @@ def test_what_is_asked_is_not_learned_from_and_every_row_is_measured_once(tmp_pa
     assert names
     assert not queries & names
 
-    small = ("--seeds", 1, "--clips", 8, "--out", out)
-    objectives("run", *of_data, *small, "--steps", 2, "--only", "gfp")
+    few = ("--seeds", 1, "--clips", 8, "--out", out)
+    objectives("run", *of_data, *few, "--steps", 2, "--only", "gfp")
     report: dict[str, Any] = json.loads(out.read_text())
     row = report["runs"]["2"]["gfp"]["0"]
-    assert row["clips_seen"] == 64
+    assert row["clips_seen"] == 8
     assert row["plain"]["means"].keys() == {"clean", "window", "rest", "linear"} == row["whitened"]["means"].keys()
     assert report["untrained"]["0"]["plain"]["sets"].keys() == {"precog"}
     assert report["pose statistics"]["plain"]["means"]["clean"] > 0
 
-    objectives("run", *of_data, *small, "--steps", 2, "--only", "gfp")
+    objectives("run", *of_data, *few, "--steps", 2, "--only", "gfp")
     assert json.loads(out.read_text()) == report
-    objectives("longer", *of_data, *small, "--steps", 2, "--times", 2, "--best", 1)
+    objectives("longer", *of_data, *few, "--steps", 2, "--times", 2, "--best", 1)
     assert json.loads(out.read_text())["runs"]["4"].keys() == {"gfp"}
     lines = objectives("table", "--out", out).stdout.splitlines()
     assert sum(line.startswith("| `gfp` |") for line in lines) == 2
 
 
+@pytest.mark.usefixtures("small")
 @pytest.mark.timeout(LONGEST_S)
 def test_time_and_memory_of_a_step_stand_beside_those_of_gfp(tmp_path: Path) -> None:
     out = tmp_path / "report.json"
