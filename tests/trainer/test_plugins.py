@@ -86,7 +86,9 @@ def test_an_encoder_and_an_objective_of_another_package_train_and_name_it(
     with pytest.raises(GfpError, match=r"the encoder 'frames' of the package outside-gfp 1.2 is not installed"):
         Checkpoint.read(run)
     refused = train(tmp_path / "store", "--out", tmp_path / "other", "--config", run / "config.toml")
-    assert 'sets encoder to "frames"; expected one of gru, slim, transformer, two_stream.' in " ".join(refused.output.split())
+    assert 'sets encoder to "frames"; expected one of gru, slim, transformer, two_stream.' in " ".join(
+        refused.output.split()
+    )
     assert refused.exit_code == 2
 
 
