@@ -12,6 +12,7 @@ from trainer.config import TrainConfig
 from trainer.data.class_draws import ClassDrawsConfig
 from trainer.data.store import ClipStore
 from trainer.encoders import ENCODERS
+from trainer.encoders.slim import SlimEncoderConfig
 from trainer.loop import Trainer
 from trainer.objectives import OBJECTIVES, NoObjectiveConfig, ObjectiveConfig
 from trainer.terms import TermsConfig
@@ -53,6 +54,20 @@ OF_OTHER_ENCODER: dict[str, dict[str, Any]] = {
         "drop_path": 0.9,
         "frame": "body",
     },
+    "slim": {
+        "width": 32,
+        "depth": 2,
+        "num_heads": 1,
+        "segment_frames": 8,
+        "position_std": 0.02,
+        "num_registers": 1,
+        "frame": "body",
+    },
+}
+OTHERS = {
+    **OTHER_ENCODERS,
+    # Narrower, its attention would begin by looking nowhere, as its weights begin small.
+    "slim": SlimEncoderConfig(width=64, depth=1, num_heads=2, segment_frames=4, position_std=0.5),
 }
 # Of what is learned beside an objective, here without one.
 TERMS: dict[str, Any] = {
@@ -232,7 +247,7 @@ def test_every_setting_is_changed_in_a_test() -> None:
     assert names(TrainConfig().views) == set(VIEWS)
     assert names(TrainConfig().class_draws) == set(CLASS_DRAWS)
     assert names(TINY_ENCODER) == set(ENCODER)
-    others = {name: names(OTHER_ENCODERS[name]) for name in ENCODERS if name != "transformer"}
+    others = {name: names(OTHERS[name]) for name in ENCODERS if name != "transformer"}
     assert others == {name: set(changes) for name, changes in OF_OTHER_ENCODER.items()}
     assert {name: names(tiny(name)) for name in OBJECTIVES} == {name: set(OF_OBJECTIVE[name]) for name in OBJECTIVES}
 
@@ -257,7 +272,7 @@ def test_changing_a_setting_of_the_run_changes_the_losses(store: ClipStore, name
     ("encoder", "name"), [(e, name) for e, changes in OF_OTHER_ENCODER.items() for name in changes]
 )
 def test_changing_a_setting_of_another_encoder_changes_the_losses(store: ClipStore, encoder: str, name: str) -> None:
-    config = replace(config_of("usdrl"), encoder=OTHER_ENCODERS[encoder], num_frames=24)
+    config = replace(config_of("usdrl"), encoder=OTHERS[encoder], num_frames=24)
     changed = replace(config, encoder=replace(config.encoder, **{name: OF_OTHER_ENCODER[encoder][name]}))
     assert losses_with(store, changed) != pytest.approx(losses_with(store, config), rel=1e-5)
 
