@@ -22,6 +22,12 @@ def test_other_seeds_are_compared_by_welchs_test() -> None:
     assert found.says == "Welch's t-test, 3 and 3 seeds"
 
 
+def test_a_row_without_deviation_is_compared_with_one_that_has_some() -> None:
+    found = difference({0: 3.0, 1: 5.0, 2: 7.0}, {3: 1.0, 4: 1.0, 5: 1.0})
+    # t² = 4² / (4/3) = 12; only the first varies, so there are 2 degrees of freedom, not 4 as for equal variances.
+    assert found.p_value == pytest.approx(1 - 12**0.5 / 14**0.5)
+
+
 @pytest.mark.parametrize(
     ("first", "other", "said"),
     [
