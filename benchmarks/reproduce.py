@@ -61,14 +61,14 @@ def list_rows(pattern: str, file: Path, as_json: bool) -> None:
             row.name,
             _figure(row.published, row.unit),
             row.source.partition(",")[0],
-            " ".join(row.arguments()) + (f" ({row.awaits} is not there yet)" if row.awaits else ""),
+            " ".join(row.arguments()),
             row.evaluate_command("RUN", "STORE" if row.target is None else "TARGET"),
         )
     Console(width=240).print(table)
 
 
 def _described(row: Row) -> dict[str, Any]:
-    config = None if row.awaits else row.train_config().settings()
+    config = row.train_config().settings()
     about = {name: getattr(row, name) for name in row.__dataclass_fields__} | {"unit": row.unit}
     return about | {"train": row.arguments(), "config": config}
 
@@ -85,9 +85,8 @@ def run(pattern: str, store: Path, target: Path | None, work: Path, device: str,
     """Train and measure ROW, or each row that matches a pattern such as 'linear/*/ntu60-xsub'."""
     known = Rows(file)
     done = Work(work)
-    wanted = known.matching(pattern)
-    rows = [row for row in wanted if not row.awaits]
-    _check_request(wanted, rows, target, tiny)
+    rows = known.matching(pattern)
+    _check_request(rows, target, tiny)
     clips = ClipStore.open(store)
     to = None if target is None else ClipStore.open(target)
     if not tiny:
@@ -110,10 +109,8 @@ def run(pattern: str, store: Path, target: Path | None, work: Path, device: str,
         click.echo(f"{row.name}: {_figure(value, row.unit)}{published}")
 
 
-def _check_request(wanted: list[Row], rows: list[Row], target: Path | None, tiny: bool) -> None:
+def _check_request(rows: list[Row], target: Path | None, tiny: bool) -> None:
     """Raise `RowsError` for rows that cannot be measured together on one store."""
-    if not rows:
-        raise RowsError(f"{wanted[0].name} needs the {wanted[0].awaits}, which is not there yet.")
     if tiny:
         return
     if len(stores := sorted({row.store for row in rows})) > 1:
@@ -155,8 +152,7 @@ def time_rows(pattern: str, store: Path, minutes: float, work: Path, device: str
     clips, done = ClipStore.open(store), Work(work)
     kinds: dict[str, Row] = {}
     for row in Rows(file).matching(pattern):
-        if not row.awaits:
-            kinds.setdefault(kind_of_step(row), row)
+        kinds.setdefault(kind_of_step(row), row)
     for kind, row in kinds.items():
         timed = time_row(row, clips, minutes=minutes, device=device, tiny=tiny)
         done.keep_time(kind, timed)
@@ -175,13 +171,12 @@ def status(work: Path, file: Path, device: str, as_json: bool) -> None:
     """Show what is measured beside what was published, what is missing, and how long that takes."""
     known, done = Rows(file), Work(work)
     results = {row.name: done.result(row) for row in known.rows}
-    missing = [row for row in known.rows if not row.awaits and not _counts(results[row.name])]
+    missing = [row for row in known.rows if not _counts(results[row.name])]
     left = estimate(missing, known, done)
     if as_json:
         values = {
             "rows": {name: _short(result) for name, result in results.items()},
             "missing": [row.name for row in missing],
-            "awaited": [row.name for row in known.rows if row.awaits],
             "stores": _stores(known, done),
             "hours": left.hours,
             "runs": left.runs,
@@ -228,9 +223,7 @@ def _table(name: str, known: Rows, results: dict[str, dict[str, Any] | None]) ->
             continue
         result = results[row.name]
         measured = difference = how = ""
-        if row.awaits:
-            how = f"{row.awaits} is not there yet"
-        elif result is not None and result["tiny"]:
+        if result is not None and result["tiny"]:
             how = "rehearsed"
         elif result is not None:
             measured = _figure(result["value"], row.unit)
@@ -246,12 +239,10 @@ def _table(name: str, known: Rows, results: dict[str, dict[str, Any] | None]) ->
 def _summary(
     known: Rows, results: dict[str, dict[str, Any] | None], missing: list[Row], left: Any, device: str
 ) -> list[str]:
-    awaited = sum(bool(row.awaits) for row in known.rows)
     rehearsed = sum(result is not None and result["tiny"] for result in results.values())
     lines = [
-        f"{len(known.rows) - len(missing) - awaited} of {len(known.rows)} rows are measured, {len(missing)} are "
-        f"missing in {left.runs} runs, and {awaited} need what is not there yet."
-        + (f" {rehearsed} were rehearsed at tiny sizes." if rehearsed else "")
+        f"{len(known.rows) - len(missing)} of {len(known.rows)} rows are measured, {len(missing)} are "
+        f"missing in {left.runs} runs." + (f" {rehearsed} were rehearsed at tiny sizes." if rehearsed else "")
     ]
     if left.devices:
         on = " and ".join(left.devices)

@@ -16,7 +16,6 @@ from gfp_serve.cli.options import options_from
 from trainer.config import CHANGEABLE, PRESETS, TrainConfig
 from trainer.evaluate.fine_tune import FineTuneConfig
 from trainer.evaluate.linear_probe import LinearProbeConfig
-from trainer.objectives import OBJECTIVES
 
 FILE = Path(__file__).parents[1] / "reproduce.toml"
 
@@ -85,7 +84,6 @@ class Row:
     settings: dict[str, Any]  # of gfp-train, with the preset
     published: float | None  # per cent, or hours
     source: str
-    awaits: str  # the preset or objective that is not there yet; empty if nothing lacks
 
     @property
     def unit(self) -> str:
@@ -150,8 +148,6 @@ class Rows:
         values = tomllib.loads(path.read_text())
         self.sources: dict[str, str] = values["sources"]
         self.stores = {name: KnownStore(name=name, **about) for name, about in values["stores"].items()}
-        self._awaited = values["awaited"]
-        self._check_awaited(path)
         self.rows = tuple(row for entry in values["rows"] for row in self._cells(entry, values))
         names = [row.name for row in self.rows]
         if twice := {name for name in names if names.count(name) > 1}:
@@ -167,13 +163,6 @@ class Rows:
                 f"no row is called {pattern!r}; `reproduce.py list` shows all, and `linear/*` means several."
             )
         return found
-
-    def _check_awaited(self, path: Path) -> None:
-        there = {"presets": PRESETS, "objectives": OBJECTIVES}
-        if found := [name for kind, names in self._awaited.items() for name in names if name in there[kind]]:
-            raise RowsError(
-                f"{path}: {', '.join(found)} are awaited, but are there now; take them off the list `awaited`."
-            )
 
     def _cells(self, entry: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[Row]:
         table = values["tables"][entry["table"]]
@@ -198,21 +187,12 @@ class Rows:
                 settings=settings,
                 published=published,
                 source=self.sources[entry["source"]] if published is not None else "",
-                awaits=self._lacking(settings),
             )
-
-    def _lacking(self, settings: Mapping[str, Any]) -> str:
-        """The preset or objective of these settings that is awaited."""
-        for kind in ("preset", "objective"):
-            if settings.get(kind) in self._awaited[f"{kind}s"]:
-                return f"{kind} {settings[kind]}"
-        return ""
 
     def _check(self, row: Row) -> None:
         try:
             row.protocol_config()
-            if not row.awaits:
-                row.train_config()
+            row.train_config()
         except click.ClickException as error:
             raise RowsError(f"{row.name}: gfp-train refuses its settings: {error.format_message()}") from error
         except (TypeError, ValueError) as error:

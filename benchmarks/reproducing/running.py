@@ -220,12 +220,14 @@ def _retrieval(_row: Row, run: Path, store: ClipStore, _out: Path, device: str, 
     return retrieval(store, folds, [trained])[0].answers.accuracy, {}
 
 
-def _linear_probe(row: Row, run: Path, store: ClipStore, _out: Path, device: str, tiny: bool) -> Measured:
+def _linear_probe(row: Row, run: Path, store: ClipStore, out: Path, device: str, tiny: bool) -> Measured:
     checkpoint = Checkpoint.read(run)
     *_, (_, _, model) = candidate_models(checkpoint, None)
     (fold,) = folds = split_folds(store)
     config = row.protocol_config(tiny=tiny)
-    found = linear_probe(model, _labelled(checkpoint, store, device), fold, config)
+    state = _state(row, checkpoint, store, out, asdict(config))
+    found = linear_probe(model, _labelled(checkpoint, store, device), fold, config, state=state, key="whole")
+    state.remove()
     return _accuracy(store, folds, found), {"config": asdict(config)}
 
 

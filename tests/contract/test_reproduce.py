@@ -14,7 +14,6 @@ from click.testing import CliRunner, Result
 
 from tests.support.small_runs import write_store
 from trainer.config import PRESETS
-from trainer.objectives import OBJECTIVES
 
 ROOT = Path(__file__).parents[2]
 ROWS = ROOT / "benchmarks" / "reproduce.toml"
@@ -50,17 +49,6 @@ def test_rows_have_the_settings_options_and_published_values_of_their_tables(row
     assert of_table.keys() >= {"linear", "semi-1", "semi-10", "retrieval", "transfer", "ablation", "figure-3"}
 
 
-def test_rows_that_wait_for_a_preset_or_objective_wait_for_one_that_is_not_there(
-    rows: dict[str, dict[str, Any]], tmp_path: Path
-) -> None:
-    awaited = {row["awaits"].rpartition(" ")[2] for row in rows.values() if row["awaits"]}
-    assert not awaited & {*PRESETS, *OBJECTIVES}
-    # What comes to be there must be taken off the list.
-    changed = tmp_path / "rows.toml"
-    changed.write_text(re.sub(r"(?m)^objectives = \[.*\]$", 'objectives = ["mamp"]', ROWS.read_text()))
-    assert "mamp are awaited, but are there now" in reproduce("list", "--rows", changed, fails=True).stderr
-
-
 def test_a_setting_that_gfp_train_refuses_is_named_with_its_row(tmp_path: Path) -> None:
     changed = tmp_path / "rows.toml"
     changed.write_text(ROWS.read_text().replace("mlp_layers = 4", "mlp_layers = 1"))
@@ -75,7 +63,7 @@ def test_every_row_is_measured_once_and_rows_with_equal_settings_share_a_run(
     store, work = write_store(tmp_path / "store").path, tmp_path / "work"
     words = ("run", "*", store, "--work", work, "--tiny", "--device", "cpu")
     reproduce(*words)
-    wanted = {name for name, row in rows.items() if not row["awaits"]}
+    wanted = rows.keys()
     results = {each["row"]: each for each in map(json.loads, map(Path.read_text, (work / "results").iterdir()))}
     assert results.keys() == wanted
     assert all(math.isfinite(each["value"]) for each in results.values())
