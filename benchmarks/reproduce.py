@@ -1,7 +1,8 @@
 """Reproduce the tables of the papers, a row at a time, and show what is done, what lacks, and how long that takes.
 
-    python benchmarks/reproduce.py list 'linear/*'                        the rows whose names match
-    python benchmarks/reproduce.py time 'linear/*' STORE --work WORK      a minute of each kind of step
+\b
+    python benchmarks/reproduce.py list 'linear/*'                       the rows whose names match
+    python benchmarks/reproduce.py time 'linear/*' STORE --work WORK     a minute of each kind of step
     python benchmarks/reproduce.py run linear/gfp/ntu60-xsub STORE --work WORK
     python benchmarks/reproduce.py status --work WORK
 
