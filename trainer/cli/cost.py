@@ -10,17 +10,18 @@ from rich.table import Table
 
 from gfp_serve.cli.options import Command, options_from
 from gfp_serve.cli.printing import output, print_json
-from gfp_serve.cli.progress import progress
+from gfp_serve.cli.progress import errors, progress
 from gfp_serve.devices import Device
 from gfp_serve.settings import choice_of, setting
-from trainer.config import TrainConfig
+from trainer.config import PRESETS, TrainConfig
 from trainer.data.store import ClipStore
 from trainer.encoders import Encoder, EncoderConfig, name_of, type_of
 from trainer.encoders import config_types as encoder_types
 from trainer.encoders.transformer import TransformerConfig
 from trainer.flops import ENCODER_ALL_TOKENS, PUBLISHED_GFLOP_OF_ENCODER, cost_table, parameter_table
 from trainer.loop import Trainer
-from trainer.objectives import config_types, installed, needed_encoder
+from trainer.objectives import NoObjectiveConfig, ObjectiveConfig, config_types, installed, needed_encoder
+from trainer.objectives import name_of as objective_name
 from trainer.speed import StepTimes, measure_steps
 
 # The paper compares with this objective, with the size of decoder in its cost table.
@@ -38,6 +39,8 @@ class CostConfig:
     device: Device = setting("auto", "Where to run; auto takes the GPU when there is one.")
     compile: Literal["auto", "off", "fused", "graphs"] = setting("auto", "torch.compile, as in gfp-train.")
     num_threads: int = setting(0, "CPU threads; 0 lets torch choose.")
+    # Of the preset, no option: the one objective that does not have its default settings.
+    objective: ObjectiveConfig | None = None
 
     def __post_init__(self) -> None:
         if self.num_frames < 1:
@@ -47,15 +50,26 @@ class CostConfig:
 
     def train_config(self, objective: str) -> TrainConfig:
         """The settings of a run with this objective."""
+        own = self.objective
+        if own is None or objective_name(own) != objective:
+            own = config_types()[objective]()
         return TrainConfig(
             encoder=self.encoder,
             num_frames=self.num_frames,
-            objective=config_types()[objective](),
+            objective=own,
             batch_clips=self.batch_clips,
             device=self.device,
             compile=self.compile,
             num_threads=self.num_threads,
         )
+
+
+# What presets of gfp-train set of all this. Those without an objective have nothing to count.
+_PRESETS = {
+    name: CostConfig(encoder=preset.encoder, num_frames=preset.num_frames, objective=preset.objective)
+    for name, preset in PRESETS.items()
+    if not isinstance(preset.objective, NoObjectiveConfig)
+}
 
 
 @click.command(cls=Command)
@@ -65,30 +79,32 @@ class CostConfig:
     "names",
     multiple=True,
     type=click.Choice(list(installed())),
-    help="Objective to show; may be given several times. [default: all that fit the encoder]",
+    help="Objective to show; may be given several times. [default: that of --preset, or all that fit the encoder]",
 )
-@options_from(CostConfig)
+@options_from(CostConfig, presets=_PRESETS)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def gfp_cost(store: Path | None, names: tuple[str, ...], config: CostConfig, as_json: bool) -> None:
     """Show what a training step of each objective costs: GFLOP of its parts for a clip of two bodies, and parameters.
 
-    With STORE it also times steps on its clips, all objectives in turn, beside mamp as in the published table. Every
-    objective has its default settings, and all have the same encoder.
+    With STORE it also times steps on its clips, all objectives in turn, beside mamp as in the published table. All
+    objectives have the same encoder, and each has its default settings. --preset takes encoder, frames and objective
+    of a preset of gfp-train.
     """
     fitting = [name for name in installed() if issubclass(type_of(config.encoder), _needed(name))]
-    chosen = list(dict.fromkeys(names or fitting))
+    of_preset = None if config.objective is None else objective_name(config.objective)
+    chosen = list(dict.fromkeys(names or ([of_preset] if of_preset else fitting)))
     if store is not None and COMPARED_WITH not in chosen and COMPARED_WITH in fitting:
         chosen.append(COMPARED_WITH)
     clips = None if store is None else ClipStore.open(store)  # before half a minute of counting
     try:
         runs = {name: config.train_config(name) for name in chosen}
-        table: dict[str, dict[str, Any]] = {
-            name: {
-                "gflop": cost_table(run.encoder, run.objective, num_frames=run.num_frames),
-                "parameters": parameter_table(run.encoder, run.objective, num_frames=run.num_frames),
-            }
-            for name, run in runs.items()
-        }
+        table: dict[str, dict[str, Any]] = {}
+        for name, run in runs.items():
+            with errors.status(f"counting {name}"):
+                table[name] = {
+                    "gflop": cost_table(run.encoder, run.objective, num_frames=run.num_frames),
+                    "parameters": parameter_table(run.encoder, run.objective, num_frames=run.num_frames),
+                }
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     if (published := PUBLISHED_GFLOP_OF_ENCODER.get(name_of(config.encoder))) is not None:
@@ -142,6 +158,8 @@ def _print_table(table: dict[str, dict[str, Any]], config: CostConfig) -> None:
     everything = next(iter(table.values()))["gflop"][ENCODER_ALL_TOKENS]
     published = next(iter(table.values())).get("gflop_published", {}).get(ENCODER_ALL_TOKENS)
     beside = "" if published is None else f" (as published {published:.2f})"
-    shown.caption = f"an embedding costs {everything:.2f} GFLOP{beside}; steps of {config.batch_clips} clips"
+    shown.caption = f"an embedding costs {everything:.2f} GFLOP{beside}"
+    if timed:
+        shown.caption += f"; steps of {config.batch_clips} clips"
     shown.caption_justify = "left"
     output().print(shown)

@@ -29,6 +29,19 @@ def test_the_cost_table_has_the_papers_figures_for_the_modules_in_use() -> None:
     assert "clips_per_s" not in table["gfp"]
 
 
+def test_a_preset_of_training_is_counted_with_its_encoder_and_the_settings_of_its_objective() -> None:
+    table = json.loads(cost("--preset", "demo", "--json").stdout)
+    assert list(table) == ["gfp"]
+    (as_default,) = json.loads(cost("--objective", "gfp", *TINY[:6], "--json").stdout).values()
+    (overridden,) = json.loads(cost("--preset", "demo", *TINY[:6], "--json").stdout).values()
+    assert overridden["parameters"]["encoder"] == as_default["parameters"]["encoder"]
+    assert overridden["parameters"]["encoder"] < table["gfp"]["parameters"]["encoder"]
+    assert overridden["parameters"]["decoder"] != as_default["parameters"]["decoder"]  # of the preset's widths
+    assert list(json.loads(cost("--preset", "demo", "--objective", "mamp", *TINY[:6], "--json").stdout)) == ["mamp"]
+    learns_no_objective = cost("--preset", "general")
+    assert learns_no_objective.exit_code == 2
+
+
 def test_with_a_store_steps_are_timed_and_compared_with_mamp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_store(tmp_path / "store")
     table = json.loads(cost(tmp_path / "store", "--objective", "gfp", *TINY, "--json").stdout)
