@@ -103,7 +103,7 @@ def gfp_train(store: Path, run: Path, resume: bool, init: Path | None, config: T
         settings = list(settings_as_toml(click.get_current_context(), config.settings(), _notes(config)))
         before, started = read_record(run) if resume else {}, time.monotonic()
         if is_first:
-            if checkpoint is not None and config.epochs > checkpoint.config.epochs:
+            if checkpoint is not None:
                 _say_how_it_goes_on(trainer, checkpoint)
             write_record(run, trainer, settings, before=before)
         with _training_progress(trainer) if is_first else nullcontext(lambda _: None) as show:
@@ -147,7 +147,11 @@ def _check_settings(started_with: TrainConfig, config: TrainConfig) -> None:
 
 
 def _say_how_it_goes_on(trainer: Trainer, before: Checkpoint) -> None:
-    """Of a run that gets more epochs: which schedule its learning rate follows from here on."""
+    """Of a run that is done, how it gets more epochs; of one that gets more, which schedule its rate then follows."""
+    if trainer.step >= trainer.total_steps:
+        warn(f"All {trainer.config.epochs} epochs of this run are done; --epochs with a larger number adds some.")
+    if trainer.config.epochs == before.config.epochs:
+        return
     was, now = (trainer.learning_rate(each.epochs) for each in (before.config, trainer.config))
     epochs = trainer.config.epochs
     warn(
@@ -212,8 +216,9 @@ def _report_end(ended: RunEnd, run: Path, store: Path, *, has_test_clips: bool) 
 def _training_progress(trainer: Trainer) -> Iterator[Callable[[StepReport], None]]:
     """A bar with loss and clips/s on a terminal; elsewhere a line for each logged step, and at least one a minute."""
     on = f"{trainer.device}" if parallel.num_processes() == 1 else f"{parallel.num_processes()} × {trainer.device}"
+    steps = f"{trainer.steps_per_epoch} {'step' if trainer.steps_per_epoch == 1 else 'steps'}"
     errors.print(
-        f"{len(trainer.clips.index)} training clips, {trainer.steps_per_epoch} steps an epoch, on {on} in "
+        f"{len(trainer.clips.index)} training clips, {steps} an epoch, on {on} in "
         f"{'bf16' if trainer.bf16 else 'fp32'}" + (f", from step {trainer.step}" if trainer.step else ""),
         highlight=False,
     )

@@ -416,8 +416,10 @@ def test_another_store_is_refused_on_resume(recording: Path, run: Path, tmp_path
     assert "name the store that the run was started with" in result.output
 
 
-def test_a_finished_run_can_be_resumed_without_harm(store: Path, run: Path) -> None:
-    assert "8 steps" in succeed(gfp_train, store, "--out", run, "--resume")
+def test_a_finished_run_can_be_resumed_without_harm_and_says_how_it_gets_more_epochs(store: Path, run: Path) -> None:
+    said = succeed(gfp_train, store, "--out", run, "--resume")
+    assert "8 steps" in said
+    assert "epochs of this run are done; --epochs with a larger number adds some." in " ".join(said.split())
 
 
 @pytest.mark.parametrize(
