@@ -252,20 +252,24 @@ def _print_differences(report: Mapping[str, Any], against: str) -> None:
     others = [row["name"] for row in report["rows"] if row["name"] != against]
     if not others:
         return
-    table = Table(Column(cell(f"less {against}")), *(Column(cell(each), justify="right") for each in report["columns"]))
-    said = set()
+    table = Table(
+        Column(cell(f"difference to {against}")), *(Column(cell(each), justify="right") for each in report["columns"])
+    )
+    said, is_tested = set(), False
     for name in others:
         cells = []
         for column in report["columns"]:
             found = difference_to(report, name, against, column)
             said.add(found["says"])
             p_value = found["p_value"]
-            cells.append(f"{found['points']:+.1f}" + ("" if p_value is None else f" (p {_p_text(p_value)})"))
+            is_tested |= p_value is not None
+            points = round(found["points"], 1) + 0.0  # no "-0.0"
+            cells.append(f"{points:+.1f}" + ("" if p_value is None else f" (p {_p_text(p_value)})"))
         table.add_row(cell(name), *cells)
     output().print(table)
+    about_p = " p is of both sides, for one comparison, over seeds alone: it says nothing about other clips or people."
     output().print(
-        f"Points of top-1. {'; '.join(sorted(said))}. p is of both sides, for one comparison, over seeds alone: it "
-        f"says nothing about other clips or people.",
+        f"Points of top-1; {'; '.join(sorted(said))}." + (about_p if is_tested else ""),
         style="dim",
         markup=False,
         highlight=False,

@@ -126,7 +126,7 @@ def test_tables_for_other_programs_have_the_rows_of_the_report(compared: tuple[P
     assert r"\multicolumn{2}{c}{5-NN}" in text
     assert (out / "t.png").stat().st_size > 10_000
     printed = said(result)
-    for word in ("pose statistics", "untrained", "mamp", "clips seen", "wall time", "less gfp"):
+    for word in ("pose statistics", "untrained", "mamp", "clips seen", "wall time", "difference to gfp"):
         assert word in printed
 
 
@@ -220,12 +220,25 @@ def test_runs_of_other_encoders_and_of_no_encoder_stand_in_the_table(
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
     assert [row["name"] for row in report["rows"]] == [
-        *("untrained 1", "untrained 2", "gfp, transformer", "halp, gru", "none, transformer")
+        *("untrained transformer", "untrained gru", "gfp, transformer", "halp, gru", "none, transformer")
     ]
     gru, general = (row["cost"] for row in report["rows"][-2:])
     assert gru["step_gflop"] > 0
     assert general["step_gflop"] is None  # what it learns of labels is not counted
     assert "saw different numbers of clips" in said(result)
+
+
+def test_a_difference_of_nothing_has_no_minus_and_only_a_test_explains_its_p(
+    runs: list[Path], store: ClipStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    untested = {"points": -1e-9, "p_value": None, "says": "no test: it needs 3 seeds of each row"}
+    monkeypatch.setattr("trainer.cli.compare.difference_to", lambda *_: untested)
+    words = ["--protocol", "retrieval", "--out", tmp_path / "out", "--statistics", "--device", "cpu"]
+    shown = said(invoke(runs[0], store.path, *words))
+    assert "+0.0" in shown
+    assert "-0.0" not in shown
+    assert "Points of top-1; no test: it needs 3 seeds of each row." in shown
+    assert "p is of both sides" not in shown
 
 
 def test_fine_tuning_a_run_of_another_encoder_works_and_one_without_is_refused_by_name(

@@ -11,6 +11,7 @@ from gfp_serve.preprocess import PreprocessConfig
 from trainer.checkpoint import Checkpoint
 from trainer.embedding import PoseStatistics
 from trainer.encoders import Encoder
+from trainer.encoders import name_of as encoder_name
 from trainer.evaluate.candidates import POSE_STATISTICS, UNTRAINED, untrained
 from trainer.evaluate.compare.runs import Run, RunsOfRow
 
@@ -33,7 +34,7 @@ def contestants_of(
     """The encoders of each row by its name: first, as far as they are wanted, pose statistics and untrained encoders.
 
     These have the seeds of all runs: so a head on them begins as one on a run. There is an untrained row for each shape
-    of encoder.
+    of encoder, which is called by the encoder, and numbered where several shapes are of one encoder.
     """
     runs = [run for row in rows for run in row.runs]
     by_seed = {run.seed: run for run in sorted(runs, key=lambda run: run.seed)}
@@ -44,8 +45,11 @@ def contestants_of(
     for run in runs if with_untrained else ():
         if run.config.learns_from_tokens:
             shapes.setdefault(repr(_shape(run.config.to_json())), {}).setdefault(run.seed, run)
+    kinds = [encoder_name(next(iter(of_shape.values())).config.encoder) for of_shape in shapes.values()]
     for number, of_shape in enumerate(shapes.values()):
-        name = f"{UNTRAINED} {number + 1}" if len(shapes) > 1 else UNTRAINED
+        name, kind = UNTRAINED, kinds[number]
+        if len(shapes) > 1:
+            name += f" {kind}" + (f" {kinds[: number + 1].count(kind)}" if kinds.count(kind) > 1 else "")
         found[name] = [_untrained(name, of_shape[seed]) for seed in sorted(of_shape)]
     if taken := [row.name for row in rows if row.name in found]:
         raise InvalidRequestError(f"--name {taken[0]!r} is the name of a row that is always called so; choose another.")
