@@ -1,6 +1,7 @@
 """The state of a run on disk: written whole or not at all, and read strictly."""
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -25,6 +26,24 @@ CHECKPOINT_FILE = "checkpoint.pt"
 
 class CheckpointError(GfpError):
     """A checkpoint is missing, cut off, of another format or of another model, or cannot be written."""
+
+
+def _are_weights(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(each, torch.Tensor) for each in value.values())
+
+
+# Part of a checkpoint -> whether it can be one. Settings are checked by their own types.
+_PARTS: dict[str, Callable[[Any], bool]] = {
+    "config": lambda value: isinstance(value, dict),
+    "preprocess": lambda value: isinstance(value, dict),
+    "data": lambda value: isinstance(value, dict) and isinstance(value.get("content_sha256"), str),
+    "step": lambda value: isinstance(value, int) and value >= 0,
+    "encoder": _are_weights,
+    "objective": _are_weights,
+    "optimizer": lambda value: isinstance(value, dict),
+    # Runs that began before --init do not have it.
+    "start": lambda value: value is None or _are_weights(value),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,16 +100,21 @@ class Checkpoint:
             raise CheckpointError(
                 f"{file} is not a checkpoint of format {FORMAT_VERSION}; train again with this release."
             )
+        if damaged := [name for name, is_sound in _PARTS.items() if not is_sound(values.get(name))]:
+            raise CheckpointError(
+                f"{file} is damaged: its {damaged[0]} is missing or not what gfp-train writes; copy it again or name "
+                f"another run."
+            )
         try:
             return cls(
                 config=TrainConfig.from_json(values["config"]),
                 preprocess=PreprocessConfig.from_json(values["preprocess"]),
                 **{name: values[name] for name in ("data", "step", "encoder", "objective", "optimizer")},
-                start=values.get("start", {}),  # runs that began before --init do not have it
+                start=values.get("start") or {},
             )
         except MissingPluginError as error:
             raise CheckpointError(f"{file} cannot be used here: {error}") from error
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{file} does not fit this release: {error}") from error
 
     def build_encoder(self) -> Encoder:
@@ -143,6 +167,15 @@ class Checkpoint:
     def _load_of_objective(self, module: nn.Module, beginning: str, what: str) -> None:
         own = {key.removeprefix(beginning): value for key, value in self.objective.items() if key.startswith(beginning)}
         _load(module, own, what)
+
+    def load_optimizer(self, optimizer: torch.optim.Optimizer) -> None:
+        """Put the optimiser's state into a newly built one. Raises `CheckpointError` for that of other weights."""
+        try:
+            optimizer.load_state_dict(self.optimizer)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"the checkpoint's state of the optimiser does not fit the model that its config names: {error}"
+            ) from error
 
     def load_objective(self, objective: Objective) -> None:
         """Put all weights, those of the encoder too, into a newly built objective. Raises `CheckpointError`."""

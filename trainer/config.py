@@ -17,6 +17,7 @@ from trainer.encoders.slim import SlimEncoderConfig
 from trainer.encoders.transformer import TransformerConfig
 from trainer.encoders.two_stream import TwoStreamConfig
 from trainer.objectives import (
+    OBJECTIVES,
     NoObjectiveConfig,
     ObjectiveConfig,
     config_from_json,
@@ -29,6 +30,7 @@ from trainer.objectives.gfp import GfpConfig
 from trainer.objectives.halp import HalpConfig
 from trainer.objectives.slim import SlimConfig
 from trainer.objectives.usdrl import UsdrlConfig
+from trainer.plugins import reserve
 from trainer.schedule import LARGEST_SEED
 from trainer.terms import TermsConfig
 
@@ -214,6 +216,18 @@ class TrainConfig:
 def _encoders_of(needed: Any) -> str:
     return ", ".join(name for name, each in encoders.installed().items() if issubclass(each, needed))
 
+
+def _setting_names(*config_types: Any) -> set[str]:
+    return {field.name for each in config_types for field in dataclasses.fields(each)}
+
+
+# Settings of encoders and objectives of other packages are options beside all these: those of every run, and what the
+# commands have that make options of them.
+_TAKEN = _setting_names(TrainConfig, TermsConfig, GeneralViewsConfig, ClassDrawsConfig) | {
+    *("store", "out", "run", "resume", "init", "config", "preset", "names", "rounds", "as_json", "json", "help"),
+}
+reserve("encoder", _TAKEN | _setting_names(*(each.config_type for each in OBJECTIVES.values())))
+reserve("objective", _TAKEN | _setting_names(*(each.config_type for each in encoders.ENCODERS.values())))
 
 # Settings of where and how often. A resumed run may change them and still computes the same. (Another kind of device
 # rounds differently and draws other masks.)

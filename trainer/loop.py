@@ -151,7 +151,7 @@ class Trainer:
         self._watch = CollapseWatch()
         if resume is not None:
             resume.load_objective(self.objective)
-            self.optimizer.load_state_dict(resume.optimizer)
+            resume.load_optimizer(self.optimizer)
             self.step = self.saved_step = resume.step
             self._origin = {name: value for name, value in resume.data.items() if name == "started_from"}
         self.compute_loss = compiled_loss(self.objective, config.compile, self.device)

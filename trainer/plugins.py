@@ -3,14 +3,19 @@
 Nothing is imported before somebody asks for a name that is not built in, or for all names.
 """
 
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, Literal, get_origin, get_type_hints
 
 # Beside these, what a checkpoint says of an encoder or objective are its settings.
-RESERVED = ("name", "package")
+_OF_CHECKPOINTS = ("name", "package")
+# What the values of an option can be, beside one of several words.
+_TYPES = (bool, int, float, str)
+# Kind -> names of settings that are taken, see `reserve`.
+_reserved: defaultdict[str, set[str]] = defaultdict(set)
 
 
 class MissingPluginError(ValueError):
@@ -52,23 +57,32 @@ class Plugins:
         )
 
 
-def plugins(kind: str, base: type[Any], built_in: Collection[str]) -> Plugins:
+def reserve(kind: str, names: Iterable[str]) -> None:
+    """Names that settings of classes of a kind cannot have, because other settings of a command have them."""
+    if new := set(names) - _reserved[kind]:
+        _reserved[kind] |= new
+        _load.cache_clear()
+
+
+def plugins(kind: str, base: type[Any], config_base: type[Any], built_in: Mapping[str, type[Any]]) -> Plugins:
     """The classes of a kind, subclasses of `base`, that the entry points of the group `gfp.<kind>s` name.
 
-    One that cannot be imported, or has a name that is `built_in` or another's, is left out; the others still work.
+    Their settings are subclasses of `config_base`. One that cannot be imported or used, or has a name that is
+    `built_in` or another's, is left out; the others still work.
     """
-    hashable: Any = base  # mypy takes a class for something that has no hash
-    return _load(kind, hashable, tuple(built_in))
+    hashable: Any = (base, config_base)  # mypy takes a class for something that has no hash
+    return _load(kind, hashable, tuple(built_in.items()))
 
 
 @cache
-def _load(kind: str, base: Any, built_in: tuple[str, ...]) -> Plugins:
+def _load(kind: str, bases: tuple[Any, Any], built_in: tuple[tuple[str, Any], ...]) -> Plugins:
+    known = dict(built_in)
     found = Plugins(kind, {}, {})
     points = sorted(entry_points(group=f"gfp.{kind}s"), key=lambda point: (point.name, _package_of(point)))
     for point in points:
         package = _package_of(point)
         about = f"the {kind} {point.name!r} of the package {package}"
-        if point.name in built_in:
+        if point.name in known:
             other = "is built in"
         elif point.name in found.by_name:
             other = f"comes from the package {found.by_name[point.name].package}"
@@ -81,26 +95,54 @@ def _load(kind: str, base: Any, built_in: tuple[str, ...]) -> Plugins:
             continue
         try:
             plugin = point.load()
-        except Exception as error:  # whatever a stranger's module raises, the others must work
+        except (Exception, SystemExit) as error:  # whatever a stranger's module raises, the others must work
             why = f"{type(error).__name__}: {error}"
             found.left_out[point.name] = f"{about} is left out, because it cannot be imported: {why}"
             continue
-        if why := _unfit(plugin, base):
+        if why := _unfit(plugin, *bases) or _unfit_settings(plugin, kind, {**known, **found.types()}):
             found.left_out[point.name] = f"{about} is left out, because {why}."
         else:
             found.by_name[point.name] = Plugin(plugin, package)
     return found
 
 
-def _unfit(plugin: Any, base: type[Any]) -> str:
+def _unfit(plugin: Any, base: type[Any], config_base: type[Any]) -> str:
     """What a class lacks to be used; nothing if it lacks nothing."""
     if not (isinstance(plugin, type) and issubclass(plugin, base)):
         return f"its entry point names {plugin!r}, not a subclass of {base.__module__}.{base.__name__}"
+    if missing := sorted(getattr(plugin, "__abstractmethods__", ())):
+        return f"it does not have what every one needs: {', '.join(missing)}"
     config = getattr(plugin, "config_type", None)
     if not (isinstance(config, type) and is_dataclass(config)):
         return "it has no `config_type`, the dataclass of its settings"
-    if reserved := [field.name for field in fields(config) if field.name in RESERVED]:
+    if not issubclass(config, config_base):
+        return f"its `config_type` is not a subclass of {config_base.__module__}.{config_base.__name__}"
+    return ""
+
+
+def _unfit_settings(plugin: type[Any], kind: str, known: Mapping[str, type[Any]]) -> str:
+    """What keeps the settings of a class from being options beside those of the `known` ones; nothing if they can."""
+    config = plugin.config_type
+    names = [field.name for field in fields(config)]
+    if reserved := [name for name in names if name in _OF_CHECKPOINTS]:
         return f"it has a setting called {reserved[0]}, which checkpoints use for something else"
+    if taken := [name for name in names if name in _reserved[kind]]:
+        return f"it has a setting called {taken[0]}, and the option of this name is for something else"
+    # What is trained is found by the type of its settings.
+    if alike := [name for name, other in known.items() if other.config_type is config]:
+        return f"it has the settings of {alike[0]}; it needs a `config_type` of its own, such as a subclass of that"
+    try:
+        config()
+        types = get_type_hints(config)
+    except Exception as error:  # whatever a stranger's class raises, the others must work
+        return f"its settings cannot be made without values: {type(error).__name__}: {error}"
+    for name in names:
+        if types[name] not in _TYPES and get_origin(types[name]) is not Literal:
+            return f"its setting {name} is not a whole number, a number, a text, true or false, or a Literal of texts"
+        for other, owner in known.items():
+            theirs = get_type_hints(owner.config_type)
+            if theirs.get(name, types[name]) != types[name]:
+                return f"its setting {name} has another type than that of {other}, and both have one option"
     return ""
 
 

@@ -1,6 +1,7 @@
 """What a run says of itself in its folder: `config.toml`, its settings, and `run.json`, what they were used with."""
 
 import json
+import math
 import os
 import platform
 from collections.abc import Iterable
@@ -18,6 +19,8 @@ SETTINGS_FILE = "config.toml"
 RECORD_FILE = "run.json"
 
 _PACKAGES = ("torch", "numpy")
+# What later runs and comparisons calculate with.
+_COUNTS = ("steps", "of_steps", "wall_s", "device_s")
 
 
 def read_record(run: Path) -> dict[str, Any]:
@@ -26,7 +29,12 @@ def read_record(run: Path) -> dict[str, Any]:
         record = json.loads((run / RECORD_FILE).read_text())
     except (OSError, ValueError):
         return {}
-    return record if isinstance(record, dict) else {}
+    is_sound = isinstance(record, dict) and all(_is_count(record.get(name, 0)) for name in _COUNTS)
+    return record if is_sound else {}
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int | float) and 0 <= value < math.inf
 
 
 def write_record(

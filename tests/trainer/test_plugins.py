@@ -1,5 +1,6 @@
 """Encoders and objectives of another package: found by name, refused in words, and named where they are missing."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -21,8 +22,10 @@ from trainer.checkpoint import Checkpoint
 
 @pytest.fixture(autouse=True)
 def looked_for_anew() -> Iterator[None]:
+    reserved = {kind: set(names) for kind, names in plugins_module._reserved.items()}
     plugins_module._load.cache_clear()
     yield
+    plugins_module._reserved.update(reserved)
     plugins_module._load.cache_clear()
     sys.modules.pop("outside_gfp", None)
 
@@ -116,3 +119,55 @@ def test_what_cannot_be_used_is_left_out_with_a_reason_and_the_others_work(
         encoders.config_from_json({"name": "lost", "package": "outside-gfp 1.2"})
     shown = " ".join(train("store", "--out", tmp_path / "run").output.split())
     assert "warning: the encoder 'lost' of the package outside-gfp 1.2 is left out" in shown
+
+
+WIDTH = 'width: int = setting(16, "Numbers in a token.")'
+
+
+@pytest.mark.parametrize(
+    ("module", "why"),
+    [
+        ("import sys; sys.exit('bye')", "cannot be imported: SystemExit: bye"),
+        (MODULE.replace(WIDTH, "width: int"), "its settings cannot be made without values: TypeError"),
+        (MODULE.replace("width: int", "width: 'Nowhere'"), "its settings cannot be made without values: NameError"),
+        (MODULE.replace(WIDTH, 'sizes: list = setting(None, "S.")'), "its setting sizes is not a whole number"),
+        (MODULE.replace("width: int", "width: str"), "its setting width has another type than that of gru"),
+        (MODULE.replace(WIDTH, 'epochs: int = setting(1, "E.")'), "it has a setting called epochs, and the option"),
+        (MODULE.replace(WIDTH, 'mask_ratio: float = setting(1, "E.")'), "it has a setting called mask_ratio"),
+        (MODULE.replace(WIDTH, 'package: str = setting("", "P.")'), "it has a setting called package, which checkpo"),
+        (MODULE.replace("def tokens", "def token"), "it does not have what every one needs: tokens"),
+        (MODULE.replace("FramesConfig(EncoderConfig)", "FramesConfig"), "is not a subclass of trainer.encoders.enc"),
+        (
+            "from trainer.encoders.gru import Gru\n\n\nclass Frames(Gru):\n    pass",
+            "it has the settings of gru; it needs",
+        ),
+    ],
+)
+def test_a_class_that_would_break_options_or_checkpoints_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, why: str
+) -> None:
+    points = "[gfp.encoders]\nframes = outside_gfp:Frames\n"
+    use(monkeypatch, write_package(tmp_path, module=module, entry_points=points))
+    assert "frames" not in encoders.config_types()
+    assert why in encoders.others().left_out["frames"]
+
+
+def test_settings_of_an_encoder_and_an_objective_of_one_name_leave_the_objective_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = MODULE.replace(WIDTH, 'alike_weight: int = setting(1, "A.")')
+    use(monkeypatch, write_package(tmp_path, module=module))
+    assert "frames" in encoders.config_types()
+    assert "it has a setting called alike_weight" in objectives.others().left_out["alike"]
+
+
+def test_names_of_settings_that_commands_have_are_known() -> None:
+    from trainer.cli.cost import gfp_cost
+    from trainer.cli.train import gfp_train
+
+    of_encoders = {field.name for each in encoders.config_types().values() for field in dataclasses.fields(each)}
+    of_objectives = {field.name for each in objectives.config_types().values() for field in dataclasses.fields(each)}
+    # Options may have been made while another test had its package installed.
+    taken = {str(option.name) for command in (gfp_train, gfp_cost) for option in command.params} - {"alike_weight"}
+    assert taken - of_encoders <= plugins_module._reserved["encoder"]
+    assert taken - of_objectives <= plugins_module._reserved["objective"]

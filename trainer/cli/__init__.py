@@ -1,6 +1,7 @@
 """The trainer's commands: parse, call the library, print. Each is imported when it is called."""
 
 import importlib
+import signal
 import sys
 from typing import Any
 
@@ -27,3 +28,5 @@ def __getattr__(name: str) -> Any:
         sys.exit(f"Error: {missing(error)}")
     except MissingExtraError as error:
         sys.exit(f"Error: {error}")
+    except KeyboardInterrupt:  # torch takes seconds, longer on a busy machine
+        sys.exit(128 + signal.SIGINT)

@@ -51,7 +51,7 @@ def installed() -> dict[str, type[Encoder]]:
 
 def others() -> Plugins:
     """The encoders of other packages."""
-    return plugins("encoder", Encoder, ENCODERS)
+    return plugins("encoder", Encoder, EncoderConfig, ENCODERS)
 
 
 def config_types() -> dict[str, type[EncoderConfig]]:

@@ -6,6 +6,7 @@ Other packages bring more by entry points of the group `gfp.objectives`.
 import dataclasses
 from typing import Any
 
+from trainer import encoders
 from trainer.encoders.encoder import Encoder
 from trainer.objectives.gfp import Gfp
 from trainer.objectives.gfp_adaptive import GfpAdaptive
@@ -21,7 +22,7 @@ from trainer.objectives.s_jepa import SJepa
 from trainer.objectives.skeleton_mae import SkeletonMae
 from trainer.objectives.slim import Slim
 from trainer.objectives.usdrl import Usdrl
-from trainer.plugins import Plugins, plugins
+from trainer.plugins import Plugins, plugins, reserve
 
 __all__ = [
     "OBJECTIVES",
@@ -65,7 +66,10 @@ def _built_in() -> dict[str, type[Objective]]:
 
 def others() -> Plugins:
     """The objectives of other packages."""
-    return plugins("objective", Objective, _built_in())
+    # Settings of other packages' encoders are options beside those of objectives.
+    of_encoders = [each.config_type for each in encoders.others().types().values()]
+    reserve("objective", {field.name for each in of_encoders for field in dataclasses.fields(each)})
+    return plugins("objective", Objective, ObjectiveConfig, _built_in())
 
 
 def installed() -> dict[str, type[Objective]]:

@@ -15,6 +15,7 @@ from trainer.figures import FAINT, TEXT
 
 _FONT = 8.5
 _INCHES_A_LABEL = 0.21  # two lines of text this far apart do not touch
+_LONGEST = 100  # letters of a name
 _LABELS_AT = 1.04  # in widths of the axes
 _COST = "GFLOP of a training step, forward, for a clip of two bodies"
 
@@ -29,7 +30,7 @@ def accuracy_against_cost(report: Mapping[str, Any]) -> Figure:
     across = min(2, len(columns))
     down = -(-len(columns) // across)
     height = max(2.6, _INCHES_A_LABEL * (len(rows) + 1)) + 0.9
-    longest = max(len(row["name"]) for row in rows)
+    longest = max(len(_label(row)) for row in rows)
     figure = Figure(figsize=(across * (4.2 + 0.085 * (longest + 6)), down * height), layout="constrained")
     grid = figure.subplots(down, across, squeeze=False)
     for number, axes in enumerate(grid.flat):
@@ -70,7 +71,7 @@ def _draw(axes: Axes, rows: Sequence[Mapping[str, Any]], column: str, *, inches:
     for number, (row, score, mean, place, cost) in enumerate(zip(rows, scores, means, places, costs, strict=True)):
         colour = FAINT if cost is None else f"C{number % 10}"
         axes.annotate(
-            f"{row['name']}  {score['mean']:.1f}",
+            f"{_label(row)}  {score['mean']:.1f}",
             xy=(edge if cost is None else cost, mean),
             xytext=(_LABELS_AT, place),
             textcoords=beside,
@@ -106,6 +107,12 @@ def spread_out(
     found = np.empty(len(values))
     found[order] = places
     return found
+
+
+def _label(row: Mapping[str, Any]) -> str:
+    """The name of a row, cut if it is so long that the picture would be wider than a picture can be."""
+    name = str(row["name"])
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
 
 
 def _cost(row: Mapping[str, Any]) -> float | None:

@@ -21,6 +21,7 @@ _SPECIAL = {
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     **{letter: f"\\{letter}" for letter in "&%$#_{}"},
+    "[": "{[}",  # at the begin of a row it would be taken for the space above it
 }
 
 

@@ -102,3 +102,16 @@ def test_latex_has_special_letters_escaped_and_the_best_in_bold() -> None:
 def test_costs_are_as_people_read_them() -> None:
     cost = {"step_gflop": 0.0312, "parameters": 6.34e6, "wall_s": 5400.0, "clips_seen": 123456.0, "clips_per_s": None}
     assert [cost_text(cost, name) for name in cost] == ["0.031", "6.34", "90.0 min", "123,456", ""]
+
+
+def test_a_very_long_name_is_cut_in_the_picture() -> None:
+    figure = accuracy_against_cost(report(2, name="{}" + 9000 * "n"))
+    FigureCanvasAgg(figure).draw()
+    labels = [text.get_text() for text in figure.axes[0].texts]
+    assert all(len(label) < 110 and "…" in label for label in labels)
+
+
+def test_no_name_begins_with_what_latex_takes_for_a_space_between_rows() -> None:
+    lines = to_latex(report(2, name="[red] {}")).splitlines()
+    assert not any(line.startswith("[") for line in lines)
+    assert any(line.startswith("{[}red] 1 &") for line in lines)
