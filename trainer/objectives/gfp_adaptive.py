@@ -32,6 +32,8 @@ from trainer.objectives.objective import ObjectiveConfig
 
 # Added to the motion of each segment, so that a body at rest has windows of equal length: a tenth of a millimetre.
 _REST = 1e-4
+# Beside a jump of kilometres, a segment at rest would be shorter than a rounding error.
+_SHORTEST = 1e-4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,8 +157,9 @@ def motion_in_time(
 def stretched_time(motion: Float[Tensor, "rows segments"], motion_share: float) -> Float[Tensor, "rows segments"]:
     """The length of each segment in a time that goes faster where a body moves; on average 1.
 
-    It is 1 − `motion_share`, plus `motion_share` times the segment's motion over the mean motion of the body.
+    It is 1 − `motion_share`, plus `motion_share` times the segment's motion over the mean motion of the body, and at
+    least `_SHORTEST`.
     """
     moved = motion + _REST
     relative = moved / moved.mean(dim=1, keepdim=True)
-    return 1 + motion_share * (relative - 1)
+    return (1 + motion_share * (relative - 1)).clamp_min(_SHORTEST)

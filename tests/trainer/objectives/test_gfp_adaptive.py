@@ -108,9 +108,10 @@ def test_a_body_at_rest_has_windows_of_equal_length() -> None:
     torch.testing.assert_close(windows_of(torch.zeros(2, 30), 1.0).lengths(5), torch.full((2, 6), 5.0))
 
 
-def test_all_motion_in_one_segment_gives_finite_windows() -> None:
+@pytest.mark.parametrize("metres", [1e3, 1e6])
+def test_all_motion_in_one_segment_gives_finite_windows(metres: float) -> None:
     motion = torch.zeros(1, 30)
-    motion[0, 7] = 1000.0
+    motion[0, 7] = metres
     windows = windows_of(motion, 1.0)
     pooled = windows.mean(torch.randn(1, 750, 4), 5)
     assert pooled.isfinite().all()

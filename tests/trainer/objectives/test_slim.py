@@ -144,6 +144,12 @@ def test_targets_follow_slowly_and_their_temperature_rises_over_the_first_part_o
     assert temperatures == pytest.approx([0.04, 0.055, 0.07, 0.07])
 
 
+@pytest.mark.parametrize("name", ["target_temperature", "first_target_temperature"])
+def test_targets_that_are_too_sharp_for_32_bits_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name.replace('_', '-')} .*0.01.* must be at least 0.02"):
+        SlimConfig(**{name: 0.01}, **SIZES)
+
+
 def test_views_have_the_frames_that_they_were_asked_for(tmp_path: Path) -> None:
     store = write_store(tmp_path / "store")
     config = tiny_config(num_frames=64, encoder=SMALL, objective=SlimConfig(**SIZES))
