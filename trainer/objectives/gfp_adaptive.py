@@ -27,7 +27,7 @@ from torch import Tensor
 from gfp_serve.settings import setting
 from trainer.encoders.encoder import MaskableEncoder
 from trainer.objectives.gfp import Gfp, GfpConfig
-from trainer.objectives.gfp_targets import WINDOWS, Windows, segment_motion
+from trainer.objectives.gfp_targets import WINDOWS, TargetWindows, segment_motion
 from trainer.objectives.objective import ObjectiveConfig
 
 # Added to the motion of each segment, so that a body at rest has windows of equal length: a tenth of a millimetre.
@@ -69,14 +69,14 @@ class GfpAdaptive(Gfp):
 
     def windows(
         self, segments: Float[Tensor, "rows tokens coordinates"], seen: Bool[Tensor, "rows tokens"] | None
-    ) -> Windows:
+    ) -> TargetWindows:
         if not self.config.motion_share:  # gfp to the last bit
             return super().windows(segments, seen)
         joints = self.encoder.num_joints
         return MotionWindows(joints, stretched_time(motion_in_time(segments, joints, seen), self.config.motion_share))
 
 
-class MotionWindows(Windows):
+class MotionWindows(TargetWindows):
     """Windows with equal shares of a time that goes faster where a body moves, see `stretched_time`.
 
     `steps` are the lengths of each body's segments in that time. All sums are float32.

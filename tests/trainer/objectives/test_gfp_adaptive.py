@@ -17,7 +17,7 @@ from trainer.objectives.gfp_adaptive import (
     motion_in_time,
     stretched_time,
 )
-from trainer.objectives.gfp_targets import WINDOWS, Windows, segment_motion
+from trainer.objectives.gfp_targets import WINDOWS, TargetWindows, segment_motion
 
 WIDTHS: dict[str, Any] = {"local_width": 8, "global_width": 16}
 
@@ -71,7 +71,7 @@ def test_without_motion_share_everything_is_gfps() -> None:
 
 
 def test_windows_that_follow_motion_by_nothing_are_gfps_windows() -> None:
-    even, ours = Windows(25), windows_of(torch.rand(6, 30), 0.0)
+    even, ours = TargetWindows(25), windows_of(torch.rand(6, 30), 0.0)
     tokens, visible = torch.randn(6, 750, 4), torch.stack([torch.randperm(750)[:74] for _ in range(6)])
     for window in WINDOWS.values():
         assert torch.equal(ours.lengths(window), torch.full((6, 30 // window), float(window)))
