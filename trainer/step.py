@@ -51,10 +51,11 @@ def skipped_graphs() -> int:
 
 
 def build_optimizer(objective: Objective, config: TrainConfig) -> torch.optim.Optimizer:
-    """AdamW that decays the matrices of linear layers only, or what HaLP and USDRL train with.
+    """AdamW that decays the matrices of linear and recurrent layers only, or what HaLP and USDRL train with.
 
     These are SGD with momentum 0.9, and Adam; the decay of all weights is then a part of the gradient. The learning
-    rate of a group is its `share`, if it has one, of the run's.
+    rate of a group is its `share`, if it has one, of the run's. Raises `ValueError` when the first layer is to have a
+    share, and the encoder does not say which it is.
     """
     if config.optimizer == "sgd":
         return torch.optim.SGD(
@@ -62,8 +63,13 @@ def build_optimizer(objective: Objective, config: TrainConfig) -> torch.optim.Op
         )
     if config.optimizer == "adam":
         return torch.optim.Adam(objective.parameters(), lr=config.peak_lr, weight_decay=config.weight_decay, fused=True)
-    matrices = {id(part.weight) for part in objective.modules() if isinstance(part, nn.Linear)}
+    layers = (part for part in objective.modules() if isinstance(part, nn.Linear | nn.RNNBase))
+    matrices = {id(weight) for layer in layers for weight in layer.parameters(recurse=False) if weight.ndim == 2}
     first = {id(weight) for weight in first_layer(objective.encoder)} if config.embed_lr_share < 1 else set()
+    if config.embed_lr_share < 1 and not first:
+        raise ValueError(
+            f"--embed-lr-share is {config.embed_lr_share}, but this encoder has no single first layer; leave it out."
+        )
     groups: list[dict[str, Any]] = []
     for share, of_first in ((1.0, False), *(((config.embed_lr_share, True),) if first else ())):
         weights = [weight for weight in objective.parameters() if (id(weight) in first) == of_first]

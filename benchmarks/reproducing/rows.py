@@ -49,6 +49,7 @@ TINY: dict[str, Any] = {
     "compared_width": 8,
     "head_width": 16,
     "head_size": 8,
+    "recent_clips": 8,
 }
 TINY_PROTOCOL: dict[str, Any] = {"epochs": 2, "warmup_epochs": 0, "batch_clips": 8, "head_width": 8}
 TINY_DRAWS: dict[str, Any] = {"ratio": 0.5, "num_seeds": 2}

@@ -41,6 +41,9 @@ def test_rows_have_the_settings_options_and_published_values_of_their_tables(row
     assert rows["linear/gfp/pku2-xsub"]["options"] == {"batch_clips": 32, "peak_lr": 0.01}
     assert rows["semi-1/gfp/ntu60-xview"]["options"]["ratio"] == 0.01
     assert rows["linear/s-jepa/ntu60-xsub"]["config"]["epochs"] == 1200
+    for store, clips in (("ntu60-xsub", 40_091), ("ntu120-xsub", 63_026)):
+        config = rows[f"linear/slim/{store}"]["config"]
+        assert config["epochs"] * (clips // config["batch_clips"]) == pytest.approx(187_500, rel=1e-3)
     assert rows["transfer/s-jepa/ntu120-xsub"]["target"] == "pku2-xsub"
     assert rows["ablation/without-mid/ntu60-xsub"]["config"]["levels"] == "short,long,global"
     assert rows["ablation/targets-of-joints/ntu60-xsub"]["published"] is None

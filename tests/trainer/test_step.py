@@ -7,8 +7,14 @@ import torch
 
 from tests.support.small_runs import tiny_config, write_store
 from trainer.data.store import ClipStore
+from trainer.encoders import EncoderConfig
+from trainer.encoders.gru import GruConfig
+from trainer.encoders.two_stream import TwoStreamConfig
 from trainer.loop import Trainer
+from trainer.objectives.halp import HalpConfig
 from trainer.step import clip_gradients
+
+HALP = HalpConfig(projection_size=8, queue_keys=8, prototype_keys=6, num_prototypes=3)
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +59,25 @@ def test_the_gradient_of_each_part_is_cut_by_itself_and_shorter_ones_are_kept() 
     assert model.one.weight.grad.norm() == pytest.approx(1.0, rel=1e-4)
     assert torch.equal(model.other.weight.grad, short)
     assert model.own.grad.norm() == pytest.approx(1.0, rel=1e-4)
+
+
+def test_matrices_of_recurrent_layers_decay_as_those_of_linear_ones_do(store: ClipStore, tmp_path: Path) -> None:
+    config = tiny_config(encoder=GruConfig(width=8, depth=1), objective=HALP, num_frames=24, weight_decay=0.04)
+    trainer = Trainer(config, store, tmp_path / "run")
+    decays = {
+        id(weight): group["weight_decay"] for group in trainer.optimizer.param_groups for weight in group["params"]
+    }
+    for name, weight in trainer.objective.named_parameters():
+        assert decays[id(weight)] == (0.04 if weight.ndim == 2 else 0.0), name
+
+
+@pytest.mark.parametrize("encoder", [GruConfig(width=8, depth=1), TwoStreamConfig(width=8, depth=1)])
+def test_a_share_of_the_first_layer_is_refused_where_there_is_no_such_layer(
+    store: ClipStore, tmp_path: Path, encoder: EncoderConfig
+) -> None:
+    config = tiny_config(encoder=encoder, objective=HALP, num_frames=24, embed_lr_share=0.2)
+    with pytest.raises(ValueError, match=r"--embed-lr-share is 0\.2, but this encoder has no single first layer"):
+        Trainer(config, store, tmp_path / "run")
 
 
 @pytest.mark.parametrize("setting", [{"embed_lr_share": 0.5}, {"gradient_memory": 0.9}])

@@ -22,7 +22,7 @@ from trainer.encoders.transformer import Attention, gather_tokens
 
 # The slowest turn goes once round in about 2π times as many segments (RoPE).
 _SLOWEST = 10_000.0
-# Class token and registers begin nearly at zero, as published.
+# Registers begin nearly at zero, as published. So does the class token there, but for its position embedding.
 _FAINT = 1e-6
 
 

@@ -148,6 +148,6 @@ def weights_digest(checkpoint: Checkpoint) -> str:
     """sha256 of the weights that a run embeds with, by which a resumed evaluation recognises them."""
     digest = hashlib.sha256()
     terms = {name: weight for name, weight in checkpoint.objective.items() if name.startswith("terms.")}
-    for name, weight in (checkpoint.encoder | terms).items():
+    for name, weight in (checkpoint.build_encoder().state_dict() | terms).items():
         digest.update(name.encode() + weight.contiguous().numpy().tobytes())
     return digest.hexdigest()

@@ -24,7 +24,7 @@ from trainer.objectives.gfp_targets import (
     MotionPooling,
     TargetInput,
     TargetNetwork,
-    Windows,
+    TargetWindows,
     level_inputs,
     mlp,
     target_input,
@@ -168,7 +168,7 @@ class Decoder(nn.Module):
         self,
         tokens: Float[Tensor, "rows visible width"],
         visible: Int[Tensor, "rows visible"],
-        windows: Windows,
+        windows: TargetWindows,
     ) -> list[Float[Tensor, "targets features"]]:
         """Predictions [targets, features] of each level."""
         level = self._first_pool(self.embed(tokens), visible, windows)
@@ -185,7 +185,7 @@ class Decoder(nn.Module):
         return self.heads(outputs)
 
     def _first_pool(
-        self, tokens: Float[Tensor, "rows visible width"], visible: Int[Tensor, "rows visible"], windows: Windows
+        self, tokens: Float[Tensor, "rows visible width"], visible: Int[Tensor, "rows visible"], windows: TargetWindows
     ) -> Float[Tensor, "rows pooled width"]:
         """The mean over the first windows of all 750 tokens, with mask tokens where they are hidden.
 
@@ -273,9 +273,9 @@ class Gfp(Objective):
 
     def windows(
         self, _segments: Float[Tensor, "rows tokens coordinates"], _seen: Bool[Tensor, "rows tokens"] | None
-    ) -> Windows:
+    ) -> TargetWindows:
         """The windows of these bodies. `_seen` says which segments have a joint that is not lacking; None if all do."""
-        return Windows(self.encoder.num_joints)
+        return TargetWindows(self.encoder.num_joints)
 
     def _prediction(
         self, prediction: Float[Tensor, "targets features"], target: Float[Tensor, "targets features"]

@@ -27,11 +27,13 @@ from torch import Tensor
 from gfp_serve.settings import setting
 from trainer.encoders.encoder import MaskableEncoder
 from trainer.objectives.gfp import Gfp, GfpConfig
-from trainer.objectives.gfp_targets import WINDOWS, Windows, segment_motion
+from trainer.objectives.gfp_targets import WINDOWS, TargetWindows, segment_motion
 from trainer.objectives.objective import ObjectiveConfig
 
 # Added to the motion of each segment, so that a body at rest has windows of equal length: a tenth of a millimetre.
 _REST = 1e-4
+# Beside a jump of kilometres, a segment at rest would be shorter than a rounding error.
+_SHORTEST = 1e-4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,14 +69,14 @@ class GfpAdaptive(Gfp):
 
     def windows(
         self, segments: Float[Tensor, "rows tokens coordinates"], seen: Bool[Tensor, "rows tokens"] | None
-    ) -> Windows:
+    ) -> TargetWindows:
         if not self.config.motion_share:  # gfp to the last bit
             return super().windows(segments, seen)
         joints = self.encoder.num_joints
         return MotionWindows(joints, stretched_time(motion_in_time(segments, joints, seen), self.config.motion_share))
 
 
-class MotionWindows(Windows):
+class MotionWindows(TargetWindows):
     """Windows with equal shares of a time that goes faster where a body moves, see `stretched_time`.
 
     `steps` are the lengths of each body's segments in that time. All sums are float32.
@@ -155,8 +157,9 @@ def motion_in_time(
 def stretched_time(motion: Float[Tensor, "rows segments"], motion_share: float) -> Float[Tensor, "rows segments"]:
     """The length of each segment in a time that goes faster where a body moves; on average 1.
 
-    It is 1 − `motion_share`, plus `motion_share` times the segment's motion over the mean motion of the body.
+    It is 1 − `motion_share`, plus `motion_share` times the segment's motion over the mean motion of the body, and at
+    least `_SHORTEST`.
     """
     moved = motion + _REST
     relative = moved / moved.mean(dim=1, keepdim=True)
-    return 1 + motion_share * (relative - 1)
+    return (1 + motion_share * (relative - 1)).clamp_min(_SHORTEST)

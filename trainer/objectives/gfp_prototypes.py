@@ -36,11 +36,8 @@ from trainer.encoders.encoder import MaskableEncoder
 from trainer.objectives.gfp_targets import mlp
 from trainer.objectives.gfp_two_views import GfpTwoViews, GfpTwoViewsConfig
 from trainer.objectives.objective import ObjectiveConfig, Outcome
-from trainer.objectives.prototypes import Prototypes, balanced_odds
+from trainer.objectives.prototypes import SHARPEST, Prototypes, balanced_odds
 from trainer.objectives.recent_vectors import RecentVectors
-
-# Sharper ones would make cosines of 0 to nothing in 32 bits.
-_SHARPEST = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +60,8 @@ class GfpPrototypesConfig(GfpTwoViewsConfig):
         for name in ("prototype_temperature", "share_temperature"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be above 0 and finite.")
-        if self.share_temperature < _SHARPEST:
-            raise ValueError(f"--share-temperature is {self.share_temperature}; it must be at least {_SHARPEST}.")
+        if self.share_temperature < SHARPEST:
+            raise ValueError(f"--share-temperature is {self.share_temperature}; it must be at least {SHARPEST}.")
         if self.num_prototypes < 2:
             raise ValueError(f"--num-prototypes is {self.num_prototypes}; it must be at least 2.")
         if self.recent_clips < 1:

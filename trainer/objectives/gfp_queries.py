@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from trainer.encoders.encoder import MaskableEncoder
 from trainer.encoders.transformer import Positions, init_weights
 from trainer.objectives.gfp import Gfp, GfpConfig, LevelHeads
-from trainer.objectives.gfp_targets import WINDOWS, Windows
+from trainer.objectives.gfp_targets import WINDOWS, TargetWindows
 from trainer.objectives.objective import ObjectiveConfig, decoder_depth_setting
 
 
@@ -87,7 +87,7 @@ class QueryDecoder(nn.Module):
         self.apply(init_weights)
 
     def forward(
-        self, tokens: Float[Tensor, "rows visible width"], visible: Int[Tensor, "rows visible"], _windows: Windows
+        self, tokens: Float[Tensor, "rows visible width"], visible: Int[Tensor, "rows visible"], _windows: TargetWindows
     ) -> list[Float[Tensor, "targets features"]]:
         """Predictions [targets, features] of each level. Queries stand for windows of equal length."""
         tokens = self.norm(self.embed(tokens) + self.positions()[visible])

@@ -51,7 +51,7 @@ def segment_motion(
     return motion
 
 
-class Windows:
+class TargetWindows:
     """The windows in time over which tokens are averaged: all equally long, as published.
 
     Another kind of windows has the same three methods. Targets and decoder use the same object, so a target and what
@@ -85,13 +85,13 @@ class Windows:
         self, level: Float[Tensor, "rows pooled width"], window: int, wider: int
     ) -> Float[Tensor, "rows merged width"]:
         """The means over wider windows, from those over the windows of `window` segments that they consist of."""
-        return Windows.mean(self, level, wider // window)
+        return TargetWindows.mean(self, level, wider // window)
 
 
 # How the motion of a window becomes one target. The mean of signed differences is the way from the first segment of the
 # window to the one after its last, divided by its length: for a joint that swings and returns it is zero. The other two
 # see that motion.
-POOLINGS: dict[MotionPooling, Callable[[Tensor, Windows, int], Tensor]] = {
+POOLINGS: dict[MotionPooling, Callable[[Tensor, TargetWindows, int], Tensor]] = {
     "signed": lambda motion, windows, window: windows.mean(motion, window),
     "absolute": lambda motion, windows, window: windows.mean(motion.abs(), window),
     "rms": lambda motion, windows, window: windows.mean(motion.square(), window).sqrt(),
@@ -99,7 +99,10 @@ POOLINGS: dict[MotionPooling, Callable[[Tensor, Windows, int], Tensor]] = {
 
 
 def level_inputs(
-    given: Float[Tensor, "rows tokens coordinates"], windows: Windows, levels: Sequence[str], pooling: MotionPooling
+    given: Float[Tensor, "rows tokens coordinates"],
+    windows: TargetWindows,
+    levels: Sequence[str],
+    pooling: MotionPooling,
 ) -> list[Float[Tensor, "targets numbers"]]:
     """One matrix for each level. Its rows go body by body, within a body window by window, within that joint by joint.
 

@@ -9,6 +9,8 @@ from trainer.parallel import total
 
 # Of Sinkhorn's algorithm, as in SwAV's public code. More would bring the sums of the prototypes still nearer together.
 _ROUNDS = 3
+# Sharper odds would make a cosine of 0 to nothing in 32 bits.
+SHARPEST = 0.02
 
 
 class Prototypes(nn.Linear):
@@ -35,6 +37,7 @@ def balanced_odds(
 
     Three rounds of Sinkhorn-Knopp over the rows of all processes, from exp(cosine / temperature): first every prototype
     gets the same sum, then every row the sum 1. (SwAV, NeurIPS 2020, arXiv 2006.09882.) Rows that do not count have 0.
+    The temperature is at least `SHARPEST`.
     """
     tiny = torch.finfo(cosines.dtype).tiny
     # Cosines are at most 1, so the largest number is 1 at any temperature.

@@ -35,7 +35,7 @@ from trainer.data.views import Mirror, Noise, ScaleLimbs, Sometimes, Turn, View,
 from trainer.encoders import Encoder, FillableEncoder
 from trainer.encoders.transformer import gather_tokens
 from trainer.objectives.objective import Objective, ObjectiveConfig, Outcome
-from trainer.objectives.prototypes import balanced_odds
+from trainer.objectives.prototypes import SHARPEST, balanced_odds
 from trainer.objectives.s_jepa import target_momentum
 from trainer.objectives.self_distillation import PrototypeHead, cross_entropy, crowding
 from trainer.parallel import total
@@ -75,11 +75,11 @@ class SlimConfig(ObjectiveConfig):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be from 0 to 1.")
         first, later, prediction = self.first_target_temperature, self.target_temperature, self.prediction_temperature
-        if not (0 < first <= prediction < math.inf and 0 < later <= prediction):
+        if not (SHARPEST <= first <= prediction < math.inf and SHARPEST <= later <= prediction):
             raise ValueError(
                 f"--first-target-temperature is {first}, --target-temperature {later} and --prediction-temperature "
-                f"{prediction}; they must be above 0 and finite, and those of targets at most that of predictions. "
-                f"SLiM has 0.04, 0.07 and 0.1."
+                f"{prediction}; they must be at least {SHARPEST} and finite, and those of targets at most that of "
+                f"predictions. SLiM has 0.04, 0.07 and 0.1."
             )
         for name in ("clip_weight", "token_weight", "crowding_weight"):
             if not 0 <= getattr(self, name) < math.inf:

@@ -81,5 +81,8 @@ class WholeClips(Objective):
         return own if encoder.num_draws else None, order
 
     def clip_vectors(self, encoder: Encoder, batch: Batch, view: int) -> Float[Tensor, "clips size"]:
-        """One vector a clip: the mean of the vectors of its bodies, which the encoder pools as it is served."""
+        """One vector a clip: the mean of the vectors of its bodies, as the encoder pools tokens.
+
+        It is what is served, but for the class token that `slim` puts in front.
+        """
         return batch.rows(view).mean_of_bodies(encoder.pooled(self.tokens(encoder, batch, view)))

@@ -223,8 +223,10 @@ def test_runs_of_other_encoders_and_of_no_encoder_stand_in_the_table(
         *("untrained transformer", "untrained gru", "gfp, transformer", "halp, gru", "none, transformer")
     ]
     gru, general = (row["cost"] for row in report["rows"][-2:])
-    assert gru["step_gflop"] > 0
-    assert general["step_gflop"] is None  # what it learns of labels is not counted
+    counted = ("step_gflop", "embedding_gflop", "parameters")
+    assert all(gru[each] > 0 for each in counted)
+    # What it learns of labels is not counted, and no token is in its embedding.
+    assert [general[each] for each in counted] == [None] * 3
     assert "saw different numbers of clips" in said(result)
 
 

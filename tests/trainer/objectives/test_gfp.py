@@ -12,7 +12,7 @@ from trainer.objectives.gfp_targets import (
     LEVELS,
     MotionPooling,
     TargetNetwork,
-    Windows,
+    TargetWindows,
     level_inputs,
     segment_motion,
     target_input,
@@ -131,14 +131,14 @@ def test_pooling_before_the_first_block_equals_pooling_all_750_tokens() -> None:
     full = full + decoder.positions()
     # Token order is segment · 25 + joint; a window is five segments.
     expected = full.view(2, 6, 5, 25, 16).mean(dim=2).flatten(1, 2)
-    torch.testing.assert_close(decoder._first_pool(tokens, visible, Windows(25)), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(decoder._first_pool(tokens, visible, TargetWindows(25)), expected, atol=1e-5, rtol=0)
 
 
 def test_targets_of_a_level_are_means_over_its_window_of_one_joint() -> None:
     network = TargetNetwork((12, 12, 12, 9000), (8, 8, 8, 16), 3).eval()
     segments = torch.randn(1, 750, 12)
     motion = segment_motion(segments, 25).view(30, 25, 12)
-    mid = network(level_inputs(segment_motion(segments, 25), Windows(25), LEVELS, "signed"))[
+    mid = network(level_inputs(segment_motion(segments, 25), TargetWindows(25), LEVELS, "signed"))[
         1
     ]  # windows of 10 segments: row 25 · window + joint
     torch.testing.assert_close(mid[25 * 2 + 7], network.heads[1](motion[20:30, 7].mean(dim=0)[None])[0])
@@ -192,8 +192,8 @@ def test_without_the_short_level_the_middle_one_pools_ten_segments_at_once() -> 
     tokens, visible = torch.randn(2, 74, 16), torch.stack([torch.randperm(750)[:74] for _ in range(2)])
     short, mid = (Decoder(encoder, GfpConfig(levels=levels), (8,)) for levels in ("short", "mid"))
     mid.load_state_dict(short.state_dict())
-    of_fives = short._first_pool(tokens, visible, Windows(25)).view(2, 3, 2, 25, 16)
-    torch.testing.assert_close(mid._first_pool(tokens, visible, Windows(25)), of_fives.mean(dim=2).flatten(1, 2))
+    of_fives = short._first_pool(tokens, visible, TargetWindows(25)).view(2, 3, 2, 25, 16)
+    torch.testing.assert_close(mid._first_pool(tokens, visible, TargetWindows(25)), of_fives.mean(dim=2).flatten(1, 2))
 
 
 def test_targets_come_from_motion_or_joints_or_the_encoders_own_input() -> None:
@@ -209,7 +209,7 @@ def test_a_swing_back_and_forth_has_motion_only_in_absolute_and_rms_pooling(
     pooling: MotionPooling, swing: float
 ) -> None:
     motion = torch.tensor([3.0, -3.0]).repeat(5).view(1, 10, 1)
-    windows, whole = level_inputs(motion, Windows(1), ("mid", "global"), pooling)
+    windows, whole = level_inputs(motion, TargetWindows(1), ("mid", "global"), pooling)
     assert windows.item() == pytest.approx(swing)
     assert torch.equal(whole, motion.view(1, 10))  # the global target is not pooled
 

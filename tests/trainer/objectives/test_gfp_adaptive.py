@@ -17,7 +17,7 @@ from trainer.objectives.gfp_adaptive import (
     motion_in_time,
     stretched_time,
 )
-from trainer.objectives.gfp_targets import WINDOWS, Windows, segment_motion
+from trainer.objectives.gfp_targets import WINDOWS, TargetWindows, segment_motion
 
 WIDTHS: dict[str, Any] = {"local_width": 8, "global_width": 16}
 
@@ -71,7 +71,7 @@ def test_without_motion_share_everything_is_gfps() -> None:
 
 
 def test_windows_that_follow_motion_by_nothing_are_gfps_windows() -> None:
-    even, ours = Windows(25), windows_of(torch.rand(6, 30), 0.0)
+    even, ours = TargetWindows(25), windows_of(torch.rand(6, 30), 0.0)
     tokens, visible = torch.randn(6, 750, 4), torch.stack([torch.randperm(750)[:74] for _ in range(6)])
     for window in WINDOWS.values():
         assert torch.equal(ours.lengths(window), torch.full((6, 30 // window), float(window)))
@@ -108,9 +108,10 @@ def test_a_body_at_rest_has_windows_of_equal_length() -> None:
     torch.testing.assert_close(windows_of(torch.zeros(2, 30), 1.0).lengths(5), torch.full((2, 6), 5.0))
 
 
-def test_all_motion_in_one_segment_gives_finite_windows() -> None:
+@pytest.mark.parametrize("metres", [1e3, 1e6])
+def test_all_motion_in_one_segment_gives_finite_windows(metres: float) -> None:
     motion = torch.zeros(1, 30)
-    motion[0, 7] = 1000.0
+    motion[0, 7] = metres
     windows = windows_of(motion, 1.0)
     pooled = windows.mean(torch.randn(1, 750, 4), 5)
     assert pooled.isfinite().all()

@@ -7,7 +7,7 @@ from trainer.data.batches import Batch
 from trainer.encoders.transformer import Transformer, TransformerConfig
 from trainer.objectives.gfp import Gfp, GfpConfig
 from trainer.objectives.gfp_queries import CrossAttention, GfpQueries, GfpQueriesConfig
-from trainer.objectives.gfp_targets import Windows
+from trainer.objectives.gfp_targets import TargetWindows
 
 SMALL = TransformerConfig(width=16, depth=1, num_heads=2)
 WIDTHS = {"local_width": 8, "global_width": 16}
@@ -61,10 +61,10 @@ def test_queries_do_not_see_each_other() -> None:
     visible, _ = model.mask(segments, draws())
     tokens = model.encoder(segments, visible)
     model.eval()  # batch norm in the heads mixes them
-    before = model.decoder(tokens, visible, Windows(25))
+    before = model.decoder(tokens, visible, TargetWindows(25))
     with torch.no_grad():
         model.decoder.queries[0].joint.add_(1.0)  # type: ignore[union-attr, index]
-    after = model.decoder(tokens, visible, Windows(25))
+    after = model.decoder(tokens, visible, TargetWindows(25))
     assert not torch.allclose(before[0], after[0])
     for level in (1, 2, 3):
         torch.testing.assert_close(before[level], after[level])
@@ -76,8 +76,8 @@ def test_the_order_of_visible_tokens_does_not_matter() -> None:
     visible, _ = model.mask(segments, draws())
     tokens, order = model.encoder(segments, visible), torch.randperm(74)
     for one, other in zip(
-        model.decoder(tokens, visible, Windows(25)),
-        model.decoder(tokens[:, order], visible[:, order], Windows(25)),
+        model.decoder(tokens, visible, TargetWindows(25)),
+        model.decoder(tokens[:, order], visible[:, order], TargetWindows(25)),
         strict=True,
     ):
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)

@@ -1,6 +1,7 @@
 """SLiM's losses beside numpy, its views and masks, and the copy that is served."""
 
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from trainer.checkpoint import Checkpoint
 from trainer.data.batches import Batch, TrainingClips
 from trainer.data.tubes import NUM_TUBE_DRAWS
 from trainer.encoders.slim import SlimEncoder, SlimEncoderConfig
+from trainer.evaluate.comparison import weights_digest
 from trainer.loop import StepReport, Trainer
 from trainer.objectives.slim import Slim, SlimConfig, one_body
 from trainer.start import read_start
@@ -144,6 +146,12 @@ def test_targets_follow_slowly_and_their_temperature_rises_over_the_first_part_o
     assert temperatures == pytest.approx([0.04, 0.055, 0.07, 0.07])
 
 
+@pytest.mark.parametrize("name", ["target_temperature", "first_target_temperature"])
+def test_targets_that_are_too_sharp_for_32_bits_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name.replace('_', '-')} .*0.01.* must be at least 0.02"):
+        SlimConfig(**{name: 0.01}, **SIZES)
+
+
 def test_views_have_the_frames_that_they_were_asked_for(tmp_path: Path) -> None:
     store = write_store(tmp_path / "store")
     config = tiny_config(num_frames=64, encoder=SMALL, objective=SlimConfig(**SIZES))
@@ -181,6 +189,10 @@ def test_a_resumed_run_equals_an_unbroken_one_and_the_copy_is_served(tmp_path: P
     for name, weight in served.items():
         assert torch.equal(weight, ended.objective[f"target_encoder.{name}"])
     assert any(not torch.equal(weight, ended.encoder[name]) for name, weight in served.items())
+    # By the copy an evaluation recognises the run.
+    name, weight = "target_encoder.norm.bias", ended.objective["target_encoder.norm.bias"]
+    other = replace(ended, objective={**ended.objective, name: weight + 1})
+    assert weights_digest(other) != weights_digest(ended)
 
 
 def test_a_run_that_starts_from_another_has_its_served_weights_in_encoder_and_copy(tmp_path: Path) -> None:

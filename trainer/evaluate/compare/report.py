@@ -144,7 +144,8 @@ def _run(run: Run) -> dict[str, Any]:
 def _cost(runs: Sequence[Run]) -> dict[str, Any]:
     """What a row costs. GFLOP are of a forward pass for one clip of two bodies, as `gfp-cost` counts them.
 
-    Those of a training step are None for runs that also learn from labels, statistics or views, which are not counted.
+    What runs also learn from labels, statistics or views is not counted: they have None for a training step and their
+    weights, and for an embedding if it is more than the encoder.
     """
     config = runs[0].config
     counted = cost_table(config.encoder, config.objective, num_frames=config.num_frames)
@@ -154,8 +155,8 @@ def _cost(runs: Sequence[Run]) -> dict[str, Any]:
     walls = [run.wall_s for run in runs if run.wall_s]
     return {
         "step_gflop": None if config.terms.are_used else sum(counted.values()),
-        "embedding_gflop": embedding,
-        "parameters": sum(parameters.values()),
+        "embedding_gflop": None if config.terms.learns_embedding else embedding,
+        "parameters": None if config.terms.are_used else sum(parameters.values()),
         "encoder_parameters": parameters["encoder"],
         "clips_seen": float(np.mean([run.clips_seen for run in runs])),
         "clips_per_s": float(np.mean(speeds)) if speeds else None,
