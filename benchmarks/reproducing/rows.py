@@ -146,10 +146,16 @@ class Rows:
 
     def __init__(self, path: Path = FILE) -> None:
         """Raises `RowsError` when something in the file does not fit together, or a setting is refused."""
-        values = tomllib.loads(path.read_text())
-        self.sources: dict[str, str] = values["sources"]
-        self.stores = {name: KnownStore(name=name, **about) for name, about in values["stores"].items()}
-        self.rows = tuple(row for entry in values["rows"] for row in self._cells(entry, values))
+        try:
+            values = tomllib.loads(path.read_text())
+            self.sources: dict[str, str] = values["sources"]
+            self.stores = {name: KnownStore(name=name, **about) for name, about in values["stores"].items()}
+            self.rows = tuple(row for entry in values["rows"] for row in self._cells(entry, values))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise RowsError(
+                f"{path} is not a file of rows: {type(error).__name__}: {error}. {FILE.name} beside reproduce.py is "
+                f"one, and says what a row has."
+            ) from error
         names = [row.name for row in self.rows]
         if twice := {name for name in names if names.count(name) > 1}:
             raise RowsError(f"{path}: {', '.join(sorted(twice))} are there twice; a method has one value on a store.")

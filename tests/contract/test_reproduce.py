@@ -59,6 +59,14 @@ def test_a_setting_that_gfp_train_refuses_is_named_with_its_row(tmp_path: Path) 
     assert "ablation/mlps-of-4-layers/ntu60-xsub: gfp-train refuses its settings: --mlp-layers is 1" in said
 
 
+@pytest.mark.parametrize("text", ["rows = [", "a = 1"])
+def test_a_file_that_has_no_rows_is_refused_in_words(tmp_path: Path, text: str) -> None:
+    (tmp_path / "rows.toml").write_text(text)
+    said = reproduce("list", "--rows", tmp_path / "rows.toml", fails=True).stderr
+    assert "rows.toml is not a file of rows" in said
+    assert "Traceback" not in said
+
+
 @pytest.mark.timeout(LONGEST_S)
 def test_every_row_is_measured_once_and_rows_with_equal_settings_share_a_run(
     rows: dict[str, dict[str, Any]], tmp_path: Path
