@@ -199,6 +199,10 @@ class TrainConfig:
             name: value for settings in (*chosen.values(), *inner) for name, value in settings.items()
         }
 
+    def comparable(self) -> dict[str, Any]:
+        """What the run computes, but for the seed: equal for runs that are repetitions of each other."""
+        return {name: value for name, value in self.settings().items() if name not in CHANGEABLE and name != "seed"}
+
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "TrainConfig":
         types: dict[str, Any] = {"terms": TermsConfig, "views": GeneralViewsConfig, "class_draws": ClassDrawsConfig}

@@ -1,6 +1,7 @@
 """What a run may start from instead of random weights: a run, or a bundle with what general features taught."""
 
 import hashlib
+import json
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,15 @@ class Start:
 
     def origin(self) -> dict[str, Any]:
         """What the checkpoint of a run that started here says of it."""
-        return {"name": self.name, "digest": self.digest, "data": self.data}
+        settings = self.config.comparable()
+        text = json.dumps(settings, sort_keys=True)
+        return {
+            "name": self.name,
+            "digest": self.digest,
+            "data": self.data,
+            "objective": settings["objective"],
+            "settings_sha256": hashlib.sha256(text.encode()).hexdigest(),
+        }
 
     def differing_shapes(self, config: TrainConfig) -> list[str]:
         """The settings of the model's shape that differ between the start and `config`, with both values."""

@@ -27,10 +27,13 @@ _SOURCES = {
 }
 
 
-def settings_file_option(help_text: str, *, listed: str) -> Callable[[Any], Any]:
+def settings_file_option(
+    help_text: str, *, listed: str, from_packages: frozenset[str] = frozenset()
+) -> Callable[[Any], Any]:
     """Give a command `--config FILE`, whose values are used where neither a flag nor an environment variable is.
 
-    `listed` says who reads of an unknown key where all settings are.
+    `listed` says who reads of an unknown key where all settings are. `from_packages` are settings whose choices other
+    packages may add to.
     """
     return click.option(
         "--config",
@@ -39,7 +42,7 @@ def settings_file_option(help_text: str, *, listed: str) -> Callable[[Any], Any]
         type=click.Path(path_type=Path),
         is_eager=True,  # read before the options that it gives values to
         expose_value=False,
-        callback=partial(_load, listed=listed),
+        callback=partial(_load, listed=listed, from_packages=from_packages),
         help=help_text,
     )
 
@@ -64,7 +67,14 @@ def settings_as_toml(
             yield f"{option.name} = {_as_toml(values[option.name])}"
 
 
-def _load(context: click.Context, _parameter: click.Parameter, path: Path | None, *, listed: str) -> None:
+def _load(
+    context: click.Context,
+    _parameter: click.Parameter,
+    path: Path | None,
+    *,
+    listed: str,
+    from_packages: frozenset[str],
+) -> None:
     if path is None:
         return
     try:
@@ -86,7 +96,7 @@ def _load(context: click.Context, _parameter: click.Parameter, path: Path | None
                 f"{_EXAMPLES[expected]}."
             )
         choices = options[name].type
-        if isinstance(choices, click.Choice) and value not in choices.choices:
+        if name in from_packages and isinstance(choices, click.Choice) and value not in choices.choices:
             raise click.UsageError(
                 f"--config {path} sets {name} to {_as_toml(value)}; expected one of {', '.join(choices.choices)}. If "
                 f"another package brings it, install that package; the line above it in the file may name it."

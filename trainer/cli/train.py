@@ -65,6 +65,7 @@ def _shorter_warmup(given: Mapping[str, Any], before: TrainConfig | None) -> Map
 @settings_file_option(
     "TOML file of settings, as every run has one in its folder, config.toml. Flags win, and it wins over --preset.",
     listed="gfp-train --help lists all settings",
+    from_packages=frozenset(("encoder", "objective")),
 )
 @options_from(TrainConfig, presets=PRESETS, start=_settings_before, following=_shorter_warmup)
 def gfp_train(store: Path, run: Path, resume: bool, init: Path | None, config: TrainConfig) -> None:
@@ -209,7 +210,7 @@ def _report_end(ended: RunEnd, run: Path, store: Path, *, has_test_clips: bool) 
         )
         return
     evaluate = f"gfp-evaluate retrieval {run} {store}, " if has_test_clips else ""
-    say(f"{run / CHECKPOINT_FILE}: {ended.step} steps. Next: {evaluate}gfp-export {run} --out BUNDLE --clips FILE")
+    say(f"{run / CHECKPOINT_FILE}: {ended.step} steps. Next: {evaluate}gfp-export {run} --out BUNDLE --fit {store}")
 
 
 @contextmanager
@@ -228,6 +229,8 @@ def _training_progress(trainer: Trainer) -> Iterator[Callable[[StepReport], None
             f"clips, which have no label or are of the only class of their source: "
             f"{', '.join(f'{name} ({count})' for name, count in sorted(never.items()))}."
         )
+    if said := trainer.objective.never_reached(trainer.total_steps * trainer.config.batch_clips):
+        warn(f"warning: {said}")
     warned: set[str] = set()  # the levels, and "graphs"
     scores = read_scores(trainer.run, trainer.step)  # those of the part that a resumed run goes on from
     with progress(keep=True) as bars:

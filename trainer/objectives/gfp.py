@@ -212,7 +212,8 @@ class Gfp(Objective):
         if encoder.num_segments % WINDOWS["long"]:
             raise ValueError(
                 f"--num-frames over --segment-frames is {encoder.num_segments}; gfp needs a multiple of "
-                f"{WINDOWS['long']} segments (the published clip of 120 frames in segments of 4 has 30)."
+                f"{WINDOWS['long']} segments, as --num-frames {WINDOWS['long'] * encoder.config.segment_frames} has "
+                f"(the published clip has 120 frames in segments of 4)."
             )
         coordinates = 3 * encoder.config.segment_frames
         whole_clip = encoder.num_tokens * coordinates

@@ -38,6 +38,8 @@ from trainer.parallel import in_order, total
 _TOLERANCE, _MOST_ROUNDS = 1e-3, 100
 # Before a key and a prototype that are the same, the way between them has no direction.
 _SMALLEST_ANGLE = 1e-4
+# Before the queue has been filled this often, it has keys of a network that knew nothing.
+_FILLINGS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +141,16 @@ class Halp(WholeClips):
         is_kept = nearest(made, self.prototypes) == nearest(key, self.prototypes)[:, None]
         return made, is_kept & (self.has_prototypes > 0)
 
+    def never_reached(self, num_clips: int) -> str:
+        needed = _FILLINGS * self.config.queue_keys
+        if num_clips > needed:
+            return ""
+        return (
+            f"--objective halp makes up no positives before --queue-keys are filled twice, by {needed:,} clips, and "
+            f"this run sees {num_clips:,}: it learns by contrast alone. Choose --queue-keys below "
+            f"{max(1, num_clips // 4):,}, or more --epochs."
+        )
+
     @torch.no_grad()
     def after_update(self, done: float) -> None:
         config = self.config
@@ -151,8 +163,7 @@ class Halp(WholeClips):
         self.queue.add(in_order(self._new_keys))
         self._new_keys = None
         step = int(self.num_updates)
-        # Before the queue has been filled twice, it has keys of a network that knew nothing.
-        is_ready = done >= config.plain_share and int(self.queue.added) > 2 * config.queue_keys
+        is_ready = done >= config.plain_share and int(self.queue.added) > _FILLINGS * config.queue_keys
         if is_ready and (step % config.prototype_every_steps == 0 or not self.has_prototypes):
             newest = self.queue.newest(config.prototype_keys)
             draws = torch.Generator().manual_seed(step)

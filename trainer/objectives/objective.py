@@ -151,5 +151,9 @@ class Objective(nn.Module, ABC):
             seen=seen,
         )
 
+    def never_reached(self, num_clips: int) -> str:  # noqa: ARG002 (some objectives ask it)
+        """What of the objective a run that sees this many clips never gets to, as a sentence; empty if nothing."""
+        return ""
+
     def after_update(self, done: float) -> None:
         """Called after each update of the weights. `done` is the share of the run that is done, in (0, 1]."""

@@ -257,18 +257,21 @@ def test_fine_tuning_a_run_of_another_encoder_works_and_one_without_is_refused_b
 def test_every_run_that_cannot_be_compared_is_named_before_anything_is_measured(
     runs: list[Path], store: ClipStore, tmp_path: Path
 ) -> None:
-    damaged, elsewhere, cleaned = (tmp_path / name for name in ("damaged", "elsewhere", "cleaned"))
-    for path in (damaged, elsewhere, cleaned):
+    damaged, elsewhere, cleaned, failed = (tmp_path / name for name in ("damaged", "elsewhere", "cleaned", "failed"))
+    for path in (damaged, elsewhere, cleaned, failed):
         shutil.copytree(runs[0], path)
     (damaged / "checkpoint.pt").write_bytes(b"cut off")
     checkpoint = Checkpoint.read(runs[0])
     replace(checkpoint, data=checkpoint.data | {"content_sha256": "0" * 64}).write(elsewhere)
     aligned = PreprocessConfig(cleaning=CleanConfig(align_view=True), sampling=checkpoint.preprocess.sampling)
     replace(checkpoint, preprocess=aligned).write(cleaned)
-    result = invoke(runs[0], damaged, elsewhere, cleaned, store.path, "--out", tmp_path / "out", *QUICK)
+    nan = {name: weight * torch.nan for name, weight in checkpoint.encoder.items()}
+    replace(checkpoint, encoder=nan).write(failed)
+    result = invoke(runs[0], damaged, elsewhere, cleaned, failed, store.path, "--out", tmp_path / "out", *QUICK)
     assert result.exit_code == 1
     text = said(result)
-    assert "3 of 4 runs cannot be compared" in text
+    assert "4 of 5 runs cannot be compared" in text
+    assert f"{failed} has weights that are NaN or infinite" in text
     assert f"{damaged / 'checkpoint.pt'} is not a readable checkpoint" in text
     assert f"{elsewhere} was trained on a store with content 000000000000…" in text
     assert f"{cleaned}: the encoder needs clips that were imported with --align-view" in text

@@ -221,3 +221,10 @@ def test_a_run_that_stopped_goes_on_as_if_it_had_not(tmp_path: Path) -> None:
     whole, broken = (Checkpoint.read(tmp_path / name) for name in ("whole", "broken"))
     for name, weight in (whole.encoder | whole.objective).items():
         torch.testing.assert_close((broken.encoder | broken.objective)[name], weight, rtol=1e-5, atol=1e-6)
+
+
+def test_a_run_too_short_for_made_up_positives_is_told_so() -> None:
+    model = build("halp")
+    assert model.never_reached(2 * 6 + 1) == ""  # a queue of 6 keys, filled twice
+    assert "by 12 clips, and this run sees 12" in model.never_reached(12)
+    assert build("gfp").never_reached(1) == ""

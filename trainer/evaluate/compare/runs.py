@@ -7,14 +7,14 @@ from typing import Any
 
 from gfp_serve.errors import GfpError, InvalidRequestError
 from gfp_serve.preprocess import PreprocessConfig
-from trainer.config import CHANGEABLE, TrainConfig
+from trainer.config import TrainConfig
 from trainer.data.store import ClipStore
 from trainer.evaluate.candidates import check_cleaned_alike, read_run, read_run_of_tokens
 from trainer.evaluate.comparison import weights_digest
 from trainer.evaluate.transfer import source_and_target
 
 # Rows are named by these settings if they differ, and by others only if these do not tell them apart.
-_NAMING = ("objective", "encoder")
+_NAMING = ("objective", "encoder", "init")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -54,9 +54,17 @@ class Run:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What makes runs comparable as one row: every setting but the seed, and those of where and how often."""
-        settings = self.config.settings()
-        return {name: value for name, value in settings.items() if name not in CHANGEABLE and name != "seed"}
+        """What makes runs comparable as one row: every setting but the seed, and those of where and how often.
+
+        Of a run that starts from another, `init` is the objective of that one and a digest of its settings without the
+        seed: each seed may start from a run of its own.
+        """
+        start = self.data.get("started_from")
+        if start is None:
+            return {"init": "", **self.config.comparable()}
+        # Checkpoints of earlier releases do not say with which settings their start was made.
+        made_by = start.get("settings_sha256", start["digest"])
+        return {"init": f"from {start.get('objective', start['name'])} {made_by[:6]}", **self.config.comparable()}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,7 +120,9 @@ def _read(path: Path, wanted: Requirements, read_record: Callable[[Path], Mappin
         check_cleaned_alike(each, checkpoint.preprocess.cleaning)
     if wanted.transfer_store is not None:
         source_and_target(checkpoint, wanted.transfer_store)  # refuses the store of pre-training
-    checkpoint.build_embedding()  # refuses weights that do not fit the settings
+    weights = checkpoint.build_embedding().state_dict().values()  # refuses weights that do not fit the settings
+    if not all(weight.isfinite().all() for weight in weights):
+        raise InvalidRequestError(f"{path} has weights that are NaN or infinite: its training failed. Train it again.")
     return Run(
         path=path,
         config=checkpoint.config,

@@ -17,11 +17,16 @@ from trainer.evaluate.compare.picture import accuracy_against_cost, spread_out
 from trainer.evaluate.compare.runs import Run, rows_of
 from trainer.evaluate.compare.tables import cost_text, latex, to_latex
 from trainer.objectives.mamp import MampConfig
+from trainer.start import Start
 
 
-def run(name: str, config: TrainConfig) -> Run:
+def run(name: str, config: TrainConfig, start: TrainConfig | None = None) -> Run:
     preprocess = PreprocessConfig(cleaning=CleanConfig(), sampling=config.sampling)
-    return Run(path=Path(name), config=config, preprocess=preprocess, data={}, step=1, digest=name, record={})
+    data: dict[str, Any] = {}
+    if start is not None:
+        first = Start(name=name, digest=name, config=start, preprocess=preprocess, data={}, encoder={}, terms={})
+        data["started_from"] = first.origin()
+    return Run(path=Path(name), config=config, preprocess=preprocess, data=data, step=1, digest=name, record={})
 
 
 def names(*configs: TrainConfig) -> list[str]:
@@ -36,6 +41,16 @@ def test_a_row_is_called_by_what_tells_it_from_the_others() -> None:
     assert names(gfp, tiny_config(epochs=3), mamp) == ["gfp, epochs 2", "gfp, epochs 3", "mamp"]
     # Where it was trained, and how often it was saved, makes no other row.
     assert names(gfp, tiny_config(seed=1, num_threads=1, save_every_epochs=2)) == ["gfp"]
+
+
+def test_runs_that_start_from_others_are_rows_of_their_own_by_the_settings_of_these() -> None:
+    gfp, mamp = tiny_config(), tiny_config(objective=MampConfig(decoder_depth=1))
+    runs = [run("alone", gfp), run("other", gfp, start=mamp)]
+    # Each seed may start from a run with its own seed.
+    runs += [run(f"seed {seed}", tiny_config(seed=seed), start=tiny_config(seed=seed)) for seed in range(2)]
+    rows = rows_of(runs, {})
+    assert [[each.path.name for each in row.runs] for row in rows] == [["alone"], ["other"], ["seed 0", "seed 1"]]
+    assert [row.name.rpartition(" ")[0] or row.name for row in rows] == ["gfp", "from mamp", "from gfp"]
 
 
 def test_two_names_for_a_row_and_one_for_two_are_refused() -> None:
