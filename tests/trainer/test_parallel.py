@@ -6,6 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +46,14 @@ def train_step(trainer):
 Trainer.train_step = train_step
 """
 COMMAND = "from trainer.cli.train import gfp_train; gfp_train()"
+# Several runs one after the other, each a list of words: to start two processes takes longer than a run.
+COMMANDS = """
+import json, os, sys
+from trainer.cli.train import gfp_train
+for words, port in zip(json.loads(sys.argv[1]), os.environ["PORTS"].split(), strict=True):
+    os.environ["MASTER_PORT"] = port
+    gfp_train(words, standalone_mode=False)
+"""
 
 
 def train_alone(store: ClipStore, run: Path, *words: object, status: int = 0) -> str:
@@ -55,14 +65,20 @@ def train_alone(store: ClipStore, run: Path, *words: object, status: int = 0) ->
 
 def train_together(store: ClipStore, run: Path, *words: object, before: str = "", status: int = 0) -> str:
     """Run gfp-train in two processes, as torchrun starts it; return the output of the first."""
-    # The port is held until the end, so that no other test gets it. The first process can still listen there.
-    with socket.socket() as reserved:
-        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        reserved.bind(("127.0.0.1", 0))
-        meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(reserved.getsockname()[1])}
+    return together(f"{before}\n{COMMAND}", str(store.path), "--out", str(run), *map(str, words), status=status)
+
+
+def together(program: str, *words: str, status: int = 0, num_ports: int = 1) -> str:
+    """Run a Python program in two processes, as torchrun starts it; return the output of the first.
+
+    They meet at the first port. All ports are in PORTS, for a program in which they meet several times.
+    """
+    with ExitStack() as held:
+        ports = [held.enter_context(reserved_port()) for _ in range(num_ports)]
+        meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": ports[0], "PORTS": " ".join(ports)}
         started = [
             subprocess.Popen(
-                [sys.executable, "-c", f"{before}\n{COMMAND}", str(store.path), "--out", str(run), *map(str, words)],
+                [sys.executable, "-c", program, *words],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
@@ -74,6 +90,15 @@ def train_together(store: ClipStore, run: Path, *words: object, before: str = ""
     assert [process.returncode for process in started] == [status] * 2, said
     assert said[1] == ""  # only one process prints
     return said[0]
+
+
+@contextmanager
+def reserved_port() -> Iterator[str]:
+    """A port that is held, so that no other test gets it. A program can still listen there."""
+    with socket.socket() as reserved:
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserved.bind(("127.0.0.1", 0))
+        yield str(reserved.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
@@ -102,49 +127,54 @@ def test_two_processes_have_the_loss_of_one_with_the_whole_batch(store: ClipStor
         torch.testing.assert_close(b.objective[name], a.objective[name], rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("weights", [("--label-weight", 1, "--statistics-weight", 1), ("--statistics-weight", 1)])
-def test_two_processes_have_the_terms_of_one(store: ClipStore, tmp_path: Path, weights: tuple[object, ...]) -> None:
-    words = (*TINY, *weights, "--frame", "body")
-    train_alone(store, tmp_path / "one", *words)
-    train_together(store, tmp_path / "two", *words)
-    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-4)
+PLACE = TINY.index("--local-width")
+OF_ALL = (*TINY[:PLACE], *TINY[PLACE + 4 :])
+OF_OTHER_ENCODERS = ("--num-frames", 24, *TINY[:4], *OF_ALL[OF_ALL.index("--batch-clips") :])
+# What is compared, and how near the losses are.
+RUNS: dict[str, tuple[tuple[object, ...], float]] = {
+    "labels": ((*TINY, "--label-weight", 1, "--statistics-weight", 1, "--frame", "body"), 1e-4),
+    "statistics": ((*TINY, "--statistics-weight", 1, "--frame", "body"), 1e-4),
+    "gfp_contrast": ((*OF_ALL, "--objective", "gfp_contrast"), 1e-3),
+    "gfp_prototypes": ((*OF_ALL, "--objective", "gfp_prototypes", "--num-prototypes", 4), 1e-3),
+    "usdrl": ((*OF_ALL, "--objective", "usdrl", "--compared-width", 8), 1e-3),
+    "slim": (
+        (*OF_ALL, "--objective", "slim", "--num-prototypes", 12, "--head-width", 16, "--head-size", 8)
+        + ("--clip-gradient", 1),
+        1e-3,
+    ),
+    # Prototypes are used from the fourth step on.
+    "halp": (
+        (*OF_ALL, "--objective", "halp", "--queue-keys", 6, "--prototype-keys", 6, "--num-prototypes", 3)
+        + ("--plain-share", 0),
+        1e-3,
+    ),
+    "two_stream": (
+        ("--encoder", "two_stream", "--objective", "usdrl", "--compared-width", 8, "--optimizer", "adam")
+        + OF_OTHER_ENCODERS,
+        1e-3,
+    ),
+    "gru": (("--encoder", "gru", "--objective", "usdrl", "--compared-width", 8, *OF_OTHER_ENCODERS), 1e-3),
+}
 
 
-@pytest.mark.parametrize(
-    ("objective", "settings"),
-    [
-        ("gfp_contrast", ()),
-        ("gfp_prototypes", ("--num-prototypes", 4)),
-        ("usdrl", ("--compared-width", 8)),
-        ("slim", ("--num-prototypes", 12, "--head-width", 16, "--head-size", 8, "--clip-gradient", 1)),
-        # Prototypes are used from the fourth step on.
-        ("halp", ("--queue-keys", 6, "--prototype-keys", 6, "--num-prototypes", 3, "--plain-share", 0)),
-    ],
-)
-def test_two_processes_compare_the_clips_of_both(
-    store: ClipStore, tmp_path: Path, objective: str, settings: tuple[object, ...]
+@pytest.fixture(scope="module")
+def of_two(store: ClipStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The runs of two processes, by their names."""
+    folder = tmp_path_factory.mktemp("two")
+    commands = [[str(store.path), "--out", str(folder / name), *map(str, words)] for name, (words, _) in RUNS.items()]
+    together(COMMANDS, json.dumps(commands), num_ports=len(commands))
+    return folder
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_two_processes_learn_as_one_from_the_clips_of_both(
+    store: ClipStore, of_two: Path, tmp_path: Path, name: str
 ) -> None:
-    place = TINY.index("--local-width")
-    words = (*TINY[:place], *TINY[place + 4 :], "--objective", objective, *settings)
+    words, nearness = RUNS[name]
     train_alone(store, tmp_path / "one", *words)
-    train_together(store, tmp_path / "two", *words)
-    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-3)
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("--encoder", "two_stream", "--objective", "usdrl", "--compared-width", 8, "--optimizer", "adam"),
-        ("--encoder", "gru", "--objective", "usdrl", "--compared-width", 8),
-    ],
-)
-def test_two_processes_have_the_loss_of_one_on_another_encoder(
-    store: ClipStore, tmp_path: Path, words: tuple[object, ...]
-) -> None:
-    words = (*words, "--num-frames", 24, *TINY[:4], *TINY[TINY.index("--batch-clips") :])
-    train_alone(store, tmp_path / "one", *words)
-    train_together(store, tmp_path / "two", *words)
-    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-3)
+    one = losses(tmp_path / "one")
+    assert len(one) == 6
+    assert losses(of_two / name) == pytest.approx(one, rel=nearness)
 
 
 def test_views_are_refused_by_several_processes(store: ClipStore, tmp_path: Path) -> None:
