@@ -19,6 +19,10 @@ from trainer import encoders, objectives
 from trainer import plugins as plugins_module
 from trainer.checkpoint import Checkpoint
 
+# Before any test has packages to be found: a command's choices are those of the moment when it was first imported.
+from trainer.cli.cost import gfp_cost
+from trainer.cli.train import gfp_train
+
 
 @pytest.fixture(autouse=True)
 def looked_for_anew() -> Iterator[None]:
@@ -36,8 +40,6 @@ def use(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
 
 
 def train(*words: object) -> Result:
-    from trainer.cli.train import gfp_train
-
     return CliRunner().invoke(gfp_train, [str(word) for word in words])
 
 
@@ -162,8 +164,6 @@ def test_settings_of_an_encoder_and_an_objective_of_one_name_leave_the_objective
 
 
 def test_names_of_settings_that_commands_have_are_known() -> None:
-    from trainer.cli.cost import gfp_cost
-    from trainer.cli.train import gfp_train
 
     of_encoders = {field.name for each in encoders.config_types().values() for field in dataclasses.fields(each)}
     of_objectives = {field.name for each in objectives.config_types().values() for field in dataclasses.fields(each)}
