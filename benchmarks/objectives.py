@@ -62,7 +62,7 @@ CLEANING = CleanConfig(align_view=True, scale_torso=True)
 CPU = torch.device("cpu")
 # More than any set has: all clips that may be asked.
 ALL_CLIPS = 1_000_000
-# Of time, in the whitened grid: fewer if an encoder's segments do not divide into so many.
+# Of time, in the whitened grid: fewer if an encoder's segments cannot be divided into this many.
 MOST_PARTS = 6
 
 # The same for all: the encoder and the schedule of accuracy.py. Decoders of tokens have the 3 blocks of MAMP's script.

@@ -318,7 +318,7 @@ PRESETS: dict[str, TrainConfig] = {
     # The published runs on NTU RGB+D; NTU-60 is 400 epochs of 40,091 clips. Other splits of a data set use the same.
     "ntu60-xsub": TrainConfig(),
     "ntu120-xsub": TrainConfig(objective=GfpConfig(mask_temperature=0.75)),
-    # SLiM's public code: 187,500 steps of 768 clips, so many passes over the 40,091 clips of NTU-60.
+    # SLiM's public code: 187,500 steps of 768 clips, which are 3,606 passes over the 40,091 clips of NTU-60.
     "slim-ntu60": TrainConfig(
         encoder=SlimEncoderConfig(),
         objective=SlimConfig(num_prototypes=65_536, head_width=2048, head_size=256),

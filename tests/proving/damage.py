@@ -43,7 +43,7 @@ class Damaged:
         )
 
     def counts(self, file: Path, places: int) -> dict[str, int]:
-        """Alter so many bytes of the file, one at a time; how often the gallery was right, refused, or wrong.
+        """Alter this many bytes of the file, one at a time; how often the gallery was right, refused, or wrong.
 
         Of the log, SQLite takes a damaged end for one that was never written: the gallery may be whole and earlier.
         """

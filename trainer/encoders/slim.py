@@ -16,9 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gfp_serve.settings import setting
-from trainer.body_frame import is_autocast
-from trainer.encoders.encoder import EncoderConfig, FillableEncoder, MaskableEncoderConfig
-from trainer.encoders.transformer import Attention, gather_tokens
+from trainer.encoders.encoder import EncoderConfig, MaskableEncoderConfig
+from trainer.encoders.transformer import Attention, BlockEncoder, gather_tokens
 
 # The slowest turn goes once round in about 2π times as many segments (RoPE).
 _SLOWEST = 10_000.0
@@ -95,7 +94,7 @@ class GatedBlock(nn.Module):
         return x + self.mlp(self.norm2(x))
 
 
-class SlimEncoder(FillableEncoder):
+class SlimEncoder(BlockEncoder):
     """Bodies → a class token and tokens. Both are served: the class token, and beside it the mean of the tokens."""
 
     config_type: ClassVar[type[EncoderConfig]] = SlimEncoderConfig
@@ -131,7 +130,7 @@ class SlimEncoder(FillableEncoder):
     ) -> Float[Tensor, "rows encoded width"]:
         if visible is None:
             return self.filled(segments)[1]
-        tokens = self._embedded(gather_tokens(segments, visible)) + self.joints[visible % self.num_joints]
+        tokens = self.embedded(gather_tokens(segments, visible)) + self.joints[visible % self.num_joints]
         return self._read(tokens, (visible // self.num_joints)[:, None])[1]
 
     def filled(
@@ -140,7 +139,7 @@ class SlimEncoder(FillableEncoder):
         hidden: Bool[Tensor, "rows tokens"] | None = None,
         hidden_token: Float[Tensor, " width"] | None = None,
     ) -> tuple[Float[Tensor, "rows width"], Float[Tensor, "rows tokens width"]]:
-        tokens = self._embedded(segments)
+        tokens = self.embedded(segments)
         if hidden is not None and hidden_token is not None:
             tokens = torch.where(hidden[..., None], hidden_token.to(tokens.dtype), tokens)
         place = torch.arange(segments.shape[1], device=segments.device)
@@ -149,12 +148,6 @@ class SlimEncoder(FillableEncoder):
     def features(self, bodies: Float[Tensor, "rows frames joints 3"]) -> Float[Tensor, "rows size"]:
         body, tokens = self.filled(self.segments(bodies))
         return torch.cat([body, tokens.mean(dim=1)], dim=1)
-
-    def layers_above(self, weight: str) -> int:
-        part, _, rest = weight.partition(".")
-        if part == "norm":
-            return 0
-        return len(self.blocks) - int(rest.partition(".")[0]) if part == "blocks" else len(self.blocks) + 1
 
     def _read(
         self, tokens: Float[Tensor, "rows tokens width"], segment: Int[Tensor, "*rows 1 tokens"]
@@ -169,13 +162,6 @@ class SlimEncoder(FillableEncoder):
             x = block(turns, x)
         x = self.norm(x)
         return x[:, 0], x[:, len(beside) :]
-
-    def _embedded(self, segments: Float[Tensor, "rows tokens coordinates"]) -> Float[Tensor, "rows tokens width"]:
-        if not is_autocast(segments):
-            return self.embed(segments)
-        # Between 1 m and 2 m bf16 has steps of 8 mm: most joints move less within a segment.
-        with torch.autocast(segments.device.type, enabled=False):
-            return self.embed(segments.float())
 
 
 def turned(

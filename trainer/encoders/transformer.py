@@ -75,7 +75,28 @@ class Positions(nn.Module):
         return (self.time + self.joint).flatten(0, 1)
 
 
-class Transformer(FillableEncoder):
+class BlockEncoder(FillableEncoder):
+    """An encoder whose segments go through a linear layer, then through blocks, then through a norm."""
+
+    embed: nn.Linear
+    blocks: nn.Sequential | nn.ModuleList
+
+    def embedded(self, segments: Float[Tensor, "rows tokens coordinates"]) -> Float[Tensor, "rows tokens width"]:
+        """Segments after the first layer, in 32 bits."""
+        if not is_autocast(segments):
+            return self.embed(segments)
+        # Between 1 m and 2 m bf16 has steps of 8 mm, more with a scale: most joints move less within a segment.
+        with torch.autocast(segments.device.type, enabled=False):
+            return self.embed(segments.float())
+
+    def layers_above(self, weight: str) -> int:
+        part, _, rest = weight.partition(".")
+        if part == "norm":
+            return 0
+        return len(self.blocks) - int(rest.partition(".")[0]) if part == "blocks" else len(self.blocks) + 1
+
+
+class Transformer(BlockEncoder):
     """Bodies → tokens, by pre-norm blocks. Hidden tokens never enter (see masking.py)."""
 
     config_type: ClassVar[type[EncoderConfig]] = TransformerConfig
@@ -99,7 +120,7 @@ class Transformer(FillableEncoder):
         if visible is not None:
             segments = gather_tokens(segments, visible)
             positions = positions[visible]
-        return self.norm(self.blocks(self._embedded(segments * self.config.input_scale) + positions))
+        return self.norm(self.blocks(self.embedded(segments * self.config.input_scale) + positions))
 
     def filled(
         self,
@@ -107,24 +128,11 @@ class Transformer(FillableEncoder):
         hidden: Bool[Tensor, "rows tokens"] | None = None,
         hidden_token: Float[Tensor, " width"] | None = None,
     ) -> tuple[Float[Tensor, "rows width"], Float[Tensor, "rows tokens width"]]:
-        tokens = self._embedded(segments * self.config.input_scale)
+        tokens = self.embedded(segments * self.config.input_scale)
         if hidden is not None and hidden_token is not None:
             tokens = torch.where(hidden[..., None], hidden_token.to(tokens.dtype), tokens)
         tokens = self.norm(self.blocks(tokens + self.positions()[: segments.shape[1]]))
         return tokens.mean(dim=1), tokens
-
-    def _embedded(self, segments: Float[Tensor, "rows tokens coordinates"]) -> Float[Tensor, "rows tokens width"]:
-        if not is_autocast(segments):
-            return self.embed(segments)
-        # Between 1 m and 2 m bf16 has steps of 8 mm, times the scale: most joints move less within a segment.
-        with torch.autocast(segments.device.type, enabled=False):
-            return self.embed(segments.float())
-
-    def layers_above(self, weight: str) -> int:
-        part, _, rest = weight.partition(".")
-        if part == "norm":
-            return 0
-        return len(self.blocks) - int(rest.partition(".")[0]) if part == "blocks" else len(self.blocks) + 1
 
 
 def gather_tokens(

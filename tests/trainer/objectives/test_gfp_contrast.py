@@ -5,11 +5,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from tests.support.small_objectives import SETTINGS, SMALL, batch, build
-from trainer.data.batches import Batch
-from trainer.encoders.transformer import Transformer
-from trainer.objectives import build_objective
-from trainer.objectives.gfp import GfpConfig
+from tests.support.small_objectives import batch, build
 from trainer.objectives.gfp_contrast import GfpContrastConfig, told_apart
 
 
@@ -20,19 +16,6 @@ def test_vectors_of_a_clip_are_told_apart_from_those_of_others_in_both_direction
     for rows in (logits, logits.T):
         wanted -= np.mean(np.diag(rows) - np.log(np.exp(rows).sum(axis=1))) / 2
     assert told_apart(one, other, 0.2).item() == pytest.approx(wanted, rel=1e-5)
-
-
-def test_the_first_window_learns_as_gfp_does_and_the_contrast_comes_on_top() -> None:
-    model = build("gfp_contrast")
-    torch.manual_seed(0)
-    widths = {name: SETTINGS["gfp_contrast"][name] for name in ("local_width", "global_width")}
-    alone = build_objective(Transformer(SMALL, num_frames=120), GfpConfig(**widths))
-    given = batch(model)
-    outcome = model(given)
-    own = alone(Batch.of_bodies(given.uniform[:, :750], given.views[0]))
-    for name, term in own.terms.items():
-        torch.testing.assert_close(outcome.terms[name], term)
-    assert outcome.total.item() == pytest.approx(own.total.item() + outcome.terms["contrast"].item(), rel=1e-5)
 
 
 def test_both_windows_teach_the_encoder_by_their_visible_tokens() -> None:

@@ -8,15 +8,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from tests.support.small_objectives import SETTINGS, SMALL, batch, build
+from tests.support.small_objectives import batch, build
 from tests.support.small_runs import tiny_config, write_store
 from trainer.checkpoint import Checkpoint
-from trainer.data.batches import Batch
-from trainer.encoders.transformer import Transformer
 from trainer.health import health
 from trainer.loop import StepReport, Trainer
-from trainer.objectives import Objective, build_objective
-from trainer.objectives.gfp import GfpConfig
+from trainer.objectives import Objective
 from trainer.objectives.gfp_prototypes import GfpPrototypes, GfpPrototypesConfig
 from trainer.objectives.prototypes import balanced_odds
 
@@ -75,19 +72,6 @@ def test_the_loss_is_the_cross_entropy_of_each_window_with_the_shares_of_the_oth
         odds = np.exp(own / 0.1) / np.exp(own / 0.1).sum(axis=1, keepdims=True)
         wanted -= (target * np.log(odds)).sum(axis=1).mean() / 2
     assert outcome.terms["prototypes"].item() == pytest.approx(wanted, rel=1e-4)
-
-
-def test_the_first_window_learns_as_gfp_does_and_prototypes_come_on_top() -> None:
-    model = build("gfp_prototypes")
-    torch.manual_seed(0)
-    widths = {name: SETTINGS["gfp_prototypes"][name] for name in ("local_width", "global_width")}
-    alone = build_objective(Transformer(SMALL, num_frames=120), GfpConfig(**widths))
-    given = batch(model)
-    outcome = model(given)
-    own = alone(Batch.of_bodies(given.uniform[:, :750], given.views[0]))
-    for name, term in own.terms.items():
-        torch.testing.assert_close(outcome.terms[name], term)
-    assert outcome.total.item() == pytest.approx(own.total.item() + outcome.terms["prototypes"].item(), rel=1e-5)
 
 
 def test_the_length_of_a_prototype_does_not_matter() -> None:
