@@ -15,6 +15,7 @@ learned from; both on queries as they are, on windows and with rest added; and a
 that needs an encoder of its own (`OWN`) has it in the same width and depth.
 """
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -24,11 +25,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median, stdev
-from typing import Any
+from typing import Any, cast
 
 import click
+import numpy as np
 import torch
 from rich.console import Console
+from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.encoder_terms import OfSteps
@@ -44,15 +47,16 @@ from trainer.data.importing import ImportConfig, find_sources, import_recordings
 from trainer.data.reading import ReadConfig
 from trainer.data.store import ClipStore
 from trainer.embedding import PoseStatistics, sampling_for
+from trainer.encoders import Encoder
 from trainer.evaluate.candidates import untrained
-from trainer.evaluate.embeddings import torch_embedder
+from trainer.evaluate.embeddings import Embed, torch_embedder
 from trainer.evaluate.suite.encoders import SuiteEncoder
 from trainer.evaluate.suite.resume import SuiteState
 from trainer.evaluate.suite.run import SuiteConfig, choose_changes, describe_settings, measure_sets, open_sets
 from trainer.evaluate.suite.sets import find_sets
 from trainer.loop import Trainer
 from trainer.objectives import OBJECTIVES
-from trainer.readout import ReadoutConfig, fit_readout
+from trainer.readout import GridMeans, Projected, ReadoutConfig, fit_readout
 from trainer.speed import measure_steps
 
 REPORT = Path("benchmarks/objectives.json")
@@ -256,19 +260,22 @@ class _Bench:
         self, model: torch.nn.Module, preprocess: PreprocessConfig, data: dict[str, Any] | None
     ) -> dict[str, Any]:
         """The scores of the mean of tokens, and of a whitened grid of them where the encoder has one."""
-        models = {"plain": model}
         row: dict[str, Any] = {}
+        embeds: dict[str, Embed] = {"plain": torch_embedder(model, CPU)}
         segments = getattr(model, "num_segments", MOST_PARTS)
         parts = max(count for count in range(1, MOST_PARTS + 1) if segments % count == 0)
         try:
-            readout = ReadoutConfig(time_parts=parts)
-            models["whitened"] = fit_readout(model, self.store, preprocess.sampling, readout, CPU)
+            fitted = fit_readout(model, self.store, preprocess.sampling, ReadoutConfig(time_parts=parts), CPU)
         except InvalidRequestError as error:
             row["not whitened"] = str(error)
-        encoders = []
-        for kind, each in models.items():
-            wanted = PreprocessConfig(cleaning=preprocess.cleaning, sampling=sampling_for(each, preprocess.sampling))
-            encoders.append(SuiteEncoder(kind, torch_embedder(each, CPU), wanted, kind, {}, data))
+        else:
+            embeds["whitened"] = torch_embedder(fitted, CPU)
+            if isinstance(model, Encoder):
+                both = _Both(model, fitted)
+                embeds = {"plain": both.plain, "whitened": both.whitened}
+        sampling = sampling_for(model, preprocess.sampling)
+        wanted = PreprocessConfig(cleaning=preprocess.cleaning, sampling=sampling)
+        encoders = [SuiteEncoder(kind, embed, wanted, kind, {}, data) for kind, embed in embeds.items()]
         return row | self.asked.scores(encoders)
 
     def _keep(self, name: str, value: Any) -> None:
@@ -277,6 +284,38 @@ class _Bench:
 
     def _write(self) -> None:
         write_whole(self.out, json.dumps(self.report, indent=1) + "\n")
+
+
+class _Both:
+    """The mean of an encoder's tokens, and a read-out that was fitted on them, by one pass of the encoder.
+
+    The suite asks for the same clips by one and then by the other.
+    """
+
+    def __init__(self, encoder: Encoder, fitted: Projected) -> None:
+        self._encoder, self._fitted, self._grid = encoder.eval(), fitted, cast(GridMeans, fitted.model)
+        self._known: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
+
+    def plain(self, clips: np.ndarray) -> np.ndarray:
+        return self._of(clips)[0]
+
+    def whitened(self, clips: np.ndarray) -> np.ndarray:
+        return self._of(clips)[1]
+
+    def _of(self, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        key = hashlib.sha256(np.ascontiguousarray(clips)).digest()
+        if key not in self._known:
+            self._known[key] = self._computed(torch.from_numpy(clips))
+        return self._known[key]
+
+    @torch.inference_mode()
+    def _computed(self, clips: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+        tokens = self._encoder.tokens(clips.flatten(0, 1))
+        means = self._encoder.means(tokens, self._grid.time_parts, per_joint=self._grid.per_joint)
+        found = self._encoder.pooled(tokens), (means - self._fitted.mean) @ self._fitted.directions
+        of_clips = (each.view(*clips.shape[:2], -1).mean(dim=1) for each in found)
+        plain, whitened = (F.normalize(each, dim=1).numpy() for each in of_clips)
+        return plain, whitened
 
 
 class _Asked:

@@ -6,12 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
 
+from gfp_serve.preprocess import SampleConfig
 from trainer.data.store import ClipStore
+from trainer.evaluate.candidates import untrained
+from trainer.evaluate.embeddings import torch_embedder
 from trainer.objectives import OBJECTIVES, name_of
+from trainer.readout import ReadoutConfig, fit_readout
 
 ROOT = Path(__file__).parents[2]
 CLIPS = ROOT / "examples" / "clips"
@@ -77,6 +82,18 @@ def test_what_is_asked_is_not_learned_from_and_every_row_is_measured_once(tmp_pa
     assert json.loads(out.read_text())["runs"]["4"].keys() == {"gfp"}
     lines = objectives("table", "--out", out).stdout.splitlines()
     assert sum(line.startswith("| `gfp` |") for line in lines) == 2
+
+
+@pytest.mark.parametrize("name", ["gfp", "usdrl"])
+def test_one_pass_of_the_encoder_gives_the_vectors_of_both_readouts(name: str, tmp_path: Path) -> None:
+    model = untrained(BENCHMARK["settings_of"](name, 0)).eval()
+    store = BENCHMARK["write_store"](tmp_path / "store", num_clips=20, one_body_share=0.5)
+    fitted = fit_readout(model, store, SampleConfig(), ReadoutConfig(), torch.device("cpu"))
+    both = BENCHMARK["_Both"](model, fitted)
+    for bodies in (1, 2):
+        clips = torch.randn(3, bodies, 120, 25, 3).numpy()
+        for embed, of in ((both.plain, model), (both.whitened, fitted)):
+            np.testing.assert_allclose(embed(clips), torch_embedder(of, torch.device("cpu"))(clips), atol=1e-6)
 
 
 @pytest.mark.usefixtures("small")
