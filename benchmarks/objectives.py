@@ -303,7 +303,7 @@ class _Both:
         return self._of(clips)[1]
 
     def _of(self, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        key = hashlib.sha256(np.ascontiguousarray(clips)).digest()
+        key = hashlib.sha256(clips.tobytes()).digest()
         if key not in self._known:
             self._known[key] = self._computed(torch.from_numpy(clips))
         return self._known[key]
