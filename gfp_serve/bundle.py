@@ -81,12 +81,19 @@ class Manifest:
     dimensions: list[int] = dataclasses.field(default_factory=lambda: [2, 3])  # of the joints that it takes
     compares_dimensions: bool = False  # whether embeddings of 2-D and 3-D joints can be compared
     sees_travel: bool = True  # whether clips centred on the hips are far from the same motion as it travels
+    graph: str = "standard"  # which operator attention is, see trainer/onnx_graph.py
+    # SHA-256 of the same model in standard operators; empty if the model file is in these.
+    standard_sha256: str = ""
     format_version: int = FORMAT_VERSION
 
     @property
     def encoder_digest(self) -> str:
-        """Identity of the embedding space: equal only for the same model file behind the same preprocessing."""
-        return hashlib.sha256(f"{self.model_sha256}:{self.preprocess.digest}".encode()).hexdigest()
+        """Identity of the embedding space: equal only for the same model behind the same preprocessing.
+
+        The same weights in other operators are the same model: their vectors differ by rounding alone.
+        """
+        model = self.standard_sha256 or self.model_sha256
+        return hashlib.sha256(f"{model}:{self.preprocess.digest}".encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
         return {**dataclasses.asdict(self), "preprocess": self.preprocess.to_json()}

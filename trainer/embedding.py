@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gfp_serve.preprocess import MODEL_LAYOUT, NOMINAL_TRUNK_M, SampleConfig
+from gfp_serve.preprocess import MAX_BODIES, MODEL_LAYOUT, NOMINAL_TRUNK_M, SampleConfig
 from trainer.body_frame import (
     SPINE_BASE,
     has_depth,
@@ -31,17 +31,33 @@ def sampling_for(model: nn.Module, sampling: SampleConfig) -> SampleConfig:
 class ClipEmbedding(nn.Module):
     """Clips → unit vectors: the mean of the features of a clip's bodies, scaled to length 1.
 
-    `model.features` gives one vector a body. Every body counts, so the caller leaves out absent ones.
+    `model.features` gives one vector a body. Every body counts, so the caller leaves out absent ones. `absent` are the
+    features of an absent body, for a model to which every clip has two bodies: they stand for those that are left out.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    absent: Tensor | None
+
+    def __init__(self, model: nn.Module, *, absent: Float[Tensor, " size"] | None = None) -> None:
         super().__init__()
         self.model = model
+        self.register_buffer("absent", absent)
 
     def forward(self, clips: Float[Tensor, "batch bodies frames joints 3"]) -> Float[Tensor, "batch size"]:
         batch, bodies = clips.shape[:2]
         features = self.model.features(clips.flatten(0, 1))  # type: ignore[operator]
-        return F.normalize(features.view(batch, bodies, -1).mean(dim=1), dim=1)
+        features = features.view(batch, bodies, -1)
+        if self.absent is None:
+            return F.normalize(features.mean(dim=1), dim=1)
+        num_absent = torch.sym_max(MAX_BODIES - bodies, 0)  # type: ignore[no-untyped-call]
+        return F.normalize(features.sum(dim=1) + num_absent * self.absent, dim=1)
+
+
+@torch.inference_mode()
+def of_absent_body(model: nn.Module, num_frames: int) -> Float[Tensor, " size"]:
+    """The features of a body that is zero in all frames, as `keep_absent_bodies` gives it to a model."""
+    nobody = torch.zeros(1, num_frames, MODEL_LAYOUT.num_joints, 3)
+    features: Tensor = model.eval().features(nobody)  # type: ignore[operator]
+    return features[0].clone()
 
 
 # Where each joint is when a person stands upright with hanging arms and faces along z: the way from its parent, in

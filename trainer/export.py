@@ -2,11 +2,9 @@
 
 import copy
 import hashlib
-import logging
-import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -16,17 +14,16 @@ import torch
 from torch import nn
 
 from gfp_serve import __version__
-from gfp_serve.bundle import INPUT_NAME, OUTPUT_NAME, Bundle, CanonicalClip, Manifest
+from gfp_serve.bundle import Bundle, CanonicalClip, Manifest
 from gfp_serve.encoder import Encoder
 from gfp_serve.errors import BundleError
 from gfp_serve.formats import Clip
-from gfp_serve.preprocess import MODEL_LAYOUT, PreprocessConfig, prepare
-from trainer.embedding import ClipEmbedding
+from gfp_serve.preprocess import PreprocessConfig, prepare
+from trainer.embedding import ClipEmbedding, of_absent_body
+from trainer.onnx_graph import FORMS, OPSETS, Form, has_attention, in_form, quickest, to_onnx
 
 # The largest difference between a component of torch's unit vector and onnxruntime's.
 PARITY_TOLERANCE = 1e-5
-
-OPSET = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +39,14 @@ class Origin:
     sees_travel: bool = True
 
 
+class Exported(NamedTuple):
+    """What an export made."""
+
+    bundle: Bundle
+    difference: float  # the largest between torch's components and onnxruntime's
+    seconds: dict[Form, float]  # for a clip, by the form of the graph; empty if there was nothing to choose
+
+
 def export_bundle(
     model: nn.Module,
     clips: Sequence[Clip],
@@ -50,86 +55,74 @@ def export_bundle(
     readout: dict[str, Any],
     *,
     half: bool = False,
-) -> tuple[Bundle, float]:
-    """A bundle of a model with `features`, and the largest difference seen between torch and onnxruntime.
+    form: Form | None = None,
+) -> Exported:
+    """A bundle of a model with `features`.
 
-    The raw `clips` become its canonical clips. `half` rounds the weights to 16 bits and stores them in 16 bits, which
-    halves the file; the model still computes in 32 bits. Raises `BundleError` when a component differs by more than
-    `PARITY_TOLERANCE`, and for a weight that 16 bits cannot hold.
+    The raw `clips` become its canonical clips. The graph has the form that is named, or else the quickest on the first
+    of them. `half` rounds the weights to 16 bits and stores them in 16 bits, which halves the file; the model still
+    computes in 32 bits. Raises `BundleError` when a component differs by more than `PARITY_TOLERANCE`, and for a weight
+    that 16 bits cannot hold.
     """
-    graph = ClipEmbedding(model).eval()
     if half:
-        graph = _rounded_to_half(graph)
+        model = _rounded_to_half(model)
+    graph = ClipEmbedding(model).eval()
+    if preprocess.sampling.keep_absent_bodies:
+        # Bodies do not see each other: an absent one always adds the same, which is computed here once and for all.
+        graph = ClipEmbedding(model, absent=of_absent_body(model, preprocess.sampling.num_frames)).eval()
+        preprocess = replace(preprocess, sampling=replace(preprocess.sampling, keep_absent_bodies=False))
     inputs = [prepare(clip.sequence, clip.layout, preprocess) for clip in clips]
     with torch.inference_mode():
         vectors = [graph(torch.from_numpy(x[None]))[0].numpy() for x in inputs]
-    onnx_model = _to_onnx(graph, preprocess.sampling.num_frames)
+    fused = to_onnx(graph, preprocess.sampling.num_frames)
     if half:
-        _store_in_half(onnx_model)
-    content = onnx_model.SerializeToString()
-    manifest = Manifest(
+        _store_in_half(fused)
+    facts = {
         **asdict(origin),
-        embedding_size=len(vectors[0]),
-        preprocess=preprocess,
-        opset=OPSET,
-        producer=f"gfp-serve {__version__}, torch {torch.__version__}, onnx {onnx.__version__}",
-        model_sha256=hashlib.sha256(content).hexdigest(),
-        readout=readout,
-    )
+        "embedding_size": len(vectors[0]),
+        "preprocess": preprocess,
+        "producer": f"gfp-serve {__version__}, torch {torch.__version__}, onnx {onnx.__version__}",
+        "readout": readout,
+    }
     canonical = tuple(
         CanonicalClip(clip.sequence, clip.layout.name, vector) for clip, vector in zip(clips, vectors, strict=True)
     )
-    bundle = Bundle(manifest, content, canonical)
-    return bundle, _check_parity(bundle, inputs, vectors)
+    wanted: tuple[Form, ...] = ("standard",) if not has_attention(fused) else FORMS if form is None else (form,)
+    bundles = {each: _bundle(facts, fused, each, canonical) for each in wanted}
+    seconds: dict[Form, float] = {}
+    if len(bundles) > 1:
+        encoders = {each: Encoder(bundle, device="cpu", num_threads=1) for each, bundle in bundles.items()}
+        form, seconds = quickest({each: encoder.encode for each, encoder in encoders.items()}, inputs[0])
+    bundle = bundles[wanted[0] if form is None or form not in bundles else form]
+    return Exported(bundle, _check_parity(bundle, inputs, vectors), seconds)
 
 
-def _to_onnx(graph: nn.Module, num_frames: int) -> onnx.ModelProto:
-    """The graph, weights included, with the dynamic axes `batch` and `bodies`."""
-    # The exporter takes an axis for a constant if it is 1 in the example.
-    example = torch.randn(2, 3, num_frames, MODEL_LAYOUT.num_joints, 3)
-    axes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("bodies")}
-    # The exporter warns of packages that are not used here, and of deprecations in its own code.
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            graph,
-            (example,),
-            input_names=[INPUT_NAME],
-            output_names=[OUTPUT_NAME],
-            dynamic_shapes=(axes,),
-            opset_version=OPSET,
-            dynamo=True,
-            verbose=False,
-        )
-    model = program.model_proto  # type: ignore[union-attr]  # None only for programs saved to a file
-    # The exporter notes source files with their folders in every node. A bundle must not describe the machine it was
-    # made on, and equal weights must give equal files.
-    for part in (
-        model,
-        model.graph,
-        *model.graph.node,
-        *model.graph.value_info,
-        *model.graph.input,
-        *model.graph.output,
-    ):
-        part.ClearField("metadata_props")
-        part.ClearField("doc_string")
-    return model
+def _bundle(facts: dict[str, Any], fused: onnx.ModelProto, form: Form, canonical: tuple[CanonicalClip, ...]) -> Bundle:
+    """The bundle of a graph in this form. `facts` are the fields of its manifest that are the same in all forms."""
+    standard = in_form(fused, "standard").SerializeToString()
+    content = standard if form == "standard" else in_form(fused, form).SerializeToString()
+    manifest = Manifest(
+        **facts,
+        opset=OPSETS[form],
+        model_sha256=hashlib.sha256(content).hexdigest(),
+        graph=form,
+        standard_sha256="" if form == "standard" else hashlib.sha256(standard).hexdigest(),
+    )
+    return Bundle(manifest, content, canonical)
 
 
-def _rounded_to_half(graph: ClipEmbedding) -> ClipEmbedding:
+def _rounded_to_half(model: nn.Module) -> nn.Module:
     """The same model with weights that 16 bits hold exactly."""
-    graph = copy.deepcopy(graph)
+    model = copy.deepcopy(model)
     with torch.no_grad():
-        for name, weight in [*graph.named_parameters(), *graph.named_buffers()]:
+        for name, weight in [*model.named_parameters(), *model.named_buffers()]:
             if weight.is_floating_point():
                 weight.copy_(weight.half().float())
                 if not weight.isfinite().all():
                     raise BundleError(
                         f"weights of {name} are beyond 65504, which 16 bits cannot hold; export without --half."
                     )
-    return graph
+    return model
 
 
 def _store_in_half(model: onnx.ModelProto) -> None:

@@ -47,7 +47,7 @@ def write_bundle(size: Size, path: Path) -> None:
     clip = Clip(name="made up", sequence=made_up_clip(), layout=NTU25, fps=30.0)
     preprocess = PreprocessConfig(sampling=SampleConfig(num_frames=size.num_frames))
     origin = Origin(name=size.name, objective="none", step=0, data={}, training=None)
-    bundle, _ = export_bundle(untrained(config), [clip], preprocess, origin, {})
+    bundle = export_bundle(untrained(config), [clip], preprocess, origin, {}).bundle
     bundle.write(path)
 
 

@@ -11,20 +11,21 @@ import json
 import sys
 import time
 from collections import Counter
+from itertools import cycle
 from typing import Any
 
 import numpy as np
 
 from benchmarks.serving.bundles import made_up_clip
-from benchmarks.serving.load import EMBED, embed_request, vector_of
+from benchmarks.serving.load import EMBED, NUM_CLIPS, embed_request, vector_of
 
 
-def request_of(form: str) -> tuple[str, str, bytes]:
+def request_of(form: str, seed: int) -> tuple[str, str, bytes]:
     """Return the path, the content-type and the body of a request in this form."""
-    clip = made_up_clip()
+    clip = made_up_clip(seed)
     num_frames, num_bodies, num_joints, _ = clip.shape
     if form == "connect":
-        return EMBED, "application/proto", embed_request()
+        return EMBED, "application/proto", embed_request(seed)
     sequence: dict[str, Any] = {"layout": "ntu25", "positions": [], "num_frames": num_frames, "num_bodies": num_bodies}
     sequence["num_joints"] = num_joints
     if form == "base64":
@@ -51,14 +52,18 @@ class Load:
     def __init__(self, address: str, form: str) -> None:
         self._host, _, self._port = address.rpartition(":")
         self._form = form
-        path, kind, body = request_of(form)
-        head = f"POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\n\r\n"
-        self._request = head.encode() + body
+        self._requests = [self._message(address, *request_of(form, seed)) for seed in range(NUM_CLIPS)]
         self._connections: list[Connection] = []
 
+    @staticmethod
+    def _message(address: str, path: str, kind: str, body: bytes) -> bytes:
+        head = f"POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\n\r\n"
+        return head.encode() + body
+
     async def once(self) -> np.ndarray:
+        """Return the vector of the first clip."""
         await self._connect(1)
-        code, reply = await self._connections[0].call(self._request)
+        code, reply = await self._connections[0].call(self._requests[0])
         if code != 200:
             raise RuntimeError(reply.decode(errors="replace"))
         if self._form == "connect":
@@ -71,10 +76,11 @@ class Load:
         latencies: list[float] = []
         failures: Counter[str] = Counter()
         end = time.perf_counter() + seconds
+        requests = cycle(self._requests)
 
         async def caller(connection: Connection) -> None:
             while (started := time.perf_counter()) < end:
-                code, _ = await connection.call(self._request)
+                code, _ = await connection.call(next(requests))
                 if code == 200:
                     latencies.append(time.perf_counter() - started)
                 else:

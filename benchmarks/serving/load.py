@@ -1,7 +1,8 @@
 """Callers of a server, in a separate process. Each sends its next clip when the last one is answered.
 
 Reads a line of JSON for each turn, {"seconds": S, "callers": N}, and answers with a line of JSON. The messages are made
-once, and replies are only counted, so that only the server is timed.
+once, and replies are only counted, so that only the server is timed. Clips in progress differ from each other: the
+server encodes equal clips of a batch once.
 """
 
 import asyncio
@@ -10,6 +11,8 @@ import json
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
+from itertools import cycle
 from typing import Any
 
 import grpc
@@ -26,8 +29,12 @@ EMBED = "/gfp_serve.v1.EmbeddingService/Embed"
 INFER = "/inference.GRPCInferenceService/ModelInfer"
 
 
-def embed_request() -> bytes:
-    return embedding_pb2.EmbedRequest(sequences=[write_sequence(made_up_clip(), NTU25)]).SerializeToString()
+# This many clips are sent in turn; no benchmark has more callers at once that are timed.
+NUM_CLIPS = 64
+
+
+def embed_request(seed: int = 0) -> bytes:
+    return embedding_pb2.EmbedRequest(sequences=[write_sequence(made_up_clip(seed), NTU25)]).SerializeToString()
 
 
 def infer_request(model: str, tensor: str, values: np.ndarray) -> bytes:
@@ -48,24 +55,26 @@ def vector_of(method: str, reply: bytes) -> np.ndarray:
 class Load:
     """Makes calls to one method, with one call in progress for each caller."""
 
-    def __init__(self, address: str, method: str, request: bytes) -> None:
+    def __init__(self, address: str, method: str, requests: Sequence[bytes]) -> None:
         options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
         self._channel = grpc.aio.insecure_channel(address, options)
         self._call = self._channel.unary_unary(method)
-        self._request = request
+        self._requests = requests
 
     async def once(self) -> bytes:
-        return await self._call(self._request, timeout=60, wait_for_ready=True)
+        """Return the reply for the first clip."""
+        return await self._call(self._requests[0], timeout=60, wait_for_ready=True)
 
     async def turn(self, seconds: float, callers: int) -> dict[str, Any]:
         latencies: list[float] = []
         failures: Counter[str] = Counter()
         end = time.perf_counter() + seconds
+        requests = cycle(self._requests)
 
         async def caller() -> None:
             while (started := time.perf_counter()) < end:
                 try:
-                    await self._call(self._request, timeout=60)
+                    await self._call(next(requests), timeout=60)
                 except grpc.RpcError as error:
                     failures[error.code().name] += 1
                 else:
@@ -80,15 +89,17 @@ class Load:
 
 async def main(address: str, kind: str, num_frames: str = "120") -> None:
     """`num_frames` is the model's number of frames, for servers whose callers do the preprocessing."""
-    clip = made_up_clip()
+    seeds = range(NUM_CLIPS)
     if kind == "embed":
-        method, request = EMBED, embed_request()
+        method, requests = EMBED, [embed_request(seed) for seed in seeds]
     elif kind == "raw-clip":
-        method, request = INFER, infer_request("gfp-encoder", "skeleton", clip[None])
+        method = INFER
+        requests = [infer_request("gfp-encoder", "skeleton", made_up_clip(seed)[None]) for seed in seeds]
     else:  # servers of bare models take preprocessed clips, which have the same number of bytes
-        prepared = prepare(clip, NTU25, PreprocessConfig(sampling=SampleConfig(num_frames=int(num_frames))))
-        method, request = INFER, infer_request("encoder", "clips", prepared[None])
-    load = Load(address, method, request)
+        config = PreprocessConfig(sampling=SampleConfig(num_frames=int(num_frames)))
+        clips = (prepare(made_up_clip(seed), NTU25, config) for seed in seeds)
+        method, requests = INFER, [infer_request("encoder", "clips", clip[None]) for clip in clips]
+    load = Load(address, method, requests)
     print(json.dumps({"vector": vector_of(method, await load.once()).tolist()}), flush=True)
     gc.freeze()  # so that garbage collection in this process is not timed
     for line in sys.stdin:

@@ -16,12 +16,12 @@ from collections import defaultdict
 import grpc
 import numpy as np
 
-from benchmarks.serving.load import EMBED, embed_request, vector_of
+from benchmarks.serving.load import EMBED, NUM_CLIPS, embed_request, vector_of
 
 
 async def turn(address: str, seconds: float, rate: float) -> dict[str, list[float]]:
     latencies: dict[str, list[float]] = defaultdict(list)
-    request = embed_request()
+    requests = [embed_request(seed) for seed in range(NUM_CLIPS)]
     # Several connections, like several callers.
     channels = [grpc.aio.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)]) for _ in range(8)]
     calls = [channel.unary_unary(EMBED) for channel in channels]
@@ -31,7 +31,7 @@ async def turn(address: str, seconds: float, rate: float) -> dict[str, list[floa
     async def one(number: int) -> None:
         started = time.perf_counter()
         try:
-            await calls[number % len(calls)](request, timeout=60)
+            await calls[number % len(calls)](requests[number % NUM_CLIPS], timeout=60)
             status = "OK"
         except grpc.RpcError as error:
             status = error.code().name

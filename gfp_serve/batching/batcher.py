@@ -28,6 +28,11 @@ from gfp_serve.priority import lower_thread_priority
 
 _log = logging.getLogger(__name__)
 
+# To find equal clips of a batch, this many numbers of each are looked at before clips are compared whole.
+_LOOKED_AT = 64
+
+_ModelInput = Float32[np.ndarray, "bodies frames joints 3"]
+
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
@@ -223,10 +228,29 @@ class Batcher:
 
 
 def _encode_batch(encode: Encode, batch: list[_Entry]) -> Float32[np.ndarray, "batch embedding_size"]:
-    vectors = encode(np.stack([entry.clip for entry in batch]))
-    if len(vectors) != len(batch):
-        raise RuntimeError(f"the encoder gave {len(vectors)} vectors for {len(batch)} clips")
-    return vectors
+    different, places = _once_each([entry.clip for entry in batch])
+    vectors = encode(np.stack(different))
+    if len(vectors) != len(different):
+        raise RuntimeError(f"the encoder gave {len(vectors)} vectors for {len(different)} clips")
+    return vectors[places]
+
+
+def _once_each(clips: list[_ModelInput]) -> tuple[list[_ModelInput], list[int]]:
+    """Clips without repeats, and the place of each given clip among them. Clips are equal if all their bytes are."""
+    different: list[_ModelInput] = []
+    wholes: list[np.ndarray] = []
+    alike: dict[bytes, list[int]] = {}  # places of clips that have equal bytes where they are looked at first
+    places = []
+    for clip in clips:
+        whole = np.ascontiguousarray(clip).reshape(-1).view(np.int32)  # NaN is not equal to itself
+        seen = alike.setdefault(whole[:: max(1, whole.size // _LOOKED_AT)].tobytes(), [])
+        place = next((each for each in seen if np.array_equal(wholes[each], whole)), len(different))
+        if place == len(different):
+            different.append(clip)
+            wholes.append(whole)
+            seen.append(place)
+        places.append(place)
+    return different, places
 
 
 def _count_bodies(entries: Iterable[_Entry]) -> int:

@@ -1,4 +1,5 @@
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,17 +8,18 @@ import onnxruntime
 import pytest
 import torch
 
-from gfp_serve.bundle import Bundle
+from gfp_serve.bundle import Bundle, Encode
 from gfp_serve.config import DEFAULT_BUNDLE, SHIPPED_BUNDLES
 from gfp_serve.encoder import Encoder
 from gfp_serve.errors import BundleError
 from gfp_serve.formats import Clip
 from gfp_serve.layouts import NTU25, layout_named
-from gfp_serve.preprocess import PreprocessConfig, prepare
+from gfp_serve.preprocess import PreprocessConfig, SampleConfig, prepare
 from tests.support.small_runs import TINY_ENCODER, moving_body
 from trainer.embedding import ClipEmbedding, PoseStatistics
 from trainer.encoders.transformer import Transformer, TransformerConfig
-from trainer.export import PARITY_TOLERANCE, Origin, choose_canonical, export_bundle
+from trainer.export import PARITY_TOLERANCE, Exported, Origin, choose_canonical, export_bundle
+from trainer.onnx_graph import FORMS, OPSETS, Form, in_form, quickest
 
 
 def clip(seed: int, *, num_frames: int = 70, num_bodies: int = 1) -> Clip:
@@ -25,9 +27,9 @@ def clip(seed: int, *, num_frames: int = 70, num_bodies: int = 1) -> Clip:
     return Clip(name=f"clip{seed}", sequence=sequence, layout=NTU25, fps=30.0)
 
 
-def export(model: torch.nn.Module, clips: list[Clip], *, half: bool = False) -> tuple[Bundle, float]:
+def export(model: torch.nn.Module, clips: list[Clip], *, half: bool = False, form: Form | None = "fused") -> Exported:
     origin = Origin(name="test", objective="gfp", step=7, data={}, training=None)
-    return export_bundle(model, clips, PreprocessConfig(), origin, {"kind": "mean"}, half=half)
+    return export_bundle(model, clips, PreprocessConfig(), origin, {"kind": "mean"}, half=half, form=form)
 
 
 @pytest.fixture(scope="module")
@@ -37,36 +39,36 @@ def encoder() -> Transformer:
 
 
 @pytest.fixture(scope="module")
-def exported(encoder: Transformer) -> tuple[Bundle, float]:
+def exported(encoder: Transformer) -> Exported:
     return export(encoder, [clip(1), clip(2, num_bodies=2), clip(3, num_frames=1)])
 
 
-def test_onnxruntime_gives_torchs_vectors_for_raw_clips(exported: tuple[Bundle, float]) -> None:
-    bundle, difference = exported
+def test_onnxruntime_gives_torchs_vectors_for_raw_clips(exported: Exported) -> None:
+    bundle, difference, _ = exported
     assert 0 <= difference <= PARITY_TOLERANCE
     assert bundle.check(Encoder(bundle, device="cpu").encode) <= PARITY_TOLERANCE
 
 
 @pytest.mark.parametrize(("batch", "bodies"), [(1, 1), (5, 1), (2, 2), (1, 4)])
 def test_the_axes_of_batch_and_bodies_may_have_any_size(
-    encoder: Transformer, exported: tuple[Bundle, float], batch: int, bodies: int
+    encoder: Transformer, exported: Exported, batch: int, bodies: int
 ) -> None:
     clips = np.random.default_rng(0).normal(size=(batch, bodies, 120, 25, 3)).astype(np.float32)
     with torch.inference_mode():
         expected = ClipEmbedding(encoder).eval()(torch.from_numpy(clips)).numpy()
-    np.testing.assert_allclose(Encoder(exported[0], device="cpu").encode(clips), expected, atol=PARITY_TOLERANCE)
+    np.testing.assert_allclose(Encoder(exported.bundle, device="cpu").encode(clips), expected, atol=PARITY_TOLERANCE)
 
 
-def test_the_model_file_opens_in_plain_onnxruntime(exported: tuple[Bundle, float], tmp_path: Path) -> None:
-    exported[0].write(tmp_path / "bundle")
+def test_the_model_file_opens_in_plain_onnxruntime(exported: Exported, tmp_path: Path) -> None:
+    exported.bundle.write(tmp_path / "bundle")
     session = onnxruntime.InferenceSession(tmp_path / "bundle" / "encoder.onnx", providers=["CPUExecutionProvider"])
     assert [(i.name, i.shape) for i in session.get_inputs()] == [("clips", ["batch", "bodies", 120, 25, 3])]
     (vectors,) = session.run(None, {"clips": np.ones((3, 1, 120, 25, 3), np.float32)})
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
 
 
-def test_opset_producer_and_model_digest_are_recorded(exported: tuple[Bundle, float]) -> None:
-    bundle, _ = exported
+def test_opset_producer_and_model_digest_are_recorded(exported: Exported) -> None:
+    bundle = exported.bundle
     model = onnx.load_from_string(bundle.model)
     onnx.checker.check_model(model)
     assert [entry.version for entry in model.opset_import if entry.domain == ""] == [bundle.manifest.opset]
@@ -74,8 +76,81 @@ def test_opset_producer_and_model_digest_are_recorded(exported: tuple[Bundle, fl
     assert bundle.manifest.model_sha256 == hashlib.sha256(bundle.model).hexdigest()
 
 
-def test_a_bundle_holds_no_path_of_the_machine_that_made_it(exported: tuple[Bundle, float]) -> None:
-    content = exported[0].model
+def test_every_form_of_the_graph_gives_the_same_vectors_and_is_the_same_encoder(exported: Exported) -> None:
+    fused = onnx.load_from_string(exported.bundle.model)
+    assert {node.op_type for node in fused.graph.node if node.domain} == {"MultiHeadAttention"}
+    clips = np.random.default_rng(0).normal(size=(3, 2, 120, 25, 3)).astype(np.float32)
+    expected = Encoder(exported.bundle, device="cpu").encode(clips)
+    digests = set()
+    for form in FORMS:
+        model = in_form(fused, form)
+        onnx.checker.check_model(model, full_check=form != "fused")
+        names = {node.op_type for node in model.graph.node}
+        assert ("Softmax" in names, "Attention" in names) == (form == "standard", form == "attention")
+        content = model.SerializeToString()
+        other = {"graph": form, "opset": OPSETS[form], "model_sha256": hashlib.sha256(content).hexdigest()}
+        if form == "standard":
+            other["standard_sha256"] = ""
+        manifest = replace(exported.bundle.manifest, **other)
+        digests.add(manifest.encoder_digest)
+        bundle = Bundle(manifest, content, exported.bundle.canonical)
+        np.testing.assert_allclose(Encoder(bundle, device="cpu").encode(clips), expected, atol=1e-6)
+    assert len(digests) == 1
+
+
+def test_linear_layers_have_their_bias_in_one_operator(exported: Exported) -> None:
+    graph = onnx.load_from_string(exported.bundle.model).graph
+    linear = 1 + 4 * TINY_ENCODER.depth
+    assert sum(node.op_type == "Gemm" for node in graph.node) == linear
+    # Weights keep their names, so that they can be found again.
+    assert "model.blocks.0.mlp.0.weight" in {stored.name for stored in graph.initializer}
+
+
+def test_the_quickest_form_is_taken_and_the_standard_one_where_nothing_is_gained(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+
+    def taking(seconds: float) -> Encode:
+        def encode(clips: np.ndarray) -> np.ndarray:
+            nonlocal now
+            now += seconds
+            return clips[:, 0, 0, 0]
+
+        return encode
+
+    monkeypatch.setattr("trainer.onnx_graph.time.perf_counter", lambda: now)
+    clip = np.zeros((1, 2, 25, 3), dtype=np.float32)
+    quick: dict[Form, float] = {"standard": 0.02, "attention": 0.01, "fused": 0.015}
+    assert quickest({form: taking(each) for form, each in quick.items()}, clip) == ("attention", pytest.approx(quick))
+    alike: dict[Form, float] = {"standard": 0.0202, "attention": 0.02, "fused": 0.03}
+    assert quickest({form: taking(each) for form, each in alike.items()}, clip) == ("standard", pytest.approx(alike))
+
+
+def test_a_model_without_attention_has_nothing_to_choose() -> None:
+    exported = export(PoseStatistics(), [clip(1)], form=None)
+    assert exported.seconds == {}
+    assert exported.bundle.manifest.graph == "standard"
+    assert exported.bundle.manifest.standard_sha256 == ""
+
+
+def test_an_absent_body_is_a_constant_of_the_graph(encoder: Transformer) -> None:
+    always_two = PreprocessConfig(sampling=SampleConfig(keep_absent_bodies=True))
+    clips = [clip(1), clip(2, num_bodies=2)]
+    origin = Origin(name="test", objective="mamp", step=7, data={}, training=None)
+    bundle = export_bundle(encoder, clips, always_two, origin, {}, form="standard").bundle
+    assert not bundle.manifest.preprocess.sampling.keep_absent_bodies
+    onnxs, torchs = Encoder(bundle, device="cpu"), ClipEmbedding(encoder).eval()
+    for each in clips:
+        shown = prepare(each.sequence, each.layout, bundle.manifest.preprocess)
+        assert len(shown) == each.sequence.shape[1]
+        with torch.inference_mode():
+            expected = torchs(torch.from_numpy(prepare(each.sequence, each.layout, always_two)[None])).numpy()
+        np.testing.assert_allclose(onnxs.encode(shown[None]), expected, atol=PARITY_TOLERANCE)
+
+
+def test_a_bundle_holds_no_path_of_the_machine_that_made_it(exported: Exported) -> None:
+    content = exported.bundle.model
     assert str(Path(__file__).parents[2]).encode() not in content
     assert b".py" not in content
 
@@ -136,7 +211,7 @@ def test_weights_in_16_bits_halve_the_file_and_hardly_change_the_vectors(tmp_pat
     encoder = Transformer(TransformerConfig(width=128, depth=4, num_heads=2), num_frames=120)
     before = {name: weight.clone() for name, weight in encoder.named_parameters()}
     clips = [clip(1), clip(2, num_bodies=2)]
-    (whole, _), (halved, difference) = (export(encoder, clips, half=half) for half in (False, True))
+    (whole, *_), (halved, difference, _) = (export(encoder, clips, half=half) for half in (False, True))
     assert difference <= PARITY_TOLERANCE
     assert len(halved.model) < 0.6 * len(whole.model)
     for name, weight in encoder.named_parameters():

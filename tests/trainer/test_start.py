@@ -77,7 +77,7 @@ def export(run: Path, out: Path, *, half: bool = False, shares: Shares = SERVED_
     )
     clips = [Clip(name="a", sequence=moving_body(3), layout=NTU25, fps=30.0)]
     model = checkpoint.build_embedding(shares)
-    bundle, _ = export_bundle(model, clips, checkpoint.preprocess, origin, {"kind": "mean"}, half=half)
+    bundle = export_bundle(model, clips, checkpoint.preprocess, origin, {"kind": "mean"}, half=half).bundle
     bundle.write(out)
     return out
 

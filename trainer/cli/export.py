@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import click
 import numpy as np
@@ -19,9 +20,11 @@ from trainer.cli.readout_options import ReadoutChoice, readout_options
 from trainer.data.store import ClipStore
 from trainer.embedding import PoseStatistics, sampling_for
 from trainer.export import Origin, choose_canonical, export_bundle
-from trainer.learned_head import SERVED_SHARES, Shares
+from trainer.learned_head import SERVED_SHARES, SERVED_TOKENS, Shares
 from trainer.objectives import name_of
 from trainer.objectives.none import NoObjectiveConfig
+from trainer.onnx_graph import FORMS, Form
+from trainer.token_choice import KINDS, Budget, Kind
 
 _PATH = click.Path(path_type=Path)
 # Among which canonical clips are chosen where no recording is named.
@@ -52,6 +55,14 @@ _STORED_CLIPS = 64
     help="Round weights to 16 bits, which halves the file; it still computes in 32 bits.",
 )
 @click.option(
+    "--graph",
+    type=click.Choice(["measured", *FORMS]),
+    default="measured",
+    show_default=True,
+    help="Which operators attention is: those of opset 20, which every runtime knows, Attention of opset 23, or the "
+    "fused one of onnxruntime. The vectors are the same. measured takes what is quickest on one core of this machine.",
+)
+@click.option(
     "--shares",
     nargs=3,
     type=click.FloatRange(0, 1),
@@ -60,6 +71,22 @@ _STORED_CLIPS = 64
     show_default=True,
     help="Of a run that learned an embedding, the weights in the similarity of what tokens learned, of what general "
     "features learned, and of pose statistics. 0 leaves a part out.",
+)
+@click.option(
+    "--tokens",
+    "num_tokens",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Embed this many tokens of each body: cheaper, and a little worse; `gfp-evaluate tokens` measures both. "
+    f"[default: all, or {SERVED_TOKENS} of a run that learned an embedding]",
+)
+@click.option(
+    "--token-choice",
+    type=click.Choice(KINDS),
+    default="spread",
+    show_default=True,
+    help="Which tokens are embedded: spread evenly over joints and time, random ones, some segments of time, some "
+    "joints, or those that move most.",
 )
 @click.option(
     "--name", help="What the encoder is called in the server's replies. [default: its objective, or the name of RUN]"
@@ -72,7 +99,10 @@ def gfp_export(
     recordings: tuple[Path, ...],
     readout: ReadoutChoice,
     half: bool,
+    graph: Literal["measured"] | Form,
     shares: tuple[float, float, float],
+    num_tokens: int | None,
+    token_choice: Kind,
     name: str | None,
     overwrite: bool,
 ) -> None:
@@ -84,11 +114,15 @@ def gfp_export(
     """
     if (run is None) != pose_statistics:
         raise click.UsageError("name either a RUN, or --pose-statistics for the embedding without learning.")
-    shares_given = click.get_current_context().get_parameter_source("shares") is not ParameterSource.DEFAULT
+    shares_given = _is_given("shares")
     if shares_given and run is None:
         raise click.UsageError("--shares has no effect on --pose-statistics, which are one part alone; leave it out.")
     if any(map(math.isnan, shares)):
         raise click.UsageError("--shares has NaN; give three numbers from 0 to 1.")
+    if num_tokens is None and _is_given("token_choice"):
+        raise click.UsageError("--token-choice has no effect without --tokens; say how many, or leave it out.")
+    if num_tokens is not None and run is None:
+        raise click.UsageError("--tokens has no effect on --pose-statistics, which have none; leave it out.")
     if out.exists() and not overwrite:
         raise click.UsageError(f"{out} exists; name another place for --out, or add --overwrite to replace it.")
     if not recordings and readout.store is None:
@@ -105,7 +139,8 @@ def gfp_export(
         checkpoint = Checkpoint.read(run)
         if shares_given:
             _check_shares(checkpoint)
-        model = checkpoint.build_embedding(Shares(*shares))
+        tokens = None if num_tokens is None else Budget(num_tokens, token_choice)
+        model = checkpoint.build_embedding(Shares(*shares), tokens)
         # Lacking joints as evaluations give them to this model, whatever its encoder alone takes.
         preprocess = replace(checkpoint.preprocess, sampling=sampling_for(model, checkpoint.preprocess.sampling))
         origin = Origin(
@@ -121,14 +156,26 @@ def gfp_export(
         if add_readout := readout.adder("cpu", bars):
             model = add_readout(model, preprocess)
     with errors.status("turning the model into ONNX"):
-        bundle, difference = export_bundle(model, canonical, preprocess, origin, readout.to_json(), half=half)
+        form = None if graph == "measured" else graph
+        said = readout.to_json()
+        if num_tokens is not None:
+            said |= {"tokens": num_tokens, "token_choice": token_choice}
+        exported = export_bundle(model, canonical, preprocess, origin, said, half=half, form=form)
+    bundle = exported.bundle
     bundle.write(out)
     manifest = bundle.manifest
     say(
         f"{out}: {manifest.name}, {manifest.embedding_size} numbers a clip, {len(bundle.model) / 1e6:.2f} MB, digest "
-        f"{manifest.encoder_digest[:12]}; onnxruntime and torch differ by at most {difference:.1e} on "
-        f"{len(canonical)} raw clips."
+        f"{manifest.encoder_digest[:12]}; onnxruntime and torch differ by at most {exported.difference:.1e} "
+        f"on {len(canonical)} raw clips."
     )
+    if exported.seconds:
+        times = ", ".join(f"{form} {1000 * each:.1f} ms" for form, each in exported.seconds.items())
+        say(f"Attention is written as {manifest.graph!r}. A clip on one core: {times}.")
+
+
+def _is_given(option: str) -> bool:
+    return click.get_current_context().get_parameter_source(option) is not ParameterSource.DEFAULT
 
 
 def _check_shares(checkpoint: Checkpoint) -> None:

@@ -52,11 +52,8 @@ class TurnedAttention(Attention):
     def forward(  # type: ignore[override]
         self, turns: Float[Tensor, "2 *rows 1 tokens pairs"], x: Float[Tensor, "rows tokens width"]
     ) -> Float[Tensor, "rows tokens width"]:
-        rows, tokens, width = x.shape
-        qkv = self.qkv(x).view(rows, tokens, 3, self.num_heads, width // self.num_heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each: rows, heads, tokens, width of a head
-        attended = F.scaled_dot_product_attention(turned(q, turns), turned(k, turns), v)
-        return self.proj(attended.transpose(1, 2).reshape(rows, tokens, width))
+        q, k, v = self.by_head(x)
+        return self.proj(self.attend(turned(q, turns), turned(k, turns), v))
 
 
 class GatedMlp(nn.Module):

@@ -28,21 +28,42 @@ class TransformerConfig(MaskableEncoderConfig):
             raise ValueError(f"--input-scale is {self.input_scale}; it must be above 0 and finite.")
 
 
+class DotProductAttention(nn.Module):
+    """What each token takes of all others, fused: no matrix of all pairs is stored. It has no weights.
+
+    An export has another module in its place (see `trainer.onnx_graph`).
+    """
+
+    def forward(
+        self,
+        q: Float[Tensor, "rows heads queries size"],
+        k: Float[Tensor, "rows heads tokens size"],
+        v: Float[Tensor, "rows heads tokens size"],
+    ) -> Float[Tensor, "rows queries width"]:
+        return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+
+
 class Attention(nn.Module):
-    """Multi-head self-attention, fused: no attention matrix is stored."""
+    """Multi-head self-attention."""
 
     def __init__(self, width: int, num_heads: int) -> None:
         super().__init__()
         self.num_heads = num_heads
         self.qkv = nn.Linear(width, 3 * width)
+        self.attend = DotProductAttention()
         self.proj = nn.Linear(width, width)
 
     def forward(self, x: Float[Tensor, "rows tokens width"]) -> Float[Tensor, "rows tokens width"]:
-        rows, tokens, width = x.shape
-        qkv = self.qkv(x).view(rows, tokens, 3, self.num_heads, width // self.num_heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each: rows, heads, tokens, width of a head
-        attended = F.scaled_dot_product_attention(q, k, v)
-        return self.proj(attended.transpose(1, 2).reshape(rows, tokens, width))
+        return self.proj(self.attend(*self.by_head(x)))
+
+    def by_head(self, x: Float[Tensor, "rows tokens width"]) -> list[Float[Tensor, "rows heads tokens size"]]:
+        """Queries, keys and values of each head."""
+        return [by_head(part, self.num_heads) for part in self.qkv(x).chunk(3, dim=2)]
+
+
+def by_head(x: Float[Tensor, "rows tokens width"], num_heads: int) -> Float[Tensor, "rows heads tokens size"]:
+    """The numbers of each token, shared out among heads."""
+    return torch.unflatten(x, 2, (num_heads, -1)).transpose(1, 2)
 
 
 class Block(nn.Module):

@@ -12,10 +12,9 @@ from typing import ClassVar
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from trainer.encoders.encoder import MaskableEncoder
-from trainer.encoders.transformer import Positions, init_weights
+from trainer.encoders.transformer import DotProductAttention, Positions, by_head, init_weights
 from trainer.objectives.gfp import Gfp, GfpConfig, LevelHeads
 from trainer.objectives.gfp_targets import WINDOWS, TargetWindows
 from trainer.objectives.objective import ObjectiveConfig, decoder_depth_setting
@@ -29,24 +28,21 @@ class GfpQueriesConfig(GfpConfig):
 
 
 class CrossAttention(nn.Module):
-    """Multi-head attention of queries to tokens, fused: no attention matrix is stored."""
+    """Multi-head attention of queries to tokens."""
 
     def __init__(self, width: int, num_heads: int) -> None:
         super().__init__()
         self.num_heads = num_heads
         self.q = nn.Linear(width, width)
         self.kv = nn.Linear(width, 2 * width)
+        self.attend = DotProductAttention()
         self.proj = nn.Linear(width, width)
 
     def forward(
         self, queries: Float[Tensor, "rows queries width"], tokens: Float[Tensor, "rows tokens width"]
     ) -> Float[Tensor, "rows queries width"]:
-        rows, count, width = queries.shape
-        shape = (rows, -1, self.num_heads, width // self.num_heads)
-        q = self.q(queries).view(shape).transpose(1, 2)  # rows, heads, queries, width of a head
-        k, v = (part.reshape(shape).transpose(1, 2) for part in self.kv(tokens).chunk(2, dim=-1))
-        attended = F.scaled_dot_product_attention(q, k, v)
-        return self.proj(attended.transpose(1, 2).reshape(rows, count, width))
+        parts = (self.q(queries), *self.kv(tokens).chunk(2, dim=-1))
+        return self.proj(self.attend(*(by_head(part, self.num_heads) for part in parts)))
 
 
 class QueryBlock(nn.Module):

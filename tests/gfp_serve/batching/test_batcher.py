@@ -137,6 +137,22 @@ async def test_clips_with_one_body_and_with_two_go_into_separate_batches_oldest_
     assert fake.batches == [[0], [1, 3], [2, 4]]
 
 
+async def test_equal_clips_of_a_batch_are_encoded_once_and_each_caller_is_answered():
+    fake = Fake()
+    lost = clip(4)
+    lost[:, 0, 1] = np.nan
+    hardly_other = clip(3)
+    hardly_other[0, 1, 2, 2] += 1e-6
+    async with batching(fake, max_admitted_bodies=16) as batcher:
+        tasks = await start(batcher, clip(1))
+        await asyncio.to_thread(fake.entered.wait, HANG_S)
+        tasks += await start(batcher, clip(3), lost, clip(3), clip(2), hardly_other, lost.copy(), clip(3))
+        fake.gate.set()
+        found = [(await task).vector.tolist() for task in tasks]
+    assert fake.batches == [[1], [3, 4, 2, 3]]
+    assert found == [[1], [3], [4], [3], [2], [3], [4], [3]]
+
+
 async def test_a_batch_holds_no_more_bodies_than_allowed():
     fake = Fake()
     async with batching(fake, max_batch_bodies=4) as batcher:

@@ -110,13 +110,13 @@ def test_checkpoint_and_bundle_give_the_same_accuracies(
         return fit_readout(model, store, preprocess.sampling, ReadoutConfig(), cpu)
 
     model = checkpoint.build_encoder()
-    bundle, _ = export_bundle(
+    bundle = export_bundle(
         fit(model, checkpoint.preprocess) if fitted else model,
         [Clip(name="a", sequence=moving_body(1), layout=NTU25, fps=30.0)],
         checkpoint.preprocess,
         Origin(name="gfp", objective="gfp", step=4, data={}, training=checkpoint.config.to_json()),
         {"kind": "whitened" if fitted else "mean"},
-    )
+    ).bundle
     bundle.write(tmp_path / "bundle")
     folds = cross_subject_folds(store, 2)
     tables = [
