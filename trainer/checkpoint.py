@@ -19,6 +19,7 @@ from trainer.general_features import general_heads
 from trainer.learned_head import SERVED_SHARES, CountedStatistics, LearnedHead, Shares, SideBySide
 from trainer.objectives import Objective, served_part
 from trainer.plugins import MissingPluginError
+from trainer.token_choice import Budget, FewTokens
 
 FORMAT_VERSION = 2  # 2: any objective
 CHECKPOINT_FILE = "checkpoint.pt"
@@ -130,21 +131,30 @@ class Checkpoint:
             self._load_of_objective(encoder, f"{part}.", part.replace("_", " "))
         return encoder.eval()
 
-    def build_embedding(self, shares: Shares = SERVED_SHARES) -> nn.Module:
+    def build_embedding(self, shares: Shares = SERVED_SHARES, tokens: Budget | None = None) -> nn.Module:
         """What the run taught to embed: the encoder, or what it learned beside pose statistics, weighted by `shares`.
 
-        A part of share 0 is left out. Raises `InvalidRequestError` when no part that the run has is left, and what
+        A part of share 0 is left out. Of each body it embeds `tokens`, or else as many as evaluations do. Raises
+        `InvalidRequestError` when no part that the run has is left, and for `tokens` that it cannot leave out; and what
         `build_encoder` does.
         """
+        try:
+            return self._embedding(shares, tokens)
+        except ValueError as error:
+            raise InvalidRequestError(f"{error}") from error
+
+    def _embedding(self, shares: Shares, tokens: Budget | None) -> nn.Module:
         encoder = self.build_encoder()
         terms = self.config.terms
         if not terms.learns_embedding:
-            return encoder
+            return encoder if tokens is None else FewTokens(encoder, tokens).eval()
         parts: dict[str, nn.Module] = {"statistics": CountedStatistics(self.objective["terms.basis"])}
         if terms.embedding_size:
             head = nn.Linear(encoder.width, terms.embedding_size)
             self._load_part(head, "head")
-            parts["tokens"] = LearnedHead(encoder, head)
+            parts["tokens"] = LearnedHead(encoder, head, tokens)
+        elif tokens is not None:
+            raise ValueError("--tokens has no effect on a run that learned from general features alone; leave it out.")
         if terms.general_size:
             heads = general_heads(terms.general_hidden_size, terms.general_size, areas=terms.general_areas)
             for name, general in heads.items():

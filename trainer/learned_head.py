@@ -12,31 +12,28 @@ from torch.nn import functional as F
 from trainer.embedding import PoseStatistics
 from trainer.encoders import Encoder, MaskableEncoder
 from trainer.general_features import NUM_STATISTICS, GeneralFeatures, GeneralHead
-from trainer.masking import first_known
+from trainer.token_choice import Budget, TokenChoice
 
 # A body shows this many of its 750 tokens when it is embedded: more cost time and tell nothing new.
 SERVED_TOKENS = 225
 
 
 class LearnedHead(nn.Module):
-    """The mean of a body's tokens, through the head that learned with the encoder.
+    """The mean of a body's chosen tokens, through the head that learned with the encoder.
 
     Tokens of joints that are lacking are left out, so it needs a `MaskableEncoder`.
     """
 
-    order: Tensor
     keep_lacking = True  # see `embedding.sampling_for`
 
-    def __init__(self, encoder: Encoder, head: nn.Linear) -> None:
+    def __init__(self, encoder: Encoder, head: nn.Linear, tokens: Budget | None = None) -> None:
         super().__init__()
         self.encoder, self.head = cast(MaskableEncoder, encoder), head
-        self.num_tokens = min(SERVED_TOKENS, encoder.num_tokens)
-        self.register_buffer("order", _spread_order(encoder.num_segments, encoder.num_joints))
+        self.choice = TokenChoice(self.encoder, tokens or Budget(min(SERVED_TOKENS, encoder.num_tokens)))
 
     def features(self, bodies: Float[Tensor, "rows frames joints 3"]) -> Float[Tensor, "rows size"]:
         segments, known = self.encoder.cut(*self.encoder.shown(bodies))
-        visible = first_known(self.order.expand(segments.shape[0], -1), cast(Tensor, known), self.num_tokens)
-        return self.head(self.encoder(segments, visible).mean(dim=1))
+        return self.head(self.encoder(segments, self.choice(segments, known)).mean(dim=1))
 
 
 class CountedStatistics(nn.Module):
@@ -112,12 +109,3 @@ class SideBySide(nn.Module):
                 vectors = part.features(bodies)  # type: ignore[operator]
             found.append(root * F.normalize(vectors, dim=1))
         return torch.cat(found, dim=1)
-
-
-def _spread_order(num_segments: int, num_joints: int) -> Float[Tensor, "1 tokens"]:
-    """An order of tokens in which the first ones are spread evenly over joints and over time."""
-    draws = torch.Generator().manual_seed(0)
-    ranks = torch.stack([torch.randperm(num_segments, generator=draws) for _ in range(num_joints)], dim=1)
-    places = (ranks + torch.rand(ranks.shape, generator=draws)).flatten()
-    # Whole numbers, which 16 bits hold too.
-    return places.argsort().argsort().float()[None]

@@ -23,6 +23,7 @@ from trainer.data.model_input import ModelInput
 from trainer.data.store import ClipStore
 from trainer.embedding import sampling_for
 from trainer.encoders import Encoder
+from trainer.token_choice import FewTokens
 
 # More clips change the statistics little and would fill the memory: each has 38,400 numbers.
 MAX_FIT_CLIPS = 2048
@@ -84,13 +85,13 @@ PUBLISHED = ReadoutConfig(readout="mean", time_parts=1, per_joint=False)
 
 
 class GridMeans(nn.Module):
-    """Means of the encoder's tokens over each part of time, for each joint or over all joints.
+    """Means of an encoder's tokens over each part of time, for each joint or over all joints.
 
     Raises `InvalidRequestError` when the segments of a clip do not divide into the parts, and for a mean of each joint
     when tokens tell no joints apart.
     """
 
-    def __init__(self, encoder: Encoder, time_parts: int, *, per_joint: bool = True) -> None:
+    def __init__(self, encoder: Encoder | FewTokens, time_parts: int, *, per_joint: bool = True) -> None:
         super().__init__()
         if encoder.num_segments % time_parts:
             raise InvalidRequestError(
@@ -103,8 +104,11 @@ class GridMeans(nn.Module):
                 "--no-per-joint."
             )
         self.encoder, self.time_parts, self.per_joint = encoder, time_parts, per_joint
+        self.keep_lacking = encoder.keep_lacking
 
     def features(self, bodies: Float[Tensor, "rows frames joints 3"]) -> Float[Tensor, "rows size"]:
+        if isinstance(self.encoder, FewTokens):
+            return self.encoder.means(bodies, self.time_parts, per_joint=self.per_joint)
         return self.encoder.means(self.encoder.tokens(bodies), self.time_parts, per_joint=self.per_joint)
 
 
@@ -132,7 +136,7 @@ def grid_of(model: nn.Module, config: ReadoutConfig) -> nn.Module:
 
     Raises `InvalidRequestError` when the segments of a clip do not divide into the parts of time.
     """
-    if not isinstance(model, Encoder):
+    if not isinstance(model, Encoder | FewTokens):
         return model
     return GridMeans(model, config.time_parts, per_joint=config.per_joint)
 

@@ -30,7 +30,7 @@ def bodies() -> torch.Tensor:
 
 
 def test_tokens_that_are_served_are_spread_over_joints_and_time(model: LearnedHead) -> None:
-    first = model.order[0].argsort()[:SERVED_TOKENS]
+    first = model.choice.order[0].argsort()[:SERVED_TOKENS]
     per_joint = np.bincount(first % 25, minlength=25)
     per_segment = np.bincount(first // 25, minlength=15)
     assert per_joint.min() == per_joint.max() == SERVED_TOKENS / 25
@@ -50,7 +50,7 @@ def test_lacking_joints_are_left_out(frame: Literal["body", "room"], bodies: tor
         expected = model.features(without)
         segments, known = model.encoder.cut(*model.encoder.shown(without))
         assert known is not None
-        visible = first_known(model.order, known, model.num_tokens)
+        visible = model.choice(segments, known)
         assert not np.isin(visible.numpy() % 25, hands).any()
         by_hand = model.head(model.encoder(segments, visible).mean(dim=1))
     torch.testing.assert_close(expected, by_hand)
