@@ -54,6 +54,9 @@ CANONICAL_TOLERANCE = 1e-4
 # Names in the graph. Axes are batch, bodies, frames, joints, 3 → batch, embedding_size.
 INPUT_NAME, OUTPUT_NAME = "clips", "embeddings"
 
+# A manifest's `graph` for a model that multiplies in 8 bits.
+INT8_GRAPH = "int8"
+
 # What the graph of an encoder computes.
 Encode = Callable[[Float32[np.ndarray, "batch bodies frames joints 3"]], Float32[np.ndarray, "batch embedding_size"]]
 
@@ -81,7 +84,7 @@ class Manifest:
     dimensions: list[int] = dataclasses.field(default_factory=lambda: [2, 3])  # of the joints that it takes
     compares_dimensions: bool = False  # whether embeddings of 2-D and 3-D joints can be compared
     sees_travel: bool = True  # whether clips centred on the hips are far from the same motion as it travels
-    graph: str = "standard"  # which operator attention is, see trainer/onnx_graph.py
+    graph: str = "standard"  # which operator attention is, see trainer/onnx_graph.py; or `INT8_GRAPH`
     # SHA-256 of the same model in standard operators; empty if the model file is in these.
     standard_sha256: str = ""
     format_version: int = FORMAT_VERSION

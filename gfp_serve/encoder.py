@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from gfp_serve.bundle import INPUT_NAME, MODEL_FILE, OUTPUT_NAME, Bundle, Encode
+from gfp_serve.bundle import INPUT_NAME, INT8_GRAPH, MODEL_FILE, OUTPUT_NAME, Bundle, Encode
 from gfp_serve.devices import Device
 from gfp_serve.errors import BundleError, DeviceError
 from gfp_serve.priority import call_at_low_priority
@@ -56,6 +56,8 @@ class Encoder:
         check_packages()
         self.embedding_size = bundle.manifest.embedding_size
         self._bundle = bundle
+        # Numbers are rounded by the largest of a call: a vector must not depend on the clips beside it.
+        self._one_by_one = bundle.manifest.graph == INT8_GRAPH
         num_threads = num_threads or _count_cores()
         self._session = _open_session(bundle, device, num_threads)
         self.provider: str = self._session.get_providers()[0]
@@ -97,6 +99,8 @@ class Encoder:
     def _encode(
         self, clips: Float32[np.ndarray, "batch bodies frames joints 3"], options: Any
     ) -> Float32[np.ndarray, "batch embedding_size"]:
+        if self._one_by_one:
+            return np.concatenate([_run(self._session, clip[None], options) for clip in clips])
         if self.device == "cpu":
             return _run(self._session, clips, options)
         # The memory that CUDA has taken for one size of batch is of no use to the next. So there are few sizes.
@@ -108,7 +112,31 @@ class Encoder:
     def open_lanes(self) -> Encode:
         """`encode` on one thread: `num_lanes` calls of it may run at once. Takes the model's memory a second time."""
         session = _open_session(self._bundle, "cpu", 1)
+        if self._one_by_one:
+            return lambda clips: np.concatenate([_run(session, clip[None]) for clip in clips])
         return lambda clips: _run(session, clips)
+
+
+def quantize_dynamic(
+    model: Path, out: Path, *, keep: list[str], signed: bool, per_channel: bool, reduce_range: bool
+) -> None:
+    """Write a model whose products with constant matrices are computed in 8 bits (onnxruntime's dynamic quantisation).
+
+    The nodes that are named in `keep` stay as they are. Only where onnx is installed, as for training.
+    """
+    from onnxruntime import quantization
+
+    quantization.quantize_dynamic(
+        model,
+        out,
+        op_types_to_quantize=["MatMul"],
+        weight_type=quantization.QuantType.QInt8 if signed else quantization.QuantType.QUInt8,
+        per_channel=per_channel,
+        reduce_range=reduce_range,
+        # A linear layer is split into a product and a sum first; the product gets this name.
+        nodes_to_exclude=[*keep, *(f"{name}_MatMul" for name in keep)],
+        extra_options={"MatMulConstBOnly": True},
+    )
 
 
 def check_packages(is_installed: Callable[[str], bool] | None = None) -> None:

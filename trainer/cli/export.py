@@ -10,6 +10,7 @@ import numpy as np
 from click.core import ParameterSource
 from torch import nn
 
+from gfp_serve.bundle import Bundle
 from gfp_serve.cli.options import Command
 from gfp_serve.cli.printing import say
 from gfp_serve.cli.progress import errors, progress
@@ -20,6 +21,7 @@ from trainer.cli.readout_options import ReadoutChoice, readout_options
 from trainer.data.store import ClipStore
 from trainer.embedding import PoseStatistics, sampling_for
 from trainer.export import Origin, choose_canonical, export_bundle
+from trainer.int8 import LEAST_COSINE, MOST_POINTS, in_int8
 from trainer.learned_head import SERVED_SHARES, SERVED_TOKENS, Shares
 from trainer.objectives import name_of
 from trainer.objectives.none import NoObjectiveConfig
@@ -53,6 +55,14 @@ _STORED_CLIPS = 64
     "--half",
     is_flag=True,
     help="Round weights to 16 bits, which halves the file; it still computes in 32 bits.",
+)
+@click.option(
+    "--int8",
+    "int8_store",
+    metavar="STORE",
+    type=_PATH,
+    help="Multiply in 8 bits. Clips of this store's test split are asked, and the bundle is refused if their vectors "
+    f"have a centred cosine below {LEAST_COSINE} to those in 32 bits, or 1-NN falls by more than {MOST_POINTS} points.",
 )
 @click.option(
     "--graph",
@@ -99,6 +109,7 @@ def gfp_export(
     recordings: tuple[Path, ...],
     readout: ReadoutChoice,
     half: bool,
+    int8_store: Path | None,
     graph: Literal["measured"] | Form,
     shares: tuple[float, float, float],
     num_tokens: int | None,
@@ -123,6 +134,10 @@ def gfp_export(
         raise click.UsageError("--token-choice has no effect without --tokens; say how many, or leave it out.")
     if num_tokens is not None and run is None:
         raise click.UsageError("--tokens has no effect on --pose-statistics, which have none; leave it out.")
+    if int8_store is not None and half:
+        raise click.UsageError("--int8 stores most weights in 8 bits; leave --half out.")
+    if int8_store is not None and _is_given("graph"):
+        raise click.UsageError("--graph has no effect beside --int8, which has a graph of its own; leave it out.")
     if out.exists() and not overwrite:
         raise click.UsageError(f"{out} exists; name another place for --out, or add --overwrite to replace it.")
     if not recordings and readout.store is None:
@@ -162,6 +177,8 @@ def gfp_export(
             said |= {"tokens": num_tokens, "token_choice": token_choice}
         exported = export_bundle(model, canonical, preprocess, origin, said, half=half, form=form)
     bundle = exported.bundle
+    if int8_store is not None:
+        bundle = _in_int8(bundle, int8_store)
     bundle.write(out)
     manifest = bundle.manifest
     say(
@@ -169,9 +186,18 @@ def gfp_export(
         f"{manifest.encoder_digest[:12]}; onnxruntime and torch differ by at most {exported.difference:.1e} "
         f"on {len(canonical)} raw clips."
     )
-    if exported.seconds:
+    if int8_store is None and exported.seconds:
         times = ", ".join(f"{form} {1000 * each:.1f} ms" for form, each in exported.seconds.items())
         say(f"Attention is written as {manifest.graph!r}. A clip on one core: {times}.")
+
+
+def _in_int8(bundle: Bundle, path: Path) -> Bundle:
+    store = ClipStore.open(path)
+    with progress() as bars:
+        bar = bars.add("embed clips in 32 bits, then in 8", "clips")
+        smaller, agreement = in_int8(bundle, store, show=bar.advance)
+    say(f"In 8 bits, {agreement}.")
+    return smaller
 
 
 def _is_given(option: str) -> bool:

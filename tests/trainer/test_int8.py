@@ -1,0 +1,139 @@
+"""Bundles in 8 bits: what is lost is measured, and too much is refused. Speed is made up: machines are noisy."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx.numpy_helper
+import pytest
+import torch
+
+from gfp_serve.bundle import Bundle
+from gfp_serve.encoder import Encoder, quantize_dynamic
+from gfp_serve.errors import BundleError, InvalidRequestError
+from gfp_serve.formats import Clip
+from gfp_serve.layouts import NTU25
+from gfp_serve.preprocess import PreprocessConfig, SampleConfig
+from tests.support.small_runs import moving_body, write_store
+from trainer.data.store import ClipStore
+from trainer.encoders.transformer import Transformer, TransformerConfig
+from trainer.export import Origin, export_bundle
+from trainer.int8 import Agreement, _quantized, centred_cosine, in_int8
+from trainer.onnx_graph import Form
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
+    return write_store(tmp_path_factory.mktemp("clips") / "store", num_clips=24)
+
+
+@pytest.fixture(scope="module")
+def whole() -> Bundle:
+    torch.manual_seed(0)
+    # Clips are told apart by it, as by a trained one.
+    config = TransformerConfig(width=64, depth=1, num_heads=2, segment_frames=8, position_std=0.02, input_scale=30.0)
+    encoder = Transformer(config, num_frames=32)
+    with torch.no_grad():
+        for weight in encoder.parameters():
+            weight.add_(0.02 * torch.randn_like(weight))  # also of biases, as after training
+    clips = [Clip(name=str(n), sequence=moving_body(n, num_bodies=n), layout=NTU25, fps=30.0) for n in (1, 2)]
+    origin = Origin(name="small", objective="gfp", step=1, data={}, training=None)
+    preprocess = PreprocessConfig(sampling=SampleConfig(num_frames=32))
+    return export_bundle(encoder, clips, preprocess, origin, {"kind": "mean"}, form="fused").bundle
+
+
+def taking(seconds: dict[Form, float]) -> Callable[..., Any]:
+    """Return a stand-in for `quickest` on a machine that takes these times."""
+    return lambda _encoders, _clip: ("fused", seconds)
+
+
+@pytest.fixture
+def twice_as_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trainer.int8.quickest", taking({"standard": 0.02, "fused": 0.01}))
+
+
+@pytest.mark.usefixtures("twice_as_fast")
+def test_a_bundle_in_8_bits_is_another_encoder_and_says_what_it_lost(whole: Bundle, store: ClipStore) -> None:
+    embedded = []
+    smaller, agreement = in_int8(whole, store, show=embedded.append)
+    assert sum(embedded) == 3 * len(store)
+    assert 0.99 <= agreement.centred_cosine < 1
+    assert agreement.gain == 2
+    assert smaller.manifest.readout == {"kind": "mean", "int8": agreement.to_json()}
+    assert smaller.manifest.encoder_digest != whole.manifest.encoder_digest
+    assert len(smaller.model) < 0.6 * len(whole.model)
+    encoder = Encoder(smaller, device="cpu")
+    assert smaller.check(encoder.encode) < 1e-6
+    assert whole.check(Encoder(whole, device="cpu").encode) < 1e-6
+    assert np.abs(smaller.canonical[0].embedding - whole.canonical[0].embedding).max() > 1e-6
+
+
+@pytest.mark.usefixtures("twice_as_fast")
+def test_a_vector_does_not_depend_on_the_clips_beside_it(whole: Bundle, store: ClipStore) -> None:
+    encoder = Encoder(in_int8(whole, store)[0], device="cpu")
+    clips = np.random.default_rng(0).normal(size=(3, 1, 32, 25, 3)).astype(np.float32)
+    clips[2] *= 100  # would spoil the rounding of the others
+    for encode in (encoder.encode, encoder.open_lanes(), encoder.encode_first):
+        np.testing.assert_array_equal(encode(clips), np.concatenate([encode(clip[None]) for clip in clips]))
+
+
+def test_signed_weights_leave_a_bit_free_so_that_no_processor_overflows(whole: Bundle) -> None:
+    graph = onnx.load_from_string(_quantized(whole, "signed").model).graph
+    matrices = [
+        onnx.numpy_helper.to_array(each) for each in graph.initializer if each.data_type == onnx.TensorProto.INT8
+    ]
+    matrices = [each for each in matrices if each.ndim == 2]
+    assert len(matrices) == 4  # all linear layers of the block, but not the first of all
+    assert max(np.abs(each.astype(int)).max() for each in matrices) == 64
+
+
+@pytest.mark.usefixtures("twice_as_fast")
+def test_an_embedding_that_8_bits_destroy_is_refused_with_what_was_measured(
+    whole: Bundle, store: ClipStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def destroy(model: Path, out: Path, **words: Any) -> None:
+        """Overflow, as signed weights of eight bits do on processors without VNNI."""
+        quantize_dynamic(model, out, **words)
+        broken = onnx.load(out)
+        for stored in broken.graph.initializer:
+            if stored.data_type in (onnx.TensorProto.INT8, onnx.TensorProto.UINT8) and len(stored.dims) == 2:
+                weights = onnx.numpy_helper.to_array(stored)
+                stored.CopyFrom(onnx.numpy_helper.from_array(np.roll(weights, 7, axis=0), stored.name))
+        onnx.save(broken, out)
+
+    monkeypatch.setattr("trainer.int8.quantize_dynamic", destroy)
+    with pytest.raises(BundleError, match=r"8 bits lose too much .*signed weights: centred cosine .*without --int8"):
+        in_int8(whole, store)
+
+
+def test_eight_bits_that_are_no_faster_are_refused(
+    whole: Bundle, store: ClipStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainer.int8.quickest", taking({"standard": 0.01, "fused": 0.011}))
+    with pytest.raises(BundleError, match=r"no faster on this machine: signed weights: .* 0\.91 times as fast"):
+        in_int8(whole, store)
+
+
+def test_a_store_without_labels_cannot_say_what_is_lost(whole: Bundle, tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequestError, match="has a label"):
+        in_int8(whole, write_store(tmp_path / "store", labelled=False))
+
+
+@pytest.mark.parametrize(
+    ("cosine", "accuracy", "is_enough"),
+    [(0.99, 79.5, True), (0.9899, 80.0, False), (1.0, 79.4, False), (0.999, 85.0, True)],
+)
+def test_what_is_enough(cosine: float, accuracy: float, is_enough: bool) -> None:
+    assert Agreement("signed", cosine, accuracy, 80.0, 0.1, 0.2).is_enough == is_enough
+
+
+def test_the_centred_cosine_sees_what_the_mean_of_all_clips_hides() -> None:
+    draws = np.random.default_rng(0)
+    before = (np.array([10.0, 0, 0]) + draws.normal(0, 0.1, (200, 3))).astype(np.float32)
+    after = (np.array([10.0, 0, 0]) + draws.normal(0, 0.1, (200, 3))).astype(np.float32)
+    plain = (before * after).sum(axis=1) / np.linalg.norm(before, axis=1) / np.linalg.norm(after, axis=1)
+    assert plain.min() > 0.99
+    assert abs(centred_cosine(before, after)) < 0.2
+    assert centred_cosine(before, before) == pytest.approx(1)
