@@ -287,8 +287,11 @@ def test_what_labels_taught_is_served_beside_pose_statistics(store: Path, record
     vectors = [encoder.encode(prepare(clip, NTU25, manifest.preprocess)[None])[0] for clip in (whole, without)]
     assert np.isfinite(vectors).all()
     assert 0.8 < vectors[0] @ vectors[1] < 0.99999
-    alone = succeed(gfp_export, run, "--out", tmp_path / "a", "--clips", recording, "--shares", 1, 0, 0)
+    few = ("--tokens", 40, "--token-choice", "joints")
+    alone = succeed(gfp_export, run, "--out", tmp_path / "a", "--clips", recording, "--shares", 1, 0, 0, *few)
     assert "128 numbers a clip" in alone
+    readout = Bundle.read(tmp_path / "a").manifest.readout
+    assert (readout["tokens"], readout["token_choice"]) == (40, "joints")
     beside = Checkpoint.read(run).build_embedding(Shares(0, 0.5, 0.5))
     assert beside.features(torch.zeros(1, 120, 25, 3)).shape == (1, 384)
     nothing = invoke(gfp_export, run, "--out", tmp_path / "d", "--clips", recording, "--shares", 0, 0, 0)
@@ -366,6 +369,31 @@ def test_a_share_that_is_not_a_number_is_refused(recording: Path, run: Path, tmp
     result = invoke(gfp_export, run, "--out", tmp_path / "b", "--clips", recording, "--shares", "nan", 0, 1)
     assert result.exit_code == 2
     assert "--shares has NaN" in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--token-choice", "motion"), "--token-choice has no effect without --tokens"),
+        (("--tokens", 0), "0 is not in the range x>=1"),
+        (("--tokens", 751), "--tokens is 751; it must be from 1 to 750"),
+        (("--int8", "STORE", "--half"), "leave --half out"),
+        (("--int8", "STORE", "--graph", "fused"), "--graph has no effect beside --int8"),
+    ],
+)
+def test_cheaper_embeddings_that_make_no_sense_are_refused(
+    words: tuple[str | int, ...], message: str, recording: Path, run: Path, tmp_path: Path
+) -> None:
+    result = invoke(gfp_export, run, "--out", tmp_path / "b", "--clips", recording, *words)
+    assert result.exit_code in (1, 2)
+    assert message in " ".join(result.output.split())
+    assert not (tmp_path / "b").exists()
+
+
+def test_pose_statistics_have_no_tokens_to_leave_out(recording: Path, tmp_path: Path) -> None:
+    result = invoke(gfp_export, "--pose-statistics", "--out", tmp_path / "b", "--clips", recording, "--tokens", 10)
+    assert result.exit_code == 2
+    assert "--tokens has no effect on --pose-statistics" in " ".join(result.output.split())
 
 
 def test_an_existing_bundle_is_replaced_only_on_request(recording: Path, run: Path, pose_statistics: Path) -> None:
