@@ -20,7 +20,7 @@ from gfp_serve.errors import BundleError
 from gfp_serve.formats import Clip
 from gfp_serve.preprocess import PreprocessConfig, prepare
 from trainer.embedding import ClipEmbedding, of_absent_body
-from trainer.onnx_graph import FORMS, OPSETS, Form, has_attention, in_form, quickest, to_onnx
+from trainer.onnx_graph import FORMS, OPSETS, Form, has_attention, in_form, quickest, time_in_turns, to_onnx
 
 # The largest difference between a component of torch's unit vector and onnxruntime's.
 PARITY_TOLERANCE = 1e-5
@@ -92,7 +92,8 @@ def export_bundle(
     seconds: dict[Form, float] = {}
     if len(bundles) > 1:
         encoders = {each: Encoder(bundle, device="cpu", num_threads=1) for each, bundle in bundles.items()}
-        form, seconds = quickest({each: encoder.encode for each, encoder in encoders.items()}, inputs[0])
+        seconds = time_in_turns({each: encoder.encode for each, encoder in encoders.items()}, inputs[0])
+        form = quickest(seconds)
     bundle = bundles[wanted[0] if form is None or form not in bundles else form]
     return Exported(bundle, _check_parity(bundle, inputs, vectors), seconds)
 

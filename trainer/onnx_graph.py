@@ -10,9 +10,9 @@ import logging
 import math
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from statistics import median
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 import onnx
@@ -33,11 +33,13 @@ Form = Literal["standard", "attention", "fused"]
 FORMS: tuple[Form, ...] = get_args(Form)
 OPSETS: dict[Form, int] = {"standard": 20, "attention": 23, "fused": 20}
 
+Name = TypeVar("Name", bound=Hashable)
+
 _CONTRIBUTED = "com.microsoft"
 _FUSED = "MultiHeadAttention"
 
-# The forms are timed in turns, this often and not much longer than this. A form must be quicker than the standard one
-# by this factor, or the standard one is taken.
+# Encoders are timed in turns, this often and not much longer than this. A form must be quicker than the standard one by
+# this factor, or the standard one is taken.
 _ROUNDS, _MEASURING_S, _WORTH_IT = 9, 3.0, 1.03
 
 
@@ -110,27 +112,28 @@ def in_form(model: onnx.ModelProto, form: Form) -> onnx.ModelProto:
     return written
 
 
-def quickest(
-    encoders: dict[Form, Encode], clip: Float32[np.ndarray, "bodies frames joints 3"]
-) -> tuple[Form, dict[Form, float]]:
-    """The form that is fastest here, and the median seconds of each for a clip.
+def quickest(seconds: dict[Form, float]) -> Form:
+    """The form that took least time; the standard one where nothing worth it is gained."""
+    best = min(seconds, key=lambda form: seconds[form])
+    return best if seconds["standard"] > _WORTH_IT * seconds[best] else "standard"
 
-    The forms take turns, so that other work on the machine slows all of them alike.
-    """
+
+def time_in_turns(
+    encoders: Mapping[Name, Encode], clip: Float32[np.ndarray, "bodies frames joints 3"]
+) -> dict[Name, float]:
+    """The median seconds of each encoder for a clip. They take turns, so other work on the machine slows all alike."""
     for encode in encoders.values():
         encode(clip[None])  # the first call is slow
-    seconds: dict[Form, list[float]] = {form: [] for form in encoders}
+    seconds: dict[Name, list[float]] = {name: [] for name in encoders}
     end = time.perf_counter() + _MEASURING_S
     for number in range(_ROUNDS):
-        for form, encode in encoders.items():
+        for name, encode in encoders.items():
             began = time.perf_counter()
             encode(clip[None])
-            seconds[form].append(time.perf_counter() - began)
+            seconds[name].append(time.perf_counter() - began)
         if number and time.perf_counter() > end:
             break
-    medians = {form: median(each) for form, each in seconds.items()}
-    best = min(medians, key=lambda form: medians[form])
-    return (best if medians["standard"] > _WORTH_IT * medians[best] else "standard"), medians
+    return {name: median(each) for name, each in seconds.items()}
 
 
 class _OneOperator(nn.Module):

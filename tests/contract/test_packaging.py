@@ -101,6 +101,7 @@ ONLY_HELP = {
     "gfp-evaluate linear-probe",
     "gfp-evaluate semi-supervised",
     "gfp-evaluate suite",
+    "gfp-evaluate tokens",
     "gfp-evaluate transfer",
 }
 # A server is started by a test of its own. Tables need pyarrow and videos mediapipe, which none of the environments

@@ -21,7 +21,6 @@ from trainer.data.store import ClipStore
 from trainer.encoders.transformer import Transformer, TransformerConfig
 from trainer.export import Origin, export_bundle
 from trainer.int8 import Agreement, _quantized, centred_cosine, in_int8
-from trainer.onnx_graph import Form
 
 
 @pytest.fixture(scope="module")
@@ -44,14 +43,14 @@ def whole() -> Bundle:
     return export_bundle(encoder, clips, preprocess, origin, {"kind": "mean"}, form="fused").bundle
 
 
-def taking(seconds: dict[Form, float]) -> Callable[..., Any]:
-    """Return a stand-in for `quickest` on a machine that takes these times."""
-    return lambda _encoders, _clip: ("fused", seconds)
+def taking(**seconds: float) -> Callable[..., Any]:
+    """Return a stand-in for `time_in_turns` on a machine that takes these times."""
+    return lambda _encoders, _clip: seconds
 
 
 @pytest.fixture
 def twice_as_fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trainer.int8.quickest", taking({"standard": 0.02, "fused": 0.01}))
+    monkeypatch.setattr("trainer.int8.time_in_turns", taking(whole=0.02, smaller=0.01))
 
 
 @pytest.mark.usefixtures("twice_as_fast")
@@ -111,7 +110,7 @@ def test_an_embedding_that_8_bits_destroy_is_refused_with_what_was_measured(
 def test_eight_bits_that_are_no_faster_are_refused(
     whole: Bundle, store: ClipStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trainer.int8.quickest", taking({"standard": 0.01, "fused": 0.011}))
+    monkeypatch.setattr("trainer.int8.time_in_turns", taking(whole=0.01, smaller=0.011))
     with pytest.raises(BundleError, match=r"no faster on this machine: signed weights: .* 0\.91 times as fast"):
         in_int8(whole, store)
 

@@ -15,6 +15,7 @@ from trainer.cli.evaluation import EvaluationRequest, exit_on_ctrl_c, learning_p
 from trainer.cli.readout_options import ReadoutChoice, readout_options
 from trainer.cli.suite import suite_command
 from trainer.cli.tables import print_rows, print_semi_supervised
+from trainer.cli.tokens import tokens_command
 from trainer.devices import pick_device
 from trainer.evaluate.candidates import (
     AddReadout,
@@ -51,6 +52,7 @@ def gfp_evaluate() -> None:
 
 gfp_evaluate.add_command(suite_command)
 gfp_evaluate.add_command(compare_command)
+gfp_evaluate.add_command(tokens_command)
 
 _READOUT = readout_options(
     "Also measure with a read-out that is fitted on the clips of this store outside its test split (see gfp-export "

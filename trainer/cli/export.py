@@ -3,7 +3,7 @@
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import click
 import numpy as np
@@ -18,8 +18,10 @@ from gfp_serve.formats import TEST_SPLIT, Clip, find_files, read_clips
 from gfp_serve.preprocess import MODEL_LAYOUT, PreprocessConfig, SampleConfig
 from trainer.checkpoint import Checkpoint
 from trainer.cli.readout_options import ReadoutChoice, readout_options
+from trainer.cli.tokens import read_token_table
 from trainer.data.store import ClipStore
 from trainer.embedding import PoseStatistics, sampling_for
+from trainer.evaluate.comparison import weights_digest
 from trainer.export import Origin, choose_canonical, export_bundle
 from trainer.int8 import LEAST_COSINE, MOST_POINTS, in_int8
 from trainer.learned_head import SERVED_SHARES, SERVED_TOKENS, Shares
@@ -99,6 +101,12 @@ _STORED_CLIPS = 64
     "joints, or those that move most.",
 )
 @click.option(
+    "--token-table",
+    metavar="FILE",
+    type=_PATH,
+    help="Put the table that `gfp-evaluate tokens --out FILE` measured of this run into the manifest.",
+)
+@click.option(
     "--name", help="What the encoder is called in the server's replies. [default: its objective, or the name of RUN]"
 )
 @click.option("--overwrite", is_flag=True, help="Replace the bundle if it exists.")
@@ -114,6 +122,7 @@ def gfp_export(
     shares: tuple[float, float, float],
     num_tokens: int | None,
     token_choice: Kind,
+    token_table: Path | None,
     name: str | None,
     overwrite: bool,
 ) -> None:
@@ -132,8 +141,8 @@ def gfp_export(
         raise click.UsageError("--shares has NaN; give three numbers from 0 to 1.")
     if num_tokens is None and _is_given("token_choice"):
         raise click.UsageError("--token-choice has no effect without --tokens; say how many, or leave it out.")
-    if num_tokens is not None and run is None:
-        raise click.UsageError("--tokens has no effect on --pose-statistics, which have none; leave it out.")
+    if (num_tokens is not None or token_table is not None) and run is None:
+        raise click.UsageError("--pose-statistics have no tokens; leave --tokens and --token-table out.")
     if int8_store is not None and half:
         raise click.UsageError("--int8 stores most weights in 8 bits; leave --half out.")
     if int8_store is not None and _is_given("graph"):
@@ -144,6 +153,7 @@ def gfp_export(
         raise click.UsageError("name a recording for --clips, or a store for --fit: a bundle checks itself with clips.")
     raw = _stored_clips(readout.store) if readout.store is not None and not recordings else _raw_clips(recordings)
     canonical = choose_canonical(raw)
+    table: dict[str, Any] | None = None
     if run is None:
         model: nn.Module = PoseStatistics()
         origin = Origin(
@@ -154,6 +164,7 @@ def gfp_export(
         checkpoint = Checkpoint.read(run)
         if shares_given:
             _check_shares(checkpoint)
+        table = None if token_table is None else _token_table(token_table, checkpoint)
         tokens = None if num_tokens is None else Budget(num_tokens, token_choice)
         model = checkpoint.build_embedding(Shares(*shares), tokens)
         # Lacking joints as evaluations give them to this model, whatever its encoder alone takes.
@@ -175,6 +186,8 @@ def gfp_export(
         said = readout.to_json()
         if num_tokens is not None:
             said |= {"tokens": num_tokens, "token_choice": token_choice}
+        if token_table is not None:
+            said |= {"token_table": table}
         exported = export_bundle(model, canonical, preprocess, origin, said, half=half, form=form)
     bundle = exported.bundle
     if int8_store is not None:
@@ -189,6 +202,14 @@ def gfp_export(
     if int8_store is None and exported.seconds:
         times = ", ".join(f"{form} {1000 * each:.1f} ms" for form, each in exported.seconds.items())
         say(f"Attention is written as {manifest.graph!r}. A clip on one core: {times}.")
+
+
+def _token_table(path: Path, checkpoint: Checkpoint) -> dict[str, Any]:
+    """What was measured of this run. Raises `UsageError` for the table of another."""
+    table = read_token_table(path)
+    if table.pop("weights_sha256") != weights_digest(checkpoint):
+        raise click.UsageError(f"{path} was measured with other weights; call gfp-evaluate tokens with this run.")
+    return table
 
 
 def _in_int8(bundle: Bundle, path: Path) -> Bundle:

@@ -82,7 +82,7 @@ def _short_name(path: Path) -> str:
 def _of_run(name: str, checkpoint: Checkpoint, device: Device) -> SuiteEncoder:
     model = checkpoint.build_embedding()
     identity = describe_encoder(checkpoint)
-    return _of_model(name, model, checkpoint.preprocess, device, identity, data=checkpoint.data)
+    return of_model(name, model, checkpoint.preprocess, device, identity, data=checkpoint.data)
 
 
 def _of_bundle(name: str, bundle: Bundle, device: Device) -> SuiteEncoder:
@@ -117,10 +117,10 @@ def _untrained(
     if has_head:
         model = LearnedHead(encoder, nn.Linear(encoder.width, config.terms.embedding_size))
     name = f"{_UNTRAINED} {len(others) + 1}" if others else _UNTRAINED
-    return [replace(_of_model(name, model, preprocess, device, shape), only_clean=True)]
+    return [replace(of_model(name, model, preprocess, device, shape), only_clean=True)]
 
 
-def _of_model(
+def of_model(
     name: str,
     model: nn.Module,
     preprocess: PreprocessConfig,
@@ -129,6 +129,7 @@ def _of_model(
     *,
     data: dict[str, Any] | None = None,
 ) -> SuiteEncoder:
+    """A torch model with `features`. `preprocess` is that of its run, `data` what it was trained on."""
     wanted = PreprocessConfig(cleaning=preprocess.cleaning, sampling=sampling_for(model, preprocess.sampling))
     digest = hashlib.sha256(wanted.digest.encode())
     for key, weight in model.state_dict().items():

@@ -83,9 +83,16 @@ def open_sets(found: Sequence[FoundSet], config: SuiteConfig, say: Say, *, must_
     return opened
 
 
-def count_clips(given: SplitSet, encoders: Sequence[SuiteEncoder], changes: Sequence[Change], *, seed: int) -> int:
+def count_clips(
+    given: SplitSet,
+    encoders: Sequence[SuiteEncoder],
+    changes: Sequence[Change],
+    *,
+    seed: int,
+    with_moments: bool = True,
+) -> int:
     """How many times a clip, or a window of a recording, is embedded for a set."""
-    recordings = join_recordings(given, seed=seed)
+    recordings = join_recordings(given, seed=seed) if with_moments else None
     windows = 0 if recordings is None else len(recordings.windows)
     gallery, queries = map(len, gallery_and_queries(given))
     kept = changes_of(given, changes)
@@ -119,7 +126,10 @@ def measure_sets(
             digest = f"{given.clips.name} {given.clips.sha256}"
             known = {encoder.name: state.get(digest, encoder.digest) for encoder in encoders}
             done = [encoder for encoder in encoders if known[encoder.name] is not None]
-            show(count_clips(given, done, changes, seed=config.seed), f"{given.clips.name}, measured before")
+            show(
+                count_clips(given, done, changes, seed=config.seed, with_moments=with_moments),
+                f"{given.clips.name}, measured before",
+            )
             missing = [encoder for encoder in encoders if known[encoder.name] is None]
             found = measure_set(given, missing, changes, config.seed, embedder, with_moments) if missing else {}
             for encoder in missing:

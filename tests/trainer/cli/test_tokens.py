@@ -1,0 +1,101 @@
+"""`gfp-evaluate tokens`: a table of budgets, which a bundle then carries."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from gfp_serve.bundle import Bundle
+from gfp_serve.formats import Clip, write_clip_file
+from gfp_serve.layouts import NTU25
+from tests.support.small_runs import moving_body, tiny_config, write_store
+from trainer.cli.evaluate import gfp_evaluate
+from trainer.cli.export import gfp_export
+from trainer.loop import Trainer
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two runs of other seeds."""
+    folder = tmp_path_factory.mktemp("runs")
+    store = write_store(folder / "store")
+    for seed in (0, 1):
+        Trainer(tiny_config(seed=seed), store, folder / str(seed)).fit()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three classes, two people."""
+    folder = tmp_path_factory.mktemp("sets")
+    clips = []
+    for number in range(24):
+        label, person = number % 3, number // 3 % 2
+        body = moving_body(label, num_frames=40)
+        noise = np.random.default_rng(number).normal(0, 0.02, body.shape)
+        sequence = (body + noise).astype(np.float32)
+        subject = str(person + 1)
+        clips.append(
+            Clip(name=str(number), sequence=sequence, layout=NTU25, fps=30.0, label=f"class{label}", subject=subject)
+        )
+    write_clip_file(folder / "swings.npz", clips)
+    return folder
+
+
+def tokens(*words: object) -> Result:
+    return CliRunner().invoke(gfp_evaluate, ["tokens", *map(str, words)])
+
+
+@pytest.fixture(scope="module")
+def table(runs: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("table") / "tokens.json"
+    kinds = ("--token-choice", "spread", "--token-choice", "motion")
+    ended = tokens(runs / "0", "--data", data, "--tokens", 30, *kinds, "--change", "rest", "--out", out)
+    assert ended.exit_code == 0, ended.output
+    assert "points more or less than with all tokens" in ended.output
+    return out
+
+
+def test_each_budget_is_measured_beside_the_whole_embedding(table: Path) -> None:
+    report: dict[str, Any] = json.loads(table.read_text())
+    assert [(row["tokens"], row["choice"]) for row in report["rows"]] == [(30, "spread"), (30, "motion")]
+    assert report["sets"].keys() == {"swings"}
+    for row in report["rows"]:
+        assert row["speed_up"] > 0
+        assert row["percent"].keys() == report["whole"].keys() == {"clean", "rest", "linear"}
+        for what, points in row["points"].items():
+            assert points == pytest.approx(row["percent"][what] - report["whole"][what])
+
+
+def test_a_bundle_carries_the_table_of_its_own_run_only(runs: Path, data: Path, table: Path, tmp_path: Path) -> None:
+    def export(run: str) -> Result:
+        words = ("--clips", data / "swings.npz", "--tokens", 30, "--token-table", table, "--out", tmp_path / run)
+        return CliRunner().invoke(gfp_export, list(map(str, (runs / run, *words))))
+
+    assert export("0").exit_code == 0
+    readout = Bundle.read(tmp_path / "0").manifest.readout
+    report = json.loads(table.read_text())
+    assert readout["tokens"] == 30
+    assert readout["token_table"] == {"whole": report["whole"], "rows": report["rows"]}
+    other = export("1")
+    assert other.exit_code == 2
+    assert "measured with other weights" in " ".join(other.output.split())
+    assert not (tmp_path / "1").exists()
+
+
+def test_what_is_not_a_table_is_refused(runs: Path, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.json").write_text('{"rows": [{"tokens": 1}]}')
+    for name in ("other.json", "missing.json"):
+        words = ("--clips", data / "swings.npz", "--token-table", tmp_path / name, "--out", tmp_path / "b")
+        ended = CliRunner().invoke(gfp_export, list(map(str, (runs / "0", *words))))
+        assert ended.exit_code == 2
+        assert "is not a table that gfp-evaluate tokens --out wrote" in " ".join(ended.output.split())
+
+
+def test_more_tokens_than_a_body_has_are_refused(runs: Path, data: Path) -> None:
+    ended = tokens(runs / "0", "--data", data, "--tokens", 999)
+    assert ended.exit_code == 1
+    assert "must be from 1 to 750" in " ".join(ended.output.split())

@@ -1,0 +1,146 @@
+"""`gfp-evaluate tokens`: what embedding some of a body's tokens saves and costs."""
+
+import json
+from dataclasses import asdict
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+
+from gfp_serve.cli.options import Command, options_from
+from gfp_serve.cli.printing import output, print_json, say
+from gfp_serve.cli.progress import errors, progress, warn
+from gfp_serve.files import write_whole
+from trainer.cli.evaluation import LINE_EVERY_S, exit_on_ctrl_c
+from trainer.evaluate.candidates import read_run
+from trainer.evaluate.comparison import weights_digest
+from trainer.evaluate.suite.changes import CHANGES
+from trainer.evaluate.suite.resume import SuiteState
+from trainer.evaluate.suite.run import (
+    SuiteConfig,
+    choose_changes,
+    count_clips,
+    describe_settings,
+    measure_sets,
+    open_sets,
+)
+from trainer.evaluate.suite.sets import find_sets
+from trainer.token_budgets import BudgetRow, budget_encoders, table_of, time_budgets
+from trainer.token_choice import KINDS, Budget, Kind
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command("tokens", cls=Command, no_args_is_help=True)
+@click.argument("run", metavar="RUN", type=_PATH)
+@click.option(
+    "--data",
+    metavar="FOLDER",
+    type=_PATH,
+    required=True,
+    help="Folder with labelled clip files and stores, or a store.",
+)
+@click.option("--set", "sets", metavar="NAME", multiple=True, help="Only this set; may be given several times.")
+@click.option(
+    "--tokens",
+    "numbers",
+    type=click.IntRange(min=1),
+    multiple=True,
+    default=(375, 188, 75),
+    show_default=True,
+    help="How many tokens of a body are embedded; may be given several times.",
+)
+@click.option(
+    "--token-choice",
+    "kinds",
+    type=click.Choice(KINDS),
+    multiple=True,
+    default=("spread",),
+    show_default=True,
+    help="Which tokens are embedded, as for gfp-export; may be given several times.",
+)
+@click.option(
+    "--change",
+    "changes",
+    type=click.Choice([change.name for change in CHANGES]),
+    metavar="NAME",
+    multiple=True,
+    default=("window", "rest"),
+    show_default=True,
+    help="Ask clean queries and this change, as for gfp-evaluate suite; may be given several times.",
+)
+@click.option("--out", metavar="FILE", type=_PATH, help="Write the table as JSON, for gfp-export --token-table.")
+@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
+@options_from(SuiteConfig)
+def tokens_command(
+    run: Path,
+    data: Path,
+    sets: tuple[str, ...],
+    numbers: tuple[int, ...],
+    kinds: tuple[Kind, ...],
+    changes: tuple[str, ...],
+    out: Path | None,
+    as_json: bool,
+    config: SuiteConfig,
+) -> None:
+    """What does embedding fewer tokens save, and what does it cost?
+
+    Each number of tokens is measured on every labelled set of the folder, clean and changed, beside the whole
+    embedding of RUN: right nearest neighbours, the linear probe, and the time of the exported graph on one core.
+    """
+    checkpoint = read_run(run)
+    budgets = [Budget(number, kind) for number, kind in product(dict.fromkeys(numbers), dict.fromkeys(kinds))]
+    tested = budget_encoders(checkpoint, budgets)
+    chosen = choose_changes(changes)
+    opened = open_sets(find_sets(data, sets), config, warn, must_all=bool(sets))
+    with errors.status("timing exported graphs"):
+        speed_ups = time_budgets(checkpoint, budgets, opened[0].clips.clips[0])
+    state = SuiteState(None, describe_settings(config, chosen), resume=False)
+    with exit_on_ctrl_c(None), progress() as bars:
+        total = sum(count_clips(given, tested, chosen, seed=config.seed, with_moments=False) for given in opened)
+        bar = bars.add("embed", "clips", total=total, line_every_s=LINE_EVERY_S)
+
+        def show(clips: int, text: str) -> None:
+            bar.describe(text)
+            bar.advance(clips)
+
+        figures = measure_sets(opened, tested, chosen, config, state=state, show=show, with_moments=False)
+    whole, rows = table_of(figures, budgets, speed_ups)
+    report = {
+        "protocol": "tokens",
+        "weights_sha256": weights_digest(checkpoint),
+        "sets": {given.clips.name: given.says for given in opened},
+        "settings": describe_settings(config, chosen),
+        "whole": whole,
+        "rows": [asdict(row) for row in rows],
+    }
+    if out is not None:
+        write_whole(out, json.dumps(report, indent=1) + "\n")
+    print_json(report) if as_json else _print(whole, rows)
+
+
+def _print(whole: dict[str, float], rows: list[BudgetRow]) -> None:
+    table = Table("tokens", "which", "times as fast", *whole)
+    table.add_row("all", "", "1.0", *(f"{each:.1f}" for each in whole.values()))
+    for row in rows:
+        cells = (f"{row.percent[what]:.1f} ({row.points[what]:+.1f})" for what in whole)
+        table.add_row(str(row.tokens), row.choice, f"{row.speed_up:.1f}", *cells)
+    output().print(table)
+    say("Right in %, the mean of sets; in brackets, points more or less than with all tokens.")
+
+
+def read_token_table(path: Path) -> dict[str, Any]:
+    """What a bundle says of the report that `--out` wrote, and the digest of the run. Raises `BadParameter`."""
+    try:
+        report = json.loads(path.read_text())
+        rows = [
+            {name: row[name] for name in ("tokens", "choice", "speed_up", "percent", "points")}
+            for row in report["rows"]
+        ]
+        return {"weights_sha256": str(report["weights_sha256"]), "whole": dict(report["whole"]), "rows": rows}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise click.BadParameter(
+            f"{path} is not a table that gfp-evaluate tokens --out wrote ({error}).", param_hint="--token-table"
+        ) from error

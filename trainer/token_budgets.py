@@ -1,0 +1,91 @@
+"""What an encoder loses and gains by embedding some of a body's tokens: accuracy, clean and changed, against time."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gfp_serve.bundle import Encode
+from gfp_serve.encoder import Encoder
+from gfp_serve.formats import Clip
+from gfp_serve.preprocess import PreprocessConfig, prepare
+from trainer.checkpoint import Checkpoint
+from trainer.embedding import sampling_for
+from trainer.evaluate.suite.encoders import SuiteEncoder, of_model
+from trainer.export import Origin, export_bundle
+from trainer.onnx_graph import time_in_turns
+from trainer.token_choice import Budget, Kind
+
+# How the embedding is called that has as many tokens as evaluations give it.
+WHOLE = "all tokens"
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetRow:
+    """What one budget brings and costs. Points are differences to the whole embedding."""
+
+    tokens: int
+    choice: Kind
+    speed_up: float  # of the exported graph, on one core
+    percent: dict[str, float]  # right, in percent: 1-NN by change, and "linear"; means of sets
+    points: dict[str, float]
+
+
+def name_of(budget: Budget) -> str:
+    """What an embedding of some tokens is called in tables."""
+    return f"{budget.num_tokens} tokens, {budget.kind}"
+
+
+def budget_encoders(checkpoint: Checkpoint, budgets: Sequence[Budget]) -> list[SuiteEncoder]:
+    """The whole embedding of a run, and that of each budget. Raises what `Checkpoint.build_embedding` does."""
+    models = {WHOLE: checkpoint.build_embedding()}
+    models |= {name_of(budget): checkpoint.build_embedding(tokens=budget) for budget in budgets}
+    return [
+        of_model(name, model, checkpoint.preprocess, "cpu", {}, data=checkpoint.data) for name, model in models.items()
+    ]
+
+
+def time_budgets(checkpoint: Checkpoint, budgets: Sequence[Budget], clip: Clip) -> dict[int, float]:
+    """How many times as fast as the whole embedding each number of tokens is, as exported, on one core.
+
+    Which tokens are chosen costs next to nothing, so one choice of each number is timed.
+    """
+    chosen: dict[int, Budget | None] = {0: None, **{budget.num_tokens: budget for budget in budgets}}
+    encoders: dict[int, Encode] = {}
+    for number, budget in chosen.items():
+        model = checkpoint.build_embedding(tokens=budget)
+        sampling = sampling_for(model, checkpoint.preprocess.sampling)
+        preprocess = PreprocessConfig(cleaning=checkpoint.preprocess.cleaning, sampling=sampling)
+        origin = Origin(name="timed", objective="none", step=0, data={}, training=None)
+        bundle = export_bundle(model, [clip], preprocess, origin, {}, form="fused").bundle
+        encoders[number] = Encoder(bundle, device="cpu", num_threads=1).encode
+    seconds = time_in_turns(encoders, prepare(clip.sequence, clip.layout, bundle.manifest.preprocess))
+    return {number: seconds[0] / each for number, each in seconds.items() if number}
+
+
+def table_of(
+    figures: Mapping[str, Mapping[str, Mapping[str, Any]]], budgets: Sequence[Budget], speed_ups: Mapping[int, float]
+) -> tuple[dict[str, float], list[BudgetRow]]:
+    """What the whole embedding has right in percent, and a row for each budget.
+
+    `figures` are those of `measure_sets`.
+    """
+    whole = _means(figures, WHOLE)
+    rows = []
+    for budget in budgets:
+        percent = _means(figures, name_of(budget))
+        points = {what: each - whole[what] for what, each in percent.items()}
+        rows.append(BudgetRow(budget.num_tokens, budget.kind, speed_ups[budget.num_tokens], percent, points))
+    return whole, rows
+
+
+def _means(figures: Mapping[str, Mapping[str, Mapping[str, Any]]], encoder: str) -> dict[str, float]:
+    """By change and of the linear probe, the mean of the sets that have it."""
+    found: dict[str, list[float]] = {}
+    for of_set in figures.values():
+        for change, values in of_set[encoder]["changes"].items():
+            found.setdefault(change, []).append(values["1nn_percent"])
+        if of_set[encoder]["linear_probe_percent"] is not None:
+            found.setdefault("linear", []).append(of_set[encoder]["linear_probe_percent"])
+    return {what: float(np.mean(values)) for what, values in found.items()}
