@@ -27,6 +27,7 @@ from trainer.terms import TermsConfig
 
 TERMS = TermsConfig(label_weight=1.0, embedding_size=0, general_size=6, general_hidden_size=5)
 CONFIG = tiny_config(objective=NoObjectiveConfig(), terms=TERMS, peak_lr=1e-2)
+EARLIER = replace(CONFIG, terms=replace(TERMS, general_areas=False))
 
 
 @pytest.fixture(scope="module")
@@ -46,13 +47,28 @@ def run(folder: Path, store: ClipStore) -> Path:
     return folder / "run"
 
 
-def test_a_run_of_an_earlier_release_has_no_swept_areas_and_can_be_adapted(store: ClipStore, folder: Path) -> None:
-    earlier = replace(CONFIG, terms=replace(TERMS, general_areas=False))
-    Trainer(earlier, store, folder / "earlier").fit()
-    values = earlier.to_json()
+@pytest.fixture(scope="module")
+def earlier_run(folder: Path, store: ClipStore) -> Path:
+    """A run as earlier releases made it, without swept areas."""
+    Trainer(EARLIER, store, folder / "earlier").fit()
+    return folder / "earlier"
+
+
+# To trace a model for export takes long, so tests share bundles.
+@pytest.fixture(scope="module")
+def earlier_bundle(earlier_run: Path, folder: Path) -> Bundle:
+    """What the earlier run learned, alone, in 32 bits."""
+    return Bundle.read(export(earlier_run, folder / "earlier-bundle", shares=Shares(0, 1, 0)))
+
+
+def test_a_run_of_an_earlier_release_has_no_swept_areas_and_can_be_adapted(
+    earlier_bundle: Bundle, store: ClipStore, folder: Path, tmp_path: Path
+) -> None:
+    values = EARLIER.to_json()
     del values["terms"]["general_areas"]
-    assert TrainConfig.from_json(values) == earlier
-    start = read_start(export(folder / "earlier", folder / "earlier-bundle"))
+    assert TrainConfig.from_json(values) == EARLIER
+    earlier_bundle.write(tmp_path / "bundle")
+    start = read_start(tmp_path / "bundle")
     trainer = Trainer(replace(adapting(start.config, 12), epochs=1), store, folder / "adapted", start=start)
     assert trainer.objective.terms is not None
     assert trainer.objective.terms.general is not None
@@ -94,23 +110,20 @@ def adapt(store: ClipStore, out: Path, name: Path, **changes: object) -> Trainer
     return Trainer(config, store, out, start=start)
 
 
-# To trace a model for export takes long, so not every pair of these is tried.
-@pytest.mark.parametrize(("half", "shares"), [(True, SERVED_SHARES), (False, Shares(0, 1, 0))])
+@pytest.mark.parametrize("half", [True, False])
 def test_the_weights_come_back_out_of_a_bundle(
-    run: Path, bundle: Bundle, tmp_path: Path, half: bool, shares: Shares
+    run: Path, earlier_run: Path, bundle: Bundle, earlier_bundle: Bundle, tmp_path: Path, half: bool
 ) -> None:
-    trained = Checkpoint.read(run).objective
-    if half:
-        bundle.write(tmp_path / "bundle")
-    else:
-        export(run, tmp_path / "bundle", shares=shares)
+    trained = Checkpoint.read(run if half else earlier_run).objective
+    (bundle if half else earlier_bundle).write(tmp_path / "bundle")
     start = read_start(tmp_path / "bundle")
     weights = ("mean", "scale", "hidden.weight", "hidden.bias", "out.weight", "out.bias")
-    names = {f"terms.{head}.{weight}" for head in ("general", "areas") for weight in weights}
-    assert set(start.terms) == names | ({"terms.basis"} if shares.statistics else set())
+    heads = ("general", "areas") if half else ("general",)
+    names = {f"terms.{head}.{weight}" for head in heads for weight in weights}
+    assert set(start.terms) == names | ({"terms.basis"} if half else set())
     for name, weight in start.terms.items():
         torch.testing.assert_close(weight, trained[name].half().float() if half else trained[name], atol=0, rtol=0)
-    assert start.config == CONFIG
+    assert start.config == (CONFIG if half else EARLIER)
     assert start.digest == Bundle.read(tmp_path / "bundle").manifest.encoder_digest
 
 

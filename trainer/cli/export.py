@@ -182,7 +182,9 @@ def gfp_export(
         if add_readout := readout.adder("cpu", bars):
             model = add_readout(model, preprocess)
     with errors.status("turning the model into ONNX"):
-        form = None if graph == "measured" else graph
+        form: Form | None = None if graph == "measured" else graph
+        if int8_store is not None:
+            form = "fused"
         said = readout.to_json()
         if num_tokens is not None:
             said |= {"tokens": num_tokens, "token_choice": token_choice}
