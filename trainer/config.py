@@ -105,7 +105,7 @@ class TrainConfig:
         if isinstance(self.objective, NoObjectiveConfig) and not self.terms.are_used:
             raise ValueError(
                 "--objective none learns nothing by itself; give a weight to --label-weight, --statistics-weight or "
-                "--view-weight."
+                "--view-weight, or a --teacher."
             )
         self._check_encoder()
         if self.terms.are_used and self.num_frames % PoseStatistics.num_parts:
@@ -228,7 +228,21 @@ def _setting_names(*config_types: Any) -> set[str]:
 # Settings of encoders and objectives of other packages are options beside all these: those of every run, and what the
 # commands have that make options of them.
 _TAKEN = _setting_names(TrainConfig, TermsConfig, GeneralViewsConfig, ClassDrawsConfig) | {
-    *("store", "out", "run", "resume", "init", "config", "preset", "names", "rounds", "as_json", "json", "help"),
+    *(
+        "store",
+        "out",
+        "run",
+        "resume",
+        "init",
+        "teacher",
+        "config",
+        "preset",
+        "names",
+        "rounds",
+        "as_json",
+        "json",
+        "help",
+    ),
 }
 reserve("encoder", _TAKEN | _setting_names(*(each.config_type for each in OBJECTIVES.values())))
 reserve("objective", _TAKEN | _setting_names(*(each.config_type for each in encoders.ENCODERS.values())))

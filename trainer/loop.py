@@ -36,6 +36,7 @@ from trainer.schedule import dropped_once, half_cosine, steps_per_epoch, warmup_
 from trainer.start import Start
 from trainer.step import build_optimizer, clip_gradients, compiled_loss, repeatable, skipped_graphs
 from trainer.stopping import stop_signals
+from trainer.teacher import Teacher
 from trainer.terms import Terms
 
 
@@ -68,9 +69,10 @@ class Trainer:
     """One run: builds the model for a config and a store, and trains it.
 
     With `resume` it goes on from a checkpoint; with `start` it starts from the weights of another run, whose settings
-    of the model's shape must not differ. Raises `ValueError` for settings that do not fit the store or the
-    machine, `DeviceError` without the device that was asked for, `InvalidRequestError` for a store without a test
-    split if the run evaluates, and `CheckpointError` for a checkpoint of another model.
+    of the model's shape must not differ. A run with a teacher needs what that said of the store's clips. Raises
+    `ValueError` for settings that do not fit the store or the machine, `DeviceError` without the device that was asked
+    for, `InvalidRequestError` for a store without a test split if the run evaluates, and `CheckpointError` for a
+    checkpoint of another model.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Trainer:
         *,
         resume: Checkpoint | None = None,
         start: Start | None = None,
+        teacher: Teacher | None = None,
     ) -> None:
         self.config, self.store, self.run = config, store, run
         self.device = pick_device(config.device)
@@ -122,6 +125,7 @@ class Trainer:
                 num_clips=config.batch_clips,
                 seed=config.seed,
                 device=self.device,
+                teacher=None if teacher is None else teacher.vectors,
             )
             # With random weights of its own, so that those of the objective are the same with and without it.
             torch.manual_seed(config.seed)
@@ -134,6 +138,8 @@ class Trainer:
             start.put_into(self.objective, self.lessons)
         # What the weights come from besides the store, and the weights to stay near to. A resumed run keeps both.
         self._origin: dict[str, Any] = {} if start is None else {"started_from": start.origin()}
+        if teacher is not None:
+            self._origin["taught_by"] = teacher.origin()
         pulled: dict[str, Tensor] = {}
         if config.pull_to_start and start is not None:
             pulled = start.learned(self.objective)
@@ -153,7 +159,7 @@ class Trainer:
             resume.load_objective(self.objective)
             resume.load_optimizer(self.optimizer)
             self.step = self.saved_step = resume.step
-            self._origin = {name: value for name, value in resume.data.items() if name == "started_from"}
+            self._origin = {name: value for name, value in resume.data.items() if name in ("started_from", "taught_by")}
         self.compute_loss = compiled_loss(self.objective, config.compile, self.device)
 
     def fit(self, show: Callable[[StepReport], None] = lambda _: None) -> RunEnd:

@@ -10,6 +10,9 @@ that joints sweep and one without. Each is a part of its own, and learns by itse
   one.
 - *Statistics*: the tokens of a changed window predict the pose statistics of the whole clip, unchanged. It is a general
   feature (GFP) that does not have to be learned, cannot collapse, and teaches what changes must not matter.
+- *Teacher*: the embedding of a changed window comes near to what another encoder says of the whole clip, unchanged,
+  along the main directions of its vectors. So a small encoder takes over what a large one knows (as Hinton et al. 2015,
+  arXiv 1503.02531, do with classes). It needs no labels.
 - *Views*: two windows of one clip come together, and apart from those of other clips of their source (van den Oord et
   al. 2018, "InfoNCE", arXiv 1807.03748), so that the sensor does not become a short cut. It needs no labels. Beside
   labels, it sees the clips that these draw, and clips of one class are not told apart.
@@ -45,6 +48,9 @@ class TermsConfig:
         "Weight of bringing two windows of a clip together, which needs no labels. A step then sees half as many "
         "clips, each twice.",
     )
+    teacher_weight: float = setting(
+        0.0, "Weight of giving the vectors of --teacher from a changed window; 1 if --teacher is given and this is not."
+    )
     temperature: float = setting(0.1, "Sharpness by which labels and views are told apart; lower is sharper.")
     embedding_size: int = setting(256, "Numbers of what is learned of tokens, by labels and views; 0 = nothing.")
     general_size: int = setting(0, "Numbers of what each network learns of general features; 0 = nothing.")
@@ -56,7 +62,7 @@ class TermsConfig:
     term_tokens: int = setting(75, "Random tokens of a body that these terms show to the encoder.")
 
     def __post_init__(self) -> None:
-        for name in ("label_weight", "statistics_weight", "view_weight"):
+        for name in ("label_weight", "statistics_weight", "view_weight", "teacher_weight"):
             if not 0 <= getattr(self, name) < math.inf:  # NaN too
                 raise ValueError(
                     f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be 0 or more, and finite."
@@ -74,9 +80,14 @@ class TermsConfig:
         for name in ("embedding_size", "general_size"):
             if getattr(self, name) < 0:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be 0 or more.")
-        if self.general_size and not self.learns_embedding:
+        if self.general_size and not (self.label_weight or self.view_weight):
             raise ValueError(
                 "--general-size needs --label-weight or --view-weight, from which its numbers are learned."
+            )
+        if self.teacher_weight and not self.embedding_size:
+            raise ValueError(
+                "--embedding-size is 0, so --teacher has nothing to teach; give it some numbers, at most as many as "
+                "the teacher has."
             )
         if self.learns_embedding and not (self.embedding_size or self.general_size):
             raise ValueError(
@@ -87,12 +98,12 @@ class TermsConfig:
     @property
     def are_used(self) -> bool:
         """Whether any term has a weight."""
-        return any((self.label_weight, self.statistics_weight, self.view_weight))
+        return any((self.label_weight, self.statistics_weight, self.view_weight, self.teacher_weight))
 
     @property
     def learns_embedding(self) -> bool:
-        """Whether labels or views teach an embedding. Otherwise nothing but the encoder learns."""
-        return bool(self.label_weight or self.view_weight)
+        """Whether labels, views or a teacher teach an embedding. Otherwise nothing but the encoder learns."""
+        return bool(self.label_weight or self.view_weight or self.teacher_weight)
 
     @property
     def read_tokens(self) -> bool:
@@ -109,6 +120,7 @@ class Lesson(NamedTuple):
     labels: Int[Tensor, " clips"]  # classes of sources; -1 = none
     mirrored: Bool[Tensor, " clips"]
     statistics: Float[Tensor, "clips size"]  # of the whole clips, along main directions
+    taught: Float[Tensor, "clips embedding"]  # what the teacher says of the whole clips, of length 1
     sources: Int[Tensor, " clips"]  # numbers of the sources
     clips: Int[Tensor, " clips"]  # numbers of the clips in their store
 
@@ -158,6 +170,10 @@ class Terms(nn.Module):
                     terms["statistics"] = mean_square(self.statistics(features) - lesson.statistics)
                 if self.head is not None:
                     parts[""] = F.normalize(self.head(features), dim=1)
+                    if config.teacher_weight:
+                        # For unit vectors, 1 - cosine.
+                        distance = mean_square(parts[""] - lesson.taught) * config.embedding_size / 2
+                        terms["teacher"] = distance
             parts |= {f"_{name}": part for name, part in self._of_general(lesson.bodies, lesson.turns).items()}
             for (part, vectors), classes in zip(parts.items(), self.class_vectors, strict=True):
                 if config.label_weight:
@@ -168,6 +184,7 @@ class Terms(nn.Module):
                 "labels": config.label_weight,
                 "statistics": config.statistics_weight,
                 "views": config.view_weight,
+                "teacher": config.teacher_weight,
             }
             weighted = [weights[name.partition("_")[0]] * term for name, term in terms.items()]
             return sum(weighted, lesson.bodies.new_zeros(())), terms

@@ -110,6 +110,7 @@ def _lesson() -> Lesson:
         torch.tensor([0, 1, 2, 3, -1, 0]),
         torch.tensor([False, True, False, False, True, True]),
         torch.randn((6, 160), generator=given),
+        torch.zeros((6, 0)),
         torch.zeros(6, dtype=torch.int64),
         torch.tensor([0, 1, 2, 0, 1, 2]),
     )

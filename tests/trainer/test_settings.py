@@ -4,6 +4,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.support.small_objectives import OTHER_ENCODERS
@@ -15,6 +16,7 @@ from trainer.encoders import ENCODERS
 from trainer.encoders.slim import SlimEncoderConfig
 from trainer.loop import Trainer
 from trainer.objectives import OBJECTIVES, NoObjectiveConfig, ObjectiveConfig
+from trainer.teacher import Teacher
 from trainer.terms import TermsConfig
 
 # For each setting, a value that changes the computation.
@@ -74,6 +76,7 @@ TERMS: dict[str, Any] = {
     "label_weight": 0.5,
     "statistics_weight": 0.5,
     "view_weight": 1.0,
+    "teacher_weight": 1.0,
     "temperature": 0.2,
     "embedding_size": 64,
     "general_size": 16,
@@ -227,7 +230,10 @@ def config_of(objective: str, **changes: Any) -> TrainConfig:
 
 
 def losses_with(store: ClipStore, config: TrainConfig, steps: int = 2) -> list[float]:
-    trainer = Trainer(config, store, Path("unused"))
+    draws = np.random.default_rng(0)
+    said = draws.normal(size=(2, len(store), 300)).astype(np.float32)
+    teacher = Teacher("made up", "0" * 64, {}, said) if config.terms.teacher_weight else None
+    trainer = Trainer(config, store, Path("unused"), teacher=teacher)
     return [trainer.train_step().total.item() for _ in range(steps)]
 
 

@@ -26,6 +26,7 @@ def lesson() -> Lesson:
         LABELS,
         MIRRORED,
         torch.randn((8, 6), generator=draws),
+        F.normalize(torch.randn((8, 12), generator=draws), dim=1),
         CLIP_SOURCES,
         torch.tensor([11, 12, 13, 14, 11, 12, 13, 14]),
     )
@@ -43,6 +44,16 @@ def vectors_of(terms: Terms, encoder: Transformer, given: Lesson) -> tuple[torch
     visible = given.uniform.argsort(dim=1)[:, :20]
     features = encoder(encoder.segments(given.bodies), visible).mean(dim=1)
     return features, F.normalize(terms.head(features), dim=1)
+
+
+def test_the_teacher_term_is_one_less_the_cosine_to_what_the_teacher_says() -> None:
+    terms, encoder = terms_of(teacher_weight=3.0)
+    loss, found = terms(encoder, lesson())
+    _, vectors = vectors_of(terms, encoder, lesson())
+    expected = (1 - F.cosine_similarity(vectors, lesson().taught)).mean()
+    torch.testing.assert_close(found["teacher"], expected)
+    torch.testing.assert_close(loss, 3 * expected)
+    assert not any(vector.requires_grad for vector in terms.class_vectors)  # no labels are learned
 
 
 def test_labels_are_told_apart_from_classes_of_their_source_alone() -> None:

@@ -1,5 +1,7 @@
 """`gfp-train`: train an encoder on the clips of a store."""
 
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -8,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 from click.core import ParameterSource
 
+from gfp_serve.bundle import Bundle
 from gfp_serve.cli.options import Command, options_from
 from gfp_serve.cli.printing import say
 from gfp_serve.cli.progress import errors, progress, warn
 from gfp_serve.cli.settings_file import settings_as_toml, settings_file_option
+from gfp_serve.config import bundle_at
 from gfp_serve.extras import load
 from gfp_serve.formats import TEST_SPLIT
 from trainer import encoders, objectives, parallel
@@ -26,6 +31,9 @@ from trainer.loop import RunEnd, StepReport, Trainer
 from trainer.metrics import SCORE, read_scores, read_terms
 from trainer.run_record import read_record, write_record
 from trainer.start import Start, adapting, read_start
+from trainer.teacher import FOLDER as TEACHER_FOLDER
+from trainer.teacher import Teacher, ask
+from trainer.teacher import read as read_teacher
 
 _PATH = click.Path(path_type=Path)
 
@@ -38,6 +46,13 @@ def _settings_before(given: Mapping[str, Any]) -> TrainConfig | None:
         num_clips = int((ClipStore.open(given["store"]).splits != TEST_SPLIT).sum())
         return adapting(read_start(given["init"]).config, num_clips)
     return None
+
+
+def _following(given: Mapping[str, Any], before: TrainConfig | None) -> Mapping[str, Any]:
+    """A shorter warm-up for a short run; and a weight of 1 for a teacher who has none."""
+    has_teacher = click.get_current_context().params.get("teacher") is not None
+    has_weight = "teacher_weight" in given or (before is not None and before.terms.teacher_weight > 0)
+    return {**_shorter_warmup(given, before), **({"teacher_weight": 1.0} if has_teacher and not has_weight else {})}
 
 
 def _shorter_warmup(given: Mapping[str, Any], before: TrainConfig | None) -> Mapping[str, Any]:
@@ -62,13 +77,22 @@ def _shorter_warmup(given: Mapping[str, Any], before: TrainConfig | None) -> Map
     help="Start from the weights of NAME and adapt them to the clips of STORE, with the settings of NAME and a short "
     "schedule. NAME is a run folder, a checkpoint, a bundle, or the name of a bundle in the package.",
 )
+@click.option(
+    "--teacher",
+    metavar="BUNDLE",
+    type=_PATH,
+    help="Learn to give the vectors of this encoder, at the cost of the one that learns. BUNDLE is a bundle, or the "
+    "name of one in the package. It is asked of each clip once, before the first step.",
+)
 @settings_file_option(
     "TOML file of settings, as every run has one in its folder, config.toml. Flags win, and it wins over --preset.",
     listed="gfp-train --help lists all settings",
     from_packages=frozenset(("encoder", "objective")),
 )
-@options_from(TrainConfig, presets=PRESETS, start=_settings_before, following=_shorter_warmup)
-def gfp_train(store: Path, run: Path, resume: bool, init: Path | None, config: TrainConfig) -> None:
+@options_from(TrainConfig, presets=PRESETS, start=_settings_before, following=_following)
+def gfp_train(
+    store: Path, run: Path, resume: bool, init: Path | None, teacher: Path | None, config: TrainConfig
+) -> None:
     """Train a skeleton encoder on the clips of STORE; only --label-weight needs labels.
 
     It never trains on test clips of the store. Ctrl-C and SIGTERM end the run after its step, with a checkpoint;
@@ -94,11 +118,12 @@ def gfp_train(store: Path, run: Path, resume: bool, init: Path | None, config: T
             )
         _check_settings(checkpoint.config, config)
     start = None if init is None else _start_for(init, clips, config)
+    said = _said_by_teacher(teacher, clips, run, config)
     with parallel.processes(cuda=pick_device(config.device).type == "cuda"):
         is_first = parallel.rank() == 0
         try:
             with errors.status("preparing the clips") if is_first else nullcontext():
-                trainer = Trainer(config, clips, run, resume=checkpoint, start=start)
+                trainer = Trainer(config, clips, run, resume=checkpoint, start=start, teacher=said)
         except ValueError as error:
             raise click.UsageError(str(error)) from error
         settings = list(settings_as_toml(click.get_current_context(), config.settings(), _notes(config)))
@@ -168,10 +193,11 @@ def _check_effect(config: TrainConfig) -> None:
     inner = [field.name for settings in (terms, config.views, config.class_draws) for field in fields(settings)]
     # What the settings need, and whether it is there.
     needs: list[tuple[str, bool, list[str]]] = [
-        ("--label-weight, --statistics-weight or --view-weight", terms.are_used, inner),
+        ("--label-weight, --statistics-weight, --view-weight or --teacher", terms.are_used, inner),
         ("--label-weight", terms.label_weight > 0, [field.name for field in fields(config.class_draws)]),
         ("--statistics-weight", terms.statistics_weight > 0, ["statistics_size"]),
-        ("--label-weight or --view-weight", terms.learns_embedding, ["temperature", "embedding_size"]),
+        ("--label-weight or --view-weight", terms.label_weight + terms.view_weight > 0, ["temperature"]),
+        ("--label-weight, --view-weight or --teacher", terms.learns_embedding, ["embedding_size"]),
         ("--general-size", terms.general_size > 0, ["general_hidden_size", "general_areas"]),
         ("--embedding-size or --statistics-weight", terms.read_tokens, ["term_tokens"]),
     ]
@@ -197,6 +223,31 @@ def _start_for(name: Path, store: ClipStore, config: TrainConfig) -> Start:
         )
     check_cleaned_alike(store, start.preprocess.cleaning)
     return start
+
+
+def _said_by_teacher(path: Path | None, store: ClipStore, run: Path, config: TrainConfig) -> Teacher | None:
+    """What the teacher says of the clips that are learned from. A resumed run has it in its folder."""
+    clips = np.flatnonzero(store.splits != TEST_SPLIT)
+    if path is None:
+        return (
+            read_teacher(store, clips, run) if config.terms.teacher_weight and (run / TEACHER_FOLDER).exists() else None
+        )
+    if not config.terms.teacher_weight:
+        raise click.UsageError("--teacher has no effect with --teacher-weight 0; leave one of them out.")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not (run / TEACHER_FOLDER).exists():
+        raise click.UsageError(
+            "one process asks the teacher: start the run with one, stop it with Ctrl-C when it trains, and go on with "
+            "several and --resume."
+        )
+    bundle = Bundle.read(bundle_at(path))
+    check_cleaned_alike(store, bundle.manifest.preprocess.cleaning)
+    try:
+        with progress() as bars:
+            bar = bars.add(f"ask {bundle.manifest.name}", "clips", total=len(clips))
+            return ask(bundle, store, clips, run, show=bar.reach)
+    except KeyboardInterrupt:
+        say(f"Stopped by Ctrl-C; the same command goes on asking, from what {run / TEACHER_FOLDER} has.", err=True)
+        raise click.exceptions.Exit(128 + signal.SIGINT) from None
 
 
 def _report_end(ended: RunEnd, run: Path, store: Path, *, has_test_clips: bool) -> None:

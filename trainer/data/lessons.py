@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Float32, Int
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -50,6 +50,7 @@ class Lessons:
         num_clips: int,
         seed: int,
         device: torch.device,
+        teacher: Float32[np.ndarray, "2 store_clips size"] | None = None,
     ) -> None:
         self._store, self._clips, self._terms, self._views = store, clips, terms, views
         self._num_tokens, self._num_clips, self._seed, self._device = num_tokens, num_clips, seed, device
@@ -57,7 +58,8 @@ class Lessons:
         self._classes = ClassDraws(store, clips, draws) if terms.label_weight else None
         self._draws = torch.Generator(self._input.place)
         features = _statistics(self._input, clips)
-        self.basis = _main_directions(features[0])
+        self.basis = _main_directions(features[0], _KEPT_DIRECTIONS)
+        self._taught = self._of_teacher(teacher) if terms.teacher_weight else None
         self._statistics = _main_parts(features, len(store), clips, terms) if terms.statistics_weight else None
 
     def general_features(self) -> Float[Tensor, "clips size"]:
@@ -133,7 +135,8 @@ class Lessons:
             uniform[chosen],
             to_device(labels[mine], self._input.place),
             seen.mirrored[chosen],
-            self._targets(clips[mine], seen.mirrored[chosen]),
+            self._targets(self._statistics, clips[mine], seen.mirrored[chosen]),
+            self._targets(self._taught, clips[mine], seen.mirrored[chosen]),
             to_device(self._store.clip_sources[clips[mine]].astype(np.int64), self._input.place),
             to_device(clips[mine], self._input.place),
         )
@@ -153,11 +156,33 @@ class Lessons:
         places = np.arange(count)
         return places % (count // 2) if self._terms.view_weight else places
 
-    def _targets(self, clips: Int[np.ndarray, " clips"], mirrored: Tensor) -> Float[Tensor, "clips size"]:
-        if self._statistics is None:
+    def _targets(
+        self,
+        of_store: Float[Tensor, "2 store_clips size"] | None,
+        clips: Int[np.ndarray, " clips"],
+        mirrored: Bool[Tensor, " clips"],
+    ) -> Float[Tensor, "clips size"]:
+        """What is to be learned of these clips, as they are or mirrored."""
+        if of_store is None:
             return torch.zeros((len(clips), 0), device=self._input.place)
         place = to_device(clips, self._input.place)
-        return torch.where(mirrored[:, None], self._statistics[1][place], self._statistics[0][place])
+        return torch.where(mirrored[:, None], of_store[1][place], of_store[0][place])
+
+    def _of_teacher(
+        self, vectors: Float32[np.ndarray, "2 store_clips size"] | None
+    ) -> Float[Tensor, "2 store_clips embedding"]:
+        """A teacher's vectors along as many main directions as the embedding has numbers, of length 1."""
+        wanted = self._terms.embedding_size
+        if vectors is None:
+            raise ValueError("--teacher-weight needs --teacher, which says what to learn.")
+        if wanted > vectors.shape[2]:
+            raise ValueError(
+                f"--embedding-size is {wanted}; the teacher's vectors have {vectors.shape[2]} numbers, so choose "
+                f"that or fewer."
+            )
+        given = to_device(vectors, self._input.place)
+        directions = _main_directions(given[0, to_device(self._clips, self._input.place)], wanted)
+        return F.normalize(given @ directions, dim=2)
 
 
 def _statistics(given: ModelInput, clips: Int[np.ndarray, " clips"]) -> Float[Tensor, "2 clips numbers"]:
@@ -171,10 +196,10 @@ def _statistics(given: ModelInput, clips: Int[np.ndarray, " clips"]) -> Float[Te
     return torch.cat(found, dim=1)
 
 
-def _main_directions(features: Float[Tensor, "clips numbers"]) -> Float[Tensor, "numbers kept"]:
+def _main_directions(features: Float[Tensor, "clips numbers"], kept: int) -> Float[Tensor, "numbers kept"]:
     """The directions that keep most of the cosines between these, which are not centred."""
     products = features.double().T @ features.double()
-    return torch.linalg.eigh(products).eigenvectors[:, -_KEPT_DIRECTIONS:].flip(1).float()
+    return torch.linalg.eigh(products).eigenvectors[:, -kept:].flip(1).float()
 
 
 def _main_parts(

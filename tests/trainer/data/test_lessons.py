@@ -135,7 +135,9 @@ def test_with_views_each_clip_is_seen_twice_and_differently(store: ClipStore) ->
 
 def test_targets_are_the_statistics_of_the_whole_clip_along_their_main_directions(store: ClipStore) -> None:
     given = lessons(store)
-    found = torch.stack([given._targets(np.array([clip]), torch.tensor([False]))[0] for clip in range(len(store))])
+    found = torch.stack(
+        [given._targets(given._statistics, np.array([clip]), torch.tensor([False]))[0] for clip in range(len(store))]
+    )
     assert found.shape == (len(store), 8)
     torch.testing.assert_close(found.mean(dim=0), torch.zeros(8), atol=1e-3, rtol=0)
     torch.testing.assert_close(found.square().mean(), torch.tensor(1.0), atol=1e-3, rtol=0)

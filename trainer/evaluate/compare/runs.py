@@ -57,14 +57,17 @@ class Run:
         """What makes runs comparable as one row: every setting but the seed, and those of where and how often.
 
         Of a run that starts from another, `init` is the objective of that one and a digest of its settings without the
-        seed: each seed may start from a run of its own.
+        seed: each seed may start from a run of its own. Of one with a teacher, `teacher` is that one.
         """
+        teacher = self.data.get("taught_by")
+        by = {"teacher": "" if teacher is None else f"by {teacher['name']} {teacher['digest'][:6]}"}
         start = self.data.get("started_from")
         if start is None:
-            return {"init": "", **self.config.comparable()}
+            return {"init": "", **by, **self.config.comparable()}
         # Checkpoints of earlier releases do not say with which settings their start was made.
         made_by = start.get("settings_sha256", start["digest"])
-        return {"init": f"from {start.get('objective', start['name'])} {made_by[:6]}", **self.config.comparable()}
+        init = f"from {start.get('objective', start['name'])} {made_by[:6]}"
+        return {"init": init, **by, **self.config.comparable()}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

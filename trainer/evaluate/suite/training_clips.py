@@ -94,10 +94,12 @@ class TrainingStores:
 
 
 def _trainings(data: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
-    """What an encoder was trained on, then what the one was trained on that it started from, and so on."""
-    while data:
-        yield data
-        data = data.get("started_from", {}).get("data")
+    """What an encoder was trained on, and what those were trained on that it started from or that taught it."""
+    waiting = [data]
+    while waiting:
+        if one := waiting.pop(0):
+            yield one
+            waiting += [one.get(role, {}).get("data") for role in ("started_from", "taught_by")]
 
 
 def _digest(positions: np.ndarray) -> bytes:

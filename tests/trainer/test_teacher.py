@@ -1,0 +1,230 @@
+"""A teacher is asked once, keeps its answers in the run's folder, and is what the embedding learns to give."""
+
+import json
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from torch.nn import functional as F
+
+from gfp_serve.bundle import Bundle
+from gfp_serve.config import SHIPPED_BUNDLES
+from gfp_serve.encoder import Encoder
+from tests.support.small_runs import TINY_ENCODER, tiny_config, write_store
+from trainer import teacher as teachers
+from trainer.checkpoint import Checkpoint
+from trainer.cli.train import gfp_train
+from trainer.data.general_views import GeneralViewsConfig, mirror
+from trainer.data.model_input import ModelInput
+from trainer.data.store import ClipStore
+from trainer.loop import StepReport, Trainer
+from trainer.objectives import NoObjectiveConfig
+from trainer.teacher import FOLDER, Teacher, TeacherError, ask, read
+from trainer.terms import TermsConfig
+
+TEACHER = "pose-statistics"
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
+    return write_store(tmp_path_factory.mktemp("clips") / "store", num_clips=16, gaps=True)
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    return Bundle.read(SHIPPED_BUNDLES / TEACHER)
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(teachers, "_CHUNK_CLIPS", 5)
+
+
+def never_asked(*_: object) -> None:
+    raise AssertionError("the teacher was asked again")
+
+
+def test_it_says_its_vectors_of_the_first_body_as_it_is_and_mirrored(
+    store: ClipStore, bundle: Bundle, tmp_path: Path
+) -> None:
+    clips = np.array([1, 2, 5, 7, 8, 11, 13])
+    seen: list[int] = []
+    said = ask(bundle, store, clips, tmp_path, show=lambda done, _: seen.append(done))
+    assert seen == [5, 7]
+    assert (said.name, said.digest) == (TEACHER, bundle.manifest.encoder_digest)
+    encoder, given = Encoder(bundle, device="cpu"), ModelInput(store, bundle.manifest.preprocess.sampling)
+    for clip in clips:
+        body = given.served(int(clip))[:1]
+        other_side = mirror(torch.from_numpy(body)).numpy()
+        expected = np.concatenate([encoder.encode(each[None]) for each in (body, other_side)])
+        np.testing.assert_allclose(said.vectors[:, clip], expected, atol=1e-5)
+    assert not said.vectors[:, 0].any()
+
+
+def test_what_it_said_is_not_asked_again(
+    store: ClipStore, bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips = np.arange(12)
+
+    def stop(done: int, _: int) -> None:
+        if done == 10:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ask(bundle, store, clips, tmp_path, show=stop)
+    with pytest.raises(TeacherError, match=r"is missing or damaged .* give --teacher"):
+        read(store, clips, tmp_path)
+    asked: list[int] = []
+    monkeypatch.setattr(teachers, "_said", _counted(asked))
+    whole = ask(bundle, store, clips, tmp_path)
+    assert asked == [2]
+    monkeypatch.setattr(teachers, "Encoder", never_asked)
+    for again in (ask(bundle, store, clips, tmp_path), read(store, clips, tmp_path)):
+        np.testing.assert_array_equal(again.vectors, whole.vectors)
+
+
+def _counted(asked: list[int]) -> Callable[..., np.ndarray]:
+    said = teachers._said
+
+    def count(encoder: Encoder, given: ModelInput, clips: np.ndarray) -> np.ndarray:
+        asked.append(len(clips))
+        return said(encoder, given, clips)
+
+    return count
+
+
+def test_answers_of_another_teacher_or_of_other_clips_are_refused(
+    store: ClipStore, bundle: Bundle, tmp_path: Path
+) -> None:
+    clips = np.arange(6)
+    ask(bundle, store, clips, tmp_path)
+    other = replace(bundle, manifest=replace(bundle.manifest, model_sha256="1" * 64))
+    with pytest.raises(TeacherError, match="another teacher or other clips"):
+        ask(other, store, clips, tmp_path)
+    with pytest.raises(TeacherError, match="another teacher or other clips"):
+        ask(bundle, store, np.arange(7), tmp_path)
+    with pytest.raises(TeacherError, match="answers of other clips"):
+        read(store, np.arange(7), tmp_path)
+    with pytest.raises(TeacherError, match="is not there; give --teacher"):
+        read(store, clips, tmp_path / "nowhere")
+    for content in (b"", b"\x93NUMPY"):
+        (tmp_path / FOLDER / "0000005.npy").write_bytes(content)
+        with pytest.raises(TeacherError, match=r"0000005\.npy is missing or damaged"):
+            read(store, clips, tmp_path)
+
+
+CONFIG = tiny_config(
+    encoder=replace(TINY_ENCODER, frame="body"),
+    objective=NoObjectiveConfig(),
+    terms=TermsConfig(teacher_weight=1.0, embedding_size=16),
+    views=GeneralViewsConfig(mirror_odds=0.5),
+    epochs=3,
+    peak_lr=5e-3,
+)
+
+
+def taught(store: ClipStore, size: int = 24) -> Teacher:
+    vectors = np.random.default_rng(0).normal(size=(2, len(store), size)).astype(np.float32)
+    return Teacher("made up", "0" * 64, {}, vectors / np.linalg.norm(vectors, axis=2, keepdims=True))
+
+
+def test_a_mirrored_window_learns_what_was_said_of_the_mirrored_clip(store: ClipStore, tmp_path: Path) -> None:
+    teacher = taught(store, size=16)  # as many numbers as the embedding: nothing is lost
+    trainer = Trainer(CONFIG, store, tmp_path, teacher=teacher)
+    assert trainer.lessons is not None
+    for step in range(3):
+        lesson = trainer.lessons.lesson(step)
+        expected = torch.from_numpy(teacher.vectors)[lesson.mirrored.long(), lesson.clips]
+        torch.testing.assert_close(lesson.taught @ lesson.taught.T, expected @ expected.T, atol=1e-5, rtol=0)
+
+
+def test_main_directions_keep_the_cosines_of_a_larger_teacher(store: ClipStore, tmp_path: Path) -> None:
+    few = taught(store, size=10).vectors
+    wide = np.linalg.qr(np.random.default_rng(1).normal(size=(40, 10)))[0].astype(np.float32)
+    trainer = Trainer(CONFIG, store, tmp_path, teacher=Teacher("wide", "1" * 64, {}, few @ wide.T))
+    assert trainer.lessons is not None
+    lesson = trainer.lessons.lesson(0)
+    expected = torch.from_numpy(few)[lesson.mirrored.long(), lesson.clips]
+    torch.testing.assert_close(lesson.taught @ lesson.taught.T, expected @ expected.T, atol=1e-4, rtol=0)
+
+
+def test_a_run_without_its_teacher_or_with_a_smaller_one_is_refused(store: ClipStore, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="--teacher-weight needs --teacher"):
+        Trainer(CONFIG, store, tmp_path)
+    with pytest.raises(ValueError, match="the teacher's vectors have 8 numbers"):
+        Trainer(CONFIG, store, tmp_path, teacher=taught(store, size=8))
+
+
+def train(*words: object) -> Result:
+    return CliRunner().invoke(gfp_train, list(map(str, words)))
+
+
+SMALL = (
+    *("--objective", "none", "--frame", "body", "--width", 16, "--depth", 1, "--num-heads", 2, "--embedding-size", 16),
+    *("--batch-clips", 8, "--device", "cpu", "--epochs", 30, "--warmup-epochs", 1, "--peak-lr", 5e-3),
+    *("--log-every-steps", 1),
+)
+
+
+def test_a_student_comes_near_to_its_teacher_and_a_resumed_run_needs_it_no_more(
+    store: ClipStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    ended = train(store.path, "--out", run, "--teacher", TEACHER, *SMALL)
+    assert ended.exit_code == 0, ended.output
+    terms = [json.loads(line)["terms/teacher"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert np.mean(terms[-3:]) < 0.6 * terms[0]
+    checkpoint = Checkpoint.read(run)
+    assert checkpoint.config.terms.teacher_weight == 1
+    assert checkpoint.data["taught_by"]["name"] == TEACHER
+    given = ModelInput(store, replace(checkpoint.preprocess.sampling, keep_lacking=True))
+    with torch.inference_mode():
+        model = checkpoint.build_embedding()
+        assert F.normalize(model.features(torch.from_numpy(given.served(0)[:1])), dim=1).isfinite().all()
+
+    monkeypatch.setattr(teachers, "Encoder", never_asked)
+    longer = train(store.path, "--out", run, "--resume", "--epochs", 31)
+    assert longer.exit_code == 0, longer.output
+    assert Checkpoint.read(run).data["taught_by"] == checkpoint.data["taught_by"]
+
+
+def test_a_stopped_and_resumed_run_has_the_weights_of_an_unbroken_one(store: ClipStore, tmp_path: Path) -> None:
+    def stop(now: StepReport) -> None:
+        if now.step == 2:
+            signal.raise_signal(signal.SIGTERM)
+
+    teacher = taught(store)
+    Trainer(CONFIG, store, tmp_path / "whole", teacher=teacher).fit()
+    Trainer(CONFIG, store, tmp_path / "broken", teacher=teacher).fit(stop)
+    stopped = Checkpoint.read(tmp_path / "broken")
+    Trainer(stopped.config, store, tmp_path / "broken", resume=stopped, teacher=teacher).fit()
+    whole, broken = (Checkpoint.read(tmp_path / name) for name in ("whole", "broken"))
+    for name, weight in whole.encoder.items():
+        torch.testing.assert_close(broken.encoder[name], weight)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--teacher-weight", 1), "--teacher-weight needs --teacher"),
+        (
+            ("--teacher", TEACHER, "--teacher-weight", 0, "--label-weight", 1),
+            "--teacher has no effect with --teacher-weight 0",
+        ),
+        (("--teacher", TEACHER, "--embedding-size", 0), "--teacher has nothing to teach"),
+        (("--teacher", TEACHER, "--embedding-size", 700), "the teacher's vectors have 618 numbers"),
+        (("--teacher", TEACHER, "--temperature", 0.2), "because it needs --label-weight or --view-weight"),
+        (("--teacher", "nowhere"), "nowhere does not exist"),
+    ],
+)
+def test_a_teacher_that_makes_no_sense_is_refused(
+    words: tuple[object, ...], message: str, store: ClipStore, tmp_path: Path
+) -> None:
+    ended = train(store.path, "--out", tmp_path / "run", *SMALL, *words)
+    assert ended.exit_code in (1, 2)
+    assert message in " ".join(ended.output.split())
