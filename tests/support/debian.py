@@ -21,7 +21,7 @@ def command_of(package: str, *, alone: bool = False, program: str = "") -> list[
         return [found]
     if shutil.which("apt-get") is None:
         pytest.skip(f"{package} is not installed, and there is no apt-get to download it with")
-    folder = _cache() / package
+    folder = cache() / package
     if not folder.exists():
         _unpack(package, folder, alone=alone)
     # Some packages keep their own libraries in a folder below the common one.
@@ -30,7 +30,8 @@ def command_of(package: str, *, alone: bool = False, program: str = "") -> list[
     return ["env", f"LD_LIBRARY_PATH={libraries}", str(path)]
 
 
-def _cache() -> Path:
+def cache() -> Path:
+    """Return the folder where tests keep what they fetched."""
     folder = Path(tempfile.gettempdir()) / f"gfp-tests-debian-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     # Somebody else may have made this folder, and we run programs from it.
