@@ -98,7 +98,10 @@ def run(work: Path, run_folder: Path | None, openvino: str | None, rounds: int, 
     with ExitStack() as stack:
         sides = _sides(model, preprocess, work)
         if openvino:
-            sides["OpenVINO"] = stack.enter_context(_OpenVino(openvino, work / "torch.onnx"))
+            # By its own choice it computes in bf16 where the processor can.
+            for precision in ("f32", "its choice"):
+                side = _OpenVino(openvino, work / "torch.onnx", precision)
+                sides[f"OpenVINO, {precision}"] = stack.enter_context(side)
         expected = sides[FUSED_TORCH](clips[0])
         differences = {name: float(np.abs(embed(clips[0]) - expected).max()) for name, embed in sides.items()}
         seconds = _timed(sides, clips, config.encoder.width, rounds)
@@ -209,7 +212,10 @@ class _OpenVino:
     _CODE = """
 import sys, numpy as np, openvino as ov
 core = ov.Core()
-model = core.compile_model(sys.argv[1], "CPU", {"INFERENCE_NUM_THREADS": 1, "PERFORMANCE_HINT": "LATENCY"})
+wanted = {"INFERENCE_NUM_THREADS": 1, "PERFORMANCE_HINT": "LATENCY"}
+if sys.argv[2] != "its choice":
+    wanted["INFERENCE_PRECISION_HINT"] = sys.argv[2]
+model = core.compile_model(sys.argv[1], "CPU", wanted)
 print("ready", flush=True)
 while head := sys.stdin.buffer.readline():
     shape = tuple(map(int, head.split()))
@@ -219,8 +225,8 @@ while head := sys.stdin.buffer.readline():
     sys.stdout.buffer.flush()
 """
 
-    def __init__(self, python: str, graph: Path) -> None:
-        self._words = [python, "-c", self._CODE, str(graph)]
+    def __init__(self, python: str, graph: Path, precision: str) -> None:
+        self._words = [python, "-c", self._CODE, str(graph), precision]
 
     def __enter__(self) -> Embed:
         pipe = subprocess.PIPE

@@ -51,8 +51,10 @@ def to_onnx(graph: nn.Module, num_frames: int) -> onnx.ModelProto:
     # The exporter takes an axis for a constant if it is 1 in the example.
     example = torch.randn(2, 3, num_frames, MODEL_LAYOUT.num_joints, 3)
     axes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("bodies")}
-    # The exporter warns of packages that are not used here, and of deprecations in its own code.
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    # The exporter warns of packages that are not used here, of deprecations in its own code, and of what it leaves to
+    # the runtime.
+    for package in ("torch.onnx", "onnxscript"):
+        logging.getLogger(package).setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
