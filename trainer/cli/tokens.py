@@ -85,7 +85,7 @@ def tokens_command(
     as_json: bool,
     config: SuiteConfig,
 ) -> None:
-    """What does embedding fewer tokens save, and what does it cost?
+    """What do fewer tokens save, and what do they cost?
 
     Each number of tokens is measured on every labelled set of the folder, clean and changed, beside the whole
     embedding of RUN: right nearest neighbours, the linear probe, and the time of the exported graph on one core.
