@@ -54,8 +54,9 @@ CANONICAL_TOLERANCE = 1e-4
 # Names in the graph. Axes are batch, bodies, frames, joints, 3 → batch, embedding_size.
 INPUT_NAME, OUTPUT_NAME = "clips", "embeddings"
 
-# A manifest's `graph` for a model that multiplies in 8 bits.
+# A manifest's `graph`: which operator attention is (see trainer/onnx_graph.py), or a model that multiplies in 8 bits.
 INT8_GRAPH = "int8"
+GRAPHS = ("standard", "attention", "fused", INT8_GRAPH)
 
 # What the graph of an encoder computes.
 Encode = Callable[[Float32[np.ndarray, "batch bodies frames joints 3"]], Float32[np.ndarray, "batch embedding_size"]]
@@ -84,8 +85,8 @@ class Manifest:
     dimensions: list[int] = dataclasses.field(default_factory=lambda: [2, 3])  # of the joints that it takes
     compares_dimensions: bool = False  # whether embeddings of 2-D and 3-D joints can be compared
     sees_travel: bool = True  # whether clips centred on the hips are far from the same motion as it travels
-    graph: str = "standard"  # which operator attention is, see trainer/onnx_graph.py; or `INT8_GRAPH`
-    # SHA-256 of the same model in standard operators; empty if the model file is in these.
+    graph: str = "standard"  # one of `GRAPHS`
+    # SHA-256 of the same model in standard operators, as the exporting side says; empty if the model file is in these.
     standard_sha256: str = ""
     format_version: int = FORMAT_VERSION
 
@@ -110,6 +111,12 @@ class Manifest:
         _check_types(SampleConfig, preprocess)
         if values["embedding_size"] < 1:
             raise ValueError(f"embedding_size is {values['embedding_size']}; a vector has at least 1 component")
+        graph, standard = values.get("graph", "standard"), values.get("standard_sha256", "")
+        if graph not in GRAPHS:
+            raise ValueError(f"graph is {graph[:80]!r}; it must be one of {', '.join(GRAPHS)}")
+        # A graph in other operators has the identity of the standard one; the others have their own.
+        if bool(standard) != (graph in ("attention", "fused")) or (standard and not _is_sha256(standard)):
+            raise ValueError(f"standard_sha256 is {standard[:80]!r}, which does not fit the graph {graph!r}")
         dimensions = values.get("dimensions", [2, 3])
         if dimensions not in ([2], [3], [2, 3]) or not all(type(each) is int for each in dimensions):
             raise ValueError(f"dimensions is {dimensions}; it must be [2], [3] or [2, 3]")
@@ -236,6 +243,10 @@ def _check_types(config_type: type, values: dict[str, Any], *, skip: str = "") -
             raise ValueError(f"{name} is a number of more than 63 bits")
         if isinstance(value, str) and not is_text(value):
             raise ValueError(f"{name} has halves of characters (lone surrogates)")
+
+
+def _is_sha256(text: str) -> bool:
+    return len(text) == 64 and set(text) <= set("0123456789abcdef")
 
 
 def _refuse_foreign(path: Path) -> None:

@@ -56,7 +56,7 @@ class Encoder:
         check_packages()
         self.embedding_size = bundle.manifest.embedding_size
         self._bundle = bundle
-        # Numbers are rounded by the largest of a call: a vector must not depend on the clips beside it.
+        # The largest number of a call sets the steps of rounding: a vector must not depend on the clips beside it.
         self._one_by_one = bundle.manifest.graph == INT8_GRAPH
         num_threads = num_threads or _count_cores()
         self._session = _open_session(bundle, device, num_threads)

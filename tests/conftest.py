@@ -1,8 +1,9 @@
 """Settings and servers that all tests share.
 
 Made-up inputs are the same in each run, so a test that fails does so because of a change. That is why there are few of
-them: again and again the same tell nothing new. `pytest --hypothesis-profile explore` tries 25 times as many new ones.
-An input may take any time: the first one may have to compile or import something, and the machine may be busy.
+them: the same ones tell nothing new when they are tried again. `pytest --hypothesis-profile explore` tries 25 times as
+many new ones. An input may take any time: the first one may have to compile or import something, and the machine may be
+busy.
 """
 
 from collections import Counter

@@ -138,23 +138,17 @@ class Checkpoint:
         `InvalidRequestError` when no part that the run has is left, and for `tokens` that it cannot leave out; and what
         `build_encoder` does.
         """
-        try:
-            return self._embedding(shares, tokens)
-        except ValueError as error:
-            raise InvalidRequestError(f"{error}") from error
-
-    def _embedding(self, shares: Shares, tokens: Budget | None) -> nn.Module:
         encoder = self.build_encoder()
         terms = self.config.terms
         if not terms.learns_embedding:
-            return encoder if tokens is None else FewTokens(encoder, tokens).eval()
+            return encoder if tokens is None else _few(lambda: FewTokens(encoder, tokens)).eval()
+        if tokens is not None and not (terms.embedding_size and shares.tokens > 0):
+            raise InvalidRequestError("--tokens has no effect, because no token is served; leave it out.")
         parts: dict[str, nn.Module] = {"statistics": CountedStatistics(self.objective["terms.basis"])}
         if terms.embedding_size:
             head = nn.Linear(encoder.width, terms.embedding_size)
             self._load_part(head, "head")
-            parts["tokens"] = LearnedHead(encoder, head, tokens)
-        elif tokens is not None:
-            raise ValueError("--tokens has no effect on a run that learned from general features alone; leave it out.")
+            parts["tokens"] = _few(lambda: LearnedHead(encoder, head, tokens))
         if terms.general_size:
             heads = general_heads(terms.general_hidden_size, terms.general_size, areas=terms.general_areas)
             for name, general in heads.items():
@@ -209,6 +203,14 @@ def split_state(objective: Objective) -> tuple[dict[str, torch.Tensor], dict[str
     state = objective.state_dict()
     rest = {name: value for name, value in state.items() if not name.startswith("encoder.")}
     return objective.encoder.state_dict(), rest
+
+
+def _few(build: Callable[[], nn.Module]) -> nn.Module:
+    """A model of some tokens. Raises `InvalidRequestError` for a number that does not fit, or an encoder."""
+    try:
+        return build()
+    except ValueError as error:
+        raise InvalidRequestError(f"{error}") from error
 
 
 def _save(values: dict[str, Any], file: BinaryIO) -> None:

@@ -110,8 +110,9 @@ class TrainConfig:
         self._check_encoder()
         if self.terms.are_used and self.num_frames % PoseStatistics.num_parts:
             raise ValueError(
-                f"--num-frames is {self.num_frames}; with --label-weight, --statistics-weight or --view-weight it must "
-                f"be a multiple of {PoseStatistics.num_parts}, the parts of a clip that pose statistics tell apart."
+                f"--num-frames is {self.num_frames}; with --label-weight, --statistics-weight, --view-weight or "
+                f"--teacher it must be a multiple of {PoseStatistics.num_parts}, the parts of a clip that pose "
+                f"statistics tell apart."
             )
         if not 0 <= self.seed <= LARGEST_SEED:
             raise ValueError(f"--seed is {self.seed}; it must lie between 0 and {LARGEST_SEED}.")
@@ -158,9 +159,10 @@ class TrainConfig:
             )
         if self.terms.read_tokens and not issubclass(chosen, MaskableEncoder):
             raise ValueError(
-                f"--label-weight, --statistics-weight and --view-weight show a part of the tokens of an encoder, and "
-                f"those of --encoder {name} cannot be left out; choose one of {_encoders_of(MaskableEncoder)}, or let "
-                f"general features alone learn: --embedding-size 0 --general-size 176."
+                f"--label-weight, --statistics-weight, --view-weight and --teacher show a part of the tokens of an "
+                f"encoder, and those of --encoder {name} cannot be left out; choose one of "
+                f"{_encoders_of(MaskableEncoder)}, or let general features alone learn from labels or views: "
+                f"--embedding-size 0 --general-size 176."
             )
 
     @property

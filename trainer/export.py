@@ -87,7 +87,7 @@ def export_bundle(
     canonical = tuple(
         CanonicalClip(clip.sequence, clip.layout.name, vector) for clip, vector in zip(clips, vectors, strict=True)
     )
-    wanted: tuple[Form, ...] = ("standard",) if not has_attention(fused) else FORMS if form is None else (form,)
+    wanted: tuple[Form, ...] = ("standard",) if not has_attention(model) else FORMS if form is None else (form,)
     bundles = {each: _bundle(facts, fused, each, canonical) for each in wanted}
     seconds: dict[Form, float] = {}
     if len(bundles) > 1:

@@ -1,7 +1,8 @@
 """Bundles that multiply in 8 bits. None is written unless clips that were held out say that little is lost.
 
-Weights are rounded once, activations in each call (dynamic quantisation). They are scaled by the largest of the call,
-so `Encoder` calls such a model with one clip at a time: a vector must not depend on the clips beside it.
+Weights are rounded once, activations in each call (dynamic quantisation). The largest number of a call sets the steps
+to which all of its numbers are rounded. So `Encoder` gives such a model one clip at a time: a vector must not depend on
+the clips beside it.
 
 Signed weights have seven bits, one less than they could: processors without the instructions of VNNI add two products
 in 16 bits, which eight bits overflow, and the embedding is destroyed without a word. Unsigned weights do not have this

@@ -36,7 +36,7 @@ from trainer.schedule import dropped_once, half_cosine, steps_per_epoch, warmup_
 from trainer.start import Start
 from trainer.step import build_optimizer, clip_gradients, compiled_loss, repeatable, skipped_graphs
 from trainer.stopping import stop_signals
-from trainer.teacher import Teacher
+from trainer.teacher import Teacher, TeacherError
 from trainer.terms import Terms
 
 
@@ -71,8 +71,8 @@ class Trainer:
     With `resume` it goes on from a checkpoint; with `start` it starts from the weights of another run, whose settings
     of the model's shape must not differ. A run with a teacher needs what that said of the store's clips. Raises
     `ValueError` for settings that do not fit the store or the machine, `DeviceError` without the device that was asked
-    for, `InvalidRequestError` for a store without a test split if the run evaluates, and `CheckpointError` for a
-    checkpoint of another model.
+    for, `InvalidRequestError` for a store without a test split if the run evaluates, `TeacherError` for
+    another teacher than the resumed run's, and `CheckpointError` for a checkpoint of another model.
     """
 
     def __init__(
@@ -156,6 +156,11 @@ class Trainer:
         self.saved_step = 0  # those of them that the checkpoint on disk has
         self._watch = CollapseWatch()
         if resume is not None:
+            if teacher is not None and teacher.digest != resume.data.get("taught_by", {}).get("digest"):
+                raise TeacherError(
+                    f"the run was not taught by {teacher.name!r} (digest {teacher.digest[:12]}…); give the teacher "
+                    f"that it was started with, or start a new run in another folder."
+                )
             resume.load_objective(self.objective)
             resume.load_optimizer(self.optimizer)
             self.step = self.saved_step = resume.step

@@ -2,7 +2,7 @@
 
 The exporter of torch writes attention as a dozen operators that store a matrix of all pairs of tokens, and a bias as an
 operator of its own that goes through memory once more. Here attention is one operator, and a linear layer is one with
-its bias in it. Which operator attention is says the *form* of a graph; the numbers are the same but for rounding.
+its bias in it. The *form* of a graph says which operator attention is; the numbers are the same but for rounding.
 """
 
 import copy
@@ -83,14 +83,14 @@ def to_onnx(graph: nn.Module, num_frames: int) -> onnx.ModelProto:
     return model
 
 
-def has_attention(model: onnx.ModelProto) -> bool:
-    """Whether a graph of `to_onnx` has anything to be fused."""
-    return any(node.op_type == _FUSED for node in model.graph.node)
+def has_attention(model: nn.Module) -> bool:
+    """Whether there is anything to be fused; otherwise all forms are the same."""
+    return any(isinstance(module, DotProductAttention) for module in model.modules())
 
 
 def in_form(model: onnx.ModelProto, form: Form) -> onnx.ModelProto:
     """A graph of `to_onnx` with attention in another form."""
-    if form == "fused" or not has_attention(model):
+    if form == "fused" or all(node.op_type != _FUSED for node in model.graph.node):
         return model
     written = onnx.ModelProto()
     written.CopyFrom(model)

@@ -85,8 +85,14 @@ class Start:
 
     def learned(self, objective: Objective) -> dict[str, Tensor]:
         """The weights by their names in the objective, without what does not learn."""
-        own = self.terms | {f"encoder.{name}": weight for name, weight in self.encoder.items()}
+        own = self._terms_for(objective) | {f"encoder.{name}": weight for name, weight in self.encoder.items()}
         return {name: own[name] for name, _ in objective.named_parameters() if name in own}
+
+    def _terms_for(self, objective: Objective) -> dict[str, Tensor]:
+        """Those that the objective can go on with: a teacher's vectors are along directions of the clips at hand."""
+        if objective.terms is None or not objective.terms.config.teacher_weight:
+            return self.terms
+        return {name: weight for name, weight in self.terms.items() if not name.startswith("terms.head.")}
 
     def put_into(self, objective: Objective, lessons: Lessons | None) -> None:
         """Put the weights into a newly built objective whose shapes do not differ.
@@ -103,7 +109,7 @@ class Start:
         terms = objective.terms
         if terms is None or lessons is None:
             return
-        own = {name.removeprefix("terms."): value for name, value in self.terms.items()}
+        own = {name.removeprefix("terms."): value for name, value in self._terms_for(objective).items()}
         terms.load_state_dict(terms.state_dict() | own)
         if terms.config.label_weight:
             means = lessons.class_means(lambda bodies: terms.served_vectors(objective.encoder, bodies))

@@ -16,8 +16,8 @@ from jaxtyping import Float32, Int
 
 from gfp_serve.bundle import Bundle
 from gfp_serve.encoder import Encoder
-from gfp_serve.errors import GfpError
-from gfp_serve.files import write_whole, written_whole
+from gfp_serve.errors import DamagedFileError, GfpError
+from gfp_serve.files import open_ordinary, read_ordinary, write_whole, written_whole
 from trainer.data.general_views import mirror
 from trainer.data.model_input import ModelInput
 from trainer.data.store import ClipStore
@@ -25,6 +25,8 @@ from trainer.data.store import ClipStore
 FOLDER = "teacher"
 _FACTS_FILE = "teacher.json"
 _CHUNK_CLIPS = 64
+# Of what a damaged file may make us read or reserve.
+_LARGEST_FACTS, _LARGEST_SIZE = 4 * 2**20, 65_536
 
 
 class TeacherError(GfpError):
@@ -38,8 +40,8 @@ class Teacher:
     name: str
     digest: str  # of its encoder
     data: dict[str, Any]  # what it was trained on
-    # Unit vectors of each clip as it is, then mirrored; 0 for clips that are not learned from. Of two bodies the one
-    # that moves more was seen, as lessons see it.
+    # Unit vectors of each clip as it is, then mirrored; 0 for clips that are not learned from. The teacher saw the body
+    # that moves most, as lessons do.
     vectors: Float32[np.ndarray, "2 clips size"]
 
     def origin(self) -> dict[str, Any]:
@@ -72,11 +74,13 @@ def ask(
     }
     folder.mkdir(parents=True, exist_ok=True)
     if (before := _facts(folder)) is None:
+        if any(folder.glob("*.npy")):
+            raise TeacherError(f"{folder} has answers and does not say whose ({_FACTS_FILE}); delete that folder.")
         write_whole(folder / _FACTS_FILE, json.dumps(facts, indent=1) + "\n")
     elif before != json.loads(json.dumps(facts)):
         raise TeacherError(
-            f"{folder} has the answers of {before.get('name')!r} of {before.get('clips')} clips, another teacher or "
-            f"other clips; delete that folder, or name the teacher and the store that the run was started with."
+            f"{folder} has the answers of {before['name']!r} of {before['clips']} clips, another teacher or other "
+            f"clips; name the teacher and the store that the run was started with, or start a new run."
         )
     encoder = None
     given = ModelInput(store, manifest.preprocess.sampling)
@@ -105,24 +109,36 @@ def read(store: ClipStore, clips: Int[np.ndarray, " clips"], run: Path) -> Teach
     vectors = np.zeros((2, len(store), facts["size"]), dtype=np.float32)
     for start in range(0, len(clips), _CHUNK_CLIPS):
         chosen = clips[start : start + _CHUNK_CLIPS]
-        try:
-            vectors[:, chosen] = np.load(folder / _chunk_name(start), allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise TeacherError(
-                f"{folder / _chunk_name(start)} is missing or damaged ({error}); delete it and give --teacher, which "
-                f"is then asked again."
-            ) from error
+        vectors[:, chosen] = _read_chunk(folder / _chunk_name(start), (2, len(chosen), facts["size"]))
     return Teacher(facts["name"], facts["digest"], facts["data"], vectors)
 
 
 def _facts(folder: Path) -> dict[str, Any] | None:
     try:
-        facts = json.loads((folder / _FACTS_FILE).read_text())
+        facts = json.loads(read_ordinary(folder / _FACTS_FILE, at_most=_LARGEST_FACTS))
     except FileNotFoundError:
         return None
-    except ValueError as error:
+    except (OSError, ValueError, DamagedFileError) as error:
         raise TeacherError(f"{folder / _FACTS_FILE} is damaged ({error}); delete {folder} and ask again.") from error
-    return facts if isinstance(facts, dict) else None
+    kinds = {"name": str, "digest": str, "data": dict, "size": int, "clips_sha256": str, "clips": int}
+    is_sound = isinstance(facts, dict) and all(isinstance(facts.get(key), kind) for key, kind in kinds.items())
+    if not is_sound or not 1 <= facts["size"] <= _LARGEST_SIZE:
+        raise TeacherError(f"{folder / _FACTS_FILE} is not what gfp-train writes; delete {folder} and ask again.")
+    return dict(facts)
+
+
+def _read_chunk(path: Path, shape: tuple[int, ...]) -> Float32[np.ndarray, "2 clips size"]:
+    problem = f"it must be float32 of shape {shape}, and finite"
+    try:
+        with open_ordinary(path) as file:
+            said = np.load(file, allow_pickle=False)
+        if said.dtype == np.float32 and said.shape == shape and np.isfinite(said).all():
+            return said
+    except (OSError, ValueError, EOFError, DamagedFileError) as error:
+        problem = str(error)
+    raise TeacherError(
+        f"{path} is missing or damaged ({problem}); delete it and give --teacher, which is then asked again."
+    )
 
 
 def _chunk_name(start: int) -> str:

@@ -52,7 +52,9 @@ class TermsConfig:
         0.0, "Weight of giving the vectors of --teacher from a changed window; 1 if --teacher is given and this is not."
     )
     temperature: float = setting(0.1, "Sharpness by which labels and views are told apart; lower is sharper.")
-    embedding_size: int = setting(256, "Numbers of what is learned of tokens, by labels and views; 0 = nothing.")
+    embedding_size: int = setting(
+        256, "Numbers of what is learned of tokens, by labels, views and a teacher; 0 = nothing."
+    )
     general_size: int = setting(0, "Numbers of what each network learns of general features; 0 = nothing.")
     general_hidden_size: int = setting(1024, "Numbers between the two layers that learn from general features.")
     general_areas: bool = setting(

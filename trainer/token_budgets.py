@@ -1,7 +1,8 @@
 """What an encoder loses and gains by embedding some of a body's tokens: accuracy, clean and changed, against time."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,8 @@ from trainer.export import Origin, export_bundle
 from trainer.onnx_graph import time_in_turns
 from trainer.token_choice import Budget, Kind
 
-# How the embedding is called that has as many tokens as evaluations give it.
-WHOLE = "all tokens"
+# The embedding as a run is evaluated and served: of all tokens, or of those that a learned head reads.
+WHOLE = "as served"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +42,13 @@ def budget_encoders(checkpoint: Checkpoint, budgets: Sequence[Budget]) -> list[S
     """The whole embedding of a run, and that of each budget. Raises what `Checkpoint.build_embedding` does."""
     models = {WHOLE: checkpoint.build_embedding()}
     models |= {name_of(budget): checkpoint.build_embedding(tokens=budget) for budget in budgets}
-    return [
-        of_model(name, model, checkpoint.preprocess, "cpu", {}, data=checkpoint.data) for name, model in models.items()
-    ]
+    found = []
+    for name, model in models.items():
+        encoder = of_model(name, model, checkpoint.preprocess, "cpu", {}, data=checkpoint.data)
+        # Weights alone do not tell budgets apart.
+        digest = hashlib.sha256(f"{encoder.digest} {name}".encode()).hexdigest()
+        found.append(replace(encoder, digest=digest))
+    return found
 
 
 def time_budgets(checkpoint: Checkpoint, budgets: Sequence[Budget], clip: Clip) -> dict[int, float]:

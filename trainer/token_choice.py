@@ -28,7 +28,7 @@ class Budget(NamedTuple):
     kind: Kind = "spread"
 
 
-# Of the largest motion of a body: what motion may differ by and count as equal.
+# By how much of a body's largest motion the first token in time comes before the last, if both move alike.
 _A_LITTLE = 1e-3
 
 # Joints of the model's layout, ends of limbs and the head first, then what lies between; fingers tell least.
@@ -61,7 +61,7 @@ class TokenChoice(nn.Module):
         return first_known(order.expand(rows, -1), known, self.count)
 
     def _by_motion(self, segments: Float[Tensor, "rows tokens coordinates"]) -> Float[Tensor, "rows tokens"]:
-        """The tokens that move most first; of equal ones the first in time, so that every runtime chooses the same."""
+        """The tokens that move most first; of like ones the first in time, so that every runtime chooses the same."""
         place = torch.arange(segments.shape[1], device=segments.device)
         return place * (_A_LITTLE / segments.shape[1]) - motion_of(segments, self.num_joints)
 

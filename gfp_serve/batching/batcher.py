@@ -153,7 +153,9 @@ class Batcher:
     async def _compute(self, encode: Encode, batch: list[_Entry]) -> None:
         started = time.perf_counter()
         try:
-            vectors = await asyncio.get_running_loop().run_in_executor(self._workers, _encode_batch, encode, batch)
+            vectors, num_bodies = await asyncio.get_running_loop().run_in_executor(
+                self._workers, _encode_batch, encode, batch
+            )
         # Everything is caught here: what a batch raises is for its callers, and the next batch must run.
         except Exception as error:
             for entry in batch:
@@ -161,7 +163,6 @@ class Batcher:
                     entry.future.set_exception(error)
             return
         inference_s = time.perf_counter() - started
-        num_bodies = _count_bodies(batch)
         self._room.measured(inference_s / num_bodies / max(1, len(self._running)))
         waited = [started - entry.since for entry in batch]
         if self._watcher is not None:
@@ -227,12 +228,13 @@ class Batcher:
             self._watcher.dropped(num_dropped)
 
 
-def _encode_batch(encode: Encode, batch: list[_Entry]) -> Float32[np.ndarray, "batch embedding_size"]:
+def _encode_batch(encode: Encode, batch: list[_Entry]) -> tuple[Float32[np.ndarray, "batch embedding_size"], int]:
+    """The vectors of a batch, and how many bodies were encoded for them."""
     different, places = _once_each([entry.clip for entry in batch])
     vectors = encode(np.stack(different))
     if len(vectors) != len(different):
         raise RuntimeError(f"the encoder gave {len(vectors)} vectors for {len(different)} clips")
-    return vectors[places]
+    return vectors[places], sum(map(len, different))
 
 
 def _once_each(clips: list[_ModelInput]) -> tuple[list[_ModelInput], list[int]]:

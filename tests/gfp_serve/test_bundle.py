@@ -141,6 +141,11 @@ def test_an_altered_model_is_refused(tmp_path):
         ({"embedding_size": 10**12}, r"must be float32 of shape \(1000000000000,\)"),
         ({"name": "\ud800"}, "name has halves of characters"),
         ({"format_version": [[[]]]}, "bundle format"),
+        ({"graph": "quick"}, "graph is 'quick'; it must be one of standard, attention, fused, int8"),
+        ({"graph": "fused"}, "standard_sha256 is '', which does not fit the graph 'fused'"),
+        ({"graph": "fused", "standard_sha256": "0" * 63}, "does not fit the graph 'fused'"),
+        ({"standard_sha256": "0" * 64}, "does not fit the graph 'standard'"),
+        ({"graph": "int8", "standard_sha256": "0" * 64}, "does not fit the graph 'int8'"),
     ],
 )
 def test_a_manifest_that_this_release_does_not_understand_is_refused(tmp_path, change, expected):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 import torch
@@ -18,12 +19,13 @@ from gfp_serve.encoder import Encoder
 from tests.support.small_runs import TINY_ENCODER, tiny_config, write_store
 from trainer import teacher as teachers
 from trainer.checkpoint import Checkpoint
-from trainer.cli.train import gfp_train
+from trainer.cli.train import _check_teacher, gfp_train
 from trainer.data.general_views import GeneralViewsConfig, mirror
 from trainer.data.model_input import ModelInput
 from trainer.data.store import ClipStore
 from trainer.loop import StepReport, Trainer
 from trainer.objectives import NoObjectiveConfig
+from trainer.start import read_start
 from trainer.teacher import FOLDER, Teacher, TeacherError, ask, read
 from trainer.terms import TermsConfig
 
@@ -112,10 +114,21 @@ def test_answers_of_another_teacher_or_of_other_clips_are_refused(
         read(store, np.arange(7), tmp_path)
     with pytest.raises(TeacherError, match="is not there; give --teacher"):
         read(store, clips, tmp_path / "nowhere")
-    for content in (b"", b"\x93NUMPY"):
-        (tmp_path / FOLDER / "0000005.npy").write_bytes(content)
+    chunk = tmp_path / FOLDER / "0000005.npy"
+    said = np.load(chunk)
+    for damaged in (b"", b"\x93NUMPY", said[:1], said * np.float32(np.nan), said.astype(np.float64), said[:, :, :1]):
+        chunk.write_bytes(damaged) if isinstance(damaged, bytes) else np.save(chunk, damaged)
         with pytest.raises(TeacherError, match=r"0000005\.npy is missing or damaged"):
             read(store, clips, tmp_path)
+    np.save(chunk, said)
+    facts = tmp_path / FOLDER / "teacher.json"
+    for text in ("[]", "{}", "nonsense", facts.read_text().replace('"size": 618', '"size": 1000000000')):
+        facts.write_text(text)
+        with pytest.raises(TeacherError, match=r"delete .* and ask again"):
+            read(store, clips, tmp_path)
+    facts.unlink()
+    with pytest.raises(TeacherError, match="does not say whose"):
+        ask(other, store, clips, tmp_path)
 
 
 CONFIG = tiny_config(
@@ -160,6 +173,19 @@ def test_a_run_without_its_teacher_or_with_a_smaller_one_is_refused(store: ClipS
         Trainer(CONFIG, store, tmp_path, teacher=taught(store, size=8))
 
 
+def test_a_start_does_not_bring_a_head_along_directions_of_other_clips(store: ClipStore, tmp_path: Path) -> None:
+    Trainer(CONFIG, store, tmp_path / "first", teacher=taught(store)).fit()
+    start = read_start(tmp_path / "first")
+    assert "terms.head.weight" in start.terms
+    trainer = Trainer(CONFIG, store, tmp_path / "second", start=start, teacher=taught(store))
+    assert trainer.objective.terms is not None
+    assert trainer.objective.terms.head is not None
+    assert not torch.equal(trainer.objective.terms.head.weight, start.terms["terms.head.weight"])
+    learned = start.learned(trainer.objective)
+    assert "terms.head.weight" not in learned
+    assert "encoder.norm.weight" in learned
+
+
 def train(*words: object) -> Result:
     return CliRunner().invoke(gfp_train, list(map(str, words)))
 
@@ -185,7 +211,8 @@ def test_a_student_comes_near_to_its_teacher_and_a_resumed_run_needs_it_no_more(
     given = ModelInput(store, replace(checkpoint.preprocess.sampling, keep_lacking=True))
     with torch.inference_mode():
         model = checkpoint.build_embedding()
-        assert F.normalize(model.features(torch.from_numpy(given.served(0)[:1])), dim=1).isfinite().all()
+        said = [F.normalize(model.features(torch.from_numpy(given.served(clip)[:1])), dim=1) for clip in (0, 4)]
+    assert torch.cat(said).isfinite().all()
 
     monkeypatch.setattr(teachers, "Encoder", never_asked)
     longer = train(store.path, "--out", run, "--resume", "--epochs", 31)
@@ -202,10 +229,42 @@ def test_a_stopped_and_resumed_run_has_the_weights_of_an_unbroken_one(store: Cli
     Trainer(CONFIG, store, tmp_path / "whole", teacher=teacher).fit()
     Trainer(CONFIG, store, tmp_path / "broken", teacher=teacher).fit(stop)
     stopped = Checkpoint.read(tmp_path / "broken")
+    assert stopped.step == 2
+    other = Teacher("other", "1" * 64, {}, teacher.vectors)
+    with pytest.raises(TeacherError, match="the run was not taught by 'other'"):
+        Trainer(stopped.config, store, tmp_path / "broken", resume=stopped, teacher=other)
     Trainer(stopped.config, store, tmp_path / "broken", resume=stopped, teacher=teacher).fit()
     whole, broken = (Checkpoint.read(tmp_path / name) for name in ("whole", "broken"))
-    for name, weight in whole.encoder.items():
-        torch.testing.assert_close(broken.encoder[name], weight)
+    assert whole.step == broken.step > 2
+    for weights, others in ((whole.encoder, broken.encoder), (whole.objective, broken.objective)):
+        for name, weight in weights.items():
+            torch.testing.assert_close(others[name], weight)
+
+
+def test_several_processes_do_not_ask_the_teacher(
+    store: ClipStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    ended = train(store.path, "--out", tmp_path / "run", "--teacher", TEACHER, *SMALL)
+    assert ended.exit_code == 2
+    assert "one process asks the teacher" in " ".join(ended.output.split())
+
+
+def test_a_teacher_is_refused_before_it_is_asked_of_clips_that_it_does_not_take(
+    store: ClipStore, bundle: Bundle
+) -> None:
+    only_flat = replace(bundle, manifest=replace(bundle.manifest, dimensions=[2]))
+    with pytest.raises(click.UsageError, match="has 3-D clips, and the teacher 'pose-statistics' takes 2-D"):
+        _check_teacher(only_flat, store, CONFIG)
+
+
+def test_the_weights_of_a_file_of_settings_do_not_stand_against_a_teacher(store: ClipStore, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("teacher_weight = 0.0\nlabel_weight = 0.0\n")
+    ended = train(
+        store.path, "--out", tmp_path / "run", "--config", tmp_path / "config.toml", "--teacher", TEACHER, *SMALL
+    )
+    assert ended.exit_code == 0, ended.output
+    assert Checkpoint.read(tmp_path / "run").config.terms.teacher_weight == 1
 
 
 @pytest.mark.parametrize(

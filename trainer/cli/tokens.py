@@ -12,7 +12,8 @@ from rich.table import Table
 from gfp_serve.cli.options import Command, options_from
 from gfp_serve.cli.printing import output, print_json, say
 from gfp_serve.cli.progress import errors, progress, warn
-from gfp_serve.files import write_whole
+from gfp_serve.errors import DamagedFileError
+from gfp_serve.files import read_ordinary, write_whole
 from trainer.cli.evaluation import LINE_EVERY_S, exit_on_ctrl_c
 from trainer.evaluate.candidates import read_run
 from trainer.evaluate.comparison import weights_digest
@@ -31,6 +32,7 @@ from trainer.token_budgets import BudgetRow, budget_encoders, table_of, time_bud
 from trainer.token_choice import KINDS, Budget, Kind
 
 _PATH = click.Path(path_type=Path)
+_LARGEST_TABLE = 4 * 2**20
 
 
 @click.command("tokens", cls=Command, no_args_is_help=True)
@@ -123,24 +125,24 @@ def tokens_command(
 
 def _print(whole: dict[str, float], rows: list[BudgetRow]) -> None:
     table = Table("tokens", "which", "times as fast", *whole)
-    table.add_row("all", "", "1.0", *(f"{each:.1f}" for each in whole.values()))
+    table.add_row("as served", "", "1.0", *(f"{each:.1f}" for each in whole.values()))
     for row in rows:
         cells = (f"{row.percent[what]:.1f} ({row.points[what]:+.1f})" for what in whole)
         table.add_row(str(row.tokens), row.choice, f"{row.speed_up:.1f}", *cells)
     output().print(table)
-    say("Right in %, the mean of sets; in brackets, points more or less than with all tokens.")
+    say("Right in %, the mean of sets; in brackets, points more or less than as served without --tokens.")
 
 
 def read_token_table(path: Path) -> dict[str, Any]:
     """What a bundle says of the report that `--out` wrote, and the digest of the run. Raises `BadParameter`."""
     try:
-        report = json.loads(path.read_text())
+        report = json.loads(read_ordinary(path, at_most=_LARGEST_TABLE))
         rows = [
             {name: row[name] for name in ("tokens", "choice", "speed_up", "percent", "points")}
             for row in report["rows"]
         ]
         return {"weights_sha256": str(report["weights_sha256"]), "whole": dict(report["whole"]), "rows": rows}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, DamagedFileError) as error:
         raise click.BadParameter(
             f"{path} is not a table that gfp-evaluate tokens --out wrote ({error}).", param_hint="--token-table"
         ) from error

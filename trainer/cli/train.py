@@ -49,9 +49,13 @@ def _settings_before(given: Mapping[str, Any]) -> TrainConfig | None:
 
 
 def _following(given: Mapping[str, Any], before: TrainConfig | None) -> Mapping[str, Any]:
-    """A shorter warm-up for a short run; and a weight of 1 for a teacher who has none."""
-    has_teacher = click.get_current_context().params.get("teacher") is not None
-    has_weight = "teacher_weight" in given or (before is not None and before.terms.teacher_weight > 0)
+    """A shorter warm-up for a short run; and a weight of 1 for --teacher if none was given."""
+    context = click.get_current_context()
+    has_teacher = context.params.get("teacher") is not None
+    # A file of settings names all of them, with 0 for those that are not used.
+    is_said = context.get_parameter_source("teacher_weight") is ParameterSource.COMMANDLINE
+    weight = given.get("teacher_weight", 0.0 if before is None else before.terms.teacher_weight)
+    has_weight = is_said or weight > 0
     return {**_shorter_warmup(given, before), **({"teacher_weight": 1.0} if has_teacher and not has_weight else {})}
 
 
@@ -228,19 +232,20 @@ def _start_for(name: Path, store: ClipStore, config: TrainConfig) -> Start:
 def _said_by_teacher(path: Path | None, store: ClipStore, run: Path, config: TrainConfig) -> Teacher | None:
     """What the teacher says of the clips that are learned from. A resumed run has it in its folder."""
     clips = np.flatnonzero(store.splits != TEST_SPLIT)
+    is_there = (run / TEACHER_FOLDER).exists()
     if path is None:
-        return (
-            read_teacher(store, clips, run) if config.terms.teacher_weight and (run / TEACHER_FOLDER).exists() else None
-        )
+        return read_teacher(store, clips, run) if config.terms.teacher_weight and is_there else None
     if not config.terms.teacher_weight:
         raise click.UsageError("--teacher has no effect with --teacher-weight 0; leave one of them out.")
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not (run / TEACHER_FOLDER).exists():
-        raise click.UsageError(
-            "one process asks the teacher: start the run with one, stop it with Ctrl-C when it trains, and go on with "
-            "several and --resume."
-        )
     bundle = Bundle.read(bundle_at(path))
-    check_cleaned_alike(store, bundle.manifest.preprocess.cleaning)
+    _check_teacher(bundle, store, config)
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        if not is_there:
+            raise click.UsageError(
+                "one process asks the teacher: start the run with one, stop it with Ctrl-C when it trains, and go on "
+                "with several and --resume."
+            )
+        return read_teacher(store, clips, run)
     try:
         with progress() as bars:
             bar = bars.add(f"ask {bundle.manifest.name}", "clips", total=len(clips))
@@ -248,6 +253,23 @@ def _said_by_teacher(path: Path | None, store: ClipStore, run: Path, config: Tra
     except KeyboardInterrupt:
         say(f"Stopped by Ctrl-C; the same command goes on asking, from what {run / TEACHER_FOLDER} has.", err=True)
         raise click.exceptions.Exit(128 + signal.SIGINT) from None
+
+
+def _check_teacher(bundle: Bundle, store: ClipStore, config: TrainConfig) -> None:
+    """Refuse a teacher that cannot teach these clips, before it is asked for hours."""
+    manifest = bundle.manifest
+    check_cleaned_alike(store, manifest.preprocess.cleaning)
+    if config.terms.embedding_size > manifest.embedding_size:
+        raise click.UsageError(
+            f"--embedding-size is {config.terms.embedding_size}; the teacher's vectors have {manifest.embedding_size} "
+            f"numbers, so choose that or fewer."
+        )
+    if store.dimensions not in manifest.dimensions:
+        takes = " and ".join(f"{each}-D" for each in manifest.dimensions)
+        raise click.UsageError(
+            f"{store.path} has {store.dimensions}-D clips, and the teacher {manifest.name!r} takes {takes}; name "
+            f"another teacher or another store."
+        )
 
 
 def _report_end(ended: RunEnd, run: Path, store: Path, *, has_test_clips: bool) -> None:

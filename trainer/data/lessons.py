@@ -174,15 +174,20 @@ class Lessons:
         """A teacher's vectors along as many main directions as the embedding has numbers, of length 1."""
         wanted = self._terms.embedding_size
         if vectors is None:
-            raise ValueError("--teacher-weight needs --teacher, which says what to learn.")
+            raise ValueError(
+                "--teacher-weight needs --teacher, which says what to learn; give it, or --teacher-weight 0."
+            )
         if wanted > vectors.shape[2]:
             raise ValueError(
                 f"--embedding-size is {wanted}; the teacher's vectors have {vectors.shape[2]} numbers, so choose "
                 f"that or fewer."
             )
-        given = to_device(vectors, self._input.place)
-        directions = _main_directions(given[0, to_device(self._clips, self._input.place)], wanted)
-        return F.normalize(given @ directions, dim=2)
+        # On the CPU, and with signs of their own: a resumed run, and each of several processes, must find the same.
+        given = torch.from_numpy(vectors)
+        directions = _main_directions(given[0, torch.from_numpy(self._clips)], wanted)
+        largest = directions.abs().argmax(dim=0, keepdim=True)
+        directions = directions * directions.gather(0, largest).sign()
+        return F.normalize(given @ directions, dim=2).to(self._input.place)
 
 
 def _statistics(given: ModelInput, clips: Int[np.ndarray, " clips"]) -> Float[Tensor, "2 clips numbers"]:

@@ -292,6 +292,9 @@ def test_what_labels_taught_is_served_beside_pose_statistics(store: Path, record
     assert "128 numbers a clip" in alone
     readout = Bundle.read(tmp_path / "a").manifest.readout
     assert (readout["tokens"], readout["token_choice"]) == (40, "joints")
+    unused = invoke(gfp_export, run, "--out", tmp_path / "d", "--clips", recording, "--shares", 0, 1, 0, "--tokens", 40)
+    assert unused.exit_code == 1
+    assert "no token is served" in unused.output
     beside = Checkpoint.read(run).build_embedding(Shares(0, 0.5, 0.5))
     assert beside.features(torch.zeros(1, 120, 25, 3)).shape == (1, 384)
     nothing = invoke(gfp_export, run, "--out", tmp_path / "d", "--clips", recording, "--shares", 0, 0, 0)
@@ -394,6 +397,12 @@ def test_pose_statistics_have_no_tokens_to_leave_out(recording: Path, tmp_path: 
     result = invoke(gfp_export, "--pose-statistics", "--out", tmp_path / "b", "--clips", recording, "--tokens", 10)
     assert result.exit_code == 2
     assert "--pose-statistics have no tokens" in " ".join(result.output.split())
+
+
+def test_a_form_of_attention_is_refused_where_there_is_none(recording: Path, tmp_path: Path) -> None:
+    result = invoke(gfp_export, "--pose-statistics", "--out", tmp_path / "b", "--clips", recording, "--graph", "fused")
+    assert result.exit_code == 2
+    assert "--graph fused has no effect on an encoder without attention" in " ".join(result.output.split())
 
 
 def test_an_existing_bundle_is_replaced_only_on_request(recording: Path, run: Path, pose_statistics: Path) -> None:
