@@ -55,15 +55,23 @@ class TokenChoice(nn.Module):
         self, segments: Float[Tensor, "rows tokens coordinates"], known: Bool[Tensor, "rows tokens"] | None
     ) -> Int[Tensor, "rows count"]:
         rows = segments.shape[0]  # not len(segments), which the exporter takes for a constant
-        order = self._by_motion(segments) if self.order is None else self.order
+        order = self._by_motion(segments, known) if self.order is None else self.order
         if known is None:
             return order.argsort(dim=1)[:, : self.count].expand(rows, -1)
         return first_known(order.expand(rows, -1), known, self.count)
 
-    def _by_motion(self, segments: Float[Tensor, "rows tokens coordinates"]) -> Float[Tensor, "rows tokens"]:
+    def _by_motion(
+        self, segments: Float[Tensor, "rows tokens coordinates"], known: Bool[Tensor, "rows tokens"] | None
+    ) -> Float[Tensor, "rows tokens"]:
         """The tokens that move most first; of like ones the first in time, so that every runtime chooses the same."""
         place = torch.arange(segments.shape[1], device=segments.device)
-        return place * (_A_LITTLE / segments.shape[1]) - motion_of(segments, self.num_joints)
+        motion = motion_of(segments, self.num_joints)
+        if known is not None:
+            # Next to a gap a joint seems to jump.
+            joints = self.num_joints
+            followed = torch.cat([known[:, :joints], known[:, joints:] & known[:, :-joints]], dim=1)
+            motion = torch.where(followed, motion, 0.0)
+        return place * (_A_LITTLE / segments.shape[1]) - motion
 
 
 class FewTokens(nn.Module):

@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 import json
 import os
@@ -11,7 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gfp_serve.bundle import CANONICAL_FILE, CANONICAL_TOLERANCE, MANIFEST_FILE, MODEL_FILE, Bundle
+from gfp_serve.bundle import (
+    CANONICAL_FILE,
+    CANONICAL_TOLERANCE,
+    INT8_GRAPH,
+    INT8_TOLERANCE,
+    MANIFEST_FILE,
+    MODEL_FILE,
+    Bundle,
+)
 from gfp_serve.errors import BundleError
 from gfp_serve.preprocess import PreprocessConfig, SampleConfig
 from tests.support.tiny_bundle import CONFIG, SIZE, tiny_bundle, tiny_encode
@@ -288,6 +297,15 @@ def test_an_encoder_that_gives_another_vector_for_any_canonical_clip_is_refused(
 
     with pytest.raises(BundleError, match="other vectors here"):
         tiny_bundle().check(encode)
+
+
+@pytest.mark.parametrize(("error", "is_refused"), [(0.9 * INT8_TOLERANCE, False), (1.1 * INT8_TOLERANCE, True)])
+def test_a_model_in_8_bits_may_differ_by_a_step_of_rounding(error, is_refused):
+    bundle = tiny_bundle()
+    bundle = dataclasses.replace(bundle, manifest=dataclasses.replace(bundle.manifest, graph=INT8_GRAPH))
+    refusal = pytest.raises(BundleError, match="other vectors here") if is_refused else contextlib.nullcontext()
+    with refusal:
+        bundle.check(lambda clips: tiny_encode(clips) + np.float32(error))
 
 
 def test_the_check_finds_other_preprocessing():

@@ -1,3 +1,5 @@
+from typing import Literal
+
 import numpy as np
 import pytest
 import torch
@@ -97,8 +99,19 @@ def test_tokens_of_lacking_joints_are_left_out_of_the_choice(bodies: torch.Tenso
         assert not np.isin(chosen(encoder, lacking, 200, kind) % 25, 7).any(), kind
 
 
-@pytest.mark.parametrize("kind", ["spread", "motion"])
-def test_the_exported_graph_makes_the_same_choice(kind: Kind, encoder: Transformer) -> None:
+def test_a_joint_that_comes_and_goes_does_not_seem_to_move_most(bodies: torch.Tensor) -> None:
+    encoder = Transformer(TransformerConfig(width=16, depth=1, num_heads=2, frame="body"), num_frames=60)
+    lost = bodies.clone()
+    lost[:, 20:28, 7] = torch.nan
+    beside = [5 * 25 - 25 + 7, 7 * 25 + 7]  # the last segment before, and the first after the gap
+    assert np.isin(beside, chosen(encoder, lost, 375, "motion")[0]).all()
+    assert not np.isin(7 * 25 + 7, chosen(encoder, lost, 60, "motion")).any()
+
+
+@pytest.mark.parametrize(("kind", "frame"), [("spread", "room"), ("motion", "body")])
+def test_the_exported_graph_makes_the_same_choice(kind: Kind, frame: Literal["room", "body"]) -> None:
+    torch.manual_seed(0)
+    encoder = Transformer(TransformerConfig(width=16, depth=1, num_heads=2, frame=frame), num_frames=60).eval()
     clips = [
         Clip(name=str(seed), sequence=moving_body(seed, num_frames=70, num_bodies=1 + seed), layout=NTU25, fps=30.0)
         for seed in (0, 1)
@@ -108,6 +121,9 @@ def test_the_exported_graph_makes_the_same_choice(kind: Kind, encoder: Transform
     origin = Origin(name="few", objective="gfp", step=1, data={}, training=None)
     bundle = export_bundle(model, clips, preprocess, origin, {}, form="fused").bundle
     drawn = np.random.default_rng(0).normal(size=(5, 2, 60, 25, 3)).astype(np.float32)
+    if frame == "body":
+        drawn[1, :, :, 7] = np.nan
+        drawn[2, 0, 20:28, 11] = np.nan
     with torch.inference_mode():
         expected = ClipEmbedding(model)(torch.from_numpy(drawn)).numpy()
     np.testing.assert_allclose(Encoder(bundle, device="cpu").encode(drawn), expected, atol=1e-5)
