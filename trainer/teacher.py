@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Int
 
-from gfp_serve.bundle import Bundle
-from gfp_serve.encoder import Encoder
+from gfp_serve.bundle import Bundle, Encode
 from gfp_serve.errors import DamagedFileError, GfpError
+from gfp_serve.extras import load
 from gfp_serve.files import open_ordinary, read_ordinary, write_whole, written_whole
 from trainer.data.general_views import mirror
 from trainer.data.model_input import ModelInput
@@ -82,13 +82,13 @@ def ask(
             f"{folder} has the answers of {before['name']!r} of {before['clips']} clips, another teacher or other "
             f"clips; name the teacher and the store that the run was started with, or start a new run."
         )
-    encoder = None
+    encode: Encode | None = None
     given = ModelInput(store, manifest.preprocess.sampling)
     for start in range(0, len(clips), _CHUNK_CLIPS):
         path = folder / _chunk_name(start)
         if not path.exists():
-            encoder = encoder or Encoder(bundle)
-            said = _said(encoder, given, clips[start : start + _CHUNK_CLIPS])
+            encode = encode or _encode_by(bundle)
+            said = _said(encode, given, clips[start : start + _CHUNK_CLIPS])
             with written_whole(path) as file:
                 np.save(file, said)
         show(min(start + _CHUNK_CLIPS, len(clips)), len(clips))
@@ -145,7 +145,12 @@ def _chunk_name(start: int) -> str:
     return f"{start:07d}.npy"
 
 
-def _said(encoder: Encoder, given: ModelInput, clips: Int[np.ndarray, " clips"]) -> Float32[np.ndarray, "2 clips size"]:
+def _encode_by(bundle: Bundle) -> Encode:
+    # It needs onnxruntime; training without a teacher does not.
+    return load("gfp_serve.encoder").Encoder(bundle).encode
+
+
+def _said(encode: Encode, given: ModelInput, clips: Int[np.ndarray, " clips"]) -> Float32[np.ndarray, "2 clips size"]:
     bodies = []
     for clip in clips:
         shown = given.served(int(clip)).copy()
@@ -154,4 +159,4 @@ def _said(encoder: Encoder, given: ModelInput, clips: Int[np.ndarray, " clips"])
         bodies.append(shown if given.sampling.keep_absent_bodies else shown[:1])
     seen = torch.from_numpy(np.stack(bodies))  # clips, bodies, frames, joints, 3
     mirrored = mirror(seen.flatten(0, 1)).view(seen.shape)
-    return np.stack([encoder.encode(np.ascontiguousarray(each.numpy())) for each in (seen, mirrored)])
+    return np.stack([encode(np.ascontiguousarray(each.numpy())) for each in (seen, mirrored)])

@@ -8,13 +8,11 @@ from typing import Any
 import numpy as np
 
 from gfp_serve.bundle import Encode
-from gfp_serve.encoder import Encoder
 from gfp_serve.formats import Clip
 from gfp_serve.preprocess import PreprocessConfig, prepare
 from trainer.checkpoint import Checkpoint
 from trainer.embedding import sampling_for
 from trainer.evaluate.suite.encoders import SuiteEncoder, of_model
-from trainer.export import Origin, export_bundle
 from trainer.onnx_graph import time_in_turns
 from trainer.token_choice import Budget, Kind
 
@@ -56,6 +54,10 @@ def time_budgets(checkpoint: Checkpoint, budgets: Sequence[Budget], clip: Clip) 
 
     Which tokens are chosen costs next to nothing, so one choice of each number is timed.
     """
+    # These need onnxruntime; other evaluations of a run do not.
+    from gfp_serve.encoder import Encoder
+    from trainer.export import Origin, export_bundle
+
     chosen: dict[int, Budget | None] = {0: None, **{budget.num_tokens: budget for budget in budgets}}
     encoders: dict[int, Encode] = {}
     for number, budget in chosen.items():

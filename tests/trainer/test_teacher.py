@@ -13,7 +13,7 @@ import torch
 from click.testing import CliRunner, Result
 from torch.nn import functional as F
 
-from gfp_serve.bundle import Bundle
+from gfp_serve.bundle import Bundle, Encode
 from gfp_serve.config import SHIPPED_BUNDLES
 from gfp_serve.encoder import Encoder
 from tests.support.small_runs import TINY_ENCODER, tiny_config, write_store
@@ -85,7 +85,7 @@ def test_what_it_said_is_not_asked_again(
     monkeypatch.setattr(teachers, "_said", _counted(asked))
     whole = ask(bundle, store, clips, tmp_path)
     assert asked == [2]
-    monkeypatch.setattr(teachers, "Encoder", never_asked)
+    monkeypatch.setattr(teachers, "_encode_by", never_asked)
     for again in (ask(bundle, store, clips, tmp_path), read(store, clips, tmp_path)):
         np.testing.assert_array_equal(again.vectors, whole.vectors)
 
@@ -93,9 +93,9 @@ def test_what_it_said_is_not_asked_again(
 def _counted(asked: list[int]) -> Callable[..., np.ndarray]:
     said = teachers._said
 
-    def count(encoder: Encoder, given: ModelInput, clips: np.ndarray) -> np.ndarray:
+    def count(encode: Encode, given: ModelInput, clips: np.ndarray) -> np.ndarray:
         asked.append(len(clips))
-        return said(encoder, given, clips)
+        return said(encode, given, clips)
 
     return count
 
@@ -214,7 +214,7 @@ def test_a_student_comes_near_to_its_teacher_and_a_resumed_run_needs_it_no_more(
         said = [F.normalize(model.features(torch.from_numpy(given.served(clip)[:1])), dim=1) for clip in (0, 4)]
     assert torch.cat(said).isfinite().all()
 
-    monkeypatch.setattr(teachers, "Encoder", never_asked)
+    monkeypatch.setattr(teachers, "_encode_by", never_asked)
     longer = train(store.path, "--out", run, "--resume", "--epochs", 31)
     assert longer.exit_code == 0, longer.output
     assert Checkpoint.read(run).data["taught_by"] == checkpoint.data["taught_by"]
