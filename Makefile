@@ -1,7 +1,7 @@
 # The same steps for people and for CI. Needs Python 3.11 or newer with venv, and make.
 #   make demo    train, export, serve and query, on the clips of examples/
 #   make page    open the server's page in a browser, on the gallery of the demo
-#   make test    every check, in CI's order; tests run in WORKERS=2 processes, each of which takes 1.5 GB
+#   make test    every check, in CI's order; tests run in WORKERS=3 processes, each of which takes 1.5 GB
 #   make test-milvus  install and start a Milvus server, and run the galleries' tests on it; on Linux, x86-64
 #   make proto   generate gfp_serve/v1 and the description of the HTTP port from proto/
 #   make page-files  build the web page's files from page; needs Node.js 20 or newer
@@ -12,7 +12,8 @@
 
 PYTHON ?= python3
 SECONDS ?= 60
-WORKERS ?= 2
+# More than two cores: tests wait a third of their time, for servers and browsers.
+WORKERS ?= 3
 VENV ?= .venv
 BIN := $(VENV)/bin
 # The Milvus server has its own environment: its packages are from 2024.
