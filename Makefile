@@ -12,7 +12,7 @@
 
 PYTHON ?= python3
 SECONDS ?= 60
-# More than two cores: tests wait a third of their time, for servers and browsers.
+# One more than CI has cores: tests wait for servers and browsers.
 WORKERS ?= 3
 VENV ?= .venv
 BIN := $(VENV)/bin
