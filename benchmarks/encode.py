@@ -207,7 +207,7 @@ def _of_graph(content: bytes, preprocess: PreprocessConfig) -> Embed:
 
 
 class _OpenVino:
-    """OpenVINO in another environment: clips go in and vectors come out as files of numpy, time is taken there."""
+    """OpenVINO in an environment of its own. Clips and vectors go through pipes, whose time counts too."""
 
     _CODE = """
 import sys, numpy as np, openvino as ov

@@ -139,7 +139,7 @@ def centred_cosine(before: Float32[np.ndarray, "clips size"], after: Float32[np.
 
 
 def _spread(fold: Fold) -> Fold:
-    """At most so many clips of a fold, spread over it."""
+    """A fold with `_QUERY_CLIPS` and `_GALLERY_CLIPS` at most, spread over the one given."""
 
     def some(clips: np.ndarray, most: int) -> np.ndarray:
         return clips[np.linspace(0, len(clips) - 1, min(len(clips), most)).astype(np.int64)]

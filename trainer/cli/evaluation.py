@@ -30,6 +30,20 @@ LINE_EVERY_S = 30.0
 _PATH = click.Path(path_type=Path)
 
 
+def of_sets(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--data FOLDER` of labelled sets, and `--set` to choose among them."""
+    command = click.option(
+        "--set", "sets", metavar="NAME", multiple=True, help="Only this set; may be given several times."
+    )(command)
+    return click.option(
+        "--data",
+        metavar="FOLDER",
+        type=_PATH,
+        required=True,
+        help="Folder with labelled clip files and stores, or a store.",
+    )(command)
+
+
 @dataclass(frozen=True, slots=True)
 class EvaluationRequest:
     """The arguments that all protocols have."""

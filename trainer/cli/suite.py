@@ -16,7 +16,7 @@ from gfp_serve.devices import Device
 from gfp_serve.errors import InvalidRequestError, MissingExtraError
 from gfp_serve.extras import load
 from gfp_serve.files import write_whole
-from trainer.cli.evaluation import LINE_EVERY_S
+from trainer.cli.evaluation import LINE_EVERY_S, of_sets
 from trainer.data.store import ClipStore
 from trainer.evaluate.suite.changes import CHANGES
 from trainer.evaluate.suite.encoders import POSE_STATISTICS, suite_encoders
@@ -48,14 +48,7 @@ _VERDICTS = ("better", "worse", "not_told_apart")
 
 @click.command("suite", cls=Command, no_args_is_help=True)
 @click.argument("encoders", metavar="ENCODER...", nargs=-1, required=True)
-@click.option(
-    "--data",
-    metavar="FOLDER",
-    type=_PATH,
-    required=True,
-    help="Folder with labelled clip files and stores, or a store.",
-)
-@click.option("--set", "sets", metavar="NAME", multiple=True, help="Only this set; may be given several times.")
+@of_sets
 @click.option(
     "--change",
     "changes",

@@ -14,7 +14,7 @@ from gfp_serve.cli.printing import output, print_json, say
 from gfp_serve.cli.progress import errors, progress, warn
 from gfp_serve.errors import DamagedFileError
 from gfp_serve.files import read_ordinary, write_whole
-from trainer.cli.evaluation import LINE_EVERY_S, exit_on_ctrl_c
+from trainer.cli.evaluation import LINE_EVERY_S, exit_on_ctrl_c, of_sets
 from trainer.evaluate.candidates import read_run
 from trainer.evaluate.comparison import weights_digest
 from trainer.evaluate.suite.changes import CHANGES
@@ -37,14 +37,7 @@ _LARGEST_TABLE = 4 * 2**20
 
 @click.command("tokens", cls=Command, no_args_is_help=True)
 @click.argument("run", metavar="RUN", type=_PATH)
-@click.option(
-    "--data",
-    metavar="FOLDER",
-    type=_PATH,
-    required=True,
-    help="Folder with labelled clip files and stores, or a store.",
-)
-@click.option("--set", "sets", metavar="NAME", multiple=True, help="Only this set; may be given several times.")
+@of_sets
 @click.option(
     "--tokens",
     "numbers",
