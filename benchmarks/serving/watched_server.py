@@ -16,7 +16,7 @@ import click
 
 from gfp_serve.cli.options import options_from
 from gfp_serve.config import ServeConfig
-from gfp_serve.server import serve
+from gfp_serve.server_process import serve
 
 
 def print_counts() -> None:

@@ -31,10 +31,10 @@ def gfp_serve(config: ServeConfig) -> None:
         return
     configure_logs(config.log_format, config.log_level)
     # Imported here so that --help answers at once, and without onnxruntime too.
-    from gfp_serve import server
     from gfp_serve.gallery.embedded.background import is_building
+    from gfp_serve.server_process import serve
 
-    asyncio.run(server.serve(config, click.echo))
+    asyncio.run(serve(config, click.echo))
     if is_building():
         # FAISS would go on while the process is taken down around it. Everything else is closed and on the disk.
         sys.stdout.flush()

@@ -4,6 +4,7 @@ import logging
 import re
 import threading
 from collections.abc import Container, Iterator, Sequence
+from contextlib import suppress
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -11,6 +12,7 @@ from jaxtyping import Float32, Int64
 
 from gfp_serve.classify import unit_vectors
 from gfp_serve.errors import (
+    ClosedError,
     EmptyGalleryError,
     EncoderMismatchError,
     GalleryExistsError,
@@ -163,6 +165,15 @@ class Galleries(Protocol):
 
     def close(self) -> None:
         """Close all galleries."""
+
+
+def sizes_of(galleries: Galleries, encoder_digest: str) -> Iterator[tuple[str, int, int]]:
+    """Name, number of items and generation of each gallery that this encoder filled."""
+    for name, digest in galleries.encoder_digests().items():
+        if digest == encoder_digest:
+            with suppress(GalleryNotFoundError, ClosedError):  # dropped a moment ago
+                gallery = galleries[name]
+                yield name, len(gallery), gallery.generation
 
 
 def check_name(name: str) -> None:

@@ -230,7 +230,7 @@ def bare(wheel, tmp_path_factory):
 def serving(bare, wheel, tmp_path_factory):
     """An environment with the extra `cpu`."""
     environment = copy_of(bare, tmp_path_factory.mktemp("serving") / "environment")
-    install(environment, f"{wheel}[cpu]", "gfp_serve.server")
+    install(environment, f"{wheel}[cpu]", "gfp_serve.server_process")
     return environment
 
 

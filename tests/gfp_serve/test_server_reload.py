@@ -14,7 +14,7 @@ import grpc
 import numpy as np
 import pytest
 
-from gfp_serve import server as server_module
+from gfp_serve import server_process
 from gfp_serve.bundle import Bundle
 from gfp_serve.client import AsyncClient, Client, ClipItem
 from gfp_serve.encoder import Encoder
@@ -262,18 +262,18 @@ async def test_the_approved_bundle_is_served_even_if_its_file_is_replaced_meanwh
     path = tmp_path / "bundle.zip"
     put(NEW, path)
     config = dataclasses.replace(small_config(), bundle=path, gallery=str(tmp_path / "{encoder}"))
-    approve = server_module._refuse_to_mix
+    approve = server_process._refuse_to_mix
 
     def approve_and_replace(*arguments: Any) -> None:
         approve(*arguments)
         put(later, path)
 
-    monkeypatch.setattr(server_module, "_refuse_to_mix", approve_and_replace)
-    loaded = server_module._load(config, OLD)
+    monkeypatch.setattr(server_process, "_refuse_to_mix", approve_and_replace)
+    loaded = server_process._load(config, OLD)
     server = Server(config, loaded.manifest, loaded.encoder, loaded.galleries)
     await server.start()
     try:
-        loaded = await server_module._reload(config, server, loaded, server_module._Signals())
+        loaded = await server_process._reload(config, server, loaded, server_process._Signals())
         assert server.deployment.manifest == loaded.manifest == NEW.manifest
         assert Bundle.read(path).manifest == later.manifest  # the next SIGHUP would serve this one
     finally:
@@ -282,7 +282,7 @@ async def test_the_approved_bundle_is_served_even_if_its_file_is_replaced_meanwh
 
 
 async def test_an_end_overtakes_changes_of_the_bundle_and_many_of_these_are_one() -> None:
-    signals = server_module._Signals()
+    signals = server_process._Signals()
     for _ in range(1000):
         signals.ask(signal.SIGHUP)
     assert await signals.next() == signal.SIGHUP
@@ -304,10 +304,10 @@ async def test_an_earlier_bundle_takes_over_again_when_its_galleries_are_free(
 
     monkeypatch.setattr(settling, "make_index", endless)
     monkeypatch.setattr(galleries_module, "_BUILDS_STOP_WITHIN_S", 0.0)
-    monkeypatch.setattr(server_module, "_RELOAD_AGAIN_S", 0.0)
-    path, signals = tmp_path / "bundle.zip", server_module._Signals()
+    monkeypatch.setattr(server_process, "_RELOAD_AGAIN_S", 0.0)
+    path, signals = tmp_path / "bundle.zip", server_process._Signals()
     config = dataclasses.replace(small_config(), bundle=path, gallery=str(tmp_path / "{encoder}"))
-    loaded = server_module._load(config, OLD)
+    loaded = server_process._load(config, OLD)
     server = Server(config, loaded.manifest, loaded.encoder, loaded.galleries)
     await server.start()
     try:
@@ -316,15 +316,15 @@ async def test_an_earlier_bundle_takes_over_again_when_its_galleries_are_free(
         building.upsert([Item(str(row), vector) for row, vector in enumerate(vectors)])
         assert await asyncio.to_thread(begun.wait, HANG_S)
         put(NEW, path)
-        loaded = await server_module._reload(config, server, loaded, signals)
+        loaded = await server_process._reload(config, server, loaded, signals)
         assert not signals.is_asked
         put(OLD, path)
-        loaded = await server_module._reload(config, server, loaded, signals)
+        loaded = await server_process._reload(config, server, loaded, signals)
         assert loaded.manifest == NEW.manifest, "the other is served meanwhile"
         let_go.set()
         while loaded.manifest == NEW.manifest:
             assert await asyncio.wait_for(signals.next(), HANG_S) == signal.SIGHUP
-            loaded = await server_module._reload(config, server, loaded, signals)
+            loaded = await server_process._reload(config, server, loaded, signals)
         assert len(loaded.galleries["building"]) == 1000
     finally:
         let_go.set()

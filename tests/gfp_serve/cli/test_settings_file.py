@@ -16,7 +16,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[ServeConfig]:
     async def note(config: ServeConfig, _announce: Any) -> None:
         configs.append(config)
 
-    monkeypatch.setattr("gfp_serve.server.serve", note)
+    monkeypatch.setattr("gfp_serve.server_process.serve", note)
     return configs
 
 

@@ -19,7 +19,8 @@ from gfp_serve import open_files
 from gfp_serve.config import Security, ServeConfig
 from gfp_serve.errors import OverloadedError
 from gfp_serve.gallery.embedded.galleries import FILES_OF_A_GALLERY, most_galleries
-from gfp_serve.server import Server, _share_out_files
+from gfp_serve.server import Server
+from gfp_serve.server_process import _share_out_files
 from gfp_serve.service.open_places import OpenPlaces
 from gfp_serve.service.transport import most_connections
 from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc, gallery_pb2, gallery_pb2_grpc
