@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tests.support.parity import CASES, CPU, difference, make_case, take_step
 from tests.support.small_runs import tiny_config, tiny_general_config, write_store
 from trainer.evaluate.embeddings import embed_store, torch_embedder
 from trainer.loop import Trainer
+from trainer.objectives.halp import HalpConfig
 from trainer.step import repeatable
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -22,6 +24,7 @@ every_case = pytest.mark.parametrize("name", CASES)
 
 
 CONFIGS = {"gfp": tiny_config, "general": tiny_general_config}
+CONFIGS_THAT_WAIT_FOR_NOTHING = {**CONFIGS, "halp": partial(tiny_config, objective=HalpConfig(queue_keys=256))}
 
 
 @every_case
@@ -64,9 +67,9 @@ def test_embeddings_are_those_of_the_cpu(tmp_path: Path) -> None:
 
 
 @needs_gpu
-@pytest.mark.parametrize("kind", CONFIGS)
+@pytest.mark.parametrize("kind", CONFIGS_THAT_WAIT_FOR_NOTHING)
 def test_a_step_waits_for_nothing(tmp_path: Path, kind: str) -> None:
-    config = CONFIGS[kind](device="cuda", compile="off")
+    config = CONFIGS_THAT_WAIT_FOR_NOTHING[kind](device="cuda", compile="off")
     trainer = Trainer(config, write_store(tmp_path / "store"), tmp_path / "run")
     with repeatable(trainer.device):
         for _ in range(2):  # what is made once may wait

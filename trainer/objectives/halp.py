@@ -77,6 +77,15 @@ class HalpConfig(WholeClipsConfig):
             raise ValueError(f"--hallucination-weight is {self.hallucination_weight}; it must be 0 or more.")
 
 
+@dataclass(slots=True)
+class _Progress:
+    """What the counting buffers say. To read these in each step would wait for the device."""
+
+    num_updates: int
+    keys_added: int
+    has_prototypes: bool
+
+
 class Halp(WholeClips):
     """InfoNCE of a query with its key against the queue, and with positives that are made up around the key."""
 
@@ -98,6 +107,8 @@ class Halp(WholeClips):
         self.register_buffer("prototypes", torch.zeros(config.num_prototypes, config.projection_size))
         self.register_buffer("has_prototypes", torch.zeros(()))
         self._new_keys: Tensor | None = None
+        self._progress: _Progress | None = None  # None until the buffers are read: before the first update
+        self.register_load_state_dict_post_hook(_read_buffers_anew)  # type: ignore[no-untyped-call]
 
     @property
     def views(self) -> tuple[View, ...]:
@@ -157,18 +168,27 @@ class Halp(WholeClips):
         follow = get_ema_multi_avg_fn(config.key_momentum)  # type: ignore[no-untyped-call]
         for copied, original in ((self.key_encoder, self.encoder), (self.key_projector, self.projector)):
             follow(list(copied.parameters()), list(original.parameters()), None)
+        if self._progress is None:
+            self._progress = _Progress(int(self.num_updates), int(self.queue.added), bool(self.has_prototypes))
+        progress = self._progress
         self.num_updates += 1
+        progress.num_updates += 1
         if self._new_keys is None:
             return
-        self.queue.add(in_order(self._new_keys))
+        progress.keys_added += self.queue.add(in_order(self._new_keys))
         self._new_keys = None
-        step = int(self.num_updates)
-        is_ready = done >= config.plain_share and int(self.queue.added) > _FILLINGS * config.queue_keys
-        if is_ready and (step % config.prototype_every_steps == 0 or not self.has_prototypes):
+        step = progress.num_updates
+        is_ready = done >= config.plain_share and progress.keys_added > _FILLINGS * config.queue_keys
+        if is_ready and (step % config.prototype_every_steps == 0 or not progress.has_prototypes):
             newest = self.queue.newest(config.prototype_keys)
             draws = torch.Generator().manual_seed(step)
             self.prototypes.copy_(spherical_k_means(newest, config.num_prototypes, draws))
             self.has_prototypes.fill_(1)
+            progress.has_prototypes = True
+
+
+def _read_buffers_anew(halp: nn.Module, _: object) -> None:
+    cast(Halp, halp)._progress = None
 
 
 def hallucinate(

@@ -26,11 +26,12 @@ class RecentVectors(nn.Module):
         return torch.arange(len(self.vectors), device=self.vectors.device) < self.added
 
     @torch.no_grad()
-    def add(self, vectors: Float[Tensor, "new features"]) -> None:
-        """Put in the newest, in their order."""
+    def add(self, vectors: Float[Tensor, "new features"]) -> int:
+        """Put in the newest, in their order, and return how many these are."""
         newest = vectors[-len(self.vectors) :]
         self.vectors[self._places(len(newest), self.added)] = newest
         self.added += len(newest)
+        return len(newest)
 
     def newest(self, count: int) -> Float[Tensor, "count features"]:
         """The newest `count`, the last one first."""

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from tests.support.small_objectives import batch, build
 from tests.support.small_runs import tiny_config, write_store
+from tests.support.waiting import NoWaiting
 from trainer.checkpoint import Checkpoint
 from trainer.data.batches import Batch
 from trainer.loop import StepReport, Trainer
@@ -167,6 +168,21 @@ def test_prototypes_are_made_when_the_queue_has_been_filled_twice_and_the_plain_
         halp.after_update(step / 10)
         ready.append(bool(halp.has_prototypes))
     assert ready.index(True) + 1 == steps
+
+
+def test_a_step_in_which_no_keys_are_sorted_waits_for_nothing() -> None:
+    halp = build("halp")
+    halp.config = HalpConfig(queue_keys=6, prototype_keys=6, num_prototypes=3, plain_share=0.0)
+    for step in range(1, 6):
+        given = batch(halp, step)
+        if step == 4:  # after the first prototypes, and before the next ones
+            assert halp.has_prototypes
+            with NoWaiting():
+                halp(given)
+                halp.after_update(step / 10)
+        else:
+            halp(given)
+            halp.after_update(step / 10)
 
 
 def test_prototypes_are_the_directions_around_which_the_newest_keys_lie() -> None:
