@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from gfp_serve.preprocess import resample
-from trainer.data.windows import MIN_FRAMES, draw_windows, rotations
+from trainer.data.rotations import rotations
+from trainer.data.windows import MIN_FRAMES, draw_windows
 from trainer.schedule import take, warmup_cosine
 
 
@@ -54,9 +55,14 @@ def test_a_rotation_turns_without_stretching_about_the_axes_in_order() -> None:
     np.testing.assert_allclose(np.linalg.det(turns), 1, atol=1e-6)
     quarter = np.pi / 2
     # x by a quarter takes y to z; z by a quarter then leaves it there. z alone takes x to y.
-    np.testing.assert_allclose(rotations(np.array([[quarter, 0, quarter]]))[0] @ [0, 1, 0], [0, 0, 1], atol=1e-6)
-    np.testing.assert_allclose(rotations(np.array([[0, 0, quarter]]))[0] @ [1, 0, 0], [0, 1, 0], atol=1e-6)
-    np.testing.assert_allclose(rotations(np.array([[0, quarter, 0]]))[0] @ [0, 0, 1], [1, 0, 0], atol=1e-6)
+    angles = torch.tensor([[quarter, 0, quarter], [0, 0, quarter], [0, quarter, 0]])
+    both, about_z, about_y = rotations(angles).numpy()
+    np.testing.assert_allclose(both @ [0, 1, 0], [0, 0, 1], atol=1e-6)
+    np.testing.assert_allclose(about_z @ [1, 0, 0], [0, 1, 0], atol=1e-6)
+    np.testing.assert_allclose(about_y @ [0, 0, 1], [1, 0, 0], atol=1e-6)
+    # With z first, y is taken to −x, which x by a quarter leaves there.
+    z_first = rotations(angles, (2, 1, 0))[0].numpy()
+    np.testing.assert_allclose(z_first @ [0, 1, 0], [-1, 0, 0], atol=1e-6)
 
 
 @pytest.mark.parametrize("length", [1, 2, 63, 120, 299, 20_000])

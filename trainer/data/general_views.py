@@ -17,6 +17,7 @@ from gfp_serve.layouts import LAYOUTS, joint_sources
 from gfp_serve.preprocess import MODEL_LAYOUT
 from gfp_serve.settings import setting
 from trainer.body_frame import bodies_turned
+from trainer.data.rotations import rotations
 
 # A window has at least this many frames, if its clip has them.
 _MIN_FRAMES = 24
@@ -27,6 +28,8 @@ _LARGEST_SPREAD = 2.0
 # Of a clip that loses joints, the share of joints, and the largest share of its frames in which one is lost.
 _LOST_JOINTS = 0.2
 _LONGEST_LOSS = 0.6
+# A turn is about the vertical first, then about x, then about z.
+_YAW_FIRST = (1, 0, 2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,12 +177,9 @@ def change(
     seen = seen.masked_fill(unseen[:, None, :, None], torch.nan)
     seen = torch.where(_lost(count, frames, joints, config, draws)[..., None], torch.nan, seen)
     flat = (_uniform(count, draws) < config.flat_odds) & deep  # a camera beside an image would see a line
-    camera = _turns(
-        _uniform(count, draws, -math.pi, math.pi),
-        _uniform(count, draws, -0.35, 0.2),
-        0.1 * _normal((count,), draws),
-    )
-    image = bodies_turned(seen, camera)
+    yaw, pitch = _uniform(count, draws, -math.pi, math.pi), _uniform(count, draws, -0.35, 0.2)
+    roll = 0.1 * _normal((count,), draws)
+    image = bodies_turned(seen, rotations(torch.stack([pitch, yaw, roll], dim=1), _YAW_FIRST))
     image = torch.cat([image[..., :2], torch.where(image[..., 2:].isnan(), torch.nan, 0.0)], dim=-1)
     return Seen(torch.where(_each(flat), image, seen), mirrored)
 
@@ -194,7 +194,8 @@ def draw_turns(
     count = len(bodies)
     deep = _have_depth(bodies).to(bodies.dtype)
     yaw, pitch, roll = (_normal((count,), draws) for _ in range(3))
-    turn = _turns(config.yaw * yaw * deep, config.tilt * pitch * deep, config.tilt * roll)
+    angles = torch.stack([config.tilt * pitch * deep, config.yaw * yaw * deep, config.tilt * roll], dim=1)
+    turn = rotations(angles, _YAW_FIRST)
     size = (1 + config.scale * _normal((count,), draws)).clamp(0.5, 1.5)
     return turn * size[:, None, None]
 
@@ -353,18 +354,3 @@ def _uniform(count: int, draws: torch.Generator, low: float = 0.0, high: float =
 
 def _normal(shape: tuple[int, ...], draws: torch.Generator) -> Tensor:
     return torch.randn(shape, generator=draws, device=draws.device)
-
-
-def _turns(
-    yaw: Float[Tensor, " clips"], pitch: Float[Tensor, " clips"], roll: Float[Tensor, " clips"]
-) -> Float[Tensor, "clips 3 3"]:
-    """Rotations of column vectors: about the vertical, then about x, then about z."""
-    zero, one = torch.zeros_like(yaw), torch.ones_like(yaw)
-
-    def matrix(*rows: Tensor) -> Tensor:
-        return torch.stack(rows, dim=1).view(-1, 3, 3)
-
-    about_y = matrix(yaw.cos(), zero, yaw.sin(), zero, one, zero, -yaw.sin(), zero, yaw.cos())
-    about_x = matrix(one, zero, zero, zero, pitch.cos(), -pitch.sin(), zero, pitch.sin(), pitch.cos())
-    about_z = matrix(roll.cos(), -roll.sin(), zero, roll.sin(), roll.cos(), zero, zero, zero, one)
-    return about_z @ about_x @ about_y

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Float32, Float64, Int, Int64
 from torch import Tensor
 
 from gfp_serve.preprocess import MAX_BODIES, MODEL_LAYOUT, SampleConfig, centre_window, sample
+from trainer.body_frame import bodies_turned
 from trainer.data.store import POSITIONS_FILE, ClipStore
 from trainer.data.windows import Windows
 
@@ -109,7 +110,7 @@ class ModelInput:
             bodies = bodies.masked_fill(lacking[..., None], torch.nan)
         if windows.rotation is not None:
             turn = self._placed(windows.rotation[clip])
-            bodies = (bodies.flatten(1, 2) @ turn.transpose(1, 2)).view(bodies.shape)
+            bodies = bodies_turned(bodies, turn)
         return bodies if present.all() else bodies.masked_fill(~self._placed(present)[:, None, None, None], 0.0)
 
     def at(

@@ -12,7 +12,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from trainer.body_frame import bodies_turned
 from trainer.data.general_views import mirror, with_limb_lengths
+from trainer.data.rotations import rotations
 from trainer.data.tubes import GROUP_OF_JOINT
 from trainer.data.windows import MAX_ANGLE, MIN_FRAMES, MIN_SHARE
 
@@ -168,15 +170,7 @@ class Turn:
         self, bodies: Float[Tensor, "rows frames joints 3"], draws: Draws
     ) -> Float[Tensor, "rows frames joints 3"]:
         angles = draws.uniform(3, low=-self.most, high=self.most)
-        turns = torch.eye(3, device=bodies.device)
-        for axis in range(3):
-            first, second = (axis + 1) % 3, (axis + 2) % 3
-            about = torch.eye(3, device=bodies.device).repeat(len(bodies), 1, 1)
-            cos, sin = angles[:, axis].cos(), angles[:, axis].sin()
-            about[:, first, first], about[:, second, second] = cos, cos
-            about[:, first, second], about[:, second, first] = -sin, sin
-            turns = about @ turns
-        return _each_point(bodies, turns)
+        return bodies_turned(bodies, rotations(angles))
 
 
 @dataclass(frozen=True, slots=True)

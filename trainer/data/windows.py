@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Float32, Int64
+
+from trainer.data.rotations import rotations
 
 # MAMP's pre-training takes half to all of a clip, at least 64 frames if the clip has them, and turns it by up to
 # 0.3 rad about each axis.
@@ -39,18 +42,7 @@ def draw_windows(
     share, place = draws.uniform(min_share, max_share, len(num_frames)), draws.random(len(num_frames))
     length = np.minimum(np.maximum((whole * share).astype(np.int64), min_frames), whole)
     start = begin + (place * (whole - length + 1)).astype(np.int64)
-    turns = rotations(draws.uniform(-max_angle, max_angle, (len(num_frames), 3))) if max_angle else None
-    return Windows(start, length, turns)
-
-
-def rotations(angles: np.ndarray) -> Float32[np.ndarray, "clips 3 3"]:
-    """The rotations Rz · Ry · Rx for angles [clips, 3] about x, y and z in radians."""
-    cos, sin = np.cos(angles), np.sin(angles)
-    about = np.zeros((3, len(angles), 3, 3))
-    for axis in range(3):
-        # The next two axes span the plane that turns.
-        first, second = (axis + 1) % 3, (axis + 2) % 3
-        about[axis, :, axis, axis] = 1
-        about[axis, :, first, first] = about[axis, :, second, second] = cos[:, axis]
-        about[axis, :, first, second], about[axis, :, second, first] = -sin[:, axis], sin[:, axis]
-    return (about[2] @ about[1] @ about[0]).astype(np.float32)
+    if not max_angle:
+        return Windows(start, length, None)
+    angles = torch.from_numpy(draws.uniform(-max_angle, max_angle, (len(num_frames), 3)))
+    return Windows(start, length, rotations(angles).float().numpy())
