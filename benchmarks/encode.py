@@ -39,7 +39,6 @@ from gfp_serve.files import write_whole
 from gfp_serve.formats import Clip
 from gfp_serve.layouts import NTU25
 from gfp_serve.preprocess import MAX_BODIES, PreprocessConfig, prepare
-from trainer import onnx_graph
 from trainer.checkpoint import Checkpoint
 from trainer.config import TrainConfig
 from trainer.embedding import ClipEmbedding
@@ -47,7 +46,8 @@ from trainer.encoders.transformer import DotProductAttention
 from trainer.evaluate.candidates import untrained
 from trainer.export import Origin, export_bundle
 from trainer.flops import ENCODER_ALL_TOKENS, cost_table
-from trainer.int8 import _quantized
+from trainer.int8 import quantized
+from trainer.onnx_graph import FORMS, in_form, to_onnx
 from trainer.token_choice import Budget, FewTokens
 
 REPORT = Path("benchmarks/encode.json")
@@ -142,12 +142,12 @@ def _sides(model: nn.Module, preprocess: PreprocessConfig, work: Path) -> dict[s
     sides[AS_TORCH_WRITES] = _of_graph((work / "torch.onnx").read_bytes(), preprocess)
     exported = export_bundle(model, [clip], preprocess, origin, {}, form="fused").bundle
     fused = onnx.load_from_string(exported.model)
-    for form in onnx_graph.FORMS:
-        content = onnx_graph.in_form(fused, form).SerializeToString()
+    for form in FORMS:
+        content = in_form(fused, form).SerializeToString()
         (work / f"{form}.onnx").write_bytes(content)
         sides[f"ours, {form}"] = _of_graph(content, preprocess)
     for weights in ("signed", "unsigned"):
-        sides[f"ours, 8 bits, {weights}"] = _of_bundle(_quantized(exported, weights))
+        sides[f"ours, 8 bits, {weights}"] = _of_bundle(quantized(exported, weights))
     for count in BUDGETS:
         few = FewTokens(model, Budget(count))  # type: ignore[arg-type]
         sides[f"ours, {count} tokens"] = _of_bundle(
@@ -166,11 +166,7 @@ def _copied(model: nn.Module, attention: type[nn.Module]) -> nn.Module:
 
 def _as_torch_writes(model: nn.Module, preprocess: PreprocessConfig) -> bytes:
     """The graph of torch's exporter with nothing of ours in it."""
-    quick, onnx_graph._QUICK = onnx_graph._QUICK, {}
-    try:
-        graph = onnx_graph.to_onnx(ClipEmbedding(model).eval(), preprocess.sampling.num_frames)
-    finally:
-        onnx_graph._QUICK = quick
+    graph = to_onnx(ClipEmbedding(model).eval(), preprocess.sampling.num_frames, quick=False)
     return graph.SerializeToString()
 
 

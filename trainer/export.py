@@ -20,7 +20,8 @@ from gfp_serve.errors import BundleError
 from gfp_serve.formats import Clip
 from gfp_serve.preprocess import PreprocessConfig, prepare
 from trainer.embedding import ClipEmbedding, of_absent_body
-from trainer.onnx_graph import FORMS, OPSETS, Form, has_attention, in_form, quickest, time_in_turns, to_onnx
+from trainer.onnx_graph import FORMS, OPSETS, Form, has_attention, in_form, quickest, to_onnx
+from trainer.timing import time_in_turns
 
 # The largest difference between a component of torch's unit vector and onnxruntime's.
 PARITY_TOLERANCE = 1e-5

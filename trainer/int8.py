@@ -31,7 +31,7 @@ from trainer.evaluate.candidates import check_cleaned_alike
 from trainer.evaluate.embeddings import embed_store
 from trainer.evaluate.folds import Fold, split_folds
 from trainer.evaluate.retrieval import retrieve
-from trainer.onnx_graph import time_in_turns
+from trainer.timing import time_in_turns
 
 # What is allowed: the mean cosine to the vectors in 32 bits, after the mean of these was taken from both, and by how
 # many points 1-NN may fall.
@@ -100,7 +100,7 @@ def in_int8(
     clip = _input(bundle, bundle.canonical[0])
     tried: list[tuple[Bundle, Agreement]] = []
     for weights in _WEIGHTS:
-        smaller = _quantized(bundle, weights)
+        smaller = quantized(bundle, weights)
         encoder = Encoder(smaller, device="cpu", num_threads=1)
         after = _embedded(encoder, store, fold, bundle.manifest.preprocess, show)
         seconds = time_in_turns({"whole": whole.encode, "smaller": encoder.encode}, clip)
@@ -161,8 +161,11 @@ def _input(bundle: Bundle, clip: CanonicalClip) -> Float32[np.ndarray, "bodies f
     return prepare(clip.sequence, layout_named(clip.layout), bundle.manifest.preprocess)
 
 
-def _quantized(bundle: Bundle, weights: str) -> Bundle:
-    """The bundle with its linear layers in 8 bits. Its canonical clips still have the vectors in 32 bits."""
+def quantized(bundle: Bundle, weights: str) -> Bundle:
+    """The bundle with its linear layers in 8 bits. Its canonical clips still have the vectors in 32 bits.
+
+    `weights` are "signed" or "unsigned". What is lost is not measured: `in_int8` does that.
+    """
     with tempfile.TemporaryDirectory() as folder:
         whole, smaller = Path(folder) / "whole.onnx", Path(folder) / "smaller.onnx"
         whole.write_bytes(bundle.model)

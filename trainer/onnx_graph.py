@@ -8,22 +8,20 @@ its bias in it. The *form* of a graph says which operator attention is; the numb
 import copy
 import logging
 import math
-import time
 import warnings
-from collections.abc import Hashable, Mapping, Sequence
-from statistics import median
-from typing import Any, Literal, TypeVar, get_args
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
 
 import numpy as np
 import onnx
 import onnx.helper
 import onnx.numpy_helper
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gfp_serve.bundle import INPUT_NAME, OUTPUT_NAME, Encode
+from gfp_serve.bundle import INPUT_NAME, OUTPUT_NAME
 from gfp_serve.preprocess import MODEL_LAYOUT
 from trainer.encoders.transformer import DotProductAttention
 
@@ -33,20 +31,18 @@ Form = Literal["standard", "attention", "fused"]
 FORMS: tuple[Form, ...] = get_args(Form)
 OPSETS: dict[Form, int] = {"standard": 20, "attention": 23, "fused": 20}
 
-Name = TypeVar("Name", bound=Hashable)
-
 _CONTRIBUTED = "com.microsoft"
 _FUSED = "MultiHeadAttention"
 
-# Encoders are timed in turns, this often and not much longer than this. A form must be quicker than the standard one by
-# this factor, or the standard one is taken.
-_ROUNDS, _MEASURING_S, _WORTH_IT = 9, 3.0, 1.03
+# A form must be quicker than the standard one by this factor, or the standard one is taken.
+_WORTH_IT = 1.03
 
 
-def to_onnx(graph: nn.Module, num_frames: int) -> onnx.ModelProto:
+def to_onnx(graph: nn.Module, num_frames: int, *, quick: bool = True) -> onnx.ModelProto:
     """The graph in its fused form, weights included, with the dynamic axes `batch` and `bodies`.
 
-    A model without attention comes in standard operators: there is nothing to fuse.
+    A model without attention comes in standard operators: there is nothing to fuse. Without `quick`, it is the graph
+    that torch's exporter writes by itself, which has no form.
     """
     # The exporter takes an axis for a constant if it is 1 in the example.
     example = torch.randn(2, 3, num_frames, MODEL_LAYOUT.num_joints, 3)
@@ -58,7 +54,7 @@ def to_onnx(graph: nn.Module, num_frames: int) -> onnx.ModelProto:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
-            _quick(graph),
+            _quick(graph) if quick else graph,
             (example,),
             input_names=[INPUT_NAME],
             output_names=[OUTPUT_NAME],
@@ -118,24 +114,6 @@ def quickest(seconds: dict[Form, float]) -> Form:
     """The form that took least time; the standard one where nothing worth it is gained."""
     best = min(seconds, key=lambda form: seconds[form])
     return best if seconds["standard"] > _WORTH_IT * seconds[best] else "standard"
-
-
-def time_in_turns(
-    encoders: Mapping[Name, Encode], clip: Float32[np.ndarray, "bodies frames joints 3"]
-) -> dict[Name, float]:
-    """The median seconds of each encoder for a clip. They take turns, so other work on the machine slows all alike."""
-    for encode in encoders.values():
-        encode(clip[None])  # the first call is slow
-    seconds: dict[Name, list[float]] = {name: [] for name in encoders}
-    end = time.perf_counter() + _MEASURING_S
-    for number in range(_ROUNDS):
-        for name, encode in encoders.items():
-            began = time.perf_counter()
-            encode(clip[None])
-            seconds[name].append(time.perf_counter() - began)
-        if number and time.perf_counter() > end:
-            break
-    return {name: median(each) for name, each in seconds.items()}
 
 
 class _OneOperator(nn.Module):

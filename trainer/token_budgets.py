@@ -13,7 +13,7 @@ from gfp_serve.preprocess import PreprocessConfig, prepare
 from trainer.checkpoint import Checkpoint
 from trainer.embedding import sampling_for
 from trainer.evaluate.suite.encoders import SuiteEncoder, of_model
-from trainer.onnx_graph import time_in_turns
+from trainer.timing import time_in_turns
 from trainer.token_choice import Budget, Kind
 
 # The embedding as a run is evaluated and served: of all tokens, or of those that a learned head reads.
@@ -31,15 +31,10 @@ class BudgetRow:
     points: dict[str, float]
 
 
-def name_of(budget: Budget) -> str:
-    """What an embedding of some tokens is called in tables."""
-    return f"{budget.num_tokens} tokens, {budget.kind}"
-
-
 def budget_encoders(checkpoint: Checkpoint, budgets: Sequence[Budget]) -> list[SuiteEncoder]:
     """The whole embedding of a run, and that of each budget. Raises what `Checkpoint.build_embedding` does."""
     models = {WHOLE: checkpoint.build_embedding()}
-    models |= {name_of(budget): checkpoint.build_embedding(tokens=budget) for budget in budgets}
+    models |= {budget.title: checkpoint.build_embedding(tokens=budget) for budget in budgets}
     found = []
     for name, model in models.items():
         encoder = of_model(name, model, checkpoint.preprocess, "cpu", {}, data=checkpoint.data)
@@ -81,7 +76,7 @@ def table_of(
     whole = _means(figures, WHOLE)
     rows = []
     for budget in budgets:
-        percent = _means(figures, name_of(budget))
+        percent = _means(figures, budget.title)
         points = {what: each - whole[what] for what, each in percent.items()}
         rows.append(BudgetRow(budget.num_tokens, budget.kind, speed_ups[budget.num_tokens], percent, points))
     return whole, rows

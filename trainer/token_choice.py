@@ -27,6 +27,11 @@ class Budget(NamedTuple):
     num_tokens: int
     kind: Kind = "spread"
 
+    @property
+    def title(self) -> str:
+        """What an embedding of these tokens is called in tables."""
+        return f"{self.num_tokens} tokens, {self.kind}"
+
 
 # By how much of a body's largest motion the first token in time comes before the last, if both move alike.
 _A_LITTLE = 1e-3

@@ -19,7 +19,8 @@ from tests.support.small_runs import TINY_ENCODER, moving_body
 from trainer.embedding import ClipEmbedding, PoseStatistics
 from trainer.encoders.transformer import Transformer, TransformerConfig
 from trainer.export import PARITY_TOLERANCE, Exported, Origin, choose_canonical, export_bundle
-from trainer.onnx_graph import FORMS, OPSETS, Form, in_form, quickest, time_in_turns
+from trainer.onnx_graph import FORMS, OPSETS, Form, in_form, quickest
+from trainer.timing import time_in_turns
 
 
 def clip(seed: int, *, num_frames: int = 70, num_bodies: int = 1) -> Clip:
@@ -119,7 +120,7 @@ def test_the_quickest_form_is_taken_and_the_standard_one_where_nothing_is_gained
 
         return encode
 
-    monkeypatch.setattr("trainer.onnx_graph.time.perf_counter", lambda: now)
+    monkeypatch.setattr("trainer.timing.time.perf_counter", lambda: now)
     clip = np.zeros((1, 2, 25, 3), dtype=np.float32)
     quick: dict[Form, float] = {"standard": 0.02, "attention": 0.01, "fused": 0.015}
     seconds = time_in_turns({form: taking(each) for form, each in quick.items()}, clip)

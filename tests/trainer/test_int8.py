@@ -20,7 +20,7 @@ from tests.support.small_runs import moving_body, write_store
 from trainer.data.store import ClipStore
 from trainer.encoders.transformer import Transformer, TransformerConfig
 from trainer.export import Origin, export_bundle
-from trainer.int8 import Agreement, _quantized, centred_cosine, in_int8
+from trainer.int8 import Agreement, centred_cosine, in_int8, quantized
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_a_vector_does_not_depend_on_the_clips_beside_it(whole: Bundle, store: C
 
 
 def test_signed_weights_leave_a_bit_free_so_that_no_processor_overflows(whole: Bundle) -> None:
-    graph = onnx.load_from_string(_quantized(whole, "signed").model).graph
+    graph = onnx.load_from_string(quantized(whole, "signed").model).graph
     matrices = [
         onnx.numpy_helper.to_array(each) for each in graph.initializer if each.data_type == onnx.TensorProto.INT8
     ]

@@ -11,12 +11,16 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from onnx import TensorProto, helper, numpy_helper
 from torch.nn import functional as F
 
-from gfp_serve.bundle import Bundle, Encode
+from gfp_serve.bundle import INPUT_NAME, OUTPUT_NAME, Bundle, Encode
 from gfp_serve.config import SHIPPED_BUNDLES
 from gfp_serve.encoder import Encoder
+from gfp_serve.formats import TEST_SPLIT
+from gfp_serve.preprocess import PreprocessConfig, SampleConfig
 from tests.support.small_runs import TINY_ENCODER, tiny_config, write_store
+from tests.support.tiny_bundle import tiny_bundle
 from trainer import teacher as teachers
 from trainer.checkpoint import Checkpoint
 from trainer.cli.train import _check_teacher, gfp_train
@@ -66,6 +70,44 @@ def test_it_says_its_vectors_of_the_first_body_as_it_is_and_mirrored(
         expected = np.concatenate([encoder.encode(each[None]) for each in (body, other_side)])
         np.testing.assert_allclose(said.vectors[:, clip], expected, atol=1e-5)
     assert not said.vectors[:, 0].any()
+
+
+def always_two_bodies() -> tuple[Bundle, np.ndarray]:
+    """Return an encoder that takes two bodies and no other number of them, and its weights."""
+    weights = np.random.default_rng(3).normal(size=(2 * 25 * 3, 8)).astype(np.float32)
+    nodes = [
+        helper.make_node("ReduceMean", [INPUT_NAME], ["poses"], axes=[2], keepdims=0),
+        helper.make_node("Flatten", ["poses"], ["flat"], axis=1),
+        helper.make_node("MatMul", ["flat", "weights"], ["projected"]),
+        helper.make_node("LpNormalization", ["projected"], [OUTPUT_NAME], axis=1, p=2),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "two",
+        [helper.make_tensor_value_info(INPUT_NAME, TensorProto.FLOAT, ["batch", "bodies", 6, 25, 3])],
+        [helper.make_tensor_value_info(OUTPUT_NAME, TensorProto.FLOAT, ["batch", 8])],
+        [numpy_helper.from_array(weights, "weights")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+    sampling = SampleConfig(num_frames=6, crop=1.0, keep_absent_bodies=True)
+    return tiny_bundle(model, name="two", preprocess=PreprocessConfig(sampling=sampling)), weights
+
+
+def test_a_teacher_that_always_sees_two_bodies_sees_nobody_beside_the_first(store: ClipStore, tmp_path: Path) -> None:
+    teacher, weights = always_two_bodies()
+    teacher.write(tmp_path / "two")
+    run = tmp_path / "run"
+    ended = train(store.path, "--out", run, "--teacher", tmp_path / "two", *SMALL, "--embedding-size", 8, "--epochs", 1)
+    assert ended.exit_code == 0, ended.output
+    clips = np.flatnonzero(store.splits != TEST_SPLIT)
+    assert {1, 2} == set(store.num_bodies[clips].tolist())
+    said, given = read(store, clips, run), ModelInput(store, teacher.manifest.preprocess.sampling)
+    assert Checkpoint.read(run).data["taught_by"]["name"] == said.name == "two"
+    for clip in clips:
+        body = given.served(int(clip))[:1]
+        for vector, seen in zip(said.vectors[:, clip], (body, mirror(torch.from_numpy(body)).numpy()), strict=True):
+            expected = np.concatenate([seen[0].mean(axis=0).ravel(), np.zeros(75)]) @ weights
+            np.testing.assert_allclose(vector, expected / np.linalg.norm(expected), atol=1e-4)
 
 
 def test_what_it_said_is_not_asked_again(
