@@ -34,6 +34,9 @@ from trainer.plugins import reserve
 from trainer.schedule import LARGEST_SEED
 from trainer.terms import TermsConfig
 
+# Headings in the help of gfp-train. What stands under none is what a newcomer needs first.
+_SCHEDULE, _MACHINE = "Schedule and optimiser", "Machine and log"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
@@ -43,51 +46,68 @@ class TrainConfig:
     Raises `ValueError` for a value out of range.
     """
 
-    encoder: EncoderConfig = choice_of(encoders.config_types, TransformerConfig, "What turns bodies into vectors.")
-    objective: ObjectiveConfig = choice_of(config_types, GfpConfig, "What the encoder is trained to do.")
-    terms: TermsConfig = settings_of(TermsConfig)
-    views: GeneralViewsConfig = settings_of(GeneralViewsConfig)
-    class_draws: ClassDrawsConfig = settings_of(ClassDrawsConfig)
+    encoder: EncoderConfig = choice_of(
+        encoders.config_types, TransformerConfig, "What turns bodies into vectors.", heading="Encoder"
+    )
+    objective: ObjectiveConfig = choice_of(
+        config_types, GfpConfig, "What the encoder is trained to do.", heading="Objective"
+    )
+    terms: TermsConfig = settings_of(TermsConfig, heading="Learn from labels, statistics, views or a teacher")
+    views: GeneralViewsConfig = settings_of(GeneralViewsConfig, heading="How clips are changed for these")
+    class_draws: ClassDrawsConfig = settings_of(ClassDrawsConfig, heading="How classes are drawn for --label-weight")
     num_frames: int = setting(120, "Frames that every window of a clip is resampled to.")
     keep_absent_bodies: bool = setting(False, "Train on two bodies a clip as MAMP does, zeros for absent ones.")
     epochs: int = setting(400, "Passes over the training clips.")
     batch_clips: int = setting(128, "Clips in a step. Variance and covariance need many.")
     peak_lr: float = setting(1e-3, "Learning rate after warm-up.")
-    floor_lr: float = setting(5e-4, "Learning rate at the end.")
+    floor_lr: float = setting(5e-4, "Learning rate at the end.", heading=_SCHEDULE)
     warmup_epochs: int = setting(20, "Epochs in which the learning rate rises from 0.")
     lr_drop_at: float = setting(
         0.0,
         "Share of the run after which the learning rate falls from its peak to its floor at once; 0 = it falls along "
         "half a cosine.",
+        heading=_SCHEDULE,
     )
     optimizer: Literal["adamw", "adam", "sgd"] = setting(
         "adamw",
         "How weights are changed: AdamW as published for masked objectives, Adam as for usdrl, or SGD with momentum "
         "0.9 as for halp.",
+        heading=_SCHEDULE,
     )
     weight_decay: float = setting(
-        0.05, "Decay of matrices; biases, norms and embeddings have none. Of Adam and SGD, decay of all weights."
+        0.05,
+        "Decay of matrices; biases, norms and embeddings have none. Of Adam and SGD, decay of all weights.",
+        heading=_SCHEDULE,
     )
     final_weight_decay: float = setting(
-        0.0, "Decay at the end, to which it goes along half a cosine; 0 = the same as at the start."
+        0.0, "Decay at the end, to which it goes along half a cosine; 0 = the same as at the start.", heading=_SCHEDULE
     )
     clip_gradient: float = setting(
-        0.0, "Longest gradient of each part (encoder, decoder, ...), to which longer ones are cut; 0 = not cut."
+        0.0,
+        "Longest gradient of each part (encoder, decoder, ...), to which longer ones are cut; 0 = not cut.",
+        heading=_SCHEDULE,
     )
-    embed_lr_share: float = setting(1.0, "Learning rate of the encoder's first layer as a share of the others'.")
-    gradient_memory: float = setting(0.95, "Share of the mean of squared gradients that AdamW keeps (its second beta).")
+    embed_lr_share: float = setting(
+        1.0, "Learning rate of the encoder's first layer as a share of the others'.", heading=_SCHEDULE
+    )
+    gradient_memory: float = setting(
+        0.95, "Share of the mean of squared gradients that AdamW keeps (its second beta).", heading=_SCHEDULE
+    )
     pull_to_start: float = setting(
-        0.0, "Decay of the weights towards those of --init (L2-SP), so that little is forgotten."
+        0.0, "Decay of the weights towards those of --init (L2-SP), so that little is forgotten.", heading=_SCHEDULE
     )
     seed: int = setting(0, "Seed of all random draws: weights, order, windows, rotations, masks.")
     device: Literal["auto", "cpu", "cuda"] = setting("auto", "Where to train; auto takes the GPU when there is one.")
-    precision: Literal["auto", "fp32", "bf16"] = setting("auto", "bf16 needs CUDA; auto is bf16 there, else fp32.")
+    precision: Literal["auto", "fp32", "bf16"] = setting(
+        "auto", "bf16 needs CUDA; auto is bf16 there, else fp32.", heading=_MACHINE
+    )
     compile: Literal["auto", "off", "fused", "graphs"] = setting(
         "auto",
         "torch.compile: fused kernels, or fused kernels in CUDA graphs; auto is fused on CUDA and off on a CPU.",
+        heading=_MACHINE,
     )
     num_threads: int = setting(0, "CPU threads; 0 lets torch choose.")
-    log_every_steps: int = setting(100, "Steps between two lines of metrics.")
+    log_every_steps: int = setting(100, "Steps between two lines of metrics.", heading=_MACHINE)
     save_every_epochs: int = setting(20, "Epochs between two checkpoints; another is written at the end and on Ctrl-C.")
     evaluate_every_epochs: int = setting(0, "Epochs between two retrieval scores on the test split; 0 = never.")
 

@@ -34,6 +34,23 @@ class Command(click.Command):
                 raise
             raise click.ClickException(printable(f"{error.filename} cannot be used: {error.strerror}.")) from error
 
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options under their headings, those without one first."""
+        headed = {param.heading for param in self.params if isinstance(param, _HeadedOption)}
+        if not headed:
+            super().format_options(ctx, formatter)
+            return
+        sections: dict[str, list[tuple[str, str]]] = {"Options": []}
+        for param in self.get_params(ctx):
+            if isinstance(param, click.Option) and (record := param.get_help_record(ctx)) is not None:
+                heading = param.heading if isinstance(param, _HeadedOption) else "Options"
+                sections.setdefault(heading, []).append(record)
+        for heading, records in sections.items():
+            with formatter.section(heading):
+                formatter.write_dl(records)
+        if isinstance(self, click.Group):
+            self.format_commands(ctx, formatter)
+
     def _in_words(self, error: GfpError) -> str:
         """The error with the option's name, as it was typed, instead of the request's field."""
         first, *_, last = re.findall(r"\w+", error.field) * 2 or ("", "")
@@ -140,6 +157,14 @@ class _Parsed(click.ParamType[Any]):
             self.fail(f"{error}.", param, ctx)
 
 
+class _HeadedOption(click.Option):
+    """An option that help shows under a heading."""
+
+    def __init__(self, *words: Any, heading: str, **names: Any) -> None:
+        super().__init__(*words, **names)
+        self.heading = heading
+
+
 @dataclasses.dataclass(slots=True)
 class _Option:
     """A click option that is yet to be made."""
@@ -149,6 +174,7 @@ class _Option:
     default: Any
     help_text: str
     parse: Any = None
+    heading: str = ""
     defaults: dict[str, Any] = dataclasses.field(default_factory=dict)  # by chosen config, where it depends on that
 
     @property
@@ -161,32 +187,40 @@ class _Option:
         flag = self.name.replace("_", "-")
         default, shown = self.default, self.default is not None and self.default != ""
         common: dict[str, Any] = {"default": default, "show_default": shown, "help": self.help_text}
+        if self.heading:
+            common |= {"cls": _HeadedOption, "heading": self.heading}
         if self.hint is bool:
             return click.option(f"--{flag}/--no-{flag}", self.name, **common)(command)
         return click.option(f"--{flag}", self.name, type=self._type, **common)(command)
 
 
-def _options(config_type: type[Any]) -> Iterator[_Option]:
-    """An option for every `setting`, also of inner configs, in the order of the fields."""
+def _options(config_type: type[Any], heading: str = "") -> Iterator[_Option]:
+    """An option for every `setting`, also of inner configs, in the order of the fields.
+
+    Those that have no heading of their own get this one.
+    """
     hints = typing.get_type_hints(config_type)
     for field in dataclasses.fields(config_type):
         about = field.metadata
+        own = about.get("heading") or heading
         if inner := about.get("settings_of"):
-            yield from _options(inner)
+            yield from _options(inner, own)
         elif choices := about.get("choice_of"):
-            yield from _options_of_choice(field, choices())
+            yield from _options_of_choice(field, choices(), own)
         elif "help" in about:
-            yield _Option(field.name, hints[field.name], field.default, about["help"], about["parse"])
+            yield _Option(field.name, hints[field.name], field.default, about["help"], about["parse"], own)
 
 
-def _options_of_choice(field: dataclasses.Field[Any], types_by_name: Mapping[str, type[Any]]) -> Iterator[_Option]:
+def _options_of_choice(
+    field: dataclasses.Field[Any], types_by_name: Mapping[str, type[Any]], heading: str
+) -> Iterator[_Option]:
     default = type(field.metadata["default"]())
     name_of = {config_type: name for name, config_type in types_by_name.items()}
     yield _Option(field.name, typing.Literal[tuple(types_by_name)], name_of[default], field.metadata["help"])
     shared: dict[str, _Option] = {}
     # The default config's settings come first, so that its defaults are the ones shown.
     for config_type in sorted(types_by_name.values(), key=lambda each: each is not default):
-        for option in _options(config_type):
+        for option in _options(config_type, heading):
             known = shared.setdefault(option.name, option)
             known.defaults[name_of[config_type]] = option.default
     for option in shared.values():

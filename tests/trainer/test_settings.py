@@ -1,14 +1,18 @@
 """No setting is without effect: each changes the losses, or is listed as one that may not change them."""
 
+import re
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from click import Context, Option
+from click.testing import CliRunner
 
 from tests.support.small_objectives import OTHER_ENCODERS
 from tests.support.small_runs import TINY_ENCODER, tiny_config, write_store
+from trainer.cli.train import gfp_train
 from trainer.config import TrainConfig
 from trainer.data.class_draws import ClassDrawsConfig
 from trainer.data.store import ClipStore
@@ -342,3 +346,17 @@ def test_terms_refuse_frames_that_pose_statistics_cannot_part() -> None:
 def test_a_run_that_would_learn_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="--objective none learns nothing by itself; give a weight to --label-weight"):
         tiny_config(objective=NoObjectiveConfig())
+
+
+def test_the_help_of_gfp_train_begins_with_what_a_newcomer_needs_and_shows_all_the_rest_below() -> None:
+    shown = CliRunner().invoke(gfp_train, ["--help"]).output
+    sections = shown[shown.index("\nOptions:\n") :].split("\n\n")
+    first, *others = [re.findall(r"^  (--[a-z0-9-]+)", section, flags=re.MULTILINE) for section in sections]
+    assert len(first) <= 20
+    assert {"--out", "--preset", "--objective", "--encoder", "--epochs", "--batch-clips", "--device"} <= set(first)
+    context = Context(gfp_train)
+    options = {param.opts[0] for param in gfp_train.get_params(context) if isinstance(param, Option)}
+    assert sorted([*first, *(flag for flags in others for flag in flags)]) == sorted(options)
+    headings = [section.splitlines()[0] for section in sections[1:]]
+    assert headings[:2] == ["Encoder:", "Objective:"]
+    assert "--local-width" in others[1]

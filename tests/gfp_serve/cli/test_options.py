@@ -1,3 +1,5 @@
+import dataclasses
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -219,3 +221,35 @@ def test_help_says_which_choice_a_setting_belongs_to_and_defaults_that_differ():
     assert "--way [near|far] How to search. [default: near]" in text
     assert "--top-k INTEGER Neighbours. [default of far 9] [default: 5]" in text
     assert "--reach FLOAT How far. [far] [default: 0.5]" in text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Headed:
+    epochs: int = setting(20, "Passes.")
+    way: Any = choice_of(lambda: {"near": Near, "far": Far}, Near, "How to search.", heading="Search")
+    inner: Inner = settings_of(Inner, heading="Masks")
+    seed: int = setting(0, "Seed.", heading="Chance")
+
+
+@pytest.mark.parametrize("kind", [Command, Group])
+def test_options_stand_under_their_headings_and_those_without_one_come_first(kind: type[click.Command]) -> None:
+    @click.command(cls=kind)
+    @click.argument("file")
+    @options_from(Headed)
+    def command(file: str, config: Headed) -> None:
+        """Do something."""
+
+    if isinstance(command, click.Group):
+        command.add_command(click.Command("part", help="A part."))
+    _, *sections = CliRunner().invoke(command, ["--help"]).output.split("\n\n  Do something.")[1].split("\n\n")
+    flags = {
+        section.splitlines()[0]: re.findall(r"^  (--[a-z-]+)", section, flags=re.MULTILINE) for section in sections
+    }
+    own = {field.name for each in (Near, Far) for field in dataclasses.fields(each)}
+    assert flags.pop("Commands:", []) == []
+    assert list(flags) == ["Options:", "Search:", "Masks:", "Chance:"]
+    assert flags["Options:"] == ["--epochs", "--way", "--help"]
+    assert "FILE" not in sections[0]
+    assert {flag[2:].replace("-", "_") for flag in flags["Search:"]} == own
+    assert (flags["Masks:"], flags["Chance:"]) == (["--mask-ratio"], ["--seed"])
+    assert "A part." in sections[-1] if isinstance(command, click.Group) else "A part." not in sections[-1]
