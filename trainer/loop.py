@@ -17,7 +17,7 @@ from torch import Tensor
 from gfp_serve.errors import GfpError
 from gfp_serve.files import lock, remove_unfinished
 from gfp_serve.preprocess import PreprocessConfig
-from trainer import parallel
+from trainer import encoders, objectives, parallel
 from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint, CheckpointError, data_summary, split_state
 from trainer.config import TrainConfig
 from trainer.data.batches import TrainingClips
@@ -31,7 +31,8 @@ from trainer.evaluate.folds import split_folds
 from trainer.evaluate.retrieval import retrieve
 from trainer.health import CollapseWatch, health
 from trainer.metrics import METRICS_FILE, SCORE, MetricsLog
-from trainer.objectives import NoObjectiveConfig, Outcome, build_objective
+from trainer.objectives import NoObjectiveConfig, Outcome, broken_outcome, build_objective
+from trainer.plugins import blamed
 from trainer.schedule import dropped_once, half_cosine, steps_per_epoch, warmup_cosine
 from trainer.start import Start
 from trainer.step import build_optimizer, clip_gradients, compiled_loss, repeatable, skipped_graphs
@@ -72,7 +73,8 @@ class Trainer:
     of the model's shape must not differ. A run with a teacher needs what that said of the store's clips. Raises
     `ValueError` for settings that do not fit the store or the machine, `DeviceError` without the device that was asked
     for, `InvalidRequestError` for a store without a test split if the run evaluates, `TeacherError` for
-    another teacher than the resumed run's, and `CheckpointError` for a checkpoint of another model.
+    another teacher than the resumed run's, `CheckpointError` for a checkpoint of another model, and `PluginError` for
+    an encoder or objective of another package that cannot be used.
     """
 
     def __init__(
@@ -151,6 +153,8 @@ class Trainer:
         self.steps_per_epoch = steps_per_epoch(len(self.clips.index), config.batch_clips)
         self.total_steps = config.epochs * self.steps_per_epoch
         self.optimizer = build_optimizer(self.objective, config)
+        brought = encoders.plugin_of(config.encoder), objectives.plugin_of(config.objective)
+        self._plugins = [plugin for plugin in brought if plugin is not None]
         self._own_is_none = isinstance(config.objective, NoObjectiveConfig)  # it learns from the terms alone
         self.step = 0  # steps that are done
         self.saved_step = 0  # those of them that the checkpoint on disk has
@@ -230,7 +234,8 @@ class Trainer:
     def train_step(self) -> Outcome:
         """Do the next update (batch, masks, forward, backward, optimiser) and count it in `step`.
 
-        It does not wait for the loss. `fit` ends at the run's last step; a measurement of steps may take more.
+        It does not wait for the loss. `fit` ends at the run's last step; a measurement of steps may take more. Raises
+        `PluginError` when code of another package fails, or gives a loss that nobody can use.
         """
         config, step = self.config, self.step
         for group in self.optimizer.param_groups:
@@ -244,9 +249,12 @@ class Trainer:
         lesson = None if self.lessons is None else self.lessons.lesson(step)
         if config.compile == "graphs":
             torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16):
-            outcome = self.compute_loss(own, lesson)
-        outcome.total.backward()  # type: ignore[no-untyped-call]
+        with blamed(self._plugins, f"step {step}"):
+            with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16):
+                outcome = self.compute_loss(own, lesson)
+            if self._plugins and (problem := broken_outcome(outcome)):
+                raise self._plugins[-1].gave(problem)
+            outcome.total.backward()  # type: ignore[no-untyped-call]
         clip_gradients(self.objective, config.clip_gradient)
         # If this is 1, a fused optimiser leaves the weights alone: a bad loss never reaches them, and nothing has to
         # wait.
@@ -254,7 +262,8 @@ class Trainer:
         self.optimizer.step()
         self._pull()
         self.step = step + 1
-        self.objective.after_update(self.step / self.total_steps)
+        with blamed(self._plugins, f"the end of step {step}"):
+            self.objective.after_update(self.step / self.total_steps)
         return outcome
 
     def learning_rate(self, epochs: int) -> float:

@@ -3,12 +3,17 @@
 Nothing is imported before somebody asks for a name that is not built in, or for all names.
 """
 
+import traceback
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any, Literal, get_origin, get_type_hints
+
+from gfp_serve.errors import GfpError
 
 # Beside these, what a checkpoint says of an encoder or objective are its settings.
 _OF_CHECKPOINTS = ("name", "package")
@@ -22,12 +27,28 @@ class MissingPluginError(ValueError):
     """Settings name an encoder or objective that is not installed here. The message says which, and of what package."""
 
 
+class PluginError(GfpError):
+    """An encoder or objective of another package failed, or gave what cannot be used. The message says what, and whose.
+
+    What it refuses in words, by a `ValueError` when it is built, is not one.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class Plugin:
     """A class of another package."""
 
+    kind: str  # "encoder" or "objective"
+    name: str
     found: type[Any]
     package: str  # name and version
+
+    def __str__(self) -> str:
+        return f"the {self.kind} {self.name!r} of the package {self.package}"
+
+    def gave(self, problem: str) -> PluginError:
+        """The error for what it gave and nobody can use."""
+        return PluginError(f"{self} {problem}. {_advice([self])}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +76,38 @@ class Plugins:
         return MissingPluginError(
             f"the {self.kind} {str(name)!r}{brought} is not installed; {advice}. Installed are {', '.join(installed)}."
         )
+
+
+@contextmanager
+def blamed(used: Sequence[Plugin], what: str, *, may_refuse: bool = False) -> Iterator[None]:
+    """Say of an error in `what`, such as "step 3", that these plugins were used. Without any, it stays as it is.
+
+    What is said in words passes; with `may_refuse`, also a `ValueError`, by which settings are refused.
+    """
+    try:
+        yield
+    except Exception as error:  # whatever a stranger's code raises
+        if not used or isinstance(error, GfpError) or (may_refuse and isinstance(error, ValueError)):
+            raise
+        said = str(error).strip().partition("\n")[0]
+        raise PluginError(
+            f"{what} with {' and '.join(map(str, used))} ended in {type(error).__name__}: {said}"
+            f"{_place(error, used)}. {_advice(used)}"
+        ) from error
+
+
+def _advice(used: Sequence[Plugin]) -> str:
+    flags = " or ".join(f"--{plugin.kind}" for plugin in used)
+    return f"Tell those who make the package, or choose another {flags}."
+
+
+def _place(error: Exception, used: Sequence[Plugin]) -> str:
+    """The last line of the plugins' own modules that an error came through; empty if it came through none."""
+    modules, place = {plugin.found.__module__ for plugin in used}, ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        if frame.f_globals.get("__name__") in modules:
+            place = f" ({Path(frame.f_code.co_filename).name}, line {line})"
+    return place
 
 
 def reserve(kind: str, names: Iterable[str]) -> None:
@@ -102,7 +155,7 @@ def _load(kind: str, bases: tuple[Any, Any], built_in: tuple[tuple[str, Any], ..
         if why := _unfit(plugin, *bases) or _unfit_settings(plugin, kind, {**known, **found.types()}):
             found.left_out[point.name] = f"{about} is left out, because {why}."
         else:
-            found.by_name[point.name] = Plugin(plugin, package)
+            found.by_name[point.name] = Plugin(kind, point.name, plugin, package)
     return found
 
 

@@ -154,6 +154,93 @@ def test_a_class_that_would_break_options_or_checkpoints_is_left_out(
     assert why in encoders.others().left_out["frames"]
 
 
+OBJECTIVE = """
+@dataclass(frozen=True, slots=True, kw_only=True)
+class {name}Config(AlikeConfig):
+    pass
+
+
+class {name}(Alike):
+    config_type = {name}Config
+
+    def forward(self, batch):
+        good = super().forward(batch)
+        return {answer}
+"""
+ENCODER = """
+@dataclass(frozen=True, slots=True, kw_only=True)
+class {name}Config(FramesConfig):
+    pass
+
+
+class {name}(Frames):
+    config_type = {name}Config
+
+    def tokens(self, bodies, draws=None):
+        good = super().tokens(bodies)
+        return {answer}
+"""
+# Name -> what it gives, and what is said of it.
+BROKEN_OBJECTIVES = {
+    "bare": ("good.total", "gives torch.float32 of shape [] as the result of a step; expected is an Outcome."),
+    "rows": ("Outcome(good.total.expand(4), {}, {})", "gives torch.float32 of shape [4] as its loss; expected is one"),
+    "fixed": ("Outcome(good.total.detach(), {}, {})", "of shape [] without a gradient as its loss; expected is one"),
+    "words": ("Outcome(good.total, {'far': 'very'}, {})", "gives str as its term 'far'; expected is one number"),
+    "flat": ("Outcome(good.total, {}, {'all': 1})", "gives int as its level 'all'; expected are two tensors"),
+    "lost": ("good.totals", "has no attribute 'totals' (outside_gfp.py, line"),
+}
+BROKEN_ENCODERS = {
+    "narrow": ("good[..., :5]", "of shape [2, 24, 5] as tokens of two bodies; expected by its width, num_segments"),
+    "silent": ("None", "gives NoneType as tokens of two bodies"),
+    "torn": ("good @ good", "a look at two bodies with the encoder 'torn' of the package outside-gfp 1.2 ended in"),
+}
+TRAIN_EACH = """
+import json, sys
+from click.testing import CliRunner
+from trainer.cli.train import gfp_train
+
+store, out, *chosen = sys.argv[1:]
+small = ["--num-frames", "24", "--epochs", "1", "--batch-clips", "4", "--warmup-epochs", "0", "--device", "cpu"]
+said = {}
+for each in chosen:
+    encoder, objective = each.split("/")
+    words = [store, "--out", f"{out}/{encoder}-{objective}", "--encoder", encoder, "--objective", objective, *small]
+    ended = CliRunner().invoke(gfp_train, words)
+    said[each] = [ended.exit_code, " ".join(ended.output.split())]
+print(json.dumps(said))
+"""
+
+
+def test_nonsense_of_another_package_ends_a_run_in_words_that_name_the_package(tmp_path: Path) -> None:
+    module, points = MODULE, ENTRY_POINTS
+    for name, (answer, _) in BROKEN_OBJECTIVES.items():
+        module += OBJECTIVE.format(name=name.title(), answer=answer)
+        points += f"{name} = outside_gfp:{name.title()}\n"
+    points += "[gfp.encoders]\n"
+    for name, (answer, _) in BROKEN_ENCODERS.items():
+        module += ENCODER.format(name=name.title(), answer=answer)
+        points += f"{name} = outside_gfp:{name.title()}\n"
+    # A section has one place in the file.
+    points = points.replace("[gfp.encoders]\nframes = outside_gfp:Frames\n", "", 1) + "frames = outside_gfp:Frames\n"
+    folder = write_package(tmp_path / "site", module=module, entry_points=points)
+    write_store(tmp_path / "store")
+    expected = {f"frames/{name}": said for name, (_, said) in BROKEN_OBJECTIVES.items()}
+    expected |= {f"{name}/alike": said for name, (_, said) in BROKEN_ENCODERS.items()}
+    # In a process of its own: here each call checks its annotations, and would find some of it first.
+    ended = subprocess.run(
+        [sys.executable, "-c", TRAIN_EACH, tmp_path / "store", tmp_path / "runs", *expected],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", ".")])},
+    )
+    assert ended.returncode == 0, ended.stderr
+    for each, (code, said) in json.loads(ended.stdout).items():
+        assert code == 1, said
+        assert "of the package outside-gfp 1.2" in said
+        assert expected[each] in said
+        assert "Tell those who make the package, or choose another --" in said
+
+
 def test_settings_of_an_encoder_and_an_objective_of_one_name_leave_the_objective_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

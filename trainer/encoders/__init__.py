@@ -12,12 +12,13 @@ from trainer.encoders.encoder import (
     FillableEncoder,
     MaskableEncoder,
     MaskableEncoderConfig,
+    broken_promise,
 )
 from trainer.encoders.gru import Gru
 from trainer.encoders.slim import SlimEncoder
 from trainer.encoders.transformer import Transformer
 from trainer.encoders.two_stream import TwoStream
-from trainer.plugins import Plugins, plugins
+from trainer.plugins import Plugin, Plugins, blamed, plugins
 
 __all__ = [
     "ENCODERS",
@@ -33,6 +34,7 @@ __all__ = [
     "installed",
     "name_of",
     "others",
+    "plugin_of",
     "type_of",
 ]
 
@@ -81,9 +83,24 @@ def type_of(config: EncoderConfig) -> type[Encoder]:
 def build_encoder(config: EncoderConfig, *, num_frames: int) -> Encoder:
     """The encoder of a config with new weights, for clips of this many frames.
 
-    Raises `ValueError` for settings that do not fit the frames.
+    Raises `ValueError` for settings that do not fit the frames, and `PluginError` for an encoder of another package
+    that cannot be built, or does not give the tokens and the vectors that it promises.
     """
-    return type_of(config)(config, num_frames=num_frames)
+    if (plugin := plugin_of(config)) is None:
+        return type_of(config)(config, num_frames=num_frames)
+    with blamed([plugin], "the start", may_refuse=True):
+        encoder: Encoder = plugin.found(config, num_frames=num_frames)
+    with blamed([plugin], "a look at two bodies"):
+        problem = broken_promise(encoder, num_frames)
+    if problem:
+        raise plugin.gave(problem)
+    return encoder
+
+
+def plugin_of(config: EncoderConfig) -> Plugin | None:
+    """The encoder of a config, if another package brings it."""
+    name = name_of(config)
+    return None if name in ENCODERS else others().by_name[name]
 
 
 def config_to_json(config: EncoderConfig) -> dict[str, Any]:

@@ -128,6 +128,36 @@ class Encoder(nn.Module, ABC):
         return placed, known
 
 
+def broken_promise(encoder: Encoder, num_frames: int) -> str:
+    """What an encoder says of itself and does not do with two bodies of zeros; empty if it does all.
+
+    It goes on a sentence that begins with the encoder's name.
+    """
+    for name in ("width", "num_segments", "num_joints", "num_tokens", "feature_size"):
+        value = getattr(encoder, name, None)
+        if not isinstance(value, int) or value < 1:
+            return f"has {value!r} as its {name}; expected is a whole number of 1 or more"
+    weight = next(encoder.parameters(), None)
+    if weight is not None and weight.is_meta:  # only counted, not computed
+        return ""
+    bodies = torch.zeros(2, num_frames, MODEL_LAYOUT.num_joints, 3)
+    was_training = encoder.training
+    expected = {"tokens": (2, encoder.num_tokens, encoder.width), "features": (2, encoder.feature_size)}
+    encoder.eval()
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        for name, shape in expected.items():
+            found = getattr(encoder, name)(bodies)
+            if isinstance(found, Tensor) and found.is_floating_point() and tuple(found.shape) == shape:
+                continue
+            came = f"{found.dtype} of shape {list(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
+            return (
+                f"gives {came} as {name} of two bodies; expected by its width, num_segments and num_joints is a tensor "
+                f"of floats of shape {list(shape)}"
+            )
+    encoder.train(was_training)
+    return ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaskableEncoderConfig(EncoderConfig):
     """What objectives that hide tokens must know of an encoder: their decoders have its width and its heads."""

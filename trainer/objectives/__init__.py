@@ -7,6 +7,7 @@ import dataclasses
 from typing import Any
 
 from trainer import encoders
+from trainer.data.views import View
 from trainer.encoders.encoder import Encoder
 from trainer.objectives.gfp import Gfp
 from trainer.objectives.gfp_adaptive import GfpAdaptive
@@ -17,12 +18,12 @@ from trainer.objectives.halp import Halp
 from trainer.objectives.mamp import Mamp
 from trainer.objectives.nat import Nat
 from trainer.objectives.none import NoObjective, NoObjectiveConfig
-from trainer.objectives.objective import MaskConfig, Objective, ObjectiveConfig, Outcome
+from trainer.objectives.objective import MaskConfig, Objective, ObjectiveConfig, Outcome, broken_outcome
 from trainer.objectives.s_jepa import SJepa
 from trainer.objectives.skeleton_mae import SkeletonMae
 from trainer.objectives.slim import Slim
 from trainer.objectives.usdrl import Usdrl
-from trainer.plugins import Plugins, plugins, reserve
+from trainer.plugins import Plugin, Plugins, blamed, plugins, reserve
 
 __all__ = [
     "OBJECTIVES",
@@ -31,6 +32,7 @@ __all__ = [
     "Objective",
     "ObjectiveConfig",
     "Outcome",
+    "broken_outcome",
     "build_objective",
     "config_from_json",
     "config_to_json",
@@ -39,6 +41,7 @@ __all__ = [
     "name_of",
     "needed_encoder",
     "others",
+    "plugin_of",
     "served_part",
     "type_of",
 ]
@@ -105,9 +108,26 @@ def type_of(config: ObjectiveConfig) -> type[Objective]:
 def build_objective(encoder: Encoder, config: ObjectiveConfig) -> Objective:
     """The objective of a config around an encoder, with new weights for its other parts.
 
-    Raises `ValueError` for settings that do not fit the encoder.
+    Raises `ValueError` for settings that do not fit the encoder, and `PluginError` for an objective of another package
+    that cannot be built, or asks for what is not a view.
     """
-    return type_of(config)(encoder, config)
+    if (plugin := plugin_of(config)) is None:
+        return type_of(config)(encoder, config)
+    with blamed([plugin], "the start", may_refuse=True):
+        objective: Objective = plugin.found(encoder, config)
+    with blamed([plugin], "a look at its views"):
+        views, num_draws = objective.views, objective.num_draws
+    if not isinstance(views, tuple) or not views or not all(isinstance(view, View) for view in views):
+        raise plugin.gave(f"has {views!r} as its views; expected is a tuple of one View or more")
+    if not isinstance(num_draws, int) or num_draws < 0:
+        raise plugin.gave(f"has {num_draws!r} as its num_draws; expected is a whole number of 0 or more")
+    return objective
+
+
+def plugin_of(config: ObjectiveConfig) -> Plugin | None:
+    """The objective of a config, if another package brings it."""
+    name = name_of(config)
+    return None if name in _built_in() else others().by_name[name]
 
 
 def needed_encoder(config: ObjectiveConfig) -> type[Encoder]:

@@ -29,6 +29,40 @@ class Outcome:
     levels: dict[str, tuple[Tensor, Tensor]]  # predictions and targets [targets, features] of this process, for health
 
 
+def broken_outcome(outcome: object) -> str:
+    """What is wrong with what an objective computed in a step; empty if nothing is.
+
+    It goes on a sentence that begins with the objective's name.
+    """
+    if not isinstance(outcome, Outcome):
+        return f"gives {_described(outcome)} as the result of a step; expected is an Outcome"
+    total = outcome.total
+    if not isinstance(total, Tensor) or not total.is_floating_point() or total.dim() or not total.requires_grad:
+        return f"gives {_described(total)} as its loss; expected is one number, a tensor of no axes, with a gradient"
+    if not isinstance(outcome.terms, dict) or not isinstance(outcome.levels, dict):
+        return "gives terms or levels that are not dicts by name"
+    for name, term in outcome.terms.items():
+        if not isinstance(term, Tensor) or term.numel() != 1:
+            return f"gives {_described(term)} as its term {name!r}; expected is one number, a tensor of no axes"
+    for name, level in outcome.levels.items():
+        if not _is_pair(level):
+            came = " and ".join(map(_described, level)) if isinstance(level, tuple) else _described(level)
+            return f"gives {came} as its level {name!r}; expected are two tensors [targets, features] of one shape"
+    return ""
+
+
+def _is_pair(level: object) -> bool:
+    if not isinstance(level, tuple) or not all(isinstance(each, Tensor) and each.dim() == 2 for each in level):
+        return False
+    return len(level) == 2 and level[0].shape == level[1].shape
+
+
+def _described(value: object) -> str:
+    if not isinstance(value, Tensor):
+        return type(value).__name__
+    return f"{value.dtype} of shape {list(value.shape)}{'' if value.requires_grad else ' without a gradient'}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectiveConfig:
     """What the settings of all objectives have in common: nothing."""
@@ -119,8 +153,8 @@ class Objective(nn.Module, ABC):
     def learn(self, own: Batch | None, lesson: Lesson | None) -> Outcome:
         """The loss of a step: its own of a batch, and that of the terms beside it."""
         outcome = Outcome(next(self.parameters()).new_zeros(()), {}, {}) if own is None else self(own)
-        if self.terms is None or lesson is None:
-            return outcome
+        if self.terms is None or lesson is None or not isinstance(outcome, Outcome):
+            return outcome  # what is not an outcome is said where it is used
         loss, terms = self.terms(self.encoder, lesson)
         details = {name: term.detach() for name, term in terms.items()}
         return Outcome(outcome.total + loss, outcome.terms | details, outcome.levels)
