@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from gfp_serve.preprocess import MODEL_LAYOUT
 from gfp_serve.settings import setting
 from trainer.body_frame import in_body_frame
+from trainer.masking import first_known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,8 +243,24 @@ class FillableEncoder(MaskableEncoder):
         segments: Float[Tensor, "rows tokens coordinates"],
         hidden: Bool[Tensor, "rows tokens"] | None = None,
         hidden_token: Float[Tensor, " width"] | None = None,
+        place: Int[Tensor, "rows tokens"] | None = None,
     ) -> tuple[Float[Tensor, "rows width"], Float[Tensor, "rows tokens width"]]:
         """One vector of each body, and those of all its tokens. `hidden_token` stands where tokens are `hidden`.
 
-        There may be fewer segments than the encoder was built for: they take the first places in time.
+        There may be fewer segments than the encoder was built for: they take the first places in time. Tokens that are
+        not all of a body, in their order, have a `place`.
         """
+
+    def without_lacking(
+        self, segments: Float[Tensor, "rows tokens coordinates"], known: Bool[Tensor, "rows tokens"] | None
+    ) -> tuple[Float[Tensor, "rows tokens coordinates"], Int[Tensor, "rows tokens"] | None]:
+        """The segments whose joint is known, and their places; all and None, if the encoder is not told which lack.
+
+        They are as many as before: the known ones of a body come again where others were left out (see `first_known`).
+        """
+        if known is None or not self.keep_lacking:
+            return segments, None
+        count = segments.shape[1]
+        order = torch.arange(count, dtype=torch.float32, device=segments.device)
+        place = first_known(order.expand(known.shape), known, count)
+        return segments.gather(1, place[..., None].expand(-1, -1, segments.shape[2])), place

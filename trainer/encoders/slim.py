@@ -92,7 +92,10 @@ class GatedBlock(nn.Module):
 
 
 class SlimEncoder(BlockEncoder):
-    """Bodies → a class token and tokens. Both are served: the class token, and beside it the mean of the tokens."""
+    """Bodies → a class token and tokens. Both are served: the class token, and beside it the mean of the tokens.
+
+    With --frame body, tokens of joints that are lacking are left out of both.
+    """
 
     config_type: ClassVar[type[EncoderConfig]] = SlimEncoderConfig
     config: SlimEncoderConfig
@@ -135,15 +138,18 @@ class SlimEncoder(BlockEncoder):
         segments: Float[Tensor, "rows tokens coordinates"],
         hidden: Bool[Tensor, "rows tokens"] | None = None,
         hidden_token: Float[Tensor, " width"] | None = None,
+        place: Int[Tensor, "rows tokens"] | None = None,
     ) -> tuple[Float[Tensor, "rows width"], Float[Tensor, "rows tokens width"]]:
         tokens = self.embedded(segments)
         if hidden is not None and hidden_token is not None:
             tokens = torch.where(hidden[..., None], hidden_token.to(tokens.dtype), tokens)
-        place = torch.arange(segments.shape[1], device=segments.device)
-        return self._read(tokens + self.joints[place % self.num_joints], (place // self.num_joints)[None])
+        if place is None:
+            place = torch.arange(segments.shape[1], device=segments.device)[None]
+        return self._read(tokens + self.joints[place % self.num_joints], (place // self.num_joints)[:, None])
 
     def features(self, bodies: Float[Tensor, "rows frames joints 3"]) -> Float[Tensor, "rows size"]:
-        body, tokens = self.filled(self.segments(bodies))
+        segments, place = self.without_lacking(*self.known_segments(bodies))
+        body, tokens = self.filled(segments, place=place)
         return torch.cat([body, tokens.mean(dim=1)], dim=1)
 
     def _read(

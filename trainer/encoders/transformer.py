@@ -148,11 +148,13 @@ class Transformer(BlockEncoder):
         segments: Float[Tensor, "rows tokens coordinates"],
         hidden: Bool[Tensor, "rows tokens"] | None = None,
         hidden_token: Float[Tensor, " width"] | None = None,
+        place: Int[Tensor, "rows tokens"] | None = None,
     ) -> tuple[Float[Tensor, "rows width"], Float[Tensor, "rows tokens width"]]:
         tokens = self.embedded(segments * self.config.input_scale)
         if hidden is not None and hidden_token is not None:
             tokens = torch.where(hidden[..., None], hidden_token.to(tokens.dtype), tokens)
-        tokens = self.norm(self.blocks(tokens + self.positions()[: segments.shape[1]]))
+        positions = self.positions()[: segments.shape[1]] if place is None else self.positions()[place]
+        tokens = self.norm(self.blocks(tokens + positions))
         return tokens.mean(dim=1), tokens
 
 

@@ -12,6 +12,7 @@ Differences to the public code, which are meant:
 
 - Of each clip one of the two long views has hidden tokens; there, any half of all long views. So all processes have
   batches of one shape.
+- With --frame body, tokens of lacking joints are left out of all views; there, all joints are always known.
 - The share of hidden tokens is drawn for each view by itself; there, so that a batch has all shares.
 - The term that spreads vectors compares the clips of all processes; there, those of each process.
 - Windows are resampled in the way of all objectives here; there, frames are picked.
@@ -20,8 +21,9 @@ Differences to the public code, which are meant:
 
 import copy
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -96,6 +98,18 @@ class SlimConfig(ObjectiveConfig):
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be 0 or more.")
 
 
+class _Seen(NamedTuple):
+    """One body of each clip in a view."""
+
+    segments: Float[Tensor, "clips _ coordinates"]
+    known: Bool[Tensor, "clips _"]  # those whose joint is lacking do not count, nor those that come again
+    place: Int[Tensor, "clips _"] | None  # of the segments among all of a body; None if they are all, in their order
+
+    def at_its_tokens(self, of_all: Bool[Tensor, "clips _"]) -> Bool[Tensor, "clips _"]:
+        """What is given of all tokens, of those that are seen."""
+        return of_all if self.place is None else of_all.gather(1, self.place)
+
+
 class Slim(Objective):
     """Cross-entropy with the odds of a slow copy: of whole clips in ten views, and of the hidden tokens of one."""
 
@@ -151,18 +165,19 @@ class Slim(Objective):
     def forward(self, batch: Batch) -> Outcome:
         config, encoder = self.config, self.encoder
         row = one_body(batch)
-        views = [encoder.cut(*encoder.shown(view[row])) for view in batch.views]
+        views = [self._seen(view[row]) for view in batch.views]
         draws = batch.uniform[row]
         which = (_NUM_LONG * draws[:, 1]).long().clamp_max(_NUM_LONG - 1)
         tubes = self._tubes(draws[:, 2:])
         clips = torch.arange(len(row), device=row.device)
 
-        long = torch.cat([segments for segments, _ in views[:_NUM_LONG]])
+        long, place = _together(views[:_NUM_LONG])
         is_it = torch.cat([which == number for number in range(_NUM_LONG)])
-        hidden = tubes[0].repeat(_NUM_LONG, 1) & is_it[:, None]
-        whole, tokens = encoder.filled(long, hidden, self.hidden_token)
+        of_long = torch.stack([view.at_its_tokens(tubes[0]) for view in views[:_NUM_LONG]])  # views, clips, tokens
+        hidden = of_long.flatten(0, 1) & is_it[:, None]
+        whole, tokens = encoder.filled(long, hidden, self.hidden_token, place)
         with torch.no_grad():
-            target_whole, target_tokens = self.target_encoder.filled(long)
+            target_whole, target_tokens = self.target_encoder.filled(long, place=place)
             target_vectors, target_cosines = self.target_clip_head(target_whole)
             odds = balanced_odds(target_cosines, self.temperature)
         vectors, cosines = self.clip_head(torch.cat([whole, *self._short(views, tubes)]))
@@ -170,8 +185,8 @@ class Slim(Objective):
 
         # Tokens that count come first, and as many are taken as may be hidden at most: so all steps have one shape.
         at = which * len(row) + clips
-        known = torch.stack([seen for _, seen in views[:_NUM_LONG]])[which, clips]
-        counts = tubes[0] & known
+        known = torch.stack([view.known for view in views[:_NUM_LONG]])[which, clips]
+        counts = of_long[which, clips] & known
         first = counts.to(torch.uint8).argsort(dim=1, descending=True, stable=True)
         first = first[:, : max(1, int(config.most_hidden * encoder.num_tokens))]
         counts = counts.gather(1, first)
@@ -191,6 +206,14 @@ class Slim(Objective):
             "tokens": (size * predicted.detach(), size * wanted),
         }
         return Outcome(loss, {name: term.detach() for name, term in terms.items()}, levels)
+
+    def _seen(self, bodies: Float[Tensor, "clips _ joints 3"]) -> _Seen:
+        segments, known = self.encoder.cut(*self.encoder.shown(bodies))
+        segments, place = self.encoder.without_lacking(segments, known)
+        if place is not None:
+            # Known ones come first, and then again.
+            known = torch.arange(known.shape[1], device=known.device) < known.sum(dim=1, keepdim=True)
+        return _Seen(segments, known, place)
 
     def _tubes(self, draws: Float[Tensor, "clips draws"]) -> list[Bool[Tensor, "clips _"]]:
         """The hidden tokens of a long view, and of each short one."""
@@ -214,7 +237,7 @@ class Slim(Objective):
 
     def _short(
         self,
-        views: list[tuple[Float[Tensor, "clips _ coordinates"], Bool[Tensor, "clips _"] | None]],
+        views: list[_Seen],
         tubes: list[Bool[Tensor, "clips _"]],
     ) -> list[Float[Tensor, "_ width"]]:
         """The vectors of bodies in the short views, those of one length in one pass."""
@@ -223,9 +246,9 @@ class Slim(Objective):
             same = range(place, place + _NUM_LONG * count)
             place = same.stop
             # Of the long views only one has tubes.
-            hidden = torch.cat([tubes[view - _NUM_LONG + 1] for view in same])
-            segments = torch.cat([views[view][0] for view in same])
-            vectors.append(self.encoder.filled(segments, hidden, self.hidden_token)[0])
+            hidden = torch.cat([views[view].at_its_tokens(tubes[view - _NUM_LONG + 1]) for view in same])
+            segments, places = _together([views[view] for view in same])
+            vectors.append(self.encoder.filled(segments, hidden, self.hidden_token, places)[0])
         return vectors
 
     def _clip_loss(
@@ -263,6 +286,14 @@ class Slim(Objective):
         first, later = config.first_target_temperature, config.target_temperature
         share = 1.0 if done >= config.temperature_share else done / config.temperature_share
         self.temperature.fill_(first + (later - first) * share)
+
+
+def _together(
+    views: Sequence[_Seen],
+) -> tuple[Float[Tensor, "seen _ coordinates"], Int[Tensor, "seen _"] | None]:
+    """The segments of several views of one length as one batch, and their places."""
+    places = [view.place for view in views if view.place is not None]
+    return torch.cat([view.segments for view in views]), torch.cat(places) if places else None
 
 
 def one_body(batch: Batch) -> Int[Tensor, " clips"]:

@@ -1,6 +1,7 @@
 """SLiM's encoder: its turns beside numpy, and what it sees."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from trainer.encoders.slim import SlimEncoder, SlimEncoderConfig, TurnedAttentio
 from trainer.evaluate.fine_tune import add_drop_path
 from trainer.flops import cost_table
 from trainer.loop import Trainer
+from trainer.masking import first_known
 from trainer.objectives.slim import SlimConfig
 
 SMALL = SlimEncoderConfig(width=16, depth=2, num_heads=2, segment_frames=4, position_std=0.5)
@@ -123,6 +125,26 @@ def test_class_token_and_mean_of_tokens_are_served() -> None:
     body, tokens = encoder.filled(encoder.segments(bodies))
     torch.testing.assert_close(encoder.features(bodies), torch.cat([body, tokens.mean(dim=1)], dim=1))
     assert tokens.shape == (2, 200, 16)
+
+
+def test_joints_that_are_lacking_are_left_out_in_the_body_frame_and_the_others_come_again() -> None:
+    encoder = SlimEncoder(replace(SMALL, frame="body"), num_frames=32).eval()
+    bodies = torch.randn(3, 32, 25, 3, generator=torch.Generator().manual_seed(0))
+    known = encoder.features(bodies)
+    bodies[1, :, 7] = torch.nan  # throughout
+    bodies[2] = torch.nan  # nobody is seen
+    found = encoder.features(bodies)
+    assert found.isfinite().all()
+    torch.testing.assert_close(found[0], known[0])
+    segments, seen = encoder.known_segments(bodies)
+    visible = first_known(torch.arange(200.0).expand(3, -1), seen, 200)
+    assert not (visible[1] % 25 == 7).any()
+    torch.testing.assert_close(found[:, 16:], encoder(segments, visible).mean(dim=1))
+    with torch.no_grad():
+        encoder.joints[7] = torch.randn(16)
+    again = encoder.features(bodies)
+    torch.testing.assert_close(again[1], found[1])
+    assert not torch.allclose(again[0], found[0])
 
 
 def test_heads_of_an_odd_size_are_refused() -> None:

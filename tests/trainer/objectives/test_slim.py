@@ -95,9 +95,9 @@ def test_half_of_the_long_views_and_all_short_ones_have_half_to_nine_tenths_of_t
     seen: list[torch.Tensor] = []
     filled = slim.encoder.filled
 
-    def spy(segments: torch.Tensor, hidden: torch.Tensor, token: torch.Tensor) -> object:
+    def spy(segments: torch.Tensor, hidden: torch.Tensor, token: torch.Tensor, place: None) -> object:
         seen.append(hidden)
-        return filled(segments, hidden, token)
+        return filled(segments, hidden, token, place)
 
     slim.encoder.filled = spy
     clips = torch.randn(6, 64, 25, 3, generator=torch.Generator().manual_seed(0))
@@ -110,6 +110,29 @@ def test_half_of_the_long_views_and_all_short_ones_have_half_to_nine_tenths_of_t
     assert [len(each) for each in short] == [12, 24, 12]
     for share in (both.amax(dim=0), *short):
         assert ((share > 0.35) & (share <= 0.9)).all()
+
+
+def test_joints_that_are_lacking_are_left_out_of_all_views_in_the_body_frame() -> None:
+    torch.manual_seed(0)
+    slim = Slim(SlimEncoder(replace(SMALL, frame="body"), num_frames=32), SlimConfig(**SIZES))
+    clips = torch.randn(6, 32, 25, 3, generator=torch.Generator().manual_seed(0))
+    clips[:4, :, 7] = torch.nan
+    clips[4:, :8, 7] = torch.nan  # for a while; that and the neighbouring segments are all that changes
+    uniform = torch.rand(6, slim.num_draws, generator=torch.Generator().manual_seed(0))
+    given = Batch.of_bodies(uniform[:4], *(clips[:4, : view.num_frames] for view in slim.views))
+    before = slim(given)
+    assert before.total.isfinite()
+    other = torch.randn(slim.encoder.width)
+    with torch.no_grad():
+        for encoder in (slim.encoder, slim.target_encoder):
+            encoder.joints[7] = other
+    torch.testing.assert_close(slim(given).total, before.total)
+    # The same joint for a while: elsewhere it counts.
+    of_some = Batch.of_bodies(uniform[4:], *(clips[4:, : view.num_frames] for view in slim.views))
+    before = slim(of_some)
+    with torch.no_grad():
+        slim.encoder.joints[7] = -other
+    assert (slim(of_some).total - before.total).abs() > 1e-6
 
 
 def test_one_body_of_each_clip_is_seen_now_this_one_and_now_that_one_but_none_that_is_absent() -> None:
