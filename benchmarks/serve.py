@@ -4,6 +4,7 @@
     python benchmarks/serve.py lone --work W             single calls, each after all sides have been silent
     python benchmarks/serve.py peers --work W            the same small model in MLServer and Ray Serve
     python benchmarks/serve.py http --work W             the same calls over gRPC and over HTTP, in each form
+    python benchmarks/serve.py mixed --work W            embedding and searching at once, by the threads of FAISS
     python benchmarks/serve.py overload --work W         ten times the capacity for a minute
     python benchmarks/serve.py soak --work W             ten minutes of every mistake that callers make
 
@@ -35,6 +36,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.serving.bundles import SIZES, write_bundle
 from benchmarks.serving.peers import bare, mlserver, ray_serve
 from benchmarks.serving.processes import Side, child, gfp_serve, side
+from gfp_serve.bundle import Bundle
 
 OUT = Path("benchmarks/serve.json")
 
@@ -214,6 +216,53 @@ def http(work: Path, out: Path, bundle: str, callers: tuple[int, ...], rounds: i
         fact["of_grpc"] = fact["clips_per_s"] / of_grpc["clips_per_s"]
     show(f"one server of {bundle}", facts, ("clips_per_s", "of_grpc", "p50_ms", "p99_ms", "failures"))
     write(out, "http", facts)
+
+
+@main.command()
+@work_option
+@out_option
+@click.option("--size", default="small", show_default=True, type=click.Choice(list(SIZES)))
+@click.option("--rounds", default=5, show_default=True)
+@click.option("--seconds", default=4.0, show_default=True, help="Length of a turn.")
+def mixed(work: Path, out: Path, size: str, rounds: int, seconds: float) -> None:
+    """Measure callers who embed beside callers who search, with FAISS's and BLAS's threads as they are and with one.
+
+    Two servers with the same 40,091 items: one as it is, one whose libraries were told to use one thread for a call.
+    """
+    bundle = bundle_of(work, size)
+    width = str(Bundle.read(bundle).manifest.embedding_size)
+    one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    with ExitStack() as stack:
+        sides = {}
+        for name, environment in (("as it is", {}), ("one thread a call", one)):
+            _, address = stack.enter_context(gfp_serve(bundle, **environment))
+            sides[name] = stack.enter_context(side("mixed_load", address, width))
+        check_alike(sides)
+        loads = {
+            "8 embed": {"embedding": 8, "searching": 0, "exact": False},
+            "1 searches": {"embedding": 0, "searching": 1, "exact": False},
+            "1 searches exactly": {"embedding": 0, "searching": 1, "exact": True},
+            "8 embed, 4 search": {"embedding": 8, "searching": 4, "exact": False},
+            "8 embed, 4 search exactly": {"embedding": 8, "searching": 4, "exact": True},
+        }
+        done: dict[str, list[dict[str, Any]]] = {}
+        for _ in range(rounds):
+            for load, given in loads.items():
+                for name, each in sides.items():
+                    done.setdefault(f"{load}, {name}", []).append(each.turn(seconds=seconds, **given))
+    facts = {
+        name: {
+            **{rate: median(turn[rate] for turn in turns) for rate in ("clips_per_s", "queries_per_s")},
+            **{
+                f"{label}_p50_ms": quantile_ms(seconds_taken, 0.5)
+                for label, key in (("embed", "latencies_s"), ("search", "search_latencies_s"))
+                if (seconds_taken := [each for turn in turns for each in turn[key]])
+            },
+        }
+        for name, turns in done.items()
+    }
+    show(f"embedding with {size}, and searching", facts, tuple(next(reversed(facts.values()))))
+    write(out, "mixed", facts)
 
 
 @main.command()

@@ -62,8 +62,8 @@ class Encoder:
         self._session = _open_session(bundle, device, num_threads)
         self.provider: str = self._session.get_providers()[0]
         self.device = "cuda" if self.provider == _CUDA else "cpu"
-        # How many calls of `open_lanes` may run at once.
-        self.num_lanes = num_threads if self.device == "cpu" else 1
+        # On how many threads it runs on the CPU; calls on one thread each may run at once, as many as these.
+        self.num_threads = num_threads if self.device == "cpu" else 1
         if self.device == "cuda" or device == "cpu":
             return
         # With the CPU package, "auto" can only mean the CPU. With the GPU package, something is broken.
@@ -109,9 +109,12 @@ class Encoder:
         filled = np.concatenate([clips, clips[:1].repeat(size - num_clips, axis=0)])
         return _run(self._session, filled, options)[:num_clips]
 
-    def open_lanes(self) -> Encode:
-        """`encode` on one thread: `num_lanes` calls of it may run at once. Takes the model's memory a second time."""
-        session = _open_session(self._bundle, "cpu", 1)
+    def open_on(self, num_threads: int) -> Encode:
+        """`encode` on this many threads of the CPU. Takes the model's memory once more.
+
+        Calls on one thread may run at once, `num_threads` of the encoder at most.
+        """
+        session = _open_session(self._bundle, "cpu", num_threads)
         if self._one_by_one:
             return lambda clips: np.concatenate([_run(session, clip[None]) for clip in clips])
         return lambda clips: _run(session, clips)

@@ -85,9 +85,10 @@ def _stop(process: subprocess.Popen[str]) -> None:
 
 
 @contextmanager
-def gfp_serve(bundle: Path, *options: object) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def gfp_serve(bundle: Path, *options: object, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run `gfp-serve` on the CPU and a free port; give its process and its address."""
     command = [sys.executable, "-c", "from gfp_serve.cli.serve import gfp_serve; gfp_serve()"]
     given = ["--bundle", bundle, "--port", 0, "--device", "cpu", *options]
-    with child([*command, *map(str, given)], r"serving \S+ on (\S+) ", PYTHONUNBUFFERED="1") as started:
+    environment = {"PYTHONUNBUFFERED": "1", **environment}
+    with child([*command, *map(str, given)], r"serving \S+ on (\S+) ", **environment) as started:
         yield started

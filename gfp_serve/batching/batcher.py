@@ -3,9 +3,9 @@
 There is no timer: a batch is what waits when the encoder becomes free. Callers take turns, clip by clip, so that a
 request of five hundred clips does not keep a request of one clip waiting for all of them.
 
-On a CPU, an encoder call on all cores answers one caller soonest, but its threads wait for each other. Calls on one
-core each, at the same time, answer more callers per second; each such core is called a lane. So a lone clip gets the
-whole device, and many waiting clips get lanes.
+On a CPU, an encoder call on many cores answers one caller soonest, if the encoder is large, but its threads wait for
+each other. Calls on one core each, at the same time, answer more callers per second; each such core is called a lane.
+So a lone clip gets as many cores as help it, and many waiting clips get lanes.
 """
 
 import asyncio
@@ -59,13 +59,15 @@ class Pace:
     """How waiting clips become calls of the encoder.
 
     A call encodes at most `max_bodies`. Once `split_from` clips wait for a free encoder, up to `num_lanes` calls of
-    `encode_in_lane` run at the same time, if there is such a function.
+    `encode_in_lane` run at the same time, if there is such a function. Fewer clips are encoded by one call after
+    another; a call of one clip is `encode_alone`, if there is such a function.
     """
 
     max_bodies: int
     num_lanes: int = 1
     split_from: int = 2
     encode_in_lane: Encode | None = None
+    encode_alone: Encode | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -187,7 +189,8 @@ class Batcher:
             num_clips = sum(map(len, self._lines.values()))
             self._whole_device = pace.encode_in_lane is None or num_clips < pace.split_from
         if self._whole_device or pace.encode_in_lane is None:
-            return self._encode, self._take(pace.max_bodies)
+            batch = self._take(pace.max_bodies)
+            return (pace.encode_alone if len(batch) == 1 and pace.encode_alone else self._encode), batch
         # A share of what waits, so that there is work for the other lanes too.
         num_bodies = sum(map(_count_bodies, self._lines.values()))
         share = math.ceil(num_bodies / (pace.num_lanes - len(self._running)))

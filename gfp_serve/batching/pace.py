@@ -4,7 +4,9 @@ import logging
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from time import perf_counter
+from dataclasses import dataclass
+from statistics import median
+from time import perf_counter, sleep
 
 import numpy as np
 
@@ -25,39 +27,79 @@ _MAX_BATCH = 128
 _NEAR_BEST = 1.07
 # The least gain for which lanes are worth the memory of a second session.
 _WORTH_IT = 1.05
+# More threads for a lone clip are worth it if it takes this much longer on fewer: they keep cores from other work.
+_WORTH_THREADS = 1.1
+# A lone clip comes after silence, when the cores have other things to do or sleep: then threads cost more.
+_SILENCE_S = 0.01
+_LONE_CALLS = 7
 
 
 def measure_pace(encoder: Encoder, num_frames: int, *, max_bodies: int = 0, num_lanes: int = 0) -> Pace:
     """The pace at which clips of one body are encoded fastest; a lone clip is always answered as soon as it can be.
 
-    `num_frames` is the length of the encoder's input. `max_bodies` and `num_lanes` that are not 0 are not measured.
+    Lanes are measured beside each other, lone calls on 1, 2, 4 and so on threads after a silence, and batches as the
+    lanes will run them. `num_frames` is the length of the encoder's input. `max_bodies` and `num_lanes` that are not 0
+    are not measured.
     """
     clip = np.zeros((1, 1, num_frames, MODEL_LAYOUT.num_joints, 3), dtype=np.float32)
-    lanes, split_from, encode_in_lane = _choose_lanes(encoder, clip, num_lanes)
+    most = min(num_lanes or encoder.num_threads, encoder.num_threads)
+    lanes, encode_in_lane, in_lane_s = _choose_lanes(encoder, clip, most, is_set=num_lanes > 0)
+    alone = _choose_alone(encoder, clip, encode_in_lane)
     seconds = {} if max_bodies else _time_batches(encode_in_lane or encoder.encode, clip, lanes)
     if seconds:
         enough = next(size for size, each in seconds.items() if each <= _NEAR_BEST * min(seconds.values()))
         max_bodies = max(MAX_BODIES, enough)
+    # As many clips as are encoded one by one in the time of one lane. Fewer clips are done sooner that way.
+    split_from = 1 if encode_in_lane is None or alone.num_threads == 1 else max(2, math.ceil(in_lane_s / alone.seconds))
     _log.info(
-        "max_batch_bodies=%d lanes=%d ms_per_body=%s",
+        "max_batch_bodies=%d lanes=%d threads_alone=%d ms_per_body=%s",
         max_bodies,
         lanes,
+        alone.num_threads,
         {size: round(1000 * each, 2) for size, each in seconds.items()},
     )
-    return Pace(max_bodies, lanes, split_from, encode_in_lane)
+    return Pace(max_bodies, lanes, split_from, encode_in_lane, alone.encode)
 
 
-def _choose_lanes(encoder: Encoder, clip: np.ndarray, num_lanes: int) -> tuple[int, int, Encode | None]:
-    """How many lanes to use, from how many waiting clips on, and what runs in them (None for one lane)."""
-    most = min(num_lanes or encoder.num_lanes, encoder.num_lanes)
-    if most == 1:
-        return 1, 1, None
-    encode_in_lane = encoder.open_lanes()
-    alone_s, in_lane_s = _compare(encoder.encode, encode_in_lane, clip, most)
-    if not num_lanes and in_lane_s / most * _WORTH_IT >= alone_s:
-        return 1, 1, None
-    # As many clips as all cores encode one by one in the time of one lane. Fewer clips are done sooner that way.
-    return most, max(2, math.ceil(in_lane_s / alone_s)), encode_in_lane
+@dataclass(frozen=True, slots=True)
+class _Alone:
+    """How a lone clip is encoded: on how many threads, by what, and in which time."""
+
+    num_threads: int
+    encode: Encode
+    seconds: float
+
+
+def _choose_lanes(
+    encoder: Encoder, clip: np.ndarray, num_lanes: int, *, is_set: bool
+) -> tuple[int, Encode | None, float]:
+    """How many lanes to use, what runs in them (None for one lane), and the seconds of a call beside others."""
+    if num_lanes == 1:
+        return 1, None, 0.0
+    encode_in_lane = encoder.open_on(1)
+    alone_s, in_lane_s = _compare(encoder.encode, encode_in_lane, clip, num_lanes)
+    if not is_set and in_lane_s / num_lanes * _WORTH_IT >= alone_s:
+        return 1, None, 0.0
+    return num_lanes, encode_in_lane, in_lane_s
+
+
+def _choose_alone(encoder: Encoder, clip: np.ndarray, encode_in_lane: Encode | None) -> _Alone:
+    """The fewest threads on which a lone clip is answered about as soon as on twice as many, and as on all."""
+    most = encoder.num_threads
+    on_all = _Alone(most, encoder.encode, _time_alone(encoder.encode, clip) if most > 1 else 0.0)
+    best = _Alone(0, encoder.encode, math.inf)
+    for num_threads in _doubling_below(most):
+        encode = encode_in_lane if num_threads == 1 and encode_in_lane else encoder.open_on(num_threads)
+        tried = _Alone(num_threads, encode, _time_alone(encode, clip))
+        if best.seconds < _WORTH_THREADS * min(tried.seconds, on_all.seconds):
+            return best
+        best = tried
+    return best if best.seconds < _WORTH_THREADS * on_all.seconds else on_all
+
+
+def _doubling_below(most: int) -> Iterator[int]:
+    """1, 2, 4 and so on, less than `most`."""
+    return (1 << power for power in range((most - 1).bit_length()))
 
 
 def _time_batches(encode: Encode, clip: np.ndarray, num_lanes: int) -> dict[int, float]:
@@ -71,6 +113,17 @@ def _time_batches(encode: Encode, clip: np.ndarray, num_lanes: int) -> dict[int,
         if perf_counter() > end or seconds[size] > 2 * min(seconds.values()):
             break
     return seconds
+
+
+def _time_alone(encode: Encode, clip: np.ndarray) -> float:
+    """Seconds of a call that comes after a silence, the median of some."""
+    encode(clip)  # the first call of a session is slow
+    end = perf_counter() + _MEASURING_S
+    seconds: list[float] = []
+    while len(seconds) < _LONE_CALLS and not (seconds and perf_counter() > end):
+        sleep(_SILENCE_S)
+        seconds.append(_time(encode, clip))
+    return median(seconds)
 
 
 def _compare(encode: Encode, encode_in_lane: Encode, clip: np.ndarray, num_lanes: int) -> tuple[float, float]:

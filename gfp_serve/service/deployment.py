@@ -74,7 +74,7 @@ class Deployment:
         self.batcher = Batcher(
             encoder.encode,
             pace=Pace(config.max_batch_bodies or MAX_BODIES),
-            max_lanes=encoder.num_lanes,
+            max_lanes=encoder.num_threads,
             max_admitted_bodies=config.max_admitted_bodies,
             watcher=metrics,
         )

@@ -43,7 +43,7 @@ _log = logging.getLogger(__name__)
 Parse = Callable[[bytes, Any], Awaitable[Any]]
 
 # A message of at most this many bytes is parsed in less time than it takes to hand it to a thread and back.
-_FEW_BYTES = 2**15
+_FEW_BYTES = 2**17
 
 REQUEST_ID = "x-request-id"
 # A call that needs no token must send its request within this time, and take its reply.

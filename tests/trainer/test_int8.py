@@ -74,7 +74,7 @@ def test_a_vector_does_not_depend_on_the_clips_beside_it(whole: Bundle, store: C
     encoder = Encoder(in_int8(whole, store)[0], device="cpu")
     clips = np.random.default_rng(0).normal(size=(3, 1, 32, 25, 3)).astype(np.float32)
     clips[2] *= 100  # would spoil the rounding of the others
-    for encode in (encoder.encode, encoder.open_lanes(), encoder.encode_first):
+    for encode in (encoder.encode, encoder.open_on(1), encoder.encode_first):
         np.testing.assert_array_equal(encode(clips), np.concatenate([encode(clip[None]) for clip in clips]))
 
 

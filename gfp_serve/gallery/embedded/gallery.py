@@ -19,6 +19,7 @@ from gfp_serve.filters import Filter
 from gfp_serve.gallery.embedded.answers import Answers
 from gfp_serve.gallery.embedded.background import Background
 from gfp_serve.gallery.embedded.change import Change
+from gfp_serve.gallery.embedded.cores import CORES
 from gfp_serve.gallery.embedded.gpu import check_gpu
 from gfp_serve.gallery.embedded.index import physical_memory
 from gfp_serve.gallery.embedded.item_codec import read_item, write_item
@@ -253,7 +254,8 @@ class FaissGallery(Gallery):
         view = self._current_view()
         if not view.num_items:
             raise empty_gallery()
-        return Answers(view.search(queries, top_k=top_k, where=where, effort=effort), view.rows)
+        with CORES.shared():
+            return Answers(view.search(queries, top_k=top_k, where=where, effort=effort), view.rows)
 
     def num_compared(
         self,

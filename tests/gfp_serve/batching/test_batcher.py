@@ -236,6 +236,17 @@ async def test_a_lone_clip_gets_the_whole_device_and_many_clips_get_lanes():
     assert fake.most <= 2
 
 
+async def test_a_lone_clip_is_encoded_by_what_is_quickest_for_it_and_several_as_usual():
+    fake, lone = Lanes(), Lanes()
+    fake.gate.set()
+    lone.gate.set()
+    batcher = Batcher(fake.encode, pace=Pace(8, encode_alone=lone.encode), max_admitted_bodies=99)
+    assert await answers(*await start(batcher, clip(1))) == [1]
+    assert await answers(*await start(batcher, clip(2), clip(3))) == [2, 3]
+    await batcher.close()
+    assert (lone.alone, fake.alone) == ([[1]], [[2, 3]])
+
+
 async def test_a_free_lane_takes_new_clips_while_the_others_are_busy():
     fake = Lanes()
     batcher = fake.batcher(num_lanes=3, max_bodies=1, split_from=2)
