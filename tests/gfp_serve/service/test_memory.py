@@ -16,11 +16,13 @@ from hypothesis import strategies as st
 
 from gfp_serve.batching.turns import Work
 from gfp_serve.errors import GfpError, InvalidRequestError
+from gfp_serve.layouts import NTU25
 from gfp_serve.service import guard
 from gfp_serve.service import message_size as weight
 from gfp_serve.service.message_size import MAX_VALUES, check_num_values, checking_num_values
-from gfp_serve.v1 import embedding_pb2, gallery_pb2
+from gfp_serve.v1 import embedding_pb2, embedding_pb2_grpc, gallery_pb2
 from gfp_serve.v1 import open_inference_pb2 as oip
+from gfp_serve.wire.arrays import write_sequence
 from tests.support.any_requests import RPCS, messages
 from tests.support.frame_streams import FRAMES, bring, opening
 from tests.support.servers import channel_to, running, until
@@ -143,7 +145,7 @@ def test_bytes_that_are_not_refused_never_parse_to_more_values_than_allowed(cont
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        (EMBED, embedding_pb2.EmbedRequest(sequences=[embedding_pb2.Sequence()] * 20_000)),
+        (EMBED, embedding_pb2.EmbedRequest(sequences=[embedding_pb2.Sequence()] * 80_000)),
         (EMBED, embedding_pb2.EmbedRequest(sequences=[embedding_pb2.Sequence(positions=bytes(MIB))])),
         (STREAM, bring(np.zeros((1000, 1, 25, 3)))),
     ],
@@ -162,3 +164,19 @@ async def test_large_messages_are_parsed_beside_the_event_loop(
     async with running(tmp_path) as server, channel_to(server) as channel:
         await refused(channel, name, message.SerializeToString())
     assert [thread.name.startswith("turns") for thread in threads] == [True]
+
+
+async def test_a_clip_is_parsed_at_once_because_a_thread_would_have_to_be_woken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = []
+
+    def noting(*given: object) -> Work:
+        threads.append(threading.current_thread())
+        yield from checking_num_values(*given)
+
+    monkeypatch.setattr(guard, "checking_num_values", noting)
+    clip = write_sequence(np.random.default_rng(0).normal(size=(120, 2, 25, 3)).astype(np.float32), NTU25)
+    async with running(tmp_path) as server, channel_to(server) as channel:
+        await embedding_pb2_grpc.EmbeddingServiceStub(channel).Embed(embedding_pb2.EmbedRequest(sequences=[clip]))
+    assert threads == [threading.current_thread()]
