@@ -1,10 +1,15 @@
-"""Bundles for timing servers: encoders of three sizes. They are untrained, because time does not depend on weights."""
+"""Bundles for timing servers: the shipped encoder, and others of three sizes.
+
+Those are untrained, because time does not depend on weights.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from gfp_serve.bundle import Bundle
+from gfp_serve.config import DEFAULT_BUNDLE
 from gfp_serve.formats import Clip
 from gfp_serve.layouts import NTU25
 from gfp_serve.preprocess import PreprocessConfig, SampleConfig
@@ -19,10 +24,10 @@ NUM_FRAMES, NUM_BODIES = 120, 2
 
 @dataclass(frozen=True)
 class Size:
-    """An encoder to serve."""
+    """An encoder to serve; None for the one that is served by default."""
 
     name: str
-    encoder: TransformerConfig
+    encoder: TransformerConfig | None
     num_frames: int
 
 
@@ -35,6 +40,8 @@ SIZES = {
         Size("tokens-75", TransformerConfig(), 12),
         # 10 MB, 25 tokens a body: so small that the server's own time matters.
         Size("small", TransformerConfig(depth=3, segment_frames=120), 120),
+        # Two small networks on general features.
+        Size("shipped", None, 120),
     )
 }
 
@@ -42,6 +49,9 @@ SIZES = {
 def write_bundle(size: Size, path: Path) -> None:
     """Export an encoder of this size, unless the file exists."""
     if path.exists():
+        return
+    if size.encoder is None:
+        Bundle.read(DEFAULT_BUNDLE).write(path)
         return
     config = TrainConfig(encoder=size.encoder, num_frames=size.num_frames)
     clip = Clip(name="made up", sequence=made_up_clip(), layout=NTU25, fps=30.0)
