@@ -3,6 +3,7 @@
     python benchmarks/encode.py run --work WORK                      all sides, in turns, on one core
     python benchmarks/encode.py run --work WORK --openvino PYTHON    and OpenVINO, in an environment of its own
     python benchmarks/encode.py table                                the report as Markdown
+    python benchmarks/encode.py operators --work WORK                where the time of our graph goes
 
 The encoder is the published one (8 blocks of width 256, 750 tokens a body), or that of a run with --run; time does not
 depend on weights. Clips are a mix: four of ten have one body. As peers publish it, an absent body is computed too, and
@@ -13,6 +14,7 @@ of two matrices of the encoder's size does too: it says what this core can do in
 import copy
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import time
@@ -32,7 +34,7 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.serving.bundles import made_up_clip
-from gfp_serve.bundle import Bundle, Manifest
+from gfp_serve.bundle import INPUT_NAME, Bundle, Manifest
 from gfp_serve.cli.options import Group
 from gfp_serve.encoder import Encoder
 from gfp_serve.files import write_whole
@@ -49,6 +51,9 @@ from trainer.flops import ENCODER_ALL_TOKENS, cost_table
 from trainer.int8 import quantized
 from trainer.onnx_graph import FORMS, in_form, to_onnx
 from trainer.token_choice import Budget, FewTokens
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # gfp_serve/encoder.py says why, and has imported it already
+import onnxruntime
 
 REPORT = Path("benchmarks/encode.json")
 # Bodies of the ten clips of a round.
@@ -284,6 +289,41 @@ def _bodies_of(name: str) -> int:
 def table(out: Path) -> None:
     """Print the report as Markdown."""
     _print(json.loads(out.read_text()))
+
+
+@main.command()
+@click.option("--work", type=click.Path(path_type=Path), required=True, help="Folder for the profile.")
+@click.option("--rounds", default=7, show_default=True)
+def operators(work: Path, rounds: int) -> None:
+    """Time each operator of the fused graph of the published encoder, one body, on one core."""
+    work.mkdir(parents=True, exist_ok=True)
+    origin = Origin(name="timed", objective="none", step=0, data={}, training=None)
+    clip = Clip(name="made up", sequence=made_up_clip(), layout=NTU25, fps=30.0)
+    config = TrainConfig()
+    model = untrained(config).eval()
+    exported = export_bundle(model, [clip], PreprocessConfig(), origin, {}, form="fused").bundle
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.enable_profiling = True
+    options.profile_file_prefix = str(work / "operators")
+    session = onnxruntime.InferenceSession(exported.model, options, providers=["CPUExecutionProvider"])
+    body = prepare(made_up_clip()[:, :1], NTU25, PreprocessConfig())
+    a, b = torch.randn(750, config.encoder.width), torch.randn(config.encoder.width, 4 * config.encoder.width)
+    torch.set_num_threads(1)
+    rates = []
+    for _ in range(rounds):
+        session.run(None, {INPUT_NAME: body[None]})
+        began = time.perf_counter()
+        for _ in range(20):
+            a @ b
+        rates.append(20 * 2 * a.numel() * b.shape[1] / (time.perf_counter() - began) / 1e9)
+    ms: dict[str, list[float]] = {}
+    for event in json.loads(Path(session.end_profiling()).read_text()):
+        if event.get("cat") == "Node" and event["name"].endswith("kernel_time"):
+            ms.setdefault(event["args"]["op_name"], []).append(event["dur"] / 1000)
+    for name, each in sorted(ms.items(), key=lambda item: -sum(item[1])):
+        click.echo(f"{name:28} {sum(each) / rounds:6.1f} ms")
+    click.echo(f"A matrix product: {median(rates):.0f} GFLOP/s.")
 
 
 def _print(report: dict[str, Any]) -> None:
