@@ -22,10 +22,11 @@ import onnx
 from jaxtyping import Float32
 
 from gfp_serve.bundle import INT8_GRAPH, Bundle, CanonicalClip
-from gfp_serve.encoder import Encoder, quantize_dynamic
+from gfp_serve.encoder import Encoder
 from gfp_serve.errors import BundleError
 from gfp_serve.layouts import layout_named
 from gfp_serve.preprocess import PreprocessConfig, prepare
+from gfp_serve.runtime import quantize_dynamic
 from trainer.data.store import ClipStore
 from trainer.evaluate.candidates import check_cleaned_alike
 from trainer.evaluate.embeddings import embed_store

@@ -3,17 +3,40 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper
+from onnxruntime.capi.onnxruntime_pybind11_state import EPFail
 
 from gfp_serve import encoder as encoder_module
+from gfp_serve.bound_batches import LARGEST_BATCH
 from gfp_serve.bundle import OUTPUT_NAME
-from gfp_serve.encoder import Encoder, check_packages
+from gfp_serve.encoder import Encoder
 from gfp_serve.errors import BundleError, DeviceError
 from gfp_serve.preprocess import PreprocessConfig, SampleConfig
+from gfp_serve.runtime import check_packages
 from tests.support.tiny_bundle import SIZE, tiny_bundle, tiny_encode, tiny_model
 
 
 def some_clips(batch: int, bodies: int) -> np.ndarray:
     return np.random.default_rng(0).standard_normal((batch, bodies, 6, 25, 3)).astype(np.float32)
+
+
+class SaysCuda(onnxruntime.InferenceSession):
+    """A session on the CPU that says it runs on CUDA."""
+
+    def __init__(self, model, sess_options, providers):
+        super().__init__(model, sess_options=sess_options, providers=["CPUExecutionProvider"])
+
+    def get_providers(self):
+        return ["CUDAExecutionProvider", "CPUExecutionProvider"]
+
+
+def stand_in(monkeypatch, session):
+    """Let this machine look as if it had a GPU, on which this class of sessions runs."""
+    monkeypatch.setattr(
+        onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    )
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    monkeypatch.setattr(encoder_module, "_GPU_MEMORY", "cpu")
 
 
 @pytest.mark.parametrize(("batch", "bodies"), [(1, 1), (1, 2), (5, 1), (3, 2)])
@@ -83,7 +106,7 @@ def test_the_error_for_cuda_names_the_library_that_is_missing(monkeypatch, capsy
         "InferenceSession",
         lambda model, sess_options, **_: real(model, sess_options, providers=["CPUExecutionProvider"]),
     )
-    monkeypatch.setattr("gfp_serve.encoder.ctypes.CDLL", load)
+    monkeypatch.setattr("gfp_serve.runtime.ctypes.CDLL", load)
     with pytest.raises(DeviceError, match=named or r"runs on CPUExecutionProvider\.") as raised:
         Encoder(tiny_bundle(), device="cuda")
     assert "extra 'gpu'" in str(raised.value)
@@ -91,35 +114,34 @@ def test_the_error_for_cuda_names_the_library_that_is_missing(monkeypatch, capsy
 
 
 def test_batches_on_cuda_have_few_sizes_and_the_same_vectors(monkeypatch):
-    """A session on the CPU that says it runs on CUDA; the batches that it sees are noted."""
-    real = onnxruntime.InferenceSession
     sizes = []
 
-    class Session:
-        def __init__(self, model, sess_options, providers):
-            self._session = real(model, sess_options=sess_options, providers=["CPUExecutionProvider"])
-            self.get_inputs, self.get_outputs = self._session.get_inputs, self._session.get_outputs
+    class Session(SaysCuda):
+        def run_with_iobinding(self, binding, options=None):
+            sizes.append(binding.get_outputs()[0].shape()[0])
+            super().run_with_iobinding(binding, options)
 
-        def get_providers(self):
-            return ["CUDAExecutionProvider", "CPUExecutionProvider"]
-
-        def run(self, outputs, inputs):
-            (clips,) = inputs.values()
-            sizes.append(len(clips))
-            return self._session.run(outputs, inputs)
-
-    monkeypatch.setattr(
-        onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    )
-    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None)
-    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    stand_in(monkeypatch, Session)
     encoder = Encoder(tiny_bundle(), device="cuda")
-    for batch in (1, 2, 3, 5, 8, 9):
+    assert (encoder.provider, encoder.device, encoder.num_lanes) == ("CUDAExecutionProvider", "cuda", 1)
+    for batch in (1, 2, 3, 5, 8, 9, LARGEST_BATCH + 1):
         clips = some_clips(batch, 2)
         vectors = encoder.encode(clips)
         assert vectors.shape == (batch, SIZE)
         np.testing.assert_allclose(vectors, tiny_encode(clips), atol=1e-5)
-    assert sizes == [1, 2, 4, 8, 8, 16]
+    assert sizes == [1, 2, 4, 8, 8, 16, LARGEST_BATCH, 1]
+
+
+def test_a_call_that_fails_on_cuda_raises_and_does_not_go_on_on_the_cpu(monkeypatch):
+    class Session(SaysCuda):
+        def run_with_iobinding(self, binding, options=None):
+            raise EPFail("CUDA error")
+
+    stand_in(monkeypatch, Session)
+    encoder = Encoder(tiny_bundle(), device="cuda")
+    with pytest.raises(EPFail, match="CUDA error"):
+        encoder.encode(some_clips(1, 1))
+    assert encoder.provider == "CUDAExecutionProvider"
 
 
 @pytest.mark.parametrize("installed", [{"onnxruntime"}, {"onnxruntime-gpu"}, set()])

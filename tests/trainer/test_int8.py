@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from gfp_serve.bundle import Bundle
-from gfp_serve.encoder import Encoder, quantize_dynamic
+from gfp_serve.encoder import Encoder
 from gfp_serve.errors import BundleError, InvalidRequestError
 from gfp_serve.formats import Clip
 from gfp_serve.layouts import NTU25
 from gfp_serve.preprocess import PreprocessConfig, SampleConfig
+from gfp_serve.runtime import quantize_dynamic
 from tests.support.small_runs import moving_body, write_store
 from trainer.data.store import ClipStore
 from trainer.encoders.transformer import Transformer, TransformerConfig

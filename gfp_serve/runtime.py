@@ -1,0 +1,145 @@
+"""The sessions of onnxruntime: where a model runs, with which options, and what is missing there.
+
+The only file that imports onnxruntime. onnxruntime 1.29 and later report to their maker: from the import on they write
+an identifier of the machine below the user's cache folder and look for a host of Microsoft's. Importing this module
+first sets ORT_DISABLE_TELEMETRY=1, which stops both. Any other value of the variable is replaced: somebody may have set
+it for another program, and there is no reason to report from here. A program that imports onnxruntime before this
+module must set the variable itself.
+"""
+
+import contextlib
+import ctypes
+import io
+import os
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Any
+
+from gfp_serve.bundle import INPUT_NAME, MODEL_FILE, OUTPUT_NAME, Bundle
+from gfp_serve.devices import EncoderDevice
+from gfp_serve.errors import BundleError, DeviceError
+from gfp_serve.priority import call_at_low_priority
+
+# Read once, while onnxruntime is imported; children of this process inherit it.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+import onnxruntime as onnxruntime
+
+_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+_CUDA_PART = "libonnxruntime_providers_cuda.so"
+_CUDA_OPTIONS = {
+    # Clips of other batch sizes would double the arena again and again; it never shrinks.
+    "arena_extend_strategy": "kSameAsRequested",
+    # TF32 moves components by more than `bundle.CANONICAL_TOLERANCE`.
+    "use_tf32": "0",
+}
+
+
+def open_session(bundle: Bundle, device: EncoderDevice, num_threads: int) -> Any:
+    """A session of a bundle's model. Where it really runs, `device_of` says.
+
+    `num_threads` is how many threads it may have on the CPU. Raises `DeviceError` when onnxruntime is built without
+    what `device` asks for, and `BundleError` when the model cannot be loaded.
+    """
+    # onnxruntime only warns about a provider that the package lacks.
+    if device == "cuda" and not has_cuda():
+        raise DeviceError(no_cuda("this onnxruntime is built without it"))
+    providers: list[Any] = [_CPU]
+    if has_cuda() and device != "cpu":
+        # CUDA libraries that pip installed are found only after this. What it prints of others, `no_cuda` says.
+        with contextlib.redirect_stdout(io.StringIO()):
+            onnxruntime.preload_dlls()
+        providers.insert(0, (_CUDA, _CUDA_OPTIONS))
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = num_threads
+    # Between runs its threads would spin on cores that preprocessing and gRPC need.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    # A model may say that its weights are in another file, which would be looked for from the working directory on.
+    # There can be no file below this path.
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
+    try:
+        # From memory, so that the bytes whose sha256 was checked are those that run, and no other file is opened.
+        session = call_at_low_priority(
+            lambda: onnxruntime.InferenceSession(bundle.model, sess_options=options, providers=providers)
+        )
+    except Exception as error:  # onnxruntime's errors have no common base class
+        raise BundleError(
+            f"{MODEL_FILE} of {bundle.manifest.name!r} cannot be loaded by onnxruntime {onnxruntime.__version__}: "
+            f"{error}. Export it again, or install the onnxruntime that it was exported for."
+        ) from error
+    names = [port.name for port in session.get_inputs()], [port.name for port in session.get_outputs()]
+    if names != ([INPUT_NAME], [OUTPUT_NAME]):
+        raise BundleError(
+            f"{MODEL_FILE} of {bundle.manifest.name!r} has inputs {names[0]} and outputs {names[1]}; an encoder has "
+            f"one input {INPUT_NAME!r} and one output {OUTPUT_NAME!r}. Export it with gfp-export."
+        )
+    return session
+
+
+def device_of(session: Any) -> str:
+    """Where a session really runs: "cpu" or "cuda"."""
+    return "cuda" if session.get_providers()[0] == _CUDA else "cpu"
+
+
+def check_packages(is_installed: Callable[[str], bool] | None = None) -> None:
+    """Raise `DeviceError` when both onnxruntime wheels are installed, because they overwrite each other's files."""
+    is_installed = is_installed or _is_installed
+    if is_installed("onnxruntime") and is_installed("onnxruntime-gpu"):
+        raise DeviceError(
+            "both onnxruntime and onnxruntime-gpu are installed; they write to the same folder, so that one of them is "
+            "broken. Uninstall both, then install gfp-serve with one of the extras 'cpu' and 'gpu'."
+        )
+
+
+def quantize_dynamic(
+    model: Path, out: Path, *, keep: list[str], signed: bool, per_channel: bool, reduce_range: bool
+) -> None:
+    """Write a model whose products with constant matrices are computed in 8 bits (onnxruntime's dynamic quantisation).
+
+    The nodes that are named in `keep` stay as they are. Only where onnx is installed, as for training.
+    """
+    from onnxruntime import quantization
+
+    quantization.quantize_dynamic(
+        model,
+        out,
+        op_types_to_quantize=["MatMul"],
+        weight_type=quantization.QuantType.QInt8 if signed else quantization.QuantType.QUInt8,
+        per_channel=per_channel,
+        reduce_range=reduce_range,
+        # A linear layer is split into a product and a sum first; the product gets this name.
+        nodes_to_exclude=[*keep, *(f"{name}_MatMul" for name in keep)],
+        extra_options={"MatMulConstBOnly": True},
+    )
+
+
+def has_cuda() -> bool:
+    """Whether this onnxruntime is built for CUDA. Whether CUDA works on this machine, only a session shows."""
+    return _CUDA in onnxruntime.get_available_providers()
+
+
+def missing_library() -> str | None:
+    """The first library that onnxruntime's part for CUDA needs and does not find, such as libcudnn.so.9."""
+    try:
+        ctypes.CDLL(str(Path(onnxruntime.__file__).parent / "capi" / _CUDA_PART))
+    except OSError as error:
+        library, _, problem = str(error).partition(": ")
+        # Other errors mean that all libraries were found.
+        return library if "cannot open shared object file" in problem and _CUDA_PART not in library else None
+    return None
+
+
+def no_cuda(why: str) -> str:
+    """The words for a user whose CUDA cannot be used."""
+    return (
+        f"CUDA cannot be used: {why}. Check that nvidia-smi lists a GPU and that gfp-serve is installed "
+        f"with the extra 'gpu', not 'cpu': it brings onnxruntime for CUDA and CUDA's libraries. Or choose --device cpu."
+    )
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        distribution(name)
+    except PackageNotFoundError:
+        return False
+    return True
