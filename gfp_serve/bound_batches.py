@@ -46,6 +46,8 @@ class BoundBatches:
         self, clips: Float32[np.ndarray, "batch bodies frames joints 3"], options: Any = None
     ) -> Float32[np.ndarray, "batch embedding_size"]:
         """The vectors of at least one clip. `options` are onnxruntime's of this run."""
+        if len(clips) <= LARGEST_BATCH:
+            return self._run(clips, options)
         starts = range(0, len(clips), LARGEST_BATCH)
         return np.concatenate([self._run(clips[start : start + LARGEST_BATCH], options) for start in starts])
 

@@ -11,7 +11,7 @@ import contextlib
 import ctypes
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
@@ -111,6 +111,32 @@ def quantize_dynamic(
         nodes_to_exclude=[*keep, *(f"{name}_MatMul" for name in keep)],
         extra_options={"MatMulConstBOnly": True},
     )
+
+
+def to_float16(model: Any, nodes: Collection[str]) -> Any:
+    """An ONNX model whose named nodes compute in 16 bits, with casts where others meet them.
+
+    Only where onnx is installed, as for training. The model that is given is changed too.
+    """
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+    from onnxruntime.transformers.onnx_model import OnnxModel
+
+    graph = model.graph
+    touched = {name for node in graph.node if node.name in nodes for name in (*node.input, *node.output)}
+    # The converter rounds every value whose type it knows, those between nodes in 32 bits too. So it learns only the
+    # types of values that the named nodes take or give.
+    known = [value for value in graph.value_info if value.name in touched]
+    del graph.value_info[:]
+    graph.value_info.extend(known)
+    ports = [(port.type.tensor_type, port.type.tensor_type.elem_type) for port in (*graph.input, *graph.output)]
+    for port, _ in ports:
+        port.ClearField("elem_type")
+    others = [node.name for node in graph.node if node.name not in nodes]
+    model = convert_float_to_float16(model, disable_shape_infer=True, op_block_list=[], node_block_list=others)
+    for port, kind in ports:
+        port.elem_type = kind
+    OnnxModel(model).topological_sort()  # the converter puts casts behind all other nodes
+    return model
 
 
 def has_cuda() -> bool:
