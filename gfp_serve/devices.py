@@ -3,5 +3,5 @@
 from typing import Literal
 
 Device = Literal["auto", "cpu", "cuda"]
-# Of a session of onnxruntime.
-EncoderDevice = Literal["auto", "cpu", "cuda"]
+# Of a bundle's encoder, which runs in onnxruntime.
+EncoderDevice = Literal["auto", "cpu", "cuda", "tensorrt"]

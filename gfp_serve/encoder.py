@@ -3,6 +3,8 @@
 import logging
 import os
 import threading
+from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -11,13 +13,23 @@ from jaxtyping import Float32
 from gfp_serve.bound_batches import BoundBatches
 from gfp_serve.bundle import INPUT_NAME, INT8_GRAPH, OUTPUT_NAME, Bundle, Encode
 from gfp_serve.devices import EncoderDevice
-from gfp_serve.errors import DeviceError
-from gfp_serve.runtime import check_packages, device_of, has_cuda, missing_library, no_cuda, onnxruntime, open_session
+from gfp_serve.errors import BundleError, DeviceError
+from gfp_serve.runtime import (
+    check_packages,
+    device_of,
+    is_built_for,
+    missing_library,
+    onnxruntime,
+    open_session,
+    unusable,
+)
 
 _log = logging.getLogger(__name__)
 
 # A canonical clip takes milliseconds, on a busy machine and with the first use of CUDA some seconds.
 _FIRST_CALL_S = 120.0
+# TensorRT may build an engine first.
+_FIRST_CALL_WITH_TENSORRT_S = 3600.0
 
 # Where the batches of a GPU are.
 _GPU_MEMORY: Literal["cpu", "cuda"] = "cuda"
@@ -26,36 +38,52 @@ _GPU_MEMORY: Literal["cpu", "cuda"] = "cuda"
 class Encoder:
     """A bundle's model, ready to run. `provider` is what the session really runs on, not what was asked for.
 
-    `num_threads` is how many threads it may have on the CPU; 0 takes every core.
-    Raises `DeviceError` when `device` is "cuda" and CUDA cannot be used ("auto" warns and takes the CPU), or when the
-    environment holds both onnxruntime packages; `BundleError` when the model cannot be loaded.
+    `num_threads` is how many threads it may have on the CPU; 0 takes every core. With `cuda_graphs`, batches on CUDA
+    are recorded and replayed; where that fails, a warning says so and they run as without. `tensorrt_cache` is the
+    folder of TensorRT's engines, by default below the user's cache folder.
+    Raises `DeviceError` when `device` is "cuda" or "tensorrt" and that cannot be used ("auto" takes CUDA, or warns and
+    takes the CPU), or when the environment holds both onnxruntime packages; `BundleError` when the model cannot be
+    loaded.
     """
 
-    def __init__(self, bundle: Bundle, *, device: EncoderDevice = "auto", num_threads: int = 0) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        device: EncoderDevice = "auto",
+        num_threads: int = 0,
+        cuda_graphs: bool = False,
+        tensorrt_cache: Path | None = None,
+    ) -> None:
         check_packages()
         self.embedding_size = bundle.manifest.embedding_size
         self._bundle = bundle
         # The largest number of a call sets the steps of rounding: a vector must not depend on the clips beside it.
         self._one_by_one = bundle.manifest.graph == INT8_GRAPH
         num_threads = num_threads or _count_cores()
-        self._session = open_session(bundle, device, num_threads)
+        self._open = partial(open_session, bundle, device, num_threads, tensorrt_cache=tensorrt_cache)
+        session = self._open_for_graphs() if cuda_graphs else None
+        graphs = session is not None
+        self._session = self._open() if session is None else session
         self.provider: str = self._session.get_providers()[0]
         self.device = device_of(self._session)
+        self._lock = threading.Lock()
         self._batches: BoundBatches | None = None
         if self.device != "cpu":
-            self._batches = BoundBatches(self._session, self.embedding_size, memory=_GPU_MEMORY)
+            self._batches = BoundBatches(self._session, self.embedding_size, _GPU_MEMORY, graphs=graphs)
         # How many calls of `open_lanes` may run at once.
         self.num_lanes = num_threads if self.device == "cpu" else 1
-        if self.device == "cuda" or device == "cpu":
+        if self.device == device:
             return
         # With the CPU package, "auto" can only mean the CPU. With the GPU package, something is broken.
-        if device == "cuda" or has_cuda():
-            library = missing_library()
-            lacks = "" if library is None else f", because the library {library} is not found"
-            problem = no_cuda(f"the session runs on {self.provider}{lacks}")
-            if device == "cuda":
-                raise DeviceError(problem)
-            _log.warning("%s", problem)
+        if device == "auto" and (self.device == "cuda" or not is_built_for("cuda")):
+            return
+        library = missing_library(device)
+        lacks = "" if library is None else f", because the library {library} is not found"
+        problem = unusable(device, f"the session runs on {self.provider}{lacks}")
+        if device != "auto":
+            raise DeviceError(problem)
+        _log.warning("%s", problem)
 
     def encode(
         self, clips: Float32[np.ndarray, "batch bodies frames joints 3"]
@@ -68,10 +96,12 @@ class Encoder:
     ) -> Float32[np.ndarray, "batch embedding_size"]:
         """`encode`, for a model that may be anything yet: a loop in it could have no end.
 
-        Raises an error of onnxruntime when a call takes longer than two minutes.
+        Raises an error of onnxruntime when a call takes longer than two minutes; with TensorRT, which may build an
+        engine first, longer than an hour.
         """
         options = onnxruntime.RunOptions()
-        stop = threading.Timer(_FIRST_CALL_S, setattr, (options, "terminate", True))
+        limit_s = _FIRST_CALL_WITH_TENSORRT_S if self.device == "tensorrt" else _FIRST_CALL_S
+        stop = threading.Timer(limit_s, setattr, (options, "terminate", True))
         stop.start()
         try:
             return self._encode(clips, options)
@@ -88,9 +118,34 @@ class Encoder:
     def _run(
         self, clips: Float32[np.ndarray, "batch bodies frames joints 3"], options: Any
     ) -> Float32[np.ndarray, "batch embedding_size"]:
-        if self._batches is None:
+        batches = self._batches
+        if batches is None:
             return _run(self._session, clips, options)
-        return self._batches.run(clips, options)
+        try:
+            return batches.run(clips, options)
+        except Exception as error:  # onnxruntime's errors have no common base class
+            if not batches.graphs or options is not None:
+                raise
+            self._go_on_without(batches, error)
+        return self._run(clips, options)
+
+    def _open_for_graphs(self) -> Any | None:
+        """A session whose runs on CUDA can be recorded; None where there is none."""
+        try:
+            session = self._open(cuda_graphs=True)
+        except BundleError as error:
+            # It may be the model itself, which the next attempt shows.
+            _say_no_graphs(error)
+            return None
+        return session if device_of(session) == "cuda" else None
+
+    def _go_on_without(self, batches: BoundBatches, error: Exception) -> None:
+        with self._lock:
+            if self._batches is not batches:
+                return  # another call was here first
+            _say_no_graphs(error)
+            self._session = self._open()
+            self._batches = BoundBatches(self._session, self.embedding_size, _GPU_MEMORY)
 
     def open_lanes(self) -> Encode:
         """`encode` on one thread: `num_lanes` calls of it may run at once. Takes the model's memory a second time."""
@@ -105,6 +160,10 @@ def _run(
 ) -> Float32[np.ndarray, "batch embedding_size"]:
     (vectors,) = session.run([OUTPUT_NAME], {INPUT_NAME: clips}, *([] if options is None else [options]))
     return vectors
+
+
+def _say_no_graphs(error: Exception) -> None:
+    _log.warning("CUDA graphs cannot be used for this encoder, which runs without them: %s", error)
 
 
 def _count_cores() -> int:

@@ -9,10 +9,10 @@ from time import perf_counter
 import numpy as np
 
 from gfp_serve.batching.batcher import Pace
-from gfp_serve.bound_batches import LARGEST_BATCH
 from gfp_serve.bundle import Encode
 from gfp_serve.encoder import Encoder
 from gfp_serve.preprocess import MAX_BODIES, MODEL_LAYOUT
+from gfp_serve.runtime import LARGEST_BATCH
 
 _log = logging.getLogger(__name__)
 
