@@ -218,11 +218,11 @@ def picture(picture: Path, report: Path) -> None:
     values = json.loads(report.read_text())
     figure = Figure(figsize=(10, 4.6), layout="constrained")
     panels = figure.subplots(1, 2, sharex=True)
-    for axes, (title, whats) in zip(
+    for axes, (title, changes) in zip(
         panels, {"whole clips": ("clean",), "windows and rest": ("window", "rest")}.items(), strict=True
     ):
         for name, each in values["accuracy"].items():
-            x, y = values["ms_a_clip"][name], mean(each["means"][what] for what in whats)
+            x, y = values["ms_a_clip"][name], mean(each["means"][what] for what in changes)
             is_budget = name[0].isdigit() or name == WHOLE
             axes.plot(x, y, "o" if is_budget else "s", color="C0" if is_budget else "C1")
             axes.annotate(name, (x, y), xytext=(4, 3), textcoords="offset points", fontsize=7)

@@ -52,7 +52,7 @@ from trainer.int8 import quantized
 from trainer.onnx_graph import FORMS, in_form, to_onnx
 from trainer.token_choice import Budget, FewTokens
 
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # gfp_serve/encoder.py says why, and has imported it already
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # gfp_serve/runtime.py says why, and has imported it already
 import onnxruntime
 
 REPORT = Path("benchmarks/encode.json")

@@ -53,6 +53,8 @@ class Phase:
     needs: dict[str, str] = field(default_factory=dict)
 
 
+ONNXRUNTIME = {"cuda": "onnxruntime-gpu", "cpu": "onnxruntime"}
+ONNXRUNTIME_GPU = dict.fromkeys(("cuda", "cpu"), "onnxruntime-gpu")
 PHASES = {
     "machine": Phase("machine.run", 60),
     "parity": Phase("parity.run", 110),
@@ -60,8 +62,16 @@ PHASES = {
     "gfp_fused": Phase("steps.gfp_fused", 180),
     "gfp_graphs": Phase("steps.gfp_graphs", 130),
     "mamp_fused": Phase("steps.mamp_fused", 150),
-    "encoder": Phase("serving.encoder", 60, {"cuda": "onnxruntime-gpu", "cpu": "onnxruntime"}),
+    "encoder": Phase("serving.encoder", 60, ONNXRUNTIME),
     "galleries": Phase("serving.galleries", 90, {"cuda": "faiss-gpu", "cpu": "faiss-cpu"}),
+    "published_run": Phase("published.session_run", 90, ONNXRUNTIME),
+    "published_bound": Phase("published.bound", 45, ONNXRUNTIME),
+    "published_graphs": Phase("published.graphs", 45, ONNXRUNTIME),
+    "published_fp16": Phase("published.fp16", 45, ONNXRUNTIME),
+    "published_fp16_graphs": Phase("published.fp16_graphs", 45, ONNXRUNTIME),
+    # A rehearsal on a CPU passes over these.
+    "published_tensorrt": Phase("published.tensorrt", 150, ONNXRUNTIME_GPU),
+    "published_tensorrt_fp16": Phase("published.tensorrt_fp16", 150, ONNXRUNTIME_GPU),
     "general": Phase("general.run", None),
 }
 

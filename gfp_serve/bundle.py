@@ -50,15 +50,17 @@ _LARGEST_NUMBER = 2**63 - 1
 # An encoder counts as the exported one if the components of the canonical vectors differ by at most this. It is ten
 # times what the export allows between torch and onnxruntime, because processors and GPUs differ.
 CANONICAL_TOLERANCE = 1e-4
-# The same for a model in 8 bits: where a number lies between two steps of rounding, processors may take different ones.
-INT8_TOLERANCE = 5e-3
+# The same for a model in 8 or 16 bits: where a number lies between two steps of rounding, processors may take different
+# ones.
+ROUNDED_TOLERANCE = 5e-3
 
 # Names in the graph. Axes are batch, bodies, frames, joints, 3 → batch, embedding_size.
 INPUT_NAME, OUTPUT_NAME = "clips", "embeddings"
 
-# A manifest's `graph`: which operator attention is (see trainer/onnx_graph.py), or a model that multiplies in 8 bits.
-INT8_GRAPH = "int8"
-GRAPHS = ("standard", "attention", "fused", INT8_GRAPH)
+# A manifest's `graph`: which operator attention is (see trainer/onnx_graph.py), or a model that multiplies in 8 bits,
+# or one whose blocks compute in 16.
+INT8_GRAPH, FP16_GRAPH = "int8", "fp16"
+GRAPHS = ("standard", "attention", "fused", INT8_GRAPH, FP16_GRAPH)
 
 # What the graph of an encoder computes.
 Encode = Callable[[Float32[np.ndarray, "batch bodies frames joints 3"]], Float32[np.ndarray, "batch embedding_size"]]
@@ -197,8 +199,8 @@ class Bundle:
     def check(self, encode: Encode) -> float:
         """Run the canonical raw clips through preprocessing and `encode`; return the largest difference of a component.
 
-        Raises `BundleError` when it is above `CANONICAL_TOLERANCE` (`INT8_TOLERANCE` for a model in 8 bits), and when
-        the model cannot be run.
+        Raises `BundleError` when it is above `CANONICAL_TOLERANCE` (`ROUNDED_TOLERANCE` for a model in 8 or 16 bits),
+        and when the model cannot be run.
         """
         worst = 0.0
         for number, clip in enumerate(self.canonical):
@@ -218,7 +220,7 @@ class Bundle:
                 )
             difference = np.abs(vectors[0] - clip.embedding).max()
             worst = float(np.maximum(worst, difference))  # unlike max(), keeps a NaN
-        allowed = INT8_TOLERANCE if self.manifest.graph == INT8_GRAPH else CANONICAL_TOLERANCE
+        allowed = ROUNDED_TOLERANCE if self.manifest.graph in (INT8_GRAPH, FP16_GRAPH) else CANONICAL_TOLERANCE
         if not worst <= allowed:
             raise BundleError(
                 f"the encoder {self.manifest.name!r} gives other vectors here than where it was exported: they differ "

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from gfp_serve.devices import EncoderDevice
 from gfp_serve.items import MAX_ITEM_BYTES
 from gfp_serve.preprocess import MAX_BODIES
 from gfp_serve.settings import setting, settings_of
@@ -167,8 +168,18 @@ class ServeConfig:
         "File that gets a line of JSON for each call that may change a gallery: who, which gallery, which ids. - is "
         "standard output. Without it, there is none.",
     )
-    device: Literal["auto", "cpu", "cuda"] = setting(
-        "auto", "Where the encoder runs. With cuda, the server does not start without a GPU."
+    device: EncoderDevice = setting(
+        "auto",
+        "Where the encoder runs: auto is CUDA where it works, or else the CPU. With cuda or tensorrt, the server does "
+        "not start without it.",
+    )
+    cuda_graphs: bool = setting(
+        False, "Record each size of batch on CUDA, and replay it. Where that fails, the log says so once. Not measured."
+    )
+    tensorrt_cache: Path | None = setting(
+        None,
+        "Folder in which TensorRT keeps its engines, which take minutes to build. Nobody else may write to it: engines "
+        "are code. By default it is gfp-serve/tensorrt in the user's cache folder.",
     )
     num_threads: int = setting(0, "Threads that the encoder may use on the CPU. 0 takes every core.")
     lanes: int = setting(
@@ -237,6 +248,15 @@ class ServeConfig:
             raise ValueError(
                 "--snapshot-every-h needs --gallery FOLDER, where galleries and their snapshots are kept. Give a "
                 "folder, or leave out --snapshot-every-h."
+            )
+        if self.cuda_graphs and self.device not in ("auto", "cuda"):
+            raise ValueError(
+                f"--cuda-graphs has no effect with --device {self.device}; leave it out, or choose --device cuda."
+            )
+        if self.tensorrt_cache is not None and self.device != "tensorrt":
+            raise ValueError(
+                f"--tensorrt-cache has no effect with --device {self.device}; leave it out, or choose --device "
+                f"tensorrt."
             )
         _require_between(0, MAX_THREADS, self, "num_threads", "lanes")
         _require_between(0, MAX_DRAIN_S, self, "drain_s", "notice_s")

@@ -1,5 +1,7 @@
-"""Where an encoder runs: the name that options and calls take."""
+"""Where an encoder runs: the names that options and calls take."""
 
 from typing import Literal
 
 Device = Literal["auto", "cpu", "cuda"]
+# Of a bundle's encoder, which runs in onnxruntime.
+EncoderDevice = Literal["auto", "cpu", "cuda", "tensorrt"]

@@ -131,7 +131,13 @@ def _read_bundle(config: ServeConfig) -> Bundle:
 
 def _load(config: ServeConfig, bundle: Bundle) -> _Loaded:
     """Make the bundle ready to serve. It is not read again: what was checked is what is served."""
-    encoder = Encoder(bundle, device=config.device, num_threads=config.num_threads)
+    encoder = Encoder(
+        bundle,
+        device=config.device,
+        num_threads=config.num_threads,
+        cuda_graphs=config.cuda_graphs,
+        tensorrt_cache=config.tensorrt_cache,
+    )
     difference = bundle.check(encoder.encode_first)
     _log.info(
         "encoder=%s digest=%s provider=%s canonical_difference=%.2g",

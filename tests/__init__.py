@@ -8,7 +8,7 @@ import os
 
 from beartype import BeartypeConf, beartype
 
-# Processes that tests start inherit this. Some tests import onnxruntime before gfp_serve/encoder.py, which says why.
+# Processes that tests start inherit this. Some tests import onnxruntime before gfp_serve/runtime.py, which says why.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 # Arrays in tests are small: on a busy machine two threads take ten times longer than one, waiting for each other. If a
 # test asks for two, they sleep while they wait.

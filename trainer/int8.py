@@ -17,27 +17,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
-from jaxtyping import Float32
 
-from gfp_serve.bundle import INT8_GRAPH, Bundle, CanonicalClip
-from gfp_serve.encoder import Encoder, quantize_dynamic
+from gfp_serve.bundle import INT8_GRAPH, Bundle
+from gfp_serve.encoder import Encoder
 from gfp_serve.errors import BundleError
-from gfp_serve.layouts import layout_named
-from gfp_serve.preprocess import PreprocessConfig, prepare
+from gfp_serve.runtime import quantize_dynamic
+from trainer.agreement import Agreement, HeldOut, prepared, with_own_vectors
 from trainer.data.store import ClipStore
-from trainer.evaluate.candidates import check_cleaned_alike
-from trainer.evaluate.embeddings import embed_store
-from trainer.evaluate.folds import Fold, split_folds
-from trainer.evaluate.retrieval import retrieve
 from trainer.timing import time_in_turns
-
-# What is allowed: the mean cosine to the vectors in 32 bits, after the mean of these was taken from both, and by how
-# many points 1-NN may fall.
-LEAST_COSINE, MOST_POINTS = 0.99, 0.5
-# At most this many clips answer, and are asked.
-_GALLERY_CLIPS, _QUERY_CLIPS = 1000, 500
 
 # The first layer of an encoder costs next to nothing, and coordinates have more digits than 8 bits.
 _IN_32_BITS = "embed.weight"
@@ -49,19 +37,13 @@ _WEIGHTS: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
-    """How much of an embedding is left in 8 bits, and what that brings."""
+class Int8:
+    """What is left of an embedding in 8 bits, and what that brings."""
 
     weights: str  # "signed" or "unsigned"
-    centred_cosine: float
-    accuracy: float  # 1-NN in percent
-    accuracy_before: float
+    agreement: Agreement
     seconds: float  # of a clip on one core
     seconds_before: float
-
-    @property
-    def is_enough(self) -> bool:
-        return self.centred_cosine >= LEAST_COSINE and self.accuracy >= self.accuracy_before - MOST_POINTS
 
     @property
     def gain(self) -> float:
@@ -69,96 +51,37 @@ class Agreement:
         return self.seconds_before / self.seconds
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "weights": self.weights,
-            "centred_cosine": round(self.centred_cosine, 4),
-            "1nn_percent": round(self.accuracy, 2),
-            "1nn_percent_in_32_bits": round(self.accuracy_before, 2),
-        }
+        return {"weights": self.weights, **self.agreement.to_json()}
 
     def __str__(self) -> str:
-        return (
-            f"{self.weights} weights: centred cosine {self.centred_cosine:.4f}, 1-NN {self.accuracy:.1f} % "
-            f"({self.accuracy_before:.1f} % in 32 bits), {self.gain:.2f} times as fast"
-        )
+        return f"{self.weights} weights: {self.agreement}, {self.gain:.2f} times as fast"
 
 
-def in_int8(
-    bundle: Bundle, store: ClipStore, *, show: Callable[[int], None] = lambda _: None
-) -> tuple[Bundle, Agreement]:
+def in_int8(bundle: Bundle, store: ClipStore, *, show: Callable[[int], None] = lambda _: None) -> tuple[Bundle, Int8]:
     """A bundle whose linear layers multiply in 8 bits, and how well it agrees with the one given.
 
-    Clips of the test split are asked, others answer. `show` gets the number of clips of each batch that was embedded.
-    Raises `BundleError` when more is lost than is allowed, or when nothing is gained; and what `split_folds` and
-    `check_cleaned_alike` do.
+    `show` gets the number of clips of each batch that was embedded. Raises `BundleError` when more is lost than is
+    allowed, or when nothing is gained; and what `HeldOut` does.
     """
-    check_cleaned_alike(store, bundle.manifest.preprocess.cleaning)
-    fold = _spread(split_folds(store)[0])
     whole = Encoder(bundle, device="cpu", num_threads=1)
-    before = _embedded(whole, store, fold, bundle.manifest.preprocess, show)
-    accuracy_before = retrieve(before, store, [fold]).accuracy
-    clip = _input(bundle, bundle.canonical[0])
-    tried: list[tuple[Bundle, Agreement]] = []
+    held = HeldOut(bundle, whole, store, show)
+    clip = prepared(bundle, bundle.canonical[0])
+    tried: list[tuple[Bundle, Int8]] = []
     for weights in _WEIGHTS:
         smaller = quantized(bundle, weights)
         encoder = Encoder(smaller, device="cpu", num_threads=1)
-        after = _embedded(encoder, store, fold, bundle.manifest.preprocess, show)
+        agreement = held.compare(encoder)
         seconds = time_in_turns({"whole": whole.encode, "smaller": encoder.encode}, clip)
-        agreement = Agreement(
-            weights=weights,
-            centred_cosine=centred_cosine(before[fold.test], after[fold.test]),
-            accuracy=retrieve(after, store, [fold]).accuracy,
-            accuracy_before=accuracy_before,
-            seconds=seconds["smaller"],
-            seconds_before=seconds["whole"],
-        )
-        tried.append((_finished(smaller, encoder, agreement), agreement))
-    said = "; ".join(str(agreement) for _, agreement in tried)
-    enough = [each for each in tried if each[1].is_enough]
+        found = Int8(weights, agreement, seconds["smaller"], seconds["whole"])
+        tried.append((with_own_vectors(smaller, encoder, {"int8": found.to_json()}), found))
+    said = "; ".join(str(found) for _, found in tried)
+    enough = [each for each in tried if each[1].agreement.is_enough]
     if not enough:
-        raise BundleError(
-            f"8 bits lose too much of this encoder on {len(fold.test)} clips of {store.path}: {said}. Allowed are a "
-            f"centred cosine of {LEAST_COSINE} or more, and a 1-NN at most {MOST_POINTS} points lower; export it "
-            f"without --int8."
-        )
+        raise held.refusal(8, said, "--int8")
     best = max(enough, key=lambda each: each[1].gain)
     if best[1].gain <= 1:
         raise BundleError(f"8 bits make this encoder no faster on this machine: {said}; export it without --int8.")
     return best
-
-
-def centred_cosine(before: Float32[np.ndarray, "clips size"], after: Float32[np.ndarray, "clips size"]) -> float:
-    """The mean cosine of vectors and what became of them, after the mean of those before was taken from both.
-
-    Vectors of all clips have much in common; a cosine of them as they are would be high whatever is lost.
-    """
-    mean = before.mean(axis=0)
-    a, b = before - mean, after - mean
-    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    return float(np.mean((a * b).sum(axis=1) / np.maximum(lengths, np.finfo(np.float32).tiny)))
-
-
-def _spread(fold: Fold) -> Fold:
-    """A fold with `_QUERY_CLIPS` and `_GALLERY_CLIPS` at most, spread over the one given."""
-
-    def some(clips: np.ndarray, most: int) -> np.ndarray:
-        return clips[np.linspace(0, len(clips) - 1, min(len(clips), most)).astype(np.int64)]
-
-    return Fold(test=some(fold.test, _QUERY_CLIPS), train=some(fold.train, _GALLERY_CLIPS))
-
-
-def _embedded(
-    encoder: Encoder, store: ClipStore, fold: Fold, preprocess: PreprocessConfig, show: Callable[[int], None]
-) -> Float32[np.ndarray, "clips size"]:
-    """A row for each clip of the store, of zeros for clips outside the fold."""
-    used = np.union1d(fold.test, fold.train)
-    vectors = np.zeros((len(store), encoder.embedding_size), dtype=np.float32)
-    vectors[used] = embed_store(encoder.encode, store, preprocess.sampling, used, show=show)
-    return vectors
-
-
-def _input(bundle: Bundle, clip: CanonicalClip) -> Float32[np.ndarray, "bodies frames joints 3"]:
-    return prepare(clip.sequence, layout_named(clip.layout), bundle.manifest.preprocess)
 
 
 def quantized(bundle: Bundle, weights: str) -> Bundle:
@@ -185,12 +108,3 @@ def quantized(bundle: Bundle, weights: str) -> Bundle:
 
 def _unheard(record: logging.LogRecord) -> bool:
     return "pre-processing before quantization" not in record.getMessage()
-
-
-def _finished(bundle: Bundle, encoder: Encoder, agreement: Agreement) -> Bundle:
-    """The bundle with the vectors that it gives to its canonical clips, and what it lost in its manifest."""
-    canonical = tuple(
-        replace(clip, embedding=encoder.encode(_input(bundle, clip)[None])[0]) for clip in bundle.canonical
-    )
-    readout = {**bundle.manifest.readout, "int8": agreement.to_json()}
-    return Bundle(replace(bundle.manifest, readout=readout), bundle.model, canonical)

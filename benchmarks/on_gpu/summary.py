@@ -15,7 +15,7 @@ def summary(out: Path, phases: Iterable[str]) -> str:
         if (out / f"{name}.json").exists():
             found = json.loads((out / f"{name}.json").read_text())
             parts.append(f"{found['phase_s']:.0f} s.\n")
-            parts.append(_SECTIONS[name](found))
+            parts.append(_SECTIONS.get(name, _facts)(found))
         elif failed.exists():
             parts.append(f"Failed: {json.loads(failed.read_text())['why']}; {name}.log says more.\n")
         else:
@@ -102,6 +102,7 @@ def _facts(found: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+# Of the others, `_facts`.
 _SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {
     "machine": _machine,
     "parity": _parity,
@@ -109,8 +110,6 @@ _SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {
     "gfp_fused": _steps,
     "gfp_graphs": _steps,
     "mamp_fused": _steps,
-    "encoder": _facts,
-    "galleries": _facts,
     "general": _general,
 }
 

@@ -20,7 +20,7 @@ from gfp_serve.bundle import Bundle
 from gfp_serve.v1 import open_inference_pb2 as oip
 from gfp_serve.v1 import open_inference_pb2_grpc
 
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before the import; gfp_serve/encoder.py says why
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before the import; gfp_serve/runtime.py says why
 import onnxruntime
 
 

@@ -17,6 +17,7 @@ from trainer.config import TrainConfig
 from trainer.encoders.transformer import TransformerConfig
 from trainer.evaluate.candidates import untrained
 from trainer.export import Origin, export_bundle
+from trainer.onnx_graph import Form
 
 # Frames and bodies of the clip that every caller sends; it has 72 KB.
 NUM_FRAMES, NUM_BODIES = 120, 2
@@ -46,8 +47,8 @@ SIZES = {
 }
 
 
-def write_bundle(size: Size, path: Path) -> None:
-    """Export an encoder of this size, unless the file exists."""
+def write_bundle(size: Size, path: Path, form: Form | None = None) -> None:
+    """Export an encoder of this size, unless the file exists; by default in the form that is quickest here."""
     if path.exists():
         return
     if size.encoder is None:
@@ -57,7 +58,7 @@ def write_bundle(size: Size, path: Path) -> None:
     clip = Clip(name="made up", sequence=made_up_clip(), layout=NTU25, fps=30.0)
     preprocess = PreprocessConfig(sampling=SampleConfig(num_frames=size.num_frames))
     origin = Origin(name=size.name, objective="none", step=0, data={}, training=None)
-    bundle = export_bundle(untrained(config), [clip], preprocess, origin, {}).bundle
+    bundle = export_bundle(untrained(config), [clip], preprocess, origin, {}, form=form).bundle
     bundle.write(path)
 
 

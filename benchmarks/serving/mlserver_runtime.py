@@ -6,7 +6,7 @@ from mlserver import MLModel
 from mlserver.codecs import NumpyCodec
 from mlserver.types import InferenceRequest, InferenceResponse
 
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before the import; gfp_serve/encoder.py says why
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before the import; gfp_serve/runtime.py says why
 import onnxruntime
 
 

@@ -16,7 +16,7 @@ from gfp_serve.bundle import INPUT_NAME, OUTPUT_NAME, Bundle
 from gfp_serve.layouts import NTU25
 from gfp_serve.preprocess import prepare
 
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before the import; gfp_serve/encoder.py says why
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before the import; gfp_serve/runtime.py says why
 import onnxruntime
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from gfp_serve.v1 import open_inference_pb2 as oip
 
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before the import; gfp_serve/encoder.py says why
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before the import; gfp_serve/runtime.py says why
 import onnxruntime
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # Ray reports to its makers too

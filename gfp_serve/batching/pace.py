@@ -14,6 +14,7 @@ from gfp_serve.batching.batcher import Pace
 from gfp_serve.bundle import Encode
 from gfp_serve.encoder import Encoder
 from gfp_serve.preprocess import MAX_BODIES, MODEL_LAYOUT
+from gfp_serve.runtime import LARGEST_BATCH
 
 _log = logging.getLogger(__name__)
 
@@ -21,7 +22,7 @@ _log = logging.getLogger(__name__)
 _MEASURING_S = 1.0
 # Each way is timed this many times at most. The least time counts, because other programs can only add to it.
 _REPEATS = 4
-_MAX_BATCH = 128
+_MAX_BATCH = LARGEST_BATCH
 
 # A batch is large enough when its time per body is within this factor of the best. A larger one only adds waiting.
 _NEAR_BEST = 1.07

@@ -1,11 +1,18 @@
 """benchmarks/gpu.py on a CPU: a phase that fails stops no other, and one that is done is not done again."""
 
+import importlib
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from benchmarks.gpu import PHASES
+from benchmarks.on_gpu import published
+from benchmarks.on_gpu.settings import Settings
+from benchmarks.on_gpu.summary import summary
+from gfp_serve.bundle import Bundle
 
 ROOT = Path(__file__).parents[2]
 
@@ -56,6 +63,33 @@ def test_the_encoder_that_is_served_by_default_is_measured(tmp_path: Path) -> No
     found = json.loads((tmp_path / "out" / "encoder.json").read_text())
     assert found["canonical_difference"] < 1e-4
     assert found["clips_per_s, 2 at once"] > 0
+
+
+@pytest.mark.parametrize("way", ["session_run", "bound", "graphs", "fp16", "fp16_graphs"])
+def test_an_encoder_with_attention_is_measured_in_each_way_that_this_machine_has(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    golden = Bundle.read(ROOT / "tests" / "golden" / "bundle-format-1")
+    monkeypatch.setattr(published, "_published", lambda *_: golden)  # an export takes long
+    found = getattr(published, way)(Settings(tmp_path, "cpu", True, 60.0))
+    assert found["device"] == "cpu"
+    assert found["clips_per_s, 2 at once"] > 0
+    difference = found["largest_difference_to_the_cpu"]
+    assert 1e-7 < difference < 1e-2 if "fp16" in way else difference < 1e-5
+    assert found["centred_cosine_to_the_cpu"] > 0.99
+    (tmp_path / "published_way.json").write_text(json.dumps({"phase_s": 1.0, **found}))
+    assert "- clips_per_s, 2 at once: " in summary(tmp_path, ["published_way"])
+
+
+def test_a_way_that_needs_a_gpu_is_passed_over_on_a_cpu(tmp_path: Path) -> None:
+    said = gpu(tmp_path / "out", "--minutes", 5, "--phase", "published_tensorrt")
+    assert "published_tensorrt: passed over, it needs onnxruntime-gpu" in said
+
+
+@pytest.mark.parametrize("name", PHASES)
+def test_each_phase_is_a_function(name: str) -> None:
+    module, function = PHASES[name].function.split(".")
+    assert callable(getattr(importlib.import_module(f"benchmarks.on_gpu.{module}"), function))
 
 
 WITHOUT_ENGINES = """

@@ -48,7 +48,7 @@ def test_no_import_breaks_a_contract(tree):
         (
             "gfp_serve/bundle.py",
             "from onnxruntime import InferenceSession",
-            "Only the encoder imports onnxruntime",
+            "Only the sessions import onnxruntime",
         ),
         ("gfp_serve/service/guard.py", "import uvicorn", "Only the HTTP port imports uvicorn and h11"),
         ("trainer/__init__.py", "import faiss", "Only the embedded gallery imports faiss"),

@@ -15,10 +15,11 @@ import pytest
 from gfp_serve.bundle import (
     CANONICAL_FILE,
     CANONICAL_TOLERANCE,
+    FP16_GRAPH,
     INT8_GRAPH,
-    INT8_TOLERANCE,
     MANIFEST_FILE,
     MODEL_FILE,
+    ROUNDED_TOLERANCE,
     Bundle,
 )
 from gfp_serve.errors import BundleError
@@ -150,11 +151,12 @@ def test_an_altered_model_is_refused(tmp_path):
         ({"embedding_size": 10**12}, r"must be float32 of shape \(1000000000000,\)"),
         ({"name": "\ud800"}, "name has halves of characters"),
         ({"format_version": [[[]]]}, "bundle format"),
-        ({"graph": "quick"}, "graph is 'quick'; it must be one of standard, attention, fused, int8"),
+        ({"graph": "quick"}, "graph is 'quick'; it must be one of standard, attention, fused, int8, fp16"),
         ({"graph": "fused"}, "standard_sha256 is '', which does not fit the graph 'fused'"),
         ({"graph": "fused", "standard_sha256": "0" * 63}, "does not fit the graph 'fused'"),
         ({"standard_sha256": "0" * 64}, "does not fit the graph 'standard'"),
         ({"graph": "int8", "standard_sha256": "0" * 64}, "does not fit the graph 'int8'"),
+        ({"graph": "fp16", "standard_sha256": "0" * 64}, "does not fit the graph 'fp16'"),
     ],
 )
 def test_a_manifest_that_this_release_does_not_understand_is_refused(tmp_path, change, expected):
@@ -299,10 +301,11 @@ def test_an_encoder_that_gives_another_vector_for_any_canonical_clip_is_refused(
         tiny_bundle().check(encode)
 
 
-@pytest.mark.parametrize(("error", "is_refused"), [(0.9 * INT8_TOLERANCE, False), (1.1 * INT8_TOLERANCE, True)])
-def test_a_model_in_8_bits_may_differ_by_a_step_of_rounding(error, is_refused):
+@pytest.mark.parametrize("graph", [INT8_GRAPH, FP16_GRAPH])
+@pytest.mark.parametrize(("error", "is_refused"), [(0.9 * ROUNDED_TOLERANCE, False), (1.1 * ROUNDED_TOLERANCE, True)])
+def test_a_model_in_fewer_bits_may_differ_by_a_step_of_rounding(error, is_refused, graph):
     bundle = tiny_bundle()
-    bundle = dataclasses.replace(bundle, manifest=dataclasses.replace(bundle.manifest, graph=INT8_GRAPH))
+    bundle = dataclasses.replace(bundle, manifest=dataclasses.replace(bundle.manifest, graph=graph))
     refusal = pytest.raises(BundleError, match="other vectors here") if is_refused else contextlib.nullcontext()
     with refusal:
         bundle.check(lambda clips: tiny_encode(clips) + np.float32(error))

@@ -1,11 +1,12 @@
-"""Where a bundle is found."""
+"""Where a bundle is found, and settings that do not fit together."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gfp_serve.bundle import Bundle
-from gfp_serve.config import DEFAULT_BUNDLE, SHIPPED_BUNDLES, bundle_at, shipped_bundles
+from gfp_serve.config import DEFAULT_BUNDLE, SHIPPED_BUNDLES, ServeConfig, bundle_at, shipped_bundles
 
 
 @pytest.mark.parametrize("name", ["pose-statistics", "general-features", "general-features-free"])
@@ -33,3 +34,16 @@ def test_the_default_bundle_is_a_shipped_one() -> None:
 
 def test_the_shipped_bundles_have_names() -> None:
     assert shipped_bundles() == ["general-features", "general-features-free", "pose-statistics"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"device": "cpu", "cuda_graphs": True}, "--cuda-graphs has no effect with --device cpu"),
+        ({"device": "tensorrt", "cuda_graphs": True}, "--cuda-graphs has no effect with --device tensorrt"),
+        ({"device": "cuda", "tensorrt_cache": Path("c")}, "--tensorrt-cache has no effect with --device cuda"),
+    ],
+)
+def test_settings_of_another_device_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ServeConfig(**settings)

@@ -1,19 +1,45 @@
+import os
+import types
+
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper
+from onnxruntime.capi.onnxruntime_pybind11_state import EPFail, Fail
 
 from gfp_serve import encoder as encoder_module
 from gfp_serve.bundle import OUTPUT_NAME
-from gfp_serve.encoder import Encoder, check_packages
+from gfp_serve.encoder import Encoder
 from gfp_serve.errors import BundleError, DeviceError
 from gfp_serve.preprocess import PreprocessConfig, SampleConfig
+from gfp_serve.runtime import LARGEST_BATCH, check_packages
 from tests.support.tiny_bundle import SIZE, tiny_bundle, tiny_encode, tiny_model
 
 
 def some_clips(batch: int, bodies: int) -> np.ndarray:
     return np.random.default_rng(0).standard_normal((batch, bodies, 6, 25, 3)).astype(np.float32)
+
+
+class SaysCuda(onnxruntime.InferenceSession):
+    """A session on the CPU that says it runs on what it was asked for."""
+
+    def __init__(self, model, sess_options, providers):
+        super().__init__(model, sess_options=sess_options, providers=["CPUExecutionProvider"])
+        self.asked = dict(each for each in providers if isinstance(each, tuple))
+
+    def get_providers(self):
+        return [*self.asked, "CPUExecutionProvider"]
+
+
+def stand_in(monkeypatch, session, *more):
+    """Let this machine look as if it had a GPU, on which this class of sessions runs, for CUDA and more providers."""
+    names = [*more, "CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: names)
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    monkeypatch.setattr(encoder_module, "_GPU_MEMORY", "cpu")
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "1")
 
 
 @pytest.mark.parametrize(("batch", "bodies"), [(1, 1), (1, 2), (5, 1), (3, 2)])
@@ -83,7 +109,7 @@ def test_the_error_for_cuda_names_the_library_that_is_missing(monkeypatch, capsy
         "InferenceSession",
         lambda model, sess_options, **_: real(model, sess_options, providers=["CPUExecutionProvider"]),
     )
-    monkeypatch.setattr("gfp_serve.encoder.ctypes.CDLL", load)
+    monkeypatch.setattr("gfp_serve.runtime.ctypes.CDLL", load)
     with pytest.raises(DeviceError, match=named or r"runs on CPUExecutionProvider\.") as raised:
         Encoder(tiny_bundle(), device="cuda")
     assert "extra 'gpu'" in str(raised.value)
@@ -91,35 +117,146 @@ def test_the_error_for_cuda_names_the_library_that_is_missing(monkeypatch, capsy
 
 
 def test_batches_on_cuda_have_few_sizes_and_the_same_vectors(monkeypatch):
-    """A session on the CPU that says it runs on CUDA; the batches that it sees are noted."""
-    real = onnxruntime.InferenceSession
     sizes = []
 
-    class Session:
-        def __init__(self, model, sess_options, providers):
-            self._session = real(model, sess_options=sess_options, providers=["CPUExecutionProvider"])
-            self.get_inputs, self.get_outputs = self._session.get_inputs, self._session.get_outputs
+    class Session(SaysCuda):
+        def run_with_iobinding(self, binding, options=None):
+            sizes.append(binding.get_outputs()[0].shape()[0])
+            super().run_with_iobinding(binding, options)
 
-        def get_providers(self):
-            return ["CUDAExecutionProvider", "CPUExecutionProvider"]
-
-        def run(self, outputs, inputs):
-            (clips,) = inputs.values()
-            sizes.append(len(clips))
-            return self._session.run(outputs, inputs)
-
-    monkeypatch.setattr(
-        onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    )
-    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None)
-    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    stand_in(monkeypatch, Session)
     encoder = Encoder(tiny_bundle(), device="cuda")
-    for batch in (1, 2, 3, 5, 8, 9):
+    assert (encoder.provider, encoder.device, encoder.num_lanes) == ("CUDAExecutionProvider", "cuda", 1)
+    for batch in (1, 2, 3, 5, 8, 9, LARGEST_BATCH + 1):
         clips = some_clips(batch, 2)
         vectors = encoder.encode(clips)
         assert vectors.shape == (batch, SIZE)
         np.testing.assert_allclose(vectors, tiny_encode(clips), atol=1e-5)
-    assert sizes == [1, 2, 4, 8, 8, 16]
+    assert sizes == [1, 2, 4, 8, 8, 16, LARGEST_BATCH, 1]
+
+
+def test_a_call_that_fails_on_cuda_raises_and_does_not_go_on_on_the_cpu(monkeypatch):
+    class Session(SaysCuda):
+        def run_with_iobinding(self, binding, options=None):
+            raise EPFail("CUDA error")
+
+    stand_in(monkeypatch, Session)
+    encoder = Encoder(tiny_bundle(), device="cuda")
+    with pytest.raises(EPFail, match="CUDA error"):
+        encoder.encode(some_clips(1, 1))
+    assert encoder.provider == "CUDAExecutionProvider"
+
+
+def test_cuda_graphs_are_recorded_where_the_session_allows_it(monkeypatch, caplog):
+    opened, graphs = [], []
+
+    class Session(SaysCuda):
+        def __init__(self, model, sess_options, providers):
+            super().__init__(model, sess_options, providers)
+            opened.append(self.asked["CUDAExecutionProvider"].get("enable_cuda_graph"))
+
+        def run_with_iobinding(self, binding, options=None):
+            graphs.append(options.get_run_config_entry("gpu_graph_id"))
+            super().run_with_iobinding(binding, options)
+
+    stand_in(monkeypatch, Session)
+    encoder = Encoder(tiny_bundle(), device="cuda", cuda_graphs=True)
+    clips = some_clips(2, 1)
+    np.testing.assert_allclose(encoder.encode_first(clips), tiny_encode(clips), atol=1e-5)
+    np.testing.assert_allclose(encoder.encode(clips), tiny_encode(clips), atol=1e-5)
+    assert (opened, graphs) == (["1"], ["-1", "-1", "1", "1", "1"])
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("fails", ["opening", "recording"])
+def test_an_encoder_whose_graphs_fail_says_so_once_and_goes_on_without(monkeypatch, caplog, fails):
+    class Session(SaysCuda):
+        def __init__(self, model, sess_options, providers):
+            super().__init__(model, sess_options, providers)
+            self.graphs = "enable_cuda_graph" in self.asked["CUDAExecutionProvider"]
+            if self.graphs and fails == "opening":
+                raise Fail("nodes are not on CUDA")
+
+        def run_with_iobinding(self, binding, options=None):
+            if self.graphs and options.get_run_config_entry("gpu_graph_id") != "-1":
+                raise Fail("operation not permitted when stream is capturing")
+            super().run_with_iobinding(binding, options)
+
+    stand_in(monkeypatch, Session)
+    encoder = Encoder(tiny_bundle(), device="cuda", cuda_graphs=True)
+    for size in (2, 3, 2):
+        clips = some_clips(size, 1)
+        np.testing.assert_allclose(encoder.encode(clips), tiny_encode(clips), atol=1e-5)
+    assert encoder.device == "cuda"
+    (record,) = caplog.records
+    assert "CUDA graphs cannot be used" in record.message
+    assert ("nodes are not" if fails == "opening" else "stream is capturing") in record.message
+
+
+class SaysTensorrt(SaysCuda):
+    """Also says which nodes TensorRT took."""
+
+    nodes = 3
+
+    def get_provider_graph_assignment_info(self):
+        def part(name, count):
+            return types.SimpleNamespace(ep_name=name, get_nodes=lambda: [None] * count)
+
+        return [part("TensorrtExecutionProvider", self.nodes), part("CUDAExecutionProvider", 1)]
+
+
+@pytest.mark.parametrize(("graph", "halves"), [("standard", "0"), ("fp16", "1")])
+def test_tensorrt_gets_one_engine_for_all_batches_in_a_folder_of_the_model(monkeypatch, tmp_path, graph, halves):
+    stand_in(monkeypatch, SaysTensorrt, "TensorrtExecutionProvider")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    bundle = tiny_bundle(graph=graph)
+    encoder = Encoder(bundle, device="tensorrt")
+    assert (encoder.provider, encoder.device, encoder.num_lanes) == ("TensorrtExecutionProvider", "tensorrt", 1)
+    assert list(encoder._session.asked) == ["TensorrtExecutionProvider", "CUDAExecutionProvider"]
+    options = encoder._session.asked["TensorrtExecutionProvider"]
+    folder = tmp_path / "gfp-serve" / "tensorrt" / f"{bundle.manifest.model_sha256[:32]}-{onnxruntime.__version__}"
+    assert options["trt_engine_cache_path"] == str(folder)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert options["trt_fp16_enable"] == halves
+    assert options["trt_profile_min_shapes"] == "clips:1x1x6x25x3"
+    assert options["trt_profile_max_shapes"] == "clips:128x2x6x25x3"
+    assert os.environ["NVIDIA_TF32_OVERRIDE"] == "0"
+    clips = some_clips(3, 2)
+    np.testing.assert_allclose(encoder.encode(clips), tiny_encode(clips), atol=1e-5)
+
+
+def test_tensorrt_that_takes_no_node_is_refused(monkeypatch, tmp_path):
+    stand_in(monkeypatch, SaysTensorrt, "TensorrtExecutionProvider")
+    monkeypatch.setattr(SaysTensorrt, "nodes", 0)
+    with pytest.raises(DeviceError, match=r"takes no node of this model .*--device cuda"):
+        Encoder(tiny_bundle(), device="tensorrt", tensorrt_cache=tmp_path)
+
+
+def test_a_session_that_falls_back_from_tensorrt_to_cuda_is_refused(monkeypatch, tmp_path):
+    class Session(SaysCuda):
+        def get_providers(self):
+            return ["CUDAExecutionProvider", "CPUExecutionProvider"]
+
+    def load(path):
+        assert path.endswith("libonnxruntime_providers_tensorrt.so")
+        raise OSError("libnvinfer.so.10: cannot open shared object file: No such file or directory")
+
+    stand_in(monkeypatch, Session, "TensorrtExecutionProvider")
+    monkeypatch.setattr("gfp_serve.runtime.ctypes.CDLL", load)
+    with pytest.raises(DeviceError, match=r"TensorRT .*runs on CUDAExecutionProvider, because .* libnvinfer.so.10"):
+        Encoder(tiny_bundle(), device="tensorrt", tensorrt_cache=tmp_path)
+
+
+def test_tensorrt_without_tensorrt_is_refused_with_what_to_do(tmp_path):
+    with pytest.raises(DeviceError, match=r"TensorRT cannot be used: this onnxruntime is built without it.*LD_LIBRARY"):
+        Encoder(tiny_bundle(), device="tensorrt", tensorrt_cache=tmp_path)
+
+
+def test_a_folder_for_engines_that_cannot_be_made_is_named(monkeypatch, tmp_path):
+    stand_in(monkeypatch, SaysTensorrt, "TensorrtExecutionProvider")
+    (tmp_path / "file").touch()
+    with pytest.raises(DeviceError, match=r"file.*cannot be made .*--tensorrt-cache"):
+        Encoder(tiny_bundle(), device="tensorrt", tensorrt_cache=tmp_path / "file")
 
 
 @pytest.mark.parametrize("installed", [{"onnxruntime"}, {"onnxruntime-gpu"}, set()])

@@ -8,19 +8,14 @@ import numpy as np
 import onnx
 import onnx.numpy_helper
 import pytest
-import torch
 
 from gfp_serve.bundle import Bundle
-from gfp_serve.encoder import Encoder, quantize_dynamic
+from gfp_serve.encoder import Encoder
 from gfp_serve.errors import BundleError, InvalidRequestError
-from gfp_serve.formats import Clip
-from gfp_serve.layouts import NTU25
-from gfp_serve.preprocess import PreprocessConfig, SampleConfig
-from tests.support.small_runs import moving_body, write_store
+from gfp_serve.runtime import quantize_dynamic
+from tests.support.small_runs import write_store
 from trainer.data.store import ClipStore
-from trainer.encoders.transformer import Transformer, TransformerConfig
-from trainer.export import Origin, export_bundle
-from trainer.int8 import Agreement, centred_cosine, in_int8, quantized
+from trainer.int8 import in_int8, quantized
 
 
 @pytest.fixture(scope="module")
@@ -29,18 +24,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
 
 
 @pytest.fixture(scope="module")
-def whole() -> Bundle:
-    torch.manual_seed(0)
-    # Clips are told apart by it, as by a trained one.
-    config = TransformerConfig(width=64, depth=1, num_heads=2, segment_frames=8, position_std=0.02, input_scale=30.0)
-    encoder = Transformer(config, num_frames=32)
-    with torch.no_grad():
-        for weight in encoder.parameters():
-            weight.add_(0.02 * torch.randn_like(weight))  # also of biases, as after training
-    clips = [Clip(name=str(n), sequence=moving_body(n, num_bodies=n), layout=NTU25, fps=30.0) for n in (1, 2)]
-    origin = Origin(name="small", objective="gfp", step=1, data={}, training=None)
-    preprocess = PreprocessConfig(sampling=SampleConfig(num_frames=32))
-    return export_bundle(encoder, clips, preprocess, origin, {"kind": "mean"}, form="fused").bundle
+def whole(small_attention_bundle: Bundle) -> Bundle:
+    return small_attention_bundle
 
 
 def taking(**seconds: float) -> Callable[..., Any]:
@@ -56,11 +41,11 @@ def twice_as_fast(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("twice_as_fast")
 def test_a_bundle_in_8_bits_is_another_encoder_and_says_what_it_lost(whole: Bundle, store: ClipStore) -> None:
     embedded = []
-    smaller, agreement = in_int8(whole, store, show=embedded.append)
+    smaller, found = in_int8(whole, store, show=embedded.append)
     assert sum(embedded) == 3 * len(store)
-    assert 0.99 <= agreement.centred_cosine < 1
-    assert agreement.gain == 2
-    assert smaller.manifest.readout == {"kind": "mean", "int8": agreement.to_json()}
+    assert 0.99 <= found.agreement.centred_cosine < 1
+    assert found.gain == 2
+    assert smaller.manifest.readout == {"kind": "mean", "int8": found.to_json()}
     assert smaller.manifest.encoder_digest != whole.manifest.encoder_digest
     assert len(smaller.model) < 0.6 * len(whole.model)
     encoder = Encoder(smaller, device="cpu")
@@ -118,21 +103,3 @@ def test_eight_bits_that_are_no_faster_are_refused(
 def test_a_store_without_labels_cannot_say_what_is_lost(whole: Bundle, tmp_path: Path) -> None:
     with pytest.raises(InvalidRequestError, match="has a label"):
         in_int8(whole, write_store(tmp_path / "store", labelled=False))
-
-
-@pytest.mark.parametrize(
-    ("cosine", "accuracy", "is_enough"),
-    [(0.99, 79.5, True), (0.9899, 80.0, False), (1.0, 79.4, False), (0.999, 85.0, True)],
-)
-def test_what_is_enough(cosine: float, accuracy: float, is_enough: bool) -> None:
-    assert Agreement("signed", cosine, accuracy, 80.0, 0.1, 0.2).is_enough == is_enough
-
-
-def test_the_centred_cosine_sees_what_the_mean_of_all_clips_hides() -> None:
-    draws = np.random.default_rng(0)
-    before = (np.array([10.0, 0, 0]) + draws.normal(0, 0.1, (200, 3))).astype(np.float32)
-    after = (np.array([10.0, 0, 0]) + draws.normal(0, 0.1, (200, 3))).astype(np.float32)
-    plain = (before * after).sum(axis=1) / np.linalg.norm(before, axis=1) / np.linalg.norm(after, axis=1)
-    assert plain.min() > 0.99
-    assert abs(centred_cosine(before, after)) < 0.2
-    assert centred_cosine(before, before) == pytest.approx(1)

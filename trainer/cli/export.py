@@ -16,6 +16,7 @@ from gfp_serve.cli.printing import say
 from gfp_serve.cli.progress import errors, progress
 from gfp_serve.formats import TEST_SPLIT, Clip, find_files, read_clips
 from gfp_serve.preprocess import MODEL_LAYOUT, PreprocessConfig, SampleConfig
+from trainer.agreement import LEAST_COSINE, MOST_POINTS
 from trainer.checkpoint import Checkpoint
 from trainer.cli.readout_options import ReadoutChoice, readout_options
 from trainer.cli.tokens import read_token_table
@@ -23,7 +24,8 @@ from trainer.data.store import ClipStore
 from trainer.embedding import PoseStatistics, sampling_for
 from trainer.evaluate.comparison import weights_digest
 from trainer.export import Origin, choose_canonical, export_bundle
-from trainer.int8 import LEAST_COSINE, MOST_POINTS, in_int8
+from trainer.fp16 import in_fp16
+from trainer.int8 import in_int8
 from trainer.learned_head import SERVED_SHARES, SERVED_TOKENS, Shares
 from trainer.objectives import name_of
 from trainer.objectives.none import NoObjectiveConfig
@@ -66,6 +68,14 @@ _STORED_CLIPS = 64
     help="Multiply in 8 bits. Labelled clips of this store's test split are asked, and the bundle is refused if their "
     f"vectors have a centred cosine below {LEAST_COSINE} to those in 32 bits, or 1-NN falls by more than {MOST_POINTS} "
     "points.",
+)
+@click.option(
+    "--fp16",
+    "fp16_store",
+    metavar="STORE",
+    type=_PATH,
+    help="Compute the encoder's blocks in 16 bits, for GPUs; on a CPU it is slower than in 32. Refused where clips of "
+    "this store lose more than --int8 may. --graph is fused unless another is named.",
 )
 @click.option(
     "--graph",
@@ -119,6 +129,7 @@ def gfp_export(
     readout: ReadoutChoice,
     half: bool,
     int8_store: Path | None,
+    fp16_store: Path | None,
     graph: Literal["measured"] | Form,
     shares: tuple[float, float, float],
     num_tokens: int | None,
@@ -129,9 +140,9 @@ def gfp_export(
 ) -> None:
     """Export the encoder of RUN (a run folder or checkpoint) as a bundle for gfp-serve.
 
-    The bundle is written only if onnxruntime and torch give the same vectors for raw clips, to 1e-5; with --int8, if
-    clips that were held out lose little. Its encoder.onnx runs in plain onnxruntime: input "clips" [batch, bodies,
-    frames, joints, 3], output "embeddings" [batch, size] of length 1.
+    The bundle is written only if onnxruntime and torch give the same vectors for raw clips, to 1e-5; with --int8 or
+    --fp16, if clips that were held out lose little. Its encoder.onnx runs in plain onnxruntime: input "clips" [batch,
+    bodies, frames, joints, 3], output "embeddings" [batch, size] of length 1.
     """
     if (run is None) != pose_statistics:
         raise click.UsageError("name either a RUN, or --pose-statistics for the embedding without learning.")
@@ -146,11 +157,16 @@ def gfp_export(
         raise click.UsageError(
             "--pose-statistics have no tokens; leave --tokens, --token-table and --token-choice out."
         )
+    if int8_store is not None and fp16_store is not None:
+        raise click.UsageError("--int8 is for CPUs and --fp16 is for GPUs; leave one of them out.")
     if int8_store is not None and half:
         raise click.UsageError("--int8 stores most weights in 8 bits; leave --half out.")
+    if fp16_store is not None and half:
+        raise click.UsageError("--fp16 stores most weights in 16 bits; leave --half out.")
     if int8_store is not None and _is_given("graph"):
         raise click.UsageError("--graph has no effect beside --int8, which has a graph of its own; leave it out.")
-    int8_clips = None if int8_store is None else ClipStore.open(int8_store)
+    held_out = int8_store or fp16_store
+    held_clips = None if held_out is None else ClipStore.open(held_out)
     if out.exists() and not overwrite:
         raise click.UsageError(f"{out} exists; name another place for --out, or add --overwrite to replace it.")
     if not recordings and readout.store is None:
@@ -189,7 +205,7 @@ def gfp_export(
             model = add_readout(model, preprocess)
     with errors.status("turning the model into ONNX"):
         form: Form | None = None if graph == "measured" else graph
-        if int8_store is not None:
+        if held_clips is not None and form is None:
             form = "fused"
         said = readout.to_json()
         if num_tokens is not None:
@@ -198,17 +214,17 @@ def gfp_export(
             said |= {"token_table": table}
         exported = export_bundle(model, canonical, preprocess, origin, said, half=half, form=form)
     bundle = exported.bundle
-    if int8_clips is not None:
-        bundle = _in_int8(bundle, int8_clips)
+    if held_clips is not None:
+        bundle = _in_fewer_bits(bundle, held_clips, bits=8 if int8_store is not None else 16)
     bundle.write(out)
     manifest = bundle.manifest
-    before = "before 8 bits, " if int8_clips is not None else ""
+    before = "" if held_clips is None else "before 8 bits, " if int8_store is not None else "before 16 bits, "
     say(
         f"{out}: {manifest.name}, {manifest.embedding_size} numbers a clip, {len(bundle.model) / 1e6:.2f} MB, digest "
         f"{manifest.encoder_digest[:12]}; {before}onnxruntime and torch differ by at most {exported.difference:.1e} "
         f"on {len(canonical)} raw clips."
     )
-    if int8_store is None and exported.seconds:
+    if held_clips is None and exported.seconds:
         times = ", ".join(f"{form} {1000 * each:.1f} ms" for form, each in exported.seconds.items())
         say(f"Attention is written as {manifest.graph!r}. A clip on one core: {times}.")
 
@@ -221,11 +237,11 @@ def _token_table(path: Path, checkpoint: Checkpoint) -> dict[str, Any]:
     return table
 
 
-def _in_int8(bundle: Bundle, store: ClipStore) -> Bundle:
+def _in_fewer_bits(bundle: Bundle, store: ClipStore, *, bits: Literal[8, 16]) -> Bundle:
     with progress() as bars:
-        bar = bars.add("embed clips in 32 bits, then in 8", "clips")
-        smaller, agreement = in_int8(bundle, store, show=bar.advance)
-    say(f"In 8 bits, {agreement}.")
+        bar = bars.add(f"embed clips in 32 bits, then in {bits}", "clips")
+        smaller, found = (in_int8 if bits == 8 else in_fp16)(bundle, store, show=bar.advance)
+    say(f"In {bits} bits, {found}.")
     return smaller
 
 

@@ -571,6 +571,8 @@ def test_the_server_has_exactly_the_options_listed_here():
         "--access-log",
         "--audit-log",
         "--device",
+        "--cuda-graphs",
+        "--tensorrt-cache",
         "--trace-to",
         "--lanes",
         "--notice-s",

@@ -382,6 +382,8 @@ def test_a_share_that_is_not_a_number_is_refused(recording: Path, run: Path, tmp
         (("--tokens", 751), "--tokens is 751; it must be from 1 to 750"),
         (("--int8", "STORE", "--half"), "leave --half out"),
         (("--int8", "STORE", "--graph", "fused"), "--graph has no effect beside --int8"),
+        (("--fp16", "STORE", "--half"), "leave --half out"),
+        (("--fp16", "STORE", "--int8", "STORE"), "--int8 is for CPUs and --fp16 is for GPUs"),
     ],
 )
 def test_cheaper_embeddings_that_make_no_sense_are_refused(
