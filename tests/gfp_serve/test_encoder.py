@@ -126,7 +126,7 @@ def test_batches_on_cuda_have_few_sizes_and_the_same_vectors(monkeypatch):
 
     stand_in(monkeypatch, Session)
     encoder = Encoder(tiny_bundle(), device="cuda")
-    assert (encoder.provider, encoder.device, encoder.num_lanes) == ("CUDAExecutionProvider", "cuda", 1)
+    assert (encoder.provider, encoder.device, encoder.num_threads) == ("CUDAExecutionProvider", "cuda", 1)
     for batch in (1, 2, 3, 5, 8, 9, LARGEST_BATCH + 1):
         clips = some_clips(batch, 2)
         vectors = encoder.encode(clips)
@@ -211,7 +211,7 @@ def test_tensorrt_gets_one_engine_for_all_batches_in_a_folder_of_the_model(monke
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     bundle = tiny_bundle(graph=graph)
     encoder = Encoder(bundle, device="tensorrt")
-    assert (encoder.provider, encoder.device, encoder.num_lanes) == ("TensorrtExecutionProvider", "tensorrt", 1)
+    assert (encoder.provider, encoder.device, encoder.num_threads) == ("TensorrtExecutionProvider", "tensorrt", 1)
     assert list(encoder._session.asked) == ["TensorrtExecutionProvider", "CUDAExecutionProvider"]
     options = encoder._session.asked["TensorrtExecutionProvider"]
     folder = tmp_path / "gfp-serve" / "tensorrt" / f"{bundle.manifest.model_sha256[:32]}-{onnxruntime.__version__}"
