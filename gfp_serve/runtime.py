@@ -225,7 +225,7 @@ def _tensorrt_options(bundle: Bundle, cache: Path | None) -> dict[str, str]:
 
 def _cache_folder(named: Path | None) -> Path:
     if named is not None:
-        return named
+        return named.absolute()
     try:
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gfp-serve" / "tensorrt"
     except RuntimeError as error:

@@ -28,7 +28,9 @@ TINY = TransformerConfig(width=16, depth=1, num_heads=2)
 def session_run(settings: Settings) -> dict[str, Any]:
     """Memory is taken anew for each call."""
     session = open_session(_published(settings), settings.device, 0)
-    return _measured(settings, device_of(session), lambda clips: session.run([OUTPUT_NAME], {INPUT_NAME: clips})[0])
+    found = _measured(settings, lambda clips: session.run([OUTPUT_NAME], {INPUT_NAME: clips})[0])
+    # Asked last: after an error it would have gone on on the CPU.
+    return {"device": device_of(session), **found}
 
 
 def bound(settings: Settings) -> dict[str, Any]:
@@ -63,20 +65,21 @@ def _bound(settings: Settings, bundle: Bundle, *, graphs: bool = False) -> dict[
     # Not by `Encoder`, which goes on without graphs where they fail: a phase must fail then.
     session = open_session(bundle, settings.device, 0, cuda_graphs=graphs and settings.device == "cuda")
     batches = BoundBatches(session, bundle.manifest.embedding_size, settings.device, graphs=graphs)
-    return _measured(settings, device_of(session), batches.run)
+    return {"device": device_of(session), **_measured(settings, batches.run)}
 
 
 def _with_tensorrt(settings: Settings, bundle: Bundle) -> dict[str, Any]:
     start = time.perf_counter()
     encoder = Encoder(bundle, device="tensorrt", tensorrt_cache=settings.out / "tensorrt")
-    return {"open_s": time.perf_counter() - start, **_measured(settings, encoder.device, encoder.encode)}
+    open_s = time.perf_counter() - start
+    return {"device": encoder.device, "open_s": open_s, **_measured(settings, encoder.encode)}
 
 
-def _measured(settings: Settings, device: str, embed: Callable[[np.ndarray], np.ndarray]) -> dict[str, Any]:
+def _measured(settings: Settings, embed: Callable[[np.ndarray], np.ndarray]) -> dict[str, Any]:
     bundle = _published(settings)
     clips = _clips(settings, bundle)
     expected = _expected(settings, bundle, clips)
-    found: dict[str, Any] = {"device": device}
+    found: dict[str, Any] = {}
     for batch in (1, 2) if settings.tiny else (1, 8, 32):
         took = []
         for _ in range(4 if settings.tiny else 23):
