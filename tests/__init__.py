@@ -1,4 +1,4 @@
-"""Tests have the folders of the packages; those in `contract/` concern several. `check` enforces shape annotations.
+"""Tests have the folders of the packages; those in `contract/` concern several. `check` enforces annotations.
 
 Parts that several tests use are in `support/`. `proving/` checks that galleries keep their promises, even when killed;
 tests and benchmarks use it. Files of earlier releases are in `golden/`.
@@ -6,13 +6,13 @@ tests and benchmarks use it. Files of earlier releases are in `golden/`.
 
 import os
 
-from beartype import BeartypeConf, beartype
+from tests.support.annotation_checks import check, check_shapes_only_where_there_are_any
 
+__all__ = ["check"]
+
+check_shapes_only_where_there_are_any()
 # Processes that tests start inherit this. Some tests import onnxruntime before gfp_serve/runtime.py, which says why.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 # Arrays in tests are small: on a busy machine two threads take ten times longer than one, waiting for each other. If a
 # test asks for two, they sleep while they wait.
 os.environ["OMP_NUM_THREADS"], os.environ["OMP_WAIT_POLICY"] = "1", "passive"
-
-# Like type checkers, accept ints where floats are annotated (PEP 484).
-check = beartype(conf=BeartypeConf(is_pep484_tower=True))

@@ -25,9 +25,10 @@ from gfp_serve.preprocess import PreprocessConfig, SampleConfig, prepare
 from tests.support.browser import launched
 from tests.support.debian import cache
 from tests.support.small_runs import moving_body
+from trainer.embedding import ClipEmbedding
 from trainer.encoders.transformer import Transformer, TransformerConfig
 from trainer.export import Origin, export_bundle
-from trainer.onnx_graph import FORMS, Form
+from trainer.onnx_graph import FORMS, Form, to_onnx
 
 VERSION = "1.30.0"
 PARTS = ("ort.wasm.min.js", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
@@ -125,7 +126,10 @@ def in_forms() -> dict[Form, Bundle]:
     clips = [Clip(name=str(n), sequence=moving_body(n, num_bodies=n), layout=NTU25, fps=30.0) for n in (1, 2)]
     origin = Origin(name="small", objective="gfp", step=1, data={}, training=None)
     preprocess = PreprocessConfig(sampling=SampleConfig(num_frames=24))
-    return {form: export_bundle(encoder, clips, preprocess, origin, {}, form=form).bundle for form in FORMS}
+    graph = to_onnx(ClipEmbedding(encoder).eval(), 24)  # takes long and is the same for all
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("trainer.export.to_onnx", lambda *_: graph)
+        return {form: export_bundle(encoder, clips, preprocess, origin, {}, form=form).bundle for form in FORMS}
 
 
 @pytest.mark.parametrize("form", FORMS)
