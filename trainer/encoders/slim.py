@@ -144,8 +144,11 @@ class SlimEncoder(BlockEncoder):
         if hidden is not None and hidden_token is not None:
             tokens = torch.where(hidden[..., None], hidden_token.to(tokens.dtype), tokens)
         if place is None:
-            place = torch.arange(segments.shape[1], device=segments.device)[None]
-        return self._read(tokens + self.joints[place % self.num_joints], (place // self.num_joints)[:, None])
+            place = torch.arange(segments.shape[1], device=segments.device)
+            segment = (place // self.num_joints)[None]
+        else:
+            segment = (place // self.num_joints)[:, None]
+        return self._read(tokens + self.joints[place % self.num_joints], segment)
 
     def features(self, bodies: Float[Tensor, "rows frames joints 3"]) -> Float[Tensor, "rows size"]:
         segments, place = self.without_lacking(*self.known_segments(bodies))
