@@ -21,24 +21,27 @@ from tests.support.tiny_bundle import tiny_bundle
 LONG_FILES = tuple(
     Path(__file__).parent / name
     for name in (
-        "trainer/cli/test_train_and_export.py",
         "contract/test_docs.py",
-        "contract/test_packaging.py",
+        "trainer/cli/test_train_and_export.py",
+        "contract/test_gpu_benchmark.py",
         "gfp_serve/gallery/embedded/test_index.py",
+        "trainer/objectives/test_every_objective.py",
+        "trainer/test_parallel.py",
+        "contract/test_packaging.py",
+        "page/test_gallery.py",
+        "gfp_serve/gallery/embedded/test_proof.py",
+        "page/test_query.py",
         "gfp_serve/service/test_any_request.py",
+        "trainer/test_settings.py",
         "trainer/test_start.py",
         "contract/test_site.py",
-        "contract/test_gpu_benchmark.py",
         "contract/test_reproduce.py",
         "contract/test_objectives_benchmark.py",
         "gfp_serve/gallery/care/test_repair_and_backup.py",
-        "trainer/test_parallel.py",
         "trainer/encoders/test_every_encoder.py",
         "trainer/test_loop.py",
         "contract/test_no_connections.py",
         "contract/test_replicas.py",
-        "page/test_query.py",
-        "page/test_gallery.py",
     )
 )
 

@@ -34,7 +34,7 @@ EVALUATION_S, STOP_S, AT_MOST = 60.0, 20.0, 0.3
 # The share of the time for training that its epochs are to fill: the speed was measured for a few seconds.
 FILLED = 0.9
 # Of a rehearsal, which shows whether everything runs.
-TINY_EPOCHS = 10
+TINY_EPOCHS = 3
 
 
 def run(settings: Settings) -> dict[str, Any]:

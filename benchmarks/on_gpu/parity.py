@@ -37,7 +37,7 @@ def _compared(settings: Settings, name: str, encoder: TransformerConfig | None) 
     expected = take_step(case, CPU, bf16=False)
     found: dict[str, Any] = {"loss": expected.loss}
     for precision in ("float32", "bf16"):
-        step = take_step(case, settings.torch_device, bf16=precision == "bf16")
+        step = take_step(case, torch.device(settings.device), bf16=precision == "bf16")
         found[precision] = {"finite": step.is_finite, **asdict(difference(step, expected))}
     return found
 

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-
 
 @dataclass(frozen=True)
 class Settings:
@@ -17,14 +15,12 @@ class Settings:
     seconds: float
     store: Path | None = None
 
-    @property
-    def torch_device(self) -> torch.device:
-        return torch.device(self.device)
-
 
 def wait(settings: Settings) -> None:
     """Wait until the device has done everything."""
     if settings.device == "cuda":
+        import torch  # loads for seconds, and the process that only starts phases does without
+
         torch.cuda.synchronize()
 
 

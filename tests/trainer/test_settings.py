@@ -267,24 +267,40 @@ def test_the_same_settings_give_the_same_losses(store: ClipStore, losses_before:
         assert losses_of(store, name) == pytest.approx(before, rel=1e-6), name
 
 
+@pytest.fixture(scope="module")
+def losses_of_run(store: ClipStore) -> list[float]:
+    return losses_with(store, config_of("gfp"), steps=4)
+
+
 @pytest.mark.parametrize("name", [*RUN, *ENCODER])
-def test_changing_a_setting_of_the_run_changes_the_losses(store: ClipStore, name: str) -> None:
+def test_changing_a_setting_of_the_run_changes_the_losses(
+    store: ClipStore, losses_of_run: list[float], name: str
+) -> None:
     config = config_of("gfp")
-    base = losses_with(store, config, steps=4)
     if name in ENCODER:
         changed = replace(config, encoder=replace(config.encoder, **{name: ENCODER[name]}))
     else:
         changed = replace(config, **{name: RUN[name]})
-    assert losses_with(store, changed, steps=4) != pytest.approx(base, rel=1e-5)
+    assert losses_with(store, changed, steps=4) != pytest.approx(losses_of_run, rel=1e-5)
+
+
+def on_encoder(encoder: str, **changes: Any) -> TrainConfig:
+    return replace(config_of("usdrl"), encoder=replace(OTHERS[encoder], **changes), num_frames=24)
+
+
+@pytest.fixture(scope="module")
+def losses_of_encoders(store: ClipStore) -> dict[str, list[float]]:
+    return {encoder: losses_with(store, on_encoder(encoder)) for encoder in OF_OTHER_ENCODER}
 
 
 @pytest.mark.parametrize(
     ("encoder", "name"), [(e, name) for e, changes in OF_OTHER_ENCODER.items() for name in changes]
 )
-def test_changing_a_setting_of_another_encoder_changes_the_losses(store: ClipStore, encoder: str, name: str) -> None:
-    config = replace(config_of("usdrl"), encoder=OTHERS[encoder], num_frames=24)
-    changed = replace(config, encoder=replace(config.encoder, **{name: OF_OTHER_ENCODER[encoder][name]}))
-    assert losses_with(store, changed) != pytest.approx(losses_with(store, config), rel=1e-5)
+def test_changing_a_setting_of_another_encoder_changes_the_losses(
+    store: ClipStore, losses_of_encoders: dict[str, list[float]], encoder: str, name: str
+) -> None:
+    changed = on_encoder(encoder, **{name: OF_OTHER_ENCODER[encoder][name]})
+    assert losses_with(store, changed) != pytest.approx(losses_of_encoders[encoder], rel=1e-5)
 
 
 @pytest.mark.parametrize(("objective", "name"), [(o, name) for o, changes in OF_OBJECTIVE.items() for name in changes])

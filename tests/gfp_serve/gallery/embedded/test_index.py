@@ -1,8 +1,10 @@
 """Indexes of each kind, compared with exact search: what they find, how they change, and how they are opened."""
 
 import pickle
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -58,11 +60,26 @@ def share_found(gallery: FaissGallery, mask: np.ndarray, **options) -> float:
     )
 
 
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path, IndexKind], Path]:
+    """Put a gallery with all items into a folder. Each kind is made once and copied: an index takes long to make."""
+
+    @cache
+    def original(kind: IndexKind) -> Path:
+        folder = tmp_path_factory.mktemp(kind) / "g"
+        with new_gallery(folder, kind) as gallery:
+            gallery.upsert(items(range(NUM_ITEMS)))
+            gallery.settle(60)
+        return folder
+
+    return lambda folder, kind: shutil.copytree(original(kind), folder)
+
+
 @pytest.fixture(scope="module", params=KINDS)
-def gallery(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaissGallery]:
-    with new_gallery(tmp_path_factory.mktemp("gallery") / "g", request.param) as made:
-        made.upsert(items(range(NUM_ITEMS)))
-        made.settle(60)
+def gallery(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, filled: Callable[[Path, IndexKind], Path]
+) -> Iterator[FaissGallery]:
+    with FaissGallery.open(filled(tmp_path_factory.mktemp("gallery") / "g", request.param)) as made:
         assert made.describe().serving_kind == request.param
         yield made
 
@@ -372,13 +389,13 @@ def test_an_index_with_copies_says_what_its_own_vectors_take(tmp_path):
     assert sizes[0.5] > 3000 * SIZE * 4 + num_different * SIZE * 4 + links * num_different / 3000 * 0.9
 
 
-def test_a_search_with_a_filter_says_how_many_items_it_may_compare_and_then_how_many_it_does(tmp_path, monkeypatch):
+def test_a_search_with_a_filter_says_how_many_items_it_may_compare_and_then_how_many_it_does(
+    tmp_path, monkeypatch, filled
+):
     monkeypatch.setattr("gfp_serve.gallery.embedded.view._FEW_ROWS", 100)
     few, half = Filter(must=(Range("row", below=6),)), Filter(must=(Range("row", below=NUM_ITEMS / 2),))
     for kind in ("exact", "hnsw", "ivf_sq8"):
-        with new_gallery(tmp_path / kind, kind) as gallery:
-            gallery.upsert(items(range(NUM_ITEMS)))
-            gallery.settle(60)
+        with FaissGallery.open(filled(tmp_path / kind, kind)) as gallery:
             without = gallery.num_compared()
             assert without == NUM_ITEMS if kind == "exact" else without < NUM_ITEMS / 2
             most = gallery.num_compared(where=few)
@@ -553,15 +570,8 @@ def gpu(monkeypatch) -> Iterator[Gpu]:
     _resources.cache_clear()
 
 
-def filled(folder: Path, kind: IndexKind) -> Path:
-    with new_gallery(folder, kind) as gallery:
-        gallery.upsert(items(range(NUM_ITEMS)))
-        gallery.settle(60)
-    return folder
-
-
 @pytest.mark.parametrize("kind", ["exact", "ivf_sq8"])
-def test_copies_on_a_gpu_answer_what_the_index_answers(tmp_path, monkeypatch, gpu, kind):
+def test_copies_on_a_gpu_answer_what_the_index_answers(tmp_path, monkeypatch, gpu, kind, filled):
     monkeypatch.setattr("gfp_serve.gallery.embedded.settling._NEW_ROWS", 500)
     half = Filter(must=(Range("row", below=3000),))
     with FaissGallery.open(filled(tmp_path / "g", kind)) as gallery:
@@ -586,7 +596,7 @@ def test_copies_on_a_gpu_answer_what_the_index_answers(tmp_path, monkeypatch, gp
 
 
 @pytest.mark.parametrize("kind", ["exact", "ivf_sq8", "ivf_pq"])
-def test_removed_items_are_not_found_on_a_gpu_and_do_not_send_searches_to_the_cpu(tmp_path, gpu, kind):
+def test_removed_items_are_not_found_on_a_gpu_and_do_not_send_searches_to_the_cpu(tmp_path, gpu, kind, filled):
     mask = np.ones(NUM_ITEMS, dtype=bool)
     with FaissGallery.open(filled(tmp_path / "g", kind), device="cuda") as gallery:
         nearest = [each[0].id for each in gallery.search(QUERIES, top_k=10)]
@@ -598,7 +608,7 @@ def test_removed_items_are_not_found_on_a_gpu_and_do_not_send_searches_to_the_cp
         assert [queries for queries, _ in gpu.asked[before:]] == [len(QUERIES)]
 
 
-def test_removed_items_beyond_what_a_gpu_can_be_asked_for_are_searched_past(tmp_path, monkeypatch, gpu):
+def test_removed_items_beyond_what_a_gpu_can_be_asked_for_are_searched_past(tmp_path, monkeypatch, gpu, filled):
     monkeypatch.setattr("gfp_serve.gallery.embedded.gpu._MOST_NEIGHBOURS", 20)
     with FaissGallery.open(filled(tmp_path / "g", "exact"), device="cuda") as gallery:
         nearest = {n.id for n in gallery.search(VECTORS[:1], top_k=20)[0]}
@@ -613,7 +623,7 @@ def test_removed_items_beyond_what_a_gpu_can_be_asked_for_are_searched_past(tmp_
 
 
 @pytest.mark.parametrize(("kind", "top_k"), [("exact", 2048), ("ivf_sq8", 512)])
-def test_more_neighbours_than_a_gpu_gives_are_found_on_the_cpu(tmp_path, gpu, kind, top_k):
+def test_more_neighbours_than_a_gpu_gives_are_found_on_the_cpu(tmp_path, gpu, kind, top_k, filled):
     with FaissGallery.open(filled(tmp_path / "g", kind)) as gallery:
         expected = gallery.search(QUERIES[:2], top_k=top_k + 1)
     with FaissGallery.open(tmp_path / "g", device="cuda") as gallery:
@@ -624,7 +634,7 @@ def test_more_neighbours_than_a_gpu_gives_are_found_on_the_cpu(tmp_path, gpu, ki
         assert gpu.asked == [(2, 2048)]
 
 
-def test_more_lists_than_a_gpu_reads_are_read_on_the_cpu(tmp_path, monkeypatch, gpu):
+def test_more_lists_than_a_gpu_reads_are_read_on_the_cpu(tmp_path, monkeypatch, gpu, filled):
     monkeypatch.setattr("gfp_serve.gallery.embedded.gpu._MOST_LISTS", 4)
     with FaissGallery.open(filled(tmp_path / "g", "ivf_sq8"), device="cuda") as gallery:
         gpu.asked.clear()
@@ -634,7 +644,7 @@ def test_more_lists_than_a_gpu_reads_are_read_on_the_cpu(tmp_path, monkeypatch, 
         assert len(gpu.asked) == 1
 
 
-def test_all_copies_on_a_gpu_share_its_memory_and_the_codes_have_small_tables(tmp_path, gpu):
+def test_all_copies_on_a_gpu_share_its_memory_and_the_codes_have_small_tables(tmp_path, gpu, filled):
     folders = [filled(tmp_path / kind, kind) for kind in ("exact", "ivf_sq8", "ivf_pq")]
     opened = [FaissGallery.open(folder, device="cuda") for folder in folders]
     for gallery in opened:
@@ -644,7 +654,7 @@ def test_all_copies_on_a_gpu_share_its_memory_and_the_codes_have_small_tables(tm
 
 
 @pytest.mark.parametrize("kind", ["exact", "ivf_sq8"])
-def test_an_index_that_a_gpu_does_not_take_stays_on_the_cpu_with_a_warning(tmp_path, gpu, caplog, kind):
+def test_an_index_that_a_gpu_does_not_take_stays_on_the_cpu_with_a_warning(tmp_path, gpu, caplog, kind, filled):
     with FaissGallery.open(filled(tmp_path / "g", kind)) as gallery:
         expected = gallery.search(QUERIES, top_k=5)
     gpu.error = "not enough shared memory"
@@ -655,7 +665,7 @@ def test_an_index_that_a_gpu_does_not_take_stays_on_the_cpu_with_a_warning(tmp_p
 
 
 @pytest.mark.parametrize("kind", ["exact", "ivf_sq8"])
-def test_a_gallery_whose_gpu_fails_in_a_search_answers_on_the_cpu_from_then_on(tmp_path, gpu, caplog, kind):
+def test_a_gallery_whose_gpu_fails_in_a_search_answers_on_the_cpu_from_then_on(tmp_path, gpu, caplog, kind, filled):
     with FaissGallery.open(filled(tmp_path / "g", kind)) as gallery:
         expected = gallery.search(QUERIES, top_k=5)
     with FaissGallery.open(tmp_path / "g", device="cuda") as gallery:
