@@ -51,7 +51,7 @@ TOKENS_ALONE = Shares(1, 0, 0)
 # Of the body with the most tokens; the last is a tenth.
 BUDGETS = (Budget(375), Budget(SERVED_TOKENS), Budget(188), Budget(75))
 OTHER_CHOICES = (Budget(75, "random"), Budget(75, "time"), Budget(75, "joints"), Budget(75, "motion"))
-WHOLE, IN_INT8, SHIPPED, STATISTICS = "all tokens", "all tokens, 8 bits", "general-features", "pose-statistics"
+WHOLE, IN_INT8, STATISTICS = "all tokens", "all tokens, 8 bits", "pose-statistics"
 # Bodies of the ten clips of a round: four of ten clips have one.
 BODIES = (2, 1, 2, 2, 1, 2, 1, 2, 2, 1)
 
@@ -86,6 +86,11 @@ def run(
     torch.set_num_threads(1)
     work.mkdir(parents=True, exist_ok=True)
     report: dict[str, Any] = json.loads(out.read_text()) if out.exists() else {"accuracy": {}, "refused": {}}
+    settings = {"run": str(run_folder), "sets": sorted(sets), "clips": clips}
+    if report.setdefault("settings", settings) != settings:
+        raise click.UsageError(f"{out} has figures of {report['settings']}; name another --out and --work.")
+    if len({path.name for path in students}) < len(students):
+        raise click.UsageError("two students' folders have one name; rename one, so that they can be told apart.")
     bundles = _bundles(Checkpoint.read(run_folder), {path.name: Checkpoint.read(path) for path in students}, work)
     if IN_INT8 not in report["refused"] and not (path := _path(work, IN_INT8)).exists():
         try:
@@ -111,6 +116,7 @@ def run(
         write_whole(out, json.dumps(report, indent=1) + "\n")
         click.echo(f"{name}: {report['accuracy'][name]['means']}")
     bundles[STATISTICS] = Path("pose-statistics")
+    report["settings"] = settings
     report["ms_a_clip"] = _timed({name: Bundle.read(_found(path)) for name, path in bundles.items()}, rounds)
     write_whole(out, json.dumps(report, indent=1) + "\n")
     _print(report)
@@ -145,7 +151,7 @@ def _bundles(trained: Checkpoint, students: dict[str, Checkpoint], work: Path) -
         origin = Origin(name=name, objective="none", step=trained.step, data=trained.data, training=None)
         clip = Clip(name="made up", sequence=made_up_clip(), layout=NTU25, fps=30.0)
         export_bundle(model, [clip], preprocess, origin, {}, form="fused").bundle.write(found[name])
-    return {**found, SHIPPED: Path(SHIPPED)}
+    return found
 
 
 def _path(work: Path, name: str) -> Path:
@@ -199,6 +205,8 @@ def _print(report: dict[str, Any]) -> None:
     click.echo("| side | ms a clip | times as fast | " + " | ".join((*CHANGES, "linear")) + " |")
     click.echo("|---|---|---|---|---|---|---|")
     for name, each in report["accuracy"].items():
+        if name not in times:
+            continue  # a student that was not named this time
         cells = [
             f"{value:.1f} ({value - whole[what]:+.1f})" if (value := each["means"].get(what)) is not None else ""
             for what in (*CHANGES, "linear")
@@ -222,6 +230,8 @@ def picture(picture: Path, report: Path) -> None:
         panels, {"whole clips": ("clean",), "windows and rest": ("window", "rest")}.items(), strict=True
     ):
         for name, each in values["accuracy"].items():
+            if name not in values["ms_a_clip"]:
+                continue
             x, y = values["ms_a_clip"][name], mean(each["means"][what] for what in changes)
             is_budget = name[0].isdigit() or name == WHOLE
             axes.plot(x, y, "o" if is_budget else "s", color="C0" if is_budget else "C1")

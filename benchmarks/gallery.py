@@ -4,6 +4,7 @@
     python benchmarks/gallery.py write --work W      acknowledged upserts, also over gRPC, compared with plain SQLite
     python benchmarks/gallery.py open --work W       opening a gallery, and its memory
     python benchmarks/gallery.py growth --work W     how costs grow with the number of items, also as a picture
+    python benchmarks/gallery.py cores --work W      searches at the same time, with and without sharing the cores
 
 W is a folder for vectors and galleries, which are kept between runs. Vectors are distributed like real embeddings (see
 gallery_vectors.py), and queries are not among the items. The two sides of a comparison take turns within one run;
@@ -19,7 +20,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -35,6 +37,7 @@ from benchmarks.gallery_vectors import Mixture, real_embeddings
 from benchmarks.serving.bundles import SIZES, write_bundle
 from benchmarks.serving.processes import gfp_serve, side
 from gfp_serve.filters import Filter, Range
+from gfp_serve.gallery.embedded.cores import CORES
 from gfp_serve.gallery.embedded.gallery import FaissGallery
 from gfp_serve.items import Effort, Item
 
@@ -86,6 +89,56 @@ def search(work: Path, out: Path, clips: Path, numbers: tuple[int, ...], rounds:
             show(f"{kind} ({facts['serving_kind']}), {number} items", facts["sides"], ("queries_per_s", "of_plain"))
             click.echo(f"recall@10 {facts['recall_at_10']:.4f}, with half of the items {facts['recall_filtered']:.4f}")
             write(out, "search", report)
+
+
+@main.command()
+@work_option
+@out_option
+@clips_option
+@click.option("--number", default=40_091, show_default=True)
+@rounds_option
+@click.option("--kind", "kinds", multiple=True, default=("auto", "exact"), show_default=True)
+@click.option("--seconds", default=1.0, show_default=True, help="Length of a turn.")
+def cores(work: Path, out: Path, clips: Path, number: int, rounds: int, kinds: tuple[str, ...], seconds: float) -> None:
+    """Queries per second of 1, 2 and 4 threads that search 32 at a time, and without sharing the cores."""
+    report: dict[str, Any] = {}
+    vectors, queries = vectors_of(work, clips, number)
+    for kind in kinds:
+        with gallery_of(work, vectors, kind) as gallery:
+            rates: dict[str, list[float]] = {}
+            for _ in range(rounds):
+                for threads in (1, 2, 4):
+                    for name, shared in (("shared", True), ("not shared", False)):
+                        rate = search_at_once(gallery, queries, threads, seconds, shared=shared)
+                        rates.setdefault(f"{threads} threads, {name}", []).append(rate)
+        facts = {name: {"queries_per_s": median(each)} for name, each in rates.items()}
+        report[kind] = facts
+        show(f"{kind}, {number} items, searches at once", facts, ("queries_per_s",))
+    write(out, "cores", report)
+
+
+def search_at_once(
+    gallery: FaissGallery, queries: np.ndarray, num_threads: int, seconds: float, *, shared: bool
+) -> float:
+    """Queries per second of threads that search, 32 queries at a time."""
+    end = time.perf_counter() + seconds
+
+    def searching(number: int) -> int:
+        done = 0
+        while time.perf_counter() < end:
+            start = 32 * (number + done) % (len(queries) - 32)
+            gallery.search(queries[start : start + 32], top_k=TOP_K)
+            done += 32
+        return done
+
+    usual = CORES.shared
+    if not shared:
+        CORES.shared = nullcontext  # type: ignore[assignment, method-assign]
+    try:
+        with ThreadPoolExecutor(num_threads) as threads:
+            return sum(threads.map(searching, range(num_threads))) / seconds
+    finally:
+        CORES.shared = usual  # type: ignore[method-assign]
 
 
 def compare_search(gallery: FaissGallery, vectors: np.ndarray, queries: np.ndarray, rounds: int) -> dict[str, Any]:

@@ -137,7 +137,10 @@ class Encoder:
             # It may be the model itself, which the next attempt shows.
             _say_no_graphs(error)
             return None
-        return session if device_of(session) == "cuda" else None
+        if device_of(session) == "cuda":
+            return session
+        _log.warning("--cuda-graphs has no effect, because the encoder does not run on CUDA")
+        return None
 
     def _go_on_without(self, batches: BoundBatches, error: Exception) -> None:
         with self._lock:

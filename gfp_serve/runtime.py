@@ -56,7 +56,7 @@ def open_session(
 
     `num_threads` is how many threads it may have on the CPU. With `cuda_graphs`, runs on CUDA can be recorded.
     `tensorrt_cache` is the folder of TensorRT's engines; by default it is below the user's cache folder.
-    Raises `DeviceError` when onnxruntime is built without what `device` asks for, or when TensorRT gets no node of the
+    Raises `DeviceError` when onnxruntime is built without what `device` asks for, or when TensorRT does not take the
     model; `BundleError` when the model cannot be loaded, or not with `cuda_graphs`.
     """
     # onnxruntime only warns about a provider that the package lacks.
@@ -85,6 +85,11 @@ def open_session(
             lambda: onnxruntime.InferenceSession(bundle.model, sess_options=options, providers=providers)
         )
     except Exception as error:  # onnxruntime's errors have no common base class
+        if device == "tensorrt":
+            raise DeviceError(
+                f"TensorRT does not take {MODEL_FILE} of {bundle.manifest.name!r}: {error}. It must be able to take the "
+                f"model as one part: export with --graph standard, or choose --device cuda."
+            ) from error
         raise BundleError(
             f"{MODEL_FILE} of {bundle.manifest.name!r} cannot be loaded by onnxruntime {onnxruntime.__version__}: "
             f"{error}. Export it again, or install the onnxruntime that it was exported for."
@@ -201,13 +206,19 @@ def _tensorrt_options(bundle: Bundle, cache: Path | None) -> dict[str, str]:
     # The name of an engine's file says which operators are in it, but not which weights, and not which onnxruntime.
     folder = _cache_folder(cache) / f"{bundle.manifest.model_sha256[:32]}-{onnxruntime.__version__}"
     try:
-        # An engine is code: nobody else may write here.
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.stat()
     except OSError as error:
         raise DeviceError(
             f"{folder}, where TensorRT keeps its engines, cannot be made ({error.strerror}); name another folder for "
             f"--tensorrt-cache."
         ) from error
+    # An engine is code: nobody else may write here.
+    if hasattr(os, "getuid") and (found.st_uid != os.getuid() or found.st_mode & 0o022):
+        raise DeviceError(
+            f"{folder}, where TensorRT keeps its engines, is another user's, or others may write there; an engine is "
+            f"code. Remove the folder, or name another for --tensorrt-cache."
+        )
     frames = bundle.manifest.preprocess.sampling.num_frames
 
     def clips(batch: int, bodies: int) -> str:

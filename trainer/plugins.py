@@ -87,6 +87,9 @@ def blamed(used: Sequence[Plugin], what: str, *, may_refuse: bool = False) -> It
     try:
         yield
     except Exception as error:  # whatever a stranger's code raises
+        # Fewer clips a step would help. The GPU's error is known by its name, because this file does without torch.
+        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+            raise
         if not used or isinstance(error, GfpError) or (may_refuse and isinstance(error, ValueError)):
             raise
         said = str(error).strip().partition("\n")[0]

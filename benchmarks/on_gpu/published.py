@@ -16,6 +16,7 @@ from benchmarks.serving.bundles import NUM_FRAMES, Size, write_bundle
 from gfp_serve.bound_batches import BoundBatches
 from gfp_serve.bundle import INPUT_NAME, OUTPUT_NAME, Bundle
 from gfp_serve.encoder import Encoder
+from gfp_serve.files import written_whole
 from gfp_serve.runtime import device_of, open_session
 from trainer.agreement import centred_cosine
 from trainer.encoders.transformer import TransformerConfig
@@ -111,5 +112,6 @@ def _published(settings: Settings, form: Form = "fused") -> Bundle:
 def _expected(settings: Settings, bundle: Bundle, clips: np.ndarray) -> np.ndarray:
     path = settings.out / "published-vectors.npy"
     if not path.exists():
-        np.save(path, Encoder(bundle, device="cpu").encode(clips))
+        with written_whole(path) as file:
+            np.save(file, Encoder(bundle, device="cpu").encode(clips))
     return np.load(path)

@@ -1,4 +1,4 @@
-"""Which pace suits an encoder on this machine: measured at the start, in two or three seconds."""
+"""Which pace suits an encoder on this machine: measured at the start, in some seconds."""
 
 import logging
 import math
@@ -39,7 +39,7 @@ def measure_pace(encoder: Encoder, num_frames: int, *, max_bodies: int = 0, num_
     """The pace at which clips of one body are encoded fastest; a lone clip is always answered as soon as it can be.
 
     Lanes are measured beside each other, lone calls on 1, 2, 4 and so on threads after a silence, and batches as the
-    lanes will run them. `num_frames` is the length of the encoder's input. `max_bodies` and `num_lanes` that are not 0
+    lanes will run them; all with clips of one body. `num_frames` is the length of the encoder's input. `max_bodies` and `num_lanes` that are not 0
     are not measured.
     """
     clip = np.zeros((1, 1, num_frames, MODEL_LAYOUT.num_joints, 3), dtype=np.float32)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.gpu import PHASES
-from benchmarks.on_gpu import published
-from benchmarks.on_gpu.settings import Settings
-from benchmarks.on_gpu.summary import summary
 from gfp_serve.bundle import Bundle
 
 ROOT = Path(__file__).parents[2]
+PHASES = importlib.import_module("benchmarks.gpu").PHASES
+published = importlib.import_module("benchmarks.on_gpu.published")
+Settings = importlib.import_module("benchmarks.on_gpu.settings").Settings
+summary = importlib.import_module("benchmarks.on_gpu.summary").summary
 
 
 def gpu(out: Path, *words: object) -> str:

@@ -83,9 +83,11 @@ def test_blocks_are_in_16_bits_and_input_sums_and_output_in_32(wholes: dict[Form
 def test_coordinates_keep_their_digits(wholes: dict[Form, Bundle]) -> None:
     encoder = Encoder(in_16_bits(wholes["fused"]), device="cpu", num_threads=1)
     clip = np.random.default_rng(0).normal(size=(1, 1, 32, 25, 3)).astype(np.float32)
-    # Half a millimetre at four metres, which 16 bits cannot say.
-    moved = (clip + np.float32(4)).astype(np.float32)
-    assert np.abs(encoder.encode(moved + np.float32(5e-4)) - encoder.encode(moved)).max() > 0
+    # Half a millimetre at ten metres, in steps that 16 bits have: they cannot say the half a millimetre.
+    moved = (np.round(64 * clip) / 64 + np.float32(10)).astype(np.float32)
+    a_little = moved + np.float32(5e-4) * (np.arange(3) == 0)
+    np.testing.assert_array_equal(a_little.astype(np.float16), moved.astype(np.float16))
+    assert np.abs(encoder.encode(a_little) - encoder.encode(moved)).max() > 0
 
 
 def test_an_embedding_that_16_bits_destroy_is_refused_with_what_was_measured(

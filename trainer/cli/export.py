@@ -163,6 +163,8 @@ def gfp_export(
         raise click.UsageError("--int8 stores most weights in 8 bits; leave --half out.")
     if fp16_store is not None and half:
         raise click.UsageError("--fp16 stores most weights in 16 bits; leave --half out.")
+    if fp16_store is not None and _is_given("graph") and graph == "measured":
+        raise click.UsageError("--graph measured times graphs on this CPU, and --fp16 is for GPUs; name a graph.")
     if int8_store is not None and _is_given("graph"):
         raise click.UsageError("--graph has no effect beside --int8, which has a graph of its own; leave it out.")
     held_out = int8_store or fp16_store
