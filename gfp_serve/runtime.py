@@ -87,8 +87,8 @@ def open_session(
     except Exception as error:  # onnxruntime's errors have no common base class
         if device == "tensorrt":
             raise DeviceError(
-                f"TensorRT does not take {MODEL_FILE} of {bundle.manifest.name!r}: {error}. It must be able to take the "
-                f"model as one part: export with --graph standard, or choose --device cuda."
+                f"TensorRT does not take {MODEL_FILE} of {bundle.manifest.name!r}: {error}. It must be able to take "
+                f"the model as one part: export with --graph standard, or choose --device cuda."
             ) from error
         raise BundleError(
             f"{MODEL_FILE} of {bundle.manifest.name!r} cannot be loaded by onnxruntime {onnxruntime.__version__}: "

@@ -39,8 +39,8 @@ def measure_pace(encoder: Encoder, num_frames: int, *, max_bodies: int = 0, num_
     """The pace at which clips of one body are encoded fastest; a lone clip is always answered as soon as it can be.
 
     Lanes are measured beside each other, lone calls on 1, 2, 4 and so on threads after a silence, and batches as the
-    lanes will run them; all with clips of one body. `num_frames` is the length of the encoder's input. `max_bodies` and `num_lanes` that are not 0
-    are not measured.
+    lanes will run them; all with clips of one body. `num_frames` is the length of the encoder's input. `max_bodies` and
+    `num_lanes` that are not 0 are not measured.
     """
     clip = np.zeros((1, 1, num_frames, MODEL_LAYOUT.num_joints, 3), dtype=np.float32)
     most = min(num_lanes or encoder.num_threads, encoder.num_threads)

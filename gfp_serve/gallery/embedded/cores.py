@@ -1,8 +1,8 @@
 """Cores are shared between the searches of this process that run at once.
 
 FAISS starts a thread on every core for each call, whoever else calls it, and these threads wait for each other. On two
-cores, two exact searches of 32 queries over 40,000 vectors at once found 0.4 times as much as on one thread each, and
-four 0.03 times (`benchmarks/gallery.py cores`).
+cores, two exact searches of 32 queries over 40,000 vectors at once answered 0.45 times as much as on one thread
+each, and four 0.07 times (`benchmarks/gallery.py cores`).
 """
 
 import threading
