@@ -86,7 +86,7 @@ def run(
     torch.set_num_threads(1)
     work.mkdir(parents=True, exist_ok=True)
     report: dict[str, Any] = json.loads(out.read_text()) if out.exists() else {"accuracy": {}, "refused": {}}
-    settings = {"run": str(run_folder), "sets": sorted(sets), "clips": clips}
+    settings = {"run": run_folder.name, "sets": sorted(sets), "clips": clips}
     if report.setdefault("settings", settings) != settings:
         raise click.UsageError(f"{out} has figures of {report['settings']}; name another --out and --work.")
     if len({path.name for path in students}) < len(students):
@@ -229,17 +229,22 @@ def picture(picture: Path, report: Path) -> None:
     for axes, (title, changes) in zip(
         panels, {"whole clips": ("clean",), "windows and rest": ("window", "rest")}.items(), strict=True
     ):
+        others = 0
         for name, each in values["accuracy"].items():
             if name not in values["ms_a_clip"]:
                 continue
             x, y = values["ms_a_clip"][name], mean(each["means"][what] for what in changes)
             is_budget = name[0].isdigit() or name == WHOLE
             axes.plot(x, y, "o" if is_budget else "s", color="C0" if is_budget else "C1")
-            axes.annotate(name, (x, y), xytext=(4, 3), textcoords="offset points", fontsize=7)
+            place: dict[str, Any] = {"xytext": (6, -3)} if name == WHOLE else {"xytext": (-6, -3), "ha": "right"}
+            if not is_budget:  # those that are near each other get their names above and below
+                others += 1
+                place = {"xytext": (0, 7 if others % 2 else -14), "ha": "center"}
+            axes.annotate(name, (x, y), textcoords="offset points", fontsize=7, **place)
         axes.set_xscale("log")
         axes.set_xlabel("ms a clip, one core")
         axes.set_title(title, fontsize=11)
-        axes.margins(x=0.25)
+        axes.margins(x=0.3)
     panels[0].set_ylabel("1-NN, %, mean of sets")
     figure.savefig(picture, dpi=110)
 

@@ -48,7 +48,7 @@ def main() -> None:
 @click.option("--work", type=click.Path(path_type=Path), required=True, help="Folder of the runs.")
 @click.option(
     "--run", "points", nargs=2, type=int, multiple=True, metavar="EPOCHS SEEDS",
-    default=((4, 3), (12, 3), (40, 3), (120, 1)), show_default=True,
+    default=((6, 3), (20, 1), (60, 1)), show_default=True,
 )  # fmt: skip
 @click.option("--threads", default=1, show_default=True)
 @click.option("--set", "sets", multiple=True, help="Only this set; may be repeated.")

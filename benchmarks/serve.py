@@ -423,9 +423,10 @@ def show(title: str, facts: dict[str, dict[str, Any]], columns: tuple[str, ...])
 
 
 def write(out: Path, section: str, report: dict[str, Any]) -> None:
-    """Write the section into the report, and keep the other sections."""
+    """Write the section into the report, and keep the other sections, and what this run did not measure of its own."""
     known = json.loads(out.read_text()) if out.exists() else {}
-    known[section] = {"python": platform.python_version(), "machine": platform.machine(), **report}
+    before = known.get(section, {})
+    known[section] = {**before, "python": platform.python_version(), "machine": platform.machine(), **report}
     out.write_text(json.dumps(known, indent=2) + "\n")
     click.echo(out)
 
