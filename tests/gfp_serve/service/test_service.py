@@ -401,7 +401,7 @@ async def test_a_fault_of_the_server_is_reported_with_a_request_id_and_nothing_e
                 raise RuntimeError("secret path /var/lib")
             return super().encode(clips)
 
-    encoder = Broken(tiny_bundle())
+    encoder = Broken(tiny_bundle(), num_threads=1)
     async with running(tmp_path, encoder=encoder) as server, channel_to(server) as channel:
         stub = embedding_pb2_grpc.EmbeddingServiceStub(channel)
         encoder.broken = True
@@ -421,7 +421,7 @@ async def test_a_sequence_with_a_zero_embedding_is_named(tmp_path):
         def encode(self, clips):
             return super().encode(clips) * 0
 
-    async with running(tmp_path, encoder=Still(tiny_bundle())) as server, channel_to(server) as channel:
+    async with running(tmp_path, encoder=Still(tiny_bundle(), num_threads=1)) as server, channel_to(server) as channel:
         stub = embedding_pb2_grpc.EmbeddingServiceStub(channel)
         asked = stub.Embed(embedding_pb2.EmbedRequest(sequences=[sequence()]))
         message, field = await refused(asked, CODE.INVALID_ARGUMENT, "INVALID_SKELETON")
