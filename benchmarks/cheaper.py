@@ -116,7 +116,6 @@ def run(
         write_whole(out, json.dumps(report, indent=1) + "\n")
         click.echo(f"{name}: {report['accuracy'][name]['means']}")
     bundles[STATISTICS] = Path("pose-statistics")
-    report["settings"] = settings
     report["ms_a_clip"] = _timed({name: Bundle.read(_found(path)) for name, path in bundles.items()}, rounds)
     write_whole(out, json.dumps(report, indent=1) + "\n")
     _print(report)

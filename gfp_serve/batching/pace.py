@@ -44,8 +44,10 @@ def measure_pace(encoder: Encoder, num_frames: int, *, max_bodies: int = 0, num_
     """
     clip = np.zeros((1, 1, num_frames, MODEL_LAYOUT.num_joints, 3), dtype=np.float32)
     most = min(num_lanes or encoder.num_threads, encoder.num_threads)
-    lanes, encode_in_lane, in_lane_s = _choose_lanes(encoder, clip, most, is_set=num_lanes > 0)
-    alone = _choose_alone(encoder, clip, encode_in_lane)
+    on_one = encoder.open_on(1) if encoder.num_threads > 1 else encoder.encode
+    lanes, in_lane_s = _choose_lanes(encoder, on_one, clip, most, is_set=num_lanes > 0)
+    encode_in_lane = on_one if lanes > 1 else None
+    alone = _choose_alone(encoder, on_one, clip)
     seconds = {} if max_bodies else _time_batches(encode_in_lane or encoder.encode, clip, lanes)
     if seconds:
         enough = next(size for size, each in seconds.items() if each <= _NEAR_BEST * min(seconds.values()))
@@ -72,25 +74,24 @@ class _Alone:
 
 
 def _choose_lanes(
-    encoder: Encoder, clip: np.ndarray, num_lanes: int, *, is_set: bool
-) -> tuple[int, Encode | None, float]:
-    """How many lanes to use, what runs in them (None for one lane), and the seconds of a call beside others."""
+    encoder: Encoder, on_one: Encode, clip: np.ndarray, num_lanes: int, *, is_set: bool
+) -> tuple[int, float]:
+    """How many calls on one thread each run at the same time, and the seconds of one of them beside the others."""
     if num_lanes == 1:
-        return 1, None, 0.0
-    encode_in_lane = encoder.open_on(1)
-    alone_s, in_lane_s = _compare(encoder.encode, encode_in_lane, clip, num_lanes)
+        return 1, 0.0
+    alone_s, in_lane_s = _compare(encoder.encode, on_one, clip, num_lanes)
     if not is_set and in_lane_s / num_lanes * _WORTH_IT >= alone_s:
-        return 1, None, 0.0
-    return num_lanes, encode_in_lane, in_lane_s
+        return 1, 0.0
+    return num_lanes, in_lane_s
 
 
-def _choose_alone(encoder: Encoder, clip: np.ndarray, encode_in_lane: Encode | None) -> _Alone:
+def _choose_alone(encoder: Encoder, on_one: Encode, clip: np.ndarray) -> _Alone:
     """The fewest threads on which a lone clip is answered about as soon as on twice as many, and as on all."""
     most = encoder.num_threads
     on_all = _Alone(most, encoder.encode, _time_alone(encoder.encode, clip) if most > 1 else 0.0)
     best = _Alone(0, encoder.encode, math.inf)
     for num_threads in _doubling_below(most):
-        encode = encode_in_lane if num_threads == 1 and encode_in_lane else encoder.open_on(num_threads)
+        encode = on_one if num_threads == 1 else encoder.open_on(num_threads)
         tried = _Alone(num_threads, encode, _time_alone(encode, clip))
         if best.seconds < _WORTH_THREADS * min(tried.seconds, on_all.seconds):
             return best

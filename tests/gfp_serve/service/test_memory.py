@@ -142,6 +142,19 @@ def test_bytes_that_are_not_refused_never_parse_to_more_values_than_allowed(cont
             assert values_in(message) <= limit
 
 
+@pytest.fixture
+def parsing_threads(monkeypatch: pytest.MonkeyPatch) -> list[threading.Thread]:
+    """Return the threads in which messages are parsed, as they come."""
+    threads: list[threading.Thread] = []
+
+    def noting(*given: object) -> Work:
+        threads.append(threading.current_thread())
+        yield from checking_num_values(*given)
+
+    monkeypatch.setattr(guard, "checking_num_values", noting)
+    return threads
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
@@ -152,31 +165,17 @@ def test_bytes_that_are_not_refused_never_parse_to_more_values_than_allowed(cont
     ids=["many parts", "many bytes", "of a stream"],
 )
 async def test_large_messages_are_parsed_beside_the_event_loop(
-    tmp_path: Path, name: str, message: Message, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, name: str, message: Message, parsing_threads: list[threading.Thread]
 ) -> None:
-    threads = []
-
-    def noting(*given: object) -> Work:
-        threads.append(threading.current_thread())
-        yield from checking_num_values(*given)
-
-    monkeypatch.setattr(guard, "checking_num_values", noting)
     async with running(tmp_path) as server, channel_to(server) as channel:
         await refused(channel, name, message.SerializeToString())
-    assert [thread.name.startswith("turns") for thread in threads] == [True]
+    assert [thread.name.startswith("turns") for thread in parsing_threads] == [True]
 
 
 async def test_a_clip_is_parsed_at_once_because_a_thread_would_have_to_be_woken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, parsing_threads: list[threading.Thread]
 ) -> None:
-    threads = []
-
-    def noting(*given: object) -> Work:
-        threads.append(threading.current_thread())
-        yield from checking_num_values(*given)
-
-    monkeypatch.setattr(guard, "checking_num_values", noting)
     clip = write_sequence(np.random.default_rng(0).normal(size=(120, 2, 25, 3)).astype(np.float32), NTU25)
     async with running(tmp_path) as server, channel_to(server) as channel:
         await embedding_pb2_grpc.EmbeddingServiceStub(channel).Embed(embedding_pb2.EmbedRequest(sequences=[clip]))
-    assert threads == [threading.current_thread()]
+    assert parsing_threads == [threading.current_thread()]
