@@ -36,18 +36,9 @@ from rich.console import Console
 from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks.gallery import (
-    ITEMS_AT_ONCE,
-    NUM_QUERIES,
-    TOP_K,
-    clips_option,
-    exact_of,
-    rate_of,
-    rounds_option,
-    vectors_of,
-    work_option,
-    write,
-)
+from benchmarks.galleries.made import NUM_QUERIES, TOP_K, exact_of, vectors_of
+from benchmarks.galleries.writing import ITEMS_AT_ONCE, rate_of
+from benchmarks.gallery import clips_option, rounds_option, work_option, write
 from benchmarks.peers.engines import ENGINE_NOTES, ENGINES, PACKAGES, Batch, Engine, Items, batch_of, id_of
 from benchmarks.peers.libraries import CONSTRUCTION, EFFORTS, GOAL, LIBRARIES, LIBRARY_NOTES, LINKS, Library
 

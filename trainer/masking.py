@@ -50,13 +50,15 @@ def first_known(
 ) -> Int[Tensor, "rows count"]:
     """The `count` known tokens that come first in the order, the smallest numbers first.
 
-    A row with fewer known tokens has them again and again; one without any has all.
+    A row with fewer known tokens has each of them equally often, or one time more; one without any has all.
     """
     last = order.max() + 1
     places = torch.where(known, order, order + last).argsort(dim=1)
     num_known = known.sum(dim=1, keepdim=True)
     among = torch.where(num_known > 0, num_known, known.shape[1])
-    return places.gather(1, torch.arange(count, device=known.device) % among)
+    number = torch.arange(count, device=known.device)
+    # Were the first ones repeated, tokens in order of time would show the beginning of a clip twice, and not its end.
+    return places.gather(1, torch.where(among < count, number * among // count, number))
 
 
 def motion_of(segments: Float[Tensor, "rows tokens coordinates"], num_joints: int) -> Float[Tensor, "rows tokens"]:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.gallery import SIZE
+from benchmarks.galleries.made import SIZE
 
 
 class Batch(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Any
 import faiss
 import numpy as np
 
-from benchmarks.gallery import SIZE, TOP_K
+from benchmarks.galleries.made import SIZE, TOP_K
 
 # The settings of the gallery.
 LINKS, CONSTRUCTION = 16, 160

@@ -281,6 +281,14 @@ async def test_the_approved_bundle_is_served_even_if_its_file_is_replaced_meanwh
         loaded.close()
 
 
+@pytest.mark.parametrize("graph", ["standard", "fp16"])
+def test_an_encoder_in_16_bits_on_a_cpu_is_warned_of(graph: str, caplog: pytest.LogCaptureFixture) -> None:
+    # What the graph computes in does not matter here.
+    manifest = dataclasses.replace(OLD.manifest, graph=graph, standard_sha256="0" * 64 if graph == "fp16" else "")
+    server_process._load(small_config(), dataclasses.replace(OLD, manifest=manifest)).close()
+    assert ("computes in 16 bits" in caplog.text) == (graph == "fp16")
+
+
 async def test_an_end_overtakes_changes_of_the_bundle_and_many_of_these_are_one() -> None:
     signals = server_process._Signals()
     for _ in range(1000):

@@ -1,6 +1,7 @@
 """What a run says of itself: settings that can be given again, and what they were used with."""
 
 import json
+import os
 import signal
 import tomllib
 from pathlib import Path
@@ -11,7 +12,7 @@ from click.testing import CliRunner, Result
 from tests.support.small_runs import write_store
 from trainer.cli.train import gfp_train
 from trainer.data.store import ClipStore
-from trainer.loop import Trainer
+from trainer.loop import StepReport, Trainer
 from trainer.metrics import METRICS_FILE
 
 TINY = ["--width", "16", "--depth", "1", "--num-heads", "2", "--batch-clips", "4", "--warmup-epochs", "1"] + [
@@ -97,4 +98,24 @@ def test_a_run_can_be_given_more_epochs_and_says_what_schedule_it_then_follows(
     assert tomllib.loads((run / "config.toml").read_text())["epochs"] == 4
     fewer = train(store, run, "--resume", "--epochs", "3")
     assert fewer.exit_code == 2
-    assert "--epochs is 3 and was 4" in fewer.output
+    said = " ".join(fewer.output.split())
+    assert "--epochs is 3, which are 6 steps, and this run has done 8; choose 5 or more." in said
+
+
+def test_a_run_can_be_made_shorter(store: ClipStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, fit = tmp_path / "run", Trainer.fit
+
+    def stop(now: StepReport) -> None:
+        if now.step == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Trainer, "fit", lambda self, _: fit(self, stop))
+        words = [*TINY[:-1], "40", "--warmup-epochs", "1"]
+        assert train(store, run, *words).exit_code == 128 + signal.SIGINT
+    shorter = train(store, run, "--resume", "--epochs", "2")
+    assert shorter.exit_code == 0, shorter.output
+    assert "--epochs is 2 and was 40: from here on the learning rate is" in " ".join(shorter.output.split())
+    logged = [json.loads(line) for line in (run / METRICS_FILE).read_text().splitlines()]
+    assert [line["step"] for line in logged] == [1, 2, 3, 4]
+    assert logged[-1]["learning_rate"] == pytest.approx(5e-4)

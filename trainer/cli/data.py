@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -51,6 +51,8 @@ from trainer.data.store import ClipStore, is_store
 DEFAULT_STRIPS = 8
 
 _PATH = click.Path(path_type=Path)
+# Of more people than these, `info` does not list each.
+_MOST_PEOPLE = 20
 _PICTURES = (".png", ".pdf", ".svg")
 
 
@@ -216,7 +218,7 @@ def info_command(
     value_column = Column("value", overflow="fold")
     overview = Table("name", value_column, title=Text(_named(paths)), show_header=False, title_justify="left")
     for name, value in description.items():
-        overview.add_row(name.replace("_", " "), cell(_as_text(value)))
+        overview.add_row(name.replace("_", " "), cell(_people(value) if name == "subjects" else _as_text(value)))
     console.print(overview)
     if tables["sources"]:
         sources = Table("source", "clips", "split by", "licence", "sha256")
@@ -371,6 +373,14 @@ def _clips(
     if not clips:
         raise click.ClickException(f"no usable clip was found in {_named(paths)}.")
     return clips
+
+
+def _people(clips: Mapping[str, int]) -> str:
+    """The number of clips of each person; of many, how many people there are."""
+    if len(clips) <= _MOST_PEOPLE:
+        return _as_text(clips)
+    counts = clips.values()
+    return f"{len(clips)}, with {min(counts)} to {max(counts)} clips each; --json lists them"
 
 
 def _as_text(value: Any) -> str:

@@ -56,7 +56,9 @@ def _following(given: Mapping[str, Any], before: TrainConfig | None) -> Mapping[
     is_said = context.get_parameter_source("teacher_weight") is ParameterSource.COMMANDLINE
     weight = given.get("teacher_weight", 0.0 if before is None else before.terms.teacher_weight)
     has_weight = is_said or weight > 0
-    return {**_shorter_warmup(given, before), **({"teacher_weight": 1.0} if has_teacher and not has_weight else {})}
+    # Of a run that goes on, the warm-up may be over.
+    warmup = {} if context.params.get("resume") else _shorter_warmup(given, before)
+    return {**warmup, **({"teacher_weight": 1.0} if has_teacher and not has_weight else {})}
 
 
 def _shorter_warmup(given: Mapping[str, Any], before: TrainConfig | None) -> Mapping[str, Any]:
@@ -134,6 +136,7 @@ def gfp_train(
         before, started = read_record(run) if resume else {}, time.monotonic()
         if is_first:
             if checkpoint is not None:
+                _check_is_longer(trainer, checkpoint)
                 _say_how_it_goes_on(trainer, checkpoint)
             write_record(run, trainer, settings, before=before)
         with _training_progress(trainer) if is_first else nullcontext(lambda _: None) as show:
@@ -167,17 +170,27 @@ def _check_settings(started_with: TrainConfig, config: TrainConfig) -> None:
     differing = [
         f"--{name.replace('_', '-')} is {wanted[name]} and was {before[name]}"
         for name in sorted(wanted.keys() & before.keys() - CHANGEABLE)  # not those of another objective
-        if wanted[name] != before[name] and not (name == "epochs" and wanted[name] > before[name])
+        if wanted[name] != before[name] and name != "epochs"
     ]
     if differing:
         raise click.UsageError(
             f"a run goes on with the settings it was started with, but {'; '.join(differing)}. Leave these out, or "
-            f"start a new run in another folder. Only --epochs may be larger."
+            f"start a new run in another folder. Only --epochs may differ."
+        )
+
+
+def _check_is_longer(trainer: Trainer, before: Checkpoint) -> None:
+    """Raise `UsageError` for other --epochs that are done already: the run cannot go back."""
+    epochs = trainer.config.epochs
+    if epochs != before.config.epochs and trainer.step >= trainer.total_steps:
+        raise click.UsageError(
+            f"--epochs is {epochs}, which are {trainer.total_steps:,} steps, and this run has done {trainer.step:,}; "
+            f"choose {trainer.step // trainer.steps_per_epoch + 1} or more."
         )
 
 
 def _say_how_it_goes_on(trainer: Trainer, before: Checkpoint) -> None:
-    """Of a run that is done, how it gets more epochs; of one that gets more, which schedule its rate then follows."""
+    """Of a run that is done, how it gets more epochs; of one that gets others, which schedule its rate then follows."""
     if trainer.step >= trainer.total_steps:
         warn(f"All {trainer.config.epochs} epochs of this run are done; --epochs with a larger number adds some.")
     if trainer.config.epochs == before.config.epochs:

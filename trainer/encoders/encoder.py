@@ -22,8 +22,8 @@ class EncoderConfig:
     frame: Literal["room", "body"] = setting(
         "room",
         "Where coordinates are seen from: the room, as published, or the body's root in each frame, turned to the "
-        "front and scaled by the trunk. With body, joints that are lacking are left out; an encoder that cannot leave "
-        "tokens out sees them at 0.",
+        "front and scaled by the trunk. With body, joints that are lacking are left out of what is learned and of "
+        "embeddings by --tokens; an embedding of all tokens sees them at 0, but for slim, which leaves them out.",
     )
 
     def check_at_least_1(self, *names: str) -> None:

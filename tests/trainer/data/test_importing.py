@@ -352,12 +352,15 @@ def test_the_licence_is_kept(tmp_path: Path) -> None:
     assert "CC BY 4.0, a=b" in run("info", tmp_path / "s").stdout
 
 
-def test_info_counts_what_is_in_a_store_and_in_a_recording(tmp_path: Path) -> None:
+def test_info_counts_what_is_in_a_store_and_in_a_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lab = make_file(tmp_path / "lab.npz", split=1)
     assert run("import", lab, "--out", tmp_path / "s").exit_code == 0
     facts = json.loads(run("info", tmp_path / "s", "--json", "--verify").stdout)
     assert (facts["clips"], facts["frames"], facts["classes"]) == (3, 12, {"walk": 3})
     assert facts["subjects"] == {"lab/1": 1, "lab/2": 1, "lab/3": 1}
+    assert "lab/1: 1, lab/2: 1, lab/3: 1" in run("info", tmp_path / "s").stdout
+    monkeypatch.setattr("trainer.cli.data._MOST_PEOPLE", 2)
+    assert "3, with 1 to 1 clips each; --json lists them" in run("info", tmp_path / "s").stdout
     assert facts["splits"] == {"train": 0, "test": 3, "none": 0}
     assert facts["frames_a_clip"] == {"least": 4, "median": 4.0, "most": 4}
     assert facts["content_sha256"] == ClipStore.open(tmp_path / "s").content_digest

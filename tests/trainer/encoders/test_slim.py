@@ -14,6 +14,7 @@ from gfp_serve.bundle import Bundle
 from gfp_serve.encoder import Encoder
 from gfp_serve.formats import Clip, write_clip_file
 from gfp_serve.layouts import NTU25
+from gfp_serve.preprocess import PreprocessConfig, SampleConfig
 from tests.support.small_runs import moving_body, tiny_config, write_store
 from trainer.checkpoint import Checkpoint
 from trainer.cli.cost import gfp_cost
@@ -22,6 +23,7 @@ from trainer.cli.export import gfp_export
 from trainer.data.store import ClipStore
 from trainer.encoders.slim import SlimEncoder, SlimEncoderConfig, TurnedAttention, turned
 from trainer.evaluate.fine_tune import add_drop_path
+from trainer.export import Origin, export_bundle
 from trainer.flops import cost_table
 from trainer.loop import Trainer
 from trainer.masking import first_known
@@ -194,6 +196,23 @@ def test_a_bundle_has_torchs_vectors(run: Path, tmp_path: Path) -> None:
         features = Checkpoint.read(run).build_encoder().features(torch.from_numpy(drawn).flatten(0, 1))
     expected = torch.nn.functional.normalize(features.view(3, 2, -1).mean(dim=1), dim=1).numpy()
     np.testing.assert_allclose(Encoder(bundle, device="cpu").encode(drawn), expected, atol=1e-5)
+
+
+def test_the_exported_model_leaves_out_lacking_joints_as_torch_does() -> None:
+    torch.manual_seed(0)
+    encoder = SlimEncoder(replace(SMALL, frame="body"), num_frames=32).eval()
+    sampling = SampleConfig(num_frames=32)
+    origin = Origin(name="gaps", objective="slim", step=1, data={}, training=None)
+    clip = Clip(name="a", sequence=moving_body(1), layout=NTU25, fps=30.0)
+    exported = export_bundle(encoder, [clip], PreprocessConfig(sampling=sampling), origin, {"kind": "mean"})
+    assert exported.bundle.manifest.preprocess.sampling.keep_lacking
+    drawn = np.random.default_rng(0).normal(size=(3, 1, 32, 25, 3)).astype(np.float32)
+    drawn[1, :, :, 7] = np.nan  # throughout
+    drawn[2, :, 5:20, 3:9] = np.nan  # for a while
+    with torch.inference_mode():
+        features = encoder.features(torch.from_numpy(drawn)[:, 0])
+    expected = torch.nn.functional.normalize(features, dim=1).numpy()
+    np.testing.assert_allclose(Encoder(exported.bundle, device="cpu").encode(drawn), expected, atol=1e-5)
 
 
 def test_fine_tuning_drops_paths_of_its_blocks_too() -> None:

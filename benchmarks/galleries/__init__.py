@@ -1,0 +1,1 @@
+"""Parts of benchmarks/gallery.py: galleries of vectors like real ones, and what is compared with what."""
