@@ -21,6 +21,7 @@ from trainer.cli.cost import gfp_cost
 from trainer.cli.evaluate import gfp_evaluate
 from trainer.cli.export import gfp_export
 from trainer.data.store import ClipStore
+from trainer.embedding import sampling_for
 from trainer.encoders.slim import SlimEncoder, SlimEncoderConfig, TurnedAttention, turned
 from trainer.evaluate.fine_tune import add_drop_path
 from trainer.export import Origin, export_bundle
@@ -201,11 +202,10 @@ def test_a_bundle_has_torchs_vectors(run: Path, tmp_path: Path) -> None:
 def test_the_exported_model_leaves_out_lacking_joints_as_torch_does() -> None:
     torch.manual_seed(0)
     encoder = SlimEncoder(replace(SMALL, frame="body"), num_frames=32).eval()
-    sampling = SampleConfig(num_frames=32)
+    sampling = sampling_for(encoder, SampleConfig(num_frames=32))
     origin = Origin(name="gaps", objective="slim", step=1, data={}, training=None)
     clip = Clip(name="a", sequence=moving_body(1), layout=NTU25, fps=30.0)
     exported = export_bundle(encoder, [clip], PreprocessConfig(sampling=sampling), origin, {"kind": "mean"})
-    assert exported.bundle.manifest.preprocess.sampling.keep_lacking
     drawn = np.random.default_rng(0).normal(size=(3, 1, 32, 25, 3)).astype(np.float32)
     drawn[1, :, :, 7] = np.nan  # throughout
     drawn[2, :, 5:20, 3:9] = np.nan  # for a while
