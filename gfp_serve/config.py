@@ -98,8 +98,8 @@ class ServeConfig:
 
     bundle: Path | None = setting(
         None,
-        "Encoder to serve: a bundle folder or zip, read again at SIGHUP, or the name of a shipped one. By default "
-        "general-features; pose-statistics learned nothing.",
+        "Encoder to serve: a bundle folder or zip, read again at SIGHUP, or the name of a shipped one: "
+        "general-features (the default), general-features-free or pose-statistics, which learned nothing.",
     )
     gallery: str | None = setting(
         None,

@@ -5,7 +5,7 @@ import math
 import os
 import platform
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -51,8 +51,9 @@ def write_record(
     `before` is the record of the part that a resumed run goes on from: seconds are added up, and versions are those of
     the last part.
     """
+    begun = datetime.now(UTC) - timedelta(seconds=wall_s)
     record = {
-        "begun": before.get("begun", datetime.now(UTC).isoformat(timespec="seconds")),
+        "begun": before.get("begun", begun.isoformat(timespec="seconds")),
         "store": {"content_sha256": trainer.store.content_digest, "clips": len(trainer.store)},
         "training_clips": len(trainer.clips.index),
         "steps": trainer.step,

@@ -3,7 +3,9 @@
 import json
 import os
 import signal
+import time
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -59,10 +61,12 @@ def test_a_run_says_on_what_it_was_trained_with_what_and_for_how_long(
     store: ClipStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = tmp_path / "run"
-    take_step = Trainer.train_step
+    take_step, moments = Trainer.train_step, []
 
     def stopped_in_step_2(trainer: Trainer) -> object:
         if trainer.step == 1:
+            moments.append(datetime.now(UTC))
+            time.sleep(1.5)  # the record says whole seconds
             signal.raise_signal(signal.SIGTERM)
         return take_step(trainer)
 
@@ -71,6 +75,7 @@ def test_a_run_says_on_what_it_was_trained_with_what_and_for_how_long(
     first = json.loads((run / "run.json").read_text())
     assert (first["steps"], first["of_steps"], first["clips_seen"], first["stopped_by"]) == (2, 4, 8, "SIGTERM")
     assert first["store"] == {"content_sha256": store.content_digest, "clips": 12}
+    assert datetime.fromisoformat(first["begun"]) <= moments[0]
     assert {"gfp-serve", "python", "torch", "numpy"} == set(first["versions"])
     monkeypatch.setattr(Trainer, "train_step", take_step)
     assert train(store, run, "--resume").exit_code == 0

@@ -144,7 +144,8 @@ def gfp_train(
         if is_first:
             wall_s = time.monotonic() - started
             write_record(run, trainer, settings, before=before, wall_s=wall_s, ended=ended)
-            _report_end(ended, run, store, has_test_clips=bool((clips.splits == TEST_SPLIT).any()))
+            has_test_clips = bool((clips.splits == TEST_SPLIT).any())
+            _report_end(ended, run, store, has_test_clips=has_test_clips, learned=config.terms.learns_embedding)
     if ended.signal is not None:
         raise click.exceptions.Exit(128 + ended.signal)
 
@@ -285,7 +286,7 @@ def _check_teacher(bundle: Bundle, store: ClipStore, config: TrainConfig) -> Non
         )
 
 
-def _report_end(ended: RunEnd, run: Path, store: Path, *, has_test_clips: bool) -> None:
+def _report_end(ended: RunEnd, run: Path, store: Path, *, has_test_clips: bool, learned: bool) -> None:
     from trainer.loss_figure import loss_curves
 
     loss_curves(*read_terms(run)).savefig(run / "losses.png")
@@ -296,7 +297,9 @@ def _report_end(ended: RunEnd, run: Path, store: Path, *, has_test_clips: bool) 
         )
         return
     evaluate = f"gfp-evaluate retrieval {run} {store}, " if has_test_clips else ""
-    say(f"{run / CHECKPOINT_FILE}: {ended.step} steps. Next: {evaluate}gfp-export {run} --out BUNDLE --fit {store}")
+    # An embedding that was learned is served as it is; one that was not gains much from a fitted read-out.
+    then = "--clips RECORDING" if learned else f"--fit {store}"
+    say(f"{run / CHECKPOINT_FILE}: {ended.step} steps. Next: {evaluate}gfp-export {run} --out BUNDLE {then}")
 
 
 @contextmanager
