@@ -159,6 +159,7 @@ class Trainer:
         self.step = 0  # steps that are done
         self.saved_step = 0  # those of them that the checkpoint on disk has
         self._watch = CollapseWatch()
+        self._has_new_length = False
         if resume is not None:
             if teacher is not None and teacher.digest != resume.data.get("taught_by", {}).get("digest"):
                 raise TeacherError(
@@ -168,6 +169,7 @@ class Trainer:
             resume.load_objective(self.objective)
             resume.load_optimizer(self.optimizer)
             self.step = self.saved_step = resume.step
+            self._has_new_length = resume.config.epochs != config.epochs
             self._origin = {name: value for name, value in resume.data.items() if name in ("started_from", "taught_by")}
         self.compute_loss = compiled_loss(self.objective, config.compile, self.device)
 
@@ -181,6 +183,8 @@ class Trainer:
         config = self.config
         losses: dict[int, Tensor] = {}
         with self._log() as log, stop_signals() as stopped, repeatable(self.device):
+            if self._has_new_length:
+                self.save()  # or, were this run killed, the next one would go on with the old length
             last_time, last_step = time.perf_counter(), self.step
             while self.step < self.total_steps and not parallel.anyone(bool(stopped)):
                 outcome = self.train_step()

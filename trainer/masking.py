@@ -50,7 +50,8 @@ def first_known(
 ) -> Int[Tensor, "rows count"]:
     """The `count` known tokens that come first in the order, the smallest numbers first.
 
-    A row with fewer known tokens has each of them equally often, or one time more; one without any has all.
+    A row with fewer known tokens has all of them, and then some again, equally far apart in the order; one without any
+    has all.
     """
     last = order.max() + 1
     places = torch.where(known, order, order + last).argsort(dim=1)
@@ -58,7 +59,8 @@ def first_known(
     among = torch.where(num_known > 0, num_known, known.shape[1])
     number = torch.arange(count, device=known.device)
     # Were the first ones repeated, tokens in order of time would show the beginning of a clip twice, and not its end.
-    return places.gather(1, torch.where(among < count, number * among // count, number))
+    again = (number - among) * among // (count - among).clamp_min(1)
+    return places.gather(1, torch.where(number < among, number, again))
 
 
 def motion_of(segments: Float[Tensor, "rows tokens coordinates"], num_joints: int) -> Float[Tensor, "rows tokens"]:

@@ -57,12 +57,14 @@ def test_lacking_joints_are_left_out(frame: Literal["body", "room"], bodies: tor
     assert torch.isfinite(expected).all()
 
 
-def test_a_row_with_few_known_tokens_has_all_of_them_equally_often() -> None:
+def test_a_row_with_few_known_tokens_has_all_of_them_and_some_again() -> None:
     known = torch.tensor([[True, False, True, False], [True] * 4, [False] * 4])
     order = torch.tensor([[0.3, 0.1, 0.2, 0.4]])
-    assert first_known(order, known, 3).tolist() == [[2, 2, 0], [1, 2, 0], [1, 2, 0]]
+    assert first_known(order, known, 3).tolist() == [[2, 0, 2], [1, 2, 0], [1, 2, 0]]
     in_time = torch.arange(9.0)[None]
-    assert first_known(in_time, in_time % 3 > 0, 9).tolist() == [[1, 1, 2, 4, 4, 5, 7, 7, 8]]
+    assert first_known(in_time, in_time % 3 > 0, 9).tolist() == [[1, 2, 4, 5, 7, 8, 1, 4, 7]]
+    (often,) = first_known(in_time, in_time == 4, 9)
+    assert often.tolist() == [4] * 9
 
 
 @pytest.mark.parametrize("share", [0.3, 0.7])

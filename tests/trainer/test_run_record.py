@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.support.small_runs import write_store
+from trainer.checkpoint import Checkpoint
 from trainer.cli.train import gfp_train
 from trainer.data.store import ClipStore
 from trainer.loop import StepReport, Trainer
@@ -107,20 +108,45 @@ def test_a_run_can_be_given_more_epochs_and_says_what_schedule_it_then_follows(
     assert "--epochs is 3, which are 6 steps, and this run has done 8; choose 5 or more." in said
 
 
-def test_a_run_can_be_made_shorter(store: ClipStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run, fit = tmp_path / "run", Trainer.fit
+def stopped_after_3(store: ClipStore, run: Path, patched: pytest.MonkeyPatch, *words: str) -> None:
+    """Train a run that gets SIGINT in its third step."""
+    fit = Trainer.fit
 
     def stop(now: StepReport) -> None:
         if now.step == 3:
             os.kill(os.getpid(), signal.SIGINT)
 
+    patched.setattr(Trainer, "fit", lambda self, _: fit(self, stop))
+    assert train(store, run, *words).exit_code == 128 + signal.SIGINT
+
+
+def test_a_run_can_be_made_shorter(store: ClipStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tmp_path / "run"
     with monkeypatch.context() as patched:
-        patched.setattr(Trainer, "fit", lambda self, _: fit(self, stop))
-        words = [*TINY[:-1], "40", "--warmup-epochs", "1"]
-        assert train(store, run, *words).exit_code == 128 + signal.SIGINT
-    shorter = train(store, run, "--resume", "--epochs", "2")
+        stopped_after_3(store, run, patched, *TINY[:-1], "40")
+    # Fewer epochs that nobody typed would cut the run unawares.
+    (tmp_path / "fewer.toml").write_text("epochs = 2\n")
+    unawares = train(store, run, "--resume", "--config", str(tmp_path / "fewer.toml"))
+    assert unawares.exit_code == 2
+    assert "--epochs is 2 and was 40. Leave these out" in " ".join(unawares.output.split())
+    with monkeypatch.context() as patched:
+        patched.setattr(Trainer, "train_step", lambda _: pytest.fail("killed"))
+        with pytest.raises(pytest.fail.Exception):
+            train(store, run, "--resume", "--epochs", "2")
+    assert Checkpoint.read(run).config.epochs == 2
+    shorter = train(store, run, "--resume")
     assert shorter.exit_code == 0, shorter.output
-    assert "--epochs is 2 and was 40: from here on the learning rate is" in " ".join(shorter.output.split())
     logged = [json.loads(line) for line in (run / METRICS_FILE).read_text().splitlines()]
     assert [line["step"] for line in logged] == [1, 2, 3, 4]
     assert logged[-1]["learning_rate"] == pytest.approx(5e-4)
+
+
+def test_a_short_try_of_a_preset_goes_on_with_the_same_words(
+    store: ClipStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["--preset", "demo", *TINY[:6], "--device", "cpu", "--epochs", "3", "--batch-clips", "4"]
+    with monkeypatch.context() as patched:
+        stopped_after_3(store, tmp_path / "run", patched, *words)
+    again = train(store, tmp_path / "run", "--resume", *words)
+    assert again.exit_code == 0, again.output
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["steps"] == 6

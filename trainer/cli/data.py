@@ -379,8 +379,9 @@ def _people(clips: Mapping[str, int]) -> str:
     """The number of clips of each person; of many, how many people there are."""
     if len(clips) <= _MOST_PEOPLE:
         return _as_text(clips)
-    counts = clips.values()
-    return f"{len(clips)}, with {min(counts)} to {max(counts)} clips each; --json lists them"
+    least, most = min(clips.values()), max(clips.values())
+    counts = f"{least}" if least == most else f"{least} to {most}"
+    return f"{len(clips)}, with {counts} {'clip' if most == 1 else 'clips'} each; --json lists them"
 
 
 def _as_text(value: Any) -> str:

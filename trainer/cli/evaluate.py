@@ -45,7 +45,7 @@ from trainer.evaluate.transfer import names, source_and_target
 def gfp_evaluate() -> None:
     """Measure an encoder on labelled clips, beside chance, pose statistics without learning, and itself untrained.
 
-    An encoder that does not beat all three is not worth serving. If a head learns, its result is that after the last
+    An encoder that does not beat these is not worth serving. If a head learns, its result is that after the last
     epoch: the best epoch would be chosen by the test clips, which makes it look too good.
     """
 

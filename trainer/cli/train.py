@@ -56,8 +56,9 @@ def _following(given: Mapping[str, Any], before: TrainConfig | None) -> Mapping[
     is_said = context.get_parameter_source("teacher_weight") is ParameterSource.COMMANDLINE
     weight = given.get("teacher_weight", 0.0 if before is None else before.terms.teacher_weight)
     has_weight = is_said or weight > 0
-    # Of a run that goes on, the warm-up may be over.
-    warmup = {} if context.params.get("resume") else _shorter_warmup(given, before)
+    # A run that goes on has the warm-up that it was started with.
+    goes_on = context.params.get("resume") and not context.params.get("preset")
+    warmup = {} if goes_on else _shorter_warmup(given, before)
     return {**warmup, **({"teacher_weight": 1.0} if has_teacher and not has_weight else {})}
 
 
@@ -134,10 +135,11 @@ def gfp_train(
             raise click.UsageError(str(error)) from error
         settings = list(settings_as_toml(click.get_current_context(), config.settings(), _notes(config)))
         before, started = read_record(run) if resume else {}, time.monotonic()
-        if is_first:
-            if checkpoint is not None:
-                _check_is_longer(trainer, checkpoint)
+        if checkpoint is not None:
+            _check_is_longer(trainer, checkpoint)
+            if is_first:
                 _say_how_it_goes_on(trainer, checkpoint)
+        if is_first:
             write_record(run, trainer, settings, before=before)
         with _training_progress(trainer) if is_first else nullcontext(lambda _: None) as show:
             ended = trainer.fit(show)
@@ -166,12 +168,16 @@ def _checkpoint_to_resume(run: Path, resume: bool) -> Checkpoint | None:
 
 
 def _check_settings(started_with: TrainConfig, config: TrainConfig) -> None:
-    """Raise `UsageError` for a changed setting, except those of where and how often."""
+    """Raise `UsageError` for a changed setting, except those of where and how often.
+
+    Fewer epochs must be asked for by --epochs itself: those of a preset or a file would cut the run unawares.
+    """
     wanted, before = config.settings(), started_with.settings()
+    is_typed = click.get_current_context().get_parameter_source("epochs") is ParameterSource.COMMANDLINE
     differing = [
         f"--{name.replace('_', '-')} is {wanted[name]} and was {before[name]}"
         for name in sorted(wanted.keys() & before.keys() - CHANGEABLE)  # not those of another objective
-        if wanted[name] != before[name] and name != "epochs"
+        if wanted[name] != before[name] and not (name == "epochs" and (is_typed or wanted[name] > before[name]))
     ]
     if differing:
         raise click.UsageError(

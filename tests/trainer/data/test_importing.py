@@ -360,7 +360,7 @@ def test_info_counts_what_is_in_a_store_and_in_a_recording(tmp_path: Path, monke
     assert facts["subjects"] == {"lab/1": 1, "lab/2": 1, "lab/3": 1}
     assert "lab/1: 1, lab/2: 1, lab/3: 1" in run("info", tmp_path / "s").stdout
     monkeypatch.setattr("trainer.cli.data._MOST_PEOPLE", 2)
-    assert "3, with 1 to 1 clips each; --json lists them" in run("info", tmp_path / "s").stdout
+    assert "3, with 1 clip each; --json lists them" in run("info", tmp_path / "s").stdout
     assert facts["splits"] == {"train": 0, "test": 3, "none": 0}
     assert facts["frames_a_clip"] == {"least": 4, "median": 4.0, "most": 4}
     assert facts["content_sha256"] == ClipStore.open(tmp_path / "s").content_digest

@@ -135,6 +135,21 @@ def test_joints_that_are_lacking_are_left_out_of_all_views_in_the_body_frame() -
     assert (slim(of_some).total - before.total).abs() > 1e-6
 
 
+def test_each_known_token_counts_once_and_none_that_comes_again() -> None:
+    slim = Slim(SlimEncoder(replace(SMALL, frame="body"), num_frames=32), SlimConfig(**SIZES))
+    clips = torch.randn(3, 32, 25, 3, generator=torch.Generator().manual_seed(0))
+    clips[0, :, 7:19] = torch.nan
+    clips[1, 8:16] = torch.nan
+    clips[2] = torch.nan  # nobody is seen
+    seen = slim._seen(clips)
+    assert seen.place is not None
+    _, known = slim.encoder.known_segments(clips)
+    for row, expected in enumerate(known):
+        counted = seen.place[row][seen.known[row]].tolist()
+        assert sorted(counted) == torch.nonzero(expected)[:, 0].tolist()
+    assert seen.known.sum(dim=1).min() == 0
+
+
 def test_one_body_of_each_clip_is_seen_now_this_one_and_now_that_one_but_none_that_is_absent() -> None:
     clip, first = torch.tensor([0, 1, 1, 2, 2]), torch.tensor([0, 1, 3])
     bodies = torch.ones(5, 8, 25, 3)
