@@ -153,7 +153,8 @@ class Trainer:
         self.steps_per_epoch = steps_per_epoch(len(self.clips.index), config.batch_clips)
         self.total_steps = config.epochs * self.steps_per_epoch
         self.optimizer = build_optimizer(self.objective, config)
-        brought = encoders.plugin_of(config.encoder), objectives.plugin_of(config.objective)
+        self._of_objective = objectives.plugin_of(config.objective)
+        brought = encoders.plugin_of(config.encoder), self._of_objective
         self._plugins = [plugin for plugin in brought if plugin is not None]
         self._own_is_none = isinstance(config.objective, NoObjectiveConfig)  # it learns from the terms alone
         self.step = 0  # steps that are done
@@ -256,8 +257,8 @@ class Trainer:
         with blamed(self._plugins, f"step {step}"):
             with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16):
                 outcome = self.compute_loss(own, lesson)
-            if self._plugins and (problem := broken_outcome(outcome)):
-                raise self._plugins[-1].gave(problem)
+            if self._of_objective is not None and (problem := broken_outcome(outcome)):
+                raise self._of_objective.gave(problem)
             outcome.total.backward()  # type: ignore[no-untyped-call]
         clip_gradients(self.objective, config.clip_gradient)
         # If this is 1, a fused optimiser leaves the weights alone: a bad loss never reaches them, and nothing has to

@@ -1,5 +1,6 @@
 """benchmarks/objectives.py for a few steps: what is asked is never learned from, and rows are measured once."""
 
+import importlib
 import json
 import runpy
 from pathlib import Path
@@ -24,13 +25,17 @@ LONGEST_S = 1200  # on a busy machine
 
 BENCHMARK = runpy.run_path(str(ROOT / "benchmarks" / "objectives.py"))
 MAIN: click.Group = BENCHMARK["main"]
+asked_by = importlib.import_module("benchmarks.comparing.asked")
+rows = importlib.import_module("benchmarks.comparing.rows")
+write_store = importlib.import_module("benchmarks.made_up_clips").write_store
 SMALL = ("--width", "16", "--depth", "1", "--num-heads", "2", "--batch-clips", "4", "--peak-lr", "2e-3")
 
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs of a tiny encoder, with four clips a step."""
-    monkeypatch.setitem(BENCHMARK["settings_of"].__globals__, "SHARED", SMALL)
+    for module in (rows, importlib.import_module("benchmarks.comparing.bench")):
+        monkeypatch.setattr(module, "SHARED", SMALL)
 
 
 def objectives(*words: object) -> Result:
@@ -43,10 +48,14 @@ def objectives(*words: object) -> Result:
     return ended
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
-def test_every_objective_has_settings_with_the_shared_encoder_and_the_same_clips_a_step(name: str) -> None:
-    config, gfp = (BENCHMARK["settings_of"](each, 3) for each in (name, "gfp"))
-    assert name_of(config.objective) == name
+def test_every_objective_has_a_row() -> None:
+    assert {name_of(rows.settings_of(row, 0).objective) for row in rows.ROWS} == OBJECTIVES.keys()
+
+
+@pytest.mark.parametrize("row", rows.ROWS)
+def test_every_row_has_the_shared_size_and_the_same_clips_a_step(row: str) -> None:
+    config, gfp = (rows.settings_of(each, 3) for each in (row, "gfp"))
+    assert row == rows.OWN_ENCODER or type(config.encoder) is type(gfp.encoder)
     for shared in ("batch_clips", "peak_lr", "floor_lr"):
         assert getattr(config, shared) == getattr(gfp, shared)
     for size in ("width", "depth", "num_heads"):
@@ -61,7 +70,7 @@ def test_what_is_asked_is_not_learned_from_and_every_row_is_measured_once(tmp_pa
     objectives("prepare", *of_data)
     store = ClipStore.open(work / "store")
     names = {str(name).partition("/")[2] for name in store.names}
-    asked = BENCHMARK["_Asked"](CLIPS, ("precog",), 1000)._sets[0]
+    asked = asked_by.Asked(CLIPS, ("precog",), 1000)._sets[0]
     queries = {asked.clips.clips[query].name for fold in asked.folds for query in fold.test}
     assert queries
     assert names
@@ -71,6 +80,7 @@ def test_what_is_asked_is_not_learned_from_and_every_row_is_measured_once(tmp_pa
     objectives("run", *of_data, *few, "--steps", 2, "--only", "gfp")
     report: dict[str, Any] = json.loads(out.read_text())
     row = report["runs"]["2"]["gfp"]["0"]
+    assert row["settings"] == "--objective gfp"
     assert row["clips_seen"] == 8
     assert row["plain"]["means"].keys() == {"clean", "window", "rest", "linear"} == row["whitened"]["means"].keys()
     assert report["untrained"]["0"]["plain"]["sets"].keys() == {"precog"}
@@ -80,18 +90,27 @@ def test_what_is_asked_is_not_learned_from_and_every_row_is_measured_once(tmp_pa
     assert json.loads(out.read_text()) == report
     objectives("longer", *of_data, *few, "--steps", 2, "--times", 2, "--best", 1)
     assert json.loads(out.read_text())["runs"]["4"].keys() == {"gfp"}
-    lines = objectives("table", "--out", out).stdout.splitlines()
+    lines = objectives("table", "--out", out, "--picture", tmp_path / "rows.png").stdout.splitlines()
     assert sum(line.startswith("| `gfp` |") for line in lines) == 2
+    assert (tmp_path / "rows.png").stat().st_size > 0
+
+    # Of other clips that are asked, rows would not stand in one table.
+    other = CliRunner().invoke(MAIN, [*map(str, ("run", *of_data)), "--clips", "9", "--out", str(out)])
+    assert other.exit_code == 2
+    assert "was measured with other clips or settings" in " ".join(other.output.split())
 
 
-@pytest.mark.parametrize("name", ["gfp", "usdrl"])
-def test_one_pass_of_the_encoder_gives_the_vectors_of_both_readouts(name: str, tmp_path: Path) -> None:
-    model = untrained(BENCHMARK["settings_of"](name, 0)).eval()
-    store = BENCHMARK["write_store"](tmp_path / "store", num_clips=20, one_body_share=0.5)
-    fitted = fit_readout(model, store, SampleConfig(), ReadoutConfig(), torch.device("cpu"))
-    both = BENCHMARK["_Both"](model, fitted)
+@pytest.mark.parametrize("name", ["gfp", "usdrl", "slim, its own encoder"])
+def test_one_pass_of_the_encoder_gives_what_it_embeds_and_the_readout(name: str, tmp_path: Path) -> None:
+    config = rows.settings_of(name, 0)
+    model = untrained(config).eval()
+    store = write_store(tmp_path / "store", num_clips=20, one_body_share=0.5)
+    fitted = fit_readout(
+        model, store, SampleConfig(num_frames=config.num_frames), ReadoutConfig(time_parts=2), torch.device("cpu")
+    )
+    both = asked_by.Both(model, fitted)
     for bodies in (1, 2):
-        clips = torch.randn(3, bodies, 120, 25, 3).numpy()
+        clips = torch.randn(3, bodies, config.num_frames, 25, 3).numpy()
         for embed, of in ((both.plain, model), (both.whitened, fitted)):
             np.testing.assert_allclose(embed(clips), torch_embedder(of, torch.device("cpu"))(clips), atol=1e-6)
 

@@ -141,6 +141,17 @@ def test_a_run_can_be_made_shorter(store: ClipStore, tmp_path: Path, monkeypatch
     assert logged[-1]["learning_rate"] == pytest.approx(5e-4)
 
 
+def test_a_run_cannot_be_shorter_than_the_rise_of_its_learning_rate(
+    store: ClipStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    stopped_after_3(store, run, monkeypatch, *TINY[:-1], "40", "--warmup-epochs", "5")
+    refused = train(store, run, "--resume", "--epochs", "4")
+    assert refused.exit_code == 2
+    said = " ".join(refused.output.split())
+    assert "--epochs is 4, and the learning rate of this run rises in its first 5 epochs; choose 5 or more." in said
+
+
 def test_a_short_try_of_a_preset_goes_on_with_the_same_words(
     store: ClipStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,8 +58,20 @@ def _following(given: Mapping[str, Any], before: TrainConfig | None) -> Mapping[
     has_weight = is_said or weight > 0
     # A run that goes on has the warm-up that it was started with.
     goes_on = context.params.get("resume") and not context.params.get("preset")
+    if goes_on and before is not None:
+        _check_warmup_fits(given, before)
     warmup = {} if goes_on else _shorter_warmup(given, before)
     return {**warmup, **({"teacher_weight": 1.0} if has_teacher and not has_weight else {})}
+
+
+def _check_warmup_fits(given: Mapping[str, Any], before: TrainConfig) -> None:
+    """Raise `UsageError` for a run that shall go on with fewer epochs than its learning rate needs to rise."""
+    epochs = given.get("epochs", before.epochs)
+    if 1 <= epochs < before.warmup_epochs:
+        raise click.UsageError(
+            f"--epochs is {epochs}, and the learning rate of this run rises in its first {before.warmup_epochs} "
+            f"epochs; choose {before.warmup_epochs} or more."
+        )
 
 
 def _shorter_warmup(given: Mapping[str, Any], before: TrainConfig | None) -> Mapping[str, Any]:

@@ -1,0 +1,1 @@
+"""Parts of benchmarks/objectives.py: the rows of its table, how they are measured, and what they cost."""

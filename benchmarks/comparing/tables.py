@@ -1,0 +1,90 @@
+"""The report as Markdown and as a picture."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, median, stdev
+from typing import Any
+
+from benchmarks.comparing.asked import CHANGES
+from benchmarks.comparing.rows import OWN_ENCODER, POSE_STATISTICS, UNTRAINED
+
+_COLUMNS = (
+    [("plain", change) for change in CHANGES] + [("whitened", change) for change in CHANGES] + [("plain", "linear")]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line of the table: rows by seed."""
+
+    name: str
+    rows: list[dict[str, Any]]
+
+    def cell(self, kind: str, what: str) -> str:
+        found = self.scores(kind, what)
+        return f"{mean(found):.1f}" + (f" ± {stdev(found):.1f}" if len(found) > 1 else "") if found else ""
+
+    def scores(self, kind: str, what: str) -> list[float]:
+        return [row[kind]["means"][what] for row in self.rows if kind in row]
+
+    def seconds(self) -> list[float]:
+        return [row["wall_s"] for row in self.rows if "wall_s" in row]
+
+
+def markdown(report: dict[str, Any]) -> Iterator[str]:
+    """The mean of the sets, mean ± standard deviation over seeds, for each number of steps; then the costs."""
+    heads = [f"{kind}, {what}" if what in CHANGES else "linear probe" for kind, what in _COLUMNS]
+    for steps, lines in _tables(report):
+        yield from ("", f"{steps} steps", "", f"| objective | training | seeds | {' | '.join(heads)} |")
+        yield "|---" * (3 + len(heads)) + "|"
+        for line in lines:
+            seconds = line.seconds()
+            start = [line.name, f"{median(seconds):.0f} s" if seconds else "", str(len(line.rows))]
+            yield f"| {' | '.join([*start, *(line.cell(kind, what) for kind, what in _COLUMNS)])} |"
+    if "cost" in report:
+        yield from ("", "| objective | time of a step, × gfp | step, s | memory of a step, MB | process, MB |")
+        yield "|---|---|---|---|---|"
+        for name, facts in report["cost"].items():
+            cells = (facts["time_of_gfp"], facts["step_s"], facts["step_mb"], facts["peak_mb"])
+            yield f"| {_called(name)} | {cells[0]:.2f} | {cells[1]:.2f} | {cells[2]:.0f} | {cells[3]:.0f} |"
+
+
+def draw(report: dict[str, Any], path: Path) -> None:
+    """1-NN by what is embedded against the time of training, a mark for each row of each number of steps."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(9, 5.5))
+    tables = list(_tables(report))
+    for (steps, lines), colour, marker in zip(tables, ("tab:blue", "tab:orange", "tab:green"), "osD", strict=False):
+        for place, line in enumerate(each for each in lines if each.seconds()):
+            scores, x = line.scores("plain", "clean"), median(line.seconds())
+            y, spread = mean(scores), stdev(scores) if len(scores) > 1 else 0.0
+            label = f"{int(steps):,} steps" if not place else None
+            axes.errorbar(x, y, yerr=spread, fmt=marker, color=colour, capsize=2, label=label)
+            axes.annotate(line.name.strip("`"), (x, y), xytext=(5, 4), textcoords="offset points", fontsize=8)
+    if tables:
+        for line, style in zip((each for each in tables[0][1] if not each.seconds()), ("--", ":", "-."), strict=False):
+            axes.axhline(mean(line.scores("plain", "clean")), linestyle=style, color="grey", label=line.name)
+    axes.set_xscale("log")
+    axes.set_xlabel("training, seconds of one core (median of seeds)")
+    axes.set_ylabel("1-NN in %, mean of five sets (± deviation over seeds)")
+    axes.legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def _tables(report: dict[str, Any]) -> Iterator[tuple[str, list[_Line]]]:
+    first = [_Line(name, [report[name]]) for name in (POSE_STATISTICS,) if name in report]
+    first += [_Line(name, list(report[name].values())) for name in UNTRAINED if name in report]
+    for steps, by_name in report.get("runs", {}).items():
+        yield steps, [*first, *(_Line(_called(name), list(rows.values())) for name, rows in by_name.items())]
+
+
+def _called(name: str) -> str:
+    objective, comma, rest = name.partition(",") if name == OWN_ENCODER else (name, "", "")
+    return f"`{objective}`{comma}{rest}"
