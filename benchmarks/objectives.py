@@ -16,8 +16,8 @@ are learned from; both on queries as they are, on windows and with rest added; a
 rows have the same encoder, which embeds the mean of its tokens; SLiM has one more on its own encoder.
 
 A run of 182 steps has another length than the published ones, which see up to ten thousand times as many clips. What
-published values count in steps or clips is made shorter (`_SHORTER` in comparing/rows.py), so that each objective does in this run what it
-does in a long one.
+published values count in steps or clips is shortened (`_SHORTER` in comparing/rows.py), so that each objective does in
+this run what it does in a long one.
 """
 
 import json

@@ -1,7 +1,6 @@
 """A bundle's model, ready to run: prepared clips -> unit vectors."""
 
 import logging
-import os
 import threading
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ from jaxtyping import Float32
 
 from gfp_serve.bound_batches import BoundBatches
 from gfp_serve.bundle import INPUT_NAME, INT8_GRAPH, OUTPUT_NAME, Bundle, Encode
+from gfp_serve.cores import num_cores
 from gfp_serve.devices import EncoderDevice
 from gfp_serve.errors import BundleError, DeviceError
 from gfp_serve.runtime import (
@@ -60,7 +60,7 @@ class Encoder:
         self._bundle = bundle
         # The largest number of a call sets the steps of rounding: a vector must not depend on the clips beside it.
         self._one_by_one = bundle.manifest.graph == INT8_GRAPH
-        num_threads = num_threads or _count_cores()
+        num_threads = num_threads or num_cores()
         self._open = partial(open_session, bundle, device, num_threads, tensorrt_cache=tensorrt_cache)
         session = self._open_for_graphs() if cuda_graphs else None
         graphs = session is not None
@@ -170,8 +170,3 @@ def _run(
 
 def _say_no_graphs(error: Exception) -> None:
     _log.warning("CUDA graphs cannot be used for this encoder, which runs without them: %s", error)
-
-
-def _count_cores() -> int:
-    """The cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -24,6 +24,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from gfp_serve.cores import num_cores
 from gfp_serve.errors import GfpError
 from gfp_serve.files import lock
 from gfp_serve.priority import lower_thread_priority
@@ -177,7 +178,7 @@ def _main(module: str, bounds: Bounds, *, is_low: bool) -> None:
     if is_low:
         lower_thread_priority()
     # Of all cores together. Whoever started this waits no longer than `seconds`, unless it was killed a moment ago.
-    _limit(resource.RLIMIT_CPU, math.ceil(bounds.seconds) * (os.cpu_count() or 1))
+    _limit(resource.RLIMIT_CPU, math.ceil(bounds.seconds) * num_cores())
     # Of data and not of addresses: libraries map much that they never use.
     _limit(resource.RLIMIT_DATA, bounds.memory_bytes)
     _limit(resource.RLIMIT_FSIZE, bounds.file_bytes)

@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 LARGEST_BATCH = 128
 
 _CPU, _CUDA, _TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
-_DEVICES = {_CUDA: "cuda", _TENSORRT: "tensorrt"}
+_DEVICES: dict[str, EncoderDevice] = {_CUDA: "cuda", _TENSORRT: "tensorrt"}
 _PARTS = {"cuda": "libonnxruntime_providers_cuda.so", "tensorrt": "libonnxruntime_providers_tensorrt.so"}
 _CUDA_OPTIONS = {
     # Clips of other batch sizes would double the arena again and again; it never shrinks.
@@ -56,8 +56,9 @@ def open_session(
 
     `num_threads` is how many threads it may have on the CPU. With `cuda_graphs`, runs on CUDA can be recorded.
     `tensorrt_cache` is the folder of TensorRT's engines; by default it is below the user's cache folder.
-    Raises `DeviceError` when onnxruntime is built without what `device` asks for, or when TensorRT does not take the
-    model; `BundleError` when the model cannot be loaded, or not with `cuda_graphs`.
+    Raises `DeviceError` when onnxruntime is built without what `device` asks for, when CUDA was asked for and fails,
+    when TensorRT does not take the model, or when a GPU takes none of its nodes; `BundleError` when the model cannot be
+    loaded, or not with `cuda_graphs`.
     """
     # onnxruntime only warns about a provider that the package lacks.
     if device in _PARTS and not is_built_for(device):
@@ -72,6 +73,7 @@ def open_session(
     if device == "tensorrt":
         # What TensorRT cannot do, CUDA does.
         providers.insert(0, (_TENSORRT, _tensorrt_options(bundle, tensorrt_cache)))
+    if len(providers) > 1:
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     options.intra_op_num_threads = num_threads
     # Between runs its threads would spin on cores that preprocessing and gRPC need.
@@ -80,21 +82,17 @@ def open_session(
     # There can be no file below this path.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     try:
-        # From memory, so that the bytes whose sha256 was checked are those that run, and no other file is opened.
-        session = call_at_low_priority(
-            lambda: onnxruntime.InferenceSession(bundle.model, sess_options=options, providers=providers)
-        )
+        session = _opened(bundle, options, providers)
     except Exception as error:  # onnxruntime's errors have no common base class
         if device == "tensorrt":
             raise DeviceError(
                 f"TensorRT does not take {MODEL_FILE} of {bundle.manifest.name!r}: {error}. It must be able to take "
                 f"the model as one part: export with --graph standard, or choose --device cuda."
             ) from error
-        raise BundleError(
-            f"{MODEL_FILE} of {bundle.manifest.name!r} cannot be loaded by onnxruntime {onnxruntime.__version__}: "
-            f"{error}. Export it again, or install the onnxruntime that it was exported for."
-        ) from error
-    if device_of(session) == "tensorrt":
+        if len(providers) == 1 or cuda_graphs:
+            raise _not_loaded(bundle, error) from error
+        session = _opened_without_cuda(bundle, options, device, error)
+    if device_of(session) != "cpu":
         _check_nodes(session)
     names = [port.name for port in session.get_inputs()], [port.name for port in session.get_outputs()]
     if names != ([INPUT_NAME], [OUTPUT_NAME]):
@@ -105,7 +103,37 @@ def open_session(
     return session
 
 
-def device_of(session: Any) -> str:
+def _opened(bundle: Bundle, options: Any, providers: list[Any]) -> Any:
+    # From memory, so that the bytes whose sha256 was checked are those that run, and no other file is opened. Without
+    # fall-back: onnxruntime would try other providers by itself, and not say why the first one failed.
+    return call_at_low_priority(
+        lambda: onnxruntime.InferenceSession(bundle.model, sess_options=options, providers=providers, enable_fallback=0)
+    )
+
+
+def _opened_without_cuda(bundle: Bundle, options: Any, device: EncoderDevice, error: Exception) -> Any:
+    """A session on the CPU, after CUDA failed with `error`. Raises `DeviceError` if CUDA was asked for by name.
+
+    Raises `BundleError` when the model cannot be loaded on the CPU either.
+    """
+    try:
+        session = _opened(bundle, options, [_CPU])
+    except Exception as on_cpu:
+        raise _not_loaded(bundle, on_cpu) from on_cpu
+    if device == "cuda":
+        raise DeviceError(unusable("cuda", f"onnxruntime says: {error}")) from error
+    _log.warning("the model is loaded on the CPU, because CUDA failed: %s", error)
+    return session
+
+
+def _not_loaded(bundle: Bundle, error: Exception) -> BundleError:
+    return BundleError(
+        f"{MODEL_FILE} of {bundle.manifest.name!r} cannot be loaded by onnxruntime {onnxruntime.__version__}: "
+        f"{error}. Export it again, or install the onnxruntime that it was exported for."
+    )
+
+
+def device_of(session: Any) -> EncoderDevice:
     """Where a session really runs: "cpu", "cuda" or "tensorrt"."""
     return _DEVICES.get(session.get_providers()[0], "cpu")
 
@@ -247,13 +275,14 @@ def _cache_folder(named: Path | None) -> Path:
 
 
 def _check_nodes(session: Any) -> None:
-    """Raise `DeviceError` when TensorRT computes nothing, though the session says that it runs there."""
-    counts: Counter[str] = Counter()
+    """Raise `DeviceError` when a GPU computes nothing, though the session says that it runs there."""
+    provider, counts = session.get_providers()[0], Counter[str]()
     for part in session.get_provider_graph_assignment_info():
         counts[part.ep_name] += len(part.get_nodes())
     said = ", ".join(f"{name} {count}" for name, count in counts.items())
-    if not counts[_TENSORRT]:
-        raise DeviceError(unusable("tensorrt", f"it takes no node of this model ({said})"))
+    if not counts[provider]:
+        device = device_of(session)
+        raise DeviceError(unusable(device, f"it takes no node of this model ({said})"))
     _log.info("nodes of the model: %s", said)
 
 

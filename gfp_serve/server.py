@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +14,7 @@ from gfp_serve.batching.admission import Admission
 from gfp_serve.batching.turns import Turns
 from gfp_serve.bundle import Manifest
 from gfp_serve.config import ServeConfig, bare_host, is_loopback
+from gfp_serve.cores import num_cores
 from gfp_serve.encoder import Encoder
 from gfp_serve.errors import UnavailableError
 from gfp_serve.extras import load
@@ -85,7 +85,7 @@ class Server:
         )
         self.metrics = Metrics()
         # Two or more, because some work waits for cores that it uses itself.
-        num_threads = max(2, os.cpu_count() or 1)
+        num_threads = max(2, num_cores())
         room = Admission(
             config.max_admitted_neighbours,
             what="neighbours (or what takes as long to find) wait for their turn",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gfp_serve import open_files
-from gfp_serve.bundle import FP16_GRAPH, Bundle, Manifest
+from gfp_serve.bundle import FP16_GRAPH, INT8_GRAPH, Bundle, Manifest
 from gfp_serve.config import DEFAULT_BUNDLE, ENCODER, ServeConfig, bundle_at, shipped_bundles
 from gfp_serve.encoder import Encoder
 from gfp_serve.errors import BundleError, EncoderMismatchError, GfpError, StillClosingError
@@ -149,6 +149,11 @@ def _load(config: ServeConfig, bundle: Bundle) -> _Loaded:
     if bundle.manifest.graph == FP16_GRAPH and encoder.device == "cpu":
         _log.warning(
             "%s computes in 16 bits, which helps a GPU and slows down a CPU; for a CPU, export it without --fp16",
+            bundle.manifest.name,
+        )
+    if bundle.manifest.graph == INT8_GRAPH and encoder.device != "cpu":
+        _log.warning(
+            "%s computes in 8 bits, which is made for a CPU; for a GPU, export it without --int8, or with --fp16",
             bundle.manifest.name,
         )
     with ExitStack() as opened:

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import platform
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gfp_serve import __version__
+from gfp_serve.cores import num_cores
 from gfp_serve.files import write_whole
 from trainer import parallel
 from trainer.loop import RunEnd, Trainer
@@ -72,7 +72,7 @@ def write_record(
         },
         # Of encoders and objectives that are not built in.
         "packages": trainer.config.packages(),
-        "machine": {"system": platform.platform(), "cores": len(os.sched_getaffinity(0))},
+        "machine": {"system": platform.platform(), "cores": num_cores()},
     }
     run.mkdir(parents=True, exist_ok=True)
     write_whole(run / SETTINGS_FILE, "".join(f"{line}\n" for line in settings))

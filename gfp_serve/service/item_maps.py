@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import time
 import weakref
 from collections import OrderedDict
@@ -13,6 +12,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from gfp_serve.batching.turns import Turns, Work
+from gfp_serve.cores import num_cores
 from gfp_serve.errors import GfpError, NotWritableError
 from gfp_serve.gallery.protocols import Gallery, empty_gallery
 from gfp_serve.item_map import FEWEST_FOR_TSNE, GIVEN, MADE, Places, among_known, by_components, has_tsne
@@ -194,7 +194,7 @@ class ItemMaps:
         return now is old or (now is not None and now.gallery() is old.gallery() and _has_half(now, old))
 
     async def _improved(self, old: ItemMap) -> ItemMap:
-        num_threads = max(1, (os.cpu_count() or 1) // 2)
+        num_threads = max(1, num_cores() // 2)
         given = {"components": old.components, "start": old.places}
         places = await _in_own_process(_MINUTES, is_low=True, num_threads=num_threads, **given)
         return ItemMap(old.gallery, old.generation, old.rows, old.components, places, "t-SNE")

@@ -24,12 +24,21 @@ def some_clips(batch: int, bodies: int) -> np.ndarray:
 class SaysCuda(onnxruntime.InferenceSession):
     """A session on the CPU that says it runs on what it was asked for."""
 
-    def __init__(self, model, sess_options, providers):
+    nodes = 4
+
+    def __init__(self, model, sess_options, providers, enable_fallback):
+        assert enable_fallback == 0
         super().__init__(model, sess_options=sess_options, providers=["CPUExecutionProvider"])
         self.asked = dict(each for each in providers if isinstance(each, tuple))
 
     def get_providers(self):
         return [*self.asked, "CPUExecutionProvider"]
+
+    def get_provider_graph_assignment_info(self):
+        def part(name, count):
+            return types.SimpleNamespace(ep_name=name, get_nodes=lambda: [None] * count)
+
+        return [part(self.get_providers()[0], self.nodes), part("CPUExecutionProvider", 1)]
 
 
 def stand_in(monkeypatch, session, *more):
@@ -70,7 +79,7 @@ def test_a_session_that_falls_back_to_the_cpu_is_an_error_for_cuda_and_a_warning
     real = onnxruntime.InferenceSession
     asked = []
 
-    def fall_back(model, sess_options, providers):
+    def fall_back(model, sess_options, providers, **_):
         asked.append(providers)
         return real(model, sess_options=sess_options, providers=["CPUExecutionProvider"])
 
@@ -151,8 +160,8 @@ def test_cuda_graphs_are_recorded_where_the_session_allows_it(monkeypatch, caplo
     opened, graphs = [], []
 
     class Session(SaysCuda):
-        def __init__(self, model, sess_options, providers):
-            super().__init__(model, sess_options, providers)
+        def __init__(self, model, sess_options, providers, enable_fallback):
+            super().__init__(model, sess_options, providers, enable_fallback)
             opened.append(self.asked["CUDAExecutionProvider"].get("enable_cuda_graph"))
 
         def run_with_iobinding(self, binding, options=None):
@@ -171,8 +180,8 @@ def test_cuda_graphs_are_recorded_where_the_session_allows_it(monkeypatch, caplo
 @pytest.mark.parametrize("fails", ["opening", "recording"])
 def test_an_encoder_whose_graphs_fail_says_so_once_and_goes_on_without(monkeypatch, caplog, fails):
     class Session(SaysCuda):
-        def __init__(self, model, sess_options, providers):
-            super().__init__(model, sess_options, providers)
+        def __init__(self, model, sess_options, providers, enable_fallback):
+            super().__init__(model, sess_options, providers, enable_fallback)
             self.graphs = "enable_cuda_graph" in self.asked["CUDAExecutionProvider"]
             if self.graphs and fails == "opening":
                 raise Fail("nodes are not on CUDA")
@@ -193,21 +202,9 @@ def test_an_encoder_whose_graphs_fail_says_so_once_and_goes_on_without(monkeypat
     assert ("nodes are not" if fails == "opening" else "stream is capturing") in record.message
 
 
-class SaysTensorrt(SaysCuda):
-    """Also says which nodes TensorRT took."""
-
-    nodes = 3
-
-    def get_provider_graph_assignment_info(self):
-        def part(name, count):
-            return types.SimpleNamespace(ep_name=name, get_nodes=lambda: [None] * count)
-
-        return [part("TensorrtExecutionProvider", self.nodes), part("CUDAExecutionProvider", 1)]
-
-
 @pytest.mark.parametrize(("graph", "halves"), [("standard", "0"), ("fp16", "1")])
 def test_tensorrt_gets_one_engine_for_all_batches_in_a_folder_of_the_model(monkeypatch, tmp_path, graph, halves):
-    stand_in(monkeypatch, SaysTensorrt, "TensorrtExecutionProvider")
+    stand_in(monkeypatch, SaysCuda, "TensorrtExecutionProvider")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     bundle = tiny_bundle(graph=graph)
     encoder = Encoder(bundle, device="tensorrt")
@@ -225,11 +222,43 @@ def test_tensorrt_gets_one_engine_for_all_batches_in_a_folder_of_the_model(monke
     np.testing.assert_allclose(encoder.encode(clips), tiny_encode(clips), atol=1e-5)
 
 
-def test_tensorrt_that_takes_no_node_is_refused(monkeypatch, tmp_path):
-    stand_in(monkeypatch, SaysTensorrt, "TensorrtExecutionProvider")
-    monkeypatch.setattr(SaysTensorrt, "nodes", 0)
-    with pytest.raises(DeviceError, match=r"takes no node of this model .*--device cuda"):
-        Encoder(tiny_bundle(), device="tensorrt", tensorrt_cache=tmp_path)
+@pytest.mark.parametrize(("device", "instead"), [("tensorrt", "cuda"), ("cuda", "cpu")])
+def test_a_gpu_that_takes_no_node_is_refused(monkeypatch, tmp_path, device, instead):
+    stand_in(monkeypatch, SaysCuda, "TensorrtExecutionProvider")
+    monkeypatch.setattr(SaysCuda, "nodes", 0)
+    with pytest.raises(DeviceError, match=rf"takes no node of this model .*--device {instead}"):
+        Encoder(tiny_bundle(), device=device, tensorrt_cache=tmp_path)
+
+
+class FailsOnCuda(SaysCuda):
+    """The CPU's session works."""
+
+    def __init__(self, model, sess_options, providers, enable_fallback):
+        super().__init__(model, sess_options, providers, enable_fallback)
+        if self.asked:
+            raise RuntimeError("CUDA failure 100: no CUDA-capable device is detected")
+
+
+def test_why_cuda_fails_is_said_and_not_hidden_by_a_second_attempt(monkeypatch, capsys):
+    stand_in(monkeypatch, FailsOnCuda)
+    with pytest.raises(DeviceError, match=r"CUDA cannot be used: onnxruntime says: CUDA failure 100: .*--device cpu"):
+        Encoder(tiny_bundle(), device="cuda")
+    assert capsys.readouterr().out == ""
+
+
+def test_a_model_that_nothing_loads_is_not_the_fault_of_cuda(monkeypatch):
+    stand_in(monkeypatch, SaysCuda)
+    with pytest.raises(BundleError, match="cannot be loaded"):
+        Encoder(tiny_bundle(b"no model"), device="cuda")
+
+
+def test_a_gpu_that_fails_and_that_nobody_asked_for_is_replaced_by_the_cpu_with_the_reason(monkeypatch, caplog):
+    stand_in(monkeypatch, FailsOnCuda)
+    encoder = Encoder(tiny_bundle(), device="auto")
+    assert encoder.device == "cpu"
+    clips = some_clips(2, 1)
+    np.testing.assert_allclose(encoder.encode(clips), tiny_encode(clips), atol=1e-5)
+    assert "because CUDA failed: CUDA failure 100" in caplog.text
 
 
 def test_a_session_that_falls_back_from_tensorrt_to_cuda_is_refused(monkeypatch, tmp_path):
@@ -253,7 +282,7 @@ def test_tensorrt_without_tensorrt_is_refused_with_what_to_do(tmp_path):
 
 
 def test_a_folder_for_engines_that_cannot_be_made_is_named(monkeypatch, tmp_path):
-    stand_in(monkeypatch, SaysTensorrt, "TensorrtExecutionProvider")
+    stand_in(monkeypatch, SaysCuda, "TensorrtExecutionProvider")
     (tmp_path / "file").touch()
     with pytest.raises(DeviceError, match=r"file.*cannot be made .*--tensorrt-cache"):
         Encoder(tiny_bundle(), device="tensorrt", tensorrt_cache=tmp_path / "file")

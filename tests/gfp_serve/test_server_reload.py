@@ -289,6 +289,21 @@ def test_an_encoder_in_16_bits_on_a_cpu_is_warned_of(graph: str, caplog: pytest.
     assert ("computes in 16 bits" in caplog.text) == (graph == "fp16")
 
 
+@pytest.mark.parametrize(("graph", "device"), [("int8", "cpu"), ("int8", "cuda"), ("standard", "cuda")])
+def test_an_encoder_in_8_bits_on_a_gpu_is_warned_of(
+    graph: str, device: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class SaysDevice(server_process.Encoder):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            self.device = device
+
+    monkeypatch.setattr(server_process, "Encoder", SaysDevice)
+    manifest = dataclasses.replace(OLD.manifest, graph=graph, standard_sha256="0" * 64 if graph == "int8" else "")
+    server_process._load(small_config(), dataclasses.replace(OLD, manifest=manifest)).close()
+    assert ("computes in 8 bits" in caplog.text) == (graph == "int8" and device == "cuda")
+
+
 async def test_an_end_overtakes_changes_of_the_bundle_and_many_of_these_are_one() -> None:
     signals = server_process._Signals()
     for _ in range(1000):

@@ -1,6 +1,5 @@
 """`gfp-data`: import recordings into a clip store, and look at stores and recordings."""
 
-import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,6 +15,7 @@ from gfp_serve.cli.printing import cell, output, print_json, say
 from gfp_serve.cli.progress import errors, progress, warn
 from gfp_serve.cli.reading import joint_map_option, label_from_option, say_how_files_were_read
 from gfp_serve.conventions import Conventions
+from gfp_serve.cores import num_cores
 from gfp_serve.errors import DamagedFileError
 from gfp_serve.formats import (
     Clip,
@@ -171,7 +171,7 @@ def import_command(
                 sources,
                 out,
                 config,
-                num_workers=num_workers or len(os.sched_getaffinity(0)),
+                num_workers=num_workers or num_cores(),
                 overwrite=overwrite,
                 advance=bar.advance,
                 report=lambda problem: warn(f"left out: {problem}"),

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 
 import faiss
 
+from gfp_serve.cores import num_cores
+
 
 class Cores:
     """Counts searches that run at once, and gives each its share of the cores."""
@@ -18,14 +20,15 @@ class Cores:
     def __init__(self) -> None:
         self._num_searching = 0
         self._counting = threading.Lock()
+        self._available = num_cores()
 
     @contextmanager
     def shared(self) -> Iterator[None]:
         """Let FAISS use this thread's share of the cores in the block: all of them, divided by the searches that run.
 
-        "All" is what FAISS would use otherwise in this thread, which OMP_NUM_THREADS may say.
+        "All" is what FAISS would use otherwise in this thread, which OMP_NUM_THREADS may say, or what the process has.
         """
-        usual = faiss.omp_get_max_threads()
+        usual = min(faiss.omp_get_max_threads(), self._available)
         with self._counting:
             self._num_searching += 1
             share = max(1, usual // self._num_searching)

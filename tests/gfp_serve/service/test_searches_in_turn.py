@@ -2,7 +2,6 @@
 
 import asyncio
 import dataclasses
-import os
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gfp_serve.config import Limits
+from gfp_serve.cores import num_cores
 from gfp_serve.encoder import Encoder
 from gfp_serve.gallery.embedded.gallery import FaissGallery
 from gfp_serve.gallery.protocols import Galleries, Gallery
@@ -119,7 +119,7 @@ async def test_many_large_requests_are_converted_by_as_many_threads_as_take_turn
     monkeypatch.setattr(embedder, "read_sequence", gated)
     long = np.tile(walk(1), (1 + 1000 // len(walk(1)), 1, 1, 1))
     request = embedding_pb2.EmbedRequest(sequences=[write_sequence(long, NTU25)])
-    num_threads = max(2, os.cpu_count() or 1)
+    num_threads = max(2, num_cores())
     async with running(tmp_path) as server, channel_to(server) as channel:
         stub = embedding_pb2_grpc.EmbeddingServiceStub(channel)
         calls = [stub.Embed(request) for _ in range(num_threads + 8)]
