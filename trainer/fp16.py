@@ -4,8 +4,9 @@ A GPU multiplies in 16 bits many times as fast as in 32; a CPU computes such a g
 slower and shows what is lost. No bundle is written unless clips that were held out say that little is.
 
 In 16 bits are the products of a block with its weights, those of attention, and what only passes their numbers on. In
-32 bits stay the coordinates and the first layer, the sums of a block's input and output, norms, softmax, and everything
-from the mean of the tokens on.
+32 bits stay the coordinates and the first layer, the sums of a block's input and output, norms, and everything from the
+mean of the tokens on. So does softmax where it is a node of its own (`--graph standard`), and where the operator of
+attention can be told (`attention`). onnxruntime's own operator (`fused`) has no such setting; its kernels decide.
 """
 
 import hashlib
@@ -56,6 +57,9 @@ def in_16_bits(bundle: Bundle) -> Bundle:
     for number, node in enumerate(model.graph.node):
         node.name = node.name or f"node {number}"
     chosen = set(_nodes_in_16_bits(model.graph))
+    for node in model.graph.node:
+        if node.op_type == "Attention" and node.name in chosen:
+            node.attribute.append(onnx.helper.make_attribute("softmax_precision", onnx.TensorProto.FLOAT))
     if not chosen:
         raise BundleError(
             f"{bundle.manifest.name!r} has no blocks of attention and linear layers, so that 16 bits gain nothing; "
@@ -72,12 +76,17 @@ def _nodes_in_16_bits(graph: onnx.GraphProto) -> Iterator[str]:
     # Nodes come after those whose results they take.
     source: dict[str, str] = {}  # which kind of node a value comes from, behind what only passes it on
     halved: set[str] = set()  # values in 16 bits
+    weights = {stored.name for stored in graph.initializer}
     for node in graph.node:
+        if all(name in weights for name in node.input):
+            weights.update(node.output)  # cast or turned
         comes_from = {source.get(name, "") for name in node.input}
         passes_on = node.op_type in _PASS_ON
         kind = next((each for each in comes_from if each), "") if passes_on else node.op_type
         source.update(dict.fromkeys(node.output, kind))
-        is_product = node.op_type in _PRODUCTS and bool(comes_from & set(_BEFORE_PRODUCTS))
+        # With its weights: the mean of chosen tokens is a product too, of what was chosen and the tokens.
+        has_weights = any(name in weights for name in node.input)
+        is_product = node.op_type in _PRODUCTS and has_weights and bool(comes_from & set(_BEFORE_PRODUCTS))
         follows = node.op_type in (*_PRODUCTS, *_FOLLOW) and any(name in halved for name in node.input)
         if is_product or follows or node.op_type in _ATTENTION:
             halved.update(node.output)

@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import onnx.numpy_helper
 import pytest
+import torch
 
 from gfp_serve.bundle import Bundle
 from gfp_serve.encoder import Encoder
@@ -13,8 +14,12 @@ from gfp_serve.errors import BundleError
 from tests.support.small_runs import write_store
 from tests.support.tiny_bundle import tiny_bundle
 from trainer.data.store import ClipStore
+from trainer.embedding import ClipEmbedding
+from trainer.encoders.transformer import Transformer, TransformerConfig
 from trainer.fp16 import in_16_bits, in_fp16
-from trainer.onnx_graph import FORMS, Form, in_form
+from trainer.onnx_graph import FORMS, Form, in_form, to_onnx
+from trainer.readout import GridMeans
+from trainer.token_choice import Budget, FewTokens
 
 
 @pytest.fixture(scope="module")
@@ -75,9 +80,30 @@ def test_blocks_are_in_16_bits_and_input_sums_and_output_in_32(wholes: dict[Form
     for node in model.graph.node:
         if node.op_type in ("LayerNormalization", "Softmax", "ReduceMean", "ReduceL2", "Add", "Div"):
             assert not halves & {*node.input, *node.output}
+        if node.op_type == "Attention":
+            told = {each.name: each.i for each in node.attribute}
+            assert told["softmax_precision"] == onnx.TensorProto.FLOAT
     clip = np.random.default_rng(0).normal(size=(3, 2, 32, 25, 3)).astype(np.float32)
     whole, half = (Encoder(each, device="cpu", num_threads=1).encode(clip) for each in (wholes[form], halved))
     assert 1e-7 < np.abs(whole - half).max() < 2e-3
+
+
+def test_the_means_of_chosen_tokens_are_in_32_bits() -> None:
+    torch.manual_seed(0)
+    encoder = Transformer(TransformerConfig(width=16, depth=1, num_heads=2, segment_frames=8), num_frames=32)
+    graph = ClipEmbedding(GridMeans(FewTokens(encoder, Budget(30)), time_parts=2)).eval()
+    model = to_onnx(graph, 32)
+    halved = onnx.load_from_string(
+        in_16_bits(dataclasses.replace(tiny_bundle(), model=model.SerializeToString())).model
+    )
+    last = [place for place, node in enumerate(halved.graph.node) if node.op_type == "LayerNormalization"][-1]
+    later, kinds = set(halved.graph.node[last].output), set()
+    for node in halved.graph.node[last + 1 :]:
+        if later & {*node.input}:
+            later.update(node.output)
+            kinds.add(node.op_type)
+    assert "MatMul" in kinds
+    assert "Cast" not in kinds
 
 
 def test_coordinates_keep_their_digits(wholes: dict[Form, Bundle]) -> None:
