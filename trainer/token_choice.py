@@ -41,7 +41,7 @@ _JOINTS_BY_WORTH = (6, 10, 14, 18, 3, 5, 9, 13, 17, 20, 0, 4, 8, 12, 16, 7, 11, 
 
 
 class TokenChoice(nn.Module):
-    """The tokens that are embedded, by their places. Those of joints that are lacking are left out.
+    """The tokens that are embedded, by their places. Those of joints that are known to lack are left out.
 
     Raises `ValueError` for fewer than one token, or more than a body has.
     """

@@ -30,7 +30,7 @@ from trainer.learned_head import SERVED_SHARES, SERVED_TOKENS, Shares
 from trainer.objectives import name_of
 from trainer.objectives.none import NoObjectiveConfig
 from trainer.onnx_graph import FORMS, Form, has_attention
-from trainer.token_choice import KINDS, Budget, Kind
+from trainer.token_choice import KINDS, Budget, Kind, TokenChoice
 
 _PATH = click.Path(path_type=Path)
 # Among which canonical clips are chosen where no recording is named.
@@ -186,8 +186,14 @@ def gfp_export(
         checkpoint = Checkpoint.read(run)
         if shares_given:
             _check_shares(checkpoint)
-        table = None if token_table is None else _token_table(token_table, checkpoint)
         tokens = None if num_tokens is None else Budget(num_tokens, token_choice)
+        if token_table is not None:
+            if not readout.config.is_published or Shares(*shares) != SERVED_SHARES:
+                raise click.UsageError(
+                    "--token-table was measured of the embedding as RUN gives it, and a fitted read-out or other "
+                    "--shares make another; leave the table out, or these."
+                )
+            table = _token_table(token_table, checkpoint, tokens)
         model = checkpoint.build_embedding(Shares(*shares), tokens)
         # Lacking joints as evaluations give them to this model, whatever its encoder alone takes.
         preprocess = replace(checkpoint.preprocess, sampling=sampling_for(model, checkpoint.preprocess.sampling))
@@ -209,11 +215,7 @@ def gfp_export(
         form: Form | None = None if graph == "measured" else graph
         if held_clips is not None and form is None:
             form = "fused"
-        said = readout.to_json()
-        if num_tokens is not None:
-            said |= {"tokens": num_tokens, "token_choice": token_choice}
-        if token_table is not None:
-            said |= {"token_table": table}
+        said = {**readout.to_json(), **_budget_of(model), **({} if table is None else {"token_table": table})}
         exported = export_bundle(model, canonical, preprocess, origin, said, half=half, form=form)
     bundle = exported.bundle
     if held_clips is not None:
@@ -231,11 +233,23 @@ def gfp_export(
         say(f"Attention is written as {manifest.graph!r}. A clip on one core: {times}.")
 
 
-def _token_table(path: Path, checkpoint: Checkpoint) -> dict[str, Any]:
-    """What was measured of this run. Raises `UsageError` for the table of another."""
+def _budget_of(model: nn.Module) -> dict[str, Any]:
+    """How many tokens are embedded, and which; nothing if it is all of them, or none."""
+    choice = next((part for part in model.modules() if isinstance(part, TokenChoice)), None)
+    return {} if choice is None else {"tokens": choice.count, "token_choice": choice.kind}
+
+
+def _token_table(path: Path, checkpoint: Checkpoint, tokens: Budget | None) -> dict[str, Any]:
+    """What was measured of this run. Raises `UsageError` for the table of another, and if it lacks `tokens`."""
     table = read_token_table(path)
     if table.pop("weights_sha256") != weights_digest(checkpoint):
         raise click.UsageError(f"{path} was measured with other weights; call gfp-evaluate tokens with this run.")
+    measured = [Budget(row["tokens"], row["choice"]) for row in table["rows"]]
+    if tokens is not None and tokens not in measured:
+        raise click.UsageError(
+            f"{path} has no row of {tokens.title}; it has {'; '.join(each.title for each in measured) or 'none'}. "
+            f"Choose one of these, or measure it with gfp-evaluate tokens."
+        )
     return table
 
 

@@ -71,19 +71,36 @@ def test_each_budget_is_measured_beside_the_whole_embedding(table: Path) -> None
 
 
 def test_a_bundle_carries_the_table_of_its_own_run_only(runs: Path, data: Path, table: Path, tmp_path: Path) -> None:
-    def export(run: str) -> Result:
-        words = ("--clips", data / "swings.npz", "--tokens", 30, "--token-table", table, "--out", tmp_path / run)
-        return CliRunner().invoke(gfp_export, list(map(str, (runs / run, *words))))
+    def export(run: str, *words: object) -> Result:
+        given = ("--clips", data / "swings.npz", "--token-table", table, "--out", tmp_path / run)
+        return CliRunner().invoke(gfp_export, list(map(str, (runs / run, *given, *words))))
 
-    assert export("0").exit_code == 0
+    assert export("0", "--tokens", 30).exit_code == 0
     readout = Bundle.read(tmp_path / "0").manifest.readout
     report = json.loads(table.read_text())
-    assert readout["tokens"] == 30
+    assert (readout["tokens"], readout["token_choice"]) == (30, "spread")
     assert readout["token_table"] == {"whole": report["whole"], "rows": report["rows"]}
-    other = export("1")
+    other = export("1", "--tokens", 30)
     assert other.exit_code == 2
     assert "measured with other weights" in " ".join(other.output.split())
     assert not (tmp_path / "1").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("--tokens", 31), "has no row of 31 tokens, spread; it has 30 tokens, spread; 30 tokens, motion."),
+        (("--tokens", 30, "--token-choice", "time"), "has no row of 30 tokens, time"),
+        (("--tokens", 30, "--time-parts", 3), "a fitted read-out or other --shares make another"),
+    ],
+)
+def test_a_table_of_another_embedding_is_refused(
+    runs: Path, data: Path, table: Path, tmp_path: Path, words: tuple[object, ...], problem: str
+) -> None:
+    given = ("--clips", data / "swings.npz", "--token-table", table, "--out", tmp_path / "b", *words)
+    ended = CliRunner().invoke(gfp_export, list(map(str, (runs / "0", *given))))
+    assert ended.exit_code == 2
+    assert problem in " ".join(ended.output.split())
 
 
 def test_what_is_not_a_table_is_refused(runs: Path, data: Path, tmp_path: Path) -> None:
