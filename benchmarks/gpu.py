@@ -8,9 +8,9 @@ prints is in PHASE.log. A phase that fails writes PHASE.failed.json, and the nex
 over the phases that have a file, tries those again that failed, and goes on with the training. summary.md has what was
 found so far.
 
-The last phase trains the general encoder for as long as there is time, evaluates it, and cuts its checkpoint into
-pieces of at most 16 MiB, which join.sh beside them joins. The phases that serve run only where onnxruntime-gpu and
-faiss-gpu are installed. Without --store, clips are made up: they show the speed, not how good an encoder gets.
+One phase trains the general encoder for as long as there is time, but for a little that it leaves to the phases behind
+it. It evaluates the encoder, and cuts its checkpoint into pieces of at most 16 MiB, which join.sh beside them joins. The
+phases that serve run only where onnxruntime-gpu and faiss-gpu are installed. Without --store, clips are made up: they show the speed, not how good an encoder gets.
 """
 
 import contextlib
@@ -43,14 +43,16 @@ TIMES_ON_A_CPU = 4
 
 @dataclass(frozen=True)
 class Phase:
-    """A function of benchmarks/on_gpu, how many seconds it may take (None for all that are left), and what it needs.
+    """A function of benchmarks/on_gpu, how many seconds it may take, and what it needs.
 
-    `needs` has a package for each device.
+    Without a limit it may take all that are left but `leaves_s`, if phases come behind it. `needs` has a package for each
+    device.
     """
 
     function: str
     limit_s: float | None
     needs: dict[str, str] = field(default_factory=dict)
+    leaves_s: float = 0.0
 
 
 ONNXRUNTIME = {"cuda": "onnxruntime-gpu", "cpu": "onnxruntime"}
@@ -58,10 +60,11 @@ ONNXRUNTIME_GPU = dict.fromkeys(("cuda", "cpu"), "onnxruntime-gpu")
 PHASES = {
     "machine": Phase("machine.run", 60),
     "parity": Phase("parity.run", 110),
-    "attention": Phase("attention.run", 45),
     "gfp_fused": Phase("steps.gfp_fused", 180),
-    "gfp_graphs": Phase("steps.gfp_graphs", 130),
     "mamp_fused": Phase("steps.mamp_fused", 150),
+    "general": Phase("general.run", None, leaves_s=150),
+    "attention": Phase("attention.run", 45),
+    "gfp_graphs": Phase("steps.gfp_graphs", 130),
     "encoder": Phase("serving.encoder", 60, ONNXRUNTIME),
     "galleries": Phase("serving.galleries", 90, {"cuda": "faiss-gpu", "cpu": "faiss-cpu"}),
     "published_run": Phase("published.session_run", 90, ONNXRUNTIME),
@@ -72,7 +75,6 @@ PHASES = {
     # A rehearsal on a CPU passes over these.
     "published_tensorrt": Phase("published.tensorrt", 150, ONNXRUNTIME_GPU),
     "published_tensorrt_fp16": Phase("published.tensorrt_fp16", 150, ONNXRUNTIME_GPU),
-    "general": Phase("general.run", None),
 }
 
 
@@ -102,8 +104,10 @@ def main(
         return
     end = time.monotonic() + 60 * minutes
     out.mkdir(parents=True, exist_ok=True)
-    for name in only or PHASES:
-        _run(name, end - time.monotonic(), out, device, tiny, store)
+    names = list(only or PHASES)
+    for name in names:
+        left_s = end - time.monotonic()
+        _run(name, left_s - (PHASES[name].leaves_s if name != names[-1] else 0), out, device, tiny, store)
         (out / "summary.md").write_text(summary(out, PHASES))
     click.echo((out / "summary.md").read_text())
 

@@ -38,10 +38,14 @@ def test_phases_stand_alone_and_are_done_once(tmp_path: Path) -> None:
     assert "## galleries\n\nNot run." in summary
     assert "machine: passed over, it has its file" in gpu(out, "--minutes", 5, "--phase", "machine")
     assert "attention: passed over, it has no time left" in gpu(out, "--minutes", 0.1, "--phase", "attention")
+    # The training leaves some to the phases behind it.
+    assert PHASES["general"].leaves_s == 150
+    said = gpu(out, "--minutes", 2.6, "--phase", "general", "--phase", "machine")
+    assert "general: passed over, it has no time left" in said
 
 
 @pytest.mark.timeout(600)
-def test_the_last_phase_trains_in_its_time_evaluates_and_cuts_the_checkpoint_into_pieces_that_join(
+def test_the_training_keeps_to_its_time_evaluates_and_cuts_the_checkpoint_into_pieces_that_join(
     tmp_path: Path,
 ) -> None:
     out = tmp_path / "out"
