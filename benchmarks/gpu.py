@@ -9,8 +9,9 @@ over the phases that have a file, tries those again that failed, and goes on wit
 found so far.
 
 One phase trains the general encoder for as long as there is time, but for a little that it leaves to the phases behind
-it. It evaluates the encoder, and cuts its checkpoint into pieces of at most 16 MiB, which join.sh beside them joins. The
-phases that serve run only where onnxruntime-gpu and faiss-gpu are installed. Without --store, clips are made up: they show the speed, not how good an encoder gets.
+it. It evaluates the encoder, and cuts its checkpoint into pieces of at most 16 MiB, which join.sh beside them joins.
+The phases that serve run only where onnxruntime-gpu and faiss-gpu are installed. Without --store, clips are made up:
+they show the speed, not how good an encoder gets.
 """
 
 import contextlib
@@ -45,8 +46,8 @@ TIMES_ON_A_CPU = 4
 class Phase:
     """A function of benchmarks/on_gpu, how many seconds it may take, and what it needs.
 
-    Without a limit it may take all that are left but `leaves_s`, if phases come behind it. `needs` has a package for each
-    device.
+    Without a limit it may take all that are left but `leaves_s`, if phases come behind it. `needs` has a package for
+    each device.
     """
 
     function: str

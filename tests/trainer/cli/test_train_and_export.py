@@ -397,6 +397,27 @@ def test_cheaper_embeddings_that_make_no_sense_are_refused(
     assert not (tmp_path / "b").exists()
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_bundle_of_fewer_bits_is_written_and_says_what_was_lost(
+    bits: int, recording: Path, run: Path, store: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # How much so small an encoder loses and gains is chance; what is refused, others test.
+    monkeypatch.setattr("trainer.agreement.LEAST_COSINE", -1.0)
+    monkeypatch.setattr("trainer.agreement.MOST_POINTS", 100.0)
+    monkeypatch.setattr("trainer.int8.time_in_turns", lambda *_: {"whole": 2.0, "smaller": 1.0})
+    option = {8: "--int8", 16: "--fp16"}[bits]
+    said = succeed(gfp_export, run, "--out", tmp_path / "b", "--clips", recording, option, store)
+    assert f"In {bits} bits, " in said
+    assert "centred cosine " in said
+    assert f"before {bits} bits, onnxruntime and torch differ by at most" in said
+    smaller = Bundle.read(tmp_path / "b")
+    name = option.removeprefix("--")
+    assert smaller.manifest.graph == name
+    assert smaller.manifest.readout[name].keys() >= {"centred_cosine", "1nn_percent", "1nn_percent_in_32_bits"}
+    assert smaller.manifest.encoder_digest != Bundle.read(bundle).manifest.encoder_digest
+    smaller.check(Encoder(smaller, device="cpu", num_threads=1).encode)
+
+
 def test_pose_statistics_have_no_tokens_to_leave_out(recording: Path, tmp_path: Path) -> None:
     result = invoke(gfp_export, "--pose-statistics", "--out", tmp_path / "b", "--clips", recording, "--tokens", 10)
     assert result.exit_code == 2
