@@ -20,8 +20,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -36,7 +38,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.serving.bundles import SIZES, write_bundle
 from benchmarks.serving.peers import bare, mlserver, ray_serve
 from benchmarks.serving.processes import Side, child, gfp_serve, side
+from gfp_serve import __version__
 from gfp_serve.bundle import Bundle
+from gfp_serve.cores import num_cores
 
 OUT = Path("benchmarks/serve.json")
 
@@ -96,7 +100,7 @@ def throughput(
             fact["of_best_raw"] = fact["clips_per_s"] / best
             fact["p50_above_raw_ms"] = fact["p50_ms"] - facts["raw, batches of 1"]["p50_ms"]
         report[name] = facts
-        show(name, facts, ("clips_per_s", "of_raw", "of_best_raw", "p50_ms", "p99_ms", "p50_above_raw_ms"))
+        show(name, facts, ("clips_per_s", "of_raw", "of_best_raw", "p50_ms", "p99_ms", "p50_above_raw_ms", "failures"))
     write(out, "throughput", report)
 
 
@@ -411,22 +415,39 @@ def facts_of(rounds: list[dict[str, Any]]) -> dict[str, Any]:
         "p50_ms": 1e3 * float(np.quantile(latencies, 0.5)),
         "p99_ms": 1e3 * float(np.quantile(latencies, 0.99)),
         "calls": len(latencies),
-        "failures": sum(sum(each.get("failures", {}).values()) for each in rounds),
+        "failures": dict(sum((Counter(each.get("failures", {})) for each in rounds), Counter[str]())),
     }
 
 
 def show(title: str, facts: dict[str, dict[str, Any]], columns: tuple[str, ...]) -> None:
     table = Table("", *columns, title=title)
     for name, fact in facts.items():
-        table.add_row(name, *(f"{fact[column]:.4g}" if column in fact else "" for column in columns))
+        table.add_row(name, *(_cell(fact.get(column, "")) for column in columns))
     Console(width=120).print(table)
 
 
+def _cell(value: object) -> str:
+    if isinstance(value, dict):  # calls that failed, by code
+        return ", ".join(f"{name} {count}" for name, count in value.items()) or "none"
+    return f"{value:.4g}" if isinstance(value, float | int) else str(value)
+
+
+def _commit() -> str:
+    ended = subprocess.run(["git", "describe", "--always", "--dirty"], check=False, capture_output=True, text=True)
+    return f"commit {ended.stdout.strip()}" if ended.returncode == 0 else "outside a repository"
+
+
 def write(out: Path, section: str, report: dict[str, Any]) -> None:
-    """Write the section into the report, and keep the other sections, and what this run did not measure of its own."""
+    """Write the section into the report, and keep the other sections, and what this run did not measure of its own.
+
+    `measured` says of each part when it was measured, and of which version.
+    """
     known = json.loads(out.read_text()) if out.exists() else {}
     before = known.get(section, {})
-    known[section] = {**before, "python": platform.python_version(), "machine": platform.machine(), **report}
+    now = f"{datetime.now(UTC):%Y-%m-%d}, gfp-serve {__version__}, {_commit()}"
+    measured = {**before.get("measured", {}), **dict.fromkeys(report, now)}
+    machine = {"python": platform.python_version(), "machine": platform.machine(), "cores": num_cores()}
+    known[section] = {**before, **machine, **report, "measured": measured}
     out.write_text(json.dumps(known, indent=2) + "\n")
     click.echo(out)
 
