@@ -4,6 +4,7 @@ onnxruntime-web comes from npm once and is kept beside what tests fetch from Deb
 """
 
 import base64
+import dataclasses
 import shutil
 import subprocess
 import tarfile
@@ -17,18 +18,23 @@ import pytest
 import torch
 from playwright.sync_api import Browser, Page, Route
 
-from gfp_serve.bundle import CANONICAL_TOLERANCE, Bundle
+from gfp_serve.bundle import CANONICAL_TOLERANCE, ROUNDED_TOLERANCE, Bundle
 from gfp_serve.config import SHIPPED_BUNDLES
+from gfp_serve.encoder import Encoder
 from gfp_serve.formats import Clip
 from gfp_serve.layouts import NTU25, layout_named
 from gfp_serve.preprocess import PreprocessConfig, SampleConfig, prepare
 from tests.support.browser import launched
 from tests.support.debian import cache
 from tests.support.small_runs import moving_body
-from trainer.embedding import ClipEmbedding
+from trainer.agreement import prepared
+from trainer.embedding import ClipEmbedding, sampling_for
 from trainer.encoders.transformer import Transformer, TransformerConfig
 from trainer.export import Origin, export_bundle
+from trainer.int8 import quantized
+from trainer.learned_head import LearnedHead
 from trainer.onnx_graph import FORMS, Form, to_onnx
+from trainer.token_choice import Budget
 
 VERSION = "1.30.0"
 PARTS = ("ort.wasm.min.js", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
@@ -137,3 +143,31 @@ def test_each_form_of_a_graph_runs_in_a_browser(form: Form, in_forms: dict[Form,
     bundle = in_forms[form]
     expected = np.stack([clip.embedding for clip in bundle.canonical])
     np.testing.assert_allclose(in_browser(page, bundle), expected, atol=CANONICAL_TOLERANCE)
+
+
+@pytest.fixture(scope="module")
+def student() -> Bundle:
+    """What a student embeds: some of its tokens, chosen in the graph where joints lack, and a linear layer."""
+    torch.manual_seed(0)
+    encoder = Transformer(TransformerConfig(width=32, depth=1, num_heads=2, frame="body"), num_frames=24)
+    model = LearnedHead(encoder, torch.nn.Linear(32, 16), Budget(30)).eval()
+    clips = [Clip(name=str(n), sequence=moving_body(n, num_bodies=n), layout=NTU25, fps=30.0) for n in (1, 2)]
+    lacking = clips[0].sequence.copy()
+    lacking[:, :, 7] = np.nan
+    clips.append(dataclasses.replace(clips[0], name="no hand", sequence=lacking))
+    origin = Origin(name="student", objective="gfp", step=1, data={}, training=None)
+    preprocess = PreprocessConfig(sampling=sampling_for(model, SampleConfig(num_frames=24)))
+    return export_bundle(model, clips, preprocess, origin, {}, form="fused").bundle
+
+
+def test_a_student_runs_in_a_browser(student: Bundle, page: Page) -> None:
+    expected = np.stack([clip.embedding for clip in student.canonical])
+    assert np.abs(expected[0] - expected[2]).max() > 1e-3
+    np.testing.assert_allclose(in_browser(page, student), expected, atol=CANONICAL_TOLERANCE)
+
+
+def test_a_bundle_of_8_bits_runs_in_a_browser(student: Bundle, page: Page) -> None:
+    smaller = quantized(student, "unsigned")
+    encoder = Encoder(smaller, device="cpu", num_threads=1)
+    expected = np.concatenate([encoder.encode(prepared(smaller, clip)[None]) for clip in smaller.canonical])
+    np.testing.assert_allclose(in_browser(page, smaller), expected, atol=ROUNDED_TOLERANCE)
