@@ -30,7 +30,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.comparing.asked import Asked
-from benchmarks.comparing.bench import CLEANING, Bench
+from benchmarks.comparing.bench import CLEANING, Bench, read_report
 from benchmarks.comparing.cost import costs, step_memory
 from benchmarks.comparing.rows import ROWS
 from benchmarks.comparing.tables import draw, markdown
@@ -164,7 +164,7 @@ def cost(work: Path, out: Path, threads: int, rounds: int, names: tuple[str, ...
     store = work / "store"
     step = [sys.executable, __file__, "step", "--threads", str(threads)]
     measured = costs(names, store if store.exists() else None, rounds=rounds, step_command=step)
-    report = json.loads(out.read_text()) if out.exists() else {}
+    report = read_report(out) if out.exists() else {}
     write_whole(out, json.dumps({**report, "cost": measured}, indent=1) + "\n")
     for name, facts in measured.items():
         click.echo(
@@ -187,7 +187,7 @@ def step(name: str, store: Path, threads: int) -> None:
 @click.option("--picture", type=click.Path(path_type=Path), help=f"Also draw it, as in {PICTURE}.")
 def table(out: Path, picture: Path | None) -> None:
     """Print the report as Markdown: the mean of the sets, mean ± standard deviation over seeds."""
-    report = json.loads(out.read_text())
+    report = read_report(out)
     for line in markdown(report):
         click.echo(line)
     if picture is not None:

@@ -181,7 +181,9 @@ class ServeConfig:
         "Folder in which TensorRT keeps its engines, which take minutes to build. Nobody else may write to it: engines "
         "are code. By default it is gfp-serve/tensorrt in the user's cache folder.",
     )
-    num_threads: int = setting(0, "Threads that the encoder may use on the CPU. 0 takes every core.")
+    num_threads: int = setting(
+        0, "Threads that the encoder may use on the CPU, at most. 0 is all cores that the process has."
+    )
     lanes: int = setting(
         0,
         "Encoder calls that run at the same time on the CPU, on one core each, while many clips wait. 0 measures at "

@@ -10,7 +10,7 @@ from jaxtyping import Float32
 
 from gfp_serve.bundle import Bundle, CanonicalClip
 from gfp_serve.encoder import Encoder
-from gfp_serve.errors import BundleError
+from gfp_serve.errors import BundleError, InvalidRequestError
 from gfp_serve.layouts import layout_named
 from gfp_serve.preprocess import prepare
 from trainer.data.store import ClipStore
@@ -22,6 +22,8 @@ from trainer.evaluate.retrieval import retrieve
 # What is allowed: the mean cosine to the vectors in 32 bits, after the mean of these was taken from both, and by how
 # many points 1-NN may fall.
 LEAST_COSINE, MOST_POINTS = 0.99, 0.5
+# With fewer clips, or with vectors that differ by little more than 32 bits round, the cosine is chance.
+LEAST_CLIPS, _LEAST_SPREAD = 4, 1e-4
 # At most this many clips answer, and are asked.
 _GALLERY_CLIPS, _QUERY_CLIPS = 1000, 500
 
@@ -56,8 +58,8 @@ class Agreement:
 class HeldOut:
     """A bundle's vectors of a store's clips: those of the test split are asked, others answer.
 
-    `show` gets the number of clips of each batch that was embedded. Raises what `split_folds` and
-    `check_cleaned_alike` do.
+    `show` gets the number of clips of each batch that was embedded. Raises `InvalidRequestError` for too few clips or
+    equal ones, and what `split_folds` and `check_cleaned_alike` do.
     """
 
     def __init__(self, bundle: Bundle, encoder: Encoder, store: ClipStore, show: Callable[[int], None]) -> None:
@@ -66,7 +68,22 @@ class HeldOut:
         self._store, self._show = store, show
         self._fold = _spread(split_folds(store)[0])
         self._before = self._embed(encoder)
+        self._check_clips()
         self._accuracy_before = retrieve(self._before, store, [self._fold]).accuracy
+
+    def _check_clips(self) -> None:
+        """Raise `InvalidRequestError` for clips that cannot tell what is lost: too few, or nearly equal ones."""
+        asked = self._before[self._fold.test]
+        if len(asked) < LEAST_CLIPS:
+            raise InvalidRequestError(
+                f"{self._store.path} has {len(asked)} labelled test clips, and {LEAST_CLIPS} or more must be asked to "
+                f"see what fewer bits lose; import more, or name another store."
+            )
+        if np.linalg.norm(asked - asked.mean(axis=0), axis=1).max() < _LEAST_SPREAD:
+            raise InvalidRequestError(
+                f"the {len(asked)} labelled test clips of {self._store.path} have nearly the same vector, so that "
+                f"nobody can see what fewer bits lose; name a store of different actions, or train the encoder."
+            )
 
     def compare(self, encoder: Encoder) -> Agreement:
         """How far another encoder's vectors agree with those of the bundle."""

@@ -51,7 +51,7 @@ class Int8:
         return self.seconds_before / self.seconds
 
     def to_json(self) -> dict[str, Any]:
-        return {"weights": self.weights, **self.agreement.to_json()}
+        return {"weights": self.weights, **self.agreement.to_json(), "times_as_fast": round(self.gain, 2)}
 
     def __str__(self) -> str:
         return f"{self.weights} weights: {self.agreement}, {self.gain:.2f} times as fast"

@@ -17,7 +17,10 @@ def loss_curves(steps: Integer[np.ndarray, " logged"], terms: Mapping[str, Float
     for number, (name, values) in enumerate(terms.items()):
         colour = f"C{number}"
         axes.plot(steps, values, color=colour, alpha=0.25, linewidth=0.8)
-        axes.plot(steps, _running_mean(values, max(1, len(values) // 50)), color=colour, linewidth=1.8, label=name)
+        # A line through one point cannot be seen.
+        marker = "o" if len(values) == 1 else None
+        means = _running_mean(values, max(1, len(values) // 50))
+        axes.plot(steps, means, color=colour, linewidth=1.8, marker=marker, label=name)
     if terms and all((values > 0).all() for values in terms.values()):
         axes.set_yscale("log")
     axes.set_xlabel("step")
@@ -25,7 +28,8 @@ def loss_curves(steps: Integer[np.ndarray, " logged"], terms: Mapping[str, Float
     axes.grid(alpha=0.25, linewidth=0.5)
     axes.spines[["top", "right"]].set_visible(False)
     if terms:
-        axes.legend(loc="upper right", frameon=False, fontsize=9)  # looking for the best place takes seconds
+        # Above the curves, which it would hide; looking for the best place inside takes seconds.
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=len(terms), frameon=False, fontsize=9)
     return figure
 
 

@@ -16,7 +16,7 @@ from benchmarks.encoder_terms import OfSteps
 from gfp_serve.errors import InvalidRequestError
 from gfp_serve.files import write_whole
 from gfp_serve.preprocess import CleanConfig, PreprocessConfig, SampleConfig
-from trainer.checkpoint import Checkpoint
+from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint
 from trainer.config import TrainConfig
 from trainer.data.store import ClipStore
 from trainer.embedding import PoseStatistics, sampling_for
@@ -94,7 +94,7 @@ class Bench:
         return f"{name.replace(', ', '-').replace(' ', '-')}-{steps}-{seed}"
 
     def _rows(self) -> list[dict[str, Any]]:
-        rows = [json.loads(path.read_text()) for path in sorted((self.work / "rows").glob("*.json"))]
+        rows = [read_report(path) for path in sorted((self.work / "rows").glob("*.json"))]
         for row in rows:
             name, settings = row["name"], " ".join(ROWS.get(row["name"], ()))
             if row.pop("about") != self.about or row["settings"] != settings:
@@ -107,8 +107,7 @@ class Bench:
     def _write(self) -> None:
         report: dict[str, Any] = {"about": self.about}
         if self.out.exists():
-            known = json.loads(self.out.read_text())
-            report |= {"cost": known["cost"]} if "cost" in known else {}
+            report |= {name: value for name, value in read_report(self.out).items() if name == "cost"}
         untrained_rows = self.rows_of(0)
         if POSE_STATISTICS in untrained_rows:
             report[POSE_STATISTICS] = untrained_rows.pop(POSE_STATISTICS)["0"]
@@ -131,7 +130,9 @@ class Bench:
     def _trained(self, name: str, steps: int, seed: int) -> tuple[Checkpoint, float]:
         """The run at its last step, and the seconds that it took in all its parts."""
         folder = self.work / "runs" / self._folder(name, steps, seed)
-        trainer = OfSteps(settings_of(name, seed), self.store, folder, steps)
+        config = settings_of(name, seed)
+        self._check_run(folder, config)
+        trainer = OfSteps(config, self.store, folder, steps)
         seconds = folder / "seconds.json"
         before = json.loads(seconds.read_text()) if seconds.exists() and trainer.step else 0.0
         began = time.monotonic()
@@ -142,6 +143,17 @@ class Bench:
             click.echo("Stopped; the same call goes on.", err=True)
             raise _Stopped(128 + ended.signal)
         return Checkpoint.read(folder), wall_s
+
+    def _check_run(self, folder: Path, config: TrainConfig) -> None:
+        """Raise `click.UsageError` for a run of other clips or settings."""
+        if (folder / CHECKPOINT_FILE).exists():
+            known = Checkpoint.read(folder)
+            is_same = known.config.settings() == config.settings()
+            if not is_same or known.data["content_sha256"] != self.store.content_digest:
+                raise click.UsageError(
+                    f"{folder} was trained on other clips or with other settings; remove it, or name another folder "
+                    f"for --work."
+                )
 
     def _scores(
         self, model: torch.nn.Module, preprocess: PreprocessConfig, data: dict[str, Any] | None
@@ -168,3 +180,14 @@ class Bench:
 
 def _prepared(sampling: SampleConfig) -> PreprocessConfig:
     return PreprocessConfig(cleaning=CLEANING, sampling=sampling)
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    """The report that was written before. Raises `click.UsageError` for one that was damaged."""
+    try:
+        report = json.loads(path.read_text())
+    except ValueError as error:
+        raise click.UsageError(f"{path} is damaged ({error}); remove it: `run` writes it anew from WORK.") from error
+    if not isinstance(report, dict):
+        raise click.UsageError(f"{path} is not a report of this benchmark; name another file for --out.")
+    return report

@@ -38,6 +38,17 @@ def warn(message: str) -> None:
 
 
 @contextmanager
+def status(text: str) -> Iterator[None]:
+    """Say what is done while the block runs: beside a spinner on a terminal, as a line elsewhere."""
+    if not errors.is_terminal:
+        errors.print(f"{printable(text)} ...", markup=False, highlight=False, soft_wrap=True)
+        yield
+        return
+    with errors.status(text):
+        yield
+
+
+@contextmanager
 def progress(*, keep: bool = False) -> Iterator["Bars"]:
     """Show bars while the block runs, and after it too with `keep`."""
     columns = (

@@ -7,6 +7,7 @@ import sys
 import click
 
 from gfp_serve import __version__
+from gfp_serve.cli.bundle import bundle_command
 from gfp_serve.cli.options import Group, options_from
 from gfp_serve.cli.printing import say
 from gfp_serve.cli.settings_file import settings_file_option, written_settings
@@ -39,6 +40,9 @@ def gfp_serve(config: ServeConfig) -> None:
         # FAISS would go on while the process is taken down around it. Everything else is closed and on the disk.
         sys.stdout.flush()
         os._exit(0)
+
+
+gfp_serve.add_command(bundle_command)
 
 
 @gfp_serve.command(name="config")

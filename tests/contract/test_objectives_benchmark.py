@@ -124,3 +124,26 @@ def test_time_and_memory_of_a_step_stand_beside_those_of_gfp(tmp_path: Path) -> 
     assert cost.keys() == {"gfp"}
     assert cost["gfp"]["time_of_gfp"] == 1
     assert all(facts["peak_mb"] > facts["step_mb"] > 0 for facts in cost.values())
+
+
+@pytest.mark.usefixtures("small")
+def test_a_run_of_other_clips_is_not_measured_as_one_of_these(tmp_path: Path) -> None:
+    bench = importlib.import_module("benchmarks.comparing.bench")
+    stores = [write_store(tmp_path / name, num_clips=num, one_body_share=1.0) for name, num in (("a", 8), ("b", 9))]
+    config = rows.settings_of("gfp", 0)
+    importlib.import_module("benchmarks.encoder_terms").OfSteps(config, stores[0], tmp_path / "run", 1).fit()
+    made = bench.Bench.__new__(bench.Bench)
+    made.store = stores[0]
+    made._check_run(tmp_path / "run", config)
+    with pytest.raises(click.UsageError, match="trained on other clips or with other settings"):
+        made._check_run(tmp_path / "run", rows.settings_of("gfp", 1))
+    made.store = stores[1]
+    with pytest.raises(click.UsageError, match="trained on other clips or with other settings"):
+        made._check_run(tmp_path / "run", config)
+
+
+def test_a_report_that_was_cut_is_named(tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_text('{"runs": {')
+    ended = CliRunner().invoke(MAIN, ["table", "--out", str(tmp_path / "report.json")])
+    assert ended.exit_code == 2
+    assert "report.json is damaged" in " ".join(ended.output.split())

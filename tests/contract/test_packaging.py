@@ -74,6 +74,7 @@ WITHOUT_SERVER = (
     ("gfp", "gallery", "check", "galleries"),
     ("gfp", "gallery", "repair", "galleries"),
     ("gfp-serve", "config"),
+    ("gfp-serve", "bundle", "--no-time"),
 )
 # What more the extra `cpu` is enough for.
 WITH_CPU = (
@@ -82,6 +83,7 @@ WITH_CPU = (
     ("gfp", "gallery", "repair", "copy"),
     ("gfp-data", "info", "{clips}"),
     ("gfp-data", "import", "{clips}", "--out", "store"),
+    ("gfp-serve", "bundle", "pose-statistics"),
 )
 _SMALL = ("--width", 16, "--depth", 1, "--num-heads", 2, "--local-width", 8, "--global-width", 16)
 _SHORT = ("--epochs", 1, "--warmup-epochs", 0, "--batch-clips", 4, "--device", "cpu")

@@ -3,7 +3,7 @@
 import json
 import signal
 from collections.abc import Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from rich.text import Text
 
 from gfp_serve.cli.options import Command, options_from
 from gfp_serve.cli.printing import cell, output, print_json, say
-from gfp_serve.cli.progress import errors, progress, warn
+from gfp_serve.cli.progress import progress, status, warn
 from gfp_serve.devices import Device
 from gfp_serve.errors import InvalidRequestError
 from gfp_serve.extras import load
@@ -158,7 +158,7 @@ def compare_command(
         trained_elsewhere=trained_elsewhere,
         fine_tuned=bool(FINE_TUNED & set(chosen)),
     )
-    with errors.status("checking the runs") if errors.is_terminal else nullcontext():
+    with status("checking the runs"):
         rows = rows_of(read_runs(list(dict.fromkeys(runs)), wanted, read_record=read_record), names)
     contestants = contestants_of(rows, with_untrained=untrained, with_statistics=statistics)
     against = against or rows[0].name

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from gfp_serve.cli.options import Command, options_from
 from gfp_serve.cli.printing import output, print_json
-from gfp_serve.cli.progress import errors, progress
+from gfp_serve.cli.progress import progress, status
 from gfp_serve.devices import Device
 from gfp_serve.settings import choice_of, setting
 from trainer.config import PRESETS, TrainConfig
@@ -100,7 +100,7 @@ def gfp_cost(store: Path | None, names: tuple[str, ...], config: CostConfig, as_
         runs = {name: config.train_config(name) for name in chosen}
         table: dict[str, dict[str, Any]] = {}
         for name, run in runs.items():
-            with errors.status(f"counting {name}"):
+            with status(f"counting {name}"):
                 table[name] = {
                     "gflop": cost_table(run.encoder, run.objective, num_frames=run.num_frames),
                     "parameters": parameter_table(run.encoder, run.objective, num_frames=run.num_frames),

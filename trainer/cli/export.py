@@ -13,7 +13,8 @@ from torch import nn
 from gfp_serve.bundle import Bundle
 from gfp_serve.cli.options import Command
 from gfp_serve.cli.printing import say
-from gfp_serve.cli.progress import errors, progress
+from gfp_serve.cli.progress import progress, status
+from gfp_serve.errors import InvalidRequestError
 from gfp_serve.formats import TEST_SPLIT, Clip, find_files, read_clips
 from gfp_serve.preprocess import MODEL_LAYOUT, PreprocessConfig, SampleConfig
 from trainer.agreement import LEAST_COSINE, MOST_POINTS
@@ -23,6 +24,7 @@ from trainer.cli.tokens import read_token_table
 from trainer.data.store import ClipStore
 from trainer.embedding import PoseStatistics, sampling_for
 from trainer.evaluate.comparison import weights_digest
+from trainer.evaluate.folds import split_folds
 from trainer.export import Origin, choose_canonical, export_bundle
 from trainer.fp16 import in_fp16
 from trainer.int8 import in_int8
@@ -168,7 +170,7 @@ def gfp_export(
     if int8_store is not None and _is_given("graph"):
         raise click.UsageError("--graph has no effect beside --int8, which has a graph of its own; leave it out.")
     held_out = int8_store or fp16_store
-    held_clips = None if held_out is None else ClipStore.open(held_out)
+    held_clips = None if held_out is None else _held_clips(held_out, "--int8" if int8_store is not None else "--fp16")
     if out.exists() and not overwrite:
         raise click.UsageError(f"{out} exists; name another place for --out, or add --overwrite to replace it.")
     if not recordings and readout.store is None:
@@ -211,7 +213,7 @@ def gfp_export(
     with progress() as bars:
         if add_readout := readout.adder("cpu", bars):
             model = add_readout(model, preprocess)
-    with errors.status("turning the model into ONNX"):
+    with status("turning the model into ONNX"):
         form: Form | None = None if graph == "measured" else graph
         if held_clips is not None and form is None:
             form = "fused"
@@ -251,6 +253,18 @@ def _token_table(path: Path, checkpoint: Checkpoint, tokens: Budget | None) -> d
             f"Choose one of these, or measure it with gfp-evaluate tokens."
         )
     return table
+
+
+def _held_clips(store: Path, option: str) -> ClipStore:
+    """The clips that show what fewer bits lose. Raises `UsageError` for a store without a test split."""
+    clips = ClipStore.open(store)
+    try:
+        split_folds(clips)
+    except InvalidRequestError as error:
+        raise click.UsageError(
+            f"{option} asks labelled test clips of its store what is lost, and {store} cannot be asked: {error}"
+        ) from error
+    return clips
 
 
 def _in_fewer_bits(bundle: Bundle, store: ClipStore, *, bits: Literal[8, 16]) -> Bundle:

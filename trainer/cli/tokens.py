@@ -11,10 +11,11 @@ from rich.table import Table
 
 from gfp_serve.cli.options import Command, options_from
 from gfp_serve.cli.printing import output, print_json, say
-from gfp_serve.cli.progress import errors, progress, warn
+from gfp_serve.cli.progress import progress, status, warn
 from gfp_serve.errors import DamagedFileError
-from gfp_serve.files import read_ordinary, write_whole
+from gfp_serve.files import check_writable, read_ordinary, write_whole
 from trainer.cli.evaluation import LINE_EVERY_S, exit_on_ctrl_c, of_sets
+from trainer.data.store import ClipStore
 from trainer.evaluate.candidates import read_run
 from trainer.evaluate.comparison import weights_digest
 from trainer.evaluate.suite.changes import CHANGES
@@ -24,10 +25,12 @@ from trainer.evaluate.suite.run import (
     choose_changes,
     count_clips,
     describe_settings,
+    gallery_and_queries,
     measure_sets,
     open_sets,
 )
 from trainer.evaluate.suite.sets import find_sets
+from trainer.evaluate.suite.training_clips import TrainingStores
 from trainer.token_budgets import BudgetRow, budget_encoders, table_of, time_budgets
 from trainer.token_choice import KINDS, Budget, Kind
 
@@ -66,6 +69,14 @@ _LARGEST_TABLE = 4 * 2**20
     show_default=True,
     help="Ask clean queries and this change, as for gfp-evaluate suite; may be given several times.",
 )
+@click.option(
+    "--trained-on",
+    "trained_on",
+    metavar="STORE",
+    type=_PATH,
+    multiple=True,
+    help="A store that RUN was trained on, to tell whether its clips are among the queries; may be repeated.",
+)
 @click.option("--out", metavar="FILE", type=_PATH, help="Write the table as JSON, for gfp-export --token-table.")
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
 @options_from(SuiteConfig)
@@ -76,6 +87,7 @@ def tokens_command(
     numbers: tuple[int, ...],
     kinds: tuple[Kind, ...],
     changes: tuple[str, ...],
+    trained_on: tuple[Path, ...],
     out: Path | None,
     as_json: bool,
     config: SuiteConfig,
@@ -85,12 +97,22 @@ def tokens_command(
     Each number of tokens is measured on every labelled set of the folder, clean and changed, beside the whole
     embedding of RUN: right nearest neighbours, the linear probe, and the time of the exported graph on one core.
     """
+    if out is not None:
+        check_writable(out)
     checkpoint = read_run(run)
     budgets = [Budget(number, kind) for number, kind in product(dict.fromkeys(numbers), dict.fromkeys(kinds))]
     tested = budget_encoders(checkpoint, budgets)
     chosen = choose_changes(changes)
+    stores = TrainingStores([ClipStore.open(path) for path in trained_on], tested)
     opened = open_sets(find_sets(data, sets), config, warn, must_all=bool(sets))
-    with errors.status("timing exported graphs"):
+    trained = {}
+    for given in opened:
+        asked = [given.clips.clips[int(query)] for query in gallery_and_queries(given)[1]]
+        trained[given.clips.name] = stores.overlap(tested[0], given.clips, asked)
+    for name, overlap in trained.items():
+        if overlap.is_doubtful:
+            warn(f"warning: {name}: {overlap.says}. What fewer tokens cost on clips that were learned says little.")
+    with status("timing exported graphs"):
         speed_ups = time_budgets(checkpoint, budgets, opened[0].clips.clips[0])
     state = SuiteState(None, describe_settings(config, chosen), resume=False)
     with exit_on_ctrl_c(None), progress() as bars:
@@ -107,6 +129,7 @@ def tokens_command(
         "protocol": "tokens",
         "weights_sha256": weights_digest(checkpoint),
         "sets": {given.clips.name: given.says for given in opened},
+        "trained_on": {name: overlap.to_json() for name, overlap in trained.items()},
         "settings": describe_settings(config, chosen),
         "whole": whole,
         "rows": [asdict(row) for row in rows],
@@ -134,7 +157,8 @@ def read_token_table(path: Path) -> dict[str, Any]:
             {name: row[name] for name in ("tokens", "choice", "speed_up", "percent", "points")}
             for row in report["rows"]
         ]
-        return {"weights_sha256": str(report["weights_sha256"]), "whole": dict(report["whole"]), "rows": rows}
+        known = {"sets": sorted(report["sets"]), "whole": dict(report["whole"]), "rows": rows}
+        return {"weights_sha256": str(report["weights_sha256"]), **known}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, DamagedFileError) as error:
         raise click.BadParameter(
             f"{path} is not a table that gfp-evaluate tokens --out wrote ({error}).", param_hint="--token-table"

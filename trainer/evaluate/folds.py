@@ -76,8 +76,8 @@ def split_folds(store: ClipStore) -> list[Fold]:
     if not len(fold.test) or not len(fold.train):
         raise InvalidRequestError(
             f"the store has {len(fold.test)} labelled test clips and {len(fold.train)} others; evaluation needs both. "
-            f"Mark subjects as test with gfp-data import --test-subject, or test each subject once with gfp-evaluate "
-            f"--folds."
+            f"Mark subjects as test with gfp-data import --test-subject. (gfp-evaluate --folds needs no marks: it "
+            f"tests each subject once.)"
         )
     _check_classes(store, [fold])
     return [fold]

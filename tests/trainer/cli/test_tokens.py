@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gfp_serve.bundle import Bundle
+from gfp_serve.cli.serve import gfp_serve
 from gfp_serve.formats import Clip, write_clip_file
 from gfp_serve.layouts import NTU25
 from tests.support.small_runs import moving_body, tiny_config, write_store
@@ -79,7 +80,11 @@ def test_a_bundle_carries_the_table_of_its_own_run_only(runs: Path, data: Path, 
     readout = Bundle.read(tmp_path / "0").manifest.readout
     report = json.loads(table.read_text())
     assert (readout["tokens"], readout["token_choice"]) == (30, "spread")
-    assert readout["token_table"] == {"whole": report["whole"], "rows": report["rows"]}
+    assert readout["token_table"] == {"sets": ["swings"], "whole": report["whole"], "rows": report["rows"]}
+    shown = CliRunner().invoke(gfp_serve, ["bundle", str(tmp_path / "0"), "--no-time"])
+    assert shown.exit_code == 0, shown.output
+    assert "30, spread" in shown.output
+    assert "The mean of swings." in shown.output
     other = export("1", "--tokens", 30)
     assert other.exit_code == 2
     assert "measured with other weights" in " ".join(other.output.split())
@@ -110,6 +115,12 @@ def test_what_is_not_a_table_is_refused(runs: Path, data: Path, tmp_path: Path) 
         ended = CliRunner().invoke(gfp_export, list(map(str, (runs / "0", *words))))
         assert ended.exit_code == 2
         assert "is not a table that gfp-evaluate tokens --out wrote" in " ".join(ended.output.split())
+
+
+def test_a_table_that_cannot_be_written_is_refused_before_the_work(runs: Path, data: Path, tmp_path: Path) -> None:
+    ended = tokens(runs / "0", "--data", data, "--out", tmp_path / "missing" / "t.json")
+    assert ended.exit_code == 1
+    assert "choose another folder" in " ".join(ended.output.split())
 
 
 def test_more_tokens_than_a_body_has_are_refused(runs: Path, data: Path) -> None:

@@ -1,0 +1,119 @@
+"""`gfp-serve bundle`: what a bundle embeds, what that costs here, and what was given up for it."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import click
+from rich.table import Table
+
+from gfp_serve.bundle import FP16_GRAPH, INT8_GRAPH, Bundle
+from gfp_serve.cli.arguments import PATH, json_option
+from gfp_serve.cli.printing import output, print_facts, print_json
+from gfp_serve.cli.progress import warn
+from gfp_serve.config import DEFAULT_BUNDLE, bundle_at
+from gfp_serve.errors import MissingExtraError
+from gfp_serve.extras import load
+from gfp_serve.layouts import layout_named
+from gfp_serve.preprocess import prepare
+
+_BITS = {INT8_GRAPH: 8, FP16_GRAPH: 16}
+# A clip is embedded this many times, or as often as this takes.
+_ROUNDS, _MEASURING_S = 30, 1.0
+
+
+@click.command("bundle")
+@click.argument("bundle", type=PATH, default=DEFAULT_BUNDLE)
+@click.option("--time/--no-time", "is_timed", default=True, show_default=True, help="Measure what a clip takes here.")
+@json_option
+def bundle_command(bundle: Path, is_timed: bool, as_json: bool) -> None:
+    """Say what a bundle embeds, what that costs here, and what was given up for it.
+
+    BUNDLE is a bundle, or the name of one in the package. Times are of its shortest canonical clip, on one core.
+    """
+    read = Bundle.read(bundle_at(bundle))
+    facts = _facts(read)
+    if is_timed:
+        try:
+            load("onnxruntime")
+        except MissingExtraError as error:
+            warn(f"Nothing is timed: {error}")
+        else:
+            facts |= _times(read)
+    table = read.manifest.readout.get("token_table")
+    if as_json:
+        print_json(facts if table is None else {**facts, "token_table": table})
+        return
+    print_facts({name.replace("_", " "): _in_words(value) for name, value in facts.items()})
+    if table is not None:
+        _print_table(table)
+
+
+def _facts(bundle: Bundle) -> dict[str, Any]:
+    manifest = bundle.manifest
+    readout, sampling = manifest.readout, manifest.preprocess.sampling
+    facts: dict[str, Any] = {
+        "name": manifest.name,
+        "digest": manifest.encoder_digest[:12],
+        "objective": manifest.objective,
+        "steps": manifest.step,
+        "numbers_a_clip": manifest.embedding_size,
+        "frames": sampling.num_frames,
+        "model_mb": round(len(bundle.model) / 1e6, 2),
+        "graph": manifest.graph,
+        "bits": _BITS.get(manifest.graph, 32),
+        "read_out": readout.get("kind", "mean"),
+    }
+    if "tokens" in readout:
+        facts["tokens_of_a_body"] = f"{readout['tokens']}, {readout['token_choice']}"
+    for name in ("int8", "fp16"):
+        if name in readout:
+            facts["lost_by_fewer_bits"] = readout[name]
+    return facts
+
+
+def _times(bundle: Bundle) -> dict[str, float]:
+    """Milliseconds to prepare and to embed the shortest canonical clip, with the bodies that it has."""
+    from gfp_serve.encoder import Encoder  # not installed everywhere
+
+    encoder = Encoder(bundle, device="cpu", num_threads=1)
+    clip = min(bundle.canonical, key=lambda each: each.sequence.size)
+    layout, preprocess = layout_named(clip.layout), bundle.manifest.preprocess
+    given = prepare(clip.sequence, layout, preprocess)[None]
+    return {
+        "bodies_of_the_timed_clip": given.shape[1],
+        "preparing_ms": _milliseconds(lambda: prepare(clip.sequence, layout, preprocess)),
+        "embedding_ms": _milliseconds(lambda: encoder.encode(given)),
+    }
+
+
+def _milliseconds(call: Callable[[], object]) -> float:
+    """The median of calls, without the first."""
+    call()
+    seconds: list[float] = []
+    end = time.perf_counter() + _MEASURING_S
+    while len(seconds) < _ROUNDS and (not seconds or time.perf_counter() < end):
+        began = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - began)
+    return round(1e3 * median(seconds), 3)
+
+
+def _in_words(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name.replace('_', ' ')} {inner}" for name, inner in value.items())
+    return str(value)
+
+
+def _print_table(table: dict[str, Any]) -> None:
+    """What fewer tokens give, as the exporting side measured it."""
+    shown = Table("tokens", "which", "times as fast", *table["whole"], title="right in % (points from the whole)")
+    if sets := table.get("sets"):
+        shown.caption = f"The mean of {', '.join(sets)}."
+    shown.add_row("whole", "", "1.0", *(f"{each:.1f}" for each in table["whole"].values()))
+    for row in table["rows"]:
+        cells = (f"{row['percent'][what]:.1f} ({row['points'][what]:+.1f})" for what in table["whole"])
+        shown.add_row(str(row["tokens"]), row["choice"], f"{row['speed_up']:.1f}", *cells)
+    output().print(shown)

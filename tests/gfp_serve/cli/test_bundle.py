@@ -1,0 +1,56 @@
+"""`gfp-serve bundle`: what is served, what it costs, and what was given up."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from gfp_serve.bundle import INT8_GRAPH
+from gfp_serve.cli.serve import gfp_serve
+from gfp_serve.errors import MissingExtraError
+from tests.support.tiny_bundle import tiny_bundle
+
+
+def facts(*words: object) -> dict[str, object]:
+    ended = CliRunner().invoke(gfp_serve, ["bundle", *map(str, words), "--json"])
+    assert ended.exit_code == 0, ended.output
+    found: dict[str, object] = json.loads(ended.stdout)
+    return found
+
+
+def test_the_shipped_bundle_is_timed_with_its_preparing() -> None:
+    found = facts()
+    assert (found["bits"], found["bodies_of_the_timed_clip"]) == (32, 1)
+    assert found["preparing_ms"] > 0  # type: ignore[operator]
+    assert found["embedding_ms"] > 0  # type: ignore[operator]
+    assert facts("pose-statistics", "--no-time").keys() == found.keys() - {
+        *("preparing_ms", "embedding_ms", "bodies_of_the_timed_clip"),
+    }
+
+
+def test_what_fewer_bits_lost_is_said(tmp_path: Path) -> None:
+    lost = {"weights": "signed", "centred_cosine": 0.9998, "1nn_percent": 69.0, "times_as_fast": 1.3}
+    bundle = tiny_bundle()
+    manifest = dataclasses.replace(
+        bundle.manifest,
+        graph=INT8_GRAPH,
+        readout={"kind": "mean", "tokens": 75, "token_choice": "spread", "int8": lost},
+    )
+    dataclasses.replace(bundle, manifest=manifest).write(tmp_path / "b")
+    found = facts(tmp_path / "b", "--no-time")
+    assert (found["bits"], found["tokens_of_a_body"], found["lost_by_fewer_bits"]) == (8, "75, spread", lost)
+    said = CliRunner().invoke(gfp_serve, ["bundle", str(tmp_path / "b"), "--no-time"]).stdout
+    assert "centred cosine 0.9998" in " ".join(said.split())
+
+
+def test_without_onnxruntime_the_rest_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(module: str) -> None:
+        raise MissingExtraError(f"{module} is not installed")
+
+    monkeypatch.setattr("gfp_serve.cli.bundle.load", missing)
+    ended = CliRunner().invoke(gfp_serve, ["bundle", "pose-statistics"])
+    assert ended.exit_code == 0
+    assert "Nothing is timed: onnxruntime is not installed" in ended.stderr
+    assert "pose-statistics" in ended.stdout
