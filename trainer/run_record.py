@@ -21,10 +21,15 @@ RECORD_FILE = "run.json"
 _PACKAGES = ("torch", "numpy")
 # What later runs and comparisons calculate with.
 _COUNTS = ("steps", "of_steps", "wall_s", "device_s")
+# The record before a run that begins.
+NEW_RUN: dict[str, Any] = {"wall_s": 0.0, "device_s": 0.0}
 
 
 def read_record(run: Path) -> dict[str, Any]:
-    """What `write_record` wrote into the folder of a run; nothing if it did not, or if the file is damaged."""
+    """What `write_record` wrote into the folder of a run; nothing if it did not, or if the file is damaged.
+
+    The seconds of a run are not there if those of an earlier part of it are not known.
+    """
     try:
         record = json.loads((run / RECORD_FILE).read_text())
     except (OSError, ValueError):
@@ -46,11 +51,13 @@ def write_record(
     wall_s: float = 0.0,
     ended: RunEnd | None = None,
 ) -> None:
-    """Write both files: at the begin of a run and, with the seconds that it took, at its end.
+    """Write both files: at the begin of a run, after each checkpoint, and at its end.
 
-    `before` is the record of the part that a resumed run goes on from: seconds are added up, and versions are those of
-    the last part.
+    So the seconds of a run that was killed are those of the steps that its checkpoint has. `wall_s` are those of this
+    part. `before` is the record of the part that a resumed run goes on from, or `NEW_RUN`: seconds are added up, and
+    versions are those of the last part.
     """
+    seconds = {"wall_s": wall_s, "device_s": wall_s * parallel.num_processes()}
     begun = datetime.now(UTC) - timedelta(seconds=wall_s)
     record = {
         "begun": before.get("begun", begun.isoformat(timespec="seconds")),
@@ -60,8 +67,8 @@ def write_record(
         "of_steps": trainer.total_steps,
         "clips_seen": trainer.step * trainer.config.batch_clips,
         "stopped_by": None if ended is None or ended.signal is None else ended.signal.name,
-        "wall_s": round(before.get("wall_s", 0.0) + wall_s, 1),
-        "device_s": round(before.get("device_s", 0.0) + wall_s * parallel.num_processes(), 1),
+        # Of a part whose record is lost they are not known, and a sum without them would be too small.
+        **{name: round(before[name] + seconds[name], 1) for name in seconds if name in before},
         "device": trainer.device.type,
         "processes": parallel.num_processes(),
         "precision": "bf16" if trainer.bf16 else "fp32",
