@@ -118,6 +118,12 @@ def test_what_was_stopped_goes_on_and_a_row_is_shown_beside_its_published_value(
     assert "9 clips to learn from instead of 37,646" in said.stderr
     assert (run / "checkpoint.pt").stat().st_mtime_ns == trained
 
+    # Without its record nobody knows whether a run is done, or how long it took.
+    (run / "run.json").write_text("{")
+    said = reproduce("run", "hours/gfp/ntu60-xsub", store, *words, fails=True)
+    assert "does not say how long the run took" in " ".join(said.stderr.split())
+    assert (run / "checkpoint.pt").stat().st_mtime_ns > trained
+
     reproduce("time", "linear/gfp/ntu60-xview", store, "--minutes", 0.01, *words)
     status = reproduce("status", *words).stdout
     shown = " ".join(status.split())
