@@ -43,7 +43,8 @@ class PublishedEmbedding:
 def published_embedding(encoder: EncoderConfig, num_frames: int) -> PublishedEmbedding | None:
     """The figure of an encoder's own paper; None for other sizes than the published ones, and where there is none.
 
-    SLiM's paper has 7.89 times less than MAMP's 28.32 (arXiv 2603.10648). Its public code costs more by the rules above.
+    SLiM's paper has 7.89 times less than MAMP's 28.32 (arXiv 2603.10648). Its public code costs more by the rules
+    above.
     """
     if encoder == SlimEncoderConfig() and num_frames == 64:
         return PublishedEmbedding("SLiM's paper", 3.59)

@@ -10,6 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from gfp_serve import __version__
 from gfp_serve.files import write_whole
 from trainer import parallel
@@ -36,6 +38,10 @@ def read_record(run: Path) -> dict[str, Any]:
         return {}
     is_sound = isinstance(record, dict) and all(_is_count(record.get(name, 0)) for name in _COUNTS)
     return record if is_sound else {}
+
+
+def _gpu(device: torch.device) -> dict[str, str]:
+    return {"gpu": torch.cuda.get_device_name(device)} if device.type == "cuda" else {}
 
 
 def _is_count(value: object) -> bool:
@@ -79,7 +85,7 @@ def write_record(
         },
         # Of encoders and objectives that are not built in.
         "packages": trainer.config.packages(),
-        "machine": {"system": platform.platform(), "cores": len(os.sched_getaffinity(0))},
+        "machine": {"system": platform.platform(), "cores": len(os.sched_getaffinity(0)), **_gpu(trainer.device)},
     }
     run.mkdir(parents=True, exist_ok=True)
     write_whole(run / SETTINGS_FILE, "".join(f"{line}\n" for line in settings))
