@@ -116,6 +116,7 @@ def describe(store: ClipStore) -> dict[str, Any]:
         "train": len(fold.train),
         "test": len(fold.test),
         "classes": len(store.class_names),
+        "align_view": store.cleaning.align_view,
     }
 
 
@@ -123,11 +124,14 @@ def differs(known: KnownStore, found: dict[str, Any]) -> str:
     """In what a store is not the published one, in words; empty if it is, as far as that is known."""
     said = [("train", "clips to learn from"), ("test", "test clips"), ("classes", "classes")]
     wanted = asdict(known)
-    return ", ".join(
+    differing = [
         f"{found[name]:,} {what} instead of {wanted[name]:,}"
         for name, what in said
         if wanted[name] is not None and abs(found[name] - wanted[name]) > CLOSE * wanted[name]
-    )
+    ]
+    if found.get("align_view", False) != known.align_view:
+        differing.append(f"clips {'not ' * known.align_view}turned to one view")
+    return ", ".join(differing)
 
 
 def measure(row: Row, store: ClipStore, target: ClipStore | None, work: Work, *, device: str, tiny: bool) -> float:
