@@ -15,6 +15,7 @@ equal settings on the same clips share a run. A row with another store to transf
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,7 @@ def status(work: Path, file: Path, device: str, as_json: bool) -> None:
         values = {
             "rows": {name: _short(result) for name, result in results.items()},
             "missing": [row.name for row in missing],
+            "published_alone": [asdict(each) for each in known.published],
             "stores": _stores(known, done),
             "hours": left.hours,
             "runs": left.runs,
@@ -189,6 +191,8 @@ def status(work: Path, file: Path, device: str, as_json: bool) -> None:
     console = Console(width=150)
     for name in dict.fromkeys(row.table for row in known.rows):
         console.print(_table(name, known, results))
+        for line in _notes(name, known):
+            console.print(line, style="dim", highlight=False, markup=False)
     stores = Table("store", "where", "how to make it", title="Stores", title_justify="left")
     for name, about in _stores(known, done).items():
         stores.add_row(name, about["path"] or "missing", "" if about["path"] else about["make"])
@@ -234,7 +238,19 @@ def _table(name: str, known: Rows, results: dict[str, dict[str, Any] | None]) ->
             elif row.published is not None:
                 difference = f"{result['value'] - row.published:+.1f}"
         table.add_row(row.method, row.store, _figure(row.published, row.unit), measured, difference, how)
+    for each in known.published:
+        if each.table == name:
+            table.add_row(each.method, each.store, _figure(each.value, "%"), "", "", "published alone")
     return table
+
+
+def _notes(name: str, known: Rows) -> list[str]:
+    """In what rows of a table differ from how their published values were made, with the methods that do."""
+    found: dict[str, dict[str, None]] = {}
+    for row in known.rows:
+        for note in row.notes if row.table == name else ():
+            found.setdefault(note, {})[row.method] = None
+    return [f"{'; '.join(methods)}: {note}." for note, methods in found.items()]
 
 
 def _summary(

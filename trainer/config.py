@@ -277,7 +277,7 @@ CHANGEABLE = frozenset(
 
 
 def _published_halp(**settings: Any) -> TrainConfig:
-    """HaLP as its public code trains it, on its own encoder."""
+    """HaLP on its own encoder, with the settings of its public code."""
     return TrainConfig(
         encoder=GruConfig(),
         num_frames=64,
@@ -292,7 +292,7 @@ def _published_halp(**settings: Any) -> TrainConfig:
 
 
 def _published_usdrl(**settings: Any) -> TrainConfig:
-    """USDRL as its public code trains it, on its own dense encoder."""
+    """USDRL on its own dense encoder, with the settings of its public code."""
     return TrainConfig(
         encoder=TwoStreamConfig(),
         objective=UsdrlConfig(),
@@ -376,10 +376,11 @@ PRESETS: dict[str, TrainConfig] = {
         encoder=TransformerConfig(position_std=0.02, input_scale=1.0),
         objective=GfpConfig(variance_weight=1.0, covariance_weight=5.0),
     ),
-    # HaLP's and USDRL's public code: learning rates fall to a tenth once. HaLP's first epochs are without prototypes.
-    "halp-ntu60": _published_halp(objective=HalpConfig(plain_share=200 / 450), epochs=450, lr_drop_at=351 / 450),
+    # HaLP's and USDRL's public code: learning rates fall to a tenth once. HaLP's first epochs are without prototypes;
+    # its scripts count epochs from 0, and go on from the weights after number 200, or 500, to number 450, or 1000.
+    "halp-ntu60": _published_halp(objective=HalpConfig(plain_share=201 / 451), epochs=451, lr_drop_at=351 / 451),
     "halp-pku": _published_halp(
-        objective=HalpConfig(plain_share=0.5, hallucination_weight=1.0), epochs=1000, lr_drop_at=0.801
+        objective=HalpConfig(plain_share=501 / 1001, hallucination_weight=1.0), epochs=1001, lr_drop_at=801 / 1001
     ),
     "usdrl-ntu60": _published_usdrl(batch_clips=356, epochs=451, lr_drop_at=351 / 451),
     "usdrl-pku": _published_usdrl(batch_clips=512, epochs=1201, lr_drop_at=801 / 1201),

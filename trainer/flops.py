@@ -16,6 +16,7 @@ from torch import nn
 from gfp_serve.preprocess import MAX_BODIES, MODEL_LAYOUT
 from trainer.data.batches import Batch
 from trainer.encoders import EncoderConfig, build_encoder
+from trainer.encoders.slim import SlimEncoderConfig
 from trainer.encoders.transformer import Attention
 from trainer.objectives import Objective, ObjectiveConfig, build_objective
 from trainer.objectives.gfp_queries import CrossAttention
@@ -30,9 +31,25 @@ PUBLISHED_GFLOP: dict[str, dict[str, float]] = {
     "s_jepa": {ENCODER: 1.97, "decoder": 17.70, "target encoder": 28.32},
 }
 
-# An embedding, where an encoder's own paper has a figure: SLiM's has 7.89 times less than MAMP's 28.32 (arXiv
-# 2603.10648). Its public code costs more by the rules above.
-PUBLISHED_GFLOP_OF_ENCODER: dict[str, float] = {"slim": 3.59}
+
+@dataclass(frozen=True, slots=True)
+class PublishedEmbedding:
+    """What the paper of an encoder says that an embedding costs, for the published sizes alone."""
+
+    paper: str
+    gflop: float
+
+
+def published_embedding(encoder: EncoderConfig, num_frames: int) -> PublishedEmbedding | None:
+    """The figure of an encoder's own paper; None for other sizes than the published ones, and where there is none.
+
+    SLiM's paper has 7.89 times less than MAMP's 28.32 (arXiv 2603.10648). Its public code costs more by the rules
+    above.
+    """
+    if encoder == SlimEncoderConfig() and num_frames == 64:
+        return PublishedEmbedding("SLiM's paper", 3.59)
+    return None
+
 
 # Of one clip alone, batch norm has no statistics.
 _COUNTED_CLIPS = 2

@@ -174,10 +174,13 @@ class Trainer:
             self._origin = {name: value for name, value in resume.data.items() if name in ("started_from", "taught_by")}
         self.compute_loss = compiled_loss(self.objective, config.compile, self.device)
 
-    def fit(self, show: Callable[[StepReport], None] = lambda _: None) -> RunEnd:
+    def fit(
+        self, show: Callable[[StepReport], None] = lambda _: None, after_save: Callable[[], None] = lambda: None
+    ) -> RunEnd:
         """Train to the last step, or to the end of the step in which SIGINT or SIGTERM comes; then write a checkpoint.
 
-        Of several processes only the first one writes and calls `show`. Raises `NonFiniteLossError`, `StoreError` when
+        `show` is called after each step, and `after_save` after each checkpoint. Of several processes only the first
+        one writes a checkpoint; what is logged is shown there alone. Raises `NonFiniteLossError`, `StoreError` when
         the clips were changed during the run, and `CheckpointError` when the run's folder cannot be written. The
         checkpoint on disk is then the last good one.
         """
@@ -186,6 +189,7 @@ class Trainer:
         with self._log() as log, stop_signals() as stopped, repeatable(self.device):
             if self._has_new_length:
                 self.save()  # or, were this run killed, the next one would go on with the old length
+                after_save()
             last_time, last_step = time.perf_counter(), self.step
             while self.step < self.total_steps and not parallel.anyone(bool(stopped)):
                 outcome = self.train_step()
@@ -207,8 +211,10 @@ class Trainer:
                 if self.step % (config.save_every_epochs * self.steps_per_epoch) == 0 and not is_last:  # saved below
                     self._check_finite(losses)
                     self.save()
+                    after_save()
             self._check_finite(losses)
             self.save()
+            after_save()
             ended_early = self.step < self.total_steps
             # The signal may have come to another process of the run.
             return RunEnd(self.step, self.total_steps, (stopped or [signal.SIGTERM])[0] if ended_early else None)

@@ -47,6 +47,7 @@ class Start:
     config: TrainConfig  # with which they were trained
     preprocess: PreprocessConfig
     data: dict[str, Any]  # what they were trained on, see `checkpoint.data_summary`
+    step: int  # up to which they were trained
     encoder: dict[str, Tensor]  # empty if no token taught them anything
     terms: dict[str, Tensor]  # by their names in an `Objective`: the heads, and the served directions
 
@@ -64,6 +65,8 @@ class Start:
             "data": self.data,
             "objective": settings["objective"],
             "settings_sha256": hashlib.sha256(text.encode()).hexdigest(),
+            "label_weight": self.config.terms.label_weight,
+            "clips_seen": self.step * self.config.batch_clips,
         }
 
     def differing_shapes(self, config: TrainConfig) -> list[str]:
@@ -175,6 +178,7 @@ def _of_run(path: Path) -> Start:
         config=checkpoint.config,
         preprocess=checkpoint.preprocess,
         data=checkpoint.data,
+        step=checkpoint.step,
         encoder=checkpoint.build_encoder().state_dict() if checkpoint.config.learns_from_tokens else {},
         terms=terms,
     )
@@ -198,6 +202,7 @@ def _of_bundle(name: Path, bundle: Bundle) -> Start:
         config=config,
         preprocess=manifest.preprocess,
         data=manifest.data,
+        step=manifest.step,
         encoder={},
         terms=_terms_of(bundle, config),
     )

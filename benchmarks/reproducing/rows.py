@@ -5,7 +5,7 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,22 @@ class KnownStore:
     classes: int
     train: int | None = None
     test: int | None = None
+    align_view: bool = False  # whether its clips are turned to one view
+
+    def aligned(self) -> "KnownStore":
+        """The store of the same clips that are turned to one view."""
+        return replace(self, name=f"{self.name}-aligned", make=f"{self.make} --align-view", align_view=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """A published value of a method that cannot be trained here."""
+
+    table: str
+    method: str
+    store: str
+    value: float
+    source: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +101,7 @@ class Row:
     settings: dict[str, Any]  # of gfp-train, with the preset
     published: float | None  # per cent, or hours
     source: str
+    notes: tuple[str, ...]  # in what it differs from how the published value was made
 
     @property
     def unit(self) -> str:
@@ -150,7 +167,12 @@ class Rows:
             values = tomllib.loads(path.read_text())
             self.sources: dict[str, str] = values["sources"]
             self.stores = {name: KnownStore(name=name, **about) for name, about in values["stores"].items()}
+            self.stores |= {each.name: each for each in [store.aligned() for store in self.stores.values()]}
             self.rows = tuple(row for entry in values["rows"] for row in self._cells(entry, values))
+            self.published = tuple(each for entry in values.get("published", ()) for each in self._published(entry))
+            # Those that no row is of are left out.
+            used = {name for row in self.rows for name in (row.store, row.target)}
+            self.stores = {name: store for name, store in self.stores.items() if name in used}
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise RowsError(
                 f"{path} is not a file of rows: {type(error).__name__}: {error}. {FILE.name} beside reproduce.py is "
@@ -174,7 +196,8 @@ class Rows:
     def _cells(self, entry: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[Row]:
         table = values["tables"][entry["table"]]
         cells = {**entry.get("published", {}), **dict.fromkeys(entry.get("unknown", ()))}
-        for store, published in cells.items():
+        for name, published in cells.items():
+            store = f"{name}-aligned" if entry.get("aligned") else name
             dataset = self.stores[store].dataset
             target = table.get("target")
             settings = {**values["trainings"][entry["training"]][dataset], **entry.get("changes", {})}
@@ -194,6 +217,17 @@ class Rows:
                 settings=settings,
                 published=published,
                 source=self.sources[entry["source"]] if published is not None else "",
+                notes=tuple(values["notes"][note] for note in entry.get("notes", ())),
+            )
+
+    def _published(self, entry: Mapping[str, Any]) -> Iterator[Published]:
+        for store, value in entry["values"].items():
+            yield Published(
+                table=entry["table"],
+                method=entry["method"],
+                store=self.stores[store].name,
+                value=value,
+                source=self.sources[entry["source"]],
             )
 
     def _check(self, row: Row) -> None:

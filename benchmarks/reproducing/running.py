@@ -33,7 +33,7 @@ from trainer.evaluate.retrieval import retrieval
 from trainer.evaluate.semi_supervised import draw, mean_and_deviation
 from trainer.evaluate.transfer import source_and_target
 from trainer.objectives import name_of
-from trainer.run_record import read_record
+from trainer.run_record import RECORD_FILE, read_record
 
 # A store whose numbers of clips differ by more than this from the published ones is of other clips.
 CLOSE = 0.01
@@ -116,6 +116,7 @@ def describe(store: ClipStore) -> dict[str, Any]:
         "train": len(fold.train),
         "test": len(fold.test),
         "classes": len(store.class_names),
+        "align_view": store.cleaning.align_view,
     }
 
 
@@ -123,11 +124,14 @@ def differs(known: KnownStore, found: dict[str, Any]) -> str:
     """In what a store is not the published one, in words; empty if it is, as far as that is known."""
     said = [("train", "clips to learn from"), ("test", "test clips"), ("classes", "classes")]
     wanted = asdict(known)
-    return ", ".join(
+    differing = [
         f"{found[name]:,} {what} instead of {wanted[name]:,}"
         for name, what in said
         if wanted[name] is not None and abs(found[name] - wanted[name]) > CLOSE * wanted[name]
-    )
+    ]
+    if found.get("align_view", False) != known.align_view:
+        differing.append(f"clips {'not ' * known.align_view}turned to one view")
+    return ", ".join(differing)
 
 
 def measure(row: Row, store: ClipStore, target: ClipStore | None, work: Work, *, device: str, tiny: bool) -> float:
@@ -204,7 +208,8 @@ def _trained(row: Row, store: ClipStore, work: Work, *, device: str, tiny: bool)
     words = [str(store.path), "--out", str(folder), *row.arguments(tiny=tiny)]
     command = " ".join(["gfp-train", *words])
     record = read_record(folder)
-    if not (folder / CHECKPOINT_FILE).exists() or record.get("steps") != record.get("of_steps"):
+    is_done = "steps" in record and record["steps"] == record.get("of_steps")
+    if not (folder / CHECKPOINT_FILE).exists() or not is_done:
         resume = ["--resume"] if (folder / CHECKPOINT_FILE).exists() else []
         if code := gfp_train.main([*words, "--device", device, *resume], standalone_mode=False):
             raise Stopped(code)
@@ -260,7 +265,13 @@ def _semi_supervised(row: Row, run: Path, store: ClipStore, out: Path, device: s
 
 
 def _hours(_row: Row, run: Path, _store: ClipStore, _out: Path, _device: str, _tiny: bool) -> Measured:
-    return read_record(run)["wall_s"] / 3600, {}
+    record = read_record(run)
+    if "wall_s" not in record:
+        raise RowsError(
+            f"{run / RECORD_FILE} does not say how long the run took, because an earlier one was lost or damaged; "
+            f"delete {run} and train again to measure hours."
+        )
+    return record["wall_s"] / 3600, {}
 
 
 PROTOCOLS: dict[str, Callable[[Row, Path, ClipStore, Path, str, bool], Measured]] = {

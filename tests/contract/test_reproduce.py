@@ -41,6 +41,15 @@ def test_rows_have_the_settings_options_and_published_values_of_their_tables(row
     assert rows["linear/gfp/pku2-xsub"]["options"] == {"batch_clips": 32, "peak_lr": 0.01}
     assert rows["semi-1/gfp/ntu60-xview"]["options"]["ratio"] == 0.01
     assert rows["linear/s-jepa/ntu60-xsub"]["config"]["epochs"] == 1200
+    # Clips of HaLP and USDRL are turned to one view.
+    assert rows["linear/halp/ntu60-xsub-aligned"]["published"] == 79.7
+    for table, method in (("linear", "USDRL, DSTE"), ("semi-1", "HaLP"), ("linear", "SLiM"), ("linear", "GFP")):
+        found = [
+            row["store"].endswith("-aligned")
+            for row in rows.values()
+            if (row["table"], row["method"]) == (table, method)
+        ]
+        assert set(found) == {method not in ("SLiM", "GFP")}
     for store, clips in (("ntu60-xsub", 40_091), ("ntu120-xsub", 63_026)):
         config = rows[f"linear/slim/{store}"]["config"]
         assert config["epochs"] * (clips // config["batch_clips"]) == pytest.approx(187_500, rel=1e-3)
@@ -118,13 +127,29 @@ def test_what_was_stopped_goes_on_and_a_row_is_shown_beside_its_published_value(
     assert "9 clips to learn from instead of 37,646" in said.stderr
     assert (run / "checkpoint.pt").stat().st_mtime_ns == trained
 
+    # Without its record nobody knows whether a run is done, or how long it took.
+    (run / "run.json").write_text("{")
+    said = reproduce("run", "hours/gfp/ntu60-xsub", store, *words, fails=True)
+    assert "does not say how long the run took" in " ".join(said.stderr.split())
+    assert (run / "checkpoint.pt").stat().st_mtime_ns > trained
+
     reproduce("time", "linear/gfp/ntu60-xview", store, "--minutes", 0.01, *words)
     status = reproduce("status", *words).stdout
     shown = " ".join(status.split())
     assert "other clips than published" in shown
     assert "1 of" in shown
+    assert re.search(r"AMR │ ntu60-xsub │ 87.4 │ +│ +│ published alone", shown)
+    assert "HaLP; USDRL, DSTE; USDRL, STTR: a row of a batch is one body" in shown
+    assert "SLiM: published is the best of 26 heads on the test clips" in shown
     assert re.search(r"takes about [\d,.]+ hours on a CPU", shown)
     assert "gfp-data import PKU-MMD-II --out STORE --protocol x-sub" in shown
+
+
+def test_a_store_whose_clips_are_not_turned_to_one_view_is_named(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "store", num_clips=4).path
+    said = reproduce("run", "linear/halp/ntu60-xsub-aligned", store, "--work", tmp_path / "work", fails=True).stderr
+    assert "is not ntu60-xsub-aligned as published" in said
+    assert "clips not turned to one view" in said
 
 
 def test_rows_of_several_stores_and_a_transfer_without_its_target_are_refused_in_words(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import time
 import tomllib
@@ -86,6 +87,35 @@ def test_a_run_says_on_what_it_was_trained_with_what_and_for_how_long(
     assert whole["wall_s"] >= first["wall_s"]
 
 
+def test_a_run_that_was_killed_keeps_the_seconds_of_the_steps_that_were_saved(
+    store: ClipStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    take_step = Trainer.train_step
+
+    def killed_in_step_4(trainer: Trainer) -> object:
+        if trainer.step == 3:
+            pytest.fail("killed")
+        time.sleep(0.2)
+        return take_step(trainer)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Trainer, "train_step", killed_in_step_4)
+        with pytest.raises(pytest.fail.Exception):
+            train(store, run, *TINY, "--save-every-epochs", "1")  # two steps
+    killed = json.loads((run / "run.json").read_text())
+    assert (killed["steps"], killed["of_steps"]) == (2, 4)
+    assert killed["device_s"] == killed["wall_s"] >= 0.4
+    shutil.copytree(run, tmp_path / "lost")
+    assert train(store, run, "--resume").exit_code == 0
+    assert json.loads((run / "run.json").read_text())["wall_s"] >= killed["wall_s"]
+    # Where the seconds of the first part are lost, those of the second one are not the run's.
+    (tmp_path / "lost" / "run.json").write_text("{")
+    assert train(store, tmp_path / "lost", "--resume").exit_code == 0
+    record = json.loads((tmp_path / "lost" / "run.json").read_text())
+    assert (record["steps"], "wall_s" in record, "device_s" in record) == (4, False, False)
+
+
 def test_a_run_can_be_given_more_epochs_and_says_what_schedule_it_then_follows(
     store: ClipStore, tmp_path: Path
 ) -> None:
@@ -116,7 +146,7 @@ def stopped_after_3(store: ClipStore, run: Path, patched: pytest.MonkeyPatch, *w
         if now.step == 3:
             os.kill(os.getpid(), signal.SIGINT)
 
-    patched.setattr(Trainer, "fit", lambda self, _: fit(self, stop))
+    patched.setattr(Trainer, "fit", lambda self, *_: fit(self, stop))
     assert train(store, run, *words).exit_code == 128 + signal.SIGINT
 
 

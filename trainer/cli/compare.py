@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.table import Column, Table
@@ -38,6 +38,9 @@ from trainer.evaluate.compare.settings import FINE_TUNED, PROTOCOLS, QUICK, Comp
 from trainer.evaluate.compare.tables import COSTS, WHICH, cost_text, figures_of, to_csv, to_latex
 from trainer.evaluate.folds import cross_subject_folds, split_folds
 from trainer.run_record import read_record
+
+if TYPE_CHECKING:  # it loads matplotlib
+    from trainer.evaluate.compare.picture import PictureCost
 
 _PATH = click.Path(path_type=Path)
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -116,6 +119,11 @@ def _named(_context: click.Context, _parameter: click.Parameter, given: Sequence
 @click.option("--csv", "csv_file", metavar="FILE", type=_FILE, help="Also write the table as CSV.")
 @click.option("--latex", "latex_file", metavar="FILE", type=_FILE, help="Also write the table as LaTeX.")
 @click.option("--picture", metavar="FILE", type=_FILE, help="Also draw accuracy against cost, as PNG.")
+@click.option(
+    "--picture-cost",
+    type=click.Choice(["step", "training", "embedding"]),
+    help="Which cost the picture shows: of a training step, of the whole training, or of an embedding. [default: step]",
+)
 @options_from(CompareConfig)
 def compare_command(
     runs: tuple[Path, ...],
@@ -135,9 +143,10 @@ def compare_command(
     csv_file: Path | None,
     latex_file: Path | None,
     picture: Path | None,
+    picture_cost: "PictureCost | None",
     config: CompareConfig,
 ) -> None:
-    """Make the table of a paper of several runs.
+    """Compare several runs in a table, as papers do.
 
     They are measured by every protocol that is asked for, on the same clips, with what they cost beside it. Runs whose
     settings differ in the seed alone are one row, with mean and deviation over its seeds. The head that a protocol
@@ -147,6 +156,8 @@ def compare_command(
     chosen = tuple(name for name in PROTOCOLS if name in protocols)
     if ("transfer" in chosen) != (transfer_to is not None):
         raise click.UsageError("--protocol transfer and --transfer-to STORE need each other: give both or neither.")
+    if picture_cost is not None and picture is None:
+        raise click.UsageError("--picture-cost has no effect without --picture; give both, or neither.")
     config = replace(config, ratios=tuple(dict.fromkeys(ratios)))
     _check_files(out, csv_file, latex_file, picture)
     data = _open(store, folds)
@@ -178,6 +189,7 @@ def compare_command(
 
         figures = measure_all(contestants, jobs, Scores(out), show=show)
     report = make_report(rows, contestants, figures, chosen, config, data, transfer, device=torch_device.type)
+    report["warnings"] = warnings_of(report, rows, [each for each in (data, transfer) if each is not None])
     write_whole(out / REPORT_FILE, json.dumps(report, indent=1) + "\n")
     if csv_file is not None:
         write_whole(csv_file, to_csv(report))
@@ -187,8 +199,8 @@ def compare_command(
         from trainer.evaluate.compare.picture import accuracy_against_cost
         from trainer.evaluate.figures import DPI
 
-        accuracy_against_cost(report).savefig(picture, dpi=DPI)
-    for line in warnings_of(report, rows, [each.store for each in (data, transfer) if each is not None]):
+        accuracy_against_cost(report, picture_cost or "step").savefig(picture, dpi=DPI)
+    for line in report["warnings"]:
         warn(f"Warning: {line}")
     print_json(report) if as_json else _print(report, against)
 

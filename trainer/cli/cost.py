@@ -15,10 +15,10 @@ from gfp_serve.devices import Device
 from gfp_serve.settings import choice_of, setting
 from trainer.config import PRESETS, TrainConfig
 from trainer.data.store import ClipStore
-from trainer.encoders import Encoder, EncoderConfig, name_of, type_of
+from trainer.encoders import Encoder, EncoderConfig, type_of
 from trainer.encoders import config_types as encoder_types
 from trainer.encoders.transformer import TransformerConfig
-from trainer.flops import ENCODER_ALL_TOKENS, PUBLISHED_GFLOP_OF_ENCODER, cost_table, parameter_table
+from trainer.flops import ENCODER_ALL_TOKENS, cost_table, parameter_table, published_embedding
 from trainer.loop import Trainer
 from trainer.objectives import NoObjectiveConfig, ObjectiveConfig, config_types, installed, needed_encoder
 from trainer.objectives import name_of as objective_name
@@ -39,7 +39,7 @@ class CostConfig:
     device: Device = setting("auto", "Where to run; auto takes the GPU when there is one.")
     compile: Literal["auto", "off", "fused", "graphs"] = setting("auto", "torch.compile, as in gfp-train.")
     num_threads: int = setting(0, "CPU threads; 0 lets torch choose.")
-    # Of the preset, no option: the one objective that does not have its default settings.
+    # A preset sets this, and no option does: the one objective that does not have its default settings.
     objective: ObjectiveConfig | None = None
 
     def __post_init__(self) -> None:
@@ -107,9 +107,9 @@ def gfp_cost(store: Path | None, names: tuple[str, ...], config: CostConfig, as_
                 }
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    if (published := PUBLISHED_GFLOP_OF_ENCODER.get(name_of(config.encoder))) is not None:
+    if (published := published_embedding(config.encoder, config.num_frames)) is not None:
         for row in table.values():
-            row["gflop_published"] = {ENCODER_ALL_TOKENS: published}
+            row["gflop_published"] = {ENCODER_ALL_TOKENS: published.gflop}
     if clips is not None:
         for name, times in _time(runs, clips, config.rounds).items():
             table[name] |= {"clips_per_s": times.clips_per_s, "step_s": times.seconds}
@@ -156,9 +156,9 @@ def _print_table(table: dict[str, dict[str, Any]], config: CostConfig) -> None:
                 cells.append(f"{speed / table[COMPARED_WITH]['clips_per_s']:.2f}")
         shown.add_row(name, *cells)
     everything = next(iter(table.values()))["gflop"][ENCODER_ALL_TOKENS]
-    published = next(iter(table.values())).get("gflop_published", {}).get(ENCODER_ALL_TOKENS)
-    beside = "" if published is None else f" (as published {published:.2f})"
-    shown.caption = f"an embedding costs {everything:.2f} GFLOP{beside}"
+    shown.caption = f"an embedding costs {everything:.2f} GFLOP"
+    if (published := published_embedding(config.encoder, config.num_frames)) is not None:
+        shown.caption += f"; {published.paper} says {published.gflop:.2f}"
     if timed:
         shown.caption += f"; steps of {config.batch_clips} clips"
     shown.caption_justify = "left"

@@ -8,7 +8,7 @@ import click
 
 from gfp_serve.cli.options import Group, options_from
 from gfp_serve.cli.printing import say
-from gfp_serve.cli.progress import Bars, progress
+from gfp_serve.cli.progress import Bars, progress, warn
 from trainer.checkpoint import Checkpoint
 from trainer.cli.compare import compare_command
 from trainer.cli.evaluation import EvaluationRequest, exit_on_ctrl_c, learning_progress, protocol
@@ -31,6 +31,7 @@ from trainer.evaluate.fine_tune import FineTuneConfig
 from trainer.evaluate.fine_tune import clips_read as fine_tune_reads
 from trainer.evaluate.folds import used_clips
 from trainer.evaluate.labelled import LabelledClips
+from trainer.evaluate.learned_labels import learned_labels
 from trainer.evaluate.linear_probe import LinearProbeConfig
 from trainer.evaluate.linear_probe import clips_read as linear_probe_reads
 from trainer.evaluate.mistakes import write_head_page, write_retrieval_page
@@ -71,6 +72,7 @@ def retrieval_command(request: EvaluationRequest, readout: ReadoutChoice) -> Non
     store, folds = request.store, request.folds
     with progress() as bars:
         tested = candidates(request.encoder, request.device, _readout_adder(request, readout, bars))
+        _warn_of_labels(request, tested[-1].identity)
         bar = bars.add("embed", "clips", total=len(used_clips(folds)) * len(tested))
         found = retrieval(store, folds, tested, show=bar.advance)
     last = found[-1]
@@ -258,8 +260,14 @@ def _readout_adder(request: EvaluationRequest, readout: ReadoutChoice, bars: Bar
     return readout.adder(request.device, bars, tested=(request.store, request.folds))
 
 
+def _warn_of_labels(request: EvaluationRequest, encoder: dict[str, Any]) -> None:
+    if said := learned_labels(encoder, request.store, request.folds):
+        warn(f"Warning: {said}")
+
+
 def _labelled_clips(request: EvaluationRequest, checkpoint: Checkpoint) -> LabelledClips:
     check_cleaned_alike(request.store, checkpoint.preprocess.cleaning)
+    _warn_of_labels(request, describe_encoder(checkpoint))
     return LabelledClips(request.store, checkpoint.preprocess.sampling, pick_device(request.device))
 
 

@@ -29,7 +29,7 @@ from trainer.devices import pick_device
 from trainer.evaluate.candidates import check_cleaned_alike
 from trainer.loop import RunEnd, StepReport, Trainer
 from trainer.metrics import SCORE, read_scores, read_terms
-from trainer.run_record import read_record, write_record
+from trainer.run_record import NEW_RUN, read_record, write_record
 from trainer.start import Start, adapting, read_start
 from trainer.teacher import FOLDER as TEACHER_FOLDER
 from trainer.teacher import Teacher, ask
@@ -147,18 +147,21 @@ def gfp_train(
         except ValueError as error:
             raise click.UsageError(str(error)) from error
         settings = list(settings_as_toml(click.get_current_context(), config.settings(), _notes(config)))
-        before, started = read_record(run) if resume else {}, time.monotonic()
+        before, started = read_record(run) if resume else NEW_RUN, time.monotonic()
+
+        def record(ended: RunEnd | None = None) -> None:
+            if is_first:
+                write_record(run, trainer, settings, before=before, wall_s=time.monotonic() - started, ended=ended)
+
         if checkpoint is not None:
             _check_is_longer(trainer, checkpoint)
             if is_first:
                 _say_how_it_goes_on(trainer, checkpoint)
-        if is_first:
-            write_record(run, trainer, settings, before=before)
+        record()
         with _training_progress(trainer) if is_first else nullcontext(lambda _: None) as show:
-            ended = trainer.fit(show)
+            ended = trainer.fit(show, record)
+        record(ended)
         if is_first:
-            wall_s = time.monotonic() - started
-            write_record(run, trainer, settings, before=before, wall_s=wall_s, ended=ended)
             has_test_clips = bool((clips.splits == TEST_SPLIT).any())
             _report_end(ended, run, store, has_test_clips=has_test_clips, learned=config.terms.learns_embedding)
     if ended.signal is not None:

@@ -9,6 +9,8 @@ has 64 frames (`--num-frames 64`).
   two halves that go forward; each reads the output of both halves below it.
 - The published network reads the 150 numbers of both bodies of a clip at once. Here, as for all encoders, a row is one
   body, so a frame has 75 numbers.
+- As in the public code, matrices start at Xavier's numbers, those of the three gates together, and biases as torch
+  starts them.
 """
 
 from dataclasses import dataclass
@@ -67,6 +69,9 @@ class Gru(Encoder):
         self.layers = nn.ModuleList(
             GruLayer(config.width if layer else numbers, config.width) for layer in range(config.depth)
         )
+        for weight in self.layers.parameters():
+            if weight.dim() == 2:
+                nn.init.xavier_uniform_(weight)
 
     def tokens(
         self,

@@ -20,7 +20,7 @@ from torch.utils.hooks import RemovableHandle
 from gfp_serve.settings import setting
 from trainer.data.model_input import ClipRows
 from trainer.encoders import Encoder, MaskableEncoder
-from trainer.encoders.slim import GatedBlock
+from trainer.encoders.slim import GatedBlock, SlimEncoder
 from trainer.encoders.transformer import Block, init_weights
 from trainer.evaluate.folds import Fold
 from trainer.evaluate.labelled import LabelledClips
@@ -80,7 +80,8 @@ class FineTuneConfig:
 class ActionClassifier(nn.Module):
     """ClipRows → logits: an encoder, the means of its tokens over time for each joint, and two layers on these.
 
-    The layers read the pooled features of an encoder whose tokens are no joints in time, as its paper does.
+    Of an encoder with a class token they read that and the mean of all tokens, as SLiM's public code does; of one whose
+    tokens do not tell both joints and time, the vector of a body, as its paper does.
     """
 
     def __init__(self, encoder: Encoder, num_classes: int, config: FineTuneConfig) -> None:
@@ -98,9 +99,11 @@ class ActionClassifier(nn.Module):
 
     @property
     def _reads_joints(self) -> bool:
-        return isinstance(self.encoder, MaskableEncoder)
+        return isinstance(self.encoder, MaskableEncoder) and not isinstance(self.encoder, SlimEncoder)
 
     def _num_read(self) -> int:
+        if isinstance(self.encoder, SlimEncoder):
+            return 2 * self.encoder.width
         return self.encoder.num_joints * self.encoder.width if self._reads_joints else self.encoder.feature_size
 
     def features(self, views: ClipRows) -> Float[Tensor, "clips head_width"]:
@@ -108,8 +111,11 @@ class ActionClassifier(nn.Module):
         encoder = self.encoder
         by_chance = self.training and encoder.num_draws > 0
         draws = torch.rand(len(views.bodies), encoder.num_draws, device=views.bodies.device) if by_chance else None
-        tokens = self.dropout(encoder.tokens(views.bodies, draws))
-        read = encoder.means(tokens, 1, per_joint=True) if self._reads_joints else encoder.pooled(tokens)
+        if isinstance(encoder, SlimEncoder):
+            read = self.dropout(encoder.features(views.bodies))
+        else:
+            tokens = self.dropout(encoder.tokens(views.bodies, draws))
+            read = encoder.means(tokens, 1, per_joint=True) if self._reads_joints else encoder.pooled(tokens)
         return self.hidden(views.mean_of_bodies(read))
 
     def forward(self, views: ClipRows) -> Float[Tensor, "clips classes"]:

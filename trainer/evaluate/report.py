@@ -12,6 +12,7 @@ from gfp_serve.preprocess import PreprocessConfig
 from trainer.data.store import ClipStore
 from trainer.evaluate.candidates import Readout
 from trainer.evaluate.folds import Answers, Fold, chance
+from trainer.evaluate.learned_labels import learned_labels
 from trainer.evaluate.learning import HeadResult
 
 BEST_EPOCH_WARNING = "chosen by the test clips, so it is too good: do not report or compare it"
@@ -47,8 +48,10 @@ def describe_evaluation(
     encoder: dict[str, Any],
 ) -> dict[str, Any]:
     """The part of a report that says what was measured, on what and how. `config` and `seed` are the protocol's."""
+    labels = learned_labels(encoder, store, folds)
     return {
         "protocol": protocol,
+        "warnings": [labels] if labels else [],
         "folds": _describe_folds(store, folds),
         "config": config,
         "seed": seed,

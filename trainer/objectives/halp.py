@@ -12,6 +12,11 @@ Differences to the public code, which are meant:
   sphere.
 - The farthest point of a way that belongs to the key's prototype is found by the arctangent of two arguments. That of
   one argument, in the code, walks away from the other prototype when this is more than a right angle away.
+- A run is one: the code goes on from the weights of a first run without prototypes, with a new queue and optimiser.
+- The projector starts as torch starts it; in the code its last layer starts at Xavier's numbers.
+- Each body is a row, and the mean of a clip's bodies is projected; there, the encoder reads both bodies at once.
+- Clips are turned to one view only if their store is (`gfp-data import --align-view`); there, they always are, and the
+  trunk is made upright too.
 """
 
 import copy
@@ -36,7 +41,7 @@ from trainer.parallel import in_order, total
 
 # Keys are sorted until no prototype moves by more than this, or this many times.
 _TOLERANCE, _MOST_ROUNDS = 1e-3, 100
-# Before a key and a prototype that are the same, the way between them has no direction.
+# The way from a key to a prototype that is the same has no direction, so angles are not taken to be smaller.
 _SMALLEST_ANGLE = 1e-4
 # Before the queue has been filled this often, it has keys of a network that knew nothing.
 _FILLINGS = 2
@@ -53,7 +58,7 @@ class HalpConfig(WholeClipsConfig):
     num_prototypes: int = setting(20, "Prototypes that clips are sorted into.")
     prototype_keys: int = setting(256, "Newest keys that are sorted.")
     prototype_every_steps: int = setting(10, "Steps after which keys are sorted again.")
-    plain_share: float = setting(0.444, "Share of the run before prototypes are used; published are 200 of 450 epochs.")
+    plain_share: float = setting(0.444, "Share of the run before prototypes are used; published are 201 of 451 epochs.")
     num_hallucinations: int = setting(100, "Positives that are made up for each key.")
     hallucination_reach: float = setting(0.8, "Largest share of the way by which they stay nearer to the key.")
     hallucination_weight: float = setting(2.0, "Weight of the made-up positives; published are 2 (NTU) and 1 (PKU).")

@@ -17,6 +17,8 @@ Differences to the public code, which are meant:
 - The term that spreads vectors compares the clips of all processes; there, those of each process.
 - Windows are resampled in the way of all objectives here; there, frames are picked.
 - The prototypes learn from the first step on; there, from the second of 150 epochs on.
+- The layers of the heads start at Xavier's numbers; there, with a spread of 0.02.
+- The clip keeps its origin, the middle of the first body's spine; there, the body that is seen is put at the origin.
 """
 
 import copy

@@ -8,6 +8,18 @@ The published encoders have one stream of frames and one of joints (`--encoder t
 averaged over the joints of a segment are the stream in time, and averaged over the segments of a joint the stream in
 space. Tokens that tell no joints apart are a stream in time alone. As published, a stream becomes one vector by the
 largest value of each feature.
+
+Differences to the public code, which are meant:
+
+- Losses are computed in 32 bits; there in 16, in which the squares of small covariances are lost.
+- The variance beside the cross-correlation is kept above 0, where a feature that never varies would have no gradient.
+- Projectors start as torch starts them; there, all linear layers start with a spread of 0.02 and biases of 0.
+- Each body is a row, and the vectors of a clip's bodies are averaged before they are projected; there, the encoder
+  reads both bodies at once.
+- Clips are turned to one view only if their store is (`gfp-data import --align-view`); there, they always are, and the
+  trunk is made upright too.
+- The last clips of an epoch that are fewer than a step's are left out; there, they are a smaller step.
+- On several processes statistics are those of all clips of a step; there, batch norms see those of one GPU alone.
 """
 
 import math

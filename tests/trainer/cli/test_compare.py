@@ -111,6 +111,7 @@ def test_costs_stand_beside_accuracies(compared: tuple[Path, Result]) -> None:
     assert cost["clips_per_s"] == pytest.approx((16 / 10 + 16 / 11 + 16 / 12) / 3)
     assert cost["parameters"] > cost["encoder_parameters"] > 0
     assert cost["embedding_gflop"] > 0
+    assert cost["training_pflop"] == pytest.approx(3 * cost["step_gflop"] * 16 / 1e6)
 
 
 def test_tables_for_other_programs_have_the_rows_of_the_report(compared: tuple[Path, Result]) -> None:
@@ -230,6 +231,22 @@ def test_runs_of_other_encoders_and_of_no_encoder_stand_in_the_table(
     assert "saw different numbers of clips" in said(result)
 
 
+def test_a_run_that_learned_labels_of_clips_in_folds_is_named(
+    runs: list[Path], others: tuple[Path, Path], store: ClipStore, tmp_path: Path
+) -> None:
+    learned = "learned the labels of 18 of the 24 clips that are tested"
+    words = ["--protocol", "retrieval", "--out", tmp_path / "out", "--folds", 2, "--device", "cpu", "--json"]
+    result = invoke(runs[0], others[1], store.path, *words)
+    assert f"Warning: none: the encoder {learned}" in said(result)
+    (warning,) = (each for each in json.loads(result.stdout)["warnings"] if "labels" in each)
+    assert learned in warning
+    alone = CliRunner().invoke(gfp_evaluate, ["retrieval", str(others[1]), str(store.path), "--folds", "2", "--json"])
+    assert learned in alone.stderr
+    assert [learned in each for each in json.loads(alone.stdout)["warnings"]] == [True]
+    probe = ["linear-probe", str(runs[0]), str(store.path), "--folds", "2", "--epochs", "1", "--no-augment"]
+    assert "labels" not in CliRunner().invoke(gfp_evaluate, probe).stderr
+
+
 def test_a_difference_of_nothing_has_no_minus_and_only_a_test_explains_its_p(
     runs: list[Path], store: ClipStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -283,6 +300,7 @@ def test_every_run_that_cannot_be_compared_is_named_before_anything_is_measured(
     [
         (["--protocol", "transfer"], 2, "need each other"),
         (["--picture", "t.svg"], 2, "must end in .png"),
+        (["--picture-cost", "training"], 2, "--picture-cost has no effect without --picture"),
         (["--name", "GFP"], 2, "must be RUN=NAME"),
         (["--name", "nowhere=GFP"], 1, "--name names nowhere, which is not among the runs"),
         (["--against", "halp"], 2, "the rows are gfp"),

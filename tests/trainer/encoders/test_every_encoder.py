@@ -29,6 +29,7 @@ from trainer.data.batches import Batch
 from trainer.data.store import ClipStore
 from trainer.encoders import build_encoder
 from trainer.encoders.gru import GruConfig
+from trainer.encoders.slim import SlimEncoderConfig
 from trainer.encoders.transformer import TransformerConfig
 from trainer.encoders.two_stream import TwoStreamConfig
 from trainer.evaluate.fine_tune import ActionClassifier, FineTuneConfig, parameter_groups
@@ -37,6 +38,7 @@ from trainer.loop import StepReport, Trainer
 from trainer.objectives import OBJECTIVES, Outcome
 from trainer.objectives.gfp import GfpConfig
 from trainer.objectives.halp import HalpConfig
+from trainer.objectives.slim import SlimConfig
 from trainer.objectives.usdrl import UsdrlConfig
 from trainer.readout import GridMeans
 from trainer.schedule import dropped_once
@@ -217,14 +219,28 @@ def test_presets_have_the_published_values() -> None:
     assert (halp.encoder, halp.num_frames, halp.batch_clips) == (GruConfig(), 64, 64)
     assert (halp.optimizer, halp.peak_lr, halp.weight_decay) == ("sgd", 0.01, 1e-4)
     assert isinstance(halp.objective, HalpConfig)
-    assert round(halp.epochs * halp.objective.plain_share) == 200
-    assert round(halp.epochs * halp.lr_drop_at) == 351
+    # Epochs are counted from 0: prototypes are used after number 200, and number 450 is the last one.
+    assert (halp.epochs, round(halp.epochs * halp.objective.plain_share, 6)) == (451, 201)
+    assert round(halp.epochs * halp.lr_drop_at, 6) == 351
+    assert (halp.objective.hallucination_weight, halp.objective.hallucination_reach) == (2.0, 0.8)
+    halp_pku = PRESETS["halp-pku"]
+    assert isinstance(halp_pku.objective, HalpConfig)
+    assert (halp_pku.epochs, round(halp_pku.epochs * halp_pku.objective.plain_share, 6)) == (1001, 501)
+    assert (halp_pku.objective.hallucination_weight, halp_pku.objective.hallucination_reach) == (1.0, 0.8)
     assert (usdrl.encoder, usdrl.objective, usdrl.num_frames) == (TwoStreamConfig(), UsdrlConfig(), 64)
     assert (usdrl.optimizer, usdrl.peak_lr, usdrl.weight_decay, usdrl.batch_clips) == ("adam", 5e-4, 1e-5, 356)
     assert round(usdrl.epochs * usdrl.lr_drop_at) == 351
     for name in ("halp-pku", "usdrl-pku"):
         assert round(PRESETS[name].epochs * PRESETS[name].lr_drop_at) == 801
         assert PRESETS[name].floor_lr == pytest.approx(PRESETS[name].peak_lr / 10)
+    slim = PRESETS["slim-ntu60"]
+    assert (slim.encoder, slim.num_frames, slim.batch_clips) == (SlimEncoderConfig(), 64, 768)
+    assert (slim.optimizer, slim.gradient_memory, slim.clip_gradient, slim.embed_lr_share) == ("adamw", 0.999, 3.0, 0.2)
+    assert slim.peak_lr == pytest.approx(2e-4 * (768 / 1024) ** 0.5)
+    assert (slim.floor_lr, slim.weight_decay, slim.final_weight_decay) == (1e-6, 0.04, 0.2)
+    assert slim.warmup_epochs / slim.epochs == pytest.approx(20 / 150, abs=1e-3)
+    assert slim.objective == SlimConfig(num_prototypes=65_536, head_width=2048, head_size=256)
+    assert (SlimEncoderConfig().width, SlimEncoderConfig().depth, SlimEncoderConfig().num_heads) == (256, 8, 8)
     assert PRESETS["demo"].optimizer == "adamw"
     assert isinstance(PRESETS["demo"].encoder, TransformerConfig)
     assert isinstance(PRESETS["demo"].objective, GfpConfig)

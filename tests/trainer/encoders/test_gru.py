@@ -24,6 +24,16 @@ def test_the_published_size_is_the_default() -> None:
     assert (encoder.width, encoder.feature_size, encoder.num_tokens, encoder.num_joints) == (2048, 2048, 64, 1)
 
 
+def test_matrices_start_at_xaviers_numbers_as_published() -> None:
+    encoder = build(GruConfig(width=64, depth=2))
+    for layer, numbers in zip(encoder.layers, (75, 64), strict=True):
+        for half in layer.halves:  # type: ignore[union-attr]
+            # The matrices of three gates, with 32 numbers each, are one.
+            for weight, inputs in ((half.weight_ih_l0, numbers), (half.weight_hh_l0, 32)):
+                bound = (6 / (3 * 32 + inputs)) ** 0.5
+                assert 0.98 * bound < weight.abs().max() <= bound
+
+
 def test_it_equals_bidirectional_layers_that_get_one_frame_after_the_other() -> None:
     encoder = build()
     published = nn.GRU(75, 4, num_layers=3, bidirectional=True, batch_first=True)

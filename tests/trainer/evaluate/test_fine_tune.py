@@ -13,6 +13,7 @@ from gfp_serve.errors import InvalidRequestError
 from gfp_serve.preprocess import SampleConfig
 from tests.support.small_runs import TINY_ENCODER, write_store
 from trainer.data.model_input import ClipRows
+from trainer.encoders.slim import SlimEncoder, SlimEncoderConfig
 from trainer.encoders.transformer import Transformer, TransformerConfig
 from trainer.evaluate import resume as unfinished_module
 from trainer.evaluate.fine_tune import (
@@ -133,6 +134,19 @@ def run(clips: LabelledClips, remembered: EvaluationState, config: FineTuneConfi
 
 def nothing_remembered() -> EvaluationState:
     return EvaluationState(None, {}, resume=False)
+
+
+def test_of_slim_the_head_sees_the_class_token_and_the_mean_of_tokens_as_published() -> None:
+    torch.manual_seed(0)
+    encoder = SlimEncoder(SlimEncoderConfig(width=16, depth=1, num_heads=2), num_frames=64)
+    classifier = ActionClassifier(encoder, 3, FineTuneConfig(head_width=8)).eval()
+    bodies = torch.randn(2, 64, 25, 3)
+    read = []
+    classifier.hidden.register_forward_pre_hook(lambda _, given: read.append(given[0]))
+    with torch.no_grad():
+        classifier(ClipRows(bodies, torch.tensor([0, 1]), 2))
+        of_body, tokens = encoder.filled(encoder.segments(bodies))
+    torch.testing.assert_close(read[0], torch.cat([of_body, tokens.mean(dim=1)], dim=1))
 
 
 def test_fine_tuning_learns_its_training_clips_by_heart(clips: LabelledClips) -> None:

@@ -14,6 +14,7 @@ from tests.support.small_runs import tiny_config, write_store
 from tests.support.waiting import NoWaiting
 from trainer.checkpoint import Checkpoint
 from trainer.data.batches import Batch
+from trainer.data.views import CorruptJoints, Either, Shear
 from trainer.loop import StepReport, Trainer
 from trainer.objectives.halp import Halp, HalpConfig, hallucinate, nearest, spherical_k_means
 
@@ -154,6 +155,12 @@ def test_the_keys_network_follows_slowly() -> None:
     halp(batch(halp))
     halp.after_update(0.1)
     torch.testing.assert_close(halp.key_projector[0].weight, start + 0.001)
+
+
+def test_views_are_a_tenth_to_all_of_a_clip_and_at_least_64_frames_as_published() -> None:
+    for view in build("halp").views:
+        assert (view.min_share, view.max_share, view.min_frames) == (0.1, 1.0, 64)
+        assert view.changes == (Either(CorruptJoints(15), Shear(1.0), 0.5),)
 
 
 @pytest.mark.parametrize(("plain_share", "steps"), [(0.0, 3), (0.5, 5)])

@@ -13,6 +13,7 @@ from tests.support.small_runs import tiny_config, write_store
 from trainer.checkpoint import Checkpoint
 from trainer.data.batches import Batch, TrainingClips
 from trainer.data.tubes import NUM_TUBE_DRAWS
+from trainer.data.views import Mirror, Noise, ScaleLimbs, Sometimes, Turn, WithoutAxis
 from trainer.encoders.slim import SlimEncoder, SlimEncoderConfig
 from trainer.evaluate.comparison import weights_digest
 from trainer.loop import StepReport, Trainer
@@ -75,6 +76,14 @@ def test_the_loss_is_the_weighted_sum_of_its_terms() -> None:
     terms = outcome.terms
     wanted = terms["clips"] + terms["tokens"] + 0.1 * terms["crowding"]
     torch.testing.assert_close(outcome.total.detach(), wanted)
+
+
+def test_views_are_changed_as_published() -> None:
+    first, second, *short = model().views
+    anywhere = (Sometimes(Mirror(), 0.5), Sometimes(ScaleLimbs(0.85, 1.15), 0.5), Sometimes(Turn(0.3), 0.5))
+    assert first.changes == (*anywhere, Noise(0.01))
+    assert second.changes == (*anywhere, Sometimes(Noise(0.05), 0.1), Sometimes(WithoutAxis(), 0.2))
+    assert {view.changes for view in short} == {(*anywhere, Sometimes(Noise(0.01), 0.5))}
 
 
 def test_short_views_are_a_half_a_quarter_and_an_eighth_and_two_quarters_are_cut_of_each_long_one() -> None:

@@ -72,6 +72,19 @@ def test_the_loss_is_the_weighted_sum_of_three_terms_in_three_domains() -> None:
     assert outcome.total.item() == pytest.approx(wanted, rel=1e-5)
 
 
+def test_losses_are_computed_in_32_bits_where_the_encoder_is_not() -> None:
+    model, projected = build("usdrl").eval(), []
+    for projector in (model.time_projector, model.space_projector, model.instance_projector):
+        projector.register_forward_hook(lambda *given: projected.append(given[2].detach()))  # type: ignore[operator]
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        terms = model(batch(model)).terms
+    assert {each.dtype for each in projected} == {torch.bfloat16}
+    for number, domain in enumerate(("time", "space", "instance")):
+        views = [each.float() for each in projected[4 * number :][:4]]
+        assert terms[f"{domain} correlation"].item() == pytest.approx(cross_correlation(views).item(), rel=1e-5)
+        assert terms[f"{domain} spread"].item() == pytest.approx(decorrelation(views).item(), rel=1e-5)
+
+
 def test_with_all_tokens_the_streams_are_those_of_frames_and_joints() -> None:
     model = build("usdrl")
     model.config = UsdrlConfig()

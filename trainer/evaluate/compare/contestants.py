@@ -33,14 +33,14 @@ def contestants_of(
 ) -> dict[str, list[Contestant]]:
     """The encoders of each row by its name: first, as far as they are wanted, pose statistics and untrained encoders.
 
-    These have the seeds of all runs: so a head on them begins as one on a run. There is an untrained row for each shape
-    of encoder, which is called by the encoder, and numbered where several shapes are of one encoder.
+    These have the seeds of their runs: so a head on them begins as one on a run. There is a row of pose statistics for
+    each number of frames, which is called by it where there are several. There is an untrained row for each shape of
+    encoder, which is called by the encoder, and numbered where several shapes are of one encoder.
     """
     runs = [run for row in rows for run in row.runs]
-    by_seed = {run.seed: run for run in sorted(runs, key=lambda run: run.seed)}
     found: dict[str, list[Contestant]] = {}
     if with_statistics:
-        found[POSE_STATISTICS] = [_pose_statistics(run) for run in by_seed.values()]
+        found |= _rows_of_pose_statistics(runs)
     shapes: dict[str, dict[int, Run]] = {}
     for run in runs if with_untrained else ():
         if run.config.learns_from_tokens:
@@ -61,12 +61,34 @@ def _shape(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: settings[name] for name in ("encoder", "num_frames")}
 
 
-def _pose_statistics(run: Run) -> Contestant:
+def _rows_of_pose_statistics(runs: Sequence[Run]) -> dict[str, list[Contestant]]:
+    """A row for each number of frames, with the seeds of the runs that have it.
+
+    Where these differ in more, clips are prepared as pose statistics take them best, whatever the order of runs is:
+    without absent bodies, and with lacking joints that are known to lack.
+    """
+    of_frames: dict[int, list[Run]] = {}
+    for run in runs:
+        of_frames.setdefault(run.preprocess.sampling.num_frames, []).append(run)
+    found = {}
+    for num_frames, own in sorted(of_frames.items()):
+        name = POSE_STATISTICS if len(of_frames) == 1 else f"{POSE_STATISTICS}, {num_frames} frames"
+        best = min((run.preprocess for run in own), key=_for_pose_statistics)
+        found[name] = [_pose_statistics(name, best, seed) for seed in sorted({run.seed for run in own})]
+    return found
+
+
+def _for_pose_statistics(preprocess: PreprocessConfig) -> tuple[bool, bool, str]:
+    sampling = preprocess.sampling
+    return sampling.keep_absent_bodies, not sampling.keep_lacking, preprocess.digest
+
+
+def _pose_statistics(name: str, preprocess: PreprocessConfig, seed: int) -> Contestant:
     return Contestant(
-        name=POSE_STATISTICS,
-        identity={"kind": POSE_STATISTICS, "preprocess": run.preprocess.digest},
-        seed=run.seed,
-        preprocess=run.preprocess,
+        name=name,
+        identity={"kind": POSE_STATISTICS, "preprocess": preprocess.digest},
+        seed=seed,
+        preprocess=preprocess,
         embedding=PoseStatistics,
         encoder=None,
     )

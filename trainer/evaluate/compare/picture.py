@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from math import isfinite
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -17,14 +17,21 @@ _FONT = 8.5
 _INCHES_A_LABEL = 0.21  # two lines of text this far apart do not touch
 _LONGEST = 100  # letters of a name
 _LABELS_AT = 1.04  # in widths of the axes
-_COST = "GFLOP of a training step, forward, for a clip of two bodies"
+PictureCost = Literal["step", "training", "embedding"]
+# The name of each cost in a row, and what it is.
+_COSTS: dict[PictureCost, tuple[str, str]] = {
+    "step": ("step_gflop", "GFLOP of a training step, forward, for a clip of two bodies"),
+    "training": ("training_pflop", "PFLOP of the training: 3 × GFLOP of a step × clips seen"),
+    "embedding": ("embedding_gflop", "GFLOP of an embedding, for a clip of two bodies"),
+}
 
 
-def accuracy_against_cost(report: Mapping[str, Any]) -> Figure:
-    """A chart for each score: top-1 against the GFLOP of a training step, with the deviation over seeds.
+def accuracy_against_cost(report: Mapping[str, Any], cost: PictureCost = "step") -> Figure:
+    """A chart for each score: top-1 against a cost, with the deviation over seeds.
 
-    Rows without that cost (pose statistics, an untrained encoder) are dashed lines. Names stand in a list to the right,
-    in the order of the scores and each with a line to its point, so that they never lie on each other.
+    The cost is that of a training step, of the whole training, or of an embedding. Rows without that cost (pose
+    statistics, an untrained encoder) are dashed lines. Names stand in a list to the right, in the order of the scores
+    and each with a line to its point, so that they never lie on each other.
     """
     rows, columns = report["rows"], report["columns"]
     across = min(2, len(columns))
@@ -35,17 +42,18 @@ def accuracy_against_cost(report: Mapping[str, Any]) -> Figure:
     grid = figure.subplots(down, across, squeeze=False)
     for number, axes in enumerate(grid.flat):
         if number < len(columns):
-            _draw(axes, rows, columns[number], inches=height - 0.9)
+            _draw(axes, rows, columns[number], cost, inches=height - 0.9)
         else:
             axes.set_axis_off()
     return figure
 
 
-def _draw(axes: Axes, rows: Sequence[Mapping[str, Any]], column: str, *, inches: float) -> None:
+def _draw(axes: Axes, rows: Sequence[Mapping[str, Any]], column: str, which: PictureCost, *, inches: float) -> None:
     scores = [row["scores"][column]["top1_percent"] for row in rows]
     means = np.array([score["mean"] for score in scores])
     spread = np.array([score["deviation"] for score in scores])
-    costs = [_cost(row) for row in rows]
+    name, words = _COSTS[which]
+    costs = [_cost(row, name) for row in rows]
     low, high = float((means - spread).min()), float((means + spread).max())
     margin = max(1.0, 0.08 * (high - low))
     axes.set_ylim(low - margin, high + margin)
@@ -83,7 +91,7 @@ def _draw(axes: Axes, rows: Sequence[Mapping[str, Any]], column: str, *, inches:
             arrowprops={"arrowstyle": "-", "color": colour, "alpha": 0.45, "linewidth": 0.8, "relpos": (0, 0.5)},
         )
     axes.set_title(f"{column}: test clips right, in %", loc="left", fontsize=10, parse_math=False)
-    axes.set_xlabel(_COST if known else "no cost is known", fontsize=_FONT)
+    axes.set_xlabel(words if known else "no cost is known", fontsize=_FONT)
     axes.tick_params(labelsize=_FONT)
     axes.grid(alpha=0.25, linewidth=0.5)
     axes.spines[["top", "right"]].set_visible(False)
@@ -115,6 +123,6 @@ def _label(row: Mapping[str, Any]) -> str:
     return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
 
 
-def _cost(row: Mapping[str, Any]) -> float | None:
-    cost = None if row["cost"] is None else row["cost"]["step_gflop"]
+def _cost(row: Mapping[str, Any], name: str) -> float | None:
+    cost = None if row["cost"] is None else row["cost"][name]
     return cost if cost is not None and isfinite(cost) and cost > 0 else None

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 from gfp_serve import __version__
-from trainer.data.store import ClipStore
 from trainer.evaluate.compare.contestants import Contestant
 from trainer.evaluate.compare.measure import Data
 from trainer.evaluate.compare.runs import Run, RunsOfRow, differing_settings
@@ -16,10 +15,13 @@ from trainer.evaluate.compare.scores import Figures
 from trainer.evaluate.compare.settings import CompareConfig, Protocol, columns_of, settings_of_protocols
 from trainer.evaluate.compare.significance import MIN_SEEDS, difference
 from trainer.evaluate.folds import chance
+from trainer.evaluate.learned_labels import learned_labels
 from trainer.evaluate.semi_supervised import mean_and_deviation
 from trainer.flops import ENCODER_ALL_TOKENS, cost_table, parameter_table
 
 REPORT_FILE = "compare.json"
+# Forward, and back at twice the cost.
+_PASSES = 3
 
 
 def make_report(
@@ -59,11 +61,11 @@ def make_report(
     }
 
 
-def warnings_of(report: Mapping[str, Any], rows: Sequence[RunsOfRow], stores: Sequence[ClipStore]) -> list[str]:
+def warnings_of(report: Mapping[str, Any], rows: Sequence[RunsOfRow], tested: Sequence[Data]) -> list[str]:
     """What a reader must know before the figures.
 
-    That is: unfinished runs, clips that runs were trained on in another store than the one of `stores` that is tested,
-    rows that saw other numbers of clips, and few seeds.
+    That is: unfinished runs, labels of tested clips that runs learned, clips that runs were trained on in another store
+    than the one that is tested, rows that saw other numbers of clips, seeds that were not trained alike, and few seeds.
     """
     found = [
         f"{run.path} was stopped at step {run.step} of {run.record['of_steps']}; go on with gfp-train --resume."
@@ -71,15 +73,30 @@ def warnings_of(report: Mapping[str, Any], rows: Sequence[RunsOfRow], stores: Se
         for run in row.runs
         if run.stopped_early
     ]
+    labels = dict.fromkeys(
+        (row.name, learned_labels({"data": run.data, "training": run.config.to_json()}, data.store, data.folds))
+        for data in tested
+        for row in rows
+        for run in row.runs
+    )
+    found += [f"{name}: {said}" for name, said in labels if said]
     found += [
         f"runs were trained on recordings that {store.path} has too: {', '.join(shared)}."
-        for store in stores
+        for store in (data.store for data in tested)
         if (shared := dict.fromkeys(name for row in rows for run in row.runs for name in run.recordings_of(store)))
     ]
-    seen = {row.name: sorted({run.clips_seen for run in row.runs}) for row in rows}
-    if len({tuple(each) for each in seen.values()}) > 1 or any(len(each) > 1 for each in seen.values()):
-        counts = "; ".join(f"{name} {' and '.join(f'{count:,}' for count in each)}" for name, each in seen.items())
+    seen = {row.name: list(dict.fromkeys(_clips_seen(run) for run in row.runs)) for row in rows}
+    if len({each for of_row in seen.values() for each in of_row}) > 1:
+        counts = "; ".join(f"{name} {' and '.join(each)}" for name, each in seen.items())
         found.append(f"the runs saw different numbers of clips: {counts}.")
+    for row in rows:
+        if differing := differing_settings([run.trained_by for run in row.runs]):
+            each = "; ".join(
+                f"{run.path} {', '.join(f'{name} {run.trained_by[name]}' for name in differing)}" for run in row.runs
+            )
+            found.append(
+                f"the seeds of {row.name} were not trained alike, so their clips/s and wall time are left out: {each}."
+            )
     seeds = {row.name: [run.seed for run in row.runs] for row in rows}
     if len({tuple(each) for each in seeds.values()}) > 1:
         each = "; ".join(f"{name} {', '.join(map(str, own))}" for name, own in seeds.items())
@@ -87,6 +104,13 @@ def warnings_of(report: Mapping[str, Any], rows: Sequence[RunsOfRow], stores: Se
     if all(len(row["seeds"]) < MIN_SEEDS for row in report["rows"]):
         found.append(f"differences have no p-value: a test needs {MIN_SEEDS} seeds of each row.")
     return found
+
+
+def _clips_seen(run: Run) -> str:
+    before = run.clips_seen_before
+    if before == 0:
+        return f"{run.clips_seen:,}"
+    return f"{run.clips_seen:,} after {'an unknown number' if before is None else f'{before:,}'} of its start"
 
 
 def text_of(score: Mapping[str, Any] | None, *, plus_minus: str = " ± ") -> str:
@@ -134,7 +158,9 @@ def _run(run: Run) -> dict[str, Any]:
         "seed": run.seed,
         "steps": run.step,
         "clips_seen": run.clips_seen,
+        "clips_seen_before": run.clips_seen_before,
         "wall_s": run.wall_s,
+        **run.trained_by,
         "weights_sha256": run.digest,
         "settings": run.config.settings(),
         "versions": run.record.get("versions"),
@@ -145,20 +171,27 @@ def _cost(runs: Sequence[Run]) -> dict[str, Any]:
     """What a row costs. GFLOP are of a forward pass for one clip of two bodies, as `gfp-cost` counts them.
 
     What runs also learn from labels, statistics or views is not counted: they have None for a training step and their
-    weights, and for an embedding if it is more than the encoder.
+    weights, and for an embedding if it is more than the encoder. The whole training is three times the forward pass of
+    each clip that was seen, since going back takes about twice as much. Runs that start from another have None for it,
+    and runs that were not trained alike have no mean of their seconds.
     """
     config = runs[0].config
     counted = cost_table(config.encoder, config.objective, num_frames=config.num_frames)
     parameters = parameter_table(config.encoder, config.objective, num_frames=config.num_frames)
     embedding = counted.pop(ENCODER_ALL_TOKENS)
-    speeds = [run.clips_seen / run.wall_s for run in runs if run.wall_s]
-    walls = [run.wall_s for run in runs if run.wall_s]
+    timed = [run for run in runs if run.wall_s] if not differing_settings([run.trained_by for run in runs]) else []
+    speeds = [run.clips_seen / run.wall_s for run in timed if run.wall_s]
+    walls = [run.wall_s for run in timed if run.wall_s]
+    clips_seen = float(np.mean([run.clips_seen for run in runs]))
+    step = None if config.terms.are_used else sum(counted.values())
+    is_whole = all(run.clips_seen_before == 0 for run in runs)
     return {
-        "step_gflop": None if config.terms.are_used else sum(counted.values()),
+        "step_gflop": step,
+        "training_pflop": None if step is None or not is_whole else _PASSES * step * clips_seen / 1e6,
         "embedding_gflop": None if config.terms.learns_embedding else embedding,
         "parameters": None if config.terms.are_used else sum(parameters.values()),
         "encoder_parameters": parameters["encoder"],
-        "clips_seen": float(np.mean([run.clips_seen for run in runs])),
+        "clips_seen": clips_seen,
         "clips_per_s": float(np.mean(speeds)) if speeds else None,
         "wall_s": float(np.mean(walls)) if walls else None,
     }

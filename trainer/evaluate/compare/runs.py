@@ -38,6 +38,23 @@ class Run:
         return self.step * self.config.batch_clips
 
     @property
+    def clips_seen_before(self) -> int | None:
+        """Clips that the run saw before its first step, by the one that it starts from; None if that is not known."""
+        seen, start = 0, self.data.get("started_from")
+        while start is not None:
+            if "clips_seen" not in start:
+                return None
+            seen += int(start["clips_seen"])
+            start = (start.get("data") or {}).get("started_from")
+        return seen
+
+    @property
+    def trained_by(self) -> dict[str, Any]:
+        """What the seconds of the run depend on besides its settings. None is what its record does not say."""
+        recorded = {name: self.record.get(name) for name in ("device", "precision", "processes", "machine")}
+        return {**recorded, "compile": self.config.compile, "num_threads": self.config.num_threads}
+
+    @property
     def wall_s(self) -> float | None:
         """Seconds of training; None if the run does not say it."""
         return float(self.record.get("wall_s") or 0) or None

@@ -36,6 +36,8 @@ def difference(first: Mapping[int, float], other: Mapping[int, float]) -> Differ
     if len(shared) >= MIN_SEEDS:
         pairs = np.array([[first[seed], other[seed]] for seed in shared])
         name, says = _PAIRED, f"{_PAIRED} over {len(shared)} seeds"
+        if len(shared) < max(len(first), len(other)):
+            says += " that both rows have, as the points are, while means in the table are over all seeds of a row"
         is_sure = bool(np.ptp(pairs[:, 0] - pairs[:, 1]) > 1e-9)
         test = stats.ttest_rel(*pairs.T) if is_sure else None
         points = float(np.mean(pairs[:, 0] - pairs[:, 1]))

@@ -1,6 +1,7 @@
 """Names of rows, tables and the picture, of made-up values."""
 
 import itertools
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +12,35 @@ from matplotlib.text import Text
 
 from gfp_serve.errors import InvalidRequestError
 from gfp_serve.preprocess import CleanConfig, PreprocessConfig
-from tests.support.small_runs import tiny_config
+from tests.support.small_runs import tiny_config, write_store
 from trainer.config import TrainConfig
-from trainer.evaluate.compare.picture import accuracy_against_cost, spread_out
+from trainer.data.store import ClipStore
+from trainer.evaluate.compare.contestants import contestants_of
+from trainer.evaluate.compare.measure import Data
+from trainer.evaluate.compare.picture import PictureCost, accuracy_against_cost, spread_out
+from trainer.evaluate.compare.report import make_report, warnings_of
 from trainer.evaluate.compare.runs import Run, rows_of
+from trainer.evaluate.compare.scores import Figures
+from trainer.evaluate.compare.settings import CompareConfig
 from trainer.evaluate.compare.tables import cost_text, latex, to_latex
+from trainer.evaluate.folds import split_folds
 from trainer.objectives.mamp import MampConfig
 from trainer.start import Start
 
 
-def run(name: str, config: TrainConfig, start: TrainConfig | None = None) -> Run:
+def run(
+    name: str, config: TrainConfig, start: TrainConfig | None = None, record: Mapping[str, Any] | None = None
+) -> Run:
     preprocess = PreprocessConfig(cleaning=CleanConfig(), sampling=config.sampling)
     data: dict[str, Any] = {}
     if start is not None:
-        first = Start(name=name, digest=name, config=start, preprocess=preprocess, data={}, encoder={}, terms={})
+        first = Start(
+            name=name, digest=name, config=start, preprocess=preprocess, data={}, step=5, encoder={}, terms={}
+        )
         data["started_from"] = first.origin()
-    return Run(path=Path(name), config=config, preprocess=preprocess, data=data, step=1, digest=name, record={})
+    return Run(
+        path=Path(name), config=config, preprocess=preprocess, data=data, step=1, digest=name, record=record or {}
+    )
 
 
 def names(*configs: TrainConfig) -> list[str]:
@@ -53,6 +67,73 @@ def test_runs_that_start_from_others_are_rows_of_their_own_by_the_settings_of_th
     assert [row.name.rpartition(" ")[0] or row.name for row in rows] == ["gfp", "from mamp", "from gfp"]
 
 
+def test_clips_that_a_start_saw_make_other_numbers_of_clips() -> None:
+    one, other = run("a", tiny_config()), run("b", tiny_config(), start=tiny_config())
+    rows = rows_of([one, other], {})
+    (said,) = (each for each in warnings_of({"rows": []}, rows, []) if "numbers of clips" in each)
+    assert said.startswith(f"the runs saw different numbers of clips: {rows[0].name} 4; {rows[1].name} 4 after 20 of")
+    assert other.clips_seen_before == 20  # 5 steps of 4 clips
+    del other.data["started_from"]["clips_seen"]  # as earlier releases wrote it
+    assert "4 after an unknown number of its start" in " ".join(warnings_of({"rows": []}, rows, []))
+
+
+def report_of(runs: list[Run], store: ClipStore) -> dict[str, Any]:
+    rows = rows_of(runs, {})
+    contestants = contestants_of(rows, with_untrained=False, with_statistics=False)
+    figures: dict[str, list[Figures]] = {name: [] for name in contestants}
+    return make_report(
+        rows, contestants, figures, (), CompareConfig(), Data(store=store, folds=split_folds(store)), None, device="cpu"
+    )
+
+
+def test_seconds_of_seeds_that_were_not_trained_alike_have_no_mean(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "store")
+    on_cpu = {"wall_s": 2.0, "device": "cpu", "precision": "fp32", "machine": {"cores": 2}}
+    on_gpu = {"wall_s": 1.0, "device": "cuda", "precision": "bf16", "machine": {"cores": 16, "gpu": "a GPU"}}
+    alike = [run("a", tiny_config(), record=on_cpu), run("b", tiny_config(seed=1), record=on_cpu)]
+    (row,) = report_of(alike, store)["rows"]
+    assert (row["cost"]["clips_per_s"], row["cost"]["wall_s"]) == (2.0, 2.0)
+    mixed = [alike[0], run("b", tiny_config(seed=1), record=on_gpu)]
+    (row,) = report_of(mixed, store)["rows"]
+    assert (row["cost"]["clips_per_s"], row["cost"]["wall_s"]) == (None, None)
+    assert [(each["device"], each["precision"], each["machine"]["cores"]) for each in row["runs"]] == [
+        ("cpu", "fp32", 2),
+        ("cuda", "bf16", 16),
+    ]
+    said = " ".join(warnings_of({"rows": []}, rows_of(mixed, {}), []))
+    assert "the seeds of gfp were not trained alike" in said
+    assert "a device cpu, precision fp32" in said
+    assert "trained alike" not in " ".join(warnings_of({"rows": []}, rows_of(alike, {}), []))
+    threads = [alike[0], run("b", tiny_config(seed=1, num_threads=1), record=on_cpu)]
+    assert "num_threads 1" in " ".join(warnings_of({"rows": []}, rows_of(threads, {}), []))
+
+
+def test_a_whole_training_costs_three_passes_of_each_clip_and_with_a_start_it_is_not_known(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "store")
+    alone, started = (
+        row["cost"]
+        for row in report_of([run("a", tiny_config()), run("b", tiny_config(), tiny_config())], store)["rows"]
+    )
+    assert alone["training_pflop"] == pytest.approx(3 * alone["step_gflop"] * 1e9 * 4 / 1e15)
+    assert (started["step_gflop"], started["training_pflop"]) == (alone["step_gflop"], None)
+
+
+def test_pose_statistics_do_not_depend_on_the_order_of_runs() -> None:
+    runs = [run("a", tiny_config()), run("b", tiny_config(num_frames=240)), run("c", tiny_config(seed=1))]
+    runs.append(run("d", tiny_config(seed=1, keep_absent_bodies=True)))
+    found = []
+    for order in (runs, runs[::-1]):
+        contestants = contestants_of(rows_of(order, {}), with_untrained=False, with_statistics=True)
+        of_statistics = {name: own for name, own in contestants.items() if name.startswith("pose statistics")}
+        found.append({name: [(each.seed, each.preprocess) for each in own] for name, own in of_statistics.items()})
+    assert found[0] == found[1]
+    assert list(found[0]) == ["pose statistics, 120 frames", "pose statistics, 240 frames"]
+    assert [seed for seed, _ in found[0]["pose statistics, 120 frames"]] == [0, 1]
+    assert not any(each.sampling.keep_absent_bodies for own in found[0].values() for _, each in own)
+    (name, *_) = contestants_of(rows_of(runs[:1], {}), with_untrained=False, with_statistics=True)
+    assert name == "pose statistics"
+
+
 def test_two_names_for_a_row_and_one_for_two_are_refused() -> None:
     runs = [run("a", tiny_config()), run("b", tiny_config(seed=1)), run("c", tiny_config(epochs=3))]
     assert [row.name for row in rows_of(runs, {Path("b"): "ours"})] == ["ours", "epochs 3"]
@@ -71,6 +152,7 @@ def report(num_rows: int, *, name: str = "objective_{}") -> dict[str, Any]:
         cost = None
         if number:
             cost = {"step_gflop": 10 ** draws.uniform(0, 1), "embedding_gflop": 28.3, "parameters": 6.3e6}
+            cost |= {"training_pflop": 1e3 * cost["step_gflop"]}
             cost |= {"clips_seen": 1e5, "clips_per_s": None, "wall_s": 7200.0}
         scores = {column: {"top1_percent": score, "top5_percent": None} for column in ("1-NN", "semi 10 %")}
         rows.append({"name": name.format(number), "seeds": [0, 1, 2], "scores": scores, "cost": cost})
@@ -89,6 +171,13 @@ def test_names_in_the_picture_do_not_lie_on_each_other_with_twelve_rows() -> Non
         assert len(boxes) == 12
         assert all(below.y1 <= above.y0 for below, above in itertools.pairwise(boxes))
         assert all(box.x0 >= 0 and box.x1 <= width and box.y0 >= 0 and box.y1 <= height for box in boxes)
+
+
+@pytest.mark.parametrize(("cost", "largest"), [("step", 1e1), ("training", 1e4), ("embedding", 28.3)])
+def test_the_picture_shows_the_cost_that_is_asked_for(cost: PictureCost, largest: float) -> None:
+    axes = accuracy_against_cost(report(4), cost).axes[0]
+    assert largest / 10 < axes.get_xlim()[1] < 2 * largest
+    assert cost in axes.get_xlabel()
 
 
 def test_places_are_spread_in_the_order_of_their_values() -> None:

@@ -14,6 +14,15 @@ def test_seeds_that_both_have_are_compared_in_pairs() -> None:
     assert difference({0: 68.0, 1: 71.0, 2: 71.0}, {0: 70.0, 1: 72.0, 2: 74.0}).points == pytest.approx(-2.0)
 
 
+def test_a_pair_of_rows_with_more_seeds_than_they_share_says_that_the_table_has_all_of_them() -> None:
+    found = difference({0: 70.0, 1: 72.0, 2: 74.0, 3: 90.0}, {0: 68.0, 1: 71.0, 2: 71.0})
+    assert found.points == pytest.approx(2.0)
+    assert found.says == (
+        "paired t-test over 3 seeds that both rows have, as the points are, while means in the table are over all "
+        "seeds of a row"
+    )
+
+
 def test_other_seeds_are_compared_by_welchs_test() -> None:
     found = difference({0: 3.0, 1: 4.0, 2: 5.0}, {3: 1.0, 4: 2.0, 5: 3.0})
     # t² = 2² / (1/3 + 1/3) = 6 with 4 degrees of freedom, whose distribution is a polynomial of t / √(1 + t²/4).
