@@ -114,8 +114,25 @@ def cost_table(encoder_config: EncoderConfig, objective: ObjectiveConfig, *, num
         encoder.features(bodies.to("meta"))
     tallies[ENCODER_ALL_TOKENS] = tally
     return {
-        name.replace("_", " "): 2 * tally.macs / _COUNTED_CLIPS / 1e9 for name, tally in tallies.items() if tally.macs
+        name.replace("_", " "): 2 * tally.macs / _COUNTED_CLIPS / 1e9
+        for name, tally in tallies.items()
+        if tally.macs or name == ENCODER_ALL_TOKENS
     }
+
+
+def not_counted(encoder_config: EncoderConfig, objective: ObjectiveConfig, *, num_frames: int) -> list[str]:
+    """The kinds of layers with matrices that are not counted, such as convolutions; none of ours has any."""
+    model = _weightless(encoder_config, objective, num_frames)
+    return sorted({type(part).__name__ for part in model.modules() if _is_not_counted(part)})
+
+
+def _is_not_counted(part: nn.Module) -> bool:
+    if isinstance(part, nn.GRU):
+        return part.num_layers > 1 or part.bidirectional
+    is_known = isinstance(part, (*_COUNTED, nn.Embedding))
+    has_matrix = any(weight.dim() > 1 for weight in part.parameters(recurse=False))
+    # Other modules with weights of their own, such as positions, add these and multiply nothing.
+    return type(part).__module__.startswith("torch.nn.") and has_matrix and not is_known
 
 
 def parameter_table(encoder_config: EncoderConfig, objective: ObjectiveConfig, *, num_frames: int) -> dict[str, int]:

@@ -50,8 +50,11 @@ class Work:
     path: Path
 
     def result(self, row: Row) -> dict[str, Any] | None:
-        """What was measured; None if nothing was."""
-        return _read(self._result_path(row))
+        """What was measured; None if nothing was, or with other settings than the row has now."""
+        found = _read(self._result_path(row))
+        if found is None or found.get("settings") != _settings_of(row, tiny=bool(found.get("tiny"))):
+            return None
+        return found
 
     def keep_result(self, row: Row, result: dict[str, Any]) -> None:
         self._write(self._result_path(row), result)
@@ -134,6 +137,13 @@ def differs(known: KnownStore, found: dict[str, Any]) -> str:
     return ", ".join(differing)
 
 
+def _settings_of(row: Row, *, tiny: bool) -> dict[str, Any]:
+    """What a row's figure depends on beside its clips, as JSON gives it back."""
+    settings = {"training": row.arguments(tiny=tiny), "protocol": row.protocol, "options": row.options}
+    given_back: dict[str, Any] = json.loads(json.dumps(settings))
+    return given_back
+
+
 def measure(row: Row, store: ClipStore, target: ClipStore | None, work: Work, *, device: str, tiny: bool) -> float:
     """Train unless that is done, measure, and keep the value. Raises `Stopped` after Ctrl-C."""
     tested = store if target is None else target
@@ -154,6 +164,7 @@ def measure(row: Row, store: ClipStore, target: ClipStore | None, work: Work, *,
         "source": row.source,
         "commands": [command, row.evaluate_command(folder, tested.path)],
         "protocol": row.protocol,
+        "settings": _settings_of(row, tiny=tiny),
         "run": folder.name,
         "training": {name: record.get(name) for name in ("steps", "clips_seen", "wall_s", "device", "precision")},
         "trained_on": describe(store),

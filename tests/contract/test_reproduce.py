@@ -101,6 +101,14 @@ def test_every_row_is_measured_once_and_rows_with_equal_settings_share_a_run(
 
     again = reproduce(*words).stderr
     assert again.count("measured before") == len(wanted)
+    changed = tmp_path / "changed.toml"
+    # What was measured with another setting counts as not measured.
+    settings = 'objective = "mamp", decoder_depth = 3'
+    changed.write_text(ROWS.read_text().replace(settings, f"{settings}, mask_ratio = 0.8"))
+    row = "retrieval/mamp/ntu60-xsub"
+    said = reproduce("run", row, *words[2:], "--rows", changed)
+    assert "measured before" not in said.stderr
+    assert f"{row}: " in said.stdout
     # A rehearsal counts for nothing.
     status = json.loads(reproduce("status", "--work", work, "--json").stdout)
     assert set(status["missing"]) == wanted

@@ -1,7 +1,8 @@
 import pytest
+from torch import nn
 
 from trainer.encoders.transformer import TransformerConfig
-from trainer.flops import PUBLISHED_GFLOP, cost_table, parameter_table
+from trainer.flops import PUBLISHED_GFLOP, _is_not_counted, cost_table, not_counted, parameter_table
 from trainer.objectives import OBJECTIVES, MaskConfig
 from trainer.objectives.gfp import GfpConfig
 from trainer.objectives.mamp import MampConfig
@@ -26,6 +27,32 @@ def test_counted_flops_follow_the_depth_of_encoder_and_decoder() -> None:
         for d in (1, 2, 3)
     )
     assert three - two == pytest.approx(two - one)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_all_that_we_build_is_counted(name: str) -> None:
+    assert not_counted(TransformerConfig(), OBJECTIVES[name].config_type(), num_frames=120) == []
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv1d(3, 4, 5),
+        nn.LSTM(3, 4),
+        nn.MultiheadAttention(8, 2),
+        nn.GRU(3, 4, num_layers=2),
+        nn.GRU(3, 4, bidirectional=True),
+    ],
+)
+def test_layers_that_are_not_counted_are_known(layer: nn.Module) -> None:
+    assert _is_not_counted(layer)
+
+
+@pytest.mark.parametrize(
+    "layer", [nn.Linear(3, 4), nn.GRU(3, 4), nn.LayerNorm(8), nn.Embedding(3, 4), nn.BatchNorm1d(3)]
+)
+def test_layers_that_are_counted_or_multiply_nothing_are_known(layer: nn.Module) -> None:
+    assert not _is_not_counted(layer)
 
 
 def test_flops_of_one_linear_layer_equal_a_count_by_hand() -> None:

@@ -18,7 +18,7 @@ from trainer.data.store import ClipStore
 from trainer.encoders import Encoder, EncoderConfig, type_of
 from trainer.encoders import config_types as encoder_types
 from trainer.encoders.transformer import TransformerConfig
-from trainer.flops import ENCODER_ALL_TOKENS, cost_table, parameter_table, published_embedding
+from trainer.flops import ENCODER_ALL_TOKENS, cost_table, not_counted, parameter_table, published_embedding
 from trainer.loop import Trainer
 from trainer.objectives import NoObjectiveConfig, ObjectiveConfig, config_types, installed, needed_encoder
 from trainer.objectives import name_of as objective_name
@@ -104,6 +104,7 @@ def gfp_cost(store: Path | None, names: tuple[str, ...], config: CostConfig, as_
                 table[name] = {
                     "gflop": cost_table(run.encoder, run.objective, num_frames=run.num_frames),
                     "parameters": parameter_table(run.encoder, run.objective, num_frames=run.num_frames),
+                    "not_counted": not_counted(run.encoder, run.objective, num_frames=run.num_frames),
                 }
     except ValueError as error:
         raise click.UsageError(str(error)) from error
@@ -159,6 +160,8 @@ def _print_table(table: dict[str, dict[str, Any]], config: CostConfig) -> None:
     shown.caption = f"an embedding costs {everything:.2f} GFLOP"
     if (published := published_embedding(config.encoder, config.num_frames)) is not None:
         shown.caption += f"; {published.paper} says {published.gflop:.2f}"
+    if kinds := sorted({kind for row in table.values() for kind in row["not_counted"]}):
+        shown.caption += f"; what {', '.join(kinds)} compute is not counted, so the true cost is higher"
     if timed:
         shown.caption += f"; steps of {config.batch_clips} clips"
     shown.caption_justify = "left"

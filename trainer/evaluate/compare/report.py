@@ -17,7 +17,7 @@ from trainer.evaluate.compare.significance import MIN_SEEDS, difference
 from trainer.evaluate.folds import chance
 from trainer.evaluate.learned_labels import learned_labels
 from trainer.evaluate.semi_supervised import mean_and_deviation
-from trainer.flops import ENCODER_ALL_TOKENS, cost_table, parameter_table
+from trainer.flops import ENCODER_ALL_TOKENS, cost_table, not_counted, parameter_table
 
 REPORT_FILE = "compare.json"
 # Forward, and back at twice the cost.
@@ -172,23 +172,25 @@ def _cost(runs: Sequence[Run]) -> dict[str, Any]:
 
     What runs also learn from labels, statistics or views is not counted: they have None for a training step and their
     weights, and for an embedding if it is more than the encoder. The whole training is three times the forward pass of
-    each clip that was seen, since going back takes about twice as much. Runs that start from another have None for it,
+    each clip that was seen, since going back takes about twice as much. Layers of other packages that cannot be counted
+    leave all three None. Runs that start from another have None for it,
     and runs that were not trained alike have no mean of their seconds.
     """
     config = runs[0].config
     counted = cost_table(config.encoder, config.objective, num_frames=config.num_frames)
     parameters = parameter_table(config.encoder, config.objective, num_frames=config.num_frames)
+    is_counted = not not_counted(config.encoder, config.objective, num_frames=config.num_frames)
     embedding = counted.pop(ENCODER_ALL_TOKENS)
     timed = [run for run in runs if run.wall_s] if not differing_settings([run.trained_by for run in runs]) else []
     speeds = [run.clips_seen / run.wall_s for run in timed if run.wall_s]
     walls = [run.wall_s for run in timed if run.wall_s]
     clips_seen = float(np.mean([run.clips_seen for run in runs]))
-    step = None if config.terms.are_used else sum(counted.values())
+    step = None if config.terms.are_used or not is_counted else sum(counted.values())
     is_whole = all(run.clips_seen_before == 0 for run in runs)
     return {
         "step_gflop": step,
         "training_pflop": None if step is None or not is_whole else _PASSES * step * clips_seen / 1e6,
-        "embedding_gflop": None if config.terms.learns_embedding else embedding,
+        "embedding_gflop": None if config.terms.learns_embedding or not is_counted else embedding,
         "parameters": None if config.terms.are_used else sum(parameters.values()),
         "encoder_parameters": parameters["encoder"],
         "clips_seen": clips_seen,

@@ -73,8 +73,8 @@ class Run:
     def settings(self) -> dict[str, Any]:
         """What makes runs comparable as one row: every setting but the seed, and those of where and how often.
 
-        Of a run that starts from another, `init` is the objective of that one and a digest of its settings without the
-        seed: each seed may start from a run of its own. Of one with a teacher, `teacher` is that one.
+        Of a run that starts from another, `init` is the objective of that one and digests of its settings without the
+        seed and of its clips: each seed may start from a run of its own. Of one with a teacher, `teacher` is that one.
         """
         teacher = self.data.get("taught_by")
         by = {"teacher": "" if teacher is None else f"by {teacher['name']} {teacher['digest'][:6]}"}
@@ -83,7 +83,8 @@ class Run:
             return {"init": "", **by, **self.config.comparable()}
         # Checkpoints of earlier releases do not say with which settings their start was made.
         made_by = start.get("settings_sha256", start["digest"])
-        init = f"from {start.get('objective', start['name'])} {made_by[:6]}"
+        clips = str(start.get("data", {}).get("content_sha256", ""))
+        init = f"from {start.get('objective', start['name'])} {made_by[:6]} {clips[:6]}".rstrip()
         return {"init": init, **by, **self.config.comparable()}
 
 

@@ -22,7 +22,11 @@ _SPECIAL = {
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     **{letter: f"\\{letter}" for letter in "&%$#_{}"},
+    "|": r"\textbar{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
     "[": "{[}",  # at the begin of a row it would be taken for the space above it
+    "*": "{*}",  # at the begin of a row it would be taken for a part of the line break above it
 }
 
 

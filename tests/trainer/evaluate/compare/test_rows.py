@@ -67,6 +67,13 @@ def test_runs_that_start_from_others_are_rows_of_their_own_by_the_settings_of_th
     assert [row.name.rpartition(" ")[0] or row.name for row in rows] == ["gfp", "from mamp", "from gfp"]
 
 
+def test_runs_that_start_from_runs_on_other_clips_are_rows_of_their_own() -> None:
+    runs = [run(name, tiny_config(), start=tiny_config()) for name in ("a", "b")]
+    for each in runs:
+        each.data["started_from"]["data"] = {"content_sha256": 64 * each.digest}
+    assert [[each.path.name for each in row.runs] for row in rows_of(runs, {})] == [["a"], ["b"]]
+
+
 def test_clips_that_a_start_saw_make_other_numbers_of_clips() -> None:
     one, other = run("a", tiny_config()), run("b", tiny_config(), start=tiny_config())
     rows = rows_of([one, other], {})
@@ -187,8 +194,9 @@ def test_places_are_spread_in_the_order_of_their_values() -> None:
 
 
 def test_latex_has_special_letters_escaped_and_the_best_in_bold() -> None:
-    assert latex("a_b & 1 % {x} $2 #3 ~ ^ \\") == (
-        r"a\_b \& 1 \% \{x\} \$2 \#3 \textasciitilde{} \textasciicircum{} \textbackslash{}"
+    assert latex("a_b & 1 % {x} $2 #3 ~ ^ \\ |<>") == (
+        r"a\_b \& 1 \% \{x\} \$2 \#3 \textasciitilde{} \textasciicircum{} \textbackslash{} "
+        r"\textbar{}\textless{}\textgreater{}"
     )
     given = report(2)
     for row, mean in zip(given["rows"], (70.0, 71.04), strict=True):
@@ -219,3 +227,4 @@ def test_no_name_begins_with_what_latex_takes_for_a_space_between_rows() -> None
     lines = to_latex(report(2, name="[red] {}")).splitlines()
     assert not any(line.startswith("[") for line in lines)
     assert any(line.startswith("{[}red] 1 &") for line in lines)
+    assert not any(line.startswith("*") for line in to_latex(report(2, name="*ours {}")).splitlines())
