@@ -35,7 +35,7 @@ from trainer.evaluate.compare.report import (
 from trainer.evaluate.compare.runs import Requirements, read_runs, rows_of
 from trainer.evaluate.compare.scores import Scores, only_user
 from trainer.evaluate.compare.settings import FINE_TUNED, PROTOCOLS, QUICK, CompareConfig, Protocol
-from trainer.evaluate.compare.tables import COSTS, WHICH, cost_text, figures_of, to_csv, to_latex
+from trainer.evaluate.compare.tables import COSTS, COUNTED, WHICH, cost_text, figures_of, to_csv, to_latex
 from trainer.evaluate.folds import cross_subject_folds, split_folds
 from trainer.run_record import read_record
 
@@ -252,11 +252,16 @@ def _print(report: Mapping[str, Any], against: str) -> None:
                 cells.append(Text(text_of(row["scores"][column][which]), style="bold" if best else ""))
             table.add_row(cell(row["name"]), str(len(row["seeds"])), *cells)
         console.print(table)
-    costs = Table("cost", *(Column(title, justify="right") for title in COSTS.values()))
-    for row in report["rows"]:
-        if row["cost"] is not None:
-            costs.add_row(cell(row["name"]), *(cost_text(row["cost"], name) for name in COSTS))
-    console.print(costs)
+    # In two tables, which a terminal has room for.
+    for head, names in (
+        ("cost, counted", COUNTED),
+        ("cost, as runs say", [each for each in COSTS if each not in COUNTED]),
+    ):
+        costs = Table(head, *(Column(COSTS[name], justify="right") for name in names))
+        for row in report["rows"]:
+            if row["cost"] is not None:
+                costs.add_row(cell(row["name"]), *(cost_text(row["cost"], name) for name in names))
+        console.print(costs)
     _print_differences(report, against)
 
 

@@ -17,6 +17,8 @@ COSTS = {
     "clips_per_s": "clips/s",
     "wall_s": "wall time",
 }
+# Those that are counted; the others are what runs say of themselves.
+COUNTED = ("step_gflop", "training_pflop", "embedding_gflop", "parameters")
 _SPECIAL = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
