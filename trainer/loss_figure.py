@@ -28,8 +28,8 @@ def loss_curves(steps: Integer[np.ndarray, " logged"], terms: Mapping[str, Float
     axes.grid(alpha=0.25, linewidth=0.5)
     axes.spines[["top", "right"]].set_visible(False)
     if terms:
-        # Above the curves, which it would hide; looking for the best place inside takes seconds.
-        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=len(terms), frameon=False, fontsize=9)
+        # Beside the curves, which it would hide; looking for the best place among them takes seconds.
+        figure.legend(loc="outside right upper", frameon=False, fontsize=9)
     return figure
 
 
