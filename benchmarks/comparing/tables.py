@@ -9,6 +9,7 @@ from typing import Any
 from benchmarks.comparing.asked import CHANGES
 from benchmarks.comparing.rows import OWN_ENCODER, POSE_STATISTICS, UNTRAINED
 
+_KINDS = {"plain": "embedded", "whitened": "whitened"}
 _COLUMNS = (
     [("plain", change) for change in CHANGES] + [("whitened", change) for change in CHANGES] + [("plain", "linear")]
 )
@@ -34,13 +35,13 @@ class _Line:
 
 def markdown(report: dict[str, Any]) -> Iterator[str]:
     """The mean of the sets, mean ± standard deviation over seeds, for each number of steps; then the costs."""
-    heads = [f"{kind}, {what}" if what in CHANGES else "linear probe" for kind, what in _COLUMNS]
+    heads = [f"{_KINDS[kind]}, {what}" if what in CHANGES else "linear probe" for kind, what in _COLUMNS]
     for steps, lines in _tables(report):
         yield from ("", f"{steps} steps", "", f"| objective | training | seeds | {' | '.join(heads)} |")
         yield "|---" * (3 + len(heads)) + "|"
         for line in lines:
-            seconds = line.seconds()
-            start = [line.name, f"{median(seconds):.0f} s" if seconds else "", str(len(line.rows))]
+            seconds = _seconds(report, steps, line)
+            start = [line.name, "" if seconds is None else f"{seconds:.0f} s", str(len(line.rows))]
             yield f"| {' | '.join([*start, *(line.cell(kind, what) for kind, what in _COLUMNS)])} |"
     if "cost" in report:
         yield from ("", "| objective | time of a step, × gfp | step, s | memory of a step, MB | process, MB |")
@@ -51,10 +52,7 @@ def markdown(report: dict[str, Any]) -> Iterator[str]:
 
 
 def draw(report: dict[str, Any], path: Path) -> None:
-    """1-NN by what is embedded against the time of training, a mark for each row of each number of steps.
-
-    The time is that of all steps, as `cost` measured one; of the runs themselves, where `cost` has not run.
-    """
+    """1-NN by what is embedded against the time of training, a mark for each row of each number of steps."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -63,10 +61,9 @@ def draw(report: dict[str, Any], path: Path) -> None:
     figure, axes = plt.subplots(figsize=(9, 5.5))
     tables = list(_tables(report))
     for (steps, lines), colour, marker in zip(tables, ("tab:blue", "tab:orange", "tab:green"), "osD", strict=False):
-        for place, line in enumerate(each for each in lines if each.seconds()):
-            name = line.name.replace("`", "")
-            step = report.get("cost", {}).get(name, {}).get("step_s")
-            scores, x = line.scores("plain", "clean"), median(line.seconds()) if step is None else int(steps) * step
+        timed = [(line, x) for line in lines if (x := _seconds(report, steps, line)) is not None]
+        for place, (line, x) in enumerate(timed):
+            scores, name = line.scores("plain", "clean"), line.name.replace("`", "")
             y, spread = mean(scores), stdev(scores) if len(scores) > 1 else 0.0
             label = f"{int(steps):,} steps" if not place else None
             axes.errorbar(x, y, yerr=spread, fmt=marker, color=colour, capsize=2, label=label)
@@ -83,6 +80,14 @@ def draw(report: dict[str, Any], path: Path) -> None:
     figure.tight_layout()
     figure.savefig(path, dpi=120)
     plt.close(figure)
+
+
+def _seconds(report: dict[str, Any], steps: str, line: _Line) -> float | None:
+    """Of training: that of all steps, as `cost` measured one; of the runs themselves, where `cost` has not run."""
+    step = report.get("cost", {}).get(line.name.replace("`", ""), {}).get("step_s")
+    if step is not None and line.seconds():
+        return int(steps) * float(step)
+    return median(line.seconds()) if line.seconds() else None
 
 
 def _tables(report: dict[str, Any]) -> Iterator[tuple[str, list[_Line]]]:

@@ -88,7 +88,7 @@ def gfp_cost(store: Path | None, names: tuple[str, ...], config: CostConfig, as_
 
     With STORE it also times steps on its clips, all objectives in turn, beside mamp as in the published table. All
     objectives have the same encoder, and each has its default settings. --preset takes encoder, frames and objective
-    of a preset of gfp-train.
+    of a preset of gfp-train. What an embedding by a bundle costs on this machine, `gfp-serve bundle` says.
     """
     fitting = [name for name in installed() if issubclass(type_of(config.encoder), _needed(name))]
     of_preset = None if config.objective is None else objective_name(config.objective)
