@@ -36,6 +36,7 @@ from gfp_serve.preprocess import PreprocessConfig, prepare
 from trainer.checkpoint import Checkpoint
 from trainer.data.store import ClipStore
 from trainer.embedding import sampling_for
+from trainer.evaluate.compare.picture import spread_out
 from trainer.evaluate.suite.encoders import suite_encoders
 from trainer.evaluate.suite.resume import SuiteState
 from trainer.evaluate.suite.run import SuiteConfig, choose_changes, describe_settings, measure_sets, open_sets
@@ -48,6 +49,14 @@ from trainer.token_choice import Budget
 REPORT = Path("benchmarks/cheaper.json")
 CHANGES = ("clean", "window", "rest")
 TOKENS_ALONE = Shares(1, 0, 0)
+# In the picture: names as in the documentation, and what is drawn how.
+_NAMES = {
+    "pose-statistics": "pose statistics",
+    "student 2x88": "the student",
+    "the same run without tokens": "general features and statistics",
+    "tokens beside general features": "these and tokens",
+}
+_MARKS = {"tokens": ("C0", "o", "tokens of one run"), "others": ("C1", "s", "others")}
 # Of the body with the most tokens; the last is a tenth.
 BUDGETS = (Budget(375), Budget(SERVED_TOKENS), Budget(188), Budget(75))
 OTHER_CHOICES = (Budget(75, "random"), Budget(75, "time"), Budget(75, "joints"), Budget(75, "motion"))
@@ -223,29 +232,40 @@ def picture(picture: Path, report: Path) -> None:
     from matplotlib.figure import Figure
 
     values = json.loads(report.read_text())
-    figure = Figure(figsize=(10, 4.6), layout="constrained")
+    figure = Figure(figsize=(10, 4.8), layout="constrained")
     panels = figure.subplots(1, 2, sharex=True)
     for axes, (title, changes) in zip(
         panels, {"whole clips": ("clean",), "windows and rest": ("window", "rest")}.items(), strict=True
     ):
-        others = 0
-        for name, each in values["accuracy"].items():
-            if name not in values["ms_a_clip"]:
-                continue
-            x, y = values["ms_a_clip"][name], mean(each["means"][what] for what in changes)
-            is_budget = name[0].isdigit() or name == WHOLE
-            axes.plot(x, y, "o" if is_budget else "s", color="C0" if is_budget else "C1")
-            place: dict[str, Any] = {"xytext": (6, -3)} if name == WHOLE else {"xytext": (-6, -3), "ha": "right"}
-            if not is_budget:  # those that are near each other get their names above and below
-                others += 1
-                place = {"xytext": (0, 7 if others % 2 else -14), "ha": "center"}
-            axes.annotate(name, (x, y), textcoords="offset points", fontsize=7, **place)
+        points = {
+            name: (values["ms_a_clip"][name], mean(each["means"][what] for what in changes))
+            for name, each in values["accuracy"].items()
+            if name in values["ms_a_clip"]
+        }
+        for kind, (colour, marker, label) in _MARKS.items():
+            own = [points[name] for name in points if _kind(name) == kind]
+            axes.plot(*zip(*own, strict=True), marker, color=colour, label=label)
+        _name_points(axes, points)
         axes.set_xscale("log")
         axes.set_xlabel("ms a clip, one core")
         axes.set_title(title, fontsize=11)
-        axes.margins(x=0.3)
+        axes.margins(x=0.35, y=0.08)
+    panels[0].legend(loc="lower right", fontsize=8)
     panels[0].set_ylabel("1-NN, %, mean of sets")
     figure.savefig(picture, dpi=110)
+
+
+def _kind(name: str) -> str:
+    return "tokens" if name[0].isdigit() or name == WHOLE else "others"
+
+
+def _name_points(axes: Any, points: dict[str, tuple[float, float]]) -> None:
+    """Write each point's name left of it, as far apart as lines of text are high."""
+    heights = np.array([y for _, y in points.values()])
+    edge = 0.05 * float(np.ptp(heights))
+    places = spread_out(heights, (float(heights.min()) - edge, float(heights.max()) + edge), least=0.04)
+    for (name, (x, _)), place in zip(points.items(), places, strict=True):
+        axes.annotate(_NAMES.get(name, name), (0.82 * x, place), fontsize=7, va="center", ha="right")
 
 
 if __name__ == "__main__":
