@@ -15,10 +15,10 @@ _CGROUPS = Path("/sys/fs/cgroup")
 def num_cores() -> int:
     """The cores that this process may run on, or fewer if a container's limit of CPU time is lower, rounded up."""
     visible = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, math.ceil(min(visible, _limit())))
+    return max(1, math.ceil(min(visible, cpu_limit())))
 
 
-def _limit() -> float:
+def cpu_limit() -> float:
     """Cores that the container may use on average (cgroup version 2, else 1); infinite without a limit."""
     try:
         quota, period = (_CGROUPS / "cpu.max").read_text().split()

@@ -29,7 +29,9 @@ _ROUNDS, _MEASURING_S = 30, 1.0
 @click.option("--time/--no-time", "is_timed", default=True, show_default=True, help="Measure what a clip takes here.")
 @json_option
 def bundle_command(bundle: Path, is_timed: bool, as_json: bool) -> None:
-    """Say what a bundle embeds, what that costs here, and what was given up for it.
+    """Say what a bundle embeds, and what that costs here.
+
+    Also what was given up for the cost: by fewer bits, or by fewer tokens.
 
     BUNDLE is a bundle, or the name of one in the package. Times are of its shortest canonical clip, on one core.
     """
@@ -37,7 +39,7 @@ def bundle_command(bundle: Path, is_timed: bool, as_json: bool) -> None:
     facts = _facts(read)
     if is_timed:
         try:
-            load("onnxruntime")
+            load("gfp_serve.encoder")  # and not onnxruntime itself, which would report to its maker
         except MissingExtraError as error:
             warn(f"Nothing is timed: {error}")
         else:

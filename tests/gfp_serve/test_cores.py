@@ -41,7 +41,7 @@ def test_without_a_limit_all_cores_count_that_the_process_may_run_on(eight_cores
 
 def test_a_search_uses_no_more_threads_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     faiss = pytest.importorskip("faiss")
-    monkeypatch.setattr("gfp_serve.gallery.embedded.cores.num_cores", lambda: 3)
+    monkeypatch.setattr("gfp_serve.gallery.embedded.cores.cpu_limit", lambda: 2.5)
     before = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(8)
     try:

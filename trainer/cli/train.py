@@ -16,7 +16,7 @@ from click.core import ParameterSource
 from gfp_serve.bundle import Bundle
 from gfp_serve.cli.options import Command, options_from
 from gfp_serve.cli.printing import say
-from gfp_serve.cli.progress import errors, progress, status, warn
+from gfp_serve.cli.progress import errors, progress, warn
 from gfp_serve.cli.settings_file import settings_as_toml, settings_file_option
 from gfp_serve.config import bundle_at
 from gfp_serve.extras import load
@@ -128,7 +128,7 @@ def gfp_train(
     checkpoint = _checkpoint_to_resume(run, resume)
     load("matplotlib")  # not found at the end, it would spoil a run of hours
     clips = ClipStore.open(store)
-    with status("checking the clips"):
+    with errors.status("checking the clips"):
         clips.verify()
     if checkpoint is not None:
         if checkpoint.data["content_sha256"] != clips.content_digest:
@@ -142,7 +142,7 @@ def gfp_train(
     with parallel.processes(cuda=pick_device(config.device).type == "cuda"):
         is_first = parallel.rank() == 0
         try:
-            with status("preparing the clips") if is_first else nullcontext():
+            with errors.status("preparing the clips") if is_first else nullcontext():
                 trainer = Trainer(config, clips, run, resume=checkpoint, start=start, teacher=said)
         except ValueError as error:
             raise click.UsageError(str(error)) from error

@@ -5,13 +5,14 @@ cores, two exact searches of 32 queries over 40,000 vectors at once answered 0.4
 each, and four 0.07 times (`benchmarks/gallery.py cores`).
 """
 
+import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import faiss
 
-from gfp_serve.cores import num_cores
+from gfp_serve.cores import cpu_limit
 
 
 class Cores:
@@ -20,15 +21,16 @@ class Cores:
     def __init__(self) -> None:
         self._num_searching = 0
         self._counting = threading.Lock()
-        self._available = num_cores()
+        self._limit = cpu_limit()
 
     @contextmanager
     def shared(self) -> Iterator[None]:
         """Let FAISS use this thread's share of the cores in the block: all of them, divided by the searches that run.
 
-        "All" is what FAISS would use otherwise in this thread, which OMP_NUM_THREADS may say, or what the process has.
+        "All" is what FAISS would use otherwise in this thread, which OMP_NUM_THREADS may say, but no more than a
+        container may use.
         """
-        usual = min(faiss.omp_get_max_threads(), self._available)
+        usual = max(1, math.ceil(min(faiss.omp_get_max_threads(), self._limit)))
         with self._counting:
             self._num_searching += 1
             share = max(1, usual // self._num_searching)
