@@ -81,9 +81,9 @@ WITH_CPU = (
     ("gfp", "gallery", "copy", "galleries", "copy"),
     ("gfp", "gallery", "check", "copy"),
     ("gfp", "gallery", "repair", "copy"),
+    ("gfp-serve", "bundle", "pose-statistics"),
     ("gfp-data", "info", "{clips}"),
     ("gfp-data", "import", "{clips}", "--out", "store"),
-    ("gfp-serve", "bundle", "pose-statistics"),
 )
 _SMALL = ("--width", 16, "--depth", 1, "--num-heads", 2, "--local-width", 8, "--global-width", 16)
 _SHORT = ("--epochs", 1, "--warmup-epochs", 0, "--batch-clips", 4, "--device", "cpu")
