@@ -6,9 +6,14 @@ from pathlib import Path
 from statistics import mean, median, stdev
 from typing import Any
 
+import numpy as np
+
 from benchmarks.comparing.asked import CHANGES
 from benchmarks.comparing.rows import OWN_ENCODER, POSE_STATISTICS, UNTRAINED
+from trainer.evaluate.compare.picture import spread_out
 
+# Of a name in the picture, as a share of the heights of marks.
+_NAME_HEIGHT = 0.045
 _KINDS = {"plain": "embedded", "whitened": "whitened"}
 _COLUMNS = (
     [("plain", change) for change in CHANGES] + [("whitened", change) for change in CHANGES] + [("plain", "linear")]
@@ -62,13 +67,14 @@ def draw(report: dict[str, Any], path: Path) -> None:
     tables = list(_tables(report))
     for (steps, lines), colour, marker in zip(tables, ("tab:blue", "tab:orange", "tab:green"), "osD", strict=False):
         timed = [(line, x) for line in lines if (x := _seconds(report, steps, line)) is not None]
+        heights = np.array([mean(line.scores("plain", "clean")) for line, _ in timed])
+        places = spread_out(heights, (float(heights.min()) - 1, float(heights.max()) + 1), least=_NAME_HEIGHT)
         for place, (line, x) in enumerate(timed):
             scores, name = line.scores("plain", "clean"), line.name.replace("`", "")
             y, spread = mean(scores), stdev(scores) if len(scores) > 1 else 0.0
             label = f"{int(steps):,} steps" if not place else None
             axes.errorbar(x, y, yerr=spread, fmt=marker, color=colour, capsize=2, label=label)
-            offset = (5, 4) if place % 2 else (5, -10)
-            axes.annotate(name, (x, y), xytext=offset, textcoords="offset points", fontsize=8)
+            axes.annotate(name, (1.04 * x, places[place]), fontsize=8, va="center")
     if tables:
         for line, style in zip((each for each in tables[0][1] if not each.seconds()), ("--", ":", "-."), strict=False):
             axes.axhline(mean(line.scores("plain", "clean")), linestyle=style, color="grey", label=line.name)
