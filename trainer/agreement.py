@@ -67,18 +67,18 @@ class HeldOut:
         check_cleaned_alike(store, self._preprocess.cleaning)
         self._store, self._show = store, show
         self._fold = _spread(split_folds(store)[0])
+        if (count := len(self._fold.test)) < LEAST_CLIPS:
+            raise InvalidRequestError(
+                f"{store.path} has {count} labelled test clips, and {LEAST_CLIPS} or more must be asked to see what "
+                f"fewer bits lose; import more, or name another store."
+            )
         self._before = self._embed(encoder)
-        self._check_clips()
+        self._check_spread()
         self._accuracy_before = retrieve(self._before, store, [self._fold]).accuracy
 
-    def _check_clips(self) -> None:
-        """Raise `InvalidRequestError` for clips that cannot tell what is lost: too few, or nearly equal ones."""
+    def _check_spread(self) -> None:
+        """Raise `InvalidRequestError` for nearly equal vectors, which cannot tell what is lost."""
         asked = self._before[self._fold.test]
-        if len(asked) < LEAST_CLIPS:
-            raise InvalidRequestError(
-                f"{self._store.path} has {len(asked)} labelled test clips, and {LEAST_CLIPS} or more must be asked to "
-                f"see what fewer bits lose; import more, or name another store."
-            )
         if np.linalg.norm(asked - asked.mean(axis=0), axis=1).max() < _LEAST_SPREAD:
             raise InvalidRequestError(
                 f"the {len(asked)} labelled test clips of {self._store.path} have nearly the same vector, so that "

@@ -72,11 +72,7 @@ class Bench:
 
     def rows_of(self, steps: int) -> dict[str, dict[str, Any]]:
         """By name and seed what was measured of the runs of this many steps."""
-        found: dict[str, dict[str, Any]] = {}
-        rows = [row for row in self._rows() if row["steps"] == steps]
-        for row in sorted(rows, key=lambda row: (row["name"], row["seed"])):
-            found.setdefault(row["name"], {})[str(row["seed"])] = row
-        return found
+        return _by_name(self._rows(), steps)
 
     def _once(self, name: str, steps: int, seed: int, measured: Callable[[], dict[str, Any]]) -> None:
         """Measure a row that is not there yet, keep it, and write the report anew."""
@@ -108,13 +104,12 @@ class Bench:
         report: dict[str, Any] = {"about": self.about}
         if self.out.exists():
             report |= {name: value for name, value in read_report(self.out).items() if name == "cost"}
-        untrained_rows = self.rows_of(0)
+        rows = self._rows()
+        untrained_rows = _by_name(rows, steps=0)
         if POSE_STATISTICS in untrained_rows:
             report[POSE_STATISTICS] = untrained_rows.pop(POSE_STATISTICS)["0"]
         report |= untrained_rows
-        report["runs"] = {
-            str(steps): self.rows_of(steps) for steps in sorted({row["steps"] for row in self._rows()} - {0})
-        }
+        report["runs"] = {str(steps): _by_name(rows, steps) for steps in sorted({row["steps"] for row in rows} - {0})}
         write_whole(self.out, json.dumps(report, indent=1) + "\n")
 
     def _of_untrained(self, config: TrainConfig) -> dict[str, Any]:
@@ -136,13 +131,15 @@ class Bench:
         seconds = folder / "seconds.json"
         before = json.loads(seconds.read_text()) if seconds.exists() and trainer.step else 0.0
         began = time.monotonic()
-        ended = trainer.fit() if trainer.step < steps else None
-        wall_s = before + (time.monotonic() - began if ended else 0.0)
-        write_whole(seconds, f"{wall_s:.2f}\n")
+
+        def keep_seconds() -> None:  # with each checkpoint, so that a part that is killed counts
+            write_whole(seconds, f"{before + time.monotonic() - began:.2f}\n")
+
+        ended = trainer.fit(after_save=keep_seconds) if trainer.step < steps else None
         if ended is not None and ended.signal is not None:
             click.echo("Stopped; the same call goes on.", err=True)
             raise _Stopped(128 + ended.signal)
-        return Checkpoint.read(folder), wall_s
+        return Checkpoint.read(folder), float(json.loads(seconds.read_text()))
 
     def _check_run(self, folder: Path, config: TrainConfig) -> None:
         """Raise `click.UsageError` for a run of other clips or settings."""
@@ -176,6 +173,14 @@ class Bench:
         wanted = replace(preprocess, sampling=sampling)
         encoders = [SuiteEncoder(kind, embed, wanted, kind, {}, data) for kind, embed in embeds.items()]
         return row | self.asked.scores(encoders)
+
+
+def _by_name(rows: list[dict[str, Any]], steps: int) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for row in sorted(rows, key=lambda row: (row["name"], row["seed"])):
+        if row["steps"] == steps:
+            found.setdefault(row["name"], {})[str(row["seed"])] = row
+    return found
 
 
 def _prepared(sampling: SampleConfig) -> PreprocessConfig:

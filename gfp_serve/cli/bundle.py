@@ -1,7 +1,7 @@
 """`gfp-serve bundle`: what a bundle embeds, what that costs here, and what was given up for it."""
 
-import time
-from collections.abc import Callable
+import timeit
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -11,17 +11,17 @@ from rich.table import Table
 
 from gfp_serve.bundle import FP16_GRAPH, INT8_GRAPH, Bundle
 from gfp_serve.cli.arguments import PATH, json_option
-from gfp_serve.cli.printing import output, print_facts, print_json
+from gfp_serve.cli.printing import output, print_facts, print_json, say
 from gfp_serve.cli.progress import warn
 from gfp_serve.config import DEFAULT_BUNDLE, bundle_at
-from gfp_serve.errors import MissingExtraError
+from gfp_serve.errors import BundleError, MissingExtraError
 from gfp_serve.extras import load
 from gfp_serve.layouts import layout_named
 from gfp_serve.preprocess import prepare
 
 _BITS = {INT8_GRAPH: 8, FP16_GRAPH: 16}
-# A clip is embedded this many times, or as often as this takes.
-_ROUNDS, _MEASURING_S = 30, 1.0
+# Of which the time is the median.
+_CALLS = 11
 
 
 @click.command("bundle")
@@ -50,7 +50,12 @@ def bundle_command(bundle: Path, is_timed: bool, as_json: bool) -> None:
         return
     print_facts({name.replace("_", " "): _in_words(value) for name, value in facts.items()})
     if table is not None:
-        _print_table(table)
+        try:
+            print_token_table(table)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise BundleError(
+                f"the table of tokens in the manifest of {bundle} is damaged ({error!r}); export it again."
+            ) from error
 
 
 def _facts(bundle: Bundle) -> dict[str, Any]:
@@ -69,7 +74,7 @@ def _facts(bundle: Bundle) -> dict[str, Any]:
         "read_out": readout.get("kind", "mean"),
     }
     if "tokens" in readout:
-        facts["tokens_of_a_body"] = f"{readout['tokens']}, {readout['token_choice']}"
+        facts["tokens_of_a_body"] = f"{readout['tokens']}, {readout.get('token_choice', 'spread')}"
     for name in ("int8", "fp16"):
         if name in readout:
             facts["lost_by_fewer_bits"] = readout[name]
@@ -92,15 +97,8 @@ def _times(bundle: Bundle) -> dict[str, float]:
 
 
 def _milliseconds(call: Callable[[], object]) -> float:
-    """The median of calls, without the first."""
-    call()
-    seconds: list[float] = []
-    end = time.perf_counter() + _MEASURING_S
-    while len(seconds) < _ROUNDS and (not seconds or time.perf_counter() < end):
-        began = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - began)
-    return round(1e3 * median(seconds), 3)
+    """The median of calls, without the first, which is slow."""
+    return round(1e3 * median(timeit.repeat(call, number=1, repeat=1 + _CALLS)[1:]), 3)
 
 
 def _in_words(value: object) -> str:
@@ -109,13 +107,13 @@ def _in_words(value: object) -> str:
     return str(value)
 
 
-def _print_table(table: dict[str, Any]) -> None:
-    """What fewer tokens give, as the exporting side measured it."""
-    shown = Table("tokens", "which", "times as fast", *table["whole"], title="right in % (points from the whole)")
-    if sets := table.get("sets"):
-        shown.caption = f"The mean of {', '.join(sets)}."
-    shown.add_row("whole", "", "1.0", *(f"{each:.1f}" for each in table["whole"].values()))
+def print_token_table(table: Mapping[str, Any]) -> None:
+    """What fewer tokens save and cost: the report of `gfp-evaluate tokens`, or what a manifest keeps of it."""
+    shown = Table("tokens", "which", "times as fast", *table["whole"])
+    shown.add_row("as served", "", "1.0", *(f"{each:.1f}" for each in table["whole"].values()))
     for row in table["rows"]:
         cells = (f"{row['percent'][what]:.1f} ({row['points'][what]:+.1f})" for what in table["whole"])
         shown.add_row(str(row["tokens"]), row["choice"], f"{row['speed_up']:.1f}", *cells)
     output().print(shown)
+    sets = ", ".join(table.get("sets", ())) or "sets"
+    say(f"Right in %, the mean of {sets}; in brackets, points more or less than as served without --tokens.")

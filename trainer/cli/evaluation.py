@@ -31,7 +31,15 @@ _PATH = click.Path(path_type=Path)
 
 
 def of_sets(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command `--data FOLDER` of labelled sets, and `--set` to choose among them."""
+    """Give a command `--data FOLDER` of labelled sets, `--set` to choose among them, and `--trained-on`."""
+    command = click.option(
+        "--trained-on",
+        metavar="STORE",
+        type=_PATH,
+        multiple=True,
+        help="A store that an encoder was trained on, to tell whether its clips are among the queries; may be given "
+        "several times.",
+    )(command)
     command = click.option(
         "--set", "sets", metavar="NAME", multiple=True, help="Only this set; may be given several times."
     )(command)

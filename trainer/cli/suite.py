@@ -59,14 +59,6 @@ _VERDICTS = ("better", "worse", "not_told_apart")
     f"[{', '.join(change.name for change in CHANGES)}]",
 )
 @click.option(
-    "--trained-on",
-    "trained_on",
-    metavar="STORE",
-    type=_PATH,
-    multiple=True,
-    help="A store that an encoder was trained on, to tell whether its clips are among the queries.",
-)
-@click.option(
     "--untrained/--no-untrained", default=True, show_default=True, help="Also ask clean queries of untrained encoders."
 )
 @click.option(

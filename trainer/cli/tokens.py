@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.table import Table
 
+from gfp_serve.cli.bundle import print_token_table
 from gfp_serve.cli.options import Command, options_from
-from gfp_serve.cli.printing import output, print_json, say
+from gfp_serve.cli.printing import print_json
 from gfp_serve.cli.progress import progress, status, warn
 from gfp_serve.errors import DamagedFileError
 from gfp_serve.files import check_writable, read_ordinary, write_whole
@@ -31,7 +31,7 @@ from trainer.evaluate.suite.run import (
 )
 from trainer.evaluate.suite.sets import find_sets
 from trainer.evaluate.suite.training_clips import TrainingStores
-from trainer.token_budgets import BudgetRow, budget_encoders, table_of, time_budgets
+from trainer.token_budgets import budget_encoders, table_of, time_budgets
 from trainer.token_choice import KINDS, Budget, Kind
 
 _PATH = click.Path(path_type=Path)
@@ -68,14 +68,6 @@ _LARGEST_TABLE = 4 * 2**20
     default=("window", "rest"),
     show_default=True,
     help="Ask clean queries and this change, as for gfp-evaluate suite; may be given several times.",
-)
-@click.option(
-    "--trained-on",
-    "trained_on",
-    metavar="STORE",
-    type=_PATH,
-    multiple=True,
-    help="A store that RUN was trained on, to tell whether its clips are among the queries; may be repeated.",
 )
 @click.option("--out", metavar="FILE", type=_PATH, help="Write the table as JSON, for gfp-export --token-table.")
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
@@ -136,17 +128,7 @@ def tokens_command(
     }
     if out is not None:
         write_whole(out, json.dumps(report, indent=1) + "\n")
-    print_json(report) if as_json else _print(whole, rows)
-
-
-def _print(whole: dict[str, float], rows: list[BudgetRow]) -> None:
-    table = Table("tokens", "which", "times as fast", *whole)
-    table.add_row("as served", "", "1.0", *(f"{each:.1f}" for each in whole.values()))
-    for row in rows:
-        cells = (f"{row.percent[what]:.1f} ({row.points[what]:+.1f})" for what in whole)
-        table.add_row(str(row.tokens), row.choice, f"{row.speed_up:.1f}", *cells)
-    output().print(table)
-    say("Right in %, the mean of sets; in brackets, points more or less than as served without --tokens.")
+    print_json(report) if as_json else print_token_table(report)
 
 
 def read_token_table(path: Path) -> dict[str, Any]:

@@ -55,3 +55,13 @@ def test_without_onnxruntime_the_rest_is_said(monkeypatch: pytest.MonkeyPatch) -
     assert ended.exit_code == 0
     assert "Nothing is timed: onnxruntime is not installed" in ended.stderr
     assert "pose-statistics" in ended.stdout
+
+
+def test_a_damaged_table_of_tokens_is_named(tmp_path: Path) -> None:
+    bundle = tiny_bundle()
+    readout = {"kind": "mean", "token_table": {"whole": {"clean": 70.0}, "rows": [{"tokens": 75}]}}
+    manifest = dataclasses.replace(bundle.manifest, readout=readout)
+    dataclasses.replace(bundle, manifest=manifest).write(tmp_path / "b")
+    ended = CliRunner().invoke(gfp_serve, ["bundle", str(tmp_path / "b"), "--no-time"])
+    assert ended.exit_code == 1
+    assert "the table of tokens in the manifest" in " ".join(ended.output.split())
