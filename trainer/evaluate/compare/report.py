@@ -172,9 +172,9 @@ def _cost(runs: Sequence[Run]) -> dict[str, Any]:
 
     What runs also learn from labels, statistics or views is not counted: they have None for a training step and their
     weights, and for an embedding if it is more than the encoder. The whole training is three times the forward pass of
-    each clip that was seen, since going back takes about twice as much. Layers of other packages that cannot be counted
-    leave all three None. Runs that start from another have None for it,
-    and runs that were not trained alike have no mean of their seconds.
+    each clip that was seen, since going back takes about twice as much. It is None for runs that start from another.
+    All three are None where a layer of another package cannot be counted. Runs that were not trained alike have no mean
+    of their seconds.
     """
     config = runs[0].config
     counted = cost_table(config.encoder, config.objective, num_frames=config.num_frames)
