@@ -64,6 +64,20 @@ export function onKeys(press: (event: KeyboardEvent) => boolean): void {
   });
 }
 
+/** Put these children in the place of those of `parent`, as `replaceChildren` does, while somebody goes through them.
+ *
+ * The focus stays on the button with the same `data-key`, and goes to `otherwise` if there is none any more.
+ */
+export function renew(parent: HTMLElement, children: Child[], otherwise?: HTMLElement): void {
+  const focused = document.activeElement;
+  const isWithin = focused instanceof HTMLElement && parent.contains(focused);
+  const key = isWithin ? focused.dataset.key : undefined;
+  parent.replaceChildren(...children.filter((child) => !!child) as (Node | string)[]);
+  if (!isWithin) return;
+  const same = key !== undefined && parent.querySelector<HTMLElement>(`[data-key="${CSS.escape(key)}"]`);
+  (same || otherwise)?.focus();
+}
+
 export function says(error: unknown): string {
   return sentence(error instanceof Error ? error.message : String(error));
 }

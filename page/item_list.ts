@@ -1,6 +1,6 @@
 /** The items of the map as a list, for keyboards and screen readers. */
 
-import { button, element, on } from "./dom";
+import { button, element, on, renew } from "./dom";
 import type { MapItem } from "./messages";
 
 const MOST_LISTED = 60;
@@ -38,7 +38,7 @@ export class ItemList {
 
   /** Give the focus to the entry of an item, or else to the search. Gives whether the list can be seen. */
   focus(id: string): boolean {
-    const entry = this.list.querySelector<HTMLElement>(`[data-id="${CSS.escape(id)}"]`);
+    const entry = this.list.querySelector<HTMLElement>(`[data-key="${CSS.escape(id)}"]`);
     (entry ?? this.search).focus();
     return this.search.offsetParent !== null;
   }
@@ -57,18 +57,12 @@ export class ItemList {
       const text = sought ? `${items} has this in its id or label.` : "There are no items on this map.";
       entries.push(element("li", { class: "more" }, text));
     }
-    // A better map comes while somebody goes through the list by keyboard.
-    const focused = document.activeElement;
-    const id = focused instanceof HTMLElement && this.list.contains(focused) ? focused.dataset.id : undefined;
-    this.list.replaceChildren(...entries);
-    if (id !== undefined) {
-      (this.list.querySelector<HTMLElement>(`[data-id="${CSS.escape(id)}"]`) ?? this.search).focus();
-    }
+    renew(this.list, entries, this.search); // a better map comes while somebody goes through the list by keyboard
   }
 
   private entry({ item: { id, label }, colour }: Listed): HTMLElement {
     const entry = button("", () => this.pick(id), "", {
-      "data-id": id,
+      "data-key": id,
       "aria-current": id === this.current ? "true" : null,
     });
     entry.append(

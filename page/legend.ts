@@ -1,7 +1,7 @@
 /** What the colours of the map mean, and which of them the reader chose. */
 
 import { numberColour } from "./colours";
-import { button, element, on } from "./dom";
+import { button, element, on, renew } from "./dom";
 import { type Colouring, type Group, NO_GROUP } from "./groups";
 
 interface Listeners {
@@ -21,7 +21,7 @@ export class Legend {
   /** Show what these colours mean. Chosen groups that are no longer there are forgotten. */
   show({ groups, range }: Colouring): void {
     this.chosen = new Set([...this.chosen].filter((name) => groups.some((group) => group.name === name)));
-    this.element.replaceChildren(...(range ? [this.scale(range)] : groups.map((group) => this.entry(group))));
+    renew(this.element, range ? [this.scale(range)] : groups.map((group) => this.entry(group)));
   }
 
   private scale({ least, most }: NonNullable<Colouring["range"]>): HTMLElement {
@@ -38,7 +38,7 @@ export class Legend {
       entry.setAttribute("aria-pressed", String(this.chosen.has(name)));
       this.tell.choose();
     };
-    const entry = on(button("", choose, "", { "aria-pressed": String(this.chosen.has(name)) }), {
+    const entry = on(button("", choose, "", { "data-key": name, "aria-pressed": String(this.chosen.has(name)) }), {
       pointerenter: () => this.chosen.size || this.tell.point(name),
       pointerleave: () => this.chosen.size || this.tell.point(null),
     });

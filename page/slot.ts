@@ -2,8 +2,8 @@
 
 import { type App, NO_MOTION, clipOf } from "./app";
 import { Clip } from "./clip";
-import { button, element, later, notice, on, says, seconds, select } from "./dom";
-import type { Recording, Sequence, Shown } from "./messages";
+import { button, element, later, notice, on, renew, says, seconds, select } from "./dom";
+import type { MapItem, Recording, Sequence, Shown } from "./messages";
 import { type Player, type Stage, stageBox } from "./player";
 import { Reading } from "./reading";
 
@@ -144,25 +144,28 @@ export class Slot {
     const sought = this.search.value.trim().toLowerCase();
     this.list.hidden = !sought;
     if (!sought) return;
+    const isStillSought = () => sought === this.search.value.trim().toLowerCase();
     try {
       const { items } = await this.app.mapItems();
+      if (!isStillSought()) return; // another search, or a choice, came meanwhile
       const found = items.filter(
         ({ id, label }) => id.toLowerCase().includes(sought) || label.toLowerCase().includes(sought),
       );
-      this.list.replaceChildren(
-        ...found.slice(0, MOST_FOUND).map(({ id, label }) => {
-          const entry = button("", () => {
-            if (document.activeElement === entry) this.search.focus(); // the list goes
-            this.takeItem(id);
-          });
-          entry.append(element("span", { class: "name" }, label || "no label"), element("span", { class: "id" }, id));
-          return element("li", {}, entry);
-        }),
-      );
-      if (!found.length)
-        this.list.replaceChildren(element("li", { class: "more" }, "No item of this map has this in its id or label."));
+      const none = element("li", { class: "more" }, "No item of this map has this in its id or label.");
+      // The search begins anew a moment after the last letter, when somebody may already go through the hits by keys.
+      renew(this.list, found.length ? found.slice(0, MOST_FOUND).map((item) => this.hit(item)) : [none], this.search);
     } catch (error) {
-      this.list.replaceChildren(element("li", { class: "more" }, says(error)));
+      if (isStillSought()) renew(this.list, [element("li", { class: "more" }, says(error))], this.search);
     }
+  }
+
+  private hit({ id, label }: MapItem): HTMLElement {
+    const choose = () => {
+      if (document.activeElement === entry) this.search.focus(); // the list goes
+      this.takeItem(id);
+    };
+    const entry = button("", choose, "", { "data-key": id });
+    entry.append(element("span", { class: "name" }, label || "no label"), element("span", { class: "id" }, id));
+    return element("li", {}, entry);
   }
 }

@@ -1,6 +1,6 @@
 /** A recording's time as a line: a part that can be chosen, what is now, and what happens when. */
 
-import { element, on } from "./dom";
+import { button, element, on, renew } from "./dom";
 
 export interface Segment {
   start: number; // seconds
@@ -87,18 +87,23 @@ export class Timeline {
   }
 
   showSegments(segments: Segment[]): void {
-    this.lane.replaceChildren(
-      ...segments.map((segment) => {
+    renew(
+      this.lane,
+      segments.map((segment) => {
         const similarity = segment.similarity?.toFixed(2) ?? "";
         const said =
           `${segment.text}, ${segment.start.toFixed(1)} to ${segment.end.toFixed(1)} s` +
           (similarity && `, similarity ${similarity}`);
         const text = `${segment.text} ${similarity}`.trim();
-        const made = element("button", { type: "button", title: said, "aria-label": `Jump to ${said}` }, text);
+        const made = button(text, () => this.handlers.jump(segment), "", {
+          title: said,
+          "aria-label": `Jump to ${said}`,
+          "data-key": String(segment.start),
+        });
         made.style.left = `${(100 * segment.start) / this.whole}%`;
         made.style.width = `${(100 * (segment.end - segment.start)) / this.whole}%`;
         made.style.setProperty("--own", segment.colour);
-        return on(made, { click: () => this.handlers.jump(segment) });
+        return made;
       }),
     );
     this.element.classList.toggle("has-lane", segments.length > 0);

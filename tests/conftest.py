@@ -6,6 +6,7 @@ many new ones. An input may take any time: the first one may have to compile or 
 busy.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,6 +57,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {file: place for place, file in enumerate(LONG_FILES)}
     num_tests = Counter(item.path for item in items)
     items.sort(key=lambda item: (places.get(item.path, len(places)), -num_tests[item.path]))
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """Undo how a test set up logs, as `gfp-serve` does: else what the next tests hear hangs on their order."""
+    loggers = logging.getLogger(), logging.getLogger("gfp_serve")
+    levels = [logger.level for logger in loggers]
+    before = loggers[0].handlers[:]
+    yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
+    for handler in loggers[0].handlers[:]:
+        if type(handler) is logging.StreamHandler and handler not in before:  # pytest's own come and go
+            loggers[0].removeHandler(handler)
 
 
 @pytest.fixture(scope="session")

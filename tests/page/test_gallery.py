@@ -127,7 +127,10 @@ def test_a_better_map_is_shown_after_another_view_was_open(opened):
     expect(status).not_to_contain_text("A better map")
 
 
-def test_a_better_map_leaves_the_focus_in_the_list_where_it_is(opened):
+@pytest.mark.parametrize(
+    ("part", "wanted"), [("List", ".items [data-key='set/walk2']"), ("Colours", ".legend [data-key='walk']")]
+)
+def test_a_better_map_leaves_the_focus_where_it_is(opened, part, wanted):
     page = opened("#query")
     replies = []
 
@@ -138,8 +141,8 @@ def test_a_better_map_leaves_the_focus_in_the_list_where_it_is(opened):
 
     page.route("**/gfp_serve.v1.ViewService/MapItems", answer)
     page.get_by_role("link", name="Gallery", exact=True).click()
-    page.get_by_role("button", name="List").click()
-    entry = page.get_by_role("button", name="walk2")
+    page.get_by_role("button", name=part).click()
+    entry = page.locator(wanted)
     entry.focus()
     expect(page.locator(".side .status")).to_contain_text("A better map is being made.")
     expect(page.locator(".side .status")).not_to_contain_text("A better map")

@@ -366,15 +366,9 @@ def test_what_callers_send_makes_no_line_of_its_own_in_a_log_of_text() -> None:
 
 
 def test_the_level_debug_is_for_our_own_messages() -> None:
-    before = logging.getLogger().handlers[:], logging.getLogger().level, logging.getLogger("gfp_serve").level
-    try:
-        configure_logs("text", "debug")
-        assert logging.getLogger("gfp_serve.server").isEnabledFor(logging.DEBUG)
-        assert not logging.getLogger("asyncio").isEnabledFor(logging.DEBUG)
-        configure_logs("text", "error")
-        for name in ("gfp_serve.server", "asyncio"):
-            assert not logging.getLogger(name).isEnabledFor(logging.WARNING)
-    finally:
-        logging.getLogger().handlers[:], level, ours = before
-        logging.getLogger().setLevel(level)
-        logging.getLogger("gfp_serve").setLevel(ours)
+    configure_logs("text", "debug")
+    assert logging.getLogger("gfp_serve.server").isEnabledFor(logging.DEBUG)
+    assert not logging.getLogger("asyncio").isEnabledFor(logging.DEBUG)
+    configure_logs("text", "error")
+    for name in ("gfp_serve.server", "asyncio"):
+        assert not logging.getLogger(name).isEnabledFor(logging.WARNING)
