@@ -1,13 +1,13 @@
 """Show how initialisation and loss weights affect the first two epochs of GFP, changing one setting at a time.
 
-    python benchmarks/accuracy.py prepare DATA --work WORK
-    python benchmarks/early_training.py run --work WORK        add missing rows to the report; may be stopped any time
-    python benchmarks/early_training.py table                  print the report as a table
+    python benchmarks/early_training.py prepare DATA --work WORK   make stores of the clip files in DATA (see CLIP_FILES)
+    python benchmarks/early_training.py run --work WORK            add missing rows to the report; may be stopped any time
+    python benchmarks/early_training.py table                      print the report as a table
 
-Clips and encoder are those of accuracy.py. Each run has two epochs in steps of 64 clips, and one seed. The report has
-for each level: the effective rank of the decoder's predictions, the std of the targets, and the share of the targets'
-variance that is not predicted. It ends with 1-NN accuracy on UTD-MHAD (odd → even subjects): plain (the mean of tokens)
-and with a fitted read-out.
+A small encoder learns without labels from the clips of eight sets, but UTD-MHAD's even subjects. Each run has two epochs
+in steps of 64 clips, and one seed. The report has for each level: the effective rank of the decoder's predictions, the
+std of the targets, and the share of the targets' variance that is not predicted. It ends with 1-NN accuracy on UTD-MHAD
+(odd → even subjects): plain (the mean of tokens) and with a fitted read-out.
 """
 
 import json
@@ -21,9 +21,12 @@ import torch
 from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks.accuracy import CPU, ENCODER, PREPROCESS, WIDTHS
+from gfp_serve.preprocess import CleanConfig, PreprocessConfig
 from trainer.config import TrainConfig
+from trainer.data.importing import ImportConfig, find_sources, import_recordings
+from trainer.data.reading import ReadConfig
 from trainer.data.store import ClipStore
+from trainer.encoders.transformer import TransformerConfig
 from trainer.evaluate.candidates import Candidate, untrained
 from trainer.evaluate.embeddings import torch_embedder
 from trainer.evaluate.folds import split_folds
@@ -33,7 +36,11 @@ from trainer.objectives.gfp import GfpConfig
 from trainer.readout import ReadoutConfig, fit_readout
 
 REPORT = Path("benchmarks/early_training.json")
-GFP = GfpConfig(**WIDTHS | {"decoder_depth": 1})
+CLIP_FILES = ("bandai", "cmu_sample", "gtu3d", "hdm05", "kindergator_adults", "nwucla_train", "precog", "utdmhad")
+PREPROCESS = PreprocessConfig(cleaning=CleanConfig(align_view=True, scale_torso=True))
+CPU = torch.device("cpu")
+ENCODER = TransformerConfig(width=64, depth=3, num_heads=2)
+GFP = GfpConfig(local_width=256, global_width=512, decoder_depth=1)
 # name -> (changed encoder settings, changed objective settings, peak learning rate)
 UPSTREAM: dict[str, Any] = {"position_std": 0.02, "input_scale": 1.0}
 PRINTED: dict[str, Any] = {"variance_weight": 1.0, "covariance_weight": 5.0}
@@ -58,6 +65,18 @@ VARIANTS: dict[str, tuple[dict[str, Any], dict[str, Any], float]] = {
 @click.group(help=__doc__)
 def main() -> None:
     """Keep `table` apart from `run`, so that it needs no training."""
+
+
+@main.command()
+@click.argument("data", type=click.Path(path_type=Path, exists=True))
+@click.option("--work", type=click.Path(path_type=Path), required=True)
+def prepare(data: Path, work: Path) -> None:
+    """Import the clip files of DATA into the stores of WORK."""
+    work.mkdir(parents=True, exist_ok=True)
+    config = ImportConfig(read=ReadConfig(cleaning=PREPROCESS.cleaning))
+    for name, sets in {"training": CLIP_FILES, "utdmhad": ("utdmhad",)}.items():
+        files = [data / f"{each}.npz" for each in sets]
+        click.echo(f"{name}: {import_recordings(find_sources(files), work / name, config, overwrite=True)}")
 
 
 @main.command()
