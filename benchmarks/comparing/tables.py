@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.comparing.asked import CHANGES
-from benchmarks.comparing.rows import OWN_ENCODER, POSE_STATISTICS, UNTRAINED
+from benchmarks.comparing.rows import POSE_STATISTICS, UNTRAINED
 from trainer.evaluate.compare.picture import spread_out
 
 # Of a name in the picture, as a share of the heights of marks.
@@ -104,5 +104,5 @@ def _tables(report: dict[str, Any]) -> Iterator[tuple[str, list[_Line]]]:
 
 
 def _called(name: str) -> str:
-    objective, comma, rest = name.partition(",") if name == OWN_ENCODER else (name, "", "")
+    objective, comma, rest = name.partition(",")
     return f"`{objective}`{comma}{rest}"
