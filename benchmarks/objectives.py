@@ -31,7 +31,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.comparing.asked import Asked
 from benchmarks.comparing.bench import CLEANING, Bench, read_report
-from benchmarks.comparing.cost import costs, step_memory
+from benchmarks.comparing.cost import beside, costs, step_memory
 from benchmarks.comparing.rows import ROWS
 from benchmarks.comparing.tables import draw, markdown
 from gfp_serve.cli.options import Group
@@ -159,13 +159,16 @@ def longer(
 @click.option("--rounds", default=9, show_default=True, help="Turns of each row.")
 @_only_option
 def cost(work: Path, out: Path, threads: int, rounds: int, names: tuple[str, ...]) -> None:
-    """Measure time and memory of a step of each row beside gfp. Without a store in WORK, on made-up clips."""
+    """Measure time and memory of a step of each row beside gfp. Without a store in WORK, on made-up clips.
+
+    With --only the other rows of the report stay, and seconds are given for a machine that takes as long for gfp.
+    """
     torch.set_num_threads(threads)
     store = work / "store"
     step = [sys.executable, __file__, "step", "--threads", str(threads)]
     measured = costs(names, store if store.exists() else None, rounds=rounds, step_command=step)
     report = read_report(out) if out.exists() else {}
-    write_whole(out, json.dumps({**report, "cost": measured}, indent=1) + "\n")
+    write_whole(out, json.dumps({**report, "cost": beside(report.get("cost", {}), measured)}, indent=1) + "\n")
     for name, facts in measured.items():
         click.echo(
             f"{name}: {facts['time_of_gfp']:.2f} times gfp, {facts['step_mb']:.0f} MB more than before its steps"

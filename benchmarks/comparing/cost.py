@@ -42,6 +42,18 @@ def costs(
         }
 
 
+def beside(known: dict[str, dict[str, float]], later: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    """The costs of a report with some that were measured later, when the machine may have been slower or faster.
+
+    What can be compared with the report is how many steps of gfp a step takes, so its seconds are made of that.
+    """
+    if "gfp" not in known or known.keys() <= later.keys():
+        return later
+    gfp_s = known["gfp"]["step_s"]
+    others = {name: facts for name, facts in later.items() if name != "gfp"}
+    return known | {name: {**facts, "step_s": facts["time_of_gfp"] * gfp_s} for name, facts in others.items()}
+
+
 def _printed(command: list[str]) -> dict[str, float]:
     measured: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     return measured

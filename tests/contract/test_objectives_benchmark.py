@@ -126,6 +126,15 @@ def test_time_and_memory_of_a_step_stand_beside_those_of_gfp(tmp_path: Path) -> 
     assert all(facts["peak_mb"] > facts["step_mb"] > 0 for facts in cost.values())
 
 
+def test_costs_that_are_measured_later_are_told_in_steps_of_gfp_of_the_report() -> None:
+    beside = importlib.import_module("benchmarks.comparing.cost").beside
+    known = {"gfp": {"step_s": 0.4, "time_of_gfp": 1.0}, "mamp": {"step_s": 1.2, "time_of_gfp": 3.0}}
+    later = {"gfp": {"step_s": 0.8, "time_of_gfp": 1.0}, "usdrl": {"step_s": 4.0, "time_of_gfp": 5.0}}
+    assert beside(known, later) == known | {"usdrl": {"step_s": 2.0, "time_of_gfp": 5.0}}
+    assert beside({}, later) == later
+    assert beside(known, later | known) == later | known
+
+
 @pytest.mark.usefixtures("small")
 def test_a_run_of_other_clips_is_not_measured_as_one_of_these(tmp_path: Path) -> None:
     bench = importlib.import_module("benchmarks.comparing.bench")
