@@ -1,13 +1,13 @@
 """Show how initialisation and loss weights affect the first two epochs of GFP, changing one setting at a time.
 
-    python benchmarks/early_training.py prepare DATA --work WORK   make stores of the clip files in DATA (see CLIP_FILES)
-    python benchmarks/early_training.py run --work WORK            add missing rows to the report; may be stopped any time
+    python benchmarks/early_training.py prepare DATA --work WORK   make stores of the files of CLIP_FILES in DATA
+    python benchmarks/early_training.py run --work WORK            add missing rows to the report; goes on if stopped
     python benchmarks/early_training.py table                      print the report as a table
 
-A small encoder learns without labels from the clips of eight sets, but UTD-MHAD's even subjects. Each run has two epochs
-in steps of 64 clips, and one seed. The report has for each level: the effective rank of the decoder's predictions, the
-std of the targets, and the share of the targets' variance that is not predicted. It ends with 1-NN accuracy on UTD-MHAD
-(odd → even subjects): plain (the mean of tokens) and with a fitted read-out.
+A small encoder learns without labels from the clips of eight sets, but not from those of UTD-MHAD's even subjects. Each
+run has two epochs in steps of 64 clips, and one seed. The report has for each level: the effective rank of the
+decoder's predictions, the std of the targets, and the share of the targets' variance that is not predicted. It ends
+with 1-NN accuracy on UTD-MHAD (odd → even subjects): plain (the mean of tokens) and with a fitted read-out.
 """
 
 import json
