@@ -127,7 +127,8 @@ def run(
 @_clips_option
 @click.option("--steps", default=STEPS, show_default=True, help="Steps of the runs to choose the best by.")
 @click.option("--times", default=TIMES_LONGER, show_default=True, help="How many times as many steps.")
-@click.option("--best", default=BEST, show_default=True, help="How many objectives, by 1-NN with the mean of tokens.")
+@click.option("--best", default=BEST, show_default=True, help="How many rows, by 1-NN with the mean of tokens.")
+@_only_option
 def longer(
     data: Path,
     work: Path,
@@ -139,17 +140,21 @@ def longer(
     steps: int,
     times: int,
     best: int,
+    names: tuple[str, ...],
 ) -> None:
-    """Train the best objectives of `run` again, with many times the steps."""
+    """Train the best rows of `run` again, with many times the steps."""
     bench = Bench(work, out, threads, Asked(data, sets, clips))
     known = bench.rows_of(steps)
-    if not known:
-        raise click.UsageError(f"{work} has no runs of {steps} steps to choose the best of; call `run` first.")
-    if differing := sorted(name for name, rows in known.items() if len(rows) < seeds):
-        raise click.UsageError(f"{', '.join(differing)} have fewer than {seeds} seeds yet; call `run` again first.")
-    ranked = sorted(known, key=lambda name: -mean(row["plain"]["means"]["clean"] for row in known[name].values()))
+    whole = {name: rows for name, rows in known.items() if len(rows) >= seeds}
+    if not whole:
+        raise click.UsageError(
+            f"{work} has no row of {steps} steps with {seeds} seeds to choose from; call `run` first."
+        )
+    if others := sorted(known.keys() - whole.keys()):
+        click.echo(f"Not chosen from, because they have fewer than {seeds} seeds: {', '.join(others)}.", err=True)
+    ranked = sorted(whole, key=lambda name: -mean(row["plain"]["means"]["clean"] for row in whole[name].values()))
     click.echo(f"The best of {steps} steps: {', '.join(ranked[:best])}.", err=True)
-    bench.measure(tuple(ranked[:best]), steps * times, seeds)
+    bench.measure(tuple(name for name in ranked[:best] if name in names), steps * times, seeds)
 
 
 @main.command()
@@ -168,7 +173,8 @@ def cost(work: Path, out: Path, threads: int, rounds: int, names: tuple[str, ...
     step = [sys.executable, __file__, "step", "--threads", str(threads)]
     measured = costs(names, store if store.exists() else None, rounds=rounds, step_command=step)
     report = read_report(out) if out.exists() else {}
-    write_whole(out, json.dumps({**report, "cost": beside(report.get("cost", {}), measured)}, indent=1) + "\n")
+    known = {} if set(names) == set(ROWS) else report.get("cost", {})
+    write_whole(out, json.dumps({**report, "cost": beside(known, measured)}, indent=1) + "\n")
     for name, facts in measured.items():
         click.echo(
             f"{name}: {facts['time_of_gfp']:.2f} times gfp, {facts['step_mb']:.0f} MB more than before its steps"

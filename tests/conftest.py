@@ -61,16 +61,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def logs_as_before() -> Iterator[None]:
-    """Undo how a test set up logs, as `gfp-serve` does: else what the next tests hear hangs on their order."""
-    loggers = logging.getLogger(), logging.getLogger("gfp_serve")
-    levels = [logger.level for logger in loggers]
-    before = loggers[0].handlers[:]
+    """Undo what a test did to logs, as `gfp-serve` sets them up. Otherwise the next tests would hear other logs."""
+    root, ours = logging.getLogger(), logging.getLogger("gfp_serve")
+    levels = root.level, ours.level
+    before = set(root.handlers)
     yield
-    for logger, level in zip(loggers, levels, strict=True):
-        logger.setLevel(level)
-    for handler in loggers[0].handlers[:]:
-        if type(handler) is logging.StreamHandler and handler not in before:  # pytest's own come and go
-            loggers[0].removeHandler(handler)
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])
+    # pytest's own handlers are put in and taken out by pytest, for each part of a test.
+    for handler in set(root.handlers) ^ before:
+        if type(handler) is logging.StreamHandler:
+            (root.addHandler if handler in before else root.removeHandler)(handler)
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ _OF_OWN_ENCODER = ("--encoder", "slim", "--num-frames", "64")
 # Row -> what `gfp-train` gets beside the shared settings.
 ROWS = {name: ("--objective", name, *_DECODER.get(name, ()), *_SHORTER.get(name, ())) for name in OBJECTIVES}
 ROWS[OWN_ENCODER] = (*ROWS["slim"], *_OF_OWN_ENCODER)
-# What is best, at the price of GFP: each view shows as many tokens as GFP's encoder sees, a tenth.
+# USDRL with fewer tokens: each view shows 75, a tenth of all, as many as GFP's encoder sees.
 ROWS[FEW_TOKENS] = (*ROWS["usdrl"], "--view-tokens", "75")
 
 POSE_STATISTICS = "pose statistics"

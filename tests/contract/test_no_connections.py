@@ -104,7 +104,7 @@ def test_the_tests_make_no_outside_connection(watched):
     told = watched.run(
         *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--config-file", ROOT / "pyproject.toml"),
         *("--rootdir", ROOT, *(ROOT / "tests" / "gfp_serve" / name for name in WATCHED_TESTS)),
-        PYTEST_ADDOPTS="",  # what the outer run was asked for, such as a report, is a file too
+        PYTEST_ADDOPTS="",  # options of the outer run, such as a report, would write files too
     )
 
     assert re.search(r"\d+ passed", told)
