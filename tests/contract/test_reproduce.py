@@ -61,6 +61,15 @@ def test_rows_have_the_settings_options_and_published_values_of_their_tables(row
     assert of_table.keys() >= {"linear", "semi-1", "semi-10", "retrieval", "transfer", "ablation", "figure-3"}
 
 
+def test_status_says_below_a_table_in_what_the_read_out_differs_from_the_published_one(tmp_path: Path) -> None:
+    shown = " ".join(reproduce("status", "--work", tmp_path).stdout.split())
+    for said in (
+        "HaLP: the published rate of the linear layer falls in steps, at epochs 50 and 70; here along half a cosine.",
+        "USDRL, DSTE; USDRL, STTR: the published linear layer has batches of 512 and rates of 0.006 to 0.03, by set;",
+    ):
+        assert shown.count(said) == 1  # below the table of the linear layer, and below no other
+
+
 def test_a_setting_that_gfp_train_refuses_is_named_with_its_row(tmp_path: Path) -> None:
     changed = tmp_path / "rows.toml"
     changed.write_text(ROWS.read_text().replace("mlp_layers = 4", "mlp_layers = 1"))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from tests.support.small_runs import tiny_config, write_store
 from trainer.data.store import ClipStore
@@ -11,8 +12,9 @@ from trainer.encoders import EncoderConfig
 from trainer.encoders.gru import GruConfig
 from trainer.encoders.two_stream import TwoStreamConfig
 from trainer.loop import Trainer
+from trainer.objectives import Objective
 from trainer.objectives.halp import HalpConfig
-from trainer.step import clip_gradients
+from trainer.step import build_optimizer, clip_gradients
 
 HALP = HalpConfig(projection_size=8, queue_keys=8, prototype_keys=6, num_prototypes=3)
 
@@ -69,6 +71,28 @@ def test_matrices_of_recurrent_layers_decay_as_those_of_linear_ones_do(store: Cl
     }
     for name, weight in trainer.objective.named_parameters():
         assert decays[id(weight)] == (0.04 if weight.ndim == 2 else 0.0), name
+
+
+def changes_by_sgd(objective: Objective, decay: float, gradients: list[float]) -> list[tuple[Tensor, Tensor]]:
+    """Each weight before some steps with these gradients and a learning rate of 0.01, and how it changed."""
+    before = [weight.detach().clone() for weight in objective.parameters()]
+    optimizer = build_optimizer(
+        objective, tiny_config(optimizer="sgd", peak_lr=0.01, floor_lr=0.001, weight_decay=decay)
+    )
+    for gradient in gradients:
+        for weight in objective.parameters():
+            weight.grad = torch.full_like(weight, gradient)
+        optimizer.step()
+    return [(old, new.detach() - old) for old, new in zip(before, objective.parameters(), strict=True)]
+
+
+def test_sgd_has_the_published_momentum_and_decays_every_weight(store: ClipStore, tmp_path: Path) -> None:
+    objective = Trainer(tiny_config(), store, tmp_path / "run").objective
+    # The second step goes its own way, and nine tenths of that of the first once more.
+    for _, change in changes_by_sgd(objective, 0.0, [1.0, 1.0]):
+        torch.testing.assert_close(change, torch.full_like(change, -0.01 * (1 + 1.9)), atol=1e-5, rtol=0)
+    for before, change in changes_by_sgd(objective, 0.5, [0.0]):
+        torch.testing.assert_close(change, -0.01 * 0.5 * before, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("encoder", [GruConfig(width=8, depth=1), TwoStreamConfig(width=8, depth=1)])

@@ -1,12 +1,15 @@
-"""Views: what each change does to bodies, and that a step's draws are a function of the step."""
+"""Views: what each change does to bodies, that a step's draws are a function of the step, and who asks for which."""
 
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from gfp_serve.preprocess import MODEL_LAYOUT
+from tests.support.small_objectives import build
 from trainer.data.views import (
     Change,
     CorruptJoints,
@@ -20,7 +23,9 @@ from trainer.data.views import (
     Turn,
     WithoutAxis,
 )
+from trainer.objectives import OBJECTIVES
 
+DOCS = Path(__file__).parents[3] / "docs" / "train.md"
 NAMES = list(MODEL_LAYOUT.joint_names)
 
 
@@ -157,3 +162,22 @@ def test_noise_leaves_an_absent_body_at_zero() -> None:
 
 def test_noise_has_the_spread_that_was_said() -> None:
     assert (Noise(0.05)(bodies(), draws()) - bodies()).std().item() == pytest.approx(0.05, rel=0.02)
+
+
+def parts(change: Change) -> set[str]:
+    """The names of the changes that a change is made of."""
+    inner = {Either: ("first", "second"), Sometimes: ("change",)}.get(type(change))  # type: ignore[call-overload]
+    return {type(change).__name__} if inner is None else set().union(*(parts(getattr(change, name)) for name in inner))
+
+
+def test_the_page_about_training_says_which_objectives_ask_for_each_change() -> None:
+    table = DOCS.read_text().split("### Views\n")[1].split("\n## ")[0]
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| `")]
+    said = {row[0].strip("`"): set(re.findall(r"`(\w+)`", row[3])) for row in rows}
+    asked: dict[str, set[str]] = {}
+    for name in OBJECTIVES:
+        changes = {part for view in build(name).views for change in view.changes for part in parts(change)}
+        for change in changes:
+            asked.setdefault(change, set()).add(name)
+    assert {change: said[change] for change in said.keys() - {"View", "semantic_tubes"}} == asked
+    assert {type(change).__name__ for change in ALL} - {"Either", "Sometimes"} == asked.keys()

@@ -22,7 +22,7 @@ from trainer.cli.evaluate import gfp_evaluate
 from trainer.cli.export import gfp_export
 from trainer.data.store import ClipStore
 from trainer.embedding import sampling_for
-from trainer.encoders.slim import SlimEncoder, SlimEncoderConfig, TurnedAttention, turned
+from trainer.encoders.slim import GatedMlp, SlimEncoder, SlimEncoderConfig, TurnedAttention, turned
 from trainer.evaluate.fine_tune import add_drop_path
 from trainer.export import Origin, export_bundle
 from trainer.flops import cost_table, published_embedding
@@ -67,6 +67,17 @@ def test_queries_and_keys_are_turned_as_complex_numbers_by_the_place_of_their_se
     wanted = (points[..., :4] + 1j * points[..., 4:]) * np.exp(1j * angles)
     found = turned(x, turns).numpy()
     np.testing.assert_allclose(found[..., :4] + 1j * found[..., 4:], wanted, atol=1e-5)
+
+
+def test_one_half_of_the_numbers_gates_the_other() -> None:
+    torch.manual_seed(0)
+    gated, x = GatedMlp(16), torch.randn(2, 5, 16)
+    wide, bias, narrow, last = (weight.detach().double().numpy() for weight in gated.parameters())
+    assert wide.shape == (2 * 48, 16)  # two thirds of four times 16, rounded up to eights
+    numbers = x.double().numpy() @ wide.T + bias
+    gate, value = numbers[..., :48], numbers[..., 48:]
+    wanted = (gate / (1 + np.exp(-gate)) * value) @ narrow.T + last
+    np.testing.assert_allclose(gated(x).detach(), wanted, atol=1e-5)
 
 
 def test_attention_knows_how_far_segments_are_apart_but_not_where_they_are() -> None:

@@ -121,6 +121,24 @@ def test_a_stream_reads_its_own_numbers_and_gets_its_code_where_it_is_published(
     assert encoder.num_draws == (2 * 2 * DRAWS_OF_LAYER if kind == "dense" else 0)
 
 
+def test_numbers_of_a_token_go_through_two_layers_with_a_norm_between_them() -> None:
+    for stream, numbers in ((build().time, 75), (build().space, 18)):
+        x = torch.randn(2, 5, numbers)
+        first, between, _, second = stream.embed
+        by_hand = linear(second, np.maximum(norm(between, linear(first, x.numpy())), 0))  # type: ignore[arg-type]
+        np.testing.assert_allclose(stream.embed(x).detach().numpy(), by_hand, rtol=1e-4, atol=1e-5)
+        assert first.weight.shape == (8, numbers)
+
+
+def test_codes_of_joints_are_learned_and_start_with_the_published_spread() -> None:
+    torch.manual_seed(0)
+    code = TwoStream(TwoStreamConfig(width=1024), num_frames=6).joint_code
+    assert code.requires_grad
+    assert code.shape == (25, 1024)
+    assert code.std().item() == pytest.approx(0.02, rel=0.03)
+    assert code.mean().item() == pytest.approx(0.0, abs=0.001)
+
+
 def test_codes_of_time_are_sines_and_cosines_in_turn() -> None:
     codes = sines(5, 4).numpy()
     by_hand = [[math.sin(t), math.cos(t), math.sin(t / 100), math.cos(t / 100)] for t in range(5)]

@@ -75,6 +75,17 @@ def test_the_nearest_of_four_points_in_a_plane_decides(store: ClipStore) -> None
     assert chance(store, [fold]) == 50.0
 
 
+def test_by_default_one_neighbour_decides_where_halps_public_code_lets_nine_vote(store: ClipStore) -> None:
+    # Clips n have class n % 3. Clip 3 is nearest to clip 0, and eight clips of class 1 are nearly as near.
+    vectors = np.zeros((24, 2), dtype=np.float32)
+    others = np.array([1, 4, 7, 10, 13, 16, 19, 22])
+    vectors[[3, 0]] = [1, 0]
+    vectors[others] = [np.cos(0.01), np.sin(0.01)]
+    fold = Fold(test=np.array([3]), train=np.array([0, *others]))
+    assert retrieve(vectors, store, [fold]).predictions.tolist() == [0]
+    assert retrieve(vectors, store, [fold], num_neighbours=9).predictions.tolist() == [1]
+
+
 def test_five_neighbours_vote_and_say_whether_one_of_them_is_right(store: ClipStore) -> None:
     # Clips n have class n % 3. On a circle, clip 3 is nearest to clip 1, but four of class 0 outvote it.
     vectors = np.zeros((24, 2), dtype=np.float32)

@@ -7,12 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from torch.nn import functional as F
 
 from tests.support.small_objectives import batch, build
 from tests.support.small_runs import tiny_config, write_store
 from tests.support.waiting import NoWaiting
 from trainer.checkpoint import Checkpoint
+from trainer.cli.train import gfp_train
+from trainer.config import PRESETS
 from trainer.data.batches import Batch
 from trainer.data.views import CorruptJoints, Either, Shear
 from trainer.loop import StepReport, Trainer
@@ -157,8 +160,12 @@ def test_the_keys_network_follows_slowly() -> None:
     torch.testing.assert_close(halp.key_projector[0].weight, start + 0.001)
 
 
-def test_views_are_a_tenth_to_all_of_a_clip_and_at_least_64_frames_as_published() -> None:
-    for view in build("halp").views:
+@pytest.mark.parametrize(("name", "count"), [("halp", 2), ("usdrl", 4)])
+def test_views_are_a_tenth_to_all_of_a_clip_and_at_least_64_frames_as_published(name: str, count: int) -> None:
+    views = build(name).views
+    assert len(views) == count
+    for view in views:
+        assert view.within is None  # each is cut out of the clip by itself
         assert (view.min_share, view.max_share, view.min_frames) == (0.1, 1.0, 64)
         assert view.changes == (Either(CorruptJoints(15), Shear(1.0), 0.5),)
 
@@ -175,6 +182,19 @@ def test_prototypes_are_made_when_the_queue_has_been_filled_twice_and_the_plain_
         halp.after_update(step / 10)
         ready.append(bool(halp.has_prototypes))
     assert ready.index(True) + 1 == steps
+
+
+def test_keys_are_sorted_again_in_every_tenth_step_and_in_no_other() -> None:
+    halp = build("halp")
+    halp.config = HalpConfig(queue_keys=6, prototype_keys=6, num_prototypes=3, plain_share=0.0)
+    changed = []
+    for step in range(1, 32):
+        before = halp.prototypes.clone()
+        halp(batch(halp, step))
+        halp.after_update(step / 40)
+        if not torch.equal(halp.prototypes, before):
+            changed.append(step)
+    assert changed == [3, 10, 20, 30]  # the third is the first one after two queues of keys
 
 
 def test_a_step_in_which_no_keys_are_sorted_waits_for_nothing() -> None:
@@ -218,6 +238,16 @@ def test_prototypes_are_the_directions_around_which_the_newest_keys_lie() -> Non
 def test_a_setting_out_of_its_range_is_refused(settings: dict[str, float], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         HalpConfig(**settings)  # type: ignore[arg-type]
+
+
+def test_the_reach_of_the_public_script_for_pku_is_refused_and_the_preset_has_its_number() -> None:
+    # That script asks for "type4_auto-0.8", which its own code cannot read.
+    words = ["store", "--out", "run", "--preset", "halp-pku", "--hallucination-reach", "type4_auto-0.8"]
+    ended = CliRunner().invoke(gfp_train, words)
+    assert ended.exit_code == 2
+    said = "Invalid value for '--hallucination-reach': 'type4_auto-0.8' is not a valid float"
+    assert said in " ".join(ended.output.split())
+    assert PRESETS["halp-pku"].objective.hallucination_reach == 0.8  # type: ignore[attr-defined]
 
 
 def test_more_tokens_than_a_view_has_are_refused() -> None:

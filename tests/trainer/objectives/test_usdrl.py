@@ -5,9 +5,13 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from tests.support.small_objectives import batch, build, build_on
+from trainer.config import PRESETS
 from trainer.data.batches import Batch
+from trainer.encoders import build_encoder
+from trainer.objectives import build_objective
 from trainer.objectives.usdrl import UsdrlConfig, cross_correlation, decorrelation, largest_mean, similarity
 
 
@@ -28,6 +32,39 @@ def test_views_are_near_the_last_one_and_the_middle_of_the_others() -> None:
     middle = sum(others) / 3
     wanted = sum(((view - last) ** 2).mean() + ((view - middle) ** 2).mean() for view in others)
     assert similarity(views()).item() == pytest.approx(wanted, rel=1e-5)
+
+
+def test_no_view_is_a_fixed_target_of_the_others() -> None:
+    given = torch.stack(views()).requires_grad_()
+    similarity(list(given)).backward()
+    *others, last = arrays()
+    middle = sum(others) / 3
+    wanted = [2 * (view - last) + 2 * (view - middle) for view in others]
+    wanted.append(sum(2 * (last - view) for view in others))
+    np.testing.assert_allclose(given.grad, np.stack(wanted) / last.size, rtol=1e-4, atol=1e-6)
+
+
+def test_each_view_of_a_clip_teaches_the_encoder() -> None:
+    model = build("usdrl")
+    model.config = UsdrlConfig(view_tokens=300, spread_weight=0.0, correlation_weight=0.0)
+    given = batch(model)
+    seen = [view.requires_grad_() for view in given.views]
+    model(given).total.backward()
+    assert len(seen) == 4
+    assert all(view.grad is not None and view.grad.abs().max() > 0 for view in seen)
+
+
+def test_projectors_of_the_presets_have_the_published_sizes() -> None:
+    for name in ("usdrl-ntu60", "usdrl-pku"):
+        with torch.device("meta"):
+            model = build_objective(build_encoder(PRESETS[name].encoder, num_frames=64), PRESETS[name].objective)
+        local, whole = [1024, 2048, 2048, 2048], [2048, 2048, 2048, 4096]
+        for domain, sizes in (("time", local), ("space", local), ("instance", whole)):
+            projector = getattr(model, f"{domain}_projector")
+            kinds = [nn.Linear, nn.BatchNorm1d, nn.ReLU, nn.Linear, nn.BatchNorm1d, nn.ReLU, nn.Linear]
+            assert all(isinstance(part, kind) for part, kind in zip(projector, kinds, strict=True))
+            layers = [part for part in projector if isinstance(part, nn.Linear)]
+            assert [layers[0].in_features, *(layer.out_features for layer in layers)] == sizes
 
 
 def test_each_view_varies_and_its_features_are_not_alike() -> None:
