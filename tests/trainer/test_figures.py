@@ -140,6 +140,35 @@ def test_classes_have_numbers_on_the_map_when_there_are_more_of_them_than_colour
     assert few.legends[0].get_texts()[7].get_text() == "class 7"
 
 
+@pytest.mark.parametrize("count", [60, 120])
+@pytest.mark.parametrize("name", ["sit", "WALK WITH A LARGE UMBRELLA"])
+def test_the_list_of_names_beside_a_map_of_many_classes_can_be_read(count: int, name: str) -> None:
+    figure = embedding_map(np.eye(count), np.arange(count), [f"{name} {number}" for number in range(count)])
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    (names,), (axes,) = figure.legends, figure.axes
+    assert len(names.get_texts()) == count
+    assert all(text.get_fontsize() >= 8 for text in names.get_texts())
+    boxes = [text.get_window_extent() for text in names.get_texts()]
+    assert not [pair for pair in itertools.combinations(boxes, 2) if pair[0].overlaps(pair[1])]
+    marks = [mark.get_offset_transform().transform(mark.get_offsets())[0] for mark in names.legend_handles]
+    assert len(marks) == count
+    assert not [mark for mark, box in itertools.product(marks, boxes) if box.contains(*mark)]
+    width, height = canvas.get_width_height()
+    plane, whole = axes.get_window_extent(), names.get_window_extent()
+    assert plane.x1 <= whole.x0
+    for box in (whole, *boxes):
+        assert box.x1 <= width
+        assert 0 <= box.y0 < box.y1 <= height
+    assert plane.width >= 0.9 * plane.height  # the list does not squeeze the map
+
+
+def test_no_two_of_120_classes_on_a_map_have_the_same_colour_and_marker() -> None:
+    axes = embedding_map(np.eye(120), np.arange(120), [f"class {number}" for number in range(120)]).axes[0]
+    drawn = {(*part.get_facecolor()[0], part.get_paths()[0].vertices.tobytes()) for part in axes.collections}
+    assert len(drawn) == 120
+
+
 def test_the_map_keeps_clips_that_point_the_same_way_together() -> None:
     # Twelve clips in each of two directions. Their lengths, which the cosine ignores, would mix the two.
     draws = np.random.default_rng(0)

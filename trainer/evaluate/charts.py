@@ -136,7 +136,7 @@ def embedding_map(
     beside = ncols * (0.6 + 0.068 * max(map(len, names)))  # the list of names
     figure = Figure(figsize=(max(1.1 * inches + beside, 9.0), inches), layout="constrained")
     axes = figure.subplots()
-    markers = "os^Dv"  # the next one when the colours are used up
+    markers = "os^DvPX<>p*h"  # the next one when the colours are used up; with 20 colours, enough for 240 classes
     for number, label in enumerate(present):
         of_class = labels == label
         axes.scatter(
