@@ -2,7 +2,7 @@
 
 import { type App, NO_MOTION, type View, clipOf } from "./app";
 import { Clip } from "./clip";
-import { element, later, notice, says, seconds, shown } from "./dom";
+import { element, later, notice, renew, says, seconds, shown } from "./dom";
 import type { Classification, ClassifyResponse, Item, Neighbour, Query, Recording, SearchResponse } from "./messages";
 import { Player, type Stage, stageBox } from "./player";
 import { NO_ITEM, neighbourCard, verdict, welcome } from "./query_cards";
@@ -218,7 +218,8 @@ export class QueryView implements View {
         element("p", { class: "small" }, clip?.knowsTime ? seconds(clip.seconds) : ""),
       ),
     );
-    this.row.replaceChildren(card, element("div", { class: "neighbours" }));
+    const neighbours = { class: "neighbours", role: "group", "aria-label": "The nearest items", tabindex: -1 };
+    this.row.replaceChildren(card, element("div", neighbours));
     this.player.restart();
   }
 
@@ -299,12 +300,8 @@ export class QueryView implements View {
         compare: () => this.compareWith(neighbour.id),
       });
     });
-    place.replaceChildren(...cards);
-    if (!cards.length) {
-      place.append(
-        element("p", { class: "none", role: "status" }, this.settings.filter ? NO_ITEM : "Nothing was found for it."),
-      );
-    }
+    const none = this.settings.filter ? NO_ITEM : "Nothing was found for it.";
+    renew(place, cards.length ? cards : [element("p", { class: "none", role: "status" }, none)], place);
     this.player.restart();
   }
 

@@ -298,6 +298,15 @@ def test_the_focus_goes_into_an_item_that_a_list_opens_and_back(opened):
     expect(entry).to_be_focused()
 
 
+def test_the_focus_stays_in_the_panel_when_an_item_beside_is_opened(opened):
+    page = opened("#gallery?item=set/walk2")
+    near = page.locator(".near .items button").first
+    wanted = near.locator(".id").inner_text()
+    near.press("Enter")
+    expect(page.locator(".item header .id")).to_have_text(wanted)
+    expect(page.locator(".item")).to_be_focused()
+
+
 def test_motions_of_one_gallery_are_not_taken_for_those_of_another(opened, server):
     with Client(f"127.0.0.1:{server.port}") as client:
         client.create_gallery("later")
