@@ -78,15 +78,16 @@ export class App {
   /** Several items at once, in this order. */
   async items(ids: string[]): Promise<Item[]> {
     if (!ids.length) return [];
-    const request = { ids, with_motions: true, gallery: this.gallery };
-    const { items } = await call<GetResponse>("GalleryService/Get", request);
-    for (const item of items) this.kept.set(`${this.gallery}\n${item.id}`, Promise.resolve(item));
+    const { gallery, numChanges } = this;
+    const { items } = await call<GetResponse>("GalleryService/Get", { ids, with_motions: true, gallery });
+    if (this.numChanges === numChanges) {
+      for (const item of items) this.kept.set(`${gallery}\n${item.id}`, Promise.resolve(item));
+    }
     return items;
   }
 
-  /** Items of the gallery, as they are on its map. Raises `CallError`. */
-  async mapItems(): Promise<MapItemsResponse> {
-    const { gallery } = this;
+  /** Items of a gallery, as they are on its map. Raises `CallError`. */
+  async mapItems(gallery = this.gallery): Promise<MapItemsResponse> {
     await this.readGalleries(); // others may have changed or removed it
     const key = `${gallery}\n${this.galleries.find(({ name }) => name === gallery)?.generation}`;
     let found = this.maps.get(key);

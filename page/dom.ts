@@ -64,9 +64,9 @@ export function onKeys(press: (event: KeyboardEvent) => boolean): void {
   });
 }
 
-/** Put these children in the place of those of `parent`, as `replaceChildren` does, while somebody goes through them.
+/** Replace the children of `parent`, and keep the focus where it is.
  *
- * The focus stays on the button with the same `data-key`, and goes to `otherwise` if there is none any more.
+ * The focus goes to the new child with the same `data-key`, or to `otherwise` if there is none. The page does not scroll.
  */
 export function renew(parent: HTMLElement, children: Child[], otherwise?: HTMLElement): void {
   const focused = document.activeElement;
@@ -75,7 +75,7 @@ export function renew(parent: HTMLElement, children: Child[], otherwise?: HTMLEl
   parent.replaceChildren(...children.filter((child) => !!child) as (Node | string)[]);
   if (!isWithin) return;
   const same = key !== undefined && parent.querySelector<HTMLElement>(`[data-key="${CSS.escape(key)}"]`);
-  (same || otherwise)?.focus();
+  (same || otherwise)?.focus({ preventScroll: true });
 }
 
 export function says(error: unknown): string {

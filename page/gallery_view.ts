@@ -2,7 +2,7 @@
 
 import type { App, View } from "./app";
 import { onThemeChange, theme } from "./colours";
-import { button, element, isAbort, later, notice, on, says } from "./dom";
+import { button, element, later, notice, on, says } from "./dom";
 import { type Colouring, colouring } from "./groups";
 import { ItemList } from "./item_list";
 import { ItemPanel } from "./item_panel";
@@ -193,12 +193,16 @@ export class GalleryView implements View {
     this.shownFor = this.shownKey;
     this.stopWaiting();
     const where = conditions(this.where.value);
-    const request = { gallery: this.app.gallery, ...(where.length ? { filter: { where } } : {}) };
+    const { gallery } = this.app;
+    const of = `${gallery}\n${this.app.numChanges}`;
+    const request = { gallery, ...(where.length ? { filter: { where } } : {}) };
     this.map.element.classList.add("waits");
     try {
       const reply = await call<MapItemsResponse>("ViewService/MapItems", request, asking.signal);
-      await this.learnWhole(where.length ? null : reply.items);
-      if (asking.signal.aborted) return;
+      let whole = reply.items;
+      if (where.length) whole = this.whole.of === of ? this.whole.items : await this.wholeOf(gallery);
+      if (asking.signal.aborted) return; // the gallery may be another one by now
+      this.whole = { of, items: whole };
       this.empty.hidden = !where.length || reply.items.length > 0;
       if (!this.empty.hidden) this.empty.replaceChildren(element("h2", {}, NO_ITEM));
       this.problem.replaceChildren();
@@ -213,7 +217,7 @@ export class GalleryView implements View {
         this.again = window.setTimeout(() => this.load(false), IMPROVING_MS);
       }
     } catch (error) {
-      if (isAbort(error)) return;
+      if (asking.signal.aborted) return;
       this.isImproving = false;
       if (isAbout(error, "filter")) {
         this.where.setAttribute("aria-invalid", "true");
@@ -234,13 +238,10 @@ export class GalleryView implements View {
     }
   }
 
-  /** Remember the items of the whole map: colours are theirs, and stay when a filter leaves some of them. */
-  private async learnWhole(items: MapItem[] | null): Promise<void> {
-    const of = `${this.app.gallery}\n${this.app.numChanges}`;
-    if (items) this.whole = { of, items };
-    if (this.whole.of === of) return;
-    const found = await this.app.mapItems().catch(() => null); // then colours are those of what is shown
-    this.whole = { of, items: found?.items ?? [] };
+  /** The items of the whole map: colours are theirs, and stay when a filter leaves some of them. */
+  private async wholeOf(gallery: string): Promise<MapItem[]> {
+    const found = await this.app.mapItems(gallery).catch(() => null); // then colours are those of what is shown
+    return found?.items ?? [];
   }
 
   private showEmpty(error: unknown): void {

@@ -2,7 +2,7 @@
 
 import type { App } from "./app";
 import { NO_MOTION, clipOf } from "./app";
-import { button, element, notice, says, seconds } from "./dom";
+import { button, element, notice, renew, says, seconds } from "./dom";
 import type { Item, SearchResponse } from "./messages";
 import { Player, stageBox } from "./player";
 import { call } from "./server";
@@ -47,7 +47,7 @@ export class ItemPanel {
       const item = await this.app.item(id);
       if (this.shownFor === key) this.fill(item);
     } catch (error) {
-      if (this.shownFor === key) this.element.replaceChildren(this.head(id, ""), notice("error", says(error)));
+      if (this.shownFor === key) this.renew([this.head(id, ""), notice("error", says(error))]);
     }
   }
 
@@ -57,6 +57,11 @@ export class ItemPanel {
 
   key(event: KeyboardEvent): boolean {
     return Boolean(this.id) && this.player.key(event);
+  }
+
+  /** Show something else. A focus that was on what goes is on the panel then. */
+  private renew(children: (HTMLElement | "")[]): void {
+    renew(this.element, children, this.element);
   }
 
   private head(title: string, id: string): HTMLElement {
@@ -102,7 +107,7 @@ export class ItemPanel {
       },
       failed: (error: unknown) => problems.replaceChildren(notice("error", says(error))),
     };
-    this.element.replaceChildren(
+    this.renew([
       this.head(item.label || "no label", item.id),
       stageBox(stage, NO_MOTION),
       this.player.controls(false),
@@ -121,7 +126,7 @@ export class ItemPanel {
       app.mayWrite
         ? element("div", { class: "actions writing" }, relabelItem(app, item, written), removeItem(app, item, written))
         : "",
-    );
+    ]);
     this.player.ask();
     this.fillNear(item.id, neighbours);
   }

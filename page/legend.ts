@@ -12,7 +12,7 @@ interface Listeners {
 }
 
 export class Legend {
-  readonly element = element("ul", { class: "legend", "aria-label": "Colours" });
+  readonly element = element("ul", { class: "legend", "aria-label": "Colours", tabindex: -1 });
   /** Names of the groups that were chosen; none: all are shown alike. */
   chosen = new Set<string>();
 
@@ -21,7 +21,8 @@ export class Legend {
   /** Show what these colours mean. Chosen groups that are no longer there are forgotten. */
   show({ groups, range }: Colouring): void {
     this.chosen = new Set([...this.chosen].filter((name) => groups.some((group) => group.name === name)));
-    renew(this.element, range ? [this.scale(range)] : groups.map((group) => this.entry(group)));
+    const entries = range ? [this.scale(range)] : groups.map((group) => this.entry(group));
+    renew(this.element, entries, this.element);
   }
 
   private scale({ least, most }: NonNullable<Colouring["range"]>): HTMLElement {

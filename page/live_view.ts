@@ -5,7 +5,7 @@ import { floatsToBase64 } from "./base64";
 import { Camera, FPS, JOINTS } from "./camera";
 import { Clip } from "./clip";
 import { classColour } from "./colours";
-import { button, element, notice, says, sentence, shown } from "./dom";
+import { button, element, notice, renew, says, sentence, shown } from "./dom";
 import type { EmbedStreamResponse, Item } from "./messages";
 import { Player, type Stage, stageBox } from "./player";
 import { threshold } from "./search_settings";
@@ -337,9 +337,11 @@ export class LiveView implements View {
     this.player.place = 0;
     this.nearest.describe(`Moving skeleton: ${item.label || item.id}`);
     this.nearestBox.replaceChildren(stageBox(clip ? this.nearest : null, NO_MOTION, "Nearest"));
-    this.nearestWords.replaceChildren(
-      element("h2", {}, item.label || "no label"),
-      element("p", { class: "small" }, element("a", { href: this.app.address("gallery", { item: id }) }, id)),
+    const link = element("a", { href: this.app.address("gallery", { item: id }) }, id);
+    renew(
+      this.nearestWords,
+      [element("h2", {}, item.label || "no label"), element("p", { class: "small" }, link)],
+      link,
     );
   }
 }

@@ -40,7 +40,8 @@ let present: ViewName | null = null;
 
 const links = new Map<ViewName, HTMLAnchorElement>();
 const choice = element("select", { "aria-label": "Gallery", hidden: true });
-const who = element("span", { class: "who" });
+const forget = button("Forget token", forgetAndReload, "quiet", { hidden: true });
+let listed = ""; // the galleries that `choice` has
 
 function buildTop(): void {
   const nav = element("nav", { "aria-label": "Views" });
@@ -58,8 +59,13 @@ function buildTop(): void {
   top_.append(
     element("a", { class: "brand", href: "#gallery" }, "GFP-Serve"),
     nav,
-    element("div", { class: "right" }, who, choice),
+    element("div", { class: "right" }, element("span", { class: "who" }, forget), choice),
   );
+}
+
+function forgetAndReload(): void {
+  forgetToken();
+  location.reload();
 }
 
 /** The link's own address would be taken for that of a view. */
@@ -76,18 +82,17 @@ function showTop(): void {
     if (name === present) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  choice.replaceChildren(
-    ...app.galleries.map(({ name, num_items }) => {
-      const text = `${name} · ${Number(num_items).toLocaleString("en")}`;
-      return element("option", { value: name, selected: name === app.gallery }, text);
-    }),
-  );
+  const options = app.galleries.map(({ name, num_items }) => {
+    const text = `${name} · ${Number(num_items).toLocaleString("en")}`;
+    return element("option", { value: name }, text);
+  });
+  // Most answers change nothing here, and somebody may be choosing.
+  const names = options.map(({ text }) => text).join("\n");
+  if (listed !== names) choice.replaceChildren(...options);
+  listed = names;
+  choice.value = app.gallery;
   choice.hidden = app.galleries.length < 2;
-  const forget = () => {
-    forgetToken();
-    location.reload();
-  };
-  who.replaceChildren(hasToken() ? button("Forget token", forget, "quiet") : "");
+  forget.hidden = !hasToken();
 }
 
 const isThere = (gallery: string): boolean => app.galleries.some(({ name }) => name === gallery);

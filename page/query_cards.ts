@@ -69,8 +69,16 @@ export function neighbourCard(app: App, neighbour: Neighbour, { rank, stage, cli
       { class: "words" },
       element("h2", {}, label || "no label"),
       element("p", { class: "number" }, `similarity ${similarity.toFixed(3)}`),
-      element("p", { class: "small" }, element("a", { href: app.address("gallery", { item: id }) }, id)),
-      clip && button("Compare", compare, "quiet small-button", { "aria-label": `Compare with ${id}` }),
+      element(
+        "p",
+        { class: "small" },
+        element("a", { href: app.address("gallery", { item: id }), "data-key": id }, id),
+      ),
+      clip &&
+        button("Compare", compare, "quiet small-button", {
+          "aria-label": `Compare with ${id}`,
+          "data-key": `compare ${id}`,
+        }),
     ),
   );
 }

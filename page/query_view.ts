@@ -2,7 +2,7 @@
 
 import { type App, NO_MOTION, type View, clipOf } from "./app";
 import { Clip } from "./clip";
-import { element, isAbort, later, notice, says, seconds, shown } from "./dom";
+import { element, later, notice, renew, says, seconds, shown } from "./dom";
 import type { Classification, ClassifyResponse, Item, Neighbour, Query, Recording, SearchResponse } from "./messages";
 import { Player, type Stage, stageBox } from "./player";
 import { NO_ITEM, neighbourCard, verdict, welcome } from "./query_cards";
@@ -218,7 +218,8 @@ export class QueryView implements View {
         element("p", { class: "small" }, clip?.knowsTime ? seconds(clip.seconds) : ""),
       ),
     );
-    this.row.replaceChildren(card, element("div", { class: "neighbours" }));
+    const neighbours = { class: "neighbours", role: "group", "aria-label": "The nearest items", tabindex: -1 };
+    this.row.replaceChildren(card, element("div", neighbours));
     this.player.restart();
   }
 
@@ -249,9 +250,9 @@ export class QueryView implements View {
       const neighbours = searched.results[0]?.neighbours ?? [];
       if (filter && !neighbours.length) this.verdict.replaceChildren();
       else this.showVerdict(classified.results[0]);
-      await this.showNeighbours(neighbours);
+      await this.showNeighbours(neighbours, asking.signal);
     } catch (error) {
-      if (isAbort(error)) return;
+      if (asking.signal.aborted) return;
       this.verdict.replaceChildren();
       const isFilter = isAbout(error, "filter");
       this.settings.failFilter(isFilter ? says(error) : "");
@@ -277,11 +278,12 @@ export class QueryView implements View {
     if (found) this.verdict.replaceChildren(...verdict(found));
   }
 
-  private async showNeighbours(found: Neighbour[]): Promise<void> {
+  private async showNeighbours(found: Neighbour[], signal: AbortSignal): Promise<void> {
     const place = this.row.lastElementChild as HTMLElement;
     const isSame = found.map(({ id }) => id).join("\n") === this.neighbours.map(({ id }) => id).join("\n");
     if (isSame && place.childElementCount) return;
     const items = await this.app.items(found.map(({ id }) => id));
+    if (signal.aborted) return; // a newer search, or another query, came meanwhile
     this.neighbours = found;
     for (const stage of this.neighbourStages) this.player.remove(stage);
     this.neighbourStages = [];
@@ -298,12 +300,8 @@ export class QueryView implements View {
         compare: () => this.compareWith(neighbour.id),
       });
     });
-    place.replaceChildren(...cards);
-    if (!cards.length) {
-      place.append(
-        element("p", { class: "none", role: "status" }, this.settings.filter ? NO_ITEM : "Nothing was found for it."),
-      );
-    }
+    const none = this.settings.filter ? NO_ITEM : "Nothing was found for it.";
+    renew(place, cards.length ? cards : [element("p", { class: "none", role: "status" }, none)], place);
     this.player.restart();
   }
 

@@ -31,9 +31,12 @@ export class Reading {
     return element("span", { class: "chooser" }, made, input);
   }
 
-  clear(): void {
+  /** Stop reading, and take back what was said. Gives a signal that is aborted when this is called again. */
+  clear(): AbortSignal {
     this.asking.abort();
+    this.asking = new AbortController();
     this.element.replaceChildren();
+    return this.asking.signal;
   }
 
   /** Say what is wrong, with what the server remarked about it. */
@@ -48,9 +51,7 @@ export class Reading {
 
   /** Read a file and hand over what is in it. */
   async read(file: File): Promise<void> {
-    this.clear();
-    const asking = new AbortController();
-    this.asking = asking;
+    const signal = this.clear();
     const most = Number(this.app.info?.limits.max_message_bytes ?? 0);
     const isVideo = file.type.startsWith("video/");
     this.element.replaceChildren(
@@ -71,7 +72,7 @@ export class Reading {
       }
       const content = toBase64(new Uint8Array(await file.arrayBuffer()));
       const request = { content, name: file.name };
-      const reply = await call<ReadFileResponse>("ViewService/ReadFile", request, asking.signal);
+      const reply = await call<ReadFileResponse>("ViewService/ReadFile", request, signal);
       const { recordings, num_left_out: numLeftOut } = reply;
       const remarks = [...reply.remarks];
       if (!recordings.length) {

@@ -6,7 +6,7 @@ import { element, notice, says, seconds, select } from "./dom";
 import type { Recording, Sequence } from "./messages";
 import type { SearchSettings } from "./search_settings";
 import { isAbout, isEmptyGallery } from "./server";
-import { Timeline } from "./timeline";
+import { type Segment, Timeline } from "./timeline";
 import { type WindowAsk, classifyWindows } from "./windows";
 
 // A recording that is longer than this is looked at window by window.
@@ -100,10 +100,10 @@ export class RecordingPart {
     this.looking.abort();
     const looking = new AbortController();
     this.looking = looking;
-    this.timeline.showSegments([]);
     this.problem.replaceChildren();
     this.isLooked = this.length < LONG_S;
     if (!this.recording || this.isLooked) return;
+    let known: Segment[] = []; // until there are some, those that were shown before stay, with the focus
     const ask: WindowAsk = {
       seconds: this.settings.windowSeconds,
       unknownBelow: this.settings.unknownBelow,
@@ -111,10 +111,13 @@ export class RecordingPart {
     };
     try {
       await classifyWindows(this.app, this.recording.sequence, ask, looking.signal, (segments) => {
-        if (!looking.signal.aborted) this.timeline.showSegments(segments);
+        if (looking.signal.aborted) return;
+        known = segments;
+        this.timeline.showSegments(segments);
       });
     } catch (error) {
       if (looking.signal.aborted) return;
+      this.timeline.showSegments(known);
       // The search says what is wrong with the filter, and that the gallery is empty.
       if (!isAbout(error, "filter") && !isEmptyGallery(error))
         this.problem.replaceChildren(notice("error", says(error)));

@@ -15,6 +15,7 @@ export class Slot {
   shown: Shown | null = null;
   name = "";
   private gallery = ""; // of the item
+  private soughtIn = ""; // the gallery of the hits
   private readonly box = element("div", { class: "slot-box" });
   private readonly words = element("div", { class: "words" });
   private readonly search: HTMLInputElement;
@@ -57,14 +58,14 @@ export class Slot {
   /** Take an item of the gallery. */
   async takeItem(id: string): Promise<void> {
     const { gallery } = this.app;
-    this.reading.clear(); // a file that is read meanwhile would take the item's place
+    const choice = this.reading.clear(); // a file that is read meanwhile would take the item's place
     if (this.shown?.id === id && this.gallery === gallery) return;
-    this.search.value = "";
-    this.list.hidden = true;
+    this.endSearch();
+    const isOld = () => choice.aborted || this.app.gallery !== gallery;
     try {
       const item = await this.app.item(id);
       const clip = clipOf(item);
-      if (this.app.gallery !== gallery) return;
+      if (isOld()) return;
       this.shown = clip ? { id } : null;
       this.gallery = gallery;
       this.name = item.label || id;
@@ -75,12 +76,13 @@ export class Slot {
       );
       this.changed();
     } catch (error) {
-      this.reading.fail(error);
+      if (!isOld()) this.reading.fail(error);
     }
   }
 
-  /** Forget an item of another gallery than the present one. Gives whether there was one. */
+  /** Forget an item, and hits, of another gallery than the present one. Gives whether there was an item. */
   dropOthers(): boolean {
+    if (this.soughtIn !== this.app.gallery) this.endSearch();
     if (!this.shown?.id || this.gallery === this.app.gallery) return false;
     this.shown = null;
     this.name = "";
@@ -129,7 +131,8 @@ export class Slot {
     const isEnter = event.key === "Enter" && event.target === this.search;
     if (!direction && !isEnter) return;
     event.preventDefault();
-    if (event.target === this.search) await this.find(); // what was typed last may not have been looked for
+    // What was typed last may not have been looked for.
+    if (event.target === this.search && !(await this.find())) return;
     const hits = [...this.list.querySelectorAll("button")];
     if (isEnter) {
       if (hits.length === 1) hits[0]?.click();
@@ -140,22 +143,35 @@ export class Slot {
     else hits[Math.min(next, hits.length - 1)]?.focus();
   }
 
-  private async find(): Promise<void> {
+  private endSearch(): void {
+    this.search.value = "";
+    this.find();
+  }
+
+  /** List the items that have the typed text in their id or label. Gives whether what is typed now is listed. */
+  private async find(): Promise<boolean> {
+    const { gallery } = this.app;
+    this.soughtIn = gallery;
     const sought = this.search.value.trim().toLowerCase();
     this.list.hidden = !sought;
-    if (!sought) return;
-    const isStillSought = () => sought === this.search.value.trim().toLowerCase();
+    if (!sought) {
+      renew(this.list, [], this.search);
+      return false;
+    }
+    const isStillSought = () => sought === this.search.value.trim().toLowerCase() && gallery === this.app.gallery;
     try {
       const { items } = await this.app.mapItems();
-      if (!isStillSought()) return; // another search, or a choice, came meanwhile
+      if (!isStillSought()) return false; // another search, or a choice, came meanwhile
       const found = items.filter(
         ({ id, label }) => id.toLowerCase().includes(sought) || label.toLowerCase().includes(sought),
       );
       const none = element("li", { class: "more" }, "No item of this map has this in its id or label.");
       // The search begins anew a moment after the last letter, when somebody may already go through the hits by keys.
       renew(this.list, found.length ? found.slice(0, MOST_FOUND).map((item) => this.hit(item)) : [none], this.search);
+      return true;
     } catch (error) {
       if (isStillSought()) renew(this.list, [element("li", { class: "more" }, says(error))], this.search);
+      return false;
     }
   }
 

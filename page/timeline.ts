@@ -105,6 +105,7 @@ export class Timeline {
         made.style.setProperty("--own", segment.colour);
         return made;
       }),
+      this.handles.start,
     );
     this.element.classList.toggle("has-lane", segments.length > 0);
   }

@@ -65,7 +65,7 @@ export function ask(
 }
 
 export function relabelItem(app: App, item: Item, written: Written): HTMLElement {
-  return button("Change label", async () => {
+  const relabel = async () => {
     const label = await ask("Change label", item.id, "Save", { label: "Label", value: item.label });
     if (label === null) return;
     try {
@@ -76,7 +76,8 @@ export function relabelItem(app: App, item: Item, written: Written): HTMLElement
     } catch (error) {
       written.failed(error);
     }
-  });
+  };
+  return button("Change label", relabel, "", { "data-key": "relabel" });
 }
 
 export function removeItem(app: App, item: Item, written: Written): HTMLElement {

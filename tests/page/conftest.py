@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Request, Route, expect
 
 from gfp_serve.client import Client, ClipItem
 from gfp_serve.config import Security
@@ -18,7 +18,7 @@ from gfp_serve.formats import Clip, read_clips, write_clip_file
 from gfp_serve.items import Item
 from gfp_serve.layouts import NTU25
 from gfp_serve.server import Server
-from tests.support.browser import WEBGL, launched
+from tests.support.browser import AFTER_FRAMES, WEBGL, launched
 from tests.support.drawn_video import drawn
 from tests.support.http_calls import http_config
 from tests.support.servers import HANG_S, server_in_thread
@@ -28,6 +28,7 @@ ROOT = Path(__file__).parents[2]
 LABELS = ("wave", "walk", "jump")
 expect.set_options(timeout=HANG_S * 1000)
 WITHOUT_MOTION = "old/without-motion"
+REFUSAL = {"code": "unavailable", "message": "the server is too busy."}
 
 
 @pytest.fixture(scope="session")
@@ -132,6 +133,46 @@ def drop(page: Page, path: Path, on: str = "body") -> None:
     )
     for event in ("dragenter", "dragover", "drop"):
         page.dispatch_event(on, event, {"dataTransfer": handle})
+
+
+class Held:
+    """Holds back the first answer to a method of the server, so that the answer to a later call comes before it.
+
+    `is_wanted` gets the request's message; calls that it refuses are not held.
+    """
+
+    def __init__(self, page: Page, method: str, is_wanted: Callable[[dict], bool]) -> None:
+        self._page, self._is_wanted = page, is_wanted
+        self._url = f"/gfp_serve.v1.{method}"
+        self._route: Route | None = None
+        page.route(f"**{self._url}", self._answer)
+
+    def _answer(self, route: Route) -> None:
+        if self._route is None and self._is_wanted(route.request.post_data_json):
+            self._route = route
+        else:
+            route.fallback()
+
+    def call(self, act: Callable[[], object]) -> dict:
+        """Do what makes the page call the method, and wait until it has. Return the request's message."""
+
+        def is_call(request: Request) -> bool:
+            return request.url.endswith(self._url) and self._is_wanted(request.post_data_json)
+
+        with self._page.expect_request(is_call) as made:
+            act()
+        return made.value.post_data_json
+
+    def release(self, **refusal: object) -> None:
+        """Let the answer go, or a refusal in its place, and wait until the page has dealt with it."""
+        route = self._route
+        assert route is not None
+        with self._page.expect_event("requestfinished", lambda request: request == route.request):
+            if refusal:
+                route.fulfill(status=503, json=refusal)
+            else:
+                route.continue_()
+        self._page.evaluate(AFTER_FRAMES, 2)
 
 
 @dataclass

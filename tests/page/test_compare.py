@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
+from gfp_serve.client import Client, ClipItem
 from gfp_serve.layouts import NTU25
-from tests.page.conftest import drop
+from tests.page.conftest import REFUSAL, Held, drop
+from tests.support.browser import AFTER_FRAMES
+from tests.support.tiny_bundle import walk
 
 LOOKS = "() => [...document.querySelectorAll('.pair canvas')].map(canvas => canvas.toDataURL())"
 
@@ -88,6 +91,63 @@ def test_an_item_is_chosen_by_keys(opened):
     expect(first).to_be_focused()
     page.keyboard.press("ArrowUp")
     expect(search).to_be_focused()
+
+
+@pytest.mark.parametrize(
+    ("newer", "refusal"),
+    [("set/jump1", {}), ("set/walk1", {}), ("set/walk1", REFUSAL), ("file", {}), ("file", REFUSAL)],
+)
+def test_a_late_answer_does_not_replace_a_newer_choice(opened, recording, newer, refusal):
+    page = opened("#compare?wanted=set/walk1")
+    slot = "section[aria-label='Wanted motion']"
+    words = page.locator(slot).locator(".words")
+    expect(words).to_contain_text("set/walk1")
+    held = Held(page, "GalleryService/Get", lambda message: message["ids"] == ["set/wave1"])
+    held.call(lambda: page.evaluate("location.hash = '#compare?wanted=set/wave1'"))
+    if newer == "file":
+        drop(page, recording, on=slot)
+        newer = "dropped.npz"
+    else:
+        page.evaluate("id => { location.hash = `#compare?wanted=${id}` }", newer)
+    expect(words).to_contain_text(newer)
+    held.release(**refusal)
+    expect(words).to_contain_text(newer)
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_an_item_that_is_sought_no_more_is_not_taken_by_keys(opened, recording):
+    page = opened("#compare")
+    slot = "section[aria-label='Wanted motion']"
+    words, search = page.locator(slot).locator(".words"), page.get_by_label("Wanted motion: find an item")
+    search.fill("jump1")
+    search.press("Enter")
+    expect(words).to_contain_text("set/jump1")
+    expect(search).to_have_value("")
+    drop(page, recording, on=slot)
+    expect(words).to_contain_text("dropped.npz")
+    search.press("Enter")
+    search.press("ArrowDown")
+    page.evaluate(AFTER_FRAMES, 2)
+    expect(search).to_be_focused()
+    expect(words).to_contain_text("dropped.npz")
+
+
+def test_hits_of_another_gallery_go(opened, server):
+    with Client(f"127.0.0.1:{server.port}") as client:
+        client.create_gallery("later")
+        try:
+            client.upsert([ClipItem("set/other", walk(1), "jump", fps=30.0)], gallery="later")
+            page = opened("#compare")
+            search = page.get_by_label("Wanted motion: find an item")
+            hits = page.locator("section[aria-label='Wanted motion'] .items button")
+            search.fill("jump")
+            expect(hits).to_have_count(5)
+            page.get_by_label("Gallery", exact=True).select_option("later")
+            expect(hits).to_have_count(0)
+            search.fill("jump")
+            expect(hits).to_have_text(["jumpset/other"])
+        finally:
+            client.drop_gallery("later")
 
 
 HEAD = """([canvas]) => {

@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from gfp_serve.client import Client
+from gfp_serve.client import Client, ClipItem
 from gfp_serve.items import Item
-from tests.page.conftest import WITHOUT_MOTION
+from tests.page.conftest import WITHOUT_MOTION, Held
 from tests.support.browser import AFTER_FRAMES
-from tests.support.tiny_bundle import SIZE
+from tests.support.tiny_bundle import SIZE, walk
 
 LOOK = "canvas => canvas.toDataURL()"
 
@@ -296,3 +296,30 @@ def test_the_focus_goes_into_an_item_that_a_list_opens_and_back(opened):
     page.keyboard.press("Enter")
     expect(page.locator(".item")).to_be_hidden()
     expect(entry).to_be_focused()
+
+
+def test_the_focus_stays_in_the_panel_when_an_item_beside_is_opened(opened):
+    page = opened("#gallery?item=set/walk2")
+    near = page.locator(".near .items button").first
+    wanted = near.locator(".id").inner_text()
+    near.press("Enter")
+    expect(page.locator(".item header .id")).to_have_text(wanted)
+    expect(page.locator(".item")).to_be_focused()
+
+
+def test_motions_of_one_gallery_are_not_taken_for_those_of_another(opened, server):
+    with Client(f"127.0.0.1:{server.port}") as client:
+        client.create_gallery("later")
+        try:
+            page = opened("#query")
+            held = Held(page, "GalleryService/Get", lambda message: len(message["ids"]) > 1)  # of the neighbours
+            asked = held.call(lambda: page.evaluate("location.hash = '#query?item=set/wave1'"))
+            name = asked["ids"][0]
+            client.upsert([ClipItem(name, walk(1), "other", fps=30.0)], gallery="later")
+            page.evaluate("location.hash = '#gallery?in=later'")
+            expect(page.locator(".side .status")).to_contain_text("1 item")
+            held.release()
+            page.evaluate("name => { location.hash = `#gallery?in=later&item=${name}` }", name)
+            expect(page.locator(".item header h2")).to_have_text("other")
+        finally:
+            client.drop_gallery("later")

@@ -6,7 +6,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.page.conftest import ROOT, drop
+from tests.page.conftest import REFUSAL, ROOT, Held, drop
 
 LOOKS = "() => [...document.querySelectorAll('.row canvas')].map(canvas => canvas.toDataURL())"
 ALL_MOVED = f"before => ({LOOKS})().every((look, place) => look !== before[place])"
@@ -85,6 +85,31 @@ def test_a_condition_that_no_item_meets_is_said(opened):
     expect(page.get_by_text("None of the nearest items has a label.")).to_have_count(0)
 
 
+@pytest.mark.parametrize("refusal", [{}, REFUSAL])
+def test_a_late_answer_does_not_bring_back_an_older_search(opened, refusal):
+    page = opened("#query")
+    held = Held(page, "GalleryService/Get", lambda message: len(message["ids"]) > 1)  # of the neighbours
+    held.call(lambda: page.evaluate("location.hash = '#query?item=set/wave1'"))
+    page.get_by_label("Search only in items with").fill("label=jump")
+    names = page.locator(".neighbours h2")
+    expect(names).to_have_text(["jump"] * 5)
+    held.release(**refusal)
+    expect(names).to_have_text(["jump"] * 5)
+    expect(page.locator(".verdict .class")).to_have_text("jump")
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_a_new_search_leaves_the_focus_on_a_neighbour_that_stays(opened):
+    page = opened("#query?item=set/wave1")
+    links = page.locator(".neighbours a")
+    expect(links).to_have_count(5)
+    name = links.nth(2).inner_text()
+    page.get_by_label("Search only in items with").fill(f"subject={name[-1]}")
+    links.nth(2).focus()  # the search begins a moment after the last letter
+    expect(links).not_to_have_count(5)
+    expect(page.get_by_role("link", name=name, exact=True)).to_be_focused()
+
+
 def test_only_a_recording_has_windows(opened, recording):
     page = opened("#query?item=set/wave1")
     expect(page.locator(".neighbours article")).to_have_count(5)
@@ -131,7 +156,6 @@ def test_a_file_without_a_usable_recording_gets_the_servers_remarks(opened, reco
 
 def test_windows_that_cannot_be_classified_are_an_error_and_not_called_nobody(opened, recording):
     page = opened("#query")
-    refusal = {"code": "unavailable", "message": "the server is too busy."}
     asked = []
 
     def refuse(route):
@@ -140,7 +164,7 @@ def test_windows_that_cannot_be_classified_are_an_error_and_not_called_nobody(op
             route.fallback()
             return
         asked.append(route.request.url)
-        route.fulfill(status=503, json=refusal)
+        route.fulfill(status=503, json=REFUSAL)
 
     page.route("**/gfp_serve.v1.GalleryService/Classify", refuse)
     drop(page, recording)
@@ -168,6 +192,18 @@ def test_windows_are_classified_after_another_view_was_open_meanwhile(opened, re
     expect(page.locator(".gallery")).to_be_visible()
     page.get_by_role("link", name="Query", exact=True).click()
     expect(page.locator(".lane button").first).to_be_visible()
+
+
+def test_windows_that_are_classified_anew_leave_the_focus_where_it_is(opened, recording):
+    page = opened("#query")
+    drop(page, recording)
+    page.get_by_label("Recording of this file").select_option("1")
+    last = page.locator(".lane button").last
+    last.evaluate("segment => segment.classList.add('old')")
+    page.get_by_label("Search only in items with").fill("set=tests")  # all that have a motion: the classes stay
+    last.focus()  # the search begins a moment after the last letter
+    expect(page.locator(".lane .old")).to_have_count(0)
+    expect(page.locator(".lane button").last).to_be_focused()
 
 
 @pytest.mark.skipif(not all(map(importlib.util.find_spec, ("av", "mediapipe"))), reason="needs the extra video")

@@ -73,6 +73,7 @@ def test_who_may_write_adds_a_recording_changes_its_label_and_deletes_it(opened,
     page.get_by_role("dialog").get_by_label("Label").fill("newer")
     page.get_by_role("button", name="Save").click()
     expect(page.locator(".item header h2")).to_have_text("newer")
+    expect(page.get_by_role("button", name="Change label")).to_be_focused()
     expect(page.locator(".item canvas")).to_be_visible()
 
     page.get_by_role("button", name="Delete").click()
