@@ -75,10 +75,10 @@ export class App {
     return found;
   }
 
-  /** Several items at once, in this order. */
-  async items(ids: string[]): Promise<Item[]> {
+  /** Several items of a gallery at once, in this order. Raises `CallError`. */
+  async items(ids: string[], gallery = this.gallery): Promise<Item[]> {
     if (!ids.length) return [];
-    const { gallery, numChanges } = this;
+    const { numChanges } = this;
     const { items } = await call<GetResponse>("GalleryService/Get", { ids, with_motions: true, gallery });
     if (this.numChanges === numChanges) {
       for (const item of items) this.kept.set(`${gallery}\n${item.id}`, Promise.resolve(item));

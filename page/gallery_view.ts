@@ -130,20 +130,21 @@ export class GalleryView implements View {
     }
     const id = asked.get("item") ?? "";
     const isMoved = id !== this.panel.id;
+    const hadFocus = this.panel.element.contains(document.activeElement);
     this.map.select(id);
     this.panel.show(id);
     this.element.classList.toggle("has-item", id !== "");
-    if (isMoved) this.moveFocus(id);
+    if (isMoved) this.moveFocus(id, hadFocus);
   }
 
-  /** An item that was opened from a list has the focus; when it is closed, its entry gets it back. */
-  private moveFocus(id: string): void {
-    if (!this.opener) return;
-    if (id) this.panel.element.focus();
-    else {
-      if (!this.list.focus(this.opener)) this.where.focus();
-      this.opener = "";
+  /** An item that was opened from a list has the focus. When it is closed, its entry gets it back, or the side does. */
+  private moveFocus(id: string, hadFocus: boolean): void {
+    if (id) {
+      if (this.opener) this.panel.element.focus();
+      return;
     }
+    if ((this.opener || hadFocus) && !this.list.focus(this.opener)) this.where.focus();
+    this.opener = "";
   }
 
   close(): void {

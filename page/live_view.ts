@@ -139,16 +139,14 @@ export class LiveView implements View {
     this.wantedPlayer.clear();
     const open = element("a", { href: app.address("gallery") }, "the gallery");
     if (!countId) {
-      this.counted.replaceChildren(
-        element("h2", {}, "Count repetitions"),
-        element(
-          "p",
-          { class: "small" },
-          "Open an item in ",
-          open,
-          " that shows one repetition, and press “Count live” there.",
-        ),
+      const how = element(
+        "p",
+        { class: "small" },
+        "Open an item in ",
+        open,
+        " that shows one repetition, and press “Count live” there.",
       );
+      renew(this.counted, [element("h2", {}, "Count repetitions"), how], open);
       return;
     }
     let item: Item;

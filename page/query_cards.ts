@@ -56,6 +56,8 @@ interface Shown {
   compare: () => void;
 }
 
+export const similarityText = (similarity: number): string => `similarity ${similarity.toFixed(3)}`;
+
 export function neighbourCard(app: App, neighbour: Neighbour, { rank, stage, clip, compare }: Shown): HTMLElement {
   const { id, label, similarity } = neighbour;
   const box = stageBox(stage, NO_MOTION, String(rank));
@@ -68,7 +70,7 @@ export function neighbourCard(app: App, neighbour: Neighbour, { rank, stage, cli
       "div",
       { class: "words" },
       element("h2", {}, label || "no label"),
-      element("p", { class: "number" }, `similarity ${similarity.toFixed(3)}`),
+      element("p", { class: "number" }, similarityText(similarity)),
       element(
         "p",
         { class: "small" },

@@ -5,7 +5,7 @@ import { Clip } from "./clip";
 import { element, later, notice, renew, says, seconds, shown } from "./dom";
 import type { Classification, ClassifyResponse, Item, Neighbour, Query, Recording, SearchResponse } from "./messages";
 import { Player, type Stage, stageBox } from "./player";
-import { NO_ITEM, neighbourCard, verdict, welcome } from "./query_cards";
+import { NO_ITEM, neighbourCard, similarityText, verdict, welcome } from "./query_cards";
 import { Reading } from "./reading";
 import { RecordingPart } from "./recording_part";
 import { SearchSettings } from "./search_settings";
@@ -250,7 +250,7 @@ export class QueryView implements View {
       const neighbours = searched.results[0]?.neighbours ?? [];
       if (filter && !neighbours.length) this.verdict.replaceChildren();
       else this.showVerdict(classified.results[0]);
-      await this.showNeighbours(neighbours, asking.signal);
+      await this.showNeighbours(neighbours, common.gallery, asking.signal);
     } catch (error) {
       if (asking.signal.aborted) return;
       this.verdict.replaceChildren();
@@ -278,11 +278,18 @@ export class QueryView implements View {
     if (found) this.verdict.replaceChildren(...verdict(found));
   }
 
-  private async showNeighbours(found: Neighbour[], signal: AbortSignal): Promise<void> {
+  private async showNeighbours(found: Neighbour[], gallery: string, signal: AbortSignal): Promise<void> {
     const place = this.row.lastElementChild as HTMLElement;
-    const isSame = found.map(({ id }) => id).join("\n") === this.neighbours.map(({ id }) => id).join("\n");
-    if (isSame && place.childElementCount) return;
-    const items = await this.app.items(found.map(({ id }) => id));
+    const named = (each: Neighbour[]) => each.map(({ id, label }) => `${id}\n${label}`).join("\n");
+    if (found.length && place.childElementCount === found.length && named(found) === named(this.neighbours)) {
+      // Cards stay, so that their skeletons move on. What is near may still be nearer or farther now.
+      const numbers = place.querySelectorAll(".number");
+      for (const [rank, { similarity }] of found.entries()) numbers[rank]?.replaceChildren(similarityText(similarity));
+      this.neighbours = found;
+      return;
+    }
+    const ids = found.map(({ id }) => id);
+    const items = await this.app.items(ids, gallery);
     if (signal.aborted) return; // a newer search, or another query, came meanwhile
     this.neighbours = found;
     for (const stage of this.neighbourStages) this.player.remove(stage);

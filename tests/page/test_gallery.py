@@ -284,6 +284,13 @@ def test_the_name_of_a_class_does_not_cover_its_only_point(opened):
     assert not box["y"] - 4 < middle < box["y"] + box["height"] + 4
 
 
+def test_an_item_that_its_address_opened_gives_the_focus_to_the_side_when_it_is_closed(opened):
+    page = opened("#gallery?item=set/walk2")
+    page.get_by_role("button", name="Close this item").press("Enter")
+    expect(page.locator(".item")).to_be_hidden()
+    expect(page.get_by_label("Show only")).to_be_focused()
+
+
 def test_the_focus_goes_into_an_item_that_a_list_opens_and_back(opened):
     page = opened()
     page.get_by_role("button", name="List").click()

@@ -194,6 +194,28 @@ def test_windows_are_classified_after_another_view_was_open_meanwhile(opened, re
     expect(page.locator(".lane button").first).to_be_visible()
 
 
+def test_another_part_with_the_same_neighbours_shows_how_near_they_are_now(opened, recording):
+    page = opened("#query")
+    similarities = iter([0.875, 0.625])
+
+    def answer(route):
+        reply = route.fetch()
+        said = reply.json()
+        similarity = next(similarities)
+        for neighbour in said["results"][0]["neighbours"]:
+            neighbour["similarity"] = similarity
+        route.fulfill(response=reply, json=said)
+
+    page.route("**/gfp_serve.v1.GalleryService/Search", answer)
+    drop(page, recording)
+    numbers = page.locator(".neighbours .number")
+    expect(numbers).to_have_text(["similarity 0.875"] * 5)
+    page.locator(".neighbours article").first.evaluate("card => card.classList.add('old')")
+    page.get_by_label("Search only in items with").fill("set=tests")
+    expect(numbers).to_have_text(["similarity 0.625"] * 5)
+    expect(page.locator(".neighbours .old")).to_have_count(1)  # its skeleton moves on
+
+
 def test_windows_that_are_classified_anew_leave_the_focus_where_it_is(opened, recording):
     page = opened("#query")
     drop(page, recording)
