@@ -78,6 +78,15 @@ class Form(Protocol):
         ...
 
 
+@runtime_checkable
+class TellsItsEnd(Protocol):
+    """A context that is not gRPC's, and says itself when its call is over."""
+
+    def when_over(self, tell: Callable[[], object]) -> None:
+        """Call `tell` then."""
+        ...
+
+
 @dataclass(slots=True)
 class _Outcome:
     """How a call ends, and when it began to cost time of the server."""
@@ -174,7 +183,7 @@ class Guard(grpc.aio.ServerInterceptor):
             held = ExitStack()
             # gRPC sends the reply after this has returned, in one piece with the status: a caller must not hear of a
             # call that a dying server has answered but not ended. A caller who does not take it keeps its place.
-            context.add_done_callback(lambda _: held.close())
+            _when_over(context, held.close)
             reply = None
             async with self._in_progress(method, request_id, context, call) as outcome:
                 self._access.check_certificate(context)
@@ -368,6 +377,19 @@ async def _abort(context: Any, status: Status, request_id: str | None = None) ->
         await context.abort(told.code, told.details, trailing)
     except grpc.aio.AbortError as error:
         error.with_traceback(None)
+
+
+def _when_over(context: Any, tell: Callable[[], object]) -> None:
+    """Call `tell` when the present call is over: when its reply has been sent, or none will be.
+
+    gRPC's own `add_done_callback` would tie the call to itself. Its stream would then count until the garbage collector
+    comes by, and a connection with too many such streams is refused each further one. (And the collector does not come
+    by where no call runs.) So for gRPC it is the end of the task that answers the call and sends the reply.
+    """
+    if isinstance(context, TellsItsEnd):
+        context.when_over(tell)
+    elif (task := asyncio.current_task()) is not None:
+        task.add_done_callback(lambda _: tell())
 
 
 @contextmanager

@@ -113,14 +113,14 @@ class _Context:
         self.code = grpc.StatusCode.OK
         self.written: list[bytes] = []
         self._contents = iter(contents)
-        self._when_done: list[Callable[[Any], object]] = []
+        self._told: list[Callable[[], object]] = []
 
-    def add_done_callback(self, callback: Callable[[Any], object]) -> None:
-        self._when_done.append(callback)
+    def when_over(self, tell: Callable[[], object]) -> None:
+        self._told.append(tell)
 
     def end(self) -> None:
-        for callback in self._when_done:
-            callback(self)
+        for tell in self._told:
+            tell()
 
     def invocation_metadata(self) -> tuple[()]:
         return ()

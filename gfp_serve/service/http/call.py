@@ -172,7 +172,7 @@ class Context:
         self.exchange = exchange
         self._ends = None if deadline_s is None else asyncio.get_running_loop().time() + deadline_s
         self._has_read = False
-        self._done: list[Callable[[Any], object]] = []
+        self._told: list[Callable[[], object]] = []
 
     @property
     def request_id(self) -> str:
@@ -180,8 +180,12 @@ class Context:
 
     def end(self) -> None:
         """Tell those who wait for the end of the call."""
-        for tell in self._done:
-            tell(self)
+        for tell in self._told:
+            tell()
+
+    def when_over(self, tell: Callable[[], object]) -> None:
+        """Call `tell` when the call has ended."""
+        self._told.append(tell)
 
     # What follows is gRPC's.
 
@@ -197,9 +201,6 @@ class Context:
 
     def time_remaining(self) -> float | None:
         return None if self._ends is None else self._ends - asyncio.get_running_loop().time()
-
-    def add_done_callback(self, tell: Callable[[Any], object]) -> None:
-        self._done.append(tell)
 
     def set_trailing_metadata(self, metadata: tuple[tuple[str, Any], ...]) -> None:
         self.trailing.update(metadata)

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import gc
 
 import grpc
 import numpy as np
@@ -349,6 +350,34 @@ async def test_calls_beyond_the_limit_are_refused_and_health_is_still_answered(t
         encoder.gate.set()
         assert all([(await call).embeddings for call in admitted])
         assert (await stub.GetInfo(embedding_pb2.GetInfoRequest())).encoder_digest
+
+
+@pytest.fixture
+def no_garbage_collection():
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_garbage_collection")
+@pytest.mark.parametrize("kind", ["call", "refused call", "stream"])
+async def test_calls_that_are_over_leave_their_connection_to_the_next_ones(tmp_path, kind):
+    # gRPC counts a stream until the memory of its call is free. If a call refers to itself, that is when the garbage
+    # collector has come by. Until then many calls would use up the streams of their connection.
+    config = dataclasses.replace(small_config(), max_calls=1, behind_proxy=True)
+    async with running(tmp_path, config) as server, channel_to(server) as channel:
+        service = "/gfp_serve.v1.EmbeddingService"
+        for _ in range(400):
+            if kind == "call":
+                assert await channel.unary_unary(f"{service}/GetInfo")(b"")
+            elif kind == "refused call":
+                with pytest.raises(grpc.RpcError) as caught:
+                    await channel.unary_unary(f"{service}/Embed")(b"\xff")
+                assert caught.value.code() is CODE.INVALID_ARGUMENT
+            else:
+                infer = channel.stream_stream("/inference.GRPCInferenceService/ModelStreamInfer")
+                assert [reply async for reply in infer(iter([b""]))]
 
 
 @pytest.mark.parametrize("leaves_by", ["cancelling", "deadline"])
