@@ -17,6 +17,8 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[ServeConfig]:
         configs.append(config)
 
     monkeypatch.setattr("gfp_serve.server_process.serve", note)
+    # The command would end this process, if an index of an earlier test is still being built in it.
+    monkeypatch.setattr("gfp_serve.gallery.embedded.background.is_building", lambda: False)
     return configs
 
 
