@@ -16,7 +16,6 @@ _SHORTER = {
     **dict.fromkeys(("s_jepa", "slim"), ("--target-momentum", "0.94")),
 }
 OWN_ENCODER = "slim, its own encoder"
-FEW_TOKENS = "usdrl, 75 tokens"
 # As published, with half as many frames as the others.
 _OF_OWN_ENCODER = ("--encoder", "slim", "--num-frames", "64")
 
@@ -24,7 +23,7 @@ _OF_OWN_ENCODER = ("--encoder", "slim", "--num-frames", "64")
 ROWS = {name: ("--objective", name, *_DECODER.get(name, ()), *_SHORTER.get(name, ())) for name in OBJECTIVES}
 ROWS[OWN_ENCODER] = (*ROWS["slim"], *_OF_OWN_ENCODER)
 # USDRL with fewer tokens: each view shows 75, a tenth of all, as many as GFP's encoder sees.
-ROWS[FEW_TOKENS] = (*ROWS["usdrl"], "--view-tokens", "75")
+ROWS["usdrl, 75 tokens"] = (*ROWS["usdrl"], "--view-tokens", "75")
 
 POSE_STATISTICS = "pose statistics"
 # Encoders before they are trained -> a row that has this encoder.
