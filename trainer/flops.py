@@ -17,8 +17,8 @@ from gfp_serve.preprocess import MAX_BODIES, MODEL_LAYOUT
 from trainer.data.batches import Batch
 from trainer.encoders import EncoderConfig, build_encoder
 from trainer.encoders.slim import SlimEncoderConfig
-from trainer.encoders.transformer import Attention
-from trainer.objectives import Objective, ObjectiveConfig, build_objective
+from trainer.encoders.transformer import Attention, TransformerConfig
+from trainer.objectives import Objective, ObjectiveConfig, build_objective, name_of
 from trainer.objectives.gfp_queries import CrossAttention
 
 ENCODER, ENCODER_ALL_TOKENS = "encoder", "encoder, all tokens"
@@ -30,25 +30,17 @@ PUBLISHED_GFLOP: dict[str, dict[str, float]] = {
     "skeleton_mae": {ENCODER: 1.97, "decoder": 17.70},
     "s_jepa": {ENCODER: 1.97, "decoder": 17.70, "target encoder": 28.32},
 }
+# SLiM's paper has 7.89 times less than MAMP's 28.32 (arXiv 2603.10648). Its public code costs more by the rules above.
+SLIM_PUBLISHED_GFLOP = {ENCODER_ALL_TOKENS: 3.59}
 
 
-@dataclass(frozen=True, slots=True)
-class PublishedEmbedding:
-    """What the paper of an encoder says that an embedding costs, for the published sizes alone."""
-
-    paper: str
-    gflop: float
-
-
-def published_embedding(encoder: EncoderConfig, num_frames: int) -> PublishedEmbedding | None:
-    """The figure of an encoder's own paper; None for other sizes than the published ones, and where there is none.
-
-    SLiM's paper has 7.89 times less than MAMP's 28.32 (arXiv 2603.10648). Its public code costs more by the rules
-    above.
-    """
-    if encoder == SlimEncoderConfig() and num_frames == 64:
-        return PublishedEmbedding("SLiM's paper", 3.59)
-    return None
+def published_costs(encoder: EncoderConfig, objective: ObjectiveConfig, *, num_frames: int) -> dict[str, float]:
+    """GFLOP of the parts that `cost_table` counts, as papers say; empty for sizes and settings that no paper counts."""
+    if (encoder, num_frames) == (SlimEncoderConfig(), 64):
+        return SLIM_PUBLISHED_GFLOP
+    if (encoder, num_frames) != (TransformerConfig(), 120) or objective != type(objective)():
+        return {}
+    return PUBLISHED_GFLOP.get(name_of(objective), {})
 
 
 # Of one clip alone, batch norm has no statistics.

@@ -2,7 +2,7 @@ import pytest
 from torch import nn
 
 from trainer.encoders.transformer import TransformerConfig
-from trainer.flops import PUBLISHED_GFLOP, _is_not_counted, cost_table, not_counted, parameter_table
+from trainer.flops import PUBLISHED_GFLOP, _is_not_counted, cost_table, not_counted, parameter_table, published_costs
 from trainer.objectives import OBJECTIVES, MaskConfig
 from trainer.objectives.gfp import GfpConfig
 from trainer.objectives.mamp import MampConfig
@@ -15,6 +15,14 @@ def test_the_modules_in_use_cost_the_published_flops(name: str) -> None:
     assert {"encoder", "encoder, all tokens", *parts} <= set(table)
     for part, published in PUBLISHED_GFLOP.get(name, {}).items():
         assert table[part] == pytest.approx(published, rel=0.01), part
+
+
+def test_only_what_a_paper_counts_has_published_costs() -> None:
+    published = TransformerConfig(), GfpConfig()
+    assert published_costs(*published, num_frames=120) == PUBLISHED_GFLOP["gfp"]
+    assert published_costs(*published, num_frames=240) == {}
+    assert published_costs(TransformerConfig(depth=4), GfpConfig(), num_frames=120) == {}
+    assert published_costs(TransformerConfig(), MampConfig(decoder_depth=3), num_frames=120) == {}
 
 
 def test_counted_flops_follow_the_depth_of_encoder_and_decoder() -> None:

@@ -18,7 +18,7 @@ from trainer.data.store import ClipStore
 from trainer.encoders import Encoder, EncoderConfig, type_of
 from trainer.encoders import config_types as encoder_types
 from trainer.encoders.transformer import TransformerConfig
-from trainer.flops import ENCODER_ALL_TOKENS, cost_table, not_counted, parameter_table, published_embedding
+from trainer.flops import ENCODER_ALL_TOKENS, cost_table, not_counted, parameter_table, published_costs
 from trainer.loop import Trainer
 from trainer.objectives import NoObjectiveConfig, ObjectiveConfig, config_types, installed, needed_encoder
 from trainer.objectives import name_of as objective_name
@@ -86,6 +86,7 @@ _PRESETS = {
 def gfp_cost(store: Path | None, names: tuple[str, ...], config: CostConfig, as_json: bool) -> None:
     """Show what a training step of each objective costs: GFLOP of its parts for a clip of two bodies, and parameters.
 
+    Beside it stands what an embedding costs, and below it what papers say, where they count the same encoder.
     With STORE it also times steps on its clips, all objectives in turn, beside mamp as in the published table. All
     objectives have the same encoder, and each has its default settings. --preset takes encoder, frames and objective
     of a preset of gfp-train. What an embedding by a bundle costs on this machine, `gfp-serve bundle` says.
@@ -106,11 +107,10 @@ def gfp_cost(store: Path | None, names: tuple[str, ...], config: CostConfig, as_
                     "parameters": parameter_table(run.encoder, run.objective, num_frames=run.num_frames),
                     "not_counted": not_counted(run.encoder, run.objective, num_frames=run.num_frames),
                 }
+                if published := published_costs(run.encoder, run.objective, num_frames=run.num_frames):
+                    table[name]["gflop_published"] = published
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    if (published := published_embedding(config.encoder, config.num_frames)) is not None:
-        for row in table.values():
-            row["gflop_published"] = {ENCODER_ALL_TOKENS: published.gflop}
     if clips is not None:
         for name, times in _time(runs, clips, config.rounds).items():
             table[name] |= {"clips_per_s": times.clips_per_s, "step_s": times.seconds}
@@ -139,30 +139,37 @@ def _time(runs: dict[str, TrainConfig], clips: ClipStore, rounds: int) -> dict[s
 
 def _print_table(table: dict[str, dict[str, Any]], config: CostConfig) -> None:
     parts = list(dict.fromkeys(part for row in table.values() for part in row["gflop"] if part != ENCODER_ALL_TOKENS))
-    shown = Table(title="forward pass of a training step, GFLOP a clip of two bodies", title_justify="left")
-    for column in ("objective", *parts, "sum", "M weights"):
-        shown.add_column(column, justify="left" if column == "objective" else "right", no_wrap=column == "objective")
+    shown = Table(title="forward pass, GFLOP a clip of two bodies", title_justify="left")
+    shown.add_column("objective", no_wrap=True)
     timed = any("clips_per_s" in row for row in table.values())
     compared = timed and COMPARED_WITH in table
-    for column in ("clips/s", *([f"× {COMPARED_WITH}"] if compared else [])) if timed else ():
+    of_time = ("clips/s", *([f"× {COMPARED_WITH}"] if compared else [])) if timed else ()
+    for column in (*parts, "step", "embedding", "M weights", *of_time):
         shown.add_column(column, justify="right")
     for name, row in table.items():
-        cells = [f"{row['gflop'][part]:.2f}" if part in row["gflop"] else "" for part in parts]
-        cells.append(f"{sum(row['gflop'].get(part, 0.0) for part in parts):.2f}")
-        cells.append(f"{sum(row['parameters'].values()) / 1e6:.2f}")
+        cells = [*_gflop_cells(row["gflop"], parts), f"{sum(row['parameters'].values()) / 1e6:.2f}"]
         if timed:
             speed = row["clips_per_s"]
             cells.append(f"{speed:.1f}")
             if compared:
                 cells.append(f"{speed / table[COMPARED_WITH]['clips_per_s']:.2f}")
         shown.add_row(name, *cells)
-    everything = next(iter(table.values()))["gflop"][ENCODER_ALL_TOKENS]
-    shown.caption = f"an embedding costs {everything:.2f} GFLOP"
-    if (published := published_embedding(config.encoder, config.num_frames)) is not None:
-        shown.caption += f"; {published.paper} says {published.gflop:.2f}"
+        if published := row.get("gflop_published"):
+            shown.add_row("  as published", *_gflop_cells(published, parts), style="dim")
+    captions = []
     if kinds := sorted({kind for row in table.values() for kind in row["not_counted"]}):
-        shown.caption += f"; what {', '.join(kinds)} compute is not counted, so the true cost is higher"
+        captions.append(f"what {', '.join(kinds)} compute is not counted, so the true cost is higher")
     if timed:
-        shown.caption += f"; steps of {config.batch_clips} clips"
-    shown.caption_justify = "left"
+        captions.append(f"steps of {config.batch_clips} clips")
+    shown.caption, shown.caption_justify = "; ".join(captions), "left"
     output().print(shown)
+
+
+def _gflop_cells(gflop: dict[str, float], parts: list[str]) -> list[str]:
+    """The cells of the parts, of their sum and of an embedding; empty where nothing is known."""
+    of_step = [gflop[part] for part in parts if part in gflop]
+    return [
+        *(f"{gflop[part]:.2f}" if part in gflop else "" for part in parts),
+        f"{sum(of_step):.2f}" if of_step else "",
+        f"{gflop[ENCODER_ALL_TOKENS]:.2f}" if ENCODER_ALL_TOKENS in gflop else "",
+    ]

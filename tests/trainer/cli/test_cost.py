@@ -27,6 +27,12 @@ def test_the_cost_table_has_the_papers_figures_for_the_modules_in_use() -> None:
     assert table["mamp"]["gflop"]["decoder"] == pytest.approx(17.70, rel=0.01)
     assert table["mamp"]["parameters"]["encoder"] == pytest.approx(6.34e6, rel=0.01)
     assert "clips_per_s" not in table["gfp"]
+    assert table["gfp"]["gflop_published"] == published
+    shown = cost("--objective", "gfp", "--objective", "s_jepa").stdout
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in shown.splitlines() if "│" in line]
+    assert [cells[0] for cells in rows] == ["gfp", "as published", "s_jepa", "as published"]
+    assert rows[1][1:] == ["1.97", "1.57", "0.64", "", "4.18", "28.32", ""]
+    assert rows[3][1:] == ["1.97", "17.70", "", "28.32", "47.99", "", ""]
 
 
 def test_a_preset_of_training_is_counted_with_its_encoder_and_the_settings_of_its_objective() -> None:
@@ -37,6 +43,7 @@ def test_a_preset_of_training_is_counted_with_its_encoder_and_the_settings_of_it
     assert overridden["parameters"]["encoder"] == as_default["parameters"]["encoder"]
     assert overridden["parameters"]["encoder"] < table["gfp"]["parameters"]["encoder"]
     assert overridden["parameters"]["decoder"] != as_default["parameters"]["decoder"]  # of the preset's widths
+    assert "gflop_published" not in table["gfp"]  # papers count another encoder
     assert list(json.loads(cost("--preset", "demo", "--objective", "mamp", *TINY[:6], "--json").stdout)) == ["mamp"]
     learns_no_objective = cost("--preset", "general")
     assert learns_no_objective.exit_code == 2

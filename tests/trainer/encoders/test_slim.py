@@ -25,7 +25,7 @@ from trainer.embedding import sampling_for
 from trainer.encoders.slim import GatedMlp, SlimEncoder, SlimEncoderConfig, TurnedAttention, turned
 from trainer.evaluate.fine_tune import add_drop_path
 from trainer.export import Origin, export_bundle
-from trainer.flops import cost_table, published_embedding
+from trainer.flops import cost_table, published_costs
 from trainer.loop import Trainer
 from trainer.masking import first_known
 from trainer.objectives.slim import SlimConfig
@@ -242,17 +242,17 @@ def test_an_embedding_costs_what_its_layers_do_by_hand() -> None:
     assert cost["encoder, all tokens"] == pytest.approx(2 * 2 * (8 * block + embed) / 1e9, rel=1e-6)
 
 
-def test_the_cost_table_names_the_published_cost_of_the_published_encoder_alone() -> None:
+def test_the_published_cost_is_a_row_for_the_published_encoder_alone() -> None:
     words = ("--encoder", "slim", "--objective", "slim")
-    assert "SLiM's paper says 3.59" in " ".join(invoke(gfp_cost, *words, "--num-frames", 64).output.split())
+    shown = invoke(gfp_cost, *words, "--num-frames", 64).stdout
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in shown.splitlines() if "│" in line]
+    assert [(cells[0], cells[-2]) for cells in rows] == [("slim", "5.91"), ("as published", "3.59")]
     smaller = ("--width", 16, "--num-heads", 2)
     for others in ((*smaller, "--num-frames", 64), (*smaller, "--num-frames", 120)):
         table = json.loads(invoke(gfp_cost, *words, *others, "--json").stdout)
         assert "gflop_published" not in table["slim"]
-    found = published_embedding(SlimEncoderConfig(), 64)
-    assert found is not None
-    assert found.gflop == 3.59
-    assert published_embedding(SlimEncoderConfig(), 120) is None
+    assert published_costs(SlimEncoderConfig(), SlimConfig(), num_frames=64) == {"encoder, all tokens": 3.59}
+    assert published_costs(SlimEncoderConfig(), SlimConfig(), num_frames=120) == {}
 
 
 def test_an_objective_that_does_not_fit_its_segments_is_refused_in_words() -> None:
