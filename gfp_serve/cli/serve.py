@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from typing import Any
 
 import click
 
@@ -15,7 +16,23 @@ from gfp_serve.config import ServeConfig
 from gfp_serve.logs import configure_logs
 
 
-@click.group(cls=Group, invoke_without_command=True, context_settings={"auto_envvar_prefix": "GFP_SERVE"})
+class _StillBuilding(SystemExit):
+    """The server has ended well, while an index is still being built in its process."""
+
+
+class _Program(Group):
+    """A group that ends its process at once where it must; called as a function, which only the program does."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().__call__(*args, **kwargs)
+        except _StillBuilding:
+            # FAISS would go on while the process is taken down around it. Everything else is closed and on the disk.
+            sys.stdout.flush()
+            os._exit(0)
+
+
+@click.group(cls=_Program, invoke_without_command=True, context_settings={"auto_envvar_prefix": "GFP_SERVE"})
 @click.version_option(__version__, message="%(version)s")
 @settings_file_option(
     "TOML file of these settings, as `gfp-serve config` prints it. Flags and environment variables win.",
@@ -37,9 +54,7 @@ def gfp_serve(config: ServeConfig) -> None:
 
     asyncio.run(serve(config, click.echo))
     if is_building():
-        # FAISS would go on while the process is taken down around it. Everything else is closed and on the disk.
-        sys.stdout.flush()
-        os._exit(0)
+        raise _StillBuilding(0)
 
 
 gfp_serve.add_command(bundle_command)

@@ -601,8 +601,6 @@ def test_the_server_has_exactly_the_options_listed_here():
 def test_every_option_of_the_server_is_an_environment_variable(monkeypatch):
     seen = []
     monkeypatch.setattr("gfp_serve.server_process.serve", lambda config, _announce: seen.append(config) or _nothing())
-    # The command would end this process, if an index of an earlier test is still being built in it.
-    monkeypatch.setattr("gfp_serve.gallery.embedded.background.is_building", lambda: False)
     environment = {"GFP_SERVE_PORT": "0", "GFP_SERVE_MAX_TOP_K": "7", "GFP_SERVE_NUM_THREADS": "2"}
     result = CliRunner().invoke(gfp_serve, [], env=environment)
     assert result.exit_code == 0, result.output

@@ -17,13 +17,24 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[ServeConfig]:
         configs.append(config)
 
     monkeypatch.setattr("gfp_serve.server_process.serve", note)
-    # The command would end this process, if an index of an earlier test is still being built in it.
-    monkeypatch.setattr("gfp_serve.gallery.embedded.background.is_building", lambda: False)
     return configs
 
 
 def invoke(*words: object, **environment: str) -> Result:
     return CliRunner().invoke(gfp_serve, [str(word) for word in words], env=environment)
+
+
+def test_only_the_program_ends_its_process_while_an_index_is_built(
+    seen: list[ServeConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gfp_serve.gallery.embedded.background.is_building", lambda: True)
+    assert invoke("--port", 0).exit_code == 0  # the command, in the process of this test
+    ended: list[int] = []
+    monkeypatch.setattr("os._exit", ended.append)
+    monkeypatch.setattr("sys.argv", ["gfp-serve", "--port", "0"])
+    gfp_serve()  # as the program calls it
+    assert ended == [0]
+    assert len(seen) == 2
 
 
 def test_a_flag_beats_the_environment_which_beats_the_file_which_beats_the_default(
