@@ -221,7 +221,7 @@ def map_joints(
     """A sequence without gaps in another layout; see `joint_sources`."""
     if source == target:
         return sequence
-    return np.einsum("ts,fbsc->fbtc", mapping_matrix(source, target), sequence)
+    return mapping_matrix(source, target) @ sequence
 
 
 def statuses(source: Layout, target: Layout) -> tuple[Status, ...]:
