@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int32
 
 from gfp_serve.batching.admission import Admission
 from gfp_serve.bundle import Encode
@@ -28,8 +28,10 @@ from gfp_serve.priority import lower_thread_priority
 
 _log = logging.getLogger(__name__)
 
-# To find equal clips of a batch, this many numbers of each are looked at before clips are compared whole.
+# To find equal clips, this many numbers of each are looked at before clips are compared whole.
 _LOOKED_AT = 64
+# Clips that only look equal end the search for equal ones that wait, so that nobody can make it long.
+_MOST_UNEQUAL = 8
 
 _ModelInput = Float32[np.ndarray, "bodies frames joints 3"]
 
@@ -73,6 +75,7 @@ class Pace:
 @dataclass(frozen=True, slots=True, eq=False)
 class _Entry:
     clip: Float32[np.ndarray, "bodies frames joints 3"]
+    glance: bytes  # is equal for equal clips
     future: asyncio.Future[Encoded]
     since: float
 
@@ -126,7 +129,7 @@ class Batcher:
         Clips of one request have the same `call`; requests take turns. Without `call`, the clip is a request of its
         own. What `encode` raises is raised to every caller of that batch, and to no other.
         """
-        entry = _Entry(clip, asyncio.get_running_loop().create_future(), time.perf_counter())
+        entry = _Entry(clip, _glance(clip), asyncio.get_running_loop().create_future(), time.perf_counter())
         self._lines.setdefault(id(entry) if call is None else call, deque()).append(entry)
         self._wake.set()
         return await entry.future
@@ -215,7 +218,27 @@ class Batcher:
                 turns.append(call)
             else:
                 del self._lines[call]
-        return batch
+        return batch + self._take_equal(batch)
+
+    def _take_equal(self, batch: list[_Entry]) -> list[_Entry]:
+        """Take from the lines what waits for a vector of this batch: it costs the encoder nothing."""
+        taken: list[_Entry] = []
+        num_unequal = 0
+        alike: dict[bytes, list[_Entry]] = {}
+        for entry in batch:
+            alike.setdefault(entry.glance, []).append(entry)
+        for call, line in list(self._lines.items()):
+            left: deque[_Entry] = deque()
+            for entry in line:
+                others = alike.get(entry.glance, ()) if num_unequal < _MOST_UNEQUAL else ()
+                is_equal = any(_are_equal(entry.clip, other.clip) for other in others)
+                num_unequal += len(others) > 0 and not is_equal
+                (taken if is_equal else left).append(entry)
+            if not left:
+                del self._lines[call]
+            elif len(left) < len(line):
+                self._lines[call] = left  # its turn stays
+        return taken
 
     def _drop_abandoned(self) -> None:
         # A caller who hung up must not cost time of the encoder, nor stop the answers of others.
@@ -241,21 +264,32 @@ def _encode_batch(encode: Encode, batch: list[_Entry]) -> tuple[Float32[np.ndarr
 
 
 def _once_each(clips: list[_ModelInput]) -> tuple[list[_ModelInput], list[int]]:
-    """Clips without repeats, and the place of each given clip among them. Clips are equal if all their bytes are."""
+    """Clips without repeats, and the place of each given clip among them."""
     different: list[_ModelInput] = []
-    wholes: list[np.ndarray] = []
-    alike: dict[bytes, list[int]] = {}  # places of clips that have equal bytes where they are looked at first
+    alike: dict[bytes, list[int]] = {}
     places = []
     for clip in clips:
-        whole = np.ascontiguousarray(clip).reshape(-1).view(np.int32)  # NaN is not equal to itself
-        seen = alike.setdefault(whole[:: max(1, whole.size // _LOOKED_AT)].tobytes(), [])
-        place = next((each for each in seen if np.array_equal(wholes[each], whole)), len(different))
+        seen = alike.setdefault(_glance(clip), [])
+        place = next((each for each in seen if _are_equal(different[each], clip)), len(different))
         if place == len(different):
             different.append(clip)
-            wholes.append(whole)
             seen.append(place)
         places.append(place)
     return different, places
+
+
+def _glance(clip: _ModelInput) -> bytes:
+    whole = _numbers(clip)
+    return whole[:: max(1, whole.size // _LOOKED_AT)].tobytes()
+
+
+def _are_equal(one: _ModelInput, other: _ModelInput) -> bool:
+    """Whether all bytes are: NaN is not equal to itself."""
+    return one.shape == other.shape and np.array_equal(_numbers(one), _numbers(other))
+
+
+def _numbers(clip: _ModelInput) -> Int32[np.ndarray, " numbers"]:
+    return np.ascontiguousarray(clip).reshape(-1).view(np.int32)
 
 
 def _count_bodies(entries: Iterable[_Entry]) -> int:

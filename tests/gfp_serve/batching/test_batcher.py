@@ -153,6 +153,46 @@ async def test_equal_clips_of_a_batch_are_encoded_once_and_each_caller_is_answer
     assert found == [[1], [3], [4], [3], [2], [3], [4], [3]]
 
 
+async def test_equal_clips_that_wait_are_encoded_once_however_few_bodies_a_batch_holds():
+    fake = Fake()
+    async with batching(fake, max_batch_bodies=1, max_admitted_bodies=16) as batcher:
+        first = await occupy(batcher, fake)
+        many = [asyncio.create_task(batcher.encode(clip(number), call="many")) for number in (5, 6, 5, 5)]
+        await asyncio.sleep(0)
+        ones = await start(batcher, clip(7), clip(5), clip(6))
+        fake.gate.set()
+        assert await answers(first, *many, *ones) == [0, 5, 6, 5, 5, 7, 5, 6]
+    assert fake.batches == [[0], [5], [7], [6]]
+
+
+async def test_what_waits_for_another_vector_keeps_its_turn():
+    fake = Fake()
+    async with batching(fake, max_batch_bodies=1, max_admitted_bodies=16) as batcher:
+        first = await occupy(batcher, fake)
+        calls = [
+            asyncio.create_task(batcher.encode(clip(number), call=call))
+            for call, number in (("a", 1), ("b", 1), ("b", 2), ("c", 3))
+        ]
+        await asyncio.sleep(0)
+        fake.gate.set()
+        assert await answers(first, *calls) == [0, 1, 1, 2, 3]
+    assert fake.batches == [[0], [1], [2], [3]]
+
+
+@pytest.mark.parametrize(("num_nearly", "found"), [(3, True), (12, False)])
+async def test_clips_that_only_look_equal_are_encoded_apart_and_many_end_the_search(num_nearly: int, found: bool):
+    fake = Fake()
+    nearly = [np.full((1, 40, 3, 3), 5, dtype=np.float32) for _ in range(1 + num_nearly)]
+    for number, each in enumerate(nearly):
+        each[0, 0, 0, 1] += number  # not among the numbers that are looked at first
+    async with batching(fake, max_batch_bodies=1, max_admitted_bodies=32) as batcher:
+        first = await occupy(batcher, fake)
+        tasks = await start(batcher, *nearly, nearly[0].copy())
+        fake.gate.set()
+        await answers(first, *tasks)
+    assert len(fake.batches) == 1 + len(nearly) + (not found)
+
+
 async def test_a_batch_holds_no_more_bodies_than_allowed():
     fake = Fake()
     async with batching(fake, max_batch_bodies=4) as batcher:
