@@ -1,11 +1,12 @@
 """What an encoder loses and gains by embedding some of a body's tokens: accuracy, clean and changed, against time."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from gfp_serve.bundle import Encode
 from gfp_serve.formats import Clip
@@ -27,14 +28,17 @@ class BudgetRow:
     tokens: int
     choice: Kind
     speed_up: float  # of the exported graph, on one core
-    percent: dict[str, float]  # right, in percent: 1-NN by change, and "linear"; means of sets
+    percent: dict[str, float]  # right, in percent: 1-NN by change, and "linear" by change; means of sets
     points: dict[str, float]
 
 
-def budget_encoders(checkpoint: Checkpoint, budgets: Sequence[Budget]) -> list[SuiteEncoder]:
-    """The whole embedding of a run, and that of each budget. Raises what `Checkpoint.build_embedding` does."""
-    models = {WHOLE: checkpoint.build_embedding()}
-    models |= {budget.title: checkpoint.build_embedding(tokens=budget) for budget in budgets}
+def budget_models(build: Callable[[Budget | None], nn.Module], budgets: Sequence[Budget]) -> dict[str, nn.Module]:
+    """By name the whole embedding of a run, and that of each budget."""
+    return {WHOLE: build(None), **{budget.title: build(budget) for budget in budgets}}
+
+
+def budget_encoders(checkpoint: Checkpoint, models: Mapping[str, nn.Module]) -> list[SuiteEncoder]:
+    """What the suite measures of `budget_models`."""
     found = []
     for name, model in models.items():
         encoder = of_model(name, model, checkpoint.preprocess, "cpu", {}, data=checkpoint.data)
@@ -44,7 +48,9 @@ def budget_encoders(checkpoint: Checkpoint, budgets: Sequence[Budget]) -> list[S
     return found
 
 
-def time_budgets(checkpoint: Checkpoint, budgets: Sequence[Budget], clip: Clip) -> dict[int, float]:
+def time_budgets(
+    checkpoint: Checkpoint, models: Mapping[str, nn.Module], budgets: Sequence[Budget], clip: Clip
+) -> dict[int, float]:
     """How many times as fast as the whole embedding each number of tokens is, as exported, on one core.
 
     Which tokens are chosen costs next to nothing, so one choice of each number is timed.
@@ -53,14 +59,13 @@ def time_budgets(checkpoint: Checkpoint, budgets: Sequence[Budget], clip: Clip) 
     from gfp_serve.encoder import Encoder
     from trainer.export import Origin, export_bundle
 
-    chosen: dict[int, Budget | None] = {0: None, **{budget.num_tokens: budget for budget in budgets}}
+    names = {0: WHOLE, **{budget.num_tokens: budget.title for budget in budgets}}
     encoders: dict[int, Encode] = {}
-    for number, budget in chosen.items():
-        model = checkpoint.build_embedding(tokens=budget)
-        sampling = sampling_for(model, checkpoint.preprocess.sampling)
+    for number, name in names.items():
+        sampling = sampling_for(models[name], checkpoint.preprocess.sampling)
         preprocess = PreprocessConfig(cleaning=checkpoint.preprocess.cleaning, sampling=sampling)
         origin = Origin(name="timed", objective="none", step=0, data={}, training=None)
-        bundle = export_bundle(model, [clip], preprocess, origin, {}, form="fused").bundle
+        bundle = export_bundle(models[name], [clip], preprocess, origin, {}, form="fused").bundle
         encoders[number] = Encoder(bundle, device="cpu", num_threads=1).encode
     seconds = time_in_turns(encoders, prepare(clip.sequence, clip.layout, bundle.manifest.preprocess))
     return {number: seconds[0] / each for number, each in seconds.items() if number}
@@ -83,11 +88,11 @@ def table_of(
 
 
 def _means(figures: Mapping[str, Mapping[str, Mapping[str, Any]]], encoder: str) -> dict[str, float]:
-    """By change and of the linear probe, the mean of the sets that have it."""
+    """By change of 1-NN and then of the linear probe, the mean of the sets that have it."""
     found: dict[str, list[float]] = {}
-    for of_set in figures.values():
-        for change, values in of_set[encoder]["changes"].items():
-            found.setdefault(change, []).append(values["1nn_percent"])
-        if of_set[encoder]["linear_probe_percent"] is not None:
-            found.setdefault("linear", []).append(of_set[encoder]["linear_probe_percent"])
+    for measure, what in (("1nn_percent", "{}"), ("linear_percent", "linear, {}")):
+        for of_set in figures.values():
+            for change, values in of_set[encoder]["changes"].items():
+                if values.get(measure) is not None:
+                    found.setdefault(what.format(change), []).append(values[measure])
     return {what: float(np.mean(values)) for what, values in found.items()}

@@ -75,6 +75,8 @@ def _facts(bundle: Bundle) -> dict[str, Any]:
     }
     if "tokens" in readout:
         facts["tokens_of_a_body"] = f"{readout['tokens']}, {readout.get('token_choice', 'spread')}"
+        if "token_table" not in readout:
+            facts["lost_by_fewer_tokens"] = "not measured"
     for name in ("int8", "fp16"):
         if name in readout:
             facts["lost_by_fewer_bits"] = readout[name]

@@ -1,6 +1,5 @@
 """`gfp-export`: a checkpoint, or the embedding without learning, as a bundle for the server."""
 
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -13,13 +12,13 @@ from torch import nn
 from gfp_serve.bundle import Bundle
 from gfp_serve.cli.options import Command
 from gfp_serve.cli.printing import say
-from gfp_serve.cli.progress import progress, status
+from gfp_serve.cli.progress import progress, status, warn
 from gfp_serve.errors import InvalidRequestError
 from gfp_serve.formats import TEST_SPLIT, Clip, find_files, read_clips
 from gfp_serve.preprocess import MODEL_LAYOUT, PreprocessConfig, SampleConfig
 from trainer.agreement import LEAST_COSINE, MOST_POINTS
 from trainer.checkpoint import Checkpoint
-from trainer.cli.readout_options import ReadoutChoice, readout_options
+from trainer.cli.readout_options import ReadoutChoice, check_shares, embedding_of, readout_options, shares_option
 from trainer.cli.tokens import read_token_table
 from trainer.data.store import ClipStore
 from trainer.embedding import PoseStatistics, sampling_for
@@ -28,7 +27,7 @@ from trainer.evaluate.folds import split_folds
 from trainer.export import Origin, choose_canonical, export_bundle
 from trainer.fp16 import in_fp16
 from trainer.int8 import in_int8
-from trainer.learned_head import SERVED_SHARES, SERVED_TOKENS, Shares
+from trainer.learned_head import SERVED_TOKENS, Shares
 from trainer.objectives import name_of
 from trainer.objectives.none import NoObjectiveConfig
 from trainer.onnx_graph import FORMS, Form, has_attention
@@ -87,16 +86,7 @@ _STORED_CLIPS = 64
     help="Which operators attention is: those of opset 20, which every runtime knows, Attention of opset 23, or the "
     "fused one of onnxruntime. The vectors are the same. measured takes what is quickest on one core of this machine.",
 )
-@click.option(
-    "--shares",
-    nargs=3,
-    type=click.FloatRange(0, 1),
-    default=SERVED_SHARES,
-    metavar="TOKENS GENERAL STATISTICS",
-    show_default=True,
-    help="Of a run that learned an embedding, the weights in the similarity of what tokens learned, of what general "
-    "features learned, and of pose statistics. 0 leaves a part out.",
-)
+@shares_option
 @click.option(
     "--tokens",
     "num_tokens",
@@ -133,7 +123,7 @@ def gfp_export(
     int8_store: Path | None,
     fp16_store: Path | None,
     graph: Literal["measured"] | Form,
-    shares: tuple[float, float, float],
+    shares: Shares,
     num_tokens: int | None,
     token_choice: Kind,
     token_table: Path | None,
@@ -151,8 +141,6 @@ def gfp_export(
     shares_given = _is_given("shares")
     if shares_given and run is None:
         raise click.UsageError("--shares has no effect on --pose-statistics, which are one part alone; leave it out.")
-    if any(map(math.isnan, shares)):
-        raise click.UsageError("--shares has NaN; give three numbers from 0 to 1.")
     if num_tokens is None and _is_given("token_choice"):
         raise click.UsageError("--token-choice has no effect without --tokens; say how many, or leave it out.")
     if (num_tokens is not None or token_table is not None) and run is None:
@@ -187,16 +175,11 @@ def gfp_export(
     else:
         checkpoint = Checkpoint.read(run)
         if shares_given:
-            _check_shares(checkpoint)
+            check_shares(checkpoint)
         tokens = None if num_tokens is None else Budget(num_tokens, token_choice)
         if token_table is not None:
-            if not readout.config.is_published or Shares(*shares) != SERVED_SHARES:
-                raise click.UsageError(
-                    "--token-table was measured of the embedding as RUN gives it, and a fitted read-out or other "
-                    "--shares make another; leave the table out, or these."
-                )
-            table = _token_table(token_table, checkpoint, tokens)
-        model = checkpoint.build_embedding(Shares(*shares), tokens)
+            table = _token_table(token_table, checkpoint, embedding_of(readout, shares), tokens)
+        model = checkpoint.build_embedding(shares, tokens)
         # Lacking joints as evaluations give them to this model, whatever its encoder alone takes.
         preprocess = replace(checkpoint.preprocess, sampling=sampling_for(model, checkpoint.preprocess.sampling))
         origin = Origin(
@@ -217,7 +200,8 @@ def gfp_export(
         form: Form | None = None if graph == "measured" else graph
         if held_clips is not None and form is None:
             form = "fused"
-        said = {**readout.to_json(), **_budget_of(model), **({} if table is None else {"token_table": table})}
+        budget = _budget_of(model)
+        said = {**readout.to_json(), **budget, **({} if table is None else {"token_table": table})}
         exported = export_bundle(model, canonical, preprocess, origin, said, half=half, form=form)
     bundle = exported.bundle
     if held_clips is not None:
@@ -233,6 +217,11 @@ def gfp_export(
     if held_clips is None and exported.seconds:
         times = ", ".join(f"{form} {1000 * each:.1f} ms" for form, each in exported.seconds.items())
         say(f"Attention is written as {manifest.graph!r}. A clip on one core: {times}.")
+    if budget and table is None:
+        warn(
+            f"It embeds {budget['tokens']} tokens of a body. What that saves and costs is not in the manifest: "
+            f"gfp-evaluate tokens --tokens {budget['tokens']} --out FILE measures it, and --token-table FILE adds it."
+        )
 
 
 def _budget_of(model: nn.Module) -> dict[str, Any]:
@@ -241,11 +230,18 @@ def _budget_of(model: nn.Module) -> dict[str, Any]:
     return {} if choice is None else {"tokens": choice.count, "token_choice": choice.kind}
 
 
-def _token_table(path: Path, checkpoint: Checkpoint, tokens: Budget | None) -> dict[str, Any]:
-    """What was measured of this run. Raises `UsageError` for the table of another, and if it lacks `tokens`."""
+def _token_table(
+    path: Path, checkpoint: Checkpoint, embedding: dict[str, Any], tokens: Budget | None
+) -> dict[str, Any]:
+    """What was measured of this run and embedding. Raises `UsageError` for that of another, or without `tokens`."""
     table = read_token_table(path)
     if table.pop("weights_sha256") != weights_digest(checkpoint):
         raise click.UsageError(f"{path} was measured with other weights; call gfp-evaluate tokens with this run.")
+    if table.pop("embedding") != embedding:
+        raise click.UsageError(
+            f"{path} was measured with another read-out or other --shares; call gfp-evaluate tokens with those that "
+            f"the bundle gets."
+        )
     measured = [Budget(row["tokens"], row["choice"]) for row in table["rows"]]
     if tokens is not None and tokens not in measured:
         raise click.UsageError(
@@ -277,15 +273,6 @@ def _in_fewer_bits(bundle: Bundle, store: ClipStore, *, bits: Literal[8, 16]) ->
 
 def _is_given(option: str) -> bool:
     return click.get_current_context().get_parameter_source(option) is not ParameterSource.DEFAULT
-
-
-def _check_shares(checkpoint: Checkpoint) -> None:
-    """Raise `UsageError` for shares of a run that learned nothing beside its encoder."""
-    if not checkpoint.config.terms.learns_embedding:
-        raise click.UsageError(
-            "--shares is of runs that learned an embedding from labels or views; this one has its encoder alone. Leave "
-            "it out, or give the run --label-weight or --view-weight."
-        )
 
 
 def _dimensions(checkpoint: Checkpoint) -> list[int]:

@@ -1,5 +1,10 @@
-"""Read-outs that users choose: their options, checked before anything is fitted, and the fitting of a read-out."""
+"""Read-outs that users choose: their options, checked before anything is fitted, and the fitting of a read-out.
 
+Also the shares of a learned embedding's parts.
+"""
+
+import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +17,12 @@ from gfp_serve.cli.options import options_from, with_options_of
 from gfp_serve.cli.progress import Bars
 from gfp_serve.devices import Device
 from gfp_serve.preprocess import PreprocessConfig
-from trainer.checkpoint import data_summary
+from trainer.checkpoint import Checkpoint, data_summary
 from trainer.data.store import ClipStore
 from trainer.devices import pick_device
 from trainer.evaluate.candidates import AddReadout, check_cleaned_alike
 from trainer.evaluate.folds import Fold, check_not_fitted_on
+from trainer.learned_head import SERVED_SHARES, Shares
 from trainer.readout import PUBLISHED, ReadoutConfig, fit_readout, grid_of
 
 
@@ -90,3 +96,38 @@ def readout_options(help_text: str) -> Callable[[Callable[..., Any]], Callable[.
 
 def _defaults(given: Any) -> ReadoutConfig:
     return PUBLISHED if given["fit_store"] is None else ReadoutConfig()
+
+
+def shares_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--shares`. It is called with `shares=Shares(...)`."""
+    return click.option(
+        "--shares",
+        nargs=3,
+        type=click.FloatRange(0, 1),
+        default=SERVED_SHARES,
+        callback=_as_shares,
+        metavar="TOKENS GENERAL STATISTICS",
+        show_default=True,
+        help="Of a run that learned an embedding, the weights in the similarity of what tokens learned, of what "
+        "general features learned, and of pose statistics. 0 leaves a part out.",
+    )(command)
+
+
+def _as_shares(_context: click.Context, _option: click.Parameter, value: tuple[float, float, float]) -> Shares:
+    if any(map(math.isnan, value)):
+        raise click.UsageError("--shares has NaN; give three numbers from 0 to 1.")
+    return Shares(*value)
+
+
+def check_shares(checkpoint: Checkpoint) -> None:
+    """Raise `UsageError` for shares of a run that learned nothing beside its encoder."""
+    if not checkpoint.config.terms.learns_embedding:
+        raise click.UsageError(
+            "--shares is of runs that learned an embedding from labels or views; this one has its encoder alone. Leave "
+            "it out, or give the run --label-weight or --view-weight."
+        )
+
+
+def embedding_of(readout: ReadoutChoice, shares: Shares) -> dict[str, Any]:
+    """Which embedding of a run these choose, as JSON reads it back."""
+    return json.loads(json.dumps({"read_out": readout.to_json(), "shares": shares}))

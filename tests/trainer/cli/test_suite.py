@@ -19,6 +19,7 @@ from trainer.checkpoint import Checkpoint, data_summary
 from trainer.cli.evaluate import gfp_evaluate
 from trainer.data.store_writer import StoreWriter
 from trainer.evaluate.suite import run as suite_run
+from trainer.evaluate.suite.changes import CHANGES
 from trainer.evaluate.suite.encoders import suite_encoders
 from trainer.evaluate.suite.resume import STATE_FILE
 from trainer.evaluate.suite.sets import find_sets, read_set
@@ -98,7 +99,10 @@ def test_pose_statistics_alone_are_measured_on_every_set_and_every_change(data: 
     found = report["figures"]["swings"]["pose-statistics"]
     assert found["changes"]["clean"]["1nn_percent"] == 100
     assert len(found["changes"]["clean"]["right_by_1"]) == 12
-    assert found["linear_probe_percent"] > 90
+    assert found["linear_probe_percent"] == found["changes"]["clean"]["linear_percent"] > 90
+    # A probe of the gallery as it is says nothing of one that is changed.
+    of_gallery = {change.name for change in CHANGES if change.of_gallery}
+    assert {name for name, each in found["changes"].items() if "linear_percent" not in each} == of_gallery
     assert found["unknown_auroc"] > 0.9
     assert found["moments"]["num_questions"] == 8
     assert found["changes"].keys() == report["changes"].keys()
@@ -203,6 +207,17 @@ def test_clips_of_the_same_names_with_other_joints_are_told(tmp_path: Path) -> N
     assert found.says == (
         "it was trained on 0 of the 6 queries, by its store, and on clips with the names of 5 more, whose joints differ"
     )
+
+
+def test_clips_with_other_names_and_last_digits_are_known_by_their_joints(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "store", num_clips=12, num_sources=2)
+    encoder = replace(suite_encoders([], "cpu", with_untrained=False)[0], data=data_summary(store))
+    stores = TrainingStores([store], [encoder])
+    given = read_set(find_sets(store.path)[0], ("label",), print)
+    # As when another release cleaned them, which sums in another order.
+    renamed = [replace(clip, name=f"other {clip.name}", sequence=clip.sequence + 1e-6) for clip in given.clips]
+    found = stores.overlap(encoder, replace(given, sha256="2" * 64), renamed)
+    assert (found.num_queries, found.is_doubtful) == (5, True)
 
 
 def test_an_encoder_that_was_trained_on_the_queries_is_named_by_its_store(run: Path, tmp_path: Path) -> None:

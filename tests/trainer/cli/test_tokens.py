@@ -66,9 +66,49 @@ def test_each_budget_is_measured_beside_the_whole_embedding(table: Path) -> None
     assert report["sets"].keys() == {"swings"}
     for row in report["rows"]:
         assert row["speed_up"] > 0
-        assert row["percent"].keys() == report["whole"].keys() == {"clean", "rest", "linear"}
+        assert row["percent"].keys() == report["whole"].keys() == {"clean", "rest", "linear, clean", "linear, rest"}
         for what, points in row["points"].items():
             assert points == pytest.approx(row["percent"][what] - report["whole"][what])
+
+
+def test_a_table_of_a_fitted_readout_goes_into_a_bundle_that_has_it(runs: Path, data: Path, tmp_path: Path) -> None:
+    write_store(tmp_path / "store", num_clips=40)
+    fitted = ("--fit", tmp_path / "store", "--readout-size", 8)
+    out = tmp_path / "fitted.json"
+    ended = tokens(runs / "0", "--data", data, "--tokens", 30, "--change", "rest", *fitted, "--out", out)
+    assert ended.exit_code == 0, ended.output
+    given = ("--clips", data / "swings.npz", "--tokens", 30, "--token-table", out)
+
+    def export(name: str, *words: object) -> Result:
+        return CliRunner().invoke(gfp_export, list(map(str, (runs / "0", "--out", tmp_path / name, *given, *words))))
+
+    ended = export("fitted", *fitted)
+    assert ended.exit_code == 0, ended.output
+    assert "is not in the manifest" not in ended.output
+    readout = Bundle.read(tmp_path / "fitted").manifest.readout
+    report = json.loads(out.read_text())
+    assert (readout["kind"], readout["token_table"]["whole"]) == ("whitened", report["whole"])
+    for others in ((), ("--fit", tmp_path / "store", "--readout-size", 9)):
+        ended = export("other", *others)
+        assert ended.exit_code == 2
+        assert "measured with another read-out or other --shares" in " ".join(ended.output.split())
+
+
+def test_shares_of_a_run_that_has_none_are_refused(runs: Path, data: Path) -> None:
+    ended = tokens(runs / "0", "--data", data, "--shares", 1, 0, 0)
+    assert ended.exit_code == 2
+    assert "--shares is of runs that learned an embedding" in " ".join(ended.output.split())
+
+
+def test_a_bundle_without_a_table_says_that_the_price_of_fewer_tokens_is_not_known(
+    runs: Path, data: Path, tmp_path: Path
+) -> None:
+    given = ("--clips", data / "swings.npz", "--tokens", 30, "--out", tmp_path / "b")
+    ended = CliRunner().invoke(gfp_export, list(map(str, (runs / "0", *given))))
+    assert ended.exit_code == 0, ended.output
+    assert "gfp-evaluate tokens --tokens 30 --out FILE measures it" in " ".join(ended.output.split())
+    facts = json.loads(CliRunner().invoke(gfp_serve, ["bundle", str(tmp_path / "b"), "--no-time", "--json"]).stdout)
+    assert facts["lost_by_fewer_tokens"] == "not measured"
 
 
 def test_a_bundle_carries_the_table_of_its_own_run_only(runs: Path, data: Path, table: Path, tmp_path: Path) -> None:
@@ -96,7 +136,7 @@ def test_a_bundle_carries_the_table_of_its_own_run_only(runs: Path, data: Path, 
     [
         (("--tokens", 31), "has no row of 31 tokens, spread; it has 30 tokens, spread; 30 tokens, motion."),
         (("--tokens", 30, "--token-choice", "time"), "has no row of 30 tokens, time"),
-        (("--tokens", 30, "--time-parts", 3), "a fitted read-out or other --shares make another"),
+        (("--tokens", 30, "--time-parts", 3), "measured with another read-out or other --shares"),
     ],
 )
 def test_a_table_of_another_embedding_is_refused(

@@ -57,19 +57,28 @@ def calibration_error(confidence: Float[np.ndarray, " queries"], right: Bool[np.
     return float(np.abs(gap[size > 0]).sum() / len(confidence))
 
 
-def probe_percent(queries: Vectors, gallery: Vectors, asked: np.ndarray, labels: np.ndarray, *, seed: int) -> float:
-    """Right answers in percent of a linear layer that learned from the gallery's vectors; see `linear_probe`."""
+def probe_percents(
+    queries: Sequence[Vectors], gallery: Vectors, asked: np.ndarray, labels: np.ndarray, *, seed: int
+) -> list[float]:
+    """Right answers in percent of a linear layer that learned from the gallery's vectors; see `linear_probe`.
+
+    One number for each of `queries`: vectors of the same clips, for example as they are and changed. A clip that could
+    not be embedded is wrong.
+    """
     classes = np.unique(labels)
     learned = torch.from_numpy(gallery)
     result = train_linear_head(
         lambda _, places: learned[torch.from_numpy(places)],
         np.searchsorted(classes, labels),
-        torch.from_numpy(queries),
-        np.searchsorted(classes, asked),
+        torch.from_numpy(np.concatenate(queries)),
+        np.searchsorted(classes, np.tile(asked, len(queries))),
         num_classes=len(classes),
         config=LinearProbeConfig(augment=False, seed=seed),
     )
-    return 100 * float((classes[result.predictions] == asked).mean())
+    said = np.split(classes[result.predictions], len(queries))
+    return [
+        100 * float(((each == asked) & of_kind.any(axis=1)).mean()) for each, of_kind in zip(said, queries, strict=True)
+    ]
 
 
 def classes_left_out(labels: Sequence[str], *, seed: int) -> frozenset[str]:

@@ -21,7 +21,7 @@ from trainer.evaluate.suite.measures import (
     classes_left_out,
     mean_over_folds,
     nearest_similarities,
-    probe_percent,
+    probe_percents,
     separation,
 )
 from trainer.evaluate.suite.protocols import PROTOCOLS, Protocol, SplitSet, split_set, with_clips
@@ -151,6 +151,7 @@ def measure_set(
     gallery, queries = gallery_and_queries(given)
     galleries = embedder.embed(changed(given, gallery, CLEAN, seed), encoders, text=f"{name}, gallery")
     found: dict[str, dict[str, Any]] = {encoder.name: {"changes": {}} for encoder in encoders}
+    of_one_gallery: dict[str, dict[str, list[_Fold]]] = {encoder.name: {} for encoder in encoders}
     for change in changes_of(given, changes):
         told: dict[str, Any] = {"change": change, "text": f"{name}, {change.name}"}
         asking = [encoder for encoder in encoders if change is CLEAN or not encoder.only_clean]
@@ -161,8 +162,14 @@ def measure_set(
         for encoder in asking:
             rows = _by_fold(given, asked[encoder.name], answering[encoder.name], gallery)
             found[encoder.name]["changes"][change.name] = _answered(rows, fold_of(given))
+            if not change.of_gallery:
+                of_one_gallery[encoder.name][change.name] = rows
             if change is CLEAN:
-                found[encoder.name] |= _clean_only(rows, seed)
+                found[encoder.name] |= _unknown(rows, seed)
+    for encoder in encoders:
+        for change_name, percent in _probed(of_one_gallery[encoder.name], seed).items():
+            found[encoder.name]["changes"][change_name]["linear_percent"] = percent
+        found[encoder.name]["linear_probe_percent"] = found[encoder.name]["changes"][CLEAN.name].get("linear_percent")
     of_recordings = _moments(given, encoders, gallery, galleries, seed, embedder) if with_moments else {}
     for encoder in encoders:
         found[encoder.name]["moments"] = of_recordings.get(encoder.name)
@@ -285,8 +292,18 @@ def _answered(folds: Sequence[_Fold], fold_of_query: np.ndarray) -> dict[str, An
     }
 
 
-def _clean_only(folds: Sequence[_Fold], seed: int) -> dict[str, Any]:
-    """The linear probe, and how well queries of classes that the gallery lacks are told from others."""
+def _probed(by_change: dict[str, list[_Fold]], seed: int) -> dict[str, float]:
+    """A linear probe of the gallery, asked the queries of each change; nothing if the gallery has too few clips."""
+    percents = [
+        probe_percents([fold.queries for fold in folds], folds[0].gallery, folds[0].asked, folds[0].labels, seed=seed)
+        for folds in zip(*by_change.values(), strict=True)
+        if len(folds[0].gallery) >= 2
+    ]
+    return dict(zip(by_change, np.mean(percents, axis=0).tolist(), strict=True)) if percents else {}
+
+
+def _unknown(folds: Sequence[_Fold], seed: int) -> dict[str, Any]:
+    """How well queries of classes that the gallery lacks are told from others."""
     left_out = list(classes_left_out(np.concatenate([fold.labels for fold in folds]).tolist(), seed=seed))
     known: list[float] = []
     strangers: list[float] = []
@@ -297,15 +314,7 @@ def _clean_only(folds: Sequence[_Fold], seed: int) -> dict[str, Any]:
             is_stranger = np.isin(fold.asked, left_out)
             known += near[~is_stranger].tolist()
             strangers += near[is_stranger].tolist()
-    probes = [
-        probe_percent(fold.queries, fold.gallery, fold.asked, fold.labels, seed=seed)
-        for fold in folds
-        if len(fold.gallery) >= 2
-    ]
-    return {
-        "linear_probe_percent": float(np.mean(probes)) if probes else None,
-        "unknown_auroc": separation(known, strangers) if known and strangers else None,
-    }
+    return {"unknown_auroc": separation(known, strangers) if known and strangers else None}
 
 
 def _moments(

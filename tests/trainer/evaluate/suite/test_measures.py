@@ -11,7 +11,7 @@ from trainer.evaluate.suite.measures import (
     classes_left_out,
     mean_over_folds,
     nearest_similarities,
-    probe_percent,
+    probe_percents,
     separation,
 )
 
@@ -54,7 +54,10 @@ def test_a_linear_probe_learns_what_a_line_can_part() -> None:
     labels = np.array(["a", "b"] * 40)
     vectors = draws.normal(size=(80, 4)).astype(np.float32)
     vectors[:, 0] = np.where(labels == "a", 1, -1) + 0.1 * draws.normal(size=80)
-    assert probe_percent(vectors[:20], vectors[20:], labels[:20], labels[20:], seed=0) == 100
+    turned = vectors[:20] * np.array([-1, 1, 1, 1], dtype=np.float32)
+    half = vectors[:20] * (np.arange(20) < 10)[:, None]  # the others could not be embedded
+    asked = [vectors[:20], turned.astype(np.float32), half.astype(np.float32)]
+    assert probe_percents(asked, vectors[20:], labels[:20], labels[20:], seed=0) == [100, 0, 50]
 
 
 def test_a_third_of_the_classes_is_left_out_by_the_seed() -> None:
