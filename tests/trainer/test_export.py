@@ -129,6 +129,30 @@ def test_the_quickest_form_is_taken_and_the_standard_one_where_nothing_is_gained
     assert quickest({"standard": 0.0202, "attention": 0.02, "fused": 0.03}) == "standard"
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_a_bundle_has_the_form_that_was_measured_as_the_quickest(
+    encoder: Transformer, monkeypatch: pytest.MonkeyPatch, form: Form
+) -> None:
+    measured = {each: 0.01 if each == form else 0.02 for each in FORMS}
+    monkeypatch.setattr("trainer.export.time_in_turns", lambda encoders, _: {each: measured[each] for each in encoders})
+    bundle, _, seconds = export(encoder, [clip(1)], form=None)
+    assert seconds == measured
+    assert bundle.manifest.graph == form
+    graph = onnx.load_from_string(bundle.model).graph
+    has = {(node.domain, node.op_type) for node in graph.node}
+    assert (("com.microsoft", "MultiHeadAttention") in has, ("", "Attention") in has) == (
+        form == "fused",
+        form == "attention",
+    )
+
+
+def test_a_standard_graph_has_operators_of_its_opset_alone(encoder: Transformer) -> None:
+    model = onnx.load_from_string(export(encoder, [clip(1)], form="standard").bundle.model)
+    assert {node.domain for node in model.graph.node} == {""}
+    assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", OPSETS["standard"])]
+    onnx.checker.check_model(model, full_check=True)
+
+
 def test_a_model_without_attention_has_nothing_to_choose() -> None:
     exported = export(PoseStatistics(), [clip(1)], form=None)
     assert exported.seconds == {}
