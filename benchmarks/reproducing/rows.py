@@ -200,7 +200,10 @@ class Rows:
             store = f"{name}-aligned" if entry.get("aligned") else name
             dataset = self.stores[store].dataset
             target = table.get("target")
-            settings = {**values["trainings"][entry["training"]][dataset], **entry.get("changes", {})}
+            training = values["trainings"][entry["training"]]
+            settings = {**training[dataset], **entry.get("changes", {})}
+            of_training = {} if table.get("compares") else training.get("notes", {})
+            notes = (*of_training.get("all", ()), *of_training.get(dataset, ()), *entry.get("notes", ()))
             of_table = table.get("options", {})
             yield Row(
                 name=f"{entry['table']}/{re.sub('[^a-z0-9]+', '-', entry['method'].lower())}/{store}",
@@ -217,7 +220,7 @@ class Rows:
                 settings=settings,
                 published=published,
                 source=self.sources[entry["source"]] if published is not None else "",
-                notes=tuple(values["notes"][note] for note in entry.get("notes", ())),
+                notes=tuple(values["notes"][note] for note in notes),
             )
 
     def _published(self, entry: Mapping[str, Any]) -> Iterator[Published]:

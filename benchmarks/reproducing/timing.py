@@ -27,7 +27,8 @@ READ_CLIPS = 16  # at a time, while reading is timed
 def kind_of_step(row: Row) -> str:
     """Rows of one kind take as long for a clip. Ablations are of the kind of what they change."""
     config = row.train_config()
-    sizes = config.to_json()["encoder"]
+    settings, sizes = config.settings(), config.to_json()["encoder"]
+    sizes |= {name: settings[name] for name in ("decoder_depth", "keep_absent_bodies") if name in settings}
     shape = ", ".join(f"{name} {sizes[name]}" for name in sorted(sizes) if isinstance(sizes[name], int | str))
     return f"{name_of(config.objective)}, {config.num_frames} frames, {config.batch_clips} clips, {shape}"
 

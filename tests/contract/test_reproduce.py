@@ -1,5 +1,6 @@
 """benchmarks/reproduce.py: every row of its file can be measured; here at tiny sizes, on made-up clips."""
 
+import importlib
 import json
 import math
 import re
@@ -54,6 +55,10 @@ def test_rows_have_the_settings_options_and_published_values_of_their_tables(row
         config = rows[f"linear/slim/{store}"]["config"]
         assert config["epochs"] * (clips // config["batch_clips"]) == pytest.approx(187_500, rel=1e-3)
     assert rows["transfer/s-jepa/ntu120-xsub"]["target"] == "pku2-xsub"
+    # The published hours stand beside the cost of 5 blocks, the published figures were made with 3.
+    depths = [rows[f"{table}/mamp/ntu60-xsub"]["config"]["decoder_depth"] for table in ("hours", "linear")]
+    assert depths == [5, 3]
+    assert rows["hours/mamp-3-blocks/ntu60-xsub"]["published"] is None
     assert rows["ablation/without-mid/ntu60-xsub"]["config"]["levels"] == "short,long,global"
     assert rows["ablation/targets-of-joints/ntu60-xsub"]["published"] is None
     assert all(0 < row["published"] < 100 and row["source"] for row in rows.values() if row["published"] is not None)
@@ -66,8 +71,51 @@ def test_status_says_below_a_table_in_what_the_read_out_differs_from_the_publish
     for said in (
         "HaLP: the published rate of the linear layer falls in steps, at epochs 50 and 70; here along half a cosine.",
         "USDRL, DSTE; USDRL, STTR: the published linear layer has batches of 512 and rates of 0.006 to 0.03, by set;",
+        "GFP; MAMP; SkeletonMAE; S-JEPA: the encoder starts with larger positions and inputs than MAMP's public code",
     ):
         assert shown.count(said) == 1  # below the table of the linear layer, and below no other
+    assert shown.count("MAMP: published from a script whose two processes each draw their own labels") == 2
+    assert not re.search(r"zeros for absent bodies[^│]*: the encoder starts", shown)  # that row differs in just this
+    for method, value in (("UmURL", "72.0"), ("NAT with contrast", "86.9"), ("GFP, on one L20", "4.9")):
+        assert re.search(rf"│ {method} │ ntu60-xsub │ {value}", shown)
+
+
+class Known:
+    """What was timed and imported, for an estimate by hand."""
+
+    def __init__(self, times: dict[str, dict[str, Any]], stores: dict[str, dict[str, Any]], run: Path) -> None:
+        self.times, self.stores, self._run = lambda: times, lambda: stores, run
+
+    def run_folder(self, *_: object, **__: object) -> Path:
+        return self._run
+
+
+def test_missing_hours_are_those_of_a_count_by_hand(tmp_path: Path) -> None:
+    timing, of_rows = (importlib.import_module(f"benchmarks.reproducing.{name}") for name in ("timing", "rows"))
+    known = of_rows.Rows()
+    named = {row.name: row for row in known.rows}
+    # The first three share a run of 400 passes over 40,091 clips; that of 5 blocks is another, and another kind.
+    rows = [named[f"{table}/mamp/ntu60-xsub"] for table in ("linear", "retrieval", "semi-1", "hours")]
+    kinds = list(dict.fromkeys(map(timing.kind_of_step, rows)))
+    assert len(kinds) == 2
+    about = {"device": "a GPU", "tiny": False, "read_clips_per_s": 1000.0}
+    times = {kind: {**about, "train_clips_per_s": speed} for kind, speed in zip(kinds, (100.0, 50.0), strict=True)}
+    read = 100 * 40_091 + 16_487  # the linear layer, 100 passes and one over the test clips
+    read += 40_091 + 16_487  # retrieval
+    read += 5 * (100 * 0.01 * 40_091 * 3 + 16_487)  # five draws, which go back through the encoder
+    trained = 400 * 40_091 / 100 + 400 * 40_091 / 50
+    found = timing.estimate(rows, known, Known(times, {}, tmp_path))
+    assert found.hours == pytest.approx((trained + read / 1000) / 3600)
+    assert (found.devices, found.runs, found.untimed, found.unsized) == (("a GPU",), 2, (), ())
+
+    # Of a run that stopped, what is left counts, over the clips of the store at hand.
+    store = write_store(tmp_path / "store")
+    (tmp_path / "run.json").write_text(json.dumps({"steps": 30, "of_steps": 40}))
+    stores = {"ntu60-xsub": {"path": str(store.path), "train": 800, "test": 0}}
+    found = timing.estimate(rows[-1:], known, Known(times, stores, tmp_path))
+    assert found.hours == pytest.approx(400 * 800 / 4 / 50 / 3600)
+    found = timing.estimate(rows, known, Known({kinds[0]: times[kinds[0]]}, stores, tmp_path))
+    assert found.untimed == ("hours/mamp/ntu60-xsub",)
 
 
 def test_a_setting_that_gfp_train_refuses_is_named_with_its_row(tmp_path: Path) -> None:
