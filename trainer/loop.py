@@ -139,9 +139,9 @@ class Trainer:
         if start is not None:
             start.put_into(self.objective, self.lessons)
         # What the weights come from besides the store, and the weights to stay near to. A resumed run keeps both.
-        self._origin: dict[str, Any] = {} if start is None else {"started_from": start.origin()}
+        self.origin: dict[str, Any] = {} if start is None else {"started_from": start.origin()}
         if teacher is not None:
-            self._origin["taught_by"] = teacher.origin()
+            self.origin["taught_by"] = teacher.origin()
         pulled: dict[str, Tensor] = {}
         if config.pull_to_start and start is not None:
             pulled = start.learned(self.objective)
@@ -171,7 +171,7 @@ class Trainer:
             resume.load_optimizer(self.optimizer)
             self.step = self.saved_step = resume.step
             self._has_new_length = resume.config.epochs != config.epochs
-            self._origin = {name: value for name, value in resume.data.items() if name in ("started_from", "taught_by")}
+            self.origin = {name: value for name, value in resume.data.items() if name in ("started_from", "taught_by")}
         self.compute_loss = compiled_loss(self.objective, config.compile, self.device)
 
     def fit(
@@ -325,7 +325,7 @@ class Trainer:
         return Checkpoint(
             config=self.config,
             preprocess=self.preprocess,
-            data=data_summary(self.store) | self._origin,
+            data=data_summary(self.store) | self.origin,
             step=self.step,
             encoder=encoder,
             objective=rest,

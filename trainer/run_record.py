@@ -68,6 +68,11 @@ def write_record(
     record = {
         "begun": before.get("begun", begun.isoformat(timespec="seconds")),
         "store": {"content_sha256": trainer.store.content_digest, "clips": len(trainer.store)},
+        # The encoder that it started from, and its teacher; which clips these saw is in the checkpoint.
+        **{
+            role: {name: value for name, value in about.items() if name != "data"}
+            for role, about in trainer.origin.items()
+        },
         "training_clips": len(trainer.clips.index),
         "steps": trainer.step,
         "of_steps": trainer.total_steps,

@@ -249,7 +249,10 @@ def test_a_student_comes_near_to_its_teacher_and_a_resumed_run_needs_it_no_more(
     assert np.mean(terms[-3:]) < 0.6 * terms[0]
     checkpoint = Checkpoint.read(run)
     assert checkpoint.config.terms.teacher_weight == 1
-    assert checkpoint.data["taught_by"]["name"] == TEACHER
+    taught_by = checkpoint.data["taught_by"]
+    assert taught_by["name"] == TEACHER
+    recorded = json.loads((run / "run.json").read_text())["taught_by"]
+    assert recorded == {"name": TEACHER, "digest": taught_by["digest"]}
     given = ModelInput(store, replace(checkpoint.preprocess.sampling, keep_lacking=True))
     with torch.inference_mode():
         model = checkpoint.build_embedding()
@@ -259,7 +262,9 @@ def test_a_student_comes_near_to_its_teacher_and_a_resumed_run_needs_it_no_more(
     monkeypatch.setattr(teachers, "_encode_by", never_asked)
     longer = train(store.path, "--out", run, "--resume", "--epochs", 31)
     assert longer.exit_code == 0, longer.output
-    assert Checkpoint.read(run).data["taught_by"] == checkpoint.data["taught_by"]
+    assert Checkpoint.read(run).data["taught_by"] == taught_by
+    assert json.loads((run / "run.json").read_text())["taught_by"] == recorded
+    assert "What else changes along a run, such as the momentum of a slow copy" in " ".join(longer.output.split())
 
 
 def test_a_stopped_and_resumed_run_has_the_weights_of_an_unbroken_one(store: ClipStore, tmp_path: Path) -> None:

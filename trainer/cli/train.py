@@ -75,13 +75,22 @@ def _check_warmup_fits(given: Mapping[str, Any], before: TrainConfig) -> None:
 
 
 def _shorter_warmup(given: Mapping[str, Any], before: TrainConfig | None) -> Mapping[str, Any]:
-    """For a run so short that the warm-up below it would take most of it: a warm-up of the same share."""
+    """For a run so short that the warm-up below it would take most of it: a warm-up of the same share.
+
+    A file of settings counts as what is below, as a preset does, unless its own epochs are those of the run.
+    """
+    context = click.get_current_context()
+    of_file = {name for name in given if context.get_parameter_source(name) is ParameterSource.DEFAULT_MAP}
     before = before or TrainConfig()
-    epochs = given.get("epochs", before.epochs)
-    if "warmup_epochs" in given or epochs < 1 or before.warmup_epochs <= max(1, epochs / 2):
+    epochs, warmup, long = given.get("epochs", before.epochs), before.warmup_epochs, before.epochs
+    if "warmup_epochs" in of_file and "epochs" not in of_file:
+        warmup, long = given["warmup_epochs"], (context.default_map or {}).get("epochs", long)
+    elif "warmup_epochs" in given:
         return {}
-    fitting = max(1, round(before.warmup_epochs * epochs / before.epochs))
-    warn(f"--epochs is {epochs}, so --warmup-epochs is {fitting} instead of {before.warmup_epochs}.")
+    if epochs < 1 or warmup <= max(1, epochs / 2) or not isinstance(long, int) or long <= epochs:
+        return {}
+    fitting = max(1, round(warmup * epochs / long))
+    warn(f"--epochs is {epochs}, so --warmup-epochs is {fitting} instead of {warmup}.")
     return {"warmup_epochs": fitting}
 
 
@@ -222,8 +231,9 @@ def _say_how_it_goes_on(trainer: Trainer, before: Checkpoint) -> None:
     epochs = trainer.config.epochs
     warn(
         f"--epochs is {epochs} and was {before.config.epochs}: from here on the learning rate is that of a run of "
-        f"{epochs} epochs, so the next step has {now:.2g} instead of {was:.2g}. A run that had all epochs from the "
-        f"start has other weights here."
+        f"{epochs} epochs, so the next step has {now:.2g} instead of {was:.2g}. What else changes along a run, such as "
+        f"the momentum of a slow copy, follows the new length too. A run that had all epochs from the start has other "
+        f"weights here."
     )
 
 

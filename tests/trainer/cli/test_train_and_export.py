@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from click import Command
+from click import Command, UsageError
 from click.testing import CliRunner, Result
 
 from gfp_serve.bundle import Bundle
@@ -581,6 +581,39 @@ def test_a_short_try_of_a_long_run_has_a_warm_up_of_the_same_share_and_says_so(
     output = succeed(gfp_train, store, "--out", tmp_path / "run", *preset, *small, "--epochs", 2)
     assert "--epochs is 2, so --warmup-epochs is 1 instead of 20." in output
     assert Checkpoint.read(tmp_path / "run").config.warmup_epochs == 1
+
+
+def test_a_short_try_of_a_runs_file_of_settings_has_a_shorter_warm_up_too(store: Path, tmp_path: Path) -> None:
+    (tmp_path / "long.toml").write_text(
+        "".join(f"{line}\n" for line in ("epochs = 400", "warmup_epochs = 20", "width = 16", "depth = 1"))
+    )
+    file = ("--config", tmp_path / "long.toml")
+    place = TINY.index("--warmup-epochs")
+    small = TINY[:place] + TINY[place + 2 :]
+    output = succeed(gfp_train, store, "--out", tmp_path / "run", *file, *small, "--epochs", 2)
+    assert "--epochs is 2, so --warmup-epochs is 1 instead of 20." in output
+    assert Checkpoint.read(tmp_path / "run").config.warmup_epochs == 1
+    # What the file says of a run of its own length is what its writer wants.
+    (tmp_path / "odd.toml").write_text("epochs = 3\nwarmup_epochs = 2\n")
+    succeed(gfp_train, store, "--out", tmp_path / "odd", "--config", tmp_path / "odd.toml", *small)
+    assert Checkpoint.read(tmp_path / "odd").config.warmup_epochs == 2
+
+
+@pytest.mark.parametrize("preset", ["halp-ntu60", "slim-ntu60", "usdrl-ntu60"])
+def test_presets_of_peers_survive_a_short_try(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preset: str
+) -> None:
+    seen: list[TrainConfig] = []
+
+    def stop(config: TrainConfig, *_: object, **__: object) -> None:
+        seen.append(config)
+        raise UsageError("far enough")
+
+    monkeypatch.setattr("trainer.cli.train.Trainer", stop)
+    ended = invoke(gfp_train, store, "--out", tmp_path / "run", "--preset", preset, "--epochs", 2, "--device", "cpu")
+    assert "far enough" in ended.output
+    assert seen[0].epochs == 2
+    assert seen[0].warmup_epochs <= 1
 
 
 def test_every_preset_is_the_same_after_a_checkpoints_json() -> None:
