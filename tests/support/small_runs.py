@@ -39,8 +39,9 @@ def write_store(
     pairs: bool = True,
     gaps: bool = False,
     labelled: bool = True,
+    num_classes: int = 3,
 ) -> ClipStore:
-    """Return clips of 3 classes and 4 subjects. Every fourth clip has two bodies; subject 3 is the test split.
+    """Return clips of 4 subjects. Every fourth clip has two bodies; subject 3 is the test split.
 
     With `gaps`, one joint of each clip is lost for half of it. Sources share the clips in turn.
     """
@@ -58,7 +59,7 @@ def write_store(
                 clean(raw, NTU25, cleaning),
                 source=sources[number * num_sources // num_clips],
                 name=f"clip{number}",
-                label=f"class{number % 3}" if labelled else None,
+                label=f"class{number % num_classes}" if labelled else None,
                 subject=str(number % 4),
                 camera=0,
                 split=int(number % 4 == 3),

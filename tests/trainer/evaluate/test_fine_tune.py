@@ -2,6 +2,7 @@
 
 import errno
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -202,6 +203,12 @@ def test_finished_parts_are_remembered_and_another_run_is_refused_with_each_diff
     assert again.epochs == learned.epochs
     np.testing.assert_array_equal(again.predictions, learned.predictions)
     assert again.features is None
+    assert again.among_five is None  # there are three classes
+    among_five = np.arange(len(learned.predictions)) % 2 == 0
+    remembered.add_result("one", replace(learned, among_five=among_five), keep_features=False)
+    again = EvaluationState(tmp_path, {"seed": 0, "epochs": 3}, resume=True).result("one")
+    assert again is not None
+    np.testing.assert_array_equal(again.among_five, among_five)
     with pytest.raises(InvalidRequestError, match="epochs is 5 and was 3; seed is 1 and was 0"):
         EvaluationState(tmp_path, {"seed": 1, "epochs": 5}, resume=True)
     with pytest.raises(InvalidRequestError, match="add --resume"):

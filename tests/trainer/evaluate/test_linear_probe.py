@@ -192,3 +192,8 @@ def test_bad_settings_are_refused(changes: dict[str, float], said: str) -> None:
 def test_the_best_epoch_is_among_those_that_were_tested() -> None:
     epochs = (Epoch(1, 1.0, 0.1, None), Epoch(2, 1.0, 0.1, 50.0), Epoch(3, 1.0, 0.1, 40.0))
     assert HeadResult(np.array([0]), epochs).best.epoch == 2
+
+
+def test_the_default_is_the_published_recipe() -> None:
+    config = LinearProbeConfig()
+    assert (config.epochs, config.batch_clips, config.peak_lr, config.augment) == (100, 256, 0.1, True)
