@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks.serving.bundles import made_up_clip
+from benchmarks.serving.bundles import MIX, made_up_clip
 from gfp_serve.bundle import Bundle
 from gfp_serve.cli.options import Group
 from gfp_serve.config import SHIPPED_BUNDLES
@@ -61,8 +61,6 @@ _MARKS = {"tokens": ("C0", "o", "tokens of one run"), "others": ("C1", "s", "oth
 BUDGETS = (Budget(375), Budget(SERVED_TOKENS), Budget(188), Budget(75))
 OTHER_CHOICES = (Budget(75, "random"), Budget(75, "time"), Budget(75, "joints"), Budget(75, "motion"))
 WHOLE, IN_INT8, STATISTICS = "all tokens", "all tokens, 8 bits", "pose-statistics"
-# Bodies of the ten clips of a round: four of ten clips have one.
-BODIES = (2, 1, 2, 2, 1, 2, 1, 2, 2, 1)
 
 
 @click.group(cls=Group, help=__doc__)
@@ -186,7 +184,7 @@ def _timed(bundles: dict[str, Bundle], rounds: int) -> dict[str, float]:
     inputs = {
         name: [
             prepare(made_up_clip(seed)[:, :bodies], NTU25, bundle.manifest.preprocess)
-            for seed, bodies in enumerate(BODIES)
+            for seed, bodies in enumerate(MIX)
         ]
         for name, bundle in bundles.items()
     }
@@ -197,7 +195,7 @@ def _timed(bundles: dict[str, Bundle], rounds: int) -> dict[str, float]:
             for clip in inputs[name]:
                 encoder.encode(clip[np.newaxis])
             if number:  # the first round warms up
-                seconds[name].append((perf_counter() - began) / len(BODIES))
+                seconds[name].append((perf_counter() - began) / len(MIX))
     return {name: 1000 * median(each) for name, each in seconds.items()}
 
 

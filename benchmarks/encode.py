@@ -4,6 +4,7 @@
     python benchmarks/encode.py run --work WORK --openvino PYTHON    and OpenVINO, in an environment of its own
     python benchmarks/encode.py table                                the report as Markdown
     python benchmarks/encode.py operators --work WORK                where the time of our graph goes
+    python benchmarks/encode.py shipped                              the shipped encoder, and preparing its clips
 
 The encoder is the published one (8 blocks of width 256, 750 tokens a body), or that of a run with --run; time does not
 depend on weights. Clips are a mix: four of ten have one body. As peers publish it, an absent body is computed too, and
@@ -17,10 +18,12 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -33,13 +36,14 @@ import torch
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks.serving.bundles import made_up_clip
+from benchmarks.serving.bundles import MIX, made_up_clip
 from gfp_serve.bundle import INPUT_NAME, Bundle, Manifest
 from gfp_serve.cli.options import Group
+from gfp_serve.config import DEFAULT_BUNDLE
 from gfp_serve.encoder import Encoder
 from gfp_serve.files import write_whole
 from gfp_serve.formats import Clip
-from gfp_serve.layouts import NTU25
+from gfp_serve.layouts import LAYOUTS, NTU25, Layout
 from gfp_serve.preprocess import MAX_BODIES, PreprocessConfig, prepare
 from trainer.checkpoint import Checkpoint
 from trainer.config import TrainConfig
@@ -56,8 +60,10 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # gfp_serve/runtime.py says why, and 
 import onnxruntime
 
 REPORT = Path("benchmarks/encode.json")
-# Bodies of the ten clips of a round.
-BODIES = (2, 1, 2, 2, 1, 2, 1, 2, 2, 1)
+OPERATORS_REPORT = Path("benchmarks/encode_operators.json")
+SHIPPED_REPORT = Path("benchmarks/encode_shipped.json")
+# Layouts whose clips are prepared: of the model itself, of another depth camera, and of two estimators.
+PREPARED = ("ntu25", "kinect20", "coco17", "mediapipe33")
 BUDGETS = (375, 188, 75)
 EXPLICIT, FUSED_TORCH, AS_TORCH_WRITES = "torch, explicit softmax", "torch, fused attention", "graph as torch writes it"
 PRODUCT = "matrix product"
@@ -98,7 +104,7 @@ def run(work: Path, run_folder: Path | None, openvino: str | None, rounds: int, 
         checkpoint = Checkpoint.read(run_folder)
         config, model = checkpoint.config, checkpoint.build_encoder()
     preprocess = PreprocessConfig(sampling=replace(PreprocessConfig().sampling, num_frames=config.num_frames))
-    raw = [made_up_clip(seed)[:, :bodies] for seed, bodies in enumerate(BODIES)]
+    raw = [made_up_clip(seed)[:, :bodies] for seed, bodies in enumerate(MIX)]
     clips = [prepare(clip, NTU25, preprocess) for clip in raw]
     with ExitStack() as stack:
         sides = _sides(model, preprocess, work)
@@ -115,7 +121,7 @@ def run(work: Path, run_folder: Path | None, openvino: str | None, rounds: int, 
     gemm = median(seconds[PRODUCT])
     report = {
         "encoder": {"width": config.encoder.width, "gflop_of_two_bodies": gflop},
-        "one_body_share": BODIES.count(1) / len(BODIES),
+        "one_body_share": MIX.count(1) / len(MIX),
         "rounds": rounds,
         "gemm_gflop_per_s": gemm,
         "packages": {"torch": torch.__version__, "onnxruntime": version("onnxruntime")},
@@ -281,7 +287,7 @@ def _is_whole(name: str) -> bool:
 
 
 def _bodies_of(name: str) -> int:
-    return MAX_BODIES * len(BODIES) if name == EXPLICIT else sum(BODIES)
+    return MAX_BODIES * len(MIX) if name == EXPLICIT else sum(MIX)
 
 
 @main.command()
@@ -294,7 +300,8 @@ def table(out: Path) -> None:
 @main.command()
 @click.option("--work", type=click.Path(path_type=Path), required=True, help="Folder for the profile.")
 @click.option("--rounds", default=7, show_default=True)
-def operators(work: Path, rounds: int) -> None:
+@click.option("--out", type=click.Path(path_type=Path), default=OPERATORS_REPORT, show_default=True)
+def operators(work: Path, rounds: int, out: Path) -> None:
     """Time each operator of the fused graph of the published encoder, one body, on one core."""
     work.mkdir(parents=True, exist_ok=True)
     origin = Origin(name="timed", objective="none", step=0, data={}, training=None)
@@ -321,9 +328,73 @@ def operators(work: Path, rounds: int) -> None:
     for event in json.loads(Path(session.end_profiling()).read_text()):
         if event.get("cat") == "Node" and event["name"].endswith("kernel_time"):
             ms.setdefault(event["args"]["op_name"], []).append(event["dur"] / 1000)
-    for name, each in sorted(ms.items(), key=lambda item: -sum(item[1])):
-        click.echo(f"{name:28} {sum(each) / rounds:6.1f} ms")
+    of_body = {name: sum(each) / rounds for name, each in sorted(ms.items(), key=lambda item: -sum(item[1]))}
+    report = {"rounds": rounds, "gemm_gflop_per_s": median(rates), "ms_a_body": of_body}
+    write_whole(out, json.dumps(report, indent=1) + "\n")
+    for name, each in of_body.items():
+        click.echo(f"{name:28} {each:6.1f} ms")
     click.echo(f"A matrix product: {median(rates):.0f} GFLOP/s.")
+
+
+@main.command()
+@click.option("--openvino", metavar="PYTHON", help="A Python that has OpenVINO: it reports to its maker when imported.")
+@click.option("--rounds", default=15, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), default=SHIPPED_REPORT, show_default=True)
+def shipped(openvino: str | None, rounds: int, out: Path) -> None:
+    """Time the shipped encoder and what prepares its clips, by layout, whole and with gaps, in turns on one core."""
+    bundle = Bundle.read(DEFAULT_BUNDLE)
+    preprocess = bundle.manifest.preprocess
+    raw = {(name, gaps): _raw_clips(LAYOUTS[name], gaps=gaps) for name in PREPARED for gaps in (False, True)}
+    prepared = [prepare(clip, NTU25, preprocess) for clip in raw["ntu25", False]]
+    with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
+        encoders = {"encode": _of_bundle(bundle)}
+        if openvino:
+            (Path(folder) / "shipped.onnx").write_bytes(bundle.model)
+            side = _OpenVino(openvino, Path(folder) / "shipped.onnx", "f32")
+            encoders["encode, OpenVINO"] = stack.enter_context(side)
+            difference = float(
+                np.abs(encoders["encode"](prepared[0]) - encoders["encode, OpenVINO"](prepared[0])).max()
+            )
+            click.echo(f"OpenVINO's vectors differ by {difference:.1e}.", err=True)
+        seconds: dict[str, list[float]] = {}
+
+        def time_each(name: str, act: Callable[[np.ndarray], object], clips: list[np.ndarray]) -> None:
+            began = time.perf_counter()
+            for clip in clips:
+                act(clip)
+            seconds.setdefault(name, []).append((time.perf_counter() - began) / len(clips))
+
+        for _ in range(rounds):
+            for name, embed in encoders.items():
+                time_each(name, embed, prepared)
+            for (name, gaps), clips in raw.items():
+                layout = LAYOUTS[name]
+                act = partial(prepare, layout=layout, config=preprocess)
+                time_each(f"prepare {name}{', gaps' if gaps else ''}", act, clips)
+    ms = {name: 1000 * median(each) for name, each in seconds.items()}
+    report = {
+        "encoder": bundle.manifest.name,
+        "one_body_share": MIX.count(1) / len(MIX),
+        "rounds": rounds,
+        "packages": {"numpy": np.__version__, "onnxruntime": version("onnxruntime")},
+        "sides": {name: {"ms_a_clip": each, "of_encoding": each / ms["encode"]} for name, each in ms.items()},
+    }
+    write_whole(out, json.dumps(report, indent=1) + "\n")
+    for name, each in report["sides"].items():
+        click.echo(f"{name:24} {each['ms_a_clip']:6.2f} ms, {each['of_encoding']:.2f} of encoding")
+
+
+def _raw_clips(layout: Layout, *, gaps: bool) -> list[np.ndarray]:
+    """The clips of a round. With gaps, every second joint is lost for 20 frames at some time, as behind a table."""
+    clips = []
+    for seed, bodies in enumerate(MIX):
+        clip = made_up_clip(seed, layout.num_joints)[:, :bodies]
+        draws = np.random.default_rng(seed)
+        for joint in range(0, layout.num_joints, 2) if gaps else ():
+            start = int(draws.integers(0, len(clip) - 20))
+            clip[start : start + 20, :, joint] = np.nan
+        clips.append(clip)
+    return clips
 
 
 def _print(report: dict[str, Any]) -> None:

@@ -63,6 +63,7 @@ def main() -> None:
 @click.option("--rounds", default=5, show_default=True)
 @click.option("--seconds", default=10.0, show_default=True, help="Length of a turn.")
 @click.option("--option", "options", multiple=True, help="Option of gfp-serve, e.g. --option=--num-threads=1.")
+@click.option("--mix/--no-mix", default=False, help="Four clips of ten have one body, not two.  [default: no-mix]")
 def throughput(
     work: Path,
     out: Path,
@@ -71,21 +72,23 @@ def throughput(
     rounds: int,
     seconds: float,
     options: tuple[str, ...],
+    mix: bool,
 ) -> None:
     """Compare gfp-serve with onnxruntime alone, on the same cores."""
     report = {}
+    suffix = "-mix" if mix else ""
     for name in sizes:
         bundle = bundle_of(work, name)
         with ExitStack() as stack:
             raw = stack.enter_context(side("raw", bundle))
             _, address = stack.enter_context(gfp_serve(bundle, *options))
-            served = stack.enter_context(side("load", address, "embed"))
+            served = stack.enter_context(side("load", address, f"embed{suffix}"))
             least = stack.enter_context(
-                side("load", stack.enter_context(bare(bundle)), "model", SIZES[name].num_frames)
+                side("load", stack.enter_context(bare(bundle)), f"model{suffix}", SIZES[name].num_frames)
             )
             check_alike({"raw": raw, "served": served, "bare gRPC": least})
             turns: dict[str, Callable[[], dict[str, Any]]] = {
-                f"raw, batches of {batch}": lambda batch=batch, raw=raw: raw.turn(seconds=seconds, batch=batch)
+                f"raw, batches of {batch}": lambda batch=batch, raw=raw: raw.turn(seconds=seconds, batch=batch, mix=mix)
                 for batch in (1, 8)
             }
             for number in callers:
@@ -101,7 +104,7 @@ def throughput(
             fact["p50_above_raw_ms"] = fact["p50_ms"] - facts["raw, batches of 1"]["p50_ms"]
         report[name] = facts
         show(name, facts, ("clips_per_s", "of_raw", "of_best_raw", "p50_ms", "p99_ms", "p50_above_raw_ms", "failures"))
-    write(out, "throughput", report)
+    write(out, "throughput of a mix" if mix else "throughput", report)
 
 
 @main.command()

@@ -47,6 +47,10 @@ SIZES = {
 }
 
 
+# Bodies of clips in turn: four of ten have one, as in NTU RGB+D. The first has two.
+MIX = (2, 1, 2, 2, 1, 2, 1, 2, 2, 1)
+
+
 def write_bundle(size: Size, path: Path, form: Form | None = None) -> None:
     """Export an encoder of this size, unless the file exists; by default in the form that is quickest here."""
     if path.exists():
@@ -62,9 +66,9 @@ def write_bundle(size: Size, path: Path, form: Form | None = None) -> None:
     bundle.write(path)
 
 
-def made_up_clip(seed: int = 0) -> np.ndarray:
-    """Return a clip of two people who drift about: frames × bodies × 25 × 3, float32, metres."""
+def made_up_clip(seed: int = 0, num_joints: int = 25) -> np.ndarray:
+    """Return a clip of two people who drift about: frames × bodies × joints × 3, float32, metres."""
     draws = np.random.default_rng(seed)
-    pose = draws.uniform(-0.4, 0.4, (1, NUM_BODIES, 25, 3))
-    steps = draws.normal(0, 0.02, (NUM_FRAMES, NUM_BODIES, 25, 3)).cumsum(axis=0)
+    pose = draws.uniform(-0.4, 0.4, (1, NUM_BODIES, num_joints, 3))
+    steps = draws.normal(0, 0.02, (NUM_FRAMES, NUM_BODIES, num_joints, 3)).cumsum(axis=0)
     return (pose + steps).astype(np.float32)

@@ -18,7 +18,7 @@ from typing import Any
 import grpc
 import numpy as np
 
-from benchmarks.serving.bundles import made_up_clip
+from benchmarks.serving.bundles import MIX, made_up_clip
 from gfp_serve.layouts import NTU25
 from gfp_serve.preprocess import PreprocessConfig, SampleConfig, prepare
 from gfp_serve.v1 import embedding_pb2
@@ -33,8 +33,9 @@ INFER = "/inference.GRPCInferenceService/ModelInfer"
 NUM_CLIPS = 64
 
 
-def embed_request(seed: int = 0) -> bytes:
-    return embedding_pb2.EmbedRequest(sequences=[write_sequence(made_up_clip(seed), NTU25)]).SerializeToString()
+def embed_request(seed: int = 0, bodies: int = 2) -> bytes:
+    sequence = write_sequence(made_up_clip(seed)[:, :bodies], NTU25)
+    return embedding_pb2.EmbedRequest(sequences=[sequence]).SerializeToString()
 
 
 def infer_request(model: str, tensor: str, values: np.ndarray) -> bytes:
@@ -92,14 +93,16 @@ class Load:
 async def main(address: str, kind: str, num_frames: str = "120") -> None:
     """`num_frames` is the model's number of frames, for servers whose callers do the preprocessing."""
     seeds = range(NUM_CLIPS)
-    if kind == "embed":
-        method, requests = EMBED, [embed_request(seed) for seed in seeds]
+    if kind in ("embed", "embed-mix"):
+        bodies = MIX if kind == "embed-mix" else (2,)
+        method, requests = EMBED, [embed_request(seed, bodies[seed % len(bodies)]) for seed in seeds]
     elif kind == "raw-clip":
         method = INFER
         requests = [infer_request("gfp-encoder", "skeleton", made_up_clip(seed)[None]) for seed in seeds]
     else:  # servers of bare models take preprocessed clips, which have the same number of bytes
+        bodies = MIX if kind == "model-mix" else (2,)
         config = PreprocessConfig(sampling=SampleConfig(num_frames=int(num_frames)))
-        clips = (prepare(made_up_clip(seed), NTU25, config) for seed in seeds)
+        clips = (prepare(made_up_clip(seed)[:, : bodies[seed % len(bodies)]], NTU25, config) for seed in seeds)
         method, requests = INFER, [infer_request("encoder", "clips", clip[None]) for clip in clips]
     load = Load(address, method, requests)
     print(json.dumps({"vector": vector_of(method, await load.once()).tolist()}), flush=True)

@@ -1,17 +1,19 @@
 """The side to compare with: onnxruntime alone, with default settings, in a separate process, on preprocessed clips.
 
-Reads a line of JSON for each turn, {"seconds": S, "batch": B}, and answers with one: clips_per_s, latencies_s.
+Reads a line of JSON for each turn, {"seconds": S, "batch": B}, and answers with one: clips_per_s, latencies_s. A batch
+has clips of the same number of bodies; with "mix": true, batches of one and of two take turns as `MIX` says.
 """
 
 import json
 import os
 import sys
 import time
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.serving.bundles import made_up_clip
+from benchmarks.serving.bundles import MIX, made_up_clip
 from gfp_serve.bundle import INPUT_NAME, OUTPUT_NAME, Bundle
 from gfp_serve.layouts import NTU25
 from gfp_serve.preprocess import prepare
@@ -31,12 +33,13 @@ def main() -> None:
     print(json.dumps({"vector": encode(clip[None])[0].tolist()}), flush=True)
     for line in sys.stdin:
         turn = json.loads(line)
-        batch = np.repeat(clip[None], turn["batch"], axis=0)
+        bodies = MIX if turn.get("mix") else (len(clip),)
+        batches = cycle([np.repeat(clip[None, :number], turn["batch"], axis=0) for number in bodies])
         latencies = []
         end = time.perf_counter() + turn["seconds"]
         started = now = time.perf_counter()
         while now < end:
-            encode(batch)
+            encode(next(batches))
             latencies.append(time.perf_counter() - now)
             now = time.perf_counter()
         clips = len(latencies) * turn["batch"]

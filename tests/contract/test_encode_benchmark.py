@@ -36,3 +36,13 @@ def test_all_sides_are_timed_and_whole_ones_agree(tmp_path: Path, monkeypatch: p
         assert (side["difference"] < 1e-5) == (name not in cheaper), name
     assert report["one_body_share"] == 0.4
     assert "| ours, fused |" in CliRunner().invoke(MAIN, ["table", "--out", str(out)]).output
+
+
+def test_preparing_is_timed_beside_the_shipped_encoder_whole_and_with_gaps(tmp_path: Path) -> None:
+    out = tmp_path / "shipped.json"
+    ended = CliRunner().invoke(MAIN, ["shipped", "--rounds", "1", "--out", str(out)])
+    assert ended.exit_code == 0, ended.output
+    sides = json.loads(out.read_text())["sides"]
+    layouts = ("ntu25", "kinect20", "coco17", "mediapipe33")
+    assert list(sides) == ["encode", *(f"prepare {name}{gaps}" for name in layouts for gaps in ("", ", gaps"))]
+    assert all(side["of_encoding"] == side["ms_a_clip"] / sides["encode"]["ms_a_clip"] > 0 for side in sides.values())
