@@ -386,3 +386,55 @@ async def test_waiting_and_computing_are_timed_separately(monkeypatch):
         fake.gate.set()
         assert ((await first).queue_s, (await first).inference_s) == (0.0, 5.0)
         assert ((await second).queue_s, (await second).inference_s) == (3.0, 0.0)
+
+
+async def test_a_clip_that_comes_after_a_silence_is_encoded_at_once_by_a_quick_encoder(monkeypatch: pytest.MonkeyPatch):
+    fake, threads = Fake(), []
+    now = 0.0
+    monkeypatch.setattr("gfp_serve.batching.batcher.time.perf_counter", lambda: now)
+
+    def quick(clips: np.ndarray) -> np.ndarray:
+        threads.append(threading.current_thread())
+        return clips[:, 0, 0, 0, :1]
+
+    pace = Pace(8, encode_at_once=quick)
+    batcher = Batcher(fake.encode, pace=pace, max_admitted_bodies=8)
+    fake.gate.set()
+    try:
+        assert (await batcher.encode(clip(1))).vector == [1]
+        now = 0.005
+        assert (await batcher.encode(clip(2))).vector == [2]  # too soon
+        await asyncio.sleep(0.01)  # the call of the encoder ends after its answers
+        now = 1.0
+        assert (await batcher.encode(clip(3))).vector == [3]
+        now = 2.0
+        fake.gate.clear()
+        fake.entered.clear()
+        many = [asyncio.create_task(batcher.encode(clip(number), call="many")) for number in (4, 5, 6)]
+        await asyncio.sleep(0)
+        now = 3.0
+        (later,) = await start(batcher, clip(7))  # while another is in the encoder
+        assert await asyncio.to_thread(fake.entered.wait, HANG_S)
+        fake.gate.set()
+        assert await answers(*many, later) == [4, 5, 6, 7]
+        now = 4.0
+        with batcher.admit(3):  # others are being prepared
+            assert (await batcher.encode(clip(8))).vector == [8]
+    finally:
+        fake.gate.set()
+        await batcher.close()
+    assert threads == 3 * [threading.main_thread()]
+    assert sorted(number for batch in fake.batches for number in batch) == [2, 5, 6, 7, 8]
+
+
+async def test_what_an_encoder_raises_at_once_is_for_its_caller_alone():
+    def broken(clips: np.ndarray) -> np.ndarray:
+        raise RuntimeError("broken")
+
+    fake = Fake()
+    fake.gate.set()
+    batcher = Batcher(fake.encode, pace=Pace(8, encode_at_once=broken), max_admitted_bodies=8)
+    with pytest.raises(RuntimeError, match="broken"):
+        await batcher.encode(clip(1))
+    assert (await batcher.encode(clip(2))).vector == [2]
+    await batcher.close()
