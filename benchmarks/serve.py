@@ -113,8 +113,15 @@ def throughput(
 @click.option("--size", "sizes", multiple=True, type=click.Choice(list(SIZES)), default=list(SIZES))
 @click.option("--rounds", default=300, show_default=True, help="Calls of each side.")
 @click.option("--option", "options", multiple=True, help="Option of gfp-serve, e.g. --option=--num-threads=1.")
-def lone(work: Path, out: Path, sizes: tuple[str, ...], rounds: int, options: tuple[str, ...]) -> None:
-    """Measure what a single call costs more than onnxruntime alone. The sides take turns call by call.
+@click.option(
+    "--before", metavar="CHECKOUT", type=click.Path(path_type=Path, exists=True), help="Serve an older one too."
+)
+def lone(
+    work: Path, out: Path, sizes: tuple[str, ...], rounds: int, options: tuple[str, ...], before: Path | None
+) -> None:
+    """Measure what a single call costs more than onnxruntime alone. The sides take turns.
+
+    A turn is a call after 30 ms of silence, and the calls that follow it at once for 20 ms.
 
     So a machine that becomes slower or faster meanwhile does so for all sides. `gRPC, no encoder` answers at once with
     a remembered vector: no server in Python can be faster.
@@ -129,16 +136,22 @@ def lone(work: Path, out: Path, sizes: tuple[str, ...], rounds: int, options: tu
                 "bare gRPC": (stack.enter_context(bare(bundle)), "model", SIZES[name].num_frames),
                 "served": (address, "embed"),
             }
+            if before is not None:
+                _, older = stack.enter_context(gfp_serve(bundle, *options, checkout=before))
+                servers["served before"] = (older, "embed")
             sides = {"raw": stack.enter_context(side("raw", bundle))}
             sides |= {label: stack.enter_context(side("load", *given)) for label, given in servers.items()}
             check_alike(sides)
             # Wait until other sides' threads have stopped spinning, because the first call of a short turn counts.
             turns = {label: {"batch": 1} if label == "raw" else {"callers": 1} for label in sides}
             seconds: dict[str, list[float]] = {label: [] for label in sides}
+            follow: dict[str, list[float]] = {label: [] for label in sides}
             for _ in range(rounds):
                 for label, each in sides.items():
                     time.sleep(0.03)
-                    seconds[label].append(each.turn(seconds=0.005, **turns[label])["latencies_s"][0])
+                    first, *others = each.turn(seconds=0.02, **turns[label])["latencies_s"]
+                    seconds[label].append(first)
+                    follow[label] += others
         above = {label: 1e3 * (np.array(each) - seconds["raw"]) for label, each in seconds.items()}
         facts: dict[str, dict[str, Any]] = {
             label: {"p50_ms": quantile_ms(each, 0.5), "p99_ms": quantile_ms(each, 0.99), "calls": len(each)}
@@ -146,8 +159,9 @@ def lone(work: Path, out: Path, sizes: tuple[str, ...], rounds: int, options: tu
         }
         for label, fact in facts.items():
             fact["above_raw_ms"] = float(median(above[label]))
+            fact["following_p50_ms"] = quantile_ms(follow[label], 0.5) if follow[label] else None
         report[name] = facts
-        show(name, facts, ("p50_ms", "p99_ms", "above_raw_ms"))
+        show(name, facts, ("p50_ms", "p99_ms", "above_raw_ms", "following_p50_ms"))
     write(out, "lone", report)
 
 

@@ -85,10 +85,13 @@ def _stop(process: subprocess.Popen[str]) -> None:
 
 
 @contextmanager
-def gfp_serve(bundle: Path, *options: object, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run `gfp-serve` on the CPU and a free port; give its process and its address."""
+def gfp_serve(
+    bundle: Path, *options: object, checkout: Path = ROOT, **environment: str
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run `gfp-serve` of a checkout on the CPU and a free port; give its process and its address."""
     command = [sys.executable, "-c", "from gfp_serve.cli.serve import gfp_serve; gfp_serve()"]
     given = ["--bundle", bundle, "--port", 0, "--device", "cpu", *options]
-    environment = {"PYTHONUNBUFFERED": "1", **environment}
+    # An installed checkout comes before the folder that a command is called in, unless the path says otherwise.
+    environment = {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(checkout), **environment}
     with child([*command, *map(str, given)], r"serving \S+ on (\S+) ", **environment) as started:
         yield started
