@@ -238,9 +238,10 @@ def _table(name: str, known: Rows, results: dict[str, dict[str, Any] | None]) ->
             elif row.published is not None:
                 difference = f"{result['value'] - row.published:+.1f}"
         table.add_row(row.method, row.store, _figure(row.published, row.unit), measured, difference, how)
+    unit = next((row.unit for row in known.rows if row.table == name), "%")
     for each in known.published:
         if each.table == name:
-            table.add_row(each.method, each.store, _figure(each.value, "%"), "", "", "published alone")
+            table.add_row(each.method, each.store, _figure(each.value, unit), "", "", "published alone")
     return table
 
 

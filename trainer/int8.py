@@ -30,6 +30,8 @@ from trainer.timing import time_in_turns
 # The first layer of an encoder costs next to nothing, and coordinates have more digits than 8 bits.
 _IN_32_BITS = "embed.weight"
 
+# A smaller gain is not worth another encoder, and may be the noise of the clock.
+LEAST_GAIN = 1.1
 _WEIGHTS: dict[str, dict[str, Any]] = {
     "signed": {"signed": True, "per_channel": True, "reduce_range": True},
     "unsigned": {"signed": False, "per_channel": False, "reduce_range": False},
@@ -79,8 +81,11 @@ def in_int8(bundle: Bundle, store: ClipStore, *, show: Callable[[int], None] = l
     if not enough:
         raise held.refusal(8, said, "--int8")
     best = max(enough, key=lambda each: each[1].gain)
-    if best[1].gain <= 1:
-        raise BundleError(f"8 bits make this encoder no faster on this machine: {said}; export it without --int8.")
+    if best[1].gain < LEAST_GAIN:
+        raise BundleError(
+            f"8 bits make this encoder less than {LEAST_GAIN} times as fast on this machine: {said}; export it without "
+            f"--int8."
+        )
     return best
 
 

@@ -48,10 +48,10 @@ def bundle_command(bundle: Path, is_timed: bool, as_json: bool) -> None:
     if as_json:
         print_json(facts if table is None else {**facts, "token_table": table})
         return
-    print_facts({name.replace("_", " "): _in_words(value) for name, value in facts.items()})
+    print_facts({_title(name): _in_words(value) for name, value in facts.items()})
     if table is not None:
         try:
-            print_token_table(table)
+            print_token_table(table, read.manifest.readout)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise BundleError(
                 f"the table of tokens in the manifest of {bundle} is damaged ({error!r}); export it again."
@@ -103,19 +103,35 @@ def _milliseconds(call: Callable[[], object]) -> float:
     return round(1e3 * median(timeit.repeat(call, number=1, repeat=1 + _CALLS)[1:]), 3)
 
 
+def _title(name: str) -> str:
+    words, unit = name.rpartition("_")[::2]
+    return f"{words.replace('_', ' ')}, {unit.replace('mb', 'MB')}" if unit in ("mb", "ms") else name.replace("_", " ")
+
+
 def _in_words(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name.replace('_', ' ')} {inner}" for name, inner in value.items())
     return str(value)
 
 
-def print_token_table(table: Mapping[str, Any]) -> None:
-    """What fewer tokens save and cost: the report of `gfp-evaluate tokens`, or what a manifest keeps of it."""
-    shown = Table("tokens", "which", "times as fast", *table["whole"])
-    shown.add_row("as served", "", "1.0", *(f"{each:.1f}" for each in table["whole"].values()))
+def print_token_table(table: Mapping[str, Any], served: Mapping[str, Any] | None = None) -> None:
+    """What fewer tokens save and cost: the report of `gfp-evaluate tokens`, or what a manifest keeps of it.
+
+    The row of the bundle whose read-out is `served` is marked.
+    """
+    measured = sorted(table["whole"], key=lambda what: (what.startswith("linear"), "clean" not in what))
+    shown = Table("tokens", "which", "times as fast", *measured)
+    shown.add_row("by default", "", "1.0", *(f"{table['whole'][what]:.1f}" for what in measured))
     for row in table["rows"]:
-        cells = (f"{row['percent'][what]:.1f} ({row['points'][what]:+.1f})" for what in table["whole"])
-        shown.add_row(str(row["tokens"]), row["choice"], f"{row['speed_up']:.1f}", *cells)
+        cells = (f"{row['percent'][what]:.1f} ({row['points'][what]:+.1f})" for what in measured)
+        is_this = served is not None and (served.get("tokens"), served.get("token_choice")) == (
+            row["tokens"],
+            row["choice"],
+        )
+        which = f"{row['choice']}, this bundle" if is_this else row["choice"]
+        shown.add_row(str(row["tokens"]), which, f"{row['speed_up']:.1f}", *cells)
     output().print(shown)
     sets = ", ".join(table.get("sets", ())) or "sets"
-    say(f"Right in %, the mean of {sets}; in brackets, points more or less than as served without --tokens.")
+    say(f"Right in %, the mean of {sets}; in brackets, points more or less than without --tokens.")
+    for name, says in table.get("doubts", {}).items():
+        warn(f"warning: {name}: {says}. What fewer tokens cost on clips that were learned says little.")

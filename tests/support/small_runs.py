@@ -40,8 +40,9 @@ def write_store(
     gaps: bool = False,
     labelled: bool = True,
     num_classes: int = 3,
+    tested: bool = True,
 ) -> ClipStore:
-    """Return clips of 4 subjects. Every fourth clip has two bodies; subject 3 is the test split.
+    """Return clips of 4 subjects. Every fourth clip has two bodies; subject 3 is the test split, if there is one.
 
     With `gaps`, one joint of each clip is lost for half of it. Sources share the clips in turn.
     """
@@ -62,7 +63,7 @@ def write_store(
                 label=f"class{number % num_classes}" if labelled else None,
                 subject=str(number % 4),
                 camera=0,
-                split=int(number % 4 == 3),
+                split=int(tested and number % 4 == 3),
                 fps=30.0,
             )
     return ClipStore.open(path)

@@ -135,7 +135,7 @@ def test_a_run_can_be_given_more_epochs_and_says_what_schedule_it_then_follows(
     fewer = train(store, run, "--resume", "--epochs", "3")
     assert fewer.exit_code == 2
     said = " ".join(fewer.output.split())
-    assert "--epochs is 3, which are 6 steps, and this run has done 8; choose 5 or more." in said
+    assert "--epochs is 3, which is 6 steps, and this run has done 8; choose 5 or more." in said
 
 
 def stopped_after_3(store: ClipStore, run: Path, patched: pytest.MonkeyPatch, *words: str) -> None:

@@ -18,11 +18,14 @@ from trainer.data.store import ClipStore
 from trainer.encoders import Encoder, EncoderConfig, type_of
 from trainer.encoders import config_types as encoder_types
 from trainer.encoders.transformer import TransformerConfig
-from trainer.flops import ENCODER_ALL_TOKENS, cost_table, not_counted, parameter_table, published_costs
+from trainer.flops import ENCODER, ENCODER_ALL_TOKENS, cost_table, not_counted, parameter_table, published_costs
 from trainer.loop import Trainer
 from trainer.objectives import NoObjectiveConfig, ObjectiveConfig, config_types, installed, needed_encoder
 from trainer.objectives import name_of as objective_name
 from trainer.speed import StepTimes, measure_steps
+
+# More parts than these are summed in the table, which would be too wide for a terminal.
+_MOST_PARTS = 4
 
 # The paper compares with this objective, with the size of decoder in its cost table.
 COMPARED_WITH = "mamp"
@@ -64,11 +67,10 @@ class CostConfig:
         )
 
 
-# What presets of gfp-train set of all this. Those without an objective have nothing to count.
+# What presets of gfp-train set of all this.
 _PRESETS = {
     name: CostConfig(encoder=preset.encoder, num_frames=preset.num_frames, objective=preset.objective)
     for name, preset in PRESETS.items()
-    if not isinstance(preset.objective, NoObjectiveConfig)
 }
 
 
@@ -91,6 +93,11 @@ def gfp_cost(store: Path | None, names: tuple[str, ...], config: CostConfig, as_
     objectives have the same encoder, and each has its default settings. --preset takes encoder, frames and objective
     of a preset of gfp-train. What an embedding by a bundle costs on this machine, `gfp-serve bundle` says.
     """
+    if isinstance(config.objective, NoObjectiveConfig):
+        raise click.UsageError(
+            "this preset has no objective, and what it learns from labels and views is not counted; gfp-serve bundle "
+            "says what an embedding by its bundle takes. Name another preset, or leave it out."
+        )
     fitting = [name for name in installed() if issubclass(type_of(config.encoder), _needed(name))]
     of_preset = None if config.objective is None else objective_name(config.objective)
     chosen = list(dict.fromkeys(names or ([of_preset] if of_preset else fitting)))
@@ -107,6 +114,8 @@ def gfp_cost(store: Path | None, names: tuple[str, ...], config: CostConfig, as_
                     "parameters": parameter_table(run.encoder, run.objective, num_frames=run.num_frames),
                     "not_counted": not_counted(run.encoder, run.objective, num_frames=run.num_frames),
                 }
+                gflop = table[name]["gflop"]
+                table[name] |= {"step_gflop": _of_step(gflop), "embedding_gflop": gflop[ENCODER_ALL_TOKENS]}
                 if published := published_costs(run.encoder, run.objective, num_frames=run.num_frames):
                     table[name]["gflop_published"] = published
     except ValueError as error:
@@ -139,15 +148,22 @@ def _time(runs: dict[str, TrainConfig], clips: ClipStore, rounds: int) -> dict[s
 
 def _print_table(table: dict[str, dict[str, Any]], config: CostConfig) -> None:
     parts = list(dict.fromkeys(part for row in table.values() for part in row["gflop"] if part != ENCODER_ALL_TOKENS))
+    in_columns = len(parts) <= _MOST_PARTS
+    if not in_columns:
+        parts = [ENCODER]
     shown = Table(title="forward pass, GFLOP a clip of two bodies", title_justify="left")
     shown.add_column("objective", no_wrap=True)
     timed = any("clips_per_s" in row for row in table.values())
     compared = timed and COMPARED_WITH in table
     of_time = ("clips/s", *([f"× {COMPARED_WITH}"] if compared else [])) if timed else ()
-    for column in (*parts, "step", "embedding", "M weights", *of_time):
+    others = () if in_columns else ("other parts",)
+    for column in (*parts, *others, "step", "embedding", "M weights in training", *of_time):
         shown.add_column(column, justify="right")
     for name, row in table.items():
-        cells = [*_gflop_cells(row["gflop"], parts), f"{sum(row['parameters'].values()) / 1e6:.2f}"]
+        cells = [
+            *_gflop_cells(row["gflop"], parts, with_others=not in_columns),
+            f"{sum(row['parameters'].values()) / 1e6:.2f}",
+        ]
         if timed:
             speed = row["clips_per_s"]
             cells.append(f"{speed:.1f}")
@@ -155,8 +171,9 @@ def _print_table(table: dict[str, dict[str, Any]], config: CostConfig) -> None:
                 cells.append(f"{speed / table[COMPARED_WITH]['clips_per_s']:.2f}")
         shown.add_row(name, *cells)
         if published := row.get("gflop_published"):
-            shown.add_row("  as published", *_gflop_cells(published, parts), style="dim")
-    captions = []
+            cells = _gflop_cells(published, parts, with_others=not in_columns)
+            shown.add_row("  as published", *cells, style="dim")
+    captions = [] if in_columns else ["--json has each part"]
     if kinds := sorted({kind for row in table.values() for kind in row["not_counted"]}):
         captions.append(f"what {', '.join(kinds)} compute is not counted, so the true cost is higher")
     if timed:
@@ -165,11 +182,17 @@ def _print_table(table: dict[str, dict[str, Any]], config: CostConfig) -> None:
     output().print(shown)
 
 
-def _gflop_cells(gflop: dict[str, float], parts: list[str]) -> list[str]:
-    """The cells of the parts, of their sum and of an embedding; empty where nothing is known."""
-    of_step = [gflop[part] for part in parts if part in gflop]
+def _of_step(gflop: dict[str, float]) -> float:
+    return sum(each for part, each in gflop.items() if part != ENCODER_ALL_TOKENS)
+
+
+def _gflop_cells(gflop: dict[str, float], parts: list[str], *, with_others: bool) -> list[str]:
+    """The cells of the parts, of all others if asked for, of a step and of an embedding; empty if it is not known."""
+    of_step = _of_step(gflop)
+    others = of_step - sum(gflop.get(part, 0.0) for part in parts)
     return [
         *(f"{gflop[part]:.2f}" if part in gflop else "" for part in parts),
-        f"{sum(of_step):.2f}" if of_step else "",
+        *([f"{others:.2f}" if others else ""] if with_others else []),
+        f"{of_step:.2f}" if of_step else "",
         f"{gflop[ENCODER_ALL_TOKENS]:.2f}" if ENCODER_ALL_TOKENS in gflop else "",
     ]

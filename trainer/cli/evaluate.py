@@ -93,9 +93,9 @@ def retrieval_command(request: EvaluationRequest, readout: ReadoutChoice) -> Non
         draw_retrieval(out, store, rows[-1], last.vectors)
 
     request.write_report(report, draw_pictures)
-    _print_rows(
-        request, report, "plain is without a read-out: the published mean of tokens, or what the run learned beside it"
-    )
+    embedded = "the published mean of tokens, or what the run learned beside it"
+    is_fitted = bool(report["top1_percent_readout"])
+    _print_rows(request, report, f"plain is without a read-out: {embedded}" if is_fitted else f"by {embedded}")
     request.write_page(lambda path: write_retrieval_page(path, store, folds, rows[-1], last.vectors))
 
 

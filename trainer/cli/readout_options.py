@@ -14,8 +14,9 @@ import click
 from torch import nn
 
 from gfp_serve.cli.options import options_from, with_options_of
-from gfp_serve.cli.progress import Bars
+from gfp_serve.cli.progress import Bars, warn
 from gfp_serve.devices import Device
+from gfp_serve.formats import TEST_SPLIT
 from gfp_serve.preprocess import PreprocessConfig
 from trainer.checkpoint import Checkpoint, data_summary
 from trainer.data.store import ClipStore
@@ -23,7 +24,7 @@ from trainer.devices import pick_device
 from trainer.evaluate.candidates import AddReadout, check_cleaned_alike
 from trainer.evaluate.folds import Fold, check_not_fitted_on
 from trainer.learned_head import SERVED_SHARES, Shares
-from trainer.readout import PUBLISHED, ReadoutConfig, fit_readout, grid_of
+from trainer.readout import ENOUGH_TO_FIT, PUBLISHED, ReadoutConfig, fit_readout, grid_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,13 @@ class ReadoutChoice:
             check_cleaned_alike(store, preprocess.cleaning)
             if tested is not None:
                 check_not_fitted_on(*tested, store)
+            num_clips = int((store.splits != TEST_SPLIT).sum())
+            if num_clips < ENOUGH_TO_FIT:
+                warn(
+                    f"warning: {store.path} has {num_clips} clips to fit on; a read-out of fewer than "
+                    f"{ENOUGH_TO_FIT:,} often finds less than none. gfp-evaluate retrieval, with and without --fit, "
+                    f"compares them."
+                )
             bar = bars.add(f"fit read-out to {type(model).__name__}", "clips")
             return fit_readout(model, store, preprocess.sampling, config, pick_device(device), show=bar.reach)
 

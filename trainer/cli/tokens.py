@@ -167,6 +167,9 @@ def read_token_table(path: Path) -> dict[str, Any]:
             for row in report["rows"]
         ]
         known = {"sets": sorted(report["sets"]), "whole": dict(report["whole"]), "rows": rows}
+        learned = report.get("trained_on", {})
+        if doubts := {name: str(each["says"]) for name, each in learned.items() if each["is_doubtful"]}:
+            known["doubts"] = doubts
         # Tables of before December 2026 are all of what a run gives by itself.
         embedding = report.get("embedding", embedding_of(ReadoutChoice(PUBLISHED, None), SERVED_SHARES))
         return {"weights_sha256": str(report["weights_sha256"]), "embedding": embedding, **known}

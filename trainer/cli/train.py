@@ -29,6 +29,7 @@ from trainer.devices import pick_device
 from trainer.evaluate.candidates import check_cleaned_alike
 from trainer.loop import RunEnd, StepReport, Trainer
 from trainer.metrics import SCORE, read_scores, read_terms
+from trainer.readout import ENOUGH_TO_FIT
 from trainer.run_record import NEW_RUN, read_record, write_record
 from trainer.start import Start, adapting, read_start
 from trainer.teacher import FOLDER as TEACHER_FOLDER
@@ -85,6 +86,11 @@ def _shorter_warmup(given: Mapping[str, Any], before: TrainConfig | None) -> Map
     epochs, warmup, long = given.get("epochs", before.epochs), before.warmup_epochs, before.epochs
     if "warmup_epochs" in of_file and "epochs" not in of_file:
         warmup, long = given["warmup_epochs"], (context.default_map or {}).get("epochs", long)
+        if isinstance(long, int) and epochs > long:
+            warn(
+                f"--epochs is {epochs}, and --config is of a run of {long} epochs, the first {warmup} of which are its "
+                f"warm-up: this run has a warm-up of {warmup} too. Give --warmup-epochs if it should have another."
+            )
     elif "warmup_epochs" in given:
         return {}
     if epochs < 1 or warmup <= max(1, epochs / 2) or not isinstance(long, int) or long <= epochs:
@@ -97,7 +103,11 @@ def _shorter_warmup(given: Mapping[str, Any], before: TrainConfig | None) -> Map
 @click.command(cls=Command, no_args_is_help=True)
 @click.argument("store", metavar="STORE", type=_PATH)
 @click.option("--out", "run", metavar="RUN", required=True, type=_PATH, help="Folder for checkpoint and metrics.")
-@click.option("--resume", is_flag=True, help="Go on from the checkpoint in RUN with the settings of that run.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on from the checkpoint in RUN with the settings of that run. A larger --epochs makes it longer.",
+)
 @click.option(
     "--init",
     metavar="NAME",
@@ -172,7 +182,7 @@ def gfp_train(
         record(ended)
         if is_first:
             has_test_clips = bool((clips.splits == TEST_SPLIT).any())
-            _report_end(ended, run, store, has_test_clips=has_test_clips, learned=config.terms.learns_embedding)
+            _report_end(ended, run, clips, has_test_clips=has_test_clips, learned=config.terms.learns_embedding)
     if ended.signal is not None:
         raise click.exceptions.Exit(128 + ended.signal)
 
@@ -216,7 +226,7 @@ def _check_is_longer(trainer: Trainer, before: Checkpoint) -> None:
     epochs = trainer.config.epochs
     if epochs != before.config.epochs and trainer.step >= trainer.total_steps:
         raise click.UsageError(
-            f"--epochs is {epochs}, which are {trainer.total_steps:,} steps, and this run has done {trainer.step:,}; "
+            f"--epochs is {epochs}, which is {trainer.total_steps:,} steps, and this run has done {trainer.step:,}; "
             f"choose {trainer.step // trainer.steps_per_epoch + 1} or more."
         )
 
@@ -304,7 +314,7 @@ def _said_by_teacher(path: Path | None, store: ClipStore, run: Path, config: Tra
 def _check_teacher(bundle: Bundle, store: ClipStore, config: TrainConfig) -> None:
     """Refuse a teacher that cannot teach these clips, before it is asked for hours."""
     manifest = bundle.manifest
-    check_cleaned_alike(store, manifest.preprocess.cleaning)
+    check_cleaned_alike(store, manifest.preprocess.cleaning, who=f"the teacher {manifest.name!r}")
     if config.terms.embedding_size > manifest.embedding_size:
         raise click.UsageError(
             f"--embedding-size is {config.terms.embedding_size}; the teacher's vectors have {manifest.embedding_size} "
@@ -318,7 +328,7 @@ def _check_teacher(bundle: Bundle, store: ClipStore, config: TrainConfig) -> Non
         )
 
 
-def _report_end(ended: RunEnd, run: Path, store: Path, *, has_test_clips: bool, learned: bool) -> None:
+def _report_end(ended: RunEnd, run: Path, store: ClipStore, *, has_test_clips: bool, learned: bool) -> None:
     from trainer.loss_figure import loss_curves
 
     loss_curves(*read_terms(run)).savefig(run / "losses.png")
@@ -328,9 +338,10 @@ def _report_end(ended: RunEnd, run: Path, store: Path, *, has_test_clips: bool, 
             err=True,
         )
         return
-    evaluate = f"gfp-evaluate retrieval {run} {store}, " if has_test_clips else ""
-    # An embedding that was learned is served as it is; one that was not gains much from a fitted read-out.
-    then = "--clips RECORDING" if learned else f"--fit {store}"
+    evaluate = f"gfp-evaluate retrieval {run} {store.path}, " if has_test_clips else ""
+    # An embedding that was learned is served as it is; one that was not gains much from a read-out of enough clips.
+    is_fitted = not learned and int((store.splits != TEST_SPLIT).sum()) >= ENOUGH_TO_FIT
+    then = f"--fit {store.path}" if is_fitted else "--clips RECORDING"
     say(f"{run / CHECKPOINT_FILE}: {ended.step} steps. Next: {evaluate}gfp-export {run} --out BUNDLE {then}")
 
 
@@ -339,8 +350,11 @@ def _training_progress(trainer: Trainer) -> Iterator[Callable[[StepReport], None
     """A bar with loss and clips/s on a terminal; elsewhere a line for each logged step, and at least one a minute."""
     on = f"{trainer.device}" if parallel.num_processes() == 1 else f"{parallel.num_processes()} × {trainer.device}"
     steps = f"{trainer.steps_per_epoch} {'step' if trainer.steps_per_epoch == 1 else 'steps'}"
+    left_out = len(trainer.clips.index) - trainer.steps_per_epoch * trainer.config.batch_clips
     errors.print(
-        f"{len(trainer.clips.index)} training clips, {steps} an epoch, on {on} in "
+        f"{len(trainer.clips.index)} training clips, {steps} an epoch"
+        + (f" ({left_out} clips are left out of each, others every time)" if left_out > 0 else "")
+        + f", on {on} in "
         f"{'bf16' if trainer.bf16 else 'fp32'}" + (f", from step {trainer.step}" if trainer.step else ""),
         highlight=False,
     )

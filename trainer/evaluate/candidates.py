@@ -156,13 +156,13 @@ def training_config(manifest: Manifest) -> TrainConfig | None:
         ) from error
 
 
-def check_cleaned_alike(store: ClipStore, cleaning: CleanConfig) -> None:
-    """Raise `InvalidRequestError` when the clips of a store were not cleaned as a model needs them."""
+def check_cleaned_alike(store: ClipStore, cleaning: CleanConfig, *, who: str = "the encoder") -> None:
+    """Raise `InvalidRequestError` when the clips of a store were not cleaned as a model, `who`, needs them."""
     for name, wanted in asdict(cleaning).items():
         if getattr(store.cleaning, name) != wanted:
             flag = f"--{'' if wanted else 'no-'}{name.replace('_', '-')}"
             raise InvalidRequestError(
-                f"the encoder needs clips that were imported with {flag}; those of {store.path} were not. Import the "
+                f"{who} needs clips that were imported with {flag}; those of {store.path} were not. Import the "
                 f"data again with {flag}."
             )
 

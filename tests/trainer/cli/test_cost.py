@@ -47,6 +47,26 @@ def test_a_preset_of_training_is_counted_with_its_encoder_and_the_settings_of_it
     assert list(json.loads(cost("--preset", "demo", "--objective", "mamp", *TINY[:6], "--json").stdout)) == ["mamp"]
     learns_no_objective = cost("--preset", "general")
     assert learns_no_objective.exit_code == 2
+    assert "this preset has no objective" in " ".join(learns_no_objective.output.split())
+
+
+def test_many_parts_are_summed_so_that_the_table_fits_a_terminal() -> None:
+    small = ("--width", 16, "--depth", 1, "--num-heads", 2)
+    names = ("gfp", "s_jepa", "usdrl")
+    words = [word for name in names for word in ("--objective", name)]
+    table = json.loads(cost(*words, *small, "--json").stdout)
+    shown = cost(*words, *small).stdout
+    assert max(map(len, shown.splitlines())) <= 100
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in shown.splitlines() if "│" in line]
+    for name, (shown_name, encoder, others, step, embedding, _) in zip(names, rows, strict=True):
+        gflop = table[name]["gflop"]
+        assert shown_name == name
+        expected = (gflop["encoder"], table[name]["step_gflop"] - gflop["encoder"], table[name]["step_gflop"])
+        assert [float(cell) for cell in (encoder, others, step)] == pytest.approx(expected, abs=0.0051)
+        assert float(embedding) == pytest.approx(table[name]["embedding_gflop"], abs=0.0051)
+    assert table["gfp"]["step_gflop"] == pytest.approx(
+        sum(each for part, each in table["gfp"]["gflop"].items() if part != "encoder, all tokens")
+    )
 
 
 def test_with_a_store_steps_are_timed_and_compared_with_mamp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

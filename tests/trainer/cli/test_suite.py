@@ -221,18 +221,36 @@ def test_clips_with_other_names_and_last_digits_are_known_by_their_joints(tmp_pa
 
 
 def test_an_encoder_that_was_trained_on_the_queries_is_named_by_its_store(run: Path, tmp_path: Path) -> None:
-    same = write_store(tmp_path / "data" / "copy", num_clips=12)
+    training = write_store(tmp_path / "training", num_clips=12)
+    write_store(tmp_path / "data" / "copy", num_clips=12, tested=False)
     words = [run, "--data", tmp_path / "data", *SMALL, "--change", "window", "--no-untrained"]
-    by_content = report_of(*words)["sets"]["made-up"]["trained_on"]["tiny"]
-    assert "it was trained on this store" in by_content["says"]
-    exact = report_of(*words, "--trained-on", same.path)["sets"]["made-up"]["trained_on"]
+    by_name = report_of(*words)["sets"]["made-up"]["trained_on"]["tiny"]
+    assert "it was trained on a set of this name" in by_name["says"]
+    exact = report_of(*words, "--trained-on", training.path)["sets"]["made-up"]["trained_on"]
     # Queries are the clips of subjects 0 and 2; subject 3 alone is the test split, which training leaves out.
     assert exact["tiny"]["num_queries"] == 6
     assert exact["pose-statistics"]["num_queries"] == 0
 
 
+def test_a_store_asks_its_own_test_split_which_training_leaves_out(run: Path, tmp_path: Path) -> None:
+    same = write_store(tmp_path / "copy", num_clips=12)
+    words = [run, "--data", same.path, *SMALL, "--change", "window", "--no-untrained"]
+    result = invoke(*words, "--json")
+    report = json.loads(result.stdout)
+    about = report["sets"]["made-up"]
+    assert (about["protocol"], about["same_people"]) == (
+        "queries: the store's test split; gallery: its other clips",
+        False,
+    )
+    assert (about["num_gallery"], about["num_queries"]) == ([9], 3)
+    says = "it was trained on this store, but not on its test split, which asks"
+    assert about["trained_on"]["tiny"] == {"says": says, "num_queries": 0, "is_doubtful": False}
+    assert "warning: made-up" not in said(result)
+
+
 def test_clips_that_the_start_of_an_adapted_encoder_was_trained_on_are_named(run: Path, tmp_path: Path) -> None:
-    same = write_store(tmp_path / "data" / "copy", num_clips=12)
+    training = write_store(tmp_path / "training", num_clips=12)
+    write_store(tmp_path / "data" / "copy", num_clips=12, tested=False)
     trained = Checkpoint.read(run)
     start = {"name": "first", "digest": "0" * 64, "data": trained.data}
     other = {"content_sha256": "1" * 64, "num_clips": 4, "dimensions": 3, "sources": [], "started_from": start}
@@ -240,9 +258,9 @@ def test_clips_that_the_start_of_an_adapted_encoder_was_trained_on_are_named(run
     replace(trained, data=other).write(tmp_path / "adapted")
     words = [tmp_path / "adapted", "--data", tmp_path / "data", *SMALL, "--change", "window", "--no-untrained"]
     report = report_of(*words)
-    assert "it was trained on this store" in report["sets"]["made-up"]["trained_on"]["adapted"]["says"]
+    assert "it was trained on a set of this name" in report["sets"]["made-up"]["trained_on"]["adapted"]["says"]
     assert report["encoders"][1]["identity"]["data"]["started_from"]["name"] == "first"
-    exact = report_of(*words, "--trained-on", same.path)["sets"]["made-up"]["trained_on"]
+    exact = report_of(*words, "--trained-on", training.path)["sets"]["made-up"]["trained_on"]
     assert exact["adapted"]["num_queries"] == 6
 
 

@@ -56,7 +56,7 @@ def table(runs: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     kinds = ("--token-choice", "spread", "--token-choice", "motion")
     ended = tokens(runs / "0", "--data", data, "--tokens", 30, *kinds, "--change", "rest", "--out", out)
     assert ended.exit_code == 0, ended.output
-    assert "points more or less than as served" in ended.output
+    assert "points more or less than without --tokens" in ended.output
     return out
 
 
@@ -94,6 +94,18 @@ def test_a_table_of_a_fitted_readout_goes_into_a_bundle_that_has_it(runs: Path, 
         assert "measured with another read-out or other --shares" in " ".join(ended.output.split())
 
 
+def test_doubts_about_the_sets_go_into_the_bundle(runs: Path, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "t.json"
+    assert tokens(runs / "0", "--data", data, "--tokens", 30, "--change", "rest", "--out", out).exit_code == 0
+    report = json.loads(out.read_text())
+    report["trained_on"]["swings"] = {"says": "it was trained on it", "num_queries": None, "is_doubtful": True}
+    out.write_text(json.dumps(report))
+    given = ("--clips", data / "swings.npz", "--tokens", 30, "--token-table", out, "--out", tmp_path / "b")
+    assert CliRunner().invoke(gfp_export, list(map(str, (runs / "0", *given)))).exit_code == 0
+    shown = CliRunner().invoke(gfp_serve, ["bundle", str(tmp_path / "b"), "--no-time"])
+    assert "warning: swings: it was trained on it. What fewer tokens cost" in " ".join(shown.output.split())
+
+
 def test_shares_of_a_run_that_has_none_are_refused(runs: Path, data: Path) -> None:
     ended = tokens(runs / "0", "--data", data, "--shares", 1, 0, 0)
     assert ended.exit_code == 2
@@ -121,9 +133,13 @@ def test_a_bundle_carries_the_table_of_its_own_run_only(runs: Path, data: Path, 
     report = json.loads(table.read_text())
     assert (readout["tokens"], readout["token_choice"]) == (30, "spread")
     assert readout["token_table"] == {"sets": ["swings"], "whole": report["whole"], "rows": report["rows"]}
+    assert "doubts" not in readout["token_table"]
     shown = CliRunner().invoke(gfp_serve, ["bundle", str(tmp_path / "0"), "--no-time"])
     assert shown.exit_code == 0, shown.output
     assert "30, spread" in shown.output
+    assert " ".join(shown.output.split()).count("spread, this bundle") == 1
+    heads = next(line for line in shown.output.splitlines() if "times as fast" in line)
+    assert [cell.strip() for cell in heads.split("┃")[4:-1]] == ["clean", "rest", "linear, clean", "linear, rest"]
     assert "the mean of swings" in " ".join(shown.output.split())
     other = export("1", "--tokens", 30)
     assert other.exit_code == 2

@@ -20,9 +20,9 @@ _LABELS_AT = 1.04  # in widths of the axes
 PictureCost = Literal["step", "training", "embedding"]
 # The name of each cost in a row, and what it is.
 _COSTS: dict[PictureCost, tuple[str, str]] = {
-    "step": ("step_gflop", "GFLOP of a training step, forward, for a clip of two bodies"),
-    "training": ("training_pflop", "PFLOP of the training: 3 × GFLOP of a step × clips seen"),
-    "embedding": ("embedding_gflop", "GFLOP of an embedding, for a clip of two bodies"),
+    "step": ("step_gflop", "GFLOP of a training step, forward, a clip of two bodies (log scale)"),
+    "training": ("training_pflop", "PFLOP of the training: 3 × GFLOP of a step × clips seen (log scale)"),
+    "embedding": ("embedding_gflop", "GFLOP of an embedding of a clip of two bodies (log scale)"),
 }
 
 

@@ -87,7 +87,7 @@ def warnings_of(report: Mapping[str, Any], rows: Sequence[RunsOfRow], tested: Se
     ]
     seen = {row.name: list(dict.fromkeys(_clips_seen(run) for run in row.runs)) for row in rows}
     if len({each for of_row in seen.values() for each in of_row}) > 1:
-        counts = "; ".join(f"{name} {' and '.join(each)}" for name, each in seen.items())
+        counts = "; ".join(f"{name}: {' and '.join(each)}" for name, each in seen.items())
         found.append(f"the runs saw different numbers of clips: {counts}.")
     for row in rows:
         if differing := differing_settings([run.trained_by for run in row.runs]):
@@ -99,9 +99,9 @@ def warnings_of(report: Mapping[str, Any], rows: Sequence[RunsOfRow], tested: Se
             )
     seeds = {row.name: [run.seed for run in row.runs] for row in rows}
     if len({tuple(each) for each in seeds.values()}) > 1:
-        each = "; ".join(f"{name} {', '.join(map(str, own))}" for name, own in seeds.items())
+        each = "; ".join(f"{name}: {', '.join(map(str, own))}" for name, own in seeds.items())
         found.append(f"the rows have different seeds: {each}.")
-    if all(len(row["seeds"]) < MIN_SEEDS for row in report["rows"]):
+    if len(report["rows"]) > 1 and all(len(row["seeds"]) < MIN_SEEDS for row in report["rows"]):
         found.append(f"differences have no p-value: a test needs {MIN_SEEDS} seeds of each row.")
     return found
 

@@ -9,10 +9,10 @@ from trainer.evaluate.compare.report import best_of, text_of
 
 WHICH = {"top1_percent": "top-1", "top5_percent": "top-5"}
 COSTS = {
-    "step_gflop": "GFLOP a step",
+    "step_gflop": "GFLOP a clip, forward",
     "training_pflop": "PFLOP of training",
     "embedding_gflop": "GFLOP an embedding",
-    "parameters": "M weights",
+    "parameters": "M weights in training",
     "clips_seen": "clips seen",
     "clips_per_s": "clips/s",
     "wall_s": "wall time",
@@ -72,7 +72,7 @@ def to_csv(report: Mapping[str, Any]) -> str:
             for part in ("mean", "deviation")
         ]
         cost = row["cost"] or {}
-        costs = ["" if cost.get(name) is None else f"{cost[name]:.6g}" for name in COSTS]
+        costs = ["" if cost.get(name) is None else f"{cost[name]:.10g}" for name in COSTS]
         lines.writerow([row["name"], len(row["seeds"]), *numbers, *costs])
     return text.getvalue()
 

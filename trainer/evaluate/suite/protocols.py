@@ -19,6 +19,7 @@ Split = Literal[
     "one subject left out",
     "every second recording",
     "five folds of recordings",
+    "test split",
 ]
 _SAYS: Mapping[Split, str] = {
     "odd subjects": "gallery: odd subjects; queries: even ones",
@@ -27,6 +28,7 @@ _SAYS: Mapping[Split, str] = {
     "one subject left out": "each subject once the queries, all others the gallery; the mean",
     "every second recording": "gallery: every second recording; queries: the others",
     "five folds of recordings": "five folds of recordings, each once the queries; the mean",
+    "test split": "queries: the store's test split; gallery: its other clips",
 }
 _OF_SAME_PEOPLE: tuple[Split, ...] = ("every second recording", "five folds of recordings")
 
@@ -70,7 +72,12 @@ class SplitSet:
 
 
 def split_of(given: LabelledSet, protocol: Protocol) -> Split:
-    """The split of a set: by its protocol, else by what it knows about its people."""
+    """The split of a set: of a store its own, else by its protocol, else by what it knows about its people.
+
+    So an encoder that was trained on a store is not asked what it learned there.
+    """
+    if any(given.tested) and not all(given.tested):
+        return "test split"
     if protocol.split is not None:
         return protocol.split
     known = sorted(set(given.people) - {""})
@@ -93,10 +100,11 @@ def split_set(given: LabelledSet, protocol: Protocol, *, gallery_clips: int, que
     split = split_of(given, protocol)
     by_person = "subject" in split
     groups = np.array(given.people if by_person else given.recordings)
-    usable = groups != ""
+    usable = groups != "" if split != "test split" else np.ones(len(groups), dtype=bool)
     digests = np.array([_digest(clip.sequence) for clip in given.clips])
     labels = np.array([clip.label for clip in given.clips])
-    sides = [(tested & usable, ~tested & usable) for tested in _SPLITS[split](groups)]
+    asked_of_folds = [np.array(given.tested)] if split == "test split" else _SPLITS[split](groups)
+    sides = [(tested & usable, ~tested & usable) for tested in asked_of_folds]
     draws = np.random.default_rng([seed, 1])
     folds, num_copies = [], 0
     for tested, rest in sides:
@@ -109,6 +117,8 @@ def split_set(given: LabelledSet, protocol: Protocol, *, gallery_clips: int, que
             folds.append(Fold(test=queries, train=gallery))
     _check(given, folds, labels)
     same_people = not by_person and not protocol.people_differ
+    if split == "test split":
+        same_people = _shares_people(np.array(given.people), np.array(given.tested))
     return SplitSet(given, tuple(folds), _SAYS[split], same_people, num_copies)
 
 
@@ -156,6 +166,12 @@ def _check(given: LabelledSet, folds: Sequence[Fold], labels: np.ndarray) -> Non
 
 def _digest(sequence: np.ndarray) -> str:
     return hashlib.blake2b(np.ascontiguousarray(sequence).tobytes(), digest_size=16).hexdigest()
+
+
+def _shares_people(people: np.ndarray, tested: Bool[np.ndarray, " clips"]) -> bool:
+    """Whether somebody may be on both sides: also where it is not known who moves."""
+    asked, others = set(people[tested].tolist()), set(people[~tested].tolist())
+    return bool(asked & others) or "" in asked | others
 
 
 def _odd_answer(groups: np.ndarray) -> list[Bool[np.ndarray, " clips"]]:

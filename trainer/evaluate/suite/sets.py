@@ -10,7 +10,7 @@ import numpy as np
 
 from gfp_serve.array_files import UNREADABLE_ARCHIVE, open_archive, read_arrays, words_of
 from gfp_serve.errors import DamagedFileError, GfpError, InvalidRequestError
-from gfp_serve.formats import UNKNOWN_SUBJECT, Clip, read_clips
+from gfp_serve.formats import TEST_SPLIT, UNKNOWN_SUBJECT, Clip, read_clips
 from gfp_serve.layouts import Layout, without_joints
 from gfp_serve.lost_joints import lost_as_nan
 from gfp_serve.preprocess import MODEL_LAYOUT, CleanConfig
@@ -35,6 +35,7 @@ class LabelledSet:
     people: tuple[str, ...]  # who moves in each clip; "" = not known
     recordings: tuple[str, ...]  # the recording that each clip is of, or a piece of
     cleaning: CleanConfig | None = None  # of a store: how its clips were cleaned
+    tested: tuple[bool, ...] = ()  # of a store: which clips are of its test split
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ def read_set(found: FoundSet, labels: Sequence[str], say: Say) -> LabelledSet:
         clips=tuple(whole.clips[number] for number in kept),
         people=tuple(whole.people[number] for number in kept),
         recordings=tuple(whole.recordings[number] for number in kept),
+        tested=tuple(whole.tested[number] for number in kept) if whole.tested else (),
     )
 
 
@@ -124,8 +126,10 @@ def _classes(path: Path, labels: Sequence[str], num_clips: int) -> list[str]:
 
 def _read_source(found: FoundSet, source: int) -> LabelledSet:
     store = ClipStore.open(found.path)
-    clips = [_stored(store, int(index)) for index in np.flatnonzero(store.clip_sources == source)]
-    return _labelled(found, store.content_digest, clips, store.cleaning)
+    chosen = np.flatnonzero(store.clip_sources == source)
+    clips = [_stored(store, int(index)) for index in chosen]
+    tested = tuple((store.splits[chosen] == TEST_SPLIT).tolist())
+    return replace(_labelled(found, store.content_digest, clips, store.cleaning), tested=tested)
 
 
 def _stored(store: ClipStore, index: int) -> Clip:

@@ -76,6 +76,8 @@ class TrainingStores:
             says = f"it was trained on {count} of the {len(queries)} queries" if count else "it saw none of the queries"
             return Overlap(f"{says}, by its store", count, is_doubtful=count > 0)
         if data.get("content_sha256") == given.sha256:
+            if any(given.tested) and not all(given.tested):  # it asks the queries, see `protocols.split_of`
+                return Overlap("it was trained on this store, but not on its test split, which asks", 0, False)
             return Overlap("it was trained on this store; queries outside its test split were seen", None, True)
         sources = data.get("sources", [])
         if any(source.get("sha256") == given.sha256 for source in sources):

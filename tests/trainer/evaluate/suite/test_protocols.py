@@ -67,6 +67,21 @@ def test_without_people_recordings_alternate_and_the_report_says_so() -> None:
     assert split.same_people
 
 
+@pytest.mark.parametrize(
+    ("people", "shared"), [(["1", "2", "3", "4"], False), (["1", "2", "3", "1"], True), (["1", "2", "3", ""], True)]
+)
+def test_a_stores_own_test_split_asks_even_where_a_set_has_a_protocol(people: list[str], shared: bool) -> None:
+    given = labelled(people, name="florence3d")
+    tested = tuple(number >= 9 for number in range(12))  # the clips of the last one
+    split = split_set(replace(given, tested=tested), PROTOCOLS["florence3d"], **ALL)
+    assert split.says == "queries: the store's test split; gallery: its other clips"
+    assert [(fold.test.tolist(), fold.train.tolist()) for fold in split.folds] == [([9, 10, 11], list(range(9)))]
+    assert split.same_people == shared
+    for nobody in (False, True):  # without both sides there is nothing to split by
+        whole = replace(given, tested=(nobody,) * 12)
+        assert split_of(whole, PROTOCOLS["florence3d"]) == "two folds of subjects"
+
+
 def test_clips_of_people_who_are_not_known_are_on_neither_side() -> None:
     given = labelled(["1", "2", "3", ""])
     assert sides(given, given.people) == [({"1", "3"}, {"2"})]
