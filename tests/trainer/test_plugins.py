@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from gfp_serve.bundle import Bundle
+from gfp_serve.encoder import Encoder
 from gfp_serve.errors import GfpError
 from tests.support.outside_package import ENTRY_POINTS, MODULE, write_package
 from tests.support.small_runs import write_store
@@ -21,7 +23,12 @@ from trainer.checkpoint import Checkpoint
 
 # Before any test has packages to be found: a command's choices are those of the moment when it was first imported.
 from trainer.cli.cost import gfp_cost
+from trainer.cli.evaluate import gfp_evaluate
+from trainer.cli.export import gfp_export
 from trainer.cli.train import gfp_train
+from trainer.flops import cost_table
+
+CLIPS = Path(__file__).parents[2] / "examples" / "clips" / "precog.npz"
 
 
 @pytest.fixture(autouse=True)
@@ -84,6 +91,20 @@ def test_an_encoder_and_an_objective_of_another_package_train_and_name_it(
     settings = (run / "config.toml").read_text()
     assert tomllib.loads(settings)["alike_weight"] == 0.5
     assert 'This one is of the package outside-gfp 1.2.\nencoder = "frames"' in settings
+
+    # It is evaluated, exported and compared as any other.
+    for command, arguments in (
+        (gfp_evaluate, ["retrieval", run, tmp_path / "store", "--device", "cpu"]),
+        (gfp_evaluate, ["compare", run, tmp_path / "store", "--out", tmp_path / "compared", "--device", "cpu"]),
+        (gfp_export, [run, "--out", tmp_path / "bundle", "--clips", CLIPS]),
+    ):
+        done = CliRunner().invoke(command, [str(word) for word in arguments])
+        assert done.exit_code == 0, done.output
+    bundle = Bundle.read(tmp_path / "bundle")
+    bundle.check(Encoder(bundle, device="cpu").encode)
+    assert bundle.manifest.objective == "alike"
+    costs = cost_table(saved.config.encoder, saved.config.objective, num_frames=24)
+    assert costs["encoder, all tokens"] > 0
 
     # Where the package is not installed, everything that names it says so.
     monkeypatch.undo()

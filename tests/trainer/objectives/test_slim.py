@@ -17,6 +17,8 @@ from trainer.data.views import Mirror, Noise, ScaleLimbs, Sometimes, Turn, Witho
 from trainer.encoders.slim import SlimEncoder, SlimEncoderConfig
 from trainer.evaluate.comparison import weights_digest
 from trainer.loop import StepReport, Trainer
+from trainer.objectives.prototypes import balanced_odds
+from trainer.objectives.self_distillation import crowding
 from trainer.objectives.slim import Slim, SlimConfig, one_body
 from trainer.start import read_start
 
@@ -76,6 +78,64 @@ def test_the_loss_is_the_weighted_sum_of_its_terms() -> None:
     terms = outcome.terms
     wanted = terms["clips"] + terms["tokens"] + 0.1 * terms["crowding"]
     torch.testing.assert_close(outcome.total.detach(), wanted)
+
+
+def test_a_step_is_what_clips_and_views_give_one_by_one() -> None:
+    torch.manual_seed(0)
+    slim = Slim(SlimEncoder(SMALL, num_frames=64), SlimConfig(**SIZES))
+    with torch.no_grad():  # else the copy is the encoder itself, and the hidden token is zero
+        for part in (slim.target_encoder, slim.target_clip_head, slim.target_token_head):
+            for weight in part.parameters():
+                weight.add_(0.1 * torch.randn_like(weight))
+        slim.hidden_token.normal_()
+    num_clips = 4
+    draws = torch.rand(num_clips, slim.num_draws, generator=torch.Generator().manual_seed(1))
+    given = [
+        torch.randn(num_clips, view.num_frames or 64, 25, 3, generator=torch.Generator().manual_seed(number))
+        for number, view in enumerate(slim.views)
+    ]
+    found = slim(Batch.of_bodies(draws, *given)).terms
+
+    # The first mask is of the long view that hides tokens, the others are of the short views.
+    of_long, *of_short = slim._tubes(draws[:, 2:])
+    vectors, wanted, tokens, wanted_tokens = {}, {}, {}, {}
+    for clip in range(num_clips):
+        which = int(2 * draws[clip, 1])
+        for view, bodies in enumerate(given):
+            segments, _ = slim.encoder.cut(*slim.encoder.shown(bodies[clip : clip + 1]))
+            is_long = view < 2
+            mask = of_long[clip] if view == which else of_short[view - 2][clip] if not is_long else None
+            hidden = torch.zeros(1, segments.shape[1], dtype=torch.bool) if mask is None else mask[None]
+            vectors[view, clip], seen = slim.encoder.filled(segments, hidden, slim.hidden_token)
+            if is_long:
+                wanted[view, clip], target = slim.target_encoder.filled(segments)
+            if view == which:
+                tokens[clip], wanted_tokens[clip] = seen[hidden], target[hidden]
+    with torch.no_grad():
+        # Balancing looks at all of a step; in which order does not matter.
+        keys = sorted(wanted, key=lambda key: (key[1], key[0]))
+        odds = balanced_odds(slim.target_clip_head(torch.cat([wanted[key] for key in keys]))[1], slim.temperature)
+        odds_of = dict(zip(keys, odds.numpy(), strict=True))
+        cosines_of = {key: slim.clip_head(vector)[1][0].numpy() for key, vector in vectors.items()}
+        of_pairs = [
+            entropy(cosines_of[view, clip], odds_of[target, clip])
+            for clip in range(num_clips)
+            for view in range(10)
+            for target in range(2)
+            if view != target
+        ]
+        token_odds = balanced_odds(slim.target_token_head(torch.cat(list(wanted_tokens.values())))[1], slim.temperature)
+        odds_left, means = token_odds.numpy(), []
+        for clip in range(num_clips):
+            cosines = slim.token_head(tokens[clip])[1].numpy()
+            own, odds_left = odds_left[: len(cosines)], odds_left[len(cosines) :]
+            means.append(np.mean([entropy(*pair) for pair in zip(cosines, own, strict=True)]))
+        crowded = sum(
+            crowding(torch.cat([vectors[view, clip] for clip in range(num_clips)])).item() for view in range(2)
+        )
+    assert found["clips"].item() == pytest.approx(np.mean(of_pairs), rel=1e-4)
+    assert found["tokens"].item() == pytest.approx(sum(means) / (2 * num_clips), rel=1e-4)
+    assert found["crowding"].item() == pytest.approx(crowded, rel=1e-4)
 
 
 def test_views_are_changed_as_published() -> None:
