@@ -6,9 +6,6 @@ request of five hundred clips does not keep a request of one clip waiting for al
 On a CPU, an encoder call on many cores answers one caller soonest, if the encoder is large, but its threads wait for
 each other. Calls on one core each, at the same time, answer more callers per second; each such core is called a lane.
 So a lone clip gets as many cores as help it, and many waiting clips get lanes.
-
-To hand a clip to a thread and its vector back wakes a core twice, which can take as long as a small encoder. So a quick
-encoder answers a clip that comes after a silence in the event loop itself.
 """
 
 import asyncio
@@ -27,7 +24,6 @@ from jaxtyping import Float32, Int32
 
 from gfp_serve.batching.admission import Admission
 from gfp_serve.bundle import Encode
-from gfp_serve.preprocess import MAX_BODIES
 from gfp_serve.priority import lower_thread_priority
 
 _log = logging.getLogger(__name__)
@@ -36,8 +32,6 @@ _log = logging.getLogger(__name__)
 _LOOKED_AT = 64
 # Clips that only look equal end the search for equal ones that wait, so that nobody can make it long.
 _MOST_UNEQUAL = 8
-# A clip comes after a silence if nobody sent one, or was answered, for this long.
-_SILENCE_S = 0.01
 
 _ModelInput = Float32[np.ndarray, "bodies frames joints 3"]
 
@@ -68,8 +62,7 @@ class Pace:
 
     A call encodes at most `max_bodies`. Once `split_from` clips wait for a free encoder, up to `num_lanes` calls of
     `encode_in_lane` run at the same time, if there is such a function. Fewer clips are encoded by one call after
-    another; a call of one clip is `encode_alone`, if there is such a function. `encode_at_once` is so quick that a clip
-    that comes after a silence may be encoded by it in the event loop.
+    another; a call of one clip is `encode_alone`, if there is such a function.
     """
 
     max_bodies: int
@@ -77,7 +70,6 @@ class Pace:
     split_from: int = 2
     encode_in_lane: Encode | None = None
     encode_alone: Encode | None = None
-    encode_at_once: Encode | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,7 +106,6 @@ class Batcher:
         self._wake = asyncio.Event()  # a clip has come, or a call of the encoder has ended
         self._workers = ThreadPoolExecutor(max_lanes, thread_name_prefix="encoder", initializer=lower_thread_priority)
         self._running: set[asyncio.Task[None]] = set()
-        self._busy_at = -math.inf  # when a clip came, or was answered, for the last time
         self._whole_device = False  # whether the call that runs has all cores
         self._task = asyncio.create_task(self._run(), name="batcher")
 
@@ -138,24 +129,10 @@ class Batcher:
         Clips of one request have the same `call`; requests take turns. Without `call`, the clip is a request of its
         own. What `encode` raises is raised to every caller of that batch, and to no other.
         """
-        now = time.perf_counter()
-        was_silent, self._busy_at = now - self._busy_at >= _SILENCE_S, now
-        is_lone = not self._running and not self._lines and self._room.admitted <= MAX_BODIES
-        if was_silent and is_lone and (encode_at_once := self.pace.encode_at_once) is not None:
-            return self._encode_at_once(encode_at_once, clip)
-        entry = _Entry(clip, _glance(clip), asyncio.get_running_loop().create_future(), now)
+        entry = _Entry(clip, _glance(clip), asyncio.get_running_loop().create_future(), time.perf_counter())
         self._lines.setdefault(id(entry) if call is None else call, deque()).append(entry)
         self._wake.set()
         return await entry.future
-
-    def _encode_at_once(self, encode: Encode, clip: _ModelInput) -> Encoded:
-        """Encode a clip in the event loop, which waits meanwhile."""
-        started = time.perf_counter()
-        ((vector,), num_bodies) = _encode_clips(encode, [clip])
-        self._busy_at = time.perf_counter()
-        inference_s = self._busy_at - started
-        self._computed(num_bodies, [0.0], inference_s, side_by_side=1)
-        return Encoded(vector, 0.0, inference_s)
 
     async def close(self) -> None:
         """Refuse new clips, answer those that were admitted, and end the threads."""
@@ -182,7 +159,7 @@ class Batcher:
         started = time.perf_counter()
         try:
             vectors, num_bodies = await asyncio.get_running_loop().run_in_executor(
-                self._workers, _encode_clips, encode, [entry.clip for entry in batch]
+                self._workers, _encode_batch, encode, batch
             )
         # Everything is caught here: what a batch raises is for its callers, and the next batch must run.
         except Exception as error:
@@ -190,23 +167,18 @@ class Batcher:
                 if not entry.future.done():
                     entry.future.set_exception(error)
             return
-        self._busy_at = time.perf_counter()
-        inference_s = self._busy_at - started
+        inference_s = time.perf_counter() - started
+        self._room.measured(inference_s / num_bodies / max(1, len(self._running)))
         waited = [started - entry.since for entry in batch]
-        self._computed(num_bodies, waited, inference_s, side_by_side=max(1, len(self._running)))
-        for entry, vector, queue_s in zip(batch, vectors, waited, strict=True):
-            if not entry.future.done():
-                entry.future.set_result(Encoded(vector, queue_s, inference_s))
-
-    def _computed(self, num_bodies: int, waited: list[float], inference_s: float, *, side_by_side: int) -> None:
-        """Note what a call of the encoder took, of which `side_by_side` ran at once."""
-        self._room.measured(inference_s / num_bodies / side_by_side)
         if self._watcher is not None:
             self._watcher.computed(num_bodies, waited, inference_s)
         _log.debug(
             "batch: clips=%d bodies=%d longest_wait_ms=%.1f encoder_ms=%.1f",
-            *(len(waited), num_bodies, 1000 * max(waited), 1000 * inference_s),
+            *(len(batch), num_bodies, 1000 * max(waited), 1000 * inference_s),
         )
+        for entry, vector, queue_s in zip(batch, vectors, waited, strict=True):
+            if not entry.future.done():
+                entry.future.set_result(Encoded(vector, queue_s, inference_s))
 
     def _next_batch(self) -> tuple[Encode, list[_Entry]] | None:
         """The next batch, and the function that encodes it; None when nothing is free or nothing waits."""
@@ -282,9 +254,9 @@ class Batcher:
             self._watcher.dropped(num_dropped)
 
 
-def _encode_clips(encode: Encode, clips: list[_ModelInput]) -> tuple[Float32[np.ndarray, "batch embedding_size"], int]:
+def _encode_batch(encode: Encode, batch: list[_Entry]) -> tuple[Float32[np.ndarray, "batch embedding_size"], int]:
     """The vectors of a batch, and how many bodies were encoded for them."""
-    different, places = _once_each(clips)
+    different, places = _once_each([entry.clip for entry in batch])
     vectors = encode(np.stack(different))
     if len(vectors) != len(different):
         raise RuntimeError(f"the encoder gave {len(vectors)} vectors for {len(different)} clips")

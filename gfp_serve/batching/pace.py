@@ -33,9 +33,6 @@ _WORTH_THREADS = 1.1
 # A lone clip comes after silence, when the cores have other things to do or sleep: then threads cost more.
 _SILENCE_S = 0.01
 _LONE_CALLS = 7
-# A lone clip of one body that takes no longer than this after a silence is encoded in the event loop: to wake two
-# threads takes about as long as a small encoder, and a call that comes meanwhile hardly notices.
-_AT_ONCE_S = 0.008
 
 
 def measure_pace(encoder: Encoder, num_frames: int, *, max_bodies: int = 0, num_lanes: int = 0) -> Pace:
@@ -65,8 +62,7 @@ def measure_pace(encoder: Encoder, num_frames: int, *, max_bodies: int = 0, num_
         1000 * alone.seconds,
         {size: round(1000 * each, 2) for size, each in seconds.items()},
     )
-    is_quick = encoder.device == "cpu" and alone.seconds <= _AT_ONCE_S
-    return Pace(max_bodies, lanes, split_from, encode_in_lane, alone.encode, alone.encode if is_quick else None)
+    return Pace(max_bodies, lanes, split_from, encode_in_lane, alone.encode)
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,13 +94,6 @@ def test_a_lone_clip_gets_one_core_where_more_do_not_help_it(clock: Clock) -> No
     assert (pace.num_lanes, pace.split_from, pace.encode_alone) == (8, 1, pace.encode_in_lane)
 
 
-@pytest.mark.parametrize(("in_lane_s", "at_once"), [(0.007, True), (0.009, False)])
-def test_a_lone_clip_of_a_quick_encoder_needs_no_thread(clock: Clock, in_lane_s: float, at_once: bool) -> None:
-    pace = measure_pace(Timed(clock, alone_s=in_lane_s, in_lane_s=in_lane_s, on_some_s=in_lane_s), num_frames=4)
-    assert pace.encode_alone is not None
-    assert pace.encode_at_once == (pace.encode_alone if at_once else None)
-
-
 def test_a_lone_clip_gets_as_many_cores_as_help_it(clock: Clock) -> None:
     encoder = Timed(clock, alone_s=0.0099, in_lane_s=0.03, on_some_s=0.01, num_lanes=8)
     pace = measure_pace(encoder, num_frames=4)

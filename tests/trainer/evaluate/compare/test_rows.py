@@ -78,10 +78,16 @@ def test_clips_that_a_start_saw_make_other_numbers_of_clips() -> None:
     one, other = run("a", tiny_config()), run("b", tiny_config(), start=tiny_config())
     rows = rows_of([one, other], {})
     (said,) = (each for each in warnings_of({"rows": []}, rows, []) if "numbers of clips" in each)
-    assert said.startswith(f"the runs saw different numbers of clips: {rows[0].name} 4; {rows[1].name} 4 after 20 of")
+    assert said.startswith(f"the runs saw different numbers of clips: {rows[0].name}: 4; {rows[1].name}: 4 after 20 of")
     assert other.clips_seen_before == 20  # 5 steps of 4 clips
     del other.data["started_from"]["clips_seen"]  # as earlier releases wrote it
     assert "4 after an unknown number of its start" in " ".join(warnings_of({"rows": []}, rows, []))
+
+
+def test_two_rows_of_few_seeds_have_no_p_value_and_one_row_alone_needs_none() -> None:
+    rows = rows_of([run("a", tiny_config())], {})
+    said = [" ".join(warnings_of({"rows": [{"seeds": [0]}] * number}, rows, [])) for number in (1, 2)]
+    assert ["no p-value" in each for each in said] == [False, True]
 
 
 def report_of(runs: list[Run], store: ClipStore) -> dict[str, Any]:
@@ -204,7 +210,7 @@ def test_latex_has_special_letters_escaped_and_the_best_in_bold() -> None:
     lines = to_latex(given).splitlines()
     assert r"objective\_0 & 70.0 {\scriptsize$\pm$0.2} & " in "\n".join(lines)
     assert r"objective\_1 & \textbf{71.0} {\scriptsize$\pm$0.2} & " in "\n".join(lines)
-    assert r" & 1-NN & semi 10 \% & GFLOP a step" in "\n".join(lines)
+    assert r" & 1-NN & semi 10 \% & GFLOP a clip, forward" in "\n".join(lines)
     rows = [line for line in lines if line.endswith(r"\\")]
     assert len({line.count(" & ") for line in rows}) == 1
     begin = next(line for line in lines if line.startswith(r"\begin"))
