@@ -294,7 +294,10 @@ def _places_in_time(
     position = np.maximum(step * (np.arange(num_frames) + 0.5) - 0.5, 0).astype(np.float32)
     before = np.minimum(position.astype(np.int64), length - 1)
     after = np.minimum(before + 1, length - 1)
-    return before, after, np.clip(position - before.astype(np.float32), 0, 1)
+    places = before, after, np.clip(position - before.astype(np.float32), 0, 1)
+    for each in places:
+        each.setflags(write=False)  # they are kept
+    return places
 
 
 def rotate_about_vertical(sequence: Float32[np.ndarray, "*axes 3"], angle: float) -> Float32[np.ndarray, "*axes 3"]:

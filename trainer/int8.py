@@ -63,7 +63,7 @@ def in_int8(bundle: Bundle, store: ClipStore, *, show: Callable[[int], None] = l
     """A bundle whose linear layers multiply in 8 bits, and how well it agrees with the one given.
 
     `show` gets the number of clips of each batch that was embedded. Raises `BundleError` when more is lost than is
-    allowed, or when nothing is gained; and what `HeldOut` does.
+    allowed, or when it is not `LEAST_GAIN` times as fast; and what `HeldOut` does.
     """
     whole = Encoder(bundle, device="cpu", num_threads=1)
     held = HeldOut(bundle, whole, store, show)

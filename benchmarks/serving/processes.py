@@ -89,9 +89,9 @@ def gfp_serve(
     bundle: Path, *options: object, checkout: Path = ROOT, **environment: str
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run `gfp-serve` of a checkout on the CPU and a free port; give its process and its address."""
-    command = [sys.executable, "-c", "from gfp_serve.cli.serve import gfp_serve; gfp_serve()"]
+    # -P: the folder that it is called in would come before the checkout.
+    command = [sys.executable, "-P", "-c", "from gfp_serve.cli.serve import gfp_serve; gfp_serve()"]
     given = ["--bundle", bundle, "--port", 0, "--device", "cpu", *options]
-    # An installed checkout comes before the folder that a command is called in, unless the path says otherwise.
-    environment = {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(checkout), **environment}
+    environment = {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(checkout.resolve()), **environment}
     with child([*command, *map(str, given)], r"serving \S+ on (\S+) ", **environment) as started:
         yield started

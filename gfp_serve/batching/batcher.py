@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 # To find equal clips, this many numbers of each are looked at before clips are compared whole.
 _LOOKED_AT = 64
-# Clips that only look equal end the search for equal ones that wait, so that nobody can make it long.
+# Comparisons of clips that only look equal end the search for equal ones that wait, so that nobody can make it long.
 _MOST_UNEQUAL = 8
 
 _ModelInput = Float32[np.ndarray, "bodies frames joints 3"]
@@ -193,11 +193,13 @@ class Batcher:
             self._whole_device = pace.encode_in_lane is None or num_clips < pace.split_from
         if self._whole_device or pace.encode_in_lane is None:
             batch = self._take(pace.max_bodies)
-            return (pace.encode_alone if len(batch) == 1 and pace.encode_alone else self._encode), batch
+            encode = pace.encode_alone if len(batch) == 1 and pace.encode_alone else self._encode
+            return encode, batch + self._take_equal(batch)
         # A share of what waits, so that there is work for the other lanes too.
         num_bodies = sum(map(_count_bodies, self._lines.values()))
         share = math.ceil(num_bodies / (pace.num_lanes - len(self._running)))
-        return pace.encode_in_lane, self._take(min(share, pace.max_bodies))
+        batch = self._take(min(share, pace.max_bodies))
+        return pace.encode_in_lane, batch + self._take_equal(batch)
 
     def _take(self, max_bodies: int) -> list[_Entry]:
         """Take the next batch from the lines: at least one clip, and as many of its shape as fit."""
@@ -218,7 +220,7 @@ class Batcher:
                 turns.append(call)
             else:
                 del self._lines[call]
-        return batch + self._take_equal(batch)
+        return batch
 
     def _take_equal(self, batch: list[_Entry]) -> list[_Entry]:
         """Take from the lines what waits for a vector of this batch: it costs the encoder nothing."""
@@ -230,9 +232,12 @@ class Batcher:
         for call, line in list(self._lines.items()):
             left: deque[_Entry] = deque()
             for entry in line:
-                others = alike.get(entry.glance, ()) if num_unequal < _MOST_UNEQUAL else ()
-                is_equal = any(_are_equal(entry.clip, other.clip) for other in others)
-                num_unequal += len(others) > 0 and not is_equal
+                is_equal = False
+                for other in alike.get(entry.glance, ()):
+                    if is_equal or num_unequal >= _MOST_UNEQUAL:
+                        break
+                    is_equal = _are_equal(entry.clip, other.clip)
+                    num_unequal += not is_equal
                 (taken if is_equal else left).append(entry)
             if not left:
                 del self._lines[call]

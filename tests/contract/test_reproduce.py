@@ -76,7 +76,7 @@ def test_status_says_below_a_table_in_what_the_read_out_differs_from_the_publish
         assert shown.count(said) == 1  # below the table of the linear layer, and below no other
     assert shown.count("MAMP: published from a script whose two processes each draw their own labels") == 2
     assert not re.search(r"zeros for absent bodies[^│]*: the encoder starts", shown)  # that row differs in just this
-    for method, value in (("UmURL", "72.0"), ("NAT with contrast", "86.9"), ("GFP, on one L20", "4.9 h")):
+    for method, value in (("UmURL", "72.0"), ("NAT with contrast", "86.9"), ("GFP, on one L20", "4.90 h")):
         assert re.search(rf"│ {method} │ ntu60-xsub │ {value}", shown)
 
 

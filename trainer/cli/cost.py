@@ -88,15 +88,15 @@ _PRESETS = {
 def gfp_cost(store: Path | None, names: tuple[str, ...], config: CostConfig, as_json: bool) -> None:
     """Show what a training step of each objective costs: GFLOP of its parts for a clip of two bodies, and parameters.
 
-    Beside it stands what an embedding costs, and below it what papers say, where they count the same encoder.
+    It also shows what an embedding costs, and the figures of papers that count the same encoder.
     With STORE it also times steps on its clips, all objectives in turn, beside mamp as in the published table. All
     objectives have the same encoder, and each has its default settings. --preset takes encoder, frames and objective
     of a preset of gfp-train. What an embedding by a bundle costs on this machine, `gfp-serve bundle` says.
     """
-    if isinstance(config.objective, NoObjectiveConfig):
+    if isinstance(config.objective, NoObjectiveConfig) and not names:
         raise click.UsageError(
             "this preset has no objective, and what it learns from labels and views is not counted; gfp-serve bundle "
-            "says what an embedding by its bundle takes. Name another preset, or leave it out."
+            "says what an embedding by its bundle takes. Name an --objective, or another preset."
         )
     fitting = [name for name in installed() if issubclass(type_of(config.encoder), _needed(name))]
     of_preset = None if config.objective is None else objective_name(config.objective)
@@ -172,6 +172,7 @@ def _print_table(table: dict[str, dict[str, Any]], config: CostConfig) -> None:
         shown.add_row(name, *cells)
         if published := row.get("gflop_published"):
             cells = _gflop_cells(published, parts, with_others=not in_columns)
+            cells[-2] = ""  # no paper has the sum
             shown.add_row("  as published", *cells, style="dim")
     captions = [] if in_columns else ["--json has each part"]
     if kinds := sorted({kind for row in table.values() for kind in row["not_counted"]}):

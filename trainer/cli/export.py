@@ -26,7 +26,7 @@ from trainer.evaluate.comparison import weights_digest
 from trainer.evaluate.folds import split_folds
 from trainer.export import Origin, choose_canonical, export_bundle
 from trainer.fp16 import in_fp16
-from trainer.int8 import in_int8
+from trainer.int8 import LEAST_GAIN, in_int8
 from trainer.learned_head import SERVED_TOKENS, Shares
 from trainer.objectives import name_of
 from trainer.objectives.none import NoObjectiveConfig
@@ -68,7 +68,8 @@ _STORED_CLIPS = 64
     type=_PATH,
     help="Multiply in 8 bits. Labelled clips of this store's test split are asked, and the bundle is refused if their "
     f"vectors have a centred cosine below {LEAST_COSINE} to those in 32 bits, or 1-NN falls by more than {MOST_POINTS} "
-    "points.",
+    "points. It is also refused where it is not "
+    f"{LEAST_GAIN} times as fast.",
 )
 @click.option(
     "--fp16",
@@ -200,8 +201,7 @@ def gfp_export(
         form: Form | None = None if graph == "measured" else graph
         if held_clips is not None and form is None:
             form = "fused"
-        budget = _budget_of(model)
-        said = {**readout.to_json(), **budget, **({} if table is None else {"token_table": table})}
+        said = {**readout.to_json(), **_budget_of(model), **({} if table is None else {"token_table": table})}
         exported = export_bundle(model, canonical, preprocess, origin, said, half=half, form=form)
     bundle = exported.bundle
     if held_clips is not None:
@@ -217,10 +217,10 @@ def gfp_export(
     if held_clips is None and exported.seconds:
         times = ", ".join(f"{form} {1000 * each:.1f} ms" for form, each in exported.seconds.items())
         say(f"Attention is written as {manifest.graph!r}. A clip on one core: {times}.")
-    if budget and table is None:
+    if num_tokens is not None and table is None:
         warn(
-            f"It embeds {budget['tokens']} tokens of a body. What that saves and costs is not in the manifest: "
-            f"gfp-evaluate tokens --tokens {budget['tokens']} --out FILE measures it, and --token-table FILE adds it."
+            f"It embeds {num_tokens} tokens of a body. What that saves and costs is not in the manifest: gfp-evaluate "
+            f"tokens --tokens {num_tokens} --out FILE measures it, and --token-table FILE adds it."
         )
 
 

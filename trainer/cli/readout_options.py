@@ -50,6 +50,11 @@ class ReadoutChoice:
         config, store = self.config, self.store
         if config.is_published:
             return None
+        if store is not None and (num_clips := int((store.splits != TEST_SPLIT).sum())) < ENOUGH_TO_FIT:
+            warn(
+                f"warning: {store.path} has {num_clips} clips to fit on; a read-out of fewer than {ENOUGH_TO_FIT:,} "
+                f"may find less than the plain mean does. gfp-evaluate retrieval --fit shows both."
+            )
 
         def add_readout(model: nn.Module, preprocess: PreprocessConfig) -> nn.Module:
             if store is None:
@@ -57,13 +62,6 @@ class ReadoutChoice:
             check_cleaned_alike(store, preprocess.cleaning)
             if tested is not None:
                 check_not_fitted_on(*tested, store)
-            num_clips = int((store.splits != TEST_SPLIT).sum())
-            if num_clips < ENOUGH_TO_FIT:
-                warn(
-                    f"warning: {store.path} has {num_clips} clips to fit on; a read-out of fewer than "
-                    f"{ENOUGH_TO_FIT:,} often finds less than none. gfp-evaluate retrieval, with and without --fit, "
-                    f"compares them."
-                )
             bar = bars.add(f"fit read-out to {type(model).__name__}", "clips")
             return fit_readout(model, store, preprocess.sampling, config, pick_device(device), show=bar.reach)
 

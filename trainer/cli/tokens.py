@@ -33,7 +33,7 @@ from trainer.evaluate.suite.run import (
     open_sets,
 )
 from trainer.evaluate.suite.sets import find_sets
-from trainer.evaluate.suite.training_clips import TrainingStores
+from trainer.evaluate.suite.training_clips import TrainingStores, of_fitted_clips
 from trainer.learned_head import SERVED_SHARES, Shares
 from trainer.readout import PUBLISHED
 from trainer.token_budgets import budget_encoders, budget_models, table_of, time_budgets
@@ -105,6 +105,7 @@ def tokens_command(
     budgets = [Budget(number, kind) for number, kind in product(dict.fromkeys(numbers), dict.fromkeys(kinds))]
     if shares != SERVED_SHARES:
         check_shares(checkpoint)
+    opened = open_sets(find_sets(data, sets), config, warn, must_all=bool(sets))
     with progress() as bars:
         add_readout = readout.adder("cpu", bars)
 
@@ -119,11 +120,11 @@ def tokens_command(
     tested = budget_encoders(checkpoint, models)
     chosen = choose_changes(changes)
     stores = TrainingStores([ClipStore.open(path) for path in trained_on], tested)
-    opened = open_sets(find_sets(data, sets), config, warn, must_all=bool(sets))
     trained = {}
     for given in opened:
         asked = [given.clips.clips[int(query)] for query in gallery_and_queries(given)[1]]
-        trained[given.clips.name] = stores.overlap(tested[0], given.clips, asked)
+        fitted = None if readout.store is None else of_fitted_clips(readout.store, asked)
+        trained[given.clips.name] = fitted or stores.overlap(tested[0], given.clips, asked)
     for name, overlap in trained.items():
         if overlap.is_doubtful:
             warn(f"warning: {name}: {overlap.says}. What fewer tokens cost on clips that were learned says little.")

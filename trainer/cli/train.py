@@ -29,6 +29,7 @@ from trainer.devices import pick_device
 from trainer.evaluate.candidates import check_cleaned_alike
 from trainer.loop import RunEnd, StepReport, Trainer
 from trainer.metrics import SCORE, read_scores, read_terms
+from trainer.objectives import NoObjectiveConfig
 from trainer.readout import ENOUGH_TO_FIT
 from trainer.run_record import NEW_RUN, read_record, write_record
 from trainer.start import Start, adapting, read_start
@@ -85,8 +86,9 @@ def _shorter_warmup(given: Mapping[str, Any], before: TrainConfig | None) -> Map
     before = before or TrainConfig()
     epochs, warmup, long = given.get("epochs", before.epochs), before.warmup_epochs, before.epochs
     if "warmup_epochs" in of_file and "epochs" not in of_file:
-        warmup, long = given["warmup_epochs"], (context.default_map or {}).get("epochs", long)
-        if isinstance(long, int) and epochs > long:
+        written = (context.default_map or {}).get("epochs")
+        warmup, long = given["warmup_epochs"], long if written is None else written
+        if warmup and isinstance(written, int) and epochs > written:
             warn(
                 f"--epochs is {epochs}, and --config is of a run of {long} epochs, the first {warmup} of which are its "
                 f"warm-up: this run has a warm-up of {warmup} too. Give --warmup-epochs if it should have another."
@@ -350,10 +352,11 @@ def _training_progress(trainer: Trainer) -> Iterator[Callable[[StepReport], None
     """A bar with loss and clips/s on a terminal; elsewhere a line for each logged step, and at least one a minute."""
     on = f"{trainer.device}" if parallel.num_processes() == 1 else f"{parallel.num_processes()} × {trainer.device}"
     steps = f"{trainer.steps_per_epoch} {'step' if trainer.steps_per_epoch == 1 else 'steps'}"
-    left_out = len(trainer.clips.index) - trainer.steps_per_epoch * trainer.config.batch_clips
+    is_passed = not isinstance(trainer.config.objective, NoObjectiveConfig)  # else a step draws its clips
+    left_out = len(trainer.clips.index) - trainer.steps_per_epoch * trainer.config.batch_clips if is_passed else 0
     errors.print(
         f"{len(trainer.clips.index)} training clips, {steps} an epoch"
-        + (f" ({left_out} clips are left out of each, others every time)" if left_out > 0 else "")
+        + (f" (each leaves out {left_out}, not always the same)" if left_out > 0 else "")
         + f", on {on} in "
         f"{'bf16' if trainer.bf16 else 'fp32'}" + (f", from step {trainer.step}" if trainer.step else ""),
         highlight=False,

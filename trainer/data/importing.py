@@ -96,7 +96,8 @@ class ImportSummary:
         left_out = f"{files} files and {len(self.problems) - files} clips were left out"
         listed = f", and {self.num_listed} clips that were listed to leave out" if self.num_listed else ""
         read = "1 file" if self.num_files == 1 else f"{self.num_files} files"
-        return f"{self.num_clips} clips ({self.num_frames} frames) of {read}; {left_out}{listed}"
+        clips = "1 clip" if self.num_clips == 1 else f"{self.num_clips} clips"
+        return f"{clips} ({self.num_frames} frames) of {read}; {left_out}{listed}"
 
 
 def find_sources(paths: Iterable[Path]) -> dict[str, list[Path]]:

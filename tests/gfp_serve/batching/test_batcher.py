@@ -165,6 +165,26 @@ async def test_equal_clips_that_wait_are_encoded_once_however_few_bodies_a_batch
     assert fake.batches == [[0], [5], [7], [6]]
 
 
+async def test_a_lone_clip_that_several_wait_for_is_still_a_lone_clip():
+    fake, alone = Fake(), []
+
+    def encode_alone(clips: np.ndarray) -> np.ndarray:
+        alone.append(clips[:, 0, 0, 0, 0].tolist())
+        return clips[:, 0, 0, 0, :1]
+
+    batcher = Batcher(fake.encode, pace=Pace(1, encode_alone=None), max_admitted_bodies=8)
+    try:
+        first = await occupy(batcher, fake)
+        batcher.pace = Pace(1, encode_alone=encode_alone)
+        others = await start(batcher, clip(5), clip(5), clip(5))
+        fake.gate.set()
+        assert await answers(first, *others) == [0, 5, 5, 5]
+    finally:
+        fake.gate.set()
+        await batcher.close()
+    assert alone == [[5]]
+
+
 async def test_what_waits_for_another_vector_keeps_its_turn():
     fake = Fake()
     async with batching(fake, max_batch_bodies=1, max_admitted_bodies=16) as batcher:

@@ -94,6 +94,28 @@ def test_a_table_of_a_fitted_readout_goes_into_a_bundle_that_has_it(runs: Path, 
         assert "measured with another read-out or other --shares" in " ".join(ended.output.split())
 
 
+def test_a_readout_that_was_fitted_on_the_queries_is_doubted(runs: Path, tmp_path: Path) -> None:
+    store = write_store(tmp_path / "store", num_clips=40, tested=False)
+    out = tmp_path / "t.json"
+    fitted = ("--fit", store.path, "--readout-size", 8)
+    ended = tokens(runs / "0", "--data", store.path, "--tokens", 30, "--change", "rest", *fitted, "--out", out)
+    assert ended.exit_code == 0, ended.output
+    about = json.loads(out.read_text())["trained_on"]["made-up"]
+    assert about["is_doubtful"]
+    assert about["says"] == "its read-out was fitted on 20 of the 20 queries"
+    said = " ".join(ended.output.split())
+    assert said.count("may find less than the plain mean does") == 1  # not for each number of tokens
+
+
+def test_a_set_that_is_not_there_is_told_before_a_readout_is_fitted(
+    runs: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainer.cli.tokens.budget_models", lambda *_: pytest.fail("fitted"))
+    ended = tokens(runs / "0", "--data", data, "--set", "elsewhere")
+    assert ended.exit_code == 1
+    assert "has no set 'elsewhere'" in ended.output
+
+
 def test_doubts_about_the_sets_go_into_the_bundle(runs: Path, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "t.json"
     assert tokens(runs / "0", "--data", data, "--tokens", 30, "--change", "rest", "--out", out).exit_code == 0

@@ -593,6 +593,21 @@ def test_a_short_try_of_a_runs_file_of_settings_has_a_shorter_warm_up_too(store:
     output = succeed(gfp_train, store, "--out", tmp_path / "run", *file, *small, "--epochs", 2)
     assert "--epochs is 2, so --warmup-epochs is 1 instead of 20." in output
     assert Checkpoint.read(tmp_path / "run").config.warmup_epochs == 1
+    # A longer run keeps the warm-up of the file, and says so.
+    said = " ".join(
+        succeed(
+            gfp_train,
+            store,
+            "--out",
+            tmp_path / "again",
+            *small,
+            "--epochs",
+            3,
+            "--config",
+            tmp_path / "run" / "config.toml",
+        ).split()
+    )
+    assert "--config is of a run of 2 epochs, the first 1 of which are its warm-up: this run has a warm-up of 1" in said
     # What the file says of a run of its own length is what its writer wants.
     (tmp_path / "odd.toml").write_text("epochs = 3\nwarmup_epochs = 2\n")
     succeed(gfp_train, store, "--out", tmp_path / "odd", "--config", tmp_path / "odd.toml", *small)

@@ -153,7 +153,7 @@ def test_a_file_that_is_named_twice_is_imported_once(tmp_path: Path) -> None:
     (tmp_path / "ntu").mkdir()
     file = make_skeleton_file(tmp_path / "ntu" / "a.skeleton")
     result = run("import", tmp_path, file.parent, file, "--out", tmp_path / "s")
-    assert "1 clips (2 frames) of 1 files; 0 files and 0 clips were left out" in result.stdout
+    assert "1 clip (2 frames) of 1 file; 0 files and 0 clips were left out" in result.stdout
 
 
 def test_a_second_clip_of_one_name_is_left_out_and_named(tmp_path: Path) -> None:

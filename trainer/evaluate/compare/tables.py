@@ -9,7 +9,7 @@ from trainer.evaluate.compare.report import best_of, text_of
 
 WHICH = {"top1_percent": "top-1", "top5_percent": "top-5"}
 COSTS = {
-    "step_gflop": "GFLOP a clip, forward",
+    "step_gflop": "GFLOP a clip in a step",
     "training_pflop": "PFLOP of training",
     "embedding_gflop": "GFLOP an embedding",
     "parameters": "M weights in training",

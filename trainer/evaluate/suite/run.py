@@ -123,7 +123,7 @@ def measure_sets(
     with embedding_threads() as threads:
         embedder = Embedder(threads, show)
         for given in sets:
-            digest = f"{given.clips.name} {given.clips.sha256}"
+            digest = f"{given.clips.name} {given.clips.sha256} {given.says}"
             known = {encoder.name: state.get(digest, encoder.digest) for encoder in encoders}
             done = [encoder for encoder in encoders if known[encoder.name] is not None]
             show(

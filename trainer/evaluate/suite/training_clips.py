@@ -14,8 +14,8 @@ from trainer.data.store import ClipStore
 from trainer.evaluate.suite.encoders import SuiteEncoder
 from trainer.evaluate.suite.sets import LabelledSet
 
-# A clip is known by this many coordinates, spread over all its frames and joints, in millimetres: so few that hardly
-# any lies so near to the edge of a millimetre that other last digits move it across.
+# A clip is known by this many coordinates, spread over all its frames and joints, in millimetres. They are few, so
+# hardly any of them lies near the edge of a millimetre, where other last digits would move it across.
 _LOOKED_AT, _ROUNDED_TO_M = 24, 1e-3
 
 
@@ -90,13 +90,28 @@ class TrainingStores:
 
     def _is_in(self, store: ClipStore, clip: Clip) -> bool:
         if store.content_digest not in self._digests:
-            learned = np.flatnonzero(store.splits != TEST_SPLIT)
-            self._digests[store.content_digest] = frozenset(_digest(store.clip(int(index))) for index in learned)
-        try:
-            cleaned = clean(clip.sequence, clip.layout, store.cleaning)
-        except InvalidSkeletonError:
-            return False
-        return _digest(cleaned.positions) in self._digests[store.content_digest]
+            self._digests[store.content_digest] = _digests_of(store)
+        return _is_among(clip, store, self._digests[store.content_digest])
+
+
+def of_fitted_clips(store: ClipStore, queries: Sequence[Clip]) -> Overlap | None:
+    """Of an encoder whose read-out was fitted on a store: how many queries were among its clips; None if none was."""
+    digests = _digests_of(store)
+    count = sum(_is_among(clip, store, digests) for clip in queries)
+    says = f"its read-out was fitted on {count} of the {len(queries)} queries"
+    return Overlap(says, count, is_doubtful=True) if count else None
+
+
+def _digests_of(store: ClipStore) -> frozenset[bytes]:
+    """Of the clips outside its test split."""
+    return frozenset(_digest(store.clip(int(index))) for index in np.flatnonzero(store.splits != TEST_SPLIT))
+
+
+def _is_among(clip: Clip, store: ClipStore, digests: frozenset[bytes]) -> bool:
+    try:
+        return _digest(clean(clip.sequence, clip.layout, store.cleaning).positions) in digests
+    except InvalidSkeletonError:
+        return False
 
 
 def _trainings(data: dict[str, Any] | None) -> Iterator[dict[str, Any]]:

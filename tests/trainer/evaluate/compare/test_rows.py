@@ -210,7 +210,7 @@ def test_latex_has_special_letters_escaped_and_the_best_in_bold() -> None:
     lines = to_latex(given).splitlines()
     assert r"objective\_0 & 70.0 {\scriptsize$\pm$0.2} & " in "\n".join(lines)
     assert r"objective\_1 & \textbf{71.0} {\scriptsize$\pm$0.2} & " in "\n".join(lines)
-    assert r" & 1-NN & semi 10 \% & GFLOP a clip, forward" in "\n".join(lines)
+    assert r" & 1-NN & semi 10 \% & GFLOP a clip in a step" in "\n".join(lines)
     rows = [line for line in lines if line.endswith(r"\\")]
     assert len({line.count(" & ") for line in rows}) == 1
     begin = next(line for line in lines if line.startswith(r"\begin"))
