@@ -90,7 +90,7 @@ def bundle(recording: Path, run: Path) -> Path:
 
 def test_the_commands_lead_from_a_clip_file_to_a_bundle(store: Path, run: Path, bundle: Path, tmp_path: Path) -> None:
     assert (run / "losses.png").stat().st_size > 1000
-    report = json.loads(succeed(gfp_evaluate, "retrieval", run, store, "--json", "--out", tmp_path / "evaluation"))
+    report = json.loads(invoke(gfp_evaluate, "retrieval", run, store, "--json", "--out", tmp_path / "evaluation").stdout)
     assert list(report["top1_percent"]) == ["pose statistics", "untrained", "trained"]
     assert report["top1_percent_readout"] == {}
     assert report["num_test_clips"] == 6
@@ -99,7 +99,7 @@ def test_the_commands_lead_from_a_clip_file_to_a_bundle(store: Path, run: Path, 
     manifest = Bundle.read(bundle).manifest
     assert (manifest.objective, manifest.step, manifest.embedding_size) == ("gfp", 8, 16)
     assert manifest.data["sources"][0]["name"] == "swings"
-    from_bundle = json.loads(succeed(gfp_evaluate, "retrieval", bundle, store, "--json"))
+    from_bundle = json.loads(invoke(gfp_evaluate, "retrieval", bundle, store, "--json").stdout)
     assert from_bundle["top1_percent"] == report["top1_percent"]
 
 
@@ -111,8 +111,8 @@ def test_a_fitted_readout_is_in_the_bundle_and_has_the_same_accuracy_as_from_the
     manifest = Bundle.read(tmp_path / "bundle").manifest
     assert (manifest.readout["kind"], manifest.readout["time_parts"]) == ("whitened", 6)
     assert manifest.readout["data"]["sources"][0]["name"] == "swings"
-    from_run = json.loads(succeed(gfp_evaluate, "retrieval", run, store, "--json", "--fit", store))
-    from_bundle = json.loads(succeed(gfp_evaluate, "retrieval", tmp_path / "bundle", store, "--json"))
+    from_run = json.loads(invoke(gfp_evaluate, "retrieval", run, store, "--json", "--fit", store).stdout)
+    from_bundle = json.loads(invoke(gfp_evaluate, "retrieval", tmp_path / "bundle", store, "--json").stdout)
     assert list(from_run["top1_percent_readout"]) == ["pose statistics", "untrained", "trained"]
     assert from_bundle["top1_percent_readout"] == {"trained": from_run["top1_percent_readout"]["trained"]}
 
@@ -138,8 +138,8 @@ def test_every_kind_of_readout_is_in_the_bundle_as_it_was_measured(
     manifest = Bundle.read(tmp_path / "bundle").manifest
     assert kind.items() <= manifest.readout.items()
     assert manifest.embedding_size == size
-    from_run = json.loads(succeed(gfp_evaluate, "retrieval", run, store, "--json", *words))
-    from_bundle = json.loads(succeed(gfp_evaluate, "retrieval", tmp_path / "bundle", store, "--json"))
+    from_run = json.loads(invoke(gfp_evaluate, "retrieval", run, store, "--json", *words).stdout)
+    from_bundle = json.loads(invoke(gfp_evaluate, "retrieval", tmp_path / "bundle", store, "--json").stdout)
     assert from_bundle["top1_percent_readout"]["trained"] == from_run["top1_percent_readout"]["trained"]
     assert from_run["config"]["readout"] == manifest.readout
 
@@ -272,7 +272,7 @@ GENERAL = ["--preset", "general", "--width", "16", "--depth", "1", "--num-heads"
 def test_what_labels_taught_is_served_beside_pose_statistics(store: Path, recording: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     succeed(gfp_train, store, "--out", run, *GENERAL)
-    figures = json.loads(succeed(gfp_evaluate, "retrieval", run, store, "--json"))["top1_percent"]
+    figures = json.loads(invoke(gfp_evaluate, "retrieval", run, store, "--json").stdout)["top1_percent"]
     assert set(figures) == {"pose statistics", "untrained", "trained"}
     said = succeed(gfp_export, run, "--out", tmp_path / "b", "--clips", recording, "--half", "--name", "mine")
     assert "mine, 512 numbers a clip" in said
@@ -342,7 +342,7 @@ def test_general_features_are_learned_without_the_encoder(store: Path, recording
     bundle = Bundle.read(tmp_path / "b")
     assert len(bundle.model) < 1_000_000  # the weights of the encoder alone would be 3 MB
     assert bundle.check(Encoder(bundle, device="cpu").encode) < 1e-5
-    figures = json.loads(succeed(gfp_evaluate, "retrieval", tmp_path / "b", store, "--json"))["top1_percent"]
+    figures = json.loads(invoke(gfp_evaluate, "retrieval", tmp_path / "b", store, "--json").stdout)["top1_percent"]
     assert "trained" in figures
 
 
