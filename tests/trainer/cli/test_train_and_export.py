@@ -90,7 +90,9 @@ def bundle(recording: Path, run: Path) -> Path:
 
 def test_the_commands_lead_from_a_clip_file_to_a_bundle(store: Path, run: Path, bundle: Path, tmp_path: Path) -> None:
     assert (run / "losses.png").stat().st_size > 1000
-    report = json.loads(invoke(gfp_evaluate, "retrieval", run, store, "--json", "--out", tmp_path / "evaluation").stdout)
+    report = json.loads(
+        invoke(gfp_evaluate, "retrieval", run, store, "--json", "--out", tmp_path / "evaluation").stdout
+    )
     assert list(report["top1_percent"]) == ["pose statistics", "untrained", "trained"]
     assert report["top1_percent_readout"] == {}
     assert report["num_test_clips"] == 6
