@@ -177,11 +177,8 @@ def test_what_was_stopped_goes_on_and_a_row_is_shown_beside_its_published_value(
     store, work = write_store(tmp_path / "store").path, tmp_path / "work"
     changed = tmp_path / "rows.toml"
     small = 'preset = "demo", epochs = 1, warmup_epochs = 0, width = 16, depth = 1, num_heads = 1, batch_clips = 4'
-    changed.write_text(
-        ROWS.read_text().replace(
-            '[trainings.gfp]\nntu60 = { preset = "ntu60-xsub"', f"[trainings.gfp]\nntu60 = {{ {small}"
-        )
-    )
+    assert ROWS.read_text().count('ntu60 = { preset = "ntu60-xsub" }') == 1
+    changed.write_text(ROWS.read_text().replace('ntu60 = { preset = "ntu60-xsub" }', f"ntu60 = {{ {small} }}", 1))
     words = ("--work", work, "--rows", changed, "--device", "cpu")
     reproduce("run", "retrieval/gfp/ntu60-xview", store, *words)
     (run,) = (work / "runs").iterdir()
