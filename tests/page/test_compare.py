@@ -56,6 +56,8 @@ def test_a_moment_has_the_time_of_the_playback_and_brings_the_skeletons_into_vie
     moments = page.locator(".curve-card .actions button")
     for moment in moments.all() or [moments.first]:
         moment.click()
+        # The playback is drawn, and its place shown, at the next frame of the screen.
+        page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
         share = int(page.get_by_label("Place in the motion").input_value()) / 1000
         assert float(moment.inner_text().split(" s ")[0]) == pytest.approx(share * seconds[0], abs=0.06)
         for stage in page.locator(".pair .stage").all():
