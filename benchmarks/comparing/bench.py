@@ -52,7 +52,6 @@ class Bench:
             "training_clips": len(self.store),
             "clips_sha256": self.store.content_digest,
             **asked.about,
-            "threads": threads,
             "torch": torch.__version__,
         }
         self._write()
@@ -79,7 +78,8 @@ class Bench:
         path = self.work / "rows" / f"{self._folder(name, steps, seed)}.json"
         if path.exists():
             return
-        row = {"name": name, "steps": steps, "seed": seed, "settings": " ".join(ROWS.get(name, ())), **measured()}
+        about = {"name": name, "steps": steps, "seed": seed, "settings": " ".join(ROWS.get(name, ()))}
+        row = {**about, "threads": torch.get_num_threads(), **measured()}
         write_whole(path, json.dumps({"about": self.about, **row}, indent=1) + "\n")
         self._write()
         took = f"{row['wall_s']:.0f} s, " if "wall_s" in row else ""
