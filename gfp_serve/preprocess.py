@@ -363,7 +363,7 @@ def _interpolated(
 ) -> Float32[np.ndarray, "frames bodies joints 3"]:
     """A copy in which joints that are seen in some frame have places in all, as `np.interp` gives them.
 
-    All gaps at once: a call of `np.interp` for each joint and axis takes ten times as long.
+    All gaps at once: a call of `np.interp` for each joint and axis takes several times as long.
     """
     frame, body, joint = np.nonzero(~seen & seen.any(axis=0))
     first, last = before[frame, body, joint], after[frame, body, joint]

@@ -299,7 +299,8 @@ SLIM: dict[str, Any] = {
 }
 
 
-# MAMP's values, which GFP's paper takes over; its own are the last six.
+# MAMP's values, which GFP's paper takes over; the last six are GFP's, with the weights of variance and covariance as
+# the preset chooses them, not as printed.
 GFP: dict[str, Any] = {
     "encoder": "transformer",
     "width": 256,
