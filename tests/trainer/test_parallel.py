@@ -1,13 +1,7 @@
 """Two processes that share a step give the same as one process that does all of it."""
 
 import json
-import os
 import signal
-import socket
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +10,7 @@ import torch
 from click.testing import CliRunner
 
 from tests.support.small_runs import write_store
+from tests.support.two_processes import run_two
 from trainer.checkpoint import Checkpoint
 from trainer.cli.train import gfp_train
 from trainer.data.store import ClipStore
@@ -46,13 +41,18 @@ def train_step(trainer):
 Trainer.train_step = train_step
 """
 COMMAND = "from trainer.cli.train import gfp_train; gfp_train()"
-# Several runs one after the other, each a list of words: to start two processes takes longer than a run.
+# Several runs one after the other, each a list of words: to start two processes takes longer than a run. They meet
+# once, because each meeting may wait for a name server.
 COMMANDS = """
-import json, os, sys
+import json, sys
+from torch import distributed
 from trainer.cli.train import gfp_train
-for words, port in zip(json.loads(sys.argv[1]), os.environ["PORTS"].split(), strict=True):
-    os.environ["MASTER_PORT"] = port
+distributed.init_process_group("gloo")
+leave = distributed.destroy_process_group
+distributed.init_process_group = distributed.destroy_process_group = lambda *_: None
+for words in json.loads(sys.argv[1]):
     gfp_train(words, standalone_mode=False)
+leave()
 """
 
 
@@ -68,37 +68,22 @@ def train_together(store: ClipStore, run: Path, *words: object, before: str = ""
     return together(f"{before}\n{COMMAND}", str(store.path), "--out", str(run), *map(str, words), status=status)
 
 
-def together(program: str, *words: str, status: int = 0, num_ports: int = 1) -> str:
-    """Run a Python program in two processes, as torchrun starts it; return the output of the first.
-
-    They meet at the first port. All ports are in PORTS, for a program in which they meet several times.
-    """
-    with ExitStack() as held:
-        ports = [held.enter_context(reserved_port()) for _ in range(num_ports)]
-        meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": ports[0], "PORTS": " ".join(ports)}
-        started = [
-            subprocess.Popen(
-                [sys.executable, "-c", program, *words],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                env={**os.environ, **meeting, "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"},
-            )
-            for rank in range(2)
-        ]
-        said = [process.communicate()[0] for process in started]
-    assert [process.returncode for process in started] == [status] * 2, said
-    assert said[1] == ""  # only one process prints
-    return said[0]
+def together(program: str, *words: str, status: int = 0) -> str:
+    """Run a Python program in two processes, as torchrun starts it; return the output of the first."""
+    first, second = run_two(program, *words, status=status)
+    assert second == ""  # only one process prints
+    return first
 
 
-@contextmanager
-def reserved_port() -> Iterator[str]:
-    """A port that is held, so that no other test gets it. A program can still listen there."""
-    with socket.socket() as reserved:
-        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        reserved.bind(("127.0.0.1", 0))
-        yield str(reserved.getsockname()[1])
+def test_a_process_that_fails_ends_the_one_that_waits_for_it() -> None:
+    program = "import os, sys, time; sys.exit('no clips') if os.environ['RANK'] == '1' else time.sleep(600)"
+    with pytest.raises(AssertionError, match="no clips"):
+        run_two(program)
+
+
+def test_processes_that_hang_say_where() -> None:
+    with pytest.raises(AssertionError, match='File "<string>", line 2 in wait_for_ever'):
+        run_two("def wait_for_ever():\n  import time; time.sleep(600)\nwait_for_ever()", timeout_s=2)
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +147,7 @@ def of_two(store: ClipStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The runs of two processes, by their names."""
     folder = tmp_path_factory.mktemp("two")
     commands = [[str(store.path), "--out", str(folder / name), *map(str, words)] for name, (words, _) in RUNS.items()]
-    together(COMMANDS, json.dumps(commands), num_ports=len(commands))
+    together(COMMANDS, json.dumps(commands))
     return folder
 
 

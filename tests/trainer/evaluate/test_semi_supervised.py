@@ -1,9 +1,6 @@
 """Semi-supervised draws: one for each seed, the same in every process, with as many clips as the ratio gives."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +9,7 @@ from hypothesis import strategies as st
 
 from gfp_serve.errors import InvalidRequestError
 from tests.support.small_runs import write_store
+from tests.support.two_processes import run_two
 from trainer.data.store import ClipStore
 from trainer.evaluate.folds import Fold, split_folds
 from trainer.evaluate.semi_supervised import describe_draw, draw, mean_and_deviation
@@ -73,10 +71,9 @@ from trainer.evaluate.folds import split_folds
 from trainer.evaluate.semi_supervised import describe_draw, draw
 from trainer.data.store import ClipStore
 
-folder, rank = Path(sys.argv[1]), int(sys.argv[2])
-distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
-assert parallel.rank() == rank
-store = ClipStore.open(Path(sys.argv[3]))
+distributed.init_process_group("gloo")
+assert parallel.rank() == int(os.environ["RANK"])
+store = ClipStore.open(Path(sys.argv[1]))
 drawn = [draw(store, fold, 0.2, seed=1, balanced=False) for fold in split_folds(store)]
 print(json.dumps(describe_draw(store, drawn, seed=1)))
 distributed.barrier()  # a process that leaves while the other still connects would break its connection
@@ -84,13 +81,7 @@ distributed.destroy_process_group()
 """
 
 
-def test_two_processes_of_a_run_draw_the_same_clips(store: ClipStore, tmp_path: Path) -> None:
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", PROCESS, tmp_path, str(rank), store.path], stdout=subprocess.PIPE, text=True
-        )
-        for rank in range(2)
-    ]
-    told = [json.loads(process.communicate()[0]) for process in processes]
+def test_two_processes_of_a_run_draw_the_same_clips(store: ClipStore) -> None:
+    told = [json.loads(said) for said in run_two(PROCESS, str(store.path))]
     assert told[0] == told[1]
     assert told[0]["num_clips"] == 9
