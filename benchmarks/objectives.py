@@ -4,6 +4,7 @@
     python benchmarks/objectives.py run --data CLIPS --work WORK       train and measure; the same call goes on
     python benchmarks/objectives.py run ... --only usdrl               some rows, while other processes measure others
     python benchmarks/objectives.py longer --data CLIPS --work WORK    the best three again, with ten times the steps
+    python benchmarks/objectives.py robustness --data CLIPS --work WORK   ask with all changes of the suite
     python benchmarks/objectives.py cost --work WORK                   memory and time of a step beside gfp
     python benchmarks/objectives.py table                              the report as Markdown
 
@@ -30,7 +31,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.comparing.asked import Asked
-from benchmarks.comparing.bench import CLEANING, Bench, read_report
+from benchmarks.comparing.bench import CLEANING, ROBUSTNESS, Bench, read_report
 from benchmarks.comparing.cost import beside, costs, step_memory
 from benchmarks.comparing.rows import ROWS
 from benchmarks.comparing.tables import draw, markdown
@@ -113,8 +114,8 @@ def run(
 ) -> None:
     """Train and measure what the report lacks."""
     bench = Bench(work, out, threads, Asked(data, sets, clips))
-    bench.measure_untrained(seeds)
-    bench.measure(names, steps, seeds)
+    bench.measure_untrained(range(seeds))
+    bench.measure(names, steps, range(seeds))
 
 
 @main.command()
@@ -154,7 +155,34 @@ def longer(
         click.echo(f"Not chosen from, because they have fewer than {seeds} seeds: {', '.join(others)}.", err=True)
     ranked = sorted(whole, key=lambda name: -mean(row["plain"]["means"]["clean"] for row in whole[name].values()))
     click.echo(f"The best of {steps} steps: {', '.join(ranked[:best])}.", err=True)
-    bench.measure(tuple(name for name in ranked[:best] if name in names), steps * times, seeds)
+    bench.measure(tuple(name for name in ranked[:best] if name in names), steps * times, range(seeds))
+
+
+@main.command()
+@_data_option
+@_work_option
+@_out_option
+@_threads_option
+@_sets_option
+@click.option("--seed", default=0, show_default=True, help="Of the runs that are asked.")
+@_clips_option
+@click.option("--steps", default=STEPS, show_default=True, help="Steps of the runs that are asked.")
+@_only_option
+def robustness(
+    data: Path,
+    work: Path,
+    out: Path,
+    threads: int,
+    sets: tuple[str, ...],
+    seed: int,
+    clips: int,
+    steps: int,
+    names: tuple[str, ...],
+) -> None:
+    """Ask the runs of one seed with all changes of the evaluation suite. Runs that WORK lacks are trained."""
+    bench = Bench(work, out, threads, Asked(data, sets, clips, changes=()), ROBUSTNESS)
+    bench.measure_untrained([seed])
+    bench.measure(names, steps, [seed])
 
 
 @main.command()

@@ -18,8 +18,6 @@ from trainer.evaluate.suite.sets import find_sets
 from trainer.readout import GridMeans, Projected
 
 CHANGES = ("clean", "window", "rest")
-# What a row says of each set, in percent.
-SCORES = (*CHANGES, "linear")
 
 
 class Both:
@@ -61,9 +59,10 @@ class Both:
 class Asked:
     """The sets, and how they are asked."""
 
-    def __init__(self, data: Path, names: tuple[str, ...], clips: int) -> None:
+    def __init__(self, data: Path, names: tuple[str, ...], clips: int, changes: tuple[str, ...] = CHANGES) -> None:
+        """Sets of these names, asked as they are and with these changes; with all of the suite if none is named."""
         self._config = SuiteConfig(gallery_clips=clips, query_clips=clips)
-        self._changes = choose_changes(CHANGES)
+        self._changes = choose_changes(changes)
         self._sets = open_sets(find_sets(data, names), self._config, click.echo, must_all=True)
         self.about = {"sets": {each.clips.name: each.says for each in self._sets}, "asked_clips": clips}
 
@@ -75,9 +74,11 @@ class Asked:
 
     def _of_encoder(self, encoder: str, found: dict[str, dict[str, dict[str, Any]]]) -> dict[str, Any]:
         by_set = {
-            name: {change: of_set[encoder]["changes"][change]["1nn_percent"] for change in CHANGES}
+            name: {change: told["1nn_percent"] for change, told in of_set[encoder]["changes"].items()}
             | {"linear": of_set[encoder]["linear_probe_percent"]}
             for name, of_set in found.items()
         }
-        means = {each: mean(scores[each] for scores in by_set.values()) for each in SCORES}
-        return {"means": means, "sets": by_set}
+        # A change does not fit every set: a set of 20 joints is not asked as if it had them only.
+        said = [*(change.name for change in self._changes), "linear"]
+        by_change = {each: [scores[each] for scores in by_set.values() if each in scores] for each in said}
+        return {"means": {each: mean(scores) for each, scores in by_change.items() if scores}, "sets": by_set}

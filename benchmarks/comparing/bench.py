@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,9 @@ from trainer.readout import ReadoutConfig, fit_readout
 
 CLEANING = CleanConfig(align_view=True, scale_torso=True)
 CPU = torch.device("cpu")
+# Of the report: what is measured apart from the rows.
+ROBUSTNESS = "robustness"
+PARTS = ("cost", ROBUSTNESS)
 # Of time, in the whitened grid: fewer if an encoder's segments cannot be divided into this many.
 MOST_PARTS = 6
 
@@ -37,16 +40,18 @@ class _Stopped(click.exceptions.Exit):
 
 
 class Bench:
-    """Rows in the folder `rows` of WORK, one file each, so that several processes can share them; and their report.
+    """Rows in a folder of WORK, one file each, so that several processes can share them; and their report.
 
+    Rows of a part of the report have a folder of that name, and those of none the folder `rows`. Runs are shared.
     Raises `click.UsageError` for rows of other clips or settings.
     """
 
-    def __init__(self, work: Path, out: Path, threads: int, asked: Asked) -> None:
+    def __init__(self, work: Path, out: Path, threads: int, asked: Asked, part: str | None = None) -> None:
         torch.set_num_threads(threads)
-        self.work, self.out, self.asked = work, out, asked
+        self.work, self.out, self.asked, self.part = work, out, asked, part
         self.store = ClipStore.open(work / "store")
-        (work / "rows").mkdir(exist_ok=True)
+        self.kept = work / (part or "rows")
+        self.kept.mkdir(exist_ok=True)
         self.about = {
             "shared": " ".join(SHARED),
             "training_clips": len(self.store),
@@ -56,16 +61,16 @@ class Bench:
         }
         self._write()
 
-    def measure_untrained(self, seeds: int) -> None:
+    def measure_untrained(self, seeds: Iterable[int]) -> None:
         """Pose statistics, and encoders with the weights that training starts from."""
         self._once(POSE_STATISTICS, 0, 0, lambda: self._scores(PoseStatistics(), _prepared(SampleConfig()), data=None))
-        for seed in range(seeds):
+        for seed in seeds:
             for name, row in UNTRAINED.items():
                 self._once(name, 0, seed, lambda row=row, seed=seed: self._of_untrained(settings_of(row, seed)))
 
-    def measure(self, names: tuple[str, ...], steps: int, seeds: int) -> None:
+    def measure(self, names: tuple[str, ...], steps: int, seeds: Iterable[int]) -> None:
         """Add the rows that the report lacks. Raises `_Stopped` after Ctrl-C."""
-        for seed in range(seeds):
+        for seed in seeds:
             for name in names:
                 self._once(name, steps, seed, lambda name=name, seed=seed: self._of_run(name, steps, seed))
 
@@ -75,7 +80,7 @@ class Bench:
 
     def _once(self, name: str, steps: int, seed: int, measured: Callable[[], dict[str, Any]]) -> None:
         """Measure a row that is not there yet, keep it, and write the report anew."""
-        path = self.work / "rows" / f"{self._folder(name, steps, seed)}.json"
+        path = self.kept / f"{self._folder(name, steps, seed)}.json"
         if path.exists():
             return
         about = {"name": name, "steps": steps, "seed": seed, "settings": " ".join(ROWS.get(name, ()))}
@@ -90,7 +95,7 @@ class Bench:
         return f"{name.replace(', ', '-').replace(' ', '-')}-{steps}-{seed}"
 
     def _rows(self) -> list[dict[str, Any]]:
-        rows = [read_report(path) for path in sorted((self.work / "rows").glob("*.json"))]
+        rows = [read_report(path) for path in sorted(self.kept.glob("*.json"))]
         for row in rows:
             name, settings = row["name"], " ".join(ROWS.get(row["name"], ()))
             if row.pop("about") != self.about or row["settings"] != settings:
@@ -101,16 +106,22 @@ class Bench:
         return rows
 
     def _write(self) -> None:
+        before = read_report(self.out) if self.out.exists() else {}
+        if self.part is None:
+            report = {name: value for name, value in before.items() if name in PARTS} | self._report()
+        else:
+            report = before | {self.part: self._report()}
+        write_whole(self.out, json.dumps(report, indent=1) + "\n")
+
+    def _report(self) -> dict[str, Any]:
         report: dict[str, Any] = {"about": self.about}
-        if self.out.exists():
-            report |= {name: value for name, value in read_report(self.out).items() if name == "cost"}
         rows = self._rows()
         untrained_rows = _by_name(rows, steps=0)
         if POSE_STATISTICS in untrained_rows:
             report[POSE_STATISTICS] = untrained_rows.pop(POSE_STATISTICS)["0"]
         report |= untrained_rows
         report["runs"] = {str(steps): _by_name(rows, steps) for steps in sorted({row["steps"] for row in rows} - {0})}
-        write_whole(self.out, json.dumps(report, indent=1) + "\n")
+        return report
 
     def _of_untrained(self, config: TrainConfig) -> dict[str, Any]:
         return self._scores(untrained(config), _prepared(SampleConfig(num_frames=config.num_frames)), data=None)

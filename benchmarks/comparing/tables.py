@@ -1,6 +1,6 @@
 """The report as Markdown and as a picture."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median, stdev
@@ -19,6 +19,16 @@ _COLUMNS = (
     [("plain", change) for change in CHANGES] + [("whitened", change) for change in CHANGES] + [("plain", "linear")]
 )
 
+# The changes of the suite, by what they do.
+GROUPS = {
+    "in time": ("window", "rest", "other-motion", "half-the-frames", "speed"),
+    "noise, lost joints": ("noise", "lost-joints"),
+    "turned, no travel": ("turned", "no-travel"),
+    "other skeletons": ("kinect20", "openni15", "coco17", "mediapipe33", "13-joints"),
+    "fewer joints": ("no-legs", "upper-body"),
+    "from an image": ("2d-in-3d", "2d-in-2d"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class _Line:
@@ -30,6 +40,13 @@ class _Line:
     def cell(self, kind: str, what: str) -> str:
         found = self.scores(kind, what)
         return f"{mean(found):.1f}" + (f" ± {stdev(found):.1f}" if len(found) > 1 else "") if found else ""
+
+    def mean_of(self, kind: str, changes: Sequence[str]) -> str:
+        """1-NN of these changes: the mean of a set's, then of all sets. Some sets are not asked with some changes."""
+        by_set = [scores for row in self.rows if kind in row for scores in row[kind]["sets"].values()]
+        asked = [[scores[each] for each in changes if each in scores] for scores in by_set]
+        found = [mean(each) for each in asked if each]
+        return f"{mean(found):.1f}" if found else ""
 
     def scores(self, kind: str, what: str) -> list[float]:
         return [row[kind]["means"][what] for row in self.rows if kind in row]
@@ -48,12 +65,26 @@ def markdown(report: dict[str, Any]) -> Iterator[str]:
             seconds = _seconds(report, steps, line)
             start = [line.name, "" if seconds is None else f"{seconds:.0f} s", str(len(line.rows))]
             yield f"| {' | '.join([*start, *(line.cell(kind, what) for kind, what in _COLUMNS)])} |"
+    yield from _of_robustness(report.get("robustness", {}))
     if "cost" in report:
         yield from ("", "| objective | time of a step, × gfp | step, s | memory of a step, MB | process, MB |")
         yield "|---|---|---|---|---|"
         for name, facts in report["cost"].items():
             cells = (facts["time_of_gfp"], facts["step_s"], facts["step_mb"], facts["peak_mb"])
             yield f"| {_called(name)} | {cells[0]:.2f} | {cells[1]:.2f} | {cells[2]:.0f} | {cells[3]:.0f} |"
+
+
+def _of_robustness(part: dict[str, Any]) -> Iterator[str]:
+    """1-NN as it is, in the mean of all changes, and in the mean of each group of them."""
+    for steps, lines in _tables(part):
+        yield from ("", f"All changes of the suite, {steps} steps", "")
+        yield f"| objective | clean | all changes | {' | '.join(GROUPS)} | whitened, clean | whitened, all changes |"
+        yield "|---" * (5 + len(GROUPS)) + "|"
+        of_all = [change for changes in GROUPS.values() for change in changes]
+        for line in lines:
+            plain = [line.mean_of("plain", changes) for changes in (("clean",), of_all, *GROUPS.values())]
+            whitened = [line.mean_of("whitened", changes) for changes in (("clean",), of_all)]
+            yield f"| {' | '.join([line.name, *plain, *whitened])} |"
 
 
 def draw(report: dict[str, Any], path: Path) -> None:

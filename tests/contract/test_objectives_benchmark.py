@@ -16,6 +16,7 @@ from gfp_serve.preprocess import SampleConfig
 from trainer.data.store import ClipStore
 from trainer.evaluate.candidates import untrained
 from trainer.evaluate.embeddings import torch_embedder
+from trainer.evaluate.suite.changes import CHANGES
 from trainer.objectives import OBJECTIVES, name_of
 from trainer.readout import ReadoutConfig, fit_readout
 
@@ -27,6 +28,7 @@ BENCHMARK = runpy.run_path(str(ROOT / "benchmarks" / "objectives.py"))
 MAIN: click.Group = BENCHMARK["main"]
 asked_by = importlib.import_module("benchmarks.comparing.asked")
 rows = importlib.import_module("benchmarks.comparing.rows")
+tables = importlib.import_module("benchmarks.comparing.tables")
 write_store = importlib.import_module("benchmarks.made_up_clips").write_store
 SMALL = ("--width", "16", "--depth", "1", "--num-heads", "2", "--batch-clips", "4", "--peak-lr", "2e-3")
 
@@ -92,10 +94,26 @@ def test_what_is_asked_is_not_learned_from_and_every_row_is_measured_once(tmp_pa
     assert said.exit_code == 2
     assert "no row of 2 steps with 2 seeds" in " ".join(said.output.split())
     objectives("longer", *of_data, *few, "--steps", 2, "--times", 2, "--best", 1)
-    assert json.loads(out.read_text())["runs"]["4"].keys() == {"gfp"}
+    report_after = json.loads(out.read_text())
+    assert report_after["runs"]["4"].keys() == {"gfp"}
     lines = objectives("table", "--out", out, "--picture", tmp_path / "rows.png").stdout.splitlines()
     assert sum(line.startswith("| `gfp` |") for line in lines) == 2
     assert (tmp_path / "rows.png").stat().st_size > 0
+
+    objectives("robustness", *of_data, "--clips", 8, "--out", out, "--steps", 2, "--only", "gfp")
+    asked_more = json.loads(out.read_text())
+    assert {name: asked_more[name] for name in asked_more if name != "robustness"} == report_after
+    robust = asked_more["robustness"]["runs"]["2"]["gfp"]["0"]
+    assert {change for changes in tables.GROUPS.values() for change in changes} == {each.name for each in CHANGES} - {
+        "clean"
+    }
+    assert set(robust["plain"]["means"]) <= {each.name for each in CHANGES} | {"linear"}
+    assert robust["plain"]["means"]["window"] == row["plain"]["means"]["window"]  # the same run, asked the same
+    lines = objectives("table", "--out", out).stdout.splitlines()
+    assert "All changes of the suite, 2 steps" in lines
+    assert sum(line.startswith("| `gfp` |") for line in lines) == 3
+    objectives("run", *of_data, *few, "--steps", 2, "--only", "gfp")
+    assert json.loads(out.read_text()) == asked_more
 
     # Of other clips that are asked, rows would not stand in one table.
     other = CliRunner().invoke(MAIN, [*map(str, ("run", *of_data)), "--clips", "9", "--out", str(out)])
