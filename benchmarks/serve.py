@@ -84,7 +84,7 @@ def throughput(
             _, address = stack.enter_context(gfp_serve(bundle, *options))
             served = stack.enter_context(side("load", address, f"embed{suffix}"))
             least = stack.enter_context(
-                side("load", stack.enter_context(bare(bundle)), f"model{suffix}", SIZES[name].num_frames)
+                side("load", stack.enter_context(bare(bundle))[1], f"model{suffix}", SIZES[name].num_frames)
             )
             check_alike({"raw": raw, "served": served, "bare gRPC": least})
             turns: dict[str, Callable[[], dict[str, Any]]] = {
@@ -121,7 +121,8 @@ def lone(
 ) -> None:
     """Measure what a single call costs more than onnxruntime alone. The sides take turns.
 
-    A turn is a call after 30 ms of silence, and the calls that follow it at once for 20 ms.
+    A turn is a call after 30 ms of silence, and the calls that follow it at once for 20 ms. `sleeps_a_call` says how
+    often a thread of the server went to sleep for each call: so often must it wake a core to hand something over.
 
     So a machine that becomes slower or faster meanwhile does so for all sides. `gRPC, no encoder` answers at once with
     a remembered vector: no server in Python can be faster.
@@ -130,26 +131,31 @@ def lone(
     for name in sizes:
         bundle = bundle_of(work, name)
         with ExitStack() as stack:
-            _, address = stack.enter_context(gfp_serve(bundle, *options))
-            servers = {
-                "gRPC, no encoder": (stack.enter_context(bare(bundle, "--remember")), "model", SIZES[name].num_frames),
-                "bare gRPC": (stack.enter_context(bare(bundle)), "model", SIZES[name].num_frames),
-                "served": (address, "embed"),
+            started = {
+                "gRPC, no encoder": stack.enter_context(bare(bundle, "--remember")),
+                "bare gRPC": stack.enter_context(bare(bundle)),
+                "served": stack.enter_context(gfp_serve(bundle, *options)),
             }
             if before is not None:
-                _, older = stack.enter_context(gfp_serve(bundle, *options, checkout=before))
-                servers["served before"] = (older, "embed")
+                started["served before"] = stack.enter_context(gfp_serve(bundle, *options, checkout=before))
             sides = {"raw": stack.enter_context(side("raw", bundle))}
-            sides |= {label: stack.enter_context(side("load", *given)) for label, given in servers.items()}
+            for label, (_, address) in started.items():
+                given = ("embed",) if label.startswith("served") else ("model", SIZES[name].num_frames)
+                sides[label] = stack.enter_context(side("load", address, *given))
             check_alike(sides)
             # Wait until other sides' threads have stopped spinning, because the first call of a short turn counts.
             turns = {label: {"batch": 1} if label == "raw" else {"callers": 1} for label in sides}
             seconds: dict[str, list[float]] = {label: [] for label in sides}
             follow: dict[str, list[float]] = {label: [] for label in sides}
+            slept: dict[str, list[float]] = {label: [] for label in started}
             for _ in range(rounds):
                 for label, each in sides.items():
                     time.sleep(0.03)
+                    sleeps = num_sleeps(started[label][0].pid) if label in started else 0
                     first, *others = each.turn(seconds=0.02, **turns[label])["latencies_s"]
+                    if label in started:
+                        calls = 1 + len(others)
+                        slept[label].append((num_sleeps(started[label][0].pid) - sleeps) / calls)
                     seconds[label].append(first)
                     follow[label] += others
         above = {label: 1e3 * (np.array(each) - seconds["raw"]) for label, each in seconds.items()}
@@ -160,8 +166,9 @@ def lone(
         for label, fact in facts.items():
             fact["above_raw_ms"] = float(median(above[label]))
             fact["following_p50_ms"] = quantile_ms(follow[label], 0.5) if follow[label] else None
+            fact["sleeps_a_call"] = median(slept[label]) if label in slept else None
         report[name] = facts
-        show(name, facts, ("p50_ms", "p99_ms", "above_raw_ms", "following_p50_ms"))
+        show(name, facts, ("p50_ms", "p99_ms", "above_raw_ms", "following_p50_ms", "sleeps_a_call"))
     write(out, "lone", report)
 
 
@@ -179,7 +186,7 @@ def peers(work: Path, out: Path, callers: tuple[int, ...], rounds: int, seconds:
     bundle = bundle_of(work, "small")
     with ExitStack() as stack:
         addresses = {
-            "bare grpc.aio": stack.enter_context(bare(bundle)),
+            "bare grpc.aio": stack.enter_context(bare(bundle))[1],
             "MLServer 1.7.1, in one process": stack.enter_context(mlserver(work, bundle, workers=0, port=18_081)),
             "MLServer 1.7.1, one worker": stack.enter_context(mlserver(work, bundle, workers=1, port=18_091)),
             "Ray Serve 2.60.0": stack.enter_context(ray_serve(work, bundle, port=19_000)),
@@ -356,6 +363,14 @@ def soak(work: Path, out: Path, minutes: float, callers: int) -> None:
         }
     click.echo(json.dumps({name: value for name, value in facts.items() if name != "resident_mb"}, indent=2))
     write(out, "soak", facts)
+
+
+def num_sleeps(pid: int) -> int:
+    """How often a thread of a process has gone to sleep so far, of those that live."""
+    lists = (task / "status" for task in Path(f"/proc/{pid}/task").iterdir())
+    return sum(
+        int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", each.read_text(), re.MULTILINE)[1]) for each in lists
+    )
 
 
 class Memory:

@@ -57,7 +57,7 @@ def ray_serve(work: Path, bundle: Path, *, port: int) -> Iterator[str]:
 
 
 @contextmanager
-def bare(bundle: Path, *options: str) -> Iterator[str]:
+def bare(bundle: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     command = [sys.executable, "-m", "benchmarks.serving.bare_server", str(bundle), *options]
-    with child(command, r"serving on (\S+) ") as (_, address):
-        yield address
+    with child(command, r"serving on (\S+) ") as started:
+        yield started
