@@ -47,7 +47,7 @@ def main() -> None:
     """Keep the commands apart: `list` and `status` train nothing."""
 
 
-@main.command(name="list")
+@main.command(name="list", short_help="Show rows, by a pattern such as 'linear/*'.")
 @click.argument("pattern", default="*")
 @_rows_option
 @click.option("--json", "as_json", is_flag=True, help="Print everything that is known of each row.")
@@ -75,7 +75,7 @@ def _described(row: Row) -> dict[str, Any]:
     return about | {"train": row.arguments(), "config": config}
 
 
-@main.command()
+@main.command(short_help="Train and measure rows on a store.")
 @click.argument("pattern", metavar="ROW")
 @click.argument("store", type=_FOLDER)
 @click.option("--target", type=_FOLDER, help="The store that is transferred to, for rows of the table transfer.")
@@ -138,7 +138,7 @@ def _is_of(result: dict[str, Any], row: Row, store: ClipStore, target: ClipStore
     )
 
 
-@main.command(name="time")
+@main.command(name="time", short_help="Time the steps of rows, to estimate hours.")
 @click.argument("pattern", metavar="ROW")
 @click.argument("store", type=_FOLDER)
 @click.option("--minutes", default=1.0, show_default=True, help="Time for each kind of step.")
@@ -164,7 +164,7 @@ def time_rows(pattern: str, store: Path, minutes: float, work: Path, device: str
         )
 
 
-@main.command()
+@main.command(short_help="Show measured beside published, and what is missing.")
 @_work_option
 @_rows_option
 @_device_option

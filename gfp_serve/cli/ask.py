@@ -7,7 +7,6 @@ from typing import Any
 import click
 import numpy as np
 
-from gfp_serve import __version__
 from gfp_serve.cli.add import add, remove
 from gfp_serve.cli.arguments import PATH, Connect, searches, talks_to_server, votes
 from gfp_serve.cli.clips import ClipChoice, answered_clips, reads_clips, skipped
@@ -15,7 +14,7 @@ from gfp_serve.cli.gallery import gallery
 from gfp_serve.cli.get import get
 from gfp_serve.cli.hints import NOTHING_FOUND, SearchHint
 from gfp_serve.cli.movements import compare_command, count
-from gfp_serve.cli.options import Group, html_option
+from gfp_serve.cli.options import Group, html_option, version_option
 from gfp_serve.cli.printing import Listing, plain, print_facts, print_json, print_result, say
 from gfp_serve.cli.progress import warn
 from gfp_serve.client import Classification, Client, Moment
@@ -29,7 +28,7 @@ from gfp_serve.neighbour_page import MAX_NEIGHBOURS, MAX_QUERIES, NeighbourPage,
 
 
 @click.group(cls=Group)
-@click.version_option(__version__, message="%(version)s")
+@version_option
 def gfp() -> None:
     """Embed recordings, find the actions nearest to them, and keep galleries, through a running gfp-serve.
 

@@ -11,6 +11,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from gfp_serve import __version__
 from gfp_serve.errors import GfpError
 from gfp_serve.extras import missing
 from gfp_serve.printable import printable
@@ -63,6 +64,10 @@ class Group(Command, click.Group):
     """The same for a group of commands, and for each command of it."""
 
     command_class = Command
+
+
+# Of every command that is installed.
+version_option = click.version_option(__version__, message="%(version)s")
 
 
 def html_option(shows: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -7,10 +7,9 @@ from pathlib import Path
 import click
 import numpy as np
 
-from gfp_serve import __version__
 from gfp_serve.cli.arguments import json_option
 from gfp_serve.cli.clips import skipped
-from gfp_serve.cli.options import Command, options_from
+from gfp_serve.cli.options import Command, options_from, version_option
 from gfp_serve.cli.printing import Listing, say
 from gfp_serve.cli.progress import Bar, errors, progress
 from gfp_serve.cli.reading import label_from_option, say_how_files_were_read
@@ -27,7 +26,7 @@ _LINE_EVERY_S = 30.0
 
 
 @click.command(cls=Command, name="gfp-pose", no_args_is_help=True)
-@click.version_option(__version__, message="%(version)s")
+@version_option
 @click.argument("videos", metavar="VIDEO...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--out",

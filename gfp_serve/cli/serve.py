@@ -7,9 +7,8 @@ from typing import Any
 
 import click
 
-from gfp_serve import __version__
 from gfp_serve.cli.bundle import bundle_command
-from gfp_serve.cli.options import Group, options_from
+from gfp_serve.cli.options import Group, options_from, version_option
 from gfp_serve.cli.printing import say
 from gfp_serve.cli.settings_file import settings_file_option, written_settings
 from gfp_serve.config import ServeConfig
@@ -33,7 +32,7 @@ class _Program(Group):
 
 
 @click.group(cls=_Program, invoke_without_command=True, context_settings={"auto_envvar_prefix": "GFP_SERVE"})
-@click.version_option(__version__, message="%(version)s")
+@version_option
 @settings_file_option(
     "TOML file of these settings, as `gfp-serve config` prints it. Flags and environment variables win.",
     listed="gfp-serve config prints all settings",

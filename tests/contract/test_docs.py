@@ -10,9 +10,10 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from gfp_serve import __version__
 from gfp_serve.formats import READERS
 from tests.contract.code_blocks import blocks_of, run_page
-from tests.contract.commands import ROOT, SCRIPTS, contexts
+from tests.contract.commands import ROOT, SCRIPTS, command_of, contexts
 from trainer.cli.train import gfp_train
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -36,6 +37,11 @@ def one_thread():
 
 def test_every_command_has_a_help_text():
     assert [context.command_path for context in contexts() if not context.command.help] == []
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_command_says_its_version(script):
+    assert CliRunner().invoke(command_of(script), ["--version"]).stdout == f"{__version__}\n"
 
 
 def test_every_option_has_a_help_text():

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import click
 from rich.table import Table
 
-from gfp_serve.cli.options import Command, options_from
+from gfp_serve.cli.options import Command, options_from, version_option
 from gfp_serve.cli.printing import output, print_json
 from gfp_serve.cli.progress import progress, status
 from gfp_serve.devices import Device
@@ -75,6 +75,7 @@ _PRESETS = {
 
 
 @click.command(cls=Command)
+@version_option
 @click.argument("store", metavar="[STORE]", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--objective",

@@ -10,7 +10,7 @@ import click
 from rich.table import Column, Table
 from rich.text import Text
 
-from gfp_serve.cli.options import Group, options_from
+from gfp_serve.cli.options import Group, options_from, version_option
 from gfp_serve.cli.printing import cell, output, print_json, say
 from gfp_serve.cli.progress import errors, progress, warn
 from gfp_serve.cli.reading import joint_map_option, label_from_option, say_how_files_were_read
@@ -57,6 +57,7 @@ _PICTURES = (".png", ".pdf", ".svg")
 
 
 @click.group(cls=Group, name="gfp-data")
+@version_option
 def gfp_data() -> None:
     """Import recordings into a clip store, and look at stores and recordings."""
 

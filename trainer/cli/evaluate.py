@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from gfp_serve.cli.options import Group, options_from
+from gfp_serve.cli.options import Group, options_from, version_option
 from gfp_serve.cli.printing import say
 from gfp_serve.cli.progress import Bars, progress, warn
 from trainer.checkpoint import Checkpoint
@@ -43,6 +43,7 @@ from trainer.evaluate.transfer import names, source_and_target
 
 
 @click.group(cls=Group, name="gfp-evaluate")
+@version_option
 def gfp_evaluate() -> None:
     """Measure an encoder on labelled clips, beside chance, pose statistics without learning, and itself untrained.
 

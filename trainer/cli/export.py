@@ -10,7 +10,7 @@ from click.core import ParameterSource
 from torch import nn
 
 from gfp_serve.bundle import Bundle
-from gfp_serve.cli.options import Command
+from gfp_serve.cli.options import Command, version_option
 from gfp_serve.cli.printing import say
 from gfp_serve.cli.progress import progress, status, warn
 from gfp_serve.errors import InvalidRequestError
@@ -39,6 +39,7 @@ _STORED_CLIPS = 64
 
 
 @click.command(cls=Command, no_args_is_help=True)
+@version_option
 @click.argument("run", metavar="[RUN]", required=False, type=_PATH)
 @click.option("--pose-statistics", is_flag=True, help="Export the embedding without learning instead of a run.")
 @click.option("--out", metavar="BUNDLE", required=True, type=_PATH, help="Folder, or file ending in .zip, to write.")

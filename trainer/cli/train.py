@@ -14,7 +14,7 @@ import numpy as np
 from click.core import ParameterSource
 
 from gfp_serve.bundle import Bundle
-from gfp_serve.cli.options import Command, options_from
+from gfp_serve.cli.options import Command, options_from, version_option
 from gfp_serve.cli.printing import say
 from gfp_serve.cli.progress import errors, progress, warn
 from gfp_serve.cli.settings_file import settings_as_toml, settings_file_option
@@ -103,6 +103,7 @@ def _shorter_warmup(given: Mapping[str, Any], before: TrainConfig | None) -> Map
 
 
 @click.command(cls=Command, no_args_is_help=True)
+@version_option
 @click.argument("store", metavar="STORE", type=_PATH)
 @click.option("--out", "run", metavar="RUN", required=True, type=_PATH, help="Folder for checkpoint and metrics.")
 @click.option(
