@@ -13,7 +13,8 @@ answer are learned from, without their labels, and clips that are asked never ar
 asked, none is. Seeds are the outer loop, so that what is missing when time runs out is a whole seed.
 
 What is measured: 1-NN by the vector that the encoder embeds, and by a grid of its tokens, whitened on the clips that
-are learned from; both on queries as they are, on windows and with rest added; and a linear probe on the former. All
+are learned from; both on queries as they are, on windows and with rest added; and a linear probe on the former.
+`robustness` asks the runs of one seed with all changes of the suite. All
 rows have the same encoder, which embeds the mean of its tokens; SLiM has one more on its own encoder.
 
 A run of 182 steps has another length than the published ones, which see up to ten thousand times as many clips. What
@@ -31,9 +32,9 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.comparing.asked import Asked
-from benchmarks.comparing.bench import CLEANING, ROBUSTNESS, Bench, read_report
+from benchmarks.comparing.bench import CLEANING, Bench, read_report
 from benchmarks.comparing.cost import beside, costs, step_memory
-from benchmarks.comparing.rows import ROWS
+from benchmarks.comparing.rows import ROBUSTNESS, ROWS
 from benchmarks.comparing.tables import draw, markdown
 from gfp_serve.cli.options import Group
 from gfp_serve.files import write_whole

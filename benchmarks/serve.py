@@ -22,7 +22,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -121,11 +121,12 @@ def lone(
 ) -> None:
     """Measure what a single call costs more than onnxruntime alone. The sides take turns.
 
-    A turn is a call after 30 ms of silence, and the calls that follow it at once for 20 ms. `sleeps_a_call` says how
-    often a thread of the server went to sleep for each call: so often must it wake a core to hand something over.
+    A turn is a call after 30 ms of silence, and the calls that follow it at once for 20 ms. Because sides take turns, a
+    machine that becomes slower or faster meanwhile does so for all of them. `gRPC, no encoder` answers at once with a
+    remembered vector: no server in Python can be faster.
 
-    So a machine that becomes slower or faster meanwhile does so for all sides. `gRPC, no encoder` answers at once with
-    a remembered vector: no server in Python can be faster.
+    `sleeps_a_call` is how often threads of the server went to sleep for each call, counted in turns of their own. The
+    kernel counts each wait, also one for a timer or a lock.
     """
     report = {}
     for name in sizes:
@@ -147,17 +148,19 @@ def lone(
             turns = {label: {"batch": 1} if label == "raw" else {"callers": 1} for label in sides}
             seconds: dict[str, list[float]] = {label: [] for label in sides}
             follow: dict[str, list[float]] = {label: [] for label in sides}
-            slept: dict[str, list[float]] = {label: [] for label in started}
             for _ in range(rounds):
                 for label, each in sides.items():
                     time.sleep(0.03)
-                    sleeps = num_sleeps(started[label][0].pid) if label in started else 0
                     first, *others = each.turn(seconds=0.02, **turns[label])["latencies_s"]
-                    if label in started:
-                        calls = 1 + len(others)
-                        slept[label].append((num_sleeps(started[label][0].pid) - sleeps) / calls)
                     seconds[label].append(first)
                     follow[label] += others
+            slept: dict[str, list[float]] = {label: [] for label in started}
+            for _ in range(min(rounds, 100)):  # not in the turns that are timed: to count takes time
+                for label, (process, _) in started.items():
+                    time.sleep(0.03)
+                    before_turn = num_sleeps(process.pid)
+                    calls = len(sides[label].turn(seconds=0, callers=1)["latencies_s"])
+                    slept[label].append((num_sleeps(process.pid) - before_turn) / calls)
         above = {label: 1e3 * (np.array(each) - seconds["raw"]) for label, each in seconds.items()}
         facts: dict[str, dict[str, Any]] = {
             label: {"p50_ms": quantile_ms(each, 0.5), "p99_ms": quantile_ms(each, 0.99), "calls": len(each)}
@@ -366,11 +369,12 @@ def soak(work: Path, out: Path, minutes: float, callers: int) -> None:
 
 
 def num_sleeps(pid: int) -> int:
-    """How often a thread of a process has gone to sleep so far, of those that live."""
-    lists = (task / "status" for task in Path(f"/proc/{pid}/task").iterdir())
-    return sum(
-        int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", each.read_text(), re.MULTILINE)[1]) for each in lists
-    )
+    """How often the threads of a process that live have gone to sleep so far."""
+    found = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended since
+            found += int((task / "status").read_text().partition("\nvoluntary_ctxt_switches:")[2].split()[0])
+    return found
 
 
 class Memory:

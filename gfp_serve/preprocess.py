@@ -170,6 +170,7 @@ def clean(sequence: np.ndarray, layout: Layout, config: CleanConfig) -> Cleaned:
             known[:, [place]] = known_joints(seen[:, [body]][:, :, kept], fewer)
     has_depth = bool(bodies[..., 2].any())
     bodies = _moved(bodies, -bodies[0, 0, _SPINE_MID])
+    # The first frame nearly always tells, and all of them cost more.
     if _extent(bodies[:1, 0]) < MIN_EXTENT_M and _extent(bodies[:, 0]) < MIN_EXTENT_M:
         raise InvalidSkeletonError(
             f"all joints of the body are within {100 * MIN_EXTENT_M:g} cm of each other in every frame, so there is no "
@@ -264,9 +265,12 @@ def known_joints(
 def _needs_of_model(
     layout: Layout,
 ) -> tuple[Float32[np.ndarray, "joints source_joints"], Bool[np.ndarray, " joints"]]:
-    """Of which joints of `layout` each of the model's is made (1, else 0), and which it has at all."""
+    """For each of the model's joints: 1 for the joints of `layout` that it is made of, else 0; whether it has it."""
     needs = (mapping_matrix(layout, MODEL_LAYOUT) != 0).astype(np.float32)
-    return needs, np.array([status != "lacking" for status in statuses(layout, MODEL_LAYOUT)])
+    has = np.array([status != "lacking" for status in statuses(layout, MODEL_LAYOUT)])
+    for each in (needs, has):
+        each.setflags(write=False)  # they are kept
+    return needs, has
 
 
 def choose_bodies(sequence: Float32[np.ndarray, "frames bodies joints 3"]) -> Int[np.ndarray, " chosen"]:
@@ -275,6 +279,7 @@ def choose_bodies(sequence: Float32[np.ndarray, "frames bodies joints 3"]) -> In
         return np.zeros(1, dtype=np.int64)
     # One long axis at the end: numpy sums it ten times faster than two short ones.
     tracks = sequence.transpose(1, 3, 0, 2).reshape(sequence.shape[1], 3, -1)
+    # Converted first: `var` would convert piece by piece, which is slower.
     motion = tracks.astype(np.float64).var(axis=2).sum(axis=1)
     return np.argsort(-motion, kind="stable")[:MAX_BODIES]
 
@@ -356,7 +361,7 @@ def _extent(body: Float32[np.ndarray, "frames joints 3"]) -> float:
 
 def _trunk_length(bodies: Float32[np.ndarray, "frames bodies joints 3"]) -> float:
     x, y, z = (bodies[:, 0, _SPINE_SHOULDER] - bodies[:, 0, _SPINE_BASE]).T  # numpy sums an axis of three slowly
-    lengths = np.sort(np.sqrt(x * x + y * y + z * z))  # as np.median, which takes three times as long for so few
+    lengths = np.sort(np.sqrt(x * x + y * y + z * z))  # as np.median, which is slower for a clip
     return float((lengths[(len(lengths) - 1) // 2] + lengths[len(lengths) // 2]) / 2)
 
 

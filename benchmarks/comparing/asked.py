@@ -64,6 +64,7 @@ class Asked:
         self._config = SuiteConfig(gallery_clips=clips, query_clips=clips)
         self._changes = choose_changes(changes)
         self._sets = open_sets(find_sets(data, names), self._config, click.echo, must_all=True)
+        self.changes = [change.name for change in self._changes]
         self.about = {"sets": {each.clips.name: each.says for each in self._sets}, "asked_clips": clips}
 
     def scores(self, encoders: list[SuiteEncoder]) -> dict[str, dict[str, Any]]:
@@ -78,7 +79,7 @@ class Asked:
             | {"linear": of_set[encoder]["linear_probe_percent"]}
             for name, of_set in found.items()
         }
-        # A change does not fit every set: a set of 20 joints is not asked as if it had them only.
-        said = [*(change.name for change in self._changes), "linear"]
+        # Not every change fits every set: clips of 20 joints cannot be shown as a skeleton of the same 20.
+        said = [*self.changes, "linear"]
         by_change = {each: [scores[each] for scores in by_set.values() if each in scores] for each in said}
         return {"means": {each: mean(scores) for each, scores in by_change.items() if scores}, "sets": by_set}

@@ -11,7 +11,7 @@ import click
 import torch
 
 from benchmarks.comparing.asked import Asked, Both
-from benchmarks.comparing.rows import POSE_STATISTICS, ROWS, SHARED, UNTRAINED, settings_of
+from benchmarks.comparing.rows import POSE_STATISTICS, ROBUSTNESS, ROWS, SHARED, UNTRAINED, settings_of
 from benchmarks.encoder_terms import OfSteps
 from gfp_serve.errors import InvalidRequestError
 from gfp_serve.files import write_whole
@@ -28,8 +28,7 @@ from trainer.readout import ReadoutConfig, fit_readout
 
 CLEANING = CleanConfig(align_view=True, scale_torso=True)
 CPU = torch.device("cpu")
-# Of the report: what is measured apart from the rows.
-ROBUSTNESS = "robustness"
+# Parts of the report that other commands than `run` and `longer` write.
 PARTS = ("cost", ROBUSTNESS)
 # Of time, in the whitened grid: fewer if an encoder's segments cannot be divided into this many.
 MOST_PARTS = 6
@@ -42,7 +41,8 @@ class _Stopped(click.exceptions.Exit):
 class Bench:
     """Rows in a folder of WORK, one file each, so that several processes can share them; and their report.
 
-    Rows of a part of the report have a folder of that name, and those of none the folder `rows`. Runs are shared.
+    A part of the report keeps its rows in a folder of its name, the rest in `rows`. All of them share the runs. When
+    two processes write one report at once, it may lack a row until the next call, which reads all rows.
     Raises `click.UsageError` for rows of other clips or settings.
     """
 
@@ -59,6 +59,8 @@ class Bench:
             **asked.about,
             "torch": torch.__version__,
         }
+        if part is not None:
+            self.about["changes"] = asked.changes
         self._write()
 
     def measure_untrained(self, seeds: Iterable[int]) -> None:
@@ -108,7 +110,7 @@ class Bench:
     def _write(self) -> None:
         before = read_report(self.out) if self.out.exists() else {}
         if self.part is None:
-            report = {name: value for name, value in before.items() if name in PARTS} | self._report()
+            report = self._report() | {name: value for name, value in before.items() if name in PARTS}
         else:
             report = before | {self.part: self._report()}
         write_whole(self.out, json.dumps(report, indent=1) + "\n")

@@ -26,6 +26,8 @@ ROWS[OWN_ENCODER] = (*ROWS["slim"], *_OF_OWN_ENCODER)
 ROWS["usdrl, 75 tokens"] = (*ROWS["usdrl"], "--view-tokens", "75")
 
 POSE_STATISTICS = "pose statistics"
+# Of the report: the part that has rows which were asked with all changes of the suite.
+ROBUSTNESS = "robustness"
 # Encoders before they are trained -> a row that has this encoder.
 UNTRAINED = {"untrained": "gfp", "untrained, encoder of slim": OWN_ENCODER}
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.comparing.asked import CHANGES
-from benchmarks.comparing.rows import POSE_STATISTICS, UNTRAINED
+from benchmarks.comparing.rows import POSE_STATISTICS, ROBUSTNESS, UNTRAINED
 from trainer.evaluate.compare.picture import spread_out
 
 # Of a name in the picture, as a share of the heights of marks.
@@ -42,7 +42,7 @@ class _Line:
         return f"{mean(found):.1f}" + (f" ± {stdev(found):.1f}" if len(found) > 1 else "") if found else ""
 
     def mean_of(self, kind: str, changes: Sequence[str]) -> str:
-        """1-NN of these changes: the mean of a set's, then of all sets. Some sets are not asked with some changes."""
+        """1-NN in percent: of each set the mean over those of `changes` that it was asked with, then over sets."""
         by_set = [scores for row in self.rows if kind in row for scores in row[kind]["sets"].values()]
         asked = [[scores[each] for each in changes if each in scores] for scores in by_set]
         found = [mean(each) for each in asked if each]
@@ -65,7 +65,7 @@ def markdown(report: dict[str, Any]) -> Iterator[str]:
             seconds = _seconds(report, steps, line)
             start = [line.name, "" if seconds is None else f"{seconds:.0f} s", str(len(line.rows))]
             yield f"| {' | '.join([*start, *(line.cell(kind, what) for kind, what in _COLUMNS)])} |"
-    yield from _of_robustness(report.get("robustness", {}))
+    yield from _of_robustness(report.get(ROBUSTNESS, {}))
     if "cost" in report:
         yield from ("", "| objective | time of a step, × gfp | step, s | memory of a step, MB | process, MB |")
         yield "|---|---|---|---|---|"
@@ -75,9 +75,10 @@ def markdown(report: dict[str, Any]) -> Iterator[str]:
 
 
 def _of_robustness(part: dict[str, Any]) -> Iterator[str]:
-    """1-NN as it is, in the mean of all changes, and in the mean of each group of them."""
+    """1-NN of unchanged queries, the mean over all changes, and the mean over each group of them."""
     for steps, lines in _tables(part):
         yield from ("", f"All changes of the suite, {steps} steps", "")
+        yield from ("Compare lines, not columns: some changes do not fit some sets.", "")
         yield f"| objective | clean | all changes | {' | '.join(GROUPS)} | whitened, clean | whitened, all changes |"
         yield "|---" * (5 + len(GROUPS)) + "|"
         of_all = [change for changes in GROUPS.values() for change in changes]

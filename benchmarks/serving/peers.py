@@ -58,6 +58,7 @@ def ray_serve(work: Path, bundle: Path, *, port: int) -> Iterator[str]:
 
 @contextmanager
 def bare(bundle: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run the bare gRPC server; give its process and its address."""
     command = [sys.executable, "-m", "benchmarks.serving.bare_server", str(bundle), *options]
     with child(command, r"serving on (\S+) ") as started:
         yield started

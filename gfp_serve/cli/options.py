@@ -66,7 +66,7 @@ class Group(Command, click.Group):
     command_class = Command
 
 
-# Of every command that is installed.
+# Each installed command has it.
 version_option = click.version_option(__version__, message="%(version)s")
 
 

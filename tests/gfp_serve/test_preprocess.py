@@ -13,6 +13,7 @@ from gfp_serve.preprocess import (
     MAX_TRUNK_M,
     NOMINAL_TRUNK_M,
     CleanConfig,
+    Cleaned,
     PreprocessConfig,
     SampleConfig,
     centre_window,
@@ -195,6 +196,33 @@ def test_an_encoder_that_asks_for_it_gets_nan_in_frames_made_of_lacking_ones():
     assert np.argwhere(np.isnan(model_input[0]).any(axis=2)).tolist() == [[frame, 7] for frame in range(15, 25)]
     without = sample(clean(sequence, NTU25, CleanConfig()), dataclasses.replace(config, keep_lacking=False))
     np.testing.assert_array_equal(np.where(np.isnan(model_input), without, model_input), without)
+
+
+@given(known=hnp.arrays(bool, st.tuples(st.integers(2, 40), st.just(1), st.just(25))), num_frames=st.integers(1, 60))
+def test_a_frame_is_lacking_if_one_that_it_is_made_of_is(known, num_frames):
+    known[0], known[:, :, 0] = True, True  # something is known of the body
+    config = SampleConfig(num_frames=num_frames, crop=1.0, keep_lacking=True)
+    lacking = np.isnan(sample(Cleaned(np.ones((*known.shape, 3), np.float32), known), config)).all(axis=-1)[0]
+    np.testing.assert_array_equal(lacking, resample(~known, num_frames)[:, 0] > 0)
+
+
+@pytest.mark.parametrize("num_frames", [1, 2, 7, 8])
+def test_the_length_of_a_trunk_is_the_median_of_its_frames(num_frames):
+    clip = walk(0, frames=num_frames)
+    clip[:, 0, NTU25.joint_names.index("SpineShoulder"), 1] += np.random.default_rng(0).uniform(0, 0.2, num_frames)
+    ends = (clip[:, 0, NTU25.joint_names.index(name)] for name in ("SpineShoulder", "SpineBase"))
+    lengths = np.linalg.norm(np.subtract(*ends), axis=1)
+    assert clean(clip, NTU25, CleanConfig()).trunk_m == pytest.approx(np.median(lengths), rel=1e-6)
+
+
+def test_an_array_in_another_order_and_of_another_precision_gives_the_same():
+    clip = walk(0, frames=30)
+    clip[5:9, 0, 3] = np.nan
+    other = np.asfortranarray(clip.astype(np.float64))
+    other.setflags(write=False)
+    before = other.copy()
+    np.testing.assert_array_equal(prepare(other, NTU25, PreprocessConfig()), prepare(clip, NTU25, PreprocessConfig()))
+    np.testing.assert_array_equal(other, before)
 
 
 def test_a_body_of_which_nothing_is_known_in_the_crop_keeps_its_place_holders():

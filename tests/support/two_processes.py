@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 
 def run_two(program: str, *words: str, status: int = 0, timeout_s: float = 240) -> tuple[str, str]:
@@ -21,8 +21,10 @@ def run_two(program: str, *words: str, status: int = 0, timeout_s: float = 240) 
         meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": held.enter_context(_reserved_port())}
         # torch asks the name server who 127.0.0.1 is, and warns when nobody answers. The default waits half a minute.
         names = {"RES_OPTIONS": "timeout:1 attempts:1", "TORCH_CPP_LOG_LEVEL": "ERROR"}
-        # Not a pipe, which blocks the process when nobody reads it.
-        printed = [held.enter_context(tempfile.TemporaryFile("w+")) for _ in range(2)]
+        # Not a pipe, which blocks the process when nobody reads it. A process that is ended may leave half a character.
+        printed = [held.enter_context(tempfile.TemporaryFile("w+", errors="replace")) for _ in range(2)]
+        # What was printed before a hang must be there, and where it hangs.
+        told = {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}
         started = [
             held.enter_context(
                 _ended_at_last(
@@ -30,7 +32,7 @@ def run_two(program: str, *words: str, status: int = 0, timeout_s: float = 240) 
                         [sys.executable, "-c", program, *words],
                         stdout=printed[rank],
                         stderr=subprocess.STDOUT,
-                        env={**os.environ, **meeting, **names, "PYTHONFAULTHANDLER": "1"}
+                        env={**os.environ, **meeting, **names, **told}
                         | {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"},
                     )
                 )
@@ -41,7 +43,8 @@ def run_two(program: str, *words: str, status: int = 0, timeout_s: float = 240) 
         for file in printed:
             file.seek(0)
         first, second = (file.read() for file in printed)
-        assert [process.returncode for process in started] == [status] * 2, f"{first}\n{second}"
+        ended = [process.returncode for process in started]
+        assert ended == [status] * 2, f"statuses {ended}, not {status}\nfirst: {first}\nsecond: {second}"
     return first, second
 
 
@@ -52,10 +55,12 @@ def _wait_for(started: list[subprocess.Popen[bytes]], status: int, timeout_s: fl
         if statuses - {None, status}:
             until = min(until, time.monotonic() + 5)  # the other may fail in the same way
         time.sleep(0.05)
-    for process in started:
-        if process.poll() is None:
-            process.send_signal(signal.SIGABRT)
-            process.wait()
+    running = [process for process in started if process.poll() is None]
+    for process in running:
+        process.send_signal(signal.SIGABRT)
+    for process in running:
+        with suppress(subprocess.TimeoutExpired):  # one that is stopped does not end by this
+            process.wait(10)
 
 
 @contextmanager

@@ -57,6 +57,19 @@ def test_without_onnxruntime_the_rest_is_said(monkeypatch: pytest.MonkeyPatch) -
     assert "pose-statistics" in ended.stdout
 
 
+def test_columns_of_the_table_of_tokens_stand_in_the_order_of_the_suite(tmp_path: Path) -> None:
+    asked = ["clean", "window", "rest", "linear, clean", "linear, window", "linear, rest"]
+    row = {"tokens": 75, "choice": "spread", "speed_up": 9.0} | dict.fromkeys(
+        ("percent", "points"), dict.fromkeys(asked, 1)
+    )
+    bundle = tiny_bundle()
+    readout = {"kind": "mean", "token_table": {"whole": dict.fromkeys(sorted(asked), 70.0), "rows": [row]}}
+    dataclasses.replace(bundle, manifest=dataclasses.replace(bundle.manifest, readout=readout)).write(tmp_path / "b")
+    shown = CliRunner().invoke(gfp_serve, ["bundle", str(tmp_path / "b"), "--no-time"]).stdout
+    heads = next(line for line in shown.splitlines() if "times as fast" in line)
+    assert [cell.strip() for cell in heads.split("┃")[4:-1]] == asked
+
+
 def test_a_damaged_table_of_tokens_is_named(tmp_path: Path) -> None:
     bundle = tiny_bundle()
     readout = {"kind": "mean", "token_table": {"whole": {"clean": 70.0}, "rows": [{"tokens": 75}]}}

@@ -1,6 +1,7 @@
 """Semi-supervised draws: one for each seed, the same in every process, with as many clips as the ratio gives."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -75,13 +76,14 @@ distributed.init_process_group("gloo")
 assert parallel.rank() == int(os.environ["RANK"])
 store = ClipStore.open(Path(sys.argv[1]))
 drawn = [draw(store, fold, 0.2, seed=1, balanced=False) for fold in split_folds(store)]
-print(json.dumps(describe_draw(store, drawn, seed=1)))
+Path(sys.argv[2], os.environ["RANK"]).write_text(json.dumps(describe_draw(store, drawn, seed=1)))
 distributed.barrier()  # a process that leaves while the other still connects would break its connection
 distributed.destroy_process_group()
 """
 
 
-def test_two_processes_of_a_run_draw_the_same_clips(store: ClipStore) -> None:
-    told = [json.loads(said) for said in run_two(PROCESS, str(store.path))]
+def test_two_processes_of_a_run_draw_the_same_clips(store: ClipStore, tmp_path: Path) -> None:
+    run_two(PROCESS, str(store.path), str(tmp_path))
+    told = [json.loads((tmp_path / rank).read_text()) for rank in "01"]
     assert told[0] == told[1]
     assert told[0]["num_clips"] == 9
