@@ -37,6 +37,8 @@ def check_sequence(sequence: np.ndarray, layout: Layout) -> Float32[np.ndarray, 
     Raises `InvalidSkeletonError`, which says what is wrong.
     """
     sequence = check_shape(sequence, layout)
+    if sequence.max() <= MAX_COORDINATE_M and sequence.min() >= -MAX_COORDINATE_M:  # no NaN either: the usual case
+        return sequence
     too_far = np.abs(sequence) > MAX_COORDINATE_M  # infinity too, NaN not
     if too_far.any():
         bad = np.argwhere(too_far)
