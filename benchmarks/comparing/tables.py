@@ -106,12 +106,13 @@ def draw(report: dict[str, Any], path: Path) -> None:
             y, spread = mean(scores), stdev(scores) if len(scores) > 1 else 0.0
             label = f"{int(steps):,} steps" if not place else None
             axes.errorbar(x, y, yerr=spread, fmt=marker, color=colour, capsize=2, label=label)
-            axes.annotate(name, (1.04 * x, places[place]), fontsize=8, va="center")
+            side, factor = ("left", 1.04) if marker == "o" else ("right", 0.95)  # so that names of two tables part
+            axes.annotate(name, (factor * x, places[place]), fontsize=8, va="center", ha=side)
     if tables:
         for line, style in zip((each for each in tables[0][1] if not each.seconds()), ("--", ":", "-."), strict=False):
             axes.axhline(mean(line.scores("plain", "clean")), linestyle=style, color="grey", label=line.name)
     axes.set_xscale("log")
-    axes.margins(x=0.18)  # names stand right of their marks
+    axes.margins(x=0.18)  # names stand beside their marks
     axes.set_xlabel("training, seconds of one core")
     axes.set_ylabel("1-NN in %, mean of five sets (± deviation over seeds)")
     axes.legend(fontsize=8)
