@@ -264,6 +264,7 @@ _TAKEN = _setting_names(TrainConfig, TermsConfig, GeneralViewsConfig, ClassDraws
         "as_json",
         "json",
         "help",
+        "version",
     ),
 }
 reserve("encoder", _TAKEN | _setting_names(*(each.config_type for each in OBJECTIVES.values())))
