@@ -24,8 +24,11 @@ this run what it does in a long one.
 
 import json
 import sys
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
 import click
 import torch
@@ -92,65 +95,51 @@ def prepare(data: Path, work: Path, sets: tuple[str, ...]) -> None:
     click.echo(f"{import_recordings(find_sources(files), work / 'store', importing, overwrite=True)}")
 
 
+def _measures(part: str | None = None, **asked: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Options of a command that trains and measures; it gets them as its bench, beside options of its own."""
+
+    def with_bench(command: Callable[..., None]) -> Callable[..., None]:
+        @_data_option
+        @_work_option
+        @_out_option
+        @_threads_option
+        @_sets_option
+        @_clips_option
+        @_only_option
+        @wraps(command)
+        def called(
+            *, data: Path, work: Path, out: Path, threads: int, sets: tuple[str, ...], clips: int, **own: Any
+        ) -> None:
+            command(Bench(work, out, threads, Asked(data, sets, clips, **asked), part), **own)
+
+        return called
+
+    return with_bench
+
+
 @main.command()
-@_data_option
-@_work_option
-@_out_option
-@_threads_option
-@_sets_option
+@_measures()
 @_seeds_option
-@_clips_option
 @click.option("--steps", default=STEPS, show_default=True, help="Steps of 32 clips, the same number for all.")
-@_only_option
-def run(
-    data: Path,
-    work: Path,
-    out: Path,
-    threads: int,
-    sets: tuple[str, ...],
-    seeds: int,
-    clips: int,
-    steps: int,
-    names: tuple[str, ...],
-) -> None:
+def run(bench: Bench, names: tuple[str, ...], seeds: int, steps: int) -> None:
     """Train and measure what the report lacks."""
-    bench = Bench(work, out, threads, Asked(data, sets, clips))
     bench.measure_untrained(range(seeds))
     bench.measure(names, steps, range(seeds))
 
 
 @main.command()
-@_data_option
-@_work_option
-@_out_option
-@_threads_option
-@_sets_option
+@_measures()
 @_seeds_option
-@_clips_option
 @click.option("--steps", default=STEPS, show_default=True, help="Steps of the runs to choose the best by.")
 @click.option("--times", default=TIMES_LONGER, show_default=True, help="How many times as many steps.")
 @click.option("--best", default=BEST, show_default=True, help="How many rows, by 1-NN with the mean of tokens.")
-@_only_option
-def longer(
-    data: Path,
-    work: Path,
-    out: Path,
-    threads: int,
-    sets: tuple[str, ...],
-    seeds: int,
-    clips: int,
-    steps: int,
-    times: int,
-    best: int,
-    names: tuple[str, ...],
-) -> None:
+def longer(bench: Bench, names: tuple[str, ...], seeds: int, steps: int, times: int, best: int) -> None:
     """Train the best rows of `run` again, with many times the steps."""
-    bench = Bench(work, out, threads, Asked(data, sets, clips))
     known = bench.rows_of(steps)
     whole = {name: rows for name, rows in known.items() if len(rows) >= seeds}
     if not whole:
         raise click.UsageError(
-            f"{work} has no row of {steps} steps with {seeds} seeds to choose from; call `run` first."
+            f"{bench.work} has no row of {steps} steps with {seeds} seeds to choose from; call `run` first."
         )
     if others := sorted(known.keys() - whole.keys()):
         click.echo(f"Not chosen from, because they have fewer than {seeds} seeds: {', '.join(others)}.", err=True)
@@ -160,28 +149,11 @@ def longer(
 
 
 @main.command()
-@_data_option
-@_work_option
-@_out_option
-@_threads_option
-@_sets_option
+@_measures(ROBUSTNESS, changes=())
 @click.option("--seed", default=0, show_default=True, help="Of the runs that are asked.")
-@_clips_option
 @click.option("--steps", default=STEPS, show_default=True, help="Steps of the runs that are asked.")
-@_only_option
-def robustness(
-    data: Path,
-    work: Path,
-    out: Path,
-    threads: int,
-    sets: tuple[str, ...],
-    seed: int,
-    clips: int,
-    steps: int,
-    names: tuple[str, ...],
-) -> None:
+def robustness(bench: Bench, names: tuple[str, ...], seed: int, steps: int) -> None:
     """Ask the runs of one seed with all changes of the evaluation suite. Runs that WORK lacks are trained."""
-    bench = Bench(work, out, threads, Asked(data, sets, clips, changes=()), ROBUSTNESS)
     bench.measure_untrained([seed])
     bench.measure(names, steps, [seed])
 

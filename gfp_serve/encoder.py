@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -61,10 +62,11 @@ class Encoder:
         # The largest number of a call sets the steps of rounding: a vector must not depend on the clips beside it.
         self._one_by_one = bundle.manifest.graph == INT8_GRAPH
         num_threads = num_threads or num_cores()
-        self._open = partial(open_session, bundle, device, num_threads, tensorrt_cache=tensorrt_cache)
-        session = self._open_for_graphs() if cuda_graphs else None
+        open_on = partial(open_session, bundle, num_threads=num_threads, tensorrt_cache=tensorrt_cache)
+        self._open_on_cuda = partial(open_on, device="cuda")
+        session = _open_for_graphs(open_on, device) if cuda_graphs else None
         graphs = session is not None
-        self._session = self._open() if session is None else session
+        self._session = open_on(device=device) if session is None else session
         self.provider: str = self._session.get_providers()[0]
         self.device = device_of(self._session)
         self._lock = threading.Lock()
@@ -129,26 +131,17 @@ class Encoder:
             self._go_on_without(batches, error)
         return self._run(clips, options)
 
-    def _open_for_graphs(self) -> Any | None:
-        """A session whose runs on CUDA can be recorded; None where there is none."""
-        try:
-            session = self._open(cuda_graphs=True)
-        except BundleError as error:
-            # It may be the model itself, which the next attempt shows.
-            _say_no_graphs(error)
-            return None
-        if device_of(session) == "cuda":
-            return session
-        _log.warning("--cuda-graphs has no effect, because the encoder does not run on CUDA")
-        return None
-
     def _go_on_without(self, batches: BoundBatches, error: Exception) -> None:
         with self._lock:
             if self._batches is not batches:
                 return  # another call was here first
+            # Not on the CPU instead: everything around this encoder was chosen for a GPU.
+            session = self._open_on_cuda()
+            if device_of(session) != "cuda":
+                raise DeviceError(unusable("cuda", f"a second session runs on {session.get_providers()[0]}"))
             _say_no_graphs(error)
-            self._session = self._open()
-            self._batches = BoundBatches(self._session, self.embedding_size, _GPU_MEMORY)
+            self._session = session
+            self._batches = BoundBatches(session, self.embedding_size, _GPU_MEMORY)
 
     def open_on(self, num_threads: int) -> Encode:
         """`encode` on this many threads of the CPU. Takes the model's memory once more.
@@ -166,6 +159,21 @@ def _run(
 ) -> Float32[np.ndarray, "batch embedding_size"]:
     (vectors,) = session.run([OUTPUT_NAME], {INPUT_NAME: clips}, *([] if options is None else [options]))
     return vectors
+
+
+def _open_for_graphs(open_on: Callable[..., Any], device: EncoderDevice) -> Any | None:
+    """A session whose runs on CUDA can be recorded; None where there is none."""
+    if device in ("auto", "cuda"):
+        try:
+            session = open_on(device=device, cuda_graphs=True)
+        except BundleError as error:
+            # It may be the model itself, which the next attempt shows.
+            _say_no_graphs(error)
+            return None
+        if device_of(session) == "cuda":
+            return session
+    _log.warning("--cuda-graphs has no effect, because the encoder does not run on CUDA")
+    return None
 
 
 def _say_no_graphs(error: Exception) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from gfp_serve.preprocess import MAX_BODIES, MODEL_LAYOUT
 from trainer.data.batches import Batch
@@ -46,6 +47,9 @@ def published_costs(encoder: EncoderConfig, objective: ObjectiveConfig, *, num_f
 # Of one clip alone, batch norm has no statistics.
 _COUNTED_CLIPS = 2
 _COUNTED = (nn.Linear, Attention, CrossAttention, nn.BatchNorm1d, nn.GELU, nn.ReLU, nn.SiLU, nn.GRU)
+_KNOWN = (*_COUNTED, nn.Embedding)
+# Of what is counted; small products, such as those of a body's frame, are left out.
+_ROUNDING = 1.01
 
 
 @dataclass
@@ -113,18 +117,45 @@ def cost_table(encoder_config: EncoderConfig, objective: ObjectiveConfig, *, num
 
 
 def not_counted(encoder_config: EncoderConfig, objective: ObjectiveConfig, *, num_frames: int) -> list[str]:
-    """The kinds of layers with matrices that are not counted, such as convolutions; none of ours has any."""
+    """The kinds of modules with products that are not counted, such as convolutions; none of ours has any."""
     model = _weightless(encoder_config, objective, num_frames)
-    return sorted({type(part).__name__ for part in model.modules() if _is_not_counted(part)})
+    of_encoder = set(model.encoder.modules())
+    found = {
+        type(part).__name__
+        for part in model.modules()
+        if _is_not_counted(part) or (part not in of_encoder and _has_own_matrix(part))
+    }
+    if _has_more_products(model.encoder, num_frames):
+        found.add(type(model.encoder).__name__)
+    return sorted(found)
 
 
 def _is_not_counted(part: nn.Module) -> bool:
     if isinstance(part, nn.GRU):
         return part.num_layers > 1 or part.bidirectional
-    is_known = isinstance(part, (*_COUNTED, nn.Embedding))
-    has_matrix = any(weight.dim() > 1 for weight in part.parameters(recurse=False))
     # Other modules with weights of their own, such as positions, add these and multiply nothing.
-    return type(part).__module__.startswith("torch.nn.") and has_matrix and not is_known
+    return type(part).__module__.startswith("torch.nn.") and _has_matrix(part) and not isinstance(part, _KNOWN)
+
+
+def _has_own_matrix(part: nn.Module) -> bool:
+    """Whether it is of another package and has a matrix, which it may multiply with in any way."""
+    return (
+        not type(part).__module__.startswith(("torch.", "trainer."))
+        and _has_matrix(part)
+        and not isinstance(part, _KNOWN)
+    )
+
+
+def _has_matrix(part: nn.Module) -> bool:
+    return any(weight.dim() > 1 for weight in part.parameters(recurse=False))
+
+
+def _has_more_products(encoder: nn.Module, num_frames: int) -> bool:
+    """Whether an embedding takes more products of matrices than are counted, in modules or between them."""
+    bodies = torch.zeros(_COUNTED_CLIPS * MAX_BODIES, num_frames, MODEL_LAYOUT.num_joints, 3, device="meta")
+    with torch.no_grad(), counting(encoder) as tally, FlopCounterMode(display=False) as products:
+        encoder.features(bodies)  # type: ignore[operator]
+    return products.get_total_flops() > _ROUNDING * 2 * tally.macs
 
 
 def parameter_table(encoder_config: EncoderConfig, objective: ObjectiveConfig, *, num_frames: int) -> dict[str, int]:

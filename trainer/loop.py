@@ -16,6 +16,7 @@ from torch import Tensor
 
 from gfp_serve.errors import GfpError
 from gfp_serve.files import lock, remove_unfinished
+from gfp_serve.memory import keep_what_is_freed
 from gfp_serve.preprocess import PreprocessConfig
 from trainer import encoders, objectives, parallel
 from trainer.checkpoint import CHECKPOINT_FILE, Checkpoint, CheckpointError, data_summary, split_state
@@ -94,6 +95,8 @@ class Trainer:
             raise ValueError("--precision bf16 needs a GPU and --device cuda: in bf16 a CPU is ten times slower.")
         if config.num_threads:
             torch.set_num_threads(config.num_threads)
+        if self.device.type == "cpu":
+            keep_what_is_freed()
         self.preprocess = PreprocessConfig(cleaning=store.cleaning, sampling=config.sampling)
         # Here, so that a store without a test split is refused before the first step.
         self.folds = split_folds(store) if config.evaluate_every_epochs else []

@@ -202,6 +202,42 @@ def test_an_encoder_whose_graphs_fail_says_so_once_and_goes_on_without(monkeypat
     assert ("nodes are not" if fails == "opening" else "stream is capturing") in record.message
 
 
+@pytest.mark.parametrize("device", ["auto", "cuda"])
+def test_an_encoder_whose_graphs_and_cuda_fail_does_not_go_on_on_the_cpu(monkeypatch, device):
+    class Session(SaysCuda):
+        fails = False
+
+        def __init__(self, model, sess_options, providers, enable_fallback):
+            super().__init__(model, sess_options, providers, enable_fallback)
+            if self.fails and self.asked:
+                raise RuntimeError("CUDA failure 2: out of memory")
+
+        def run_with_iobinding(self, binding, options=None):
+            if self.fails:
+                raise Fail("operation not permitted when stream is capturing")
+            super().run_with_iobinding(binding, options)
+
+    stand_in(monkeypatch, Session)
+    encoder = Encoder(tiny_bundle(), device=device, cuda_graphs=True)
+    clips = some_clips(2, 1)
+    np.testing.assert_allclose(encoder.encode(clips), tiny_encode(clips), atol=1e-5)
+    Session.fails = True
+    with pytest.raises(DeviceError, match="out of memory"):
+        encoder.encode(clips)
+    Session.fails = False
+    np.testing.assert_allclose(encoder.encode(clips), tiny_encode(clips), atol=1e-5)
+    assert encoder.device == "cuda"
+
+
+def test_cuda_graphs_without_cuda_are_said_to_have_no_effect_and_open_no_session_more(monkeypatch, caplog):
+    opened = []
+    real = onnxruntime.InferenceSession
+    monkeypatch.setattr(onnxruntime, "InferenceSession", lambda *a, **k: opened.append(1) or real(*a, **k))
+    assert Encoder(tiny_bundle(), device="cpu", cuda_graphs=True).device == "cpu"
+    assert len(opened) == 1
+    assert "--cuda-graphs has no effect" in caplog.text
+
+
 @pytest.mark.parametrize(("graph", "halves"), [("standard", "0"), ("fp16", "1")])
 def test_tensorrt_gets_one_engine_for_all_batches_in_a_folder_of_the_model(monkeypatch, tmp_path, graph, halves):
     stand_in(monkeypatch, SaysCuda, "TensorrtExecutionProvider")

@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -42,3 +44,31 @@ def test_a_process_that_has_not_grown_is_left_alone(monkeypatch: pytest.MonkeyPa
     memory._least = 2 * resident_pages()
     memory.give_back()
     assert memory._least > resident_pages()
+
+
+# Prints how many pages of a block of 128 MiB the machine hands out when the second one of that size is filled.
+SECOND_BLOCK = """
+import resource
+import sys
+
+import numpy as np
+
+from gfp_serve.memory import keep_what_is_freed
+
+if sys.argv[1] == "keep":
+    keep_what_is_freed()
+np.ones(2**24)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+np.ones(2**24)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(not CAN_GIVE_BACK, reason="only glibc can keep memory")
+def test_a_training_gets_memory_that_it_freed_again() -> None:
+    def pages(keeps: str) -> int:
+        command = [sys.executable, "-c", SECOND_BLOCK, keeps]
+        return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+    # Pages may be large ones, so the number of a process that gives memory back differs between machines.
+    assert pages("keep") <= pages("give back") // 4

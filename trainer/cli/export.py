@@ -160,6 +160,10 @@ def gfp_export(
     if int8_store is not None and _is_given("graph"):
         raise click.UsageError("--graph has no effect beside --int8, which has a graph of its own; leave it out.")
     held_out = int8_store or fp16_store
+    if held_out is not None and token_table is not None:
+        raise click.UsageError(
+            "--token-table was measured in 32 bits, and --int8 and --fp16 compute in fewer; leave one of them out."
+        )
     held_clips = None if held_out is None else _held_clips(held_out, "--int8" if int8_store is not None else "--fp16")
     if out.exists() and not overwrite:
         raise click.UsageError(f"{out} exists; name another place for --out, or add --overwrite to replace it.")

@@ -41,10 +41,11 @@ def balanced_odds(
     """
     tiny = torch.finfo(cosines.dtype).tiny
     # Cosines are at most 1, so the largest number is 1 at any temperature.
-    odds = ((cosines - 1) / temperature).exp()
+    # In place from here on: of all hidden tokens, odds are the largest numbers of a step.
+    odds = (cosines - 1).div_(temperature).exp_()
     if counts is not None:
-        odds = odds * counts[:, None]
+        odds *= counts[:, None]
     for _ in range(_ROUNDS):
-        odds = odds / total(odds.sum(dim=0)).clamp_min(tiny)
-        odds = odds / odds.sum(dim=1, keepdim=True).clamp_min(tiny)
+        odds /= total(odds.sum(dim=0)).clamp_min(tiny)
+        odds /= odds.sum(dim=1, keepdim=True).clamp_min(tiny)
     return odds
