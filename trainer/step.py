@@ -63,8 +63,7 @@ def build_optimizer(objective: Objective, config: TrainConfig) -> torch.optim.Op
         )
     if config.optimizer == "adam":
         return torch.optim.Adam(objective.parameters(), lr=config.peak_lr, weight_decay=config.weight_decay, fused=True)
-    layers = (part for part in objective.modules() if isinstance(part, nn.Linear | nn.RNNBase))
-    matrices = {id(weight) for layer in layers for weight in layer.parameters(recurse=False) if weight.ndim == 2}
+    matrices = ids_of_matrices(objective)
     first = {id(weight) for weight in first_layer(objective.encoder)} if config.embed_lr_share < 1 else set()
     if config.embed_lr_share < 1 and not first:
         raise ValueError(
@@ -82,6 +81,12 @@ def build_optimizer(objective: Objective, config: TrainConfig) -> torch.optim.Op
             for decays in (True, False)
         ]
     return torch.optim.AdamW(groups, lr=config.peak_lr, betas=(0.9, config.gradient_memory), fused=True)
+
+
+def ids_of_matrices(model: nn.Module) -> set[int]:
+    """The `id` of each weight that decays: the matrices of linear and recurrent layers."""
+    layers = (part for part in model.modules() if isinstance(part, nn.Linear | nn.RNNBase))
+    return {id(weight) for layer in layers for weight in layer.parameters(recurse=False) if weight.ndim == 2}
 
 
 def first_layer(encoder: nn.Module) -> list[nn.Parameter]:

@@ -28,6 +28,7 @@ from trainer.evaluate.learning import Epoch, HeadResult, Passes, Show, among_fiv
 from trainer.evaluate.linear_probe import check_positive
 from trainer.evaluate.resume import EvaluationState
 from trainer.schedule import LARGEST_SEED, mask_seed, warmup_cosine, window_draws
+from trainer.step import ids_of_matrices
 
 # The classifier reads this many test clips at a time.
 TEST_CLIPS = 32
@@ -213,7 +214,7 @@ def parameter_groups(
     `layer_decay` of the next one's: the last block of the head's, and the embedding of segments and positions, which
     lies below all blocks, of the first block's.
     """
-    matrices = {id(part.weight) for part in classifier.modules() if isinstance(part, nn.Linear)}
+    matrices = ids_of_matrices(classifier)
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, parameter in classifier.named_parameters():
         below, _, weight = name.partition("encoder.")

@@ -159,6 +159,8 @@ class Halp(WholeClips):
 
     def never_reached(self, num_clips: int) -> str:
         needed = _FILLINGS * self.config.queue_keys
+        if self.config.plain_share == 1:
+            return "--objective halp makes up no positives with --plain-share 1: it learns by contrast alone."
         if num_clips > needed:
             return ""
         return (
@@ -183,7 +185,9 @@ class Halp(WholeClips):
         progress.keys_added += self.queue.add(in_order(self._new_keys))
         self._new_keys = None
         step = progress.num_updates
-        is_ready = done >= config.plain_share and progress.keys_added > _FILLINGS * config.queue_keys
+        # A run that was made longer may be before its plain share again; prototypes that it has go on to be sorted.
+        is_due = done >= config.plain_share or progress.has_prototypes
+        is_ready = is_due and progress.keys_added > _FILLINGS * config.queue_keys
         if is_ready and (step % config.prototype_every_steps == 0 or not progress.has_prototypes):
             newest = self.queue.newest(config.prototype_keys)
             draws = torch.Generator().manual_seed(step)

@@ -95,6 +95,8 @@ class SlimConfig(ObjectiveConfig):
                 f"--least-hidden is {self.least_hidden} and --most-hidden {self.most_hidden}; they must be above 0 and "
                 f"below 1, and the first at most the second. SLiM has 0.5 and 0.9."
             )
+        if self.num_prototypes == 1:
+            raise ValueError("--num-prototypes is 1, which every clip is nearest to; it must be 0, or 2 or more.")
         for name in ("num_prototypes", "head_width", "head_size"):
             if getattr(self, name) < 0:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be 0 or more.")

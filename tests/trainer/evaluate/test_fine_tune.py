@@ -14,6 +14,7 @@ from gfp_serve.errors import InvalidRequestError
 from gfp_serve.preprocess import SampleConfig
 from tests.support.small_runs import TINY_ENCODER, write_store
 from trainer.data.model_input import ClipRows
+from trainer.encoders.gru import Gru, GruConfig
 from trainer.encoders.slim import SlimEncoder, SlimEncoderConfig
 from trainer.encoders.transformer import Transformer, TransformerConfig
 from trainer.evaluate import resume as unfinished_module
@@ -71,6 +72,17 @@ def test_only_matrices_decay() -> None:
     assert "encoder.embed.weight" in decayed
     assert "classify.weight" in decayed
     assert not [name for name in decayed if name.endswith("bias") or "norm" in name or "positions" in name]
+
+
+def test_the_matrices_of_recurrent_layers_decay_as_in_pre_training() -> None:
+    classifier = ActionClassifier(Gru(GruConfig(width=8, depth=1), num_frames=24), 3, FineTuneConfig(head_width=8))
+    groups = list(parameter_groups(classifier, layer_decay=0.8, weight_decay=0.05))
+    decayed = {id(weight) for group in groups if group["weight_decay"] for weight in group["params"]}
+    layers = [part for part in classifier.modules() if isinstance(part, torch.nn.GRU)]
+    assert layers
+    for layer in layers:
+        for name, weight in layer.named_parameters():
+            assert (id(weight) in decayed) == name.startswith("weight"), name
 
 
 def test_drop_path_rises_from_0_in_the_first_block_to_its_rate_in_the_last() -> None:

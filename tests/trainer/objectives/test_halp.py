@@ -197,6 +197,19 @@ def test_keys_are_sorted_again_in_every_tenth_step_and_in_no_other() -> None:
     assert changed == [3, 10, 20, 30]  # the third is the first one after two queues of keys
 
 
+def test_a_run_that_was_made_longer_goes_on_sorting_keys_though_it_is_in_its_plain_share_again() -> None:
+    halp = build("halp")
+    halp.config = HalpConfig(queue_keys=6, prototype_keys=6, num_prototypes=3, plain_share=0.4, prototype_every_steps=1)
+    for step in range(1, 6):
+        halp(batch(halp, step))
+        halp.after_update(step / 6)
+    before = halp.prototypes.clone()
+    halp(batch(halp, 6))
+    halp.after_update(6 / 60)
+    assert halp.has_prototypes
+    assert not torch.equal(halp.prototypes, before)
+
+
 def test_a_step_in_which_no_keys_are_sorted_waits_for_nothing() -> None:
     halp = build("halp")
     halp.config = HalpConfig(queue_keys=6, prototype_keys=6, num_prototypes=3, plain_share=0.0)
@@ -280,4 +293,6 @@ def test_a_run_too_short_for_made_up_positives_is_told_so() -> None:
     model = build("halp")
     assert model.never_reached(2 * 6 + 1) == ""  # a queue of 6 keys, filled twice
     assert "by 12 clips, and this run sees 12" in model.never_reached(12)
+    model.config = HalpConfig(queue_keys=6, prototype_keys=6, num_prototypes=3, plain_share=1)
+    assert "with --plain-share 1" in model.never_reached(1000)
     assert build("gfp").never_reached(1) == ""

@@ -259,6 +259,11 @@ def test_targets_that_are_too_sharp_for_32_bits_are_refused(name: str) -> None:
         SlimConfig(**{name: 0.01}, **SIZES)
 
 
+def test_one_prototype_which_teaches_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="--num-prototypes is 1, which every clip is nearest to"):
+        SlimConfig(**SIZES | {"num_prototypes": 1})
+
+
 def test_views_have_the_frames_that_they_were_asked_for(tmp_path: Path) -> None:
     store = write_store(tmp_path / "store")
     config = tiny_config(num_frames=64, encoder=SMALL, objective=SlimConfig(**SIZES))
