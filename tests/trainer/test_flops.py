@@ -1,8 +1,22 @@
 import pytest
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
 
+from trainer import encoders
+from trainer.encoders import Encoder
+from trainer.encoders.gru import Gru, GruConfig
 from trainer.encoders.transformer import TransformerConfig
-from trainer.flops import PUBLISHED_GFLOP, _is_not_counted, cost_table, not_counted, parameter_table, published_costs
+from trainer.flops import (
+    PUBLISHED_GFLOP,
+    _has_more_products,
+    _has_own_matrix,
+    _is_not_counted,
+    cost_table,
+    not_counted,
+    parameter_table,
+    published_costs,
+)
 from trainer.objectives import OBJECTIVES, MaskConfig
 from trainer.objectives.gfp import GfpConfig
 from trainer.objectives.mamp import MampConfig
@@ -61,6 +75,54 @@ def test_layers_that_are_not_counted_are_known(layer: nn.Module) -> None:
 )
 def test_layers_that_are_counted_or_multiply_nothing_are_known(layer: nn.Module) -> None:
     assert not _is_not_counted(layer)
+
+
+@pytest.mark.parametrize("name", encoders.ENCODERS)
+def test_an_embedding_has_no_products_of_matrices_beside_those_that_are_counted(name: str) -> None:
+    frames = 64 if name == "slim" else 120
+    with torch.device("meta"):
+        encoder = encoders.build_encoder(encoders.config_types()[name](), num_frames=frames)
+    assert not _has_more_products(encoder, frames)
+
+
+class Graph(Gru):
+    """Multiplies without a module: with a weight of its own, or attention as a function."""
+
+    with_weight = True
+
+    def __init__(self, config: GruConfig, *, num_frames: int) -> None:
+        super().__init__(config, num_frames=num_frames)
+        self.links = nn.Parameter(torch.zeros(25, 25))
+
+    def tokens(self, bodies: Tensor, draws: Tensor | None = None) -> Tensor:
+        if self.with_weight:
+            bodies = torch.einsum("rfjc,jk->rfkc", bodies, self.links)
+            return super().tokens(bodies, draws)
+        tokens = super().tokens(bodies, draws)[:, None].repeat(1, 8, 1, 1)
+        return F.scaled_dot_product_attention(tokens, tokens, tokens)[:, 0]
+
+
+@pytest.mark.parametrize("with_weight", [True, False])
+def test_products_that_an_encoder_takes_without_a_module_are_noticed(
+    with_weight: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Graph, "with_weight", with_weight)
+    with torch.device("meta"):
+        encoder: Encoder = Graph(GruConfig(width=2, depth=1), num_frames=120)
+    assert _has_more_products(encoder, 120)
+
+
+def test_a_matrix_of_another_packages_module_counts_as_unknown() -> None:
+    class Theirs(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.matrix, self.token = nn.Parameter(torch.zeros(3, 4)), nn.Parameter(torch.zeros(4))
+
+    class Layer(nn.Linear):
+        pass
+
+    assert _has_own_matrix(Theirs())
+    assert not _has_own_matrix(Layer(3, 4))
 
 
 def test_flops_of_one_linear_layer_equal_a_count_by_hand() -> None:

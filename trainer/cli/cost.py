@@ -10,7 +10,7 @@ from rich.table import Table
 
 from gfp_serve.cli.options import Command, options_from, version_option
 from gfp_serve.cli.printing import output, print_json
-from gfp_serve.cli.progress import progress, status
+from gfp_serve.cli.progress import progress, status, warn
 from gfp_serve.devices import Device
 from gfp_serve.settings import choice_of, setting
 from trainer.config import PRESETS, TrainConfig
@@ -105,26 +105,43 @@ def gfp_cost(store: Path | None, names: tuple[str, ...], config: CostConfig, as_
     if store is not None and COMPARED_WITH not in chosen and COMPARED_WITH in fitting:
         chosen.append(COMPARED_WITH)
     clips = None if store is None else ClipStore.open(store)  # before half a minute of counting
-    try:
-        runs = {name: config.train_config(name) for name in chosen}
-        table: dict[str, dict[str, Any]] = {}
-        for name, run in runs.items():
+    runs: dict[str, TrainConfig] = {}
+    table: dict[str, dict[str, Any]] = {}
+    refused: dict[str, ValueError] = {}
+    for name in chosen:
+        try:
+            run = config.train_config(name)
             with status(f"counting {name}"):
-                table[name] = {
-                    "gflop": cost_table(run.encoder, run.objective, num_frames=run.num_frames),
-                    "parameters": parameter_table(run.encoder, run.objective, num_frames=run.num_frames),
-                    "not_counted": not_counted(run.encoder, run.objective, num_frames=run.num_frames),
-                }
-                gflop = table[name]["gflop"]
-                table[name] |= {"step_gflop": _of_step(gflop), "embedding_gflop": gflop[ENCODER_ALL_TOKENS]}
-                if published := published_costs(run.encoder, run.objective, num_frames=run.num_frames):
-                    table[name]["gflop_published"] = published
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
+                table[name] = _counted(run)
+            runs[name] = run
+        except ValueError as error:
+            if name in names or name == of_preset:
+                raise click.UsageError(str(error)) from error
+            refused[name] = error
+    if not table:
+        first = next(iter(refused.values()))
+        raise click.UsageError(str(first)) from first
+    for name, error in refused.items():
+        warn(f"{name} is left out: {error}")
     if clips is not None:
         for name, times in _time(runs, clips, config.rounds).items():
             table[name] |= {"clips_per_s": times.clips_per_s, "step_s": times.seconds}
     print_json(table) if as_json else _print_table(table, config)
+
+
+def _counted(run: TrainConfig) -> dict[str, Any]:
+    """What the modules of a run cost. Raises `ValueError` for settings that do not fit each other."""
+    sizes: dict[str, Any] = {"num_frames": run.num_frames}
+    gflop = cost_table(run.encoder, run.objective, **sizes)
+    published = published_costs(run.encoder, run.objective, **sizes)
+    return {
+        "gflop": gflop,
+        "parameters": parameter_table(run.encoder, run.objective, **sizes),
+        "not_counted": not_counted(run.encoder, run.objective, **sizes),
+        "step_gflop": _of_step(gflop),
+        "embedding_gflop": gflop[ENCODER_ALL_TOKENS],
+        **({"gflop_published": published} if published else {}),
+    }
 
 
 def _needed(objective: str) -> type[Encoder]:

@@ -211,8 +211,8 @@ class Gfp(Objective):
         super().__init__(encoder, config)
         if encoder.num_segments % WINDOWS["long"]:
             raise ValueError(
-                f"--num-frames over --segment-frames is {encoder.num_segments}; gfp needs a multiple of "
-                f"{WINDOWS['long']} segments, as --num-frames {WINDOWS['long'] * encoder.config.segment_frames} has "
+                f"--num-frames divided by --segment-frames gives {encoder.num_segments} segments; gfp needs a multiple "
+                f"of {WINDOWS['long']}, for example --num-frames {WINDOWS['long'] * encoder.config.segment_frames} "
                 f"(the published clip has 120 frames in segments of 4)."
             )
         coordinates = 3 * encoder.config.segment_frames

@@ -86,6 +86,17 @@ def test_with_a_store_steps_are_timed_and_compared_with_mamp(tmp_path: Path, mon
     assert {cells[0]: cells[-2:] for cells in rows} == {"gfp": ["4.0", "1.60"], "mamp": ["2.5", "1.00"]}
 
 
+def test_an_objective_that_does_not_fit_the_frames_is_left_out_unless_it_was_asked_for() -> None:
+    sizes = ("--encoder", "slim", "--width", 16, "--depth", 1, "--num-heads", 2, "--num-frames", 64)
+    shown = cost(*sizes, "--json")
+    assert "slim" in json.loads(shown.stdout)
+    assert "gfp" not in json.loads(shown.stdout)
+    assert "gfp is left out: --num-frames divided by --segment-frames gives" in " ".join(shown.stderr.split())
+    asked = cost("--objective", "gfp", *sizes)
+    assert asked.exit_code == 2
+    assert "gives 8 segments; gfp needs a multiple of 30" in " ".join(asked.output.split())
+
+
 def test_a_store_with_fewer_clips_than_a_step_is_refused_with_the_reason(tmp_path: Path) -> None:
     write_store(tmp_path / "store", num_clips=4)
     result = cost(tmp_path / "store", *TINY, "--batch-clips", 50)

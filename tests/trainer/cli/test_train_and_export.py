@@ -387,6 +387,8 @@ def test_a_share_that_is_not_a_number_is_refused(recording: Path, run: Path, tmp
         (("--int8", "STORE", "--half"), "leave --half out"),
         (("--int8", "STORE", "--graph", "fused"), "--graph has no effect beside --int8"),
         (("--fp16", "STORE", "--half"), "leave --half out"),
+        (("--int8", "STORE", "--token-table", "table.json"), "--token-table was measured in 32 bits"),
+        (("--fp16", "STORE", "--token-table", "table.json"), "--token-table was measured in 32 bits"),
         (("--fp16", "STORE", "--int8", "STORE"), "--int8 is for CPUs and --fp16 is for GPUs"),
     ],
 )
@@ -501,7 +503,7 @@ def test_a_finished_run_can_be_resumed_without_harm_and_says_how_it_gets_more_ep
         (["--input-scale", "nan"], "--input-scale is nan; it must be above 0"),
         (["--weight-decay", "nan"], "--weight-decay is nan; it must be 0 or more"),
         (["--width", "30"], "must be a multiple of --num-heads"),
-        (["--num-frames", "60", "--batch-clips", "4"], "--num-frames over --segment-frames is 15"),
+        (["--num-frames", "60", "--batch-clips", "4"], "--num-frames divided by --segment-frames gives 15"),
         (["--seed", "99999999999999999999"], "--seed is 99999999999999999999; it must lie between 0 and 4294967295"),
         (["--peak-lr", "inf"], "they must be finite, with 0 < floor <= peak"),
         (["--batch-clips", "100"], "choose at most 18"),

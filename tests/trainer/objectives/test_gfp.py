@@ -264,7 +264,7 @@ def test_settings_that_make_no_sense_are_refused(settings: dict[str, object], me
 
 
 def test_a_clip_that_is_not_a_whole_number_of_windows_is_refused() -> None:
-    with pytest.raises(ValueError, match="--num-frames over --segment-frames is 25; gfp needs a multiple of 30"):
+    with pytest.raises(ValueError, match="gives 25 segments; gfp needs a multiple of 30"):
         Gfp(Transformer(SMALL, num_frames=100), GfpConfig())
 
 
