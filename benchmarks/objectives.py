@@ -15,7 +15,7 @@ asked, none is. Seeds are the outer loop, so that what is missing when time runs
 What is measured: 1-NN by the vector that the encoder embeds, and by a grid of its tokens, whitened on the clips that
 are learned from; both on queries as they are, on windows and with rest added; and a linear probe on the former.
 `robustness` asks the runs of one seed with all changes of the suite. All rows have the same encoder, which embeds the
-mean of its tokens; SLiM has one more on its own encoder.
+mean of its tokens; SLiM has one more on its own encoder. An objective of an installed package is a row by its name.
 
 A run of 182 steps has another length than the published ones, which see up to ten thousand times as many clips. What
 published values count in steps or clips is shortened (`_SHORTER` in comparing/rows.py), so that each objective does in

@@ -2,7 +2,7 @@
 
 from benchmarks.reproducing.rows import config_of
 from trainer.config import TrainConfig
-from trainer.objectives import OBJECTIVES
+from trainer.objectives import installed
 
 # The same for all: the encoder, the clips of a step, and the rate of the preset `demo`, which was chosen for gfp.
 SHARED = ("--width", "64", "--depth", "3", "--num-heads", "2", "--batch-clips", "32", "--peak-lr", "2e-3")
@@ -19,8 +19,8 @@ OWN_ENCODER = "slim, its own encoder"
 # As published, with half as many frames as the others.
 _OF_OWN_ENCODER = ("--encoder", "slim", "--num-frames", "64")
 
-# Row -> what `gfp-train` gets beside the shared settings.
-ROWS = {name: ("--objective", name, *_DECODER.get(name, ()), *_SHORTER.get(name, ())) for name in OBJECTIVES}
+# Row -> what `gfp-train` gets beside the shared settings. Objectives of other packages are rows too.
+ROWS = {name: ("--objective", name, *_DECODER.get(name, ()), *_SHORTER.get(name, ())) for name in installed()}
 ROWS[OWN_ENCODER] = (*ROWS["slim"], *_OF_OWN_ENCODER)
 # USDRL with fewer tokens: each view shows 75, a tenth of all, as many as GFP's encoder sees.
 ROWS["usdrl, 75 tokens"] = (*ROWS["usdrl"], "--view-tokens", "75")

@@ -2,7 +2,10 @@
 
 import importlib
 import json
+import os
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ import torch
 from click.testing import CliRunner, Result
 
 from gfp_serve.preprocess import SampleConfig
+from tests.support.outside_package import write_package
 from trainer.data.store import ClipStore
 from trainer.evaluate.candidates import untrained
 from trainer.evaluate.embeddings import torch_embedder
@@ -52,6 +56,15 @@ def objectives(*words: object) -> Result:
 
 def test_every_objective_has_a_row() -> None:
     assert {name_of(rows.settings_of(row, 0).objective) for row in rows.ROWS} == OBJECTIVES.keys()
+
+
+def test_an_objective_of_another_package_is_a_row(tmp_path: Path) -> None:
+    shown = "from benchmarks.comparing.rows import settings_of; print(settings_of('alike', 0).objective)"
+    path = {"PYTHONPATH": os.pathsep.join([str(write_package(tmp_path)), str(ROOT)])}
+    ended = subprocess.run(
+        [sys.executable, "-c", shown], check=True, capture_output=True, text=True, env=os.environ | path
+    )
+    assert ended.stdout == "AlikeConfig(alike_weight=1.0)\n"
 
 
 @pytest.mark.parametrize("row", rows.ROWS)
