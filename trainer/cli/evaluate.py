@@ -164,7 +164,11 @@ def transfer_command(request: EvaluationRequest, resume: bool, config: FineTuneC
     source, target = names(transfer["source"]), names(transfer["target"])
     say(f"from {source} to {target}", err=True)
     if transfer["shared_sources"]:
-        say(f"Warning: both have the recordings of {', '.join(transfer['shared_sources'])}.", err=True)
+        say(
+            f"Warning: the encoder, or one that it started from or that taught it, was trained on recordings that "
+            f"{request.store.path} has too: {', '.join(transfer['shared_sources'])}.",
+            err=True,
+        )
     _fine_tune(request, checkpoint, "transfer", resume, config, {"transfer": transfer}, f"from {source} to {target}")
 
 

@@ -1,6 +1,6 @@
 """Whether an encoder learned the labels of clips that it is tested on."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from gfp_serve.formats import TEST_SPLIT
 from trainer.data.store import ClipStore
 from trainer.evaluate.folds import Fold
+from trainer.evaluate.trainings import trainings
 
 
 def learned_labels(encoder: Mapping[str, Any], store: ClipStore, folds: Sequence[Fold]) -> str:
@@ -19,7 +20,9 @@ def learned_labels(encoder: Mapping[str, Any], store: ClipStore, folds: Sequence
     """
     tested = np.unique(np.concatenate([fold.test for fold in folds]))
     weight = ((encoder.get("training") or {}).get("terms") or {}).get("label_weight", 0.0)
-    for who, data, is_known in _learners(encoder.get("data") or {}, "the encoder", weight):
+    for who, data, label_weight in trainings(encoder.get("data"), label_weight=weight):
+        if label_weight == 0:
+            continue
         is_same = data.get("content_sha256") == store.content_digest
         if is_same:
             count = int((store.splits[tested] != TEST_SPLIT).sum())
@@ -29,20 +32,9 @@ def learned_labels(encoder: Mapping[str, Any], store: ClipStore, folds: Sequence
             shared = [source.name for source in store.sources if source.sha256 in sums]
             which = f"labels of recordings that are tested ({', '.join(shared)})" if shared else ""
         if which:
-            learned = "learned" if is_known and is_same else "may have learned"
+            learned = "learned" if label_weight is not None and is_same else "may have learned"
             return (
                 f"{who} {learned} {which}, so its figures may be too good. Test "
                 f"clips that were not learned from: by the split of the store that it was trained on, without --folds."
             )
     return ""
-
-
-def _learners(
-    data: Mapping[str, Any], who: str, label_weight: float | None
-) -> Iterator[tuple[str, Mapping[str, Any], bool]]:
-    """Who may have learned labels: in words, on what, and whether it is sure."""
-    if label_weight is None or label_weight > 0:
-        yield who, data, label_weight is not None
-    for role, words in (("started_from", "the encoder that it started from"), ("taught_by", "its teacher")):
-        if (origin := data.get(role)) is not None:
-            yield from _learners(origin.get("data") or {}, words, origin.get("label_weight"))

@@ -26,6 +26,7 @@ from trainer.loop import Trainer
 from trainer.objectives import NoObjectiveConfig
 from trainer.objectives.halp import HalpConfig
 from trainer.objectives.mamp import MampConfig
+from trainer.start import read_start
 from trainer.terms import TermsConfig
 
 QUICK = ["--device", "cpu", "--linear-epochs", 2]
@@ -234,9 +235,24 @@ def test_fine_tuning_and_draws_and_transfer_have_columns_of_their_own(
     assert report["protocols"]["fine-tune"]["warmup_epochs"] == 0
     assert report["transfer_store"]["content_sha256"] == other.content_digest
     # Both have one source, with the same checksum.
-    assert f"runs were trained on recordings that {other.path} has too: made-up" in said(result)
+    assert f"were trained on recordings that {other.path} has too: made-up" in said(result)
     for row in report["rows"]:
         assert all(0 <= row["scores"][column]["top1_percent"]["mean"] <= 100 for column in report["columns"])
+
+
+def test_a_start_that_learned_from_the_tested_recordings_is_named(tmp_path: Path) -> None:
+    whole, split = (write_store(tmp_path / name, tested=name == "split") for name in ("whole", "split"))
+    for name in ("first", "next"):
+        (tmp_path / name).mkdir()
+    Trainer(tiny_config(), whole, tmp_path / "first").save()
+    Trainer(tiny_config(), split, tmp_path / "next", start=read_start(tmp_path / "first")).save()
+    words = ["--protocol", "retrieval", "--device", "cpu", "--json"]
+    result = invoke(tmp_path / "next", split.path, "--out", tmp_path / "out", *words)
+    assert f"were trained on recordings that {split.path} has too: made-up." in said(result)
+    words = ["--protocol", "transfer", "--transfer-to", whole.path, "--folds", 2, "--device", "cpu"]
+    refused = invoke(tmp_path / "next", split.path, "--out", tmp_path / "out", *words)
+    assert refused.exit_code == 1
+    assert "is the store that the encoder that it started from was pre-trained on" in said(refused)
 
 
 @pytest.fixture(scope="module")

@@ -215,7 +215,7 @@ def test_transfer_names_both_stores_and_refuses_the_store_of_pre_training(
     assert report["transfer"]["target"]["content_sha256"] == other_store.content_digest
     assert report["transfer"]["shared_sources"] == ["made-up"]  # both have one source, with the same checksum
     assert "from made-up (24 clips) to made-up (16 clips)" in result.stderr
-    assert "Warning: both have the recordings of made-up" in result.stderr
+    assert f"was trained on recordings that {other_store.path} has too: made-up." in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -64,8 +64,8 @@ def make_report(
 def warnings_of(report: Mapping[str, Any], rows: Sequence[RunsOfRow], tested: Sequence[Data]) -> list[str]:
     """What a reader must know before the figures.
 
-    That is: unfinished runs, labels of tested clips that runs learned, clips that runs were trained on in another store
-    than the one that is tested, rows that saw other numbers of clips, seeds that were not trained alike, and few seeds.
+    That is: unfinished runs, labels of tested clips that runs learned, clips that runs, or encoders before them, were
+    trained on in another store than the one that is tested, rows that saw other numbers of clips, seeds that were not trained alike, and few seeds.
     """
     found = [
         f"{run.path} was stopped at step {run.step} of {run.record['of_steps']}; go on with gfp-train --resume."
@@ -81,7 +81,8 @@ def warnings_of(report: Mapping[str, Any], rows: Sequence[RunsOfRow], tested: Se
     )
     found += [f"{name}: {said}" for name, said in labels if said]
     found += [
-        f"runs were trained on recordings that {store.path} has too: {', '.join(shared)}."
+        f"runs, or encoders that they started from or that taught them, were trained on recordings that {store.path} "
+        f"has too: {', '.join(shared)}."
         for store in (data.store for data in tested)
         if (shared := dict.fromkeys(name for row in rows for run in row.runs for name in run.recordings_of(store)))
     ]

@@ -11,6 +11,7 @@ from trainer.config import TrainConfig
 from trainer.data.store import ClipStore
 from trainer.evaluate.candidates import check_cleaned_alike, read_run, read_run_of_tokens
 from trainer.evaluate.comparison import weights_digest
+from trainer.evaluate.trainings import recordings_learned
 from trainer.evaluate.transfer import source_and_target
 
 # Rows are named by these settings if they differ, and by others only if these do not tell them apart.
@@ -60,10 +61,8 @@ class Run:
         return float(self.record.get("wall_s") or 0) or None
 
     def recordings_of(self, store: ClipStore) -> list[str]:
-        """The recordings of another store that the run was trained on too."""
-        known = {recording["sha256"] for recording in self.data["sources"]}
-        is_other = store.content_digest != self.data["content_sha256"]
-        return [source.name for source in store.sources if is_other and source.sha256 in known]
+        """The recordings of a store that the run, or an encoder before it, was trained on in another store."""
+        return recordings_learned(self.data, store)
 
     @property
     def stopped_early(self) -> bool:

@@ -1,7 +1,7 @@
 """Whether an encoder was trained on what it is asked: what can be told, and what cannot."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from gfp_serve.preprocess import clean
 from trainer.data.store import ClipStore
 from trainer.evaluate.suite.encoders import SuiteEncoder
 from trainer.evaluate.suite.sets import LabelledSet
+from trainer.evaluate.trainings import trainings
 
 # A clip is known by this many coordinates, spread over all its frames and joints, in millimetres. They are few, so
 # hardly any of them lies near the edge of a millimetre, where other last digits would move it across.
@@ -36,7 +37,7 @@ class TrainingStores:
 
     def __init__(self, stores: Sequence[ClipStore], encoders: Sequence[SuiteEncoder]) -> None:
         """Raises `InvalidRequestError` for a store that none of the encoders was trained on."""
-        trained_on = {each.get("content_sha256") for encoder in encoders for each in _trainings(encoder.data)}
+        trained_on = {each.data.get("content_sha256") for encoder in encoders for each in trainings(encoder.data)}
         self._stores: dict[str, ClipStore] = {}
         self._digests: dict[str, frozenset[bytes]] = {}
         for store in stores:
@@ -53,11 +54,11 @@ class TrainingStores:
         With its store, clips are compared one by one, whatever their names are. Without, the names and sums of its
         sources are all that is known. An encoder that was adapted knows the clips of the one that it started from too.
         """
-        found = [self._overlap_with(data, given, queries) for data in _trainings(encoder.data)]
+        found = [self._overlap_with(each.data, given, queries) for each in trainings(encoder.data)]
         doubtful = [overlap for overlap in found if overlap.is_doubtful]
         return [*doubtful, *found, Overlap("it was trained on nothing", 0, is_doubtful=False)][0]
 
-    def _overlap_with(self, data: dict[str, Any], given: LabelledSet, queries: Sequence[Clip]) -> Overlap:
+    def _overlap_with(self, data: Mapping[str, Any], given: LabelledSet, queries: Sequence[Clip]) -> Overlap:
         store = self._stores.get(data.get("content_sha256", ""))
         if store is not None:
             learned = set(store.names[store.splits != TEST_SPLIT].tolist())
@@ -112,15 +113,6 @@ def _is_among(clip: Clip, store: ClipStore, digests: frozenset[bytes]) -> bool:
         return _digest(clean(clip.sequence, clip.layout, store.cleaning).positions) in digests
     except InvalidSkeletonError:
         return False
-
-
-def _trainings(data: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
-    """What an encoder was trained on, and what those were trained on that it started from or that taught it."""
-    waiting = [data]
-    while waiting:
-        if one := waiting.pop(0):
-            yield one
-            waiting += [one.get(role, {}).get("data") for role in ("started_from", "taught_by")]
 
 
 def _digest(positions: np.ndarray) -> bytes:
