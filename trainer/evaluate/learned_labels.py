@@ -3,12 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from gfp_serve.formats import TEST_SPLIT
 from trainer.data.store import ClipStore
 from trainer.evaluate.folds import Fold
-from trainer.evaluate.trainings import trainings
+from trainer.evaluate.trainings import tested_clips, trainings
 
 
 def learned_labels(encoder: Mapping[str, Any], store: ClipStore, folds: Sequence[Fold]) -> str:
@@ -18,7 +16,7 @@ def learned_labels(encoder: Mapping[str, Any], store: ClipStore, folds: Sequence
     these. `encoder` is what a run or a bundle says of itself (see `candidates.describe_encoder`). Of an encoder that it
     started from, or that taught it, it is not always known whether it learned labels.
     """
-    tested = np.unique(np.concatenate([fold.test for fold in folds]))
+    tested = tested_clips(folds)
     weight = ((encoder.get("training") or {}).get("terms") or {}).get("label_weight", 0.0)
     for who, data, label_weight in trainings(encoder.get("data"), label_weight=weight):
         if label_weight == 0:

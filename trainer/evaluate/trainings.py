@@ -1,9 +1,13 @@
 """What an encoder learned from: the clips of its own run, and those of the encoders before it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from gfp_serve.formats import TEST_SPLIT
 from trainer.data.store import ClipStore
+from trainer.evaluate.folds import Fold
 
 _BEFORE = {"started_from": "the encoder that it started from", "taught_by": "its teacher"}
 
@@ -43,3 +47,18 @@ def recordings_learned(data: Mapping[str, Any] | None, store: ClipStore) -> list
         for recording in training.data.get("sources", [])
     }
     return [source.name for source in store.sources if source.sha256 in known]
+
+
+def tested_clips(folds: Sequence[Fold]) -> np.ndarray:
+    """The clips that folds test, by their store index, each once."""
+    return np.unique(np.concatenate([fold.test for fold in folds]))
+
+
+def tested_clips_learned(data: Mapping[str, Any] | None, store: ClipStore, folds: Sequence[Fold]) -> int:
+    """How many clips that folds test an encoder, or one before it, was trained on in this very store.
+
+    These are the ones outside its test split. Only folds that are not the split test them.
+    """
+    if not any(training.data.get("content_sha256") == store.content_digest for training in trainings(data)):
+        return 0
+    return int((store.splits[tested_clips(folds)] != TEST_SPLIT).sum())

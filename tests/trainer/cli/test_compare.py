@@ -293,8 +293,13 @@ def test_a_run_that_learned_labels_of_clips_in_folds_is_named(
     words = ["--protocol", "retrieval", "--out", tmp_path / "out", "--folds", 2, "--device", "cpu", "--json"]
     result = invoke(runs[0], others[1], store.path, *words)
     assert f"Warning: none: the encoder {learned}" in said(result)
-    (warning,) = (each for each in json.loads(result.stdout)["warnings"] if "labels" in each)
+    warnings = json.loads(result.stdout)["warnings"]
+    (warning,) = (each for each in warnings if "learned the labels" in each)
     assert learned in warning
+    # The other run learned from the same clips without labels.
+    (warning,) = (each for each in warnings if "without labels" in each)
+    assert warning.startswith("18 of the 24 clips that are tested (75 %) were learned from in pre-training")
+    assert "by these rows: gfp. Their" in warning
     alone = CliRunner().invoke(gfp_evaluate, ["retrieval", str(others[1]), str(store.path), "--folds", "2", "--json"])
     assert learned in alone.stderr
     assert [learned in each for each in json.loads(alone.stdout)["warnings"]] == [True]

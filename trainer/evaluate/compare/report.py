@@ -1,6 +1,6 @@
 """The report of a comparison as plain values for JSON: scores and costs of each row, and differences between rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -17,6 +17,7 @@ from trainer.evaluate.compare.significance import MIN_SEEDS, difference
 from trainer.evaluate.folds import chance
 from trainer.evaluate.learned_labels import learned_labels
 from trainer.evaluate.semi_supervised import mean_and_deviation
+from trainer.evaluate.trainings import tested_clips, tested_clips_learned
 from trainer.flops import ENCODER_ALL_TOKENS, cost_table, not_counted, parameter_table
 
 REPORT_FILE = "compare.json"
@@ -64,7 +65,7 @@ def make_report(
 def warnings_of(report: Mapping[str, Any], rows: Sequence[RunsOfRow], tested: Sequence[Data]) -> list[str]:
     """What a reader must know before the figures.
 
-    That is: unfinished runs, labels of tested clips that runs learned, clips that runs, or encoders before them, were
+    That is: unfinished runs, labels of tested clips that runs learned, tested clips that they learned from, clips that runs, or encoders before them, were
     trained on in another store than the one that is tested, rows that saw other numbers of clips, seeds that were not trained alike, and few seeds.
     """
     found = [
@@ -80,6 +81,8 @@ def warnings_of(report: Mapping[str, Any], rows: Sequence[RunsOfRow], tested: Se
         for run in row.runs
     )
     found += [f"{name}: {said}" for name, said in labels if said]
+    knowing = {name for name, said in labels if said}
+    found += [said for data in tested if (said := _learned_without_labels(rows, data, knowing))]
     found += [
         f"runs, or encoders that they started from or that taught them, were trained on recordings that {store.path} "
         f"has too: {', '.join(shared)}."
@@ -105,6 +108,26 @@ def warnings_of(report: Mapping[str, Any], rows: Sequence[RunsOfRow], tested: Se
     if len(report["rows"]) > 1 and all(len(row["seeds"]) < MIN_SEEDS for row in report["rows"]):
         found.append(f"differences have no p-value: a test needs {MIN_SEEDS} seeds of each row.")
     return found
+
+
+def _learned_without_labels(rows: Sequence[RunsOfRow], data: Data, knowing: Collection[str]) -> str:
+    """Which rows were trained on clips that are tested, and on how many; empty if none was.
+
+    Not of the rows in `knowing`, of which it is said that they know labels.
+    """
+    counts = {
+        row.name: max(tested_clips_learned(run.data, data.store, data.folds) for run in row.runs)
+        for row in rows
+        if row.name not in knowing
+    }
+    if not (names := [name for name, count in counts.items() if count]):
+        return ""
+    count, num_tested = max(counts.values()), len(tested_clips(data.folds))
+    return (
+        f"{count} of the {num_tested} clips that are tested ({100 * count / num_tested:.0f} %) were learned from in "
+        f"pre-training, without labels, by these rows: {'; '.join(names)}. Their figures may be better than for clips "
+        f"that they have not seen."
+    )
 
 
 def _clips_seen(run: Run) -> str:

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from matplotlib.text import Text
 from gfp_serve.errors import InvalidRequestError
 from gfp_serve.preprocess import CleanConfig, PreprocessConfig
 from tests.support.small_runs import tiny_config, write_store
+from trainer.checkpoint import data_summary
 from trainer.config import TrainConfig
 from trainer.data.store import ClipStore
 from trainer.evaluate.compare.contestants import contestants_of
@@ -23,7 +25,7 @@ from trainer.evaluate.compare.runs import Run, rows_of
 from trainer.evaluate.compare.scores import Figures
 from trainer.evaluate.compare.settings import CompareConfig
 from trainer.evaluate.compare.tables import cost_text, latex, to_latex
-from trainer.evaluate.folds import split_folds
+from trainer.evaluate.folds import cross_subject_folds, split_folds
 from trainer.objectives.mamp import MampConfig
 from trainer.start import Start
 
@@ -82,6 +84,18 @@ def test_clips_that_a_start_saw_make_other_numbers_of_clips() -> None:
     assert other.clips_seen_before == 20  # 5 steps of 4 clips
     del other.data["started_from"]["clips_seen"]  # as earlier releases wrote it
     assert "4 after an unknown number of its start" in " ".join(warnings_of({"rows": []}, rows, []))
+
+
+def test_tested_clips_that_runs_learned_from_without_labels_are_counted(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "store")
+    trained = replace(run("a", tiny_config()), data=data_summary(store))
+    rows = rows_of([trained, run("b", tiny_config(objective=MampConfig(decoder_depth=1)))], {})
+    by_folds = Data(store=store, folds=cross_subject_folds(store, 2))
+    (said,) = (each for each in warnings_of({"rows": []}, rows, [by_folds]) if "without labels" in each)
+    assert said.startswith("9 of the 12 clips that are tested (75 %) were learned from in pre-training, without labels")
+    assert "by these rows: gfp. Their" in said
+    by_split = Data(store=store, folds=split_folds(store))
+    assert "without labels" not in " ".join(warnings_of({"rows": []}, rows, [by_split]))
 
 
 def test_two_rows_of_few_seeds_have_no_p_value_and_one_row_alone_needs_none() -> None:
