@@ -53,7 +53,8 @@ class Checkpoint:
 
     config: TrainConfig
     preprocess: PreprocessConfig
-    data: dict[str, Any]  # what it is trained on, see `data_summary`
+    # What it is trained on, see `data_summary`; and if there are such, its start, its teacher, and the lengths it had.
+    data: dict[str, Any]
     step: int
     encoder: dict[str, torch.Tensor]
     objective: dict[str, torch.Tensor]  # decoder and target network

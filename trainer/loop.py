@@ -164,6 +164,8 @@ class Trainer:
         self.saved_step = 0  # those of them that the checkpoint on disk has
         self._watch = CollapseWatch()
         self._has_new_length = False
+        # The epochs that the run was to have, each with the step from which on: several if --resume gave it others.
+        self.lengths = [[config.epochs, 0]]
         if resume is not None:
             if teacher is not None and teacher.digest != resume.data.get("taught_by", {}).get("digest"):
                 raise TeacherError(
@@ -174,6 +176,7 @@ class Trainer:
             resume.load_optimizer(self.optimizer)
             self.step = self.saved_step = resume.step
             self._has_new_length = resume.config.epochs != config.epochs
+            self.lengths = _lengths(resume, config.epochs)
             self.origin = {name: value for name, value in resume.data.items() if name in ("started_from", "taught_by")}
         self.compute_loss = compiled_loss(self.objective, config.compile, self.device)
 
@@ -328,13 +331,18 @@ class Trainer:
         return Checkpoint(
             config=self.config,
             preprocess=self.preprocess,
-            data=data_summary(self.store) | self.origin,
+            data=data_summary(self.store) | self.origin | self.length_changes,
             step=self.step,
             encoder=encoder,
             objective=rest,
             optimizer=self.optimizer.state_dict(),
             start=self._pulled,
         )
+
+    @property
+    def length_changes(self) -> dict[str, list[list[int]]]:
+        """What checkpoint and record say of a run that was made longer or shorter: its learning rate fell otherwise."""
+        return {"lengths": self.lengths} if len(self.lengths) > 1 else {}
 
     def _metrics_of(self, outcome: Outcome) -> dict[str, float]:
         metrics = {"loss": outcome.total.item(), "learning_rate": self.optimizer.param_groups[0]["lr"]}
@@ -363,6 +371,16 @@ class Trainer:
                     f"these clips with gfp-data plot, or start again in another folder with a lower --peak-lr."
                 )
         losses.clear()
+
+
+def _lengths(resume: Checkpoint, epochs: int) -> list[list[int]]:
+    """The lengths that a resumed run has had, and the one that it now gets, each with the step from which on."""
+    before = resume.data.get("lengths", [[resume.config.epochs, 0]])
+    # One with which no step was done does not count.
+    done = [[length, step] for length, step in before if step < resume.step]
+    if done and done[-1][0] == epochs:
+        return done
+    return [*done, [epochs, resume.step if done else 0]]
 
 
 @contextmanager

@@ -76,6 +76,7 @@ def write_record(
         "training_clips": len(trainer.clips.index),
         "steps": trainer.step,
         "of_steps": trainer.total_steps,
+        **trainer.length_changes,
         "clips_seen": trainer.step * trainer.config.batch_clips,
         "stopped_by": None if ended is None or ended.signal is None else ended.signal.name,
         # Of a part whose record is lost they are not known, and a sum without them would be too small.

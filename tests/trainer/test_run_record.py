@@ -6,6 +6,7 @@ import shutil
 import signal
 import time
 import tomllib
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -130,7 +131,15 @@ def test_a_run_can_be_given_more_epochs_and_says_what_schedule_it_then_follows(
     logged = [json.loads(line) for line in (run / METRICS_FILE).read_text().splitlines()]
     assert [line["step"] for line in logged] == list(range(1, 9))
     assert logged[4]["learning_rate"] == pytest.approx(7.5e-4)
-    assert json.loads((run / "run.json").read_text())["of_steps"] == 8
+    record = json.loads((run / "run.json").read_text())
+    assert (record["of_steps"], record["lengths"]) == (8, [[2, 0], [4, 4]])
+    checkpoint = Checkpoint.read(run)
+    assert checkpoint.data["lengths"] == [[2, 0], [4, 4]]
+    # It is kept when the run goes on again, whether that changes its length or not.
+    again = [
+        Trainer(replace(checkpoint.config, epochs=epochs), store, run, resume=checkpoint).lengths for epochs in (4, 5)
+    ]
+    assert again == [[[2, 0], [4, 4]], [[2, 0], [4, 4], [5, 8]]]
     assert tomllib.loads((run / "config.toml").read_text())["epochs"] == 4
     fewer = train(store, run, "--resume", "--epochs", "3")
     assert fewer.exit_code == 2

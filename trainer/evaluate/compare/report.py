@@ -65,8 +65,9 @@ def make_report(
 def warnings_of(report: Mapping[str, Any], rows: Sequence[RunsOfRow], tested: Sequence[Data]) -> list[str]:
     """What a reader must know before the figures.
 
-    That is: unfinished runs, labels of tested clips that runs learned, tested clips that they learned from, clips that runs, or encoders before them, were
-    trained on in another store than the one that is tested, rows that saw other numbers of clips, seeds that were not trained alike, and few seeds.
+    That is: unfinished runs, labels of tested clips that runs learned, tested clips that they learned from, clips that
+    runs, or encoders before them, were trained on in another store than the one that is tested, rows that saw other
+    numbers of clips, seeds that were not trained alike, runs that were made longer or shorter, and few seeds.
     """
     found = [
         f"{run.path} was stopped at step {run.step} of {run.record['of_steps']}; go on with gfp-train --resume."
@@ -101,6 +102,13 @@ def warnings_of(report: Mapping[str, Any], rows: Sequence[RunsOfRow], tested: Se
             found.append(
                 f"the seeds of {row.name} were not trained alike, so their clips/s and wall time are left out: {each}."
             )
+    runs = [run for row in rows for run in row.runs]
+    if len({tuple(run.lengths) for run in runs}) > 1:
+        each = "; ".join(f"{run.path}: {', '.join(run.lengths)}" for run in runs if run.lengths)
+        found.append(
+            f"some runs were made longer or shorter with --resume, so their learning rate fell otherwise than that of "
+            f"the others: {each}."
+        )
     seeds = {row.name: [run.seed for run in row.runs] for row in rows}
     if len({tuple(each) for each in seeds.values()}) > 1:
         each = "; ".join(f"{name}: {', '.join(map(str, own))}" for name, own in seeds.items())
@@ -181,6 +189,7 @@ def _run(run: Run) -> dict[str, Any]:
         "path": str(run.path),
         "seed": run.seed,
         "steps": run.step,
+        "lengths": run.data.get("lengths"),
         "clips_seen": run.clips_seen,
         "clips_seen_before": run.clips_seen_before,
         "wall_s": run.wall_s,

@@ -11,7 +11,7 @@ from trainer.config import TrainConfig
 from trainer.data.store import ClipStore
 from trainer.evaluate.candidates import check_cleaned_alike, read_run, read_run_of_tokens
 from trainer.evaluate.comparison import weights_digest
-from trainer.evaluate.trainings import recordings_learned
+from trainer.evaluate.trainings import recordings_learned, trainings
 from trainer.evaluate.transfer import source_and_target
 
 # Rows are named by these settings if they differ, and by others only if these do not tell them apart.
@@ -48,6 +48,19 @@ class Run:
             seen += int(start["clips_seen"])
             start = (start.get("data") or {}).get("started_from")
         return seen
+
+    @property
+    def lengths(self) -> list[str]:
+        """What is said of a run, or of an encoder before it, that was made longer or shorter; nothing if none was.
+
+        Its settings are those of an unbroken run, but its learning rate fell otherwise.
+        """
+        found = []
+        for training in trainings(self.data, who="it"):
+            if lengths := training.data.get("lengths"):
+                each = (f"--epochs {epochs} from step {step} on" for epochs, step in lengths)
+                found.append(f"{training.who} had {' and '.join(each)}")
+        return found
 
     @property
     def trained_by(self) -> dict[str, Any]:

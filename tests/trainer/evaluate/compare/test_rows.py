@@ -98,6 +98,19 @@ def test_tested_clips_that_runs_learned_from_without_labels_are_counted(tmp_path
     assert "without labels" not in " ".join(warnings_of({"rows": []}, rows, [by_split]))
 
 
+def test_a_run_that_was_made_longer_is_named_beside_one_that_had_its_epochs_from_the_start() -> None:
+    unbroken = run("a", tiny_config())
+    data = {"content_sha256": "1" * 64, "lengths": [[1, 0], [2, 3]]}
+    longer = replace(run("b", tiny_config(seed=1)), data=data)
+    (said,) = (each for each in warnings_of({"rows": []}, rows_of([unbroken, longer], {}), []) if "--epochs" in each)
+    assert said.endswith("than that of the others: b: it had --epochs 1 from step 0 on and --epochs 2 from step 3 on.")
+    started = replace(run("c", tiny_config()), data={"content_sha256": "2" * 64, "started_from": {"data": data}})
+    (of_start,) = started.lengths
+    assert of_start.startswith("the encoder that it started from had --epochs 1 from step 0 on and")
+    again = replace(longer, path=Path("d"), config=tiny_config(seed=2))
+    assert "--epochs" not in " ".join(warnings_of({"rows": []}, rows_of([longer, again], {}), []))
+
+
 def test_two_rows_of_few_seeds_have_no_p_value_and_one_row_alone_needs_none() -> None:
     rows = rows_of([run("a", tiny_config())], {})
     said = [" ".join(warnings_of({"rows": [{"seeds": [0]}] * number}, rows, [])) for number in (1, 2)]
