@@ -102,6 +102,10 @@ def warnings_of(report: Mapping[str, Any], rows: Sequence[RunsOfRow], tested: Se
             found.append(
                 f"the seeds of {row.name} were not trained alike, so their clips/s and wall time are left out: {each}."
             )
+    every = {row.name: tuple(dict.fromkeys(run.config.evaluate_every_epochs for run in row.runs)) for row in rows}
+    if len(set(every.values())) > 1:
+        each = "; ".join(f"{name}: {' and '.join(map(_how_often, own))}" for name, own in every.items())
+        found.append(f"wall time and clips/s include evaluations, which not all rows did alike: {each}.")
     runs = [run for row in rows for run in row.runs]
     if len({tuple(run.lengths) for run in runs}) > 1:
         each = "; ".join(f"{run.path}: {', '.join(run.lengths)}" for run in runs if run.lengths)
@@ -136,6 +140,10 @@ def _learned_without_labels(rows: Sequence[RunsOfRow], data: Data, knowing: Coll
         f"pre-training, without labels, by these rows: {'; '.join(names)}. Their figures may be better than for clips "
         f"that they have not seen."
     )
+
+
+def _how_often(epochs: int) -> str:
+    return f"every {epochs} epochs" if epochs > 1 else "every epoch" if epochs else "never"
 
 
 def _clips_seen(run: Run) -> str:
@@ -197,6 +205,7 @@ def _run(run: Run) -> dict[str, Any]:
         "weights_sha256": run.digest,
         "settings": run.config.settings(),
         "versions": run.record.get("versions"),
+        "packages": run.config.packages(),
     }
 
 

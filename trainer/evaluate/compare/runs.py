@@ -66,7 +66,8 @@ class Run:
     def trained_by(self) -> dict[str, Any]:
         """What the seconds of the run depend on besides its settings. None is what its record does not say."""
         recorded = {name: self.record.get(name) for name in ("device", "precision", "processes", "machine")}
-        return {**recorded, "compile": self.config.compile, "num_threads": self.config.num_threads}
+        chosen = {name: getattr(self.config, name) for name in ("compile", "num_threads", "evaluate_every_epochs")}
+        return {**recorded, **chosen}
 
     @property
     def wall_s(self) -> float | None:

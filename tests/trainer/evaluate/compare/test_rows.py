@@ -148,6 +148,29 @@ def test_seconds_of_seeds_that_were_not_trained_alike_have_no_mean(tmp_path: Pat
     assert "num_threads 1" in " ".join(warnings_of({"rows": []}, rows_of(threads, {}), []))
 
 
+def test_evaluations_of_a_run_are_part_of_its_seconds(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "store")
+    alone = run("a", tiny_config(), record={"wall_s": 2.0})
+    evaluated = run("b", tiny_config(seed=1, evaluate_every_epochs=1), record={"wall_s": 3.0})
+    (row,) = report_of([alone, evaluated], store)["rows"]
+    assert (row["cost"]["clips_per_s"], row["cost"]["wall_s"]) == (None, None)
+    assert [each["evaluate_every_epochs"] for each in row["runs"]] == [0, 1]
+    said = " ".join(warnings_of({"rows": []}, rows_of([alone, evaluated], {}), []))
+    assert "a evaluate_every_epochs 0; b evaluate_every_epochs 1" in said
+    assert "include evaluations" not in said  # the seconds of the row are left out
+    mamp = tiny_config(objective=MampConfig(decoder_depth=1), evaluate_every_epochs=2)
+    said = " ".join(warnings_of({"rows": []}, rows_of([alone, run("c", mamp)], {}), []))
+    assert "include evaluations, which not all rows did alike: gfp: never; mamp: every 2 epochs." in said
+
+
+def test_the_report_names_the_packages_of_encoders_and_objectives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TrainConfig, "packages", lambda _: {"objective": "theirs"})
+    (row,) = report_of([run("a", tiny_config())], write_store(tmp_path / "store"))["rows"]
+    assert row["runs"][0]["packages"] == {"objective": "theirs"}
+
+
 def test_a_whole_training_costs_three_passes_of_each_clip_and_with_a_start_it_is_not_known(tmp_path: Path) -> None:
     store = write_store(tmp_path / "store")
     alone, started = (
