@@ -10,7 +10,7 @@ import torch
 from gfp_serve import __version__
 from trainer.evaluate.compare.contestants import Contestant
 from trainer.evaluate.compare.measure import Data
-from trainer.evaluate.compare.runs import Run, RunsOfRow, differing_settings
+from trainer.evaluate.compare.runs import Run, RunsOfRow, differing_settings, setting_text
 from trainer.evaluate.compare.scores import Figures
 from trainer.evaluate.compare.settings import CompareConfig, Protocol, columns_of, settings_of_protocols
 from trainer.evaluate.compare.significance import MIN_SEEDS, difference
@@ -19,6 +19,7 @@ from trainer.evaluate.learned_labels import learned_labels
 from trainer.evaluate.semi_supervised import mean_and_deviation
 from trainer.evaluate.trainings import tested_clips, tested_clips_learned
 from trainer.flops import ENCODER_ALL_TOKENS, cost_table, not_counted, parameter_table
+from trainer.objectives import config_to_json
 
 REPORT_FILE = "compare.json"
 # Forward, and back at twice the cost.
@@ -67,7 +68,8 @@ def warnings_of(report: Mapping[str, Any], rows: Sequence[RunsOfRow], tested: Se
 
     That is: unfinished runs, labels of tested clips that runs learned, tested clips that they learned from, clips that
     runs, or encoders before them, were trained on in another store than the one that is tested, rows that saw other
-    numbers of clips, seeds that were not trained alike, runs that were made longer or shorter, and few seeds.
+    numbers of clips, settings that rows differ in unseen, seeds that were not trained alike, runs that were made longer
+    or shorter, and few seeds.
     """
     found = [
         f"{run.path} was stopped at step {run.step} of {run.record['of_steps']}; go on with gfp-train --resume."
@@ -90,6 +92,8 @@ def warnings_of(report: Mapping[str, Any], rows: Sequence[RunsOfRow], tested: Se
         for store in (data.store for data in tested)
         if (shared := dict.fromkeys(name for row in rows for run in row.runs for name in run.recordings_of(store)))
     ]
+    if hidden := _hidden_settings(rows):
+        found.append(f"the rows also differ in settings that their names do not show: {'; '.join(hidden)}.")
     seen = {row.name: list(dict.fromkeys(_clips_seen(run) for run in row.runs)) for row in rows}
     if len({each for of_row in seen.values() for each in of_row}) > 1:
         counts = "; ".join(f"{name}: {' and '.join(each)}" for name, each in seen.items())
@@ -140,6 +144,26 @@ def _learned_without_labels(rows: Sequence[RunsOfRow], data: Data, knowing: Coll
         f"pre-training, without labels, by these rows: {'; '.join(names)}. Their figures may be better than for clips "
         f"that they have not seen."
     )
+
+
+def _hidden_settings(rows: Sequence[RunsOfRow]) -> list[str]:
+    """The settings that differ between rows and that not all names show, with the value of each row.
+
+    Settings that only some rows have, and those of objectives, are not meant: they follow from what a row is.
+    """
+    of_rows = {row.name: row.runs[0].settings for row in rows}
+    own = {"objective"} | {name for row in rows for name in config_to_json(row.runs[0].config.objective)}
+    found = []
+    for name in differing_settings(list(of_rows.values())):
+        if name in own or any(name not in settings for settings in of_rows.values()):
+            continue
+        if all(setting_text(name, settings[name]) in called for called, settings in of_rows.items()):
+            continue
+        values = "; ".join(
+            f"{called}: {'none' if settings[name] == '' else settings[name]}" for called, settings in of_rows.items()
+        )
+        found.append(f"{name.replace('_', '-')} ({values})")
+    return found
 
 
 def _how_often(epochs: int) -> str:

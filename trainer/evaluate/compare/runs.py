@@ -219,6 +219,11 @@ def differing_settings(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return [name for name in known if len({repr(row[name]) for row in rows if name in row}) > 1]
 
 
+def setting_text(name: str, value: Any) -> str:
+    """What a row's name says of a setting that tells it from others."""
+    return str(value) if name in _NAMING else f"{name.replace('_', '-')} {value}"
+
+
 def _names(settings: Sequence[Mapping[str, Any]]) -> list[str]:
     """A name for each row of settings, by what tells it from the others."""
     named_by = [name for name in _NAMING if name in differing_settings(settings)]
@@ -227,6 +232,6 @@ def _names(settings: Sequence[Mapping[str, Any]]) -> list[str]:
     for row, own in zip(settings, first, strict=True):
         alike = [other for other, theirs in zip(settings, first, strict=True) if theirs == own]
         more = [name for name in differing_settings(alike) if name not in named_by]
-        parts = [*own, *(f"{name.replace('_', '-')} {row[name]}" for name in more if name in row)]
+        parts = [*own, *(setting_text(name, row[name]) for name in more if name in row)]
         names.append(", ".join(filter(None, parts)) or str(row["objective"]))
     return names

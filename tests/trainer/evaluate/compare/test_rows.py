@@ -13,7 +13,7 @@ from matplotlib.text import Text
 
 from gfp_serve.errors import InvalidRequestError
 from gfp_serve.preprocess import CleanConfig, PreprocessConfig
-from tests.support.small_runs import tiny_config, write_store
+from tests.support.small_runs import TINY_ENCODER, tiny_config, write_store
 from trainer.checkpoint import data_summary
 from trainer.config import TrainConfig
 from trainer.data.store import ClipStore
@@ -109,6 +109,24 @@ def test_a_run_that_was_made_longer_is_named_beside_one_that_had_its_epochs_from
     assert of_start.startswith("the encoder that it started from had --epochs 1 from step 0 on and")
     again = replace(longer, path=Path("d"), config=tiny_config(seed=2))
     assert "--epochs" not in " ".join(warnings_of({"rows": []}, rows_of([longer, again], {}), []))
+
+
+def test_settings_that_rows_differ_in_and_that_their_names_do_not_show_are_named() -> None:
+    gfp = run("a", tiny_config(num_frames=24))
+    mamp = run("b", tiny_config(objective=MampConfig(decoder_depth=2), encoder=replace(TINY_ENCODER, width=32)))
+
+    def hidden(runs: list[Run], names: Mapping[Path, str] | None = None) -> list[str]:
+        return [each for each in warnings_of({"rows": []}, rows_of(runs, names or {}), []) if "do not show" in each]
+
+    (said,) = hidden([gfp, mamp])
+    assert said == (
+        "the rows also differ in settings that their names do not show: num-frames (gfp: 24; mamp: 120); "
+        "width (gfp: 16; mamp: 32)."
+    )
+    shown = [run("a", tiny_config()), run("b", tiny_config(epochs=3))]
+    assert hidden(shown) == []  # they are called by it
+    (said,) = hidden(shown, {Path("a"): "short", Path("b"): "long"})
+    assert "epochs (short: 2; long: 3)" in said
 
 
 def test_two_rows_of_few_seeds_have_no_p_value_and_one_row_alone_needs_none() -> None:
