@@ -10,10 +10,9 @@ from gfp_serve.errors import InvalidRequestError
 from gfp_serve.preprocess import PreprocessConfig
 from trainer.checkpoint import Checkpoint
 from trainer.embedding import PoseStatistics
-from trainer.encoders import Encoder
-from trainer.encoders import name_of as encoder_name
+from trainer.encoders import Encoder, config_to_json
 from trainer.evaluate.candidates import POSE_STATISTICS, UNTRAINED, untrained
-from trainer.evaluate.compare.runs import Run, RunsOfRow
+from trainer.evaluate.compare.runs import Run, RunsOfRow, told_apart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -26,6 +25,7 @@ class Contestant:
     preprocess: PreprocessConfig
     embedding: Callable[[], nn.Module]
     encoder: Callable[[], Encoder] | None  # to train on; None for pose statistics
+    settings: Mapping[str, Any]  # what it is made with, by the names of settings of a run
 
 
 def contestants_of(
@@ -35,7 +35,7 @@ def contestants_of(
 
     These have the seeds of their runs: so a head on them begins as one on a run. There is a row of pose statistics for
     each number of frames, which is called by it where there are several. There is an untrained row for each shape of
-    encoder, which is called by the encoder, and numbered where several shapes are of one encoder.
+    encoder. Where there are several, they are called by the encoder, and by what else tells them apart.
     """
     runs = [run for row in rows for run in row.runs]
     found: dict[str, list[Contestant]] = {}
@@ -45,11 +45,9 @@ def contestants_of(
     for run in runs if with_untrained else ():
         if run.config.learns_from_tokens:
             shapes.setdefault(repr(_shape(run.config.to_json())), {}).setdefault(run.seed, run)
-    kinds = [encoder_name(next(iter(of_shape.values())).config.encoder) for of_shape in shapes.values()]
-    for number, of_shape in enumerate(shapes.values()):
-        name, kind = UNTRAINED, kinds[number]
-        if len(shapes) > 1:
-            name += f" {kind}" + (f" {kinds[: number + 1].count(kind)}" if kinds.count(kind) > 1 else "")
+    settings = [_settings_of_shape(next(iter(of_shape.values()))) for of_shape in shapes.values()]
+    for of_shape, called in zip(shapes.values(), told_apart(settings, ["encoder"]), strict=True):
+        name = UNTRAINED if len(shapes) == 1 else f"{UNTRAINED} {called}"
         found[name] = [_untrained(name, of_shape[seed]) for seed in sorted(of_shape)]
     if taken := [row.name for row in rows if row.name in found]:
         raise InvalidRequestError(f"--name {taken[0]!r} is the name of a row that is always called so; choose another.")
@@ -59,6 +57,12 @@ def contestants_of(
 def _shape(settings: Mapping[str, Any]) -> dict[str, Any]:
     """What the weights of an untrained encoder follow from, besides its seed."""
     return {name: settings[name] for name in ("encoder", "num_frames")}
+
+
+def _settings_of_shape(run: Run) -> dict[str, Any]:
+    """The same by the names of settings, as rows of runs have them."""
+    chosen = config_to_json(run.config.encoder)
+    return {name: run.settings[name] for name in ("encoder", "num_frames", *chosen) if name in run.settings}
 
 
 def _rows_of_pose_statistics(runs: Sequence[Run]) -> dict[str, list[Contestant]]:
@@ -91,6 +95,7 @@ def _pose_statistics(name: str, preprocess: PreprocessConfig, seed: int) -> Cont
         preprocess=preprocess,
         embedding=PoseStatistics,
         encoder=None,
+        settings={"num_frames": preprocess.sampling.num_frames},
     )
 
 
@@ -103,6 +108,7 @@ def _untrained(name: str, run: Run) -> Contestant:
         preprocess=run.preprocess,
         embedding=lambda: untrained(run.config),
         encoder=lambda: untrained(run.config),
+        settings=_settings_of_shape(run),
     )
 
 
@@ -123,4 +129,5 @@ def _trained(name: str, run: Run) -> Contestant:
         preprocess=run.preprocess,
         embedding=lambda: checkpoint().build_embedding(),
         encoder=lambda: checkpoint().build_encoder(),
+        settings=run.settings,
     )

@@ -44,7 +44,7 @@ def make_report(
     differing = differing_settings([row.runs[0].settings for row in rows])
     for values in found:
         row = of_name.get(values["name"])
-        values["settings_that_differ"] = {} if row is None else _chosen(row.runs[0].settings, differing)
+        values["settings_that_differ"] = _chosen(contestants[values["name"]][0].settings, differing)
         values["runs"] = [] if row is None else [_run(run) for run in row.runs]
         values["cost"] = None if row is None else _cost(row.runs)
     return {

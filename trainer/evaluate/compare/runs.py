@@ -227,11 +227,17 @@ def setting_text(name: str, value: Any) -> str:
 def _names(settings: Sequence[Mapping[str, Any]]) -> list[str]:
     """A name for each row of settings, by what tells it from the others."""
     named_by = [name for name in _NAMING if name in differing_settings(settings)]
+    found = told_apart(settings, named_by)
+    return [name or str(row["objective"]) for row, name in zip(settings, found, strict=True)]
+
+
+def told_apart(settings: Sequence[Mapping[str, Any]], named_by: Sequence[str]) -> list[str]:
+    """What tells each row of settings from the others: those that it is named by, and others if these do not."""
     first = [tuple(str(row.get(name, "")) for name in named_by) for row in settings]
     names = []
     for row, own in zip(settings, first, strict=True):
         alike = [other for other, theirs in zip(settings, first, strict=True) if theirs == own]
         more = [name for name in differing_settings(alike) if name not in named_by]
         parts = [*own, *(setting_text(name, row[name]) for name in more if name in row)]
-        names.append(", ".join(filter(None, parts)) or str(row["objective"]))
+        names.append(", ".join(filter(None, parts)))
     return names

@@ -17,6 +17,7 @@ from tests.support.small_runs import TINY_ENCODER, tiny_config, write_store
 from trainer.checkpoint import data_summary
 from trainer.config import TrainConfig
 from trainer.data.store import ClipStore
+from trainer.encoders.gru import GruConfig
 from trainer.evaluate.compare.contestants import contestants_of
 from trainer.evaluate.compare.measure import Data
 from trainer.evaluate.compare.picture import PictureCost, accuracy_against_cost, spread_out
@@ -26,6 +27,7 @@ from trainer.evaluate.compare.scores import Figures
 from trainer.evaluate.compare.settings import CompareConfig
 from trainer.evaluate.compare.tables import cost_text, latex, to_latex
 from trainer.evaluate.folds import cross_subject_folds, split_folds
+from trainer.objectives.halp import HalpConfig
 from trainer.objectives.mamp import MampConfig
 from trainer.start import Start
 
@@ -135,9 +137,9 @@ def test_two_rows_of_few_seeds_have_no_p_value_and_one_row_alone_needs_none() ->
     assert ["no p-value" in each for each in said] == [False, True]
 
 
-def report_of(runs: list[Run], store: ClipStore) -> dict[str, Any]:
+def report_of(runs: list[Run], store: ClipStore, *, with_untrained: bool = False) -> dict[str, Any]:
     rows = rows_of(runs, {})
-    contestants = contestants_of(rows, with_untrained=False, with_statistics=False)
+    contestants = contestants_of(rows, with_untrained=with_untrained, with_statistics=False)
     figures: dict[str, list[Figures]] = {name: [] for name in contestants}
     return make_report(
         rows, contestants, figures, (), CompareConfig(), Data(store=store, folds=split_folds(store)), None, device="cpu"
@@ -213,6 +215,29 @@ def test_pose_statistics_do_not_depend_on_the_order_of_runs() -> None:
     assert not any(each.sampling.keep_absent_bodies for own in found[0].values() for _, each in own)
     (name, *_) = contestants_of(rows_of(runs[:1], {}), with_untrained=False, with_statistics=True)
     assert name == "pose statistics"
+
+
+def test_untrained_rows_are_called_by_what_tells_them_apart(tmp_path: Path) -> None:
+    wide = replace(TINY_ENCODER, width=32)
+    mamp = MampConfig(decoder_depth=1)
+    runs = [run("a", tiny_config()), run("b", tiny_config(objective=mamp, encoder=wide, num_frames=24))]
+    rows = report_of(runs, write_store(tmp_path / "store"), with_untrained=True)["rows"]
+    assert [row["name"] for row in rows[:2]] == [
+        "untrained transformer, num-frames 120, width 16",
+        "untrained transformer, num-frames 24, width 32",
+    ]
+    assert [row["settings_that_differ"] for row in rows[:2]] == [
+        {"num_frames": 120, "width": 16},
+        {"num_frames": 24, "width": 32},
+    ]
+    halp = HalpConfig(projection_size=8, queue_keys=6, prototype_keys=6, num_prototypes=3)
+    gru = run("c", tiny_config(encoder=GruConfig(width=8, depth=1), objective=halp))
+    for chosen, names in (
+        (runs[:1], ["untrained"]),
+        ([runs[0], gru], ["untrained transformer", "untrained gru"]),
+    ):
+        found = contestants_of(rows_of(chosen, {}), with_untrained=True, with_statistics=False)
+        assert [name for name in found if name.startswith("untrained")] == names
 
 
 def test_two_names_for_a_row_and_one_for_two_are_refused() -> None:
