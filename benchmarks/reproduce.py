@@ -233,7 +233,7 @@ def _table(name: str, known: Rows, results: dict[str, dict[str, Any] | None]) ->
         elif result is not None:
             measured = _figure(result["value"], row.unit)
             how = f"{result['device']}, {result['measured'][:10]}"
-            if said := differs(known.stores[row.store], result["trained_on"]):
+            if said := _other_clips(row, known, result):
                 how += f"; other clips than published: {said}"
             elif row.published is not None:
                 difference = f"{result['value'] - row.published:+.1f}"
@@ -243,6 +243,15 @@ def _table(name: str, known: Rows, results: dict[str, dict[str, Any] | None]) ->
         if each.table == name:
             table.add_row(each.method, each.store, _figure(each.value, unit), "", "", "published alone")
     return table
+
+
+def _other_clips(row: Row, known: Rows, result: dict[str, Any]) -> str:
+    """In what the clips of a result are not the published ones, in words, also those that it was transferred to."""
+    trained = differs(known.stores[row.store], result["trained_on"])
+    if row.target is None:
+        return trained
+    tested = differs(known.stores[row.target], result["tested_on"])
+    return "; ".join([*([trained] if trained else []), *([f"in {row.target}: {tested}"] if tested else [])])
 
 
 def _notes(name: str, known: Rows) -> list[str]:

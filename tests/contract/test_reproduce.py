@@ -214,6 +214,36 @@ def test_a_store_whose_clips_are_not_turned_to_one_view_is_named(tmp_path: Path)
     assert "clips not turned to one view" in said
 
 
+def test_a_transfer_to_other_clips_is_not_compared_with_the_published_value(tmp_path: Path) -> None:
+    of_rows, running = (importlib.import_module(f"benchmarks.reproducing.{name}") for name in ("rows", "running"))
+    known, work = of_rows.Rows(), running.Work(tmp_path)
+    row = next(row for row in known.rows if row.table == "transfer" and row.published is not None)
+    published, aimed_at = (known.stores[name] for name in (row.store, row.target))
+    sizes = {"train": published.train, "test": published.test, "align_view": published.align_view}
+    result = {
+        "value": 91.0,
+        "published": row.published,
+        "unit": "%",
+        "tiny": False,
+        "commands": [],
+        "device": "a CPU",
+        "measured": "2026-01-01T00:00",
+        "settings": running._settings_of(row, tiny=False),
+        "trained_on": {**sizes, "classes": published.classes},
+        "tested_on": {"train": 18, "test": 6, "classes": aimed_at.classes, "align_view": aimed_at.align_view},
+    }
+    difference = f"{91.0 - row.published:+.1f}"
+    work.keep_result(row, result)
+    shown = " ".join(reproduce("status", "--work", tmp_path).stdout.split())
+    assert difference in shown
+    assert "other clips than published" not in shown
+    work.keep_result(row, result | {"tested_on": {**result["tested_on"], "classes": 3}})
+    shown = " ".join(re.sub("│", " ", reproduce("status", "--work", tmp_path).stdout).split())
+    assert difference not in shown
+    assert "91.0" in shown
+    assert f"in {row.target}:" in shown
+
+
 def test_rows_of_several_stores_and_a_transfer_without_its_target_are_refused_in_words(tmp_path: Path) -> None:
     store = write_store(tmp_path / "store").path
     said = reproduce("run", "linear/gfp/*", store, "--work", tmp_path / "work", fails=True).stderr
