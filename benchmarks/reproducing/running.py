@@ -186,10 +186,12 @@ def _threads(count: int) -> Iterator[None]:
 
 
 def _evaluation_key(row: Row, run: Path, tested: ClipStore, *, tiny: bool) -> str:
-    """Equal for rows that measure the same."""
+    """Equal for rows that measure the same, of the same training."""
     config = row.protocol_config(tiny=tiny)
     draws = row.draws(tiny=tiny) if row.protocol == "semi-supervised" else {}
-    about = [run.name, row.protocol, {} if config is None else asdict(config), draws, tested.content_digest]
+    # The name of a run stays when its folder is removed and it is trained anew.
+    trained = read_record(run).get("begun") if row.protocol == "hours" else weights_digest(Checkpoint.read(run))
+    about = [run.name, trained, row.protocol, {} if config is None else asdict(config), draws, tested.content_digest]
     return f"{row.protocol}-{hashlib.sha256(json.dumps(about).encode()).hexdigest()[:10]}"
 
 

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.support.small_runs import write_store
+from trainer.checkpoint import Checkpoint
 from trainer.config import PRESETS
 
 ROOT = Path(__file__).parents[2]
@@ -205,6 +206,36 @@ def test_what_was_stopped_goes_on_and_a_row_is_shown_beside_its_published_value(
     assert "SLiM: published is the best of 26 heads on the test clips" in shown
     assert re.search(r"takes about [\d,.]+ hours on a CPU", shown)
     assert "gfp-data import PKU-MMD-II --out STORE --protocol x-sub" in shown
+
+
+@pytest.mark.timeout(LONGEST_S)
+def test_what_was_found_of_an_earlier_training_is_not_taken_for_one_of_a_new_one(tmp_path: Path) -> None:
+    store, work = write_store(tmp_path / "store").path, tmp_path / "work"
+    rows = ("retrieval/gfp/ntu60-xsub", "hours/gfp/ntu60-xsub")
+
+    def found() -> list[float]:
+        for row in rows:
+            reproduce("run", row, store, "--work", work, "--tiny", "--device", "cpu")
+        results = [work / "results" / f"{row.replace('/', '-')}.json" for row in rows]
+        values = [json.loads(result.read_text())["value"] for result in results]
+        for result in results:
+            result.unlink()
+        return values
+
+    found()
+    for file in (work / "evaluations").rglob("found.json"):
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"value": 99.9}))
+    assert found() == [99.9, 99.9]  # of the same training
+    for run in (work / "runs").iterdir():
+        checkpoint = Checkpoint.read(run)
+        for weight in checkpoint.encoder.values():
+            weight.add_(1)
+        checkpoint.write(run)
+        record = json.loads((run / "run.json").read_text())
+        (run / "run.json").write_text(json.dumps(record | {"begun": "2026-01-01T00:00:00+00:00", "wall_s": 7200}))
+    accuracy, hours = found()
+    assert accuracy != 99.9
+    assert hours == 2
 
 
 def test_a_store_whose_clips_are_not_turned_to_one_view_is_named(tmp_path: Path) -> None:
