@@ -181,21 +181,27 @@ class Trainer:
         self.compute_loss = compiled_loss(self.objective, config.compile, self.device)
 
     def fit(
-        self, show: Callable[[StepReport], None] = lambda _: None, after_save: Callable[[], None] = lambda: None
+        self,
+        show: Callable[[StepReport], None] = lambda _: None,
+        after_save: Callable[[RunEnd | None], None] = lambda _: None,
+        *,
+        at_begin: Callable[[], None] = lambda: None,
     ) -> RunEnd:
         """Train to the last step, or to the end of the step in which SIGINT or SIGTERM comes; then write a checkpoint.
 
-        `show` is called after each step, and `after_save` after each checkpoint. Of several processes only the first
-        one writes a checkpoint; what is logged is shown there alone. Raises `NonFiniteLossError`, `StoreError` when
-        the clips were changed during the run, and `CheckpointError` when the run's folder cannot be written. The
-        checkpoint on disk is then the last good one.
+        `show` is called after each step, and `after_save` after each checkpoint, with the run's end after the last.
+        `at_begin` is called before the first step, when no other process may write into the run's folder any more. Of
+        several processes only the first one writes a checkpoint; what is logged is shown there alone. Raises
+        `NonFiniteLossError`, `StoreError` when the clips were changed during the run, and `CheckpointError` when the
+        run's folder cannot be written. The checkpoint on disk is then the last good one.
         """
         config = self.config
         losses: dict[int, Tensor] = {}
         with self._log() as log, stop_signals() as stopped, repeatable(self.device):
+            at_begin()
             if self._has_new_length:
                 self.save()  # or, were this run killed, the next one would go on with the old length
-                after_save()
+                after_save(None)
             last_time, last_step = time.perf_counter(), self.step
             while self.step < self.total_steps and not parallel.anyone(bool(stopped)):
                 outcome = self.train_step()
@@ -217,13 +223,15 @@ class Trainer:
                 if self.step % (config.save_every_epochs * self.steps_per_epoch) == 0 and not is_last:  # saved below
                     self._check_finite(losses)
                     self.save()
-                    after_save()
+                    after_save(None)
             self._check_finite(losses)
             self.save()
-            after_save()
             ended_early = self.step < self.total_steps
             # The signal may have come to another process of the run.
-            return RunEnd(self.step, self.total_steps, (stopped or [signal.SIGTERM])[0] if ended_early else None)
+            by = (stopped or [signal.SIGTERM])[0] if ended_early else None
+            ended = RunEnd(self.step, self.total_steps, by)
+            after_save(ended)
+            return ended
 
     @contextmanager
     def _log(self) -> Iterator[MetricsLog | None]:

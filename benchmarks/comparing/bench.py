@@ -24,6 +24,7 @@ from trainer.encoders import Encoder
 from trainer.evaluate.candidates import untrained
 from trainer.evaluate.embeddings import Embed, torch_embedder
 from trainer.evaluate.suite.encoders import SuiteEncoder
+from trainer.loop import RunEnd
 from trainer.readout import ReadoutConfig, fit_readout
 
 CLEANING = CleanConfig(align_view=True, scale_torso=True)
@@ -145,7 +146,7 @@ class Bench:
         before = json.loads(seconds.read_text()) if seconds.exists() and trainer.step else 0.0
         began = time.monotonic()
 
-        def keep_seconds() -> None:  # with each checkpoint, so that a part that is killed counts
+        def keep_seconds(_: RunEnd | None) -> None:  # with each checkpoint, so that a part that is killed counts
             write_whole(seconds, f"{before + time.monotonic() - began:.2f}\n")
 
         ended = trainer.fit(after_save=keep_seconds) if trainer.step < steps else None

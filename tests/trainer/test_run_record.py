@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from gfp_serve.files import lock
 from tests.support.small_runs import write_store
 from trainer.checkpoint import Checkpoint
 from trainer.cli.train import gfp_train
@@ -115,6 +116,20 @@ def test_a_run_that_was_killed_keeps_the_seconds_of_the_steps_that_were_saved(
     assert train(store, tmp_path / "lost", "--resume").exit_code == 0
     record = json.loads((tmp_path / "lost" / "run.json").read_text())
     assert (record["steps"], "wall_s" in record, "device_s" in record) == (4, False, False)
+
+
+def test_a_run_that_another_process_trains_keeps_its_files(store: ClipStore, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert train(store, run, *TINY).exit_code == 0
+    before = {name: (run / name).read_bytes() for name in ("config.toml", "run.json", METRICS_FILE)}
+    held = lock(run)  # as a process that trains into the folder has it
+    try:
+        refused = train(store, run, "--resume", "--epochs", "77")
+    finally:
+        os.close(held)
+    assert refused.exit_code == 1
+    assert "another process is training into" in " ".join(refused.output.split())
+    assert {name: (run / name).read_bytes() for name in before} == before
 
 
 def test_a_run_can_be_given_more_epochs_and_says_what_schedule_it_then_follows(

@@ -179,10 +179,8 @@ def gfp_train(
             _check_is_longer(trainer, checkpoint)
             if is_first:
                 _say_how_it_goes_on(trainer, checkpoint)
-        record()
         with _training_progress(trainer) if is_first else nullcontext(lambda _: None) as show:
-            ended = trainer.fit(show, record)
-        record(ended)
+            ended = trainer.fit(show, record, at_begin=record)
         if is_first:
             has_test_clips = bool((clips.splits == TEST_SPLIT).any())
             _report_end(ended, run, clips, has_test_clips=has_test_clips, learned=config.terms.learns_embedding)
