@@ -1,5 +1,6 @@
 """What a run says of itself: settings that can be given again, and what they were used with."""
 
+import errno
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from matplotlib.figure import Figure
 
 from gfp_serve.files import lock
 from tests.support.small_runs import write_store
@@ -130,6 +132,24 @@ def test_a_run_that_another_process_trains_keeps_its_files(store: ClipStore, tmp
     assert refused.exit_code == 1
     assert "another process is training into" in " ".join(refused.output.split())
     assert {name: (run / name).read_bytes() for name in before} == before
+
+
+def test_a_run_whose_picture_the_disk_refuses_is_done_and_says_that_its_checkpoint_is_whole(
+    store: ClipStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    run = tmp_path / "run"
+    with monkeypatch.context() as patched:
+        patched.setattr(Figure, "savefig", refuse)
+        ended = train(store, run, *TINY)
+    said = " ".join(ended.output.split())
+    assert ended.exit_code == 0, said
+    assert "losses.png cannot be written: No space left on device; the checkpoint of step 4 is whole" in said
+    assert not list(run.glob("*losses.png*"))
+    assert train(store, run, "--resume").exit_code == 0
+    assert (run / "losses.png").exists()
 
 
 def test_a_run_can_be_given_more_epochs_and_says_what_schedule_it_then_follows(

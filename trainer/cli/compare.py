@@ -196,13 +196,24 @@ def compare_command(
     if latex_file is not None:
         write_whole(latex_file, to_latex(report))
     if picture is not None:
-        from trainer.evaluate.compare.picture import accuracy_against_cost
-        from trainer.evaluate.figures import DPI
-
-        accuracy_against_cost(report, picture_cost or "step").savefig(picture, dpi=DPI)
+        _draw(report, picture, picture_cost or "step", out)
     for line in report["warnings"]:
         warn(f"Warning: {line}")
     print_json(report) if as_json else _print(report, against)
+
+
+def _draw(report: dict[str, Any], picture: Path, cost: "PictureCost", out: Path) -> None:
+    """Draw the report. Raises `OSError` that names the picture and where all scores are."""
+    from gfp_serve.figure_file import save_figure
+    from trainer.evaluate.compare.picture import accuracy_against_cost
+    from trainer.evaluate.figures import DPI
+
+    figure = accuracy_against_cost(report, cost)
+    try:
+        save_figure(figure, picture, dpi=DPI)
+    except OSError as error:
+        reason = f"{error.strerror}; free some space, and the same command draws it from the scores that {out} holds"
+        raise OSError(error.errno, reason, str(picture)) from error
 
 
 def _open(path: Path, folds: int | None) -> Data:

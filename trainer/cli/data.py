@@ -288,6 +288,7 @@ def plot_command(
 
     Left limbs are blue, right limbs orange. Each clip is turned to its front.
     """
+    from gfp_serve.figure_file import save_figure
     from trainer.figures import Strip, draw_strips
 
     if out.suffix not in _PICTURES:
@@ -307,7 +308,7 @@ def plot_command(
     ]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # of names in other alphabets
-        draw_strips(strips).savefig(out, dpi=150)
+        save_figure(draw_strips(strips), out, dpi=150)
     say(f"{out}: {len(strips)} clips.")
 
 

@@ -330,9 +330,7 @@ def _check_teacher(bundle: Bundle, store: ClipStore, config: TrainConfig) -> Non
 
 
 def _report_end(ended: RunEnd, run: Path, store: ClipStore, *, has_test_clips: bool, learned: bool) -> None:
-    from trainer.loss_figure import loss_curves
-
-    loss_curves(*read_terms(run)).savefig(run / "losses.png")
+    _draw_losses(ended, run)
     if ended.signal is not None:
         say(
             f"Stopped by {ended.signal.name} at step {ended.step} of {ended.total_steps}; go on with --resume.",
@@ -344,6 +342,21 @@ def _report_end(ended: RunEnd, run: Path, store: ClipStore, *, has_test_clips: b
     is_fitted = not learned and int((store.splits != TEST_SPLIT).sum()) >= ENOUGH_TO_FIT
     then = f"--fit {store.path}" if is_fitted else "--clips RECORDING"
     say(f"{run / CHECKPOINT_FILE}: {ended.step} steps. Next: {evaluate}gfp-export {run} --out BUNDLE {then}")
+
+
+def _draw_losses(ended: RunEnd, run: Path) -> None:
+    """Draw the losses of a run. A picture that the disk refuses does not make a run a failed one."""
+    from gfp_serve.figure_file import save_figure
+    from trainer.loss_figure import loss_curves
+
+    curves, picture = loss_curves(*read_terms(run)), run / "losses.png"
+    try:
+        save_figure(curves, picture, dpi=100)
+    except OSError as error:
+        warn(
+            f"warning: {picture} cannot be written: {error.strerror}; the checkpoint of step {ended.step} is whole. "
+            f"Free some space; the same command with --resume draws the picture."
+        )
 
 
 @contextmanager

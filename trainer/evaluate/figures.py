@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float32
 from matplotlib.figure import Figure
 
+from gfp_serve.figure_file import save_figure
 from trainer.data.store import ClipStore
 from trainer.evaluate import charts
 from trainer.evaluate.folds import Answers, Fold
@@ -82,4 +83,4 @@ def _draw_features(out: Path, store: ClipStore, folds: Sequence[Fold], row: Row,
 
 
 def _save(figure: Figure, path: Path) -> None:
-    figure.savefig(path, dpi=DPI)
+    save_figure(figure, path, dpi=DPI)

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
+from gfp_serve.figure_file import save_figure
 from gfp_serve.gallery.care.rejection_threshold import Calibration
 
 
@@ -41,7 +42,7 @@ def draw_calibration(found: Calibration, path: Path) -> None:
     axes.set_ylabel("% of the known, % of the strangers")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=9, loc="upper left")
-    figure.savefig(path, dpi=150)
+    save_figure(figure, path, dpi=150)
 
 
 def _stretched(similarities: Float[np.ndarray, " similarities"]) -> Float[np.ndarray, " similarities"]:

@@ -1,6 +1,7 @@
 """`gfp-evaluate compare`, as a user runs it, on tiny runs."""
 
 import csv
+import errno
 import io
 import json
 import shutil
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from matplotlib.figure import Figure
 
 from gfp_serve.preprocess import CleanConfig, PreprocessConfig
 from tests.support.small_runs import tiny_config, write_store
@@ -88,6 +90,25 @@ def test_runs_that_differ_in_the_seed_alone_are_a_row_and_rows_are_called_by_wha
     gfp = report["rows"][2]
     assert gfp["settings_that_differ"]["objective"] == "gfp"
     assert [run["seed"] for run in gfp["runs"]] == [0, 1, 2]
+
+
+def test_a_picture_that_the_disk_refuses_is_named_and_the_scores_are_kept(
+    compared: tuple[Path, Result],
+    runs: list[Path],
+    store: ClipStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    out = shutil.copytree(compared[0], tmp_path / "out")
+    monkeypatch.setattr(Figure, "savefig", refuse)
+    words = (*runs, store.path, "--out", out, *QUICK, "--untrained", "--statistics", "--picture", tmp_path / "new.png")
+    result = invoke(*words)
+    assert result.exit_code == 1
+    assert "new.png cannot be used: No space left on device; free some space, and the same command" in said(result)
+    assert [each.name for each in tmp_path.iterdir()] == ["out"]
 
 
 def test_mean_and_deviation_are_those_of_the_seeds_which_the_other_commands_give_too(

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
+from gfp_serve.figure_file import save_figure
 from trainer.evaluate.suite.encoders import POSE_STATISTICS
 from trainer.evaluate.suite.report import columns_of, difference_to
 from trainer.figures import FAINT, TEXT
@@ -100,5 +101,5 @@ def _file_name(encoder: str) -> str:
 
 
 def _save(figure: Figure, path: Path) -> Path:
-    figure.savefig(path, dpi=DPI)
+    save_figure(figure, path, dpi=DPI)
     return path
