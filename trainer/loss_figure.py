@@ -10,18 +10,20 @@ from matplotlib.figure import Figure
 def loss_curves(steps: Integer[np.ndarray, " logged"], terms: Mapping[str, Float[np.ndarray, " logged"]]) -> Figure:
     """Each term of a loss over the logged steps: its values faint, their running mean strong.
 
-    The axis of the loss is logarithmic if all values are above 0.
+    A value that is NaN is not drawn: its step lacks this term. The axis of the loss is logarithmic if all others are
+    above 0.
     """
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
-    for number, (name, values) in enumerate(terms.items()):
-        colour = f"C{number}"
-        axes.plot(steps, values, color=colour, alpha=0.25, linewidth=0.8)
+    drawn = {name: ~np.isnan(values) for name, values in terms.items()}
+    for number, (name, is_there) in enumerate(drawn.items()):
+        colour, at, values = f"C{number}", steps[is_there], terms[name][is_there]
+        axes.plot(at, values, color=colour, alpha=0.25, linewidth=0.8)
         # A line through one point cannot be seen.
         marker = "o" if len(values) == 1 else None
         means = _running_mean(values, max(1, len(values) // 50))
-        axes.plot(steps, means, color=colour, linewidth=1.8, marker=marker, label=name)
-    if terms and all((values > 0).all() for values in terms.values()):
+        axes.plot(at, means, color=colour, linewidth=1.8, marker=marker, label=name)
+    if terms and all((values[drawn[name]] > 0).all() for name, values in terms.items()):
         axes.set_yscale("log")
     axes.set_xlabel("step")
     axes.set_ylabel("loss")

@@ -41,11 +41,12 @@ class MetricsLog:
 
 
 def read_terms(run: Path) -> tuple[Int[np.ndarray, " steps"], dict[str, Float[np.ndarray, " steps"]]]:
-    """The logged steps of a run, and its loss and the terms of the loss at each of them."""
+    """The logged steps of a run, and its loss and the terms of the loss at each of them; NaN where a step lacks one."""
     lines = [json.loads(line) for line in (run / METRICS_FILE).read_text().splitlines()]
-    names = [name for name in lines[0] if name == "loss" or name.startswith("terms/")] if lines else []
+    names = dict.fromkeys(name for line in lines for name in line if name == "loss" or name.startswith("terms/"))
     steps = np.array([line["step"] for line in lines], dtype=np.int64)
-    return steps, {name.removeprefix("terms/"): np.array([line[name] for line in lines]) for name in names}
+    values = {name: np.array([line.get(name, np.nan) for line in lines]) for name in names}
+    return steps, {name.removeprefix("terms/"): of_steps for name, of_steps in values.items()}
 
 
 def read_scores(run: Path, step: int) -> dict[int, float]:

@@ -223,3 +223,13 @@ def test_loss_curves_show_values_and_their_running_mean() -> None:
     assert long.get_yscale() == "log"
     np.testing.assert_allclose(long.lines[1].get_ydata()[[0, 1, 99]], [1.0, 1.5, 99.5])
     assert save(loss_curves(np.array([], dtype=int), {}))
+
+
+def test_a_term_that_some_steps_lack_has_a_curve_over_the_others() -> None:
+    figure = loss_curves(np.arange(4), {"total": np.ones(4), "early": np.array([2.0, np.nan, 1.0, np.nan])})
+    axes = figure.axes[0]
+    assert axes.get_yscale() == "log"
+    for line in axes.lines[2:4]:  # the values, and their mean
+        np.testing.assert_array_equal(line.get_xdata(), [0, 2])
+        np.testing.assert_array_equal(line.get_ydata(), [2.0, 1.0])
+    assert save(figure)

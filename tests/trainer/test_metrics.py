@@ -2,6 +2,7 @@ import errno
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from trainer.metrics import METRICS_FILE, SCORE, MetricsLog, read_scores, read_terms
@@ -24,6 +25,17 @@ def test_scores_are_read_up_to_the_step_that_a_run_goes_on_from(tmp_path: Path) 
         for step, score in ((1, 40.0), (2, None), (3, 50.0), (4, 60.0)):
             log.write(step, {"loss": 1.0} | ({} if score is None else {SCORE: score}))
     assert read_scores(tmp_path, 3) == {1: 40.0, 3: 50.0}
+
+
+def test_a_term_that_some_steps_lack_is_read_as_no_number_there(tmp_path: Path) -> None:
+    with MetricsLog(tmp_path, 0) as log:
+        for step, terms in enumerate(({"early": 1.0}, {"early": 2.0, "late": 3.0}, {"late": 4.0})):
+            log.write(step, {"loss": 5.0, **{f"terms/{name}": value for name, value in terms.items()}})
+    steps, found = read_terms(tmp_path)
+    assert steps.tolist() == [0, 1, 2]
+    assert list(found) == ["loss", "early", "late"]
+    np.testing.assert_array_equal(found["early"], [1, 2, np.nan])
+    np.testing.assert_array_equal(found["late"], [np.nan, 3, 4])
 
 
 def test_a_full_disk_at_resume_costs_no_line_of_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
