@@ -6,6 +6,7 @@ names without the leading dashes, with underscores between words. Unknown keys a
 
 import difflib
 import json
+import math
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -53,7 +54,7 @@ def written_settings(context: click.Context) -> Iterator[str]:
         name = str(option.name)
         value, source = context.params[name], context.get_parameter_source(name)
         yield f"# {option.help}" + (f" From {_SOURCES[source]}." if source in _SOURCES else "")
-        yield f"# {name} =" if value is None else f"{name} = {_as_toml(value)}"
+        yield _line(name, value)
 
 
 def settings_as_toml(
@@ -64,7 +65,7 @@ def settings_as_toml(
         if option.name in values:
             note = (notes or {}).get(str(option.name))
             yield f"# {option.help}" + (f" {note}" if note else "")
-            yield f"{option.name} = {_as_toml(values[option.name])}"
+            yield _line(str(option.name), values[option.name])
 
 
 def _load(
@@ -122,6 +123,13 @@ def _toml_type(option: click.Option) -> type:
     return {click.INT: int, click.FLOAT: float}.get(option.type, str)
 
 
+def _line(name: str, value: Any) -> str:
+    """The line of a setting; a comment if it has no value, which TOML cannot say."""
+    return f"# {name} =" if value is None else f"{name} = {_as_toml(value)}"
+
+
 def _as_toml(value: Any) -> str:
-    # JSON's texts, numbers, true and false are valid TOML.
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # inf, -inf or nan, as TOML has them; JSON would have other words
+    # JSON's texts, other numbers, true and false are valid TOML.
     return json.dumps(str(value) if isinstance(value, Path) else value, default=str)

@@ -105,8 +105,11 @@ class MotionMaskConfig(DecoderConfig):
 
     def __post_init__(self) -> None:
         DecoderConfig.__post_init__(self)
-        if math.isnan(self.mask_temperature):
-            raise ValueError("--mask-temperature is nan; it must be a number. The published runs use 0.8 and 0.75.")
+        if not math.isfinite(self.mask_temperature):
+            raise ValueError(
+                f"--mask-temperature is {self.mask_temperature}; it must be a finite number. The published runs use "
+                f"0.8 and 0.75."
+            )
 
 
 class Objective(nn.Module, ABC):

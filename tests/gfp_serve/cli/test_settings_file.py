@@ -1,11 +1,14 @@
+import math
 import tomllib
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
 from gfp_serve.cli.serve import gfp_serve
+from gfp_serve.cli.settings_file import settings_as_toml
 from gfp_serve.config import ServeConfig
 
 
@@ -95,6 +98,14 @@ def test_a_wrong_setting_in_a_file_is_refused_by_name(
     assert result.exit_code != 0
     assert said in " ".join(result.output.split())
     assert not seen
+
+
+def test_numbers_without_end_and_settings_without_a_value_are_written_as_toml_has_them() -> None:
+    values = {"most": math.inf, "least": -math.inf, "unknown": math.nan, "usual": 2.5, "absent": None}
+    command = click.Command("any", params=[click.Option([f"--{name}"], help="A number.") for name in values])
+    read = tomllib.loads("\n".join(settings_as_toml(click.Context(command), values)))
+    assert math.isnan(read.pop("unknown"))
+    assert read == {"most": math.inf, "least": -math.inf, "usual": 2.5}
 
 
 def test_a_file_that_is_missing_or_not_text_is_reported_in_one_line(seen: list[ServeConfig], tmp_path: Path) -> None:

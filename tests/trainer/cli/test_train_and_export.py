@@ -498,6 +498,7 @@ def test_a_finished_run_can_be_resumed_without_harm_and_says_how_it_gets_more_ep
         (["--precision", "bf16", "--device", "auto", "--batch-clips", "4"], "bf16 needs a GPU and --device cuda"),
         (["--mask-ratio", "0.9999", "--batch-clips", "4"], "so 0 of the 750 tokens stay visible"),
         (["--mask-temperature", "nan"], "--mask-temperature is nan"),
+        (["--mask-temperature", "inf"], "--mask-temperature is inf; it must be a finite number"),
         (["--variance-weight", "-1"], "each must be 0 or more, and finite"),
         (["--position-std", "0"], "--position-std is 0.0; it must be above 0"),
         (["--input-scale", "nan"], "--input-scale is nan; it must be above 0"),
