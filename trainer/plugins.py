@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Literal, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from gfp_serve.errors import GfpError
 
@@ -184,6 +184,9 @@ def _unfit_settings(plugin: type[Any], kind: str, known: Mapping[str, type[Any]]
         return f"it has a setting called {reserved[0]}, which checkpoints use for something else"
     if taken := [name for name in names if name in _reserved[kind]]:
         return f"it has a setting called {taken[0]}, and the option of this name is for something else"
+    # An option that is true or false has such a flag beside its own, and not only those that are known now.
+    if negative := [name for name in names if name.startswith("no_")]:
+        return f"it has a setting called {negative[0]}, and a flag that begins with --no- turns another option off"
     # What is trained is found by the type of its settings.
     if alike := [name for name, other in known.items() if other.config_type is config]:
         return f"it has the settings of {alike[0]}; it needs a `config_type` of its own, such as a subclass of that"
@@ -193,13 +196,18 @@ def _unfit_settings(plugin: type[Any], kind: str, known: Mapping[str, type[Any]]
     except Exception as error:  # whatever a stranger's class raises, the others must work
         return f"its settings cannot be made without values: {type(error).__name__}: {error}"
     for name in names:
-        if types[name] not in _TYPES and get_origin(types[name]) is not Literal:
+        if types[name] not in _TYPES and not _is_words(types[name]):
             return f"its setting {name} is not a whole number, a number, a text, true or false, or a Literal of texts"
         for other, owner in known.items():
             theirs = get_type_hints(owner.config_type)
             if theirs.get(name, types[name]) != types[name]:
                 return f"its setting {name} has another type than that of {other}, and both have one option"
     return ""
+
+
+def _is_words(hint: Any) -> bool:
+    """Whether it is a Literal of texts: a command line has no other values to choose from."""
+    return get_origin(hint) is Literal and all(isinstance(each, str) for each in get_args(hint))
 
 
 def _package_of(point: EntryPoint) -> str:

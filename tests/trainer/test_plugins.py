@@ -154,6 +154,16 @@ WIDTH = 'width: int = setting(16, "Numbers in a token.")'
         (MODULE.replace(WIDTH, "width: int"), "its settings cannot be made without values: TypeError"),
         (MODULE.replace("width: int", "width: 'Nowhere'"), "its settings cannot be made without values: NameError"),
         (MODULE.replace(WIDTH, 'sizes: list = setting(None, "S.")'), "its setting sizes is not a whole number"),
+        (
+            MODULE.replace(WIDTH, 'power: Literal[1, 2] = setting(2, "P.")').replace(
+                "ClassVar\n", "ClassVar, Literal\n", 1
+            ),
+            "its setting power is not a whole number, a number, a text, true or false, or a Literal of texts",
+        ),
+        (
+            MODULE.replace(WIDTH, 'no_keep_absent_bodies: bool = setting(False, "K.")'),
+            "it has a setting called no_keep_absent_bodies, and a flag that begins with --no-",
+        ),
         (MODULE.replace("width: int", "width: str"), "its setting width has another type than that of gru"),
         (MODULE.replace(WIDTH, 'epochs: int = setting(1, "E.")'), "it has a setting called epochs, and the option"),
         (MODULE.replace(WIDTH, 'mask_ratio: float = setting(1, "E.")'), "it has a setting called mask_ratio"),
