@@ -13,10 +13,13 @@ COLLAPSED_STD, COLLAPSED_RANK_SHARE, COLLAPSED_STEPS = 0.1, 0.1, 200
 def health(levels: dict[str, tuple[Tensor, Tensor]]) -> dict[str, float]:
     """For each level: mean standard deviation and effective rank of targets and predictions, and `unpredicted`.
 
-    `unpredicted` is the prediction error over the variance of the targets: 1 when the decoder knows the mean only.
+    `unpredicted` is the prediction error over the variance of the targets: 1 when the decoder knows the mean only. A
+    level of one row, such as that of one clip, is left out: one row does not vary.
     """
     report = {}
     for level, (prediction, target) in levels.items():
+        if len(target) < 2:
+            continue
         error = (prediction - target).square().mean()
         report[f"{level}/target_std"] = target.std(dim=0).mean().item()
         report[f"{level}/prediction_std"] = prediction.std(dim=0).mean().item()

@@ -384,6 +384,13 @@ def test_health_distinguishes_a_full_spread_from_a_collapsed_one() -> None:
     assert report["short/target_full_rank"] == 8
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_level_of_one_row_says_nothing_of_a_spread() -> None:
+    rows = torch.randn(500, 8, generator=torch.Generator().manual_seed(0))
+    report = health({"clip": (rows[:1], rows[:1]), "short": (rows, rows)})
+    assert {name.partition("/")[0] for name in report} == {"short"}
+
+
 def test_a_level_is_reported_after_it_has_been_collapsed_for_long_without_a_break() -> None:
     draws = torch.Generator().manual_seed(0)
     spread = torch.randn(500, 64, generator=draws)
