@@ -143,6 +143,11 @@ class Bench:
         self._check_run(folder, config)
         trainer = OfSteps(config, self.store, folder, steps)
         seconds = folder / "seconds.json"
+        if trainer.step and not seconds.exists():
+            raise click.UsageError(
+                f"{folder} was killed after its checkpoint and before {seconds.name}, so nobody knows how long it "
+                f"took; remove this folder, and the same call trains it again."
+            )
         before = json.loads(seconds.read_text()) if seconds.exists() and trainer.step else 0.0
         began = time.monotonic()
 

@@ -192,6 +192,19 @@ def test_a_run_of_other_clips_is_not_measured_as_one_of_these(tmp_path: Path) ->
         made._check_run(tmp_path / "run", config)
 
 
+@pytest.mark.usefixtures("small")
+def test_a_run_that_was_killed_before_its_seconds_were_kept_is_named(tmp_path: Path) -> None:
+    bench = importlib.import_module("benchmarks.comparing.bench")
+    made = bench.Bench.__new__(bench.Bench)
+    made.work, made.store = tmp_path, write_store(tmp_path / "store", num_clips=8, one_body_share=1.0)
+    made._trained("gfp", 1, 0)
+    folder = tmp_path / "runs" / "gfp-1-0"
+    assert made._trained("gfp", 1, 0)[1] == float((folder / "seconds.json").read_text())
+    (folder / "seconds.json").unlink()
+    with pytest.raises(click.UsageError, match=r"gfp-1-0 was killed after its checkpoint .*; remove this folder"):
+        made._trained("gfp", 1, 0)
+
+
 def test_a_report_that_was_cut_is_named(tmp_path: Path) -> None:
     (tmp_path / "report.json").write_text('{"runs": {')
     ended = CliRunner().invoke(MAIN, ["table", "--out", str(tmp_path / "report.json")])
