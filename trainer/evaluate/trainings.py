@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Int
 
 from gfp_serve.formats import TEST_SPLIT
 from trainer.data.store import ClipStore
@@ -49,7 +50,7 @@ def recordings_learned(data: Mapping[str, Any] | None, store: ClipStore) -> list
     return [source.name for source in store.sources if source.sha256 in known]
 
 
-def tested_clips(folds: Sequence[Fold]) -> np.ndarray:
+def tested_clips(folds: Sequence[Fold]) -> Int[np.ndarray, " tested"]:
     """The clips that folds test, by their store index, each once."""
     return np.unique(np.concatenate([fold.test for fold in folds]))
 
