@@ -6,8 +6,8 @@ requests of 54 MB at once, then searches, left 223 MB of memory to a server that
 threads wait for each other.)
 
 Blocks above 32 MiB it gives back at once, and a training step asks for the same ones again and again. The machine hands
-each out page by page, as zeros. With what was freed kept, a step of SLiM on two cores takes about a quarter less, one of
-GFP or MAMP some percent; the process is at most a tenth larger.
+each out page by page, as zeros. With what was freed kept, a step of SLiM on two cores takes about a quarter less, one
+of GFP or MAMP some percent; the process is at most a tenth larger.
 """
 
 import ctypes
