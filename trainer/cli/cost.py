@@ -121,8 +121,8 @@ def gfp_cost(store: Path | None, names: tuple[str, ...], config: CostConfig, as_
     if not table:
         first = next(iter(refused.values()))
         raise click.UsageError(str(first)) from first
-    for name, error in refused.items():
-        warn(f"{name} is left out: {error}")
+    for name, problem in refused.items():
+        warn(f"{name} is left out: {problem}")
     if clips is not None:
         for name, times in _time(runs, clips, config.rounds).items():
             table[name] |= {"clips_per_s": times.clips_per_s, "step_s": times.seconds}
