@@ -127,7 +127,8 @@ import importlib, importlib.util, pkgutil, gfp_serve
 assert importlib.util.find_spec("torch") is None
 names = {module.name for module in pkgutil.walk_packages(gfp_serve.__path__, "gfp_serve.")}
 # These need extras that are not installed: numba, to read NTU files faster, and matplotlib.
-for name in names - {"gfp_serve.formats.ntu.compiled", "gfp_serve.gallery.care.threshold_figure"}:
+of_extras = {"formats.ntu.compiled", "figure_file", "gallery.care.threshold_figure"}
+for name in names - {f"gfp_serve.{each}" for each in of_extras}:
     importlib.import_module(name)
 print(len(names))
 """

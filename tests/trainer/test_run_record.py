@@ -190,7 +190,7 @@ def stopped_after_3(store: ClipStore, run: Path, patched: pytest.MonkeyPatch, *w
         if now.step == 3:
             os.kill(os.getpid(), signal.SIGINT)
 
-    patched.setattr(Trainer, "fit", lambda self, *_: fit(self, stop))
+    patched.setattr(Trainer, "fit", lambda self, _, *others, **more: fit(self, stop, *others, **more))
     assert train(store, run, *words).exit_code == 128 + signal.SIGINT
 
 
