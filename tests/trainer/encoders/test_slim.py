@@ -258,4 +258,4 @@ def test_the_published_cost_is_a_row_for_the_published_encoder_alone() -> None:
 def test_an_objective_that_does_not_fit_its_segments_is_refused_in_words() -> None:
     ended = CliRunner().invoke(gfp_cost, ["--encoder", "slim", "--num-frames", "64", "--objective", "gfp"])
     assert ended.exit_code == 2
-    assert "multiple of 30 segments" in ended.output
+    assert "gives 8 segments; gfp needs a multiple of 30" in " ".join(ended.output.split())
