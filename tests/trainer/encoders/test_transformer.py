@@ -50,7 +50,7 @@ def test_a_clip_that_does_not_divide_into_segments_is_refused() -> None:
 
 
 def test_gfp_refuses_a_clip_that_its_windows_do_not_divide() -> None:
-    with pytest.raises(ValueError, match="multiple of 30 segments"):
+    with pytest.raises(ValueError, match="multiple of 30, for example --num-frames 120"):
         Gfp(Transformer(SMALL, num_frames=80), GfpConfig())
 
 
